@@ -1,0 +1,80 @@
+"""A bounded cache in memory, behind aiocache's interface.
+
+aiocache's own memory cache keeps everything until its time is up. This one also counts bytes and
+lets the least recently used entry go first.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from aiocache.base import BaseCache
+from aiocache.serializers import NullSerializer
+
+__all__ = ["BoundedMemoryCache"]
+
+
+class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no types
+    """Holds objects, as they are, up to `max_bytes` by their own `size_bytes`.
+
+    An object larger than the bound is not kept at all.
+    """
+
+    NAME = "memory"
+
+    def __init__(self, *, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
+        # No timeout: aiocache's wrapper costs more than a look-up, and nothing here waits.
+        super().__init__(serializer=NullSerializer(), timeout=None)
+        self.size_bytes = 0
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._entries: OrderedDict[str, tuple[Any, float]] = OrderedDict()
+
+    async def _get(self, key: str, encoding: str = "utf-8", _conn: Any = None) -> Any:
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        value, expires_at = entry
+        if self._clock() >= expires_at:
+            self._drop(key)
+            return None
+        self._entries.move_to_end(key)
+        return value
+
+    async def _set(
+        self, key: str, value: Any, ttl: float | None, _cas_token: Any = None, _conn: Any = None
+    ) -> bool:
+        self._drop(key)
+        if value.size_bytes > self._max_bytes:
+            return False
+        expires_at = float("inf") if ttl is None else self._clock() + ttl
+        self._entries[key] = (value, expires_at)
+        self.size_bytes += value.size_bytes
+        self._make_room()
+        return True
+
+    async def _delete(self, key: str, _conn: Any = None) -> int:
+        return int(self._drop(key))
+
+    async def _clear(self, namespace: str | None = None, _conn: Any = None) -> bool:
+        self._entries.clear()
+        self.size_bytes = 0
+        return True
+
+    def _make_room(self) -> None:
+        # From the least recently used end; what has expired there goes too, bound or no bound, so
+        # that customers' data do not outlive their use.
+        now = self._clock()
+        while self._entries:
+            key, (_, expires_at) = next(iter(self._entries.items()))
+            if self.size_bytes <= self._max_bytes and now < expires_at:
+                return
+            self._drop(key)
+
+    def _drop(self, key: str) -> bool:
+        entry = self._entries.pop(key, None)
+        if entry is None:
+            return False
+        self.size_bytes -= entry[0].size_bytes
+        return True

@@ -1,0 +1,142 @@
+"""The caller: everything in a request that can change what REST answers.
+
+* Credentials: `Authorization` (Basic, Bearer, SoTicket), or else a session: the request's cookies
+  with `X-XSRF-TOKEN`. `SO-AppToken`, the application's own secret, beside either.
+* Representation: `Accept-Language`, `SO-Language`, `SO-Culture`, `SO-TimeZone`.
+
+All of it is forwarded byte for byte and nothing else is; its digest is the cache key. Negotiate and
+NTLM are refused: they log in a TCP connection, and ours are shared between callers.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.errors import BadRequestError, UnauthenticatedError
+
+__all__ = ["Caller", "CallerPolicy", "Header", "headers_from_payload"]
+
+Header = tuple[bytes, bytes]
+
+_SCHEMES = (b"basic", b"bearer", b"soticket")
+_ALSO_FORWARDED = (
+    b"so-apptoken",
+    b"accept-language",
+    b"so-language",
+    b"so-culture",
+    b"so-timezone",
+)
+_IN_PAYLOAD = frozenset({b"authorization", b"x-xsrf-token", *_ALSO_FORWARDED})
+_HOW_TO = (
+    "Send an Authorization header with the scheme Basic, Bearer or SoTicket, or the session's "
+    "cookies together with X-XSRF-TOKEN."
+)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Caller:
+    """The forwarded headers of one caller, names in lower case."""
+
+    headers: tuple[Header, ...]
+
+    def digest(self, key: bytes, context: bytes) -> str:
+        """Name the caller without telling who it is: HMAC-SHA256 over all that is forwarded.
+
+        Every part goes in with its length before it, so that no two callers can be written alike.
+        """
+        mac = hmac.new(key, digestmod=hashlib.sha256)
+        for part in (context, *(part for header in self.headers for part in header)):
+            mac.update(len(part).to_bytes(8, "big"))
+            mac.update(part)
+        return mac.hexdigest()
+
+    def __repr__(self) -> str:
+        """Show which headers there are, never what they say."""
+        return f"Caller({', '.join(name.decode('latin-1') for name, _ in self.headers)})"
+
+
+@dataclass(frozen=True, slots=True)
+class CallerPolicy:
+    """How a caller is read from a request's headers."""
+
+    app_token: bytes | None = None
+    """The `SO-AppToken` for callers that send none."""
+
+    forward_cookies: frozenset[bytes] | None = None
+    """Names of the cookies that are forwarded; None forwards them all."""
+
+    def read(self, headers: Iterable[Header]) -> Caller:
+        """Take the caller out of a request's raw headers (names in lower case).
+
+        Raises:
+            UnauthenticatedError: there are no credentials, or none that REST understands.
+        """
+        sent: dict[bytes, list[bytes]] = {}
+        for name, value in headers:
+            sent.setdefault(name, []).append(value)
+        forwarded = self._credentials(sent)
+        for name in _ALSO_FORWARDED:
+            forwarded += [(name, value) for value in sent.get(name, ())]
+        if self.app_token and b"so-apptoken" not in sent:
+            forwarded.append((b"so-apptoken", self.app_token))
+        return Caller(tuple(forwarded))
+
+    def _credentials(self, sent: dict[bytes, list[bytes]]) -> list[Header]:
+        authorization = sent.get(b"authorization")
+        if authorization:
+            return [(b"authorization", _checked(authorization))]
+        cookies = self._cookies(sent.get(b"cookie", ()))
+        tokens = [token for token in sent.get(b"x-xsrf-token", ()) if token.strip()]
+        if len(tokens) == 1 and cookies:
+            return [(b"x-xsrf-token", tokens[0]), (b"cookie", cookies)]
+        raise UnauthenticatedError(f"The request has no credentials. {_HOW_TO}")
+
+    def _cookies(self, values: Sequence[bytes]) -> bytes:
+        # RFC 9113, section 8.2.3: several Cookie fields are one list.
+        joined = b"; ".join(value for value in values if value.strip())
+        if self.forward_cookies is None:
+            return joined
+        pairs = (pair.strip() for pair in joined.split(b";"))
+        return b"; ".join(p for p in pairs if p.partition(b"=")[0].strip() in self.forward_cookies)
+
+
+def _checked(authorization: Sequence[bytes]) -> bytes:
+    if len(authorization) > 1:
+        raise UnauthenticatedError("The request has more than one Authorization header. Send one.")
+    value = authorization[0]
+    scheme, _, credentials = value.strip().partition(b" ")
+    if scheme.lower() not in _SCHEMES or not credentials.strip():
+        raise UnauthenticatedError(
+            f"The Authorization header holds no credentials that can be forwarded. {_HOW_TO}"
+        )
+    return value
+
+
+def headers_from_payload(
+    payload: Mapping[str, object], *, instead_of: Iterable[Header]
+) -> list[Header]:
+    """Merge the payload of a WebSocket's `connection_init` over the headers of its handshake.
+
+    Its keys are header names, in any case: the ones a caller is made of. `Cookie` is not taken
+    from there, as only the browser knows that the cookies it sends are its own.
+
+    Raises:
+        BadRequestError: the value under such a name could not stand in a header.
+    """
+    sent = {
+        lower: _header_value(name, value)
+        for name, value in payload.items()
+        if (lower := name.lower().encode()) in _IN_PAYLOAD and value is not None
+    }
+    return [*((k, v) for k, v in instead_of if k not in sent), *sent.items()]
+
+
+def _header_value(name: str, value: object) -> bytes:
+    # RFC 9110, section 5.5: visible characters, spaces and tabs.
+    if isinstance(value, str) and value.replace("\t", " ").isprintable():
+        try:
+            return value.strip().encode("latin-1")
+        except UnicodeEncodeError:
+            pass
+    raise BadRequestError(f"`{name}` in the connection_init payload is not a header's text.")

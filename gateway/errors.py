@@ -1,0 +1,144 @@
+"""Every error the gateway raises on purpose.
+
+* GatewayError                    a message that is safe to show, a code, an HTTP status
+  + SettingsError                 start-up only: one line on stderr, exit code 2
+  + RequestError                  the client's fault
+    - BadRequestError             BAD_REQUEST, 400
+    - BadUserInputError           BAD_USER_INPUT, 400
+    - UnauthenticatedError        UNAUTHENTICATED, 401
+  + UpstreamError                 UPSTREAM_ERROR, 502: any REST status without a code of its own
+    - UpstreamUnauthenticatedError  UNAUTHENTICATED, 401
+    - UpstreamForbiddenError      FORBIDDEN, 403
+    - UpstreamRateLimitedError    RATE_LIMITED, 429
+    - UpstreamTimeoutError        UPSTREAM_TIMEOUT, 504
+    - UpstreamUnavailableError    UPSTREAM_UNAVAILABLE, 503
+    - UpstreamBadResponseError    UPSTREAM_BAD_RESPONSE, 502
+
+Whatever else is raised is a bug: clients get `INTERNAL_SERVER_ERROR` and an id, the log gets the
+id and the traceback. A message never holds REST's address, its body or the text of an exception.
+"""
+
+from typing import Any
+
+__all__ = [
+    "BadRequestError",
+    "BadUserInputError",
+    "GatewayError",
+    "RequestError",
+    "SettingsError",
+    "UnauthenticatedError",
+    "UpstreamBadResponseError",
+    "UpstreamError",
+    "UpstreamForbiddenError",
+    "UpstreamRateLimitedError",
+    "UpstreamTimeoutError",
+    "UpstreamUnauthenticatedError",
+    "UpstreamUnavailableError",
+]
+
+
+class GatewayError(Exception):
+    """Raised on purpose; its message is written for the client.
+
+    graphql-core copies `extensions` of whatever a resolver raises into the answer's error.
+    """
+
+    code = "INTERNAL_SERVER_ERROR"
+    http_status = 500
+
+    def __init__(self, message: str, **extensions: Any) -> None:
+        super().__init__(message)
+        self.extensions: dict[str, Any] = {"code": self.code, **extensions}
+
+
+class SettingsError(GatewayError):
+    """A setting is missing, unknown or wrong: the gateway does not start."""
+
+
+class RequestError(GatewayError):
+    """The client has to change its request."""
+
+    http_status = 400
+
+
+class BadRequestError(RequestError):
+    """Not a GraphQL-over-HTTP request."""
+
+    code = "BAD_REQUEST"
+
+
+class BadUserInputError(RequestError):
+    """An argument or a variable has a value that cannot be used."""
+
+    code = "BAD_USER_INPUT"
+
+
+class UnauthenticatedError(RequestError):
+    """The request brings no credentials that REST would understand."""
+
+    code = "UNAUTHENTICATED"
+    http_status = 401
+
+
+class UpstreamError(GatewayError):
+    """REST did not give the sessions.
+
+    In `extensions`: `upstreamStatus`, its status where it answered; `retryAfter`, whole seconds
+    where it said how long to wait (RFC 9110, section 10.2.3).
+    """
+
+    code = "UPSTREAM_ERROR"
+    http_status = 502
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        upstream_status: int | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        known = {"upstreamStatus": upstream_status, "retryAfter": retry_after_s}
+        super().__init__(message, **{k: v for k, v in known.items() if v is not None})
+        self.retry_after_s = retry_after_s
+
+
+class UpstreamUnauthenticatedError(UpstreamError):
+    """REST does not accept the caller's credentials (401)."""
+
+    code = "UNAUTHENTICATED"
+    http_status = 401
+
+
+class UpstreamForbiddenError(UpstreamError):
+    """REST knows the caller and denies the call (403)."""
+
+    code = "FORBIDDEN"
+    http_status = 403
+
+
+class UpstreamRateLimitedError(UpstreamError):
+    """REST asks to slow down (429)."""
+
+    code = "RATE_LIMITED"
+    http_status = 429
+
+
+class UpstreamTimeoutError(UpstreamError):
+    """REST did not answer within the deadline of the call."""
+
+    code = "UPSTREAM_TIMEOUT"
+    http_status = 504
+
+
+class UpstreamUnavailableError(UpstreamError):
+    """REST cannot be reached, or says itself that it is out of service."""
+
+    code = "UPSTREAM_UNAVAILABLE"
+    http_status = 503
+
+
+class UpstreamBadResponseError(UpstreamError):
+    """REST answered with something else than the JSON array it promises."""
+
+    code = "UPSTREAM_BAD_RESPONSE"
+    http_status = 502

@@ -1,0 +1,75 @@
+"""The chat session: what everything else hangs on."""
+
+from gateway.schema.access import FIELD_PROPERTIES, TABLE_RIGHT, FieldProperty, TableRight
+from gateway.schema.entity import entity, entries, prop
+from gateway.schema.enums import ChatSessionFlags, ChatSessionStatus
+from gateway.schema.people import Associate, Contact, Person
+from gateway.schema.scalars import DateTime
+from gateway.schema.work import Project, Sale, Ticket
+
+__all__ = ["ChatSession"]
+
+
+@entity(
+    "A chat between a customer and the agents of a channel (topic). The caller sees the sessions "
+    "of every channel in which they may respond, listen, manage or be notified, whoever handles "
+    "them.",
+    key="chat_session_id",
+)
+class ChatSession:
+    chat_session_id: int | None = prop("Primary key.")
+    topic_id: int | None = prop("The chat channel it came in through.")
+    user: Associate | None = prop("The agent who handles it; null while it waits in the queue.")
+    person: Person | None = prop("The person in the CRM, where the customer was recognised.")
+    customer_alias: str | None = prop("The name shown for the customer. At most 64 characters.")
+    customer_host: str | None = prop("The customer's IP address or host name. Personal data.")
+    customer_name: str | None = prop("As the customer typed it in the form before the chat.")
+    customer_email: str | None = prop("As the customer typed it in the form before the chat.")
+    customer_phone: str | None = prop("As the customer typed it in the form before the chat.")
+    customer_consented: bool | None = prop("Whether the customer agreed to the terms at the start.")
+    customer_company_name: str | None = prop(
+        "As the customer typed it in the form before the chat."
+    )
+    status: ChatSessionStatus | None = prop("Where the chat stands.")
+    first_message: str | None = prop(
+        "The start of the first message, at most 1024 characters. Written by the customer: it can "
+        "hold any text, markup included, so escape it."
+    )
+    last_message: str | None = prop(
+        "The start of the latest message, at most 1024 characters. Untrusted text: escape it."
+    )
+    when_requested: DateTime | None = prop("When the customer asked for a chat.")
+    when_started: DateTime | None = prop("When an agent accepted; null while it waits.")
+    when_ended: DateTime | None = prop("When it ended; null while it is open.")
+    when_idle: DateTime | None = prop("When anybody last wrote something.")
+    when_fetched: DateTime | None = prop(
+        "When the customer's browser last asked for news. Changes every few seconds while the "
+        "customer is there, and stops when the page is closed."
+    )
+    session_key: str | None = prop(
+        "The secret that the customer's side logs in with. Whoever has it can write as the "
+        "customer: do not show it, do not store it."
+    )
+    initial_queue_pos: int | None = prop(
+        "Place in the queue at the time of the request, from 1. Never updated: not the live place."
+    )
+    alert_level: int | None = prop("How far the chat has been escalated; 0 = not at all.")
+    rank: int | None = prop("Index of the colour it has among its agent's open chats, from 1.")
+    flags: ChatSessionFlags | None = prop(
+        "Signs of life. A trap: `CUSTOMER_IS_TYPING` is number 0 in REST, which is also what an "
+        "idle session sends, so it says nothing about the customer. Several at once come as a "
+        "comma list, which reads as `UNRECOGNIZED`: use `flagsRaw`."
+    )
+    contact: Contact | None = prop("The company in the CRM, where one is linked.")
+    project: Project | None = prop("The project it is linked to.")
+    sale: Sale | None = prop("The sale it is linked to.")
+    ticket: Ticket | None = prop("The request it became, or belongs to.")
+    transfer_to: Associate | None = prop(
+        "The agent it is being handed to, until that agent accepts or declines."
+    )
+    chatbot_is_active: bool | None = prop(
+        "Whether a bot is answering. While it is, the session stays out of the queue."
+    )
+    rating: int | None = prop("What the customer gave the chat afterwards; 0 = no rating.")
+    table_right: TableRight | None = prop(TABLE_RIGHT)
+    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)

@@ -1,0 +1,65 @@
+"""Declare an enum of REST as a GraphQL enum.
+
+    @rest_enum("Where the chat stands.")
+    class ChatSessionStatus(Enum):
+        IN_QUEUE = member("InQueue", 4, "Waiting for an agent.")
+        UNRECOGNIZED = unrecognized()
+
+REST writes a member's name, and .NET falls back to the number of a member without one. Whatever is
+not declared reads as `UNRECOGNIZED`: SuperOffice adds members every few weeks.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeVar
+
+import strawberry
+from strawberry.types.enum import EnumValueDefinition
+
+__all__ = ["member", "reader_of", "rest_enum", "unrecognized"]
+
+E = TypeVar("E", bound=type[Enum])
+_READERS: dict[type[Enum], Callable[[object], Enum | None]] = {}
+
+
+@dataclass
+class _Member(EnumValueDefinition):
+    number: int | None = None
+
+
+def member(rest_name: str, number: int, description: str) -> Any:
+    """Declare a member: its name in REST, its number in .NET, what it means."""
+    return _Member(value=rest_name, number=number, description=description)
+
+
+def unrecognized() -> Any:
+    """Declare the member that stands for every name and number the schema does not know."""
+    return _Member(
+        value="\0unrecognized",
+        description="REST sent a value that this schema does not know; the raw field has it.",
+    )
+
+
+def rest_enum(description: str) -> Callable[[E], E]:
+    """Make a class of members a GraphQL enum and remember how to read it from JSON."""
+
+    def declare(cls: E) -> E:
+        numbers = {item.value.number: item for item in cls if item.value.number is not None}
+        declared = strawberry.enum(cls, description=description)
+        by_wire: dict[object, Enum] = {item.value: item for item in declared}
+        for number, item in numbers.items():
+            by_wire[number] = by_wire[str(number)] = item
+        fallback = declared["UNRECOGNIZED"]
+        _READERS[declared] = lambda wire: by_wire.get(wire, fallback) if wire not in _NONE else None
+        return declared
+
+    return declare
+
+
+_NONE = frozenset({None, ""})
+
+
+def reader_of(enum: type[Enum]) -> Callable[[object], Enum | None]:
+    """Return the function from REST's string or number to the member; no value gives None."""
+    return _READERS[enum]

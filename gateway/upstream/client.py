@@ -1,0 +1,117 @@
+"""SuperOffice's `GET /api/v1/ChatSession/ForCurrentUser` as a Python object."""
+
+import asyncio
+import random
+import ssl
+from collections.abc import Sequence
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpx
+
+from gateway.caller import Header
+from gateway.errors import (
+    UpstreamBadResponseError,
+    UpstreamError,
+    UpstreamTimeoutError,
+    UpstreamUnavailableError,
+)
+from gateway.upstream.body import read_body
+from gateway.upstream.status import error_for
+
+__all__ = ["PATH", "UpstreamClient"]
+
+PATH = "/api/v1/ChatSession/ForCurrentUser"
+
+
+class UpstreamClient:
+    """Calls REST over pooled connections; close it with `aclose`.
+
+    One deadline, `timeout_s`, holds for a whole `fetch`: waiting for a connection, connecting,
+    reading and the one retry. Redirects are not followed: the credentials are for one host only.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        connect_timeout_s: float,
+        timeout_s: float,
+        connections: int,
+        max_bytes: int,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._url = httpx.URL(url + PATH)
+        self._timeout_s = timeout_s
+        self._max_bytes = max_bytes
+        self._http = httpx.AsyncClient(
+            headers={
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip",
+                "User-Agent": "superoffice-chat-gateway",
+            },
+            # httpx keeps one jar for the client: what REST sets for one caller must not go along
+            # with the next caller's request, and httpx has no switch for that (encode/httpx#2992).
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            timeout=httpx.Timeout(None, connect=connect_timeout_s),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            # The system's authorities, and SSL_CERT_FILE for those who run their own.
+            verify=ssl.create_default_context(),
+            transport=transport,
+        )
+
+    async def aclose(self) -> None:
+        """Close the pooled connections."""
+        await self._http.aclose()
+
+    async def fetch(self, headers: Sequence[Header]) -> bytes:
+        """Make the call with a caller's headers and return the body of its 200, decompressed.
+
+        Raises:
+            UpstreamError: REST could not be reached, answered with another status, took longer
+                than the deadline, or sent a body that cannot be read.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s) as deadline:
+                try:
+                    return await self._call(headers)
+                except UpstreamUnavailableError as exc:
+                    await _pause_before_retry(exc, deadline)
+                return await self._call(headers)
+        except TimeoutError as exc:
+            message = f"REST did not answer within {self._timeout_s:g} seconds."
+            raise UpstreamTimeoutError(message) from exc
+
+    async def _call(self, headers: Sequence[Header]) -> bytes:
+        request = self._http.build_request("GET", self._url, headers=list(headers))
+        try:
+            response = await self._http.send(request, stream=True)
+            try:
+                if response.status_code != httpx.codes.OK:
+                    raise error_for(response)
+                return await read_body(response, max_bytes=self._max_bytes)
+            finally:
+                await response.aclose()
+        except httpx.TransportError as exc:
+            raise _translated(exc) from exc
+
+
+def _translated(exc: httpx.TransportError) -> UpstreamError:
+    """Say in our own words what went wrong: httpx's name addresses and certificates."""
+    if isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout):
+        return UpstreamUnavailableError("REST cannot be reached.")
+    if isinstance(exc, httpx.RemoteProtocolError) and "disconnected" not in str(exc):
+        return UpstreamBadResponseError("REST's answer is not valid HTTP.")
+    return UpstreamUnavailableError("The connection to REST broke.")
+
+
+async def _pause_before_retry(cause: UpstreamUnavailableError, deadline: asyncio.Timeout) -> None:
+    """Wait a little, at random so that callers do not come back in step, or as long as REST asks.
+
+    Raises:
+        UpstreamUnavailableError: `cause`, when the wait would outlast the deadline.
+    """
+    pause_s = max(random.uniform(0.05, 0.2), cause.retry_after_s or 0)  # noqa: S311  no secret
+    ends_at = deadline.when()
+    if ends_at is not None and asyncio.get_running_loop().time() + pause_s >= ends_at:
+        raise cause
+    await asyncio.sleep(pause_s)
