@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.errors import SettingsError
@@ -140,6 +141,11 @@ class Settings(BaseSettings):
             raise ValueError("it must have at least 32 characters")
         return value
 
+    @classmethod
+    def shown_defaults(cls) -> dict[str, str]:
+        """Return, for each setting, its default as one would write it; "" where there is none."""
+        return {name: _shown(field.default) for name, field in cls.model_fields.items()}
+
     @property
     def forward_cookie_names(self) -> frozenset[bytes] | None:
         """Names of the cookies to forward, or None for all."""
@@ -147,6 +153,14 @@ class Settings(BaseSettings):
             return None
         names = (name.strip() for name in self.forward_cookies.split(","))
         return frozenset(name.encode() for name in names if name)
+
+
+def _shown(default: object) -> str:
+    if default is None or default is PydanticUndefined:
+        return ""
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    return f"{default:g}" if isinstance(default, float) else str(default)
 
 
 def _unknown(name: str, fields: Mapping[str, Any]) -> str:

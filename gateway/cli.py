@@ -1,0 +1,130 @@
+"""The `gateway` command: serve, demo, upstream, schema."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gateway import serving
+from gateway.demo.users import DEMO_USERS
+from gateway.errors import SettingsError
+from gateway.schema.roots import sdl
+from gateway.settings import Settings
+
+__all__ = ["main"]
+
+SCHEMA_FILE = Path("schema.graphql")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 1 (it failed) or 2 (it was asked wrongly)."""
+    arguments = vars(_parser().parse_args(argv))
+    run = arguments.pop("run")
+    try:
+        return int(run(**arguments) or 0)
+    except SettingsError as exc:
+        print(f"gateway: {exc}", file=sys.stderr)  # noqa: T201  the command line's own words
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gateway", description="A GraphQL gateway over SuperOffice's chat sessions."
+    )
+    commands = parser.add_subparsers(title="commands", metavar="", required=True)
+    serve = _command(commands, "serve", _serve, "serve a SuperOffice installation")
+    _add_settings(serve)
+    demo = _command(commands, "demo", _demo, "serve the built-in demo REST server, to try it out")
+    demo.add_argument("--port", type=int, default=8000, help="port of the gateway (8000)")
+    upstream = _command(commands, "upstream", _upstream, "run the demo REST server alone")
+    upstream.add_argument("--port", type=int, default=8001, help="port to listen on (8001)")
+    upstream.add_argument("--sample", type=Path, metavar="FILE", help="serve this file instead")
+    for command in (demo, upstream):
+        command.add_argument("--sessions", type=int, default=12, help="sessions per user (12)")
+        command.add_argument("--delay", type=int, default=0, metavar="MS", help="wait so long (0)")
+        command.add_argument("--seed", type=int, default=1, help="another seed, another story (1)")
+    schema = commands.add_parser("schema", help="write or check schema.graphql")
+    actions = schema.add_subparsers(title="actions", metavar="", required=True)
+    for name, run, text in (
+        ("export", _schema_export, "write the schema to the file"),
+        ("check", _schema_check, "fail when the file is not the schema"),
+    ):
+        action = _command(actions, name, run, text)
+        action.add_argument("file", type=Path, nargs="?", default=SCHEMA_FILE)
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: Callable[..., int | None],
+    text: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    """Give the command one flag per setting; what is not given is left to the environment."""
+    defaults = Settings.shown_defaults()
+    for name, field in Settings.model_fields.items():
+        default = f" [{defaults[name]}]" if defaults[name] else ""
+        command.add_argument(
+            f"--{name.replace('_', '-')}",
+            default=argparse.SUPPRESS,
+            metavar="VALUE",
+            help=f"{field.description}{default}".replace("%", "%%"),
+        )
+    command.epilog = (
+        "Each flag is also a variable of the environment: --cache-ttl is GATEWAY_CACHE_TTL."
+    )
+
+
+def _serve(**flags: str) -> None:
+    serving.serve(Settings.load(**flags))
+
+
+def _demo(port: int, sessions: int, delay: int, seed: int) -> None:
+    with serving.demo_upstream(sessions=sessions, delay_ms=delay, seed=seed) as upstream_url:
+        settings = Settings(upstream_url=upstream_url, port=port)
+        serving.serve(settings, when_ready=lambda url: print(_welcome(url), flush=True))  # noqa: T201
+
+
+def _upstream(port: int, sessions: int, delay: int, seed: int, sample: Path | None) -> None:
+    if sample and not sample.is_file():
+        raise SettingsError(f"--sample {sample}: there is no such file.")
+    serving.serve_upstream(port, sessions=sessions, delay_ms=delay, seed=seed, sample=sample)
+
+
+def _welcome(url: str) -> str:
+    users = "\n".join(f"    {u.full_name:14} {u.authorization_basic}" for u in DEMO_USERS)
+    body = json.dumps({"query": "{ chatSessions { chatSessionId status customerName } }"})
+    return f"""
+GraphQL   {url}   (a browser gets a page to type queries into)
+
+Log in as one of three demo users with an Authorization header:
+
+{users}
+
+Try it:
+
+    curl {url} -H 'Content-Type: application/json' \\
+      -H 'Authorization: {DEMO_USERS[0].authorization_basic}' \\
+      -d '{body}'
+
+Ctrl+C stops it.
+"""
+
+
+def _schema_export(file: Path) -> None:
+    file.write_text(sdl(), "utf-8")
+
+
+def _schema_check(file: Path) -> int:
+    written = file.read_text("utf-8") if file.is_file() else ""
+    if written == sdl():
+        return 0
+    print(f"gateway: {file} is not the schema; run: gateway schema export", file=sys.stderr)  # noqa: T201
+    return 1

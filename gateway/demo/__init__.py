@@ -1,0 +1,6 @@
+"""A REST server that plays SuperOffice, so that the gateway can be tried without a tenant."""
+
+from gateway.demo.app import create_demo_app
+from gateway.demo.users import DEMO_USERS, DemoUser
+
+__all__ = ["DEMO_USERS", "DemoUser", "create_demo_app"]

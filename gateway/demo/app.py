@@ -1,0 +1,104 @@
+"""The demo REST server: `GET /api/v1/ChatSession/ForCurrentUser`, and errors everywhere else."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.demo.desk import Desk
+from gateway.demo.sessions import session_record
+from gateway.demo.users import DemoUser, find_user
+from gateway.demo.wire import Wire
+
+__all__ = ["PATH", "create_demo_app"]
+
+PATH = "/api/v1/ChatSession/ForCurrentUser"
+
+
+def create_demo_app(
+    *,
+    sessions: int = 12,
+    delay_ms: int = 0,
+    seed: int = 1,
+    sample: Path | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Starlette:
+    """Build the demo server; equal seed, second, user and headers give equal bytes.
+
+    `app.state.calls` counts the calls of the endpoint, refused ones included, from the moment
+    they arrive.
+
+    Args:
+        sessions: how many sessions each user sees at any time.
+        delay_ms: wait before every answer, in milliseconds.
+        seed: of everything made up.
+        sample: a file to serve byte for byte instead; credentials are still asked for.
+        clock: seconds since 1970.
+    """
+    server = _Server(Desk(sessions=sessions, seed=seed), delay_ms / 1000, sample, clock)
+    app = Starlette(
+        routes=[Route(PATH, server.for_current_user, methods=["GET"])],
+        exception_handlers={HTTPException: _refuse},
+    )
+    app.router.redirect_slashes = False  # SuperOffice has no such route: 404
+    app.state.calls = 0
+    return app
+
+
+class _Server:
+    def __init__(
+        self, desk: Desk, delay_s: float, sample: Path | None, clock: Callable[[], float]
+    ) -> None:
+        self._desk = desk
+        self._delay_s = delay_s
+        self._sample = sample.read_bytes() if sample else None
+        self._clock = clock
+
+    async def for_current_user(self, request: Request) -> Response:
+        request.app.state.calls += 1
+        if self._delay_s:
+            await asyncio.sleep(self._delay_s)
+        user = find_user(request.headers)
+        if user is None:
+            message = "Authentication failed: no or invalid credentials."
+            return _error(401, "SoSecurityException", message)
+        if self._sample is not None:
+            return _json(self._sample)
+        return _json(self._answer(user, Wire.from_headers(request.headers)))
+
+    def _answer(self, user: DemoUser, wire: Wire) -> bytes:
+        moments = self._desk.moments(user, math.floor(self._clock()))
+        return orjson.dumps([session_record(moment, wire) for moment in moments])
+
+
+async def _refuse(request: Request, exc: Exception) -> Response:
+    """Answer an unknown route or method as SuperOffice does, with JSON."""
+    if not isinstance(exc, HTTPException):  # pragma: no cover - Starlette calls us for these only
+        raise exc
+    kind = "SoNotFoundException" if exc.status_code == 404 else "SoNotSupportedException"
+    message = f"No resource answers {request.method} {request.url.path}"
+    answer = _error(exc.status_code, kind, message)
+    answer.headers.update(exc.headers or {})
+    return answer
+
+
+def _error(status: int, kind: str, message: str) -> Response:
+    body = {
+        "Error": True,
+        "ErrorType": kind,
+        "ErrorMessage": message,
+        "ErrorSource": "SuperOffice.WebApi (demo)",
+    }
+    return _json(orjson.dumps(body), status)
+
+
+def _json(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, media_type="application/json; charset=utf-8")

@@ -1,0 +1,153 @@
+"""One chat at one moment, as SuperOffice writes it: the ChatSessionEntity."""
+
+from dataclasses import dataclass
+
+from gateway.demo.chats import OVER, Beat, Chat
+from gateway.demo.contacts import contact_record
+from gateway.demo.people import associate_record, person_record
+from gateway.demo.rights import field_properties, table_right
+from gateway.demo.tickets import ChatFacts, ticket_record
+from gateway.demo.wire import Record, Wire
+from gateway.demo.work import project_record, sale_record
+
+__all__ = ["Moment", "session_record"]
+
+MESSAGE_LENGTH = 1024
+_POLL_S = 3
+_TYPING_S = 6
+_CHATTING = frozenset({"CustomerLast", "UserLast"})
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A session and the second we look at it; times in seconds since 1970."""
+
+    seed: int
+    session_id: int
+    topic_id: int
+    chat: Chat
+    requested: int
+    now: int
+
+
+def session_record(moment: Moment, wire: Wire) -> Record:
+    """Return a session's 33 properties, nested records included."""
+    chat = moment.chat
+    place = chat.place_at(moment.now - moment.requested)
+    beat = chat.beats[place]
+    return {
+        "TableRight": table_right(chat.variety, wire),
+        "FieldProperties": field_properties("ChatSession", beat.status in OVER, wire),
+        "ChatSessionId": moment.session_id,
+        "TopicId": moment.topic_id,
+        **_customer(moment),
+        **_state(moment, place),
+        **_times(moment, place, wire),
+        **_agents(moment, beat, wire),
+        **_links(moment, place, wire),
+    }
+
+
+def _customer(moment: Moment) -> Record:
+    who, number = moment.chat.customer, moment.chat.variety
+    has_filled_form = number % 5 != 0  # the fields before a chat are optional
+    return {
+        "CustomerAlias": who.first,
+        "CustomerHost": f"203.0.113.{number % 254 + 1}" if number % 3 else f"2001:db8::{number:x}",
+        "CustomerName": who.full_name,
+        "CustomerEmail": who.email if has_filled_form else "",
+        "CustomerPhone": who.mobile if has_filled_form else None,
+        "CustomerCompanyName": who.company.name if has_filled_form else None,
+        "CustomerConsented": moment.chat.has_consented,
+        "SessionKey": f"demo-key-{moment.session_id:08x}-{number:04x}",
+    }
+
+
+def _state(moment: Moment, place: int) -> Record:
+    chat, beat = moment.chat, moment.chat.beats[place]
+    waited_s = moment.now - moment.requested if beat.status == "InQueue" else 0
+    return {
+        "Status": beat.status,
+        "FirstMessage": chat.first_message[:MESSAGE_LENGTH],
+        "LastMessage": beat.message[:MESSAGE_LENGTH],
+        "InitialQueuePos": chat.queue_position,
+        "AlertLevel": min(waited_s // 30, 2),
+        "Rank": chat.variety % 5 + 1 if beat.agent else 0,
+        # The zero member: an idle session carries this word too.
+        "Flags": "UserIsTyping" if _is_agent_typing(moment, place) else "CustomerIsTyping",
+        "ChatbotIsActive": beat.is_bot,
+        "Rating": chat.rating if beat.status in OVER and beat.agent else 0,
+    }
+
+
+def _is_agent_typing(moment: Moment, place: int) -> bool:
+    """An agent types during the last seconds before the agent's next message."""
+    beats = moment.chat.beats
+    if beats[place].status not in _CHATTING or beats[place].agent is None:
+        return False
+    following = beats[place + 1]  # a chat always goes on to Finished
+    is_soon = moment.now - moment.requested >= following.at - _TYPING_S
+    return is_soon and following.status == "UserLast"
+
+
+def _times(moment: Moment, place: int, wire: Wire) -> Record:
+    requested, beat = moment.requested, moment.chat.beats[place]
+    ended = _since(requested, moment.chat.ended_at(place))
+    # The customer's browser polls until the end; the last poll is never in the future.
+    polled = moment.now - 1 - (moment.now + moment.chat.variety) % _POLL_S
+    fetched = max(requested, min(polled, ended or polled))
+    ticks = (fetched * 7919 + moment.chat.variety * 104_729) % 10_000_000
+    return {
+        "WhenRequested": wire.date(requested),
+        "WhenStarted": wire.date(_since(requested, moment.chat.picked_up_at(place))),
+        "WhenEnded": wire.date(ended),
+        "WhenIdle": wire.date(requested + beat.message_at),
+        "WhenFetched": wire.date(fetched, ticks if requested < fetched != ended else 0),
+    }
+
+
+def _since(requested: int, elapsed_s: int | None) -> int | None:
+    return None if elapsed_s is None else requested + elapsed_s
+
+
+def _agents(moment: Moment, beat: Beat, wire: Wire) -> Record:
+    """Nobody is written as null, and by some sessions as an object of zeros and blanks."""
+    is_blank = beat.agent is None and moment.chat.variety % 4 == 0
+    has_user = beat.agent is not None or is_blank
+    return {
+        "User": associate_record(beat.agent, wire) if has_user else None,
+        "TransferTo": associate_record(beat.transfer_to, wire) if beat.transfer_to else None,
+    }
+
+
+def _links(moment: Moment, place: int, wire: Wire) -> Record:
+    chat, seed = moment.chat, moment.seed
+    who, owner = chat.customer, chat.owner
+    company = who.company
+    has = chat.links.__contains__
+    return {
+        "Person": person_record(who, owner, wire) if has("Person") else None,
+        "Contact": contact_record(company, owner.associate_id, owner.full_name, wire)
+        if has("Contact")
+        else None,
+        "Project": project_record(seed, company, owner, wire) if has("Project") else None,
+        "Sale": sale_record(seed, company, owner, wire) if has("Sale") else None,
+        "Ticket": ticket_record(_facts(moment, place), wire) if has("Ticket") else None,
+    }
+
+
+def _facts(moment: Moment, place: int) -> ChatFacts:
+    chat, beat = moment.chat, moment.chat.beats[place]
+    return ChatFacts(
+        session_id=moment.session_id,
+        variety=chat.variety,
+        customer=chat.customer,
+        agent=beat.agent,
+        links=chat.links,
+        title=chat.first_message,
+        requested=moment.requested,
+        replied=_since(moment.requested, chat.picked_up_at(place)),
+        ended=_since(moment.requested, chat.ended_at(place)),
+        changed=moment.requested + beat.at,
+        messages=place + 1,
+    )

@@ -1,0 +1,49 @@
+"""Logs: one format for us, uvicorn and every library, and no secrets from any of them."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+__all__ = ["configure_logs"]
+
+
+def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> None:
+    """Send every logger to stderr, one line per event, as JSON or as text."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    as_text = sys.stderr.isatty() if log_format == "auto" else log_format == "text"
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_renderers(as_text=as_text),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger("gateway").setLevel(level.upper())
+    # What the HTTP libraries say below INFO quotes headers and frames, credentials included.
+    logging.getLogger("uvicorn").setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def _renderers(*, as_text: bool) -> list[structlog.typing.Processor]:
+    # Plain tracebacks: the prettier ones print local variables, and those hold credentials.
+    if as_text:
+        plain = structlog.dev.plain_traceback
+        colors = sys.stderr.isatty()
+        return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]

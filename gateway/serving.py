@@ -1,0 +1,107 @@
+"""Run the gateway, or the demo REST server, under uvicorn."""
+
+import contextlib
+import logging
+import math
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.supervisors import Multiprocess
+
+from gateway.demo.app import create_demo_app
+from gateway.errors import SettingsError
+from gateway.observe.logs import configure_logs
+from gateway.settings import Settings
+from gateway.web.app import create_app
+
+__all__ = ["demo_upstream", "serve", "serve_upstream"]
+
+_LOOPBACK = "127.0.0.1"
+_LARGEST_WEBSOCKET_MESSAGE = 2**20
+
+logger = logging.getLogger(__name__)
+
+
+def serve(settings: Settings, *, when_ready: Callable[[str], None] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM; requests in flight are finished first.
+
+    `when_ready` gets the address of the GraphQL endpoint once the port is open.
+
+    Raises:
+        SettingsError: the address cannot be listened on.
+    """
+    configure_logs(settings.log_level, settings.log_format)
+    listener = _listen(settings.host, settings.port)
+    url = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}/graphql"
+    config = _config(
+        partial(_worker_app, settings),
+        factory=True,
+        workers=settings.workers,
+        ws_max_size=_LARGEST_WEBSOCKET_MESSAGE,
+        # Whatever is in flight ends with its REST call; then a moment to answer.
+        timeout_graceful_shutdown=math.ceil(settings.upstream_timeout) + 2,
+    )
+    logger.info("serving %s over %s", url, settings.upstream_url)
+    if when_ready:
+        when_ready(url)
+    if settings.workers > 1:
+        Multiprocess(config, sockets=[listener]).run()
+    else:
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def serve_upstream(port: int, **options: Any) -> None:
+    """Serve the demo REST server until SIGINT or SIGTERM."""
+    configure_logs("info", "auto")
+    listener = _listen(_LOOPBACK, port)
+    logger.info("demo REST server on http://%s:%s", *listener.getsockname())
+    uvicorn.Server(_config(create_demo_app(**options))).run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def demo_upstream(**options: Any) -> Iterator[str]:
+    """Run the demo REST server on a free port in a thread; gives its address."""
+    listener = _listen(_LOOPBACK, 0)
+    server = uvicorn.Server(_config(create_demo_app(**options)))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.01)
+    try:
+        yield f"http://{_LOOPBACK}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _worker_app(settings: Settings) -> Starlette:
+    """Build the app where it runs: with several workers, each in a process of its own."""
+    configure_logs(settings.log_level, settings.log_format)
+    return create_app(settings)
+
+
+def _config(app: Any, **options: Any) -> uvicorn.Config:
+    # uvicorn's access log would print query strings, and with them customers' data.
+    return uvicorn.Config(app, log_config=None, access_log=False, server_header=False, **options)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as exc:
+        reason = exc.strerror or str(exc)
+        raise SettingsError(
+            f"cannot listen on {_shown(host)}:{port}: {reason}; choose another address with "
+            "--host and --port, or GATEWAY_HOST and GATEWAY_PORT"
+        ) from exc
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

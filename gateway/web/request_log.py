@@ -1,0 +1,66 @@
+"""Give each request an id and write one line about it when it is done."""
+
+import re
+import secrets
+import time
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["REQUEST_ID", "RequestLog"]
+
+REQUEST_ID = b"x-request-id"
+
+_ACCEPTABLE = re.compile(rb"[\w.:/+=@-]{1,128}", re.ASCII)
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class RequestLog:
+    """Takes the client's `X-Request-ID` or makes one, and puts it on the answer and in the log.
+
+    Neither the query string nor any header or body is logged: they hold customers' data.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and log what came of it."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self.app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] in {"http.response.start", "websocket.accept"}:
+                status = message.get("status", 101)
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        started = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, send_with_id)
+            finally:
+                log.info(
+                    "request",
+                    method=scope.get("method", "WEBSOCKET"),
+                    path=scope["path"],
+                    status=status,
+                    duration_ms=round((time.perf_counter() - started) * 1000, 1),
+                )
+
+
+def _request_id(scope: Scope) -> str:
+    """Return the request's id, and leave it in the scope's headers for whoever passes it on."""
+    headers = scope["headers"]
+    sent = [value for name, value in headers if name == REQUEST_ID]
+    if len(sent) == 1 and _ACCEPTABLE.fullmatch(sent[0]):
+        return str(sent[0].decode())
+    made = secrets.token_hex(8)
+    scope["headers"] = [h for h in headers if h[0] != REQUEST_ID] + [(REQUEST_ID, made.encode())]
+    return made

@@ -1,0 +1,48 @@
+"""The HTTP status of a GraphQL answer, for clients that ask for `graphql-response+json`.
+
+When every root field failed for one and the same reason, the answer carries that reason's status,
+so that proxies, monitors and token refreshers see the truth.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gateway import errors
+from gateway.errors import GatewayError
+
+__all__ = ["headers_and_status"]
+
+
+def _kinds(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from _kinds(narrower)
+
+
+_STATUS = {kind.code: kind.http_status for kind in _kinds(errors.GatewayError)}
+
+# No Basic: a browser would open its own log-in window over the page that asked.
+_CHALLENGE = 'Bearer realm="SuperOffice", SoTicket realm="SuperOffice"'
+
+
+def headers_and_status(response: Mapping[str, Any]) -> tuple[dict[str, str], int]:
+    """Return the headers and the status that one GraphQL response calls for."""
+    failures = response.get("errors") or []
+    if not failures:
+        return {}, 200
+    if "data" not in response:
+        return {}, 400
+    data = response["data"]
+    codes = {failure["extensions"]["code"] for failure in failures}
+    if len(codes) > 1 or (data and any(value is not None for value in data.values())):
+        return {}, 200
+    return _headers(failures[0]["extensions"]), _STATUS.get(codes.pop(), 200)
+
+
+def _headers(extensions: Mapping[str, Any]) -> dict[str, str]:
+    headers = {}
+    if extensions["code"] == errors.UnauthenticatedError.code:
+        headers["WWW-Authenticate"] = _CHALLENGE
+    if "retryAfter" in extensions:
+        headers["Retry-After"] = str(extensions["retryAfter"])
+    return headers

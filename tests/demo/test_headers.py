@@ -1,0 +1,122 @@
+"""How language and zone headers change an answer."""
+
+import re
+
+import pytest
+
+from gateway.demo.wire import Wire
+from tests.demo.asking import KARI, NOON, Json, sessions_of
+
+SUPPLIER = ("Leverandør", "Supplier", "Lieferant")
+RAW = 'NO:"Leverandør";US:"Supplier";GE:"Lieferant"'
+UNSET = "0001-01-01T00:00:00"
+DATES = ["WhenRequested", "WhenStarted", "WhenEnded", "WhenIdle", "WhenFetched"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "text"),
+    [
+        ({}, RAW),
+        ({"accept-language": " "}, RAW),
+        ({"accept-language": "nb-NO,nb;q=0.9,en;q=0.8"}, "Leverandør"),
+        ({"accept-language": "en"}, "Supplier"),
+        ({"accept-language": "ja,de;q=0.4,en;q=0.7"}, "Supplier"),
+        ({"accept-language": "de;q=oops,no;q=0.1"}, "Leverandør"),
+        ({"accept-language": "ja"}, "Supplier"),
+        ({"accept-language": "en", "so-language": "GE"}, "Lieferant"),
+        ({"accept-language": "en", "so-language": "FR"}, "Supplier"),
+        ({"accept-language": "en", "so-language": "*"}, RAW),
+        ({"accept-language": "en", "so-language": "x"}, RAW),
+    ],
+)
+def test_a_list_text_is_written_in_the_language_asked_for(
+    headers: dict[str, str], text: str
+) -> None:
+    """Without a language it has them all; SO-Language wins, and can say so."""
+    assert Wire.from_headers(headers).text(SUPPLIER) == text
+
+
+@pytest.mark.parametrize(
+    ("zone", "written"),
+    [
+        ("", "2026-11-23T12:00:00"),
+        ("NO", "2026-11-23T12:00:00"),
+        ("261", "2026-11-23T12:00:00"),
+        ("Mars", "2026-11-23T12:00:00"),
+        ("UTC", "2026-11-23T11:00:00"),
+        ("UK", "2026-11-23T11:00:00"),
+        ("DK", "2026-11-23T12:00:00"),
+        ("jp", "2026-11-23T20:00:00"),
+        ("US-NY", "2026-11-23T06:00:00"),
+        ("UTC, includeTZOffset", "2026-11-23T11:00:00+0000"),
+        ("NO,includetzoffset", "2026-11-23T12:00:00+0100"),
+        ("US-NY, includeTZOffset", "2026-11-23T06:00:00-0500"),
+    ],
+)
+def test_a_date_is_wall_time_in_the_zone_asked_for(zone: str, written: str) -> None:
+    """The zone is left out unless asked for, and an offset has no colon."""
+    assert Wire.from_headers({"so-timezone": zone}).date(NOON) == written
+
+
+@pytest.mark.parametrize(
+    ("ticks", "fraction"), [(0, ""), (9_553_621, ".9553621"), (5_000_000, ".5"), (1, ".0000001")]
+)
+def test_a_fraction_is_there_only_when_it_is_not_zero(ticks: int, fraction: str) -> None:
+    """Up to seven digits, without trailing zeros."""
+    assert Wire().date(NOON, ticks) == "2026-11-23T12:00:00" + fraction
+
+
+def test_an_unset_date_never_gets_an_offset() -> None:
+    """The first moment of the calendar cannot be shifted west."""
+    assert Wire(zone="US-NY", has_offset=True).date(None) == UNSET
+
+
+async def test_a_stamp_is_in_utc_whatever_the_zone() -> None:
+    """Project.Updated does not move with the zone."""
+    found = []
+    for zone in ("NO", "JP"):
+        answer = await sessions_of(KARI, so_timezone=zone)
+        found.append([s["Project"]["Updated"] for s in answer if s["Project"]])
+
+    assert found[0]
+    assert found[0] == found[1]
+
+
+async def test_a_published_project_never_expires() -> None:
+    """The upper bound of all dates stands for ever."""
+    projects = [s["Project"] for s in await sessions_of(KARI, sessions=50) if s["Project"]]
+    ends = {project["IsPublished"]: project["PublishTo"] for project in projects}
+
+    assert ends == {True: "9999-12-31T23:59:59.9999999", False: UNSET}
+
+
+async def test_the_dates_of_a_session_follow_the_zone_header() -> None:
+    """All five carry the offset asked for, or are unset."""
+    answer = await sessions_of(KARI, so_timezone="UTC, includeTZOffset")
+    dates = [session[name] for session in answer for name in DATES]
+
+    assert UNSET in dates
+    assert all(
+        re.fullmatch(r"2026-11-23T1\d:\d\d:\d\d(\.\d{1,7})?\+0000", date)
+        for date in dates
+        if date != UNSET
+    )
+
+
+def raw_texts(answer: list[Json]) -> list[str]:
+    """Return everything in an answer that waits for a translation."""
+    return re.findall(r"SR_\w+|NO:", str(answer))
+
+
+async def test_an_answer_without_a_language_has_raw_texts() -> None:
+    """Resource ids and all languages at once, in reasons, labels and list texts."""
+    answer = await sessions_of(KARI)
+
+    assert {"NO:", "SR_AL_ADDRESS1", "SR_MANDATORY_FIELD_1281"} <= set(raw_texts(answer))
+    assert "[SR_MANDATORY_FIELD_1281]" in str(answer)
+
+
+@pytest.mark.parametrize("language", ["nb", "en", "de"])
+async def test_an_answer_with_a_language_has_none(language: str) -> None:
+    """Everything that can be translated is."""
+    assert raw_texts(await sessions_of(KARI, sessions=50, accept_language=language)) == []

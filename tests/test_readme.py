@@ -1,0 +1,109 @@
+"""What the README says is true: its commands, its query and answer, its tables."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway import Settings, errors
+from gateway.demo.app import create_demo_app
+from gateway.demo.users import DEMO_USERS
+from tests.support import gateway_over
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+# When the README's answer was given.
+A_MOMENT = 1_790_000_000.0
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)\n```", README, re.DOTALL)
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
+
+
+def settings_table() -> str:
+    defaults = Settings.shown_defaults()
+    rows = ["| Setting | Default | |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = f"`{defaults[name]}`" if defaults[name] else "–"
+        rows.append(f"| `GATEWAY_{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(rows)
+
+
+async def test_the_query_gets_the_answer_beside_it() -> None:
+    """Whoever runs the README's query against the demo sees an answer like the one shown."""
+    query, answer = blocks("graphql")[0], blocks("json")[0]
+    demo = create_demo_app(sessions=2, clock=lambda: A_MOMENT)
+    user = {"Authorization": DEMO_USERS[0].authorization_basic, "Accept-Language": "en"}
+
+    async with gateway_over(httpx.ASGITransport(demo)) as gateway:
+        response = await gateway.post(query, headers=user)
+
+    assert response.json() == json.loads(answer)
+
+
+def test_the_settings_table_is_the_settings() -> None:
+    """Every setting is in the table with its default and description, and nothing else is."""
+    table = README.partition("<!-- settings -->\n")[2].partition("\n<!-- /settings -->")[0]
+
+    assert table == settings_table()
+
+
+def test_the_error_table_names_every_code_and_status() -> None:
+    """Each code that the gateway can send stands in the table with its HTTP status."""
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (\d{3}) \|", README, re.MULTILINE))
+    raised = {
+        kind.code: str(kind.http_status)
+        for name in errors.__all__
+        if (kind := getattr(errors, name)) is not errors.RequestError
+    }
+    before_execution = {
+        "GRAPHQL_PARSE_FAILED": "400",
+        "GRAPHQL_VALIDATION_FAILED": "400",
+        "OPERATION_RESOLUTION_FAILURE": "400",
+    }
+
+    assert rows == {**raised, **before_execution}
+
+
+def test_the_gate_runs_the_command_for_the_tests() -> None:
+    """The command that makes an environment and runs the tests is run by `.ci/run` itself."""
+    pattern = "'^python3 -m venv .*pytest$'"
+
+    assert pattern in (ROOT / ".ci" / "run").read_text("utf-8")
+    assert sum(bool(re.search(pattern.strip("'"), line)) for line in COMMANDS) == 1
+
+
+@pytest.mark.socket
+@pytest.mark.parametrize(
+    "command", [line for line in COMMANDS if not line.endswith(".venv/bin/pytest")]
+)
+def test_a_command_starts_what_it_says(command: str) -> None:
+    """Each server that the README starts comes up; the environment it needs is this one."""
+    words = shlex.split(command.rpartition("&& ")[2])
+    variables = dict(word.split("=", 1) for word in words if word.startswith("GATEWAY_"))
+    arguments = words[len(variables) :]
+    assert arguments[0] == ".venv/bin/gateway"
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway", *arguments[1:]],
+        env={**os.environ, **variables},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        started = any("Application startup complete" in line for line in process.stderr)
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+    assert started
