@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gateway", description="A GraphQL gateway over SuperOffice's chat sessions."
     )
-    commands = parser.add_subparsers(title="commands", metavar="", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     serve = _command(commands, "serve", _serve, "serve a SuperOffice installation")
     _add_settings(serve)
     demo = _command(commands, "demo", _demo, "serve the built-in demo REST server, to try it out")
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--delay", type=int, default=0, metavar="MS", help="wait so long (0)")
         command.add_argument("--seed", type=int, default=1, help="another seed, another story (1)")
     schema = commands.add_parser("schema", help="write or check schema.graphql")
-    actions = schema.add_subparsers(title="actions", metavar="", required=True)
+    actions = schema.add_subparsers(title="actions", metavar="ACTION", required=True)
     for name, run, text in (
         ("export", _schema_export, "write the schema to the file"),
         ("check", _schema_check, "fail when the file is not the schema"),
@@ -88,7 +88,7 @@ def _serve(**flags: str) -> None:
 
 def _demo(port: int, sessions: int, delay: int, seed: int) -> None:
     with serving.demo_upstream(sessions=sessions, delay_ms=delay, seed=seed) as upstream_url:
-        settings = Settings(upstream_url=upstream_url, port=port)
+        settings = Settings.load(upstream_url=upstream_url, port=port)
         serving.serve(settings, when_ready=lambda url: print(_welcome(url), flush=True))  # noqa: T201
 
 
@@ -119,12 +119,15 @@ Ctrl+C stops it.
 
 
 def _schema_export(file: Path) -> None:
-    file.write_text(sdl(), "utf-8")
+    try:
+        file.write_text(sdl(), "utf-8")
+    except OSError as exc:
+        raise SettingsError(f"cannot write {file}: {exc.strerror}") from exc
 
 
 def _schema_check(file: Path) -> int:
-    written = file.read_text("utf-8") if file.is_file() else ""
-    if written == sdl():
+    written = file.read_bytes() if file.is_file() else b""
+    if written == sdl().encode():
         return 0
     print(f"gateway: {file} is not the schema; run: gateway schema export", file=sys.stderr)  # noqa: T201
     return 1

@@ -3,11 +3,13 @@
 import contextlib
 import logging
 import math
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -36,8 +38,8 @@ def serve(settings: Settings, *, when_ready: Callable[[str], None] | None = None
     Raises:
         SettingsError: the address cannot be listened on.
     """
-    configure_logs(settings.log_level, settings.log_format)
     listener = _listen(settings.host, settings.port)
+    configure_logs(settings.log_level, settings.log_format)
     url = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}/graphql"
     config = _config(
         partial(_worker_app, settings),
@@ -53,15 +55,15 @@ def serve(settings: Settings, *, when_ready: Callable[[str], None] | None = None
     if settings.workers > 1:
         Multiprocess(config, sockets=[listener]).run()
     else:
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config).run(sockets=[listener])
 
 
 def serve_upstream(port: int, **options: Any) -> None:
     """Serve the demo REST server until SIGINT or SIGTERM."""
-    configure_logs("info", "auto")
     listener = _listen(_LOOPBACK, port)
+    configure_logs("info", "auto")
     logger.info("demo REST server on http://%s:%s", *listener.getsockname())
-    uvicorn.Server(_config(create_demo_app(**options))).run(sockets=[listener])
+    _Server(_config(create_demo_app(**options))).run(sockets=[listener])
 
 
 @contextlib.contextmanager
@@ -80,6 +82,19 @@ def demo_upstream(**options: Any) -> Iterator[str]:
         thread.join()
 
 
+class _Server(uvicorn.Server):
+    """Returns after SIGINT and SIGTERM.
+
+    uvicorn raises the signal once more when it is done: that ends the process before anything
+    else can be closed, with a traceback or with exit code 143.
+    """
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Finish what is in flight; a second Ctrl+C does not wait for it."""
+        self.force_exit |= self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+
 def _worker_app(settings: Settings) -> Starlette:
     """Build the app where it runs: with several workers, each in a process of its own."""
     configure_logs(settings.log_level, settings.log_format)
@@ -92,6 +107,8 @@ def _config(app: Any, **options: Any) -> uvicorn.Config:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65_535:
+        raise SettingsError(f"--port {port}: ports go from 0 to 65535")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)

@@ -9,7 +9,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticUndefined
@@ -116,11 +116,16 @@ class Settings(BaseSettings):
     @field_validator("upstream_url")
     @classmethod
     def _check_upstream_url(cls, value: str) -> str:
-        url = urlsplit(value.strip())
+        value = value.strip()
+        if " " in value or not value.isprintable():
+            raise ValueError("it must not hold spaces or control characters")
+        url = urlsplit(value)
         if url.scheme not in {"http", "https"} or not url.hostname:
             raise ValueError("it must start with http:// or https:// and a host")
         if url.username is not None or url.password is not None:
             raise ValueError("it must not hold credentials: callers bring their own")
+        if not _has_usable_port(url):
+            raise ValueError("its port must be a number from 1 to 65535")
         if url.query or url.fragment:
             raise ValueError("it must end with the path")
         path = url.path.rstrip("/").removesuffix("/v1").removesuffix("/api").rstrip("/")
@@ -155,6 +160,13 @@ class Settings(BaseSettings):
         return frozenset(name.encode() for name in names if name)
 
 
+def _has_usable_port(url: SplitResult) -> bool:
+    try:
+        return url.port != 0
+    except ValueError:
+        return False
+
+
 def _shown(default: object) -> str:
     if default is None or default is PydanticUndefined:
         return ""
@@ -180,7 +192,8 @@ def _explained(exc: ValidationError) -> str:
         )
     info = Settings.model_fields[field]
     reason = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    is_secret = "SecretStr" in str(info.annotation)
+    # What stands before an @ in a URL may be a password.
+    is_secret = "SecretStr" in str(info.annotation) or "@" in str(error["input"])
     given = "" if is_secret else f"={json.dumps(str(error['input'])[:80], ensure_ascii=False)}"
     example = (info.examples or [""])[0]
     name = f"{_PREFIX}{field.upper()}"

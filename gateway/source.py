@@ -8,7 +8,11 @@ from typing import Any, Protocol
 
 from gateway.cache.flights import Flights
 from gateway.caller import Caller, Header
-from gateway.errors import UpstreamForbiddenError, UpstreamUnauthenticatedError
+from gateway.errors import (
+    UpstreamBadResponseError,
+    UpstreamForbiddenError,
+    UpstreamUnauthenticatedError,
+)
 
 __all__ = ["Cache", "Fetch", "Snapshot", "Source"]
 
@@ -88,8 +92,15 @@ class Source:
             await self.cache.delete(key)
             raise
         snapshot = Snapshot(
-            self.decode(body), self.clock(), round(len(body) * _MEMORY_PER_JSON_BYTE)
+            self._decoded(body), self.clock(), round(len(body) * _MEMORY_PER_JSON_BYTE)
         )
         if self.ttl_s:
             await self.cache.set(key, snapshot, ttl=self.ttl_s)
         return snapshot
+
+    def _decoded(self, body: bytes) -> Sequence[Any]:
+        try:
+            return self.decode(body)
+        except UpstreamBadResponseError as exc:
+            exc.extensions["upstreamStatus"] = 200  # no other answer's body comes out of `fetch`
+            raise

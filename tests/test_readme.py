@@ -23,6 +23,7 @@ A_MOMENT = 1_790_000_000.0
 
 
 def blocks(language: str) -> list[str]:
+    """Return the README's blocks of code in a language."""
     return re.findall(rf"```{language}\n(.*?)\n```", README, re.DOTALL)
 
 
@@ -30,10 +31,11 @@ COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
 
 
 def settings_table() -> str:
+    """Write the table as the README should have it."""
     defaults = Settings.shown_defaults()
     rows = ["| Setting | Default | |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = f"`{defaults[name]}`" if defaults[name] else "–"
+        default = f"`{defaults[name]}`" if defaults[name] else "–"  # noqa: RUF001  a dash
         rows.append(f"| `GATEWAY_{name.upper()}` | {default} | {field.description} |")
     return "\n".join(rows)
 

@@ -32,12 +32,18 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
     logging.getLogger("gateway").setLevel(level.upper())
     # What the HTTP libraries say below INFO quotes headers and frames, credentials included.
     logging.getLogger("uvicorn").setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
+    logging.getLogger("uvicorn.error").addFilter(_is_no_handshake)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _is_no_handshake(record: logging.LogRecord) -> bool:
+    # uvicorn quotes the address of a WebSocket with its query string, which may hold anything.
+    return '"WebSocket ' not in str(record.msg)
 
 
 def _renderers(*, as_text: bool) -> list[structlog.typing.Processor]:

@@ -6,6 +6,7 @@ itself, never its session, never the list. What is not JSON at all, or not an ar
 """
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ def decoder(record: type[Record]) -> Decode:
             try:
                 return strict.decode(body)
             except msgspec.DecodeError:
-                return _tolerant(record, _loads(body))
+                return _tolerant(record, json.loads(body))
         except (ValueError, RecursionError) as exc:
             # The exception's own text quotes the answer: it must not travel further.
             raise UpstreamBadResponseError("REST's answer is not valid JSON.") from exc
@@ -48,14 +49,6 @@ def _check_utf8(body: bytes) -> None:
     # msgspec leaves what it skips unchecked.
     if not body.isascii():
         body.decode()
-
-
-class _NotANumber:
-    """What NaN, Infinity and -Infinity read as: of no JSON type, so that no property takes it."""
-
-
-def _loads(body: bytes) -> object:
-    return json.loads(body, parse_constant=lambda _: _NotANumber())
 
 
 def _tolerant(record: type[Record], parsed: object) -> Sequence[Any]:
@@ -93,8 +86,11 @@ def _read_property(p: Property, value: Any) -> Any:
 def _read_value(p: Property, value: Any) -> Any:
     if isinstance(value, str):
         value = _without_surrogates(value)
-    elif isinstance(value, float) and p.wire_type is Int32 and value.is_integer():
-        value = int(value)  # 3.0 and 3 are the same JSON number
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            return p.malformed()  # NaN, which json takes; 1e400, which no double holds
+        if p.wire_type is Int32 and value.is_integer():
+            value = int(value)  # 3.0 and 3 are the same JSON number
     try:
         return msgspec.convert(value, p.wire_type)
     except (msgspec.ValidationError, OverflowError):

@@ -34,8 +34,8 @@ class CodedErrors(_Base):
     ) -> None:
         """Replace each error, in place, by what the client may see of it."""
         has_result = execution_context is not None and execution_context.result is not None
-        if not has_result:
-            # A document can be wrong in ten thousand places: the first ones will do.
+        if all(error.path is None for error in errors):
+            # A document or its variables can be wrong in ten thousand places: the first will do.
             del errors[_MOST_REQUEST_ERRORS:]
         errors[:] = [_coded(error, has_result=has_result) for error in errors]
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 
 from gateway.errors import UpstreamBadResponseError
+from gateway.schema.scalars import is_unset
 
 __all__ = ["Int32", "Malformed", "Property", "Record", "read"]
 
@@ -73,12 +74,12 @@ class Record(msgspec.Struct, kw_only=True, gc=False):
 
 
 _RIGHTS = frozenset({"_table_right", "_field_properties"})
-_UNSET_WORDS = frozenset({"", "Unknown", "0001-01-01T00:00:00", "0001-01-01T00:00:00Z"})
+_UNSET_WORDS = frozenset({"", "Unknown"})
 
 
 def _is_blank(value: object) -> bool:
     if isinstance(value, str):
-        return value in _UNSET_WORDS
+        return value in _UNSET_WORDS or is_unset(value)
     return value.is_blank() if isinstance(value, Record) else not value
 
 

@@ -18,7 +18,7 @@ _RAW_DEFLATE = -zlib.MAX_WBITS
 
 
 async def read_body(response: httpx.Response, *, max_bytes: int) -> bytes:
-    """Return the response's body, decompressed.
+    """Return the body of a 200, decompressed.
 
     Raises:
         UpstreamBadResponseError: it is larger than `max_bytes`, compressed or not, or cannot be
@@ -38,7 +38,7 @@ async def read_body(response: httpx.Response, *, max_bytes: int) -> bytes:
                 raise _too_large(max_bytes)
         decoder.finish()
     except zlib.error as exc:
-        raise UpstreamBadResponseError("REST's answer cannot be decompressed.") from exc
+        raise _unusable("REST's answer cannot be decompressed.") from exc
     return bytes(body)
 
 
@@ -49,7 +49,11 @@ def _raw(response: httpx.Response) -> httpx.AsyncByteStream:
 
 
 def _too_large(max_bytes: int) -> UpstreamBadResponseError:
-    return UpstreamBadResponseError(f"REST's answer is larger than {max_bytes} bytes.")
+    return _unusable(f"REST's answer is larger than {max_bytes} bytes.")
+
+
+def _unusable(message: str) -> UpstreamBadResponseError:
+    return UpstreamBadResponseError(message, upstream_status=httpx.codes.OK)
 
 
 class _Decoder(Protocol):
@@ -64,9 +68,7 @@ def _decoder(content_encoding: str) -> _Decoder:
         case "gzip" | "x-gzip" | "deflate":
             return _Inflate()
         case _:
-            raise UpstreamBadResponseError(
-                "REST's answer has a Content-Encoding that is not known."
-            )
+            raise _unusable("REST's answer has a Content-Encoding that is not known.")
 
 
 class _Identity:

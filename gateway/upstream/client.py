@@ -91,11 +91,13 @@ class UpstreamClient:
                 return await read_body(response, max_bytes=self._max_bytes)
             finally:
                 await response.aclose()
-        except httpx.TransportError as exc:
+        except (httpx.TransportError, ssl.SSLError) as exc:
+            # After the handshake httpx lets TLS errors through as they are; in TLS 1.3 the refusal
+            # of a client without a certificate is one of them.
             raise _translated(exc) from exc
 
 
-def _translated(exc: httpx.TransportError) -> UpstreamError:
+def _translated(exc: httpx.TransportError | ssl.SSLError) -> UpstreamError:
     """Say in our own words what went wrong: httpx's name addresses and certificates."""
     if isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout):
         return UpstreamUnavailableError("REST cannot be reached.")

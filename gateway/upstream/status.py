@@ -55,6 +55,6 @@ def retry_after_s(value: str) -> int | None:
         return min(int(value[:10]), _LONGEST_RETRY_AFTER_S)
     try:
         date = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter where a year or an offset is absurd
         return None
     return min(max(0, round(date.timestamp() - time.time())), _LONGEST_RETRY_AFTER_S)

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from cross_web import HTTPException
-from starlette.requests import Request
+from cross_web import HTTPException, StarletteRequestAdapter
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -26,19 +26,31 @@ from gateway.source import Source
 from gateway.web.query_page import query_page
 from gateway.web.request_log import REQUEST_ID
 from gateway.web.status import headers_and_status
+from gateway.web.websocket import TextSocket
 
 __all__ = ["GraphQLView"]
 
 _PASSED_ON = frozenset({b"traceparent", b"tracestate", REQUEST_ID})
 _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 _MOST_OPERATIONS_PER_SOCKET = 50
+_LONGEST_MESSAGE = 500
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 
 
+class _Request(StarletteRequestAdapter):
+    @property
+    def content_type(self) -> str | None:
+        # RFC 9110, section 8.3.1: media types are written in any case.
+        return (super().content_type or "").lower()
+
+
 class GraphQLView(GraphQL[Context, None]):
     """Answers queries over POST, GET and graphql-transport-ws."""
+
+    request_adapter_class = _Request
+    websocket_adapter_class = TextSocket
 
     def __init__(
         self, *, schema: Schema, source: Source, policy: CallerPolicy, query_page: bool
@@ -63,6 +75,8 @@ class GraphQLView(GraphQL[Context, None]):
             response: Response = await self.run(request)
         except HTTPException as exc:
             response = self._refused(request, exc)
+        except ClientDisconnect:
+            return  # in the middle of its request: nobody waits for an answer
         await response(scope, receive, send)
 
     async def get_context(self, request: Request | WebSocket, response: Any) -> Context:
@@ -120,7 +134,7 @@ class GraphQLView(GraphQL[Context, None]):
         code = "BAD_REQUEST"
         if isinstance(exc.__cause__, CannotGetOperationTypeError):
             code = "OPERATION_RESOLUTION_FAILURE"
-        error = {"message": exc.reason, "extensions": {"code": code}}
+        error = {"message": exc.reason[:_LONGEST_MESSAGE], "extensions": {"code": code}}
         headers = {"Allow": "GET, POST"} if exc.status_code == 405 else None
         body = self.encode_json({"errors": [error]})
         return Response(body, exc.status_code, headers, _media_type(request))

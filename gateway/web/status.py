@@ -19,7 +19,8 @@ def _kinds(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
         yield from _kinds(narrower)
 
 
-_STATUS = {kind.code: kind.http_status for kind in _kinds(errors.GatewayError)}
+# Only where a code is declared: what has none of its own inherits one, but not its status.
+_STATUS = {k.code: k.http_status for k in _kinds(errors.GatewayError) if "code" in vars(k)}
 
 # No Basic: a browser would open its own log-in window over the page that asked.
 _CHALLENGE = 'Bearer realm="SuperOffice", SoTicket realm="SuperOffice"'

@@ -1,0 +1,58 @@
+"""What Strawberry's side of a WebSocket leaves out, for `graphql-transport-ws`.
+
+Source of the rules: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+
+import orjson
+from starlette.websockets import WebSocketDisconnect
+from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.http.exceptions import NonJsonMessageReceived, WebSocketDisconnected
+
+__all__ = ["TextSocket"]
+
+_LONGEST_REASON = 123  # bytes; RFC 6455, section 5.5
+
+
+class TextSocket(ASGIWebSocketAdapter):
+    """Sends text, as browsers cannot read a binary frame at once, and lets no odd message in.
+
+    Strawberry takes a message's shape for granted: `null` would end the socket with 1006.
+    """
+
+    async def iter_json(
+        self, *, ignore_parsing_errors: bool = False
+    ) -> AsyncGenerator[object, None]:
+        """Give the messages that come in; one of another shape closes the socket with 4400."""
+        async for message in super().iter_json(ignore_parsing_errors=ignore_parsing_errors):
+            if not _is_well_formed(message):
+                raise NonJsonMessageReceived
+            yield message
+
+    async def send_json(self, message: Mapping[str, object]) -> None:
+        """Send one message."""
+        try:
+            await self.ws.send_text(orjson.dumps(message).decode())
+        except WebSocketDisconnect as exc:
+            raise WebSocketDisconnected from exc
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the socket; what quotes the client may be longer than a reason can be."""
+        cut = reason.encode()[:_LONGEST_REASON].decode(errors="ignore")
+        await super().close(code, cut)
+
+
+def _is_well_formed(message: object) -> bool:
+    match message:
+        case {"type": "subscribe", "id": str(), "payload": {"query": str(query), **more}}:
+            return (
+                bool(query)
+                and isinstance(more.get("variables"), dict | None)
+                and isinstance(more.get("operationName"), str | None)
+            )
+        case {"type": "complete", "id": str()}:
+            return True
+        case {"type": "subscribe" | "complete"}:
+            return False
+    return isinstance(message, dict)

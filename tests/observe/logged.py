@@ -1,0 +1,66 @@
+"""The log of a process, caught in memory."""
+
+import contextlib
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import pytest
+import structlog
+
+from gateway.observe.logs import configure_logs
+
+
+class Log(io.StringIO):
+    """What went to stderr; a terminal if it is told to be one."""
+
+    is_terminal = False
+
+    def isatty(self) -> bool:
+        """Say whether a person reads it."""
+        return self.is_terminal
+
+    @property
+    def lines(self) -> list[str]:
+        """Every line so far."""
+        return self.getvalue().splitlines()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Every line so far, where they are JSON."""
+        return [json.loads(line) for line in self.lines]
+
+
+@contextlib.contextmanager
+def own_logging() -> Iterator[None]:
+    """Let the code inside configure the logs of a process, and undo it at the end."""
+    root = logging.getLogger()
+    loggers = [root, *(logging.getLogger(name) for name in ("gateway", "uvicorn"))]
+    levels = [logger.level for logger in loggers]
+    handlers, root.handlers = root.handlers, []  # what is left there is closed
+    try:
+        yield
+    finally:
+        root.handlers = handlers
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        structlog.reset_defaults()
+
+
+@contextlib.contextmanager
+def logged(
+    level: str = "info",
+    log_format: Literal["auto", "json", "text"] = "json",
+    *,
+    to_terminal: bool = False,
+) -> Iterator[Log]:
+    """Configure the logs as a process does and give what is written."""
+    log = Log()
+    log.is_terminal = to_terminal
+    with own_logging(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stderr", log)
+        configure_logs(level, log_format)
+        yield log

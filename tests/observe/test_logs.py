@@ -1,0 +1,170 @@
+"""Logs: their formats, their levels, and what never gets into them."""
+
+import logging
+from typing import Literal
+
+import pytest
+import structlog
+
+from tests.observe.logged import logged
+
+OURS = "gateway.somewhere"
+
+
+def fail(credentials: str) -> None:
+    """Raise something while a credential is at hand."""
+    raise ValueError("boom")
+
+
+@pytest.mark.parametrize("credentials", ["".join(("hunter", "2"))])
+@pytest.mark.parametrize("log_format", ["json", "text"])
+@pytest.mark.parametrize("to_terminal", [True, False])
+def test_a_traceback_holds_no_local_variables(
+    log_format: Literal["json", "text"], credentials: str, to_terminal: bool
+) -> None:
+    """It says where it happened and not which values were there: credentials are among them."""
+    with logged(log_format=log_format, to_terminal=to_terminal) as log:
+        try:
+            fail(credentials)
+        except ValueError:
+            logging.getLogger(OURS).exception("it failed")
+
+    written = log.getvalue()
+    assert "it failed" in written
+    assert "ValueError: boom" in written
+    assert "fail(credentials)" in written
+    assert credentials not in written
+
+
+def test_json_is_one_object_a_line() -> None:
+    """Each has what is said, by whom, how important it is, and when in UTC."""
+    with logged() as log:
+        logging.getLogger(OURS).info("answered %s", "Ada\nLovelace")
+
+    (event,) = log.events
+    assert event.pop("timestamp").endswith("Z")
+    assert event == {"event": "answered Ada\nLovelace", "level": "info", "logger": OURS}
+
+
+def test_a_traceback_is_part_of_its_line_in_json() -> None:
+    """A log collector gets one event, not thirty."""
+    with logged() as log:
+        try:
+            fail("")
+        except ValueError:
+            logging.getLogger(OURS).exception("it failed")
+
+    (event,) = log.events
+    assert event["exception"].endswith("ValueError: boom")
+
+
+def test_structured_events_keep_their_values() -> None:
+    """What is given by name stands under its name."""
+    with logged() as log:
+        structlog.stdlib.get_logger(OURS).warning("request", status=200, path="/graphql")
+
+    (event,) = log.events
+    assert event.pop("timestamp")
+    assert event == {
+        "event": "request",
+        "level": "warning",
+        "logger": OURS,
+        "status": 200,
+        "path": "/graphql",
+    }
+
+
+def test_text_is_for_people() -> None:
+    """The words come as they are, with the values behind them."""
+    with logged(log_format="text") as log:
+        structlog.stdlib.get_logger(OURS).info("request", status=200)
+
+    assert "info" in log.getvalue()
+    assert "request" in log.getvalue()
+    assert "status=200" in log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("log_format", "to_terminal", "is_json", "is_coloured"),
+    [
+        ("auto", True, False, True),
+        ("auto", False, True, False),
+        ("text", True, False, True),
+        ("text", False, False, False),
+        ("json", True, True, False),
+        ("json", False, True, False),
+    ],
+)
+def test_the_format_suits_who_reads_it(
+    log_format: Literal["auto", "json", "text"],
+    to_terminal: bool,
+    is_json: bool,
+    is_coloured: bool,
+) -> None:
+    """Auto is text on a terminal and JSON elsewhere; colours are for terminals."""
+    with logged(log_format=log_format, to_terminal=to_terminal) as log:
+        logging.getLogger(OURS).info("hello")
+
+    assert log.getvalue().startswith("{") is is_json
+    assert ("\x1b[" in log.getvalue()) is is_coloured
+
+
+LEVELS = ["debug", "info", "warning", "error"]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_less_important_messages_are_left_out(level: str) -> None:
+    """The level is that of the gateway's own messages."""
+    with logged(level) as log:
+        for name in LEVELS:
+            getattr(logging.getLogger(OURS), name)(name)
+
+    assert [event["event"] for event in log.events] == LEVELS[LEVELS.index(level) :]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize(
+    "library",
+    ["httpx", "httpcore.http11", "websockets.server", "asyncio", "aiocache", "strawberry.ws"],
+)
+def test_libraries_are_heard_only_when_something_is_wrong(level: str, library: str) -> None:
+    """Below WARNING they quote headers, credentials included, whatever the level is."""
+    with logged(level) as log:
+        logging.getLogger(library).debug("Authorization: Basic hunter2")
+        logging.getLogger(library).info("HTTP Request: GET http://rest.invalid")
+        logging.getLogger(library).warning("something is wrong")
+
+    assert [event["event"] for event in log.events] == ["something is wrong"]
+
+
+@pytest.mark.parametrize(
+    ("level", "heard"),
+    [("debug", ["started"]), ("info", ["started"]), ("warning", []), ("error", [])],
+)
+def test_the_server_says_when_it_starts_but_never_what_it_reads(
+    level: str, heard: list[str]
+) -> None:
+    """At DEBUG uvicorn would print whole frames."""
+    with logged(level) as log:
+        logging.getLogger("uvicorn.error").debug("< TEXT 'Authorization: Basic hunter2'")
+        logging.getLogger("uvicorn.error").info("started")
+
+    assert [event["event"] for event in log.events] == heard
+
+
+def test_the_server_does_not_tell_where_a_websocket_was_opened() -> None:
+    """The address would have its query string with it."""
+    with logged() as log:
+        server = logging.getLogger("uvicorn.error")
+        server.info('%s - "WebSocket %s" [accepted]', "192.0.2.1:80", "/graphql?token=hunter2")
+        server.info("connection open")
+
+    assert [event["event"] for event in log.events] == ["connection open"]
+
+
+def test_configuring_again_does_not_write_twice() -> None:
+    """A process that serves configures its logs before and in its workers."""
+    with logged(), logged() as log:
+        logging.getLogger(OURS).info("once")
+
+    assert len(log.lines) == 1

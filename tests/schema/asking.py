@@ -1,0 +1,73 @@
+"""Run queries over REST answers without HTTP on either side."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.schema.chat import ChatSession
+from gateway.schema.decode import decoder
+from gateway.schema.entity import record_of
+from gateway.schema.roots import build_schema
+from gateway.source import Snapshot
+
+__all__ = ["SCHEMA", "Answer", "Json", "ask", "decode", "read"]
+
+Json = dict[str, Any]
+
+SCHEMA = build_schema()
+decode = decoder(record_of(ChatSession))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a client gets; `errors` in the form they have on the wire."""
+
+    data: Any
+    errors: list[Json]
+
+    @property
+    def codes(self) -> list[str]:
+        return [error["extensions"]["code"] for error in self.errors]
+
+    @property
+    def paths(self) -> list[list[str | int]]:
+        return [error["path"] for error in self.errors]
+
+    @property
+    def messages(self) -> list[str]:
+        return [error["message"] for error in self.errors]
+
+
+@dataclass(frozen=True)
+class RestAnswered:
+    """A request's context for which REST has answered with a body."""
+
+    body: bytes
+
+    async def snapshot(self) -> Snapshot:
+        return Snapshot(decode(self.body), fetched_at=0.0, size_bytes=len(self.body))
+
+
+async def ask(
+    query: str,
+    body: bytes | Sequence[object] = b"[]",
+    variables: Mapping[str, Any] | None = None,
+    context: object = None,
+) -> Answer:
+    """Answer a query over REST's answer, or with a context of the test's own."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    result = await SCHEMA.execute(
+        query,
+        variable_values=dict(variables or {}),
+        context_value=context or RestAnswered(raw),
+    )
+    return Answer(result.data, [dict(error.formatted) for error in result.errors or ()])
+
+
+async def read(selection: str, session: str | Json) -> tuple[Json, Answer]:
+    """Read fields of one session, given as JSON text or as an object; gives them, and all else."""
+    text = session if isinstance(session, str) else json.dumps(session)
+    answer = await ask(f"{{ chatSessions {{ {selection} }} }}", f"[{text}]".encode())
+    (found,) = answer.data["chatSessions"]
+    return found, answer

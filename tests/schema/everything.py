@@ -1,0 +1,92 @@
+"""One query that selects all there is, and what it must answer, worked out without the gateway."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, cast
+
+from graphql import (
+    GraphQLField,
+    GraphQLObjectType,
+    build_schema,
+    get_named_type,
+    is_required_argument,
+)
+
+from gateway.schema.roots import sdl
+from tests.schema.asking import Json
+from tests.schema.contract import CONTRACT, ENUMS, KEYS, field_name
+
+__all__ = ["GRAPHQL", "QUERY", "expected", "fields_of", "like"]
+
+GRAPHQL = build_schema(sdl())
+
+
+def fields_of(type_name: str) -> dict[str, GraphQLField]:
+    """Return the fields that a type has in the gateway's schema."""
+    fields: dict[str, GraphQLField] = cast("GraphQLObjectType", GRAPHQL.type_map[type_name]).fields
+    return fields
+
+
+def _selection(type_name: str) -> str:
+    return " ".join(
+        f"{name} {{ {_selection(inner.name)} }}" if isinstance(inner, GraphQLObjectType) else name
+        for name, field in fields_of(type_name).items()
+        if not any(is_required_argument(argument) for argument in field.args.values())
+        for inner in [get_named_type(field.type)]
+    )
+
+
+QUERY = f"{{ chatSessions {{ {_selection('ChatSession')} }} }}"
+
+
+def expected(sessions: Sequence[Json]) -> Json:
+    """Say what `QUERY` gives over these sessions."""
+    return {"chatSessions": [_object("ChatSession", session) for session in sessions]}
+
+
+def like(wanted: Any, found: Any) -> Any:
+    """Leave out of an answer the fields that the contract does not know."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return {
+            name: like(wanted.get(name), value) for name, value in found.items() if name in wanted
+        }
+    if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        return [like(*pair) for pair in zip(wanted, found, strict=True)]
+    return found
+
+
+def _object(type_name: str, record: Json) -> Json:
+    shown: Json = {}
+    for rest_name, kind in CONTRACT[type_name].items():
+        name, value = field_name(rest_name), record.get(rest_name)
+        shown[name] = None if value is None else _value(kind, value)
+        if kind in ENUMS:
+            shown[f"{name}Raw"] = value
+    return shown
+
+
+def _value(kind: str, value: Any) -> Any:
+    if kind in {"Int", "Float", "Boolean", "String"}:
+        return value
+    if kind == "DateTime":
+        unset = value.startswith("0001-01-01T00:00:00")
+        return None if unset else re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", value)
+    if kind in ENUMS:
+        graphql_name, _ = ENUMS[kind].get(value, ("UNRECOGNIZED", None))
+        return graphql_name
+    if kind in {"[ExtraField!]", "[CustomField!]"}:
+        return [{"name": name, "value": text} for name, text in value.items()]
+    if kind == "[FieldProperty!]":
+        return [{"name": name, **_object("FieldProperty", e)} for name, e in value.items()]
+    if kind == "[[LocalizedField!]!]":
+        return [[_object("LocalizedField", field) for field in line] for line in value]
+    return None if _is_none(kind, value) else _object(kind, value)
+
+
+def _is_none(type_name: str, record: Json) -> bool:
+    if type_name not in KEYS:
+        return all(value is None for value in record.values())
+    rights = {"TableRight", "FieldProperties"}
+    blank: list[object] = [None, 0, "", "Unknown", "0001-01-01T00:00:00", {}]
+    # The key is among the rest: it has to be 0, or missing.
+    return all(value in blank for name, value in record.items() if name not in rights)

@@ -1,0 +1,199 @@
+"""Whatever JSON REST sends in the place of anything, it costs no more than that place."""
+
+import copy
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.schema.asking import Answer, Json, ask
+from tests.schema.contract import CONTRACT, ENUMS, field_name
+from tests.schema.everything import QUERY, expected, like
+from tests.schema.records import full_record
+
+Path = tuple[str | int, ...]
+
+SESSION = full_record()
+UNTOUCHED = full_record(first=1000)
+INSIDE = {
+    "[FieldProperty!]": "FieldProperty",
+    "[ExtraField!]": "text",
+    "[CustomField!]": "text",
+    "[[LocalizedField!]!]": "line",
+    "line": "LocalizedField",
+}
+
+
+def places(kind: str, value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Yield the way to each value inside a record, with its kind in the contract."""
+    if path:
+        yield path, kind
+    if kind in CONTRACT:
+        for name in value:
+            yield from places(CONTRACT[kind][name], value[name], (*path, name))
+    elif kind in INSIDE:
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from places(INSIDE[kind], value[key], (*path, key))
+
+
+PLACES = dict(places("ChatSession", SESSION))
+PROPERTIES = {path: kind for path, kind in PLACES.items() if kind not in INSIDE.values()}
+
+
+def changed(changes: dict[Path, Any]) -> Json:
+    """Return the session with other values at some places, the deepest ones put in first."""
+    session = copy.deepcopy(SESSION)
+    for path in sorted(changes, key=len, reverse=True):
+        *way, last = path
+        container: Any = session
+        for step in way:
+            container = container[step]
+        container[last] = changes[path]
+    return session
+
+
+def graphql_path(path: Path) -> list[str | int]:
+    """Say where in the answer the field of a property of the first session is."""
+    steps: list[str | int] = ["chatSessions", 0]
+    value: Any = SESSION
+    for n, step in enumerate(path):
+        if PLACES.get(path[:n]) in INSIDE:
+            steps.append(list(value).index(step) if isinstance(value, dict) else step)
+        else:
+            steps.append(field_name(str(step)))
+        value = value[step]
+    return steps
+
+
+def assert_errors_are_in_the_first_session(answer: Answer) -> None:
+    """Check that every error says where it is and that it is REST's."""
+    assert set(answer.codes) <= {"UPSTREAM_BAD_RESPONSE"}
+    assert all(path[:2] == ["chatSessions", 0] and len(path) > 2 for path in answer.paths)
+
+
+texts = st.text(st.characters(exclude_categories=()), max_size=20)  # with halves of characters
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=12,
+)
+# Under the names of REST, or else no value would ever be looked at.
+objects = st.dictionaries(st.sampled_from(list(CONTRACT["ChatSession"])), anything, max_size=8)
+dates = st.builds(
+    "{:%Y-%m-%dT%H:%M:%S}{}{}".format,
+    st.datetimes(min_value=dt.datetime(1000, 1, 1)),  # strftime pads no year before
+    st.just("") | st.from_regex(r"\.[0-9]{1,7}", fullmatch=True),
+    st.sampled_from(["", "Z", "+01:00", "-0500", "+1345"]),
+)
+allowed: dict[str, st.SearchStrategy[Any]] = {
+    "Int": st.integers(-(2**31), 2**31 - 1),
+    "Float": st.floats(allow_nan=False, allow_infinity=False),
+    "Boolean": st.booleans(),
+    "String": st.text(),
+    "DateTime": dates | st.just("0001-01-01T00:00:00"),
+    "[FieldProperty!]": st.dictionaries(st.text(), st.just({"FieldType": "x"}), max_size=4),
+    "[ExtraField!]": st.dictionaries(st.text(), st.none() | st.text(), max_size=4),
+    "[CustomField!]": st.dictionaries(st.text(), st.none() | st.text(), max_size=4),
+    "[[LocalizedField!]!]": st.lists(st.lists(st.just({"Value": "x"}), max_size=3), max_size=3),
+    **{name: st.sampled_from([*members, "Snoozed"]) for name, members in ENUMS.items()},
+}
+
+
+@st.composite
+def good_changes(draw: st.DrawFn) -> dict[Path, Any]:
+    """Draw values that the contract allows for some places; every property may be null."""
+    paths = draw(st.lists(st.sampled_from(list(PROPERTIES)), min_size=1, max_size=8, unique=True))
+    return {path: draw(allowed.get(PROPERTIES[path], st.just({})) | st.none()) for path in paths}
+
+
+bounded = settings(max_examples=100, deadline=None)
+
+
+@bounded
+@given(st.dictionaries(st.sampled_from(list(PLACES)), anything, min_size=1, max_size=6))
+async def test_odd_values_anywhere_in_a_session_leave_the_others_alone(
+    changes: dict[Path, Any],
+) -> None:
+    """The list is whole, the other session is what it was, and the answer is JSON."""
+    answer = await ask(QUERY, [changed(changes), UNTOUCHED])
+
+    _, other = answer.data["chatSessions"]
+    (wanted,) = expected([UNTOUCHED])["chatSessions"]
+    assert like(wanted, other) == wanted
+    assert_errors_are_in_the_first_session(answer)
+    assert orjson.dumps([answer.data, answer.errors])
+
+
+@bounded
+@given(objects)
+async def test_an_odd_session_leaves_the_others_alone(odd: Json) -> None:
+    """Also one that has hardly anything in common with a session."""
+    answer = await ask(QUERY, [odd, UNTOUCHED])
+
+    _, other = answer.data["chatSessions"]
+    (wanted,) = expected([UNTOUCHED])["chatSessions"]
+    assert like(wanted, other) == wanted
+    assert_errors_are_in_the_first_session(answer)
+    assert orjson.dumps([answer.data, answer.errors])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(anything, max_size=4), st.lists(anything, max_size=4))
+async def test_odd_elements_of_the_list_leave_the_sessions_alone(
+    before: list[Any], after: list[Any]
+) -> None:
+    """Objects stay in their order, everything else is left out."""
+    sent = [*before, UNTOUCHED, *after]
+
+    answer = await ask("{ chatSessions { chatSessionId } }", sent)
+
+    kept = [element for element in sent if isinstance(element, dict)]
+    ids = [session["chatSessionId"] for session in answer.data["chatSessions"]]
+    assert ids == [element.get("ChatSessionId") for element in kept]
+
+
+@bounded
+@given(st.sampled_from(list(PROPERTIES)), anything)
+async def test_an_odd_value_leaves_its_neighbours_alone(path: Path, value: Any) -> None:
+    """Everything else in its session is as if the property were missing."""
+    *way, name = graphql_path(path)
+    (wanted,) = expected([changed({path: None})])["chatSessions"]
+
+    answer = await ask(QUERY, [changed({path: value})])
+
+    (session,) = answer.data["chatSessions"]
+    holder: Any = answer.data
+    for step in way:
+        holder = holder[step]
+    for field in (name, f"{name}Raw"):
+        holder[field] = None
+    assert like(wanted, session) == wanted
+    assert all(error[: len(way)] == way for error in answer.paths)
+
+
+@bounded
+@given(good_changes())
+async def test_whatever_the_contract_allows_comes_through(changes: dict[Path, Any]) -> None:
+    """Any number, date and text, and a null or an empty object anywhere."""
+    sessions = [changed(changes)]
+    wanted = expected(sessions)
+
+    answer = await ask(QUERY, sessions)
+
+    assert answer.errors == []
+    assert like(wanted, answer.data) == wanted
+
+
+@bounded
+@given(good_changes())
+async def test_an_odd_neighbour_changes_nothing(changes: dict[Path, Any]) -> None:
+    """Good values read the same in an answer that also holds bad ones."""
+    session = changed(changes)
+    alone = await ask(QUERY, [session])
+
+    beside = await ask(QUERY, [session, None])
+
+    assert beside == alone

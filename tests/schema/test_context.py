@@ -1,0 +1,74 @@
+"""What resolvers get: the sessions of whoever sent the request."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+
+from gateway.caller import Caller, CallerPolicy, Header
+from gateway.errors import UnauthenticatedError
+from gateway.schema.context import Context
+from gateway.source import Snapshot, Source
+
+ADA = (b"authorization", b"Bearer ada")
+BOB = (b"authorization", b"Bearer bob")
+SNAPSHOT = Snapshot([], fetched_at=0.0, size_bytes=0)
+
+
+class Asked:
+    """A source that remembers who asked it, and with which trace headers."""
+
+    def __init__(self) -> None:
+        self.callers: list[tuple[Sequence[Header], Sequence[Header]]] = []
+
+    async def snapshot(self, caller: Caller, trace: Sequence[Header] = ()) -> Snapshot:
+        self.callers.append((caller.headers, trace))
+        return SNAPSHOT
+
+
+def context_over(source: Asked, **options: Any) -> Context:
+    """Make the context of a request; without more, one of Ada's."""
+    made = {"headers": [ADA], **options}
+    return Context(source=cast("Source", source), policy=CallerPolicy(), **made)
+
+
+async def test_the_source_is_asked_for_the_requests_caller() -> None:
+    """The headers of tracing go along, apart from what the caller is made of."""
+    source = Asked()
+    trace = [(b"traceparent", b"00-1-2-03")]
+
+    snapshot = await context_over(source, trace=trace).snapshot()
+
+    assert snapshot is SNAPSHOT
+    assert source.callers == [((ADA,), trace)]
+
+
+async def test_credentials_of_connection_init_replace_those_of_the_handshake() -> None:
+    """Browsers cannot set headers on a WebSocket."""
+    source = Asked()
+
+    await context_over(source, connection_params={"Authorization": "Bearer bob"}).snapshot()
+
+    assert source.callers == [((BOB,), ())]
+
+
+@pytest.mark.parametrize("params", [None, {}, {"unrelated": 1}])
+async def test_an_init_without_credentials_leaves_those_of_the_handshake(
+    params: dict[str, object] | None,
+) -> None:
+    """Clients that can set headers need no payload."""
+    source = Asked()
+
+    await context_over(source, connection_params=params).snapshot()
+
+    assert source.callers == [((ADA,), ())]
+
+
+async def test_without_credentials_the_source_is_not_asked() -> None:
+    """REST would only turn the caller away."""
+    source = Asked()
+
+    with pytest.raises(UnauthenticatedError):
+        await context_over(source, headers=[]).snapshot()
+
+    assert source.callers == []

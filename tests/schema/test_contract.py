@@ -1,0 +1,82 @@
+"""The schema holds all of REST's contract, and says what each part of it means."""
+
+from typing import cast
+
+import pytest
+from graphql import GraphQLEnumType
+
+from tests.schema.contract import CONTRACT, ENUMS, field_name
+from tests.schema.everything import GRAPHQL, fields_of
+
+ENTRIES = ["CustomField", "ExtraField", "FieldProperty"]
+
+
+def members_of(enum: str) -> set[str]:
+    """Return the names of an enum's members in the schema."""
+    return set(cast("GraphQLEnumType", GRAPHQL.type_map[enum]).values)
+
+
+@pytest.mark.parametrize("type_name", CONTRACT)
+def test_every_property_has_a_field_of_its_type(type_name: str) -> None:
+    """Nothing that REST sends is out of a query's reach, and all of it is typed."""
+    fields = fields_of(type_name)
+
+    types = {name: str(fields[field_name(name)].type) for name in CONTRACT[type_name]}
+
+    assert types == CONTRACT[type_name]
+
+
+@pytest.mark.parametrize("type_name", [*CONTRACT, "CustomField", "ExtraField", "Query"])
+def test_every_field_has_a_description(type_name: str) -> None:
+    """Whoever explores the schema reads there what a field means."""
+    silent = [name for name, field in fields_of(type_name).items() if not field.description]
+
+    assert silent == []
+
+
+@pytest.mark.parametrize("type_name", [*CONTRACT, *ENUMS, "CustomField", "ExtraField", "DateTime"])
+def test_every_type_has_a_description(type_name: str) -> None:
+    """Types say what they stand for in SuperOffice."""
+    assert GRAPHQL.type_map[type_name].description
+
+
+@pytest.mark.parametrize("enum", ENUMS)
+def test_an_enum_has_the_members_of_the_contract_and_one_for_all_others(enum: str) -> None:
+    """Members are called as in REST, but in the case that GraphQL writes enums in."""
+    assert members_of(enum) == {name for name, _ in ENUMS[enum].values()} | {"UNRECOGNIZED"}
+
+
+@pytest.mark.parametrize("enum", ENUMS)
+def test_every_member_of_an_enum_has_a_description(enum: str) -> None:
+    """SuperOffice's words for a status are not always plain."""
+    values = cast("GraphQLEnumType", GRAPHQL.type_map[enum]).values
+
+    assert [name for name, value in values.items() if not value.description] == []
+
+
+def test_beside_every_enum_field_stands_its_text() -> None:
+    """What the schema does not know can still be read."""
+    raw = {
+        f"{type_name}.{field_name(name)}Raw": str(
+            fields_of(type_name)[f"{field_name(name)}Raw"].type
+        )
+        for type_name, kinds in CONTRACT.items()
+        for name, kind in kinds.items()
+        if kind in ENUMS
+    }
+
+    assert set(raw.values()) == {"String"}
+    assert len(raw) == 10
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_an_entry_always_has_its_name(entry: str) -> None:
+    """A map's key is never null in JSON."""
+    assert str(fields_of(entry)["name"].type) == "String!"
+
+
+def test_every_root_field_is_nullable() -> None:
+    """A failure of REST nulls one root field and leaves the others standing."""
+    types = {name: str(field.type) for name, field in fields_of("Query").items()}
+
+    assert [name for name, type_ in types.items() if type_.endswith("!")] == []

@@ -1,0 +1,62 @@
+"""Dates as arguments: what a client may write is what it may read."""
+
+from typing import Any
+
+import pytest
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from gateway.schema.roots import Schema
+from gateway.schema.scalars import SCALARS, DateTime
+
+
+@strawberry.type
+class Echo:
+    @strawberry.field
+    def echo(self, at: DateTime) -> DateTime:
+        return at
+
+
+SCHEMA = Schema(query=Echo, config=StrawberryConfig(scalar_map=SCALARS))
+BAD = ["", "tomorrow", "2026-01-31", "2026-02-30T00:00:00", 1769877973, True, ["x"], {}]
+
+
+async def run(query: str, **variables: object) -> Any:
+    """Run a query over a schema whose only field gives back the date that it gets."""
+    return await SCHEMA.execute(query, variable_values=variables)
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("2026-01-31T17:46:13", "2026-01-31T17:46:13"),
+        ("2026-01-31T17:46:13.1234567Z", "2026-01-31T17:46:13.1234567Z"),
+        ("2026-01-31T17:46:13+0100", "2026-01-31T17:46:13+01:00"),
+    ],
+)
+async def test_a_date_is_taken_in_every_form_that_rest_writes(sent: str, read: str) -> None:
+    """In the document and as a variable."""
+    in_document = await run(f'{{ echo(at: "{sent}") }}')
+    as_variable = await run("query ($at: DateTime!) { echo(at: $at) }", at=sent)
+
+    assert in_document.data == as_variable.data == {"echo": read}
+
+
+@pytest.mark.parametrize("sent", BAD)
+async def test_a_variable_that_is_no_date_is_bad_input(sent: object) -> None:
+    """The message shows what a date looks like."""
+    result = await run("query ($at: DateTime!) { echo(at: $at) }", at=sent)
+
+    (error,) = result.errors
+    assert error.extensions == {"code": "BAD_USER_INPUT"}
+    assert "2026-01-31T16:46:13Z" in error.message
+
+
+async def test_a_literal_that_is_no_date_is_refused() -> None:
+    """Before anything is executed."""
+    result = await run('{ echo(at: "tomorrow") }')
+
+    (error,) = result.errors
+    assert result.data is None
+    assert error.extensions["code"] in {"BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED"}
+    assert "2026-01-31T16:46:13Z" in error.message

@@ -1,0 +1,105 @@
+"""Enums: known names as members, whatever else REST sends as `UNRECOGNIZED` beside its text."""
+
+import pytest
+
+from tests.schema.asking import Json, read
+from tests.schema.contract import CONTRACT, ENUMS, field_name
+
+# Where in a session each enum stands: the way through REST's properties, and the property.
+PLACES = [
+    ((), "ChatSession", "Status"),
+    ((), "ChatSession", "Flags"),
+    (("User",), "Associate", "Type"),
+    (("Sale",), "Sale", "Status"),
+    (("Sale",), "Sale", "Completed"),
+    (("Ticket",), "Ticket", "Slevel"),
+    (("Ticket",), "Ticket", "BaseStatus"),
+    (("Ticket",), "Ticket", "Origin"),
+    (("Ticket",), "Ticket", "ReadStatus"),
+    (("Contact", "Address", "Street"), "StructuredAddress", "AtypeIdx"),
+]
+MEMBERS = [
+    pytest.param(way, name, rest, graphql, number, id=f"{type_name}.{name}-{rest}")
+    for way, type_name, name in PLACES
+    for rest, (graphql, number) in ENUMS[CONTRACT[type_name][name]].items()
+]
+
+
+async def read_enum(way: tuple[str, ...], name: str, value: object) -> tuple[object, object]:
+    """Put a value in place of an enum, reached through `way`; gives the field and its raw twin."""
+    # A key beside it, as REST would write "no such record" without one.
+    session: Json = {name: value, f"{way[0]}Id" if way else "ChatSessionId": 7}
+    selection = f"{field_name(name)} {field_name(name)}Raw"
+    for link in reversed(way):
+        session = {link: {**session, f"{link}Id": 7, "AssociateId": 7}}
+        selection = f"{field_name(link)} {{ {selection} }}"
+    found, answer = await read(selection, session)
+    assert answer.errors == []
+    for link in way:
+        found = found[field_name(link)]
+    return found[field_name(name)], found[f"{field_name(name)}Raw"]
+
+
+@pytest.mark.parametrize(("way", "name", "rest", "graphql", "number"), MEMBERS)
+async def test_a_member_is_read_by_its_name(
+    way: tuple[str, ...], name: str, rest: str, graphql: str, number: int
+) -> None:
+    """REST writes a member's name; both fields show it, each in its own way."""
+    assert await read_enum(way, name, rest) == (graphql, rest)
+
+
+@pytest.mark.parametrize(("way", "name", "rest", "graphql", "number"), MEMBERS)
+async def test_a_member_is_read_by_its_number(
+    way: tuple[str, ...], name: str, rest: str, graphql: str, number: int
+) -> None:
+    """As .NET may write it; the raw field is text all the same."""
+    assert await read_enum(way, name, number) == (graphql, str(number))
+
+
+@pytest.mark.parametrize(("way", "name", "rest", "graphql", "number"), MEMBERS)
+async def test_a_member_is_read_by_the_digits_of_its_number(
+    way: tuple[str, ...], name: str, rest: str, graphql: str, number: int
+) -> None:
+    """Which form a number has depends on the server's JSON converter."""
+    assert await read_enum(way, name, str(number)) == (graphql, str(number))
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["Snoozed", "inqueue", "IN_QUEUE", "InQueue ", "4.0", "+4", "99", "-1", "UNRECOGNIZED", "🎄"],
+)
+async def test_an_unknown_name_is_unrecognized(rest: str) -> None:
+    """SuperOffice adds members every few weeks: no error, and the text is there to read."""
+    assert await read_enum((), "Status", rest) == ("UNRECOGNIZED", rest)
+
+
+@pytest.mark.parametrize("rest", [12, -1, 2**31 - 1, -(2**31)])
+async def test_an_unknown_number_is_unrecognized(rest: int) -> None:
+    """.NET writes the bare number of a member that has no name."""
+    assert await read_enum((), "Status", rest) == ("UNRECOGNIZED", str(rest))
+
+
+@pytest.mark.parametrize("rest", ["CustomerIsTyping, UserIsTyping", "UserIsTyping,", "1, 0"])
+async def test_a_comma_list_is_unrecognized(rest: str) -> None:
+    """Several flags at once are no single member; the raw field has them all."""
+    assert await read_enum((), "Flags", rest) == ("UNRECOGNIZED", rest)
+
+
+async def test_an_empty_name_is_null() -> None:
+    """It says as much as no name at all; the raw field still tells it from null."""
+    assert await read_enum((), "Status", "") == (None, "")
+
+
+async def test_no_name_is_null_in_both_fields() -> None:
+    """Null in REST is null, beside the enum too."""
+    assert await read_enum((), "Status", None) == (None, None)
+
+
+@pytest.mark.parametrize("rest", ["true", "{}", "[]", '["InQueue"]', "1.5", "4294967296", "NaN"])
+async def test_what_is_neither_name_nor_number_is_an_error_in_both_fields(rest: str) -> None:
+    """Each of the two that is asked for is null, and has an error at its own path."""
+    session, answer = await read("topicId status statusRaw", f'{{"TopicId": 4, "Status": {rest}}}')
+
+    assert session == {"topicId": 4, "status": None, "statusRaw": None}
+    assert answer.paths == [["chatSessions", 0, "status"], ["chatSessions", 0, "statusRaw"]]
+    assert answer.codes == ["UPSTREAM_BAD_RESPONSE"] * 2

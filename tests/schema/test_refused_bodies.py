@@ -1,0 +1,81 @@
+"""Answers that are not the JSON array of objects that REST promises are refused whole."""
+
+import pytest
+
+from gateway.errors import UpstreamBadResponseError
+from tests.schema.asking import ask, decode
+
+SESSION = b'{"ChatSessionId": 1}'
+DEEP = 200_000
+BODIES = {
+    "nothing": b"",
+    "white space": b" \n",
+    "a byte order mark alone": b"\xef\xbb\xbf",
+    "null": b"null",
+    "true": b"true",
+    "a number": b"42",
+    "a string": b'"sessions"',
+    "NaN": b"NaN",
+    "an empty object": b"{}",
+    "an object": SESSION,
+    "an object around the list": b'{"value": [' + SESSION + b"]}",
+    "an error of REST": b'{"Error": true, "ErrorMessage": "Login failed for user sa"}',
+    "HTML": b"<!DOCTYPE html><html><title>Log in</title></html>",
+    "XML": b'<?xml version="1.0"?><ArrayOfChatSession/>',
+    "plain text": b"Service Unavailable",
+    "an array of numbers": b"[1, 2, 3]",
+    "an array of nulls": b"[null, null]",
+    "an array of arrays": b"[[], []]",
+    "cut before the end": b"[" + SESSION,
+    "cut inside a string": b'[{"CustomerName": "Ad',
+    "cut inside a property": b'[{"ChatSessionId": 1, "Top',
+    "cut inside a number": b'[{"TopicId": -',
+    "cut inside a character": '[{"CustomerName": "é'.encode()[:-1],
+    "junk after the end": b"[" + SESSION + b"]x",
+    "a zero byte after the end": b"[" + SESSION + b"]\x00",
+    "two documents": b"[" + SESSION + b"][" + SESSION + b"]",
+    "two documents, line by line": b"[" + SESSION + b"]\n[" + SESSION + b"]",
+    "a comma too many": b"[" + SESSION + b",]",
+    "a comma too many in an object": b'[{"ChatSessionId": 1,}]',
+    "single quotes": b"[{'ChatSessionId': 1}]",
+    "a name without quotes": b"[{ChatSessionId: 1}]",
+    "a comment": b"[/* none */]",
+    "a line break in a string": b'[{"CustomerName": "a\nb"}]',
+    "a line break in an unknown property": b'[{"Mood": "a\nb"}]',
+    "a number with a leading zero": b'[{"TopicId": 04}]',
+    "an unknown number with a leading zero": b'[{"Mood": 04}]',
+    "an escape that JSON has not": rb'[{"Mood": "\x41"}]',
+    "invalid UTF-8": b'[{"CustomerName": "\xff"}]',
+    "invalid UTF-8 in an unknown property": b'[{"Mood": "\xff"}]',
+    "invalid UTF-8 in an unknown name": b'[{"\xc3\x28": 1}]',
+    "invalid UTF-8 deep in an unknown property": b'[{"Mood": [{"a": "\xe2\x82"}]}]',
+    "a surrogate in UTF-8": b'[{"Mood": "\xed\xa0\xbd"}]',
+    "Latin-1": '[{"CustomerName": "é"}]'.encode("latin-1"),
+    "UTF-16": '[{"CustomerName": "é"}]'.encode("utf-16"),
+    "arrays without end": b"[" * DEEP,
+    "arrays too deep": b"[" * DEEP + b"]" * DEEP,
+    "an unknown property too deep": b'[{"Mood": ' + b"[" * DEEP + b"]" * DEEP + b"}]",
+    "a known property too deep": b'[{"TopicId": ' + b"[" * DEEP + b"]" * DEEP + b"}]",
+    "objects too deep": b'[{"Mood": ' + b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"}]",
+    "an integer of 5,000 digits": b'[{"TopicId": ' + b"9" * 5_000 + b"}]",
+    "an amount of 5,000 digits": b'[{"Sale": {"Amount": ' + b"9" * 5_000 + b"}}]",
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+def test_what_is_no_array_of_objects_is_refused(body: bytes) -> None:
+    """Nothing is made of half an answer, nor of another one."""
+    with pytest.raises(UpstreamBadResponseError):
+        decode(body)
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+async def test_a_refused_answer_is_one_error_that_quotes_nothing_of_it(body: bytes) -> None:
+    """The root field is null, and the message is one of ours."""
+    answer = await ask("{ chatSessions { topicId } }", body)
+
+    assert answer.data == {"chatSessions": None}
+    assert answer.paths == [["chatSessions"]]
+    assert answer.codes == ["UPSTREAM_BAD_RESPONSE"]
+    assert answer.messages[0].startswith("REST's answer is not ")
+    assert len(answer.messages[0]) < 60

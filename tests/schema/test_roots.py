@@ -1,0 +1,46 @@
+"""The root fields, and the schema as a whole."""
+
+from gateway.schema.roots import build_schema, sdl
+from tests.schema.asking import SCHEMA, ask
+
+
+async def test_one_session_is_found_by_its_key() -> None:
+    """Among those that the caller can see."""
+    sessions = [{"ChatSessionId": n, "CustomerName": f"customer {n}"} for n in range(5)]
+
+    answer = await ask("{ chatSession(chatSessionId: 3) { customerName } }", sessions)
+
+    assert answer.data == {"chatSession": {"customerName": "customer 3"}}
+
+
+async def test_a_session_that_is_not_there_is_null() -> None:
+    """Not an error: it may have ended a moment ago."""
+    sessions = [{"ChatSessionId": 1}, {"ChatSessionId": "odd"}, {}]
+
+    answer = await ask("{ chatSession(chatSessionId: 3) { customerName } }", sessions)
+
+    assert (answer.data, answer.errors) == ({"chatSession": None}, [])
+
+
+async def test_the_schema_can_be_explored() -> None:
+    """Introspection is on unless it is turned off."""
+    answer = await ask("{ __schema { queryType { name } } }")
+
+    assert answer.data == {"__schema": {"queryType": {"name": "Query"}}}
+
+
+async def test_introspection_can_be_turned_off() -> None:
+    """Then the schema's own fields are refused like unknown ones."""
+    schema = build_schema(introspection=False)
+
+    result = await schema.execute("{ __schema { queryType { name } } }")
+
+    assert result.data is None
+    assert result.errors is not None
+    assert result.errors[0].extensions == {"code": "GRAPHQL_VALIDATION_FAILED"}
+
+
+def test_the_schemas_text_ends_with_one_line_break() -> None:
+    """As a file should; the default schema's is the one that is printed when none is given."""
+    assert sdl() == sdl(SCHEMA)
+    assert sdl().endswith("}\n")

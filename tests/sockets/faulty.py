@@ -1,0 +1,263 @@
+"""A REST side over real sockets that can misbehave in every way TCP allows, and its gateway."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from gateway import Settings, create_app
+from tests.support import CREDENTIALS, SESSION, Gateway
+
+QUERY = "{ chatSessions { chatSessionId customerName } }"
+DATA = {"chatSessions": [{"chatSessionId": 1, "customerName": "Ada"}]}
+BODY = json.dumps([SESSION]).encode()
+
+Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Play = bytes | Behaviour
+"""What comes of one request: bytes to send, or something to do before the connection closes."""
+
+
+def answer(
+    body: bytes = BODY,
+    *headers: str,
+    status: str = "200 OK",
+    content_type: str = "application/json",
+) -> bytes:
+    """Write a well-formed HTTP answer; the connection can be used again after it."""
+    fields = (f"Content-Type: {content_type}", f"Content-Length: {len(body)}", *headers)
+    return head(*fields, status=status) + body
+
+
+def head(*headers: str, status: str = "200 OK") -> bytes:
+    """Write an answer's first lines, up to where its body begins."""
+    return "".join(f"{line}\r\n" for line in (f"HTTP/1.1 {status}", *headers, "")).encode()
+
+
+def closes(sent: bytes = b"") -> Behaviour:
+    """Send something and close the connection."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(sent)
+
+    return play
+
+
+def resets(sent: bytes = b"") -> Behaviour:
+    """Send something and reset the connection (RST in place of FIN)."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(sent)
+        await writer.drain()
+        await asyncio.sleep(0.05)  # a reset may overtake what was sent before it
+        no_linger = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
+        writer.transport.abort()
+
+    return play
+
+
+def stalls(sent: bytes = b"") -> Behaviour:
+    """Send something and then nothing more, until the other side gives up."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(sent)
+        await reader.read()
+
+    return play
+
+
+def drips(sent: bytes, *, every_s: float) -> Behaviour:
+    """Send one byte at a time."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for byte in sent:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(every_s)
+
+    return play
+
+
+def never_ends(first: bytes, chunk: bytes) -> Behaviour:
+    """Send the same chunk again and again until the other side has had enough."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(first)
+        while True:
+            writer.write(chunk)
+            await writer.drain()
+
+    return play
+
+
+def waits_for(event: asyncio.Event, sent: bytes) -> Behaviour:
+    """Send something once the event has come."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await event.wait()
+        writer.write(sent)
+
+    return play
+
+
+@dataclass
+class FaultyRest:
+    """Plays `plays` in turn, one per request, and the last of them for all that follow.
+
+    Bytes leave the connection open for the next request; a behaviour closes it at its end.
+    """
+
+    plays: Sequence[Play] = (answer(),)
+    scheme: str = "http"
+    port: int = 0
+    connections: int = 0
+    requests: list[bytes] = field(default_factory=list)
+
+    @property
+    def calls(self) -> int:
+        return len(self.requests)
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    def play(self, *plays: Play) -> None:
+        """Start anew with these plays, and count from zero."""
+        self.plays = plays
+        self.requests.clear()
+        self.connections = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        self.connections += 1
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+                play = self.plays[min(self.calls, len(self.plays)) - 1]
+                if not isinstance(play, bytes):
+                    await play(reader, writer)
+                    break
+                writer.write(play)
+                await writer.drain()
+
+
+@contextlib.asynccontextmanager
+async def faulty_rest(
+    *plays: Play, tls: ssl.SSLContext | None = None, port: int = 0
+) -> AsyncIterator[FaultyRest]:
+    """Run a faulty REST side on a loopback port: a free one, unless told which."""
+    rest = FaultyRest(plays or (answer(),), scheme="https" if tls else "http")
+    serving: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await rest(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(serve(reader, writer))
+        serving.add(task)
+        task.add_done_callback(serving.discard)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", port, ssl=tls)
+    rest.port = server.sockets[0].getsockname()[1]
+    try:
+        yield rest
+    finally:
+        server.close()
+        await server.wait_closed()
+        for task in (unfinished := [*serving]):
+            task.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def gateway_to(url: str, **settings: Any) -> AsyncIterator[Gateway]:
+    """Run a gateway in process whose REST side is really called, over the network."""
+    defaults = {"upstream_url": url, "upstream_timeout": 5, "max_upstream_bytes": 2**20}
+    app = create_app(Settings(**{**defaults, **settings}))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://gateway.invalid"
+        ) as http,
+    ):
+        yield Gateway(http)
+
+
+async def ask(gateway: Gateway, accept: str = "application/json", user: str = "") -> httpx.Response:
+    """Send the query as some user; different users have nothing in common in the cache."""
+    authorization = f"{CREDENTIALS['Authorization']}{user}"
+    question = gateway.post(QUERY, headers={"Authorization": authorization, "Accept": accept})
+    # A task of its own: Python 3.11 stops tracing, and coverage counting, every coroutine that an
+    # exception was thrown through, even where one further in catches it.
+    return await asyncio.create_task(question)
+
+
+GRAPHQL_JSON = "application/graphql-response+json"
+MARKER = "Zq7-from-the-upstream"
+"""Put into whatever REST says that no client and no log may ever see."""
+
+_NOBODYS_BUSINESS = (
+    MARKER,
+    CREDENTIALS["Authorization"].split()[1],
+    "127.0.0.1",
+    "ForCurrentUser",
+    "Traceback",
+    "Errno",
+    "_ssl.c",
+    "httpx",
+    "httpcore",
+    "h11",
+)
+
+
+def leaks_in(text: str) -> list[str]:
+    """List what a text has from the other side of the gateway."""
+    return [word for word in _NOBODYS_BUSINESS if word in text]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What clients see of a REST side that fails, and once it is well again."""
+
+    as_json: httpx.Response
+    as_graphql: httpx.Response
+    calls: int
+    """REST calls that one question cost."""
+
+    took_s: float
+    afterwards: httpx.Response
+
+    @property
+    def error(self) -> Any:
+        """The first error under `application/json`."""
+        return self.as_json.json()["errors"][0]
+
+    @property
+    def texts(self) -> str:
+        """Everything the clients were sent."""
+        answers = (self.as_json, self.as_graphql)
+        return "".join(f"{answer.headers!r}{answer.text}" for answer in answers)
+
+
+async def failure_of(rest: FaultyRest, gateway: Gateway) -> Failure:
+    """Ask once for each media type, as two users; then let REST be well and ask again."""
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    as_json, as_graphql = await asyncio.gather(
+        ask(gateway, user="1"), ask(gateway, GRAPHQL_JSON, user="2")
+    )
+    took_s, calls = clock() - started, rest.calls // 2
+    rest.play(answer())
+    return Failure(as_json, as_graphql, calls, took_s, await ask(gateway, user="1"))

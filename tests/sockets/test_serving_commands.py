@@ -1,0 +1,318 @@
+"""The commands as processes: what they print, what they serve, and how they end."""
+
+import asyncio
+import contextlib
+import json
+import os
+import queue
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from gateway.demo.users import DEMO_USERS
+from gateway.upstream.client import PATH
+from tests.support import served
+
+pytestmark = pytest.mark.socket
+
+KARI = {"Authorization": DEMO_USERS[0].authorization_basic}
+QUERY = {"query": "{ chatSessions { chatSessionId } }"}
+ADDRESS = r"(http://127\.0\.0\.1:\d+)"
+PATIENCE_S = 30
+
+
+class Command:
+    """A `gateway` command that runs, and everything it has printed so far."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "gateway", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.printed: list[str] = []
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line)
+
+    def waits_for(self, pattern: str) -> str:
+        """Read on until a line matches, and return the match's first group or all of it."""
+        while True:
+            try:
+                line = self._lines.get(timeout=PATIENCE_S)
+            except queue.Empty:  # pragma: no cover - only when the command is broken
+                pytest.fail(f"no {pattern!r} in: {''.join(self.printed)}")
+            self.printed.append(line)
+            if match := re.search(pattern, line):
+                return match.group(match.lastindex or 0)
+
+    def ends(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send the signal and return the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE_S)
+
+    def close(self) -> None:
+        """End it whatever it does, and all of its workers, by their own process group."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(PATIENCE_S)
+        self._reader.join(PATIENCE_S)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        while not self._lines.empty():
+            self.printed.append(self._lines.get())
+
+
+@contextlib.contextmanager
+def running(*arguments: str) -> Iterator[Command]:
+    """Run a command until the test is over."""
+    command = Command(*arguments)
+    try:
+        yield command
+    finally:
+        command.close()
+
+
+def ask(url: str, **headers: str) -> Any:
+    """Ask a gateway for the caller's sessions."""
+    response = httpx.post(url, json=QUERY, headers=headers or KARI, timeout=PATIENCE_S)
+    return response.json()
+
+
+def fails(*arguments: str, **variables: str) -> tuple[int, list[str]]:
+    """Run a command that ends by itself; return its exit code and the lines on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", *arguments],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.stdout == ""
+    return done.returncode, done.stderr.splitlines()
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[tuple[str, str]]:
+    """Return the address of a demo's GraphQL endpoint, and what it printed."""
+    with running("demo", "--port", "0", "--sessions", "3") as command:
+        url = command.waits_for(rf"GraphQL\s+{ADDRESS}/graphql") + "/graphql"
+        command.waits_for("Ctrl")
+        command.waits_for("Application startup complete")
+        yield url, "".join(command.printed)
+
+
+@pytest.mark.parametrize("user", DEMO_USERS, ids=lambda user: user.login)
+def test_each_user_that_the_demo_prints_can_log_in(demo: tuple[str, str], user: Any) -> None:
+    """The line with the name holds the Authorization to send."""
+    url, printed = demo
+    (authorization,) = re.findall(rf"^ +{user.full_name} +(\S.*)$", printed, re.MULTILINE)
+
+    assert len(ask(url, Authorization=authorization)["data"]["chatSessions"]) == 3
+
+
+@pytest.mark.skipif(
+    shutil.which("curl") is None, reason="needs curl; install it with: apt-get install curl"
+)
+def test_the_curl_line_that_the_demo_prints_works_when_pasted(demo: tuple[str, str]) -> None:
+    """A person who knows nothing else sees sessions in one step."""
+    (line,) = re.findall(r"^ +(curl (?:.*\\\n)*.*)$", demo[1], re.MULTILINE)
+
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
+
+    sessions = json.loads(done.stdout)["data"]["chatSessions"]
+    assert len(sessions) == 3
+    assert set(sessions[0]) == {"chatSessionId", "status", "customerName"}
+
+
+def test_a_browser_gets_the_demos_query_page(demo: tuple[str, str]) -> None:
+    """The address that is printed first is one to open."""
+    response = httpx.get(demo[0], headers={"Accept": "text/html"})
+
+    assert response.status_code == 200
+    assert "<textarea" in response.text
+
+
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [
+        (["demo", "--port", "0"], signal.SIGINT),
+        (["upstream", "--port", "0"], signal.SIGINT),
+        (["serve", "--port", "0", "--upstream-url", "http://127.0.0.1:1"], signal.SIGTERM),
+    ],
+    ids=["demo and Ctrl+C", "upstream and Ctrl+C", "serve and SIGTERM"],
+)
+def test_a_command_ends_when_it_is_told(command: list[str], number: signal.Signals) -> None:
+    """With exit code 0, and without a traceback for a person to wonder about."""
+    with running(*command) as process:
+        process.waits_for("Application startup complete")
+        code = process.ends(number)
+
+    assert code == 0
+    assert "Traceback" not in "".join(process.printed)
+
+
+def test_serve_answers_over_another_process(tmp_path: Path) -> None:
+    """The gateway over the demo REST server, which serves a file."""
+    sample = tmp_path / "sample.json"
+    sample.write_text('[{"ChatSessionId": 4711}]')
+
+    with (
+        running("upstream", "--port", "0", "--sample", str(sample)) as upstream,
+        running("serve", "--port", "0", "--upstream-url", upstream.waits_for(ADDRESS)) as gateway,
+    ):
+        url = gateway.waits_for(f"serving {ADDRESS}/graphql") + "/graphql"
+        answer = ask(url)
+
+    assert answer == {"data": {"chatSessions": [{"chatSessionId": 4711}]}}
+
+
+def test_several_workers_answer_and_end_together() -> None:
+    """Each is a process of its own on the one port, and none is left behind."""
+    with (
+        running("upstream", "--port", "0", "--sessions", "2") as upstream,
+        running(
+            "serve", "--port", "0", "--workers", "2", "--upstream-url", upstream.waits_for(ADDRESS)
+        ) as gateway,
+    ):
+        url = gateway.waits_for(f"serving {ADDRESS}/graphql") + "/graphql"
+        for _ in range(2):
+            gateway.waits_for("Application startup complete")
+        answers = [ask(url) for _ in range(6)]
+        code = gateway.ends()
+
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(url)
+
+    assert [len(answer["data"]["chatSessions"]) for answer in answers] == [2] * 6
+    assert code == 0
+
+
+class SlowRest:
+    """A REST side that says when it was called, and answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.called = threading.Event()
+        self.may_answer = threading.Event()
+        self.app = Starlette(routes=[Route(PATH, self.answer)])
+
+    async def answer(self, request: Request) -> JSONResponse:
+        """Answer with one session, in good time."""
+        self.called.set()
+        await asyncio.to_thread(self.may_answer.wait, PATIENCE_S)
+        return JSONResponse([{"ChatSessionId": 1}])
+
+
+def refuses(url: str) -> None:
+    """Wait until nobody listens at the address any more."""
+    address = httpx.URL(url)
+    with contextlib.suppress(OSError):
+        for _ in range(PATIENCE_S * 20):
+            socket.create_connection((address.host, address.port or 80), timeout=1).close()
+            time.sleep(0.05)
+        pytest.fail("it still listens")  # pragma: no cover - only when it is broken
+
+
+def test_sigterm_lets_what_is_in_flight_be_answered() -> None:
+    """New connections are refused; the client that waits for REST gets its answer; then it ends."""
+    rest = SlowRest()
+    with (
+        served(rest.app) as upstream_url,
+        running("serve", "--port", "0", "--upstream-url", upstream_url) as gateway,
+        ThreadPoolExecutor() as threads,
+    ):
+        url = gateway.waits_for(f"serving {ADDRESS}/graphql") + "/graphql"
+        answer = threads.submit(ask, url)
+        assert rest.called.wait(PATIENCE_S)
+
+        gateway.process.send_signal(signal.SIGTERM)
+        refuses(url)
+        rest.may_answer.set()
+
+        assert answer.result(PATIENCE_S) == {"data": {"chatSessions": [{"chatSessionId": 1}]}}
+        assert gateway.process.wait(PATIENCE_S) == 0
+
+
+def test_sigterm_does_not_wait_for_a_rest_side_that_hangs() -> None:
+    """The call's own deadline ends it, and the client is told so."""
+    rest = SlowRest()
+    with (
+        served(rest.app) as upstream_url,
+        running(
+            "serve", "--port", "0", "--upstream-url", upstream_url, "--upstream-timeout", "1"
+        ) as gateway,
+        ThreadPoolExecutor() as threads,
+    ):
+        url = gateway.waits_for(f"serving {ADDRESS}/graphql") + "/graphql"
+        answer = threads.submit(ask, url)
+        assert rest.called.wait(PATIENCE_S)
+
+        code = gateway.ends()
+        rest.may_answer.set()
+
+        (error,) = answer.result(PATIENCE_S)["errors"]
+        assert error["extensions"]["code"] == "UPSTREAM_TIMEOUT"
+        assert code == 0
+
+
+@pytest.mark.parametrize("command", ["serve", "demo"])
+def test_a_port_in_use_is_one_line_and_exit_code_2(command: str) -> None:
+    """It says which address, and how to choose another."""
+    options = ["--upstream-url", "http://127.0.0.1:1"] if command == "serve" else []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+
+        code, lines = fails(command, "--port", port, *options)
+
+    assert code == 2
+    assert len(lines) == 1
+    assert lines[0].startswith(f"gateway: cannot listen on 127.0.0.1:{port}: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "start"),
+    [
+        (["--upstream-url", "crm"], {}, 'gateway: GATEWAY_UPSTREAM_URL="crm": '),
+        (
+            ["--upstream-url", "http://crm"],
+            {"GATEWAY_CACHE_SECRET": "hunter2"},
+            "gateway: GATEWAY_CACHE_SECRET: it must have",
+        ),
+    ],
+)
+def test_a_bad_setting_is_one_line_and_exit_code_2(
+    arguments: list[str], variables: dict[str, str], start: str
+) -> None:
+    """What a unit or a container shows as the reason it did not start."""
+    code, lines = fails("serve", *arguments, **variables)
+
+    assert code == 2
+    assert len(lines) == 1
+    assert lines[0].startswith(start)
+    assert "hunter2" not in lines[0]

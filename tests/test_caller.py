@@ -1,0 +1,421 @@
+"""Who asks: which headers make a caller, which never do, and how callers are told apart."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.caller import Caller, CallerPolicy, Header, headers_from_payload
+from gateway.errors import BadRequestError, UnauthenticatedError
+
+BASIC = (b"authorization", b"Basic ZGVtbzpkZW1v")
+XSRF = (b"x-xsrf-token", b"token-1")
+COOKIE = (b"cookie", b"ASP.NET_SessionId=abc; theme=dark")
+KEY = b"k" * 32
+
+
+def read(*headers: Header, **policy: Any) -> tuple[Header, ...]:
+    """Return what is forwarded of a request with these headers."""
+    return CallerPolicy(**policy).read(headers).headers
+
+
+def digest(*headers: Header, key: bytes = KEY, context: bytes = b"http://rest.invalid") -> str:
+    """Return the name of the caller who is made of these headers."""
+    return Caller(headers).digest(key, context)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"Basic ZGVtbzpkZW1v",
+        b"basic ZGVtbzpkZW1v",
+        b"BEARER 8A:Cust00000.abc",
+        b"Bearer 8A:Cust00000.abc",
+        b"SoTicket 7T:abc==",
+        b"soticket 7T:abc==",
+        b"sOtIcKeT 7T:abc==",
+        b"Basic   two  spaces",
+        b"Basic bl\xc3\xa5b\xe6r",
+    ],
+)
+def test_an_authorization_that_rest_understands_is_forwarded_byte_for_byte(value: bytes) -> None:
+    """The three schemes count in any case, and nothing about the value is tidied up."""
+    assert read((b"authorization", value)) == ((b"authorization", value),)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b" ",
+        b"Basic",
+        b"Basic ",
+        b"Basic \t ",
+        b"ZGVtbzpkZW1v",
+        b"Negotiate YIIabc",
+        b"NTLM TlRMTVNTUAAB",
+        b'Digest username="kari"',
+        b"Basically ZGVtbzpkZW1v",
+    ],
+)
+def test_another_authorization_is_refused(value: bytes) -> None:
+    """Schemes that log in a connection, unknown ones and empty ones never reach REST."""
+    with pytest.raises(UnauthenticatedError):
+        read((b"authorization", value))
+
+
+def test_a_refused_authorization_is_not_replaced_by_the_session() -> None:
+    """A caller who sends a bad Authorization is not quietly somebody else by cookie."""
+    with pytest.raises(UnauthenticatedError):
+        read((b"authorization", b"Negotiate YIIabc"), XSRF, COOKIE)
+
+
+def test_two_authorization_headers_are_refused() -> None:
+    """Which of two would count is nothing to guess about, even when they are equal."""
+    with pytest.raises(UnauthenticatedError, match="more than one"):
+        read(BASIC, BASIC)
+
+
+def test_a_refusal_never_quotes_the_credentials() -> None:
+    """The message goes to the client and perhaps into logs on its way."""
+    with pytest.raises(UnauthenticatedError) as caught:
+        read((b"authorization", b"Digest hunter2"))
+
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (),
+        (COOKIE,),
+        (XSRF,),
+        (XSRF, (b"cookie", b"")),
+        (XSRF, (b"cookie", b"  ")),
+        ((b"x-xsrf-token", b""), COOKIE),
+        ((b"x-xsrf-token", b" "), COOKIE),
+        (XSRF, (b"x-xsrf-token", b"token-2"), COOKIE),
+        ((b"so-apptoken", b"app"),),
+        ((b"accept-language", b"en"),),
+    ],
+    ids=[
+        "nothing",
+        "cookies without token",
+        "token without cookies",
+        "empty cookies",
+        "blank cookies",
+        "empty token",
+        "blank token",
+        "two tokens",
+        "only an application token",
+        "only a language",
+    ],
+)
+def test_a_request_without_whole_credentials_is_refused(headers: tuple[Header, ...]) -> None:
+    """A session takes its cookies and one token; neither alone is enough."""
+    with pytest.raises(UnauthenticatedError, match="no credentials"):
+        read(*headers)
+
+
+def test_a_session_is_its_token_and_its_cookies() -> None:
+    """Without Authorization both are forwarded byte for byte."""
+    assert read(COOKIE, XSRF) == (XSRF, COOKIE)
+
+
+def test_an_authorization_leaves_the_session_out() -> None:
+    """Cookies and token of a browser do not travel beside an Authorization."""
+    assert read(COOKIE, XSRF, BASIC) == (BASIC,)
+
+
+def test_several_cookie_fields_are_one_list() -> None:
+    """HTTP/2 lets a client split its cookies over several fields."""
+    forwarded = read(XSRF, (b"cookie", b"a=1"), (b"cookie", b" "), (b"cookie", b"b=\xe6"))
+
+    assert forwarded == (XSRF, (b"cookie", b"a=1; b=\xe6"))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "forwarded"),
+    [
+        (None, b"ASP.NET_SessionId=abc; theme=dark"),
+        ({b"theme"}, b"theme=dark"),
+        ({b"ASP.NET_SessionId", b"absent"}, b"ASP.NET_SessionId=abc"),
+        ({b"ASP.NET_SessionId", b"theme"}, b"ASP.NET_SessionId=abc; theme=dark"),
+    ],
+)
+def test_only_named_cookies_are_forwarded(allowed: set[bytes] | None, forwarded: bytes) -> None:
+    """An operator can keep cookies of other applications on the same host away from REST."""
+    names = frozenset(allowed) if allowed else None
+
+    assert read(XSRF, COOKIE, forward_cookies=names) == (XSRF, (b"cookie", forwarded))
+
+
+@pytest.mark.parametrize("allowed", [{b"absent"}, {b"THEME"}, {b"dark"}, set()])
+def test_a_session_without_a_named_cookie_is_no_session(allowed: set[bytes]) -> None:
+    """When none of the cookies may be forwarded there is nothing to log in with."""
+    with pytest.raises(UnauthenticatedError):
+        read(XSRF, COOKIE, forward_cookies=frozenset(allowed))
+
+
+def test_a_cookie_is_named_by_what_stands_before_its_first_equals_sign() -> None:
+    """Values hold equals signs of their own, and spaces around a name do not count."""
+    sent = (b"cookie", b"a=b=c;  d = e ; bare")
+
+    forwarded = read(XSRF, sent, forward_cookies=frozenset({b"a", b"d", b"bare"}))
+
+    assert forwarded == (XSRF, (b"cookie", b"a=b=c; d = e; bare"))
+
+
+@pytest.mark.parametrize(
+    "name", [b"accept-language", b"so-language", b"so-culture", b"so-timezone"]
+)
+@pytest.mark.parametrize("value", [b"nb-NO, en;q=0.5", b"", b"\xe6\xf8\xe5 \xc3\xa5"])
+def test_what_shapes_the_answer_is_forwarded_byte_for_byte(name: bytes, value: bytes) -> None:
+    """Language, culture and time zone change texts and times in REST's answer."""
+    assert read(BASIC, (name, value)) == (BASIC, (name, value))
+
+
+def test_repeated_headers_are_forwarded_in_the_order_they_came() -> None:
+    """A list may come in several fields, and their order is its order."""
+    languages = ((b"accept-language", b"nb"), (b"accept-language", b"en"))
+
+    assert read(BASIC, *languages) == (BASIC, *languages)
+    assert read(BASIC, *reversed(languages)) == (BASIC, *reversed(languages))
+
+
+def test_the_order_of_different_headers_makes_no_other_caller() -> None:
+    """Proxies reorder headers; the same ones still name the same caller."""
+    headers = (BASIC, (b"so-language", b"en"), (b"accept-language", b"nb"), (b"so-apptoken", b"a"))
+
+    assert read(*headers) == read(*reversed(headers))
+
+
+@pytest.mark.parametrize(
+    "credentials", [(BASIC,), (XSRF, COOKIE)], ids=["authorization", "session"]
+)
+def test_the_configured_application_token_is_added(credentials: tuple[Header, ...]) -> None:
+    """Web pages need not know the application's secret."""
+    assert read(*credentials, app_token=b"ours") == (*credentials, (b"so-apptoken", b"ours"))
+
+
+@pytest.mark.parametrize("own", [b"theirs", b""])
+def test_the_callers_own_application_token_wins(own: bytes) -> None:
+    """An application that sends the header, even empty, speaks for itself."""
+    assert read(BASIC, (b"so-apptoken", own), app_token=b"ours") == (BASIC, (b"so-apptoken", own))
+
+
+def test_an_application_token_of_the_caller_needs_no_setting() -> None:
+    """Without a configured one the caller's is still forwarded."""
+    assert read((b"so-apptoken", b"app"), BASIC) == (BASIC, (b"so-apptoken", b"app"))
+
+
+def test_the_configured_application_token_is_no_credential() -> None:
+    """It belongs to the application: it lets nobody in alone."""
+    with pytest.raises(UnauthenticatedError):
+        read(app_token=b"ours")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "host",
+        "referer",
+        "origin",
+        "user-agent",
+        "accept",
+        "accept-encoding",
+        "content-type",
+        "content-length",
+        "connection",
+        "cookie",
+        "x-xsrf-token",
+        "x-forwarded-for",
+        "x-real-ip",
+        "forwarded",
+        "via",
+        "proxy-authorization",
+        "x-api-key",
+        "so-anything",
+        "authorization2",
+    ],
+)
+def test_nothing_else_is_forwarded(name: str) -> None:
+    """What the client sends beside the caller's headers is not REST's business."""
+    assert read(BASIC, (name.encode(), b"value")) == (BASIC,)
+
+
+ONE_HEADER_APART = [
+    ((BASIC,), ((b"authorization", b"Basic other"),)),
+    ((BASIC,), ((b"authorization", b"basic ZGVtbzpkZW1v"),)),
+    ((BASIC,), ((b"authorization", b"Bearer ZGVtbzpkZW1v"),)),
+    ((BASIC,), ((b"authorization", b"Basic ZGVtbzpkZW1v "),)),
+    ((XSRF, COOKIE), ((b"x-xsrf-token", b"token-2"), COOKIE)),
+    ((XSRF, COOKIE), (XSRF, (b"cookie", b"ASP.NET_SessionId=abd; theme=dark"))),
+    ((XSRF, COOKIE), (XSRF, (b"cookie", b"theme=dark; ASP.NET_SessionId=abc"))),
+    *(
+        ((BASIC, (name, b"one")), (BASIC, (name, b"two")))
+        for name in (
+            b"so-apptoken",
+            b"accept-language",
+            b"so-language",
+            b"so-culture",
+            b"so-timezone",
+        )
+    ),
+    ((BASIC,), (BASIC, (b"so-language", b""))),
+    ((BASIC, (b"so-language", b"en")), (BASIC, (b"so-culture", b"en"))),
+    (
+        (BASIC, (b"accept-language", b"a"), (b"accept-language", b"b")),
+        (BASIC, (b"accept-language", b"b"), (b"accept-language", b"a")),
+    ),
+    (
+        (BASIC, (b"accept-language", b"a"), (b"accept-language", b"b")),
+        (BASIC, (b"accept-language", b"ab")),
+    ),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), ONE_HEADER_APART)
+def test_callers_with_one_different_header_have_different_digests(
+    one: tuple[Header, ...], other: tuple[Header, ...]
+) -> None:
+    """Whatever is forwarded can change the answer, so all of it names the caller."""
+    assert digest(*read(*one)) != digest(*read(*other))
+
+
+headers_of_few_letters = st.lists(
+    st.tuples(st.binary(max_size=3), st.binary(max_size=3)), max_size=4
+).map(tuple)
+
+
+@given(
+    one=st.tuples(st.binary(max_size=2), headers_of_few_letters),
+    other=st.tuples(st.binary(max_size=2), headers_of_few_letters),
+)
+def test_different_callers_never_have_the_same_digest(
+    one: tuple[bytes, tuple[Header, ...]], other: tuple[bytes, tuple[Header, ...]]
+) -> None:
+    """No two lists of headers, under no two contexts, are written alike."""
+    digests = [digest(*headers, context=context) for context, headers in (one, other)]
+
+    assert (digests[0] == digests[1]) == (one == other)
+
+
+@given(text=st.binary(min_size=2, max_size=40), cuts=st.data())
+def test_where_a_header_ends_is_part_of_the_digest(text: bytes, cuts: st.DataObject) -> None:
+    """The same bytes, cut elsewhere into name and value, are another caller."""
+    one = cuts.draw(st.integers(0, len(text)))
+    other = cuts.draw(st.integers(0, len(text)).filter(lambda cut: cut != one))
+
+    assert digest((text[:one], text[one:])) != digest((text[:other], text[other:]))
+
+
+def test_the_digest_depends_on_the_key() -> None:
+    """Without the key nobody can try credentials against the names in a cache."""
+    assert digest(BASIC, key=b"a" * 32) != digest(BASIC, key=b"b" * 32)
+
+
+def test_the_digest_depends_on_the_context() -> None:
+    """The same credentials at another REST address are another caller."""
+    assert digest(BASIC, context=b"http://a") != digest(BASIC, context=b"http://b")
+
+
+def test_equal_callers_have_equal_digests() -> None:
+    """A caller finds its own answer again."""
+    assert digest(BASIC, (b"so-language", b"en")) == digest(BASIC, (b"so-language", b"en"))
+
+
+def test_a_digest_tells_nothing() -> None:
+    """It has the form of a SHA-256 whoever the caller is."""
+    made = digest(BASIC)
+
+    assert len(made) == 64
+    assert set(made) <= set("0123456789abcdef")
+
+
+def test_a_caller_shows_no_values() -> None:
+    """A caller in a log or a traceback says which headers it has, never what they hold."""
+    caller = Caller((BASIC, (b"so-apptoken", b"hunter2")))
+
+    assert repr(caller) == "Caller(authorization, so-apptoken)"
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])
+def test_a_payload_takes_the_place_of_the_handshakes_header(name: str) -> None:
+    """What connection_init says under a header's name, in any case, counts alone."""
+    handshake = [BASIC, (b"so-language", b"nb")]
+
+    headers = headers_from_payload({name: "Bearer abc"}, instead_of=handshake)
+
+    assert headers == [(b"so-language", b"nb"), (b"authorization", b"Bearer abc")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization",
+        "X-XSRF-TOKEN",
+        "SO-AppToken",
+        "Accept-Language",
+        "SO-Language",
+        "SO-Culture",
+        "SO-TimeZone",
+    ],
+)
+def test_a_payload_can_hold_each_of_the_callers_headers(name: str) -> None:
+    """A browser cannot set headers on a WebSocket, so all of them may come this way."""
+    headers = headers_from_payload({name: "value"}, instead_of=[])
+
+    assert headers == [(name.lower().encode(), b"value")]
+
+
+@pytest.mark.parametrize(
+    "name", ["Cookie", "cookie", "COOKIE", "Host", "traceparent", "x-request-id", "anything", ""]
+)
+def test_other_names_in_a_payload_are_ignored(name: str) -> None:
+    """Only the browser knows that cookies are its own: a payload cannot bring any."""
+    headers = headers_from_payload({name: "a=1", "other": {"nested": True}}, instead_of=[COOKIE])
+
+    assert headers == [COOKIE]
+
+
+def test_a_null_in_a_payload_is_nothing_said() -> None:
+    """Clients that fill in a template leave null where they have no value."""
+    assert headers_from_payload({"Authorization": None}, instead_of=[BASIC]) == [BASIC]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [(" Bearer abc\t", b"Bearer abc"), ("Basic æ", b"Basic \xe6"), ("a\tb", b"a\tb"), ("", b"")],
+)
+def test_a_payloads_text_becomes_a_headers_bytes(text: str, value: bytes) -> None:
+    """It is trimmed and written in Latin-1, as a browser would write a header."""
+    headers = headers_from_payload({"Authorization": text}, instead_of=[])
+
+    assert headers == [(b"authorization", value)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        42,
+        True,
+        ["Basic abc"],
+        {"value": "Basic abc"},
+        "Basic abc\r\nSO-AppToken: x",
+        "Basic a\nb",
+        "Basic \0",
+        "Basic \x7f",
+        "Basic 田中",
+    ],
+)
+def test_a_payload_value_that_no_header_can_hold_is_refused(value: object) -> None:
+    """Nothing is sent to REST that could be read as more than one header, or as none."""
+    with pytest.raises(BadRequestError) as caught:
+        headers_from_payload({"Authorization": value}, instead_of=[BASIC])
+
+    assert (
+        str(caught.value)
+        == "`Authorization` in the connection_init payload is not a header's text."
+    )

@@ -1,0 +1,302 @@
+"""Settings: where they come from, what they accept, and what is said about a bad one."""
+
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from gateway.errors import SettingsError
+from gateway.settings import Settings
+
+URL = "https://crm.example.com/superoffice"
+SECRET = "s" * 32
+
+# name, what is written, what comes of it
+EVERY_SETTING = [
+    ("upstream_url", f"{URL}/api/v1/", URL),
+    ("host", "0.0.0.0", "0.0.0.0"),
+    ("port", "8080", 8080),
+    ("workers", "4", 4),
+    ("cache_ttl", "2.5", 2.5),
+    ("cache_max_bytes", "1MiB", 2**20),
+    ("cache_secret", SECRET, SecretStr(SECRET)),
+    ("upstream_connect_timeout", "1", 1.0),
+    ("upstream_timeout", "0.5", 0.5),
+    ("upstream_connections", "10", 10),
+    ("max_upstream_bytes", "2048", 2048),
+    ("app_token", "token", SecretStr("token")),
+    ("forward_cookies", "a,b", "a,b"),
+    ("graphiql", "off", False),
+    ("introspection", "0", False),
+    ("log_level", "debug", "debug"),
+    ("log_format", "text", "text"),
+]
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a way to load settings from an environment that has an address in it."""
+
+    def load(flags: dict[str, Any] | None = None, **environment: str) -> Settings:
+        for name, value in {"upstream_url": URL, **environment}.items():
+            monkeypatch.setenv(f"GATEWAY_{name.upper()}", value)
+        return Settings.load(**flags or {})
+
+    return load
+
+
+def message(load: Any, environment: dict[str, str], **flags: str) -> str:
+    """Return what is said about settings that cannot be used."""
+    with pytest.raises(SettingsError) as caught:
+        load(flags, **environment)
+    return str(caught.value)
+
+
+def test_the_table_above_has_every_setting() -> None:
+    """A new setting is tested too."""
+    assert [name for name, _, _ in EVERY_SETTING] == list(Settings.model_fields)
+
+
+@pytest.mark.parametrize(("name", "written", "value"), EVERY_SETTING)
+def test_a_setting_is_read_from_the_environment(
+    load: Any, name: str, written: str, value: object
+) -> None:
+    """`GATEWAY_` and the name in capitals."""
+    assert getattr(load(**{name: written}), name) == value
+
+
+@pytest.mark.parametrize(("name", "written", "value"), EVERY_SETTING)
+def test_a_setting_is_read_from_a_flag(load: Any, name: str, written: str, value: object) -> None:
+    """A flag's text means what it means in the environment."""
+    assert getattr(load({name: written}), name) == value
+
+
+@pytest.mark.parametrize(("name", "written", "value"), EVERY_SETTING)
+def test_a_flag_wins_over_the_environment(
+    load: Any, name: str, written: str, value: object
+) -> None:
+    """Even over a value in the environment that would be wrong."""
+    assert getattr(load({name: written}, **{name: "\x7f"}), name) == value
+
+
+def test_an_empty_variable_is_not_set(load: Any) -> None:
+    """Compose files and units leave variables empty where they mean nothing by them."""
+    assert load(port="", app_token="", cache_ttl="").model_dump(exclude={"cache_secret"}) == load(
+        {}
+    ).model_dump(exclude={"cache_secret"})
+
+
+@pytest.mark.parametrize(
+    ("name", "default"),
+    [
+        ("host", "127.0.0.1"),
+        ("port", 8000),
+        ("workers", 1),
+        ("cache_ttl", 5.0),
+        ("cache_max_bytes", 256 * 2**20),
+        ("upstream_timeout", 10.0),
+        ("app_token", None),
+        ("forward_cookies", "*"),
+        ("graphiql", True),
+        ("introspection", True),
+    ],
+)
+def test_what_is_not_set_has_its_default(load: Any, name: str, default: object) -> None:
+    """An address is all that one has to give."""
+    assert getattr(load(), name) == default
+
+
+def test_a_cache_secret_that_nobody_set_is_a_new_one(load: Any) -> None:
+    """It is as long as one that is set has to be."""
+    one, other = load().cache_secret, load().cache_secret
+
+    assert one != other
+    assert len(one.get_secret_value()) >= 32
+
+
+def test_settings_show_no_secret(load: Any) -> None:
+    """Neither their repr nor their text may end in a log with one."""
+    settings = load(app_token="hunter2", cache_secret="hunter3" * 5)
+
+    shown = f"{settings!r} {settings} {settings.model_dump()}"
+
+    assert "hunter2" not in shown
+    assert "hunter3" not in shown
+
+
+def test_settings_cannot_be_changed(load: Any) -> None:
+    """What a process was started with holds until it ends."""
+    settings = load()
+
+    with pytest.raises(ValueError, match="frozen"):
+        settings.port = 1
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        URL,
+        f"{URL}/",
+        f"{URL}//",
+        f"{URL}/api",
+        f"{URL}/api/",
+        f"{URL}/api/v1",
+        f"{URL}/api/v1/",
+        f"  {URL} ",
+        "HTTPS://crm.example.com/superoffice",
+    ],
+)
+def test_the_address_is_what_precedes_api_v1(load: Any, written: str) -> None:
+    """However much of the documented address is pasted, the same comes out."""
+    assert load(upstream_url=written).upstream_url == URL
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "http://localhost",
+        "http://localhost:5000",
+        "http://[::1]:5000/so",
+        "https://bücher.example",
+        "https://crm.example.com/napi",
+    ],
+)
+def test_other_addresses_stay_as_they_are(load: Any, written: str) -> None:
+    """Ports, IPv6 and paths of one's own are nothing to tidy up."""
+    assert load(upstream_url=written).upstream_url == written
+
+
+BAD_VALUES = [
+    ("upstream_url", "crm.example.com", "http:// or https://"),
+    ("upstream_url", "ftp://crm.example.com", "http:// or https://"),
+    ("upstream_url", "https://", "http:// or https://"),
+    ("upstream_url", "https:///superoffice", "http:// or https://"),
+    ("upstream_url", "http://[::1", "IPv6"),
+    ("upstream_url", "https://crm.example.com/?a=b", "end with the path"),
+    ("upstream_url", "https://crm.example.com/#top", "end with the path"),
+    ("upstream_url", "https://crm.example.com:99999", "its port"),
+    ("upstream_url", "https://crm.example.com:abc", "its port"),
+    ("upstream_url", "https://crm.example.com:0", "its port"),
+    ("upstream_url", "https://crm example.com", "spaces or control characters"),
+    ("upstream_url", "https://crm.example.com/\x7f", "spaces or control characters"),
+    ("upstream_url", "https://crm.\nexample.com", "spaces or control characters"),
+    ("port", "http", "valid integer"),
+    ("port", "-1", "greater than or equal to 0"),
+    ("port", "65536", "less than or equal to 65535"),
+    ("workers", "0", "greater than or equal to 1"),
+    ("workers", "65", "less than or equal to 64"),
+    ("cache_ttl", "soon", "valid number"),
+    ("cache_ttl", "-1", "greater than or equal to 0"),
+    ("cache_ttl", "nan", "finite number"),
+    ("cache_ttl", "inf", "finite number"),
+    ("cache_ttl", "86401", "less than or equal to 86400"),
+    ("cache_max_bytes", "lots", "byte"),
+    ("cache_max_bytes", "-5", "byte"),
+    ("upstream_connect_timeout", "0", "greater than 0"),
+    ("upstream_timeout", "0", "greater than 0"),
+    ("upstream_timeout", "301", "less than or equal to 300"),
+    ("upstream_connections", "0", "greater than or equal to 1"),
+    ("max_upstream_bytes", "1 furlong", "byte"),
+    ("graphiql", "perhaps", "valid boolean"),
+    ("introspection", "2", "valid boolean"),
+    ("log_level", "loud", "'debug', 'info', 'warning' or 'error'"),
+    ("log_format", "xml", "'auto', 'json' or 'text'"),
+]
+
+
+@pytest.mark.parametrize(("name", "written", "reason"), BAD_VALUES)
+def test_a_bad_value_is_explained_in_one_line(
+    load: Any, name: str, written: str, reason: str
+) -> None:
+    """The line names the setting, says what is wrong with the value, and gives an example."""
+    line = message(load, {name: written})
+
+    assert line.startswith(f"GATEWAY_{name.upper()}=")
+    assert reason in line
+    (example,) = Settings.model_fields[name].examples or []
+    assert line.endswith(f"; for example GATEWAY_{name.upper()}={example}")
+    assert len(line.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "reason"),
+    [
+        ("cache_secret", "hunter2", "at least 32 characters"),
+        ("app_token", "hunter2\n", "printable ASCII"),
+        ("app_token", "hunter2\0", "printable ASCII"),
+        ("app_token", "hunter2æ", "printable ASCII"),
+        ("upstream_url", "https://kari:hunter2@crm.example.com", "must not hold credentials"),
+        ("upstream_url", "https://hunter2@crm.example.com", "must not hold credentials"),
+        ("upstream_url", "https://kari:hunter2/@crm.example.com", "its port"),
+        ("upstream_url", "ftp://kari:hunter2@crm.example.com", "http:// or https://"),
+    ],
+)
+def test_a_secret_is_never_repeated(load: Any, name: str, written: str, reason: str) -> None:
+    """The line ends up in journals and on screens."""
+    line = message(load, {}, **{name: written})
+
+    assert line.startswith(f"GATEWAY_{name.upper()}: ")
+    assert reason in line
+    assert "hunter2" not in line
+
+
+def test_a_long_value_is_cut(load: Any) -> None:
+    """One line stays one line to read."""
+    assert len(message(load, {"port": "9" * 10_000})) < 300
+
+
+def test_without_an_address_the_way_out_is_shown() -> None:
+    """Whoever only wants to look is told of the demo."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+
+    assert f"GATEWAY_UPSTREAM_URL={URL}" in str(caught.value)
+    assert str(caught.value).endswith("gateway demo")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("upstream_ulr", "did you mean GATEWAY_UPSTREAM_URL?"),
+        ("cache_tll", "did you mean GATEWAY_CACHE_TTL?"),
+        ("ports", "did you mean GATEWAY_PORT?"),
+        ("zzzzzzzzzzzzzzzz", "`gateway serve --help` lists the settings."),
+    ],
+)
+def test_an_unknown_name_stops_the_start(load: Any, name: str, hint: str) -> None:
+    """A misspelt setting would otherwise be a default that nobody wanted."""
+    line = message(load, {name: "hunter2"})
+
+    assert line == f"GATEWAY_{name.upper()}: there is no such setting; {hint}"
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        ("*", None),
+        (" * ", None),
+        ("a", {b"a"}),
+        (" a , b,,", {b"a", b"b"}),
+        (",", set()),
+    ],
+)
+def test_cookie_names_are_a_list_or_everything(
+    load: Any, written: str, names: set[bytes] | None
+) -> None:
+    """Spaces around a name and empty ones do not count."""
+    assert load(forward_cookies=written).forward_cookie_names == names
+
+
+def test_defaults_are_shown_as_one_would_write_them() -> None:
+    """They go into the help and into the README."""
+    shown = Settings.shown_defaults()
+
+    assert (shown["cache_ttl"], shown["graphiql"], shown["port"]) == ("5", "on", "8000")
+    assert (shown["upstream_url"], shown["app_token"], shown["cache_secret"]) == ("", "", "")
+
+
+def test_a_default_that_is_off_would_be_shown_as_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting is off by default today."""
+    monkeypatch.setattr(Settings.model_fields["graphiql"], "default", False)
+
+    assert Settings.shown_defaults()["graphiql"] == "off"

@@ -1,0 +1,302 @@
+"""REST behind the per-caller cache: when it is called, and who gets which answer."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from gateway.cache.memory import BoundedMemoryCache
+from gateway.caller import Caller, Header
+from gateway.errors import (
+    UpstreamBadResponseError,
+    UpstreamError,
+    UpstreamForbiddenError,
+    UpstreamTimeoutError,
+    UpstreamUnauthenticatedError,
+)
+from gateway.source import Source
+from tests.cache.fakes import Clock
+
+KARI = Caller(((b"authorization", b"Basic kari"),))
+JONAS = Caller(((b"authorization", b"Basic jonas"),))
+
+
+@dataclass
+class Rest:
+    """Answers with the credentials it got and the number of the call, or fails as told."""
+
+    failure: Exception | None = None
+    is_broken: bool = False
+    calls: list[tuple[Header, ...]] = field(default_factory=list)
+
+    async def __call__(self, headers: Sequence[Header]) -> bytes:
+        """Answer one call, not at once."""
+        self.calls.append(tuple(headers))
+        number = len(self.calls)
+        await asyncio.sleep(0)
+        if self.failure:
+            raise self.failure
+        return b"broken" if self.is_broken else b"%s %d" % (headers[0][1], number)
+
+
+@dataclass
+class Bench:
+    """A source with everything around it."""
+
+    ttl_s: float = 5.0
+    max_bytes: int = 10_000
+    rest: Rest = field(default_factory=Rest)
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        """Wire it up."""
+        self.cache = BoundedMemoryCache(max_bytes=self.max_bytes, clock=self.clock)
+        self.source = Source(
+            fetch=self.rest,
+            decode=decode,
+            cache=self.cache,
+            upstream_url="http://rest.invalid",
+            ttl_s=self.ttl_s,
+            clock=self.clock,
+        )
+
+    async def ask(self, caller: Caller = KARI) -> object:
+        """Return what the source has for the caller."""
+        (answer,) = (await self.source.snapshot(caller)).sessions
+        return answer
+
+
+def decode(body: bytes) -> list[str]:
+    """Read the one record in a body."""
+    if body == b"broken":
+        raise UpstreamBadResponseError("not an array")
+    return [body.decode()]
+
+
+async def test_a_fresh_snapshot_is_given_again() -> None:
+    """Within its time the very same snapshot answers, and REST is not called."""
+    bench = Bench()
+
+    first = await bench.source.snapshot(KARI)
+    bench.clock.advance(4.9)
+    second = await bench.source.snapshot(KARI)
+
+    assert second is first
+    assert len(bench.rest.calls) == 1
+
+
+async def test_an_old_snapshot_is_fetched_anew() -> None:
+    """When its time is up REST is called again."""
+    bench = Bench()
+    await bench.ask()
+
+    bench.clock.advance(5)
+
+    assert await bench.ask() == "Basic kari 2"
+
+
+async def test_a_hit_does_not_lengthen_the_time() -> None:
+    """Someone who asks every second still sees news after five."""
+    bench = Bench()
+
+    answers = []
+    for _ in range(7):
+        answers.append(await bench.ask())
+        bench.clock.advance(1)
+
+    assert answers == ["Basic kari 1"] * 5 + ["Basic kari 2"] * 2
+
+
+async def test_a_snapshot_says_when_it_was_fetched() -> None:
+    """`fetched_at` is on the source's clock, and stays when the snapshot is given again."""
+    bench = Bench()
+    bench.clock.advance(7)
+
+    await bench.ask()
+    bench.clock.advance(3)
+
+    assert (await bench.source.snapshot(KARI)).fetched_at == 1007.0
+
+
+async def test_a_snapshot_weighs_a_multiple_of_its_json() -> None:
+    """What the cache counts is memory, and records take more of it than their JSON."""
+    bench = Bench()
+
+    snapshot = await bench.source.snapshot(KARI)
+
+    assert snapshot.size_bytes > len(b"Basic kari 1")
+    assert bench.cache.size_bytes == snapshot.size_bytes
+
+
+async def test_without_a_ttl_nothing_is_used_again() -> None:
+    """At 0 each request sees REST as it is."""
+    bench = Bench(ttl_s=0)
+
+    assert [await bench.ask(), await bench.ask()] == ["Basic kari 1", "Basic kari 2"]
+    assert bench.cache.size_bytes == 0
+
+
+async def test_without_a_ttl_requests_at_the_same_time_still_share() -> None:
+    """A flight has no age: who waits for it gets what is new."""
+    bench = Bench(ttl_s=0)
+
+    answers = await asyncio.gather(*(bench.ask() for _ in range(20)))
+
+    assert answers == ["Basic kari 1"] * 20
+
+
+async def test_a_hundred_requests_at_once_are_one_call() -> None:
+    """However many ask for the same caller, REST is called once."""
+    bench = Bench()
+
+    answers = await asyncio.gather(*(bench.ask() for _ in range(100)))
+
+    assert answers == ["Basic kari 1"] * 100
+    assert len(bench.rest.calls) == 1
+
+
+async def test_a_shared_failure_is_one_call_too() -> None:
+    """REST is not asked a hundred times because it failed once."""
+    bench = Bench(rest=Rest(UpstreamTimeoutError("late")))
+
+    outcomes = await asyncio.gather(*(bench.ask() for _ in range(100)), return_exceptions=True)
+
+    assert {type(outcome) for outcome in outcomes} == {UpstreamTimeoutError}
+    assert len(bench.rest.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        UpstreamTimeoutError("late"),
+        UpstreamError("500"),
+        UpstreamUnauthenticatedError("401"),
+        UpstreamForbiddenError("403"),
+        RuntimeError("a bug"),
+    ],
+)
+async def test_a_failure_is_not_kept(failure: Exception) -> None:
+    """The next request tries again, and can succeed."""
+    bench = Bench(rest=Rest(failure))
+    with pytest.raises(type(failure)):
+        await bench.ask()
+
+    bench.rest.failure = None
+
+    assert await bench.ask() == "Basic kari 2"
+
+
+async def test_a_body_that_cannot_be_decoded_is_not_kept() -> None:
+    """A broken answer costs one request, and its error says that REST answered 200."""
+    bench = Bench(rest=Rest(is_broken=True))
+    with pytest.raises(UpstreamBadResponseError) as caught:
+        await bench.ask()
+
+    bench.rest.is_broken = False
+
+    assert caught.value.extensions["upstreamStatus"] == 200
+    assert await bench.ask() == "Basic kari 2"
+
+
+class Forgetful(BoundedMemoryCache):
+    """A cache that keeps what has expired, so that only a deletion empties it."""
+
+    async def get(self, key: str, **_: object) -> None:
+        """Find nothing fresh."""
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_kept"),
+    [
+        (UpstreamUnauthenticatedError("401"), False),
+        (UpstreamForbiddenError("403"), False),
+        (UpstreamTimeoutError("late"), True),
+        (UpstreamError("500"), True),
+    ],
+)
+async def test_a_caller_whom_rest_turns_away_loses_what_was_kept(
+    failure: UpstreamError, is_kept: bool
+) -> None:
+    """Nothing of an answer stays in memory for credentials that are no longer good."""
+    bench = Bench()
+    cache = Forgetful(max_bytes=10_000, clock=bench.clock)
+    source = Source(
+        fetch=bench.rest, decode=decode, cache=cache, upstream_url="http://rest.invalid", ttl_s=5
+    )
+    await source.snapshot(KARI)
+
+    bench.rest.failure = failure
+    with pytest.raises(type(failure)):
+        await source.snapshot(KARI)
+
+    assert (cache.size_bytes > 0) is is_kept
+
+
+async def test_an_old_answer_does_not_come_back_after_a_401() -> None:
+    """Cached, expired, refused: from then on only REST can let the caller in again."""
+    bench = Bench()
+    await bench.ask()
+    bench.clock.advance(5)
+    bench.rest.failure = UpstreamUnauthenticatedError("401")
+    with pytest.raises(UpstreamUnauthenticatedError):
+        await bench.ask()
+
+    bench.clock.now = 1000.0  # were it still kept, it would be fresh again
+
+    with pytest.raises(UpstreamUnauthenticatedError):
+        await bench.ask()
+
+
+async def test_another_callers_401_takes_nothing_away() -> None:
+    """What one caller loses the others keep."""
+    bench = Bench()
+    await bench.ask(KARI)
+    bench.rest.failure = UpstreamUnauthenticatedError("401")
+    with pytest.raises(UpstreamUnauthenticatedError):
+        await bench.ask(JONAS)
+
+    assert await bench.ask(KARI) == "Basic kari 1"
+
+
+async def test_two_callers_never_share_a_snapshot() -> None:
+    """One after the other, each has its own answer and keeps it."""
+    bench = Bench()
+
+    answers = [await bench.ask(who) for who in (KARI, JONAS, KARI, JONAS)]
+
+    assert answers == ["Basic kari 1", "Basic jonas 2", "Basic kari 1", "Basic jonas 2"]
+
+
+async def test_two_callers_never_share_a_flight() -> None:
+    """At the same time, too, each has its own."""
+    bench = Bench(ttl_s=0)
+
+    answers = await asyncio.gather(*(bench.ask(who) for who in (KARI, JONAS) * 10))
+
+    assert answers == ["Basic kari 1", "Basic jonas 2"] * 10
+
+
+async def test_the_headers_of_a_trace_go_along_and_tell_no_callers_apart() -> None:
+    """They reach REST with the call that the request starts, and the cache ignores them."""
+    bench = Bench()
+
+    await bench.source.snapshot(KARI, [(b"traceparent", b"1")])
+    await bench.source.snapshot(KARI, [(b"traceparent", b"2")])
+
+    assert bench.rest.calls == [(*KARI.headers, (b"traceparent", b"1"))]
+
+
+async def test_sources_with_different_secrets_name_callers_differently() -> None:
+    """A secret that nobody set is a new one each time."""
+    one, other = Bench().source, Bench().source
+
+    assert one.secret != other.secret
+    assert one.secret not in repr(one).encode()
+
+
+async def test_an_answer_too_large_to_keep_is_still_given() -> None:
+    """It costs a REST call each time."""
+    bench = Bench(max_bytes=5)
+
+    assert [await bench.ask(), await bench.ask()] == ["Basic kari 1", "Basic kari 2"]

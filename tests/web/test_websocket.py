@@ -1,0 +1,353 @@
+"""GraphQL over a WebSocket, with the protocol `graphql-transport-ws`, over real sockets."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from gateway import Settings, create_app
+from tests.observe.logged import logged
+from tests.support import CREDENTIALS, UPSTREAM_URL, RestSide, served
+
+pytestmark = pytest.mark.socket
+
+QUERY = "{ chatSessions { chatSessionId } }"
+DATA = {"data": {"chatSessions": [{"chatSessionId": 1}]}}
+SESSION = {"X-XSRF-TOKEN": "token", "Cookie": "id=abc"}
+LONG = "N" * 5000
+
+
+@pytest.fixture(scope="module")
+def the_rest() -> RestSide:
+    """Return the REST side of all tests here."""
+    return RestSide()
+
+
+@pytest.fixture(scope="module")
+def address(the_rest: RestSide) -> Iterator[str]:
+    """Return the address of a gateway that really listens, and keeps nothing between tests."""
+    with served(gateway_app(the_rest)) as url:
+        yield f"{url.replace('http', 'ws')}/graphql"
+
+
+@pytest.fixture
+def rest(the_rest: RestSide) -> RestSide:
+    """Return the REST side with its count at zero."""
+    the_rest.requests.clear()
+    return the_rest
+
+
+def gateway_app(rest: RestSide) -> Starlette:
+    """Build a gateway over a stand-in for REST."""
+    settings = Settings(upstream_url=UPSTREAM_URL, cache_ttl=0)
+    return create_app(settings, upstream_transport=httpx.MockTransport(rest))
+
+
+@contextlib.contextmanager
+def opened(
+    address: str,
+    headers: Mapping[str, str] | None = None,
+    protocol: str = "graphql-transport-ws",
+    origin: str | None = None,
+) -> Iterator[ClientConnection]:
+    """Open a socket with these headers in its handshake."""
+    with connect(
+        address,
+        subprotocols=[Subprotocol(protocol)],
+        additional_headers=headers or {},
+        origin=origin,  # type: ignore[arg-type]  # a NewType of str
+        open_timeout=10,
+        close_timeout=2,
+    ) as socket:
+        yield socket
+
+
+def send(socket: ClientConnection, **message: Any) -> None:
+    """Send one message of the protocol."""
+    socket.send(json.dumps(message))
+
+
+def receive(socket: ClientConnection) -> Any:
+    """Return the next message, which has to be text: browsers give anything else as a blob."""
+    text = socket.recv(timeout=10)
+    assert isinstance(text, str)
+    return json.loads(text)
+
+
+def initiate(socket: ClientConnection, **payload: Any) -> None:
+    """Start the protocol with this payload."""
+    send(socket, type="connection_init", payload=payload)
+    assert receive(socket) == {"type": "connection_ack"}
+
+
+def ask(socket: ClientConnection, query: str = QUERY, **payload: Any) -> Any:
+    """Run one query and return its answer."""
+    send(socket, id="1", type="subscribe", payload={"query": query, **payload})
+    answer = receive(socket)
+    assert receive(socket) == {"id": "1", "type": "complete"}
+    assert (answer["id"], answer["type"]) == ("1", "next")
+    return answer["payload"]
+
+
+def closing(socket: ClientConnection) -> tuple[int, str]:
+    """Wait until the other side closes, and return how."""
+    with pytest.raises(ConnectionClosed) as closed:
+        receive(socket)
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code, closed.value.rcvd.reason
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])
+def test_credentials_come_with_connection_init(address: str, rest: RestSide, name: str) -> None:
+    """Browsers cannot set headers on a WebSocket; the payload has them, in any case."""
+    with opened(address) as socket:
+        initiate(socket, **{name: "Bearer abc", "so-LANGUAGE": "nb"})
+
+        assert ask(socket) == DATA
+
+    (request,) = rest.requests
+    assert request.headers["authorization"] == "Bearer abc"
+    assert request.headers["so-language"] == "nb"
+
+
+@pytest.mark.parametrize("headers", [CREDENTIALS, SESSION], ids=["authorization", "session"])
+def test_credentials_come_with_the_handshake(
+    address: str, rest: RestSide, headers: dict[str, str]
+) -> None:
+    """Other clients can set headers, and a browser sends its cookies by itself."""
+    with opened(address, headers) as socket:
+        initiate(socket)
+
+        assert ask(socket) == DATA
+
+    assert headers.items() <= {(name, rest.requests[0].headers[name]) for name in headers}
+
+
+def test_a_browser_brings_cookies_in_the_handshake_and_its_token_in_the_payload(
+    address: str, rest: RestSide
+) -> None:
+    """Together they are a session."""
+    with opened(address, {"Cookie": "id=abc"}) as socket:
+        initiate(socket, **{"X-XSRF-TOKEN": "token"})
+
+        assert ask(socket) == DATA
+
+    assert rest.requests[0].headers["cookie"] == "id=abc"
+    assert rest.requests[0].headers["x-xsrf-token"] == "token"
+
+
+def test_the_payload_wins_over_the_handshake(address: str, rest: RestSide) -> None:
+    """Who is logged in on the page counts, not what a proxy put into the handshake."""
+    with opened(address, CREDENTIALS) as socket:
+        initiate(socket, authorization="Bearer abc")
+        ask(socket)
+
+    assert rest.requests[0].headers.get_list("authorization") == ["Bearer abc"]
+
+
+@pytest.mark.parametrize(
+    "payload", [{}, {"Cookie": "id=abc", "X-XSRF-TOKEN": "token"}, {"Authorization": "NTLM x"}]
+)
+def test_without_credentials_there_are_no_sessions(
+    address: str, rest: RestSide, payload: dict[str, str]
+) -> None:
+    """The error is that of HTTP; cookies in a payload are nobody's."""
+    with opened(address) as socket:
+        initiate(socket, **payload)
+        answer = ask(socket)
+
+    assert answer["data"] == {"chatSessions": None}
+    assert [error["extensions"] for error in answer["errors"]] == [{"code": "UNAUTHENTICATED"}]
+    assert rest.calls == 0
+
+
+def test_an_odd_value_in_the_payload_is_a_bad_request(address: str, rest: RestSide) -> None:
+    """What no header can hold goes nowhere."""
+    with opened(address, CREDENTIALS) as socket:
+        initiate(socket, Authorization="Basic a\r\nSO-AppToken: b")
+        answer = ask(socket)
+
+    assert [error["extensions"] for error in answer["errors"]] == [{"code": "BAD_REQUEST"}]
+    assert rest.calls == 0
+
+
+def test_a_socket_answers_one_query_after_another(address: str) -> None:
+    """An id can be used again when its operation is over."""
+    with opened(address, CREDENTIALS) as socket:
+        initiate(socket)
+
+        assert [ask(socket), ask(socket)] == [DATA, DATA]
+
+
+def test_variables_and_names_work_as_over_http(address: str) -> None:
+    """The payload of `subscribe` is what a POST has in its body."""
+    one = "query One($id: Int!) { chatSession(chatSessionId: $id) { topicId } }"
+
+    with opened(address, CREDENTIALS) as socket:
+        initiate(socket)
+        query = f"query Other {{ __typename }} {one}"
+        answer = ask(socket, query, variables={"id": 1}, operationName="One", extensions=None)
+
+    assert answer == {"data": {"chatSession": {"topicId": 4}}}
+
+
+def test_a_query_that_does_not_fit_the_schema_is_an_error(address: str) -> None:
+    """It has the code of HTTP, and the socket stays open."""
+    with opened(address, CREDENTIALS) as socket:
+        initiate(socket)
+        send(socket, id="1", type="subscribe", payload={"query": "{ nope }"})
+        answer = receive(socket)
+        after = ask(socket)
+
+    assert (answer["id"], answer["type"]) == ("1", "error")
+    assert answer["payload"][0]["extensions"] == {"code": "GRAPHQL_VALIDATION_FAILED"}
+    assert after == DATA
+
+
+def test_a_ping_is_answered(address: str) -> None:
+    """Clients ask whether the socket is still alive."""
+    with opened(address) as socket:
+        send(socket, type="ping")
+
+        assert receive(socket) == {"type": "pong"}
+
+
+def test_an_operation_can_be_given_up(address: str) -> None:
+    """`complete` for what is over already does no harm."""
+    with opened(address, CREDENTIALS) as socket:
+        initiate(socket)
+        send(socket, id="1", type="complete")
+
+        assert ask(socket) == DATA
+
+
+MALFORMED_MESSAGES = {
+    "half": "{",
+    "nothing": "",
+    "null": "null",
+    "a number": "42",
+    "a string": '"x"',
+    "true": "true",
+    "a list": "[]",
+    "deep": "[" * 100_000,
+    "no type": "{}",
+    "type unknown": '{"type": "start"}',
+    "type a list": '{"type": []}',
+    "type long": json.dumps({"type": LONG}),
+    "bytes": b"\x00\xff",
+    "init payload a list": '{"type": "connection_init", "payload": []}',
+    "payload missing": '{"type": "subscribe", "id": "1"}',
+    "payload null": '{"type": "subscribe", "id": "1", "payload": null}',
+    "payload a list": '{"type": "subscribe", "id": "1", "payload": []}',
+    "payload empty": '{"type": "subscribe", "id": "1", "payload": {}}',
+    "id missing": '{"type": "subscribe", "payload": {"query": "{ __typename }"}}',
+    "id a list": '{"type": "subscribe", "id": [], "payload": {"query": "{ __typename }"}}',
+    "query empty": '{"type": "subscribe", "id": "1", "payload": {"query": ""}}',
+    "query a number": '{"type": "subscribe", "id": "1", "payload": {"query": 42}}',
+    "variables a list": (
+        '{"type": "subscribe", "id": "1", "payload": {"query": "{ a }", "variables": []}}'
+    ),
+    "name a number": (
+        '{"type": "subscribe", "id": "1", "payload": {"query": "{ a }", "operationName": 42}}'
+    ),
+    "name unknown and long": json.dumps(
+        {
+            "type": "subscribe",
+            "id": "1",
+            "payload": {"query": "{ __typename }", "operationName": LONG},
+        }
+    ),
+    "complete without id": '{"type": "complete"}',
+    "complete an object": '{"type": "complete", "id": {}}',
+}
+
+
+@pytest.mark.parametrize("message", MALFORMED_MESSAGES.values(), ids=MALFORMED_MESSAGES)
+def test_a_malformed_message_closes_the_socket(
+    address: str, rest: RestSide, message: str | bytes
+) -> None:
+    """With 4400, the protocol's own code; 1006 would be a crash."""
+    with opened(address, CREDENTIALS) as socket:
+        initiate(socket)
+        socket.send(message)
+        code, reason = closing(socket)
+
+    assert code == 4400
+    assert reason
+    assert rest.calls == 0
+
+
+def test_a_query_before_the_start_closes_the_socket(address: str, rest: RestSide) -> None:
+    """4401 says that `connection_init` has to come first."""
+    with opened(address, CREDENTIALS) as socket:
+        send(socket, id="1", type="subscribe", payload={"query": QUERY})
+
+        assert closing(socket)[0] == 4401
+
+    assert rest.calls == 0
+
+
+def test_a_message_larger_than_the_limit_closes_the_socket(rest: RestSide) -> None:
+    """The server's own limit holds for each message."""
+    with (
+        served(gateway_app(rest), ws_max_size=1000) as url,
+        opened(f"{url.replace('http', 'ws')}/graphql") as socket,
+    ):
+        socket.send("x" * 2000)
+
+        assert closing(socket)[0] == 1009
+
+
+@pytest.mark.parametrize("protocol", ["graphql-ws", "mqtt"])
+def test_another_protocol_is_not_spoken(address: str, protocol: str) -> None:
+    """4406, as the old protocol of the same name would be misunderstood."""
+    with opened(address, CREDENTIALS, protocol) as socket:
+        assert closing(socket)[0] == 4406
+
+
+def test_a_page_of_another_site_cannot_open_a_socket(address: str, rest: RestSide) -> None:
+    """The browser would send the user's cookies along."""
+    with (
+        pytest.raises(InvalidStatus) as refused,
+        opened(address, SESSION, origin="https://evil.example"),
+    ):
+        pytest.fail("it was opened")  # pragma: no cover - it must not be
+
+    assert refused.value.response.status_code == 403
+    assert rest.calls == 0
+
+
+def test_a_page_of_this_site_can_open_a_socket(address: str) -> None:
+    """Its origin is the host that it calls."""
+    origin = address.replace("ws", "http", 1).removesuffix("/graphql")
+
+    with opened(address, SESSION, origin=origin) as socket:
+        initiate(socket)
+
+        assert ask(socket) == DATA
+
+
+def test_a_socket_has_a_request_id_and_a_line_in_the_log(rest: RestSide) -> None:
+    """One for all of its operations; what is said on it stays out of the log."""
+    with (
+        logged() as log,
+        served(gateway_app(rest)) as url,
+        opened(f"{url.replace('http', 'ws')}/graphql?a=hunter2") as socket,
+    ):
+        assert socket.response is not None
+        request_id = socket.response.headers["X-Request-ID"]
+        initiate(socket, Authorization="Basic hunter2")
+        ask(socket)
+        socket.close()
+
+    (event,) = [event for event in log.events if event["event"] == "request"]
+    assert (event["method"], event["path"], event["status"]) == ("WEBSOCKET", "/graphql", 101)
+    assert rest.requests[0].headers["x-request-id"] == event["request_id"] == request_id
+    assert "hunter2" not in log.getvalue()
