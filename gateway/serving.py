@@ -74,7 +74,7 @@ def demo_upstream(**options: Any) -> Iterator[str]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started and thread.is_alive():
-        time.sleep(0.01)
+        time.sleep(0.01)  # pragma: no cover - it may have started already
     try:
         yield f"http://{_LOOPBACK}:{listener.getsockname()[1]}"
     finally:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -135,6 +136,16 @@ async def test_without_a_ttl_nothing_is_used_again() -> None:
 
     assert [await bench.ask(), await bench.ask()] == ["Basic kari 1", "Basic kari 2"]
     assert bench.cache.size_bytes == 0
+
+
+async def test_without_a_ttl_the_cache_is_left_alone() -> None:
+    """What is not to be used again is in no memory, not for a moment."""
+    no_cache: Any = None
+    source = Source(
+        fetch=Rest(), decode=decode, cache=no_cache, upstream_url="http://rest.invalid", ttl_s=0
+    )
+
+    assert (await source.snapshot(KARI)).sessions == ["Basic kari 1"]
 
 
 async def test_without_a_ttl_requests_at_the_same_time_still_share() -> None:

@@ -64,6 +64,13 @@ async def test_an_expired_entry_leaves_its_room_when_it_is_asked_for(
     assert cache.size_bytes == 0
 
 
+async def test_what_has_no_time_is_not_kept(cache: BoundedMemoryCache) -> None:
+    """A ttl of 0 is over at once."""
+    await cache.set("a", Thing(), ttl=0)
+
+    assert cache.size_bytes == 0
+
+
 async def test_without_a_ttl_an_entry_stays(cache: BoundedMemoryCache, clock: Clock) -> None:
     """None means for ever, as everywhere in aiocache."""
     await cache.set("a", Thing(), ttl=None)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.observe.logged import Log, logged
 from tests.support import CREDENTIALS, Gateway, RestSide
+from tests.web.asking import post
 
 QUERY = "{ chatSessions { chatSessionId } }"
 
@@ -128,7 +129,7 @@ async def test_a_line_holds_neither_query_string_nor_credentials(
     await gateway.http.get("/graphql", params=parameters, headers=headers)
     await gateway.post("{ hunter2 }", headers=headers)
     rest.answer = lambda request: httpx.Response(500, text="hunter2")
-    await gateway.post(QUERY, headers={**headers, "SO-Language": "hunter2"})
+    await post(gateway, QUERY, {**headers, "SO-Language": "hunter2"})
 
     assert len(log.events) == 3
     assert "hunter2" not in log.getvalue()
@@ -144,7 +145,7 @@ async def test_what_is_logged_meanwhile_has_the_requests_id(
 
     rest.answer = fail
 
-    response = await gateway.post(QUERY, headers={**CREDENTIALS, "X-Request-ID": "mine"})
+    response = await post(gateway, QUERY, {**CREDENTIALS, "X-Request-ID": "mine"})
 
     error_id = response.json()["errors"][0]["extensions"]["errorId"]
     bug, request = log.events

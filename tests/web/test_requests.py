@@ -1,5 +1,6 @@
 """GraphQL over HTTP: what is answered, and how what is no such request is refused."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -7,6 +8,7 @@ import httpx
 import pytest
 
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
+from tests.web.asking import post
 
 QUERY = "{ chatSessions { chatSessionId customerName } }"
 ANSWER = {"data": {"chatSessions": [{"chatSessionId": 1, "customerName": "Ada"}]}}
@@ -295,7 +297,7 @@ async def test_a_bug_is_masked(gateway: Gateway, rest: RestSide) -> None:
 
     rest.answer = fail
 
-    response = await gateway.post(QUERY, headers={**CREDENTIALS, "Accept": GRAPHQL_JSON})
+    response = await post(gateway, QUERY, {**CREDENTIALS, "Accept": GRAPHQL_JSON})
 
     (error,) = response.json()["errors"]
     assert response.status_code == 500
@@ -307,16 +309,13 @@ async def test_a_bug_is_masked(gateway: Gateway, rest: RestSide) -> None:
 async def test_a_client_that_hangs_up_in_its_request_is_no_fault(gateway: Gateway) -> None:
     """Nobody waits for an answer, so none is made, and no traceback either."""
     app = gateway.http._transport.app  # type: ignore[attr-defined]  # httpx has no name for it
-    sent = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.disconnect"}
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
+    received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    await received.put({"type": "http.disconnect"})
 
     headers = [(b"content-type", b"application/json")]
     scope = {"type": "http", "method": "POST", "path": "/graphql", "headers": headers}
-    await app({**scope, "query_string": b""}, receive, send)
+    await app({**scope, "query_string": b""}, received.get, sent.put)
 
-    assert sent == []
+    assert received.empty()
+    assert sent.empty()

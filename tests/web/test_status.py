@@ -7,6 +7,7 @@ import pytest
 
 from gateway.web.status import headers_and_status
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
+from tests.web.asking import post
 
 QUERY = "{ chatSessions { chatSessionId } }"
 TWO = "{ one: chatSessions { chatSessionId } two: chatSession(chatSessionId: 1) { topicId } }"
@@ -71,7 +72,7 @@ async def test_with_graphqls_own_type_the_status_is_the_reason(
 ) -> None:
     """When every root field failed for one reason, proxies and monitors see that reason."""
     async with gateway_over(playing(rest, outcome), cache_ttl=0) as gateway:
-        response = await gateway.post(query, headers={**CREDENTIALS, **GRAPHQL_JSON})
+        response = await post(gateway, query, {**CREDENTIALS, **GRAPHQL_JSON})
 
     codes = {error["extensions"]["code"] for error in response.json()["errors"]}
     assert (codes, response.status_code, seen(response)) == ({code}, status, headers)
@@ -87,7 +88,7 @@ async def test_with_json_the_status_is_200(
 ) -> None:
     """Older clients take any other status for a broken connection; the code is the same."""
     async with gateway_over(playing(rest, outcome)) as gateway:
-        response = await gateway.post(QUERY, headers={**CREDENTIALS, **JSON})
+        response = await post(gateway, QUERY, {**CREDENTIALS, **JSON})
 
     (error,) = response.json()["errors"]
     assert (error["extensions"]["code"], response.status_code) == (code, 200)

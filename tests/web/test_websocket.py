@@ -8,11 +8,14 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.websockets import WebSocketDisconnect
+from strawberry.http.exceptions import WebSocketDisconnected
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from gateway import Settings, create_app
+from gateway.web.websocket import TextSocket
 from tests.observe.logged import logged
 from tests.support import CREDENTIALS, UPSTREAM_URL, RestSide, served
 
@@ -209,6 +212,20 @@ def test_a_query_that_does_not_fit_the_schema_is_an_error(address: str) -> None:
     assert (answer["id"], answer["type"]) == ("1", "error")
     assert answer["payload"][0]["extensions"] == {"code": "GRAPHQL_VALIDATION_FAILED"}
     assert after == DATA
+
+
+async def test_a_client_that_is_gone_is_strawberrys_to_handle() -> None:
+    """What Starlette raises when a message cannot be sent becomes what Strawberry expects."""
+
+    class Gone:
+        async def send_text(self, text: str) -> None:
+            raise WebSocketDisconnect
+
+    gone: Any = Gone()
+    nobody: Any = None
+
+    with pytest.raises(WebSocketDisconnected):
+        await TextSocket(nobody, nobody, gone).send_json({"type": "pong"})
 
 
 def test_a_ping_is_answered(address: str) -> None:
