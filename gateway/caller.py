@@ -71,6 +71,7 @@ class CallerPolicy:
 
         Raises:
             UnauthenticatedError: there are no credentials, or none that REST understands.
+            BadRequestError: a header holds bytes that cannot be forwarded as they are.
         """
         sent: dict[bytes, list[bytes]] = {}
         for name, value in headers:
@@ -80,6 +81,9 @@ class CallerPolicy:
             forwarded += [(name, value) for value in sent.get(name, ())]
         if self.app_token and b"so-apptoken" not in sent:
             forwarded.append((b"so-apptoken", self.app_token))
+        for name, value in forwarded:
+            if not _is_utf8(value):
+                raise BadRequestError(f"The header {name.decode()} has to be ASCII or UTF-8.")
         return Caller(tuple(forwarded))
 
     def _credentials(self, sent: dict[bytes, list[bytes]]) -> list[Header]:
@@ -99,6 +103,14 @@ class CallerPolicy:
             return joined
         pairs = (pair.strip() for pair in joined.split(b";"))
         return b"; ".join(p for p in pairs if p.partition(b"=")[0].strip() in self.forward_cookies)
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _checked(authorization: Sequence[bytes]) -> bytes:
@@ -135,8 +147,5 @@ def headers_from_payload(
 def _header_value(name: str, value: object) -> bytes:
     # RFC 9110, section 5.5: visible characters, spaces and tabs.
     if isinstance(value, str) and value.replace("\t", " ").isprintable():
-        try:
-            return value.strip().encode("latin-1")
-        except UnicodeEncodeError:
-            pass
+        return value.strip().encode()
     raise BadRequestError(f"`{name}` in the connection_init payload is not a header's text.")

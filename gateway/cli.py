@@ -9,7 +9,7 @@ from pathlib import Path
 from gateway import serving
 from gateway.demo.users import DEMO_USERS
 from gateway.errors import SettingsError
-from gateway.schema.roots import sdl
+from gateway.schema.build import sdl
 from gateway.settings import Settings
 
 __all__ = ["main"]
@@ -88,8 +88,13 @@ def _serve(**flags: str) -> None:
 
 def _demo(port: int, sessions: int, delay: int, seed: int) -> None:
     with serving.demo_upstream(sessions=sessions, delay_ms=delay, seed=seed) as upstream_url:
-        settings = Settings.load(upstream_url=upstream_url, port=port)
-        serving.serve(settings, when_ready=lambda url: print(_welcome(url), flush=True))  # noqa: T201
+        # The zone of the demo tenant, which its zone-less times are in.
+        settings = Settings.load(upstream_url=upstream_url, port=port, time_zone="Europe/Oslo")
+        serving.serve(
+            settings,
+            when_ready=lambda url: print(_welcome(url), flush=True),  # noqa: T201
+            demo_users=[(user.full_name, user.authorization_basic) for user in DEMO_USERS],
+        )
 
 
 def _upstream(port: int, sessions: int, delay: int, seed: int, sample: Path | None) -> None:
@@ -129,5 +134,6 @@ def _schema_check(file: Path) -> int:
     written = file.read_bytes() if file.is_file() else b""
     if written == sdl().encode():
         return 0
-    print(f"gateway: {file} is not the schema; run: gateway schema export", file=sys.stderr)  # noqa: T201
+    hint = "is not the schema, or not there; run: gateway schema export"
+    print(f"gateway: {file} {hint}", file=sys.stderr)  # noqa: T201
     return 1

@@ -2,9 +2,15 @@
 
 * GatewayError                    a message that is safe to show, a code, an HTTP status
   + SettingsError                 start-up only: one line on stderr, exit code 2
+  + RequestTimeoutError           UPSTREAM_TIMEOUT, 504
   + RequestError                  the client's fault
     - BadRequestError             BAD_REQUEST, 400
+      · BodyTooLargeError 413 · BodyTooSlowError 408 · MethodNotAllowedError 405
+      · NotAcceptableError 406 · UnsupportedMediaTypeError 415
     - BadUserInputError           BAD_USER_INPUT, 400
+    - QueryTooComplexError        QUERY_TOO_COMPLEX, 400
+    - OperationResolutionError    OPERATION_RESOLUTION_FAILURE, 400
+    - PersistedQueryNotFoundError, PersistedQueryNotSupportedError
     - UnauthenticatedError        UNAUTHENTICATED, 401
   + UpstreamError                 UPSTREAM_ERROR, 502: any REST status without a code of its own
     - UpstreamUnauthenticatedError  UNAUTHENTICATED, 401
@@ -18,15 +24,27 @@ Whatever else is raised is a bug: clients get `INTERNAL_SERVER_ERROR` and an id,
 id and the traceback. A message never holds REST's address, its body or the text of an exception.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 __all__ = [
     "BadRequestError",
     "BadUserInputError",
+    "BodyTooLargeError",
+    "BodyTooSlowError",
     "GatewayError",
+    "MethodNotAllowedError",
+    "NotAcceptableError",
+    "OperationResolutionError",
+    "PersistedQueryNotFoundError",
+    "PersistedQueryNotSupportedError",
+    "QueryTooComplexError",
     "RequestError",
+    "RequestTimeoutError",
     "SettingsError",
     "UnauthenticatedError",
+    "UnsupportedMediaTypeError",
     "UpstreamBadResponseError",
     "UpstreamError",
     "UpstreamForbiddenError",
@@ -45,6 +63,8 @@ class GatewayError(Exception):
 
     code = "INTERNAL_SERVER_ERROR"
     http_status = 500
+    headers: Mapping[str, str] = MappingProxyType({})
+    """What an HTTP answer with this status has to carry."""
 
     def __init__(self, message: str, **extensions: Any) -> None:
         super().__init__(message)
@@ -71,6 +91,74 @@ class BadUserInputError(RequestError):
     """An argument or a variable has a value that cannot be used."""
 
     code = "BAD_USER_INPUT"
+
+
+class BodyTooLargeError(BadRequestError):
+    """The request's body is larger than it may be (RFC 9110, section 15.5.14)."""
+
+    http_status = 413
+
+
+class BodyTooSlowError(BadRequestError):
+    """The request's body does not arrive (RFC 9110, section 15.5.9)."""
+
+    http_status = 408
+
+
+class NotAcceptableError(BadRequestError):
+    """The client takes no media type we have (RFC 9110, section 15.5.7)."""
+
+    http_status = 406
+
+
+class MethodNotAllowedError(BadRequestError):
+    """The method is not one for this operation (RFC 9110, section 15.5.6)."""
+
+    http_status = 405
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        super().__init__(message)
+        self.headers = {"Allow": allow}
+
+
+class UnsupportedMediaTypeError(BadRequestError):
+    """The body is of a media type that is not read here (RFC 9110, section 15.5.16)."""
+
+    http_status = 415
+
+
+class QueryTooComplexError(RequestError):
+    """A query asks for more than a limit allows."""
+
+    code = "QUERY_TOO_COMPLEX"
+
+
+class PersistedQueryNotFoundError(RequestError):
+    """The client names a query by its hash, and has to send it once in full."""
+
+    code = "PERSISTED_QUERY_NOT_FOUND"
+
+
+class PersistedQueryNotSupportedError(RequestError):
+    """The client names a query by its hash, and that is switched off."""
+
+    code = "PERSISTED_QUERY_NOT_SUPPORTED"
+
+
+class OperationResolutionError(RequestError):
+    """It is not clear which operation of a document to run, or this is not the way to run it."""
+
+    code = "OPERATION_RESOLUTION_FAILURE"
+
+
+class RequestTimeoutError(GatewayError):
+    """A request took longer than any may."""
+
+    code = "UPSTREAM_TIMEOUT"
+    http_status = 504
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(f"The request took longer than {timeout_s:g} seconds.")
 
 
 class UnauthenticatedError(RequestError):

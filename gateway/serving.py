@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -21,6 +21,7 @@ from gateway.errors import SettingsError
 from gateway.observe.logs import configure_logs
 from gateway.settings import Settings
 from gateway.web.app import create_app
+from gateway.web.http_protocol import BoundedHeadProtocol
 
 __all__ = ["demo_upstream", "serve", "serve_upstream"]
 
@@ -30,19 +31,26 @@ _LARGEST_WEBSOCKET_MESSAGE = 2**20
 logger = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, *, when_ready: Callable[[str], None] | None = None) -> None:
+def serve(
+    settings: Settings,
+    *,
+    when_ready: Callable[[str], None] | None = None,
+    demo_users: Sequence[tuple[str, str]] = (),
+) -> None:
     """Serve until SIGINT or SIGTERM; requests in flight are finished first.
 
-    `when_ready` gets the address of the GraphQL endpoint once the port is open.
+    `when_ready` gets the address of the GraphQL endpoint once the port is open. `demo_users` are
+    names and their Authorization, for the query page to offer.
 
     Raises:
         SettingsError: the address cannot be listened on.
     """
+    create_app(settings)  # for what is wrong with it, before anything is started
     listener = _listen(settings.host, settings.port)
     configure_logs(settings.log_level, settings.log_format)
     url = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}/graphql"
     config = _config(
-        partial(_worker_app, settings),
+        partial(_worker_app, settings, demo_users),
         factory=True,
         workers=settings.workers,
         ws_max_size=_LARGEST_WEBSOCKET_MESSAGE,
@@ -95,15 +103,22 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _worker_app(settings: Settings) -> Starlette:
+def _worker_app(settings: Settings, demo_users: Sequence[tuple[str, str]]) -> Starlette:
     """Build the app where it runs: with several workers, each in a process of its own."""
     configure_logs(settings.log_level, settings.log_format)
-    return create_app(settings)
+    return create_app(settings, demo_users=demo_users)
 
 
 def _config(app: Any, **options: Any) -> uvicorn.Config:
     # uvicorn's access log would print query strings, and with them customers' data.
-    return uvicorn.Config(app, log_config=None, access_log=False, server_header=False, **options)
+    return uvicorn.Config(
+        app,
+        http=BoundedHeadProtocol,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        **options,
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -3,11 +3,11 @@
 Each setting is declared once, here; flags, `--help` and the README's table come from it.
 """
 
-import difflib
-import json
 import os
+import re
 import secrets
-from collections.abc import Mapping
+import zoneinfo
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
@@ -16,11 +16,12 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.errors import SettingsError
+from gateway.setting_errors import EXAMPLE_URL, PREFIX, bad_setting, unknown_setting
 
 __all__ = ["Settings"]
 
-_PREFIX = "GATEWAY_"
-_EXAMPLE_URL = "https://crm.example.com/superoffice"
+# As browsers write it: in small letters, ASCII.
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+")
 
 
 def _setting(default: Any, description: str, *, example: str, **more: Any) -> Any:
@@ -38,18 +39,20 @@ Timeout = Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)]
 class Settings(BaseSettings):
     """What can be set; see each field's description. Raises `SettingsError` from `load` alone."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
     upstream_url: str = _setting(
         ...,
         "SuperOffice's address: what comes before `/api/v1`",
-        example=_EXAMPLE_URL,
+        example=EXAMPLE_URL,
     )
     host: str = _setting("127.0.0.1", "Address to listen on", example="0.0.0.0")  # noqa: S104
     port: int = _setting(
         8000, "Port to listen on; 0 takes a free one", example="8000", ge=0, le=65535
     )
-    workers: int = _setting(1, "Processes that serve requests", example="4", ge=1, le=64)
+    workers: int = _setting(
+        1, "Processes that serve requests, each with its own cache", example="4", ge=1, le=64
+    )
     cache_ttl: Seconds = _setting(
         5.0,
         "Seconds for which REST's answer is used again for the same caller; 0 = only by requests "
@@ -84,8 +87,76 @@ class Settings(BaseSettings):
         "Names of the cookies that go to REST in session mode, separated by commas; `*` = all",
         example="ASP.NET_SessionId,XSRF-TOKEN",
     )
+    time_zone: str | None = _setting(
+        None,
+        "Zone of the times that REST gives without one, as long as a caller's `SO-TimeZone` names "
+        "no other; unset = not known",
+        example="Europe/Oslo",
+    )
+    hidden_fields: str = _setting(
+        "",
+        "Fields to leave out of the schema, separated by commas",
+        example="ChatSession.sessionKey,ChatSession.customerHost",
+    )
+    cors_origins: str = _setting(
+        "",
+        "Other sites whose pages may use the gateway, separated by commas; `*` = any, but without "
+        "cookies",
+        example="https://console.example.com,https://wallboard.example.com",
+    )
+    persisted_queries: bool = _setting(
+        True,
+        "Keep queries that clients then name by their SHA-256 (Apollo's protocol)",
+        example="off",
+    )
+    trusted_documents: Path | None = _setting(
+        None,
+        "File of queries that clients name by their id, as GraphQL Code Generator, the Relay "
+        "compiler or Apollo write it",
+        example="persisted-documents.json",
+    )
+    trusted_documents_only: bool = _setting(
+        False, "Run nothing but the trusted documents", example="on"
+    )
+    client_cache_control: bool = _setting(
+        True,
+        "Heed `Cache-Control: no-cache` and `max-age` of requests: they can ask for a fresh answer",
+        example="off",
+    )
+    request_timeout: Timeout = _setting(30.0, "Seconds for a whole request", example="30")
+    max_body_bytes: ByteSize = _setting("1MiB", "Largest request body", example="1MiB")
+    max_batch: int = _setting(
+        8, "Most operations in one request; 0 = no batches", example="8", ge=0, le=100
+    )
+    max_variables_bytes: ByteSize = _setting("64KiB", "Largest `variables`", example="64KiB")
+    max_variables_depth: int = _setting(
+        20, "Deepest nesting of `variables`", example="20", ge=1, le=100
+    )
+    max_characters: int = _setting(
+        100_000, "Longest query, in characters", example="100000", ge=100
+    )
+    max_tokens: int = _setting(2_000, "Most tokens of a query", example="2000", ge=10)
+    max_depth: int = _setting(15, "Deepest nesting of a query's fields", example="15", ge=1)
+    max_aliases: int = _setting(50, "Most aliases of a query", example="50", ge=0)
+    max_root_fields: int = _setting(20, "Most root fields of a query", example="20", ge=1)
+    max_directives: int = _setting(50, "Most directives of a query", example="50", ge=0)
+    max_repeats: int = _setting(
+        20, "How often a query may select the same field in one place", example="20", ge=1
+    )
+    max_cost: int = _setting(
+        500_000,
+        "Most points a query may cost: one per field, times the size of the lists around it; a "
+        "list of sessions counts as its `limit`, `first` or `last`, or as 100, others as 10",
+        example="500000",
+        ge=1,
+    )
+    suggestions: bool = _setting(
+        True, "Let errors say which field may have been meant", example="off"
+    )
     graphiql: bool = _setting(True, "Serve the query page to browsers at `/graphql`", example="off")
-    introspection: bool = _setting(True, "Answer introspection queries", example="off")
+    introspection: bool = _setting(
+        True, "Answer introspection queries; `/schema.graphql` is served either way", example="off"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "Least important message that is logged", example="info"
     )
@@ -103,15 +174,14 @@ class Settings(BaseSettings):
         unknown = sorted(
             name
             for name in os.environ
-            if name.startswith(_PREFIX)
-            and name.removeprefix(_PREFIX).lower() not in cls.model_fields
+            if name.startswith(PREFIX) and name.removeprefix(PREFIX).lower() not in cls.model_fields
         )
         if unknown:
-            raise SettingsError(_unknown(unknown[0], cls.model_fields))
+            raise SettingsError(unknown_setting(unknown[0], cls.model_fields))
         try:
             return cls(**flags)
         except ValidationError as exc:
-            raise SettingsError(_explained(exc)) from None
+            raise SettingsError(bad_setting(exc, cls.model_fields)) from None
 
     @field_validator("upstream_url")
     @classmethod
@@ -130,6 +200,13 @@ class Settings(BaseSettings):
             raise ValueError("it must end with the path")
         path = url.path.rstrip("/").removesuffix("/v1").removesuffix("/api").rstrip("/")
         return f"{url.scheme}://{url.netloc}{path}"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _check_time_zone(cls, value: str | None) -> str | None:
+        if value is not None and value not in zoneinfo.available_timezones():
+            raise ValueError("it must be the name of a zone in the IANA database")
+        return value
 
     @field_validator("app_token")
     @classmethod
@@ -151,13 +228,39 @@ class Settings(BaseSettings):
         """Return, for each setting, its default as one would write it; "" where there is none."""
         return {name: _shown(field.default) for name, field in cls.model_fields.items()}
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_cors_origins(cls, value: str) -> str:
+        for origin in _names(value):
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError("an origin is a scheme and a host, with nothing after it")
+        return value
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """Origins of other sites whose pages may use the gateway; `*` for any."""
+        return _names(self.cors_origins)
+
+    @property
+    def zone(self) -> zoneinfo.ZoneInfo | None:
+        """The zone of the times that REST gives without one, where it is known."""
+        return zoneinfo.ZoneInfo(self.time_zone) if self.time_zone else None
+
+    @property
+    def hidden_field_names(self) -> frozenset[str]:
+        """Names such as `ChatSession.sessionKey`."""
+        return _names(self.hidden_fields)
+
     @property
     def forward_cookie_names(self) -> frozenset[bytes] | None:
         """Names of the cookies to forward, or None for all."""
         if self.forward_cookies.strip() == "*":
             return None
-        names = (name.strip() for name in self.forward_cookies.split(","))
-        return frozenset(name.encode() for name in names if name)
+        return frozenset(name.encode() for name in _names(self.forward_cookies))
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in text.split(",") if name.strip())
 
 
 def _has_usable_port(url: SplitResult) -> bool:
@@ -173,28 +276,3 @@ def _shown(default: object) -> str:
     if isinstance(default, bool):
         return "on" if default else "off"
     return f"{default:g}" if isinstance(default, float) else str(default)
-
-
-def _unknown(name: str, fields: Mapping[str, Any]) -> str:
-    known = [f"{_PREFIX}{field.upper()}" for field in fields]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else "`gateway serve --help` lists the settings."
-    return f"{name}: there is no such setting; {hint}"
-
-
-def _explained(exc: ValidationError) -> str:
-    error = exc.errors(include_url=False)[0]
-    field = str(error["loc"][0])
-    if error["type"] == "missing":
-        return (
-            f"{_PREFIX}UPSTREAM_URL is not set: SuperOffice's address, for example "
-            f"{_PREFIX}UPSTREAM_URL={_EXAMPLE_URL}. To try the gateway without one: gateway demo"
-        )
-    info = Settings.model_fields[field]
-    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    # What stands before an @ in a URL may be a password.
-    is_secret = "SecretStr" in str(info.annotation) or "@" in str(error["input"])
-    given = "" if is_secret else f"={json.dumps(str(error['input'])[:80], ensure_ascii=False)}"
-    example = (info.examples or [""])[0]
-    name = f"{_PREFIX}{field.upper()}"
-    return f"{name}{given}: {reason}; for example {name}={example}"

@@ -1,24 +1,35 @@
 """Where resolvers get the caller's sessions: REST behind the per-caller cache."""
 
+import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from datetime import UTC, tzinfo
+from typing import Any, Literal, Protocol
 
 from gateway.cache.flights import Flights
 from gateway.caller import Caller, Header
+from gateway.dates import AsOf
 from gateway.errors import (
     UpstreamBadResponseError,
+    UpstreamError,
     UpstreamForbiddenError,
     UpstreamUnauthenticatedError,
 )
 
-__all__ = ["Cache", "Fetch", "Snapshot", "Source"]
+__all__ = ["Cache", "Fetch", "Served", "Snapshot", "Source"]
+
+logger = logging.getLogger(__name__)
 
 # A record costs about this many bytes of memory per byte of the JSON it came from; measured with
 # tracemalloc on full and on sparse sessions.
 _MEMORY_PER_JSON_BYTE = 2.2
+_MEMORY_PER_SESSION = 400
+
+# How long a snapshot stays after it was fetched, in TTLs: past the first it is of no use but to say
+# that there was one.
+_KEPT_TTLS = 2
 
 Fetch = Callable[[Sequence[Header]], Awaitable[bytes]]
 """Calls REST with the given headers; answers with the body of a 200, decompressed."""
@@ -47,11 +58,40 @@ class Snapshot:
     sessions: Sequence[Any]
     """The records, in REST's order."""
 
-    fetched_at: float
-    """When REST answered, in seconds of the source's clock."""
+    as_of: AsOf
+    """When REST answered, and the zone of its zone-less times; each session has it too."""
 
     size_bytes: int
     """What it costs in memory, roughly."""
+
+    times_s: Mapping[str, float]
+    """What it took to get: `upstream` for the REST call, `decode` for reading its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A snapshot, and how a request came by it."""
+
+    snapshot: Snapshot
+    how: Literal["hit", "miss", "collapsed"]
+    fwd: Literal["miss", "stale", "request"]
+    """Why REST was asked, if it was: nothing was kept, it was too old, or too old for this one."""
+
+    ttl_s: float
+    clock_ns: Callable[[], int]
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the snapshot was kept for others to come."""
+        return self.ttl_s > 0
+
+    def age_s(self) -> float:
+        """Return the snapshot's age."""
+        return max(0.0, (self.clock_ns() - self.snapshot.as_of.fetched_ns) / 1e9)
+
+    def left_s(self) -> float:
+        """Return for how long it is still fresh."""
+        return max(0.0, self.ttl_s - self.age_s())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,34 +108,56 @@ class Source:
     upstream_url: str
     ttl_s: float
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
-    clock: Callable[[], float] = time.monotonic
+    time_zone: tzinfo | None = None
+    clock_ns: Callable[[], int] = time.time_ns
     flights: Flights[Snapshot] = field(default_factory=Flights)
 
-    async def snapshot(self, caller: Caller, trace: Sequence[Header] = ()) -> Snapshot:
+    async def serve(
+        self, caller: Caller, trace: Sequence[Header] = (), *, max_age_s: float | None = None
+    ) -> Served:
         """Return the caller's snapshot, from the cache or from REST.
 
         `trace` goes along with a REST call that this request starts; it tells no callers apart.
+        `max_age_s` is the oldest snapshot that will do, where that is younger than the TTL.
 
         Raises:
             UpstreamError: REST did not give an answer that can be used.
         """
         key = caller.digest(self.secret, self.upstream_url.encode())
         kept: Snapshot | None = await self.cache.get(key) if self.ttl_s else None
+        fwd: Literal["miss", "stale", "request"] = "miss"
         if kept is not None:
-            return kept
-        return await self.flights.join(key, lambda: self._fly(key, caller, trace))
+            served = Served(kept, "hit", fwd, self.ttl_s, self.clock_ns)
+            is_fresh = served.age_s() < self.ttl_s
+            if is_fresh and (max_age_s is None or served.age_s() <= max_age_s):
+                return served
+            fwd = "request" if is_fresh else "stale"
+        is_joined = key in self.flights
+        snapshot = await self.flights.join(key, lambda: self._fly(key, caller, trace))
+        return Served(
+            snapshot, "collapsed" if is_joined else "miss", fwd, self.ttl_s, self.clock_ns
+        )
 
     async def _fly(self, key: str, caller: Caller, trace: Sequence[Header]) -> Snapshot:
+        started = time.perf_counter()
         try:
             body = await self.fetch((*caller.headers, *trace))
         except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
             await self.cache.delete(key)
             raise
-        snapshot = Snapshot(
-            self._decoded(body), self.clock(), round(len(body) * _MEMORY_PER_JSON_BYTE)
-        )
+        except UpstreamError as exc:
+            logger.warning("A REST call failed: %s", _told(exc))
+            raise
+        fetched = time.perf_counter()
+        as_of = AsOf(self.clock_ns(), _zone(caller, self.time_zone))
+        sessions = self._decoded(body)
+        for session in sessions:
+            session.as_of = as_of
+        times_s = {"upstream": fetched - started, "decode": time.perf_counter() - fetched}
+        size_bytes = round(len(body) * _MEMORY_PER_JSON_BYTE) + _MEMORY_PER_SESSION * len(sessions)
+        snapshot = Snapshot(sessions, as_of, size_bytes, times_s)
         if self.ttl_s:
-            await self.cache.set(key, snapshot, ttl=self.ttl_s)
+            await self.cache.set(key, snapshot, ttl=_KEPT_TTLS * self.ttl_s)
         return snapshot
 
     def _decoded(self, body: bytes) -> Sequence[Any]:
@@ -104,3 +166,25 @@ class Source:
         except UpstreamBadResponseError as exc:
             exc.extensions["upstreamStatus"] = 200  # no other answer's body comes out of `fetch`
             raise
+
+
+def _told(exc: UpstreamError) -> str:
+    """Tell an operator what went wrong; causes by their kinds, as their texts hold addresses."""
+    kinds = []
+    cause: BaseException | None = exc.__cause__
+    while cause is not None:
+        kinds.append(type(cause).__name__)
+        cause = cause.__cause__
+    return f"{exc.extensions['code']}, {exc} {' < '.join(kinds)}".strip()
+
+
+def _zone(caller: Caller, base: tzinfo | None) -> tzinfo | None:
+    """Return the zone of the zone-less times in a caller's answers.
+
+    `SO-TimeZone` moves them from the tenant's base zone to the one it names, by SuperOffice's own
+    codes; of these, only UTC says which zone it is.
+    """
+    asked = [value for name, value in caller.headers if name == b"so-timezone"]
+    if not asked:
+        return base
+    return UTC if asked[0].partition(b",")[0].strip().upper() == b"UTC" else None

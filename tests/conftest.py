@@ -18,7 +18,7 @@ def anyio_backend() -> str:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Keep the settings of whoever runs the tests out of them."""
     for name in [name for name in os.environ if name.startswith("GATEWAY_")]:
-        monkeypatch.delenv(name)
+        monkeypatch.delenv(name)  # pragma: no cover - where there are any
     yield
 
 

@@ -1,5 +1,6 @@
 """Stand-ins for the two sides of the gateway: REST, and a GraphQL client."""
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -61,7 +62,9 @@ class Gateway:
         """Send a query; with `headers` None it carries credentials that REST accepts."""
         body = {"query": query, "variables": variables or {}}
         sent = CREDENTIALS if headers is None else headers
-        return await self.http.post("/graphql", json=body, headers=dict(sent))
+        # A task of its own: Python 3.11 stops tracing, and coverage counting, the coroutines that
+        # an exception was thrown through, even where one further in catches it.
+        return await asyncio.create_task(self.http.post("/graphql", json=body, headers=dict(sent)))
 
     async def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> Any:
         """Send a query that has to succeed and return its data."""

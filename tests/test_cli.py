@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from gateway import Settings, cli, serving
 from gateway.cli import main
 from gateway.demo.users import DEMO_USERS
-from gateway.schema.roots import sdl
+from gateway.schema.build import sdl
 
 URL = "https://crm.example.com"
 ROOT = Path(__file__).parent.parent
@@ -24,9 +24,17 @@ class Served:
 
     settings: list[Settings] = field(default_factory=list)
     upstreams: list[dict[str, Any]] = field(default_factory=list)
+    demo_users: Sequence[tuple[str, str]] = ()
 
-    def serve(self, settings: Settings, *, when_ready: Callable[[str], None] | None = None) -> None:
+    def serve(
+        self,
+        settings: Settings,
+        *,
+        when_ready: Callable[[str], None] | None = None,
+        demo_users: Sequence[tuple[str, str]] = (),
+    ) -> None:
         """Be ready at once, and done."""
+        self.demo_users = demo_users
         self.settings.append(settings)
         if when_ready:
             when_ready("http://127.0.0.1:8000/graphql")
@@ -258,7 +266,7 @@ def test_schema_check_fails_when_the_file_is_not_the_schema(
 
     assert code == 1
     assert capsys.readouterr().err == (
-        f"gateway: {file} is not the schema; run: gateway schema export\n"
+        f"gateway: {file} is not the schema, or not there; run: gateway schema export\n"
     )
     assert (file.read_bytes() if file.exists() else None) == content
 

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.cache.memory import BoundedMemoryCache
 from gateway.caller import Caller, Header
+from gateway.dates import AsOf
 from gateway.errors import (
     UpstreamBadResponseError,
     UpstreamError,
@@ -59,29 +60,37 @@ class Bench:
             cache=self.cache,
             upstream_url="http://rest.invalid",
             ttl_s=self.ttl_s,
-            clock=self.clock,
+            clock_ns=lambda: round(self.clock() * 1e9),
         )
 
     async def ask(self, caller: Caller = KARI) -> object:
         """Return what the source has for the caller."""
-        (answer,) = (await self.source.snapshot(caller)).sessions
-        return answer
+        (answer,) = (await self.source.serve(caller)).snapshot.sessions
+        return answer.text
 
 
-def decode(body: bytes) -> list[str]:
+@dataclass
+class Record:
+    """The one record in a body."""
+
+    text: str
+    as_of: AsOf | None = None
+
+
+def decode(body: bytes) -> list[Record]:
     """Read the one record in a body."""
     if body == b"broken":
         raise UpstreamBadResponseError("not an array")
-    return [body.decode()]
+    return [Record(body.decode())]
 
 
 async def test_a_fresh_snapshot_is_given_again() -> None:
     """Within its time the very same snapshot answers, and REST is not called."""
     bench = Bench()
 
-    first = await bench.source.snapshot(KARI)
+    first = (await bench.source.serve(KARI)).snapshot
     bench.clock.advance(4.9)
-    second = await bench.source.snapshot(KARI)
+    second = (await bench.source.serve(KARI)).snapshot
 
     assert second is first
     assert len(bench.rest.calls) == 1
@@ -110,21 +119,23 @@ async def test_a_hit_does_not_lengthen_the_time() -> None:
 
 
 async def test_a_snapshot_says_when_it_was_fetched() -> None:
-    """`fetched_at` is on the source's clock, and stays when the snapshot is given again."""
+    """The time is on the source's clock, stays when it is given again, and is on each record."""
     bench = Bench()
     bench.clock.advance(7)
 
     await bench.ask()
     bench.clock.advance(3)
+    snapshot = (await bench.source.serve(KARI)).snapshot
 
-    assert (await bench.source.snapshot(KARI)).fetched_at == 1007.0
+    assert snapshot.as_of.fetched_ns == 1_007_000_000_000
+    assert snapshot.sessions[0].as_of is snapshot.as_of
 
 
 async def test_a_snapshot_weighs_a_multiple_of_its_json() -> None:
     """What the cache counts is memory, and records take more of it than their JSON."""
     bench = Bench()
 
-    snapshot = await bench.source.snapshot(KARI)
+    snapshot = (await bench.source.serve(KARI)).snapshot
 
     assert snapshot.size_bytes > len(b"Basic kari 1")
     assert bench.cache.size_bytes == snapshot.size_bytes
@@ -145,7 +156,9 @@ async def test_without_a_ttl_the_cache_is_left_alone() -> None:
         fetch=Rest(), decode=decode, cache=no_cache, upstream_url="http://rest.invalid", ttl_s=0
     )
 
-    assert (await source.snapshot(KARI)).sessions == ["Basic kari 1"]
+    [session] = (await source.serve(KARI)).snapshot.sessions
+
+    assert session.text == "Basic kari 1"
 
 
 async def test_without_a_ttl_requests_at_the_same_time_still_share() -> None:
@@ -235,11 +248,11 @@ async def test_a_caller_whom_rest_turns_away_loses_what_was_kept(
     source = Source(
         fetch=bench.rest, decode=decode, cache=cache, upstream_url="http://rest.invalid", ttl_s=5
     )
-    await source.snapshot(KARI)
+    await source.serve(KARI)
 
     bench.rest.failure = failure
     with pytest.raises(type(failure)):
-        await source.snapshot(KARI)
+        await source.serve(KARI)
 
     assert (cache.size_bytes > 0) is is_kept
 
@@ -292,8 +305,8 @@ async def test_the_headers_of_a_trace_go_along_and_tell_no_callers_apart() -> No
     """They reach REST with the call that the request starts, and the cache ignores them."""
     bench = Bench()
 
-    await bench.source.snapshot(KARI, [(b"traceparent", b"1")])
-    await bench.source.snapshot(KARI, [(b"traceparent", b"2")])
+    await bench.source.serve(KARI, [(b"traceparent", b"1")])
+    await bench.source.serve(KARI, [(b"traceparent", b"2")])
 
     assert bench.rest.calls == [(*KARI.headers, (b"traceparent", b"1"))]
 
@@ -311,3 +324,29 @@ async def test_an_answer_too_large_to_keep_is_still_given() -> None:
     bench = Bench(max_bytes=5)
 
     assert [await bench.ask(), await bench.ask()] == ["Basic kari 1", "Basic kari 2"]
+
+
+@pytest.mark.parametrize(
+    ("passed_s", "max_age_s", "how", "fwd"),
+    [
+        (0, None, "hit", "miss"),
+        (4.9, None, "hit", "miss"),
+        (2, 3, "hit", "miss"),
+        (4, 3, "miss", "request"),
+        (1, 0, "miss", "request"),
+        (5, None, "miss", "stale"),
+        (9.9, None, "miss", "stale"),
+        (10, None, "miss", "miss"),
+    ],
+)
+async def test_a_request_is_told_how_its_snapshot_was_come_by(
+    passed_s: float, max_age_s: float | None, how: str, fwd: str
+) -> None:
+    """From the cache, or from REST because there was nothing, or nothing young enough."""
+    bench = Bench()
+    await bench.ask()
+
+    bench.clock.advance(passed_s)
+    served = await bench.source.serve(KARI, max_age_s=max_age_s)
+
+    assert (served.how, served.fwd) == (how, fwd)

@@ -32,6 +32,9 @@ class Flights(Generic[T]):
             flight.add_done_callback(lambda done: self._land(key, done))
         return await asyncio.shield(flight)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._flights
+
     async def cancel(self) -> None:
         """Give up what is under way: at the end, when nobody waits any more."""
         flights = list(self._flights.values())

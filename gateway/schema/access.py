@@ -1,6 +1,10 @@
 """What the caller may do with an object and its fields, and the entries of REST's maps."""
 
-from gateway.schema.entity import entity, entry_name, entry_value, prop
+from collections.abc import Callable
+from typing import Any
+
+from gateway.schema.entity import derived, entity, entry_part, prop
+from gateway.schema.rights import FIELD_RIGHTS, TABLE_RIGHTS, has_right
 
 __all__ = [
     "FIELD_PROPERTIES",
@@ -14,12 +18,32 @@ __all__ = [
 ]
 
 
+_UNKNOWN = "Null when the mask does not tell."
+
+
+def _table(right: str) -> Callable[[Any], Any]:
+    return lambda record: has_right(record.mask, TABLE_RIGHTS[right], TABLE_RIGHTS)
+
+
+def _field(right: str) -> Callable[[Any], Any]:
+    return lambda record: has_right(record.mask, FIELD_RIGHTS[right], FIELD_RIGHTS)
+
+
 @entity("What the caller may do with an object as a whole.")
 class TableRight:
     mask: str | None = prop(
         "The rights, as REST names them: one name such as `FULL` or `URI`, or several joined by "
-        "a comma and a space, such as `RI, RestrictedUpdate`."
+        "a comma and a space, such as `RI, RestrictedUpdate`; .NET may write a number.",
+        may_be_number=True,
     )
+    can_read: bool | None = derived(_table("Select"), f"Whether it may be read. {_UNKNOWN}")
+    can_update: bool | None = derived(
+        _table("Update"),
+        "Whether it may be changed. `RestrictedUpdate` alone does not count: then some of its "
+        f"fields may be changed, see `fieldProperties`. {_UNKNOWN}",
+    )
+    can_insert: bool | None = derived(_table("Insert"), f"Whether new ones may be made. {_UNKNOWN}")
+    can_delete: bool | None = derived(_table("Delete"), f"Whether it may be deleted. {_UNKNOWN}")
     reason: str | None = prop(
         "Why something is not allowed. Without a language header it may be a resource id in "
         "square brackets."
@@ -30,8 +54,20 @@ class TableRight:
 class FieldRight:
     mask: str | None = prop(
         "The rights, as REST names them: `FULL` or `Update` (the same), `Read`, `None`, or "
-        "several joined by a comma and a space, such as `Update, UIHintMandatory`."
+        "several joined by a comma and a space, such as `Update, UIHintMandatory`; .NET may write "
+        "a number.",
+        may_be_number=True,
     )
+    can_read: bool | None = derived(_field("Read"), f"Whether it may be read. {_UNKNOWN}")
+    can_write: bool | None = derived(
+        _field("Write"),
+        "Whether it may be changed. `UIHintReadOnly` in the mask asks forms not to offer it all "
+        f"the same. {_UNKNOWN}",
+    )
+    is_mandatory: bool | None = derived(
+        _field("UIHintMandatory"), f"Whether it has to be filled in. {_UNKNOWN}"
+    )
+    is_nullable: bool | None = derived(_field("Nullable"), f"Whether it may be empty. {_UNKNOWN}")
     reason: str | None = prop(
         "Why something is not allowed or required. Without a language header it may be a "
         "resource id such as `[SR_MANDATORY_FIELD_1281]`."
@@ -40,7 +76,7 @@ class FieldRight:
 
 @entity("Rights, type and size of one field of the object it hangs on.")
 class FieldProperty:
-    name: str = entry_name(
+    name: str = entry_part(
         "The field's name in SuperOffice. Often not the name of a field in this schema: "
         "`UrlAddress` and `Phone` on a contact, `UserDefinedFields.SuperOffice:1` elsewhere."
     )
@@ -53,14 +89,16 @@ class FieldProperty:
 
 @entity("One custom field of an object.")
 class CustomField:
-    name: str = entry_name("The field's name; `NAME:DisplayText` is the readable form of `NAME`.")
-    value: str | None = entry_value("The value as REST encodes it, for example `[I:14]`.")
+    name: str = entry_part("The field's name in SuperOffice.")
+    value: str | None = entry_part("The value as REST encodes it, for example `[I:14]`.")
+    display_text: str | None = entry_part("The value in words, where REST gives them.")
 
 
 @entity("One extra field of an object; superseded by custom fields.")
 class ExtraField:
-    name: str = entry_name("The field's name.")
-    value: str | None = entry_value("The value as REST encodes it, for example `[I:14]`.")
+    name: str = entry_part("The field's name in SuperOffice.")
+    value: str | None = entry_part("The value as REST encodes it, for example `[I:14]`.")
+    display_text: str | None = entry_part("The value in words, where REST gives them.")
 
 
 # The words every type says about the two properties that nearly all of them have.

@@ -1,13 +1,21 @@
 """The chat session: what everything else hangs on."""
 
+from gateway.schema import chat_status, chat_times
 from gateway.schema.access import FIELD_PROPERTIES, TABLE_RIGHT, FieldProperty, TableRight
-from gateway.schema.entity import entity, entries, prop
+from gateway.schema.chat_status import StatusGroup
+from gateway.schema.entity import derived, entity, entries, prop
 from gateway.schema.enums import ChatSessionFlags, ChatSessionStatus
+from gateway.schema.nodes import Node
 from gateway.schema.people import Associate, Contact, Person
 from gateway.schema.scalars import DateTime
 from gateway.schema.work import Project, Sale, Ticket
 
 __all__ = ["ChatSession"]
+
+_NO_INSTANT = (
+    "Null where a time has no zone and neither the request's `SO-TimeZone` nor the gateway's "
+    "settings name one: then nobody can tell."
+)
 
 
 @entity(
@@ -15,8 +23,9 @@ __all__ = ["ChatSession"]
     "of every channel in which they may respond, listen, manage or be notified, whoever handles "
     "them.",
     key="chat_session_id",
+    stamps=("as_of", "folded"),
 )
-class ChatSession:
+class ChatSession(Node):
     chat_session_id: int | None = prop("Primary key.")
     topic_id: int | None = prop("The chat channel it came in through.")
     user: Associate | None = prop("The agent who handles it; null while it waits in the queue.")
@@ -31,6 +40,14 @@ class ChatSession:
         "As the customer typed it in the form before the chat."
     )
     status: ChatSessionStatus | None = prop("Where the chat stands.")
+    status_group: StatusGroup | None = derived(
+        chat_status.status_group,
+        "Where the chat stands, in four groups; null for `INVALID` and `UNRECOGNIZED`.",
+    )
+    is_open: bool | None = derived(
+        chat_status.is_open,
+        "Whether it still goes on: every status group but `OVER`. Null where there is no group.",
+    )
     first_message: str | None = prop(
         "The start of the first message, at most 1024 characters. Written by the customer: it can "
         "hold any text, markup included, so escape it."
@@ -71,5 +88,25 @@ class ChatSession:
         "Whether a bot is answering. While it is, the session stays out of the queue."
     )
     rating: int | None = prop("What the customer gave the chat afterwards; 0 = no rating.")
+    wait_seconds: int | None = derived(
+        chat_times.wait_seconds,
+        "Seconds from the request until an agent accepted; until `fetchedAt` while nobody has; "
+        f"until the end for a session that was never accepted. {_NO_INSTANT}",
+    )
+    duration_seconds: int | None = derived(
+        chat_times.duration_seconds,
+        "Seconds since an agent accepted, until it ended or, while it goes on, until `fetchedAt`. "
+        f"{_NO_INSTANT}",
+    )
+    idle_seconds: int | None = derived(
+        chat_times.idle_seconds,
+        "Seconds from the last message to `fetchedAt`; null once the session is over. "
+        f"{_NO_INSTANT}",
+    )
+    fetched_at: DateTime | None = derived(
+        chat_times.fetched_at,
+        "When REST gave the snapshot that this session is part of, in UTC by the gateway's clock. "
+        "Everything that depends on the time of day is as of then.",
+    )
     table_right: TableRight | None = prop(TABLE_RIGHT)
     field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)

@@ -20,6 +20,8 @@ __all__ = ["Decode", "decoder"]
 Decode = Callable[[bytes], Sequence[Any]]
 
 _BOM = b"\xef\xbb\xbf"
+_MOST_OBJECTS = 500_000
+_ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def decoder(record: type[Record]) -> Decode:
@@ -29,15 +31,25 @@ def decoder(record: type[Record]) -> Decode:
     the bytes are not JSON (RFC 8259), not an array, or an array without a single object in it.
     """
     strict = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
+    strict_one = msgspec.json.Decoder(record)
+
+    def tolerant(body: bytes) -> Sequence[Any]:
+        try:
+            elements = _ELEMENTS.decode(body)
+        except msgspec.DecodeError:
+            return _tolerant(record, json.loads(body))
+        # Only what the contract does not allow is read again.
+        read = [_read_element_strictly(record, strict_one, element) for element in elements]
+        return _without_none(read)
 
     def decode(body: bytes) -> Sequence[Any]:
         body = body.removeprefix(_BOM)
         try:
-            _check_utf8(body)
+            _check_size(body)
             try:
                 return strict.decode(body)
             except msgspec.DecodeError:
-                return _tolerant(record, json.loads(body))
+                return tolerant(body)
         except (ValueError, RecursionError) as exc:
             # The exception's own text quotes the answer: it must not travel further.
             raise UpstreamBadResponseError("REST's answer is not valid JSON.") from exc
@@ -45,19 +57,36 @@ def decoder(record: type[Record]) -> Decode:
     return decode
 
 
-def _check_utf8(body: bytes) -> None:
+def _check_size(body: bytes) -> None:
     # msgspec leaves what it skips unchecked.
     if not body.isascii():
         body.decode()
+    # A record takes memory however little it holds.
+    if body.count(b"{") > _MOST_OBJECTS:
+        raise UpstreamBadResponseError(f"REST's answer holds more than {_MOST_OBJECTS} objects.")
+
+
+def _read_element_strictly(
+    record: type[Record], strict: "msgspec.json.Decoder[Record]", element: msgspec.Raw
+) -> Record | None:
+    try:
+        return strict.decode(element)
+    except msgspec.DecodeError:
+        parsed = json.loads(bytes(element))
+        return _read_object(record, parsed) if isinstance(parsed, dict) else None
+
+
+def _without_none(read: Sequence[Record | None]) -> Sequence[Record]:
+    records = [record for record in read if record is not None]
+    if read and not records:
+        raise UpstreamBadResponseError("REST's answer is not an array of objects.")
+    return records
 
 
 def _tolerant(record: type[Record], parsed: object) -> Sequence[Any]:
     if not isinstance(parsed, list):
         raise UpstreamBadResponseError("REST's answer is not a JSON array.")
-    objects = [element for element in parsed if isinstance(element, dict)]
-    if parsed and not objects:
-        raise UpstreamBadResponseError("REST's answer is not an array of objects.")
-    return [_read_object(record, element) for element in objects]
+    return _without_none([_read_object(record, e) if isinstance(e, dict) else None for e in parsed])
 
 
 def _read_object(record: type[Record], parsed: dict[str, Any]) -> Record:

@@ -15,13 +15,17 @@ Python type a property has decides how it is read:
     another entity           null where REST means "none"
     list of lists            the same, line by line
     entries(...)             a JSON map as a list of entries, each with its `name`
+
+What REST does not send but what it sends tells is `derived(...)`. A type with a key can be a
+`Node`.
 """
 
+import inspect
 import types
 import typing
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, TypeVar, dataclass_transform
+from typing import Annotated, Any, TypeVar, dataclass_transform
 
 import msgspec
 import strawberry
@@ -29,11 +33,12 @@ from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
 from gateway.schema import readers
+from gateway.schema.nodes import Node, global_id
 from gateway.schema.records import Int32, Property, Record, read
 from gateway.schema.rest_enum import reader_of
 from gateway.schema.scalars import DateTime
 
-__all__ = ["entity", "entries", "entry_name", "entry_value", "prop", "record_of"]
+__all__ = ["derived", "entity", "entries", "entry_part", "prop", "record_of"]
 
 T = TypeVar("T")
 _REST = "rest"
@@ -48,9 +53,18 @@ _WIRE: dict[object, tuple[Any, str]] = {
 }
 
 
-def prop(description: str, *, rest: str | None = None) -> Any:
-    """Declare one REST property; `rest` is its name there where the rule does not give it."""
-    return strawberry.field(description=description, metadata={_KIND: "prop", _REST: rest})
+def prop(description: str, *, rest: str | None = None, may_be_number: bool = False) -> Any:
+    """Declare one REST property; `rest` is its name there where the rule does not give it.
+
+    `may_be_number` is for a text that .NET writes as a number where it has no name for it.
+    """
+    kind = "name or number" if may_be_number else "prop"
+    return strawberry.field(description=description, metadata={_KIND: kind, _REST: rest})
+
+
+def derived(reader: Callable[[Any], Any], description: str) -> Any:
+    """Declare a field that is computed from the record's other fields by `reader`."""
+    return strawberry.field(description=description, metadata={_KIND: "derived", "reader": reader})
 
 
 def entries(description: str) -> Any:
@@ -58,14 +72,9 @@ def entries(description: str) -> Any:
     return strawberry.field(description=description, metadata={_KIND: "entries", _REST: None})
 
 
-def entry_name(description: str) -> Any:
-    """Declare the field of an entry that holds its name in the map."""
-    return strawberry.field(description=description, metadata={_KIND: "name"})
-
-
-def entry_value(description: str) -> Any:
-    """Declare the field of an entry that holds the text the map has under its name."""
-    return strawberry.field(description=description, metadata={_KIND: "value"})
+def entry_part(description: str) -> Any:
+    """Declare a field of an entry that comes from the map: `name`, `value` or `display_text`."""
+    return strawberry.field(description=description, metadata={_KIND: "entry part"})
 
 
 def record_of(entity_type: type) -> type[Record]:
@@ -73,23 +82,30 @@ def record_of(entity_type: type) -> type[Record]:
     return _RECORDS[entity_type]
 
 
-@dataclass_transform(
-    kw_only_default=True, field_specifiers=(prop, entries, entry_name, entry_value)
-)
-def entity(description: str, *, key: str | None = None) -> Callable[[type[T]], type[T]]:
+@dataclass_transform(kw_only_default=True, field_specifiers=(prop, derived, entries, entry_part))
+def entity(
+    description: str, *, key: str | None = None, stamps: tuple[str, ...] = ()
+) -> Callable[[type[T]], type[T]]:
     """Make a class of declarations a GraphQL type, and derive its record type.
 
-    `key` names the field whose 0 means, in a linked object, that there is none.
+    `key` names the field that tells objects of the type apart; in a linked object, 0 there means
+    that there is none. `stamps` name slots of the record that REST does not fill, but whoever
+    makes or reads the snapshot.
     """
 
     def declare(cls: type[T]) -> type[T]:
-        record = _Derivation(cls)
-        for name, annotation in typing.get_type_hints(cls).items():
-            record.add(name, annotation, cls.__dict__[name])
-        cls.__annotations__ = record.annotations
-        for name, field in record.fields.items():
+        derivation = _Derivation(cls)
+        for stamp in stamps:
+            derivation.add_slot(stamp, Any, f"#{stamp}")
+        for name, annotation in inspect.get_annotations(cls, eval_str=True).items():
+            derivation.add(name, annotation, cls.__dict__[name])
+        cls.__annotations__ = derivation.annotations
+        for name, field in derivation.fields.items():
             setattr(cls, name, field)
-        _RECORDS[cls] = record.derive(key)
+        record = _RECORDS[cls] = derivation.derive(key)
+        if issubclass(cls, Node):
+            # graphql-core asks it to find the type behind an interface.
+            cls.is_type_of = staticmethod(lambda obj, _info: isinstance(obj, record))  # type: ignore[attr-defined]
         return strawberry.type(cls, description=description)
 
     return declare
@@ -110,9 +126,11 @@ class _Derivation:
         self.annotations[name] = annotation
         self.fields[name] = field
         kind = field.metadata[_KIND]
-        if kind in {"name", "value"}:
-            # A name that no property of REST has.
-            self._slot(name, str, f"#{kind}")
+        if kind == "entry part":
+            self.add_slot(name, str, f"#{name}")
+            return
+        if kind == "derived":
+            self.namespace[name] = property(field.metadata["reader"])
             return
         rest = field.metadata[_REST] or _rest_name(name)
         base = _without_none(annotation)
@@ -124,11 +142,16 @@ class _Derivation:
         elif base in _RECORDS:
             self._add_nested(name, rest, record_of(base), record_of(base), "record")
         elif isinstance(base, type) and issubclass(base, Enum):
-            self._add_enum(name, rest, base)
+            self._add_name_or_number(name, f"{name}_raw", rest, "the name of an enum member")
+            self._add_member(name, base)
+        elif kind == "name or number":
+            self._add_name_or_number(name, name, rest, "a string")
         else:
             self._add_value(name, rest, base)
 
     def derive(self, key: str | None) -> type[Record]:
+        if key is not None:
+            self.namespace["id"] = property(global_id)
         namespace = {**self.namespace, "properties": tuple(self.properties), "key": key}
         return typing.cast(
             "type[Record]",
@@ -137,26 +160,28 @@ class _Derivation:
             ),
         )
 
-    def _slot(self, slot: str, wire_type: Any, rest: str) -> None:
+    def add_slot(self, slot: str, wire_type: Any, rest: str) -> None:
+        # A REST name with a "#" in front is none: what has it comes from us.
         self.slots.append((slot, wire_type | None, msgspec.field(default=None, name=rest)))
 
     def _add_value(self, name: str, rest: str, base: Any) -> None:
         wire_type, expected = _WIRE[base]
         slot = f"_{name}" if base is DateTime else name
-        self._slot(slot, wire_type, rest)
+        self.add_slot(slot, wire_type, rest)
         prop_ = Property(rest, slot, wire_type, expected)
         self.properties.append(prop_)
         if base is DateTime:
             self.namespace[name] = readers.date(prop_)
 
-    def _add_enum(self, name: str, rest: str, enum: type[Enum]) -> None:
-        slot, raw = f"_{name}", f"{name}_raw"
-        self._slot(slot, str | Int32, rest)
-        self.properties.append(Property(rest, slot, str | Int32, "the name of an enum member"))
-        self.namespace[name] = readers.enum(slot, reader_of(enum))
-        self.namespace[raw] = readers.raw(slot)
-        self.annotations[raw] = str | None
-        self.fields[raw] = strawberry.field(
+    def _add_name_or_number(self, name: str, text: str, rest: str, expected: str) -> None:
+        self.add_slot(f"_{name}", str | Int32, rest)
+        self.properties.append(Property(rest, f"_{name}", str | Int32, expected))
+        self.namespace[text] = readers.text(f"_{name}")
+
+    def _add_member(self, name: str, enum: type[Enum]) -> None:
+        self.namespace[name] = readers.enum(f"_{name}", reader_of(enum))
+        self.annotations[f"{name}_raw"] = str | None
+        self.fields[f"{name}_raw"] = strawberry.field(
             description=f"`{to_camel_case(name)}` exactly as REST sent it, known name or not."
         )
 
@@ -169,7 +194,7 @@ class _Derivation:
         shape: typing.Literal["record", "lines"],
     ) -> None:
         expected = "an object" if shape == "record" else "a list of lists of objects"
-        self._slot(f"_{name}", wire_type, rest)
+        self.add_slot(f"_{name}", wire_type, rest)
         self.properties.append(Property(rest, f"_{name}", wire_type, expected, shape, nested))
         self.namespace[name] = (
             readers.record(f"_{name}") if shape == "record" else readers.slot(f"_{name}")
@@ -180,7 +205,7 @@ class _Derivation:
         slot = f"_{name}"
         is_text = not nested.properties
         wire_type = dict[str, str | None] if is_text else dict[str, nested | None]  # type: ignore[valid-type]
-        self._slot(slot, wire_type, rest)
+        self.add_slot(slot, wire_type, rest)
         self.properties.append(
             Property(rest, slot, wire_type, "an object", "map", None if is_text else nested)
         )
@@ -202,6 +227,9 @@ def _without_none(annotation: Any) -> Any:
     return annotation
 
 
+_NAMES = "Which entries, by name; all of them without it."
+
+
 def _entries_resolver(name: str, entry: type) -> Callable[..., Any]:
     def resolve(root: Any, names: Any = strawberry.UNSET) -> Any:
         listed = read(root, name)
@@ -213,7 +241,7 @@ def _entries_resolver(name: str, entry: type) -> Callable[..., Any]:
     a_list: Any = list  # indexed with a class that no type checker can know
     resolve.__annotations__ = {
         "root": strawberry.Parent[Any],  # type: ignore[misc]  # an alias mypy cannot follow
-        "names": list[str] | None,
+        "names": Annotated[list[str] | None, strawberry.argument(description=_NAMES)],
         "return": a_list[entry] | None,
     }
     return resolve

@@ -11,6 +11,7 @@ from gateway.schema.access import (
 )
 from gateway.schema.entity import entity, entries, prop
 from gateway.schema.enums import AddressType, UserType
+from gateway.schema.nodes import Node
 
 __all__ = [
     "Address",
@@ -75,7 +76,7 @@ class Address:
 
 
 @entity("A company or organisation. Not a person: see `Person`.", key="contact_id")
-class Contact:
+class Contact(Node):
     contact_id: int | None = prop("Primary key.")
     name: str | None = prop("The company's name, without the department.")
     org_nr: str | None = prop("VAT number or similar, as typed.")
@@ -100,7 +101,7 @@ class Contact:
     associate_full_name: str | None = prop("The full name of our contact for the company.")
     business_name: str | None = prop(f"The line of business. {LIST_TEXT}")
     category_name: str | None = prop(f"What the company is to us, say a supplier. {LIST_TEXT}")
-    country_name: str | None = prop("The country's name. To compare, use `countryId`.")
+    country_name: str | None = prop(f"The country's name. {LIST_TEXT} To compare, use `countryId`.")
     address: Address | None = prop("Its street and postal address.")
     formatted_address: str | None = prop("The address as one text, one line per `\\n`.")
     full_name: str | None = prop("The company's whole name, for display.")
@@ -122,7 +123,7 @@ class Contact:
     "`contact` is about the company.",
     key="person_id",
 )
-class Person:
+class Person(Node):
     position: str | None = prop(f"The role at the company. {LIST_TEXT} See also `title`.")
     person_id: int | None = prop("Primary key.")
     mrmrs: str | None = prop("What goes before the name in a letter, for example `Mrs`.")
@@ -186,7 +187,7 @@ class Person:
     "system.",
     key="associate_id",
 )
-class Associate:
+class Associate(Node):
     associate_id: int | None = prop("Primary key.")
     name: str | None = prop("Initials, such as a login name. To show a name, use `fullName`.")
     person_id: int | None = prop("The person this user is; see `Person.personId`.")

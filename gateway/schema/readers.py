@@ -8,10 +8,11 @@ from enum import Enum
 from operator import attrgetter
 from typing import Any
 
+from gateway.dates import is_unset, normalise
 from gateway.schema.records import Malformed, Property, Record
-from gateway.schema.scalars import DateTime, is_unset, normalise
+from gateway.schema.scalars import DateTime
 
-__all__ = ["date", "entries", "enum", "raw", "record", "slot"]
+__all__ = ["date", "entries", "enum", "record", "slot", "text"]
 
 
 def slot(name: str) -> Any:
@@ -30,7 +31,7 @@ def date(p: Property) -> Any:
         if is_unset(text):
             return None
         try:
-            return normalise(text)
+            return DateTime(normalise(text))
         except ValueError:
             return p.malformed()
 
@@ -48,8 +49,8 @@ def enum(name: str, read_member: Callable[[object], Enum | None]) -> Any:
     return property(read)
 
 
-def raw(name: str) -> Any:
-    """Read what REST sent for an enum, as text."""
+def text(name: str) -> Any:
+    """Read a name or number as text."""
     get = attrgetter(name)
 
     def read(record: Record) -> str | Malformed | None:
@@ -80,10 +81,22 @@ def entries(name: str, entry: type[Record], *, is_text: bool) -> Any:
         if value.__class__ is not dict:
             return value  # type: ignore[no-any-return]  # None or Malformed
         if is_text:
-            return [make(name=name, value=text) for name, text in value.items()]
+            return [make(**parts) for parts in _texts(value)]
         return list(_named(value.items()))
 
     return property(read)
+
+
+_DISPLAY_TEXT = ":DisplayText"
+
+
+def _texts(values: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    """Take a map of texts apart; `NAME:DisplayText` goes to the entry of `NAME` it belongs to."""
+    for name, value in values.items():
+        owner = name.removesuffix(_DISPLAY_TEXT)
+        if owner == name or owner not in values:
+            shown = values.get(f"{name}{_DISPLAY_TEXT}")
+            yield {"name": name, "value": value, "display_text": shown}
 
 
 def _named(items: Iterable[tuple[str, Any]]) -> Iterable[Record]:

@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
+from gateway.dates import is_unset
 from gateway.errors import UpstreamBadResponseError
-from gateway.schema.scalars import is_unset
 
 __all__ = ["Int32", "Malformed", "Property", "Record", "read"]
 
@@ -28,9 +28,7 @@ class Malformed:
 
     def error(self) -> UpstreamBadResponseError:
         """Make the error that the field's reader gets; a new one, as tracebacks pile up on it."""
-        return UpstreamBadResponseError(
-            f"REST sent a {self.rest_name} that is not {self.expected}."
-        )
+        return UpstreamBadResponseError(f"REST's {self.rest_name} is not {self.expected}.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 import strawberry
 from strawberry.types.enum import EnumValueDefinition
 
-__all__ = ["member", "reader_of", "rest_enum", "unrecognized"]
+__all__ = ["member", "number_of", "reader_of", "rest_enum", "unrecognized"]
 
 E = TypeVar("E", bound=type[Enum])
+_NUMBERS: dict[Enum, int] = {}
 _READERS: dict[type[Enum], Callable[[object], Enum | None]] = {}
 
 
@@ -50,6 +51,7 @@ def rest_enum(description: str) -> Callable[[E], E]:
         by_wire: dict[object, Enum] = {item.value: item for item in declared}
         for number, item in numbers.items():
             by_wire[number] = by_wire[str(number)] = item
+            _NUMBERS[item] = number
         fallback = declared["UNRECOGNIZED"]
         _READERS[declared] = lambda wire: by_wire.get(wire, fallback) if wire not in _NONE else None
         return declared
@@ -63,3 +65,8 @@ _NONE = frozenset({None, ""})
 def reader_of(enum: type[Enum]) -> Callable[[object], Enum | None]:
     """Return the function from REST's string or number to the member; no value gives None."""
     return _READERS[enum]
+
+
+def number_of(item: Enum) -> int | None:
+    """Return a member's number in .NET; what is not recognised has none."""
+    return _NUMBERS.get(item)

@@ -1,62 +1,146 @@
-"""The root fields and the schema that holds everything together."""
+"""The root fields: what each gives, out of the caller's snapshot."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import strawberry
-from strawberry.extensions import DisableIntrospection, ParserCache, ValidationCache
-from strawberry.schema.config import StrawberryConfig
 
+from gateway.errors import BadUserInputError
 from gateway.schema.chat import ChatSession
 from gateway.schema.context import Context
-from gateway.schema.error_codes import CodedErrors
-from gateway.schema.records import read
-from gateway.schema.scalars import SCALARS
+from gateway.schema.filters import ChatSessionFilter
+from gateway.schema.matching import matcher
+from gateway.schema.nodes import Node, find_records
+from gateway.schema.ordering import ChatSessionOrder, Order, order_of
+from gateway.schema.pages import ChatSessionConnection, connect, cut
+from gateway.schema.summary import ChatSessionSummary, summarise
+from gateway.source import Snapshot
 
-__all__ = ["Query", "Schema", "build_schema", "sdl"]
+__all__ = ["Query"]
+
+_MOST_IDS = 100
+
+
+def _argument(description: str) -> Any:
+    return strawberry.argument(description=description)
+
 
 Info = strawberry.Info[Context, None]
+Filter = Annotated[ChatSessionFilter | None, _argument("Which sessions; all of them without it.")]
+OrderBy = Annotated[
+    list[ChatSessionOrder] | None, _argument("The keys to sort by, the weightiest first.")
+]
+Number = int | None
+Cursor = str | None
 
 
-async def list_chat_sessions(info: Info) -> Any:
-    """Give every session of the caller."""
-    return (await info.context.snapshot()).sessions
+async def list_chat_sessions(
+    info: Info,
+    filter: Filter = None,  # noqa: A002  the field's standard term
+    order_by: OrderBy = None,
+    limit: Annotated[Number, _argument("At most this many, 0 to 10000.")] = None,
+    offset: Annotated[Number, _argument("Leave out this many first ones.")] = None,
+) -> Any:
+    """Give the sessions that match."""
+    sessions = _matching(info, await info.context.snapshot(), filter)
+    return cut(order_of(order_by).sort(sessions) if order_by else sessions, limit, offset)
 
 
-async def find_chat_session(info: Info, chat_session_id: int) -> Any:
+async def connect_chat_sessions(
+    info: Info,
+    filter: Filter = None,  # noqa: A002  the field's standard term
+    order_by: OrderBy = None,
+    first: Annotated[Number, _argument("The first so many, 0 to 10000.")] = None,
+    after: Annotated[Cursor, _argument("Only what comes after this cursor.")] = None,
+    last: Annotated[Number, _argument("The last so many, 0 to 10000.")] = None,
+    before: Annotated[Cursor, _argument("Only what comes before this cursor.")] = None,
+) -> Any:
+    """Give a part of the sessions that match, as a connection."""
+    snapshot = await info.context.snapshot()
+    order = order_of(order_by) if order_by else Order()
+    return connect(
+        order.sort(_matching(info, snapshot, filter)),
+        order,
+        fetched_at=snapshot.as_of.fetched_at(),
+        first=first,
+        after=after,
+        last=last,
+        before=before,
+    )
+
+
+async def find_chat_session(
+    info: Info,
+    chat_session_id: Annotated[int, _argument("The session's key.")],
+) -> Any:
     """Give one session of the caller, or nothing."""
     sessions = (await info.context.snapshot()).sessions
     return next((s for s in sessions if s.chat_session_id == chat_session_id), None)
 
 
-@strawberry.type
+async def count_chat_sessions(
+    info: Info,
+    filter: Filter = None,  # noqa: A002  the field's standard term
+) -> Any:
+    """Give the numbers of the sessions that match."""
+    snapshot = await info.context.snapshot()
+    return summarise(_matching(info, snapshot, filter), snapshot.as_of.fetched_at())
+
+
+async def find_one_node(
+    info: Info,
+    id: Annotated[strawberry.ID, _argument("The `id` of the object.")],  # noqa: A002  Relay's
+) -> Any:
+    """Give the object of that id, or nothing."""
+    return (await _found(info, [id]))[0]
+
+
+async def find_nodes(
+    info: Info,
+    ids: Annotated[list[strawberry.ID], _argument("The `id` of each object, 100 at most.")],
+) -> Any:
+    """Give, for each id, its object or nothing."""
+    if len(ids) > _MOST_IDS:
+        raise BadUserInputError(f"`ids` may have {_MOST_IDS} entries at most, not {len(ids)}.")
+    return await _found(info, ids)
+
+
+async def _found(info: Info, ids: Sequence[str]) -> list[Any]:
+    sessions = (await info.context.snapshot()).sessions
+    return find_records(sessions, ids, info.context.links)
+
+
+def _matching(info: Info, snapshot: Snapshot, wanted: ChatSessionFilter | None) -> Sequence[Any]:
+    if wanted is None:
+        return snapshot.sessions
+    matches = matcher(wanted, snapshot.as_of, info.context.searched)
+    return [session for session in snapshot.sessions if matches(session)]
+
+
+@strawberry.type(description="What can be asked. Every field reads the same snapshot.")
 class Query:
     chat_sessions: list[ChatSession] | None = strawberry.field(
         resolver=list_chat_sessions,
-        description="Every chat session the caller can see, in REST's order, finished ones too.",
+        description="The chat sessions the caller can see, finished ones too. Without `orderBy` "
+        "they come in REST's order; without any argument, all of them.",
+    )
+    chat_session_connection: ChatSessionConnection | None = strawberry.field(
+        resolver=connect_chat_sessions,
+        description="The same, page by page. Without `orderBy` they come by `chatSessionId`. A "
+        "cursor is a place in the order: it stays good while sessions come and go.",
     )
     chat_session: ChatSession | None = strawberry.field(
         resolver=find_chat_session,
         description="One chat session by its key; null when the caller has no such session.",
     )
-
-
-class Schema(CodedErrors, strawberry.Schema):
-    """Strawberry's schema with our error codes."""
-
-
-def build_schema(*, introspection: bool = True) -> Schema:
-    """Build the GraphQL schema. Parsing and validation are cached by the text of the document."""
-    return Schema(
-        query=Query,
-        config=StrawberryConfig(default_resolver=read, scalar_map=SCALARS),
-        extensions=[
-            ParserCache,
-            ValidationCache,
-            *([] if introspection else [DisableIntrospection]),
-        ],
+    chat_session_summary: ChatSessionSummary | None = strawberry.field(
+        resolver=count_chat_sessions,
+        description="The caller's sessions in numbers: what a wallboard shows.",
     )
-
-
-def sdl(schema: Schema | None = None) -> str:
-    """Print a schema, or the default one, as text in the schema definition language."""
-    return f"{(schema or build_schema()).as_str()}\n"
+    node: Node | None = strawberry.field(
+        resolver=find_one_node,
+        description="Any object by its `id`; null when none of the caller's sessions holds it.",
+    )
+    nodes: list[Node | None] | None = strawberry.field(
+        resolver=find_nodes, description="Objects by their `id`, in the order of `ids`."
+    )

@@ -16,13 +16,14 @@ from gateway.schema.enums import (
     TicketReadStatus,
     TicketSecurityLevel,
 )
+from gateway.schema.nodes import Node
 from gateway.schema.scalars import DateTime
 
 __all__ = ["Project", "Sale", "Ticket"]
 
 
 @entity("A project: work that gathers people, sales and activities.", key="project_id")
-class Project:
+class Project(Node):
     project_id: int | None = prop("Primary key.")
     name: str | None = prop("The project's name.")
     description: str | None = prop("What the project is about, in free text.")
@@ -71,7 +72,7 @@ class Project:
     "`1629.6799999999998`: round before showing, and write `currency` beside them.",
     key="sale_id",
 )
-class Sale:
+class Sale(Node):
     contact_name: str | None = prop("The company that buys.")
     sale_date: DateTime | None = prop(
         "When it was won or lost; while `status` is `OPEN`, when that is expected."
@@ -121,7 +122,7 @@ class Sale:
     "nothing can be 0, -1 or null.",
     key="ticket_id",
 )
-class Ticket:
+class Ticket(Node):
     ticket_id: int | None = prop("Primary key.")
     title: str | None = prop("The subject. Can be the customer's words: escape it.")
     created_at: DateTime | None = prop("When it was made.")

@@ -17,6 +17,7 @@ from gateway.errors import (
 )
 from gateway.upstream.body import read_body
 from gateway.upstream.status import error_for
+from gateway.upstream.transport import pooled
 
 __all__ = ["PATH", "UpstreamClient"]
 
@@ -53,10 +54,7 @@ class UpstreamClient:
             # with the next caller's request, and httpx has no switch for that (encode/httpx#2992).
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             timeout=httpx.Timeout(None, connect=connect_timeout_s),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-            # The system's authorities, and SSL_CERT_FILE for those who run their own.
-            verify=ssl.create_default_context(),
-            transport=transport,
+            transport=transport or pooled(connections),
         )
 
     async def aclose(self) -> None:

@@ -1,37 +1,92 @@
 """The whole gateway, wired by hand: every object it is made of, every route, every middleware."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import httpx
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette_compress import CompressMiddleware, add_compress_type
 
 from gateway.cache.memory import BoundedMemoryCache
 from gateway.caller import CallerPolicy
+from gateway.errors import BadRequestError, SettingsError
+from gateway.schema.build import Schema, SchemaOptions, build_schema, sdl
 from gateway.schema.chat import ChatSession
 from gateway.schema.decode import decoder
 from gateway.schema.entity import record_of
-from gateway.schema.roots import build_schema, sdl
+from gateway.schema.limits import Limits
 from gateway.settings import Settings
 from gateway.source import Source
 from gateway.upstream.client import UpstreamClient
-from gateway.web.graphql import GraphQLView
+from gateway.web.accept import GRAPHQL_JSON
+from gateway.web.browsers import SecurityHeaders
+from gateway.web.caching import OneVary
+from gateway.web.etag import ETags
+from gateway.web.graphql import GraphQLView, ViewOptions
 from gateway.web.ops import healthz, readyz
+from gateway.web.persisted import Documents, read_manifest
+from gateway.web.query_page import static_files
+from gateway.web.request import RequestLimits, RequestReader
 from gateway.web.request_log import RequestLog
 
 __all__ = ["create_app"]
 
+_SMALLEST_COMPRESSED = 1_000
+_PERSISTED_QUERIES_BYTES = 16 * 2**20
+_REQUEST_HEADERS = (
+    "Apollo-Require-Preflight",
+    "Apollographql-Client-Name",
+    "Apollographql-Client-Version",
+    "Authorization",
+    "Cache-Control",
+    "Content-Type",
+    "If-None-Match",
+    "SO-AppToken",
+    "SO-Culture",
+    "SO-Language",
+    "SO-TimeZone",
+    "X-Apollo-Operation-Name",
+    "X-Request-ID",
+    "X-XSRF-TOKEN",
+    "traceparent",
+    "tracestate",
+)
+_EXPOSED_HEADERS = (
+    "Age",
+    "Cache-Status",
+    "ETag",
+    "Retry-After",
+    "Server-Timing",
+    "WWW-Authenticate",
+    "X-Request-ID",
+)
+
+# Compressed like application/json, which the library knows by itself.
+add_compress_type(GRAPHQL_JSON)
+
 
 def create_app(
-    settings: Settings, *, upstream_transport: httpx.AsyncBaseTransport | None = None
+    settings: Settings,
+    *,
+    upstream_transport: httpx.AsyncBaseTransport | None = None,
+    demo_users: Sequence[tuple[str, str]] = (),
 ) -> Starlette:
-    """Build the ASGI application; `upstream_transport` stands in for the network in tests."""
+    """Build the ASGI application.
+
+    Args:
+        settings: how it behaves.
+        upstream_transport: stands in for the network in tests.
+        demo_users: names, and the Authorization of each, that the query page offers to everybody.
+
+    Raises:
+        SettingsError: a file that the settings name cannot be read, or a field does not exist.
+    """
     upstream = UpstreamClient(
         url=settings.upstream_url,
         connect_timeout_s=settings.upstream_connect_timeout,
@@ -46,20 +101,24 @@ def create_app(
         cache=BoundedMemoryCache(max_bytes=settings.cache_max_bytes),
         upstream_url=settings.upstream_url,
         ttl_s=settings.cache_ttl,
+        time_zone=settings.zone,
         secret=settings.cache_secret.get_secret_value().encode(),
     )
-    schema = build_schema(introspection=settings.introspection)
-    app_token = settings.app_token.get_secret_value().encode() if settings.app_token else None
+    manifest = _manifest(settings)
+    schema = build_schema(_schema_options(settings, manifest))
     view = GraphQLView(
         schema=schema,
         source=source,
-        policy=CallerPolicy(app_token, settings.forward_cookie_names),
-        query_page=settings.graphiql,
+        policy=_caller_policy(settings),
+        reader=_reader(settings, manifest),
+        options=ViewOptions(
+            has_query_page=settings.graphiql,
+            demo_users=tuple(demo_users),
+            allowed_origins=settings.allowed_origins,
+            heeds_cache_control=settings.client_cache_control,
+            timeout_s=settings.request_timeout,
+        ),
     )
-    schema_sdl = sdl(schema)
-
-    async def schema_text(request: Request) -> Response:
-        return PlainTextResponse(schema_sdl)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -69,15 +128,107 @@ def create_app(
         await source.flights.cancel()
         await upstream.aclose()
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/graphql", view),
             WebSocketRoute("/graphql", view),
-            Route("/schema.graphql", schema_text),
+            Route("/schema.graphql", _schema_text(schema)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
-            Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
+            static_files(),
         ],
-        middleware=[Middleware(RequestLog)],
+        # From the outside in.
+        middleware=[
+            Middleware(RequestLog),
+            Middleware(SecurityHeaders),
+            *_cors(settings.allowed_origins),
+            Middleware(ETags),
+            Middleware(OneVary),
+            Middleware(CompressMiddleware, minimum_size=_SMALLEST_COMPRESSED),
+        ],
+        exception_handlers={HTTPException: _no_such_thing},
         lifespan=lifespan,
     )
+    # It would redirect to whatever host the request names.
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _no_such_thing(request: Request, exc: Exception) -> Response:
+    """Answer what no route does in the form that all of our errors have."""
+    assert isinstance(exc, HTTPException)  # noqa: S101  called for these only
+    error = {"message": exc.detail, "extensions": {"code": BadRequestError.code}}
+    return JSONResponse({"errors": [error]}, exc.status_code, exc.headers)
+
+
+def _caller_policy(settings: Settings) -> CallerPolicy:
+    app_token = settings.app_token.get_secret_value().encode() if settings.app_token else None
+    return CallerPolicy(app_token, settings.forward_cookie_names)
+
+
+def _manifest(settings: Settings) -> dict[str, str]:
+    if settings.trusted_documents:
+        return read_manifest(settings.trusted_documents)
+    if settings.trusted_documents_only:
+        raise SettingsError(
+            "GATEWAY_TRUSTED_DOCUMENTS_ONLY=on: there are none; set GATEWAY_TRUSTED_DOCUMENTS, for "
+            "example GATEWAY_TRUSTED_DOCUMENTS=persisted-documents.json"
+        )
+    return {}
+
+
+def _schema_options(settings: Settings, manifest: Mapping[str, str]) -> SchemaOptions:
+    return SchemaOptions(
+        hidden=settings.hidden_field_names,
+        introspection=settings.introspection,
+        suggestions=settings.suggestions,
+        trusted=frozenset(manifest.values()) if settings.trusted_documents_only else None,
+        limits=Limits(
+            characters=settings.max_characters,
+            tokens=settings.max_tokens,
+            depth=settings.max_depth,
+            aliases=settings.max_aliases,
+            root_fields=settings.max_root_fields,
+            directives=settings.max_directives,
+            repeats=settings.max_repeats,
+            cost=settings.max_cost,
+        ),
+    )
+
+
+def _reader(settings: Settings, manifest: Mapping[str, str]) -> RequestReader:
+    limits = RequestLimits(
+        body_bytes=settings.max_body_bytes,
+        batch=settings.max_batch,
+        variables_bytes=settings.max_variables_bytes,
+        variables_depth=settings.max_variables_depth,
+    )
+    keeps_queries = settings.persisted_queries and not settings.trusted_documents_only
+    cache = BoundedMemoryCache(max_bytes=_PERSISTED_QUERIES_BYTES) if keeps_queries else None
+    return RequestReader(limits, Documents(cache, manifest))
+
+
+def _schema_text(schema: Schema) -> Callable[[Request], Awaitable[Response]]:
+    text = sdl(schema)
+
+    async def schema_text(request: Request) -> Response:
+        return PlainTextResponse(text, headers={"Cache-Control": "no-cache"})
+
+    return schema_text
+
+
+def _cors(origins: Collection[str]) -> list[Middleware]:
+    if not origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=sorted(origins),
+            # With `*`, any page could read what a visitor's cookies open.
+            allow_credentials="*" not in origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=_REQUEST_HEADERS,
+            expose_headers=_EXPOSED_HEADERS,
+            max_age=600,
+        )
+    ]

@@ -1,97 +1,198 @@
-"""`/graphql`: Strawberry's ASGI view with our context, our JSON and our errors.
+"""`/graphql`: Strawberry's ASGI view with our requests, our context and our answers.
 
 Source of the rules: GraphQL over HTTP, https://graphql.github.io/graphql-over-http/draft/.
 """
 
+import asyncio
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import orjson
 from cross_web import HTTPException, StarletteRequestAdapter
-from starlette.requests import ClientDisconnect, Request
+from graphql import GraphQLError
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
-from strawberry.http import GraphQLHTTPResponse
-from strawberry.schema.exceptions import CannotGetOperationTypeError
+from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
 
 from gateway.caller import CallerPolicy
+from gateway.errors import (
+    GatewayError,
+    MethodNotAllowedError,
+    NotAcceptableError,
+    OperationResolutionError,
+    RequestTimeoutError,
+)
+from gateway.schema.build import Schema
 from gateway.schema.context import Context
-from gateway.schema.roots import Schema
+from gateway.schema.error_codes import masked, unresolved
 from gateway.source import Source
+from gateway.web.accept import GRAPHQL_JSON, HTML, JSON, preferred
+from gateway.web.browsers import refuse_cross_site
+from gateway.web.caching import VARY, cache_headers, max_age_asked_for
 from gateway.web.query_page import query_page
+from gateway.web.request import RefusedOperation, RequestReader, refuse_credentials_in_url
 from gateway.web.request_log import REQUEST_ID
 from gateway.web.status import headers_and_status
 from gateway.web.websocket import TextSocket
 
-__all__ = ["GraphQLView"]
+__all__ = ["GraphQLView", "ViewOptions"]
 
+_METHODS = "GET, POST"
 _PASSED_ON = frozenset({b"traceparent", b"tracestate", REQUEST_ID})
 _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 _MOST_OPERATIONS_PER_SOCKET = 50
-_LONGEST_MESSAGE = 500
-
-JSON = "application/json"
-GRAPHQL_JSON = "application/graphql-response+json"
 
 
-class _Request(StarletteRequestAdapter):
-    @property
-    def content_type(self) -> str | None:
-        # RFC 9110, section 8.3.1: media types are written in any case.
-        return (super().content_type or "").lower()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewOptions:
+    """What differs between the views of two gateways."""
+
+    has_query_page: bool = True
+    demo_users: tuple[tuple[str, str], ...] = ()
+    """Names, and the Authorization of each, that the page offers to everybody."""
+
+    allowed_origins: frozenset[str] = frozenset()
+    """Other sites whose pages may talk to this one."""
+
+    heeds_cache_control: bool = True
+    """Whether a request's Cache-Control can ask for a fresh snapshot."""
+
+    timeout_s: float = 30
+
+
+class _Reply(Response):
+    """Carries, until the answer is there, what it depends on."""
+
+    def __init__(self, media_type: str) -> None:
+        super().__init__(media_type=media_type)
+        self.context: Context | None = None
+        self.started = time.perf_counter()
+
+
+class _Adapter(StarletteRequestAdapter):
+    """What Strawberry knows a request by; it also keeps the request itself."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self.request = request
 
 
 class GraphQLView(GraphQL[Context, None]):
     """Answers queries over POST, GET and graphql-transport-ws."""
 
-    request_adapter_class = _Request
+    request_adapter_class = _Adapter
     websocket_adapter_class = TextSocket
 
     def __init__(
-        self, *, schema: Schema, source: Source, policy: CallerPolicy, query_page: bool
+        self,
+        *,
+        schema: Schema,
+        source: Source,
+        policy: CallerPolicy,
+        reader: RequestReader,
+        options: ViewOptions,
     ) -> None:
         super().__init__(
             schema,
-            graphql_ide="graphiql" if query_page else None,
+            graphql_ide="graphiql" if options.has_query_page else None,
             subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
             connection_init_wait_timeout=_CONNECTION_INIT_TIMEOUT,
             max_subscriptions_per_connection=_MOST_OPERATIONS_PER_SOCKET,
+            allowed_origins=sorted(options.allowed_origins),
         )
         self.source = source
         self.policy = policy
+        self.reader = reader
+        self.options = options
+        self.searched = schema.searched
+        self.links = schema.links
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; what Strawberry refuses in plain text becomes a GraphQL error."""
+        """Answer a request; whatever is refused on the way becomes a GraphQL error."""
         if scope["type"] == "websocket":
-            await super().__call__(scope, receive, send)
+            await self._connect(WebSocket(scope, receive, send))
             return
         request = Request(scope, receive)
         try:
-            response: Response = await self.run(request)
-        except HTTPException as exc:
-            response = self._refused(request, exc)
-        except ClientDisconnect:
-            return  # in the middle of its request: nobody waits for an answer
+            async with asyncio.timeout(self.options.timeout_s):
+                response: Response = await self.run(request)
+        except (GatewayError, HTTPException) as exc:
+            response = self._refused(request, _explained(exc))
+        except TimeoutError:
+            response = self._refused(request, RequestTimeoutError(self.options.timeout_s))
+        except Exception as exc:  # noqa: BLE001  the edge: whatever else it is, it is our fault
+            response = self._refused(request, masked(exc))
         await response(scope, receive, send)
+
+    async def _connect(self, socket: WebSocket) -> None:
+        try:
+            refuse_credentials_in_url(socket)
+        except GatewayError as exc:
+            await socket.send_denial_response(self._refused(socket, exc))
+        else:
+            await self.run(socket)
+
+    async def get_sub_response(self, request: Request | WebSocket) -> _Reply:
+        """Settle the media type of the answer before anything else."""
+        return _Reply(_media_type(request))
 
     async def get_context(self, request: Request | WebSocket, response: Any) -> Context:
         """Make the context that resolvers work with."""
         headers = request.headers.raw
-        trace = [header for header in headers if header[0] in _PASSED_ON]
-        return Context(self.source, self.policy, headers, trace)
+        asked = request.headers.get("cache-control", "") if self.options.heeds_cache_control else ""
+        context = Context(
+            source=self.source,
+            policy=self.policy,
+            headers=headers,
+            searched=self.searched,
+            links=self.links,
+            trace=[header for header in headers if header[0] in _PASSED_ON],
+            # Browsers send no-cache with every handshake, and it would hold as long as the socket.
+            max_age_s=None if isinstance(request, WebSocket) else max_age_asked_for(asked),
+            is_socket=isinstance(request, WebSocket),
+        )
+        if isinstance(response, _Reply):
+            response.context = context
+        return context
 
-    async def get_sub_response(self, request: Request | WebSocket) -> Response:
-        """Remember, until the answer is there, which media type the client wants it in."""
-        return Response(media_type=_media_type(request))
+    def is_request_allowed(self, request: Any) -> bool:
+        """Let GET and POST through, when neither their URL nor their sender gives rise to doubt."""
+        if request.method not in {"GET", "POST"}:
+            raise MethodNotAllowedError(f"GraphQL takes {_METHODS}.", allow=_METHODS)
+        refuse_credentials_in_url(request.request)
+        if request.method == "GET" and not self.should_render_graphql_ide(request):
+            refuse_cross_site(request.request.headers, self.options.allowed_origins)
+        return True
+
+    def should_render_graphql_ide(self, request: Any) -> bool:
+        """Tell a person with a browser, who asks for a page and brings no query."""
+        return self.options.has_query_page and _wants_page(request.request)
 
     async def render_graphql_ide(self, request: Request) -> Response:
         """Show people the query page."""
-        return query_page()
+        return query_page(self.options.demo_users)
+
+    async def parse_http_body(self, request: Any) -> GraphQLRequestData | list[GraphQLRequestData]:
+        """Read what the request asks for."""
+        return await self.reader.read(request.request)
+
+    async def execute_single(self, *args: Any, **more: Any) -> ExecutionResult:
+        """Execute one operation, unless it was refused by itself."""
+        data = more["request_data"]
+        if isinstance(data, RefusedOperation) and data.error:
+            error = GraphQLError(str(data.error), extensions=data.error.extensions)
+            return PreExecutionError(data=None, errors=[error])
+        return await super().execute_single(*args, **more)
 
     async def process_result(
         self, request: Request, result: ExecutionResult
@@ -108,19 +209,20 @@ class GraphQLView(GraphQL[Context, None]):
         sub_response: Response,
     ) -> Response:
         """Make the HTTP answer; with graphql-response+json its status tells the truth."""
-        media_type = sub_response.media_type
-        headers: dict[str, str] = {}
-        status = 200
-        if media_type == GRAPHQL_JSON and isinstance(response_data, Mapping):
+        assert isinstance(sub_response, _Reply)  # noqa: S101  from get_sub_response
+        assert sub_response.context is not None  # noqa: S101  from get_context
+        media_type, status, headers = sub_response.media_type, 200, dict[str, str]()
+        if isinstance(response_data, list):
+            media_type = JSON  # the other one is for a single answer
+        elif media_type == GRAPHQL_JSON:
             headers, status = headers_and_status(response_data)
+        answers = response_data if isinstance(response_data, list) else [response_data]
+        headers |= cache_headers(
+            sub_response.context,
+            has_errors=any("errors" in answer for answer in answers),
+            execute_s=time.perf_counter() - sub_response.started,
+        )
         return Response(self.encode_json(response_data), status, headers, media_type)
-
-    def parse_json(self, data: str | bytes) -> Any:
-        """Read a body, or a parameter of a GET, that has to be an object or a list."""
-        parsed = super().parse_json(data)
-        if not isinstance(parsed, dict | list):
-            raise HTTPException(400, "The request's JSON has to be an object.")
-        return parsed
 
     def decode_json(self, data: str | bytes) -> object:
         """Decode JSON; unlike json, orjson takes no NaN and has one error for all that is wrong."""
@@ -130,15 +232,38 @@ class GraphQLView(GraphQL[Context, None]):
         """Encode JSON."""
         return orjson.dumps(data)
 
-    def _refused(self, request: Request, exc: HTTPException) -> Response:
-        code = "BAD_REQUEST"
-        if isinstance(exc.__cause__, CannotGetOperationTypeError):
-            code = "OPERATION_RESOLUTION_FAILURE"
-        error = {"message": exc.reason[:_LONGEST_MESSAGE], "extensions": {"code": code}}
-        headers = {"Allow": "GET, POST"} if exc.status_code == 405 else None
-        body = self.encode_json({"errors": [error]})
-        return Response(body, exc.status_code, headers, _media_type(request))
+    def _refused(self, request: Request | WebSocket, error: GatewayError) -> Response:
+        body: Mapping[str, Any] = {
+            "errors": [{"message": str(error), "extensions": error.extensions}]
+        }
+        headers = {"Cache-Control": "no-store", "Vary": VARY, **error.headers}
+        try:
+            media_type = _media_type(request)
+        except NotAcceptableError:
+            media_type = JSON
+        return Response(self.encode_json(body), error.http_status, headers, media_type)
 
 
 def _media_type(request: Request | WebSocket) -> str:
-    return GRAPHQL_JSON if GRAPHQL_JSON in request.headers.get("accept", "").lower() else JSON
+    media_type = preferred(request.headers.get("accept", ""), (JSON, GRAPHQL_JSON))
+    if media_type is None and not _wants_page(request):
+        raise NotAcceptableError(f"The answer comes as {JSON} or {GRAPHQL_JSON}.")
+    return media_type or JSON
+
+
+def _wants_page(request: Request | WebSocket) -> bool:
+    accept = request.headers.get("accept", "")
+    is_bare = request.scope.get("method") == "GET" and not request.query_params
+    return is_bare and preferred(accept, (JSON, GRAPHQL_JSON, HTML)) == HTML
+
+
+def _explained(exc: GatewayError | HTTPException) -> GatewayError:
+    """Say in our own words what Strawberry refuses."""
+    if isinstance(exc, GatewayError):
+        return exc
+    cause = exc.__cause__
+    if isinstance(cause, CannotGetOperationTypeError):
+        return unresolved(cause)
+    if isinstance(cause, InvalidOperationTypeError):
+        return MethodNotAllowedError("Only queries are answered over GET.", allow="POST")
+    return OperationResolutionError(exc.reason)

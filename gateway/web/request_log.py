@@ -14,6 +14,8 @@ REQUEST_ID = b"x-request-id"
 
 _ACCEPTABLE = re.compile(rb"[\w.:/+=@-]{1,128}", re.ASCII)
 
+_STARTS = {"http.response.start", "websocket.accept", "websocket.http.response.start"}
+
 log = structlog.stdlib.get_logger(__name__)
 
 
@@ -36,7 +38,7 @@ class RequestLog:
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
-            if message["type"] in {"http.response.start", "websocket.accept"}:
+            if message["type"] in _STARTS:
                 status = message.get("status", 101)
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
             await send(message)

@@ -33,9 +33,9 @@ def headers_and_status(response: Mapping[str, Any]) -> tuple[dict[str, str], int
         return {}, 200
     if "data" not in response:
         return {}, 400
-    data = response["data"]
     codes = {failure["extensions"]["code"] for failure in failures}
-    if len(codes) > 1 or (data and any(value is not None for value in data.values())):
+    failed = {failure["path"][0] for failure in failures if len(failure["path"]) == 1}
+    if len(codes) > 1 or failed != set(response["data"] or {}):
         return {}, 200
     return _headers(failures[0]["extensions"]), _STATUS.get(codes.pop(), 200)
 

@@ -4,11 +4,14 @@ Source of the rules: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCO
 """
 
 from collections.abc import AsyncGenerator, Mapping
+from typing import Any
 
 import orjson
 from starlette.websockets import WebSocketDisconnect
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import NonJsonMessageReceived, WebSocketDisconnected
+
+from gateway.errors import BadRequestError
 
 __all__ = ["TextSocket"]
 
@@ -28,7 +31,17 @@ class TextSocket(ASGIWebSocketAdapter):
         async for message in super().iter_json(ignore_parsing_errors=ignore_parsing_errors):
             if not _is_well_formed(message):
                 raise NonJsonMessageReceived
+            try:
+                self._check_variables(message)
+            except BadRequestError as exc:
+                await self.close(4400, str(exc))
+                return
             yield message
+
+    def _check_variables(self, message: Any) -> None:
+        payload = message.get("payload")
+        if message.get("type") == "subscribe":
+            self.view.reader.check_variables(payload.get("variables") or {})  # type: ignore[attr-defined]
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         """Send one message."""

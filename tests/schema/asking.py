@@ -1,17 +1,20 @@
 """Run queries over REST answers without HTTP on either side."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.dates import AsOf
+from gateway.schema.build import build_schema
 from gateway.schema.chat import ChatSession
 from gateway.schema.decode import decoder
 from gateway.schema.entity import record_of
-from gateway.schema.roots import build_schema
+from gateway.schema.matching import SEARCHED
+from gateway.schema.nodes import LINKS
 from gateway.source import Snapshot
 
-__all__ = ["SCHEMA", "Answer", "Json", "ask", "decode", "read"]
+__all__ = ["SCHEMA", "Answer", "Json", "ask", "decode", "read", "snapshot_of"]
 
 Json = dict[str, Any]
 
@@ -39,14 +42,24 @@ class Answer:
         return [error["message"] for error in self.errors]
 
 
+def snapshot_of(sessions: Sequence[Any]) -> Snapshot:
+    """Make a snapshot as a source does, taken at the beginning of 1970."""
+    as_of = AsOf(0)
+    for session in sessions:
+        session.as_of = as_of
+    return Snapshot(sessions, as_of, size_bytes=0, times_s={})
+
+
 @dataclass(frozen=True)
 class RestAnswered:
     """A request's context for which REST has answered with a body."""
 
     body: bytes
+    searched: Collection[str] = SEARCHED
+    links: Collection[str] = LINKS
 
     async def snapshot(self) -> Snapshot:
-        return Snapshot(decode(self.body), fetched_at=0.0, size_bytes=len(self.body))
+        return snapshot_of(decode(self.body))
 
 
 async def ask(

@@ -1,4 +1,4 @@
-"""One query that selects all there is, and what it must answer, worked out without the gateway."""
+"""One query for all that REST sends, and what it must answer, worked out without the gateway."""
 
 import re
 from collections.abc import Sequence
@@ -9,10 +9,9 @@ from graphql import (
     GraphQLObjectType,
     build_schema,
     get_named_type,
-    is_required_argument,
 )
 
-from gateway.schema.roots import sdl
+from gateway.schema.build import sdl
 from tests.schema.asking import Json
 from tests.schema.contract import CONTRACT, ENUMS, KEYS, field_name
 
@@ -27,11 +26,22 @@ def fields_of(type_name: str) -> dict[str, GraphQLField]:
     return fields
 
 
+# What else a type has is told from these.
+_SENT = {
+    type_name: {
+        "name" if type_name == "FieldProperty" else "",
+        *(field_name(rest_name) for rest_name in properties),
+        *(f"{field_name(name)}Raw" for name, kind in properties.items() if kind in ENUMS),
+    }
+    for type_name, properties in CONTRACT.items()
+}
+
+
 def _selection(type_name: str) -> str:
     return " ".join(
         f"{name} {{ {_selection(inner.name)} }}" if isinstance(inner, GraphQLObjectType) else name
         for name, field in fields_of(type_name).items()
-        if not any(is_required_argument(argument) for argument in field.args.values())
+        if name in _SENT.get(type_name, {name})
         for inner in [get_named_type(field.type)]
     )
 
@@ -75,7 +85,11 @@ def _value(kind: str, value: Any) -> Any:
         graphql_name, _ = ENUMS[kind].get(value, ("UNRECOGNIZED", None))
         return graphql_name
     if kind in {"[ExtraField!]", "[CustomField!]"}:
-        return [{"name": name, "value": text} for name, text in value.items()]
+        return [
+            {"name": name, "value": text, "displayText": value.get(f"{name}:DisplayText")}
+            for name, text in value.items()
+            if not (name.endswith(":DisplayText") and name.removesuffix(":DisplayText") in value)
+        ]
     if kind == "[FieldProperty!]":
         return [{"name": name, **_object("FieldProperty", e)} for name, e in value.items()]
     if kind == "[[LocalizedField!]!]":

@@ -6,13 +6,14 @@ from typing import Any, cast
 import pytest
 
 from gateway.caller import Caller, CallerPolicy, Header
+from gateway.dates import AsOf
 from gateway.errors import UnauthenticatedError
 from gateway.schema.context import Context
-from gateway.source import Snapshot, Source
+from gateway.source import Served, Snapshot, Source
 
 ADA = (b"authorization", b"Bearer ada")
 BOB = (b"authorization", b"Bearer bob")
-SNAPSHOT = Snapshot([], fetched_at=0.0, size_bytes=0)
+SNAPSHOT = Snapshot([], AsOf(0), size_bytes=0, times_s={})
 
 
 class Asked:
@@ -21,9 +22,11 @@ class Asked:
     def __init__(self) -> None:
         self.callers: list[tuple[Sequence[Header], Sequence[Header]]] = []
 
-    async def snapshot(self, caller: Caller, trace: Sequence[Header] = ()) -> Snapshot:
+    async def serve(
+        self, caller: Caller, trace: Sequence[Header], *, max_age_s: float | None
+    ) -> Served:
         self.callers.append((caller.headers, trace))
-        return SNAPSHOT
+        return Served(SNAPSHOT, "hit", "miss", 5.0, lambda: 0)
 
 
 def context_over(source: Asked, **options: Any) -> Context:

@@ -6,7 +6,7 @@ import pytest
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from gateway.schema.roots import Schema
+from gateway.schema.error_codes import CodedErrors
 from gateway.schema.scalars import SCALARS, DateTime
 
 
@@ -15,6 +15,10 @@ class Echo:
     @strawberry.field
     def echo(self, at: DateTime) -> DateTime:
         return at
+
+
+class Schema(CodedErrors, strawberry.Schema):
+    """The least of a schema that has our error codes."""
 
 
 SCHEMA = Schema(query=Echo, config=StrawberryConfig(scalar_map=SCALARS))

@@ -57,12 +57,17 @@ async def test_names_may_come_from_a_variable(field: str, variables: Json, names
 
 @pytest.mark.parametrize("rest_name", ["CustomFields", "ExtraFields"])
 async def test_texts_are_entries_with_their_value(rest_name: str) -> None:
-    """As REST encodes it; no text is null."""
+    """As REST encodes it; no text is null, and what a value means in words stands beside it."""
     field = f"{rest_name[0].lower()}{rest_name[1:]}"
+    selection = f"user {{ {field} {{ name value displayText }} }}"
 
-    session, _ = await read(f"user {{ {field} {{ name value }} }}", {"User": {rest_name: TEXTS}})
+    session, _ = await read(selection, {"User": {rest_name: TEXTS}})
 
-    assert session["user"][field] == [{"name": n, "value": v} for n, v in TEXTS.items()]
+    assert session["user"][field] == [
+        {"name": name, "value": value, "displayText": TEXTS.get(f"{name}:DisplayText")}
+        for name, value in TEXTS.items()
+        if not name.endswith(":DisplayText")
+    ]
 
 
 @pytest.mark.parametrize("neighbour", [4, "odd"], ids=["strict", "tolerant"])

@@ -44,7 +44,6 @@ async def test_what_is_no_graphql_is_a_parse_error(query: str) -> None:
         "{ chatSessions(nope: 1) { topicId } }",
         "query ($id: Nope) { chatSessions { topicId } }",
         "{ ...Missing }",
-        "{ chatSessions { topicId } } { chatSessions { rank } }",
     ],
 )
 async def test_what_the_schema_does_not_allow_is_a_validation_error(query: str) -> None:
@@ -75,7 +74,7 @@ async def test_a_variable_that_is_missing_is_bad_input() -> None:
 @pytest.mark.parametrize(
     ("query", "variables"),
     [
-        ("{ " + " ".join(f"nope{n}" for n in range(500)) + " }", {}),
+        ("{ chatSessions { " + " ".join(f"nope{n}" for n in range(500)) + " } }", {}),
         (
             "query ($n: [String!]) { chatSessions { fieldProperties(names: $n) { name } } }",
             {"n": [1] * 500},
@@ -100,13 +99,13 @@ async def test_fields_may_have_more_than_five_errors() -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        pytest.param("{ n" + "o" * 500_000 + " }", id="a name"),
-        pytest.param('{ chatSession(chatSessionId: "' + "1" * 500_000 + '") { rank } }', id="text"),
-        pytest.param("{ chatSessions { rank(" + "x" * 500_000 + ": 1) } }", id="argument"),
+        pytest.param("{ n" + "o" * 90_000 + " }", id="a name"),
+        pytest.param('{ chatSession(chatSessionId: "' + "1" * 90_000 + '") { rank } }', id="text"),
+        pytest.param("{ chatSessions { rank(" + "x" * 90_000 + ": 1) } }", id="argument"),
     ],
 )
 async def test_what_a_client_sent_is_quoted_only_so_far(query: str) -> None:
-    """An error is no way to have half a megabyte sent back."""
+    """An error is no way to have a hundred kilobytes sent back."""
     answer = await ask(query)
 
     assert answer.codes == ["GRAPHQL_VALIDATION_FAILED"]
@@ -116,9 +115,9 @@ async def test_what_a_client_sent_is_quoted_only_so_far(query: str) -> None:
 
 async def test_a_short_message_is_not_cut() -> None:
     """It is a help as it stands."""
-    answer = await ask("{ nope }")
+    answer = await ask("{ xyzzy }")
 
-    assert answer.messages == ["Cannot query field 'nope' on type 'Query'."]
+    assert answer.messages == ["Cannot query field 'xyzzy' on type 'Query'."]
 
 
 async def test_a_bug_is_masked() -> None:
@@ -128,7 +127,7 @@ async def test_a_bug_is_masked() -> None:
     (error,) = answer.errors
     assert answer.data == {"chatSessions": None}
     assert error["path"] == ["chatSessions"]
-    assert error["message"] == "The gateway failed to answer this field."
+    assert error["message"] == "The gateway failed here."
     assert set(error["extensions"]) == {"code", "errorId"}
     assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
 

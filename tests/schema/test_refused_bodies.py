@@ -79,3 +79,9 @@ async def test_a_refused_answer_is_one_error_that_quotes_nothing_of_it(body: byt
     assert answer.codes == ["UPSTREAM_BAD_RESPONSE"]
     assert answer.messages[0].startswith("REST's answer is not ")
     assert len(answer.messages[0]) < 60
+
+
+def test_more_objects_than_memory_has_room_for_are_refused() -> None:
+    """A record takes memory however little it holds."""
+    with pytest.raises(UpstreamBadResponseError, match="more than 500000 objects"):
+        decode(b"[" + b"{}," * 500_000 + b"{}]")

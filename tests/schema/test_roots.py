@@ -1,6 +1,6 @@
 """The root fields, and the schema as a whole."""
 
-from gateway.schema.roots import build_schema, sdl
+from gateway.schema.build import SchemaOptions, build_schema, sdl
 from tests.schema.asking import SCHEMA, ask
 
 
@@ -31,7 +31,7 @@ async def test_the_schema_can_be_explored() -> None:
 
 async def test_introspection_can_be_turned_off() -> None:
     """Then the schema's own fields are refused like unknown ones."""
-    schema = build_schema(introspection=False)
+    schema = build_schema(SchemaOptions(introspection=False))
 
     result = await schema.execute("{ __schema { queryType { name } } }")
 

@@ -134,7 +134,7 @@ async def test_an_entry_of_the_wrong_type_costs_its_own_fields(odd: object) -> N
 
 async def test_a_bad_property_inside_an_entry_costs_itself() -> None:
     """Tolerance reaches to the bottom of the answer."""
-    odd = {**FIELD, "FieldRight": {"Mask": 7, "Reason": "x"}}
+    odd = {**FIELD, "FieldRight": {"Mask": True, "Reason": "x"}}
 
     session, answer = await read(
         "fieldProperties { fieldType fieldRight { mask reason } }", {"FieldProperties": {"a": odd}}

@@ -156,7 +156,7 @@ def test_a_browser_gets_the_demos_query_page(demo: tuple[str, str]) -> None:
     response = httpx.get(demo[0], headers={"Accept": "text/html"})
 
     assert response.status_code == 200
-    assert "<textarea" in response.text
+    assert "Kari Nordmann" in response.text
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ def test_several_workers_each_build_an_app_of_their_own(monkeypatch: pytest.Monk
     assert config.workers == 3
     config.load()
     assert config.loaded_app is not None
-    assert config.app.args == (settings,)  # type: ignore[union-attr]  # a functools.partial
+    assert config.app.args == (settings, ())  # type: ignore[union-attr]  # a functools.partial
 
 
 def test_stopping_waits_as_long_as_a_rest_call_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,3 +232,23 @@ def test_a_port_that_is_none_is_a_settings_error(port: int) -> None:
     """The flag of `gateway upstream` is any number."""
     with pytest.raises(SettingsError, match=f"--port {port}: ports go from 0 to 65535"):
         serve_upstream(port)
+
+
+def test_settings_that_cannot_be_served_stop_several_workers_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before any of them is started: they would fail, and be started again, for good."""
+    Workers.started = []
+    monkeypatch.setattr(serving, "Multiprocess", Workers)
+
+    with pytest.raises(SettingsError, match=r"GATEWAY_HIDDEN_FIELDS=ChatSession\.nope"):
+        serve(
+            Settings(
+                upstream_url="http://127.0.0.1:1",
+                port=0,
+                workers=2,
+                hidden_fields="ChatSession.nope",
+            )
+        )
+
+    assert Workers.started == []

@@ -103,11 +103,12 @@ FAULTS = {
     "gzip declared twice": bad_body(gzip.compress(MARKED), "Content-Encoding: gzip, gzip"),
     # HTTP itself
     "garbage": bad_http(f"\0\1\2 {MARKER}\r\n\r\n".encode()),
+    "the same Content-Length twice": bad_http(answer(MARKED, f"Content-Length: {len(MARKED)}")),
     "two Content-Lengths": bad_http(answer(MARKED, "Content-Length: 3")),
     "Content-Length is no number": bad_http(head(f"Content-Length: {MARKER}")),
-    "cut body": bad_http(closes(answer(MARKED)[:-4])),
+    "cut body": broken(closes(answer(MARKED)[:-4])),
     "bad chunk": bad_http(CHUNKED + b"zz\r\n" + MARKED + b"\r\n"),
-    "cut chunks": bad_http(closes(CHUNKED + b"%x\r\n" % len(MARKED) + MARKED)),
+    "cut chunks": broken(closes(CHUNKED + b"%x\r\n" % len(MARKED) + MARKED)),
     # The connection
     "close before the answer": broken(closes()),
     "reset before the answer": broken(resets()),

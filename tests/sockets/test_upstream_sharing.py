@@ -139,3 +139,30 @@ async def test_an_answer_that_nobody_waits_for_is_kept_all_the_same(
 
     assert seen.json() == {"data": DATA}
     assert rest.calls == 1
+
+
+@pytest.mark.parametrize("surplus", [answer(b'[{"ChatSessionId": 666}]'), b"HTTP/1.1 200"])
+async def test_what_rest_sends_too_much_is_never_the_next_callers_answer(
+    surplus: bytes, rest: FaultyRest, gateway: Gateway
+) -> None:
+    """An answer nobody asked for belongs to nobody."""
+    rest.play(answer() + surplus, answer())
+
+    first = await ask(gateway, user="1")
+    second = await ask(gateway, user="2")
+
+    assert (first.json(), second.json()) == ({"data": DATA}, {"data": DATA})
+
+
+async def test_credentials_reach_rest_byte_for_byte(rest: FaultyRest, gateway: Gateway) -> None:
+    """Also those whose bytes are no ASCII, and also on the wire."""
+    cookie = 'ASP.NET_SessionId=å; x="a, b"'
+    body = {"query": QUERY}
+
+    await gateway.http.post(
+        "/graphql", json=body, headers=[(b"cookie", cookie.encode()), (b"x-xsrf-token", b"T:/+= ~")]
+    )
+
+    [request] = rest.requests
+    assert b"\r\ncookie: " + cookie.encode() + b"\r\n" in request.replace(b"Cookie:", b"cookie:")
+    assert b"x-xsrf-token: T:/+= ~\r\n" in request

@@ -58,7 +58,7 @@ async def test_the_schema_is_served_without_introspection_too(rest: RestSide) ->
     assert "type Query" in response.text
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/schema.graphql", "/static/query.js"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/schema.graphql"])
 async def test_what_is_only_read_takes_no_other_method(gateway: Gateway, path: str) -> None:
     """405 for everything else."""
     response = await gateway.http.post(path)
@@ -75,3 +75,20 @@ async def test_there_is_nothing_else(gateway: Gateway, rest: RestSide, path: str
 
     assert response.status_code == 404
     assert rest.calls == 0
+
+
+async def test_an_unknown_path_is_told_as_json(gateway: Gateway) -> None:
+    """In the form that all errors have: nobody has to read plain text or HTML."""
+    response = await gateway.http.get("/graphiql")
+
+    [error] = response.json()["errors"]
+    assert response.status_code == 404
+    assert error["extensions"] == {"code": "BAD_REQUEST"}
+
+
+async def test_no_redirect_follows_the_name_of_the_host(gateway: Gateway) -> None:
+    """A path with a slash too many is unknown: it leads nowhere, least of all to another host."""
+    response = await gateway.http.post("/graphql/", headers={"Host": "evil.example"})
+
+    assert response.status_code == 404
+    assert "location" not in response.headers

@@ -82,7 +82,6 @@ async def test_json_is_json_in_any_case(gateway: Gateway, content_type: str) -> 
     [
         ("application/json", JSON),
         ("*/*", JSON),
-        ("text/html", JSON),
         ("", JSON),
         (GRAPHQL_JSON, GRAPHQL_JSON),
         (f"{GRAPHQL_JSON}; charset=utf-8, application/json; q=0.9", GRAPHQL_JSON),
@@ -129,7 +128,6 @@ MALFORMED_BODIES = {
     "true": b"true",
     "a list": b"[]",
     "a list with null": b"[null]",
-    "a batch": b'[{"query": "{ __typename }"}]',
     "no query": b"{}",
     "another name": b'{"Query": "{ __typename }"}',
     "query null": b'{"query": null}',
@@ -168,15 +166,16 @@ async def test_a_refusal_has_the_media_type_that_is_wanted(gateway: Gateway, acc
 @pytest.mark.parametrize(
     "content_type", ["", "text/plain", "application/graphql", "multipart/form-data; boundary=x"]
 )
-async def test_a_body_that_is_not_json_is_a_bad_request(
-    gateway: Gateway, content_type: str
+async def test_a_body_that_is_not_json_is_refused(
+    gateway: Gateway, rest: RestSide, content_type: str
 ) -> None:
     """Types that a page of another site may send without asking are among them."""
     body = json.dumps({"query": QUERY}).encode()
 
     response = await send(gateway, body, Content_Type=content_type)
 
-    assert refusal(response) == (400, "BAD_REQUEST")
+    assert refusal(response) == (415, "BAD_REQUEST")
+    assert rest.calls == 0
 
 
 @pytest.mark.parametrize(
@@ -186,7 +185,7 @@ async def test_a_body_that_is_not_json_is_a_bad_request(
         {"query": QUERY, "variables": "{"},
         {"query": QUERY, "variables": "[1]"},
         {"query": QUERY, "variables": "42"},
-        {"query": QUERY, "extensions": "null"},
+        {"query": QUERY, "extensions": "42"},
         {"variables": "{}"},
     ],
 )
@@ -206,7 +205,7 @@ async def test_malformed_parameters_are_a_bad_request(
     [
         ({"query": "{"}, "GRAPHQL_PARSE_FAILED"),
         ({"query": "  "}, "GRAPHQL_PARSE_FAILED"),
-        ({"query": "{a" * 3000}, "GRAPHQL_PARSE_FAILED"),
+        ({"query": "{a" * 3000}, "QUERY_TOO_COMPLEX"),
         ({"query": "{ nope }"}, "GRAPHQL_VALIDATION_FAILED"),
         (
             {"query": "{ __typename } fragment F on Query { __typename }"},
@@ -218,8 +217,8 @@ async def test_malformed_parameters_are_a_bad_request(
         ({"query": ONE, "variables": {"id": "x"}}, "BAD_USER_INPUT"),
         ({"query": ONE, "variables": {"id": 2**31}}, "BAD_USER_INPUT"),
         ({"query": QUERY, "operationName": "Other"}, "OPERATION_RESOLUTION_FAILURE"),
-        ({"query": QUERY, "operationName": 42}, "OPERATION_RESOLUTION_FAILURE"),
-        ({"query": QUERY, "operationName": []}, "OPERATION_RESOLUTION_FAILURE"),
+        ({"query": QUERY, "operationName": 42}, "BAD_REQUEST"),
+        ({"query": QUERY, "operationName": []}, "BAD_REQUEST"),
         ({"query": "fragment F on Query { __typename }"}, "OPERATION_RESOLUTION_FAILURE"),
     ],
 )
@@ -237,7 +236,8 @@ async def test_a_mutation_is_refused_over_get(gateway: Gateway) -> None:
     """Nothing that a link can do changes anything."""
     response = await gateway.http.get("/graphql", params={"query": "mutation { drop }"})
 
-    assert refusal(response) == (400, "BAD_REQUEST")
+    assert refusal(response) == (405, "BAD_REQUEST")
+    assert response.headers["allow"] == "POST"
 
 
 async def test_a_long_name_is_not_sent_back_in_full(gateway: Gateway) -> None:
@@ -307,7 +307,7 @@ async def test_a_bug_is_masked(gateway: Gateway, rest: RestSide) -> None:
 
 
 async def test_a_client_that_hangs_up_in_its_request_is_no_fault(gateway: Gateway) -> None:
-    """Nobody waits for an answer, so none is made, and no traceback either."""
+    """Nobody waits for the answer, which is no traceback either."""
     app = gateway.http._transport.app  # type: ignore[attr-defined]  # httpx has no name for it
     received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -318,4 +318,4 @@ async def test_a_client_that_hangs_up_in_its_request_is_no_fault(gateway: Gatewa
     await app({**scope, "query_string": b""}, received.get, sent.put)
 
     assert received.empty()
-    assert sent.empty()
+    assert (await sent.get())["status"] == 408

@@ -368,3 +368,30 @@ def test_a_socket_has_a_request_id_and_a_line_in_the_log(rest: RestSide) -> None
     assert (event["method"], event["path"], event["status"]) == ("WEBSOCKET", "/graphql", 101)
     assert rest.requests[0].headers["x-request-id"] == event["request_id"] == request_id
     assert "hunter2" not in log.getvalue()
+
+
+def test_a_handshakes_cache_control_is_not_heeded() -> None:
+    """Browsers send no-cache with each, and it would hold for as long as the socket."""
+    rest = RestSide()
+    transport = httpx.MockTransport(rest)
+    app = create_app(Settings(upstream_url=UPSTREAM_URL), upstream_transport=transport)
+    headers = {**CREDENTIALS, "Cache-Control": "no-cache"}
+
+    with served(app) as url, opened(f"{url.replace('http', 'ws')}/graphql", headers) as socket:
+        initiate(socket)
+        for _ in range(3):
+            ask(socket)
+
+    assert rest.calls == 1
+
+
+def test_variables_are_limited_on_a_socket_too(address: str) -> None:
+    """The same size and depth as over HTTP."""
+    payload = {"query": QUERY, "variables": {"a": "x" * 70_000}}
+    with opened(address, CREDENTIALS) as socket:
+        initiate(socket)
+        send(socket, id="1", type="subscribe", payload=payload)
+
+        code, reason = closing(socket)
+
+    assert (code, reason[:13]) == (4400, "The variables")

@@ -1,6 +1,27 @@
-"use strict";
+// The page of our own, for a gateway that was built without GraphiQL.
+
+import { examples } from "./examples.js";
 
 const byId = (id) => document.getElementById(id);
+const users = new Map(JSON.parse(document.body.dataset.users));
+const queries = examples("Log in with an Authorization header, below.");
+
+function fill(select, names, onChoice) {
+  select.append(...names.map((name) => new Option(name)));
+  select.addEventListener("change", onChoice);
+  onChoice();
+}
+
+function showExample() {
+  byId("query").value = queries[byId("example").selectedIndex];
+}
+
+function logIn() {
+  const lines = byId("headers").value.split("\n");
+  const others = lines.filter((line) => line.trim() && !/^\s*authorization\s*:/i.test(line));
+  const authorization = `Authorization: ${users.get(byId("user").value)}`;
+  byId("headers").value = [authorization, ...others].join("\n");
+}
 
 function headersFrom(text) {
   const headers = {};
@@ -26,7 +47,7 @@ async function run() {
   const started = performance.now();
   byId("run").disabled = true;
   try {
-    const response = await fetch(location.pathname, {
+    const response = await fetch(document.body.dataset.endpoint, {
       method: "POST",
       headers: {
         ...headersFrom(byId("headers").value),
@@ -49,6 +70,12 @@ async function run() {
   }
 }
 
+const nameOf = (query) => query.match(/^query (\w+)/m)[1];
+fill(byId("example"), queries.map(nameOf), showExample);
+if (users.size) {
+  byId("users").hidden = false;
+  fill(byId("user"), [...users.keys()], logIn);
+}
 byId("run").addEventListener("click", run);
 document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key === "Enter") run();

@@ -1,0 +1,85 @@
+"""REST's dates: checked, printed, and, where a time zone allows it, placed in time.
+
+REST writes `2026-01-31T17:46:13`, with 0-7 digits of fraction, with or without `Z`, `+0100` or
+`+01:00`. Python's datetime knows six digits and no "for ever" with seven nines, so dates stay text
+and instants are whole nanoseconds since 1970 in UTC.
+"""
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+
+__all__ = ["UTC", "AsOf", "has_zone", "is_unset", "nanoseconds", "normalise"]
+
+_DATE_TIME = re.compile(
+    r"(?P<second>(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)"
+    r"(?:\.(?P<fraction>\d{1,9}))?"
+    r"(?P<zone>Z|[+-](?:0\d|1[0-4]):?[0-5]\d)?",
+    re.ASCII,
+)
+UTC = dt.UTC
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_SECOND = dt.timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """When a snapshot was taken, and which zone its zone-less times are in, if that is known."""
+
+    fetched_ns: int
+    zone: dt.tzinfo | None = None
+
+    def instant(self, text: str | None) -> int | None:
+        """Place a checked date in time; None for no date, and for wall time of no known zone."""
+        if text is None or (self.zone is None and not has_zone(text)):
+            return None
+        return nanoseconds(text, self.zone or UTC)
+
+    def fetched_at(self) -> str:
+        """Print the time of the snapshot, to the millisecond, in UTC."""
+        moment = _EPOCH + dt.timedelta(milliseconds=self.fetched_ns // 1_000_000)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def is_unset(text: str) -> bool:
+    """Tell REST's "no date": year one, whatever zone it was shifted to."""
+    return text.startswith("0001-01-01")
+
+
+def normalise(text: str) -> str:
+    """Check a date and print its offset with a colon; everything else stays as it is.
+
+    Raises:
+        ValueError: `text` is no date that the calendar has.
+    """
+    zone = _parts(text)["zone"]
+    if zone is None or zone == "Z" or ":" in zone:
+        return text
+    return f"{text[:-2]}:{text[-2:]}"
+
+
+def _parts(text: str) -> re.Match[str]:
+    match = _DATE_TIME.fullmatch(text)
+    if match is None:
+        raise ValueError("not an ISO 8601 date-time")
+    if text[8:10] > "28":
+        dt.date.fromisoformat(text[:10])
+    return match
+
+
+def has_zone(text: str) -> bool:
+    """Tell whether a checked date names its zone."""
+    return _parts(text)["zone"] is not None
+
+
+def nanoseconds(text: str, zone: dt.tzinfo) -> int:
+    """Return a checked date's nanoseconds since 1970; `zone` is for a text that names none.
+
+    A wall time that comes twice in the autumn is the first of the two.
+    """
+    match = _parts(text)
+    moment = dt.datetime.fromisoformat(f"{match['second']}{match['zone'] or ''}")
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    seconds = (moment - _EPOCH) // _SECOND
+    return seconds * 1_000_000_000 + int((match["fraction"] or "").ljust(9, "0"))

@@ -1,0 +1,141 @@
+"""The schema that holds everything together, with or without some of its fields."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import strawberry
+from graphql import GraphQLObjectType
+from strawberry.extensions import DisableIntrospection
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.field import StrawberryField
+from strawberry.utils.str_converters import to_camel_case
+
+from gateway.errors import SettingsError
+from gateway.schema.documents import DocumentCache, Documents
+from gateway.schema.error_codes import CodedErrors
+from gateway.schema.limits import Limits
+from gateway.schema.matching import SEARCHED
+from gateway.schema.nodes import LINKS
+from gateway.schema.records import read
+from gateway.schema.roots import Query
+from gateway.schema.scalars import SCALARS
+
+__all__ = ["Schema", "SchemaOptions", "build_schema", "sdl"]
+
+_INPUTS_OVER_SESSIONS = {"ChatSessionFilter", "ChatSessionOrder"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaOptions:
+    """What differs between the schemas of two gateways."""
+
+    hidden: frozenset[str] = frozenset()
+    """Fields that are left out, such as `ChatSession.sessionKey`."""
+
+    introspection: bool = True
+    suggestions: bool = True
+    """Whether errors say which field may have been meant."""
+
+    limits: Limits = field(default_factory=Limits)
+    trusted: frozenset[str] | None = None
+    """The only queries that are run; None runs any."""
+
+
+class Schema(CodedErrors, strawberry.Schema):
+    """Strawberry's schema with our error codes and limits, without the fields that are hidden."""
+
+    def __init__(self, options: SchemaOptions, *, is_sorted: bool = False) -> None:
+        self.options = options
+        documents = DocumentCache(options.limits, options.trusted)
+        super().__init__(
+            query=Query,
+            config=StrawberryConfig(
+                default_resolver=read,
+                scalar_map=SCALARS,
+                disable_field_suggestions=not options.suggestions,
+                sort_schema=is_sorted,
+            ),
+            extensions=[
+                lambda: Documents(documents),
+                *([] if options.introspection else [DisableIntrospection]),
+            ],
+        )
+
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """Return the fields of a session that `filter.search` may look into."""
+        return tuple(name for name in SEARCHED if not self._hides("ChatSession", name))
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Return the fields of a session whose records `node` may find."""
+        return tuple(name for name in LINKS if not self._hides("ChatSession", name))
+
+    def get_fields(self, type_definition: StrawberryObjectDefinition) -> list[StrawberryField]:
+        """Return what is left of a type's fields: Strawberry builds the type from these.
+
+        A filter or an order over a hidden field of a session goes with it.
+        """
+        name = self.config.name_converter.from_type(type_definition)  # a generic has no other
+        if name in _INPUTS_OVER_SESSIONS:
+            return [f for f in type_definition.fields if not self._reads_hidden(f)]
+        return [f for f in type_definition.fields if not self._hides(name, f.python_name)]
+
+    def _reads_hidden(self, part: StrawberryField) -> bool:
+        reads = part.metadata.get("reads", (part.python_name,))
+        return any(self._hides("ChatSession", name) for name in reads)
+
+    def _hides(self, type_name: str, python_name: str) -> bool:
+        name = to_camel_case(python_name)
+        return f"{type_name}.{name}" in self.options.hidden or (
+            f"{type_name}.{name.removesuffix('Raw')}" in self.options.hidden
+        )
+
+
+def build_schema(options: SchemaOptions | None = None) -> Schema:
+    """Build the GraphQL schema.
+
+    Raises:
+        SettingsError: a field to hide does not exist, or the schema cannot do without it.
+    """
+    options = options or SchemaOptions()
+    if options.hidden:
+        _check_hidden(options.hidden)
+    try:
+        return Schema(options)
+    except ValueError as exc:
+        raise SettingsError(
+            f"GATEWAY_HIDDEN_FIELDS={','.join(sorted(options.hidden))}: a type would have no "
+            "fields left; hide the field that leads to it instead"
+        ) from exc
+
+
+def sdl(schema: Schema | None = None) -> str:
+    """Print a schema, or the default one, as text in the schema definition language.
+
+    It is sorted, so that it does not depend on where a field is declared.
+    """
+    # Sorting takes the Python values of enums away, so such a schema can be printed, not executed.
+    options = schema.options if schema else SchemaOptions()
+    return f"{Schema(options, is_sorted=True).as_str()}\n"
+
+
+def _check_hidden(hidden: Iterable[str]) -> None:
+    known = [
+        f"{name}.{field}"
+        for name, kind in Schema(SchemaOptions())._schema.type_map.items()
+        if isinstance(kind, GraphQLObjectType) and not name.startswith("__")
+        for field in kind.fields
+        if field not in {i for interface in kind.interfaces for i in interface.fields}
+    ]
+    for name in sorted(set(hidden) - set(known)):
+        of_type = [field for field in known if field.startswith(f"{name.partition('.')[0]}.")]
+        near = difflib.get_close_matches(name, of_type or known, n=1)
+        hint = (
+            f"did you mean {near[0]}?" if near else "a name is written like ChatSession.sessionKey"
+        )
+        raise SettingsError(
+            f"GATEWAY_HIDDEN_FIELDS={name}: there is no such field that can be hidden; {hint}"
+        )

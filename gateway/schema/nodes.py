@@ -1,0 +1,77 @@
+"""Global ids: every entity with a key can be found again by its `id`.
+
+Source: Relay's Global Object Identification, https://relay.dev/graphql/objectidentification.htm.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import strawberry
+from strawberry.relay import GlobalID
+from strawberry.relay.types import GlobalIDValueError
+
+from gateway.schema.records import Record
+
+__all__ = ["LINKS", "Node", "find_records", "global_id"]
+
+LINKS = ("user", "transfer_to", "person", "contact", "project", "sale", "ticket")
+
+
+@strawberry.interface(description="An object that can be found again by its `id`.")
+class Node:
+    id: strawberry.ID = strawberry.field(
+        description="Tells this object from every other, of any type. Opaque: for caches, and for "
+        "`node(id:)`, which finds it as long as the caller's sessions hold it."
+    )
+
+
+def global_id(record: Record) -> str:
+    """Name a record: its type and its key.
+
+    One without a key, which REST should not send, is named by what it holds, so that a client's
+    cache does not take two such objects for one.
+    """
+    assert record.key is not None  # noqa: S101  only types with a key have an id
+    key = getattr(record, record.key)
+    if not key or not isinstance(key, int):
+        content = msgspec.json.encode(_content(record), order="deterministic")
+        key = f"?{hashlib.blake2b(content, digest_size=8).hexdigest()}"
+    return str(GlobalID(type(record).__name__, str(key)))
+
+
+def _content(value: Any) -> Any:
+    """Take what REST sent out of records: what they are told later is no part of them."""
+    if isinstance(value, Record):
+        return [_content(getattr(value, p.slot)) for p in value.properties]
+    if isinstance(value, dict):
+        return {name: _content(entry) for name, entry in value.items()}
+    return [_content(item) for item in value] if isinstance(value, list) else value
+
+
+def find_records(
+    sessions: Iterable[Record], ids: Sequence[str], links: Collection[str] = LINKS
+) -> list[Record | None]:
+    """Find sessions, and records linked to one by `links`, by global ids; garbage finds nothing."""
+    wanted = frozenset(ids)
+    types = {_type_name(node_id) for node_id in wanted}
+    found: dict[str, Record] = {}
+    for record in _walk(sessions, links):
+        if type(record).__name__ in types and (node_id := global_id(record)) in wanted:
+            found.setdefault(node_id, record)
+    return [found.get(node_id) for node_id in ids]
+
+
+def _type_name(node_id: str) -> str | None:
+    try:
+        return GlobalID.from_id(node_id).type_name
+    except GlobalIDValueError:
+        return None
+
+
+def _walk(sessions: Iterable[Record], links: Collection[str]) -> Iterator[Record]:
+    for session in sessions:
+        yield session
+        linked = (getattr(session, link) for link in links)
+        yield from (record for record in linked if isinstance(record, Record))

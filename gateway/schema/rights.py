@@ -1,0 +1,67 @@
+"""Rights masks: .NET flags written as names, numbers, or a comma list of either."""
+
+from collections.abc import Mapping
+
+from gateway.schema.records import Malformed
+
+__all__ = ["FIELD_RIGHTS", "TABLE_RIGHTS", "has_right"]
+
+TABLE_RIGHTS: Mapping[str, int] = {
+    "None": 0,
+    "Select": 1,
+    "R": 1,
+    "Update": 2,
+    "UR": 3,
+    "Insert": 4,
+    "RI": 5,
+    "URI": 7,
+    "Delete": 8,
+    "UDR": 11,
+    "FULL": 15,
+    "Filtering": 16,
+    "F": 16,
+    "RF": 17,
+    "FI": 20,
+    "RestrictedUpdate": 32,
+    "URU": 34,
+    "WRITE": 38,
+    "Unused1": 64,
+    "Uninitialized": 128,
+}
+FIELD_RIGHTS: Mapping[str, int] = {
+    "None": 0,
+    "Read": 1,
+    "Write": 2,
+    "Update": 3,
+    "FULL": 3,
+    "Unused1": 4,
+    "Unused2": 8,
+    "Unused3": 16,
+    "Unused4": 32,
+    "Nullable": 32,
+    "UIHintMandatory": 64,
+    "UIHintReadOnly": 128,
+    "UIHints": 192,
+}
+_UNINITIALIZED = 128
+"""On a table: the rights have not been looked up, so there is nothing to be told from them."""
+
+
+def has_right(
+    mask: str | Malformed | None, bit: int, names: Mapping[str, int]
+) -> bool | Malformed | None:
+    """Tell whether a mask grants a right; None where the mask does not say.
+
+    A name that is not known may or may not stand for the right: it cannot make it False.
+    """
+    if mask is None or isinstance(mask, Malformed):
+        return mask
+    granted, is_known = 0, True
+    for word in (word.strip() for word in mask.split(",")):
+        is_number = word.isascii() and word.isdigit() and len(word) < 11
+        value = int(word) if is_number else names.get(word)
+        is_known = is_known and value is not None
+        granted |= value or 0
+    if names is TABLE_RIGHTS and granted & _UNINITIALIZED:
+        return None
+    return True if granted & bit else (False if is_known else None)

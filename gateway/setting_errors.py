@@ -1,0 +1,40 @@
+"""What is said about settings that cannot be used: one line each."""
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+__all__ = ["EXAMPLE_URL", "PREFIX", "bad_setting", "unknown_setting"]
+
+PREFIX = "GATEWAY_"
+EXAMPLE_URL = "https://crm.example.com/superoffice"
+
+
+def unknown_setting(name: str, fields: Mapping[str, Any]) -> str:
+    """Say that there is no such setting, and which one may have been meant."""
+    known = [f"{PREFIX}{field.upper()}" for field in fields]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else "`gateway serve --help` lists the settings."
+    return f"{name}: there is no such setting; {hint}"
+
+
+def bad_setting(exc: ValidationError, fields: Mapping[str, Any]) -> str:
+    """Say which setting is missing or wrong and why, with an example; a secret is not shown."""
+    error = exc.errors(include_url=False)[0]
+    field = str(error["loc"][0])
+    if error["type"] == "missing":
+        return (
+            f"{PREFIX}UPSTREAM_URL is not set: SuperOffice's address, for example "
+            f"{PREFIX}UPSTREAM_URL={EXAMPLE_URL}. To try the gateway without one: gateway demo"
+        )
+    info = fields[field]
+    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    # What stands before an @ in a URL may be a password.
+    is_secret = "SecretStr" in str(info.annotation) or "@" in str(error["input"])
+    given = "" if is_secret else f"={json.dumps(str(error['input'])[:80], ensure_ascii=False)}"
+    example = (info.examples or [""])[0]
+    name = f"{PREFIX}{field.upper()}"
+    return f"{name}{given}: {reason}; for example {name}={example}"

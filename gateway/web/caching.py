@@ -1,0 +1,77 @@
+"""What an answer tells caches, and people who look at it, about its age.
+
+Sources: RFC 9111 (Cache-Control, Age), RFC 9211 (Cache-Status), W3C Server Timing.
+"""
+
+import re
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.schema.context import Context
+
+__all__ = ["VARY", "OneVary", "cache_headers", "max_age_asked_for"]
+
+_NAME = "superoffice-chat-gateway"
+_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})\b")
+_NO_CACHE = re.compile(r"(?:^|[,\s])no-(?:cache|store)\b")
+
+# All of a request that can change its answer.
+VARY = (
+    "Accept, Accept-Encoding, Accept-Language, Authorization, Cookie, SO-AppToken, SO-Culture, "
+    "SO-Language, SO-TimeZone, X-XSRF-TOKEN"
+)
+
+
+def max_age_asked_for(cache_control: str) -> float | None:
+    """Read from a request's Cache-Control how old an answer may be, in seconds; None = any age."""
+    text = cache_control.lower()
+    if _NO_CACHE.search(text):
+        return 0
+    asked = _MAX_AGE.search(text)
+    return float(asked[1]) if asked else None
+
+
+def cache_headers(context: Context, *, has_errors: bool, execute_s: float) -> dict[str, str]:
+    """Make the headers of one answer out of how its snapshot was come by, if it has one."""
+    headers = {"Vary": VARY, "Cache-Control": "no-store" if has_errors else "private, no-cache"}
+    served = context.served
+    if served is None:
+        headers["Server-Timing"] = f"execute;dur={execute_s * 1000:.1f}"
+        return headers
+    age_s, left_s = served.age_s(), served.left_s()
+    if not has_errors:
+        # Caches subtract the one from the other (RFC 9111, section 4.2): what is left is fresh.
+        headers["Cache-Control"] = f"private, max-age={int(served.ttl_s)}"
+        headers["Age"] = str(int(age_s))
+    stored = "; stored" if served.is_stored else ""
+    how = "hit" if served.how == "hit" else f"fwd={served.fwd}; fwd-status=200{stored}"
+    collapsed = "; collapsed" if served.how == "collapsed" else ""
+    headers["Cache-Status"] = f"{_NAME}; {how}{collapsed}; ttl={int(left_s)}"
+    times = {} if served.how == "hit" else served.snapshot.times_s
+    spent = sum(times.values())
+    timings = {**times, "execute": max(0.0, execute_s - spent)}
+    headers["Server-Timing"] = ", ".join(
+        f"{name};dur={seconds * 1000:.1f}" for name, seconds in timings.items()
+    )
+    return headers
+
+
+class OneVary:
+    """Names each header once in Vary, to which compression adds what may be there already."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and tidy its answer."""
+
+        async def send_tidied(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                names = [name.strip() for name in headers.get("vary", "").split(",")]
+                if any(names):
+                    headers["Vary"] = ", ".join(dict.fromkeys(names))
+            await send(message)
+
+        await self.app(scope, receive, send_tidied)

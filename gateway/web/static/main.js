@@ -1,0 +1,48 @@
+// Mounts GraphiQL on its page.
+
+import { DemoUsers, headersOf } from "./demo_users.js";
+import { comment, examples } from "./examples.js";
+import { openStorage } from "./storage.js";
+
+const { GraphiQL, React, ReactDOM } = window;
+const h = React.createElement;
+
+const place = document.getElementById("graphiql");
+const users = JSON.parse(place.dataset.users);
+const url = new URL(place.dataset.endpoint, document.baseURI).href;
+// A subscription would go to `subscriptionUrl: url.replace(/^http/, "ws")`.
+const fetcher = GraphiQL.createFetcher({
+  url,
+  enableIncrementalDelivery: false,
+  headers: { accept: "application/graphql-response+json, application/json;q=0.9" },
+});
+
+const login = users.length
+  ? "Log in: choose a user at the top."
+  : 'Log in under Headers, below, with\n{"Authorization": "SoTicket 7T:..."}\nor with Basic, or Bearer.';
+const queries = examples(login);
+const storage = openStorage();
+
+const title = h(
+  "div",
+  { className: "gateway-title" },
+  users.length ? h(DemoUsers, { users }) : "SuperOffice chat sessions",
+  h("a", { href: place.dataset.schema, target: "_blank", rel: "noreferrer" }, "Schema"),
+);
+
+ReactDOM.createRoot(place).render(
+  h(
+    GraphiQL,
+    {
+      fetcher,
+      storage,
+      defaultTabs: queries.map((query) => ({ query })),
+      defaultQuery: comment(login),
+      defaultHeaders: users.length ? headersOf(users[0]) : undefined,
+      defaultEditorToolsVisibility: "headers",
+      shouldPersistHeaders: storage?.keepsHeaders ?? false,
+      showPersistHeadersSettings: true,
+    },
+    h(GraphiQL.Logo, null, title),
+  ),
+);

@@ -1,0 +1,68 @@
+// Where GraphiQL keeps its tabs, history and theme: localStorage, without any request header.
+//
+// GraphiQL writes headers in four places, and its history does so even when told not to keep them.
+// Here they last as long as the page, unless "Persist headers" in GraphiQL's settings is on.
+
+const PREFIX = "gateway:";
+const IS_ASKED_FOR = "graphiql:shouldPersistHeaders";
+const HEADERS = "graphiql:headers";
+const WITH_HEADERS = new Set(["graphiql:tabState", "graphiql:queries", "graphiql:favorites"]);
+
+export function openStorage() {
+  try {
+    return new PageStorage(window.localStorage);
+  } catch {
+    return null; // the browser keeps nothing for this site, and neither does GraphiQL then
+  }
+}
+
+class PageStorage {
+  #values = new Map();
+  #disk;
+
+  constructor(disk) {
+    this.#disk = disk;
+    for (const key of Object.keys(disk)) {
+      if (key.startsWith(PREFIX)) this.#values.set(key.slice(PREFIX.length), disk.getItem(key));
+    }
+  }
+
+  get keepsHeaders() {
+    return this.getItem(IS_ASKED_FOR) === "true";
+  }
+
+  get length() {
+    return this.#values.size;
+  }
+
+  getItem(key) {
+    return this.#values.get(key) ?? null;
+  }
+
+  setItem(key, value) {
+    this.#values.set(key, value);
+    if (key === IS_ASKED_FOR) this.#values.forEach((value, key) => this.#keep(key, value));
+    else this.#keep(key, value);
+  }
+
+  removeItem(key) {
+    this.#values.delete(key);
+    this.#disk.removeItem(PREFIX + key);
+  }
+
+  clear() {
+    for (const key of [...this.#values.keys()]) this.removeItem(key);
+  }
+
+  #keep(key, value) {
+    const kept = this.keepsHeaders ? value : withoutHeaders(key, value);
+    if (kept === null) this.#disk.removeItem(PREFIX + key);
+    else this.#disk.setItem(PREFIX + key, kept);
+  }
+}
+
+function withoutHeaders(key, value) {
+  if (key === HEADERS) return null;
+  if (!WITH_HEADERS.has(key)) return value;
+  return JSON.stringify(JSON.parse(value), (name, part) => (name === "headers" ? null : part));
+}

@@ -1,0 +1,61 @@
+"""Fixtures for a browser: gateways over the demo REST server, and what Chromium sees of them."""
+
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from gateway import Settings, create_app
+from gateway.demo.app import create_demo_app
+from gateway.demo.users import DEMO_USERS
+from tests.browser.visit import CHROMIUM, HOW_TO_INSTALL, Browser, Visit, fetch_graphiql
+from tests.support import served
+
+Visiting = Callable[..., Visit]
+"""Takes the name of a scenario, and whether the page offers the demo's users."""
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    """Return Chromium with what drives it."""
+    if not (CHROMIUM and shutil.which("node") and shutil.which("npm")):  # pragma: no cover
+        pytest.skip(f"needs {HOW_TO_INSTALL}")
+    return Browser.installed_in(tmp_path_factory.mktemp("npm"))
+
+
+@pytest.fixture(scope="session")
+def graphiql() -> None:
+    """Have GraphiQL's files in the source tree; an installation has them already."""
+    pytest.importorskip("hatchling", reason="needs hatchling: `pip install hatchling`")
+    try:
+        fetch_graphiql()
+    except OSError as exc:  # pragma: no cover - CI has npm
+        pytest.skip(f"GraphiQL cannot be fetched: {exc}")
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[str]:
+    """Return the address of a demo REST server."""
+    with served(create_demo_app()) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def visiting(browser: Browser, demo: str, tmp_path_factory: pytest.TempPathFactory) -> Visiting:
+    """Return a function that visits the query page of a gateway."""
+
+    def visit(scenario: str, *, has_users: bool = True) -> Visit:
+        users = [(user.full_name, user.authorization_basic) for user in DEMO_USERS]
+        app = create_app(
+            Settings(upstream_url=demo, time_zone="Europe/Oslo"),
+            demo_users=users if has_users else (),
+        )
+        with served(app) as url:
+            return browser.visit(
+                f"{url}/graphql",
+                scenario,
+                authorization=DEMO_USERS[1].authorization_bearer,
+                folder=tmp_path_factory.mktemp(scenario),
+            )
+
+    return visit

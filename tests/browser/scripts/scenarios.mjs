@@ -1,0 +1,168 @@
+// What a person does on each page, step by step; each scenario returns what they saw.
+
+const QUERY = ".graphiql-query-editor .CodeMirror";
+const HEADERS = ".graphiql-editor-tool .CodeMirror >> nth=-1"; // after the variables
+const ANSWER = ".result-window .CodeMirror";
+
+const textOf = (page, editor) =>
+  page.locator(editor).evaluate((element) => element.CodeMirror.getValue());
+
+const write = async (page, editor, text) => {
+  await page.locator(editor).click();
+  await page.keyboard.press("ControlOrMeta+a");
+  await page.keyboard.insertText(text);
+};
+
+// Runs what is in the editors; GraphiQL empties the answer first.
+const run = async (page) => {
+  const answered = page.waitForResponse((response) => response.request().method() === "POST");
+  await page.getByRole("button", { name: "Execute query" }).click();
+  const status = (await answered).status();
+  await page.waitForFunction(
+    (selector) => document.querySelector(selector).CodeMirror.getValue().trim() !== "",
+    ANSWER,
+  );
+  return { status, ...JSON.parse(await textOf(page, ANSWER)) };
+};
+
+// Waits until the page has the schema.
+const opened = async (page) => {
+  await page.locator(QUERY).waitFor();
+  await page.getByRole("button", { name: "Show Documentation Explorer" }).click();
+  await page.locator(".graphiql-doc-explorer-content >> text=Query").first().waitFor();
+  await page.getByRole("button", { name: "Hide Documentation Explorer" }).click();
+};
+
+const chooseSetting = async (page, button) => {
+  await page.getByRole("button", { name: "Open settings dialog" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.locator(button).click();
+  await dialog.getByRole("button", { name: "Close dialog" }).click();
+  await dialog.waitFor({ state: "detached" });
+};
+
+const chooseTheme = async (page, name) => {
+  await chooseSetting(page, `[data-theme="${name}"]`);
+  const container = page.locator(".graphiql-container");
+  return container.evaluate((element) => getComputedStyle(element).backgroundColor);
+};
+
+// What localStorage holds once GraphiQL has written its tabs, which it does after half a second.
+const kept = async (page) => {
+  await page.waitForTimeout(700);
+  return page.evaluate(() => ({ ...localStorage }));
+};
+
+export async function graphiql(page, shot, { authorization }) {
+  await opened(page);
+  const found = { title: await page.title() };
+  const tabs = page.getByRole("tab");
+  found.tabs = await tabs.allInnerTexts();
+
+  // Each example, as the demo's first user.
+  found.examples = [];
+  for (const name of found.tabs) {
+    await tabs.filter({ hasText: name }).click();
+    // GraphiQL takes a moment to see which operation this is.
+    await page.waitForFunction(
+      ([selector, name]) => document.querySelector(selector).CodeMirror.operationName === name,
+      [QUERY, name],
+    );
+    found.examples.push(await run(page));
+  }
+  await shot("light");
+
+  // A query of one's own, with completion.
+  await page.getByRole("button", { name: "New tab" }).click();
+  await page.locator(QUERY).click();
+  await page.keyboard.press("ControlOrMeta+a");
+  await page.keyboard.type("{ chatSessionSum");
+  const hints = page.locator(".CodeMirror-hints");
+  await hints.waitFor();
+  found.completion = await hints.locator("li").allInnerTexts();
+  await shot("completion");
+  await page.keyboard.press("Enter");
+  await page.keyboard.type(" { total");
+  await page.keyboard.press("Escape");
+  found.typed = await textOf(page, QUERY);
+
+  // With headers of one's own, and as another user.
+  await write(page, HEADERS, JSON.stringify({ "SO-TimeZone": "UTC", Authorization: authorization }));
+  found.answer = await run(page);
+  await page.getByRole("button", { name: "Emma" }).click();
+  found.headers = JSON.parse(await textOf(page, HEADERS));
+  found.answerToEmma = await run(page);
+
+  await page.getByRole("button", { name: "Show Documentation Explorer" }).click();
+  await page.getByRole("combobox").click();
+  await page.keyboard.type("waitSeconds");
+  await page.getByRole("option", { name: "ChatSession.waitSeconds" }).click();
+  found.docs = await page.locator(".graphiql-doc-explorer-content").innerText();
+  await shot("docs");
+
+  await page.getByRole("button", { name: "Show History" }).click();
+  found.history = await page.locator(".graphiql-history-item-label").allInnerTexts();
+
+  found.dark = await chooseTheme(page, "dark");
+  await shot("dark");
+  await page.reload();
+  await opened(page);
+  found.isStillDark = await page.evaluate(() => document.body.matches(".graphiql-dark"));
+  found.tabsAfterReload = await tabs.allInnerTexts();
+  found.light = await chooseTheme(page, "light");
+
+  await page.getByRole("button", { name: "Open short keys dialog" }).click();
+  await page.getByRole("dialog").waitFor();
+  await page.keyboard.press("Escape");
+  found.kept = await kept(page);
+  return found;
+}
+
+// Someone who wants their headers kept, and then no longer.
+export async function keepingHeaders(page, shot, { authorization }) {
+  const found = {};
+  await opened(page);
+  await write(page, HEADERS, JSON.stringify({ Authorization: authorization }));
+  await chooseSetting(page, "#enable-persist-headers");
+  found.keptOnceAsked = await kept(page);
+  await page.reload();
+  await opened(page);
+  found.headersAfterReload = await textOf(page, HEADERS);
+  await chooseSetting(page, "#disable-persist-headers");
+  found.keptNoLonger = await kept(page);
+  await page.reload();
+  await opened(page);
+  found.headersInTheEnd = await textOf(page, HEADERS);
+  await shot("without-users");
+  return found;
+}
+
+export async function queryPage(page, shot, { authorization }) {
+  const run = async () => {
+    const answered = page.waitForResponse((response) => response.request().method() === "POST");
+    await page.getByRole("button", { name: "Run" }).click();
+    const status = (await answered).status();
+    await page.locator("#run:enabled").waitFor();
+    return { status, ...JSON.parse(await page.locator("#answer").innerText()) };
+  };
+  const found = { title: await page.title(), examples: [] };
+  found.tabs = await page.locator("#example option").allInnerTexts();
+  for (const name of found.tabs) {
+    await page.getByLabel("Example").selectOption(name);
+    found.examples.push(await run());
+  }
+  await shot("light");
+
+  await page.locator("#query").fill("query ($is: Boolean!) { chatSessionSummary @include(if: $is) { total } }");
+  await page.locator("#variables").fill('{"is": true}');
+  await page.locator("#headers").fill(`SO-TimeZone: UTC\nAuthorization: ${authorization}`);
+  found.answer = await run();
+  await page.getByLabel("Demo user").selectOption({ label: "Emma Clarke" });
+  found.headers = await page.locator("#headers").inputValue();
+  found.answerToEmma = await run();
+
+  await page.emulateMedia({ colorScheme: "dark" });
+  await shot("dark");
+  found.kept = await kept(page);
+  return found;
+}

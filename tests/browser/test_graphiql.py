@@ -1,0 +1,113 @@
+"""GraphiQL in Chromium: all it does for a person, and nothing it should not do."""
+
+import json
+from urllib.parse import urlsplit
+
+import pytest
+
+from gateway.demo.users import DEMO_USERS
+from tests.browser.conftest import Visiting
+from tests.browser.secrets import secrets_in
+from tests.browser.visit import Visit
+
+pytestmark = pytest.mark.socket
+BEARER = DEMO_USERS[1].authorization_bearer
+
+
+@pytest.fixture(scope="module")
+def visit(visiting: Visiting, graphiql: None) -> Visit:
+    """Return what a person saw who tried everything, in demo mode."""
+    return visiting("graphiql")
+
+
+@pytest.fixture(scope="module")
+def keeping(visiting: Visiting, graphiql: None) -> Visit:
+    """Return what a person saw who had their headers kept for a while, outside demo mode."""
+    return visiting("keepingHeaders", has_users=False)
+
+
+def test_it_opens_with_queries_worth_running(visit: Visit) -> None:
+    """Each has a tab, and is answered for the demo's first user as it stands."""
+    assert visit.found["title"] == "SuperOffice chat sessions · GraphQL"
+    assert visit.found["tabs"] == ["Queue", "MyChats", "Session", "Summary"]
+    assert [answer["status"] for answer in visit.found["examples"]] == [200] * 4
+    assert not any("errors" in answer for answer in visit.found["examples"])
+
+
+def test_typing_is_completed_from_the_schema(visit: Visit) -> None:
+    """What begins like a field brings up that field, and Enter takes it."""
+    assert visit.found["completion"][0] == "chatSessionSummary"
+    assert "".join(visit.found["typed"].split()) == "{chatSessionSummary{total}}"
+
+
+def test_a_typed_query_is_answered_with_typed_headers(visit: Visit) -> None:
+    """A person needs nothing else to use it."""
+    assert visit.found["answer"] == {"status": 200, "data": {"chatSessionSummary": {"total": 12}}}
+
+
+def test_a_click_logs_in_as_another_user(visit: Visit) -> None:
+    """The other headers stay."""
+    assert visit.found["headers"] == {
+        "SO-TimeZone": "UTC",
+        "Authorization": DEMO_USERS[2].authorization_basic,
+    }
+    assert visit.found["answerToEmma"]["status"] == 200
+
+
+def test_the_docs_say_what_a_field_means(visit: Visit) -> None:
+    """They can be searched, and show the schema's description."""
+    assert "Seconds from the request until an agent accepted" in visit.found["docs"]
+
+
+def test_the_history_has_what_was_run(visit: Visit) -> None:
+    """The latest comes first."""
+    assert visit.found["history"][-4:] == ["Summary", "Session", "MyChats", "Queue"]
+    assert "chatSessionSummary" in visit.found["history"][0]
+
+
+def test_it_can_be_dark(visit: Visit) -> None:
+    """The choice lasts."""
+    assert visit.found["dark"] != visit.found["light"]
+    assert visit.found["isStillDark"]
+
+
+def test_the_tabs_are_there_again(visit: Visit) -> None:
+    """Nobody has to write a query twice."""
+    assert visit.found["tabsAfterReload"][:4] == ["Queue", "MyChats", "Session", "Summary"]
+    assert len(visit.found["tabsAfterReload"]) == 5
+
+
+@pytest.mark.parametrize("name", ["visit", "keeping"])
+def test_nothing_goes_wrong_in_the_console(name: str, request: pytest.FixtureRequest) -> None:
+    """No error is written there, and nothing is stopped by the page's policy."""
+    visit: Visit = request.getfixturevalue(name)
+
+    assert visit.console_errors == []
+    assert visit.violations == []
+
+
+@pytest.mark.parametrize("name", ["visit", "keeping"])
+def test_nothing_comes_from_another_host(name: str, request: pytest.FixtureRequest) -> None:
+    """All requests go to the gateway, and none says more in its address than where it goes."""
+    visit: Visit = request.getfixturevalue(name)
+
+    assert len({urlsplit(url).netloc for url in visit.requests}) == 1
+    assert not any("?" in url for url in visit.requests)
+
+
+def test_no_credential_stays_in_the_browser(visit: Visit) -> None:
+    """Neither the headers editor, nor the tabs, nor the history leave any behind."""
+    assert secrets_in(visit.found["kept"]) == []
+    assert {"gateway:graphiql:queries", "gateway:graphiql:tabState"} <= visit.found["kept"].keys()
+
+
+def test_headers_are_kept_once_somebody_asks(keeping: Visit) -> None:
+    """Then they are there again when the page is."""
+    assert secrets_in(keeping.found["keptOnceAsked"]) != []
+    assert json.loads(keeping.found["headersAfterReload"]) == {"Authorization": BEARER}
+
+
+def test_headers_are_forgotten_when_somebody_asks(keeping: Visit) -> None:
+    """Wherever they were kept."""
+    assert secrets_in(keeping.found["keptNoLonger"]) == []
+    assert keeping.found["headersInTheEnd"] == ""

@@ -1,0 +1,60 @@
+"""Our own small page in Chromium, for a gateway that was built without GraphiQL."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from gateway.demo.users import DEMO_USERS
+from gateway.web import query_page
+from tests.browser.conftest import Visiting
+from tests.browser.visit import Visit
+
+pytestmark = pytest.mark.socket
+
+
+@pytest.fixture(scope="module")
+def visit(visiting: Visiting, tmp_path_factory: pytest.TempPathFactory) -> Visit:
+    """Return what a person saw who tried everything, in demo mode."""
+    nowhere: Path = tmp_path_factory.mktemp("empty") / "nothing"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(query_page, "_FETCHED", nowhere)
+        return visiting("queryPage")
+
+
+def test_it_offers_queries_worth_running(visit: Visit) -> None:
+    """Each is answered for the demo's first user as it stands."""
+    assert visit.found["title"] == "SuperOffice chat sessions · GraphQL"
+    assert visit.found["tabs"] == ["Queue", "MyChats", "Session", "Summary"]
+    assert [answer["status"] for answer in visit.found["examples"]] == [200] * 4
+    assert not any("errors" in answer for answer in visit.found["examples"])
+
+
+def test_a_typed_query_is_answered_with_typed_headers(visit: Visit) -> None:
+    """And with typed variables."""
+    assert visit.found["answer"] == {"status": 200, "data": {"chatSessionSummary": {"total": 12}}}
+
+
+def test_another_user_can_be_chosen(visit: Visit) -> None:
+    """The other headers stay."""
+    assert visit.found["headers"].splitlines() == [
+        f"Authorization: {DEMO_USERS[2].authorization_basic}",
+        "SO-TimeZone: UTC",
+    ]
+    assert visit.found["answerToEmma"]["status"] == 200
+
+
+def test_nothing_goes_wrong_in_the_console(visit: Visit) -> None:
+    """No error is written there, and nothing is stopped by the page's policy."""
+    assert visit.console_errors == []
+    assert visit.violations == []
+
+
+def test_nothing_comes_from_another_host(visit: Visit) -> None:
+    """All requests go to the gateway."""
+    assert len({urlsplit(url).netloc for url in visit.requests}) == 1
+
+
+def test_nothing_stays_in_the_browser(visit: Visit) -> None:
+    """It keeps nothing at all."""
+    assert visit.found["kept"] == {}

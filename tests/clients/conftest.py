@@ -1,0 +1,75 @@
+"""Fixtures for the clients: gateways on sockets, and Node.js with the packages."""
+
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.demo.app import create_demo_app
+from tests.clients import readme
+from tests.clients.node import HOW_TO_INSTALL, Node
+from tests.clients.running import Demo, Run, Running, running
+from tests.support import served
+
+A_MOMENT = 1_790_000_000.0
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
+    """Return Node.js with the packages of all clients, installed once."""
+    if not (shutil.which("node") and shutil.which("npm")):  # pragma: no cover - CI has them
+        pytest.skip(f"needs {HOW_TO_INSTALL}")
+    return Node.installed_in(tmp_path_factory.mktemp("npm"))
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Demo]:
+    """Return the demo REST server, where time stands still."""
+    app = create_demo_app(clock=lambda: A_MOMENT)
+    with served(app) as url:
+        yield Demo(url, app)
+
+
+@pytest.fixture(scope="session")
+def run(demo: Demo) -> Run:
+    """Return a function that runs a gateway with some settings."""
+    return partial(running, demo)
+
+
+@pytest.fixture
+def live(run: Run) -> Iterator[Running]:
+    """Return a gateway of the test's own, with default settings."""
+    with run() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def shared(run: Run) -> Iterator[Running]:
+    """Return a gateway for tests that do not count what they send."""
+    with run() as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def manifests(node: Node, run: Run) -> dict[str, Path]:
+    """Return what each compiler writes about an app, from the schema that a gateway serves."""
+    with run() as live:
+        schema = httpx.get(live.url.replace("/graphql", "/schema.graphql")).text
+    app = node.folder / "app"
+    apollo, codegen, relay = app / "apollo", app / "codegen", app / "relay"
+    for folder in (codegen, relay):
+        (folder / "schema.graphql").write_text(schema, "utf-8")
+    (codegen / "codegen.mjs").write_text(readme.code("codegen.mjs"))
+    (relay / "relay.config.js").write_text(readme.code("relay.config.js"))
+    (relay / "persisted.json").write_text("{}")
+    node.run("generate-persisted-query-manifest", cwd=apollo)
+    node.run("graphql-codegen", "--config", "codegen.mjs", cwd=codegen)
+    node.run("relay-compiler", cwd=relay)
+    return {
+        "apollo": apollo / "persisted-query-manifest.json",
+        "codegen": codegen / "src" / "gql" / "persisted-documents.json",
+        "relay": relay / "persisted.json",
+    }
