@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     )
     hidden_fields: str = _setting(
         "",
-        "Fields to leave out of the schema, separated by commas",
+        "Fields to leave out of the schema, separated by commas; what is told from them stays",
         example="ChatSession.sessionKey,ChatSession.customerHost",
     )
     cors_origins: str = _setting(

@@ -47,6 +47,8 @@ class ChatSessionOrder:
     when_idle: Direction | None = _by("By time of the last message.")
 
 
+_MOST_KEYS = 12
+
 Keys = tuple[int | str | None, ...]
 """A session's place in an order: one value per key, `chatSessionId`, and `id` without that."""
 
@@ -94,8 +96,10 @@ def order_of(wanted: Sequence[ChatSessionOrder]) -> Order:
     """Read an `orderBy`.
 
     Raises:
-        BadUserInputError: an entry names no key, or several.
+        BadUserInputError: an entry names no key or several, or there are too many of them.
     """
+    if len(wanted) > _MOST_KEYS:
+        raise BadUserInputError(f"`orderBy` has {len(wanted)} keys; at most {_MOST_KEYS} are used.")
     keys = []
     for number, entry in enumerate(wanted):
         named = [(name, way) for name, way in vars(entry).items() if way is not None]

@@ -226,3 +226,13 @@ async def test_a_bad_entry_is_the_clients_fault(field: str, entry: Json) -> None
     query = f"query ($o: [ChatSessionOrder!]) {{ {field}(orderBy: $o) {{ __typename }} }}"
 
     assert "`orderBy[0]`" in await Desk(DESK).refusal(query, {"o": [entry]})
+
+
+async def test_more_keys_than_there_are_fields_are_refused() -> None:
+    """Each costs time for every session."""
+    order = [{"rank": "ASC"}] * 13
+    query = "query ($o: [ChatSessionOrder!]) { chatSessions(orderBy: $o) { id } }"
+
+    told = await Desk([{}]).refusal(query, {"o": order})
+
+    assert told == "`orderBy` has 13 keys; at most 12 are used."
