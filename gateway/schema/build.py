@@ -13,12 +13,14 @@ from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
 from gateway.errors import SettingsError
+from gateway.executor.run import executor_over
+from gateway.records.record import read
 from gateway.schema.documents import DocumentCache, Documents
+from gateway.schema.entity import find_record
 from gateway.schema.error_codes import CodedErrors
 from gateway.schema.limits import Limits
 from gateway.schema.matching import SEARCHED
 from gateway.schema.nodes import LINKS
-from gateway.schema.records import read
 from gateway.schema.roots import Query
 from gateway.schema.scalars import SCALARS
 
@@ -57,6 +59,7 @@ class Schema(CodedErrors, strawberry.Schema):
                 disable_field_suggestions=not options.suggestions,
                 sort_schema=is_sorted,
             ),
+            execution_context_class=executor_over(find_record),
             extensions=[
                 lambda: Documents(documents),
                 *([] if options.introspection else [DisableIntrospection]),

@@ -47,8 +47,9 @@ class DocumentCache:
         return parse(query, max_tokens=self.limits.tokens)
 
     def _errors(
-        self, schema: GraphQLSchema, document: DocumentNode, rules: tuple[type, ...]
+        self, schema: GraphQLSchema, query: str, rules: tuple[type, ...]
     ) -> Sequence[GraphQLError]:
+        document = self.parse(query)
         too_much = excess(schema, document, self.limits)
         if too_much:
             return [too_much]
@@ -98,7 +99,7 @@ class Documents(SchemaExtension):
             context.pre_execution_errors = list(
                 self._cache.errors(
                     context.schema._schema,
-                    context.graphql_document,
+                    context.query,  # the hash of a document takes all of its nodes
                     context.validation_rules,
                 )
             )

@@ -20,6 +20,7 @@ What REST does not send but what it sends tells is `derived(...)`. A type with a
 `Node`.
 """
 
+import dataclasses
 import inspect
 import types
 import typing
@@ -32,13 +33,14 @@ import strawberry
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
-from gateway.schema import readers
+from gateway.records import readers
+from gateway.records.decode import map_loader
+from gateway.records.record import Column, Int32, Property, Record, read
 from gateway.schema.nodes import Node, global_id
-from gateway.schema.records import Int32, Property, Record, read
 from gateway.schema.rest_enum import reader_of
 from gateway.schema.scalars import DateTime
 
-__all__ = ["derived", "entity", "entries", "entry_part", "prop", "record_of"]
+__all__ = ["derived", "entity", "entries", "entry_part", "find_record", "prop", "record_of"]
 
 T = TypeVar("T")
 _REST = "rest"
@@ -82,6 +84,11 @@ def record_of(entity_type: type) -> type[Record]:
     return _RECORDS[entity_type]
 
 
+def find_record(any_type: type) -> type[Record] | None:
+    """Return the record type of what may be an entity."""
+    return _RECORDS.get(any_type)
+
+
 @dataclass_transform(kw_only_default=True, field_specifiers=(prop, derived, entries, entry_part))
 def entity(
     description: str, *, key: str | None = None, stamps: tuple[str, ...] = ()
@@ -95,6 +102,7 @@ def entity(
 
     def declare(cls: type[T]) -> type[T]:
         derivation = _Derivation(cls)
+        derivation.namespace["stamps"] = frozenset(stamps)
         for stamp in stamps:
             derivation.add_slot(stamp, Any, f"#{stamp}")
         for name, annotation in inspect.get_annotations(cls, eval_str=True).items():
@@ -121,6 +129,7 @@ class _Derivation:
         self.slots: list[tuple[str, Any, Any]] = []
         self.namespace: dict[str, Any] = {}
         self.properties: list[Property] = []
+        self.columns: dict[str, Column] = {}
 
     def add(self, name: str, annotation: Any, field: StrawberryField) -> None:
         self.annotations[name] = annotation
@@ -152,7 +161,12 @@ class _Derivation:
     def derive(self, key: str | None) -> type[Record]:
         if key is not None:
             self.namespace["id"] = property(global_id)
-        namespace = {**self.namespace, "properties": tuple(self.properties), "key": key}
+        namespace = {
+            **self.namespace,
+            "properties": tuple(self.properties),
+            "columns": self.columns,
+            "key": key,
+        }
         return typing.cast(
             "type[Record]",
             msgspec.defstruct(
@@ -168,18 +182,23 @@ class _Derivation:
         wire_type, expected = _WIRE[base]
         slot = f"_{name}" if base is DateTime else name
         self.add_slot(slot, wire_type, rest)
-        prop_ = Property(rest, slot, wire_type, expected)
-        self.properties.append(prop_)
+        self.properties.append(Property(rest, slot, wire_type, expected))
         if base is DateTime:
-            self.namespace[name] = readers.date(prop_)
+            self._add_column(name, readers.date)
 
     def _add_name_or_number(self, name: str, text: str, rest: str, expected: str) -> None:
         self.add_slot(f"_{name}", str | Int32, rest)
         self.properties.append(Property(rest, f"_{name}", str | Int32, expected))
-        self.namespace[text] = readers.text(f"_{name}")
+        self._add_column(text, readers.as_text)
+
+    def _add_column(self, name: str, convert: Callable[[Any], Any]) -> None:
+        """Add a field that is made of the property added last."""
+        p = self.properties[-1]
+        self.columns[name] = Column(p.slot, convert)
+        self.namespace[name] = readers.converted(p, convert)
 
     def _add_member(self, name: str, enum: type[Enum]) -> None:
-        self.namespace[name] = readers.enum(f"_{name}", reader_of(enum))
+        self._add_column(name, reader_of(enum))
         self.annotations[f"{name}_raw"] = str | None
         self.fields[f"{name}_raw"] = strawberry.field(
             description=f"`{to_camel_case(name)}` exactly as REST sent it, known name or not."
@@ -197,19 +216,18 @@ class _Derivation:
         self.add_slot(f"_{name}", wire_type, rest)
         self.properties.append(Property(rest, f"_{name}", wire_type, expected, shape, nested))
         self.namespace[name] = (
-            readers.record(f"_{name}") if shape == "record" else readers.slot(f"_{name}")
+            readers.linked(f"_{name}") if shape == "record" else readers.slot(f"_{name}")
         )
 
     def _add_entries(self, name: str, rest: str, entry: type) -> None:
         nested = record_of(entry)
         slot = f"_{name}"
-        is_text = not nested.properties
-        wire_type = dict[str, str | None] if is_text else dict[str, nested | None]  # type: ignore[valid-type]
-        self.add_slot(slot, wire_type, rest)
-        self.properties.append(
-            Property(rest, slot, wire_type, "an object", "map", None if is_text else nested)
-        )
-        self.namespace[name] = readers.entries(slot, nested, is_text=is_text)
+        # Most of an answer is in its maps, and few ask for them: they stay JSON until then.
+        self.slots.append((slot, msgspec.Raw, msgspec.field(default=None, name=rest)))
+        p = Property(rest, slot, msgspec.Raw, "an object", "map", nested)
+        p = dataclasses.replace(p, load=map_loader(p))
+        self.properties.append(p)
+        self.namespace[name] = readers.entries(p)
         field = self.fields[name]
         self.fields[name] = strawberry.field(
             resolver=_entries_resolver(name, entry), description=field.description

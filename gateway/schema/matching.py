@@ -9,8 +9,8 @@ from strawberry.utils.str_converters import to_camel_case
 from gateway import dates
 from gateway.dates import AsOf
 from gateway.errors import BadUserInputError
+from gateway.records.record import Malformed, Record
 from gateway.schema.filters import ChatSessionFilter, DateTimeRange, IntRange
-from gateway.schema.records import Malformed, Record
 
 __all__ = ["SEARCHED", "field_of", "fold", "matcher"]
 

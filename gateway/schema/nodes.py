@@ -12,7 +12,7 @@ import strawberry
 from strawberry.relay import GlobalID
 from strawberry.relay.types import GlobalIDValueError
 
-from gateway.schema.records import Record
+from gateway.records.record import Record
 
 __all__ = ["LINKS", "Node", "find_records", "global_id"]
 
@@ -44,9 +44,7 @@ def global_id(record: Record) -> str:
 def _content(value: Any) -> Any:
     """Take what REST sent out of records: what they are told later is no part of them."""
     if isinstance(value, Record):
-        return [_content(getattr(value, p.slot)) for p in value.properties]
-    if isinstance(value, dict):
-        return {name: _content(entry) for name, entry in value.items()}
+        return [_content(part) for part in value.content()]
     return [_content(item) for item in value] if isinstance(value, list) else value
 
 

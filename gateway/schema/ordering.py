@@ -9,8 +9,8 @@ import strawberry
 from gateway import dates
 from gateway.dates import AsOf
 from gateway.errors import BadUserInputError
+from gateway.records.record import Malformed
 from gateway.schema.matching import fold
-from gateway.schema.records import Malformed
 from gateway.schema.rest_enum import number_of
 
 __all__ = ["ChatSessionOrder", "Direction", "Keys", "Order", "order_of"]

@@ -21,7 +21,7 @@ __all__ = ["member", "number_of", "reader_of", "rest_enum", "unrecognized"]
 
 E = TypeVar("E", bound=type[Enum])
 _NUMBERS: dict[Enum, int] = {}
-_READERS: dict[type[Enum], Callable[[object], Enum | None]] = {}
+_READERS: dict[type[Enum], Callable[[Any], Enum | None]] = {}
 
 
 @dataclass
@@ -48,21 +48,29 @@ def rest_enum(description: str) -> Callable[[E], E]:
     def declare(cls: E) -> E:
         numbers = {item.value.number: item for item in cls if item.value.number is not None}
         declared = strawberry.enum(cls, description=description)
-        by_wire: dict[object, Enum] = {item.value: item for item in declared}
+        by_wire = _Members({None: None, "": None}, unrecognized=declared["UNRECOGNIZED"])
+        by_wire.update((item.value, item) for item in declared)
         for number, item in numbers.items():
             by_wire[number] = by_wire[str(number)] = item
             _NUMBERS[item] = number
-        fallback = declared["UNRECOGNIZED"]
-        _READERS[declared] = lambda wire: by_wire.get(wire, fallback) if wire not in _NONE else None
+        _READERS[declared] = by_wire.__getitem__
         return declared
 
     return declare
 
 
-_NONE = frozenset({None, ""})
+class _Members(dict[object, Enum | None]):
+    """The members of an enum by all that REST may write for them."""
+
+    def __init__(self, known: dict[object, Enum | None], *, unrecognized: Enum) -> None:
+        super().__init__(known)
+        self._unrecognized = unrecognized
+
+    def __missing__(self, wire: object) -> Enum:
+        return self._unrecognized
 
 
-def reader_of(enum: type[Enum]) -> Callable[[object], Enum | None]:
+def reader_of(enum: type[Enum]) -> Callable[[Any], Enum | None]:
     """Return the function from REST's string or number to the member; no value gives None."""
     return _READERS[enum]
 

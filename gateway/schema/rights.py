@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gateway.schema.records import Malformed
+from gateway.records.record import Malformed
 
 __all__ = ["FIELD_RIGHTS", "TABLE_RIGHTS", "has_right"]
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import strawberry
 
+from gateway.records.record import Record
 from gateway.schema.chat import ChatSession
 from gateway.schema.chat_status import StatusGroup
 from gateway.schema.chat_times import wait_seconds
@@ -14,7 +15,6 @@ from gateway.schema.enums import ChatSessionStatus
 from gateway.schema.matching import field_of
 from gateway.schema.ordering import Direction, Order
 from gateway.schema.people import Associate
-from gateway.schema.records import Record
 from gateway.schema.scalars import DateTime
 
 __all__ = ["ChatSessionSummary", "summarise"]

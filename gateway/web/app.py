@@ -16,9 +16,9 @@ from starlette_compress import CompressMiddleware, add_compress_type
 from gateway.cache.memory import BoundedMemoryCache
 from gateway.caller import CallerPolicy
 from gateway.errors import BadRequestError, SettingsError
+from gateway.records.decode import decoder
 from gateway.schema.build import Schema, SchemaOptions, build_schema, sdl
 from gateway.schema.chat import ChatSession
-from gateway.schema.decode import decoder
 from gateway.schema.entity import record_of
 from gateway.schema.limits import Limits
 from gateway.settings import Settings

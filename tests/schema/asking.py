@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.dates import AsOf
+from gateway.records.decode import decoder
 from gateway.schema.build import build_schema
 from gateway.schema.chat import ChatSession
-from gateway.schema.decode import decoder
 from gateway.schema.entity import record_of
 from gateway.schema.matching import SEARCHED
 from gateway.schema.nodes import LINKS

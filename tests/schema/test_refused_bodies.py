@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.errors import UpstreamBadResponseError
-from tests.schema.asking import ask, decode
+from tests.schema.asking import Answer, ask, decode
 
 SESSION = b'{"ChatSessionId": 1}'
 DEEP = 200_000
@@ -46,10 +46,6 @@ BODIES = {
     "an unknown number with a leading zero": b'[{"Mood": 04}]',
     "an escape that JSON has not": rb'[{"Mood": "\x41"}]',
     "invalid UTF-8": b'[{"CustomerName": "\xff"}]',
-    "invalid UTF-8 in an unknown property": b'[{"Mood": "\xff"}]',
-    "invalid UTF-8 in an unknown name": b'[{"\xc3\x28": 1}]',
-    "invalid UTF-8 deep in an unknown property": b'[{"Mood": [{"a": "\xe2\x82"}]}]',
-    "a surrogate in UTF-8": b'[{"Mood": "\xed\xa0\xbd"}]',
     "Latin-1": '[{"CustomerName": "é"}]'.encode("latin-1"),
     "UTF-16": '[{"CustomerName": "é"}]'.encode("utf-16"),
     "arrays without end": b"[" * DEEP,
@@ -60,6 +56,35 @@ BODIES = {
     "an integer of 5,000 digits": b'[{"TopicId": ' + b"9" * 5_000 + b"}]",
     "an amount of 5,000 digits": b'[{"Sale": {"Amount": ' + b"9" * 5_000 + b"}}]",
 }
+
+
+UNREAD = {
+    "an unknown property": b'"Mood": "\xff"',
+    "an unknown name": b'"\xc3\x28": 1',
+    "deep in an unknown property": b'"Mood": [{"a": "\xe2\x82"}]',
+    "a surrogate": b'"Mood": "\xed\xa0\xbd"',
+    "a map": b'"FieldProperties": {"a": {"FieldType": "\xff"}}',
+}
+
+
+@pytest.mark.parametrize("members", UNREAD.values(), ids=UNREAD.keys())
+async def test_invalid_utf8_in_what_nobody_reads_costs_nothing(members: bytes) -> None:
+    """What is skipped is looked at for its structure only."""
+    answer = await ask("{ chatSessions { topicId } }", b'[{"TopicId": 4, ' + members + b"}]")
+
+    assert answer == Answer({"chatSessions": [{"topicId": 4}]}, [])
+
+
+async def test_invalid_utf8_in_a_map_costs_the_map() -> None:
+    """It is read when it is asked for, and then its field alone is an error."""
+    answer = await ask(
+        "{ chatSessions { topicId fieldProperties { name } } }",
+        b'[{"TopicId": 4, "FieldProperties": {"a": {"FieldType": "\xff"}}}]',
+    )
+
+    assert answer.data == {"chatSessions": [{"topicId": 4, "fieldProperties": None}]}
+    assert answer.codes == ["UPSTREAM_BAD_RESPONSE"]
+    assert answer.paths == [["chatSessions", 0, "fieldProperties"]]
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())

@@ -11,10 +11,10 @@ from typing import Any
 from gateway.cache.memory import BoundedMemoryCache
 from gateway.caller import CallerPolicy, Header
 from gateway.dates import AsOf
+from gateway.records.decode import decoder
 from gateway.schema.build import Schema, build_schema
 from gateway.schema.chat import ChatSession
 from gateway.schema.context import Context
-from gateway.schema.decode import decoder
 from gateway.schema.entity import record_of
 from gateway.schema.filters import ChatSessionFilter
 from gateway.schema.matching import SEARCHED, matcher

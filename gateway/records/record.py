@@ -1,20 +1,22 @@
 """Records: what one REST object becomes in memory.
 
-A record is a msgspec struct derived from a Strawberry type (`entity.py`). Its slots hold what REST
-sent; reading one of its GraphQL fields converts that value, so only what is asked for costs time.
-A value that REST should not have sent stands in its slot as `Malformed`, and reading it fails that
-field alone.
+A record is a msgspec struct derived from a Strawberry type (`schema/entity.py`). Its slots hold
+what REST sent; reading one of its GraphQL fields converts that value, so only what is asked for
+costs time. A value that REST should not have sent stands in its slot as `Malformed`, and reading
+it fails that field alone.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import msgspec
 
 from gateway.dates import is_unset
 from gateway.errors import UpstreamBadResponseError
 
-__all__ = ["Int32", "Malformed", "Property", "Record", "read"]
+__all__ = ["Column", "Int32", "Malformed", "Property", "Record", "flawed", "read"]
 
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 
@@ -41,17 +43,32 @@ class Property:
     expected: str
     shape: Literal["value", "record", "lines", "map"] = "value"
     nested: "type[Record] | None" = None
+    load: Callable[[msgspec.Raw], Any] | None = None
+    """Reads a value that stays the JSON it came as until somebody asks for it."""
 
     def malformed(self) -> Malformed:
         """Make the mark for a value that is not what it should be."""
         return Malformed(self.rest_name, self.expected)
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field of a record that is `convert` of what stands in `slot`; a ValueError: malformed."""
+
+    slot: str
+    convert: Callable[[Any], Any]
+
+
 class Record(msgspec.Struct, kw_only=True, gc=False):
     """One REST object. `gc=False`: records hold data and never form cycles."""
 
     properties: ClassVar[tuple[Property, ...]] = ()
+    columns: ClassVar[Mapping[str, Column]] = {}
+    """By their names, the fields that are made of one slot's value."""
+
     key: ClassVar[str | None] = None
+    stamps: ClassVar[frozenset[str]] = frozenset()
+    """The slots that REST does not fill, but whoever makes or reads the snapshot."""
 
     def __repr__(self) -> str:
         """Show the type alone: the rest is customers' data, and reprs end up in logs."""
@@ -63,12 +80,25 @@ class Record(msgspec.Struct, kw_only=True, gc=False):
         Rights metadata describe what the caller may do with an object, so they do not make one.
         """
         if self.key is None:
-            return all(getattr(self, p.slot) is None for p in self.properties)
+            return all(self.sent(p) is None for p in self.properties)
         if getattr(self, self.key):
             return False
-        return all(
-            _is_blank(getattr(self, p.slot)) for p in self.properties if p.slot not in _RIGHTS
-        )
+        return all(_is_blank(self.sent(p)) for p in self.properties if p.slot not in _RIGHTS)
+
+    def sent(self, p: Property) -> Any:
+        """Return what REST sent for a property, as its slot holds it."""
+        value = getattr(self, p.slot)
+        if value.__class__ is msgspec.Raw:
+            assert p.load is not None  # noqa: S101  only such slots hold JSON
+            value = p.load(value)
+            setattr(self, p.slot, value)
+        return value
+
+    def content(self) -> list[Any]:
+        """Return all that REST sent."""
+        for p in self.properties:
+            self.sent(p)
+        return [getattr(self, s) for s in self.__struct_fields__ if s not in self.stamps]
 
 
 _RIGHTS = frozenset({"_table_right", "_field_properties"})
@@ -79,6 +109,17 @@ def _is_blank(value: object) -> bool:
     if isinstance(value, str):
         return value in _UNSET_WORDS or is_unset(value)
     return value.is_blank() if isinstance(value, Record) else not value
+
+
+@cache
+def flawed(record: type[Record]) -> type[Record]:
+    """Return the type of those records that hold a `Malformed`.
+
+    It differs from `record` in nothing but its identity, by which the executor knows that such a
+    record cannot be read at full speed.
+    """
+    made = msgspec.defstruct(record.__name__, [], bases=(record,), kw_only=True, gc=False)
+    return cast("type[Record]", made)
 
 
 def read(record: Any, field: str) -> Any:

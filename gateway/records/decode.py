@@ -8,14 +8,16 @@ itself, never its session, never the list. What is not JSON at all, or not an ar
 import json
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from gateway.errors import UpstreamBadResponseError
-from gateway.schema.records import Int32, Malformed, Property, Record
+from gateway.records.maps import entries_of, is_of_texts
+from gateway.records.record import Int32, Malformed, Property, Record, flawed
 
-__all__ = ["Decode", "decoder"]
+__all__ = ["Decode", "decoder", "map_loader"]
 
 Decode = Callable[[bytes], Sequence[Any]]
 
@@ -34,6 +36,7 @@ def decoder(record: type[Record]) -> Decode:
     strict_one = msgspec.json.Decoder(record)
 
     def tolerant(body: bytes) -> Sequence[Any]:
+        body.decode()  # json would take UTF-16, too
         try:
             elements = _ELEMENTS.decode(body)
         except msgspec.DecodeError:
@@ -57,12 +60,31 @@ def decoder(record: type[Record]) -> Decode:
     return decode
 
 
+def map_loader(p: Property) -> Callable[[msgspec.Raw], Any]:
+    """Make the function from the JSON of a map to its entries, to `Malformed`, or to None."""
+    value = str if is_of_texts(p) else _nested(p)
+    strict = msgspec.json.Decoder(dict[str, value | None] | None)  # type: ignore[valid-type]
+
+    def load(json_text: msgspec.Raw) -> Any:
+        try:
+            values = strict.decode(json_text)
+            return None if values is None else entries_of(p, values)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return _loaded_tolerantly(p, bytes(json_text))
+
+    return load
+
+
+def _loaded_tolerantly(p: Property, json_text: bytes) -> Any:
+    try:
+        return _read_property(p, json.loads(json_text))
+    except ValueError:
+        return p.malformed()
+
+
 def _check_size(body: bytes) -> None:
-    # msgspec leaves what it skips unchecked.
-    if not body.isascii():
-        body.decode()
     # A record takes memory however little it holds.
-    if body.count(b"{") > _MOST_OBJECTS:
+    if len(body) > 3 * _MOST_OBJECTS and body.count(b"{") > _MOST_OBJECTS:
         raise UpstreamBadResponseError(f"REST's answer holds more than {_MOST_OBJECTS} objects.")
 
 
@@ -95,7 +117,8 @@ def _read_object(record: type[Record], parsed: dict[str, Any]) -> Record:
         for p in record.properties
         if p.rest_name in parsed
     }
-    return record(**values)
+    is_flawed = any(value.__class__ is Malformed for value in values.values())
+    return (flawed(record) if is_flawed else record)(**values)
 
 
 def _read_property(p: Property, value: Any) -> Any:
@@ -126,12 +149,16 @@ def _read_value(p: Property, value: Any) -> Any:
         return p.malformed()
 
 
-def _read_map(p: Property, value: dict[str, Any]) -> dict[str, Any]:
-    items = ((_without_surrogates(name), entry) for name, entry in value.items())
-    if p.nested is not None:
-        return {name: _read_element(p, entry) for name, entry in items if entry is not None}
+def _read_map(p: Property, value: dict[str, Any]) -> list[Record]:
     text = Property(p.rest_name, p.slot, str | None, "an object of strings")
-    return {name: _read_value(text, entry) for name, entry in items}
+    read = partial(_read_value, text) if is_of_texts(p) else partial(_read_element, p)
+    return entries_of(
+        p,
+        {
+            _without_surrogates(name): None if entry is None else read(entry)
+            for name, entry in value.items()
+        },
+    )
 
 
 def _read_element(p: Property, value: Any) -> Record:
@@ -139,7 +166,8 @@ def _read_element(p: Property, value: Any) -> Record:
     nested = _nested(p)
     if isinstance(value, dict):
         return _read_object(nested, value)
-    return nested(**{inner.slot: Malformed(p.rest_name, p.expected) for inner in nested.properties})
+    malformed = {inner.slot: p.malformed() for inner in nested.properties}
+    return flawed(nested)(**malformed)
 
 
 def _nested(p: Property) -> type[Record]:

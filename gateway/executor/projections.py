@@ -1,0 +1,108 @@
+"""The projections of the latest selections, so that each is planned once.
+
+A selection is known by its nodes, which a cached document keeps, and by the values of the variables
+inside it, which `@skip`, `@include` and arguments go by.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLObjectType,
+    Node,
+    VariableNode,
+    Visitor,
+    visit,
+)
+from graphql.execution.collect_fields import FieldDetailsList
+from graphql.execution.executor import Executor
+
+from gateway.executor.plan import Planner
+from gateway.executor.project import Project, projection
+from gateway.records.record import Record
+
+__all__ = ["Projections"]
+
+_MOST_SELECTIONS = 1_000
+_MOST_PER_SELECTION = 8
+
+
+@dataclass(slots=True)
+class _Selection:
+    nodes: tuple[FieldNode, ...]
+    """Kept so that no other nodes can get their ids."""
+
+    variables: tuple[str, ...]
+    projections: dict[str, Project | None] = field(default_factory=dict)
+
+
+class Projections:
+    """Finds or makes the projection of a selection; `record_of` finds an entity's record type."""
+
+    def __init__(self, record_of: Callable[[type], type[Record] | None]) -> None:
+        self._record_of = record_of
+        self._selections: OrderedDict[tuple[object, ...], _Selection] = OrderedDict()
+
+    def find(
+        self, operation: Executor[Any], kind: GraphQLObjectType, details: FieldDetailsList
+    ) -> Project | None:
+        """Return the projection of what some nodes select on a type; None where there is none."""
+        selection = self._selection(operation, kind, tuple(detail.node for detail in details))
+        coerced = operation.variable_values.coerced
+        values = repr([coerced.get(name) for name in selection.variables])
+        known = selection.projections
+        if values not in known:
+            if len(known) == _MOST_PER_SELECTION:
+                known.clear()
+            plan = Planner(operation, self._record_of).plan(kind, details)
+            known[values] = projection(plan) if plan else None
+        return known[values]
+
+    def _selection(
+        self, operation: Executor[Any], kind: GraphQLObjectType, nodes: tuple[FieldNode, ...]
+    ) -> _Selection:
+        key = (kind.name, *map(id, nodes))
+        selection = self._selections.get(key)
+        if selection is None:
+            variables = _variables_inside(nodes, operation.fragment_definitions)
+            selection = self._selections[key] = _Selection(nodes, tuple(sorted(variables)))
+            if len(self._selections) > _MOST_SELECTIONS:
+                self._selections.popitem(last=False)
+        else:
+            self._selections.move_to_end(key)
+        return selection
+
+
+def _variables_inside(
+    nodes: Iterable[FieldNode], fragments: Mapping[str, FragmentDefinitionNode]
+) -> set[str]:
+    found = _Names()
+    for node in nodes:
+        if node.selection_set:
+            visit(node.selection_set, found)
+    visited: set[str] = set()
+    while found.fragments > visited:
+        name = (found.fragments - visited).pop()
+        visited.add(name)
+        visit(fragments[name], found)
+    return found.variables
+
+
+class _Names(Visitor):
+    """Notes which variables and fragments are named."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.variables: set[str] = set()
+        self.fragments: set[str] = set()
+
+    def enter_variable(self, node: VariableNode, *_: Node) -> None:
+        self.variables.add(node.name.value)
+
+    def enter_fragment_spread(self, node: FragmentSpreadNode, *_: Node) -> None:
+        self.fragments.add(node.name.value)

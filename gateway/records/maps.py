@@ -1,0 +1,38 @@
+"""A JSON map as a list of entries: records that know their own name."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gateway.records.record import Malformed, Property, Record, flawed
+
+__all__ = ["entries_of", "is_of_texts"]
+
+_DISPLAY_TEXT = ":DisplayText"
+
+
+def is_of_texts(p: Property) -> bool:
+    """Tell whether a map's values are texts, not objects."""
+    return p.nested is not None and not p.nested.properties
+
+
+def entries_of(p: Property, values: Mapping[str, Any]) -> list[Record]:
+    """Make the entries of a map, whose values are records or texts already."""
+    return list(_of_texts(p.nested, values) if is_of_texts(p) else _of_records(values))
+
+
+def _of_texts(entry: Any, values: Mapping[str, Any]) -> Iterator[Record]:
+    """Take a map of texts apart; `NAME:DisplayText` goes to the entry of `NAME` it belongs to."""
+    for name, value in values.items():
+        owner = name.removesuffix(_DISPLAY_TEXT)
+        if owner == name or owner not in values:
+            shown = values.get(f"{name}{_DISPLAY_TEXT}")
+            is_flawed = Malformed in {value.__class__, shown.__class__}
+            make = flawed(entry) if is_flawed else entry
+            yield make(name=name, value=value, display_text=shown)
+
+
+def _of_records(values: Mapping[str, Any]) -> Iterator[Record]:
+    for name, entry in values.items():
+        if entry is not None:
+            entry.name = name
+            yield entry
