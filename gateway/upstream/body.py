@@ -28,18 +28,19 @@ async def read_body(response: httpx.Response, *, max_bytes: int) -> bytes:
     if not declared.isdigit() or len(declared) > 18 or int(declared) > max_bytes:
         raise _too_large(max_bytes)
     decoder = _decoder(response.headers.get("content-encoding", ""))
-    body = bytearray()
-    received = 0
+    parts: list[bytes] = []
+    size = received = 0
     try:
         async for chunk in _raw(response):
             received += len(chunk)
-            body += decoder.decode(chunk, max_bytes + 1 - len(body))
-            if len(body) > max_bytes or received > max_bytes:
+            parts.append(decoder.decode(chunk, max_bytes + 1 - size))
+            size += len(parts[-1])
+            if size > max_bytes or received > max_bytes:
                 raise _too_large(max_bytes)
         decoder.finish()
     except zlib.error as exc:
         raise _unusable("REST's answer cannot be decompressed.") from exc
-    return bytes(body)
+    return b"".join(parts)
 
 
 def _raw(response: httpx.Response) -> httpx.AsyncByteStream:

@@ -4,7 +4,6 @@ import asyncio
 import random
 import ssl
 from collections.abc import Sequence
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
@@ -17,11 +16,17 @@ from gateway.errors import (
 )
 from gateway.upstream.body import read_body
 from gateway.upstream.status import error_for
-from gateway.upstream.transport import pooled
+from gateway.upstream.transport import PooledTransport
 
 __all__ = ["PATH", "UpstreamClient"]
 
 PATH = "/api/v1/ChatSession/ForCurrentUser"
+
+_HEADERS: Sequence[Header] = (
+    (b"accept", b"application/json"),
+    (b"accept-encoding", b"gzip"),
+    (b"user-agent", b"superoffice-chat-gateway"),
+)
 
 
 class UpstreamClient:
@@ -44,22 +49,15 @@ class UpstreamClient:
         self._url = httpx.URL(url + PATH)
         self._timeout_s = timeout_s
         self._max_bytes = max_bytes
-        self._http = httpx.AsyncClient(
-            headers={
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip",
-                "User-Agent": "superoffice-chat-gateway",
-            },
-            # httpx keeps one jar for the client: what REST sets for one caller must not go along
-            # with the next caller's request, and httpx has no switch for that (encode/httpx#2992).
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            timeout=httpx.Timeout(None, connect=connect_timeout_s),
-            transport=transport or pooled(connections),
+        # Not through httpx's client: its cookie jar and its redirects, which would carry one
+        # caller's data to another, or to another host, cannot be switched off, only defused.
+        self._transport = transport or PooledTransport(
+            connections=connections, connect_timeout_s=connect_timeout_s
         )
 
     async def aclose(self) -> None:
         """Close the pooled connections."""
-        await self._http.aclose()
+        await self._transport.aclose()
 
     async def fetch(self, headers: Sequence[Header]) -> bytes:
         """Make the call with a caller's headers and return the body of its 200, decompressed.
@@ -80,9 +78,9 @@ class UpstreamClient:
             raise UpstreamTimeoutError(message) from exc
 
     async def _call(self, headers: Sequence[Header]) -> bytes:
-        request = self._http.build_request("GET", self._url, headers=list(headers))
+        request = httpx.Request("GET", self._url, headers=[*_HEADERS, *headers])
         try:
-            response = await self._http.send(request, stream=True)
+            response = await self._transport.handle_async_request(request)
             try:
                 if response.status_code != httpx.codes.OK:
                     raise error_for(response)

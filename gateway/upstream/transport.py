@@ -1,47 +1,101 @@
-"""The connections to REST: httpx's API over aiohttp's pool.
+"""The connections to REST: httpx's transport interface over aiohttp's pool.
 
 httpx's own pool hands a connection on together with what its last answer left in the buffer: if
 REST, or a proxy before it, sends more than was asked for, the surplus becomes the next caller's
-answer. aiohttp closes such a connection. It also takes a third of the CPU time.
+answer. aiohttp closes such a connection, and it takes a fraction of the CPU time.
 """
 
 import ssl
+from collections.abc import AsyncIterator
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
-__all__ = ["pooled"]
+__all__ = ["PooledTransport"]
+
+_READ_AHEAD = 2**18
+
+_MEANINGS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
+    (aiohttp.ClientConnectorError, httpx.ConnectError),
+    (aiohttp.ServerTimeoutError, httpx.ConnectTimeout),  # nothing else has a time limit here
+    (aiohttp.ClientResponseError, httpx.RemoteProtocolError),
+    (aiohttp.ClientError, httpx.ReadError),
+)
 
 
-def pooled(connections: int) -> httpx.AsyncBaseTransport:
-    """Make a transport with at most so many connections at a time."""
-    # The system's authorities, and SSL_CERT_FILE for those who run their own.
-    context = ssl.create_default_context()
+class PooledTransport(httpx.AsyncBaseTransport):
+    """Sends requests over at most so many connections at a time; close it with `aclose`.
 
-    def session() -> aiohttp.ClientSession:
+    Bodies come as they are on the wire: compressed, if they are. Nothing is tried again.
+    """
+
+    def __init__(self, *, connections: int, connect_timeout_s: float) -> None:
+        self._connections = connections
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
+        # The system's authorities, and SSL_CERT_FILE for those who run their own.
+        self._tls = ssl.create_default_context()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request without a body.
+
+        Raises:
+            httpx.TransportError: there is no connection, or it broke, or what came is not HTTP.
+        """
+        if self._session is None:
+            self._session = self._opened()
+        response = await self._session.request(
+            request.method,
+            str(request.url),
+            headers=[(name.decode(), value.decode()) for name, value in request.headers.raw],
+            allow_redirects=False,
+        )
+        stream = _Stream(response)
+        return httpx.Response(response.status, headers=response.raw_headers, stream=stream)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _opened(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections, ssl=context),
+            connector=aiohttp.TCPConnector(limit=self._connections, ssl=self._tls),
             # What REST sets for one caller must not go along with the next caller's request.
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            read_bufsize=_READ_AHEAD,
+            timeout=self._timeout,
             middlewares=(_say_it_in_httpx,),
         )
 
-    return AiohttpTransport(verify=context, client=session)
+
+class _Stream(httpx.AsyncByteStream):
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except aiohttp.ClientError as exc:
+            raise _translated(exc) from exc
+
+    async def aclose(self) -> None:
+        self._response.release()
 
 
 async def _say_it_in_httpx(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Translate what httpx_aiohttp does not, or not well.
-
-    It also keeps aiohttp from trying again by itself, which it does for its own errors only.
-    """
+    """Translate errors where they arise: aiohttp would send a request again for its own."""
     try:
         return await handler(request)
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-        raise
-    except aiohttp.ClientResponseError as exc:
-        raise httpx.RemoteProtocolError("The answer is not HTTP.") from exc
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as exc:
-        raise httpx.ReadError("The connection broke.") from exc
+    except aiohttp.ClientError as exc:
+        raise _translated(exc) from exc
+
+
+def _translated(exc: aiohttp.ClientError) -> httpx.TransportError:
+    """Find the most specific of httpx's errors; without the message, which holds addresses."""
+    meaning = next(meaning for kind, meaning in _MEANINGS if isinstance(exc, kind))
+    return meaning(type(exc).__name__)

@@ -30,7 +30,6 @@ OURS = {
     (b"host", HOST.encode()),
     (b"accept", b"application/json"),
     (b"accept-encoding", b"gzip"),
-    (b"connection", b"keep-alive"),
     (b"user-agent", b"superoffice-chat-gateway"),
 }
 
