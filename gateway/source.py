@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Any, Literal, Protocol
 
+from gateway.cache.answers import Answers
 from gateway.cache.flights import Flights
 from gateway.caller import Caller, Header
 from gateway.dates import AsOf
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 # tracemalloc on full and on sparse sessions.
 _MEMORY_PER_JSON_BYTE = 2.2
 _MEMORY_PER_SESSION = 400
+
+# The answers made from a snapshot may take as much again as it does itself, and no less than this.
+_LEAST_FOR_ANSWERS = 32 * 2**10
 
 # How long a snapshot stays after it was fetched, in TTLs: past the first it is of no use but to say
 # that there was one.
@@ -61,11 +65,19 @@ class Snapshot:
     as_of: AsOf
     """When REST answered, and the zone of its zone-less times; each session has it too."""
 
-    size_bytes: int
-    """What it costs in memory, roughly."""
+    own_bytes: int
+    """What the sessions cost in memory, roughly."""
 
     times_s: Mapping[str, float]
     """What it took to get: `upstream` for the REST call, `decode` for reading its answer."""
+
+    answers: Answers[Any] = field(default_factory=lambda: Answers(0))
+    """What has been answered from it."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Tell what it costs in memory, with what hangs on it."""
+        return self.own_bytes + self.answers.size_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,11 @@ class Served:
     def left_s(self) -> float:
         """Return for how long it is still fresh."""
         return max(0.0, self.ttl_s - self.age_s())
+
+    def is_good_for(self, max_age_s: float | None) -> bool:
+        """Tell whether it is fresh, and young enough for who asks."""
+        age_s = self.age_s()
+        return age_s < self.ttl_s and (max_age_s is None or age_s <= max_age_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,19 +141,28 @@ class Source:
             UpstreamError: REST did not give an answer that can be used.
         """
         key = caller.digest(self.secret, self.upstream_url.encode())
-        kept: Snapshot | None = await self.cache.get(key) if self.ttl_s else None
+        kept = await self._kept(key)
         fwd: Literal["miss", "stale", "request"] = "miss"
         if kept is not None:
-            served = Served(kept, "hit", fwd, self.ttl_s, self.clock_ns)
-            is_fresh = served.age_s() < self.ttl_s
-            if is_fresh and (max_age_s is None or served.age_s() <= max_age_s):
-                return served
-            fwd = "request" if is_fresh else "stale"
+            if kept.is_good_for(max_age_s):
+                return kept
+            fwd = "request" if kept.left_s() else "stale"
         is_joined = key in self.flights
         snapshot = await self.flights.join(key, lambda: self._fly(key, caller, trace))
         return Served(
             snapshot, "collapsed" if is_joined else "miss", fwd, self.ttl_s, self.clock_ns
         )
+
+    async def find(self, caller: Caller, *, max_age_s: float | None = None) -> Served | None:
+        """Return the caller's snapshot if that takes no REST call."""
+        kept = await self._kept(caller.digest(self.secret, self.upstream_url.encode()))
+        return kept if kept is not None and kept.is_good_for(max_age_s) else None
+
+    async def _kept(self, key: str) -> Served | None:
+        snapshot: Snapshot | None = await self.cache.get(key) if self.ttl_s else None
+        if snapshot is None:
+            return None
+        return Served(snapshot, "hit", "miss", self.ttl_s, self.clock_ns)
 
     async def _fly(self, key: str, caller: Caller, trace: Sequence[Header]) -> Snapshot:
         started = time.perf_counter()
@@ -154,8 +180,9 @@ class Source:
         for session in sessions:
             session.as_of = as_of
         times_s = {"upstream": fetched - started, "decode": time.perf_counter() - fetched}
-        size_bytes = round(len(body) * _MEMORY_PER_JSON_BYTE) + _MEMORY_PER_SESSION * len(sessions)
-        snapshot = Snapshot(sessions, as_of, size_bytes, times_s)
+        own_bytes = round(len(body) * _MEMORY_PER_JSON_BYTE) + _MEMORY_PER_SESSION * len(sessions)
+        answers = Answers[Any](max(own_bytes, _LEAST_FOR_ANSWERS))
+        snapshot = Snapshot(sessions, as_of, own_bytes, times_s, answers)
         if self.ttl_s:
             await self.cache.set(key, snapshot, ttl=_KEPT_TTLS * self.ttl_s)
         return snapshot

@@ -128,7 +128,6 @@ async def test_rest_gets_nothing_of_the_client_but_the_caller(
         "host",
         "accept",
         "accept-encoding",
-        "connection",
         "user-agent",
         "authorization",
         "x-request-id",

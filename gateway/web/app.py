@@ -32,11 +32,13 @@ from gateway.web.graphql import GraphQLView, ViewOptions
 from gateway.web.ops import healthz, readyz
 from gateway.web.persisted import Documents, read_manifest
 from gateway.web.query_page import static_files
+from gateway.web.ready import ReadyAnswers
 from gateway.web.request import RequestLimits, RequestReader
 from gateway.web.request_log import RequestLog
 
 __all__ = ["create_app"]
 
+_GRAPHQL = "/graphql"
 _SMALLEST_COMPRESSED = 1_000
 _PERSISTED_QUERIES_BYTES = 16 * 2**20
 _REQUEST_HEADERS = (
@@ -104,12 +106,13 @@ def create_app(
         time_zone=settings.zone,
         secret=settings.cache_secret.get_secret_value().encode(),
     )
+    policy = _caller_policy(settings)
     manifest = _manifest(settings)
     schema = build_schema(_schema_options(settings, manifest))
     view = GraphQLView(
         schema=schema,
         source=source,
-        policy=_caller_policy(settings),
+        policy=policy,
         reader=_reader(settings, manifest),
         options=ViewOptions(
             has_query_page=settings.graphiql,
@@ -130,8 +133,8 @@ def create_app(
 
     app = Starlette(
         routes=[
-            Route("/graphql", view),
-            WebSocketRoute("/graphql", view),
+            Route(_GRAPHQL, view),
+            WebSocketRoute(_GRAPHQL, view),
             Route("/schema.graphql", _schema_text(schema)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
@@ -142,6 +145,13 @@ def create_app(
             Middleware(RequestLog),
             Middleware(SecurityHeaders),
             *_cors(settings.allowed_origins),
+            Middleware(
+                ReadyAnswers,
+                path=_GRAPHQL,
+                source=source,
+                policy=policy,
+                heeds_cache_control=settings.client_cache_control,
+            ),
             Middleware(ETags),
             Middleware(OneVary),
             Middleware(CompressMiddleware, minimum_size=_SMALLEST_COMPRESSED),

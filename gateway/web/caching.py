@@ -8,9 +8,9 @@ import re
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.schema.context import Context
+from gateway.source import Served
 
-__all__ = ["VARY", "OneVary", "cache_headers", "max_age_asked_for"]
+__all__ = ["VARY", "OneVary", "aging_headers", "cache_headers", "max_age_asked_for"]
 
 _NAME = "superoffice-chat-gateway"
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})\b")
@@ -32,29 +32,35 @@ def max_age_asked_for(cache_control: str) -> float | None:
     return float(asked[1]) if asked else None
 
 
-def cache_headers(context: Context, *, has_errors: bool, execute_s: float) -> dict[str, str]:
+def cache_headers(served: Served | None, *, has_errors: bool, execute_s: float) -> dict[str, str]:
     """Make the headers of one answer out of how its snapshot was come by, if it has one."""
     headers = {"Vary": VARY, "Cache-Control": "no-store" if has_errors else "private, no-cache"}
-    served = context.served
     if served is None:
-        headers["Server-Timing"] = f"execute;dur={execute_s * 1000:.1f}"
-        return headers
-    age_s, left_s = served.age_s(), served.left_s()
+        return headers | {"Server-Timing": f"execute;dur={execute_s * 1000:.1f}"}
     if not has_errors:
         # Caches subtract the one from the other (RFC 9111, section 4.2): what is left is fresh.
         headers["Cache-Control"] = f"private, max-age={int(served.ttl_s)}"
-        headers["Age"] = str(int(age_s))
+        headers["Age"] = str(int(served.age_s()))
+    return headers | _of_the_moment(served, execute_s)
+
+
+def aging_headers(served: Served, execute_s: float) -> dict[str, str]:
+    """Make those headers of an answer without errors that are others a moment later."""
+    return {"Age": str(int(served.age_s())), **_of_the_moment(served, execute_s)}
+
+
+def _of_the_moment(served: Served, execute_s: float) -> dict[str, str]:
     stored = "; stored" if served.is_stored else ""
     how = "hit" if served.how == "hit" else f"fwd={served.fwd}; fwd-status=200{stored}"
     collapsed = "; collapsed" if served.how == "collapsed" else ""
-    headers["Cache-Status"] = f"{_NAME}; {how}{collapsed}; ttl={int(left_s)}"
     times = {} if served.how == "hit" else served.snapshot.times_s
-    spent = sum(times.values())
-    timings = {**times, "execute": max(0.0, execute_s - spent)}
-    headers["Server-Timing"] = ", ".join(
-        f"{name};dur={seconds * 1000:.1f}" for name, seconds in timings.items()
-    )
-    return headers
+    timings = {**times, "execute": max(0.0, execute_s - sum(times.values()))}
+    return {
+        "Cache-Status": f"{_NAME}; {how}{collapsed}; ttl={int(served.left_s())}",
+        "Server-Timing": ", ".join(
+            f"{name};dur={seconds * 1000:.1f}" for name, seconds in timings.items()
+        ),
+    }
 
 
 class OneVary:

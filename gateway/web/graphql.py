@@ -40,6 +40,7 @@ from gateway.web.accept import GRAPHQL_JSON, HTML, JSON, preferred
 from gateway.web.browsers import refuse_cross_site
 from gateway.web.caching import VARY, cache_headers, max_age_asked_for
 from gateway.web.query_page import query_page
+from gateway.web.ready import answered_from
 from gateway.web.request import RefusedOperation, RequestReader, refuse_credentials_in_url
 from gateway.web.request_log import REQUEST_ID
 from gateway.web.status import headers_and_status
@@ -73,8 +74,9 @@ class ViewOptions:
 class _Reply(Response):
     """Carries, until the answer is there, what it depends on."""
 
-    def __init__(self, media_type: str) -> None:
+    def __init__(self, scope: Scope, media_type: str) -> None:
         super().__init__(media_type=media_type)
+        self.scope = scope
         self.context: Context | None = None
         self.started = time.perf_counter()
 
@@ -144,7 +146,7 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def get_sub_response(self, request: Request | WebSocket) -> _Reply:
         """Settle the media type of the answer before anything else."""
-        return _Reply(_media_type(request))
+        return _Reply(request.scope, _media_type(request))
 
     async def get_context(self, request: Request | WebSocket, response: Any) -> Context:
         """Make the context that resolvers work with."""
@@ -217,12 +219,17 @@ class GraphQLView(GraphQL[Context, None]):
         elif media_type == GRAPHQL_JSON:
             headers, status = headers_and_status(response_data)
         answers = response_data if isinstance(response_data, list) else [response_data]
+        served = sub_response.context.served
+        has_errors = any("errors" in answer for answer in answers)
         headers |= cache_headers(
-            sub_response.context,
-            has_errors=any("errors" in answer for answer in answers),
+            served,
+            has_errors=has_errors,
             execute_s=time.perf_counter() - sub_response.started,
         )
-        return Response(self.encode_json(response_data), status, headers, media_type)
+        response = Response(self.encode_json(response_data), status, headers, media_type)
+        if served is not None and not has_errors:
+            answered_from(sub_response.scope, served.snapshot)
+        return response
 
     def decode_json(self, data: str | bytes) -> object:
         """Decode JSON; unlike json, orjson takes no NaN and has one error for all that is wrong."""

@@ -8,9 +8,8 @@ import httpx
 import pytest
 
 from gateway.cache.memory import BoundedMemoryCache
-from gateway.caller import Caller, CallerPolicy
+from gateway.caller import Caller
 from gateway.dates import AsOf
-from gateway.schema.context import Context
 from gateway.source import Served, Snapshot, Source
 from gateway.web.caching import cache_headers, max_age_asked_for
 from tests.http.asking import get
@@ -60,13 +59,6 @@ def source_at(clock: Clock, ttl_s: float = 5) -> Source:
     )
 
 
-def context_of(served: Served | None) -> Context:
-    """Return the context of a request that was served so."""
-    context = Context(source=source_at(Clock()), policy=CallerPolicy(), headers=())
-    context.served = served
-    return context
-
-
 def served_as(how: Any, *, fwd: Any = "miss", ttl_s: float = 5, age_s: float = 0) -> Served:
     """Return what a request got, at some age."""
     clock = Clock()
@@ -94,7 +86,7 @@ def served_as(how: Any, *, fwd: Any = "miss", ttl_s: float = 5, age_s: float = 0
 )
 def test_cache_status_tells_how_an_answer_was_come_by(served: Served, status: str) -> None:
     """In the words of RFC 9211."""
-    headers = cache_headers(context_of(served), has_errors=False, execute_s=1)
+    headers = cache_headers(served, has_errors=False, execute_s=1)
 
     assert headers["Cache-Status"] == status
 
@@ -106,9 +98,7 @@ def test_an_answer_is_fresh_for_what_is_left_of_its_snapshot(
     age_s: float, max_age: int, age: int
 ) -> None:
     """`max-age` less `Age`, as RFC 9111 has it (section 4.2), in whole seconds."""
-    headers = cache_headers(
-        context_of(served_as("hit", age_s=age_s)), has_errors=False, execute_s=1
-    )
+    headers = cache_headers(served_as("hit", age_s=age_s), has_errors=False, execute_s=1)
 
     assert headers["Cache-Control"] == f"private, max-age={max_age}"
     assert headers["Age"] == str(age)
@@ -116,7 +106,7 @@ def test_an_answer_is_fresh_for_what_is_left_of_its_snapshot(
 
 def test_an_answer_of_the_future_has_no_negative_age() -> None:
     """A clock that is set back does not make an answer fresh for longer."""
-    headers = cache_headers(context_of(served_as("hit", age_s=-3)), has_errors=False, execute_s=1)
+    headers = cache_headers(served_as("hit", age_s=-3), has_errors=False, execute_s=1)
 
     assert (headers["Cache-Control"], headers["Age"]) == ("private, max-age=5", "0")
 
@@ -131,14 +121,14 @@ def test_an_answer_of_the_future_has_no_negative_age() -> None:
 )
 def test_server_timing_tells_where_the_time_went(how: str, execute_s: float, timing: str) -> None:
     """In milliseconds; a hit has not waited for REST, and who joins a flight has not for all."""
-    headers = cache_headers(context_of(served_as(how)), has_errors=False, execute_s=execute_s)
+    headers = cache_headers(served_as(how), has_errors=False, execute_s=execute_s)
 
     assert headers["Server-Timing"] == timing
 
 
 def test_an_answer_without_sessions_has_no_age() -> None:
     """The schema does not come from REST; it may be kept, and asked after."""
-    headers = cache_headers(context_of(None), has_errors=False, execute_s=0.5)
+    headers = cache_headers(None, has_errors=False, execute_s=0.5)
 
     assert headers["Cache-Control"] == "private, no-cache"
     assert headers["Server-Timing"] == "execute;dur=500.0"
@@ -147,7 +137,7 @@ def test_an_answer_without_sessions_has_no_age() -> None:
 
 def test_an_answer_with_errors_is_not_kept() -> None:
     """It is no answer to the next one who asks, but it still says how it came about."""
-    headers = cache_headers(context_of(served_as("miss")), has_errors=True, execute_s=1)
+    headers = cache_headers(served_as("miss"), has_errors=True, execute_s=1)
 
     assert headers["Cache-Control"] == "no-store"
     assert "Age" not in headers

@@ -47,7 +47,7 @@ def snapshot_of(sessions: Sequence[Any]) -> Snapshot:
     as_of = AsOf(0)
     for session in sessions:
         session.as_of = as_of
-    return Snapshot(sessions, as_of, size_bytes=0, times_s={})
+    return Snapshot(sessions, as_of, own_bytes=0, times_s={})
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from gateway.source import Served, Snapshot, Source
 
 ADA = (b"authorization", b"Bearer ada")
 BOB = (b"authorization", b"Bearer bob")
-SNAPSHOT = Snapshot([], AsOf(0), size_bytes=0, times_s={})
+SNAPSHOT = Snapshot([], AsOf(0), own_bytes=0, times_s={})
 
 
 class Asked:
