@@ -14,6 +14,7 @@ import httpx
 import uvicorn
 
 from gateway import Settings, create_app
+from gateway.web.http_protocol import BODY_IS_HERE
 
 UPSTREAM_URL = "http://rest.invalid"
 CREDENTIALS = {"Authorization": "Basic ZGVtbzpkZW1v"}
@@ -85,10 +86,19 @@ async def gateway_over(
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://gateway.invalid"
+            transport=httpx.ASGITransport(_as_served(app)), base_url="http://gateway.invalid"
         ) as http,
     ):
         yield Gateway(http)
+
+
+def _as_served(app: Any) -> Any:
+    """Tell an app what our server tells it: httpx's transport brings bodies whole."""
+
+    async def as_served(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, BODY_IS_HERE: True}, receive, send)
+
+    return as_served
 
 
 @contextlib.contextmanager

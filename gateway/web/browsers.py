@@ -1,6 +1,6 @@
 """What protects people's browsers: cross-site requests, and headers that rule out the rest."""
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import BadRequestError
@@ -10,6 +10,12 @@ __all__ = ["SecurityHeaders", "refuse_cross_site"]
 # A page of another site cannot send these without a preflight, which CORS answers. Authorization
 # is not among them: browsers can send Basic unasked. Cookies alone are no credentials here.
 _PREFLIGHTED = ("apollo-require-preflight", "x-apollo-operation-name", "x-xsrf-token")
+
+_GUARDS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+)
 
 
 def refuse_cross_site(headers: Headers, allowed_origins: frozenset[str]) -> None:
@@ -49,10 +55,8 @@ class SecurityHeaders:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.setdefault("X-Content-Type-Options", "nosniff")
-                headers.setdefault("Referrer-Policy", "no-referrer")
-                headers.setdefault("X-Frame-Options", "DENY")
+                there = {name for name, _ in message["headers"]}
+                message["headers"] += [guard for guard in _GUARDS if guard[0] not in there]
             await send(message)
 
         await self.app(scope, receive, send_guarded if scope["type"] == "http" else send)

@@ -9,7 +9,10 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["BoundedHeadProtocol"]
+__all__ = ["BODY_IS_HERE", "BoundedHeadProtocol"]
+
+BODY_IS_HERE = "gateway.body_is_here"
+"""In a request's scope once all of its body has come: the first `receive` gives it at once."""
 
 _LARGEST_HEAD = 64 * 2**10
 _PATIENCE_S = 10
@@ -44,6 +47,11 @@ class BoundedHeadProtocol(HttpToolsProtocol):
         """Let the request, or the WebSocket that it becomes, take its time."""
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Tell the application, which starts a moment after the head is complete."""
+        self.scope[BODY_IS_HERE] = True  # type: ignore[literal-required]
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""

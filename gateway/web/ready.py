@@ -5,7 +5,6 @@ So it is kept on the snapshot, tagged and compressed as it was sent, by all of t
 shapes it, and the next equal request gets it before anything is parsed.
 """
 
-import asyncio
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ from gateway.caller import CallerPolicy, Header
 from gateway.errors import GatewayError
 from gateway.source import Served, Snapshot, Source
 from gateway.web.caching import aging_headers, max_age_asked_for
+from gateway.web.http_protocol import BODY_IS_HERE
 
 __all__ = ["ReadyAnswers", "answered_from"]
 
 _SNAPSHOT = "gateway.snapshot"
 _LARGEST_BODY = 64 * 2**10
-_PATIENCE_S = 10
 _PER_ANSWER = 4 * 2**10
 
 # All that is read of a request, but for its Cache-Control and what makes the caller.
@@ -88,7 +87,7 @@ class ReadyAnswers:
         started = time.perf_counter()
         body: bytes | None = b""
         if scope["method"] == "POST":
-            body, receive = await _peek(receive)
+            body, receive = await _peek(scope, receive)
         request = (scope["method"], scope["query_string"], body, *_shaping(scope))
         served = None if body is None else await self._find(scope["headers"])
         if served is not None:
@@ -128,14 +127,14 @@ def _shaping(scope: Scope) -> list[Header]:
     ]
 
 
-async def _peek(receive: Receive) -> tuple[bytes | None, Receive]:
-    """Return a request's body, None if it does not come whole, and a `receive` that has it too."""
-    first: Message | TimeoutError
-    try:
-        async with asyncio.timeout(_PATIENCE_S):
-            first = await receive()
-    except TimeoutError as exc:
-        first = exc
+async def _peek(scope: Scope, receive: Receive) -> tuple[bytes | None, Receive]:
+    """Return a request's body, None if it is still to come, and a `receive` that has it too.
+
+    There is no waiting, and so no timer, which would take longer than all the rest.
+    """
+    if BODY_IS_HERE not in scope:
+        return None, receive
+    message = await receive()
     is_given = False
 
     async def receive_again() -> Message:
@@ -143,12 +142,9 @@ async def _peek(receive: Receive) -> tuple[bytes | None, Receive]:
         if is_given:
             return await receive()
         is_given = True
-        if isinstance(first, TimeoutError):
-            raise first
-        return first
+        return message
 
-    is_whole = not isinstance(first, TimeoutError) and not first.get("more_body")
-    return (first.get("body") if is_whole else None), receive_again
+    return message.get("body"), receive_again
 
 
 async def _send_again(answer: _Answer, served: Served, started: float, send: Send) -> None:

@@ -61,7 +61,7 @@ def test_a_traceback_is_part_of_its_line_in_json() -> None:
 def test_structured_events_keep_their_values() -> None:
     """What is given by name stands under its name."""
     with logged() as log:
-        structlog.stdlib.get_logger(OURS).warning("request", status=200, path="/graphql")
+        structlog.get_logger().warning("request", logger=OURS, status=200, path="/graphql")
 
     (event,) = log.events
     assert event.pop("timestamp")
@@ -77,7 +77,7 @@ def test_structured_events_keep_their_values() -> None:
 def test_text_is_for_people() -> None:
     """The words come as they are, with the values behind them."""
     with logged(log_format="text") as log:
-        structlog.stdlib.get_logger(OURS).info("request", status=200)
+        structlog.get_logger().info("request", logger=OURS, status=200)
 
     assert "info" in log.getvalue()
     assert "request" in log.getvalue()
