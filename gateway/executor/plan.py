@@ -47,7 +47,10 @@ class Plan:
     cells: "tuple[Cell, ...]"
     may_be_null: bool = False
     is_link: bool = False
-    """Whether the objects come out of records' slots, where "none" can be written as an object."""
+    """Whether they come out of the slots of records, where "none" can be written as an object."""
+
+    load: Callable[[Any], Any] | None = None
+    """Reads what the attribute holds where that is JSON still."""
 
     lists: "tuple[bool, ...]" = ()
     """For each list around the objects, from the outside in: whether it may be null."""
@@ -133,13 +136,15 @@ class Planner:
             return Cell(name, column.slot, _converted(column.convert, field.type))
         p = next((p for p in record.properties if p.slot in {attribute, f"_{attribute}"}), None)
         if p is not None and p.shape == "record":
-            return self._read(name, p.slot, field.type, nodes, is_link=True)
+            return self._read(name, p.slot, field.type, nodes, is_link=True, load=p.load)
         if attribute in record.__struct_fields__:
             return Cell(
                 name, attribute, _required if isinstance(field.type, GraphQLNonNull) else None
             )
-        names = self._names(field, nodes) if field.args else None
-        return self._read(name, attribute, field.type, nodes, names=names)
+        if p is not None and p.shape == "map":
+            names = self._names(field, nodes)
+            return self._read(name, p.slot, field.type, nodes, names=names, load=p.load)
+        return self._read(name, attribute, field.type, nodes)
 
     def _names(self, field: GraphQLField, nodes: FieldDetailsList) -> frozenset[str] | None:
         first = nodes[0]

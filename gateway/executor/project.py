@@ -14,6 +14,8 @@ Names out of the query stand in it as string literals only.
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from gateway.executor.plan import Cell, OddValueError, Plan
 from gateway.records.record import Record
 
@@ -23,19 +25,25 @@ Project = Callable[[Any], Any]
 """Makes plain data, ready to be encoded, of an object; raises where the plan does not fit it."""
 
 
+_READ_JSON = "    if o.__class__ is Raw:\n        o = load(o)\n"
+
+
 def projection(plan: Plan) -> Project:
     """Make the function that carries a plan out."""
     project = _of_objects(plan)
     for may_be_null in reversed(plan.lists):
-        project = _of_lists(project, plan.names, _absent(may_be_null=may_be_null))
+        project = _of_lists(project, plan, _absent(may_be_null=may_be_null))
     return project
 
 
 def _of_objects(plan: Plan) -> Project:
     names: dict[str, Any] = {"kind": plan.kind, "absent": _absent(may_be_null=plan.may_be_null)}
     cells = ", ".join(_cell(cell, f"write{n}", names) for n, cell in enumerate(plan.cells))
+    names |= {"Raw": msgspec.Raw, "load": plan.load}
+    is_json = plan.load is not None and not plan.lists
     source = (
         "def project(o):\n"
+        f"{_READ_JSON if is_json else ''}"
         "    if o.__class__ is not kind:\n"
         "        return absent(o)\n"
         f"{_blank_check(plan)}"
@@ -66,8 +74,12 @@ def _blank_check(plan: Plan) -> str:
     return f"    if {is_blank}:\n        return absent(None)\n"
 
 
-def _of_lists(project: Project, names: frozenset[str] | None, absent: Project) -> Project:
+def _of_lists(project: Project, plan: Plan, absent: Project) -> Project:
+    load, names = plan.load, plan.names
+
     def project_list(items: Any) -> Any:
+        if load is not None and items.__class__ is msgspec.Raw:
+            items = load(items)
         if items.__class__ is not list:
             return absent(items)
         if names is None:

@@ -17,7 +17,7 @@ from gateway.errors import UpstreamBadResponseError
 from gateway.records.maps import entries_of, is_of_texts
 from gateway.records.record import Int32, Malformed, Property, Record, flawed
 
-__all__ = ["Decode", "decoder", "map_loader"]
+__all__ = ["Decode", "decoder", "loader"]
 
 Decode = Callable[[bytes], Sequence[Any]]
 
@@ -60,25 +60,34 @@ def decoder(record: type[Record]) -> Decode:
     return decode
 
 
-def map_loader(p: Property) -> Callable[[msgspec.Raw], Any]:
-    """Make the function from the JSON of a map to its entries, to `Malformed`, or to None."""
-    value = str if is_of_texts(p) else _nested(p)
-    strict = msgspec.json.Decoder(dict[str, value | None] | None)  # type: ignore[valid-type]
+def loader(p: Property) -> Callable[[msgspec.Raw], Any]:
+    """Make the function that reads a property's JSON.
+
+    It gives a record, or a map's entries; None for null; `Malformed` for what does not fit.
+    """
+    strict = msgspec.json.Decoder(_strictly(p) | None)
 
     def load(json_text: msgspec.Raw) -> Any:
         try:
-            values = strict.decode(json_text)
-            return None if values is None else entries_of(p, values)
+            value = strict.decode(json_text)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return _loaded_tolerantly(p, bytes(json_text))
+        return entries_of(p, value) if value.__class__ is dict else value
 
     return load
+
+
+def _strictly(p: Property) -> Any:
+    if p.shape == "record":
+        return _nested(p)
+    value: Any = str if is_of_texts(p) else _nested(p)
+    return dict[str, value | None]
 
 
 def _loaded_tolerantly(p: Property, json_text: bytes) -> Any:
     try:
         return _read_property(p, json.loads(json_text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return p.malformed()
 
 

@@ -17,7 +17,14 @@ def is_of_texts(p: Property) -> bool:
 
 def entries_of(p: Property, values: Mapping[str, Any]) -> list[Record]:
     """Make the entries of a map, whose values are records or texts already."""
-    return list(_of_texts(p.nested, values) if is_of_texts(p) else _of_records(values))
+    if is_of_texts(p):
+        return list(_of_texts(p.nested, values))
+    entries = []
+    for name, entry in values.items():
+        if entry is not None:
+            entry.name = name
+            entries.append(entry)
+    return entries
 
 
 def _of_texts(entry: Any, values: Mapping[str, Any]) -> Iterator[Record]:
@@ -29,10 +36,3 @@ def _of_texts(entry: Any, values: Mapping[str, Any]) -> Iterator[Record]:
             is_flawed = Malformed in {value.__class__, shown.__class__}
             make = flawed(entry) if is_flawed else entry
             yield make(name=name, value=value, display_text=shown)
-
-
-def _of_records(values: Mapping[str, Any]) -> Iterator[Record]:
-    for name, entry in values.items():
-        if entry is not None:
-            entry.name = name
-            yield entry

@@ -53,12 +53,11 @@ def as_text(value: str | int | None) -> str | None:
     return str(value) if value.__class__ is int else value  # type: ignore[return-value]
 
 
-def linked(name: str) -> Any:
+def linked(p: Property) -> Any:
     """Read a linked object; what REST writes for "none" is None."""
-    get = attrgetter(name)
 
     def read(record: Record) -> Record | Malformed | None:
-        value = get(record)
+        value = record.sent(p)
         return None if isinstance(value, Record) and value.is_blank() else value
 
     return property(read)

@@ -44,7 +44,11 @@ class Property:
     shape: Literal["value", "record", "lines", "map"] = "value"
     nested: "type[Record] | None" = None
     load: Callable[[msgspec.Raw], Any] | None = None
-    """Reads a value that stays the JSON it came as until somebody asks for it."""
+    """Reads a value out of the JSON that its slot holds; None where the slot holds the value.
+
+    Most of an answer is in objects of their own and in maps, and few ask for all of them. Each
+    reading makes them anew, so a snapshot weighs little more than REST's answer did.
+    """
 
     def malformed(self) -> Malformed:
         """Make the mark for a value that is not what it should be."""
@@ -67,8 +71,6 @@ class Record(msgspec.Struct, kw_only=True, gc=False):
     """By their names, the fields that are made of one slot's value."""
 
     key: ClassVar[str | None] = None
-    stamps: ClassVar[frozenset[str]] = frozenset()
-    """The slots that REST does not fill, but whoever makes or reads the snapshot."""
 
     def __repr__(self) -> str:
         """Show the type alone: the rest is customers' data, and reprs end up in logs."""
@@ -86,19 +88,12 @@ class Record(msgspec.Struct, kw_only=True, gc=False):
         return all(_is_blank(self.sent(p)) for p in self.properties if p.slot not in _RIGHTS)
 
     def sent(self, p: Property) -> Any:
-        """Return what REST sent for a property, as its slot holds it."""
+        """Return what REST sent for a property: read now, where it is JSON still."""
         value = getattr(self, p.slot)
-        if value.__class__ is msgspec.Raw:
-            assert p.load is not None  # noqa: S101  only such slots hold JSON
-            value = p.load(value)
-            setattr(self, p.slot, value)
-        return value
-
-    def content(self) -> list[Any]:
-        """Return all that REST sent."""
-        for p in self.properties:
-            self.sent(p)
-        return [getattr(self, s) for s in self.__struct_fields__ if s not in self.stamps]
+        if value.__class__ is not msgspec.Raw:
+            return value
+        assert p.load is not None  # noqa: S101  only such slots hold JSON
+        return p.load(value)
 
 
 _RIGHTS = frozenset({"_table_right", "_field_properties"})

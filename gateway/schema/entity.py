@@ -34,7 +34,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
 from gateway.records import readers
-from gateway.records.decode import map_loader
+from gateway.records.decode import loader
 from gateway.records.record import Column, Int32, Property, Record, read
 from gateway.schema.nodes import Node, global_id
 from gateway.schema.rest_enum import reader_of
@@ -102,7 +102,6 @@ def entity(
 
     def declare(cls: type[T]) -> type[T]:
         derivation = _Derivation(cls)
-        derivation.namespace["stamps"] = frozenset(stamps)
         for stamp in stamps:
             derivation.add_slot(stamp, Any, f"#{stamp}")
         for name, annotation in inspect.get_annotations(cls, eval_str=True).items():
@@ -213,19 +212,21 @@ class _Derivation:
         shape: typing.Literal["record", "lines"],
     ) -> None:
         expected = "an object" if shape == "record" else "a list of lists of objects"
-        self.add_slot(f"_{name}", wire_type, rest)
-        self.properties.append(Property(rest, f"_{name}", wire_type, expected, shape, nested))
-        self.namespace[name] = (
-            readers.linked(f"_{name}") if shape == "record" else readers.slot(f"_{name}")
-        )
+        p = Property(rest, f"_{name}", wire_type, expected, shape, nested)
+        if nested.key is None:
+            self.add_slot(p.slot, wire_type, rest)
+        else:
+            p = self._add_json_slot(p)
+        self.properties.append(p)
+        self.namespace[name] = readers.linked(p) if shape == "record" else readers.slot(p.slot)
+
+    def _add_json_slot(self, p: Property) -> Property:
+        self.slots.append((p.slot, msgspec.Raw, msgspec.field(default=None, name=p.rest_name)))
+        return dataclasses.replace(p, load=loader(p))
 
     def _add_entries(self, name: str, rest: str, entry: type) -> None:
-        nested = record_of(entry)
-        slot = f"_{name}"
-        # Most of an answer is in its maps, and few ask for them: they stay JSON until then.
-        self.slots.append((slot, msgspec.Raw, msgspec.field(default=None, name=rest)))
-        p = Property(rest, slot, msgspec.Raw, "an object", "map", nested)
-        p = dataclasses.replace(p, load=map_loader(p))
+        p = Property(rest, f"_{name}", msgspec.Raw, "an object", "map", record_of(entry))
+        p = self._add_json_slot(p)
         self.properties.append(p)
         self.namespace[name] = readers.entries(p)
         field = self.fields[name]

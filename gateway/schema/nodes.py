@@ -44,7 +44,10 @@ def global_id(record: Record) -> str:
 def _content(value: Any) -> Any:
     """Take what REST sent out of records: what they are told later is no part of them."""
     if isinstance(value, Record):
-        return [_content(part) for part in value.content()]
+        sent = {p.slot: value.sent(p) for p in value.properties}
+        return _content({**msgspec.structs.asdict(value), **sent, "as_of": None, "folded": None})
+    if isinstance(value, dict):
+        return {name: _content(part) for name, part in value.items()}
     return [_content(item) for item in value] if isinstance(value, list) else value
 
 

@@ -166,7 +166,9 @@ def _keeping(request: Hashable, scope: Scope, send: Send) -> Send:
         elif message.get("more_body"):
             is_whole = False
         elif is_whole and _SNAPSHOT in scope:
-            snapshot: Snapshot = scope[_SNAPSHOT]
+            snapshot: Snapshot = scope.pop(
+                _SNAPSHOT
+            )  # a connection keeps the scope of its last request
             headers = tuple(h for h in start["headers"] if h[0].lower() not in _AGING)
             answer = _Answer(start["status"], headers, message.get("body", b""))
             snapshot.answers.keep(request, answer, answer.size_bytes)

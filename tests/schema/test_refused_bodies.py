@@ -54,7 +54,6 @@ BODIES = {
     "a known property too deep": b'[{"TopicId": ' + b"[" * DEEP + b"]" * DEEP + b"}]",
     "objects too deep": b'[{"Mood": ' + b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"}]",
     "an integer of 5,000 digits": b'[{"TopicId": ' + b"9" * 5_000 + b"}]",
-    "an amount of 5,000 digits": b'[{"Sale": {"Amount": ' + b"9" * 5_000 + b"}}]",
 }
 
 
@@ -73,6 +72,18 @@ async def test_invalid_utf8_in_what_nobody_reads_costs_nothing(members: bytes) -
     answer = await ask("{ chatSessions { topicId } }", b'[{"TopicId": 4, ' + members + b"}]")
 
     assert answer == Answer({"chatSessions": [{"topicId": 4}]}, [])
+
+
+async def test_a_linked_object_that_is_no_json_costs_itself() -> None:
+    """It is read when it is asked for, as it is an object of its own."""
+    body = b'[{"TopicId": 4, "Sale": {"Amount": ' + b"9" * 5_000 + b"}}]"
+
+    unasked = await ask("{ chatSessions { topicId } }", body)
+    asked = await ask("{ chatSessions { topicId sale { title } } }", body)
+
+    assert unasked == Answer({"chatSessions": [{"topicId": 4}]}, [])
+    assert asked.data == {"chatSessions": [{"topicId": 4, "sale": None}]}
+    assert (asked.codes, asked.paths) == (["UPSTREAM_BAD_RESPONSE"], [["chatSessions", 0, "sale"]])
 
 
 async def test_invalid_utf8_in_a_map_costs_the_map() -> None:
