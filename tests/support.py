@@ -93,10 +93,12 @@ async def gateway_over(
 
 
 def _as_served(app: Any) -> Any:
-    """Tell an app what our server tells it: httpx's transport brings bodies whole."""
+    """Tell an app what our server tells it: a body of known length comes at once."""
 
     async def as_served(scope: Any, receive: Any, send: Any) -> None:
-        await app({**scope, BODY_IS_HERE: True}, receive, send)
+        if any(name == b"content-length" for name, _ in scope["headers"]):
+            scope = {**scope, BODY_IS_HERE: True}
+        await app(scope, receive, send)
 
     return as_served
 

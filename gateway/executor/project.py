@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from gateway.executor.plan import Cell, OddValueError, Plan
+from gateway.records.decode import excerpt_decoder
 from gateway.records.record import Record
 
 __all__ = ["Project", "projection"]
@@ -25,30 +26,55 @@ Project = Callable[[Any], Any]
 """Makes plain data, ready to be encoded, of an object; raises where the plan does not fit it."""
 
 
-_READ_JSON = "    if o.__class__ is Raw:\n        o = load(o)\n"
-
-
 def projection(plan: Plan) -> Project:
     """Make the function that carries a plan out."""
     project = _of_objects(plan)
+    if plan.load is not None and not plan.lists:
+        project = _of_json(plan, project)
     for may_be_null in reversed(plan.lists):
         project = _of_lists(project, plan, _absent(may_be_null=may_be_null))
     return project
 
 
 def _of_objects(plan: Plan) -> Project:
-    names: dict[str, Any] = {"kind": plan.kind, "absent": _absent(may_be_null=plan.may_be_null)}
-    cells = ", ".join(_cell(cell, f"write{n}", names) for n, cell in enumerate(plan.cells))
-    names |= {"Raw": msgspec.Raw, "load": plan.load}
-    is_json = plan.load is not None and not plan.lists
-    source = (
-        "def project(o):\n"
-        f"{_READ_JSON if is_json else ''}"
-        "    if o.__class__ is not kind:\n"
-        "        return absent(o)\n"
-        f"{_blank_check(plan)}"
-        f"    return {{{cells}}}\n"
+    return _function(
+        plan,
+        f"    if o.__class__ is not kind:\n        return absent(o)\n{_blank_check(plan)}",
+        kind=plan.kind,
+        absent=_absent(may_be_null=plan.may_be_null),
     )
+
+
+def _of_json(plan: Plan, project: Project) -> Project:
+    """Make the function for linked objects in JSON: only what the plan takes is read of them.
+
+    Whether one without a key is an object at all, `project` finds out from all that is sent.
+    """
+    load = plan.load
+
+    def project_whole(o: Any) -> Any:
+        return project(load(o) if load is not None and o.__class__ is msgspec.Raw else o)
+
+    decode = excerpt_decoder(plan.kind, frozenset(cell.attribute for cell in plan.cells))
+    if decode is None:
+        return project_whole
+    return _function(
+        plan,
+        "    if o.__class__ is not Raw:\n"
+        "        return project_whole(o)\n"
+        "    json, o = o, decode(o)\n"
+        f"    if o is None or not o.{plan.kind.key}:\n"
+        "        return project_whole(json)\n",
+        Raw=msgspec.Raw,
+        decode=decode,
+        project_whole=project_whole,
+    )
+
+
+def _function(plan: Plan, exits: str, **names: Any) -> Project:
+    """Write the function for a plan's cells, with the lines that may end it before."""
+    cells = ", ".join(_cell(cell, f"write{n}", names) for n, cell in enumerate(plan.cells))
+    source = f"def project(o):\n{exits}    return {{{cells}}}\n"
     exec(compile(source, "<projection>", "exec"), names)  # noqa: S102  what is in it: see above
     made: Project = names["project"]
     return made

@@ -8,7 +8,7 @@ itself, never its session, never the list. What is not JSON at all, or not an ar
 import json
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from gateway.errors import UpstreamBadResponseError
 from gateway.records.maps import entries_of, is_of_texts
 from gateway.records.record import Int32, Malformed, Property, Record, flawed
 
-__all__ = ["Decode", "decoder", "loader"]
+__all__ = ["Decode", "decoder", "excerpt_decoder", "loader"]
 
 Decode = Callable[[bytes], Sequence[Any]]
 
@@ -75,6 +75,28 @@ def loader(p: Property) -> Callable[[msgspec.Raw], Any]:
         return entries_of(p, value) if value.__class__ is dict else value
 
     return load
+
+
+@lru_cache(256)
+def excerpt_decoder(
+    record: type[Record], attributes: frozenset[str]
+) -> Callable[[msgspec.Raw], Any] | None:
+    """Make the strict decoder for records that have no more than these attributes, and their key.
+
+    None where one of them is not read from a single slot.
+    """
+    slots = {field.name: field for field in msgspec.structs.fields(record)}
+    if record.key is None or not attributes <= {*slots, "id", "__class__"}:
+        return None
+    wanted = [slots[name] for name in slots if name in attributes or name == record.key]
+    excerpt = msgspec.defstruct(
+        record.__name__,
+        [(f.name, f.type, msgspec.field(default=None, name=f.encode_name)) for f in wanted],
+        namespace={"key": record.key, "id": vars(record).get("id")},
+        kw_only=True,
+        gc=False,
+    )
+    return msgspec.json.Decoder(excerpt | None).decode
 
 
 def _strictly(p: Property) -> Any:

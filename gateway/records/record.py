@@ -44,7 +44,7 @@ class Property:
     shape: Literal["value", "record", "lines", "map"] = "value"
     nested: "type[Record] | None" = None
     load: Callable[[msgspec.Raw], Any] | None = None
-    """Reads a value out of the JSON that its slot holds; None where the slot holds the value.
+    """Reads the value out of the JSON that its slot holds; None where the slot holds the value.
 
     Most of an answer is in objects of their own and in maps, and few ask for all of them. Each
     reading makes them anew, so a snapshot weighs little more than REST's answer did.

@@ -24,10 +24,12 @@ async def read_body(response: httpx.Response, *, max_bytes: int) -> bytes:
         UpstreamBadResponseError: it is larger than `max_bytes`, compressed or not, or cannot be
             decompressed.
     """
-    declared = response.headers.get("content-length", "0")
+    # Not by `response.headers[…]`, which finds out about their encoding first, each time.
+    fields = {name.lower(): value for name, value in response.headers.raw}
+    declared = fields.get(b"content-length", b"0")
     if not declared.isdigit() or len(declared) > 18 or int(declared) > max_bytes:
         raise _too_large(max_bytes)
-    decoder = _decoder(response.headers.get("content-encoding", ""))
+    decoder = _decoder(fields.get(b"content-encoding", b""))
     parts: list[bytes] = []
     size = received = 0
     try:
@@ -62,11 +64,11 @@ class _Decoder(Protocol):
     def finish(self) -> None: ...
 
 
-def _decoder(content_encoding: str) -> _Decoder:
+def _decoder(content_encoding: bytes) -> _Decoder:
     match content_encoding.strip().lower():
-        case "" | "identity":
+        case b"" | b"identity":
             return _Identity()
-        case "gzip" | "x-gzip" | "deflate":
+        case b"gzip" | b"x-gzip" | b"deflate":
             return _Inflate()
         case _:
             raise _unusable("REST's answer has a Content-Encoding that is not known.")

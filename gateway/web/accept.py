@@ -1,6 +1,7 @@
 """Content negotiation: which media type the client wants (RFC 9110, section 12.5.1)."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 __all__ = ["GRAPHQL_JSON", "HTML", "JSON", "preferred"]
 
@@ -9,7 +10,8 @@ GRAPHQL_JSON = "application/graphql-response+json"
 HTML = "text/html"
 
 
-def preferred(accept: str, offered: Sequence[str]) -> str | None:
+@lru_cache(256)
+def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
     """Return the offered media type that the client likes best; None when it takes none of them.
 
     Of equals, the first one offered. Without an Accept header everything is welcome.

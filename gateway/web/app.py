@@ -145,13 +145,7 @@ def create_app(
             Middleware(RequestLog),
             Middleware(SecurityHeaders),
             *_cors(settings.allowed_origins),
-            Middleware(
-                ReadyAnswers,
-                path=_GRAPHQL,
-                source=source,
-                policy=policy,
-                heeds_cache_control=settings.client_cache_control,
-            ),
+            *_ready_answers(settings, source, policy),
             Middleware(ETags),
             Middleware(OneVary),
             Middleware(CompressMiddleware, minimum_size=_SMALLEST_COMPRESSED),
@@ -225,6 +219,20 @@ def _schema_text(schema: Schema) -> Callable[[Request], Awaitable[Response]]:
         return PlainTextResponse(text, headers={"Cache-Control": "no-cache"})
 
     return schema_text
+
+
+def _ready_answers(settings: Settings, source: Source, policy: CallerPolicy) -> list[Middleware]:
+    if not settings.cache_ttl:
+        return []
+    return [
+        Middleware(
+            ReadyAnswers,
+            path=_GRAPHQL,
+            source=source,
+            policy=policy,
+            heeds_cache_control=settings.client_cache_control,
+        )
+    ]
 
 
 def _cors(origins: Collection[str]) -> list[Middleware]:

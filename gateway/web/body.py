@@ -5,6 +5,7 @@ import asyncio
 from starlette.requests import ClientDisconnect, Request
 
 from gateway.errors import BodyTooLargeError, BodyTooSlowError
+from gateway.web.http_protocol import BODY_IS_HERE
 
 __all__ = ["read_body"]
 
@@ -21,6 +22,15 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > max_bytes:
         raise _too_large(max_bytes, declared[:20])
+    if BODY_IS_HERE in request.scope:
+        body = await request.body()
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes, f"more than {max_bytes}")
+        return body
+    return await _read_slowly(request, max_bytes)
+
+
+async def _read_slowly(request: Request, max_bytes: int) -> bytes:
     body = bytearray()
     try:
         async with asyncio.timeout(_PATIENCE_S):

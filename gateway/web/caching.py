@@ -4,8 +4,8 @@ Sources: RFC 9111 (Cache-Control, Age), RFC 9211 (Cache-Status), W3C Server Timi
 """
 
 import re
+from functools import lru_cache
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.source import Served
@@ -25,6 +25,8 @@ VARY = (
 
 def max_age_asked_for(cache_control: str) -> float | None:
     """Read from a request's Cache-Control how old an answer may be, in seconds; None = any age."""
+    if not cache_control:
+        return None
     text = cache_control.lower()
     if _NO_CACHE.search(text):
         return 0
@@ -63,6 +65,11 @@ def _of_the_moment(served: Served, execute_s: float) -> dict[str, str]:
     }
 
 
+@lru_cache(256)
+def _once(names: bytes) -> bytes:
+    return b", ".join(dict.fromkeys(name.strip() for name in names.split(b",")))
+
+
 class OneVary:
     """Names each header once in Vary, to which compression adds what may be there already."""
 
@@ -74,10 +81,10 @@ class OneVary:
 
         async def send_tidied(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                names = [name.strip() for name in headers.get("vary", "").split(",")]
-                if any(names):
-                    headers["Vary"] = ", ".join(dict.fromkeys(names))
+                message["headers"] = [
+                    (name, _once(value) if name == b"vary" else value)
+                    for name, value in message["headers"]
+                ]
             await send(message)
 
         await self.app(scope, receive, send_tidied)

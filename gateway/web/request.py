@@ -111,10 +111,12 @@ class RequestReader:
         Raises:
             BadRequestError: they are larger, or nested deeper, than they may be.
         """
+        if not variables:
+            return
         deepest = self._limits.variables_depth
         if _is_deeper(variables, deepest):
             raise BadRequestError(f"The variables are nested more than {deepest} levels deep.")
-        size = len(orjson.dumps(variables)) if variables else 0
+        size = len(orjson.dumps(variables))
         if size > self._limits.variables_bytes:
             raise BadRequestError(
                 f"The variables have {size} bytes; at most {self._limits.variables_bytes} are "
