@@ -22,7 +22,7 @@ from gateway.errors import SettingsError
 from gateway.observe.logs import configure_logs
 from gateway.settings import Settings
 from gateway.web.app import create_app
-from gateway.web.http_protocol import BoundedHeadProtocol
+from gateway.web.http_protocol import GatewayProtocol
 
 __all__ = ["demo_upstream", "serve", "serve_upstream"]
 
@@ -128,7 +128,7 @@ def _config(app: Any, **options: Any) -> uvicorn.Config:
     # uvicorn's access log would print query strings, and with them customers' data.
     return uvicorn.Config(
         app,
-        http=BoundedHeadProtocol,
+        http=GatewayProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -48,6 +48,9 @@ class Cache(Protocol):
     async def get(self, key: str) -> Any:
         """Return the value, or None."""
 
+    def peek(self, key: str) -> Any:
+        """Return the value if it is at hand, without waiting."""
+
     async def set(self, key: str, value: Any, ttl: float) -> Any:
         """Keep the value for `ttl` seconds."""
 
@@ -140,8 +143,8 @@ class Source:
         Raises:
             UpstreamError: REST did not give an answer that can be used.
         """
-        key = caller.digest(self.secret, self.upstream_url.encode())
-        kept = await self._kept(key)
+        key = self.key_of(caller)
+        kept = self._hit(await self.cache.get(key)) if self.ttl_s else None
         fwd: Literal["miss", "stale", "request"] = "miss"
         if kept is not None:
             if kept.is_good_for(max_age_s):
@@ -153,13 +156,16 @@ class Source:
             snapshot, "collapsed" if is_joined else "miss", fwd, self.ttl_s, self.clock_ns
         )
 
-    async def find(self, caller: Caller, *, max_age_s: float | None = None) -> Served | None:
-        """Return the caller's snapshot if that takes no REST call."""
-        kept = await self._kept(caller.digest(self.secret, self.upstream_url.encode()))
+    def peek(self, key: str, *, max_age_s: float | None = None) -> Served | None:
+        """Return a caller's snapshot, by its key, if that takes no waiting at all."""
+        kept = self._hit(self.cache.peek(key)) if self.ttl_s else None
         return kept if kept is not None and kept.is_good_for(max_age_s) else None
 
-    async def _kept(self, key: str) -> Served | None:
-        snapshot: Snapshot | None = await self.cache.get(key) if self.ttl_s else None
+    def key_of(self, caller: Caller) -> str:
+        """Return the key of the caller's snapshot."""
+        return caller.digest(self.secret, self.upstream_url.encode())
+
+    def _hit(self, snapshot: Snapshot | None) -> Served | None:
         if snapshot is None:
             return None
         return Served(snapshot, "hit", "miss", self.ttl_s, self.clock_ns)

@@ -14,7 +14,7 @@ import httpx
 import uvicorn
 
 from gateway import Settings, create_app
-from gateway.web.http_protocol import BODY_IS_HERE
+from gateway.web.body import BODY
 
 UPSTREAM_URL = "http://rest.invalid"
 CREDENTIALS = {"Authorization": "Basic ZGVtbzpkZW1v"}
@@ -97,7 +97,7 @@ def _as_served(app: Any) -> Any:
 
     async def as_served(scope: Any, receive: Any, send: Any) -> None:
         if any(name == b"content-length" for name, _ in scope["headers"]):
-            scope = {**scope, BODY_IS_HERE: True}
+            scope = {**scope, BODY: (await receive())["body"]}
         await app(scope, receive, send)
 
     return as_served

@@ -226,7 +226,7 @@ async def test_a_body_that_cannot_be_decoded_is_not_kept() -> None:
 class Forgetful(BoundedMemoryCache):
     """A cache that keeps what has expired, so that only a deletion empties it."""
 
-    async def get(self, key: str, **_: object) -> None:
+    async def get(self, key: str, default: object = None, **_: object) -> None:
         """Find nothing fresh."""
 
 

@@ -41,10 +41,14 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
 
     async def get(self, key: str, default: Any = None, **_: Any) -> Any:
         """Look up, past the layers of aiocache's own `get`, which take longer than this does."""
-        value = await self._get(key)
+        value = self.peek(key)
         return default if value is None else value
 
     async def _get(self, key: str, encoding: str = "utf-8", _conn: Any = None) -> Any:
+        return self.peek(key)
+
+    def peek(self, key: str) -> Any:
+        """Return the value, or None; it counts as a use."""
         entry = self._entries.get(key)
         if entry is None:
             return None

@@ -50,12 +50,13 @@ def _of_json(plan: Plan, project: Project) -> Project:
 
     Whether one without a key is an object at all, `project` finds out from all that is sent.
     """
-    load = plan.load
+    kind, load = plan.kind, plan.load
+    assert issubclass(kind, Record)  # noqa: S101  nothing else is JSON still
 
     def project_whole(o: Any) -> Any:
         return project(load(o) if load is not None and o.__class__ is msgspec.Raw else o)
 
-    decode = excerpt_decoder(plan.kind, frozenset(cell.attribute for cell in plan.cells))
+    decode = excerpt_decoder(kind, frozenset(cell.attribute for cell in plan.cells))
     if decode is None:
         return project_whole
     return _function(
@@ -63,7 +64,7 @@ def _of_json(plan: Plan, project: Project) -> Project:
         "    if o.__class__ is not Raw:\n"
         "        return project_whole(o)\n"
         "    json, o = o, decode(o)\n"
-        f"    if o is None or not o.{plan.kind.key}:\n"
+        f"    if o is None or not o.{kind.key}:\n"
         "        return project_whole(json)\n",
         Raw=msgspec.Raw,
         decode=decode,

@@ -32,7 +32,7 @@ from gateway.web.graphql import GraphQLView, ViewOptions
 from gateway.web.ops import healthz, readyz
 from gateway.web.persisted import Documents, read_manifest
 from gateway.web.query_page import static_files
-from gateway.web.ready import ReadyAnswers
+from gateway.web.ready import KeptAnswers, ReadyAnswers
 from gateway.web.request import RequestLimits, RequestReader
 from gateway.web.request_log import RequestLog
 
@@ -123,6 +123,8 @@ def create_app(
         ),
     )
 
+    ready = _ready_answers(settings, source, policy)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.is_ready = True
@@ -143,9 +145,9 @@ def create_app(
         # From the outside in.
         middleware=[
             Middleware(RequestLog),
+            *([Middleware(KeptAnswers, ready=ready)] if ready else []),
             Middleware(SecurityHeaders),
             *_cors(settings.allowed_origins),
-            *_ready_answers(settings, source, policy),
             Middleware(ETags),
             Middleware(OneVary),
             Middleware(CompressMiddleware, minimum_size=_SMALLEST_COMPRESSED),
@@ -153,6 +155,7 @@ def create_app(
         exception_handlers={HTTPException: _no_such_thing},
         lifespan=lifespan,
     )
+    app.state.ready = ready
     # It would redirect to whatever host the request names.
     app.router.redirect_slashes = False
     return app
@@ -221,18 +224,15 @@ def _schema_text(schema: Schema) -> Callable[[Request], Awaitable[Response]]:
     return schema_text
 
 
-def _ready_answers(settings: Settings, source: Source, policy: CallerPolicy) -> list[Middleware]:
+def _ready_answers(settings: Settings, source: Source, policy: CallerPolicy) -> ReadyAnswers | None:
     if not settings.cache_ttl:
-        return []
-    return [
-        Middleware(
-            ReadyAnswers,
-            path=_GRAPHQL,
-            source=source,
-            policy=policy,
-            heeds_cache_control=settings.client_cache_control,
-        )
-    ]
+        return None
+    return ReadyAnswers(
+        path=_GRAPHQL,
+        source=source,
+        policy=policy,
+        heeds_cache_control=settings.client_cache_control,
+    )
 
 
 def _cors(origins: Collection[str]) -> list[Middleware]:

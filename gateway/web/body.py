@@ -5,9 +5,11 @@ import asyncio
 from starlette.requests import ClientDisconnect, Request
 
 from gateway.errors import BodyTooLargeError, BodyTooSlowError
-from gateway.web.http_protocol import BODY_IS_HERE
 
-__all__ = ["read_body"]
+__all__ = ["BODY", "read_body"]
+
+BODY = "gateway.body"
+"""In the scope of a request whose body came at once: all of it."""
 
 _PATIENCE_S = 10
 
@@ -22,15 +24,11 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > max_bytes:
         raise _too_large(max_bytes, declared[:20])
-    if BODY_IS_HERE in request.scope:
-        body = await request.body()
-        if len(body) > max_bytes:
+    if BODY in request.scope:
+        whole: bytes = request.scope[BODY]
+        if len(whole) > max_bytes:
             raise _too_large(max_bytes, f"more than {max_bytes}")
-        return body
-    return await _read_slowly(request, max_bytes)
-
-
-async def _read_slowly(request: Request, max_bytes: int) -> bytes:
+        return whole
     body = bytearray()
     try:
         async with asyncio.timeout(_PATIENCE_S):

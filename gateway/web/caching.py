@@ -8,11 +8,13 @@ from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.caller import Header
 from gateway.source import Served
 
 __all__ = ["VARY", "OneVary", "aging_headers", "cache_headers", "max_age_asked_for"]
 
 _NAME = "superoffice-chat-gateway"
+_RAW_NAME = _NAME.encode()
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})\b")
 _NO_CACHE = re.compile(r"(?:^|[,\s])no-(?:cache|store)\b")
 
@@ -46,9 +48,14 @@ def cache_headers(served: Served | None, *, has_errors: bool, execute_s: float) 
     return headers | _of_the_moment(served, execute_s)
 
 
-def aging_headers(served: Served, execute_s: float) -> dict[str, str]:
-    """Make those headers of an answer without errors that are others a moment later."""
-    return {"Age": str(int(served.age_s())), **_of_the_moment(served, execute_s)}
+def aging_headers(hit: Served, execute_s: float) -> list[Header]:
+    """Make those headers of a hit without errors that are others a moment later, raw."""
+    age_s = hit.age_s()
+    return [
+        (b"age", b"%d" % age_s),
+        (b"cache-status", b"%s; hit; ttl=%d" % (_RAW_NAME, max(0.0, hit.ttl_s - age_s))),
+        (b"server-timing", b"execute;dur=%.1f" % (execute_s * 1000)),
+    ]
 
 
 def _of_the_moment(served: Served, execute_s: float) -> dict[str, str]:

@@ -1,38 +1,58 @@
-"""The head of a request within limits of size and time, which uvicorn does not set.
+"""uvicorn's HTTP protocol: with limits on a request's head, and past the application if it can.
 
-A socket that sends nothing, a header a second, or a header without end would else stay open, or
-grow, for good (Kludex/uvicorn#157).
+* A socket that sends nothing, a header a second, or a header without end would else stay open, or
+  grow, for good (Kludex/uvicorn#157).
+* A ready answer is sent as soon as its request is complete: no task, no middleware, one write.
 """
 
 import asyncio
+import time
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import structlog
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-__all__ = ["BODY_IS_HERE", "BoundedHeadProtocol"]
+from gateway.caller import Header
+from gateway.web.body import BODY
+from gateway.web.ready import Answer, Asked, ReadyAnswers
+from gateway.web.request_log import REQUEST_ID, log_request, request_id_of
 
-BODY_IS_HERE = "gateway.body_is_here"
-"""In a request's scope once all of its body has come: the first `receive` gives it at once."""
+__all__ = ["GatewayProtocol"]
 
 _LARGEST_HEAD = 64 * 2**10
 _PATIENCE_S = 10
 
 
-class BoundedHeadProtocol(HttpToolsProtocol):
+class GatewayProtocol(HttpToolsProtocol):
     """Closes a connection whose request's head is too large or too long in coming."""
 
     _head_bytes = 0
+    _is_in_head = True
     _timer: asyncio.TimerHandle | None = None
+    _held: tuple[Any, Any] | None = None
+    """A request, and the application to call with it, until all is read that has come."""
+
+    _is_reading = False
+    _asked: tuple[list[Header], Asked | None] = ([], None)
+    """What the headers of the connection's last request said: the next one's are often the same."""
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request."""
         super().connection_made(transport)
+        self._ready: ReadyAnswers | None = getattr(getattr(self.app, "state", None), "ready", None)
+        self._log = structlog.get_logger()
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
         """Take in what came, and count it as long as the head is not complete."""
+        self._is_reading = True
         super().data_received(data)
-        if self._timer is not None:
+        self._is_reading = False
+        self._let_go()
+        if self._is_in_head:
+            if self._timer is None:
+                self._expect_head()
             self._head_bytes += len(data)
             if self._head_bytes > _LARGEST_HEAD:
                 self._hang_up()
@@ -40,18 +60,67 @@ class BoundedHeadProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Wait for the rest of a head, the first one's or a later one's."""
         super().on_message_begin()
-        if self._timer is None:
-            self._expect_head()
+        self._is_in_head = True
 
     def on_headers_complete(self) -> None:
         """Let the request, or the WebSocket that it becomes, take its time."""
+        self._is_in_head = False
         self._stop_waiting()
         super().on_headers_complete()
 
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if self._is_reading:
+            self._held = (cycle, app)
+        else:
+            super()._start_asgi_task(cycle, app)
+
     def on_message_complete(self) -> None:
-        """Tell the application, which starts a moment after the head is complete."""
-        self.scope[BODY_IS_HERE] = True  # type: ignore[literal-required]
+        """Answer at once, or have the application do it."""
         super().on_message_complete()
+        if self._held is not None:
+            cycle = self._held[0]
+            cycle.scope[BODY] = bytes(cycle.body)
+            found = self._find(cycle.scope)
+            if found is not None and not self.flow.write_paused:
+                self._held = None
+                self._send(cycle, *found)
+            self._let_go()
+
+    def _find(self, scope: Scope) -> tuple[Answer, list[Header]] | None:
+        body: bytes = scope[BODY]
+        if self._ready is None or not self._ready.is_kept(scope, body):
+            return None
+        headers, asked = self._asked
+        if headers != scope["headers"]:
+            asked = self._ready.asked(scope["headers"])
+            self._asked = (scope["headers"], asked)
+        return None if asked is None else self._ready.find(scope, body, asked)
+
+    def _let_go(self) -> None:
+        """Call the application with the request that was held."""
+        if self._held is not None:
+            held, self._held = self._held, None
+            super()._start_asgi_task(*held)
+
+    def _send(self, cycle: Any, answer: Answer, aging: list[Header]) -> None:
+        scope: Scope = cycle.scope
+        started = time.perf_counter()
+        request_id = request_id_of(scope)
+        headers = [
+            *self.server_state.default_headers,
+            *answer.headers,
+            *aging,
+            (REQUEST_ID, request_id),
+        ]
+        if not cycle.keep_alive:
+            headers.append((b"connection", b"close"))
+        lines = [b"%b: %b\r\n" % header for header in headers]
+        self.transport.write(b"".join((STATUS_LINE[answer.status], *lines, b"\r\n", answer.body)))
+        cycle.response_started = cycle.response_complete = True
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        log_request(self._log, scope, request_id, answer.status, started)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""

@@ -2,22 +2,22 @@
 
 An answer without errors depends on the caller's snapshot and on the request, and on nothing else.
 So it is kept on the snapshot, tagged and compressed as it was sent, by all of the request that
-shapes it, and the next equal request gets it before anything is parsed.
+shapes it. Our own server finds it before it even calls the application (`http_protocol.py`).
 """
 
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.caller import CallerPolicy, Header
 from gateway.errors import GatewayError
-from gateway.source import Served, Snapshot, Source
+from gateway.source import Snapshot, Source
+from gateway.web.body import BODY
 from gateway.web.caching import aging_headers, max_age_asked_for
-from gateway.web.http_protocol import BODY_IS_HERE
 
-__all__ = ["ReadyAnswers", "answered_from"]
+__all__ = ["Answer", "Asked", "KeptAnswers", "ReadyAnswers", "answered_from"]
 
 _SNAPSHOT = "gateway.snapshot"
 _LARGEST_BODY = 64 * 2**10
@@ -36,9 +36,10 @@ _SHAPING = frozenset(
         b"origin",
         b"sec-fetch-site",
         b"x-apollo-operation-name",
-        b"x-xsrf-token",
     }
 )
+# Of these it only matters that they are there; and they are nothing to keep.
+_SHAPING_SECRETS = frozenset({b"cookie", b"x-xsrf-token"})
 _AGING = frozenset({b"age", b"cache-status", b"server-timing"})
 
 
@@ -48,11 +49,11 @@ def answered_from(scope: Scope, snapshot: Snapshot) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Answer:
+    """An answer as it went out, but for the headers that age."""
+
     status: int
     headers: tuple[Header, ...]
-    """Without those that age."""
-
     body: bytes
 
     @property
@@ -61,97 +62,95 @@ class _Answer:
         return len(self.body) + _PER_ANSWER
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the headers of a request say about its answer."""
+
+    key: str
+    """Of the caller's snapshot."""
+
+    shaping: tuple[Header | bytes, ...]
+    max_age_s: float | None
+
+
 class ReadyAnswers:
-    """Answers at `path` what has been answered; keeps what `app` answers to the rest."""
+    """Finds and keeps the answers to requests for one path."""
 
     def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        path: str,
-        source: Source,
-        policy: CallerPolicy,
-        heeds_cache_control: bool,
+        self, *, path: str, source: Source, policy: CallerPolicy, heeds_cache_control: bool
     ) -> None:
-        self.app = app
-        self.path = path
-        self.source = source
-        self.policy = policy
-        self.heeds_cache_control = heeds_cache_control
+        self._path = path
+        self._source = source
+        self._policy = policy
+        self._heeds_cache_control = heeds_cache_control
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the ready answer, or have one made."""
-        if scope["type"] != "http" or scope["path"] != self.path or not _has_small_body(scope):
-            await self.app(scope, receive, send)
-            return
-        started = time.perf_counter()
-        body: bytes | None = b""
-        if scope["method"] == "POST":
-            body, receive = await _peek(scope, receive)
-        request = (scope["method"], scope["query_string"], body, *_shaping(scope))
-        served = None if body is None else await self._find(scope["headers"])
-        if served is not None:
-            answer: _Answer | None = served.snapshot.answers.get(request)
-            if answer is not None:
-                await _send_again(answer, served, started, send)
-                return
-        await self.app(scope, receive, _keeping(request, scope, send))
-
-    async def _find(self, headers: list[Header]) -> Served | None:
+    def asked(self, headers: Sequence[Header]) -> Asked | None:
+        """Read a request's headers; None where they hold no caller."""
         try:
-            caller = self.policy.read(headers)
+            caller = self._policy.read(headers)
         except GatewayError:
             return None
-        asked = [value for name, value in headers if name == b"cache-control"]
+        cache_control = [value for name, value in headers if name == b"cache-control"]
         max_age_s = None
-        if asked and self.heeds_cache_control:
-            max_age_s = max_age_asked_for(b",".join(asked).decode("latin-1"))
-        return await self.source.find(caller, max_age_s=max_age_s)
+        if cache_control and self._heeds_cache_control:
+            max_age_s = max_age_asked_for(b",".join(cache_control).decode("latin-1"))
+        shaping = tuple(
+            header if header[0] in _SHAPING else header[0]
+            for header in headers
+            if header[0] in _SHAPING or header[0] in _SHAPING_SECRETS
+        )
+        return Asked(self._source.key_of(caller), shaping, max_age_s)
+
+    def find(self, scope: Scope, body: bytes, asked: Asked) -> tuple[Answer, list[Header]] | None:
+        """Return what was answered to the same request, and the headers that tell its age now."""
+        started = time.perf_counter()
+        served = self._source.peek(asked.key, max_age_s=asked.max_age_s)
+        answer: Answer | None = None
+        if served is not None:
+            answer = served.snapshot.answers.get(self.request(scope, body, asked))
+        if served is None or answer is None:
+            return None
+        return answer, aging_headers(served, time.perf_counter() - started)
+
+    def request(self, scope: Scope, body: bytes, asked: Asked) -> Hashable:
+        """Return all of a request that shapes its answer."""
+        return (scope["method"], scope["path"], scope["query_string"], body, asked.shaping)
+
+    def is_kept(self, scope: Scope, body: bytes) -> bool:
+        """Tell whether an answer to such a request is kept at all."""
+        is_read = scope["method"] == "POST" or (scope["method"] == "GET" and not body)
+        return is_read and scope["path"] == self._path and len(body) <= _LARGEST_BODY
 
 
-def _has_small_body(scope: Scope) -> bool:
-    """Tell whether a request has no body, or one that comes at once and is worth remembering."""
-    if scope["method"] == "GET":
-        return True
-    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
-    is_told = scope["method"] == "POST" and len(lengths) == 1 and lengths[0].isdigit()
-    return is_told and len(lengths[0]) < 10 and int(lengths[0]) <= _LARGEST_BODY
+class KeptAnswers:
+    """Sends the answer that is ready, or has `app` make one and keeps it."""
+
+    def __init__(self, app: ASGIApp, *, ready: ReadyAnswers) -> None:
+        self.app = app
+        self.ready = ready
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        body = _body(scope) if scope["type"] == "http" else None
+        if body is None or not self.ready.is_kept(scope, body):
+            await self.app(scope, receive, send)
+            return
+        asked = self.ready.asked(scope["headers"])
+        found = self.ready.find(scope, body, asked) if asked else None
+        if found is not None:
+            answer, aging = found
+            headers = [*answer.headers, *aging]
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await send({"type": "http.response.body", "body": answer.body})
+            return
+        if asked is not None:
+            send = _keeping(self.ready.request(scope, body, asked), scope, send)
+        await self.app(scope, receive, send)
 
 
-def _shaping(scope: Scope) -> list[Header]:
-    # Of the token it only matters that there is one; and it is nothing to keep.
-    return [
-        header if header[0] != b"x-xsrf-token" else (header[0], b"")
-        for header in scope["headers"]
-        if header[0] in _SHAPING
-    ]
-
-
-async def _peek(scope: Scope, receive: Receive) -> tuple[bytes | None, Receive]:
-    """Return a request's body, None if it is still to come, and a `receive` that has it too.
-
-    There is no waiting, and so no timer, which would take longer than all the rest.
-    """
-    if BODY_IS_HERE not in scope:
-        return None, receive
-    message = await receive()
-    is_given = False
-
-    async def receive_again() -> Message:
-        nonlocal is_given
-        if is_given:
-            return await receive()
-        is_given = True
-        return message
-
-    return message.get("body"), receive_again
-
-
-async def _send_again(answer: _Answer, served: Served, started: float, send: Send) -> None:
-    aging = aging_headers(served, time.perf_counter() - started)
-    headers = [*answer.headers, *((k.encode(), v.encode()) for k, v in aging.items())]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+def _body(scope: Scope) -> bytes | None:
+    found: bytes | None = scope.get(BODY, b"" if scope["method"] == "GET" else None)
+    return found
 
 
 def _keeping(request: Hashable, scope: Scope, send: Send) -> Send:
@@ -166,11 +165,10 @@ def _keeping(request: Hashable, scope: Scope, send: Send) -> Send:
         elif message.get("more_body"):
             is_whole = False
         elif is_whole and _SNAPSHOT in scope:
-            snapshot: Snapshot = scope.pop(
-                _SNAPSHOT
-            )  # a connection keeps the scope of its last request
-            headers = tuple(h for h in start["headers"] if h[0].lower() not in _AGING)
-            answer = _Answer(start["status"], headers, message.get("body", b""))
+            # A connection holds on to the scope of its last request: the snapshot has to go.
+            snapshot: Snapshot = scope.pop(_SNAPSHOT)
+            headers = tuple(h for h in start["headers"] if h[0] not in _AGING)
+            answer = Answer(start["status"], headers, message.get("body", b""))
             snapshot.answers.keep(request, answer, answer.size_bytes)
         await send(message)
 

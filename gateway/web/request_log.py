@@ -3,11 +3,12 @@
 import re
 import time
 from random import Random
+from typing import Any
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["REQUEST_ID", "RequestLog"]
+__all__ = ["REQUEST_ID", "RequestLog", "log_request", "request_id_of"]
 
 REQUEST_ID = b"x-request-id"
 
@@ -34,7 +35,7 @@ class RequestLog:
         if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        request_id = request_id_of(scope)
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -42,31 +43,37 @@ class RequestLog:
             if message["type"] in _STARTS:
                 status = message.get("status", 101)
                 headers = [h for h in message.get("headers", ()) if h[0] != REQUEST_ID]
-                message["headers"] = [*headers, (REQUEST_ID, request_id.encode())]
+                message["headers"] = [*headers, (REQUEST_ID, request_id)]
             await send(message)
 
         started = time.perf_counter()
         # In the context of the request's own task, which ends with it.
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        structlog.contextvars.bind_contextvars(request_id=request_id.decode())
         try:
             await self.app(scope, receive, send_with_id)
         finally:
-            self._log.info(
-                "request",
-                logger=__name__,
-                method=scope.get("method", "WEBSOCKET"),
-                path=scope["path"],
-                status=status,
-                duration_ms=round((time.perf_counter() - started) * 1000, 1),
-            )
+            log_request(self._log, scope, request_id, status, started)
 
 
-def _request_id(scope: Scope) -> str:
+def log_request(log: Any, scope: Scope, request_id: bytes, status: int, started: float) -> None:
+    """Write the line of a request that began at `started`, by `time.perf_counter`."""
+    log.info(
+        "request",
+        logger=__name__,
+        method=scope.get("method", "WEBSOCKET"),
+        path=scope["path"],
+        status=status,
+        duration_ms=round((time.perf_counter() - started) * 1000, 1),
+        request_id=request_id.decode(),
+    )
+
+
+def request_id_of(scope: Scope) -> bytes:
     """Return the request's id, and leave it in the scope's headers for whoever passes it on."""
     headers = scope["headers"]
     sent = [value for name, value in headers if name == REQUEST_ID]
     if len(sent) == 1 and _ACCEPTABLE.fullmatch(sent[0]):
-        return str(sent[0].decode())
-    made = f"{_random.getrandbits(64):016x}"
-    scope["headers"] = [h for h in headers if h[0] != REQUEST_ID] + [(REQUEST_ID, made.encode())]
+        return bytes(sent[0])
+    made = b"%016x" % _random.getrandbits(64)
+    scope["headers"] = [h for h in headers if h[0] != REQUEST_ID] + [(REQUEST_ID, made)]
     return made

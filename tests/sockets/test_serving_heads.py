@@ -7,7 +7,7 @@ import pytest
 
 from gateway import Settings, create_app
 from gateway.web import http_protocol
-from gateway.web.http_protocol import BoundedHeadProtocol
+from gateway.web.http_protocol import GatewayProtocol
 from tests.support import served
 
 pytestmark = pytest.mark.socket
@@ -21,7 +21,7 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     monkeypatch.setattr(http_protocol, "_PATIENCE_S", 0.2)
     app = create_app(Settings(upstream_url="http://rest.invalid"))
     with (
-        served(app, http=BoundedHeadProtocol) as address,
+        served(app, http=GatewayProtocol) as address,
         socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 10) as opened,
     ):
         yield opened
