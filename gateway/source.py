@@ -1,5 +1,6 @@
 """Where resolvers get the caller's sessions: REST behind the per-caller cache."""
 
+import asyncio
 import logging
 import secrets
 import time
@@ -23,13 +24,15 @@ __all__ = ["Cache", "Fetch", "Served", "Snapshot", "Source"]
 
 logger = logging.getLogger(__name__)
 
-# A record costs about this many bytes of memory per byte of the JSON it came from; measured with
-# tracemalloc on full and on sparse sessions.
-_MEMORY_PER_JSON_BYTE = 2.2
-_MEMORY_PER_SESSION = 400
+# What a snapshot costs in memory, measured with tracemalloc on full and on sparse sessions: most of
+# it is the JSON that linked objects and maps are read from.
+_MEMORY_PER_JSON_BYTE = 1.3
+_MEMORY_PER_SESSION = 600
 
 # The answers made from a snapshot may take as much again as it does itself, and no less than this.
 _LEAST_FOR_ANSWERS = 32 * 2**10
+
+_LARGE = 2**20
 
 # How long a snapshot stays after it was fetched, in TTLs: past the first it is of no use but to say
 # that there was one.
@@ -182,7 +185,11 @@ class Source:
             raise
         fetched = time.perf_counter()
         as_of = AsOf(self.clock_ns(), _zone(caller, self.time_zone))
-        sessions = self._decoded(body)
+        if len(body) > _LARGE:
+            # The event loop gets its turn between the passes over the body, each of which holds it.
+            sessions = await asyncio.to_thread(self._decoded, body)
+        else:
+            sessions = self._decoded(body)
         for session in sessions:
             session.as_of = as_of
         times_s = {"upstream": fetched - started, "decode": time.perf_counter() - fetched}

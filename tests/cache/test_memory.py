@@ -1,5 +1,6 @@
 """The bounded cache in memory, through aiocache's public methods."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -206,3 +207,31 @@ async def test_the_clock_is_the_machines_unless_it_is_given() -> None:
     await cache.set("a", thing, ttl=3600)
 
     assert await cache.get("a") is thing
+
+
+@dataclass
+class Growing:
+    """Something that weighs more from time to time."""
+
+    size_bytes: int
+
+
+async def test_what_grows_while_it_is_kept_counts_in_full(cache: BoundedMemoryCache) -> None:
+    """Its size is taken again when it is looked up, and others make room."""
+    thing = Growing(10)
+    await cache.set("old", Thing(60), ttl=5)
+    await cache.set("a", thing, ttl=5)
+    thing.size_bytes = 50
+
+    assert await cache.get("a") is thing
+    assert cache.size_bytes == 50
+    assert await kept(cache, "old", "a") == ["a"]
+
+
+async def test_looking_needs_no_waiting(cache: BoundedMemoryCache) -> None:
+    """What is in memory is at hand."""
+    thing = Thing()
+    await cache.set("a", thing, ttl=5)
+
+    assert cache.peek("a") is thing
+    assert cache.peek("b") is None
