@@ -1,9 +1,10 @@
 """The root fields: what each gives, out of the caller's snapshot."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import strawberry
+from strawberry import UNSET
 
 from gateway.errors import BadUserInputError
 from gateway.schema.chat import ChatSession
@@ -19,6 +20,8 @@ from gateway.source import Snapshot
 __all__ = ["Query"]
 
 _MOST_IDS = 100
+
+T = TypeVar("T")
 
 
 def _argument(description: str) -> Any:
@@ -36,24 +39,25 @@ Cursor = str | None
 
 async def list_chat_sessions(
     info: Info,
-    filter: Filter = None,  # noqa: A002  the field's standard term
-    order_by: OrderBy = None,
-    limit: Annotated[Number, _argument("At most this many, 0 to 10000.")] = None,
-    offset: Annotated[Number, _argument("Leave out this many first ones.")] = None,
+    filter: Filter = UNSET,  # noqa: A002  the field's standard term
+    order_by: OrderBy = UNSET,
+    limit: Annotated[Number, _argument("At most this many, 0 to 10000.")] = UNSET,
+    offset: Annotated[Number, _argument("Leave out this many first ones.")] = UNSET,
 ) -> Any:
     """Give the sessions that match."""
     sessions = _matching(info, await info.context.snapshot(), filter)
-    return cut(order_of(order_by).sort(sessions) if order_by else sessions, limit, offset)
+    ordered = order_of(order_by).sort(sessions) if order_by else sessions
+    return cut(ordered, _given(limit), _given(offset))
 
 
 async def connect_chat_sessions(
     info: Info,
-    filter: Filter = None,  # noqa: A002  the field's standard term
-    order_by: OrderBy = None,
-    first: Annotated[Number, _argument("The first so many, 0 to 10000.")] = None,
-    after: Annotated[Cursor, _argument("Only what comes after this cursor.")] = None,
-    last: Annotated[Number, _argument("The last so many, 0 to 10000.")] = None,
-    before: Annotated[Cursor, _argument("Only what comes before this cursor.")] = None,
+    filter: Filter = UNSET,  # noqa: A002  the field's standard term
+    order_by: OrderBy = UNSET,
+    first: Annotated[Number, _argument("The first so many, 0 to 10000.")] = UNSET,
+    after: Annotated[Cursor, _argument("Only what comes after this cursor.")] = UNSET,
+    last: Annotated[Number, _argument("The last so many, 0 to 10000.")] = UNSET,
+    before: Annotated[Cursor, _argument("Only what comes before this cursor.")] = UNSET,
 ) -> Any:
     """Give a part of the sessions that match, as a connection."""
     snapshot = await info.context.snapshot()
@@ -62,10 +66,10 @@ async def connect_chat_sessions(
         order.sort(_matching(info, snapshot, filter)),
         order,
         fetched_at=snapshot.as_of.fetched_at(),
-        first=first,
-        after=after,
-        last=last,
-        before=before,
+        first=_given(first),
+        after=_given(after),
+        last=_given(last),
+        before=_given(before),
     )
 
 
@@ -80,7 +84,7 @@ async def find_chat_session(
 
 async def count_chat_sessions(
     info: Info,
-    filter: Filter = None,  # noqa: A002  the field's standard term
+    filter: Filter = UNSET,  # noqa: A002  the field's standard term
 ) -> Any:
     """Give the numbers of the sessions that match."""
     snapshot = await info.context.snapshot()
@@ -110,8 +114,13 @@ async def _found(info: Info, ids: Sequence[str]) -> list[Any]:
     return find_records(sessions, ids, info.context.links)
 
 
+def _given(argument: T) -> T | None:
+    # UNSET and not None as default: what is not given then costs no time, and needs no `= null`.
+    return None if argument is UNSET else argument
+
+
 def _matching(info: Info, snapshot: Snapshot, wanted: ChatSessionFilter | None) -> Sequence[Any]:
-    if wanted is None:
+    if not wanted:
         return snapshot.sessions
     matches = matcher(wanted, snapshot.as_of, info.context.searched)
     return [session for session in snapshot.sessions if matches(session)]

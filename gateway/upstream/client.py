@@ -27,6 +27,7 @@ _HEADERS: Sequence[Header] = (
     (b"accept-encoding", b"gzip"),
     (b"user-agent", b"superoffice-chat-gateway"),
 )
+_NO_BODY = httpx.ByteStream(b"")
 
 
 class UpstreamClient:
@@ -47,6 +48,7 @@ class UpstreamClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._url = httpx.URL(url + PATH)
+        self._headers = ((b"host", self._url.netloc), *_HEADERS)
         self._timeout_s = timeout_s
         self._max_bytes = max_bytes
         # Not through httpx's client: its cookie jar and its redirects, which would carry one
@@ -78,7 +80,10 @@ class UpstreamClient:
             raise UpstreamTimeoutError(message) from exc
 
     async def _call(self, headers: Sequence[Header]) -> bytes:
-        request = httpx.Request("GET", self._url, headers=[*_HEADERS, *headers])
+        # With a stream of its own it is taken as complete, and not gone through for what may lack.
+        request = httpx.Request(
+            "GET", self._url, headers=[*self._headers, *headers], stream=_NO_BODY
+        )
         try:
             response = await self._transport.handle_async_request(request)
             try:

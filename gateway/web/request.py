@@ -130,6 +130,8 @@ def refuse_credentials_in_url(request: HTTPConnection) -> None:
     Raises:
         BadRequestError: a parameter of the URL is named like a credential.
     """
+    if not request.scope["query_string"]:
+        return
     for name in request.query_params:
         if name.lower() in _CREDENTIALS:
             raise BadRequestError(
