@@ -49,8 +49,10 @@ class Plan:
     is_link: bool = False
     """Whether they come out of the slots of records, where "none" can be written as an object."""
 
-    load: Callable[[Any], Any] | None = None
+    decode: Callable[[Any], Any] | None = None
     """Reads what the attribute holds where that is JSON still."""
+
+    is_map: bool = False
 
     lists: "tuple[bool, ...]" = ()
     """For each list around the objects, from the outside in: whether it may be null."""
@@ -136,14 +138,14 @@ class Planner:
             return Cell(name, column.slot, _converted(column.convert, field.type))
         p = next((p for p in record.properties if p.slot in {attribute, f"_{attribute}"}), None)
         if p is not None and p.shape == "record":
-            return self._read(name, p.slot, field.type, nodes, is_link=True, load=p.load)
+            return self._read(name, p.slot, field.type, nodes, is_link=True, decode=p.decode)
         if attribute in record.__struct_fields__:
             return Cell(
                 name, attribute, _required if isinstance(field.type, GraphQLNonNull) else None
             )
         if p is not None and p.shape == "map":
-            names = self._names(field, nodes)
-            return self._read(name, p.slot, field.type, nodes, names=names, load=p.load)
+            more = {"names": self._names(field, nodes), "decode": p.decode, "is_map": True}
+            return self._read(name, p.slot, field.type, nodes, **more)
         return self._read(name, attribute, field.type, nodes)
 
     def _names(self, field: GraphQLField, nodes: FieldDetailsList) -> frozenset[str] | None:

@@ -28,92 +28,132 @@ Project = Callable[[Any], Any]
 
 def projection(plan: Plan) -> Project:
     """Make the function that carries a plan out."""
+    if plan.is_map:
+        return _of_map(plan)
     project = _of_objects(plan)
-    if plan.load is not None and not plan.lists:
-        project = _of_json(plan, project)
+    if plan.decode is not None:
+        project = _of_json(plan, plan.decode, project)
     for may_be_null in reversed(plan.lists):
-        project = _of_lists(project, plan, _absent(may_be_null=may_be_null))
+        project = _of_lists(project, _absent(may_be_null=may_be_null))
     return project
 
 
 def _of_objects(plan: Plan) -> Project:
-    return _function(
-        plan,
-        f"    if o.__class__ is not kind:\n        return absent(o)\n{_blank_check(plan)}",
-        kind=plan.kind,
-        absent=_absent(may_be_null=plan.may_be_null),
-    )
+    source = _Source()
+    return source.function(f"    return {source.object(plan, 'o')}\n")
 
 
-def _of_json(plan: Plan, project: Project) -> Project:
+def _of_json(plan: Plan, decode_whole: Project, project: Project) -> Project:
     """Make the function for linked objects in JSON: only what the plan takes is read of them.
 
     Whether one without a key is an object at all, `project` finds out from all that is sent.
     """
-    kind, load = plan.kind, plan.load
+    kind = plan.kind
     assert issubclass(kind, Record)  # noqa: S101  nothing else is JSON still
 
     def project_whole(o: Any) -> Any:
-        return project(load(o) if load is not None and o.__class__ is msgspec.Raw else o)
+        return project(decode_whole(o) if o.__class__ is msgspec.Raw else o)
 
     decode = excerpt_decoder(kind, frozenset(cell.attribute for cell in plan.cells))
     if decode is None:
         return project_whole
-    return _function(
-        plan,
+    source = _Source(Raw=msgspec.Raw, decode=decode, project_whole=project_whole)
+    return source.function(
         "    if o.__class__ is not Raw:\n"
         "        return project_whole(o)\n"
         "    json, o = o, decode(o)\n"
         f"    if o is None or not o.{kind.key}:\n"
-        "        return project_whole(json)\n",
-        Raw=msgspec.Raw,
-        decode=decode,
-        project_whole=project_whole,
+        "        return project_whole(json)\n"
+        f"    return {source.cells(plan, 'o')}\n"
     )
 
 
-def _function(plan: Plan, exits: str, **names: Any) -> Project:
-    """Write the function for a plan's cells, with the lines that may end it before."""
-    cells = ", ".join(_cell(cell, f"write{n}", names) for n, cell in enumerate(plan.cells))
-    source = f"def project(o):\n{exits}    return {{{cells}}}\n"
-    exec(compile(source, "<projection>", "exec"), names)  # noqa: S102  what is in it: see above
-    made: Project = names["project"]
-    return made
+class _Source:
+    """Source text, and the objects that the names in it stand for."""
+
+    def __init__(self, **names: Any) -> None:
+        self.names = names
+
+    def function(self, body: str) -> Project:
+        source = f"def project(o):\n{body}"
+        exec(compile(source, "<projection>", "exec"), self.names)  # noqa: S102  see above
+        made: Project = self.names["project"]
+        return made
+
+    def object(self, plan: Plan, value: str) -> str:
+        """Write the expression for an object of the plan's class, or what stands for none."""
+        o, got = value, value
+        if "." in value:
+            o = self.name("o", None)
+            got = f"({o} := {value})"
+        absent = self.name("absent", _absent(may_be_null=plan.may_be_null))
+        blank = f"{absent}(None) if {_is_blank(plan, o)} else " if plan.is_link else ""
+        kind = self.name("kind", plan.kind)
+        return f"({absent}({o}) if {got}.__class__ is not {kind} else {blank}{self.cells(plan, o)})"
+
+    def cells(self, plan: Plan, o: str) -> str:
+        return f"{{{', '.join(self.cell(cell, f'{o}.{cell.attribute}') for cell in plan.cells)}}}"
+
+    def cell(self, cell: Cell, value: str) -> str:
+        if cell.inner is None:
+            text = value if cell.write is None else f"{self.name('write', cell.write)}({value})"
+        elif cell.inner.is_map or cell.inner.lists or cell.inner.decode is not None:
+            text = f"{self.name('project', projection(cell.inner))}({value})"
+        else:
+            text = self.object(cell.inner, value)
+        return f"{cell.name!r}: {text}"
+
+    def name(self, word: str, what: Any) -> str:
+        name = f"{word}{len(self.names)}"
+        self.names[name] = what
+        return name
 
 
-def _cell(cell: Cell, write: str, names: dict[str, Any]) -> str:
-    names[write] = cell.write if cell.inner is None else projection(cell.inner)
-    value = f"o.{cell.attribute}"
-    return f"{cell.name!r}: {value if names[write] is None else f'{write}({value})'}"
-
-
-def _blank_check(plan: Plan) -> str:
-    """Write the way out for objects that stand for "none": a look at their slots settles most."""
-    if not plan.is_link or not issubclass(plan.kind, Record):
-        return ""
+def _is_blank(plan: Plan, o: str) -> str:
+    """Write whether an object stands for "none": a look at its slots settles most."""
     kind = plan.kind
+    assert issubclass(kind, Record)  # noqa: S101  only records are links
     if kind.key:
-        is_blank = f"not o.{kind.key} and o.is_blank()"
-    else:
-        values = [f"o.{p.slot} is None" for p in kind.properties if p.shape == "value"]
-        others = ["o.is_blank()"] if len(values) < len(kind.properties) else []
-        is_blank = " and ".join(values + others)
-    return f"    if {is_blank}:\n        return absent(None)\n"
+        return f"not {o}.{kind.key} and {o}.is_blank()"
+    values = [f"{o}.{p.slot} is None" for p in kind.properties if p.shape == "value"]
+    others = [f"{o}.is_blank()"] if len(values) < len(kind.properties) else []
+    return " and ".join(values + others)
 
 
-def _of_lists(project: Project, plan: Plan, absent: Project) -> Project:
-    load, names = plan.load, plan.names
-
+def _of_lists(project: Project, absent: Project) -> Project:
     def project_list(items: Any) -> Any:
-        if load is not None and items.__class__ is msgspec.Raw:
-            items = load(items)
         if items.__class__ is not list:
             return absent(items)
-        if names is None:
-            return [project(item) for item in items]
-        return [project(item) for item in items if item.name in names]
+        return [project(item) for item in items]
 
     return project_list
+
+
+def _of_map(plan: Plan) -> Project:
+    """Make the function for a map: JSON, objects by their names, or entries already."""
+    names = plan.names
+    project = _of_objects(plan)
+    project_list = _of_lists(project, _absent(may_be_null=plan.lists[0]))
+
+    def project_entries(items: Any) -> Any:
+        if names is not None and items.__class__ is list:
+            items = [entry for entry in items if entry.name in names]
+        return project_list(items)
+
+    source = _Source(Raw=msgspec.Raw, decode=plan.decode, names=names, entries=project_entries)
+    is_wanted = "entry is not None" if names is None else "entry is not None and name in names"
+    return source.function(
+        "    if o.__class__ is Raw:\n"
+        "        o = decode(o)\n"
+        "    if o.__class__ is not dict:\n"
+        "        return entries(o)\n"
+        "    made = []\n"
+        "    for name, entry in o.items():\n"
+        f"        if {is_wanted}:\n"
+        "            entry.name = name\n"
+        f"            made.append({source.object(plan, 'entry')})\n"
+        "    return made\n"
+    )
 
 
 def _absent(*, may_be_null: bool) -> Project:

@@ -8,6 +8,7 @@ itself, never its session, never the list. What is not JSON at all, or not an ar
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from gateway.errors import UpstreamBadResponseError
 from gateway.records.maps import entries_of, is_of_texts
 from gateway.records.record import Int32, Malformed, Property, Record, flawed
 
-__all__ = ["Decode", "decoder", "excerpt_decoder", "loader"]
+__all__ = ["Decode", "decoder", "excerpt_decoder", "in_json"]
 
 Decode = Callable[[bytes], Sequence[Any]]
 
@@ -60,21 +61,19 @@ def decoder(record: type[Record]) -> Decode:
     return decode
 
 
-def loader(p: Property) -> Callable[[msgspec.Raw], Any]:
-    """Make the function that reads a property's JSON.
-
-    It gives a record, or a map's entries; None for null; `Malformed` for what does not fit.
-    """
-    strict = msgspec.json.Decoder(_strictly(p) | None)
+def in_json(p: Property) -> Property:
+    """Make a property one whose slot holds the JSON that its value is read from each time."""
+    decode = msgspec.json.Decoder(_strictly(p) | None).decode
 
     def load(json_text: msgspec.Raw) -> Any:
         try:
-            value = strict.decode(json_text)
+            value = decode(json_text)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return _loaded_tolerantly(p, bytes(json_text))
         return entries_of(p, value) if value.__class__ is dict else value
 
-    return load
+    is_of_objects = p.shape == "record" or not is_of_texts(p)
+    return replace(p, load=load, decode=decode if is_of_objects else load)
 
 
 @lru_cache(256)
@@ -88,10 +87,18 @@ def excerpt_decoder(
     slots = {field.name: field for field in msgspec.structs.fields(record)}
     if record.key is None or not attributes <= {*slots, "id", "__class__"}:
         return None
+    maps = {
+        p.slot: _strictly(p) | None
+        for p in record.properties
+        if p.shape == "map" and not is_of_texts(p)
+    }
     wanted = [slots[name] for name in slots if name in attributes or name == record.key]
     excerpt = msgspec.defstruct(
         record.__name__,
-        [(f.name, f.type, msgspec.field(default=None, name=f.encode_name)) for f in wanted],
+        [
+            (f.name, maps.get(f.name, f.type), msgspec.field(default=None, name=f.encode_name))
+            for f in wanted
+        ],
         namespace={"key": record.key, "id": vars(record).get("id")},
         kw_only=True,
         gc=False,

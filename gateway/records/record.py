@@ -43,6 +43,12 @@ class Property:
     expected: str
     shape: Literal["value", "record", "lines", "map"] = "value"
     nested: "type[Record] | None" = None
+    decode: Callable[[msgspec.Raw], Any] | None = None
+    """Reads, of what `load` reads, what keeps to the contract, and raises otherwise.
+
+    A map comes as it is: as a dict of objects.
+    """
+
     load: Callable[[msgspec.Raw], Any] | None = None
     """Reads the value out of the JSON that its slot holds; None where the slot holds the value.
 

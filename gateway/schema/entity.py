@@ -20,7 +20,6 @@ What REST does not send but what it sends tells is `derived(...)`. A type with a
 `Node`.
 """
 
-import dataclasses
 import inspect
 import types
 import typing
@@ -34,7 +33,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
 from gateway.records import readers
-from gateway.records.decode import loader
+from gateway.records.decode import in_json
 from gateway.records.record import Column, Int32, Property, Record, read
 from gateway.schema.nodes import Node, global_id
 from gateway.schema.rest_enum import reader_of
@@ -222,7 +221,7 @@ class _Derivation:
 
     def _add_json_slot(self, p: Property) -> Property:
         self.slots.append((p.slot, msgspec.Raw, msgspec.field(default=None, name=p.rest_name)))
-        return dataclasses.replace(p, load=loader(p))
+        return in_json(p)
 
     def _add_entries(self, name: str, rest: str, entry: type) -> None:
         p = Property(rest, f"_{name}", msgspec.Raw, "an object", "map", record_of(entry))
