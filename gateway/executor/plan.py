@@ -53,6 +53,7 @@ class Plan:
     """Reads what the attribute holds where that is JSON still."""
 
     is_map: bool = False
+    """Whether they are the values of a JSON map, to be told their names there."""
 
     lists: "tuple[bool, ...]" = ()
     """For each list around the objects, from the outside in: whether it may be null."""

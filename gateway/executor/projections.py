@@ -28,7 +28,7 @@ from gateway.records.record import Record
 
 __all__ = ["Projections"]
 
-_MOST_SELECTIONS = 1_000
+_MOST_SELECTIONS = 256
 _MOST_PER_SELECTION = 8
 
 

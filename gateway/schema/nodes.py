@@ -16,6 +16,7 @@ from gateway.records.record import Record
 
 __all__ = ["LINKS", "Node", "find_records", "global_id"]
 
+_STAMPS = frozenset({"as_of", "folded"})
 LINKS = ("user", "transfer_to", "person", "contact", "project", "sale", "ticket")
 
 
@@ -45,9 +46,8 @@ def _content(value: Any) -> Any:
     """Take what REST sent out of records: what they are told later is no part of them."""
     if isinstance(value, Record):
         sent = {p.slot: value.sent(p) for p in value.properties}
-        return _content({**msgspec.structs.asdict(value), **sent, "as_of": None, "folded": None})
-    if isinstance(value, dict):
-        return {name: _content(part) for name, part in value.items()}
+        slots = {**msgspec.structs.asdict(value), **sent}
+        return {name: _content(part) for name, part in slots.items() if name not in _STAMPS}
     return [_content(item) for item in value] if isinstance(value, list) else value
 
 

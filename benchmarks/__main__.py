@@ -1,0 +1,61 @@
+"""The command line: `python -m benchmarks [table | growth | savings | memory]`."""
+
+import argparse
+import signal
+import sys
+
+from benchmarks import report
+from benchmarks.answers import WrongAnswerError
+from benchmarks.growth import run_growth
+from benchmarks.memory import run_memory
+from benchmarks.plots import PlotError
+from benchmarks.processes import pin_load
+from benchmarks.report import Options
+from benchmarks.savings import run_savings
+from benchmarks.table import run_table
+
+_COMMANDS = {
+    "table": run_table,
+    "growth": run_growth,
+    "savings": run_savings,
+    "memory": run_memory,
+}
+
+
+def main() -> int:
+    """Run one command; the exit code is 1 when what was measured says nothing."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure the gateway, and others beside it."
+    )
+    parser.add_argument("command", choices=_COMMANDS, nargs="?", default="table")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="this engine, growth or part only; may be given again",
+    )
+    parser.add_argument("--seconds", type=float, default=3, help="length of a measurement (3)")
+    parser.add_argument("--warm-up", type=float, default=2, help="seconds before it (2)")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each (3)")
+    parser.add_argument("--connections", type=int, default=32, help="that ask at once (32)")
+    asked = parser.parse_args()
+    options = Options(
+        seconds=asked.seconds,
+        rounds=asked.rounds,
+        connections=asked.connections,
+        warm_up_s=asked.warm_up,
+        only=frozenset(asked.only),
+    )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
+    pin_load()
+    try:
+        _COMMANDS[asked.command](options)
+    except (PlotError, ValueError, WrongAnswerError) as exc:
+        report.progress(f"benchmarks: {exc}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""Processes on cores of their own: start and stop them, and read what they use. Linux only."""
+
+import contextlib
+import os
+import resource
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+__all__ = ["LOAD_CORE", "SERVER_CORE", "Process", "free_port", "pin_load", "started"]
+
+_CORES = sorted(os.sched_getaffinity(0))
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_PATIENCE_S = 8
+
+SERVER_CORE = frozenset(_CORES[:1])
+"""Where the measured server runs, alone."""
+
+LOAD_CORE = frozenset(_CORES[1:2] or _CORES)
+"""Where the load and the REST side run."""
+
+
+class Process:
+    """A running process, and what it and its descendants use."""
+
+    def __init__(self, popen: "subprocess.Popen[bytes]") -> None:
+        self._popen = popen
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is gone."""
+        return self._popen.poll() is not None
+
+    def cpu_s(self) -> float:
+        """Return the CPU time used so far, in user and in system mode."""
+        return sum(_ticks(pid) for pid in _tree(self._popen.pid)) / _TICKS_PER_S
+
+    def rss_bytes(self) -> int:
+        """Return the memory in use."""
+        return sum(_rss(pid) for pid in _tree(self._popen.pid))
+
+    def stop(self) -> None:
+        """End it and whatever it started."""
+        _signal(self._popen.pid, signal.SIGTERM)
+        try:
+            self._popen.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            _signal(self._popen.pid, signal.SIGKILL)
+            self._popen.wait()
+
+
+@contextlib.contextmanager
+def started(
+    command: Sequence[str], environment: Mapping[str, str], cores: frozenset[int]
+) -> Iterator[Process]:
+    """Run a command on these cores, with what it writes thrown away, while the block lasts."""
+    popen = subprocess.Popen(  # noqa: S603  our own commands
+        command,
+        env={**_inherited(), **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=partial(os.sched_setaffinity, 0, cores),
+    )
+    process = Process(popen)
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+def pin_load() -> None:
+    """Keep this process away from the servers' core, and let it open connections enough."""
+    os.sched_setaffinity(0, LOAD_CORE)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _inherited() -> dict[str, str]:
+    # A gateway must not take up settings of the shell it is measured from.
+    return {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, number)
+
+
+def _tree(pid: int) -> list[int]:
+    """Return a process and its descendants."""
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal() and (fields := _stat(int(folder.name))):
+            children.setdefault(int(fields[1]), []).append(int(folder.name))
+    pids = [pid]
+    for parent in pids:  # grows on the way
+        pids += children.get(parent, ())
+    return pids
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what `/proc` tells of a process after its name; nothing once it is gone."""
+    with contextlib.suppress(OSError):
+        # The name before the bracket can hold anything.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return []
+
+
+def _ticks(pid: int) -> int:
+    """Return the clock ticks of a process, with those of the children it has waited for."""
+    return sum(map(int, _stat(pid)[11:15]))
+
+
+def _rss(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    return 0
