@@ -1,12 +1,15 @@
 """REST behind the per-caller cache: when it is called, and who gets which answer."""
 
 import asyncio
+import dataclasses
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from gateway import source as source_module
 from gateway.cache.memory import BoundedMemoryCache
 from gateway.caller import Caller, Header
 from gateway.dates import AsOf
@@ -350,3 +353,60 @@ async def test_a_request_is_told_how_its_snapshot_was_come_by(
     served = await bench.source.serve(KARI, max_age_s=max_age_s)
 
     assert (served.how, served.fwd) == (how, fwd)
+
+
+@pytest.mark.parametrize("size", [0, 10**9])
+async def test_a_large_answer_is_decoded_beside_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Others get their turn meanwhile; what comes of it is the same, failures included."""
+    monkeypatch.setattr(source_module, "_LARGE", size)
+    threads = []
+
+    def noted(body: bytes) -> list[Record]:
+        threads.append(threading.current_thread())
+        return decode(body)
+
+    bench = Bench()
+    bench.source = dataclasses.replace(bench.source, decode=noted)
+
+    assert await bench.ask() == "Basic kari 1"
+    bench.rest.is_broken = True
+    with pytest.raises(UpstreamBadResponseError):
+        await bench.ask(JONAS)
+
+    is_here = [thread is threading.main_thread() for thread in threads]
+    assert is_here == [size > 0] * 2
+
+
+async def test_a_small_snapshot_has_room_for_answers() -> None:
+    """Nobody's empty list is polled as often as anybody's."""
+    bench = Bench(max_bytes=10**6)
+    snapshot = (await bench.source.serve(KARI)).snapshot
+
+    snapshot.answers.keep("a request", "an answer", 30_000)
+
+    assert snapshot.answers.get("a request") == "an answer"
+    assert snapshot.size_bytes == snapshot.own_bytes + 30_000
+    peeked = bench.source.peek(bench.source.key_of(KARI))
+    assert peeked is not None
+    assert peeked.snapshot is snapshot
+    assert bench.cache.size_bytes == snapshot.size_bytes
+
+
+@pytest.mark.parametrize(
+    ("age_s", "max_age_s", "is_there"), [(4, None, True), (5, None, False), (2, 1, False)]
+)
+async def test_looking_for_a_snapshot_calls_nobody(
+    age_s: float, max_age_s: float | None, is_there: bool
+) -> None:
+    """It is there while it is fresh, for those for whom it is young enough."""
+    bench = Bench()
+    key = bench.source.key_of(KARI)
+    assert bench.source.peek(key) is None
+
+    await bench.ask()
+    bench.clock.advance(age_s)
+
+    assert (bench.source.peek(key, max_age_s=max_age_s) is not None) is is_there
+    assert len(bench.rest.calls) == 1

@@ -44,9 +44,6 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
         value = self.peek(key)
         return default if value is None else value
 
-    async def _get(self, key: str, encoding: str = "utf-8", _conn: Any = None) -> Any:
-        return self.peek(key)
-
     def peek(self, key: str) -> Any:
         """Return the value, or None; it counts as a use."""
         entry = self._entries.get(key)

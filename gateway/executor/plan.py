@@ -29,7 +29,7 @@ from strawberry.types.field import StrawberryField
 
 from gateway.records.record import Record
 
-__all__ = ["Cell", "OddValueError", "Plan", "Planner", "definition_of"]
+__all__ = ["Cell", "OddValueError", "Plan", "Planner", "is_planned"]
 
 _DEFINITION = "strawberry-definition"
 _WORDS_OF_AN_ENUM = 256
@@ -79,10 +79,9 @@ class _NoPlanError(Exception):
     """Something in the selection has to be executed."""
 
 
-def definition_of(kind: GraphQLObjectType) -> StrawberryObjectDefinition | None:
-    """Return what Strawberry knows of a type; None for the types of introspection."""
-    found: StrawberryObjectDefinition | None = kind.extensions.get(_DEFINITION)
-    return found
+def is_planned(kind: GraphQLObjectType) -> bool:
+    """Tell Strawberry's types, for which there can be plans, from those of introspection."""
+    return _DEFINITION in kind.extensions
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +99,7 @@ class Planner:
             return None
 
     def _plan(self, kind: GraphQLObjectType, nodes: FieldDetailsList, **more: Any) -> Plan:
-        definition = definition_of(kind)
-        if definition is None:
-            raise _NoPlanError
+        definition: StrawberryObjectDefinition = kind.extensions[_DEFINITION]
         record = self.record_of(definition.origin)
         selected = self.operation.collect_subfields(kind, nodes).grouped_field_set
         cells = (self._cell(name, kind, record, inner) for name, inner in selected.items())

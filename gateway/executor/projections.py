@@ -82,9 +82,8 @@ def _variables_inside(
     nodes: Iterable[FieldNode], fragments: Mapping[str, FragmentDefinitionNode]
 ) -> set[str]:
     found = _Names()
-    for node in nodes:
-        if node.selection_set:
-            visit(node.selection_set, found)
+    for selection in [node.selection_set for node in nodes if node.selection_set]:
+        visit(selection, found)
     visited: set[str] = set()
     while found.fragments > visited:
         name = (found.fragments - visited).pop()

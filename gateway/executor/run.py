@@ -14,7 +14,7 @@ from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType
 from graphql.execution.collect_fields import FieldDetailsList
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from gateway.executor.plan import definition_of
+from gateway.executor.plan import is_planned
 from gateway.executor.project import Project
 from gateway.executor.projections import Projections
 from gateway.records.record import Record
@@ -110,7 +110,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
     ) -> Project | None:
         # Middlewares see each field as it is resolved, so there must be none to pass by.
         has_middlewares = self.middleware_manager and self.middleware_manager.middlewares
-        if has_middlewares or definition_of(kind) is None:
+        if has_middlewares or not is_planned(kind):
             return None
         return self.projections.find(self, kind, field_details_list)
 

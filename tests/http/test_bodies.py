@@ -9,9 +9,9 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from gateway.errors import BodyTooSlowError
+from gateway.errors import BodyTooLargeError, BodyTooSlowError
 from gateway.web import body as body_module
-from gateway.web.body import read_body
+from gateway.web.body import BODY, read_body
 from tests.http.asking import TYPENAME, first_error, get, post_body, post_json
 from tests.support import Gateway, RestSide, gateway_over
 
@@ -372,3 +372,13 @@ async def test_credentials_in_a_url_are_refused(gateway: Gateway, method: str, n
         "headers, or in the payload of connection_init.",
     )
     assert "s3cret" not in answer.text
+
+
+async def test_a_body_that_came_at_once_is_measured_too() -> None:
+    """In chunks it has no length of its own account."""
+    scope = {"type": "http", "headers": [], BODY: b"x" * 11}
+
+    with pytest.raises(BodyTooLargeError):
+        await read_body(Request(scope), max_bytes=10)
+
+    assert await read_body(Request(scope), max_bytes=11) == b"x" * 11

@@ -7,7 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.cache.answers import Answers
+from gateway.dates import AsOf
+from gateway.source import Snapshot
 from gateway.web.graphql import GraphQLView
+from gateway.web.ready import KeptAnswers, answered_from
 from tests.http.asking import get, post_json
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 
@@ -202,3 +206,27 @@ async def test_no_credential_is_part_of_what_is_kept(gateway: Gateway) -> None:
 
     assert asked.shaping == (b"x-xsrf-token", b"cookie")
     assert "marked" not in json.dumps([asked.key, repr(asked)])
+
+
+async def test_an_answer_that_comes_in_parts_is_not_kept(gateway: Gateway) -> None:
+    """Only what goes out whole can go out again."""
+    app: Any = gateway.http._transport.app.__closure__[0].cell_contents  # type: ignore[attr-defined]
+    snapshot = Snapshot([], AsOf(0), 0, {}, Answers[Any](10_000))
+
+    async def streaming(scope: Any, receive: Any, send: Any) -> None:
+        answered_from(scope, snapshot)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        await send({"type": "http.response.body", "body": b"b"})
+
+    sent: list[Any] = []
+    scope = {"type": "http", "method": "GET", "path": "/graphql", "query_string": b"query=x"}
+    headers = [(b"authorization", b"Bearer a")]
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await KeptAnswers(streaming, ready=app.state.ready)({**scope, "headers": headers}, None, send)  # type: ignore[arg-type]
+
+    assert [message.get("body") for message in sent] == [None, b"a", b"b"]
+    assert snapshot.answers.size_bytes == 0

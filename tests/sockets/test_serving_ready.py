@@ -12,6 +12,7 @@ import pytest
 
 from gateway import Settings, create_app
 from gateway.web.http_protocol import GatewayProtocol
+from gateway.web.ready import KeptAnswers
 from tests.observe.logged import logged
 from tests.support import UPSTREAM_URL, RestSide, served
 
@@ -73,13 +74,38 @@ def rest() -> RestSide:
     return RestSide(answer=named)
 
 
+@contextlib.contextmanager
+def gateway_over(rest: RestSide, cache_ttl: float = 60) -> Iterator[Connection]:
+    """Serve a gateway as `gateway serve` does, and connect to it."""
+    settings = Settings(upstream_url=UPSTREAM_URL, cache_ttl=cache_ttl)
+    app = create_app(settings, upstream_transport=httpx.MockTransport(rest))
+    with (
+        served(app, http=GatewayProtocol, proxy_headers=False) as address,
+        connected(address) as opened,
+    ):
+        yield opened
+
+
 @pytest.fixture
 def connection(rest: RestSide) -> Iterator[Connection]:
     """Return a connection to a gateway over it."""
-    settings = Settings(upstream_url=UPSTREAM_URL, cache_ttl=60)
-    app = create_app(settings, upstream_transport=httpx.MockTransport(rest))
-    with served(app, http=GatewayProtocol) as address, connected(address) as opened:
+    with gateway_over(rest) as opened:
         yield opened
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return a list that gets an entry for each request that reaches the application."""
+    scopes: list[Any] = []
+    call = KeptAnswers.__call__
+
+    async def counted(self: KeptAnswers, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            scopes.append(scope)
+        await call(self, scope, receive, send)
+
+    monkeypatch.setattr(KeptAnswers, "__call__", counted)
+    return scopes
 
 
 def data(name: str) -> Any:
@@ -92,24 +118,28 @@ def hit(headers: dict[str, str]) -> bool:
     return "; hit;" in headers["cache-status"]
 
 
-def test_the_second_answer_is_ready(connection: Connection, rest: RestSide) -> None:
+def test_the_second_answer_is_ready(
+    called: list[Any], connection: Connection, rest: RestSide
+) -> None:
     """It is the first one over again, with an id, a date and an age of its own."""
-    first, second = [connection.ask(request()) for _ in range(2)]
+    first, second, third = [connection.ask(request()) for _ in range(3)]
 
     assert (first[0], second[0]) == (200, 200)
-    assert first[2] == second[2] == data("a")
+    assert first[2] == second[2] == third[2] == data("a")
     assert first[1].keys() == second[1].keys()
     assert (hit(first[1]), hit(second[1])) == (False, True)
     assert first[1]["x-request-id"] != second[1]["x-request-id"]
-    assert rest.calls == 1
+    assert (len(called), rest.calls) == (1, 1)
 
 
-def test_callers_take_turns_on_one_connection(connection: Connection, rest: RestSide) -> None:
+def test_callers_take_turns_on_one_connection(
+    called: list[Any], connection: Connection, rest: RestSide
+) -> None:
     """A proxy's connection is everybody's: each gets its own, ready or not."""
     for caller in (b"a", b"b", b"a", b"a", b"b", b"c", b"a"):
         assert connection.ask(request(caller))[2] == data(caller.decode())
 
-    assert rest.calls == 3
+    assert (len(called), rest.calls) == (3, 3)
 
 
 def test_requests_in_one_piece_are_answered_in_their_order(connection: Connection) -> None:
@@ -152,6 +182,18 @@ def test_a_fresh_answer_can_be_asked_for(connection: Connection, rest: RestSide)
     assert rest.calls == 2
 
 
+def test_an_answer_by_its_tag_is_ready_too(called: list[Any], connection: Connection) -> None:
+    """Over GET: 304 without a body, again and again."""
+    get = b"GET /graphql?query=%7BchatSessions%7BcustomerName%7D%7D HTTP/1.1\r\nHost: x\r\n"
+    get += b"Authorization: Bearer a\r\n"
+    tag = connection.ask(get + b"\r\n")[1]["etag"].encode()
+
+    answers = [connection.ask(get + b"If-None-Match: " + tag + b"\r\n\r\n") for _ in range(3)]
+
+    assert [(status, body) for status, _, body in answers] == [(304, None)] * 3
+    assert len(called) == 2
+
+
 @pytest.mark.parametrize(
     ("line", "more"), [(LINE, b"Connection: close\r\n"), (b"POST /graphql HTTP/1.0", b"")]
 )
@@ -170,11 +212,8 @@ def test_a_connection_that_is_not_to_stay_is_closed(
 
 def test_a_ready_answer_has_its_line_in_the_log(rest: RestSide) -> None:
     """Like any other, and under the id that the client got."""
-    settings = Settings(upstream_url=UPSTREAM_URL, cache_ttl=60)
-    with logged() as log:
-        app = create_app(settings, upstream_transport=httpx.MockTransport(rest))
-        with served(app, http=GatewayProtocol) as address, connected(address) as opened:
-            ids = [opened.ask(request())[1]["x-request-id"] for _ in range(2)]
+    with logged() as log, gateway_over(rest) as opened:
+        ids = [opened.ask(request())[1]["x-request-id"] for _ in range(2)]
 
     lines = [event for event in log.events if event["event"] == "request"]
     assert [line["request_id"] for line in lines] == ids
@@ -185,9 +224,7 @@ def test_a_ready_answer_has_its_line_in_the_log(rest: RestSide) -> None:
 
 def test_without_a_cache_every_request_goes_to_the_application(rest: RestSide) -> None:
     """There is nothing that could be ready."""
-    settings = Settings(upstream_url=UPSTREAM_URL, cache_ttl=0)
-    app = create_app(settings, upstream_transport=httpx.MockTransport(rest))
-    with served(app, http=GatewayProtocol) as address, connected(address) as opened:
+    with gateway_over(rest, cache_ttl=0) as opened:
         for _ in range(2):
             assert opened.ask(request())[2] == data("a")
 

@@ -1,0 +1,148 @@
+"""Plans and projections over a small schema of its own, against plain graphql-core."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from gateway.executor import projections as projections_module
+from gateway.executor.run import executor_over
+from gateway.records.record import read
+from gateway.schema.entity import derived, entity, find_record, prop, record_of
+from gateway.schema.nodes import Node
+from gateway.schema.scalars import SCALARS
+
+
+@entity("Who owns shops.", key="owner_id")
+class Owner(Node):
+    owner_id: int | None = prop("Primary key.")
+    name: str | None = prop("What it is called.")
+    greeting: str | None = derived(lambda owner: f"Hello, {owner.name}!", "A greeting.")
+
+
+@entity("A shop.", key="shop_id")
+class Shop(Node):
+    shop_id: int = prop("Primary key.")
+    owner: Owner | None = prop("Who owns it.")
+
+
+@strawberry.type
+class Street:
+    length_m: int
+    numbers: list[int]
+    shops: list[Shop]
+    corner: Node | None = None
+
+
+STREETS: list[Any] = []
+
+
+def _streets() -> list[Street]:
+    return STREETS
+
+
+@strawberry.type
+class Query:
+    streets: list[Street] | None = strawberry.field(resolver=_streets)
+
+
+CONFIG = StrawberryConfig(default_resolver=read, scalar_map=SCALARS)
+OURS, PLAIN = (
+    strawberry.Schema(Query, types=[Shop, Owner], config=CONFIG, execution_context_class=executor)
+    for executor in (executor_over(find_record), StrawberryGraphQLCoreExecutionContext)
+)
+
+
+def shop(**sent: Any) -> Any:
+    """Decode a shop from what REST sends for it."""
+    body = json.dumps({"ShopId": 7, "Owner": {"OwnerId": 1, "Name": "Ada"}, **sent}).encode()
+    return msgspec.json.decode(body, type=record_of(Shop))
+
+
+async def both(query: str, *streets: Any, **variables: Any) -> Any:
+    """Answer a query both ways, see that the answers are the same, and return that answer."""
+    STREETS[:] = streets
+    results = [await s.execute(query, variable_values=variables) for s in (OURS, PLAIN)]
+    ours, plain = (
+        {"data": r.data, "errors": [e.formatted for e in r.errors or ()]} for r in results
+    )
+    assert json.dumps(ours) == json.dumps(plain)
+    return ours
+
+
+async def test_objects_of_the_program_are_read_like_records() -> None:
+    """A street is a plain Strawberry object, its shops are records."""
+    street = Street(length_m=80, numbers=[1, 2], shops=[shop()])
+
+    answer = await both("{ streets { lengthM shops { shopId owner { name } } } }", street)
+
+    assert answer["data"]["streets"] == [
+        {"lengthM": 80, "shops": [{"shopId": 7, "owner": {"name": "Ada"}}]}
+    ]
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        "numbers",
+        "corner { id }",
+        "shops { owner { greeting } }",
+        "shops { owner { greeting name ownerId id } }",
+        "shops { id shopId owner { __typename } }",
+    ],
+)
+async def test_what_cannot_be_planned_is_executed(selection: str) -> None:
+    """Lists of values, interfaces; and of a linked object, what is told from all of it."""
+    street = Street(length_m=1, numbers=[1], shops=[shop(), shop(Owner=None)], corner=shop())
+
+    answer = await both(f"{{ streets {{ {selection} }} }}", street)
+
+    assert answer["errors"] == []
+
+
+@pytest.mark.parametrize(
+    "street",
+    [
+        Street(length_m=None, numbers=[], shops=[shop()]),  # type: ignore[arg-type]
+        Street(length_m=1, numbers=[], shops=None),  # type: ignore[arg-type]
+        Street(length_m=1, numbers=[], shops=[None]),  # type: ignore[list-item]
+        Street(length_m=1, numbers=[], shops=[shop(ShopId=None)]),
+        Street(length_m="far", numbers=[], shops=[shop()]),  # type: ignore[arg-type]
+        None,
+    ],
+)
+async def test_what_is_not_there_is_an_error_where_it_has_to_be(street: Any) -> None:
+    """Nulls rise as far as the schema says."""
+    answer = await both("{ streets { lengthM shops { shopId } } }", street)
+
+    assert len(answer["errors"]) == 1
+
+
+async def test_variables_inside_a_selection_are_heeded_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A selection has a projection for each of its variables' values, the latest few."""
+    monkeypatch.setattr(projections_module, "_MOST_PER_SELECTION", 1)
+    query = (
+        "query ($with: Boolean!) { streets { ...S } } fragment S on Street { lengthM ...T } "
+        "fragment T on Street { shops @include(if: $with) { shopId } }"
+    )
+    street = Street(length_m=1, numbers=[], shops=[])
+
+    for is_with in (True, False, True):
+        answer = await both(query, street, **{"with": is_with})
+        assert ("shops" in answer["data"]["streets"][0]) is is_with
+
+
+async def test_only_the_latest_selections_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Documents come and go."""
+    monkeypatch.setattr(projections_module, "_MOST_SELECTIONS", 2)
+    street = Street(length_m=1, numbers=[], shops=[])
+
+    for alias in "abc":
+        answer = await both(f"{{ streets {{ {alias}: lengthM }} }}", street)
+        assert answer["data"]["streets"] == [{alias: 1}]
