@@ -88,6 +88,11 @@ export async function graphiql(page, shot, { authorization }) {
 
   // With headers of one's own, and as another user.
   await write(page, HEADERS, JSON.stringify({ "SO-TimeZone": "UTC", Authorization: authorization }));
+  // As with the examples: this one has no name.
+  await page.waitForFunction(
+    (selector) => !document.querySelector(selector).CodeMirror.operationName,
+    QUERY,
+  );
   found.answer = await run(page);
   await page.getByRole("button", { name: "Emma" }).click();
   found.headers = JSON.parse(await textOf(page, HEADERS));
