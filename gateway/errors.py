@@ -189,6 +189,12 @@ class UpstreamError(GatewayError):
         super().__init__(message, **{k: v for k, v in known.items() if v is not None})
         self.retry_after_s = retry_after_s
 
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the same call may well succeed later: not where REST has decided about it."""
+        status = self.extensions.get("upstreamStatus")
+        return status is None or status < 300 or status >= 500 or status == 429
+
 
 class UpstreamUnauthenticatedError(UpstreamError):
     """REST does not accept the caller's credentials (401)."""

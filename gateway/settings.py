@@ -51,7 +51,7 @@ class Settings(BaseSettings):
         8000, "Port to listen on; 0 takes a free one", example="8000", ge=0, le=65535
     )
     workers: int = _setting(
-        1, "Processes that serve requests, each with its own cache", example="4", ge=1, le=64
+        1, "Processes that serve requests, each with its own memory", example="4", ge=1, le=64
     )
     cache_ttl: Seconds = _setting(
         5.0,
@@ -59,12 +59,31 @@ class Settings(BaseSettings):
         "that wait for it at the same time",
         example="5",
     )
+    stale_while_revalidate: Seconds = _setting(
+        0.0,
+        "Seconds past the TTL in which the old answer is given at once while REST is asked for the "
+        "next one",
+        example="30",
+    )
+    stale_if_error: Seconds = _setting(
+        0.0,
+        "Seconds past the TTL in which the old answer is given when REST fails; never when it "
+        "turns the caller away",
+        example="300",
+    )
+    cache_url: SecretStr = _setting(
+        SecretStr("memory://"),
+        "`memory://`, or the Redis or Valkey that processes share: `redis://…`, `rediss://…`; what "
+        "is kept there is compressed and sealed",
+        example="redis://:password@redis.example.com:6379/0",
+    )
     cache_max_bytes: ByteSize = _setting(
         "256MiB", "Memory for cached answers; the least recently used goes first", example="256MiB"
     )
     cache_secret: SecretStr = _setting(
         lambda: SecretStr(secrets.token_urlsafe(32)),
-        "Key for the digests that name callers in the cache; random at each start unless set",
+        "Key for the digests that name callers in the cache, and for what seals their answers; "
+        "random at each start unless set, and the same wherever a Redis is shared",
         example="32 or more random characters",
     )
     upstream_connect_timeout: Timeout = _setting(3.0, "Seconds to connect to REST", example="3")
@@ -216,6 +235,18 @@ class Settings(BaseSettings):
             raise ValueError("it must be printable ASCII, as it goes into a header")
         return value
 
+    @field_validator("cache_url")
+    @classmethod
+    def _check_cache_url(cls, value: SecretStr) -> SecretStr:
+        try:
+            url = urlsplit(value.get_secret_value().strip())
+            is_redis = url.scheme in {"redis", "rediss"} and url.hostname and url.port != 0
+        except ValueError:
+            is_redis = False
+        if not is_redis and value.get_secret_value() != "memory://":
+            raise ValueError("it must be memory://, or redis:// or rediss:// and a host")
+        return value
+
     @field_validator("cache_secret")
     @classmethod
     def _check_cache_secret(cls, value: SecretStr) -> SecretStr:
@@ -235,6 +266,17 @@ class Settings(BaseSettings):
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError("an origin is a scheme and a host, with nothing after it")
         return value
+
+    @property
+    def redis_url(self) -> str | None:
+        """Where the cache is that processes share, if there is one."""
+        url = self.cache_url.get_secret_value()
+        return None if url == "memory://" else url.strip()
+
+    @property
+    def has_own_secret(self) -> bool:
+        """Whether `cache_secret` was set, and is not good for this start alone."""
+        return "cache_secret" in self.model_fields_set
 
     @property
     def allowed_origins(self) -> frozenset[str]:
@@ -275,4 +317,6 @@ def _shown(default: object) -> str:
         return ""
     if isinstance(default, bool):
         return "on" if default else "off"
+    if isinstance(default, SecretStr):  # no secret, as everybody has it
+        return default.get_secret_value()
     return f"{default:g}" if isinstance(default, float) else str(default)

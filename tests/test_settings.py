@@ -19,6 +19,9 @@ EVERY_SETTING = [
     ("port", "8080", 8080),
     ("workers", "4", 4),
     ("cache_ttl", "2.5", 2.5),
+    ("stale_while_revalidate", "30", 30.0),
+    ("stale_if_error", "300", 300.0),
+    ("cache_url", "rediss://redis.example.com/0", SecretStr("rediss://redis.example.com/0")),
     ("cache_max_bytes", "1MiB", 2**20),
     ("cache_secret", SECRET, SecretStr(SECRET)),
     ("upstream_connect_timeout", "1", 1.0),
@@ -158,9 +161,33 @@ def test_a_cache_secret_that_nobody_set_is_a_new_one(load: Any) -> None:
     assert len(one.get_secret_value()) >= 32
 
 
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("memory://", None),
+        (" redis://redis.example.com ", "redis://redis.example.com"),
+        (
+            "rediss://:hunter2@redis.example.com:6380/1",
+            "rediss://:hunter2@redis.example.com:6380/1",
+        ),
+    ],
+)
+def test_a_cache_is_shared_where_there_is_a_redis(load: Any, written: str, url: str | None) -> None:
+    """Otherwise each process has its own memory."""
+    assert load(cache_url=written).redis_url == url
+
+
+def test_a_secret_of_ones_own_is_known_as_such(load: Any) -> None:
+    """One that was made up is no good for a cache that outlives the start."""
+    assert not load().has_own_secret
+    assert load(cache_secret=SECRET).has_own_secret
+
+
 def test_settings_show_no_secret(load: Any) -> None:
     """Neither their repr nor their text may end in a log with one."""
-    settings = load(app_token="hunter2", cache_secret="hunter3" * 5)
+    settings = load(
+        app_token="hunter2", cache_secret="hunter3" * 5, cache_url="redis://:hunter2@localhost"
+    )
 
     shown = f"{settings!r} {settings} {settings.model_dump()}"
 
@@ -229,6 +256,7 @@ BAD_VALUES = [
     ("port", "65536", "less than or equal to 65535"),
     ("workers", "0", "greater than or equal to 1"),
     ("workers", "65", "less than or equal to 64"),
+    ("stale_if_error", "-1", "greater than or equal to 0"),
     ("time_zone", "Oslo", "IANA database"),
     ("cors_origins", "console.example.com", "a scheme and a host"),
     ("time_zone", "europe/oslo", "IANA database"),
@@ -300,6 +328,10 @@ def test_a_bad_value_is_explained_in_one_line(
     ("name", "written", "reason"),
     [
         ("cache_secret", "hunter2", "at least 32 characters"),
+        ("cache_url", "memcached://hunter2", "redis:// or rediss://"),
+        ("cache_url", "redis://", "redis:// or rediss://"),
+        ("cache_url", "redis://:hunter2@redis.example.com:0", "redis:// or rediss://"),
+        ("cache_url", "redis://:hunter2@[redis", "redis:// or rediss://"),
         ("app_token", "hunter2\n", "printable ASCII"),
         ("app_token", "hunter2\0", "printable ASCII"),
         ("app_token", "hunter2æ", "printable ASCII"),

@@ -7,7 +7,8 @@ from typing import Any
 from gateway.caller import CallerPolicy, Header, headers_from_payload
 from gateway.schema.matching import SEARCHED
 from gateway.schema.nodes import LINKS
-from gateway.source import Served, Snapshot, Source
+from gateway.snapshot import Served, Snapshot
+from gateway.source import Source
 
 __all__ = ["Context"]
 

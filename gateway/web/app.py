@@ -1,5 +1,6 @@
 """The whole gateway, wired by hand: every object it is made of, every route, every middleware."""
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette_compress import CompressMiddleware, add_compress_type
 
 from gateway.cache.memory import BoundedMemoryCache
+from gateway.cache.redis import RedisCache
+from gateway.cache.shared import SharedCache
 from gateway.caller import CallerPolicy
 from gateway.errors import BadRequestError, SettingsError
 from gateway.records.decode import decoder
@@ -22,6 +25,7 @@ from gateway.schema.chat import ChatSession
 from gateway.schema.entity import record_of
 from gateway.schema.limits import Limits
 from gateway.settings import Settings
+from gateway.snapshot import Windows
 from gateway.source import Source
 from gateway.upstream.client import UpstreamClient
 from gateway.web.accept import GRAPHQL_JSON
@@ -38,7 +42,10 @@ from gateway.web.request_log import RequestLog
 
 __all__ = ["create_app"]
 
+logger = logging.getLogger(__name__)
+
 _GRAPHQL = "/graphql"
+_REDIS_TIMEOUT_S = 0.25
 _SMALLEST_COMPRESSED = 1_000
 _PERSISTED_QUERIES_BYTES = 16 * 2**20
 _REQUEST_HEADERS = (
@@ -97,12 +104,16 @@ def create_app(
         max_bytes=settings.max_upstream_bytes,
         transport=upstream_transport,
     )
+    shared = _shared_cache(settings)
     source = Source(
         fetch=upstream.fetch,
         decode=decoder(record_of(ChatSession)),
         cache=BoundedMemoryCache(max_bytes=settings.cache_max_bytes),
         upstream_url=settings.upstream_url,
-        ttl_s=settings.cache_ttl,
+        windows=Windows(
+            settings.cache_ttl, settings.stale_while_revalidate, settings.stale_if_error
+        ),
+        shared=shared,
         time_zone=settings.zone,
         secret=settings.cache_secret.get_secret_value().encode(),
     )
@@ -113,7 +124,7 @@ def create_app(
         schema=schema,
         source=source,
         policy=policy,
-        reader=_reader(settings, manifest),
+        reader=_reader(settings, manifest, shared),
         options=ViewOptions(
             has_query_page=settings.graphiql,
             demo_users=tuple(demo_users),
@@ -132,6 +143,8 @@ def create_app(
         app.state.is_ready = False
         await source.flights.cancel()
         await upstream.aclose()
+        if shared is not None:
+            await shared.aclose()
 
     app = Starlette(
         routes=[
@@ -159,6 +172,20 @@ def create_app(
     # It would redirect to whatever host the request names.
     app.router.redirect_slashes = False
     return app
+
+
+def _shared_cache(settings: Settings) -> SharedCache | None:
+    if settings.redis_url is None:
+        return None
+    if not settings.has_own_secret:
+        logger.warning(
+            "GATEWAY_CACHE_SECRET is not set: only this start can read what it keeps in Redis"
+        )
+    return SharedCache(
+        RedisCache(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S),
+        max_bytes=settings.max_upstream_bytes,
+        patience_s=settings.upstream_timeout,
+    )
 
 
 async def _no_such_thing(request: Request, exc: Exception) -> Response:
@@ -203,7 +230,9 @@ def _schema_options(settings: Settings, manifest: Mapping[str, str]) -> SchemaOp
     )
 
 
-def _reader(settings: Settings, manifest: Mapping[str, str]) -> RequestReader:
+def _reader(
+    settings: Settings, manifest: Mapping[str, str], shared: SharedCache | None
+) -> RequestReader:
     limits = RequestLimits(
         body_bytes=settings.max_body_bytes,
         batch=settings.max_batch,
@@ -212,7 +241,8 @@ def _reader(settings: Settings, manifest: Mapping[str, str]) -> RequestReader:
     )
     keeps_queries = settings.persisted_queries and not settings.trusted_documents_only
     cache = BoundedMemoryCache(max_bytes=_PERSISTED_QUERIES_BYTES) if keeps_queries else None
-    return RequestReader(limits, Documents(cache, manifest))
+    secret = settings.cache_secret.get_secret_value().encode()
+    return RequestReader(limits, Documents(cache, manifest, shared=shared, secret=secret))
 
 
 def _schema_text(schema: Schema) -> Callable[[Request], Awaitable[Response]]:

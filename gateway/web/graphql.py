@@ -38,7 +38,7 @@ from gateway.schema.error_codes import masked, unresolved
 from gateway.source import Source
 from gateway.web.accept import GRAPHQL_JSON, HTML, JSON, preferred
 from gateway.web.browsers import refuse_cross_site
-from gateway.web.caching import VARY, cache_headers, max_age_asked_for
+from gateway.web.caching import VARY, cache_headers, max_age_asked_for, stale_extension
 from gateway.web.query_page import query_page
 from gateway.web.ready import answered_from
 from gateway.web.request import RefusedOperation, RequestReader, refuse_credentials_in_url
@@ -226,8 +226,14 @@ class GraphQLView(GraphQL[Context, None]):
             has_errors=has_errors,
             execute_s=time.perf_counter() - sub_response.started,
         )
+        if served is not None and served.is_stale:
+            for answer in answers:
+                answer["extensions"] = {
+                    **(answer.get("extensions") or {}),
+                    **stale_extension(served),
+                }
         response = Response(self.encode_json(response_data), status, headers, media_type)
-        if served is not None and not has_errors:
+        if served is not None and not has_errors and not served.is_stale:
             answered_from(sub_response.scope, served.snapshot)
         return response
 

@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.caller import CallerPolicy, Header
 from gateway.errors import GatewayError
-from gateway.source import Snapshot, Source
+from gateway.snapshot import Snapshot
+from gateway.source import Source
 from gateway.web.body import BODY
 from gateway.web.caching import aging_headers, max_age_asked_for
 

@@ -9,11 +9,12 @@ from gateway.caller import Caller, CallerPolicy, Header
 from gateway.dates import AsOf
 from gateway.errors import UnauthenticatedError
 from gateway.schema.context import Context
-from gateway.source import Served, Snapshot, Source
+from gateway.snapshot import Served, Snapshot, Windows
+from gateway.source import Source
 
 ADA = (b"authorization", b"Bearer ada")
 BOB = (b"authorization", b"Bearer bob")
-SNAPSHOT = Snapshot([], AsOf(0), own_bytes=0, times_s={})
+SNAPSHOT = Snapshot([], AsOf(0), asked_ns=0, own_bytes=0, times_s={})
 
 
 class Asked:
@@ -26,7 +27,7 @@ class Asked:
         self, caller: Caller, trace: Sequence[Header], *, max_age_s: float | None
     ) -> Served:
         self.callers.append((caller.headers, trace))
-        return Served(SNAPSHOT, "hit", "miss", 5.0, lambda: 0)
+        return Served(SNAPSHOT, "hit", "miss", Windows(5), lambda: 0)
 
 
 def context_over(source: Asked, **options: Any) -> Context:

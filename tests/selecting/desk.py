@@ -18,6 +18,7 @@ from gateway.schema.context import Context
 from gateway.schema.entity import record_of
 from gateway.schema.filters import ChatSessionFilter
 from gateway.schema.matching import SEARCHED, matcher
+from gateway.snapshot import Windows
 from gateway.source import Source
 
 Json = dict[str, Any]
@@ -90,7 +91,7 @@ class Desk:
             decode=_decode,
             cache=BoundedMemoryCache(max_bytes=0),
             upstream_url="http://rest.invalid",
-            ttl_s=0,
+            windows=Windows(0),
             time_zone=self.zone,
             clock_ns=lambda: self.fetched_ns,
         )
