@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks [table | growth | savings | memory]`."""
+"""The command line: `python -m benchmarks [table | growth | savings | memory | soak]`."""
 
 import argparse
 import signal
@@ -12,6 +12,7 @@ from benchmarks.plots import PlotError
 from benchmarks.processes import pin_load
 from benchmarks.report import Options
 from benchmarks.savings import run_savings
+from benchmarks.soak import run_soak
 from benchmarks.table import run_table
 
 _COMMANDS = {
@@ -19,6 +20,7 @@ _COMMANDS = {
     "growth": run_growth,
     "savings": run_savings,
     "memory": run_memory,
+    "soak": run_soak,
 }
 
 
