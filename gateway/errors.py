@@ -18,6 +18,8 @@
     - UpstreamRateLimitedError    RATE_LIMITED, 429
     - UpstreamTimeoutError        UPSTREAM_TIMEOUT, 504
     - UpstreamUnavailableError    UPSTREAM_UNAVAILABLE, 503
+      . UpstreamInterruptedError  the connection broke within an answer
+      . UpstreamNotCalledError    REST was spared the call
     - UpstreamBadResponseError    UPSTREAM_BAD_RESPONSE, 502
 
 Whatever else is raised is a bug: clients get `INTERNAL_SERVER_ERROR` and an id, the log gets the
@@ -48,6 +50,8 @@ __all__ = [
     "UpstreamBadResponseError",
     "UpstreamError",
     "UpstreamForbiddenError",
+    "UpstreamInterruptedError",
+    "UpstreamNotCalledError",
     "UpstreamRateLimitedError",
     "UpstreamTimeoutError",
     "UpstreamUnauthenticatedError",
@@ -172,7 +176,7 @@ class UpstreamError(GatewayError):
     """REST did not give the sessions.
 
     In `extensions`: `upstreamStatus`, its status where it answered; `retryAfter`, whole seconds
-    where it said how long to wait (RFC 9110, section 10.2.3).
+    where it is known how long to wait (RFC 9110, section 10.2.3).
     """
 
     code = "UPSTREAM_ERROR"
@@ -229,6 +233,14 @@ class UpstreamUnavailableError(UpstreamError):
 
     code = "UPSTREAM_UNAVAILABLE"
     http_status = 503
+
+
+class UpstreamInterruptedError(UpstreamUnavailableError):
+    """The connection broke after REST had begun to send its answer's body."""
+
+
+class UpstreamNotCalledError(UpstreamUnavailableError):
+    """The gateway did not call REST: it fails, or too many calls wait for it already."""
 
 
 class UpstreamBadResponseError(UpstreamError):

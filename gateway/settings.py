@@ -93,6 +93,24 @@ class Settings(BaseSettings):
     upstream_connections: int = _setting(
         64, "REST calls at the same time, per process", example="64", ge=1, le=10_000
     )
+    upstream_queue: int = _setting(
+        256,
+        "REST calls that may wait for their turn, per process; more are refused at once",
+        example="256",
+        ge=0,
+        le=100_000,
+    )
+    breaker_failures: int = _setting(
+        20,
+        "Failed REST calls in a row after which REST is left alone for a while; 0 = never",
+        example="20",
+        ge=0,
+    )
+    breaker_cooldown: Timeout = _setting(
+        5.0,
+        "Seconds for which REST is left alone; up to six times as long while it goes on failing",
+        example="5",
+    )
     max_upstream_bytes: ByteSize = _setting(
         "16MiB", "Largest REST answer, after decompression", example="16MiB"
     )

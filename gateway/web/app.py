@@ -101,6 +101,9 @@ def create_app(
         connect_timeout_s=settings.upstream_connect_timeout,
         timeout_s=settings.upstream_timeout,
         connections=settings.upstream_connections,
+        queue=settings.upstream_queue,
+        breaker_failures=settings.breaker_failures,
+        breaker_cooldown_s=settings.breaker_cooldown,
         max_bytes=settings.max_upstream_bytes,
         transport=upstream_transport,
     )
