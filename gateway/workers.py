@@ -26,8 +26,9 @@ logger = logging.getLogger(__name__)
 class Workers:
     """Processes that each run `serve` on the listener; one that ends is replaced.
 
-    SIGTERM and Ctrl+C reach all of them. So do later ones, to hurry them: SIGTERM as SIGUSR1, since
-    the first may reach a worker twice, from here and from whoever signals the whole group.
+    The first SIGINT or SIGTERM ends them all, by SIGTERM; a later one hurries them, by SIGUSR1. Who
+    signals the whole group, as terminals and systemd do, reaches them by itself, so that neither
+    may mean more when it comes twice.
     """
 
     def __init__(
@@ -86,9 +87,8 @@ class Workers:
         while alive := [process for process in self._processes if process.is_alive()]:
             wait([process.sentinel for process in alive], _TICK_S)
             while self._signals:
-                self._send(
-                    signal.SIGUSR1 if self._signals.pop(0) == signal.SIGTERM else signal.SIGINT
-                )
+                self._signals.pop(0)
+                self._send(signal.SIGUSR1)
             if time.monotonic() > ends_at:
                 logger.error("workers that do not end are killed")
                 self._send(signal.SIGKILL)
