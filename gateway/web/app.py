@@ -135,7 +135,7 @@ def create_app(
         ),
     )
 
-    endpoint = Shedding(view, max_requests=settings.max_requests)
+    endpoint = Shedding(view, path=_GRAPHQL, max_requests=settings.max_requests)
 
     ready = _ready_answers(settings, source, policy)
 
@@ -173,6 +173,7 @@ def create_app(
     )
     # What our server's HTTP protocol asks for.
     app.state.ready = ready
+    app.state.shedding = endpoint
     app.state.connection_limit = ConnectionLimit(settings.max_connections)
     # It would redirect to whatever host the request names.
     app.router.redirect_slashes = False

@@ -20,7 +20,7 @@ from gateway.caller import Header
 from gateway.web.body import BODY
 from gateway.web.ready import Answer, Asked, ReadyAnswers
 from gateway.web.request_log import REQUEST_ID, log_request, request_id_of
-from gateway.web.shedding import ConnectionLimit
+from gateway.web.shedding import ConnectionLimit, Shedding
 
 __all__ = ["GatewayProtocol"]
 
@@ -55,6 +55,7 @@ class GatewayProtocol(HttpToolsProtocol):
             transport.abort()
             return
         self._ready: ReadyAnswers | None = getattr(state, "ready", None)
+        self._shedding: Shedding | None = getattr(state, "shedding", None)
         self._is_draining = not getattr(state, "is_ready", True)
         self._log = structlog.get_logger()
         _limit_time_to_read(transport)
@@ -141,10 +142,15 @@ class GatewayProtocol(HttpToolsProtocol):
         return None if asked is None else self._ready.find(scope, body, asked)
 
     def _let_go(self) -> None:
-        """Call the application with the request that was held."""
-        if self._held is not None:
-            held, self._held = self._held, None
-            super()._start_asgi_task(*held)
+        """Call the application with the request that was held, unless there is too much to do."""
+        if self._held is None:
+            return
+        (cycle, app), self._held = self._held, None
+        refusal = self._shedding.answer_to(cycle.scope) if self._shedding is not None else None
+        if refusal is None or self.flow.write_paused:
+            super()._start_asgi_task(cycle, app)
+        else:
+            self._send(cycle, refusal, [])
 
     def _send(self, cycle: Any, answer: Answer, aging: list[Header]) -> None:
         scope: Scope = cycle.scope

@@ -1,7 +1,7 @@
 """What is one too many is turned away at once, so that what was let in keeps its pace.
 
-Requests to GraphQL get a 503 before their body is read; connections are closed. Ready answers are
-sent before anything here is asked, and cost next to nothing.
+Requests to GraphQL get a 503 before their body is read; connections are closed. Our own server
+sends that 503 itself, as it sends ready answers, which are never turned away.
 """
 
 import logging
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.errors import UpstreamUnavailableError
 from gateway.web.accept import JSON
 from gateway.web.caching import VARY
+from gateway.web.ready import Answer
 
 __all__ = ["ConnectionLimit", "Shedding"]
 
@@ -34,29 +35,35 @@ class Shedding:
     may last for hours.
     """
 
-    def __init__(self, app: ASGIApp, *, max_requests: int, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, app: ASGIApp, *, path: str, max_requests: int, clock: Clock = time.monotonic
+    ) -> None:
         self.app = app
+        self.path = path
         self.max_requests = max_requests
         self.in_work = 0
         self._burst = _Burst(clock)
         error = UpstreamUnavailableError(
             "The gateway has too much to do; try again.", retry_after_s=_RETRY_AFTER_S
         )
-        self._body = orjson.dumps(
-            {"errors": [{"message": str(error), "extensions": error.extensions}]}
-        )
-        self._status = error.http_status
+        body = orjson.dumps({"errors": [{"message": str(error), "extensions": error.extensions}]})
+        response = Response(body, error.http_status, _HEADERS, JSON)
+        self._answer = Answer(error.http_status, tuple(response.raw_headers), body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or turn it away."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if self.in_work >= self.max_requests:
-            if self._burst.begins():
-                logger.warning("%d requests in work: more get 503", self.max_requests)
-            answer = Response(self._body, self._status, _HEADERS, JSON)
-            await answer(scope, receive, send)
+        if self._is_full():
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": self._answer.status,
+                    "headers": [*self._answer.headers],
+                }
+            )
+            await send({"type": "http.response.body", "body": self._answer.body})
             return
         is_counted = True
 
@@ -72,6 +79,25 @@ class Shedding:
             await self.app(scope, receive, send_and_count)
         finally:
             self.in_work -= is_counted
+
+    def answer_to(self, scope: Scope) -> Answer | None:
+        """Return what a request would be answered by the application, if it is that simple.
+
+        Pages of other sites are told more: they could not read it.
+        """
+        is_simple = (
+            scope["method"] == "POST"
+            and scope["path"] == self.path
+            and all(name != b"origin" for name, _ in scope["headers"])
+        )
+        return self._answer if is_simple and self._is_full() else None
+
+    def _is_full(self) -> bool:
+        if self.in_work < self.max_requests:
+            return False
+        if self._burst.begins():
+            logger.warning("%d requests in work: more get 503", self.max_requests)
+        return True
 
 
 class ConnectionLimit:

@@ -342,7 +342,10 @@ def test_a_connection_too_many_is_closed_at_once(rest: RestSide) -> None:
     assert told == ["3 connections are open: more are closed"]
 
 
-def test_a_request_too_many_is_answered_before_its_body_is_there(slow: SlowRest) -> None:
+@pytest.mark.parametrize("more", [b"", b"Origin: http://x\r\n"], ids=["a program", "a page"])
+def test_a_request_too_many_is_answered_before_its_body_is_there(
+    slow: SlowRest, more: bytes
+) -> None:
     """Who is let in is answered all the same."""
     with (
         serving(slow, max_requests=1) as gateway,
@@ -351,7 +354,7 @@ def test_a_request_too_many_is_answered_before_its_body_is_there(slow: SlowRest)
     ):
         first.sendall(post(QUERY))
         until(lambda: slow.calls == 1)
-        second.sendall(POST + LOGIN + b"Content-Length: 1000000\r\n\r\n")
+        second.sendall(POST + LOGIN + more + b"Content-Length: 1000000\r\n\r\n")
         refused = second.recv(65_536)
         slow.may_answer.set()
 

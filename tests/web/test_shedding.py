@@ -137,7 +137,7 @@ async def test_a_stream_counts_until_it_has_begun() -> None:
             counts.append(shedding.in_work)
             await send({"type": "http.response.body", "more_body": is_more})
 
-    shedding = Shedding(app, max_requests=1)
+    shedding = Shedding(app, path="/", max_requests=1)
     await sent_by(shedding)
 
     assert counts == [1, 0, 0]
@@ -150,7 +150,7 @@ async def test_a_request_that_fails_counts_no_longer() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         raise LookupError(shedding.in_work)
 
-    shedding = Shedding(app, max_requests=1)
+    shedding = Shedding(app, path="/", max_requests=1)
     with pytest.raises(LookupError, match="1"):
         await asyncio.create_task(sent_by(shedding))
 
@@ -163,7 +163,7 @@ async def test_a_websocket_is_let_in_and_does_not_count() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.accept", "in_work": shedding.in_work})
 
-    shedding = Shedding(app, max_requests=1)
+    shedding = Shedding(app, path="/", max_requests=1)
     shedding.in_work = 1
 
     assert await sent_by(shedding, "websocket") == [{"type": "websocket.accept", "in_work": 1}]
@@ -183,7 +183,7 @@ class Clock:
 async def test_turning_requests_away_is_told_once_per_burst() -> None:
     """Each has its own line in the log of requests; this one is for whoever looks for the cause."""
     clock = Clock()
-    shedding = Shedding(PlainTextResponse("done"), max_requests=1, clock=clock)
+    shedding = Shedding(PlainTextResponse("done"), path="/", max_requests=1, clock=clock)
     shedding.in_work = 1
 
     with logged() as log:
@@ -192,6 +192,27 @@ async def test_turning_requests_away_is_told_once_per_burst() -> None:
             assert (await sent_by(shedding))[0]["status"] == 503
 
     assert events(log) == ["1 requests in work: more get 503"] * 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "is_simple"),
+    [
+        ("POST", "/graphql", [(b"host", b"x")], True),
+        ("HEAD", "/graphql", [(b"host", b"x")], False),
+        ("POST", "/graphiql", [(b"host", b"x")], False),
+        ("POST", "/graphql", [(b"origin", b"https://console.example.com")], False),
+    ],
+)
+def test_a_server_can_turn_simple_requests_away_itself(
+    method: str, path: str, headers: Any, is_simple: bool
+) -> None:
+    """Those whose answer depends on nothing else."""
+    shedding = Shedding(PlainTextResponse("done"), path="/graphql", max_requests=1)
+    scope = {"type": "http", "method": method, "path": path, "headers": headers}
+
+    assert shedding.answer_to(scope) is None
+    shedding.in_work = 1
+    assert (shedding.answer_to(scope) is not None) is is_simple
 
 
 def test_connections_beyond_the_limit_are_refused() -> None:
