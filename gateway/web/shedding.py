@@ -85,12 +85,10 @@ class Shedding:
 
         Pages of other sites are told more: they could not read it.
         """
-        is_simple = (
-            scope["method"] == "POST"
-            and scope["path"] == self.path
-            and all(name != b"origin" for name, _ in scope["headers"])
-        )
-        return self._answer if is_simple and self._is_full() else None
+        if not self._is_full() or scope["method"] != "POST" or scope["path"] != self.path:
+            return None
+        is_foreign = any(name == b"origin" for name, _ in scope["headers"])
+        return None if is_foreign else self._answer
 
     def _is_full(self) -> bool:
         if self.in_work < self.max_requests:
