@@ -15,7 +15,7 @@ from tests.observe.logged import logged
 pytestmark = pytest.mark.socket
 
 
-def greet(listener: socket.socket) -> None:
+def greet(listener: socket.socket) -> None:  # pragma: no cover - in processes that are killed
     """Say who answers to everybody who connects, until SIGTERM."""
     while True:
         connection, _ = listener.accept()
@@ -23,7 +23,7 @@ def greet(listener: socket.socket) -> None:
             connection.sendall(b"%d" % os.getpid())
 
 
-def greet_for_good(listener: socket.socket) -> None:
+def greet_for_good(listener: socket.socket) -> None:  # pragma: no cover - likewise
     """Do the same, and let nobody stop it."""
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)

@@ -180,11 +180,9 @@ def test_a_head_is_at_most_so_large(gateway: Serving) -> None:
         client.sendall(ALIVE + b"X: " + b"x" * 60_000 + b"\r\n\r\n")
         assert client.recv(65_536).startswith(b"HTTP/1.1 200")
 
-        with pytest.raises(ConnectionError):
+        with contextlib.suppress(ConnectionError):
             client.sendall(ALIVE + b"X: " + b"x" * 90_000 + b"\r\n\r\n")
-            while client.recv(65_536):
-                pass
-            raise ConnectionResetError  # closed in silence is fine as well
+            assert client.recv(1) == b""
 
 
 def test_a_head_without_end_is_not_read_to_its_end(gateway: Serving) -> None:

@@ -223,10 +223,10 @@ class LoadBalancer:
         with contextlib.ExitStack() as stack:
             for connection in kept.values():
                 stack.callback(connection.close)
-            for number in itertools.count(client):
-                if self.is_over.is_set():
-                    return
-                port = self.ready[number % len(self.ready)]
+            numbers = itertools.count(client)
+            while not self.is_over.is_set():
+                number, ready = next(numbers), self.ready
+                port = ready[number % len(ready)]
                 self._ask(kept[port], port, number)
 
     def _ask(self, connection: http.client.HTTPConnection, port: int, number: int) -> None:
