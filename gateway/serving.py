@@ -1,11 +1,13 @@
 """Run the gateway, or the demo REST server, under uvicorn."""
 
+import asyncio
 import contextlib
 import gc
 import logging
 import math
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +17,6 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.supervisors import Multiprocess
 
 from gateway.demo.app import create_demo_app
 from gateway.errors import SettingsError
@@ -23,12 +24,15 @@ from gateway.observe.logs import configure_logs
 from gateway.settings import Settings
 from gateway.web.app import create_app
 from gateway.web.http_protocol import GatewayProtocol
+from gateway.workers import Workers
 
 __all__ = ["demo_upstream", "serve", "serve_upstream"]
 
 _LOOPBACK = "127.0.0.1"
 _GC_THRESHOLDS = (50_000, 20, 100)
 _LARGEST_WEBSOCKET_MESSAGE = 2**20
+_PATIENCE_WITH_WORKERS_S = 5
+_TICK_S = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -50,22 +54,29 @@ def serve(
     create_app(settings)  # for what is wrong with it, before anything is started
     listener = _listen(settings.host, settings.port)
     configure_logs(settings.log_level, settings.log_format)
+    _allow_open_files()
     url = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}/graphql"
+    # Whatever is in flight ends with its REST call; then a moment to answer.
+    finish_s = math.ceil(settings.upstream_timeout) + 2
     config = _config(
         partial(_worker_app, settings, demo_users),
         factory=True,
-        workers=settings.workers,
         ws_max_size=_LARGEST_WEBSOCKET_MESSAGE,
-        # Whatever is in flight ends with its REST call; then a moment to answer.
-        timeout_graceful_shutdown=math.ceil(settings.upstream_timeout) + 2,
+        timeout_graceful_shutdown=finish_s,
     )
+    delay_s = settings.shutdown_delay
     logger.info("serving %s over %s", url, settings.upstream_url)
     if when_ready:
         when_ready(url)
     if settings.workers > 1:
-        Multiprocess(config, sockets=[listener]).run()
+        Workers(
+            partial(_work, config, delay_s),
+            listener,
+            count=settings.workers,
+            patience_s=delay_s + finish_s + _PATIENCE_WITH_WORKERS_S,
+        ).run()
     else:
-        _Server(config).run(sockets=[listener])
+        _Server(config, delay_s).run(sockets=[listener])
 
 
 def serve_upstream(port: int, **options: Any) -> None:
@@ -93,16 +104,57 @@ def demo_upstream(**options: Any) -> Iterator[str]:
 
 
 class _Server(uvicorn.Server):
-    """Returns after SIGINT and SIGTERM.
+    """Lets clients go elsewhere before it stops, and returns after SIGINT and SIGTERM.
 
-    uvicorn raises the signal once more when it is done: that ends the process before anything
-    else can be closed, with a traceback or with exit code 143.
+    Between the two it serves on, for `shutdown_delay_s`: load balancers need a while to see that
+    it is not ready any more. uvicorn closes the port at once; and it raises the signal again when
+    it is done, which would end the process with a traceback or with exit code 143.
     """
 
+    def __init__(self, config: uvicorn.Config, shutdown_delay_s: float = 0) -> None:
+        super().__init__(config)
+        self.shutdown_delay_s = shutdown_delay_s
+        self.is_hurried = False
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Finish what is in flight; a second Ctrl+C does not wait for it."""
-        self.force_exit |= self.should_exit and sig == signal.SIGINT
+        """Drain; do not, with Ctrl+C or a second signal; or, with one more Ctrl+C, drop it all."""
+        self.force_exit |= self.is_hurried and sig == signal.SIGINT
+        self.is_hurried |= self.should_exit or sig == signal.SIGINT
         self.should_exit = True
+
+    async def main_loop(self) -> None:
+        """Serve until a signal comes, and drain."""
+        await super().main_loop()
+        self.config.loaded_app.state.is_ready = False
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, GatewayProtocol):
+                connection.drain()
+        ticks = math.ceil(self.shutdown_delay_s / _TICK_S)
+        for tick in range(ticks):
+            if self.is_hurried:
+                break
+            await self.on_tick(tick)
+            await asyncio.sleep(_TICK_S)
+        self.is_hurried = True
+
+
+class _Worker(_Server):
+    """One of several: it may get the same SIGTERM more than once, and SIGUSR1 hurries it."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Drain at SIGTERM, be it the first or not."""
+        if sig == signal.SIGINT or not self.should_exit:
+            super().handle_exit(sig, frame)
+
+    def hurry(self, sig: int, frame: FrameType | None) -> None:
+        """Drain no longer."""
+        self.is_hurried = True
+
+
+def _work(config: uvicorn.Config, shutdown_delay_s: float, listener: socket.socket) -> None:
+    server = _Worker(config, shutdown_delay_s)
+    signal.signal(signal.SIGUSR1, server.hurry)
+    server.run(sockets=[listener])
 
 
 def _worker_app(settings: Settings, demo_users: Sequence[tuple[str, str]]) -> Starlette:
@@ -122,6 +174,16 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
+
+
+def _allow_open_files() -> None:
+    """Open as many files as the system allows: each connection is one, and shells allow 1,024."""
+    if sys.platform != "win32":  # pragma: no branch - there is no such limit
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(ValueError):  # some systems have a limit that they do not tell
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _config(app: Any, **options: Any) -> uvicorn.Config:

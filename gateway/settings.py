@@ -160,6 +160,25 @@ class Settings(BaseSettings):
         "Heed `Cache-Control: no-cache` and `max-age` of requests: they can ask for a fresh answer",
         example="off",
     )
+    max_requests: int = _setting(
+        1_000,
+        "Requests to GraphQL in work at the same time, per process; more are answered with 503",
+        example="1000",
+        ge=1,
+        le=100_000,
+    )
+    max_connections: int = _setting(
+        10_000,
+        "Open connections, per process; more are closed",
+        example="10000",
+        ge=1,
+        le=1_000_000,
+    )
+    shutdown_delay: Seconds = _setting(
+        1.0,
+        "Seconds between SIGTERM, when `/readyz` turns to 503, and the end of new connections",
+        example="10",
+    )
     request_timeout: Timeout = _setting(30.0, "Seconds for a whole request", example="30")
     max_body_bytes: ByteSize = _setting("1MiB", "Largest request body", example="1MiB")
     max_batch: int = _setting(

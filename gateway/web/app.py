@@ -39,6 +39,7 @@ from gateway.web.query_page import static_files
 from gateway.web.ready import KeptAnswers, ReadyAnswers
 from gateway.web.request import RequestLimits, RequestReader
 from gateway.web.request_log import RequestLog
+from gateway.web.shedding import ConnectionLimit, Shedding
 
 __all__ = ["create_app"]
 
@@ -137,6 +138,8 @@ def create_app(
         ),
     )
 
+    endpoint = Shedding(view, path=_GRAPHQL, max_requests=settings.max_requests)
+
     ready = _ready_answers(settings, source, policy)
 
     @asynccontextmanager
@@ -151,7 +154,7 @@ def create_app(
 
     app = Starlette(
         routes=[
-            Route(_GRAPHQL, view),
+            Route(_GRAPHQL, endpoint),
             WebSocketRoute(_GRAPHQL, view),
             Route("/schema.graphql", _schema_text(schema)),
             Route("/healthz", healthz),
@@ -171,7 +174,10 @@ def create_app(
         exception_handlers={HTTPException: _no_such_thing},
         lifespan=lifespan,
     )
+    # What our server's HTTP protocol asks for.
     app.state.ready = ready
+    app.state.shedding = endpoint
+    app.state.connection_limit = ConnectionLimit(settings.max_connections)
     # It would redirect to whatever host the request names.
     app.router.redirect_slashes = False
     return app

@@ -1,11 +1,14 @@
-"""uvicorn's HTTP protocol: with limits on a request's head, and past the application if it can.
+"""uvicorn's HTTP protocol: with limits on what a client holds, and past the application if it can.
 
-* A socket that sends nothing, a header a second, or a header without end would else stay open, or
-  grow, for good (Kludex/uvicorn#157).
+* A socket that sends nothing, a header a second, a header without end, or a few bytes after its
+  answer would else stay open, or grow, for good (Kludex/uvicorn#157).
+* A client that does not read would keep its answer in memory for good.
+* Before the server stops, the next answer on each connection is its last.
 * A ready answer is sent as soon as its request is complete: no task, no middleware, one write.
 """
 
 import asyncio
+import socket
 import time
 from typing import Any
 
@@ -17,18 +20,24 @@ from gateway.caller import Header
 from gateway.web.body import BODY
 from gateway.web.ready import Answer, Asked, ReadyAnswers
 from gateway.web.request_log import REQUEST_ID, log_request, request_id_of
+from gateway.web.shedding import ConnectionLimit, Shedding
 
 __all__ = ["GatewayProtocol"]
 
 _LARGEST_HEAD = 64 * 2**10
+_LONGEST_PIPELINE = 32
 _PATIENCE_S = 10
+_PATIENCE_WITH_READERS_S = 30
+_PIECE = 16 * 2**10
 
 
 class GatewayProtocol(HttpToolsProtocol):
-    """Closes a connection whose request's head is too large or too long in coming."""
+    """Closes connections that are one too many, or whose client asks too much or too slowly."""
 
     _head_bytes = 0
     _is_in_head = True
+    _is_upgraded = False
+    _is_draining = False
     _timer: asyncio.TimerHandle | None = None
     _held: tuple[Any, Any] | None = None
     """A request, and the application to call with it, until all is read that has come."""
@@ -38,24 +47,54 @@ class GatewayProtocol(HttpToolsProtocol):
     """What the headers of the connection's last request said: the next one's are often the same."""
 
     def connection_made(self, transport: Any) -> None:
-        """Wait for the first request."""
+        """Wait for the first request, unless too many clients wait already."""
         super().connection_made(transport)
-        self._ready: ReadyAnswers | None = getattr(getattr(self.app, "state", None), "ready", None)
+        state = getattr(self.app, "state", None)
+        limit: ConnectionLimit | None = getattr(state, "connection_limit", None)
+        if limit is not None and limit.refuses(len(self.connections)):
+            transport.abort()
+            return
+        self._ready: ReadyAnswers | None = getattr(state, "ready", None)
+        self._shedding: Shedding | None = getattr(state, "shedding", None)
+        self._is_draining = not getattr(state, "is_ready", True)
         self._log = structlog.get_logger()
+        _limit_time_to_read(transport)
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
-        """Take in what came, and count it as long as the head is not complete."""
+        """Take in what came; what is large comes in pieces, so that limits hold in its midst."""
         self._is_reading = True
-        super().data_received(data)
+        if len(data) <= _LARGEST_HEAD:
+            self._take(data)
+        else:
+            for start in range(0, len(data), _PIECE):
+                self._take(data[start : start + _PIECE])
         self._is_reading = False
         self._let_go()
+        if self._is_nobodys_turn():
+            self._expect_head()
+
+    def _take(self, data: bytes) -> None:
+        """Have a piece parsed, and count it as long as the head is not complete."""
+        if self.transport.is_closing() or self._is_upgraded:
+            return
+        super().data_received(data)
         if self._is_in_head:
-            if self._timer is None:
-                self._expect_head()
             self._head_bytes += len(data)
             if self._head_bytes > _LARGEST_HEAD:
                 self._hang_up()
+
+    def _is_nobodys_turn(self) -> bool:
+        """Tell whether something came that is no request yet, and that nobody waits for."""
+        if self.timeout_keep_alive_task or self._timer or self._is_upgraded:
+            return False
+        cycle: Any = self.cycle  # None before the first request
+        return cycle is not None and cycle.response_complete
+
+    def handle_websocket_upgrade(self) -> None:
+        """Leave the connection to the WebSocket's own protocol."""
+        self._is_upgraded = True
+        super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:
         """Wait for the rest of a head, the first one's or a later one's."""
@@ -65,10 +104,16 @@ class GatewayProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Let the request, or the WebSocket that it becomes, take its time."""
         self._is_in_head = False
+        self._head_bytes = 0
         self._stop_waiting()
         super().on_headers_complete()
+        if len(self.pipeline) > _LONGEST_PIPELINE:
+            self.pipeline.clear()
+            self._hang_up()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if self._is_draining:
+            cycle.keep_alive = False
         if self._is_reading:
             self._held = (cycle, app)
         else:
@@ -97,10 +142,15 @@ class GatewayProtocol(HttpToolsProtocol):
         return None if asked is None else self._ready.find(scope, body, asked)
 
     def _let_go(self) -> None:
-        """Call the application with the request that was held."""
-        if self._held is not None:
-            held, self._held = self._held, None
-            super()._start_asgi_task(*held)
+        """Call the application with the request that was held, unless there is too much to do."""
+        if self._held is None:
+            return
+        (cycle, app), self._held = self._held, None
+        refusal = self._shedding.answer_to(cycle.scope) if self._shedding is not None else None
+        if refusal is None or self.flow.write_paused:
+            super()._start_asgi_task(cycle, app)
+        else:
+            self._send(cycle, refusal, [])
 
     def _send(self, cycle: Any, answer: Answer, aging: list[Header]) -> None:
         scope: Scope = cycle.scope
@@ -122,13 +172,19 @@ class GatewayProtocol(HttpToolsProtocol):
         cycle.on_response()
         log_request(self._log, scope, request_id, answer.status, started)
 
+    def drain(self) -> None:
+        """Make the next answer the last one on this connection, and tell the client so."""
+        self._is_draining = True
+        cycle: Any = self.cycle  # None before the first request
+        if cycle is not None and not cycle.response_started:
+            cycle.keep_alive = False
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_waiting()
         super().connection_lost(exc)
 
     def _expect_head(self) -> None:
-        self._head_bytes = 0
         self._timer = self.loop.call_later(_PATIENCE_S, self._hang_up)
 
     def _stop_waiting(self) -> None:
@@ -139,3 +195,15 @@ class GatewayProtocol(HttpToolsProtocol):
     def _hang_up(self) -> None:
         self._stop_waiting()
         self.transport.close()
+
+
+def _limit_time_to_read(transport: Any) -> None:
+    """Have the system reset a connection whose client takes nothing of what is sent to it.
+
+    RFC 5482. The system knows what has arrived, which no timer in here does; and its limit holds
+    for WebSockets, and for connections that are being closed, too.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # pragma: no branch - Linux
+        transport.get_extra_info("socket").setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_PATIENCE_WITH_READERS_S * 1000)
+        )
