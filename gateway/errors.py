@@ -221,6 +221,10 @@ class UpstreamRateLimitedError(UpstreamError):
     http_status = 429
 
 
+class UpstreamHeldOffError(UpstreamRateLimitedError):
+    """The gateway did not call REST: it has asked this caller to slow down, not long ago."""
+
+
 class UpstreamTimeoutError(UpstreamError):
     """REST did not answer within the deadline of the call."""
 

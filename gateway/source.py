@@ -19,6 +19,8 @@ from gateway.errors import (
     UpstreamBadResponseError,
     UpstreamError,
     UpstreamForbiddenError,
+    UpstreamHeldOffError,
+    UpstreamNotCalledError,
     UpstreamUnauthenticatedError,
 )
 from gateway.snapshot import Served, Snapshot, Stored, Windows
@@ -157,7 +159,10 @@ class Source:
             await self.cache.delete(key)
             raise
         except UpstreamError as exc:
-            logger.warning("A REST call failed: %s", _told(exc))
+            # Of calls that are not made there is no end, and why they are not has been told.
+            is_no_call = isinstance(exc, UpstreamNotCalledError | UpstreamHeldOffError)
+            level = logging.DEBUG if is_no_call else logging.WARNING
+            logger.log(level, "A REST call failed: %s", _told(exc))
             raise
         if self.windows.ttl_s:
             await self.cache.set(key, snapshot, ttl=self.windows.kept_s)

@@ -1,6 +1,7 @@
 """Past its time: when an old snapshot still serves, and when it never does (RFC 5861)."""
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from gateway.errors import (
     UpstreamBadResponseError,
     UpstreamError,
     UpstreamForbiddenError,
+    UpstreamHeldOffError,
+    UpstreamNotCalledError,
     UpstreamRateLimitedError,
     UpstreamTimeoutError,
     UpstreamUnauthenticatedError,
@@ -166,3 +169,16 @@ async def test_a_failure_in_the_background_is_told_once(caplog: Any) -> None:
 
     assert len(caplog.records) == 2
     assert len(bench.rest.calls) == 3
+
+
+@pytest.mark.parametrize("failure", [UpstreamNotCalledError("open"), UpstreamHeldOffError("held")])
+async def test_calls_that_are_not_made_fill_no_log(failure: UpstreamError, caplog: Any) -> None:
+    """In an outage there is one for each request; the breaker tells of it once."""
+    bench = Bench()
+    bench.rest.failure = failure
+    caplog.set_level(logging.DEBUG)
+
+    with pytest.raises(type(failure)):
+        await bench.ask()
+
+    assert {record.levelname for record in caplog.records} == {"DEBUG"}

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from gateway.caller import Caller, Header
-from gateway.errors import UpstreamRateLimitedError
+from gateway.errors import UpstreamHeldOffError
 
 __all__ = ["Holds"]
 
@@ -37,7 +37,7 @@ class Holds:
         """Do nothing, unless the caller is held off.
 
         Raises:
-            UpstreamRateLimitedError: it is; the error says for how many seconds more.
+            UpstreamHeldOffError: it is; the error says for how many seconds more.
         """
         if not self._until:
             return
@@ -46,7 +46,7 @@ class Holds:
         left_s = self._until.get(self._name(headers), now) - now
         if left_s > 0:
             message = "SuperOffice has asked this user to slow down."
-            raise UpstreamRateLimitedError(message, retry_after_s=math.ceil(left_s))
+            raise UpstreamHeldOffError(message, retry_after_s=math.ceil(left_s))
 
     def add(self, headers: Sequence[Header], seconds: float) -> None:
         """Hold a caller off, for a minute at most."""
