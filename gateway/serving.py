@@ -28,7 +28,6 @@ __all__ = ["demo_upstream", "serve", "serve_upstream"]
 
 _LOOPBACK = "127.0.0.1"
 _GC_THRESHOLDS = (50_000, 20, 100)
-_LARGEST_WEBSOCKET_MESSAGE = 2**20
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ def serve(
         partial(_worker_app, settings, demo_users),
         factory=True,
         workers=settings.workers,
-        ws_max_size=_LARGEST_WEBSOCKET_MESSAGE,
+        ws_max_size=int(settings.max_body_bytes),
         # Whatever is in flight ends with its REST call; then a moment to answer.
         timeout_graceful_shutdown=math.ceil(settings.upstream_timeout) + 2,
     )

@@ -20,7 +20,7 @@ from gateway.errors import (
     UpstreamUnauthenticatedError,
 )
 
-__all__ = ["Cache", "Fetch", "Served", "Snapshot", "Source"]
+__all__ = ["Cache", "Epoch", "Fetch", "Served", "Snapshot", "Source"]
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +80,20 @@ class Snapshot:
     answers: Answers[Any] = field(default_factory=lambda: Answers(0))
     """What has been answered from it."""
 
+    began_ns: int = 0
+    """When REST was called for it: what happened in REST after that may be missing in it."""
+
     @property
     def size_bytes(self) -> int:
         """Tell what it costs in memory, with what hangs on it."""
         return self.own_bytes + self.answers.size_bytes
+
+
+@dataclass(slots=True)
+class Epoch:
+    """Since when REST calls count: what an earlier one brought is known to be out of date."""
+
+    began_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +107,7 @@ class Served:
 
     ttl_s: float
     clock_ns: Callable[[], int]
+    epoch_ns: int = 0
 
     @property
     def is_stored(self) -> bool:
@@ -109,10 +120,14 @@ class Served:
 
     def left_s(self) -> float:
         """Return for how long it is still fresh."""
+        if self.snapshot.began_ns < self.epoch_ns:
+            return 0.0
         return max(0.0, self.ttl_s - self.age_s())
 
     def is_good_for(self, max_age_s: float | None) -> bool:
         """Tell whether it is fresh, and young enough for who asks."""
+        if self.snapshot.began_ns < self.epoch_ns:
+            return False
         age_s = self.age_s()
         return age_s < self.ttl_s and (max_age_s is None or age_s <= max_age_s)
 
@@ -134,6 +149,7 @@ class Source:
     time_zone: tzinfo | None = None
     clock_ns: Callable[[], int] = time.time_ns
     flights: Flights[Snapshot] = field(default_factory=Flights)
+    epoch: Epoch = field(default_factory=Epoch)
 
     async def serve(
         self, caller: Caller, trace: Sequence[Header] = (), *, max_age_s: float | None = None
@@ -147,6 +163,7 @@ class Source:
             UpstreamError: REST did not give an answer that can be used.
         """
         key = self.key_of(caller)
+        epoch_ns = self.epoch.began_ns
         kept = self._hit(await self.cache.get(key)) if self.ttl_s else None
         fwd: Literal["miss", "stale", "request"] = "miss"
         if kept is not None:
@@ -155,14 +172,23 @@ class Source:
             fwd = "request" if kept.left_s() else "stale"
         is_joined = key in self.flights
         snapshot = await self.flights.join(key, lambda: self._fly(key, caller, trace))
-        return Served(
-            snapshot, "collapsed" if is_joined else "miss", fwd, self.ttl_s, self.clock_ns
-        )
+        if snapshot.began_ns < epoch_ns:
+            # It was under way already when REST changed, so it may not have seen that.
+            snapshot = await self.flights.join(key, lambda: self._fly(key, caller, trace))
+        how: Literal["collapsed", "miss"] = "collapsed" if is_joined else "miss"
+        return Served(snapshot, how, fwd, self.ttl_s, self.clock_ns, self.epoch.began_ns)
 
     def peek(self, key: str, *, max_age_s: float | None = None) -> Served | None:
         """Return a caller's snapshot, by its key, if that takes no waiting at all."""
         kept = self._hit(self.cache.peek(key)) if self.ttl_s else None
         return kept if kept is not None and kept.is_good_for(max_age_s) else None
+
+    def invalidate(self) -> None:
+        """Take nothing for fresh that REST was asked for before now: something has changed there.
+
+        Whoever asks from now on gets the answer to a REST call that begins from now on.
+        """
+        self.epoch.began_ns = self.clock_ns()
 
     def key_of(self, caller: Caller) -> str:
         """Return the key of the caller's snapshot."""
@@ -171,10 +197,10 @@ class Source:
     def _hit(self, snapshot: Snapshot | None) -> Served | None:
         if snapshot is None:
             return None
-        return Served(snapshot, "hit", "miss", self.ttl_s, self.clock_ns)
+        return Served(snapshot, "hit", "miss", self.ttl_s, self.clock_ns, self.epoch.began_ns)
 
     async def _fly(self, key: str, caller: Caller, trace: Sequence[Header]) -> Snapshot:
-        started = time.perf_counter()
+        started, began_ns = time.perf_counter(), self.clock_ns()
         try:
             body = await self.fetch((*caller.headers, *trace))
         except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
@@ -195,7 +221,7 @@ class Source:
         times_s = {"upstream": fetched - started, "decode": time.perf_counter() - fetched}
         own_bytes = round(len(body) * _MEMORY_PER_JSON_BYTE) + _MEMORY_PER_SESSION * len(sessions)
         answers = Answers[Any](max(own_bytes, _LEAST_FOR_ANSWERS))
-        snapshot = Snapshot(sessions, as_of, own_bytes, times_s, answers)
+        snapshot = Snapshot(sessions, as_of, own_bytes, times_s, answers, began_ns)
         if self.ttl_s:
             await self.cache.set(key, snapshot, ttl=_KEPT_TTLS * self.ttl_s)
         return snapshot

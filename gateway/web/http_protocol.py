@@ -1,7 +1,9 @@
-"""uvicorn's HTTP protocol: with limits on a request's head, and past the application if it can.
+"""uvicorn's HTTP protocol: with limits on a client's pace, and past the application if it can.
 
 * A socket that sends nothing, a header a second, or a header without end would else stay open, or
   grow, for good (Kludex/uvicorn#157).
+* A client that does not read would hold on to its answer for good.
+* A stream of events would keep the server from stopping.
 * A ready answer is sent as soon as its request is complete: no task, no middleware, one write.
 """
 
@@ -15,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.caller import Header
 from gateway.web.body import BODY
+from gateway.web.event_stream import END_STREAM
 from gateway.web.ready import Answer, Asked, ReadyAnswers
 from gateway.web.request_log import REQUEST_ID, log_request, request_id_of
 
@@ -22,6 +25,7 @@ __all__ = ["GatewayProtocol"]
 
 _LARGEST_HEAD = 64 * 2**10
 _PATIENCE_S = 10
+_PATIENCE_WITH_READERS_S = 60
 
 
 class GatewayProtocol(HttpToolsProtocol):
@@ -30,6 +34,7 @@ class GatewayProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _is_in_head = True
     _timer: asyncio.TimerHandle | None = None
+    _reading_timer: asyncio.TimerHandle | None = None
     _held: tuple[Any, Any] | None = None
     """A request, and the application to call with it, until all is read that has come."""
 
@@ -122,10 +127,33 @@ class GatewayProtocol(HttpToolsProtocol):
         cycle.on_response()
         log_request(self._log, scope, request_id, answer.status, started)
 
+    def pause_writing(self) -> None:
+        """Wait until the client has read what is written already, for a while."""
+        super().pause_writing()
+        self._reading_timer = self.loop.call_later(_PATIENCE_WITH_READERS_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on: the client reads."""
+        super().resume_writing()
+        self._stop_waiting_for_reader()
+
+    def shutdown(self) -> None:
+        """Finish what is in flight, but not a stream, which is never finished."""
+        super().shutdown()
+        cycle: Any = self.cycle  # None before the first request
+        if cycle is not None and END_STREAM in cycle.scope:
+            cycle.scope[END_STREAM]()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_waiting()
+        self._stop_waiting_for_reader()
         super().connection_lost(exc)
+
+    def _stop_waiting_for_reader(self) -> None:
+        if self._reading_timer is not None:
+            self._reading_timer.cancel()
+            self._reading_timer = None
 
     def _expect_head(self) -> None:
         self._head_bytes = 0
