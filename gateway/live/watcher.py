@@ -110,8 +110,6 @@ class Watcher:
     def _take(self, snapshot: Snapshot) -> bool:
         """Take a snapshot for the state, and tell whether anything has changed."""
         before = self._state
-        if before is not None and snapshot is before.snapshot:
-            return False
         self._state = State(before.number + 1 if before else 0, snapshot)
         self._tell()
         return before is None or not self.changes(before, self._state).is_quiet

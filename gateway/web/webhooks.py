@@ -25,7 +25,7 @@ __all__ = ["Webhooks"]
 
 logger = logging.getLogger(__name__)
 
-_EVENTS = frozenset({"chatsession.created", "chatsession.changed", "chatsession.message"})
+_EVENTS = ("chatsession.created", "chatsession.changed", "chatsession.message")
 _LARGEST_BODY = 64 * 2**10
 _MOST_EVENT_IDS = 10_000
 # What is older has long been seen by looking: nobody waits longer between two looks at REST.
