@@ -174,6 +174,7 @@ class Source:
         snapshot = await self.flights.join(key, lambda: self._fly(key, caller, trace))
         if snapshot.began_ns < epoch_ns:
             # It was under way already when REST changed, so it may not have seen that.
+            await asyncio.sleep(0)  # one that has just landed could be joined still
             snapshot = await self.flights.join(key, lambda: self._fly(key, caller, trace))
         how: Literal["collapsed", "miss"] = "collapsed" if is_joined else "miss"
         return Served(snapshot, how, fwd, self.ttl_s, self.clock_ns, self.epoch.began_ns)
