@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import secrets
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gateway import serving
 from gateway.demo.users import DEMO_USERS
+from gateway.demo.webhooks import Hook
 from gateway.errors import SettingsError
 from gateway.schema.build import sdl
 from gateway.settings import Settings
@@ -40,6 +42,10 @@ def _parser() -> argparse.ArgumentParser:
     upstream = _command(commands, "upstream", _upstream, "run the demo REST server alone")
     upstream.add_argument("--port", type=int, default=8001, help="port to listen on (8001)")
     upstream.add_argument("--sample", type=Path, metavar="FILE", help="serve this file instead")
+    upstream.add_argument("--webhook-url", metavar="URL", help="send webhooks there")
+    upstream.add_argument(
+        "--webhook-secret", metavar="SECRET", default="", help="what they are signed with"
+    )
     for command in (demo, upstream):
         command.add_argument("--sessions", type=int, default=12, help="sessions per user (12)")
         command.add_argument("--delay", type=int, default=0, metavar="MS", help="wait so long (0)")
@@ -87,20 +93,45 @@ def _serve(**flags: str) -> None:
 
 
 def _demo(port: int, sessions: int, delay: int, seed: int) -> None:
-    with serving.demo_upstream(sessions=sessions, delay_ms=delay, seed=seed) as upstream_url:
-        # The zone of the demo tenant, which its zone-less times are in.
-        settings = Settings.load(upstream_url=upstream_url, port=port, time_zone="Europe/Oslo")
+    hook = Hook(secrets.token_urlsafe(32))
+
+    def ready(url: str) -> None:
+        hook.url = url.replace("/graphql", "/webhooks/superoffice")
+        print(_welcome(url), flush=True)  # noqa: T201
+
+    with serving.demo_upstream(
+        sessions=sessions, delay_ms=delay, seed=seed, hook=hook
+    ) as upstream_url:
+        settings = Settings.load(
+            upstream_url=upstream_url,
+            port=port,
+            time_zone="Europe/Oslo",  # the demo tenant's, which its zone-less times are in
+            webhook_secret=hook.secret,
+        )
         serving.serve(
             settings,
-            when_ready=lambda url: print(_welcome(url), flush=True),  # noqa: T201
+            when_ready=ready,
             demo_users=[(user.full_name, user.authorization_basic) for user in DEMO_USERS],
         )
 
 
-def _upstream(port: int, sessions: int, delay: int, seed: int, sample: Path | None) -> None:
+def _upstream(
+    port: int,
+    sessions: int,
+    delay: int,
+    seed: int,
+    sample: Path | None,
+    webhook_url: str | None,
+    webhook_secret: str,
+) -> None:
     if sample and not sample.is_file():
         raise SettingsError(f"--sample {sample}: there is no such file.")
-    serving.serve_upstream(port, sessions=sessions, delay_ms=delay, seed=seed, sample=sample)
+    if webhook_url and not webhook_secret:
+        raise SettingsError(f"--webhook-url {webhook_url}: give --webhook-secret, too.")
+    hook = Hook(webhook_secret, webhook_url) if webhook_url else None
+    serving.serve_upstream(
+        port, sessions=sessions, delay_ms=delay, seed=seed, sample=sample, hook=hook
+    )
 
 
 def _welcome(url: str) -> str:

@@ -12,6 +12,7 @@
     - OperationResolutionError    OPERATION_RESOLUTION_FAILURE, 400
     - PersistedQueryNotFoundError, PersistedQueryNotSupportedError
     - UnauthenticatedError        UNAUTHENTICATED, 401
+    - TooManyOpenError            RATE_LIMITED, 429 · GatewayFullError 503
   + UpstreamError                 UPSTREAM_ERROR, 502: any REST status without a code of its own
     - UpstreamUnauthenticatedError  UNAUTHENTICATED, 401
     - UpstreamForbiddenError      FORBIDDEN, 403
@@ -36,6 +37,7 @@ __all__ = [
     "BodyTooLargeError",
     "BodyTooSlowError",
     "GatewayError",
+    "GatewayFullError",
     "MethodNotAllowedError",
     "NotAcceptableError",
     "OperationResolutionError",
@@ -45,6 +47,7 @@ __all__ = [
     "RequestError",
     "RequestTimeoutError",
     "SettingsError",
+    "TooManyOpenError",
     "UnauthenticatedError",
     "UnsupportedMediaTypeError",
     "UpstreamBadResponseError",
@@ -170,6 +173,19 @@ class UnauthenticatedError(RequestError):
 
     code = "UNAUTHENTICATED"
     http_status = 401
+
+
+class TooManyOpenError(RequestError):
+    """The client has as many sockets, streams or operations open as it may have."""
+
+    code = "RATE_LIMITED"
+    http_status = 429
+
+
+class GatewayFullError(TooManyOpenError):
+    """All clients together have as many sockets and streams open as this process serves."""
+
+    http_status = 503
 
 
 class UpstreamError(GatewayError):

@@ -30,7 +30,6 @@ __all__ = ["demo_upstream", "serve", "serve_upstream"]
 
 _LOOPBACK = "127.0.0.1"
 _GC_THRESHOLDS = (50_000, 20, 100)
-_LARGEST_WEBSOCKET_MESSAGE = 2**20
 _PATIENCE_WITH_WORKERS_S = 5
 _TICK_S = 0.1
 
@@ -61,7 +60,7 @@ def serve(
     config = _config(
         partial(_worker_app, settings, demo_users),
         factory=True,
-        ws_max_size=_LARGEST_WEBSOCKET_MESSAGE,
+        ws_max_size=int(settings.max_body_bytes),
         timeout_graceful_shutdown=finish_s,
     )
     delay_s = settings.shutdown_delay

@@ -180,7 +180,30 @@ class Settings(BaseSettings):
         example="10",
     )
     request_timeout: Timeout = _setting(30.0, "Seconds for a whole request", example="30")
-    max_body_bytes: ByteSize = _setting("1MiB", "Largest request body", example="1MiB")
+    live_interval: Timeout | None = _setting(
+        None,
+        "Seconds between two looks at REST for a caller's subscriptions; unset = "
+        "`GATEWAY_CACHE_TTL`, or 5 where that is 0",
+        example="5",
+    )
+    live_slowest: Timeout = _setting(
+        60.0,
+        "The same at most, where webhooks arrive and nothing changes; without webhooks it is three "
+        "intervals",
+        example="60",
+    )
+    webhook_secret: SecretStr | None = _setting(
+        None,
+        "Secret of SuperOffice's webhooks, which `/webhooks/superoffice` then takes",
+        example="16 or more random characters",
+    )
+    max_sockets: int = _setting(
+        5_000, "WebSockets and event streams at the same time, per process", example="5000", ge=0
+    )
+    max_sockets_per_caller: int = _setting(50, "The same of one caller", example="50", ge=1)
+    max_body_bytes: ByteSize = _setting(
+        "1MiB", "Largest request body, or message on a WebSocket", example="1MiB"
+    )
     max_batch: int = _setting(
         8, "Most operations in one request; 0 = no batches", example="8", ge=0, le=100
     )
@@ -289,6 +312,13 @@ class Settings(BaseSettings):
     def _check_cache_secret(cls, value: SecretStr) -> SecretStr:
         if len(value.get_secret_value()) < 32:
             raise ValueError("it must have at least 32 characters")
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _check_webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 16:
+            raise ValueError("it must have at least 16 characters")
         return value
 
     @classmethod

@@ -12,7 +12,7 @@ from gateway.cache.answers import Answers
 from gateway.dates import AsOf
 from gateway.errors import UpstreamError
 
-__all__ = ["Served", "Snapshot", "Stored", "Windows"]
+__all__ = ["Epoch", "Served", "Snapshot", "Stored", "Windows"]
 
 _TIMES = struct.Struct(">QQ")
 
@@ -86,6 +86,13 @@ class Windows:
         return self.ttl_s + max(self.ttl_s, self.while_revalidate_s, self.if_error_s)
 
 
+@dataclass(slots=True)
+class Epoch:
+    """Since when REST calls count: what an earlier one brought is known to be out of date."""
+
+    began_ns: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """A snapshot, and how a request came by it."""
@@ -97,6 +104,7 @@ class Served:
 
     windows: Windows
     clock_ns: Callable[[], int]
+    epoch_ns: int = 0
     failure: UpstreamError | None = None
     """Why an old snapshot has to do, where REST was asked in vain."""
 
@@ -116,10 +124,13 @@ class Served:
 
     def left_s(self) -> float:
         """Return for how long it is still fresh; less than nothing past that."""
-        return self.windows.ttl_s - self.age_s()
+        left_s = self.windows.ttl_s - self.age_s()
+        return min(left_s, 0.0) if self.snapshot.asked_ns < self.epoch_ns else left_s
 
     def is_good_for(self, max_age_s: float | None) -> bool:
         """Tell whether it is fresh, and young enough for who asks."""
+        if self.snapshot.asked_ns < self.epoch_ns:
+            return False
         age_s = self.age_s()
         return age_s < self.windows.ttl_s and (max_age_s is None or age_s <= max_age_s)
 

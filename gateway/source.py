@@ -23,7 +23,7 @@ from gateway.errors import (
     UpstreamNotCalledError,
     UpstreamUnauthenticatedError,
 )
-from gateway.snapshot import Served, Snapshot, Stored, Windows
+from gateway.snapshot import Epoch, Served, Snapshot, Stored, Windows
 
 __all__ = ["Cache", "Fetch", "Source"]
 
@@ -80,6 +80,7 @@ class Source:
     time_zone: tzinfo | None = None
     clock_ns: Callable[[], int] = time.time_ns
     flights: Flights[Snapshot] = field(default_factory=Flights)
+    epoch: Epoch = field(default_factory=Epoch)
 
     async def serve(
         self, caller: Caller, trace: Sequence[Header] = (), *, max_age_s: float | None = None
@@ -93,6 +94,7 @@ class Source:
             UpstreamError: REST did not give an answer that can be used, and nothing stands in.
         """
         key = self.key_of(caller)
+        epoch_ns = self.epoch.began_ns
         kept = self._hit(await self.cache.get(key)) if self.windows.ttl_s else None
         fwd: Literal["miss", "stale", "request"] = "miss"
         if kept is not None:
@@ -114,12 +116,15 @@ class Source:
             if older is None or not older.may_stand_in(exc, max_age_s):
                 raise
             return replace(older, fwd=fwd, failure=exc)
+        how: Literal["hit", "miss", "collapsed"] = "hit"
         if snapshot.is_from_rest:
-            how: Literal["miss", "collapsed"] = "collapsed" if is_joined else "miss"
-            return Served(snapshot, how, fwd, self.windows, self.clock_ns)
-        served = Served(snapshot, "hit", fwd, self.windows, self.clock_ns)
-        if is_joined and not served.is_good_for(max_age_s):
-            # Who started the flight was content with what another process had.
+            how = "collapsed" if is_joined else "miss"
+        served = self._served(snapshot, how, fwd)
+        # Who started a flight may have been content with less: with what another process had, or
+        # with what REST was asked for before it changed.
+        is_enough = snapshot.is_from_rest or served.is_good_for(max_age_s)
+        if is_joined and not (is_enough and snapshot.asked_ns >= epoch_ns):
+            await asyncio.sleep(0)  # one that has just landed could be joined still
             return await self.serve(caller, trace, max_age_s=max_age_s)
         return served
 
@@ -128,14 +133,27 @@ class Source:
         kept = self._hit(self.cache.peek(key)) if self.windows.ttl_s else None
         return kept if kept is not None and kept.is_good_for(max_age_s) else None
 
+    def invalidate(self) -> None:
+        """Take nothing for fresh that REST was asked for before now: something has changed there.
+
+        Whoever asks from now on gets the answer to a REST call that begins from now on.
+        """
+        self.epoch.began_ns = self.clock_ns()
+
     def key_of(self, caller: Caller) -> str:
         """Return the key of the caller's snapshot."""
         return caller.digest(self.secret, self.upstream_url.encode())
 
     def _hit(self, snapshot: Snapshot | None) -> Served | None:
-        if snapshot is None:
-            return None
-        return Served(snapshot, "hit", "miss", self.windows, self.clock_ns)
+        return None if snapshot is None else self._served(snapshot, "hit", "miss")
+
+    def _served(
+        self,
+        snapshot: Snapshot,
+        how: Literal["hit", "miss", "collapsed"],
+        fwd: Literal["miss", "stale", "request"],
+    ) -> Served:
+        return Served(snapshot, how, fwd, self.windows, self.clock_ns, self.epoch.began_ns)
 
     async def _older(self, key: str, caller: Caller) -> Snapshot | None:
         """Return the latest snapshot there is, fresh or not."""
@@ -183,7 +201,8 @@ class Source:
             stored = Stored.from_bytes(content)
             age_s = (self.clock_ns() - stored.fetched_ns) / 1e9
             is_young = max_age_s is None or age_s <= max_age_s
-            return stored if age_s < self.windows.ttl_s and is_young else None
+            is_fresh = age_s < self.windows.ttl_s and stored.asked_ns >= self.epoch.began_ns
+            return stored if is_fresh and is_young else None
 
         async with shared.turn(place, usable=usable) as stored:
             if stored is not None:

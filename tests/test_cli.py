@@ -12,6 +12,7 @@ import pytest
 from gateway import Settings, cli, serving
 from gateway.cli import main
 from gateway.demo.users import DEMO_USERS
+from gateway.demo.webhooks import Hook
 from gateway.schema.build import sdl
 
 URL = "https://crm.example.com"
@@ -189,8 +190,15 @@ def test_demo_serves_the_gateway_over_the_demo_rest_server(served: Served) -> No
 
     (settings,) = served.settings
     assert code == 0
-    assert served.upstreams == [{"sessions": 3, "delay_ms": 20, "seed": 7}]
+    (options,) = served.upstreams
+    hook = options.pop("hook")
+    assert options == {"sessions": 3, "delay_ms": 20, "seed": 7}
     assert (settings.upstream_url, settings.port) == ("http://127.0.0.1:1", 9)
+    assert settings.webhook_secret is not None
+    assert hook == Hook(
+        settings.webhook_secret.get_secret_value(), "http://127.0.0.1:8000/webhooks/superoffice"
+    )
+    assert hook.secret not in repr(hook)
 
 
 def test_demo_obeys_the_environment_but_for_the_address(
@@ -226,8 +234,25 @@ def test_upstream_hands_its_flags_on(served: Served, tmp_path: Path) -> None:
 
     assert code == 0
     assert served.upstreams == [
-        {"port": 8001, "sessions": 3, "delay_ms": 0, "seed": 1, "sample": sample}
+        {"port": 8001, "sessions": 3, "delay_ms": 0, "seed": 1, "sample": sample, "hook": None}
     ]
+
+
+def test_upstream_sends_webhooks_where_it_is_told_to(served: Served) -> None:
+    """To a gateway that is being developed, for one."""
+    url = "http://127.0.0.1:8000/webhooks/superoffice"
+    main(["upstream", "--webhook-url", url, "--webhook-secret", "hunter2"])
+
+    assert served.upstreams[0]["hook"] == Hook("hunter2", url)
+
+
+def test_webhooks_without_a_secret_are_not_sent(
+    served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody would take them."""
+    assert main(["upstream", "--webhook-url", "http://127.0.0.1:8000/x"]) == 2
+    assert "--webhook-secret" in capsys.readouterr().err
+    assert not served.upstreams
 
 
 def test_schema_export_writes_the_schema(tmp_path: Path) -> None:

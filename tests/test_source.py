@@ -420,3 +420,36 @@ async def test_looking_for_a_snapshot_calls_nobody(
 
     assert (bench.source.peek(key, max_age_s=max_age_s) is not None) is is_there
     assert len(bench.rest.calls) == 1
+
+
+async def test_what_was_read_before_a_change_is_not_fresh() -> None:
+    """Neither for who can wait nor for who cannot; what is read afterwards is."""
+    bench = Bench()
+    await bench.ask()
+    bench.clock.advance(1)
+
+    bench.source.invalidate()
+    peeked = bench.source.peek(bench.source.key_of(KARI))
+    served = await bench.source.serve(KARI)
+    again = await bench.source.serve(KARI)
+
+    assert peeked is None
+    assert (served.how, served.fwd) == ("miss", "stale")
+    assert again.how == "hit"
+    assert len(bench.rest.calls) == 2
+
+
+async def test_a_call_under_way_at_a_change_is_not_for_those_who_ask_later() -> None:
+    """It may have seen the time before; for who asked before that is good enough."""
+    bench = Bench()
+    before = asyncio.create_task(bench.ask())
+    while not bench.rest.calls:  # noqa: ASYNC110  it is a matter of steps
+        await asyncio.sleep(0)
+    bench.clock.advance(1)
+    bench.source.invalidate()
+
+    later = await asyncio.gather(*(bench.ask() for _ in range(3)))
+
+    assert await before == "Basic kari 1"
+    assert later == ["Basic kari 2"] * 3
+    assert await bench.ask() == "Basic kari 2"

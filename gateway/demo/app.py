@@ -3,7 +3,8 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import orjson
@@ -16,6 +17,7 @@ from starlette.routing import Route
 from gateway.demo.desk import Desk
 from gateway.demo.sessions import session_record
 from gateway.demo.users import DemoUser, find_user
+from gateway.demo.webhooks import Hook, Webhooks
 from gateway.demo.wire import Wire
 
 __all__ = ["PATH", "create_demo_app"]
@@ -30,6 +32,7 @@ def create_demo_app(
     seed: int = 1,
     sample: Path | None = None,
     clock: Callable[[], float] = time.time,
+    hook: Hook | None = None,
 ) -> Starlette:
     """Build the demo server; equal seed, second, user and headers give equal bytes.
 
@@ -42,11 +45,25 @@ def create_demo_app(
         seed: of everything made up.
         sample: a file to serve byte for byte instead; credentials are still asked for.
         clock: seconds since 1970.
+        hook: is told what happens at the desk.
     """
-    server = _Server(Desk(sessions=sessions, seed=seed), delay_ms / 1000, sample, clock)
+    desk = Desk(sessions=sessions, seed=seed)
+    server = _Server(desk, delay_ms / 1000, sample, clock)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        if hook is None:
+            yield
+            return
+        telling = asyncio.create_task(Webhooks(desk, hook, clock=clock).run())
+        yield
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+
     app = Starlette(
         routes=[Route(PATH, server.for_current_user, methods=["GET"])],
         exception_handlers={HTTPException: _refuse},
+        lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # SuperOffice has no such route: 404
     app.state.calls = 0

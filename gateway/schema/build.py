@@ -3,26 +3,31 @@
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import strawberry
-from graphql import GraphQLObjectType
+from graphql import GraphQLObjectType, specified_rules
 from strawberry.extensions import DisableIntrospection
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StreamResult
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
 from gateway.errors import SettingsError
 from gateway.executor.run import executor_over
-from gateway.records.record import read
+from gateway.records.record import Property, read
+from gateway.schema.chat import ChatSession
 from gateway.schema.documents import DocumentCache, Documents
-from gateway.schema.entity import find_record
+from gateway.schema.entity import find_record, record_of
 from gateway.schema.error_codes import CodedErrors
 from gateway.schema.limits import Limits
 from gateway.schema.matching import SEARCHED
 from gateway.schema.nodes import LINKS
+from gateway.schema.repeats import without_repeats
 from gateway.schema.roots import Query
 from gateway.schema.scalars import SCALARS
+from gateway.schema.subscriptions import CHANGES, Subscription
 
 __all__ = ["Schema", "SchemaOptions", "build_schema", "sdl"]
 
@@ -50,9 +55,10 @@ class Schema(CodedErrors, strawberry.Schema):
 
     def __init__(self, options: SchemaOptions, *, is_sorted: bool = False) -> None:
         self.options = options
-        documents = DocumentCache(options.limits, options.trusted)
+        self.documents = documents = DocumentCache(options.limits, options.trusted)
         super().__init__(
             query=Query,
+            subscription=Subscription,
             config=StrawberryConfig(
                 default_resolver=read,
                 scalar_map=SCALARS,
@@ -66,10 +72,28 @@ class Schema(CodedErrors, strawberry.Schema):
             ],
         )
 
+    async def stream(self, query: str | None, *args: Any, **more: Any) -> StreamResult:
+        """Execute an operation; a subscription answers again only when its answer is another."""
+        results = await super().stream(query, *args, **more)
+        field = self.documents.subscription(query or "", more.get("operation_name"))
+        return results if field in {None, CHANGES} else without_repeats(results)
+
+    def is_subscription(self, query: str, operation_name: str | None) -> bool:
+        """Tell whether an operation is a subscription that can be run."""
+        if self.documents.subscription(query, operation_name) is None:
+            return False
+        return not self.documents.errors(self._schema, query, specified_rules)
+
     @property
     def searched(self) -> tuple[str, ...]:
         """Return the fields of a session that `filter.search` may look into."""
         return tuple(name for name in SEARCHED if not self._hides("ChatSession", name))
+
+    @property
+    def watched(self) -> list[Property]:
+        """Return the properties of a session whose changes are told."""
+        properties = record_of(ChatSession).properties
+        return [p for p in properties if not self._hides("ChatSession", p.slot.removeprefix("_"))]
 
     @property
     def links(self) -> tuple[str, ...]:

@@ -4,7 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.caller import CallerPolicy, Header, headers_from_payload
+from gateway.caller import Caller, CallerPolicy, Header, headers_from_payload
+from gateway.errors import RequestError
+from gateway.live.watcher import Watchers
 from gateway.schema.matching import SEARCHED
 from gateway.schema.nodes import LINKS
 from gateway.snapshot import Served, Snapshot
@@ -19,6 +21,7 @@ class Context:
 
     source: Source
     policy: CallerPolicy
+    watchers: Watchers
     headers: Sequence[Header]
     searched: Collection[str] = SEARCHED
     """The fields of a session that `filter.search` may look into."""
@@ -46,12 +49,27 @@ class Context:
         """
         if self.served is not None and not self.is_socket:
             return self.served.snapshot
-        headers = self.headers
-        if self.connection_params:
-            headers = headers_from_payload(self.connection_params, instead_of=headers)
-        caller = self.policy.read(headers)
-        served = await self.source.serve(caller, self.trace, max_age_s=self.max_age_s)
+        served = await self.source.serve(self.caller(), self.trace, max_age_s=self.max_age_s)
         # Of several fields that asked at once, all go by the first answer.
         if self.served is None or self.is_socket:
             self.served = served
         return self.served.snapshot
+
+    def caller(self) -> Caller:
+        """Return who asks.
+
+        Raises:
+            UnauthenticatedError: the request brings no credentials.
+            BadRequestError: what it brings cannot be forwarded.
+        """
+        headers = self.headers
+        if self.connection_params:
+            headers = headers_from_payload(self.connection_params, instead_of=headers)
+        return self.policy.read(headers)
+
+    def key(self) -> str | None:
+        """Return what names the caller in the cache; None where nobody can be told."""
+        try:
+            return self.source.key_of(self.caller())
+        except RequestError:
+            return None

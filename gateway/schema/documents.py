@@ -7,12 +7,18 @@ a syntax error in the former ends the operation without an answer.
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from typing import Any
 
 from graphql import (
     DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
+    InlineFragmentNode,
     OperationDefinitionNode,
+    OperationType,
+    get_operation_ast,
     parse,
     validate,
 )
@@ -55,6 +61,19 @@ class DocumentCache:
             return [too_much]
         rules = (*rules, MaybeNullValidationRule, OneOfInputValidationRule)
         return validate(schema, document, rules, max_errors=MOST_REQUEST_ERRORS)
+
+    def subscription(self, query: str, operation_name: str | None) -> str | None:
+        """Return the field that a subscription is to; None for anything else."""
+        if "subscription" not in query or self.refusal(query):
+            return None
+        try:
+            document = self.parse(query)
+        except GraphQLError:
+            return None
+        operation = get_operation_ast(document, operation_name)
+        if operation is None or operation.operation is not OperationType.SUBSCRIPTION:
+            return None
+        return _first_field(document, operation)
 
     def refusal(self, query: str) -> GraphQLError | None:
         """Say why a text is not even looked at; None when it is."""
@@ -107,6 +126,24 @@ class Documents(SchemaExtension):
 
 
 _NOTHING = parse("{ __typename }")
+
+
+def _first_field(document: DocumentNode, operation: OperationDefinitionNode) -> str:
+    """Return the name of the first root field: the only one, in a subscription that is valid."""
+    fragments = {
+        d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
+    }
+    selections = list(operation.selection_set.selections)
+    while selections:
+        node: Any = selections.pop(0)
+        if isinstance(node, FieldNode):
+            return node.name.value
+        # Each fragment once, as there may be cycles: nothing has been validated yet.
+        inner = (
+            node if isinstance(node, InlineFragmentNode) else fragments.pop(node.name.value, None)
+        )
+        selections[:0] = inner.selection_set.selections if inner else ()
+    return ""
 
 
 def _check_operation(context: ExecutionContext) -> None:

@@ -33,6 +33,7 @@ __all__ = ["Limits", "Size", "excess", "measure"]
 
 _ASSUMED_SESSIONS = 100
 _ASSUMED_ENTRIES = 10
+_AS_MANY_AS_SESSIONS = frozenset({"ChatSession", "ChatSessionChange"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,5 +205,5 @@ def _default_page(kind: Any) -> int | None:
 
 def _assumed(kind: Any) -> int:
     named = get_named_type(kind)
-    is_large = isinstance(named, GraphQLObjectType) and named.name == "ChatSession"
+    is_large = isinstance(named, GraphQLObjectType) and named.name in _AS_MANY_AS_SESSIONS
     return _ASSUMED_SESSIONS if is_large else _ASSUMED_ENTRIES

@@ -17,7 +17,7 @@ from gateway.schema.pages import ChatSessionConnection, connect, cut
 from gateway.schema.summary import ChatSessionSummary, summarise
 from gateway.snapshot import Snapshot
 
-__all__ = ["Query"]
+__all__ = ["Filter", "Info", "Limit", "OrderBy", "Query", "listed", "matching"]
 
 _MOST_IDS = 100
 
@@ -34,6 +34,7 @@ OrderBy = Annotated[
     list[ChatSessionOrder] | None, _argument("The keys to sort by, the weightiest first.")
 ]
 Number = int | None
+Limit = Annotated[Number, _argument("At most this many, 0 to 10000.")]
 Cursor = str | None
 
 
@@ -41,13 +42,11 @@ async def list_chat_sessions(
     info: Info,
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
     order_by: OrderBy = UNSET,
-    limit: Annotated[Number, _argument("At most this many, 0 to 10000.")] = UNSET,
+    limit: Limit = UNSET,
     offset: Annotated[Number, _argument("Leave out this many first ones.")] = UNSET,
 ) -> Any:
     """Give the sessions that match."""
-    sessions = _matching(info, await info.context.snapshot(), filter)
-    ordered = order_of(order_by).sort(sessions) if order_by else sessions
-    return cut(ordered, _given(limit), _given(offset))
+    return listed(info, await info.context.snapshot(), filter, order_by, limit, offset)
 
 
 async def connect_chat_sessions(
@@ -63,7 +62,7 @@ async def connect_chat_sessions(
     snapshot = await info.context.snapshot()
     order = order_of(order_by) if order_by else Order()
     return connect(
-        order.sort(_matching(info, snapshot, filter)),
+        order.sort(matching(info, snapshot, filter)),
         order,
         fetched_at=snapshot.as_of.fetched_at(),
         first=_given(first),
@@ -88,7 +87,7 @@ async def count_chat_sessions(
 ) -> Any:
     """Give the numbers of the sessions that match."""
     snapshot = await info.context.snapshot()
-    return summarise(_matching(info, snapshot, filter), snapshot.as_of.fetched_at())
+    return summarise(matching(info, snapshot, filter), snapshot.as_of.fetched_at())
 
 
 async def find_one_node(
@@ -119,7 +118,26 @@ def _given(argument: T) -> T | None:
     return None if argument is UNSET else argument
 
 
-def _matching(info: Info, snapshot: Snapshot, wanted: ChatSessionFilter | None) -> Sequence[Any]:
+def listed(
+    info: Info,
+    snapshot: Snapshot,
+    wanted: ChatSessionFilter | None,
+    order_by: Sequence[ChatSessionOrder] | None,
+    limit: int | None,
+    offset: int | None = UNSET,
+) -> Sequence[Any]:
+    """Return the sessions of a snapshot that match, in order.
+
+    Raises:
+        BadUserInputError: an argument has a value that cannot be used.
+    """
+    sessions = matching(info, snapshot, wanted)
+    ordered = order_of(order_by).sort(sessions) if order_by else sessions
+    return cut(ordered, _given(limit), _given(offset))
+
+
+def matching(info: Info, snapshot: Snapshot, wanted: ChatSessionFilter | None) -> Sequence[Any]:
+    """Return the sessions of a snapshot that match, as REST gave them."""
     if not wanted:
         return snapshot.sessions
     matches = matcher(wanted, snapshot.as_of, info.context.searched)

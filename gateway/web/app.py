@@ -1,5 +1,6 @@
 """The whole gateway, wired by hand: every object it is made of, every route, every middleware."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -12,13 +13,17 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette_compress import CompressMiddleware, add_compress_type
+from starlette_compress import CompressMiddleware, add_compress_type, remove_compress_type
 
 from gateway.cache.memory import BoundedMemoryCache
 from gateway.cache.redis import RedisCache
 from gateway.cache.shared import SharedCache
 from gateway.caller import CallerPolicy
 from gateway.errors import BadRequestError, SettingsError
+from gateway.live.bus import Bus, LocalBus
+from gateway.live.changes import Comparison
+from gateway.live.pace import Rhythm
+from gateway.live.watcher import Watchers
 from gateway.records.decode import decoder
 from gateway.schema.build import Schema, SchemaOptions, build_schema, sdl
 from gateway.schema.chat import ChatSession
@@ -32,6 +37,7 @@ from gateway.web.accept import GRAPHQL_JSON
 from gateway.web.browsers import SecurityHeaders
 from gateway.web.caching import OneVary
 from gateway.web.etag import ETags
+from gateway.web.event_stream import EVENT_STREAM
 from gateway.web.graphql import GraphQLView, ViewOptions
 from gateway.web.ops import healthz, readyz
 from gateway.web.persisted import Documents, read_manifest
@@ -40,6 +46,8 @@ from gateway.web.ready import KeptAnswers, ReadyAnswers
 from gateway.web.request import RequestLimits, RequestReader
 from gateway.web.request_log import RequestLog
 from gateway.web.shedding import ConnectionLimit, Shedding
+from gateway.web.sockets import OpenSockets
+from gateway.web.webhooks import Webhooks
 
 __all__ = ["create_app"]
 
@@ -47,7 +55,9 @@ logger = logging.getLogger(__name__)
 
 _GRAPHQL = "/graphql"
 _REDIS_TIMEOUT_S = 0.25
+_WEBHOOKS = "/webhooks/superoffice"
 _SMALLEST_COMPRESSED = 1_000
+_INTERVAL_WITHOUT_CACHE_S = 5.0
 _PERSISTED_QUERIES_BYTES = 16 * 2**20
 _REQUEST_HEADERS = (
     "Apollo-Require-Preflight",
@@ -79,6 +89,8 @@ _EXPOSED_HEADERS = (
 
 # Compressed like application/json, which the library knows by itself.
 add_compress_type(GRAPHQL_JSON)
+# A compressor holds a megabyte or more, and a stream would keep its own for hours.
+remove_compress_type(EVENT_STREAM)
 
 
 def create_app(
@@ -124,10 +136,16 @@ def create_app(
     policy = _caller_policy(settings)
     manifest = _manifest(settings)
     schema = build_schema(_schema_options(settings, manifest))
+    watchers = Watchers(source, rhythm=_rhythm(settings), compare=Comparison(schema.watched))
+    bus = LocalBus()
     view = GraphQLView(
         schema=schema,
         source=source,
         policy=policy,
+        watchers=watchers,
+        sockets=OpenSockets(
+            most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller
+        ),
         reader=_reader(settings, manifest, shared),
         options=ViewOptions(
             has_query_page=settings.graphiql,
@@ -144,9 +162,13 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        listening = asyncio.create_task(bus.listen(lambda _: watchers.refresh()))
         app.state.is_ready = True
         yield
         app.state.is_ready = False
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await watchers.close()
         await source.flights.cancel()
         await upstream.aclose()
         if shared is not None:
@@ -159,6 +181,7 @@ def create_app(
             Route("/schema.graphql", _schema_text(schema)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
+            *_webhooks(settings, bus),
             static_files(),
         ],
         # From the outside in.
@@ -272,6 +295,22 @@ def _ready_answers(settings: Settings, source: Source, policy: CallerPolicy) -> 
         policy=policy,
         heeds_cache_control=settings.client_cache_control,
     )
+
+
+def _rhythm(settings: Settings) -> Rhythm:
+    interval_s = settings.live_interval or settings.cache_ttl or _INTERVAL_WITHOUT_CACHE_S
+    return Rhythm(interval_s=interval_s, slowest_s=settings.live_slowest)
+
+
+def _webhooks(settings: Settings, bus: Bus) -> list[Route]:
+    if settings.webhook_secret is None:
+        return []
+
+    async def changed() -> None:
+        await bus.publish(settings.upstream_url)
+
+    secret = settings.webhook_secret.get_secret_value().encode()
+    return [Route(_WEBHOOKS, Webhooks(secret, changed).receive, methods=["POST"])]
 
 
 def _cors(origins: Collection[str]) -> list[Middleware]:

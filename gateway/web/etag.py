@@ -5,6 +5,8 @@ import hashlib
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.web.event_stream import END_STREAM
+
 __all__ = ["ETags"]
 
 # What a 304 repeats of the 200 it stands for; the rest describes a body it does not have.
@@ -27,7 +29,7 @@ class ETags:
 
         async def send_tagged(message: Message) -> None:
             nonlocal start
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and END_STREAM not in scope:
                 start = message
                 return
             if start is not None:

@@ -5,7 +5,8 @@ Source of the rules: GraphQL over HTTP, https://graphql.github.io/graphql-over-h
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
@@ -32,6 +33,7 @@ from gateway.errors import (
     OperationResolutionError,
     RequestTimeoutError,
 )
+from gateway.live.watcher import Watchers
 from gateway.schema.build import Schema
 from gateway.schema.context import Context
 from gateway.schema.error_codes import masked, unresolved
@@ -39,19 +41,24 @@ from gateway.source import Source
 from gateway.web.accept import GRAPHQL_JSON, HTML, JSON, preferred
 from gateway.web.browsers import refuse_cross_site
 from gateway.web.caching import VARY, cache_headers, max_age_asked_for, stale_extension
+from gateway.web.event_stream import EVENT_STREAM, EventStream
 from gateway.web.query_page import query_page
 from gateway.web.ready import answered_from
 from gateway.web.request import RefusedOperation, RequestReader, refuse_credentials_in_url
 from gateway.web.request_log import REQUEST_ID
+from gateway.web.sockets import OpenSockets
 from gateway.web.status import headers_and_status
-from gateway.web.websocket import TextSocket
+from gateway.web.websocket import SocketHandler, TextSocket
 
 __all__ = ["GraphQLView", "ViewOptions"]
 
 _METHODS = "GET, POST"
 _PASSED_ON = frozenset({b"traceparent", b"tracestate", REQUEST_ID})
 _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
-_MOST_OPERATIONS_PER_SOCKET = 50
+_JSONS = (JSON, GRAPHQL_JSON)
+_NO_SUBSCRIPTION = (
+    "A subscription is answered over a WebSocket, or as text/event-stream: send that in Accept."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +97,11 @@ class _Adapter(StarletteRequestAdapter):
 
 
 class GraphQLView(GraphQL[Context, None]):
-    """Answers queries over POST, GET and graphql-transport-ws."""
+    """Answers over POST, GET, server-sent events and graphql-transport-ws."""
 
     request_adapter_class = _Adapter
     websocket_adapter_class = TextSocket
+    graphql_transport_ws_handler_class = SocketHandler
 
     def __init__(
         self,
@@ -101,19 +109,24 @@ class GraphQLView(GraphQL[Context, None]):
         schema: Schema,
         source: Source,
         policy: CallerPolicy,
+        watchers: Watchers,
+        sockets: OpenSockets,
         reader: RequestReader,
         options: ViewOptions,
     ) -> None:
         super().__init__(
             schema,
             graphql_ide="graphiql" if options.has_query_page else None,
-            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
+            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL],
             connection_init_wait_timeout=_CONNECTION_INIT_TIMEOUT,
-            max_subscriptions_per_connection=_MOST_OPERATIONS_PER_SOCKET,
+            max_subscriptions_per_connection=None,  # the handler has its own limit, with a code
             allowed_origins=sorted(options.allowed_origins),
         )
         self.source = source
         self.policy = policy
+        self.watchers = watchers
+        self.sockets = sockets
+        self.is_subscription = schema.is_subscription
         self.reader = reader
         self.options = options
         self.searched = schema.searched
@@ -137,12 +150,14 @@ class GraphQLView(GraphQL[Context, None]):
         await response(scope, receive, send)
 
     async def _connect(self, socket: WebSocket) -> None:
-        try:
-            refuse_credentials_in_url(socket)
-        except GatewayError as exc:
-            await socket.send_denial_response(self._refused(socket, exc))
-        else:
-            await self.run(socket)
+        with ExitStack() as stack:
+            try:
+                refuse_credentials_in_url(socket)
+                stack.enter_context(self.sockets.one())
+            except GatewayError as exc:
+                await socket.send_denial_response(self._refused(socket, exc))
+            else:
+                await self.run(socket)
 
     async def get_sub_response(self, request: Request | WebSocket) -> _Reply:
         """Settle the media type of the answer before anything else."""
@@ -155,6 +170,7 @@ class GraphQLView(GraphQL[Context, None]):
         context = Context(
             source=self.source,
             policy=self.policy,
+            watchers=self.watchers,
             headers=headers,
             searched=self.searched,
             links=self.links,
@@ -185,8 +201,45 @@ class GraphQLView(GraphQL[Context, None]):
         return query_page(self.options.demo_users)
 
     async def parse_http_body(self, request: Any) -> GraphQLRequestData | list[GraphQLRequestData]:
-        """Read what the request asks for."""
-        return await self.reader.read(request.request)
+        """Read what the request asks for, and settle whether the answer is a stream.
+
+        It is for a subscription, and for whoever takes nothing else: some clients list the type of
+        event streams with every query.
+        """
+        data = await self.reader.read(request.request)
+        if isinstance(data, RefusedOperation):
+            return data
+        accept = request.headers.get("accept", "")
+        if isinstance(data, list):
+            if any(self._is_subscription(operation) for operation in data):
+                raise NotAcceptableError(_NO_SUBSCRIPTION)
+        elif self._is_subscription(data):
+            if preferred(accept, (EVENT_STREAM,)) is None:
+                raise NotAcceptableError(_NO_SUBSCRIPTION)
+            data.protocol = "sse"
+        elif preferred(accept, _JSONS) is None:
+            data.protocol = "sse"
+        return data
+
+    def _is_subscription(self, data: GraphQLRequestData) -> bool:
+        return self.is_subscription(data.query or "", data.operation_name)
+
+    async def create_streaming_response(
+        self,
+        request: Any,
+        stream: Callable[[], AsyncIterator[str]],
+        sub_response: Response,
+        headers: Mapping[str, str],
+    ) -> Response:
+        """Make the answer of events, if one more can be open."""
+        assert isinstance(sub_response, _Reply)  # noqa: S101  from get_sub_response
+        assert sub_response.context is not None  # noqa: S101  from get_context
+        with ExitStack() as stack:
+            stack.enter_context(self.sockets.one())
+            key = sub_response.context.key()
+            if key is not None:
+                stack.enter_context(self.sockets.one_of(key))
+            return EventStream(stream(), headers={**headers, "Vary": VARY}, counted=stack.pop_all())
 
     async def execute_single(self, *args: Any, **more: Any) -> ExecutionResult:
         """Execute one operation, unless it was refused by itself."""
@@ -258,7 +311,11 @@ class GraphQLView(GraphQL[Context, None]):
 
 
 def _media_type(request: Request | WebSocket) -> str:
-    media_type = preferred(request.headers.get("accept", ""), (JSON, GRAPHQL_JSON))
+    """Choose how to answer in one piece; also whoever takes only streams may have to be refused."""
+    accept = request.headers.get("accept", "")
+    media_type = preferred(accept, _JSONS)
+    if media_type is None and preferred(accept, (EVENT_STREAM,)):
+        return GRAPHQL_JSON
     if media_type is None and not _wants_page(request):
         raise NotAcceptableError(f"The answer comes as {JSON} or {GRAPHQL_JSON}.")
     return media_type or JSON

@@ -3,7 +3,7 @@
 * A socket that sends nothing, a header a second, a header without end, or a few bytes after its
   answer would else stay open, or grow, for good (Kludex/uvicorn#157).
 * A client that does not read would keep its answer in memory for good.
-* Before the server stops, the next answer on each connection is its last.
+* Before the server stops, the next answer on each connection is its last, and streams end.
 * A ready answer is sent as soon as its request is complete: no task, no middleware, one write.
 """
 
@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.caller import Header
 from gateway.web.body import BODY
+from gateway.web.event_stream import END_STREAM
 from gateway.web.ready import Answer, Asked, ReadyAnswers
 from gateway.web.request_log import REQUEST_ID, log_request, request_id_of
 from gateway.web.shedding import ConnectionLimit, Shedding
@@ -178,6 +179,13 @@ class GatewayProtocol(HttpToolsProtocol):
         cycle: Any = self.cycle  # None before the first request
         if cycle is not None and not cycle.response_started:
             cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Finish what is in flight, but not a stream, which is never finished."""
+        super().shutdown()
+        cycle: Any = self.cycle  # None before the first request
+        if cycle is not None and END_STREAM in cycle.scope:
+            cycle.scope[END_STREAM]()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""

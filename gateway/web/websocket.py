@@ -3,19 +3,35 @@
 Source of the rules: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import orjson
 from starlette.websockets import WebSocketDisconnect
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import NonJsonMessageReceived, WebSocketDisconnected
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
+    BaseGraphQLTransportWSHandler,
+)
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
+    ConnectionInitMessage,
+    SubscribeMessage,
+)
 
-from gateway.errors import BadRequestError
+from gateway.errors import BadRequestError, TooManyOpenError
+from gateway.schema.context import Context
 
-__all__ = ["TextSocket"]
+__all__ = ["SocketHandler", "TextSocket"]
 
 _LONGEST_REASON = 123  # bytes; RFC 6455, section 5.5
+_MOST_OPERATIONS = 50
+_IDLE_S = 300.0
+
+# The codes after which clients come back; https://www.iana.org/assignments/websocket.
+_GOING_AWAY = 1001
+_TRY_AGAIN_LATER = 1013
 
 
 class TextSocket(ASGIWebSocketAdapter):
@@ -69,3 +85,52 @@ def _is_well_formed(message: object) -> bool:
         case {"type": "subscribe" | "complete"}:
             return False
     return isinstance(message, dict)
+
+
+class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
+    """Strawberry's side of a socket, with limits: sockets of a caller, operations, idle time."""
+
+    _held: ExitStack
+    """What is given back when the socket is closed."""
+
+    _has_been_busy = False
+
+    async def handle(self) -> None:
+        """Serve the socket until it closes."""
+        with ExitStack() as self._held:
+            self._held.callback(asyncio.create_task(self._close_when_idle()).cancel)
+            await super().handle()
+
+    async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
+        """Take the credentials, unless their owner has too many sockets already."""
+        payload = message.get("payload")
+        if not self.connection_init_received and isinstance(payload, dict | None):
+            self.context.connection_params = payload
+            key = self.context.key()
+            try:
+                if key is not None:
+                    self._held.enter_context(self.view.sockets.one_of(key))  # type: ignore[attr-defined]
+            except TooManyOpenError as exc:
+                await self.websocket.close(_TRY_AGAIN_LATER, str(exc))
+                return
+        await super().handle_connection_init(message)
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        """Start an operation, if there may be one more."""
+        self._has_been_busy = True
+        if len(self.operations) < _MOST_OPERATIONS:
+            await super().handle_subscribe(message)
+            return
+        error = TooManyOpenError(
+            f"{_MOST_OPERATIONS} operations may run on one socket at the same time."
+        )
+        payload: Any = [{"message": str(error), "extensions": error.extensions}]
+        await self.send_message({"id": message["id"], "type": "error", "payload": payload})
+
+    async def _close_when_idle(self) -> None:
+        while True:
+            self._has_been_busy = bool(self.operations)
+            await asyncio.sleep(_IDLE_S)
+            if not self._has_been_busy:
+                await self.websocket.close(_GOING_AWAY, "Nothing has been asked for a while.")
+                return

@@ -47,7 +47,7 @@ def visiting(browser: Browser, demo: str, tmp_path_factory: pytest.TempPathFacto
     def visit(scenario: str, *, has_users: bool = True) -> Visit:
         users = [(user.full_name, user.authorization_basic) for user in DEMO_USERS]
         app = create_app(
-            Settings(upstream_url=demo, time_zone="Europe/Oslo"),
+            Settings(upstream_url=demo, time_zone="Europe/Oslo", live_interval=1),
             demo_users=users if has_users else (),
         )
         with served(app) as url:

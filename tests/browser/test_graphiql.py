@@ -29,7 +29,7 @@ def keeping(visiting: Visiting, graphiql: None) -> Visit:
 def test_it_opens_with_queries_worth_running(visit: Visit) -> None:
     """Each has a tab, and is answered for the demo's first user as it stands."""
     assert visit.found["title"] == "SuperOffice chat sessions · GraphQL"
-    assert visit.found["tabs"] == ["Queue", "MyChats", "Session", "Summary"]
+    assert visit.found["tabs"] == ["Queue", "MyChats", "Session", "Summary", "Live"]
     assert [answer["status"] for answer in visit.found["examples"]] == [200] * 4
     assert not any("errors" in answer for answer in visit.found["examples"])
 
@@ -38,6 +38,15 @@ def test_typing_is_completed_from_the_schema(visit: Visit) -> None:
     """What begins like a field brings up that field, and Enter takes it."""
     assert visit.found["completion"][0] == "chatSessionSummary"
     assert "".join(visit.found["typed"].split()) == "{chatSessionSummary{total}}"
+
+
+def test_a_subscription_shows_what_happens(visit: Visit) -> None:
+    """At once, and again without anybody doing anything."""
+    first, second = visit.found["live"]
+
+    assert first.keys() == second.keys() == {"data"}
+    assert len(first["data"]["chatSessions"]) == 5
+    assert first != second
 
 
 def test_a_typed_query_is_answered_with_typed_headers(visit: Visit) -> None:
@@ -73,8 +82,8 @@ def test_it_can_be_dark(visit: Visit) -> None:
 
 def test_the_tabs_are_there_again(visit: Visit) -> None:
     """Nobody has to write a query twice."""
-    assert visit.found["tabsAfterReload"][:4] == ["Queue", "MyChats", "Session", "Summary"]
-    assert len(visit.found["tabsAfterReload"]) == 5
+    assert visit.found["tabsAfterReload"][:5] == ["Queue", "MyChats", "Session", "Summary", "Live"]
+    assert len(visit.found["tabsAfterReload"]) == 6
 
 
 @pytest.mark.parametrize("name", ["visit", "keeping"])

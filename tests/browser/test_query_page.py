@@ -25,9 +25,18 @@ def visit(visiting: Visiting, tmp_path_factory: pytest.TempPathFactory) -> Visit
 def test_it_offers_queries_worth_running(visit: Visit) -> None:
     """Each is answered for the demo's first user as it stands."""
     assert visit.found["title"] == "SuperOffice chat sessions · GraphQL"
-    assert visit.found["tabs"] == ["Queue", "MyChats", "Session", "Summary"]
+    assert visit.found["tabs"] == ["Queue", "MyChats", "Session", "Summary", "Live"]
     assert [answer["status"] for answer in visit.found["examples"]] == [200] * 4
     assert not any("errors" in answer for answer in visit.found["examples"])
+
+
+def test_a_subscription_shows_what_happens(visit: Visit) -> None:
+    """At once, and again without anybody doing anything."""
+    first, second = visit.found["live"]
+
+    assert first.keys() == second.keys() == {"data"}
+    assert len(first["data"]["chatSessions"]) == 5
+    assert first != second
 
 
 def test_a_typed_query_is_answered_with_typed_headers(visit: Visit) -> None:

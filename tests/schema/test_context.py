@@ -8,6 +8,7 @@ import pytest
 from gateway.caller import Caller, CallerPolicy, Header
 from gateway.dates import AsOf
 from gateway.errors import UnauthenticatedError
+from gateway.live.watcher import Watchers
 from gateway.schema.context import Context
 from gateway.snapshot import Served, Snapshot, Windows
 from gateway.source import Source
@@ -32,7 +33,7 @@ class Asked:
 
 def context_over(source: Asked, **options: Any) -> Context:
     """Make the context of a request; without more, one of Ada's."""
-    made = {"headers": [ADA], **options}
+    made = {"headers": [ADA], "watchers": cast("Watchers", None), **options}
     return Context(source=cast("Source", source), policy=CallerPolicy(), **made)
 
 

@@ -239,6 +239,8 @@ def test_an_operation_is_what_it_spreads() -> None:
         ('{ node(id: "x") { ... on Contact { fieldProperties { name } } } }', 12),
         ("{ chatSessionSummary { byTopic { topicId waiting } } }", 22),
         ("{ chatSessions(limit: 2) { ... { id } ... on ChatSession { id } } }", 5),
+        ("subscription { chatSessions(limit: 5) { id } }", 6),
+        ("subscription { chatSessionChanges { changes { kind session { id } } } }", 302),
         ("{ nope { nor(limit: 5) { this } } }", 3),
         ("{ ...Nope }", 0),
     ],

@@ -11,6 +11,9 @@ from typing import Any
 from gateway.cache.memory import BoundedMemoryCache
 from gateway.caller import CallerPolicy, Header
 from gateway.dates import AsOf
+from gateway.live.changes import Comparison
+from gateway.live.pace import Rhythm
+from gateway.live.watcher import Watchers
 from gateway.records.decode import decoder
 from gateway.schema.build import Schema, build_schema
 from gateway.schema.chat import ChatSession
@@ -99,6 +102,9 @@ class Desk:
         context = Context(
             source=source,
             policy=CallerPolicy(),
+            watchers=Watchers(
+                source, rhythm=Rhythm(interval_s=5, slowest_s=60), compare=Comparison(())
+            ),
             headers=headers,
             searched=self.schema.searched,
             links=self.schema.links,

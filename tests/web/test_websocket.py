@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from gateway import Settings, create_app
+from gateway.web import websocket
+from gateway.web.http_protocol import GatewayProtocol
 from gateway.web.websocket import TextSocket
 from tests.observe.logged import logged
 from tests.support import CREDENTIALS, UPSTREAM_URL, RestSide, served
@@ -395,3 +398,159 @@ def test_variables_are_limited_on_a_socket_too(address: str) -> None:
         code, reason = closing(socket)
 
     assert (code, reason[:13]) == (4400, "The variables")
+
+
+WATCH = "subscription { chatSessions { chatSessionId status } }"
+
+
+@pytest.fixture
+def moved() -> RestSide:
+    """Return a REST side of the test's own, which it moves."""
+    return RestSide()
+
+
+@contextlib.contextmanager
+def live(rest: RestSide, **settings: Any) -> Iterator[str]:
+    """Serve a gateway that looks often; gives the address of its endpoint."""
+    options = {"upstream_url": UPSTREAM_URL, "live_interval": 0.02, "live_slowest": 0.02}
+    app = create_app(
+        Settings(**{**options, **settings}), upstream_transport=httpx.MockTransport(rest)
+    )
+    with served(app, http=GatewayProtocol) as url:
+        yield f"{url.replace('http', 'ws')}/graphql"
+
+
+def subscribe(socket: ClientConnection, query: str = WATCH, name: str = "1") -> None:
+    """Start a subscription."""
+    send(socket, id=name, type="subscribe", payload={"query": query})
+
+
+def next_of(socket: ClientConnection) -> Any:
+    """Return the data of the next answer."""
+    answer = receive(socket)
+    assert answer["type"] == "next", answer
+    return answer["payload"]["data"]
+
+
+def test_a_subscription_is_answered_again_and_again(moved: RestSide) -> None:
+    """Until the client has enough of it."""
+    with live(moved) as address, opened(address) as socket:
+        initiate(socket, **CREDENTIALS)
+        subscribe(socket)
+        first = next_of(socket)
+        moved.body = [{"ChatSessionId": 1, "Status": "Closed"}]
+        second = next_of(socket)
+        send(socket, id="1", type="complete")
+        after = ask(socket)
+
+    assert first == {"chatSessions": [{"chatSessionId": 1, "status": "IN_QUEUE"}]}
+    assert second == {"chatSessions": [{"chatSessionId": 1, "status": "CLOSED"}]}
+    assert after == DATA
+
+
+def test_when_the_credentials_expire_the_subscription_ends(moved: RestSide) -> None:
+    """The client learns why, and comes back with new ones on a new socket."""
+    with live(moved) as address, opened(address) as socket:
+        initiate(socket, **CREDENTIALS)
+        subscribe(socket)
+        next_of(socket)
+        moved.answer = lambda _: httpx.Response(401)
+        answer = receive(socket)
+
+        assert answer["payload"]["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+        assert receive(socket) == {"id": "1", "type": "complete"}
+
+
+def test_a_socket_that_closes_ends_its_subscriptions(moved: RestSide) -> None:
+    """REST is left alone afterwards."""
+    with live(moved) as address:
+        with opened(address) as socket:
+            initiate(socket, **CREDENTIALS)
+            subscribe(socket)
+            next_of(socket)
+        time.sleep(0.1)
+        calls = moved.calls
+        time.sleep(0.2)
+
+        assert moved.calls == calls
+
+
+def test_one_socket_too_many_is_refused_until_another_is_closed(moved: RestSide) -> None:
+    """503 lets a load balancer try another process."""
+    with live(moved, max_sockets=1) as address:
+        with opened(address), pytest.raises(InvalidStatus) as refused, opened(address):
+            pytest.fail("it was opened")  # pragma: no cover - it must not be
+        time.sleep(0.1)
+        with opened(address) as socket:
+            initiate(socket)
+
+    assert refused.value.response.status_code == 503
+    assert b"RATE_LIMITED" in refused.value.response.body
+
+
+def test_a_user_has_so_many_sockets(moved: RestSide) -> None:
+    """1013 tells clients to come back later; one without credentials is nobody's."""
+    with live(moved, max_sockets_per_caller=1) as address, opened(address) as first:
+        initiate(first, **CREDENTIALS)
+        with opened(address, CREDENTIALS) as second:
+            send(second, type="connection_init")
+            assert closing(second) == (1013, "1 sockets may be open for one user at the same time.")
+        with opened(address) as nobody, opened(address) as other:
+            initiate(nobody)
+            initiate(other, Authorization="Basic b3RoZXI6b3RoZXI=")
+
+
+def test_a_second_start_closes_the_socket(address: str) -> None:
+    """With the protocol's own code."""
+    with opened(address) as socket:
+        initiate(socket, **CREDENTIALS)
+        send(socket, type="connection_init", payload=CREDENTIALS)
+
+        assert closing(socket)[0] == 4429
+
+
+def test_so_many_operations_run_on_a_socket(
+    moved: RestSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One more gets an error; the others go on."""
+    monkeypatch.setattr(websocket, "_MOST_OPERATIONS", 2)
+    with live(moved) as address, opened(address) as socket:
+        initiate(socket, **CREDENTIALS)
+        for name in "ab":
+            subscribe(socket, name=name)
+            next_of(socket)
+        subscribe(socket, name="c")
+        refused = receive(socket)
+        moved.body = [{"ChatSessionId": 1, "Status": "Closed"}]
+        next_of(socket)
+
+    assert (refused["id"], refused["type"]) == ("c", "error")
+    assert refused["payload"][0]["extensions"] == {"code": "RATE_LIMITED"}
+
+
+def test_a_socket_on_which_nothing_is_asked_is_closed(
+    moved: RestSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One with a subscription stays open, however little happens on it."""
+    monkeypatch.setattr(websocket, "_IDLE_S", 0.1)
+    with live(moved) as address, opened(address) as busy, opened(address) as idle:
+        initiate(busy, **CREDENTIALS)
+        subscribe(busy)
+        next_of(busy)
+        initiate(idle)
+
+        assert closing(idle)[0] == 1001
+        send(busy, type="ping")
+        assert receive(busy) == {"type": "pong"}
+
+
+def test_a_server_that_stops_tells_its_sockets_to_come_back(moved: RestSide) -> None:
+    """1012, service restart: clients connect again, to another process."""
+    with contextlib.ExitStack() as client:
+        with live(moved) as address:
+            socket = client.enter_context(opened(address))
+            initiate(socket, **CREDENTIALS)
+            subscribe(socket)
+            next_of(socket)
+
+        assert closing(socket)[0] == 1012

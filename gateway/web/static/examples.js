@@ -103,6 +103,24 @@ export const examples = (login) =>
   }
 }`,
     ],
+    [
+      "What happens at the desk, as it happens: the\nlatest first. Run it and watch.",
+      `subscription Live {
+  chatSessions(
+    filter: { statusGroup: { in: [WAITING, LIVE] } }
+    orderBy: [{ whenIdle: DESC }]
+    limit: 5
+  ) {
+    chatSessionId
+    status
+    customerName
+    lastMessage
+    user {
+      fullName
+    }
+  }
+}`,
+    ],
   ].map(([what, query]) => `${comment(what)}${comment(login)}${query}\n`);
 
 export const comment = (text) => text.replace(/^/gm, "# ") + "\n";

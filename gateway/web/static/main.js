@@ -10,9 +10,9 @@ const h = React.createElement;
 const place = document.getElementById("graphiql");
 const users = JSON.parse(place.dataset.users);
 const url = new URL(place.dataset.endpoint, document.baseURI).href;
-// A subscription would go to `subscriptionUrl: url.replace(/^http/, "ws")`.
 const fetcher = GraphiQL.createFetcher({
   url,
+  subscriptionUrl: url.replace(/^http/, "ws"), // the headers go along with connection_init
   enableIncrementalDelivery: false,
   headers: { accept: "application/graphql-response+json, application/json;q=0.9" },
 });

@@ -41,42 +41,73 @@ function variablesFrom(text) {
   }
 }
 
+// Gives the data of one server-sent event after the other.
+async function* events(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (let chunk; !(chunk = await reader.read()).done; ) {
+    const parts = (rest + chunk.value).split(/\r?\n\r?\n/);
+    rest = parts.pop();
+    for (const part of parts) {
+      const data = part.match(/^data: (.+)$/m);
+      if (data) yield data[1];
+    }
+  }
+}
+
+async function* answers(response) {
+  const isStream = response.headers.get("Content-Type").startsWith("text/event-stream");
+  if (isStream) yield* events(response.body);
+  else yield await response.text();
+}
+
+let running; // what stops it
+
 async function run() {
   const answer = byId("answer");
   const took = byId("took");
   const started = performance.now();
-  byId("run").disabled = true;
+  running = new AbortController();
+  byId("run").textContent = "Stop";
   try {
     const response = await fetch(document.body.dataset.endpoint, {
       method: "POST",
       headers: {
         ...headersFrom(byId("headers").value),
         "Content-Type": "application/json",
-        Accept: "application/graphql-response+json, application/json;q=0.9",
+        Accept:
+          "application/graphql-response+json, application/json;q=0.9, text/event-stream;q=0.8",
       },
       body: JSON.stringify({
         query: byId("query").value,
         variables: variablesFrom(byId("variables").value),
       }),
+      signal: running.signal,
     });
-    const text = await response.text();
-    answer.textContent = JSON.stringify(JSON.parse(text), null, 2);
-    took.textContent = `${response.status} · ${Math.round(performance.now() - started)} ms · ${text.length} characters`;
+    for await (const text of answers(response)) {
+      answer.textContent = JSON.stringify(JSON.parse(text), null, 2);
+      took.textContent = `${response.status} · ${Math.round(performance.now() - started)} ms · ${text.length} characters`;
+    }
   } catch (error) {
-    answer.textContent = error.message;
-    took.textContent = "";
+    if (error.name !== "AbortError") {
+      answer.textContent = error.message;
+      took.textContent = "";
+    }
   } finally {
-    byId("run").disabled = false;
+    running = undefined;
+    byId("run").textContent = "Run";
   }
 }
 
-const nameOf = (query) => query.match(/^query (\w+)/m)[1];
+const runOrStop = () => (running ? running.abort() : run());
+
+const nameOf = (query) => query.match(/^(?:query|subscription) (\w+)/m)[1];
 fill(byId("example"), queries.map(nameOf), showExample);
 if (users.size) {
   byId("users").hidden = false;
   fill(byId("user"), [...users.keys()], logIn);
 }
-byId("run").addEventListener("click", run);
+byId("run").addEventListener("click", runOrStop);
 document.addEventListener("keydown", (event) => {
-  if ((event.ctrlKey || event.metaKey) && event.key === "Enter") run();
+  if ((event.ctrlKey || event.metaKey) && event.key === "Enter") runOrStop();
 });

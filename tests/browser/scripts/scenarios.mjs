@@ -25,6 +25,19 @@ const run = async (page) => {
   return { status, ...JSON.parse(await textOf(page, ANSWER)) };
 };
 
+// Waits until another answer is shown than the one that is there.
+const nextAnswer = async (page, shown) => {
+  const before = shown ?? (await textOf(page, ANSWER));
+  await page.waitForFunction(
+    ([selector, before]) => {
+      const text = document.querySelector(selector).CodeMirror.getValue();
+      return text.trim() !== "" && text !== before;
+    },
+    [ANSWER, before],
+  );
+  return JSON.parse(await textOf(page, ANSWER));
+};
+
 // Waits until the page has the schema.
 const opened = async (page) => {
   await page.locator(QUERY).waitFor();
@@ -61,15 +74,24 @@ export async function graphiql(page, shot, { authorization }) {
 
   // Each example, as the demo's first user.
   found.examples = [];
-  for (const name of found.tabs) {
+  const choose = async (name) => {
     await tabs.filter({ hasText: name }).click();
     // GraphiQL takes a moment to see which operation this is.
     await page.waitForFunction(
       ([selector, name]) => document.querySelector(selector).CodeMirror.operationName === name,
       [QUERY, name],
     );
+  };
+  for (const name of found.tabs.filter((name) => name !== "Live")) {
+    await choose(name);
     found.examples.push(await run(page));
   }
+
+  // A subscription, until it has answered for the second time.
+  await choose("Live");
+  await page.getByRole("button", { name: "Execute query" }).click();
+  found.live = [await nextAnswer(page, ""), await nextAnswer(page)];
+  await page.getByRole("button", { name: "Stop query" }).click();
   await shot("light");
 
   // A query of one's own, with completion.
@@ -147,15 +169,28 @@ export async function queryPage(page, shot, { authorization }) {
     const answered = page.waitForResponse((response) => response.request().method() === "POST");
     await page.getByRole("button", { name: "Run" }).click();
     const status = (await answered).status();
-    await page.locator("#run:enabled").waitFor();
+    await page.locator("#run >> text=Run").waitFor();
     return { status, ...JSON.parse(await page.locator("#answer").innerText()) };
   };
   const found = { title: await page.title(), examples: [] };
   found.tabs = await page.locator("#example option").allInnerTexts();
-  for (const name of found.tabs) {
+  for (const name of found.tabs.filter((name) => name !== "Live")) {
     await page.getByLabel("Example").selectOption(name);
     found.examples.push(await run());
   }
+
+  await page.getByLabel("Example").selectOption("Live");
+  const answer = page.locator("#answer");
+  const other = async (before) => {
+    await page.waitForFunction((text) => document.getElementById("answer").textContent !== text, before);
+    return answer.textContent();
+  };
+  const before = await answer.textContent();
+  await page.getByRole("button", { name: "Run" }).click();
+  const first = await other(before);
+  found.live = [first, await other(first)].map((text) => JSON.parse(text));
+  await page.getByRole("button", { name: "Stop" }).click();
+  await page.locator("#run >> text=Run").waitFor();
   await shot("light");
 
   await page.locator("#query").fill("query ($is: Boolean!) { chatSessionSummary @include(if: $is) { total } }");

@@ -1,0 +1,124 @@
+"""Webhooks as SuperOffice sends them: one for each thing that happens to a chat, signed.
+
+Source: https://docs.superoffice.com/en/automation/webhook/.
+"""
+
+import asyncio
+import base64
+import hmac
+import logging
+import math
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import orjson
+
+from gateway.demo.desk import Desk
+from gateway.demo.sessions import Moment
+from gateway.demo.users import DEMO_USERS
+
+__all__ = ["Hook", "Webhooks", "signature"]
+
+logger = logging.getLogger(__name__)
+
+_BEFORE_EACH_TRY_S = (0.0, 1.0, 4.0)
+
+
+@dataclass(slots=True)
+class Hook:
+    """Where webhooks go; nowhere as long as there is no address."""
+
+    secret: str = field(repr=False)
+    url: str | None = None
+
+
+def signature(secret: str, body: bytes) -> str:
+    """Return the value of `X-SuperOffice-Signature`."""
+    return base64.b64encode(hmac.digest(secret.encode(), body, "sha256")).decode()
+
+
+class Webhooks:
+    """Looks at the desk every second, and tells what has happened there."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        hook: Hook,
+        *,
+        clock: Callable[[], float],
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._desk = desk
+        self._hook = hook
+        self._clock = clock
+        self._transport = transport
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        before = math.floor(self._clock())
+        async with (
+            httpx.AsyncClient(transport=self._transport, trust_env=False, timeout=5) as client,
+            asyncio.TaskGroup() as sending,
+        ):
+            while True:
+                await asyncio.sleep(1 - self._clock() % 1)
+                now = math.floor(self._clock())
+                for event in self.events(before, now) if self._hook.url else ():
+                    sending.create_task(self._send(client, self._hook.url or "", event))
+                before = now
+
+    def events(self, before: int, now: int) -> Iterator[dict[str, Any]]:
+        """Tell what has happened between two seconds; nothing tells of a chat that is gone."""
+        known = self._sessions(before)
+        for key, moment in self._sessions(now).items():
+            was, beat = known.get(key), _beat(moment)
+            if was is None:
+                yield self._event("created", moment, ["status"])
+                continue
+            if _beat(was).status != beat.status:
+                yield self._event("changed", moment, ["status"])
+            if _beat(was).message_at != beat.message_at:
+                yield self._event("message", moment, ["lastMessage"])
+
+    def _sessions(self, now: int) -> dict[int, Moment]:
+        moments = (moment for user in DEMO_USERS for moment in self._desk.moments(user, now))
+        return {moment.session_id: moment for moment in moments}
+
+    def _event(self, what: str, moment: Moment, changes: list[str]) -> dict[str, Any]:
+        agent = _beat(moment).agent
+        return {
+            "EventId": str(uuid.uuid4()),
+            "Timestamp": datetime.fromtimestamp(moment.now, UTC).isoformat(),
+            "Event": f"chatsession.{what}",
+            "Entity": "chatsession",
+            "PrimaryKey": moment.session_id,
+            "Changes": changes,
+            "ContextIdentifier": "Cust00000",
+            "ChangedByAssociateId": agent.associate_id if agent else 0,
+            "WebhookName": "demo",
+        }
+
+    async def _send(self, client: httpx.AsyncClient, url: str, event: dict[str, Any]) -> None:
+        body = orjson.dumps(event)
+        headers = {
+            "Content-Type": "application/json",
+            "X-SuperOffice-Signature": signature(self._hook.secret, body),
+        }
+        for wait_s in _BEFORE_EACH_TRY_S:
+            await asyncio.sleep(wait_s)
+            try:
+                answer = await client.post(url, content=body, headers=headers)
+            except httpx.TransportError:
+                continue
+            if answer.is_success:
+                return
+        logger.warning("A webhook was not taken: %s", event["Event"])
+
+
+def _beat(moment: Moment) -> Any:
+    chat = moment.chat
+    return chat.beats[chat.place_at(moment.now - moment.requested)]

@@ -1,0 +1,183 @@
+"""Watchers: each reads one caller's sessions again and again, for all who want to see them move.
+
+However many sockets, tabs and operations a caller has, there is one watcher and one series of
+REST calls. Whoever subscribes gets the latest state, and, when there is a later one, the latest
+again: what a slow one has missed is not kept for it.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from gateway.caller import Caller
+from gateway.errors import UpstreamError, UpstreamForbiddenError, UpstreamUnauthenticatedError
+from gateway.live.changes import Changes, Comparison
+from gateway.live.pace import Pace, Rhythm
+from gateway.snapshot import Snapshot
+from gateway.source import Source
+
+__all__ = ["State", "Watcher", "Watchers"]
+
+_LEAST_BETWEEN_REFRESHES_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """What a watcher saw at one time."""
+
+    number: int
+    """Counts the watcher's states."""
+
+    snapshot: Snapshot
+    changes: dict[int, Changes] = field(default_factory=dict)
+    """What has changed since earlier ones, by their numbers, as far as that was worked out."""
+
+
+class Watcher:
+    """Watches one caller's sessions."""
+
+    def __init__(
+        self, source: Source, caller: Caller, *, rhythm: Rhythm, compare: Comparison
+    ) -> None:
+        self.subscribers = 0
+        self.failure: Exception | None = None
+        self._source = source
+        self._caller = caller
+        self._rhythm = rhythm
+        self._pace = Pace(rhythm)
+        self._compare = compare
+        self._state: State | None = None
+        self._is_news = asyncio.Event()
+        self._is_woken = asyncio.Event()
+
+    async def states(self) -> AsyncGenerator[State, None]:
+        """Give the latest state, and the latest again whenever there is a later one.
+
+        Raises:
+            UpstreamError: REST does not accept the caller, or not any more.
+        """
+        seen: State | None = None
+        while True:
+            if self.failure is not None:
+                raise self.failure
+            if self._state is not seen and self._state is not None:
+                seen = self._state
+                yield seen
+            else:
+                await self._is_news.wait()
+
+    def changes(self, earlier: State, later: State) -> Changes:
+        """Return what has changed; worked out once for all who saw the same two states."""
+        changes = later.changes.get(earlier.number)
+        if changes is None:
+            changes = self._compare(earlier.snapshot.sessions, later.snapshot.sessions)
+            later.changes[earlier.number] = changes
+        return changes
+
+    def wake(self) -> None:
+        """Have it look at once: something has changed."""
+        self._is_woken.set()
+
+    async def run(self) -> None:
+        """Look until cancelled, or until REST turns the caller away."""
+        try:
+            while True:
+                self._is_woken.clear()
+                wait_s = await self._look()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self._is_woken.wait()
+        except Exception as exc:  # noqa: BLE001  whatever it is, all who wait have to learn of it
+            self.failure = exc
+            self._tell()
+
+    async def _look(self) -> float:
+        """Read the sessions, and return how long to wait afterwards."""
+        # Somebody else may have read them just now: then there is no need to.
+        max_age_s = None if self._state is None else self._rhythm.interval_s / 2
+        try:
+            served = await self._source.serve(self._caller, max_age_s=max_age_s)
+        except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
+            raise
+        except UpstreamError as exc:
+            # It is in the log. What is on the screens stays there until REST is back.
+            await asyncio.sleep(exc.retry_after_s or 0)
+            return self._pace.after_failure()
+        has_changed = self._take(served.snapshot)
+        wait_s = self._pace.after_change() if has_changed else self._pace.after_quiet()
+        return max(0.0, wait_s - served.age_s())
+
+    def _take(self, snapshot: Snapshot) -> bool:
+        """Take a snapshot for the state, and tell whether anything has changed."""
+        before = self._state
+        self._state = State(before.number + 1 if before else 0, snapshot)
+        self._tell()
+        return before is None or not self.changes(before, self._state).is_quiet
+
+    def _tell(self) -> None:
+        was, self._is_news = self._is_news, asyncio.Event()
+        was.set()
+
+
+class Watchers:
+    """The watchers of a process, one for each caller that somebody watches."""
+
+    def __init__(self, source: Source, *, rhythm: Rhythm, compare: Comparison) -> None:
+        self._source = source
+        self._rhythm = rhythm
+        self._compare = compare
+        self._watchers: dict[str, Watcher] = {}
+        self._tasks: dict[Watcher, asyncio.Task[None]] = {}
+        self._refreshed_s = float("-inf")
+        self._planned: asyncio.TimerHandle | None = None
+
+    @asynccontextmanager
+    async def watching(self, caller: Caller) -> AsyncIterator[Watcher]:
+        """Give the caller's watcher; it stops when the last one who has it is done with it."""
+        key = self._source.key_of(caller)
+        watcher = self._watchers.get(key)
+        if watcher is None or watcher.failure is not None:
+            watcher = Watcher(self._source, caller, rhythm=self._rhythm, compare=self._compare)
+            self._watchers[key] = watcher
+            self._tasks[watcher] = asyncio.create_task(watcher.run())
+        watcher.subscribers += 1
+        try:
+            yield watcher
+        finally:
+            watcher.subscribers -= 1
+            if not watcher.subscribers:
+                self._tasks.pop(watcher).cancel()
+                if self._watchers.get(key) is watcher:
+                    del self._watchers[key]
+
+    def refresh(self) -> None:
+        """Have everything read anew: REST has told of a change.
+
+        At most once a second, so that a busy desk does not cost a REST call for every message.
+        """
+        if self._planned is not None:
+            return
+        loop = asyncio.get_running_loop()
+        wait_s = self._refreshed_s + _LEAST_BETWEEN_REFRESHES_S - loop.time()
+        if wait_s > 0:
+            self._planned = loop.call_later(wait_s, self._refresh)
+        else:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        self._planned = None
+        self._refreshed_s = asyncio.get_running_loop().time()
+        self._rhythm.is_told = True
+        self._source.invalidate()
+        for watcher in self._watchers.values():
+            watcher.wake()
+
+    async def close(self) -> None:
+        """Stop them all."""
+        if self._planned is not None:
+            self._planned.cancel()
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,187 @@
+"""The subscriptions: the root fields that answer again whenever something has changed."""
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from enum import Enum
+from typing import Any
+
+import strawberry
+from strawberry import UNSET
+from strawberry.types.nodes import SelectedField, Selection
+from strawberry.utils.str_converters import to_camel_case
+
+from gateway.errors import GatewayError
+from gateway.live.changes import SIGNS_OF_LIFE, Changes
+from gateway.live.watcher import State, Watcher
+from gateway.schema.chat import ChatSession
+from gateway.schema.matching import matcher
+from gateway.schema.roots import Filter, Info, Limit, OrderBy, listed, matching
+from gateway.schema.scalars import DateTime
+from gateway.schema.summary import ChatSessionSummary, summarise
+
+__all__ = ["CHANGES", "Subscription"]
+
+CHANGES = "chatSessionChanges"
+"""The root field of which every answer is news, even one like the answer before it."""
+
+
+@strawberry.enum(name="ChatSessionChangeKind", description="What has become of a session.")
+class ChangeKind(Enum):
+    ADDED = strawberry.enum_value("ADDED", description="It is new, or matches the filter now.")
+    UPDATED = strawberry.enum_value("UPDATED", description="Some of its fields have changed.")
+    REMOVED = strawberry.enum_value(
+        "REMOVED", description="It is gone, or does not match the filter any more."
+    )
+
+
+@strawberry.type(description="A session that was added, updated or removed.")
+class ChatSessionChange:
+    kind: ChangeKind = strawberry.field(description="What has become of the session.")
+    changed_fields: list[str] = strawberry.field(
+        description="For `UPDATED`, the fields of `ChatSession` that changed: those that REST "
+        "sends, so `status`, but not `statusRaw`, `isOpen` or `waitSeconds`. `whenFetched` counts "
+        "only where the subscription selects it, as it changes every few seconds."
+    )
+    session: ChatSession = strawberry.field(
+        description="The session as REST gave it last; one that is gone, as it was."
+    )
+
+
+@strawberry.type(description="What has changed since the event before this one.")
+class ChatSessionChanges:
+    is_initial: bool = strawberry.field(
+        description="True in the first event, also after a reconnect: `changes` then has every "
+        "session that matches, as `ADDED`, and nothing from before holds any more."
+    )
+    fetched_at: DateTime = strawberry.field(
+        description="When REST gave the snapshot that has these changes, in UTC."
+    )
+    changes: list[ChatSessionChange] = strawberry.field(
+        description="At most one for each session, however much has happened."
+    )
+
+
+def watch_chat_sessions(
+    info: Info,
+    filter: Filter = UNSET,  # noqa: A002  the field's standard term
+    order_by: OrderBy = UNSET,
+    limit: Limit = UNSET,
+) -> AsyncGenerator[Any, None]:
+    """Give the sessions that match, of each state."""
+    return _watch(info, lambda _, state: listed(info, state.snapshot, filter, order_by, limit))
+
+
+def watch_summary(
+    info: Info,
+    filter: Filter = UNSET,  # noqa: A002  the field's standard term
+) -> AsyncGenerator[Any, None]:
+    """Give the numbers of the sessions that match, of each state."""
+
+    def summary(_: Watcher, state: State) -> Any:
+        sessions = matching(info, state.snapshot, filter)
+        return summarise(sessions, state.snapshot.as_of.fetched_at())
+
+    return _watch(info, summary)
+
+
+def watch_changes(
+    info: Info,
+    filter: Filter = UNSET,  # noqa: A002  the field's standard term
+) -> AsyncGenerator[Any, None]:
+    """Give what has changed among the sessions that match, where anything has."""
+    ignored = frozenset() if _selects(info.selected_fields, "whenFetched") else SIGNS_OF_LIFE
+    seen: State | None = None
+
+    def changes(watcher: Watcher, state: State) -> Any:
+        nonlocal seen
+        before, seen = seen, state
+        snapshot = state.snapshot
+        if before is None:
+            found = [_change(ChangeKind.ADDED, s) for s in matching(info, snapshot, filter)]
+        else:
+            matches = matcher(filter or None, snapshot.as_of, info.context.searched)
+            found = list(_matching_changes(watcher.changes(before, state), matches, ignored))
+        if before is not None and not found:
+            return None
+        return ChatSessionChanges(
+            is_initial=before is None,
+            fetched_at=DateTime(snapshot.as_of.fetched_at()),
+            changes=found,
+        )
+
+    return _watch(info, changes)
+
+
+async def _watch(info: Info, answer: Callable[[Watcher, State], Any]) -> AsyncGenerator[Any, None]:
+    """Answer anew of each state, unless the answer is None; an error is the last answer."""
+    try:
+        async with (
+            info.context.watchers.watching(info.context.caller()) as watcher,
+            aclosing(watcher.states()) as states,
+        ):
+            async for state in states:
+                made = answer(watcher, state)
+                if made is not None:
+                    yield made
+    except GatewayError as exc:
+        # graphql-core raises it where the field is, so the client's error has a path.
+        yield exc
+
+
+def _matching_changes(
+    changes: Changes, matches: Callable[[Any], bool], ignored: frozenset[str]
+) -> Iterator[ChatSessionChange]:
+    for session in changes.removed:
+        if matches(session):
+            yield _change(ChangeKind.REMOVED, session)
+    for update in changes.updated:
+        fields = [name for name in update.fields if name not in ignored]
+        was_there, is_there = matches(update.before), matches(update.after)
+        if was_there and is_there and fields:
+            yield _change(ChangeKind.UPDATED, update.after, fields)
+        elif was_there != is_there:
+            yield _change(ChangeKind.ADDED if is_there else ChangeKind.REMOVED, update.after)
+    for session in changes.added:
+        if matches(session):
+            yield _change(ChangeKind.ADDED, session)
+
+
+def _change(kind: ChangeKind, session: Any, fields: list[str] | None = None) -> ChatSessionChange:
+    names = [to_camel_case(name) for name in fields or ()]
+    return ChatSessionChange(kind=kind, changed_fields=names, session=session)
+
+
+def _selects(selections: list[Selection], name: str) -> bool:
+    """Tell whether a field of this name is selected anywhere inside."""
+    return any(
+        (isinstance(selection, SelectedField) and selection.name == name)
+        or _selects(selection.selections, name)
+        for selection in selections
+    )
+
+
+def _subscription(resolver: Any, description: str) -> Any:
+    return strawberry.subscription(resolver=resolver, description=description)
+
+
+@strawberry.type(
+    description="What can be watched. Whoever watches as the same caller shares one series of "
+    "REST calls. It ends with `UNAUTHENTICATED` or `FORBIDDEN` when REST turns the caller away; "
+    "while REST is in trouble otherwise, nothing comes, and then what is new."
+)
+class Subscription:
+    chat_sessions: list[ChatSession] | None = _subscription(
+        watch_chat_sessions,
+        "The list, as the query of the same name gives it: at once, and again whenever what is "
+        "selected of it changes. `waitSeconds`, `idleSeconds`, `durationSeconds`, `fetchedAt` and "
+        "`whenFetched` are never the same for long: select `whenRequested` and let the page count.",
+    )
+    chat_session_summary: ChatSessionSummary | None = _subscription(
+        watch_summary,
+        "The numbers, as the query of the same name gives them: at once, and again whenever what "
+        "is selected of them changes.",
+    )
+    chat_session_changes: ChatSessionChanges | None = _subscription(
+        watch_changes,
+        "Every session that matches, at once, and then what is added, updated and removed.",
+    )

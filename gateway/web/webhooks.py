@@ -1,0 +1,99 @@
+"""`POST /webhooks/superoffice`: SuperOffice tells that a chat has begun, changed or gone on.
+
+A webhook is a hint and no source: what has changed is read from REST, by each caller who may.
+Source: https://docs.superoffice.com/en/automation/webhook/.
+"""
+
+import base64
+import binascii
+import hmac
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from gateway.errors import BadRequestError, GatewayError
+from gateway.web.body import read_body
+
+__all__ = ["Webhooks"]
+
+logger = logging.getLogger(__name__)
+
+_EVENTS = ("chatsession.created", "chatsession.changed", "chatsession.message")
+_LARGEST_BODY = 64 * 2**10
+_MOST_EVENT_IDS = 10_000
+# What is older has long been seen by looking: nobody waits longer between two looks at REST.
+_OLDEST_S = 600.0
+
+
+class Webhooks:
+    """Takes what is signed with the secret, once, and calls `changed`."""
+
+    def __init__(
+        self,
+        secret: bytes,
+        changed: Callable[[], Awaitable[None]],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._secret = secret
+        self._changed = changed
+        self._clock = clock
+        self._event_ids: OrderedDict[str, None] = OrderedDict()
+
+    async def receive(self, request: Request) -> Response:
+        """Answer 200 to everything that SuperOffice sends, or it would stop sending."""
+        try:
+            body = await read_body(request, max_bytes=_LARGEST_BODY)
+        except GatewayError as exc:
+            return _refused(exc, exc.http_status)
+        if not self._is_signed(body, request.headers.get("x-superoffice-signature", "")):
+            logger.warning("A webhook was refused: it is not signed with the secret")
+            return _refused(BadRequestError("The signature is not that of the body."), 401)
+        event = _event(body)
+        if event is None or self._is_old(event) or event.get("EventId") in self._event_ids:
+            return JSONResponse({"status": "ignored"})
+        await self._changed()
+        self._remember(event.get("EventId"))  # not before: what has failed is sent again
+        return JSONResponse({"status": "accepted"})
+
+    def _is_signed(self, body: bytes, signature: str) -> bool:
+        try:
+            given = base64.b64decode(signature, validate=True)
+        except (binascii.Error, ValueError):
+            return False
+        return hmac.compare_digest(given, hmac.digest(self._secret, body, "sha256"))
+
+    def _is_old(self, event: Mapping[str, Any]) -> bool:
+        try:
+            sent = datetime.fromisoformat(event["Timestamp"])
+        except (KeyError, TypeError, ValueError):
+            return False  # better once too often than not at all
+        return self._clock() - sent.replace(tzinfo=sent.tzinfo or UTC).timestamp() > _OLDEST_S
+
+    def _remember(self, event_id: str | None) -> None:
+        if event_id is not None:
+            self._event_ids[event_id] = None
+        if len(self._event_ids) > _MOST_EVENT_IDS:
+            self._event_ids.popitem(last=False)
+
+
+def _event(body: bytes) -> Mapping[str, Any] | None:
+    """Return the event, if it is one of a chat."""
+    try:
+        event = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    is_event = isinstance(event, dict) and isinstance(event.get("EventId"), str | None)
+    return event if is_event and event.get("Event") in _EVENTS else None
+
+
+def _refused(error: GatewayError, status: int) -> Response:
+    body = {"errors": [{"message": str(error), "extensions": error.extensions}]}
+    return JSONResponse(body, status, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,143 @@
+"""A desk that a test moves, watched as a gateway watches REST, in milliseconds."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.cache.memory import BoundedMemoryCache
+from gateway.caller import Caller, CallerPolicy, Header
+from gateway.live.changes import Comparison
+from gateway.live.pace import Rhythm
+from gateway.live.watcher import Watchers
+from gateway.records.decode import decoder
+from gateway.schema.build import Schema, build_schema
+from gateway.schema.chat import ChatSession
+from gateway.schema.context import Context
+from gateway.schema.entity import record_of
+from gateway.snapshot import Windows
+from gateway.source import Source
+
+__all__ = ["SCHEMA", "Desk", "Json", "Screen", "caller", "session", "until"]
+
+Json = dict[str, Any]
+
+SCHEMA = build_schema()
+_decode = decoder(record_of(ChatSession))
+
+
+def session(number: int, status: str = "InQueue", **more: Any) -> Json:
+    """Return a session as REST sends it."""
+    return {"ChatSessionId": number, "Status": status, **more}
+
+
+def caller(name: str = "kari") -> Caller:
+    """Return somebody."""
+    return Caller(((b"authorization", f"Basic {name}".encode()),))
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so, for some seconds at most."""
+    async with asyncio.timeout(5):
+        while not is_so():  # noqa: ASYNC110  it may be anything
+            await asyncio.sleep(0.002)
+
+
+@dataclass
+class Screen:
+    """Whoever subscribed: what was answered so far."""
+
+    answers: list[Any] = field(default_factory=list)
+    errors: list[Any] = field(default_factory=list)
+    is_reading: asyncio.Event = field(default_factory=asyncio.Event)
+    is_over: bool = False
+
+    async def read(self, results: AsyncIterator[Any]) -> None:
+        """Read for as long as there is something to come."""
+        async for result in results:
+            (answer,) = (result.data or {"": None}).values()
+            self.answers.append(answer)
+            self.errors += [error.formatted for error in result.errors or ()]
+            await self.is_reading.wait()
+        self.is_over = True
+
+    async def shows(self, count: int) -> Any:
+        """Wait for the answer of that number, and return it."""
+        await until(lambda: len(self.answers) >= count)
+        return self.answers[count - 1]
+
+    @property
+    def codes(self) -> list[str]:
+        """The codes of all errors so far."""
+        return [error["extensions"]["code"] for error in self.errors]
+
+
+@dataclass
+class Desk:
+    """REST, a source and watchers over it; `sessions` is what REST answers with."""
+
+    sessions: list[Json] = field(default_factory=lambda: [session(1)])
+    failure: Exception | None = None
+    schema: Schema = SCHEMA
+    interval_s: float = 0.01
+    slowest_s: float = 0.02
+    ttl_s: float = 5.0
+    calls: list[str] = field(default_factory=list)
+    """Who called."""
+
+    is_answering: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        """Wire it up."""
+        self.is_answering.set()
+        self.source = Source(
+            fetch=self.fetch,
+            decode=_decode,
+            cache=BoundedMemoryCache(max_bytes=2**20),
+            upstream_url="http://rest.invalid",
+            windows=Windows(self.ttl_s),
+        )
+        self.rhythm = Rhythm(
+            interval_s=self.interval_s, slowest_s=self.slowest_s, jitter=lambda least, _: least
+        )
+        compare = Comparison(self.schema.watched)
+        self.watchers = Watchers(self.source, rhythm=self.rhythm, compare=compare)
+
+    async def fetch(self, headers: Sequence[Header]) -> bytes:
+        """Answer a REST call with what is there when it comes in."""
+        self.calls.append(headers[0][1].decode().removeprefix("Basic "))
+        body, failure = json.dumps(self.sessions).encode(), self.failure
+        await self.is_answering.wait()
+        if failure is not None:
+            raise failure
+        return body
+
+    async def has_looked(self, times: int = 1) -> None:
+        """Wait until REST has been called so many times more, and the last answer was taken in."""
+        calls = len(self.calls) + times
+        await until(lambda: len(self.calls) > calls)
+
+    @contextlib.asynccontextmanager
+    async def screen(self, query: str, user: str = "kari", **options: Any) -> AsyncIterator[Screen]:
+        """Subscribe for a while."""
+        screen = Screen()
+        if not options.pop("is_stuck", False):
+            screen.is_reading.set()
+        headers = [(b"authorization", f"Basic {user}".encode())]
+        context = Context(
+            source=self.source,
+            policy=CallerPolicy(),
+            watchers=self.watchers,
+            headers=headers,
+            searched=self.schema.searched,
+        )
+        results = await self.schema.stream(query, context_value=context, **options)
+        reading = asyncio.create_task(screen.read(results))
+        try:
+            yield screen
+        finally:
+            reading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await reading
