@@ -7,17 +7,20 @@
     - BadRequestError             BAD_REQUEST, 400
       · BodyTooLargeError 413 · BodyTooSlowError 408 · MethodNotAllowedError 405
       · NotAcceptableError 406 · UnsupportedMediaTypeError 415
+      · TenantMissingError · TenantNotFoundError 404
     - BadUserInputError           BAD_USER_INPUT, 400
     - QueryTooComplexError        QUERY_TOO_COMPLEX, 400
     - OperationResolutionError    OPERATION_RESOLUTION_FAILURE, 400
     - PersistedQueryNotFoundError, PersistedQueryNotSupportedError
     - UnauthenticatedError        UNAUTHENTICATED, 401
   + UpstreamError                 UPSTREAM_ERROR, 502: any REST status without a code of its own
+    - UpstreamMisdirectedError    UPSTREAM_ERROR: the tenant is at another host
     - UpstreamUnauthenticatedError  UNAUTHENTICATED, 401
     - UpstreamForbiddenError      FORBIDDEN, 403
     - UpstreamRateLimitedError    RATE_LIMITED, 429
     - UpstreamTimeoutError        UPSTREAM_TIMEOUT, 504
     - UpstreamUnavailableError    UPSTREAM_UNAVAILABLE, 503
+      · TenantNotRunningError
     - UpstreamBadResponseError    UPSTREAM_BAD_RESPONSE, 502
 
 Whatever else is raised is a bug: clients get `INTERNAL_SERVER_ERROR` and an id, the log gets the
@@ -43,11 +46,15 @@ __all__ = [
     "RequestError",
     "RequestTimeoutError",
     "SettingsError",
+    "TenantMissingError",
+    "TenantNotFoundError",
+    "TenantNotRunningError",
     "UnauthenticatedError",
     "UnsupportedMediaTypeError",
     "UpstreamBadResponseError",
     "UpstreamError",
     "UpstreamForbiddenError",
+    "UpstreamMisdirectedError",
     "UpstreamRateLimitedError",
     "UpstreamTimeoutError",
     "UpstreamUnauthenticatedError",
@@ -127,6 +134,24 @@ class UnsupportedMediaTypeError(BadRequestError):
     http_status = 415
 
 
+class TenantMissingError(BadRequestError):
+    """The request does not say which tenant it is for."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request names no tenant: post to /graphql/Cust12345, or send X-Tenant: Cust12345."
+        )
+
+
+class TenantNotFoundError(BadRequestError):
+    """There is no such tenant, or none that may be asked for here: which of the two is not said."""
+
+    http_status = 404
+
+    def __init__(self) -> None:
+        super().__init__("There is no such tenant.")
+
+
 class QueryTooComplexError(RequestError):
     """A query asks for more than a limit allows."""
 
@@ -197,6 +222,10 @@ class UpstreamUnauthenticatedError(UpstreamError):
     http_status = 401
 
 
+class UpstreamMisdirectedError(UpstreamError):
+    """The tenant is at another host (421; RFC 9110, section 15.5.20)."""
+
+
 class UpstreamForbiddenError(UpstreamError):
     """REST knows the caller and denies the call (403)."""
 
@@ -223,6 +252,14 @@ class UpstreamUnavailableError(UpstreamError):
 
     code = "UPSTREAM_UNAVAILABLE"
     http_status = 503
+
+
+class TenantNotRunningError(UpstreamUnavailableError):
+    """The tenant is suspended, in maintenance or the like: `tenantState` in `extensions`."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"This tenant does not run at the moment: its state is {state}.")
+        self.extensions["tenantState"] = state
 
 
 class UpstreamBadResponseError(UpstreamError):

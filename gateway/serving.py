@@ -59,7 +59,7 @@ def serve(
         # Whatever is in flight ends with its REST call; then a moment to answer.
         timeout_graceful_shutdown=math.ceil(settings.upstream_timeout) + 2,
     )
-    logger.info("serving %s over %s", url, settings.upstream_url)
+    logger.info("serving %s over %s", url, settings.address)
     if when_ready:
         when_ready(url)
     if settings.workers > 1:

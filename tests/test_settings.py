@@ -15,6 +15,9 @@ SECRET = "s" * 32
 # name, what is written, what comes of it
 EVERY_SETTING = [
     ("upstream_url", f"{URL}/api/v1/", URL),
+    ("environment", "sod", "sod"),
+    ("tenants", "Cust1,cust22", "Cust1,cust22"),
+    ("tenant_hosts", "superoffice.com,example.net", "superoffice.com,example.net"),
     ("host", "0.0.0.0", "0.0.0.0"),
     ("port", "8080", 8080),
     ("workers", "4", 4),
@@ -60,7 +63,9 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a way to load settings from an environment that has an address in it."""
 
     def load(flags: dict[str, Any] | None = None, **environment: str) -> Settings:
-        for name, value in {"upstream_url": URL, **environment}.items():
+        given = {**environment, **(flags or {})}
+        address = {} if "environment" in given else {"upstream_url": URL}
+        for name, value in {**address, **environment}.items():
             monkeypatch.setenv(f"GATEWAY_{name.upper()}", value)
         return Settings.load(**flags or {})
 

@@ -1,6 +1,6 @@
 """What resolvers get as `info.context`: who asks, and where that caller's sessions come from."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,9 @@ __all__ = ["Context"]
 class Context:
     """One HTTP request, or one WebSocket with all the operations on it."""
 
-    source: Source
+    source_for: Callable[[Sequence[Header]], Source]
+    """Finds where the sessions come from; among several tenants, the headers may tell."""
+
     policy: CallerPolicy
     headers: Sequence[Header]
     searched: Collection[str] = SEARCHED
@@ -40,6 +42,7 @@ class Context:
         """Return the sessions of this request's caller: the same ones for all of a request.
 
         Raises:
+            BadRequestError: it is not clear which tenant's sessions are wanted.
             UnauthenticatedError: the request brings no credentials; REST is not called.
             UpstreamError: REST did not give the sessions.
         """
@@ -48,8 +51,9 @@ class Context:
         headers = self.headers
         if self.connection_params:
             headers = headers_from_payload(self.connection_params, instead_of=headers)
+        source = self.source_for(headers)
         caller = self.policy.read(headers)
-        served = await self.source.serve(caller, self.trace, max_age_s=self.max_age_s)
+        served = await source.serve(caller, self.trace, max_age_s=self.max_age_s)
         # Of several fields that asked at once, all go by the first answer.
         if self.served is None or self.is_socket:
             self.served = served

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import httpx
 
-__all__ = ["PooledTransport"]
+__all__ = ["LentTransport", "PooledTransport"]
 
 _READ_AHEAD = 2**18
 
@@ -26,14 +26,17 @@ _MEANINGS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
 class PooledTransport(httpx.AsyncBaseTransport):
     """Sends requests over at most so many connections at a time; close it with `aclose`.
 
-    Bodies come as they are on the wire: compressed, if they are. Nothing is tried again.
+    Bodies come as they are on the wire: compressed, if they are. Nothing is tried again. `tls` is
+    for those who open many: it takes a while to make and a megabyte to keep.
     """
 
-    def __init__(self, *, connections: int, connect_timeout_s: float) -> None:
+    def __init__(
+        self, *, connections: int, connect_timeout_s: float, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._connections = connections
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
         # The system's authorities, and SSL_CERT_FILE for those who run their own.
-        self._tls = ssl.create_default_context()
+        self._tls = tls or ssl.create_default_context()
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -68,6 +71,17 @@ class PooledTransport(httpx.AsyncBaseTransport):
             timeout=self._timeout,
             middlewares=(_say_it_in_httpx,),
         )
+
+
+class LentTransport(httpx.AsyncBaseTransport):
+    """A transport that several share, and that somebody else will close."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request."""
+        return await self._transport.handle_async_request(request)
 
 
 class _Stream(httpx.AsyncByteStream):

@@ -1,7 +1,9 @@
 """The whole gateway, wired by hand: every object it is made of, every route, every middleware."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import httpx
 from starlette.applications import Starlette
@@ -13,6 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette_compress import CompressMiddleware, add_compress_type
 
+from gateway.cache.flights import Flights
 from gateway.cache.memory import BoundedMemoryCache
 from gateway.caller import CallerPolicy
 from gateway.errors import BadRequestError, SettingsError
@@ -22,8 +25,12 @@ from gateway.schema.chat import ChatSession
 from gateway.schema.entity import record_of
 from gateway.schema.limits import Limits
 from gateway.settings import Settings
-from gateway.source import Source
+from gateway.source import Snapshot, Source
+from gateway.tenants.calls import TenantCalls
+from gateway.tenants.states import TenantStates
 from gateway.upstream.client import UpstreamClient
+from gateway.upstream.tenant_state import StateService
+from gateway.upstream.transport import LentTransport, PooledTransport
 from gateway.web.accept import GRAPHQL_JSON
 from gateway.web.browsers import SecurityHeaders
 from gateway.web.caching import OneVary
@@ -35,10 +42,13 @@ from gateway.web.query_page import static_files
 from gateway.web.ready import KeptAnswers, ReadyAnswers
 from gateway.web.request import RequestLimits, RequestReader
 from gateway.web.request_log import RequestLog
+from gateway.web.tenant_path import FindSource, TenantSources
 
 __all__ = ["create_app"]
 
 _GRAPHQL = "/graphql"
+_TENANT_HEADER = "X-Tenant"
+_STATE_CONNECTIONS = 8
 _SMALLEST_COMPRESSED = 1_000
 _PERSISTED_QUERIES_BYTES = 16 * 2**20
 _REQUEST_HEADERS = (
@@ -89,29 +99,24 @@ def create_app(
     Raises:
         SettingsError: a file that the settings name cannot be read, or a field does not exist.
     """
-    upstream = UpstreamClient(
-        url=settings.upstream_url,
-        connect_timeout_s=settings.upstream_connect_timeout,
-        timeout_s=settings.upstream_timeout,
-        connections=settings.upstream_connections,
-        max_bytes=settings.max_upstream_bytes,
-        transport=upstream_transport,
-    )
-    source = Source(
-        fetch=upstream.fetch,
+    flights = Flights[Snapshot]()
+    source = partial(
+        Source,
         decode=decoder(record_of(ChatSession)),
         cache=BoundedMemoryCache(max_bytes=settings.cache_max_bytes),
-        upstream_url=settings.upstream_url,
         ttl_s=settings.cache_ttl,
         time_zone=settings.zone,
         secret=settings.cache_secret.get_secret_value().encode(),
+        flights=flights,
     )
+    over = _over_tenants if settings.environment else _over_one
+    upstream, find_source = over(settings, source, upstream_transport)
     policy = _caller_policy(settings)
     manifest = _manifest(settings)
     schema = build_schema(_schema_options(settings, manifest))
     view = GraphQLView(
         schema=schema,
-        source=source,
+        find_source=find_source,
         policy=policy,
         reader=_reader(settings, manifest),
         options=ViewOptions(
@@ -123,20 +128,21 @@ def create_app(
         ),
     )
 
-    ready = _ready_answers(settings, source, policy)
+    ready = _ready_answers(settings, find_source, policy)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.is_ready = True
         yield
         app.state.is_ready = False
-        await source.flights.cancel()
+        await flights.cancel()
         await upstream.aclose()
 
     app = Starlette(
         routes=[
             Route(_GRAPHQL, view),
             WebSocketRoute(_GRAPHQL, view),
+            *(_tenant_routes(view) if settings.environment else []),
             Route("/schema.graphql", _schema_text(schema)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
@@ -147,9 +153,9 @@ def create_app(
             Middleware(RequestLog),
             *([Middleware(KeptAnswers, ready=ready)] if ready else []),
             Middleware(SecurityHeaders),
-            *_cors(settings.allowed_origins),
+            *_cors(settings),
             Middleware(ETags),
-            Middleware(OneVary),
+            Middleware(OneVary, also=_TENANT_HEADER.encode() if settings.environment else b""),
             Middleware(CompressMiddleware, minimum_size=_SMALLEST_COMPRESSED),
         ],
         exception_handlers={HTTPException: _no_such_thing},
@@ -166,6 +172,60 @@ async def _no_such_thing(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)  # noqa: S101  called for these only
     error = {"message": exc.detail, "extensions": {"code": BadRequestError.code}}
     return JSONResponse({"errors": [error]}, exc.status_code, exc.headers)
+
+
+def _over_one(
+    settings: Settings, source: Callable[..., Source], transport: httpx.AsyncBaseTransport | None
+) -> tuple[UpstreamClient, FindSource]:
+    client = _client(settings, settings.address, transport)
+    the_source = source(fetch=client.fetch, upstream_url=settings.address)
+    return client, lambda path, headers: the_source
+
+
+def _over_tenants(
+    settings: Settings, source: Callable[..., Source], transport: httpx.AsyncBaseTransport | None
+) -> tuple[TenantCalls, FindSource]:
+    tls = ssl.create_default_context()
+
+    def connections(most: int) -> PooledTransport:
+        wait_s = settings.upstream_connect_timeout
+        return PooledTransport(connections=most, connect_timeout_s=wait_s, tls=tls)
+
+    def client_for(url: str) -> UpstreamClient:
+        own = LentTransport(transport) if transport else connections(settings.upstream_connections)
+        return _client(settings, url, own)
+
+    def source_of(tenant: str) -> Source:
+        # Its address in the environment, at which nothing is called, names a tenant for good.
+        address = f"{settings.address}/{tenant}"
+        return source(fetch=partial(calls.fetch, tenant), upstream_url=address)
+
+    service = StateService(
+        url=settings.address,
+        trusted_domains=settings.trusted_domains,
+        timeout_s=settings.upstream_timeout,
+        transport=transport or connections(_STATE_CONNECTIONS),
+    )
+    calls = TenantCalls(TenantStates(service), client_for)
+    return calls, TenantSources(source_of, path=_GRAPHQL, served=settings.served_tenants)
+
+
+def _client(
+    settings: Settings, url: str, transport: httpx.AsyncBaseTransport | None
+) -> UpstreamClient:
+    return UpstreamClient(
+        url=url,
+        connect_timeout_s=settings.upstream_connect_timeout,
+        timeout_s=settings.upstream_timeout,
+        connections=settings.upstream_connections,
+        max_bytes=settings.max_upstream_bytes,
+        transport=transport,
+    )
+
+
+def _tenant_routes(view: GraphQLView) -> list[Route | WebSocketRoute]:
+    path = f"{_GRAPHQL}/{{tenant}}"
+    return [Route(path, view), WebSocketRoute(path, view)]
 
 
 def _caller_policy(settings: Settings) -> CallerPolicy:
@@ -224,18 +284,21 @@ def _schema_text(schema: Schema) -> Callable[[Request], Awaitable[Response]]:
     return schema_text
 
 
-def _ready_answers(settings: Settings, source: Source, policy: CallerPolicy) -> ReadyAnswers | None:
+def _ready_answers(
+    settings: Settings, find_source: FindSource, policy: CallerPolicy
+) -> ReadyAnswers | None:
     if not settings.cache_ttl:
         return None
     return ReadyAnswers(
         path=_GRAPHQL,
-        source=source,
+        find_source=find_source,
         policy=policy,
         heeds_cache_control=settings.client_cache_control,
     )
 
 
-def _cors(origins: Collection[str]) -> list[Middleware]:
+def _cors(settings: Settings) -> list[Middleware]:
+    origins = settings.allowed_origins
     if not origins:
         return []
     return [
@@ -245,7 +308,7 @@ def _cors(origins: Collection[str]) -> list[Middleware]:
             # With `*`, any page could read what a visitor's cookies open.
             allow_credentials="*" not in origins,
             allow_methods=["GET", "POST"],
-            allow_headers=_REQUEST_HEADERS,
+            allow_headers=[*_REQUEST_HEADERS, *([_TENANT_HEADER] if settings.environment else [])],
             expose_headers=_EXPOSED_HEADERS,
             max_age=600,
         )

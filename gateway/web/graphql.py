@@ -4,16 +4,18 @@ Source of the rules: GraphQL over HTTP, https://graphql.github.io/graphql-over-h
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import orjson
 from cross_web import HTTPException, StarletteRequestAdapter
 from graphql import GraphQLError
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -31,11 +33,12 @@ from gateway.errors import (
     NotAcceptableError,
     OperationResolutionError,
     RequestTimeoutError,
+    TenantMissingError,
 )
 from gateway.schema.build import Schema
 from gateway.schema.context import Context
 from gateway.schema.error_codes import masked, unresolved
-from gateway.source import Source
+from gateway.tenant_names import canonical_tenant
 from gateway.web.accept import GRAPHQL_JSON, HTML, JSON, preferred
 from gateway.web.browsers import refuse_cross_site
 from gateway.web.caching import VARY, cache_headers, max_age_asked_for
@@ -44,6 +47,7 @@ from gateway.web.ready import answered_from
 from gateway.web.request import RefusedOperation, RequestReader, refuse_credentials_in_url
 from gateway.web.request_log import REQUEST_ID
 from gateway.web.status import headers_and_status
+from gateway.web.tenant_path import FindSource
 from gateway.web.websocket import TextSocket
 
 __all__ = ["GraphQLView", "ViewOptions"]
@@ -99,7 +103,7 @@ class GraphQLView(GraphQL[Context, None]):
         self,
         *,
         schema: Schema,
-        source: Source,
+        find_source: FindSource,
         policy: CallerPolicy,
         reader: RequestReader,
         options: ViewOptions,
@@ -112,7 +116,7 @@ class GraphQLView(GraphQL[Context, None]):
             max_subscriptions_per_connection=_MOST_OPERATIONS_PER_SOCKET,
             allowed_origins=sorted(options.allowed_origins),
         )
-        self.source = source
+        self.find_source = find_source
         self.policy = policy
         self.reader = reader
         self.options = options
@@ -139,10 +143,16 @@ class GraphQLView(GraphQL[Context, None]):
     async def _connect(self, socket: WebSocket) -> None:
         try:
             refuse_credentials_in_url(socket)
+            self._check_named_tenant(socket)
         except GatewayError as exc:
             await socket.send_denial_response(self._refused(socket, exc))
         else:
             await self.run(socket)
+
+    def _check_named_tenant(self, request: HTTPConnection) -> None:
+        """Refuse a tenant that is none; one that is not named may be yet, by what follows."""
+        with contextlib.suppress(TenantMissingError):
+            self.find_source(request.scope["path"], request.headers.raw)
 
     async def get_sub_response(self, request: Request | WebSocket) -> _Reply:
         """Settle the media type of the answer before anything else."""
@@ -153,7 +163,7 @@ class GraphQLView(GraphQL[Context, None]):
         headers = request.headers.raw
         asked = request.headers.get("cache-control", "") if self.options.heeds_cache_control else ""
         context = Context(
-            source=self.source,
+            source_for=partial(self.find_source, request.scope["path"]),
             policy=self.policy,
             headers=headers,
             searched=self.searched,
@@ -168,12 +178,15 @@ class GraphQLView(GraphQL[Context, None]):
         return context
 
     def is_request_allowed(self, request: Any) -> bool:
-        """Let GET and POST through, when neither their URL nor their sender gives rise to doubt."""
+        """Let GET and POST through, unless their URL, sender or tenant gives rise to doubt."""
         if request.method not in {"GET", "POST"}:
             raise MethodNotAllowedError(f"GraphQL takes {_METHODS}.", allow=_METHODS)
         refuse_credentials_in_url(request.request)
-        if request.method == "GET" and not self.should_render_graphql_ide(request):
+        if request.method == "GET":
+            if self.should_render_graphql_ide(request):
+                return True
             refuse_cross_site(request.request.headers, self.options.allowed_origins)
+        self.find_source(request.request.scope["path"], request.request.headers.raw)
         return True
 
     def should_render_graphql_ide(self, request: Any) -> bool:
@@ -182,7 +195,9 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def render_graphql_ide(self, request: Request) -> Response:
         """Show people the query page."""
-        return query_page(self.options.demo_users)
+        self._check_named_tenant(request)
+        tenant = canonical_tenant(request.path_params.get("tenant", ""))
+        return query_page(self.options.demo_users, tenant)
 
     async def parse_http_body(self, request: Any) -> GraphQLRequestData | list[GraphQLRequestData]:
         """Read what the request asks for."""

@@ -32,7 +32,7 @@ class Asked:
 def context_over(source: Asked, **options: Any) -> Context:
     """Make the context of a request; without more, one of Ada's."""
     made = {"headers": [ADA], **options}
-    return Context(source=cast("Source", source), policy=CallerPolicy(), **made)
+    return Context(source_for=lambda headers: cast("Source", source), policy=CallerPolicy(), **made)
 
 
 async def test_the_source_is_asked_for_the_requests_caller() -> None:

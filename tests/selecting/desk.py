@@ -96,7 +96,7 @@ class Desk:
         )
         headers = [(b"authorization", b"Basic ZGVtbzpkZW1v")]
         context = Context(
-            source=source,
+            source_for=lambda headers: source,
             policy=CallerPolicy(),
             headers=headers,
             searched=self.schema.searched,
