@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gateway import serving
+from gateway.demo.tenants import DEMO_TENANTS, DOMAIN
 from gateway.demo.users import DEMO_USERS
 from gateway.errors import SettingsError
 from gateway.schema.build import sdl
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(serve)
     demo = _command(commands, "demo", _demo, "serve the built-in demo REST server, to try it out")
     demo.add_argument("--port", type=int, default=8000, help="port of the gateway (8000)")
+    demo.add_argument("--tenants", action="store_true", help="play SuperOffice Online")
     upstream = _command(commands, "upstream", _upstream, "run the demo REST server alone")
     upstream.add_argument("--port", type=int, default=8001, help="port to listen on (8001)")
     upstream.add_argument("--sample", type=Path, metavar="FILE", help="serve this file instead")
@@ -86,14 +88,22 @@ def _serve(**flags: str) -> None:
     serving.serve(Settings.load(**flags))
 
 
-def _demo(port: int, sessions: int, delay: int, seed: int) -> None:
-    with serving.demo_upstream(sessions=sessions, delay_ms=delay, seed=seed) as upstream_url:
-        # The zone of the demo tenant, which its zone-less times are in.
-        settings = Settings.load(upstream_url=upstream_url, port=port, time_zone="Europe/Oslo")
+def _demo(port: int, sessions: int, delay: int, seed: int, *, tenants: bool) -> None:
+    with serving.demo_upstream(sessions=sessions, delay_ms=delay, seed=seed) as demo_url:
+        settings = Settings.load(
+            upstream_url=None if tenants else demo_url,
+            environment="online" if tenants else None,
+            tenants="",
+            tenant_hosts=DOMAIN,
+            port=port,
+            time_zone="Europe/Oslo",  # which the demo's zone-less times are in
+        )
+        welcome = _welcome_to_tenants if tenants else _welcome
         serving.serve(
             settings,
-            when_ready=lambda url: print(_welcome(url), flush=True),  # noqa: T201
+            when_ready=lambda url: print(welcome(url), flush=True),  # noqa: T201
             demo_users=[(user.full_name, user.authorization_basic) for user in DEMO_USERS],
+            demo_url=demo_url if tenants else None,
         )
 
 
@@ -121,6 +131,12 @@ Try it:
 
 Ctrl+C stops it.
 """
+
+
+def _welcome_to_tenants(url: str) -> str:
+    running = next(iter(DEMO_TENANTS))
+    tenants = "\n".join(f"    {url}/{t.name}   {t.description}" for t in DEMO_TENANTS.values())
+    return f"{_welcome(f'{url}/{running}')}\nTenants:\n\n{tenants}\n"
 
 
 def _schema_export(file: Path) -> None:

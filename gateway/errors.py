@@ -257,8 +257,8 @@ class UpstreamUnavailableError(UpstreamError):
 class TenantNotRunningError(UpstreamUnavailableError):
     """The tenant is suspended, in maintenance or the like: `tenantState` in `extensions`."""
 
-    def __init__(self, state: str) -> None:
-        super().__init__(f"This tenant does not run at the moment: its state is {state}.")
+    def __init__(self, tenant: str, state: str) -> None:
+        super().__init__(f"{tenant} does not run at the moment: its state is {state}.")
         self.extensions["tenantState"] = state
 
 

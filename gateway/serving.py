@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
 from gateway.demo.app import create_demo_app
+from gateway.demo.network import DemoNetwork
 from gateway.errors import SettingsError
 from gateway.observe.logs import configure_logs
 from gateway.settings import Settings
@@ -38,11 +39,13 @@ def serve(
     *,
     when_ready: Callable[[str], None] | None = None,
     demo_users: Sequence[tuple[str, str]] = (),
+    demo_url: str | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; requests in flight are finished first.
 
     `when_ready` gets the address of the GraphQL endpoint once the port is open. `demo_users` are
-    names and their Authorization, for the query page to offer.
+    names and their Authorization, for the query page to offer. `demo_url` is the demo REST server
+    that stands in for all of SuperOffice Online.
 
     Raises:
         SettingsError: the address cannot be listened on.
@@ -52,7 +55,7 @@ def serve(
     configure_logs(settings.log_level, settings.log_format)
     url = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}/graphql"
     config = _config(
-        partial(_worker_app, settings, demo_users),
+        partial(_worker_app, settings, demo_users, demo_url),
         factory=True,
         workers=settings.workers,
         ws_max_size=_LARGEST_WEBSOCKET_MESSAGE,
@@ -105,10 +108,13 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _worker_app(settings: Settings, demo_users: Sequence[tuple[str, str]]) -> Starlette:
+def _worker_app(
+    settings: Settings, demo_users: Sequence[tuple[str, str]], demo_url: str | None
+) -> Starlette:
     """Build the app where it runs: with several workers, each in a process of its own."""
     configure_logs(settings.log_level, settings.log_format)
-    app = create_app(settings, demo_users=demo_users)
+    network = DemoNetwork(demo_url) if demo_url else None
+    app = create_app(settings, upstream_transport=network, demo_users=demo_users)
     _spare_the_collector()
     return app
 

@@ -1,9 +1,12 @@
-"""The demo REST server: `GET /api/v1/ChatSession/ForCurrentUser`, and errors everywhere else."""
+"""The demo REST server: `GET /api/v1/ChatSession/ForCurrentUser`, and errors everywhere else.
+
+It plays SuperOffice Online too: `/{tenant}/api/v1/…` for its tenants, and the state service.
+"""
 
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import orjson
@@ -15,6 +18,7 @@ from starlette.routing import Route
 
 from gateway.demo.desk import Desk
 from gateway.demo.sessions import session_record
+from gateway.demo.tenants import DEMO_TENANTS, DemoTenant
 from gateway.demo.users import DemoUser, find_user
 from gateway.demo.wire import Wire
 
@@ -43,9 +47,22 @@ def create_demo_app(
         sample: a file to serve byte for byte instead; credentials are still asked for.
         clock: seconds since 1970.
     """
-    server = _Server(Desk(sessions=sessions, seed=seed), delay_ms / 1000, sample, clock)
+
+    def server(number: int, delay_s: float) -> _Server:
+        desk = Desk(sessions=sessions, seed=seed + number)
+        return _Server(desk, delay_s + delay_ms / 1000, sample, clock)
+
+    online = _Online(
+        # Each has other chats than the next.
+        {t: server(number, t.delay_s) for number, t in enumerate(DEMO_TENANTS.values(), 1)},
+        clock,
+    )
     app = Starlette(
-        routes=[Route(PATH, server.for_current_user, methods=["GET"])],
+        routes=[
+            Route(PATH, server(0, 0).for_current_user, methods=["GET"]),
+            Route("/api/state/{tenant}", online.state, methods=["GET"]),
+            Route(f"/{{tenant}}{PATH}", online.for_current_user, methods=["GET"]),
+        ],
         exception_handlers={HTTPException: _refuse},
     )
     app.router.redirect_slashes = False  # SuperOffice has no such route: 404
@@ -77,6 +94,30 @@ class _Server:
     def _answer(self, user: DemoUser, wire: Wire) -> bytes:
         moments = self._desk.moments(user, math.floor(self._clock()))
         return orjson.dumps([session_record(moment, wire) for moment in moments])
+
+
+class _Online:
+    def __init__(self, servers: Mapping[DemoTenant, _Server], clock: Callable[[], float]) -> None:
+        self._servers = servers
+        self._clock = clock
+
+    async def state(self, request: Request) -> Response:
+        return _json(orjson.dumps(_tenant(request).answer(self._clock())))
+
+    async def for_current_user(self, request: Request) -> Response:
+        tenant = _tenant(request)
+        if not tenant.is_running:
+            raise HTTPException(503)
+        if not tenant.is_at(str(request.url.hostname), self._clock()):
+            raise HTTPException(421)
+        return await self._servers[tenant].for_current_user(request)
+
+
+def _tenant(request: Request) -> DemoTenant:
+    try:
+        return DEMO_TENANTS[request.path_params["tenant"]]
+    except KeyError:
+        raise HTTPException(404) from None
 
 
 async def _refuse(request: Request, exc: Exception) -> Response:

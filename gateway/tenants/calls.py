@@ -5,7 +5,11 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gateway.caller import Header
-from gateway.errors import UpstreamMisdirectedError
+from gateway.errors import (
+    UpstreamMisdirectedError,
+    UpstreamTimeoutError,
+    UpstreamUnavailableError,
+)
 from gateway.tenants.states import MOST_TENANTS, TenantStates
 
 __all__ = ["Client", "TenantCalls"]
@@ -47,6 +51,9 @@ class TenantCalls:
             moved = await self._states.find_moved(tenant, state)
             if moved.url == state.url:
                 raise
+        except (UpstreamUnavailableError, UpstreamTimeoutError):
+            self._states.doubt(tenant)
+            raise
         return await self._call(tenant, str(moved.url), headers)
 
     async def aclose(self) -> None:

@@ -43,6 +43,7 @@ class Service(Protocol):
 
 @dataclass(slots=True)
 class _Kept:
+    tenant: str
     outcome: TenantState | GatewayError
     read_at: float
     refresh_at: float
@@ -53,7 +54,7 @@ class _Kept:
         if isinstance(self.outcome, GatewayError):
             raise self.outcome.with_traceback(None)
         if self.outcome.url is None:
-            raise TenantNotRunningError(self.outcome.name)
+            raise TenantNotRunningError(self.tenant, self.outcome.name)
         return self.outcome
 
 
@@ -106,6 +107,12 @@ class TenantStates:
             kept = await self._renewed(tenant)
         return kept.state()
 
+    def doubt(self, tenant: str) -> None:
+        """Have the state read again soon: nothing answers where it says, so it may have changed."""
+        kept = self._running.get(tenant)
+        if kept is not None:
+            kept.refresh_at = min(kept.refresh_at, kept.read_at + _PAUSE_S)
+
     async def aclose(self) -> None:
         """Give up what is being asked, and close the service's connections."""
         await self._flights.cancel()
@@ -128,18 +135,15 @@ class TenantStates:
         except TenantNotFoundError as exc:
             outcome = exc
         except UpstreamError as exc:
-            logger.warning("The state of %s could not be read: %s", tenant, exc)
             known = self._running.get(tenant)
             if known is not None and self._clock() < known.stale_until:
-                return self._made_do_with(known)
+                logger.warning("What was known of a tenant has to do: %s", exc)
+                known.read_at = self._clock()
+                known.refresh_at = known.read_at + _PAUSE_S
+                known.good_until = known.stale_until
+                return known
             outcome = exc
         return self._keep(tenant, outcome)
-
-    def _made_do_with(self, known: _Kept) -> _Kept:
-        known.read_at = self._clock()
-        known.refresh_at = known.read_at + _PAUSE_S
-        known.good_until = known.stale_until
-        return known
 
     def _keep(self, tenant: str, outcome: TenantState | GatewayError) -> _Kept:
         now = self._clock()
@@ -153,6 +157,7 @@ class TenantStates:
             case _:
                 good_for_s = _SHORTEST_S
         kept = _Kept(
+            tenant,
             outcome,
             read_at=now,
             refresh_at=now + good_for_s * refreshed_at,

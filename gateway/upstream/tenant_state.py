@@ -116,10 +116,10 @@ class StateService:
             async with asyncio.timeout(self._timeout_s):
                 body = await self._get(tenant)
         except TimeoutError as exc:
-            message = "SuperOffice did not say in time where this tenant is."
+            message = f"SuperOffice did not say in time where {tenant} is."
             raise UpstreamTimeoutError(message) from exc
         except UpstreamBadResponseError as exc:
-            raise _nonsense() from exc
+            raise _nonsense(tenant) from exc
         return self._checked(tenant, body)
 
     async def _get(self, tenant: str) -> bytes:
@@ -130,13 +130,13 @@ class StateService:
                 if response.status_code == httpx.codes.NOT_FOUND:
                     raise TenantNotFoundError
                 if response.status_code != httpx.codes.OK:
-                    message = "SuperOffice does not say at the moment where this tenant is."
+                    message = f"SuperOffice does not say at the moment where {tenant} is."
                     raise UpstreamUnavailableError(message)
                 return await read_body(response, max_bytes=_LARGEST_ANSWER)
             finally:
                 await response.aclose()
         except (httpx.TransportError, ssl.SSLError) as exc:
-            message = "SuperOffice cannot be asked where this tenant is."
+            message = f"SuperOffice cannot be asked where {tenant} is."
             raise UpstreamUnavailableError(message) from exc
 
     def _checked(self, tenant: str, body: bytes) -> TenantState:
@@ -144,9 +144,9 @@ class StateService:
             answer = _DECODER.decode(body)
             valid_until_s = nanoseconds(answer.valid_until, UTC) / 1e9
         except (ValueError, RecursionError) as exc:
-            raise _nonsense() from exc
+            raise _nonsense(tenant) from exc
         if canonical_tenant(answer.context_identifier) != tenant:
-            raise UpstreamBadResponseError("SuperOffice's state service told of another tenant.")
+            raise _nonsense(tenant)
         url = self._trusted(tenant, answer.api or answer.endpoint) if answer.is_running else None
         name = answer.state if answer.state in _STATES else "Unknown"
         return TenantState(name, url, valid_until_s)
@@ -156,7 +156,7 @@ class StateService:
         host = match["host"].lower() if match else ""
         is_trusted = any(f".{host}".endswith(f".{domain}") for domain in self._trusted_domains)
         if not match or not is_trusted or canonical_tenant(match["tenant"]) != tenant:
-            message = "SuperOffice's state service named an address that is not trusted."
+            message = f"SuperOffice names an address for {tenant} that is not to be trusted."
             raise UpstreamBadResponseError(message)
         return f"https://{host}/{tenant}"
 
@@ -164,5 +164,5 @@ class StateService:
 _DECODER = msgspec.json.Decoder(_Answer)
 
 
-def _nonsense() -> UpstreamBadResponseError:
-    return UpstreamBadResponseError("SuperOffice's state service did not answer as it must.")
+def _nonsense(tenant: str) -> UpstreamBadResponseError:
+    return UpstreamBadResponseError(f"SuperOffice does not make sense about where {tenant} is.")
