@@ -185,7 +185,7 @@ def _over_one(
 def _over_tenants(
     settings: Settings, source: Callable[..., Source], transport: httpx.AsyncBaseTransport | None
 ) -> tuple[TenantCalls, FindSource]:
-    tls = ssl.create_default_context()
+    tls = None if transport else ssl.create_default_context()
 
     def connections(most: int) -> PooledTransport:
         wait_s = settings.upstream_connect_timeout

@@ -7,9 +7,9 @@ from gateway.errors import BadRequestError, TenantMissingError, TenantNotFoundEr
 from gateway.source import Source
 from gateway.tenant_names import canonical_tenant
 
-__all__ = ["TENANT", "FindSource", "TenantSources"]
+__all__ = ["FindSource", "TenantSources"]
 
-TENANT = b"x-tenant"
+_HEADER = b"x-tenant"
 
 FindSource = Callable[[str, Sequence[Header]], Source]
 """Finds where the sessions of a request with this path and these headers come from."""
@@ -37,7 +37,7 @@ class TenantSources:
             TenantNotFoundError: it names what is no tenant, or one that is not served.
             BadRequestError: it names two.
         """
-        named = [value.decode("latin-1").strip() for name, value in headers if name == TENANT]
+        named = [value.decode("latin-1").strip() for name, value in headers if name == _HEADER]
         if path.startswith(self._prefix):
             named.append(path.removeprefix(self._prefix))
         tenants = {canonical_tenant(name) for name in named}
