@@ -18,7 +18,7 @@ from gateway.errors import (
 from gateway.tenants import calls as calls_module
 from gateway.tenants.calls import TenantCalls
 from gateway.tenants.states import TenantStates
-from tests.tenants.fakes import TENANT, FakeClient, FakeClock, FakeService, running
+from tests.tenants.fakes import TENANT, FakeClient, FakeClock, FakeService, error_of, running
 
 HEADERS: Sequence[Header] = ((b"authorization", b"Bearer a"),)
 FIRST, SECOND = (str(running(host).url) for host in ("online1", "online2"))
@@ -47,9 +47,9 @@ class Bench:
 
     async def refusal(self) -> GatewayError:
         """Make a call that fails and return the error."""
-        with pytest.raises(GatewayError) as caught:
-            await self.fetch()
-        return caught.value
+        error = await error_of(self.calls.fetch(TENANT, HEADERS))
+        assert isinstance(error, GatewayError)
+        return error
 
     async def has_moved(self) -> None:
         """Call a tenant, and have it move a while later."""

@@ -16,6 +16,7 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.upstream.tenant_state import StateService, TenantState
+from tests.tenants.fakes import error_of
 
 TENANT = "Cust12345"
 RUNNING = {
@@ -57,9 +58,9 @@ async def said(**changes: object) -> TenantState:
 
 async def refusal(answer: Handler, **options: Any) -> GatewayError:
     """Read a state that cannot be had and return the error."""
-    with pytest.raises(GatewayError) as caught:
-        await asyncio.create_task(service(answer, **options).read(TENANT))
-    return caught.value
+    error = await error_of(service(answer, **options).read(TENANT))
+    assert isinstance(error, GatewayError)
+    return error
 
 
 async def test_a_running_tenant_is_where_the_service_says() -> None:
