@@ -38,6 +38,7 @@ _HEADERS = {
 }
 _LARGEST_ANSWER = 64 * 2**10
 _LONGEST_WAIT_S = 5
+_MOST_AT_ONCE = 8
 
 # No user, no other port, no other path, no query: what is not here is refused.
 _ADDRESS = re.compile(
@@ -85,7 +86,7 @@ class _Answer(msgspec.Struct, rename="pascal"):
 
 
 class StateService:
-    """Asks one environment's state service; close it with `aclose`."""
+    """Asks one environment's state service, a few questions at a time; close it with `aclose`."""
 
     def __init__(
         self,
@@ -99,6 +100,7 @@ class StateService:
         self._trusted_domains = tuple(trusted_domains)
         self._timeout_s = min(timeout_s, _LONGEST_WAIT_S)
         self._transport = transport
+        self._turns = asyncio.Semaphore(_MOST_AT_ONCE)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -113,7 +115,7 @@ class StateService:
                 to be believed.
         """
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s), self._turns:
                 body = await self._get(tenant)
         except TimeoutError as exc:
             message = f"SuperOffice did not say in time where {tenant} is."

@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 
 import httpx
 from starlette.applications import Starlette
@@ -27,7 +27,7 @@ from gateway.schema.limits import Limits
 from gateway.settings import Settings
 from gateway.source import Snapshot, Source
 from gateway.tenants.calls import TenantCalls
-from gateway.tenants.states import TenantStates
+from gateway.tenants.states import MOST_TENANTS, TenantStates
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.tenant_state import StateService
 from gateway.upstream.transport import LentTransport, PooledTransport
@@ -48,7 +48,6 @@ __all__ = ["create_app"]
 
 _GRAPHQL = "/graphql"
 _TENANT_HEADER = "X-Tenant"
-_STATE_CONNECTIONS = 8
 _SMALLEST_COMPRESSED = 1_000
 _PERSISTED_QUERIES_BYTES = 16 * 2**20
 _REQUEST_HEADERS = (
@@ -187,14 +186,17 @@ def _over_tenants(
 ) -> tuple[TenantCalls, FindSource]:
     tls = None if transport else ssl.create_default_context()
 
-    def connections(most: int) -> PooledTransport:
-        wait_s = settings.upstream_connect_timeout
-        return PooledTransport(connections=most, connect_timeout_s=wait_s, tls=tls)
+    def connections() -> PooledTransport:
+        return PooledTransport(
+            connections=settings.upstream_connections,
+            connect_timeout_s=settings.upstream_connect_timeout,
+            tls=tls,
+        )
 
     def client_for(url: str) -> UpstreamClient:
-        own = LentTransport(transport) if transport else connections(settings.upstream_connections)
-        return _client(settings, url, own)
+        return _client(settings, url, LentTransport(transport) if transport else connections())
 
+    @lru_cache(MOST_TENANTS)
     def source_of(tenant: str) -> Source:
         # Its address in the environment, at which nothing is called, names a tenant for good.
         address = f"{settings.address}/{tenant}"
@@ -204,7 +206,7 @@ def _over_tenants(
         url=settings.address,
         trusted_domains=settings.trusted_domains,
         timeout_s=settings.upstream_timeout,
-        transport=transport or connections(_STATE_CONNECTIONS),
+        transport=transport or connections(),
     )
     calls = TenantCalls(TenantStates(service), client_for)
     return calls, TenantSources(source_of, path=_GRAPHQL, served=settings.served_tenants)

@@ -322,3 +322,21 @@ async def test_a_service_that_does_not_answer_is_not_waited_for() -> None:
     error = await refusal(silent, timeout_s=0.01)
 
     assert type(error) is UpstreamTimeoutError
+
+
+async def test_few_questions_are_asked_at_once() -> None:
+    """However many names somebody tries; the others have their turn, or are too late."""
+    asked: list[httpx.Request] = []
+
+    async def silent(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        await asyncio.Event().wait()
+        raise AssertionError  # pragma: no cover - it never comes
+
+    states = service(silent, timeout_s=0.05)
+    errors = await asyncio.gather(
+        *(states.read(f"Cust{number}") for number in range(20)), return_exceptions=True
+    )
+
+    assert {type(error) for error in errors} == {UpstreamTimeoutError}
+    assert len(asked) == 8
