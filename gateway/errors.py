@@ -7,6 +7,7 @@
     - BadRequestError             BAD_REQUEST, 400
       · BodyTooLargeError 413 · BodyTooSlowError 408 · MethodNotAllowedError 405
       · NotAcceptableError 406 · UnsupportedMediaTypeError 415
+      · TenantMissingError · TenantNotFoundError 404
     - BadUserInputError           BAD_USER_INPUT, 400
     - QueryTooComplexError        QUERY_TOO_COMPLEX, 400
     - OperationResolutionError    OPERATION_RESOLUTION_FAILURE, 400
@@ -14,13 +15,15 @@
     - UnauthenticatedError        UNAUTHENTICATED, 401
     - TooManyOpenError            RATE_LIMITED, 429 · GatewayFullError 503
   + UpstreamError                 UPSTREAM_ERROR, 502: any REST status without a code of its own
+    - UpstreamMisdirectedError    UPSTREAM_ERROR: the tenant is at another host
     - UpstreamUnauthenticatedError  UNAUTHENTICATED, 401
     - UpstreamForbiddenError      FORBIDDEN, 403
     - UpstreamRateLimitedError    RATE_LIMITED, 429
     - UpstreamTimeoutError        UPSTREAM_TIMEOUT, 504
     - UpstreamUnavailableError    UPSTREAM_UNAVAILABLE, 503
-      . UpstreamInterruptedError  the connection broke within an answer
-      . UpstreamNotCalledError    REST was spared the call
+      - UpstreamInterruptedError  the connection broke within an answer
+      - UpstreamNotCalledError    REST was spared the call
+      - TenantNotRunningError
     - UpstreamBadResponseError    UPSTREAM_BAD_RESPONSE, 502
 
 Whatever else is raised is a bug: clients get `INTERNAL_SERVER_ERROR` and an id, the log gets the
@@ -47,13 +50,18 @@ __all__ = [
     "RequestError",
     "RequestTimeoutError",
     "SettingsError",
+    "TenantMissingError",
+    "TenantNotFoundError",
+    "TenantNotRunningError",
     "TooManyOpenError",
     "UnauthenticatedError",
     "UnsupportedMediaTypeError",
     "UpstreamBadResponseError",
     "UpstreamError",
     "UpstreamForbiddenError",
+    "UpstreamHeldOffError",
     "UpstreamInterruptedError",
+    "UpstreamMisdirectedError",
     "UpstreamNotCalledError",
     "UpstreamRateLimitedError",
     "UpstreamTimeoutError",
@@ -132,6 +140,24 @@ class UnsupportedMediaTypeError(BadRequestError):
     """The body is of a media type that is not read here (RFC 9110, section 15.5.16)."""
 
     http_status = 415
+
+
+class TenantMissingError(BadRequestError):
+    """The request does not say which tenant it is for."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request names no tenant: post to /graphql/Cust12345, or send X-Tenant: Cust12345."
+        )
+
+
+class TenantNotFoundError(BadRequestError):
+    """There is no such tenant, or none that may be asked for here: which of the two is not said."""
+
+    http_status = 404
+
+    def __init__(self) -> None:
+        super().__init__("There is no such tenant.")
 
 
 class QueryTooComplexError(RequestError):
@@ -223,6 +249,10 @@ class UpstreamUnauthenticatedError(UpstreamError):
     http_status = 401
 
 
+class UpstreamMisdirectedError(UpstreamError):
+    """The tenant is at another host (421; RFC 9110, section 15.5.20)."""
+
+
 class UpstreamForbiddenError(UpstreamError):
     """REST knows the caller and denies the call (403)."""
 
@@ -261,6 +291,14 @@ class UpstreamInterruptedError(UpstreamUnavailableError):
 
 class UpstreamNotCalledError(UpstreamUnavailableError):
     """The gateway did not call REST: it fails, or too many calls wait for it already."""
+
+
+class TenantNotRunningError(UpstreamUnavailableError):
+    """The tenant is suspended, in maintenance or the like: `tenantState` in `extensions`."""
+
+    def __init__(self, tenant: str, state: str) -> None:
+        super().__init__(f"{tenant} does not run at the moment: its state is {state}.")
+        self.extensions["tenantState"] = state
 
 
 class UpstreamBadResponseError(UpstreamError):

@@ -19,6 +19,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from gateway.demo.app import create_demo_app
+from gateway.demo.network import DemoNetwork
 from gateway.errors import SettingsError
 from gateway.observe.logs import configure_logs
 from gateway.settings import Settings
@@ -41,11 +42,13 @@ def serve(
     *,
     when_ready: Callable[[str], None] | None = None,
     demo_users: Sequence[tuple[str, str]] = (),
+    demo_url: str | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; requests in flight are finished first.
 
     `when_ready` gets the address of the GraphQL endpoint once the port is open. `demo_users` are
-    names and their Authorization, for the query page to offer.
+    names and their Authorization, for the query page to offer. `demo_url` is the demo REST server
+    that stands in for all of SuperOffice Online.
 
     Raises:
         SettingsError: the address cannot be listened on.
@@ -58,13 +61,13 @@ def serve(
     # Whatever is in flight ends with its REST call; then a moment to answer.
     finish_s = math.ceil(settings.upstream_timeout) + 2
     config = _config(
-        partial(_worker_app, settings, demo_users),
+        partial(_worker_app, settings, demo_users, demo_url),
         factory=True,
         ws_max_size=int(settings.max_body_bytes),
         timeout_graceful_shutdown=finish_s,
     )
     delay_s = settings.shutdown_delay
-    logger.info("serving %s over %s", url, settings.upstream_url)
+    logger.info("serving %s over %s", url, settings.address)
     if when_ready:
         when_ready(url)
     if settings.workers > 1:
@@ -156,10 +159,13 @@ def _work(config: uvicorn.Config, shutdown_delay_s: float, listener: socket.sock
     server.run(sockets=[listener])
 
 
-def _worker_app(settings: Settings, demo_users: Sequence[tuple[str, str]]) -> Starlette:
+def _worker_app(
+    settings: Settings, demo_users: Sequence[tuple[str, str]], demo_url: str | None
+) -> Starlette:
     """Build the app where it runs: with several workers, each in a process of its own."""
     configure_logs(settings.log_level, settings.log_format)
-    app = create_app(settings, demo_users=demo_users)
+    network = DemoNetwork(demo_url) if demo_url else None
+    app = create_app(settings, upstream_transport=network, demo_users=demo_users)
     _spare_the_collector()
     return app
 

@@ -11,17 +11,34 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
+from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.errors import SettingsError
-from gateway.setting_errors import EXAMPLE_URL, PREFIX, bad_setting, unknown_setting
+from gateway.setting_errors import (
+    EXAMPLE_URL,
+    NO_UPSTREAM,
+    PREFIX,
+    TWO_UPSTREAMS,
+    bad_setting,
+    unknown_setting,
+)
+from gateway.tenant_names import canonical_tenant
 
 __all__ = ["Settings"]
 
 # As browsers write it: in small letters, ASCII.
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+")
+
+# Of two labels at least: a whole top-level domain is nobody's.
+_DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
+
+_ENVIRONMENT_HOSTS = {
+    "sod": "sod.superoffice.com",
+    "stage": "qaonline.superoffice.com",
+    "online": "online.superoffice.com",
+}
 
 
 def _setting(default: Any, description: str, *, example: str, **more: Any) -> Any:
@@ -41,10 +58,26 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
-    upstream_url: str = _setting(
-        ...,
+    upstream_url: str | None = _setting(
+        None,
         "SuperOffice's address: what comes before `/api/v1`",
         example=EXAMPLE_URL,
+    )
+    environment: Literal["sod", "stage", "online"] | None = _setting(
+        None,
+        "Environment of SuperOffice Online whose tenants are served, in place of one address",
+        example="online",
+    )
+    tenants: str = _setting(
+        "",
+        "Tenants of the environment that are served, separated by commas; unset = all",
+        example="Cust12345,Cust67890",
+    )
+    tenant_hosts: str = _setting(
+        "superoffice.com",
+        "Domains that a tenant's address may be in, separated by commas; callers' credentials go "
+        "to no host outside them",
+        example="superoffice.com",
     )
     host: str = _setting("127.0.0.1", "Address to listen on", example="0.0.0.0")  # noqa: S104
     port: int = _setting(
@@ -264,7 +297,9 @@ class Settings(BaseSettings):
 
     @field_validator("upstream_url")
     @classmethod
-    def _check_upstream_url(cls, value: str) -> str:
+    def _check_upstream_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         value = value.strip()
         if " " in value or not value.isprintable():
             raise ValueError("it must not hold spaces or control characters")
@@ -279,6 +314,30 @@ class Settings(BaseSettings):
             raise ValueError("it must end with the path")
         path = url.path.rstrip("/").removesuffix("/v1").removesuffix("/api").rstrip("/")
         return f"{url.scheme}://{url.netloc}{path}"
+
+    @field_validator("tenants")
+    @classmethod
+    def _check_tenants(cls, value: str) -> str:
+        names = _names(value)
+        if (value and not names) or not all(canonical_tenant(name) for name in names):
+            raise ValueError("a tenant is `Cust` and a number")
+        return value
+
+    @field_validator("tenant_hosts")
+    @classmethod
+    def _check_tenant_hosts(cls, value: str) -> str:
+        names = _names(value)
+        if not names or not all(_DOMAIN.fullmatch(name) for name in names):
+            raise ValueError("a domain is written in small letters, without a port or a `*`")
+        return value
+
+    @model_validator(mode="after")
+    def _check_upstream(self) -> Self:
+        if self.upstream_url is None and self.environment is None:
+            raise ValueError(NO_UPSTREAM)
+        if self.upstream_url is not None and self.environment is not None:
+            raise ValueError(TWO_UPSTREAMS)
+        return self
 
     @field_validator("time_zone")
     @classmethod
@@ -344,6 +403,22 @@ class Settings(BaseSettings):
     def has_own_secret(self) -> bool:
         """Whether `cache_secret` was set, and is not good for this start alone."""
         return "cache_secret" in self.model_fields_set
+
+    @property
+    def served_tenants(self) -> frozenset[str] | None:
+        """Names of the tenants that are served, as SuperOffice writes them; None = all."""
+        names = {canonical_tenant(name) for name in _names(self.tenants)}
+        return frozenset(name for name in names if name) or None
+
+    @property
+    def trusted_domains(self) -> frozenset[str]:
+        """Domains that a tenant's address may be in."""
+        return _names(self.tenant_hosts)
+
+    @property
+    def address(self) -> str:
+        """SuperOffice's address: the one that is set, or that of the environment."""
+        return self.upstream_url or f"https://{_ENVIRONMENT_HOSTS[str(self.environment)]}"
 
     @property
     def allowed_origins(self) -> frozenset[str]:

@@ -62,7 +62,7 @@ class Cache(Protocol):
         """Forget the value."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Source:
     """Gives each caller its own snapshot, no older than the windows allow.
 
@@ -133,12 +133,12 @@ class Source:
         kept = self._hit(self.cache.peek(key)) if self.windows.ttl_s else None
         return kept if kept is not None and kept.is_good_for(max_age_s) else None
 
-    def invalidate(self) -> None:
-        """Take nothing for fresh that REST was asked for before now: something has changed there.
+    def invalidate(self, since_ns: int) -> None:
+        """Take nothing for fresh that REST was asked for before: something has changed there.
 
-        Whoever asks from now on gets the answer to a REST call that begins from now on.
+        `since_ns` is by the clock of whoever has heard of it; by this one, it is not yet to come.
         """
-        self.epoch.began_ns = self.clock_ns()
+        self.epoch.began_ns = max(self.epoch.began_ns, min(since_ns, self.clock_ns()))
 
     def key_of(self, caller: Caller) -> str:
         """Return the key of the caller's snapshot."""

@@ -15,6 +15,9 @@ SECRET = "s" * 32
 # name, what is written, what comes of it
 EVERY_SETTING = [
     ("upstream_url", f"{URL}/api/v1/", URL),
+    ("environment", "sod", "sod"),
+    ("tenants", "Cust1,cust22", "Cust1,cust22"),
+    ("tenant_hosts", "superoffice.com,example.net", "superoffice.com,example.net"),
     ("host", "0.0.0.0", "0.0.0.0"),
     ("port", "8080", 8080),
     ("workers", "4", 4),
@@ -74,7 +77,9 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a way to load settings from an environment that has an address in it."""
 
     def load(flags: dict[str, Any] | None = None, **environment: str) -> Settings:
-        for name, value in {"upstream_url": URL, **environment}.items():
+        given = {**environment, **(flags or {})}
+        address = {} if "environment" in given else {"upstream_url": URL}
+        for name, value in {**address, **environment}.items():
             monkeypatch.setenv(f"GATEWAY_{name.upper()}", value)
         return Settings.load(**flags or {})
 
@@ -249,6 +254,16 @@ def test_other_addresses_stay_as_they_are(load: Any, written: str) -> None:
 
 
 BAD_VALUES = [
+    ("environment", "production", "'sod', 'stage' or 'online'"),
+    ("tenants", "12345", "`Cust` and a number"),
+    ("tenants", "Cust1;Cust2", "`Cust` and a number"),
+    ("tenants", ",", "`Cust` and a number"),
+    ("tenant_hosts", ",", "in small letters"),
+    ("tenant_hosts", "com", "in small letters"),
+    ("tenant_hosts", "*.superoffice.com", "in small letters"),
+    ("tenant_hosts", "https://superoffice.com", "in small letters"),
+    ("tenant_hosts", "superoffice.com:443", "in small letters"),
+    ("tenant_hosts", "SuperOffice.com", "in small letters"),
     ("upstream_url", "crm.example.com", "http:// or https://"),
     ("upstream_url", "ftp://crm.example.com", "http:// or https://"),
     ("upstream_url", "https://", "http:// or https://"),
@@ -375,7 +390,39 @@ def test_without_an_address_the_way_out_is_shown() -> None:
         Settings.load()
 
     assert f"GATEWAY_UPSTREAM_URL={URL}" in str(caught.value)
+    assert "GATEWAY_ENVIRONMENT=online" in str(caught.value)
     assert str(caught.value).endswith("gateway demo")
+
+
+def test_an_address_and_an_environment_exclude_each_other(load: Any) -> None:
+    """It would not be clear which of them is meant."""
+    line = message(load, {"upstream_url": URL, "environment": "online"})
+
+    assert line.startswith("GATEWAY_UPSTREAM_URL and GATEWAY_ENVIRONMENT are both set: ")
+    assert len(line.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        ({}, URL),
+        ({"environment": "sod"}, "https://sod.superoffice.com"),
+        ({"environment": "stage"}, "https://qaonline.superoffice.com"),
+        ({"environment": "online"}, "https://online.superoffice.com"),
+    ],
+)
+def test_an_environment_has_an_address(load: Any, settings: dict[str, str], address: str) -> None:
+    """Of the state service; tenants are elsewhere."""
+    assert load(**settings).address == address
+
+
+@pytest.mark.parametrize(
+    ("written", "served"),
+    [("", None), ("Cust1", {"Cust1"}), (" cust1 , CUST22,,", {"Cust1", "Cust22"})],
+)
+def test_tenants_are_a_list_or_all(load: Any, written: str, served: set[str] | None) -> None:
+    """However they are written."""
+    assert load({"tenants": written}, environment="sod").served_tenants == served
 
 
 @pytest.mark.parametrize(

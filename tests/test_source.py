@@ -428,7 +428,7 @@ async def test_what_was_read_before_a_change_is_not_fresh() -> None:
     await bench.ask()
     bench.clock.advance(1)
 
-    bench.source.invalidate()
+    bench.source.invalidate(bench.source.clock_ns())
     peeked = bench.source.peek(bench.source.key_of(KARI))
     served = await bench.source.serve(KARI)
     again = await bench.source.serve(KARI)
@@ -446,7 +446,7 @@ async def test_a_call_under_way_at_a_change_is_not_for_those_who_ask_later() -> 
     while not bench.rest.calls:  # noqa: ASYNC110  it is a matter of steps
         await asyncio.sleep(0)
     bench.clock.advance(1)
-    bench.source.invalidate()
+    bench.source.invalidate(bench.source.clock_ns())
 
     later = await asyncio.gather(*(bench.ask() for _ in range(3)))
 

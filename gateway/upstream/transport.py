@@ -16,7 +16,7 @@ import httpx
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
-__all__ = ["PooledTransport"]
+__all__ = ["LentTransport", "PooledTransport"]
 
 _READ_AHEAD = 2**18
 
@@ -82,6 +82,17 @@ class PooledTransport(httpx.AsyncBaseTransport):
             timeout=self._timeout,
             middlewares=(_say_it_in_httpx,),
         )
+
+
+class LentTransport(httpx.AsyncBaseTransport):
+    """A transport that several share, and that somebody else will close."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request."""
+        return await self._transport.handle_async_request(request)
 
 
 class _Protocol(ResponseHandler):

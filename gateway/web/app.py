@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 import httpx
 from starlette.applications import Starlette
@@ -13,14 +15,17 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
 from starlette_compress import CompressMiddleware, add_compress_type, remove_compress_type
 
+from gateway.cache.flights import Flights
+from gateway.cache.lately import Lately
 from gateway.cache.memory import BoundedMemoryCache
 from gateway.cache.redis import RedisCache
 from gateway.cache.shared import SharedCache
 from gateway.caller import CallerPolicy
 from gateway.errors import BadRequestError, SettingsError
-from gateway.live.bus import Bus, LocalBus
+from gateway.live.bus import Bus, LocalBus, News
 from gateway.live.changes import Comparison
 from gateway.live.pace import Rhythm
 from gateway.live.watcher import Watchers
@@ -30,9 +35,13 @@ from gateway.schema.chat import ChatSession
 from gateway.schema.entity import record_of
 from gateway.schema.limits import Limits
 from gateway.settings import Settings
-from gateway.snapshot import Windows
+from gateway.snapshot import Snapshot, Windows
 from gateway.source import Source
+from gateway.tenants.calls import TenantCalls
+from gateway.tenants.states import MOST_TENANTS, TenantStates
 from gateway.upstream.client import UpstreamClient
+from gateway.upstream.tenant_state import StateService
+from gateway.upstream.transport import LentTransport, PooledTransport
 from gateway.web.accept import GRAPHQL_JSON
 from gateway.web.browsers import SecurityHeaders
 from gateway.web.caching import OneVary
@@ -47,6 +56,7 @@ from gateway.web.request import RequestLimits, RequestReader
 from gateway.web.request_log import RequestLog
 from gateway.web.shedding import ConnectionLimit, Shedding
 from gateway.web.sockets import OpenSockets
+from gateway.web.tenant_path import FindSource, SourceOf, TenantSources
 from gateway.web.webhooks import Webhooks
 
 __all__ = ["create_app"]
@@ -55,6 +65,7 @@ logger = logging.getLogger(__name__)
 
 _GRAPHQL = "/graphql"
 _REDIS_TIMEOUT_S = 0.25
+_TENANT_HEADER = "X-Tenant"
 _WEBHOOKS = "/webhooks/superoffice"
 _SMALLEST_COMPRESSED = 1_000
 _INTERVAL_WITHOUT_CACHE_S = 5.0
@@ -109,40 +120,36 @@ def create_app(
     Raises:
         SettingsError: a file that the settings name cannot be read, or a field does not exist.
     """
-    upstream = UpstreamClient(
-        url=settings.upstream_url,
-        connect_timeout_s=settings.upstream_connect_timeout,
-        timeout_s=settings.upstream_timeout,
-        connections=settings.upstream_connections,
-        queue=settings.upstream_queue,
-        breaker_failures=settings.breaker_failures,
-        breaker_cooldown_s=settings.breaker_cooldown,
-        max_bytes=settings.max_upstream_bytes,
-        transport=upstream_transport,
-    )
     shared = _shared_cache(settings)
-    source = Source(
-        fetch=upstream.fetch,
+    flights = Flights[Snapshot]()
+    source = partial(
+        Source,
         decode=decoder(record_of(ChatSession)),
         cache=BoundedMemoryCache(max_bytes=settings.cache_max_bytes),
-        upstream_url=settings.upstream_url,
         windows=Windows(
             settings.cache_ttl, settings.stale_while_revalidate, settings.stale_if_error
         ),
         shared=shared,
         time_zone=settings.zone,
         secret=settings.cache_secret.get_secret_value().encode(),
+        flights=flights,
     )
+    over = _over_tenants if settings.environment else _over_one
+    upstream, find_source, source_of = over(settings, source, upstream_transport)
     policy = _caller_policy(settings)
     manifest = _manifest(settings)
     schema = build_schema(_schema_options(settings, manifest))
-    watchers = Watchers(source, rhythm=_rhythm(settings), compare=Comparison(schema.watched))
+    compare = Comparison(schema.watched)
+    watchers_of: Lately[Source, Watchers] = Lately(
+        lambda source: Watchers(source, rhythm=_rhythm(settings), compare=compare),
+        most=MOST_TENANTS,
+    )
     bus = LocalBus()
     view = GraphQLView(
         schema=schema,
-        source=source,
+        find_source=find_source,
         policy=policy,
-        watchers=watchers,
+        watchers_of=watchers_of,
         sockets=OpenSockets(
             most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller
         ),
@@ -158,18 +165,23 @@ def create_app(
 
     endpoint = Shedding(view, path=_GRAPHQL, max_requests=settings.max_requests)
 
-    ready = _ready_answers(settings, source, policy)
+    ready = _ready_answers(settings, find_source, policy)
+
+    def heard(news: News) -> None:
+        source = source_of(news.tenant)
+        if source is not None:
+            watchers_of(source).refresh(news.heard_ns)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        listening = asyncio.create_task(bus.listen(lambda _: watchers.refresh()))
+        listening = asyncio.create_task(bus.listen(heard))
         app.state.is_ready = True
         yield
         app.state.is_ready = False
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
-        await watchers.close()
-        await source.flights.cancel()
+        await asyncio.gather(*(watchers.close() for watchers in watchers_of.all()))
+        await flights.cancel()
         await upstream.aclose()
         if shared is not None:
             await shared.aclose()
@@ -178,6 +190,7 @@ def create_app(
         routes=[
             Route(_GRAPHQL, endpoint),
             WebSocketRoute(_GRAPHQL, view),
+            *(_tenant_routes(endpoint, view) if settings.environment else []),
             Route("/schema.graphql", _schema_text(schema)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
@@ -189,9 +202,9 @@ def create_app(
             Middleware(RequestLog),
             *([Middleware(KeptAnswers, ready=ready)] if ready else []),
             Middleware(SecurityHeaders),
-            *_cors(settings.allowed_origins),
+            *_cors(settings),
             Middleware(ETags),
-            Middleware(OneVary),
+            Middleware(OneVary, also=_TENANT_HEADER.encode() if settings.environment else b""),
             Middleware(CompressMiddleware, minimum_size=_SMALLEST_COMPRESSED),
         ],
         exception_handlers={HTTPException: _no_such_thing},
@@ -225,6 +238,68 @@ async def _no_such_thing(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, HTTPException)  # noqa: S101  called for these only
     error = {"message": exc.detail, "extensions": {"code": BadRequestError.code}}
     return JSONResponse({"errors": [error]}, exc.status_code, exc.headers)
+
+
+def _over_one(
+    settings: Settings, source: Callable[..., Source], transport: httpx.AsyncBaseTransport | None
+) -> tuple[UpstreamClient, FindSource, SourceOf]:
+    client = _client(settings, settings.address, transport)
+    the_source = source(fetch=client.fetch, upstream_url=settings.address)
+    return client, lambda path, headers: the_source, lambda tenant: the_source
+
+
+def _over_tenants(
+    settings: Settings, source: Callable[..., Source], transport: httpx.AsyncBaseTransport | None
+) -> tuple[TenantCalls, FindSource, SourceOf]:
+    tls = None if transport else ssl.create_default_context()
+
+    def connections() -> PooledTransport:
+        return PooledTransport(
+            connections=settings.upstream_connections,
+            connect_timeout_s=settings.upstream_connect_timeout,
+            tls=tls,
+        )
+
+    def client_for(url: str) -> UpstreamClient:
+        return _client(settings, url, LentTransport(transport) if transport else connections())
+
+    def made(tenant: str) -> Source:
+        # Its address in the environment, at which nothing is called, names a tenant for good.
+        address = f"{settings.address}/{tenant}"
+        return source(fetch=partial(calls.fetch, tenant), upstream_url=address)
+
+    service = StateService(
+        url=settings.address,
+        trusted_domains=settings.trusted_domains,
+        timeout_s=settings.upstream_timeout,
+        transport=transport or connections(),
+    )
+    calls = TenantCalls(TenantStates(service), client_for)
+    sources = TenantSources(
+        Lately(made, most=MOST_TENANTS), path=_GRAPHQL, served=settings.served_tenants
+    )
+    return calls, sources, sources.named
+
+
+def _client(
+    settings: Settings, url: str, transport: httpx.AsyncBaseTransport | None
+) -> UpstreamClient:
+    return UpstreamClient(
+        url=url,
+        connect_timeout_s=settings.upstream_connect_timeout,
+        timeout_s=settings.upstream_timeout,
+        connections=settings.upstream_connections,
+        queue=settings.upstream_queue,
+        breaker_failures=settings.breaker_failures,
+        breaker_cooldown_s=settings.breaker_cooldown,
+        max_bytes=settings.max_upstream_bytes,
+        transport=transport,
+    )
+
+
+def _tenant_routes(endpoint: ASGIApp, view: GraphQLView) -> list[Route | WebSocketRoute]:
+    path = f"{_GRAPHQL}/{{tenant}}"
+    return [Route(path, endpoint), WebSocketRoute(path, view)]
 
 
 def _caller_policy(settings: Settings) -> CallerPolicy:
@@ -286,12 +361,14 @@ def _schema_text(schema: Schema) -> Callable[[Request], Awaitable[Response]]:
     return schema_text
 
 
-def _ready_answers(settings: Settings, source: Source, policy: CallerPolicy) -> ReadyAnswers | None:
+def _ready_answers(
+    settings: Settings, find_source: FindSource, policy: CallerPolicy
+) -> ReadyAnswers | None:
     if not settings.cache_ttl:
         return None
     return ReadyAnswers(
         path=_GRAPHQL,
-        source=source,
+        find_source=find_source,
         policy=policy,
         heeds_cache_control=settings.client_cache_control,
     )
@@ -305,15 +382,12 @@ def _rhythm(settings: Settings) -> Rhythm:
 def _webhooks(settings: Settings, bus: Bus) -> list[Route]:
     if settings.webhook_secret is None:
         return []
-
-    async def changed() -> None:
-        await bus.publish(settings.upstream_url)
-
     secret = settings.webhook_secret.get_secret_value().encode()
-    return [Route(_WEBHOOKS, Webhooks(secret, changed).receive, methods=["POST"])]
+    return [Route(_WEBHOOKS, Webhooks(secret, bus.publish).receive, methods=["POST"])]
 
 
-def _cors(origins: Collection[str]) -> list[Middleware]:
+def _cors(settings: Settings) -> list[Middleware]:
+    origins = settings.allowed_origins
     if not origins:
         return []
     return [
@@ -323,7 +397,7 @@ def _cors(origins: Collection[str]) -> list[Middleware]:
             # With `*`, any page could read what a visitor's cookies open.
             allow_credentials="*" not in origins,
             allow_methods=["GET", "POST"],
-            allow_headers=_REQUEST_HEADERS,
+            allow_headers=[*_REQUEST_HEADERS, *([_TENANT_HEADER] if settings.environment else [])],
             expose_headers=_EXPOSED_HEADERS,
             max_age=600,
         )

@@ -121,10 +121,14 @@ def _once(names: bytes) -> bytes:
 
 
 class OneVary:
-    """Names each header once in Vary, to which compression adds what may be there already."""
+    """Names each header once in Vary, to which compression adds what may be there already.
 
-    def __init__(self, app: ASGIApp) -> None:
+    What else this gateway goes by comes last.
+    """
+
+    def __init__(self, app: ASGIApp, *, also: bytes = b"") -> None:
         self.app = app
+        self._also = b", " + also if also else b""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and tidy its answer."""
@@ -132,7 +136,7 @@ class OneVary:
         async def send_tidied(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [
-                    (name, _once(value) if name == b"vary" else value)
+                    (name, _once(value + self._also) if name == b"vary" else value)
                     for name, value in message["headers"]
                 ]
             await send(message)

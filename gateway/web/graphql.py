@@ -4,17 +4,19 @@ Source of the rules: GraphQL over HTTP, https://graphql.github.io/graphql-over-h
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import orjson
 from cross_web import HTTPException, StarletteRequestAdapter
 from graphql import GraphQLError
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -32,12 +34,14 @@ from gateway.errors import (
     NotAcceptableError,
     OperationResolutionError,
     RequestTimeoutError,
+    TenantMissingError,
 )
 from gateway.live.watcher import Watchers
 from gateway.schema.build import Schema
 from gateway.schema.context import Context
 from gateway.schema.error_codes import masked, unresolved
 from gateway.source import Source
+from gateway.tenant_names import canonical_tenant
 from gateway.web.accept import GRAPHQL_JSON, HTML, JSON, preferred
 from gateway.web.browsers import refuse_cross_site
 from gateway.web.caching import VARY, cache_headers, max_age_asked_for, stale_extension
@@ -48,6 +52,7 @@ from gateway.web.request import RefusedOperation, RequestReader, refuse_credenti
 from gateway.web.request_log import REQUEST_ID
 from gateway.web.sockets import OpenSockets
 from gateway.web.status import headers_and_status
+from gateway.web.tenant_path import FindSource
 from gateway.web.websocket import SocketHandler, TextSocket
 
 __all__ = ["GraphQLView", "ViewOptions"]
@@ -107,9 +112,9 @@ class GraphQLView(GraphQL[Context, None]):
         self,
         *,
         schema: Schema,
-        source: Source,
+        find_source: FindSource,
         policy: CallerPolicy,
-        watchers: Watchers,
+        watchers_of: Callable[[Source], Watchers],
         sockets: OpenSockets,
         reader: RequestReader,
         options: ViewOptions,
@@ -122,9 +127,9 @@ class GraphQLView(GraphQL[Context, None]):
             max_subscriptions_per_connection=None,  # the handler has its own limit, with a code
             allowed_origins=sorted(options.allowed_origins),
         )
-        self.source = source
+        self.find_source = find_source
         self.policy = policy
-        self.watchers = watchers
+        self.watchers_of = watchers_of
         self.sockets = sockets
         self.is_subscription = schema.is_subscription
         self.reader = reader
@@ -153,11 +158,17 @@ class GraphQLView(GraphQL[Context, None]):
         with ExitStack() as stack:
             try:
                 refuse_credentials_in_url(socket)
+                self._check_named_tenant(socket)
                 stack.enter_context(self.sockets.one())
             except GatewayError as exc:
                 await socket.send_denial_response(self._refused(socket, exc))
             else:
                 await self.run(socket)
+
+    def _check_named_tenant(self, request: HTTPConnection) -> None:
+        """Refuse a tenant that is none; one that is not named may be yet, by what follows."""
+        with contextlib.suppress(TenantMissingError):
+            self.find_source(request.scope["path"], request.headers.raw)
 
     async def get_sub_response(self, request: Request | WebSocket) -> _Reply:
         """Settle the media type of the answer before anything else."""
@@ -168,9 +179,9 @@ class GraphQLView(GraphQL[Context, None]):
         headers = request.headers.raw
         asked = request.headers.get("cache-control", "") if self.options.heeds_cache_control else ""
         context = Context(
-            source=self.source,
+            source_for=partial(self.find_source, request.scope["path"]),
             policy=self.policy,
-            watchers=self.watchers,
+            watchers_of=self.watchers_of,
             headers=headers,
             searched=self.searched,
             links=self.links,
@@ -184,12 +195,15 @@ class GraphQLView(GraphQL[Context, None]):
         return context
 
     def is_request_allowed(self, request: Any) -> bool:
-        """Let GET and POST through, when neither their URL nor their sender gives rise to doubt."""
+        """Let GET and POST through, unless their URL, sender or tenant gives rise to doubt."""
         if request.method not in {"GET", "POST"}:
             raise MethodNotAllowedError(f"GraphQL takes {_METHODS}.", allow=_METHODS)
         refuse_credentials_in_url(request.request)
-        if request.method == "GET" and not self.should_render_graphql_ide(request):
+        if request.method == "GET":
+            if self.should_render_graphql_ide(request):
+                return True
             refuse_cross_site(request.request.headers, self.options.allowed_origins)
+        self.find_source(request.request.scope["path"], request.request.headers.raw)
         return True
 
     def should_render_graphql_ide(self, request: Any) -> bool:
@@ -198,7 +212,9 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def render_graphql_ide(self, request: Request) -> Response:
         """Show people the query page."""
-        return query_page(self.options.demo_users)
+        self._check_named_tenant(request)
+        tenant = canonical_tenant(request.path_params.get("tenant", ""))
+        return query_page(self.options.demo_users, tenant)
 
     async def parse_http_body(self, request: Any) -> GraphQLRequestData | list[GraphQLRequestData]:
         """Read what the request asks for, and settle whether the answer is a stream.

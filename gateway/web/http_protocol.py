@@ -44,8 +44,8 @@ class GatewayProtocol(HttpToolsProtocol):
     """A request, and the application to call with it, until all is read that has come."""
 
     _is_reading = False
-    _asked: tuple[list[Header], Asked | None] = ([], None)
-    """What the headers of the connection's last request said: the next one's are often the same."""
+    _asked: tuple[str, list[Header], Asked | None] = ("", [], None)
+    """What the connection's last request said: the next one is often the same but for its body."""
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request, unless too many clients wait already."""
@@ -136,10 +136,10 @@ class GatewayProtocol(HttpToolsProtocol):
         body: bytes = scope[BODY]
         if self._ready is None or not self._ready.is_kept(scope, body):
             return None
-        headers, asked = self._asked
-        if headers != scope["headers"]:
-            asked = self._ready.asked(scope["headers"])
-            self._asked = (scope["headers"], asked)
+        path, headers, asked = self._asked
+        if headers != scope["headers"] or path != scope["path"]:
+            asked = self._ready.asked(scope["path"], scope["headers"])
+            self._asked = (scope["path"], scope["headers"], asked)
         return None if asked is None else self._ready.find(scope, body, asked)
 
     def _let_go(self) -> None:

@@ -202,7 +202,7 @@ async def test_no_credential_is_part_of_what_is_kept(gateway: Gateway) -> None:
     headers = [(name.lower().encode(), value.encode()) for name, value in secrets.items()]
     headers.append((b"authorization", b"Bearer marked-4"))
 
-    asked = app.state.ready.asked(headers)
+    asked = app.state.ready.asked("/graphql", headers)
 
     assert asked.shaping == (b"x-xsrf-token", b"cookie")
     assert "marked" not in json.dumps([asked.key, repr(asked)])

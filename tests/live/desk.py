@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,6 +115,10 @@ class Desk:
             raise failure
         return body
 
+    def hear(self) -> None:
+        """Hear from REST that something has changed."""
+        self.watchers.refresh(time.time_ns())
+
     async def has_looked(self, times: int = 1) -> None:
         """Wait until REST has been called so many times more, and the last answer was taken in."""
         calls = len(self.calls) + times
@@ -127,9 +132,9 @@ class Desk:
             screen.is_reading.set()
         headers = [(b"authorization", f"Basic {user}".encode())]
         context = Context(
-            source=self.source,
+            source_for=lambda headers: self.source,
             policy=CallerPolicy(),
-            watchers=self.watchers,
+            watchers_of=lambda source: self.watchers,
             headers=headers,
             searched=self.schema.searched,
         )

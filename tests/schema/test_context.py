@@ -8,7 +8,6 @@ import pytest
 from gateway.caller import Caller, CallerPolicy, Header
 from gateway.dates import AsOf
 from gateway.errors import UnauthenticatedError
-from gateway.live.watcher import Watchers
 from gateway.schema.context import Context
 from gateway.snapshot import Served, Snapshot, Windows
 from gateway.source import Source
@@ -33,8 +32,8 @@ class Asked:
 
 def context_over(source: Asked, **options: Any) -> Context:
     """Make the context of a request; without more, one of Ada's."""
-    made = {"headers": [ADA], "watchers": cast("Watchers", None), **options}
-    return Context(source=cast("Source", source), policy=CallerPolicy(), **made)
+    made = {"headers": [ADA], "watchers_of": cast("Any", None), **options}
+    return Context(source_for=lambda headers: cast("Source", source), policy=CallerPolicy(), **made)
 
 
 async def test_the_source_is_asked_for_the_requests_caller() -> None:

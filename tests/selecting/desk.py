@@ -100,9 +100,9 @@ class Desk:
         )
         headers = [(b"authorization", b"Basic ZGVtbzpkZW1v")]
         context = Context(
-            source=source,
+            source_for=lambda headers: source,
             policy=CallerPolicy(),
-            watchers=Watchers(
+            watchers_of=lambda source: Watchers(
                 source, rhythm=Rhythm(interval_s=5, slowest_s=60), compare=Comparison(())
             ),
             headers=headers,
