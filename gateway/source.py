@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 from gateway.cache.answers import Answers
 from gateway.cache.flights import Flights
+from gateway.cache.lookups import Lookups, Result
 from gateway.caller import Caller, Header
 from gateway.dates import AsOf
 from gateway.errors import (
@@ -80,6 +81,9 @@ class Snapshot:
     answers: Answers[Any] = field(default_factory=lambda: Answers(0))
     """What has been answered from it."""
 
+    json_bytes: int = 0
+    """What REST sent, decompressed."""
+
     @property
     def size_bytes(self) -> int:
         """Tell what it costs in memory, with what hangs on it."""
@@ -97,6 +101,11 @@ class Served:
 
     ttl_s: float
     clock_ns: Callable[[], int]
+
+    @property
+    def result(self) -> Result:
+        """What came of looking for it, in one word."""
+        return self.fwd if self.how == "miss" else self.how
 
     @property
     def is_stored(self) -> bool:
@@ -134,6 +143,7 @@ class Source:
     time_zone: tzinfo | None = None
     clock_ns: Callable[[], int] = time.time_ns
     flights: Flights[Snapshot] = field(default_factory=Flights)
+    lookups: Lookups = field(default_factory=Lookups)
 
     async def serve(
         self, caller: Caller, trace: Sequence[Header] = (), *, max_age_s: float | None = None
@@ -195,7 +205,7 @@ class Source:
         times_s = {"upstream": fetched - started, "decode": time.perf_counter() - fetched}
         own_bytes = round(len(body) * _MEMORY_PER_JSON_BYTE) + _MEMORY_PER_SESSION * len(sessions)
         answers = Answers[Any](max(own_bytes, _LEAST_FOR_ANSWERS))
-        snapshot = Snapshot(sessions, as_of, own_bytes, times_s, answers)
+        snapshot = Snapshot(sessions, as_of, own_bytes, times_s, answers, len(body))
         if self.ttl_s:
             await self.cache.set(key, snapshot, ttl=_KEPT_TTLS * self.ttl_s)
         return snapshot

@@ -32,6 +32,9 @@ class Flights(Generic[T]):
             flight.add_done_callback(lambda done: self._land(key, done))
         return await asyncio.shield(flight)
 
+    def __len__(self) -> int:
+        return len(self._flights)
+
     def __contains__(self, key: str) -> bool:
         return key in self._flights
 

@@ -1,12 +1,12 @@
 """The schema that holds everything together, with or without some of its fields."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import strawberry
 from graphql import GraphQLObjectType
-from strawberry.extensions import DisableIntrospection
+from strawberry.extensions import DisableIntrospection, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
@@ -41,6 +41,9 @@ class SchemaOptions:
     """Whether errors say which field may have been meant."""
 
     limits: Limits = field(default_factory=Limits)
+    extensions: tuple[Callable[[], SchemaExtension], ...] = ()
+    """What else sees each operation."""
+
     trusted: frozenset[str] | None = None
     """The only queries that are run; None runs any."""
 
@@ -50,7 +53,7 @@ class Schema(CodedErrors, strawberry.Schema):
 
     def __init__(self, options: SchemaOptions, *, is_sorted: bool = False) -> None:
         self.options = options
-        documents = DocumentCache(options.limits, options.trusted)
+        documents = self.documents = DocumentCache(options.limits, options.trusted)
         super().__init__(
             query=Query,
             config=StrawberryConfig(
@@ -63,6 +66,7 @@ class Schema(CodedErrors, strawberry.Schema):
             extensions=[
                 lambda: Documents(documents),
                 *([] if options.introspection else [DisableIntrospection]),
+                *options.extensions,
             ],
         )
 

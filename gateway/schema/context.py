@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.caller import CallerPolicy, Header, headers_from_payload
+from gateway.caller import Caller, CallerPolicy, Header, headers_from_payload
 from gateway.schema.matching import SEARCHED
 from gateway.schema.nodes import LINKS
 from gateway.source import Served, Snapshot, Source
@@ -33,6 +33,9 @@ class Context:
     """The payload of `connection_init`: browsers cannot set headers on a WebSocket."""
 
     is_socket: bool = False
+    caller: Caller | None = None
+    """Who asks, once the sessions were asked for."""
+
     served: Served | None = None
     """How the snapshot was come by, once it was asked for."""
 
@@ -49,7 +52,9 @@ class Context:
         if self.connection_params:
             headers = headers_from_payload(self.connection_params, instead_of=headers)
         caller = self.policy.read(headers)
+        self.caller = caller
         served = await self.source.serve(caller, self.trace, max_age_s=self.max_age_s)
+        self.source.lookups.count(served.result, served.snapshot.json_bytes)
         # Of several fields that asked at once, all go by the first answer.
         if self.served is None or self.is_socket:
             self.served = served

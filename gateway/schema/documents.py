@@ -13,6 +13,7 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
+    get_operation_ast,
     parse,
     validate,
 )
@@ -55,6 +56,15 @@ class DocumentCache:
             return [too_much]
         rules = (*rules, MaybeNullValidationRule, OneOfInputValidationRule)
         return validate(schema, document, rules, max_errors=MOST_REQUEST_ERRORS)
+
+    def operation_name(self, query: str, chosen: str | None) -> str:
+        """Return the name of the operation that a text is run for; "" where it has none."""
+        if self.refusal(query) is None:
+            with suppress(GraphQLError):
+                operation = get_operation_ast(self.parse(query), chosen)
+                if operation is not None and operation.name is not None:
+                    return operation.name.value
+        return ""
 
     def refusal(self, query: str) -> GraphQLError | None:
         """Say why a text is not even looked at; None when it is."""

@@ -1,9 +1,21 @@
 """The whole gateway, wired by hand: every object it is made of, every route, every middleware."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+import asyncio
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import httpx
+from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -12,10 +24,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette_compress import CompressMiddleware, add_compress_type
+from strawberry.extensions import SchemaExtension
 
 from gateway.cache.memory import BoundedMemoryCache
 from gateway.caller import CallerPolicy
 from gateway.errors import BadRequestError, SettingsError
+from gateway.observe.metrics import RequestMeter, UpstreamMeter
+from gateway.observe.operations import OperationNames
+from gateway.observe.sharing import SharedMetrics
 from gateway.records.decode import decoder
 from gateway.schema.build import Schema, SchemaOptions, build_schema, sdl
 from gateway.schema.chat import ChatSession
@@ -24,17 +40,24 @@ from gateway.schema.limits import Limits
 from gateway.settings import Settings
 from gateway.source import Source
 from gateway.upstream.client import UpstreamClient
+from gateway.upstream.reach import Reachability
 from gateway.web.accept import GRAPHQL_JSON
 from gateway.web.browsers import SecurityHeaders
 from gateway.web.caching import OneVary
 from gateway.web.etag import ETags
 from gateway.web.graphql import GraphQLView, ViewOptions
-from gateway.web.ops import healthz, readyz
-from gateway.web.persisted import Documents, read_manifest
+from gateway.web.metrics import metrics_of
+from gateway.web.ops import Check, healthz, metrics, readyz
+from gateway.web.persisted import Documents, names_in, read_manifest
 from gateway.web.query_page import static_files
 from gateway.web.ready import KeptAnswers, ReadyAnswers
 from gateway.web.request import RequestLimits, RequestReader
-from gateway.web.request_log import RequestLog
+from gateway.web.request_log import RequestBook, RequestLog
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from gateway.web.tracing import Tracing
 
 __all__ = ["create_app"]
 
@@ -78,6 +101,8 @@ def create_app(
     *,
     upstream_transport: httpx.AsyncBaseTransport | None = None,
     demo_users: Sequence[tuple[str, str]] = (),
+    metrics_directory: Path | None = None,
+    tracer_provider: "TracerProvider | None" = None,
 ) -> Starlette:
     """Build the ASGI application.
 
@@ -85,6 +110,8 @@ def create_app(
         settings: how it behaves.
         upstream_transport: stands in for the network in tests.
         demo_users: names, and the Authorization of each, that the query page offers to everybody.
+        metrics_directory: where the processes of one gateway tell each other what they count.
+        tracer_provider: stands in for the exporter of traces in tests.
 
     Raises:
         SettingsError: a file that the settings name cannot be read, or a field does not exist.
@@ -97,23 +124,32 @@ def create_app(
         max_bytes=settings.max_upstream_bytes,
         transport=upstream_transport,
     )
+    manifest = _manifest(settings)
+    names = OperationNames(names_in(manifest.values()) if manifest else None)
+    tracing = _tracing(names, tracer_provider) if settings.tracing else None
+    requests_meter, upstream_meter = RequestMeter(), UpstreamMeter()
+    fetch = upstream_meter.around(upstream.fetch)
+    cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
     source = Source(
-        fetch=upstream.fetch,
+        fetch=tracing.fetch(fetch, settings.upstream_url) if tracing else fetch,
         decode=decoder(record_of(ChatSession)),
-        cache=BoundedMemoryCache(max_bytes=settings.cache_max_bytes),
+        cache=tracing.cache(cache) if tracing else cache,
         upstream_url=settings.upstream_url,
         ttl_s=settings.cache_ttl,
         time_zone=settings.zone,
         secret=settings.cache_secret.get_secret_value().encode(),
     )
     policy = _caller_policy(settings)
-    manifest = _manifest(settings)
-    schema = build_schema(_schema_options(settings, manifest))
+    extensions = (tracing.operations,) if tracing else ()
+    schema = build_schema(_schema_options(settings, manifest, extensions))
+    book = RequestBook(requests_meter)
     view = GraphQLView(
         schema=schema,
         source=source,
         policy=policy,
         reader=_reader(settings, manifest),
+        names=names,
+        book=book,
         options=ViewOptions(
             has_query_page=settings.graphiql,
             demo_users=tuple(demo_users),
@@ -123,15 +159,39 @@ def create_app(
         ),
     )
 
-    ready = _ready_answers(settings, source, policy)
+    ready = _ready_answers(settings, source, policy, book)
+    collector: Collector = metrics_of(
+        requests=requests_meter, upstream=upstream_meter, source=source, cache=cache
+    )
+    background: list[Callable[[], Coroutine[Any, Any, None]]] = []
+    checks: dict[str, Check] = {}
+    if metrics_directory is not None:
+        collector = shared = SharedMetrics(metrics_directory, collector)
+        background.append(shared.keep_writing)
+    if settings.ready_check:
+        reachability = Reachability(
+            url=settings.upstream_url,
+            interval_s=settings.ready_check,
+            connect_timeout_s=settings.upstream_connect_timeout,
+        )
+        checks["rest"] = reachability.problem
+        background.append(reachability.keep_looking)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        if tracing:
+            tracing.open()
+        tasks = [asyncio.create_task(run()) for run in background]
         app.state.is_ready = True
         yield
         app.state.is_ready = False
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await source.flights.cancel()
         await upstream.aclose()
+        if tracing:
+            await tracing.aclose()
 
     app = Starlette(
         routes=[
@@ -139,12 +199,14 @@ def create_app(
             WebSocketRoute(_GRAPHQL, view),
             Route("/schema.graphql", _schema_text(schema)),
             Route("/healthz", healthz),
-            Route("/readyz", readyz),
+            Route("/readyz", readyz(checks)),
+            *([] if settings.metrics_port is not None else [Route("/metrics", metrics(collector))]),
             static_files(),
         ],
         # From the outside in.
         middleware=[
-            Middleware(RequestLog),
+            Middleware(RequestLog, book=book),
+            *([tracing.requests(_GRAPHQL)] if tracing else []),
             *([Middleware(KeptAnswers, ready=ready)] if ready else []),
             Middleware(SecurityHeaders),
             *_cors(settings.allowed_origins),
@@ -155,7 +217,8 @@ def create_app(
         exception_handlers={HTTPException: _no_such_thing},
         lifespan=lifespan,
     )
-    app.state.ready = ready
+    # Past the application there would be no trace.
+    app.state.ready = None if tracing else ready
     # It would redirect to whatever host the request names.
     app.router.redirect_slashes = False
     return app
@@ -173,6 +236,17 @@ def _caller_policy(settings: Settings) -> CallerPolicy:
     return CallerPolicy(app_token, settings.forward_cookie_names)
 
 
+def _tracing(names: OperationNames, provider: "TracerProvider | None") -> "Tracing":
+    try:
+        from gateway.web.tracing import Tracing  # with all of OpenTelemetry
+    except ImportError as exc:
+        raise SettingsError(
+            "GATEWAY_TRACING=on: OpenTelemetry is not installed; "
+            "pip install 'superoffice-chat-gateway[tracing]'"
+        ) from exc
+    return Tracing(names, provider)
+
+
 def _manifest(settings: Settings) -> dict[str, str]:
     if settings.trusted_documents:
         return read_manifest(settings.trusted_documents)
@@ -184,8 +258,13 @@ def _manifest(settings: Settings) -> dict[str, str]:
     return {}
 
 
-def _schema_options(settings: Settings, manifest: Mapping[str, str]) -> SchemaOptions:
+def _schema_options(
+    settings: Settings,
+    manifest: Mapping[str, str],
+    extensions: tuple[Callable[[], SchemaExtension], ...],
+) -> SchemaOptions:
     return SchemaOptions(
+        extensions=extensions,
         hidden=settings.hidden_field_names,
         introspection=settings.introspection,
         suggestions=settings.suggestions,
@@ -224,13 +303,16 @@ def _schema_text(schema: Schema) -> Callable[[Request], Awaitable[Response]]:
     return schema_text
 
 
-def _ready_answers(settings: Settings, source: Source, policy: CallerPolicy) -> ReadyAnswers | None:
+def _ready_answers(
+    settings: Settings, source: Source, policy: CallerPolicy, book: RequestBook
+) -> ReadyAnswers | None:
     if not settings.cache_ttl:
         return None
     return ReadyAnswers(
         path=_GRAPHQL,
         source=source,
         policy=policy,
+        book=book,
         heeds_cache_control=settings.client_cache_control,
     )
 

@@ -5,7 +5,7 @@ Source of the rules: GraphQL over HTTP, https://graphql.github.io/graphql-over-h
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -26,23 +26,26 @@ from strawberry.types.execution import PreExecutionError
 
 from gateway.caller import CallerPolicy
 from gateway.errors import (
+    BadRequestError,
     GatewayError,
     MethodNotAllowedError,
     NotAcceptableError,
     OperationResolutionError,
     RequestTimeoutError,
 )
+from gateway.observe.operations import ANONYMOUS, BATCH, OperationNames
 from gateway.schema.build import Schema
 from gateway.schema.context import Context
 from gateway.schema.error_codes import masked, unresolved
 from gateway.source import Source
 from gateway.web.accept import GRAPHQL_JSON, HTML, JSON, preferred
+from gateway.web.account import Account, account_of, digest_shown
 from gateway.web.browsers import refuse_cross_site
 from gateway.web.caching import VARY, cache_headers, max_age_asked_for
 from gateway.web.query_page import query_page
 from gateway.web.ready import answered_from
 from gateway.web.request import RefusedOperation, RequestReader, refuse_credentials_in_url
-from gateway.web.request_log import REQUEST_ID
+from gateway.web.request_log import REQUEST_ID, RequestBook
 from gateway.web.status import headers_and_status
 from gateway.web.websocket import TextSocket
 
@@ -52,6 +55,7 @@ _METHODS = "GET, POST"
 _PASSED_ON = frozenset({b"traceparent", b"tracestate", REQUEST_ID})
 _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 _MOST_OPERATIONS_PER_SOCKET = 50
+_CONTEXT = "gateway.context"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,7 @@ class _Reply(Response):
         super().__init__(media_type=media_type)
         self.scope = scope
         self.context: Context | None = None
+        self.operation_name = ""
         self.started = time.perf_counter()
 
 
@@ -102,6 +107,8 @@ class GraphQLView(GraphQL[Context, None]):
         source: Source,
         policy: CallerPolicy,
         reader: RequestReader,
+        names: OperationNames,
+        book: RequestBook,
         options: ViewOptions,
     ) -> None:
         super().__init__(
@@ -115,6 +122,9 @@ class GraphQLView(GraphQL[Context, None]):
         self.source = source
         self.policy = policy
         self.reader = reader
+        self.names = names
+        self.book = book
+        self.documents = schema.documents
         self.options = options
         self.searched = schema.searched
         self.links = schema.links
@@ -165,6 +175,8 @@ class GraphQLView(GraphQL[Context, None]):
         )
         if isinstance(response, _Reply):
             response.context = context
+        else:
+            request.scope[_CONTEXT] = context
         return context
 
     def is_request_allowed(self, request: Any) -> bool:
@@ -194,7 +206,13 @@ class GraphQLView(GraphQL[Context, None]):
         if isinstance(data, RefusedOperation) and data.error:
             error = GraphQLError(str(data.error), extensions=data.error.extensions)
             return PreExecutionError(data=None, errors=[error])
-        return await super().execute_single(*args, **more)
+        try:
+            return await super().execute_single(*args, **more)
+        finally:
+            reply: _Reply = more["sub_response"]
+            reply.operation_name = self.documents.operation_name(data.query, data.operation_name)
+            # In case that it comes to no answer.
+            account_of(reply.scope).operation = self.names.told(reply.operation_name)
 
     async def process_result(
         self, request: Request, result: ExecutionResult
@@ -226,6 +244,11 @@ class GraphQLView(GraphQL[Context, None]):
             has_errors=has_errors,
             execute_s=time.perf_counter() - sub_response.started,
         )
+        account = account_of(sub_response.scope)
+        account.operation = sub_response.operation_name
+        self._tell(account, sub_response.context, answers)
+        if isinstance(response_data, list):
+            account.operation = BATCH
         response = Response(self.encode_json(response_data), status, headers, media_type)
         if served is not None and not has_errors:
             answered_from(sub_response.scope, served.snapshot)
@@ -239,7 +262,36 @@ class GraphQLView(GraphQL[Context, None]):
         """Encode JSON."""
         return orjson.dumps(data)
 
+    def enter_operation(
+        self, scope: Scope, started: float, asked: Mapping[str, Any], answer: Mapping[str, Any]
+    ) -> None:
+        """Enter an operation on a WebSocket: what was asked for, and the first answer to it."""
+        account = Account()
+        name = self.documents.operation_name(asked["query"], asked.get("operationName"))
+        account.operation = name
+        self._tell(account, scope[_CONTEXT], [answer])
+        self.book.enter_operation(started, account)
+
+    def _tell(
+        self, account: Account, context: Context, answers: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Complete an account, of which the operation's own name is known."""
+        errors = [error for answer in answers for error in answer.get("errors", ())]
+        if errors:
+            account.outcome = errors[0].get("extensions", {}).get("code", BadRequestError.code)
+        served, name = context.served, account.operation or ANONYMOUS
+        is_good = served is not None and not errors
+        account.operation = self.names.learn(name) if is_good else self.names.told(name)
+        if served is not None:
+            account.cache = served.result
+            if served.how != "hit":
+                account.upstream_s = served.snapshot.times_s.get("upstream")
+        if account.caller is None and context.caller is not None:
+            account.caller = digest_shown(self.source.key_of(context.caller))
+
     def _refused(self, request: Request | WebSocket, error: GatewayError) -> Response:
+        account = account_of(request.scope)
+        account.operation, account.outcome = account.operation or ANONYMOUS, error.code
         body: Mapping[str, Any] = {
             "errors": [{"message": str(error), "extensions": error.extensions}]
         }

@@ -9,14 +9,13 @@ import asyncio
 import time
 from typing import Any
 
-import structlog
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.caller import Header
 from gateway.web.body import BODY
 from gateway.web.ready import Answer, Asked, ReadyAnswers
-from gateway.web.request_log import REQUEST_ID, log_request, request_id_of
+from gateway.web.request_log import REQUEST_ID, RequestBook, request_id_of
 
 __all__ = ["GatewayProtocol"]
 
@@ -41,7 +40,6 @@ class GatewayProtocol(HttpToolsProtocol):
         """Wait for the first request."""
         super().connection_made(transport)
         self._ready: ReadyAnswers | None = getattr(getattr(self.app, "state", None), "ready", None)
-        self._log = structlog.get_logger()
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
@@ -80,21 +78,22 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._held is not None:
             cycle = self._held[0]
             cycle.scope[BODY] = bytes(cycle.body)
-            found = self._find(cycle.scope)
-            if found is not None and not self.flow.write_paused:
+            ready = None if self.flow.write_paused else self._ready
+            found = self._find(ready, cycle.scope) if ready else None
+            if ready and found:
                 self._held = None
-                self._send(cycle, *found)
+                self._send(ready.book, cycle, *found)
             self._let_go()
 
-    def _find(self, scope: Scope) -> tuple[Answer, list[Header]] | None:
+    def _find(self, ready: ReadyAnswers, scope: Scope) -> tuple[Answer, list[Header]] | None:
         body: bytes = scope[BODY]
-        if self._ready is None or not self._ready.is_kept(scope, body):
+        if not ready.is_kept(scope, body):
             return None
         headers, asked = self._asked
         if headers != scope["headers"]:
-            asked = self._ready.asked(scope["headers"])
+            asked = ready.asked(scope["headers"])
             self._asked = (scope["headers"], asked)
-        return None if asked is None else self._ready.find(scope, body, asked)
+        return None if asked is None else ready.find(scope, body, asked)
 
     def _let_go(self) -> None:
         """Call the application with the request that was held."""
@@ -102,7 +101,7 @@ class GatewayProtocol(HttpToolsProtocol):
             held, self._held = self._held, None
             super()._start_asgi_task(*held)
 
-    def _send(self, cycle: Any, answer: Answer, aging: list[Header]) -> None:
+    def _send(self, book: RequestBook, cycle: Any, answer: Answer, aging: list[Header]) -> None:
         scope: Scope = cycle.scope
         started = time.perf_counter()
         request_id = request_id_of(scope)
@@ -120,7 +119,7 @@ class GatewayProtocol(HttpToolsProtocol):
         if not cycle.keep_alive:
             self.transport.close()
         cycle.on_response()
-        log_request(self._log, scope, request_id, answer.status, started)
+        book.enter(scope, request_id, answer.status, started, answer.account)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""

@@ -171,7 +171,9 @@ def test_several_workers_each_build_an_app_of_their_own(monkeypatch: pytest.Monk
     assert config.workers == 3
     config.load()
     assert config.loaded_app is not None
-    assert config.app.args == (settings, ())  # type: ignore[union-attr]  # a functools.partial
+    *given, metrics_directory = config.app.args  # type: ignore[union-attr]  # a functools.partial
+    assert given == [settings, ()]
+    assert not metrics_directory.exists()
 
 
 def test_stopping_waits_as_long_as_a_rest_call_may_take(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ async def test_readyz_says_that_requests_can_be_served(gateway: Gateway, rest: R
     """From the end of start-up on."""
     response = await gateway.http.get("/readyz")
 
-    assert (response.status_code, response.json()) == (200, {"status": "ready"})
+    assert (response.status_code, response.json()) == (200, {"status": "ready", "checks": {}})
     assert rest.calls == 0
 
 
@@ -38,7 +38,7 @@ async def test_readyz_says_no_after_shutdown_has_begun() -> None:
     ) as http:
         response = await http.get("/readyz")
 
-    assert (response.status_code, response.json()) == (503, {"status": "draining"})
+    assert (response.status_code, response.json()) == (503, {"status": "draining", "checks": {}})
 
 
 async def test_the_schema_is_served_as_the_repository_has_it(gateway: Gateway) -> None:
