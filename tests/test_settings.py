@@ -17,6 +17,7 @@ EVERY_SETTING = [
     ("upstream_url", f"{URL}/api/v1/", URL),
     ("host", "0.0.0.0", "0.0.0.0"),
     ("port", "8080", 8080),
+    ("metrics_port", "9090", 9090),
     ("workers", "4", 4),
     ("cache_ttl", "2.5", 2.5),
     ("cache_max_bytes", "1MiB", 2**20),
@@ -50,6 +51,8 @@ EVERY_SETTING = [
     ("suggestions", "off", False),
     ("graphiql", "off", False),
     ("introspection", "0", False),
+    ("ready_check", "10", 10.0),
+    ("tracing", "on", True),
     ("log_level", "debug", "debug"),
     ("log_format", "text", "text"),
 ]
