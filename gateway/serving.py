@@ -52,6 +52,7 @@ def serve(
         SettingsError: the address cannot be listened on.
     """
     create_app(settings)  # for what is wrong with it, before anything is started
+    configure_logs(settings.log_level, settings.log_format)
     with _shared_metrics(settings) as metrics_directory:
         _serve(settings, when_ready, partial(_worker_app, settings, demo_users, metrics_directory))
 
@@ -60,7 +61,6 @@ def _serve(
     settings: Settings, when_ready: Callable[[str], None] | None, app: Callable[[], Starlette]
 ) -> None:
     listener = _listen(settings.host, settings.port)
-    configure_logs(settings.log_level, settings.log_format)
     url = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}/graphql"
     config = _config(
         app,
@@ -98,6 +98,8 @@ def _shared_metrics(settings: Settings) -> Iterator[Path | None]:
             server, thread = start_http_server(settings.metrics_port, settings.host, registry)
         except OSError as exc:
             raise _cannot_listen(settings.host, settings.metrics_port, exc, "metrics-port") from exc
+        address = f"http://{_shown(settings.host)}:{server.server_port}/metrics"
+        logger.info("metrics on %s", address)
         try:
             yield Path(name)
         finally:

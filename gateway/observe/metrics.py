@@ -5,6 +5,7 @@ counters of prometheus-client take a lock and more than a microsecond, each. Nam
 https://prometheus.io/docs/practices/naming/.
 """
 
+import asyncio
 import time
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -22,7 +23,6 @@ from prometheus_client.registry import Collector
 from gateway.errors import GatewayError
 
 __all__ = [
-    "CANCELLED",
     "OK",
     "Family",
     "Metrics",
@@ -33,10 +33,10 @@ __all__ = [
     "counter",
     "gauge",
     "histogram",
+    "outcome_of",
 ]
 
 OK = "ok"
-CANCELLED = "cancelled"
 
 _BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _LES = [*map(str, map(float, _BOUNDS_S)), "+Inf"]
@@ -50,6 +50,13 @@ Values = Mapping[tuple[str, ...], float]
 Read = Callable[[], float | Values]
 
 T = TypeVar("T")
+
+
+def outcome_of(exc: BaseException) -> str:
+    """Say what came of something that raised: a code, and no message."""
+    if isinstance(exc, asyncio.CancelledError):
+        return "cancelled"
+    return exc.code if isinstance(exc, GatewayError) else GatewayError.code
 
 
 class Timings:
@@ -120,12 +127,11 @@ class UpstreamMeter:
 
         async def counted(headers: T) -> bytes:
             started = time.perf_counter()
-            outcome = CANCELLED
+            outcome = OK
             try:
                 body = await fetch(headers)
-                outcome = OK
-            except GatewayError as exc:
-                outcome = exc.code
+            except BaseException as exc:
+                outcome = outcome_of(exc)
                 raise
             finally:
                 self._timings.add(time.perf_counter() - started)

@@ -22,10 +22,12 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from strawberry.extensions import SchemaExtension
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.execution import ExecutionContext
 
 from gateway.caller import Header
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, OperationResolutionError
+from gateway.observe.metrics import outcome_of
 from gateway.observe.operations import OperationNames
 from gateway.source import Cache, Fetch
 
@@ -145,7 +147,14 @@ class _TracedOperation(SchemaExtension):
         with self._tracer.start_as_current_span(
             "GraphQL", record_exception=False, set_status_on_exception=False
         ) as span:
-            yield
+            try:
+                yield
+            except (CannotGetOperationTypeError, InvalidOperationTypeError):
+                _fail(span, OperationResolutionError.code)
+                raise
+            except BaseException as exc:
+                _fail(span, outcome_of(exc))
+                raise
             document = context.graphql_document
             chosen = context._provided_operation_name
             operation = get_operation_ast(document, chosen) if document else None
@@ -158,7 +167,7 @@ class _TracedOperation(SchemaExtension):
                 )
             errors = context.pre_execution_errors or getattr(context.result, "errors", None)
             if errors:
-                _fail(span, (errors[0].extensions or {}).get("code", "GRAPHQL_VALIDATION_FAILED"))
+                _fail(span, (errors[0].extensions or {}).get("code", GatewayError.code))
 
 
 class _TracedCache:
@@ -199,14 +208,11 @@ def _traced_fetch(fetch: Fetch, tracer: Tracer, url: httpx.URL) -> Fetch:
             kept += [(name.encode(), value.encode()) for name, value in own.items()]
             try:
                 body = await fetch(kept)
-            except GatewayError as exc:
-                _fail(span, exc.code)
-                status = exc.extensions.get("upstreamStatus")
+            except BaseException as exc:
+                _fail(span, outcome_of(exc))
+                status = getattr(exc, "extensions", {}).get("upstreamStatus")
                 if status is not None:
                     span.set_attribute("http.response.status_code", status)
-                raise
-            except asyncio.CancelledError:
-                _fail(span, "cancelled")
                 raise
             span.set_attribute("http.response.status_code", 200)
             span.set_attribute("http.response.body.size", len(body))

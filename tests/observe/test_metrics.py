@@ -58,7 +58,7 @@ def test_an_operations_time_is_that_of_all_its_outcomes() -> None:
 
 def test_metrics_are_read_when_they_are_asked_for() -> None:
     """Nothing is copied before."""
-    values = {("a",): 1.0}
+    values: dict[tuple[str, ...], float] = {("a",): 1.0}
     timings = Timings()
     metrics = Metrics(
         [
@@ -94,17 +94,26 @@ async def test_a_rest_call_is_counted_with_its_bytes() -> None:
     assert (meter.bytes, meter.timings()[()].count) == (3, 2)
 
 
-async def test_a_rest_call_that_fails_is_counted_by_its_code() -> None:
+@pytest.mark.parametrize(
+    ("failure", "outcome"),
+    [
+        (UpstreamTimeoutError("too late"), "UPSTREAM_TIMEOUT"),
+        (RuntimeError("a bug, and what Ada said"), "INTERNAL_SERVER_ERROR"),
+    ],
+)
+async def test_a_rest_call_that_fails_is_counted_by_its_code(
+    failure: Exception, outcome: str
+) -> None:
     """Whoever made it gets the failure as it is."""
     meter = UpstreamMeter()
 
     async def fetch(headers: str) -> bytes:
-        raise UpstreamTimeoutError("too late")
+        raise failure
 
-    outcome = await asyncio.gather(meter.around(fetch)(""), return_exceptions=True)
+    (raised,) = await asyncio.gather(meter.around(fetch)(""), return_exceptions=True)
 
-    assert isinstance(outcome[0], UpstreamTimeoutError)
-    assert meter.outcomes() == {("ok",): 0, ("UPSTREAM_TIMEOUT",): 1}
+    assert raised is failure
+    assert meter.outcomes() == {("ok",): 0, (outcome,): 1}
 
 
 async def test_a_rest_call_that_is_given_up_is_counted() -> None:

@@ -82,9 +82,16 @@ def parent(span: ReadableSpan) -> int | None:
     return span.parent.span_id if span.parent else None
 
 
+def ids(span: ReadableSpan) -> tuple[int, int]:
+    """Return the ids of a span's trace and of the span itself."""
+    context = span.get_span_context()
+    assert context is not None
+    return context.trace_id, context.span_id
+
+
 def span_id(span: ReadableSpan) -> int:
     """Return a span's own id."""
-    return span.get_span_context().span_id
+    return ids(span)[1]
 
 
 async def test_a_request_is_told_from_the_client_to_rest(traced: Traced) -> None:
@@ -129,14 +136,14 @@ async def test_the_clients_trace_goes_on_to_rest(traced: Traced, rest: RestSide)
     assert sent.get_list("tracestate") == [TRACEPARENT["tracestate"]]
     assert "baggage" not in sent
     assert parent(traced.spans["POST /graphql"]) == int(PARENT, 16)
-    assert {span.get_span_context().trace_id for span in traced.spans.values()} == {int(TRACE, 16)}
+    assert {ids(span)[0] for span in traced.spans.values()} == {int(TRACE, 16)}
 
 
 async def test_a_trace_begins_where_the_client_has_none(traced: Traced, rest: RestSide) -> None:
     """REST gets it all the same."""
     await traced.post(QUERY)
 
-    trace_id = traced.spans["POST /graphql"].get_span_context().trace_id
+    trace_id, _ = ids(traced.spans["POST /graphql"])
     assert rest.requests[0].headers["traceparent"].split("-")[1] == f"{trace_id:032x}"
 
 
@@ -178,13 +185,39 @@ async def test_a_failure_is_told_by_its_code(
     assert [spans[name].status.is_ok for name in ("GET", "query other")] == [False, False]
 
 
-@pytest.mark.parametrize("query", ["{", "{ nope }"])
-async def test_an_operation_that_is_not_run_has_a_span(traced: Traced, query: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "name", "code"),
+    [
+        ("{", "GraphQL", "GRAPHQL_PARSE_FAILED"),
+        ("{ nope }", "query", "GRAPHQL_VALIDATION_FAILED"),
+        (
+            "query A { __typename } query B { __typename }",
+            "GraphQL",
+            "OPERATION_RESOLUTION_FAILURE",
+        ),
+    ],
+)
+async def test_an_operation_that_is_not_run_has_a_span(
+    traced: Traced, query: str, name: str, code: str
+) -> None:
     """Named as far as it is known what it is."""
-    code = (await traced.post(query)).json()["errors"][0]["extensions"]["code"]
+    await traced.post(query)
 
-    span = traced.spans["GraphQL" if query == "{" else "query"]
-    assert attributes(span)["error.type"] in {code, "GRAPHQL_VALIDATION_FAILED"}
+    assert attributes(traced.spans[name])["error.type"] == code
+
+
+async def test_an_operation_that_takes_too_long_has_a_span(rest: RestSide) -> None:
+    """It was given up; the call to REST goes on, for the next one."""
+
+    async def never(request: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError  # pragma: no cover - it waits for good
+
+    rest.answer = never
+    async with traced_over(rest, request_timeout=0.05) as traced:
+        await traced.post(QUERY)
+
+    assert attributes(traced.spans["GraphQL"]) == {"error.type": "cancelled"}
 
 
 async def test_a_request_that_fails_is_told_by_its_status(rest: RestSide) -> None:
