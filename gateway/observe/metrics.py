@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 from gateway.errors import GatewayError
 
 __all__ = [
+    "CANCELLED",
     "OK",
     "Family",
     "Metrics",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 OK = "ok"
+CANCELLED = "cancelled"
 
 _BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _LES = [*map(str, map(float, _BOUNDS_S)), "+Inf"]
@@ -55,7 +57,7 @@ T = TypeVar("T")
 def outcome_of(exc: BaseException) -> str:
     """Say what came of something that raised: a code, and no message."""
     if isinstance(exc, asyncio.CancelledError):
-        return "cancelled"
+        return CANCELLED
     return exc.code if isinstance(exc, GatewayError) else GatewayError.code
 
 

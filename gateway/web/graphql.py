@@ -33,6 +33,7 @@ from gateway.errors import (
     OperationResolutionError,
     RequestTimeoutError,
 )
+from gateway.observe.metrics import CANCELLED, OK
 from gateway.observe.operations import ANONYMOUS, BATCH, OperationNames
 from gateway.schema.build import Schema
 from gateway.schema.context import Context
@@ -206,13 +207,14 @@ class GraphQLView(GraphQL[Context, None]):
         if isinstance(data, RefusedOperation) and data.error:
             error = GraphQLError(str(data.error), extensions=data.error.extensions)
             return PreExecutionError(data=None, errors=[error])
+        reply: _Reply = more["sub_response"]
+        account = account_of(reply.scope)
+        account.outcome = CANCELLED  # unless it comes to an answer
         try:
             return await super().execute_single(*args, **more)
         finally:
-            reply: _Reply = more["sub_response"]
             reply.operation_name = self.documents.operation_name(data.query, data.operation_name)
-            # In case that it comes to no answer.
-            account_of(reply.scope).operation = self.names.told(reply.operation_name)
+            account.operation = self.names.told(reply.operation_name)
 
     async def process_result(
         self, request: Request, result: ExecutionResult
@@ -277,6 +279,7 @@ class GraphQLView(GraphQL[Context, None]):
     ) -> None:
         """Complete an account, of which the operation's own name is known."""
         errors = [error for answer in answers for error in answer.get("errors", ())]
+        account.outcome = OK
         if errors:
             account.outcome = errors[0].get("extensions", {}).get("code", BadRequestError.code)
         served, name = context.served, account.operation or ANONYMOUS

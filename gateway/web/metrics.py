@@ -48,7 +48,7 @@ def metrics_of(
             ),
             counter(
                 "gateway_bytes_sent",
-                "Bytes of GraphQL answers, as they were sent.",
+                "Bytes of GraphQL answers over HTTP, as they were sent.",
                 lambda: requests.sent_bytes,
             ),
             counter(

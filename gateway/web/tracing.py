@@ -6,6 +6,7 @@ failed is told by its code. Names: https://opentelemetry.io/docs/specs/semconv/.
 """
 
 import asyncio
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -34,6 +35,7 @@ from gateway.source import Cache, Fetch
 __all__ = ["Tracing"]
 
 _SERVICE = "superoffice-chat-gateway"
+_PATIENCE_S = 2
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
 # Not the SDK's own choice of formats: baggage, which may hold anything, goes nowhere.
 _W3C = TraceContextTextMapPropagator()
@@ -59,8 +61,10 @@ class Tracing:
             self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
 
     async def aclose(self) -> None:
-        """Send what is left."""
-        await asyncio.to_thread(self._provider.shutdown)
+        """Send what is left, unless nobody takes it: the SDK would try for half a minute."""
+        sending = threading.Thread(target=self._provider.shutdown, daemon=True)
+        sending.start()
+        await asyncio.to_thread(sending.join, _PATIENCE_S)
 
     def requests(self, path: str) -> Middleware:
         """Return the middleware for the requests for a path."""

@@ -124,6 +124,24 @@ async def test_a_request_that_takes_too_long_has_its_name(rest: RestSide) -> Non
     assert counts == {("Queue", "ok"): 1, ("Queue", "UPSTREAM_TIMEOUT"): 1}
 
 
+async def test_a_request_that_is_given_up_is_counted(rest: RestSide) -> None:
+    """As when the process has to end: it was not answered."""
+
+    async def never(request: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError  # pragma: no cover - it waits for good
+
+    rest.answer = never
+    async with gateway_over(rest) as gateway:
+        asked = asyncio.create_task(gateway.post(QUERY))
+        await until(lambda: rest.calls)
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        counts = await requests_of(gateway)
+
+    assert counts == {("other", "cancelled"): 1}
+
+
 async def test_lookups_calls_and_bytes_add_up(gateway: Gateway, rest: RestSide) -> None:
     """What was hit, shared or missed, what REST sent, and what it did not have to send again."""
     rest.body = b'[{"ChatSessionId": 1}]'
