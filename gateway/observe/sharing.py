@@ -6,8 +6,10 @@ combined with counting in plain integers: "custom collectors do not work" in its
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 __all__ = ["SharedMetrics"]
+
+logger = logging.getLogger(__name__)
 
 _INTERVAL_S = 1
 _ADDED = {"counter", "histogram"}
@@ -46,10 +50,14 @@ class SharedMetrics(Collector):
         """Write every second, and a last time when cancelled."""
         try:
             while True:
-                await asyncio.to_thread(self.write)
+                try:
+                    await asyncio.to_thread(self.write)
+                except OSError as exc:
+                    logger.warning("The other workers get no metrics: %s", exc.strerror)
                 await asyncio.sleep(_INTERVAL_S)
         finally:
-            self.write()
+            with suppress(OSError):
+                self.write()
 
     def collect(self) -> Iterable[Metric]:
         """Read everybody's."""

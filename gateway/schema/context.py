@@ -54,8 +54,8 @@ class Context:
         caller = self.policy.read(headers)
         self.caller = caller
         served = await self.source.serve(caller, self.trace, max_age_s=self.max_age_s)
-        self.source.lookups.count(served.result, served.snapshot.json_bytes)
         # Of several fields that asked at once, all go by the first answer.
         if self.served is None or self.is_socket:
             self.served = served
+            self.source.lookups.count(served.result, served.snapshot.json_bytes)
         return self.served.snapshot

@@ -42,7 +42,7 @@ class Reachability:
             return "its certificate is not accepted, or it does not speak TLS"
         except TimeoutError:
             return f"it did not answer within {self._connect_timeout_s:g} seconds"
-        except OSError:
+        except (OSError, UnicodeError):  # the latter where a name cannot be one
             return "it cannot be reached"
         writer.transport.abort()
         return None

@@ -171,6 +171,15 @@ async def test_lookups_calls_and_bytes_add_up(gateway: Gateway, rest: RestSide) 
     assert found["gateway_cache_bytes"] > 2 * size
 
 
+async def test_fields_of_one_request_are_one_lookup(gateway: Gateway) -> None:
+    """Nothing is saved by asking twice for the same in one breath."""
+    await gateway.ask("{ a: chatSessions { chatSessionId } b: chatSessions { topicId } }")
+
+    found = await samples(gateway)
+    assert found["gateway_cache_lookups_total result=miss"] == 1
+    assert "gateway_upstream_calls_saved_total" not in found
+
+
 async def test_a_flight_is_seen_while_it_lasts(gateway: Gateway, rest: RestSide) -> None:
     """And not any more afterwards."""
     may_land = asyncio.Event()

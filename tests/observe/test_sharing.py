@@ -94,6 +94,23 @@ def test_without_anybody_there_is_nothing(tmp_path: Path) -> None:
     assert nothing == []
 
 
+async def test_a_disk_that_is_full_is_told_and_does_no_harm(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is tried again, and the process's own metrics are there."""
+    shared = SharedMetrics(tmp_path / "nowhere", metrics(1))
+
+    writing = asyncio.create_task(shared.keep_writing())
+    await until(lambda: caplog.messages)
+    is_over = writing.done()
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+
+    assert caplog.messages == ["The other workers get no metrics: No such file or directory"]
+    assert not is_over
+    assert values(shared)["things_total"] == 1
+
+
 async def test_a_process_writes_until_it_ends(tmp_path: Path) -> None:
     """Once at the start, and a last time."""
     shared = SharedMetrics(tmp_path, metrics(1))

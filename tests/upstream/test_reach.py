@@ -71,9 +71,10 @@ async def test_nobody_listens() -> None:
     assert await found(f"http://127.0.0.1:{port}") == "it cannot be reached"
 
 
-async def test_a_name_that_is_unknown() -> None:
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "a..b"])
+async def test_a_name_that_is_unknown(host: str) -> None:
     """As with any other address that leads nowhere."""
-    assert await found("http://no.such.host.invalid:8") == "it cannot be reached"
+    assert await found(f"http://{host}:8") == "it cannot be reached"
 
 
 async def test_it_does_not_speak_tls() -> None:
