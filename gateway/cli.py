@@ -1,4 +1,4 @@
-"""The `gateway` command: serve, demo, upstream, schema."""
+"""The `gateway` command: serve, demo, upstream, dashboard, schema."""
 
 import argparse
 import json
@@ -12,6 +12,7 @@ from gateway.demo.tenants import DEMO_TENANTS, DOMAIN
 from gateway.demo.users import DEMO_USERS
 from gateway.demo.webhooks import Hook
 from gateway.errors import SettingsError
+from gateway.observe.dashboard import dashboard
 from gateway.schema.build import sdl
 from gateway.settings import Settings
 
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--sessions", type=int, default=12, help="sessions per user (12)")
         command.add_argument("--delay", type=int, default=0, metavar="MS", help="wait so long (0)")
         command.add_argument("--seed", type=int, default=1, help="another seed, another story (1)")
+    _command(commands, "dashboard", _dashboard, "print a Grafana dashboard, as JSON to import")
     schema = commands.add_parser("schema", help="write or check schema.graphql")
     actions = schema.add_subparsers(title="actions", metavar="ACTION", required=True)
     for name, run, text in (
@@ -165,6 +167,10 @@ def _welcome_to_tenants(url: str) -> str:
     running = next(iter(DEMO_TENANTS))
     tenants = "\n".join(f"    {url}/{t.name}   {t.description}" for t in DEMO_TENANTS.values())
     return f"{_welcome(f'{url}/{running}')}\nTenants:\n\n{tenants}\n"
+
+
+def _dashboard() -> None:
+    print(json.dumps(dashboard(), indent=2))  # noqa: T201
 
 
 def _schema_export(file: Path) -> None:

@@ -8,20 +8,24 @@ import math
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import uvicorn
+from prometheus_client import CollectorRegistry, start_http_server
 from starlette.applications import Starlette
 
 from gateway.demo.app import create_demo_app
 from gateway.demo.network import DemoNetwork
 from gateway.errors import SettingsError
 from gateway.observe.logs import configure_logs
+from gateway.observe.sharing import SharedMetrics
 from gateway.settings import Settings
 from gateway.web.app import create_app
 from gateway.web.http_protocol import GatewayProtocol
@@ -54,14 +58,22 @@ def serve(
         SettingsError: the address cannot be listened on.
     """
     create_app(settings)  # for what is wrong with it, before anything is started
-    listener = _listen(settings.host, settings.port)
     configure_logs(settings.log_level, settings.log_format)
+    with _shared_metrics(settings) as metrics_directory:
+        app = partial(_worker_app, settings, demo_users, demo_url, metrics_directory)
+        _serve(settings, when_ready, app)
+
+
+def _serve(
+    settings: Settings, when_ready: Callable[[str], None] | None, app: Callable[[], Starlette]
+) -> None:
+    listener = _listen(settings.host, settings.port)
     _allow_open_files()
     url = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}/graphql"
     # Whatever is in flight ends with its REST call; then a moment to answer.
     finish_s = math.ceil(settings.upstream_timeout) + 2
     config = _config(
-        partial(_worker_app, settings, demo_users, demo_url),
+        app,
         factory=True,
         ws_max_size=int(settings.max_body_bytes),
         timeout_graceful_shutdown=finish_s,
@@ -79,6 +91,35 @@ def serve(
         ).run()
     else:
         _Server(config, delay_s).run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def _shared_metrics(settings: Settings) -> Iterator[Path | None]:
+    """Give the workers a directory to share what they count in, if they have to.
+
+    On a port of their own the metrics are served from this process, by a thread.
+    """
+    if settings.workers == 1 and settings.metrics_port is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="gateway-metrics-") as name:
+        if settings.metrics_port is None:
+            yield Path(name)
+            return
+        registry = CollectorRegistry()
+        registry.register(SharedMetrics(Path(name)))
+        try:
+            server, thread = start_http_server(settings.metrics_port, settings.host, registry)
+        except OSError as exc:
+            raise _cannot_listen(settings.host, settings.metrics_port, exc, "metrics-port") from exc
+        address = f"http://{_shown(settings.host)}:{server.server_port}/metrics"
+        logger.info("metrics on %s", address)
+        try:
+            yield Path(name)
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
 
 
 def serve_upstream(port: int, **options: Any) -> None:
@@ -160,12 +201,19 @@ def _work(config: uvicorn.Config, shutdown_delay_s: float, listener: socket.sock
 
 
 def _worker_app(
-    settings: Settings, demo_users: Sequence[tuple[str, str]], demo_url: str | None
+    settings: Settings,
+    demo_users: Sequence[tuple[str, str]],
+    demo_url: str | None,
+    metrics_directory: Path | None,
 ) -> Starlette:
     """Build the app where it runs: with several workers, each in a process of its own."""
     configure_logs(settings.log_level, settings.log_format)
-    network = DemoNetwork(demo_url) if demo_url else None
-    app = create_app(settings, upstream_transport=network, demo_users=demo_users)
+    app = create_app(
+        settings,
+        upstream_transport=DemoNetwork(demo_url) if demo_url else None,
+        demo_users=demo_users,
+        metrics_directory=metrics_directory,
+    )
     _spare_the_collector()
     return app
 
@@ -211,11 +259,14 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as exc:
-        reason = exc.strerror or str(exc)
-        raise SettingsError(
-            f"cannot listen on {_shown(host)}:{port}: {reason}; choose another address with "
-            "--host and --port, or GATEWAY_HOST and GATEWAY_PORT"
-        ) from exc
+        raise _cannot_listen(host, port, exc, "port") from exc
+
+
+def _cannot_listen(host: str, port: int, exc: OSError, flag: str) -> SettingsError:
+    return SettingsError(
+        f"cannot listen on {_shown(host)}:{port}: {exc.strerror or exc}; choose another address "
+        f"with --host and --{flag}, or GATEWAY_HOST and GATEWAY_{flag.upper().replace('-', '_')}"
+    )
 
 
 def _shown(host: str) -> str:

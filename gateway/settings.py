@@ -83,6 +83,13 @@ class Settings(BaseSettings):
     port: int = _setting(
         8000, "Port to listen on; 0 takes a free one", example="8000", ge=0, le=65535
     )
+    metrics_port: int | None = _setting(
+        None,
+        "Port of its own, on the same address, for `/metrics`, which is then nowhere else",
+        example="9090",
+        ge=0,
+        le=65535,
+    )
     workers: int = _setting(
         1, "Processes that serve requests, each with its own memory", example="4", ge=1, le=64
     )
@@ -268,6 +275,16 @@ class Settings(BaseSettings):
     graphiql: bool = _setting(True, "Serve the query page to browsers at `/graphql`", example="off")
     introspection: bool = _setting(
         True, "Answer introspection queries; `/schema.graphql` is served either way", example="off"
+    )
+    ready_check: Seconds = _setting(
+        0.0,
+        "Seconds from one check that REST can be reached to the next, for `/readyz`; 0 = none",
+        example="10",
+    )
+    tracing: bool = _setting(
+        False,
+        "Send traces as the OTEL_* variables say; needs the extra `tracing`",
+        example="on",
     )
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "Least important message that is logged", example="info"

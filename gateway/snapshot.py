@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from gateway.cache.answers import Answers
+from gateway.cache.lookups import Result
 from gateway.dates import AsOf
 from gateway.errors import UpstreamError
 
@@ -39,6 +40,9 @@ class Snapshot:
 
     answers: Answers[Any] = field(default_factory=lambda: Answers(0))
     """What has been answered from it."""
+
+    json_bytes: int = 0
+    """What REST sent, decompressed."""
 
     @property
     def size_bytes(self) -> int:
@@ -107,6 +111,17 @@ class Served:
     epoch_ns: int = 0
     failure: UpstreamError | None = None
     """Why an old snapshot has to do, where REST was asked in vain."""
+
+    @property
+    def result(self) -> Result:
+        """What came of looking for it, in one word."""
+        if self.how == "miss":
+            return self.fwd
+        if self.is_stale:
+            return "stale-while-revalidate" if self.failure is None else "stale-if-error"
+        if self.how == "hit" and not self.snapshot.is_from_rest:
+            return "shared"
+        return self.how
 
     @property
     def is_stored(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 from gateway.cache.answers import Answers
 from gateway.cache.flights import Flights
+from gateway.cache.lookups import Lookups
 from gateway.cache.shared import Place, SharedCache
 from gateway.caller import Caller, Header
 from gateway.dates import AsOf
@@ -81,6 +82,7 @@ class Source:
     clock_ns: Callable[[], int] = time.time_ns
     flights: Flights[Snapshot] = field(default_factory=Flights)
     epoch: Epoch = field(default_factory=Epoch)
+    lookups: Lookups = field(default_factory=Lookups)
 
     async def serve(
         self, caller: Caller, trace: Sequence[Header] = (), *, max_age_s: float | None = None
@@ -237,7 +239,7 @@ class Source:
         times_s = {**took_s, "decode": time.perf_counter() - started}
         own_bytes = round(len(body) * _MEMORY_PER_JSON_BYTE) + _MEMORY_PER_SESSION * len(sessions)
         answers = Answers[Any](max(own_bytes, _LEAST_FOR_ANSWERS))
-        return Snapshot(sessions, as_of, stored.asked_ns, own_bytes, times_s, answers)
+        return Snapshot(sessions, as_of, stored.asked_ns, own_bytes, times_s, answers, len(body))
 
     def _place(self, key: str, caller: Caller) -> Place:
         """Return where the caller's answer is in the shared cache, and what it is sealed with."""

@@ -1,6 +1,7 @@
 """The command line: its help, its exit codes, and what it hands on."""
 
 import contextlib
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from gateway.cli import main
 from gateway.demo.tenants import DEMO_TENANTS
 from gateway.demo.users import DEMO_USERS
 from gateway.demo.webhooks import Hook
+from gateway.observe.dashboard import dashboard
 from gateway.schema.build import sdl
 
 URL = "https://crm.example.com"
@@ -67,7 +69,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Served:
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ([], ["serve", "demo", "upstream", "schema"]),
+        ([], ["serve", "demo", "upstream", "dashboard", "schema"]),
         (["serve"], ["--upstream-url", "--cache-ttl", "[127.0.0.1]", "GATEWAY_CACHE_TTL"]),
         (["demo"], ["--port", "--tenants", "--sessions", "--delay", "--seed"]),
         (["upstream"], ["--port", "--sessions", "--delay", "--seed", "--sample FILE"]),
@@ -86,6 +88,13 @@ def test_help_names_what_there_is(
     assert exited.value.code == 0
     shown = capsys.readouterr().out
     assert [word for word in words if word not in shown] == []
+
+
+def test_the_dashboard_is_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """To be imported into Grafana as it is."""
+    assert main(["dashboard"]) == 0
+
+    assert json.loads(capsys.readouterr().out) == dashboard()
 
 
 def test_the_help_of_serve_has_every_setting(capsys: pytest.CaptureFixture[str]) -> None:

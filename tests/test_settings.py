@@ -20,6 +20,7 @@ EVERY_SETTING = [
     ("tenant_hosts", "superoffice.com,example.net", "superoffice.com,example.net"),
     ("host", "0.0.0.0", "0.0.0.0"),
     ("port", "8080", 8080),
+    ("metrics_port", "9090", 9090),
     ("workers", "4", 4),
     ("cache_ttl", "2.5", 2.5),
     ("stale_while_revalidate", "30", 30.0),
@@ -67,6 +68,8 @@ EVERY_SETTING = [
     ("suggestions", "off", False),
     ("graphiql", "off", False),
     ("introspection", "0", False),
+    ("ready_check", "10", 10.0),
+    ("tracing", "on", True),
     ("log_level", "debug", "debug"),
     ("log_format", "text", "text"),
 ]

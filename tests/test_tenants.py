@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import functools
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ import pytest
 from gateway import Settings, create_app
 from gateway.tenants import states
 from gateway.upstream.client import PATH
-from gateway.web import app, query_page
+from gateway.web import query_page
 from tests.http.asking import GRAPHQL_JSON, PROTOCOL, Socket, first_error
 from tests.observe.logged import logged
 from tests.support import CREDENTIALS, Gateway, gateway_over
@@ -336,17 +335,10 @@ async def test_no_caller_is_sent_to_an_address_that_is_not_trusted(
     assert CREDENTIALS["Authorization"] not in log.getvalue()
 
 
-async def test_a_sick_tenant_does_not_slow_another(
-    online: Online, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_sick_tenant_does_not_slow_another(online: Online) -> None:
     """More callers than it has connections wait for the one; the other is answered."""
-    monkeypatch.setattr(app, "PooledTransport", functools.partial(Pool, online))
     online.stuck.add("sod1")
-    settings = Settings(upstream_url=None, environment="sod", upstream_connections=2)
-    made = create_app(settings)
-    http = httpx.AsyncClient(transport=httpx.ASGITransport(made), base_url="http://gateway.invalid")
-    async with made.router.lifespan_context(made), http:
-        gateway = Gateway(http)
+    async with over(online, upstream_connections=2) as gateway:
         waiting = [
             asyncio.create_task(ask(gateway, Authorization=f"Bearer {number}"))
             for number in range(20)
@@ -360,18 +352,6 @@ async def test_a_sick_tenant_does_not_slow_another(
         assert online.called.count(f"sod1/{ONE}{PATH}") == 2
         for task in waiting:
             task.cancel()
-
-
-class Pool(httpx.AsyncBaseTransport):
-    """Plays the connections to one host: so many requests at a time."""
-
-    def __init__(self, online: Online, *, connections: int, **_: Any) -> None:
-        self._online = online
-        self._free = asyncio.Semaphore(connections)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        async with self._free:
-            return await self._online(request)
 
 
 async def test_a_stuck_state_service_holds_up_only_who_needs_it(online: Online) -> None:

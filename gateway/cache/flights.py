@@ -36,6 +36,9 @@ class Flights(Generic[T]):
             flight.add_done_callback(lambda done: self._land(key, done))
         return flight
 
+    def __len__(self) -> int:
+        return len(self._flights)
+
     def __contains__(self, key: str) -> bool:
         return key in self._flights
 

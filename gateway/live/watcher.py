@@ -133,6 +133,14 @@ class Watchers:
         self._heard_ns = 0
         self._planned: asyncio.TimerHandle | None = None
 
+    def __len__(self) -> int:
+        return len(self._watchers)
+
+    @property
+    def subscribers(self) -> int:
+        """Return how many watch."""
+        return sum(watcher.subscribers for watcher in list(self._watchers.values()))
+
     @asynccontextmanager
     async def watching(self, caller: Caller) -> AsyncIterator[Watcher]:
         """Give the caller's watcher; it stops when the last one who has it is done with it."""

@@ -40,6 +40,9 @@ class Context:
     """The payload of `connection_init`: browsers cannot set headers on a WebSocket."""
 
     is_socket: bool = False
+    asked: tuple[Source, Caller] | None = None
+    """Who asks, once the sessions were asked for."""
+
     served: Served | None = None
     """How the snapshot was come by, once it was asked for."""
 
@@ -58,6 +61,7 @@ class Context:
         # Of several fields that asked at once, all go by the first answer.
         if self.served is None or self.is_socket:
             self.served = served
+            source.lookups.count(served.result, served.snapshot.json_bytes)
         return self.served.snapshot
 
     def watching(self) -> AbstractAsyncContextManager[Watcher]:
@@ -78,7 +82,9 @@ class Context:
         return source.key_of(caller)
 
     def _asked(self) -> tuple[Source, Caller]:
-        headers = self.headers
-        if self.connection_params:
-            headers = headers_from_payload(self.connection_params, instead_of=headers)
-        return self.source_for(headers), self.policy.read(headers)
+        if self.asked is None:
+            headers = self.headers
+            if self.connection_params:
+                headers = headers_from_payload(self.connection_params, instead_of=headers)
+            self.asked = self.source_for(headers), self.policy.read(headers)
+        return self.asked

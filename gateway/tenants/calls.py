@@ -1,7 +1,7 @@
 """REST calls of many tenants: each over connections of its own, to where the tenant is now."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from gateway.caller import Header
@@ -18,10 +18,10 @@ __all__ = ["Client", "TenantCalls"]
 class Client(Protocol):
     """Calls REST at one address."""
 
-    async def fetch(self, headers: Sequence[Header]) -> bytes:
+    def fetch(self, headers: Sequence[Header]) -> Awaitable[bytes]:
         """Make the call with a caller's headers."""
 
-    async def aclose(self) -> None:
+    def aclose(self) -> Awaitable[None]:
         """Close the connections."""
 
 

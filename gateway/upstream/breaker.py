@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from gateway.errors import (
     UpstreamError,
@@ -21,11 +21,14 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 
-__all__ = ["Breaker", "Call"]
+__all__ = ["STATES", "Breaker", "Call", "State"]
 
 logger = logging.getLogger(__name__)
 
 _LONGEST_COOLDOWNS = 6
+
+State = Literal["closed", "open", "half_open"]
+STATES: tuple[State, ...] = get_args(State)
 
 
 class Breaker:
@@ -46,7 +49,7 @@ class Breaker:
         self._probe: Call | None = None
 
     @property
-    def state(self) -> Literal["closed", "open", "half_open"]:
+    def state(self) -> State:
         """Where the circuit stands; it is half-open for as long as its probe is out."""
         if self._open_until is None:
             return "closed"

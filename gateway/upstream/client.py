@@ -3,7 +3,6 @@
 import asyncio
 import ssl
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 import httpx
@@ -42,8 +41,7 @@ class UpstreamClient:
     One deadline, `timeout_s`, holds for a whole `fetch`: waiting in line, connecting, reading and
     the one retry. Redirects are not followed: the credentials are for one host only.
 
-    `outcomes` counts the calls by `ok` or their error's code; `breaker`, `gate` and `retries` tell
-    how things stand.
+    `breaker`, `gate` and `retries` tell how things stand.
     """
 
     def __init__(
@@ -60,7 +58,6 @@ class UpstreamClient:
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.outcomes: Counter[str] = Counter()
         self.gate = Gate(slots=connections, queue=queue)
         self.breaker = Breaker(
             failures=breaker_failures, cooldown_s=breaker_cooldown_s, clock=clock
@@ -89,16 +86,7 @@ class UpstreamClient:
                 than the deadline, or sent a body that cannot be read; or it has been failing, or
                 has asked this caller to wait, and was not called.
         """
-        try:
-            self._holds.check(headers)
-            body = await self._fetch(headers)
-        except UpstreamError as exc:
-            self.outcomes[exc.code] += 1
-            raise
-        self.outcomes["ok"] += 1
-        return body
-
-    async def _fetch(self, headers: Sequence[Header]) -> bytes:
+        self._holds.check(headers)
         ends_at = asyncio.get_running_loop().time() + self._timeout_s
         with self.breaker.call() as call:
             try:

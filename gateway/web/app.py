@@ -2,12 +2,21 @@
 
 import asyncio
 import logging
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import httpx
+from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -17,18 +26,24 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette_compress import CompressMiddleware, add_compress_type, remove_compress_type
+from strawberry.extensions import SchemaExtension
 
 from gateway.cache.flights import Flights
 from gateway.cache.lately import Lately
+from gateway.cache.lookups import Lookups
 from gateway.cache.memory import BoundedMemoryCache
 from gateway.cache.redis import RedisCache
 from gateway.cache.shared import SharedCache
 from gateway.caller import CallerPolicy
 from gateway.errors import BadRequestError, SettingsError
-from gateway.live.bus import Bus, LocalBus, News
+from gateway.live.bus import Bus, LocalBus
 from gateway.live.changes import Comparison
+from gateway.live.newsroom import Newsroom
 from gateway.live.pace import Rhythm
 from gateway.live.watcher import Watchers
+from gateway.observe.metrics import RequestMeter, UpstreamMeter
+from gateway.observe.operations import OperationNames
+from gateway.observe.sharing import SharedMetrics
 from gateway.records.decode import decoder
 from gateway.schema.build import Schema, SchemaOptions, build_schema, sdl
 from gateway.schema.chat import ChatSession
@@ -36,28 +51,32 @@ from gateway.schema.entity import record_of
 from gateway.schema.limits import Limits
 from gateway.settings import Settings
 from gateway.snapshot import Snapshot, Windows
-from gateway.source import Source
-from gateway.tenants.calls import TenantCalls
-from gateway.tenants.states import MOST_TENANTS, TenantStates
-from gateway.upstream.client import UpstreamClient
-from gateway.upstream.tenant_state import StateService
-from gateway.upstream.transport import LentTransport, PooledTransport
+from gateway.source import Fetch, Source
+from gateway.tenants.states import MOST_TENANTS
+from gateway.upstream.reach import Reachability
 from gateway.web.accept import GRAPHQL_JSON
 from gateway.web.browsers import SecurityHeaders
 from gateway.web.caching import OneVary
 from gateway.web.etag import ETags
 from gateway.web.event_stream import EVENT_STREAM
 from gateway.web.graphql import GraphQLView, ViewOptions
-from gateway.web.ops import healthz, readyz
-from gateway.web.persisted import Documents, read_manifest
+from gateway.web.metrics import metrics_of
+from gateway.web.ops import Check, healthz, metrics, readyz
+from gateway.web.persisted import Documents, names_in, read_manifest
 from gateway.web.query_page import static_files
 from gateway.web.ready import KeptAnswers, ReadyAnswers
 from gateway.web.request import RequestLimits, RequestReader
-from gateway.web.request_log import RequestLog
+from gateway.web.request_log import RequestBook, RequestLog
+from gateway.web.rest import rest_of
 from gateway.web.shedding import ConnectionLimit, Shedding
 from gateway.web.sockets import OpenSockets
-from gateway.web.tenant_path import FindSource, SourceOf, TenantSources
+from gateway.web.tenant_path import FindSource
 from gateway.web.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from gateway.web.tracing import Tracing
 
 __all__ = ["create_app"]
 
@@ -109,6 +128,8 @@ def create_app(
     *,
     upstream_transport: httpx.AsyncBaseTransport | None = None,
     demo_users: Sequence[tuple[str, str]] = (),
+    metrics_directory: Path | None = None,
+    tracer_provider: "TracerProvider | None" = None,
 ) -> Starlette:
     """Build the ASGI application.
 
@@ -116,16 +137,24 @@ def create_app(
         settings: how it behaves.
         upstream_transport: stands in for the network in tests.
         demo_users: names, and the Authorization of each, that the query page offers to everybody.
+        metrics_directory: where the processes of one gateway tell each other what they count.
+        tracer_provider: stands in for the exporter of traces in tests.
 
     Raises:
         SettingsError: a file that the settings name cannot be read, or a field does not exist.
     """
+    manifest = _manifest(settings)
+    names = OperationNames(names_in(manifest.values()) if manifest else None)
+    tracing = _tracing(names, tracer_provider) if settings.tracing else None
+    requests_meter, upstream_meter = RequestMeter(), UpstreamMeter()
+    book = RequestBook(requests_meter)
     shared = _shared_cache(settings)
-    flights = Flights[Snapshot]()
+    flights, lookups = Flights[Snapshot](), Lookups()
+    cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
     source = partial(
         Source,
         decode=decoder(record_of(ChatSession)),
-        cache=BoundedMemoryCache(max_bytes=settings.cache_max_bytes),
+        cache=tracing.cache(cache) if tracing else cache,
         windows=Windows(
             settings.cache_ttl, settings.stale_while_revalidate, settings.stale_if_error
         ),
@@ -133,27 +162,36 @@ def create_app(
         time_zone=settings.zone,
         secret=settings.cache_secret.get_secret_value().encode(),
         flights=flights,
+        lookups=lookups,
     )
-    over = _over_tenants if settings.environment else _over_one
-    upstream, find_source, source_of = over(settings, source, upstream_transport)
+
+    def observed(fetch: Fetch, url: str) -> Fetch:
+        counted = upstream_meter.around(fetch)
+        return tracing.fetch(counted, url) if tracing else counted
+
+    rest = rest_of(settings, source, observed, upstream_transport, path=_GRAPHQL)
     policy = _caller_policy(settings)
-    manifest = _manifest(settings)
-    schema = build_schema(_schema_options(settings, manifest))
+    extensions = (tracing.operations,) if tracing else ()
+    schema = build_schema(_schema_options(settings, manifest, extensions))
     compare = Comparison(schema.watched)
     watchers_of: Lately[Source, Watchers] = Lately(
         lambda source: Watchers(source, rhythm=_rhythm(settings), compare=compare),
         most=MOST_TENANTS,
     )
     bus = LocalBus()
+    newsroom = Newsroom(bus, rest.source_of, watchers_of)
+    sockets = OpenSockets(
+        most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller
+    )
     view = GraphQLView(
         schema=schema,
-        find_source=find_source,
+        find_source=rest.find_source,
         policy=policy,
         watchers_of=watchers_of,
-        sockets=OpenSockets(
-            most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller
-        ),
+        sockets=sockets,
         reader=_reader(settings, manifest, shared),
+        names=names,
+        book=book,
         options=ViewOptions(
             has_query_page=settings.graphiql,
             demo_users=tuple(demo_users),
@@ -163,28 +201,51 @@ def create_app(
         ),
     )
 
-    endpoint = Shedding(view, path=_GRAPHQL, max_requests=settings.max_requests)
+    endpoint = Shedding(view, path=_GRAPHQL, max_requests=settings.max_requests, book=book)
+    ready = _ready_answers(settings, rest.find_source, policy, book)
+    collector: Collector = metrics_of(
+        requests=requests_meter,
+        upstream=upstream_meter,
+        lookups=lookups,
+        flights=flights,
+        cache=cache,
+        clients=rest.clients,
+        watchers=watchers_of.all,
+        sockets=sockets,
+    )
 
-    ready = _ready_answers(settings, find_source, policy)
-
-    def heard(news: News) -> None:
-        source = source_of(news.tenant)
-        if source is not None:
-            watchers_of(source).refresh(news.heard_ns)
+    background: list[Callable[[], Coroutine[Any, Any, None]]] = [newsroom.keep_listening]
+    checks: dict[str, Check] = {}
+    if metrics_directory is not None:
+        collector = shared_metrics = SharedMetrics(metrics_directory, collector)
+        background.append(shared_metrics.keep_writing)
+    if settings.ready_check:
+        reachability = Reachability(
+            url=settings.address,
+            interval_s=settings.ready_check,
+            connect_timeout_s=settings.upstream_connect_timeout,
+        )
+        checks["rest"] = reachability.problem
+        background.append(reachability.keep_looking)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        listening = asyncio.create_task(bus.listen(heard))
+        if tracing:
+            tracing.open()
+        tasks = [asyncio.create_task(run()) for run in background]
         app.state.is_ready = True
         yield
         app.state.is_ready = False
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
-        await asyncio.gather(*(watchers.close() for watchers in watchers_of.all()))
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await newsroom.aclose()
         await flights.cancel()
-        await upstream.aclose()
+        await rest.aclose()
         if shared is not None:
             await shared.aclose()
+        if tracing:
+            await tracing.aclose()
 
     app = Starlette(
         routes=[
@@ -193,13 +254,15 @@ def create_app(
             *(_tenant_routes(endpoint, view) if settings.environment else []),
             Route("/schema.graphql", _schema_text(schema)),
             Route("/healthz", healthz),
-            Route("/readyz", readyz),
+            Route("/readyz", readyz(checks)),
+            *([] if settings.metrics_port is not None else [Route("/metrics", metrics(collector))]),
             *_webhooks(settings, bus),
             static_files(),
         ],
         # From the outside in.
         middleware=[
-            Middleware(RequestLog),
+            Middleware(RequestLog, book=book),
+            *([tracing.requests(_GRAPHQL)] if tracing else []),
             *([Middleware(KeptAnswers, ready=ready)] if ready else []),
             Middleware(SecurityHeaders),
             *_cors(settings),
@@ -210,8 +273,8 @@ def create_app(
         exception_handlers={HTTPException: _no_such_thing},
         lifespan=lifespan,
     )
-    # What our server's HTTP protocol asks for.
-    app.state.ready = ready
+    # What our server's HTTP protocol asks for; past the application there would be no trace.
+    app.state.ready = None if tracing else ready
     app.state.shedding = endpoint
     app.state.connection_limit = ConnectionLimit(settings.max_connections)
     # It would redirect to whatever host the request names.
@@ -240,63 +303,6 @@ async def _no_such_thing(request: Request, exc: Exception) -> Response:
     return JSONResponse({"errors": [error]}, exc.status_code, exc.headers)
 
 
-def _over_one(
-    settings: Settings, source: Callable[..., Source], transport: httpx.AsyncBaseTransport | None
-) -> tuple[UpstreamClient, FindSource, SourceOf]:
-    client = _client(settings, settings.address, transport)
-    the_source = source(fetch=client.fetch, upstream_url=settings.address)
-    return client, lambda path, headers: the_source, lambda tenant: the_source
-
-
-def _over_tenants(
-    settings: Settings, source: Callable[..., Source], transport: httpx.AsyncBaseTransport | None
-) -> tuple[TenantCalls, FindSource, SourceOf]:
-    tls = None if transport else ssl.create_default_context()
-
-    def connections() -> PooledTransport:
-        return PooledTransport(
-            connections=settings.upstream_connections,
-            connect_timeout_s=settings.upstream_connect_timeout,
-            tls=tls,
-        )
-
-    def client_for(url: str) -> UpstreamClient:
-        return _client(settings, url, LentTransport(transport) if transport else connections())
-
-    def made(tenant: str) -> Source:
-        # Its address in the environment, at which nothing is called, names a tenant for good.
-        address = f"{settings.address}/{tenant}"
-        return source(fetch=partial(calls.fetch, tenant), upstream_url=address)
-
-    service = StateService(
-        url=settings.address,
-        trusted_domains=settings.trusted_domains,
-        timeout_s=settings.upstream_timeout,
-        transport=transport or connections(),
-    )
-    calls = TenantCalls(TenantStates(service), client_for)
-    sources = TenantSources(
-        Lately(made, most=MOST_TENANTS), path=_GRAPHQL, served=settings.served_tenants
-    )
-    return calls, sources, sources.named
-
-
-def _client(
-    settings: Settings, url: str, transport: httpx.AsyncBaseTransport | None
-) -> UpstreamClient:
-    return UpstreamClient(
-        url=url,
-        connect_timeout_s=settings.upstream_connect_timeout,
-        timeout_s=settings.upstream_timeout,
-        connections=settings.upstream_connections,
-        queue=settings.upstream_queue,
-        breaker_failures=settings.breaker_failures,
-        breaker_cooldown_s=settings.breaker_cooldown,
-        max_bytes=settings.max_upstream_bytes,
-        transport=transport,
-    )
-
-
 def _tenant_routes(endpoint: ASGIApp, view: GraphQLView) -> list[Route | WebSocketRoute]:
     path = f"{_GRAPHQL}/{{tenant}}"
     return [Route(path, endpoint), WebSocketRoute(path, view)]
@@ -305,6 +311,17 @@ def _tenant_routes(endpoint: ASGIApp, view: GraphQLView) -> list[Route | WebSock
 def _caller_policy(settings: Settings) -> CallerPolicy:
     app_token = settings.app_token.get_secret_value().encode() if settings.app_token else None
     return CallerPolicy(app_token, settings.forward_cookie_names)
+
+
+def _tracing(names: OperationNames, provider: "TracerProvider | None") -> "Tracing":
+    try:
+        from gateway.web.tracing import Tracing  # with all of OpenTelemetry
+    except ImportError as exc:
+        raise SettingsError(
+            "GATEWAY_TRACING=on: OpenTelemetry is not installed; "
+            "pip install 'superoffice-chat-gateway[tracing]'"
+        ) from exc
+    return Tracing(names, provider)
 
 
 def _manifest(settings: Settings) -> dict[str, str]:
@@ -318,8 +335,13 @@ def _manifest(settings: Settings) -> dict[str, str]:
     return {}
 
 
-def _schema_options(settings: Settings, manifest: Mapping[str, str]) -> SchemaOptions:
+def _schema_options(
+    settings: Settings,
+    manifest: Mapping[str, str],
+    extensions: tuple[Callable[[], SchemaExtension], ...],
+) -> SchemaOptions:
     return SchemaOptions(
+        extensions=extensions,
         hidden=settings.hidden_field_names,
         introspection=settings.introspection,
         suggestions=settings.suggestions,
@@ -362,7 +384,7 @@ def _schema_text(schema: Schema) -> Callable[[Request], Awaitable[Response]]:
 
 
 def _ready_answers(
-    settings: Settings, find_source: FindSource, policy: CallerPolicy
+    settings: Settings, find_source: FindSource, policy: CallerPolicy, book: RequestBook
 ) -> ReadyAnswers | None:
     if not settings.cache_ttl:
         return None
@@ -370,6 +392,7 @@ def _ready_answers(
         path=_GRAPHQL,
         find_source=find_source,
         policy=policy,
+        book=book,
         heeds_cache_control=settings.client_cache_control,
     )
 

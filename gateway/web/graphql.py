@@ -6,7 +6,7 @@ Source of the rules: GraphQL over HTTP, https://graphql.github.io/graphql-over-h
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,6 +29,7 @@ from strawberry.types.execution import PreExecutionError
 
 from gateway.caller import CallerPolicy
 from gateway.errors import (
+    BadRequestError,
     GatewayError,
     MethodNotAllowedError,
     NotAcceptableError,
@@ -37,19 +38,22 @@ from gateway.errors import (
     TenantMissingError,
 )
 from gateway.live.watcher import Watchers
+from gateway.observe.metrics import CANCELLED, OK
+from gateway.observe.operations import ANONYMOUS, BATCH, OperationNames
 from gateway.schema.build import Schema
 from gateway.schema.context import Context
 from gateway.schema.error_codes import masked, unresolved
 from gateway.source import Source
 from gateway.tenant_names import canonical_tenant
 from gateway.web.accept import GRAPHQL_JSON, HTML, JSON, preferred
+from gateway.web.account import Account, account_of, digest_shown
 from gateway.web.browsers import refuse_cross_site
 from gateway.web.caching import VARY, cache_headers, max_age_asked_for, stale_extension
 from gateway.web.event_stream import EVENT_STREAM, EventStream
 from gateway.web.query_page import query_page
 from gateway.web.ready import answered_from
 from gateway.web.request import RefusedOperation, RequestReader, refuse_credentials_in_url
-from gateway.web.request_log import REQUEST_ID
+from gateway.web.request_log import REQUEST_ID, RequestBook
 from gateway.web.sockets import OpenSockets
 from gateway.web.status import headers_and_status
 from gateway.web.tenant_path import FindSource
@@ -61,6 +65,7 @@ _METHODS = "GET, POST"
 _PASSED_ON = frozenset({b"traceparent", b"tracestate", REQUEST_ID})
 _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 _JSONS = (JSON, GRAPHQL_JSON)
+_CONTEXT = "gateway.context"
 _NO_SUBSCRIPTION = (
     "A subscription is answered over a WebSocket, or as text/event-stream: send that in Accept."
 )
@@ -90,6 +95,7 @@ class _Reply(Response):
         super().__init__(media_type=media_type)
         self.scope = scope
         self.context: Context | None = None
+        self.operation_name = ""
         self.started = time.perf_counter()
 
 
@@ -117,6 +123,8 @@ class GraphQLView(GraphQL[Context, None]):
         watchers_of: Callable[[Source], Watchers],
         sockets: OpenSockets,
         reader: RequestReader,
+        names: OperationNames,
+        book: RequestBook,
         options: ViewOptions,
     ) -> None:
         super().__init__(
@@ -133,6 +141,9 @@ class GraphQLView(GraphQL[Context, None]):
         self.sockets = sockets
         self.is_subscription = schema.is_subscription
         self.reader = reader
+        self.names = names
+        self.book = book
+        self.documents = schema.documents
         self.options = options
         self.searched = schema.searched
         self.links = schema.links
@@ -192,6 +203,8 @@ class GraphQLView(GraphQL[Context, None]):
         )
         if isinstance(response, _Reply):
             response.context = context
+        else:
+            request.scope[_CONTEXT] = context
         return context
 
     def is_request_allowed(self, request: Any) -> bool:
@@ -263,7 +276,14 @@ class GraphQLView(GraphQL[Context, None]):
         if isinstance(data, RefusedOperation) and data.error:
             error = GraphQLError(str(data.error), extensions=data.error.extensions)
             return PreExecutionError(data=None, errors=[error])
-        return await super().execute_single(*args, **more)
+        reply: _Reply = more["sub_response"]
+        account = account_of(reply.scope)
+        account.outcome = CANCELLED  # unless it comes to an answer
+        try:
+            return await super().execute_single(*args, **more)
+        finally:
+            reply.operation_name = self.documents.operation_name(data.query, data.operation_name)
+            account.operation = self.names.told(reply.operation_name)
 
     async def process_result(
         self, request: Request, result: ExecutionResult
@@ -301,6 +321,11 @@ class GraphQLView(GraphQL[Context, None]):
                     **(answer.get("extensions") or {}),
                     **stale_extension(served),
                 }
+        account = account_of(sub_response.scope)
+        account.operation = sub_response.operation_name
+        self._tell(account, sub_response.context, answers)
+        if isinstance(response_data, list):
+            account.operation = BATCH
         response = Response(self.encode_json(response_data), status, headers, media_type)
         if served is not None and not has_errors and not served.is_stale:
             answered_from(sub_response.scope, served.snapshot)
@@ -314,7 +339,38 @@ class GraphQLView(GraphQL[Context, None]):
         """Encode JSON."""
         return orjson.dumps(data)
 
+    def enter_operation(
+        self, scope: Scope, started: float, asked: Mapping[str, Any], answer: Mapping[str, Any]
+    ) -> None:
+        """Enter an operation on a WebSocket: what was asked for, and the first answer to it."""
+        account = Account()
+        name = self.documents.operation_name(asked["query"], asked.get("operationName"))
+        account.operation = name
+        self._tell(account, scope[_CONTEXT], [answer])
+        self.book.enter_operation(started, account)
+
+    def _tell(
+        self, account: Account, context: Context, answers: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Complete an account, of which the operation's own name is known."""
+        errors = [error for answer in answers for error in answer.get("errors", ())]
+        account.outcome = OK
+        if errors:
+            account.outcome = errors[0].get("extensions", {}).get("code", BadRequestError.code)
+        served, name = context.served, account.operation or ANONYMOUS
+        is_good = served is not None and not errors
+        account.operation = self.names.learn(name) if is_good else self.names.told(name)
+        if served is not None:
+            account.cache = served.result
+            if served.how != "hit":
+                account.upstream_s = served.snapshot.times_s.get("upstream")
+        if account.caller is None and context.asked is not None:
+            source, caller = context.asked
+            account.caller = digest_shown(source.key_of(caller))
+
     def _refused(self, request: Request | WebSocket, error: GatewayError) -> Response:
+        account = account_of(request.scope)
+        account.operation, account.outcome = account.operation or ANONYMOUS, error.code
         body: Mapping[str, Any] = {
             "errors": [{"message": str(error), "extensions": error.extensions}]
         }

@@ -12,7 +12,6 @@ import socket
 import time
 from typing import Any
 
-import structlog
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -20,7 +19,7 @@ from gateway.caller import Header
 from gateway.web.body import BODY
 from gateway.web.event_stream import END_STREAM
 from gateway.web.ready import Answer, Asked, ReadyAnswers
-from gateway.web.request_log import REQUEST_ID, log_request, request_id_of
+from gateway.web.request_log import REQUEST_ID, RequestBook, request_id_of
 from gateway.web.shedding import ConnectionLimit, Shedding
 
 __all__ = ["GatewayProtocol"]
@@ -58,7 +57,6 @@ class GatewayProtocol(HttpToolsProtocol):
         self._ready: ReadyAnswers | None = getattr(state, "ready", None)
         self._shedding: Shedding | None = getattr(state, "shedding", None)
         self._is_draining = not getattr(state, "is_ready", True)
-        self._log = structlog.get_logger()
         _limit_time_to_read(transport)
         self._expect_head()
 
@@ -126,34 +124,36 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._held is not None:
             cycle = self._held[0]
             cycle.scope[BODY] = bytes(cycle.body)
-            found = self._find(cycle.scope)
-            if found is not None and not self.flow.write_paused:
+            ready = None if self.flow.write_paused else self._ready
+            found = self._find(ready, cycle.scope) if ready else None
+            if ready and found:
                 self._held = None
-                self._send(cycle, *found)
+                self._send(ready.book, cycle, *found)
             self._let_go()
 
-    def _find(self, scope: Scope) -> tuple[Answer, list[Header]] | None:
+    def _find(self, ready: ReadyAnswers, scope: Scope) -> tuple[Answer, list[Header]] | None:
         body: bytes = scope[BODY]
-        if self._ready is None or not self._ready.is_kept(scope, body):
+        if not ready.is_kept(scope, body):
             return None
         path, headers, asked = self._asked
         if headers != scope["headers"] or path != scope["path"]:
-            asked = self._ready.asked(scope["path"], scope["headers"])
+            asked = ready.asked(scope["path"], scope["headers"])
             self._asked = (scope["path"], scope["headers"], asked)
-        return None if asked is None else self._ready.find(scope, body, asked)
+        return None if asked is None else ready.find(scope, body, asked)
 
     def _let_go(self) -> None:
         """Call the application with the request that was held, unless there is too much to do."""
         if self._held is None:
             return
         (cycle, app), self._held = self._held, None
-        refusal = self._shedding.answer_to(cycle.scope) if self._shedding is not None else None
-        if refusal is None or self.flow.write_paused:
-            super()._start_asgi_task(cycle, app)
+        shedding = None if self.flow.write_paused else self._shedding
+        refusal = shedding.answer_to(cycle.scope) if shedding else None
+        if shedding and refusal:
+            self._send(shedding.book, cycle, refusal, [])
         else:
-            self._send(cycle, refusal, [])
+            super()._start_asgi_task(cycle, app)
 
-    def _send(self, cycle: Any, answer: Answer, aging: list[Header]) -> None:
+    def _send(self, book: RequestBook, cycle: Any, answer: Answer, aging: list[Header]) -> None:
         scope: Scope = cycle.scope
         started = time.perf_counter()
         request_id = request_id_of(scope)
@@ -171,7 +171,7 @@ class GatewayProtocol(HttpToolsProtocol):
         if not cycle.keep_alive:
             self.transport.close()
         cycle.on_response()
-        log_request(self._log, scope, request_id, answer.status, started)
+        book.enter(scope, request_id, answer.status, started, answer.account)
 
     def drain(self) -> None:
         """Make the next answer the last one on this connection, and tell the client so."""

@@ -9,10 +9,13 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from graphql import GraphQLError, OperationDefinitionNode, parse
 
 from gateway.cache.shared import Place, SharedCache
 from gateway.errors import (
@@ -23,7 +26,7 @@ from gateway.errors import (
 )
 from gateway.source import Cache
 
-__all__ = ["Documents", "read_manifest"]
+__all__ = ["Documents", "names_in", "read_manifest"]
 
 _ID_PARAMETERS = ("documentId", "doc_id", "id")
 _KEPT_S = 24 * 60 * 60.0
@@ -160,3 +163,14 @@ def read_manifest(path: Path) -> dict[str, str]:
             "as Apollo writes it"
         )
     return dict(documents)
+
+
+def names_in(texts: Iterable[str]) -> frozenset[str]:
+    """Return the names of the operations in documents; what is not GraphQL has none."""
+    names = set()
+    for text in texts:
+        with suppress(GraphQLError):
+            definitions = parse(text).definitions
+            operations = [d for d in definitions if isinstance(d, OperationDefinitionNode)]
+            names |= {operation.name.value for operation in operations if operation.name}
+    return frozenset(names)

@@ -15,8 +15,10 @@ from gateway.caller import CallerPolicy, Header
 from gateway.errors import GatewayError
 from gateway.snapshot import Snapshot
 from gateway.source import Source
+from gateway.web.account import Account, account_of, digest_shown
 from gateway.web.body import BODY
 from gateway.web.caching import aging_headers, max_age_asked_for
+from gateway.web.request_log import RequestBook
 from gateway.web.tenant_path import FindSource
 
 __all__ = ["Answer", "Asked", "KeptAnswers", "ReadyAnswers", "answered_from"]
@@ -57,6 +59,8 @@ class Answer:
     status: int
     headers: tuple[Header, ...]
     body: bytes
+    account: Account
+    """Of a request that it answers."""
 
     @property
     def size_bytes(self) -> int:
@@ -85,8 +89,10 @@ class ReadyAnswers:
         path: str,
         find_source: FindSource,
         policy: CallerPolicy,
+        book: RequestBook,
         heeds_cache_control: bool,
     ) -> None:
+        self.book = book
         self._path = path
         self._find_source = find_source
         self._policy = policy
@@ -119,6 +125,7 @@ class ReadyAnswers:
             answer = served.snapshot.answers.get(self.request(scope, body, asked))
         if served is None or answer is None:
             return None
+        asked.source.lookups.count(served.result, served.snapshot.json_bytes)
         return answer, aging_headers(served, time.perf_counter() - started)
 
     def request(self, scope: Scope, body: bytes, asked: Asked) -> Hashable:
@@ -146,13 +153,16 @@ class KeptAnswers:
             return
         asked = self.ready.asked(scope["path"], scope["headers"])
         found = self.ready.find(scope, body, asked) if asked else None
+        account = account_of(scope)
         if found is not None:
             answer, aging = found
+            account.repeat(answer.account)
             headers = [*answer.headers, *aging]
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send({"type": "http.response.body", "body": answer.body})
             return
         if asked is not None:
+            account.caller = digest_shown(asked.key)
             send = _keeping(self.ready.request(scope, body, asked), scope, send)
         await self.app(scope, receive, send)
 
@@ -177,7 +187,11 @@ def _keeping(request: Hashable, scope: Scope, send: Send) -> Send:
             # A connection holds on to the scope of its last request: the snapshot has to go.
             snapshot: Snapshot = scope.pop(_SNAPSHOT)
             headers = tuple(h for h in start["headers"] if h[0] not in _AGING)
-            answer = Answer(start["status"], headers, message.get("body", b""))
+            body = message.get("body", b"")
+            account = Account()
+            account.repeat(account_of(scope))
+            account.sent_bytes = len(body)
+            answer = Answer(start["status"], headers, body, account)
             snapshot.answers.keep(request, answer, answer.size_bytes)
         await send(message)
 

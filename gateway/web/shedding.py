@@ -13,9 +13,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import UpstreamUnavailableError
+from gateway.observe.operations import ANONYMOUS
 from gateway.web.accept import JSON
+from gateway.web.account import Account, account_of
 from gateway.web.caching import VARY
 from gateway.web.ready import Answer
+from gateway.web.request_log import RequestBook
 
 __all__ = ["ConnectionLimit", "Shedding"]
 
@@ -36,11 +39,18 @@ class Shedding:
     """
 
     def __init__(
-        self, app: ASGIApp, *, path: str, max_requests: int, clock: Clock = time.monotonic
+        self,
+        app: ASGIApp,
+        *,
+        path: str,
+        max_requests: int,
+        book: RequestBook,
+        clock: Clock = time.monotonic,
     ) -> None:
         self.app = app
         self.path = path
         self.max_requests = max_requests
+        self.book = book
         self.in_work = 0
         self._burst = _Burst(clock)
         error = UpstreamUnavailableError(
@@ -48,7 +58,10 @@ class Shedding:
         )
         body = orjson.dumps({"errors": [{"message": str(error), "extensions": error.extensions}]})
         response = Response(body, error.http_status, _HEADERS, JSON)
-        self._answer = Answer(error.http_status, tuple(response.raw_headers), body)
+        account = Account()
+        account.operation, account.outcome = ANONYMOUS, error.code
+        account.sent_bytes = len(body)
+        self._answer = Answer(error.http_status, tuple(response.raw_headers), body, account)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or turn it away."""
@@ -56,6 +69,8 @@ class Shedding:
             await self.app(scope, receive, send)
             return
         if self._is_full():
+            account, refused = account_of(scope), self._answer.account
+            account.operation, account.outcome = refused.operation, refused.outcome
             await send(
                 {
                     "type": "http.response.start",

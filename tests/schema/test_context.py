@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from gateway.cache.lookups import Lookups
 from gateway.caller import Caller, CallerPolicy, Header
 from gateway.dates import AsOf
 from gateway.errors import UnauthenticatedError
@@ -22,6 +23,7 @@ class Asked:
 
     def __init__(self) -> None:
         self.callers: list[tuple[Sequence[Header], Sequence[Header]]] = []
+        self.lookups = Lookups()
 
     async def serve(
         self, caller: Caller, trace: Sequence[Header], *, max_age_s: float | None

@@ -183,7 +183,9 @@ def test_several_workers_each_build_an_app_of_their_own(started: list[Workers]) 
     assert workers.count == 3
     workers.config.load()
     assert workers.config.loaded_app is not None
-    assert workers.config.app.args == (settings, (), None)  # type: ignore[union-attr]  # a partial
+    *given, metrics_directory = workers.config.app.args  # type: ignore[union-attr]  # a partial
+    assert given == [settings, (), None]
+    assert not metrics_directory.exists()
 
 
 def test_stopping_waits_as_long_as_a_rest_call_may_take(started: list[Workers]) -> None:

@@ -592,18 +592,6 @@ async def test_a_503_holds_no_caller_off() -> None:
         assert await client.fetch(CALLER) == b"[]"
 
 
-async def test_calls_are_counted_by_how_they_ended() -> None:
-    """Those that were held off or refused, too."""
-    rest = Script(good(), failing(503), failing(503), failing(429, Retry_After="7"))
-    async with client_of(rest) as client:
-        await client.fetch(CALLER)
-        for _ in range(3):
-            await failed(client)
-
-    assert client.outcomes == {"ok": 1, "UPSTREAM_UNAVAILABLE": 1, "RATE_LIMITED": 2}
-    assert client.retries.made == 1
-
-
 @pytest.mark.parametrize("is_probe", [False, True])
 async def test_a_call_that_is_cancelled_leaves_nothing_behind(is_probe: bool) -> None:
     """No slot, no place in line, no probe that is out for ever."""

@@ -9,6 +9,8 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.observe.metrics import RequestMeter
+from gateway.web.request_log import RequestBook
 from gateway.web.shedding import ConnectionLimit, Shedding
 from tests.observe.logged import logged
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
@@ -127,6 +129,11 @@ async def sent_by(app: ASGIApp, kind: str = "http") -> list[Message]:
     return messages
 
 
+def shedding_of(app: ASGIApp, *, path: str = "/", **options: Any) -> Shedding:
+    """Make one that passes on a single request at a time."""
+    return Shedding(app, path=path, max_requests=1, book=RequestBook(RequestMeter()), **options)
+
+
 async def test_a_stream_counts_until_it_has_begun() -> None:
     """It may last for hours, and has limits of its own."""
     counts: list[int] = []
@@ -137,7 +144,7 @@ async def test_a_stream_counts_until_it_has_begun() -> None:
             counts.append(shedding.in_work)
             await send({"type": "http.response.body", "more_body": is_more})
 
-    shedding = Shedding(app, path="/", max_requests=1)
+    shedding = shedding_of(app)
     await sent_by(shedding)
 
     assert counts == [1, 0, 0]
@@ -150,7 +157,7 @@ async def test_a_request_that_fails_counts_no_longer() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         raise LookupError(shedding.in_work)
 
-    shedding = Shedding(app, path="/", max_requests=1)
+    shedding = shedding_of(app)
     with pytest.raises(LookupError, match="1"):
         await asyncio.create_task(sent_by(shedding))
 
@@ -163,7 +170,7 @@ async def test_a_websocket_is_let_in_and_does_not_count() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.accept", "in_work": shedding.in_work})
 
-    shedding = Shedding(app, path="/", max_requests=1)
+    shedding = shedding_of(app)
     shedding.in_work = 1
 
     assert await sent_by(shedding, "websocket") == [{"type": "websocket.accept", "in_work": 1}]
@@ -183,7 +190,7 @@ class Clock:
 async def test_turning_requests_away_is_told_once_per_burst() -> None:
     """Each has its own line in the log of requests; this one is for whoever looks for the cause."""
     clock = Clock()
-    shedding = Shedding(PlainTextResponse("done"), path="/", max_requests=1, clock=clock)
+    shedding = shedding_of(PlainTextResponse("done"), clock=clock)
     shedding.in_work = 1
 
     with logged() as log:
@@ -207,7 +214,7 @@ def test_a_server_can_turn_simple_requests_away_itself(
     method: str, path: str, headers: Any, is_simple: bool
 ) -> None:
     """Those whose answer depends on nothing else."""
-    shedding = Shedding(PlainTextResponse("done"), path="/graphql", max_requests=1)
+    shedding = shedding_of(PlainTextResponse("done"), path="/graphql")
     scope = {"type": "http", "method": method, "path": path, "headers": headers}
 
     assert shedding.answer_to(scope) is None
