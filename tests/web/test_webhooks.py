@@ -242,7 +242,9 @@ def test_workers_that_cannot_tell_each_other_are_told_of(
     settings: dict[str, Any], is_told: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whoever sets up webhooks relies on them."""
-    create_app(Settings(upstream_url="http://rest.invalid", cache_secret="s" * 32, **settings))
+    create_app(
+        Settings(**{"upstream_url": "http://rest.invalid", "cache_secret": "s" * 32, **settings})
+    )
 
     assert ("only the worker that gets a webhook hears of it" in caplog.text) is is_told
 
