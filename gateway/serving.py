@@ -58,12 +58,12 @@ def serve(
         SettingsError: the address cannot be listened on.
     """
     create_app(settings)  # for what is wrong with it, before anything is started
-    listener = _listen(settings.host, settings.port)
-    configure_logs(settings.log_level, settings.log_format)
-    _allow_open_files()
-    with _shared_metrics(settings) as metrics_directory:
-        app = partial(_worker_app, settings, demo_users, demo_url, metrics_directory)
-        _serve(settings, listener, app, when_ready)
+    with _listen(settings.host, settings.port) as listener:
+        configure_logs(settings.log_level, settings.log_format)
+        _allow_open_files()
+        with _shared_metrics(settings) as metrics_directory:
+            app = partial(_worker_app, settings, demo_users, demo_url, metrics_directory)
+            _serve(settings, listener, app, when_ready)
 
 
 def _serve(

@@ -176,7 +176,7 @@ async def test_calls_that_are_not_made_fill_no_log(failure: UpstreamError, caplo
     """In an outage there is one for each request; the breaker tells of it once."""
     bench = Bench()
     bench.rest.failure = failure
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "gateway")
 
     with pytest.raises(type(failure)):
         await bench.ask()
