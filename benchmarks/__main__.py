@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks [table | growth | savings | memory]`."""
+"""The command line: `python -m benchmarks [table | growth | savings | memory | overload | …]`."""
 
 import argparse
 import signal
@@ -8,10 +8,12 @@ from benchmarks import report
 from benchmarks.answers import WrongAnswerError
 from benchmarks.growth import run_growth
 from benchmarks.memory import run_memory
+from benchmarks.overload import run_overload
 from benchmarks.plots import PlotError
 from benchmarks.processes import pin_load
 from benchmarks.report import Options
 from benchmarks.savings import run_savings
+from benchmarks.soak import run_soak
 from benchmarks.table import run_table
 
 _COMMANDS = {
@@ -19,6 +21,8 @@ _COMMANDS = {
     "growth": run_growth,
     "savings": run_savings,
     "memory": run_memory,
+    "overload": run_overload,
+    "soak": run_soak,
 }
 
 

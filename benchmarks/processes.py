@@ -34,6 +34,15 @@ class Process:
         """Whether it is gone."""
         return self._popen.poll() is not None
 
+    @property
+    def pid(self) -> int:
+        """Its id."""
+        return self._popen.pid
+
+    def descriptors(self) -> int:
+        """Return how many files, sockets among them, it has open."""
+        return sum(_descriptors(pid) for pid in _tree(self._popen.pid))
+
     def cpu_s(self) -> float:
         """Return the CPU time used so far, in user and in system mode."""
         return sum(_ticks(pid) for pid in _tree(self._popen.pid)) / _TICKS_PER_S
@@ -119,6 +128,12 @@ def _stat(pid: int) -> list[str]:
 def _ticks(pid: int) -> int:
     """Return the clock ticks of a process, with those of the children it has waited for."""
     return sum(map(int, _stat(pid)[11:15]))
+
+
+def _descriptors(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    return 0
 
 
 def _rss(pid: int) -> int:

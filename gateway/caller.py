@@ -27,7 +27,7 @@ _ALSO_FORWARDED = (
     b"so-culture",
     b"so-timezone",
 )
-_IN_PAYLOAD = frozenset({b"authorization", b"x-xsrf-token", *_ALSO_FORWARDED})
+_IN_PAYLOAD = frozenset({b"authorization", b"x-xsrf-token", b"x-tenant", *_ALSO_FORWARDED})
 _HOW_TO = (
     "Send an Authorization header with the scheme Basic, Bearer or SoTicket, or the session's "
     "cookies together with X-XSRF-TOKEN."
@@ -128,8 +128,8 @@ def headers_from_payload(
 ) -> list[Header]:
     """Merge the payload of a WebSocket's `connection_init` over the headers of its handshake.
 
-    Its keys are header names, in any case: the ones a caller is made of. `Cookie` is not taken
-    from there, as only the browser knows that the cookies it sends are its own.
+    Its keys are header names, in any case: the ones a caller is made of, and `X-Tenant`. `Cookie`
+    is not taken from there, as only the browser knows that the cookies it sends are its own.
 
     Raises:
         BadRequestError: the value under such a name could not stand in a header.

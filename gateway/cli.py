@@ -1,4 +1,4 @@
-"""The `gateway` command: serve, demo, upstream, schema."""
+"""The `gateway` command: serve, demo, upstream, dashboard, schema."""
 
 import argparse
 import json
@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gateway import serving
+from gateway.demo.tenants import DEMO_TENANTS, DOMAIN
 from gateway.demo.users import DEMO_USERS
 from gateway.demo.webhooks import Hook
 from gateway.errors import SettingsError
+from gateway.observe.dashboard import dashboard
 from gateway.schema.build import sdl
 from gateway.settings import Settings
 
@@ -39,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(serve)
     demo = _command(commands, "demo", _demo, "serve the built-in demo REST server, to try it out")
     demo.add_argument("--port", type=int, default=8000, help="port of the gateway (8000)")
+    demo.add_argument("--tenants", action="store_true", help="play SuperOffice Online")
     upstream = _command(commands, "upstream", _upstream, "run the demo REST server alone")
     upstream.add_argument("--port", type=int, default=8001, help="port to listen on (8001)")
     upstream.add_argument("--sample", type=Path, metavar="FILE", help="serve this file instead")
@@ -50,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--sessions", type=int, default=12, help="sessions per user (12)")
         command.add_argument("--delay", type=int, default=0, metavar="MS", help="wait so long (0)")
         command.add_argument("--seed", type=int, default=1, help="another seed, another story (1)")
+    _command(commands, "dashboard", _dashboard, "print a Grafana dashboard, as JSON to import")
     schema = commands.add_parser("schema", help="write or check schema.graphql")
     actions = schema.add_subparsers(title="actions", metavar="ACTION", required=True)
     for name, run, text in (
@@ -92,26 +96,31 @@ def _serve(**flags: str) -> None:
     serving.serve(Settings.load(**flags))
 
 
-def _demo(port: int, sessions: int, delay: int, seed: int) -> None:
+def _demo(port: int, sessions: int, delay: int, seed: int, *, tenants: bool) -> None:
     hook = Hook(secrets.token_urlsafe(32))
+    if tenants:
+        hook.tenants = [name for name, tenant in DEMO_TENANTS.items() if tenant.is_running]
+    welcome = _welcome_to_tenants if tenants else _welcome
 
     def ready(url: str) -> None:
         hook.url = url.replace("/graphql", "/webhooks/superoffice")
-        print(_welcome(url), flush=True)  # noqa: T201
+        print(welcome(url), flush=True)  # noqa: T201
 
-    with serving.demo_upstream(
-        sessions=sessions, delay_ms=delay, seed=seed, hook=hook
-    ) as upstream_url:
+    with serving.demo_upstream(sessions=sessions, delay_ms=delay, seed=seed, hook=hook) as demo_url:
         settings = Settings.load(
-            upstream_url=upstream_url,
+            upstream_url=None if tenants else demo_url,
+            environment="online" if tenants else None,
+            tenants="",
+            tenant_hosts=DOMAIN,
             port=port,
-            time_zone="Europe/Oslo",  # the demo tenant's, which its zone-less times are in
+            time_zone="Europe/Oslo",  # which the demo's zone-less times are in
             webhook_secret=hook.secret,
         )
         serving.serve(
             settings,
             when_ready=ready,
             demo_users=[(user.full_name, user.authorization_basic) for user in DEMO_USERS],
+            demo_url=demo_url if tenants else None,
         )
 
 
@@ -152,6 +161,16 @@ Try it:
 
 Ctrl+C stops it.
 """
+
+
+def _welcome_to_tenants(url: str) -> str:
+    running = next(iter(DEMO_TENANTS))
+    tenants = "\n".join(f"    {url}/{t.name}   {t.description}" for t in DEMO_TENANTS.values())
+    return f"{_welcome(f'{url}/{running}')}\nTenants:\n\n{tenants}\n"
+
+
+def _dashboard() -> None:
+    print(json.dumps(dashboard(), indent=2))  # noqa: T201
 
 
 def _schema_export(file: Path) -> None:

@@ -7,6 +7,7 @@
     - BadRequestError             BAD_REQUEST, 400
       · BodyTooLargeError 413 · BodyTooSlowError 408 · MethodNotAllowedError 405
       · NotAcceptableError 406 · UnsupportedMediaTypeError 415
+      · TenantMissingError · TenantNotFoundError 404
     - BadUserInputError           BAD_USER_INPUT, 400
     - QueryTooComplexError        QUERY_TOO_COMPLEX, 400
     - OperationResolutionError    OPERATION_RESOLUTION_FAILURE, 400
@@ -14,11 +15,15 @@
     - UnauthenticatedError        UNAUTHENTICATED, 401
     - TooManyOpenError            RATE_LIMITED, 429 · GatewayFullError 503
   + UpstreamError                 UPSTREAM_ERROR, 502: any REST status without a code of its own
+    - UpstreamMisdirectedError    UPSTREAM_ERROR: the tenant is at another host
     - UpstreamUnauthenticatedError  UNAUTHENTICATED, 401
     - UpstreamForbiddenError      FORBIDDEN, 403
     - UpstreamRateLimitedError    RATE_LIMITED, 429
     - UpstreamTimeoutError        UPSTREAM_TIMEOUT, 504
     - UpstreamUnavailableError    UPSTREAM_UNAVAILABLE, 503
+      - UpstreamInterruptedError  the connection broke within an answer
+      - UpstreamNotCalledError    REST was spared the call
+      - TenantNotRunningError
     - UpstreamBadResponseError    UPSTREAM_BAD_RESPONSE, 502
 
 Whatever else is raised is a bug: clients get `INTERNAL_SERVER_ERROR` and an id, the log gets the
@@ -45,12 +50,19 @@ __all__ = [
     "RequestError",
     "RequestTimeoutError",
     "SettingsError",
+    "TenantMissingError",
+    "TenantNotFoundError",
+    "TenantNotRunningError",
     "TooManyOpenError",
     "UnauthenticatedError",
     "UnsupportedMediaTypeError",
     "UpstreamBadResponseError",
     "UpstreamError",
     "UpstreamForbiddenError",
+    "UpstreamHeldOffError",
+    "UpstreamInterruptedError",
+    "UpstreamMisdirectedError",
+    "UpstreamNotCalledError",
     "UpstreamRateLimitedError",
     "UpstreamTimeoutError",
     "UpstreamUnauthenticatedError",
@@ -130,6 +142,24 @@ class UnsupportedMediaTypeError(BadRequestError):
     http_status = 415
 
 
+class TenantMissingError(BadRequestError):
+    """The request does not say which tenant it is for."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request names no tenant: post to /graphql/Cust12345, or send X-Tenant: Cust12345."
+        )
+
+
+class TenantNotFoundError(BadRequestError):
+    """There is no such tenant, or none that may be asked for here: which of the two is not said."""
+
+    http_status = 404
+
+    def __init__(self) -> None:
+        super().__init__("There is no such tenant.")
+
+
 class QueryTooComplexError(RequestError):
     """A query asks for more than a limit allows."""
 
@@ -188,7 +218,7 @@ class UpstreamError(GatewayError):
     """REST did not give the sessions.
 
     In `extensions`: `upstreamStatus`, its status where it answered; `retryAfter`, whole seconds
-    where it said how long to wait (RFC 9110, section 10.2.3).
+    where it is known how long to wait (RFC 9110, section 10.2.3).
     """
 
     code = "UPSTREAM_ERROR"
@@ -205,12 +235,22 @@ class UpstreamError(GatewayError):
         super().__init__(message, **{k: v for k, v in known.items() if v is not None})
         self.retry_after_s = retry_after_s
 
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the same call may well succeed later: not where REST has decided about it."""
+        status = self.extensions.get("upstreamStatus")
+        return status is None or status < 300 or status >= 500 or status == 429
+
 
 class UpstreamUnauthenticatedError(UpstreamError):
     """REST does not accept the caller's credentials (401)."""
 
     code = "UNAUTHENTICATED"
     http_status = 401
+
+
+class UpstreamMisdirectedError(UpstreamError):
+    """The tenant is at another host (421; RFC 9110, section 15.5.20)."""
 
 
 class UpstreamForbiddenError(UpstreamError):
@@ -227,6 +267,10 @@ class UpstreamRateLimitedError(UpstreamError):
     http_status = 429
 
 
+class UpstreamHeldOffError(UpstreamRateLimitedError):
+    """The gateway did not call REST: it has asked this caller to slow down, not long ago."""
+
+
 class UpstreamTimeoutError(UpstreamError):
     """REST did not answer within the deadline of the call."""
 
@@ -239,6 +283,22 @@ class UpstreamUnavailableError(UpstreamError):
 
     code = "UPSTREAM_UNAVAILABLE"
     http_status = 503
+
+
+class UpstreamInterruptedError(UpstreamUnavailableError):
+    """The connection broke after REST had begun to send its answer's body."""
+
+
+class UpstreamNotCalledError(UpstreamUnavailableError):
+    """The gateway did not call REST: it fails, or too many calls wait for it already."""
+
+
+class TenantNotRunningError(UpstreamUnavailableError):
+    """The tenant is suspended, in maintenance or the like: `tenantState` in `extensions`."""
+
+    def __init__(self, tenant: str, state: str) -> None:
+        super().__init__(f"{tenant} does not run at the moment: its state is {state}.")
+        self.extensions["tenantState"] = state
 
 
 class UpstreamBadResponseError(UpstreamError):

@@ -1,33 +1,42 @@
 """Run the gateway, or the demo REST server, under uvicorn."""
 
+import asyncio
 import contextlib
 import gc
 import logging
 import math
 import signal
 import socket
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import uvicorn
+from prometheus_client import CollectorRegistry, start_http_server
 from starlette.applications import Starlette
-from uvicorn.supervisors import Multiprocess
 
 from gateway.demo.app import create_demo_app
+from gateway.demo.network import DemoNetwork
 from gateway.errors import SettingsError
 from gateway.observe.logs import configure_logs
+from gateway.observe.sharing import SharedMetrics
 from gateway.settings import Settings
 from gateway.web.app import create_app
 from gateway.web.http_protocol import GatewayProtocol
+from gateway.workers import Workers
 
 __all__ = ["demo_upstream", "serve", "serve_upstream"]
 
 _LOOPBACK = "127.0.0.1"
 _GC_THRESHOLDS = (50_000, 20, 100)
+_PATIENCE_WITH_WORKERS_S = 5
+_TICK_S = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -37,34 +46,80 @@ def serve(
     *,
     when_ready: Callable[[str], None] | None = None,
     demo_users: Sequence[tuple[str, str]] = (),
+    demo_url: str | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; requests in flight are finished first.
 
     `when_ready` gets the address of the GraphQL endpoint once the port is open. `demo_users` are
-    names and their Authorization, for the query page to offer.
+    names and their Authorization, for the query page to offer. `demo_url` is the demo REST server
+    that stands in for all of SuperOffice Online.
 
     Raises:
         SettingsError: the address cannot be listened on.
     """
     create_app(settings)  # for what is wrong with it, before anything is started
-    listener = _listen(settings.host, settings.port)
     configure_logs(settings.log_level, settings.log_format)
+    with _shared_metrics(settings) as metrics_directory:
+        app = partial(_worker_app, settings, demo_users, demo_url, metrics_directory)
+        _serve(settings, when_ready, app)
+
+
+def _serve(
+    settings: Settings, when_ready: Callable[[str], None] | None, app: Callable[[], Starlette]
+) -> None:
+    listener = _listen(settings.host, settings.port)
+    _allow_open_files()
     url = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}/graphql"
+    # Whatever is in flight ends with its REST call; then a moment to answer.
+    finish_s = math.ceil(settings.upstream_timeout) + 2
     config = _config(
-        partial(_worker_app, settings, demo_users),
+        app,
         factory=True,
-        workers=settings.workers,
         ws_max_size=int(settings.max_body_bytes),
-        # Whatever is in flight ends with its REST call; then a moment to answer.
-        timeout_graceful_shutdown=math.ceil(settings.upstream_timeout) + 2,
+        timeout_graceful_shutdown=finish_s,
     )
-    logger.info("serving %s over %s", url, settings.upstream_url)
+    delay_s = settings.shutdown_delay
+    logger.info("serving %s over %s", url, settings.address)
     if when_ready:
         when_ready(url)
     if settings.workers > 1:
-        Multiprocess(config, sockets=[listener]).run()
+        Workers(
+            partial(_work, config, delay_s),
+            listener,
+            count=settings.workers,
+            patience_s=delay_s + finish_s + _PATIENCE_WITH_WORKERS_S,
+        ).run()
     else:
-        _Server(config).run(sockets=[listener])
+        _Server(config, delay_s).run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def _shared_metrics(settings: Settings) -> Iterator[Path | None]:
+    """Give the workers a directory to share what they count in, if they have to.
+
+    On a port of their own the metrics are served from this process, by a thread.
+    """
+    if settings.workers == 1 and settings.metrics_port is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="gateway-metrics-") as name:
+        if settings.metrics_port is None:
+            yield Path(name)
+            return
+        registry = CollectorRegistry()
+        registry.register(SharedMetrics(Path(name)))
+        try:
+            server, thread = start_http_server(settings.metrics_port, settings.host, registry)
+        except OSError as exc:
+            raise _cannot_listen(settings.host, settings.metrics_port, exc, "metrics-port") from exc
+        address = f"http://{_shown(settings.host)}:{server.server_port}/metrics"
+        logger.info("metrics on %s", address)
+        try:
+            yield Path(name)
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
 
 
 def serve_upstream(port: int, **options: Any) -> None:
@@ -92,22 +147,73 @@ def demo_upstream(**options: Any) -> Iterator[str]:
 
 
 class _Server(uvicorn.Server):
-    """Returns after SIGINT and SIGTERM.
+    """Lets clients go elsewhere before it stops, and returns after SIGINT and SIGTERM.
 
-    uvicorn raises the signal once more when it is done: that ends the process before anything
-    else can be closed, with a traceback or with exit code 143.
+    Between the two it serves on, for `shutdown_delay_s`: load balancers need a while to see that
+    it is not ready any more. uvicorn closes the port at once; and it raises the signal again when
+    it is done, which would end the process with a traceback or with exit code 143.
     """
 
+    def __init__(self, config: uvicorn.Config, shutdown_delay_s: float = 0) -> None:
+        super().__init__(config)
+        self.shutdown_delay_s = shutdown_delay_s
+        self.is_hurried = False
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Finish what is in flight; a second Ctrl+C does not wait for it."""
-        self.force_exit |= self.should_exit and sig == signal.SIGINT
+        """Drain; do not, with Ctrl+C or a second signal; or, with one more Ctrl+C, drop it all."""
+        self.force_exit |= self.is_hurried and sig == signal.SIGINT
+        self.is_hurried |= self.should_exit or sig == signal.SIGINT
         self.should_exit = True
 
+    async def main_loop(self) -> None:
+        """Serve until a signal comes, and drain."""
+        await super().main_loop()
+        self.config.loaded_app.state.is_ready = False
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, GatewayProtocol):
+                connection.drain()
+        ticks = math.ceil(self.shutdown_delay_s / _TICK_S)
+        for tick in range(ticks):
+            if self.is_hurried:
+                break
+            await self.on_tick(tick)
+            await asyncio.sleep(_TICK_S)
+        self.is_hurried = True
 
-def _worker_app(settings: Settings, demo_users: Sequence[tuple[str, str]]) -> Starlette:
+
+class _Worker(_Server):
+    """One of several: it may get the same SIGTERM more than once, and SIGUSR1 hurries it."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Drain at SIGTERM, be it the first or not."""
+        if sig == signal.SIGINT or not self.should_exit:
+            super().handle_exit(sig, frame)
+
+    def hurry(self, sig: int, frame: FrameType | None) -> None:
+        """Drain no longer."""
+        self.is_hurried = True
+
+
+def _work(config: uvicorn.Config, shutdown_delay_s: float, listener: socket.socket) -> None:
+    server = _Worker(config, shutdown_delay_s)
+    signal.signal(signal.SIGUSR1, server.hurry)
+    server.run(sockets=[listener])
+
+
+def _worker_app(
+    settings: Settings,
+    demo_users: Sequence[tuple[str, str]],
+    demo_url: str | None,
+    metrics_directory: Path | None,
+) -> Starlette:
     """Build the app where it runs: with several workers, each in a process of its own."""
     configure_logs(settings.log_level, settings.log_format)
-    app = create_app(settings, demo_users=demo_users)
+    app = create_app(
+        settings,
+        upstream_transport=DemoNetwork(demo_url) if demo_url else None,
+        demo_users=demo_users,
+        metrics_directory=metrics_directory,
+    )
     _spare_the_collector()
     return app
 
@@ -121,6 +227,16 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
+
+
+def _allow_open_files() -> None:
+    """Open as many files as the system allows: each connection is one, and shells allow 1,024."""
+    if sys.platform != "win32":  # pragma: no branch - there is no such limit
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(ValueError):  # some systems have a limit that they do not tell
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _config(app: Any, **options: Any) -> uvicorn.Config:
@@ -143,11 +259,14 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as exc:
-        reason = exc.strerror or str(exc)
-        raise SettingsError(
-            f"cannot listen on {_shown(host)}:{port}: {reason}; choose another address with "
-            "--host and --port, or GATEWAY_HOST and GATEWAY_PORT"
-        ) from exc
+        raise _cannot_listen(host, port, exc, "port") from exc
+
+
+def _cannot_listen(host: str, port: int, exc: OSError, flag: str) -> SettingsError:
+    return SettingsError(
+        f"cannot listen on {_shown(host)}:{port}: {exc.strerror or exc}; choose another address "
+        f"with --host and --{flag}, or GATEWAY_HOST and GATEWAY_{flag.upper().replace('-', '_')}"
+    )
 
 
 def _shown(host: str) -> str:

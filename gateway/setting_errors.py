@@ -7,10 +7,27 @@ from typing import Any
 
 from pydantic import ValidationError
 
-__all__ = ["EXAMPLE_URL", "PREFIX", "bad_setting", "unknown_setting"]
+__all__ = [
+    "EXAMPLE_URL",
+    "NO_UPSTREAM",
+    "PREFIX",
+    "TWO_UPSTREAMS",
+    "bad_setting",
+    "unknown_setting",
+]
 
 PREFIX = "GATEWAY_"
 EXAMPLE_URL = "https://crm.example.com/superoffice"
+
+NO_UPSTREAM = (
+    f"{PREFIX}UPSTREAM_URL is not set: SuperOffice's address, for example "
+    f"{PREFIX}UPSTREAM_URL={EXAMPLE_URL}; for SuperOffice Online, set {PREFIX}ENVIRONMENT=online "
+    "instead. To try the gateway without either: gateway demo"
+)
+TWO_UPSTREAMS = (
+    f"{PREFIX}UPSTREAM_URL and {PREFIX}ENVIRONMENT are both set: the first is for one address, the "
+    "second for all tenants of SuperOffice Online"
+)
 
 
 def unknown_setting(name: str, fields: Mapping[str, Any]) -> str:
@@ -22,16 +39,13 @@ def unknown_setting(name: str, fields: Mapping[str, Any]) -> str:
 
 
 def bad_setting(exc: ValidationError, fields: Mapping[str, Any]) -> str:
-    """Say which setting is missing or wrong and why, with an example; a secret is not shown."""
+    """Say which setting is wrong and why, with an example; a secret is not shown."""
     error = exc.errors(include_url=False)[0]
-    field = str(error["loc"][0])
-    if error["type"] == "missing":
-        return (
-            f"{PREFIX}UPSTREAM_URL is not set: SuperOffice's address, for example "
-            f"{PREFIX}UPSTREAM_URL={EXAMPLE_URL}. To try the gateway without one: gateway demo"
-        )
-    info = fields[field]
     reason = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if not error["loc"]:
+        return reason  # about several settings, and says which
+    field = str(error["loc"][0])
+    info = fields[field]
     # What stands before an @ in a URL may be a password.
     is_secret = "SecretStr" in str(info.annotation) or "@" in str(error["input"])
     given = "" if is_secret else f"={json.dumps(str(error['input'])[:80], ensure_ascii=False)}"

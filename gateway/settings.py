@@ -11,17 +11,34 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
+from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gateway.errors import SettingsError
-from gateway.setting_errors import EXAMPLE_URL, PREFIX, bad_setting, unknown_setting
+from gateway.setting_errors import (
+    EXAMPLE_URL,
+    NO_UPSTREAM,
+    PREFIX,
+    TWO_UPSTREAMS,
+    bad_setting,
+    unknown_setting,
+)
+from gateway.tenant_names import canonical_tenant
 
 __all__ = ["Settings"]
 
 # As browsers write it: in small letters, ASCII.
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+")
+
+# Of two labels at least: a whole top-level domain is nobody's.
+_DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
+
+_ENVIRONMENT_HOSTS = {
+    "sod": "sod.superoffice.com",
+    "stage": "qaonline.superoffice.com",
+    "online": "online.superoffice.com",
+}
 
 
 def _setting(default: Any, description: str, *, example: str, **more: Any) -> Any:
@@ -41,17 +58,40 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
-    upstream_url: str = _setting(
-        ...,
+    upstream_url: str | None = _setting(
+        None,
         "SuperOffice's address: what comes before `/api/v1`",
         example=EXAMPLE_URL,
+    )
+    environment: Literal["sod", "stage", "online"] | None = _setting(
+        None,
+        "Environment of SuperOffice Online whose tenants are served, in place of one address",
+        example="online",
+    )
+    tenants: str = _setting(
+        "",
+        "Tenants of the environment that are served, separated by commas; unset = all",
+        example="Cust12345,Cust67890",
+    )
+    tenant_hosts: str = _setting(
+        "superoffice.com",
+        "Domains that a tenant's address may be in, separated by commas; callers' credentials go "
+        "to no host outside them",
+        example="superoffice.com",
     )
     host: str = _setting("127.0.0.1", "Address to listen on", example="0.0.0.0")  # noqa: S104
     port: int = _setting(
         8000, "Port to listen on; 0 takes a free one", example="8000", ge=0, le=65535
     )
+    metrics_port: int | None = _setting(
+        None,
+        "Port of its own, on the same address, for `/metrics`, which is then nowhere else",
+        example="9090",
+        ge=0,
+        le=65535,
+    )
     workers: int = _setting(
-        1, "Processes that serve requests, each with its own cache", example="4", ge=1, le=64
+        1, "Processes that serve requests, each with its own memory", example="4", ge=1, le=64
     )
     cache_ttl: Seconds = _setting(
         5.0,
@@ -59,12 +99,31 @@ class Settings(BaseSettings):
         "that wait for it at the same time",
         example="5",
     )
+    stale_while_revalidate: Seconds = _setting(
+        0.0,
+        "Seconds past the TTL in which the old answer is given at once while REST is asked for the "
+        "next one",
+        example="30",
+    )
+    stale_if_error: Seconds = _setting(
+        0.0,
+        "Seconds past the TTL in which the old answer is given when REST fails; never when it "
+        "turns the caller away",
+        example="300",
+    )
+    cache_url: SecretStr = _setting(
+        SecretStr("memory://"),
+        "`memory://`, or the Redis or Valkey that processes share: `redis://…`, `rediss://…`; what "
+        "is kept there is compressed and sealed",
+        example="redis://:password@redis.example.com:6379/0",
+    )
     cache_max_bytes: ByteSize = _setting(
         "256MiB", "Memory for cached answers; the least recently used goes first", example="256MiB"
     )
     cache_secret: SecretStr = _setting(
         lambda: SecretStr(secrets.token_urlsafe(32)),
-        "Key for the digests that name callers in the cache; random at each start unless set",
+        "Key for the digests that name callers in the cache, and for what seals their answers; "
+        "random at each start unless set, and the same wherever a Redis is shared",
         example="32 or more random characters",
     )
     upstream_connect_timeout: Timeout = _setting(3.0, "Seconds to connect to REST", example="3")
@@ -73,6 +132,24 @@ class Settings(BaseSettings):
     )
     upstream_connections: int = _setting(
         64, "REST calls at the same time, per process", example="64", ge=1, le=10_000
+    )
+    upstream_queue: int = _setting(
+        256,
+        "REST calls that may wait for their turn, per process; more are refused at once",
+        example="256",
+        ge=0,
+        le=100_000,
+    )
+    breaker_failures: int = _setting(
+        20,
+        "Failed REST calls in a row after which REST is left alone for a while; 0 = never",
+        example="20",
+        ge=0,
+    )
+    breaker_cooldown: Timeout = _setting(
+        5.0,
+        "Seconds for which REST is left alone; up to six times as long while it goes on failing",
+        example="5",
     )
     max_upstream_bytes: ByteSize = _setting(
         "16MiB", "Largest REST answer, after decompression", example="16MiB"
@@ -122,6 +199,25 @@ class Settings(BaseSettings):
         True,
         "Heed `Cache-Control: no-cache` and `max-age` of requests: they can ask for a fresh answer",
         example="off",
+    )
+    max_requests: int = _setting(
+        1_000,
+        "Requests to GraphQL in work at the same time, per process; more are answered with 503",
+        example="1000",
+        ge=1,
+        le=100_000,
+    )
+    max_connections: int = _setting(
+        10_000,
+        "Open connections, per process; more are closed",
+        example="10000",
+        ge=1,
+        le=1_000_000,
+    )
+    shutdown_delay: Seconds = _setting(
+        1.0,
+        "Seconds between SIGTERM, when `/readyz` turns to 503, and the end of new connections",
+        example="10",
     )
     request_timeout: Timeout = _setting(30.0, "Seconds for a whole request", example="30")
     live_interval: Timeout | None = _setting(
@@ -180,6 +276,16 @@ class Settings(BaseSettings):
     introspection: bool = _setting(
         True, "Answer introspection queries; `/schema.graphql` is served either way", example="off"
     )
+    ready_check: Seconds = _setting(
+        0.0,
+        "Seconds from one check that REST can be reached to the next, for `/readyz`; 0 = none",
+        example="10",
+    )
+    tracing: bool = _setting(
+        False,
+        "Send traces as the OTEL_* variables say; needs the extra `tracing`",
+        example="on",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "Least important message that is logged", example="info"
     )
@@ -208,7 +314,9 @@ class Settings(BaseSettings):
 
     @field_validator("upstream_url")
     @classmethod
-    def _check_upstream_url(cls, value: str) -> str:
+    def _check_upstream_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         value = value.strip()
         if " " in value or not value.isprintable():
             raise ValueError("it must not hold spaces or control characters")
@@ -224,6 +332,30 @@ class Settings(BaseSettings):
         path = url.path.rstrip("/").removesuffix("/v1").removesuffix("/api").rstrip("/")
         return f"{url.scheme}://{url.netloc}{path}"
 
+    @field_validator("tenants")
+    @classmethod
+    def _check_tenants(cls, value: str) -> str:
+        names = _names(value)
+        if (value and not names) or not all(canonical_tenant(name) for name in names):
+            raise ValueError("a tenant is `Cust` and a number")
+        return value
+
+    @field_validator("tenant_hosts")
+    @classmethod
+    def _check_tenant_hosts(cls, value: str) -> str:
+        names = _names(value)
+        if not names or not all(_DOMAIN.fullmatch(name) for name in names):
+            raise ValueError("a domain is written in small letters, without a port or a `*`")
+        return value
+
+    @model_validator(mode="after")
+    def _check_upstream(self) -> Self:
+        if self.upstream_url is None and self.environment is None:
+            raise ValueError(NO_UPSTREAM)
+        if self.upstream_url is not None and self.environment is not None:
+            raise ValueError(TWO_UPSTREAMS)
+        return self
+
     @field_validator("time_zone")
     @classmethod
     def _check_time_zone(cls, value: str | None) -> str | None:
@@ -237,6 +369,18 @@ class Settings(BaseSettings):
         text = value.get_secret_value() if value else ""
         if not (text.isascii() and text.isprintable()):
             raise ValueError("it must be printable ASCII, as it goes into a header")
+        return value
+
+    @field_validator("cache_url")
+    @classmethod
+    def _check_cache_url(cls, value: SecretStr) -> SecretStr:
+        try:
+            url = urlsplit(value.get_secret_value().strip())
+            is_redis = url.scheme in {"redis", "rediss"} and url.hostname and url.port != 0
+        except ValueError:
+            is_redis = False
+        if not is_redis and value.get_secret_value() != "memory://":
+            raise ValueError("it must be memory://, or redis:// or rediss:// and a host")
         return value
 
     @field_validator("cache_secret")
@@ -265,6 +409,33 @@ class Settings(BaseSettings):
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError("an origin is a scheme and a host, with nothing after it")
         return value
+
+    @property
+    def redis_url(self) -> str | None:
+        """Where the cache is that processes share, if there is one."""
+        url = self.cache_url.get_secret_value()
+        return None if url == "memory://" else url.strip()
+
+    @property
+    def has_own_secret(self) -> bool:
+        """Whether `cache_secret` was set, and is not good for this start alone."""
+        return "cache_secret" in self.model_fields_set
+
+    @property
+    def served_tenants(self) -> frozenset[str] | None:
+        """Names of the tenants that are served, as SuperOffice writes them; None = all."""
+        names = {canonical_tenant(name) for name in _names(self.tenants)}
+        return frozenset(name for name in names if name) or None
+
+    @property
+    def trusted_domains(self) -> frozenset[str]:
+        """Domains that a tenant's address may be in."""
+        return _names(self.tenant_hosts)
+
+    @property
+    def address(self) -> str:
+        """SuperOffice's address: the one that is set, or that of the environment."""
+        return self.upstream_url or f"https://{_ENVIRONMENT_HOSTS[str(self.environment)]}"
 
     @property
     def allowed_origins(self) -> frozenset[str]:
@@ -305,4 +476,6 @@ def _shown(default: object) -> str:
         return ""
     if isinstance(default, bool):
         return "on" if default else "off"
+    if isinstance(default, SecretStr):  # no secret, as everybody has it
+        return default.get_secret_value()
     return f"{default:g}" if isinstance(default, float) else str(default)

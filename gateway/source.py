@@ -1,26 +1,32 @@
 """Where resolvers get the caller's sessions: REST behind the per-caller cache."""
 
 import asyncio
+import hmac
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from typing import Any, Literal, Protocol
 
 from gateway.cache.answers import Answers
 from gateway.cache.flights import Flights
+from gateway.cache.lookups import Lookups
+from gateway.cache.shared import Place, SharedCache
 from gateway.caller import Caller, Header
 from gateway.dates import AsOf
 from gateway.errors import (
     UpstreamBadResponseError,
     UpstreamError,
     UpstreamForbiddenError,
+    UpstreamHeldOffError,
+    UpstreamNotCalledError,
     UpstreamUnauthenticatedError,
 )
+from gateway.snapshot import Epoch, Served, Snapshot, Stored, Windows
 
-__all__ = ["Cache", "Epoch", "Fetch", "Served", "Snapshot", "Source"]
+__all__ = ["Cache", "Fetch", "Source"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +39,6 @@ _MEMORY_PER_SESSION = 600
 _LEAST_FOR_ANSWERS = 32 * 2**10
 
 _LARGE = 2**20
-
-# How long a snapshot stays after it was fetched, in TTLs: past the first it is of no use but to say
-# that there was one.
-_KEPT_TTLS = 2
 
 Fetch = Callable[[Sequence[Header]], Awaitable[bytes]]
 """Calls REST with the given headers; answers with the body of a 200, decompressed."""
@@ -61,95 +63,26 @@ class Cache(Protocol):
         """Forget the value."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Snapshot:
-    """One decoded REST answer for one caller, never changed after it is made."""
-
-    sessions: Sequence[Any]
-    """The records, in REST's order."""
-
-    as_of: AsOf
-    """When REST answered, and the zone of its zone-less times; each session has it too."""
-
-    own_bytes: int
-    """What the sessions cost in memory, roughly."""
-
-    times_s: Mapping[str, float]
-    """What it took to get: `upstream` for the REST call, `decode` for reading its answer."""
-
-    answers: Answers[Any] = field(default_factory=lambda: Answers(0))
-    """What has been answered from it."""
-
-    began_ns: int = 0
-    """When REST was called for it: what happened in REST after that may be missing in it."""
-
-    @property
-    def size_bytes(self) -> int:
-        """Tell what it costs in memory, with what hangs on it."""
-        return self.own_bytes + self.answers.size_bytes
-
-
-@dataclass(slots=True)
-class Epoch:
-    """Since when REST calls count: what an earlier one brought is known to be out of date."""
-
-    began_ns: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A snapshot, and how a request came by it."""
-
-    snapshot: Snapshot
-    how: Literal["hit", "miss", "collapsed"]
-    fwd: Literal["miss", "stale", "request"]
-    """Why REST was asked, if it was: nothing was kept, it was too old, or too old for this one."""
-
-    ttl_s: float
-    clock_ns: Callable[[], int]
-    epoch_ns: int = 0
-
-    @property
-    def is_stored(self) -> bool:
-        """Whether the snapshot was kept for others to come."""
-        return self.ttl_s > 0
-
-    def age_s(self) -> float:
-        """Return the snapshot's age."""
-        return max(0.0, (self.clock_ns() - self.snapshot.as_of.fetched_ns) / 1e9)
-
-    def left_s(self) -> float:
-        """Return for how long it is still fresh."""
-        if self.snapshot.began_ns < self.epoch_ns:
-            return 0.0
-        return max(0.0, self.ttl_s - self.age_s())
-
-    def is_good_for(self, max_age_s: float | None) -> bool:
-        """Tell whether it is fresh, and young enough for who asks."""
-        if self.snapshot.began_ns < self.epoch_ns:
-            return False
-        age_s = self.age_s()
-        return age_s < self.ttl_s and (max_age_s is None or age_s <= max_age_s)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Source:
-    """Gives each caller its own snapshot, at most `ttl_s` seconds old.
+    """Gives each caller its own snapshot, no older than the windows allow.
 
-    However many ask at once, one caller costs one REST call. Failures are not kept. When REST
-    turns a caller away, what was kept for that caller goes too.
+    However many ask at once, one caller costs one REST call, in all processes that share a cache.
+    Failures are not kept. When REST turns a caller away, what was kept for that caller goes too.
     """
 
     fetch: Fetch
     decode: Decode
     cache: Cache
     upstream_url: str
-    ttl_s: float
+    windows: Windows
+    shared: SharedCache | None = None
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     time_zone: tzinfo | None = None
     clock_ns: Callable[[], int] = time.time_ns
     flights: Flights[Snapshot] = field(default_factory=Flights)
     epoch: Epoch = field(default_factory=Epoch)
+    lookups: Lookups = field(default_factory=Lookups)
 
     async def serve(
         self, caller: Caller, trace: Sequence[Header] = (), *, max_age_s: float | None = None
@@ -160,58 +93,142 @@ class Source:
         `max_age_s` is the oldest snapshot that will do, where that is younger than the TTL.
 
         Raises:
-            UpstreamError: REST did not give an answer that can be used.
+            UpstreamError: REST did not give an answer that can be used, and nothing stands in.
         """
         key = self.key_of(caller)
         epoch_ns = self.epoch.began_ns
-        kept = self._hit(await self.cache.get(key)) if self.ttl_s else None
+        kept = self._hit(await self.cache.get(key)) if self.windows.ttl_s else None
         fwd: Literal["miss", "stale", "request"] = "miss"
         if kept is not None:
             if kept.is_good_for(max_age_s):
                 return kept
-            fwd = "request" if kept.left_s() else "stale"
+            fwd = "request" if kept.left_s() > 0 else "stale"
+
+        def call() -> Awaitable[Snapshot]:
+            return self._fly(key, caller, trace, max_age_s)
+
+        if kept is not None and kept.may_be_revalidated_later(max_age_s):
+            self.flights.start(key, call)
+            return kept
         is_joined = key in self.flights
-        snapshot = await self.flights.join(key, lambda: self._fly(key, caller, trace))
-        if snapshot.began_ns < epoch_ns:
-            # It was under way already when REST changed, so it may not have seen that.
+        try:
+            snapshot = await self.flights.join(key, call)
+        except UpstreamError as exc:
+            older = self._hit(await self._older(key, caller)) if self.windows.if_error_s else None
+            if older is None or not older.may_stand_in(exc, max_age_s):
+                raise
+            return replace(older, fwd=fwd, failure=exc)
+        how: Literal["hit", "miss", "collapsed"] = "hit"
+        if snapshot.is_from_rest:
+            how = "collapsed" if is_joined else "miss"
+        served = self._served(snapshot, how, fwd)
+        # Who started a flight may have been content with less: with what another process had, or
+        # with what REST was asked for before it changed.
+        is_enough = snapshot.is_from_rest or served.is_good_for(max_age_s)
+        if is_joined and not (is_enough and snapshot.asked_ns >= epoch_ns):
             await asyncio.sleep(0)  # one that has just landed could be joined still
-            snapshot = await self.flights.join(key, lambda: self._fly(key, caller, trace))
-        how: Literal["collapsed", "miss"] = "collapsed" if is_joined else "miss"
-        return Served(snapshot, how, fwd, self.ttl_s, self.clock_ns, self.epoch.began_ns)
+            return await self.serve(caller, trace, max_age_s=max_age_s)
+        return served
 
     def peek(self, key: str, *, max_age_s: float | None = None) -> Served | None:
         """Return a caller's snapshot, by its key, if that takes no waiting at all."""
-        kept = self._hit(self.cache.peek(key)) if self.ttl_s else None
+        kept = self._hit(self.cache.peek(key)) if self.windows.ttl_s else None
         return kept if kept is not None and kept.is_good_for(max_age_s) else None
 
-    def invalidate(self) -> None:
-        """Take nothing for fresh that REST was asked for before now: something has changed there.
+    def invalidate(self, since_ns: int) -> None:
+        """Take nothing for fresh that REST was asked for before: something has changed there.
 
-        Whoever asks from now on gets the answer to a REST call that begins from now on.
+        `since_ns` is by the clock of whoever has heard of it; by this one, it is not yet to come.
         """
-        self.epoch.began_ns = self.clock_ns()
+        self.epoch.began_ns = max(self.epoch.began_ns, min(since_ns, self.clock_ns()))
 
     def key_of(self, caller: Caller) -> str:
         """Return the key of the caller's snapshot."""
         return caller.digest(self.secret, self.upstream_url.encode())
 
     def _hit(self, snapshot: Snapshot | None) -> Served | None:
-        if snapshot is None:
-            return None
-        return Served(snapshot, "hit", "miss", self.ttl_s, self.clock_ns, self.epoch.began_ns)
+        return None if snapshot is None else self._served(snapshot, "hit", "miss")
 
-    async def _fly(self, key: str, caller: Caller, trace: Sequence[Header]) -> Snapshot:
-        started, began_ns = time.perf_counter(), self.clock_ns()
+    def _served(
+        self,
+        snapshot: Snapshot,
+        how: Literal["hit", "miss", "collapsed"],
+        fwd: Literal["miss", "stale", "request"],
+    ) -> Served:
+        return Served(snapshot, how, fwd, self.windows, self.clock_ns, self.epoch.began_ns)
+
+    async def _older(self, key: str, caller: Caller) -> Snapshot | None:
+        """Return the latest snapshot there is, fresh or not."""
+        kept: Snapshot | None = await self.cache.get(key)
+        if kept is None and self.shared is not None:
+            content = await self.shared.get(self._place(key, caller))
+            if content is not None:
+                kept = await self._snapshot(caller, Stored.from_bytes(content), {})
+        return kept
+
+    async def _fly(
+        self, key: str, caller: Caller, trace: Sequence[Header], max_age_s: float | None
+    ) -> Snapshot:
         try:
-            body = await self.fetch((*caller.headers, *trace))
+            if self.shared is None or not self.windows.ttl_s:
+                _, snapshot = await self._ask(caller, trace)
+            else:
+                place = self._place(key, caller)
+                snapshot = await self._share(self.shared, place, caller, trace, max_age_s)
         except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
             await self.cache.delete(key)
             raise
         except UpstreamError as exc:
-            logger.warning("A REST call failed: %s", _told(exc))
+            # Of calls that are not made there is no end, and why they are not has been told.
+            is_no_call = isinstance(exc, UpstreamNotCalledError | UpstreamHeldOffError)
+            level = logging.DEBUG if is_no_call else logging.WARNING
+            logger.log(level, "A REST call failed: %s", _told(exc))
             raise
-        fetched = time.perf_counter()
-        as_of = AsOf(self.clock_ns(), _zone(caller, self.time_zone))
+        if self.windows.ttl_s:
+            await self.cache.set(key, snapshot, ttl=self.windows.kept_s)
+        return snapshot
+
+    async def _share(
+        self,
+        shared: SharedCache,
+        place: Place,
+        caller: Caller,
+        trace: Sequence[Header],
+        max_age_s: float | None,
+    ) -> Snapshot:
+        """Take what another process has stored, or ask REST and store the answer."""
+        started = time.perf_counter()
+
+        def usable(content: bytes) -> Stored | None:
+            stored = Stored.from_bytes(content)
+            age_s = (self.clock_ns() - stored.fetched_ns) / 1e9
+            is_young = max_age_s is None or age_s <= max_age_s
+            is_fresh = age_s < self.windows.ttl_s and stored.asked_ns >= self.epoch.began_ns
+            return stored if is_fresh and is_young else None
+
+        async with shared.turn(place, usable=usable) as stored:
+            if stored is not None:
+                took_s = {"shared": time.perf_counter() - started}
+                return await self._snapshot(caller, stored, took_s)
+            try:
+                stored, snapshot = await self._ask(caller, trace)
+            except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
+                await shared.forget(place)
+                raise
+            await shared.put(place, stored.to_bytes(), ttl_s=self.windows.kept_s)
+            return snapshot
+
+    async def _ask(self, caller: Caller, trace: Sequence[Header]) -> tuple[Stored, Snapshot]:
+        started, asked_ns = time.perf_counter(), self.clock_ns()
+        body = await self.fetch((*caller.headers, *trace))
+        stored = Stored(body, asked_ns, self.clock_ns())
+        took_s = {"upstream": time.perf_counter() - started}
+        return stored, await self._snapshot(caller, stored, took_s)
+
+    async def _snapshot(self, caller: Caller, stored: Stored, took_s: dict[str, float]) -> Snapshot:
+        started = time.perf_counter()
+        as_of = AsOf(stored.fetched_ns, _zone(caller, self.time_zone))
+        body = stored.body
         if len(body) > _LARGE:
             # The event loop gets its turn between the passes over the body, each of which holds it.
             sessions = await asyncio.to_thread(self._decoded, body)
@@ -219,13 +236,15 @@ class Source:
             sessions = self._decoded(body)
         for session in sessions:
             session.as_of = as_of
-        times_s = {"upstream": fetched - started, "decode": time.perf_counter() - fetched}
+        times_s = {**took_s, "decode": time.perf_counter() - started}
         own_bytes = round(len(body) * _MEMORY_PER_JSON_BYTE) + _MEMORY_PER_SESSION * len(sessions)
         answers = Answers[Any](max(own_bytes, _LEAST_FOR_ANSWERS))
-        snapshot = Snapshot(sessions, as_of, own_bytes, times_s, answers, began_ns)
-        if self.ttl_s:
-            await self.cache.set(key, snapshot, ttl=_KEPT_TTLS * self.ttl_s)
-        return snapshot
+        return Snapshot(sessions, as_of, stored.asked_ns, own_bytes, times_s, answers, len(body))
+
+    def _place(self, key: str, caller: Caller) -> Place:
+        """Return where the caller's answer is in the shared cache, and what it is sealed with."""
+        secret = hmac.digest(self.secret, b"sealing", "sha256")
+        return Place(key, bytes.fromhex(caller.digest(secret, self.upstream_url.encode())))
 
     def _decoded(self, body: bytes) -> Sequence[Any]:
         try:

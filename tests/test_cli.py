@@ -1,6 +1,7 @@
 """The command line: its help, its exit codes, and what it hands on."""
 
 import contextlib
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +12,10 @@ import pytest
 
 from gateway import Settings, cli, serving
 from gateway.cli import main
+from gateway.demo.tenants import DEMO_TENANTS
 from gateway.demo.users import DEMO_USERS
 from gateway.demo.webhooks import Hook
+from gateway.observe.dashboard import dashboard
 from gateway.schema.build import sdl
 
 URL = "https://crm.example.com"
@@ -26,6 +29,7 @@ class Served:
     settings: list[Settings] = field(default_factory=list)
     upstreams: list[dict[str, Any]] = field(default_factory=list)
     demo_users: Sequence[tuple[str, str]] = ()
+    demo_url: str | None = None
 
     def serve(
         self,
@@ -33,9 +37,11 @@ class Served:
         *,
         when_ready: Callable[[str], None] | None = None,
         demo_users: Sequence[tuple[str, str]] = (),
+        demo_url: str | None = None,
     ) -> None:
         """Be ready at once, and done."""
         self.demo_users = demo_users
+        self.demo_url = demo_url
         self.settings.append(settings)
         if when_ready:
             when_ready("http://127.0.0.1:8000/graphql")
@@ -63,9 +69,9 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Served:
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ([], ["serve", "demo", "upstream", "schema"]),
+        ([], ["serve", "demo", "upstream", "dashboard", "schema"]),
         (["serve"], ["--upstream-url", "--cache-ttl", "[127.0.0.1]", "GATEWAY_CACHE_TTL"]),
-        (["demo"], ["--port", "--sessions", "--delay", "--seed"]),
+        (["demo"], ["--port", "--tenants", "--sessions", "--delay", "--seed"]),
         (["upstream"], ["--port", "--sessions", "--delay", "--seed", "--sample FILE"]),
         (["schema"], ["export", "check"]),
         (["schema", "export"], ["file"]),
@@ -82,6 +88,13 @@ def test_help_names_what_there_is(
     assert exited.value.code == 0
     shown = capsys.readouterr().out
     assert [word for word in words if word not in shown] == []
+
+
+def test_the_dashboard_is_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """To be imported into Grafana as it is."""
+    assert main(["dashboard"]) == 0
+
+    assert json.loads(capsys.readouterr().out) == dashboard()
 
 
 def test_the_help_of_serve_has_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,6 +212,28 @@ def test_demo_serves_the_gateway_over_the_demo_rest_server(served: Served) -> No
         settings.webhook_secret.get_secret_value(), "http://127.0.0.1:8000/webhooks/superoffice"
     )
     assert hook.secret not in repr(hook)
+    assert served.demo_url is None
+
+
+def test_demo_can_be_all_of_superoffice_online(
+    served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The demo REST server stands in for all of its hosts, whatever the shell is set up for."""
+    monkeypatch.setenv("GATEWAY_UPSTREAM_URL", URL)
+    monkeypatch.setenv("GATEWAY_TENANTS", "Cust1")
+    monkeypatch.setenv("GATEWAY_TENANT_HOSTS", "example.net")
+
+    code = main(["demo", "--tenants"])
+
+    (settings,) = served.settings
+    assert code == 0
+    assert (settings.upstream_url, settings.environment) == (None, "online")
+    assert settings.served_tenants is None
+    assert settings.trusted_domains == {"superoffice.com"}
+    assert served.demo_url == "http://127.0.0.1:1"
+    shown = capsys.readouterr().out
+    assert f"curl http://127.0.0.1:8000/graphql/{next(iter(DEMO_TENANTS))}" in shown
+    assert [name for name in DEMO_TENANTS if f"/graphql/{name} " not in shown] == []
 
 
 def test_demo_obeys_the_environment_but_for_the_address(
@@ -206,6 +241,7 @@ def test_demo_obeys_the_environment_but_for_the_address(
 ) -> None:
     """A shell that is set up for the real thing can still run the demo, without touching it."""
     monkeypatch.setenv("GATEWAY_UPSTREAM_URL", URL)
+    monkeypatch.setenv("GATEWAY_ENVIRONMENT", "sod")
     monkeypatch.setenv("GATEWAY_CACHE_TTL", "1")
 
     main(["demo"])

@@ -15,15 +15,25 @@ SECRET = "s" * 32
 # name, what is written, what comes of it
 EVERY_SETTING = [
     ("upstream_url", f"{URL}/api/v1/", URL),
+    ("environment", "sod", "sod"),
+    ("tenants", "Cust1,cust22", "Cust1,cust22"),
+    ("tenant_hosts", "superoffice.com,example.net", "superoffice.com,example.net"),
     ("host", "0.0.0.0", "0.0.0.0"),
     ("port", "8080", 8080),
+    ("metrics_port", "9090", 9090),
     ("workers", "4", 4),
     ("cache_ttl", "2.5", 2.5),
+    ("stale_while_revalidate", "30", 30.0),
+    ("stale_if_error", "300", 300.0),
+    ("cache_url", "rediss://redis.example.com/0", SecretStr("rediss://redis.example.com/0")),
     ("cache_max_bytes", "1MiB", 2**20),
     ("cache_secret", SECRET, SecretStr(SECRET)),
     ("upstream_connect_timeout", "1", 1.0),
     ("upstream_timeout", "0.5", 0.5),
     ("upstream_connections", "10", 10),
+    ("upstream_queue", "0", 0),
+    ("breaker_failures", "0", 0),
+    ("breaker_cooldown", "2.5", 2.5),
     ("max_upstream_bytes", "2048", 2048),
     ("app_token", "token", SecretStr("token")),
     ("forward_cookies", "a,b", "a,b"),
@@ -34,6 +44,9 @@ EVERY_SETTING = [
     ("trusted_documents", "queries.json", Path("queries.json")),
     ("trusted_documents_only", "on", True),
     ("client_cache_control", "off", False),
+    ("max_requests", "50", 50),
+    ("max_connections", "500", 500),
+    ("shutdown_delay", "10", 10.0),
     ("request_timeout", "12", 12.0),
     ("live_interval", "2", 2.0),
     ("live_slowest", "30", 30.0),
@@ -55,6 +68,8 @@ EVERY_SETTING = [
     ("suggestions", "off", False),
     ("graphiql", "off", False),
     ("introspection", "0", False),
+    ("ready_check", "10", 10.0),
+    ("tracing", "on", True),
     ("log_level", "debug", "debug"),
     ("log_format", "text", "text"),
 ]
@@ -65,7 +80,9 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a way to load settings from an environment that has an address in it."""
 
     def load(flags: dict[str, Any] | None = None, **environment: str) -> Settings:
-        for name, value in {"upstream_url": URL, **environment}.items():
+        given = {**environment, **(flags or {})}
+        address = {} if "environment" in given else {"upstream_url": URL}
+        for name, value in {**address, **environment}.items():
             monkeypatch.setenv(f"GATEWAY_{name.upper()}", value)
         return Settings.load(**flags or {})
 
@@ -163,9 +180,33 @@ def test_a_cache_secret_that_nobody_set_is_a_new_one(load: Any) -> None:
     assert len(one.get_secret_value()) >= 32
 
 
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("memory://", None),
+        (" redis://redis.example.com ", "redis://redis.example.com"),
+        (
+            "rediss://:hunter2@redis.example.com:6380/1",
+            "rediss://:hunter2@redis.example.com:6380/1",
+        ),
+    ],
+)
+def test_a_cache_is_shared_where_there_is_a_redis(load: Any, written: str, url: str | None) -> None:
+    """Otherwise each process has its own memory."""
+    assert load(cache_url=written).redis_url == url
+
+
+def test_a_secret_of_ones_own_is_known_as_such(load: Any) -> None:
+    """One that was made up is no good for a cache that outlives the start."""
+    assert not load().has_own_secret
+    assert load(cache_secret=SECRET).has_own_secret
+
+
 def test_settings_show_no_secret(load: Any) -> None:
     """Neither their repr nor their text may end in a log with one."""
-    settings = load(app_token="hunter2", cache_secret="hunter3" * 5)
+    settings = load(
+        app_token="hunter2", cache_secret="hunter3" * 5, cache_url="redis://:hunter2@localhost"
+    )
 
     shown = f"{settings!r} {settings} {settings.model_dump()}"
 
@@ -216,6 +257,16 @@ def test_other_addresses_stay_as_they_are(load: Any, written: str) -> None:
 
 
 BAD_VALUES = [
+    ("environment", "production", "'sod', 'stage' or 'online'"),
+    ("tenants", "12345", "`Cust` and a number"),
+    ("tenants", "Cust1;Cust2", "`Cust` and a number"),
+    ("tenants", ",", "`Cust` and a number"),
+    ("tenant_hosts", ",", "in small letters"),
+    ("tenant_hosts", "com", "in small letters"),
+    ("tenant_hosts", "*.superoffice.com", "in small letters"),
+    ("tenant_hosts", "https://superoffice.com", "in small letters"),
+    ("tenant_hosts", "superoffice.com:443", "in small letters"),
+    ("tenant_hosts", "SuperOffice.com", "in small letters"),
     ("upstream_url", "crm.example.com", "http:// or https://"),
     ("upstream_url", "ftp://crm.example.com", "http:// or https://"),
     ("upstream_url", "https://", "http:// or https://"),
@@ -234,6 +285,10 @@ BAD_VALUES = [
     ("port", "65536", "less than or equal to 65535"),
     ("workers", "0", "greater than or equal to 1"),
     ("workers", "65", "less than or equal to 64"),
+    ("stale_if_error", "-1", "greater than or equal to 0"),
+    ("max_requests", "0", "greater than or equal to 1"),
+    ("max_connections", "0", "greater than or equal to 1"),
+    ("shutdown_delay", "-1", "greater than or equal to 0"),
     ("time_zone", "Oslo", "IANA database"),
     ("cors_origins", "console.example.com", "a scheme and a host"),
     ("time_zone", "europe/oslo", "IANA database"),
@@ -305,6 +360,10 @@ def test_a_bad_value_is_explained_in_one_line(
     ("name", "written", "reason"),
     [
         ("cache_secret", "hunter2", "at least 32 characters"),
+        ("cache_url", "memcached://hunter2", "redis:// or rediss://"),
+        ("cache_url", "redis://", "redis:// or rediss://"),
+        ("cache_url", "redis://:hunter2@redis.example.com:0", "redis:// or rediss://"),
+        ("cache_url", "redis://:hunter2@[redis", "redis:// or rediss://"),
         ("app_token", "hunter2\n", "printable ASCII"),
         ("app_token", "hunter2\0", "printable ASCII"),
         ("app_token", "hunter2æ", "printable ASCII"),
@@ -334,7 +393,39 @@ def test_without_an_address_the_way_out_is_shown() -> None:
         Settings.load()
 
     assert f"GATEWAY_UPSTREAM_URL={URL}" in str(caught.value)
+    assert "GATEWAY_ENVIRONMENT=online" in str(caught.value)
     assert str(caught.value).endswith("gateway demo")
+
+
+def test_an_address_and_an_environment_exclude_each_other(load: Any) -> None:
+    """It would not be clear which of them is meant."""
+    line = message(load, {"upstream_url": URL, "environment": "online"})
+
+    assert line.startswith("GATEWAY_UPSTREAM_URL and GATEWAY_ENVIRONMENT are both set: ")
+    assert len(line.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        ({}, URL),
+        ({"environment": "sod"}, "https://sod.superoffice.com"),
+        ({"environment": "stage"}, "https://qaonline.superoffice.com"),
+        ({"environment": "online"}, "https://online.superoffice.com"),
+    ],
+)
+def test_an_environment_has_an_address(load: Any, settings: dict[str, str], address: str) -> None:
+    """Of the state service; tenants are elsewhere."""
+    assert load(**settings).address == address
+
+
+@pytest.mark.parametrize(
+    ("written", "served"),
+    [("", None), ("Cust1", {"Cust1"}), (" cust1 , CUST22,,", {"Cust1", "Cust22"})],
+)
+def test_tenants_are_a_list_or_all(load: Any, written: str, served: set[str] | None) -> None:
+    """However they are written."""
+    assert load({"tenants": written}, environment="sod").served_tenants == served
 
 
 @pytest.mark.parametrize(

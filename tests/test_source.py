@@ -20,6 +20,7 @@ from gateway.errors import (
     UpstreamTimeoutError,
     UpstreamUnauthenticatedError,
 )
+from gateway.snapshot import Windows
 from gateway.source import Source
 from tests.cache.fakes import Clock
 
@@ -53,6 +54,7 @@ class Bench:
     max_bytes: int = 10_000
     rest: Rest = field(default_factory=Rest)
     clock: Clock = field(default_factory=Clock)
+    windows: Windows | None = None
 
     def __post_init__(self) -> None:
         """Wire it up."""
@@ -62,7 +64,7 @@ class Bench:
             decode=decode,
             cache=self.cache,
             upstream_url="http://rest.invalid",
-            ttl_s=self.ttl_s,
+            windows=self.windows or Windows(self.ttl_s),
             clock_ns=lambda: round(self.clock() * 1e9),
         )
 
@@ -156,7 +158,11 @@ async def test_without_a_ttl_the_cache_is_left_alone() -> None:
     """What is not to be used again is in no memory, not for a moment."""
     no_cache: Any = None
     source = Source(
-        fetch=Rest(), decode=decode, cache=no_cache, upstream_url="http://rest.invalid", ttl_s=0
+        fetch=Rest(),
+        decode=decode,
+        cache=no_cache,
+        upstream_url="http://rest.invalid",
+        windows=Windows(0),
     )
 
     [session] = (await source.serve(KARI)).snapshot.sessions
@@ -249,7 +255,11 @@ async def test_a_caller_whom_rest_turns_away_loses_what_was_kept(
     bench = Bench()
     cache = Forgetful(max_bytes=10_000, clock=bench.clock)
     source = Source(
-        fetch=bench.rest, decode=decode, cache=cache, upstream_url="http://rest.invalid", ttl_s=5
+        fetch=bench.rest,
+        decode=decode,
+        cache=cache,
+        upstream_url="http://rest.invalid",
+        windows=Windows(5),
     )
     await source.serve(KARI)
 
@@ -418,7 +428,7 @@ async def test_what_was_read_before_a_change_is_not_fresh() -> None:
     await bench.ask()
     bench.clock.advance(1)
 
-    bench.source.invalidate()
+    bench.source.invalidate(bench.source.clock_ns())
     peeked = bench.source.peek(bench.source.key_of(KARI))
     served = await bench.source.serve(KARI)
     again = await bench.source.serve(KARI)
@@ -436,7 +446,7 @@ async def test_a_call_under_way_at_a_change_is_not_for_those_who_ask_later() -> 
     while not bench.rest.calls:  # noqa: ASYNC110  it is a matter of steps
         await asyncio.sleep(0)
     bench.clock.advance(1)
-    bench.source.invalidate()
+    bench.source.invalidate(bench.source.clock_ns())
 
     later = await asyncio.gather(*(bench.ask() for _ in range(3)))
 

@@ -25,12 +25,19 @@ class Flights(Generic[T]):
         Raises:
             Exception: whatever `call` raised, for every waiter alike.
         """
+        return await asyncio.shield(self.start(key, call))
+
+    def start(self, key: str, call: Callable[[], Awaitable[T]]) -> "asyncio.Task[T]":
+        """Start the flight of `key`, where none is under way, without waiting for it."""
         flight = self._flights.get(key)
         if flight is None:
             flight = asyncio.create_task(_run(call))
             self._flights[key] = flight
             flight.add_done_callback(lambda done: self._land(key, done))
-        return await asyncio.shield(flight)
+        return flight
+
+    def __len__(self) -> int:
+        return len(self._flights)
 
     def __contains__(self, key: str) -> bool:
         return key in self._flights

@@ -39,6 +39,9 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
         self._clock = clock
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     async def get(self, key: str, default: Any = None, **_: Any) -> Any:
         """Look up, past the layers of aiocache's own `get`, which take longer than this does."""
         value = self.peek(key)

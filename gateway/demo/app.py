@@ -1,9 +1,12 @@
-"""The demo REST server: `GET /api/v1/ChatSession/ForCurrentUser`, and errors everywhere else."""
+"""The demo REST server: `GET /api/v1/ChatSession/ForCurrentUser`, and errors everywhere else.
+
+It plays SuperOffice Online too: `/{tenant}/api/v1/…` for its tenants, and the state service.
+"""
 
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,8 +19,9 @@ from starlette.routing import Route
 
 from gateway.demo.desk import Desk
 from gateway.demo.sessions import session_record
+from gateway.demo.tenants import DEMO_TENANTS, DemoTenant
 from gateway.demo.users import DemoUser, find_user
-from gateway.demo.webhooks import Hook, Webhooks
+from gateway.demo.webhooks import ONLY_TENANT, Hook, Webhooks
 from gateway.demo.wire import Wire
 
 __all__ = ["PATH", "create_demo_app"]
@@ -47,21 +51,34 @@ def create_demo_app(
         clock: seconds since 1970.
         hook: is told what happens at the desk.
     """
-    desk = Desk(sessions=sessions, seed=seed)
-    server = _Server(desk, delay_ms / 1000, sample, clock)
+    desks = {
+        # Each has other chats than the next.
+        name: Desk(sessions=sessions, seed=seed + number)
+        for number, name in enumerate((ONLY_TENANT, *DEMO_TENANTS))
+    }
+
+    def server(name: str, delay_s: float = 0) -> _Server:
+        return _Server(desks[name], delay_s + delay_ms / 1000, sample, clock)
+
+    online = _Online({t: server(name, t.delay_s) for name, t in DEMO_TENANTS.items()}, clock)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        if hook is None:
-            yield
-            return
-        telling = asyncio.create_task(Webhooks(desk, hook, clock=clock).run())
+        hooks = (
+            [Webhooks(desks[t], hook, tenant=t, clock=clock) for t in hook.tenants] if hook else []
+        )
+        telling = [asyncio.create_task(webhooks.run()) for webhooks in hooks]
         yield
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
+        for task in telling:
+            task.cancel()
+        await asyncio.gather(*telling, return_exceptions=True)
 
     app = Starlette(
-        routes=[Route(PATH, server.for_current_user, methods=["GET"])],
+        routes=[
+            Route(PATH, server(ONLY_TENANT).for_current_user, methods=["GET"]),
+            Route("/api/state/{tenant}", online.state, methods=["GET"]),
+            Route(f"/{{tenant}}{PATH}", online.for_current_user, methods=["GET"]),
+        ],
         exception_handlers={HTTPException: _refuse},
         lifespan=lifespan,
     )
@@ -94,6 +111,30 @@ class _Server:
     def _answer(self, user: DemoUser, wire: Wire) -> bytes:
         moments = self._desk.moments(user, math.floor(self._clock()))
         return orjson.dumps([session_record(moment, wire) for moment in moments])
+
+
+class _Online:
+    def __init__(self, servers: Mapping[DemoTenant, _Server], clock: Callable[[], float]) -> None:
+        self._servers = servers
+        self._clock = clock
+
+    async def state(self, request: Request) -> Response:
+        return _json(orjson.dumps(_tenant(request).answer(self._clock())))
+
+    async def for_current_user(self, request: Request) -> Response:
+        tenant = _tenant(request)
+        if not tenant.is_running:
+            raise HTTPException(503)
+        if not tenant.is_at(str(request.url.hostname), self._clock()):
+            raise HTTPException(421)
+        return await self._servers[tenant].for_current_user(request)
+
+
+def _tenant(request: Request) -> DemoTenant:
+    try:
+        return DEMO_TENANTS[request.path_params["tenant"]]
+    except KeyError:
+        raise HTTPException(404) from None
 
 
 async def _refuse(request: Request, exc: Exception) -> Response:

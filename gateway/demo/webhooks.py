@@ -9,7 +9,7 @@ import hmac
 import logging
 import math
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -21,9 +21,12 @@ from gateway.demo.desk import Desk
 from gateway.demo.sessions import Moment
 from gateway.demo.users import DEMO_USERS
 
-__all__ = ["Hook", "Webhooks", "signature"]
+__all__ = ["ONLY_TENANT", "Hook", "Webhooks", "signature"]
 
 logger = logging.getLogger(__name__)
+
+ONLY_TENANT = "Cust00000"
+"""What an installation with one tenant calls it."""
 
 _BEFORE_EACH_TRY_S = (0.0, 1.0, 4.0)
 
@@ -34,6 +37,8 @@ class Hook:
 
     secret: str = field(repr=False)
     url: str | None = None
+    tenants: Collection[str] = (ONLY_TENANT,)
+    """Whose chats are told of."""
 
 
 def signature(secret: str, body: bytes) -> str:
@@ -49,11 +54,13 @@ class Webhooks:
         desk: Desk,
         hook: Hook,
         *,
+        tenant: str,
         clock: Callable[[], float],
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._desk = desk
         self._hook = hook
+        self._tenant = tenant
         self._clock = clock
         self._transport = transport
 
@@ -97,7 +104,7 @@ class Webhooks:
             "Entity": "chatsession",
             "PrimaryKey": moment.session_id,
             "Changes": changes,
-            "ContextIdentifier": "Cust00000",
+            "ContextIdentifier": self._tenant,
             "ChangedByAssociateId": agent.associate_id if agent else 0,
             "WebhookName": "demo",
         }

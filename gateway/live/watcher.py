@@ -14,7 +14,8 @@ from gateway.caller import Caller
 from gateway.errors import UpstreamError, UpstreamForbiddenError, UpstreamUnauthenticatedError
 from gateway.live.changes import Changes, Comparison
 from gateway.live.pace import Pace, Rhythm
-from gateway.source import Snapshot, Source
+from gateway.snapshot import Snapshot
+from gateway.source import Source
 
 __all__ = ["State", "Watcher", "Watchers"]
 
@@ -129,7 +130,16 @@ class Watchers:
         self._watchers: dict[str, Watcher] = {}
         self._tasks: dict[Watcher, asyncio.Task[None]] = {}
         self._refreshed_s = float("-inf")
+        self._heard_ns = 0
         self._planned: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._watchers)
+
+    @property
+    def subscribers(self) -> int:
+        """Return how many watch."""
+        return sum(watcher.subscribers for watcher in list(self._watchers.values()))
 
     @asynccontextmanager
     async def watching(self, caller: Caller) -> AsyncIterator[Watcher]:
@@ -150,11 +160,12 @@ class Watchers:
                 if self._watchers.get(key) is watcher:
                     del self._watchers[key]
 
-    def refresh(self) -> None:
-        """Have everything read anew: REST has told of a change.
+    def refresh(self, heard_ns: int) -> None:
+        """Have everything read anew that was read before: REST has told of a change.
 
         At most once a second, so that a busy desk does not cost a REST call for every message.
         """
+        self._heard_ns = max(self._heard_ns, heard_ns)
         if self._planned is not None:
             return
         loop = asyncio.get_running_loop()
@@ -168,7 +179,7 @@ class Watchers:
         self._planned = None
         self._refreshed_s = asyncio.get_running_loop().time()
         self._rhythm.is_told = True
-        self._source.invalidate()
+        self._source.invalidate(self._heard_ns)
         for watcher in self._watchers.values():
             watcher.wake()
 

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from typing import Any, Literal
 
 import orjson
@@ -10,10 +11,28 @@ import structlog
 __all__ = ["configure_logs"]
 
 
+class _TimeStamper:
+    """Adds the time in UTC, as structlog's own does, but makes its text once a second."""
+
+    def __init__(self) -> None:
+        self._second: tuple[int, str] = (0, "")
+
+    def __call__(
+        self, _: Any, __: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        now_s, left_ns = divmod(time.time_ns(), 10**9)
+        second, text = self._second
+        if now_s != second:
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s))
+            self._second = (now_s, text)
+        event["timestamp"] = f"{text}.{left_ns // 1000:06}Z"
+        return event
+
+
 _stamps: tuple[structlog.typing.Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _TimeStamper(),
 )
 
 

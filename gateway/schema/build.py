@@ -1,13 +1,13 @@
 """The schema that holds everything together, with or without some of its fields."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import strawberry
 from graphql import GraphQLObjectType, specified_rules
-from strawberry.extensions import DisableIntrospection
+from strawberry.extensions import DisableIntrospection, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StreamResult
 from strawberry.types.base import StrawberryObjectDefinition
@@ -46,6 +46,9 @@ class SchemaOptions:
     """Whether errors say which field may have been meant."""
 
     limits: Limits = field(default_factory=Limits)
+    extensions: tuple[Callable[[], SchemaExtension], ...] = ()
+    """What else sees each operation."""
+
     trusted: frozenset[str] | None = None
     """The only queries that are run; None runs any."""
 
@@ -69,6 +72,7 @@ class Schema(CodedErrors, strawberry.Schema):
             extensions=[
                 lambda: Documents(documents),
                 *([] if options.introspection else [DisableIntrospection]),
+                *options.extensions,
             ],
         )
 

@@ -1,15 +1,17 @@
 """What resolvers get as `info.context`: who asks, and where that caller's sessions come from."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.caller import Caller, CallerPolicy, Header, headers_from_payload
 from gateway.errors import RequestError
-from gateway.live.watcher import Watchers
+from gateway.live.watcher import Watcher, Watchers
 from gateway.schema.matching import SEARCHED
 from gateway.schema.nodes import LINKS
-from gateway.source import Served, Snapshot, Source
+from gateway.snapshot import Served, Snapshot
+from gateway.source import Source
 
 __all__ = ["Context"]
 
@@ -18,9 +20,11 @@ __all__ = ["Context"]
 class Context:
     """One HTTP request, or one WebSocket with all the operations on it."""
 
-    source: Source
+    source_for: Callable[[Sequence[Header]], Source]
+    """Finds where the sessions come from; among several tenants, the headers may tell."""
+
     policy: CallerPolicy
-    watchers: Watchers
+    watchers_of: Callable[[Source], Watchers]
     headers: Sequence[Header]
     searched: Collection[str] = SEARCHED
     """The fields of a session that `filter.search` may look into."""
@@ -36,6 +40,9 @@ class Context:
     """The payload of `connection_init`: browsers cannot set headers on a WebSocket."""
 
     is_socket: bool = False
+    asked: tuple[Source, Caller] | None = None
+    """Who asks, once the sessions were asked for."""
+
     served: Served | None = None
     """How the snapshot was come by, once it was asked for."""
 
@@ -43,32 +50,41 @@ class Context:
         """Return the sessions of this request's caller: the same ones for all of a request.
 
         Raises:
+            BadRequestError: it is not clear which tenant's sessions are wanted.
             UnauthenticatedError: the request brings no credentials; REST is not called.
             UpstreamError: REST did not give the sessions.
         """
         if self.served is not None and not self.is_socket:
             return self.served.snapshot
-        served = await self.source.serve(self.caller(), self.trace, max_age_s=self.max_age_s)
+        source, caller = self._asked()
+        served = await source.serve(caller, self.trace, max_age_s=self.max_age_s)
         # Of several fields that asked at once, all go by the first answer.
         if self.served is None or self.is_socket:
             self.served = served
+            source.lookups.count(served.result, served.snapshot.json_bytes)
         return self.served.snapshot
 
-    def caller(self) -> Caller:
-        """Return who asks.
+    def watching(self) -> AbstractAsyncContextManager[Watcher]:
+        """Return what watches the sessions of this request's caller, as long as it is entered.
 
         Raises:
-            UnauthenticatedError: the request brings no credentials.
-            BadRequestError: what it brings cannot be forwarded.
+            BadRequestError, UnauthenticatedError: as `snapshot` does.
         """
-        headers = self.headers
-        if self.connection_params:
-            headers = headers_from_payload(self.connection_params, instead_of=headers)
-        return self.policy.read(headers)
+        source, caller = self._asked()
+        return self.watchers_of(source).watching(caller)
 
     def key(self) -> str | None:
         """Return what names the caller in the cache; None where nobody can be told."""
         try:
-            return self.source.key_of(self.caller())
+            source, caller = self._asked()
         except RequestError:
             return None
+        return source.key_of(caller)
+
+    def _asked(self) -> tuple[Source, Caller]:
+        if self.asked is None:
+            headers = self.headers
+            if self.connection_params:
+                headers = headers_from_payload(self.connection_params, instead_of=headers)
+            self.asked = self.source_for(headers), self.policy.read(headers)
+        return self.asked

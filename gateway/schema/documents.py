@@ -75,6 +75,15 @@ class DocumentCache:
             return None
         return _first_field(document, operation)
 
+    def operation_name(self, query: str, chosen: str | None) -> str:
+        """Return the name of the operation that a text is run for; "" where it has none."""
+        if self.refusal(query) is None:
+            with suppress(GraphQLError):
+                operation = get_operation_ast(self.parse(query), chosen)
+                if operation is not None and operation.name is not None:
+                    return operation.name.value
+        return ""
+
     def refusal(self, query: str) -> GraphQLError | None:
         """Say why a text is not even looked at; None when it is."""
         if self.trusted is not None and query not in self.trusted:

@@ -15,7 +15,7 @@ from gateway.schema.nodes import Node, find_records
 from gateway.schema.ordering import ChatSessionOrder, Order, order_of
 from gateway.schema.pages import ChatSessionConnection, connect, cut
 from gateway.schema.summary import ChatSessionSummary, summarise
-from gateway.source import Snapshot
+from gateway.snapshot import Snapshot
 
 __all__ = ["Filter", "Info", "Limit", "OrderBy", "Query", "listed", "matching"]
 

@@ -116,7 +116,7 @@ async def _watch(info: Info, answer: Callable[[Watcher, State], Any]) -> AsyncGe
     """Answer anew of each state, unless the answer is None; an error is the last answer."""
     try:
         async with (
-            info.context.watchers.watching(info.context.caller()) as watcher,
+            info.context.watching() as watcher,
             aclosing(watcher.states()) as states,
         ):
             async for state in states:

@@ -1,31 +1,40 @@
-"""Read a body without letting it grow past a limit, whatever it is compressed with.
+"""Read a body that may be JSON without letting it grow past a limit, however it is compressed.
 
 httpx would inflate a whole network chunk at once, a thousandfold if the sender means harm; here
 zlib is told how much room is left.
 """
 
+import ssl
 import zlib
 from typing import Protocol
 
 import httpx
 
-from gateway.errors import UpstreamBadResponseError
+from gateway.errors import UpstreamBadResponseError, UpstreamInterruptedError
 
 __all__ = ["read_body"]
 
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _RAW_DEFLATE = -zlib.MAX_WBITS
 
+# Log-in pages, maintenance pages of proxies, and REST's other form. Any other type says too little:
+# there are servers that call JSON text/plain, or nothing at all.
+_NEVER_JSON = (b"text/html", b"text/xml", b"application/xml")
+
 
 async def read_body(response: httpx.Response, *, max_bytes: int) -> bytes:
     """Return the body of a 200, decompressed.
 
     Raises:
-        UpstreamBadResponseError: it is larger than `max_bytes`, compressed or not, or cannot be
-            decompressed.
+        UpstreamBadResponseError: it is HTML or XML, it is larger than `max_bytes`, compressed or
+            not, or it cannot be decompressed.
+        UpstreamInterruptedError: the connection broke after its first byte.
     """
     # Not by `response.headers[…]`, which finds out about their encoding first, each time.
     fields = {name.lower(): value for name, value in response.headers.raw}
+    media_type = fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if media_type in _NEVER_JSON or media_type.endswith(b"+xml"):
+        raise _unusable("REST's answer is HTML or XML, and has to be JSON.")
     declared = fields.get(b"content-length", b"0")
     if not declared.isdigit() or len(declared) > 18 or int(declared) > max_bytes:
         raise _too_large(max_bytes)
@@ -42,6 +51,10 @@ async def read_body(response: httpx.Response, *, max_bytes: int) -> bytes:
         decoder.finish()
     except zlib.error as exc:
         raise _unusable("REST's answer cannot be decompressed.") from exc
+    except (httpx.NetworkError, ssl.SSLError) as exc:
+        if not received:
+            raise
+        raise UpstreamInterruptedError("The connection to REST broke within its answer.") from exc
     return b"".join(parts)
 
 

@@ -1,9 +1,9 @@
 """SuperOffice's `GET /api/v1/ChatSession/ForCurrentUser` as a Python object."""
 
 import asyncio
-import random
 import ssl
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import httpx
 
@@ -11,10 +11,15 @@ from gateway.caller import Header
 from gateway.errors import (
     UpstreamBadResponseError,
     UpstreamError,
+    UpstreamRateLimitedError,
     UpstreamTimeoutError,
     UpstreamUnavailableError,
 )
 from gateway.upstream.body import read_body
+from gateway.upstream.breaker import Breaker, Call
+from gateway.upstream.gate import Gate
+from gateway.upstream.holds import Holds
+from gateway.upstream.retry import Retries
 from gateway.upstream.status import error_for
 from gateway.upstream.transport import PooledTransport
 
@@ -31,10 +36,12 @@ _NO_BODY = httpx.ByteStream(b"")
 
 
 class UpstreamClient:
-    """Calls REST over pooled connections; close it with `aclose`.
+    """Calls REST on one host, over pooled connections; close it with `aclose`.
 
-    One deadline, `timeout_s`, holds for a whole `fetch`: waiting for a connection, connecting,
-    reading and the one retry. Redirects are not followed: the credentials are for one host only.
+    One deadline, `timeout_s`, holds for a whole `fetch`: waiting in line, connecting, reading and
+    the one retry. Redirects are not followed: the credentials are for one host only.
+
+    `breaker`, `gate` and `retries` tell how things stand.
     """
 
     def __init__(
@@ -44,9 +51,19 @@ class UpstreamClient:
         connect_timeout_s: float,
         timeout_s: float,
         connections: int,
+        queue: int,
+        breaker_failures: int,
+        breaker_cooldown_s: float,
         max_bytes: int,
         transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.gate = Gate(slots=connections, queue=queue)
+        self.breaker = Breaker(
+            failures=breaker_failures, cooldown_s=breaker_cooldown_s, clock=clock
+        )
+        self.retries = Retries(clock=clock)
+        self._holds = Holds(clock=clock)
         self._url = httpx.URL(url + PATH)
         self._headers = ((b"host", self._url.netloc), *_HEADERS)
         self._timeout_s = timeout_s
@@ -66,18 +83,46 @@ class UpstreamClient:
 
         Raises:
             UpstreamError: REST could not be reached, answered with another status, took longer
-                than the deadline, or sent a body that cannot be read.
+                than the deadline, or sent a body that cannot be read; or it has been failing, or
+                has asked this caller to wait, and was not called.
         """
-        try:
-            async with asyncio.timeout(self._timeout_s) as deadline:
-                try:
-                    return await self._call(headers)
-                except UpstreamUnavailableError as exc:
-                    await _pause_before_retry(exc, deadline)
-                return await self._call(headers)
-        except TimeoutError as exc:
-            message = f"REST did not answer within {self._timeout_s:g} seconds."
-            raise UpstreamTimeoutError(message) from exc
+        self._holds.check(headers)
+        ends_at = asyncio.get_running_loop().time() + self._timeout_s
+        with self.breaker.call() as call:
+            try:
+                async with asyncio.timeout_at(ends_at):
+                    self.retries.note_call()
+                    try:
+                        return await self._attempt(call, headers)
+                    except UpstreamUnavailableError as exc:
+                        await self._pause(exc, ends_at)
+                    return await self._attempt(call, headers)
+            except TimeoutError as exc:
+                message = f"REST did not answer within {self._timeout_s:g} seconds."
+                raise UpstreamTimeoutError(message) from exc
+            except UpstreamRateLimitedError as exc:
+                if exc.retry_after_s:
+                    self._holds.add(headers, exc.retry_after_s)
+                raise
+
+    async def _attempt(self, call: Call, headers: Sequence[Header]) -> bytes:
+        async with self.gate:
+            call.begin()
+            return await self._call(headers)
+
+    async def _pause(self, failure: UpstreamUnavailableError, ends_at: float) -> None:
+        """Wait for the retry, if there is one.
+
+        Raises:
+            UpstreamUnavailableError: `failure`, if there is none.
+        """
+        left_s = ends_at - asyncio.get_running_loop().time()
+        # A probe is one call, and what fails while others probe would be refused.
+        is_allowed = self.breaker.state == "closed"
+        pause_s = self.retries.pause_s(failure, left_s=left_s) if is_allowed else None
+        if pause_s is None:
+            raise failure
+        await asyncio.sleep(pause_s)
 
     async def _call(self, headers: Sequence[Header]) -> bytes:
         # With a stream of its own it is taken as complete, and not gone through for what may lack.
@@ -105,16 +150,3 @@ def _translated(exc: httpx.TransportError | ssl.SSLError) -> UpstreamError:
     if isinstance(exc, httpx.RemoteProtocolError) and "disconnected" not in str(exc):
         return UpstreamBadResponseError("REST's answer is not valid HTTP.")
     return UpstreamUnavailableError("The connection to REST broke.")
-
-
-async def _pause_before_retry(cause: UpstreamUnavailableError, deadline: asyncio.Timeout) -> None:
-    """Wait a little, at random so that callers do not come back in step, or as long as REST asks.
-
-    Raises:
-        UpstreamUnavailableError: `cause`, when the wait would outlast the deadline.
-    """
-    pause_s = max(random.uniform(0.05, 0.2), cause.retry_after_s or 0)  # noqa: S311  no secret
-    ends_at = deadline.when()
-    if ends_at is not None and asyncio.get_running_loop().time() + pause_s >= ends_at:
-        raise cause
-    await asyncio.sleep(pause_s)

@@ -5,13 +5,18 @@ REST, or a proxy before it, sends more than was asked for, the surplus becomes t
 answer. aiohttp closes such a connection, and it takes a fraction of the CPU time.
 """
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any, cast
 
 import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
 
-__all__ = ["PooledTransport"]
+__all__ = ["LentTransport", "PooledTransport"]
 
 _READ_AHEAD = 2**18
 
@@ -19,6 +24,7 @@ _MEANINGS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
     (aiohttp.ClientConnectorError, httpx.ConnectError),
     (aiohttp.ServerTimeoutError, httpx.ConnectTimeout),  # nothing else has a time limit here
     (aiohttp.ClientResponseError, httpx.RemoteProtocolError),
+    (HttpProcessingError, httpx.RemoteProtocolError),
     (aiohttp.ClientError, httpx.ReadError),
 )
 
@@ -26,14 +32,18 @@ _MEANINGS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
 class PooledTransport(httpx.AsyncBaseTransport):
     """Sends requests over at most so many connections at a time; close it with `aclose`.
 
-    Bodies come as they are on the wire: compressed, if they are. Nothing is tried again.
+    Bodies come as they are on the wire: compressed, if they are. Nothing is tried again. `tls` is
+    for those who open many: it takes a while to make and a megabyte to keep.
     """
 
-    def __init__(self, *, connections: int, connect_timeout_s: float) -> None:
+    def __init__(
+        self, *, connections: int, connect_timeout_s: float, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._connections = connections
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
+        # For all of connecting: the name, TCP and TLS.
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout_s)
         # The system's authorities, and SSL_CERT_FILE for those who run their own.
-        self._tls = ssl.create_default_context()
+        self._tls = tls or ssl.create_default_context()
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -59,8 +69,12 @@ class PooledTransport(httpx.AsyncBaseTransport):
             await self._session.close()
 
     def _opened(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(limit=self._connections, ssl=self._tls)
+        connector._factory = cast(
+            "partial[ResponseHandler]", partial(_Protocol, asyncio.get_running_loop())
+        )
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, ssl=self._tls),
+            connector=connector,
             # What REST sets for one caller must not go along with the next caller's request.
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -68,6 +82,31 @@ class PooledTransport(httpx.AsyncBaseTransport):
             timeout=self._timeout,
             middlewares=(_say_it_in_httpx,),
         )
+
+
+class LentTransport(httpx.AsyncBaseTransport):
+    """A transport that several share, and that somebody else will close."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request."""
+        return await self._transport.handle_async_request(request)
+
+
+class _Protocol(ResponseHandler):
+    """Lets the reader of a body know when what follows is not HTTP.
+
+    aiohttp tells nobody about a bad chunk that comes later than the head: the reader would wait
+    until its deadline. There is no public way to put this in; a test on sockets stands guard.
+    """
+
+    def set_exception(self, exc: BaseException, *args: Any, **options: Any) -> None:
+        super().set_exception(exc, *args, **options)
+        body = self._payload
+        if isinstance(exc, HttpProcessingError) and body is not None and not body.is_eof():
+            body.set_exception(exc)
 
 
 class _Stream(httpx.AsyncByteStream):
@@ -78,7 +117,7 @@ class _Stream(httpx.AsyncByteStream):
         try:
             async for chunk in self._response.content.iter_any():
                 yield chunk
-        except aiohttp.ClientError as exc:
+        except (aiohttp.ClientError, HttpProcessingError) as exc:
             raise _translated(exc) from exc
 
     async def aclose(self) -> None:
@@ -95,7 +134,7 @@ async def _say_it_in_httpx(
         raise _translated(exc) from exc
 
 
-def _translated(exc: aiohttp.ClientError) -> httpx.TransportError:
+def _translated(exc: aiohttp.ClientError | HttpProcessingError) -> httpx.TransportError:
     """Find the most specific of httpx's errors; without the message, which holds addresses."""
     meaning = next(meaning for kind, meaning in _MEANINGS if isinstance(exc, kind))
     return meaning(type(exc).__name__)

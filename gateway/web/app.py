@@ -1,10 +1,22 @@
 """The whole gateway, wired by hand: every object it is made of, every route, every middleware."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+import logging
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import httpx
+from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -12,41 +24,67 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
 from starlette_compress import CompressMiddleware, add_compress_type, remove_compress_type
+from strawberry.extensions import SchemaExtension
 
+from gateway.cache.flights import Flights
+from gateway.cache.lately import Lately
+from gateway.cache.lookups import Lookups
 from gateway.cache.memory import BoundedMemoryCache
+from gateway.cache.redis import RedisCache
+from gateway.cache.shared import SharedCache
 from gateway.caller import CallerPolicy
 from gateway.errors import BadRequestError, SettingsError
 from gateway.live.bus import Bus, LocalBus
 from gateway.live.changes import Comparison
+from gateway.live.newsroom import Newsroom
 from gateway.live.pace import Rhythm
 from gateway.live.watcher import Watchers
+from gateway.observe.metrics import RequestMeter, UpstreamMeter
+from gateway.observe.operations import OperationNames
+from gateway.observe.sharing import SharedMetrics
 from gateway.records.decode import decoder
 from gateway.schema.build import Schema, SchemaOptions, build_schema, sdl
 from gateway.schema.chat import ChatSession
 from gateway.schema.entity import record_of
 from gateway.schema.limits import Limits
 from gateway.settings import Settings
-from gateway.source import Source
-from gateway.upstream.client import UpstreamClient
+from gateway.snapshot import Snapshot, Windows
+from gateway.source import Fetch, Source
+from gateway.tenants.states import MOST_TENANTS
+from gateway.upstream.reach import Reachability
 from gateway.web.accept import GRAPHQL_JSON
 from gateway.web.browsers import SecurityHeaders
 from gateway.web.caching import OneVary
 from gateway.web.etag import ETags
 from gateway.web.event_stream import EVENT_STREAM
 from gateway.web.graphql import GraphQLView, ViewOptions
-from gateway.web.ops import healthz, readyz
-from gateway.web.persisted import Documents, read_manifest
+from gateway.web.metrics import metrics_of
+from gateway.web.ops import Check, healthz, metrics, readyz
+from gateway.web.persisted import Documents, names_in, read_manifest
 from gateway.web.query_page import static_files
 from gateway.web.ready import KeptAnswers, ReadyAnswers
 from gateway.web.request import RequestLimits, RequestReader
-from gateway.web.request_log import RequestLog
+from gateway.web.request_log import RequestBook, RequestLog
+from gateway.web.rest import rest_of
+from gateway.web.shedding import ConnectionLimit, Shedding
 from gateway.web.sockets import OpenSockets
+from gateway.web.tenant_path import FindSource
 from gateway.web.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from gateway.web.tracing import Tracing
 
 __all__ = ["create_app"]
 
+logger = logging.getLogger(__name__)
+
 _GRAPHQL = "/graphql"
+_REDIS_TIMEOUT_S = 0.25
+_TENANT_HEADER = "X-Tenant"
 _WEBHOOKS = "/webhooks/superoffice"
 _SMALLEST_COMPRESSED = 1_000
 _INTERVAL_WITHOUT_CACHE_S = 5.0
@@ -90,6 +128,8 @@ def create_app(
     *,
     upstream_transport: httpx.AsyncBaseTransport | None = None,
     demo_users: Sequence[tuple[str, str]] = (),
+    metrics_directory: Path | None = None,
+    tracer_provider: "TracerProvider | None" = None,
 ) -> Starlette:
     """Build the ASGI application.
 
@@ -97,41 +137,61 @@ def create_app(
         settings: how it behaves.
         upstream_transport: stands in for the network in tests.
         demo_users: names, and the Authorization of each, that the query page offers to everybody.
+        metrics_directory: where the processes of one gateway tell each other what they count.
+        tracer_provider: stands in for the exporter of traces in tests.
 
     Raises:
         SettingsError: a file that the settings name cannot be read, or a field does not exist.
     """
-    upstream = UpstreamClient(
-        url=settings.upstream_url,
-        connect_timeout_s=settings.upstream_connect_timeout,
-        timeout_s=settings.upstream_timeout,
-        connections=settings.upstream_connections,
-        max_bytes=settings.max_upstream_bytes,
-        transport=upstream_transport,
-    )
-    source = Source(
-        fetch=upstream.fetch,
+    manifest = _manifest(settings)
+    names = OperationNames(names_in(manifest.values()) if manifest else None)
+    tracing = _tracing(names, tracer_provider) if settings.tracing else None
+    requests_meter, upstream_meter = RequestMeter(), UpstreamMeter()
+    book = RequestBook(requests_meter)
+    shared = _shared_cache(settings)
+    flights, lookups = Flights[Snapshot](), Lookups()
+    cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
+    source = partial(
+        Source,
         decode=decoder(record_of(ChatSession)),
-        cache=BoundedMemoryCache(max_bytes=settings.cache_max_bytes),
-        upstream_url=settings.upstream_url,
-        ttl_s=settings.cache_ttl,
+        cache=tracing.cache(cache) if tracing else cache,
+        windows=Windows(
+            settings.cache_ttl, settings.stale_while_revalidate, settings.stale_if_error
+        ),
+        shared=shared,
         time_zone=settings.zone,
         secret=settings.cache_secret.get_secret_value().encode(),
+        flights=flights,
+        lookups=lookups,
     )
+
+    def observed(fetch: Fetch, url: str) -> Fetch:
+        counted = upstream_meter.around(fetch)
+        return tracing.fetch(counted, url) if tracing else counted
+
+    rest = rest_of(settings, source, observed, upstream_transport, path=_GRAPHQL)
     policy = _caller_policy(settings)
-    manifest = _manifest(settings)
-    schema = build_schema(_schema_options(settings, manifest))
-    watchers = Watchers(source, rhythm=_rhythm(settings), compare=Comparison(schema.watched))
+    extensions = (tracing.operations,) if tracing else ()
+    schema = build_schema(_schema_options(settings, manifest, extensions))
+    compare = Comparison(schema.watched)
+    watchers_of: Lately[Source, Watchers] = Lately(
+        lambda source: Watchers(source, rhythm=_rhythm(settings), compare=compare),
+        most=MOST_TENANTS,
+    )
     bus = LocalBus()
+    newsroom = Newsroom(bus, rest.source_of, watchers_of)
+    sockets = OpenSockets(
+        most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller
+    )
     view = GraphQLView(
         schema=schema,
-        source=source,
+        find_source=rest.find_source,
         policy=policy,
-        watchers=watchers,
-        sockets=OpenSockets(
-            most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller
-        ),
-        reader=_reader(settings, manifest),
+        watchers_of=watchers_of,
+        sockets=sockets,
+        reader=_reader(settings, manifest, shared),
+        names=names,
+        book=book,
         options=ViewOptions(
             has_query_page=settings.graphiql,
             demo_users=tuple(demo_users),
@@ -141,47 +201,99 @@ def create_app(
         ),
     )
 
-    ready = _ready_answers(settings, source, policy)
+    endpoint = Shedding(view, path=_GRAPHQL, max_requests=settings.max_requests, book=book)
+    ready = _ready_answers(settings, rest.find_source, policy, book)
+    collector: Collector = metrics_of(
+        requests=requests_meter,
+        upstream=upstream_meter,
+        lookups=lookups,
+        flights=flights,
+        cache=cache,
+        clients=rest.clients,
+        watchers=watchers_of.all,
+        sockets=sockets,
+    )
+
+    background: list[Callable[[], Coroutine[Any, Any, None]]] = [newsroom.keep_listening]
+    checks: dict[str, Check] = {}
+    if metrics_directory is not None:
+        collector = shared_metrics = SharedMetrics(metrics_directory, collector)
+        background.append(shared_metrics.keep_writing)
+    if settings.ready_check:
+        reachability = Reachability(
+            url=settings.address,
+            interval_s=settings.ready_check,
+            connect_timeout_s=settings.upstream_connect_timeout,
+        )
+        checks["rest"] = reachability.problem
+        background.append(reachability.keep_looking)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        listening = asyncio.create_task(bus.listen(lambda _: watchers.refresh()))
+        if tracing:
+            tracing.open()
+        tasks = [asyncio.create_task(run()) for run in background]
         app.state.is_ready = True
         yield
         app.state.is_ready = False
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
-        await watchers.close()
-        await source.flights.cancel()
-        await upstream.aclose()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await newsroom.aclose()
+        await flights.cancel()
+        await rest.aclose()
+        if shared is not None:
+            await shared.aclose()
+        if tracing:
+            await tracing.aclose()
 
     app = Starlette(
         routes=[
-            Route(_GRAPHQL, view),
+            Route(_GRAPHQL, endpoint),
             WebSocketRoute(_GRAPHQL, view),
+            *(_tenant_routes(endpoint, view) if settings.environment else []),
             Route("/schema.graphql", _schema_text(schema)),
             Route("/healthz", healthz),
-            Route("/readyz", readyz),
+            Route("/readyz", readyz(checks)),
+            *([] if settings.metrics_port is not None else [Route("/metrics", metrics(collector))]),
             *_webhooks(settings, bus),
             static_files(),
         ],
         # From the outside in.
         middleware=[
-            Middleware(RequestLog),
+            Middleware(RequestLog, book=book),
+            *([tracing.requests(_GRAPHQL)] if tracing else []),
             *([Middleware(KeptAnswers, ready=ready)] if ready else []),
             Middleware(SecurityHeaders),
-            *_cors(settings.allowed_origins),
+            *_cors(settings),
             Middleware(ETags),
-            Middleware(OneVary),
+            Middleware(OneVary, also=_TENANT_HEADER.encode() if settings.environment else b""),
             Middleware(CompressMiddleware, minimum_size=_SMALLEST_COMPRESSED),
         ],
         exception_handlers={HTTPException: _no_such_thing},
         lifespan=lifespan,
     )
-    app.state.ready = ready
+    # What our server's HTTP protocol asks for; past the application there would be no trace.
+    app.state.ready = None if tracing else ready
+    app.state.shedding = endpoint
+    app.state.connection_limit = ConnectionLimit(settings.max_connections)
     # It would redirect to whatever host the request names.
     app.router.redirect_slashes = False
     return app
+
+
+def _shared_cache(settings: Settings) -> SharedCache | None:
+    if settings.redis_url is None:
+        return None
+    if not settings.has_own_secret:
+        logger.warning(
+            "GATEWAY_CACHE_SECRET is not set: only this start can read what it keeps in Redis"
+        )
+    return SharedCache(
+        RedisCache(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S),
+        max_bytes=settings.max_upstream_bytes,
+        patience_s=settings.upstream_timeout,
+    )
 
 
 async def _no_such_thing(request: Request, exc: Exception) -> Response:
@@ -191,9 +303,25 @@ async def _no_such_thing(request: Request, exc: Exception) -> Response:
     return JSONResponse({"errors": [error]}, exc.status_code, exc.headers)
 
 
+def _tenant_routes(endpoint: ASGIApp, view: GraphQLView) -> list[Route | WebSocketRoute]:
+    path = f"{_GRAPHQL}/{{tenant}}"
+    return [Route(path, endpoint), WebSocketRoute(path, view)]
+
+
 def _caller_policy(settings: Settings) -> CallerPolicy:
     app_token = settings.app_token.get_secret_value().encode() if settings.app_token else None
     return CallerPolicy(app_token, settings.forward_cookie_names)
+
+
+def _tracing(names: OperationNames, provider: "TracerProvider | None") -> "Tracing":
+    try:
+        from gateway.web.tracing import Tracing  # with all of OpenTelemetry
+    except ImportError as exc:
+        raise SettingsError(
+            "GATEWAY_TRACING=on: OpenTelemetry is not installed; "
+            "pip install 'superoffice-chat-gateway[tracing]'"
+        ) from exc
+    return Tracing(names, provider)
 
 
 def _manifest(settings: Settings) -> dict[str, str]:
@@ -207,8 +335,13 @@ def _manifest(settings: Settings) -> dict[str, str]:
     return {}
 
 
-def _schema_options(settings: Settings, manifest: Mapping[str, str]) -> SchemaOptions:
+def _schema_options(
+    settings: Settings,
+    manifest: Mapping[str, str],
+    extensions: tuple[Callable[[], SchemaExtension], ...],
+) -> SchemaOptions:
     return SchemaOptions(
+        extensions=extensions,
         hidden=settings.hidden_field_names,
         introspection=settings.introspection,
         suggestions=settings.suggestions,
@@ -226,7 +359,9 @@ def _schema_options(settings: Settings, manifest: Mapping[str, str]) -> SchemaOp
     )
 
 
-def _reader(settings: Settings, manifest: Mapping[str, str]) -> RequestReader:
+def _reader(
+    settings: Settings, manifest: Mapping[str, str], shared: SharedCache | None
+) -> RequestReader:
     limits = RequestLimits(
         body_bytes=settings.max_body_bytes,
         batch=settings.max_batch,
@@ -235,7 +370,8 @@ def _reader(settings: Settings, manifest: Mapping[str, str]) -> RequestReader:
     )
     keeps_queries = settings.persisted_queries and not settings.trusted_documents_only
     cache = BoundedMemoryCache(max_bytes=_PERSISTED_QUERIES_BYTES) if keeps_queries else None
-    return RequestReader(limits, Documents(cache, manifest))
+    secret = settings.cache_secret.get_secret_value().encode()
+    return RequestReader(limits, Documents(cache, manifest, shared=shared, secret=secret))
 
 
 def _schema_text(schema: Schema) -> Callable[[Request], Awaitable[Response]]:
@@ -247,13 +383,16 @@ def _schema_text(schema: Schema) -> Callable[[Request], Awaitable[Response]]:
     return schema_text
 
 
-def _ready_answers(settings: Settings, source: Source, policy: CallerPolicy) -> ReadyAnswers | None:
+def _ready_answers(
+    settings: Settings, find_source: FindSource, policy: CallerPolicy, book: RequestBook
+) -> ReadyAnswers | None:
     if not settings.cache_ttl:
         return None
     return ReadyAnswers(
         path=_GRAPHQL,
-        source=source,
+        find_source=find_source,
         policy=policy,
+        book=book,
         heeds_cache_control=settings.client_cache_control,
     )
 
@@ -266,15 +405,12 @@ def _rhythm(settings: Settings) -> Rhythm:
 def _webhooks(settings: Settings, bus: Bus) -> list[Route]:
     if settings.webhook_secret is None:
         return []
-
-    async def changed() -> None:
-        await bus.publish(settings.upstream_url)
-
     secret = settings.webhook_secret.get_secret_value().encode()
-    return [Route(_WEBHOOKS, Webhooks(secret, changed).receive, methods=["POST"])]
+    return [Route(_WEBHOOKS, Webhooks(secret, bus.publish).receive, methods=["POST"])]
 
 
-def _cors(origins: Collection[str]) -> list[Middleware]:
+def _cors(settings: Settings) -> list[Middleware]:
+    origins = settings.allowed_origins
     if not origins:
         return []
     return [
@@ -284,7 +420,7 @@ def _cors(origins: Collection[str]) -> list[Middleware]:
             # With `*`, any page could read what a visitor's cookies open.
             allow_credentials="*" not in origins,
             allow_methods=["GET", "POST"],
-            allow_headers=_REQUEST_HEADERS,
+            allow_headers=[*_REQUEST_HEADERS, *([_TENANT_HEADER] if settings.environment else [])],
             expose_headers=_EXPOSED_HEADERS,
             max_age=600,
         )

@@ -4,17 +4,19 @@ Source of the rules: GraphQL over HTTP, https://graphql.github.io/graphql-over-h
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import orjson
 from cross_web import HTTPException, StarletteRequestAdapter
 from graphql import GraphQLError
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -27,27 +29,34 @@ from strawberry.types.execution import PreExecutionError
 
 from gateway.caller import CallerPolicy
 from gateway.errors import (
+    BadRequestError,
     GatewayError,
     MethodNotAllowedError,
     NotAcceptableError,
     OperationResolutionError,
     RequestTimeoutError,
+    TenantMissingError,
 )
 from gateway.live.watcher import Watchers
+from gateway.observe.metrics import CANCELLED, OK
+from gateway.observe.operations import ANONYMOUS, BATCH, OperationNames
 from gateway.schema.build import Schema
 from gateway.schema.context import Context
 from gateway.schema.error_codes import masked, unresolved
 from gateway.source import Source
+from gateway.tenant_names import canonical_tenant
 from gateway.web.accept import GRAPHQL_JSON, HTML, JSON, preferred
+from gateway.web.account import Account, account_of, digest_shown
 from gateway.web.browsers import refuse_cross_site
-from gateway.web.caching import VARY, cache_headers, max_age_asked_for
+from gateway.web.caching import VARY, cache_headers, max_age_asked_for, stale_extension
 from gateway.web.event_stream import EVENT_STREAM, Events, EventStream
 from gateway.web.query_page import query_page
 from gateway.web.ready import answered_from
 from gateway.web.request import RefusedOperation, RequestReader, refuse_credentials_in_url
-from gateway.web.request_log import REQUEST_ID
+from gateway.web.request_log import REQUEST_ID, RequestBook
 from gateway.web.sockets import OpenSockets
 from gateway.web.status import headers_and_status
+from gateway.web.tenant_path import FindSource
 from gateway.web.websocket import SocketHandler, TextSocket
 
 __all__ = ["GraphQLView", "ViewOptions"]
@@ -56,6 +65,7 @@ _METHODS = "GET, POST"
 _PASSED_ON = frozenset({b"traceparent", b"tracestate", REQUEST_ID})
 _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 _JSONS = (JSON, GRAPHQL_JSON)
+_CONTEXT = "gateway.context"
 _NO_SUBSCRIPTION = (
     "A subscription is answered over a WebSocket, or as text/event-stream: send that in Accept."
 )
@@ -85,6 +95,7 @@ class _Reply(Response):
         super().__init__(media_type=media_type)
         self.scope = scope
         self.context: Context | None = None
+        self.operation_name = ""
         self.started = time.perf_counter()
 
 
@@ -110,11 +121,13 @@ class GraphQLView(GraphQL[Context, None]):
         self,
         *,
         schema: Schema,
-        source: Source,
+        find_source: FindSource,
         policy: CallerPolicy,
-        watchers: Watchers,
+        watchers_of: Callable[[Source], Watchers],
         sockets: OpenSockets,
         reader: RequestReader,
+        names: OperationNames,
+        book: RequestBook,
         options: ViewOptions,
     ) -> None:
         super().__init__(
@@ -125,12 +138,15 @@ class GraphQLView(GraphQL[Context, None]):
             max_subscriptions_per_connection=None,  # the handler has its own limit, with a code
             allowed_origins=sorted(options.allowed_origins),
         )
-        self.source = source
+        self.find_source = find_source
         self.policy = policy
-        self.watchers = watchers
+        self.watchers_of = watchers_of
         self.sockets = sockets
         self.is_subscription = schema.is_subscription
         self.reader = reader
+        self.names = names
+        self.book = book
+        self.documents = schema.documents
         self.options = options
         self.searched = schema.searched
         self.links = schema.links
@@ -156,11 +172,17 @@ class GraphQLView(GraphQL[Context, None]):
         with ExitStack() as stack:
             try:
                 refuse_credentials_in_url(socket)
+                self._check_named_tenant(socket)
                 stack.enter_context(self.sockets.one())
             except GatewayError as exc:
                 await socket.send_denial_response(self._refused(socket, exc))
             else:
                 await self.run(socket)
+
+    def _check_named_tenant(self, request: HTTPConnection) -> None:
+        """Refuse a tenant that is none; one that is not named may be yet, by what follows."""
+        with contextlib.suppress(TenantMissingError):
+            self.find_source(request.scope["path"], request.headers.raw)
 
     async def get_sub_response(self, request: Request | WebSocket) -> _Reply:
         """Settle the media type of the answer before anything else."""
@@ -171,9 +193,9 @@ class GraphQLView(GraphQL[Context, None]):
         headers = request.headers.raw
         asked = request.headers.get("cache-control", "") if self.options.heeds_cache_control else ""
         context = Context(
-            source=self.source,
+            source_for=partial(self.find_source, request.scope["path"]),
             policy=self.policy,
-            watchers=self.watchers,
+            watchers_of=self.watchers_of,
             headers=headers,
             searched=self.searched,
             links=self.links,
@@ -184,15 +206,20 @@ class GraphQLView(GraphQL[Context, None]):
         )
         if isinstance(response, _Reply):
             response.context = context
+        else:
+            request.scope[_CONTEXT] = context
         return context
 
     def is_request_allowed(self, request: Any) -> bool:
-        """Let GET and POST through, when neither their URL nor their sender gives rise to doubt."""
+        """Let GET and POST through, unless their URL, sender or tenant gives rise to doubt."""
         if request.method not in {"GET", "POST"}:
             raise MethodNotAllowedError(f"GraphQL takes {_METHODS}.", allow=_METHODS)
         refuse_credentials_in_url(request.request)
-        if request.method == "GET" and not self.should_render_graphql_ide(request):
+        if request.method == "GET":
+            if self.should_render_graphql_ide(request):
+                return True
             refuse_cross_site(request.request.headers, self.options.allowed_origins)
+        self.find_source(request.request.scope["path"], request.request.headers.raw)
         return True
 
     def should_render_graphql_ide(self, request: Any) -> bool:
@@ -201,7 +228,9 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def render_graphql_ide(self, request: Request) -> Response:
         """Show people the query page."""
-        return query_page(self.options.demo_users)
+        self._check_named_tenant(request)
+        tenant = canonical_tenant(request.path_params.get("tenant", ""))
+        return query_page(self.options.demo_users, tenant)
 
     async def parse_http_body(self, request: Any) -> GraphQLRequestData | list[GraphQLRequestData]:
         """Read what the request asks for, and settle whether the answer is a stream.
@@ -250,7 +279,14 @@ class GraphQLView(GraphQL[Context, None]):
         if isinstance(data, RefusedOperation) and data.error:
             error = GraphQLError(str(data.error), extensions=data.error.extensions)
             return PreExecutionError(data=None, errors=[error])
-        return await super().execute_single(*args, **more)
+        reply: _Reply = more["sub_response"]
+        account = account_of(reply.scope)
+        account.outcome = CANCELLED  # unless it comes to an answer
+        try:
+            return await super().execute_single(*args, **more)
+        finally:
+            reply.operation_name = self.documents.operation_name(data.query, data.operation_name)
+            account.operation = self.names.told(reply.operation_name)
 
     async def process_result(
         self, request: Request, result: ExecutionResult
@@ -282,8 +318,19 @@ class GraphQLView(GraphQL[Context, None]):
             has_errors=has_errors,
             execute_s=time.perf_counter() - sub_response.started,
         )
+        if served is not None and served.is_stale:
+            for answer in answers:
+                answer["extensions"] = {
+                    **(answer.get("extensions") or {}),
+                    **stale_extension(served),
+                }
+        account = account_of(sub_response.scope)
+        account.operation = sub_response.operation_name
+        self._tell(account, sub_response.context, answers)
+        if isinstance(response_data, list):
+            account.operation = BATCH
         response = Response(self.encode_json(response_data), status, headers, media_type)
-        if served is not None and not has_errors:
+        if served is not None and not has_errors and not served.is_stale:
             answered_from(sub_response.scope, served.snapshot)
         return response
 
@@ -295,7 +342,38 @@ class GraphQLView(GraphQL[Context, None]):
         """Encode JSON."""
         return orjson.dumps(data)
 
+    def enter_operation(
+        self, scope: Scope, started: float, asked: Mapping[str, Any], answer: Mapping[str, Any]
+    ) -> None:
+        """Enter an operation on a WebSocket: what was asked for, and the first answer to it."""
+        account = Account()
+        name = self.documents.operation_name(asked["query"], asked.get("operationName"))
+        account.operation = name
+        self._tell(account, scope[_CONTEXT], [answer])
+        self.book.enter_operation(started, account)
+
+    def _tell(
+        self, account: Account, context: Context, answers: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Complete an account, of which the operation's own name is known."""
+        errors = [error for answer in answers for error in answer.get("errors", ())]
+        account.outcome = OK
+        if errors:
+            account.outcome = errors[0].get("extensions", {}).get("code", BadRequestError.code)
+        served, name = context.served, account.operation or ANONYMOUS
+        is_good = served is not None and not errors
+        account.operation = self.names.learn(name) if is_good else self.names.told(name)
+        if served is not None:
+            account.cache = served.result
+            if served.how != "hit":
+                account.upstream_s = served.snapshot.times_s.get("upstream")
+        if account.caller is None and context.asked is not None:
+            source, caller = context.asked
+            account.caller = digest_shown(source.key_of(caller))
+
     def _refused(self, request: Request | WebSocket, error: GatewayError) -> Response:
+        account = account_of(request.scope)
+        account.operation, account.outcome = account.operation or ANONYMOUS, error.code
         body: Mapping[str, Any] = {
             "errors": [{"message": str(error), "extensions": error.extensions}]
         }

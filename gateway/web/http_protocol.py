@@ -1,17 +1,17 @@
-"""uvicorn's HTTP protocol: with limits on a client's pace, and past the application if it can.
+"""uvicorn's HTTP protocol: with limits on what a client holds, and past the application if it can.
 
-* A socket that sends nothing, a header a second, or a header without end would else stay open, or
-  grow, for good (Kludex/uvicorn#157).
-* A client that does not read would hold on to its answer for good.
-* A stream of events would keep the server from stopping.
+* A socket that sends nothing, a header a second, a header without end, or a few bytes after its
+  answer would else stay open, or grow, for good (Kludex/uvicorn#157).
+* A client that does not read would keep its answer in memory for good.
+* Before the server stops, the next answer on each connection is its last, and streams end.
 * A ready answer is sent as soon as its request is complete: no task, no middleware, one write.
 """
 
 import asyncio
+import socket
 import time
 from typing import Any
 
-import structlog
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -19,48 +19,81 @@ from gateway.caller import Header
 from gateway.web.body import BODY
 from gateway.web.event_stream import END_STREAM
 from gateway.web.ready import Answer, Asked, ReadyAnswers
-from gateway.web.request_log import REQUEST_ID, log_request, request_id_of
+from gateway.web.request_log import REQUEST_ID, RequestBook, request_id_of
+from gateway.web.shedding import ConnectionLimit, Shedding
 
 __all__ = ["GatewayProtocol"]
 
 _LARGEST_HEAD = 64 * 2**10
+_LONGEST_PIPELINE = 32
 _PATIENCE_S = 10
-_PATIENCE_WITH_READERS_S = 60
+_PATIENCE_WITH_READERS_S = 30
+_PIECE = 16 * 2**10
 
 
 class GatewayProtocol(HttpToolsProtocol):
-    """Closes a connection whose request's head is too large or too long in coming."""
+    """Closes connections that are one too many, or whose client asks too much or too slowly."""
 
     _head_bytes = 0
     _is_in_head = True
+    _is_upgraded = False
+    _is_draining = False
     _timer: asyncio.TimerHandle | None = None
-    _reading_timer: asyncio.TimerHandle | None = None
     _held: tuple[Any, Any] | None = None
     """A request, and the application to call with it, until all is read that has come."""
 
     _is_reading = False
-    _asked: tuple[list[Header], Asked | None] = ([], None)
-    """What the headers of the connection's last request said: the next one's are often the same."""
+    _asked: tuple[str, list[Header], Asked | None] = ("", [], None)
+    """What the connection's last request said: the next one is often the same but for its body."""
 
     def connection_made(self, transport: Any) -> None:
-        """Wait for the first request."""
+        """Wait for the first request, unless too many clients wait already."""
         super().connection_made(transport)
-        self._ready: ReadyAnswers | None = getattr(getattr(self.app, "state", None), "ready", None)
-        self._log = structlog.get_logger()
+        state = getattr(self.app, "state", None)
+        limit: ConnectionLimit | None = getattr(state, "connection_limit", None)
+        if limit is not None and limit.refuses(len(self.connections)):
+            transport.abort()
+            return
+        self._ready: ReadyAnswers | None = getattr(state, "ready", None)
+        self._shedding: Shedding | None = getattr(state, "shedding", None)
+        self._is_draining = not getattr(state, "is_ready", True)
+        _limit_time_to_read(transport)
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
-        """Take in what came, and count it as long as the head is not complete."""
+        """Take in what came; what is large comes in pieces, so that limits hold in its midst."""
         self._is_reading = True
-        super().data_received(data)
+        if len(data) <= _LARGEST_HEAD:
+            self._take(data)
+        else:
+            for start in range(0, len(data), _PIECE):
+                self._take(data[start : start + _PIECE])
         self._is_reading = False
         self._let_go()
+        if self._is_nobodys_turn():
+            self._expect_head()
+
+    def _take(self, data: bytes) -> None:
+        """Have a piece parsed, and count it as long as the head is not complete."""
+        if self.transport.is_closing() or self._is_upgraded:
+            return
+        super().data_received(data)
         if self._is_in_head:
-            if self._timer is None:
-                self._expect_head()
             self._head_bytes += len(data)
             if self._head_bytes > _LARGEST_HEAD:
                 self._hang_up()
+
+    def _is_nobodys_turn(self) -> bool:
+        """Tell whether something came that is no request yet, and that nobody waits for."""
+        if self.timeout_keep_alive_task or self._timer or self._is_upgraded:
+            return False
+        cycle: Any = self.cycle  # None before the first request
+        return cycle is not None and cycle.response_complete
+
+    def handle_websocket_upgrade(self) -> None:
+        """Leave the connection to the WebSocket's own protocol."""
+        self._is_upgraded = True
+        super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:
         """Wait for the rest of a head, the first one's or a later one's."""
@@ -70,10 +103,16 @@ class GatewayProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Let the request, or the WebSocket that it becomes, take its time."""
         self._is_in_head = False
+        self._head_bytes = 0
         self._stop_waiting()
         super().on_headers_complete()
+        if len(self.pipeline) > _LONGEST_PIPELINE:
+            self.pipeline.clear()
+            self._hang_up()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if self._is_draining:
+            cycle.keep_alive = False
         if self._is_reading:
             self._held = (cycle, app)
         else:
@@ -85,29 +124,36 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._held is not None:
             cycle = self._held[0]
             cycle.scope[BODY] = bytes(cycle.body)
-            found = self._find(cycle.scope)
-            if found is not None and not self.flow.write_paused:
+            ready = None if self.flow.write_paused else self._ready
+            found = self._find(ready, cycle.scope) if ready else None
+            if ready and found:
                 self._held = None
-                self._send(cycle, *found)
+                self._send(ready.book, cycle, *found)
             self._let_go()
 
-    def _find(self, scope: Scope) -> tuple[Answer, list[Header]] | None:
+    def _find(self, ready: ReadyAnswers, scope: Scope) -> tuple[Answer, list[Header]] | None:
         body: bytes = scope[BODY]
-        if self._ready is None or not self._ready.is_kept(scope, body):
+        if not ready.is_kept(scope, body):
             return None
-        headers, asked = self._asked
-        if headers != scope["headers"]:
-            asked = self._ready.asked(scope["headers"])
-            self._asked = (scope["headers"], asked)
-        return None if asked is None else self._ready.find(scope, body, asked)
+        path, headers, asked = self._asked
+        if headers != scope["headers"] or path != scope["path"]:
+            asked = ready.asked(scope["path"], scope["headers"])
+            self._asked = (scope["path"], scope["headers"], asked)
+        return None if asked is None else ready.find(scope, body, asked)
 
     def _let_go(self) -> None:
-        """Call the application with the request that was held."""
-        if self._held is not None:
-            held, self._held = self._held, None
-            super()._start_asgi_task(*held)
+        """Call the application with the request that was held, unless there is too much to do."""
+        if self._held is None:
+            return
+        (cycle, app), self._held = self._held, None
+        shedding = None if self.flow.write_paused else self._shedding
+        refusal = shedding.answer_to(cycle.scope) if shedding else None
+        if shedding and refusal:
+            self._send(shedding.book, cycle, refusal, [])
+        else:
+            super()._start_asgi_task(cycle, app)
 
-    def _send(self, cycle: Any, answer: Answer, aging: list[Header]) -> None:
+    def _send(self, book: RequestBook, cycle: Any, answer: Answer, aging: list[Header]) -> None:
         scope: Scope = cycle.scope
         started = time.perf_counter()
         request_id = request_id_of(scope)
@@ -125,17 +171,14 @@ class GatewayProtocol(HttpToolsProtocol):
         if not cycle.keep_alive:
             self.transport.close()
         cycle.on_response()
-        log_request(self._log, scope, request_id, answer.status, started)
+        book.enter(scope, request_id, answer.status, started, answer.account)
 
-    def pause_writing(self) -> None:
-        """Wait until the client has read what is written already, for a while."""
-        super().pause_writing()
-        self._reading_timer = self.loop.call_later(_PATIENCE_WITH_READERS_S, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        """Go on: the client reads."""
-        super().resume_writing()
-        self._stop_waiting_for_reader()
+    def drain(self) -> None:
+        """Make the next answer the last one on this connection, and tell the client so."""
+        self._is_draining = True
+        cycle: Any = self.cycle  # None before the first request
+        if cycle is not None and not cycle.response_started:
+            cycle.keep_alive = False
 
     def shutdown(self) -> None:
         """Finish what is in flight, but not a stream, which is never finished."""
@@ -147,16 +190,9 @@ class GatewayProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_waiting()
-        self._stop_waiting_for_reader()
         super().connection_lost(exc)
 
-    def _stop_waiting_for_reader(self) -> None:
-        if self._reading_timer is not None:
-            self._reading_timer.cancel()
-            self._reading_timer = None
-
     def _expect_head(self) -> None:
-        self._head_bytes = 0
         self._timer = self.loop.call_later(_PATIENCE_S, self._hang_up)
 
     def _stop_waiting(self) -> None:
@@ -167,3 +203,15 @@ class GatewayProtocol(HttpToolsProtocol):
     def _hang_up(self) -> None:
         self._stop_waiting()
         self.transport.close()
+
+
+def _limit_time_to_read(transport: Any) -> None:
+    """Have the system reset a connection whose client takes nothing of what is sent to it.
+
+    RFC 5482. The system knows what has arrived, which no timer in here does; and its limit holds
+    for WebSockets, and for connections that are being closed, too.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # pragma: no branch - Linux
+        transport.get_extra_info("socket").setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_PATIENCE_WITH_READERS_S * 1000)
+        )

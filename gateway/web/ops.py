@@ -1,9 +1,16 @@
-"""What operators ask for: health and readiness."""
+"""What operators ask for: health, readiness and metrics."""
 
+from collections.abc import Awaitable, Callable, Mapping
+
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-__all__ = ["healthz", "readyz"]
+__all__ = ["Check", "healthz", "metrics", "readyz"]
+
+Check = Callable[[], str | None]
+"""Says at once why requests cannot be served, as far as it is concerned; None when they can."""
 
 
 async def healthz(request: Request) -> Response:
@@ -11,8 +18,37 @@ async def healthz(request: Request) -> Response:
     return JSONResponse({"status": "alive"})
 
 
-async def readyz(request: Request) -> Response:
-    """Say whether requests can be served: from the end of start-up to the start of shutdown."""
-    is_ready = request.app.state.is_ready
-    status = "ready" if is_ready else "draining"
-    return JSONResponse({"status": status}, status_code=200 if is_ready else 503)
+def readyz(checks: Mapping[str, Check]) -> Callable[[Request], Awaitable[Response]]:
+    """Say whether requests can be served, or why not.
+
+    From the end of start-up to the start of shutdown, as long as no check has anything to say:
+    `{"status": "unready", "checks": {"rest": "it cannot be reached"}}`.
+    """
+
+    async def answer(request: Request) -> Response:
+        found = {name: check() or "ok" for name, check in checks.items()}
+        match getattr(request.app.state, "is_ready", None):
+            case None:
+                status = "starting"
+            case False:
+                status = "draining"
+            case _:
+                status = "ready" if {*found.values()} <= {"ok"} else "unready"
+        return JSONResponse(
+            {"status": status, "checks": found},
+            200 if status == "ready" else 503,
+            {"Cache-Control": "no-store"},
+        )
+
+    return answer
+
+
+def metrics(collector: Collector) -> Callable[[Request], Response]:
+    """Answer in the format that Prometheus asks for; Starlette does so on a thread."""
+
+    def answer(request: Request) -> Response:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        headers = {"Content-Type": content_type, "Cache-Control": "no-store"}
+        return Response(encode(collector), headers=headers)
+
+    return answer

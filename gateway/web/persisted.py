@@ -7,12 +7,17 @@
 """
 
 import hashlib
+import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from graphql import GraphQLError, OperationDefinitionNode, parse
+
+from gateway.cache.shared import Place, SharedCache
 from gateway.errors import (
     BadRequestError,
     PersistedQueryNotFoundError,
@@ -21,10 +26,10 @@ from gateway.errors import (
 )
 from gateway.source import Cache
 
-__all__ = ["Documents", "read_manifest"]
+__all__ = ["Documents", "names_in", "read_manifest"]
 
 _ID_PARAMETERS = ("documentId", "doc_id", "id")
-_KEPT_S = 24 * 60 * 60
+_KEPT_S = 24 * 60 * 60.0
 _LONGEST = 100_000
 
 
@@ -40,11 +45,21 @@ class _Text:
 class Documents:
     """Finds the text of a query that is named.
 
-    `cache` keeps automatic persisted queries; without one they are not supported.
+    `cache` keeps automatic persisted queries; without one they are not supported. `shared` hands
+    them on to other processes, sealed with a key that comes from `secret`.
     """
 
-    def __init__(self, cache: Cache | None, manifest: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        cache: Cache | None,
+        manifest: Mapping[str, str],
+        *,
+        shared: SharedCache | None = None,
+        secret: bytes = b"",
+    ) -> None:
         self._cache = cache
+        self._shared = shared
+        self._key = hmac.digest(secret, b"persisted queries", "sha256")
         self._manifest = {_bare(name): text for name, text in manifest.items()}
 
     async def find(
@@ -77,14 +92,29 @@ class Documents:
         key = f"persisted-query:{sha256.lower()}"
         if query is None:
             kept: _Text | None = await self._cache.get(key)
-            if kept is None:
+            if kept is not None:
+                return kept.text
+            query = await self._from_others(key)
+            if query is None:
                 raise PersistedQueryNotFoundError("PersistedQueryNotFound")
-            return kept.text
+            await self._cache.set(key, _Text(query), ttl=_KEPT_S)
+            return query
         if hashlib.sha256(query.encode()).hexdigest() != sha256.lower():
             raise BadRequestError("`sha256Hash` is not the SHA-256 of the query beside it.")
         if len(query) <= _LONGEST:
             await self._cache.set(key, _Text(query), ttl=_KEPT_S)
+            if self._shared is not None:
+                await self._shared.put(self._place(key), query.encode(), ttl_s=_KEPT_S)
         return query
+
+    async def _from_others(self, key: str) -> str | None:
+        if self._shared is None:
+            return None
+        text = await self._shared.get(self._place(key))
+        return None if text is None else text.decode()
+
+    def _place(self, key: str) -> Place:
+        return Place(key, self._key)
 
 
 def _bare(name: str) -> str:
@@ -133,3 +163,14 @@ def read_manifest(path: Path) -> dict[str, str]:
             "as Apollo writes it"
         )
     return dict(documents)
+
+
+def names_in(texts: Iterable[str]) -> frozenset[str]:
+    """Return the names of the operations in documents; what is not GraphQL has none."""
+    names = set()
+    for text in texts:
+        with suppress(GraphQLError):
+            definitions = parse(text).definitions
+            operations = [d for d in definitions if isinstance(d, OperationDefinitionNode)]
+            names |= {operation.name.value for operation in operations if operation.name}
+    return frozenset(names)

@@ -34,16 +34,20 @@ _POLICY = (
 _DIALOG_STYLE = "'sha256-nzTgYzXYDNe6BAHiiI7NNlfK8n/auuOAhh2t92YvuXo='"
 
 
-def query_page(demo_users: Sequence[tuple[str, str]] = ()) -> Response:
+def query_page(demo_users: Sequence[tuple[str, str]] = (), tenant: str | None = None) -> Response:
     """Make the page's HTTP answer.
 
     Args:
         demo_users: names, and the Authorization that logs each in. The page shows them to
             whoever opens it.
+        tenant: whose page it is, at an address one level down; None = the page at `/graphql`.
     """
     is_graphiql = _FETCHED.is_file()
     page = _TEMPLATES["graphiql" if is_graphiql else "query"].substitute(
-        static=f"static/{_VERSION}", users=html.escape(json.dumps(demo_users))
+        root="../" if tenant else "",
+        static=f"static/{_VERSION}",
+        endpoint=tenant or "graphql",
+        users=html.escape(json.dumps(demo_users)),
     )
     styles = f"'self' {_DIALOG_STYLE}" if is_graphiql else "'self'"
     headers = {

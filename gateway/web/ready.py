@@ -13,9 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.caller import CallerPolicy, Header
 from gateway.errors import GatewayError
-from gateway.source import Snapshot, Source
+from gateway.snapshot import Snapshot
+from gateway.source import Source
+from gateway.web.account import Account, account_of, digest_shown
 from gateway.web.body import BODY
 from gateway.web.caching import aging_headers, max_age_asked_for
+from gateway.web.request_log import RequestBook
+from gateway.web.tenant_path import FindSource
 
 __all__ = ["Answer", "Asked", "KeptAnswers", "ReadyAnswers", "answered_from"]
 
@@ -55,6 +59,8 @@ class Answer:
     status: int
     headers: tuple[Header, ...]
     body: bytes
+    account: Account
+    """Of a request that it answers."""
 
     @property
     def size_bytes(self) -> int:
@@ -64,8 +70,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the headers of a request say about its answer."""
+    """What the path and the headers of a request say about its answer."""
 
+    source: Source
     key: str
     """Of the caller's snapshot."""
 
@@ -74,19 +81,27 @@ class Asked:
 
 
 class ReadyAnswers:
-    """Finds and keeps the answers to requests for one path."""
+    """Finds and keeps the answers to requests for one path, and what is below it."""
 
     def __init__(
-        self, *, path: str, source: Source, policy: CallerPolicy, heeds_cache_control: bool
+        self,
+        *,
+        path: str,
+        find_source: FindSource,
+        policy: CallerPolicy,
+        book: RequestBook,
+        heeds_cache_control: bool,
     ) -> None:
+        self.book = book
         self._path = path
-        self._source = source
+        self._find_source = find_source
         self._policy = policy
         self._heeds_cache_control = heeds_cache_control
 
-    def asked(self, headers: Sequence[Header]) -> Asked | None:
-        """Read a request's headers; None where they hold no caller."""
+    def asked(self, path: str, headers: Sequence[Header]) -> Asked | None:
+        """Read a request's path and headers; None where they hold no caller, or no tenant."""
         try:
+            source = self._find_source(path, headers)
             caller = self._policy.read(headers)
         except GatewayError:
             return None
@@ -99,17 +114,18 @@ class ReadyAnswers:
             for header in headers
             if header[0] in _SHAPING or header[0] in _SHAPING_SECRETS
         )
-        return Asked(self._source.key_of(caller), shaping, max_age_s)
+        return Asked(source, source.key_of(caller), shaping, max_age_s)
 
     def find(self, scope: Scope, body: bytes, asked: Asked) -> tuple[Answer, list[Header]] | None:
         """Return what was answered to the same request, and the headers that tell its age now."""
         started = time.perf_counter()
-        served = self._source.peek(asked.key, max_age_s=asked.max_age_s)
+        served = asked.source.peek(asked.key, max_age_s=asked.max_age_s)
         answer: Answer | None = None
         if served is not None:
             answer = served.snapshot.answers.get(self.request(scope, body, asked))
         if served is None or answer is None:
             return None
+        asked.source.lookups.count(served.result, served.snapshot.json_bytes)
         return answer, aging_headers(served, time.perf_counter() - started)
 
     def request(self, scope: Scope, body: bytes, asked: Asked) -> Hashable:
@@ -119,7 +135,7 @@ class ReadyAnswers:
     def is_kept(self, scope: Scope, body: bytes) -> bool:
         """Tell whether an answer to such a request is kept at all."""
         is_read = scope["method"] == "POST" or (scope["method"] == "GET" and not body)
-        return is_read and scope["path"] == self._path and len(body) <= _LARGEST_BODY
+        return is_read and scope["path"].startswith(self._path) and len(body) <= _LARGEST_BODY
 
 
 class KeptAnswers:
@@ -135,15 +151,18 @@ class KeptAnswers:
         if body is None or not self.ready.is_kept(scope, body):
             await self.app(scope, receive, send)
             return
-        asked = self.ready.asked(scope["headers"])
+        asked = self.ready.asked(scope["path"], scope["headers"])
         found = self.ready.find(scope, body, asked) if asked else None
+        account = account_of(scope)
         if found is not None:
             answer, aging = found
+            account.repeat(answer.account)
             headers = [*answer.headers, *aging]
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send({"type": "http.response.body", "body": answer.body})
             return
         if asked is not None:
+            account.caller = digest_shown(asked.key)
             send = _keeping(self.ready.request(scope, body, asked), scope, send)
         await self.app(scope, receive, send)
 
@@ -168,7 +187,11 @@ def _keeping(request: Hashable, scope: Scope, send: Send) -> Send:
             # A connection holds on to the scope of its last request: the snapshot has to go.
             snapshot: Snapshot = scope.pop(_SNAPSHOT)
             headers = tuple(h for h in start["headers"] if h[0] not in _AGING)
-            answer = Answer(start["status"], headers, message.get("body", b""))
+            body = message.get("body", b"")
+            account = Account()
+            account.repeat(account_of(scope))
+            account.sent_bytes = len(body)
+            answer = Answer(start["status"], headers, body, account)
             snapshot.answers.keep(request, answer, answer.size_bytes)
         await send(message)
 

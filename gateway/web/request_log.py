@@ -1,14 +1,16 @@
-"""Give each request an id and write one line about it when it is done."""
+"""Give each request an id; when it is done, write one line about it and count it."""
 
 import re
 import time
 from random import Random
-from typing import Any
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["REQUEST_ID", "RequestLog", "log_request", "request_id_of"]
+from gateway.observe.metrics import RequestMeter
+from gateway.web.account import Account, account_of
+
+__all__ = ["REQUEST_ID", "RequestBook", "RequestLog", "request_id_of"]
 
 REQUEST_ID = b"x-request-id"
 
@@ -20,15 +22,56 @@ _STARTS = {"http.response.start", "websocket.accept", "websocket.http.response.s
 _random = Random()  # noqa: S311
 
 
+class RequestBook:
+    """Enters each request that is over: a line in the log, and a count if it was GraphQL."""
+
+    def __init__(self, meter: RequestMeter) -> None:
+        self._meter = meter
+        self._log = structlog.get_logger()
+
+    def enter(
+        self, scope: Scope, request_id: bytes, status: int, started: float, account: Account
+    ) -> None:
+        """Enter a request that began at `started`, by `time.perf_counter`."""
+        seconds = time.perf_counter() - started
+        self._count(account, seconds)
+        self._log.info(
+            "request",
+            logger=__name__,
+            method=scope.get("method", "WEBSOCKET"),
+            path=scope["path"],
+            status=status,
+            duration_ms=round(seconds * 1000, 1),
+            request_id=request_id.decode(),
+            **account.told(),
+        )
+
+    def enter_operation(self, started: float, account: Account) -> None:
+        """Enter one of the operations on a WebSocket, which has been answered."""
+        seconds = time.perf_counter() - started
+        self._count(account, seconds)
+        duration_ms = round(seconds * 1000, 1)
+        self._log.info("operation", logger=__name__, duration_ms=duration_ms, **account.told())
+
+    def _count(self, account: Account, seconds: float) -> None:
+        timings = account.timings
+        if timings is None:
+            if account.operation is None:
+                return
+            timings = account.timings = self._meter.of(account.operation, account.outcome)
+        timings.add(seconds)
+        self._meter.sent_bytes += account.sent_bytes
+
+
 class RequestLog:
     """Takes the client's `X-Request-ID` or makes one, and puts it on the answer and in the log.
 
     Neither the query string nor any header or body is logged: they hold customers' data.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, book: RequestBook) -> None:
         self.app = app
-        self._log = structlog.get_logger()
+        self._book = book
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and log what came of it."""
@@ -37,6 +80,7 @@ class RequestLog:
             return
         request_id = request_id_of(scope)
         status = 0
+        account = account_of(scope)
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -44,6 +88,8 @@ class RequestLog:
                 status = message.get("status", 101)
                 headers = [h for h in message.get("headers", ()) if h[0] != REQUEST_ID]
                 message["headers"] = [*headers, (REQUEST_ID, request_id)]
+            else:
+                account.sent_bytes += len(message.get("body", b""))
             await send(message)
 
         started = time.perf_counter()
@@ -52,20 +98,7 @@ class RequestLog:
         try:
             await self.app(scope, receive, send_with_id)
         finally:
-            log_request(self._log, scope, request_id, status, started)
-
-
-def log_request(log: Any, scope: Scope, request_id: bytes, status: int, started: float) -> None:
-    """Write the line of a request that began at `started`, by `time.perf_counter`."""
-    log.info(
-        "request",
-        logger=__name__,
-        method=scope.get("method", "WEBSOCKET"),
-        path=scope["path"],
-        status=status,
-        duration_ms=round((time.perf_counter() - started) * 1000, 1),
-        request_id=request_id.decode(),
-    )
+            self._book.enter(scope, request_id, status, started, account)
 
 
 def request_id_of(scope: Scope) -> bytes:

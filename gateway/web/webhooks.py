@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.errors import BadRequestError, GatewayError
+from gateway.live.bus import News
 from gateway.web.body import read_body
 
 __all__ = ["Webhooks"]
@@ -33,17 +34,17 @@ _OLDEST_S = 600.0
 
 
 class Webhooks:
-    """Takes what is signed with the secret, once, and calls `changed`."""
+    """Takes what is signed with the secret, once, and passes the news on."""
 
     def __init__(
         self,
         secret: bytes,
-        changed: Callable[[], Awaitable[None]],
+        tell: Callable[[News], Awaitable[None]],
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._secret = secret
-        self._changed = changed
+        self._tell = tell
         self._clock = clock
         self._event_ids: OrderedDict[str, None] = OrderedDict()
 
@@ -59,7 +60,7 @@ class Webhooks:
         event = _event(body)
         if event is None or self._is_old(event) or event.get("EventId") in self._event_ids:
             return JSONResponse({"status": "ignored"})
-        await self._changed()
+        await self._tell(News(str(event.get("ContextIdentifier")), int(self._clock() * 1e9)))
         self._remember(event.get("EventId"))  # not before: what has failed is sent again
         return JSONResponse({"status": "accepted"})
 

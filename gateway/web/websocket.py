@@ -4,12 +4,13 @@ Source of the rules: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCO
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
 import orjson
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import NonJsonMessageReceived, WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
@@ -40,6 +41,10 @@ class TextSocket(ASGIWebSocketAdapter):
     Strawberry takes a message's shape for granted: `null` would end the socket with 1006.
     """
 
+    def __init__(self, view: Any, request: WebSocket, response: WebSocket) -> None:
+        super().__init__(view, request, response)
+        self._asked: dict[str, tuple[float, Mapping[str, Any]]] = {}
+
     async def iter_json(
         self, *, ignore_parsing_errors: bool = False
     ) -> AsyncGenerator[object, None]:
@@ -52,7 +57,15 @@ class TextSocket(ASGIWebSocketAdapter):
             except BadRequestError as exc:
                 await self.close(4400, str(exc))
                 return
+            self._note(message)
             yield message
+
+    def _note(self, message: Any) -> None:
+        """Remember what is asked for, and since when, until it is answered or given up."""
+        if message.get("type") == "subscribe":
+            self._asked[message["id"]] = (time.perf_counter(), message["payload"])
+        elif message.get("type") == "complete":
+            self._asked.pop(message["id"], None)
 
     def _check_variables(self, message: Any) -> None:
         payload = message.get("payload")
@@ -65,6 +78,15 @@ class TextSocket(ASGIWebSocketAdapter):
             await self.ws.send_text(orjson.dumps(message).decode())
         except WebSocketDisconnect as exc:
             raise WebSocketDisconnected from exc
+        self._enter(message)
+
+    def _enter(self, message: Mapping[str, Any]) -> None:
+        """Enter the operation that a message is the first answer to, if it is one."""
+        asked = self._asked.pop(message.get("id", ""), None)
+        if asked is not None and "payload" in message:
+            payload = message["payload"]
+            answer = {"errors": payload} if message["type"] == "error" else payload
+            self.view.enter_operation(self.ws.scope, *asked, answer)  # type: ignore[attr-defined]
 
     async def close(self, code: int, reason: str) -> None:
         """Close the socket; what quotes the client may be longer than a reason can be."""

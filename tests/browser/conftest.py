@@ -7,12 +7,13 @@ import pytest
 
 from gateway import Settings, create_app
 from gateway.demo.app import create_demo_app
+from gateway.demo.network import DemoNetwork
 from gateway.demo.users import DEMO_USERS
 from tests.browser.visit import CHROMIUM, HOW_TO_INSTALL, Browser, Visit, fetch_graphiql
 from tests.support import served
 
 Visiting = Callable[..., Visit]
-"""Takes the name of a scenario, and whether the page offers the demo's users."""
+"""Takes the name of a scenario, whether the page offers the demo's users, and a tenant's name."""
 
 
 @pytest.fixture(scope="session")
@@ -44,15 +45,22 @@ def demo() -> Iterator[str]:
 def visiting(browser: Browser, demo: str, tmp_path_factory: pytest.TempPathFactory) -> Visiting:
     """Return a function that visits the query page of a gateway."""
 
-    def visit(scenario: str, *, has_users: bool = True) -> Visit:
+    def visit(scenario: str, *, has_users: bool = True, tenant: str | None = None) -> Visit:
         users = [(user.full_name, user.authorization_basic) for user in DEMO_USERS]
+        settings = Settings(
+            upstream_url=None if tenant else demo,
+            environment="online" if tenant else None,
+            time_zone="Europe/Oslo",
+            live_interval=1,
+        )
         app = create_app(
-            Settings(upstream_url=demo, time_zone="Europe/Oslo", live_interval=1),
+            settings,
+            upstream_transport=DemoNetwork(demo) if tenant else None,
             demo_users=users if has_users else (),
         )
         with served(app) as url:
             return browser.visit(
-                f"{url}/graphql",
+                f"{url}/graphql/{tenant}" if tenant else f"{url}/graphql",
                 scenario,
                 authorization=DEMO_USERS[1].authorization_bearer,
                 folder=tmp_path_factory.mktemp(scenario),

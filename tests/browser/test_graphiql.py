@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from gateway.demo.tenants import DEMO_TENANTS
 from gateway.demo.users import DEMO_USERS
 from tests.browser.conftest import Visiting
 from tests.browser.secrets import secrets_in
@@ -26,8 +27,17 @@ def keeping(visiting: Visiting, graphiql: None) -> Visit:
     return visiting("keepingHeaders", has_users=False)
 
 
-def test_it_opens_with_queries_worth_running(visit: Visit) -> None:
+@pytest.fixture(scope="module")
+def tenants(visiting: Visiting, graphiql: None) -> Visit:
+    """Return what the same person saw on the page of a tenant."""
+    return visiting("graphiql", tenant=next(iter(DEMO_TENANTS)))
+
+
+@pytest.mark.parametrize("name", ["visit", "tenants"])
+def test_it_opens_with_queries_worth_running(name: str, request: pytest.FixtureRequest) -> None:
     """Each has a tab, and is answered for the demo's first user as it stands."""
+    visit: Visit = request.getfixturevalue(name)
+
     assert visit.found["title"] == "SuperOffice chat sessions · GraphQL"
     assert visit.found["tabs"] == ["Queue", "MyChats", "Session", "Summary", "Live"]
     assert [answer["status"] for answer in visit.found["examples"]] == [200] * 4
@@ -86,7 +96,7 @@ def test_the_tabs_are_there_again(visit: Visit) -> None:
     assert len(visit.found["tabsAfterReload"]) == 6
 
 
-@pytest.mark.parametrize("name", ["visit", "keeping"])
+@pytest.mark.parametrize("name", ["visit", "tenants", "keeping"])
 def test_nothing_goes_wrong_in_the_console(name: str, request: pytest.FixtureRequest) -> None:
     """No error is written there, and nothing is stopped by the page's policy."""
     visit: Visit = request.getfixturevalue(name)
@@ -95,7 +105,7 @@ def test_nothing_goes_wrong_in_the_console(name: str, request: pytest.FixtureReq
     assert visit.violations == []
 
 
-@pytest.mark.parametrize("name", ["visit", "keeping"])
+@pytest.mark.parametrize("name", ["visit", "tenants", "keeping"])
 def test_nothing_comes_from_another_host(name: str, request: pytest.FixtureRequest) -> None:
     """All requests go to the gateway, and none says more in its address than where it goes."""
     visit: Visit = request.getfixturevalue(name)

@@ -15,7 +15,7 @@ import pytest
 from gateway.demo import DEMO_USERS, webhooks
 from gateway.demo.desk import Desk
 from gateway.demo.sessions import session_record
-from gateway.demo.webhooks import Hook, Webhooks
+from gateway.demo.webhooks import ONLY_TENANT, Hook, Webhooks
 from gateway.demo.wire import Wire
 from tests.demo.asking import NOON
 from tests.observe.logged import logged
@@ -44,7 +44,7 @@ def happened(before: int, now: int) -> set[tuple[str, int]]:
 
 def test_each_thing_that_happens_is_told_once() -> None:
     """Arrivals, changes of status and messages, and nothing else."""
-    hooks = Webhooks(DESK, Hook("secret", URL), clock=lambda: NOON)
+    hooks = Webhooks(DESK, Hook("secret", URL), tenant=ONLY_TENANT, clock=lambda: NOON)
     names = set()
     for before, now in itertools.pairwise(range(NOON, NOON + 120)):
         events = list(hooks.events(before, now))
@@ -72,7 +72,9 @@ class Ticks:
 async def sending(hook: Hook, handle: Callable[[httpx.Request], Any]) -> AsyncIterator[None]:
     """Have webhooks sent for a while."""
     transport = httpx.MockTransport(handle)
-    running = asyncio.create_task(Webhooks(DESK, hook, clock=Ticks(), transport=transport).run())
+    running = asyncio.create_task(
+        Webhooks(DESK, hook, tenant=ONLY_TENANT, clock=Ticks(), transport=transport).run()
+    )
     try:
         yield
     finally:

@@ -10,13 +10,16 @@ import pytest
 from gateway.cache.memory import BoundedMemoryCache
 from gateway.caller import Caller
 from gateway.dates import AsOf
-from gateway.source import Served, Snapshot, Source
+from gateway.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnavailableError
+from gateway.snapshot import Served, Snapshot, Windows
+from gateway.source import Source
 from gateway.web.caching import cache_headers, max_age_asked_for
 from tests.http.asking import get
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 
 QUERY = "{ chatSessions { chatSessionId } }"
 NAME = "superoffice-chat-gateway"
+OUT_OF_SERVICE = UpstreamUnavailableError("503", upstream_status=503)
 SECOND = 1_000_000_000
 CALLER = Caller(((b"authorization", b"Basic x"),))
 VARY = [
@@ -54,18 +57,25 @@ def source_at(clock: Clock, ttl_s: float = 5) -> Source:
         decode=lambda body: [],
         cache=BoundedMemoryCache(max_bytes=10**6),
         upstream_url="http://rest.invalid",
-        ttl_s=ttl_s,
+        windows=Windows(ttl_s),
         clock_ns=clock,
     )
 
 
-def served_as(how: Any, *, fwd: Any = "miss", ttl_s: float = 5, age_s: float = 0) -> Served:
+def served_as(
+    how: Any,
+    *,
+    fwd: Any = "miss",
+    ttl_s: float = 5,
+    age_s: float = 0,
+    failure: UpstreamError | None = None,
+    from_: str = "upstream",
+) -> Served:
     """Return what a request got, at some age."""
     clock = Clock()
     clock.now_ns = int(age_s * SECOND)
-    times_s = {"upstream": 0.25, "decode": 0.125}
-    snapshot = Snapshot((), AsOf(0, None), 0, times_s)
-    return Served(snapshot, how, fwd, ttl_s, clock)
+    snapshot = Snapshot((), AsOf(0, None), 0, 0, {from_: 0.25, "decode": 0.125})
+    return Served(snapshot, how, fwd, Windows(ttl_s), clock, failure=failure)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +92,17 @@ def served_as(how: Any, *, fwd: Any = "miss", ttl_s: float = 5, age_s: float = 0
             f"{NAME}; fwd=miss; fwd-status=200; stored; collapsed; ttl=4",
         ),
         (served_as("miss", ttl_s=0), f"{NAME}; fwd=miss; fwd-status=200; ttl=0"),
+        (served_as("miss", ttl_s=0, age_s=1), f"{NAME}; fwd=miss; fwd-status=200; ttl=0"),
+        (served_as("hit", age_s=5.5), f"{NAME}; hit; ttl=-1; detail=stale-while-revalidate"),
+        (
+            served_as("hit", age_s=7, fwd="stale", failure=UpstreamTimeoutError("late")),
+            f"{NAME}; fwd=stale; ttl=-2; detail=stale-if-error",
+        ),
+        (
+            served_as("hit", age_s=7, fwd="stale", failure=OUT_OF_SERVICE),
+            f"{NAME}; fwd=stale; fwd-status=503; ttl=-2; detail=stale-if-error",
+        ),
+        (served_as("hit", from_="shared", age_s=1), f"{NAME}; hit; ttl=4; detail=shared"),
     ],
 )
 def test_cache_status_tells_how_an_answer_was_come_by(served: Served, status: str) -> None:
@@ -222,6 +243,10 @@ def cache_status(answer: httpx.Response) -> str:
     return re.sub(r"; ttl=\d+$", "", answer.headers["cache-status"]).removeprefix(f"{NAME}; ")
 
 
+def _status(answer: httpx.Response) -> str:
+    return answer.headers["cache-status"].removeprefix(f"{NAME}; ")
+
+
 MISS = "fwd=miss; fwd-status=200; stored"
 ON_REQUEST = "fwd=request; fwd-status=200; stored"
 
@@ -283,6 +308,42 @@ async def test_an_answer_tells_its_freshness(gateway: Gateway) -> None:
         r"upstream;dur=\d+\.\d, decode;dur=\d+\.\d, execute;dur=\d+\.\d",
         answer.headers["server-timing"],
     )
+
+
+@pytest.mark.parametrize("is_batch", [False, True])
+async def test_an_old_answer_says_so_and_why(rest: RestSide, is_batch: bool) -> None:
+    """In the headers for caches, in the answer for people and programs."""
+    async with gateway_over(rest, cache_ttl=0.01, stale_if_error=60) as gateway:
+        await gateway.post(QUERY)
+        await asyncio.sleep(0.02)
+        rest.answer = lambda _: httpx.Response(500)
+        body: Any = {"query": QUERY}
+        response = await gateway.http.post(
+            "/graphql", json=[body] if is_batch else body, headers=CREDENTIALS
+        )
+
+    (answer,) = response.json() if is_batch else [response.json()]
+    assert answer["data"] == {"chatSessions": [{"chatSessionId": 1}]}
+    assert answer["extensions"]["stale"] == {
+        "ageSeconds": 0,
+        "reason": "stale-if-error",
+        "code": "UPSTREAM_ERROR",
+    }
+    assert _status(response) == "fwd=stale; fwd-status=500; ttl=-1; detail=stale-if-error"
+
+
+async def test_an_old_answer_is_given_at_once_while_rest_is_asked(rest: RestSide) -> None:
+    """It says so; the next one is new, and nothing of the old one is left in it."""
+    async with gateway_over(rest, cache_ttl=0.2, stale_while_revalidate=60) as gateway:
+        await gateway.post(QUERY)
+        await asyncio.sleep(0.21)
+        rest.body = []
+        old, _, new = [await gateway.post(QUERY) for _ in range(3)]
+
+    assert old.json()["extensions"]["stale"]["reason"] == "stale-while-revalidate"
+    assert _status(old).endswith("detail=stale-while-revalidate")
+    assert new.json() == {"data": {"chatSessions": []}}
+    assert rest.calls == 2
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.cache.answers import Answers
 from gateway.dates import AsOf
-from gateway.source import Snapshot
+from gateway.snapshot import Snapshot
 from gateway.web.graphql import GraphQLView
 from gateway.web.ready import KeptAnswers, answered_from
 from tests.http.asking import get, post_json
@@ -202,7 +202,7 @@ async def test_no_credential_is_part_of_what_is_kept(gateway: Gateway) -> None:
     headers = [(name.lower().encode(), value.encode()) for name, value in secrets.items()]
     headers.append((b"authorization", b"Bearer marked-4"))
 
-    asked = app.state.ready.asked(headers)
+    asked = app.state.ready.asked("/graphql", headers)
 
     assert asked.shaping == (b"x-xsrf-token", b"cookie")
     assert "marked" not in json.dumps([asked.key, repr(asked)])
@@ -211,7 +211,7 @@ async def test_no_credential_is_part_of_what_is_kept(gateway: Gateway) -> None:
 async def test_an_answer_that_comes_in_parts_is_not_kept(gateway: Gateway) -> None:
     """Only what goes out whole can go out again."""
     app: Any = gateway.http._transport.app.__closure__[0].cell_contents  # type: ignore[attr-defined]
-    snapshot = Snapshot([], AsOf(0), 0, {}, Answers[Any](10_000))
+    snapshot = Snapshot([], AsOf(0), 0, 0, {}, Answers[Any](10_000))
 
     async def streaming(scope: Any, receive: Any, send: Any) -> None:
         answered_from(scope, snapshot)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from gateway.schema.build import Schema, build_schema
 from gateway.schema.chat import ChatSession
 from gateway.schema.context import Context
 from gateway.schema.entity import record_of
+from gateway.snapshot import Windows
 from gateway.source import Source
 
 __all__ = ["SCHEMA", "Desk", "Json", "Screen", "caller", "session", "until"]
@@ -96,7 +98,7 @@ class Desk:
             decode=_decode,
             cache=BoundedMemoryCache(max_bytes=2**20),
             upstream_url="http://rest.invalid",
-            ttl_s=self.ttl_s,
+            windows=Windows(self.ttl_s),
         )
         self.rhythm = Rhythm(
             interval_s=self.interval_s, slowest_s=self.slowest_s, jitter=lambda least, _: least
@@ -113,6 +115,10 @@ class Desk:
             raise failure
         return body
 
+    def hear(self) -> None:
+        """Hear from REST that something has changed."""
+        self.watchers.refresh(time.time_ns())
+
     async def has_looked(self, times: int = 1) -> None:
         """Wait until REST has been called so many times more, and the last answer was taken in."""
         calls = len(self.calls) + times
@@ -126,9 +132,9 @@ class Desk:
             screen.is_reading.set()
         headers = [(b"authorization", f"Basic {user}".encode())]
         context = Context(
-            source=self.source,
+            source_for=lambda headers: self.source,
             policy=CallerPolicy(),
-            watchers=self.watchers,
+            watchers_of=lambda source: self.watchers,
             headers=headers,
             searched=self.schema.searched,
         )

@@ -50,7 +50,7 @@ async def test_screens_of_many_callers_cost_one_call_for_each_caller_and_interva
         for number in range(100):
             await stack.enter_async_context(desk.screen(STATUS, f"user {number % 10}"))
         await until(lambda: len(desk.calls) == 10)
-        desk.watchers.refresh()
+        desk.hear()
         await until(lambda: len(desk.calls) == 20)
 
     assert {desk.calls.count(f"user {n}") for n in range(10)} == {2}
@@ -174,7 +174,7 @@ async def test_rest_is_left_alone_for_as_long_as_it_asks() -> None:
     desk = Desk(failure=UpstreamRateLimitedError("slow down", retry_after_s=3600))
     async with desk.screen(STATUS):
         await until(lambda: len(desk.calls) == 1)
-        desk.watchers.refresh()
+        desk.hear()
         await asyncio.sleep(0.05)
 
     assert len(desk.calls) == 1
@@ -196,7 +196,7 @@ async def test_news_from_rest_wakes_the_watchers() -> None:
     async with desk.screen(STATUS) as screen:
         await screen.shows(1)
         desk.sessions = [session(1, "UserLast")]
-        desk.watchers.refresh()
+        desk.hear()
 
         assert await screen.shows(2) == TAKEN
 
@@ -211,7 +211,7 @@ async def test_news_that_comes_during_a_call_is_not_lost() -> None:
     async with desk.screen(STATUS) as screen:
         await until(lambda: len(desk.calls) == 1)
         desk.sessions = [session(1, "UserLast")]
-        desk.watchers.refresh()
+        desk.hear()
         desk.is_answering.set()
 
         assert await screen.shows(2) == TAKEN
@@ -225,7 +225,7 @@ async def test_a_flood_of_news_is_one_call_a_second() -> None:
     async with desk.screen(STATUS) as screen:
         await screen.shows(1)
         for _ in range(100):
-            desk.watchers.refresh()
+            desk.hear()
             await asyncio.sleep(0)
         await asyncio.sleep(0.1)
         assert len(desk.calls) == 2
@@ -237,8 +237,8 @@ async def test_closing_stops_the_watchers() -> None:
     desk = Desk(interval_s=LONG_S, ttl_s=LONG_S)
     async with desk.screen(STATUS) as screen:
         await screen.shows(1)
-        desk.watchers.refresh()
-        desk.watchers.refresh()
+        desk.hear()
+        desk.hear()
         await until(lambda: len(desk.calls) == 2)
         await desk.watchers.close()
         await asyncio.sleep(1.1)

@@ -12,7 +12,7 @@ from gateway.schema.chat import ChatSession
 from gateway.schema.entity import record_of
 from gateway.schema.matching import SEARCHED
 from gateway.schema.nodes import LINKS
-from gateway.source import Snapshot
+from gateway.snapshot import Snapshot
 
 __all__ = ["SCHEMA", "Answer", "Json", "ask", "decode", "read", "snapshot_of"]
 
@@ -47,7 +47,7 @@ def snapshot_of(sessions: Sequence[Any]) -> Snapshot:
     as_of = AsOf(0)
     for session in sessions:
         session.as_of = as_of
-    return Snapshot(sessions, as_of, own_bytes=0, times_s={})
+    return Snapshot(sessions, as_of, asked_ns=0, own_bytes=0, times_s={})
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,17 @@ from typing import Any, cast
 
 import pytest
 
+from gateway.cache.lookups import Lookups
 from gateway.caller import Caller, CallerPolicy, Header
 from gateway.dates import AsOf
 from gateway.errors import UnauthenticatedError
-from gateway.live.watcher import Watchers
 from gateway.schema.context import Context
-from gateway.source import Served, Snapshot, Source
+from gateway.snapshot import Served, Snapshot, Windows
+from gateway.source import Source
 
 ADA = (b"authorization", b"Bearer ada")
 BOB = (b"authorization", b"Bearer bob")
-SNAPSHOT = Snapshot([], AsOf(0), own_bytes=0, times_s={})
+SNAPSHOT = Snapshot([], AsOf(0), asked_ns=0, own_bytes=0, times_s={})
 
 
 class Asked:
@@ -22,18 +23,19 @@ class Asked:
 
     def __init__(self) -> None:
         self.callers: list[tuple[Sequence[Header], Sequence[Header]]] = []
+        self.lookups = Lookups()
 
     async def serve(
         self, caller: Caller, trace: Sequence[Header], *, max_age_s: float | None
     ) -> Served:
         self.callers.append((caller.headers, trace))
-        return Served(SNAPSHOT, "hit", "miss", 5.0, lambda: 0)
+        return Served(SNAPSHOT, "hit", "miss", Windows(5), lambda: 0)
 
 
 def context_over(source: Asked, **options: Any) -> Context:
     """Make the context of a request; without more, one of Ada's."""
-    made = {"headers": [ADA], "watchers": cast("Watchers", None), **options}
-    return Context(source=cast("Source", source), policy=CallerPolicy(), **made)
+    made = {"headers": [ADA], "watchers_of": cast("Any", None), **options}
+    return Context(source_for=lambda headers: cast("Source", source), policy=CallerPolicy(), **made)
 
 
 async def test_the_source_is_asked_for_the_requests_caller() -> None:

@@ -21,6 +21,7 @@ from gateway.schema.context import Context
 from gateway.schema.entity import record_of
 from gateway.schema.filters import ChatSessionFilter
 from gateway.schema.matching import SEARCHED, matcher
+from gateway.snapshot import Windows
 from gateway.source import Source
 
 Json = dict[str, Any]
@@ -93,15 +94,15 @@ class Desk:
             decode=_decode,
             cache=BoundedMemoryCache(max_bytes=0),
             upstream_url="http://rest.invalid",
-            ttl_s=0,
+            windows=Windows(0),
             time_zone=self.zone,
             clock_ns=lambda: self.fetched_ns,
         )
         headers = [(b"authorization", b"Basic ZGVtbzpkZW1v")]
         context = Context(
-            source=source,
+            source_for=lambda headers: source,
             policy=CallerPolicy(),
-            watchers=Watchers(
+            watchers_of=lambda source: Watchers(
                 source, rhythm=Rhythm(interval_s=5, slowest_s=60), compare=Comparison(())
             ),
             headers=headers,

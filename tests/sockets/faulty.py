@@ -73,6 +73,19 @@ def stalls(sent: bytes = b"") -> Behaviour:
     return play
 
 
+def sends_in_parts(*parts: bytes) -> Behaviour:
+    """Send several things, each in a packet of its own, and then nothing more."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+        await reader.read()
+
+    return play
+
+
 def drips(sent: bytes, *, every_s: float) -> Behaviour:
     """Send one byte at a time."""
 

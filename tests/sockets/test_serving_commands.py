@@ -159,6 +159,18 @@ def test_a_browser_gets_the_demos_query_page(demo: tuple[str, str]) -> None:
     assert "Kari Nordmann" in response.text
 
 
+def test_the_demo_can_be_superoffice_online() -> None:
+    """Every tenant that it prints is there, as it says."""
+    with running("demo", "--tenants", "--port", "0", "--sessions", "3") as command:
+        first = command.waits_for(rf"GraphQL\s+({ADDRESS[1:-1]}/graphql/\w+)")
+        suspended = command.waits_for(r"(http\S+)   suspended")
+        command.waits_for("Application startup complete")
+
+        assert len(ask(first)["data"]["chatSessions"]) == 3
+        assert ask(suspended)["errors"][0]["extensions"]["tenantState"] == "Suspended"
+        assert command.ends(signal.SIGINT) == 0
+
+
 @pytest.mark.parametrize(
     ("command", "number"),
     [

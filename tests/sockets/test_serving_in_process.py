@@ -87,7 +87,9 @@ def test_serve_says_where_it_is_and_answers_until_sigterm(
 
         threads.append(once_up(url, ask))
 
-    settings = Settings(upstream_url="http://127.0.0.1:1", port=0, log_format="json")
+    settings = Settings(
+        upstream_url="http://127.0.0.1:1", port=0, log_format="json", shutdown_delay=0
+    )
     serve(settings, when_ready=ready)
     threads[0].join()
 
@@ -144,65 +146,125 @@ def test_the_demo_rest_server_runs_beside_the_gateway() -> None:
 
 
 class Workers:
-    """Takes the place of uvicorn's supervisor, which would start processes."""
+    """Takes the place of the supervisor, which would start processes."""
 
-    started: list[uvicorn.Config]
+    started: list["Workers"]
 
-    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
-        self.config = config
-        self.sockets = sockets
+    def __init__(
+        self, serve: Any, listener: socket.socket, *, count: int, patience_s: float
+    ) -> None:
+        self.config: uvicorn.Config = serve.args[0]
+        self.shutdown_delay_s: float = serve.args[1]
+        self.listener = listener
+        self.count = count
+        self.patience_s = patience_s
 
     def run(self) -> None:
         """Start nothing."""
-        self.started.append(self.config)
-        for listener in self.sockets:
-            listener.close()
+        self.started.append(self)
+        self.listener.close()
 
 
-def test_several_workers_each_build_an_app_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of them with the same settings, the secret of the cache included."""
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Workers]:
+    """Return what was started instead of workers."""
     Workers.started = []
-    monkeypatch.setattr(serving, "Multiprocess", Workers)
+    monkeypatch.setattr(serving, "Workers", Workers)
+    return Workers.started
+
+
+def test_several_workers_each_build_an_app_of_their_own(started: list[Workers]) -> None:
+    """All of them with the same settings, the secret of the cache included."""
     settings = Settings(upstream_url="http://127.0.0.1:1", port=0, workers=3)
 
     serve(settings)
 
-    (config,) = Workers.started
-    assert config.workers == 3
-    config.load()
-    assert config.loaded_app is not None
-    assert config.app.args == (settings, ())  # type: ignore[union-attr]  # a functools.partial
+    (workers,) = started
+    assert workers.count == 3
+    workers.config.load()
+    assert workers.config.loaded_app is not None
+    *given, metrics_directory = workers.config.app.args  # type: ignore[union-attr]  # a partial
+    assert given == [settings, (), None]
+    assert not metrics_directory.exists()
 
 
-def test_stopping_waits_as_long_as_a_rest_call_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And a moment longer, for the answer."""
-    Workers.started = []
-    monkeypatch.setattr(serving, "Multiprocess", Workers)
+def test_stopping_waits_as_long_as_a_rest_call_may_take(started: list[Workers]) -> None:
+    """And a moment longer, for the answer; workers that do not end are waited for not much more."""
+    serve(
+        Settings(
+            upstream_url="http://127.0.0.1:1",
+            port=0,
+            workers=2,
+            upstream_timeout=7.5,
+            shutdown_delay=3,
+        )
+    )
 
-    serve(Settings(upstream_url="http://127.0.0.1:1", port=0, workers=2, upstream_timeout=7.5))
+    (workers,) = started
+    assert workers.config.timeout_graceful_shutdown == 10
+    assert workers.shutdown_delay_s == 3
+    assert 13 < workers.patience_s < 20
 
-    assert Workers.started[0].timeout_graceful_shutdown == 10
+
+TERM, CTRL_C = signal.SIGTERM, signal.SIGINT
 
 
 @pytest.mark.parametrize(
-    ("signals", "is_forced"),
+    ("signals", "is_hurried", "is_forced"),
     [
-        ([signal.SIGTERM], False),
-        ([signal.SIGINT], False),
-        ([signal.SIGTERM, signal.SIGTERM], False),
-        ([signal.SIGINT, signal.SIGINT], True),
-        ([signal.SIGTERM, signal.SIGINT], True),
-        ([signal.SIGINT, signal.SIGINT, signal.SIGTERM], True),
+        ([TERM], False, False),
+        ([CTRL_C], True, False),
+        ([TERM, TERM], True, False),
+        ([TERM, CTRL_C], True, False),
+        ([TERM, TERM, TERM], True, False),
+        ([CTRL_C, CTRL_C], True, True),
+        ([TERM, TERM, CTRL_C], True, True),
+        ([CTRL_C, CTRL_C, TERM], True, True),
     ],
 )
-def test_a_second_ctrl_c_does_not_wait(signals: list[signal.Signals], is_forced: bool) -> None:
-    """The first signal of either kind stops the server; only an impatient person forces it."""
+def test_a_signal_more_is_a_wait_less(
+    signals: list[signal.Signals], is_hurried: bool, is_forced: bool
+) -> None:
+    """First for clients to go elsewhere, and then, for an impatient person, for their answers."""
     server = serving._Server(uvicorn.Config("nothing", log_config=None))
 
     for number in signals:
         server.handle_exit(number, None)
 
-    assert (server.should_exit, server.force_exit) == (True, is_forced)
+    assert server.should_exit
+    assert (server.is_hurried, server.force_exit) == (is_hurried, is_forced)
+
+
+@pytest.mark.parametrize(
+    ("signals", "is_hurried", "is_forced"),
+    [
+        ([TERM], False, False),
+        ([TERM, TERM, TERM], False, False),
+        ([CTRL_C, TERM], True, False),
+        ([TERM, CTRL_C, TERM], True, False),
+        ([TERM, CTRL_C, CTRL_C], True, True),
+    ],
+)
+def test_a_worker_may_be_told_to_end_twice(
+    signals: list[signal.Signals], is_hurried: bool, is_forced: bool
+) -> None:
+    """By its supervisor, and by whoever signals the whole group: that hurries nobody."""
+    worker = serving._Worker(uvicorn.Config("nothing", log_config=None))
+
+    for number in signals:
+        worker.handle_exit(number, None)
+
+    assert (worker.is_hurried, worker.force_exit) == (is_hurried, is_forced)
+
+
+def test_a_worker_is_hurried_by_a_signal_of_its_own() -> None:
+    """Its supervisor passes on as SIGUSR1 what is a second SIGTERM to it."""
+    worker = serving._Worker(uvicorn.Config("nothing", log_config=None))
+
+    worker.handle_exit(TERM, None)
+    worker.hurry(signal.SIGUSR1, None)
+
+    assert (worker.is_hurried, worker.force_exit) == (True, False)
 
 
 def test_a_port_in_use_is_a_settings_error() -> None:
@@ -234,13 +296,8 @@ def test_a_port_that_is_none_is_a_settings_error(port: int) -> None:
         serve_upstream(port)
 
 
-def test_settings_that_cannot_be_served_stop_several_workers_too(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_settings_that_cannot_be_served_stop_several_workers_too(started: list[Workers]) -> None:
     """Before any of them is started: they would fail, and be started again, for good."""
-    Workers.started = []
-    monkeypatch.setattr(serving, "Multiprocess", Workers)
-
     with pytest.raises(SettingsError, match=r"GATEWAY_HIDDEN_FIELDS=ChatSession\.nope"):
         serve(
             Settings(
@@ -251,4 +308,4 @@ def test_settings_that_cannot_be_served_stop_several_workers_too(
             )
         )
 
-    assert Workers.started == []
+    assert started == []

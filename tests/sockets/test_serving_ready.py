@@ -93,6 +93,38 @@ def connection(rest: RestSide) -> Iterator[Connection]:
         yield opened
 
 
+def by_address(request: httpx.Request) -> httpx.Response:
+    """Play SuperOffice Online, where each tenant has one chat, with itself."""
+    tenant = request.url.path.removeprefix("/api/state").split("/")[1]
+    if not request.url.path.startswith("/api/state/"):
+        return httpx.Response(200, json=[{"CustomerName": tenant}])
+    answer = {
+        "ContextIdentifier": tenant,
+        "Api": f"https://sod2.superoffice.com/{tenant}/api",
+        "State": "Running",
+        "IsRunning": True,
+        "ValidUntil": "2999-01-01T00:00:00Z",
+    }
+    return httpx.Response(200, json=answer)
+
+
+def test_two_tenants_on_one_connection_never_share_an_answer(called: list[Any]) -> None:
+    """Their requests are the same but for the path, and both answers are ready."""
+    settings = Settings(upstream_url=None, environment="sod", cache_ttl=60)
+    app = create_app(settings, upstream_transport=httpx.MockTransport(RestSide(answer=by_address)))
+    tenants = ["Cust1", "Cust2"] * 3
+
+    with (
+        served(app, http=GatewayProtocol, proxy_headers=False) as address,
+        connected(address) as connection,
+    ):
+        lines = [b"POST /graphql/%s HTTP/1.1" % tenant.encode() for tenant in tenants]
+        answers = [connection.ask(request(line=line))[2] for line in lines]
+
+    assert answers == [{"data": {"chatSessions": [{"customerName": name}]}} for name in tenants]
+    assert len(called) == 2
+
+
 @pytest.fixture
 def called(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Return a list that gets an entry for each request that reaches the application."""

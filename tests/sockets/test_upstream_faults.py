@@ -30,6 +30,7 @@ from tests.sockets.faulty import (
     head,
     leaks_in,
     resets,
+    sends_in_parts,
     stalls,
 )
 from tests.support import Gateway
@@ -68,6 +69,11 @@ def broken(play: Play) -> Fault:
     return Fault(play, "UPSTREAM_UNAVAILABLE", 503, calls=2)
 
 
+def interrupted(play: Play) -> Fault:
+    """A connection that breaks when a part of the body has come."""
+    return Fault(play, "UPSTREAM_UNAVAILABLE", 503)
+
+
 def slow(play: Play) -> Fault:
     """An answer that does not come in time."""
     return Fault(play, "UPSTREAM_TIMEOUT", 504)
@@ -90,6 +96,8 @@ FAULTS = {
     "empty body": bad_body(b""),
     "HTML": bad_body(LOGIN_PAGE, content_type="text/html"),
     "XML": bad_body(b"<?xml version='1.0'?><ArrayOf/>", content_type="application/xml"),
+    "JSON called HTML": bad_body(MARKED, content_type="text/html; charset=utf-8"),
+    "HTML called JSON": bad_body(LOGIN_PAGE),
     "cut JSON": bad_body(MARKED[:-4]),
     "trailing junk": bad_body(MARKED + MARKER.encode()),
     "two documents": bad_body(MARKED + MARKED),
@@ -106,15 +114,20 @@ FAULTS = {
     "the same Content-Length twice": bad_http(answer(MARKED, f"Content-Length: {len(MARKED)}")),
     "two Content-Lengths": bad_http(answer(MARKED, "Content-Length: 3")),
     "Content-Length is no number": bad_http(head(f"Content-Length: {MARKER}")),
-    "cut body": broken(closes(answer(MARKED)[:-4])),
     "bad chunk": bad_http(CHUNKED + b"zz\r\n" + MARKED + b"\r\n"),
-    "cut chunks": broken(closes(CHUNKED + b"%x\r\n" % len(MARKED) + MARKED)),
+    "bad chunk after the head": bad_http(sends_in_parts(CHUNKED, b"zz\r\n" + MARKED)),
+    "bad chunk after a good one": bad_http(sends_in_parts(CHUNKED, b"1\r\n[\r\n", b"zz\r\n")),
+    "a chunk that is longer than it says": bad_http(sends_in_parts(CHUNKED, b"1\r\n[]\r\n")),
     # The connection
     "close before the answer": broken(closes()),
     "reset before the answer": broken(resets()),
     "cut head": broken(closes(f"HTTP/1.1 200 OK\r\nX-Note: {MARKER}".encode())),
     "reset in the head": broken(resets(f"HTTP/1.1 200 OK\r\nX-Note: {MARKER}".encode())),
-    "reset in the body": broken(resets(answer(MARKED)[:-4])),
+    "close before the body": broken(closes(head("Content-Length: 9"))),
+    "reset before the body": broken(resets(head("Content-Length: 9"))),
+    "close in the body": interrupted(closes(answer(MARKED)[:-4])),
+    "close in the chunks": interrupted(closes(CHUNKED + b"%x\r\n" % len(MARKED) + MARKED)),
+    "reset in the body": interrupted(resets(answer(MARKED)[:-4])),
     # Time
     "no answer": slow(stalls()),
     "stall in the head": slow(stalls(b"HTTP/1.1 200 OK\r\nContent-Type:")),
@@ -189,7 +202,9 @@ async def test_a_fault_is_reported_by_its_code_and_forgotten(
     [
         pytest.param(closes(), id="close"),
         pytest.param(resets(), id="reset"),
-        pytest.param(resets(answer()[:-4]), id="reset in the body"),
+        pytest.param(resets(head("Content-Length: 9")), id="reset before the body"),
+        pytest.param(answer(status="502 Bad Gateway"), id="502"),
+        pytest.param(answer(status="504 Gateway Timeout"), id="504"),
         pytest.param(answer(status="503 Service Unavailable"), id="503"),
     ],
 )
@@ -238,6 +253,18 @@ async def test_rests_401_comes_with_our_own_challenge(rest: FaultyRest, gateway:
     seen = await failure_of(rest, gateway)
 
     assert "SoTicket" in seen.as_graphql.headers["www-authenticate"]
+
+
+async def test_a_connection_that_rest_closes_just_now_is_made_up_for(
+    rest: FaultyRest, gateway: Gateway
+) -> None:
+    """It was kept open, and closes as the next question comes in on it."""
+    rest.play(answer(), closes(), answer())
+
+    seen = [await ask(gateway, user=f"{number}") for number in range(2)]
+
+    assert [one.json() for one in seen] == [{"data": DATA}] * 2
+    assert (rest.calls, rest.connections) == (3, 2)
 
 
 @pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden", "500 Oops"])

@@ -1,12 +1,14 @@
 """A REST side that cannot be reached at all, or whose certificate is not to be trusted."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -175,6 +177,34 @@ async def test_an_unknown_host_means_unavailable(
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
 
     await check_unavailable("http://rest.invalid")
+
+
+async def test_a_name_that_takes_too_long_means_unavailable(
+    check_unavailable: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time for connecting holds for the name, too."""
+    is_over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: is_over.wait(10) and [])
+
+    try:
+        await check_unavailable("http://rest.invalid")
+    finally:
+        is_over.set()
+
+
+async def test_a_host_that_does_not_take_connections_means_unavailable(
+    check_unavailable: Check,
+) -> None:
+    """Its line of connections that nobody accepts is full: the next gets no answer at all."""
+    with contextlib.ExitStack() as sockets:
+        listener = sockets.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):
+            waiting = sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        await check_unavailable(f"http://127.0.0.1:{listener.getsockname()[1]}")
 
 
 async def test_a_handshake_that_never_ends_means_unavailable(check_unavailable: Check) -> None:

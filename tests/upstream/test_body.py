@@ -1,8 +1,9 @@
-"""How a body is read: decompressed, and never past its limit."""
+"""How a body is read: only if it may be JSON, decompressed, and never past its limit."""
 
 import gzip
 import itertools
 import random
+import ssl
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Iterable
@@ -10,7 +11,7 @@ from collections.abc import AsyncIterator, Iterable
 import httpx
 import pytest
 
-from gateway.errors import UpstreamBadResponseError
+from gateway.errors import UpstreamBadResponseError, UpstreamInterruptedError
 from gateway.upstream.body import read_body
 
 TEXT = b'[{"ChatSessionId": 1}]' * 40
@@ -50,9 +51,14 @@ async def read(
     *,
     max_bytes: int = MEBIBYTE,
     length: str | None = None,
+    media_type: str | None = None,
 ) -> bytes:
     """Read a body, by default in one piece, as REST would have sent it."""
-    headers = {"Content-Encoding": encoding, "Content-Length": length}
+    headers = {
+        "Content-Encoding": encoding,
+        "Content-Length": length,
+        "Content-Type": media_type,
+    }
     response = httpx.Response(
         200,
         headers={name: value for name, value in headers.items() if value is not None},
@@ -221,3 +227,76 @@ async def test_a_bomb_does_not_go_off(encoding: str, sent: bytes) -> None:
 async def test_a_bomb_in_gzip_stays_packed() -> None:
     """One layer is opened: what comes out is for the JSON decoder to refuse."""
     assert await read(gzip.compress(BOMB), "gzip") == BOMB
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        None,
+        "",
+        "application/json",
+        "application/json; charset=utf-8",
+        "text/json",
+        "text/plain",
+        "application/problem+json",
+        "application/octet-stream",
+    ],
+)
+async def test_what_may_be_json_is_read(media_type: str | None) -> None:
+    """Its content decides: servers are careless with the type."""
+    assert await read(TEXT, media_type=media_type) == TEXT
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "text/html",
+        "TEXT/HTML;charset=utf-8",
+        " text/html ; charset=utf-8",
+        "text/xml",
+        "application/xml",
+        "application/xhtml+xml",
+        "application/problem+xml",
+    ],
+)
+async def test_a_page_is_refused_without_reading_it(media_type: str) -> None:
+    """A log-in page with a 200, or REST's other form."""
+    body = Chunks([TEXT])
+
+    with pytest.raises(UpstreamBadResponseError, match="HTML or XML"):
+        await read(body, media_type=media_type)
+    assert body.taken == 0
+
+
+class BreakingChunks(Chunks):
+    """A body whose connection breaks after its last piece."""
+
+    def __init__(self, chunks: Iterable[bytes], error: Exception) -> None:
+        super().__init__(chunks)
+        self.error = error
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in super().__aiter__():
+            yield chunk
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [httpx.ReadError("reset"), ssl.SSLError("bad record")], ids=repr)
+async def test_a_break_within_the_body_is_told_from_others(error: Exception) -> None:
+    """What has been begun is not to be fetched again."""
+    with pytest.raises(UpstreamInterruptedError) as caught:
+        await read(BreakingChunks([TEXT[:1]], error))
+
+    assert caught.value.__cause__ is error
+
+
+async def test_a_break_before_the_body_is_left_as_it_is() -> None:
+    """No byte has been used."""
+    with pytest.raises(httpx.ReadError):
+        await read(BreakingChunks([], httpx.ReadError("reset")))
+
+
+async def test_what_is_not_http_within_the_body_is_left_as_it_is() -> None:
+    """It is no break of the connection."""
+    with pytest.raises(httpx.RemoteProtocolError):
+        await read(BreakingChunks([TEXT], httpx.RemoteProtocolError("bad chunk")))

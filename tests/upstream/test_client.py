@@ -15,12 +15,15 @@ from gateway.errors import (
     UpstreamBadResponseError,
     UpstreamError,
     UpstreamForbiddenError,
+    UpstreamInterruptedError,
+    UpstreamNotCalledError,
     UpstreamRateLimitedError,
     UpstreamTimeoutError,
     UpstreamUnauthenticatedError,
     UpstreamUnavailableError,
 )
 from gateway.upstream.client import PATH, UpstreamClient
+from tests.upstream.clock import FakeClock
 
 HOST = "rest.invalid:8443"
 SECRET = "/home/rest/private"
@@ -72,16 +75,22 @@ def failing(status: int, **headers: str) -> httpx.Response:
 
 @contextlib.asynccontextmanager
 async def client_of(
-    rest: Any, *, host: str = HOST, timeout_s: float = 5
+    rest: Any, *, host: str = HOST, **options: Any
 ) -> AsyncIterator[UpstreamClient]:
     """Make a client whose network is `rest`."""
+    defaults = {
+        "connect_timeout_s": 1,
+        "timeout_s": 5,
+        "connections": 8,
+        "queue": 8,
+        "breaker_failures": 20,
+        "breaker_cooldown_s": 5,
+        "max_bytes": 1_000,
+    }
     client = UpstreamClient(
         url=f"https://{host}/crm",
-        connect_timeout_s=1,
-        timeout_s=timeout_s,
-        connections=8,
-        max_bytes=1_000,
         transport=httpx.MockTransport(rest),
+        **{**defaults, **options},
     )
     try:
         yield client
@@ -92,13 +101,24 @@ async def client_of(
 async def failure_of(rest: Any, **options: Any) -> UpstreamError:
     """Make one call that has to fail."""
     async with client_of(rest, **options) as client:
-        # A task of its own: Python 3.11 stops tracing, and coverage counting, every coroutine that
-        # a timeout was thrown through, even where one further in catches it.
-        call = asyncio.create_task(client.fetch(CALLER))
-        await asyncio.wait([call])
-        with pytest.raises(UpstreamError) as caught:
-            call.result()
+        return await failed(client)
+
+
+async def failed(client: UpstreamClient, caller: list[Header] = CALLER) -> UpstreamError:
+    """Make one call that has to fail, with a client that is there already."""
+    # A task of its own: Python 3.11 stops tracing, and coverage counting, every coroutine that a
+    # timeout was thrown through, even where one further in catches it.
+    call = asyncio.create_task(client.fetch(caller))
+    await asyncio.wait([call])
+    with pytest.raises(UpstreamError) as caught:
+        call.result()
     return caught.value
+
+
+async def settle() -> None:
+    """Let every task get as far as it can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 async def test_it_gives_the_body_of_a_200() -> None:
@@ -386,3 +406,216 @@ async def test_a_bug_is_not_taken_for_an_upstream_error() -> None:
     async with client_of(Script(ZeroDivisionError())) as client:
         with pytest.raises(ZeroDivisionError):
             await client.fetch(CALLER)
+
+
+class Interrupted(httpx.AsyncByteStream):
+    """A body whose connection breaks after its first byte."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"["
+        raise httpx.ReadError(SECRET)
+
+
+async def test_an_answer_that_breaks_off_is_not_fetched_again() -> None:
+    """A byte of it has been used."""
+    rest = Script(httpx.Response(200, stream=Interrupted()), good())
+
+    error = await failure_of(rest)
+
+    assert type(error) is UpstreamInterruptedError
+    assert rest.calls == 1
+
+
+async def test_when_the_budget_is_spent_there_is_no_retry() -> None:
+    """An outage does not double REST's load."""
+    rest = Script(failing(503))
+    async with client_of(rest, breaker_failures=0, clock=FakeClock()) as client:
+        for _ in range(200):
+            await failed(client)
+
+    assert client.retries.made == pytest.approx(140, abs=1)  # a hundred, and a fifth of the calls
+    assert rest.calls == 200 + client.retries.made
+
+
+async def test_a_rest_side_that_fails_again_and_again_is_left_alone() -> None:
+    """Whoever calls next is told so at once, without a call, and when to come back."""
+    rest = Script(failing(500), *[failing(400)] * 20, httpx.ConnectError(SECRET))
+    async with client_of(rest, breaker_failures=2, clock=FakeClock()) as client:
+        for _ in range(23):
+            await failed(client)
+        before = rest.calls
+        error = await failed(client)
+
+    assert client.breaker.state == "open"
+    assert type(error) is UpstreamNotCalledError
+    assert error.extensions == {"code": "UPSTREAM_UNAVAILABLE", "retryAfter": 5}
+    assert rest.calls == before
+
+
+async def test_a_call_and_its_retry_count_as_one_failure() -> None:
+    """So as not to be left alone for half as many failures as were allowed for."""
+    rest = Script(failing(503))
+    async with client_of(rest, breaker_failures=2) as client:
+        await failed(client)
+        before = client.breaker.state
+        await failed(client)
+
+    assert (before, client.breaker.state) == ("closed", "open")
+    assert rest.calls == 4
+
+
+async def test_a_rest_side_that_is_well_again_is_found_out_by_one_call() -> None:
+    """And there it stays: the probe is not tried again, the next time is."""
+    rest = Script(*[failing(503)] * 3, good())
+    clock = FakeClock()
+    async with client_of(rest, breaker_failures=1, clock=clock) as client:
+        await failed(client)
+        clock.advance(5)
+        await failed(client)
+        assert rest.calls == 3
+
+        clock.advance(10)
+        assert await client.fetch(CALLER) == b"[]"
+
+    assert client.breaker.state == "closed"
+
+
+async def test_timeouts_open_the_breaker_too() -> None:
+    """A REST side that hangs costs more than one that refuses."""
+
+    async def rest(request: httpx.Request) -> httpx.Response:
+        return await asyncio.sleep(60, good())
+
+    async with client_of(rest, breaker_failures=1, timeout_s=0.02) as client:
+        await failed(client)
+
+    assert client.breaker.state == "open"
+
+
+async def test_no_more_calls_than_connections_are_made_at_a_time() -> None:
+    """The others wait in line, and the line has an end."""
+    go_on = asyncio.Event()
+    at_rest = 0
+
+    async def rest(request: httpx.Request) -> httpx.Response:
+        nonlocal at_rest
+        at_rest += 1
+        await go_on.wait()
+        return good()
+
+    async with client_of(rest, connections=2, queue=1) as client:
+        calls = [asyncio.create_task(client.fetch(CALLER)) for _ in range(3)]
+        await settle()
+        assert (at_rest, client.gate.busy, client.gate.waiting) == (2, 2, 1)
+        error = await failed(client)
+        go_on.set()
+        bodies = await asyncio.gather(*calls)
+
+    assert type(error) is UpstreamNotCalledError
+    assert "Too many calls wait" in str(error)
+    assert bodies == [b"[]"] * 3
+
+
+async def test_the_deadline_holds_in_the_line_too() -> None:
+    """And says nothing about REST, which was never asked."""
+    rest = Script(good())
+    async with (
+        client_of(rest, connections=1, breaker_failures=1, timeout_s=0.02) as client,
+        client.gate,
+    ):
+        error = await failed(client)
+
+        assert type(error) is UpstreamTimeoutError
+        assert client.breaker.state == "closed"
+        assert client.gate.waiting == 0
+    assert rest.calls == 0
+
+
+async def test_who_pauses_before_a_retry_lets_others_through() -> None:
+    """A pause is no call."""
+    rest = Script(failing(503, Retry_After="2"), good())
+    async with client_of(rest, connections=1) as client:
+        pausing = asyncio.create_task(client.fetch(CALLER))
+        await settle()
+        assert await client.fetch([]) == b"[]"
+
+        assert not pausing.done()
+        pausing.cancel()
+        await asyncio.wait([pausing])
+    assert client.gate.busy == 0
+
+
+async def test_a_caller_that_was_too_fast_is_held_off() -> None:
+    """Until the time REST gave, no call of that caller's is made; others are served."""
+    rest = Script(failing(429, Retry_After="7"), good())
+    clock = FakeClock()
+    async with client_of(rest, clock=clock) as client:
+        first = await failed(client)
+        clock.advance(3)
+        held = await failed(client, [*CALLER, (b"accept-language", b"nb")])
+        assert rest.calls == 1
+        assert await client.fetch([(b"authorization", b"Basic other")]) == b"[]"
+        clock.advance(4)
+        assert await client.fetch(CALLER) == b"[]"
+
+    assert first.extensions == {"code": "RATE_LIMITED", "upstreamStatus": 429, "retryAfter": 7}
+    assert held.extensions == {"code": "RATE_LIMITED", "retryAfter": 4}
+
+
+async def test_being_held_off_does_not_prolong_it() -> None:
+    """However impatient the caller is."""
+    rest = Script(failing(429, Retry_After="1"), good())
+    clock = FakeClock()
+    async with client_of(rest, clock=clock) as client:
+        await failed(client)
+        for _ in range(9):
+            clock.advance(0.1)
+            await failed(client)
+        clock.advance(0.1)
+        assert await client.fetch(CALLER) == b"[]"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Retry_After": "0"}, {"Retry_After": "soon"}], ids=repr)
+async def test_a_429_that_names_no_time_holds_nobody_off(headers: dict[str, str]) -> None:
+    """It is passed on, and that is all."""
+    rest = Script(failing(429, **headers), good())
+    async with client_of(rest) as client:
+        await failed(client)
+        assert await client.fetch(CALLER) == b"[]"
+
+
+async def test_a_503_holds_no_caller_off() -> None:
+    """It is about REST, not about who asked; that is the breaker's business."""
+    rest = Script(failing(503, Retry_After="3600"), good())
+    async with client_of(rest) as client:
+        await failed(client)
+        assert await client.fetch(CALLER) == b"[]"
+
+
+@pytest.mark.parametrize("is_probe", [False, True])
+async def test_a_call_that_is_cancelled_leaves_nothing_behind(is_probe: bool) -> None:
+    """No slot, no place in line, no probe that is out for ever."""
+    go_on = asyncio.Event()
+    clock = FakeClock()
+    is_down = is_probe
+
+    async def rest(request: httpx.Request) -> httpx.Response:
+        if is_down:
+            raise httpx.ConnectError(SECRET)
+        await go_on.wait()
+        return good()
+
+    async with client_of(rest, connections=1, breaker_failures=1, clock=clock) as client:
+        if is_probe:
+            await failed(client)
+            clock.advance(5)
+            is_down = False
+        call = asyncio.create_task(client.fetch(CALLER))
+        await settle()
+        assert client.gate.busy == 1
+        call.cancel()
+        await asyncio.wait([call])
+        assert client.gate.busy == 0
+        go_on.set()
+
+        assert await client.fetch(CALLER) == b"[]"

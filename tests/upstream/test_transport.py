@@ -1,10 +1,12 @@
 """aiohttp's errors in httpx's words."""
 
+import ssl
 from collections.abc import Iterator
 
 import aiohttp
 import httpx
 import pytest
+from aiohttp.http_exceptions import BadHttpMessage
 
 from gateway.upstream import transport
 
@@ -14,6 +16,21 @@ def kinds(kind: type[aiohttp.ClientError]) -> Iterator[type[aiohttp.ClientError]
     yield kind
     for narrower in kind.__subclasses__():
         yield from kinds(narrower)
+
+
+def test_what_is_not_http_is_a_protocol_error() -> None:
+    """It is no ClientError, and quotes what was sent: only its kind is told."""
+    error = transport._translated(BadHttpMessage("sent by REST"))
+
+    assert type(error) is httpx.RemoteProtocolError
+    assert str(error) == "BadHttpMessage"
+
+
+def test_trusted_authorities_can_be_shared() -> None:
+    """Reading the system's takes milliseconds each time."""
+    tls = ssl.create_default_context()
+
+    assert transport.PooledTransport(connections=1, connect_timeout_s=1, tls=tls)._tls is tls
 
 
 @pytest.mark.parametrize("kind", sorted(set(kinds(aiohttp.ClientError)), key=str))

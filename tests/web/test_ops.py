@@ -1,11 +1,15 @@
 """What operators and code generators ask for."""
 
+import asyncio
+import ssl
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from gateway import Settings, create_app
+from gateway.upstream.reach import Reachability
 from tests.support import UPSTREAM_URL, Gateway, RestSide, gateway_over
 
 ROOT = Path(__file__).parent.parent.parent
@@ -23,7 +27,7 @@ async def test_readyz_says_that_requests_can_be_served(gateway: Gateway, rest: R
     """From the end of start-up on."""
     response = await gateway.http.get("/readyz")
 
-    assert (response.status_code, response.json()) == (200, {"status": "ready"})
+    assert (response.status_code, response.json()) == (200, {"status": "ready", "checks": {}})
     assert rest.calls == 0
 
 
@@ -38,7 +42,54 @@ async def test_readyz_says_no_after_shutdown_has_begun() -> None:
     ) as http:
         response = await http.get("/readyz")
 
-    assert (response.status_code, response.json()) == (503, {"status": "draining"})
+    assert (response.status_code, response.json()) == (503, {"status": "draining", "checks": {}})
+
+
+async def test_readyz_says_that_it_has_not_started_yet() -> None:
+    """Before the end of start-up."""
+    app = create_app(Settings(upstream_url=UPSTREAM_URL))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://gateway.invalid"
+    ) as http:
+        response = await http.get("/readyz")
+
+    assert (response.status_code, response.json()) == (503, {"status": "starting", "checks": {}})
+
+
+@pytest.mark.parametrize(
+    ("problem", "status", "said"),
+    [
+        (None, 200, {"status": "ready", "checks": {"rest": "ok"}}),
+        ("it is out", 503, {"status": "unready", "checks": {"rest": "it is out"}}),
+    ],
+)
+async def test_readyz_says_what_a_check_found(
+    rest: RestSide,
+    monkeypatch: pytest.MonkeyPatch,
+    problem: str | None,
+    status: int,
+    said: dict[str, Any],
+) -> None:
+    """It was looked for in the background: nobody waits for REST here."""
+    looked = asyncio.Event()
+
+    async def look(self: Reachability, tls: ssl.SSLContext | None) -> str | None:
+        looked.set()
+        return problem
+
+    monkeypatch.setattr(Reachability, "_look", look)
+    async with gateway_over(rest, ready_check=60) as gateway:
+        before = await gateway.http.get("/readyz")
+        await looked.wait()
+        after = await gateway.http.get("/readyz")
+
+    assert before.json()["checks"]["rest"] in {
+        "it has not been looked for yet",
+        *said["checks"].values(),
+    }
+    assert (after.status_code, after.json()) == (status, said)
+    assert after.headers["cache-control"] == "no-store"
+    assert rest.calls == 0
 
 
 async def test_the_schema_is_served_as_the_repository_has_it(gateway: Gateway) -> None:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.observe.logged import Log, logged
-from tests.support import CREDENTIALS, Gateway, RestSide
+from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.asking import post
 
 QUERY = "{ chatSessions { chatSessionId } }"
@@ -103,6 +103,56 @@ async def test_a_request_is_one_line(gateway: Gateway, log: Log) -> None:
     assert (event["event"], event["level"]) == ("request", "info")
     assert (event["method"], event["path"], event["status"]) == ("POST", "/graphql", 200)
     assert event["duration_ms"] >= 0
+
+
+async def test_a_line_tells_what_came_of_an_operation(
+    gateway: Gateway, rest: RestSide, log: Log
+) -> None:
+    """Its name, its outcome, how the snapshot was come by, and REST's time where it was asked."""
+    for _ in range(2):
+        await gateway.post("query Queue { chatSessions { chatSessionId } }")
+
+    first, second = log.events
+    for event, cache in ((first, "miss"), (second, "hit")):
+        assert (event["operation"], event["outcome"], event["cache"]) == ("Queue", "ok", cache)
+    assert first["upstream_ms"] >= 0
+    assert "upstream_ms" not in second
+
+
+@pytest.mark.parametrize("cache_ttl", [0, 5])
+async def test_a_line_tells_callers_apart_without_naming_them(
+    rest: RestSide, log: Log, cache_ttl: float
+) -> None:
+    """By the start of a keyed digest, which finds nothing in the cache."""
+    others = {"Authorization": "Bearer other"}
+    async with gateway_over(rest, cache_ttl=cache_ttl) as gateway:
+        for headers in (CREDENTIALS, CREDENTIALS, others):
+            await gateway.post(QUERY, headers=headers)
+        rest.answer = lambda request: httpx.Response(500)
+        await post(gateway, QUERY, {**others, "Cache-Control": "no-cache"})
+
+    callers = [event["caller"] for event in log.events if event["event"] == "request"]
+    assert callers[0] == callers[1] != callers[2] == callers[3]
+    assert {len(caller) for caller in callers} == {12}
+
+
+async def test_a_line_tells_the_code_of_a_failure(
+    gateway: Gateway, rest: RestSide, log: Log
+) -> None:
+    """The first one's."""
+    rest.answer = lambda request: httpx.Response(429)
+
+    await post(gateway, QUERY, CREDENTIALS)
+
+    assert log.events[-1]["outcome"] == "RATE_LIMITED"
+    assert "cache" not in log.events[-1]
+
+
+async def test_what_is_no_graphql_has_no_outcome(gateway: Gateway, log: Log) -> None:
+    """Its status says it all."""
+    await gateway.http.get("/healthz")
+
+    assert not {"operation", "outcome", "cache", "caller"} & log.events[0].keys()
 
 
 async def test_the_status_is_what_was_sent(gateway: Gateway, log: Log) -> None:

@@ -1,0 +1,185 @@
+"""A cache in Redis, for all processes; whatever happens there, no request fails of it.
+
+Only one process at a time asks REST for the same caller. It holds a lease, which it renews as long
+as it waits for REST: if it dies, the others wait for the rest of the lease, and no longer.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from redis.exceptions import RedisError
+
+from gateway.cache.outages import Outages
+from gateway.cache.sealing import seal, unseal
+
+__all__ = ["Place", "RemoteCache", "SharedCache"]
+
+T = TypeVar("T")
+
+_LEASE_S = 2.0
+_RENEWED_AFTER_S = 0.7
+_FIRST_LOOK_S = 0.01
+_LATER_LOOKS_S = 0.1
+_LARGE = 2**20
+
+
+class RemoteCache(Protocol):
+    """The part of aiocache's interface that is used here; it may fail at any time."""
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the value, or None."""
+
+    async def set(self, key: str, value: bytes, ttl: float, _cas_token: Any = None) -> Any:
+        """Keep the value; with a token, only in the place of that value."""
+
+    async def add(self, key: str, value: bytes, ttl: float) -> Any:
+        """Keep the value, unless there is one: then ValueError is raised."""
+
+    async def delete(self, key: str) -> Any:
+        """Forget the value."""
+
+    async def release(self, key: str, value: bytes) -> Any:
+        """Forget the value, if it is this one."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Place:
+    """Where something is kept: under a name that anybody may see, sealed with a key (32 bytes)."""
+
+    name: str
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Lease:
+    key: str
+    token: bytes
+
+
+class SharedCache:
+    """Shares bytes through `remote`; close it with `aclose`.
+
+    When `remote` fails, it is left alone for a while: nothing is found there, and nobody waits.
+    """
+
+    def __init__(
+        self,
+        remote: RemoteCache,
+        *,
+        max_bytes: int,
+        patience_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Make it: `max_bytes` bounds an entry, `patience_s` the waiting for other processes."""
+        self._remote = remote
+        self._max_bytes = max_bytes
+        self._patience_s = patience_s
+        self._clock = clock
+        self.outages = Outages(clock=clock)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        with suppress(RedisError, OSError, TimeoutError):
+            await self._remote.close()
+
+    async def get(self, place: Place) -> bytes | None:
+        """Return what is kept there; None where nothing is, or nothing that opens."""
+        sealed = await self._try(lambda: self._remote.get(place.name))
+        if sealed is None:
+            return None
+        return await _aside(
+            len(sealed),
+            lambda: unseal(sealed, key=place.key, name=place.name, max_bytes=self._max_bytes),
+        )
+
+    async def put(self, place: Place, content: bytes, *, ttl_s: float) -> None:
+        """Keep something for `ttl_s` seconds."""
+        if self.outages.is_paused:
+            return
+        sealed = await _aside(len(content), lambda: seal(content, key=place.key, name=place.name))
+        if await self._try(lambda: self._remote.set(place.name, sealed, ttl=ttl_s)):
+            self.outages.worked()
+
+    async def forget(self, place: Place) -> None:
+        """Drop what is kept there."""
+        await self._try(lambda: self._remote.delete(place.name))
+
+    @asynccontextmanager
+    async def turn(
+        self, place: Place, *, usable: Callable[[bytes], T | None]
+    ) -> AsyncIterator[T | None]:
+        """Wait until it is this process's turn to get something, or another one has put it there.
+
+        Gives what `usable` makes of what is there; None means: get it, and `put` it there.
+        """
+        ends_at = self._clock() + self._patience_s
+        look_s = _FIRST_LOOK_S
+        while True:
+            found = await self._found(place, usable)
+            if found is not None:
+                yield found
+                return
+            lease = await self._lease(place)
+            if lease is not None or self.outages.is_paused or self._clock() >= ends_at:
+                break
+            await asyncio.sleep(look_s)
+            look_s = min(2 * look_s, _LATER_LOOKS_S)
+        if lease is None:
+            yield None
+            return
+        renewing = asyncio.create_task(self._renew(lease))
+        try:
+            # Between the look and the lease another one may have been there and gone.
+            yield await self._found(place, usable)
+        finally:
+            renewing.cancel()
+            await self._try(lambda: self._remote.release(lease.key, lease.token))
+
+    async def _found(self, place: Place, usable: Callable[[bytes], T | None]) -> T | None:
+        content = await self.get(place)
+        return None if content is None else usable(content)
+
+    async def _lease(self, place: Place) -> _Lease | None:
+        """Take the lease, or return None: another process has it, or nobody can be told."""
+        lease = _Lease(f"{place.name}:lease", secrets.token_bytes(16))
+        try:
+            is_mine = await self._try(
+                lambda: self._remote.add(lease.key, lease.token, ttl=_LEASE_S)
+            )
+        except ValueError:
+            is_mine = False
+        if is_mine is None:
+            return None
+        self.outages.worked()
+        return lease if is_mine else None
+
+    async def _renew(self, lease: _Lease) -> None:
+        while True:
+            await asyncio.sleep(_RENEWED_AFTER_S)
+            await self._try(
+                lambda: self._remote.set(
+                    lease.key, lease.token, ttl=_LEASE_S, _cas_token=lease.token
+                )
+            )
+
+    async def _try(self, call: Callable[[], Awaitable[T]]) -> T | None:
+        if self.outages.is_paused:
+            return None
+        try:
+            return await call()
+        except (RedisError, OSError, TimeoutError) as exc:
+            self.outages.failed(exc)
+            return None
+
+
+async def _aside(size_bytes: int, work: Callable[[], T]) -> T:
+    """Do the work: away from the event loop where it is much."""
+    return await asyncio.to_thread(work) if size_bytes > _LARGE else work()

@@ -1,0 +1,25 @@
+"""SuperOffice Online on loopback: the demo REST server stands in for every one of its hosts."""
+
+import httpx
+
+from gateway.upstream.transport import PooledTransport
+
+__all__ = ["DemoNetwork"]
+
+
+class DemoNetwork(httpx.AsyncBaseTransport):
+    """Sends each request to the demo server, which sees from its Host where it was to go."""
+
+    def __init__(self, url: str) -> None:
+        self._url = httpx.URL(url)
+        self._transport = PooledTransport(connections=64, connect_timeout_s=3)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request without a body."""
+        url = self._url.copy_with(raw_path=request.url.raw_path)
+        sent = httpx.Request(request.method, url, headers=request.headers, stream=request.stream)
+        return await self._transport.handle_async_request(sent)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._transport.aclose()

@@ -1,0 +1,114 @@
+"""The metrics of several processes as one.
+
+Each worker writes what it counts to a file of its own, once a second; whoever is asked adds the
+files up. prometheus-client's own way, a memory-mapped file that each count goes into, cannot be
+combined with counting in plain integers: "custom collectors do not work" in its multiprocess mode.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+__all__ = ["SharedMetrics"]
+
+logger = logging.getLogger(__name__)
+
+_INTERVAL_S = 1
+_ADDED = {"counter", "histogram"}
+# Of these gauges a sum says nothing.
+_LARGEST = {"gateway_build_info", "process_max_fds", "process_start_time_seconds"}
+
+
+class SharedMetrics(Collector):
+    """Adds up the files in a directory.
+
+    `own` are the metrics of this process, where it has any: as they are now, not as they were
+    written. What a process counted stays when it ends; its gauges go with it.
+    """
+
+    def __init__(self, directory: Path, own: Collector | None = None) -> None:
+        self._directory = directory
+        self._own = own
+
+    def write(self) -> None:
+        """Write this process's own metrics for the others to read."""
+        metrics = [_plain(metric) for metric in (self._own.collect() if self._own else ())]
+        file = self._file(os.getpid())
+        scratch = file.with_suffix(".new")
+        scratch.write_bytes(orjson.dumps(metrics))
+        scratch.replace(file)
+
+    async def keep_writing(self) -> None:
+        """Write every second, and a last time when cancelled."""
+        try:
+            while True:
+                try:
+                    await asyncio.to_thread(self.write)
+                except OSError as exc:
+                    logger.warning("The other workers get no metrics: %s", exc.strerror)
+                await asyncio.sleep(_INTERVAL_S)
+        finally:
+            with suppress(OSError):
+                self.write()
+
+    def collect(self) -> Iterable[Metric]:
+        """Read everybody's."""
+        whole: dict[str, Metric] = {}
+        if self._own is not None:
+            _add(whole, self._own.collect())
+        for file in sorted(self._directory.glob("*.json")):
+            if self._own is None or file != self._file(os.getpid()):
+                is_alive = _is_alive(int(file.stem))
+                _add(whole, (m for m in _read(file) if is_alive or m.type in _ADDED))
+        return whole.values()
+
+    def _file(self, pid: int) -> Path:
+        return self._directory / f"{pid}.json"
+
+
+def _plain(metric: Metric) -> list[Any]:
+    samples = [[sample.name, sample.labels, sample.value] for sample in metric.samples]
+    return [metric.name, metric.documentation, metric.type, samples]
+
+
+def _read(file: Path) -> Iterator[Metric]:
+    for name, documentation, kind, samples in orjson.loads(file.read_bytes()):
+        metric = Metric(name, documentation, kind)
+        for sample in samples:
+            metric.add_sample(*sample)
+        yield metric
+
+
+def _add(whole: dict[str, Metric], metrics: Iterable[Metric]) -> None:
+    for metric in metrics:
+        there = whole.setdefault(
+            metric.name, Metric(metric.name, metric.documentation, metric.type)
+        )
+        combine = max if metric.name in _LARGEST else _sum
+        values = {(s.name, *s.labels.items()): s for s in there.samples}
+        for sample in metric.samples:
+            key = (sample.name, *sample.labels.items())
+            before = values.get(key)
+            value = sample.value if before is None else combine(before.value, sample.value)
+            values[key] = sample._replace(value=value)
+        there.samples = list(values.values())
+
+
+def _sum(one: float, other: float) -> float:
+    return one + other
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

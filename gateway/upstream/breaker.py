@@ -1,0 +1,151 @@
+"""Circuit breaker: leave a REST side alone that fails again and again.
+
+* *closed*: calls pass.
+* *open*, after so many failures in a row: calls are refused for a while.
+* *half-open*: one call, the probe, is let through; its outcome closes the circuit, or opens it
+  again for twice as long.
+
+Source: M. Nygard, "Release It!", 2nd ed., chapter 5.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from typing import Literal, Self, get_args
+
+from gateway.errors import (
+    UpstreamError,
+    UpstreamNotCalledError,
+    UpstreamTimeoutError,
+    UpstreamUnavailableError,
+)
+
+__all__ = ["STATES", "Breaker", "Call", "State"]
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_COOLDOWNS = 6
+
+State = Literal["closed", "open", "half_open"]
+STATES: tuple[State, ...] = get_args(State)
+
+
+class Breaker:
+    """Counts failures in a row, over all callers, and refuses calls while the circuit is open.
+
+    Failures are `UpstreamUnavailableError` and `UpstreamTimeoutError`: a REST side that answers
+    anything else is alive. With `failures` 0 it never opens.
+    """
+
+    def __init__(
+        self, *, failures: int, cooldown_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._failures = failures
+        self._first_cooldown_s = self._cooldown_s = cooldown_s
+        self._clock = clock
+        self._in_a_row = 0
+        self._open_until: float | None = None
+        self._probe: Call | None = None
+
+    @property
+    def state(self) -> State:
+        """Where the circuit stands; it is half-open for as long as its probe is out."""
+        if self._open_until is None:
+            return "closed"
+        return "open" if self._probe is None else "half_open"
+
+    def call(self) -> "Call":
+        """Return a `with` block for one call, whose outcome is counted."""
+        return Call(self)
+
+    def check(self) -> None:
+        """Do nothing, unless calls are refused.
+
+        Raises:
+            UpstreamNotCalledError: the circuit is open, or its probe is out.
+        """
+        if self._open_until is None:
+            return
+        left_s = self._open_until - self._clock()
+        if left_s > 0 or self._probe is not None:
+            message = "SuperOffice has failed again and again, and is left alone for a moment."
+            raise UpstreamNotCalledError(message, retry_after_s=max(1, math.ceil(left_s)))
+
+    def begin(self, call: "Call") -> None:
+        """Let a call go to REST; if the circuit is open, it is the probe.
+
+        Raises:
+            UpstreamNotCalledError: calls are refused.
+        """
+        self.check()
+        if self._open_until is not None:
+            self._probe = call
+
+    def end(self, call: "Call", outcome: BaseException | None) -> None:
+        """Take note of how a call that went to REST has ended.
+
+        One that was given up, by cancellation above all, tells nothing; a probe leaves its place to
+        the next.
+        """
+        is_probe = self._probe is call
+        if is_probe:
+            self._probe = None
+        if isinstance(outcome, UpstreamUnavailableError | UpstreamTimeoutError):
+            self._count_failure(outcome, is_probe=is_probe)
+        elif outcome is None or isinstance(outcome, UpstreamError):
+            self._in_a_row = 0
+            if self._open_until is not None:
+                self._close()
+
+    def _count_failure(self, failure: UpstreamError, *, is_probe: bool) -> None:
+        if is_probe:
+            self._cooldown_s = min(2 * self._cooldown_s, self._longest_s)
+        elif self._open_until is not None:
+            return  # it began before the circuit opened
+        else:
+            self._in_a_row += 1
+            if self._in_a_row != self._failures:
+                return
+            self._cooldown_s = self._first_cooldown_s
+            logger.warning(
+                "REST is left alone for %g seconds: %d calls in a row have failed.",
+                self._cooldown_s,
+                self._in_a_row,
+            )
+        asked_s = min(failure.retry_after_s or 0, self._longest_s)
+        self._open_until = self._clock() + max(self._cooldown_s, asked_s)
+
+    @property
+    def _longest_s(self) -> float:
+        return _LONGEST_COOLDOWNS * self._first_cooldown_s
+
+    def _close(self) -> None:
+        self._open_until = self._probe = None
+        logger.info("REST answers again.")
+
+
+class Call:
+    """One call under a breaker: `with breaker.call() as call:`, and `call.begin()` before it goes.
+
+    Between the two it may have to wait for its turn, and the circuit may have opened meanwhile.
+    """
+
+    __slots__ = ("_breaker", "_has_begun")
+
+    def __init__(self, breaker: Breaker) -> None:
+        self._breaker = breaker
+        self._has_begun = False
+
+    def __enter__(self) -> Self:
+        self._breaker.check()
+        return self
+
+    def begin(self) -> None:
+        """See `Breaker.begin`."""
+        self._breaker.begin(self)
+        self._has_begun = True
+
+    def __exit__(self, kind: object, outcome: BaseException | None, traceback: object) -> None:
+        if self._has_begun:
+            self._breaker.end(self, outcome)

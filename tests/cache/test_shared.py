@@ -1,0 +1,235 @@
+"""What processes share: who gets what is there, whose turn it is, and what failures cost."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+
+from gateway.cache import shared as shared_module
+from gateway.cache.shared import Place, SharedCache
+from tests.cache.fakes import Clock
+from tests.cache.remote import Remote
+
+PLACE = Place("kari", bytes(32))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return the time that everything here goes by."""
+    return Clock()
+
+
+@pytest.fixture
+def remote(clock: Clock) -> Remote:
+    """Return the cache that everybody shares."""
+    return Remote(clock)
+
+
+def process_over(remote: Remote, **options: Any) -> SharedCache:
+    """Return one process's view of it."""
+    made = {"max_bytes": 1000, "patience_s": 10, "clock": remote.clock, **options}
+    return SharedCache(remote, **made)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let processes look again at once; the clock is told what time it is."""
+    monkeypatch.setattr(shared_module, "_FIRST_LOOK_S", 0)
+    monkeypatch.setattr(shared_module, "_LATER_LOOKS_S", 0)
+
+
+async def test_what_one_process_puts_there_another_gets(remote: Remote) -> None:
+    """Under the same name, with the same key, until its time is up."""
+    await process_over(remote).put(PLACE, b"sessions", ttl_s=5)
+
+    found = [await process_over(remote).get(PLACE)]
+    remote.clock.advance(5)
+    found.append(await process_over(remote).get(PLACE))
+
+    assert found == [b"sessions", None]
+
+
+async def test_what_is_forgotten_is_gone(remote: Remote) -> None:
+    """For every process."""
+    shared = process_over(remote)
+    await shared.put(PLACE, b"sessions", ttl_s=5)
+
+    await shared.forget(PLACE)
+
+    assert await process_over(remote).get(PLACE) is None
+
+
+@pytest.mark.parametrize("garbage", [b"", b"{}", bytes(100)])
+async def test_garbage_is_as_good_as_nothing(remote: Remote, garbage: bytes) -> None:
+    """Whoever wrote it there."""
+    remote.kept["kari"] = (garbage, float("inf"))
+
+    assert await process_over(remote).get(PLACE) is None
+
+
+@pytest.mark.parametrize("size", [0, 10**9])
+async def test_large_entries_are_sealed_beside_the_event_loop(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """What comes of it is the same."""
+    monkeypatch.setattr(shared_module, "_LARGE", size)
+    shared = process_over(remote)
+
+    await shared.put(PLACE, b"sessions", ttl_s=5)
+
+    assert await shared.get(PLACE) == b"sessions"
+
+
+async def test_of_all_processes_one_gets_what_is_missing(remote: Remote) -> None:
+    """The others wait until it is there."""
+    calls = []
+
+    async def process(number: int) -> bytes:
+        shared = process_over(remote)
+        async with shared.turn(PLACE, usable=bytes) as found:
+            if found is None:
+                calls.append(number)
+                await asyncio.sleep(0.01)
+                found = b"sessions"
+                await shared.put(PLACE, found, ttl_s=5)
+            return found
+
+    found = await asyncio.gather(*(process(number) for number in range(10)))
+
+    assert found == [b"sessions"] * 10
+    assert len(calls) == 1
+    assert not [key for key in remote.kept if "lease" in key]
+
+
+async def test_what_is_there_but_of_no_use_is_got_anew(remote: Remote) -> None:
+    """Too old, for one."""
+    shared = process_over(remote)
+    await shared.put(PLACE, b"sessions", ttl_s=5)
+
+    async with shared.turn(PLACE, usable=lambda _: None) as found:
+        assert found is None
+
+
+async def test_who_fails_gives_the_turn_to_the_next(remote: Remote) -> None:
+    """At once."""
+    shared = process_over(remote)
+    with contextlib.suppress(RuntimeError):
+        async with shared.turn(PLACE, usable=bytes):
+            raise RuntimeError
+
+    async with process_over(remote).turn(PLACE, usable=bytes) as found:
+        assert found is None
+
+
+async def test_a_dead_holder_costs_its_lease(remote: Remote) -> None:
+    """Two seconds later the next one has its turn."""
+    dead = process_over(remote).turn(PLACE, usable=bytes)
+    await dead.__aenter__()
+    waiting = asyncio.create_task(process_over(remote).turn(PLACE, usable=bytes).__aenter__())
+
+    waited = []
+    for _ in range(5):
+        for _ in range(20):
+            await asyncio.sleep(0)
+        waited.append(waiting.done())
+        remote.clock.advance(0.5)
+
+    assert waited == [False, False, False, False, True]
+
+
+async def test_a_living_holder_keeps_its_lease(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It renews it for as long as REST takes."""
+    monkeypatch.setattr(shared_module, "_RENEWED_AFTER_S", 0)
+    async with process_over(remote).turn(PLACE, usable=bytes):
+        waiting = asyncio.create_task(process_over(remote).turn(PLACE, usable=bytes).__aenter__())
+        for _ in range(8):
+            remote.clock.advance(1)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert not waiting.done()
+    assert await waiting is None
+
+
+async def test_waiting_has_an_end(remote: Remote) -> None:
+    """A holder that lives and never comes back is not waited for longer than patience lasts."""
+    remote.kept["kari:lease"] = (b"another's", float("inf"))
+    shared = process_over(remote, patience_s=3)
+    waiting = asyncio.create_task(shared.turn(PLACE, usable=bytes).__aenter__())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+
+    remote.clock.advance(3)
+
+    assert await waiting is None
+    assert remote.kept["kari:lease"][0] == b"another's"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        RedisConnectionError("refused"),
+        ResponseError("LOADING"),
+        TimeoutError(),
+        ConnectionResetError(),
+    ],
+    ids=repr,
+)
+async def test_no_failure_gets_out(remote: Remote, failure: Exception) -> None:
+    """Nothing is found, nothing is kept, and it is this process's turn at once."""
+    remote.failure = failure
+    shared = process_over(remote)
+
+    await shared.put(PLACE, b"sessions", ttl_s=5)
+    await shared.forget(PLACE)
+    async with shared.turn(PLACE, usable=bytes) as found:
+        assert found is None
+    await shared.aclose()
+
+    assert await shared.get(PLACE) is None
+    assert remote.is_closed
+
+
+async def test_a_failing_cache_is_left_alone(remote: Remote) -> None:
+    """A thousand requests in an outage do not each wait for it."""
+    remote.failure = TimeoutError()
+    shared = process_over(remote)
+
+    for _ in range(1000):
+        async with shared.turn(PLACE, usable=bytes):
+            await shared.put(PLACE, b"sessions", ttl_s=5)
+
+    assert remote.calls == 1
+
+
+async def test_it_recovers_by_itself(remote: Remote) -> None:
+    """After the pause it is asked again, and used again."""
+    remote.failure = TimeoutError()
+    shared = process_over(remote)
+    assert await shared.get(PLACE) is None
+
+    remote.failure = None
+    remote.clock.advance(1)
+    await shared.put(PLACE, b"sessions", ttl_s=5)
+
+    assert await shared.get(PLACE) == b"sessions"
+    assert not shared.outages.is_known
+
+
+async def test_a_full_cache_still_gives_what_it_has(remote: Remote) -> None:
+    """And its trouble is not over because something could be read."""
+    shared = process_over(remote)
+    await shared.put(PLACE, b"sessions", ttl_s=500)
+    remote.is_full = True
+    await shared.put(Place("jonas", bytes(32)), b"sessions", ttl_s=5)
+    remote.clock.advance(1)
+
+    assert await shared.get(PLACE) == b"sessions"
+    assert shared.outages.is_known
+    async with shared.turn(Place("per", bytes(32)), usable=bytes) as found:
+        assert found is None

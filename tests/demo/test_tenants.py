@@ -1,0 +1,167 @@
+"""The demo's SuperOffice Online: its state service, and what is the matter with each tenant."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.demo import DEMO_TENANTS, create_demo_app
+from gateway.demo.app import PATH
+from gateway.demo.network import DemoNetwork
+from gateway.tenants import states
+from gateway.upstream.tenant_state import StateService
+from tests.demo.asking import KARI, NOON, ask
+from tests.http.asking import first_error
+from tests.support import Gateway, gateway_over, served
+
+AUTH = {"Authorization": KARI.authorization_basic}
+QUERY = "{ chatSessions { chatSessionId customerName } }"
+STEADY, MOVING, MAINTAINED, SUSPENDED, LYING, SLOW = DEMO_TENANTS
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    now = float(NOON)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return the demo's clock, at noon."""
+    return Clock()
+
+
+@pytest.fixture
+async def gateway(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
+    """Return a gateway over the demo's SuperOffice Online that keeps no snapshot."""
+    monkeypatch.setattr(states, "_LEAST_APART_S", 0)
+    app = create_demo_app(sessions=2, clock=clock)
+    settings = {"upstream_url": None, "environment": "online", "cache_ttl": 0}
+    async with gateway_over(httpx.ASGITransport(app), **settings) as running:
+        yield running
+
+
+async def queried(gateway: Gateway, tenant: str) -> httpx.Response:
+    """Ask the gateway for a tenant's sessions."""
+    return await asyncio.create_task(
+        gateway.http.post(f"/graphql/{tenant}", json={"query": QUERY}, headers=AUTH)
+    )
+
+
+@pytest.mark.parametrize("tenant", [STEADY, MOVING, MAINTAINED])
+async def test_a_tenant_that_runs_is_served(gateway: Gateway, tenant: str) -> None:
+    """Through its state, to its host."""
+    assert len((await queried(gateway, tenant)).json()["data"]["chatSessions"]) == 2
+
+
+async def test_tenants_have_chats_of_their_own(gateway: Gateway) -> None:
+    """So that a mix-up would be seen."""
+    one, other = [(await queried(gateway, tenant)).json()["data"] for tenant in (STEADY, MOVING)]
+
+    assert one != other
+
+
+async def test_a_tenant_that_moves_is_followed(gateway: Gateway, clock: Clock) -> None:
+    """Nobody notices."""
+    await queried(gateway, MOVING)
+    clock.now += 60
+
+    answer = await queried(gateway, MOVING)
+
+    assert len(answer.json()["data"]["chatSessions"]) == 2
+
+
+async def test_where_a_tenant_was_it_is_misdirected(clock: Clock) -> None:
+    """Before that second it was right."""
+    app = create_demo_app(clock=clock)
+    path = f"/{MOVING}{PATH}"
+    host = DEMO_TENANTS[MOVING].host(clock.now)
+
+    before = await ask(app, {**AUTH, "Host": host}, path=path)
+    clock.now += 60
+    after = await ask(app, {**AUTH, "Host": host}, path=path)
+
+    assert (before.status_code, after.status_code) == (200, 421)
+
+
+async def test_on_loopback_no_host_is_wrong(clock: Clock) -> None:
+    """A tenant can be called there without any gateway."""
+    answer = await ask(create_demo_app(clock=clock), AUTH, path=f"/{MOVING}{PATH}")
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("tenant", "code"),
+    [
+        (SUSPENDED, "UPSTREAM_UNAVAILABLE"),
+        (LYING, "UPSTREAM_BAD_RESPONSE"),
+        ("Cust404", "BAD_REQUEST"),
+    ],
+)
+async def test_a_tenant_that_cannot_be_served_shows_why(
+    gateway: Gateway, tenant: str, code: str
+) -> None:
+    """Suspended, at an address that is not to be trusted, or not there."""
+    assert first_error(await queried(gateway, tenant))[0] == code
+
+
+def test_one_tenant_is_slow() -> None:
+    """And no other is."""
+    delays = {name: tenant.delay_s for name, tenant in DEMO_TENANTS.items() if tenant.delay_s}
+
+    assert delays == {SLOW: 3}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/state/Cust404", 404),
+        (f"/Cust404{PATH}", 404),
+        (f"/{SUSPENDED}{PATH}", 503),
+        (f"/{STEADY}/api/v1/ChatTopic", 404),
+    ],
+)
+async def test_what_is_not_there_is_an_error(path: str, status: int) -> None:
+    """Of the kind that REST's errors are."""
+    answer = await ask(create_demo_app(), AUTH, path=path)
+
+    assert answer.status_code == status
+    assert answer.json()["Error"] is True
+
+
+async def test_a_state_is_written_as_documented() -> None:
+    """With seven digits of a second, and the port that need not be there."""
+    answer: dict[str, Any] = (
+        await ask(create_demo_app(clock=Clock()), {}, path=f"/api/state/{STEADY}")
+    ).json()
+
+    assert answer == {
+        "ContextIdentifier": STEADY,
+        "Endpoint": f"https://online1.superoffice.com:443/{STEADY}",
+        "State": "Running",
+        "IsRunning": True,
+        "ValidUntil": "2026-11-23T11:10:00.0000000Z",
+        "Api": f"https://online1.superoffice.com/{STEADY}/api",
+    }
+
+
+@pytest.mark.socket
+async def test_the_demos_network_leads_every_host_to_loopback() -> None:
+    """The server sees from Host where a request was to go."""
+    with served(create_demo_app()) as url:
+        service = StateService(
+            url="https://online.superoffice.com",
+            trusted_domains=["superoffice.com"],
+            timeout_s=5,
+            transport=DemoNetwork(url),
+        )
+        state = await service.read(STEADY)
+        await service.aclose()
+
+    assert state.url == f"https://online1.superoffice.com/{STEADY}"

@@ -1,0 +1,125 @@
+"""The metrics of several processes as one."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from gateway.observe.metrics import Metrics, Timings, counter, gauge, histogram
+from gateway.observe.sharing import SharedMetrics
+from tests.waiting import until
+
+NOBODY = 2**22 + 1  # past the largest process id there can be
+
+
+def metrics(amount: float) -> Metrics:
+    """Return a counter, a gauge, a histogram and a start time of one process."""
+    timings = Timings()
+    timings.add(amount)
+    return Metrics(
+        [
+            counter("things", "Things.", lambda: {("a",): amount}, ["kind"]),
+            gauge("depth", "Depth.", lambda: amount),
+            gauge("process_start_time_seconds", "Start.", lambda: amount),
+            histogram("wait_seconds", "Wait.", lambda: {(): timings}),
+        ]
+    )
+
+
+def values(shared: SharedMetrics) -> dict[str, float]:
+    """Return what it gives, but for most of the buckets."""
+    return {
+        sample.name + sample.labels.get("le", ""): sample.value
+        for metric in shared.collect()
+        for sample in metric.samples
+        if sample.labels.get("le", "+Inf") in {"5.0", "+Inf"}
+    }
+
+
+def written(directory: Path, pid: int, amount: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a process write its metrics."""
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: pid)
+        SharedMetrics(directory, metrics(amount)).write()
+
+
+@pytest.mark.parametrize("is_one_of_them", [True, False])
+def test_what_processes_count_is_added_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_one_of_them: bool
+) -> None:
+    """Whichever of them is asked, or a process of its own beside them."""
+    written(tmp_path, os.getppid(), 3, monkeypatch)
+    written(tmp_path, os.getpid(), 10, monkeypatch)
+    shared = SharedMetrics(tmp_path, metrics(10) if is_one_of_them else None)
+
+    assert values(shared) == {
+        "things_total": 13,
+        "depth": 13,
+        "process_start_time_seconds": 10,
+        "wait_seconds_bucket5.0": 1,
+        "wait_seconds_bucket+Inf": 2,
+        "wait_seconds_count": 2,
+        "wait_seconds_sum": 13,
+    }
+
+
+def test_its_own_are_as_they_are_now(tmp_path: Path) -> None:
+    """What it has written for the others is older."""
+    SharedMetrics(tmp_path, metrics(1)).write()
+
+    assert values(SharedMetrics(tmp_path, metrics(2)))["things_total"] == 2
+
+
+def test_what_a_process_counted_outlives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A total never goes down; what it held is gone."""
+    written(tmp_path, NOBODY, 5, monkeypatch)
+
+    assert values(SharedMetrics(tmp_path)) == {
+        "things_total": 5,
+        "wait_seconds_bucket5.0": 1,
+        "wait_seconds_bucket+Inf": 1,
+        "wait_seconds_count": 1,
+        "wait_seconds_sum": 5,
+    }
+
+
+def test_without_anybody_there_is_nothing(tmp_path: Path) -> None:
+    """As long as no worker has started."""
+    nothing: Sequence[object] = list(SharedMetrics(tmp_path).collect())
+
+    assert nothing == []
+
+
+async def test_a_disk_that_is_full_is_told_and_does_no_harm(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is tried again, and the process's own metrics are there."""
+    shared = SharedMetrics(tmp_path / "nowhere", metrics(1))
+
+    writing = asyncio.create_task(shared.keep_writing())
+    await until(lambda: caplog.messages)
+    is_over = writing.done()
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+
+    assert caplog.messages == ["The other workers get no metrics: No such file or directory"]
+    assert not is_over
+    assert values(shared)["things_total"] == 1
+
+
+async def test_a_process_writes_until_it_ends(tmp_path: Path) -> None:
+    """Once at the start, and a last time."""
+    shared = SharedMetrics(tmp_path, metrics(1))
+    writing = asyncio.create_task(shared.keep_writing())
+    file = tmp_path / f"{os.getpid()}.json"
+    await until(file.exists)
+    file.unlink()
+
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+
+    assert file.exists()

@@ -1,0 +1,73 @@
+"""A real Redis on a loopback port, to be paused, killed, filled and started again."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+__all__ = ["RedisServer", "redis_server"]
+
+_PROGRAM = next((p for p in map(shutil.which, ("redis-server", "valkey-server")) if p), None)
+
+
+@dataclass
+class RedisServer:
+    """One server; what it holds goes when it is killed."""
+
+    port: int
+    folder: Path
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def pause(self) -> None:
+        """Let it take connections and answer nothing."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it answer again."""
+        os.kill(self.process.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it without a goodbye."""
+        self.process.kill()
+        self.process.wait()
+
+    def start(self) -> None:
+        """Start it again, empty."""
+        self.process = _started(self.port, self.folder)
+
+
+@contextlib.contextmanager
+def redis_server(folder: Path) -> Iterator[RedisServer]:
+    """Run a server until the end of the block."""
+    if _PROGRAM is None:  # pragma: no cover - the gate installs it
+        pytest.skip("there is no redis-server: apt-get install redis-server")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = RedisServer(port, folder, _started(port, folder))
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def _started(port: int, folder: Path) -> "subprocess.Popen[bytes]":
+    options = ("--bind", "127.0.0.1", "--save", "", "--dir", str(folder), "--loglevel", "warning")
+    command = [str(_PROGRAM), "--port", str(port), *options]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return process
+        assert process.poll() is None, "redis-server did not start"
+        time.sleep(0.01)

@@ -1,0 +1,207 @@
+"""Calls go where the tenant is, over connections that are the tenant's own."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from gateway.caller import Header
+from gateway.errors import (
+    GatewayError,
+    UpstreamError,
+    UpstreamMisdirectedError,
+    UpstreamRateLimitedError,
+    UpstreamTimeoutError,
+    UpstreamUnavailableError,
+)
+from gateway.tenants import calls as calls_module
+from gateway.tenants.calls import TenantCalls
+from gateway.tenants.states import TenantStates
+from tests.tenants.fakes import TENANT, FakeClient, FakeClock, FakeService, error_of, running
+
+HEADERS: Sequence[Header] = ((b"authorization", b"Bearer a"),)
+FIRST, SECOND = (str(running(host).url) for host in ("online1", "online2"))
+MOVED = UpstreamMisdirectedError("moved", upstream_status=421)
+
+
+class Bench:
+    """Calls of tenants over stand-ins for all that is around them."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.service = FakeService()
+        self.errors: dict[str, GatewayError] = {}
+        self.is_open = asyncio.Event()
+        self.is_open.set()
+        self.clients: list[FakeClient] = []
+        self.calls = TenantCalls(TenantStates(self.service, clock=self.clock), self._client_for)
+
+    def _client_for(self, url: str) -> FakeClient:
+        self.clients.append(FakeClient(url, self.errors, self.is_open))
+        return self.clients[-1]
+
+    async def fetch(self, tenant: str = TENANT) -> bytes:
+        """Make a call, in a task of its own as each flight has."""
+        return await asyncio.create_task(self.calls.fetch(tenant, HEADERS))
+
+    async def refusal(self) -> GatewayError:
+        """Make a call that fails and return the error."""
+        error = await error_of(self.calls.fetch(TENANT, HEADERS))
+        assert isinstance(error, GatewayError)
+        return error
+
+    async def has_moved(self) -> None:
+        """Call a tenant, and have it move a while later."""
+        assert await self.fetch() == FIRST.encode()
+        self.errors[FIRST] = MOVED
+        self.service.says = running("online2")
+        self.clock.now += 30
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """Return calls over stand-ins."""
+    return Bench()
+
+
+async def landed() -> None:
+    """Let what has been started come to where it waits."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_calls_of_a_tenant_go_through_one_client(bench: Bench) -> None:
+    """Its connections are used again."""
+    assert [await bench.fetch() for _ in range(3)] == [FIRST.encode()] * 3
+    assert [client.calls for client in bench.clients] == [3]
+    assert bench.service.asked == [TENANT]
+
+
+async def test_each_tenant_has_a_client_of_its_own(bench: Bench) -> None:
+    """At one and the same address, too."""
+    await bench.fetch("Cust1")
+    await bench.fetch("Cust2")
+
+    assert [client.calls for client in bench.clients] == [1, 1]
+
+
+async def test_a_call_to_a_tenant_that_has_moved_is_made_again_where_it_is(bench: Bench) -> None:
+    """Whoever waits for it notices nothing."""
+    await bench.has_moved()
+
+    assert await bench.fetch() == SECOND.encode()
+    assert await bench.fetch() == SECOND.encode()
+    assert [(client.url, client.calls) for client in bench.clients] == [(FIRST, 2), (SECOND, 2)]
+    assert bench.service.asked == [TENANT] * 2
+
+
+async def test_a_call_is_made_twice_at_most(bench: Bench) -> None:
+    """A tenant that is nowhere is not chased."""
+    await bench.has_moved()
+    bench.errors[SECOND] = MOVED
+
+    assert await bench.refusal() is MOVED
+    assert [client.calls for client in bench.clients] == [2, 1]
+    assert bench.service.asked == [TENANT] * 2
+
+
+async def test_a_call_is_not_made_again_at_the_same_address(bench: Bench) -> None:
+    """The answer would be the same."""
+    await bench.has_moved()
+    bench.service.says = running("online1")
+
+    assert await bench.refusal() is MOVED
+    assert [client.calls for client in bench.clients] == [2]
+
+
+async def test_all_callers_of_a_tenant_that_has_moved_cause_one_question(bench: Bench) -> None:
+    """However many calls were on their way."""
+    await bench.has_moved()
+
+    answers = await asyncio.gather(*(bench.fetch() for _ in range(20)))
+
+    assert answers == [SECOND.encode()] * 20
+    assert bench.service.asked == [TENANT] * 2
+    assert len(bench.clients) == 2
+
+
+async def test_a_call_that_fails_otherwise_is_not_made_again(bench: Bench) -> None:
+    """Only the client knows what may be tried again, and has."""
+    bench.errors[FIRST] = UpstreamRateLimitedError("slower")
+
+    assert await bench.refusal() is bench.errors[FIRST]
+    assert [client.calls for client in bench.clients] == [1]
+
+
+@pytest.mark.parametrize("kind", [UpstreamUnavailableError, UpstreamTimeoutError])
+async def test_where_nothing_answers_the_state_is_soon_read_again(
+    bench: Bench, kind: type[UpstreamError]
+) -> None:
+    """A host that is gone cannot say so."""
+    await bench.has_moved()
+    bench.errors[FIRST] = kind("gone")
+    await bench.refusal()
+    await bench.refusal()
+    await landed()
+
+    assert await bench.fetch() == SECOND.encode()
+    assert bench.service.asked == [TENANT] * 2
+
+
+async def test_the_old_client_closes_when_its_last_call_has_ended(bench: Bench) -> None:
+    """What is under way is finished; nothing new begins there."""
+    await bench.fetch()
+    bench.is_open.clear()
+    under_way = asyncio.create_task(bench.fetch())
+    await landed()
+    bench.service.says = running("online2")
+    bench.clock.now += 600
+    meanwhile = asyncio.create_task(bench.fetch())
+    await landed()
+    old, new = bench.clients
+    assert not old.is_closed
+
+    bench.is_open.set()
+
+    assert await under_way == FIRST.encode()
+    assert await meanwhile == SECOND.encode()
+    assert (old.is_closed, new.is_closed) == (True, False)
+
+
+async def test_the_client_used_least_recently_goes_first(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections have an end."""
+    monkeypatch.setattr(calls_module, "MOST_TENANTS", 2)
+
+    for tenant in ("Cust1", "Cust2", "Cust1", "Cust3", "Cust1"):
+        await bench.fetch(tenant)
+
+    assert [client.is_closed for client in bench.clients] == [False, True, False]
+
+
+async def test_closing_closes_all(bench: Bench) -> None:
+    """Every client, and the state service."""
+    for tenant in ("Cust1", "Cust2"):
+        await bench.fetch(tenant)
+
+    await bench.calls.aclose()
+
+    assert [client.is_closed for client in bench.clients] == [True, True]
+    assert bench.service.is_closed
+
+
+async def test_a_sick_tenant_does_not_hold_up_another(bench: Bench) -> None:
+    """However many wait for the one, the other answers."""
+    bench.is_open.clear()
+    waiting: list[Any] = [asyncio.create_task(bench.fetch("Cust1")) for _ in range(200)]
+    await landed()
+    bench.is_open = asyncio.Event()
+    bench.is_open.set()
+
+    assert await bench.fetch("Cust2") == FIRST.encode()
+    assert not any(task.done() for task in waiting)
+
+    bench.clients[0].is_open.set()
+    await asyncio.gather(*waiting)

@@ -1,0 +1,200 @@
+"""Processes that share a cache: one REST call for all of them, and no failure but REST's own."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from gateway.cache import shared as shared_module
+from gateway.cache.shared import SharedCache
+from gateway.caller import Caller
+from gateway.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnauthenticatedError
+from gateway.snapshot import Windows
+from gateway.source import Source
+from tests.cache.fakes import Clock
+from tests.cache.remote import Remote
+from tests.test_source import JONAS, KARI, Bench, Rest
+
+SECRET = b"s" * 32
+
+
+@dataclass
+class Machines:
+    """Several gateways over one REST side and one shared cache."""
+
+    windows: Windows = field(default_factory=lambda: Windows(5))
+    rest: Rest = field(default_factory=Rest)
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        """Start the cache."""
+        self.remote = Remote(self.clock)
+
+    def source(self, secret: bytes = SECRET) -> Source:
+        """Start one more gateway, with an empty memory."""
+        bench = Bench(rest=self.rest, clock=self.clock, windows=self.windows)
+        shared = SharedCache(self.remote, max_bytes=10_000, patience_s=10, clock=self.clock)
+        return replace(bench.source, shared=shared, secret=secret)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let processes look again at once."""
+    monkeypatch.setattr(shared_module, "_FIRST_LOOK_S", 0)
+    monkeypatch.setattr(shared_module, "_LATER_LOOKS_S", 0)
+
+
+async def text(source: Source, caller: Caller = KARI, **more: Any) -> str:
+    """Return what a gateway has for the caller."""
+    (session,) = (await source.serve(caller, **more)).snapshot.sessions
+    return str(session.text)
+
+
+async def test_many_gateways_are_one_rest_call() -> None:
+    """At the same time, and later within the TTL."""
+    machines = Machines()
+    sources = [machines.source() for _ in range(5)]
+
+    at_once = await asyncio.gather(*(text(s) for s in sources for _ in range(3)))
+    later = await text(machines.source())
+
+    assert [*at_once, later] == ["Basic kari 1"] * 16
+
+
+async def test_a_shared_snapshot_is_a_hit_with_its_age() -> None:
+    """REST was not asked for it; what it counts from is REST's answer, not its arrival here."""
+    machines = Machines()
+    await machines.source().serve(KARI)
+    machines.clock.advance(3)
+
+    served = await machines.source().serve(KARI)
+
+    assert (served.how, served.age_s(), served.snapshot.is_from_rest) == ("hit", 3, False)
+
+
+async def test_a_shared_snapshot_is_no_fresher_for_being_shared() -> None:
+    """After its TTL it is fetched anew, wherever it came from."""
+    machines = Machines()
+    await text(machines.source())
+    machines.clock.advance(3)
+    source = machines.source()
+    await text(source)
+
+    machines.clock.advance(2)
+
+    assert await text(source) == "Basic kari 2"
+
+
+async def test_what_is_shared_is_sealed() -> None:
+    """Neither who asked nor what was answered can be read there."""
+    machines = Machines()
+    await text(machines.source())
+
+    [(name, (value, _))] = machines.remote.kept.items()
+    assert value is not None
+    for secret in (b"kari", b"Basic", SECRET):
+        assert secret not in value
+        assert secret.decode() not in name
+
+
+async def test_one_callers_entry_does_not_open_for_another() -> None:
+    """Not even where it was put in the other's place."""
+    machines = Machines()
+    source = machines.source()
+    await text(source)
+    kept = machines.remote.kept
+    kept[source.key_of(JONAS)] = kept[source.key_of(KARI)]
+
+    assert await text(machines.source(), JONAS) == "Basic jonas 2"
+
+
+async def test_gateways_with_different_secrets_share_nothing() -> None:
+    """Neither finds what the other has put there."""
+    machines = Machines()
+    await text(machines.source())
+
+    assert await text(machines.source(b"t" * 32)) == "Basic kari 2"
+
+
+async def test_who_wants_it_younger_asks_rest() -> None:
+    """And shares what comes of it."""
+    machines = Machines()
+    await text(machines.source())
+    machines.clock.advance(3)
+
+    assert await text(machines.source(), max_age_s=2) == "Basic kari 2"
+    assert await text(machines.source()) == "Basic kari 2"
+
+
+async def test_who_joins_a_flight_that_found_a_shared_answer_may_want_it_younger() -> None:
+    """Then REST is asked after all."""
+    machines = Machines()
+    await text(machines.source())
+    machines.clock.advance(3)
+    source = machines.source()
+
+    any_age, young = await asyncio.gather(text(source), text(source, max_age_s=2))
+
+    assert (any_age, young) == ("Basic kari 1", "Basic kari 2")
+
+
+async def test_a_caller_whom_rest_turns_away_loses_it_everywhere() -> None:
+    """What was shared goes too."""
+    machines = Machines()
+    await text(machines.source())
+    machines.clock.advance(5)
+    machines.rest.failure = UpstreamUnauthenticatedError("401")
+
+    with pytest.raises(UpstreamUnauthenticatedError):
+        await text(machines.source())
+
+    assert not machines.remote.kept
+
+
+async def test_a_gateway_that_has_just_started_has_something_to_fall_back_on() -> None:
+    """REST is down, but another process was answered before."""
+    machines = Machines(Windows(5, if_error_s=60))
+    await text(machines.source())
+    machines.clock.advance(20)
+    machines.rest.failure = UpstreamTimeoutError("late")
+
+    served = await machines.source().serve(KARI)
+
+    assert served.is_stale
+    assert served.age_s() == 20
+    machines.clock.advance(60)
+    with pytest.raises(UpstreamTimeoutError):
+        await machines.source().serve(KARI)
+
+
+async def test_an_answer_that_cannot_be_read_is_not_shared() -> None:
+    """What REST sent by mistake stays where it came in."""
+    machines = Machines(rest=Rest(is_broken=True))
+
+    with pytest.raises(UpstreamError):
+        await text(machines.source())
+
+    assert not machines.remote.kept
+
+
+async def test_a_failing_cache_fails_no_request() -> None:
+    """Each gateway goes on by itself."""
+    machines = Machines(Windows(5, if_error_s=60))
+    machines.remote.failure = TimeoutError()
+
+    answers = [await text(machines.source()), await text(machines.source())]
+
+    assert answers == ["Basic kari 1", "Basic kari 2"]
+    machines.rest.failure = UpstreamTimeoutError("late")
+    with pytest.raises(UpstreamTimeoutError):
+        await text(machines.source())
+
+
+async def test_without_a_ttl_nothing_is_shared() -> None:
+    """Then not even this process would use it again."""
+    machines = Machines(Windows(0))
+
+    await text(machines.source())
+
+    assert machines.remote.calls == 0

@@ -1,0 +1,15 @@
+"""Time that passes when a test says so."""
+
+
+class FakeClock:
+    """Stands still until it is told to advance."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds

@@ -1,0 +1,100 @@
+"""Whether REST can be reached: by connections that ask nothing."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.upstream.reach import Reachability
+from tests.waiting import until
+
+pytestmark = pytest.mark.socket
+
+
+@contextlib.asynccontextmanager
+async def listening() -> AsyncIterator[tuple[int, list[bytes]]]:
+    """Listen, and note what each connection brings until it is closed."""
+    heard: list[bytes] = []
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got = b""
+        with contextlib.suppress(ConnectionError):
+            got = await reader.read()
+        heard.append(got)
+        writer.close()
+
+    server = await asyncio.start_server(note, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1], heard
+
+
+async def found(url: str) -> str | None:
+    """Look once and return what was found."""
+    looking = Reachability(url=url, interval_s=60, connect_timeout_s=0.3)
+    assert looking.problem() == "it has not been looked for yet"
+    task = asyncio.create_task(looking.keep_looking())
+    await until(lambda: looking.problem() != "it has not been looked for yet")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return looking.problem()
+
+
+async def test_a_connection_is_enough_and_brings_nothing() -> None:
+    """No request, and so no credentials."""
+    async with listening() as (port, heard):
+        problem = await found(f"http://127.0.0.1:{port}/crm")
+        await until(lambda: heard)
+
+    assert problem is None
+    assert heard == [b""]
+
+
+async def test_it_is_looked_for_again_and_again() -> None:
+    """What is wrong now need not be so in a moment."""
+    async with listening() as (port, heard):
+        looking = Reachability(url=f"http://127.0.0.1:{port}", interval_s=0.01, connect_timeout_s=1)
+        task = asyncio.create_task(looking.keep_looking())
+        await until(lambda: len(heard) >= 3)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    assert looking.problem() is None
+
+
+async def test_nobody_listens() -> None:
+    """It says so, and names no address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    assert await found(f"http://127.0.0.1:{port}") == "it cannot be reached"
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "a..b"])
+async def test_a_name_that_is_unknown(host: str) -> None:
+    """As with any other address that leads nowhere."""
+    assert await found(f"http://{host}:8") == "it cannot be reached"
+
+
+async def test_it_does_not_speak_tls() -> None:
+    """A port of plain HTTP, or a certificate that nobody vouches for."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        problem = await found(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+
+    assert problem == "its certificate is not accepted, or it does not speak TLS"
+
+
+async def test_it_takes_too_long() -> None:
+    """A port that is open and answers no handshake."""
+    async with listening() as (port, _):
+        problem = await found(f"https://127.0.0.1:{port}")
+
+    assert problem == "it did not answer within 0.3 seconds"

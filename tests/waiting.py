@@ -1,0 +1,15 @@
+"""Waiting for what happens by itself."""
+
+import asyncio
+from collections.abc import Callable
+
+PATIENCE_S = 10
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Return as soon as something holds."""
+    for _ in range(PATIENCE_S * 500):
+        if holds():
+            return
+        await asyncio.sleep(0.002)
+    raise AssertionError("it never came to be")  # pragma: no cover - only when it is broken
