@@ -58,17 +58,20 @@ def serve(
         SettingsError: the address cannot be listened on.
     """
     create_app(settings)  # for what is wrong with it, before anything is started
+    listener = _listen(settings.host, settings.port)
     configure_logs(settings.log_level, settings.log_format)
+    _allow_open_files()
     with _shared_metrics(settings) as metrics_directory:
         app = partial(_worker_app, settings, demo_users, demo_url, metrics_directory)
-        _serve(settings, when_ready, app)
+        _serve(settings, listener, app, when_ready)
 
 
 def _serve(
-    settings: Settings, when_ready: Callable[[str], None] | None, app: Callable[[], Starlette]
+    settings: Settings,
+    listener: socket.socket,
+    app: Callable[[], Starlette],
+    when_ready: Callable[[str], None] | None,
 ) -> None:
-    listener = _listen(settings.host, settings.port)
-    _allow_open_files()
     url = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}/graphql"
     # Whatever is in flight ends with its REST call; then a moment to answer.
     finish_s = math.ceil(settings.upstream_timeout) + 2

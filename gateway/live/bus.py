@@ -19,11 +19,15 @@ class News:
     """When that was heard of, in nanoseconds since 1970."""
 
 
-Heard = Callable[[News], None]
+Heard = Callable[[News | None], None]
+"""Takes news, or None: some may have been lost."""
 
 
 class Bus(Protocol):
     """Carries such news; it may lose some, as watchers look by themselves too."""
+
+    is_whole: bool
+    """Whether all that is published anywhere is heard here."""
 
     async def publish(self, news: News) -> None:
         """Tell every process, this one included."""
@@ -31,22 +35,29 @@ class Bus(Protocol):
     async def listen(self, heard: Heard) -> None:
         """Call `heard` with whatever is published, until cancelled."""
 
+    async def aclose(self) -> None:
+        """Close its connections, if it has any."""
+
 
 class LocalBus:
     """Tells this process alone."""
 
     def __init__(self) -> None:
-        self._listeners: set[Heard] = set()
+        self.is_whole = True
+        self.listeners: set[Heard] = set()
 
     async def publish(self, news: News) -> None:
         """Tell whoever listens."""
-        for heard in list(self._listeners):
+        for heard in list(self.listeners):
             heard(news)
 
     async def listen(self, heard: Heard) -> None:
         """Listen until cancelled."""
-        self._listeners.add(heard)
+        self.listeners.add(heard)
         try:
             await asyncio.Event().wait()
         finally:
-            self._listeners.discard(heard)
+            self.listeners.discard(heard)
+
+    async def aclose(self) -> None:
+        """Do nothing."""

@@ -29,10 +29,15 @@ class Newsroom:
         await self._bus.listen(self._heard)
 
     async def aclose(self) -> None:
-        """Stop all watchers."""
+        """Stop all watchers, and close the bus."""
         await asyncio.gather(*(watchers.close() for watchers in self._watchers_of.all()))
+        await self._bus.aclose()
 
-    def _heard(self, news: News) -> None:
+    def _heard(self, news: News | None) -> None:
+        if news is None:
+            for watchers in self._watchers_of.all():
+                watchers.look()
+            return
         source = self._source_of(news.tenant)
         if source is not None:
-            self._watchers_of(source).refresh(news.heard_ns)
+            self._watchers_of(source).refresh(news.heard_ns, is_all=self._bus.is_whole)

@@ -22,7 +22,7 @@ class Rhythm:
     """The same while they do not, and REST would tell."""
 
     is_told: bool = False
-    """Whether REST has told of a change by itself: as long as it never did, nobody relies on it."""
+    """Whether REST tells of changes by itself: as long as it never did, nobody relies on it."""
 
     jitter: Callable[[float, float], float] = random.uniform
 

@@ -160,11 +160,20 @@ class Watchers:
                 if self._watchers.get(key) is watcher:
                     del self._watchers[key]
 
-    def refresh(self, heard_ns: int) -> None:
+    def look(self) -> None:
+        """Have all of them look at once, and often: what REST has told may have been lost."""
+        self._rhythm.is_told = False
+        for watcher in self._watchers.values():
+            watcher.wake()
+
+    def refresh(self, heard_ns: int, *, is_all: bool = True) -> None:
         """Have everything read anew that was read before: REST has told of a change.
+
+        `is_all` says whether every change is told here.
 
         At most once a second, so that a busy desk does not cost a REST call for every message.
         """
+        self._rhythm.is_told = is_all
         self._heard_ns = max(self._heard_ns, heard_ns)
         if self._planned is not None:
             return
@@ -178,7 +187,6 @@ class Watchers:
     def _refresh(self) -> None:
         self._planned = None
         self._refreshed_s = asyncio.get_running_loop().time()
-        self._rhythm.is_told = True
         self._source.invalidate(self._heard_ns)
         for watcher in self._watchers.values():
             watcher.wake()

@@ -40,6 +40,9 @@ class Context:
     """The payload of `connection_init`: browsers cannot set headers on a WebSocket."""
 
     is_socket: bool = False
+    is_watching: bool = False
+    """Whether something has been subscribed to."""
+
     asked: tuple[Source, Caller] | None = None
     """Who asks, once the sessions were asked for."""
 
@@ -71,6 +74,7 @@ class Context:
             BadRequestError, UnauthenticatedError: as `snapshot` does.
         """
         source, caller = self._asked()
+        self.is_watching = True
         return self.watchers_of(source).watching(caller)
 
     def key(self) -> str | None:

@@ -17,6 +17,7 @@ class Account:
 
     __slots__ = (
         "_told",
+        "answered_s",
         "cache",
         "caller",
         "operation",
@@ -38,6 +39,9 @@ class Account:
 
         self.caller: str | None = None
         """The start of the key of the caller's snapshot: an HMAC, and too short to be looked up."""
+
+        self.answered_s: float | None = None
+        """How long the first answer took, of those that come one after the other."""
 
         self.upstream_s: float | None = None
         self.sent_bytes = 0

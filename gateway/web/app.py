@@ -40,6 +40,7 @@ from gateway.live.bus import Bus, LocalBus
 from gateway.live.changes import Comparison
 from gateway.live.newsroom import Newsroom
 from gateway.live.pace import Rhythm
+from gateway.live.redis_bus import RedisBus
 from gateway.live.watcher import Watchers
 from gateway.observe.metrics import RequestMeter, UpstreamMeter
 from gateway.observe.operations import OperationNames
@@ -178,7 +179,7 @@ def create_app(
         lambda source: Watchers(source, rhythm=_rhythm(settings), compare=compare),
         most=MOST_TENANTS,
     )
-    bus = LocalBus()
+    bus = _bus(settings)
     newsroom = Newsroom(bus, rest.source_of, watchers_of)
     sockets = OpenSockets(
         most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller
@@ -400,6 +401,17 @@ def _ready_answers(
 def _rhythm(settings: Settings) -> Rhythm:
     interval_s = settings.live_interval or settings.cache_ttl or _INTERVAL_WITHOUT_CACHE_S
     return Rhythm(interval_s=interval_s, slowest_s=settings.live_slowest)
+
+
+def _bus(settings: Settings) -> Bus:
+    if settings.redis_url is not None:
+        return RedisBus(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S)
+    if settings.webhook_secret is not None and settings.workers > 1:
+        logger.warning(
+            "Without GATEWAY_CACHE_URL only the worker that gets a webhook hears of it; "
+            "the others go on looking every few seconds"
+        )
+    return LocalBus()
 
 
 def _webhooks(settings: Settings, bus: Bus) -> list[Route]:

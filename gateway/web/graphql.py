@@ -24,7 +24,7 @@ from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
-from strawberry.types import ExecutionResult
+from strawberry.types import ExecutionResult, SubscriptionExecutionResult
 from strawberry.types.execution import PreExecutionError
 
 from gateway.caller import CallerPolicy
@@ -66,6 +66,7 @@ _PASSED_ON = frozenset({b"traceparent", b"tracestate", REQUEST_ID})
 _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 _JSONS = (JSON, GRAPHQL_JSON)
 _CONTEXT = "gateway.context"
+_STREAMED = "gateway.streamed"
 _NO_SUBSCRIPTION = (
     "A subscription is answered over a WebSocket, or as text/event-stream: send that in Accept."
 )
@@ -273,6 +274,18 @@ class GraphQLView(GraphQL[Context, None]):
                 stack.enter_context(self.sockets.one_of(key))
             return EventStream(stream(), headers={**headers, "Vary": VARY}, counted=stack.pop_all())
 
+    async def execute_operation(self, *args: Any, **more: Any) -> Any:
+        """Execute what was asked for, or begin to."""
+        result = await super().execute_operation(*args, **more)
+        if isinstance(result, SubscriptionExecutionResult):
+            data, reply = more["request_data"], more["sub_response"]
+            account = account_of(reply.scope)
+            account.outcome = CANCELLED  # unless it comes to an answer
+            reply.operation_name = self.documents.operation_name(data.query, data.operation_name)
+            account.operation = self.names.told(reply.operation_name)
+            reply.scope[_STREAMED] = reply
+        return result
+
     async def execute_single(self, *args: Any, **more: Any) -> ExecutionResult:
         """Execute one operation, unless it was refused by itself."""
         data = more["request_data"]
@@ -295,6 +308,11 @@ class GraphQLView(GraphQL[Context, None]):
         response = await super().process_result(request, result)
         if result.data is None and all(error.path is None for error in result.errors or ()):
             del response["data"]
+        reply: _Reply | None = request.scope.get(_STREAMED)
+        if reply is not None and reply.context is not None:
+            account = account_of(reply.scope)
+            account.answered_s = account.answered_s or time.perf_counter() - reply.started
+            self._tell(account, reply.operation_name, reply.context, [response])
         return response
 
     def create_response(
@@ -325,8 +343,8 @@ class GraphQLView(GraphQL[Context, None]):
                     **stale_extension(served),
                 }
         account = account_of(sub_response.scope)
-        account.operation = sub_response.operation_name
-        self._tell(account, sub_response.context, answers)
+        name = sub_response.operation_name
+        self._tell(account, name, sub_response.context, answers)
         if isinstance(response_data, list):
             account.operation = BATCH
         response = Response(self.encode_json(response_data), status, headers, media_type)
@@ -348,20 +366,23 @@ class GraphQLView(GraphQL[Context, None]):
         """Enter an operation on a WebSocket: what was asked for, and the first answer to it."""
         account = Account()
         name = self.documents.operation_name(asked["query"], asked.get("operationName"))
-        account.operation = name
-        self._tell(account, scope[_CONTEXT], [answer])
+        self._tell(account, name, scope[_CONTEXT], [answer])
         self.book.enter_operation(started, account)
 
     def _tell(
-        self, account: Account, context: Context, answers: Sequence[Mapping[str, Any]]
+        self,
+        account: Account,
+        name: str,
+        context: Context,
+        answers: Sequence[Mapping[str, Any]],
     ) -> None:
-        """Complete an account, of which the operation's own name is known."""
+        """Complete the account of an operation of this name."""
         errors = [error for answer in answers for error in answer.get("errors", ())]
         account.outcome = OK
         if errors:
             account.outcome = errors[0].get("extensions", {}).get("code", BadRequestError.code)
-        served, name = context.served, account.operation or ANONYMOUS
-        is_good = served is not None and not errors
+        served = context.served
+        is_good = (served is not None or context.is_watching) and not errors
         account.operation = self.names.learn(name) if is_good else self.names.told(name)
         if served is not None:
             account.cache = served.result

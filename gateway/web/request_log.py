@@ -34,7 +34,7 @@ class RequestBook:
     ) -> None:
         """Enter a request that began at `started`, by `time.perf_counter`."""
         seconds = time.perf_counter() - started
-        self._count(account, seconds)
+        self._count(account, account.answered_s or seconds)
         self._log.info(
             "request",
             logger=__name__,

@@ -35,7 +35,7 @@ def test_a_subscription_shows_what_happens(visit: Visit) -> None:
     first, second = visit.found["live"]
 
     assert first.keys() == second.keys() == {"data"}
-    assert len(first["data"]["chatSessions"]) == 5
+    assert 0 < len(first["data"]["chatSessions"]) <= 5
     assert first != second
 
 

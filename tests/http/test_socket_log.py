@@ -85,3 +85,16 @@ async def test_an_operation_that_is_given_up_is_not_told(rest: RestSide, log: Lo
         await ask(socket, 2, "{ __typename }")
 
     assert [event["operation"] for event in told(log)] == [""]
+
+
+async def test_a_subscription_is_told_of_when_it_is_answered_first(
+    rest: RestSide, log: Log
+) -> None:
+    """It may last for hours; that it came from REST makes its name one to tell."""
+    async with connected(rest, CREDENTIALS) as socket:
+        await opened(socket)
+        query = "subscription Live { chatSessions { chatSessionId } }"
+        socket.say({"type": "subscribe", "id": "1", "payload": {"query": query}})
+        assert (await socket.heard())["type"] == "next"
+
+    assert told(log) == [{"operation": "Live", "outcome": "ok"}]

@@ -7,7 +7,7 @@ from gateway.live.bus import LocalBus, News
 
 async def test_whoever_listens_hears_what_is_published() -> None:
     """Until it stops listening."""
-    bus, heard = LocalBus(), list[News]()
+    bus, heard = LocalBus(), list[News | None]()
     listening = asyncio.create_task(bus.listen(heard.append))
     await asyncio.sleep(0)
 

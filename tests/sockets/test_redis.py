@@ -13,13 +13,16 @@ import httpx
 import pytest
 import redis
 
+from gateway.demo.webhooks import signature as signed
 from tests.sockets.faulty import BODY, DATA, QUERY, FaultyRest, answer, ask, faulty_rest, gateway_to
 from tests.sockets.redis import RedisServer, redis_server
 from tests.support import CREDENTIALS, Gateway
+from tests.waiting import until
 
 pytestmark = pytest.mark.socket
 
 SECRET = "s" * 32
+_CHANNEL = "superoffice-chat-gateway:changed"
 
 
 @pytest.fixture
@@ -206,3 +209,26 @@ async def test_without_a_secret_of_its_own_a_gateway_warns(
 
     assert "GATEWAY_CACHE_SECRET is not set" in caplog.text
     assert json.dumps(server.url) not in caplog.text
+
+
+async def test_a_webhook_that_one_gateway_gets_counts_for_all(
+    rest: FaultyRest, server: RedisServer
+) -> None:
+    """What they have kept is fresh no more; together they ask REST once more."""
+    secret = "webhook secret of sixteen characters or more"
+    body = json.dumps({"Event": "chatsession.changed", "ContextIdentifier": "Cust1"}).encode()
+    signature = {"X-SuperOffice-Signature": signed(secret, body)}
+    async with gateways(2, rest, server, cache_ttl=60, webhook_secret=secret) as (one, other):
+        for gateway in (one, other):
+            await ask(gateway)
+        assert rest.calls == 1
+        with redis.Redis.from_url(server.url) as client:
+            await until(lambda: client.pubsub_numsub(_CHANNEL)[0][1] == 2)
+
+        await one.http.post("/webhooks/superoffice", content=body, headers=signature)
+        while rest.calls == 1:
+            await ask(other)
+        for gateway in (one, other):
+            await ask(gateway)
+
+    assert rest.calls == 2

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from strawberry.http.streaming import SSETransport
 
 from gateway import Settings, create_app
@@ -183,6 +184,38 @@ def test_without_credentials_the_stream_says_so_and_is_over(url: str, rest: Rest
     assert (name, over) == ("next", ("complete", None))
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["UNAUTHENTICATED"]
     assert rest.calls == 0
+
+
+def counted(url: str) -> dict[str, float]:
+    """Return the counts of requests, and of those that took no more than ten seconds, by name."""
+    text = httpx.get(url.replace("/graphql", "/metrics")).text
+    return {
+        " ".join((sample.labels["operation"], sample.labels.get("outcome", "quick"))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "gateway_requests_total" or sample.labels.get("le") == "10.0"
+        if "operation" in sample.labels
+    }
+
+
+def test_a_stream_is_counted_by_its_first_answer(url: str) -> None:
+    """How long it lasts is no measure of anything."""
+    with streamed(url, WATCH.replace("{", "Live {", 1)) as response:
+        next(events(response))
+    while not counted(url):
+        time.sleep(0.01)
+
+    assert counted(url) == {"Live ok": 1, "Live quick": 1}
+
+
+def test_a_stream_that_is_refused_is_counted_as_such(url: str) -> None:
+    """The name of an operation that was never answered is not told."""
+    with httpx.stream(
+        "POST", url, json={"query": WATCH.replace("{", "Live {", 1)}, headers={"Accept": STREAM}
+    ) as response:
+        list(events(response))
+
+    assert counted(url) == {"other UNAUTHENTICATED": 1, "other quick": 1}
 
 
 def test_the_time_for_a_request_is_not_that_of_a_stream(rest: RestSide) -> None:
