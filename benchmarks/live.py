@@ -76,6 +76,7 @@ def run_live(options: Options) -> None:
 async def _measure(rest: Rest, server: Server) -> Json:
     async with _watching(server) as (screens, bytes_per_screen):
         changing = asyncio.create_task(_change_every_second(rest))
+        await asyncio.sleep(_INTERVAL_S / 2)  # to count from between two looks
         calls = await _calls_within(rest, _INTERVALS * _INTERVAL_S)
         changing.cancel()
         await _tell(server)  # so that all show the same

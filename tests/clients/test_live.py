@@ -126,7 +126,7 @@ def test_after_a_process_was_killed_the_screen_shows_what_there_is(
     try:
         watching = threading.Thread(target=watch)
         watching.start()
-        while demo.calls == calls:
+        while demo.calls == calls and watching.is_alive():
             time.sleep(0.05)
         time.sleep(0.5)
         process.kill()

@@ -461,6 +461,28 @@ def test_when_the_credentials_expire_the_subscription_ends(moved: RestSide) -> N
         assert receive(socket) == {"id": "1", "type": "complete"}
 
 
+def test_an_outage_of_rest_passes(moved: RestSide) -> None:
+    """The screen stays as it is, the circuit opens, and then what is new comes, once."""
+    with (
+        live(moved, breaker_failures=2, breaker_cooldown=0.1) as address,
+        opened(address) as socket,
+    ):
+        initiate(socket, **CREDENTIALS)
+        subscribe(socket)
+        next_of(socket)
+        moved.answer = lambda _: httpx.Response(503)
+        calls = moved.calls
+        time.sleep(1)
+        during = moved.calls - calls
+        moved.body = [{"ChatSessionId": 1, "Status": "Closed"}]
+        moved.answer = None
+
+        assert next_of(socket) == {"chatSessions": [{"chatSessionId": 1, "status": "CLOSED"}]}
+        send(socket, id="1", type="complete")
+        assert ask(socket) == DATA
+    assert 2 <= during <= 10  # fifty looks would have been due
+
+
 def test_a_socket_that_closes_ends_its_subscriptions(moved: RestSide) -> None:
     """REST is left alone afterwards."""
     with live(moved) as address:
