@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
+
 from gateway.cache.answers import Answers
 from gateway.cache.lookups import Result
 from gateway.dates import AsOf
@@ -97,8 +99,7 @@ class Epoch:
     began_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(msgspec.Struct, frozen=True):
     """A snapshot, and how a request came by it."""
 
     snapshot: Snapshot

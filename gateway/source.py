@@ -6,9 +6,11 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Any, Literal, Protocol
+
+import msgspec
 
 from gateway.cache.answers import Answers
 from gateway.cache.flights import Flights
@@ -117,7 +119,7 @@ class Source:
             older = self._hit(await self._older(key, caller)) if self.windows.if_error_s else None
             if older is None or not older.may_stand_in(exc, max_age_s):
                 raise
-            return replace(older, fwd=fwd, failure=exc)
+            return msgspec.structs.replace(older, fwd=fwd, failure=exc)
         how: Literal["hit", "miss", "collapsed"] = "hit"
         if snapshot.is_from_rest:
             how = "collapsed" if is_joined else "miss"
@@ -132,8 +134,11 @@ class Source:
 
     def peek(self, key: str, *, max_age_s: float | None = None) -> Served | None:
         """Return a caller's snapshot, by its key, if that takes no waiting at all."""
-        kept = self._hit(self.cache.peek(key)) if self.windows.ttl_s else None
-        return kept if kept is not None and kept.is_good_for(max_age_s) else None
+        snapshot: Snapshot | None = self.cache.peek(key) if self.windows.ttl_s else None
+        if snapshot is None:
+            return None
+        kept = self._served(snapshot, "hit", "miss")
+        return kept if kept.is_good_for(max_age_s) else None
 
     def invalidate(self, since_ns: int) -> None:
         """Take nothing for fresh that REST was asked for before: something has changed there.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.cache.lookups import Result
 from gateway.caller import CallerPolicy, Header
 from gateway.errors import GatewayError
 from gateway.snapshot import Snapshot
@@ -120,12 +121,14 @@ class ReadyAnswers:
         """Return what was answered to the same request, and the headers that tell its age now."""
         started = time.perf_counter()
         served = asked.source.peek(asked.key, max_age_s=asked.max_age_s)
-        answer: Answer | None = None
-        if served is not None:
-            answer = served.snapshot.answers.get(self.request(scope, body, asked))
-        if served is None or answer is None:
+        if served is None:
             return None
-        asked.source.lookups.count(served.result, served.snapshot.json_bytes)
+        snapshot = served.snapshot
+        answer: Answer | None = snapshot.answers.get(self.request(scope, body, asked))
+        if answer is None:
+            return None
+        result: Result = "hit" if snapshot.is_from_rest else "shared"
+        asked.source.lookups.count(result, snapshot.json_bytes)
         return answer, aging_headers(served, time.perf_counter() - started)
 
     def request(self, scope: Scope, body: bytes, asked: Asked) -> Hashable:
