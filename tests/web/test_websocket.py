@@ -4,6 +4,7 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -16,7 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from gateway import Settings, create_app
-from gateway.web import websocket
+from gateway.web import graphql, websocket
 from gateway.web.http_protocol import GatewayProtocol
 from gateway.web.websocket import TextSocket
 from tests.observe.logged import logged
@@ -520,6 +521,15 @@ def test_a_user_has_so_many_sockets(moved: RestSide) -> None:
         with opened(address) as nobody, opened(address) as other:
             initiate(nobody)
             initiate(other, Authorization="Basic b3RoZXI6b3RoZXI=")
+
+
+def test_a_socket_that_does_not_start_is_closed(
+    moved: RestSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would else take the place of another until it is idle."""
+    monkeypatch.setattr(graphql, "_CONNECTION_INIT_TIMEOUT", timedelta(seconds=0.1))
+    with live(moved) as address, opened(address) as socket:
+        assert closing(socket)[0] == 4408
 
 
 def test_a_second_start_closes_the_socket(address: str) -> None:
