@@ -7,6 +7,7 @@ import sys
 from benchmarks import report
 from benchmarks.answers import WrongAnswerError
 from benchmarks.growth import run_growth
+from benchmarks.live import run_live
 from benchmarks.memory import run_memory
 from benchmarks.overload import run_overload
 from benchmarks.plots import PlotError
@@ -22,6 +23,7 @@ _COMMANDS = {
     "savings": run_savings,
     "memory": run_memory,
     "overload": run_overload,
+    "live": run_live,
     "soak": run_soak,
 }
 

@@ -6,7 +6,7 @@ from itertools import count, cycle
 from benchmarks.queries import Query
 from benchmarks.rest import PATH
 
-__all__ = ["KINDS", "by_callers", "cold", "graphql", "new", "rest", "warm"]
+__all__ = ["KINDS", "by_callers", "cold", "get", "graphql", "new", "rest", "warm"]
 
 _FIRST_LIMIT, _LAST_LIMIT = 1_000, 10_000
 """Limits that cut nothing off and that the gateway allows."""
@@ -27,6 +27,11 @@ def rest(path: str, caller: str = "same") -> bytes:
         f"GET {path}{PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         f"Accept: application/json\r\nAuthorization: Bearer {caller}\r\n\r\n"
     ).encode()
+
+
+def get(path: str) -> bytes:
+    """Return a GET without credentials."""
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
 
 
 def warm(body: bytes) -> Iterator[bytes]:

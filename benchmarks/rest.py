@@ -1,7 +1,9 @@
 """The REST side: ready bytes as fast as Python can send them, and a count of the calls.
 
 Run with `python -m benchmarks.rest`. `/s20/api/v1/ChatSession/ForCurrentUser` gives 20 sessions,
-`/s100/…` 100, and without such a part `--sessions`. `GET /calls` tells how many calls there were.
+`/s100/…` 100, and without such a part `--sessions`. `GET /calls` tells how many calls there were;
+`GET /change` has everybody's last session leave, six times, then all come back, and tells how many
+are missing, as `-6`.
 """
 
 import argparse
@@ -29,6 +31,7 @@ _COUNT = re.compile(r"/s(\d+)")
 class _Rest:
     def __init__(self, sessions: int, delay_s: float) -> None:
         self.calls = 0
+        self.change = 0
         self.delay_s = delay_s
         self._sessions = sessions
 
@@ -36,13 +39,16 @@ class _Rest:
         path = head.split(b" ", 2)[1]
         if path == b"/calls":
             return _answer(b"200 OK", b"%d" % self.calls)
+        if path == b"/change":
+            self.change = -((1 - self.change) % 7)
+            return _answer(b"200 OK", b"%d" % self.change)
         if not path.endswith(PATH.encode()):
             return _answer(b"404 Not Found", b"{}")
         self.calls += 1
         authorization = _AUTHORIZATION.search(head)
         if authorization is None:
             return _answer(b"401 Unauthorized", b"{}")
-        return _full(BIG if authorization[1] else self._count(path.decode()))
+        return _full(BIG if authorization[1] else self._count(path.decode()) + self.change)
 
     def _count(self, path: str) -> int:
         asked = _COUNT.match(path)

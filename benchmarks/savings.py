@@ -60,7 +60,7 @@ def run_savings(options: Options) -> None:
 
 
 def _bytes(_: Options) -> Json:
-    """Weigh the answers to two queries of the README beside REST's, over 20 sessions."""
+    """Weigh the answers to two queries like the README's beside REST's, over 20 sessions."""
     plain = {"REST": rest_body(_SESSIONS)}
     with (
         rest_side() as rest,

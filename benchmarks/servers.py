@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from benchmarks.answers import WrongAnswerError
-from benchmarks.callers import graphql
+from benchmarks.callers import get, graphql
 from benchmarks.load import ask_once, run
 from benchmarks.processes import LOAD_CORE, SERVER_CORE, Process, free_port, started
 from benchmarks.queries import QUERIES
@@ -27,7 +27,6 @@ __all__ = [
 
 _PATIENCE_S = 60
 _HOUR_S = "3600"
-_GET = b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 class Engine(Protocol):
@@ -105,7 +104,7 @@ class Rest:
 
     def calls(self) -> int:
         """Return how many calls it has had."""
-        return int(run(ask_once(self.port, _GET % b"/calls"))[1])
+        return int(run(ask_once(self.port, get("/calls")))[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,7 @@ def rest_side(*, delay_ms: float = 0) -> Iterator[Rest]:
     options = ["--port", str(port), "--delay-ms", str(delay_ms)]
     command = [sys.executable, "-m", "benchmarks.rest", *options]
     with started(command, {}, LOAD_CORE) as process:
-        _wait(process, port, _GET % b"/calls", "the REST side")
+        _wait(process, port, get("/calls"), "the REST side")
         yield Rest(port)
 
 
@@ -145,7 +144,7 @@ def until_ready_s(engine: Engine, rest_url: str) -> float:
     command, environment = engine.command(port, rest_url, caches=True)
     start = time.perf_counter()
     with started(command, environment, SERVER_CORE) as process:
-        _wait(process, port, _GET % b"/readyz", engine.name)
+        _wait(process, port, get("/readyz"), engine.name)
         return time.perf_counter() - start
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway import Settings, errors
+from gateway import Settings, create_app, errors
 from gateway.demo.app import create_demo_app
 from gateway.demo.users import DEMO_USERS
-from tests.support import gateway_over
+from tests.support import gateway_over, served
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -27,6 +27,10 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)\n```", README, re.DOTALL)
 
 
+RECIPES = {
+    kind: [block for block in blocks("graphql")[1:] if block.startswith(kind)]
+    for kind in ("query", "subscription")
+}
 COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
 
 
@@ -52,7 +56,7 @@ async def test_the_query_gets_the_answer_beside_it() -> None:
     assert response.json() == json.loads(answer)
 
 
-@pytest.mark.parametrize("recipe", blocks("graphql")[1:])
+@pytest.mark.parametrize("recipe", RECIPES["query"])
 async def test_a_recipe_is_answered_in_one_rest_call(recipe: str) -> None:
     """Each recipe runs as it stands, without an error, and none of its fields is without data."""
     demo = create_demo_app(clock=lambda: A_MOMENT)
@@ -64,6 +68,35 @@ async def test_a_recipe_is_answered_in_one_rest_call(recipe: str) -> None:
     assert "errors" not in answer
     assert None not in answer["data"].values()
     assert demo.state.calls == 1
+
+
+@pytest.mark.socket
+@pytest.mark.parametrize("recipe", RECIPES["subscription"])
+def test_a_recipe_that_moves_begins_at_once(recipe: str) -> None:
+    """Its first answer has no error, and none of its fields is without data."""
+    demo = create_demo_app(clock=lambda: A_MOMENT)
+    headers = {
+        "Authorization": DEMO_USERS[0].authorization_basic,
+        "Accept": "text/event-stream",
+    }
+    app = create_app(
+        Settings(upstream_url="http://demo.invalid"), upstream_transport=httpx.ASGITransport(demo)
+    )
+    with (
+        served(app) as url,
+        httpx.stream("POST", f"{url}/graphql", json={"query": recipe}, headers=headers) as stream,
+    ):
+        event = next(line for line in stream.iter_lines() if line.startswith("data: "))
+
+    answer = json.loads(event.removeprefix("data: "))
+    assert "errors" not in answer
+    assert None not in answer["data"]["chatSessionSummary"].values()
+    assert demo.state.calls == 1
+
+
+def test_all_recipes_are_run() -> None:
+    """Each of them begins with what it is."""
+    assert sum(map(len, RECIPES.values())) == len(blocks("graphql")) - 1
 
 
 def test_the_settings_table_is_the_settings() -> None:

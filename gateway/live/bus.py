@@ -42,8 +42,8 @@ class Bus(Protocol):
 class LocalBus:
     """Tells this process alone."""
 
-    def __init__(self) -> None:
-        self.is_whole = True
+    def __init__(self, *, is_alone: bool = True) -> None:
+        self.is_whole = is_alone
         self.listeners: set[Heard] = set()
 
     async def publish(self, news: News) -> None:

@@ -4,11 +4,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-__all__ = ["Pace", "Rhythm"]
+__all__ = ["LONGEST_AFTER_FAILURE_S", "Pace", "Rhythm"]
 
 _SLOWER = 1.5
 _QUIET_INTERVALS = 3
-_LONGEST_AFTER_FAILURE_S = 60.0
+LONGEST_AFTER_FAILURE_S = 60.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Pace:
 
     def after_failure(self) -> float:
         """Return the seconds to wait when REST gave nothing."""
-        most_s = max(_LONGEST_AFTER_FAILURE_S, self.rhythm.interval_s)
+        most_s = max(LONGEST_AFTER_FAILURE_S, self.rhythm.interval_s)
         wait_s = min(self.rhythm.interval_s * 2**self._failures, most_s)
         self._failures = min(self._failures + 1, 16)
         # Thousands of watchers must not come back in the same second.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from gateway.caller import Caller
 from gateway.errors import UpstreamError, UpstreamForbiddenError, UpstreamUnauthenticatedError
 from gateway.live.changes import Changes, Comparison
-from gateway.live.pace import Pace, Rhythm
+from gateway.live.pace import LONGEST_AFTER_FAILURE_S, Pace, Rhythm
 from gateway.snapshot import Snapshot
 from gateway.source import Source
 
@@ -102,7 +102,7 @@ class Watcher:
             raise
         except UpstreamError as exc:
             # It is in the log. What is on the screens stays there until REST is back.
-            await asyncio.sleep(exc.retry_after_s or 0)
+            await asyncio.sleep(min(exc.retry_after_s or 0, LONGEST_AFTER_FAILURE_S))
             return self._pace.after_failure()
         has_changed = self._take(served.snapshot)
         wait_s = self._pace.after_change() if has_changed else self._pace.after_quiet()

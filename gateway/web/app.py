@@ -411,7 +411,7 @@ def _bus(settings: Settings) -> Bus:
             "Without GATEWAY_CACHE_URL only the worker that gets a webhook hears of it; "
             "the others go on looking every few seconds"
         )
-    return LocalBus()
+    return LocalBus(is_alone=settings.workers == 1)
 
 
 def _webhooks(settings: Settings, bus: Bus) -> list[Route]:

@@ -10,12 +10,25 @@ from typing import Any
 
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
+from strawberry.http.streaming import SSETransport
 
-__all__ = ["END_STREAM", "EVENT_STREAM", "EventStream"]
+__all__ = ["END_STREAM", "EVENT_STREAM", "EventStream", "Events"]
 
 EVENT_STREAM = "text/event-stream"
 END_STREAM = "gateway.end_stream"
 """In the scope of a request that is answered by a stream: a function that ends the stream."""
+
+
+class Events(SSETransport):
+    """Writes events with a line feed at the end of a line: urql knows no other, and all know it."""
+
+    def encode_event(self, event: str, data: str | None = None) -> str:
+        """Write an event; `data` is one line."""
+        return super().encode_event(event, data).replace("\r\n", "\n")
+
+    def encode_comment(self, comment: str) -> str:
+        """Write what clients skip."""
+        return super().encode_comment(comment).replace("\r\n", "\n")
 
 
 class EventStream(StreamingResponse):

@@ -49,7 +49,7 @@ from gateway.web.accept import GRAPHQL_JSON, HTML, JSON, preferred
 from gateway.web.account import Account, account_of, digest_shown
 from gateway.web.browsers import refuse_cross_site
 from gateway.web.caching import VARY, cache_headers, max_age_asked_for, stale_extension
-from gateway.web.event_stream import EVENT_STREAM, EventStream
+from gateway.web.event_stream import EVENT_STREAM, Events, EventStream
 from gateway.web.query_page import query_page
 from gateway.web.ready import answered_from
 from gateway.web.request import RefusedOperation, RequestReader, refuse_credentials_in_url
@@ -114,6 +114,9 @@ class GraphQLView(GraphQL[Context, None]):
     request_adapter_class = _Adapter
     websocket_adapter_class = TextSocket
     graphql_transport_ws_handler_class = SocketHandler
+    stream_transport_classes_by_protocol: Mapping[str, type[Events]] = {
+        GRAPHQL_SSE_PROTOCOL: Events
+    }
 
     def __init__(
         self,

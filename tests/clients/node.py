@@ -27,9 +27,12 @@ _PACKAGES = (
     "graphql@16.15.0",  # 17 needs Node.js 22
     "graphql-http@1.23.1",
     "graphql-request@7.4.0",
+    "graphql-sse@2.6.1",
+    "graphql-ws@6.4.2",
     "relay-compiler@21.0.1",
     "relay-runtime@21.0.1",
     "rxjs@7.8.2",
+    "ws@8.23.0",
 )
 _INSTALL = ("npm", "install", "--no-save", "--no-audit", "--no-fund", "--silent")
 

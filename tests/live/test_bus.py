@@ -17,3 +17,9 @@ async def test_whoever_listens_hears_what_is_published() -> None:
     await bus.publish(News("Cust1", 2))
 
     assert heard == [News("Cust1", 1)]
+
+
+def test_one_of_several_workers_knows_that_it_does_not_hear_all() -> None:
+    """A webhook reaches whichever of them takes the connection."""
+    assert LocalBus().is_whole
+    assert not LocalBus(is_alone=False).is_whole

@@ -12,6 +12,7 @@ from gateway.errors import (
     UpstreamTimeoutError,
     UpstreamUnauthenticatedError,
 )
+from gateway.live import watcher as watcher_module
 from tests.live.desk import Desk, caller, session, until
 
 STATUS = "subscription { chatSessions { chatSessionId status } }"
@@ -171,13 +172,24 @@ async def test_a_screen_that_begins_while_rest_is_down_waits() -> None:
 
 async def test_rest_is_left_alone_for_as_long_as_it_asks() -> None:
     """Also when it tells of changes in the meantime."""
-    desk = Desk(failure=UpstreamRateLimitedError("slow down", retry_after_s=3600))
+    desk = Desk(failure=UpstreamRateLimitedError("slow down", retry_after_s=60))
     async with desk.screen(STATUS):
         await until(lambda: len(desk.calls) == 1)
         desk.hear()
         await asyncio.sleep(0.05)
 
     assert len(desk.calls) == 1
+
+
+async def test_a_mistake_of_rest_locks_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it asks for, a caller's screens are not dark for a day."""
+    monkeypatch.setattr(watcher_module, "LONGEST_AFTER_FAILURE_S", 0.01)
+    desk = Desk(failure=UpstreamRateLimitedError("slow down", retry_after_s=86_400))
+    async with desk.screen(STATUS) as screen:
+        await until(lambda: len(desk.calls) == 1)
+        desk.failure = None
+
+        assert await screen.shows(1) == QUEUE
 
 
 async def test_a_fault_of_ours_ends_the_subscription() -> None:

@@ -98,6 +98,15 @@ def test_a_stream_passes_proxies_as_it_is(url: str) -> None:
     assert "content-encoding" not in headers
 
 
+def test_the_lines_of_a_stream_end_as_all_clients_know_it(url: str) -> None:
+    """With a line feed alone: urql's own reader knows no carriage return."""
+    with streamed(url, QUERY) as response:
+        body = response.read()
+
+    assert body.endswith(b"\n\n")
+    assert b"\r" not in body
+
+
 def test_a_subscription_is_answered_over_get(url: str) -> None:
     """Its headers come at once, and not with the first event."""
     parameters = {"query": WATCH}

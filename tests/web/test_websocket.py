@@ -4,6 +4,7 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -16,7 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from gateway import Settings, create_app
-from gateway.web import websocket
+from gateway.web import graphql, websocket
 from gateway.web.http_protocol import GatewayProtocol
 from gateway.web.websocket import TextSocket
 from tests.observe.logged import logged
@@ -461,6 +462,28 @@ def test_when_the_credentials_expire_the_subscription_ends(moved: RestSide) -> N
         assert receive(socket) == {"id": "1", "type": "complete"}
 
 
+def test_an_outage_of_rest_passes(moved: RestSide) -> None:
+    """The screen stays as it is, the circuit opens, and then what is new comes, once."""
+    with (
+        live(moved, breaker_failures=2, breaker_cooldown=0.1) as address,
+        opened(address) as socket,
+    ):
+        initiate(socket, **CREDENTIALS)
+        subscribe(socket)
+        next_of(socket)
+        moved.answer = lambda _: httpx.Response(503)
+        calls = moved.calls
+        time.sleep(1)
+        during = moved.calls - calls
+        moved.body = [{"ChatSessionId": 1, "Status": "Closed"}]
+        moved.answer = None
+
+        assert next_of(socket) == {"chatSessions": [{"chatSessionId": 1, "status": "CLOSED"}]}
+        send(socket, id="1", type="complete")
+        assert ask(socket) == DATA
+    assert 2 <= during <= 10  # fifty looks would have been due
+
+
 def test_a_socket_that_closes_ends_its_subscriptions(moved: RestSide) -> None:
     """REST is left alone afterwards."""
     with live(moved) as address:
@@ -498,6 +521,15 @@ def test_a_user_has_so_many_sockets(moved: RestSide) -> None:
         with opened(address) as nobody, opened(address) as other:
             initiate(nobody)
             initiate(other, Authorization="Basic b3RoZXI6b3RoZXI=")
+
+
+def test_a_socket_that_does_not_start_is_closed(
+    moved: RestSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would else take the place of another until it is idle."""
+    monkeypatch.setattr(graphql, "_CONNECTION_INIT_TIMEOUT", timedelta(seconds=0.1))
+    with live(moved) as address, opened(address) as socket:
+        assert closing(socket)[0] == 4408
 
 
 def test_a_second_start_closes_the_socket(address: str) -> None:
