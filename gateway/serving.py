@@ -173,7 +173,7 @@ class _Server(uvicorn.Server):
         await super().main_loop()
         self.config.loaded_app.state.is_ready = False
         for connection in list(self.server_state.connections):
-            if isinstance(connection, GatewayProtocol):
+            if isinstance(connection, GatewayProtocol):  # pragma: no branch - WebSockets are else
                 connection.drain()
         ticks = math.ceil(self.shutdown_delay_s / _TICK_S)
         for tick in range(ticks):

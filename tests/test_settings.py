@@ -360,6 +360,7 @@ def test_a_bad_value_is_explained_in_one_line(
     ("name", "written", "reason"),
     [
         ("cache_secret", "hunter2", "at least 32 characters"),
+        ("webhook_secret", "hunter2", "at least 16 characters"),
         ("cache_url", "memcached://hunter2", "redis:// or rediss://"),
         ("cache_url", "redis://", "redis:// or rediss://"),
         ("cache_url", "redis://:hunter2@redis.example.com:0", "redis:// or rediss://"),

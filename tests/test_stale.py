@@ -77,7 +77,7 @@ async def test_a_stale_snapshot_stands_in_when_rest_fails(
     bench.rest.failure = failure
 
     if is_given:
-        served = await bench.source.serve(KARI)
+        (served,) = await asyncio.gather(bench.source.serve(KARI))
         assert served.is_stale
         assert served.failure is failure
         assert served.fwd == "stale"

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from gateway.live.bus import Heard, LocalBus, News
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 _CHANNEL = "superoffice-chat-gateway:changed"
 _SILENCE_S = 2.0
+_MOST_SILENCES = 2
 _CLOCKS_APART_NS = 10**9
 
 
@@ -83,22 +85,23 @@ class RedisBus:
         """Listen until Redis fails, or answers nothing at all."""
         async with self._redis.pubsub() as pubsub:
             await pubsub.subscribe(_CHANNEL)
-            is_silent = False
-            while True:
+            silences = 0
+            while silences < _MOST_SILENCES:
                 message = await pubsub.get_message(timeout=_SILENCE_S)
-                if message is None:
-                    if is_silent:
-                        raise TimeoutError
-                    is_silent = True
-                    await pubsub.ping()
-                    continue
-                is_silent = False
-                if message["type"] == "subscribe":
-                    self.is_whole = True
-                    heard(None)
-                    logger.info("News from other processes is heard")
-                elif message["type"] == "message":
-                    self._pass_on(message["data"], heard)
+                silences = 0 if message else silences + 1
+                await self._take(pubsub, message, heard)
+            raise TimeoutError
+
+    async def _take(self, pubsub: PubSub, message: Any, heard: Heard) -> None:
+        match message:
+            case None:
+                await pubsub.ping()
+            case {"type": "subscribe"}:
+                self.is_whole = True
+                heard(None)
+                logger.info("News from other processes is heard")
+            case {"type": "message", "data": data}:
+                self._pass_on(data, heard)
 
     def _pass_on(self, data: Any, heard: Heard) -> None:
         try:

@@ -68,9 +68,7 @@ def aging_headers(hit: Served, execute_s: float) -> list[Header]:
 
 
 def stale_extension(served: Served) -> dict[str, Any]:
-    """Make the `extensions` of an answer that is past its time; empty where it is not."""
-    if not served.is_stale:
-        return {}
+    """Make the `extensions` of an answer that is past its time."""
     stale: dict[str, Any] = {"ageSeconds": int(served.age_s()), "reason": _why_stale(served)}
     if served.failure is not None:
         stale["code"] = served.failure.code

@@ -6,7 +6,7 @@ import hmac
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -79,8 +79,7 @@ async def sending(hook: Hook, handle: Callable[[httpx.Request], Any]) -> AsyncIt
         yield
     finally:
         running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
+        await asyncio.wait([running])
 
 
 async def test_a_webhook_is_signed_over_its_bytes() -> None:

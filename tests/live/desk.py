@@ -144,5 +144,4 @@ class Desk:
             yield screen
         finally:
             reading.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await reading
+            await asyncio.wait([reading])

@@ -79,3 +79,14 @@ def test_what_is_not_served_is_not_found(path: str, names: Names) -> None:
 
     assert str(caught.value) == "There is no such tenant."
     assert caught.value.extensions == {"code": "BAD_REQUEST"}
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("Cust1", "Cust1"), ("cust2", "Cust2"), ("Cust3", None), ("https://evil.example", None)],
+)
+def test_a_tenant_that_is_served_is_found_by_its_name(name: str, found: str | None) -> None:
+    """As webhooks name it."""
+    sources = TenantSources(lambda name: cast("Any", name), path="/graphql", served=SERVED)
+
+    assert sources.named(name) == found
