@@ -85,6 +85,8 @@ class Source:
     flights: Flights[Snapshot] = field(default_factory=Flights)
     epoch: Epoch = field(default_factory=Epoch)
     lookups: Lookups = field(default_factory=Lookups)
+    tenant: str | None = None
+    """Its name, where there are several."""
 
     async def serve(
         self, caller: Caller, trace: Sequence[Header] = (), *, max_age_s: float | None = None

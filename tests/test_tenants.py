@@ -9,9 +9,11 @@ from typing import Any
 from urllib.parse import urljoin
 
 import httpx
+import orjson
 import pytest
 
 from gateway import Settings, create_app
+from gateway.demo.webhooks import signature
 from gateway.tenants import states
 from gateway.upstream.client import PATH
 from gateway.web import query_page
@@ -293,6 +295,52 @@ async def test_a_tenant_that_is_nowhere_is_an_upstream_error(
 
     assert error["extensions"] == {"code": "UPSTREAM_ERROR", "upstreamStatus": 421}
     assert "sod9" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"), [(f"/graphql/{ONE}", {}), ("/graphql", {"X_Tenant": ONE.lower()})]
+)
+async def test_the_log_says_whose_sessions_were_asked_for(
+    online: Online, path: str, headers: dict[str, str]
+) -> None:
+    """By its right name, also of ready answers."""
+    with logged() as log:
+        async with over(online) as gateway:
+            for _ in range(3):
+                await ask(gateway, path, **headers)
+
+    requests = [event for event in log.events if event["event"] == "request"]
+    assert [(event["tenant"], event["cache"]) for event in requests] == [
+        (ONE, "miss"),
+        (ONE, "hit"),
+        (ONE, "hit"),
+    ]
+
+
+async def test_the_log_says_which_tenant_is_left_alone(online: Online) -> None:
+    """And nothing of where it is."""
+    online.stuck.add("sod1")
+    with logged() as log:
+        async with over(online, breaker_failures=1, upstream_timeout=0.05) as gateway:
+            await ask(gateway)
+
+    told = [event["event"] for event in log.events if event["level"] == "warning"]
+    assert "REST of Cust1 is left alone for 5 seconds: 1 calls in a row have failed." in told
+    assert "sod1" not in log.getvalue()
+
+
+async def test_a_webhook_concerns_its_tenant_alone(online: Online) -> None:
+    """What is kept of the other one is as fresh as before."""
+    secret = "only SuperOffice and we know it"
+    body = orjson.dumps({"Event": "chatsession.changed", "ContextIdentifier": ONE.lower()})
+    signed = {"X-SuperOffice-Signature": signature(secret, body)}
+    async with over(online, webhook_secret=secret, cache_ttl=600) as gateway:
+        for tenant in (ONE, OTHER):
+            await ask(gateway, f"/graphql/{tenant}")
+        await gateway.http.post("/webhooks/superoffice", content=body, headers=signed)
+        answers = [await ask(gateway, f"/graphql/{tenant}") for tenant in (ONE, OTHER)]
+
+    assert ["fwd=stale" in answer.headers["cache-status"] for answer in answers] == [True, False]
 
 
 async def test_a_suspended_tenant_says_so(gateway: Gateway, online: Online) -> None:

@@ -35,12 +35,18 @@ class Breaker:
     """Counts failures in a row, over all callers, and refuses calls while the circuit is open.
 
     Failures are `UpstreamUnavailableError` and `UpstreamTimeoutError`: a REST side that answers
-    anything else is alive. With `failures` 0 it never opens.
+    anything else is alive. With `failures` 0 it never opens. `name` is for the log.
     """
 
     def __init__(
-        self, *, failures: int, cooldown_s: float, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        failures: int,
+        cooldown_s: float,
+        name: str = "REST",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._name = name
         self._failures = failures
         self._first_cooldown_s = self._cooldown_s = cooldown_s
         self._clock = clock
@@ -109,7 +115,8 @@ class Breaker:
                 return
             self._cooldown_s = self._first_cooldown_s
             logger.warning(
-                "REST is left alone for %g seconds: %d calls in a row have failed.",
+                "%s is left alone for %g seconds: %d calls in a row have failed.",
+                self._name,
                 self._cooldown_s,
                 self._in_a_row,
             )
@@ -122,7 +129,7 @@ class Breaker:
 
     def _close(self) -> None:
         self._open_until = self._probe = None
-        logger.info("REST answers again.")
+        logger.info("%s answers again.", self._name)
 
 
 class Call:

@@ -55,12 +55,13 @@ class UpstreamClient:
         breaker_failures: int,
         breaker_cooldown_s: float,
         max_bytes: int,
+        name: str = "REST",
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.gate = Gate(slots=connections, queue=queue)
         self.breaker = Breaker(
-            failures=breaker_failures, cooldown_s=breaker_cooldown_s, clock=clock
+            failures=breaker_failures, cooldown_s=breaker_cooldown_s, name=name, clock=clock
         )
         self.retries = Retries(clock=clock)
         self._holds = Holds(clock=clock)

@@ -23,6 +23,7 @@ class Account:
         "operation",
         "outcome",
         "sent_bytes",
+        "tenant",
         "timings",
         "upstream_s",
     )
@@ -43,6 +44,9 @@ class Account:
         self.answered_s: float | None = None
         """How long the first answer took, of those that come one after the other."""
 
+        self.tenant: str | None = None
+        """Whose sessions were asked for, where there are several."""
+
         self.upstream_s: float | None = None
         self.sent_bytes = 0
         self.timings: Timings | None = None
@@ -53,6 +57,7 @@ class Account:
     def repeat(self, earlier: "Account") -> None:
         """Tell of a request that gets the very answer of an earlier one."""
         self.operation, self.caller, self.cache = earlier.operation, earlier.caller, "hit"
+        self.tenant = earlier.tenant
 
     def told(self) -> dict[str, Any]:
         """Return what the log says of it; nothing may be filled in afterwards."""
@@ -63,6 +68,7 @@ class Account:
                 "outcome": None if self.operation is None else self.outcome,
                 "cache": self.cache,
                 "upstream_ms": upstream_ms,
+                "tenant": self.tenant,
                 "caller": self.caller,
             }
             self._told = {name: value for name, value in known.items() if value is not None}

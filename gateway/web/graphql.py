@@ -388,9 +388,11 @@ class GraphQLView(GraphQL[Context, None]):
             account.cache = served.result
             if served.how != "hit":
                 account.upstream_s = served.snapshot.times_s.get("upstream")
-        if account.caller is None and context.asked is not None:
+        if context.asked is not None:
             source, caller = context.asked
-            account.caller = digest_shown(source.key_of(caller))
+            account.tenant = source.tenant
+            if account.caller is None:
+                account.caller = digest_shown(source.key_of(caller))
 
     def _refused(self, request: Request | WebSocket, error: GatewayError) -> Response:
         account = account_of(request.scope)

@@ -66,6 +66,7 @@ def rest_of(
             breaker_failures=settings.breaker_failures,
             breaker_cooldown_s=settings.breaker_cooldown,
             max_bytes=settings.max_upstream_bytes,
+            name="REST" if settings.environment is None else f"REST of {url.rpartition('/')[2]}",
             transport=transport,
         )
         clients.add(client)
@@ -95,7 +96,7 @@ def rest_of(
     def source_for(tenant: str) -> Source:
         # Its address in the environment, at which nothing is called, names a tenant for good.
         address = f"{settings.address}/{tenant}"
-        return source(fetch=partial(calls.fetch, tenant), upstream_url=address)
+        return source(fetch=partial(calls.fetch, tenant), upstream_url=address, tenant=tenant)
 
     service = StateService(
         url=settings.address,
