@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from gateway.schema.context import Context
 from gateway.schema.entity import record_of
 from gateway.snapshot import Windows
 from gateway.source import Source
+from tests.waiting import until
 
 __all__ = ["SCHEMA", "Desk", "Json", "Screen", "caller", "session", "until"]
 
@@ -37,13 +38,6 @@ def session(number: int, status: str = "InQueue", **more: Any) -> Json:
 def caller(name: str = "kari") -> Caller:
     """Return somebody."""
     return Caller(((b"authorization", f"Basic {name}".encode()),))
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Wait until something is so, for some seconds at most."""
-    async with asyncio.timeout(5):
-        while not is_so():  # noqa: ASYNC110  it may be anything
-            await asyncio.sleep(0.002)
 
 
 @dataclass

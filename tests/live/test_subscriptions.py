@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from gateway.schema.build import SchemaOptions, build_schema
-from tests.live.desk import Desk, session, until
+from tests.live.desk import Desk, session
+from tests.waiting import until
 
 CHANGES = """
 subscription {

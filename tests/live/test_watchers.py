@@ -13,7 +13,8 @@ from gateway.errors import (
     UpstreamUnauthenticatedError,
 )
 from gateway.live import watcher as watcher_module
-from tests.live.desk import Desk, caller, session, until
+from tests.live.desk import Desk, caller, session
+from tests.waiting import until
 
 STATUS = "subscription { chatSessions { chatSessionId status } }"
 QUEUE = [{"chatSessionId": 1, "status": "IN_QUEUE"}]

@@ -1,7 +1,7 @@
 """Who causes a REST call and who shares one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -17,6 +17,7 @@ from tests.sockets.faulty import (
     waits_for,
 )
 from tests.support import Gateway
+from tests.waiting import until
 
 pytestmark = pytest.mark.socket
 
@@ -33,13 +34,6 @@ async def gateway(rest: FaultyRest) -> AsyncIterator[Gateway]:
     """Return a gateway over `rest`."""
     async with gateway_to(rest.url) as running:
         yield running
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Wait for something to be so, within reason."""
-    async with asyncio.timeout(10):
-        while not is_so():  # noqa: ASYNC110  it is the other side of a socket that changes it
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic"}, {"Cookie": "id=1"}])
