@@ -61,6 +61,8 @@ def serve(
     with _listen(settings.host, settings.port) as listener:
         configure_logs(settings.log_level, settings.log_format)
         _allow_open_files()
+        for warning in settings.warnings:
+            logger.warning(warning)
         with _shared_metrics(settings) as metrics_directory:
             app = partial(_worker_app, settings, demo_users, demo_url, metrics_directory)
             _serve(settings, listener, app, when_ready)

@@ -417,9 +417,19 @@ class Settings(BaseSettings):
         return None if url == "memory://" else url.strip()
 
     @property
-    def has_own_secret(self) -> bool:
-        """Whether `cache_secret` was set, and is not good for this start alone."""
-        return "cache_secret" in self.model_fields_set
+    def warnings(self) -> list[str]:
+        """What will not work as well as it could, in a sentence each."""
+        found = []
+        if self.redis_url is not None and "cache_secret" not in self.model_fields_set:
+            found.append(
+                "GATEWAY_CACHE_SECRET is not set: only this start can read what it keeps in Redis"
+            )
+        if self.redis_url is None and self.webhook_secret is not None and self.workers > 1:
+            found.append(
+                "GATEWAY_CACHE_URL is not set: only the worker that a webhook reaches hears of it, "
+                "the others go on looking every few seconds"
+            )
+        return found
 
     @property
     def served_tenants(self) -> frozenset[str] | None:

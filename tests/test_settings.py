@@ -196,10 +196,29 @@ def test_a_cache_is_shared_where_there_is_a_redis(load: Any, written: str, url: 
     assert load(cache_url=written).redis_url == url
 
 
-def test_a_secret_of_ones_own_is_known_as_such(load: Any) -> None:
-    """One that was made up is no good for a cache that outlives the start."""
-    assert not load().has_own_secret
-    assert load(cache_secret=SECRET).has_own_secret
+@pytest.mark.parametrize(
+    ("settings", "missing"),
+    [
+        ({}, []),
+        ({"cache_secret": SECRET}, []),
+        ({"cache_url": "redis://redis:6379"}, ["GATEWAY_CACHE_SECRET"]),
+        ({"cache_url": "redis://redis:6379", "cache_secret": SECRET}, []),
+        ({"webhook_secret": SECRET}, []),
+        ({"webhook_secret": SECRET, "workers": "2"}, ["GATEWAY_CACHE_URL"]),
+        (
+            {"webhook_secret": SECRET, "workers": "2", "cache_url": "redis://redis:6379"},
+            ["GATEWAY_CACHE_SECRET"],
+        ),
+    ],
+)
+def test_what_will_not_work_as_well_as_it_could_is_told(
+    load: Any, settings: dict[str, str], missing: list[str]
+) -> None:
+    """It is no error: each may be what somebody wants."""
+    warnings = load(**settings).warnings
+
+    assert [warning.partition(" is not set: ")[0] for warning in warnings] == missing
+    assert "redis:6379" not in str(warnings)
 
 
 def test_settings_show_no_secret(load: Any) -> None:

@@ -1,7 +1,6 @@
 """The whole gateway, wired by hand: every object it is made of, every route, every middleware."""
 
 import asyncio
-import logging
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -80,8 +79,6 @@ if TYPE_CHECKING:
     from gateway.web.tracing import Tracing
 
 __all__ = ["create_app"]
-
-logger = logging.getLogger(__name__)
 
 _GRAPHQL = "/graphql"
 _REDIS_TIMEOUT_S = 0.25
@@ -286,10 +283,6 @@ def create_app(
 def _shared_cache(settings: Settings) -> SharedCache | None:
     if settings.redis_url is None:
         return None
-    if not settings.has_own_secret:
-        logger.warning(
-            "GATEWAY_CACHE_SECRET is not set: only this start can read what it keeps in Redis"
-        )
     return SharedCache(
         RedisCache(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S),
         max_bytes=settings.max_upstream_bytes,
@@ -406,11 +399,6 @@ def _rhythm(settings: Settings) -> Rhythm:
 def _bus(settings: Settings) -> Bus:
     if settings.redis_url is not None:
         return RedisBus(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S)
-    if settings.webhook_secret is not None and settings.workers > 1:
-        logger.warning(
-            "Without GATEWAY_CACHE_URL only the worker that gets a webhook hears of it; "
-            "the others go on looking every few seconds"
-        )
     return LocalBus(is_alone=settings.workers == 1)
 
 

@@ -200,17 +200,6 @@ async def test_garbage_in_redis_is_as_good_as_nothing(
     assert garbled.json() == of_another_type.json() == {"data": DATA}
 
 
-async def test_without_a_secret_of_its_own_a_gateway_warns(
-    rest: FaultyRest, server: RedisServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    """What it shares nobody else can open, not even itself after its next start."""
-    async with gateway_to(rest.url, cache_url=server.url) as gateway:
-        assert (await ask(gateway)).json() == {"data": DATA}
-
-    assert "GATEWAY_CACHE_SECRET is not set" in caplog.text
-    assert json.dumps(server.url) not in caplog.text
-
-
 async def test_a_webhook_that_one_gateway_gets_counts_for_all(
     rest: FaultyRest, server: RedisServer
 ) -> None:

@@ -12,7 +12,6 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from gateway import Settings, create_app
 from gateway.live.bus import News
 from gateway.web import webhooks
 from gateway.web.webhooks import Webhooks
@@ -236,26 +235,6 @@ async def test_a_webhook_that_could_not_be_handled_counts_when_it_comes_again() 
 
     assert (first.status_code, second.status_code) == (500, 200)
     assert second.json() == {"status": "accepted"}
-
-
-@pytest.mark.parametrize(
-    ("settings", "is_told"),
-    [
-        ({"workers": 2, "webhook_secret": SECRET}, True),
-        ({"workers": 1, "webhook_secret": SECRET}, False),
-        ({"workers": 2}, False),
-        ({"workers": 2, "webhook_secret": SECRET, "cache_url": "redis://redis.invalid"}, False),
-    ],
-)
-def test_workers_that_cannot_tell_each_other_are_told_of(
-    settings: dict[str, Any], is_told: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Whoever sets up webhooks relies on them."""
-    create_app(
-        Settings(**{"upstream_url": "http://rest.invalid", "cache_secret": "s" * 32, **settings})
-    )
-
-    assert ("only the worker that gets a webhook hears of it" in caplog.text) is is_told
 
 
 async def test_a_webhook_is_for_its_tenant() -> None:
