@@ -36,9 +36,6 @@ def _quantiles(histogram: str) -> tuple[tuple[str, str], ...]:
 
 
 _FAILED = 'sum (rate(gateway_requests_total{$of, outcome!="ok"}[$__rate_interval]))'
-_FROM_MEMORY = (
-    'sum (rate(gateway_cache_lookups_total{$of, result=~"hit|collapsed"}[$__rate_interval]))'
-)
 
 PANELS = (
     Panel(
@@ -64,6 +61,7 @@ PANELS = (
         (
             (_rate("gateway_upstream_calls_total", "outcome"), "{{outcome}}"),
             (_rate("gateway_upstream_calls_saved_total"), "saved"),
+            (_rate("gateway_upstream_calls_refused_total"), "refused"),
         ),
     ),
     Panel(
@@ -74,9 +72,38 @@ PANELS = (
     Panel(
         "Answered without a REST call",
         "percentunit",
-        ((f"{_FROM_MEMORY} / {_rate('gateway_cache_lookups_total')}", "from memory"),),
+        (
+            (
+                _rate("gateway_upstream_calls_saved_total")
+                + " / "
+                + _rate("gateway_cache_lookups_total"),
+                "without",
+            ),
+        ),
     ),
-    Panel("REST calls under way", "short", (("sum (gateway_flights{$of})", "under way"),)),
+    Panel(
+        "REST calls under way",
+        "short",
+        (
+            ("sum (gateway_flights{$of})", "under way"),
+            ("sum (gateway_upstream_waiting{$of})", "waiting for a connection"),
+        ),
+    ),
+    Panel(
+        "REST hosts that are left alone",
+        "short",
+        (('sum (gateway_upstream_breakers{$of, state!="closed"})', "open or half open"),),
+    ),
+    Panel(
+        "Subscriptions",
+        "short",
+        (
+            ("sum (gateway_subscriptions{$of})", "subscriptions"),
+            ("sum (gateway_sockets{$of})", "sockets and streams"),
+            ("sum (gateway_watched_callers{$of})", "callers"),
+        ),
+    ),
+    Panel("Webhooks", "reqps", ((_rate("gateway_webhooks_total", "result"), "{{result}}"),)),
     Panel(
         "Bytes",
         "Bps",

@@ -177,6 +177,7 @@ def create_app(
         most=MOST_TENANTS,
     )
     bus = _bus(settings)
+    webhooks = _webhooks(settings, bus)
     newsroom = Newsroom(bus, rest.source_of, watchers_of)
     sockets = OpenSockets(
         most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller
@@ -210,6 +211,7 @@ def create_app(
         clients=rest.clients,
         watchers=watchers_of.all,
         sockets=sockets,
+        webhooks=webhooks.results if webhooks else {},
     )
 
     background: list[Callable[[], Coroutine[Any, Any, None]]] = [newsroom.keep_listening]
@@ -254,7 +256,7 @@ def create_app(
             Route("/healthz", healthz),
             Route("/readyz", readyz(checks)),
             *([] if settings.metrics_port is not None else [Route("/metrics", metrics(collector))]),
-            *_webhooks(settings, bus),
+            *([Route(_WEBHOOKS, webhooks.receive, methods=["POST"])] if webhooks else []),
             static_files(),
         ],
         # From the outside in.
@@ -402,11 +404,10 @@ def _bus(settings: Settings) -> Bus:
     return LocalBus(is_alone=settings.workers == 1)
 
 
-def _webhooks(settings: Settings, bus: Bus) -> list[Route]:
+def _webhooks(settings: Settings, bus: Bus) -> Webhooks | None:
     if settings.webhook_secret is None:
-        return []
-    secret = settings.webhook_secret.get_secret_value().encode()
-    return [Route(_WEBHOOKS, Webhooks(secret, bus.publish).receive, methods=["POST"])]
+        return None
+    return Webhooks(settings.webhook_secret.get_secret_value().encode(), bus.publish)
 
 
 def _cors(settings: Settings) -> list[Middleware]:

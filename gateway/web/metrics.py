@@ -2,7 +2,7 @@
 
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 
 from prometheus_client.process_collector import ProcessCollector
@@ -24,6 +24,7 @@ from gateway.snapshot import Snapshot
 from gateway.upstream.breaker import STATES
 from gateway.upstream.client import UpstreamClient
 from gateway.web.sockets import OpenSockets
+from gateway.web.webhooks import RESULTS
 
 __all__ = ["metrics_of"]
 
@@ -40,6 +41,7 @@ def metrics_of(
     clients: Iterable[UpstreamClient],
     watchers: Callable[[], Iterable[Watchers]],
     sockets: OpenSockets,
+    webhooks: Mapping[str, int],
 ) -> Metrics:
     """Return what there is to read of an app, by the parts it is made of."""
 
@@ -129,6 +131,12 @@ def metrics_of(
                 "gateway_watched_callers",
                 "Callers whose sessions are read again and again for their subscriptions.",
                 lambda: sum(len(some) for some in watchers()),
+            ),
+            counter(
+                "gateway_webhooks",
+                "Webhooks, by what was done with them.",
+                lambda: {(result,): webhooks.get(result, 0) for result in RESULTS},
+                ["result"],
             ),
             gauge("gateway_build_info", "What runs.", lambda: build, ["version", "python"]),
         ],

@@ -9,10 +9,10 @@ import binascii
 import hmac
 import logging
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
 import orjson
 from starlette.requests import Request
@@ -22,9 +22,12 @@ from gateway.errors import BadRequestError, GatewayError
 from gateway.live.bus import News
 from gateway.web.body import read_body
 
-__all__ = ["Webhooks"]
+__all__ = ["RESULTS", "Webhooks"]
 
 logger = logging.getLogger(__name__)
+
+Result = Literal["accepted", "ignored", "refused"]
+RESULTS: tuple[Result, ...] = get_args(Result)
 
 _EVENTS = ("chatsession.created", "chatsession.changed", "chatsession.message")
 _LARGEST_BODY = 64 * 2**10
@@ -47,22 +50,32 @@ class Webhooks:
         self._tell = tell
         self._clock = clock
         self._event_ids: OrderedDict[str, None] = OrderedDict()
+        self.results = Counter[Result]()
 
     async def receive(self, request: Request) -> Response:
         """Answer 200 to everything that SuperOffice sends, or it would stop sending."""
         try:
             body = await read_body(request, max_bytes=_LARGEST_BODY)
         except GatewayError as exc:
-            return _refused(exc, exc.http_status)
+            return self._refuse(exc, exc.http_status)
         if not self._is_signed(body, request.headers.get("x-superoffice-signature", "")):
             logger.warning("A webhook was refused: it is not signed with the secret")
-            return _refused(BadRequestError("The signature is not that of the body."), 401)
+            return self._refuse(BadRequestError("The signature is not that of the body."), 401)
         event = _event(body)
         if event is None or self._is_old(event) or event.get("EventId") in self._event_ids:
-            return JSONResponse({"status": "ignored"})
+            return self._take("ignored")
         await self._tell(News(str(event.get("ContextIdentifier")), int(self._clock() * 1e9)))
         self._remember(event.get("EventId"))  # not before: what has failed is sent again
-        return JSONResponse({"status": "accepted"})
+        return self._take("accepted")
+
+    def _take(self, result: Result) -> Response:
+        self.results[result] += 1
+        return JSONResponse({"status": result})
+
+    def _refuse(self, error: GatewayError, status: int) -> Response:
+        self.results["refused"] += 1
+        body = {"errors": [{"message": str(error), "extensions": error.extensions}]}
+        return JSONResponse(body, status, headers={"Cache-Control": "no-store"})
 
     def _is_signed(self, body: bytes, signature: str) -> bool:
         try:
@@ -93,8 +106,3 @@ def _event(body: bytes) -> Mapping[str, Any] | None:
         return None
     is_event = isinstance(event, dict) and isinstance(event.get("EventId"), str | None)
     return event if is_event and event.get("Event") in _EVENTS else None
-
-
-def _refused(error: GatewayError, status: int) -> Response:
-    body = {"errors": [{"message": str(error), "extensions": error.extensions}]}
-    return JSONResponse(body, status, headers={"Cache-Control": "no-store"})
