@@ -36,6 +36,7 @@ def _quantiles(histogram: str) -> tuple[tuple[str, str], ...]:
 
 
 _FAILED = 'sum (rate(gateway_requests_total{$of, outcome!="ok"}[$__rate_interval]))'
+_SAVED = _rate("gateway_upstream_calls_saved_total")
 
 PANELS = (
     Panel(
@@ -72,14 +73,7 @@ PANELS = (
     Panel(
         "Answered without a REST call",
         "percentunit",
-        (
-            (
-                _rate("gateway_upstream_calls_saved_total")
-                + " / "
-                + _rate("gateway_cache_lookups_total"),
-                "without",
-            ),
-        ),
+        ((f"{_SAVED} / {_rate('gateway_cache_lookups_total')}", "without"),),
     ),
     Panel(
         "REST calls under way",

@@ -50,7 +50,7 @@ class Webhooks:
         self._tell = tell
         self._clock = clock
         self._event_ids: OrderedDict[str, None] = OrderedDict()
-        self.results = Counter[Result]()
+        self.results = Counter[str]()
 
     async def receive(self, request: Request) -> Response:
         """Answer 200 to everything that SuperOffice sends, or it would stop sending."""

@@ -3,6 +3,7 @@
 import base64
 import hmac
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -235,6 +236,21 @@ async def test_a_webhook_that_could_not_be_handled_counts_when_it_comes_again() 
 
     assert (first.status_code, second.status_code) == (500, 200)
     assert second.json() == {"status": "accepted"}
+
+
+async def test_webhooks_are_counted_by_what_was_done_with_them(gateway: Gateway) -> None:
+    """So that somebody sees when they no longer come."""
+    await send(gateway, event())
+    await send(gateway, event())
+    await send(gateway, event(Event="contact.created"))
+    await gateway.http.post(PATH, content=b"{}")
+    text = (await gateway.http.get("/metrics")).text
+
+    assert re.findall(r'gateway_webhooks_total\{result="(\w+)"\} (\d)', text) == [
+        ("accepted", "1"),
+        ("ignored", "2"),
+        ("refused", "1"),
+    ]
 
 
 async def test_a_webhook_is_for_its_tenant() -> None:
