@@ -11,7 +11,7 @@ NTLM are refused: they log in a TCP connection, and ours are shared between call
 import hmac
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.errors import BadRequestError, UnauthenticatedError
 
@@ -58,7 +58,7 @@ class Caller:
 class CallerPolicy:
     """How a caller is read from a request's headers."""
 
-    app_token: bytes | None = None
+    app_token: bytes | None = field(default=None, repr=False)
     """The `SO-AppToken` for callers that send none."""
 
     forward_cookies: frozenset[bytes] | None = None

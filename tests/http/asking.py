@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
+from starlette.types import ASGIApp
 
 from gateway import Settings, create_app
 from tests.support import CREDENTIALS, UPSTREAM_URL, Gateway, RestSide
@@ -84,6 +85,18 @@ async def connected(
         Settings(**{"upstream_url": UPSTREAM_URL, **settings}),
         upstream_transport=httpx.MockTransport(rest),
     )
+    async with (
+        app.router.lifespan_context(app),
+        connected_to(app, headers, query_string) as socket,
+    ):
+        yield socket
+
+
+@contextlib.asynccontextmanager
+async def connected_to(
+    app: ASGIApp, headers: Mapping[str, str] | None = None, query_string: str = ""
+) -> AsyncIterator[Socket]:
+    """Open a WebSocket to an application that runs."""
     sent = {"host": "gateway.invalid", **(headers or {})}
     scope = {
         "type": "websocket",
@@ -94,10 +107,9 @@ async def connected(
         "extensions": {"websocket.http.response": {}},
     }
     socket = Socket()
-    async with app.router.lifespan_context(app):
-        running = asyncio.create_task(app(scope, socket.receive, socket.send))
-        try:
-            yield socket
-        finally:
-            socket.hang_up()
-            await running
+    running = asyncio.create_task(app(scope, socket.receive, socket.send))
+    try:
+        yield socket
+    finally:
+        socket.hang_up()
+        await running

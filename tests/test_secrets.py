@@ -1,0 +1,347 @@
+"""Nothing of a caller's or a customer's comes out where it does not belong.
+
+Each place has marks of its own, so that a leak says where it comes from: `hunter2` is in what is
+nobody else's business (credentials, what REST says, secrets of the settings), `sesame` in a
+client's own texts, which may come back to that client in an error, and are told to nobody else.
+"""
+
+import asyncio
+import contextlib
+import gc
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+import redis
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from gateway import Settings, create_app
+from gateway.cache.memory import BoundedMemoryCache
+from gateway.demo.webhooks import signature
+from tests.http.asking import Socket, connected_to
+from tests.observe.logged import logged
+from tests.sockets.redis import RedisServer, redis_server
+from tests.support import RestSide
+
+pytestmark = pytest.mark.socket
+
+ANY = re.compile("hunter2|sesame", re.IGNORECASE)
+MARKS = {
+    "answers": re.compile(r"hunter2|rest\.invalid", re.IGNORECASE),
+    "objects": re.compile("hunter2", re.IGNORECASE),
+}
+# `id:hunter2` and the like, as Basic has it.
+ENCODED = re.compile("aHVudGVyM|h1bnRlcj|odW50ZXIy", re.ASCII)
+
+SETTINGS = {
+    "app_token": "hunter2-setting-app-token",
+    "cache_secret": "hunter2-setting-cache-secret-of-32-characters",
+    "webhook_secret": "hunter2-setting-webhook-secret",
+}
+HEADERS = {
+    "Authorization": "Bearer hunter2-authorization",
+    "SO-AppToken": "hunter2-apptoken",
+    "Cookie": "id=hunter2-cookie",
+    "X-XSRF-TOKEN": "hunter2-xsrf",
+    "Accept-Language": "sesame-language",
+    "User-Agent": "sesame-agent",
+    "Referer": "https://sesame-referer.example",
+    "baggage": "customer=sesame-baggage",
+    "traceparent": "sesame-traceparent",
+    "X-Request-ID": "sesame in a request id",
+}
+OTHERS = (
+    {**HEADERS, "Authorization": "hunter2-scheme"},
+    {**HEADERS, "Authorization": "Basic aHVudGVyMjpodW50ZXIy"},
+    {**HEADERS, "Authorization": ""},
+)
+TEXTS = ("CustomerName", "CustomerEmail", "FirstMessage", "LastMessage", "TopicName", "Status")
+CUSTOMER = [
+    {
+        "ChatSessionId": 1,
+        **{name: f"hunter2-{name}" for name in TEXTS},
+        "CustomFields": {"hunter2-key": "hunter2-value"},
+        "Person": {"FullName": "hunter2-person", "Email": "hunter2-email"},
+    }
+]
+# An operation's name: with a customer's number in it, as it must not be.
+NAMED = "query sesame_0815_4711"
+FILTERED = "chatSessions(filter: {{ search: {} }}) {{ customerName }}"
+ALL = (
+    "chatSessions { customerName firstMessage status person { fullName } "
+    "customFields { key value } }"
+)
+QUERIES = (
+    f"{NAMED} {{ {ALL} }}",
+    f"{NAMED} {{ {ALL} }}",
+    NAMED + " { " + FILTERED.format('"sesame-literal"') + " }",
+    "query sesame_0815_4711 {",
+    "{ sesame }",
+    "sesame {",
+)
+VARIABLES = f"{NAMED}($text: String) {{ {FILTERED.format('$text')} }}"
+SHA256 = hashlib.sha256(QUERIES[0].encode()).hexdigest()
+PERSISTED = {"persistedQuery": {"version": 1, "sha256Hash": SHA256}}
+WATCH = f"subscription sesame_0815_4711 {{ {ALL} }}"
+
+
+def broken(body: bytes, status: int = 200) -> Callable[[httpx.Request], httpx.Response]:
+    """Make a REST side that answers so."""
+    headers = {"Location": "https://hunter2-location.example", "Set-Cookie": "hunter2=set"}
+    return lambda request: httpx.Response(status, content=body, headers=headers)
+
+
+def unreachable(request: httpx.Request) -> httpx.Response:
+    """Play a REST side that nobody reaches."""
+    raise httpx.ConnectError("hunter2-error")
+
+
+def buggy(request: httpx.Request) -> httpx.Response:
+    """Play a fault of our own."""
+    raise RuntimeError("a bug")
+
+
+async def never(request: httpx.Request) -> httpx.Response:
+    """Play a REST side that hangs."""
+    await asyncio.Event().wait()
+    raise AssertionError  # pragma: no cover - it waits for good
+
+
+ANSWERS: dict[str, Any] = {
+    "sessions": None,
+    "cut": broken(orjson.dumps(CUSTOMER)[:-5]),
+    "a page": broken(b"<html>hunter2-page</html>"),
+    "odd values": broken(b'[{"CustomerName": ["hunter2-list"], "TopicId": "hunter2-int"}]'),
+    "unreachable": unreachable,
+    "a bug": buggy,
+    "no answer": never,
+    **{
+        f"{status}": broken(b'{"ErrorMessage": "hunter2-message"}', status)
+        for status in (302, 401, 403, 429, 500, 503)
+    },
+}
+
+
+@dataclass
+class CameOut:
+    """Everything that came out of a gateway, by where it did."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def add(self, where: str, text: Any) -> None:
+        """Take something down."""
+        self.texts[where] = f"{self.texts.get(where, '')}\n{text}"
+
+    def answer(self, answer: httpx.Response) -> None:
+        """Take an answer down, but for its data, which the caller may see."""
+        self.add("answers", f"{answer.status_code} {answer.headers}")
+        try:
+            body = answer.json()
+        except ValueError:
+            body = answer.text
+        for one in body if isinstance(body, list) else [body]:
+            self.message(one)
+
+    def message(self, message: Any) -> None:
+        """Take one answer down, but for its data."""
+        if isinstance(message, dict):
+            message = {name: value for name, value in message.items() if name != "data"}
+        self.add("answers", json.dumps(message))
+
+    def found(self) -> dict[str, list[str]]:
+        """Return what should not have come out."""
+        return {
+            where: lines[:3]
+            for where, text in self.texts.items()
+            if (lines := [*_lines(text, MARKS.get(where, ANY))])
+        }
+
+
+def _lines(text: str, marks: re.Pattern[str]) -> Iterator[str]:
+    for line in text.splitlines():
+        if marks.search(line) or ENCODED.search(line):
+            yield line[:300]
+
+
+@dataclass
+class Running:
+    """A gateway with everything on, and what it says."""
+
+    app: Any
+    http: httpx.AsyncClient
+    spans: InMemorySpanExporter
+    server: RedisServer
+    out: CameOut = field(default_factory=CameOut)
+
+    async def post(self, body: Any, headers: dict[str, str] = HEADERS) -> None:
+        """Send a request."""
+        sent = {**headers, "Content-Type": "application/json"}
+        content = orjson.dumps(body)
+        self.out.answer(await self.http.post("/graphql", content=content, headers=sent))
+
+
+@contextlib.asynccontextmanager
+async def running(rest: RestSide, server: RedisServer, password: str) -> AsyncIterator[Running]:
+    """Run a gateway over a REST side, and a Redis that knows no password."""
+    spans = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    settings = {
+        "upstream_url": "http://rest.invalid:8443/crm",
+        "cache_url": server.url.replace("//", f"//{password}"),
+        "tracing": True,
+        "upstream_timeout": 0.2,
+        "stale_if_error": 5,
+        "live_interval": 0.05,
+        **SETTINGS,
+    }
+    app = create_app(
+        Settings(**settings), upstream_transport=httpx.MockTransport(rest), tracer_provider=provider
+    )
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://gateway.invalid") as http,
+    ):
+        http.headers.clear()
+        yield Running(app, http, spans, server)
+
+
+async def over_http(gateway: Running) -> None:
+    """Send requests, good ones and bad ones."""
+    http, out = gateway.http, gateway.out
+    for headers in (HEADERS, *OTHERS):
+        for query in QUERIES:
+            await gateway.post({"query": query}, headers)
+        for value in ("sesame-variable", ["sesame-wrong"], "sesame" * 10_000):
+            await gateway.post({"query": VARIABLES, "variables": {"text": value}}, headers)
+        await gateway.post({"extensions": PERSISTED}, headers)
+        await gateway.post({"query": QUERIES[0], "extensions": PERSISTED}, headers)
+        batch = [{"query": QUERIES[0], "operationName": "sesame"}, {"documentId": "sesame"}]
+        await gateway.post(batch, headers)
+        for parameters in ({"query": QUERIES[0], "sesame": "sesame"}, {"token": "hunter2-token"}):
+            out.answer(await http.get("/graphql", params=parameters, headers=headers))
+        out.answer(await http.get("/graphql", headers={**headers, "Accept": "text/html"}))
+        out.answer(await http.put("/graphql", content=b"hunter2-put", headers=headers))
+        out.answer(await http.post("/graphql", content=b"hunter2-body", headers=headers))
+        out.answer(await http.get("/nowhere", headers=headers))
+
+
+async def over_a_socket(gateway: Running) -> None:
+    """Ask, and watch, over a WebSocket, with the credentials in its first message."""
+    async with connected_to(gateway.app, {"sec-websocket-protocol": "hunter2"}) as socket:
+        await socket.sent.get()
+        socket.say({"type": "connection_init", "payload": HEADERS})
+        for number, query in enumerate((*QUERIES, WATCH, WATCH), 1):
+            socket.say({"type": "subscribe", "id": f"{number}", "payload": {"query": query}})
+        await heard(socket, gateway.out)
+    async with connected_to(gateway.app, HEADERS, "token=hunter2-token") as socket:
+        gateway.out.message(repr(await socket.sent.get()))
+    async with connected_to(gateway.app, HEADERS) as socket:
+        await socket.sent.get()
+        socket.say({"type": "sesame"})
+        gateway.out.message(repr(await socket.sent.get()))
+
+
+async def heard(socket: Socket, out: CameOut) -> None:
+    """Take down what comes, for a while."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.5):
+            while True:
+                payload = (await socket.heard()).get("payload")
+                for one in payload if isinstance(payload, list) else [payload]:
+                    out.message(one)
+
+
+async def over_a_stream(gateway: Running) -> None:
+    """Watch over server-sent events, and hang up."""
+    headers = {**HEADERS, "Accept": "text/event-stream"}
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await gateway.post({"query": WATCH}, headers)
+    await gateway.post({"query": WATCH}, {**headers, "Authorization": ""})
+
+
+async def by_webhooks(gateway: Running) -> None:
+    """Send webhooks, signed and not."""
+    event = {"Event": "chatsession.changed", "EventId": "hunter2-id", "ContextIdentifier": "Cust1"}
+    for body in (orjson.dumps(event), orjson.dumps({**event, "Event": "hunter2"}), b"hunter2"):
+        for secret in (SETTINGS["webhook_secret"], "wrong"):
+            signed = {"X-SuperOffice-Signature": signature(secret, body)}
+            answer = await gateway.http.post("/webhooks/superoffice", content=body, headers=signed)
+            gateway.out.answer(answer)
+
+
+WAYS = (over_http, over_a_socket, over_a_stream, by_webhooks)
+
+
+async def take_down(gateway: Running) -> None:
+    """Take down all that is to be found elsewhere than in answers."""
+    out = gateway.out
+    for path in ("/metrics", "/readyz", "/healthz", "/schema.graphql"):
+        out.add(path, (await gateway.http.get(path)).text)
+    out.add("spans", "\n".join(span.to_json() for span in gateway.spans.get_finished_spans()))
+    for thing in gc.get_objects():
+        if str(getattr(type(thing), "__module__", "")).startswith("gateway."):
+            out.add("objects", f"{thing!r}")
+            out.add("objects", f"{thing!s}")
+        if isinstance(thing, BoundedMemoryCache):
+            out.add("keys in memory", list(thing._entries))
+    with redis.Redis.from_url(gateway.server.url) as client:
+        for key in client.scan_iter():
+            out.add("Redis", f"{key!r} {client.get(key)!r}")
+    out.add("Redis's memory", "\n".join(marked_memory_of(gateway.server.process.pid)))
+
+
+def marked_memory_of(pid: int) -> Iterator[str]:
+    """Find the marks in all that a process has in its memory."""
+    marks = re.compile(rb"[^\0]{0,40}(?:hunter2|sesame)[^\0]{0,40}")
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            addresses, access, *_ = line.split()
+            if access.startswith("rw"):
+                start, end = (int(address, 16) for address in addresses.split("-"))
+                with contextlib.suppress(OSError):
+                    memory.seek(start)
+                    for found in marks.findall(memory.read(end - start)):
+                        yield repr(found)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    """Run a Redis."""
+    with redis_server(tmp_path) as started:
+        yield started
+
+
+@pytest.mark.parametrize(
+    ("log_format", "password"),
+    [("json", ""), ("text", ":hunter2-redis-password@")],
+    ids=["json", "text"],  # what a test is called is in the environment of what it starts
+)
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+async def test_nothing_that_is_marked_comes_out(
+    answer: Any, log_format: Any, password: str, server: RedisServer
+) -> None:
+    """Whatever REST answers, and whatever becomes of a request."""
+    rest = RestSide(body=CUSTOMER, answer=answer)
+    with logged("debug", log_format) as log:
+        async with running(rest, server, password) as gateway:
+            for way in WAYS:
+                await asyncio.create_task(way(gateway))
+            await asyncio.create_task(take_down(gateway))
+    gateway.out.add("log", log.getvalue())
+
+    assert len(gateway.spans.get_finished_spans()) > 20
+    assert 'gateway_webhooks_total{result="accepted"} 1.0' in gateway.out.texts["/metrics"]
+    assert ("Redis" in gateway.out.texts) is not bool(password)
+    assert gateway.out.found() == {}
