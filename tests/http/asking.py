@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
 
 from gateway import Settings, create_app
 from tests.support import CREDENTIALS, UPSTREAM_URL, Gateway, RestSide
@@ -94,7 +94,7 @@ async def connected(
 
 @contextlib.asynccontextmanager
 async def connected_to(
-    app: ASGIApp, headers: Mapping[str, str] | None = None, query_string: str = ""
+    app: Starlette, headers: Mapping[str, str] | None = None, query_string: str = ""
 ) -> AsyncIterator[Socket]:
     """Open a WebSocket to an application that runs."""
     sent = {"host": "gateway.invalid", **(headers or {})}
