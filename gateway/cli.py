@@ -1,4 +1,4 @@
-"""The `gateway` command: serve, demo, upstream, dashboard, schema."""
+"""The `gateway` command: serve, demo, upstream, query, dashboard, schema."""
 
 import argparse
 import json
@@ -13,6 +13,8 @@ from gateway.demo.users import DEMO_USERS
 from gateway.demo.webhooks import Hook
 from gateway.errors import SettingsError
 from gateway.observe.dashboard import dashboard
+from gateway.query.command import AUTHORIZATION
+from gateway.query.command import run as run_query
 from gateway.schema.build import sdl
 from gateway.settings import Settings
 
@@ -53,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--sessions", type=int, default=12, help="sessions per user (12)")
         command.add_argument("--delay", type=int, default=0, metavar="MS", help="wait so long (0)")
         command.add_argument("--seed", type=int, default=1, help="another seed, another story (1)")
+    query = _command(commands, "query", _query, "run one operation here, and print its answer")
+    _add_query(query)
+    _add_settings(query)
     _command(commands, "dashboard", _dashboard, "print a Grafana dashboard, as JSON to import")
     schema = commands.add_parser("schema", help="write or check schema.graphql")
     actions = schema.add_subparsers(title="actions", metavar="ACTION", required=True)
@@ -74,6 +79,28 @@ def _command(
     command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
     command.set_defaults(run=run)
     return command
+
+
+def _add_query(command: argparse.ArgumentParser) -> None:
+    command.add_argument("query", metavar="QUERY", help="its text, @FILE, or - for stdin")
+    command.add_argument("--variables", metavar="JSON", help="its variables, or @FILE")
+    command.add_argument("--operation", metavar="NAME", help="which one, if there are several")
+    command.add_argument(
+        "--header",
+        dest="headers",
+        action="append",
+        default=[],
+        metavar="HEADER",
+        help=f"'Name: value', or @FILE with one a line; an Authorization is better kept in "
+        f"{AUTHORIZATION} of the environment: others can read a command line",
+    )
+    command.add_argument("--tenant", metavar="NAME", help="of SuperOffice Online: Cust12345")
+    command.add_argument(
+        "--watch",
+        dest="is_watched",
+        action="store_true",
+        help="print each answer of a subscription as it comes, on a terminal as a table",
+    )
 
 
 def _add_settings(command: argparse.ArgumentParser) -> None:
@@ -167,6 +194,27 @@ def _welcome_to_tenants(url: str) -> str:
     running = next(iter(DEMO_TENANTS))
     tenants = "\n".join(f"    {url}/{t.name}   {t.description}" for t in DEMO_TENANTS.values())
     return f"{_welcome(f'{url}/{running}')}\nTenants:\n\n{tenants}\n"
+
+
+def _query(
+    query: str,
+    variables: str | None,
+    operation: str | None,
+    headers: list[str],
+    tenant: str | None,
+    *,
+    is_watched: bool,
+    **flags: str,
+) -> int:
+    return run_query(
+        Settings.load(**flags),
+        query,
+        variables=variables,
+        operation=operation,
+        headers=headers,
+        tenant=tenant,
+        is_watched=is_watched,
+    )
 
 
 def _dashboard() -> None:

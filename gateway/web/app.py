@@ -234,18 +234,20 @@ def create_app(
             tracing.open()
         tasks = [asyncio.create_task(run()) for run in background]
         app.state.is_ready = True
-        yield
-        app.state.is_ready = False
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await newsroom.aclose()
-        await flights.cancel()
-        await rest.aclose()
-        if shared is not None:
-            await shared.aclose()
-        if tracing:
-            await tracing.aclose()
+        try:
+            yield
+        finally:
+            app.state.is_ready = False
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await newsroom.aclose()
+            await flights.cancel()
+            await rest.aclose()
+            if shared is not None:
+                await shared.aclose()
+            if tracing:
+                await tracing.aclose()
 
     app = Starlette(
         routes=[
