@@ -1,4 +1,4 @@
-"""The `gateway` command: serve, demo, upstream, query, dashboard, schema."""
+"""The `gateway` command: serve, demo, upstream, query, doctor, dashboard, schema."""
 
 import argparse
 import json
@@ -11,9 +11,10 @@ from gateway import serving
 from gateway.demo.tenants import DEMO_TENANTS, DOMAIN
 from gateway.demo.users import DEMO_USERS
 from gateway.demo.webhooks import Hook
+from gateway.doctor.command import run as run_doctor
 from gateway.errors import SettingsError
+from gateway.given import AUTHORIZATION, headers_given
 from gateway.observe.dashboard import dashboard
-from gateway.query.command import AUTHORIZATION
 from gateway.query.command import run as run_query
 from gateway.schema.build import sdl
 from gateway.settings import Settings
@@ -57,7 +58,11 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--seed", type=int, default=1, help="another seed, another story (1)")
     query = _command(commands, "query", _query, "run one operation here, and print its answer")
     _add_query(query)
-    _add_settings(query)
+    doctor = _command(commands, "doctor", _doctor, "look at the settings, and at what they lead to")
+    doctor.add_argument("--json", dest="is_json", action="store_true", help="tell it as JSON")
+    for command in (query, doctor):
+        _add_caller(command)
+        _add_settings(command)
     _command(commands, "dashboard", _dashboard, "print a Grafana dashboard, as JSON to import")
     schema = commands.add_parser("schema", help="write or check schema.graphql")
     actions = schema.add_subparsers(title="actions", metavar="ACTION", required=True)
@@ -86,6 +91,15 @@ def _add_query(command: argparse.ArgumentParser) -> None:
     command.add_argument("--variables", metavar="JSON", help="its variables, or @FILE")
     command.add_argument("--operation", metavar="NAME", help="which one, if there are several")
     command.add_argument(
+        "--watch",
+        dest="is_watched",
+        action="store_true",
+        help="print each answer of a subscription as it comes, on a terminal as a table",
+    )
+
+
+def _add_caller(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
         "--header",
         dest="headers",
         action="append",
@@ -95,12 +109,6 @@ def _add_query(command: argparse.ArgumentParser) -> None:
         f"{AUTHORIZATION} of the environment: others can read a command line",
     )
     command.add_argument("--tenant", metavar="NAME", help="of SuperOffice Online: Cust12345")
-    command.add_argument(
-        "--watch",
-        dest="is_watched",
-        action="store_true",
-        help="print each answer of a subscription as it comes, on a terminal as a table",
-    )
 
 
 def _add_settings(command: argparse.ArgumentParser) -> None:
@@ -211,9 +219,19 @@ def _query(
         query,
         variables=variables,
         operation=operation,
-        headers=headers,
+        headers=headers_given(headers),
         tenant=tenant,
         is_watched=is_watched,
+    )
+
+
+def _doctor(headers: list[str], tenant: str | None, *, is_json: bool, **flags: str) -> int:
+    return run_doctor(
+        Settings.load(**flags),
+        flags=flags,
+        headers=headers_given(headers),
+        tenant=tenant,
+        is_json=is_json,
     )
 
 

@@ -69,7 +69,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Served:
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ([], ["serve", "demo", "upstream", "query", "dashboard", "schema"]),
+        ([], ["serve", "demo", "upstream", "query", "doctor", "dashboard", "schema"]),
+        (["doctor"], ["--json", "--header HEADER", "--tenant NAME", "--upstream-url"]),
         (["query"], ["QUERY", "--variables JSON", "--header HEADER", "--watch", "--upstream-url"]),
         (["serve"], ["--upstream-url", "--cache-ttl", "[127.0.0.1]", "GATEWAY_CACHE_TTL"]),
         (["demo"], ["--port", "--tenants", "--sessions", "--delay", "--seed"]),

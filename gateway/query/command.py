@@ -5,23 +5,20 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from gateway.caller import Header
 from gateway.errors import SettingsError
+from gateway.given import text_given
 from gateway.observe.logs import configure_logs
 from gateway.query.asking import answers
 from gateway.query.table import table
 from gateway.settings import Settings
 from gateway.web.app import create_app
 
-__all__ = ["AUTHORIZATION", "run"]
-
-AUTHORIZATION = "SUPEROFFICE_AUTHORIZATION"
-"""A variable of the environment: what is on a command line is seen by others, and kept."""
+__all__ = ["run"]
 
 _CLEAR = "\x1b[H\x1b[2J"
 
@@ -32,30 +29,27 @@ def run(
     *,
     variables: str | None,
     operation: str | None,
-    headers: Sequence[str],
+    headers: Sequence[Header],
     tenant: str | None,
     is_watched: bool,
 ) -> int:
     """Print the answer, or each answer as it comes, and return 1 if there is an error in one.
 
-    `query`, `variables` and each of `headers` may be `@` and the name of a file; `query` may be
-    `-`, for what comes on stdin.
+    `query` and `variables` may be `@` and the name of a file; `query` may be `-`, for what comes on
+    stdin.
 
     Raises:
         SettingsError: what is asked for cannot be read.
     """
-    request: dict[str, Any] = {"query": sys.stdin.read() if query == "-" else _given(query)}
+    request: dict[str, Any] = {"query": sys.stdin.read() if query == "-" else text_given(query)}
     if variables is not None:
-        request["variables"] = _variables(_given(variables))
+        request["variables"] = _variables(text_given(variables))
     if operation is not None:
         request["operationName"] = operation
-    sent = [header for given in headers for header in _headers(_given(given))]
-    if AUTHORIZATION in os.environ and all(name != b"authorization" for name, _ in sent):
-        sent += _headers(f"Authorization: {os.environ[AUTHORIZATION]}")
     configure_logs("error", settings.log_format)
     path = f"/graphql/{tenant}" if tenant else "/graphql"
     try:
-        return asyncio.run(_ask(settings, path, sent, request, is_watched=is_watched))
+        return asyncio.run(_ask(settings, path, headers, request, is_watched=is_watched))
     except KeyboardInterrupt:
         return 0 if is_watched else 1
     except BrokenPipeError:
@@ -95,20 +89,6 @@ def _print(answer: Any, *, is_watched: bool) -> None:
     print(text, flush=True)  # noqa: T201  it is what was asked for
 
 
-def _given(text: str) -> str:
-    """Return the text itself, or what is in the file that it names."""
-    if not text.startswith("@"):
-        return text
-    try:
-        return Path(text[1:]).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise SettingsError(f"cannot read {text[1:]}: {_why(exc)}") from exc
-
-
-def _why(exc: Exception) -> str:
-    return (exc.strerror or "it is no file") if isinstance(exc, OSError) else "it is not UTF-8"
-
-
 def _variables(text: str) -> dict[str, Any]:
     try:
         variables = orjson.loads(text)
@@ -117,14 +97,3 @@ def _variables(text: str) -> dict[str, Any]:
     if not isinstance(variables, dict):
         raise SettingsError("--variables: it must be an object, for example '{\"limit\": 5}'")
     return variables
-
-
-def _headers(text: str) -> list[Header]:
-    """Read a header a line; none of it is quoted in an error, as it may be a credential."""
-    found = []
-    for line in text.splitlines():
-        name, colon, value = line.partition(":")
-        if not (colon and name.strip().isascii() and value.strip()):
-            raise SettingsError("--header: write it as 'Name: value'")
-        found.append((name.strip().lower().encode(), value.strip().encode("latin-1", "replace")))
-    return found

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from gateway.cli import main
+from gateway.given import AUTHORIZATION
 from gateway.query import command
 from gateway.query.asking import answers
 from gateway.web.app import create_app
@@ -41,7 +42,7 @@ class Terminal(io.StringIO):
 def in_process(rest: RestSide, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have REST in this process, and let what a command does to the logs end with it."""
     monkeypatch.setenv("GATEWAY_UPSTREAM_URL", "http://rest.invalid")
-    monkeypatch.delenv(command.AUTHORIZATION, raising=False)
+    monkeypatch.delenv(AUTHORIZATION, raising=False)
     app = partial(create_app, upstream_transport=httpx.MockTransport(rest))
     monkeypatch.setattr(command, "create_app", app)
     with own_logging():
@@ -112,7 +113,7 @@ def test_credentials_may_come_from_the_environment(
     sent: str,
 ) -> None:
     """Where others cannot see them; a header wins over it."""
-    monkeypatch.setenv(command.AUTHORIZATION, variable)
+    monkeypatch.setenv(AUTHORIZATION, variable)
 
     assert query(QUERY, *headers)[0] == 0
     assert rest.requests[0].headers["authorization"] == sent
