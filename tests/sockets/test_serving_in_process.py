@@ -14,13 +14,14 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from pydantic import SecretStr
 
 from gateway import Settings, serving
 from gateway.demo.users import DEMO_USERS
 from gateway.errors import SettingsError
 from gateway.serving import demo_upstream, serve, serve_upstream
 from gateway.upstream.client import PATH
-from tests.observe.logged import own_logging
+from tests.observe.logged import logged, own_logging
 
 pytestmark = pytest.mark.socket
 
@@ -186,6 +187,23 @@ def test_several_workers_each_build_an_app_of_their_own(started: list[Workers]) 
     *given, metrics_directory = workers.config.app.args  # type: ignore[union-attr]  # a partial
     assert given == [settings, (), None]
     assert not metrics_directory.exists()
+
+
+def test_what_will_not_work_as_well_as_it_could_is_told_once(started: list[Workers]) -> None:
+    """However many workers there are."""
+    settings = Settings(
+        upstream_url="http://127.0.0.1:1",
+        port=0,
+        workers=2,
+        cache_url=SecretStr("redis://127.0.0.1:1"),
+    )
+
+    with logged() as log:
+        serve(settings)
+
+    assert started
+    told = [event["event"] for event in log.events if event["level"] == "warning"]
+    assert told == settings.warnings
 
 
 def test_stopping_waits_as_long_as_a_rest_call_may_take(started: list[Workers]) -> None:
