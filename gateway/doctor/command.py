@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import orjson
 from pydantic import SecretStr
 
-from gateway.caller import CallerPolicy, Header
+from gateway.caller import Header
 from gateway.doctor import machine, network, redis, rest
 from gateway.doctor.finding import Finding, Target
 from gateway.errors import GatewayError, SettingsError
@@ -20,6 +20,7 @@ from gateway.settings import Settings
 from gateway.tenant_names import canonical_tenant
 from gateway.upstream.tenant_state import StateService
 from gateway.upstream.transport import PooledTransport
+from gateway.web.parts import caller_policy
 
 __all__ = ["run"]
 
@@ -83,11 +84,8 @@ async def _examine_rest(
         return []
     findings = await rest.answer(target, timeout_s=settings.upstream_timeout)
     if headers:
-        policy = CallerPolicy(
-            settings.app_token.get_secret_value().encode() if settings.app_token else None,
-            settings.forward_cookie_names,
-        )
-        findings.append(await rest.call(settings, target, policy.read(headers).headers))
+        caller = caller_policy(settings).read(headers)
+        findings.append(await rest.call(settings, target, caller.headers))
     return findings
 
 
