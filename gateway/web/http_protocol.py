@@ -19,7 +19,7 @@ from gateway.caller import Header
 from gateway.web.body import BODY
 from gateway.web.event_stream import END_STREAM
 from gateway.web.ready import Answer, Asked, ReadyAnswers
-from gateway.web.request_log import REQUEST_ID, RequestBook, request_id_of
+from gateway.web.request_log import REQUEST_ID, RequestBook, id_for
 from gateway.web.shedding import ConnectionLimit, Shedding
 
 __all__ = ["GatewayProtocol"]
@@ -156,17 +156,14 @@ class GatewayProtocol(HttpToolsProtocol):
     def _send(self, book: RequestBook, cycle: Any, answer: Answer, aging: list[Header]) -> None:
         scope: Scope = cycle.scope
         started = time.perf_counter()
-        request_id = request_id_of(scope)
-        headers = [
-            *self.server_state.default_headers,
-            *answer.headers,
-            *aging,
-            (REQUEST_ID, request_id),
-        ]
+        request_id = id_for(scope["headers"])
+        headers = [*self.server_state.default_headers, *aging, (REQUEST_ID, request_id)]
         if not cycle.keep_alive:
             headers.append((b"connection", b"close"))
         lines = [b"%b: %b\r\n" % header for header in headers]
-        self.transport.write(b"".join((STATUS_LINE[answer.status], *lines, b"\r\n", answer.body)))
+        self.transport.write(
+            b"".join((STATUS_LINE[answer.status], answer.lines, *lines, b"\r\n", answer.body))
+        )
         cycle.response_started = cycle.response_complete = True
         if not cycle.keep_alive:
             self.transport.close()

@@ -7,7 +7,7 @@ shapes it. Our own server finds it before it even calls the application (`http_p
 
 import time
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -62,6 +62,14 @@ class Answer:
     body: bytes
     account: Account
     """Of a request that it answers."""
+
+    lines: bytes = field(init=False)
+    """The headers, as HTTP/1.1 has them."""
+
+    def __post_init__(self) -> None:
+        """Write the headers, once for all times that they are sent."""
+        lines = b"".join([b"%b: %b\r\n" % header for header in self.headers])
+        object.__setattr__(self, "lines", lines)
 
     @property
     def size_bytes(self) -> int:

@@ -2,15 +2,17 @@
 
 import re
 import time
+from collections.abc import Iterable
 from random import Random
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.caller import Header
 from gateway.observe.metrics import RequestMeter
 from gateway.web.account import Account, account_of
 
-__all__ = ["REQUEST_ID", "RequestBook", "RequestLog", "request_id_of"]
+__all__ = ["REQUEST_ID", "RequestBook", "RequestLog", "id_for", "request_id_of"]
 
 REQUEST_ID = b"x-request-id"
 
@@ -104,9 +106,15 @@ class RequestLog:
 def request_id_of(scope: Scope) -> bytes:
     """Return the request's id, and leave it in the scope's headers for whoever passes it on."""
     headers = scope["headers"]
+    request_id = id_for(headers)
+    if (REQUEST_ID, request_id) not in headers:
+        scope["headers"] = [h for h in headers if h[0] != REQUEST_ID] + [(REQUEST_ID, request_id)]
+    return request_id
+
+
+def id_for(headers: Iterable[Header]) -> bytes:
+    """Return the id that a client has sent, or a new one."""
     sent = [value for name, value in headers if name == REQUEST_ID]
     if len(sent) == 1 and _ACCEPTABLE.fullmatch(sent[0]):
         return bytes(sent[0])
-    made = b"%016x" % _random.getrandbits(64)
-    scope["headers"] = [h for h in headers if h[0] != REQUEST_ID] + [(REQUEST_ID, made)]
-    return made
+    return b"%016x" % _random.getrandbits(64)
