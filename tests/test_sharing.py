@@ -34,7 +34,9 @@ class Machines:
     def source(self, secret: bytes = SECRET) -> Source:
         """Start one more gateway, with an empty memory."""
         bench = Bench(rest=self.rest, clock=self.clock, windows=self.windows)
-        shared = SharedCache(self.remote, max_bytes=10_000, patience_s=10, clock=self.clock)
+        shared = SharedCache(
+            self.remote, max_bytes=10_000, answer_s=0.25, turn_s=10, clock=self.clock
+        )
         return replace(bench.source, shared=shared, secret=secret)
 
 

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from gateway.cache.outages import Outages
 from gateway.cache.sealing import seal, unseal
+from gateway.patience import patience
 
 __all__ = ["Place", "RemoteCache", "SharedCache"]
 
@@ -25,6 +26,8 @@ _LEASE_S = 2.0
 _RENEWED_AFTER_S = 0.7
 _FIRST_LOOK_S = 0.01
 _LATER_LOOKS_S = 0.1
+_MOST_AT_ONCE = 32
+_LONGEST_QUEUE_S = 1.0
 _LARGE = 2**20
 
 
@@ -75,20 +78,27 @@ class SharedCache:
         remote: RemoteCache,
         *,
         max_bytes: int,
-        patience_s: float,
+        answer_s: float,
+        turn_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make it: `max_bytes` bounds an entry, `patience_s` the waiting for other processes."""
+        """Make it; `max_bytes` bounds an entry.
+
+        `answer_s` bounds the waiting for an answer of `remote`, `turn_s` that for other processes.
+        """
         self._remote = remote
         self._max_bytes = max_bytes
-        self._patience_s = patience_s
+        self._answer_s = answer_s
+        self._turn_s = turn_s
         self._clock = clock
+        self._lines = asyncio.Semaphore(_MOST_AT_ONCE)
         self.outages = Outages(clock=clock)
 
     async def aclose(self) -> None:
         """Close the connections."""
         with suppress(RedisError, OSError, TimeoutError):
-            await self._remote.close()
+            async with patience(self._answer_s):
+                await self._remote.close()
 
     async def get(self, place: Place) -> bytes | None:
         """Return what is kept there; None where nothing is, or nothing that opens."""
@@ -120,7 +130,7 @@ class SharedCache:
 
         Gives what `usable` makes of what is there; None means: get it, and `put` it there.
         """
-        ends_at = self._clock() + self._patience_s
+        ends_at = self._clock() + self._turn_s
         look_s = _FIRST_LOOK_S
         while True:
             found = await self._found(place, usable)
@@ -174,7 +184,15 @@ class SharedCache:
         if self.outages.is_paused:
             return None
         try:
-            return await call()
+            async with patience(_LONGEST_QUEUE_S):
+                await self._lines.acquire()
+            try:
+                if self.outages.is_paused:  # those before have failed
+                    return None
+                async with patience(self._answer_s):
+                    return await call()
+            finally:
+                self._lines.release()
         except (RedisError, OSError, TimeoutError) as exc:
             self.outages.failed(exc)
             return None

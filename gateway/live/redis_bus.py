@@ -14,6 +14,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from gateway.live.bus import Heard, LocalBus, News
+from gateway.patience import patience
 
 __all__ = ["RedisBus"]
 
@@ -53,7 +54,7 @@ class RedisBus:
         await self._here.publish(news)
         message = msgspec.json.encode(_Message(self._name, news.tenant, news.heard_ns))
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with patience(self._timeout_s):
                 await self._redis.publish(_CHANNEL, message)
         except (RedisError, OSError) as exc:
             logger.debug("News could not be passed on: %s", type(exc).__name__)

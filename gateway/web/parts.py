@@ -81,9 +81,10 @@ def shared_cache(settings: Settings) -> SharedCache | None:
     if settings.redis_url is None:
         return None
     return SharedCache(
-        RedisCache(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S),
+        RedisCache(settings.redis_url),
         max_bytes=settings.max_upstream_bytes,
-        patience_s=settings.upstream_timeout,
+        answer_s=_REDIS_TIMEOUT_S,
+        turn_s=settings.upstream_timeout,
     )
 
 

@@ -16,6 +16,7 @@ class Remote:
     clock: Clock
     failure: Exception | None = None
     is_full: bool = False
+    is_hung: bool = False
     kept: dict[str, tuple[bytes | None, float]] = field(default_factory=dict)
     calls: int = 0
     is_closed: bool = False
@@ -57,7 +58,7 @@ class Remote:
 
     async def _begin(self, *, is_write: bool = False) -> None:
         self.calls += 1
-        await asyncio.sleep(0)
+        await asyncio.sleep(3_600 if self.is_hung else 0)
         if self.failure is not None:
             raise self.failure
         if self.is_full and is_write:

@@ -30,7 +30,7 @@ def remote(clock: Clock) -> Remote:
 
 def process_over(remote: Remote, **options: Any) -> SharedCache:
     """Return one process's view of it."""
-    made = {"max_bytes": 1000, "patience_s": 10, "clock": remote.clock, **options}
+    made = {"max_bytes": 1000, "answer_s": 0.25, "turn_s": 10, "clock": remote.clock, **options}
     return SharedCache(remote, **made)
 
 
@@ -158,7 +158,7 @@ async def test_a_living_holder_keeps_its_lease(
 async def test_waiting_has_an_end(remote: Remote) -> None:
     """A holder that lives and never comes back is not waited for longer than patience lasts."""
     remote.kept["kari:lease"] = (b"another's", float("inf"))
-    shared = process_over(remote, patience_s=3)
+    shared = process_over(remote, turn_s=3)
     waiting = asyncio.create_task(shared.turn(PLACE, usable=bytes).__aenter__())
     for _ in range(20):
         await asyncio.sleep(0)
@@ -205,6 +205,34 @@ async def test_a_failing_cache_is_left_alone(remote: Remote) -> None:
             await shared.put(PLACE, b"sessions", ttl_s=5)
 
     assert remote.calls == 1
+
+
+async def test_a_cache_that_hangs_is_waited_for_once(remote: Remote) -> None:
+    """Who stands in line behind the first few goes on when these give up."""
+    remote.is_hung = True
+    shared = process_over(remote, answer_s=0.01)
+
+    found = await asyncio.gather(*(shared.get(PLACE) for _ in range(1000)))
+    await shared.aclose()
+
+    assert found == [None] * 1000
+    assert remote.calls == 32 + 1  # the close
+
+
+async def test_nobody_stands_in_line_for_long(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache that is too slow for all who ask is as good as none."""
+    monkeypatch.setattr(shared_module, "_LONGEST_QUEUE_S", 0.01)
+    remote.is_hung = True
+    shared = process_over(remote, answer_s=3_600)
+    first = [asyncio.create_task(shared.get(PLACE)) for _ in range(32)]
+    await asyncio.sleep(0)
+
+    assert await shared.get(PLACE) is None
+    assert shared.outages.is_paused
+    for one in first:
+        one.cancel()
 
 
 async def test_it_recovers_by_itself(remote: Remote) -> None:
