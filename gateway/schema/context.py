@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.caller import Caller, CallerPolicy, Header, headers_from_payload
@@ -18,7 +18,7 @@ __all__ = ["Context"]
 
 @dataclass(slots=True, repr=False, kw_only=True)
 class Context:
-    """One HTTP request, or one WebSocket with all the operations on it."""
+    """One HTTP request, or one operation on a WebSocket."""
 
     source_for: Callable[[Sequence[Header]], Source]
     """Finds where the sessions come from; among several tenants, the headers may tell."""
@@ -39,7 +39,6 @@ class Context:
     connection_params: Mapping[str, Any] | None = None
     """The payload of `connection_init`: browsers cannot set headers on a WebSocket."""
 
-    is_socket: bool = False
     is_watching: bool = False
     """Whether something has been subscribed to."""
 
@@ -57,15 +56,19 @@ class Context:
             UnauthenticatedError: the request brings no credentials; REST is not called.
             UpstreamError: REST did not give the sessions.
         """
-        if self.served is not None and not self.is_socket:
+        if self.served is not None:
             return self.served.snapshot
         source, caller = self._asked()
         served = await source.serve(caller, self.trace, max_age_s=self.max_age_s)
         # Of several fields that asked at once, all go by the first answer.
-        if self.served is None or self.is_socket:
+        if self.served is None:
             self.served = served
             source.lookups.count(served.result, served.snapshot.json_bytes)
         return self.served.snapshot
+
+    def renewed(self) -> "Context":
+        """Return one for the same caller that nothing was asked of yet."""
+        return replace(self, served=None, is_watching=False)
 
     def watching(self) -> AbstractAsyncContextManager[Watcher]:
         """Return what watches the sessions of this request's caller, as long as it is entered.

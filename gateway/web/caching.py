@@ -5,6 +5,7 @@ Sources: RFC 9111 (Cache-Control, Age), RFC 9211 (Cache-Status), W3C Server Timi
 
 import math
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -18,8 +19,8 @@ __all__ = [
     "OneVary",
     "aging_headers",
     "cache_headers",
+    "mark_stale",
     "max_age_asked_for",
-    "stale_extension",
 ]
 
 _NAME = "superoffice-chat-gateway"
@@ -67,12 +68,15 @@ def aging_headers(hit: Served, execute_s: float) -> list[Header]:
     ]
 
 
-def stale_extension(served: Served) -> dict[str, Any]:
-    """Make the `extensions` of an answer that is past its time."""
+def mark_stale(answers: Iterable[Any], served: Served | None) -> None:
+    """Say in the `extensions` of answers that they are past their time, if they are."""
+    if served is None or not served.is_stale:
+        return
     stale: dict[str, Any] = {"ageSeconds": int(served.age_s()), "reason": _why_stale(served)}
     if served.failure is not None:
         stale["code"] = served.failure.code
-    return {"stale": stale}
+    for answer in answers:
+        answer["extensions"] = {**(answer.get("extensions") or {}), "stale": stale}
 
 
 def _why_stale(served: Served) -> str:

@@ -48,7 +48,7 @@ from gateway.tenant_names import canonical_tenant
 from gateway.web.accept import GRAPHQL_JSON, HTML, JSON, preferred
 from gateway.web.account import Account, account_of, digest_shown
 from gateway.web.browsers import refuse_cross_site
-from gateway.web.caching import VARY, cache_headers, max_age_asked_for, stale_extension
+from gateway.web.caching import VARY, cache_headers, mark_stale, max_age_asked_for
 from gateway.web.event_stream import EVENT_STREAM, Events, EventStream
 from gateway.web.query_page import query_page
 from gateway.web.ready import answered_from
@@ -65,7 +65,6 @@ _METHODS = "GET, POST"
 _PASSED_ON = frozenset({b"traceparent", b"tracestate", REQUEST_ID})
 _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 _JSONS = (JSON, GRAPHQL_JSON)
-_CONTEXT = "gateway.context"
 _STREAMED = "gateway.streamed"
 _NO_SUBSCRIPTION = (
     "A subscription is answered over a WebSocket, or as text/event-stream: send that in Accept."
@@ -203,12 +202,9 @@ class GraphQLView(GraphQL[Context, None]):
             trace=[header for header in headers if header[0] in _PASSED_ON],
             # Browsers send no-cache with every handshake, and it would hold as long as the socket.
             max_age_s=None if isinstance(request, WebSocket) else max_age_asked_for(asked),
-            is_socket=isinstance(request, WebSocket),
         )
         if isinstance(response, _Reply):
             response.context = context
-        else:
-            request.scope[_CONTEXT] = context
         return context
 
     def is_request_allowed(self, request: Any) -> bool:
@@ -310,6 +306,7 @@ class GraphQLView(GraphQL[Context, None]):
             del response["data"]
         reply: _Reply | None = request.scope.get(_STREAMED)
         if reply is not None and reply.context is not None:
+            mark_stale([response], reply.context.served)
             account = account_of(reply.scope)
             account.answered_s = account.answered_s or time.perf_counter() - reply.started
             self._tell(account, reply.operation_name, reply.context, [response])
@@ -336,12 +333,7 @@ class GraphQLView(GraphQL[Context, None]):
             has_errors=has_errors,
             execute_s=time.perf_counter() - sub_response.started,
         )
-        if served is not None and served.is_stale:
-            for answer in answers:
-                answer["extensions"] = {
-                    **(answer.get("extensions") or {}),
-                    **stale_extension(served),
-                }
+        mark_stale(answers, served)
         account = account_of(sub_response.scope)
         name = sub_response.operation_name
         self._tell(account, name, sub_response.context, answers)
@@ -361,12 +353,16 @@ class GraphQLView(GraphQL[Context, None]):
         return orjson.dumps(data)
 
     def enter_operation(
-        self, scope: Scope, started: float, asked: Mapping[str, Any], answer: Mapping[str, Any]
+        self,
+        started: float,
+        asked: Mapping[str, Any],
+        context: Context,
+        answer: Mapping[str, Any],
     ) -> None:
         """Enter an operation on a WebSocket: what was asked for, and the first answer to it."""
         account = Account()
         name = self.documents.operation_name(asked["query"], asked.get("operationName"))
-        self._tell(account, name, scope[_CONTEXT], [answer])
+        self._tell(account, name, context, [answer])
         self.book.enter_operation(started, account)
 
     def _tell(

@@ -7,22 +7,28 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import ExitStack
+from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocketDisconnect
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import NonJsonMessageReceived, WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
+    Operation,
 )
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
+    CompleteMessage,
     ConnectionInitMessage,
+    Message,
     SubscribeMessage,
 )
 
 from gateway.errors import BadRequestError, TooManyOpenError
 from gateway.schema.context import Context
+from gateway.web.caching import mark_stale
 
 __all__ = ["SocketHandler", "TextSocket"]
 
@@ -41,10 +47,6 @@ class TextSocket(ASGIWebSocketAdapter):
     Strawberry takes a message's shape for granted: `null` would end the socket with 1006.
     """
 
-    def __init__(self, view: Any, request: WebSocket, response: WebSocket) -> None:
-        super().__init__(view, request, response)
-        self._asked: dict[str, tuple[float, Mapping[str, Any]]] = {}
-
     async def iter_json(
         self, *, ignore_parsing_errors: bool = False
     ) -> AsyncGenerator[object, None]:
@@ -57,15 +59,7 @@ class TextSocket(ASGIWebSocketAdapter):
             except BadRequestError as exc:
                 await self.close(4400, str(exc))
                 return
-            self._note(message)
             yield message
-
-    def _note(self, message: Any) -> None:
-        """Remember what is asked for, and since when, until it is answered or given up."""
-        if message.get("type") == "subscribe":
-            self._asked[message["id"]] = (time.perf_counter(), message["payload"])
-        elif message.get("type") == "complete":
-            self._asked.pop(message["id"], None)
 
     def _check_variables(self, message: Any) -> None:
         payload = message.get("payload")
@@ -78,15 +72,6 @@ class TextSocket(ASGIWebSocketAdapter):
             await self.ws.send_text(orjson.dumps(message).decode())
         except WebSocketDisconnect as exc:
             raise WebSocketDisconnected from exc
-        self._enter(message)
-
-    def _enter(self, message: Mapping[str, Any]) -> None:
-        """Enter the operation that a message is the first answer to, if it is one."""
-        asked = self._asked.pop(message.get("id", ""), None)
-        if asked is not None and "payload" in message:
-            payload = message["payload"]
-            answer = {"errors": payload} if message["type"] == "error" else payload
-            self.view.enter_operation(self.ws.scope, *asked, answer)  # type: ignore[attr-defined]
 
     async def close(self, code: int, reason: str) -> None:
         """Close the socket; what quotes the client may be longer than a reason can be."""
@@ -109,6 +94,15 @@ def _is_well_formed(message: object) -> bool:
     return isinstance(message, dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An operation: since when it is under way, what it is, and what it works with."""
+
+    started: float
+    payload: Mapping[str, Any]
+    context: Context
+
+
 class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     """Strawberry's side of a socket, with limits: sockets of a caller, operations, idle time."""
 
@@ -116,6 +110,11 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     """What is given back when the socket is closed."""
 
     _has_been_busy = False
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._asked: dict[str, _Asked] = {}
+        """What is not answered yet, by the ids of the operations."""
 
     async def handle(self) -> None:
         """Serve the socket until it closes."""
@@ -140,6 +139,8 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         """Start an operation, if there may be one more."""
         self._has_been_busy = True
+        asked = _Asked(time.perf_counter(), message["payload"], self.context.renewed())
+        self._asked[message["id"]] = asked
         if len(self.operations) < _MOST_OPERATIONS:
             await super().handle_subscribe(message)
             return
@@ -148,6 +149,29 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         )
         payload: Any = [{"message": str(error), "extensions": error.extensions}]
         await self.send_message({"id": message["id"], "type": "error", "payload": payload})
+
+    async def run_operation(self, operation: Operation[Context, None]) -> None:
+        """Run an operation with a context of its own: all of it goes by the same sessions."""
+        alone = copy(self)
+        alone.context = self._asked[operation.id].context
+        await super(SocketHandler, alone).run_operation(operation)
+
+    async def handle_complete(self, message: CompleteMessage) -> None:
+        """Stop an operation that the client has given up."""
+        self._asked.pop(message["id"], None)
+        await super().handle_complete(message)
+
+    async def send_message(self, message: Message) -> None:
+        """Send a message; the first answer to an operation is entered in the log."""
+        told: Any = message
+        asked = self._asked.pop(told.get("id"), None)
+        if asked is None or "payload" not in told:
+            await super().send_message(message)
+            return
+        answer = {"errors": told["payload"]} if told["type"] == "error" else told["payload"]
+        mark_stale([answer], asked.context.served)
+        await super().send_message(message)
+        self.view.enter_operation(asked.started, asked.payload, asked.context, answer)  # type: ignore[attr-defined]
 
     async def _close_when_idle(self) -> None:
         while True:

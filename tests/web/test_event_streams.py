@@ -144,6 +144,19 @@ def test_a_query_is_one_event_to_whoever_takes_nothing_else(url: str) -> None:
     ]
 
 
+def test_an_old_answer_says_so_in_an_event_too(rest: RestSide) -> None:
+    """As it does in one piece."""
+    with gateway_over(rest, cache_ttl=0.01, stale_if_error=60) as url:
+        with streamed(url, QUERY) as response:
+            list(events(response))
+        time.sleep(0.02)
+        rest.answer = lambda _: httpx.Response(500)
+        with streamed(url, QUERY) as response:
+            (_, answer), _ = events(response)
+
+    assert answer["extensions"]["stale"]["reason"] == "stale-if-error"
+
+
 @pytest.mark.parametrize("body", [{"query": WATCH}, [{"query": QUERY}, {"query": WATCH}]])
 def test_a_subscription_cannot_be_answered_in_one_piece(url: str, body: Any) -> None:
     """The error says how to ask for it."""

@@ -193,6 +193,24 @@ def test_a_socket_answers_one_query_after_another(address: str) -> None:
         assert [ask(socket), ask(socket)] == [DATA, DATA]
 
 
+def test_an_old_answer_says_so_on_a_socket_too(moved: RestSide) -> None:
+    """The next operation on it is one by itself: nothing of the answer before sticks to it."""
+    with (
+        live(moved, cache_ttl=0.01, stale_if_error=60) as address,
+        opened(address, CREDENTIALS) as socket,
+    ):
+        initiate(socket)
+        answers = [ask(socket)]
+        time.sleep(0.02)
+        moved.answer = lambda _: httpx.Response(500)
+        answers.append(ask(socket))
+        moved.answer = None
+        answers.append(ask(socket))
+
+    stale = {"ageSeconds": 0, "reason": "stale-if-error", "code": "UPSTREAM_ERROR"}
+    assert answers == [DATA, {**DATA, "extensions": {"stale": stale}}, DATA]
+
+
 def test_variables_and_names_work_as_over_http(address: str) -> None:
     """The payload of `subscribe` is what a POST has in its body."""
     one = "query One($id: Int!) { chatSession(chatSessionId: $id) { topicId } }"
