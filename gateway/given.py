@@ -46,4 +46,4 @@ def _header(line: str) -> Header:
     name, colon, value = (part.strip() for part in line.partition(":"))
     if not (colon and name.isascii() and value):
         raise SettingsError("--header: write it as 'Name: value'")
-    return name.lower().encode(), value.encode("latin-1", "replace")
+    return name.lower().encode(), os.fsencode(value)

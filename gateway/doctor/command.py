@@ -83,10 +83,13 @@ async def _examine_rest(
     if before[-1].level == "fail":
         return []
     findings = await rest.answer(target, timeout_s=settings.upstream_timeout)
-    if headers:
+    if not headers:
+        return findings
+    try:
         caller = caller_policy(settings).read(headers)
-        findings.append(await rest.call(settings, target, caller.headers))
-    return findings
+    except GatewayError as exc:
+        return [*findings, Finding("call", "fail", str(exc))]
+    return [*findings, await rest.call(settings, target, caller.headers)]
 
 
 async def _tenant(settings: Settings, tenant: str) -> tuple[str | None, Finding]:

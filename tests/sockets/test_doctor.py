@@ -208,6 +208,17 @@ async def test_a_certificate_is_told_of(
     )
 
 
+async def test_rest_is_asked_by_the_same_trust(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the gateway would accept is accepted when it is asked for its answer."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "rest.pem"))
+    async with certified(tmp_path, 30) as url:
+        found, *_ = await rest.answer(target(url), timeout_s=5)
+
+    assert "HTTP/1.1 200, application/json" in found.found
+
+
 async def test_a_certificate_that_is_not_accepted_is_told_why(tmp_path: Path) -> None:
     """And what to do if its authority is one's own."""
     async with certified(tmp_path, 30) as url:
@@ -319,6 +330,25 @@ async def test_a_real_call_is_made_for_a_caller(doctor: Doctor) -> None:
     assert code == 0
     assert re.search(r"\n  ok    call +1 sessions, \d+ bytes, in \d+ ms", shown)
     assert "Ada" not in shown
+    assert "aHVudGVyMg==" not in shown
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("Authorization: Negotiate aHVudGVyMg==", "Basic, Bearer or SoTicket"),
+        ("Accept-Language: nb", "no credentials"),
+        ("Authorization: Basic \udcff", "UTF-8"),
+    ],
+)
+async def test_a_caller_who_is_none_is_told_why(doctor: Doctor, header: str, words: str) -> None:
+    """No call is made for it."""
+    async with faulty_rest(REFUSED) as side:
+        code, shown = await doctor.about(side.url, "--header", header)
+        assert side.calls == 1
+
+    assert code == 1
+    assert re.search(rf"\n  fail  call +.*{words}", shown)
     assert "aHVudGVyMg==" not in shown
 
 
