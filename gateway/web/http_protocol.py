@@ -1,7 +1,8 @@
 """uvicorn's HTTP protocol: with limits on what a client holds, and past the application if it can.
 
-* A socket that sends nothing, a header a second, a header without end, or a few bytes after its
-  answer would else stay open, or grow, for good (Kludex/uvicorn#157).
+* A socket that sends nothing, a header a second, a header or trailers without end, or a few bytes
+  after its answer would else stay open, or grow, for good (Kludex/uvicorn#157).
+* What comes behind a body would be taken for a header, also where a proxy has removed those.
 * A client that does not read would keep its answer in memory for good.
 * Before the server stops, the next answer on each connection is its last, and streams end.
 * A ready answer is sent as soon as its request is complete: no task, no middleware, one write.
@@ -24,7 +25,7 @@ from gateway.web.shedding import ConnectionLimit, Shedding
 
 __all__ = ["GatewayProtocol"]
 
-_LARGEST_HEAD = 64 * 2**10
+_LARGEST_HEAD = 64 * 2**10  # and as much behind a body
 _LONGEST_PIPELINE = 32
 _PATIENCE_S = 10
 _PATIENCE_WITH_READERS_S = 30
@@ -35,7 +36,12 @@ class GatewayProtocol(HttpToolsProtocol):
     """Closes connections that are one too many, or whose client asks too much or too slowly."""
 
     _head_bytes = 0
+    """What came since the last head was complete, or the last piece of a body came."""
+
     _is_in_head = True
+    _is_body = False
+    """Whether there is a body in what has come just now."""
+
     _is_upgraded = False
     _is_draining = False
     _timer: asyncio.TimerHandle | None = None
@@ -74,11 +80,12 @@ class GatewayProtocol(HttpToolsProtocol):
             self._expect_head()
 
     def _take(self, data: bytes) -> None:
-        """Have a piece parsed, and count it as long as the head is not complete."""
+        """Have a piece parsed, and count it unless it brings a request further."""
         if self.transport.is_closing() or self._is_upgraded:
             return
+        self._is_body = False
         super().data_received(data)
-        if self._is_in_head:
+        if self._is_in_head or not self._is_body:
             self._head_bytes += len(data)
             if self._head_bytes > _LARGEST_HEAD:
                 self._hang_up()
@@ -106,9 +113,17 @@ class GatewayProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._stop_waiting()
         super().on_headers_complete()
+        # A trailer is no header (RFC 9110, section 6.5.1): it goes where nobody looks.
+        self.headers = self.headers.copy()
         if len(self.pipeline) > _LONGEST_PIPELINE:
             self.pipeline.clear()
             self._hang_up()
+
+    def on_body(self, body: bytes) -> None:
+        """Take in a piece of a body."""
+        self._is_body = True
+        self._head_bytes = 0
+        super().on_body(body)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if self._is_draining:

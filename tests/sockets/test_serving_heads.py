@@ -45,6 +45,40 @@ def test_a_head_without_end_is_not_taken_in(connection: socket.socket) -> None:
             connection.sendall(b"GET /healthz HTTP/1.1\r\nX: " + b"x" * 65_536)
 
 
+CHUNKED = (
+    b"POST /graphql HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+    b'21\r\n{"query": "{ chatSessions{id} }"}\r\n0\r\n'
+)
+
+
+def test_trailers_are_no_headers(connection: socket.socket) -> None:
+    """What comes behind the body has passed by every proxy that looks at headers."""
+    connection.sendall(CHUNKED + b"Authorization: Basic a2FyaTpkZW1v\r\n\r\n")
+
+    answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert b"HTTP/1.1 200 OK" in answer
+    assert b'"UNAUTHENTICATED"' in answer
+
+
+@pytest.mark.parametrize("endless", [b"x: y\r\n" * 10_000, b"x" * 60_000], ids=["many", "long"])
+def test_trailers_without_end_are_not_taken_in(connection: socket.socket, endless: bytes) -> None:
+    """Neither many of them nor a long one; what the system takes in is more, but bounded."""
+    connection.sendall(CHUNKED + b"x: y")
+    with pytest.raises(OSError):
+        for _ in range(2**24 // len(endless)):
+            connection.sendall(endless)
+
+
+def test_a_body_in_many_pieces_is_taken_in(connection: socket.socket) -> None:
+    """Whatever comes between the pieces."""
+    head, body = CHUNKED.split(b"\r\n\r\n", 1)
+    spaces = b"8;extension=of-the-chunk\r\n        \r\n" * 10_000
+    connection.sendall(head + b"\r\n\r\n" + spaces + body + b"\r\n")
+
+    assert b"HTTP/1.1 200 OK" in connection.recv(65_536)
+
+
 def test_a_request_that_is_complete_is_answered(connection: socket.socket) -> None:
     """Again and again on one connection."""
     for _ in range(3):
