@@ -19,6 +19,7 @@ __all__ = ["Caller", "CallerPolicy", "Header", "headers_from_payload"]
 
 Header = tuple[bytes, bytes]
 
+_CREDENTIALS = frozenset({b"authorization", b"cookie", b"x-xsrf-token", b"so-apptoken"})
 _SCHEMES = (b"basic", b"bearer", b"soticket")
 _ALSO_FORWARDED = (
     b"so-apptoken",
@@ -48,6 +49,10 @@ class Caller:
         parts = [context, *itertools.chain.from_iterable(self.headers)]
         framed = b"".join([piece for part in parts for piece in (b"%d:" % len(part), part)])
         return hmac.digest(key, framed, "sha256").hex()
+
+    def credentials(self) -> "Caller":
+        """Return the same one without what shapes an answer: its language, for one."""
+        return Caller(tuple(header for header in self.headers if header[0] in _CREDENTIALS))
 
     def __repr__(self) -> str:
         """Show which headers there are, never what they say."""

@@ -87,6 +87,11 @@ class Windows:
     """Past the TTL: it is given when REST fails."""
 
     @property
+    def has_any(self) -> bool:
+        """Whether anything is given out past its time at all."""
+        return bool(self.while_revalidate_s or self.if_error_s)
+
+    @property
     def kept_s(self) -> float:
         """For how long a snapshot is of use: at least to say that there was one."""
         return self.ttl_s + max(self.ttl_s, self.while_revalidate_s, self.if_error_s)

@@ -15,6 +15,7 @@ import msgspec
 from gateway.cache.answers import Answers
 from gateway.cache.flights import Flights
 from gateway.cache.lookups import Lookups
+from gateway.cache.revocations import Revocations
 from gateway.cache.shared import Place, SharedCache
 from gateway.caller import Caller, Header
 from gateway.dates import AsOf
@@ -24,6 +25,7 @@ from gateway.errors import (
     UpstreamForbiddenError,
     UpstreamHeldOffError,
     UpstreamNotCalledError,
+    UpstreamTimeoutError,
     UpstreamUnauthenticatedError,
 )
 from gateway.snapshot import Epoch, Served, Snapshot, Stored, Windows
@@ -82,6 +84,7 @@ class Source:
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     time_zone: tzinfo | None = None
     clock_ns: Callable[[], int] = time.time_ns
+    revocations: Revocations = field(default_factory=Revocations)
     flights: Flights[Snapshot] = field(default_factory=Flights)
     epoch: Epoch = field(default_factory=Epoch)
     lookups: Lookups = field(default_factory=Lookups)
@@ -111,15 +114,16 @@ class Source:
         def call() -> Awaitable[Snapshot]:
             return self._fly(key, caller, trace, max_age_s)
 
-        if kept is not None and kept.may_be_revalidated_later(max_age_s):
+        will_do = kept is not None and kept.may_be_revalidated_later(max_age_s)
+        if kept is not None and will_do and not await self._is_revoked(kept, caller):
             self.flights.start(key, call)
             return kept
         is_joined = key in self.flights
         try:
             snapshot = await self.flights.join(key, call)
         except UpstreamError as exc:
-            older = self._hit(await self._older(key, caller)) if self.windows.if_error_s else None
-            if older is None or not older.may_stand_in(exc, max_age_s):
+            older = await self._stand_in(key, caller, exc, max_age_s)
+            if older is None:
                 raise
             return msgspec.structs.replace(older, fwd=fwd, failure=exc)
         how: Literal["hit", "miss", "collapsed"] = "hit"
@@ -164,7 +168,18 @@ class Source:
     ) -> Served:
         return Served(snapshot, how, fwd, self.windows, self.clock_ns, self.epoch.began_ns)
 
-    async def _older(self, key: str, caller: Caller) -> Snapshot | None:
+    async def _stand_in(
+        self, key: str, caller: Caller, failure: UpstreamError, max_age_s: float | None
+    ) -> Served | None:
+        """Return what is given in the place of a failure, if anything is."""
+        if not self.windows.if_error_s:
+            return None
+        older = self._hit(await self._latest(key, caller))
+        if older is None or not older.may_stand_in(failure, max_age_s):
+            return None
+        return None if await self._is_revoked(older, caller) else older
+
+    async def _latest(self, key: str, caller: Caller) -> Snapshot | None:
         """Return the latest snapshot there is, fresh or not."""
         kept: Snapshot | None = await self.cache.get(key)
         if kept is None and self.shared is not None:
@@ -184,6 +199,10 @@ class Source:
                 snapshot = await self._share(self.shared, place, caller, trace, max_age_s)
         except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
             await self.cache.delete(key)
+            if self.windows.has_any:
+                await self.revocations.add(
+                    self._account(caller), self.clock_ns(), kept_s=self.windows.kept_s
+                )
             raise
         except UpstreamError as exc:
             # Of calls that are not made there is no end, and why they are not has been told.
@@ -213,17 +232,20 @@ class Source:
             is_fresh = age_s < self.windows.ttl_s and stored.asked_ns >= self.epoch.began_ns
             return stored if is_fresh and is_young else None
 
-        async with shared.turn(place, usable=usable) as stored:
-            if stored is not None:
-                took_s = {"shared": time.perf_counter() - started}
-                return await self._snapshot(caller, stored, took_s)
-            try:
-                stored, snapshot = await self._ask(caller, trace)
-            except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
-                await shared.forget(place)
-                raise
-            await shared.put(place, stored.to_bytes(), ttl_s=self.windows.kept_s)
-            return snapshot
+        try:
+            async with shared.turn(place, usable=usable) as stored:
+                if stored is not None:
+                    took_s = {"shared": time.perf_counter() - started}
+                    return await self._snapshot(caller, stored, took_s)
+                try:
+                    stored, snapshot = await self._ask(caller, trace)
+                except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
+                    await shared.forget(place)
+                    raise
+                await shared.put(place, stored.to_bytes(), ttl_s=self.windows.kept_s)
+                return snapshot
+        except TimeoutError as exc:
+            raise UpstreamTimeoutError("REST did not answer another process in time.") from exc
 
     async def _ask(self, caller: Caller, trace: Sequence[Header]) -> tuple[Stored, Snapshot]:
         started, asked_ns = time.perf_counter(), self.clock_ns()
@@ -252,6 +274,14 @@ class Source:
         """Return where the caller's answer is in the shared cache, and what it is sealed with."""
         secret = hmac.digest(self.secret, b"sealing", "sha256")
         return Place(key, bytes.fromhex(caller.digest(secret, self.upstream_url.encode())))
+
+    def _account(self, caller: Caller) -> Place:
+        """Return where it is told whether REST turns the caller's credentials away."""
+        credentials = caller.credentials()
+        return self._place(f"{self.key_of(credentials)}:revoked", credentials)
+
+    async def _is_revoked(self, older: Served, caller: Caller) -> bool:
+        return await self.revocations.cover(self._account(caller), older.snapshot.asked_ns)
 
     def _decoded(self, body: bytes) -> Sequence[Any]:
         try:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.cache import shared as shared_module
+from gateway.cache.revocations import Revocations
 from gateway.cache.shared import SharedCache
 from gateway.caller import Caller
 from gateway.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnauthenticatedError
@@ -37,7 +38,7 @@ class Machines:
         shared = SharedCache(
             self.remote, max_bytes=10_000, answer_s=0.25, turn_s=10, clock=self.clock
         )
-        return replace(bench.source, shared=shared, secret=secret)
+        return replace(bench.source, shared=shared, secret=secret, revocations=Revocations(shared))
 
 
 @pytest.fixture(autouse=True)
@@ -168,6 +169,79 @@ async def test_a_gateway_that_has_just_started_has_something_to_fall_back_on() -
     machines.clock.advance(60)
     with pytest.raises(UpstreamTimeoutError):
         await machines.source().serve(KARI)
+
+
+async def turned_away(machines: Machines, source: Source) -> None:
+    """Have REST turn Kari away when this gateway asks, and fail from then on."""
+    machines.rest.failure = UpstreamUnauthenticatedError("401")
+    with pytest.raises(UpstreamUnauthenticatedError):
+        await text(source)
+    machines.rest.failure = UpstreamTimeoutError("late")
+
+
+@pytest.mark.parametrize("revalidate_s", [0, 10])
+async def test_after_a_401_no_gateway_gives_what_is_old(revalidate_s: float) -> None:
+    """Whatever it has in its memory; until REST accepts the caller again."""
+    machines = Machines(Windows(5, while_revalidate_s=revalidate_s, if_error_s=60))
+    one, other = machines.source(), machines.source()
+    await text(one)
+    await text(other)
+    machines.clock.advance(16)
+    await turned_away(machines, one)
+    machines.clock.advance(-6)
+
+    for source in (one, other, machines.source()):
+        with pytest.raises(UpstreamTimeoutError):
+            await text(source)
+
+    machines.clock.advance(8)
+    machines.rest.failure = None
+    await text(other)
+    machines.clock.advance(6)
+    machines.rest.failure = UpstreamTimeoutError("late")
+    assert await text(one) == await text(other)
+
+
+async def test_a_401_is_told_as_soon_as_the_cache_works_again() -> None:
+    """It was away when REST turned the caller away."""
+    machines = Machines(Windows(5, if_error_s=60))
+    one, other = machines.source(), machines.source()
+    await text(one)
+    await text(other)
+    machines.clock.advance(6)
+    machines.remote.failure = TimeoutError()
+    await turned_away(machines, one)
+    machines.remote.failure = None
+    machines.clock.advance(1)
+    with pytest.raises(UpstreamTimeoutError):
+        await text(one)
+
+    machines.rest.failure = None
+    await text(one, JONAS)
+    machines.rest.failure = UpstreamTimeoutError("late")
+
+    with pytest.raises(UpstreamTimeoutError):
+        await text(other)
+
+
+@pytest.mark.parametrize(("waited_s", "calls"), [(9.99, 1), (10, 0)])
+async def test_nobody_waits_longer_than_rest_may_take(waited_s: float, calls: int) -> None:
+    """Neither for another process alone, nor for that and then for REST."""
+    machines = Machines(rest=Rest(is_hung=True))
+    source = machines.source()
+    lease = f"{source.key_of(KARI)}:lease"
+    machines.remote.kept[lease] = (b"another's", float("inf"))
+    waiting = asyncio.create_task(text(source))
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+    machines.clock.advance(waited_s)
+    if calls:
+        del machines.remote.kept[lease]
+
+    with pytest.raises(UpstreamTimeoutError):
+        await waiting
+    assert len(machines.rest.calls) == calls
 
 
 async def test_an_answer_that_cannot_be_read_is_not_shared() -> None:

@@ -34,13 +34,14 @@ class Rest:
 
     failure: Exception | None = None
     is_broken: bool = False
+    is_hung: bool = False
     calls: list[tuple[Header, ...]] = field(default_factory=list)
 
     async def __call__(self, headers: Sequence[Header]) -> bytes:
         """Answer one call, not at once."""
         self.calls.append(tuple(headers))
         number = len(self.calls)
-        await asyncio.sleep(0)
+        await asyncio.sleep(3_600 if self.is_hung else 0)
         if self.failure:
             raise self.failure
         return b"broken" if self.is_broken else b"%s %d" % (headers[0][1], number)

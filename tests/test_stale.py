@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.caller import Caller
 from gateway.errors import (
     UpstreamBadResponseError,
     UpstreamError,
@@ -121,6 +122,21 @@ async def test_a_401_in_the_background_ends_the_window() -> None:
     bench.rest.failure = UpstreamTimeoutError("late")
     with pytest.raises(UpstreamTimeoutError):
         await bench.ask()
+
+
+async def test_a_caller_who_is_shut_out_is_so_in_every_language() -> None:
+    """REST has told in one of them."""
+    bench = Bench(windows=Windows(5, while_revalidate_s=60, if_error_s=60))
+    in_norwegian = Caller((*KARI.headers, (b"accept-language", b"nb")))
+    await bench.ask(in_norwegian)
+    bench.clock.advance(6)
+    bench.rest.failure = UpstreamForbiddenError("403", upstream_status=403)
+    with pytest.raises(UpstreamForbiddenError):
+        await bench.ask()
+    bench.rest.failure = UpstreamTimeoutError("late")
+
+    with pytest.raises(UpstreamTimeoutError):
+        await bench.ask(in_norwegian)
 
 
 @pytest.mark.parametrize("max_age_s", [0, 3, 100])

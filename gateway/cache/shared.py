@@ -28,6 +28,7 @@ _FIRST_LOOK_S = 0.01
 _LATER_LOOKS_S = 0.1
 _MOST_AT_ONCE = 32
 _LONGEST_QUEUE_S = 1.0
+_MOST_OWED = 10_000
 _LARGE = 2**20
 
 
@@ -84,7 +85,8 @@ class SharedCache:
     ) -> None:
         """Make it; `max_bytes` bounds an entry.
 
-        `answer_s` bounds the waiting for an answer of `remote`, `turn_s` that for other processes.
+        `answer_s` bounds the waiting for an answer of `remote`, `turn_s` that for other processes
+        with what is done after it.
         """
         self._remote = remote
         self._max_bytes = max_bytes
@@ -92,6 +94,7 @@ class SharedCache:
         self._turn_s = turn_s
         self._clock = clock
         self._lines = asyncio.Semaphore(_MOST_AT_ONCE)
+        self._owed: dict[str, tuple[Place, bytes, float]] = {}
         self.outages = Outages(clock=clock)
 
     async def aclose(self) -> None:
@@ -110,13 +113,24 @@ class SharedCache:
             lambda: unseal(sealed, key=place.key, name=place.name, max_bytes=self._max_bytes),
         )
 
-    async def put(self, place: Place, content: bytes, *, ttl_s: float) -> None:
-        """Keep something for `ttl_s` seconds."""
-        if self.outages.is_paused:
-            return
-        sealed = await _aside(len(content), lambda: seal(content, key=place.key, name=place.name))
-        if await self._try(lambda: self._remote.set(place.name, sealed, ttl=ttl_s)):
+    async def put(
+        self, place: Place, content: bytes, *, ttl_s: float, is_owed: bool = False
+    ) -> None:
+        """Keep something for `ttl_s` seconds; what is owed, as soon as the cache works again."""
+        if await self._store(place, content, ttl_s):
             self.outages.worked()
+            while self._owed and not self.outages.is_paused:
+                _, (owed_place, owed, owed_ttl_s) = self._owed.popitem()
+                if not await self._store(owed_place, owed, owed_ttl_s):
+                    self._owed[owed_place.name] = owed_place, owed, owed_ttl_s
+        elif is_owed and len(self._owed) < _MOST_OWED:
+            self._owed[place.name] = place, content, ttl_s
+
+    async def _store(self, place: Place, content: bytes, ttl_s: float) -> bool:
+        if self.outages.is_paused:
+            return False
+        sealed = await _aside(len(content), lambda: seal(content, key=place.key, name=place.name))
+        return bool(await self._try(lambda: self._remote.set(place.name, sealed, ttl=ttl_s)))
 
     async def forget(self, place: Place) -> None:
         """Drop what is kept there."""
@@ -129,26 +143,34 @@ class SharedCache:
         """Wait until it is this process's turn to get something, or another one has put it there.
 
         Gives what `usable` makes of what is there; None means: get it, and `put` it there.
+
+        Raises:
+            TimeoutError: after having waited there was no time left.
         """
         ends_at = self._clock() + self._turn_s
-        look_s = _FIRST_LOOK_S
+        has_waited, look_s = False, _FIRST_LOOK_S
         while True:
             found = await self._found(place, usable)
             if found is not None:
                 yield found
                 return
             lease = await self._lease(place)
-            if lease is not None or self.outages.is_paused or self._clock() >= ends_at:
+            if lease is not None or self.outages.is_paused:
                 break
+            if self._clock() >= ends_at:
+                raise TimeoutError
             await asyncio.sleep(look_s)
-            look_s = min(2 * look_s, _LATER_LOOKS_S)
+            has_waited, look_s = True, min(2 * look_s, _LATER_LOOKS_S)
+        left_s = ends_at - self._clock() if has_waited else None
         if lease is None:
-            yield None
+            async with asyncio.timeout(left_s):
+                yield None
             return
         renewing = asyncio.create_task(self._renew(lease))
         try:
-            # Between the look and the lease another one may have been there and gone.
-            yield await self._found(place, usable)
+            async with asyncio.timeout(left_s):
+                # Between the look and the lease another one may have been there and gone.
+                yield await self._found(place, usable)
         finally:
             renewing.cancel()
             await self._try(lambda: self._remote.release(lease.key, lease.token))

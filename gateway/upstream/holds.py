@@ -11,8 +11,6 @@ from gateway.errors import UpstreamHeldOffError
 
 __all__ = ["Holds"]
 
-_CREDENTIALS = frozenset({b"authorization", b"cookie", b"x-xsrf-token", b"so-apptoken"})
-
 # A mistake of REST, or of a proxy before it, must not lock a caller out for a day.
 _LONGEST_S = 60
 _MOST = 10_000
@@ -63,5 +61,4 @@ class Holds:
             self._until.popitem(last=False)
 
     def _name(self, headers: Sequence[Header]) -> str:
-        credentials = tuple(header for header in headers if header[0] in _CREDENTIALS)
-        return Caller(credentials).digest(self._key, b"")
+        return Caller(tuple(headers)).credentials().digest(self._key, b"")

@@ -28,6 +28,7 @@ from gateway.cache.flights import Flights
 from gateway.cache.lately import Lately
 from gateway.cache.lookups import Lookups
 from gateway.cache.memory import BoundedMemoryCache
+from gateway.cache.revocations import Revocations
 from gateway.caller import CallerPolicy
 from gateway.errors import BadRequestError
 from gateway.live.changes import Comparison
@@ -127,6 +128,7 @@ def create_app(
             settings.cache_ttl, settings.stale_while_revalidate, settings.stale_if_error
         ),
         shared=shared,
+        revocations=Revocations(shared),
         time_zone=settings.zone,
         secret=settings.cache_secret.get_secret_value().encode(),
         flights=flights,

@@ -166,7 +166,8 @@ async def test_waiting_has_an_end(remote: Remote) -> None:
 
     remote.clock.advance(3)
 
-    assert await waiting is None
+    with pytest.raises(TimeoutError):
+        await waiting
     assert remote.kept["kari:lease"][0] == b"another's"
 
 

@@ -1,0 +1,41 @@
+"""Whom REST has turned away, and since when: from then on, nothing older stands in for an answer.
+
+Callers are known by their credentials alone: whom REST shuts out, it shuts out in every language.
+"""
+
+from collections import OrderedDict
+
+from gateway.cache.shared import Place, SharedCache
+
+__all__ = ["Revocations"]
+
+_MOST = 10_000
+_CLOCKS_APART_NS = 10**9
+
+
+class Revocations:
+    """Keeps them, `_MOST` in this process, and tells the processes that share a cache.
+
+    A place is named by a digest of the credentials; what is there is the time, in nanoseconds.
+    """
+
+    def __init__(self, shared: SharedCache | None = None) -> None:
+        self._shared = shared
+        self._times_ns: OrderedDict[str, int] = OrderedDict()
+
+    async def add(self, place: Place, now_ns: int, *, kept_s: float) -> None:
+        """Note that REST turns them away, for as long as something older may be kept."""
+        self._times_ns[place.name] = now_ns
+        self._times_ns.move_to_end(place.name)
+        if len(self._times_ns) > _MOST:
+            self._times_ns.popitem(last=False)
+        if self._shared is not None:
+            told = (now_ns + _CLOCKS_APART_NS).to_bytes(8)
+            await self._shared.put(place, told, ttl_s=kept_s, is_owed=True)
+
+    async def cover(self, place: Place, asked_ns: int) -> bool:
+        """Tell whether they were turned away after REST was asked for something, here or there."""
+        if asked_ns <= self._times_ns.get(place.name, 0):
+            return True
+        told = await self._shared.get(place) if self._shared is not None else None
+        return told is not None and asked_ns <= int.from_bytes(told)
