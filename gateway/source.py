@@ -153,6 +153,10 @@ class Source:
         """
         self.epoch.began_ns = max(self.epoch.began_ns, min(since_ns, self.clock_ns()))
 
+    def age_s(self, snapshot: Snapshot) -> float:
+        """Return the age of a snapshot."""
+        return self._served(snapshot, "hit", "miss").age_s()
+
     def key_of(self, caller: Caller) -> str:
         """Return the key of the caller's snapshot."""
         return caller.digest(self.secret, self.upstream_url.encode())

@@ -48,24 +48,38 @@ class Watcher:
         self._pace = Pace(rhythm)
         self._compare = compare
         self._state: State | None = None
+        self._trouble: UpstreamError | None = None
+        """Why the latest look was in vain, if it was."""
+
         self._is_news = asyncio.Event()
         self._is_woken = asyncio.Event()
 
-    async def states(self) -> AsyncGenerator[State, None]:
+    async def states(self) -> AsyncGenerator[State | UpstreamError, None]:
         """Give the latest state, and the latest again whenever there is a later one.
+
+        To begin with, where there is none that would do, it gives the reason, once.
 
         Raises:
             UpstreamError: REST does not accept the caller, or not any more.
         """
-        seen: State | None = None
+        seen: State | UpstreamError | None = None
         while True:
             if self.failure is not None:
                 raise self.failure
-            if self._state is not seen and self._state is not None:
-                seen = self._state
-                yield seen
+            latest = self._first() if seen is None else self._state
+            if latest is not None and latest is not seen:
+                seen = latest
+                yield latest
             else:
                 await self._is_news.wait()
+
+    def _first(self) -> State | UpstreamError | None:
+        """Return what a new subscriber is given."""
+        state, trouble = self._state, self._trouble
+        if state is None or trouble is None:
+            return state or trouble
+        age_s = self._source.age_s(state.snapshot)
+        return state if age_s <= self._rhythm.quiet_s else trouble
 
     def changes(self, earlier: State, later: State) -> Changes:
         """Return what has changed; worked out once for all who saw the same two states."""
@@ -102,6 +116,8 @@ class Watcher:
             raise
         except UpstreamError as exc:
             # It is in the log. What is on the screens stays there until REST is back.
+            self._trouble = exc
+            self._tell()
             await asyncio.sleep(min(exc.retry_after_s or 0, LONGEST_AFTER_FAILURE_S))
             return self._pace.after_failure()
         has_changed = self._take(served.snapshot)
@@ -110,7 +126,7 @@ class Watcher:
 
     def _take(self, snapshot: Snapshot) -> bool:
         """Take a snapshot for the state, and tell whether anything has changed."""
-        before = self._state
+        before, self._trouble = self._state, None
         self._state = State(before.number + 1 if before else 0, snapshot)
         self._tell()
         return before is None or not self.changes(before, self._state).is_quiet

@@ -113,14 +113,17 @@ def watch_changes(
 
 
 async def _watch(info: Info, answer: Callable[[Watcher, State], Any]) -> AsyncGenerator[Any, None]:
-    """Answer anew of each state, unless the answer is None; an error is the last answer."""
+    """Answer anew of each state, unless the answer is None, or with why there is none yet.
+
+    An error that is raised is the last answer.
+    """
     try:
         async with (
             info.context.watching() as watcher,
             aclosing(watcher.states()) as states,
         ):
             async for state in states:
-                made = answer(watcher, state)
+                made = state if isinstance(state, GatewayError) else answer(watcher, state)
                 if made is not None:
                     yield made
     except GatewayError as exc:
@@ -166,8 +169,9 @@ def _subscription(resolver: Any, description: str) -> Any:
 
 @strawberry.type(
     description="What can be watched. Whoever watches as the same caller shares one series of "
-    "REST calls. It ends with `UNAUTHENTICATED` or `FORBIDDEN` when REST turns the caller away; "
-    "while REST is in trouble otherwise, nothing comes, and then what is new."
+    "REST calls. It ends with `UNAUTHENTICATED` or `FORBIDDEN` when REST turns the caller away. "
+    "While REST is in trouble otherwise, nothing comes, and then what is new; a subscription that "
+    "begins then is answered with the error first."
 )
 class Subscription:
     chat_sessions: list[ChatSession] | None = _subscription(

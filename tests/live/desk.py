@@ -79,6 +79,9 @@ class Desk:
     interval_s: float = 0.01
     slowest_s: float = 0.02
     ttl_s: float = 5.0
+    ahead_s: float = 0
+    """How much later it is than it seems."""
+
     calls: list[str] = field(default_factory=list)
     """Who called."""
 
@@ -93,6 +96,7 @@ class Desk:
             cache=BoundedMemoryCache(max_bytes=2**20),
             upstream_url="http://rest.invalid",
             windows=Windows(self.ttl_s),
+            clock_ns=lambda: time.time_ns() + round(self.ahead_s * 1e9),
         )
         self.rhythm = Rhythm(
             interval_s=self.interval_s, slowest_s=self.slowest_s, jitter=lambda least, _: least

@@ -13,6 +13,7 @@ from gateway.errors import (
     UpstreamUnauthenticatedError,
 )
 from gateway.live import watcher as watcher_module
+from gateway.live.watcher import State
 from tests.live.desk import Desk, caller, session
 from tests.waiting import until
 
@@ -108,6 +109,8 @@ async def test_differences_are_worked_out_once_for_all() -> None:
         async with aclosing(watcher.states()) as states:
             first, second = await anext(states), await anext(states)
 
+        assert isinstance(first, State)
+        assert isinstance(second, State)
         assert watcher.changes(first, second) is watcher.changes(first, second)
 
 
@@ -142,6 +145,7 @@ async def test_who_comes_back_is_asked_for_anew() -> None:
             state = await anext(other.states())
 
     assert other is not watcher
+    assert isinstance(state, State)
     assert len(state.snapshot.sessions) == 1
 
 
@@ -160,15 +164,36 @@ async def test_while_rest_is_down_screens_stay_as_they_are_and_then_show_what_is
     assert screen.errors == []
 
 
-async def test_a_screen_that_begins_while_rest_is_down_waits() -> None:
-    """Its first answer comes when REST is back."""
+@pytest.mark.parametrize("query", [STATUS, "subscription { chatSessionChanges { isInitial } }"])
+async def test_a_screen_that_begins_while_rest_is_down_is_told_so(query: str) -> None:
+    """Once; what comes when REST is back is its first state."""
     desk = Desk(failure=UpstreamTimeoutError("late"))
-    async with desk.screen(STATUS) as screen:
-        await desk.has_looked(2)
-        assert not screen.answers
+    async with desk.screen(query) as screen:
+        await desk.has_looked(3)
         desk.failure = None
+        first = await screen.shows(2)
 
-        assert await screen.shows(1) == QUEUE
+    assert screen.codes == ["UPSTREAM_TIMEOUT"]
+    assert screen.answers[0] is None
+    assert first in (QUEUE, {"isInitial": True})
+
+
+@pytest.mark.parametrize(("age_s", "is_shown"), [(0, True), (3_600, False)])
+async def test_a_screen_that_joins_others_while_rest_is_down(age_s: float, is_shown: bool) -> None:
+    """What they show is shown there too, as long as it is no older than it would be else."""
+    desk = Desk(slowest_s=10, interval_s=5)
+    async with desk.screen(STATUS) as screen:
+        await screen.shows(1)
+        desk.failure = UpstreamTimeoutError("late")
+        desk.watchers.look()
+        await until(lambda: len(desk.calls) == 2)
+        await asyncio.sleep(0)
+        desk.ahead_s = age_s
+        async with desk.screen(STATUS) as other:
+            answer = await other.shows(1)
+
+    assert answer == (QUEUE if is_shown else None)
+    assert other.codes == ([] if is_shown else ["UPSTREAM_TIMEOUT"])
 
 
 async def test_rest_is_left_alone_for_as_long_as_it_asks() -> None:
@@ -190,7 +215,9 @@ async def test_a_mistake_of_rest_locks_nobody_out(monkeypatch: pytest.MonkeyPatc
         await until(lambda: len(desk.calls) == 1)
         desk.failure = None
 
-        assert await screen.shows(1) == QUEUE
+        assert await screen.shows(2) == QUEUE
+
+    assert screen.errors[0]["extensions"]["retryAfter"] == 86_400
 
 
 async def test_a_fault_of_ours_ends_the_subscription() -> None:
