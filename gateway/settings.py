@@ -381,6 +381,8 @@ class Settings(BaseSettings):
             is_redis = False
         if not is_redis and value.get_secret_value() != "memory://":
             raise ValueError("it must be memory://, or redis:// or rediss:// and a host")
+        if is_redis and not _is_understood(value.get_secret_value().strip()):
+            raise ValueError("it has an option behind the ? that cannot be used")
         return value
 
     @field_validator("cache_secret")
@@ -489,3 +491,16 @@ def _shown(default: object) -> str:
     if isinstance(default, SecretStr):  # no secret, as everybody has it
         return default.get_secret_value()
     return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def _is_understood(redis_url: str) -> bool:
+    """Tell whether a client could connect by all that it says; no connection is opened."""
+    from redis.asyncio import Redis  # only where there is one
+    from redis.exceptions import RedisError
+
+    try:
+        pool: Any = Redis.from_url(redis_url).connection_pool
+        connection = pool.make_connection()
+    except (TypeError, ValueError, RedisError):
+        return False
+    return not connection.encoder.decode_responses  # what is kept is no text

@@ -17,7 +17,7 @@ from gateway.errors import UpstreamError
 
 __all__ = ["Epoch", "Served", "Snapshot", "Stored", "Windows"]
 
-_TIMES = struct.Struct(">QQ")
+_TOOK = struct.Struct(">q")
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -66,13 +66,14 @@ class Stored:
     fetched_ns: int
 
     def to_bytes(self) -> bytes:
-        """Write it for a cache outside this process."""
-        return _TIMES.pack(self.asked_ns, self.fetched_ns) + self.body
+        """Write it for a cache outside this process, whose clock alone is everybody's."""
+        return _TOOK.pack(self.fetched_ns - self.asked_ns) + self.body
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> "Stored":
-        """Read what `to_bytes` wrote."""
-        return cls(content[_TIMES.size :], *_TIMES.unpack_from(content))
+    def from_bytes(cls, content: bytes, fetched_ns: int) -> "Stored":
+        """Read what `to_bytes` wrote; when it was fetched, the cache's clock tells."""
+        (took_ns,) = _TOOK.unpack_from(content)
+        return cls(content[_TOOK.size :], fetched_ns - took_ns, fetched_ns)
 
 
 @dataclass(frozen=True, slots=True)

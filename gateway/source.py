@@ -16,7 +16,7 @@ from gateway.cache.answers import Answers
 from gateway.cache.flights import Flights
 from gateway.cache.lookups import Lookups
 from gateway.cache.revocations import Revocations
-from gateway.cache.shared import Place, SharedCache
+from gateway.cache.shared import Kept, Place, SharedCache
 from gateway.caller import Caller, Header
 from gateway.dates import AsOf
 from gateway.errors import (
@@ -187,9 +187,9 @@ class Source:
         """Return the latest snapshot there is, fresh or not."""
         kept: Snapshot | None = await self.cache.get(key)
         if kept is None and self.shared is not None:
-            content = await self.shared.get(self._place(key, caller))
-            if content is not None:
-                kept = await self._snapshot(caller, Stored.from_bytes(content), {})
+            found = await self.shared.get(self._place(key, caller))
+            if found is not None:
+                kept = await self._snapshot(caller, self._stored(found), {})
         return kept
 
     async def _fly(
@@ -229,12 +229,12 @@ class Source:
         """Take what another process has stored, or ask REST and store the answer."""
         started = time.perf_counter()
 
-        def usable(content: bytes) -> Stored | None:
-            stored = Stored.from_bytes(content)
-            age_s = (self.clock_ns() - stored.fetched_ns) / 1e9
-            is_young = max_age_s is None or age_s <= max_age_s
-            is_fresh = age_s < self.windows.ttl_s and stored.asked_ns >= self.epoch.began_ns
-            return stored if is_fresh and is_young else None
+        def usable(found: Kept) -> Stored | None:
+            stored = self._stored(found)
+            is_young = max_age_s is None or found.age_s <= max_age_s
+            is_fresh = found.age_s < self.windows.ttl_s
+            is_up_to_date = stored.asked_ns >= self.epoch.began_ns
+            return stored if is_fresh and is_young and is_up_to_date else None
 
         try:
             async with shared.turn(place, usable=usable) as stored:
@@ -246,10 +246,15 @@ class Source:
                 except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
                     await shared.forget(place)
                     raise
-                await shared.put(place, stored.to_bytes(), ttl_s=self.windows.kept_s)
+                age_s = (self.clock_ns() - stored.fetched_ns) / 1e9
+                kept_s = self.windows.kept_s
+                await shared.put(place, stored.to_bytes(), ttl_s=kept_s, age_s=age_s)
                 return snapshot
         except TimeoutError as exc:
             raise UpstreamTimeoutError("REST did not answer another process in time.") from exc
+
+    def _stored(self, found: Kept) -> Stored:
+        return Stored.from_bytes(found.content, self.clock_ns() - round(found.age_s * 1e9))
 
     async def _ask(self, caller: Caller, trace: Sequence[Header]) -> tuple[Stored, Snapshot]:
         started, asked_ns = time.perf_counter(), self.clock_ns()
@@ -285,7 +290,8 @@ class Source:
         return self._place(f"{self.key_of(credentials)}:revoked", credentials)
 
     async def _is_revoked(self, older: Served, caller: Caller) -> bool:
-        return await self.revocations.cover(self._account(caller), older.snapshot.asked_ns)
+        asked_ns = older.snapshot.asked_ns
+        return await self.revocations.cover(self._account(caller), asked_ns, self.clock_ns())
 
     def _decoded(self, body: bytes) -> Sequence[Any]:
         try:

@@ -202,7 +202,7 @@ def test_a_cache_is_shared_where_there_is_a_redis(load: Any, written: str, url: 
         ({}, []),
         ({"cache_secret": SECRET}, []),
         ({"cache_url": "redis://redis:6379"}, ["GATEWAY_CACHE_SECRET"]),
-        ({"cache_url": "redis://redis:6379", "cache_secret": SECRET}, []),
+        ({"cache_url": "redis://redis:6379?db=2", "cache_secret": SECRET}, []),
         ({"webhook_secret": SECRET}, []),
         ({"webhook_secret": SECRET, "workers": "2"}, ["GATEWAY_CACHE_URL"]),
         (
@@ -384,6 +384,9 @@ def test_a_bad_value_is_explained_in_one_line(
         ("cache_url", "redis://", "redis:// or rediss://"),
         ("cache_url", "redis://:hunter2@redis.example.com:0", "redis:// or rediss://"),
         ("cache_url", "redis://:hunter2@[redis", "redis:// or rediss://"),
+        ("cache_url", "redis://:hunter2@redis?family=0", "an option behind the ?"),
+        ("cache_url", "redis://:hunter2@redis?socket_timeout=abc", "an option behind the ?"),
+        ("cache_url", "redis://:hunter2@redis?decode_responses=true", "an option behind the ?"),
         ("app_token", "hunter2\n", "printable ASCII"),
         ("app_token", "hunter2\0", "printable ASCII"),
         ("app_token", "hunter2æ", "printable ASCII"),

@@ -89,6 +89,20 @@ async def test_a_shared_snapshot_is_no_fresher_for_being_shared() -> None:
     assert await text(source) == "Basic kari 2"
 
 
+@pytest.mark.parametrize("ahead_s", [-60, 60])
+async def test_clocks_that_differ_make_nothing_younger_or_older(ahead_s: float) -> None:
+    """The age of what is shared is told by the clock of the cache."""
+    machines = Machines()
+    other = replace(machines.source(), clock_ns=lambda: round((machines.clock() + ahead_s) * 1e9))
+    await text(machines.source())
+    machines.clock.advance(4)
+    served = await other.serve(KARI)
+    assert (served.how, round(served.age_s(), 6)) == ("hit", 4)
+
+    machines.clock.advance(2)
+    assert await text(other) == "Basic kari 2"
+
+
 async def test_what_is_shared_is_sealed() -> None:
     """Neither who asked nor what was answered can be read there."""
     machines = Machines()

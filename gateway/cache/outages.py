@@ -27,9 +27,13 @@ class Outages:
         """Whether the cache is to be left alone now."""
         return self._clock() < self._until
 
-    def failed(self, exc: Exception) -> None:
-        """Take note of a failure; its text may hold an address or a password."""
-        if not self.is_paused:  # one of those that were under way together is enough
+    def failed(self, exc: Exception) -> bool:
+        """Take note of a failure; its text may hold an address or a password.
+
+        Tell whether it is the first of those that were under way together.
+        """
+        is_first = not self.is_paused
+        if is_first:
             self._until = self._clock() + self._pause_s
             self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
         if not self.is_known:
@@ -38,6 +42,7 @@ class Outages:
                 "The shared cache fails (%s): going on with memory and REST alone",
                 type(exc).__name__,
             )
+        return is_first
 
     def worked(self) -> None:
         """Take note that something was stored, which is what a full Redis refuses."""

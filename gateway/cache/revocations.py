@@ -10,13 +10,13 @@ from gateway.cache.shared import Place, SharedCache
 __all__ = ["Revocations"]
 
 _MOST = 10_000
-_CLOCKS_APART_NS = 10**9
+_REVOKED = b"revoked"
 
 
 class Revocations:
     """Keeps them, `_MOST` in this process, and tells the processes that share a cache.
 
-    A place is named by a digest of the credentials; what is there is the time, in nanoseconds.
+    A place is named by a digest of the credentials; times are in nanoseconds since 1970.
     """
 
     def __init__(self, shared: SharedCache | None = None) -> None:
@@ -30,12 +30,11 @@ class Revocations:
         if len(self._times_ns) > _MOST:
             self._times_ns.popitem(last=False)
         if self._shared is not None:
-            told = (now_ns + _CLOCKS_APART_NS).to_bytes(8)
-            await self._shared.put(place, told, ttl_s=kept_s, is_owed=True)
+            await self._shared.put(place, _REVOKED, ttl_s=kept_s, is_owed=True)
 
-    async def cover(self, place: Place, asked_ns: int) -> bool:
+    async def cover(self, place: Place, asked_ns: int, now_ns: int) -> bool:
         """Tell whether they were turned away after REST was asked for something, here or there."""
         if asked_ns <= self._times_ns.get(place.name, 0):
             return True
-        told = await self._shared.get(place) if self._shared is not None else None
-        return told is not None and asked_ns <= int.from_bytes(told)
+        kept = await self._shared.get(place) if self._shared is not None else None
+        return kept is not None and asked_ns <= now_ns - kept.age_s * 1e9

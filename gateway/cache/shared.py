@@ -5,20 +5,20 @@ as it waits for REST: if it dies, the others wait for the rest of the lease, and
 """
 
 import asyncio
+import math
 import secrets
+import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from redis.exceptions import RedisError
-
 from gateway.cache.outages import Outages
 from gateway.cache.sealing import seal, unseal
 from gateway.patience import patience
 
-__all__ = ["Place", "RemoteCache", "SharedCache"]
+__all__ = ["Kept", "Place", "RemoteCache", "SharedCache"]
 
 T = TypeVar("T")
 
@@ -29,6 +29,7 @@ _LATER_LOOKS_S = 0.1
 _MOST_AT_ONCE = 32
 _LONGEST_QUEUE_S = 1.0
 _MOST_OWED = 10_000
+_TTL = struct.Struct(">d")
 _LARGE = 2**20
 
 
@@ -41,14 +42,20 @@ class RemoteCache(Protocol):
     async def set(self, key: str, value: bytes, ttl: float, _cas_token: Any = None) -> Any:
         """Keep the value; with a token, only in the place of that value."""
 
-    async def add(self, key: str, value: bytes, ttl: float) -> Any:
-        """Keep the value, unless there is one: then ValueError is raised."""
+    async def add(self, key: str, value: bytes, ttl: float) -> bool:
+        """Keep the value, unless there is one; tell whether it was kept."""
+
+    async def left_s(self, key: str) -> float:
+        """Return for how many seconds more there is a value: none, or no end of them, maybe."""
 
     async def delete(self, key: str) -> Any:
         """Forget the value."""
 
     async def release(self, key: str, value: bytes) -> Any:
         """Forget the value, if it is this one."""
+
+    async def reconnect(self) -> None:
+        """Use new connections from now on: another machine may be meant by now."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -60,6 +67,22 @@ class Place:
 
     name: str
     key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was kept, and how long ago, by the clock of the cache: those of processes differ."""
+
+    content: bytes
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    place: Place
+    content: bytes
+    ttl_s: float
+    made_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,43 +117,61 @@ class SharedCache:
         self._turn_s = turn_s
         self._clock = clock
         self._lines = asyncio.Semaphore(_MOST_AT_ONCE)
-        self._owed: dict[str, tuple[Place, bytes, float]] = {}
+        self._owed: dict[str, _Entry] = {}
         self.outages = Outages(clock=clock)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        with suppress(RedisError, OSError, TimeoutError):
+        with suppress(Exception):
             async with patience(self._answer_s):
                 await self._remote.close()
 
-    async def get(self, place: Place) -> bytes | None:
+    async def get(self, place: Place) -> Kept | None:
         """Return what is kept there; None where nothing is, or nothing that opens."""
         sealed = await self._try(lambda: self._remote.get(place.name))
         if sealed is None:
             return None
-        return await _aside(
+        opened = await _aside(
             len(sealed),
-            lambda: unseal(sealed, key=place.key, name=place.name, max_bytes=self._max_bytes),
+            lambda: unseal(
+                sealed, key=place.key, name=place.name, max_bytes=_TTL.size + self._max_bytes
+            ),
         )
+        left_s = await self._try(lambda: self._remote.left_s(place.name)) if opened else None
+        if not opened or not left_s:
+            return None
+        (ttl_s,) = _TTL.unpack_from(opened)
+        return Kept(opened[_TTL.size :], max(0.0, ttl_s - left_s))
 
     async def put(
-        self, place: Place, content: bytes, *, ttl_s: float, is_owed: bool = False
+        self,
+        place: Place,
+        content: bytes,
+        *,
+        ttl_s: float,
+        age_s: float = 0,
+        is_owed: bool = False,
     ) -> None:
-        """Keep something for `ttl_s` seconds; what is owed, as soon as the cache works again."""
-        if await self._store(place, content, ttl_s):
+        """Keep something until it is `ttl_s` seconds old; what is owed, as soon as that works."""
+        entry = _Entry(place, content, ttl_s, self._clock() - age_s)
+        if await self._store(entry):
             self.outages.worked()
             while self._owed and not self.outages.is_paused:
-                _, (owed_place, owed, owed_ttl_s) = self._owed.popitem()
-                if not await self._store(owed_place, owed, owed_ttl_s):
-                    self._owed[owed_place.name] = owed_place, owed, owed_ttl_s
+                name, entry = self._owed.popitem()
+                if not await self._store(entry):
+                    self._owed[name] = entry
         elif is_owed and len(self._owed) < _MOST_OWED:
-            self._owed[place.name] = place, content, ttl_s
+            self._owed[place.name] = entry
 
-    async def _store(self, place: Place, content: bytes, ttl_s: float) -> bool:
+    async def _store(self, entry: _Entry) -> bool:
+        left_s = entry.made_s + entry.ttl_s - self._clock()
+        if left_s <= 0:
+            return True
         if self.outages.is_paused:
             return False
+        place, content = entry.place, _TTL.pack(entry.ttl_s) + entry.content
         sealed = await _aside(len(content), lambda: seal(content, key=place.key, name=place.name))
-        return bool(await self._try(lambda: self._remote.set(place.name, sealed, ttl=ttl_s)))
+        return bool(await self._try(lambda: self._remote.set(place.name, sealed, ttl=left_s)))
 
     async def forget(self, place: Place) -> None:
         """Drop what is kept there."""
@@ -138,7 +179,7 @@ class SharedCache:
 
     @asynccontextmanager
     async def turn(
-        self, place: Place, *, usable: Callable[[bytes], T | None]
+        self, place: Place, *, usable: Callable[[Kept], T | None]
     ) -> AsyncIterator[T | None]:
         """Wait until it is this process's turn to get something, or another one has put it there.
 
@@ -147,24 +188,12 @@ class SharedCache:
         Raises:
             TimeoutError: after having waited there was no time left.
         """
-        ends_at = self._clock() + self._turn_s
-        has_waited, look_s = False, _FIRST_LOOK_S
-        while True:
-            found = await self._found(place, usable)
-            if found is not None:
-                yield found
-                return
-            lease = await self._lease(place)
-            if lease is not None or self.outages.is_paused:
-                break
-            if self._clock() >= ends_at:
-                raise TimeoutError
-            await asyncio.sleep(look_s)
-            has_waited, look_s = True, min(2 * look_s, _LATER_LOOKS_S)
-        left_s = ends_at - self._clock() if has_waited else None
+        began_s = self._clock()
+        found, lease, has_waited = await self._wait(place, usable, began_s)
+        left_s = self._turn_s - (self._clock() - began_s) if has_waited else None
         if lease is None:
             async with asyncio.timeout(left_s):
-                yield None
+                yield found
             return
         renewing = asyncio.create_task(self._renew(lease))
         try:
@@ -175,23 +204,39 @@ class SharedCache:
             renewing.cancel()
             await self._try(lambda: self._remote.release(lease.key, lease.token))
 
-    async def _found(self, place: Place, usable: Callable[[bytes], T | None]) -> T | None:
-        content = await self.get(place)
-        return None if content is None else usable(content)
+    async def _wait(
+        self, place: Place, usable: Callable[[Kept], T | None], began_s: float
+    ) -> tuple[T | None, _Lease | None, bool]:
+        """Wait for either, or until the cache fails; tell whether that took any time."""
+        has_waited, look_s = False, _FIRST_LOOK_S
+        while True:
+            found = await self._found(place, usable)
+            lease = None if found is not None else await self._lease(place)
+            if found is not None or lease is not None or self.outages.is_paused:
+                return found, lease, has_waited
+            waited_s = self._clock() - began_s
+            if waited_s >= self._turn_s:
+                raise TimeoutError
+            if waited_s >= _LEASE_S:
+                await self._free(place)
+            await asyncio.sleep(look_s)
+            has_waited, look_s = True, min(2 * look_s, _LATER_LOOKS_S)
+
+    async def _found(self, place: Place, usable: Callable[[Kept], T | None]) -> T | None:
+        kept = await self.get(place)
+        return None if kept is None else usable(kept)
 
     async def _lease(self, place: Place) -> _Lease | None:
         """Take the lease, or return None: another process has it, or nobody can be told."""
         lease = _Lease(f"{place.name}:lease", secrets.token_bytes(16))
-        try:
-            is_mine = await self._try(
-                lambda: self._remote.add(lease.key, lease.token, ttl=_LEASE_S)
-            )
-        except ValueError:
-            is_mine = False
-        if is_mine is None:
-            return None
-        self.outages.worked()
+        is_mine = await self._try(lambda: self._remote.add(lease.key, lease.token, ttl=_LEASE_S))
         return lease if is_mine else None
+
+    async def _free(self, place: Place) -> None:
+        """Drop a lease that would never end: it is none of ours."""
+        key = f"{place.name}:lease"
+        if await self._try(lambda: self._remote.left_s(key)) == math.inf:
+            await self._try(lambda: self._remote.delete(key))
 
     async def _renew(self, lease: _Lease) -> None:
         while True:
@@ -215,9 +260,15 @@ class SharedCache:
                     return await call()
             finally:
                 self._lines.release()
-        except (RedisError, OSError, TimeoutError) as exc:
-            self.outages.failed(exc)
+        except Exception as exc:  # noqa: BLE001  what answers there may be anything
+            if self.outages.failed(exc):
+                await self._reconnect()
             return None
+
+    async def _reconnect(self) -> None:
+        with suppress(Exception):
+            async with patience(self._answer_s):
+                await self._remote.reconnect()
 
 
 async def _aside(size_bytes: int, work: Callable[[], T]) -> T:

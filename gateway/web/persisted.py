@@ -110,8 +110,8 @@ class Documents:
     async def _from_others(self, key: str) -> str | None:
         if self._shared is None:
             return None
-        text = await self._shared.get(self._place(key))
-        return None if text is None else text.decode()
+        kept = await self._shared.get(self._place(key))
+        return None if kept is None else kept.content.decode()
 
     def _place(self, key: str) -> Place:
         return Place(key, self._key)

@@ -200,6 +200,26 @@ async def test_garbage_in_redis_is_as_good_as_nothing(
     assert garbled.json() == of_another_type.json() == {"data": DATA}
 
 
+@pytest.mark.parametrize(
+    "reply", [b":5\r\n", b"*1\r\n$1\r\na\r\n", b"$abc\r\n", b"HTTP/1.1 400\r\n"]
+)
+async def test_what_is_no_redis_fails_no_request(rest: FaultyRest, reply: bytes) -> None:
+    """Whatever listens there and answers whatever it likes."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65_536):
+            writer.write(reply + b"\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        settings = {"cache_url": f"redis://127.0.0.1:{port}", "cache_secret": SECRET}
+        async with gateway_to(rest.url, **settings) as gateway:
+            answers = await asyncio.gather(*(ask(gateway, user=str(user)) for user in range(3)))
+
+    assert [answer.json() for answer in answers] == [{"data": DATA}] * 3
+
+
 async def test_a_webhook_that_one_gateway_gets_counts_for_all(
     rest: FaultyRest, server: RedisServer
 ) -> None:
