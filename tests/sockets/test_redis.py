@@ -207,8 +207,9 @@ async def test_what_is_no_redis_fails_no_request(rest: FaultyRest, reply: bytes)
     """Whatever listens there and answers whatever it likes."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(65_536):
-            writer.write(reply + b"\r\n")
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(65_536):
+                writer.write(reply + b"\r\n")
         writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
