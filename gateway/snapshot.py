@@ -116,6 +116,9 @@ class Served(msgspec.Struct, frozen=True):
     windows: Windows
     clock_ns: Callable[[], int]
     epoch_ns: int = 0
+    is_stale: bool = False
+    """Whether a kept snapshot is given out past its time."""
+
     failure: UpstreamError | None = None
     """Why an old snapshot has to do, where REST was asked in vain."""
 
@@ -134,11 +137,6 @@ class Served(msgspec.Struct, frozen=True):
     def is_stored(self) -> bool:
         """Whether the snapshot was kept for others to come."""
         return self.windows.ttl_s > 0
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether a kept snapshot is given out past its time."""
-        return self.how == "hit" and self.left_s() <= 0
 
     def age_s(self) -> float:
         """Return the snapshot's age."""

@@ -117,7 +117,7 @@ class Source:
         will_do = kept is not None and kept.may_be_revalidated_later(max_age_s)
         if kept is not None and will_do and not await self._is_revoked(kept, caller):
             self.flights.start(key, call)
-            return kept
+            return msgspec.structs.replace(kept, is_stale=True)
         is_joined = key in self.flights
         try:
             snapshot = await self.flights.join(key, call)
@@ -125,7 +125,7 @@ class Source:
             older = await self._stand_in(key, caller, exc, max_age_s)
             if older is None:
                 raise
-            return msgspec.structs.replace(older, fwd=fwd, failure=exc)
+            return msgspec.structs.replace(older, fwd=fwd, is_stale=True, failure=exc)
         how: Literal["hit", "miss", "collapsed"] = "hit"
         if snapshot.is_from_rest:
             how = "collapsed" if is_joined else "miss"

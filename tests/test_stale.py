@@ -43,6 +43,19 @@ async def test_a_stale_snapshot_is_given_while_rest_is_asked() -> None:
     assert len(bench.rest.calls) == 2
 
 
+async def test_what_was_fresh_when_it_was_given_is_not_called_stale_later() -> None:
+    """However long its answer takes to be written."""
+    bench = Bench()
+    await bench.ask()
+    bench.clock.advance(4.9)
+    served = await bench.source.serve(KARI)
+
+    bench.clock.advance(1)
+
+    assert served.result == "hit"
+    assert not served.is_stale
+
+
 @pytest.mark.parametrize(("age_s", "answer"), [(14.9, "Basic kari 1"), (15, "Basic kari 2")])
 async def test_revalidating_later_has_its_window(age_s: float, answer: str) -> None:
     """Past it, who asks waits for REST."""

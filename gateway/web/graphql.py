@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from cross_web import HTTPException, StarletteRequestAdapter
 from graphql import GraphQLError
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -36,6 +36,7 @@ from gateway.errors import (
     OperationResolutionError,
     RequestTimeoutError,
     TenantMissingError,
+    UpstreamUnavailableError,
 )
 from gateway.live.watcher import Watchers
 from gateway.observe.metrics import CANCELLED, OK
@@ -50,6 +51,7 @@ from gateway.web.account import Account, account_of, digest_shown
 from gateway.web.browsers import refuse_cross_site
 from gateway.web.caching import VARY, cache_headers, mark_stale, max_age_asked_for
 from gateway.web.event_stream import EVENT_STREAM, Events, EventStream
+from gateway.web.presence import while_there
 from gateway.web.query_page import query_page
 from gateway.web.ready import answered_from
 from gateway.web.request import RefusedOperation, RequestReader, refuse_credentials_in_url
@@ -158,8 +160,16 @@ class GraphQLView(GraphQL[Context, None]):
             return
         request = Request(scope, receive)
         try:
-            async with asyncio.timeout(self.options.timeout_s):
-                response: Response = await self.run(request)
+            with while_there(scope):
+                async with asyncio.timeout(self.options.timeout_s):
+                    response: Response = await self.run(request)
+        except ClientDisconnect:
+            return
+        except asyncio.CancelledError:
+            if scope["app"].state.is_ready:
+                raise
+            message = "The gateway stops, and REST has not answered yet; try again."
+            response = self._refused(request, UpstreamUnavailableError(message, retry_after_s=1))
         except (GatewayError, HTTPException) as exc:
             response = self._refused(request, _explained(exc))
         except TimeoutError:

@@ -3,7 +3,7 @@
 * A socket that sends nothing, a header a second, a header or trailers without end, or a few bytes
   after its answer would else stay open, or grow, for good (Kludex/uvicorn#157).
 * What comes behind a body would be taken for a header, also where a proxy has removed those.
-* A client that does not read would keep its answer in memory for good.
+* A client that does not read would keep its answer in memory for good; one that leaves, its place.
 * Before the server stops, the next answer on each connection is its last, and streams end.
 * A ready answer is sent as soon as its request is complete: no task, no middleware, one write.
 """
@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from gateway.caller import Header
 from gateway.web.body import BODY
 from gateway.web.event_stream import END_STREAM
+from gateway.web.presence import LEAVE
 from gateway.web.ready import Answer, Asked, ReadyAnswers
 from gateway.web.request_log import REQUEST_ID, RequestBook, id_for
 from gateway.web.shedding import ConnectionLimit, Shedding
@@ -200,9 +201,12 @@ class GatewayProtocol(HttpToolsProtocol):
             cycle.scope[END_STREAM]()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Forget the connection, and what its client was waiting for."""
         self._stop_waiting()
         super().connection_lost(exc)
+        cycle: Any = self.cycle  # None before the first request
+        if cycle is not None and LEAVE in cycle.scope:
+            cycle.scope[LEAVE]()
 
     def _expect_head(self) -> None:
         self._timer = self.loop.call_later(_PATIENCE_S, self._hang_up)

@@ -75,7 +75,8 @@ def served_as(
     clock = Clock()
     clock.now_ns = int(age_s * SECOND)
     snapshot = Snapshot((), AsOf(0, None), 0, 0, {from_: 0.25, "decode": 0.125})
-    return Served(snapshot, how, fwd, Windows(ttl_s), clock, failure=failure)
+    is_stale = how == "hit" and age_s > ttl_s
+    return Served(snapshot, how, fwd, Windows(ttl_s), clock, is_stale=is_stale, failure=failure)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ import uvicorn
 from websockets.sync.client import connect
 
 from gateway import Settings, create_app
+from gateway.serving import _Server
 from gateway.web import body, http_protocol
 from gateway.web.http_protocol import GatewayProtocol
 from tests.observe.logged import logged
@@ -75,9 +76,14 @@ def serving(rest: RestSide, **settings: Any) -> Iterator[Serving]:
     transport = httpx.MockTransport(rest)
     app = create_app(Settings(upstream_url=UPSTREAM_URL, **settings), upstream_transport=transport)
     config = uvicorn.Config(
-        app, http=GatewayProtocol, log_config=None, proxy_headers=False, timeout_keep_alive=1
+        app,
+        http=GatewayProtocol,
+        log_config=None,
+        proxy_headers=False,
+        timeout_keep_alive=1,
+        timeout_graceful_shutdown=1,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -271,24 +277,39 @@ def reset(client: socket.socket) -> None:
     client.close()
 
 
-def test_who_vanishes_holds_nothing_once_rest_has_answered(slow: SlowRest) -> None:
+def test_who_vanishes_holds_nothing(slow: SlowRest) -> None:
     """The call goes on, for whoever else waits for it or comes next."""
-    with serving(slow) as gateway, contextlib.ExitStack() as stack:
+    with serving(slow, max_requests=20) as gateway, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(gateway.client()) for _ in range(20)]
         for client in clients:
             client.sendall(post(QUERY))
         until(lambda: len(gateway.server.server_state.tasks) == 20)
         for client in clients:
             reset(client)
-        until(lambda: not gateway.server.server_state.connections)
-
-        slow.may_answer.set()
         until(lambda: not gateway.held)
 
         with gateway.client() as client:
             client.sendall(post(QUERY))
+            slow.may_answer.set()
             assert b"Ada" in client.recv(65_536)
         assert slow.calls == 1
+
+
+def test_who_still_waits_when_the_gateway_has_to_stop_is_told(
+    slow: SlowRest, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By an answer like any other."""
+    with serving(slow) as gateway, gateway.client() as client:
+        client.sendall(post(QUERY))
+        until(lambda: slow.calls == 1)
+        gateway.server.should_exit = True
+        answer = client.recv(65_536)
+        slow.may_answer.set()
+
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b'"retryAfter":1' in answer
+    assert b'"UPSTREAM_UNAVAILABLE"' in answer
+    assert "Traceback" not in caplog.text
 
 
 def test_a_pipeline_has_an_end(slow: SlowRest) -> None:
