@@ -5,9 +5,9 @@ import contextlib
 import gc
 import logging
 import math
+import os
 import signal
 import socket
-import sys
 import tempfile
 import threading
 import time
@@ -21,6 +21,7 @@ import uvicorn
 from prometheus_client import CollectorRegistry, start_http_server
 from starlette.applications import Starlette
 
+from gateway import open_files
 from gateway.demo.app import create_demo_app
 from gateway.demo.network import DemoNetwork
 from gateway.errors import SettingsError
@@ -60,9 +61,9 @@ def serve(
     create_app(settings)  # for what is wrong with it, before anything is started
     with _listen(settings.host, settings.port) as listener:
         configure_logs(settings.log_level, settings.log_format)
-        _allow_open_files()
         for warning in settings.warnings:
             logger.warning(warning)
+        settings = open_files.raised_for(settings)
         with _shared_metrics(settings) as metrics_directory:
             app = partial(_worker_app, settings, demo_users, demo_url, metrics_directory)
             _serve(settings, listener, app, when_ready)
@@ -187,7 +188,20 @@ class _Server(uvicorn.Server):
 
 
 class _Worker(_Server):
-    """One of several: it may get the same SIGTERM more than once, and SIGUSR1 hurries it."""
+    """One of several: it may get the same SIGTERM more than once, and SIGUSR1 hurries it.
+
+    It drains, too, when its supervisor is gone: nobody else would ever tell it to.
+    """
+
+    def __init__(self, config: uvicorn.Config, shutdown_delay_s: float = 0) -> None:
+        super().__init__(config, shutdown_delay_s)
+        self.supervisor = os.getppid()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Tell, ten times a second, whether it is time to stop."""
+        if os.getppid() != self.supervisor:
+            self.should_exit = True
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drain at SIGTERM, be it the first or not."""
@@ -232,16 +246,6 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-
-
-def _allow_open_files() -> None:
-    """Open as many files as the system allows: each connection is one, and shells allow 1,024."""
-    if sys.platform != "win32":  # pragma: no branch - there is no such limit
-        import resource
-
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        with contextlib.suppress(ValueError):  # some systems have a limit that they do not tell
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _config(app: Any, **options: Any) -> uvicorn.Config:

@@ -20,6 +20,7 @@ from gateway.settings import Settings
 from gateway.tenant_names import canonical_tenant
 from gateway.upstream.tenant_state import StateService
 from gateway.upstream.transport import PooledTransport
+from gateway.web.app import create_app
 from gateway.web.parts import caller_policy
 
 __all__ = ["run"]
@@ -41,10 +42,11 @@ def run(
     With `headers`, which are a caller's, one real call is made.
 
     Raises:
-        SettingsError: there can be no such tenant, or it cannot be told how to call it.
+        SettingsError: the gateway would not start with them, or there can be no such tenant.
     """
     if tenant and settings.environment is None:
         raise SettingsError("--tenant: there are several with GATEWAY_ENVIRONMENT only")
+    create_app(settings)  # what keeps it from starting is no finding among others
     findings = asyncio.run(_examine(settings, headers, tenant))
     shown = _effective(settings, flags)
     if is_json:
@@ -59,7 +61,11 @@ def run(
 async def _examine(
     settings: Settings, headers: Sequence[Header], tenant: str | None
 ) -> list[Finding]:
-    findings = [*machine.warnings(settings), machine.port(settings), machine.open_files(settings)]
+    findings = [
+        *machine.warnings(settings),
+        *machine.ports(settings),
+        machine.open_files(settings),
+    ]
     if settings.redis_url is not None:
         findings.append(await redis.shared_cache(settings.redis_url))
     state = _target(settings, settings.address)
@@ -128,10 +134,12 @@ def _target(settings: Settings, url: str) -> Target:
 def _effective(settings: Settings, flags: Collection[str]) -> dict[str, dict[str, str]]:
     """Return the value of each setting, and where it comes from; of a secret, that there is one."""
     shown = {}
-    for name in type(settings).model_fields:
+    for name, field in type(settings).model_fields.items():
         variable = f"{PREFIX}{name.upper()}"
         source = "flag" if name in flags else variable if variable in os.environ else "default"
-        shown[name] = {"value": _shown(getattr(settings, name)), "source": source}
+        is_drawn = source == "default" and field.default_factory is not None
+        value = None if is_drawn else getattr(settings, name)
+        shown[name] = {"value": _shown(value), "source": source}
     return shown
 
 
@@ -143,8 +151,9 @@ def _shown(value: Any) -> str:
             return "on" if value else "off"
         case SecretStr():
             url = urlsplit(value.get_secret_value())
-            has_host = url.scheme in {"redis", "rediss"} and url.hostname
-            return f"{url.scheme}://{url.hostname}:{url.port or 6379}" if has_host else _MASK
+            if url.scheme in {"redis", "rediss"} and url.hostname:
+                return f"{url.scheme}://{url.hostname}:{url.port or 6379}"
+            return "memory://" if url.scheme == "memory" else _MASK
     return str(value)
 
 

@@ -8,6 +8,7 @@ again: what a slow one has missed is not kept for it.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context
 from dataclasses import dataclass, field
 
 from gateway.caller import Caller
@@ -165,7 +166,8 @@ class Watchers:
         if watcher is None or watcher.failure is not None:
             watcher = Watcher(self._source, caller, rhythm=self._rhythm, compare=self._compare)
             self._watchers[key] = watcher
-            self._tasks[watcher] = asyncio.create_task(watcher.run())
+            # No part of the request that happens to be the first: it goes on after that is over.
+            self._tasks[watcher] = asyncio.create_task(watcher.run(), context=Context())
         watcher.subscribers += 1
         try:
             yield watcher
@@ -178,9 +180,7 @@ class Watchers:
 
     def look(self) -> None:
         """Have all of them look at once, and often: what REST has told may have been lost."""
-        self._rhythm.is_told = False
-        for watcher in self._watchers.values():
-            watcher.wake()
+        self.refresh(self._source.clock_ns(), is_all=False)
 
     def refresh(self, heard_ns: int, *, is_all: bool = True) -> None:
         """Have everything read anew that was read before: REST has told of a change.

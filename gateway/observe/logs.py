@@ -54,7 +54,7 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
     logging.getLogger("gateway").setLevel(level.upper())
     # What the HTTP libraries say below INFO quotes headers and frames, credentials included.
     logging.getLogger("uvicorn").setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
-    logging.getLogger("uvicorn.error").addFilter(_is_no_handshake)
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     # For events of our own, past the standard library, which takes ten times as long for a line.
     structlog.configure(
         processors=[*_stamps, *_renderers(as_text=as_text)],
@@ -64,9 +64,11 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
     )
 
 
-def _is_no_handshake(record: logging.LogRecord) -> bool:
-    # uvicorn quotes the address of a WebSocket with its query string, which may hold anything.
-    return '"WebSocket ' not in str(record.msg)
+def _is_news(record: logging.LogRecord) -> bool:
+    # uvicorn quotes the address of a WebSocket with its query string, which may hold anything; and
+    # takes a handshake that is refused, of which there is a line already, for a fault.
+    message = str(record.msg)
+    return '"WebSocket ' not in message and not message.endswith("without completing handshake.")
 
 
 def _renderers(*, as_text: bool) -> list[structlog.typing.Processor]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import structlog
-from graphql import get_operation_ast
+from graphql import OperationType, get_operation_ast
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.propagators.textmap import Getter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -159,21 +159,29 @@ class _TracedOperation(SchemaExtension):
                 _fail(span, OperationResolutionError.code)
                 raise
             except BaseException as exc:
-                _fail(span, outcome_of(exc))
+                # A subscription has no other end than that its client leaves.
+                if self._name(span, context) != OperationType.SUBSCRIPTION or isinstance(
+                    exc, Exception
+                ):
+                    _fail(span, outcome_of(exc))
                 raise
-            document = context.graphql_document
-            chosen = context._provided_operation_name
-            operation = get_operation_ast(document, chosen) if document else None
-            if operation is not None:
-                kind = operation.operation.value
-                name = self._names.told(operation.name.value if operation.name else "")
-                span.update_name(f"{kind} {name}".strip())
-                span.set_attributes(
-                    {"graphql.operation.type": kind, "graphql.operation.name": name}
-                )
+            self._name(span, context)
             errors = context.pre_execution_errors or getattr(context.result, "errors", None)
             if errors:
                 _fail(span, (errors[0].extensions or {}).get("code", GatewayError.code))
+
+    def _name(self, span: Span, context: ExecutionContext) -> OperationType | None:
+        """Name the span after the operation, and return what kind of one it is."""
+        document = context.graphql_document
+        chosen = context._provided_operation_name
+        operation = get_operation_ast(document, chosen) if document else None
+        if operation is None:
+            return None
+        kind = operation.operation.value
+        name = self._names.told(operation.name.value if operation.name else "")
+        span.update_name(f"{kind} {name}".strip())
+        span.set_attributes({"graphql.operation.type": kind, "graphql.operation.name": name})
+        return operation.operation
 
 
 class _TracedCache:

@@ -17,7 +17,7 @@ def settings(**more: Any) -> Settings:
 
 def test_a_free_port_is_one() -> None:
     """It is given back at once."""
-    finding = machine.port(settings())
+    [finding] = machine.ports(settings())
 
     assert (finding.level, finding.found) == ("ok", "127.0.0.1:0 is free")
 
@@ -26,16 +26,30 @@ def test_a_port_that_is_taken_may_be_the_gateways_own() -> None:
     """So it is no failure."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        finding = machine.port(settings(port=port))
+        [finding] = machine.ports(settings(port=port))
 
     assert finding.level == "warn"
     assert finding.found == f"something listens on 127.0.0.1:{port} already"
 
 
+def test_the_port_of_the_metrics_has_to_be_another_one() -> None:
+    """Both are listened on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    same = machine.ports(settings(port=port, metrics_port=port))
+    other = machine.ports(settings(port=port, metrics_port=0))
+
+    assert [(finding.check, finding.level) for finding in same] == [
+        ("port", "ok"),
+        ("metrics port", "warn"),
+    ]
+    assert [finding.level for finding in other] == ["ok", "ok"]
+
+
 @pytest.mark.parametrize("host", ["203.0.113.1", "no such host.invalid"])
 def test_an_address_that_is_not_this_machines_is_a_failure(host: str) -> None:
     """It could not be listened on."""
-    finding = machine.port(settings(host=host))
+    [finding] = machine.ports(settings(host=host))
 
     assert finding.level == "fail"
     assert f"{host}:0 cannot be listened on: " in finding.found
@@ -49,6 +63,7 @@ def test_as_many_files_are_needed_as_connections_may_be_open(
 ) -> None:
     """And some more: for the log, the pool and the like."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10, most))
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
 
     finding = machine.open_files(settings(max_connections=100, upstream_connections=64))
 

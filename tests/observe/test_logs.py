@@ -153,10 +153,11 @@ def test_the_server_says_when_it_starts_but_never_what_it_reads(
 
 
 def test_the_server_does_not_tell_where_a_websocket_was_opened() -> None:
-    """The address would have its query string with it."""
+    """The address would have its query string with it; and one that is refused is no fault."""
     with logged() as log:
         server = logging.getLogger("uvicorn.error")
         server.info('%s - "WebSocket %s" [accepted]', "192.0.2.1:80", "/graphql?token=hunter2")
+        server.error("ASGI callable returned without completing handshake.")
         server.info("connection open")
 
     assert [event["event"] for event in log.events] == ["connection open"]

@@ -91,9 +91,10 @@ async def test_clocks_are_compared(ahead_s: float, level: str, words: str) -> No
     assert words in clock.found
 
 
-async def test_a_date_that_is_none_is_not_compared() -> None:
+@pytest.mark.parametrize("date", ["soon", "Wed, 99 Nov 99999 22:00:00 GMT"])
+async def test_a_date_that_is_none_is_not_compared(date: str) -> None:
     """A server need not have a clock."""
-    assert len(await judged(answer(b"", "Date: soon", status="401 Unauthorized"))) == 1
+    assert len(await judged(answer(b"", f"Date: {date}", status="401 Unauthorized"))) == 1
 
 
 async def reached(url: str) -> Finding:
@@ -293,6 +294,27 @@ async def test_all_is_well(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> N
     assert re.search(r"cache_secret +\*{8}  \(GATEWAY_CACHE_SECRET\)\n", shown)
     assert re.search(r"\n  ok    REST +HTTP/1.1 401", shown)
     assert "hunter2" not in shown
+
+
+async def test_what_nobody_has_set_is_shown_as_it_is(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No Redis is none, and a secret that is drawn at the start is not set."""
+    for name in ("GATEWAY_CACHE_URL", "GATEWAY_CACHE_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    async with faulty_rest(REFUSED) as side:
+        _, shown = await doctor.about(side.url)
+
+    assert re.search(r"cache_url +memory://\n", shown)
+    assert re.search(r"cache_secret +-\n", shown)
+
+
+async def test_what_keeps_the_gateway_from_starting_is_exit_code_2(doctor: Doctor) -> None:
+    """With the words that it would be refused with."""
+    code, shown = await doctor.about("http://127.0.0.1:1", "--hidden-fields", "Person.nope")
+
+    assert code == 2
+    assert "GATEWAY_HIDDEN_FIELDS=Person.nope" in shown
 
 
 async def test_what_is_wrong_is_exit_code_1(doctor: Doctor) -> None:

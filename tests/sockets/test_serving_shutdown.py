@@ -197,6 +197,14 @@ def test_a_worker_that_dies_is_replaced(rest: str) -> None:
         assert command.ends() == 0
 
 
+def test_workers_without_a_supervisor_end(rest: str) -> None:
+    """They would keep the port, and nobody could tell them to."""
+    with gateway(rest, "--workers", "2", "--shutdown-delay", "0") as (command, url):
+        command.process.kill()
+
+        refuses(url)
+
+
 @dataclass
 class LoadBalancer:
     """Sends requests to instances that say they are ready, as it last heard."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ from gateway.observe.operations import OperationNames
 from gateway.web import tracing
 from tests.http.asking import post_json
 from tests.observe.logged import logged
-from tests.support import CREDENTIALS, UPSTREAM_URL, Gateway, RestSide
+from tests.support import CREDENTIALS, UPSTREAM_URL, Gateway, RestSide, served
 
 QUERY = "query Queue { chatSessions { chatSessionId } }"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -41,8 +42,13 @@ class Traced:
 
     @property
     def spans(self) -> dict[str, ReadableSpan]:
-        """The spans that have ended, by their names: the last one of each."""
-        return {span.name: span for span in self.exporter.get_finished_spans()}
+        """The spans that have ended."""
+        return ended(self.exporter)
+
+
+def ended(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
+    """Return the spans that have ended, by their names: the last one of each."""
+    return {span.name: span for span in exporter.get_finished_spans()}
 
 
 @contextlib.asynccontextmanager
@@ -217,7 +223,31 @@ async def test_an_operation_that_takes_too_long_has_a_span(rest: RestSide) -> No
     async with traced_over(rest, request_timeout=0.05) as traced:
         await traced.post(QUERY)
 
-    assert attributes(traced.spans["GraphQL"]) == {"error.type": "cancelled"}
+    assert attributes(traced.spans["query other"])["error.type"] == "cancelled"
+
+
+def test_a_subscription_that_is_left_is_no_error(rest: RestSide) -> None:
+    """And what goes on for others is in nobody's trace."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    app = create_app(
+        Settings(upstream_url=UPSTREAM_URL, tracing=True),
+        upstream_transport=httpx.MockTransport(rest),
+        tracer_provider=provider,
+    )
+    body = {"query": "subscription Board { chatSessions { chatSessionId } }"}
+    headers = {**CREDENTIALS, "Accept": "text/event-stream"}
+    with served(app) as url:
+        with httpx.stream("POST", f"{url}/graphql", json=body, headers=headers) as response:
+            assert "event: next" in next(response.iter_text())
+        deadline = time.monotonic() + 10
+        while "subscription Board" not in ended(exporter) and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    spans = ended(exporter)
+    assert "error.type" not in attributes(spans["subscription Board"])
+    assert ids(spans["GET"])[0] != ids(spans["subscription Board"])[0]
 
 
 async def test_a_request_that_fails_is_told_by_its_status(rest: RestSide) -> None:
