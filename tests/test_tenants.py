@@ -343,6 +343,22 @@ async def test_a_webhook_concerns_its_tenant_alone(online: Online) -> None:
     assert ["fwd=stale" in answer.headers["cache-status"] for answer in answers] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("named", "result"), [(ONE, "accepted"), (OTHER, "ignored"), (None, "ignored"), (5, "ignored")]
+)
+async def test_a_webhook_about_a_tenant_that_is_not_served_is_ignored(
+    online: Online, named: Any, result: str
+) -> None:
+    """Webhooks of an app come from all who have installed it; who has forgotten one sees it."""
+    secret = "only SuperOffice and we know it"
+    body = orjson.dumps({"Event": "chatsession.changed", "ContextIdentifier": named})
+    signed = {"X-SuperOffice-Signature": signature(secret, body)}
+    async with over(online, webhook_secret=secret, tenants=ONE) as gateway:
+        answer = await gateway.http.post("/webhooks/superoffice", content=body, headers=signed)
+
+    assert answer.json() == {"status": result}
+
+
 async def test_a_suspended_tenant_says_so(gateway: Gateway, online: Online) -> None:
     """In a way that a program can read; its REST is not called."""
     online.states[ONE] = "Suspended"

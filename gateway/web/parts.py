@@ -21,6 +21,7 @@ from gateway.schema.limits import Limits
 from gateway.settings import Settings
 from gateway.web.persisted import Documents, read_manifest
 from gateway.web.request import RequestLimits, RequestReader
+from gateway.web.tenant_path import SourceOf
 from gateway.web.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -180,11 +181,12 @@ def bus_of(settings: Settings) -> Bus:
     return LocalBus(is_alone=settings.workers == 1)
 
 
-def webhooks_of(settings: Settings, bus: Bus) -> Webhooks | None:
-    """Return what takes webhooks, if any are taken."""
+def webhooks_of(settings: Settings, bus: Bus, source_of: SourceOf) -> Webhooks | None:
+    """Return what takes webhooks about the tenants that are served, if any are taken."""
     if settings.webhook_secret is None:
         return None
-    return Webhooks(settings.webhook_secret.get_secret_value().encode(), bus.publish)
+    secret = settings.webhook_secret.get_secret_value().encode()
+    return Webhooks(secret, bus.publish, concerns=lambda name: source_of(name) is not None)
 
 
 def cross_origin(settings: Settings) -> list[Middleware]:

@@ -37,17 +37,19 @@ _OLDEST_S = 600.0
 
 
 class Webhooks:
-    """Takes what is signed with the secret, once, and passes the news on."""
+    """Takes what is signed with the secret, once, and passes on what `concerns` a tenant here."""
 
     def __init__(
         self,
         secret: bytes,
         tell: Callable[[News], Awaitable[None]],
         *,
+        concerns: Callable[[str], bool],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._secret = secret
         self._tell = tell
+        self._concerns = concerns
         self._clock = clock
         self._event_ids: OrderedDict[str, None] = OrderedDict()
         self.results = Counter[str]()
@@ -64,7 +66,10 @@ class Webhooks:
         event = _event(body)
         if event is None or self._is_old(event) or event.get("EventId") in self._event_ids:
             return self._take("ignored")
-        await self._tell(News(str(event.get("ContextIdentifier")), int(self._clock() * 1e9)))
+        tenant = str(event.get("ContextIdentifier"))
+        if not self._concerns(tenant):
+            return self._take("ignored")
+        await self._tell(News(tenant, int(self._clock() * 1e9)))
         self._remember(event.get("EventId"))  # not before: what has failed is sent again
         return self._take("accepted")
 

@@ -225,7 +225,7 @@ async def test_a_webhook_that_could_not_be_handled_counts_when_it_comes_again() 
         if outcome is not None:
             raise outcome
 
-    receive = Webhooks(SECRET.encode(), tell).receive
+    receive = Webhooks(SECRET.encode(), tell, concerns=bool).receive
     app = Starlette(routes=[Route(PATH, receive, methods=["POST"])])
     body = json.dumps(event()).encode()
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -260,7 +260,11 @@ async def test_a_webhook_is_for_its_tenant() -> None:
     async def tell(news: News) -> None:
         told.append(news.tenant)
 
-    app = Starlette(routes=[Route(PATH, Webhooks(SECRET.encode(), tell).receive, methods=["POST"])])
+    app = Starlette(
+        routes=[
+            Route(PATH, Webhooks(SECRET.encode(), tell, concerns=bool).receive, methods=["POST"])
+        ]
+    )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway.invalid") as http:
         for number in range(2):
