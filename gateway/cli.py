@@ -53,8 +53,10 @@ def _parser() -> argparse.ArgumentParser:
         "--webhook-secret", metavar="SECRET", default="", help="what they are signed with"
     )
     for command in (demo, upstream):
-        command.add_argument("--sessions", type=int, default=12, help="sessions per user (12)")
-        command.add_argument("--delay", type=int, default=0, metavar="MS", help="wait so long (0)")
+        command.add_argument("--sessions", type=_count, default=12, help="sessions per user (12)")
+        command.add_argument(
+            "--delay", type=_count, default=0, metavar="MS", help="wait so long (0)"
+        )
         command.add_argument("--seed", type=int, default=1, help="another seed, another story (1)")
     query = _command(commands, "query", _query, "run one operation here, and print its answer")
     _add_query(query)
@@ -67,12 +69,24 @@ def _parser() -> argparse.ArgumentParser:
     schema = commands.add_parser("schema", help="write or check schema.graphql")
     actions = schema.add_subparsers(title="actions", metavar="ACTION", required=True)
     for name, run, text in (
-        ("export", _schema_export, "write the schema to the file"),
+        ("export", _schema_export, "write the schema to the file, or to stdout where it is -"),
         ("check", _schema_check, "fail when the file is not the schema"),
     ):
         action = _command(actions, name, run, text)
-        action.add_argument("file", type=Path, nargs="?", default=SCHEMA_FILE)
+        action.add_argument(
+            "file",
+            type=Path,
+            nargs="?",
+            default=SCHEMA_FILE,
+            help="schema.graphql, if none is named",
+        )
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is no number from 0 on")
+    return int(text)
 
 
 def _command(
@@ -81,7 +95,9 @@ def _command(
     run: Callable[..., int | None],
     text: str,
 ) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    command = commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
+    )
     command.set_defaults(run=run)
     return command
 
@@ -240,6 +256,9 @@ def _dashboard() -> None:
 
 
 def _schema_export(file: Path) -> None:
+    if str(file) == "-":
+        sys.stdout.write(sdl())
+        return
     try:
         file.write_text(sdl(), "utf-8")
     except OSError as exc:

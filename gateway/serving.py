@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
 import math
@@ -272,9 +273,9 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _cannot_listen(host: str, port: int, exc: OSError, flag: str) -> SettingsError:
+    other = flag if exc.errno in {errno.EADDRINUSE, errno.EACCES} else "host"
     return SettingsError(
-        f"cannot listen on {_shown(host)}:{port}: {exc.strerror or exc}; choose another address "
-        f"with --host and --{flag}, or GATEWAY_HOST and GATEWAY_{flag.upper().replace('-', '_')}"
+        f"cannot listen on {_shown(host)}:{port}: {exc.strerror or exc}; give another --{other}"
     )
 
 

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -38,17 +38,26 @@ def unknown_setting(name: str, fields: Mapping[str, Any]) -> str:
     return f"{name}: there is no such setting; {hint}"
 
 
-def bad_setting(exc: ValidationError, fields: Mapping[str, Any]) -> str:
-    """Say which setting is wrong and why, with an example; a secret is not shown."""
+def bad_setting(
+    exc: ValidationError, fields: Mapping[str, Any], flags: Collection[str] = ()
+) -> str:
+    """Say which setting is wrong and why, with an example; a secret is not shown.
+
+    What was given as one of the `flags` is called by that.
+    """
     error = exc.errors(include_url=False)[0]
-    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    reason = error["msg"].removeprefix("Value error, ").partition(", unable to")[0]
+    reason = reason.replace("Input should be", "it must be")
     if not error["loc"]:
         return reason  # about several settings, and says which
     field = str(error["loc"][0])
     info = fields[field]
     # What stands before an @ in a URL may be a password.
     is_secret = "SecretStr" in str(info.annotation) or "@" in str(error["input"])
-    given = "" if is_secret else f"={json.dumps(str(error['input'])[:80], ensure_ascii=False)}"
+    name, gives = f"{PREFIX}{field.upper()}", "="
+    if field in flags:
+        name, gives = f"--{field.replace('_', '-')}", " "
+    text = json.dumps(str(error["input"])[:80], ensure_ascii=False)
+    given = "" if is_secret else f"{gives}{text}"
     example = (info.examples or [""])[0]
-    name = f"{PREFIX}{field.upper()}"
-    return f"{name}{given}: {reason}; for example {name}={example}"
+    return f"{name}{given}: {reason}; for example {name}{gives}{example}"

@@ -310,7 +310,7 @@ class Settings(BaseSettings):
         try:
             return cls(**flags)
         except ValidationError as exc:
-            raise SettingsError(bad_setting(exc, cls.model_fields)) from None
+            raise SettingsError(bad_setting(exc, cls.model_fields, flags)) from None
 
     @field_validator("upstream_url")
     @classmethod

@@ -350,3 +350,31 @@ def test_python_m_gateway_is_the_command(monkeypatch: pytest.MonkeyPatch) -> Non
         __import__("gateway.__main__")
 
     assert exited.value.code == 7
+
+
+def test_a_flag_is_written_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """A shorter one could mean another flag in the next version."""
+    with pytest.raises(SystemExit) as caught:
+        main(["serve", "--upstream-url", URL, "--cache-t", "3"])
+
+    assert caught.value.code == 2
+    assert "unrecognized arguments: --cache-t 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--sessions", "--delay"])
+def test_the_demo_has_no_fewer_than_no_sessions(
+    flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor does it answer before it is asked."""
+    with pytest.raises(SystemExit) as caught:
+        main(["demo", flag, "-3"])
+
+    assert caught.value.code == 2
+    assert "-3 is no number from 0 on" in capsys.readouterr().err
+
+
+def test_the_schema_goes_to_stdout_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """For whoever pipes it on."""
+    assert main(["schema", "export", "-"]) == 0
+
+    assert capsys.readouterr().out == sdl()

@@ -400,7 +400,7 @@ def test_a_secret_is_never_repeated(load: Any, name: str, written: str, reason: 
     """The line ends up in journals and on screens."""
     line = message(load, {}, **{name: written})
 
-    assert line.startswith(f"GATEWAY_{name.upper()}: ")
+    assert line.startswith(f"--{name.replace('_', '-')}: ")
     assert reason in line
     assert "hunter2" not in line
 

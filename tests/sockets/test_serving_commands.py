@@ -310,7 +310,7 @@ def test_a_port_in_use_is_one_line_and_exit_code_2(command: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "variables", "start"),
     [
-        (["--upstream-url", "crm"], {}, 'gateway: GATEWAY_UPSTREAM_URL="crm": '),
+        (["--upstream-url", "crm"], {}, 'gateway: --upstream-url "crm": '),
         (
             ["--upstream-url", "http://crm"],
             {"GATEWAY_CACHE_SECRET": "hunter2"},
