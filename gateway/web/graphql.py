@@ -272,15 +272,23 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def execute_operation(self, *args: Any, **more: Any) -> Any:
         """Execute what was asked for, or begin to."""
+        data = more["request_data"]
+        if isinstance(data, list):
+            return [await self._execute_in_turn(one, **more) for one in data]
         result = await super().execute_operation(*args, **more)
         if isinstance(result, SubscriptionExecutionResult):
-            data, reply = more["request_data"], more["sub_response"]
+            reply = more["sub_response"]
             account = account_of(reply.scope)
             account.outcome = CANCELLED  # unless it comes to an answer
             reply.operation_name = self.documents.operation_name(data.query, data.operation_name)
             account.operation = self.names.told(reply.operation_name)
             reply.scope[_STREAMED] = reply
         return result
+
+    async def _execute_in_turn(self, data: GraphQLRequestData, **more: Any) -> ExecutionResult:
+        """Execute an operation of a batch when other requests, which wait too, had their turn."""
+        await asyncio.sleep(0)
+        return await self.execute_single(**{**more, "request_data": data})
 
     async def execute_single(self, *args: Any, **more: Any) -> ExecutionResult:
         """Execute one operation, unless it was refused by itself."""
