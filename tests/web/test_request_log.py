@@ -88,6 +88,23 @@ async def test_a_trace_goes_on_to_rest(gateway: Gateway, rest: RestSide) -> None
     assert trace.items() <= dict(rest.requests[0].headers).items()
 
 
+@pytest.mark.parametrize("odd", [b"\xff\xfe", "é".encode(), b"", b"a\x1bb", b"x" * 513])
+async def test_what_no_trace_can_say_is_not_passed_on(
+    gateway: Gateway, rest: RestSide, odd: bytes
+) -> None:
+    """The call does not fail for it: others share it."""
+    sent = {**CREDENTIALS, "tracestate": "x" * 512}
+    headers = [(name.encode(), value.encode()) for name, value in sent.items()]
+
+    response = await gateway.http.post(
+        "/graphql", json={"query": QUERY}, headers=[*headers, (b"traceparent", odd)]
+    )
+
+    assert response.json() == {"data": {"chatSessions": [{"chatSessionId": 1}]}}
+    assert "traceparent" not in rest.requests[0].headers
+    assert rest.requests[0].headers["tracestate"] == "x" * 512
+
+
 async def test_no_trace_is_made_up(gateway: Gateway, rest: RestSide) -> None:
     """A client without a trace starts none at REST."""
     await gateway.post(QUERY)
