@@ -53,16 +53,16 @@ from gateway.web.event_stream import EVENT_STREAM, Events, EventStream
 from gateway.web.query_page import query_page
 from gateway.web.ready import answered_from
 from gateway.web.request import RefusedOperation, RequestReader, refuse_credentials_in_url
-from gateway.web.request_log import REQUEST_ID, RequestBook
+from gateway.web.request_log import RequestBook
 from gateway.web.sockets import OpenSockets
 from gateway.web.status import headers_and_status
 from gateway.web.tenant_path import FindSource
+from gateway.web.trace_context import trace_of
 from gateway.web.websocket import SocketHandler, TextSocket
 
 __all__ = ["GraphQLView", "ViewOptions"]
 
 _METHODS = "GET, POST"
-_PASSED_ON = frozenset({b"traceparent", b"tracestate", REQUEST_ID})
 _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 _JSONS = (JSON, GRAPHQL_JSON)
 _STREAMED = "gateway.streamed"
@@ -191,7 +191,8 @@ class GraphQLView(GraphQL[Context, None]):
     async def get_context(self, request: Request | WebSocket, response: Any) -> Context:
         """Make the context that resolvers work with."""
         headers = request.headers.raw
-        asked = request.headers.get("cache-control", "") if self.options.heeds_cache_control else ""
+        # Browsers send no-cache with every handshake, and it would hold as long as the socket.
+        is_heeded = self.options.heeds_cache_control and not isinstance(request, WebSocket)
         context = Context(
             source_for=partial(self.find_source, request.scope["path"]),
             policy=self.policy,
@@ -199,9 +200,8 @@ class GraphQLView(GraphQL[Context, None]):
             headers=headers,
             searched=self.searched,
             links=self.links,
-            trace=[header for header in headers if header[0] in _PASSED_ON],
-            # Browsers send no-cache with every handshake, and it would hold as long as the socket.
-            max_age_s=None if isinstance(request, WebSocket) else max_age_asked_for(asked),
+            trace=trace_of(headers),
+            max_age_s=max_age_asked_for(headers) if is_heeded else None,
         )
         if isinstance(response, _Reply):
             response.context = context

@@ -114,10 +114,7 @@ class ReadyAnswers:
             caller = self._policy.read(headers)
         except GatewayError:
             return None
-        cache_control = [value for name, value in headers if name == b"cache-control"]
-        max_age_s = None
-        if cache_control and self._heeds_cache_control:
-            max_age_s = max_age_asked_for(b",".join(cache_control).decode("latin-1"))
+        max_age_s = max_age_asked_for(headers) if self._heeds_cache_control else None
         shaping = tuple(
             header if header[0] in _SHAPING else header[0]
             for header in headers
