@@ -122,6 +122,23 @@ async def test_a_request_is_one_line(gateway: Gateway, log: Log) -> None:
     assert event["duration_ms"] >= 0
 
 
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/%1B%5D0;owned%07", "/%1B%5D0;owned%07"),
+        ("/" + "%41" * 20_000, "/" + "%41" * 66 + "%"),
+        ("/graphql/C%C3%A6sar", "/graphql/C%C3%A6sar"),
+    ],
+)
+async def test_a_path_is_logged_as_it_was_sent(
+    gateway: Gateway, log: Log, path: str, shown: str
+) -> None:
+    """What a client puts there does nothing to a terminal, and does not fill the disk."""
+    await gateway.http.get(path)
+
+    assert [event["path"] for event in log.events] == [shown]
+
+
 async def test_a_line_tells_what_came_of_an_operation(
     gateway: Gateway, rest: RestSide, log: Log
 ) -> None:
