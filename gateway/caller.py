@@ -28,7 +28,8 @@ _ALSO_FORWARDED = (
     b"so-culture",
     b"so-timezone",
 )
-_IN_PAYLOAD = frozenset({b"authorization", b"x-xsrf-token", b"x-tenant", *_ALSO_FORWARDED})
+_TENANT = b"x-tenant"
+_IN_PAYLOAD = frozenset({b"authorization", b"x-xsrf-token", _TENANT, *_ALSO_FORWARDED})
 _HOW_TO = (
     "Send an Authorization header with the scheme Basic, Bearer or SoTicket, or the session's "
     "cookies together with X-XSRF-TOKEN."
@@ -133,8 +134,9 @@ def headers_from_payload(
 ) -> list[Header]:
     """Merge the payload of a WebSocket's `connection_init` over the headers of its handshake.
 
-    Its keys are header names, in any case: the ones a caller is made of, and `X-Tenant`. `Cookie`
-    is not taken from there, as only the browser knows that the cookies it sends are its own.
+    Its keys are header names, in any case: the ones a caller is made of, and `X-Tenant`, which
+    stands beside the handshake's own, so that it shows when they name two. `Cookie` is not taken
+    from there, as only the browser knows that the cookies it sends are its own.
 
     Raises:
         BadRequestError: the value under such a name could not stand in a header.
@@ -144,7 +146,8 @@ def headers_from_payload(
         for name, value in payload.items()
         if (lower := name.lower().encode()) in _IN_PAYLOAD and value is not None
     }
-    return [*((k, v) for k, v in instead_of if k not in sent), *sent.items()]
+    kept = [(k, v) for k, v in instead_of if k not in sent or k == _TENANT]
+    return [*kept, *sent.items()]
 
 
 def _header_value(name: str, value: object) -> bytes:

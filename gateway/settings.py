@@ -265,7 +265,8 @@ class Settings(BaseSettings):
     max_cost: int = _setting(
         500_000,
         "Most points a query may cost: one per field, times the size of the lists around it; a "
-        "list of sessions counts as its `limit`, `first` or `last`, or as 100, others as 10",
+        "list of sessions counts as its `limit`, `first` or `last`, or as 100, others as 10; and "
+        "20 per value of introspection, of which tools need 140000",
         example="500000",
         ge=1,
     )

@@ -351,6 +351,13 @@ def test_a_payload_takes_the_place_of_the_handshakes_header(name: str) -> None:
     assert headers == [(b"so-language", b"nb"), (b"authorization", b"Bearer abc")]
 
 
+def test_a_tenant_in_a_payload_stands_beside_the_handshakes() -> None:
+    """Else it would not show that they name two."""
+    headers = headers_from_payload({"X-Tenant": "Cust2"}, instead_of=[(b"x-tenant", b"Cust1")])
+
+    assert headers == [(b"x-tenant", b"Cust1"), (b"x-tenant", b"Cust2")]
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -540,14 +540,14 @@ async def said(socket: Socket, payload: Mapping[str, str]) -> Any:
         (f"/graphql/{OTHER}", {}, {}),
         ("/graphql", {"X-Tenant": OTHER}, {}),
         ("/graphql", {}, {"X-Tenant": OTHER}),
-        ("/graphql", {"X-Tenant": ONE}, {"x-tenant": OTHER}),
+        ("/graphql", {"X-Tenant": OTHER}, {"x-tenant": OTHER}),
         (f"/graphql/{OTHER}", {}, {"X-Tenant": OTHER}),
     ],
 )
 async def test_a_socket_names_its_tenant(
     online: Online, path: str, headers: dict[str, str], payload: dict[str, str]
 ) -> None:
-    """In its path, its handshake, or the payload of `connection_init`, which goes first."""
+    """In its path, its handshake, or the payload of `connection_init`, or the same in several."""
     async with connected(online, path, headers) as socket:
         answer = await said(socket, payload)
 
@@ -555,18 +555,19 @@ async def test_a_socket_names_its_tenant(
 
 
 @pytest.mark.parametrize(
-    ("path", "payload"),
+    ("path", "headers", "payload"),
     [
-        ("/graphql", {}),
-        ("/graphql", {"X-Tenant": "nonsense"}),
-        (f"/graphql/{ONE}", {"X-Tenant": OTHER}),
+        ("/graphql", {}, {}),
+        ("/graphql", {}, {"X-Tenant": "nonsense"}),
+        ("/graphql", {"X-Tenant": ONE}, {"x-tenant": OTHER}),
+        (f"/graphql/{ONE}", {}, {"X-Tenant": OTHER}),
     ],
 )
 async def test_a_socket_for_no_tenant_or_two_gets_no_data(
-    online: Online, path: str, payload: dict[str, str]
+    online: Online, path: str, headers: dict[str, str], payload: dict[str, str]
 ) -> None:
     """The operation says why, as over HTTP."""
-    async with connected(online, path) as socket:
+    async with connected(online, path, headers) as socket:
         answer = await said(socket, payload)
 
     assert answer["data"] == {"chatSessions": None}

@@ -8,7 +8,9 @@ from gateway.schema.chat_status import StatusGroup
 from gateway.schema.enums import ChatSessionStatus
 from gateway.schema.scalars import DateTime
 
-__all__ = ["ChatSessionFilter", "DateTimeRange", "IntRange"]
+__all__ = ["LONGEST_SEARCH", "ChatSessionFilter", "DateTimeRange", "IntRange"]
+
+LONGEST_SEARCH = 200
 
 
 def _operator(description: str, name: str) -> Any:
@@ -101,5 +103,5 @@ class ChatSessionFilter:
     search: str | None = _clause(
         "Matches when the customer's name, alias, e-mail, phone, company, or the first or last "
         "message contains this text; upper and lower case and accents make no difference. Empty "
-        "text matches everything."
+        f"text matches everything; more than {LONGEST_SEARCH} characters are refused."
     )

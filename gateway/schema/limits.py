@@ -28,6 +28,7 @@ from graphql import (
 )
 
 from gateway.errors import QueryTooComplexError
+from gateway.schema.introspection import INTROSPECTION, introspection_cost
 
 __all__ = ["Limits", "Size", "excess", "measure"]
 
@@ -45,6 +46,7 @@ class Limits:
     root_fields: int = 20
     directives: int = 50
     repeats: int = 20
+    introspections: int = 2
     cost: int = 500_000
     tokens: int = 2_000
     characters: int = 100_000
@@ -58,6 +60,7 @@ class Size:
     aliases: int = 0
     directives: int = 0
     repeats: int = 0
+    introspections: int = 0
     cost: int = 0
     names: Counter[str] = field(default_factory=Counter)
 
@@ -71,6 +74,7 @@ class Size:
         self.depth = max(self.depth, other.depth)
         self.aliases += times * other.aliases
         self.directives += times * other.directives
+        self.introspections += times * other.introspections
         self.cost += times * other.cost
         self.repeats = max(self.repeats, other.repeats)
         for name, count in other.names.items():
@@ -84,19 +88,29 @@ _WORDS = {
     "root_fields": "has {value} root fields",
     "directives": "has {value} directives",
     "repeats": "selects the same field {value} times in one place",
+    "introspections": "asks for the schema {value} times",
     "cost": "would cost {value} points",
 }
 
 
 def excess(schema: GraphQLSchema, document: DocumentNode, limits: Limits) -> GraphQLError | None:
     """Say which limit a document exceeds, by how much; None when it keeps them all."""
-    for size in (*measure(schema, document), *_fragments(schema, document)):
+    sizes = [*measure(schema, document), *_fragments(schema, document)]
+    for size in sizes:
         for name, words in _WORDS.items():
             value, most = getattr(size, name), getattr(limits, name)
             if value > most:
-                message = f"The query {words.format(value=value)}; at most {most} are allowed."
-                return GraphQLError(message, original_error=QueryTooComplexError(message))
+                return _error(f"The query {words.format(value=value)}; at most {most} are allowed.")
+    # What is too large in another way would take too long to count.
+    if any(size.introspections for size in sizes):
+        most = limits.cost
+        if introspection_cost(schema, document, most) > most:
+            return _error(f"The query's introspection would cost more than {most} points.")
     return None
+
+
+def _error(message: str) -> GraphQLError:
+    return GraphQLError(message, original_error=QueryTooComplexError(message))
 
 
 def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
@@ -176,6 +190,7 @@ class _Measuring:
             aliases=inner.aliases + (node.alias is not None),
             directives=inner.directives,
             repeats=inner.repeats,
+            introspections=inner.introspections + (node.name.value in INTROSPECTION),
             cost=1 + times * inner.cost,
             names=Counter((name,)),
         )

@@ -10,7 +10,7 @@ from gateway import dates
 from gateway.dates import AsOf
 from gateway.errors import BadUserInputError
 from gateway.records.record import Malformed, Record
-from gateway.schema.filters import ChatSessionFilter, DateTimeRange, IntRange
+from gateway.schema.filters import LONGEST_SEARCH, ChatSessionFilter, DateTimeRange, IntRange
 
 __all__ = ["SEARCHED", "field_of", "fold", "matcher"]
 
@@ -30,9 +30,13 @@ _DEEPEST = 10
 _MOST_PARTS = 50
 # What is folded away, and the letters that Unicode does not take for an accented other one, but
 # people who search do.
-_ACCENTS = (chr(code) for code in range(0x20000) if unicodedata.combining(chr(code)))
+_ACCENTS = [chr(code) for code in range(0x20000) if unicodedata.combining(chr(code))]
 _LETTERS = {"ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "ł": "l", "þ": "th"}
 _FOLDED = str.maketrans({**dict.fromkeys(_ACCENTS, ""), **_LETTERS})
+# The accents and what becomes nothing but accents, without the one that is a letter when its case
+# is folded.
+_BARE = str.maketrans(dict.fromkeys([*_ACCENTS, *"\u0f73\u0f75\u0f81\uff9e\uff9f"], ""))
+del _BARE[0x345]
 
 
 def matcher(wanted: ChatSessionFilter | None, as_of: AsOf, searched: Collection[str]) -> Matches:
@@ -41,16 +45,18 @@ def matcher(wanted: ChatSessionFilter | None, as_of: AsOf, searched: Collection[
     `searched` names the fields that `search` may look into.
 
     Raises:
-        BadUserInputError: a range is upside down, or the filter is nested too deep. The function
-            raises it when a bound and a session's time cannot be compared.
+        BadUserInputError: a range is upside down, a text too long, or the filter nested too deep.
+            The function raises it when a bound and a session's time cannot be compared.
     """
     return _Matching(as_of, searched).all_of(wanted, depth=0) if wanted else lambda _: True
 
 
 def fold(text: str) -> str:
     """Take case and accents off a text."""
+    # Accents that follow each other are sorted, in time that grows with the square of their number.
+    bare = text.translate(_BARE)
     # Either step makes work for the other: a bold "A" is no capital until it is decomposed.
-    caseless = unicodedata.normalize("NFKD", text).casefold()
+    caseless = unicodedata.normalize("NFKD", bare).casefold()
     return unicodedata.normalize("NFKD", caseless).translate(_FOLDED)
 
 
@@ -113,6 +119,8 @@ class _Matching:
         self._as_of = as_of
         self._searched = [field_of(name) for name in searched]
         self._parts = 0
+        self._wanted: dict[str, str] = {}
+        """What is searched for, as it is and folded: it may be the same in many places."""
 
     def all_of(self, wanted: ChatSessionFilter, *, depth: int) -> Matches:
         if depth > _DEEPEST:
@@ -139,11 +147,19 @@ class _Matching:
                 unwanted = self.all_of(value, depth=depth + 1)
                 return lambda session: not unwanted(session)
             case "search":
-                return self._containing(fold(value))
+                return self._containing(value)
             case _:
                 return self._compared(to_camel_case(name), _GETTERS[name], value)
 
-    def _containing(self, text: str) -> Matches:
+    def _containing(self, wanted: str) -> Matches:
+        if len(wanted) > LONGEST_SEARCH:
+            raise BadUserInputError(
+                f"`search` has {len(wanted)} characters; at most {LONGEST_SEARCH} are allowed."
+            )
+        if wanted not in self._wanted:
+            self._wanted[wanted] = fold(wanted)
+        text = self._wanted[wanted]
+
         def is_found(session: Any) -> bool:
             if session.folded is None:
                 # Once per snapshot: a schema always searches the same fields.

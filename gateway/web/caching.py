@@ -35,11 +35,13 @@ VARY = (
 )
 
 
-def max_age_asked_for(cache_control: str) -> float | None:
+def max_age_asked_for(headers: Iterable[Header]) -> float | None:
     """Read from a request's Cache-Control how old an answer may be, in seconds; None = any age."""
-    if not cache_control:
+    lines = [value for name, value in headers if name == b"cache-control"]
+    if not lines:
         return None
-    text = cache_control.lower()
+    # Several of them are one list (RFC 9110, section 5.3).
+    text = b",".join(lines).decode("latin-1").lower()
     if _NO_CACHE.search(text):
         return 0
     asked = _MAX_AGE.search(text)

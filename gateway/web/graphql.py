@@ -55,16 +55,16 @@ from gateway.web.presence import while_there
 from gateway.web.query_page import query_page
 from gateway.web.ready import answered_from
 from gateway.web.request import RefusedOperation, RequestReader, refuse_credentials_in_url
-from gateway.web.request_log import REQUEST_ID, RequestBook
+from gateway.web.request_log import RequestBook
 from gateway.web.sockets import OpenSockets
 from gateway.web.status import headers_and_status
 from gateway.web.tenant_path import FindSource
+from gateway.web.trace_context import trace_of
 from gateway.web.websocket import SocketHandler, TextSocket
 
 __all__ = ["GraphQLView", "ViewOptions"]
 
 _METHODS = "GET, POST"
-_PASSED_ON = frozenset({b"traceparent", b"tracestate", REQUEST_ID})
 _CONNECTION_INIT_TIMEOUT = timedelta(seconds=10)
 _JSONS = (JSON, GRAPHQL_JSON)
 _STREAMED = "gateway.streamed"
@@ -201,7 +201,8 @@ class GraphQLView(GraphQL[Context, None]):
     async def get_context(self, request: Request | WebSocket, response: Any) -> Context:
         """Make the context that resolvers work with."""
         headers = request.headers.raw
-        asked = request.headers.get("cache-control", "") if self.options.heeds_cache_control else ""
+        # Browsers send no-cache with every handshake, and it would hold as long as the socket.
+        is_heeded = self.options.heeds_cache_control and not isinstance(request, WebSocket)
         context = Context(
             source_for=partial(self.find_source, request.scope["path"]),
             policy=self.policy,
@@ -209,9 +210,8 @@ class GraphQLView(GraphQL[Context, None]):
             headers=headers,
             searched=self.searched,
             links=self.links,
-            trace=[header for header in headers if header[0] in _PASSED_ON],
-            # Browsers send no-cache with every handshake, and it would hold as long as the socket.
-            max_age_s=None if isinstance(request, WebSocket) else max_age_asked_for(asked),
+            trace=trace_of(headers),
+            max_age_s=max_age_asked_for(headers) if is_heeded else None,
         )
         if isinstance(response, _Reply):
             response.context = context
@@ -282,15 +282,23 @@ class GraphQLView(GraphQL[Context, None]):
 
     async def execute_operation(self, *args: Any, **more: Any) -> Any:
         """Execute what was asked for, or begin to."""
+        data = more["request_data"]
+        if isinstance(data, list):
+            return [await self._execute_in_turn(one, **more) for one in data]
         result = await super().execute_operation(*args, **more)
         if isinstance(result, SubscriptionExecutionResult):
-            data, reply = more["request_data"], more["sub_response"]
+            reply = more["sub_response"]
             account = account_of(reply.scope)
             account.outcome = CANCELLED  # unless it comes to an answer
             reply.operation_name = self.documents.operation_name(data.query, data.operation_name)
             account.operation = self.names.told(reply.operation_name)
             reply.scope[_STREAMED] = reply
         return result
+
+    async def _execute_in_turn(self, data: GraphQLRequestData, **more: Any) -> ExecutionResult:
+        """Execute an operation of a batch when other requests, which wait too, had their turn."""
+        await asyncio.sleep(0)
+        return await self.execute_single(**{**more, "request_data": data})
 
     async def execute_single(self, *args: Any, **more: Any) -> ExecutionResult:
         """Execute one operation, unless it was refused by itself."""

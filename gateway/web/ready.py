@@ -5,6 +5,7 @@ So it is kept on the snapshot, tagged and compressed as it was sent, by all of t
 shapes it. Our own server finds it before it even calls the application (`http_protocol.py`).
 """
 
+import sys
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -73,7 +74,7 @@ class Answer:
 
     @property
     def size_bytes(self) -> int:
-        """Tell roughly what it costs in memory, the request that it answers included."""
+        """Tell roughly what it costs in memory, beside the request that it answers."""
         return len(self.body) + _PER_ANSWER
 
 
@@ -114,10 +115,7 @@ class ReadyAnswers:
             caller = self._policy.read(headers)
         except GatewayError:
             return None
-        cache_control = [value for name, value in headers if name == b"cache-control"]
-        max_age_s = None
-        if cache_control and self._heeds_cache_control:
-            max_age_s = max_age_asked_for(b",".join(cache_control).decode("latin-1"))
+        max_age_s = max_age_asked_for(headers) if self._heeds_cache_control else None
         shaping = tuple(
             header if header[0] in _SHAPING else header[0]
             for header in headers
@@ -203,7 +201,13 @@ def _keeping(request: Hashable, scope: Scope, send: Send) -> Send:
             account.repeat(account_of(scope))
             account.sent_bytes = len(body)
             answer = Answer(start["status"], headers, body, account)
-            snapshot.answers.keep(request, answer, answer.size_bytes)
+            snapshot.answers.keep(request, answer, answer.size_bytes + _size_bytes(request))
         await send(message)
 
     return send_and_keep
+
+
+def _size_bytes(part: Hashable) -> int:
+    """Tell what a request costs in memory: a client can make it larger than its answer."""
+    inner = sum(map(_size_bytes, part)) if isinstance(part, tuple) else 0
+    return sys.getsizeof(part) + inner

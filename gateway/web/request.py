@@ -3,6 +3,7 @@
 Source: GraphQL over HTTP, https://graphql.github.io/graphql-over-http/draft/.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,8 @@ _CREDENTIALS = frozenset(
         "xsrf_token",
     }
 )
+
+_INTROSPECTION = re.compile(r"\b__(?:schema|type)\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +92,10 @@ class RequestReader:
             )
         if not all(isinstance(item, dict) for item in parsed):
             raise BadRequestError("Each operation of a batch has to be a JSON object.")
-        return [await self._operation(item) for item in parsed]
+        operations = [await self._operation(item) for item in parsed]
+        if sum(bool(_INTROSPECTION.search(operation.query or "")) for operation in operations) > 1:
+            raise BadRequestError("Only one operation of a batch may ask for the schema.")
+        return operations
 
     async def _operation(self, data: Mapping[str, Any]) -> GraphQLRequestData:
         query = _typed(data, "query", str)

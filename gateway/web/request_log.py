@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Iterable
 from random import Random
+from urllib.parse import quote
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,6 +18,8 @@ __all__ = ["REQUEST_ID", "RequestBook", "RequestLog", "id_for", "request_id_of"]
 REQUEST_ID = b"x-request-id"
 
 _ACCEPTABLE = re.compile(rb"[\w.:/+=@-]{1,128}", re.ASCII)
+
+_LONGEST_PATH = 200
 
 _STARTS = {"http.response.start", "websocket.accept", "websocket.http.response.start"}
 
@@ -41,7 +44,7 @@ class RequestBook:
             "request",
             logger=__name__,
             method=scope.get("method", "WEBSOCKET"),
-            path=scope["path"],
+            path=_shown(scope),
             status=status,
             duration_ms=round(seconds * 1000, 1),
             request_id=request_id.decode(),
@@ -101,6 +104,14 @@ class RequestLog:
             await self.app(scope, receive, send_with_id)
         finally:
             self._book.enter(scope, request_id, status, started, account)
+
+
+def _shown(scope: Scope) -> str:
+    """Return the start of the path as it was sent: in ASCII, with nothing that moves a cursor."""
+    raw: bytes | None = scope.get("raw_path")
+    if raw is None:
+        raw = quote(scope["path"]).encode()
+    return raw[:_LONGEST_PATH].decode("ascii", "backslashreplace")
 
 
 def request_id_of(scope: Scope) -> bytes:

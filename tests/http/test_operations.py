@@ -1,12 +1,15 @@
 """Which operation of a document is run, and batches of operations."""
 
+import asyncio
+from typing import Any
+
 import pytest
 from cross_web import HTTPException
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
 from gateway.errors import MethodNotAllowedError, OperationResolutionError
-from gateway.web.graphql import _explained
+from gateway.web.graphql import GraphQLView, _explained
 from tests.http.asking import GRAPHQL_JSON, TYPENAME, first_error, post_body, post_json
 from tests.support import Gateway, RestSide, gateway_over
 
@@ -135,6 +138,43 @@ async def test_a_batch_may_be_kept_when_all_of_it_succeeds(
     answer = await post_json(gateway, [SESSIONS, last])
 
     assert answer.headers["cache-control"].startswith(kept)
+
+
+async def test_others_have_a_turn_between_the_operations_of_a_batch(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight large ones after each other would keep everybody waiting."""
+    order: list[str] = []
+    execute = GraphQLView.execute_single
+
+    async def noted(self: Any, *args: Any, **more: Any) -> Any:
+        order.append("operation")
+        asyncio.get_running_loop().call_soon(order.append, "other")
+        return await execute(self, *args, **more)
+
+    monkeypatch.setattr(GraphQLView, "execute_single", noted)
+
+    await post_json(gateway, [{"query": "{ __typename }"}] * 3)
+
+    assert order[:5] == ["operation", "other", "operation", "other", "operation"]
+
+
+INTROSPECTIONS = ["{ __schema { description } }", 'query Q { a: __type(name: "Q") { name } }']
+
+
+async def test_one_operation_of_a_batch_may_introspect(gateway: Gateway) -> None:
+    """It takes long, and no tool needs it twice at once; `__typename` is none."""
+    names = {"query": "{ __typename }"}
+
+    one = await post_json(gateway, [names, {"query": INTROSPECTIONS[0]}, names])
+    two = await post_json(gateway, [names, *({"query": query} for query in INTROSPECTIONS)])
+
+    assert one.status_code == 200
+    assert two.status_code == 400
+    assert first_error(two) == (
+        "BAD_REQUEST",
+        "Only one operation of a batch may ask for the schema.",
+    )
 
 
 async def test_a_batch_may_be_as_long_as_the_limit(rest: RestSide) -> None:

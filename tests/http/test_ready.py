@@ -208,6 +208,31 @@ async def test_no_credential_is_part_of_what_is_kept(gateway: Gateway) -> None:
     assert "marked" not in json.dumps([asked.key, repr(asked)])
 
 
+async def test_the_request_counts_with_the_answer(gateway: Gateway) -> None:
+    """Both are kept, and a client can make either of them large."""
+    app: Any = gateway.http._transport.app.__closure__[0].cell_contents  # type: ignore[attr-defined]
+    snapshot = Snapshot([], AsOf(0), 0, 0, {}, Answers[Any](1_000_000))
+
+    async def answering(scope: Any, receive: Any, send: Any) -> None:
+        answered_from(scope, snapshot)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a"})
+
+    async def send(message: Any) -> None:
+        pass
+
+    sizes = []
+    for query, accept in ((b"x", b"a"), (b"x" * 10_001, b"a"), (b"x", b"a" * 20_001)):
+        before = snapshot.answers.size_bytes
+        scope = {"type": "http", "method": "GET", "path": "/graphql", "query_string": query}
+        headers = [(b"authorization", b"Bearer a"), (b"accept", accept)]
+        asking: Any = KeptAnswers(answering, ready=app.state.ready)
+        await asking({**scope, "headers": headers}, None, send)
+        sizes.append(snapshot.answers.size_bytes - before)
+
+    assert [size - sizes[0] for size in sizes] == [0, 10_000, 20_000]
+
+
 async def test_an_answer_that_comes_in_parts_is_not_kept(gateway: Gateway) -> None:
     """Only what goes out whole can go out again."""
     app: Any = gateway.http._transport.app.__closure__[0].cell_contents  # type: ignore[attr-defined]

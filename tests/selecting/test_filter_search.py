@@ -1,6 +1,8 @@
 """`search`: where it looks, and what it takes for the same letter."""
 
 import unicodedata
+from types import SimpleNamespace
+from typing import Literal
 
 import pytest
 from hypothesis import assume, given
@@ -20,6 +22,9 @@ TEXTS = [
     "FirstMessage",
     "LastMessage",
 ]
+
+
+ACCENTED = "aAøİΐ한㌀ᾂ\u0300\u0315\u0323\u0345\u0f71\u0f73\u3099\uff9e\U0001d165"
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -137,10 +142,37 @@ def test_folding_leaves_nothing_to_fold(text: str) -> None:
     assert fold(folded) == folded
 
 
+@given(st.text(ACCENTED))
+def test_accents_are_taken_off_as_if_they_had_been_sorted(text: str) -> None:
+    """What is left out of the sorting, which takes long, would have been folded away after it."""
+    caseless = unicodedata.normalize("NFKD", text).casefold()
+
+    assert fold(text) == unicodedata.normalize("NFKD", caseless).translate(module._FOLDED)
+
+
+@pytest.mark.parametrize("accents", ["\u0315\u0300", "\uff9e\u0f73", "\u0345"])
+def test_accents_do_not_come_in_crowds_to_where_they_are_sorted(
+    monkeypatch: pytest.MonkeyPatch, accents: str
+) -> None:
+    """Sorting takes time that grows with the square of their number, unless all are the same."""
+    kinds: list[int] = []
+
+    def noted(form: Literal["NFKD"], text: str) -> str:
+        decomposed = unicodedata.normalize(form, text)
+        kinds.append(len({c for c in decomposed if unicodedata.combining(c)}))
+        return decomposed
+
+    monkeypatch.setattr(module, "unicodedata", SimpleNamespace(normalize=noted))
+
+    fold("a" + accents * 1_000)
+
+    assert kinds in ([0, 0], [1, 0])
+
+
 async def test_a_text_is_folded_once_however_often_it_is_searched(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Many searches of one snapshot cost no more folding than one."""
+    """Many searches of one snapshot cost no more folding than one, nor does one text many times."""
     folded: list[str] = []
 
     def counted(text: str) -> str:
@@ -148,12 +180,23 @@ async def test_a_text_is_folded_once_however_often_it_is_searched(
         return fold(text)
 
     monkeypatch.setattr(module, "fold", counted)
-    search = " ".join(f'{{ search: "{n}" }}' for n in range(20))
+    search = " ".join(f'{{ search: "{n}" }}' for n in [*range(20), *range(20)])
     desk = Desk([{"CustomerName": "Ada"}, {"CustomerName": "Bo"}])
 
     await desk.ask(f"{{ chatSessions(filter: {{ or: [{search}] }}) {{ id }} }}")
 
     assert sorted(folded) == sorted([*map(str, range(20)), "Ada", "Bo"])
+
+
+async def test_a_search_is_only_so_long() -> None:
+    """The limit itself is allowed; one character more is refused, wherever it stands."""
+    desk = Desk([{}])
+    query = "query ($f: ChatSessionFilter) { chatSessions(filter: $f) { id } }"
+
+    await desk.ask(query, {"f": {"search": "x" * 200}})
+    told = await desk.refusal(query, {"f": {"not": {"search": "x" * 201}}})
+
+    assert told == "`search` has 201 characters; at most 200 are allowed."
 
 
 async def test_a_filter_has_only_so_many_parts() -> None:

@@ -88,6 +88,23 @@ async def test_a_trace_goes_on_to_rest(gateway: Gateway, rest: RestSide) -> None
     assert trace.items() <= dict(rest.requests[0].headers).items()
 
 
+@pytest.mark.parametrize("odd", [b"\xff\xfe", "é".encode(), b"", b"a\x1bb", b"x" * 513])
+async def test_what_no_trace_can_say_is_not_passed_on(
+    gateway: Gateway, rest: RestSide, odd: bytes
+) -> None:
+    """The call does not fail for it: others share it."""
+    sent = {**CREDENTIALS, "tracestate": "x" * 512}
+    headers = [(name.encode(), value.encode()) for name, value in sent.items()]
+
+    response = await gateway.http.post(
+        "/graphql", json={"query": QUERY}, headers=[*headers, (b"traceparent", odd)]
+    )
+
+    assert response.json() == {"data": {"chatSessions": [{"chatSessionId": 1}]}}
+    assert "traceparent" not in rest.requests[0].headers
+    assert rest.requests[0].headers["tracestate"] == "x" * 512
+
+
 async def test_no_trace_is_made_up(gateway: Gateway, rest: RestSide) -> None:
     """A client without a trace starts none at REST."""
     await gateway.post(QUERY)
@@ -103,6 +120,23 @@ async def test_a_request_is_one_line(gateway: Gateway, log: Log) -> None:
     assert (event["event"], event["level"]) == ("request", "info")
     assert (event["method"], event["path"], event["status"]) == ("POST", "/graphql", 200)
     assert event["duration_ms"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/%1B%5D0;owned%07", "/%1B%5D0;owned%07"),
+        ("/" + "%41" * 20_000, "/" + "%41" * 66 + "%"),
+        ("/graphql/C%C3%A6sar", "/graphql/C%C3%A6sar"),
+    ],
+)
+async def test_a_path_is_logged_as_it_was_sent(
+    gateway: Gateway, log: Log, path: str, shown: str
+) -> None:
+    """What a client puts there does nothing to a terminal, and does not fill the disk."""
+    await gateway.http.get(path)
+
+    assert [event["path"] for event in log.events] == [shown]
 
 
 async def test_a_line_tells_what_came_of_an_operation(

@@ -1,0 +1,101 @@
+"""What introspection costs: counted on the schema itself, as nothing else shapes its answer.
+
+Its lists are as long as the schema makes them, and within each other they multiply. So counting
+takes a step for each value, and ends where there are too many.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLField,
+    GraphQLSchema,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SchemaMetaFieldDef,
+    SelectionSetNode,
+    TypeMetaFieldDef,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
+)
+
+__all__ = ["INTROSPECTION", "introspection_cost"]
+
+INTROSPECTION: Mapping[str, GraphQLField] = {
+    "__schema": SchemaMetaFieldDef,
+    "__type": TypeMetaFieldDef,
+}
+
+# graphql-core gives these values, not our own executor, and to people without credentials too.
+_POINTS = 20
+
+
+def introspection_cost(schema: GraphQLSchema, document: DocumentNode, most: int) -> int:
+    """Return the points that a document's introspection costs; past `most` it is not counted on."""
+    counting = _Counting(schema, document, most // _POINTS)
+    with suppress(_TooManyError):
+        for definition in document.definitions:
+            if isinstance(definition, OperationDefinitionNode):
+                counting.count(definition.selection_set, INTROSPECTION, None)
+    return counting.values * _POINTS
+
+
+class _TooManyError(Exception):
+    pass
+
+
+class _Counting:
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode, most: int) -> None:
+        self.values = 0
+        self._most = most
+        self._info: Any = SimpleNamespace(schema=schema)
+        self._fragments = {
+            d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
+        }
+        self._within: list[str] = []
+        """The fragments that are being counted: one within itself is for validation to refuse."""
+
+    def count(
+        self, selections: SelectionSetNode, fields: Mapping[str, GraphQLField], value: Any
+    ) -> None:
+        """Count what is selected of a value, which has these fields."""
+        for node in selections.selections:
+            self.values += 1
+            if self.values > self._most:
+                raise _TooManyError
+            if isinstance(node, FieldNode):
+                self._count_below(node, fields.get(node.name.value), value)
+            elif isinstance(node, InlineFragmentNode):
+                self.count(node.selection_set, fields, value)
+            else:
+                self._count_fragment(node.name.value, fields, value)  # type: ignore[attr-defined]
+
+    def _count_fragment(self, name: str, fields: Mapping[str, GraphQLField], value: Any) -> None:
+        fragment = self._fragments.get(name)
+        if fragment is not None and name not in self._within:
+            self._within.append(name)
+            self.count(fragment.selection_set, fields, value)
+            self._within.pop()
+
+    def _count_below(self, node: FieldNode, field: GraphQLField | None, value: Any) -> None:
+        if field is None or node.selection_set is None:
+            return
+        fields = getattr(get_named_type(field.type), "fields", {})
+        for item in self._found(field, value):
+            self.count(node.selection_set, fields, item)
+
+    def _found(self, field: GraphQLField, value: Any) -> Any:
+        """Give what a field of introspection holds, as graphql-core finds it; in a list anyway."""
+        if field is TypeMetaFieldDef:
+            return self._info.schema.type_map.values()  # its name may be a variable: any of them
+        everything = dict.fromkeys(field.args, True)  # the only argument is includeDeprecated
+        found = field.resolve(value, self._info, **everything) if field.resolve else None
+        if found is None:
+            return ()
+        return found if is_list_type(get_nullable_type(field.type)) else (found,)
