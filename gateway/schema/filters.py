@@ -6,6 +6,7 @@ import strawberry
 
 from gateway.schema.chat_status import StatusGroup
 from gateway.schema.enums import ChatSessionStatus
+from gateway.schema.inputs import sparse
 from gateway.schema.scalars import DateTime
 
 __all__ = ["LONGEST_SEARCH", "ChatSessionFilter", "DateTimeRange", "IntRange"]
@@ -63,6 +64,7 @@ class DateTimeRange:
     to: DateTime | None = _operator("Matches earlier times, not this one.", "to")
 
 
+@sparse
 @strawberry.input(
     description="Which sessions are wanted: those for which every part that is given holds. A "
     "part that is null is not given."

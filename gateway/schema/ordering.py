@@ -10,6 +10,7 @@ from gateway import dates
 from gateway.dates import AsOf
 from gateway.errors import BadUserInputError
 from gateway.records.record import Malformed
+from gateway.schema.inputs import sparse
 from gateway.schema.matching import fold
 from gateway.schema.rest_enum import number_of
 
@@ -26,6 +27,7 @@ def _by(description: str) -> Any:
     return strawberry.field(default=None, description=description)
 
 
+@sparse
 @strawberry.input(
     description="One key to sort by: give exactly one field. Null comes last either way. What is "
     "equal by every key comes in the order of `chatSessionId`."

@@ -38,6 +38,10 @@ _CREDENTIALS = frozenset(
     }
 )
 
+# Each field that takes a variable looks at all of it, and for an object at all that it may have.
+_MOST_WEIGHT = 2_000
+_WEIGHT_OF_OBJECT = 10
+
 _INTROSPECTION = re.compile(r"\b__(?:schema|type)\b")
 
 
@@ -122,6 +126,11 @@ class RequestReader:
         deepest = self._limits.variables_depth
         if _is_deeper(variables, deepest):
             raise BadRequestError(f"The variables are nested more than {deepest} levels deep.")
+        if _weight(variables, _MOST_WEIGHT) > _MOST_WEIGHT:
+            raise BadRequestError(
+                f"The variables have too many values: at most {_MOST_WEIGHT} are accepted, and an "
+                f"object counts as {_WEIGHT_OF_OBJECT}."
+            )
         size = len(orjson.dumps(variables))
         if size > self._limits.variables_bytes:
             raise BadRequestError(
@@ -194,3 +203,19 @@ def _is_deeper(value: Any, most: int) -> bool:
             for inner in (outer.values() if isinstance(outer, dict) else outer)
         ]
     return any(isinstance(value, dict | list) for value in level)
+
+
+def _weight(value: Any, most: int) -> int:
+    """Weigh a value with all that is in it; past `most` no more is added."""
+    weight, left = 0, [value]
+    while left and weight <= most:
+        match left.pop():
+            case dict(fields):
+                weight += _WEIGHT_OF_OBJECT
+                left += fields.values()
+            case list(items):
+                weight += 1
+                left += items
+            case _:
+                weight += 1
+    return weight

@@ -341,6 +341,31 @@ async def test_larger_variables_are_refused(rest: RestSide) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "values", [[1] * 1_988, [{}] * 198 + [1] * 8, [[]] * 1_988, [{"a": {"b": [1]}}] * 90]
+)
+async def test_variables_may_have_many_values(gateway: Gateway, values: list[Any]) -> None:
+    """An object weighs ten of them, and so do the variables themselves."""
+    assert (await ask_with(gateway, {"a": values})).json() == TYPENAME
+
+
+@pytest.mark.parametrize(
+    "values", [[1] * 1_990, [{}] * 199, [{"a": {"b": [1]}}] * 91, [[{}] * 20] * 20]
+)
+async def test_variables_with_too_many_values_are_refused(
+    gateway: Gateway, values: list[Any]
+) -> None:
+    """Each field that takes them would look at each of them."""
+    answer = await ask_with(gateway, {"a": values})
+
+    assert answer.status_code == 400
+    assert first_error(answer) == (
+        "BAD_REQUEST",
+        "The variables have too many values: at most 2000 are accepted, and an object counts as "
+        "10.",
+    )
+
+
 CREDENTIALS_IN_URL = [
     "access_token",
     "Authorization",

@@ -1,0 +1,44 @@
+"""Inputs of many fields, of which a client gives a few: only those are looked at.
+
+Strawberry goes through all fields of each input. A filter has two dozen, and may have many parts.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+from strawberry.types import get_object_definition
+from strawberry.types.arguments import InputContext
+from strawberry.utils.str_converters import to_camel_case
+
+__all__ = ["sparse"]
+
+T = TypeVar("T")
+
+
+def sparse(kind: type[T]) -> type[T]:
+    """Have an input type be made of what is given; each of its fields is None by default."""
+    get_object_definition(kind, strict=True).from_input = _of_what_is_given
+    return kind
+
+
+def _of_what_is_given(kind: Any, given: Mapping[str, Any], context: InputContext) -> Any:
+    fields = _fields(kind)
+    values = {}
+    for name, value in given.items():
+        if value is not None:
+            python_name, type_ = fields[name]
+            values[python_name] = context.convert(value, type_, name)
+    return kind(**values)
+
+
+@cache
+def _fields(kind: Any) -> dict[str, tuple[str, Any]]:
+    definition = get_object_definition(kind, strict=True)
+    return {
+        field.graphql_name or to_camel_case(field.python_name): (
+            field.python_name,
+            field.resolve_type(type_definition=definition),
+        )
+        for field in definition.fields
+    }
