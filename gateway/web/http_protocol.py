@@ -10,9 +10,11 @@
 
 import asyncio
 import socket
+import sys
 import time
 from typing import Any
 
+from httptools import HttpRequestParser
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -31,6 +33,7 @@ _LONGEST_PIPELINE = 32
 _PATIENCE_S = 10
 _PATIENCE_WITH_READERS_S = 30
 _PIECE = 16 * 2**10
+_OF_UPGRADES = frozenset({b"upgrade", b"http2-settings"})
 
 
 class GatewayProtocol(HttpToolsProtocol):
@@ -48,6 +51,9 @@ class GatewayProtocol(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
     _held: tuple[Any, Any] | None = None
     """A request, and the application to call with it, until all is read that has come."""
+
+    _piece = b""
+    """What is being parsed."""
 
     _is_reading = False
     _asked: tuple[str, list[Header], Asked | None] = ("", [], None)
@@ -85,6 +91,7 @@ class GatewayProtocol(HttpToolsProtocol):
         if self.transport.is_closing() or self._is_upgraded:
             return
         self._is_body = False
+        self._piece = data
         super().data_received(data)
         if self._is_in_head or not self._is_body:
             self._head_bytes += len(data)
@@ -103,6 +110,26 @@ class GatewayProtocol(HttpToolsProtocol):
         self._is_upgraded = True
         super().handle_websocket_upgrade()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Read a request as if it did not ask for another protocol (RFC 9110, section 7.8).
+
+        Java's client asks for HTTP/2 with whatever it sends first. httptools ends such a request
+        with its head, and leaves its body over.
+        """
+        upgrade: Any = sys.exception()  # which uvicorn is handling; it says where the head ends
+        head = [b"%s %s HTTP/1.1\r\n" % (self.parser.get_method(), self.url)]
+        for name, value in self.headers:
+            if name == b"connection":
+                value = b",".join(v for v in value.split(b",") if v.strip().lower() == b"close")
+            if name not in _OF_UPGRADES:
+                head.append(b"%s: %s\r\n" % (name, value))
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        super().data_received(b"%s\r\n%s" % (b"".join(head), self._piece[upgrade.args[0] :]))
+
+    def _is_read_again(self) -> bool:
+        return self.parser.should_upgrade() and not self._should_upgrade()
+
     def on_message_begin(self) -> None:
         """Wait for the rest of a head, the first one's or a later one's."""
         super().on_message_begin()
@@ -110,6 +137,8 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Let the request, or the WebSocket that it becomes, take its time."""
+        if self._is_read_again():
+            return
         self._is_in_head = False
         self._head_bytes = 0
         self._stop_waiting()
@@ -136,6 +165,8 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Answer at once, or have the application do it."""
+        if self._is_read_again():
+            return
         super().on_message_complete()
         if self._held is not None:
             cycle = self._held[0]

@@ -1,6 +1,7 @@
 """The head of a request comes in time and in measure, or the connection is closed."""
 
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -77,6 +78,44 @@ def test_a_body_in_many_pieces_is_taken_in(connection: socket.socket) -> None:
     connection.sendall(head + b"\r\n\r\n" + spaces + body + b"\r\n")
 
     assert b"HTTP/1.1 200 OK" in connection.recv(65_536)
+
+
+ASKED = b'{"query": "{ __typename }"}'
+UPGRADING = (
+    b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
+    b"Content-Length: %d\r\n\r\n" % len(ASKED)
+)
+
+
+@pytest.mark.parametrize("pieces", [[UPGRADING + ASKED], [UPGRADING, ASKED], [UPGRADING[:99]]])
+def test_who_asks_for_another_protocol_is_answered_in_this_one(
+    connection: socket.socket, pieces: list[bytes]
+) -> None:
+    """As Java's client asks for HTTP/2 with its first request; the next one is as any other."""
+    whole = UPGRADING + ASKED
+    sent = b"".join(pieces)
+    for piece in (*pieces, whole[len(sent) :]):
+        connection.sendall(piece)
+        time.sleep(0.02)
+    first = connection.recv(65_536)
+    connection.sendall(ALIVE + b"\r\n")
+
+    assert first.startswith(b"HTTP/1.1 200 OK")
+    assert first.endswith(b'{"data":{"__typename":"Query"}}')
+    assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize("connection_header", [b"Upgrade", b"Upgrade, close"])
+def test_a_page_may_be_asked_for_so_too(
+    connection: socket.socket, connection_header: bytes
+) -> None:
+    """Without a body."""
+    connection.sendall(ALIVE + b"Connection: " + connection_header + b"\r\nUpgrade: h2c\r\n\r\n")
+
+    answer = connection.recv(65_536)
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert (b"connection: close" in answer) == (b"close" in connection_header)
 
 
 def test_a_request_that_is_complete_is_answered(connection: socket.socket) -> None:
