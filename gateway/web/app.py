@@ -149,7 +149,7 @@ def create_app(
         most=MOST_TENANTS,
     )
     bus = bus_of(settings)
-    webhooks = webhooks_of(settings, bus, rest.source_of)
+    webhooks = webhooks_of(settings, bus, rest.source_of, shared)
     newsroom = Newsroom(bus, rest.source_of, watchers_of)
     sockets = OpenSockets(
         most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller

@@ -181,12 +181,16 @@ def bus_of(settings: Settings) -> Bus:
     return LocalBus(is_alone=settings.workers == 1)
 
 
-def webhooks_of(settings: Settings, bus: Bus, source_of: SourceOf) -> Webhooks | None:
+def webhooks_of(
+    settings: Settings, bus: Bus, source_of: SourceOf, shared: SharedCache | None
+) -> Webhooks | None:
     """Return what takes webhooks about the tenants that are served, if any are taken."""
     if settings.webhook_secret is None:
         return None
     secret = settings.webhook_secret.get_secret_value().encode()
-    return Webhooks(secret, bus.publish, concerns=lambda name: source_of(name) is not None)
+    return Webhooks(
+        secret, bus.publish, concerns=lambda name: source_of(name) is not None, shared=shared
+    )
 
 
 def cross_origin(settings: Settings) -> list[Middleware]:

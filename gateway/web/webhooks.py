@@ -18,6 +18,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gateway.cache.shared import Place, SharedCache
 from gateway.errors import BadRequestError, GatewayError
 from gateway.live.bus import News
 from gateway.web.body import read_body
@@ -45,11 +46,13 @@ class Webhooks:
         tell: Callable[[News], Awaitable[None]],
         *,
         concerns: Callable[[str], bool],
+        shared: SharedCache | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._secret = secret
         self._tell = tell
         self._concerns = concerns
+        self._shared = shared
         self._clock = clock
         self._event_ids: OrderedDict[str, None] = OrderedDict()
         self.results = Counter[str]()
@@ -64,13 +67,13 @@ class Webhooks:
             logger.warning("A webhook was refused: it is not signed with the secret")
             return self._refuse(BadRequestError("The signature is not that of the body."), 401)
         event = _event(body)
-        if event is None or self._is_old(event) or event.get("EventId") in self._event_ids:
+        if event is None or self._is_old(event):
             return self._take("ignored")
-        tenant = str(event.get("ContextIdentifier"))
-        if not self._concerns(tenant):
+        tenant, event_id = str(event.get("ContextIdentifier")), event.get("EventId")
+        if not self._concerns(tenant) or await self._is_known(event_id):
             return self._take("ignored")
         await self._tell(News(tenant, int(self._clock() * 1e9)))
-        self._remember(event.get("EventId"))  # not before: what has failed is sent again
+        await self._remember(event_id)  # not before: what has failed is sent again
         return self._take("accepted")
 
     def _take(self, result: Result) -> Response:
@@ -96,11 +99,28 @@ class Webhooks:
             return False  # better once too often than not at all
         return self._clock() - sent.replace(tzinfo=sent.tzinfo or UTC).timestamp() > _OLDEST_S
 
-    def _remember(self, event_id: str | None) -> None:
-        if event_id is not None:
-            self._event_ids[event_id] = None
+    async def _is_known(self, event_id: str | None) -> bool:
+        if event_id is None:
+            return False
+        if event_id in self._event_ids:
+            return True
+        return (
+            self._shared is not None and await self._shared.get(self._place(event_id)) is not None
+        )
+
+    async def _remember(self, event_id: str | None) -> None:
+        if event_id is None:
+            return
+        self._event_ids[event_id] = None
         if len(self._event_ids) > _MOST_EVENT_IDS:
             self._event_ids.popitem(last=False)
+        if self._shared is not None:
+            await self._shared.put(self._place(event_id), b"known", ttl_s=_OLDEST_S)
+
+    def _place(self, event_id: str) -> Place:
+        """Return where processes tell each other which events they know."""
+        digest = hmac.digest(self._secret, event_id.encode(), "sha256")
+        return Place(f"event:{digest.hex()}", hmac.digest(self._secret, digest, "sha256"))
 
 
 def _event(body: bytes) -> Mapping[str, Any] | None:

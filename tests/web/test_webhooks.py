@@ -13,9 +13,12 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from gateway.cache.shared import SharedCache
 from gateway.live.bus import News
 from gateway.web import webhooks
 from gateway.web.webhooks import Webhooks
+from tests.cache.fakes import Clock
+from tests.cache.remote import Remote
 from tests.observe.logged import logged
 from tests.support import Gateway, RestSide, gateway_over
 
@@ -236,6 +239,29 @@ async def test_a_webhook_that_could_not_be_handled_counts_when_it_comes_again() 
 
     assert (first.status_code, second.status_code) == (500, 200)
     assert second.json() == {"status": "accepted"}
+
+
+async def test_what_one_process_knows_another_ignores() -> None:
+    """A replay costs nobody a REST call; without an id nothing can be told apart."""
+    told: list[News] = []
+
+    async def tell(news: News) -> None:
+        told.append(news)
+
+    remote, results = Remote(Clock()), []
+    for body in [event(), event(), event(EventId=None), event(EventId=None)]:
+        shared = SharedCache(remote, max_bytes=1_000, answer_s=1, turn_s=1, clock=remote.clock)
+        receive = Webhooks(SECRET.encode(), tell, concerns=bool, shared=shared).receive
+        app = Starlette(routes=[Route(PATH, receive, methods=["POST"])])
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://gateway.invalid"
+        ) as http:
+            results.append(await send(Gateway(http), body))
+
+    assert [result for _, result in results] == ["accepted", "ignored", "accepted", "accepted"]
+    assert len(told) == 3
+    assert event()["EventId"] not in repr(remote.kept)
 
 
 async def test_webhooks_are_counted_by_what_was_done_with_them(gateway: Gateway) -> None:
