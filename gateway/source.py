@@ -7,20 +7,17 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from typing import Any, Literal, Protocol
 
 import msgspec
 
-from gateway.cache.answers import Answers
 from gateway.cache.flights import Flights
 from gateway.cache.lookups import Lookups
 from gateway.cache.revocations import Revocations
 from gateway.cache.shared import Kept, Place, SharedCache
 from gateway.caller import Caller, Header
-from gateway.dates import AsOf
 from gateway.errors import (
-    UpstreamBadResponseError,
     UpstreamError,
     UpstreamForbiddenError,
     UpstreamHeldOffError,
@@ -28,27 +25,15 @@ from gateway.errors import (
     UpstreamTimeoutError,
     UpstreamUnauthenticatedError,
 )
+from gateway.reading import Decode, read, zone_of
 from gateway.snapshot import Epoch, Served, Snapshot, Stored, Windows
 
 __all__ = ["Cache", "Fetch", "Source"]
 
 logger = logging.getLogger(__name__)
 
-# What a snapshot costs in memory, measured with tracemalloc on full and on sparse sessions: most of
-# it is the JSON that linked objects and maps are read from.
-_MEMORY_PER_JSON_BYTE = 1.3
-_MEMORY_PER_SESSION = 600
-
-# The answers made from a snapshot may take as much again as it does itself, and no less than this.
-_LEAST_FOR_ANSWERS = 32 * 2**10
-
-_LARGE = 2**20
-
 Fetch = Callable[[Sequence[Header]], Awaitable[bytes]]
 """Calls REST with the given headers; answers with the body of a 200, decompressed."""
-
-Decode = Callable[[bytes], Sequence[Any]]
-"""Reads the records out of a body."""
 
 
 class Cache(Protocol):
@@ -189,7 +174,7 @@ class Source:
         if kept is None and self.shared is not None:
             found = await self.shared.get(self._place(key, caller))
             if found is not None:
-                kept = await self._snapshot(caller, self._stored(found), {})
+                kept = await self._read(caller, self._stored(found), {})
         return kept
 
     async def _fly(
@@ -240,7 +225,7 @@ class Source:
             async with shared.turn(place, usable=usable) as stored:
                 if stored is not None:
                     took_s = {"shared": time.perf_counter() - started}
-                    return await self._snapshot(caller, stored, took_s)
+                    return await self._read(caller, stored, took_s)
                 try:
                     stored, snapshot = await self._ask(caller, trace)
                 except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
@@ -261,23 +246,12 @@ class Source:
         body = await self.fetch((*caller.headers, *trace))
         stored = Stored(body, asked_ns, self.clock_ns())
         took_s = {"upstream": time.perf_counter() - started}
-        return stored, await self._snapshot(caller, stored, took_s)
+        return stored, await self._read(caller, stored, took_s)
 
-    async def _snapshot(self, caller: Caller, stored: Stored, took_s: dict[str, float]) -> Snapshot:
-        started = time.perf_counter()
-        as_of = AsOf(stored.fetched_ns, _zone(caller, self.time_zone))
-        body = stored.body
-        if len(body) > _LARGE:
-            # The event loop gets its turn between the passes over the body, each of which holds it.
-            sessions = await asyncio.to_thread(self._decoded, body)
-        else:
-            sessions = self._decoded(body)
-        for session in sessions:
-            session.as_of = as_of
-        times_s = {**took_s, "decode": time.perf_counter() - started}
-        own_bytes = round(len(body) * _MEMORY_PER_JSON_BYTE) + _MEMORY_PER_SESSION * len(sessions)
-        answers = Answers[Any](max(own_bytes, _LEAST_FOR_ANSWERS))
-        return Snapshot(sessions, as_of, stored.asked_ns, own_bytes, times_s, answers, len(body))
+    def _read(
+        self, caller: Caller, stored: Stored, took_s: dict[str, float]
+    ) -> Awaitable[Snapshot]:
+        return read(stored, self.decode, zone_of(caller, self.time_zone), took_s)
 
     def _place(self, key: str, caller: Caller) -> Place:
         """Return where the caller's answer is in the shared cache, and what it is sealed with."""
@@ -293,13 +267,6 @@ class Source:
         asked_ns = older.snapshot.asked_ns
         return await self.revocations.cover(self._account(caller), asked_ns, self.clock_ns())
 
-    def _decoded(self, body: bytes) -> Sequence[Any]:
-        try:
-            return self.decode(body)
-        except UpstreamBadResponseError as exc:
-            exc.extensions["upstreamStatus"] = 200  # no other answer's body comes out of `fetch`
-            raise
-
 
 def _told(exc: UpstreamError) -> str:
     """Tell an operator what went wrong; causes by their kinds, as their texts hold addresses."""
@@ -309,15 +276,3 @@ def _told(exc: UpstreamError) -> str:
         kinds.append(type(cause).__name__)
         cause = cause.__cause__
     return f"{exc.extensions['code']}, {exc} {' < '.join(kinds)}".strip()
-
-
-def _zone(caller: Caller, base: tzinfo | None) -> tzinfo | None:
-    """Return the zone of the zone-less times in a caller's answers.
-
-    `SO-TimeZone` moves them from the tenant's base zone to the one it names, by SuperOffice's own
-    codes; of these, only UTC says which zone it is.
-    """
-    asked = [value for name, value in caller.headers if name == b"so-timezone"]
-    if not asked:
-        return base
-    return UTC if asked[0].partition(b",")[0].strip().upper() == b"UTC" else None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway import source as source_module
+from gateway import reading
 from gateway.cache.memory import BoundedMemoryCache
 from gateway.caller import Caller, Header
 from gateway.dates import AsOf
@@ -371,7 +371,7 @@ async def test_a_large_answer_is_decoded_beside_the_event_loop(
     monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     """Others get their turn meanwhile; what comes of it is the same, failures included."""
-    monkeypatch.setattr(source_module, "_LARGE", size)
+    monkeypatch.setattr(reading, "_LARGE", size)
     threads = []
 
     def noted(body: bytes) -> list[Record]:
