@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from gateway.caller import Header
 from gateway.doctor import machine, network, redis, rest
 from gateway.doctor.finding import Finding, Target
-from gateway.errors import GatewayError, SettingsError
+from gateway.errors import GatewayError
 from gateway.setting_errors import PREFIX
 from gateway.settings import Settings
 from gateway.tenant_names import canonical_tenant
@@ -39,12 +39,7 @@ def run(
     """Print it all, and return 1 if something is wrong.
 
     With `headers`, which are a caller's, one real call is made.
-
-    Raises:
-        SettingsError: there can be no such tenant, or it cannot be told how to call it.
     """
-    if tenant and settings.environment is None:
-        raise SettingsError("--tenant: there are several with GATEWAY_ENVIRONMENT only")
     findings = asyncio.run(_examine(settings, headers, tenant))
     shown = _effective(settings, flags)
     if is_json:
