@@ -248,7 +248,7 @@ def test_who_watches_sees_each_answer(query: Any, rest: RestSide, is_terminal: b
 
     assert code == 1
     assert shown.index("IN_QUEUE") < shown.index("USER_LAST") < shown.index("UNAUTHENTICATED")
-    assert shown.count("\x1b[H\x1b[2Jstatus\n") == (2 if is_terminal else 0)
+    assert shown.count("\x1b[H\x1b[2JchatSessions\nstatus\n") == (2 if is_terminal else 0)
 
 
 @pytest.mark.parametrize(("watch", "expected"), [(["--watch"], 0), ([], 1)])
