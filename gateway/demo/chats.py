@@ -20,6 +20,9 @@ __all__ = ["LINKS", "OVER", "Beat", "Chat", "chat"]
 OVER = frozenset({"Finished", "Closed", "ClosedFromQueue"})
 LINKS = frozenset({"Person", "Contact", "Project", "Sale", "Ticket"})
 
+# So long that, with as many sessions as there are by default, somebody waits at any time.
+_WAIT_S = (110, 140)
+
 
 @dataclass(frozen=True, slots=True)
 class Beat:
@@ -92,13 +95,13 @@ def _tell(rng: Random, who: Customer) -> tuple[Beat, ...]:
         story.talk_to_bot(question)
     else:
         story.mark("InQueue", question)
-    story.wait(15, 80)
+    story.wait(*_WAIT_S)
     if rng.random() < 0.12:
         story.mark("ClosedFromQueue")
     else:
         story.talk_to_agents(turns)
         story.mark("Finished")
-        story.wait(20, 60)
+        story.wait(15, 40)
         story.mark("Closed")
     return tuple(story.beats)
 
@@ -156,7 +159,7 @@ class _Story:
         self.mark("CustomerLast")
         transfer_after = self._rng.randrange(1, 2 * len(turns))  # often beyond the end
         for place, turn in enumerate(turns):
-            self.wait(20, 34)
+            self.wait(18, 30)
             status = "UserLast" if turn.startswith(AGENT_MARK) else "CustomerLast"
             self.mark(status, turn.removeprefix(AGENT_MARK))
             if place == transfer_after:

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.demo.desk import CYCLE_S, Desk
 from gateway.demo.sessions import session_record
+from gateway.demo.users import DEMO_USERS, DemoUser
 from gateway.demo.wire import Record, Wire
 from tests.demo.asking import KARI, NOON, sessions_of
 
@@ -47,6 +48,18 @@ def test_statuses_follow_each_other_sensibly(lives: Film) -> None:
 
     assert all(after in FOLLOWING[str(before)] for before, after in changes)
     assert {after for _, after in changes} == LIVE | OVER | {"InQueue"}
+
+
+@pytest.mark.parametrize("user", DEMO_USERS, ids=lambda user: user.login)
+def test_somebody_waits_at_any_time(user: DemoUser) -> None:
+    """Whoever looks at the queue of a demo as it starts by itself sees how it works."""
+    desk = Desk(sessions=12, seed=1)
+    waiting = [
+        sum(session_record(moment, Wire())["Status"] == "InQueue" for moment in moments)
+        for moments in (desk.moments(user, now) for now in range(NOON, NOON + 3 * CYCLE_S, 7))
+    ]
+
+    assert min(waiting) >= 1
 
 
 def test_a_slot_goes_on_with_a_new_session(lives: Film) -> None:
