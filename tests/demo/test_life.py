@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import orjson
 import pytest
 
 from gateway.demo.desk import CYCLE_S, Desk
@@ -60,6 +61,18 @@ def test_somebody_waits_at_any_time(user: DemoUser) -> None:
     ]
 
     assert min(waiting) >= 1
+
+
+def test_kari_is_hardly_ever_without_a_chat() -> None:
+    """Whoever asks for the chats of the one who is logged in by default nearly always sees some."""
+    desk = Desk(sessions=12, seed=1)
+    has_chats = []
+    for now in range(NOON, NOON + 20 * CYCLE_S, 41):
+        records = [session_record(moment, Wire()) for moment in desk.moments(KARI, now)]
+        live = [record for record in records if record["Status"] in LIVE]
+        has_chats.append(any(b"Kari Nordmann" in orjson.dumps(record["User"]) for record in live))
+
+    assert sum(has_chats) > 0.8 * len(has_chats)
 
 
 def test_a_slot_goes_on_with_a_new_session(lives: Film) -> None:
