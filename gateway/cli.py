@@ -13,7 +13,7 @@ from gateway.demo.users import DEMO_USERS
 from gateway.demo.webhooks import Hook
 from gateway.doctor.command import run as run_doctor
 from gateway.errors import SettingsError
-from gateway.given import AUTHORIZATION, headers_given
+from gateway.given import AUTHORIZATION, headers_given, tenant_given
 from gateway.observe.dashboard import dashboard
 from gateway.query.command import run as run_query
 from gateway.schema.build import sdl
@@ -230,23 +230,25 @@ def _query(
     is_watched: bool,
     **flags: str,
 ) -> int:
+    settings = Settings.load(**flags)
     return run_query(
-        Settings.load(**flags),
+        settings,
         query,
         variables=variables,
         operation=operation,
         headers=headers_given(headers),
-        tenant=tenant,
+        tenant=tenant_given(settings, tenant),
         is_watched=is_watched,
     )
 
 
 def _doctor(headers: list[str], tenant: str | None, *, is_json: bool, **flags: str) -> int:
+    settings = Settings.load(**flags)
     return run_doctor(
-        Settings.load(**flags),
+        settings,
         flags=flags,
         headers=headers_given(headers),
-        tenant=tenant,
+        tenant=tenant_given(settings, tenant),
         is_json=is_json,
     )
 

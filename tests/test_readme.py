@@ -6,7 +6,9 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -31,7 +33,19 @@ RECIPES = {
     kind: [block for block in blocks("graphql")[1:] if block.startswith(kind)]
     for kind in ("query", "subscription")
 }
+# What nobody can promise: Kari has no chat at times, or not with a company that is known, and
+# every customer may have been answered.
+AT_TIMES_EMPTY = {"mine", "mine.contact", "chatSessionSummary.oldestUnanswered"}
 COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
+
+
+def places(value: Any, place: str = "") -> Iterator[tuple[str, bool]]:
+    """Give each place in an answer, whichever row it is in, and whether there is anything."""
+    yield place, value is not None and value != []
+    for inner in value if isinstance(value, list) else ():
+        yield from places(inner, place)
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        yield from places(inner, f"{place}.{name}".lstrip("."))
 
 
 def settings_table() -> str:
@@ -70,10 +84,34 @@ async def test_a_recipe_is_answered_in_one_rest_call(recipe: str) -> None:
     assert demo.state.calls == 1
 
 
+@pytest.mark.parametrize("recipe", [recipe for kind in RECIPES.values() for recipe in kind])
+async def test_a_recipe_shows_something_whenever_it_is_tried(recipe: str) -> None:
+    """Whoever pastes it into the demo sees each of its fields filled, in one row at least."""
+    now = A_MOMENT
+    demo = create_demo_app(clock=lambda: now)
+    user = {"Authorization": DEMO_USERS[0].authorization_basic}
+    query = recipe.replace("subscription", "query", 1)
+    asked, seen = set(), set()
+
+    async with gateway_over(
+        httpx.ASGITransport(demo), time_zone="Europe/Oslo", cache_ttl=0
+    ) as gateway:
+        for _ in range(20):
+            now += 397  # the desk is another one every 560 seconds
+            answer = (await gateway.post(query, headers=user)).json()
+            found = list(places(answer["data"]))
+            filled = {place for place, is_filled in found if is_filled}
+            assert {place for place, _ in found} - filled <= AT_TIMES_EMPTY
+            asked |= {place for place, _ in found}
+            seen |= filled
+
+    assert seen == asked
+
+
 @pytest.mark.socket
 @pytest.mark.parametrize("recipe", RECIPES["subscription"])
 def test_a_recipe_that_moves_begins_at_once(recipe: str) -> None:
-    """Its first answer has no error, and none of its fields is without data."""
+    """Its first answer has no error, and is there after one REST call."""
     demo = create_demo_app(clock=lambda: A_MOMENT)
     headers = {
         "Authorization": DEMO_USERS[0].authorization_basic,
@@ -90,7 +128,7 @@ def test_a_recipe_that_moves_begins_at_once(recipe: str) -> None:
 
     answer = json.loads(event.removeprefix("data: "))
     assert "errors" not in answer
-    assert None not in answer["data"]["chatSessionSummary"].values()
+    assert answer["data"]["chatSessionSummary"]["longestWaiting"]
     assert demo.state.calls == 1
 
 

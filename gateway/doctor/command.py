@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from gateway.caller import Header
 from gateway.doctor import machine, network, redis, rest
 from gateway.doctor.finding import Finding, Target
-from gateway.errors import GatewayError, SettingsError
+from gateway.errors import GatewayError
 from gateway.setting_errors import PREFIX
 from gateway.settings import Settings
 from gateway.tenant_names import canonical_tenant
@@ -42,10 +42,8 @@ def run(
     With `headers`, which are a caller's, one real call is made.
 
     Raises:
-        SettingsError: the gateway would not start with them, or there can be no such tenant.
+        SettingsError: the gateway would not start with them.
     """
-    if tenant and settings.environment is None:
-        raise SettingsError("--tenant: there are several with GATEWAY_ENVIRONMENT only")
     create_app(settings)  # what keeps it from starting is no finding among others
     findings = asyncio.run(_examine(settings, headers, tenant))
     shown = _effective(settings, flags)

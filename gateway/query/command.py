@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -11,7 +12,7 @@ import orjson
 
 from gateway.caller import Header
 from gateway.errors import SettingsError
-from gateway.given import text_given
+from gateway.given import stdin_given, text_given, utf8_given
 from gateway.observe.logs import configure_logs
 from gateway.query.asking import answers
 from gateway.query.table import table
@@ -21,6 +22,8 @@ from gateway.web.app import create_app
 __all__ = ["run"]
 
 _CLEAR = "\x1b[H\x1b[2J"
+# JSON escapes others by itself; what a customer has written must not steer a terminal.
+_CONTROLS = re.compile("[\x7f-\x9f]")
 
 
 def run(
@@ -41,11 +44,11 @@ def run(
     Raises:
         SettingsError: what is asked for cannot be read.
     """
-    request: dict[str, Any] = {"query": sys.stdin.read() if query == "-" else text_given(query)}
+    request: dict[str, Any] = {"query": stdin_given() if query == "-" else _text("QUERY", query)}
     if variables is not None:
-        request["variables"] = _variables(text_given(variables))
+        request["variables"] = _variables(_text("--variables", variables))
     if operation is not None:
-        request["operationName"] = operation
+        request["operationName"] = utf8_given("--operation", operation)
     configure_logs("error", settings.log_format)
     path = f"/graphql/{tenant}" if tenant else "/graphql"
     try:
@@ -86,7 +89,13 @@ def _print(answer: Any, *, is_watched: bool) -> None:
         text = _CLEAR + table(answer["data"])
     else:
         text = orjson.dumps(answer, option=orjson.OPT_INDENT_2 if is_terminal else 0).decode()
+        if is_terminal:
+            text = _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     print(text, flush=True)  # noqa: T201  it is what was asked for
+
+
+def _text(name: str, given: str) -> str:
+    return utf8_given(name, text_given(given))
 
 
 def _variables(text: str) -> dict[str, Any]:

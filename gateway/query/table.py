@@ -1,6 +1,6 @@
-"""An answer as a table for a terminal: the first list in it, with a column for each field."""
+"""An answer as text for a terminal: single values, and below them a table for each list."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 __all__ = ["table"]
@@ -9,12 +9,38 @@ _WIDEST = 40
 
 
 def table(data: Any) -> str:
-    """Write the first list of objects that is anywhere in the data; the data itself if none is."""
-    rows = [dict(_cells(row)) for row in _rows(data)]
-    names = dict.fromkeys(name for row in rows for name in row)
+    """Write values that are in no list, one a line; then each list of objects under its name.
+
+    A field of an object inside is called `user.fullName`; what is in one root field alone goes
+    without that field's name.
+    """
+    match list(data.values()):
+        case [Mapping() as only]:
+            data = only
+    fields = dict(_fields(data))
+    lists = {name: value for name, value in fields.items() if _is_rows(value)}
+    single = [[name, _text(value)] for name, value in fields.items() if name not in lists]
+    parts = [_aligned(single)] if single else []
+    parts += [f"{name}\n{_rows(rows)}" for name, rows in lists.items()]
+    return "\n\n".join(parts)
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(row, Mapping) for row in value)
+
+
+def _rows(rows: Sequence[Any]) -> str:
+    """Write a column for each field."""
+    if not rows:
+        return "(none)"
+    cells = [{name: _text(value) for name, value in _fields(row)} for row in rows]
+    names = dict.fromkeys(name for row in cells for name in row)
     # An object that is null in one row has its fields in another.
     columns = [name for name in names if not any(other.startswith(f"{name}.") for other in names)]
-    lines = [columns, *([row.get(name, "") for name in columns] for row in rows)]
+    return _aligned([columns, *([row.get(name, "") for name in columns] for row in cells)])
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -22,28 +48,12 @@ def table(data: Any) -> str:
     )
 
 
-def _rows(data: Any) -> list[Any]:
-    found = _first_list(data)
-    return [data] if found is None else found
-
-
-def _first_list(data: Any) -> list[Any] | None:
-    if isinstance(data, list) and all(isinstance(row, Mapping) for row in data):
-        return data
-    for value in data.values() if isinstance(data, Mapping) else ():
-        found = _first_list(value)
-        if found is not None:
-            return found
-    return None
-
-
-def _cells(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Give the cells of a row; a field of an object inside is called `user.fullName`."""
+def _fields(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _cells(inner, f"{name}.{key}" if name else key)
+            yield from _fields(inner, f"{name}.{key}" if name else key)
     else:
-        yield name, _text(value)
+        yield name, value
 
 
 def _text(value: Any) -> str:

@@ -17,6 +17,12 @@ _NO_INSTANT = (
     "settings name one: then nobody can tell."
 )
 
+_PLAIN_TEXT = (
+    "Plain text, as SuperOffice documents no encoding; passed on exactly as REST gives it. People "
+    "can write anything, markup included: a page has to show it as text (`textContent`, or what "
+    "its templates escape), never as HTML."
+)
+
 
 @entity(
     "A chat between a customer and the agents of a channel (topic). The caller sees the sessions "
@@ -49,11 +55,10 @@ class ChatSession(Node):
         "Whether it still goes on: every status group but `OVER`. Null where there is no group.",
     )
     first_message: str | None = prop(
-        "The start of the first message, at most 1024 characters. Written by the customer: it can "
-        "hold any text, markup included, so escape it."
+        f"The start of the customer's first message, at most 1024 characters. {_PLAIN_TEXT}"
     )
     last_message: str | None = prop(
-        "The start of the latest message, at most 1024 characters. Untrusted text: escape it."
+        f"The start of the latest message, at most 1024 characters. {_PLAIN_TEXT}"
     )
     when_requested: DateTime | None = prop("When the customer asked for a chat.")
     when_started: DateTime | None = prop("When an agent accepted; null while it waits.")

@@ -3,6 +3,7 @@
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from enum import Enum
 from typing import Annotated, Any
 
 import strawberry
@@ -60,7 +61,11 @@ def _transfers_pending_to(
     return sum(found == associate_id for found in ids)
 
 
-@strawberry.type(description="The caller's sessions in numbers. Lists come largest count first.")
+@strawberry.type(
+    description="The caller's sessions in numbers. Lists come largest count first; equal counts by "
+    "`topicId`, by `associateId`, or by the name of the status or group, so that rows stay where "
+    "they are. Null comes last of its equals."
+)
 class ChatSessionSummary:
     sessions: strawberry.Private[Sequence[Any]]
     fetched_at: DateTime = strawberry.field(
@@ -135,7 +140,12 @@ def summarise(sessions: Sequence[Any], fetched_at: str) -> ChatSessionSummary:
 
 
 def _counted(sessions: Iterable[Any], field: str) -> list[tuple[Any, int]]:
-    return Counter(map(field_of(field), sessions)).most_common()
+    counts = Counter(map(field_of(field), sessions))
+    return sorted(counts.items(), key=lambda row: (-row[1], row[0] is None, _place(row[0])))
+
+
+def _place(value: Any) -> Any:
+    return value.name if isinstance(value, Enum) else value
 
 
 def _by_topic(sessions: Iterable[Any], waiting: Iterable[Any]) -> list[ChatSessionTopicCount]:
@@ -150,11 +160,17 @@ def _by_agent(sessions: Iterable[Any]) -> list[ChatSessionAgentCount]:
     assigned = [s for s in sessions if isinstance(s.user, Record)]
     agents = {s.user.id: s.user for s in assigned}
     counts = Counter(s.user.id for s in assigned)
+    ranked = sorted(counts, key=lambda agent: (-counts[agent], *_agents_place(agents[agent])))
     live = Counter(s.user.id for s in assigned if s.status_group is StatusGroup.LIVE)
     return [
-        ChatSessionAgentCount(agent=agents[agent], count=count, live=live[agent])
-        for agent, count in counts.most_common()
+        ChatSessionAgentCount(agent=agents[agent], count=counts[agent], live=live[agent])
+        for agent in ranked
     ]
+
+
+def _agents_place(agent: Any) -> tuple[int, str]:
+    key = agent.associate_id
+    return key if isinstance(key, int) else 0, agent.id
 
 
 def _earliest(sessions: Iterable[Any], field: str) -> Any:

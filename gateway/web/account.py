@@ -20,6 +20,7 @@ class Account:
         "answered_s",
         "cache",
         "caller",
+        "is_routine",
         "operation",
         "outcome",
         "sent_bytes",
@@ -46,6 +47,9 @@ class Account:
 
         self.tenant: str | None = None
         """Whose sessions were asked for, where there are several."""
+
+        self.is_routine = False
+        """Whether it comes by itself, all the time, so that its line is for those who debug."""
 
         self.upstream_s: float | None = None
         self.sent_bytes = 0

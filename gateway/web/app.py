@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette_compress import CompressMiddleware, add_compress_type, remove_compress_type
@@ -30,7 +30,6 @@ from gateway.cache.lookups import Lookups
 from gateway.cache.memory import BoundedMemoryCache
 from gateway.cache.revocations import Revocations
 from gateway.caller import CallerPolicy
-from gateway.errors import BadRequestError
 from gateway.live.changes import Comparison
 from gateway.live.newsroom import Newsroom
 from gateway.live.watcher import Watchers
@@ -53,6 +52,7 @@ from gateway.web.etag import ETags
 from gateway.web.event_stream import EVENT_STREAM
 from gateway.web.graphql import GraphQLView, ViewOptions
 from gateway.web.metrics import metrics_of
+from gateway.web.nowhere import nowhere
 from gateway.web.ops import Check, healthz, metrics, readyz
 from gateway.web.parts import (
     TENANT_HEADER,
@@ -244,7 +244,7 @@ def create_app(
             Middleware(OneVary, also=TENANT_HEADER.encode() if settings.environment else b""),
             Middleware(CompressMiddleware, minimum_size=_SMALLEST_COMPRESSED),
         ],
-        exception_handlers={HTTPException: _no_such_thing},
+        exception_handlers={HTTPException: nowhere(_GRAPHQL, has_query_page=settings.graphiql)},
         lifespan=lifespan,
     )
     # What our server's HTTP protocol asks for; past the application there would be no trace.
@@ -254,13 +254,6 @@ def create_app(
     # It would redirect to whatever host the request names.
     app.router.redirect_slashes = False
     return app
-
-
-async def _no_such_thing(request: Request, exc: Exception) -> Response:
-    """Answer what no route does in the form that all of our errors have."""
-    assert isinstance(exc, HTTPException)  # noqa: S101  called for these only
-    error = {"message": exc.detail, "extensions": {"code": BadRequestError.code}}
-    return JSONResponse({"errors": [error]}, exc.status_code, exc.headers)
 
 
 def _tenant_routes(endpoint: ASGIApp, view: GraphQLView) -> list[Route | WebSocketRoute]:

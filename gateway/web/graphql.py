@@ -46,13 +46,13 @@ from gateway.schema.context import Context
 from gateway.schema.error_codes import masked, unresolved
 from gateway.source import Source
 from gateway.tenant_names import canonical_tenant
-from gateway.web.accept import GRAPHQL_JSON, HTML, JSON, preferred
+from gateway.web.accept import GRAPHQL_JSON, JSON, preferred
 from gateway.web.account import Account, account_of, digest_shown
 from gateway.web.browsers import refuse_cross_site
 from gateway.web.caching import VARY, cache_headers, mark_stale, max_age_asked_for
 from gateway.web.event_stream import EVENT_STREAM, Events, EventStream
 from gateway.web.presence import while_there
-from gateway.web.query_page import query_page
+from gateway.web.query_page import query_page, wants_page
 from gateway.web.ready import answered_from
 from gateway.web.request import RefusedOperation, RequestReader, refuse_credentials_in_url
 from gateway.web.request_log import RequestBook
@@ -231,7 +231,7 @@ class GraphQLView(GraphQL[Context, None]):
 
     def should_render_graphql_ide(self, request: Any) -> bool:
         """Tell a person with a browser, who asks for a page and brings no query."""
-        return self.options.has_query_page and _wants_page(request.request)
+        return self.options.has_query_page and wants_page(request.request)
 
     async def render_graphql_ide(self, request: Request) -> Response:
         """Show people the query page."""
@@ -428,15 +428,9 @@ def _media_type(request: Request | WebSocket) -> str:
     media_type = preferred(accept, _JSONS)
     if media_type is None and preferred(accept, (EVENT_STREAM,)):
         return GRAPHQL_JSON
-    if media_type is None and not _wants_page(request):
+    if media_type is None and not wants_page(request):
         raise NotAcceptableError(f"The answer comes as {JSON} or {GRAPHQL_JSON}.")
     return media_type or JSON
-
-
-def _wants_page(request: Request | WebSocket) -> bool:
-    accept = request.headers.get("accept", "")
-    is_bare = request.scope.get("method") == "GET" and not request.query_params
-    return is_bare and preferred(accept, (JSON, GRAPHQL_JSON, HTML)) == HTML
 
 
 def _explained(exc: GatewayError | HTTPException) -> GatewayError:

@@ -13,11 +13,14 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-__all__ = ["query_page", "static_files"]
+from gateway.web.accept import GRAPHQL_JSON, HTML, JSON, preferred
+
+__all__ = ["query_page", "static_files", "wants_page"]
 
 _PAGES = Path(__file__).parent / "pages"
 _STATIC = Path(__file__).parent / "static"
@@ -32,6 +35,13 @@ _POLICY = (
 # The one style that GraphiQL writes into the page itself, each time it opens a dialog:
 # react-remove-scroll-bar's, as its text is for a page that does not scroll.
 _DIALOG_STYLE = "'sha256-nzTgYzXYDNe6BAHiiI7NNlfK8n/auuOAhh2t92YvuXo='"
+
+
+def wants_page(request: HTTPConnection) -> bool:
+    """Tell a person with a browser, who brings no query."""
+    accept = request.headers.get("accept", "")
+    is_bare = request.scope.get("method") == "GET" and not request.query_params
+    return is_bare and preferred(accept, (JSON, GRAPHQL_JSON, HTML)) == HTML
 
 
 def query_page(demo_users: Sequence[tuple[str, str]] = (), tenant: str | None = None) -> Response:

@@ -40,7 +40,8 @@ class RequestBook:
         """Enter a request that began at `started`, by `time.perf_counter`."""
         seconds = time.perf_counter() - started
         self._count(account, account.answered_s or seconds)
-        self._log.info(
+        write = self._log.debug if account.is_routine else self._log.info
+        write(
             "request",
             logger=__name__,
             method=scope.get("method", "WEBSOCKET"),

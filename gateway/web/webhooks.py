@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from gateway.cache.shared import Place, SharedCache
 from gateway.errors import BadRequestError, GatewayError
 from gateway.live.bus import News
+from gateway.web.account import account_of
 from gateway.web.body import read_body
 
 __all__ = ["RESULTS", "Webhooks"]
@@ -68,16 +69,17 @@ class Webhooks:
             return self._refuse(BadRequestError("The signature is not that of the body."), 401)
         event = _event(body)
         if event is None or self._is_old(event):
-            return self._take("ignored")
+            return self._take(request, "ignored")
         tenant, event_id = str(event.get("ContextIdentifier")), event.get("EventId")
         if not self._concerns(tenant) or await self._is_known(event_id):
-            return self._take("ignored")
+            return self._take(request, "ignored")
         await self._tell(News(tenant, int(self._clock() * 1e9)))
         await self._remember(event_id)  # not before: what has failed is sent again
-        return self._take("accepted")
+        return self._take(request, "accepted")
 
-    def _take(self, result: Result) -> Response:
+    def _take(self, request: Request, result: Result) -> Response:
         self.results[result] += 1
+        account_of(request.scope).is_routine = True
         return JSONResponse({"status": result})
 
     def _refuse(self, error: GatewayError, status: int) -> Response:

@@ -28,6 +28,12 @@ def keeping(visiting: Visiting, graphiql: None) -> Visit:
 
 
 @pytest.fixture(scope="module")
+def windows(visiting: Visiting, graphiql: None) -> Visit:
+    """Return where a person saw things in a phone's window and in a desk's, in demo mode."""
+    return visiting("narrowAndWide")
+
+
+@pytest.fixture(scope="module")
 def tenants(visiting: Visiting, graphiql: None) -> Visit:
     """Return what the same person saw on the page of a tenant."""
     return visiting("graphiql", tenant=next(iter(DEMO_TENANTS)))
@@ -42,6 +48,42 @@ def test_it_opens_with_queries_worth_running(name: str, request: pytest.FixtureR
     assert visit.found["tabs"] == ["Queue", "MyChats", "Session", "Summary", "Live"]
     assert [answer["status"] for answer in visit.found["examples"]] == [200] * 4
     assert not any("errors" in answer for answer in visit.found["examples"])
+
+
+def test_the_demo_says_that_somebody_is_logged_in(windows: Visit) -> None:
+    """Nobody has to choose a user before the first query."""
+    assert windows.found["comment"] == "# Logged in as the user chosen at the top."
+
+
+def test_all_of_it_fits_on_a_phone(windows: Visit) -> None:
+    """Users have a line of their own, tabs scroll, and the editor stands above the answer."""
+    narrow = windows.found["narrow"]
+
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in narrow.values())
+    assert narrow["login"]["y"] + narrow["login"]["height"] <= narrow["tabs"]["y"]
+    assert narrow["tabs"]["width"] >= 250
+    assert narrow["editor"]["width"] >= 200
+    assert narrow["editor"]["height"] >= 150
+    assert narrow["answer"]["width"] >= 300
+    assert narrow["answer"]["height"] >= 200
+    assert narrow["editor"]["y"] + narrow["editor"]["height"] <= narrow["answer"]["y"]
+
+
+def test_what_is_out_of_sight_on_a_phone_can_be_reached(windows: Visit) -> None:
+    """The last tab comes by scrolling, and the docs open in readable width."""
+    tab, docs = windows.found["lastTab"], windows.found["docs"]
+
+    assert 0 <= tab["x"] <= tab["x"] + tab["width"] <= 390
+    assert docs["width"] >= 300
+
+
+def test_a_wide_window_has_the_answer_beside_the_editor(windows: Visit) -> None:
+    """With users and tabs in one line above both."""
+    wide = windows.found["wide"]
+
+    assert wide["login"]["x"] > wide["tabs"]["x"] + wide["tabs"]["width"]
+    assert wide["answer"]["x"] > wide["editor"]["x"] + wide["editor"]["width"]
+    assert wide["answer"]["width"] >= 500
 
 
 def test_typing_is_completed_from_the_schema(visit: Visit) -> None:
@@ -96,7 +138,7 @@ def test_the_tabs_are_there_again(visit: Visit) -> None:
     assert len(visit.found["tabsAfterReload"]) == 6
 
 
-@pytest.mark.parametrize("name", ["visit", "tenants", "keeping"])
+@pytest.mark.parametrize("name", ["visit", "tenants", "keeping", "windows"])
 def test_nothing_goes_wrong_in_the_console(name: str, request: pytest.FixtureRequest) -> None:
     """No error is written there, and nothing is stopped by the page's policy."""
     visit: Visit = request.getfixturevalue(name)
@@ -105,7 +147,7 @@ def test_nothing_goes_wrong_in_the_console(name: str, request: pytest.FixtureReq
     assert visit.violations == []
 
 
-@pytest.mark.parametrize("name", ["visit", "tenants", "keeping"])
+@pytest.mark.parametrize("name", ["visit", "tenants", "keeping", "windows"])
 def test_nothing_comes_from_another_host(name: str, request: pytest.FixtureRequest) -> None:
     """All requests go to the gateway, and none says more in its address than where it goes."""
     visit: Visit = request.getfixturevalue(name)

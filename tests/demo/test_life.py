@@ -2,10 +2,12 @@
 
 from itertools import pairwise
 
+import orjson
 import pytest
 
 from gateway.demo.desk import CYCLE_S, Desk
 from gateway.demo.sessions import session_record
+from gateway.demo.users import DEMO_USERS, DemoUser
 from gateway.demo.wire import Record, Wire
 from tests.demo.asking import KARI, NOON, sessions_of
 
@@ -47,6 +49,30 @@ def test_statuses_follow_each_other_sensibly(lives: Film) -> None:
 
     assert all(after in FOLLOWING[str(before)] for before, after in changes)
     assert {after for _, after in changes} == LIVE | OVER | {"InQueue"}
+
+
+@pytest.mark.parametrize("user", DEMO_USERS, ids=lambda user: user.login)
+def test_somebody_waits_at_any_time(user: DemoUser) -> None:
+    """Whoever looks at the queue of a demo as it starts by itself sees how it works."""
+    desk = Desk(sessions=12, seed=1)
+    waiting = [
+        sum(session_record(moment, Wire())["Status"] == "InQueue" for moment in moments)
+        for moments in (desk.moments(user, now) for now in range(NOON, NOON + 3 * CYCLE_S, 7))
+    ]
+
+    assert min(waiting) >= 1
+
+
+def test_kari_is_hardly_ever_without_a_chat() -> None:
+    """Whoever asks for the chats of the one who is logged in by default nearly always sees some."""
+    desk = Desk(sessions=12, seed=1)
+    has_chats = []
+    for now in range(NOON, NOON + 20 * CYCLE_S, 41):
+        records = [session_record(moment, Wire()) for moment in desk.moments(KARI, now)]
+        live = [record for record in records if record["Status"] in LIVE]
+        has_chats.append(any(b"Kari Nordmann" in orjson.dumps(record["User"]) for record in live))
+
+    assert sum(has_chats) > 0.8 * len(has_chats)
 
 
 def test_a_slot_goes_on_with_a_new_session(lives: Film) -> None:

@@ -54,10 +54,11 @@ def in_process(rest: RestSide, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 def query(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
     """Return what runs the command; gives its exit code, and what it printed."""
 
-    def run(*arguments: str, stdin: str = "", is_terminal: bool = False) -> tuple[int, str]:
+    def run(*arguments: str, stdin: str | bytes = "", is_terminal: bool = False) -> tuple[int, str]:
         out = Terminal(is_terminal=is_terminal)
         monkeypatch.setattr(sys, "stdout", out)
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        given = stdin.encode() if isinstance(stdin, str) else stdin
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), "ascii"))
         # On a thread of its own: Python 3.11 stops tracing, and coverage counting, where the end
         # of an asynchronous generator has been thrown through.
         with ThreadPoolExecutor(1) as thread:
@@ -107,6 +108,7 @@ def test_the_query_may_come_on_stdin_or_in_a_file(query: Any, tmp_path: Path) ->
     [
         ("Basic a2FyaTpkZW1v", [], "Basic a2FyaTpkZW1v"),
         ("Basic a2FyaTpkZW1v", ["--header", "Authorization: Bearer x"], "Bearer x"),
+        (" ", ["--header", "Authorization: Bearer x"], "Bearer x"),
     ],
 )
 def test_credentials_may_come_from_the_environment(
@@ -146,6 +148,11 @@ def test_an_error_in_the_answer_is_exit_code_1(query: Any, text: str, code: str)
         ([QUERY, "--header", "Basic hunter2"], "--header: write it as 'Name: value'"),
         ([QUERY, "--header", "Authorization:"], "--header: write it as 'Name: value'"),
         ([QUERY, "--cache-ttl", "x"], "--cache-ttl"),
+        (["{ \udcff }"], "QUERY: it is not UTF-8"),
+        ([QUERY, "--variables", '{"a": "\udcff"}'], "--variables: it is not UTF-8"),
+        ([QUERY, "--operation", "\udcff"], "--operation: it is not UTF-8"),
+        ([QUERY, "--tenant", "\udcff"], "--tenant: it is not UTF-8"),
+        ([QUERY, "--tenant", "Cust1"], "--tenant: there are several with GATEWAY_ENVIRONMENT only"),
     ],
 )
 def test_what_cannot_be_asked_is_exit_code_2(
@@ -158,6 +165,54 @@ def test_what_cannot_be_asked_is_exit_code_2(
     assert (code, shown, told.count("\n")) == (2, "", 1)
     assert complaint in told or "GATEWAY_CACHE_TTL" in told
     assert "hunter2" not in told
+
+
+@pytest.mark.parametrize("value", ["hunter2", "Digest hunter2", "Basic hunt\ner2", "Basic \udcff"])
+def test_bad_credentials_of_the_environment_are_told_by_its_name(
+    query: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], value: str
+) -> None:
+    """Nobody has given a header, and none of it is shown."""
+    monkeypatch.setenv(AUTHORIZATION, value)
+
+    assert query(QUERY) == (2, "")
+    assert capsys.readouterr().err == (
+        f"gateway: {AUTHORIZATION}: write it as 'Basic …', 'Bearer …' or 'SoTicket …'\n"
+    )
+
+
+def test_no_credentials_in_the_environment_are_none(
+    query: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty variable is as good as none: it is asked without."""
+    monkeypatch.setenv(AUTHORIZATION, "")
+
+    code, shown = query(QUERY)
+
+    assert code == 1
+    assert json.loads(shown)["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_terminal_gets_no_control_characters(
+    query: Any, rest: RestSide, is_terminal: bool
+) -> None:
+    """What customers write cannot steer it; a program gets the very characters."""
+    name = "\x1b[31m\x7f\x80\x9b31m\x9fÆ"
+    rest.body = [{**SESSION, "CustomerName": name}]
+
+    _, shown = query("{ chatSessions { customerName } }", "--header", KARI, is_terminal=is_terminal)
+
+    assert json.loads(shown) == {"data": {"chatSessions": [{"customerName": name}]}}
+    assert ("\x7f" in shown, "\x9b" in shown) == (not is_terminal, not is_terminal)
+    assert shown.replace("\n", "").isprintable() == is_terminal
+
+
+def test_stdin_that_is_no_text_is_exit_code_2(
+    query: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not UTF-8."""
+    assert query("-", stdin=b"{ \xff }") == (2, "")
+    assert capsys.readouterr().err == "gateway: cannot read stdin: it is not UTF-8\n"
 
 
 def test_a_file_that_is_no_text_is_exit_code_2(
@@ -193,7 +248,7 @@ def test_who_watches_sees_each_answer(query: Any, rest: RestSide, is_terminal: b
 
     assert code == 1
     assert shown.index("IN_QUEUE") < shown.index("USER_LAST") < shown.index("UNAUTHENTICATED")
-    assert shown.count("\x1b[H\x1b[2Jstatus\n") == (2 if is_terminal else 0)
+    assert shown.count("\x1b[H\x1b[2JchatSessions\nstatus\n") == (2 if is_terminal else 0)
 
 
 @pytest.mark.parametrize(("watch", "expected"), [(["--watch"], 0), ([], 1)])

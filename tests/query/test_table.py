@@ -12,24 +12,61 @@ from gateway.query.table import table
     [
         (
             {"chatSessions": [{"id": 1, "name": "Ada"}, {"id": 22, "name": "Bo"}]},
-            ["id  name", "1   Ada", "22  Bo"],
+            ["chatSessions", "id  name", "1   Ada", "22  Bo"],
         ),
         (
             {"changes": {"list": [{"kind": "ADDED", "session": {"id": 1, "user": {"name": "A"}}}]}},
-            ["kind   session.id  session.user.name", "ADDED  1           A"],
+            ["list", "kind   session.id  session.user.name", "ADDED  1           A"],
         ),
         (
             {"list": [{"user": None, "id": 1}, {"user": {"name": "A"}, "id": 2}]},
-            ["id  user.name", "1", "2   A"],
+            ["list", "id  user.name", "1", "2   A"],
         ),
-        ({"summary": {"total": 2, "none": None}}, ["summary.total  summary.none", "2"]),
-        ({"numbers": [1, 2]}, ["numbers", "1, 2"]),
-        ({"list": [{"on": True, "off": False}]}, ["on   off", "yes  no"]),
-        ({"list": [{"text": "two\nlines\tand\x1b[31m red"}]}, ["text", "two lines and?[31m red"]),
-        ({"list": [{"text": "x" * 50}]}, ["text", f"{'x' * 39}…"]),
-        ({"list": []}, [""]),
+        ({"list": []}, ["list", "(none)"]),
+        ({"list": [{"on": True, "off": False}]}, ["list", "on   off", "yes  no"]),
+        ({"list": [{"text": "two\nlines\tand\x1b[31m"}]}, ["list", "text", "two lines and?[31m"]),
+        ({"list": [{"text": "x" * 50}]}, ["list", "text", f"{'x' * 39}…"]),
     ],
 )
-def test_the_first_list_has_a_row_for_each_object(data: Any, lines: list[str]) -> None:
-    """Without a list, all there is makes one row; control characters reach no terminal."""
-    assert table(data).splitlines() == lines or (lines == [""] and table(data) == "")
+def test_a_list_has_a_row_for_each_object(data: Any, lines: list[str]) -> None:
+    """Below its name and those of the fields; control characters reach no terminal."""
+    assert table(data).splitlines() == lines
+
+
+def test_all_there_is_is_shown() -> None:
+    """Single values come first, wherever they stand; then the lists, empty ones too."""
+    summary = {
+        "byTopic": [{"topicId": 10, "count": 2}],
+        "byAgent": [],
+        "longestWaiting": {"chatSessionId": 7, "user": {"fullName": "Ada"}},
+        "oldestUnanswered": None,
+        "numbers": [1, 2],
+    }
+
+    assert table({"chatSessionSummary": summary}).splitlines() == [
+        "longestWaiting.chatSessionId  7",
+        "longestWaiting.user.fullName  Ada",
+        "oldestUnanswered",
+        "numbers                       1, 2",
+        "",
+        "byTopic",
+        "topicId  count",
+        "10       2",
+        "",
+        "byAgent",
+        "(none)",
+    ]
+
+
+def test_several_root_fields_keep_their_names() -> None:
+    """They may have fields of the same name."""
+    data = {"one": {"total": 1}, "two": {"total": 2}, "three": [{"total": 3}]}
+
+    assert table(data).splitlines() == [
+        "one.total  1",
+        "two.total  2",
+        "",
+        "three",
+        "total",
+        "3",
+    ]

@@ -178,6 +178,25 @@ async def test_lists_come_largest_count_first() -> None:
     assert [row["agent"]["associateId"] for row in found["byAgent"]] == [3, 2, 1]
 
 
+async def test_equal_counts_stay_in_their_places() -> None:
+    """By what they count, whichever session REST gives first; null comes last."""
+    sessions: list[Json] = [
+        {"TopicId": 10, "Status": "InQueue", "User": {"AssociateId": 10}},
+        {"TopicId": 9, "Status": "Closed", "User": {"AssociateId": 9}},
+        {"User": {"AssociateId": 101}},
+        {"TopicId": 11, "Status": "UserLast", "User": {"AssociateId": 0, "Name": "EXT"}},
+    ]
+
+    found, turned = [await summary(Desk(order)) for order in (sessions, sessions[::-1])]
+
+    assert found == turned
+    assert [row["topicId"] for row in found["byTopic"]] == [9, 10, 11, None]
+    assert [row["agent"]["associateId"] for row in found["byAgent"]] == [0, 9, 10, 101]
+    assert [row["status"] for row in found["byStatus"]] == ["CLOSED", "IN_QUEUE", "USER_LAST", None]
+    groups = [row["statusGroup"] for row in found["byStatusGroup"]]
+    assert groups == ["LIVE", "OVER", "WAITING", None]
+
+
 async def test_what_rest_did_not_say_is_counted_as_null() -> None:
     """Missing, null and malformed values are one row; a status that is not known is another."""
     desk = Desk(

@@ -128,12 +128,14 @@ async def test_there_is_nothing_else(gateway: Gateway, rest: RestSide, path: str
     assert rest.calls == 0
 
 
-async def test_an_unknown_path_is_told_as_json(gateway: Gateway) -> None:
+@pytest.mark.parametrize("path", ["/", "/graphiql", "/graphql/", "/graphlq"])
+async def test_an_unknown_path_is_told_where_graphql_is(gateway: Gateway, path: str) -> None:
     """In the form that all errors have: nobody has to read plain text or HTML."""
-    response = await gateway.http.get("/graphiql")
+    response = await gateway.http.get(path)
 
     [error] = response.json()["errors"]
     assert response.status_code == 404
+    assert error["message"] == "There is nothing here. GraphQL is at /graphql."
     assert error["extensions"] == {"code": "BAD_REQUEST"}
 
 

@@ -43,6 +43,24 @@ async def test_a_browser_gets_the_page(page: httpx.Response, kind: str, rest: Re
     assert rest.calls == 0
 
 
+async def test_a_browser_at_the_root_is_taken_to_the_page(gateway: Gateway) -> None:
+    """On whatever host, and below whatever path, a proxy shows it."""
+    response = await gateway.http.get("/", headers={**BROWSER, "Host": "evil.example"})
+
+    assert (response.status_code, response.headers["location"]) == (307, "graphql")
+    assert "Accept" in response.headers["vary"].split(", ")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/"), ("GET", "/?query=x"), ("GET", "/graphql/"), ("GET", "/x")]
+)
+async def test_nothing_else_is_taken_there(gateway: Gateway, method: str, path: str) -> None:
+    """A wrong address is told that it is wrong, in a browser too."""
+    response = await gateway.http.request(method, path, headers=BROWSER)
+
+    assert response.status_code == 404
+
+
 async def test_the_page_talks_to_its_own_host_alone(page: httpx.Response, kind: str) -> None:
     """Its policy says so, and allows no inline script, one known style and no frame around it."""
     policy = dict(
@@ -182,8 +200,9 @@ async def test_the_page_can_be_turned_off(rest: RestSide) -> None:
     """Then there is nothing at the address for browsers, and queries go on working."""
     async with gateway_over(rest, graphiql=False) as gateway:
         page = await gateway.http.get("/graphql", headers=BROWSER)
+        root = await gateway.http.get("/", headers=BROWSER)
         data = await gateway.ask("{ chatSessions { chatSessionId } }")
 
-    assert page.status_code == 400
+    assert (page.status_code, root.status_code) == (400, 404)
     assert "<" not in page.text
     assert data == {"chatSessions": [{"chatSessionId": 1}]}

@@ -264,6 +264,22 @@ async def test_what_one_process_knows_another_ignores() -> None:
     assert event()["EventId"] not in repr(remote.kept)
 
 
+@pytest.mark.parametrize(("level", "statuses"), [("info", [401]), ("debug", [200, 200, 401])])
+async def test_webhooks_that_are_taken_are_told_to_those_who_debug(
+    rest: RestSide, level: str, statuses: list[int]
+) -> None:
+    """They come all the time, and the metrics count them; one that is refused is always told."""
+    async with gateway_over(rest, webhook_secret=SECRET) as gateway:
+        with logged(level) as log:
+            await send(gateway, event())
+            await send(gateway, event(Event="contact.created"))
+            await gateway.http.post(PATH, content=b"{}")
+
+    told = [told for told in log.events if told["event"] == "request"]
+    assert [request["status"] for request in told] == statuses
+    assert [told["level"] for told in log.events if told["event"] != "request"] == ["warning"]
+
+
 async def test_webhooks_are_counted_by_what_was_done_with_them(gateway: Gateway) -> None:
     """So that somebody sees when they no longer come."""
     await send(gateway, event())

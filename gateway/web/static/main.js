@@ -18,7 +18,7 @@ const fetcher = GraphiQL.createFetcher({
 });
 
 const login = users.length
-  ? "Log in: choose a user at the top."
+  ? "Logged in as the user chosen at the top."
   : 'Log in under Headers, below, with\n{"Authorization": "SoTicket 7T:..."}\nor with Basic, or Bearer.';
 const queries = examples(login);
 const storage = openStorage();

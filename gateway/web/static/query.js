@@ -4,7 +4,11 @@ import { examples } from "./examples.js";
 
 const byId = (id) => document.getElementById(id);
 const users = new Map(JSON.parse(document.body.dataset.users));
-const queries = examples("Log in with an Authorization header, below.");
+const queries = examples(
+  users.size
+    ? "Logged in as the user chosen at the top."
+    : "Log in with an Authorization header, below.",
+);
 
 function fill(select, names, onChoice) {
   select.append(...names.map((name) => new Option(name)));

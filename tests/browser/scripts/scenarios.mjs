@@ -145,6 +145,34 @@ export async function graphiql(page, shot, { authorization }) {
   return found;
 }
 
+// Someone with a phone, who turns to a desk: where things are in each window.
+export async function narrowAndWide(page, shot) {
+  const boxOf = (selector) => page.locator(selector).first().boundingBox();
+  const found = {};
+  await opened(page);
+  found.comment = (await textOf(page, QUERY)).split("\n")[1];
+  for (const [name, width, height] of [["narrow", 390, 844], ["wide", 1280, 800]]) {
+    await page.setViewportSize({ width, height });
+    await run(page);
+    found[name] = {
+      login: await boxOf(".demo-users"),
+      link: await boxOf(".gateway-title a"),
+      tabs: await boxOf(".graphiql-tabs"),
+      editor: await boxOf(".graphiql-query-editor .graphiql-editor"),
+      answer: await boxOf(".result-window"),
+    };
+    await shot(name);
+  }
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.getByRole("tab", { name: "Live" }).click(); // scrolls there
+  found.lastTab = await boxOf(".graphiql-tab-active");
+  await page.getByRole("button", { name: "Show Documentation Explorer" }).click();
+  await page.locator(".graphiql-doc-explorer-content >> text=Query").first().waitFor();
+  found.docs = await boxOf(".graphiql-plugin");
+  await shot("narrow-docs");
+  return found;
+}
+
 // Someone who wants their headers kept, and then no longer.
 export async function keepingHeaders(page, shot, { authorization }) {
   const found = {};
