@@ -101,6 +101,11 @@ def test_a_subscription_shows_what_happens(visit: Visit) -> None:
     assert first != second
 
 
+def test_a_subscription_may_be_run_as_soon_as_it_is_pasted(visit: Visit) -> None:
+    """It is not taken for a query meanwhile."""
+    assert visit.found["pasted"] == {"data": {"chatSessionSummary": {"total": 12}}}
+
+
 def test_a_typed_query_is_answered_with_typed_headers(visit: Visit) -> None:
     """A person needs nothing else to use it."""
     assert visit.found["answer"] == {"status": 200, "data": {"chatSessionSummary": {"total": 12}}}
@@ -135,7 +140,7 @@ def test_it_can_be_dark(visit: Visit) -> None:
 def test_the_tabs_are_there_again(visit: Visit) -> None:
     """Nobody has to write a query twice."""
     assert visit.found["tabsAfterReload"][:5] == ["Queue", "MyChats", "Session", "Summary", "Live"]
-    assert len(visit.found["tabsAfterReload"]) == 6
+    assert len(visit.found["tabsAfterReload"]) == 7
 
 
 @pytest.mark.parametrize("name", ["visit", "tenants", "keeping", "windows"])

@@ -17,6 +17,21 @@ const fetcher = GraphiQL.createFetcher({
   headers: { accept: "application/graphql-response+json, application/json;q=0.9" },
 });
 
+// GraphiQL takes a moment to see which operation was typed, and of what kind. For whoever is quicker
+// than that it would name another one, or send a subscription like a query.
+function send({ query, operationName, ...params }, options) {
+  const text = query.replace(/#.*/g, "");
+  const operations = [...text.matchAll(/(?:^|\})\s*(query|subscription)\b\s*(\w*)/g)];
+  const chosen = operations.find(([, , name]) => name === operationName);
+  const [, kind, name] = chosen ?? operations[0] ?? [];
+  const operation = { kind: "OperationDefinition", operation: kind };
+  if (name) operation.name = { kind: "Name", value: name };
+  return fetcher(
+    { query, operationName: name || undefined, ...params },
+    { ...options, documentAST: { kind: "Document", definitions: [operation] } },
+  );
+}
+
 const login = users.length
   ? "Logged in as the user chosen at the top."
   : 'Log in under Headers, below, with\n{"Authorization": "SoTicket 7T:..."}\nor with Basic, or Bearer.';
@@ -34,7 +49,7 @@ ReactDOM.createRoot(place).render(
   h(
     GraphiQL,
     {
-      fetcher,
+      fetcher: send,
       storage,
       defaultTabs: queries.map((query) => ({ query })),
       defaultQuery: comment(login),

@@ -94,6 +94,13 @@ export async function graphiql(page, shot, { authorization }) {
   await page.getByRole("button", { name: "Stop query" }).click();
   await shot("light");
 
+  // A subscription that is pasted, and run at once.
+  await page.getByRole("button", { name: "New tab" }).click();
+  await write(page, QUERY, "subscription { chatSessionSummary { total } }");
+  await page.keyboard.press("ControlOrMeta+Enter");
+  found.pasted = await nextAnswer(page, "");
+  await page.getByRole("button", { name: "Stop query" }).click();
+
   // A query of one's own, with completion.
   await page.getByRole("button", { name: "New tab" }).click();
   await page.locator(QUERY).click();
