@@ -30,6 +30,7 @@ _MOST_AT_ONCE = 32
 _LONGEST_QUEUE_S = 1.0
 _MOST_OWED = 10_000
 _TTL = struct.Struct(">d")
+_FORM = 2  # one more whenever what is kept is written in another way
 _LARGE = 2**20
 
 
@@ -116,7 +117,7 @@ class SharedCache:
         self._answer_s = answer_s
         self._turn_s = turn_s
         self._clock = clock
-        self._lines = asyncio.Semaphore(_MOST_AT_ONCE)
+        self._at_once = asyncio.Semaphore(_MOST_AT_ONCE)
         self._owed: dict[str, _Entry] = {}
         self.outages = Outages(clock=clock)
 
@@ -131,14 +132,12 @@ class SharedCache:
         sealed = await self._try(lambda: self._remote.get(place.name))
         if sealed is None:
             return None
+        name, max_bytes = _name_of(place), _TTL.size + self._max_bytes
         opened = await _aside(
-            len(sealed),
-            lambda: unseal(
-                sealed, key=place.key, name=place.name, max_bytes=_TTL.size + self._max_bytes
-            ),
+            len(sealed), lambda: unseal(sealed, key=place.key, name=name, max_bytes=max_bytes)
         )
         left_s = await self._try(lambda: self._remote.left_s(place.name)) if opened else None
-        if not opened or not left_s:
+        if not opened or not left_s or left_s == math.inf:  # what we keep has an end
             return None
         (ttl_s,) = _TTL.unpack_from(opened)
         return Kept(opened[_TTL.size :], max(0.0, ttl_s - left_s))
@@ -169,9 +168,10 @@ class SharedCache:
             return True
         if self.outages.is_paused:
             return False
-        place, content = entry.place, _TTL.pack(entry.ttl_s) + entry.content
-        sealed = await _aside(len(content), lambda: seal(content, key=place.key, name=place.name))
-        return bool(await self._try(lambda: self._remote.set(place.name, sealed, ttl=left_s)))
+        key, name = entry.place.key, _name_of(entry.place)
+        content = _TTL.pack(entry.ttl_s) + entry.content
+        sealed = await _aside(len(content), lambda: seal(content, key=key, name=name))
+        return bool(await self._try(lambda: self._remote.set(entry.place.name, sealed, ttl=left_s)))
 
     async def forget(self, place: Place) -> None:
         """Drop what is kept there."""
@@ -190,10 +190,13 @@ class SharedCache:
         """
         began_s = self._clock()
         found, lease, has_waited = await self._wait(place, usable, began_s)
+        if found is not None:
+            yield found
+            return
         left_s = self._turn_s - (self._clock() - began_s) if has_waited else None
         if lease is None:
             async with asyncio.timeout(left_s):
-                yield found
+                yield None
             return
         renewing = asyncio.create_task(self._renew(lease))
         try:
@@ -252,14 +255,14 @@ class SharedCache:
             return None
         try:
             async with patience(_LONGEST_QUEUE_S):
-                await self._lines.acquire()
+                await self._at_once.acquire()
             try:
                 if self.outages.is_paused:  # those before have failed
                     return None
                 async with patience(self._answer_s):
                     return await call()
             finally:
-                self._lines.release()
+                self._at_once.release()
         except Exception as exc:  # noqa: BLE001  what answers there may be anything
             if self.outages.failed(exc):
                 await self._reconnect()
@@ -269,6 +272,11 @@ class SharedCache:
         with suppress(Exception):
             async with patience(self._answer_s):
                 await self._remote.reconnect()
+
+
+def _name_of(place: Place) -> str:
+    """Return what a place is called within the seal, so that no other form of it opens."""
+    return f"{_FORM} {place.name}"
 
 
 async def _aside(size_bytes: int, work: Callable[[], T]) -> T:

@@ -77,6 +77,27 @@ async def test_what_is_kept_has_an_age(remote: Remote) -> None:
     assert await shared.get(PLACE) is None
 
 
+async def test_what_would_stay_for_good_is_not_used(remote: Remote) -> None:
+    """Nobody could tell how old it is."""
+    shared = process_over(remote)
+    await shared.put(PLACE, b"sessions", ttl_s=5)
+    value, _ = remote.kept["kari"]
+    remote.kept["kari"] = (value, float("inf"))
+
+    assert await shared.get(PLACE) is None
+
+
+async def test_what_is_written_in_another_way_is_not_read(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a new version of the gateway takes over, both share the cache."""
+    await process_over(remote).put(PLACE, b"sessions", ttl_s=5)
+
+    monkeypatch.setattr(shared_module, "_FORM", 3)
+
+    assert await process_over(remote).get(PLACE) is None
+
+
 async def test_what_is_forgotten_is_gone(remote: Remote) -> None:
     """For every process."""
     shared = process_over(remote)
