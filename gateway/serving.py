@@ -200,8 +200,7 @@ class _Worker(_Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Tell, ten times a second, whether it is time to stop."""
-        if os.getppid() != self.supervisor:
-            self.should_exit = True
+        self.should_exit |= os.getppid() != self.supervisor
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

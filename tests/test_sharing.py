@@ -188,9 +188,15 @@ async def test_a_gateway_that_has_just_started_has_something_to_fall_back_on() -
 async def turned_away(machines: Machines, source: Source) -> None:
     """Have REST turn Kari away when this gateway asks, and fail from then on."""
     machines.rest.failure = UpstreamUnauthenticatedError("401")
-    with pytest.raises(UpstreamUnauthenticatedError):
-        await text(source)
+    assert await failure(source) is UpstreamUnauthenticatedError
     machines.rest.failure = UpstreamTimeoutError("late")
+
+
+async def failure(source: Source) -> type:
+    """Return what kind of failure Kari is told of by this gateway."""
+    # Gathered, for the sake of coverage: see `Gateway.post`.
+    [failed] = await asyncio.gather(source.serve(KARI), return_exceptions=True)
+    return type(failed)
 
 
 @pytest.mark.parametrize("revalidate_s", [0, 10])
@@ -205,8 +211,7 @@ async def test_after_a_401_no_gateway_gives_what_is_old(revalidate_s: float) -> 
     machines.clock.advance(-6)
 
     for source in (one, other, machines.source()):
-        with pytest.raises(UpstreamTimeoutError):
-            await text(source)
+        assert await failure(source) is UpstreamTimeoutError
 
     machines.clock.advance(8)
     machines.rest.failure = None
@@ -227,15 +232,13 @@ async def test_a_401_is_told_as_soon_as_the_cache_works_again() -> None:
     await turned_away(machines, one)
     machines.remote.failure = None
     machines.clock.advance(1)
-    with pytest.raises(UpstreamTimeoutError):
-        await text(one)
+    assert await failure(one) is UpstreamTimeoutError
 
     machines.rest.failure = None
     await text(one, JONAS)
     machines.rest.failure = UpstreamTimeoutError("late")
 
-    with pytest.raises(UpstreamTimeoutError):
-        await text(other)
+    assert await failure(other) is UpstreamTimeoutError
 
 
 @pytest.mark.parametrize(("waited_s", "calls"), [(9.99, 1), (10, 0)])
