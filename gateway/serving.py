@@ -91,7 +91,7 @@ def _serve(
         when_ready(url)
     if settings.workers > 1:
         Workers(
-            partial(_work, config, delay_s),
+            partial(_work, config, delay_s, os.getpid()),
             listener,
             count=settings.workers,
             patience_s=delay_s + finish_s + _PATIENCE_WITH_WORKERS_S,
@@ -194,9 +194,11 @@ class _Worker(_Server):
     It drains, too, when its supervisor is gone: nobody else would ever tell it to.
     """
 
-    def __init__(self, config: uvicorn.Config, shutdown_delay_s: float = 0) -> None:
+    def __init__(
+        self, config: uvicorn.Config, shutdown_delay_s: float = 0, supervisor: int | None = None
+    ) -> None:
         super().__init__(config, shutdown_delay_s)
-        self.supervisor = os.getppid()
+        self.supervisor = supervisor or os.getppid()
 
     async def on_tick(self, counter: int) -> bool:
         """Tell, ten times a second, whether it is time to stop."""
@@ -213,8 +215,10 @@ class _Worker(_Server):
         self.is_hurried = True
 
 
-def _work(config: uvicorn.Config, shutdown_delay_s: float, listener: socket.socket) -> None:
-    server = _Worker(config, shutdown_delay_s)
+def _work(
+    config: uvicorn.Config, shutdown_delay_s: float, supervisor: int, listener: socket.socket
+) -> None:
+    server = _Worker(config, shutdown_delay_s, supervisor)
     signal.signal(signal.SIGUSR1, server.hurry)
     server.run(sockets=[listener])
 

@@ -497,11 +497,11 @@ def _shown(default: object) -> str:
 def _is_understood(redis_url: str) -> bool:
     """Tell whether a client could connect by all that it says; no connection is opened."""
     from redis.asyncio import Redis  # only where there is one
-    from redis.exceptions import RedisError
 
     try:
         pool: Any = Redis.from_url(redis_url).connection_pool
-        connection = pool.make_connection()
-    except (TypeError, ValueError, RedisError):
+        encoder = pool.make_connection().encoder
+        encoder.encode("")
+    except Exception:  # noqa: BLE001  whatever it is that its parts raise
         return False
-    return not connection.encoder.decode_responses  # what is kept is no text
+    return not encoder.decode_responses  # what is kept is no text

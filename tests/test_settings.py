@@ -387,6 +387,8 @@ def test_a_bad_value_is_explained_in_one_line(
         ("cache_url", "redis://:hunter2@redis?family=0", "an option behind the ?"),
         ("cache_url", "redis://:hunter2@redis?socket_timeout=abc", "an option behind the ?"),
         ("cache_url", "redis://:hunter2@redis?decode_responses=true", "an option behind the ?"),
+        ("cache_url", "redis://:hunter2@redis?retry=1", "an option behind the ?"),
+        ("cache_url", "redis://:hunter2@redis?encoding=utf-99", "an option behind the ?"),
         ("app_token", "hunter2\n", "printable ASCII"),
         ("app_token", "hunter2\0", "printable ASCII"),
         ("app_token", "hunter2æ", "printable ASCII"),

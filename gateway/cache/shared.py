@@ -85,6 +85,10 @@ class _Entry:
     ttl_s: float
     made_s: float
 
+    def left_s(self, now_s: float) -> float:
+        """Return for how long it is still to be kept; Redis counts in milliseconds."""
+        return round(self.made_s + self.ttl_s - now_s, 3)
+
 
 @dataclass(frozen=True, slots=True)
 class _Lease:
@@ -157,16 +161,14 @@ class SharedCache:
             self.outages.worked()
             while self._owed and not self.outages.is_paused:
                 name, entry = self._owed.popitem()
-                if not await self._store(entry):
+                if not await self._store(entry) and entry.left_s(self._clock()) > 0:
                     self._owed[name] = entry
         elif is_owed and len(self._owed) < _MOST_OWED:
             self._owed[place.name] = entry
 
     async def _store(self, entry: _Entry) -> bool:
-        left_s = entry.made_s + entry.ttl_s - self._clock()
-        if left_s <= 0:
-            return True
-        if self.outages.is_paused:
+        left_s = entry.left_s(self._clock())
+        if left_s <= 0 or self.outages.is_paused:
             return False
         key, name = entry.place.key, _name_of(entry.place)
         content = _TTL.pack(entry.ttl_s) + entry.content

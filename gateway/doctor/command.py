@@ -148,7 +148,10 @@ def _shown(value: Any) -> str:
         case bool():
             return "on" if value else "off"
         case SecretStr():
-            url = urlsplit(value.get_secret_value())
+            try:
+                url = urlsplit(value.get_secret_value())
+            except ValueError:
+                return _MASK
             if url.scheme in {"redis", "rediss"} and url.hostname:
                 return f"{url.scheme}://{url.hostname}:{url.port or 6379}"
             return "memory://" if url.scheme == "memory" else _MASK

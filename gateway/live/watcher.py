@@ -69,7 +69,8 @@ class Watcher:
                 raise self.failure
             latest = self._first() if seen is None else self._state
             if latest is not None and latest is not seen:
-                seen = latest
+                # Behind a reason there comes no state that was there before.
+                seen = latest if isinstance(latest, State) else self._state or latest
                 yield latest
             else:
                 await self._is_news.wait()

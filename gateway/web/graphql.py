@@ -284,7 +284,10 @@ class GraphQLView(GraphQL[Context, None]):
         """Execute what was asked for, or begin to."""
         data = more["request_data"]
         if isinstance(data, list):
-            return [await self._execute_in_turn(one, **more) for one in data]
+            try:
+                return [await self._execute_in_turn(one, **more) for one in data]
+            finally:
+                account_of(more["sub_response"].scope).operation = BATCH
         result = await super().execute_operation(*args, **more)
         if isinstance(result, SubscriptionExecutionResult):
             reply = more["sub_response"]

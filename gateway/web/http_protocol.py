@@ -33,6 +33,7 @@ _LONGEST_PIPELINE = 32
 _PATIENCE_S = 10
 _PATIENCE_WITH_READERS_S = 30
 _PIECE = 16 * 2**10
+_OF_BODIES = frozenset({b"content-length", b"transfer-encoding"})
 _OF_UPGRADES = frozenset({b"upgrade", b"http2-settings"})
 
 
@@ -43,8 +44,8 @@ class GatewayProtocol(HttpToolsProtocol):
     """What came since the last head was complete, or the last piece of a body came."""
 
     _is_in_head = True
-    _is_body = False
-    """Whether there is a body in what has come just now."""
+    _is_further = False
+    """Whether what has come just now has completed a head, or has a part of a body in it."""
 
     _is_upgraded = False
     _is_draining = False
@@ -54,6 +55,12 @@ class GatewayProtocol(HttpToolsProtocol):
 
     _piece = b""
     """What is being parsed."""
+
+    _to_parse = b""
+    """What is to be parsed after it."""
+
+    _running: Any = None
+    """The request that the application was called with last; those behind it wait."""
 
     _is_reading = False
     _asked: tuple[str, list[Header], Asked | None] = ("", [], None)
@@ -88,12 +95,12 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def _take(self, data: bytes) -> None:
         """Have a piece parsed, and count it unless it brings a request further."""
-        if self.transport.is_closing() or self._is_upgraded:
-            return
-        self._is_body = False
-        self._piece = data
-        super().data_received(data)
-        if self._is_in_head or not self._is_body:
+        self._is_further = False
+        self._to_parse = data
+        while self._to_parse and not (self.transport.is_closing() or self._is_upgraded):
+            self._piece, self._to_parse = self._to_parse, b""
+            super().data_received(self._piece)
+        if self._is_in_head or not self._is_further:
             self._head_bytes += len(data)
             if self._head_bytes > _LARGEST_HEAD:
                 self._hang_up()
@@ -106,7 +113,10 @@ class GatewayProtocol(HttpToolsProtocol):
         return cycle is not None and cycle.response_complete
 
     def handle_websocket_upgrade(self) -> None:
-        """Leave the connection to the WebSocket's own protocol."""
+        """Leave the connection to the WebSocket's own protocol, which cannot read a body."""
+        if any(name in _OF_BODIES and value != b"0" for name, value in self.headers):
+            self.send_400_response("A handshake has no body.")
+            return
         self._is_upgraded = True
         super().handle_websocket_upgrade()
 
@@ -117,7 +127,11 @@ class GatewayProtocol(HttpToolsProtocol):
         with its head, and leaves its body over.
         """
         upgrade: Any = sys.exception()  # which uvicorn is handling; it says where the head ends
-        head = [b"%s %s HTTP/1.1\r\n" % (self.parser.get_method(), self.url)]
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        if method == b"CONNECT":  # which is one without its headers, too
+            self.send_400_response("This is no proxy.")
+            return
+        head = [b"%s %s HTTP/%s\r\n" % (method, self.url, version)]
         for name, value in self.headers:
             if name == b"connection":
                 value = b",".join(v for v in value.split(b",") if v.strip().lower() == b"close")
@@ -125,7 +139,7 @@ class GatewayProtocol(HttpToolsProtocol):
                 head.append(b"%s: %s\r\n" % (name, value))
         self.parser = HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
-        super().data_received(b"%s\r\n%s" % (b"".join(head), self._piece[upgrade.args[0] :]))
+        self._to_parse = b"%s\r\n%s" % (b"".join(head), self._piece[upgrade.args[0] :])
 
     def _is_read_again(self) -> bool:
         return self.parser.should_upgrade() and not self._should_upgrade()
@@ -134,13 +148,14 @@ class GatewayProtocol(HttpToolsProtocol):
         """Wait for the rest of a head, the first one's or a later one's."""
         super().on_message_begin()
         self._is_in_head = True
+        self._head_bytes = 0
 
     def on_headers_complete(self) -> None:
         """Let the request, or the WebSocket that it becomes, take its time."""
         if self._is_read_again():
             return
         self._is_in_head = False
-        self._head_bytes = 0
+        self._is_further = True
         self._stop_waiting()
         super().on_headers_complete()
         # A trailer is no header (RFC 9110, section 6.5.1): it goes where nobody looks.
@@ -151,7 +166,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take in a piece of a body."""
-        self._is_body = True
+        self._is_further = True
         self._head_bytes = 0
         super().on_body(body)
 
@@ -161,7 +176,11 @@ class GatewayProtocol(HttpToolsProtocol):
         if self._is_reading:
             self._held = (cycle, app)
         else:
-            super()._start_asgi_task(cycle, app)
+            self._start(cycle, app)
+
+    def _start(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
         """Answer at once, or have the application do it."""
@@ -198,7 +217,7 @@ class GatewayProtocol(HttpToolsProtocol):
         if shedding and refusal:
             self._send(shedding.book, cycle, refusal, [])
         else:
-            super()._start_asgi_task(cycle, app)
+            self._start(cycle, app)
 
     def _send(self, book: RequestBook, cycle: Any, answer: Answer, aging: list[Header]) -> None:
         scope: Scope = cycle.scope
@@ -227,17 +246,15 @@ class GatewayProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Finish what is in flight, but not a stream, which is never finished."""
         super().shutdown()
-        cycle: Any = self.cycle  # None before the first request
-        if cycle is not None and END_STREAM in cycle.scope:
-            cycle.scope[END_STREAM]()
+        if self._running is not None and END_STREAM in self._running.scope:
+            self._running.scope[END_STREAM]()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection, and what its client was waiting for."""
         self._stop_waiting()
         super().connection_lost(exc)
-        cycle: Any = self.cycle  # None before the first request
-        if cycle is not None and LEAVE in cycle.scope:
-            cycle.scope[LEAVE]()
+        if self._running is not None and LEAVE in self._running.scope:
+            self._running.scope[LEAVE]()
 
     def _expect_head(self) -> None:
         self._timer = self.loop.call_later(_PATIENCE_S, self._hang_up)

@@ -139,6 +139,9 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         """Start an operation, if there may be one more."""
         self._has_been_busy = True
+        if message["id"] in self.operations:
+            await super().handle_subscribe(message)  # which closes the socket
+            return
         asked = _Asked(time.perf_counter(), message["payload"], self.context.renewed())
         self._asked[message["id"]] = asked
         if len(self.operations) < _MOST_OPERATIONS:

@@ -77,6 +77,16 @@ async def test_what_is_kept_has_an_age(remote: Remote) -> None:
     assert await shared.get(PLACE) is None
 
 
+@pytest.mark.parametrize("age_s", [4.9997, 5, 6])
+async def test_what_is_over_is_not_kept(remote: Remote, age_s: float) -> None:
+    """Redis would take it for a mistake."""
+    shared = process_over(remote)
+
+    await shared.put(PLACE, b"sessions", ttl_s=5, age_s=age_s)
+
+    assert remote.calls == 0
+
+
 async def test_what_would_stay_for_good_is_not_used(remote: Remote) -> None:
     """Nobody could tell how old it is."""
     shared = process_over(remote)

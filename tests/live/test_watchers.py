@@ -191,8 +191,10 @@ async def test_a_screen_that_joins_others_while_rest_is_down(age_s: float, is_sh
         desk.ahead_s = age_s
         async with desk.screen(STATUS) as other:
             answer = await other.shows(1)
+            await asyncio.sleep(0.02)
 
     assert answer == (QUEUE if is_shown else None)
+    assert len(other.answers) == 1
     assert other.codes == ([] if is_shown else ["UPSTREAM_TIMEOUT"])
 
 

@@ -300,6 +300,7 @@ async def test_what_nobody_has_set_is_shown_as_it_is(
     doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No Redis is none, and a secret that is drawn at the start is not set."""
+    monkeypatch.setenv("GATEWAY_WEBHOOK_SECRET", "//[what-is-no-address")
     for name in ("GATEWAY_CACHE_URL", "GATEWAY_CACHE_SECRET"):
         monkeypatch.delenv(name, raising=False)
     async with faulty_rest(REFUSED) as side:
@@ -307,6 +308,7 @@ async def test_what_nobody_has_set_is_shown_as_it_is(
 
     assert re.search(r"cache_url +memory://\n", shown)
     assert re.search(r"cache_secret +-\n", shown)
+    assert re.search(r"webhook_secret +\*{8}  \(GATEWAY_WEBHOOK_SECRET\)\n", shown)
 
 
 async def test_what_keeps_the_gateway_from_starting_is_exit_code_2(doctor: Doctor) -> None:

@@ -295,6 +295,31 @@ def test_who_vanishes_holds_nothing(slow: SlowRest) -> None:
         assert slow.calls == 1
 
 
+def test_who_asks_twice_and_vanishes_holds_nothing_either(slow: SlowRest) -> None:
+    """The first request is worked on, and not the last one."""
+    with serving(slow) as gateway:
+        with gateway.client() as client:
+            client.sendall(post(QUERY) * 2)
+            until(lambda: slow.calls == 1)
+            reset(client)
+        until(lambda: not gateway.held)
+        slow.may_answer.set()
+
+
+def test_a_batch_that_nobody_waits_for_is_told_as_one(slow: SlowRest) -> None:
+    """As it would be if it had been answered."""
+    with logged() as log, serving(slow) as gateway:
+        with gateway.client() as client:
+            client.sendall(post(b"[%b, %b]" % (QUERY, QUERY)))
+            until(lambda: slow.calls == 1)
+            reset(client)
+        until(lambda: not gateway.held)
+        slow.may_answer.set()
+
+    (event,) = [event for event in log.events if event["event"] == "request"]
+    assert (event["operation"], event["outcome"]) == ("batch", "cancelled")
+
+
 def test_who_still_waits_when_the_gateway_has_to_stop_is_told(
     slow: SlowRest, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -118,6 +118,65 @@ def test_a_page_may_be_asked_for_so_too(
     assert (b"connection: close" in answer) == (b"close" in connection_header)
 
 
+@pytest.mark.parametrize("count", [2, 3, 20])
+def test_all_who_ask_for_another_protocol_are_answered(
+    connection: socket.socket, count: int
+) -> None:
+    """However many requests come at once, each is read from its own beginning to its end."""
+    hidden = b'{"query": "{ __typename }", "x": "' + ALIVE + b'"}'
+    one = UPGRADING.replace(b"%d\r\n\r\n" % len(ASKED), b"%d\r\n\r\n" % len(hidden)) + hidden
+    connection.sendall(one * count + ALIVE + b"Connection: close\r\n\r\n")
+
+    answers = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert answers.count(b"HTTP/1.1 ") == count + 1
+    assert answers.count(b"HTTP/1.1 400 ") == count  # no line breaks in JSON
+    assert answers.endswith(b'{"status":"alive"}')
+
+
+@pytest.mark.parametrize("body", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
+def test_a_handshake_has_no_body(connection: socket.socket, body: bytes) -> None:
+    """Nobody could read it, and the connection would be held for good."""
+    connection.sendall(
+        b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        + body
+        + b"\r\n\r\n"
+    )
+
+    answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request")
+    assert answer.endswith(b"A handshake has no body.")
+
+
+def test_a_gateway_is_no_proxy(connection: socket.socket) -> None:
+    """CONNECT asks for another protocol by itself."""
+    connection.sendall(b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n")
+
+    answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request")
+    assert answer.endswith(b"This is no proxy.")
+
+
+def test_an_old_client_is_answered_as_one(connection: socket.socket) -> None:
+    """HTTP/1.0 knows neither other protocols nor a second request."""
+    connection.sendall(
+        b"GET /healthz HTTP/1.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    )
+
+    answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert b"connection: close" in answer
+
+
+def test_each_head_is_measured_by_itself(connection: socket.socket) -> None:
+    """Whatever the request before it had, and in whichever pieces it comes."""
+    head = ALIVE + b"X: " + b"x" * 40_000 + b"\r\n\r\n"
+    for pieces in ([head], [head[:30_000], head[30_000:]], [head[:20_000], head[20_000:]]):
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.03)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+
+
 def test_a_request_that_is_complete_is_answered(connection: socket.socket) -> None:
     """Again and again on one connection."""
     for _ in range(3):

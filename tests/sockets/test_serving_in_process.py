@@ -275,6 +275,16 @@ def test_a_worker_may_be_told_to_end_twice(
     assert (worker.is_hurried, worker.force_exit) == (is_hurried, is_forced)
 
 
+@pytest.mark.parametrize(("supervisor", "ends"), [(os.getppid(), False), (2**31 - 1, True)])
+async def test_a_worker_ends_without_its_supervisor(supervisor: int, ends: bool) -> None:
+    """Also when that was gone before the worker had begun to look."""
+    worker = serving._Worker(uvicorn.Config("nothing", log_config=None), 0, supervisor)
+
+    await worker.on_tick(1)
+
+    assert worker.should_exit is ends
+
+
 def test_a_worker_is_hurried_by_a_signal_of_its_own() -> None:
     """Its supervisor passes on as SIGUSR1 what is a second SIGTERM to it."""
     worker = serving._Worker(uvicorn.Config("nothing", log_config=None))

@@ -578,6 +578,23 @@ def test_so_many_operations_run_on_a_socket(
     assert refused["payload"][0]["extensions"] == {"code": "RATE_LIMITED"}
 
 
+def test_an_id_in_use_closes_the_socket_whatever_else_runs(
+    moved: RestSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With as many operations as there may be, too."""
+    monkeypatch.setattr(websocket, "_MOST_OPERATIONS", 1)
+    with live(moved) as address, opened(address, CREDENTIALS) as socket:
+        initiate(socket)
+        subscribe(socket, name="a")
+        subscribe(socket, name="a")
+
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                receive(socket)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4409
+
+
 def test_a_socket_on_which_nothing_is_asked_is_closed(
     moved: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,17 +17,23 @@ const fetcher = GraphiQL.createFetcher({
   headers: { accept: "application/graphql-response+json, application/json;q=0.9" },
 });
 
+const TEXTS_AND_COMMENTS = /"""(?:\\"""|[^])*?"""|"(?:\\.|[^"\\\n])*"|#.*/g;
+const OPERATIONS = /(?:^|\})[\s,]*(query\b|subscription\b|\{)\s*(\w*)/g;
+
 // GraphiQL takes a moment to see which operation was typed, and of what kind. For whoever is quicker
 // than that it would name another one, or send a subscription like a query.
-function send({ query, operationName, ...params }, options) {
-  const text = query.replace(/#.*/g, "");
-  const operations = [...text.matchAll(/(?:^|\})\s*(query|subscription)\b\s*(\w*)/g)];
-  const chosen = operations.find(([, , name]) => name === operationName);
-  const [, kind, name] = chosen ?? operations[0] ?? [];
+function send(params, options) {
+  const operations = [...params.query.replace(TEXTS_AND_COMMENTS, "").matchAll(OPERATIONS)].map(
+    ([, kind, name]) => (kind === "{" ? { kind: "query", name: "" } : { kind, name }),
+  );
+  const chosen = operations.find(({ name }) => name === params.operationName);
+  const only = operations.length === 1 ? operations[0] : undefined;
+  if (!chosen && !only) return fetcher(params, options);
+  const { kind, name } = chosen ?? only;
   const operation = { kind: "OperationDefinition", operation: kind };
   if (name) operation.name = { kind: "Name", value: name };
   return fetcher(
-    { query, operationName: name || undefined, ...params },
+    { ...params, operationName: name || undefined },
     { ...options, documentAST: { kind: "Document", definitions: [operation] } },
   );
 }
