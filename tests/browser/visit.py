@@ -56,7 +56,7 @@ class Browser:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=240,
         )
         assert done.returncode == 0, f"{done.stderr}\nscreenshots in {folder}"
         return Visit(**json.loads(done.stdout))

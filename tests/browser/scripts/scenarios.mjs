@@ -4,6 +4,9 @@ const QUERY = ".graphiql-query-editor .CodeMirror";
 const HEADERS = ".graphiql-editor-tool .CodeMirror >> nth=-1"; // after the variables
 const ANSWER = ".result-window .CodeMirror";
 
+// Half a minute may pass in the demo until something happens that a page shows.
+const SOON = { timeout: 60_000 };
+
 const textOf = (page, editor) =>
   page.locator(editor).evaluate((element) => element.CodeMirror.getValue());
 
@@ -34,6 +37,7 @@ const nextAnswer = async (page, shown) => {
       return text.trim() !== "" && text !== before;
     },
     [ANSWER, before],
+    SOON,
   );
   return JSON.parse(await textOf(page, ANSWER));
 };
@@ -217,7 +221,11 @@ export async function queryPage(page, shot, { authorization }) {
   await page.getByLabel("Example").selectOption("Live");
   const answer = page.locator("#answer");
   const other = async (before) => {
-    await page.waitForFunction((text) => document.getElementById("answer").textContent !== text, before);
+    await page.waitForFunction(
+      (text) => document.getElementById("answer").textContent !== text,
+      before,
+      SOON,
+    );
     return answer.textContent();
   };
   const before = await answer.textContent();
