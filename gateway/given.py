@@ -100,10 +100,11 @@ def _header(line: str) -> Header:
 
 def _authorization(value: str) -> Header:
     header = b"authorization", os.fsencode(value)
+    advice = f"{AUTHORIZATION}: write it as 'Basic …', 'Bearer …' or 'SoTicket …'"
     try:
         CallerPolicy().read([header])
-        if value.isprintable():  # a line break, say, can be in no header
-            return header
-    except GatewayError:
-        pass
-    raise SettingsError(f"{AUTHORIZATION}: write it as 'Basic …', 'Bearer …' or 'SoTicket …'")
+    except GatewayError as exc:
+        raise SettingsError(advice) from exc
+    if not value.isprintable():  # a line break, say, can be in no header
+        raise SettingsError(advice)
+    return header

@@ -194,11 +194,9 @@ class _Worker(_Server):
     It drains, too, when its supervisor is gone: nobody else would ever tell it to.
     """
 
-    def __init__(
-        self, config: uvicorn.Config, shutdown_delay_s: float = 0, supervisor: int | None = None
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, shutdown_delay_s: float, supervisor: int) -> None:
         super().__init__(config, shutdown_delay_s)
-        self.supervisor = supervisor or os.getppid()
+        self.supervisor = supervisor
 
     async def on_tick(self, counter: int) -> bool:
         """Tell, ten times a second, whether it is time to stop."""

@@ -47,7 +47,7 @@ def introspection_cost(schema: GraphQLSchema, document: DocumentNode, most: int)
 
 
 class _TooManyError(Exception):
-    pass
+    """There are more values than may be."""
 
 
 class _Counting:

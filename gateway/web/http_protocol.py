@@ -59,6 +59,9 @@ class GatewayProtocol(HttpToolsProtocol):
     _to_parse = b""
     """What is to be parsed after it."""
 
+    _is_read_again = False
+    """Whether the request asks for a protocol that is not spoken here."""
+
     _running: Any = None
     """The request that the application was called with last; those behind it wait."""
 
@@ -141,9 +144,6 @@ class GatewayProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
         self._to_parse = b"%s\r\n%s" % (b"".join(head), self._piece[upgrade.args[0] :])
 
-    def _is_read_again(self) -> bool:
-        return self.parser.should_upgrade() and not self._should_upgrade()
-
     def on_message_begin(self) -> None:
         """Wait for the rest of a head, the first one's or a later one's."""
         super().on_message_begin()
@@ -152,7 +152,8 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Let the request, or the WebSocket that it becomes, take its time."""
-        if self._is_read_again():
+        self._is_read_again = self.parser.should_upgrade() and not self._should_upgrade()
+        if self._is_read_again:
             return
         self._is_in_head = False
         self._is_further = True
@@ -184,7 +185,7 @@ class GatewayProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Answer at once, or have the application do it."""
-        if self._is_read_again():
+        if self._is_read_again:
             return
         super().on_message_complete()
         if self._held is not None:

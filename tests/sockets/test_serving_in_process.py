@@ -267,7 +267,7 @@ def test_a_worker_may_be_told_to_end_twice(
     signals: list[signal.Signals], is_hurried: bool, is_forced: bool
 ) -> None:
     """By its supervisor, and by whoever signals the whole group: that hurries nobody."""
-    worker = serving._Worker(uvicorn.Config("nothing", log_config=None))
+    worker = serving._Worker(uvicorn.Config("nothing", log_config=None), 0, os.getppid())
 
     for number in signals:
         worker.handle_exit(number, None)
@@ -287,7 +287,7 @@ async def test_a_worker_ends_without_its_supervisor(supervisor: int, ends: bool)
 
 def test_a_worker_is_hurried_by_a_signal_of_its_own() -> None:
     """Its supervisor passes on as SIGUSR1 what is a second SIGTERM to it."""
-    worker = serving._Worker(uvicorn.Config("nothing", log_config=None))
+    worker = serving._Worker(uvicorn.Config("nothing", log_config=None), 0, os.getppid())
 
     worker.handle_exit(TERM, None)
     worker.hurry(signal.SIGUSR1, None)
