@@ -14,22 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.errors import BadRequestError, UnauthenticatedError
+from gateway.headers import CREDENTIALS, IN_PAYLOAD, REPRESENTATION, Header
 
 __all__ = ["Caller", "CallerPolicy", "Header", "headers_from_payload"]
 
-Header = tuple[bytes, bytes]
-
-_CREDENTIALS = frozenset({b"authorization", b"cookie", b"x-xsrf-token", b"so-apptoken"})
 _SCHEMES = (b"basic", b"bearer", b"soticket")
-_ALSO_FORWARDED = (
-    b"so-apptoken",
-    b"accept-language",
-    b"so-language",
-    b"so-culture",
-    b"so-timezone",
-)
 _TENANT = b"x-tenant"
-_IN_PAYLOAD = frozenset({b"authorization", b"x-xsrf-token", _TENANT, *_ALSO_FORWARDED})
 _HOW_TO = (
     "Send an Authorization header with the scheme Basic, Bearer or SoTicket, or the session's "
     "cookies together with X-XSRF-TOKEN."
@@ -53,7 +43,7 @@ class Caller:
 
     def credentials(self) -> "Caller":
         """Return the same one without what shapes an answer: its language, for one."""
-        return Caller(tuple(header for header in self.headers if header[0] in _CREDENTIALS))
+        return Caller(tuple(header for header in self.headers if header[0] in CREDENTIALS))
 
     def __repr__(self) -> str:
         """Show which headers there are, never what they say."""
@@ -81,7 +71,7 @@ class CallerPolicy:
         for name, value in headers:
             sent.setdefault(name, []).append(value)
         forwarded = self._credentials(sent)
-        for name in _ALSO_FORWARDED:
+        for name in (b"so-apptoken", *REPRESENTATION):
             forwarded += [(name, value) for value in sent.get(name, ())]
         if self.app_token and b"so-apptoken" not in sent:
             forwarded.append((b"so-apptoken", self.app_token))
@@ -144,7 +134,7 @@ def headers_from_payload(
     sent = {
         lower: _header_value(name, value)
         for name, value in payload.items()
-        if (lower := name.lower().encode()) in _IN_PAYLOAD and value is not None
+        if (lower := name.lower().encode()) in IN_PAYLOAD and value is not None
     }
     kept = [(k, v) for k, v in instead_of if k not in sent or k == _TENANT]
     return [*kept, *sent.items()]

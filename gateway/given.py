@@ -5,8 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.caller import CallerPolicy, Header
+from gateway.caller import CallerPolicy
 from gateway.errors import GatewayError, SettingsError
+from gateway.headers import Header
 from gateway.settings import Settings
 
 __all__ = [

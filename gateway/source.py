@@ -16,7 +16,7 @@ from gateway.cache.flights import Flights
 from gateway.cache.lookups import Lookups
 from gateway.cache.revocations import Revocations
 from gateway.cache.shared import Kept, Place, SharedCache
-from gateway.caller import Caller, Header
+from gateway.caller import Caller
 from gateway.errors import (
     UpstreamError,
     UpstreamForbiddenError,
@@ -25,6 +25,7 @@ from gateway.errors import (
     UpstreamTimeoutError,
     UpstreamUnauthenticatedError,
 )
+from gateway.headers import Header
 from gateway.reading import Decode, read, zone_of
 from gateway.snapshot import Epoch, Served, Snapshot, Stored, Windows
 

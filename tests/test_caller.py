@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.caller import Caller, CallerPolicy, Header, headers_from_payload
+from gateway.caller import Caller, CallerPolicy, headers_from_payload
 from gateway.errors import BadRequestError, UnauthenticatedError
+from gateway.headers import Header
 
 BASIC = (b"authorization", b"Basic ZGVtbzpkZW1v")
 XSRF = (b"x-xsrf-token", b"token-1")

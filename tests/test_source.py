@@ -11,7 +11,7 @@ import pytest
 
 from gateway import reading
 from gateway.cache.memory import BoundedMemoryCache
-from gateway.caller import Caller, Header
+from gateway.caller import Caller
 from gateway.dates import AsOf
 from gateway.errors import (
     UpstreamBadResponseError,
@@ -20,6 +20,7 @@ from gateway.errors import (
     UpstreamTimeoutError,
     UpstreamUnauthenticatedError,
 )
+from gateway.headers import Header
 from gateway.snapshot import Windows
 from gateway.source import Source
 from tests.cache.fakes import Clock

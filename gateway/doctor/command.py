@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import orjson
 from pydantic import SecretStr
 
-from gateway.caller import Header
 from gateway.doctor import machine, network, redis, rest
 from gateway.doctor.finding import Finding, Target
 from gateway.errors import GatewayError
+from gateway.headers import Header
 from gateway.setting_errors import PREFIX
 from gateway.settings import Settings
 from gateway.tenant_names import canonical_tenant

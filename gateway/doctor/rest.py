@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from gateway.caller import Header
 from gateway.doctor.finding import Finding, Target
 from gateway.errors import UpstreamError
+from gateway.headers import Header
 from gateway.records.decode import decoder
 from gateway.schema.chat import ChatSession
 from gateway.schema.entity import record_of

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from starlette.types import ASGIApp, Message
 
-from gateway.caller import Header
+from gateway.headers import Header
 
 __all__ = ["answers"]
 

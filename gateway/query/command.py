@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
-from gateway.caller import Header
 from gateway.errors import SettingsError
 from gateway.given import stdin_given, text_given, utf8_given
+from gateway.headers import Header
 from gateway.observe.logs import configure_logs
 from gateway.query.asking import answers
 from gateway.query.table import table

@@ -5,8 +5,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway.caller import Caller, CallerPolicy, Header, headers_from_payload
+from gateway.caller import Caller, CallerPolicy, headers_from_payload
 from gateway.errors import RequestError
+from gateway.headers import Header
 from gateway.live.watcher import Watcher, Watchers
 from gateway.schema.matching import SEARCHED
 from gateway.schema.nodes import LINKS

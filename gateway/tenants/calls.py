@@ -4,12 +4,12 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from gateway.caller import Header
 from gateway.errors import (
     UpstreamMisdirectedError,
     UpstreamTimeoutError,
     UpstreamUnavailableError,
 )
+from gateway.headers import Header
 from gateway.tenants.states import MOST_TENANTS, TenantStates
 
 __all__ = ["Client", "TenantCalls"]

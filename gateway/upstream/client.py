@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
-from gateway.caller import Header
 from gateway.errors import (
     UpstreamBadResponseError,
     UpstreamError,
@@ -15,6 +14,7 @@ from gateway.errors import (
     UpstreamTimeoutError,
     UpstreamUnavailableError,
 )
+from gateway.headers import Header
 from gateway.upstream.body import read_body
 from gateway.upstream.breaker import Breaker, Call
 from gateway.upstream.gate import Gate

@@ -6,8 +6,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from gateway.caller import Caller, Header
+from gateway.caller import Caller
 from gateway.errors import UpstreamHeldOffError
+from gateway.headers import Header
 
 __all__ = ["Holds"]
 

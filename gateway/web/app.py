@@ -55,7 +55,6 @@ from gateway.web.metrics import metrics_of
 from gateway.web.nowhere import nowhere
 from gateway.web.ops import Check, healthz, metrics, readyz
 from gateway.web.parts import (
-    TENANT_HEADER,
     bus_of,
     caller_policy,
     cross_origin,
@@ -241,7 +240,7 @@ def create_app(
             Middleware(SecurityHeaders),
             *cross_origin(settings),
             Middleware(ETags),
-            Middleware(OneVary, also=TENANT_HEADER.encode() if settings.environment else b""),
+            Middleware(OneVary, also=b"X-Tenant" if settings.environment else b""),
             Middleware(CompressMiddleware, minimum_size=_SMALLEST_COMPRESSED),
         ],
         exception_handlers={HTTPException: nowhere(_GRAPHQL, has_query_page=settings.graphiql)},

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.caller import Header
+from gateway.headers import Header, vary
 from gateway.snapshot import Served
 
 __all__ = [
@@ -28,11 +28,7 @@ _RAW_NAME = _NAME.encode()
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})\b")
 _NO_CACHE = re.compile(r"(?:^|[,\s])no-(?:cache|store)\b")
 
-# All of a request that can change its answer.
-VARY = (
-    "Accept, Accept-Encoding, Accept-Language, Authorization, Cookie, SO-AppToken, SO-Culture, "
-    "SO-Language, SO-TimeZone, X-XSRF-TOKEN"
-)
+VARY = vary(has_tenants=False)
 
 
 def max_age_asked_for(headers: Iterable[Header]) -> float | None:

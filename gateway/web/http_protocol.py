@@ -18,7 +18,7 @@ from httptools import HttpRequestParser
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from gateway.caller import Header
+from gateway.headers import Header
 from gateway.web.body import BODY
 from gateway.web.event_stream import END_STREAM
 from gateway.web.presence import LEAVE

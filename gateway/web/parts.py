@@ -7,6 +7,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from strawberry.extensions import SchemaExtension
 
+from gateway import headers
 from gateway.cache.memory import BoundedMemoryCache
 from gateway.cache.redis import RedisCache
 from gateway.cache.shared import SharedCache
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from gateway.web.tracing import Tracing
 
 __all__ = [
-    "TENANT_HEADER",
     "bus_of",
     "caller_policy",
     "cross_origin",
@@ -43,38 +43,9 @@ __all__ = [
     "webhooks_of",
 ]
 
-TENANT_HEADER = "X-Tenant"
-
 _REDIS_TIMEOUT_S = 0.1
 _INTERVAL_WITHOUT_CACHE_S = 5.0
 _PERSISTED_QUERIES_BYTES = 16 * 2**20
-_REQUEST_HEADERS = (
-    "Apollo-Require-Preflight",
-    "Apollographql-Client-Name",
-    "Apollographql-Client-Version",
-    "Authorization",
-    "Cache-Control",
-    "Content-Type",
-    "If-None-Match",
-    "SO-AppToken",
-    "SO-Culture",
-    "SO-Language",
-    "SO-TimeZone",
-    "X-Apollo-Operation-Name",
-    "X-Request-ID",
-    "X-XSRF-TOKEN",
-    "traceparent",
-    "tracestate",
-)
-_EXPOSED_HEADERS = (
-    "Age",
-    "Cache-Status",
-    "ETag",
-    "Retry-After",
-    "Server-Timing",
-    "WWW-Authenticate",
-    "X-Request-ID",
-)
 
 
 def shared_cache(settings: Settings) -> SharedCache | None:
@@ -205,8 +176,8 @@ def cross_origin(settings: Settings) -> list[Middleware]:
             # With `*`, any page could read what a visitor's cookies open.
             allow_credentials="*" not in origins,
             allow_methods=["GET", "POST"],
-            allow_headers=[*_REQUEST_HEADERS, *([TENANT_HEADER] if settings.environment else [])],
-            expose_headers=_EXPOSED_HEADERS,
+            allow_headers=headers.cors(has_tenants=settings.environment is not None),
+            expose_headers=headers.EXPOSED,
             max_age=600,
         )
     ]

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.cache.lookups import Result
-from gateway.caller import CallerPolicy, Header
+from gateway.caller import CallerPolicy
 from gateway.errors import GatewayError
+from gateway.headers import AGING, SHAPING, SHAPING_BY_PRESENCE, Header
 from gateway.snapshot import Snapshot
 from gateway.source import Source
 from gateway.web.account import Account, account_of, digest_shown
@@ -28,25 +29,6 @@ __all__ = ["Answer", "Asked", "KeptAnswers", "ReadyAnswers", "answered_from"]
 _SNAPSHOT = "gateway.snapshot"
 _LARGEST_BODY = 64 * 2**10
 _PER_ANSWER = 4 * 2**10
-
-# All that is read of a request, but for its Cache-Control and what makes the caller.
-_SHAPING = frozenset(
-    {
-        b"accept",
-        b"accept-encoding",
-        b"apollo-require-preflight",
-        b"content-encoding",
-        b"content-type",
-        b"host",
-        b"if-none-match",
-        b"origin",
-        b"sec-fetch-site",
-        b"x-apollo-operation-name",
-    }
-)
-# Of these it only matters that they are there; and they are nothing to keep.
-_SHAPING_SECRETS = frozenset({b"cookie", b"x-xsrf-token"})
-_AGING = frozenset({b"age", b"cache-status", b"server-timing"})
 
 
 def answered_from(scope: Scope, snapshot: Snapshot) -> None:
@@ -117,9 +99,9 @@ class ReadyAnswers:
             return None
         max_age_s = max_age_asked_for(headers) if self._heeds_cache_control else None
         shaping = tuple(
-            header if header[0] in _SHAPING else header[0]
+            header if header[0] in SHAPING else header[0]
             for header in headers
-            if header[0] in _SHAPING or header[0] in _SHAPING_SECRETS
+            if header[0] in SHAPING or header[0] in SHAPING_BY_PRESENCE
         )
         return Asked(source, source.key_of(caller), shaping, max_age_s)
 
@@ -195,7 +177,7 @@ def _keeping(request: Hashable, scope: Scope, send: Send) -> Send:
         elif is_whole and _SNAPSHOT in scope:
             # A connection holds on to the scope of its last request: the snapshot has to go.
             snapshot: Snapshot = scope.pop(_SNAPSHOT)
-            headers = tuple(h for h in start["headers"] if h[0] not in _AGING)
+            headers = tuple(h for h in start["headers"] if h[0] not in AGING)
             body = message.get("body", b"")
             account = Account()
             account.repeat(account_of(scope))

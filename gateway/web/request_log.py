@@ -9,7 +9,7 @@ from urllib.parse import quote
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.caller import Header
+from gateway.headers import Header
 from gateway.observe.metrics import RequestMeter
 from gateway.web.account import Account, account_of
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Collection, Sequence
 
-from gateway.caller import Header
 from gateway.errors import BadRequestError, TenantMissingError, TenantNotFoundError
+from gateway.headers import Header
 from gateway.source import Source
 from gateway.tenant_names import canonical_tenant
 

@@ -6,12 +6,10 @@ Source: W3C Trace Context, https://www.w3.org/TR/trace-context/.
 import re
 from collections.abc import Iterable
 
-from gateway.caller import Header
-from gateway.web.request_log import REQUEST_ID
+from gateway.headers import PASSED_ON, Header
 
 __all__ = ["trace_of"]
 
-_PASSED_ON = frozenset({b"traceparent", b"tracestate", REQUEST_ID})
 _PASSABLE = re.compile(rb"[ -~]{1,512}")
 
 
@@ -21,5 +19,5 @@ def trace_of(headers: Iterable[Header]) -> list[Header]:
     Others share the call, and it must not fail for what one of them sends.
     """
     return [
-        header for header in headers if header[0] in _PASSED_ON and _PASSABLE.fullmatch(header[1])
+        header for header in headers if header[0] in PASSED_ON and _PASSABLE.fullmatch(header[1])
     ]

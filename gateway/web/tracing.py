@@ -26,8 +26,8 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.execution import ExecutionContext
 
-from gateway.caller import Header
 from gateway.errors import GatewayError, OperationResolutionError
+from gateway.headers import Header
 from gateway.observe.metrics import outcome_of
 from gateway.observe.operations import OperationNames
 from gateway.source import Cache, Fetch

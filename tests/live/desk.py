@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.cache.memory import BoundedMemoryCache
-from gateway.caller import Caller, CallerPolicy, Header
+from gateway.caller import Caller, CallerPolicy
+from gateway.headers import Header
 from gateway.live.changes import Comparison
 from gateway.live.pace import Rhythm
 from gateway.live.watcher import Watchers

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 
 from gateway.cache.lately import Lately
 from gateway.cache.memory import BoundedMemoryCache
-from gateway.caller import Caller, Header
+from gateway.caller import Caller
+from gateway.headers import Header
 from gateway.live.bus import LocalBus, News
 from gateway.live.changes import Comparison
 from gateway.live.newsroom import Newsroom

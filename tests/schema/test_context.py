@@ -6,9 +6,10 @@ from typing import Any, cast
 import pytest
 
 from gateway.cache.lookups import Lookups
-from gateway.caller import Caller, CallerPolicy, Header
+from gateway.caller import Caller, CallerPolicy
 from gateway.dates import AsOf
 from gateway.errors import UnauthenticatedError
+from gateway.headers import Header
 from gateway.schema.context import Context
 from gateway.snapshot import Served, Snapshot, Windows
 from gateway.source import Source

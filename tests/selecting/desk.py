@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.cache.memory import BoundedMemoryCache
-from gateway.caller import CallerPolicy, Header
+from gateway.caller import CallerPolicy
 from gateway.dates import AsOf
+from gateway.headers import Header
 from gateway.live.changes import Comparison
 from gateway.live.pace import Rhythm
 from gateway.live.watcher import Watchers

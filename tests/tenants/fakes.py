@@ -5,8 +5,8 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.caller import Header
 from gateway.errors import GatewayError
+from gateway.headers import Header
 from gateway.upstream.tenant_state import TenantState
 
 TENANT = "Cust12345"

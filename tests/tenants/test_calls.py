@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from gateway.caller import Header
 from gateway.errors import (
     GatewayError,
     UpstreamError,
@@ -15,6 +14,7 @@ from gateway.errors import (
     UpstreamTimeoutError,
     UpstreamUnavailableError,
 )
+from gateway.headers import Header
 from gateway.tenants import calls as calls_module
 from gateway.tenants.calls import TenantCalls
 from gateway.tenants.states import TenantStates

@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.caller import Header
 from gateway.errors import (
     UpstreamBadResponseError,
     UpstreamError,
@@ -22,6 +21,7 @@ from gateway.errors import (
     UpstreamUnauthenticatedError,
     UpstreamUnavailableError,
 )
+from gateway.headers import Header
 from gateway.upstream.client import PATH, UpstreamClient
 from tests.upstream.clock import FakeClock
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.caller import Header
 from gateway.errors import UpstreamRateLimitedError
+from gateway.headers import Header
 from gateway.upstream import holds as module
 from gateway.upstream.holds import Holds
 from tests.upstream.clock import FakeClock

@@ -1,0 +1,116 @@
+"""The table of headers, row by row: it keeps callers apart, and answers of different shape."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.headers import HEADERS, KnownHeader
+from gateway.schema.build import Schema
+from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
+from tests.test_tenants import ONE, OTHER, Online
+
+QUERY = "{ chatSessions { customerName } }"
+SESSION = {"Cookie": "id=1", "X-XSRF-TOKEN": "token"}
+PAIRS = {
+    "Accept": ("application/json", "application/graphql-response+json"),
+    "Accept-Encoding": ("identity", "gzip"),
+    "Authorization": ("Bearer one", "Bearer two"),
+    "Cache-Control": ("max-age=60", "max-age=90"),
+    "Content-Encoding": ("identity", "IDENTITY"),
+    "Content-Type": ("application/json", "application/json; charset=utf-8"),
+    "Cookie": ("id=1", "id=2"),
+    "X-Tenant": (ONE, OTHER),
+}
+"""Two values of each header that does not take just any."""
+
+
+@pytest.fixture
+def executed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Return a list that gets the text of each operation that is executed."""
+    operations: list[str] = []
+    execute = Schema.execute
+
+    async def counted(self: Schema, query: Any, *args: Any, **more: Any) -> Any:
+        operations.append(query)
+        return await execute(self, query, *args, **more)
+
+    monkeypatch.setattr(Schema, "execute", counted)
+    yield operations
+
+
+@contextlib.asynccontextmanager
+async def serving(header: KnownHeader, rest: RestSide) -> AsyncIterator[Gateway]:
+    """Run a gateway over one SuperOffice, or over several tenants where the header names one."""
+    over: Any = Online() if header.tenant else rest
+    settings = {"upstream_url": None, "environment": "sod"} if header.tenant else {}
+    async with gateway_over(over, **settings) as gateway:
+        yield gateway
+
+
+def differing(header: KnownHeader) -> list[dict[str, str]]:
+    """Make the headers of two requests that differ in this one alone."""
+    base = SESSION if header.name in SESSION else CREDENTIALS
+    pair = PAIRS.get(header.name, ("one", "two"))
+    return [{**base, header.name: value} for value in pair]
+
+
+async def cache_status(gateway: Gateway, headers: dict[str, str]) -> str:
+    """Send the query and return how its snapshot was found."""
+    answer: httpx.Response = await gateway.post(QUERY, headers=headers)
+    assert "errors" not in answer.json(), answer.text
+    return answer.headers["cache-status"]
+
+
+@pytest.mark.parametrize("header", HEADERS, ids=lambda header: header.name)
+async def test_a_header_alone_tells_requests_apart_or_says_why_not(
+    header: KnownHeader, rest: RestSide, executed: list[str]
+) -> None:
+    """Part of the key: a REST call of its own. Shaping: an execution of its own. Else: a reason."""
+    async with serving(header, rest) as gateway:
+        one, other = differing(header)
+        assert "; hit" not in await cache_status(gateway, one)
+        assert "; hit" in await cache_status(gateway, one)
+        assert len(executed) == 1
+
+        is_hit = "; hit" in await cache_status(gateway, other)
+
+    is_in_key = header.forwarded or header.tenant
+    is_told_apart = is_in_key or header.shapes == "by value"
+    assert is_hit is not is_in_key
+    assert len(executed) == (2 if is_told_apart else 1)
+    assert bool(header.shared) is not is_told_apart
+
+
+@pytest.mark.parametrize(
+    "header", [h for h in HEADERS if h.shapes == "by presence"], ids=lambda header: header.name
+)
+async def test_a_header_that_shapes_by_presence_tells_requests_with_it_from_those_without(
+    header: KnownHeader, gateway: Gateway, executed: list[str]
+) -> None:
+    """Beside Authorization it is not forwarded, but an answer may depend on its being there."""
+    await cache_status(gateway, CREDENTIALS)
+    assert "; hit" in await cache_status(gateway, {**CREDENTIALS, header.name: "one"})
+    assert len(executed) == 2
+    assert "; hit" in await cache_status(gateway, {**CREDENTIALS, header.name: "two"})
+    assert len(executed) == 2
+
+
+async def test_a_header_that_is_not_in_the_table_changes_nothing(
+    gateway: Gateway, rest: RestSide, executed: list[str]
+) -> None:
+    """Whatever else clients send, they share the cached answer, and SuperOffice never sees it."""
+    await cache_status(gateway, CREDENTIALS)
+    assert "; hit" in await cache_status(gateway, {**CREDENTIALS, "X-Forwarded-For": "10.0.0.1"})
+    assert len(executed) == rest.calls == 1
+    async with gateway_over(rest) as other:
+        await cache_status(other, {**CREDENTIALS, "X-Forwarded-For": "10.0.0.1"})
+    assert "x-forwarded-for" not in rest.requests[-1].headers
+
+
+def test_names_come_once_and_in_order() -> None:
+    """A row that stands twice could contradict itself."""
+    names = [header.name.lower() for header in HEADERS if not header.tenant]
+    assert names == sorted(set(names))
