@@ -17,7 +17,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FOLDER = Path("gateway", "web", "static", "vendor")
+FOLDER = Path("gateway", "web", "pages", "static", "vendor")
 LICENSES = "LICENSES.txt"
 NPM_TIMEOUT_S = 60
 

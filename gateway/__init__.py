@@ -1,7 +1,7 @@
 """A GraphQL gateway over SuperOffice's chat sessions."""
 
+from gateway.app import create_app
 from gateway.settings import Settings
-from gateway.web.app import create_app
 
 __all__ = ["Settings", "__version__", "create_app"]
 

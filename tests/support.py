@@ -14,7 +14,7 @@ import httpx
 import uvicorn
 
 from gateway import Settings, create_app
-from gateway.web.body import BODY
+from gateway.web.read.body import BODY
 
 UPSTREAM_URL = "http://rest.invalid"
 CREDENTIALS = {"Authorization": "Basic ZGVtbzpkZW1v"}

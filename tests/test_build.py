@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("hatchling", reason="needs hatchling: `pip install hatchling`")
 
 ROOT = Path(__file__).parent.parent
-FOLDER = "gateway/web/static/vendor/"
+FOLDER = "gateway/web/pages/static/vendor/"
 FILES = {
     "LICENSES.txt",
     "graphiql.min.css",

@@ -10,7 +10,7 @@ import pytest
 from gateway.headers import HEADERS, KnownHeader
 from gateway.schema.build import Schema
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
-from tests.test_tenants import ONE, OTHER, Online
+from tests.tenants.test_online import ONE, OTHER, Online
 
 QUERY = "{ chatSessions { customerName } }"
 SESSION = {"Cookie": "id=1", "X-XSRF-TOKEN": "token"}

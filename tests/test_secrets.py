@@ -25,13 +25,13 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from gateway import Settings, create_app
-from gateway.cache.memory import BoundedMemoryCache
-from gateway.cli import main
+from gateway.commands.cli import main
 from gateway.demo.webhooks import signature
-from tests.http.asking import Socket, connected_to
+from gateway.store.memory import BoundedMemoryCache
 from tests.observe.logged import logged
-from tests.sockets.redis import RedisServer, redis_server
+from tests.store.redis_server import RedisServer, redis_server
 from tests.support import RestSide
+from tests.web.asking import Socket, connected_to
 
 pytestmark = pytest.mark.socket
 

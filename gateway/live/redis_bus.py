@@ -14,7 +14,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from gateway.live.bus import Heard, LocalBus, News
-from gateway.patience import patience
+from gateway.store.loop_timeout import patience
 
 __all__ = ["RedisBus"]
 

@@ -15,8 +15,8 @@ from gateway.caller import Caller
 from gateway.errors import UpstreamError, UpstreamForbiddenError, UpstreamUnauthenticatedError
 from gateway.live.changes import Changes, Comparison
 from gateway.live.pace import LONGEST_AFTER_FAILURE_S, Pace, Rhythm
-from gateway.snapshot import Snapshot
-from gateway.source import Source
+from gateway.sessions.snapshot import Snapshot
+from gateway.sessions.source import Source
 
 __all__ = ["State", "Watcher", "Watchers"]
 

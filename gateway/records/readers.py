@@ -8,7 +8,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
-from gateway.dates import is_unset, normalise
+from gateway.records.dates import is_unset, normalise
 from gateway.records.record import Malformed, Property, Record
 
 __all__ = ["as_text", "converted", "date", "entries", "linked", "slot"]

@@ -13,8 +13,8 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 import msgspec
 
-from gateway.dates import is_unset
 from gateway.errors import UpstreamBadResponseError
+from gateway.records.dates import is_unset
 
 __all__ = ["Column", "Int32", "Malformed", "Property", "Record", "flawed", "read"]
 

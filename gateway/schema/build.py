@@ -17,16 +17,16 @@ from strawberry.utils.str_converters import to_camel_case
 from gateway.errors import SettingsError
 from gateway.executor.run import executor_over
 from gateway.records.record import Property, read
-from gateway.schema.chat import ChatSession
-from gateway.schema.documents import DocumentCache, Documents
-from gateway.schema.entity import find_record, record_of
+from gateway.schema.declare.entity import find_record, record_of
+from gateway.schema.declare.nodes import LINKS
+from gateway.schema.declare.scalars import SCALARS
+from gateway.schema.distinct import without_repeats
+from gateway.schema.entities.chat import ChatSession
 from gateway.schema.error_codes import CodedErrors
-from gateway.schema.limits import Limits
-from gateway.schema.matching import SEARCHED
-from gateway.schema.nodes import LINKS
-from gateway.schema.repeats import without_repeats
+from gateway.schema.guard.documents import DocumentCache, Documents
+from gateway.schema.guard.limits import Limits
 from gateway.schema.roots import Query
-from gateway.schema.scalars import SCALARS
+from gateway.schema.selecting.matching import SEARCHED
 from gateway.schema.subscriptions import CHANGES, Subscription
 
 __all__ = ["Schema", "SchemaOptions", "build_schema", "sdl"]

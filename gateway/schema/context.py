@@ -9,10 +9,10 @@ from gateway.caller import Caller, CallerPolicy, headers_from_payload
 from gateway.errors import RequestError
 from gateway.headers import Header
 from gateway.live.watcher import Watcher, Watchers
-from gateway.schema.matching import SEARCHED
-from gateway.schema.nodes import LINKS
-from gateway.snapshot import Served, Snapshot
-from gateway.source import Source
+from gateway.schema.declare.nodes import LINKS
+from gateway.schema.selecting.matching import SEARCHED
+from gateway.sessions.snapshot import Served, Snapshot
+from gateway.sessions.source import Source
 
 __all__ = ["Context"]
 

@@ -7,15 +7,15 @@ import strawberry
 from strawberry import UNSET
 
 from gateway.errors import BadUserInputError
-from gateway.schema.chat import ChatSession
 from gateway.schema.context import Context
-from gateway.schema.filters import ChatSessionFilter
-from gateway.schema.matching import matcher
-from gateway.schema.nodes import Node, find_records
-from gateway.schema.ordering import ChatSessionOrder, Order, order_of
-from gateway.schema.pages import ChatSessionConnection, connect, cut
-from gateway.schema.summary import ChatSessionSummary, summarise
-from gateway.snapshot import Snapshot
+from gateway.schema.declare.nodes import Node, find_records
+from gateway.schema.entities.chat import ChatSession
+from gateway.schema.entities.summary import ChatSessionSummary, summarise
+from gateway.schema.selecting.filters import ChatSessionFilter
+from gateway.schema.selecting.matching import matcher
+from gateway.schema.selecting.ordering import ChatSessionOrder, Order, order_of
+from gateway.schema.selecting.pages import ChatSessionConnection, connect, cut
+from gateway.sessions.snapshot import Snapshot
 
 __all__ = ["Filter", "Info", "Limit", "OrderBy", "Query", "listed", "matching"]
 

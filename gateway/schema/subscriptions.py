@@ -13,11 +13,11 @@ from strawberry.utils.str_converters import to_camel_case
 from gateway.errors import GatewayError
 from gateway.live.changes import SIGNS_OF_LIFE, Changes
 from gateway.live.watcher import State, Watcher
-from gateway.schema.chat import ChatSession
-from gateway.schema.matching import matcher
+from gateway.schema.declare.scalars import DateTime
+from gateway.schema.entities.chat import ChatSession
+from gateway.schema.entities.summary import ChatSessionSummary, summarise
 from gateway.schema.roots import Filter, Info, Limit, OrderBy, listed, matching
-from gateway.schema.scalars import DateTime
-from gateway.schema.summary import ChatSessionSummary, summarise
+from gateway.schema.selecting.matching import matcher
 
 __all__ = ["CHANGES", "Subscription"]
 

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.cache.flights import Flights
 from gateway.errors import (
     GatewayError,
     TenantNotFoundError,
     TenantNotRunningError,
     UpstreamError,
 )
-from gateway.upstream.tenant_state import TenantState
+from gateway.store.single_flight import Flights
+from gateway.tenants.state_service import TenantState
 
 __all__ = ["MOST_TENANTS", "TenantStates"]
 

@@ -18,7 +18,7 @@ from gateway.headers import Header
 from gateway.upstream.body import read_body
 from gateway.upstream.breaker import Breaker, Call
 from gateway.upstream.gate import Gate
-from gateway.upstream.holds import Holds
+from gateway.upstream.rate_limits import Holds
 from gateway.upstream.retry import Retries
 from gateway.upstream.status import error_for
 from gateway.upstream.transport import PooledTransport

@@ -18,11 +18,11 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.cache.shared import Place, SharedCache
 from gateway.errors import BadRequestError, GatewayError
 from gateway.live.bus import News
-from gateway.web.account import account_of
-from gateway.web.body import read_body
+from gateway.store.shared import Place, SharedCache
+from gateway.web.access_record import account_of
+from gateway.web.read.body import read_body
 
 __all__ = ["RESULTS", "Webhooks"]
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from gateway.demo.users import DEMO_USERS
-from gateway.web import query_page
+from gateway.web.pages import query_page
 from tests.browser.conftest import Visiting
 from tests.browser.visit import Visit
 

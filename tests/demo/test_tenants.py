@@ -11,10 +11,10 @@ from gateway.demo import DEMO_TENANTS, create_demo_app
 from gateway.demo.app import PATH
 from gateway.demo.network import DemoNetwork
 from gateway.tenants import states
-from gateway.upstream.tenant_state import StateService
+from gateway.tenants.state_service import StateService
 from tests.demo.asking import KARI, NOON, ask
-from tests.http.asking import first_error
 from tests.support import Gateway, gateway_over, served
+from tests.web.asking import first_error
 
 AUTH = {"Authorization": KARI.authorization_basic}
 QUERY = "{ chatSessions { chatSessionId customerName } }"

@@ -10,7 +10,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.schema.build import SchemaOptions, build_schema
-from gateway.schema.limits import Limits
+from gateway.schema.guard.limits import Limits
 from tests.executor.operations import Operation, bodies, documents
 from tests.schema.asking import Json, RestAnswered, decode, snapshot_of
 from tests.schema.contract import CONTRACT, KEYS, field_name

@@ -12,9 +12,9 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from gateway.executor import projections as projections_module
 from gateway.executor.run import executor_over
 from gateway.records.record import read
-from gateway.schema.entity import derived, entity, find_record, prop, record_of
-from gateway.schema.nodes import Node
-from gateway.schema.scalars import SCALARS
+from gateway.schema.declare.entity import derived, entity, find_record, prop, record_of
+from gateway.schema.declare.nodes import Node
+from gateway.schema.declare.scalars import SCALARS
 
 
 @entity("Who owns shops.", key="owner_id")

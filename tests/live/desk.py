@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.cache.memory import BoundedMemoryCache
 from gateway.caller import Caller, CallerPolicy
 from gateway.headers import Header
 from gateway.live.changes import Comparison
@@ -16,11 +15,12 @@ from gateway.live.pace import Rhythm
 from gateway.live.watcher import Watchers
 from gateway.records.decode import decoder
 from gateway.schema.build import Schema, build_schema
-from gateway.schema.chat import ChatSession
 from gateway.schema.context import Context
-from gateway.schema.entity import record_of
-from gateway.snapshot import Windows
-from gateway.source import Source
+from gateway.schema.declare.entity import record_of
+from gateway.schema.entities.chat import ChatSession
+from gateway.sessions.snapshot import Windows
+from gateway.sessions.source import Source
+from gateway.store.memory import BoundedMemoryCache
 from tests.waiting import until
 
 __all__ = ["SCHEMA", "Desk", "Json", "Screen", "caller", "session", "until"]

@@ -5,14 +5,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.dates import AsOf
+from gateway.records.dates import AsOf
 from gateway.records.decode import decoder
 from gateway.schema.build import build_schema
-from gateway.schema.chat import ChatSession
-from gateway.schema.entity import record_of
-from gateway.schema.matching import SEARCHED
-from gateway.schema.nodes import LINKS
-from gateway.snapshot import Snapshot
+from gateway.schema.declare.entity import record_of
+from gateway.schema.declare.nodes import LINKS
+from gateway.schema.entities.chat import ChatSession
+from gateway.schema.selecting.matching import SEARCHED
+from gateway.sessions.snapshot import Snapshot
 
 __all__ = ["SCHEMA", "Answer", "Json", "ask", "decode", "read", "snapshot_of"]
 

@@ -5,14 +5,14 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.cache.lookups import Lookups
 from gateway.caller import Caller, CallerPolicy
-from gateway.dates import AsOf
 from gateway.errors import UnauthenticatedError
 from gateway.headers import Header
+from gateway.observe.cache_stats import Lookups
+from gateway.records.dates import AsOf
 from gateway.schema.context import Context
-from gateway.snapshot import Served, Snapshot, Windows
-from gateway.source import Source
+from gateway.sessions.snapshot import Served, Snapshot, Windows
+from gateway.sessions.source import Source
 
 ADA = (b"authorization", b"Bearer ada")
 BOB = (b"authorization", b"Bearer bob")

@@ -6,8 +6,8 @@ import pytest
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from gateway.schema.declare.scalars import SCALARS, DateTime
 from gateway.schema.error_codes import CodedErrors
-from gateway.schema.scalars import SCALARS, DateTime
 
 
 @strawberry.type

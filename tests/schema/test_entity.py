@@ -6,7 +6,7 @@ import msgspec
 import strawberry
 from graphql import GraphQLObjectType, build_schema
 
-from gateway.schema.entity import entity, prop, record_of
+from gateway.schema.declare.entity import entity, prop, record_of
 
 
 @entity("A shop.")

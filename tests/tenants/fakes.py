@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.errors import GatewayError
 from gateway.headers import Header
-from gateway.upstream.tenant_state import TenantState
+from gateway.tenants.state_service import TenantState
 
 TENANT = "Cust12345"
 START_S = 1_700_000_000.0

@@ -13,8 +13,8 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.tenants import states as states_module
+from gateway.tenants.state_service import TenantState
 from gateway.tenants.states import TenantStates
-from gateway.upstream.tenant_state import TenantState
 from tests.observe.logged import logged
 from tests.tenants.fakes import START_S, TENANT, FakeClock, FakeService, error_of, running
 

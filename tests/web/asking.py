@@ -1,17 +1,115 @@
-"""Asking a gateway, as the tests of this folder do."""
+"""Asking the gateway, as the tests of this folder do: over GET, in raw bytes, over a socket."""
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import httpx
+from starlette.applications import Starlette
 
-from tests.support import Gateway
+from gateway import Settings, create_app
+from tests.support import CREDENTIALS, UPSTREAM_URL, Gateway, RestSide
+
+GRAPHQL_JSON = "application/graphql-response+json"
+PROTOCOL = "graphql-transport-ws"
+TYPENAME = {"data": {"__typename": "Query"}}
+
+Json = dict[str, Any]
 
 
-async def post(gateway: Gateway, query: str, headers: Mapping[str, str]) -> httpx.Response:
-    """Send a query in a task of its own, as a server runs it.
+async def get(
+    gateway: Gateway, query: str, headers: Mapping[str, str] | None = None, **more: str
+) -> httpx.Response:
+    """Send a query in the URL, with credentials in the headers."""
+    return await gateway.http.get(
+        "/graphql", params={"query": query, **more}, headers={**CREDENTIALS, **(headers or {})}
+    )
 
-    Python 3.11 no longer traces a coroutine into which a failure was thrown, and coverage of what
-    comes after it is lost.
-    """
-    return await asyncio.create_task(gateway.post(query, headers=headers))
+
+async def post_body(gateway: Gateway, body: bytes, **headers: str) -> httpx.Response:
+    """Send bytes as JSON; header names are written with underscores."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await gateway.http.post(
+        "/graphql", content=body, headers={"Content-Type": "application/json", **named}
+    )
+
+
+async def post_json(gateway: Gateway, body: Any, **headers: str) -> httpx.Response:
+    """Send JSON with credentials."""
+    return await post_body(gateway, json.dumps(body).encode(), **CREDENTIALS, **headers)
+
+
+def first_error(answer: httpx.Response) -> tuple[str, str]:
+    """Return the code and the message of an answer's first error."""
+    error = answer.json()["errors"][0]
+    return error["extensions"]["code"], error["message"]
+
+
+class Socket:
+    """One WebSocket to an ASGI application, without a network between."""
+
+    def __init__(self) -> None:
+        self.sent: asyncio.Queue[Json] = asyncio.Queue()
+        self._incoming: asyncio.Queue[Json] = asyncio.Queue()
+        self._incoming.put_nowait({"type": "websocket.connect"})
+
+    async def receive(self) -> Json:
+        return await self._incoming.get()
+
+    async def send(self, message: Any) -> None:
+        await self.sent.put(message)
+
+    def say(self, message: Json) -> None:
+        self._incoming.put_nowait({"type": "websocket.receive", "text": json.dumps(message)})
+
+    def hang_up(self) -> None:
+        self._incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
+
+    async def heard(self) -> Json:
+        """Return the next message."""
+        message: Json = json.loads((await self.sent.get())["text"])
+        return message
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    rest: RestSide,
+    headers: Mapping[str, str] | None = None,
+    query_string: str = "",
+    **settings: Any,
+) -> AsyncIterator[Socket]:
+    """Open a WebSocket to a gateway of its own; what it answers first is left in `sent`."""
+    app = create_app(
+        Settings(**{"upstream_url": UPSTREAM_URL, **settings}),
+        upstream_transport=httpx.MockTransport(rest),
+    )
+    async with (
+        app.router.lifespan_context(app),
+        connected_to(app, headers, query_string) as socket,
+    ):
+        yield socket
+
+
+@contextlib.asynccontextmanager
+async def connected_to(
+    app: Starlette, headers: Mapping[str, str] | None = None, query_string: str = ""
+) -> AsyncIterator[Socket]:
+    """Open a WebSocket to an application that runs."""
+    sent = {"host": "gateway.invalid", **(headers or {})}
+    scope = {
+        "type": "websocket",
+        "path": "/graphql",
+        "query_string": query_string.encode(),
+        "headers": [(name.lower().encode(), value.encode()) for name, value in sent.items()],
+        "subprotocols": [PROTOCOL],
+        "extensions": {"websocket.http.response": {}},
+    }
+    socket = Socket()
+    running = asyncio.create_task(app(scope, socket.receive, socket.send))
+    try:
+        yield socket
+    finally:
+        socket.hang_up()
+        await running

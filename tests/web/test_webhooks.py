@@ -13,13 +13,13 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from gateway.cache.shared import SharedCache
 from gateway.live.bus import News
+from gateway.store.shared import SharedCache
 from gateway.web import webhooks
 from gateway.web.webhooks import Webhooks
-from tests.cache.fakes import Clock
-from tests.cache.remote import Remote
 from tests.observe.logged import logged
+from tests.store.fakes import Clock
+from tests.store.remote import Remote
 from tests.support import Gateway, RestSide, gateway_over
 
 SECRET = "only SuperOffice and we know it"

@@ -1,0 +1,39 @@
+"""The `DateTime` scalar: REST's dates, passed on without losing a digit."""
+
+from typing import NewType
+
+import strawberry
+from strawberry.types.scalar import ScalarDefinition
+
+from gateway.errors import BadUserInputError
+from gateway.records import dates
+
+__all__ = ["SCALARS", "DateTime"]
+
+DateTime = NewType("DateTime", str)
+
+
+def _parse_input(value: object) -> DateTime:
+    try:
+        return DateTime(dates.normalise(value if isinstance(value, str) else ""))
+    except ValueError as exc:
+        example = "2026-01-31T17:46:13, 2026-01-31T16:46:13Z or 2026-01-31T17:46:13+01:00"
+        raise BadUserInputError(f"A DateTime is written like {example}.") from exc
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    DateTime: strawberry.scalar(
+        name="DateTime",
+        description=(
+            "A date and time in ISO 8601 as REST sent it: `2026-01-31T17:46:13`, with a fraction "
+            "of up to seven digits where it is not zero, and with `Z` or an offset such as "
+            "`+01:00` only when the request's `SO-TimeZone` header asks for it "
+            "(`SO-TimeZone: UTC, includeTZOffset`). A time without zone is wall time in the "
+            "tenant's base zone, or in the zone that `SO-TimeZone` names. Never the unset date: "
+            "that is null. `9999-12-31T23:59:59.9999999` means for ever."
+        ),
+        serialize=str,
+        parse_value=_parse_input,
+        specified_by_url="https://www.iso.org/iso-8601-date-and-time-format.html",
+    )
+}

@@ -1,0 +1,247 @@
+"""What a chat can be linked to: a project, a sale, a ticket."""
+
+from gateway.schema.declare.entity import entity, entries, prop
+from gateway.schema.declare.nodes import Node
+from gateway.schema.declare.scalars import DateTime
+from gateway.schema.entities.access import (
+    FIELD_PROPERTIES,
+    LIST_TEXT,
+    TABLE_RIGHT,
+    FieldProperty,
+    TableRight,
+)
+from gateway.schema.entities.enums import (
+    ActivityStatus,
+    SaleStatus,
+    TicketBaseStatus,
+    TicketOrigin,
+    TicketReadStatus,
+    TicketSecurityLevel,
+)
+
+__all__ = ["Project", "Sale", "Ticket"]
+
+
+@entity("A project: work that gathers people, sales and activities.", key="project_id")
+class Project(Node):
+    project_id: int | None = prop("Primary key.")
+    name: str | None = prop("The project's name.")
+    description: str | None = prop("What the project is about, in free text.")
+    url: str | None = prop(
+        "Web address, as typed. It may lack a scheme (`www.example.com`): check before linking.",
+        rest="URL",
+    )
+    type: str | None = prop(f"The kind of project. {LIST_TEXT} To compare, use `typeId`.")
+    associate_id: int | None = prop("The associate who leads the project.")
+    associate_full_name: str | None = prop("The full name of who leads the project.")
+    type_id: int | None = prop("The kind of project, by its id in the tenant's list.")
+    updated: DateTime | None = prop(
+        "When it was last changed. Always UTC, also when no zone is written."
+    )
+    status_id: int | None = prop("Where the project stands, by its id in the tenant's list.")
+    status: str | None = prop(
+        f"Where the project stands. Not an enum: each tenant words its own. {LIST_TEXT} To "
+        "compare, use `statusId`."
+    )
+    text_id: int | None = prop("The id under which SuperOffice keeps the description.")
+    publish_to: DateTime | None = prop(
+        "The last moment it is published. `9999-12-31T23:59:59.9999999` means it never expires."
+    )
+    publish_from: DateTime | None = prop("The first moment it is published.")
+    is_published: bool | None = prop("Whether it is published, from `publishFrom` to `publishTo`.")
+    url_name: str | None = prop(
+        "Shown instead of the web address, where somebody wrote one; often null.",
+        rest="URLName",
+    )
+    project_number: str | None = prop("A number that SuperOffice gives the project; text.")
+    active_erp_links: int | None = prop(
+        "How many ERP systems the project is kept in step with; 0 = none."
+    )
+    event_id: int | None = prop(
+        "The event the project is linked to. Servers older than 11.10 do not send it."
+    )
+    start_date: DateTime | None = prop(
+        "When the linked event starts. Servers older than 11.10 do not send it."
+    )
+    table_right: TableRight | None = prop(TABLE_RIGHT)
+    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)
+
+
+@entity(
+    "A sale, won, lost or still open. Amounts are floating-point numbers, such as "
+    "`1629.6799999999998`: round before showing, and write `currency` beside them.",
+    key="sale_id",
+)
+class Sale(Node):
+    contact_name: str | None = prop("The company that buys.")
+    sale_date: DateTime | None = prop(
+        "When it was won or lost; while `status` is `OPEN`, when that is expected."
+    )
+    sale_id: int | None = prop("Primary key.")
+    probability: int | None = prop(
+        "How likely it is to be won, in percent. May differ from the one its stage has in the list."
+    )
+    title: str | None = prop("The sale's heading.")
+    amount: float | None = prop("What the sale is worth, in `currency`.")
+    currency: str | None = prop(f"The currency of every amount here, say `GBP`. {LIST_TEXT}")
+    project_name: str | None = prop("The project it belongs to.")
+    associate_full_name: str | None = prop("The full name of the associate who owns the sale.")
+    description: str | None = prop("More about the sale, in free text.")
+    status: SaleStatus | None = prop("How far it has come.")
+    weighted_amount: float | None = prop(
+        "`amount` times `probability` percent, in `currency`: what to count on."
+    )
+    project_id: int | None = prop("The project it belongs to; 0 = none.")
+    earning_percent: float | None = prop("`earning` in percent of `amount`.")
+    earning: float | None = prop("What is earned on the sale, in `currency`.")
+    contact_id: int | None = prop("The company that buys; 0 = none.")
+    associate_id: int | None = prop("The associate who owns the sale.")
+    person_id: int | None = prop("The person at the company whom the sale is with; 0 = none.")
+    sale_type_id: int | None = prop("The kind of sale, by its id in the tenant's list; 0 = none.")
+    sale_type_name: str | None = prop(f"The kind of sale. {LIST_TEXT}")
+    person_full_name: str | None = prop("The name of the person whom the sale is with.")
+    completed: ActivityStatus | None = prop(
+        "Whether work on the sale is done. An enum, not a boolean; `NOT_STARTED` counts as "
+        "`STARTED`. Whether it was won is in `status`."
+    )
+    active_erp_links: int | None = prop(
+        "How many ERP systems the sale is kept in step with; 0 = none."
+    )
+    next_due_date: DateTime | None = prop(
+        "The next activity on the sale; when none lies ahead, the latest one. So it can be past."
+    )
+    number: str | None = prop("A field for letters and digits. What it means is up to the tenant.")
+    table_right: TableRight | None = prop(TABLE_RIGHT)
+    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)
+
+
+@entity(
+    "A ticket, called request in SuperOffice: a customer's case, with its messages. Three traps. "
+    "Times are in minutes or in seconds: each field says which. Users are given by their id in "
+    "Service, which is `Associate.ejUserId`, except in `ownedByAssociateId`. A link to "
+    "nothing can be 0, -1 or null.",
+    key="ticket_id",
+)
+class Ticket(Node):
+    ticket_id: int | None = prop("Primary key.")
+    title: str | None = prop("The subject. Can be the customer's words: escape it.")
+    created_at: DateTime | None = prop("When it was made.")
+    last_changed: DateTime | None = prop("When anything in it last changed.")
+    read_by_owner: DateTime | None = prop("When its owner last read it.")
+    read_by_customer: DateTime | None = prop("When the customer read it; null = not yet.")
+    first_read_by_user: DateTime | None = prop("When an employee first read it; null = not yet.")
+    activate: DateTime | None = prop("When it opens again, if `baseStatus` is `POSTPONED`.")
+    closed_at: DateTime | None = prop("When it was closed; null = not closed.")
+    replied_at: DateTime | None = prop("When the customer first got an answer; null = not yet.")
+    alert_timeout: DateTime | None = prop("When `alertLevel` rises next.")
+    deadline: DateTime | None = prop("When it has to be done; null = no deadline.")
+    created_by: int | None = prop(
+        "Who made it: a user id in Service, not an associate's id. 1 = the system, which stands "
+        "for somebody outside, such as the customer."
+    )
+    created_by_name: str | None = prop("Initials or login name of who made it.")
+    author: str | None = prop("Who wrote the first message, as text. Untrusted: escape it.")
+    owned_by: int | None = prop(
+        "Who handles it: a user id in Service, not an associate's id. 1 = the system, which means "
+        "nobody yet."
+    )
+    owned_by_name: str | None = prop("Initials or login name of who handles it.")
+    category: int | None = prop("The category it is in, by its id in the tenant's list.")
+    category_name: str | None = prop("The category's own name, without its parents.")
+    category_fullname: str | None = prop(
+        "The category's name with its parents in front, such as `shop/orders/returns`."
+    )
+    slevel: TicketSecurityLevel | None = prop("Who may see it.")
+    priority: int | None = prop("Its priority, by its id in the tenant's list.")
+    priority_name: str | None = prop(f"Its priority. {LIST_TEXT}")
+    base_status: TicketBaseStatus | None = prop(
+        "Where it stands, the same for every tenant: what to build logic on."
+    )
+    ticket_status: int | None = prop(
+        "Where it stands in the tenant's own terms, by its id in the tenant's list."
+    )
+    ticket_status_display_value: str | None = prop(
+        f"Where it stands in the tenant's own terms: what to show. {LIST_TEXT}"
+    )
+    origin: TicketOrigin | None = prop("How it came in.")
+    cust_id: int | None = prop(
+        "The customer: a `Person.personId`. Null or -1 = none, and 0 is nobody either."
+    )
+    person_firstname: str | None = prop("The customer's given name.")
+    person_middle_name: str | None = prop("The customer's middle name; often empty.")
+    person_lastname: str | None = prop("The customer's family name.")
+    person_fullname: str | None = prop("The customer's name, for display.")
+    alert_level: int | None = prop("How far the ticket has been escalated.")
+    connect_id: int | None = prop(
+        "The ticket this one was joined to, its master. 0, -1 or null = none."
+    )
+    read_status: TicketReadStatus | None = prop("Whether its owner has seen its latest state.")
+    time_to_reply: int | None = prop(
+        "Minutes from start to first answer, counting only the office hours of its priority. "
+        "Says something only once `repliedAt` is set."
+    )
+    real_time_to_reply: int | None = prop(
+        "Minutes from start to first answer, by the clock. Says something only once `repliedAt` "
+        "is set."
+    )
+    time_to_close: int | None = prop(
+        "Minutes from start to close, counting only the office hours of its priority. Says "
+        "something only once `closedAt` is set."
+    )
+    real_time_to_close: int | None = prop(
+        "Minutes from start to close, by the clock. Says something only once `closedAt` is set."
+    )
+    time_spent_internally: int | None = prop(
+        "Seconds it has been open and with us, counting only the office hours of its priority. "
+        "The status it has now is left out until it changes."
+    )
+    time_spent_externally: int | None = prop(
+        "Seconds it has waited for somebody outside, counting only the office hours of its "
+        "priority. The status it has now is left out until it changes."
+    )
+    time_spent_queue: int | None = prop(
+        "Seconds it has been in a queue, counting only the office hours of its priority. The "
+        "status it has now is left out until it changes."
+    )
+    real_time_spent_internally: int | None = prop(
+        "`timeSpentInternally` by the clock, nights and weekends included. Seconds."
+    )
+    real_time_spent_externally: int | None = prop(
+        "`timeSpentExternally` by the clock, nights and weekends included. Seconds."
+    )
+    real_time_spent_queue: int | None = prop(
+        "`timeSpentQueue` by the clock, nights and weekends included. Seconds."
+    )
+    time_spent: int | None = prop(
+        "Minutes of work noted on its messages, added up. The other `timeSpent` fields are seconds."
+    )
+    has_attachment: bool | None = prop("Whether any file hangs on it.")
+    num_replies: int | None = prop("How many messages went to the customer.")
+    num_messages: int | None = prop("How many messages it has, of any kind.")
+    from_address: str | None = prop(
+        "The sender's address when it was made, for example that of an e-mail."
+    )
+    contact_id: int | None = prop("The customer's company. 0, -1 or null = none.")
+    contact_name: str | None = prop("The name of the customer's company.")
+    owned_by_associate_id: int | None = prop(
+        "Who handles it, as an associate's id: see `Associate.associateId`."
+    )
+    language: str | None = prop("The language of the first message that came from outside.")
+    sentiment: int | None = prop(
+        "The mood of the latest message from outside, from -100 (unhappy) to 100 (happy). 0 = "
+        "unknown, not neutral."
+    )
+    sentiment_confidence: int | None = prop(
+        "How sure `sentiment` is, from 0 (no idea) to 100 (certain)."
+    )
+    sale_id: int | None = prop("The sale it is linked to. 0, -1 or null = none.")
+    project_id: int | None = prop("The project it is linked to. 0, -1 or null = none.")
+    sale_heading: str | None = prop("The title of the sale it is linked to.")
+    project_name: str | None = prop("The name of the project it is linked to.")
+    form_submission_id: int | None = prop(
+        "The filled-in web form it was made from. 0, -1 or null = none."
+    )
+    ticket_type_id: int | None = prop("The kind of ticket, by its id in the tenant's list.")
+    ticket_type_name: str | None = prop(f"The kind of ticket. {LIST_TEXT}")
+    table_right: TableRight | None = prop(TABLE_RIGHT)
+    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)

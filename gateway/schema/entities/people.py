@@ -1,0 +1,217 @@
+"""Who a chat is about: companies, the people in them, their addresses, and our own users."""
+
+from gateway.schema.declare.entity import entity, entries, prop
+from gateway.schema.declare.nodes import Node
+from gateway.schema.entities.access import (
+    FIELD_PROPERTIES,
+    LIST_TEXT,
+    TABLE_RIGHT,
+    CustomField,
+    ExtraField,
+    FieldProperty,
+    TableRight,
+)
+from gateway.schema.entities.enums import AddressType, UserType
+
+__all__ = [
+    "Address",
+    "Associate",
+    "Contact",
+    "LocalizedField",
+    "Person",
+    "StructuredAddress",
+]
+
+
+@entity("One field of an address, as a form in the address's own country would show it.")
+class LocalizedField:
+    name: str | None = prop("Which field it is, for example `PostalZipcode`. Not for display.")
+    value: str | None = prop("What the field holds.")
+    tooltip: str | None = prop("Help text for the field; may be empty.")
+    label: str | None = prop(
+        "What to write in front of the field; empty where the field before it speaks for both. "
+        "Without a language header it is a resource id such as `SR_AL_ADDRESS1`."
+    )
+    value_length: int | None = prop("The most characters the field takes.")
+    address_type: str | None = prop(
+        "Which address it belongs to. The words of REST's address types, such as "
+        "`ContactPostalAddress`, but as plain text."
+    )
+    table_right: TableRight | None = prop(TABLE_RIGHT)
+    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)
+
+
+@entity("One address in its parts. Which of them are used depends on the country.")
+class StructuredAddress:
+    atype_idx: AddressType | None = prop("What the address is used for.")
+    address1: str | None = prop("First line, usually street and number.")
+    address2: str | None = prop("Second line; often empty.")
+    address3: str | None = prop("Third line; often empty.")
+    city: str | None = prop("City or town.")
+    county: str | None = prop("County, where addresses have one.")
+    state: str | None = prop("State, where addresses have one.")
+    zipcode: str | None = prop(
+        "Postal code. Text, not a number: it can hold letters and leading zeros."
+    )
+    formatted: str | None = prop("The address ready to show, one line per `\\n`.")
+
+
+@entity("Where a company is: its street and postal address, in parts and ready to show.")
+class Address:
+    wgs84_latitude: float | None = prop(
+        "Degrees north, WGS84. 0.0 = not set: with `wgs84Longitude` 0.0 too, show no map."
+    )
+    wgs84_longitude: float | None = prop("Degrees east, WGS84. 0.0 = not set.")
+    localized_address: list[list[LocalizedField]] | None = prop(
+        "The address laid out for its country: a list of lines, each a list of the fields "
+        "that stand on it. How many there are, and in which order, differs between countries."
+    )
+    street: StructuredAddress | None = prop("Where it is visited.")
+    postal: StructuredAddress | None = prop("Where it gets its mail.")
+    formatted: str | None = prop(
+        "Street and postal address as one text, one line per `\\n`, also at the end."
+    )
+    table_right: TableRight | None = prop(TABLE_RIGHT)
+    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)
+
+
+@entity("A company or organisation. Not a person: see `Person`.", key="contact_id")
+class Contact(Node):
+    contact_id: int | None = prop("Primary key.")
+    name: str | None = prop("The company's name, without the department.")
+    org_nr: str | None = prop("VAT number or similar, as typed.")
+    department: str | None = prop("Tells records of one company apart; often empty.")
+    url: str | None = prop(
+        "Web address, as typed. It may lack a scheme (`www.example.com`): check before linking.",
+        rest="URL",
+    )
+    city: str | None = prop("The city of its address.")
+    direct_phone: str | None = prop("The company's phone number, as typed.")
+    associate_id: int | None = prop("Our contact for the company: the associate's id.")
+    country_id: int | None = prop("The country's id in SuperOffice; 0 = none.")
+    email_address: str | None = prop("The company's e-mail address.")
+    kananame: str | None = prop("The name in kana. Used in Japan only.")
+    email_address_name: str | None = prop(
+        "Shown instead of the e-mail address, where somebody wrote one; often null."
+    )
+    url_name: str | None = prop(
+        "Shown instead of the web address, where somebody wrote one; often null.",
+        rest="URLName",
+    )
+    associate_full_name: str | None = prop("The full name of our contact for the company.")
+    business_name: str | None = prop(f"The line of business. {LIST_TEXT}")
+    category_name: str | None = prop(f"What the company is to us, say a supplier. {LIST_TEXT}")
+    country_name: str | None = prop(f"The country's name. {LIST_TEXT} To compare, use `countryId`.")
+    address: Address | None = prop("Its street and postal address.")
+    formatted_address: str | None = prop("The address as one text, one line per `\\n`.")
+    full_name: str | None = prop("The company's whole name, for display.")
+    is_owner_contact: bool | None = prop(
+        "Whether it is one of our own companies. Persons there can be employees with a login, "
+        "never external users."
+    )
+    active_erp_links: int | None = prop(
+        "How many ERP systems the company is kept in step with; 0 = none."
+    )
+    number1: str | None = prop("A field for letters and digits. What it means is up to the tenant.")
+    number2: str | None = prop("A second field like `number1`.")
+    table_right: TableRight | None = prop(TABLE_RIGHT)
+    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)
+
+
+@entity(
+    "A person at a company, or a customer of their own. Every property that starts with "
+    "`contact` is about the company.",
+    key="person_id",
+)
+class Person(Node):
+    position: str | None = prop(f"The role at the company. {LIST_TEXT} See also `title`.")
+    person_id: int | None = prop("Primary key.")
+    mrmrs: str | None = prop("What goes before the name in a letter, for example `Mrs`.")
+    firstname: str | None = prop("Given name.")
+    lastname: str | None = prop("Family name.")
+    middle_name: str | None = prop("Middle name, or a particle such as `van`; often empty.")
+    title: str | None = prop("Job title, in free text; `position` is the one from a list.")
+    description: str | None = prop("A note about the person, written by employees.")
+    email: str | None = prop("The first of the person's e-mail addresses.")
+    full_name: str | None = prop("The name for display, its parts in the order the country uses.")
+    direct_phone: str | None = prop("The person's own phone number, as typed.")
+    formal_name: str | None = prop("The name with its titles, as on an address label.")
+    country_id: int | None = prop("The person's country, by its id in SuperOffice; 0 = none.")
+    contact_id: int | None = prop("The company the person belongs to; 0 = none.")
+    contact_name: str | None = prop("The company's name, without the department.")
+    retired: int | None = prop(
+        "1 = has left and should not be offered in lists; 0 = has not. A number, not a boolean."
+    )
+    rank: int | None = prop("Place among the company's persons when they are listed.")
+    active_interests: int | None = prop("How many interests are ticked on the person.")
+    contact_department: str | None = prop("The company's department; often empty.")
+    contact_country_id: int | None = prop("The company's country, by its id in SuperOffice.")
+    contact_org_nr: str | None = prop("The company's VAT number or similar.")
+    fax_phone: str | None = prop("The person's fax number.")
+    mobile_phone: str | None = prop("The person's mobile number, as typed.")
+    contact_phone: str | None = prop("The company's phone number, as typed.")
+    associate_name: str | None = prop("The name of our contact for the person.")
+    associate_id: int | None = prop("Our contact for the person: the associate's id.")
+    use_person_address: bool | None = prop(
+        "Whether mail goes to the person's own address instead of the company's."
+    )
+    contact_fax: str | None = prop("The company's fax number, as typed.")
+    kanafname: str | None = prop("Given name in kana. Used in Japan only.")
+    kanalname: str | None = prop("Family name in kana. Used in Japan only.")
+    post1: str | None = prop("Part of the postal address. Used in Japan only.")
+    post2: str | None = prop("Part of the postal address. Used in Japan only.")
+    post3: str | None = prop("Part of the postal address. Used in Japan only.")
+    email_name: str | None = prop("What was noted beside the e-mail address.")
+    contact_full_name: str | None = prop("The company's name with its department, for display.")
+    active_erp_links: int | None = prop(
+        "How many ERP systems the person is kept in step with; 0 = none."
+    )
+    ticket_priority_id: int | None = prop("The priority the person's new tickets start with.")
+    support_language_id: int | None = prop(
+        "The person's language, by its id in SuperOffice's list of customer languages. Not an "
+        "ISO code."
+    )
+    support_associate_id: int | None = prop(
+        "Our contact for the person in support, beside `associateId`: an associate's id."
+    )
+    category_name: str | None = prop(f"What the person is to us, say a customer. {LIST_TEXT}")
+    person_number: str | None = prop(
+        "A field for letters and digits. What it means is up to the tenant."
+    )
+    table_right: TableRight | None = prop(TABLE_RIGHT)
+    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)
+
+
+@entity(
+    "A user of SuperOffice: most often an employee, but also a resource, an external user or the "
+    "system.",
+    key="associate_id",
+)
+class Associate(Node):
+    associate_id: int | None = prop("Primary key.")
+    name: str | None = prop("Initials, such as a login name. To show a name, use `fullName`.")
+    person_id: int | None = prop("The person this user is; see `Person.personId`.")
+    rank: int | None = prop("Place in lists of users.")
+    tooltip: str | None = prop("A short description, shown on hover in SuperOffice.")
+    type: UserType | None = prop("What kind of user it is.")
+    group_idx: int | None = prop("The primary user group's id. Users can be in others too.")
+    full_name: str | None = prop("The name for display.")
+    formal_name: str | None = prop("The name with its titles, as on an address label.")
+    deleted: bool | None = prop(
+        "Whether the user is retired: has no rights and should not be offered in lists."
+    )
+    ej_user_id: int | None = prop(
+        "The same user's id in Service, which `Ticket.ownedBy` and `Ticket.createdBy` hold; "
+        "0 = not a user of Service."
+    )
+    user_name: str | None = prop("The name to log in with, perhaps an e-mail address; may be null.")
+    extra_fields: list[ExtraField] | None = entries(
+        "Superseded by `customFields`; new code should read that. Servers older than 11.3 do not "
+        "send it. `names` picks entries; unknown names are skipped."
+    )
+    custom_fields: list[CustomField] | None = entries(
+        "The fields that the tenant added to users: one entry per field. Servers older than 11.3 "
+        "do not send it. `names` picks entries; unknown names are skipped."
+    )
+    table_right: TableRight | None = prop(TABLE_RIGHT)
+    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)

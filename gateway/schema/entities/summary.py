@@ -1,0 +1,181 @@
+"""What a wallboard shows, counted once per request over the caller's snapshot."""
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import Annotated, Any
+
+import strawberry
+
+from gateway.records.record import Record
+from gateway.schema.declare.scalars import DateTime
+from gateway.schema.entities.chat import ChatSession
+from gateway.schema.entities.chat_status import StatusGroup
+from gateway.schema.entities.chat_times import wait_seconds
+from gateway.schema.entities.enums import ChatSessionStatus
+from gateway.schema.entities.people import Associate
+from gateway.schema.selecting.matching import field_of
+from gateway.schema.selecting.ordering import Direction, Order
+
+__all__ = ["ChatSessionSummary", "summarise"]
+
+
+def _count() -> Any:
+    return strawberry.field(description="How many sessions.")
+
+
+@strawberry.type(description="How many sessions have a status.")
+class ChatSessionStatusCount:
+    status: ChatSessionStatus | None = strawberry.field(description="Null where REST sent none.")
+    count: int = _count()
+
+
+@strawberry.type(description="How many sessions are in a status group.")
+class ChatSessionStatusGroupCount:
+    status_group: StatusGroup | None = strawberry.field(
+        description="Null for sessions whose status belongs to no group."
+    )
+    count: int = _count()
+
+
+@strawberry.type(description="How many sessions came in through a chat channel.")
+class ChatSessionTopicCount:
+    topic_id: int | None = strawberry.field(description="The chat channel.")
+    count: int = _count()
+    waiting: int = strawberry.field(description="How many of them wait in the queue.")
+
+
+@strawberry.type(description="How many sessions an agent has.")
+class ChatSessionAgentCount:
+    agent: Associate = strawberry.field(description="The agent.")
+    count: int = _count()
+    live: int = strawberry.field(description="How many of them are being chatted right now.")
+
+
+def _transfers_pending_to(
+    root: strawberry.Parent[Any],
+    associate_id: Annotated[int, strawberry.argument(description="The agent's `associateId`.")],
+) -> int:
+    ids = (_associate_id(session.transfer_to) for session in root.sessions)
+    return sum(found == associate_id for found in ids)
+
+
+@strawberry.type(
+    description="The caller's sessions in numbers. Lists come largest count first; equal counts by "
+    "`topicId`, by `associateId`, or by the name of the status or group, so that rows stay where "
+    "they are. Null comes last of its equals."
+)
+class ChatSessionSummary:
+    sessions: strawberry.Private[Sequence[Any]]
+    fetched_at: DateTime = strawberry.field(
+        description="When REST gave the snapshot all this is counted in, in UTC."
+    )
+    total: int = strawberry.field(description="How many sessions match the filter.")
+    by_status: list[ChatSessionStatusCount] = strawberry.field(description="Per status.")
+    by_status_group: list[ChatSessionStatusGroupCount] = strawberry.field(
+        description="Per status group."
+    )
+    by_topic: list[ChatSessionTopicCount] = strawberry.field(description="Per chat channel.")
+    by_agent: list[ChatSessionAgentCount] = strawberry.field(
+        description="Per agent; the rest is `unassigned`."
+    )
+    unassigned: int = strawberry.field(
+        description="How many have no agent: those that wait, those a bot answers, and those that "
+        "ended before an agent came. Filter by `statusGroup` to leave some out."
+    )
+    transfers_pending: int = strawberry.field(
+        description="How many are being handed to another agent."
+    )
+    transfers_pending_to: int = strawberry.field(
+        resolver=_transfers_pending_to,
+        description="How many are being handed to this agent: the caller, say.",
+    )
+    with_bot: int = strawberry.field(description="How many a bot is answering.")
+    longest_wait_seconds: int | None = strawberry.field(
+        description="The longest `waitSeconds` of the sessions in the queue; null where there are "
+        "none, or no wait is known."
+    )
+    median_wait_seconds: float | None = strawberry.field(
+        description="The median `waitSeconds` of the sessions in the queue; null where there are "
+        "none, or no wait is known."
+    )
+    longest_waiting: ChatSession | None = strawberry.field(
+        description="The session in the queue with the earliest `whenRequested`."
+    )
+    oldest_unanswered: ChatSession | None = strawberry.field(
+        description="The live session whose customer wrote last and has waited for an answer "
+        "longest: status `CUSTOMER_LAST`, earliest `whenIdle`."
+    )
+
+
+def summarise(sessions: Sequence[Any], fetched_at: str) -> ChatSessionSummary:
+    """Count the sessions."""
+    waiting = [s for s in sessions if s.status_group is StatusGroup.WAITING]
+    unanswered = [s for s in sessions if s.status is ChatSessionStatus.CUSTOMER_LAST]
+    waits = [wait for s in waiting if (wait := wait_seconds(s)) is not None]
+    agents = _by_agent(sessions)
+    return ChatSessionSummary(
+        sessions=sessions,
+        fetched_at=DateTime(fetched_at),
+        total=len(sessions),
+        by_status=[
+            ChatSessionStatusCount(status=status, count=count)
+            for status, count in _counted(sessions, "status")
+        ],
+        by_status_group=[
+            ChatSessionStatusGroupCount(status_group=group, count=count)
+            for group, count in _counted(sessions, "status_group")
+        ],
+        by_topic=_by_topic(sessions, waiting),
+        by_agent=agents,
+        unassigned=len(sessions) - sum(agent.count for agent in agents),
+        transfers_pending=sum(isinstance(s.transfer_to, Record) for s in sessions),
+        with_bot=sum(s.chatbot_is_active is True for s in sessions),
+        longest_wait_seconds=max(waits, default=None),
+        median_wait_seconds=statistics.median(waits) if waits else None,
+        longest_waiting=_earliest(waiting, "when_requested"),
+        oldest_unanswered=_earliest(unanswered, "when_idle"),
+    )
+
+
+def _counted(sessions: Iterable[Any], field: str) -> list[tuple[Any, int]]:
+    counts = Counter(map(field_of(field), sessions))
+    return sorted(counts.items(), key=lambda row: (-row[1], row[0] is None, _place(row[0])))
+
+
+def _place(value: Any) -> Any:
+    return value.name if isinstance(value, Enum) else value
+
+
+def _by_topic(sessions: Iterable[Any], waiting: Iterable[Any]) -> list[ChatSessionTopicCount]:
+    waits = dict(_counted(waiting, "topic_id"))
+    return [
+        ChatSessionTopicCount(topic_id=topic, count=count, waiting=waits.get(topic, 0))
+        for topic, count in _counted(sessions, "topic_id")
+    ]
+
+
+def _by_agent(sessions: Iterable[Any]) -> list[ChatSessionAgentCount]:
+    assigned = [s for s in sessions if isinstance(s.user, Record)]
+    agents = {s.user.id: s.user for s in assigned}
+    counts = Counter(s.user.id for s in assigned)
+    ranked = sorted(counts, key=lambda agent: (-counts[agent], *_agents_place(agents[agent])))
+    live = Counter(s.user.id for s in assigned if s.status_group is StatusGroup.LIVE)
+    return [
+        ChatSessionAgentCount(agent=agents[agent], count=counts[agent], live=live[agent])
+        for agent in ranked
+    ]
+
+
+def _agents_place(agent: Any) -> tuple[int, str]:
+    key = agent.associate_id
+    return key if isinstance(key, int) else 0, agent.id
+
+
+def _earliest(sessions: Iterable[Any], field: str) -> Any:
+    return next(iter(Order([(field, Direction.ASC)]).sort(sessions)), None)
+
+
+def _associate_id(linked: object) -> object:
+    return linked.associate_id if isinstance(linked, Record) else None  # type: ignore[attr-defined]

@@ -1,0 +1,224 @@
+"""How much a document may ask for, measured before it is validated or run.
+
+Fragments count as often as they are spread, so nothing hides in them; each is measured once, so
+measuring takes time in proportion to the text. What is wrong with a document otherwise, cycles of
+fragments or unknown fields, is for validation to say.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLObjectType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    ListValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
+)
+
+from gateway.errors import QueryTooComplexError
+from gateway.schema.guard.introspection import INTROSPECTION, introspection_cost
+
+__all__ = ["Limits", "Size", "excess", "measure"]
+
+_ASSUMED_SESSIONS = 100
+_ASSUMED_ENTRIES = 10
+_AS_MANY_AS_SESSIONS = frozenset({"ChatSession", "ChatSessionChange"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The most a document may have of each."""
+
+    depth: int = 15
+    aliases: int = 50
+    root_fields: int = 20
+    directives: int = 50
+    repeats: int = 20
+    introspections: int = 2
+    cost: int = 500_000
+    tokens: int = 2_000
+    characters: int = 100_000
+
+
+@dataclass(slots=True)
+class Size:
+    """What a part of a document amounts to, spread fragments included."""
+
+    depth: int = 0
+    aliases: int = 0
+    directives: int = 0
+    repeats: int = 0
+    introspections: int = 0
+    cost: int = 0
+    names: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def root_fields(self) -> int:
+        """How many fields it selects at its own level."""
+        return self.names.total()
+
+    def add(self, other: "Size", times: int = 1) -> None:
+        """Count in another part of the same level, which is there so many times."""
+        self.depth = max(self.depth, other.depth)
+        self.aliases += times * other.aliases
+        self.directives += times * other.directives
+        self.introspections += times * other.introspections
+        self.cost += times * other.cost
+        self.repeats = max(self.repeats, other.repeats)
+        for name, count in other.names.items():
+            self.names[name] += times * count
+            self.repeats = max(self.repeats, self.names[name])
+
+
+_WORDS = {
+    "depth": "is {value} levels deep",
+    "aliases": "has {value} aliases",
+    "root_fields": "has {value} root fields",
+    "directives": "has {value} directives",
+    "repeats": "selects the same field {value} times in one place",
+    "introspections": "asks for the schema {value} times",
+    "cost": "would cost {value} points",
+}
+
+
+def excess(schema: GraphQLSchema, document: DocumentNode, limits: Limits) -> GraphQLError | None:
+    """Say which limit a document exceeds, by how much; None when it keeps them all."""
+    sizes = [*measure(schema, document), *_fragments(schema, document)]
+    for size in sizes:
+        for name, words in _WORDS.items():
+            value, most = getattr(size, name), getattr(limits, name)
+            if value > most:
+                return _error(f"The query {words.format(value=value)}; at most {most} are allowed.")
+    # What is too large in another way would take too long to count.
+    if any(size.introspections for size in sizes):
+        most = limits.cost
+        if introspection_cost(schema, document, most) > most:
+            return _error(f"The query's introspection would cost more than {most} points.")
+    return None
+
+
+def _error(message: str) -> GraphQLError:
+    return GraphQLError(message, original_error=QueryTooComplexError(message))
+
+
+def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
+    """Measure each operation of a document."""
+    measuring = _Measuring(schema, document)
+    for definition in document.definitions:
+        if isinstance(definition, OperationDefinitionNode):
+            size = measuring.of(
+                definition.selection_set, schema.get_root_type(definition.operation)
+            )
+            size.directives += len(definition.directives or ())
+            yield size
+
+
+def _fragments(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
+    """Measure each fragment by itself, as if it were on no root type.
+
+    One that nothing spreads is an error, but validation compares all its fields with each other
+    before it says so.
+    """
+    measuring = _Measuring(schema, document)
+    for definition in document.definitions:
+        if isinstance(definition, FragmentDefinitionNode):
+            size = measuring.of(definition.selection_set, measuring.type_of(definition, None))
+            yield replace(size, names=Counter())
+
+
+class _Measuring:
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
+        self._schema = schema
+        self._fragments = {
+            d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
+        }
+        self._measured: dict[tuple[str, int], Size] = {}
+
+    def of(self, selections: SelectionSetNode | None, parent: Any, page: int | None = None) -> Size:
+        """Measure a selection on `parent`, whose lists are pages of `page` where that is known."""
+        size, spread = Size(), Counter[str]()
+        for selection in selections.selections if selections else ():
+            size.directives += len(selection.directives or ())
+            if isinstance(selection, FieldNode):
+                size.add(self._of_field(selection, parent, page))
+            elif isinstance(selection, InlineFragmentNode):
+                size.add(self.of(selection.selection_set, self.type_of(selection, parent), page))
+            else:
+                spread[selection.name.value] += 1  # type: ignore[attr-defined]
+        for name, times in spread.items():
+            size.add(self._of_fragment(name, page), times)
+        return size
+
+    def _of_fragment(self, name: str, page: int | None) -> Size:
+        fragment = self._fragments.get(name)
+        if fragment is None:
+            return Size()
+        known = (name, page or 0)
+        if known not in self._measured:
+            self._measured[known] = Size()  # what a cycle comes back to
+            parent = self.type_of(fragment, None)
+            self._measured[known] = self.of(fragment.selection_set, parent, page)
+        return self._measured[known]
+
+    def _of_field(self, node: FieldNode, parent: Any, page: int | None) -> Size:
+        name = (node.alias or node.name).value
+        definition = getattr(parent, "fields", {}).get(node.name.value)
+        kind = definition.type if definition else None
+        asked = _page_asked_for(node)
+        is_list = kind is not None and is_list_type(get_nullable_type(kind))
+        # A connection has no size of its own: its page is the size of its `edges`.
+        inner = self.of(
+            node.selection_set,
+            get_named_type(kind) if kind else None,
+            None if is_list or kind is None else asked or _default_page(kind),
+        )
+        times = (asked or page or _assumed(kind)) if is_list else 1
+        return Size(
+            depth=inner.depth + 1,
+            aliases=inner.aliases + (node.alias is not None),
+            directives=inner.directives,
+            repeats=inner.repeats,
+            introspections=inner.introspections + (node.name.value in INTROSPECTION),
+            cost=1 + times * inner.cost,
+            names=Counter((name,)),
+        )
+
+    def type_of(self, node: FragmentDefinitionNode | InlineFragmentNode, parent: Any) -> Any:
+        """Return the type that a fragment is on: its own, or else `parent`."""
+        condition = node.type_condition
+        return self._schema.get_type(condition.name.value) if condition else parent
+
+
+def _page_asked_for(node: FieldNode) -> int | None:
+    """Return the size that the arguments ask for, where they are written out."""
+    for argument in node.arguments or ():
+        if argument.name.value in {"limit", "first", "last"}:
+            if isinstance(argument.value, IntValueNode) and len(argument.value.value) < 10:
+                return max(1, int(argument.value.value))
+        elif argument.name.value in {"ids", "names"}:
+            if isinstance(argument.value, ListValueNode):
+                return max(1, len(argument.value.values))
+            return _ASSUMED_SESSIONS
+    return None
+
+
+def _default_page(kind: Any) -> int | None:
+    return _ASSUMED_SESSIONS if get_named_type(kind).name.endswith("Connection") else None
+
+
+def _assumed(kind: Any) -> int:
+    named = get_named_type(kind)
+    is_large = isinstance(named, GraphQLObjectType) and named.name in _AS_MANY_AS_SESSIONS
+    return _ASSUMED_SESSIONS if is_large else _ASSUMED_ENTRIES

@@ -1,0 +1,113 @@
+"""Parts of a list: `limit` and `offset`, and connections with cursors.
+
+A cursor holds the place of a session in the order, not its number, so pages neither repeat nor
+skip a session that stays while others come and go.
+Source: GraphQL Cursor Connections, https://relay.dev/graphql/connections.htm.
+"""
+
+import base64
+import binascii
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import strawberry
+from strawberry import relay
+
+from gateway.errors import BadUserInputError
+from gateway.schema.declare.scalars import DateTime
+from gateway.schema.entities.chat import ChatSession
+from gateway.schema.selecting.ordering import Keys, Order
+
+__all__ = ["ChatSessionConnection", "connect", "cut"]
+
+_LARGEST_PAGE = 10_000
+_LARGEST_OFFSET = 1_000_000
+
+
+@strawberry.type(description="A part of the caller's sessions, and where it stands in the whole.")
+class ChatSessionConnection(relay.Connection[ChatSession]):  # type: ignore[type-var]  # our Node
+    total_count: int = strawberry.field(description="How many sessions match the filter in all.")
+    fetched_at: DateTime = strawberry.field(
+        description="When REST gave the snapshot all this is read from, in UTC."
+    )
+
+
+def cut(sessions: Sequence[Any], limit: int | None, offset: int | None) -> Sequence[Any]:
+    """Take `limit` sessions after the first `offset` ones.
+
+    Raises:
+        BadUserInputError: a number is negative or too large.
+    """
+    _check("limit", limit, _LARGEST_PAGE)
+    _check("offset", offset, _LARGEST_OFFSET)
+    start = offset or 0
+    return sessions[start:] if limit is None else sessions[start : start + limit]
+
+
+def connect(
+    sessions: Sequence[Any],
+    order: Order,
+    *,
+    fetched_at: str,
+    first: int | None,
+    after: str | None,
+    last: int | None,
+    before: str | None,
+) -> ChatSessionConnection:
+    """Make the connection of some sessions, which come in `order`.
+
+    Raises:
+        BadUserInputError: a number is negative or too large, a cursor is not one of this order, or
+            both ends are asked for at once.
+    """
+    _check("first", first, _LARGEST_PAGE)
+    _check("last", last, _LARGEST_PAGE)
+    if first is not None and last is not None:
+        raise BadUserInputError("Give `first` or `last`, not both: they are different ends.")
+    keyed = [(order.keys(session), session) for session in sessions]
+    places = [order.sortable(keys) for keys, _ in keyed]
+    start = 0 if after is None else bisect_right(places, _place("after", after, order))
+    end = len(places) if before is None else bisect_left(places, _place("before", before, order))
+    end = max(start, end)
+    if first is not None:
+        end = min(end, start + first)
+    if last is not None:
+        start = max(start, end - last)
+    edges: list[Any] = [
+        relay.Edge(node=session, cursor=_cursor(keys, order)) for keys, session in keyed[start:end]
+    ]
+    return ChatSessionConnection(
+        edges=edges,
+        page_info=relay.PageInfo(
+            has_next_page=end < len(places),
+            has_previous_page=start > 0,
+            start_cursor=edges[0].cursor if edges else None,
+            end_cursor=edges[-1].cursor if edges else None,
+        ),
+        total_count=len(places),
+        fetched_at=DateTime(fetched_at),
+    )
+
+
+def _check(name: str, number: int | None, largest: int) -> None:
+    if number is not None and not 0 <= number <= largest:
+        raise BadUserInputError(f"`{name}` has to be from 0 to {largest}, not {number}.")
+
+
+def _cursor(keys: Keys, order: Order) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([order.signature, *keys])).decode()
+
+
+def _place(name: str, cursor: str, order: Order) -> tuple[Any, ...]:
+    try:
+        parts = orjson.loads(base64.urlsafe_b64decode(cursor))
+    except (binascii.Error, ValueError):
+        parts = None
+    if not isinstance(parts, list) or not parts:
+        raise BadUserInputError(f"`{name}` is not a cursor of this connection.")
+    signature, *keys = parts
+    if signature != order.signature or not order.fits(keys):
+        raise BadUserInputError(f"`{name}` is a cursor of another `orderBy`.")
+    return order.sortable(tuple(keys))

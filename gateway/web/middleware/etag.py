@@ -1,0 +1,72 @@
+"""Strong ETags, and 304 for what the client has already (RFC 9110, sections 8.8.3 and 13.1.2)."""
+
+import hashlib
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.web.stream.event_stream import END_STREAM
+
+__all__ = ["ETags"]
+
+# What a 304 repeats of the 200 it stands for; the rest describes a body it does not have.
+_OF_THE_BODY = ("content-length", "content-type", "content-encoding")
+
+
+class ETags:
+    """Tags each GET that may be kept by the bytes of its body, compressed as they are sent."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hold the start of an answer back until its body tells its tag."""
+        if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"}:
+            await self.app(scope, receive, send)
+            return
+        known = Headers(scope=scope).get("if-none-match", "")
+        start: Message | None = None
+
+        async def send_tagged(message: Message) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start" and END_STREAM not in scope:
+                start = message
+                return
+            if start is not None:
+                held, start = start, None
+                _weaken(held)
+                if _may_be_tagged(held, message) and _tag(held, message["body"], known):
+                    message = {**message, "body": b""}
+                await send(held)
+            await send(message)
+
+        await self.app(scope, receive, send_tagged)
+
+
+def _weaken(start: Message) -> None:
+    """Make the tag of a file weak where the file is compressed: it goes by the file's own bytes."""
+    headers = MutableHeaders(raw=start["headers"])
+    if "content-encoding" in headers and headers.get("etag", "").startswith('"'):
+        headers["ETag"] = f"W/{headers['etag']}"
+
+
+def _may_be_tagged(start: Message, body: Message) -> bool:
+    headers = Headers(raw=start["headers"])
+    is_whole = not body.get("more_body", False)
+    return (
+        start["status"] == 200 and is_whole and "no-store" not in headers.get("cache-control", "")
+    )
+
+
+def _tag(start: Message, body: bytes, known: str) -> bool:
+    """Put the tag on an answer; say whether the client has it, and make it a 304 if so."""
+    headers = MutableHeaders(raw=start["headers"])
+    if "etag" not in headers:
+        headers["ETag"] = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+    tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
+    if "*" not in tags and headers["etag"].removeprefix("W/") not in tags:
+        return False
+    start["status"] = 304
+    for name in _OF_THE_BODY:
+        del headers[name]
+    return True

@@ -1,0 +1,95 @@
+"""The page that people see at `/graphql`: GraphiQL, or a small page of our own without its files.
+
+Either is served whole from this host: no script, style or font comes from anywhere else, and the
+page's policy lets it talk to this host alone. What differs from page to page travels in `data-`
+attributes, and nothing that a request says is among it.
+"""
+
+import hashlib
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from starlette.requests import HTTPConnection
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from gateway.web.read.accept import GRAPHQL_JSON, HTML, JSON, preferred
+
+__all__ = ["query_page", "static_files", "wants_page"]
+
+_PAGES = Path(__file__).parent
+_STATIC = _PAGES / "static"
+# Written last by the build that fetches GraphiQL.
+_FETCHED = _STATIC / "vendor" / "LICENSES.txt"
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src {styles}; img-src 'self' data:; "
+    "font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'none'"
+)
+# The one style that GraphiQL writes into the page itself, each time it opens a dialog:
+# react-remove-scroll-bar's, as its text is for a page that does not scroll.
+_DIALOG_STYLE = "'sha256-nzTgYzXYDNe6BAHiiI7NNlfK8n/auuOAhh2t92YvuXo='"
+
+
+def wants_page(request: HTTPConnection) -> bool:
+    """Tell a person with a browser, who brings no query."""
+    accept = request.headers.get("accept", "")
+    is_bare = request.scope.get("method") == "GET" and not request.query_params
+    return is_bare and preferred(accept, (JSON, GRAPHQL_JSON, HTML)) == HTML
+
+
+def query_page(demo_users: Sequence[tuple[str, str]] = (), tenant: str | None = None) -> Response:
+    """Make the page's HTTP answer.
+
+    Args:
+        demo_users: names, and the Authorization that logs each in. The page shows them to
+            whoever opens it.
+        tenant: whose page it is, at an address one level down; None = the page at `/graphql`.
+    """
+    is_graphiql = _FETCHED.is_file()
+    page = _TEMPLATES["graphiql" if is_graphiql else "query"].substitute(
+        root="../" if tenant else "",
+        static=f"static/{_VERSION}",
+        endpoint=tenant or "graphql",
+        users=html.escape(json.dumps(demo_users)),
+    )
+    styles = f"'self' {_DIALOG_STYLE}" if is_graphiql else "'self'"
+    headers = {
+        "Content-Security-Policy": _POLICY.format(styles=styles),
+        "Cache-Control": "no-cache",
+        "Vary": "Accept",
+    }
+    return HTMLResponse(page, headers=headers)
+
+
+def static_files() -> Mount:
+    """Route to what the page consists of, under a path that changes with it."""
+    return Mount(f"/static/{_VERSION}", _Unchanging(directory=_STATIC))
+
+
+class _Unchanging(StaticFiles):
+    """Files that browsers need not ask for again."""
+
+    def file_response(self, *args: Any, **more: Any) -> Response:
+        response = super().file_response(*args, **more)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+def _version() -> str:
+    digest = hashlib.blake2b(digest_size=6)
+    for file in sorted(file for file in _STATIC.rglob("*") if file.is_file()):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+_TEMPLATES = {
+    name: Template((_PAGES / f"{name}.html").read_text("utf-8")) for name in ("graphiql", "query")
+}
+_VERSION = _version()

@@ -1,0 +1,176 @@
+"""Queries that a client names instead of sending them.
+
+* Automatic persisted queries, by the SHA-256 of their text: a client sends the hash alone, and the
+  text once when it is not known. Source: Apollo's protocol,
+  https://www.apollographql.com/docs/apollo-server/performance/apq.
+* Trusted documents, from a manifest written when the client was built, by whatever id that has.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from graphql import GraphQLError, OperationDefinitionNode, parse
+
+from gateway.errors import (
+    BadRequestError,
+    PersistedQueryNotFoundError,
+    PersistedQueryNotSupportedError,
+    SettingsError,
+)
+from gateway.sessions.source import Cache
+from gateway.store.shared import Place, SharedCache
+
+__all__ = ["Documents", "names_in", "read_manifest"]
+
+_ID_PARAMETERS = ("documentId", "doc_id", "id")
+_KEPT_S = 24 * 60 * 60.0
+_LONGEST = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    text: str
+
+    @property
+    def size_bytes(self) -> int:
+        return 2 * len(self.text) + 200
+
+
+class Documents:
+    """Finds the text of a query that is named.
+
+    `cache` keeps automatic persisted queries; without one they are not supported. `shared` hands
+    them on to other processes, sealed with a key that comes from `secret`.
+    """
+
+    def __init__(
+        self,
+        cache: Cache | None,
+        manifest: Mapping[str, str],
+        *,
+        shared: SharedCache | None = None,
+        secret: bytes = b"",
+    ) -> None:
+        self._cache = cache
+        self._shared = shared
+        self._key = hmac.digest(secret, b"persisted queries", "sha256")
+        self._manifest = {_bare(name): text for name, text in manifest.items()}
+
+    async def find(
+        self, query: str | None, data: Mapping[str, Any], extensions: Mapping[str, Any]
+    ) -> str | None:
+        """Return the text that is sent, or that the request names; None where it does neither.
+
+        Raises:
+            PersistedQueryNotFoundError: the name is not known.
+            PersistedQueryNotSupportedError: the name is not in the manifest, and nothing else is
+                kept.
+            BadRequestError: the name is malformed, or not the hash of the text beside it.
+        """
+        persisted = extensions.get("persistedQuery")
+        if persisted is not None:
+            return await self._by_hash(query, _hash(persisted))
+        name = next((data[key] for key in _ID_PARAMETERS if data.get(key)), None)
+        if query is not None or name is None:
+            return query
+        text = self._manifest.get(_bare(str(name)))
+        if text is None:
+            raise PersistedQueryNotFoundError("PersistedQueryNotFound")
+        return text
+
+    async def _by_hash(self, query: str | None, sha256: str) -> str:
+        if query is None and _bare(sha256) in self._manifest:
+            return self._manifest[_bare(sha256)]
+        if self._cache is None:
+            raise PersistedQueryNotSupportedError("PersistedQueryNotSupported")
+        key = f"persisted-query:{sha256.lower()}"
+        if query is None:
+            kept: _Text | None = await self._cache.get(key)
+            if kept is not None:
+                return kept.text
+            query = await self._from_others(key)
+            if query is None:
+                raise PersistedQueryNotFoundError("PersistedQueryNotFound")
+            await self._cache.set(key, _Text(query), ttl=_KEPT_S)
+            return query
+        if hashlib.sha256(query.encode()).hexdigest() != sha256.lower():
+            raise BadRequestError("`sha256Hash` is not the SHA-256 of the query beside it.")
+        if len(query) <= _LONGEST:
+            await self._cache.set(key, _Text(query), ttl=_KEPT_S)
+            if self._shared is not None:
+                await self._shared.put(self._place(key), query.encode(), ttl_s=_KEPT_S)
+        return query
+
+    async def _from_others(self, key: str) -> str | None:
+        if self._shared is None:
+            return None
+        kept = await self._shared.get(self._place(key))
+        return None if kept is None else kept.content.decode()
+
+    def _place(self, key: str) -> Place:
+        return Place(key, self._key)
+
+
+def _bare(name: str) -> str:
+    """Take off what the GraphQL over HTTP draft writes before an id, and some manifests too."""
+    return name.removeprefix("sha256:")
+
+
+def _hash(persisted: Any) -> str:
+    match persisted:
+        case {"version": 1, "sha256Hash": str(sha256)} if sha256:
+            return sha256
+    raise BadRequestError(
+        '`extensions.persistedQuery` has to be {"version": 1, "sha256Hash": "…"}.'
+    )
+
+
+def read_manifest(path: Path) -> dict[str, str]:
+    """Read a manifest of trusted documents: each id and its text.
+
+    It is the JSON that GraphQL Code Generator and the Relay compiler write, `{"id": "text"}`, or
+    Apollo's: `{"format": "apollo-persisted-query-manifest", "operations": [{"id", "body"}]}`.
+
+    Raises:
+        SettingsError: the file cannot be read, or is none of these.
+    """
+    setting = f"GATEWAY_TRUSTED_DOCUMENTS={path}"
+    try:
+        parsed = json.loads(path.read_text("utf-8"))
+    except OSError as exc:
+        raise SettingsError(f"{setting}: {exc.strerror or 'it cannot be read'}") from exc
+    except (ValueError, RecursionError) as exc:
+        raise SettingsError(f"{setting}: it is not JSON") from exc
+    match parsed:
+        case {"format": "apollo-persisted-query-manifest", "operations": list(operations)}:
+            documents: list[Any] = [
+                (o.get("id"), o.get("body")) if isinstance(o, dict) else (None, None)
+                for o in operations
+            ]
+        case dict():
+            documents = [*parsed.items()]
+        case _:
+            documents = [(None, None)]
+    if not all(isinstance(part, str) for item in documents for part in item):
+        raise SettingsError(
+            f'{setting}: it has to be a JSON object such as {{"id": "query …"}}, or a manifest '
+            "as Apollo writes it"
+        )
+    return dict(documents)
+
+
+def names_in(texts: Iterable[str]) -> frozenset[str]:
+    """Return the names of the operations in documents; what is not GraphQL has none."""
+    names = set()
+    for text in texts:
+        with suppress(GraphQLError):
+            definitions = parse(text).definitions
+            operations = [d for d in definitions if isinstance(d, OperationDefinitionNode)]
+            names |= {operation.name.value for operation in operations if operation.name}
+    return frozenset(names)

@@ -1,0 +1,382 @@
+"""The command line: its help, its exit codes, and what it hands on."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import Settings
+from gateway.commands import cli
+from gateway.commands.cli import main
+from gateway.demo.tenants import DEMO_TENANTS
+from gateway.demo.users import DEMO_USERS
+from gateway.demo.webhooks import Hook
+from gateway.observe.dashboard import dashboard
+from gateway.schema.build import sdl
+from gateway.server import run as serving
+
+URL = "https://crm.example.com"
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Served:
+    """Takes the place of the servers and remembers what it was asked to serve."""
+
+    settings: list[Settings] = field(default_factory=list)
+    upstreams: list[dict[str, Any]] = field(default_factory=list)
+    demo_users: Sequence[tuple[str, str]] = ()
+    demo_url: str | None = None
+
+    def serve(
+        self,
+        settings: Settings,
+        *,
+        when_ready: Callable[[str], None] | None = None,
+        demo_users: Sequence[tuple[str, str]] = (),
+        demo_url: str | None = None,
+    ) -> None:
+        """Be ready at once, and done."""
+        self.demo_users = demo_users
+        self.demo_url = demo_url
+        self.settings.append(settings)
+        if when_ready:
+            when_ready("http://127.0.0.1:8000/graphql")
+
+    def serve_upstream(self, port: int, **options: Any) -> None:
+        """Be done at once."""
+        self.upstreams.append({"port": port, **options})
+
+    @contextlib.contextmanager
+    def demo_upstream(self, **options: Any) -> Iterator[str]:
+        """Give an address nobody listens on."""
+        self.upstreams.append(options)
+        yield "http://127.0.0.1:1"
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Served:
+    """Return what was served, without serving it."""
+    fake = Served()
+    for name in ("serve", "serve_upstream", "demo_upstream"):
+        monkeypatch.setattr(serving, name, getattr(fake, name))
+    return fake
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ([], ["serve", "demo", "upstream", "query", "doctor", "dashboard", "schema"]),
+        (["doctor"], ["--json", "--header HEADER", "--tenant NAME", "--upstream-url"]),
+        (["query"], ["QUERY", "--variables JSON", "--header HEADER", "--watch", "--upstream-url"]),
+        (["serve"], ["--upstream-url", "--cache-ttl", "[127.0.0.1]", "GATEWAY_CACHE_TTL"]),
+        (["demo"], ["--port", "--tenants", "--sessions", "--delay", "--seed"]),
+        (["upstream"], ["--port", "--sessions", "--delay", "--seed", "--sample FILE"]),
+        (["schema"], ["export", "check"]),
+        (["schema", "export"], ["file"]),
+        (["schema", "check"], ["file"]),
+    ],
+)
+def test_help_names_what_there_is(
+    command: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each command explains itself and exits with 0."""
+    with pytest.raises(SystemExit) as exited:
+        main([*command, "--help"])
+
+    assert exited.value.code == 0
+    shown = capsys.readouterr().out
+    assert [word for word in words if word not in shown] == []
+
+
+def test_the_dashboard_is_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """To be imported into Grafana as it is."""
+    assert main(["dashboard"]) == 0
+
+    assert json.loads(capsys.readouterr().out) == dashboard()
+
+
+def test_the_help_of_serve_has_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each setting is a flag of the same name."""
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+
+    shown = capsys.readouterr().out
+    assert [
+        name for name in Settings.model_fields if f"--{name.replace('_', '-')} " not in shown
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ([], "required: COMMAND"),
+        (["schema"], "required: ACTION"),
+        (["nonsense"], "invalid choice: 'nonsense'"),
+        (["demo", "--port", "http"], "invalid int value: 'http'"),
+        (["serve", "--nonsense", "1"], "unrecognized arguments"),
+    ],
+)
+def test_a_command_that_is_none_exits_with_2(
+    command: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is wrong with it is said on stderr."""
+    with pytest.raises(SystemExit) as exited:
+        main(command)
+
+    assert exited.value.code == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_the_arguments_are_those_of_the_process(
+    monkeypatch: pytest.MonkeyPatch, served: Served
+) -> None:
+    """The installed command gives none of its own."""
+    monkeypatch.setattr(sys, "argv", ["gateway", "upstream", "--port", "9"])
+
+    assert main() == 0
+    assert served.upstreams[0]["port"] == 9
+
+
+def test_serve_hands_its_flags_on(served: Served) -> None:
+    """A flag is a setting; what is not given is left to the environment and the defaults."""
+    code = main(["serve", "--upstream-url", f"{URL}/api", "--cache-ttl", "2", "--graphiql", "off"])
+
+    (settings,) = served.settings
+    assert code == 0
+    assert (settings.upstream_url, settings.cache_ttl, settings.graphiql) == (URL, 2.0, False)
+    assert settings.port == 8000
+
+
+def test_a_flag_of_serve_wins_over_the_environment(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever types a flag means it."""
+    monkeypatch.setenv("GATEWAY_UPSTREAM_URL", URL)
+    monkeypatch.setenv("GATEWAY_PORT", "8080")
+
+    main(["serve", "--port", "9090"])
+
+    assert (served.settings[0].upstream_url, served.settings[0].port) == (URL, 9090)
+
+
+@pytest.mark.parametrize(
+    ("command", "variables"),
+    [
+        (["serve"], {}),
+        (["serve", "--upstream-url", "nowhere"], {}),
+        (["serve", "--upstream-url", URL, "--port", "x"], {}),
+        (["serve", "--upstream-url", URL], {"GATEWAY_PROT": "1"}),
+        (["serve", "--upstream-url", URL], {"GATEWAY_LOG_LEVEL": "loud"}),
+        (["demo"], {"GATEWAY_CACHE_TTL": "soon"}),
+        (["demo"], {"GATEWAY_PROT": "1"}),
+        (["demo", "--port", "99999"], {}),
+        (["upstream", "--sample", "no/such/file.json"], {}),
+        (["schema", "export", "no/such/folder/schema.graphql"], {}),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_exit_code_2(
+    command: list[str],
+    variables: dict[str, str],
+    served: Served,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing is served, nobody has to read a traceback, and stdout stays empty."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    code = main(command)
+
+    written = capsys.readouterr()
+    assert code == 2
+    assert written.out == ""
+    assert written.err.startswith("gateway: ")
+    assert len(written.err.splitlines()) == 1
+    assert served.settings == []
+
+
+def test_demo_serves_the_gateway_over_the_demo_rest_server(served: Served) -> None:
+    """Its flags shape the REST side, and the port is the gateway's."""
+    code = main(["demo", "--port", "9", "--sessions", "3", "--delay", "20", "--seed", "7"])
+
+    (settings,) = served.settings
+    assert code == 0
+    (options,) = served.upstreams
+    hook = options.pop("hook")
+    assert options == {"sessions": 3, "delay_ms": 20, "seed": 7}
+    assert (settings.upstream_url, settings.port) == ("http://127.0.0.1:1", 9)
+    assert settings.webhook_secret is not None
+    assert hook == Hook(
+        settings.webhook_secret.get_secret_value(), "http://127.0.0.1:8000/webhooks/superoffice"
+    )
+    assert hook.secret not in repr(hook)
+    assert served.demo_url is None
+
+
+def test_demo_can_be_all_of_superoffice_online(
+    served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The demo REST server stands in for all of its hosts, whatever the shell is set up for."""
+    monkeypatch.setenv("GATEWAY_UPSTREAM_URL", URL)
+    monkeypatch.setenv("GATEWAY_TENANTS", "Cust1")
+    monkeypatch.setenv("GATEWAY_TENANT_HOSTS", "example.net")
+
+    code = main(["demo", "--tenants"])
+
+    (settings,) = served.settings
+    assert code == 0
+    assert (settings.upstream_url, settings.environment) == (None, "online")
+    assert settings.served_tenants is None
+    assert settings.trusted_domains == {"superoffice.com"}
+    assert served.demo_url == "http://127.0.0.1:1"
+    shown = capsys.readouterr().out
+    assert f"curl http://127.0.0.1:8000/graphql/{next(iter(DEMO_TENANTS))}" in shown
+    assert [name for name in DEMO_TENANTS if f"/graphql/{name} " not in shown] == []
+
+
+def test_demo_obeys_the_environment_but_for_the_address(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell that is set up for the real thing can still run the demo, without touching it."""
+    monkeypatch.setenv("GATEWAY_UPSTREAM_URL", URL)
+    monkeypatch.setenv("GATEWAY_ENVIRONMENT", "sod")
+    monkeypatch.setenv("GATEWAY_CACHE_TTL", "1")
+
+    main(["demo"])
+
+    assert served.settings[0].upstream_url == "http://127.0.0.1:1"
+    assert served.settings[0].cache_ttl == 1
+
+
+def test_demo_says_how_to_try_it(served: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    """It prints the address, the three users with their credentials, and a curl line."""
+    main(["demo"])
+
+    shown = capsys.readouterr().out
+    assert "http://127.0.0.1:8000/graphql" in shown
+    assert [user.full_name for user in DEMO_USERS if user.full_name not in shown] == []
+    assert [user.login for user in DEMO_USERS if user.authorization_basic not in shown] == []
+    assert "curl http://127.0.0.1:8000/graphql" in shown
+
+
+def test_upstream_hands_its_flags_on(served: Served, tmp_path: Path) -> None:
+    """The demo REST server runs alone, if one likes with a file to serve."""
+    sample = tmp_path / "sample.json"
+    sample.write_text("[]")
+
+    code = main(["upstream", "--sample", str(sample), "--sessions", "3"])
+
+    assert code == 0
+    assert served.upstreams == [
+        {"port": 8001, "sessions": 3, "delay_ms": 0, "seed": 1, "sample": sample, "hook": None}
+    ]
+
+
+def test_upstream_sends_webhooks_where_it_is_told_to(served: Served) -> None:
+    """To a gateway that is being developed, for one."""
+    url = "http://127.0.0.1:8000/webhooks/superoffice"
+    main(["upstream", "--webhook-url", url, "--webhook-secret", "hunter2"])
+
+    assert served.upstreams[0]["hook"] == Hook("hunter2", url)
+
+
+def test_webhooks_without_a_secret_are_not_sent(
+    served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody would take them."""
+    assert main(["upstream", "--webhook-url", "http://127.0.0.1:8000/x"]) == 2
+    assert "--webhook-secret" in capsys.readouterr().err
+    assert not served.upstreams
+
+
+def test_schema_export_writes_the_schema(tmp_path: Path) -> None:
+    """The file holds the schema and nothing else."""
+    file = tmp_path / "schema.graphql"
+
+    assert main(["schema", "export", str(file)]) == 0
+    assert file.read_bytes() == sdl().encode()
+
+
+def test_schema_export_writes_to_schema_graphql_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is the file that `schema check` looks at, too."""
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["schema", "export"]) == 0
+    assert main(["schema", "check"]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["schema.graphql"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, b"", b"type Query { other: Int }\n", sdl().encode().rstrip(), b"\xff\xfe"],
+    ids=["missing", "empty", "other", "without its last newline", "not text"],
+)
+def test_schema_check_fails_when_the_file_is_not_the_schema(
+    content: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says in one line what to run, and changes nothing."""
+    file = tmp_path / "schema.graphql"
+    if content is not None:
+        file.write_bytes(content)
+
+    code = main(["schema", "check", str(file)])
+
+    assert code == 1
+    assert capsys.readouterr().err == (
+        f"gateway: {file} is not the schema, or not there; run: gateway schema export\n"
+    )
+    assert (file.read_bytes() if file.exists() else None) == content
+
+
+def test_the_repositorys_schema_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code generators read `schema.graphql`: it is what the gateway serves."""
+    monkeypatch.chdir(ROOT)
+
+    assert main(["schema", "check"]) == 0
+
+
+def test_python_m_gateway_is_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module runs what the installed command runs, and exits with its code."""
+    monkeypatch.setattr(cli, "main", lambda: 7)
+    monkeypatch.delitem(sys.modules, "gateway.__main__", raising=False)
+
+    with pytest.raises(SystemExit) as exited:
+        __import__("gateway.__main__")
+
+    assert exited.value.code == 7
+
+
+def test_a_flag_is_written_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """A shorter one could mean another flag in the next version."""
+    with pytest.raises(SystemExit) as caught:
+        main(["serve", "--upstream-url", URL, "--cache-t", "3"])
+
+    assert caught.value.code == 2
+    assert "unrecognized arguments: --cache-t 3" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--sessions", "--delay"])
+def test_the_demo_has_no_fewer_than_no_sessions(
+    flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor does it answer before it is asked."""
+    with pytest.raises(SystemExit) as caught:
+        main(["demo", flag, "-3"])
+
+    assert caught.value.code == 2
+    assert "-3 is no number from 0 on" in capsys.readouterr().err
+
+
+def test_the_schema_goes_to_stdout_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """For whoever pipes it on."""
+    assert main(["schema", "export", "-"]) == 0
+
+    assert capsys.readouterr().out == sdl()

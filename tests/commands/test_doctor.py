@@ -1,0 +1,461 @@
+"""`gateway doctor` over real sockets: what it finds, and what it says."""
+
+import asyncio
+import email.utils
+import json
+import re
+import shutil
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.commands.cli import main
+from gateway.commands.doctor import command, network, redis
+from gateway.commands.doctor import superoffice as rest
+from gateway.commands.doctor.finding import Finding, Target
+from gateway.upstream.client import PATH
+from tests.store.redis_server import redis_server
+from tests.upstream.faulty import Play, answer, closes, faulty_rest, stalls
+from tests.upstream.test_unreachable import a_free_port, openssl, serving
+
+pytestmark = pytest.mark.socket
+
+REFUSED = answer(b"{}", status="401 Unauthorized")
+
+
+def target(url: str) -> Target:
+    """Return what is to be looked at."""
+    parts = httpx.URL(url)
+    return Target(url, parts.host, parts.port or 80, parts.scheme == "https", timeout_s=0.5)
+
+
+async def judged(play: Play) -> list[Finding]:
+    """Return what is found of a REST side that answers so."""
+    async with faulty_rest(play) as side:
+        found = await asyncio.create_task(rest.answer(target(f"{side.url}/crm"), timeout_s=0.3))
+        assert side.calls == 1
+        assert side.requests[0].startswith(f"GET /crm{PATH} ".encode())
+        assert b"authorization" not in side.requests[0].lower()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("play", "level", "words"),
+    [
+        (REFUSED, "ok", "HTTP/1.1 401, application/json, in "),
+        (answer(b"<html>", content_type="text/html; charset=utf-8"), "fail", "a page for people"),
+        (answer(b"[]"), "warn", "200, application/json"),
+        (answer(b"", status="404 Not Found"), "fail", "there is no such thing"),
+        (answer(b"", status="421 Misdirected Request"), "fail", "the tenant is at another host"),
+        (answer(b"", status="503 Service Unavailable"), "fail", "it is out of service"),
+        (answer(b"", status="403 Forbidden"), "warn", "that is odd"),
+        (
+            answer(b"", "Location: https://other.example/log-in?x=1", status="302 Found"),
+            "fail",
+            "it sends callers on to https://other.example",
+        ),
+        (answer(b"", "Location: /crm/", status="301 Moved"), "fail", "on to another path"),
+        (stalls(), "fail", "no answer within 0.3 seconds"),
+        (closes(b"SSH-2.0-OpenSSH\r\n"), "fail", "what answers is no HTTP"),
+    ],
+)
+async def test_an_answer_without_credentials_is_judged(play: Play, level: str, words: str) -> None:
+    """401 is as it should be; of everything else it is said what it means."""
+    finding = (await judged(play))[0]
+
+    assert (finding.check, finding.level) == ("REST", level)
+    assert words in finding.found
+    assert (finding.advice is None) is (level == "ok")
+    assert "log-in?x" not in finding.found
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "level", "words"),
+    [
+        (0, "ok", "both clocks tell the same time"),
+        (-100, "warn", "ahead of REST's"),
+        (100, "warn", "behind REST's"),
+    ],
+)
+async def test_clocks_are_compared(ahead_s: float, level: str, words: str) -> None:
+    """By the Date of the answer."""
+    date = email.utils.formatdate(time.time() + ahead_s, usegmt=True)
+    _, clock = await judged(answer(b"", f"Date: {date}", status="401 Unauthorized"))
+
+    assert clock.level == level
+    assert words in clock.found
+
+
+@pytest.mark.parametrize("date", ["soon", "Wed, 99 Nov 99999 22:00:00 GMT"])
+async def test_a_date_that_is_none_is_not_compared(date: str) -> None:
+    """A server need not have a clock."""
+    assert len(await judged(answer(b"", f"Date: {date}", status="401 Unauthorized"))) == 1
+
+
+async def reached(url: str) -> Finding:
+    """Return the last thing that is found of an address."""
+    return (await asyncio.create_task(network.reach(target(url))))[-1]
+
+
+async def test_a_server_that_listens_is_reached() -> None:
+    """Nothing is sent to it."""
+    async with faulty_rest() as side:
+        found = await network.reach(target(side.url))
+        assert side.calls == 0
+
+    assert [(finding.check, finding.level) for finding in found] == [
+        ("name", "ok"),
+        ("connection", "ok"),
+    ]
+    assert found[0].found == "127.0.0.1 is an address"
+
+
+async def test_a_name_is_looked_up() -> None:
+    """All its addresses are told."""
+    async with faulty_rest() as side:
+        found = await network.reach(target(side.url.replace("127.0.0.1", "localhost")))
+
+    assert "127.0.0.1" in found[0].found
+    assert found[0].found.startswith("localhost is at ")
+
+
+async def test_a_name_that_is_unknown_or_no_answer_about_it_ends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There is nowhere to connect to."""
+
+    async def never(*_: Any, **__: Any) -> None:
+        await asyncio.Event().wait()
+
+    def unknown(*_: Any, **__: Any) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    assert (await reached("http://crm.invalid")).found == "crm.invalid is not known"
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never, raising=False)
+    assert (await reached("http://crm.invalid")).found == "looking crm.invalid up takes too long"
+
+
+async def test_a_port_that_nobody_listens_on_is_told() -> None:
+    """By its number, to be compared."""
+    port = a_free_port()
+
+    assert (
+        await reached(f"http://127.0.0.1:{port}")
+    ).found == f"nothing listens at 127.0.0.1:{port}"
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"), [(TimeoutError(), "does not answer"), (OSError(), "cannot be reached")]
+)
+async def test_an_address_that_nothing_comes_from_is_told(
+    failure: Exception, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A firewall swallows it, or no way leads there."""
+
+    async def fails(*_: Any, **__: Any) -> None:
+        raise failure
+
+    monkeypatch.setattr(asyncio, "open_connection", fails)
+
+    assert words in (await reached("http://127.0.0.1:1")).found
+
+
+async def test_a_server_without_tls_is_told_from_one_with() -> None:
+    """The scheme may be wrong."""
+
+    def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        found = await reached(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+
+    assert (found.check, found.level) == ("TLS", "fail")
+    assert "does not speak TLS" in found.found
+
+
+@asynccontextmanager
+async def certified(folder: Path, days: int) -> AsyncIterator[str]:
+    """Run a REST side with a certificate of its own, in `rest.pem`."""
+    if shutil.which("openssl") is None:  # pragma: no cover - the gate installs it
+        pytest.skip("openssl makes the certificates and is not installed")
+    openssl(
+        folder,
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout rest.key "
+        f"-out rest.pem -days {days} -subj /O=Us -addext subjectAltName=IP:127.0.0.1",
+    )
+    async with faulty_rest(tls=serving(folder)) as side:
+        yield side.url
+
+
+@pytest.mark.parametrize(("days", "level"), [(30, "ok"), (10, "warn")])
+async def test_a_certificate_is_told_of(
+    days: int, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose it is, and how long it is good for: not for much longer is worth a warning."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "rest.pem"))
+    async with certified(tmp_path, days) as url:
+        found = await reached(url)
+
+    assert found.level == level
+    assert re.fullmatch(
+        rf"TLSv1\.\d, certificate by Us, good for ({days}|{days - 1}) days", found.found
+    )
+
+
+async def test_rest_is_asked_by_the_same_trust(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the gateway would accept is accepted when it is asked for its answer."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "rest.pem"))
+    async with certified(tmp_path, 30) as url:
+        found, *_ = await rest.answer(target(url), timeout_s=5)
+
+    assert "HTTP/1.1 200, application/json" in found.found
+
+
+async def test_a_certificate_that_is_not_accepted_is_told_why(tmp_path: Path) -> None:
+    """And what to do if its authority is one's own."""
+    async with certified(tmp_path, 30) as url:
+        found = await reached(url)
+
+    assert found.level == "fail"
+    assert "its certificate is not accepted: self" in found.found
+    assert "SSL_CERT_FILE" in str(found.advice)
+
+
+async def test_a_redis_that_answers_is_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is slow, or does not answer, is not."""
+    with redis_server(tmp_path) as server:
+        well = await redis.shared_cache(server.url)
+        monkeypatch.setattr(redis, "_SLOW_MS", 0)
+        slow = await redis.shared_cache(server.url)
+        monkeypatch.setattr(redis, "_TIMEOUT_S", 0.1)
+        server.pause()
+        paused = await asyncio.create_task(redis.shared_cache(server.url))
+        server.resume()
+        user = server.url.replace("//", "//nobody:hunter2@")
+        monkeypatch.setattr(redis, "_TIMEOUT_S", 2)
+        foreign = await asyncio.create_task(redis.shared_cache(user))
+
+    assert [found.level for found in (well, slow, paused, foreign)] == [
+        "ok",
+        "warn",
+        "fail",
+        "fail",
+    ]
+    assert paused.found == "it cannot be used: TimeoutError"
+    assert foreign.found == "it does not let us in"
+    assert "hunter2" not in f"{well}{slow}{paused}{foreign}"
+
+
+class Doctor:
+    """The command, as one types it."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> tuple[int, str]:
+        """Return its exit code and what it shows."""
+        code = main(["doctor", "--port", "0", *arguments])
+        return code, "".join(self._capsys.readouterr())
+
+    async def about(self, url: str, *arguments: str) -> tuple[int, str]:
+        """Run it beside a server that runs here."""
+        return await asyncio.to_thread(self, "--upstream-url", url, *arguments)
+
+
+@pytest.fixture
+def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Doctor:
+    """Return the command, with nothing in the environment."""
+    monkeypatch.delenv("GATEWAY_UPSTREAM_URL", raising=False)
+    return Doctor(capsys)
+
+
+async def test_all_is_well(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 0; each setting has its value and where it comes from, but for secrets."""
+    monkeypatch.setenv("GATEWAY_CACHE_SECRET", "hunter2" * 5)
+    monkeypatch.setenv("GATEWAY_CACHE_TTL", "7")
+    async with faulty_rest(REFUSED) as side:
+        code, shown = await doctor.about(side.url, "--graphiql", "off")
+
+    assert code == 0
+    assert re.search(r"cache_ttl +7.0  \(GATEWAY_CACHE_TTL\)\n", shown)
+    assert re.search(r"graphiql +off  \(flag\)\n", shown)
+    assert re.search(r"workers +1\n", shown)
+    assert re.search(r"cache_secret +\*{8}  \(GATEWAY_CACHE_SECRET\)\n", shown)
+    assert re.search(r"\n  ok    REST +HTTP/1.1 401", shown)
+    assert "hunter2" not in shown
+
+
+async def test_what_nobody_has_set_is_shown_as_it_is(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No Redis is none, and a secret that is drawn at the start is not set."""
+    monkeypatch.setenv("GATEWAY_WEBHOOK_SECRET", "//[what-is-no-address")
+    for name in ("GATEWAY_CACHE_URL", "GATEWAY_CACHE_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    async with faulty_rest(REFUSED) as side:
+        _, shown = await doctor.about(side.url)
+
+    assert re.search(r"cache_url +memory://\n", shown)
+    assert re.search(r"cache_secret +-\n", shown)
+    assert re.search(r"webhook_secret +\*{8}  \(GATEWAY_WEBHOOK_SECRET\)\n", shown)
+
+
+async def test_what_keeps_the_gateway_from_starting_is_exit_code_2(doctor: Doctor) -> None:
+    """With the words that it would be refused with."""
+    code, shown = await doctor.about("http://127.0.0.1:1", "--hidden-fields", "Person.nope")
+
+    assert code == 2
+    assert "GATEWAY_HIDDEN_FIELDS=Person.nope" in shown
+
+
+async def test_what_is_wrong_is_exit_code_1(doctor: Doctor) -> None:
+    """With what to do about it in a line of its own; what needs it is not looked at."""
+    code, shown = await doctor.about(f"http://127.0.0.1:{a_free_port()}", "--header", "a: b")
+
+    assert code == 1
+    assert re.search(r"\n  fail  connection +nothing listens at .*\n +→ check the port", shown)
+    assert "REST" not in shown
+
+
+async def test_scripts_read_json(doctor: Doctor, tmp_path: Path) -> None:
+    """With the same in it."""
+    with redis_server(tmp_path) as server:
+        cache = server.url.replace("//", "//:hunter2@")
+        async with faulty_rest(REFUSED) as side:
+            code, shown = await doctor.about(side.url, "--json", "--cache-url", cache)
+    told = json.loads(shown)
+
+    assert code == 0
+    assert told["settings"]["cache_url"] == {
+        "value": f"redis://127.0.0.1:{server.port}",
+        "source": "flag",
+    }
+    assert {finding["check"] for finding in told["findings"]} > {"port", "Redis", "REST"}
+    assert "hunter2" not in shown
+
+
+async def test_a_real_call_is_made_for_a_caller(doctor: Doctor) -> None:
+    """It tells how much came, and nothing of what."""
+    async with faulty_rest(REFUSED, answer()) as side:
+        code, shown = await doctor.about(side.url, "--header", "Authorization: Basic aHVudGVyMg==")
+        assert b"aHVudGVyMg==" in side.requests[1]
+
+    assert code == 0
+    assert re.search(r"\n  ok    call +1 sessions, \d+ bytes, in \d+ ms", shown)
+    assert "Ada" not in shown
+    assert "aHVudGVyMg==" not in shown
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("Authorization: Negotiate aHVudGVyMg==", "Basic, Bearer or SoTicket"),
+        ("Accept-Language: nb", "no credentials"),
+        ("Authorization: Basic \udcff", "UTF-8"),
+    ],
+)
+async def test_a_caller_who_is_none_is_told_why(doctor: Doctor, header: str, words: str) -> None:
+    """No call is made for it."""
+    async with faulty_rest(REFUSED) as side:
+        code, shown = await doctor.about(side.url, "--header", header)
+        assert side.calls == 1
+
+    assert code == 1
+    assert re.search(rf"\n  fail  call +.*{words}", shown)
+    assert "aHVudGVyMg==" not in shown
+
+
+async def test_a_real_call_that_fails_is_told_by_its_code(doctor: Doctor) -> None:
+    """As clients would see it."""
+    header = ("--header", "Authorization: Basic YTpi", "--app-token", "token")
+    async with faulty_rest(REFUSED) as side:
+        code, shown = await doctor.about(side.url, *header)
+        assert b"so-apptoken: token" in side.requests[1].lower()
+
+    assert code == 1
+    assert re.search(r"\n  fail  call +UNAUTHENTICATED: SuperOffice does not accept", shown)
+
+
+def test_levels_have_colours_on_a_terminal() -> None:
+    """Red is seen at once."""
+    text = command._findings_text([Finding("port", "fail", "taken")], is_terminal=True)
+
+    assert "\x1b[31mfail\x1b[0m  port  taken" in text
+
+
+def test_a_tenant_needs_an_environment(doctor: Doctor) -> None:
+    """That is a mistake of who types it."""
+    assert doctor("--upstream-url", "http://rest.invalid", "--tenant", "Cust1") == (
+        2,
+        "gateway: --tenant: there are several with GATEWAY_ENVIRONMENT only\n",
+    )
+
+
+@pytest.fixture
+async def online(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any]]:
+    """Play SuperOffice Online; what its state service says can be changed."""
+    state: dict[str, Any] = {"ContextIdentifier": "Cust1", "State": "Running", "IsRunning": True}
+    state |= {"ValidUntil": "2999-01-01T00:00:00Z", "Api": "https://sod1.superoffice.com/Cust1/api"}
+
+    class Service(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            known = request.url.path == "/api/state/Cust1"
+            return httpx.Response(200 if known else 404, json=state)
+
+    async def reach(target: Target) -> list[Finding]:
+        return [Finding("name", "ok", f"{target.host} is here")]
+
+    async def answer(target: Target, **_: Any) -> list[Finding]:
+        return [Finding("REST", "ok", f"{target.url} asks for credentials")]
+
+    monkeypatch.setattr(command, "PooledTransport", lambda **_: Service())
+    monkeypatch.setattr(network, "reach", reach)
+    monkeypatch.setattr(rest, "answer", answer)
+    yield state
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "code", "words"),
+    [
+        ("cust1", {}, 0, "Cust1 is Running, at sod1.superoffice.com"),
+        ("Cust1", {"State": "Suspended", "IsRunning": False}, 1, "its state is Suspended"),
+        ("Cust1", {"Api": "https://evil.example/Cust1/api"}, 1, "that is not to be trusted"),
+        ("Cust2", {}, 1, "There is no such tenant."),
+        ("Cust3", {}, 1, "Cust3 is not served"),
+        ("https://evil.example", {}, 1, "is no name of one"),
+    ],
+)
+async def test_a_tenant_is_found_as_the_gateway_finds_it(
+    doctor: Doctor, online: dict[str, Any], name: str, change: Any, code: int, words: str
+) -> None:
+    """Its own host is looked at then."""
+    online |= change
+    given = ("--environment", "sod", "--tenants", "Cust1,Cust2", "--tenant", name)
+    exit_code, shown = await asyncio.to_thread(doctor, *given)
+
+    assert exit_code == code
+    assert words in shown
+    assert ("https://sod1.superoffice.com/Cust1 asks for credentials" in shown) is (code == 0)
+
+
+async def test_without_a_tenant_the_state_service_is_looked_at(
+    doctor: Doctor, online: dict[str, Any]
+) -> None:
+    """More is not known."""
+    code, shown = await asyncio.to_thread(doctor, "--environment", "sod")
+
+    assert code == 0
+    assert "sod.superoffice.com is here" in shown
+    assert "asks for credentials" not in shown

@@ -1,0 +1,310 @@
+"""`gateway query`, as one types it."""
+
+import asyncio
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.app import create_app
+from gateway.commands import query as command
+from gateway.commands.arguments import AUTHORIZATION
+from gateway.commands.asking import answers
+from gateway.commands.cli import main
+from tests.observe.logged import own_logging
+from tests.support import SESSION, RestSide
+
+KARI = "Authorization: Basic a2FyaTpkZW1v"
+QUERY = "{ chatSessions { chatSessionId } }"
+SESSIONS = {"data": {"chatSessions": [{"chatSessionId": 1}]}}
+WATCH = "subscription { chatSessions { status } }"
+
+
+class Terminal(io.StringIO):
+    """A stdout that is a terminal, or is not."""
+
+    def __init__(self, *, is_terminal: bool) -> None:
+        super().__init__()
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        """Say whether a person looks at it."""
+        return self._is_terminal
+
+
+@pytest.fixture(autouse=True)
+def in_process(rest: RestSide, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have REST in this process, and let what a command does to the logs end with it."""
+    monkeypatch.setenv("GATEWAY_UPSTREAM_URL", "http://rest.invalid")
+    monkeypatch.delenv(AUTHORIZATION, raising=False)
+    app = partial(create_app, upstream_transport=httpx.MockTransport(rest))
+    monkeypatch.setattr(command, "create_app", app)
+    with own_logging():
+        yield
+
+
+@pytest.fixture
+def query(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
+    """Return what runs the command; gives its exit code, and what it printed."""
+
+    def run(*arguments: str, stdin: str | bytes = "", is_terminal: bool = False) -> tuple[int, str]:
+        out = Terminal(is_terminal=is_terminal)
+        monkeypatch.setattr(sys, "stdout", out)
+        given = stdin.encode() if isinstance(stdin, str) else stdin
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), "ascii"))
+        # On a thread of its own: Python 3.11 stops tracing, and coverage counting, where the end
+        # of an asynchronous generator has been thrown through.
+        with ThreadPoolExecutor(1) as thread:
+            code = thread.submit(main, ["query", *arguments]).result()
+        return code, out.getvalue()
+
+    return run
+
+
+def test_an_answer_is_one_line_of_json(query: Any) -> None:
+    """For whatever program reads it."""
+    code, shown = query(QUERY, "--header", KARI)
+
+    assert (code, shown.count("\n")) == (0, 1)
+    assert json.loads(shown) == SESSIONS
+
+
+def test_on_a_terminal_it_is_indented(query: Any) -> None:
+    """For whoever looks at it."""
+    code, shown = query(QUERY, "--header", KARI, is_terminal=True)
+
+    assert code == 0
+    assert shown == json.dumps(SESSIONS, indent=2) + "\n"
+
+
+def test_the_query_may_come_on_stdin_or_in_a_file(query: Any, tmp_path: Path) -> None:
+    """So may what else is long, or secret."""
+    given = {
+        "query": "query One($n: Int) { chatSessions(limit: $n) { chatSessionId } }",
+        "variables": '{"n": 1}',
+        "headers": f"{KARI}\nSO-Language: nb\n",
+    }
+    for name, text in given.items():
+        (tmp_path / name).write_text(text, "utf-8")
+    flags = {"--header": "headers", "--variables": "variables"}
+    more = [f"{flag}=@{tmp_path / name}" for flag, name in flags.items()]
+
+    from_file = query(f"@{tmp_path / 'query'}", *more, "--operation", "One")
+    from_stdin = query("-", "--header", KARI, stdin=QUERY)
+
+    assert from_file == from_stdin
+    assert json.loads(from_stdin[1]) == SESSIONS
+
+
+@pytest.mark.parametrize(
+    ("variable", "headers", "sent"),
+    [
+        ("Basic a2FyaTpkZW1v", [], "Basic a2FyaTpkZW1v"),
+        ("Basic a2FyaTpkZW1v", ["--header", "Authorization: Bearer x"], "Bearer x"),
+        (" ", ["--header", "Authorization: Bearer x"], "Bearer x"),
+    ],
+)
+def test_credentials_may_come_from_the_environment(
+    query: Any,
+    rest: RestSide,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    headers: list[str],
+    sent: str,
+) -> None:
+    """Where others cannot see them; a header wins over it."""
+    monkeypatch.setenv(AUTHORIZATION, variable)
+
+    assert query(QUERY, *headers)[0] == 0
+    assert rest.requests[0].headers["authorization"] == sent
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("{ nope }", "GRAPHQL_VALIDATION_FAILED"), (QUERY, "UNAUTHENTICATED")],
+)
+def test_an_error_in_the_answer_is_exit_code_1(query: Any, text: str, code: str) -> None:
+    """The answer is printed as ever."""
+    exit_code, shown = query(text)
+
+    assert exit_code == 1
+    assert json.loads(shown)["errors"][0]["extensions"]["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["@/nowhere/query.graphql"], "cannot read /nowhere/query.graphql: No such file"),
+        (["@."], "cannot read .: "),
+        ([QUERY, "--variables", "{"], "--variables: this is no JSON"),
+        ([QUERY, "--variables", "[]"], "--variables: it must be an object"),
+        ([QUERY, "--header", "Basic hunter2"], "--header: write it as 'Name: value'"),
+        ([QUERY, "--header", "Authorization:"], "--header: write it as 'Name: value'"),
+        ([QUERY, "--cache-ttl", "x"], "--cache-ttl"),
+        (["{ \udcff }"], "QUERY: it is not UTF-8"),
+        ([QUERY, "--variables", '{"a": "\udcff"}'], "--variables: it is not UTF-8"),
+        ([QUERY, "--operation", "\udcff"], "--operation: it is not UTF-8"),
+        ([QUERY, "--tenant", "\udcff"], "--tenant: it is not UTF-8"),
+        ([QUERY, "--tenant", "Cust1"], "--tenant: there are several with GATEWAY_ENVIRONMENT only"),
+    ],
+)
+def test_what_cannot_be_asked_is_exit_code_2(
+    query: Any, arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With one line that says why, and quotes no credential."""
+    code, shown = query(*arguments)
+
+    told = capsys.readouterr().err
+    assert (code, shown, told.count("\n")) == (2, "", 1)
+    assert complaint in told or "GATEWAY_CACHE_TTL" in told
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize("value", ["hunter2", "Digest hunter2", "Basic hunt\ner2", "Basic \udcff"])
+def test_bad_credentials_of_the_environment_are_told_by_its_name(
+    query: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], value: str
+) -> None:
+    """Nobody has given a header, and none of it is shown."""
+    monkeypatch.setenv(AUTHORIZATION, value)
+
+    assert query(QUERY) == (2, "")
+    assert capsys.readouterr().err == (
+        f"gateway: {AUTHORIZATION}: write it as 'Basic …', 'Bearer …' or 'SoTicket …'\n"
+    )
+
+
+def test_no_credentials_in_the_environment_are_none(
+    query: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty variable is as good as none: it is asked without."""
+    monkeypatch.setenv(AUTHORIZATION, "")
+
+    code, shown = query(QUERY)
+
+    assert code == 1
+    assert json.loads(shown)["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_terminal_gets_no_control_characters(
+    query: Any, rest: RestSide, is_terminal: bool
+) -> None:
+    """What customers write cannot steer it; a program gets the very characters."""
+    name = "\x1b[31m\x7f\x80\x9b31m\x9fÆ"
+    rest.body = [{**SESSION, "CustomerName": name}]
+
+    _, shown = query("{ chatSessions { customerName } }", "--header", KARI, is_terminal=is_terminal)
+
+    assert json.loads(shown) == {"data": {"chatSessions": [{"customerName": name}]}}
+    assert ("\x7f" in shown, "\x9b" in shown) == (not is_terminal, not is_terminal)
+    assert shown.replace("\n", "").isprintable() == is_terminal
+
+
+def test_stdin_that_is_no_text_is_exit_code_2(
+    query: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not UTF-8."""
+    assert query("-", stdin=b"{ \xff }") == (2, "")
+    assert capsys.readouterr().err == "gateway: cannot read stdin: it is not UTF-8\n"
+
+
+def test_a_file_that_is_no_text_is_exit_code_2(
+    query: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not UTF-8."""
+    (tmp_path / "query").write_bytes(b"\xff")
+
+    assert query(f"@{tmp_path / 'query'}")[0] == 2
+    assert "it is not UTF-8" in capsys.readouterr().err
+
+
+def test_a_subscription_is_answered_once(query: Any) -> None:
+    """Unless somebody watches."""
+    code, shown = query(WATCH, "--header", KARI)
+
+    assert (code, shown.count("\n")) == (0, 1)
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_who_watches_sees_each_answer(query: Any, rest: RestSide, is_terminal: bool) -> None:
+    """Until REST turns the caller away; on a terminal as a table, on a screen that is cleared."""
+    statuses = ["InQueue", "UserLast"]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if not statuses:
+            return httpx.Response(401)
+        return httpx.Response(200, json=[{**SESSION, "Status": statuses.pop(0)}])
+
+    rest.answer = answer
+    flags = ("--live-interval", "0.05", "--cache-ttl", "0")
+    code, shown = query(WATCH, "--watch", "--header", KARI, *flags, is_terminal=is_terminal)
+
+    assert code == 1
+    assert shown.index("IN_QUEUE") < shown.index("USER_LAST") < shown.index("UNAUTHENTICATED")
+    assert shown.count("\x1b[H\x1b[2JchatSessions\nstatus\n") == (2 if is_terminal else 0)
+
+
+@pytest.mark.parametrize(("watch", "expected"), [(["--watch"], 0), ([], 1)])
+def test_ctrl_c_ends_it(
+    query: Any, monkeypatch: pytest.MonkeyPatch, watch: list[str], expected: int
+) -> None:
+    """That is how watching ends; else there is no answer."""
+
+    async def interrupted(*_: Any, **__: Any) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_ask", interrupted)
+
+    assert query(QUERY, "--header", KARI, *watch) == (expected, "")
+
+
+def test_whoever_has_read_enough_can_leave(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As `head` does; nothing is said about it, now or at the end of the process."""
+
+    async def unread(*_: Any, **__: Any) -> int:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(command, "_ask", unread)
+    with (tmp_path / "out").open("w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert main(["query", QUERY]) == 0
+        out.write("more")
+
+    assert (tmp_path / "out").read_text() == ""
+
+
+def test_a_tenant_can_be_asked(query: Any, rest: RestSide, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the environment that the settings name."""
+    monkeypatch.delenv("GATEWAY_UPSTREAM_URL")
+    rest.body = {
+        "ContextIdentifier": "Cust1",
+        "Api": "https://sod1.superoffice.com/Cust1/api",
+        "State": "Suspended",
+        "IsRunning": False,
+        "ValidUntil": "2999-01-01T00:00:00Z",
+    }
+    code, shown = query(QUERY, "--header", KARI, "--environment", "sod", "--tenant", "cust1")
+
+    assert code == 1
+    assert json.loads(shown)["errors"][0]["extensions"]["tenantState"] == "Suspended"
+
+
+def test_a_fault_of_ours_is_not_hidden() -> None:
+    """Nobody would know why there is no answer."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise LookupError("oops")
+
+    async def ask() -> None:
+        async for _ in answers(app, "/graphql", [], {}):
+            pass  # pragma: no cover - there is none
+
+    with pytest.raises(LookupError, match="oops"):
+        asyncio.run(ask())

@@ -1,0 +1,130 @@
+"""News between processes that share a real Redis, while it is well and while it is not."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from gateway.live import redis_bus
+from gateway.live.bus import News
+from gateway.live.redis_bus import RedisBus
+from tests.observe.logged import logged
+from tests.store.redis_server import RedisServer, redis_server
+from tests.waiting import until
+
+pytestmark = pytest.mark.socket
+
+SECOND = 10**9
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    """Run a Redis."""
+    with redis_server(tmp_path) as running:
+        yield running
+
+
+class Process:
+    """One of those that share a bus, and what it has heard."""
+
+    def __init__(self, server: RedisServer, *, ahead_s: int = 0) -> None:
+        self.heard: list[News | None] = []
+        self.bus = RedisBus(
+            server.url, timeout_s=0.25, clock_ns=lambda: time.time_ns() + ahead_s * SECOND
+        )
+
+    @property
+    def tenants(self) -> list[str]:
+        """Return whose news came."""
+        return [news.tenant for news in self.heard if news is not None]
+
+
+@contextlib.asynccontextmanager
+async def listening(*processes: Process) -> AsyncIterator[None]:
+    """Have them listen, as soon as they can."""
+    tasks = [asyncio.create_task(p.bus.listen(p.heard.append)) for p in processes]
+    await until(lambda: all(p.bus.is_whole for p in processes))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for process in processes:
+            await process.bus.aclose()
+
+
+async def published(server: RedisServer, news: News) -> None:
+    """Have another process publish something."""
+    other = Process(server)
+    await other.bus.publish(news)
+    await other.bus.aclose()
+
+
+async def test_every_process_hears_what_one_publishes(server: RedisServer) -> None:
+    """Once, also the one that has published it."""
+    one, two = Process(server), Process(server)
+    async with listening(one, two):
+        await one.bus.publish(News("Cust1", time.time_ns()))
+        await two.bus.publish(News("Cust2", time.time_ns()))
+        await until(lambda: len(one.tenants) == len(two.tenants) == 2)
+        await asyncio.sleep(0.05)
+
+    assert sorted(one.tenants) == sorted(two.tenants) == ["Cust1", "Cust2"]
+
+
+@pytest.mark.parametrize("ahead_s", [-100, 0, 100])
+async def test_clocks_that_differ_do_no_harm(server: RedisServer, ahead_s: int) -> None:
+    """What is heard was never in the future, nor long ago, by the clock of who hears it."""
+    one, other = Process(server), Process(server, ahead_s=ahead_s)
+    async with listening(one, other):
+        told_ns = time.time_ns()
+        await one.bus.publish(News("Cust1", told_ns))
+        await until(lambda: other.tenants)
+
+    (heard_ns,) = [news.heard_ns for news in other.heard if news is not None]
+    now_ns = time.time_ns() + ahead_s * SECOND
+    assert now_ns - 5 * SECOND < heard_ns <= now_ns
+    assert (heard_ns == told_ns) is (ahead_s == 0)
+
+
+async def test_what_others_write_to_the_channel_is_nothing(server: RedisServer) -> None:
+    """A Redis may be shared with anybody."""
+    process = Process(server)
+    with redis.Redis.from_url(server.url) as client:
+        async with listening(process):
+            for text in ("hello", "{}", json.dumps({"sender": 1, "tenant": [], "heard_ns": ""})):
+                client.publish("superoffice-chat-gateway:changed", text)
+            await published(server, News("Cust1", 1))
+            await until(lambda: process.tenants)
+
+    assert process.tenants == ["Cust1"]
+
+
+@pytest.mark.parametrize(("fault", "end"), [("kill", "start"), ("pause", "resume")])
+async def test_an_outage_is_noticed_and_gets_over(
+    server: RedisServer, fault: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told once each way; what this process is told itself is heard all the time."""
+    monkeypatch.setattr(redis_bus, "_SILENCE_S", 0.1)
+    process = Process(server)
+    with logged() as log:
+        async with listening(process):
+            getattr(server, fault)()
+            await until(lambda: not process.bus.is_whole)
+            await asyncio.gather(process.bus.publish(News("Cust1", 1)))
+            assert process.tenants == ["Cust1"]
+            getattr(server, end)()
+            await until(lambda: process.bus.is_whole)
+            await published(server, News("Cust2", 1))
+            await until(lambda: len(process.tenants) == 2)
+
+    assert process.heard.count(None) == 3
+    told = [event["event"].partition(":")[0] for event in log.events]
+    heard, lost = "News from other processes is heard", "News from other processes cannot be heard"
+    assert told == [heard, lost, heard]

@@ -1,0 +1,25 @@
+"""How lookups are counted."""
+
+import pytest
+
+from gateway.observe.cache_stats import Lookups, Result
+
+
+@pytest.mark.parametrize(
+    ("result", "saved"),
+    [
+        ("hit", (1, 70)),
+        ("collapsed", (1, 70)),
+        ("miss", (0, 0)),
+        ("stale", (0, 0)),
+        ("request", (0, 0)),
+    ],
+)
+def test_what_is_not_asked_for_is_saved(result: Result, saved: tuple[int, int]) -> None:
+    """A call, and the bytes it would have brought."""
+    lookups = Lookups()
+
+    lookups.count(result, 70)
+
+    assert lookups.counts[result] == sum(lookups.counts.values()) == 1
+    assert (lookups.saved_calls, lookups.saved_bytes) == saved

@@ -1,0 +1,361 @@
+"""Traces: which spans there are, how they hang together, and what happens without them."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import httpx
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
+
+from gateway import Settings, create_app
+from gateway.errors import SettingsError
+from gateway.observe import tracing
+from gateway.observe.operations import OperationNames
+from tests.observe.logged import logged
+from tests.support import CREDENTIALS, UPSTREAM_URL, Gateway, RestSide, served
+from tests.web.asking import post_json
+
+QUERY = "query Queue { chatSessions { chatSessionId } }"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = "b7ad6b7169203331"
+TRACEPARENT = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "congo=t61rcWkgMzE"}
+
+
+class Traced:
+    """A gateway with traces on, and the spans that have ended."""
+
+    def __init__(self, gateway: Gateway, exporter: InMemorySpanExporter) -> None:
+        self.gateway = gateway
+        self.exporter = exporter
+
+    async def post(self, query: str, headers: Mapping[str, str] = CREDENTIALS) -> httpx.Response:
+        """Send a query."""
+        return await self.gateway.post(query, headers=headers)
+
+    @property
+    def spans(self) -> dict[str, ReadableSpan]:
+        """The spans that have ended."""
+        return ended(self.exporter)
+
+
+def ended(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
+    """Return the spans that have ended, by their names: the last one of each."""
+    return {span.name: span for span in exporter.get_finished_spans()}
+
+
+@contextlib.asynccontextmanager
+async def traced_over(rest: RestSide, **settings: Any) -> AsyncIterator[Traced]:
+    """Run a gateway over a REST side, with traces that stay in memory."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    app = create_app(
+        Settings(upstream_url=f"{UPSTREAM_URL}:8443/crm", tracing=True, **settings),
+        upstream_transport=httpx.MockTransport(rest),
+        tracer_provider=provider,
+    )
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://gateway.invalid"
+        ) as http,
+    ):
+        yield Traced(Gateway(http), exporter)
+
+
+@pytest.fixture
+async def traced(rest: RestSide) -> AsyncIterator[Traced]:
+    """Return a gateway whose traces stay in memory."""
+    async with traced_over(rest) as running:
+        yield running
+
+
+def attributes(span: ReadableSpan) -> dict[str, Any]:
+    """Return what a span says."""
+    return dict(span.attributes or {})
+
+
+def parent(span: ReadableSpan) -> int | None:
+    """Return the id of the span that a span is in."""
+    return span.parent.span_id if span.parent else None
+
+
+def ids(span: ReadableSpan) -> tuple[int, int]:
+    """Return the ids of a span's trace and of the span itself."""
+    context = span.get_span_context()
+    assert context is not None
+    return context.trace_id, context.span_id
+
+
+def span_id(span: ReadableSpan) -> int:
+    """Return a span's own id."""
+    return ids(span)[1]
+
+
+async def test_a_request_is_told_from_the_client_to_rest(traced: Traced) -> None:
+    """The operation is within the request, and what it takes within the operation."""
+    await traced.post(QUERY)
+
+    await traced.post(QUERY, {**CREDENTIALS, "Cache-Control": "no-cache"})
+
+    spans = traced.spans
+    assert set(spans) == {"POST /graphql", "query other", "query Queue", "cache get", "GET"}
+    assert attributes(spans["POST /graphql"]) == {
+        "http.request.method": "POST",
+        "http.route": "/graphql",
+        "url.scheme": "http",
+        "http.response.status_code": 200,
+    }
+    assert attributes(spans["query Queue"]) == {
+        "graphql.operation.type": "query",
+        "graphql.operation.name": "Queue",
+    }
+    assert attributes(spans["cache get"]) == {"gateway.cache.found": True}
+    assert attributes(spans["GET"]) == {
+        "http.request.method": "GET",
+        "server.address": "rest.invalid",
+        "server.port": 8443,
+        "http.response.status_code": 200,
+        "http.response.body.size": 80,
+    }
+    assert (spans["POST /graphql"].kind, spans["GET"].kind) == (SpanKind.SERVER, SpanKind.CLIENT)
+    assert parent(spans["POST /graphql"]) is None
+    assert parent(spans["query Queue"]) == span_id(spans["POST /graphql"])
+    assert parent(spans["cache get"]) == parent(spans["GET"]) == span_id(spans["query Queue"])
+
+
+async def test_the_clients_trace_goes_on_to_rest(traced: Traced, rest: RestSide) -> None:
+    """REST gets the span of its own call, in the trace that the client has begun."""
+    await traced.post(QUERY, {**CREDENTIALS, **TRACEPARENT, "baggage": "customer=Ada"})
+
+    call = traced.spans["GET"]
+    sent = rest.requests[0].headers
+    assert sent.get_list("traceparent") == [f"00-{TRACE}-{span_id(call):016x}-01"]
+    assert sent.get_list("tracestate") == [TRACEPARENT["tracestate"]]
+    assert "baggage" not in sent
+    assert parent(traced.spans["POST /graphql"]) == int(PARENT, 16)
+    assert {ids(span)[0] for span in traced.spans.values()} == {int(TRACE, 16)}
+
+
+async def test_a_trace_begins_where_the_client_has_none(traced: Traced, rest: RestSide) -> None:
+    """REST gets it all the same."""
+    await traced.post(QUERY)
+
+    trace_id, _ = ids(traced.spans["POST /graphql"])
+    assert rest.requests[0].headers["traceparent"].split("-")[1] == f"{trace_id:032x}"
+
+
+async def test_log_lines_name_their_trace(traced: Traced) -> None:
+    """From the one to the other."""
+    with logged() as log:
+        await traced.post(QUERY, {**CREDENTIALS, **TRACEPARENT})
+
+    assert [event["trace_id"] for event in log.events] == [TRACE]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (401, "UNAUTHENTICATED", {"http.response.status_code": 401}),
+        (500, "UPSTREAM_ERROR", {"http.response.status_code": 500}),
+        (0, "UPSTREAM_UNAVAILABLE", {}),
+    ],
+)
+async def test_a_failure_is_told_by_its_code(
+    traced: Traced, rest: RestSide, status: int, code: str, said: dict[str, Any]
+) -> None:
+    """On the call and on the operation; no message and no traceback comes with it."""
+
+    def fail(request: httpx.Request) -> httpx.Response:
+        if status:
+            return httpx.Response(status)
+        raise httpx.ConnectError("no route to 10.0.0.1")
+
+    rest.answer = fail
+    await traced.post(QUERY)
+
+    spans = traced.spans
+    assert attributes(spans["GET"]).items() >= {"error.type": code, **said}.items()
+    assert attributes(spans["query other"])["error.type"] == code
+    for span in spans.values():
+        assert not span.events
+        assert not span.status.description
+    assert [spans[name].status.is_ok for name in ("GET", "query other")] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "code"),
+    [
+        ("{", "GraphQL", "GRAPHQL_PARSE_FAILED"),
+        ("{ nope }", "query", "GRAPHQL_VALIDATION_FAILED"),
+        (
+            "query A { __typename } query B { __typename }",
+            "GraphQL",
+            "OPERATION_RESOLUTION_FAILURE",
+        ),
+    ],
+)
+async def test_an_operation_that_is_not_run_has_a_span(
+    traced: Traced, query: str, name: str, code: str
+) -> None:
+    """Named as far as it is known what it is."""
+    await traced.post(query)
+
+    assert attributes(traced.spans[name])["error.type"] == code
+
+
+async def test_an_operation_that_takes_too_long_has_a_span(rest: RestSide) -> None:
+    """It was given up; the call to REST goes on, for the next one."""
+
+    async def never(request: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError  # pragma: no cover - it waits for good
+
+    rest.answer = never
+    async with traced_over(rest, request_timeout=0.05) as traced:
+        await traced.post(QUERY)
+
+    assert attributes(traced.spans["query other"])["error.type"] == "cancelled"
+
+
+def test_a_subscription_that_is_left_is_no_error(rest: RestSide) -> None:
+    """And what goes on for others is in nobody's trace."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    app = create_app(
+        Settings(upstream_url=UPSTREAM_URL, tracing=True),
+        upstream_transport=httpx.MockTransport(rest),
+        tracer_provider=provider,
+    )
+    body = {"query": "subscription Board { chatSessions { chatSessionId } }"}
+    headers = {**CREDENTIALS, "Accept": "text/event-stream"}
+    with served(app) as url:
+        with httpx.stream("POST", f"{url}/graphql", json=body, headers=headers) as response:
+            assert "event: next" in next(response.iter_text())
+        deadline = time.monotonic() + 10
+        while "subscription Board" not in ended(exporter) and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    spans = ended(exporter)
+    assert "error.type" not in attributes(spans["subscription Board"])
+    assert ids(spans["GET"])[0] != ids(spans["subscription Board"])[0]
+
+
+async def test_a_request_that_fails_is_told_by_its_status(rest: RestSide) -> None:
+    """From 500 on it is our fault (HTTP semantic conventions)."""
+    rest.answer = lambda request: httpx.Response(500)
+    accept = {**CREDENTIALS, "Accept": "application/graphql-response+json"}
+    async with traced_over(rest) as traced:
+        await traced.post(QUERY, accept)
+        failed = attributes(traced.spans["POST /graphql"])
+        await post_json(traced.gateway, 1)
+        refused = attributes(traced.spans["POST /graphql"])
+
+    assert (failed["http.response.status_code"], failed["error.type"]) == (502, "502")
+    assert refused["http.response.status_code"] == 400
+    assert "error.type" not in refused
+
+
+async def test_a_method_of_the_clients_own_is_not_told(traced: Traced) -> None:
+    """It could say anything."""
+    await traced.gateway.http.request("ADA", "/graphql")
+    await traced.gateway.http.get("/healthz")
+    await traced.gateway.http.get("/Ada")
+
+    assert set(traced.spans) == {"HTTP /graphql"}
+    assert attributes(traced.spans["HTTP /graphql"])["http.request.method"] == "_OTHER"
+
+
+async def test_a_call_that_is_given_up_is_told() -> None:
+    """At shutdown, above all."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+
+    async def never(headers: Any) -> bytes:
+        await asyncio.Event().wait()
+        raise AssertionError  # pragma: no cover - it waits for good
+
+    traces = tracing.Tracing(OperationNames(), provider)
+    call = asyncio.ensure_future(traces.fetch(never, "https://rest.invalid")(()))
+    await asyncio.sleep(0)
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+
+    (span,) = exporter.get_finished_spans()
+    assert attributes(span)["error.type"] == "cancelled"
+    assert attributes(span)["server.port"] == 443
+
+
+async def test_a_ready_answer_has_a_span(traced: Traced) -> None:
+    """With traces on, equal requests come through the application too."""
+    for _ in range(2):
+        await traced.post(QUERY)
+
+    names = [span.name for span in traced.exporter.get_finished_spans()]
+    assert names.count("POST /graphql") == 2
+    assert names.count("GET") == 1
+
+
+@pytest.mark.parametrize(
+    ("environment", "name"),
+    [
+        ({}, "superoffice-chat-gateway"),
+        ({"OTEL_SERVICE_NAME": "chat"}, "chat"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=chat"}, "chat"),
+    ],
+)
+async def test_spans_go_where_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], name: str
+) -> None:
+    """The exporter is opened with the application, under a name that can be changed."""
+    sent: list[ReadableSpan] = []
+
+    class Exporter(InMemorySpanExporter):
+        def export(self, spans: Any) -> Any:
+            sent.extend(spans)
+            return super().export(spans)
+
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(tracing, "OTLPSpanExporter", Exporter)
+    app = create_app(Settings(upstream_url=UPSTREAM_URL, tracing=True))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://a.invalid") as http,
+    ):
+        await http.post("/graphql", json={"query": "{ __typename }"})
+
+    assert {span.name for span in sent} == {"POST /graphql", "query"}
+    assert {span.resource.attributes["service.name"] for span in sent} == {name}
+    assert all("telemetry.sdk.name" in span.resource.attributes for span in sent)
+
+
+def test_tracing_is_not_loaded_unless_it_is_on() -> None:
+    """Off costs nothing."""
+    code = (
+        "import sys; from gateway import Settings, create_app; "
+        "create_app(Settings(upstream_url='http://rest.invalid')); "
+        "print('gateway.observe.tracing' in sys.modules)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "False\n"
+
+
+def test_traces_need_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says how to get them."""
+    monkeypatch.setitem(sys.modules, "gateway.observe.tracing", None)
+
+    with pytest.raises(SettingsError, match=r"pip install 'superoffice-chat-gateway\[tracing\]'"):
+        create_app(Settings(upstream_url=UPSTREAM_URL, tracing=True))

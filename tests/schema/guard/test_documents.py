@@ -1,0 +1,124 @@
+"""Documents are parsed and validated once, and only what is allowed to."""
+
+import pytest
+
+from gateway.schema.build import SchemaOptions, build_schema
+from gateway.schema.guard.documents import DocumentCache
+from gateway.schema.guard.limits import Limits
+from tests.schema.guard.asking import errors_in
+
+SUGGESTIVE = [
+    (
+        "{ chatSession_(chatSessionId: 1) { id } }",
+        "Cannot query field 'chatSession_' on type 'Query'.",
+    ),
+    (
+        "{ chatSessions(filtr: {}) { id } }",
+        "Unknown argument 'filtr' on field 'Query.chatSessions'.",
+    ),
+    ("{ ... on Qery { id } }", "Unknown type 'Qery'."),
+    ("{ __typename @skp(if: true) }", "Unknown directive '@skp'."),
+    (
+        "{ chatSessions(filter: { statuss: null }) { id } }",
+        "Expected value of type 'ChatSessionFilter' not to include unknown field 'statuss'. "
+        "Found: { statuss: null }.",
+    ),
+    (
+        "{ chatSessions(filter: { status: { in: [IN_QUEU] } }) { id } }",
+        "Value 'IN_QUEU' does not exist in 'ChatSessionStatus' enum.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("query", "message"), SUGGESTIVE)
+async def test_suggestions_can_be_switched_off(query: str, message: str) -> None:
+    """No name of the schema is told to who does not know it."""
+    schema = build_schema(SchemaOptions(suggestions=False))
+
+    assert await errors_in(schema, query) == [("GRAPHQL_VALIDATION_FAILED", message)]
+
+
+async def test_suggestions_are_there_by_default() -> None:
+    """They help whoever mistypes a name."""
+    (error,) = await errors_in(build_schema(), "{ chatSessions { topicIdd } }")
+
+    assert error[1].endswith("Did you mean 'topicId'?")
+
+
+async def test_a_variable_gives_no_suggestion_away_either() -> None:
+    """A value is checked like a literal."""
+    schema = build_schema(SchemaOptions(suggestions=False))
+    query = "query ($f: ChatSessionFilter) { chatSessions(filter: $f) { id } }"
+    result = await schema.execute(query, variable_values={"f": {"topic": 1}})
+
+    (error,) = result.errors or []
+    assert "Did you mean" not in error.message
+    assert error.message.endswith("unknown field 'topic'. Found: {'topic': 1}.")
+
+
+@pytest.mark.parametrize(
+    "query", ["{ __schema { queryType { kind } } }", '{ __type(name: "A") { name } }']
+)
+async def test_introspection_can_be_switched_off(query: str) -> None:
+    """Both of its fields are refused."""
+    errors = await errors_in(build_schema(SchemaOptions(introspection=False)), query)
+
+    assert {code for code, _ in errors} == {"GRAPHQL_VALIDATION_FAILED"}
+    assert "introspection has been disabled" in errors[0][1]
+
+
+async def test_typename_is_no_introspection() -> None:
+    """Clients need it for their caches."""
+    schema = build_schema(SchemaOptions(introspection=False))
+
+    assert await errors_in(schema, "{ __typename }") == []
+
+
+async def test_only_trusted_documents_are_run() -> None:
+    """Another text is not even parsed."""
+    schema = build_schema(SchemaOptions(trusted=frozenset({"{ __typename }"})))
+
+    assert await errors_in(schema, "{ __typename }") == []
+    assert await errors_in(schema, "{{{") == [
+        ("BAD_REQUEST", "Only trusted documents are run here; this is none.")
+    ]
+
+
+async def test_a_trusted_document_keeps_to_the_limits() -> None:
+    """Trust is in its author, not in its size."""
+    query = "{ a: __typename }"
+    options = SchemaOptions(trusted=frozenset({query}), limits=Limits(aliases=0))
+
+    assert await errors_in(build_schema(options), query) == [
+        ("QUERY_TOO_COMPLEX", "The query has 1 aliases; at most 0 are allowed.")
+    ]
+
+
+def test_a_text_is_parsed_and_validated_once() -> None:
+    """The next time, the same document and the same errors are there."""
+    cache = DocumentCache(Limits())
+    schema = build_schema()._schema
+    document = cache.parse("{ nope }")
+
+    assert cache.parse("{ nope }") is document
+    errors = cache.errors(schema, "{ nope }", ())
+    assert cache.errors(schema, "{ nope }", ()) is errors
+
+
+def test_the_documents_that_are_kept_are_bounded() -> None:
+    """The one that was used least recently goes first."""
+    cache = DocumentCache(Limits())
+    first = cache.parse("{ a }")
+    for number in range(128):
+        cache.parse(f"{{ a{number} }}")
+
+    assert cache.parse("{ a }") is not first
+    assert cache.parse.cache_info().currsize == 128
+
+
+async def test_an_error_comes_again_with_the_same_text() -> None:
+    """A refusal that was kept is not used up by the first who gets it."""
+    schema = build_schema()
+
+    assert await errors_in(schema, "{ nope }") == await errors_in(schema, "{ nope }") != []
+    assert await errors_in(schema, "{") == await errors_in(schema, "{") != []

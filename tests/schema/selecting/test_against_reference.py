@@ -1,0 +1,364 @@
+"""Filter, order and page together, against a plain reading of their descriptions.
+
+The reference works on REST's JSON and GraphQL's variables with Python's own datetime; it shares
+no code with the gateway.
+"""
+
+import datetime as dt
+import functools
+import zoneinfo
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.schema.selecting.desk import Desk, Json
+
+QUERY = """
+query ($filter: ChatSessionFilter, $orderBy: [ChatSessionOrder!], $limit: Int, $offset: Int) {
+  list: chatSessions(filter: $filter, orderBy: $orderBy, limit: $limit, offset: $offset) {
+    chatSessionId
+  }
+  connection: chatSessionConnection(filter: $filter, orderBy: $orderBy, first: $limit) {
+    totalCount edges { node { chatSessionId } }
+  }
+  summary: chatSessionSummary(filter: $filter) { total }
+}
+"""
+UNSET = "0001-01-01T00:00:00"
+STATUSES = {
+    "Invalid": (0, None),
+    "PreChatForm": (1, "PRE_QUEUE"),
+    "Faq": (2, "PRE_QUEUE"),
+    "OfflineForm": (3, "PRE_QUEUE"),
+    "InQueue": (4, "WAITING"),
+    "CustomerLast": (5, "LIVE"),
+    "UserLast": (6, "LIVE"),
+    "Finished": (7, "OVER"),
+    "Deleted": (8, "OVER"),
+    "Closed": (9, "OVER"),
+    "RequestPosted": (10, "OVER"),
+    "ClosedFromQueue": (11, "OVER"),
+}
+IN_GRAPHQL = {
+    name: "".join(f"_{c}" if c.isupper() else c for c in name).lstrip("_").upper()
+    for name in STATUSES
+}
+# Texts, and what is left of them without case and accents.
+PLAIN = {
+    "Ada Lovelace": "ada lovelace",
+    "ÅSE BJØRN": "ase bjorn",
+    "Bjørn Ærlig": "bjorn aerlig",
+    "Großmann": "grossmann",
+    "田中": "田中",
+    "": "",
+}
+NEEDLES = {"ADA": "ada", "ø": "o", "æR": "aer", "ss": "ss", "ß": "ss", "中": "中", "": "", "z": "z"}
+LINKS = {
+    "userId": ("User", "AssociateId"),
+    "personId": ("Person", "PersonId"),
+    "contactId": ("Contact", "ContactId"),
+    "projectId": ("Project", "ProjectId"),
+    "saleId": ("Sale", "SaleId"),
+    "ticketId": ("Ticket", "TicketId"),
+}
+TIMES = ["WhenRequested", "WhenStarted", "WhenEnded", "WhenIdle"]
+TEXTS = ["CustomerName", "CustomerAlias", "CustomerEmail", "CustomerPhone", "CustomerCompanyName"]
+MESSAGES = ["FirstMessage", "LastMessage"]
+NUMBERS = ["TopicId", "AlertLevel", "Rank", "Rating", "InitialQueuePos"]
+FLAGS = ["ChatbotIsActive", "CustomerConsented"]
+
+
+def lowered(rest_name: str) -> str:
+    """Return the GraphQL name of a property."""
+    return rest_name[0].lower() + rest_name[1:]
+
+
+# --- what the descriptions say ---
+
+
+def group_of(status: Any) -> str | None:
+    """Return the group of a status."""
+    return STATUSES[status][1] if status in STATUSES else None
+
+
+def status_of(status: Any) -> str | None:
+    """Return the GraphQL name of a status."""
+    return IN_GRAPHQL.get(status, "UNRECOGNIZED") if status else None
+
+
+def key_of(session: Json, link: str, key: str) -> int | None:
+    """Return the key of a linked record: none of null, of nothing and of a blank."""
+    linked = session.get(link)
+    return linked[key] if linked and linked[key] else None
+
+
+def moment(text: str | None, zone: dt.tzinfo) -> tuple[dt.datetime, str] | None:
+    """Place a time; the fraction stays beside it, since datetime would round it."""
+    if not text or text == UNSET:
+        return None
+    whole, _, digits = text.partition(".")
+    return dt.datetime.fromisoformat(whole).replace(tzinfo=zone), digits.ljust(7, "0")
+
+
+def is_listed(value: Any, wanted: Json) -> bool:
+    """`in`: the value is one of these. `notIn`: it is none of these, or there is no value."""
+    allowed, banned = wanted.get("in"), wanted.get("notIn")
+    is_in = allowed is None or (value is not None and value in allowed)
+    return is_in and (banned is None or value is None or value not in banned)
+
+
+def is_wanted(session: Json, wanted: Json | None, zone: dt.tzinfo) -> bool:
+    """Every part that is given holds; a part that is null is not given."""
+    return all(
+        part is None or holds(session, name, part, zone) for name, part in (wanted or {}).items()
+    )
+
+
+def holds(session: Json, name: str, part: Any, zone: dt.tzinfo) -> bool:
+    """Tell whether one part of a filter holds."""
+    if name in {"and", "or"}:
+        each = [is_wanted(session, inner, zone) for inner in part]
+        return all(each) if name == "and" else any(each)
+    if name == "not":
+        return not is_wanted(session, part, zone)
+    if name == "search":
+        texts = [session.get(text) for text in [*TEXTS, *MESSAGES]]
+        return not part or any(text and NEEDLES[part] in PLAIN[text] for text in texts)
+    if name == "status":
+        return is_listed(status_of(session.get("Status")), part)
+    if name == "statusGroup":
+        return is_listed(group_of(session.get("Status")), part)
+    if name in LINKS:
+        return is_listed(key_of(session, *LINKS[name]), part)
+    if name in {"assigned", "transferPending"}:
+        link = "User" if name == "assigned" else "TransferTo"
+        return (key_of(session, link, "AssociateId") is not None) is part
+    return holds_of_value(session.get(name[0].upper() + name[1:]), name, part, zone)
+
+
+def holds_of_value(value: Any, name: str, part: Any, zone: dt.tzinfo) -> bool:
+    """Tell whether a part of a filter holds that asks for one property."""
+    if name in {"chatSessionId", "topicId"}:
+        return is_listed(value, part)
+    if isinstance(part, bool):
+        return value is part
+    if name == "alertLevel":
+        low, high = part.get("min"), part.get("max")
+        return value in range(-99 if low is None else low, 99 if high is None else high + 1)
+    time, start, end = (moment(text, zone) for text in (value, part.get("from"), part.get("to")))
+    return time is not None and (start is None or start <= time) and (end is None or time < end)
+
+
+def sort_key(session: Json, name: str, zone: dt.tzinfo) -> Any:
+    """Return what a session is sorted by, or None."""
+    value = session.get(name[0].upper() + name[1:])
+    if name == "status":
+        return STATUSES[value][0] if value in STATUSES else None
+    if name == "customerName":
+        return None if value is None else PLAIN[value]
+    return moment(value, zone) if name.startswith("when") else value
+
+
+def in_order(sessions: list[Json], order_by: list[Json] | None, zone: dt.tzinfo) -> list[Json]:
+    """Compare pair by pair: by each key in turn, nulls last both ways, then by `chatSessionId`."""
+
+    def compare(a: Json, b: Json) -> int:
+        for entry in order_by or []:
+            ((name, way),) = entry.items()
+            x, y = sort_key(a, name, zone), sort_key(b, name, zone)
+            if x == y:
+                continue
+            if x is None or y is None:
+                return 1 if x is None else -1
+            return (1 if x > y else -1) * (1 if way == "ASC" else -1)
+        return int(a["ChatSessionId"] - b["ChatSessionId"])
+
+    return sorted(sessions, key=functools.cmp_to_key(compare))
+
+
+# --- sessions and questions ---
+
+
+def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Leave a value out now and then."""
+    return st.one_of(strategy, st.none())
+
+
+small = st.integers(0, 3)
+texts = st.sampled_from(list(PLAIN))
+clock_times = st.builds(
+    "2026-11-{:02}T{:02}:00:00{}".format,
+    st.integers(22, 24),
+    st.integers(0, 23),
+    st.sampled_from(["", ".5", ".0000001"]),
+)
+
+
+def linked(key: str) -> st.SearchStrategy[Any]:
+    """Make a linked record, a blank one, an empty one, or none."""
+    return st.one_of(
+        st.integers(1, 3).map(lambda n: {key: n, "Name": "somebody"}),
+        st.sampled_from([None, {}, {key: 0, "Name": ""}]),
+    )
+
+
+sessions_of_a_desk = st.lists(
+    st.fixed_dictionaries(
+        {"ChatSessionId": st.integers(1, 30)},
+        optional={
+            "Status": st.sampled_from([*STATUSES, "Revived", None, ""]),
+            **{name: maybe(small) for name in NUMBERS},
+            **{name: maybe(st.booleans()) for name in FLAGS},
+            **{name: maybe(texts) for name in [*TEXTS, *MESSAGES]},
+            **{link: linked(key) for link, key in LINKS.values()},
+            "TransferTo": linked("AssociateId"),
+            **{name: st.one_of(clock_times, st.just(UNSET), st.none()) for name in TIMES},
+        },
+    ),
+    min_size=2,
+    max_size=10,
+    unique_by=lambda session: session["ChatSessionId"],
+)
+
+
+def lists(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Make an `in`, a `notIn`, both or neither."""
+    some = maybe(st.lists(values, max_size=3))
+    return st.fixed_dictionaries({}, optional={"in": some, "notIn": some})
+
+
+def right_way_up(low: str, high: str) -> Callable[[tuple[Any, Any]], Json]:
+    """Make a range of two values that are in their order."""
+
+    def make(pair: tuple[Any, Any]) -> Json:
+        a, b = pair
+        is_wrong = a is not None and b is not None and a > b
+        return {low: b, high: a} if is_wrong else {low: a, high: b}
+
+    return make
+
+
+keys = lists(small)
+graphql_statuses = st.sampled_from([*IN_GRAPHQL.values(), "UNRECOGNIZED"])
+groups = st.sampled_from(["PRE_QUEUE", "WAITING", "LIVE", "OVER"])
+time_ranges = st.tuples(maybe(clock_times), maybe(clock_times)).map(right_way_up("from", "to"))
+PARTS: dict[str, st.SearchStrategy[Any]] = {
+    "status": lists(graphql_statuses),
+    "statusGroup": lists(groups),
+    "chatSessionId": lists(st.integers(1, 30)),
+    "topicId": keys,
+    **dict.fromkeys(LINKS, keys),
+    "assigned": st.booleans(),
+    "transferPending": st.booleans(),
+    "chatbotIsActive": st.booleans(),
+    "customerConsented": st.booleans(),
+    "alertLevel": st.tuples(maybe(small), maybe(small)).map(right_way_up("min", "max")),
+    **{lowered(name): time_ranges for name in TIMES},
+    "search": st.sampled_from(list(NEEDLES)),
+}
+
+
+def some_parts(parts: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[Json]:
+    """Make a filter of at most three parts, of which few are null."""
+    names = st.lists(st.sampled_from(list(parts)), min_size=1, max_size=3, unique=True)
+    return names.flatmap(
+        lambda chosen: st.fixed_dictionaries(
+            {name: st.one_of(*[parts[name]] * 5, st.none()) for name in chosen}
+        )
+    )
+
+
+filters = st.recursive(
+    some_parts(PARTS),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda each: {"and": each}),
+        st.lists(inner, max_size=3).map(lambda each: {"or": each}),
+        inner.map(lambda unwanted: {"not": unwanted}),
+        st.builds(lambda one, other: {**one, **other}, inner, inner),
+    ),
+    max_leaves=5,
+)
+order_keys = ["chatSessionId", "status", "customerName", *map(lowered, [*NUMBERS, *TIMES])]
+orders = st.lists(
+    st.builds(
+        lambda name, way: {name: way}, st.sampled_from(order_keys), st.sampled_from(["ASC", "DESC"])
+    ),
+    max_size=3,
+)
+zones = st.sampled_from([None, zoneinfo.ZoneInfo("Europe/Oslo"), dt.UTC])
+
+
+# What chance may leave out of a run: every part of a filter on a session that has everything.
+FULL = {
+    "ChatSessionId": 1,
+    "Status": "InQueue",
+    **dict.fromkeys(NUMBERS, 1),
+    **dict.fromkeys(FLAGS, True),
+    **dict.fromkeys([*TEXTS, *MESSAGES], "Ada Lovelace"),
+    **{link: {key: 1, "Name": "somebody"} for link, key in LINKS.values()},
+    "TransferTo": {"AssociateId": 1, "Name": "somebody"},
+    **dict.fromkeys(TIMES, "2026-11-23T12:00:00"),
+}
+WANTS_FULL = {
+    "status": {"in": ["IN_QUEUE"]},
+    "statusGroup": {"in": ["WAITING"]},
+    **{key: {"in": [1], "notIn": [2]} for key in ["chatSessionId", "topicId", *LINKS]},
+    **dict.fromkeys(["assigned", "transferPending", *map(lowered, FLAGS)], True),
+    "alertLevel": {"min": 1, "max": 1},
+    **{
+        lowered(name): {"from": "2026-11-23T12:00:00", "to": "2026-11-24T00:00:00"}
+        for name in TIMES
+    },
+    "search": "ADA",
+}
+TIED = {**FULL, "ChatSessionId": 3, "WhenIdle": None}
+LATER = {**FULL, "ChatSessionId": 4, "WhenIdle": "2026-11-23T13:00:00"}
+EACH_WAY = [{name: part} for name, part in WANTS_FULL.items()]
+BY_ALL = [{"topicId": "ASC"}, {"status": "DESC"}, {"customerName": "ASC"}, {"whenIdle": "DESC"}]
+
+
+@given(
+    sessions_of_a_desk,
+    filters,
+    maybe(orders),
+    maybe(st.integers(0, 6)),
+    maybe(st.integers(0, 6)),
+    zones,
+)
+@example([FULL, {"ChatSessionId": 2}], {"and": EACH_WAY, "not": None}, BY_ALL, None, None, None)
+@example(
+    [{"ChatSessionId": 2}, TIED, FULL, LATER, {**FULL, "ChatSessionId": 5}],
+    {"or": [{"not": WANTS_FULL}, {}]},
+    BY_ALL,
+    2,
+    1,
+    dt.UTC,
+)
+@settings(max_examples=200, deadline=None)
+def test_a_selection_is_what_its_description_says(
+    sessions: list[Json],
+    wanted: Json,
+    order_by: list[Json] | None,
+    limit: int | None,
+    offset: int | None,
+    zone: dt.tzinfo | None,
+) -> None:
+    """The list, the connection and the summary select alike, for any desk and any question."""
+    desk = Desk(sessions, zone=zone)
+    asked = {"filter": wanted, "orderBy": order_by, "limit": limit, "offset": offset}
+    left = [s for s in sessions if is_wanted(s, wanted, zone or dt.UTC)]
+    ordered = in_order(left, order_by, zone or dt.UTC)
+
+    found = desk.now(QUERY, asked)
+
+    ids = [s["ChatSessionId"] for s in (ordered if order_by else left)]
+    start = offset or 0
+    end = None if limit is None else start + limit
+    assert [s["chatSessionId"] for s in found["list"]] == ids[start:end]
+    by_key = [s["ChatSessionId"] for s in ordered][:limit]
+    edges = found["connection"]["edges"]
+    assert [edge["node"]["chatSessionId"] for edge in edges] == by_key
+    assert found["connection"]["totalCount"] == found["summary"]["total"] == len(left)
+    assert desk.calls == 1

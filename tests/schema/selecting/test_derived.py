@@ -1,0 +1,360 @@
+"""What is computed from a session: its group, and how long it waited, lasted and lay idle."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.records.dates import AsOf, nanoseconds, normalise
+from gateway.schema.entities.chat_status import StatusGroup
+from gateway.schema.entities.enums import ChatSessionStatus
+from tests.schema.selecting.desk import NOON_NS, OSLO, Desk, Json, record
+from tests.support import CREDENTIALS, RestSide, gateway_over
+
+UNSET = "0001-01-01T00:00:00"
+
+# The snapshot is of 2026-11-23T12:00:00Z.
+REQUESTED, ACCEPTED = "2026-11-23T11:00:00Z", "2026-11-23T11:01:30Z"
+IDLE, ENDED = "2026-11-23T11:30:00Z", "2026-11-23T11:40:00Z"
+
+GROUPS = {
+    "Invalid": None,
+    "PreChatForm": StatusGroup.PRE_QUEUE,
+    "Faq": StatusGroup.PRE_QUEUE,
+    "OfflineForm": StatusGroup.PRE_QUEUE,
+    "InQueue": StatusGroup.WAITING,
+    "CustomerLast": StatusGroup.LIVE,
+    "UserLast": StatusGroup.LIVE,
+    "Finished": StatusGroup.OVER,
+    "Deleted": StatusGroup.OVER,
+    "Closed": StatusGroup.OVER,
+    "RequestPosted": StatusGroup.OVER,
+    "ClosedFromQueue": StatusGroup.OVER,
+}
+
+
+def test_every_status_is_in_the_table_above() -> None:
+    """A new one cannot be forgotten."""
+    members = [m.value for m in ChatSessionStatus if m is not ChatSessionStatus.UNRECOGNIZED]
+
+    assert list(GROUPS) == members
+
+
+@pytest.mark.parametrize(("status", "group"), GROUPS.items())
+def test_a_status_has_its_group(status: str, group: StatusGroup | None) -> None:
+    """Before the queue, in it, live, or over; and open unless it is over."""
+    session = record(Status=status)
+
+    assert session.status_group is group
+    assert session.is_open is (None if group is None else group is not StatusGroup.OVER)
+
+
+@pytest.mark.parametrize("status", ["Revived", "InQueue, Closed", 99, "", None, True, {}])
+def test_a_status_that_is_not_known_has_no_group(status: object) -> None:
+    """Then nobody can tell whether the session is open."""
+    session = record(Status=status)
+
+    assert (session.status_group, session.is_open) == (None, None)
+
+
+def test_no_status_has_no_group() -> None:
+    """A missing property is null, and so is what depends on it."""
+    assert (record().status_group, record().is_open) == (None, None)
+
+
+def times(session: Any) -> tuple[int | None, int | None, int | None]:
+    """Return how long a session waited, lasted and lay idle."""
+    return session.wait_seconds, session.duration_seconds, session.idle_seconds
+
+
+@pytest.mark.parametrize(
+    ("name", "session", "expected"),
+    [
+        (
+            "waiting",
+            {"Status": "InQueue", "WhenRequested": REQUESTED, "WhenIdle": REQUESTED},
+            (3600, None, 3600),
+        ),
+        (
+            "filling in the form",
+            {"Status": "PreChatForm", "WhenRequested": REQUESTED, "WhenStarted": UNSET},
+            (3600, None, None),
+        ),
+        (
+            "live",
+            {
+                "Status": "UserLast",
+                "WhenRequested": REQUESTED,
+                "WhenStarted": ACCEPTED,
+                "WhenIdle": IDLE,
+                "WhenEnded": UNSET,
+            },
+            (90, 3510, 1800),
+        ),
+        (
+            "ended",
+            {
+                "Status": "Closed",
+                "WhenRequested": REQUESTED,
+                "WhenStarted": ACCEPTED,
+                "WhenIdle": IDLE,
+                "WhenEnded": ENDED,
+            },
+            (90, 2310, None),
+        ),
+        (
+            "never accepted",
+            {
+                "Status": "ClosedFromQueue",
+                "WhenRequested": REQUESTED,
+                "WhenStarted": UNSET,
+                "WhenIdle": IDLE,
+                "WhenEnded": ENDED,
+            },
+            (2400, None, None),
+        ),
+        (
+            "over, nobody knows since when",
+            {"Status": "Closed", "WhenRequested": REQUESTED, "WhenStarted": ACCEPTED},
+            (90, None, None),
+        ),
+        (
+            "over before it was accepted, nobody knows when",
+            {"Status": "Deleted", "WhenRequested": REQUESTED},
+            (None, None, None),
+        ),
+        (
+            "of an unknown status",
+            {"Status": "Revived", "WhenRequested": REQUESTED, "WhenIdle": IDLE},
+            (3600, None, None),
+        ),
+        ("without a request", {"Status": "InQueue"}, (None, None, None)),
+        (
+            "malformed",
+            {
+                "Status": "UserLast",
+                "WhenRequested": "soon",
+                "WhenStarted": ACCEPTED,
+                "WhenIdle": 7,
+                "WhenEnded": UNSET,
+            },
+            (None, 3510, None),
+        ),
+        (
+            "with a malformed start",
+            {"Status": "UserLast", "WhenRequested": REQUESTED, "WhenStarted": "soon"},
+            (None, None, None),
+        ),
+        (
+            "with a malformed end",
+            {
+                "Status": "Closed",
+                "WhenRequested": REQUESTED,
+                "WhenStarted": ACCEPTED,
+                "WhenEnded": [],
+            },
+            (90, None, None),
+        ),
+        (
+            "with a malformed end, never accepted",
+            {"Status": "Closed", "WhenRequested": REQUESTED, "WhenEnded": []},
+            (None, None, None),
+        ),
+        (
+            "with clocks that disagree",
+            {
+                "Status": "UserLast",
+                "WhenRequested": "2026-11-23T12:00:03Z",
+                "WhenStarted": "2026-11-23T12:00:02Z",
+                "WhenIdle": "2026-11-23T12:00:09Z",
+            },
+            (0, 0, 0),
+        ),
+        (
+            "with fractions",
+            {
+                "Status": "UserLast",
+                "WhenRequested": "2026-11-23T11:00:00.9999999Z",
+                "WhenStarted": "2026-11-23T11:00:02.9999998Z",
+                "WhenIdle": "2026-11-23T11:59:58.0000001Z",
+            },
+            (1, 3597, 1),
+        ),
+        (
+            "with offsets",
+            {
+                "Status": "UserLast",
+                "WhenRequested": "2026-11-23T12:00:00+0100",
+                "WhenStarted": "2026-11-23T06:01:30-05:00",
+                "WhenIdle": "2026-11-23T12:30:00+01:00",
+            },
+            (90, 3510, 1800),
+        ),
+        (
+            "from another century",
+            {"Status": "UserLast", "WhenRequested": "1900-01-01T00:00:00Z", "WhenIdle": IDLE},
+            (None, None, 1800),
+        ),
+        (
+            "for ever",
+            {
+                "Status": "Closed",
+                "WhenRequested": REQUESTED,
+                "WhenStarted": REQUESTED,
+                "WhenEnded": "9999-12-31T23:59:59.9999999Z",
+            },
+            (0, None, None),
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_session_is_timed(
+    name: str, session: Json, expected: tuple[int | None, int | None, int | None]
+) -> None:
+    """Whole seconds, as of the snapshot; null where an end is not known or 32 bits are too few."""
+    assert times(record(session)) == expected
+
+
+LIVE = {
+    "Status": "UserLast",
+    "WhenRequested": "2026-11-23T12:00:00",
+    "WhenStarted": "2026-11-23T12:01:30",
+    "WhenIdle": "2026-11-23T12:30:00",
+}
+
+
+@pytest.mark.parametrize(
+    ("zone", "expected"),
+    [
+        (None, (None, None, None)),
+        (OSLO, (90, 3510, 1800)),
+        (dt.timezone(dt.timedelta(hours=-1)), (90, 0, 0)),
+    ],
+)
+def test_times_without_a_zone_need_one(
+    zone: dt.tzinfo | None, expected: tuple[int | None, int | None, int | None]
+) -> None:
+    """Wall time of an unknown zone is no instant, and no guess is made."""
+    assert times(record(LIVE, zone=zone)) == expected
+
+
+def test_an_instant_counts_beside_a_time_without_zone() -> None:
+    """Each field needs its own two ends only."""
+    session = record(LIVE, WhenIdle=IDLE)
+
+    assert times(session) == (None, None, 1800)
+
+
+def test_an_hour_that_comes_twice_is_taken_for_the_first() -> None:
+    """When summer time ends, 02:30 in Oslo is 00:30Z and then again 01:30Z."""
+    session = record(
+        zone=OSLO,
+        Status="Closed",
+        WhenRequested="2026-10-25T01:30:00",
+        WhenStarted="2026-10-25T02:30:00",
+        WhenEnded="2026-10-25T03:30:00",
+    )
+
+    assert times(session)[:2] == (3600, 7200)
+
+
+def test_a_night_in_spring_is_an_hour_short() -> None:
+    """From 01:30 to 03:30 in Oslo one hour goes by when summer time begins."""
+    session = record(
+        zone=OSLO, WhenRequested="2026-03-29T01:30:00", WhenStarted="2026-03-29T03:30:00"
+    )
+
+    assert session.wait_seconds == 3600
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "expected"), [(2**31 - 1, 2**31 - 1), (2**31, None), (0, 0), (-1, 0)]
+)
+def test_a_time_is_what_graphql_can_hold(elapsed_s: int, expected: int | None) -> None:
+    """Int has 32 bits; longer times are null, times before the beginning are none."""
+    fetched_ns = nanoseconds(REQUESTED, dt.UTC) + elapsed_s * 1_000_000_000
+
+    session = record(fetched_ns=fetched_ns, Status="InQueue", WhenRequested=REQUESTED)
+
+    assert session.wait_seconds == expected
+
+
+def test_the_snapshot_says_when_it_was_taken() -> None:
+    """To the millisecond, rounded down, in UTC."""
+    session = record(fetched_ns=NOON_NS + 1_999_999)
+
+    assert session.fetched_at == "2026-11-23T12:00:00.001Z"
+
+
+async def test_everything_is_as_of_the_snapshot() -> None:
+    """A client can go on counting from `fetchedAt`."""
+    desk = Desk([{"Status": "InQueue", "WhenRequested": REQUESTED}])
+
+    data = await desk.ask("{ chatSessions { statusGroup isOpen waitSeconds fetchedAt } }")
+
+    assert data["chatSessions"] == [
+        {
+            "statusGroup": "WAITING",
+            "isOpen": True,
+            "waitSeconds": 3600,
+            "fetchedAt": "2026-11-23T12:00:00.000Z",
+        }
+    ]
+
+
+async def test_a_malformed_status_is_one_error_and_not_three() -> None:
+    """What depends on it is null."""
+    result = await Desk([{"Status": True}]).answer("{ chatSessions { status statusGroup isOpen } }")
+
+    assert [error.path for error in result.errors] == [["chatSessions", 0, "status"]]
+
+
+@pytest.mark.parametrize(
+    ("setting", "header", "seconds"),
+    [
+        (None, None, None),
+        ("Europe/Oslo", None, 60),
+        (None, "UTC", 60),
+        (None, " utc , includeTZOffset", 60),
+        ("Europe/Oslo", "UTC", 60),
+        ("Europe/Oslo", "NO", None),
+        ("Europe/Oslo", "UTC+1", None),
+        ("Europe/Oslo", "", None),
+    ],
+)
+async def test_the_zone_comes_from_the_request_or_else_from_the_settings(
+    rest: RestSide, setting: str | None, header: str | None, seconds: int | None
+) -> None:
+    """A header that names a zone other than UTC takes the base zone away."""
+    rest.body = [{"WhenRequested": "2026-11-23T12:00:00", "WhenStarted": "2026-11-23T12:01:00"}]
+    headers = {**CREDENTIALS, **({} if header is None else {"SO-TimeZone": header})}
+
+    async with gateway_over(rest, time_zone=setting) as gateway:
+        answer = (await gateway.post("{ chatSessions { waitSeconds } }", headers=headers)).json()
+
+    assert answer == {"data": {"chatSessions": [{"waitSeconds": seconds}]}}
+
+
+@given(
+    st.from_regex(
+        r"\A[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9](\.[0-9]{1,7})?\Z",
+        alphabet=st.characters(codec="ascii"),
+    ),
+    st.sampled_from(["", "Z", "+0000", "+14:00", "-14:59", "+05:30", "-0800"]),
+    st.sampled_from([None, dt.UTC, OSLO]),
+)
+@settings(deadline=None)
+def test_what_passes_for_a_date_has_its_place_in_time(
+    text: str, offset: str, zone: dt.tzinfo | None
+) -> None:
+    """No date that is let in breaks what is computed from it, at either end of the calendar."""
+    try:
+        checked = normalise(text + offset)
+    except ValueError:
+        return
+
+    instant = AsOf(NOON_NS, zone).instant(checked)
+
+    assert (instant is not None) == bool(zone or offset)

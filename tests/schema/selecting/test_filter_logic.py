@@ -1,0 +1,154 @@
+"""`and`, `or` and `not`, how deep they may go, and what a filter costs."""
+
+from typing import Any
+
+import pytest
+
+from tests.schema.selecting.desk import Desk
+from tests.support import Gateway, RestSide
+
+TOPICS = [{"ChatSessionId": n, "TopicId": n} for n in (1, 2, 3)]
+QUERY = "query ($f: ChatSessionFilter) { chatSessions(filter: $f) { chatSessionId } }"
+ONE, TWO = ({"topicId": {"in": [n]}} for n in (1, 2))
+ALL = [1, 2, 3]
+WAYS = ["and", "or", "not"]
+
+
+async def found(wanted: Any) -> list[int]:
+    """Return the keys of the sessions that a filter wants."""
+    data = await Desk(TOPICS).ask(QUERY, {"f": wanted})
+    return [session["chatSessionId"] for session in data["chatSessions"]]
+
+
+def nested(way: str, depth: int) -> dict[str, Any]:
+    """Return a filter in so many others."""
+    wanted: dict[str, Any] = {}
+    for _ in range(depth):
+        wanted = {way: wanted if way == "not" else [wanted]}
+    return wanted
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ids"),
+    [
+        (None, ALL),
+        ({}, ALL),
+        ({"or": [ONE, TWO]}, [1, 2]),
+        ({"or": [ONE]}, [1]),
+        ({"or": [{}]}, ALL),
+        ({"or": []}, []),
+        ({"or": None}, ALL),
+        ({"and": [ONE, TWO]}, []),
+        ({"and": [ONE, {}]}, [1]),
+        ({"and": []}, ALL),
+        ({"and": None}, ALL),
+        ({"not": ONE}, [2, 3]),
+        ({"not": {}}, []),
+        ({"not": None}, ALL),
+        ({"not": {"or": []}}, ALL),
+        ({"not": {"not": ONE}}, [1]),
+        ({"not": {"or": [ONE, TWO]}}, [3]),
+        ({"and": [{"not": ONE}, {"not": TWO}]}, [3]),
+        ({"or": [ONE, TWO], "not": ONE}, [2]),
+        ({"or": [ONE, TWO], **TWO}, [2]),
+        ({"or": ONE}, [1]),  # GraphQL takes one value for a list of one
+    ],
+)
+async def test_filters_combine(wanted: Any, ids: list[int]) -> None:
+    """Every part that is given holds; one that is null is not given."""
+    assert await found(wanted) == ids
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "status",
+        "statusGroup",
+        "chatSessionId",
+        "topicId",
+        "userId",
+        "personId",
+        "contactId",
+        "projectId",
+        "saleId",
+        "ticketId",
+        "assigned",
+        "transferPending",
+        "chatbotIsActive",
+        "customerConsented",
+        "alertLevel",
+        "whenRequested",
+        "whenStarted",
+        "whenEnded",
+        "whenIdle",
+        "search",
+    ],
+)
+async def test_a_part_that_is_null_is_not_given(part: str) -> None:
+    """Clients send null for what their user has not chosen."""
+    assert await found({part: None}) == ALL
+
+
+@pytest.mark.parametrize("part", ["status", "statusGroup", "topicId", "userId", "ticketId"])
+async def test_a_list_that_is_null_is_not_given(part: str) -> None:
+    """Neither `in: null` nor `notIn: null` asks for anything."""
+    assert await found({part: {"in": None, "notIn": None}}) == ALL
+
+
+@pytest.mark.parametrize("part", ["alertLevel", "whenRequested"])
+async def test_a_range_without_ends_still_asks_for_a_value(part: str) -> None:
+    """A session without the value does not match."""
+    ends = {"min": None, "max": None} if part == "alertLevel" else {"from": None, "to": None}
+
+    assert await found({part: ends}) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_ten_levels_are_not_too_deep(way: str) -> None:
+    """An even number of negations is none; lists of one are what is in them."""
+    assert await found(nested(way, 10)) == ALL
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("depth", [11, 50])
+async def test_more_levels_are_refused(way: str, depth: int) -> None:
+    """Whoever needs so many has made a mistake, or is after our stack."""
+    told = await Desk(TOPICS).refusal(QUERY, {"f": nested(way, depth)})
+
+    assert told == "The filter is nested deeper than 10 levels."
+
+
+@pytest.mark.parametrize("depth", [300, 5000])
+async def test_no_depth_breaks_the_gateway(gateway: Gateway, depth: int) -> None:
+    """Far beyond Python's own limit the client is still told that it is its fault."""
+    wanted = '{"not":' * depth + "{}" + "}" * depth
+    text = f'{{"query":"{QUERY}","variables":{{"f":{wanted}}}}}'
+
+    answer = await gateway.http.post(
+        "/graphql",
+        content=text,
+        headers={"Content-Type": "application/json", "Authorization": "Basic ZGVtbzpkZW1v"},
+    )
+
+    (error,) = answer.json()["errors"]
+    assert error["extensions"]["code"] in {"BAD_USER_INPUT", "BAD_REQUEST"}
+
+
+async def test_selecting_costs_no_rest_call_of_its_own(gateway: Gateway, rest: RestSide) -> None:
+    """However many selections over however many queries: one REST call per TTL."""
+    query = """{
+      a: chatSessions(filter: {topicId: {in: [4]}}, orderBy: [{status: DESC}], limit: 1) { id }
+      b: chatSessions(filter: {search: "ada"}, offset: 1) { id }
+      c: chatSessionConnection(first: 1, orderBy: {rank: ASC}) { totalCount edges { cursor } }
+      d: chatSessionSummary(filter: {statusGroup: {in: [WAITING]}}) { total }
+      e: chatSession(chatSessionId: 1) { id waitSeconds }
+      f: node(id: "Q2hhdFNlc3Npb246MQ==") { id }
+      g: nodes(ids: ["Q2hhdFNlc3Npb246MQ==", "x"]) { id }
+    }"""
+
+    first = await gateway.ask(query)
+    second = await gateway.ask(query)
+
+    assert rest.calls == 1
+    assert first == second
+    assert first["f"] == first["a"][0] == {"id": "Q2hhdFNlc3Npb246MQ=="}

@@ -1,0 +1,242 @@
+"""What each part of a filter matches, times and text search left to their own files."""
+
+from typing import Any
+
+import pytest
+
+from gateway.errors import BadUserInputError
+from gateway.schema.entities.chat_status import StatusGroup
+from gateway.schema.entities.enums import ChatSessionStatus
+from gateway.schema.selecting.filters import (
+    ChatSessionStatusFilter,
+    ChatSessionStatusGroupFilter,
+    IntRange,
+    KeyFilter,
+)
+from gateway.schema.selecting.matching import SEARCHED, matcher
+from tests.schema.selecting.desk import Json, matching, records
+
+# The part of the filter, and a session that has this key there.
+KEYS: list[tuple[str, Any]] = [
+    ("chat_session_id", lambda key: {"ChatSessionId": key}),
+    ("topic_id", lambda key: {"TopicId": key}),
+    ("user_id", lambda key: {"User": {"AssociateId": key}}),
+    ("person_id", lambda key: {"Person": {"PersonId": key}}),
+    ("contact_id", lambda key: {"Contact": {"ContactId": key}}),
+    ("project_id", lambda key: {"Project": {"ProjectId": key}}),
+    ("sale_id", lambda key: {"Sale": {"SaleId": key}}),
+    ("ticket_id", lambda key: {"Ticket": {"TicketId": key}}),
+]
+LINKED = [part for part in KEYS if part[0] not in {"chat_session_id", "topic_id"}]
+by_key = pytest.mark.parametrize(("part", "having"), KEYS, ids=[part for part, _ in KEYS])
+by_link = pytest.mark.parametrize(("part", "having"), LINKED, ids=[part for part, _ in LINKED])
+
+FLAGS = [("chatbot_is_active", "ChatbotIsActive"), ("customer_consented", "CustomerConsented")]
+
+
+@by_key
+def test_in_matches_the_keys_it_names(part: str, having: Any) -> None:
+    """Of three sessions, those whose key is in the list."""
+    desk = records(having(11), having(12), having(13))
+
+    found = matching(desk, **{part: KeyFilter(in_=[11, 13, 99])})
+
+    assert found == [desk[0].chat_session_id, desk[2].chat_session_id]
+
+
+@by_key
+def test_not_in_matches_the_other_keys(part: str, having: Any) -> None:
+    """Of three sessions, those whose key is not in the list."""
+    desk = records(having(11), having(12), having(13))
+
+    found = matching(desk, **{part: KeyFilter(not_in=[12, 99])})
+
+    assert found == [desk[0].chat_session_id, desk[2].chat_session_id]
+
+
+@by_key
+def test_in_and_not_in_both_hold(part: str, having: Any) -> None:
+    """A key that is in both lists is not wanted."""
+    desk = records(having(11), having(12))
+
+    found = matching(desk, **{part: KeyFilter(in_=[11, 12], not_in=[12])})
+
+    assert found == [desk[0].chat_session_id]
+
+
+@by_key
+def test_in_nothing_matches_nothing(part: str, having: Any) -> None:
+    """An empty list is a list, not the absence of one."""
+    assert matching(records(having(11), {}), **{part: KeyFilter(in_=[])}) == []
+
+
+@by_key
+def test_not_in_nothing_matches_everything(part: str, having: Any) -> None:
+    """None of no values: that holds for each session, also for one without the key."""
+    desk = records(having(11), {})
+
+    assert len(matching(desk, **{part: KeyFilter(not_in=[])})) == 2
+
+
+@by_key
+def test_a_comparison_that_compares_nothing_matches_everything(part: str, having: Any) -> None:
+    """Neither list is given: nothing is asked for."""
+    desk = records(having(11), {})
+
+    assert len(matching(desk, **{part: KeyFilter()})) == 2
+
+
+@by_link
+@pytest.mark.parametrize(
+    "absent",
+    [
+        pytest.param(lambda link, _: {}, id="missing"),
+        pytest.param(lambda link, _: {link: None}, id="null"),
+        pytest.param(lambda link, _: {link: {}}, id="empty"),
+        pytest.param(lambda link, key: {link: {key: 0}}, id="blank"),
+        pytest.param(lambda link, _: {link: "odd"}, id="malformed"),
+        pytest.param(lambda link, key: {link: {key: "odd"}}, id="malformed key"),
+    ],
+)
+def test_a_session_without_the_link_is_never_in(part: str, having: Any, absent: Any) -> None:
+    """However REST says that there is no such record, its key is neither 0 nor any other."""
+    ((link, linked),) = having(7).items()
+    desk = records(absent(link, *linked))
+
+    assert matching(desk, **{part: KeyFilter(in_=[0, 7])}) == []
+    assert matching(desk, **{part: KeyFilter(not_in=[0, 7])}) == [1]
+
+
+@pytest.mark.parametrize("part", ["chat_session_id", "topic_id"])
+@pytest.mark.parametrize("odd", ["seven", None, 2**40], ids=["text", "null", "too large"])
+def test_a_key_that_is_no_key_is_never_in(part: str, odd: object) -> None:
+    """A value that REST should not have sent is like none."""
+    rest = {"chat_session_id": "ChatSessionId", "topic_id": "TopicId"}[part]
+    (session,) = records({rest: odd})
+    matches_in = matching([session], **{part: KeyFilter(in_=[7])})
+    matches_not_in = matching([session], **{part: KeyFilter(not_in=[7])})
+
+    assert (len(matches_in), len(matches_not_in)) == (0, 1)
+
+
+STATUSES: tuple[Json, ...] = (
+    {"Status": "InQueue"},
+    {"Status": "CustomerLast"},
+    {"Status": 4},
+    {"Status": "Revived"},
+    {"Status": "Invalid"},
+    {"Status": ""},
+    {"Status": None},
+    {"Status": True},
+    {},
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (ChatSessionStatusFilter(in_=[ChatSessionStatus.IN_QUEUE]), [1, 3]),
+        (ChatSessionStatusFilter(in_=[ChatSessionStatus.UNRECOGNIZED]), [4]),
+        (ChatSessionStatusFilter(in_=list(ChatSessionStatus)), [1, 2, 3, 4, 5]),
+        (ChatSessionStatusFilter(in_=[]), []),
+        (ChatSessionStatusFilter(not_in=[ChatSessionStatus.IN_QUEUE]), [2, 4, 5, 6, 7, 8, 9]),
+        (ChatSessionStatusFilter(not_in=list(ChatSessionStatus)), [6, 7, 8, 9]),
+        (ChatSessionStatusFilter(), [1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    ],
+)
+def test_a_status_is_compared_as_it_is_shown(
+    wanted: ChatSessionStatusFilter, found: list[int]
+) -> None:
+    """Names and numbers of REST are one status; no status is never `in`."""
+    assert matching(records(*STATUSES), status=wanted) == found
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (ChatSessionStatusGroupFilter(in_=[StatusGroup.WAITING]), [1, 3]),
+        (ChatSessionStatusGroupFilter(in_=[StatusGroup.WAITING, StatusGroup.LIVE]), [1, 2, 3]),
+        (ChatSessionStatusGroupFilter(in_=[]), []),
+        (ChatSessionStatusGroupFilter(not_in=[StatusGroup.WAITING]), [2, 4, 5, 6, 7, 8, 9]),
+        (ChatSessionStatusGroupFilter(not_in=list(StatusGroup)), [4, 5, 6, 7, 8, 9]),
+        (ChatSessionStatusGroupFilter(), [1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    ],
+)
+def test_a_status_group_is_compared_as_it_is_shown(
+    wanted: ChatSessionStatusGroupFilter, found: list[int]
+) -> None:
+    """A status that belongs to no group is never `in`."""
+    assert matching(records(*STATUSES), status_group=wanted) == found
+
+
+@pytest.mark.parametrize(("part", "rest"), FLAGS)
+@pytest.mark.parametrize(("wanted", "found"), [(True, [1]), (False, [2])])
+def test_a_flag_that_is_not_there_matches_neither(
+    part: str, rest: str, wanted: bool, found: list[int]
+) -> None:
+    """Unknown is not false: null, missing and malformed flags are in neither answer."""
+    desk = records({rest: True}, {rest: False}, {rest: None}, {rest: "yes"}, {rest: 1}, {})
+
+    assert matching(desk, **{part: wanted}) == found
+
+
+@pytest.mark.parametrize(
+    ("part", "link"), [("assigned", "User"), ("transfer_pending", "TransferTo")]
+)
+@pytest.mark.parametrize(("wanted", "found"), [(True, [1, 2]), (False, [3, 4, 5, 6])])
+def test_a_session_has_an_agent_or_has_not(
+    part: str, link: str, wanted: bool, found: list[int]
+) -> None:
+    """Each session is in one of the two answers; every form of "nobody" is nobody."""
+    desk = records(
+        {link: {"AssociateId": 7}},
+        {link: {"AssociateId": 0, "Name": "EXT"}},
+        {link: None},
+        {link: {}},
+        {link: {"AssociateId": 0, "Name": "", "TableRight": {"Mask": "FULL"}}},
+        {},
+    )
+
+    assert matching(desk, **{part: wanted}) == found
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (IntRange(min=1), [3, 4]),
+        (IntRange(max=1), [1, 2, 3]),
+        (IntRange(min=0, max=1), [2, 3]),
+        (IntRange(min=1, max=1), [3]),
+        (IntRange(min=5), []),
+        (IntRange(), [1, 2, 3, 4]),
+    ],
+)
+def test_both_ends_of_a_range_of_numbers_belong_to_it(wanted: IntRange, found: list[int]) -> None:
+    """A session without the number is in no range, not even in one without ends."""
+    levels: list[object] = [-1, 0, 1, 2, None, "high"]
+    desk = records(*({"AlertLevel": level} for level in levels), {})
+
+    assert matching(desk, alert_level=wanted) == found
+
+
+def test_a_range_of_numbers_upside_down_is_refused() -> None:
+    """It could only match nothing, so it is a mistake; the message has the schema's names."""
+    with pytest.raises(BadUserInputError, match=r"`alertLevel\.min` is greater than `alertLevel"):
+        matching([], alert_level=IntRange(min=2, max=1))
+
+
+def test_every_part_has_to_hold() -> None:
+    """Parts side by side are joined by "and"."""
+    desk = records({"TopicId": 1, "AlertLevel": 2}, {"TopicId": 1, "AlertLevel": 0}, {"TopicId": 2})
+
+    found = matching(desk, topic_id=KeyFilter(in_=[1]), alert_level=IntRange(min=1))
+
+    assert found == [1]
+
+
+def test_no_filter_matches_everything() -> None:
+    """Whoever asks for nothing gets it all."""
+    desk = records({}, {"TopicId": 1})
+    is_wanted = matcher(None, desk[0].as_of, SEARCHED)
+
+    assert all(is_wanted(session) for session in desk)

@@ -1,0 +1,337 @@
+"""`limit` and `offset`, and the arguments, cursors and `pageInfo` of a connection."""
+
+import base64
+from typing import Any
+
+import orjson
+import pytest
+
+from gateway.errors import BadUserInputError
+from gateway.schema.selecting.ordering import ChatSessionOrder, Direction, Order, order_of
+from gateway.schema.selecting.pages import ChatSessionConnection, connect, cut
+from tests.schema.selecting.desk import Desk, Json, ids_of, records
+
+FIVE = records(*({} for _ in range(5)))
+ALL = [1, 2, 3, 4, 5]
+TOO_LARGE = 2**31 - 1
+
+
+def page(sessions: Any, order: Order | None = None, /, **arguments: Any) -> ChatSessionConnection:
+    """Return the connection of some sessions in an order, with the arguments of a client."""
+    order = order or Order()
+    wanted = {"first": None, "after": None, "last": None, "before": None, **arguments}
+    return connect(order.sort(sessions), order, fetched_at="2026-11-23T12:00:00.000Z", **wanted)
+
+
+def nodes(connection: ChatSessionConnection) -> list[int]:
+    """Return the keys of the sessions of a page."""
+    return ids_of(edge.node for edge in connection.edges)
+
+
+def cursor_of(number: int, order: Order | None = None, sessions: Any = FIVE) -> str:
+    """Return the cursor of the session with this key."""
+    edges = page(sessions, order).edges
+    return next(edge.cursor for edge in edges if edge.node.chat_session_id == number)
+
+
+def cursor_from(value: object) -> str:
+    """Write a cursor as an attacker would."""
+    return base64.urlsafe_b64encode(orjson.dumps(value)).decode()
+
+
+@pytest.mark.parametrize(
+    ("limit", "offset", "ids"),
+    [
+        (None, None, ALL),
+        (2, None, [1, 2]),
+        (0, None, []),
+        (9, None, ALL),
+        (10_000, 1_000_000, []),
+        (None, 2, [3, 4, 5]),
+        (None, 0, ALL),
+        (None, 5, []),
+        (2, 1, [2, 3]),
+        (2, 4, [5]),
+        (0, 4, []),
+    ],
+)
+def test_a_list_is_cut(limit: int | None, offset: int | None, ids: list[int]) -> None:
+    """So many, after leaving out so many; beyond the end there is nothing, and no error."""
+    assert ids_of(cut(FIVE, limit, offset)) == ids
+
+
+@pytest.mark.parametrize(
+    ("limit", "offset", "told"),
+    [
+        (-1, None, "`limit` has to be from 0 to 10000, not -1."),
+        (10_001, None, "`limit` has to be from 0 to 10000, not 10001."),
+        (None, -1, "`offset` has to be from 0 to 1000000, not -1."),
+        (None, 1_000_001, "`offset` has to be from 0 to 1000000, not 1000001."),
+        (-1, -1, "`limit` has to be from 0 to 10000, not -1."),
+    ],
+)
+def test_a_bad_number_is_refused(limit: int | None, offset: int | None, told: str) -> None:
+    """The message says which number, why, and what it was."""
+    with pytest.raises(BadUserInputError) as refused:
+        cut(FIVE, limit, offset)
+
+    assert str(refused.value) == told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ids", "has_previous", "has_next"),
+    [
+        ({}, ALL, False, False),
+        ({"first": 2}, [1, 2], False, True),
+        ({"first": 5}, ALL, False, False),
+        ({"first": 9}, ALL, False, False),
+        ({"first": 0}, [], False, True),
+        ({"last": 2}, [4, 5], True, False),
+        ({"last": 5}, ALL, False, False),
+        ({"last": 9}, ALL, False, False),
+        ({"last": 0}, [], True, False),
+        ({"after": 2}, [3, 4, 5], True, False),
+        ({"after": 5}, [], True, False),
+        ({"before": 4}, [1, 2, 3], False, True),
+        ({"before": 1}, [], False, True),
+        ({"first": 2, "after": 1}, [2, 3], True, True),
+        ({"first": 2, "after": 3}, [4, 5], True, False),
+        ({"first": 2, "before": 4}, [1, 2], False, True),
+        ({"last": 2, "before": 5}, [3, 4], True, True),
+        ({"last": 2, "before": 3}, [1, 2], False, True),
+        ({"last": 2, "after": 2}, [4, 5], True, False),
+        ({"after": 1, "before": 5}, [2, 3, 4], True, True),
+        ({"after": 1, "before": 5, "first": 1}, [2], True, True),
+        ({"after": 1, "before": 5, "last": 1}, [4], True, True),
+        ({"after": 4, "before": 2}, [], True, True),
+        ({"after": 3, "before": 3}, [], True, True),
+    ],
+)
+def test_a_page_knows_what_lies_around_it(
+    arguments: Json, ids: list[int], has_previous: bool, has_next: bool
+) -> None:
+    """`pageInfo` is true both ways, whichever way the client goes."""
+    given = {
+        name: cursor_of(value) if name in {"after", "before"} else value
+        for name, value in arguments.items()
+    }
+
+    found = page(FIVE, **given)
+
+    assert nodes(found) == ids
+    assert found.page_info.has_previous_page is has_previous
+    assert found.page_info.has_next_page is has_next
+    assert found.total_count == 5
+
+
+def test_a_page_names_its_first_and_last_cursor() -> None:
+    """They are those of its edges."""
+    found = page(FIVE, first=3)
+
+    assert found.page_info.start_cursor == found.edges[0].cursor
+    assert found.page_info.end_cursor == found.edges[2].cursor
+
+
+@pytest.mark.parametrize("sessions", [(), FIVE], ids=["no sessions", "none of five"])
+def test_an_empty_page_has_no_cursors(sessions: Any) -> None:
+    """There is no edge to take them from."""
+    info = page(sessions, first=0).page_info
+
+    assert (info.start_cursor, info.end_cursor) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["first", "last"])
+@pytest.mark.parametrize("number", [-1, 10_001, TOO_LARGE])
+def test_a_bad_page_size_is_refused(name: str, number: int) -> None:
+    """The message says which number, why, and what it was."""
+    with pytest.raises(BadUserInputError) as refused:
+        page(FIVE, **{name: number})
+
+    assert str(refused.value) == f"`{name}` has to be from 0 to 10000, not {number}."
+
+
+@pytest.mark.parametrize("first", [0, 2])
+def test_both_ends_at_once_are_refused(first: int) -> None:
+    """Nobody can tell which page is meant."""
+    with pytest.raises(BadUserInputError, match="`first` or `last`, not both"):
+        page(FIVE, first=first, last=2)
+
+
+SIGNATURE = Order().signature
+BY_NAME = order_of([ChatSessionOrder(customer_name=Direction.ASC)])
+ODD_CURSORS = [
+    pytest.param("", id="empty"),
+    pytest.param("garbage", id="garbage"),
+    pytest.param("größer", id="not ASCII"),
+    pytest.param("\ud800", id="half a character"),
+    pytest.param("YQ==", id="not JSON"),
+    pytest.param("/w==", id="not UTF-8"),
+    pytest.param("====", id="padding"),
+    pytest.param("YXJyYXljb25uZWN0aW9uOjE=", id="an offset, as others write it"),
+    pytest.param(base64.b64encode(b"[" * 100_000).decode(), id="deep"),
+    pytest.param(base64.b64encode(b"[NaN]").decode(), id="not a number"),
+    pytest.param("A" * 1_000_000, id="long"),
+    pytest.param(cursor_from(None), id="null"),
+    pytest.param(cursor_from(7), id="a number"),
+    pytest.param(cursor_from({}), id="an object"),
+    pytest.param(cursor_from([]), id="an empty list"),
+    pytest.param(cursor_from([[SIGNATURE], 1]), id="signature in a list"),
+    pytest.param(cursor_from([SIGNATURE]), id="no key"),
+    pytest.param(cursor_from([SIGNATURE, 1, 2]), id="too many keys"),
+    pytest.param(cursor_from([SIGNATURE, "1"]), id="text for a number"),
+    pytest.param(cursor_from([SIGNATURE, 1.0]), id="a fraction"),
+    pytest.param(cursor_from([SIGNATURE, True]), id="a boolean"),
+    pytest.param(cursor_from([SIGNATURE, [1]]), id="a list for a number"),
+    pytest.param(
+        base64.b64encode(b'["%s",1%s]' % (SIGNATURE.encode(), b"0" * 400)).decode(),
+        id="more than 64 bits",
+    ),
+    pytest.param(cursor_from([BY_NAME.signature, "ada", 1]), id="another order"),
+    pytest.param(cursor_from(["chat_session_id DESC,chat_session_id ASC", 1, 1]), id="descending"),
+]
+
+
+@pytest.mark.parametrize("name", ["after", "before"])
+@pytest.mark.parametrize("cursor", ODD_CURSORS)
+def test_what_is_no_cursor_of_this_order_is_refused(name: str, cursor: str) -> None:
+    """Garbage and forgeries are told from cursors, and the message says which argument it is."""
+    with pytest.raises(BadUserInputError, match=f"`{name}` is "):
+        page(FIVE, **{name: cursor})
+
+
+def test_a_cursor_of_another_order_says_so() -> None:
+    """The likeliest mistake: the client changed `orderBy` and kept the cursor."""
+    with pytest.raises(BadUserInputError, match=r"`after` is a cursor of another `orderBy`\."):
+        page(FIVE, BY_NAME, after=cursor_of(1))
+
+
+def test_a_number_for_a_name_is_refused() -> None:
+    """Each key of an order has its own type."""
+    with pytest.raises(BadUserInputError, match="`after`"):
+        page(FIVE, BY_NAME, after=cursor_from([BY_NAME.signature, 1, 1]))
+
+
+def test_a_cursor_can_go_into_a_url() -> None:
+    """Clients keep their place there, so it has none of the characters that mean something."""
+    desk = records(*({"CustomerName": name} for name in ["ÿþ?>~", "さくら", "<<<???>>>"]))
+
+    for edge in page(desk, BY_NAME).edges:
+        assert set("+/&?# ").isdisjoint(edge.cursor)
+
+
+def test_a_cursor_stays_good_when_its_session_leaves() -> None:
+    """It is a place in the order, not a session."""
+    left = [session for session in FIVE if session.chat_session_id != 3]
+
+    assert nodes(page(left, after=cursor_of(3))) == [4, 5]
+    assert nodes(page(left, before=cursor_of(3))) == [1, 2]
+
+
+def test_sessions_that_arrive_before_a_cursor_do_not_move_it() -> None:
+    """An offset would give a session twice here."""
+    cursor = cursor_of(3)
+    more = records(*({"ChatSessionId": n} for n in (-2, -1, 1, 2, 3, 4, 5)))
+
+    assert nodes(page(more, after=cursor, first=1)) == [4]
+
+
+def test_a_cursor_holds_the_place_of_a_session_without_the_key() -> None:
+    """What is missing comes last, and has an order of its own by `chatSessionId`."""
+    desk = records({"CustomerName": "Ada"}, {}, {"CustomerName": None}, {"CustomerName": "Bo"})
+    cursor = cursor_of(2, BY_NAME, desk)
+
+    assert nodes(page(desk, BY_NAME, after=cursor)) == [3]
+    assert nodes(page(desk, BY_NAME, before=cursor)) == [1, 4]
+
+
+@pytest.mark.parametrize("way", list(Direction))
+@pytest.mark.parametrize("time", ["0001-01-02T00:00:00", "9999-12-31T23:59:59.9999999"])
+def test_a_cursor_holds_any_time(way: Direction, time: str) -> None:
+    """From one end of the calendar to the other, digits and all."""
+    order = order_of([ChatSessionOrder(when_requested=way)])
+    desk = records({"WhenRequested": time}, {"WhenRequested": "2026-01-01T00:00:00"})
+
+    found = nodes(page(desk, order, after=cursor_of(1, order, desk)))
+
+    assert found == ([2] if (way is Direction.ASC) == time.startswith("0001") else [])
+
+
+CONNECTION = """query ($first: Int, $after: String, $last: Int, $before: String) {
+  chatSessionConnection(first: $first, after: $after, last: $last, before: $before) {
+    totalCount fetchedAt edges { cursor node { chatSessionId } }
+    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+  }
+}"""
+DESK = Desk([{"ChatSessionId": n} for n in (3, 1, 2)])
+
+
+async def test_a_connection_comes_by_key_unless_told_otherwise() -> None:
+    """REST's own order is not one that cursors could hold on to."""
+    data = (await DESK.ask(CONNECTION, {"first": 2}))["chatSessionConnection"]
+
+    assert [edge["node"]["chatSessionId"] for edge in data["edges"]] == [1, 2]
+    assert data["totalCount"] == 3
+    assert data["fetchedAt"] == "2026-11-23T12:00:00.000Z"
+    assert data["pageInfo"] == {
+        "hasNextPage": True,
+        "hasPreviousPage": False,
+        "startCursor": data["edges"][0]["cursor"],
+        "endCursor": data["edges"][1]["cursor"],
+    }
+
+
+async def test_the_total_is_that_of_the_filter() -> None:
+    """Pages do not change it, filters do."""
+    data = await DESK.ask(
+        "{ chatSessionConnection(first: 1, filter: {chatSessionId: {in: [1, 2]}}) { totalCount } }"
+    )
+
+    assert data == {"chatSessionConnection": {"totalCount": 2}}
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"first": -1}, "`first`"),
+        ({"last": 10_001}, "`last`"),
+        ({"first": 1, "last": 1}, "`first` or `last`"),
+        ({"after": "x"}, "`after`"),
+        ({"before": ""}, "`before`"),
+        ({"first": 2**31}, "$first"),
+        ({"first": "two"}, "$first"),
+        ({"after": 1}, "$after"),
+    ],
+)
+async def test_a_bad_argument_is_the_clients_fault(variables: Json, named: str) -> None:
+    """And it is told which one."""
+    assert named in await DESK.refusal(CONNECTION, variables)
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [({"limit": -1}, "`limit`"), ({"offset": -1}, "`offset`"), ({"limit": 2**31}, "$limit")],
+)
+async def test_a_bad_argument_of_the_list_is_too(variables: Json, named: str) -> None:
+    """Whichever part of a list is asked for."""
+    query = (
+        "query ($limit: Int, $offset: Int) { chatSessions(limit: $limit, offset: $offset) {id} }"
+    )
+
+    assert named in await DESK.refusal(query, variables)
+
+
+async def test_sessions_without_a_key_are_paged_too() -> None:
+    """REST should send none, but what it sends is not lost: each goes by what it holds."""
+    desk = Desk([{"ChatSessionId": None, "CustomerName": name} for name in "abc"])
+    query = """query ($after: String) { chatSessionConnection(first: 1, after: $after) {
+        edges { cursor node { customerName } } pageInfo { hasNextPage } } }"""
+    seen: list[str] = []
+    after = None
+    for _ in range(3):
+        page = (await desk.ask(query, {"after": after}))["chatSessionConnection"]
+        [edge] = page["edges"]
+        seen.append(edge["node"]["customerName"])
+        after = edge["cursor"]
+
+    assert sorted(seen) == ["a", "b", "c"]
+    assert page["pageInfo"] == {"hasNextPage": False}

@@ -1,0 +1,292 @@
+"""The summary against plain counting in REST's answer."""
+
+import statistics
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.demo.asking import KARI, NOON, sessions_of
+from tests.schema.selecting.desk import OSLO, Desk, Json
+from tests.support import RestSide, gateway_over
+
+SUMMARY = """query ($filter: ChatSessionFilter, $me: Int = 0) {
+  chatSessionSummary(filter: $filter) {
+    fetchedAt total unassigned transfersPending transfersPendingTo(associateId: $me) withBot
+    longestWaitSeconds medianWaitSeconds
+    byStatus { status count } byStatusGroup { statusGroup count }
+    byTopic { topicId count waiting } byAgent { agent { associateId } count live }
+    longestWaiting { chatSessionId } oldestUnanswered { chatSessionId }
+  }
+}"""
+STATUS = {
+    "InQueue": ("IN_QUEUE", "WAITING"),
+    "CustomerLast": ("CUSTOMER_LAST", "LIVE"),
+    "UserLast": ("USER_LAST", "LIVE"),
+    "Finished": ("FINISHED", "OVER"),
+    "Closed": ("CLOSED", "OVER"),
+    "ClosedFromQueue": ("CLOSED_FROM_QUEUE", "OVER"),
+}
+
+
+async def summary(desk: Desk, **variables: Any) -> Any:
+    """Return the summary of a desk."""
+    return (await desk.ask(SUMMARY, variables))["chatSessionSummary"]
+
+
+async def demo_sessions(now: float = NOON) -> list[Json]:
+    """Return the sessions of a lively desk; its times are in Oslo's zone and do not say so."""
+    return await sessions_of(KARI, now=now, sessions=60)
+
+
+def desk_of(sessions: list[Json], now: float = NOON) -> Desk:
+    """Return a desk with these sessions at that time."""
+    return Desk(sessions, zone=OSLO, fetched_ns=int(now) * 1_000_000_000)
+
+
+def counts(rows: list[Json], *keys: str) -> dict[Any, int]:
+    """Return what is counted as a map from the values of some keys to the count."""
+    return {tuple(row[key] for key in keys): row["count"] for row in rows}
+
+
+def agent_of(session: Json, link: str = "User") -> Any:
+    """Return the id of an agent of a session, or None."""
+    return (session[link] or {}).get("AssociateId") or None
+
+
+@pytest.mark.parametrize("now", [NOON, NOON + 97, NOON + 1234])
+async def test_a_lively_desk_is_counted(now: float) -> None:
+    """Every number is what one finds by counting in REST's answer."""
+    sessions = await demo_sessions(now)
+    waiting = [s for s in sessions if s["Status"] == "InQueue"]
+    agents = [agent for s in sessions if (agent := agent_of(s))]
+    topics = Counter(s["TopicId"] for s in sessions)
+
+    found = await summary(desk_of(sessions, now))
+
+    assert found["total"] == len(sessions) == 60
+    assert counts(found["byStatus"], "status") == Counter(
+        (STATUS[s["Status"]][0],) for s in sessions
+    )
+    assert counts(found["byStatusGroup"], "statusGroup") == Counter(
+        (STATUS[s["Status"]][1],) for s in sessions
+    )
+    assert {(row["topicId"], row["count"], row["waiting"]) for row in found["byTopic"]} == {
+        (topic, count, sum(s["TopicId"] == topic for s in waiting))
+        for topic, count in topics.items()
+    }
+    assert {(r["agent"]["associateId"], r["count"], r["live"]) for r in found["byAgent"]} == {
+        (
+            agent,
+            count,
+            sum(agent_of(s) == agent and STATUS[s["Status"]][1] == "LIVE" for s in sessions),
+        )
+        for agent, count in Counter(agents).items()
+    }
+    assert found["unassigned"] == len(sessions) - len(agents)
+    assert found["transfersPending"] == sum(s["TransferTo"] is not None for s in sessions)
+    assert found["withBot"] == sum(s["ChatbotIsActive"] for s in sessions)
+
+
+@pytest.mark.parametrize("now", [NOON, NOON + 97, NOON + 1234])
+async def test_waits_are_those_of_the_queue(now: float) -> None:
+    """Longest, median, and who it is that waits."""
+    sessions = await demo_sessions(now)
+    waiting = [s for s in sessions if s["Status"] == "InQueue"]
+    unanswered = [s for s in sessions if s["Status"] == "CustomerLast"]
+    first, oldest = (
+        min(group, key=lambda s: (s[time], s["ChatSessionId"]))["ChatSessionId"]
+        for group, time in ((waiting, "WhenRequested"), (unanswered, "WhenIdle"))
+    )
+    desk = desk_of(sessions, now)
+
+    found = await summary(desk)
+    waits = await desk.ask(
+        "{ chatSessions(filter: {status: {in: [IN_QUEUE]}}) { chatSessionId waitSeconds } }"
+    )
+
+    seconds = [session["waitSeconds"] for session in waits["chatSessions"]]
+    assert found["longestWaitSeconds"] == max(seconds)
+    assert found["medianWaitSeconds"] == statistics.median(seconds)
+    assert found["longestWaiting"] == {"chatSessionId": first}
+    assert found["oldestUnanswered"] == {"chatSessionId": oldest}
+
+
+async def test_each_agents_pending_transfers_are_counted() -> None:
+    """They add up to all of them, over a minute in which there are some."""
+    pending = 0
+    for now in range(NOON, NOON + 60, 20):
+        sessions = await demo_sessions(now)
+        by_agent = Counter(a for s in sessions if (a := agent_of(s, "TransferTo")))
+        for agent, count in by_agent.items():
+            found = await summary(desk_of(sessions, now), me=agent)
+
+            assert found["transfersPendingTo"] == count
+        pending += sum(by_agent.values())
+
+    assert pending > 0
+
+
+async def test_nobody_is_handed_what_nobody_is_handed() -> None:
+    """An unknown associate, and 0, have no transfers; nor does a malformed one count."""
+    desk = Desk([{"TransferTo": None}, {"TransferTo": {}}, {"TransferTo": {"AssociateId": "x"}}])
+
+    assert (await summary(desk, me=0))["transfersPendingTo"] == 0
+    assert (await summary(desk, me=77))["transfersPendingTo"] == 0
+
+
+async def test_a_filter_leaves_some_out() -> None:
+    """The numbers are those of the sessions that match."""
+    sessions = await demo_sessions()
+    topic = next(s["TopicId"] for s in sessions if s["Status"] == "InQueue")
+    here = [s for s in sessions if s["TopicId"] == topic and s["Status"] == "InQueue"]
+    wanted = {"topicId": {"in": [topic]}, "statusGroup": {"in": ["WAITING"]}}
+
+    found = await summary(desk_of(sessions), filter=wanted)
+
+    assert found["total"] == len(here)
+    assert found["byTopic"] == [{"topicId": topic, "count": len(here), "waiting": len(here)}]
+    assert found["byStatus"] == [{"status": "IN_QUEUE", "count": len(here)}]
+    assert found["oldestUnanswered"] is None
+
+
+async def test_an_empty_desk_is_all_zeros() -> None:
+    """Nothing to count, nobody who waits."""
+    found = await summary(Desk([]))
+
+    assert found == {
+        "fetchedAt": "2026-11-23T12:00:00.000Z",
+        **dict.fromkeys(
+            ["total", "unassigned", "transfersPending", "transfersPendingTo", "withBot"], 0
+        ),
+        **{name: [] for name in ["byStatus", "byStatusGroup", "byTopic", "byAgent"]},
+        **dict.fromkeys(
+            ["longestWaitSeconds", "medianWaitSeconds", "longestWaiting", "oldestUnanswered"]
+        ),
+    }
+
+
+async def test_lists_come_largest_count_first() -> None:
+    """A wallboard shows the busiest on top."""
+    desk = Desk(
+        [{"TopicId": topic, "User": {"AssociateId": topic}} for topic in (1, 2, 2, 3, 3, 3)]
+    )
+
+    found = await summary(desk)
+
+    assert [row["topicId"] for row in found["byTopic"]] == [3, 2, 1]
+    assert [row["agent"]["associateId"] for row in found["byAgent"]] == [3, 2, 1]
+
+
+async def test_equal_counts_stay_in_their_places() -> None:
+    """By what they count, whichever session REST gives first; null comes last."""
+    sessions: list[Json] = [
+        {"TopicId": 10, "Status": "InQueue", "User": {"AssociateId": 10}},
+        {"TopicId": 9, "Status": "Closed", "User": {"AssociateId": 9}},
+        {"User": {"AssociateId": 101}},
+        {"TopicId": 11, "Status": "UserLast", "User": {"AssociateId": 0, "Name": "EXT"}},
+    ]
+
+    found, turned = [await summary(Desk(order)) for order in (sessions, sessions[::-1])]
+
+    assert found == turned
+    assert [row["topicId"] for row in found["byTopic"]] == [9, 10, 11, None]
+    assert [row["agent"]["associateId"] for row in found["byAgent"]] == [0, 9, 10, 101]
+    assert [row["status"] for row in found["byStatus"]] == ["CLOSED", "IN_QUEUE", "USER_LAST", None]
+    groups = [row["statusGroup"] for row in found["byStatusGroup"]]
+    assert groups == ["LIVE", "OVER", "WAITING", None]
+
+
+async def test_what_rest_did_not_say_is_counted_as_null() -> None:
+    """Missing, null and malformed values are one row; a status that is not known is another."""
+    desk = Desk(
+        [
+            {},
+            {"Status": None, "TopicId": None},
+            {"Status": True, "TopicId": "x"},
+            {"Status": "Revived", "TopicId": 4},
+            {"Status": "Invalid", "TopicId": 4},
+        ]
+    )
+
+    found = await summary(desk)
+
+    assert counts(found["byStatus"], "status") == {
+        (None,): 3,
+        ("UNRECOGNIZED",): 1,
+        ("INVALID",): 1,
+    }
+    assert found["byStatusGroup"] == [{"statusGroup": None, "count": 5}]
+    assert counts(found["byTopic"], "topicId") == {(None,): 3, (4,): 2}
+
+
+async def test_a_blank_agent_is_no_agent() -> None:
+    """Each session is either an agent's or unassigned, and each row has an agent."""
+    blank = {"AssociateId": 0, "Name": ""}
+    desk = Desk([{"User": user} for user in (None, {}, blank, "odd", {"AssociateId": 7})])
+
+    found = await summary(desk)
+
+    assert found["unassigned"] == 4
+    assert found["byAgent"] == [{"agent": {"associateId": 7}, "count": 1, "live": 0}]
+
+
+async def test_agents_without_a_key_are_told_apart() -> None:
+    """By what they hold; REST should not send such agents."""
+    named = [{"AssociateId": 0, "Name": name} for name in ("EXT", "BOT", "EXT")]
+
+    found = await summary(Desk([{"User": user} for user in named]))
+
+    assert [row["count"] for row in found["byAgent"]] == [2, 1]
+
+
+async def test_waits_that_nobody_can_tell_are_null() -> None:
+    """Without a zone the first in the queue is still known, how long it has waited is not."""
+    minutes = {1: 30, 2: 10, 3: 20}
+    desk = Desk(
+        [
+            {"ChatSessionId": n, "Status": "InQueue", "WhenRequested": f"2026-11-23T11:{m}:00"}
+            for n, m in minutes.items()
+        ]
+    )
+
+    found = await summary(desk)
+
+    assert (found["longestWaitSeconds"], found["medianWaitSeconds"]) == (None, None)
+    assert found["longestWaiting"] == {"chatSessionId": 2}
+
+
+async def test_the_median_lies_between_two() -> None:
+    """Of an even number of waits it is the mean of the middle ones."""
+    desk = Desk(
+        [
+            {"Status": "InQueue", "WhenRequested": f"2026-11-23T11:59:{second}Z"}
+            for second in (10, 20, 41, 50)
+        ]
+    )
+
+    found = await summary(desk)
+
+    assert (found["longestWaitSeconds"], found["medianWaitSeconds"]) == (50, 29.5)
+
+
+async def test_a_request_without_a_time_does_not_wait_longest() -> None:
+    """What is not known comes last."""
+    desk = Desk(
+        [
+            {"ChatSessionId": 1, "Status": "InQueue"},
+            {"ChatSessionId": 2, "Status": "InQueue", "WhenRequested": "2026-11-23T11:00:00Z"},
+        ]
+    )
+
+    assert (await summary(desk))["longestWaiting"] == {"chatSessionId": 2}
+
+
+async def test_a_summary_costs_one_rest_call(rest: RestSide) -> None:
+    """With and without a filter, however often, within the TTL."""
+    async with gateway_over(rest) as gateway:
+        await gateway.ask(SUMMARY)
+        await gateway.ask(SUMMARY, {"filter": {"search": "ada"}})
+        await gateway.ask(SUMMARY, {"filter": {"statusGroup": {"in": []}}})
+
+    assert rest.calls == 1

@@ -1,0 +1,408 @@
+"""Clients that take, hold or stay without end: none of them keeps a connection, or what it holds.
+
+Time that would be waited for in earnest is cut short.
+"""
+
+import asyncio
+import contextlib
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from websockets.sync.client import connect
+
+from gateway import Settings, create_app
+from gateway.server import protocol as http_protocol
+from gateway.server.protocol import GatewayProtocol
+from gateway.server.run import _Server
+from gateway.web.read import body
+from tests.observe.logged import logged
+from tests.support import UPSTREAM_URL, RestSide
+
+pytestmark = pytest.mark.socket
+
+PATIENCE_S = 0.3
+LONG_S = 10
+QUERY = json.dumps({"query": "{ chatSessions { customerName } }"}).encode()
+ALIVE = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+POST = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+LOGIN = b"Authorization: Bearer a\r\n"
+UPGRADE = (
+    b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n"
+)
+
+
+def post(content: bytes, more: bytes = b"") -> bytes:
+    """Return a whole GraphQL request."""
+    return b"%s%s%sContent-Length: %d\r\n\r\n%s" % (POST, LOGIN, more, len(content), content)
+
+
+@dataclass
+class Serving:
+    """A gateway that runs, and what it holds."""
+
+    port: int
+    server: uvicorn.Server
+
+    @contextlib.contextmanager
+    def client(self, receive_buffer: int = 0) -> Iterator[socket.socket]:
+        """Connect to it."""
+        with socket.socket() as opened:
+            if receive_buffer:
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            opened.settimeout(LONG_S)
+            opened.connect(("127.0.0.1", self.port))
+            yield opened
+
+    @property
+    def held(self) -> int:
+        """Connections that are open, and requests in work."""
+        state = self.server.server_state
+        return len(state.connections) + len(state.tasks)
+
+
+@contextlib.contextmanager
+def serving(rest: RestSide, **settings: Any) -> Iterator[Serving]:
+    """Serve a gateway as `gateway serve` does, but with little patience."""
+    transport = httpx.MockTransport(rest)
+    app = create_app(Settings(upstream_url=UPSTREAM_URL, **settings), upstream_transport=transport)
+    config = uvicorn.Config(
+        app,
+        http=GatewayProtocol,
+        log_config=None,
+        proxy_headers=False,
+        timeout_keep_alive=1,
+        timeout_graceful_shutdown=1,
+    )
+    server = _Server(config)
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    until(lambda: server.started)
+    try:
+        yield Serving(listener.getsockname()[1], server)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def until(is_true: Callable[[], bool]) -> None:
+    """Wait for something that happens soon."""
+    for _ in range(LONG_S * 100):
+        if is_true():
+            return
+        time.sleep(0.01)
+    pytest.fail("it did not happen")  # pragma: no cover - only when it is broken
+
+
+@pytest.fixture(scope="module", autouse=True)
+def little_patience() -> Iterator[None]:
+    """Wait for clients for a fraction of a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(http_protocol, "_PATIENCE_S", PATIENCE_S)
+        patch.setattr(http_protocol, "_PATIENCE_WITH_READERS_S", PATIENCE_S)
+        patch.setattr(body, "_PATIENCE_S", PATIENCE_S)
+        yield
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[Serving]:
+    """Return a gateway over a REST side that answers at once."""
+    with serving(RestSide()) as running:
+        yield running
+
+
+def drip(client: socket.socket, sent: bytes) -> None:
+    """Send a byte now and then, for as long as the other side takes it."""
+    for byte in sent:
+        client.sendall(bytes((byte,)))
+        time.sleep(PATIENCE_S / 5)
+    pytest.fail("it was taken in to the end")  # pragma: no cover - only when it is broken
+
+
+ENDLESS = b"X: " + b"x" * 1_000
+
+
+@pytest.mark.parametrize(
+    ("at_once", "dripped"),
+    [
+        (b"", ALIVE + ENDLESS),
+        (ALIVE, ENDLESS),
+        (UPGRADE, ENDLESS),
+        (ALIVE + b"\r\n", ALIVE + ENDLESS),
+        (ALIVE + b"\r\n", b"\r\n" * 500),
+        (POST + LOGIN + b"Content-Length: 1000\r\n\r\n", b" " * 1_000),
+        (POST.replace(b"/graphql", b"/healthz") + b"Content-Length: 1000\r\n\r\n", b" " * 1_000),
+        (POST + LOGIN + b"Content-Length: 1000000000\r\n\r\n", b" " * 1_000),
+    ],
+    ids=[
+        "a head",
+        "the rest of a head",
+        "a WebSocket's head",
+        "a second head",
+        "line ends after a request",
+        "a body",
+        "a body that nobody reads",
+        "a body that is refused",
+    ],
+)
+def test_who_sends_a_byte_now_and_then_is_left(
+    gateway: Serving, at_once: bytes, dripped: bytes
+) -> None:
+    """Each byte is on time, and yet there is no end to it."""
+    with gateway.client() as client:
+        client.sendall(at_once)
+        with pytest.raises(OSError):
+            drip(client, dripped)
+
+    until(lambda: not gateway.held)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", ALIVE, UPGRADE, POST + LOGIN + b"Content-Length: 9\r\n\r\n{", b"\x16\x03\x01\x02\x00"],
+    ids=["nothing", "half a head", "half a WebSocket's head", "half a body", "TLS"],
+)
+def test_who_sends_no_more_is_left(gateway: Serving, sent: bytes) -> None:
+    """A hundred of them hold nothing after a moment."""
+    with contextlib.ExitStack() as clients:
+        for _ in range(100):
+            clients.enter_context(gateway.client()).sendall(sent)
+        until(lambda: not gateway.held)
+
+
+def test_a_head_is_at_most_so_large(gateway: Serving) -> None:
+    """Though it comes in one piece, and is complete."""
+    with gateway.client() as client:
+        client.sendall(ALIVE + b"X: " + b"x" * 60_000 + b"\r\n\r\n")
+        assert client.recv(65_536).startswith(b"HTTP/1.1 200")
+
+        with contextlib.suppress(ConnectionError):
+            client.sendall(ALIVE + b"X: " + b"x" * 90_000 + b"\r\n\r\n")
+            assert client.recv(1) == b""
+
+
+def test_a_head_without_end_is_not_read_to_its_end(gateway: Serving) -> None:
+    """Of 20 MB, the first few pieces."""
+    with gateway.client() as client, pytest.raises(OSError):
+        client.sendall(ALIVE + b"X: " + b"x" * 20_000_000)
+
+    until(lambda: not gateway.held)
+
+
+def test_a_large_body_is_none_of_a_head(gateway: Serving) -> None:
+    """It comes in many pieces, with the next request behind it."""
+    large = QUERY + b" " * 500_000
+    with gateway.client() as client, client.makefile("rb") as answers:
+        client.sendall(post(large) + post(QUERY) + ALIVE + b"\r\n")
+
+        assert answers.read().count(b"HTTP/1.1 200 OK") == 3
+
+
+@pytest.fixture
+def large() -> RestSide:
+    """Return a REST side with more to say than sockets hold."""
+    return RestSide(body=[{"CustomerName": f"{number}" * 1_000_000} for number in range(9)])
+
+
+@pytest.mark.parametrize(
+    ("count", "more"),
+    [(1, b""), (3, b""), (1, b"Connection: close\r\n")],
+    ids=["an answer", "several", "the last answer"],
+)
+def test_who_does_not_read_is_left(large: RestSide, count: int, more: bytes) -> None:
+    """What is left of the answer goes with the connection."""
+    with serving(large) as gateway, gateway.client(receive_buffer=4096) as client:
+        client.sendall(post(QUERY, more) * count)
+        until(lambda: large.calls == 1)
+        until(lambda: not gateway.held)
+
+
+def test_who_reads_slowly_gets_all_of_it(large: RestSide) -> None:
+    """As long as it does read: the answer takes longer than the patience with who does not."""
+    read = 0
+    with serving(large) as gateway, gateway.client() as client:
+        client.sendall(post(QUERY, b"Accept-Encoding: identity\r\nConnection: close\r\n"))
+        started = time.monotonic()
+        while piece := client.recv(200_000):
+            read += len(piece)
+            time.sleep(0.03)
+
+    assert read > 9_000_000
+    assert time.monotonic() - started > 2 * PATIENCE_S
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_idle_connection_is_closed(gateway: Serving, count: int) -> None:
+    """After an answer that was made as after one that was ready."""
+    with gateway.client() as client:
+        for _ in range(count):
+            client.sendall(post(QUERY))
+            assert b"Ada" in client.recv(65_536)
+
+        assert client.recv(1) == b""
+
+
+class SlowRest(RestSide):
+    """A REST side that answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(answer=self.wait)
+        self.may_answer = threading.Event()
+
+    async def wait(self, request: httpx.Request) -> httpx.Response:
+        """Answer with one session, in good time."""
+        await asyncio.to_thread(self.may_answer.wait, LONG_S)
+        return httpx.Response(200, json=[{"CustomerName": "Ada"}])
+
+
+@pytest.fixture
+def slow() -> SlowRest:
+    """Return a REST side that takes its time."""
+    return SlowRest()
+
+
+def reset(client: socket.socket) -> None:
+    """Vanish, as far as the other side can tell."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+def test_who_vanishes_holds_nothing(slow: SlowRest) -> None:
+    """The call goes on, for whoever else waits for it or comes next."""
+    with serving(slow, max_requests=20) as gateway, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(gateway.client()) for _ in range(20)]
+        for client in clients:
+            client.sendall(post(QUERY))
+        until(lambda: len(gateway.server.server_state.tasks) == 20)
+        for client in clients:
+            reset(client)
+        until(lambda: not gateway.held)
+
+        with gateway.client() as client:
+            client.sendall(post(QUERY))
+            slow.may_answer.set()
+            assert b"Ada" in client.recv(65_536)
+        assert slow.calls == 1
+
+
+def test_who_asks_twice_and_vanishes_holds_nothing_either(slow: SlowRest) -> None:
+    """The first request is worked on, and not the last one."""
+    with serving(slow) as gateway:
+        with gateway.client() as client:
+            client.sendall(post(QUERY) * 2)
+            until(lambda: slow.calls == 1)
+            reset(client)
+        until(lambda: not gateway.held)
+        slow.may_answer.set()
+
+
+def test_a_batch_that_nobody_waits_for_is_told_as_one(slow: SlowRest) -> None:
+    """As it would be if it had been answered."""
+    with logged() as log, serving(slow) as gateway:
+        with gateway.client() as client:
+            client.sendall(post(b"[%b, %b]" % (QUERY, QUERY)))
+            until(lambda: slow.calls == 1)
+            reset(client)
+        until(lambda: not gateway.held)
+        slow.may_answer.set()
+
+    (event,) = [event for event in log.events if event["event"] == "request"]
+    assert (event["operation"], event["outcome"]) == ("batch", "cancelled")
+
+
+def test_who_still_waits_when_the_gateway_has_to_stop_is_told(
+    slow: SlowRest, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By an answer like any other."""
+    with serving(slow) as gateway, gateway.client() as client:
+        client.sendall(post(QUERY))
+        until(lambda: slow.calls == 1)
+        gateway.server.should_exit = True
+        answer = client.recv(65_536)
+        slow.may_answer.set()
+
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b'"retryAfter":1' in answer
+    assert b'"UPSTREAM_UNAVAILABLE"' in answer
+    assert "Traceback" not in caplog.text
+
+
+def test_a_pipeline_has_an_end(slow: SlowRest) -> None:
+    """Thousands of requests behind one that takes its time are not kept for later."""
+    with serving(slow) as gateway, gateway.client() as client:
+        client.sendall(post(QUERY))
+        until(lambda: slow.calls == 1)
+        with contextlib.suppress(OSError):
+            client.sendall((ALIVE + b"\r\n") * 5_000)
+        until(lambda: not gateway.server.server_state.connections)
+
+        slow.may_answer.set()
+        until(lambda: not gateway.held)
+
+
+def test_a_websocket_is_open_for_longer_than_a_head_may_take(gateway: Serving) -> None:
+    """On a connection that answered a request before, too."""
+    with gateway.client() as client:
+        client.sendall(ALIVE + b"\r\n")
+        assert client.recv(65_536).startswith(b"HTTP/1.1 200")
+        with connect(
+            f"ws://127.0.0.1:{gateway.port}/graphql",
+            sock=client,
+            subprotocols=["graphql-transport-ws"],  # type: ignore[list-item]  # a NewType of str
+        ) as web_socket:
+            web_socket.send('{"type": "connection_init"}')
+            time.sleep(PATIENCE_S * 3)
+            assert json.loads(web_socket.recv(LONG_S)) == {"type": "connection_ack"}
+            web_socket.send('{"type": "ping"}')
+            assert json.loads(web_socket.recv(LONG_S)) == {"type": "pong"}
+
+
+def test_a_connection_too_many_is_closed_at_once(rest: RestSide) -> None:
+    """Those that are open go on; when one of them has gone, there is room again."""
+    with logged() as log, serving(rest, max_connections=3) as gateway:
+        with contextlib.ExitStack() as stack:
+            first, *_ = [stack.enter_context(gateway.client()) for _ in range(3)]
+            for _ in range(5):
+                with gateway.client() as refused, contextlib.suppress(ConnectionError):
+                    assert refused.recv(1) == b""
+            first.sendall(post(QUERY))
+            assert b"Ada" in first.recv(65_536)
+        until(lambda: not gateway.held)
+        with gateway.client() as client:
+            client.sendall(post(QUERY))
+            assert b"Ada" in client.recv(65_536)
+
+    told = [event["event"] for event in log.events if event["level"] == "warning"]
+    assert told == ["3 connections are open: more are closed"]
+
+
+@pytest.mark.parametrize("more", [b"", b"Origin: http://x\r\n"], ids=["a program", "a page"])
+def test_a_request_too_many_is_answered_before_its_body_is_there(
+    slow: SlowRest, more: bytes
+) -> None:
+    """Who is let in is answered all the same."""
+    with (
+        serving(slow, max_requests=1) as gateway,
+        gateway.client() as first,
+        gateway.client() as second,
+    ):
+        first.sendall(post(QUERY))
+        until(lambda: slow.calls == 1)
+        second.sendall(POST + LOGIN + more + b"Content-Length: 1000000\r\n\r\n")
+        refused = second.recv(65_536)
+        slow.may_answer.set()
+
+        assert refused.startswith(b"HTTP/1.1 503")
+        assert b"\r\nretry-after: 1\r\n" in refused
+        assert b"Ada" in first.recv(65_536)

@@ -1,0 +1,340 @@
+"""The servers around the apps, run in this process and ended by a signal, as an operator would."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from pydantic import SecretStr
+
+from gateway import Settings
+from gateway.demo.users import DEMO_USERS
+from gateway.errors import SettingsError
+from gateway.server import run as serving
+from gateway.server.run import demo_upstream, serve, serve_upstream
+from gateway.upstream.client import PATH
+from tests.observe.logged import logged, own_logging
+
+pytestmark = pytest.mark.socket
+
+KARI = {"Authorization": DEMO_USERS[0].authorization_basic}
+
+
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    """Let what a server does to the logs end with the test."""
+    with own_logging():
+        yield
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def once_up(url: str, then: Callable[[], None]) -> threading.Thread:
+    """Do something when the address answers, and then end this process's server with SIGTERM."""
+
+    def run() -> None:
+        try:
+            answers(url)
+            then()
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread
+
+
+def answers(url: str) -> None:
+    """Wait until an address answers at all."""
+    for _ in range(500):
+        with contextlib.suppress(httpx.TransportError):
+            httpx.get(url)
+            return
+        time.sleep(0.02)  # pragma: no cover - only on a machine that is slow to start
+    raise AssertionError("it did not start")  # pragma: no cover - only when it is broken
+
+
+@pytest.fixture
+def until_sigterm() -> Iterator[None]:
+    """Keep a signal that comes too late from ending the tests."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("until_sigterm")
+def test_serve_says_where_it_is_and_answers_until_sigterm(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Then it returns, so that what is around it can be closed."""
+    got: list[Any] = []
+    threads = []
+
+    def ready(url: str) -> None:
+        def ask() -> None:
+            got.append(httpx.post(url, json={"query": "{ __typename }"}).json())
+
+        threads.append(once_up(url, ask))
+
+    settings = Settings(
+        upstream_url="http://127.0.0.1:1", port=0, log_format="json", shutdown_delay=0
+    )
+    serve(settings, when_ready=ready)
+    threads[0].join()
+
+    first = json.loads(capsys.readouterr().err.splitlines()[0])["event"]
+    assert got == [{"data": {"__typename": "Query"}}]
+    assert re.fullmatch(r"serving http://127.0.0.1:\d+/graphql over http://127.0.0.1:1", first)
+
+
+@pytest.mark.usefixtures("until_sigterm")
+def test_serve_needs_nobody_to_tell(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where it listens is in its log."""
+    port = free_port()
+    thread = once_up(f"http://127.0.0.1:{port}/readyz", lambda: None)
+
+    serve(Settings(upstream_url="http://127.0.0.1:1", port=port))
+    thread.join()
+
+    assert (
+        f"serving http://127.0.0.1:{port}/graphql over http://127.0.0.1:1"
+        in capsys.readouterr().err
+    )
+
+
+@pytest.mark.usefixtures("until_sigterm")
+def test_the_demo_rest_server_answers_until_sigterm(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its options shape its answers."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    got: list[int] = []
+
+    def ask() -> None:
+        got.append(len(httpx.get(url + PATH, headers=KARI).json()))
+
+    thread = once_up(url, ask)
+    serve_upstream(port, sessions=3)
+    thread.join()
+
+    assert got == [3]
+    assert f"demo REST server on {url}" in capsys.readouterr().err
+
+
+def test_the_demo_rest_server_runs_beside_the_gateway() -> None:
+    """It has a port of its own while it is needed, and nobody listens there afterwards."""
+    with demo_upstream(sessions=3) as url:
+        count = len(httpx.get(url + PATH, headers=KARI).json())
+
+    assert count == 3
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url)
+
+
+class Workers:
+    """Takes the place of the supervisor, which would start processes."""
+
+    started: list["Workers"]
+
+    def __init__(
+        self, serve: Any, listener: socket.socket, *, count: int, patience_s: float
+    ) -> None:
+        self.config: uvicorn.Config = serve.args[0]
+        self.shutdown_delay_s: float = serve.args[1]
+        self.listener = listener
+        self.count = count
+        self.patience_s = patience_s
+
+    def run(self) -> None:
+        """Start nothing."""
+        self.started.append(self)
+        self.listener.close()
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Workers]:
+    """Return what was started instead of workers."""
+    Workers.started = []
+    monkeypatch.setattr(serving, "Workers", Workers)
+    return Workers.started
+
+
+def test_several_workers_each_build_an_app_of_their_own(started: list[Workers]) -> None:
+    """All of them with the same settings, the secret of the cache included."""
+    settings = Settings(upstream_url="http://127.0.0.1:1", port=0, workers=3)
+
+    serve(settings)
+
+    (workers,) = started
+    assert workers.count == 3
+    workers.config.load()
+    assert workers.config.loaded_app is not None
+    *given, metrics_directory = workers.config.app.args  # type: ignore[union-attr]  # a partial
+    assert given == [settings, (), None]
+    assert not metrics_directory.exists()
+
+
+def test_what_will_not_work_as_well_as_it_could_is_told_once(started: list[Workers]) -> None:
+    """However many workers there are."""
+    settings = Settings(
+        upstream_url="http://127.0.0.1:1",
+        port=0,
+        workers=2,
+        cache_url=SecretStr("redis://127.0.0.1:1"),
+    )
+
+    with logged() as log:
+        serve(settings)
+
+    assert started
+    told = [event["event"] for event in log.events if event["level"] == "warning"]
+    assert told == settings.warnings
+
+
+def test_stopping_waits_as_long_as_a_rest_call_may_take(started: list[Workers]) -> None:
+    """And a moment longer, for the answer; workers that do not end are waited for not much more."""
+    serve(
+        Settings(
+            upstream_url="http://127.0.0.1:1",
+            port=0,
+            workers=2,
+            upstream_timeout=7.5,
+            shutdown_delay=3,
+        )
+    )
+
+    (workers,) = started
+    assert workers.config.timeout_graceful_shutdown == 10
+    assert workers.shutdown_delay_s == 3
+    assert 13 < workers.patience_s < 20
+
+
+TERM, CTRL_C = signal.SIGTERM, signal.SIGINT
+
+
+@pytest.mark.parametrize(
+    ("signals", "is_hurried", "is_forced"),
+    [
+        ([TERM], False, False),
+        ([CTRL_C], True, False),
+        ([TERM, TERM], True, False),
+        ([TERM, CTRL_C], True, False),
+        ([TERM, TERM, TERM], True, False),
+        ([CTRL_C, CTRL_C], True, True),
+        ([TERM, TERM, CTRL_C], True, True),
+        ([CTRL_C, CTRL_C, TERM], True, True),
+    ],
+)
+def test_a_signal_more_is_a_wait_less(
+    signals: list[signal.Signals], is_hurried: bool, is_forced: bool
+) -> None:
+    """First for clients to go elsewhere, and then, for an impatient person, for their answers."""
+    server = serving._Server(uvicorn.Config("nothing", log_config=None))
+
+    for number in signals:
+        server.handle_exit(number, None)
+
+    assert server.should_exit
+    assert (server.is_hurried, server.force_exit) == (is_hurried, is_forced)
+
+
+@pytest.mark.parametrize(
+    ("signals", "is_hurried", "is_forced"),
+    [
+        ([TERM], False, False),
+        ([TERM, TERM, TERM], False, False),
+        ([CTRL_C, TERM], True, False),
+        ([TERM, CTRL_C, TERM], True, False),
+        ([TERM, CTRL_C, CTRL_C], True, True),
+    ],
+)
+def test_a_worker_may_be_told_to_end_twice(
+    signals: list[signal.Signals], is_hurried: bool, is_forced: bool
+) -> None:
+    """By its supervisor, and by whoever signals the whole group: that hurries nobody."""
+    worker = serving._Worker(uvicorn.Config("nothing", log_config=None), 0, os.getppid())
+
+    for number in signals:
+        worker.handle_exit(number, None)
+
+    assert (worker.is_hurried, worker.force_exit) == (is_hurried, is_forced)
+
+
+@pytest.mark.parametrize(("supervisor", "ends"), [(os.getppid(), False), (2**31 - 1, True)])
+async def test_a_worker_ends_without_its_supervisor(supervisor: int, ends: bool) -> None:
+    """Also when that was gone before the worker had begun to look."""
+    worker = serving._Worker(uvicorn.Config("nothing", log_config=None), 0, supervisor)
+
+    await worker.on_tick(1)
+
+    assert worker.should_exit is ends
+
+
+def test_a_worker_is_hurried_by_a_signal_of_its_own() -> None:
+    """Its supervisor passes on as SIGUSR1 what is a second SIGTERM to it."""
+    worker = serving._Worker(uvicorn.Config("nothing", log_config=None), 0, os.getppid())
+
+    worker.handle_exit(TERM, None)
+    worker.hurry(signal.SIGUSR1, None)
+
+    assert (worker.is_hurried, worker.force_exit) == (True, False)
+
+
+def test_a_port_in_use_is_a_settings_error() -> None:
+    """It is known before anything is served, and says what to change."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        with pytest.raises(SettingsError) as caught:
+            serve(Settings(upstream_url="http://127.0.0.1:1", port=port))
+
+    assert str(caught.value).startswith(f"cannot listen on 127.0.0.1:{port}: ")
+    assert str(caught.value).endswith("; give another --port")
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "no.such.host.invalid", "a..b"])
+def test_an_address_of_another_machine_is_a_settings_error(host: str) -> None:
+    """Those of documentation belong to nobody."""
+    with pytest.raises(SettingsError) as caught:
+        serve(Settings(upstream_url="http://127.0.0.1:1", host=host, port=0))
+
+    shown = f"[{host}]" if ":" in host else host
+    assert str(caught.value).startswith(f"cannot listen on {shown}:0: ")
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_that_is_none_is_a_settings_error(port: int) -> None:
+    """The flag of `gateway upstream` is any number."""
+    with pytest.raises(SettingsError, match=f"--port {port}: ports go from 0 to 65535"):
+        serve_upstream(port)
+
+
+def test_settings_that_cannot_be_served_stop_several_workers_too(started: list[Workers]) -> None:
+    """Before any of them is started: they would fail, and be started again, for good."""
+    with pytest.raises(SettingsError, match=r"GATEWAY_HIDDEN_FIELDS=ChatSession\.nope"):
+        serve(
+            Settings(
+                upstream_url="http://127.0.0.1:1",
+                port=0,
+                workers=2,
+                hidden_fields="ChatSession.nope",
+            )
+        )
+
+    assert started == []

@@ -1,0 +1,118 @@
+"""Metrics of a gateway as it is served: one worker or several, on the main port or their own."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway import Settings
+from gateway.errors import SettingsError
+from gateway.server.run import serve
+from tests.commands.test_serving import ADDRESS, PATIENCE_S, Command, ask, running
+
+pytestmark = pytest.mark.socket
+
+
+def requests_of(url: str) -> tuple[float, float]:
+    """Return how many requests were answered, and by how many processes."""
+    text = httpx.get(f"{url}/metrics").text
+    samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
+    count = sum(s.value for s in samples if s.name == "gateway_requests_total")
+    return count, sum(1 for s in samples if s.name == "process_resident_memory_bytes")
+
+
+def reaches(url: str, count: float) -> None:
+    """Wait until so many requests are told: the other workers' a second later."""
+    for _ in range(PATIENCE_S * 10):
+        with contextlib.suppress(httpx.TransportError):
+            if requests_of(url)[0] == count:
+                return
+        time.sleep(0.1)
+    pytest.fail(f"{requests_of(url)} instead of {count}")  # pragma: no cover - when it is broken
+
+
+def workers(command: Command) -> set[int]:
+    """Return the process ids of those that have started."""
+    printed = "".join(command.printed)
+    return {int(pid) for pid in re.findall(r"Started server process \[(\d+)\]", printed)}
+
+
+@pytest.mark.parametrize("port", [[], ["--metrics-port", "0"]], ids=["main port", "own port"])
+def test_what_several_workers_count_is_told_as_one(port: list[str]) -> None:
+    """Whichever of them is asked, and also what one that has died had counted."""
+    with (
+        running("upstream", "--port", "0", "--sessions", "2") as upstream,
+        running(
+            "serve",
+            *("--port", "0", "--workers", "2", *port),
+            *("--upstream-url", upstream.waits_for(ADDRESS)),
+        ) as gateway,
+    ):
+        metrics_url = gateway.waits_for(f"metrics on {ADDRESS}/metrics") if port else None
+        url = gateway.waits_for(f"serving {ADDRESS}/graphql")
+        for _ in range(2):
+            gateway.waits_for("Application startup complete")
+        for _ in range(20):
+            ask(f"{url}/graphql")
+
+        for _ in range(5):
+            reaches(metrics_url or url, 20)
+        time.sleep(1.2)  # what was counted since the last writing would go with it
+        os.kill(workers(gateway).pop(), signal.SIGKILL)
+        gateway.waits_for("Application startup complete")
+        reaches(metrics_url or url, 20)
+        if metrics_url:
+            assert httpx.get(f"{url}/metrics").status_code == 404
+        code = gateway.ends()
+
+    assert code == 0
+
+
+def test_one_worker_tells_its_metrics_on_a_port_of_their_own() -> None:
+    """And nothing else there."""
+    with running(
+        *("serve", "--port", "0", "--metrics-port", "0", "--upstream-url", "http://127.0.0.1:1")
+    ) as gateway:
+        metrics_url = gateway.waits_for(f"metrics on {ADDRESS}/metrics")
+        url = gateway.waits_for(f"serving {ADDRESS}/graphql")
+        gateway.waits_for("Application startup complete")
+        ask(f"{url}/graphql")
+
+        reaches(metrics_url, 1)
+        assert "chatSessions" not in httpx.post(f"{metrics_url}/graphql", content=b"{}").text
+
+
+def test_a_port_for_metrics_that_is_in_use_is_a_settings_error() -> None:
+    """It says which, and how to choose another."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        with pytest.raises(SettingsError) as caught:
+            serve(Settings(upstream_url="http://127.0.0.1:1", port=0, metrics_port=port))
+
+    assert str(caught.value).startswith(f"cannot listen on 127.0.0.1:{port}: ")
+    assert "give another --metrics-port" in str(caught.value)
+
+
+def test_what_workers_share_is_gone_when_they_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nothing is left behind on the disk."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with running(
+        *("serve", "--port", "0", "--workers", "2", "--upstream-url", "http://127.0.0.1:1")
+    ) as gateway:
+        for _ in range(2):
+            gateway.waits_for("Application startup complete")
+        during = [path.name for path in tmp_path.iterdir()]
+        gateway.ends()
+
+    assert [name for name in during if name.startswith("gateway-metrics-")]
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("gateway-metrics-")]

@@ -1,0 +1,44 @@
+"""Open files: as many as the system allows, and no more connections than there are files for."""
+
+import resource
+
+import pytest
+
+from gateway import Settings
+from gateway.server import open_files
+
+SETTINGS = Settings(
+    upstream_url="http://rest.invalid", max_connections=100, upstream_connections=64
+)
+
+
+@pytest.mark.parametrize(
+    ("most", "connections"), [(resource.RLIM_INFINITY, 100), (364, 100), (363, 99), (10, 1)]
+)
+def test_there_are_no_more_connections_than_files(
+    most: int,
+    connections: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log says so where that makes a difference."""
+    asked_for = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (10, most))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked_for.append(limits))
+
+    settings = open_files.raised_for(SETTINGS)
+
+    assert settings.max_connections == connections
+    assert len(caplog.records) == (connections < 100)
+    assert asked_for == [(most, most)]
+
+
+def test_a_system_may_allow_less_than_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it stays as it is."""
+
+    def refuse(*_: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+
+    assert open_files.allowed() > 0

@@ -1,0 +1,263 @@
+"""Ready answers as they come out of a socket: sent by the protocol, past the application."""
+
+import contextlib
+import json
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway import Settings, create_app
+from gateway.server.protocol import GatewayProtocol
+from gateway.web.response_cache import KeptAnswers
+from tests.observe.logged import logged
+from tests.support import UPSTREAM_URL, RestSide, served
+
+pytestmark = pytest.mark.socket
+
+BODY = json.dumps({"query": "{ chatSessions { customerName } }"}).encode()
+LINE = b"POST /graphql HTTP/1.1"
+HEADERS = b"Host: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" % len(BODY)
+
+
+def request(caller: bytes = b"a", *, line: bytes = LINE, more: bytes = b"") -> bytes:
+    """Return a request as it is on the wire, for a caller who is called so."""
+    return b"%s\r\nAuthorization: Bearer %s\r\n%s%s\r\n%s" % (line, caller, HEADERS, more, BODY)
+
+
+@dataclass
+class Connection:
+    """One connection, its answers read one by one."""
+
+    opened: socket.socket
+    file: Any
+
+    def ask(self, sent: bytes) -> tuple[int, dict[str, str], Any]:
+        """Send something and return the next answer: status, headers, JSON."""
+        self.opened.sendall(sent)
+        return self.answer()
+
+    def answer(self) -> tuple[int, dict[str, str], Any]:
+        """Return the next answer."""
+        status = int(self.file.readline().split()[1])
+        lines = iter(self.file.readline, b"\r\n")
+        pairs = [line.decode().strip().partition(": ") for line in lines]
+        headers = {name.lower(): value for name, _, value in pairs}
+        assert len(headers) == len(pairs), "a header came twice"
+        body = self.file.read(int(headers.get("content-length", 0)))
+        return status, headers, json.loads(body) if body else None
+
+
+@contextlib.contextmanager
+def connected(address: str) -> Iterator[Connection]:
+    """Open a connection to a server."""
+    port = int(address.rpartition(":")[2])
+    with (
+        socket.create_connection(("127.0.0.1", port), 10) as opened,
+        opened.makefile("rb") as file,
+    ):
+        yield Connection(opened, file)
+
+
+def named(request: httpx.Request) -> httpx.Response:
+    """Play a REST side in which everybody has one chat, with themselves."""
+    name = request.headers["authorization"].removeprefix("Bearer ")
+    return httpx.Response(200, json=[{"CustomerName": name}])
+
+
+@pytest.fixture
+def rest() -> RestSide:
+    """Return a REST side that tells callers apart."""
+    return RestSide(answer=named)
+
+
+@contextlib.contextmanager
+def gateway_over(rest: RestSide, cache_ttl: float = 60) -> Iterator[Connection]:
+    """Serve a gateway as `gateway serve` does, and connect to it."""
+    settings = Settings(upstream_url=UPSTREAM_URL, cache_ttl=cache_ttl)
+    app = create_app(settings, upstream_transport=httpx.MockTransport(rest))
+    with (
+        served(app, http=GatewayProtocol, proxy_headers=False) as address,
+        connected(address) as opened,
+    ):
+        yield opened
+
+
+@pytest.fixture
+def connection(rest: RestSide) -> Iterator[Connection]:
+    """Return a connection to a gateway over it."""
+    with gateway_over(rest) as opened:
+        yield opened
+
+
+def by_address(request: httpx.Request) -> httpx.Response:
+    """Play SuperOffice Online, where each tenant has one chat, with itself."""
+    tenant = request.url.path.removeprefix("/api/state").split("/")[1]
+    if not request.url.path.startswith("/api/state/"):
+        return httpx.Response(200, json=[{"CustomerName": tenant}])
+    answer = {
+        "ContextIdentifier": tenant,
+        "Api": f"https://sod2.superoffice.com/{tenant}/api",
+        "State": "Running",
+        "IsRunning": True,
+        "ValidUntil": "2999-01-01T00:00:00Z",
+    }
+    return httpx.Response(200, json=answer)
+
+
+def test_two_tenants_on_one_connection_never_share_an_answer(called: list[Any]) -> None:
+    """Their requests are the same but for the path, and both answers are ready."""
+    settings = Settings(upstream_url=None, environment="sod", cache_ttl=60)
+    app = create_app(settings, upstream_transport=httpx.MockTransport(RestSide(answer=by_address)))
+    tenants = ["Cust1", "Cust2"] * 3
+
+    with (
+        served(app, http=GatewayProtocol, proxy_headers=False) as address,
+        connected(address) as connection,
+    ):
+        lines = [b"POST /graphql/%s HTTP/1.1" % tenant.encode() for tenant in tenants]
+        answers = [connection.ask(request(line=line))[2] for line in lines]
+
+    assert answers == [{"data": {"chatSessions": [{"customerName": name}]}} for name in tenants]
+    assert len(called) == 2
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return a list that gets an entry for each request that reaches the application."""
+    scopes: list[Any] = []
+    call = KeptAnswers.__call__
+
+    async def counted(self: KeptAnswers, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            scopes.append(scope)
+        await call(self, scope, receive, send)
+
+    monkeypatch.setattr(KeptAnswers, "__call__", counted)
+    return scopes
+
+
+def data(name: str) -> Any:
+    """Return what a caller is answered."""
+    return {"data": {"chatSessions": [{"customerName": name}]}}
+
+
+def hit(headers: dict[str, str]) -> bool:
+    """Tell whether an answer came from the cache."""
+    return "; hit;" in headers["cache-status"]
+
+
+def test_the_second_answer_is_ready(
+    called: list[Any], connection: Connection, rest: RestSide
+) -> None:
+    """It is the first one over again, with an id, a date and an age of its own."""
+    first, second, third = [connection.ask(request()) for _ in range(3)]
+
+    assert (first[0], second[0]) == (200, 200)
+    assert first[2] == second[2] == third[2] == data("a")
+    assert first[1].keys() == second[1].keys()
+    assert (hit(first[1]), hit(second[1])) == (False, True)
+    assert first[1]["x-request-id"] != second[1]["x-request-id"]
+    assert (len(called), rest.calls) == (1, 1)
+
+
+def test_callers_take_turns_on_one_connection(
+    called: list[Any], connection: Connection, rest: RestSide
+) -> None:
+    """A proxy's connection is everybody's: each gets its own, ready or not."""
+    for caller in (b"a", b"b", b"a", b"a", b"b", b"c", b"a"):
+        assert connection.ask(request(caller))[2] == data(caller.decode())
+
+    assert (len(called), rest.calls) == (3, 3)
+
+
+def test_requests_in_one_piece_are_answered_in_their_order(connection: Connection) -> None:
+    """Ready ones wait for those before them that are not."""
+    connection.ask(request(b"b"))
+    connection.opened.sendall(request(b"a") + request(b"b") + request(b"b") + request(b"a"))
+
+    answers = [connection.answer() for _ in range(4)]
+
+    assert [answer[2] for answer in answers] == [data(name) for name in "abba"]
+
+
+@pytest.mark.parametrize("cut", [10, len(request()) - len(BODY), len(request()) - 3])
+def test_a_request_that_comes_in_pieces_is_answered(connection: Connection, cut: int) -> None:
+    """Cut in its head, between head and body, or in its body."""
+    connection.ask(request())
+
+    connection.opened.sendall(request()[:cut])
+    with contextlib.suppress(TimeoutError):
+        connection.opened.settimeout(0.05)
+        connection.opened.recv(1)
+    connection.opened.settimeout(10)
+
+    assert connection.ask(request()[cut:])[2] == data("a")
+
+
+def test_the_clients_id_comes_back(connection: Connection) -> None:
+    """On a ready answer, too; an odd one is replaced."""
+    for sent, is_kept in ((b"abc", True), (b"a;b", False)):
+        for _ in range(2):
+            headers = connection.ask(request(more=b"X-Request-ID: %s\r\n" % sent))[1]
+            assert (headers["x-request-id"] == sent.decode()) is is_kept
+
+
+def test_a_fresh_answer_can_be_asked_for(connection: Connection, rest: RestSide) -> None:
+    """Cache-Control is heeded before anything ready is."""
+    connection.ask(request())
+
+    assert not hit(connection.ask(request(more=b"Cache-Control: no-cache\r\n"))[1])
+    assert rest.calls == 2
+
+
+def test_an_answer_by_its_tag_is_ready_too(called: list[Any], connection: Connection) -> None:
+    """Over GET: 304 without a body, again and again."""
+    get = b"GET /graphql?query=%7BchatSessions%7BcustomerName%7D%7D HTTP/1.1\r\nHost: x\r\n"
+    get += b"Authorization: Bearer a\r\n"
+    tag = connection.ask(get + b"\r\n")[1]["etag"].encode()
+
+    answers = [connection.ask(get + b"If-None-Match: " + tag + b"\r\n\r\n") for _ in range(3)]
+
+    assert [(status, body) for status, _, body in answers] == [(304, None)] * 3
+    assert len(called) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "more"), [(LINE, b"Connection: close\r\n"), (b"POST /graphql HTTP/1.0", b"")]
+)
+def test_a_connection_that_is_not_to_stay_is_closed(
+    connection: Connection, line: bytes, more: bytes
+) -> None:
+    """After a ready answer as after any other."""
+    connection.ask(request())
+
+    _, headers, answer = connection.ask(request(line=line, more=more))
+
+    assert answer == data("a")
+    assert headers["connection"] == "close"
+    assert connection.file.read() == b""
+
+
+def test_a_ready_answer_has_its_line_in_the_log(rest: RestSide) -> None:
+    """Like any other, and under the id that the client got."""
+    with logged() as log, gateway_over(rest) as opened:
+        ids = [opened.ask(request())[1]["x-request-id"] for _ in range(2)]
+
+    lines = [event for event in log.events if event["event"] == "request"]
+    assert [line["request_id"] for line in lines] == ids
+    for line in lines:
+        assert (line["method"], line["path"], line["status"]) == ("POST", "/graphql", 200)
+        assert line["logger"] == "gateway.web.middleware.request_log"
+
+
+def test_without_a_cache_every_request_goes_to_the_application(rest: RestSide) -> None:
+    """There is nothing that could be ready."""
+    with gateway_over(rest, cache_ttl=0) as opened:
+        for _ in range(2):
+            assert opened.ask(request())[2] == data("a")
+
+    assert rest.calls == 2

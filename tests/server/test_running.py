@@ -1,0 +1,133 @@
+"""What the README shows operators to run the gateway with is right, as far as can be told here."""
+
+import configparser
+import json
+import math
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from gateway import Settings, create_app
+from gateway.server import protocol as limits
+from tests.support import UPSTREAM_URL, served
+from tests.test_readme import README, blocks
+
+[UNIT] = blocks("ini")
+[CONTAINER] = blocks("dockerfile")
+[MANIFEST] = blocks("yaml")
+
+POD: Any = yaml.safe_load(MANIFEST)["spec"]["template"]["spec"]
+
+
+def stop_s(shutdown_delay: float) -> int:
+    """Return how long a gateway takes to stop at most, but for its own work."""
+    defaults = Settings(upstream_url=UPSTREAM_URL)
+    return math.ceil(shutdown_delay + defaults.upstream_timeout) + 2
+
+
+@pytest.mark.parametrize("block", [UNIT, CONTAINER, MANIFEST], ids=["unit", "container", "pod"])
+def test_every_setting_that_is_named_exists(block: str) -> None:
+    """An unknown one would stop the start."""
+    uncommented = re.sub(r"(^|\s)#.*", "", block)
+    names = {name.lower() for name in re.findall(r"GATEWAY_([A-Z_]+)", uncommented)}
+
+    assert names <= Settings.model_fields.keys()
+
+
+def test_the_unit_waits_until_a_gateway_has_stopped() -> None:
+    """And tells the main process alone, which tells its workers."""
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]  # as its documentation says
+    unit.read_string(UNIT)
+
+    service = unit["Service"]
+    assert int(service["TimeoutStopSec"]) > stop_s(10)
+    assert int(service["LimitNOFILE"]) > Settings.model_fields["max_connections"].default
+    assert service["KillMode"] == "mixed"
+    assert shlex.split(service["ExecStart"])[1:] == ["serve"]
+
+
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="needs systemd-analyze, a part of systemd"
+)
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    """With a program that there is, in the place of the gateway."""
+    unit = tmp_path / "chat-gateway.service"
+    unit.write_text(UNIT.replace("/opt/chat-gateway/bin/gateway", sys.executable))
+
+    done = subprocess.run(
+        ["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False
+    )
+
+    about_it = [line for line in done.stderr.splitlines() if "chat-gateway" in line]
+    assert (done.returncode, about_it) == (0, [])
+
+
+@pytest.mark.socket
+def test_the_containers_health_check_tells_a_gateway_that_is_alive() -> None:
+    """From one that is not there; it needs nothing but Python."""
+    match = re.search(r"CMD (\[.*\])\n", CONTAINER)
+    assert match is not None
+    program, *arguments = json.loads(match[1])
+    assert program == "/gateway/bin/python"
+
+    def check(address: str) -> int:
+        script = [word.replace("http://127.0.0.1:8000", address) for word in arguments]
+        return subprocess.run(
+            [sys.executable, *script], stderr=subprocess.DEVNULL, check=False
+        ).returncode
+
+    with served(create_app(Settings(upstream_url=UPSTREAM_URL))) as address:
+        assert check(address) == 0
+    assert check(address) == 1
+
+
+def test_the_container_is_not_root() -> None:
+    """What it copies is there, and what it starts is the gateway."""
+    lines = CONTAINER.splitlines()
+    root = Path(__file__).parents[2]
+
+    assert "USER 65532:65532" in lines
+    assert 'ENTRYPOINT ["/gateway/bin/gateway", "serve"]' in lines
+    assert (root / ".constraints.txt").is_file()
+
+
+def test_the_pod_is_given_the_time_to_stop() -> None:
+    """Its delay, REST's timeout and a moment fit into the grace period."""
+    [container] = POD["containers"]
+    variables = {variable["name"]: variable["value"] for variable in container["env"]}
+    delay_s = float(variables["GATEWAY_SHUTDOWN_DELAY"])
+
+    assert POD["terminationGracePeriodSeconds"] > stop_s(delay_s)
+    assert delay_s > 3 * container["readinessProbe"]["periodSeconds"]  # three failures are one
+
+
+async def test_the_probes_ask_for_what_there_is(gateway: Any) -> None:
+    """Readiness where draining is told, liveness where it is not."""
+    [container] = POD["containers"]
+    paths = [container[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")]
+    answers: list[httpx.Response] = [await gateway.http.get(path) for path in paths]
+
+    assert paths == ["/readyz", "/healthz"]
+    assert [answer.status_code for answer in answers] == [200, 200]
+
+
+def test_the_pod_is_told_of_no_services() -> None:
+    """Kubernetes would set GATEWAY_PORT for one that is called so, and the gateway not start."""
+    assert POD["enableServiceLinks"] is False
+    assert POD["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_the_readme_tells_the_limits_as_they_are() -> None:
+    """Those that are no settings."""
+    assert f"A head has {limits._PATIENCE_S} s and {limits._LARGEST_HEAD // 1024} KiB" in README
+    assert f"answer for {limits._PATIENCE_WITH_READERS_S} s" in README
+    assert f"More than {limits._LONGEST_PIPELINE} requests" in README

@@ -1,0 +1,285 @@
+"""How a gateway ends, as processes do: it says so, serves on for a while, and finishes."""
+
+import contextlib
+import http.client
+import itertools
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.commands.test_serving import (
+    ADDRESS,
+    KARI,
+    PATIENCE_S,
+    QUERY,
+    Command,
+    SlowRest,
+    ask,
+    refuses,
+    running,
+)
+from tests.server.test_in_process import free_port
+from tests.support import served
+
+pytestmark = pytest.mark.socket
+
+ONE_SESSION = {"data": {"chatSessions": [{"chatSessionId": 1}]}}
+
+
+@pytest.fixture(scope="module")
+def rest() -> Iterator[str]:
+    """Return the address of a REST side that takes a while for each answer."""
+    with running("upstream", "--port", "0", "--sessions", "2", "--delay", "20") as command:
+        yield command.waits_for(ADDRESS)
+
+
+@contextlib.contextmanager
+def gateway(rest: str, *options: str) -> Iterator[tuple[Command, str]]:
+    """Run a gateway over a REST side; gives its address, too."""
+    with running("serve", "--port", "0", "--upstream-url", rest, *options) as command:
+        url = command.waits_for(f"serving {ADDRESS}/graphql")
+        for _ in range(int(dict(itertools.pairwise(options)).get("--workers", "1"))):
+            command.waits_for("Application startup complete")
+        assert httpx.get(f"{url}/readyz").status_code == 200
+        yield command, url
+
+
+def is_draining(url: str) -> None:
+    """Wait until a gateway says that it is not ready any more."""
+    for _ in range(PATIENCE_S * 50):
+        response = httpx.get(f"{url}/readyz")
+        if response.status_code == 503:
+            assert response.json()["status"] == "draining"
+            assert response.headers["connection"] == "close"
+            return
+        time.sleep(0.02)
+    pytest.fail("it stays ready")  # pragma: no cover - only when it is broken
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sigterm_is_told_before_the_port_closes(rest: str, workers: str) -> None:
+    """Whoever comes in the meantime is served, on connections old and new."""
+    options = ["--workers", workers, "--shutdown-delay", "1.5"]
+    with gateway(rest, *options) as (command, url), httpx.Client() as client:
+        client.post(f"{url}/graphql", json=QUERY, headers=KARI)
+
+        command.process.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        is_draining(url)
+        answers = [
+            opened.post(f"{url}/graphql", json=QUERY, headers=KARI)
+            for opened in (client, client, httpx)
+        ]
+        refuses(url)
+        took_s = time.monotonic() - started
+        code = command.process.wait(PATIENCE_S)
+
+    assert [len(answer.json()["data"]["chatSessions"]) for answer in answers] == [2] * 3
+    if workers == "1":  # of several, another one may be told a moment later
+        assert [answer.headers["connection"] for answer in answers] == ["close"] * 3
+    assert took_s > 1
+    assert code == 0
+
+
+def test_a_ready_answer_says_too_that_it_is_the_last() -> None:
+    """And a connection that nobody uses is closed when the port is."""
+    body = json.dumps(QUERY)
+    headers = {**KARI, "Content-Type": "application/json"}
+    with (
+        running("upstream", "--port", "0") as upstream,
+        gateway(upstream.waits_for(ADDRESS), "--cache-ttl", "60") as (command, url),
+        contextlib.closing(http.client.HTTPConnection(url.removeprefix("http://"))) as used,
+        contextlib.closing(http.client.HTTPConnection(url.removeprefix("http://"))) as idle,
+    ):
+        for connection in (used, used, idle):
+            connection.request("POST", "/graphql", body, headers)
+            connection.getresponse().read()
+        assert idle.sock is not None
+
+        command.process.send_signal(signal.SIGTERM)
+        is_draining(url)
+        used.request("POST", "/graphql", body, headers)
+        answer = used.getresponse()
+
+        assert "; hit;" in (answer.headers["cache-status"] or "")
+        assert answer.headers["connection"] == "close"
+        assert idle.sock.recv(1) == b""
+        assert command.process.wait(PATIENCE_S) == 0
+
+
+def tell(command: Command, number: signal.Signals) -> None:
+    """Send a signal: to the process, but Ctrl+C as a terminal does it."""
+    if number == signal.SIGINT:
+        os.killpg(command.process.pid, number)
+    else:
+        command.process.send_signal(number)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(
+    "signals",
+    [[signal.SIGINT], [signal.SIGTERM, signal.SIGTERM], [signal.SIGTERM, signal.SIGINT]],
+    ids=["Ctrl+C", "SIGTERM twice", "SIGTERM and Ctrl+C"],
+)
+def test_who_does_not_want_to_wait_does_not(
+    rest: str, workers: str, signals: list[signal.Signals]
+) -> None:
+    """Ctrl+C goes to every process of a terminal, and a second signal ends the delay."""
+    options = ["--workers", workers, "--shutdown-delay", "600"]
+    with gateway(rest, *options) as (command, url):
+        first, *second = signals
+        tell(command, first)
+        for number in second:
+            is_draining(url)
+            tell(command, number)
+        code = command.process.wait(PATIENCE_S)
+
+    assert code == 0
+    assert "Traceback" not in "".join(command.printed)
+
+
+def test_workers_that_are_all_told_to_end_drain_all_the_same(rest: str) -> None:
+    """As systemd does it: once from there, and once from their supervisor."""
+    options = ["--workers", "2", "--shutdown-delay", "1.5"]
+    with gateway(rest, *options) as (command, url):
+        os.killpg(command.process.pid, signal.SIGTERM)
+        started = time.monotonic()
+        is_draining(url)
+        refuses(url)
+        took_s = time.monotonic() - started
+
+        assert command.process.wait(PATIENCE_S) == 0
+    assert took_s > 1
+
+
+def test_workers_close_the_port_while_they_finish() -> None:
+    """Whoever connects then would be let in by nobody."""
+    slow = SlowRest()
+    with (
+        served(slow.app) as rest,
+        gateway(rest, "--workers", "2", "--shutdown-delay", "0") as (command, url),
+        ThreadPoolExecutor() as threads,
+    ):
+        answer = threads.submit(ask, f"{url}/graphql")
+        assert slow.called.wait(PATIENCE_S)
+
+        command.process.send_signal(signal.SIGTERM)
+        refuses(url)
+        slow.may_answer.set()
+
+        assert answer.result(PATIENCE_S) == ONE_SESSION
+        assert command.process.wait(PATIENCE_S) == 0
+
+
+def test_a_worker_that_dies_is_replaced(rest: str) -> None:
+    """The others serve on, and all of them end together."""
+    with running("serve", "--port", "0", "--workers", "2", "--upstream-url", rest) as command:
+        url = command.waits_for(f"serving {ADDRESS}/graphql")
+        pid = int(command.waits_for(r"Started server process \[(\d+)\]"))
+        for _ in range(2):
+            command.waits_for("Application startup complete")
+
+        os.kill(pid, signal.SIGKILL)
+        command.waits_for(f"worker {pid} ended with code -9: another one starts")
+        answer = ask(f"{url}/graphql")
+        command.waits_for("Application startup complete")
+
+        assert len(answer["data"]["chatSessions"]) == 2
+        assert command.ends() == 0
+
+
+def test_workers_without_a_supervisor_end(rest: str) -> None:
+    """They would keep the port, and nobody could tell them to."""
+    with gateway(rest, "--workers", "2", "--shutdown-delay", "0") as (command, url):
+        command.process.kill()
+
+        refuses(url)
+
+
+@dataclass
+class LoadBalancer:
+    """Sends requests to instances that say they are ready, as it last heard."""
+
+    ports: list[int]
+    ready: list[int] = field(default_factory=list)
+    is_over: threading.Event = field(default_factory=threading.Event)
+    answered: dict[int, int] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+
+    def watch(self) -> None:
+        """Ask each instance again and again."""
+        while not self.is_over.wait(0.05):
+            self.ready = [port for port in self.ports if self._is_ready(port)]
+
+    def _is_ready(self, port: int) -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
+        return False
+
+    def ask(self, client: int) -> None:
+        """Send one client's requests, on connections that are kept; none is sent twice."""
+        kept = {port: http.client.HTTPConnection("127.0.0.1", port) for port in self.ports}
+        with contextlib.ExitStack() as stack:
+            for connection in kept.values():
+                stack.callback(connection.close)
+            numbers = itertools.count(client)
+            while not self.is_over.is_set():
+                number, ready = next(numbers), self.ready
+                port = ready[number % len(ready)]
+                self._ask(kept[port], port, number)
+
+    def _ask(self, connection: http.client.HTTPConnection, port: int, number: int) -> None:
+        body = json.dumps({"query": f"{{ chatSessions {{ a{number % 99}: chatSessionId }} }}"})
+        headers = {**KARI, "Content-Type": "application/json"}
+        try:
+            connection.request("POST", "/graphql", body, headers)
+            answer: Any = json.loads(connection.getresponse().read())
+        except (OSError, http.client.HTTPException) as exc:  # pragma: no cover - there is none
+            self.failed.append(f"{port}: {exc!r}")
+            connection.close()
+            return
+        if len(answer["data"]["chatSessions"]) != 2:  # pragma: no cover - there is none
+            self.failed.append(f"{port}: {answer}")
+        self.answered[port] = self.answered.get(port, 0) + 1
+
+
+def test_a_rolling_restart_fails_no_request(rest: str) -> None:
+    """One instance after the other is replaced, under load, and nobody notices."""
+    balancer = LoadBalancer([free_port(), free_port()])
+    options = ["--upstream-url", rest, "--cache-ttl", "0.1"]
+
+    def start(port: int) -> Command:
+        command = stack.enter_context(running("serve", "--port", str(port), *options))
+        command.waits_for("Application startup complete")
+        return command
+
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor() as threads:
+        old = {port: start(port) for port in balancer.ports}
+        watching = threads.submit(balancer.watch)
+        while len(balancer.ready) < 2:
+            time.sleep(0.01)
+        clients = [threads.submit(balancer.ask, number) for number in range(8)]
+        codes = []
+        for port, command in old.items():
+            codes.append(command.ends())
+            start(port)
+            while len(balancer.ready) < 2:
+                time.sleep(0.01)
+            before = balancer.answered.copy()
+            while any(balancer.answered[p] < before[p] + 50 for p in balancer.ports):
+                time.sleep(0.01)
+        balancer.is_over.set()
+        for future in (watching, *clients):
+            future.result(PATIENCE_S)
+
+    assert codes == [0, 0]
+    assert balancer.failed == []

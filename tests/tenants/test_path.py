@@ -1,0 +1,92 @@
+"""Which tenant a request is for."""
+
+from typing import Any, cast
+
+import pytest
+
+from gateway.errors import BadRequestError, TenantMissingError, TenantNotFoundError
+from gateway.tenants.path import TenantSources
+
+SERVED = frozenset({"Cust1", "Cust2"})
+Names = list[bytes]
+
+
+def tenant(path: str, *names: bytes, served: frozenset[str] | None = None) -> Any:
+    """Return the name that a source is asked for."""
+    sources = TenantSources(lambda name: cast("Any", name), path="/graphql", served=served)
+    headers = [(b"accept", b"Cust9"), *((b"x-tenant", name) for name in names)]
+    return sources(path, headers)
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/graphql/Cust1", []),
+        ("/graphql/cUST1", []),
+        ("/graphql", [b"Cust1"]),
+        ("/graphql", [b" cust1 "]),
+        ("/graphql", [b"Cust1", b"cust1"]),
+        ("/graphql/Cust1", [b"CUST1"]),
+    ],
+)
+@pytest.mark.parametrize("served", [None, SERVED])
+def test_the_path_or_the_header_names_it(
+    path: str, names: Names, served: frozenset[str] | None
+) -> None:
+    """In any case; if both do, they have to agree."""
+    assert tenant(path, *names, served=served) == "Cust1"
+
+
+def test_without_a_name_the_way_to_name_one_is_shown() -> None:
+    """Both ways."""
+    with pytest.raises(TenantMissingError, match=r"/graphql/Cust12345.*X-Tenant: Cust12345"):
+        tenant("/graphql")
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/graphql/Cust1", [b"Cust2"]),
+        ("/graphql", [b"Cust1", b"Cust2"]),
+        ("/graphql/Cust1", [b"nonsense"]),
+        ("/graphql/Cust1", [b""]),
+    ],
+)
+def test_two_names_are_refused(path: str, names: Names) -> None:
+    """A proxy may have added one, and a caller must not end up in the other's data."""
+    with pytest.raises(BadRequestError, match="names two tenants"):
+        tenant(path, *names)
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/graphql/", []),
+        ("/graphql/nonsense", []),
+        ("/graphql/Cust1/", []),
+        ("/graphql/Cust1.example.com", []),
+        ("/graphql/Cust3", []),
+        ("/graphql", [b"Cust3"]),
+        ("/graphql", [b""]),
+        ("/graphql", [b"Cust1, Cust2"]),
+        ("/graphql", [b"\xc5\xbf"]),
+    ],
+)
+def test_what_is_not_served_is_not_found(path: str, names: Names) -> None:
+    """No name, a wrong one, or one of a tenant that others are served at: it looks the same."""
+    with pytest.raises(TenantNotFoundError) as caught:
+        tenant(path, *names, served=SERVED)
+
+    assert str(caught.value) == "There is no such tenant."
+    assert caught.value.extensions == {"code": "BAD_REQUEST"}
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("Cust1", "Cust1"), ("cust2", "Cust2"), ("Cust3", None), ("https://evil.example", None)],
+)
+def test_a_tenant_that_is_served_is_found_by_its_name(name: str, found: str | None) -> None:
+    """As webhooks name it."""
+    sources = TenantSources(lambda name: cast("Any", name), path="/graphql", served=SERVED)
+
+    assert cast("Any", sources.named(name)) == found

@@ -1,0 +1,339 @@
+"""What clients see of every fault REST and the network are known for.
+
+Under `application/json` the status is 200 and the code tells; under graphql-response+json the
+status tells too.
+"""
+
+import asyncio
+import gzip
+import json
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from gateway.upstream.client import PATH
+from tests.support import Gateway
+from tests.upstream.faulty import (
+    BODY,
+    DATA,
+    MARKER,
+    FaultyRest,
+    Play,
+    answer,
+    ask,
+    closes,
+    drips,
+    failure_of,
+    faulty_rest,
+    gateway_to,
+    head,
+    leaks_in,
+    resets,
+    sends_in_parts,
+    stalls,
+)
+
+pytestmark = pytest.mark.socket
+
+MARKED = json.dumps([{"ChatSessionId": 1, "CustomerName": MARKER}]).encode()
+LOGIN_PAGE = f"<!DOCTYPE html><html><title>{MARKER}</title></html>".encode()
+CHUNKED = head("Content-Type: application/json", "Transfer-Encoding: chunked")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing REST does, and what has to come of it."""
+
+    play: Play
+    code: str
+    status: int
+    upstream_status: int | None = None
+    calls: int = 1
+
+
+def bad_body(body: bytes, *headers: str, content_type: str = "application/json") -> Fault:
+    """A 200 that cannot be used."""
+    play = answer(body, *headers, content_type=content_type)
+    return Fault(play, "UPSTREAM_BAD_RESPONSE", 502, upstream_status=200)
+
+
+def bad_http(play: Play) -> Fault:
+    """Bytes that are no HTTP answer, or not a whole one."""
+    return Fault(play, "UPSTREAM_BAD_RESPONSE", 502)
+
+
+def broken(play: Play) -> Fault:
+    """A connection that breaks, and breaks again."""
+    return Fault(play, "UPSTREAM_UNAVAILABLE", 503, calls=2)
+
+
+def interrupted(play: Play) -> Fault:
+    """A connection that breaks when a part of the body has come."""
+    return Fault(play, "UPSTREAM_UNAVAILABLE", 503)
+
+
+def slow(play: Play) -> Fault:
+    """An answer that does not come in time."""
+    return Fault(play, "UPSTREAM_TIMEOUT", 504)
+
+
+def refused(status: int, code: str, http_status: int, *headers: str, calls: int = 1) -> Fault:
+    """Another status than 200, with a page of its own."""
+    play = answer(LOGIN_PAGE, *headers, status=f"{status} {MARKER}", content_type="text/html")
+    if status in {204, 304}:
+        play = head(*headers, status=f"{status} {MARKER}")
+    return Fault(play, code, http_status, upstream_status=status, calls=calls)
+
+
+FAULTS = {
+    # The body of a 200
+    "null": bad_body(b"null"),
+    "object": bad_body(json.dumps({"Message": MARKER}).encode()),
+    "number": bad_body(b"42"),
+    "string": bad_body(json.dumps(MARKER).encode()),
+    "empty body": bad_body(b""),
+    "HTML": bad_body(LOGIN_PAGE, content_type="text/html"),
+    "XML": bad_body(b"<?xml version='1.0'?><ArrayOf/>", content_type="application/xml"),
+    "JSON called HTML": bad_body(MARKED, content_type="text/html; charset=utf-8"),
+    "HTML called JSON": bad_body(LOGIN_PAGE),
+    "cut JSON": bad_body(MARKED[:-4]),
+    "trailing junk": bad_body(MARKED + MARKER.encode()),
+    "two documents": bad_body(MARKED + MARKED),
+    "invalid UTF-8": bad_body(MARKED.replace(b"7", b"\xff")),
+    "200,000 levels": bad_body(b"[" * 200_000),
+    "200,000 levels, closed": bad_body(b"[" * 200_000 + b"]" * 200_000),
+    "5,000 digits": bad_body(b'[{"ChatSessionId": ' + b"9" * 5_000 + b"}]"),
+    "corrupt gzip": bad_body(MARKED, "Content-Encoding: gzip"),
+    "cut gzip": bad_body(gzip.compress(MARKED)[:-4], "Content-Encoding: gzip"),
+    "unknown Content-Encoding": bad_body(MARKED, f"Content-Encoding: {MARKER}"),
+    "gzip declared twice": bad_body(gzip.compress(MARKED), "Content-Encoding: gzip, gzip"),
+    # HTTP itself
+    "garbage": bad_http(f"\0\1\2 {MARKER}\r\n\r\n".encode()),
+    "the same Content-Length twice": bad_http(answer(MARKED, f"Content-Length: {len(MARKED)}")),
+    "two Content-Lengths": bad_http(answer(MARKED, "Content-Length: 3")),
+    "Content-Length is no number": bad_http(head(f"Content-Length: {MARKER}")),
+    "bad chunk": bad_http(CHUNKED + b"zz\r\n" + MARKED + b"\r\n"),
+    "bad chunk after the head": bad_http(sends_in_parts(CHUNKED, b"zz\r\n" + MARKED)),
+    "bad chunk after a good one": bad_http(sends_in_parts(CHUNKED, b"1\r\n[\r\n", b"zz\r\n")),
+    "a chunk that is longer than it says": bad_http(sends_in_parts(CHUNKED, b"1\r\n[]\r\n")),
+    # The connection
+    "close before the answer": broken(closes()),
+    "reset before the answer": broken(resets()),
+    "cut head": broken(closes(f"HTTP/1.1 200 OK\r\nX-Note: {MARKER}".encode())),
+    "reset in the head": broken(resets(f"HTTP/1.1 200 OK\r\nX-Note: {MARKER}".encode())),
+    "close before the body": broken(closes(head("Content-Length: 9"))),
+    "reset before the body": broken(resets(head("Content-Length: 9"))),
+    "close in the body": interrupted(closes(answer(MARKED)[:-4])),
+    "close in the chunks": interrupted(closes(CHUNKED + b"%x\r\n" % len(MARKED) + MARKED)),
+    "reset in the body": interrupted(resets(answer(MARKED)[:-4])),
+    # Time
+    "no answer": slow(stalls()),
+    "stall in the head": slow(stalls(b"HTTP/1.1 200 OK\r\nContent-Type:")),
+    "stall in the body": slow(stalls(answer(MARKED)[:-4])),
+    "a byte a second": slow(drips(answer(MARKED), every_s=0.9)),
+    # Other statuses
+    **{
+        f"{status}": refused(status, "UPSTREAM_ERROR", 502)
+        for status in (206, 304, 400, 404, 409, 410, 418, 500, 501, 599)
+    },
+    **{
+        f"{status}": refused(
+            status, "UPSTREAM_ERROR", 502, f"Location: https://{MARKER.lower()}.invalid/"
+        )
+        for status in (301, 302, 307, 308)
+    },
+    "204": refused(204, "UPSTREAM_BAD_RESPONSE", 502),
+    "401": refused(401, "UNAUTHENTICATED", 401, f'WWW-Authenticate: Basic realm="{MARKER}"'),
+    "403": refused(403, "FORBIDDEN", 403),
+    "429": refused(429, "RATE_LIMITED", 429),
+    **{
+        f"{status}": refused(status, "UPSTREAM_UNAVAILABLE", 503, calls=2)
+        for status in (502, 503, 504)
+    },
+    "503 for an hour": refused(503, "UPSTREAM_UNAVAILABLE", 503, "Retry-After: 3600"),
+}
+
+
+@pytest.fixture
+async def rest() -> AsyncIterator[FaultyRest]:
+    """Return a REST side that is well until it is told otherwise."""
+    async with faulty_rest() as running:
+        yield running
+
+
+@pytest.fixture
+async def gateway(rest: FaultyRest) -> AsyncIterator[Gateway]:
+    """Return a gateway over `rest` that waits a second for it."""
+    async with gateway_to(rest.url, upstream_timeout=1) as running:
+        yield running
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+async def test_a_fault_is_reported_by_its_code_and_forgotten(
+    fault: Fault,
+    rest: FaultyRest,
+    gateway: Gateway,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Code, path and statuses are right, nothing leaks, REST is not asked too often."""
+    caplog.set_level(logging.INFO, "gateway")
+    rest.play(fault.play)
+
+    seen = await failure_of(rest, gateway)
+
+    assert seen.as_json.status_code == 200
+    assert seen.as_json.json()["data"] == {"chatSessions": None}
+    assert seen.error["extensions"]["code"] == fault.code
+    assert seen.error["path"] == ["chatSessions"]
+    assert seen.error["extensions"].get("upstreamStatus") == fault.upstream_status
+    assert seen.as_graphql.status_code == fault.status
+    assert seen.calls == fault.calls
+    assert seen.took_s < 15
+    assert seen.afterwards.json() == {"data": DATA}
+    assert leaks_in(seen.texts) == []
+    assert leaks_in(caplog.text + "".join(capsys.readouterr())) == []
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        pytest.param(closes(), id="close"),
+        pytest.param(resets(), id="reset"),
+        pytest.param(resets(head("Content-Length: 9")), id="reset before the body"),
+        pytest.param(answer(status="502 Bad Gateway"), id="502"),
+        pytest.param(answer(status="504 Gateway Timeout"), id="504"),
+        pytest.param(answer(status="503 Service Unavailable"), id="503"),
+    ],
+)
+async def test_a_trouble_that_passes_is_not_noticed(
+    trouble: Play, rest: FaultyRest, gateway: Gateway
+) -> None:
+    """The one retry brings the data."""
+    rest.play(trouble, answer())
+
+    seen = await ask(gateway)
+
+    assert seen.json() == {"data": DATA}
+    assert rest.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "told"),
+    [
+        ("7", 7),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 86_400),
+        ("9" * 5_000, 86_400),
+        ("soon", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+    ],
+)
+async def test_clients_are_told_how_long_rest_wants_them_to_wait(
+    retry_after: str, told: int | None, rest: FaultyRest, gateway: Gateway
+) -> None:
+    """In the error, and in the header for those who read headers; nonsense is left out."""
+    rest.play(
+        answer(LOGIN_PAGE, f"Retry-After: {retry_after}", status="429 Too Many Requests"),
+    )
+
+    seen = await failure_of(rest, gateway)
+
+    assert seen.calls == 1
+    assert seen.error["extensions"].get("retryAfter") == told
+    assert seen.as_graphql.headers.get("retry-after") == (None if told is None else f"{told}")
+
+
+async def test_rests_401_comes_with_our_own_challenge(rest: FaultyRest, gateway: Gateway) -> None:
+    """HTTP asks for WWW-Authenticate (RFC 9110, section 15.5.2)."""
+    rest.play(answer(status="401 Unauthorized"))
+
+    seen = await failure_of(rest, gateway)
+
+    assert "SoTicket" in seen.as_graphql.headers["www-authenticate"]
+
+
+async def test_a_connection_that_rest_closes_just_now_is_made_up_for(
+    rest: FaultyRest, gateway: Gateway
+) -> None:
+    """It was kept open, and closes as the next question comes in on it."""
+    rest.play(answer(), closes(), answer())
+
+    seen = [await ask(gateway, user=f"{number}") for number in range(2)]
+
+    assert [one.json() for one in seen] == [{"data": DATA}] * 2
+    assert (rest.calls, rest.connections) == (3, 2)
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden", "500 Oops"])
+async def test_a_failure_is_not_covered_up_with_an_older_answer(
+    status: str, rest: FaultyRest
+) -> None:
+    """Whoever has lost a right sees nothing that was kept before."""
+    rest.play(answer(), answer(status=status))
+    async with gateway_to(rest.url, cache_ttl=0.1) as gateway:
+        await ask(gateway)
+        await asyncio.sleep(0.2)
+        seen = await ask(gateway)
+
+    assert seen.json()["data"] == {"chatSessions": None}
+    assert rest.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "target"),
+    [
+        (301, "http://{host}" + PATH),
+        (302, "//{host}/login"),
+        (307, "http://{host}" + PATH),
+        (308, "http://{host}" + PATH),
+    ],
+)
+async def test_a_redirect_leads_nobody_to_another_host(
+    status: int, target: str, rest: FaultyRest, gateway: Gateway
+) -> None:
+    """The caller's credentials are for one host; not even a connection is made to the other."""
+    async with faulty_rest() as elsewhere:
+        location = target.format(host=f"127.0.0.1:{elsewhere.port}")
+        rest.play(answer(b"", f"Location: {location}", status=f"{status} Moved"))
+        seen = await ask(gateway)
+
+    assert seen.json()["errors"][0]["extensions"]["code"] == "UPSTREAM_ERROR"
+    assert rest.calls == 1
+    assert elsewhere.connections == 0
+
+
+async def test_a_connection_that_rest_closed_meanwhile_is_not_used(
+    rest: FaultyRest, gateway: Gateway
+) -> None:
+    """Its answer said keep-alive, and then the server thought better of it."""
+    rest.play(closes(answer(BODY, "Connection: keep-alive")))
+
+    seen = [await ask(gateway, user=f"{number}") for number in range(3)]
+
+    assert [one.json() for one in seen] == [{"data": DATA}] * 3
+    assert rest.connections == 3
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        pytest.param(stalls(), id="stall"),
+        pytest.param(stalls(answer()[:-4]), id="stall in the body"),
+        pytest.param(answer(bytes(2**21)), id="too large"),
+        pytest.param(resets(answer()[:-4]), id="reset"),
+        pytest.param(answer(status="500 Oops"), id="500"),
+    ],
+)
+async def test_a_failed_call_gives_its_connection_back(trouble: Play, rest: FaultyRest) -> None:
+    """With room for one, the next call still gets through."""
+    rest.play(trouble)
+    async with gateway_to(rest.url, upstream_timeout=1, upstream_connections=1) as gateway:
+        failed = await ask(gateway)
+        rest.play(answer())
+        seen = await ask(gateway)
+
+    assert "errors" in failed.json()
+    assert seen.json() == {"data": DATA}

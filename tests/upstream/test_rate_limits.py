@@ -1,0 +1,138 @@
+"""Callers that REST has asked to slow down are held off, each for itself, and not for long."""
+
+import pytest
+
+from gateway.errors import UpstreamRateLimitedError
+from gateway.headers import Header
+from gateway.upstream import rate_limits as module
+from gateway.upstream.rate_limits import Holds
+from tests.upstream.clock import FakeClock
+
+ADA: list[Header] = [(b"authorization", b"Basic ZGVtbzpkZW1v"), (b"accept-language", b"en")]
+BOB: list[Header] = [(b"authorization", b"Basic Ym9iOmJvYg=="), (b"accept-language", b"en")]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Return a clock that stands still."""
+    return FakeClock()
+
+
+@pytest.fixture
+def holds(clock: FakeClock) -> Holds:
+    """Return holds of nobody."""
+    return Holds(clock=clock)
+
+
+def seconds_left(holds: Holds, headers: list[Header]) -> int | None:
+    """Return for how long a caller is told to wait; None if it is not held."""
+    try:
+        holds.check(headers)
+    except UpstreamRateLimitedError as exc:
+        return exc.retry_after_s
+    return None
+
+
+def test_a_caller_is_held_until_its_time_has_come(holds: Holds, clock: FakeClock) -> None:
+    """It is told the seconds that are left, rounded up, so that it never comes too early."""
+    holds.add(ADA, 7)
+    assert seconds_left(holds, ADA) == 7
+
+    clock.advance(5.5)
+    assert seconds_left(holds, ADA) == 2
+
+    clock.advance(1.5)
+    assert seconds_left(holds, ADA) is None
+
+
+def test_others_are_not_held_with_it(holds: Holds) -> None:
+    """It is one caller that was too fast."""
+    holds.add(ADA, 7)
+
+    assert seconds_left(holds, BOB) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param([ADA[0], (b"accept-language", b"nb")], id="language"),
+        pytest.param([*ADA, (b"so-timezone", b"UTC")], id="time zone"),
+        pytest.param([*ADA, (b"x-request-id", b"17"), (b"traceparent", b"00-1")], id="trace"),
+    ],
+)
+def test_a_caller_is_the_same_in_whatever_form_it_asks(holds: Holds, other: list[Header]) -> None:
+    """REST counts users, not languages."""
+    holds.add(ADA, 7)
+
+    assert seconds_left(holds, other) == 7
+
+
+@pytest.mark.parametrize("name", [b"so-apptoken", b"cookie", b"x-xsrf-token"])
+def test_every_credential_tells_callers_apart(holds: Holds, name: bytes) -> None:
+    """Whatever may name another user or another application."""
+    holds.add([(name, b"1")], 7)
+
+    assert seconds_left(holds, [(name, b"1")]) == 7
+    assert seconds_left(holds, [(name, b"2")]) is None
+
+
+def test_nobody_is_held_longer_than_a_minute(holds: Holds) -> None:
+    """A mistake of REST does not lock a caller out for a day."""
+    holds.add(ADA, 86_400)
+
+    assert seconds_left(holds, ADA) == 60
+
+
+def test_the_latest_word_holds(holds: Holds) -> None:
+    """Also when it is shorter."""
+    holds.add(ADA, 30)
+    holds.add(ADA, 3)
+
+    assert seconds_left(holds, ADA) == 3
+
+
+def test_what_is_over_is_forgotten(holds: Holds, clock: FakeClock) -> None:
+    """Whoever asks next clears it away, so that a check costs nothing again."""
+    holds.add(ADA, 3)
+    holds.add(BOB, 60)
+    clock.advance(3)
+    holds.check([])
+    assert len(holds) == 1
+
+    clock.advance(57)
+    holds.check([])
+
+    assert len(holds) == 0
+
+
+def test_a_short_hold_behind_a_long_one_ends_in_time(holds: Holds, clock: FakeClock) -> None:
+    """It may be kept longer, but not held to."""
+    holds.add(BOB, 60)
+    holds.add(ADA, 3)
+    clock.advance(3)
+
+    assert seconds_left(holds, ADA) is None
+    assert seconds_left(holds, BOB) == 57
+
+
+def test_there_is_a_bound_to_how_many_are_remembered(
+    holds: Holds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest goes: it has waited longest."""
+    monkeypatch.setattr(module, "_MOST", 2)
+    for number in range(3):
+        holds.add([(b"authorization", b"%d" % number)], 60)
+
+    assert len(holds) == 2
+    assert seconds_left(holds, [(b"authorization", b"0")]) is None
+    assert seconds_left(holds, [(b"authorization", b"2")]) == 60
+
+
+def test_no_credential_is_kept(holds: Holds) -> None:
+    """Only a digest, with a key of its own: nothing that another store or log could match."""
+    holds.add(ADA, 7)
+    other = Holds()
+    other.add(ADA, 7)
+
+    assert "ZGVtbzpkZW1v" not in repr(vars(holds))
+    assert set(holds._until).isdisjoint(other._until)

@@ -1,0 +1,289 @@
+"""A REST side that cannot be reached at all, or whose certificate is not to be trusted."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.upstream.faulty import (
+    DATA,
+    GRAPHQL_JSON,
+    MARKER,
+    Behaviour,
+    answer,
+    ask,
+    faulty_rest,
+    gateway_to,
+    leaks_in,
+)
+
+pytestmark = pytest.mark.socket
+
+needs_openssl = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="openssl makes the certificates and is not installed"
+)
+
+Certify = Callable[[str], ssl.SSLContext]
+Check = Callable[[str], Awaitable[None]]
+
+THIS_HOST = "IP:127.0.0.1"
+
+# What `openssl ca` needs: unlike `req`, every version of it takes the dates of a certificate.
+AUTHORITY = f"""
+[ca]
+default_ca = rest
+[rest]
+database = issued.txt
+serial = serial.txt
+new_certs_dir = .
+default_md = sha256
+policy = policy
+x509_extensions = extensions
+[policy]
+commonName = supplied
+[extensions]
+subjectAltName = {THIS_HOST}
+"""
+
+
+def openssl(folder: Path, command: str) -> None:
+    """Run openssl in a folder."""
+    subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def certify(tmp_path: Path) -> Certify:
+    """Return a maker of self-signed certificates, written to `tmp_path / "rest.pem"`."""
+
+    def make(name: str) -> ssl.SSLContext:
+        openssl(
+            tmp_path,
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout rest.key "
+            f"-out rest.pem -days 2 -subj /CN={MARKER} -addext subjectAltName={name}",
+        )
+        return serving(tmp_path)
+
+    return make
+
+
+@pytest.fixture
+def expired(tmp_path: Path, certify: Certify) -> ssl.SSLContext:
+    """Return a self-signed certificate of 2020, in `tmp_path / "rest.pem"`."""
+    certify(THIS_HOST)
+    (tmp_path / "ca.cnf").write_text(AUTHORITY)
+    (tmp_path / "issued.txt").touch()
+    openssl(tmp_path, f"req -new -key rest.key -subj /CN={MARKER} -out rest.csr")
+    openssl(
+        tmp_path,
+        "ca -batch -notext -config ca.cnf -create_serial -selfsign -keyfile rest.key -in rest.csr "
+        "-startdate 20200101000000Z -enddate 20200102000000Z -out rest.pem",
+    )
+    return serving(tmp_path)
+
+
+def serving(folder: Path) -> ssl.SSLContext:
+    """Make the server's side of TLS from what openssl wrote."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "rest.pem", folder / "rest.key")
+    return context
+
+
+@pytest.fixture
+def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trust the certificate that `certify` makes."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "rest.pem"))
+
+
+@pytest.fixture
+def check_unavailable(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> Check:
+    """Return a check that a REST side counts as unavailable, for every client, in good time."""
+    caplog.set_level(logging.INFO, "gateway")
+
+    async def check(url: str) -> None:
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        async with gateway_to(url, upstream_connect_timeout=0.3) as gateway:
+            as_json = await ask(gateway)
+            as_graphql = await ask(gateway, GRAPHQL_JSON)
+        [error] = as_json.json()["errors"]
+        written = caplog.text + "".join(capsys.readouterr())
+
+        assert as_json.status_code == 200
+        assert error["extensions"] == {"code": "UPSTREAM_UNAVAILABLE"}
+        assert error["path"] == ["chatSessions"]
+        assert as_graphql.status_code == 503
+        assert clock() - started < 10
+        assert leaks_in(as_json.text + as_graphql.text + written) == []
+        assert ".invalid" not in as_json.text + written
+
+    return check
+
+
+def speaks_junk_under_tls(sent: bytes) -> Behaviour:
+    """Send something encrypted, and then plain bytes on the same socket."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(sent)
+        await writer.drain()
+        raw = writer.get_extra_info("socket")
+        os.write(raw.fileno(), MARKER.encode() * 10)
+        await reader.read()
+
+    return play
+
+
+def a_free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+async def test_a_refused_connection_means_unavailable(check_unavailable: Check) -> None:
+    """Nobody listens there."""
+    await check_unavailable(f"http://127.0.0.1:{a_free_port()}")
+
+
+async def test_a_refused_connection_is_tried_anew_by_the_next_question() -> None:
+    """A REST side that starts later is found."""
+    port = a_free_port()
+    async with gateway_to(f"http://127.0.0.1:{port}") as gateway:
+        before = await ask(gateway)
+        async with faulty_rest(port=port):
+            after = await ask(gateway)
+
+    assert before.json()["errors"][0]["extensions"]["code"] == "UPSTREAM_UNAVAILABLE"
+    assert after.json() == {"data": DATA}
+
+
+async def test_an_unknown_host_means_unavailable(
+    check_unavailable: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The resolver's answer is its own: here it is given without a network."""
+
+    def unknown(*args: object, **kwargs: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+
+    await check_unavailable("http://rest.invalid")
+
+
+async def test_a_name_that_takes_too_long_means_unavailable(
+    check_unavailable: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time for connecting holds for the name, too."""
+    is_over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: is_over.wait(10) and [])
+
+    try:
+        await check_unavailable("http://rest.invalid")
+    finally:
+        is_over.set()
+
+
+async def test_a_host_that_does_not_take_connections_means_unavailable(
+    check_unavailable: Check,
+) -> None:
+    """Its line of connections that nobody accepts is full: the next gets no answer at all."""
+    with contextlib.ExitStack() as sockets:
+        listener = sockets.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):
+            waiting = sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        await check_unavailable(f"http://127.0.0.1:{listener.getsockname()[1]}")
+
+
+async def test_a_handshake_that_never_ends_means_unavailable(check_unavailable: Check) -> None:
+    """The time for connecting holds for TLS too: this server says nothing."""
+    async with faulty_rest() as rest:
+        await check_unavailable(rest.url.replace("http:", "https:"))
+
+
+@needs_openssl
+async def test_a_certificate_nobody_signed_means_unavailable(
+    check_unavailable: Check, certify: Certify
+) -> None:
+    """The credentials are not sent to whoever happens to answer."""
+    async with faulty_rest(tls=certify(THIS_HOST)) as rest:
+        await check_unavailable(rest.url)
+
+    assert rest.calls == 0
+
+
+@needs_openssl
+@pytest.mark.usefixtures("trusted")
+async def test_a_certificate_for_another_host_means_unavailable(
+    check_unavailable: Check, certify: Certify
+) -> None:
+    """Being trusted is not enough."""
+    async with faulty_rest(tls=certify("DNS:elsewhere.example")) as rest:
+        await check_unavailable(rest.url)
+
+    assert rest.calls == 0
+
+
+@needs_openssl
+@pytest.mark.usefixtures("trusted")
+async def test_an_expired_certificate_means_unavailable(
+    check_unavailable: Check, expired: ssl.SSLContext
+) -> None:
+    """It was good once."""
+    async with faulty_rest(tls=expired) as rest:
+        await check_unavailable(rest.url)
+
+    assert rest.calls == 0
+
+
+@needs_openssl
+async def test_a_private_authority_can_be_trusted(
+    certify: Certify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Servers on site have certificates of their own: SSL_CERT_FILE names their authority."""
+    async with faulty_rest(tls=certify(THIS_HOST)) as rest:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "rest.pem"))
+        async with gateway_to(rest.url) as gateway:
+            seen = await ask(gateway)
+
+    assert seen.json() == {"data": DATA}
+
+
+@needs_openssl
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("sent", [b"", answer()[:-4]], ids=["at once", "in the body"])
+async def test_a_tls_connection_that_turns_to_junk_means_unavailable(
+    sent: bytes, check_unavailable: Check, certify: Certify
+) -> None:
+    """After the handshake, too, TLS can fail."""
+    async with faulty_rest(speaks_junk_under_tls(sent), tls=certify(THIS_HOST)) as rest:
+        await check_unavailable(rest.url)
+
+    assert rest.calls == 4
+
+
+@needs_openssl
+@pytest.mark.usefixtures("trusted")
+async def test_a_missing_client_certificate_means_unavailable(
+    check_unavailable: Check, certify: Certify, tmp_path: Path
+) -> None:
+    """TLS 1.3 lets the client believe that it is connected before it is refused."""
+    context = certify(THIS_HOST)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(tmp_path / "rest.pem")
+    async with faulty_rest(tls=context) as rest:
+        await check_unavailable(rest.url)
+
+    assert rest.calls == 0

@@ -1,0 +1,244 @@
+"""ETags, 304 and compression."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import brotli  # type: ignore[import-untyped]
+import httpx
+import pytest
+import zstandard
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette_compress import CompressMiddleware
+
+from gateway.web.middleware.etag import ETags
+from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
+from tests.web.asking import get
+
+QUERY = "{ chatSessions { chatSessionId customerName } }"
+STRONG = re.compile(r'"[0-9a-f]{32}"')
+
+
+@pytest.fixture
+def rest() -> RestSide:
+    """Return a REST side with enough sessions to be worth compressing."""
+    return RestSide([{"ChatSessionId": n, "CustomerName": "Ada"} for n in range(100)])
+
+
+async def tag_of(gateway: Gateway, query: str = QUERY, coding: str = "identity") -> str:
+    """Return the tag of the answer to a query."""
+    return str((await get(gateway, query, {"Accept-Encoding": coding})).headers["etag"])
+
+
+async def test_a_get_has_a_strong_tag(gateway: Gateway) -> None:
+    """It is the same as long as the answer is."""
+    tag = await tag_of(gateway)
+
+    assert STRONG.fullmatch(tag)
+    assert tag == await tag_of(gateway)
+
+
+async def test_another_answer_has_another_tag(gateway: Gateway, rest: RestSide) -> None:
+    """The tag goes by the bytes."""
+    tag = await tag_of(gateway)
+    rest.body = rest.body[1:]
+
+    answer = await get(gateway, QUERY, {"Cache-Control": "no-cache", "If-None-Match": tag})
+
+    assert answer.status_code == 200
+    assert answer.headers["etag"] != tag
+
+
+async def test_each_content_coding_has_its_own_tag(gateway: Gateway) -> None:
+    """A strong tag stands for bytes, and those differ."""
+    tags = {coding: await tag_of(gateway, QUERY, coding) for coding in CODINGS}
+
+    assert len(set(tags.values())) == len(CODINGS)
+
+
+@pytest.mark.parametrize(
+    "known",
+    ["{tag}", '"a", {tag}', '{tag},"b"', "W/{tag}", '"a" , W/{tag}', "*", '"a, b", {tag}'],
+)
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+async def test_what_the_client_has_is_not_sent_again(
+    gateway: Gateway, known: str, coding: str
+) -> None:
+    """If-None-Match may be a list, weak, or a star."""
+    tag = await tag_of(gateway, QUERY, coding)
+
+    answer = await get(
+        gateway, QUERY, {"If-None-Match": known.format(tag=tag), "Accept-Encoding": coding}
+    )
+
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert answer.headers["etag"] == tag
+
+
+@pytest.mark.parametrize("known", ["", '"other"', "{tag}x", "other, W/other"])
+async def test_what_the_client_does_not_have_is_sent(gateway: Gateway, known: str) -> None:
+    """Other tags and nonsense are no match."""
+    tag = await tag_of(gateway)
+
+    answer = await get(
+        gateway, QUERY, {"If-None-Match": known.format(tag=tag), "Accept-Encoding": "identity"}
+    )
+
+    assert answer.status_code == 200
+    assert len(answer.json()["data"]["chatSessions"]) == 100
+
+
+async def test_a_304_says_what_the_200_says_but_of_its_body(gateway: Gateway) -> None:
+    """RFC 9110, section 15.4.5: Cache-Control, ETag and Vary; the freshness is renewed."""
+    whole = await get(gateway, QUERY, {"Accept-Encoding": "gzip"})
+    bare = await get(
+        gateway, QUERY, {"Accept-Encoding": "gzip", "If-None-Match": whole.headers["etag"]}
+    )
+
+    dropped = {"content-length", "content-type", "content-encoding"}
+    assert set(whole.headers) - set(bare.headers) == dropped
+    assert bare.headers["vary"] == whole.headers["vary"]
+    assert re.fullmatch(r"private, max-age=\d", bare.headers["cache-control"])
+
+
+async def test_a_304_costs_no_rest_call_while_the_snapshot_is_fresh(
+    gateway: Gateway, rest: RestSide
+) -> None:
+    """The cache serves both."""
+    await get(gateway, QUERY, {"If-None-Match": await tag_of(gateway)})
+
+    assert rest.calls == 1
+
+
+async def test_a_post_has_no_tag(gateway: Gateway) -> None:
+    """And If-None-Match means nothing to it."""
+    answer = await gateway.post(QUERY, headers={**CREDENTIALS, "If-None-Match": "*"})
+
+    assert answer.status_code == 200
+    assert "etag" not in answer.headers
+
+
+@pytest.mark.parametrize("query", ["{ chatSessions { nope } }", "{", "mutation { a }"])
+async def test_an_error_has_no_tag(gateway: Gateway, query: str) -> None:
+    """What must not be kept cannot be asked after."""
+    answer = await get(gateway, query, {"If-None-Match": "*"})
+
+    assert answer.status_code in {200, 405}
+    assert "etag" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/schema.graphql", "/healthz"])
+async def test_other_paths_have_tags_too(gateway: Gateway, path: str) -> None:
+    """A client that has them need not fetch them again."""
+    tag = (await gateway.http.get(path)).headers["etag"]
+
+    assert (await gateway.http.get(path, headers={"If-None-Match": tag})).status_code == 304
+
+
+@pytest.fixture
+async def files(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """Return a client of a server of two files, one of them sent in several parts."""
+    (tmp_path / "small.txt").write_text("a" * 1_000)
+    (tmp_path / "large.txt").write_text("a" * 1_000_000)
+    app = Starlette(
+        routes=[Mount("/", StaticFiles(directory=tmp_path))],
+        middleware=[Middleware(ETags), Middleware(CompressMiddleware)],
+    )
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://files.invalid") as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", ["/small.txt", "/large.txt"])
+async def test_a_file_that_is_compressed_has_a_weak_tag(
+    files: httpx.AsyncClient, path: str
+) -> None:
+    """Its tag goes by the file, and is no promise about the bytes on the wire."""
+    plain = (await files.get(path, headers={"Accept-Encoding": "identity"})).headers
+    packed = (await files.get(path, headers={"Accept-Encoding": "gzip"})).headers
+
+    assert STRONG.fullmatch(plain["etag"])
+    assert packed["content-encoding"] == "gzip"
+    assert packed["etag"] == f"W/{plain['etag']}"
+
+
+async def test_a_file_that_the_client_has_is_not_sent_again(files: httpx.AsyncClient) -> None:
+    """A weak tag will do for that."""
+    first = await files.get("/small.txt", headers={"Accept-Encoding": "gzip"})
+    headers = {"Accept-Encoding": "gzip", "If-None-Match": first.headers["etag"]}
+
+    assert (await files.get("/small.txt", headers=headers)).status_code == 304
+
+
+def plain(body: bytes) -> bytes:
+    """Read what is not compressed."""
+    return body
+
+
+CODINGS: dict[str, Any] = {
+    "identity": plain,
+    "gzip": lambda body: (
+        httpx.Response(200, content=body, headers={"Content-Encoding": "gzip"}).content
+    ),
+    "br": brotli.decompress,
+    "zstd": lambda body: zstandard.ZstdDecompressor().decompressobj().decompress(body),
+}
+
+
+async def raw(gateway: Gateway, accept_encoding: str, query: str = QUERY) -> tuple[str, bytes]:
+    """Return the coding and the bytes of an answer as they are sent."""
+    headers = {**CREDENTIALS, "Accept-Encoding": accept_encoding}
+    request = gateway.http.build_request("POST", "/graphql", json={"query": query}, headers=headers)
+    answer = await gateway.http.send(request, stream=True)
+    body = b"".join([part async for part in answer.aiter_raw()])
+    return answer.headers.get("content-encoding", "identity"), body
+
+
+@pytest.mark.parametrize(
+    ("accept_encoding", "coding"),
+    [
+        ("", "identity"),
+        ("identity", "identity"),
+        ("gzip", "gzip"),
+        ("br", "br"),
+        ("zstd", "zstd"),
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip, deflate, br", "br"),
+        ("gzip;q=0", "identity"),
+        ("deflate", "identity"),
+    ],
+)
+async def test_an_answer_is_compressed_as_the_client_likes(
+    gateway: Gateway, accept_encoding: str, coding: str
+) -> None:
+    """It is the same answer in every coding."""
+    used, body = await raw(gateway, accept_encoding)
+
+    assert used == coding
+    assert CODINGS[used](body) == (await raw(gateway, "identity"))[1]
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "application/graphql-response+json"])
+async def test_both_media_types_are_compressed(gateway: Gateway, media_type: str) -> None:
+    """The newer one is JSON as well."""
+    headers = {"Accept": media_type, "Accept-Encoding": "gzip"}
+    answer = await get(gateway, QUERY, headers)
+
+    assert answer.headers["content-type"] == media_type
+    assert answer.headers["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize(("size", "coding"), [(999, "identity"), (1_000, "gzip")])
+async def test_a_tiny_answer_is_not_compressed(size: int, coding: str) -> None:
+    """It would hardly get smaller."""
+    around = len(b'{"data":{"chatSessions":[{"customerName":""}]}}')
+    rest = RestSide([{"CustomerName": "a" * (size - around)}])
+    async with gateway_over(rest) as gateway:
+        used, body = await raw(gateway, "gzip", "{ chatSessions { customerName } }")
+
+    assert used == coding
+    assert len(CODINGS[used](body)) == size

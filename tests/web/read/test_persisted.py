@@ -1,0 +1,329 @@
+"""Queries that clients name instead of sending them."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import Settings, create_app
+from gateway.errors import PersistedQueryNotFoundError, SettingsError
+from gateway.store.memory import BoundedMemoryCache
+from gateway.web.read.persisted import Documents, read_manifest
+from tests.support import UPSTREAM_URL, Gateway, RestSide, gateway_over
+from tests.web.asking import GRAPHQL_JSON, TYPENAME, Json, first_error, get, post_json
+
+QUERY = "{ __typename }"
+NOT_FOUND = ("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
+NOT_SUPPORTED = ("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
+
+
+def sha256(text: str) -> str:
+    """Return the hash that clients name a query by."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def named(sha256_hash: str) -> Json:
+    """Return the extensions that name a query."""
+    return {"persistedQuery": {"version": 1, "sha256Hash": sha256_hash}}
+
+
+async def test_an_unknown_hash_is_asked_for_in_full(gateway: Gateway) -> None:
+    """It is the error that clients wait for, as JSON they can read."""
+    answer = await post_json(gateway, {"extensions": named(sha256(QUERY))})
+
+    assert answer.status_code == 200
+    assert first_error(answer) == NOT_FOUND
+    assert "data" not in answer.json()
+
+
+async def test_an_unknown_hash_is_a_400_where_statuses_tell(gateway: Gateway) -> None:
+    """With graphql-response+json it is an error of the request."""
+    answer = await post_json(gateway, {"extensions": named("0")}, accept=GRAPHQL_JSON)
+
+    assert (answer.status_code, first_error(answer)) == (400, NOT_FOUND)
+
+
+async def test_a_query_sent_with_its_hash_is_answered(gateway: Gateway) -> None:
+    """The second request of the protocol."""
+    answer = await post_json(gateway, {"query": QUERY, "extensions": named(sha256(QUERY))})
+
+    assert answer.json() == TYPENAME
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_hash_is_enough_from_then_on(gateway: Gateway, method: str) -> None:
+    """The text was kept, and it is found over POST and GET."""
+    extensions = named(sha256(QUERY))
+    await post_json(gateway, {"query": QUERY, "extensions": extensions})
+
+    if method == "POST":
+        answer = await post_json(gateway, {"extensions": extensions})
+    else:
+        params = {"extensions": json.dumps(extensions)}
+        answer = await gateway.http.get("/graphql", params=params)
+
+    assert answer.json() == TYPENAME
+
+
+async def test_a_query_is_kept_from_a_url_too(gateway: Gateway) -> None:
+    """Clients that use GET for hashes send the text that way."""
+    extensions = named(sha256(QUERY))
+    await get(gateway, QUERY, extensions=json.dumps(extensions))
+
+    assert (await post_json(gateway, {"extensions": extensions})).json() == TYPENAME
+
+
+async def test_a_hash_has_no_case(gateway: Gateway) -> None:
+    """Hexadecimal digits are the same in either."""
+    await post_json(gateway, {"query": QUERY, "extensions": named(sha256(QUERY).upper())})
+
+    assert (await post_json(gateway, {"extensions": named(sha256(QUERY))})).json() == TYPENAME
+
+
+async def test_a_wrong_hash_is_refused(gateway: Gateway) -> None:
+    """Nobody can put a query under the name of another."""
+    answer = await post_json(gateway, {"query": "{ a }", "extensions": named(sha256(QUERY))})
+
+    assert first_error(answer) == (
+        "BAD_REQUEST",
+        "`sha256Hash` is not the SHA-256 of the query beside it.",
+    )
+    assert first_error(await post_json(gateway, {"extensions": named(sha256(QUERY))})) == NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "persisted",
+    [
+        5,
+        "x",
+        [],
+        {},
+        {"version": 1},
+        {"version": 1, "sha256Hash": ""},
+        {"version": 1, "sha256Hash": 5},
+        {"version": 2, "sha256Hash": "0" * 64},
+        {"sha256Hash": "0" * 64},
+    ],
+)
+async def test_a_malformed_hash_is_refused(gateway: Gateway, persisted: Any) -> None:
+    """The answer shows what it should look like."""
+    body = {"query": QUERY, "extensions": {"persistedQuery": persisted}}
+    answer = await post_json(gateway, body)
+
+    assert first_error(answer) == (
+        "BAD_REQUEST",
+        '`extensions.persistedQuery` has to be {"version": 1, "sha256Hash": "…"}.',
+    )
+
+
+@pytest.mark.parametrize("extensions", [{}, {"persistedQuery": None}, {"tracing": True}])
+async def test_other_extensions_are_nobodys_business(gateway: Gateway, extensions: Json) -> None:
+    """What is not about persisted queries is left alone."""
+    answer = await post_json(gateway, {"query": QUERY, "extensions": extensions})
+
+    assert answer.json() == TYPENAME
+
+
+@pytest.mark.parametrize("body", [{}, {"query": QUERY}])
+async def test_persisted_queries_can_be_switched_off(rest: RestSide, body: Json) -> None:
+    """Clients then learn that they need not try again."""
+    async with gateway_over(rest, persisted_queries=False) as gateway:
+        answer = await post_json(gateway, {**body, "extensions": named(sha256(QUERY))})
+
+    assert first_error(answer) == NOT_SUPPORTED
+
+
+async def test_the_queries_that_are_kept_are_bounded() -> None:
+    """The one that was used least recently goes first."""
+    documents = Documents(BoundedMemoryCache(max_bytes=1_000), {})
+    queries = [f"{{ {letter * 100} }}" for letter in "abc"]
+    for query in queries[:2]:
+        await documents.find(query, {}, named(sha256(query)))
+    await documents.find(None, {}, named(sha256(queries[0])))
+
+    await documents.find(queries[2], {}, named(sha256(queries[2])))
+
+    assert await documents.find(None, {}, named(sha256(queries[0]))) == queries[0]
+    with pytest.raises(PersistedQueryNotFoundError):
+        await documents.find(None, {}, named(sha256(queries[1])))
+
+
+@pytest.mark.parametrize(("length", "is_kept"), [(100_000, True), (100_001, False)])
+async def test_a_very_long_query_is_not_kept(length: int, is_kept: bool) -> None:
+    """It is run, if the limits allow, but takes no room."""
+    cache = BoundedMemoryCache(max_bytes=10**6)
+    query = "#" * length
+
+    assert await Documents(cache, {}).find(query, {}, named(sha256(query))) == query
+    assert (cache.size_bytes > 0) is is_kept
+
+
+MANIFESTS: list[Json] = [
+    {"q1": QUERY, "q2": "{ other: __typename }"},
+    {
+        "format": "apollo-persisted-query-manifest",
+        "version": 1,
+        "operations": [
+            {"id": "q1", "name": "A", "type": "query", "body": QUERY},
+            {"id": "q2", "name": "B", "type": "query", "body": "{ other: __typename }"},
+        ],
+    },
+]
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """Return a manifest of two documents."""
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps(MANIFESTS[0]), "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("written", MANIFESTS, ids=["codegen and relay", "apollo"])
+async def test_each_kind_of_manifest_is_read(rest: RestSide, tmp_path: Path, written: Json) -> None:
+    """GraphQL Code Generator, Relay and Apollo write two formats between them."""
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps(written), "utf-8")
+    async with gateway_over(rest, trusted_documents=path) as gateway:
+        answer = await post_json(gateway, {"documentId": "q2"})
+
+    assert answer.json() == {"data": {"other": "Query"}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"documentId": "q1"},
+        {"documentId": "sha256:q1"},
+        {"doc_id": "q1"},
+        {"id": "q1"},
+        {"documentId": None, "id": "q1"},
+        {"extensions": named("q1")},
+        {"query": QUERY},
+    ],
+)
+async def test_a_trusted_document_is_run_by_any_clients_name_for_it(
+    rest: RestSide, manifest: Path, body: Json
+) -> None:
+    """Its id goes under several names, and its text is as good, also where nothing else is."""
+    async with gateway_over(
+        rest, trusted_documents=manifest, trusted_documents_only=True
+    ) as gateway:
+        assert (await post_json(gateway, body)).json() == TYPENAME
+
+
+async def test_a_trusted_document_is_found_from_a_url(rest: RestSide, manifest: Path) -> None:
+    """The id goes there as `documentId`."""
+    async with gateway_over(rest, trusted_documents=manifest) as gateway:
+        answer = await gateway.http.get("/graphql", params={"documentId": "q1"})
+
+    assert answer.json() == TYPENAME
+
+
+@pytest.mark.parametrize("body", [{"documentId": "q3"}, {"id": 5}, {"doc_id": {"q1": 1}}])
+async def test_an_unknown_document_is_not_found(rest: RestSide, manifest: Path, body: Json) -> None:
+    """An id of any kind that is not in the manifest."""
+    async with gateway_over(rest, trusted_documents=manifest) as gateway:
+        assert first_error(await post_json(gateway, body)) == NOT_FOUND
+
+
+async def test_a_text_beside_an_id_is_run(rest: RestSide, manifest: Path) -> None:
+    """Where anything is run, the text says more."""
+    async with gateway_over(rest, trusted_documents=manifest) as gateway:
+        answer = await post_json(gateway, {"documentId": "q2", "query": QUERY})
+
+    assert answer.json() == TYPENAME
+
+
+@pytest.mark.parametrize("query", ["{ a: __typename }", "{ __typename }\n", "{"])
+async def test_with_trusted_documents_only_nothing_else_is_run(
+    rest: RestSide, manifest: Path, query: str
+) -> None:
+    """Not even a text that differs in its white space, or is none."""
+    async with gateway_over(
+        rest, trusted_documents=manifest, trusted_documents_only=True
+    ) as gateway:
+        answer = await post_json(gateway, {"query": query})
+
+    assert first_error(answer) == (
+        "BAD_REQUEST",
+        "Only trusted documents are run here; this is none.",
+    )
+
+
+@pytest.mark.parametrize("query", [None, QUERY, "{ a: __typename }"])
+async def test_with_trusted_documents_only_nothing_is_kept(
+    rest: RestSide, manifest: Path, query: str | None
+) -> None:
+    """A hash that the manifest does not have is no way in."""
+    body = {"query": query, "extensions": named(sha256(query or QUERY))}
+    async with gateway_over(
+        rest, trusted_documents=manifest, trusted_documents_only=True
+    ) as gateway:
+        assert first_error(await post_json(gateway, body)) == NOT_SUPPORTED
+
+
+def apollo(operations: Any) -> bytes:
+    """Write a manifest of Apollo's kind."""
+    written = {"format": "apollo-persisted-query-manifest", "operations": operations}
+    return json.dumps(written).encode()
+
+
+SHAPE = 'it has to be a JSON object such as {"id": "query …"}, or a manifest as Apollo writes it'
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        (b"", "it is not JSON"),
+        (b"{", "it is not JSON"),
+        (b'{"q": "\xff"}', "it is not JSON"),
+        (b"[" * 100_000, "it is not JSON"),
+        (b"null", SHAPE),
+        (b'["{ a }"]', SHAPE),
+        (b'{"q": 1}', SHAPE),
+        (b'{"q": {"body": "{ a }"}}', SHAPE),
+        (apollo({}), SHAPE),
+        (apollo(["{ a }"]), SHAPE),
+        (apollo([{"id": "q"}]), SHAPE),
+        (apollo([{"body": "{ a }"}]), SHAPE),
+        (apollo([{"id": ["q"], "body": "{ a }"}]), SHAPE),
+    ],
+)
+def test_a_manifest_that_is_none_stops_the_start(
+    tmp_path: Path, written: bytes, reason: str
+) -> None:
+    """With one line that says which file, and what is wrong with it."""
+    path = tmp_path / "manifest.json"
+    path.write_bytes(written)
+
+    with pytest.raises(SettingsError) as caught:
+        create_app(Settings(upstream_url=UPSTREAM_URL, trusted_documents=path))
+
+    assert str(caught.value) == f"GATEWAY_TRUSTED_DOCUMENTS={path}: {reason}"
+
+
+def test_a_manifest_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
+    """The operating system's reason is given."""
+    path = tmp_path / "nowhere.json"
+
+    with pytest.raises(SettingsError) as caught:
+        read_manifest(path)
+
+    assert str(caught.value) == f"GATEWAY_TRUSTED_DOCUMENTS={path}: No such file or directory"
+
+
+def test_a_manifest_may_be_empty(tmp_path: Path) -> None:
+    """Then there are no trusted documents."""
+    path = tmp_path / "manifest.json"
+    path.write_bytes(b"{}")
+
+    assert read_manifest(path) == {}
+
+
+def test_nothing_but_trusted_documents_needs_some() -> None:
+    """A gateway that would refuse everything does not start."""
+    with pytest.raises(SettingsError, match="GATEWAY_TRUSTED_DOCUMENTS"):
+        create_app(Settings(upstream_url="http://rest.invalid", trusted_documents_only=True))

@@ -1,0 +1,247 @@
+"""What is one too many is turned away at once, and what was let in is not."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.observe.metrics import RequestMeter
+from gateway.web.admission import ConnectionLimit, Shedding
+from gateway.web.middleware.request_log import RequestBook
+from tests.observe.logged import logged
+from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
+
+QUERY = "{ chatSessions { chatSessionId } }"
+NONE: Any = {"data": {"chatSessions": []}}
+ORIGIN = "https://console.example.com"
+
+
+class SlowRest(RestSide):
+    """A REST side that answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(answer=self.wait)
+        self.may_answer = asyncio.Event()
+        self._called = asyncio.Semaphore(0)
+
+    async def wait(self, request: httpx.Request) -> httpx.Response:
+        """Answer with no sessions, in good time."""
+        self._called.release()
+        await self.may_answer.wait()
+        return httpx.Response(200, json=[])
+
+    async def has_calls(self, count: int) -> None:
+        """Wait until so many more calls have come."""
+        for _ in range(count):
+            await self._called.acquire()
+
+
+@pytest.fixture
+async def slow() -> SlowRest:
+    """Return a REST side that takes its time."""
+    return SlowRest()
+
+
+@pytest.fixture
+async def full(slow: SlowRest) -> AsyncIterator[Gateway]:
+    """Return a gateway that has two requests in work, as many as it may have."""
+    async with gateway_over(slow, max_requests=2, cors_origins=ORIGIN) as gateway:
+        asked = [
+            asyncio.create_task(gateway.post(QUERY, headers={"Authorization": f"Basic {name}"}))
+            for name in ("YQ==", "Yg==")
+        ]
+        await slow.has_calls(2)
+        yield gateway
+        slow.may_answer.set()
+        for answer in await asyncio.gather(*asked):
+            assert answer.json() == NONE
+
+
+async def test_one_more_is_told_to_come_back(full: Gateway, slow: SlowRest) -> None:
+    """With a status and a header for machines, and an error like any other for clients."""
+    response = await full.post(QUERY)
+
+    [error] = response.json()["errors"]
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "1"
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["content-type"] == "application/json"
+    assert error["extensions"] == {"code": "UPSTREAM_UNAVAILABLE", "retryAfter": 1}
+    assert slow.calls == 2
+
+
+async def test_a_page_of_another_site_is_told_too(full: Gateway) -> None:
+    """Without the headers of CORS it would see no status at all."""
+    response = await full.post(QUERY, headers={**CREDENTIALS, "Origin": ORIGIN})
+
+    assert response.status_code == 503
+    assert response.headers["access-control-allow-origin"] == ORIGIN
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/schema.graphql"])
+async def test_what_operators_ask_for_is_never_turned_away(full: Gateway, path: str) -> None:
+    """A busy process is neither dead nor unready."""
+    assert (await full.http.get(path)).status_code == 200
+
+
+async def test_a_request_that_is_done_makes_room(slow: SlowRest) -> None:
+    """For the next one."""
+    slow.may_answer.set()
+    async with gateway_over(slow, max_requests=1) as gateway:
+        answers = [await gateway.post(query) for query in (QUERY, "{ nonsense", QUERY + " ")]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+
+
+async def test_a_ready_answer_is_sent_all_the_same(slow: SlowRest) -> None:
+    """It costs less than what is turned away; another query of the same caller has to wait."""
+    async with gateway_over(slow, max_requests=1) as gateway:
+        slow.may_answer.set()
+        first = await gateway.post(QUERY)
+        slow.may_answer.clear()
+        asked = asyncio.create_task(gateway.post(QUERY, headers={"Authorization": "Basic YQ=="}))
+        await slow.has_calls(2)  # the first one too
+
+        again = await gateway.post(QUERY)
+        other = await gateway.post("{ chatSessions { id } }")
+
+        slow.may_answer.set()
+        await asked
+    assert (again.status_code, again.content) == (200, first.content)
+    assert other.status_code == 503
+
+
+async def sent_by(app: ASGIApp, kind: str = "http") -> list[Message]:
+    """Return what an app sends to a client."""
+    messages: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": f"{kind}.connect"}  # pragma: no cover - nobody listens
+
+    async def send(message: Message) -> None:
+        messages.append(message)
+
+    await app({"type": kind}, receive, send)
+    return messages
+
+
+def shedding_of(app: ASGIApp, *, path: str = "/", **options: Any) -> Shedding:
+    """Make one that passes on a single request at a time."""
+    return Shedding(app, path=path, max_requests=1, book=RequestBook(RequestMeter()), **options)
+
+
+async def test_a_stream_counts_until_it_has_begun() -> None:
+    """It may last for hours, and has limits of its own."""
+    counts: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        for is_more in (True, True, False):
+            counts.append(shedding.in_work)
+            await send({"type": "http.response.body", "more_body": is_more})
+
+    shedding = shedding_of(app)
+    await sent_by(shedding)
+
+    assert counts == [1, 0, 0]
+    assert shedding.in_work == 0
+
+
+async def test_a_request_that_fails_counts_no_longer() -> None:
+    """Whatever went wrong."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise LookupError(shedding.in_work)
+
+    shedding = shedding_of(app)
+    with pytest.raises(LookupError, match="1"):
+        await asyncio.create_task(sent_by(shedding))
+
+    assert shedding.in_work == 0
+
+
+async def test_a_websocket_is_let_in_and_does_not_count() -> None:
+    """It is open for as long as a page is."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept", "in_work": shedding.in_work})
+
+    shedding = shedding_of(app)
+    shedding.in_work = 1
+
+    assert await sent_by(shedding, "websocket") == [{"type": "websocket.accept", "in_work": 1}]
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+async def test_turning_requests_away_is_told_once_per_burst() -> None:
+    """Each has its own line in the log of requests; this one is for whoever looks for the cause."""
+    clock = Clock()
+    shedding = shedding_of(PlainTextResponse("done"), clock=clock)
+    shedding.in_work = 1
+
+    with logged() as log:
+        for later_s in (0, 50, 50, 61):
+            clock.now += later_s
+            assert (await sent_by(shedding))[0]["status"] == 503
+
+    assert events(log) == ["1 requests in work: more get 503"] * 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "is_simple"),
+    [
+        ("POST", "/graphql", [(b"host", b"x")], True),
+        ("HEAD", "/graphql", [(b"host", b"x")], False),
+        ("POST", "/graphiql", [(b"host", b"x")], False),
+        ("POST", "/graphql", [(b"origin", b"https://console.example.com")], False),
+    ],
+)
+def test_a_server_can_turn_simple_requests_away_itself(
+    method: str, path: str, headers: Any, is_simple: bool
+) -> None:
+    """Those whose answer depends on nothing else."""
+    shedding = shedding_of(PlainTextResponse("done"), path="/graphql")
+    scope = {"type": "http", "method": method, "path": path, "headers": headers}
+
+    assert shedding.answer_to(scope) is None
+    shedding.in_work = 1
+    assert (shedding.answer_to(scope) is not None) is is_simple
+
+
+def test_connections_beyond_the_limit_are_refused() -> None:
+    """The last one of so many is the one that is asked about."""
+    limit = ConnectionLimit(3)
+
+    assert [limit.refuses(count) for count in (1, 3, 4, 5, 3)] == [False, False, True, True, False]
+
+
+def test_refusing_connections_is_told_once_per_burst() -> None:
+    """A minute without any ends it."""
+    clock = Clock()
+    limit = ConnectionLimit(1, clock=clock)
+
+    with logged() as log:
+        for later_s in (0, 0, 59, 59, 61, 1):
+            clock.now += later_s
+            limit.refuses(2)
+
+    assert events(log) == ["1 connections are open: more are closed"] * 2
+
+
+def events(log: Any) -> list[str]:
+    """Return the warnings in a log."""
+    return [event["event"] for event in log.events if event["level"] == "warning"]

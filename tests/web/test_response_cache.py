@@ -1,0 +1,257 @@
+"""Ready answers: an equal request is not executed again, and no other one gets its answer."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.records.dates import AsOf
+from gateway.sessions.attachments import Answers
+from gateway.sessions.snapshot import Snapshot
+from gateway.web.endpoint import GraphQLView
+from gateway.web.response_cache import KeptAnswers, answered_from
+from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
+from tests.web.asking import get, post_json
+
+QUERY = "query Q($limit: Int) { chatSessions(limit: $limit) { chatSessionId customerName } }"
+OTHER = {"Authorization": "Bearer other"}
+
+
+@pytest.fixture
+def executed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """Return a list that gets an entry for each operation that is executed."""
+    operations: list[Any] = []
+    execute = GraphQLView.execute_single
+
+    async def counted(self: GraphQLView, *args: Any, **more: Any) -> Any:
+        operations.append(more["request_data"].query)
+        return await execute(self, *args, **more)
+
+    monkeypatch.setattr(GraphQLView, "execute_single", counted)
+    yield operations
+
+
+async def test_an_equal_request_is_not_executed_again(
+    gateway: Gateway, rest: RestSide, executed: list[Any]
+) -> None:
+    """It gets the same bytes, under an id and an age of its own."""
+    first = await gateway.post(QUERY)
+    second = await gateway.post(QUERY)
+
+    assert second.content == first.content
+    assert second.headers["content-type"] == first.headers["content-type"]
+    assert second.headers["x-request-id"] != first.headers["x-request-id"]
+    assert "; hit; ttl=" in second.headers["cache-status"]
+    assert second.headers["age"] == "0"
+    assert second.headers["server-timing"].startswith("execute;dur=")
+    assert (len(executed), rest.calls) == (1, 1)
+
+
+async def test_every_header_of_the_answer_comes_once(gateway: Gateway) -> None:
+    """The ready answer has the headers that the first one had."""
+    first, second = [await gateway.post(QUERY) for _ in range(2)]
+
+    names = [name.lower() for name, _ in second.headers.raw]
+    assert len(names) == len(set(names))
+    assert sorted(names) == sorted(name.lower() for name, _ in first.headers.raw)
+
+
+DIFFERENT: dict[str, Callable[[Gateway], Any]] = {
+    "another text": lambda g: g.post(f"{QUERY} "),
+    "other variables": lambda g: g.post(QUERY, {"limit": 0}),
+    "another operation": lambda g: post_json(g, {"query": QUERY, "operationName": "Q"}),
+    "another media type": lambda g: g.post(
+        QUERY, headers={**CREDENTIALS, "Accept": "application/graphql-response+json"}
+    ),
+    "another encoding": lambda g: g.post(QUERY, headers={**CREDENTIALS, "Accept-Encoding": "gzip"}),
+    "another caller": lambda g: g.post(QUERY, headers=OTHER),
+    "another language": lambda g: g.post(QUERY, headers={**CREDENTIALS, "Accept-Language": "de"}),
+    "another method": lambda g: get(g, QUERY),
+    "a batch": lambda g: post_json(g, [{"query": QUERY}]),
+    "a fresh one": lambda g: g.post(QUERY, headers={**CREDENTIALS, "Cache-Control": "no-cache"}),
+    "an origin": lambda g: g.post(QUERY, headers={**CREDENTIALS, "Origin": "https://a.invalid"}),
+    "a cookie": lambda g: g.post(QUERY, headers={**CREDENTIALS, "Cookie": "a=b"}),
+}
+
+
+@pytest.mark.parametrize("ask", DIFFERENT.values(), ids=DIFFERENT.keys())
+async def test_a_request_that_differs_is_executed(
+    gateway: Gateway, executed: list[Any], ask: Callable[[Gateway], Any]
+) -> None:
+    """Whatever an answer may depend on tells requests apart; the second time it is ready, too."""
+    await gateway.post(QUERY)
+    first: httpx.Response = await ask(gateway)
+    assert len(executed) == 2
+
+    second: httpx.Response = await ask(gateway)
+    assert second.content == first.content
+    assert len(executed) == (3 if first.request.headers.get("cache-control") else 2)
+
+
+async def test_each_caller_gets_what_was_made_for_it(executed: list[Any]) -> None:
+    """In turns, over and over."""
+
+    def named(request: httpx.Request) -> httpx.Response:
+        name = request.headers["authorization"]
+        return httpx.Response(200, json=[{"ChatSessionId": 1, "CustomerName": name}])
+
+    async with gateway_over(named) as gateway:
+        for _ in range(3):
+            for headers in (CREDENTIALS, OTHER):
+                answer = (await gateway.post(QUERY, headers=headers)).json()
+                (session,) = answer["data"]["chatSessions"]
+                assert session["customerName"] == headers["Authorization"]
+
+    assert len(executed) == 2
+
+
+async def test_an_answer_with_an_error_is_made_each_time(
+    rest: RestSide, executed: list[Any]
+) -> None:
+    """Of REST's failures, and of one odd property."""
+    rest.body = [{"ChatSessionId": "odd"}]
+    async with gateway_over(rest) as gateway:
+        answers = [(await gateway.post(QUERY)).json() for _ in range(2)]
+
+    assert answers[0] == answers[1]
+    assert answers[0]["errors"][0]["path"] == ["chatSessions", 0, "chatSessionId"]
+    assert len(executed) == 2
+
+
+@pytest.mark.parametrize("query", ["{ __typename }", "{ __schema { queryType { name } } }"])
+async def test_what_has_no_caller_is_made_each_time(
+    gateway: Gateway, executed: list[Any], query: str
+) -> None:
+    """It hangs on no snapshot."""
+    for _ in range(2):
+        await gateway.post(query, headers={})
+
+    assert len(executed) == 2
+
+
+async def test_without_a_cache_nothing_is_ready(rest: RestSide, executed: list[Any]) -> None:
+    """With a TTL of 0 there is no snapshot for an answer to hang on."""
+    async with gateway_over(rest, cache_ttl=0) as gateway:
+        for _ in range(2):
+            await gateway.post(QUERY)
+
+    assert (len(executed), rest.calls) == (2, 2)
+
+
+async def test_a_new_snapshot_has_no_answers_yet(
+    gateway: Gateway, rest: RestSide, executed: list[Any]
+) -> None:
+    """They go with the one they were made from."""
+    await gateway.post(QUERY)
+    rest.body = [{"ChatSessionId": 2}]
+    await gateway.post(QUERY, headers={**CREDENTIALS, "Cache-Control": "no-cache"})
+
+    answer = (await gateway.post(QUERY)).json()
+    assert [s["chatSessionId"] for s in answer["data"]["chatSessions"]] == [2]
+    assert len(executed) == 2
+
+
+async def test_a_tag_that_matches_is_ready_too(gateway: Gateway, executed: list[Any]) -> None:
+    """304 the first time and the second."""
+    tag = (await get(gateway, QUERY)).headers["etag"]
+
+    answers = [await get(gateway, QUERY, {"If-None-Match": tag}) for _ in range(2)]
+
+    assert [(answer.status_code, answer.content) for answer in answers] == [(304, b"")] * 2
+    assert answers[1].headers["etag"] == tag
+    assert len(executed) == 2
+
+
+async def test_a_compressed_answer_is_compressed_once(rest: RestSide) -> None:
+    """What goes out is what is kept."""
+    rest.body = [{"ChatSessionId": n, "CustomerName": "Ada"} for n in range(100)]
+    headers = {**CREDENTIALS, "Accept-Encoding": "gzip"}
+    async with gateway_over(rest) as gateway:
+        first, second = [await gateway.post(QUERY, headers=headers) for _ in range(2)]
+
+    assert second.headers["content-encoding"] == "gzip"
+    assert second.headers["content-length"] == first.headers["content-length"]
+    assert second.json() == first.json()
+
+
+async def test_a_large_request_is_not_remembered(gateway: Gateway, executed: list[Any]) -> None:
+    """Its text would weigh more than its answer."""
+    query = QUERY + " " * 65_536
+    for _ in range(2):
+        await gateway.post(query)
+
+    assert len(executed) == 2
+
+
+async def test_a_request_that_would_be_refused_is(gateway: Gateway) -> None:
+    """No ready answer goes to a page of another site, nor to one that takes no JSON."""
+    await get(gateway, QUERY)
+
+    foreign = await get(gateway, QUERY, {"Origin": "https://evil.invalid"})
+    html = await get(gateway, QUERY, {"Accept": "text/html"})
+
+    assert (foreign.status_code, html.status_code) == (400, 406)
+
+
+async def test_no_credential_is_part_of_what_is_kept(gateway: Gateway) -> None:
+    """Requests are told apart without a cookie's value, a token's, or a password's."""
+    app: Any = gateway.http._transport.app.__closure__[0].cell_contents  # type: ignore[attr-defined]
+    secrets = {"X-XSRF-TOKEN": "marked-1", "Cookie": "id=marked-2", "SO-AppToken": "marked-3"}
+    headers = [(name.lower().encode(), value.encode()) for name, value in secrets.items()]
+    headers.append((b"authorization", b"Bearer marked-4"))
+
+    asked = app.state.ready.asked("/graphql", headers)
+
+    assert asked.shaping == (b"x-xsrf-token", b"cookie")
+    assert "marked" not in json.dumps([asked.key, repr(asked)])
+
+
+async def test_the_request_counts_with_the_answer(gateway: Gateway) -> None:
+    """Both are kept, and a client can make either of them large."""
+    app: Any = gateway.http._transport.app.__closure__[0].cell_contents  # type: ignore[attr-defined]
+    snapshot = Snapshot([], AsOf(0), 0, 0, {}, Answers[Any](1_000_000))
+
+    async def answering(scope: Any, receive: Any, send: Any) -> None:
+        answered_from(scope, snapshot)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a"})
+
+    async def send(message: Any) -> None:
+        pass
+
+    sizes = []
+    for query, accept in ((b"x", b"a"), (b"x" * 10_001, b"a"), (b"x", b"a" * 20_001)):
+        before = snapshot.answers.size_bytes
+        scope = {"type": "http", "method": "GET", "path": "/graphql", "query_string": query}
+        headers = [(b"authorization", b"Bearer a"), (b"accept", accept)]
+        asking: Any = KeptAnswers(answering, ready=app.state.ready)
+        await asking({**scope, "headers": headers}, None, send)
+        sizes.append(snapshot.answers.size_bytes - before)
+
+    assert [size - sizes[0] for size in sizes] == [0, 10_000, 20_000]
+
+
+async def test_an_answer_that_comes_in_parts_is_not_kept(gateway: Gateway) -> None:
+    """Only what goes out whole can go out again."""
+    app: Any = gateway.http._transport.app.__closure__[0].cell_contents  # type: ignore[attr-defined]
+    snapshot = Snapshot([], AsOf(0), 0, 0, {}, Answers[Any](10_000))
+
+    async def streaming(scope: Any, receive: Any, send: Any) -> None:
+        answered_from(scope, snapshot)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+        await send({"type": "http.response.body", "body": b"b"})
+
+    sent: list[Any] = []
+    scope = {"type": "http", "method": "GET", "path": "/graphql", "query_string": b"query=x"}
+    headers = [(b"authorization", b"Bearer a")]
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await KeptAnswers(streaming, ready=app.state.ready)({**scope, "headers": headers}, None, send)  # type: ignore[arg-type]
+
+    assert [message.get("body") for message in sent] == [None, b"a", b"b"]
+    assert snapshot.answers.size_bytes == 0
