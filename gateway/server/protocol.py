@@ -19,14 +19,10 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.headers import Header
-from gateway.web.admission import ConnectionLimit, Shedding
-from gateway.web.disconnect import LEAVE
-from gateway.web.middleware.request_log import REQUEST_ID, RequestBook, id_for
-from gateway.web.read.body import BODY
-from gateway.web.response_cache import Answer, Asked, ReadyAnswers
-from gateway.web.stream.event_stream import END_STREAM
-
-__all__ = ["GatewayProtocol"]
+from gateway.web import response_cache
+from gateway.web.edge import Edge
+from gateway.web.inbound import REQUEST_ID, Asked, Inbound, inbound_of
+from gateway.web.response_cache import CachedAnswer
 
 _LARGEST_HEAD = 64 * 2**10  # and as much behind a body
 _LONGEST_PIPELINE = 32
@@ -66,19 +62,17 @@ class GatewayProtocol(HttpToolsProtocol):
     """The request that the application was called with last; those behind it wait."""
 
     _is_reading = False
-    _asked: tuple[str, list[Header], Asked | None] = ("", [], None)
+    _asked: tuple[str, list[Header], Asked] | None = None
     """What the connection's last request said: the next one is often the same but for its body."""
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request, unless too many clients wait already."""
         super().connection_made(transport)
         state = getattr(self.app, "state", None)
-        limit: ConnectionLimit | None = getattr(state, "connection_limit", None)
-        if limit is not None and limit.refuses(len(self.connections)):
+        self._edge: Edge | None = getattr(state, "edge", None)
+        if self._edge and self._edge.connection_limit.refuses(len(self.connections)):
             transport.abort()
             return
-        self._ready: ReadyAnswers | None = getattr(state, "ready", None)
-        self._shedding: Shedding | None = getattr(state, "shedding", None)
         self._is_draining = not getattr(state, "is_ready", True)
         _limit_time_to_read(transport)
         self._expect_head()
@@ -190,40 +184,37 @@ class GatewayProtocol(HttpToolsProtocol):
         super().on_message_complete()
         if self._held is not None:
             cycle = self._held[0]
-            cycle.scope[BODY] = bytes(cycle.body)
-            ready = None if self.flow.write_paused else self._ready
-            found = self._find(ready, cycle.scope) if ready else None
-            if ready and found:
-                self._held = None
-                self._send(ready.book, cycle, *found)
+            if self._edge is not None:
+                inbound = self._enter(self._edge, cycle.scope, bytes(cycle.body))
+                if self._edge.has_fast_lane and not self.flow.write_paused:
+                    found = response_cache.find(cycle.scope, inbound)
+                    if found:
+                        self._held = None
+                        self._send(self._edge, cycle, *found)
             self._let_go()
 
-    def _find(self, ready: ReadyAnswers, scope: Scope) -> tuple[Answer, list[Header]] | None:
-        body: bytes = scope[BODY]
-        if not ready.is_kept(scope, body):
-            return None
-        path, headers, asked = self._asked
-        if headers != scope["headers"] or path != scope["path"]:
-            asked = ready.asked(scope["path"], scope["headers"])
-            self._asked = (scope["path"], scope["headers"], asked)
-        return None if asked is None else ready.find(scope, body, asked)
+    def _enter(self, edge: Edge, scope: Scope, body: bytes) -> Inbound:
+        path, headers = scope["path"], scope["headers"]
+        if self._asked is None or self._asked[1] != headers or self._asked[0] != path:
+            self._asked = path, headers, edge.door.read(path, headers)
+        return edge.door.enter(scope, self._asked[2], body)
 
     def _let_go(self) -> None:
         """Call the application with the request that was held, unless there is too much to do."""
         if self._held is None:
             return
         (cycle, app), self._held = self._held, None
-        shedding = None if self.flow.write_paused else self._shedding
-        refusal = shedding.answer_to(cycle.scope) if shedding else None
-        if shedding and refusal:
-            self._send(shedding.book, cycle, refusal, [])
+        edge = None if self.flow.write_paused else self._edge
+        if edge and _is_shed(edge, cycle.scope):
+            edge.door.enter(cycle.scope)
+            self._send(edge, cycle, edge.admission.refusal, [])
         else:
             self._start(cycle, app)
 
-    def _send(self, book: RequestBook, cycle: Any, answer: Answer, aging: list[Header]) -> None:
+    def _send(self, edge: Edge, cycle: Any, answer: CachedAnswer, aging: list[Header]) -> None:
         scope: Scope = cycle.scope
         started = time.perf_counter()
-        request_id = id_for(scope["headers"])
+        request_id = inbound_of(scope).request_id
         headers = [*self.server_state.default_headers, *aging, (REQUEST_ID, request_id)]
         if not cycle.keep_alive:
             headers.append((b"connection", b"close"))
@@ -235,7 +226,7 @@ class GatewayProtocol(HttpToolsProtocol):
         if not cycle.keep_alive:
             self.transport.close()
         cycle.on_response()
-        book.enter(scope, request_id, answer.status, started, answer.account)
+        edge.access_log.request(scope, request_id, answer.status, started, answer.record)
 
     def drain(self) -> None:
         """Make the next answer the last one on this connection, and tell the client so."""
@@ -247,15 +238,21 @@ class GatewayProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Finish what is in flight, but not a stream, which is never finished."""
         super().shutdown()
-        if self._running is not None and END_STREAM in self._running.scope:
-            self._running.scope[END_STREAM]()
+        end_stream = self._of_running("end_stream")
+        if end_stream is not None:
+            end_stream()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection, and what its client was waiting for."""
         self._stop_waiting()
         super().connection_lost(exc)
-        if self._running is not None and LEAVE in self._running.scope:
-            self._running.scope[LEAVE]()
+        on_disconnect = self._of_running("on_disconnect")
+        if on_disconnect is not None:
+            on_disconnect()
+
+    def _of_running(self, name: str) -> Any:
+        inbound = None if self._running is None else self._running.scope.get("gateway.inbound")
+        return getattr(inbound, name, None)
 
     def _expect_head(self) -> None:
         self._timer = self.loop.call_later(_PATIENCE_S, self._hang_up)
@@ -280,3 +277,10 @@ def _limit_time_to_read(transport: Any) -> None:
         transport.get_extra_info("socket").setsockopt(
             socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_PATIENCE_WITH_READERS_S * 1000)
         )
+
+
+def _is_shed(edge: Edge, scope: Scope) -> bool:
+    """Return whether the server refuses the request; pages of other sites get CORS headers too."""
+    if scope["method"] != "POST" or scope["path"] != edge.path or not edge.admission.is_full:
+        return False
+    return all(name != b"origin" for name, _ in scope["headers"])

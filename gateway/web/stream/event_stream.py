@@ -1,57 +1,76 @@
-"""GraphQL over server-sent events: a subscription's answers as one long HTTP answer.
+"""GraphQL over server-sent events: the answers to an operation as one long HTTP answer.
 
 Source of the rules: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md, distinct
 connections mode.
 """
 
 import asyncio
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import ExitStack, aclosing
 from typing import Any
 
+import orjson
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
-from strawberry.http.streaming import SSETransport
+from starlette.types import Message, Receive, Scope, Send
+from strawberry.http.streaming import SSETransport, merge_stream_with_heartbeat
 
-__all__ = ["END_STREAM", "EVENT_STREAM", "EventStream", "Events"]
+from gateway.schema.engine import Answer
+from gateway.web.inbound import Inbound
 
-EVENT_STREAM = "text/event-stream"
-END_STREAM = "gateway.end_stream"
-"""In the scope of a request that is answered by a stream: a function that ends the stream."""
-
-
-class Events(SSETransport):
-    """Writes events with a line feed at the end of a line: urql knows no other, and all know it."""
-
-    def encode_event(self, event: str, data: str | None = None) -> str:
-        """Write an event; `data` is one line."""
-        return super().encode_event(event, data).replace("\r\n", "\n")
-
-    def encode_comment(self, comment: str) -> str:
-        """Write what clients skip."""
-        return super().encode_comment(comment).replace("\r\n", "\n")
+HEARTBEAT_S = 15.0
 
 
 class EventStream(StreamingResponse):
-    """Streams until the events are over, the client leaves, or the server has to stop.
+    """Streams until the answers end, the client disconnects, or the server stops.
 
-    In the last case the answer ends without the event `complete`, so that clients come back.
+    In the last case the stream ends without the event `complete`, so that clients reconnect.
+    `prepare` returns what is sent of an answer; `held` is released at the end.
     """
 
-    def __init__(self, *args: Any, counted: ExitStack, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self._counted = counted
+    def __init__(
+        self,
+        answers: AsyncGenerator[Answer, None],
+        prepare: Callable[[Answer], Mapping[str, Any]],
+        *,
+        inbound: Inbound,
+        headers: Mapping[str, str],
+        held: ExitStack,
+    ) -> None:
+        events = merge_stream_with_heartbeat(
+            lambda: _events(answers, prepare),
+            lambda: ": ping\n\n",
+            interval=HEARTBEAT_S,
+            send_initial_heartbeat=False,
+        )
+        super().__init__(events(), headers={**SSETransport.headers, **headers})
+        self._inbound = inbound
+        self._held = held
         self._is_ending = asyncio.Event()
+        self._when_begun: Callable[[], object] = lambda: None
+
+    def when_begun(self, call: Callable[[], object]) -> None:
+        """Have `call` called when the first part is sent, or the stream ends before that."""
+        self._when_begun = call
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events."""
-        scope[END_STREAM] = self._is_ending.set
-        with self._counted:
-            await super().__call__(scope, receive, send)
+
+        async def send_part(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                self._when_begun()
+            await send(message)
+
+        self._inbound.end_stream = self._is_ending.set
+        with self._held:
+            try:
+                await super().__call__(scope, receive, send_part)
+            finally:
+                self._when_begun()
         if self._is_ending.is_set():
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def listen_for_disconnect(self, receive: Receive) -> None:
-        """Wait until the client has left, or the server has to stop."""
+        """Wait until the client has disconnected, or the server stops."""
         waits = [
             asyncio.ensure_future(super().listen_for_disconnect(receive)),
             asyncio.ensure_future(self._is_ending.wait()),
@@ -61,3 +80,13 @@ class EventStream(StreamingResponse):
         finally:
             for wait in waits:
                 wait.cancel()
+
+
+async def _events(
+    answers: AsyncGenerator[Answer, None], prepare: Callable[[Answer], Mapping[str, Any]]
+) -> AsyncGenerator[str, None]:
+    # A line feed alone ends a line: urql knows no other, and all clients know it.
+    async with aclosing(answers):
+        async for answer in answers:
+            yield f"event: next\ndata: {orjson.dumps(prepare(answer)).decode()}\n\n"
+    yield "event: complete\ndata: \n\n"
