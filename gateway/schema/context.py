@@ -59,7 +59,9 @@ class Context:
         if self.served is not None:
             return self.served.snapshot
         access = self._accessed()
-        served = await access.source.serve(access.caller, self.trace, max_age_s=self.max_age_s)
+        served = await access.source.serve(
+            access.caller, self.trace, key=access.key, max_age_s=self.max_age_s
+        )
         # Root fields run at the same time: the first answer is the one for all of them.
         if self.served is None:
             self.served = served
@@ -74,7 +76,7 @@ class Context:
         """
         access = self._accessed()
         self.is_watching = True
-        return self.watchers_of(access.source).watching(access.caller)
+        return self.watchers_of(access.source).watching(access.caller, access.key)
 
     def _accessed(self) -> Access:
         if isinstance(self.access, RequestError):
