@@ -40,7 +40,7 @@ from gateway.sessions.revocations import Revocations
 from gateway.sessions.snapshot import Snapshot, Windows
 from gateway.sessions.source import Fetch, Source
 from gateway.settings import Settings
-from gateway.store.keyed_cache import Lately
+from gateway.store.keyed_cache import KeyedCache
 from gateway.store.memory import BoundedMemoryCache
 from gateway.store.single_flight import Flights
 from gateway.tenants.states import MOST_TENANTS
@@ -142,7 +142,7 @@ def create_app(
     extensions = (tracing.operations,) if tracing else ()
     schema = build_schema(schema_options(settings, manifest, extensions))
     compare = Comparison(schema.watched)
-    watchers_of: Lately[Source, Watchers] = Lately(
+    watchers_of: KeyedCache[Source, Watchers] = KeyedCache(
         lambda source: Watchers(source, rhythm=rhythm(settings), compare=compare),
         most=MOST_TENANTS,
     )

@@ -120,7 +120,7 @@ def metrics_of(
             ),
             gauge("gateway_flights", "REST calls under way.", lambda: len(flights)),
             gauge("gateway_cache_bytes", "Memory of cached answers.", lambda: cache.size_bytes),
-            gauge("gateway_cache_entries", "Callers with a cached answer.", lambda: len(cache)),
+            gauge("gateway_cache_entries", "Callers with a cached answer.", lambda: cache.count),
             gauge("gateway_sockets", "WebSockets and event streams.", lambda: sockets.count),
             gauge(
                 "gateway_subscriptions",

@@ -10,7 +10,7 @@ import httpx
 
 from gateway.sessions.source import Fetch, Source
 from gateway.settings import Settings
-from gateway.store.keyed_cache import Lately
+from gateway.store.keyed_cache import KeyedCache
 from gateway.tenants.calls import TenantCalls
 from gateway.tenants.path import FindSource, SourceOf, TenantSources
 from gateway.tenants.state_service import StateService
@@ -106,6 +106,6 @@ def rest_of(
     )
     calls = TenantCalls(TenantStates(service), lambda url: client_for(url, network()))
     sources = TenantSources(
-        Lately(source_for, most=MOST_TENANTS), path=path, served=settings.served_tenants
+        KeyedCache(source_for, most=MOST_TENANTS), path=path, served=settings.served_tenants
     )
     return Rest(find_source=sources, source_of=sources.named, clients=clients, aclose=calls.aclose)

@@ -13,7 +13,7 @@ from gateway.live.pace import Rhythm
 from gateway.live.watcher import Watchers
 from gateway.sessions.snapshot import Windows
 from gateway.sessions.source import Source
-from gateway.store.keyed_cache import Lately
+from gateway.store.keyed_cache import KeyedCache
 from gateway.store.memory import BoundedMemoryCache
 from tests.waiting import until
 
@@ -28,7 +28,7 @@ class Online:
         self.calls: list[str] = []
         self.sources = {name: self.source(name) for name in ("Cust1", "Cust2")}
         self.rhythms: dict[Source, Rhythm] = {}
-        self.watchers_of = Lately(self.watchers, most=1)
+        self.watchers_of = KeyedCache(self.watchers, most=1)
         self.bus = LocalBus()
         self.newsroom = Newsroom(self.bus, self.sources.get, self.watchers_of)
 
