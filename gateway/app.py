@@ -44,7 +44,6 @@ from gateway.store.keyed_cache import KeyedCache
 from gateway.store.memory import BoundedMemoryCache
 from gateway.store.single_flight import Flights
 from gateway.tenants.states import MOST_TENANTS
-from gateway.upstream.reach import Reachability
 from gateway.web.admission import Admission, ConnectionLimit
 from gateway.web.edge import Edge
 from gateway.web.endpoint import Endpoint
@@ -62,20 +61,15 @@ from gateway.web.read.accept import EVENT_STREAM, GRAPHQL_JSON
 from gateway.web.read.persisted import names_in
 from gateway.web.response_cache import ResponseCache
 from gateway.web.websocket.handshake import SocketEndpoint
-from gateway.wiring.metrics import metrics_of
-from gateway.wiring.parts import (
-    bus_of,
-    caller_policy,
-    cross_origin,
+from gateway.wiring import live, upstreams
+from gateway.wiring.browsers import cross_origin
+from gateway.wiring.metrics import Measured
+from gateway.wiring.schema import (
     request_reader,
-    rhythm,
     schema_options,
-    shared_cache,
-    tracing_of,
+    tracing_for,
     trusted_documents,
-    webhooks_of,
 )
-from gateway.wiring.upstreams import rest_of
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -113,10 +107,10 @@ def create_app(
     """
     manifest = trusted_documents(settings)
     names = OperationNames(names_in(manifest.values()) if manifest else None)
-    tracing = tracing_of(names, tracer_provider) if settings.tracing else None
+    tracing = tracing_for(names, tracer_provider) if settings.tracing else None
     requests_meter, upstream_meter = RequestMeter(), UpstreamMeter()
     access_log = AccessLog(requests_meter)
-    shared = shared_cache(settings)
+    shared = live.shared_cache(settings)
     flights, lookups = Flights[Snapshot](), Lookups()
     cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
     source = partial(
@@ -128,7 +122,7 @@ def create_app(
         ),
         shared=shared,
         revocations=Revocations(shared),
-        time_zone=settings.zone,
+        time_zone=settings.time_zone,
         secret=settings.cache_secret.get_secret_value().encode(),
         flights=flights,
         lookups=lookups,
@@ -138,16 +132,16 @@ def create_app(
         counted = upstream_meter.around(fetch)
         return tracing.fetch(counted, url) if tracing else counted
 
-    rest = rest_of(settings, source, observed, upstream_transport, path=_GRAPHQL)
+    rest = upstreams.upstreams(settings, source, observed, upstream_transport, path=_GRAPHQL)
     extensions = (tracing.operations,) if tracing else ()
     schema = build_schema(schema_options(settings, manifest, extensions))
     compare = Comparison(schema.watched)
     watchers_of: KeyedCache[Source, Watchers] = KeyedCache(
-        lambda source: Watchers(source, rhythm=rhythm(settings), compare=compare),
+        lambda source: Watchers(source, rhythm=live.rhythm(settings), compare=compare),
         most=MOST_TENANTS,
     )
-    bus = bus_of(settings)
-    webhooks = webhooks_of(settings, bus, rest.source_of, shared)
+    bus = live.bus(settings)
+    webhooks = live.webhooks(settings, bus, rest.source_of, shared)
     newsroom = Newsroom(bus, rest.source_of, watchers_of)
     sockets = OpenSockets(
         most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller
@@ -155,7 +149,7 @@ def create_app(
     door = Door(
         path=_GRAPHQL,
         find_source=rest.find_source,
-        policy=caller_policy(settings),
+        policy=upstreams.caller_policy(settings),
         heeds_cache_control=settings.client_cache_control,
     )
     graphql = GraphQL(
@@ -166,7 +160,7 @@ def create_app(
         watchers_of=watchers_of,
         searched=schema.searched,
         links=schema.links,
-        allowed_origins=settings.allowed_origins,
+        allowed_origins=settings.cors_origins,
     )
     admission = Admission(settings.max_requests)
     endpoint = Endpoint(
@@ -177,7 +171,7 @@ def create_app(
         is_running=lambda: app.state.is_ready,
     )
     socket_endpoint = SocketEndpoint(graphql, door, access_log)
-    collector: Collector = metrics_of(
+    collector: Collector = Measured(
         requests=requests_meter,
         upstream=upstream_meter,
         lookups=lookups,
@@ -187,19 +181,14 @@ def create_app(
         watchers=watchers_of.all,
         sockets=sockets,
         webhooks=webhooks.results if webhooks else {},
-    )
+    ).metrics()
 
     background: list[Callable[[], Coroutine[Any, Any, None]]] = [newsroom.keep_listening]
     checks: dict[str, Check] = {}
     if metrics_directory is not None:
         collector = shared_metrics = SharedMetrics(metrics_directory, collector)
         background.append(shared_metrics.keep_writing)
-    if settings.ready_check:
-        reachability = Reachability(
-            url=settings.address,
-            interval_s=settings.ready_check,
-            connect_timeout_s=settings.upstream_connect_timeout,
-        )
+    if reachability := upstreams.reachability(settings):
         checks["rest"] = reachability.problem
         background.append(reachability.keep_looking)
 

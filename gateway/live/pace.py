@@ -18,7 +18,7 @@ class Rhythm:
     interval_s: float
     """Between two looks while chats change."""
 
-    slowest_s: float
+    slowest_s: float = 60.0
     """The same while they do not, and REST would tell."""
 
     is_told: bool = False

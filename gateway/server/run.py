@@ -32,6 +32,7 @@ from gateway.server import open_files
 from gateway.server.protocol import GatewayProtocol
 from gateway.server.workers import Workers
 from gateway.settings import Settings
+from gateway.wiring.schema import check
 
 __all__ = ["demo_upstream", "serve", "serve_upstream"]
 
@@ -59,7 +60,7 @@ def serve(
     Raises:
         SettingsError: the address cannot be listened on.
     """
-    create_app(settings)  # for what is wrong with it, before anything is started
+    check(settings)  # before anything is started
     with _listen(settings.host, settings.port) as listener:
         configure_logs(settings.log_level, settings.log_format)
         for warning in settings.warnings:

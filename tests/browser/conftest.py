@@ -47,7 +47,7 @@ def visiting(browser: Browser, demo: str, tmp_path_factory: pytest.TempPathFacto
 
     def visit(scenario: str, *, has_users: bool = True, tenant: str | None = None) -> Visit:
         users = [(user.full_name, user.authorization_basic) for user in DEMO_USERS]
-        settings = Settings(
+        settings = Settings.load(
             upstream_url=None if tenant else demo,
             environment="online" if tenant else None,
             time_zone="Europe/Oslo",

@@ -34,7 +34,7 @@ def busy() -> Iterator[Running]:
     app = create_demo_app(sessions=60)
     with (
         served(app) as url,
-        running(Demo(url, app), live_interval=0.5, live_slowest=0.5) as gateway,
+        running(Demo(url, app), live_interval=0.5) as gateway,
     ):
         yield gateway
 

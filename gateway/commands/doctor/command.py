@@ -22,7 +22,7 @@ from gateway.settings.messages import PREFIX
 from gateway.settings.tenant_names import canonical_tenant
 from gateway.tenants.state_service import StateService
 from gateway.upstream.transport import PooledTransport
-from gateway.wiring.parts import caller_policy
+from gateway.wiring.upstreams import caller_policy
 
 __all__ = ["run"]
 
@@ -101,11 +101,11 @@ async def _tenant(settings: Settings, tenant: str) -> tuple[str | None, Finding]
     name = canonical_tenant(tenant)
     if name is None:
         return None, Finding("tenant", "fail", f"{tenant} is no name of one", "Cust12345 is")
-    if settings.served_tenants is not None and name not in settings.served_tenants:
+    if settings.tenants is not None and name not in settings.tenants:
         return None, Finding("tenant", "fail", f"{name} is not served", "add it to GATEWAY_TENANTS")
     service = StateService(
         url=settings.address,
-        trusted_domains=settings.trusted_domains,
+        trusted_domains=settings.tenant_hosts,
         timeout_s=settings.upstream_timeout,
         transport=PooledTransport(
             connections=1, connect_timeout_s=settings.upstream_connect_timeout
@@ -132,22 +132,24 @@ def _target(settings: Settings, url: str) -> Target:
 
 def _effective(settings: Settings, flags: Collection[str]) -> dict[str, dict[str, str]]:
     """Return the value of each setting, and where it comes from; of a secret, that there is one."""
-    shown = {}
+    shown, defaults = {}, Settings.shown_defaults()
     for name, field in type(settings).model_fields.items():
         variable = f"{PREFIX}{name.upper()}"
         source = "flag" if name in flags else variable if variable in os.environ else "default"
         is_drawn = source == "default" and field.default_factory is not None
         value = None if is_drawn else getattr(settings, name)
-        shown[name] = {"value": _shown(value), "source": source}
+        text = defaults[name] if value is None else _shown(value)
+        shown[name] = {"value": text, "source": source}
     return shown
 
 
 def _shown(value: Any) -> str:
     match value:
-        case None:
-            return ""
         case bool():
             return "on" if value else "off"
+        case frozenset():
+            names = (name.decode() if isinstance(name, bytes) else name for name in value)
+            return ",".join(sorted(names))
         case SecretStr():
             try:
                 url = urlsplit(value.get_secret_value())
@@ -155,7 +157,7 @@ def _shown(value: Any) -> str:
                 return _MASK
             if url.scheme in {"redis", "rediss"} and url.hostname:
                 return f"{url.scheme}://{url.hostname}:{url.port or 6379}"
-            return "memory://" if url.scheme == "memory" else _MASK
+            return _MASK
     return str(value)
 
 

@@ -1,12 +1,9 @@
 """Whether the cache that processes share can be used."""
 
 import asyncio
-import time
-
-from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, RedisError
 
 from gateway.commands.doctor.finding import Finding
+from gateway.store.redis import ping_s
 
 __all__ = ["shared_cache"]
 
@@ -16,21 +13,16 @@ _SLOW_MS = 50
 
 async def shared_cache(url: str) -> Finding:
     """Ping it."""
-    client = Redis.from_url(url, socket_connect_timeout=_TIMEOUT_S)
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            await client.ping()
-            started = time.perf_counter()
-            await client.ping()
-            took_ms = (time.perf_counter() - started) * 1000
-    except AuthenticationError:
+            took_ms = 1000 * await ping_s(url, timeout_s=_TIMEOUT_S)
+    except PermissionError:
         advice = "check the user and the password in GATEWAY_CACHE_URL"
         return Finding("Redis", "fail", "it does not let us in", advice)
-    except (RedisError, OSError) as exc:
+    except OSError as exc:
         advice = "until it is there each process has its own cache; check GATEWAY_CACHE_URL"
-        return Finding("Redis", "fail", f"it cannot be used: {type(exc).__name__}", advice)
-    finally:
-        await client.aclose()
+        found = f"it cannot be used: {str(exc) or type(exc).__name__}"
+        return Finding("Redis", "fail", found, advice)
     if took_ms > _SLOW_MS:
         found, advice = f"it answers in {took_ms:.0f} ms", "have one that is nearer"
         return Finding("Redis", "warn", found, advice)
