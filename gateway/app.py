@@ -190,7 +190,7 @@ def create_app(
         background.append(shared_metrics.keep_writing)
     if reachability := upstreams.reachability(settings):
         checks["rest"] = reachability.problem
-        background.append(reachability.keep_looking)
+        background.append(reachability.keep_checking)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -1,7 +1,7 @@
-"""Read a body that may be JSON without letting it grow past a limit, however it is compressed.
+"""Read a JSON body up to a limit, however it is compressed.
 
-httpx would inflate a whole network chunk at once, a thousandfold if the sender means harm; here
-zlib is told how much room is left.
+httpx would inflate a whole network chunk at once, up to a thousandfold; here zlib gets the
+remaining size as a limit.
 """
 
 import ssl
@@ -12,13 +12,11 @@ import httpx
 
 from gateway.errors import UpstreamBadResponseError, UpstreamInterruptedError
 
-__all__ = ["read_body"]
-
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _RAW_DEFLATE = -zlib.MAX_WBITS
 
-# Log-in pages, maintenance pages of proxies, and REST's other form. Any other type says too little:
-# there are servers that call JSON text/plain, or nothing at all.
+# Log-in pages, maintenance pages of proxies, and SuperOffice's XML. Other types prove nothing: some
+# servers label JSON as text/plain, or not at all.
 _NEVER_JSON = (b"text/html", b"text/xml", b"application/xml")
 
 
@@ -30,11 +28,11 @@ async def read_body(response: httpx.Response, *, max_bytes: int) -> bytes:
             not, or it cannot be decompressed.
         UpstreamInterruptedError: the connection broke after its first byte.
     """
-    # Not by `response.headers[…]`, which finds out about their encoding first, each time.
+    # Not by `response.headers[…]`, which detects their encoding first, each time.
     fields = {name.lower(): value for name, value in response.headers.raw}
     media_type = fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if media_type in _NEVER_JSON or media_type.endswith(b"+xml"):
-        raise _unusable("REST's answer is HTML or XML, and has to be JSON.")
+        raise _unusable("SuperOffice's answer is HTML or XML, and has to be JSON.")
     declared = fields.get(b"content-length", b"0")
     if not declared.isdigit() or len(declared) > 18 or int(declared) > max_bytes:
         raise _too_large(max_bytes)
@@ -50,22 +48,23 @@ async def read_body(response: httpx.Response, *, max_bytes: int) -> bytes:
                 raise _too_large(max_bytes)
         decoder.finish()
     except zlib.error as exc:
-        raise _unusable("REST's answer cannot be decompressed.") from exc
+        raise _unusable("SuperOffice's answer cannot be decompressed.") from exc
     except (httpx.NetworkError, ssl.SSLError) as exc:
         if not received:
             raise
-        raise UpstreamInterruptedError("The connection to REST broke within its answer.") from exc
+        message = "The connection to SuperOffice broke within an answer."
+        raise UpstreamInterruptedError(message) from exc
     return b"".join(parts)
 
 
 def _raw(response: httpx.Response) -> httpx.AsyncByteStream:
-    # Not `aiter_raw`, which refuses answers that were made in one piece, as tests make them.
+    # Not `aiter_raw`, which refuses responses that have their content already, as in tests.
     assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  by AsyncClient
     return response.stream
 
 
 def _too_large(max_bytes: int) -> UpstreamBadResponseError:
-    return _unusable(f"REST's answer is larger than {max_bytes} bytes.")
+    return _unusable(f"SuperOffice's answer is larger than {max_bytes} bytes.")
 
 
 def _unusable(message: str) -> UpstreamBadResponseError:
@@ -84,7 +83,7 @@ def _decoder(content_encoding: bytes) -> _Decoder:
         case b"gzip" | b"x-gzip" | b"deflate":
             return _Inflate()
         case _:
-            raise _unusable("REST's answer has a Content-Encoding that is not known.")
+            raise _unusable("SuperOffice's answer has an unknown Content-Encoding.")
 
 
 class _Identity:
@@ -92,7 +91,7 @@ class _Identity:
         return chunk[:room]
 
     def finish(self) -> None:
-        """Nothing can be missing."""
+        """Do nothing: its length is checked by HTTP."""
 
 
 class _Inflate:
@@ -123,4 +122,4 @@ class _Inflate:
 
     def finish(self) -> None:
         if not self._member.eof:
-            raise zlib.error("the data end too early")
+            raise zlib.error("truncated")

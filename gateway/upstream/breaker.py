@@ -1,9 +1,9 @@
-"""Circuit breaker: leave a REST side alone that fails again and again.
+"""Circuit breaker: make no calls to a host that keeps failing.
 
-* *closed*: calls pass.
-* *open*, after so many failures in a row: calls are refused for a while.
-* *half-open*: one call, the probe, is let through; its outcome closes the circuit, or opens it
-  again for twice as long.
+* *closed*: calls are made.
+* *open*, after a number of failures in a row: calls are rejected for a while.
+* *half-open*: one call, the probe, is made; its outcome closes the circuit, or opens it again for
+  twice as long.
 
 Source: M. Nygard, "Release It!", 2nd ed., chapter 5.
 """
@@ -21,8 +21,6 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 
-__all__ = ["STATES", "Breaker", "Call", "State"]
-
 logger = logging.getLogger(__name__)
 
 _LONGEST_COOLDOWNS = 6
@@ -32,10 +30,10 @@ STATES: tuple[State, ...] = get_args(State)
 
 
 class Breaker:
-    """Counts failures in a row, over all callers, and refuses calls while the circuit is open.
+    """Counts failures in a row, over all callers, and rejects calls while the circuit is open.
 
-    Failures are `UpstreamUnavailableError` and `UpstreamTimeoutError`: a REST side that answers
-    anything else is alive. With `failures` 0 it never opens. `name` is for the log.
+    Failures are `UpstreamUnavailableError` and `UpstreamTimeoutError`: a host that answers anything
+    else is alive. With `failures` 0 it never opens. `name` is for the log.
     """
 
     def __init__(
@@ -43,7 +41,7 @@ class Breaker:
         *,
         failures: int,
         cooldown_s: float,
-        name: str = "REST",
+        name: str = "SuperOffice",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
@@ -56,7 +54,7 @@ class Breaker:
 
     @property
     def state(self) -> State:
-        """Where the circuit stands; it is half-open for as long as its probe is out."""
+        """The state of the circuit; it is half-open while its probe is in progress."""
         if self._open_until is None:
             return "closed"
         return "open" if self._probe is None else "half_open"
@@ -66,33 +64,32 @@ class Breaker:
         return Call(self)
 
     def check(self) -> None:
-        """Do nothing, unless calls are refused.
+        """Do nothing, unless calls are rejected.
 
         Raises:
-            UpstreamNotCalledError: the circuit is open, or its probe is out.
+            UpstreamNotCalledError: the circuit is open, or its probe is in progress.
         """
         if self._open_until is None:
             return
         left_s = self._open_until - self._clock()
         if left_s > 0 or self._probe is not None:
-            message = "SuperOffice has failed again and again, and is left alone for a moment."
+            message = "SuperOffice keeps failing, and is not called for a moment."
             raise UpstreamNotCalledError(message, retry_after_s=max(1, math.ceil(left_s)))
 
     def begin(self, call: "Call") -> None:
-        """Let a call go to REST; if the circuit is open, it is the probe.
+        """Begin a call; if the circuit is open, it is the probe.
 
         Raises:
-            UpstreamNotCalledError: calls are refused.
+            UpstreamNotCalledError: calls are rejected.
         """
         self.check()
         if self._open_until is not None:
             self._probe = call
 
     def end(self, call: "Call", outcome: BaseException | None) -> None:
-        """Take note of how a call that went to REST has ended.
+        """Record the outcome of a call that was made.
 
-        One that was given up, by cancellation above all, tells nothing; a probe leaves its place to
-        the next.
+        A cancelled call proves nothing; after a cancelled probe, the next call is the probe.
         """
         is_probe = self._probe is call
         if is_probe:
@@ -115,7 +112,7 @@ class Breaker:
                 return
             self._cooldown_s = self._first_cooldown_s
             logger.warning(
-                "%s is left alone for %g seconds: %d calls in a row have failed.",
+                "%s is not called for %g seconds: %d calls in a row have failed.",
                 self._name,
                 self._cooldown_s,
                 self._in_a_row,
@@ -133,9 +130,9 @@ class Breaker:
 
 
 class Call:
-    """One call under a breaker: `with breaker.call() as call:`, and `call.begin()` before it goes.
+    """One call under a breaker: `with breaker.call() as call:`, then `call.begin()` to make it.
 
-    Between the two it may have to wait for its turn, and the circuit may have opened meanwhile.
+    Between the two it may wait in the queue, while the circuit may open.
     """
 
     __slots__ = ("_breaker", "_has_begun")

@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 import httpx
 
 from gateway.errors import (
-    UpstreamBadResponseError,
-    UpstreamError,
     UpstreamRateLimitedError,
     UpstreamTimeoutError,
     UpstreamUnavailableError,
@@ -17,13 +15,12 @@ from gateway.errors import (
 from gateway.headers import Header
 from gateway.upstream.body import read_body
 from gateway.upstream.breaker import Breaker, Call
+from gateway.upstream.failures import upstream_error
 from gateway.upstream.gate import Gate
 from gateway.upstream.rate_limits import RateLimits
 from gateway.upstream.retry import Retries
 from gateway.upstream.status import error_for
 from gateway.upstream.transport import PooledTransport
-
-__all__ = ["PATH", "UpstreamClient"]
 
 PATH = "/api/v1/ChatSession/ForCurrentUser"
 
@@ -36,12 +33,12 @@ _NO_BODY = httpx.ByteStream(b"")
 
 
 class UpstreamClient:
-    """Calls REST on one host, over pooled connections; close it with `aclose`.
+    """Calls the REST API of one host, over pooled connections; close it with `aclose`.
 
-    One deadline, `timeout_s`, holds for a whole `fetch`: waiting in line, connecting, reading and
-    the one retry. Redirects are not followed: the credentials are for one host only.
+    One deadline, `timeout_s`, holds for a whole `fetch`: queueing, connecting, reading and the one
+    retry. Redirects are not followed: the credentials are for one host only.
 
-    `breaker`, `gate` and `retries` tell how things stand.
+    `breaker` and `gate` are public for metrics.
     """
 
     def __init__(
@@ -55,7 +52,7 @@ class UpstreamClient:
         breaker_failures: int,
         breaker_cooldown_s: float,
         max_bytes: int,
-        name: str = "REST",
+        name: str = "SuperOffice",
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -63,14 +60,14 @@ class UpstreamClient:
         self.breaker = Breaker(
             failures=breaker_failures, cooldown_s=breaker_cooldown_s, name=name, clock=clock
         )
-        self.retries = Retries(clock=clock)
+        self._retries = Retries(clock=clock)
         self._rate_limits = RateLimits(clock=clock)
         self._url = httpx.URL(url + PATH)
         self._headers = ((b"host", self._url.netloc), *_HEADERS)
         self._timeout_s = timeout_s
         self._max_bytes = max_bytes
-        # Not through httpx's client: its cookie jar and its redirects, which would carry one
-        # caller's data to another, or to another host, cannot be switched off, only defused.
+        # Not httpx's client: its cookie jar and its redirects, which could send one caller's data
+        # to another caller or host, cannot be removed.
         self._transport = transport or PooledTransport(
             connections=connections, connect_timeout_s=connect_timeout_s
         )
@@ -83,23 +80,23 @@ class UpstreamClient:
         """Make the call with a caller's headers and return the body of its 200, decompressed.
 
         Raises:
-            UpstreamError: REST could not be reached, answered with another status, took longer
-                than the deadline, or sent a body that cannot be read; or it has been failing, or
-                has asked this caller to wait, and was not called.
+            UpstreamError: SuperOffice could not be reached, answered with another status or an
+                unreadable body, or too late; or the call was not made, because calls keep failing
+                or this caller is rate-limited.
         """
         self._rate_limits.check(headers)
         ends_at = asyncio.get_running_loop().time() + self._timeout_s
         with self.breaker.call() as call:
             try:
                 async with asyncio.timeout_at(ends_at):
-                    self.retries.note_call()
+                    self._retries.note_call()
                     try:
                         return await self._attempt(call, headers)
                     except UpstreamUnavailableError as exc:
                         await self._pause(exc, ends_at)
                     return await self._attempt(call, headers)
             except TimeoutError as exc:
-                message = f"REST did not answer within {self._timeout_s:g} seconds."
+                message = f"SuperOffice did not answer within {self._timeout_s:g} seconds."
                 raise UpstreamTimeoutError(message) from exc
             except UpstreamRateLimitedError as exc:
                 if exc.retry_after_s:
@@ -112,21 +109,21 @@ class UpstreamClient:
             return await self._call(headers)
 
     async def _pause(self, failure: UpstreamUnavailableError, ends_at: float) -> None:
-        """Wait for the retry, if there is one.
+        """Wait before the retry, if there is one.
 
         Raises:
             UpstreamUnavailableError: `failure`, if there is none.
         """
         left_s = ends_at - asyncio.get_running_loop().time()
-        # A probe is one call, and what fails while others probe would be refused.
+        # A probe is a single call, and during a probe a retry would be rejected.
         is_allowed = self.breaker.state == "closed"
-        pause_s = self.retries.pause_s(failure, left_s=left_s) if is_allowed else None
+        pause_s = self._retries.pause_s(failure, left_s=left_s) if is_allowed else None
         if pause_s is None:
             raise failure
         await asyncio.sleep(pause_s)
 
     async def _call(self, headers: Sequence[Header]) -> bytes:
-        # With a stream of its own it is taken as complete, and not gone through for what may lack.
+        # With a stream of its own, httpx does not look for headers to add.
         request = httpx.Request(
             "GET", self._url, headers=[*self._headers, *headers], stream=_NO_BODY
         )
@@ -139,15 +136,6 @@ class UpstreamClient:
             finally:
                 await response.aclose()
         except (httpx.TransportError, ssl.SSLError) as exc:
-            # After the handshake httpx lets TLS errors through as they are; in TLS 1.3 the refusal
-            # of a client without a certificate is one of them.
-            raise _translated(exc) from exc
-
-
-def _translated(exc: httpx.TransportError | ssl.SSLError) -> UpstreamError:
-    """Say in our own words what went wrong: httpx's name addresses and certificates."""
-    if isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout):
-        return UpstreamUnavailableError("REST cannot be reached.")
-    if isinstance(exc, httpx.RemoteProtocolError) and "disconnected" not in str(exc):
-        return UpstreamBadResponseError("REST's answer is not valid HTTP.")
-    return UpstreamUnavailableError("The connection to REST broke.")
+            # After the handshake TLS errors are not translated; in TLS 1.3 the refusal of a client
+            # without a certificate is one of them.
+            raise upstream_error(exc) from exc

@@ -1,4 +1,4 @@
-"""What a REST status other than 200 means to the client."""
+"""The error for a status of SuperOffice other than 200."""
 
 import email.utils
 import time
@@ -15,12 +15,10 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 
-__all__ = ["error_for", "retry_after_s"]
-
 _LONGEST_RETRY_AFTER_S = 86_400
 
 _MEANING: dict[int, tuple[type[UpstreamError], str]] = {
-    204: (UpstreamBadResponseError, "REST answered without a body."),
+    204: (UpstreamBadResponseError, "SuperOffice answered without a body."),
     401: (
         UpstreamUnauthenticatedError,
         "SuperOffice does not accept these credentials; they may have expired.",
@@ -35,21 +33,24 @@ _MEANING: dict[int, tuple[type[UpstreamError], str]] = {
 
 
 def error_for(response: httpx.Response) -> UpstreamError:
-    """Make the error for a status that is not 200; the answer's body plays no part in it."""
+    """Make the error for a status that is not 200; the body is ignored."""
     status = response.status_code
     if response.is_redirect:
-        kind, message = UpstreamError, "REST answered with a redirect, which is not followed."
+        kind, message = (
+            UpstreamError,
+            "SuperOffice answered with a redirect, which is not followed.",
+        )
     else:
-        other = (UpstreamError, f"REST answered with status {status}.")
+        other = (UpstreamError, f"SuperOffice answered with status {status}.")
         kind, message = _MEANING.get(status, other)
     wait_s = retry_after_s(response.headers.get("retry-after", ""))
     return kind(message, upstream_status=status, retry_after_s=wait_s)
 
 
 def retry_after_s(value: str) -> int | None:
-    """Read a Retry-After (RFC 9110, section 10.2.3): seconds or a date; nonsense gives None.
+    """Read a Retry-After (RFC 9110, section 10.2.3): seconds or a date; None if it is invalid.
 
-    At most a day is believed.
+    Longer waits count as a day.
     """
     value = value.strip()
     if value.isascii() and value.isdigit():
@@ -57,6 +58,6 @@ def retry_after_s(value: str) -> int | None:
         return min(int(value[:10]), _LONGEST_RETRY_AFTER_S)
     try:
         date = email.utils.parsedate_to_datetime(value)
-    except (ValueError, OverflowError):  # the latter where a year or an offset is absurd
+    except (ValueError, OverflowError):  # the latter for an absurd year or offset
         return None
     return min(max(0, round(date.timestamp() - time.time())), _LONGEST_RETRY_AFTER_S)

@@ -1,8 +1,8 @@
-"""The connections to REST: httpx's transport interface over aiohttp's pool.
+"""The connections to SuperOffice: httpx's transport interface over aiohttp's pool.
 
-httpx's own pool hands a connection on together with what its last answer left in the buffer: if
-REST, or a proxy before it, sends more than was asked for, the surplus becomes the next caller's
-answer. aiohttp closes such a connection, and it takes a fraction of the CPU time.
+httpx's own pool reuses a connection with bytes left in its buffer: if SuperOffice, or a proxy
+before it, sends more than one response, the surplus becomes the next caller's answer. aiohttp
+closes such a connection, and takes a fraction of the CPU time.
 """
 
 import asyncio
@@ -16,33 +16,25 @@ import httpx
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
-__all__ = ["LentTransport", "PooledTransport"]
+from gateway.upstream.failures import in_httpx
 
 _READ_AHEAD = 2**18
-
-_MEANINGS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
-    (aiohttp.ClientConnectorError, httpx.ConnectError),
-    (aiohttp.ServerTimeoutError, httpx.ConnectTimeout),  # nothing else has a time limit here
-    (aiohttp.ClientResponseError, httpx.RemoteProtocolError),
-    (HttpProcessingError, httpx.RemoteProtocolError),
-    (aiohttp.ClientError, httpx.ReadError),
-)
 
 
 class PooledTransport(httpx.AsyncBaseTransport):
     """Sends requests over at most so many connections at a time; close it with `aclose`.
 
-    Bodies come as they are on the wire: compressed, if they are. Nothing is tried again. `tls` is
-    for those who open many: it takes a while to make and a megabyte to keep.
+    Bodies are not decompressed, and nothing is retried. `tls` can be shared between transports: it
+    takes a while to make and a megabyte to keep.
     """
 
     def __init__(
         self, *, connections: int, connect_timeout_s: float, tls: ssl.SSLContext | None = None
     ) -> None:
         self._connections = connections
-        # For all of connecting: the name, TCP and TLS.
+        # For the whole of connecting: DNS, TCP and TLS.
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout_s)
-        # The system's authorities, and SSL_CERT_FILE for those who run their own.
+        # Trusts the system's authorities, or those of SSL_CERT_FILE.
         self._tls = tls or ssl.create_default_context()
         self._session: aiohttp.ClientSession | None = None
 
@@ -50,7 +42,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
         """Send a request without a body.
 
         Raises:
-            httpx.TransportError: there is no connection, or it broke, or what came is not HTTP.
+            httpx.TransportError: connecting failed, the connection broke, or this is not HTTP.
         """
         if self._session is None:
             self._session = self._opened()
@@ -75,17 +67,17 @@ class PooledTransport(httpx.AsyncBaseTransport):
         )
         return aiohttp.ClientSession(
             connector=connector,
-            # What REST sets for one caller must not go along with the next caller's request.
+            # A cookie set for one caller must not be sent with the next caller's request.
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             read_bufsize=_READ_AHEAD,
             timeout=self._timeout,
-            middlewares=(_say_it_in_httpx,),
+            middlewares=(_raise_httpx,),
         )
 
 
 class LentTransport(httpx.AsyncBaseTransport):
-    """A transport that several share, and that somebody else will close."""
+    """A shared transport, which its owner closes."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
@@ -96,10 +88,10 @@ class LentTransport(httpx.AsyncBaseTransport):
 
 
 class _Protocol(ResponseHandler):
-    """Lets the reader of a body know when what follows is not HTTP.
+    """Passes protocol errors within a body on to its reader.
 
-    aiohttp tells nobody about a bad chunk that comes later than the head: the reader would wait
-    until its deadline. There is no public way to put this in; a test on sockets stands guard.
+    aiohttp drops the error about an invalid chunk that comes after the head: the reader would wait
+    until its deadline. There is no public hook for this; a test on sockets covers it.
     """
 
     def set_exception(self, exc: BaseException, *args: Any, **options: Any) -> None:
@@ -118,23 +110,17 @@ class _Stream(httpx.AsyncByteStream):
             async for chunk in self._response.content.iter_any():
                 yield chunk
         except (aiohttp.ClientError, HttpProcessingError) as exc:
-            raise _translated(exc) from exc
+            raise in_httpx(exc) from exc
 
     async def aclose(self) -> None:
         self._response.release()
 
 
-async def _say_it_in_httpx(
+async def _raise_httpx(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Translate errors where they arise: aiohttp would send a request again for its own."""
+    """Translate errors where they arise: aiohttp would retry a request after its own."""
     try:
         return await handler(request)
     except aiohttp.ClientError as exc:
-        raise _translated(exc) from exc
-
-
-def _translated(exc: aiohttp.ClientError | HttpProcessingError) -> httpx.TransportError:
-    """Find the most specific of httpx's errors; without the message, which holds addresses."""
-    meaning = next(meaning for kind, meaning in _MEANINGS if isinstance(exc, kind))
-    return meaning(type(exc).__name__)
+        raise in_httpx(exc) from exc

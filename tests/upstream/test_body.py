@@ -145,7 +145,7 @@ async def test_zlibs_own_words_stay_inside() -> None:
     with pytest.raises(UpstreamBadResponseError) as caught:
         await read(b"junk", "gzip")
 
-    assert str(caught.value) == "REST's answer cannot be decompressed."
+    assert str(caught.value) == "SuperOffice's answer cannot be decompressed."
     assert isinstance(caught.value.__cause__, zlib.error)
 
 

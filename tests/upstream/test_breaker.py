@@ -277,12 +277,12 @@ def test_the_log_has_one_line_each_way(
 
     lines = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert lines == [
-        ("WARNING", "REST is left alone for 5 seconds: 3 calls in a row have failed."),
-        ("INFO", "REST answers again."),
+        ("WARNING", "SuperOffice is not called for 5 seconds: 3 calls in a row have failed."),
+        ("INFO", "SuperOffice answers again."),
     ]
 
 
 def test_a_refusal_is_an_unavailable_upstream(breaker: Breaker) -> None:
     """Clients know what to do about it."""
-    with pytest.raises(UpstreamUnavailableError, match=re.escape("is left alone for a moment.")):
+    with pytest.raises(UpstreamUnavailableError, match=re.escape("is not called for a moment.")):
         make(opened(breaker))

@@ -225,7 +225,6 @@ BROKEN = [
     httpx.ReadError(SECRET),
     httpx.WriteError(SECRET),
     httpx.CloseError(SECRET),
-    httpx.RemoteProtocolError("Server disconnected without sending a response."),
     ssl.SSLError(1, "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] (_ssl.c:2580)"),
 ]
 
@@ -372,7 +371,7 @@ async def test_a_timeout_is_not_tried_again() -> None:
     error = await failure_of(rest, timeout_s=0.2)
 
     assert type(error) is UpstreamTimeoutError
-    assert str(error) == "REST did not answer within 0.2 seconds."
+    assert str(error) == "SuperOffice did not answer within 0.2 seconds."
     assert calls == 1
 
 
@@ -433,8 +432,7 @@ async def test_when_the_budget_is_spent_there_is_no_retry() -> None:
         for _ in range(200):
             await failed(client)
 
-    assert client.retries.made == pytest.approx(140, abs=1)  # a hundred, and a fifth of the calls
-    assert rest.calls == 200 + client.retries.made
+    assert rest.calls - 200 == pytest.approx(140, abs=1)  # a hundred, and a fifth of the calls
 
 
 async def test_a_rest_side_that_fails_again_and_again_is_left_alone() -> None:

@@ -33,9 +33,9 @@ async def listening() -> AsyncIterator[tuple[int, list[bytes]]]:
 async def found(url: str) -> str | None:
     """Look once and return what was found."""
     looking = Reachability(url=url, interval_s=60, connect_timeout_s=0.3)
-    assert looking.problem() == "it has not been looked for yet"
-    task = asyncio.create_task(looking.keep_looking())
-    await until(lambda: looking.problem() != "it has not been looked for yet")
+    assert looking.problem() == "it has not been checked yet"
+    task = asyncio.create_task(looking.keep_checking())
+    await until(lambda: looking.problem() != "it has not been checked yet")
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     return looking.problem()
@@ -55,7 +55,7 @@ async def test_it_is_looked_for_again_and_again() -> None:
     """What is wrong now need not be so in a moment."""
     async with listening() as (port, heard):
         looking = Reachability(url=f"http://127.0.0.1:{port}", interval_s=0.01, connect_timeout_s=1)
-        task = asyncio.create_task(looking.keep_looking())
+        task = asyncio.create_task(looking.keep_checking())
         await until(lambda: len(heard) >= 3)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

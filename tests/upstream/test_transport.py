@@ -8,7 +8,7 @@ import httpx
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
-from gateway.upstream import transport
+from gateway.upstream import failures, transport
 
 
 def kinds(kind: type[aiohttp.ClientError]) -> Iterator[type[aiohttp.ClientError]]:
@@ -20,7 +20,7 @@ def kinds(kind: type[aiohttp.ClientError]) -> Iterator[type[aiohttp.ClientError]
 
 def test_what_is_not_http_is_a_protocol_error() -> None:
     """It is no ClientError, and quotes what was sent: only its kind is told."""
-    error = transport._translated(BadHttpMessage("sent by REST"))
+    error = failures.in_httpx(BadHttpMessage("sent by REST"))
 
     assert type(error) is httpx.RemoteProtocolError
     assert str(error) == "BadHttpMessage"
@@ -36,7 +36,7 @@ def test_trusted_authorities_can_be_shared() -> None:
 @pytest.mark.parametrize("kind", sorted(set(kinds(aiohttp.ClientError)), key=str))
 def test_every_error_of_aiohttp_is_one_of_httpx(kind: type[aiohttp.ClientError]) -> None:
     """And says no more than its name: messages hold addresses."""
-    error = transport._translated(kind.__new__(kind, "http://rest.invalid"))
+    error = failures.in_httpx(kind.__new__(kind, "http://rest.invalid"))
 
     assert isinstance(error, httpx.TransportError)
     assert str(error) == kind.__name__
@@ -58,4 +58,4 @@ def test_an_error_is_translated_by_what_it_means(
     kind: type[aiohttp.ClientError], meaning: type[httpx.TransportError]
 ) -> None:
     """No connection, a broken one, or one that speaks something else."""
-    assert type(transport._translated(kind.__new__(kind))) is meaning
+    assert type(failures.in_httpx(kind.__new__(kind))) is meaning

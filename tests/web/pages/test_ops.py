@@ -77,14 +77,14 @@ async def test_readyz_says_what_a_check_found(
         looked.set()
         return problem
 
-    monkeypatch.setattr(Reachability, "_look", look)
+    monkeypatch.setattr(Reachability, "_check", look)
     async with gateway_over(rest, ready_check=60) as gateway:
         before = await gateway.http.get("/readyz")
         await looked.wait()
         after = await gateway.http.get("/readyz")
 
     assert before.json()["checks"]["rest"] in {
-        "it has not been looked for yet",
+        "it has not been checked yet",
         *said["checks"].values(),
     }
     assert (after.status_code, after.json()) == (status, said)
