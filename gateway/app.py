@@ -36,8 +36,9 @@ from gateway.schema.build import Schema, build_schema, sdl
 from gateway.schema.declare.entity import record_of
 from gateway.schema.engine import Engine
 from gateway.schema.entities.chat import ChatSession
+from gateway.sessions.freshness import Windows
 from gateway.sessions.revocations import Revocations
-from gateway.sessions.snapshot import Snapshot, Windows
+from gateway.sessions.snapshot import Snapshot
 from gateway.sessions.source import Fetch, Source
 from gateway.settings import Settings
 from gateway.store.keyed_cache import KeyedCache

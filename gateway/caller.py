@@ -1,11 +1,11 @@
-"""The caller: everything in a request that can change what REST answers.
+"""The caller: everything in a request that can change SuperOffice's answer.
 
-* Credentials: `Authorization` (Basic, Bearer, SoTicket), or else a session: the request's cookies
+* Credentials: `Authorization` (Basic, Bearer, SoTicket), otherwise a session: the request's cookies
   with `X-XSRF-TOKEN`. `SO-AppToken`, the application's own secret, beside either.
 * Representation: `Accept-Language`, `SO-Language`, `SO-Culture`, `SO-TimeZone`.
 
 All of it is forwarded byte for byte and nothing else is; its digest is the cache key. Negotiate and
-NTLM are refused: they log in a TCP connection, and ours are shared between callers.
+NTLM are refused: they authenticate a TCP connection, and ours are shared between callers.
 """
 
 import hmac
@@ -14,12 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.errors import BadRequestError, UnauthenticatedError
-from gateway.headers import CREDENTIALS, IN_PAYLOAD, REPRESENTATION, Header
-
-__all__ = ["Caller", "CallerPolicy", "Header", "headers_from_payload"]
+from gateway.headers import CREDENTIALS, IN_PAYLOAD, REPRESENTATION, TENANT, Header
 
 _SCHEMES = (b"basic", b"bearer", b"soticket")
-_TENANT = b"x-tenant"
 _HOW_TO = (
     "Send an Authorization header with the scheme Basic, Bearer or SoTicket, or the session's "
     "cookies together with X-XSRF-TOKEN."
@@ -33,20 +30,20 @@ class Caller:
     headers: tuple[Header, ...]
 
     def digest(self, key: bytes, context: bytes) -> str:
-        """Name the caller without telling who it is: HMAC-SHA256 over all that is forwarded.
+        """Return a name of the caller that reveals nothing: HMAC-SHA256 over all of its headers.
 
-        Every part goes in with its length before it, so that no two callers can be written alike.
+        Each part is preceded by its length, so that no two callers have the same input.
         """
         parts = [context, *itertools.chain.from_iterable(self.headers)]
         framed = b"".join([piece for part in parts for piece in (b"%d:" % len(part), part)])
         return hmac.digest(key, framed, "sha256").hex()
 
     def credentials(self) -> "Caller":
-        """Return the same one without what shapes an answer: its language, for one."""
+        """Return the caller without the headers for language, culture and time zone."""
         return Caller(tuple(header for header in self.headers if header[0] in CREDENTIALS))
 
     def __repr__(self) -> str:
-        """Show which headers there are, never what they say."""
+        """Show the names of the headers, never the values."""
         return f"Caller({', '.join(name.decode('latin-1') for name, _ in self.headers)})"
 
 
@@ -58,13 +55,13 @@ class CallerPolicy:
     """The `SO-AppToken` for callers that send none."""
 
     forward_cookies: frozenset[bytes] | None = None
-    """Names of the cookies that are forwarded; None forwards them all."""
+    """Names of the cookies that are forwarded; None = all."""
 
     def read(self, headers: Iterable[Header]) -> Caller:
-        """Take the caller out of a request's raw headers (names in lower case).
+        """Read the caller from a request's raw headers (names in lower case).
 
         Raises:
-            UnauthenticatedError: there are no credentials, or none that REST understands.
+            UnauthenticatedError: there are no credentials of a supported kind.
             BadRequestError: a header holds bytes that cannot be forwarded as they are.
         """
         sent: dict[bytes, list[bytes]] = {}
@@ -124,19 +121,19 @@ def headers_from_payload(
 ) -> list[Header]:
     """Merge the payload of a WebSocket's `connection_init` over the headers of its handshake.
 
-    Its keys are header names, in any case: the ones a caller is made of, and `X-Tenant`, which
-    stands beside the handshake's own, so that it shows when they name two. `Cookie` is not taken
-    from there, as only the browser knows that the cookies it sends are its own.
+    Its keys are header names, in any case: those of a caller, and `X-Tenant`, which does not
+    replace the handshake's own, so that two different ones are an error. `Cookie` is ignored, as
+    only cookies from the browser itself prove a session.
 
     Raises:
-        BadRequestError: the value under such a name could not stand in a header.
+        BadRequestError: a value is invalid in a header.
     """
     sent = {
         lower: _header_value(name, value)
         for name, value in payload.items()
         if (lower := name.lower().encode()) in IN_PAYLOAD and value is not None
     }
-    kept = [(k, v) for k, v in instead_of if k not in sent or k == _TENANT]
+    kept = [(k, v) for k, v in instead_of if k not in sent or k == TENANT]
     return [*kept, *sent.items()]
 
 

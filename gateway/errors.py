@@ -1,4 +1,4 @@
-"""Every error the gateway raises on purpose.
+"""Every error that the gateway raises on purpose.
 
 * GatewayError                    a message that is safe to show, a code, an HTTP status
   + SettingsError                 start-up only: one line on stderr, exit code 2
@@ -14,7 +14,7 @@
     - PersistedQueryNotFoundError, PersistedQueryNotSupportedError
     - UnauthenticatedError        UNAUTHENTICATED, 401
     - TooManyOpenError            RATE_LIMITED, 429 · GatewayFullError 503
-  + UpstreamError                 UPSTREAM_ERROR, 502: any REST status without a code of its own
+  + UpstreamError                 UPSTREAM_ERROR, 502: any status without a code of its own
     - UpstreamMisdirectedError    UPSTREAM_ERROR: the tenant is at another host
     - UpstreamUnauthenticatedError  UNAUTHENTICATED, 401
     - UpstreamForbiddenError      FORBIDDEN, 403
@@ -22,12 +22,12 @@
     - UpstreamTimeoutError        UPSTREAM_TIMEOUT, 504
     - UpstreamUnavailableError    UPSTREAM_UNAVAILABLE, 503
       - UpstreamInterruptedError  the connection broke within an answer
-      - UpstreamNotCalledError    REST was spared the call
+      - UpstreamNotCalledError    the call was not made
       - TenantNotRunningError
     - UpstreamBadResponseError    UPSTREAM_BAD_RESPONSE, 502
 
-Whatever else is raised is a bug: clients get `INTERNAL_SERVER_ERROR` and an id, the log gets the
-id and the traceback. A message never holds REST's address, its body or the text of an exception.
+Any other exception is a bug: clients get `INTERNAL_SERVER_ERROR` and an id, the log gets the id and
+the traceback. A message never holds SuperOffice's address, a body or the text of an exception.
 """
 
 from collections.abc import Mapping
@@ -36,15 +36,15 @@ from typing import Any
 
 
 class GatewayError(Exception):
-    """Raised on purpose; its message is written for the client.
+    """The base class; its message is written for the client.
 
-    graphql-core copies `extensions` of whatever a resolver raises into the answer's error.
+    graphql-core copies `extensions` of a resolver's exception into the answer.
     """
 
     code = "INTERNAL_SERVER_ERROR"
     http_status = 500
     headers: Mapping[str, str] = MappingProxyType({})
-    """What an HTTP answer with this status has to carry."""
+    """Headers that an HTTP answer with this status must have."""
 
     def __init__(self, message: str, **extensions: Any) -> None:
         super().__init__(message)
@@ -73,31 +73,31 @@ class BadRequestError(RequestError):
 
 
 class BadUserInputError(RequestError):
-    """An argument or a variable has a value that cannot be used."""
+    """An argument or a variable has an invalid value."""
 
     code = "BAD_USER_INPUT"
 
 
 class BodyTooLargeError(BadRequestError):
-    """The request's body is larger than it may be (RFC 9110, section 15.5.14)."""
+    """The request's body is too large (RFC 9110, section 15.5.14)."""
 
     http_status = 413
 
 
 class BodyTooSlowError(BadRequestError):
-    """The request's body does not arrive (RFC 9110, section 15.5.9)."""
+    """The request's body arrives too slowly (RFC 9110, section 15.5.9)."""
 
     http_status = 408
 
 
 class NotAcceptableError(BadRequestError):
-    """The client takes no media type we have (RFC 9110, section 15.5.7)."""
+    """The client accepts no media type that we have (RFC 9110, section 15.5.7)."""
 
     http_status = 406
 
 
 class MethodNotAllowedError(BadRequestError):
-    """The method is not one for this operation (RFC 9110, section 15.5.6)."""
+    """The method is not allowed for this operation (RFC 9110, section 15.5.6)."""
 
     http_status = 405
 
@@ -119,13 +119,13 @@ class OriginRefusedError(BadRequestError):
 
 
 class UnsupportedMediaTypeError(BadRequestError):
-    """The body is of a media type that is not read here (RFC 9110, section 15.5.16)."""
+    """The body has an unsupported media type (RFC 9110, section 15.5.16)."""
 
     http_status = 415
 
 
 class TenantMissingError(BadRequestError):
-    """The request does not say which tenant it is for."""
+    """The request names no tenant."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -134,7 +134,7 @@ class TenantMissingError(BadRequestError):
 
 
 class TenantNotFoundError(BadRequestError):
-    """There is no such tenant, or none that may be asked for here: which of the two is not said."""
+    """There is no such tenant, or it is not served: the client does not learn which."""
 
     http_status = 404
 
@@ -143,33 +143,33 @@ class TenantNotFoundError(BadRequestError):
 
 
 class QueryTooComplexError(RequestError):
-    """A query asks for more than a limit allows."""
+    """A query exceeds a limit."""
 
     code = "QUERY_TOO_COMPLEX"
 
 
 class PersistedQueryNotFoundError(RequestError):
-    """The client names a query by its hash, and has to send it once in full."""
+    """The hash of a query is unknown: the client has to send the query once."""
 
     code = "PERSISTED_QUERY_NOT_FOUND"
     http_status = 200  # Apollo's clients send the query then, and only if this is no HTTP error
 
 
 class PersistedQueryNotSupportedError(RequestError):
-    """The client names a query by its hash, and that is switched off."""
+    """The client sent the hash of a query, and persisted queries are off."""
 
     code = "PERSISTED_QUERY_NOT_SUPPORTED"
     http_status = 200
 
 
 class OperationResolutionError(RequestError):
-    """It is not clear which operation of a document to run, or this is not the way to run it."""
+    """No operation of the document is selected, or not one for this transport."""
 
     code = "OPERATION_RESOLUTION_FAILURE"
 
 
 class RequestTimeoutError(GatewayError):
-    """A request took longer than any may."""
+    """A request took longer than `request_timeout`."""
 
     code = "UPSTREAM_TIMEOUT"
     http_status = 504
@@ -179,41 +179,37 @@ class RequestTimeoutError(GatewayError):
 
 
 class UnauthenticatedError(RequestError):
-    """The request brings no credentials that REST would understand."""
+    """The request has no credentials of a supported kind."""
 
     code = "UNAUTHENTICATED"
     http_status = 401
 
 
 class TooManyOpenError(RequestError):
-    """The client has as many sockets, streams or operations open as it may have."""
+    """The client has the maximum of sockets, streams or operations open."""
 
     code = "RATE_LIMITED"
     http_status = 429
 
 
 class GatewayFullError(TooManyOpenError):
-    """All clients together have as many sockets and streams open as this process serves."""
+    """This process has the maximum of sockets and streams open."""
 
     http_status = 503
 
 
 class UpstreamError(GatewayError):
-    """REST did not give the sessions.
+    """SuperOffice did not return the sessions.
 
-    In `extensions`: `upstreamStatus`, its status where it answered; `retryAfter`, whole seconds
-    where it is known how long to wait (RFC 9110, section 10.2.3).
+    In `extensions`: `upstreamStatus`, if there was an answer; `retryAfter`, in whole seconds, if it
+    is known (RFC 9110, section 10.2.3).
     """
 
     code = "UPSTREAM_ERROR"
     http_status = 502
 
     def __init__(
-        self,
-        message: str,
-        *,
-        upstream_status: int | None = None,
-        retry_after_s: int | None = None,
+        self, message: str, *, upstream_status: int | None = None, retry_after_s: int | None = None
     ) -> None:
         known = {"upstreamStatus": upstream_status, "retryAfter": retry_after_s}
         super().__init__(message, **{k: v for k, v in known.items() if v is not None})
@@ -221,13 +217,13 @@ class UpstreamError(GatewayError):
 
     @property
     def is_temporary(self) -> bool:
-        """Whether the same call may well succeed later: not where REST has decided about it."""
+        """Whether the same call may succeed later: not after a refusal by SuperOffice."""
         status = self.extensions.get("upstreamStatus")
         return status is None or status < 300 or status >= 500 or status == 429
 
 
 class UpstreamUnauthenticatedError(UpstreamError):
-    """REST does not accept the caller's credentials (401)."""
+    """SuperOffice does not accept the caller's credentials (401)."""
 
     code = "UNAUTHENTICATED"
     http_status = 401
@@ -238,43 +234,43 @@ class UpstreamMisdirectedError(UpstreamError):
 
 
 class UpstreamForbiddenError(UpstreamError):
-    """REST knows the caller and denies the call (403)."""
+    """SuperOffice knows the caller and denies the call (403)."""
 
     code = "FORBIDDEN"
     http_status = 403
 
 
 class UpstreamRateLimitedError(UpstreamError):
-    """REST asks to slow down (429)."""
+    """SuperOffice asks to slow down (429)."""
 
     code = "RATE_LIMITED"
     http_status = 429
 
 
 class UpstreamHeldOffError(UpstreamRateLimitedError):
-    """The gateway did not call REST: it has asked this caller to slow down, not long ago."""
+    """The call was not made: this caller is rate-limited."""
 
 
 class UpstreamTimeoutError(UpstreamError):
-    """REST did not answer within the deadline of the call."""
+    """SuperOffice did not answer within the deadline of the call."""
 
     code = "UPSTREAM_TIMEOUT"
     http_status = 504
 
 
 class UpstreamUnavailableError(UpstreamError):
-    """REST cannot be reached, or says itself that it is out of service."""
+    """SuperOffice cannot be reached, or answers that it is out of service."""
 
     code = "UPSTREAM_UNAVAILABLE"
     http_status = 503
 
 
 class UpstreamInterruptedError(UpstreamUnavailableError):
-    """The connection broke after REST had begun to send its answer's body."""
+    """The connection broke within the body of an answer."""
 
 
 class UpstreamNotCalledError(UpstreamUnavailableError):
-    """The gateway did not call REST: it fails, or too many calls wait for it already."""
+    """The call was not made: calls keep failing, or too many wait."""
 
 
 class TenantNotRunningError(UpstreamUnavailableError):
@@ -286,7 +282,7 @@ class TenantNotRunningError(UpstreamUnavailableError):
 
 
 class UpstreamBadResponseError(UpstreamError):
-    """REST answered with something else than the JSON array it promises."""
+    """SuperOffice's answer is not a JSON array of sessions."""
 
     code = "UPSTREAM_BAD_RESPONSE"
     http_status = 502

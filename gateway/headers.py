@@ -119,6 +119,7 @@ AGING = _raw(lambda header: header.aging)
 SHAPING = _raw(lambda header: header.shapes == "by value")
 SHAPING_BY_PRESENCE = _raw(lambda header: header.shapes == "by presence")
 
+(TENANT,) = _raw(lambda header: header.tenant)
 EXPOSED = tuple(header.name for header in HEADERS if header.exposed)
 
 

@@ -10,7 +10,8 @@ from gateway.headers import Header
 from gateway.live.watcher import Watcher, Watchers
 from gateway.schema.declare.nodes import LINKS
 from gateway.schema.selecting.matching import SEARCHED
-from gateway.sessions.snapshot import Served, Snapshot
+from gateway.sessions.freshness import Served
+from gateway.sessions.snapshot import Snapshot
 from gateway.sessions.source import Source
 
 

@@ -1,8 +1,8 @@
-"""What REST answered, read into a snapshot."""
+"""From an answer of SuperOffice to a snapshot."""
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, tzinfo
 from typing import Any
 
@@ -10,31 +10,29 @@ from gateway.caller import Caller
 from gateway.errors import UpstreamBadResponseError
 from gateway.records.dates import AsOf
 from gateway.sessions.attachments import Attachments
-from gateway.sessions.snapshot import Snapshot, Stored
+from gateway.sessions.snapshot import Origin, Snapshot, Stored
 
-__all__ = ["Decode", "read", "zone_of"]
-
-# What a snapshot costs in memory, measured with tracemalloc on full and on sparse sessions: most of
-# it is the JSON that linked objects and maps are read from.
+# The memory of a snapshot, measured with tracemalloc on full and on sparse sessions: most of it is
+# the JSON that linked objects and maps are read from.
 _MEMORY_PER_JSON_BYTE = 1.3
 _MEMORY_PER_SESSION = 600
 
-# The answers made from a snapshot may take as much again as it does itself, and no less than this.
-_LEAST_FOR_ANSWERS = 32 * 2**10
+# Attachments may take as much memory again as the sessions do, and this at least.
+_LEAST_FOR_ATTACHMENTS = 32 * 2**10
 
 _LARGE = 2**20
 
 Decode = Callable[[bytes], Sequence[Any]]
-"""Reads the records out of a body."""
+"""Decodes the records of a body."""
 
 
-async def read(
-    stored: Stored, decode: Decode, zone: tzinfo | None, took_s: Mapping[str, float]
+async def assemble(
+    stored: Stored, decode: Decode, zone: tzinfo | None, *, origin: Origin, fetch_s: float
 ) -> Snapshot:
-    """Make a snapshot, whose zone-less times are in `zone`; `took_s` tells what it took to get.
+    """Make a snapshot, whose zone-less times are in `zone`.
 
     Raises:
-        UpstreamBadResponseError: it is not what it must be.
+        UpstreamBadResponseError: the body is not an array of sessions.
     """
     started = time.perf_counter()
     body, as_of = stored.body, AsOf(stored.fetched_ns, zone)
@@ -45,17 +43,25 @@ async def read(
         sessions = _decoded(decode, body)
     for session in sessions:
         session.as_of = as_of
-    times_s = {**took_s, "decode": time.perf_counter() - started}
     own_bytes = round(len(body) * _MEMORY_PER_JSON_BYTE) + _MEMORY_PER_SESSION * len(sessions)
-    attachments = Attachments[Any](max(own_bytes, _LEAST_FOR_ANSWERS))
-    return Snapshot(sessions, as_of, stored.asked_ns, own_bytes, times_s, attachments, len(body))
+    return Snapshot(
+        sessions=sessions,
+        as_of=as_of,
+        asked_ns=stored.asked_ns,
+        own_bytes=own_bytes,
+        origin=origin,
+        fetch_s=fetch_s,
+        decode_s=time.perf_counter() - started,
+        attachments=Attachments(max(own_bytes, _LEAST_FOR_ATTACHMENTS)),
+        json_bytes=len(body),
+    )
 
 
 def zone_of(caller: Caller, base: tzinfo | None) -> tzinfo | None:
     """Return the zone of the zone-less times in a caller's answers.
 
     `SO-TimeZone` moves them from the tenant's base zone to the one it names, by SuperOffice's own
-    codes; of these, only UTC says which zone it is.
+    codes, of which only UTC names a zone.
     """
     asked = [value for name, value in caller.headers if name == b"so-timezone"]
     if not asked:
@@ -67,5 +73,5 @@ def _decoded(decode: Decode, body: bytes) -> Sequence[Any]:
     try:
         return decode(body)
     except UpstreamBadResponseError as exc:
-        exc.extensions["upstreamStatus"] = 200  # no other answer's body is kept
+        exc.extensions["upstreamStatus"] = 200  # only a 200 is decoded
         raise

@@ -1,7 +1,6 @@
-"""Where resolvers get the caller's sessions: REST behind the per-caller cache."""
+"""A caller's sessions: the REST API behind the cache of each caller."""
 
 import asyncio
-import hmac
 import logging
 import secrets
 import time
@@ -23,43 +22,43 @@ from gateway.errors import (
 )
 from gateway.headers import Header
 from gateway.observe.cache_stats import Lookups
-from gateway.sessions.assemble import Decode, read, zone_of
+from gateway.sessions.assemble import Decode, assemble, zone_of
+from gateway.sessions.freshness import Epoch, Forwarded, Served, Windows
+from gateway.sessions.places import Places
 from gateway.sessions.revocations import Revocations
-from gateway.sessions.snapshot import Epoch, Served, Snapshot, Stored, Windows
+from gateway.sessions.snapshot import Origin, Snapshot, Stored
 from gateway.store.lease import turn
 from gateway.store.shared import Found, Place, SharedCache
 from gateway.store.single_flight import Flights
 
-__all__ = ["Cache", "Fetch", "Source"]
-
 logger = logging.getLogger(__name__)
 
 Fetch = Callable[[Sequence[Header]], Awaitable[bytes]]
-"""Calls REST with the given headers; answers with the body of a 200, decompressed."""
+"""Calls SuperOffice with the given headers; returns the body of a 200, decompressed."""
 
 
 class Cache(Protocol):
-    """The part of aiocache's interface that is used here."""
+    """What is needed of `BoundedMemoryCache`."""
 
     async def get(self, key: str) -> Any:
         """Return the value, or None."""
 
     def peek(self, key: str) -> Any:
-        """Return the value if it is at hand, without waiting."""
+        """Return the value, or None, without waiting."""
 
     async def set(self, key: str, value: Any, ttl: float) -> Any:
-        """Keep the value for `ttl` seconds."""
+        """Store the value for `ttl` seconds."""
 
     async def delete(self, key: str) -> Any:
-        """Forget the value."""
+        """Delete the value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Source:
-    """Gives each caller its own snapshot, no older than the windows allow.
+    """Serves each caller its own snapshot, no older than the windows allow.
 
-    However many ask at once, one caller costs one REST call, in all processes that share a cache.
-    Failures are not kept. When REST turns a caller away, what was kept for that caller goes too.
+    Requests of one caller at the same time cost one REST call, in all processes that share a cache.
+    Failures are not cached. When SuperOffice rejects a caller, its snapshot is deleted.
     """
 
     fetch: Fetch
@@ -78,6 +77,12 @@ class Source:
     tenant: str | None = None
     """Its name, where there are several."""
 
+    places: Places = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Derive the places."""
+        object.__setattr__(self, "places", Places(self.secret, self.upstream_url))
+
     async def serve(
         self,
         caller: Caller,
@@ -88,88 +93,84 @@ class Source:
     ) -> Served:
         """Return the caller's snapshot, from the cache or from SuperOffice.
 
-        `key` is the caller's, where it is known already: `key_of` is an HMAC.
-
-        `trace` goes along with a REST call that this request starts; it tells no callers apart.
-        `max_age_s` is the oldest snapshot that will do, where that is younger than the TTL.
+        Args:
+            caller: whose sessions are served.
+            trace: headers that are added to a REST call of this request; no part of the key.
+            key: the caller's, where it is known already: `key_of` is an HMAC.
+            max_age_s: the oldest snapshot that is accepted, where that is less than the TTL.
 
         Raises:
-            UpstreamError: REST did not give an answer that can be used, and nothing stands in.
+            UpstreamError: SuperOffice sent no usable answer, and there is no stale one to serve.
         """
         key = key or self.key_of(caller)
-        epoch_ns = self.epoch.began_ns
-        kept = self._hit(await self.cache.get(key)) if self.windows.ttl_s else None
-        fwd: Literal["miss", "stale", "request"] = "miss"
-        if kept is not None:
-            if kept.is_good_for(max_age_s):
-                return kept
-            fwd = "request" if kept.left_s() > 0 else "stale"
 
         def call() -> Awaitable[Snapshot]:
             return self._fly(key, caller, trace, max_age_s)
 
-        will_do = kept is not None and kept.may_be_revalidated_later(max_age_s)
-        if kept is not None and will_do and not await self._is_revoked(kept, caller):
-            self.flights.start(key, call)
-            return msgspec.structs.replace(kept, is_stale=True)
-        is_joined = key in self.flights
-        try:
-            snapshot = await self.flights.join(key, call)
-        except UpstreamError as exc:
-            older = await self._stand_in(key, caller, exc, max_age_s)
-            if older is None:
-                raise
-            return msgspec.structs.replace(older, fwd=fwd, is_stale=True, failure=exc)
-        how: Literal["hit", "miss", "collapsed"] = "hit"
-        if snapshot.is_from_rest:
-            how = "collapsed" if is_joined else "miss"
-        served = self._served(snapshot, how, fwd)
-        # Who started a flight may have been content with less: with what another process had, or
-        # with what REST was asked for before it changed.
-        is_enough = snapshot.is_from_rest or served.is_good_for(max_age_s)
-        if is_joined and not (is_enough and snapshot.asked_ns >= epoch_ns):
-            await asyncio.sleep(0)  # one that has just landed could be joined still
-            return await self.serve(caller, trace, key=key, max_age_s=max_age_s)
-        return served
+        while True:
+            epoch_ns = self.epoch.began_ns
+            cached = self._hit(await self.cache.get(key)) if self.windows.ttl_s else None
+            if cached is not None and cached.is_good_for(max_age_s):
+                return cached
+            may_be_later = cached is not None and cached.may_be_revalidated_later(max_age_s)
+            if cached is not None and may_be_later and not await self._is_revoked(cached, caller):
+                self.flights.start(key, call)
+                return msgspec.structs.replace(cached, is_stale=True)
+            fwd: Forwarded = "miss"
+            if cached is not None:
+                fwd = "request" if cached.left_s() > 0 else "stale"
+            is_joined = key in self.flights
+            try:
+                snapshot = await self.flights.join(key, call)
+            except UpstreamError as exc:
+                older = await self._stale(key, caller, exc, max_age_s)
+                if older is None:
+                    raise
+                return msgspec.structs.replace(older, fwd=fwd, is_stale=True, failure=exc)
+            served = self._served(snapshot, fwd, is_joined=is_joined)
+            # The request that started the flight may have accepted an older snapshot: of another
+            # process, or from before a change.
+            is_enough = snapshot.origin == "upstream" or served.is_good_for(max_age_s)
+            if not is_joined or (is_enough and snapshot.asked_ns >= epoch_ns):
+                return served
+            await asyncio.sleep(0)  # a flight that has just landed could still be joined
 
     def peek(self, key: str, *, max_age_s: float | None = None) -> Served | None:
-        """Return a caller's snapshot, by its key, if that takes no waiting at all."""
-        snapshot: Snapshot | None = self.cache.peek(key) if self.windows.ttl_s else None
-        if snapshot is None:
-            return None
-        kept = self._served(snapshot, "hit", "miss")
-        return kept if kept.is_good_for(max_age_s) else None
+        """Return the snapshot of a key if it is fresh and in memory, without waiting."""
+        cached = self._hit(self.cache.peek(key)) if self.windows.ttl_s else None
+        return cached if cached is not None and cached.is_good_for(max_age_s) else None
 
     def invalidate(self, since_ns: int) -> None:
-        """Take nothing for fresh that REST was asked for before: something has changed there.
+        """Treat snapshots that were requested before a change as out of date.
 
-        `since_ns` is by the clock of whoever has heard of it; by this one, it is not yet to come.
+        `since_ns` may come from another clock: a time in the future counts as now.
         """
         self.epoch.began_ns = max(self.epoch.began_ns, min(since_ns, self.clock_ns()))
 
     def age_s(self, snapshot: Snapshot) -> float:
         """Return the age of a snapshot."""
-        return self._served(snapshot, "hit", "miss").age_s()
+        return max(0.0, (self.clock_ns() - snapshot.as_of.fetched_ns) / 1e9)
 
     def key_of(self, caller: Caller) -> str:
         """Return the key of the caller's snapshot."""
-        return caller.digest(self.secret, self.upstream_url.encode())
+        return self.places.key(caller)
 
     def _hit(self, snapshot: Snapshot | None) -> Served | None:
-        return None if snapshot is None else self._served(snapshot, "hit", "miss")
+        if snapshot is None:
+            return None
+        return Served(snapshot, "hit", "miss", self.windows, self.clock_ns, self.epoch.began_ns)
 
-    def _served(
-        self,
-        snapshot: Snapshot,
-        how: Literal["hit", "miss", "collapsed"],
-        fwd: Literal["miss", "stale", "request"],
-    ) -> Served:
+    def _served(self, snapshot: Snapshot, fwd: Forwarded, *, is_joined: bool) -> Served:
+        if snapshot.origin == "shared":
+            how: Literal["hit", "miss", "collapsed"] = "hit"
+        else:
+            how = "collapsed" if is_joined else "miss"
         return Served(snapshot, how, fwd, self.windows, self.clock_ns, self.epoch.began_ns)
 
-    async def _stand_in(
+    async def _stale(
         self, key: str, caller: Caller, failure: UpstreamError, max_age_s: float | None
     ) -> Served | None:
-        """Return what is given in the place of a failure, if anything is."""
+        """Return the snapshot that is served in place of a failure, if there is one."""
         if not self.windows.if_error_s:
             return None
         older = self._hit(await self._latest(key, caller))
@@ -179,34 +180,34 @@ class Source:
 
     async def _latest(self, key: str, caller: Caller) -> Snapshot | None:
         """Return the latest snapshot there is, fresh or not."""
-        kept: Snapshot | None = await self.cache.get(key)
-        if kept is None and self.shared is not None:
-            found = await self.shared.get(self._place(key, caller))
+        cached: Snapshot | None = await self.cache.get(key)
+        if cached is None and self.shared is not None:
+            found = await self.shared.get(self.places.snapshot(key, caller))
             if found is not None:
-                kept = await self._read(caller, self._stored(found), {})
-        return kept
+                return await self._assemble(caller, self._stored(found), "shared", 0)
+        return cached
 
     async def _fly(
         self, key: str, caller: Caller, trace: Sequence[Header], max_age_s: float | None
     ) -> Snapshot:
+        """Get a new snapshot, and cache it."""
         try:
             if self.shared is None or not self.windows.ttl_s:
-                _, snapshot = await self._ask(caller, trace)
+                _, snapshot = await self._call(caller, trace)
             else:
-                place = self._place(key, caller)
+                place = self.places.snapshot(key, caller)
                 snapshot = await self._share(self.shared, place, caller, trace, max_age_s)
         except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
             await self.cache.delete(key)
             if self.windows.has_any:
-                await self.revocations.add(
-                    self._account(caller), self.clock_ns(), kept_s=self.windows.kept_s
-                )
+                place = self.places.revocation(caller)
+                await self.revocations.add(place, self.clock_ns(), kept_s=self.windows.kept_s)
             raise
         except UpstreamError as exc:
-            # Of calls that are not made there is no end, and why they are not has been told.
+            # Calls that are not made are frequent, and the reason is in the log already.
             is_no_call = isinstance(exc, UpstreamNotCalledError | UpstreamHeldOffError)
             level = logging.DEBUG if is_no_call else logging.WARNING
-            logger.log(level, "A REST call failed: %s", _told(exc))
+            logger.log(level, "A REST call failed: %s", _described(exc))
             raise
         if self.windows.ttl_s:
             await self.cache.set(key, snapshot, ttl=self.windows.kept_s)
@@ -220,7 +221,7 @@ class Source:
         trace: Sequence[Header],
         max_age_s: float | None,
     ) -> Snapshot:
-        """Take what another process has stored, or ask REST and store the answer."""
+        """Take the snapshot of another process, or call SuperOffice and share the answer."""
         started = time.perf_counter()
 
         def usable(found: Found) -> Stored | None:
@@ -233,10 +234,10 @@ class Source:
         try:
             async with turn(shared, place, usable=usable) as stored:
                 if stored is not None:
-                    took_s = {"shared": time.perf_counter() - started}
-                    return await self._read(caller, stored, took_s)
+                    took_s = time.perf_counter() - started
+                    return await self._assemble(caller, stored, "shared", took_s)
                 try:
-                    stored, snapshot = await self._ask(caller, trace)
+                    stored, snapshot = await self._call(caller, trace)
                 except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
                     await shared.forget(place)
                     raise
@@ -245,40 +246,33 @@ class Source:
                 await shared.put(place, stored.to_bytes(), ttl_s=kept_s, age_s=age_s)
                 return snapshot
         except TimeoutError as exc:
-            raise UpstreamTimeoutError("REST did not answer another process in time.") from exc
+            message = "SuperOffice did not answer another process in time."
+            raise UpstreamTimeoutError(message) from exc
 
     def _stored(self, found: Found) -> Stored:
         return Stored.from_bytes(found.content, self.clock_ns() - round(found.age_s * 1e9))
 
-    async def _ask(self, caller: Caller, trace: Sequence[Header]) -> tuple[Stored, Snapshot]:
+    async def _call(self, caller: Caller, trace: Sequence[Header]) -> tuple[Stored, Snapshot]:
         started, asked_ns = time.perf_counter(), self.clock_ns()
         body = await self.fetch((*caller.headers, *trace))
         stored = Stored(body, asked_ns, self.clock_ns())
-        took_s = {"upstream": time.perf_counter() - started}
-        return stored, await self._read(caller, stored, took_s)
+        took_s = time.perf_counter() - started
+        return stored, await self._assemble(caller, stored, "upstream", took_s)
 
-    def _read(
-        self, caller: Caller, stored: Stored, took_s: dict[str, float]
+    def _assemble(
+        self, caller: Caller, stored: Stored, origin: Origin, fetch_s: float
     ) -> Awaitable[Snapshot]:
-        return read(stored, self.decode, zone_of(caller, self.time_zone), took_s)
-
-    def _place(self, key: str, caller: Caller) -> Place:
-        """Return where the caller's answer is in the shared cache, and what it is sealed with."""
-        secret = hmac.digest(self.secret, b"sealing", "sha256")
-        return Place(key, bytes.fromhex(caller.digest(secret, self.upstream_url.encode())))
-
-    def _account(self, caller: Caller) -> Place:
-        """Return where it is told whether REST turns the caller's credentials away."""
-        credentials = caller.credentials()
-        return self._place(f"{self.key_of(credentials)}:revoked", credentials)
+        zone = zone_of(caller, self.time_zone)
+        return assemble(stored, self.decode, zone, origin=origin, fetch_s=fetch_s)
 
     async def _is_revoked(self, older: Served, caller: Caller) -> bool:
         asked_ns = older.snapshot.asked_ns
-        return await self.revocations.cover(self._account(caller), asked_ns, self.clock_ns())
+        place = self.places.revocation(caller)
+        return await self.revocations.cover(place, asked_ns, self.clock_ns())
 
 
-def _told(exc: UpstreamError) -> str:
-    """Tell an operator what went wrong; causes by their kinds, as their texts hold addresses."""
+def _described(exc: UpstreamError) -> str:
+    """Describe a failure for the log; causes by their kinds, as their messages hold addresses."""
     kinds = []
     cause: BaseException | None = exc.__cause__
     while cause is not None:

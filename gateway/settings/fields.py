@@ -48,9 +48,7 @@ class Fields(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
     upstream_url: Annotated[str | None, AfterValidator(parse.upstream_url)] = _superoffice(
-        None,
-        "SuperOffice's address: what comes before `/api/v1`",
-        example=EXAMPLE_URL,
+        None, "SuperOffice's address: what comes before `/api/v1`", example=EXAMPLE_URL
     )
     environment: Literal["sod", "stage", "online"] | None = _superoffice(
         None,
@@ -255,9 +253,7 @@ class Fields(BaseSettings):
         le=65535,
     )
     tracing: bool = _observability(
-        False,
-        "Send traces as the OTEL_* variables say; needs the extra `tracing`",
-        example="on",
+        False, "Send traces as the OTEL_* variables say; needs the extra `tracing`", example="on"
     )
     log_level: Literal["debug", "info", "warning", "error"] = _observability(
         "info", "Least important message that is logged", example="info"

@@ -137,13 +137,7 @@ class SharedCache:
         return Found(opened[_TTL.size :], max(0.0, ttl_s - left_s))
 
     async def put(
-        self,
-        place: Place,
-        content: bytes,
-        *,
-        ttl_s: float,
-        age_s: float = 0,
-        is_owed: bool = False,
+        self, place: Place, content: bytes, *, ttl_s: float, age_s: float = 0, is_owed: bool = False
     ) -> None:
         """Store content until it is `ttl_s` seconds old.
 

@@ -5,11 +5,7 @@ from typing import Protocol
 
 from cachetools import LRUCache
 
-from gateway.errors import (
-    UpstreamMisdirectedError,
-    UpstreamTimeoutError,
-    UpstreamUnavailableError,
-)
+from gateway.errors import UpstreamMisdirectedError, UpstreamTimeoutError, UpstreamUnavailableError
 from gateway.headers import Header
 from gateway.tenants.states import MOST_TENANTS, TenantStates
 

@@ -1,32 +1,24 @@
-"""Which tenant a request is for: `/graphql/{tenant}`, or `X-Tenant` if the path cannot change."""
+"""The tenant of a request: in the path, `/graphql/{tenant}`, or in the header `X-Tenant`."""
 
 from collections.abc import Callable, Collection, Sequence
 
 from gateway.errors import BadRequestError, TenantMissingError, TenantNotFoundError
-from gateway.headers import Header
+from gateway.headers import TENANT, Header
 from gateway.sessions.source import Source
 from gateway.settings.tenant_names import canonical_tenant
 
-__all__ = ["FindSource", "SourceOf", "TenantSources"]
-
-_HEADER = b"x-tenant"
-
 FindSource = Callable[[str, Sequence[Header]], Source]
-"""Finds where the sessions of a request with this path and these headers come from."""
+"""Finds the source of sessions for a request's path and headers."""
 
 SourceOf = Callable[[str], Source | None]
-"""Finds where the sessions of a tenant of this name come from, if it is served."""
+"""Finds the source of sessions for a tenant's name, if it is served."""
 
 
 class TenantSources:
     """Finds a tenant's own source; a `FindSource`."""
 
     def __init__(
-        self,
-        source_of: Callable[[str], Source],
-        *,
-        path: str,
-        served: Collection[str] | None,
+        self, source_of: Callable[[str], Source], *, path: str, served: Collection[str] | None
     ) -> None:
         self._source_of = source_of
         self._prefix = f"{path}/"
@@ -36,11 +28,11 @@ class TenantSources:
         """Return the source of the tenant that a request names.
 
         Raises:
-            TenantMissingError: it names none.
-            TenantNotFoundError: it names what is no tenant, or one that is not served.
-            BadRequestError: it names two.
+            TenantMissingError: it names no tenant.
+            TenantNotFoundError: the name is invalid, or the tenant is not served.
+            BadRequestError: it names two tenants.
         """
-        named = [value.decode("latin-1").strip() for name, value in headers if name == _HEADER]
+        named = [value.decode("latin-1").strip() for name, value in headers if name == TENANT]
         if path.startswith(self._prefix):
             named.append(path.removeprefix(self._prefix))
         tenants = {canonical_tenant(name) for name in named}
@@ -54,7 +46,7 @@ class TenantSources:
         return source
 
     def named(self, name: str) -> Source | None:
-        """Return the source of a tenant, if there can be one of this name, and it is served."""
+        """Return the source of a tenant, if the name is valid and the tenant served."""
         return self._named(canonical_tenant(name))
 
     def _named(self, tenant: str | None) -> Source | None:

@@ -1,11 +1,11 @@
-"""Where a tenant of SuperOffice Online is, and whether it runs: `GET /api/state/{tenant}`.
+"""The address of a tenant of SuperOffice Online, and its state: `GET /api/state/{tenant}`.
 
     {"ContextIdentifier": "Cust12345", "Endpoint": "https://online3.superoffice.com:443/Cust12345",
      "State": "Running", "IsRunning": true, "ValidUntil": "2026-01-31T17:46:13.1234567Z",
      "Api": "https://online3.superoffice.com/Cust12345/api"}
 
-Callers' credentials go to that address, so it is believed only within the domains that are trusted,
-over https, and with nothing in it but what is documented. The question carries no credentials.
+Callers' credentials go to that address, so it is accepted only within the trusted domains, over
+https, and in the documented form. The request carries no credentials.
 Source: SuperOffice's developer portal, "Tenant status".
 """
 
@@ -28,24 +28,22 @@ from gateway.records.dates import UTC, nanoseconds
 from gateway.settings.tenant_names import canonical_tenant
 from gateway.upstream.body import read_body
 
-__all__ = ["StateService", "TenantState"]
-
 _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "gzip",
-    "Connection": "close",  # asked so rarely that a connection would not be there the next time
+    "Connection": "close",  # requests are rare: it would be closed before the next one
     "User-Agent": "superoffice-chat-gateway",
 }
 _LARGEST_ANSWER = 64 * 2**10
 _LONGEST_WAIT_S = 5
 _MOST_AT_ONCE = 8
 
-# No user, no other port, no other path, no query: what is not here is refused.
+# No user, no other port, no other path, no query.
 _ADDRESS = re.compile(
     r"https://(?P<host>[a-z0-9-]+(?:\.[a-z0-9-]+)+)(?::443)?/(?P<tenant>[a-z0-9]+)(?:/api)?/?",
     re.ASCII | re.IGNORECASE,
 )
-# What it says is shown to clients, so only what is documented.
+# The documented states: clients see no other text.
 _STATES = frozenset(
     {
         "Provisioning",
@@ -64,16 +62,16 @@ _STATES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class TenantState:
-    """What the state service says of one tenant."""
+    """The state of one tenant."""
 
     name: str
-    """`Running`, `Suspended` and others; `Unknown` for one that is not documented."""
+    """`Running`, `Suspended` and others; `Unknown` for an undocumented one."""
 
     url: str | None
-    """What precedes `/api/v1` in its addresses; None = it does not run."""
+    """The part of its addresses before `/api/v1`; None = it does not run."""
 
     valid_until_s: float
-    """When to ask again, in seconds since 1970."""
+    """When it expires, in seconds since 1970."""
 
 
 class _Answer(msgspec.Struct, rename="pascal"):
@@ -86,7 +84,7 @@ class _Answer(msgspec.Struct, rename="pascal"):
 
 
 class StateService:
-    """Asks one environment's state service, a few questions at a time; close it with `aclose`."""
+    """Calls an environment's state service, a few times at once; close it with `aclose`."""
 
     def __init__(
         self,
@@ -107,12 +105,11 @@ class StateService:
         await self._transport.aclose()
 
     async def read(self, tenant: str) -> TenantState:
-        """Ask for the state of a tenant, by its canonical name.
+        """Read the state of a tenant, by its canonical name.
 
         Raises:
             TenantNotFoundError: the service knows no such tenant.
-            UpstreamError: the service cannot be reached or is too slow, or what it says is not
-                to be believed.
+            UpstreamError: the service cannot be reached or is too slow, or its answer is invalid.
         """
         try:
             async with asyncio.timeout(self._timeout_s), self._turns:

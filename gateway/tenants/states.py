@@ -9,12 +9,7 @@ from typing import Protocol
 
 from cachetools import LRUCache
 
-from gateway.errors import (
-    GatewayError,
-    TenantNotFoundError,
-    TenantNotRunningError,
-    UpstreamError,
-)
+from gateway.errors import GatewayError, TenantNotFoundError, TenantNotRunningError, UpstreamError
 from gateway.store.single_flight import Flights
 from gateway.tenants.state_service import TenantState
 

@@ -7,11 +7,7 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
-from gateway.errors import (
-    UpstreamRateLimitedError,
-    UpstreamTimeoutError,
-    UpstreamUnavailableError,
-)
+from gateway.errors import UpstreamRateLimitedError, UpstreamTimeoutError, UpstreamUnavailableError
 from gateway.headers import Header
 from gateway.upstream.body import read_body
 from gateway.upstream.breaker import Breaker, Call

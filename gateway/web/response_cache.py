@@ -68,7 +68,7 @@ def find(scope: Scope, inbound: Inbound) -> tuple[CachedAnswer, list[Header]] | 
     answer: CachedAnswer | None = snapshot.attachments.get(_request(scope, inbound))
     if answer is None:
         return None
-    result: Result = "hit" if snapshot.is_from_rest else "shared"
+    result: Result = "hit" if snapshot.origin == "upstream" else "shared"
     access.source.lookups.count(result, snapshot.json_bytes)
     return answer, aging_headers(served, time.perf_counter() - started)
 

@@ -18,7 +18,7 @@ from gateway.schema.build import Schema, build_schema
 from gateway.schema.context import Access, Context
 from gateway.schema.declare.entity import record_of
 from gateway.schema.entities.chat import ChatSession
-from gateway.sessions.snapshot import Windows
+from gateway.sessions.freshness import Windows
 from gateway.sessions.source import Source
 from gateway.store.memory import BoundedMemoryCache
 from tests.waiting import until

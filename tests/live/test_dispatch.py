@@ -11,7 +11,7 @@ from gateway.live.changes import Comparison
 from gateway.live.dispatch import Newsroom
 from gateway.live.pace import Rhythm
 from gateway.live.watcher import Watchers
-from gateway.sessions.snapshot import Windows
+from gateway.sessions.freshness import Windows
 from gateway.sessions.source import Source
 from gateway.store.keyed_cache import KeyedCache
 from gateway.store.memory import BoundedMemoryCache

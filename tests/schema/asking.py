@@ -13,6 +13,7 @@ from gateway.schema.declare.nodes import LINKS
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.selecting.matching import SEARCHED
 from gateway.sessions.snapshot import Snapshot
+from tests.sessions import snapshots
 
 __all__ = ["SCHEMA", "Answer", "Json", "ask", "decode", "read", "snapshot_of"]
 
@@ -47,7 +48,7 @@ def snapshot_of(sessions: Sequence[Any]) -> Snapshot:
     as_of = AsOf(0)
     for session in sessions:
         session.as_of = as_of
-    return Snapshot(sessions, as_of, asked_ns=0, own_bytes=0, times_s={})
+    return snapshots.snapshot_of(sessions, as_of)
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from gateway.caller import Caller
 from gateway.errors import UnauthenticatedError
 from gateway.headers import Header
 from gateway.observe.cache_stats import Lookups
-from gateway.records.dates import AsOf
 from gateway.schema.context import Access, Context
-from gateway.sessions.snapshot import Served, Snapshot, Windows
+from gateway.sessions.freshness import Served, Windows
 from gateway.sessions.source import Source
+from tests.sessions.snapshots import snapshot_of
 
 ADA = (b"authorization", b"Bearer ada")
-SNAPSHOT = Snapshot([], AsOf(0), asked_ns=0, own_bytes=0, times_s={})
+SNAPSHOT = snapshot_of()
 
 
 class Asked:
@@ -26,7 +26,7 @@ class Asked:
         self.lookups = Lookups()
 
     async def serve(
-        self, caller: Caller, trace: Sequence[Header], *, max_age_s: float | None
+        self, caller: Caller, trace: Sequence[Header], *, key: str, max_age_s: float | None
     ) -> Served:
         self.callers.append((caller.headers, trace))
         return Served(SNAPSHOT, "hit", "miss", Windows(5), lambda: 0)

@@ -8,8 +8,8 @@ import pytest
 
 from gateway.caller import Caller
 from gateway.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnauthenticatedError
+from gateway.sessions.freshness import Windows
 from gateway.sessions.revocations import Revocations
-from gateway.sessions.snapshot import Windows
 from gateway.sessions.source import Source
 from gateway.store import lease
 from gateway.store.shared import SharedCache
@@ -73,7 +73,7 @@ async def test_a_shared_snapshot_is_a_hit_with_its_age() -> None:
 
     served = await machines.source().serve(KARI)
 
-    assert (served.how, served.age_s(), served.snapshot.is_from_rest) == ("hit", 3, False)
+    assert (served.how, served.age_s(), served.snapshot.origin) == ("hit", 3, "shared")
 
 
 async def test_a_shared_snapshot_is_no_fresher_for_being_shared() -> None:

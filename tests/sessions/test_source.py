@@ -20,7 +20,7 @@ from gateway.errors import (
 from gateway.headers import Header
 from gateway.records.dates import AsOf
 from gateway.sessions import assemble as reading
-from gateway.sessions.snapshot import Windows
+from gateway.sessions.freshness import Windows
 from gateway.sessions.source import Source
 from gateway.store.memory import BoundedMemoryCache
 from tests.store.fakes import Clock

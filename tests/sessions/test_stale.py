@@ -18,7 +18,7 @@ from gateway.errors import (
     UpstreamUnauthenticatedError,
     UpstreamUnavailableError,
 )
-from gateway.sessions.snapshot import Windows
+from gateway.sessions.freshness import Windows
 from tests.sessions.test_source import JONAS, KARI, Bench
 
 

@@ -7,12 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.records.dates import AsOf
-from gateway.sessions.attachments import Attachments
 from gateway.sessions.snapshot import Snapshot
 from gateway.web import response_cache
 from gateway.web.inbound import Door
 from gateway.web.response_cache import ResponseCache
+from tests.sessions.snapshots import snapshot_of
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.asking import get, post_json
 
@@ -209,7 +208,7 @@ def entered(door: Door, query: bytes = b"query=x", accept: bytes = b"a") -> tupl
     """Make the scope of a request that is answered from a snapshot; return both."""
     headers = [(b"authorization", b"Bearer a"), (b"accept", accept)]
     scope = {**SCOPE, "query_string": query, "headers": headers}
-    snapshot = Snapshot([], AsOf(0), 0, 0, {}, Attachments[Any](1_000_000))
+    snapshot = snapshot_of(max_attached=1_000_000)
     door.enter(scope).snapshot = snapshot
     return scope, snapshot
 

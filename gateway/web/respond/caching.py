@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gateway.headers import Header, vary
-from gateway.sessions.snapshot import Served
+from gateway.sessions.freshness import Served
 
 _NAME = "superoffice-chat-gateway"
 _RAW_NAME = _NAME.encode()
@@ -84,4 +84,4 @@ def _ttl(served: Served) -> int:
 def _detail(served: Served) -> str:
     if served.is_stale:
         return f"; detail={_why_stale(served)}"
-    return "; detail=shared" if "shared" in served.snapshot.times_s else ""
+    return "; detail=shared" if served.snapshot.origin == "shared" else ""

@@ -21,7 +21,7 @@ from gateway.schema.declare.entity import record_of
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.selecting.filters import ChatSessionFilter
 from gateway.schema.selecting.matching import SEARCHED, matcher
-from gateway.sessions.snapshot import Windows
+from gateway.sessions.freshness import Windows
 from gateway.sessions.source import Source
 from gateway.store.memory import BoundedMemoryCache
 

@@ -9,12 +9,12 @@ import pytest
 
 from gateway.caller import Caller
 from gateway.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnavailableError
-from gateway.records.dates import AsOf
-from gateway.sessions.snapshot import Served, Snapshot, Windows
+from gateway.sessions.freshness import Served, Windows
 from gateway.sessions.source import Source
 from gateway.store.memory import BoundedMemoryCache
 from gateway.web.inbound import max_age_of
 from gateway.web.respond.caching import cache_headers
+from tests.sessions.snapshots import snapshot_of
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.asking import get
 
@@ -70,12 +70,12 @@ def served_as(
     ttl_s: float = 5,
     age_s: float = 0,
     failure: UpstreamError | None = None,
-    from_: str = "upstream",
+    from_: Any = "upstream",
 ) -> Served:
     """Return what a request got, at some age."""
     clock = Clock()
     clock.now_ns = int(age_s * SECOND)
-    snapshot = Snapshot((), AsOf(0, None), 0, 0, {from_: 0.25, "decode": 0.125})
+    snapshot = snapshot_of(origin=from_, fetch_s=0.25, decode_s=0.125)
     is_stale = how == "hit" and age_s > ttl_s
     return Served(snapshot, how, fwd, Windows(ttl_s), clock, is_stale=is_stale, failure=failure)
 

@@ -1,0 +1,103 @@
+"""How long snapshots are served, and whether one is fresh enough for a request.
+
+Source of the windows past the time to live: RFC 5861.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from gateway.errors import UpstreamError
+from gateway.observe.cache_stats import Result
+from gateway.sessions.snapshot import Snapshot
+
+Forwarded = Literal["miss", "stale", "request"]
+"""Why SuperOffice was called: no snapshot, too old a one, or too old for this request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """How long a snapshot is served, in seconds since SuperOffice's answer."""
+
+    ttl_s: float
+    while_revalidate_s: float = 0
+    """Past the TTL: it is served at once, and SuperOffice is called for the next request."""
+
+    if_error_s: float = 0
+    """Past the TTL: it is served when SuperOffice fails."""
+
+    @property
+    def has_any(self) -> bool:
+        """Whether stale snapshots are served at all."""
+        return bool(self.while_revalidate_s or self.if_error_s)
+
+    @property
+    def kept_s(self) -> float:
+        """How long a snapshot stays cached: past its time, a miss is known to be `stale`."""
+        return self.ttl_s + max(self.ttl_s, self.while_revalidate_s, self.if_error_s)
+
+
+@dataclass(slots=True)
+class Epoch:
+    """The time of the last known change: snapshots requested before it are out of date."""
+
+    began_ns: int = 0
+
+
+class Served(msgspec.Struct, frozen=True):
+    """A snapshot for a request, and where it came from."""
+
+    snapshot: Snapshot
+    how: Literal["hit", "miss", "collapsed"]
+    fwd: Forwarded
+    windows: Windows
+    clock_ns: Callable[[], int]
+    epoch_ns: int = 0
+    is_stale: bool = False
+    """Whether a cached snapshot is served past its time."""
+
+    failure: UpstreamError | None = None
+    """Why a stale snapshot is served, if a call failed."""
+
+    @property
+    def result(self) -> Result:
+        """The outcome of the lookup, in one word."""
+        if self.how == "miss":
+            return self.fwd
+        if self.is_stale:
+            return "stale-while-revalidate" if self.failure is None else "stale-if-error"
+        if self.how == "hit" and self.snapshot.origin == "shared":
+            return "shared"
+        return self.how
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the snapshot was cached for later requests."""
+        return self.windows.ttl_s > 0
+
+    def age_s(self) -> float:
+        """Return the snapshot's age."""
+        return max(0.0, (self.clock_ns() - self.snapshot.as_of.fetched_ns) / 1e9)
+
+    def left_s(self) -> float:
+        """Return for how long it is still fresh; negative past that."""
+        left_s = self.windows.ttl_s - self.age_s()
+        return min(left_s, 0.0) if self.snapshot.asked_ns < self.epoch_ns else left_s
+
+    def is_good_for(self, max_age_s: float | None) -> bool:
+        """Tell whether it is fresh, and no older than the request accepts."""
+        if self.snapshot.asked_ns < self.epoch_ns:
+            return False
+        age_s = self.age_s()
+        return age_s < self.windows.ttl_s and (max_age_s is None or age_s <= max_age_s)
+
+    def may_be_revalidated_later(self, max_age_s: float | None) -> bool:
+        """Tell whether it may be served while SuperOffice is called (RFC 5861, section 3)."""
+        return max_age_s is None and self.left_s() + self.windows.while_revalidate_s > 0
+
+    def may_stand_in(self, failure: UpstreamError, max_age_s: float | None) -> bool:
+        """Tell whether it may be served in place of an error (RFC 5861, section 4)."""
+        is_in_time = max_age_s is None and self.left_s() + self.windows.if_error_s > 0
+        return is_in_time and failure.is_temporary

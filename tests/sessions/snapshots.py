@@ -1,0 +1,31 @@
+"""Snapshots for tests that need little of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.records.dates import AsOf
+from gateway.sessions.attachments import Attachments
+from gateway.sessions.snapshot import Origin, Snapshot
+
+
+def snapshot_of(
+    sessions: Sequence[Any] = (),
+    as_of: AsOf | None = None,
+    *,
+    origin: Origin = "upstream",
+    fetch_s: float = 0,
+    decode_s: float = 0,
+    max_attached: int = 0,
+) -> Snapshot:
+    """Make a snapshot."""
+    return Snapshot(
+        sessions=sessions,
+        as_of=as_of or AsOf(0),
+        asked_ns=0,
+        own_bytes=0,
+        origin=origin,
+        fetch_s=fetch_s,
+        decode_s=decode_s,
+        attachments=Attachments(max_attached),
+        json_bytes=0,
+    )
