@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr
+from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.settings import parse
@@ -19,17 +20,26 @@ Timeout = Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)]
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.names)]
 
 
+def written(default: object) -> str:
+    """Return a default as one would write it; "" where there is none."""
+    if default is None or default is PydanticUndefined:
+        return ""
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
 class _Group:
     """Declares the settings of one group."""
 
     def __init__(self, name: str) -> None:
         self._extra: dict[str, Any] = {"group": name}
 
-    def __call__(self, default: Any, description: str, *, example: str, **more: Any) -> Any:
-        """Declare one; a text is parsed as if it had been written."""
+    def __call__(self, default: Any, description: str, example: str = "", **more: Any) -> Any:
+        """Declare one; a text is parsed as if it had been written. The default is an example."""
         more["default_factory" if callable(default) else "default"] = default
-        extra = self._extra
-        return Field(description=description, examples=[example], json_schema_extra=extra, **more)
+        examples, extra = [example or written(default)], self._extra
+        return Field(description=description, examples=examples, json_schema_extra=extra, **more)
 
 
 _superoffice = _Group("SuperOffice")
@@ -48,18 +58,18 @@ class Fields(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
     upstream_url: Annotated[str | None, AfterValidator(parse.upstream_url)] = _superoffice(
-        None, "SuperOffice's address: what comes before `/api/v1`", example=EXAMPLE_URL
+        None, "SuperOffice's address: what comes before `/api/v1`", EXAMPLE_URL
     )
     environment: Literal["sod", "stage", "online"] | None = _superoffice(
         None,
         "Environment of SuperOffice Online whose tenants are served, in place of one address",
-        example="online",
+        "online",
     )
     tenants: Annotated[frozenset[str] | None, NoDecode, BeforeValidator(parse.tenants)] = (
         _superoffice(
             "",
             "Tenants of the environment that are served, separated by commas; unset = all",
-            example="Cust12345,Cust67890",
+            "Cust12345,Cust67890",
         )
     )
     tenant_hosts: Annotated[frozenset[str], NoDecode, BeforeValidator(parse.domains)] = (
@@ -67,197 +77,170 @@ class Fields(BaseSettings):
             "superoffice.com",
             "Domains that a tenant's address may be in, separated by commas; callers' credentials "
             "go to no host outside them",
-            example="superoffice.com",
         )
     )
     time_zone: Annotated[ZoneInfo | None, BeforeValidator(parse.time_zone)] = _superoffice(
         None,
         "Zone of the times that SuperOffice sends without one, unless a caller's `SO-TimeZone` "
         "names another; unset = unknown",
-        example="Europe/Oslo",
+        "Europe/Oslo",
     )
-    upstream_connect_timeout: Timeout = _superoffice(
-        3.0, "Seconds to connect to SuperOffice", example="3"
-    )
+    upstream_connect_timeout: Timeout = _superoffice(3.0, "Seconds to connect to SuperOffice")
     upstream_timeout: Timeout = _superoffice(
-        10.0, "Seconds for a whole REST call, its retry included", example="10"
+        10.0, "Seconds for a whole REST call, its retry included"
     )
     upstream_connections: int = _superoffice(
-        64, "REST calls at the same time, per process", example="64", ge=1, le=10_000
+        64, "REST calls at the same time, per process", ge=1, le=10_000
     )
     max_upstream_bytes: ByteSize = _superoffice(
-        "16MiB", "Largest answer of SuperOffice, after decompression", example="16MiB"
+        "16MiB", "Largest answer of SuperOffice, after decompression"
     )
     breaker_failures: int = _superoffice(
-        20,
-        "Failed REST calls in a row after which no calls are made for a while; 0 = never",
-        example="20",
-        ge=0,
+        20, "Failed REST calls in a row after which no calls are made for a while; 0 = never", ge=0
     )
     breaker_cooldown: Timeout = _superoffice(
-        5.0,
-        "Seconds without calls after that; up to six times as long while calls keep failing",
-        example="5",
+        5.0, "Seconds without calls after that; up to six times as long while calls keep failing"
     )
     app_token: Annotated[SecretStr | None, AfterValidator(parse.app_token)] = _callers(
         None,
         "`SO-AppToken`, the application's client secret, added for callers that send none",
-        example="your application's client secret",
+        "your application's client secret",
     )
     forward_cookies: Annotated[
         frozenset[bytes] | None, NoDecode, BeforeValidator(parse.cookies)
     ] = _callers(
         "*",
         "Names of the cookies that are forwarded in session mode, separated by commas; `*` = all",
-        example="ASP.NET_SessionId,XSRF-TOKEN",
+        "ASP.NET_SessionId,XSRF-TOKEN",
     )
     cors_origins: Annotated[frozenset[str], NoDecode, BeforeValidator(parse.origins)] = _callers(
         "",
         "Other sites whose pages may use the gateway, separated by commas; `*` = any, but without "
         "cookies",
-        example="https://console.example.com,https://wallboard.example.com",
+        "https://console.example.com,https://wallboard.example.com",
     )
     cache_ttl: Seconds = _cache(
         5.0,
         "Seconds for which SuperOffice's answer is used again for the same caller; 0 = only by "
         "requests that wait for it at the same time",
-        example="5",
     )
     stale_while_revalidate: Seconds = _cache(
         0.0,
         "Seconds past the TTL in which the old answer is sent at once while a new one is fetched",
-        example="30",
+        "30",
     )
     stale_if_error: Seconds = _cache(
         0.0,
         "Seconds past the TTL in which the old answer is sent when SuperOffice fails; never when "
         "it rejects the caller",
-        example="300",
+        "300",
     )
     cache_url: Annotated[SecretStr | None, AfterValidator(parse.redis_url)] = _cache(
         "memory://",
         "`memory://`, or the Redis or Valkey that processes share: `redis://…`, `rediss://…`; "
         "entries there are compressed and sealed",
-        example="redis://:password@redis.example.com:6379/0",
+        "redis://:password@redis.example.com:6379/0",
     )
     cache_max_bytes: ByteSize = _cache(
-        "256MiB", "Memory for cached answers; the least recently used goes first", example="256MiB"
+        "256MiB", "Memory for cached answers; the least recently used goes first"
     )
     cache_secret: Annotated[SecretStr, AfterValidator(parse.cache_secret)] = _cache(
         lambda: SecretStr(secrets.token_urlsafe(32)),
         "Key for the digests that name callers in the cache, and for sealing their answers; "
         "random at each start unless set, and the same wherever a Redis is shared",
-        example="32 or more random characters",
+        "32 or more random characters",
     )
     client_cache_control: bool = _cache(
         True,
         "Heed `Cache-Control: no-cache` and `max-age` of requests: they can ask for a fresh answer",
-        example="off",
+        "off",
     )
     live_interval: Timeout | None = _live(
         None,
         "Seconds between two polls of SuperOffice for a caller's subscriptions; unset = "
         "`GATEWAY_CACHE_TTL`, or 5 where that is 0",
-        example="5",
+        "5",
     )
     webhook_secret: Annotated[SecretStr | None, AfterValidator(parse.webhook_secret)] = _live(
         None,
         "Secret of SuperOffice's webhooks, which `/webhooks/superoffice` then accepts",
-        example="16 or more random characters",
+        "16 or more random characters",
     )
     max_sockets: int = _live(
-        5_000, "WebSockets and event streams at the same time, per process", example="5000", ge=0
+        5_000, "WebSockets and event streams at the same time, per process", ge=0
     )
-    max_sockets_per_caller: int = _live(
-        50, "WebSockets and event streams per caller", example="50", ge=1
-    )
+    max_sockets_per_caller: int = _live(50, "WebSockets and event streams per caller", ge=1)
     hidden_fields: Names = _api(
         "",
         "Fields to leave out of the schema, separated by commas; fields computed from them stay",
-        example="ChatSession.sessionKey,ChatSession.customerHost",
+        "ChatSession.sessionKey,ChatSession.customerHost",
     )
     persisted_queries: bool = _api(
-        True,
-        "Store queries that clients then name by their SHA-256 (Apollo's protocol)",
-        example="off",
+        True, "Store queries that clients then name by their SHA-256 (Apollo's protocol)", "off"
     )
     trusted_documents: Path | None = _api(
         None,
         "File of queries that clients name by their id, as GraphQL Code Generator, the Relay "
         "compiler or Apollo write it",
-        example="persisted-documents.json",
+        "persisted-documents.json",
     )
-    trusted_documents_only: bool = _api(
-        False, "Run nothing but the trusted documents", example="on"
-    )
+    trusted_documents_only: bool = _api(False, "Run nothing but the trusted documents", "on")
     introspection: bool = _api(
-        True, "Answer introspection queries; `/schema.graphql` is served either way", example="off"
+        True, "Answer introspection queries; `/schema.graphql` is served either way", "off"
     )
-    suggestions: bool = _api(True, "Suggest names of fields in errors", example="off")
-    graphiql: bool = _api(True, "Serve the query page to browsers at `/graphql`", example="off")
+    suggestions: bool = _api(True, "Suggest names of fields in errors", "off")
+    graphiql: bool = _api(True, "Serve the query page to browsers at `/graphql`", "off")
     max_requests: int = _limits(
         1_000,
         "GraphQL requests in progress at the same time, per process; more are answered with 503",
-        example="1000",
         ge=1,
         le=100_000,
     )
     max_connections: int = _limits(
-        10_000,
-        "Open connections, per process; more are closed",
-        example="10000",
-        ge=1,
-        le=1_000_000,
+        10_000, "Open connections, per process; more are closed", ge=1, le=1_000_000
     )
-    request_timeout: Timeout = _limits(30.0, "Seconds for a whole request", example="30")
-    max_body_bytes: ByteSize = _limits(
-        "1MiB", "Largest request body, or message on a WebSocket", example="1MiB"
-    )
-    max_batch: int = _limits(
-        8, "Most operations in one request; 0 = no batches", example="8", ge=0, le=100
-    )
-    max_variables_bytes: ByteSize = _limits("64KiB", "Largest `variables`", example="64KiB")
-    max_tokens: int = _limits(2_000, "Most tokens of a query", example="2000", ge=10)
-    max_depth: int = _limits(15, "Deepest nesting of a query's fields", example="15", ge=1)
-    max_aliases: int = _limits(50, "Most aliases of a query", example="50", ge=0)
+    request_timeout: Timeout = _limits(30.0, "Seconds for a whole request")
+    max_body_bytes: ByteSize = _limits("1MiB", "Largest request body, or message on a WebSocket")
+    max_batch: int = _limits(8, "Most operations in one request; 0 = no batches", ge=0, le=100)
+    max_variables_bytes: ByteSize = _limits("64KiB", "Largest `variables`")
+    max_tokens: int = _limits(2_000, "Most tokens of a query", ge=10)
+    max_depth: int = _limits(15, "Deepest nesting of a query's fields", ge=1)
+    max_aliases: int = _limits(50, "Most aliases of a query", ge=0)
     max_cost: int = _limits(
         500_000,
         "Most points a query may cost: one per field, times the size of the lists around it; a "
         "list of sessions counts as its `limit`, `first` or `last`, or as 100, others as 10; and "
         "20 per value of introspection, of which tools need 140000",
-        example="500000",
         ge=1,
     )
-    host: str = _serving("127.0.0.1", "Address to listen on", example="0.0.0.0")  # noqa: S104
-    port: int = _serving(
-        8000, "Port to listen on; 0 takes a free one", example="8000", ge=0, le=65535
-    )
+    host: str = _serving("127.0.0.1", "Address to listen on", "0.0.0.0")  # noqa: S104
+    port: int = _serving(8000, "Port to listen on; 0 takes a free one", ge=0, le=65535)
     workers: int = _serving(
-        1, "Processes that serve requests, each with its own memory", example="4", ge=1, le=64
+        1, "Processes that serve requests, each with its own memory", "4", ge=1, le=64
     )
     shutdown_delay: Seconds = _serving(
         1.0,
         "Seconds between SIGTERM, when `/readyz` turns to 503, and the end of new connections",
-        example="10",
+        "10",
     )
     ready_check: Seconds = _serving(
         0.0,
         "Seconds between two checks that SuperOffice can be reached, for `/readyz`; 0 = no checks",
-        example="10",
+        "10",
     )
     metrics_port: int | None = _observability(
         None,
         "Separate port, on the same address, for `/metrics`, which is then served nowhere else",
-        example="9090",
+        "9090",
         ge=0,
         le=65535,
     )
     tracing: bool = _observability(
-        False, "Send traces as the OTEL_* variables say; needs the extra `tracing`", example="on"
+        False, "Send traces as the OTEL_* variables say; needs the extra `tracing`", "on"
     )
     log_level: Literal["debug", "info", "warning", "error"] = _observability(
-        "info", "Least important message that is logged", example="info"
+        "info", "Least important message that is logged"
     )
     log_format: Literal["auto", "json", "text"] = _observability(
-        "auto", "`auto` = text on a terminal, JSON elsewhere", example="json"
+        "auto", "`auto` = text on a terminal, JSON elsewhere", "json"
     )

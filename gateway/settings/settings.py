@@ -4,10 +4,9 @@ import os
 from typing import Any, Self
 
 from pydantic import ValidationError, model_validator
-from pydantic_core import PydanticUndefined
 
 from gateway.errors import SettingsError
-from gateway.settings.fields import Fields
+from gateway.settings.fields import Fields, written
 from gateway.settings.messages import (
     NO_UPSTREAM,
     PREFIX,
@@ -53,7 +52,7 @@ class Settings(Fields):
     @classmethod
     def shown_defaults(cls) -> dict[str, str]:
         """Return, for each setting, its default as one would write it; "" where there is none."""
-        return {name: _shown(field.default) for name, field in cls.model_fields.items()}
+        return {name: written(field.default) for name, field in cls.model_fields.items()}
 
     @property
     def warnings(self) -> list[str]:
@@ -80,11 +79,3 @@ class Settings(Fields):
     def redis_url(self) -> str | None:
         """The URL of the Redis that processes share, with its password."""
         return self.cache_url.get_secret_value() if self.cache_url else None
-
-
-def _shown(default: object) -> str:
-    if default is None or default is PydanticUndefined:
-        return ""
-    if isinstance(default, bool):
-        return "on" if default else "off"
-    return f"{default:g}" if isinstance(default, float) else str(default)

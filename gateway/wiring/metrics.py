@@ -58,7 +58,7 @@ class Measured:
         return [
             counter(
                 "gateway_requests",
-                "GraphQL requests, and operations over WebSocket, by outcome.",
+                "GraphQL requests, over HTTP or WebSocket, by outcome.",
                 requests.outcomes,
                 ["operation", "outcome"],
             ),
@@ -70,7 +70,7 @@ class Measured:
             ),
             counter(
                 "gateway_bytes_sent",
-                "Bytes of GraphQL answers over HTTP, as they were sent.",
+                "Bytes of GraphQL answers over HTTP, as sent.",
                 lambda: requests.sent_bytes,
             ),
         ]
@@ -96,13 +96,12 @@ class Measured:
             ),
             counter(
                 "gateway_upstream_calls_refused",
-                "REST calls that were not made: SuperOffice keeps failing or asks for a pause, or "
-                "too many calls wait.",
+                "REST calls that were not made.",
                 lambda: upstream.refused,
             ),
             gauge(
                 "gateway_upstream_breakers",
-                "SuperOffice hosts in use, by the state of their circuit breakers.",
+                "Hosts in use, by the state of their circuit breakers.",
                 self._breakers,
                 ["state"],
             ),
@@ -122,13 +121,13 @@ class Measured:
         return [
             counter(
                 "gateway_cache_lookups",
-                "Snapshots that requests used, by where they came from.",
+                "Snapshots that requests used, by origin.",
                 lambda: {(result,): count for result, count in lookups.counts.items()},
                 ["result"],
             ),
             counter(
                 "gateway_upstream_calls_saved",
-                "REST calls that a cached or a shared answer saved.",
+                "REST calls that the cache saved.",
                 lambda: lookups.saved_calls,
             ),
             counter(
@@ -151,7 +150,7 @@ class Measured:
             ),
             gauge(
                 "gateway_watched_callers",
-                "Callers whose sessions are polled for their subscriptions.",
+                "Callers that are polled for their subscriptions.",
                 lambda: sum(len(some) for some in self.watchers()),
             ),
             counter(
