@@ -20,7 +20,7 @@ import uvicorn
 from websockets.sync.client import connect
 
 from gateway import Settings, create_app
-from gateway.server import protocol as http_protocol
+from gateway.server import limits
 from gateway.server.protocol import GatewayProtocol
 from gateway.server.run import _Server
 from gateway.web.read import body
@@ -109,8 +109,8 @@ def until(is_true: Callable[[], bool]) -> None:
 def little_patience() -> Iterator[None]:
     """Wait for clients for a fraction of a second."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(http_protocol, "_PATIENCE_S", PATIENCE_S)
-        patch.setattr(http_protocol, "_PATIENCE_WITH_READERS_S", PATIENCE_S)
+        patch.setattr(limits, "_HEAD_TIMEOUT_S", PATIENCE_S)
+        patch.setattr(limits, "_READER_TIMEOUT_S", PATIENCE_S)
         patch.setattr(body, "_PATIENCE_S", PATIENCE_S)
         yield
 
