@@ -22,7 +22,7 @@ from websockets.sync.client import connect
 from gateway import Settings, create_app
 from gateway.server import limits
 from gateway.server.protocol import GatewayProtocol
-from gateway.server.run import _Server
+from gateway.server.servers import GatewayServer
 from gateway.web.read import body
 from tests.observe.logged import logged
 from tests.support import UPSTREAM_URL, RestSide
@@ -84,7 +84,7 @@ def serving(rest: RestSide, **settings: Any) -> Iterator[Serving]:
         timeout_keep_alive=1,
         timeout_graceful_shutdown=1,
     )
-    server = _Server(config)
+    server = GatewayServer(config)
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
