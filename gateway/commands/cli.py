@@ -5,8 +5,10 @@ import json
 import secrets
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+from gateway.commands import demo as demo_servers
 from gateway.commands.arguments import AUTHORIZATION, headers_given, tenant_given
 from gateway.commands.doctor.command import run as run_doctor
 from gateway.commands.query import run as run_query
@@ -157,7 +159,9 @@ def _demo(port: int, sessions: int, delay: int, seed: int, *, tenants: bool) -> 
         hook.url = url.replace("/graphql", "/webhooks/superoffice")
         print(welcome(url), flush=True)  # noqa: T201
 
-    with serving.demo_upstream(sessions=sessions, delay_ms=delay, seed=seed, hook=hook) as demo_url:
+    with demo_servers.demo_upstream(
+        sessions=sessions, delay_ms=delay, seed=seed, hook=hook
+    ) as demo_url:
         settings = Settings.load(
             upstream_url=None if tenants else demo_url,
             environment="online" if tenants else None,
@@ -169,9 +173,12 @@ def _demo(port: int, sessions: int, delay: int, seed: int, *, tenants: bool) -> 
         )
         serving.serve(
             settings,
+            make_app=partial(
+                demo_servers.create_gateway,
+                users=[(user.full_name, user.authorization_basic) for user in DEMO_USERS],
+                url=demo_url if tenants else None,
+            ),
             when_ready=ready,
-            demo_users=[(user.full_name, user.authorization_basic) for user in DEMO_USERS],
-            demo_url=demo_url if tenants else None,
         )
 
 
@@ -189,7 +196,7 @@ def _upstream(
     if webhook_url and not webhook_secret:
         raise SettingsError(f"--webhook-url {webhook_url}: give --webhook-secret, too.")
     hook = Hook(webhook_secret, webhook_url) if webhook_url else None
-    serving.serve_upstream(
+    demo_servers.serve_upstream(
         port, sessions=sessions, delay_ms=delay, seed=seed, sample=sample, hook=hook
     )
 

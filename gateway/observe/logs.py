@@ -11,6 +11,9 @@ import structlog
 __all__ = ["configure_logs"]
 
 
+_KNOWN_ENDS = ("without completing handshake.", "startup failed. Exiting.")
+
+
 class _TimeStamper:
     """Adds the time in UTC, as structlog's own does, but makes its text once a second."""
 
@@ -65,10 +68,10 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    # uvicorn quotes the address of a WebSocket with its query string, which may hold anything; and
-    # takes a handshake that is refused, of which there is a line already, for a fault.
+    # uvicorn logs the address of a WebSocket with its query string, which may hold anything. It
+    # also logs refused handshakes and failed starts, which have a line of ours already.
     message = str(record.msg)
-    return '"WebSocket ' not in message and not message.endswith("without completing handshake.")
+    return '"WebSocket ' not in message and not message.endswith(_KNOWN_ENDS)
 
 
 def _renderers(*, as_text: bool) -> list[structlog.typing.Processor]:

@@ -110,8 +110,7 @@ class _TracedRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on within its span."""
-        is_traced = scope["path"] == self._path or scope["path"].startswith(f"{self._path}/")
-        if scope["type"] != "http" or not is_traced:
+        if scope["type"] != "http" or not f"{scope['path']}/".startswith(f"{self._path}/"):
             await self.app(scope, receive, send)
             return
         route = self._path if scope["path"] == self._path else f"{self._path}/{{tenant}}"

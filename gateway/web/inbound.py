@@ -113,7 +113,7 @@ class Door:
 
     def enter(self, scope: Scope, asked: Asked | None = None, body: bytes | None = None) -> Inbound:
         """Return the request of a scope, made now unless our server has made it already."""
-        inbound: Inbound | None = scope.get(_KEY)
+        inbound = find_inbound(scope)
         if inbound is None:
             headers = scope["headers"]
             asked = asked or self.read(scope["path"], headers)
@@ -137,6 +137,11 @@ def inbound_of(scope: Scope) -> Inbound:
     """Return the request of a scope that has come through the door."""
     inbound: Inbound = scope[_KEY]
     return inbound
+
+
+def find_inbound(scope: Scope) -> Inbound | None:
+    """Return the request of a scope, if it has come through the door."""
+    return scope.get(_KEY)
 
 
 def max_age_of(headers: Sequence[Header]) -> float | None:

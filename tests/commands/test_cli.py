@@ -12,6 +12,7 @@ import pytest
 
 from gateway import Settings
 from gateway.commands import cli
+from gateway.commands import demo as demo_servers
 from gateway.commands.cli import main
 from gateway.demo.tenants import DEMO_TENANTS
 from gateway.demo.users import DEMO_USERS
@@ -37,13 +38,13 @@ class Served:
         self,
         settings: Settings,
         *,
+        make_app: Any = None,
         when_ready: Callable[[str], None] | None = None,
-        demo_users: Sequence[tuple[str, str]] = (),
-        demo_url: str | None = None,
     ) -> None:
         """Be ready at once, and done."""
-        self.demo_users = demo_users
-        self.demo_url = demo_url
+        if make_app:
+            self.demo_users = make_app.keywords["users"]
+            self.demo_url = make_app.keywords["url"]
         self.settings.append(settings)
         if when_ready:
             when_ready("http://127.0.0.1:8000/graphql")
@@ -63,8 +64,9 @@ class Served:
 def served(monkeypatch: pytest.MonkeyPatch) -> Served:
     """Return what was served, without serving it."""
     fake = Served()
-    for name in ("serve", "serve_upstream", "demo_upstream"):
-        monkeypatch.setattr(serving, name, getattr(fake, name))
+    monkeypatch.setattr(serving, "serve", fake.serve)
+    for name in ("serve_upstream", "demo_upstream"):
+        monkeypatch.setattr(demo_servers, name, getattr(fake, name))
     return fake
 
 

@@ -20,9 +20,9 @@ import uvicorn
 from websockets.sync.client import connect
 
 from gateway import Settings, create_app
-from gateway.server import protocol as http_protocol
+from gateway.server import limits
 from gateway.server.protocol import GatewayProtocol
-from gateway.server.run import _Server
+from gateway.server.servers import GatewayServer
 from gateway.web.read import body
 from tests.observe.logged import logged
 from tests.support import UPSTREAM_URL, RestSide
@@ -84,7 +84,7 @@ def serving(rest: RestSide, **settings: Any) -> Iterator[Serving]:
         timeout_keep_alive=1,
         timeout_graceful_shutdown=1,
     )
-    server = _Server(config)
+    server = GatewayServer(config)
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -109,8 +109,8 @@ def until(is_true: Callable[[], bool]) -> None:
 def little_patience() -> Iterator[None]:
     """Wait for clients for a fraction of a second."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(http_protocol, "_PATIENCE_S", PATIENCE_S)
-        patch.setattr(http_protocol, "_PATIENCE_WITH_READERS_S", PATIENCE_S)
+        patch.setattr(limits, "_HEAD_TIMEOUT_S", PATIENCE_S)
+        patch.setattr(limits, "_READER_TIMEOUT_S", PATIENCE_S)
         patch.setattr(body, "_PATIENCE_S", PATIENCE_S)
         yield
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from gateway import Settings, create_app
-from gateway.server import protocol as http_protocol
+from gateway.server import limits
 from gateway.server.protocol import GatewayProtocol
 from tests.support import served
 
@@ -20,7 +20,7 @@ ALIVE = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
 @pytest.fixture
 def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     """Return a connection to a gateway that waits a fifth of a second for a head."""
-    monkeypatch.setattr(http_protocol, "_PATIENCE_S", 0.2)
+    monkeypatch.setattr(limits, "_HEAD_TIMEOUT_S", 0.2)
     app = create_app(Settings(upstream_url="http://rest.invalid"))
     with (
         served(app, http=GatewayProtocol) as address,

@@ -17,10 +17,12 @@ import uvicorn
 from pydantic import SecretStr
 
 from gateway import Settings
+from gateway.commands.demo import demo_upstream, serve_upstream
 from gateway.demo.users import DEMO_USERS
 from gateway.errors import SettingsError
 from gateway.server import run as serving
-from gateway.server.run import demo_upstream, serve, serve_upstream
+from gateway.server.run import serve
+from gateway.server.servers import GatewayServer, WorkerServer
 from gateway.upstream.client import PATH
 from tests.observe.logged import logged, own_logging
 
@@ -153,13 +155,12 @@ class Workers:
     started: list["Workers"]
 
     def __init__(
-        self, serve: Any, listener: socket.socket, *, count: int, patience_s: float
+        self, serve: Any, listener: socket.socket, *, count: int, timeout_s: float
     ) -> None:
-        self.config: uvicorn.Config = serve.args[0]
-        self.shutdown_delay_s: float = serve.args[1]
+        self.build, self.options, self.shutdown_delay_s, _ = serve.args
         self.listener = listener
         self.count = count
-        self.patience_s = patience_s
+        self.timeout_s = timeout_s
 
     def run(self) -> None:
         """Start nothing."""
@@ -183,10 +184,9 @@ def test_several_workers_each_build_an_app_of_their_own(started: list[Workers]) 
 
     (workers,) = started
     assert workers.count == 3
-    workers.config.load()
-    assert workers.config.loaded_app is not None
-    *given, metrics_directory = workers.config.app.args  # type: ignore[union-attr]  # a partial
-    assert given == [settings, (), None]
+    assert workers.build() is not workers.build()
+    given, _, metrics_directory = workers.build.args
+    assert given == settings
     assert not metrics_directory.exists()
 
 
@@ -220,9 +220,9 @@ def test_stopping_waits_as_long_as_a_rest_call_may_take(started: list[Workers]) 
     )
 
     (workers,) = started
-    assert workers.config.timeout_graceful_shutdown == 10
+    assert workers.options["timeout_graceful_shutdown"] == 10
     assert workers.shutdown_delay_s == 3
-    assert 13 < workers.patience_s < 20
+    assert 13 < workers.timeout_s < 20
 
 
 TERM, CTRL_C = signal.SIGTERM, signal.SIGINT
@@ -245,13 +245,18 @@ def test_a_signal_more_is_a_wait_less(
     signals: list[signal.Signals], is_hurried: bool, is_forced: bool
 ) -> None:
     """First for clients to go elsewhere, and then, for an impatient person, for their answers."""
-    server = serving._Server(uvicorn.Config("nothing", log_config=None))
+    server = GatewayServer(uvicorn.Config("nothing", log_config=None))
 
     for number in signals:
         server.handle_exit(number, None)
 
     assert server.should_exit
     assert (server.is_hurried, server.force_exit) == (is_hurried, is_forced)
+
+
+def worker_server(supervisor: int) -> WorkerServer:
+    """Return the server of a worker that serves nothing."""
+    return WorkerServer(uvicorn.Config("nothing", log_config=None), 0, supervisor, lambda: None)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +273,7 @@ def test_a_worker_may_be_told_to_end_twice(
     signals: list[signal.Signals], is_hurried: bool, is_forced: bool
 ) -> None:
     """By its supervisor, and by whoever signals the whole group: that hurries nobody."""
-    worker = serving._Worker(uvicorn.Config("nothing", log_config=None), 0, os.getppid())
+    worker = worker_server(os.getppid())
 
     for number in signals:
         worker.handle_exit(number, None)
@@ -279,7 +284,7 @@ def test_a_worker_may_be_told_to_end_twice(
 @pytest.mark.parametrize(("supervisor", "ends"), [(os.getppid(), False), (2**31 - 1, True)])
 async def test_a_worker_ends_without_its_supervisor(supervisor: int, ends: bool) -> None:
     """Also when that was gone before the worker had begun to look."""
-    worker = serving._Worker(uvicorn.Config("nothing", log_config=None), 0, supervisor)
+    worker = worker_server(supervisor)
 
     await worker.on_tick(1)
 
@@ -288,7 +293,7 @@ async def test_a_worker_ends_without_its_supervisor(supervisor: int, ends: bool)
 
 def test_a_worker_is_hurried_by_a_signal_of_its_own() -> None:
     """Its supervisor passes on as SIGUSR1 what is a second SIGTERM to it."""
-    worker = serving._Worker(uvicorn.Config("nothing", log_config=None), 0, os.getppid())
+    worker = worker_server(os.getppid())
 
     worker.handle_exit(TERM, None)
     worker.hurry(signal.SIGUSR1, None)

@@ -5,6 +5,7 @@ import resource
 import pytest
 
 from gateway import Settings
+from gateway.errors import SettingsError
 from gateway.server import open_files
 
 SETTINGS = Settings(
@@ -13,7 +14,7 @@ SETTINGS = Settings(
 
 
 @pytest.mark.parametrize(
-    ("most", "connections"), [(resource.RLIM_INFINITY, 100), (364, 100), (363, 99), (10, 1)]
+    ("most", "connections"), [(resource.RLIM_INFINITY, 100), (364, 100), (363, 99), (265, 1)]
 )
 def test_there_are_no_more_connections_than_files(
     most: int,
@@ -26,19 +27,39 @@ def test_there_are_no_more_connections_than_files(
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10, most))
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked_for.append(limits))
 
-    settings = open_files.raised_for(SETTINGS)
+    settings = open_files.with_fewer_connections(SETTINGS)
 
     assert settings.max_connections == connections
     assert len(caplog.records) == (connections < 100)
     assert asked_for == [(most, most)]
 
 
+def test_without_files_for_connections_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line says what to raise; a gateway without connections would be of no use."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (10, 264))
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+
+    with pytest.raises(SettingsError) as caught:
+        open_files.with_fewer_connections(SETTINGS)
+
+    assert str(caught.value) == (
+        "264 files may be open, and 364 may be needed: raise the limit (LimitNOFILE=, ulimit -n)"
+    )
+
+
 def test_a_system_may_allow_less_than_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then it stays as it is."""
+    """Then the limit stays as it is."""
 
     def refuse(*_: object) -> None:
         raise ValueError
 
     monkeypatch.setattr(resource, "setrlimit", refuse)
 
-    assert open_files.allowed() > 0
+    open_files.raise_limit()
+
+
+def test_to_read_the_limit_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`gateway doctor` reports it as it is."""
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: pytest.fail("it was changed"))
+
+    assert open_files.limit() > 0

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from gateway import Settings, create_app
-from gateway.server import protocol as limits
+from gateway.server import limits
 from tests.support import UPSTREAM_URL, served
 from tests.test_readme import README, blocks
 
@@ -128,6 +128,8 @@ def test_the_pod_is_told_of_no_services() -> None:
 
 def test_the_readme_tells_the_limits_as_they_are() -> None:
     """Those that are no settings."""
-    assert f"A head has {limits._PATIENCE_S} s and {limits._LARGEST_HEAD // 1024} KiB" in README
-    assert f"answer for {limits._PATIENCE_WITH_READERS_S} s" in README
-    assert f"More than {limits._LONGEST_PIPELINE} requests" in README
+    assert (
+        f"A head has {limits._HEAD_TIMEOUT_S} s and {limits._MAX_HEAD_BYTES // 1024} KiB" in README
+    )
+    assert f"answer for {limits._READER_TIMEOUT_S} s" in README
+    assert f"More than {limits._MAX_PIPELINE} requests" in README

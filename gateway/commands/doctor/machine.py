@@ -45,7 +45,7 @@ def _port(check: str, host: str, port: int, held: ExitStack) -> Finding:
 
 def open_files(settings: Settings) -> Finding:
     """See whether the process may have as many connections open as it is set to."""
-    needed, most = files.needed(settings), files.allowed()
+    needed, most = files.needed(settings), files.limit()
     if most < needed:
         advice = "raise the limit (LimitNOFILE=, ulimit -n), or lower GATEWAY_MAX_CONNECTIONS"
         found = f"{most} may be open, and {needed} may be needed"

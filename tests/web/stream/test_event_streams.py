@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import Settings, create_app
-from gateway.server import protocol as http_protocol
+from gateway.server import limits
 from gateway.server.protocol import GatewayProtocol
 from gateway.web.stream import event_stream
 from tests.support import CREDENTIALS, SESSION, UPSTREAM_URL, RestSide, served
@@ -310,7 +310,7 @@ def test_who_does_not_read_is_not_waited_for(
     rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever was to be sent, a stream or an answer in one piece, would stay in memory."""
-    monkeypatch.setattr(http_protocol, "_PATIENCE_WITH_READERS_S", 0.3)
+    monkeypatch.setattr(limits, "_READER_TIMEOUT_S", 0.3)
     rest.body = [{**SESSION, "FirstMessage": "x" * 1_000_000} for _ in range(12)]
     body = json.dumps({"query": "{ chatSessions { firstMessage } }"})
     with gateway_over(rest) as url:
