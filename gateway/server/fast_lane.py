@@ -55,6 +55,9 @@ class FastLaneProtocol(HttpToolsProtocol):
             self._call(cycle, app)
 
     def _call(self, cycle: Any, app: Any) -> None:
+        if self._edge is not None and find_inbound(cycle.scope) is None:
+            # Its body is still to come: only whole ones are looked for in the cache.
+            self._edge.door.enter(cycle.scope).is_looked_up = True
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 

@@ -119,8 +119,10 @@ class Endpoint:
             return self._stream(read, context, inbound)
         started = time.perf_counter()
         if isinstance(read, list):
-            answers = [await self._execute_in_turn(one, context, inbound) for one in read]
-            inbound.record.operation = BATCH
+            try:
+                answers = [await self._execute_in_turn(one, context, inbound) for one in read]
+            finally:
+                inbound.record.operation = BATCH
             return self._respond([a.body for a in answers], context, inbound, started, JSON)
         answer = await self._execute(read, context, inbound, is_get=request.method == "GET")
         return self._respond(answer.body, context, inbound, started, media_type)

@@ -64,7 +64,7 @@ class Inbound:
     """As the document has it; the record has it only where metrics may."""
 
     is_looked_up: bool = False
-    """Whether the response cache has no answer to it."""
+    """Whether the response cache has been asked for it, or cannot have an answer to it."""
 
     snapshot: Snapshot | None = None
     """What the answer was made from, where it may be cached."""

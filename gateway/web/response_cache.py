@@ -85,7 +85,7 @@ class ResponseCache:
             await self.app(scope, receive, send)
             return
         inbound = inbound_of(scope)
-        if inbound.body is None:
+        if inbound.body is None and not inbound.is_looked_up:
             receive = await _with_body(scope, inbound, receive)
         found = None if inbound.is_looked_up else find(scope, inbound)
         if found is not None:
