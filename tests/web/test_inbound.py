@@ -23,6 +23,7 @@ from tests.tenants.test_online import ONE, Online
 
 QUERY = "{ chatSessions { customerName } }"
 PATH = f"/graphql/{ONE}"
+OURS: dict[str, Any] = {"http": GatewayProtocol, "proxy_headers": False}
 ONCE = {"read": 1, "digest": 1, "find_source": 1}
 
 
@@ -71,7 +72,7 @@ def running(**options: Any) -> Iterator[str]:
 
 
 @pytest.mark.socket
-@pytest.mark.parametrize("options", [{"http": GatewayProtocol}, {}], ids=["ours", "another"])
+@pytest.mark.parametrize("options", [OURS, {}], ids=["ours", "another"])
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 def test_a_request_is_understood_once(
     counted: Counter[str], options: dict[str, Any], request_: Callable[[httpx.Client], Any]
@@ -88,7 +89,7 @@ def test_a_request_is_understood_once(
 @pytest.mark.socket
 def test_a_connection_understands_equal_headers_once(counted: Counter[str]) -> None:
     """A page that polls repeats them; a cached answer needs no more than a comparison."""
-    with running(http=GatewayProtocol) as url, httpx.Client(base_url=url) as http:
+    with running(**OURS) as url, httpx.Client(base_url=url) as http:
         answers = [REQUESTS["GET"](http) for _ in range(3)]
 
     assert ["; hit" in answer.headers["cache-status"] for answer in answers] == [False, True, True]
@@ -98,7 +99,7 @@ def test_a_connection_understands_equal_headers_once(counted: Counter[str]) -> N
 @pytest.mark.socket
 def test_a_socket_is_understood_once_for_its_login(counted: Counter[str]) -> None:
     """However many operations come; `connection_init` brings other headers, which are read."""
-    with running(http=GatewayProtocol) as url:
+    with running(**OURS) as url:
         socket = connect(
             f"{url.replace('http', 'ws')}{PATH}",
             subprotocols=[Subprotocol("graphql-transport-ws")],
