@@ -51,6 +51,7 @@ from gateway.web.endpoint import Endpoint
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import Door
 from gateway.web.middleware.browsers import SecurityHeaders
+from gateway.web.middleware.coding import OneCoding
 from gateway.web.middleware.etag import ETags
 from gateway.web.middleware.request_log import AccessLog, RequestLog
 from gateway.web.middleware.vary import OneVary
@@ -89,6 +90,7 @@ _SMALLEST_COMPRESSED = 1_000
 add_compress_type(GRAPHQL_JSON)
 # A compressor holds a megabyte or more, and a stream would keep its own for hours.
 remove_compress_type(EVENT_STREAM)
+remove_compress_type("multipart/mixed")
 
 
 def create_app(
@@ -245,6 +247,7 @@ def create_app(
             *cross_origin(settings),
             Middleware(ETags),
             Middleware(OneVary, also=b"X-Tenant" if settings.environment else b""),
+            Middleware(OneCoding),
             Middleware(CompressMiddleware, minimum_size=_SMALLEST_COMPRESSED),
         ],
         exception_handlers={HTTPException: not_found(_GRAPHQL, has_query_page=settings.graphiql)},

@@ -5,7 +5,7 @@ Source of the rules: GraphQL over HTTP, https://graphql.github.io/graphql-over-h
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -33,17 +33,20 @@ from gateway.web.graphql import GraphQL
 from gateway.web.inbound import Inbound, check_tenant, inbound_of
 from gateway.web.middleware.browsers import refuse_cross_site
 from gateway.web.pages.query_page import QueryPage, wants_page
-from gateway.web.read.accept import EVENT_STREAM, GRAPHQL_JSON, JSON, preferred
+from gateway.web.read.accept import EVENT_STREAM, GRAPHQL_JSON, JSON, MULTIPART, preferred
 from gateway.web.read.request import refuse_credentials_in_url
-from gateway.web.respond.caching import VARY, cache_headers, mark_stale
+from gateway.web.respond.caching import cache_headers, mark_stale
 from gateway.web.respond.errors import error_response
 from gateway.web.respond.status import headers_and_status
-from gateway.web.stream.event_stream import EventStream
+from gateway.web.stream.answer_stream import AnswerStream
+from gateway.web.stream.framing import EVENTS, PARTS
 
 _METHODS = "GET, POST"
 _JSONS = (JSON, GRAPHQL_JSON)
+_STREAMS = (EVENT_STREAM, MULTIPART)
 _NO_SUBSCRIPTION = (
-    "A subscription is answered over a WebSocket, or as text/event-stream: send that in Accept."
+    "A subscription is answered over a WebSocket, or as text/event-stream or "
+    "multipart/mixed;subscriptionSpec=1.0: send one of these in Accept."
 )
 
 
@@ -96,7 +99,7 @@ class Endpoint:
                 response = _refused(request, inbound, RequestTimeoutError(self._timeout_s))
             except Exception as exc:  # noqa: BLE001  the edge: anything else is a bug of ours
                 response = _refused(request, inbound, masked(exc))
-            if isinstance(response, EventStream):
+            if isinstance(response, AnswerStream):
                 response.when_begun(place.pop_all().close)
             await response(scope, receive, send)
 
@@ -116,7 +119,7 @@ class Endpoint:
         context = self._graphql.context(inbound, request.headers.raw)
         if self._is_streamed(read, request):
             assert isinstance(read, Operation)  # noqa: S101  a batch is never streamed
-            return self._stream(read, context, inbound)
+            return self._stream(read, context, inbound, request.headers.get("accept", ""))
         started = time.perf_counter()
         if isinstance(read, list):
             try:
@@ -132,8 +135,8 @@ class Endpoint:
     ) -> bool:
         """Return whether the answer is a stream.
 
-        It is for a subscription, and for a client that accepts nothing else: some list the type of
-        event streams with every query.
+        It is for a subscription, and for a client that accepts nothing else: some list the types of
+        streams with every query.
         """
         is_subscription = self._graphql.engine.is_subscription
         accept = request.headers.get("accept", "")
@@ -143,7 +146,7 @@ class Endpoint:
             return False
         if not is_subscription(read):
             return preferred(accept, _JSONS) is None
-        if preferred(accept, (EVENT_STREAM,)) is None:
+        if preferred(accept, _STREAMS) is None:
             raise NotAcceptableError(_NO_SUBSCRIPTION)
         return True
 
@@ -199,35 +202,35 @@ class Endpoint:
             inbound.snapshot = served.snapshot
         return Response(orjson.dumps(body), status, headers, media_type)
 
-    def _stream(self, operation: Operation, context: Context, inbound: Inbound) -> Response:
-        """Make the answer of events, if one more can be open."""
+    def _stream(
+        self, operation: Operation, context: Context, inbound: Inbound, accept: str
+    ) -> Response:
+        """Make the answer that is a stream, if one more can be open."""
         engine, record, started = self._graphql.engine, inbound.record, time.perf_counter()
         record.outcome = CANCELLED  # unless it is answered
         name = engine.name_of(operation)
         record.operation = self._graphql.names.told(name)
 
-        def prepare(answer: Answer) -> Mapping[str, Any]:
+        def sent(answer: Answer) -> None:
             answers: Sequence[dict[str, Any]] = [answer.body]
             mark_stale(answers, context.served)
             record.first_answer_s = record.first_answer_s or time.perf_counter() - started
             self._graphql.record(record, name, context, answers)
-            return answer.body
 
         with ExitStack() as held:
             held.enter_context(self._graphql.sockets.one())
             if isinstance(context.access, Access):
                 held.enter_context(self._graphql.sockets.one_of(context.access.key))
             answers = engine.stream(operation, context)
-            return EventStream(
-                answers, prepare, inbound=inbound, headers={"Vary": VARY}, held=held.pop_all()
-            )
+            framing = PARTS if preferred(accept, _STREAMS) == MULTIPART else EVENTS
+            return AnswerStream(answers, framing, sent=sent, inbound=inbound, held=held.pop_all())
 
 
 def _media_type(request: Request) -> str:
     """Return the type of an answer in one piece; a client that accepts only streams may get one."""
     accept = request.headers.get("accept", "")
     media_type = preferred(accept, _JSONS)
-    if media_type is None and preferred(accept, (EVENT_STREAM,)):
+    if media_type is None and preferred(accept, _STREAMS):
         return GRAPHQL_JSON
     if media_type is None and not wants_page(request):
         raise NotAcceptableError(f"The answer comes as {JSON} or {GRAPHQL_JSON}.")

@@ -42,7 +42,11 @@ class ETags:
 
 
 def _is_stream(start: Message) -> bool:
-    return Headers(raw=start["headers"]).get("content-type", "").startswith(EVENT_STREAM)
+    return (
+        Headers(raw=start["headers"])
+        .get("content-type", "")
+        .startswith((EVENT_STREAM, "multipart/mixed"))
+    )
 
 
 def _weaken(start: Message) -> None:

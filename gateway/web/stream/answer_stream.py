@@ -1,48 +1,44 @@
-"""GraphQL over server-sent events: the answers to an operation as one long HTTP answer.
-
-Source of the rules: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md, distinct
-connections mode.
-"""
+"""The answers to an operation as one long HTTP answer."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, aclosing
-from typing import Any
 
-import orjson
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
-from strawberry.http.streaming import SSETransport, merge_stream_with_heartbeat
+from strawberry.http.streaming import merge_stream_with_heartbeat
 
 from gateway.schema.engine import Answer
 from gateway.web.inbound import Inbound
+from gateway.web.respond.caching import VARY
+from gateway.web.stream.framing import Framing
 
 HEARTBEAT_S = 15.0
 
 
-class EventStream(StreamingResponse):
+class AnswerStream(StreamingResponse):
     """Streams until the answers end, the client disconnects, or the server stops.
 
-    In the last case the stream ends without the event `complete`, so that clients reconnect.
-    `prepare` returns what is sent of an answer; `held` is released at the end.
+    In the last case the stream ends without the end of its framing, so that clients reconnect.
+    `sent` is called with each answer before it is written; `held` is released at the end.
     """
 
     def __init__(
         self,
         answers: AsyncGenerator[Answer, None],
-        prepare: Callable[[Answer], Mapping[str, Any]],
+        framing: Framing,
         *,
+        sent: Callable[[Answer], None],
         inbound: Inbound,
-        headers: Mapping[str, str],
         held: ExitStack,
     ) -> None:
-        events = merge_stream_with_heartbeat(
-            lambda: _events(answers, prepare),
-            lambda: ": ping\n\n",
+        parts = merge_stream_with_heartbeat(
+            lambda: _parts(answers, framing, sent),
+            lambda: framing.heartbeat,
             interval=HEARTBEAT_S,
             send_initial_heartbeat=False,
         )
-        super().__init__(events(), headers={**SSETransport.headers, **headers})
+        super().__init__(parts(), headers={**framing.headers, "Vary": VARY})
         self._inbound = inbound
         self._held = held
         self._is_ending = asyncio.Event()
@@ -82,11 +78,13 @@ class EventStream(StreamingResponse):
                 wait.cancel()
 
 
-async def _events(
-    answers: AsyncGenerator[Answer, None], prepare: Callable[[Answer], Mapping[str, Any]]
+async def _parts(
+    answers: AsyncGenerator[Answer, None], framing: Framing, sent: Callable[[Answer], None]
 ) -> AsyncGenerator[str, None]:
-    # A line feed alone ends a line: urql knows no other, and all clients know it.
+    if framing.start:
+        yield framing.start
     async with aclosing(answers):
         async for answer in answers:
-            yield f"event: next\ndata: {orjson.dumps(prepare(answer)).decode()}\n\n"
-    yield "event: complete\ndata: \n\n"
+            sent(answer)
+            yield framing.part(answer)
+    yield framing.end
