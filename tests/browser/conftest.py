@@ -45,7 +45,9 @@ def demo() -> Iterator[str]:
 def visiting(browser: Browser, demo: str, tmp_path_factory: pytest.TempPathFactory) -> Visiting:
     """Return a function that visits the query page of a gateway."""
 
-    def visit(scenario: str, *, has_users: bool = True, tenant: str | None = None) -> Visit:
+    def visit(
+        scenario: str, *, has_users: bool = True, tenant: str | None = None, query: str = ""
+    ) -> Visit:
         users = [(user.full_name, user.authorization_basic) for user in DEMO_USERS]
         settings = Settings(
             upstream_url=None if tenant else demo,
@@ -60,7 +62,7 @@ def visiting(browser: Browser, demo: str, tmp_path_factory: pytest.TempPathFacto
         )
         with served(app) as url:
             return browser.visit(
-                f"{url}/graphql/{tenant}" if tenant else f"{url}/graphql",
+                (f"{url}/graphql/{tenant}" if tenant else f"{url}/graphql") + query,
                 scenario,
                 authorization=DEMO_USERS[1].authorization_bearer,
                 folder=tmp_path_factory.mktemp(scenario),

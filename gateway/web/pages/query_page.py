@@ -37,10 +37,10 @@ _DIALOG_STYLE = "'sha256-nzTgYzXYDNe6BAHiiI7NNlfK8n/auuOAhh2t92YvuXo='"
 
 
 def wants_page(request: HTTPConnection) -> bool:
-    """Tell a person with a browser, who brings no query."""
+    """Return whether a browser opens the address; a query in it is for the page to show."""
     accept = request.headers.get("accept", "")
-    is_bare = request.scope.get("method") == "GET" and not request.query_params
-    return is_bare and preferred(accept, (JSON, GRAPHQL_JSON, HTML)) == HTML
+    is_get = request.scope.get("method") == "GET"
+    return is_get and preferred(accept, (JSON, GRAPHQL_JSON, HTML)) == HTML
 
 
 class QueryPage:
