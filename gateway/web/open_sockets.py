@@ -1,4 +1,4 @@
-"""How many WebSockets and event streams are open, in all and of each caller."""
+"""Limits on open WebSockets and streams: in all, and for each caller."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from gateway.errors import GatewayFullError, TooManyOpenError
 
 
 class OpenSockets:
-    """Counts them, and refuses one too many."""
+    """Counts them, and refuses those past a limit."""
 
     def __init__(self, *, most: int, most_per_caller: int) -> None:
         self.count = 0
@@ -21,7 +21,7 @@ class OpenSockets:
         """Count one while it is open.
 
         Raises:
-            GatewayFullError: there are as many as there may be.
+            GatewayFullError: `most` are open.
         """
         if self.count >= self._most:
             raise GatewayFullError("The gateway has as many sockets open as it can serve.")
@@ -36,7 +36,7 @@ class OpenSockets:
         """Count one for a caller, named by a digest.
 
         Raises:
-            TooManyOpenError: the caller has as many as it may have.
+            TooManyOpenError: `most_per_caller` are open for the caller.
         """
         if self._of_callers[caller] >= self._most_per_caller:
             raise TooManyOpenError(

@@ -17,15 +17,15 @@ def _kinds(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
         yield from _kinds(narrower)
 
 
-# Only where a code is declared: what has none of its own inherits one, but not its status.
+# Only where a code is declared: a class without one inherits the code, but has another status.
 _STATUS = {k.code: k.http_status for k in _kinds(errors.GatewayError) if "code" in vars(k)}
 
-# No Basic: a browser would open its own log-in window over the page that asked.
+# No Basic: a browser would open its own login window over the page.
 _CHALLENGE = 'Bearer realm="SuperOffice", SoTicket realm="SuperOffice"'
 
 
 def headers_and_status(response: Mapping[str, Any]) -> tuple[dict[str, str], int]:
-    """Return the headers and the status that one GraphQL response calls for."""
+    """Return the headers and the status for one GraphQL response."""
     failures = response.get("errors") or []
     if not failures:
         return {}, 200
