@@ -10,13 +10,11 @@ from starlette.types import ASGIApp, Message
 
 from gateway.headers import Header
 
-__all__ = ["answers"]
-
 _STREAM = b"text/event-stream"
 _ACCEPT = b"application/graphql-response+json, " + _STREAM
 
 
-async def answers(
+async def posted(
     app: ASGIApp, path: str, headers: Sequence[Header], request: Mapping[str, Any]
 ) -> AsyncGenerator[Any, None]:
     """Post a GraphQL request, and give its answer; or, of a subscription, each one that comes."""

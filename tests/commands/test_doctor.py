@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from gateway.commands.cli import main
-from gateway.commands.doctor import command, network, redis
+from gateway.commands.doctor import command, examination, network, redis
 from gateway.commands.doctor import superoffice as rest
 from gateway.commands.doctor.finding import Finding, Target
 from gateway.upstream.client import PATH
@@ -49,27 +49,27 @@ async def judged(play: Play) -> list[Finding]:
     ("play", "level", "words"),
     [
         (REFUSED, "ok", "HTTP/1.1 401, application/json, in "),
-        (answer(b"<html>", content_type="text/html; charset=utf-8"), "fail", "a page for people"),
+        (answer(b"<html>", content_type="text/html; charset=utf-8"), "fail", "a web page"),
         (answer(b"[]"), "warn", "200, application/json"),
-        (answer(b"", status="404 Not Found"), "fail", "there is no such thing"),
+        (answer(b"", status="404 Not Found"), "fail", "not found"),
         (answer(b"", status="421 Misdirected Request"), "fail", "the tenant is at another host"),
-        (answer(b"", status="503 Service Unavailable"), "fail", "it is out of service"),
-        (answer(b"", status="403 Forbidden"), "warn", "that is odd"),
+        (answer(b"", status="503 Service Unavailable"), "fail", "out of service"),
+        (answer(b"", status="403 Forbidden"), "warn", "unexpected"),
         (
             answer(b"", "Location: https://other.example/log-in?x=1", status="302 Found"),
             "fail",
-            "it sends callers on to https://other.example",
+            "redirects to https://other.example",
         ),
-        (answer(b"", "Location: /crm/", status="301 Moved"), "fail", "on to another path"),
+        (answer(b"", "Location: /crm/", status="301 Moved"), "fail", "redirects to another path"),
         (stalls(), "fail", "no answer within 0.3 seconds"),
-        (closes(b"SSH-2.0-OpenSSH\r\n"), "fail", "what answers is no HTTP"),
+        (closes(b"SSH-2.0-OpenSSH\r\n"), "fail", "does not speak HTTP"),
     ],
 )
 async def test_an_answer_without_credentials_is_judged(play: Play, level: str, words: str) -> None:
     """401 is as it should be; of everything else it is said what it means."""
     finding = (await judged(play))[0]
 
-    assert (finding.check, finding.level) == ("REST", level)
+    assert (finding.check, finding.level) == ("REST API", level)
     assert words in finding.found
     assert (finding.advice is None) is (level == "ok")
     assert "log-in?x" not in finding.found
@@ -78,9 +78,9 @@ async def test_an_answer_without_credentials_is_judged(play: Play, level: str, w
 @pytest.mark.parametrize(
     ("ahead_s", "level", "words"),
     [
-        (0, "ok", "both clocks tell the same time"),
-        (-100, "warn", "ahead of REST's"),
-        (100, "warn", "behind REST's"),
+        (0, "ok", "have the same time"),
+        (-100, "warn", "ahead of SuperOffice's"),
+        (100, "warn", "behind SuperOffice's"),
     ],
 )
 async def test_clocks_are_compared(ahead_s: float, level: str, words: str) -> None:
@@ -137,9 +137,9 @@ async def test_a_name_that_is_unknown_or_no_answer_about_it_ends_it(
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    assert (await reached("http://crm.invalid")).found == "crm.invalid is not known"
+    assert (await reached("http://crm.invalid")).found == "crm.invalid is unknown"
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never, raising=False)
-    assert (await reached("http://crm.invalid")).found == "looking crm.invalid up takes too long"
+    assert (await reached("http://crm.invalid")).found == "DNS does not answer about crm.invalid"
 
 
 async def test_a_port_that_nobody_listens_on_is_told() -> None:
@@ -206,7 +206,7 @@ async def test_a_certificate_is_told_of(
 
     assert found.level == level
     assert re.fullmatch(
-        rf"TLSv1\.\d, certificate by Us, good for ({days}|{days - 1}) days", found.found
+        rf"TLSv1\.\d, certificate by Us, valid for ({days}|{days - 1}) days", found.found
     )
 
 
@@ -227,7 +227,7 @@ async def test_a_certificate_that_is_not_accepted_is_told_why(tmp_path: Path) ->
         found = await reached(url)
 
     assert found.level == "fail"
-    assert "its certificate is not accepted: self" in found.found
+    assert "the certificate is not trusted: self" in found.found
     assert "SSL_CERT_FILE" in str(found.advice)
 
 
@@ -253,8 +253,8 @@ async def test_a_redis_that_answers_is_well(
         "fail",
         "fail",
     ]
-    assert paused.found == "it cannot be used: TimeoutError"
-    assert foreign.found == "it does not let us in"
+    assert paused.found == "cannot be used: TimeoutError"
+    assert foreign.found == "the credentials are not accepted"
     assert "hunter2" not in f"{well}{slow}{paused}{foreign}"
 
 
@@ -293,7 +293,7 @@ async def test_all_is_well(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> N
     assert re.search(r"graphiql +off  \(flag\)\n", shown)
     assert re.search(r"workers +1\n", shown)
     assert re.search(r"cache_secret +\*{8}  \(GATEWAY_CACHE_SECRET\)\n", shown)
-    assert re.search(r"\n  ok    REST +HTTP/1.1 401", shown)
+    assert re.search(r"\n  ok    REST API +HTTP/1.1 401", shown)
     assert "hunter2" not in shown
 
 
@@ -326,7 +326,7 @@ async def test_what_is_wrong_is_exit_code_1(doctor: Doctor) -> None:
 
     assert code == 1
     assert re.search(r"\n  fail  connection +nothing listens at .*\n +→ check the port", shown)
-    assert "REST" not in shown
+    assert "REST API" not in shown
 
 
 async def test_scripts_read_json(doctor: Doctor, tmp_path: Path) -> None:
@@ -342,7 +342,7 @@ async def test_scripts_read_json(doctor: Doctor, tmp_path: Path) -> None:
         "value": f"redis://127.0.0.1:{server.port}",
         "source": "flag",
     }
-    assert {finding["check"] for finding in told["findings"]} > {"port", "Redis", "REST"}
+    assert {finding["check"] for finding in told["findings"]} > {"port", "Redis", "REST API"}
     assert "hunter2" not in shown
 
 
@@ -390,7 +390,7 @@ async def test_a_real_call_that_fails_is_told_by_its_code(doctor: Doctor) -> Non
 
 def test_levels_have_colours_on_a_terminal() -> None:
     """Red is seen at once."""
-    text = command._findings_text([Finding("port", "fail", "taken")], is_terminal=True)
+    text = command.findings_text([Finding("port", "fail", "taken")], is_terminal=True)
 
     assert "\x1b[31mfail\x1b[0m  port  taken" in text
 
@@ -399,7 +399,7 @@ def test_a_tenant_needs_an_environment(doctor: Doctor) -> None:
     """That is a mistake of who types it."""
     assert doctor("--upstream-url", "http://rest.invalid", "--tenant", "Cust1") == (
         2,
-        "gateway: --tenant: there are several with GATEWAY_ENVIRONMENT only\n",
+        "gateway: --tenant needs GATEWAY_ENVIRONMENT\n",
     )
 
 
@@ -418,9 +418,9 @@ async def online(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any
         return [Finding("name", "ok", f"{target.host} is here")]
 
     async def answer(target: Target, **_: Any) -> list[Finding]:
-        return [Finding("REST", "ok", f"{target.url} asks for credentials")]
+        return [Finding("REST API", "ok", f"{target.url} asks for credentials")]
 
-    monkeypatch.setattr(command, "PooledTransport", lambda **_: Service())
+    monkeypatch.setattr(examination, "PooledTransport", lambda **_: Service())
     monkeypatch.setattr(network, "reach", reach)
     monkeypatch.setattr(rest, "answer", answer)
     yield state
@@ -434,7 +434,7 @@ async def online(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any
         ("Cust1", {"Api": "https://evil.example/Cust1/api"}, 1, "that is not to be trusted"),
         ("Cust2", {}, 1, "There is no such tenant."),
         ("Cust3", {}, 1, "Cust3 is not served"),
-        ("https://evil.example", {}, 1, "is no name of one"),
+        ("https://evil.example", {}, 1, "is not a tenant's name"),
     ],
 )
 async def test_a_tenant_is_found_as_the_gateway_finds_it(

@@ -16,7 +16,7 @@ import pytest
 from gateway.app import create_app
 from gateway.commands import query as command
 from gateway.commands.arguments import AUTHORIZATION
-from gateway.commands.asking import answers
+from gateway.commands.asking import posted
 from gateway.commands.cli import main
 from tests.observe.logged import own_logging
 from tests.support import SESSION, RestSide
@@ -45,7 +45,7 @@ def in_process(rest: RestSide, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setenv("GATEWAY_UPSTREAM_URL", "http://rest.invalid")
     monkeypatch.delenv(AUTHORIZATION, raising=False)
     app = partial(create_app, upstream_transport=httpx.MockTransport(rest))
-    monkeypatch.setattr(command, "create_app", app)
+    monkeypatch.setattr("gateway.app.create_app", app)
     with own_logging():
         yield
 
@@ -143,16 +143,16 @@ def test_an_error_in_the_answer_is_exit_code_1(query: Any, text: str, code: str)
     [
         (["@/nowhere/query.graphql"], "cannot read /nowhere/query.graphql: No such file"),
         (["@."], "cannot read .: "),
-        ([QUERY, "--variables", "{"], "--variables: this is no JSON"),
+        ([QUERY, "--variables", "{"], "--variables: not valid JSON"),
         ([QUERY, "--variables", "[]"], "--variables: it must be an object"),
         ([QUERY, "--header", "Basic hunter2"], "--header: write it as 'Name: value'"),
         ([QUERY, "--header", "Authorization:"], "--header: write it as 'Name: value'"),
         ([QUERY, "--cache-ttl", "x"], "--cache-ttl"),
-        (["{ \udcff }"], "QUERY: it is not UTF-8"),
-        ([QUERY, "--variables", '{"a": "\udcff"}'], "--variables: it is not UTF-8"),
-        ([QUERY, "--operation", "\udcff"], "--operation: it is not UTF-8"),
-        ([QUERY, "--tenant", "\udcff"], "--tenant: it is not UTF-8"),
-        ([QUERY, "--tenant", "Cust1"], "--tenant: there are several with GATEWAY_ENVIRONMENT only"),
+        (["{ \udcff }"], "QUERY: not UTF-8"),
+        ([QUERY, "--variables", '{"a": "\udcff"}'], "--variables: not UTF-8"),
+        ([QUERY, "--operation", "\udcff"], "--operation: not UTF-8"),
+        ([QUERY, "--tenant", "\udcff"], "--tenant: not UTF-8"),
+        ([QUERY, "--tenant", "Cust1"], "--tenant needs GATEWAY_ENVIRONMENT"),
     ],
 )
 def test_what_cannot_be_asked_is_exit_code_2(
@@ -212,7 +212,7 @@ def test_stdin_that_is_no_text_is_exit_code_2(
 ) -> None:
     """It is not UTF-8."""
     assert query("-", stdin=b"{ \xff }") == (2, "")
-    assert capsys.readouterr().err == "gateway: cannot read stdin: it is not UTF-8\n"
+    assert capsys.readouterr().err == "gateway: cannot read stdin: not UTF-8\n"
 
 
 def test_a_file_that_is_no_text_is_exit_code_2(
@@ -222,7 +222,7 @@ def test_a_file_that_is_no_text_is_exit_code_2(
     (tmp_path / "query").write_bytes(b"\xff")
 
     assert query(f"@{tmp_path / 'query'}")[0] == 2
-    assert "it is not UTF-8" in capsys.readouterr().err
+    assert "not UTF-8" in capsys.readouterr().err
 
 
 def test_a_subscription_is_answered_once(query: Any) -> None:
@@ -260,7 +260,7 @@ def test_ctrl_c_ends_it(
     async def interrupted(*_: Any, **__: Any) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "_ask", interrupted)
+    monkeypatch.setattr(command, "_print_all", interrupted)
 
     assert query(QUERY, "--header", KARI, *watch) == (expected, "")
 
@@ -271,7 +271,7 @@ def test_whoever_has_read_enough_can_leave(monkeypatch: pytest.MonkeyPatch, tmp_
     async def unread(*_: Any, **__: Any) -> int:
         raise BrokenPipeError
 
-    monkeypatch.setattr(command, "_ask", unread)
+    monkeypatch.setattr(command, "_print_all", unread)
     with (tmp_path / "out").open("w") as out:
         monkeypatch.setattr(sys, "stdout", out)
         assert main(["query", QUERY]) == 0
@@ -303,7 +303,7 @@ def test_a_fault_of_ours_is_not_hidden() -> None:
         raise LookupError("oops")
 
     async def ask() -> None:
-        async for _ in answers(app, "/graphql", [], {}):
+        async for _ in posted(app, "/graphql", [], {}):
             pass  # pragma: no cover - there is none
 
     with pytest.raises(LookupError, match="oops"):
