@@ -1,13 +1,16 @@
 """`gateway doctor` over real sockets: what it finds, and what it says."""
 
 import asyncio
+import contextlib
 import email.utils
 import json
 import re
 import shutil
 import socket
+import ssl
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,12 +24,15 @@ from gateway.commands.doctor import superoffice as rest
 from gateway.commands.doctor.finding import Finding, Target
 from gateway.upstream.client import PATH
 from tests.store.redis_server import redis_server
-from tests.upstream.faulty import Play, answer, closes, faulty_rest, stalls
+from tests.upstream.faulty import Play, answer, closes, drips, faulty_rest, head, resets, stalls
 from tests.upstream.test_unreachable import a_free_port, openssl, serving
 
 pytestmark = pytest.mark.socket
 
 REFUSED = answer(b"{}", status="401 Unauthorized")
+
+Demanding = Callable[[ssl.TLSVersion, int], str]
+"""Takes so many connections, up to a version of TLS; gives the address."""
 
 
 def target(url: str) -> Target:
@@ -62,7 +68,12 @@ async def judged(play: Play) -> list[Finding]:
         ),
         (answer(b"", "Location: /crm/", status="301 Moved"), "fail", "redirects to another path"),
         (stalls(), "fail", "no answer within 0.3 seconds"),
-        (closes(b"SSH-2.0-OpenSSH\r\n"), "fail", "does not speak HTTP"),
+        (closes(b"SSH-2.0-OpenSSH\r\n"), "fail", "the answer is not valid HTTP"),
+        (closes(b"HTTP/1.1 what\r\n\r\n"), "fail", "not valid HTTP"),
+        (closes(), "fail", "is not valid HTTP"),
+        (resets(), "fail", "the connection breaks: ReadError"),
+        (drips(head() * 100, every_s=0.05), "fail", "no answer within 0.3"),
+        (answer(b"no gzip", "Content-Encoding: gzip", status="401 Unauthorized"), "ok", "401"),
     ],
 )
 async def test_an_answer_without_credentials_is_judged(play: Play, level: str, words: str) -> None:
@@ -181,9 +192,8 @@ async def test_a_server_without_tls_is_told_from_one_with() -> None:
     assert "does not speak TLS" in found.found
 
 
-@asynccontextmanager
-async def certified(folder: Path, days: int) -> AsyncIterator[str]:
-    """Run a REST side with a certificate of its own, in `rest.pem`."""
+def make_certificate(folder: Path, days: int) -> None:
+    """Write a self-signed certificate for the loopback address into `rest.pem`."""
     if shutil.which("openssl") is None:  # pragma: no cover - the gate installs it
         pytest.skip("openssl makes the certificates and is not installed")
     openssl(
@@ -191,6 +201,12 @@ async def certified(folder: Path, days: int) -> AsyncIterator[str]:
         "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout rest.key "
         f"-out rest.pem -days {days} -subj /O=Us -addext subjectAltName=IP:127.0.0.1",
     )
+
+
+@asynccontextmanager
+async def certified(folder: Path, days: int) -> AsyncIterator[str]:
+    """Run a REST side with a certificate of its own, in `rest.pem`."""
+    make_certificate(folder, days)
     async with faulty_rest(tls=serving(folder)) as side:
         yield side.url
 
@@ -231,6 +247,138 @@ async def test_a_certificate_that_is_not_accepted_is_told_why(tmp_path: Path) ->
     assert "SSL_CERT_FILE" in str(found.advice)
 
 
+class Doctor:
+    """The command, as one types it."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> tuple[int, str]:
+        """Return its exit code and what it shows."""
+        code = main(["doctor", "--port", "0", *arguments])
+        return code, "".join(self._capsys.readouterr())
+
+    async def about(self, url: str, *arguments: str) -> tuple[int, str]:
+        """Run it beside a server that runs here."""
+        return await asyncio.to_thread(self, "--upstream-url", url, *arguments)
+
+
+@pytest.fixture
+def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Doctor:
+    """Return the command, with nothing in the environment."""
+    monkeypatch.delenv("GATEWAY_UPSTREAM_URL", raising=False)
+    return Doctor(capsys)
+
+
+@pytest.fixture
+def demanding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Demanding]:
+    """Return a function that runs a server which requires a client certificate."""
+    make_certificate(tmp_path, 30)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "rest.pem"))
+    context = serving(tmp_path)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(tmp_path / "rest.pem")
+
+    def refuse(listener: socket.socket) -> None:
+        with listener.accept()[0] as connection, contextlib.suppress(OSError):
+            # asyncio would reset the connection, and the client might never see the alert.
+            with contextlib.suppress(ssl.SSLError):
+                context.wrap_socket(connection.dup(), server_side=True)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(10_000):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def run(version: ssl.TLSVersion, connections: int) -> str:
+            context.maximum_version = version
+            for _ in range(connections):
+                thread = threading.Thread(target=refuse, args=(listener,))
+                thread.start()
+                threads.append(thread)
+            return f"https://127.0.0.1:{listener.getsockname()[1]}"
+
+        threads: list[threading.Thread] = []
+        yield run
+        for thread in threads:
+            thread.join()
+
+
+async def test_with_tls_1_2_a_missing_client_certificate_ends_the_handshake(
+    demanding: Demanding,
+) -> None:
+    """The connection is refused, with what it may be."""
+    found = await asyncio.create_task(reached(demanding(ssl.TLSVersion.TLSv1_2, 1)))
+
+    assert found.level == "fail"
+    assert "refuses the TLS connection" in found.found
+    assert "client certificate" in str(found.advice)
+
+
+async def test_with_tls_1_3_a_missing_client_certificate_ends_the_request(
+    doctor: Doctor, demanding: Demanding
+) -> None:
+    """The handshake is over when the refusal comes: httpx passes the ssl error on."""
+    code, shown = await doctor.about(demanding(ssl.TLSVersion.TLSv1_3, 2))
+
+    assert code == 1
+    assert re.search(r"\n  ok    TLS +TLSv1.3, certificate by Us", shown)
+    assert re.search(r"\n  fail  REST API +127.* refuses the TLS connection: .*required", shown)
+
+
+async def breaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Reset the connection as soon as something comes."""
+    await reader.read(1)
+    await resets()(reader, writer)
+
+
+async def sends_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Wait until the client gives up."""
+    await reader.read()
+    writer.close()
+
+
+async def warns(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer the first bytes with a TLS alert: internal error."""
+    await reader.read(1)
+    writer.write(b"\x15\x03\x03\x00\x02\x02\x50")
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("play", "words"),
+    [
+        (breaks, "closes the connection"),
+        (sends_nothing, "does not answer"),
+        (warns, "breaks the TLS connection: tlsv1 alert internal error"),
+    ],
+)
+async def test_a_tls_handshake_that_fails_is_a_finding(play: Any, words: str) -> None:
+    """Whatever the server does, there is a sentence about it."""
+    async with await asyncio.start_server(play, "127.0.0.1", 0) as server:
+        found = await reached(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+
+    assert (found.check, found.level) == ("TLS", "fail")
+    assert words in found.found
+
+
+@pytest.mark.parametrize("sent", [b":many\r\n", b"SSH-2.0\r\n", b"$x\r\n", b"-ERR no\r\n", b""])
+async def test_a_server_that_is_not_redis_is_a_finding(sent: bytes) -> None:
+    """Its answer makes no sense to the client."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(sent)
+        writer.close()
+
+    async with await asyncio.start_server(play, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        found = await asyncio.create_task(redis.shared_cache(f"redis://127.0.0.1:{port}"))
+
+    assert found.level == "fail"
+    assert found.found.startswith("cannot be used: ")
+
+
 async def test_a_redis_that_answers_is_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,29 +404,6 @@ async def test_a_redis_that_answers_is_well(
     assert paused.found == "cannot be used: TimeoutError"
     assert foreign.found == "the credentials are not accepted"
     assert "hunter2" not in f"{well}{slow}{paused}{foreign}"
-
-
-class Doctor:
-    """The command, as one types it."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str) -> tuple[int, str]:
-        """Return its exit code and what it shows."""
-        code = main(["doctor", "--port", "0", *arguments])
-        return code, "".join(self._capsys.readouterr())
-
-    async def about(self, url: str, *arguments: str) -> tuple[int, str]:
-        """Run it beside a server that runs here."""
-        return await asyncio.to_thread(self, "--upstream-url", url, *arguments)
-
-
-@pytest.fixture
-def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Doctor:
-    """Return the command, with nothing in the environment."""
-    monkeypatch.delenv("GATEWAY_UPSTREAM_URL", raising=False)
-    return Doctor(capsys)
 
 
 async def test_all_is_well(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:

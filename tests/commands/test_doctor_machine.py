@@ -46,7 +46,7 @@ def test_the_port_of_the_metrics_has_to_be_another_one() -> None:
     assert [finding.level for finding in other] == ["ok", "ok"]
 
 
-@pytest.mark.parametrize("host", ["203.0.113.1", "no such host.invalid"])
+@pytest.mark.parametrize("host", ["203.0.113.1", "no such host.invalid", "a..b"])
 def test_an_address_that_is_not_this_machines_is_a_failure(host: str) -> None:
     """It could not be listened on."""
     [finding] = machine.ports(settings(host=host))

@@ -42,7 +42,7 @@ async def answer(target: Target, *, timeout_s: float) -> list[Finding]:
     except ssl.SSLError as exc:  # httpx lets it through once the handshake is over
         found, advice = tls_problem(exc, f"{target.host}:{target.port}")
     except httpx.ProtocolError:
-        found, advice = "what answers does not speak HTTP", "check the port"
+        found, advice = "the answer is not valid HTTP", "check the port"
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
         found = f"the connection breaks: {type(exc).__name__}"
         advice = "check the port, and proxies and firewalls in between"
