@@ -24,7 +24,6 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette_compress import CompressMiddleware, add_compress_type, remove_compress_type
 
-from gateway.caller import CallerPolicy
 from gateway.live.changes import Comparison
 from gateway.live.dispatch import Newsroom
 from gateway.live.watcher import Watchers
@@ -35,6 +34,7 @@ from gateway.observe.sharing import SharedMetrics
 from gateway.records.decode import decoder
 from gateway.schema.build import Schema, build_schema, sdl
 from gateway.schema.declare.entity import record_of
+from gateway.schema.engine import Engine
 from gateway.schema.entities.chat import ChatSession
 from gateway.sessions.revocations import Revocations
 from gateway.sessions.snapshot import Snapshot, Windows
@@ -43,23 +43,26 @@ from gateway.settings import Settings
 from gateway.store.keyed_cache import Lately
 from gateway.store.memory import BoundedMemoryCache
 from gateway.store.single_flight import Flights
-from gateway.tenants.path import FindSource
 from gateway.tenants.states import MOST_TENANTS
 from gateway.upstream.reach import Reachability
-from gateway.web.admission import ConnectionLimit, Shedding
-from gateway.web.endpoint import GraphQLView, ViewOptions
+from gateway.web.admission import Admission, ConnectionLimit
+from gateway.web.edge import Edge
+from gateway.web.endpoint import Endpoint
+from gateway.web.graphql import GraphQL
+from gateway.web.inbound import Door
 from gateway.web.middleware.browsers import SecurityHeaders
+from gateway.web.middleware.coding import OneCoding
 from gateway.web.middleware.etag import ETags
-from gateway.web.middleware.request_log import RequestBook, RequestLog
+from gateway.web.middleware.request_log import AccessLog, RequestLog
+from gateway.web.middleware.vary import OneVary
 from gateway.web.open_sockets import OpenSockets
-from gateway.web.pages.not_found import nowhere
+from gateway.web.pages.not_found import not_found
 from gateway.web.pages.ops import Check, healthz, metrics, readyz
-from gateway.web.pages.query_page import static_files
-from gateway.web.read.accept import GRAPHQL_JSON
+from gateway.web.pages.query_page import QueryPage, static_files
+from gateway.web.read.accept import EVENT_STREAM, GRAPHQL_JSON
 from gateway.web.read.persisted import names_in
-from gateway.web.respond.caching import OneVary
-from gateway.web.response_cache import KeptAnswers, ReadyAnswers
-from gateway.web.stream.event_stream import EVENT_STREAM
+from gateway.web.response_cache import ResponseCache
+from gateway.web.websocket.handshake import SocketEndpoint
 from gateway.wiring.metrics import metrics_of
 from gateway.wiring.parts import (
     bus_of,
@@ -79,8 +82,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 
-__all__ = ["create_app"]
-
 _GRAPHQL = "/graphql"
 _WEBHOOKS = "/webhooks/superoffice"
 _SMALLEST_COMPRESSED = 1_000
@@ -89,6 +90,7 @@ _SMALLEST_COMPRESSED = 1_000
 add_compress_type(GRAPHQL_JSON)
 # A compressor holds a megabyte or more, and a stream would keep its own for hours.
 remove_compress_type(EVENT_STREAM)
+remove_compress_type("multipart/mixed")
 
 
 def create_app(
@@ -115,7 +117,7 @@ def create_app(
     names = OperationNames(names_in(manifest.values()) if manifest else None)
     tracing = tracing_of(names, tracer_provider) if settings.tracing else None
     requests_meter, upstream_meter = RequestMeter(), UpstreamMeter()
-    book = RequestBook(requests_meter)
+    access_log = AccessLog(requests_meter)
     shared = shared_cache(settings)
     flights, lookups = Flights[Snapshot](), Lookups()
     cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
@@ -139,7 +141,6 @@ def create_app(
         return tracing.fetch(counted, url) if tracing else counted
 
     rest = rest_of(settings, source, observed, upstream_transport, path=_GRAPHQL)
-    policy = caller_policy(settings)
     extensions = (tracing.operations,) if tracing else ()
     schema = build_schema(schema_options(settings, manifest, extensions))
     compare = Comparison(schema.watched)
@@ -153,26 +154,31 @@ def create_app(
     sockets = OpenSockets(
         most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller
     )
-    view = GraphQLView(
-        schema=schema,
+    door = Door(
+        path=_GRAPHQL,
         find_source=rest.find_source,
-        policy=policy,
-        watchers_of=watchers_of,
-        sockets=sockets,
+        policy=caller_policy(settings),
+        heeds_cache_control=settings.client_cache_control,
+    )
+    graphql = GraphQL(
+        engine=Engine(schema),
         reader=request_reader(settings, manifest, shared),
         names=names,
-        book=book,
-        options=ViewOptions(
-            has_query_page=settings.graphiql,
-            demo_users=tuple(demo_users),
-            allowed_origins=settings.allowed_origins,
-            heeds_cache_control=settings.client_cache_control,
-            timeout_s=settings.request_timeout,
-        ),
+        sockets=sockets,
+        watchers_of=watchers_of,
+        searched=schema.searched,
+        links=schema.links,
+        allowed_origins=settings.allowed_origins,
     )
-
-    endpoint = Shedding(view, path=_GRAPHQL, max_requests=settings.max_requests, book=book)
-    ready = _ready_answers(settings, rest.find_source, policy, book)
+    admission = Admission(settings.max_requests)
+    endpoint = Endpoint(
+        graphql,
+        admission,
+        page=QueryPage(demo_users) if settings.graphiql else None,
+        timeout_s=settings.request_timeout,
+        is_running=lambda: app.state.is_ready,
+    )
+    socket_endpoint = SocketEndpoint(graphql, door, access_log)
     collector: Collector = metrics_of(
         requests=requests_meter,
         upstream=upstream_meter,
@@ -223,8 +229,8 @@ def create_app(
     app = Starlette(
         routes=[
             Route(_GRAPHQL, endpoint),
-            WebSocketRoute(_GRAPHQL, view),
-            *(_tenant_routes(endpoint, view) if settings.environment else []),
+            WebSocketRoute(_GRAPHQL, socket_endpoint),
+            *(_tenant_routes(endpoint, socket_endpoint) if settings.environment else []),
             Route("/schema.graphql", _schema_text(schema)),
             Route("/healthz", healthz),
             Route("/readyz", readyz(checks)),
@@ -234,30 +240,35 @@ def create_app(
         ],
         # From the outside in.
         middleware=[
-            Middleware(RequestLog, book=book),
+            Middleware(RequestLog, door=door, access_log=access_log),
             *([tracing.requests(_GRAPHQL)] if tracing else []),
-            *([Middleware(KeptAnswers, ready=ready)] if ready else []),
+            *([Middleware(ResponseCache)] if settings.cache_ttl else []),
             Middleware(SecurityHeaders),
             *cross_origin(settings),
             Middleware(ETags),
             Middleware(OneVary, also=b"X-Tenant" if settings.environment else b""),
+            Middleware(OneCoding),
             Middleware(CompressMiddleware, minimum_size=_SMALLEST_COMPRESSED),
         ],
-        exception_handlers={HTTPException: nowhere(_GRAPHQL, has_query_page=settings.graphiql)},
+        exception_handlers={HTTPException: not_found(_GRAPHQL, has_query_page=settings.graphiql)},
         lifespan=lifespan,
     )
-    # What our server's HTTP protocol asks for; past the application there would be no trace.
-    app.state.ready = None if tracing else ready
-    app.state.shedding = endpoint
-    app.state.connection_limit = ConnectionLimit(settings.max_connections)
+    app.state.edge = Edge(
+        path=_GRAPHQL,
+        door=door,
+        access_log=access_log,
+        admission=admission,
+        connection_limit=ConnectionLimit(settings.max_connections),
+        has_fast_lane=bool(settings.cache_ttl) and not tracing,
+    )
     # It would redirect to whatever host the request names.
     app.router.redirect_slashes = False
     return app
 
 
-def _tenant_routes(endpoint: ASGIApp, view: GraphQLView) -> list[Route | WebSocketRoute]:
+def _tenant_routes(endpoint: ASGIApp, socket_endpoint: ASGIApp) -> list[Route | WebSocketRoute]:
     path = f"{_GRAPHQL}/{{tenant}}"
-    return [Route(path, endpoint), WebSocketRoute(path, view)]
+    return [Route(path, endpoint), WebSocketRoute(path, socket_endpoint)]
 
 
 def _schema_text(schema: Schema) -> Callable[[Request], Awaitable[Response]]:
@@ -267,17 +278,3 @@ def _schema_text(schema: Schema) -> Callable[[Request], Awaitable[Response]]:
         return PlainTextResponse(text, headers={"Cache-Control": "no-cache"})
 
     return schema_text
-
-
-def _ready_answers(
-    settings: Settings, find_source: FindSource, policy: CallerPolicy, book: RequestBook
-) -> ReadyAnswers | None:
-    if not settings.cache_ttl:
-        return None
-    return ReadyAnswers(
-        path=_GRAPHQL,
-        find_source=find_source,
-        policy=policy,
-        book=book,
-        heeds_cache_control=settings.client_cache_control,
-    )

@@ -6,7 +6,7 @@
   + RequestError                  the client's fault
     - BadRequestError             BAD_REQUEST, 400
       · BodyTooLargeError 413 · BodyTooSlowError 408 · MethodNotAllowedError 405
-      · NotAcceptableError 406 · UnsupportedMediaTypeError 415
+      · NotAcceptableError 406 · UnsupportedMediaTypeError 415 · OriginRefusedError 403
       · TenantMissingError · TenantNotFoundError 404
     - BadUserInputError           BAD_USER_INPUT, 400
     - QueryTooComplexError        QUERY_TOO_COMPLEX, 400
@@ -34,41 +34,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-__all__ = [
-    "BadRequestError",
-    "BadUserInputError",
-    "BodyTooLargeError",
-    "BodyTooSlowError",
-    "GatewayError",
-    "GatewayFullError",
-    "MethodNotAllowedError",
-    "NotAcceptableError",
-    "OperationResolutionError",
-    "PersistedQueryNotFoundError",
-    "PersistedQueryNotSupportedError",
-    "QueryTooComplexError",
-    "RequestError",
-    "RequestTimeoutError",
-    "SettingsError",
-    "TenantMissingError",
-    "TenantNotFoundError",
-    "TenantNotRunningError",
-    "TooManyOpenError",
-    "UnauthenticatedError",
-    "UnsupportedMediaTypeError",
-    "UpstreamBadResponseError",
-    "UpstreamError",
-    "UpstreamForbiddenError",
-    "UpstreamHeldOffError",
-    "UpstreamInterruptedError",
-    "UpstreamMisdirectedError",
-    "UpstreamNotCalledError",
-    "UpstreamRateLimitedError",
-    "UpstreamTimeoutError",
-    "UpstreamUnauthenticatedError",
-    "UpstreamUnavailableError",
-]
-
 
 class GatewayError(Exception):
     """Raised on purpose; its message is written for the client.
@@ -84,6 +49,11 @@ class GatewayError(Exception):
     def __init__(self, message: str, **extensions: Any) -> None:
         super().__init__(message)
         self.extensions: dict[str, Any] = {"code": self.code, **extensions}
+
+    @property
+    def formatted(self) -> dict[str, Any]:
+        """The entry of `errors` in a response (GraphQL spec, section 7.1.2)."""
+        return {"message": str(self), "extensions": self.extensions}
 
 
 class SettingsError(GatewayError):
@@ -136,6 +106,18 @@ class MethodNotAllowedError(BadRequestError):
         self.headers = {"Allow": allow}
 
 
+class OriginRefusedError(BadRequestError):
+    """A page of another site opens a WebSocket (RFC 6455, section 10.2)."""
+
+    http_status = 403
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Pages of this site may not open a WebSocket here: its origin is not in "
+            "GATEWAY_CORS_ORIGINS."
+        )
+
+
 class UnsupportedMediaTypeError(BadRequestError):
     """The body is of a media type that is not read here (RFC 9110, section 15.5.16)."""
 
@@ -170,12 +152,14 @@ class PersistedQueryNotFoundError(RequestError):
     """The client names a query by its hash, and has to send it once in full."""
 
     code = "PERSISTED_QUERY_NOT_FOUND"
+    http_status = 200  # Apollo's clients send the query then, and only if this is no HTTP error
 
 
 class PersistedQueryNotSupportedError(RequestError):
     """The client names a query by its hash, and that is switched off."""
 
     code = "PERSISTED_QUERY_NOT_SUPPORTED"
+    http_status = 200
 
 
 class OperationResolutionError(RequestError):

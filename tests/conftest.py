@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
+from gateway.schema.build import Schema
 from tests.support import Gateway, RestSide, gateway_over
 
 
@@ -33,3 +35,17 @@ async def gateway(rest: RestSide) -> AsyncIterator[Gateway]:
     """Return a gateway with default settings over `rest`, in process."""
     async with gateway_over(rest) as running:
         yield running
+
+
+@pytest.fixture
+def executed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Return a list that gets the text of each operation that is executed."""
+    operations: list[str] = []
+    execute = Schema.execute
+
+    async def counted(self: Schema, query: Any, *args: Any, **more: Any) -> Any:
+        operations.append(query)
+        return await execute(self, query, *args, **more)
+
+    monkeypatch.setattr(Schema, "execute", counted)
+    yield operations

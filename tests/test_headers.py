@@ -1,14 +1,13 @@
 """The table of headers, row by row: it keeps callers apart, and answers of different shape."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
 from gateway.headers import HEADERS, KnownHeader
-from gateway.schema.build import Schema
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.tenants.test_online import ONE, OTHER, Online
 
@@ -25,20 +24,6 @@ PAIRS = {
     "X-Tenant": (ONE, OTHER),
 }
 """Two values of each header that does not take just any."""
-
-
-@pytest.fixture
-def executed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Return a list that gets the text of each operation that is executed."""
-    operations: list[str] = []
-    execute = Schema.execute
-
-    async def counted(self: Schema, query: Any, *args: Any, **more: Any) -> Any:
-        operations.append(query)
-        return await execute(self, query, *args, **more)
-
-    monkeypatch.setattr(Schema, "execute", counted)
-    yield operations
 
 
 @contextlib.asynccontextmanager

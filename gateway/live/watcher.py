@@ -39,12 +39,13 @@ class Watcher:
     """Watches one caller's sessions."""
 
     def __init__(
-        self, source: Source, caller: Caller, *, rhythm: Rhythm, compare: Comparison
+        self, source: Source, caller: Caller, key: str, *, rhythm: Rhythm, compare: Comparison
     ) -> None:
         self.subscribers = 0
         self.failure: Exception | None = None
         self._source = source
         self._caller = caller
+        self._key = key
         self._rhythm = rhythm
         self._pace = Pace(rhythm)
         self._compare = compare
@@ -113,7 +114,7 @@ class Watcher:
         # Somebody else may have read them just now: then there is no need to.
         max_age_s = None if self._state is None else self._rhythm.interval_s / 2
         try:
-            served = await self._source.serve(self._caller, max_age_s=max_age_s)
+            served = await self._source.serve(self._caller, key=self._key, max_age_s=max_age_s)
         except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
             raise
         except UpstreamError as exc:
@@ -160,12 +161,15 @@ class Watchers:
         return sum(watcher.subscribers for watcher in list(self._watchers.values()))
 
     @asynccontextmanager
-    async def watching(self, caller: Caller) -> AsyncIterator[Watcher]:
-        """Give the caller's watcher; it stops when the last one who has it is done with it."""
-        key = self._source.key_of(caller)
+    async def watching(self, caller: Caller, key: str | None = None) -> AsyncIterator[Watcher]:
+        """Give the caller's watcher; it stops when the last one who has it is done with it.
+
+        `key` is the one of the caller's snapshot, where it is known already.
+        """
+        key = key or self._source.key_of(caller)
         watcher = self._watchers.get(key)
         if watcher is None or watcher.failure is not None:
-            watcher = Watcher(self._source, caller, rhythm=self._rhythm, compare=self._compare)
+            watcher = Watcher(self._source, caller, key, rhythm=self._rhythm, compare=self._compare)
             self._watchers[key] = watcher
             # No part of the request that happens to be the first: it goes on after that is over.
             self._tasks[watcher] = asyncio.create_task(watcher.run(), context=Context())

@@ -1,11 +1,10 @@
-"""What resolvers get as `info.context`: who asks, and where that caller's sessions come from."""
+"""What resolvers get as `info.context`: the caller, and where the caller's sessions come from."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
-from gateway.caller import Caller, CallerPolicy, headers_from_payload
+from gateway.caller import Caller
 from gateway.errors import RequestError
 from gateway.headers import Header
 from gateway.live.watcher import Watcher, Watchers
@@ -14,19 +13,25 @@ from gateway.schema.selecting.matching import SEARCHED
 from gateway.sessions.snapshot import Served, Snapshot
 from gateway.sessions.source import Source
 
-__all__ = ["Context"]
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A caller's way to its sessions."""
+
+    source: Source
+    caller: Caller
+    key: str
+    """Of the caller's snapshot in the cache."""
 
 
 @dataclass(slots=True, repr=False, kw_only=True)
 class Context:
-    """One HTTP request, or one operation on a WebSocket."""
+    """Of one HTTP request, or of one operation on a WebSocket."""
 
-    source_for: Callable[[Sequence[Header]], Source]
-    """Finds where the sessions come from; among several tenants, the headers may tell."""
+    access: Access | RequestError
+    """The error is raised when sessions are needed: introspection works without credentials."""
 
-    policy: CallerPolicy
     watchers_of: Callable[[Source], Watchers]
-    headers: Sequence[Header]
     searched: Collection[str] = SEARCHED
     """The fields of a session that `filter.search` may look into."""
 
@@ -35,64 +40,45 @@ class Context:
 
     trace: Sequence[Header] = ()
     max_age_s: float | None = None
-    """The oldest snapshot that will do; None = any that is fresh."""
-
-    connection_params: Mapping[str, Any] | None = None
-    """The payload of `connection_init`: browsers cannot set headers on a WebSocket."""
+    """The oldest snapshot that is accepted; None = any that is fresh."""
 
     is_watching: bool = False
-    """Whether something has been subscribed to."""
-
-    asked: tuple[Source, Caller] | None = None
-    """Who asks, once the sessions were asked for."""
+    """Whether a subscription has started."""
 
     served: Served | None = None
-    """How the snapshot was come by, once it was asked for."""
+    """The snapshot, and where it came from; None until a resolver needs it."""
 
     async def snapshot(self) -> Snapshot:
-        """Return the sessions of this request's caller: the same ones for all of a request.
+        """Return the caller's sessions: the same ones for the whole request.
 
         Raises:
-            BadRequestError: it is not clear which tenant's sessions are wanted.
-            UnauthenticatedError: the request brings no credentials; REST is not called.
-            UpstreamError: REST did not give the sessions.
+            BadRequestError: no tenant is named, or two.
+            UnauthenticatedError: the request has no credentials; SuperOffice is not called.
+            UpstreamError: SuperOffice did not return the sessions.
         """
         if self.served is not None:
             return self.served.snapshot
-        source, caller = self._asked()
-        served = await source.serve(caller, self.trace, max_age_s=self.max_age_s)
-        # Of several fields that asked at once, all go by the first answer.
+        access = self._accessed()
+        served = await access.source.serve(
+            access.caller, self.trace, key=access.key, max_age_s=self.max_age_s
+        )
+        # Root fields run at the same time: the first answer is the one for all of them.
         if self.served is None:
             self.served = served
-            source.lookups.count(served.result, served.snapshot.json_bytes)
+            access.source.lookups.count(served.result, served.snapshot.json_bytes)
         return self.served.snapshot
 
-    def renewed(self) -> "Context":
-        """Return one for the same caller that nothing was asked of yet."""
-        return replace(self, served=None, is_watching=False)
-
     def watching(self) -> AbstractAsyncContextManager[Watcher]:
-        """Return what watches the sessions of this request's caller, as long as it is entered.
+        """Return the watcher of the caller's sessions, for as long as it is entered.
 
         Raises:
             BadRequestError, UnauthenticatedError: as `snapshot` does.
         """
-        source, caller = self._asked()
+        access = self._accessed()
         self.is_watching = True
-        return self.watchers_of(source).watching(caller)
+        return self.watchers_of(access.source).watching(access.caller, access.key)
 
-    def key(self) -> str | None:
-        """Return what names the caller in the cache; None where nobody can be told."""
-        try:
-            source, caller = self._asked()
-        except RequestError:
-            return None
-        return source.key_of(caller)
-
-    def _asked(self) -> tuple[Source, Caller]:
-        if self.asked is None:
-            headers = self.headers
-            if self.connection_params:
-                headers = headers_from_payload(self.connection_params, instead_of=headers)
-            self.asked = self.source_for(headers), self.policy.read(headers)
-        return self.asked
+    def _accessed(self) -> Access:
+        if isinstance(self.access, RequestError):
+            raise self.access
+        return self.access

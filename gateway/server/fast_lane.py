@@ -12,12 +12,10 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.headers import Header
-from gateway.web.admission import Shedding
-from gateway.web.disconnect import LEAVE
-from gateway.web.middleware.request_log import REQUEST_ID, RequestBook, id_for
-from gateway.web.read.body import BODY
-from gateway.web.response_cache import Answer, Asked, ReadyAnswers
-from gateway.web.stream.event_stream import END_STREAM
+from gateway.web import response_cache
+from gateway.web.edge import Edge
+from gateway.web.inbound import REQUEST_ID, Asked, Inbound, find_inbound, inbound_of
+from gateway.web.response_cache import CachedAnswer
 
 _STATUS_LINES = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
@@ -27,8 +25,7 @@ _STATUS_LINES = {
 class FastLaneProtocol(HttpToolsProtocol):
     """Answers from the cache if it can; tells the application when its client has left."""
 
-    _ready: ReadyAnswers | None = None
-    _shedding: Shedding | None = None
+    _edge: Edge | None = None
     _is_reading = False
     _held: tuple[Any, Any] | None = None
     """A request and the application to call with it, until everything that came is parsed."""
@@ -36,15 +33,13 @@ class FastLaneProtocol(HttpToolsProtocol):
     _running: Any = None
     """The request that the application was called with last; later ones wait in the pipeline."""
 
-    _last_asked: tuple[str, list[Header], Asked | None] = ("", [], None)
+    _last_asked: tuple[str, list[Header], Asked] | None = None
     """Path, headers and meaning of the connection's last request: the next is often the same."""
 
     def connection_made(self, transport: Any) -> None:
         """Find what the application offers to its server."""
         super().connection_made(transport)
-        state = getattr(self.app, "state", None)
-        self._ready = getattr(state, "ready", None)
-        self._shedding = getattr(state, "shedding", None)
+        self._edge = getattr(getattr(self.app, "state", None), "edge", None)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, then call the application with a request that is not answered yet."""
@@ -60,6 +55,9 @@ class FastLaneProtocol(HttpToolsProtocol):
             self._call(cycle, app)
 
     def _call(self, cycle: Any, app: Any) -> None:
+        if self._edge is not None and find_inbound(cycle.scope) is None:
+            # Its body is still to come: only whole ones are looked for in the cache.
+            self._edge.door.enter(cycle.scope).is_looked_up = True
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
@@ -67,41 +65,39 @@ class FastLaneProtocol(HttpToolsProtocol):
         """Answer from the cache, or call the application."""
         super().on_message_complete()
         if self._held is not None:
-            cycle = self._held[0]
-            cycle.scope[BODY] = bytes(cycle.body)
-            ready = None if self.flow.write_paused else self._ready
-            found = self._find(ready, cycle.scope) if ready else None
-            if ready and found:
-                self._held = None
-                self._send(ready.book, cycle, *found)
+            cycle, edge = self._held[0], self._edge
+            if edge is not None:
+                inbound = self._enter(edge, cycle.scope, bytes(cycle.body))
+                if edge.has_fast_lane and not self.flow.write_paused:
+                    found = response_cache.find(cycle.scope, inbound)
+                    if found:
+                        self._held = None
+                        self._send(edge, cycle, *found)
             self._release()
 
-    def _find(self, ready: ReadyAnswers, scope: Scope) -> tuple[Answer, list[Header]] | None:
-        body: bytes = scope[BODY]
-        if not ready.is_kept(scope, body):
-            return None
-        path, headers, asked = self._last_asked
-        if headers != scope["headers"] or path != scope["path"]:
-            asked = ready.asked(scope["path"], scope["headers"])
-            self._last_asked = (scope["path"], scope["headers"], asked)
-        return None if asked is None else ready.find(scope, body, asked)
+    def _enter(self, edge: Edge, scope: Scope, body: bytes) -> Inbound:
+        path, headers = scope["path"], scope["headers"]
+        last = self._last_asked
+        if last is None or last[1] != headers or last[0] != path:
+            last = self._last_asked = path, headers, edge.door.read(path, headers)
+        return edge.door.enter(scope, last[2], body)
 
     def _release(self) -> None:
         """Call the application with the request that was held, or answer 503 under load."""
         if self._held is None:
             return
         (cycle, app), self._held = self._held, None
-        shedding = None if self.flow.write_paused else self._shedding
-        refusal = shedding.answer_to(cycle.scope) if shedding else None
-        if shedding and refusal:
-            self._send(shedding.book, cycle, refusal, [])
+        edge = None if self.flow.write_paused else self._edge
+        if edge and edge.sheds(cycle.scope):
+            edge.door.enter(cycle.scope)
+            self._send(edge, cycle, edge.admission.refusal, [])
         else:
             self._call(cycle, app)
 
-    def _send(self, book: RequestBook, cycle: Any, answer: Answer, aging: list[Header]) -> None:
+    def _send(self, edge: Edge, cycle: Any, answer: CachedAnswer, aging: list[Header]) -> None:
         scope: Scope = cycle.scope
         started = time.perf_counter()
-        request_id = id_for(scope["headers"])
+        request_id = inbound_of(scope).request_id
         headers = [*self.server_state.default_headers, *aging, (REQUEST_ID, request_id)]
         if not cycle.keep_alive:
             headers.append((b"connection", b"close"))
@@ -113,18 +109,21 @@ class FastLaneProtocol(HttpToolsProtocol):
         if not cycle.keep_alive:
             self.transport.close()
         cycle.on_response()
-        book.enter(scope, request_id, answer.status, started, answer.account)
+        edge.access_log.request(scope, request_id, answer.status, started, answer.record)
 
     def shutdown(self) -> None:
         """Let the request in progress finish; end it if it is a stream, which never finishes."""
         super().shutdown()
-        self._notify(END_STREAM)
+        inbound = self._running_inbound()
+        if inbound and inbound.end_stream:
+            inbound.end_stream()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the request in progress: its client has left."""
         super().connection_lost(exc)
-        self._notify(LEAVE)
+        inbound = self._running_inbound()
+        if inbound and inbound.on_disconnect:
+            inbound.on_disconnect()
 
-    def _notify(self, key: str) -> None:
-        if self._running is not None and key in self._running.scope:
-            self._running.scope[key]()
+    def _running_inbound(self) -> Inbound | None:
+        return find_inbound(self._running.scope) if self._running is not None else None

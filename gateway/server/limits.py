@@ -33,8 +33,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request, unless too many connections are open."""
         super().connection_made(transport)
-        limit: Any = getattr(getattr(self.app, "state", None), "connection_limit", None)
-        if limit is not None and limit.refuses(len(self.connections)):
+        edge: Any = getattr(getattr(self.app, "state", None), "edge", None)
+        if edge is not None and edge.connection_limit.refuses(len(self.connections)):
             transport.abort()
             return
         _limit_time_to_read(transport)

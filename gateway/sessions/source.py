@@ -78,9 +78,16 @@ class Source:
     """Its name, where there are several."""
 
     async def serve(
-        self, caller: Caller, trace: Sequence[Header] = (), *, max_age_s: float | None = None
+        self,
+        caller: Caller,
+        trace: Sequence[Header] = (),
+        *,
+        key: str | None = None,
+        max_age_s: float | None = None,
     ) -> Served:
-        """Return the caller's snapshot, from the cache or from REST.
+        """Return the caller's snapshot, from the cache or from SuperOffice.
+
+        `key` is the caller's, where it is known already: `key_of` is an HMAC.
 
         `trace` goes along with a REST call that this request starts; it tells no callers apart.
         `max_age_s` is the oldest snapshot that will do, where that is younger than the TTL.
@@ -88,7 +95,7 @@ class Source:
         Raises:
             UpstreamError: REST did not give an answer that can be used, and nothing stands in.
         """
-        key = self.key_of(caller)
+        key = key or self.key_of(caller)
         epoch_ns = self.epoch.began_ns
         kept = self._hit(await self.cache.get(key)) if self.windows.ttl_s else None
         fwd: Literal["miss", "stale", "request"] = "miss"
@@ -121,7 +128,7 @@ class Source:
         is_enough = snapshot.is_from_rest or served.is_good_for(max_age_s)
         if is_joined and not (is_enough and snapshot.asked_ns >= epoch_ns):
             await asyncio.sleep(0)  # one that has just landed could be joined still
-            return await self.serve(caller, trace, max_age_s=max_age_s)
+            return await self.serve(caller, trace, key=key, max_age_s=max_age_s)
         return served
 
     def peek(self, key: str, *, max_age_s: float | None = None) -> Served | None:

@@ -1,26 +1,22 @@
-"""A client that leaves before it is answered ends its request: nobody waits for that any more."""
+"""A client that disconnects before it is answered ends its request."""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Scope
 
-__all__ = ["LEAVE", "while_there"]
-
-LEAVE = "gateway.leave"
-"""In the scope of a request that is worked on: a function that ends the work."""
+from gateway.web.inbound import Inbound
 
 
 @contextmanager
-def while_there(scope: Scope) -> Iterator[None]:
-    """Do something for as long as the client is there, in a task of the request's own.
+def while_connected(inbound: Inbound) -> Iterator[None]:
+    """Run the body for as long as the client is connected, in the request's own task.
 
-    What others wait for too goes on without it.
+    A REST call that others wait for too goes on without it.
 
     Raises:
-        ClientDisconnect: the client has left.
+        ClientDisconnect: the client has disconnected.
     """
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  an application runs in one
@@ -31,7 +27,7 @@ def while_there(scope: Scope) -> Iterator[None]:
         has_left = True
         task.cancel()
 
-    scope[LEAVE] = leave
+    inbound.on_disconnect = leave
     try:
         yield
     except asyncio.CancelledError:
@@ -40,4 +36,4 @@ def while_there(scope: Scope) -> Iterator[None]:
         task.uncancel()
         raise ClientDisconnect from None
     finally:
-        del scope[LEAVE]
+        inbound.on_disconnect = None

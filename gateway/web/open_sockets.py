@@ -6,8 +6,6 @@ from contextlib import contextmanager
 
 from gateway.errors import GatewayFullError, TooManyOpenError
 
-__all__ = ["OpenSockets"]
-
 
 class OpenSockets:
     """Counts them, and refuses one too many."""

@@ -21,10 +21,9 @@ from starlette.responses import JSONResponse, Response
 from gateway.errors import BadRequestError, GatewayError
 from gateway.live.bus import News
 from gateway.store.shared import Place, SharedCache
-from gateway.web.access_record import account_of
+from gateway.web.inbound import inbound_of
 from gateway.web.read.body import read_body
-
-__all__ = ["RESULTS", "Webhooks"]
+from gateway.web.respond.errors import error_response
 
 logger = logging.getLogger(__name__)
 
@@ -79,13 +78,12 @@ class Webhooks:
 
     def _take(self, request: Request, result: Result) -> Response:
         self.results[result] += 1
-        account_of(request.scope).is_routine = True
+        inbound_of(request.scope).record.is_routine = True
         return JSONResponse({"status": result})
 
     def _refuse(self, error: GatewayError, status: int) -> Response:
         self.results["refused"] += 1
-        body = {"errors": [{"message": str(error), "extensions": error.extensions}]}
-        return JSONResponse(body, status, headers={"Cache-Control": "no-store"})
+        return error_response(error, status=status)
 
     def _is_signed(self, body: bytes, signature: str) -> bool:
         try:

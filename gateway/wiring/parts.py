@@ -22,26 +22,13 @@ from gateway.store.redis import RedisCache
 from gateway.store.shared import SharedCache
 from gateway.tenants.path import SourceOf
 from gateway.web.read.persisted import Documents, read_manifest
-from gateway.web.read.request import RequestLimits, RequestReader
+from gateway.web.read.request import Reader, RequestLimits
 from gateway.web.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
     from gateway.observe.tracing import Tracing
-
-__all__ = [
-    "bus_of",
-    "caller_policy",
-    "cross_origin",
-    "request_reader",
-    "rhythm",
-    "schema_options",
-    "shared_cache",
-    "tracing_of",
-    "trusted_documents",
-    "webhooks_of",
-]
 
 _REDIS_TIMEOUT_S = 0.1
 _INTERVAL_WITHOUT_CACHE_S = 5.0
@@ -125,18 +112,17 @@ def schema_options(
 
 def request_reader(
     settings: Settings, manifest: Mapping[str, str], shared: SharedCache | None
-) -> RequestReader:
+) -> Reader:
     """Return what reads requests."""
     limits = RequestLimits(
         body_bytes=settings.max_body_bytes,
         batch=settings.max_batch,
         variables_bytes=settings.max_variables_bytes,
-        variables_depth=settings.max_variables_depth,
     )
     keeps_queries = settings.persisted_queries and not settings.trusted_documents_only
     cache = BoundedMemoryCache(max_bytes=_PERSISTED_QUERIES_BYTES) if keeps_queries else None
     secret = settings.cache_secret.get_secret_value().encode()
-    return RequestReader(limits, Documents(cache, manifest, shared=shared, secret=secret))
+    return Reader(limits, Documents(cache, manifest, shared=shared, secret=secret))
 
 
 def rhythm(settings: Settings) -> Rhythm:

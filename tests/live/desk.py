@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.caller import Caller, CallerPolicy
+from gateway.caller import Caller
 from gateway.headers import Header
 from gateway.live.changes import Comparison
 from gateway.live.pace import Rhythm
 from gateway.live.watcher import Watchers
 from gateway.records.decode import decoder
 from gateway.schema.build import Schema, build_schema
-from gateway.schema.context import Context
+from gateway.schema.context import Access, Context
 from gateway.schema.declare.entity import record_of
 from gateway.schema.entities.chat import ChatSession
 from gateway.sessions.snapshot import Windows
@@ -129,12 +129,11 @@ class Desk:
         screen = Screen()
         if not options.pop("is_stuck", False):
             screen.is_reading.set()
-        headers = [(b"authorization", f"Basic {user}".encode())]
+        watching = caller(user)
         context = Context(
-            source_for=lambda headers: self.source,
-            policy=CallerPolicy(),
+            access=options.pop("access", None)
+            or Access(self.source, watching, self.source.key_of(watching)),
             watchers_of=lambda source: self.watchers,
-            headers=headers,
             searched=self.schema.searched,
         )
         results = await self.schema.stream(query, context_value=context, **options)

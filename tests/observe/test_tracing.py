@@ -68,7 +68,7 @@ async def traced_over(rest: RestSide, **settings: Any) -> AsyncIterator[Traced]:
             transport=httpx.ASGITransport(app), base_url="http://gateway.invalid"
         ) as http,
     ):
-        yield Traced(Gateway(http), exporter)
+        yield Traced(Gateway(http, app), exporter)
 
 
 @pytest.fixture

@@ -5,17 +5,16 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.caller import Caller, CallerPolicy
+from gateway.caller import Caller
 from gateway.errors import UnauthenticatedError
 from gateway.headers import Header
 from gateway.observe.cache_stats import Lookups
 from gateway.records.dates import AsOf
-from gateway.schema.context import Context
+from gateway.schema.context import Access, Context
 from gateway.sessions.snapshot import Served, Snapshot, Windows
 from gateway.sessions.source import Source
 
 ADA = (b"authorization", b"Bearer ada")
-BOB = (b"authorization", b"Bearer bob")
 SNAPSHOT = Snapshot([], AsOf(0), asked_ns=0, own_bytes=0, times_s={})
 
 
@@ -35,8 +34,8 @@ class Asked:
 
 def context_over(source: Asked, **options: Any) -> Context:
     """Make the context of a request; without more, one of Ada's."""
-    made = {"headers": [ADA], "watchers_of": cast("Any", None), **options}
-    return Context(source_for=lambda headers: cast("Source", source), policy=CallerPolicy(), **made)
+    access = Access(cast("Source", source), Caller((ADA,)), "key")
+    return Context(**{"access": access, "watchers_of": None, **options})
 
 
 async def test_the_source_is_asked_for_the_requests_caller() -> None:
@@ -50,32 +49,11 @@ async def test_the_source_is_asked_for_the_requests_caller() -> None:
     assert source.callers == [((ADA,), trace)]
 
 
-async def test_credentials_of_connection_init_replace_those_of_the_handshake() -> None:
-    """Browsers cannot set headers on a WebSocket."""
-    source = Asked()
-
-    await context_over(source, connection_params={"Authorization": "Bearer bob"}).snapshot()
-
-    assert source.callers == [((BOB,), ())]
-
-
-@pytest.mark.parametrize("params", [None, {}, {"unrelated": 1}])
-async def test_an_init_without_credentials_leaves_those_of_the_handshake(
-    params: dict[str, object] | None,
-) -> None:
-    """Clients that can set headers need no payload."""
-    source = Asked()
-
-    await context_over(source, connection_params=params).snapshot()
-
-    assert source.callers == [((ADA,), ())]
-
-
 async def test_without_credentials_the_source_is_not_asked() -> None:
     """REST would only turn the caller away."""
     source = Asked()
 
     with pytest.raises(UnauthenticatedError):
-        await context_over(source, headers=[]).snapshot()
+        await context_over(source, access=UnauthenticatedError("none")).snapshot()
 
     assert source.callers == []

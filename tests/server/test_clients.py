@@ -111,7 +111,7 @@ def little_patience() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "_HEAD_TIMEOUT_S", PATIENCE_S)
         patch.setattr(limits, "_READER_TIMEOUT_S", PATIENCE_S)
-        patch.setattr(body, "_PATIENCE_S", PATIENCE_S)
+        patch.setattr(body, "_TIMEOUT_S", PATIENCE_S)
         yield
 
 

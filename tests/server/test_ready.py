@@ -12,7 +12,7 @@ import pytest
 
 from gateway import Settings, create_app
 from gateway.server.protocol import GatewayProtocol
-from gateway.web.response_cache import KeptAnswers
+from gateway.web.response_cache import ResponseCache
 from tests.observe.logged import logged
 from tests.support import UPSTREAM_URL, RestSide, served
 
@@ -129,14 +129,14 @@ def test_two_tenants_on_one_connection_never_share_an_answer(called: list[Any]) 
 def called(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Return a list that gets an entry for each request that reaches the application."""
     scopes: list[Any] = []
-    call = KeptAnswers.__call__
+    call = ResponseCache.__call__
 
-    async def counted(self: KeptAnswers, scope: Any, receive: Any, send: Any) -> None:
+    async def counted(self: ResponseCache, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             scopes.append(scope)
         await call(self, scope, receive, send)
 
-    monkeypatch.setattr(KeptAnswers, "__call__", counted)
+    monkeypatch.setattr(ResponseCache, "__call__", counted)
     return scopes
 
 

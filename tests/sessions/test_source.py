@@ -455,3 +455,20 @@ async def test_a_call_under_way_at_a_change_is_not_for_those_who_ask_later() -> 
     assert await before == "Basic kari 1"
     assert later == ["Basic kari 2"] * 3
     assert await bench.ask() == "Basic kari 2"
+
+
+async def test_a_known_key_is_not_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request has one HMAC, whoever made it: neither a hit nor a miss needs another."""
+    bench = Bench()
+    key = bench.source.key_of(KARI)
+    digests: list[bytes] = []
+    digest = Caller.digest
+
+    def counted(caller: Caller, secret: bytes, context: bytes) -> str:
+        digests.append(context)
+        return digest(caller, secret, context)
+
+    monkeypatch.setattr(Caller, "digest", counted)
+    hows = [(await bench.source.serve(KARI, key=key)).how for _ in range(2)]
+
+    assert (hows, digests) == (["miss", "hit"], [])

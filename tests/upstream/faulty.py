@@ -205,7 +205,7 @@ async def gateway_to(url: str, **settings: Any) -> AsyncIterator[Gateway]:
             transport=httpx.ASGITransport(app), base_url="http://gateway.invalid"
         ) as http,
     ):
-        yield Gateway(http)
+        yield Gateway(http, app)
 
 
 async def ask(gateway: Gateway, accept: str = "application/json", user: str = "") -> httpx.Response:

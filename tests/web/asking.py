@@ -7,9 +7,16 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
+import pytest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
 from gateway import Settings, create_app
+from gateway.caller import CallerPolicy
+from gateway.observe.metrics import RequestMeter
+from gateway.web.inbound import Door
+from gateway.web.middleware.request_log import AccessLog, RequestLog
 from tests.support import CREDENTIALS, UPSTREAM_URL, Gateway, RestSide
 
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -113,3 +120,15 @@ async def connected_to(
     finally:
         socket.hang_up()
         await running
+
+
+def behind_the_door(*routes: BaseRoute) -> Starlette:
+    """Make an application of these routes, whose requests come through a door of its own."""
+    door: Any = Door(
+        path="/graphql",
+        find_source=lambda path, headers: pytest.fail("nobody asks for GraphQL"),
+        policy=CallerPolicy(),
+        heeds_cache_control=True,
+    )
+    log = AccessLog(RequestMeter())
+    return Starlette(routes=routes, middleware=[Middleware(RequestLog, door=door, access_log=log)])

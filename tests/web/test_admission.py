@@ -1,17 +1,15 @@
-"""What is one too many is turned away at once, and what was let in is not."""
+"""Load shedding: requests past the limit get 503, those in work are answered."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import orjson
 import pytest
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.observe.metrics import RequestMeter
-from gateway.web.admission import ConnectionLimit, Shedding
-from gateway.web.middleware.request_log import RequestBook
+from gateway.errors import UpstreamUnavailableError
+from gateway.web.admission import Admission, ConnectionLimit
 from tests.observe.logged import logged
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 
@@ -115,65 +113,60 @@ async def test_a_ready_answer_is_sent_all_the_same(slow: SlowRest) -> None:
     assert other.status_code == 503
 
 
-async def sent_by(app: ASGIApp, kind: str = "http") -> list[Message]:
-    """Return what an app sends to a client."""
-    messages: list[Message] = []
+def test_a_request_that_fails_counts_no_longer() -> None:
+    """Its place is free for the next one."""
+    admission = Admission(1)
 
-    async def receive() -> Message:
-        return {"type": f"{kind}.connect"}  # pragma: no cover - nobody listens
+    with pytest.raises(LookupError), admission.place():
+        raise LookupError
 
-    async def send(message: Message) -> None:
-        messages.append(message)
-
-    await app({"type": kind}, receive, send)
-    return messages
+    assert admission.in_work == 0
 
 
-def shedding_of(app: ASGIApp, *, path: str = "/", **options: Any) -> Shedding:
-    """Make one that passes on a single request at a time."""
-    return Shedding(app, path=path, max_requests=1, book=RequestBook(RequestMeter()), **options)
+def test_a_request_past_the_limit_is_refused() -> None:
+    """The ones in work keep their places."""
+    admission = Admission(1)
+
+    with admission.place(), pytest.raises(UpstreamUnavailableError), admission.place():
+        pass  # pragma: no cover - it is not entered
+
+    assert admission.in_work == 0
 
 
-async def test_a_stream_counts_until_it_has_begun() -> None:
+async def test_a_stream_counts_until_it_has_begun(rest: RestSide) -> None:
     """It may last for hours, and has limits of its own."""
-    counts: list[int] = []
+    query = "subscription { chatSessions { chatSessionId } }"
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/graphql",
+        "query_string": b"",
+        "headers": [
+            (b"accept", b"text/event-stream"),
+            (b"content-type", b"application/json"),
+            (b"authorization", b"Basic YQ=="),
+        ],
+    }
+    body = orjson.dumps({"query": query})
+    sent: asyncio.Queue[Any] = asyncio.Queue()
+    has_left = asyncio.Event()
+    messages = [{"type": "http.request", "body": body}]
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200})
-        for is_more in (True, True, False):
-            counts.append(shedding.in_work)
-            await send({"type": "http.response.body", "more_body": is_more})
+    async def receive() -> Any:
+        if messages:
+            return messages.pop()
+        await has_left.wait()
+        return {"type": "http.disconnect"}
 
-    shedding = shedding_of(app)
-    await sent_by(shedding)
-
-    assert counts == [1, 0, 0]
-    assert shedding.in_work == 0
-
-
-async def test_a_request_that_fails_counts_no_longer() -> None:
-    """Whatever went wrong."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        raise LookupError(shedding.in_work)
-
-    shedding = shedding_of(app)
-    with pytest.raises(LookupError, match="1"):
-        await asyncio.create_task(sent_by(shedding))
-
-    assert shedding.in_work == 0
-
-
-async def test_a_websocket_is_let_in_and_does_not_count() -> None:
-    """It is open for as long as a page is."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "websocket.accept", "in_work": shedding.in_work})
-
-    shedding = shedding_of(app)
-    shedding.in_work = 1
-
-    assert await sent_by(shedding, "websocket") == [{"type": "websocket.accept", "in_work": 1}]
+    async with gateway_over(rest) as gateway:
+        admission = gateway.app.state.edge.admission
+        running = asyncio.create_task(gateway.app(scope, receive, sent.put))
+        assert (await sent.get())["status"] == 200
+        assert b"event: next" in (await sent.get())["body"]
+        assert admission.in_work == 0
+        has_left.set()
+        await running
+        assert admission.in_work == 0
 
 
 class Clock:
@@ -187,39 +180,17 @@ class Clock:
         return self.now
 
 
-async def test_turning_requests_away_is_told_once_per_burst() -> None:
-    """Each has its own line in the log of requests; this one is for whoever looks for the cause."""
+def test_shedding_is_logged_once_per_burst() -> None:
+    """Each request has its own line in the access log; this one says the cause."""
     clock = Clock()
-    shedding = shedding_of(PlainTextResponse("done"), clock=clock)
-    shedding.in_work = 1
+    admission = Admission(0, clock=clock)
 
     with logged() as log:
         for later_s in (0, 50, 50, 61):
             clock.now += later_s
-            assert (await sent_by(shedding))[0]["status"] == 503
+            assert admission.is_full
 
-    assert events(log) == ["1 requests in work: more get 503"] * 2
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "headers", "is_simple"),
-    [
-        ("POST", "/graphql", [(b"host", b"x")], True),
-        ("HEAD", "/graphql", [(b"host", b"x")], False),
-        ("POST", "/graphiql", [(b"host", b"x")], False),
-        ("POST", "/graphql", [(b"origin", b"https://console.example.com")], False),
-    ],
-)
-def test_a_server_can_turn_simple_requests_away_itself(
-    method: str, path: str, headers: Any, is_simple: bool
-) -> None:
-    """Those whose answer depends on nothing else."""
-    shedding = shedding_of(PlainTextResponse("done"), path="/graphql")
-    scope = {"type": "http", "method": method, "path": path, "headers": headers}
-
-    assert shedding.answer_to(scope) is None
-    shedding.in_work = 1
-    assert (shedding.answer_to(scope) is not None) is is_simple
+    assert events(log) == ["0 requests in work: more get 503"] * 2
 
 
 def test_connections_beyond_the_limit_are_refused() -> None:

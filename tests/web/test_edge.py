@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.web.read.request import RequestReader
+from gateway.web.read.request import Reader
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.asking import GRAPHQL_JSON, TYPENAME, Json, connected, first_error, get, post_json
 
@@ -53,7 +53,7 @@ async def test_a_bug_before_the_query_is_masked(
     async def fail(*args: Any) -> Any:
         raise ZeroDivisionError("s3cret")
 
-    monkeypatch.setattr(RequestReader, "read", fail)
+    monkeypatch.setattr(Reader, "request", fail)
 
     with caplog.at_level(logging.ERROR):
         answer = await gateway.post("{ __typename }", headers={"Accept": accept})
@@ -128,14 +128,15 @@ async def test_each_operation_on_a_socket_has_a_snapshot_of_its_time(rest: RestS
 async def test_it_is_not_guessed_on_a_socket_either_which_operation_is_meant(
     rest: RestSide, caplog: pytest.LogCaptureFixture, more: Json
 ) -> None:
-    """The client's mistake closes the socket with 4400, and is no fault of ours in the log."""
+    """The client's mistake is an error of its operation, and no fault of ours in the log."""
     payload = {"query": SEVERAL, **more}
     async with connected(rest, CREDENTIALS) as socket:
         await socket.sent.get()
         socket.say({"type": "connection_init"})
         await socket.heard()
         socket.say({"type": "subscribe", "id": "1", "payload": payload})
-        closed = await socket.sent.get()
+        message = await socket.heard()
 
-    assert (closed["type"], closed["code"]) == ("websocket.close", 4400)
+    assert (message["type"], message["id"]) == ("error", "1")
+    assert message["payload"][0]["extensions"]["code"] == "OPERATION_RESOLUTION_FAILURE"
     assert caplog.records == []

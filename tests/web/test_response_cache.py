@@ -1,7 +1,7 @@
 """Ready answers: an equal request is not executed again, and no other one gets its answer."""
 
-import json
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -10,27 +10,22 @@ import pytest
 from gateway.records.dates import AsOf
 from gateway.sessions.attachments import Answers
 from gateway.sessions.snapshot import Snapshot
-from gateway.web.endpoint import GraphQLView
-from gateway.web.response_cache import KeptAnswers, answered_from
+from gateway.web import response_cache
+from gateway.web.inbound import Door
+from gateway.web.response_cache import ResponseCache
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.asking import get, post_json
 
-QUERY = "query Q($limit: Int) { chatSessions(limit: $limit) { chatSessionId customerName } }"
-OTHER = {"Authorization": "Bearer other"}
-
 
 @pytest.fixture
-def executed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """Return a list that gets an entry for each operation that is executed."""
-    operations: list[Any] = []
-    execute = GraphQLView.execute_single
+async def door(gateway: Gateway) -> Door:
+    """Return what reads the requests of a gateway."""
+    made: Door = gateway.app.state.edge.door
+    return made
 
-    async def counted(self: GraphQLView, *args: Any, **more: Any) -> Any:
-        operations.append(more["request_data"].query)
-        return await execute(self, *args, **more)
 
-    monkeypatch.setattr(GraphQLView, "execute_single", counted)
-    yield operations
+QUERY = "query Q($limit: Int) { chatSessions(limit: $limit) { chatSessionId customerName } }"
+OTHER = {"Authorization": "Bearer other"}
 
 
 async def test_an_equal_request_is_not_executed_again(
@@ -195,63 +190,99 @@ async def test_a_request_that_would_be_refused_is(gateway: Gateway) -> None:
     assert (foreign.status_code, html.status_code) == (400, 406)
 
 
-async def test_no_credential_is_part_of_what_is_kept(gateway: Gateway) -> None:
+async def test_no_credential_is_part_of_what_is_stored(door: Door) -> None:
     """Requests are told apart without a cookie's value, a token's, or a password's."""
-    app: Any = gateway.http._transport.app.__closure__[0].cell_contents  # type: ignore[attr-defined]
     secrets = {"X-XSRF-TOKEN": "marked-1", "Cookie": "id=marked-2", "SO-AppToken": "marked-3"}
     headers = [(name.lower().encode(), value.encode()) for name, value in secrets.items()]
     headers.append((b"authorization", b"Bearer marked-4"))
 
-    asked = app.state.ready.asked("/graphql", headers)
+    asked = door.read("/graphql", headers)
 
     assert asked.shaping == (b"x-xsrf-token", b"cookie")
-    assert "marked" not in json.dumps([asked.key, repr(asked)])
+    assert "marked" not in repr(asked)
 
 
-async def test_the_request_counts_with_the_answer(gateway: Gateway) -> None:
-    """Both are kept, and a client can make either of them large."""
-    app: Any = gateway.http._transport.app.__closure__[0].cell_contents  # type: ignore[attr-defined]
+SCOPE = {"type": "http", "method": "GET", "path": "/graphql"}
+
+
+def entered(door: Door, query: bytes = b"query=x", accept: bytes = b"a") -> tuple[Any, Snapshot]:
+    """Make the scope of a request that is answered from a snapshot; return both."""
+    headers = [(b"authorization", b"Bearer a"), (b"accept", accept)]
+    scope = {**SCOPE, "query_string": query, "headers": headers}
     snapshot = Snapshot([], AsOf(0), 0, 0, {}, Answers[Any](1_000_000))
+    door.enter(scope).snapshot = snapshot
+    return scope, snapshot
 
-    async def answering(scope: Any, receive: Any, send: Any) -> None:
-        answered_from(scope, snapshot)
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"a"})
 
-    async def send(message: Any) -> None:
-        pass
-
+async def test_the_request_counts_with_the_answer(door: Door) -> None:
+    """Both are stored, and a client can make either of them large."""
     sizes = []
     for query, accept in ((b"x", b"a"), (b"x" * 10_001, b"a"), (b"x", b"a" * 20_001)):
-        before = snapshot.answers.size_bytes
-        scope = {"type": "http", "method": "GET", "path": "/graphql", "query_string": query}
-        headers = [(b"authorization", b"Bearer a"), (b"accept", accept)]
-        asking: Any = KeptAnswers(answering, ready=app.state.ready)
-        await asking({**scope, "headers": headers}, None, send)
-        sizes.append(snapshot.answers.size_bytes - before)
+        scope, snapshot = entered(door, query, accept)
+        await ResponseCache(answering(b"a"))(scope, never, ignore)
+        sizes.append(snapshot.answers.size_bytes)
 
     assert [size - sizes[0] for size in sizes] == [0, 10_000, 20_000]
 
 
-async def test_an_answer_that_comes_in_parts_is_not_kept(gateway: Gateway) -> None:
-    """Only what goes out whole can go out again."""
-    app: Any = gateway.http._transport.app.__closure__[0].cell_contents  # type: ignore[attr-defined]
-    snapshot = Snapshot([], AsOf(0), 0, 0, {}, Answers[Any](10_000))
+async def test_an_answer_that_comes_in_parts_is_not_stored(door: Door) -> None:
+    """Only what is sent whole can be sent again."""
+    scope, snapshot = entered(door)
 
-    async def streaming(scope: Any, receive: Any, send: Any) -> None:
-        answered_from(scope, snapshot)
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"a", "more_body": True})
-        await send({"type": "http.response.body", "body": b"b"})
+    await ResponseCache(answering(b"a", b"b"))(scope, never, ignore)
 
-    sent: list[Any] = []
-    scope = {"type": "http", "method": "GET", "path": "/graphql", "query_string": b"query=x"}
-    headers = [(b"authorization", b"Bearer a")]
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await KeptAnswers(streaming, ready=app.state.ready)({**scope, "headers": headers}, None, send)  # type: ignore[arg-type]
-
-    assert [message.get("body") for message in sent] == [None, b"a", b"b"]
     assert snapshot.answers.size_bytes == 0
+
+
+async def test_a_body_that_comes_in_parts_reaches_the_application_whole(door: Door) -> None:
+    """Under any server: what was looked at first is given on first."""
+    parts = [b"a", b"b"]
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        bodies.extend([(await receive())["body"] for _ in range(2)])
+
+    bodies: list[bytes] = []
+    scope, _ = entered(door)
+    await ResponseCache(app)({**scope, "method": "POST"}, receive, ignore)
+
+    assert bodies == [b"a", b"b"]
+
+
+async def test_a_body_that_does_not_come_is_waited_for_by_the_application(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers with 408 in the end."""
+    monkeypatch.setattr(response_cache, "_BODY_S", 0)
+    called = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        called.append(scope)
+
+    scope, _ = entered(door)
+    await ResponseCache(app)({**scope, "method": "POST"}, never, ignore)
+
+    assert len(called) == 1
+
+
+def answering(*parts: bytes) -> Any:
+    """Make an application that answers with these parts."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for number, part in enumerate(parts, 1):
+            more = {"more_body": True} if number < len(parts) else {}
+            await send({"type": "http.response.body", "body": part, **more})
+
+    return app
+
+
+async def ignore(message: Any) -> None:
+    """Take what is sent."""
+
+
+async def never() -> Any:
+    """Receive nothing."""
+    await asyncio.Event().wait()

@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 from starlette.routing import Route
 
 from gateway.live.bus import News
@@ -21,6 +20,7 @@ from tests.observe.logged import logged
 from tests.store.fakes import Clock
 from tests.store.remote import Remote
 from tests.support import Gateway, RestSide, gateway_over
+from tests.web.asking import behind_the_door
 
 SECRET = "only SuperOffice and we know it"
 PATH = "/webhooks/superoffice"
@@ -229,7 +229,7 @@ async def test_a_webhook_that_could_not_be_handled_counts_when_it_comes_again() 
             raise outcome
 
     receive = Webhooks(SECRET.encode(), tell, concerns=bool).receive
-    app = Starlette(routes=[Route(PATH, receive, methods=["POST"])])
+    app = behind_the_door(Route(PATH, receive, methods=["POST"]))
     body = json.dumps(event()).encode()
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
 
@@ -252,12 +252,12 @@ async def test_what_one_process_knows_another_ignores() -> None:
     for body in [event(), event(), event(EventId=None), event(EventId=None)]:
         shared = SharedCache(remote, max_bytes=1_000, answer_s=1, turn_s=1, clock=remote.clock)
         receive = Webhooks(SECRET.encode(), tell, concerns=bool, shared=shared).receive
-        app = Starlette(routes=[Route(PATH, receive, methods=["POST"])])
+        app = behind_the_door(Route(PATH, receive, methods=["POST"]))
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(
             transport=transport, base_url="http://gateway.invalid"
         ) as http:
-            results.append(await send(Gateway(http), body))
+            results.append(await send(Gateway(http, app), body))
 
     assert [result for _, result in results] == ["accepted", "ignored", "accepted", "accepted"]
     assert len(told) == 3
@@ -302,11 +302,8 @@ async def test_a_webhook_is_for_its_tenant() -> None:
     async def tell(news: News) -> None:
         told.append(news.tenant)
 
-    app = Starlette(
-        routes=[
-            Route(PATH, Webhooks(SECRET.encode(), tell, concerns=bool).receive, methods=["POST"])
-        ]
-    )
+    receive = Webhooks(SECRET.encode(), tell, concerns=bool).receive
+    app = behind_the_door(Route(PATH, receive, methods=["POST"]))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway.invalid") as http:
         for number in range(2):

@@ -5,8 +5,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import BadRequestError
 
-__all__ = ["SecurityHeaders", "refuse_cross_site"]
-
 # A page of another site cannot send these without a preflight, which CORS answers. Authorization
 # is not among them: browsers can send Basic unasked. Cookies alone are no credentials here.
 _PREFLIGHTED = ("apollo-require-preflight", "x-apollo-operation-name", "x-xsrf-token")
@@ -21,8 +19,8 @@ _GUARDS = (
 def refuse_cross_site(headers: Headers, allowed_origins: frozenset[str]) -> None:
     """Refuse what a page of another site may have made a browser send.
 
-    A POST is read only as application/json, which needs a preflight; this is for GET. Tools that
-    are no browsers send none of the headers that tell on a page.
+    A POST is read only as application/json, which needs a preflight; this is for GET. Clients
+    other than browsers send none of these headers.
     Sources: Apollo Server's CSRF prevention; Fetch Metadata, https://www.w3.org/TR/fetch-metadata/.
 
     Raises:
@@ -32,20 +30,30 @@ def refuse_cross_site(headers: Headers, allowed_origins: frozenset[str]) -> None
         return
     if headers.get("content-type", "").lower().startswith("application/json"):
         return
-    origin = headers.get("origin")
-    is_foreign = origin is not None and not (
-        allowed_origins & {origin, "*"} or origin.partition("://")[2] == headers.get("host")
-    )
     site = headers.get("sec-fetch-site", "none")
-    if is_foreign or (origin is None and site in {"cross-site", "same-site"}):
+    is_cross_site = "origin" not in headers and site in {"cross-site", "same-site"}
+    if is_cross_site or is_foreign(headers, allowed_origins):
         raise BadRequestError(
             "This request could have been made by a page of another site. Send it with the header "
             "`Apollo-Require-Preflight: true`, or as a POST with Content-Type application/json."
         )
 
 
+def is_foreign(headers: Headers, allowed_origins: frozenset[str]) -> bool:
+    """Return whether a page of another site, which is not allowed, sends the request.
+
+    Clients other than browsers send no Origin.
+    """
+    origin = headers.get("origin")
+    if origin is None or allowed_origins & {origin, "*"}:
+        return False
+    if headers.get("sec-fetch-site") == "same-origin":  # by the browser: no page can set it
+        return False
+    return origin.partition("://")[2] != headers.get("host")
+
+
 class SecurityHeaders:
-    """Puts on every answer what keeps browsers from guessing types, framing, telling referrers."""
+    """Adds the headers that keep browsers from sniffing types, framing and sending referrers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

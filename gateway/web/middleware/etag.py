@@ -5,9 +5,7 @@ import hashlib
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.web.stream.event_stream import END_STREAM
-
-__all__ = ["ETags"]
+from gateway.web.read.accept import EVENT_STREAM
 
 # What a 304 repeats of the 200 it stands for; the rest describes a body it does not have.
 _OF_THE_BODY = ("content-length", "content-type", "content-encoding")
@@ -29,7 +27,7 @@ class ETags:
 
         async def send_tagged(message: Message) -> None:
             nonlocal start
-            if message["type"] == "http.response.start" and END_STREAM not in scope:
+            if message["type"] == "http.response.start" and not _is_stream(message):
                 start = message
                 return
             if start is not None:
@@ -41,6 +39,14 @@ class ETags:
             await send(message)
 
         await self.app(scope, receive, send_tagged)
+
+
+def _is_stream(start: Message) -> bool:
+    return (
+        Headers(raw=start["headers"])
+        .get("content-type", "")
+        .startswith((EVENT_STREAM, "multipart/mixed"))
+    )
 
 
 def _weaken(start: Message) -> None:

@@ -1,23 +1,22 @@
-"""What is answered where there is nothing: how to get to GraphQL."""
+"""The 404 and 405 handler: it says where GraphQL is."""
 
 from collections.abc import Awaitable, Callable
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from gateway.errors import BadRequestError
 from gateway.web.pages.query_page import wants_page
+from gateway.web.respond.errors import error_response
 
-__all__ = ["nowhere"]
 
-
-def nowhere(
+def not_found(
     graphql_path: str, *, has_query_page: bool
 ) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """Return what answers requests that no route does, in the form that all of our errors have.
+    """Return the handler of requests that no route takes; its errors have the form of all others.
 
-    A browser at `/` is taken to the query page, if there is one.
+    A browser at `/` is redirected to the query page, if there is one.
     """
 
     async def answer(request: Request, exc: Exception) -> Response:
@@ -29,7 +28,8 @@ def nowhere(
         message = exc.detail
         if exc.status_code == 404:
             message = f"There is nothing here. GraphQL is at {graphql_path}."
-        error = {"message": message, "extensions": {"code": BadRequestError.code}}
-        return JSONResponse({"errors": [error]}, exc.status_code, exc.headers)
+        response = error_response(BadRequestError(message), status=exc.status_code)
+        response.headers.update(exc.headers or {})
+        return response
 
     return answer

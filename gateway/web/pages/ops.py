@@ -1,4 +1,4 @@
-"""What operators ask for: health, readiness and metrics."""
+"""Health, readiness and metrics, for operators and probes."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -6,8 +6,6 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-
-__all__ = ["Check", "healthz", "metrics", "readyz"]
 
 Check = Callable[[], str | None]
 """Says at once why requests cannot be served, as far as it is concerned; None when they can."""

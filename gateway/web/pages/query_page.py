@@ -13,14 +13,13 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from gateway.settings.tenant_names import canonical_tenant
 from gateway.web.read.accept import GRAPHQL_JSON, HTML, JSON, preferred
-
-__all__ = ["query_page", "static_files", "wants_page"]
 
 _PAGES = Path(__file__).parent
 _STATIC = _PAGES / "static"
@@ -44,28 +43,32 @@ def wants_page(request: HTTPConnection) -> bool:
     return is_bare and preferred(accept, (JSON, GRAPHQL_JSON, HTML)) == HTML
 
 
-def query_page(demo_users: Sequence[tuple[str, str]] = (), tenant: str | None = None) -> Response:
-    """Make the page's HTTP answer.
+class QueryPage:
+    """The page, with demo users to log in as: names, and the Authorization of each.
 
-    Args:
-        demo_users: names, and the Authorization that logs each in. The page shows them to
-            whoever opens it.
-        tenant: whose page it is, at an address one level down; None = the page at `/graphql`.
+    It shows them to everybody who opens it.
     """
-    is_graphiql = _FETCHED.is_file()
-    page = _TEMPLATES["graphiql" if is_graphiql else "query"].substitute(
-        root="../" if tenant else "",
-        static=f"static/{_VERSION}",
-        endpoint=tenant or "graphql",
-        users=html.escape(json.dumps(demo_users)),
-    )
-    styles = f"'self' {_DIALOG_STYLE}" if is_graphiql else "'self'"
-    headers = {
-        "Content-Security-Policy": _POLICY.format(styles=styles),
-        "Cache-Control": "no-cache",
-        "Vary": "Accept",
-    }
-    return HTMLResponse(page, headers=headers)
+
+    def __init__(self, demo_users: Sequence[tuple[str, str]] = ()) -> None:
+        self._demo_users = html.escape(json.dumps(demo_users))
+
+    def response(self, request: Request) -> Response:
+        """Return the page; one for a tenant has an address one level down."""
+        tenant = canonical_tenant(request.path_params.get("tenant", ""))
+        is_graphiql = _FETCHED.is_file()
+        page = _TEMPLATES["graphiql" if is_graphiql else "query"].substitute(
+            root="../" if tenant else "",
+            static=f"static/{_VERSION}",
+            endpoint=tenant or "graphql",
+            users=self._demo_users,
+        )
+        styles = f"'self' {_DIALOG_STYLE}" if is_graphiql else "'self'"
+        headers = {
+            "Content-Security-Policy": _POLICY.format(styles=styles),
+            "Cache-Control": "no-cache",
+            "Vary": "Accept",
+        }
+        return HTMLResponse(page, headers=headers)
 
 
 def static_files() -> Mount:

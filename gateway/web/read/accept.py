@@ -1,44 +1,58 @@
 """Content negotiation: which media type the client wants (RFC 9110, section 12.5.1)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-
-__all__ = ["GRAPHQL_JSON", "HTML", "JSON", "preferred"]
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
+EVENT_STREAM = "text/event-stream"
+MULTIPART = "multipart/mixed;subscriptionspec=1.0"
 HTML = "text/html"
 
 
 @lru_cache(256)
 def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
-    """Return the offered media type that the client likes best; None when it takes none of them.
+    """Return the offered media type with the greatest weight; None when none is accepted.
 
-    Of equals, the first one offered. Without an Accept header everything is welcome.
+    Among equals the client's own order decides, and then the order of `offered`. Without an Accept
+    header everything is accepted.
     """
     if not accept.strip():
         return offered[0]
-    ranges = list(_ranges(accept))
-    weights = [(_weight(media_type, ranges), media_type) for media_type in offered]
-    best, media_type = max(weights, key=lambda pair: pair[0])
-    return media_type if best > 0 else None
+    wanted = ranges(accept)
+    ranked = [(*_rank(media_type, wanted), media_type) for media_type in offered]
+    weight, _, media_type = max(ranked, key=lambda entry: entry[:2])
+    return media_type if weight > 0 else None
 
 
-def _ranges(accept: str) -> Iterator[tuple[str, float]]:
+def ranges(accept: str) -> Sequence[tuple[str, float]]:
+    """Return the ranges of an Accept header in lower case, each with its weight from 0 to 1."""
+    found = []
     for part in accept.split(","):
         media_range, *parameters = (piece.strip().lower() for piece in part.split(";"))
         weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
         try:
-            yield media_range, min(1.0, max(0.0, float(weight)))
+            found.append((_named(media_range, parameters), min(1.0, max(0.0, float(weight)))))
         except ValueError:
-            yield media_range, 1.0
+            found.append((_named(media_range, parameters), 1.0))
+    return found
 
 
-def _weight(media_type: str, ranges: Sequence[tuple[str, float]]) -> float:
-    """Weigh a media type by the most specific range that covers it."""
+def _named(media_range: str, parameters: Sequence[str]) -> str:
+    """Tell Apollo's multipart subscriptions from `multipart/mixed` for anything else."""
+    is_for_subscriptions = any(
+        p.replace('"', "").startswith("subscriptionspec=1.0") for p in parameters
+    )
+    return MULTIPART if media_range == "multipart/mixed" and is_for_subscriptions else media_range
+
+
+def _rank(media_type: str, wanted: Sequence[tuple[str, float]]) -> tuple[float, int]:
+    """Return the weight and the place, from the end, of the most specific range that matches."""
     kind = media_type.partition("/")[0]
     for media_range in (media_type, f"{kind}/*", "*/*"):
-        weights = [weight for name, weight in ranges if name == media_range]
-        if weights:
-            return max(weights)
-    return 0.0
+        ranked = [
+            (weight, -place) for place, (name, weight) in enumerate(wanted) if name == media_range
+        ]
+        if ranked:
+            return max(ranked)
+    return 0.0, 0

@@ -26,8 +26,6 @@ from gateway.errors import (
 from gateway.sessions.source import Cache
 from gateway.store.shared import Place, SharedCache
 
-__all__ = ["Documents", "names_in", "read_manifest"]
-
 _ID_PARAMETERS = ("documentId", "doc_id", "id")
 _KEPT_S = 24 * 60 * 60.0
 _LONGEST = 100_000
@@ -142,7 +140,7 @@ def read_manifest(path: Path) -> dict[str, str]:
     """
     setting = f"GATEWAY_TRUSTED_DOCUMENTS={path}"
     try:
-        parsed = json.loads(path.read_text("utf-8"))
+        parsed = json.loads(path.read_text("utf-8-sig"))
     except OSError as exc:
         raise SettingsError(f"{setting}: {exc.strerror or 'it cannot be read'}") from exc
     except (ValueError, RecursionError) as exc:

@@ -1,26 +1,24 @@
-"""From an HTTP request to the operations it asks for, or a clear refusal.
+"""The one reader of requests: from what a client sends to the operations to execute.
 
+POST, GET, each item of a batch, event streams and each `subscribe` on a WebSocket go through
+`Reader.operation`, so they have the same rules and the same errors.
 Source: GraphQL over HTTP, https://graphql.github.io/graphql-over-http/draft/.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from starlette.requests import HTTPConnection, Request
-from strawberry.http import GraphQLRequestData
 
-from gateway.errors import (
-    BadRequestError,
-    GatewayError,
-    UnsupportedMediaTypeError,
-)
+from gateway.errors import BadRequestError, GatewayError, UnsupportedMediaTypeError
+from gateway.schema.engine import Operation
 from gateway.web.read.body import read_body
 from gateway.web.read.persisted import Documents
 
-__all__ = ["RefusedOperation", "RequestLimits", "RequestReader", "refuse_credentials_in_url"]
+T = TypeVar("T")
 
 _CREDENTIALS = frozenset(
     {
@@ -41,8 +39,10 @@ _CREDENTIALS = frozenset(
 # Each field that takes a variable looks at all of it, and for an object at all that it may have.
 _MOST_WEIGHT = 2_000
 _WEIGHT_OF_OBJECT = 10
+_DEEPEST_VARIABLES = 20
 
 _INTROSPECTION = re.compile(r"\b__(?:schema|type)\b")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,41 +52,50 @@ class RequestLimits:
     body_bytes: int = 2**20
     batch: int = 8
     variables_bytes: int = 64 * 2**10
-    variables_depth: int = 20
 
 
-@dataclass
-class RefusedOperation(GraphQLRequestData):
-    """One operation that is answered with an error of its own; others in its batch are not."""
-
-    error: GatewayError | None = None
-
-
-class RequestReader:
-    """Reads the operations of a request, within limits and out of the known documents."""
+class Reader:
+    """Reads operations, within limits and out of the known documents."""
 
     def __init__(self, limits: RequestLimits, documents: Documents) -> None:
         self._limits = limits
         self._documents = documents
 
-    async def read(self, request: Request) -> GraphQLRequestData | list[GraphQLRequestData]:
-        """Return what the request asks for: one operation, or a batch of them.
+    async def request(self, request: Request) -> Operation | list[Operation | GatewayError]:
+        """Return the operation of an HTTP request, or those of a batch.
+
+        In a batch, an error stands in the place of an operation that cannot be read.
 
         Raises:
-            BadRequestError: it is no GraphQL request, or larger than it may be.
+            BadRequestError: the request is not GraphQL over HTTP, or exceeds a limit.
         """
         if request.method == "GET":
-            return await self._operation(_from_query(request))
+            return await self.operation(_from_query(request))
         _check_content_type(request)
         body = await read_body(request, max_bytes=self._limits.body_bytes)
-        parsed = _json(body, "The request's body")
-        if isinstance(parsed, list):
-            return await self._batch(parsed)
-        if not isinstance(parsed, dict):
-            raise BadRequestError("The request's body has to be a JSON object.")
-        return await self._operation(parsed)
+        parsed = from_json(body, "The request's body")
+        return await (self._batch(parsed) if isinstance(parsed, list) else self.operation(parsed))
 
-    async def _batch(self, parsed: list[Any]) -> list[GraphQLRequestData]:
+    async def operation(self, data: object) -> Operation:
+        """Return the operation that a JSON object asks for.
+
+        Raises:
+            BadRequestError: it is not of the right shape, or exceeds a limit.
+            PersistedQueryNotFoundError, PersistedQueryNotSupportedError: of documents named by id.
+        """
+        if not isinstance(data, dict):
+            raise BadRequestError("A GraphQL request has to be a JSON object.")
+        query = _typed(data, "query", str)
+        variables = _typed(data, "variables", dict)
+        name = _typed(data, "operationName", str)
+        extensions = _typed(data, "extensions", dict)
+        self._check_variables(variables or {})
+        query = await self._documents.find(query or None, data, extensions or {})
+        if not query:
+            raise BadRequestError("The request has no `query`.")
+        return Operation(query, variables, name or None)
+
+    async def _batch(self, parsed: list[Any]) -> list[Operation | GatewayError]:
         most = self._limits.batch
         if not most:
             raise BadRequestError("Batches are not accepted: send one operation per request.")
@@ -94,38 +103,27 @@ class RequestReader:
             raise BadRequestError(
                 f"The batch has {len(parsed)} operations; 1 to {most} may be sent."
             )
-        if not all(isinstance(item, dict) for item in parsed):
-            raise BadRequestError("Each operation of a batch has to be a JSON object.")
-        operations = [await self._operation(item) for item in parsed]
-        if sum(bool(_INTROSPECTION.search(operation.query or "")) for operation in operations) > 1:
-            raise BadRequestError("Only one operation of a batch may ask for the schema.")
+        operations: list[Operation | GatewayError] = []
+        has_introspection = False
+        for item in parsed:
+            try:
+                operation = await self.operation(item)
+                if _INTROSPECTION.search(operation.query):
+                    if has_introspection:
+                        raise BadRequestError("Only one operation of a batch may introspect.")
+                    has_introspection = True
+                operations.append(operation)
+            except GatewayError as exc:
+                operations.append(exc)
         return operations
 
-    async def _operation(self, data: Mapping[str, Any]) -> GraphQLRequestData:
-        query = _typed(data, "query", str)
-        variables = _typed(data, "variables", dict)
-        operation_name = _typed(data, "operationName", str)
-        extensions = _typed(data, "extensions", dict)
-        self.check_variables(variables or {})
-        try:
-            query = await self._documents.find(query, data, extensions or {})
-        except GatewayError as exc:
-            return RefusedOperation(query, variables, operation_name, extensions, error=exc)
-        if not query:
-            raise BadRequestError("The request has no `query`.")
-        return GraphQLRequestData(query, variables, operation_name or None, extensions)
-
-    def check_variables(self, variables: Mapping[str, Any]) -> None:
-        """Check the size of an operation's variables.
-
-        Raises:
-            BadRequestError: they are larger, or nested deeper, than they may be.
-        """
+    def _check_variables(self, variables: Mapping[str, Any]) -> None:
         if not variables:
             return
-        deepest = self._limits.variables_depth
-        if _is_deeper(variables, deepest):
-            raise BadRequestError(f"The variables are nested more than {deepest} levels deep.")
+        if _is_deeper(variables, _DEEPEST_VARIABLES):
+            raise BadRequestError(
+                f"The variables are nested more than {_DEEPEST_VARIABLES} levels deep."
+            )
         if _weight(variables, _MOST_WEIGHT) > _MOST_WEIGHT:
             raise BadRequestError(
                 f"The variables have too many values: at most {_MOST_WEIGHT} are accepted, and an "
@@ -137,6 +135,19 @@ class RequestReader:
                 f"The variables have {size} bytes; at most {self._limits.variables_bytes} are "
                 "accepted."
             )
+
+
+def from_json(text: str | bytes, what: str) -> Any:
+    """Parse JSON; a byte order mark before it is skipped (RFC 8259, section 8.1).
+
+    Raises:
+        BadRequestError: it is not valid JSON.
+    """
+    raw = text.encode() if isinstance(text, str) else text
+    try:
+        return orjson.loads(raw.removeprefix(_BYTE_ORDER_MARK))
+    except orjson.JSONDecodeError as exc:
+        raise BadRequestError(f"{what} is not valid JSON.") from exc
 
 
 def refuse_credentials_in_url(request: HTTPConnection) -> None:
@@ -159,7 +170,7 @@ def _from_query(request: Request) -> dict[str, Any]:
     data: dict[str, Any] = dict(request.query_params)
     for name in ("variables", "extensions"):
         if name in data:
-            data[name] = _json(data[name], f"`{name}`") if data[name] else None
+            data[name] = from_json(data[name], f"`{name}`") if data[name] else None
     return data
 
 
@@ -176,24 +187,17 @@ def _check_content_type(request: Request) -> None:
         raise UnsupportedMediaTypeError("The request's body must not be compressed.")
 
 
-def _json(text: str | bytes, what: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as exc:
-        raise BadRequestError(f"{what} is not valid JSON.") from exc
-
-
 _KINDS: dict[type, str] = {str: "a string", dict: "an object"}
 
 
-def _typed(data: Mapping[str, Any], name: str, kind: type) -> Any:
+def _typed(data: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
     value = data.get(name)
     if value is not None and not isinstance(value, kind):
         raise BadRequestError(f"`{name}` has to be {_KINDS[kind]} or null.")
     return value
 
 
-def _is_deeper(value: Any, most: int) -> bool:
+def _is_deeper(value: object, most: int) -> bool:
     level = [value]
     for _ in range(most):
         level = [
@@ -205,7 +209,7 @@ def _is_deeper(value: Any, most: int) -> bool:
     return any(isinstance(value, dict | list) for value in level)
 
 
-def _weight(value: Any, most: int) -> int:
+def _weight(value: object, most: int) -> int:
     """Weigh a value with all that is in it; past `most` no more is added."""
     weight, left = 0, [value]
     while left and weight <= most:

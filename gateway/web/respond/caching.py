@@ -1,51 +1,23 @@
-"""What an answer tells caches, and people who look at it, about its age.
+"""Headers and extensions that say how old an answer is, and where it came from.
 
 Sources: RFC 9111 (Cache-Control, Age), RFC 9211 (Cache-Status), W3C Server Timing.
 """
 
 import math
-import re
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any
-
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.headers import Header, vary
 from gateway.sessions.snapshot import Served
 
-__all__ = [
-    "VARY",
-    "OneVary",
-    "aging_headers",
-    "cache_headers",
-    "mark_stale",
-    "max_age_asked_for",
-]
-
 _NAME = "superoffice-chat-gateway"
 _RAW_NAME = _NAME.encode()
-_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})\b")
-_NO_CACHE = re.compile(r"(?:^|[,\s])no-(?:cache|store)\b")
 
 VARY = vary(has_tenants=False)
 
 
-def max_age_asked_for(headers: Iterable[Header]) -> float | None:
-    """Read from a request's Cache-Control how old an answer may be, in seconds; None = any age."""
-    lines = [value for name, value in headers if name == b"cache-control"]
-    if not lines:
-        return None
-    # Several of them are one list (RFC 9110, section 5.3).
-    text = b",".join(lines).decode("latin-1").lower()
-    if _NO_CACHE.search(text):
-        return 0
-    asked = _MAX_AGE.search(text)
-    return float(asked[1]) if asked else None
-
-
 def cache_headers(served: Served | None, *, has_errors: bool, execute_s: float) -> dict[str, str]:
-    """Make the headers of one answer out of how its snapshot was come by, if it has one."""
+    """Return the headers of an answer; `served` is the snapshot that it was made from, if any."""
     headers = {"Vary": VARY, "Cache-Control": "no-store" if has_errors else "private, no-cache"}
     if served is None:
         return headers | {"Server-Timing": f"execute;dur={execute_s * 1000:.1f}"}
@@ -57,7 +29,7 @@ def cache_headers(served: Served | None, *, has_errors: bool, execute_s: float) 
 
 
 def aging_headers(hit: Served, execute_s: float) -> list[Header]:
-    """Make those headers of a hit without errors that are others a moment later, raw."""
+    """Return the raw headers of a cached answer that change from moment to moment."""
     age_s = hit.age_s()
     return [
         (b"age", b"%d" % age_s),
@@ -67,7 +39,7 @@ def aging_headers(hit: Served, execute_s: float) -> list[Header]:
 
 
 def mark_stale(answers: Iterable[Any], served: Served | None) -> None:
-    """Say in the `extensions` of answers that they are past their time, if they are."""
+    """Add `extensions.stale` to answers that were made from a stale snapshot."""
     if served is None or not served.is_stale:
         return
     stale: dict[str, Any] = {"ageSeconds": int(served.age_s()), "reason": _why_stale(served)}
@@ -104,7 +76,7 @@ def _how(served: Served) -> str:
 
 
 def _ttl(served: Served) -> int:
-    """Round down: less than nothing only where the snapshot is stale (RFC 9211, section 2.3)."""
+    """Round down; negative only where the snapshot is stale (RFC 9211, section 2.3)."""
     left_s = math.floor(served.left_s())
     return left_s if served.is_stale else max(0, left_s)
 
@@ -113,32 +85,3 @@ def _detail(served: Served) -> str:
     if served.is_stale:
         return f"; detail={_why_stale(served)}"
     return "; detail=shared" if "shared" in served.snapshot.times_s else ""
-
-
-@lru_cache(256)
-def _once(names: bytes) -> bytes:
-    return b", ".join(dict.fromkeys(name.strip() for name in names.split(b",")))
-
-
-class OneVary:
-    """Names each header once in Vary, to which compression adds what may be there already.
-
-    What else this gateway goes by comes last.
-    """
-
-    def __init__(self, app: ASGIApp, *, also: bytes = b"") -> None:
-        self.app = app
-        self._also = b", " + also if also else b""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and tidy its answer."""
-
-        async def send_tidied(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [
-                    (name, _once(value + self._also) if name == b"vary" else value)
-                    for name, value in message["headers"]
-                ]
-            await send(message)
-
-        await self.app(scope, receive, send_tidied)

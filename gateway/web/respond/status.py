@@ -10,8 +10,6 @@ from typing import Any
 from gateway import errors
 from gateway.errors import GatewayError
 
-__all__ = ["headers_and_status"]
-
 
 def _kinds(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
     yield kind

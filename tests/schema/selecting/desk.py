@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.caller import CallerPolicy
+from gateway.caller import Caller
 from gateway.headers import Header
 from gateway.live.changes import Comparison
 from gateway.live.pace import Rhythm
@@ -16,7 +16,7 @@ from gateway.live.watcher import Watchers
 from gateway.records.dates import AsOf
 from gateway.records.decode import decoder
 from gateway.schema.build import Schema, build_schema
-from gateway.schema.context import Context
+from gateway.schema.context import Access, Context
 from gateway.schema.declare.entity import record_of
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.selecting.filters import ChatSessionFilter
@@ -99,14 +99,12 @@ class Desk:
             time_zone=self.zone,
             clock_ns=lambda: self.fetched_ns,
         )
-        headers = [(b"authorization", b"Basic ZGVtbzpkZW1v")]
+        caller = Caller(((b"authorization", b"Basic ZGVtbzpkZW1v"),))
         context = Context(
-            source_for=lambda headers: source,
-            policy=CallerPolicy(),
+            access=Access(source, caller, source.key_of(caller)),
             watchers_of=lambda source: Watchers(
                 source, rhythm=Rhythm(interval_s=5, slowest_s=60), compare=Comparison(())
             ),
-            headers=headers,
             searched=self.schema.searched,
             links=self.schema.links,
         )

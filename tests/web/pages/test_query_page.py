@@ -6,6 +6,7 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 import gateway.web.pages
 from gateway.demo.users import DEMO_USERS
@@ -164,7 +165,8 @@ def test_the_demos_page_offers_its_users() -> None:
     """Names and headers are data in an attribute: nothing in them can be markup."""
     user = DEMO_USERS[1]
 
-    page = bytes(query_page.query_page([(f'"<b>{user.full_name}', user.authorization_basic)]).body)
+    shown = query_page.QueryPage([(f'"<b>{user.full_name}', user.authorization_basic)])
+    page = bytes(shown.response(Request({"type": "http", "path_params": {}})).body)
 
     assert b"<b>" not in page
     assert b"&lt;b&gt;Jonas" in page

@@ -18,7 +18,9 @@ from tests.web.asking import first_error
         ("APPLICATION/JSON", JSON),
         ("application/json; charset=utf-8", JSON),
         ("application/graphql-response+json", GRAPHQL_JSON),
-        ("application/graphql-response+json, application/json", JSON),
+        ("application/graphql-response+json, application/json", GRAPHQL_JSON),
+        ("application/json, application/graphql-response+json", JSON),
+        ("application/json;q=0.5, application/graphql-response+json;q=0.5", JSON),
         ("application/graphql-response+json, application/json;q=0.9", GRAPHQL_JSON),
         ("application/json;q=0.5, application/graphql-response+json;q=0.6", GRAPHQL_JSON),
         ("application/graphql-response+json;charset=utf-8;q=0.9, */*;q=0.1", GRAPHQL_JSON),
@@ -43,7 +45,7 @@ from tests.web.asking import first_error
     ],
 )
 def test_the_type_liked_best_is_chosen(accept: str, chosen: str | None) -> None:
-    """The most specific range decides, then its weight, then our own order."""
+    """The most specific range decides, then its weight, then the client's own order."""
     assert preferred(accept, (JSON, GRAPHQL_JSON)) == chosen
 
 

@@ -13,7 +13,8 @@ from gateway.records.dates import AsOf
 from gateway.sessions.snapshot import Served, Snapshot, Windows
 from gateway.sessions.source import Source
 from gateway.store.memory import BoundedMemoryCache
-from gateway.web.respond.caching import cache_headers, max_age_asked_for
+from gateway.web.inbound import max_age_of
+from gateway.web.respond.caching import cache_headers
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.asking import get
 
@@ -191,15 +192,15 @@ def test_an_answer_with_errors_is_not_kept() -> None:
 )
 def test_a_request_says_how_old_an_answer_may_be(cache_control: str, asked: float | None) -> None:
     """What is not understood asks for nothing."""
-    assert max_age_asked_for([(b"cache-control", cache_control.encode())]) == asked
+    assert max_age_of([(b"cache-control", cache_control.encode())]) == asked
 
 
 def test_several_lines_of_cache_control_are_one() -> None:
     """The second counts as well (RFC 9110, section 5.3)."""
     first, second = (b"cache-control", b"max-age=100"), (b"cache-control", b"no-cache")
 
-    assert max_age_asked_for([first, (b"accept", b"*/*"), second]) == 0
-    assert max_age_asked_for([]) is None
+    assert max_age_of([first, (b"accept", b"*/*"), second]) == 0
+    assert max_age_of([]) is None
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from strawberry.http.streaming import SSETransport
 
 from gateway import Settings, create_app
 from gateway.server import limits
 from gateway.server.protocol import GatewayProtocol
+from gateway.web.stream import answer_stream
 from tests.support import CREDENTIALS, SESSION, UPSTREAM_URL, RestSide, served
 
 pytestmark = pytest.mark.socket
@@ -248,7 +248,7 @@ def test_a_stream_in_which_nothing_happens_shows_that_it_is_alive(
     rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Proxies close what is silent for a minute."""
-    monkeypatch.setattr(SSETransport.__init__, "__defaults__", (0.05,))
+    monkeypatch.setattr(answer_stream, "HEARTBEAT_S", 0.05)
     with gateway_over(rest) as url, streamed(url) as response:
         answers = events(response)
 

@@ -67,12 +67,12 @@ async def test_an_operation_beyond_the_limit_of_a_socket_is_told(
     rest: RestSide, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that somebody wonders why."""
-    monkeypatch.setattr("gateway.web.websocket.handler._MOST_OPERATIONS", 0)
+    monkeypatch.setattr("gateway.web.websocket.connection._MOST_OPERATIONS", 0)
     async with connected(rest, CREDENTIALS) as socket:
         await opened(socket)
         await ask(socket, 1, QUERY)
 
-    assert told(log) == [{"operation": "other", "outcome": "RATE_LIMITED"}]
+    assert told(log) == [{"operation": "", "outcome": "RATE_LIMITED"}]
 
 
 async def test_an_operation_that_is_given_up_is_not_told(rest: RestSide, log: Log) -> None:

@@ -4,23 +4,18 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.websockets import WebSocketDisconnect
-from strawberry.http.exceptions import WebSocketDisconnected
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from gateway import Settings, create_app
 from gateway.server.protocol import GatewayProtocol
-from gateway.web import endpoint as graphql
-from gateway.web.websocket import handler as websocket
-from gateway.web.websocket.handler import TextSocket
+from gateway.web.websocket import connection as websocket
 from tests.observe.logged import logged
 from tests.support import CREDENTIALS, UPSTREAM_URL, RestSide, served
 
@@ -237,20 +232,6 @@ def test_a_query_that_does_not_fit_the_schema_is_an_error(address: str) -> None:
     assert after == DATA
 
 
-async def test_a_client_that_is_gone_is_strawberrys_to_handle() -> None:
-    """What Starlette raises when a message cannot be sent becomes what Strawberry expects."""
-
-    class Gone:
-        async def send_text(self, text: str) -> None:
-            raise WebSocketDisconnect
-
-    gone: Any = Gone()
-    nobody: Any = None
-
-    with pytest.raises(WebSocketDisconnected):
-        await TextSocket(nobody, nobody, gone).send_json({"type": "pong"})
-
-
 def test_a_ping_is_answered(address: str) -> None:
     """Clients ask whether the socket is still alive."""
     with opened(address) as socket:
@@ -284,26 +265,8 @@ MALFORMED_MESSAGES = {
     "bytes": b"\x00\xff",
     "init payload a list": '{"type": "connection_init", "payload": []}',
     "payload missing": '{"type": "subscribe", "id": "1"}',
-    "payload null": '{"type": "subscribe", "id": "1", "payload": null}',
-    "payload a list": '{"type": "subscribe", "id": "1", "payload": []}',
-    "payload empty": '{"type": "subscribe", "id": "1", "payload": {}}',
     "id missing": '{"type": "subscribe", "payload": {"query": "{ __typename }"}}',
     "id a list": '{"type": "subscribe", "id": [], "payload": {"query": "{ __typename }"}}',
-    "query empty": '{"type": "subscribe", "id": "1", "payload": {"query": ""}}',
-    "query a number": '{"type": "subscribe", "id": "1", "payload": {"query": 42}}',
-    "variables a list": (
-        '{"type": "subscribe", "id": "1", "payload": {"query": "{ a }", "variables": []}}'
-    ),
-    "name a number": (
-        '{"type": "subscribe", "id": "1", "payload": {"query": "{ a }", "operationName": 42}}'
-    ),
-    "name unknown and long": json.dumps(
-        {
-            "type": "subscribe",
-            "id": "1",
-            "payload": {"query": "{ __typename }", "operationName": LONG},
-        }
-    ),
     "complete without id": '{"type": "complete"}',
     "complete an object": '{"type": "complete", "id": {}}',
 }
@@ -322,6 +285,46 @@ def test_a_malformed_message_closes_the_socket(
     assert code == 4400
     assert reason
     assert rest.calls == 0
+
+
+MALFORMED_OPERATIONS: dict[str, Any] = {
+    "null": None,
+    "a list": [],
+    "empty": {},
+    "query empty": {"query": ""},
+    "query a number": {"query": 42},
+    "variables a list": {"query": "{ a }", "variables": []},
+    "variables too large": {"query": "{ a }", "variables": {"a": "x" * 70_000}},
+    "name a number": {"query": "{ a }", "operationName": 42},
+    "name unknown and long": {"query": "{ __typename }", "operationName": LONG},
+    "no such document": {"documentId": "nope"},
+    "hash of another text": {
+        "query": "{ a }",
+        "extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}},
+    },
+    "syntax error": {"query": "{"},
+    "several, and none named": {"query": "query A { __typename } query B { __typename }"},
+}
+
+
+@pytest.mark.parametrize("payload", MALFORMED_OPERATIONS.values(), ids=MALFORMED_OPERATIONS)
+def test_a_malformed_operation_is_an_error_of_its_own(
+    address: str, rest: RestSide, payload: Any
+) -> None:
+    """The socket stays, and so does every other operation on it."""
+    with opened(address, CREDENTIALS) as socket:
+        initiate(socket)
+        send(socket, id="bad", type="subscribe", payload=payload)
+        error = receive(socket)
+        assert ask(socket) == DATA
+
+    assert (error["type"], error["id"]) == ("error", "bad")
+    assert error["payload"][0]["extensions"]["code"] in {
+        "BAD_REQUEST",
+        "GRAPHQL_PARSE_FAILED",
+        "OPERATION_RESOLUTION_FAILURE",
+        "PERSISTED_QUERY_NOT_FOUND",
+    }
 
 
 def test_a_query_before_the_start_closes_the_socket(address: str, rest: RestSide) -> None:
@@ -347,9 +350,12 @@ def test_a_message_larger_than_the_limit_closes_the_socket(rest: RestSide) -> No
 
 @pytest.mark.parametrize("protocol", ["graphql-ws", "mqtt"])
 def test_another_protocol_is_not_spoken(address: str, protocol: str) -> None:
-    """4406, as the old protocol of the same name would be misunderstood."""
-    with opened(address, CREDENTIALS, protocol) as socket:
-        assert closing(socket)[0] == 4406
+    """The handshake is refused, with an answer that names the protocol that is spoken."""
+    with pytest.raises(InvalidStatus) as refused, opened(address, CREDENTIALS, protocol):
+        pytest.fail("it was opened")  # pragma: no cover - it must not be
+
+    assert refused.value.response.status_code == 400
+    assert b"graphql-transport-ws" in refused.value.response.body
 
 
 def test_a_page_of_another_site_cannot_open_a_socket(address: str, rest: RestSide) -> None:
@@ -406,18 +412,6 @@ def test_a_handshakes_cache_control_is_not_heeded() -> None:
             ask(socket)
 
     assert rest.calls == 1
-
-
-def test_variables_are_limited_on_a_socket_too(address: str) -> None:
-    """The same size and depth as over HTTP."""
-    payload = {"query": QUERY, "variables": {"a": "x" * 70_000}}
-    with opened(address, CREDENTIALS) as socket:
-        initiate(socket)
-        send(socket, id="1", type="subscribe", payload=payload)
-
-        code, reason = closing(socket)
-
-    assert (code, reason[:13]) == (4400, "The variables")
 
 
 WATCH = "subscription { chatSessions { chatSessionId status } }"
@@ -546,7 +540,7 @@ def test_a_socket_that_does_not_start_is_closed(
     moved: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would else take the place of another until it is idle."""
-    monkeypatch.setattr(graphql, "_CONNECTION_INIT_TIMEOUT", timedelta(seconds=0.1))
+    monkeypatch.setattr(websocket, "_INIT_S", 0.1)
     with live(moved) as address, opened(address) as socket:
         assert closing(socket)[0] == 4408
 

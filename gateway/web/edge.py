@@ -1,0 +1,28 @@
+"""What our own server needs of the application, to answer before it calls it."""
+
+from dataclasses import dataclass
+
+from starlette.types import Scope
+
+from gateway.web.admission import Admission, ConnectionLimit
+from gateway.web.inbound import Door
+from gateway.web.middleware.request_log import AccessLog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """Found under `app.state.edge`."""
+
+    path: str
+    door: Door
+    access_log: AccessLog
+    admission: Admission
+    connection_limit: ConnectionLimit
+    has_fast_lane: bool
+    """Whether the server may send cached answers: with tracing, they would leave no trace."""
+
+    def sheds(self, scope: Scope) -> bool:
+        """Return whether the server itself refuses a request; pages need CORS headers, too."""
+        if scope["method"] != "POST" or scope["path"] != self.path or not self.admission.is_full:
+            return False
+        return all(name != b"origin" for name, _ in scope["headers"])

@@ -1,0 +1,71 @@
+"""What HTTP and WebSockets share: how operations are read, executed and recorded."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.errors import BadRequestError, RequestError
+from gateway.headers import Header
+from gateway.live.watcher import Watchers
+from gateway.observe.metrics import OK
+from gateway.observe.operations import OperationNames
+from gateway.schema.context import Access, Context
+from gateway.schema.engine import Engine
+from gateway.sessions.source import Source
+from gateway.web.access_record import AccessRecord
+from gateway.web.inbound import Inbound, trace_of
+from gateway.web.open_sockets import OpenSockets
+from gateway.web.read.request import Reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphQL:
+    """The parts that answer operations, whatever carries them."""
+
+    engine: Engine
+    reader: Reader
+    names: OperationNames
+    sockets: OpenSockets
+    watchers_of: Callable[[Source], Watchers]
+    searched: Collection[str]
+    links: Collection[str]
+    allowed_origins: frozenset[str]
+    """Other sites whose pages may use the gateway."""
+
+    def context(
+        self,
+        inbound: Inbound,
+        headers: Sequence[Header],
+        access: Access | RequestError | None = None,
+    ) -> Context:
+        """Return what resolvers work with; `access` is that of a socket that has logged in."""
+        return Context(
+            access=access or inbound.asked.access,
+            watchers_of=self.watchers_of,
+            searched=self.searched,
+            links=self.links,
+            trace=trace_of(headers, inbound.request_id),
+            max_age_s=inbound.asked.max_age_s,
+        )
+
+    def record(
+        self,
+        record: AccessRecord,
+        name: str,
+        context: Context,
+        answers: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Complete the record of an operation of this name by the answers to it."""
+        errors = [error for answer in answers for error in answer.get("errors", ())]
+        record.outcome = OK
+        if errors:
+            record.outcome = errors[0].get("extensions", {}).get("code", BadRequestError.code)
+        served = context.served
+        is_good = (served is not None or context.is_watching) and not errors
+        record.operation = self.names.learn(name) if is_good else self.names.told(name)
+        if served is not None:
+            record.cache = served.result
+            if served.how != "hit":
+                record.upstream_s = served.snapshot.times_s.get("upstream")
+        if isinstance(context.access, Access):
+            record.tenant, record.key = context.access.source.tenant, context.access.key

@@ -1,0 +1,174 @@
+"""A request as the gateway understands it: read once, at the door, and handed on.
+
+Our own server makes it when a request is complete; under another server the outermost middleware
+does. It is the only key of ours in an ASGI scope.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from starlette.types import Scope
+
+from gateway.caller import CallerPolicy
+from gateway.errors import BadRequestError, RequestError, TenantMissingError
+from gateway.headers import PASSED_ON, SHAPING, SHAPING_BY_PRESENCE, Header
+from gateway.schema.context import Access
+from gateway.sessions.snapshot import Snapshot
+from gateway.tenants.path import FindSource
+from gateway.web.access_record import AccessRecord
+
+_KEY = "gateway.inbound"
+REQUEST_ID = b"x-request-id"
+
+_VALID_ID = re.compile(rb"[\w.:/+=@-]{1,128}", re.ASCII)
+_VALID_TRACE = re.compile(rb"[ -~]{1,512}")
+
+_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})\b")
+_NO_CACHE = re.compile(r"(?:^|[,\s])no-(?:cache|store)\b")
+
+# An id tells requests apart and opens nothing: the system's randomness would be a system call each.
+_random = Random()  # noqa: S311
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request's path and headers say."""
+
+    access: Access | RequestError
+    """The caller and its source, or why there is none."""
+
+    max_age_s: float | None = None
+    """The oldest snapshot that the client accepts."""
+
+    shaping: tuple[Header | bytes, ...] = ()
+    """All of the headers that shape the answer."""
+
+
+_NOTHING = Asked(RequestError("The path is not that of GraphQL."))
+
+
+@dataclass(slots=True)
+class Inbound:
+    """One request on its way through."""
+
+    asked: Asked
+    request_id: bytes
+    body: bytes | None = None
+    """The whole body, where it came at once."""
+
+    record: AccessRecord = field(default_factory=AccessRecord)
+    operation_name: str = ""
+    """As the document has it; the record has it only where metrics may."""
+
+    is_looked_up: bool = False
+    """Whether the response cache has been asked for it, or cannot have an answer to it."""
+
+    snapshot: Snapshot | None = None
+    """What the answer was made from, where it may be cached."""
+
+    on_disconnect: Callable[[], Any] | None = None
+    """Ends the work on the request, as long as there is any."""
+
+    end_stream: Callable[[], Any] | None = None
+    """Ends the answer, where it is a stream."""
+
+
+class Door:
+    """Reads requests: one read of the caller, one HMAC, one look for the source.
+
+    `path` is GraphQL's; requests for what is not below it have no caller.
+    """
+
+    def __init__(
+        self, *, path: str, find_source: FindSource, policy: CallerPolicy, heeds_cache_control: bool
+    ) -> None:
+        self._path = path
+        self._find_source = find_source
+        self._policy = policy
+        self._heeds_cache_control = heeds_cache_control
+
+    def read(self, path: str, headers: Sequence[Header]) -> Asked:
+        """Read what a path and headers say."""
+        if not path.startswith(self._path):
+            return _NOTHING
+        shaping = tuple(
+            header if header[0] in SHAPING else header[0]
+            for header in headers
+            if header[0] in SHAPING or header[0] in SHAPING_BY_PRESENCE
+        )
+        max_age_s = max_age_of(headers) if self._heeds_cache_control else None
+        return Asked(self.access(path, headers), max_age_s, shaping)
+
+    def access(self, path: str, headers: Sequence[Header]) -> Access | RequestError:
+        """Find the caller and its source; an error says why there is none."""
+        try:
+            source = self._find_source(path, headers)
+            caller = self._policy.read(headers)
+        except RequestError as exc:
+            return exc
+        return Access(source, caller, source.key_of(caller))
+
+    def enter(self, scope: Scope, asked: Asked | None = None, body: bytes | None = None) -> Inbound:
+        """Return the request of a scope, made now unless our server has made it already."""
+        inbound = find_inbound(scope)
+        if inbound is None:
+            headers = scope["headers"]
+            asked = asked or self.read(scope["path"], headers)
+            inbound = scope[_KEY] = Inbound(asked, request_id_of(headers), body)
+        return inbound
+
+
+def check_tenant(asked: Asked, *, may_be_missing: bool = False) -> None:
+    """Refuse a request that names no tenant that is served, or has an invalid header.
+
+    Raises:
+        BadRequestError: as it was found when the request was read.
+    """
+    problem = asked.access
+    is_allowed = may_be_missing and isinstance(problem, TenantMissingError)
+    if isinstance(problem, BadRequestError) and not is_allowed:
+        raise problem.with_traceback(None)
+
+
+def inbound_of(scope: Scope) -> Inbound:
+    """Return the request of a scope that has come through the door."""
+    inbound: Inbound = scope[_KEY]
+    return inbound
+
+
+def find_inbound(scope: Scope) -> Inbound | None:
+    """Return the request of a scope, if it has come through the door."""
+    return scope.get(_KEY)
+
+
+def max_age_of(headers: Sequence[Header]) -> float | None:
+    """Read `Cache-Control` (RFC 9111, section 5.2.1): the oldest answer accepted, in seconds."""
+    lines = [value for name, value in headers if name == b"cache-control"]
+    if not lines:
+        return None
+    # Several lines are one list (RFC 9110, section 5.3).
+    text = b",".join(lines).decode("latin-1").lower()
+    if _NO_CACHE.search(text):
+        return 0
+    max_age = _MAX_AGE.search(text)
+    return float(max_age[1]) if max_age else None
+
+
+def request_id_of(headers: Sequence[Header]) -> bytes:
+    """Return the id that the client has sent, or a new one."""
+    sent = [value for name, value in headers if name == REQUEST_ID]
+    if len(sent) == 1 and _VALID_ID.fullmatch(sent[0]):
+        return sent[0]
+    return b"%016x" % _random.getrandbits(64)
+
+
+def trace_of(headers: Sequence[Header], request_id: bytes) -> list[Header]:
+    """Return what goes along with a REST call: the request's id and its trace context.
+
+    Invalid values are left out: other requests share the call. Source: W3C Trace Context.
+    """
+    passed_on = [h for h in headers if h[0] in PASSED_ON and h[0] != REQUEST_ID]
+    return [*(h for h in passed_on if _VALID_TRACE.fullmatch(h[1])), (REQUEST_ID, request_id)]

@@ -1,0 +1,223 @@
+"""One WebSocket that speaks `graphql-transport-ws`.
+
+What is wrong with one operation is an `error` message with its id; only what is wrong with the
+connection closes it.
+Source of the rules: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack, aclosing, suppress
+from typing import Any
+
+import orjson
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from gateway.caller import headers_from_payload
+from gateway.errors import BadRequestError, GatewayError, RequestError, TooManyOpenError
+from gateway.schema.context import Access, Context
+from gateway.schema.engine import Answer, refusal
+from gateway.schema.error_codes import masked
+from gateway.web.access_record import AccessRecord
+from gateway.web.graphql import GraphQL
+from gateway.web.inbound import Door, inbound_of
+from gateway.web.middleware.request_log import AccessLog
+from gateway.web.read.request import from_json
+from gateway.web.respond.caching import mark_stale
+
+PROTOCOL = "graphql-transport-ws"
+
+_LONGEST_REASON = 123  # bytes; RFC 6455, section 5.5
+_MOST_OPERATIONS = 50
+_INIT_S = 10.0
+_IDLE_S = 300.0
+
+# Clients reconnect after these two; https://www.iana.org/assignments/websocket.
+_GOING_AWAY = 1001
+_TRY_AGAIN_LATER = 1013
+
+
+class _CloseError(Exception):
+    """Ends the connection, with a code of the protocol."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Connection:
+    """Serves one accepted WebSocket; `held` is released when it closes."""
+
+    def __init__(
+        self,
+        socket: WebSocket,
+        graphql: GraphQL,
+        door: Door,
+        access_log: AccessLog,
+        held: ExitStack,
+    ) -> None:
+        self._socket = socket
+        self._graphql = graphql
+        self._door = door
+        self._access_log = access_log
+        self._held = held
+        self._access: Access | RequestError | None = None
+        """The caller; None before `connection_init`."""
+
+        self._operations: dict[str, asyncio.Task[None]] = {}
+        self._deadline: asyncio.Timeout
+
+    async def serve(self) -> None:
+        """Serve until either side closes."""
+        try:
+            async with asyncio.timeout(_INIT_S) as self._deadline:
+                await self._receive()
+        except _CloseError as exc:
+            await self._close(exc.code, str(exc))
+        except TimeoutError:
+            if self._access is None:
+                await self._close(4408, "Connection initialisation timeout")
+            else:
+                await self._close(_GOING_AWAY, "Nothing has been asked for a while.")
+        finally:
+            tasks = list(self._operations.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _receive(self) -> None:
+        while (received := await self._socket.receive())["type"] != "websocket.disconnect":
+            text = received.get("text")
+            if text is None:
+                raise _CloseError(4400, "WebSocket message type must be text")
+            try:
+                message = from_json(text, "The message")
+            except BadRequestError as exc:
+                raise _CloseError(4400, "WebSocket message must be valid JSON") from exc
+            await self._take(message)
+
+    async def _take(self, message: object) -> None:
+        match message:
+            case {"type": "connection_init", **more}:
+                await self._log_in(more.get("payload"))
+            case {"type": "ping"}:
+                await self._send({"type": "pong"})
+            case {"type": "pong"}:
+                pass
+            case {"type": "subscribe", "id": str(id_), "payload": payload}:
+                self._subscribe(id_, payload)
+            case {"type": "complete", "id": str(id_)}:
+                self._complete(id_)
+            case {"type": "subscribe" | "complete"}:
+                raise _CloseError(4400, "The message has no id, or no payload.")
+            case {"type": str(kind)}:
+                raise _CloseError(4400, f"Unknown message type: {kind}")
+            case _:
+                raise _CloseError(4400, "A message has to be an object with a `type`.")
+
+    async def _log_in(self, payload: object) -> None:
+        """Take the credentials, unless the caller has too many sockets already."""
+        if not isinstance(payload, dict | None):
+            raise _CloseError(4400, "Invalid connection init payload")
+        if self._access is not None:
+            raise _CloseError(4429, "Too many initialisation requests")
+        self._access = self._accessed(payload)
+        if isinstance(self._access, Access):
+            try:
+                self._held.enter_context(self._graphql.sockets.one_of(self._access.key))
+            except TooManyOpenError as exc:
+                raise _CloseError(_TRY_AGAIN_LATER, str(exc)) from exc
+        self._rest_when_idle()
+        await self._send({"type": "connection_ack"})
+
+    def _accessed(self, payload: Mapping[str, object] | None) -> Access | RequestError:
+        scope = self._socket.scope
+        if not payload:
+            return inbound_of(scope).asked.access
+        try:
+            headers = headers_from_payload(payload, instead_of=scope["headers"])
+        except RequestError as exc:
+            return exc
+        return self._door.access(scope["path"], headers)
+
+    def _subscribe(self, id_: str, payload: object) -> None:
+        if self._access is None:
+            raise _CloseError(4401, "Unauthorized")
+        if id_ in self._operations:
+            raise _CloseError(4409, f"Subscriber for {id_} already exists")
+        self._deadline.reschedule(None)
+        # Browsers send no-cache with every handshake, and it would hold as long as the socket.
+        headers = self._socket.headers.raw
+        context = self._graphql.context(inbound_of(self._socket.scope), headers, self._access)
+        context.max_age_s = None
+        self._operations[id_] = asyncio.create_task(self._run(id_, payload, context))
+
+    def _complete(self, id_: str) -> None:
+        """Stop an operation that the client has given up."""
+        task = self._operations.pop(id_, None)
+        if task is not None:
+            task.cancel()
+            self._rest_when_idle()
+
+    def _rest_when_idle(self) -> None:
+        """Give the client some time to begin an operation, where none is running."""
+        if not self._operations:
+            self._deadline.reschedule(asyncio.get_running_loop().time() + _IDLE_S)
+
+    async def _run(self, id_: str, payload: object, context: Context) -> None:
+        """Execute an operation, and send its answers."""
+        started: float | None = time.perf_counter()
+        name = ""
+        engine = self._graphql.engine
+        try:
+            if len(self._operations) > _MOST_OPERATIONS:
+                raise TooManyOpenError(
+                    f"{_MOST_OPERATIONS} operations may run on one socket at the same time."
+                )
+            operation = await self._graphql.reader.operation(payload)
+            name = engine.name_of(operation)
+            async with aclosing(engine.stream(operation, context)) as answers:
+                async for answer in answers:
+                    await self._answer(id_, answer, context)
+                    if started is not None:
+                        self._log(started, name, context, answer)
+                        started = None
+                    if answer.is_refusal:
+                        return
+            self._end(id_)
+            await self._send({"id": id_, "type": "complete"})
+        except Exception as exc:  # noqa: BLE001  whatever it is, it ends this operation alone
+            answer = refusal(exc if isinstance(exc, GatewayError) else masked(exc))
+            await self._answer(id_, answer, context)
+            if started is not None:
+                self._log(started, name, context, answer)
+
+    async def _answer(self, id_: str, answer: Answer, context: Context) -> None:
+        if answer.is_refusal:
+            self._end(id_)  # before the message: the client may use the id again at once
+            await self._send({"id": id_, "type": "error", "payload": answer.body["errors"]})
+        else:
+            mark_stale([answer.body], context.served)
+            await self._send({"id": id_, "type": "next", "payload": answer.body})
+
+    def _end(self, id_: str) -> None:
+        self._operations.pop(id_, None)
+        self._rest_when_idle()
+
+    def _log(self, started: float, name: str, context: Context, answer: Answer) -> None:
+        record = AccessRecord()
+        self._graphql.record(record, name, context, [answer.body])
+        self._access_log.operation(started, record)
+
+    async def _send(self, message: Mapping[str, Any]) -> None:
+        """Send a message as text: browsers cannot read a binary frame at once."""
+        if self._socket.application_state is WebSocketState.CONNECTED:
+            with suppress(WebSocketDisconnect):
+                await self._socket.send_text(orjson.dumps(message).decode())
+
+    async def _close(self, code: int, reason: str) -> None:
+        """Close; what quotes the client may be longer than a reason can be."""
+        cut = reason.encode()[:_LONGEST_REASON].decode(errors="ignore")
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await self._socket.close(code, cut)

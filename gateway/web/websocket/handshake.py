@@ -1,0 +1,60 @@
+"""`/graphql` over a WebSocket: the handshake, and what refuses it."""
+
+import logging
+from contextlib import ExitStack
+
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from gateway.errors import BadRequestError, GatewayError, OriginRefusedError
+from gateway.observe.operations import ANONYMOUS
+from gateway.web.graphql import GraphQL
+from gateway.web.inbound import Door, check_tenant, inbound_of
+from gateway.web.middleware.browsers import is_foreign
+from gateway.web.middleware.request_log import AccessLog
+from gateway.web.read.request import refuse_credentials_in_url
+from gateway.web.respond.errors import error_response
+from gateway.web.websocket.connection import PROTOCOL, Connection
+
+logger = logging.getLogger(__name__)
+
+
+class SocketEndpoint:
+    """Accepts WebSockets and serves each until it closes."""
+
+    def __init__(self, graphql: GraphQL, door: Door, access_log: AccessLog) -> None:
+        self._graphql = graphql
+        self._door = door
+        self._access_log = access_log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a WebSocket, or refuse its handshake with an HTTP answer that says why."""
+        socket, inbound = WebSocket(scope, receive, send), inbound_of(scope)
+        with ExitStack() as held:
+            try:
+                self._check(socket)
+                check_tenant(inbound.asked, may_be_missing=True)
+                held.enter_context(self._graphql.sockets.one())
+            except GatewayError as exc:
+                inbound.record.operation, inbound.record.outcome = ANONYMOUS, exc.code
+                await socket.send_denial_response(error_response(exc))
+                return
+            await socket.accept(subprotocol=PROTOCOL)
+            await Connection(socket, self._graphql, self._door, self._access_log, held).serve()
+
+    def _check(self, socket: WebSocket) -> None:
+        """Check what the handshake says.
+
+        Raises:
+            OriginRefusedError: a page of another site sends it, and that site is not allowed.
+            BadRequestError: there are credentials in the URL, or the subprotocol is another one.
+        """
+        if is_foreign(socket.headers, self._graphql.allowed_origins):
+            logger.warning("A WebSocket was refused: its Origin is not in GATEWAY_CORS_ORIGINS")
+            raise OriginRefusedError
+        refuse_credentials_in_url(socket)
+        if PROTOCOL not in socket.scope["subprotocols"]:
+            raise BadRequestError(
+                f"The subprotocol of the WebSocket has to be {PROTOCOL}: send it in "
+                "Sec-WebSocket-Protocol."
+            )
