@@ -1,7 +1,8 @@
 """Serve the demo REST server: alone, or beside a gateway over it."""
 
 import contextlib
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from starlette.applications import Starlette
 from gateway.app import create_app
 from gateway.demo.app import create_demo_app
 from gateway.demo.network import DemoNetwork
-from gateway.server.run import serve_app, served_in_thread
+from gateway.server.listening import LOOPBACK, listen
+from gateway.server.run import serve_app
+from gateway.server.servers import GatewayServer, config_of
 from gateway.settings import Settings
 
 
@@ -19,9 +22,20 @@ def serve_upstream(port: int, **options: Any) -> None:
     serve_app(create_demo_app(**options), port, "demo REST server")
 
 
-def demo_upstream(**options: Any) -> contextlib.AbstractContextManager[str]:
+@contextlib.contextmanager
+def demo_upstream(**options: Any) -> Iterator[str]:
     """Run the demo REST server on a free port in a thread; gives its address."""
-    return served_in_thread(create_demo_app(**options))
+    listener = listen(LOOPBACK, 0)
+    started = threading.Event()
+    server = GatewayServer(config_of(create_demo_app(**options)), when_started=started.set)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    started.wait()
+    try:
+        yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def create_gateway(
