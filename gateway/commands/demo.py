@@ -6,8 +6,9 @@ No other module imports `gateway.demo`, and this one does only when one of the t
 import argparse
 import json
 import secrets
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,12 +70,24 @@ def _add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=1, help="random seed of the demo data (1)")
 
 
-def demo_upstream(**options: Any) -> AbstractContextManager[str]:
+@contextmanager
+def demo_upstream(**options: Any) -> Iterator[str]:
     """Run the demo REST server on a free port in a thread; gives its address."""
     from gateway.demo.app import create_demo_app
-    from gateway.server.run import served_in_thread
+    from gateway.server.listening import LOOPBACK, listen
+    from gateway.server.servers import GatewayServer, config_of
 
-    return served_in_thread(create_demo_app(**options))
+    listener = listen(LOOPBACK, 0)
+    started = threading.Event()
+    server = GatewayServer(config_of(create_demo_app(**options)), when_started=started.set)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    started.wait()
+    try:
+        yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def serve_upstream(port: int, **options: Any) -> None:
