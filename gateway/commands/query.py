@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from gateway.commands import arguments
-from gateway.errors import SettingsError
+from gateway.errors import GatewayError, SettingsError
 from gateway.headers import Header
 from gateway.settings import Settings
 
@@ -95,18 +95,26 @@ async def _print_all(answers: AsyncGenerator[Any, None], *, is_watched: bool) ->
 
 async def answers(
     settings: Settings, path: str, headers: Sequence[Header], request: Mapping[str, Any]
-) -> AsyncGenerator[Any, None]:
-    """Execute an operation; a query has one answer, a subscription one per change."""
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Execute an operation by the gateway's rules; a subscription has an answer per change."""
     from gateway.app import create_app
-    from gateway.commands.asking import posted
+    from gateway.schema.engine import refusal
+    from gateway.web.inbound import Inbound, check_tenant, request_id_of
+    from gateway.web.respond.caching import mark_stale
 
     app = create_app(settings)
-    async with (
-        app.router.lifespan_context(app),
-        aclosing(posted(app, path, headers, request)) as found,
-    ):
-        async for answer in found:
-            yield answer
+    graphql, asked = app.state.graphql, app.state.edge.door.read(path, headers)
+    async with app.router.lifespan_context(app):
+        try:
+            check_tenant(asked)
+            operation = await graphql.reader.operation(request)
+            context = graphql.context(Inbound(asked, request_id_of(headers)), headers)
+            async with aclosing(graphql.engine.stream(operation, context)) as found:
+                async for answer in found:
+                    mark_stale([answer.body], context.served)
+                    yield answer.body
+        except GatewayError as exc:
+            yield refusal(exc).body
 
 
 def _print(answer: Any, *, is_watched: bool) -> None:

@@ -1,6 +1,5 @@
 """`gateway query`, as one types it."""
 
-import asyncio
 import io
 import json
 import sys
@@ -16,8 +15,8 @@ import pytest
 from gateway.app import create_app
 from gateway.commands import query as command
 from gateway.commands.arguments import AUTHORIZATION
-from gateway.commands.asking import posted
 from gateway.commands.cli import main
+from gateway.schema.engine import Engine
 from tests.observe.logged import own_logging
 from tests.support import SESSION, RestSide
 
@@ -296,15 +295,35 @@ def test_a_tenant_can_be_asked(query: Any, rest: RestSide, monkeypatch: pytest.M
     assert json.loads(shown)["errors"][0]["extensions"]["tenantState"] == "Suspended"
 
 
-def test_a_fault_of_ours_is_not_hidden() -> None:
+def test_a_fault_of_ours_is_not_hidden(query: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody would know why there is no answer."""
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
+    def broken(*_: Any) -> None:
         raise LookupError("oops")
 
-    async def ask() -> None:
-        async for _ in posted(app, "/graphql", [], {}):
-            pass  # pragma: no cover - there is none
+    monkeypatch.setattr(Engine, "stream", broken)
 
     with pytest.raises(LookupError, match="oops"):
-        asyncio.run(ask())
+        query(QUERY, "--header", KARI)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["query A { __typename } query B { __typename }"], "OPERATION_RESOLUTION_FAILURE"),
+        (["query A { __typename }", "--operation", "B"], "OPERATION_RESOLUTION_FAILURE"),
+        (["mutation { x }"], "GRAPHQL_VALIDATION_FAILED"),
+        ([QUERY, "--variables", '{"a": ' + "[" * 40 + "]" * 40 + "}"], "BAD_REQUEST"),
+        (["{"], "GRAPHQL_PARSE_FAILED"),
+    ],
+)
+def test_an_operation_is_read_by_the_rules_of_every_transport(
+    query: Any, arguments: list[str], code: str
+) -> None:
+    """What the gateway refuses over HTTP is refused here, with the same code."""
+    exit_code, shown = query(*arguments)
+
+    answer = json.loads(shown)
+    assert exit_code == 1
+    assert "data" not in answer
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {code}
