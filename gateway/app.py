@@ -253,6 +253,7 @@ def create_app(
         exception_handlers={HTTPException: not_found(_GRAPHQL, has_query_page=settings.graphiql)},
         lifespan=lifespan,
     )
+    app.state.graphql = graphql  # for `gateway query`
     app.state.edge = Edge(
         path=_GRAPHQL,
         door=door,

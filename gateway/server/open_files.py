@@ -24,37 +24,30 @@ def limit() -> float:
         return math.inf
     import resource
 
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return math.inf if hard == resource.RLIM_INFINITY else hard
 
 
-def raise_limit() -> None:
-    """Raise the soft limit, which is 1,024 in most shells, to the hard limit."""
-    if sys.platform != "win32":  # pragma: no branch - there is no such limit
-        import resource
-
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        with contextlib.suppress(ValueError):  # macOS has a limit below the one that it reports
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
 def with_fewer_connections(settings: Settings) -> Settings:
-    """Raise the limit; return the settings with as many connections as it leaves files for.
+    """Raise the limit to the hard one, and return the settings with the connections it allows.
 
     A refused connection is logged; running out of files is not.
 
     Raises:
         SettingsError: it leaves none.
     """
-    raise_limit()
-    missing = needed(settings) - limit()
-    if missing <= 0:
+    if sys.platform != "win32":  # pragma: no branch - there is no such limit
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        with contextlib.suppress(ValueError):  # macOS has a limit below the one that it reports
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    most = limit()
+    fewer = settings.max_connections + most - needed(settings)
+    if fewer >= settings.max_connections:
         return settings
-    fewer = settings.max_connections - int(missing)
     if fewer < 1:
-        raise SettingsError(
-            f"{limit():.0f} files may be open, and {needed(settings)} may be needed: raise the "
-            "limit (LimitNOFILE=, ulimit -n)"
-        )
+        needs = f"{needed(settings)} may be needed: raise the limit (LimitNOFILE=, ulimit -n)"
+        raise SettingsError(f"{most} files may be open, and {needs}")
     logger.warning("The limit of open files leaves room for %d connections: more are closed", fewer)
     return settings.model_copy(update={"max_connections": fewer})

@@ -1,20 +1,15 @@
 """Run the gateway, or any other Starlette app, under uvicorn."""
 
-import contextlib
 import gc
 import logging
 import math
-import os
 import signal
 import socket
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 
 from gateway.app import create_app
@@ -70,7 +65,7 @@ def serve(
             }
             if settings.workers > 1:
                 Workers(
-                    partial(_work, build, options, delay_s, os.getpid()),
+                    partial(_work, build, options, delay_s),
                     listener,
                     count=settings.workers,
                     timeout_s=delay_s + finish_s + _WORKERS_TIMEOUT_S,
@@ -88,27 +83,10 @@ def serve_app(app: Starlette, port: int, name: str) -> None:
     GatewayServer(config_of(app)).run(sockets=[listener])
 
 
-@contextlib.contextmanager
-def served_in_thread(app: Starlette) -> Iterator[str]:
-    """Serve any app on a free loopback port in a thread; gives its address."""
-    listener = listen(LOOPBACK, 0)
-    server = uvicorn.Server(config_of(app))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    while not server.started and thread.is_alive():
-        time.sleep(0.01)  # pragma: no cover - it may have started already
-    try:
-        yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
 def _work(
     build: Callable[[], Starlette],
     options: Mapping[str, Any],
     shutdown_delay_s: float,
-    supervisor: int,
     listener: socket.socket,
     report: Callable[[str], None],
 ) -> None:
@@ -116,7 +94,7 @@ def _work(
     try:
         config = config_of(build(), **options)
         _tune_gc()
-        server = WorkerServer(config, shutdown_delay_s, supervisor, partial(report, ""))
+        server = WorkerServer(config, shutdown_delay_s, partial(report, ""))
         signal.signal(signal.SIGUSR1, server.hurry)
         server.run(sockets=[listener])
     except SettingsError as exc:

@@ -3,15 +3,15 @@
 import asyncio
 import logging
 import math
-import os
 import signal
 import socket
 from collections.abc import Callable
+from multiprocessing import parent_process
 from types import FrameType
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.errors import SettingsError
 from gateway.server.protocol import GatewayProtocol
@@ -37,7 +37,7 @@ def config_of(app: ASGIApp, **options: Any) -> uvicorn.Config:
 
 
 def cannot_start(exc: Exception) -> SettingsError:
-    """Return the error, in one line, for what a start failed of; the log has it whole, at debug."""
+    """Return the error for what a start failed of, in one line; at debug the log has it whole."""
     logger.debug("the gateway cannot start", exc_info=exc)
     return exc if isinstance(exc, SettingsError) else SettingsError(f"cannot start: {exc!r}")
 
@@ -50,41 +50,42 @@ class GatewayServer(uvicorn.Server):
     is done, which would end the process with a traceback or with exit code 143.
     """
 
-    def __init__(self, config: uvicorn.Config, shutdown_delay_s: float = 0) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        shutdown_delay_s: float = 0,
+        when_started: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(config)
         self.shutdown_delay_s = shutdown_delay_s
+        self.when_started = when_started
         self.is_hurried = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, and serve.
 
         Raises:
-            SettingsError: the application did not start; uvicorn would log a traceback.
+            SettingsError: the application did not start.
         """
         app: Any = self.config.loaded_app
         failures: list[Exception] = []
 
         async def start(scope: Scope, receive: Receive, send: Send) -> None:
-            async def send_without_traceback(message: Message) -> None:
-                if message["type"] != "lifespan.startup.failed":
-                    await send(message)
-
             try:
-                await app(scope, receive, send_without_traceback)
+                await app(scope, receive, send)
             except Exception as exc:
                 if self.started:
-                    raise
+                    logger.exception("the application did not stop as it should")
                 failures.append(exc)
-                await send({"type": "lifespan.startup.failed", "message": ""})
+                raise
 
         self.config.loaded_app = start
         try:
             await super().startup(sockets)
         except SystemExit:
-            [exc] = failures
-            raise cannot_start(exc) from exc
-        finally:
-            self.config.loaded_app = app
+            raise cannot_start(failures[0]) from None
+        self.config.loaded_app = app
+        self.when_started()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drain; after Ctrl+C or a second signal stop now; after one more Ctrl+C drop requests."""
@@ -115,25 +116,10 @@ class WorkerServer(GatewayServer):
     supervisor is gone: no signal would come any more.
     """
 
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        shutdown_delay_s: float,
-        supervisor: int,
-        when_started: Callable[[], None],
-    ) -> None:
-        super().__init__(config, shutdown_delay_s)
-        self.supervisor = supervisor
-        self.when_started = when_started
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and report that to the supervisor."""
-        await super().startup(sockets)
-        self.when_started()
-
     async def on_tick(self, counter: int) -> bool:
         """Return whether it is time to stop; called ten times a second."""
-        self.should_exit |= os.getppid() != self.supervisor
+        supervisor = parent_process()
+        self.should_exit |= supervisor is not None and not supervisor.is_alive()
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -70,8 +70,7 @@ class _Parser(HttpRequestParser):
                 if parser.get_method() == b"CONNECT":  # asks without a header
                     protocol.send_400_response("This is no proxy.")
                     return
-                (end_of_head,) = exc.args
-                data = _plain_head(parser, protocol) + data[end_of_head:]
+                data = _plain_head(parser, protocol) + data[exc.args[0] :]
                 protocol.parser = parser = _Parser(protocol)
 
 

@@ -1,60 +1,44 @@
-"""The undocumented parts of uvicorn that this package overrides or uses, each with its reason.
+"""The undocumented parts of uvicorn that this package overrides or uses.
 
 They are checked when the package is imported: a release of uvicorn that renames one would otherwise
-switch a feature off without a word. `pyproject.toml` allows the releases that were tested.
+switch a feature off without a word. `pyproject.toml` allows the releases that were tested. The
+asyncio and httptools callbacks of the protocol, such as `on_body`, are public.
+
+`HttpToolsProtocol`:
+    `_start_asgi_task`: a cached answer is sent instead of calling the application.
+    `handle_websocket_upgrade`, `send_400_response`: handshakes with a body are refused.
+    `headers`, `parser`, `url`: heads that ask for another protocol are read again.
+    `pipeline`, `timeout_keep_alive_task`, `connections`, `loop`: limits, and the timer of a head.
+    `app`, `cycle`, `flow`, `server_state`, `transport`: what the two lanes of answers share.
+    `shutdown`: streams end when the server stops.
+`RequestResponseCycle`:
+    `scope`, `body`: the cached answer of a request is looked up.
+    `response_started`, `response_complete`, `on_response`: it is marked as answered.
+    `keep_alive`: connections are closed while the server drains.
+    `chunked_encoding`, `expected_content_length`: HTTP/1.0 is answered without chunks.
+`Server`:
+    `startup`, `started`: an application that does not start ends the process with one line.
+    `main_loop`, `on_tick`, `handle_exit`, `should_exit`, `force_exit`, `server_state`: the drain.
+`Config.loaded_app`: the application while it starts, and its state.
 """
 
-from collections.abc import Mapping
 from inspect import isfunction
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-PROTOCOL_HOOKS = {
-    "_start_asgi_task": "answer a request without calling the application",
-    "app": "find the cached answers and the limits of the application",
-    "connections": "count open connections",
-    "cycle": "know whether a request is in progress",
-    "flow": "leave clients that read slowly to the application, which waits for them",
-    "handle_websocket_upgrade": "refuse handshakes with a body",
-    "headers": "read a head again without its request for another protocol, and drop trailers",
-    "loop": "start the timer of a head",
-    "on_body": "count the progress of a body",
-    "on_headers_complete": "stop the timer of a head",
-    "on_message_begin": "count the bytes of each head",
-    "on_message_complete": "answer as soon as a request is complete",
-    "parser": "read requests that ask for another protocol than WebSocket",
-    "pipeline": "limit the requests that wait on a connection",
-    "send_400_response": "refuse what cannot be a request",
-    "server_state": "send the Date header with cached answers",
-    "shutdown": "end streams when the server stops",
-    "timeout_keep_alive_task": "know whether a connection waits for a request",
-    "transport": "close connections, and write cached answers",
-}
-CYCLE_HOOKS = {
-    "body": "look up the cached answer to a request with a body",
-    "chunked_encoding": "answer HTTP/1.0 without chunks",
-    "expected_content_length": "answer HTTP/1.0 without chunks",
-    "keep_alive": "close connections while the server drains",
-    "on_response": "go on with the next request after a cached answer",
-    "response_complete": "mark a request as answered",
-    "response_started": "mark a request as answered",
-    "scope": "look up the cached answer to a request",
-}
-SERVER_HOOKS = {
-    "force_exit": "stop at once after a second Ctrl+C",
-    "handle_exit": "drain after SIGTERM",
-    "main_loop": "drain before the port is closed",
-    "on_tick": "notice that the supervisor is gone",
-    "server_state": "drain the open connections",
-    "should_exit": "drain after SIGTERM",
-    "started": "tell a failed start from a failed shutdown",
-    "startup": "end with one line when the application does not start",
-}
-CONFIG_HOOKS = {"loaded_app": "end with one line when the application does not start"}
+_PROTOCOL = (
+    "_start_asgi_task handle_websocket_upgrade send_400_response headers parser url pipeline "
+    "timeout_keep_alive_task connections loop app cycle flow server_state transport shutdown"
+)
+_CYCLE = (
+    "scope body response_started response_complete on_response keep_alive chunked_encoding "
+    "expected_content_length"
+)
+_SERVER = "startup started main_loop on_tick handle_exit should_exit force_exit server_state"
 
 
-def check_hooks(owner: type, hooks: Mapping[str, str]) -> None:
+def check_hooks(owner: type, names: str) -> None:
     """Check that a class has each of the methods, or a method that names the attribute.
 
     Raises:
@@ -62,15 +46,14 @@ def check_hooks(owner: type, hooks: Mapping[str, str]) -> None:
     """
     methods = [method for method in vars(owner).values() if isfunction(method)]
     known = {*dir(owner)}.union(*(method.__code__.co_names for method in methods))
-    for name, reason in hooks.items():
-        if name not in known:
-            raise ImportError(
-                f"uvicorn {uvicorn.__version__} has no {owner.__name__}.{name}, which the gateway "
-                f"needs to {reason}: install uvicorn>=0.45,<0.55"
-            )
+    if missing := [name for name in names.split() if name not in known]:
+        raise ImportError(
+            f"uvicorn {uvicorn.__version__} has no {owner.__name__}.{missing[0]}, which the "
+            "gateway needs: install uvicorn>=0.45,<0.55"
+        )
 
 
-check_hooks(HttpToolsProtocol, PROTOCOL_HOOKS)
-check_hooks(RequestResponseCycle, CYCLE_HOOKS)
-check_hooks(uvicorn.Server, SERVER_HOOKS)
-check_hooks(uvicorn.Config, CONFIG_HOOKS)
+check_hooks(HttpToolsProtocol, _PROTOCOL)
+check_hooks(RequestResponseCycle, _CYCLE)
+check_hooks(uvicorn.Server, _SERVER)
+check_hooks(uvicorn.Config, "loaded_app")

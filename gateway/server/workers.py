@@ -11,7 +11,6 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
@@ -22,12 +21,6 @@ _TICK_S = 0.2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Worker:
-    process: SpawnProcess
-    reports: "Connection[str, str]"
 
 
 class Workers:
@@ -52,7 +45,7 @@ class Workers:
         self._listener = listener
         self._count = count
         self._timeout_s = timeout_s
-        self._workers: list[_Worker] = []
+        self._reports: dict[SpawnProcess, Connection[str, str]] = {}
         self._signals: list[int] = []
 
     def run(self) -> None:
@@ -63,12 +56,12 @@ class Workers:
         """
         before = {number: signal.signal(number, self._note) for number in _SIGNALS}
         try:
-            self._workers = [self._start() for _ in range(self._count)]
+            for _ in range(self._count):
+                self._start()
             while not self._signals:
-                wait([worker.process.sentinel for worker in self._workers], _TICK_S)
-                for index, worker in enumerate(self._workers):
-                    if not worker.process.is_alive() and not self._signals:
-                        self._workers[index] = self._replacement(worker)
+                wait([process.sentinel for process in self._reports], _TICK_S)
+                for process in [process for process in self._reports if not process.is_alive()]:
+                    self._replace(process)
         finally:
             self._stop()
             for number, handler in before.items():
@@ -77,7 +70,7 @@ class Workers:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._signals.append(number)
 
-    def _start(self) -> _Worker:
+    def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         reports, sender = context.Pipe(duplex=False)
         process = context.Process(target=self._serve, args=(self._listener, sender.send))
@@ -86,18 +79,20 @@ class Workers:
         process.start()
         signal.signal(signal.SIGINT, before)
         sender.close()  # the worker's own is the only one left: it closes when the worker ends
-        return _Worker(process, reports)
+        self._reports[process] = reports
 
-    def _replacement(self, ended: _Worker) -> _Worker:
-        how = f"worker {ended.process.pid} ended with code {ended.process.exitcode}"
+    def _replace(self, ended: SpawnProcess) -> None:
+        if self._signals:
+            return
+        how = f"worker {ended.pid} ended with code {ended.exitcode}"
         try:
-            problem = ended.reports.recv()
+            problem = self._reports.pop(ended).recv()
         except EOFError:
             problem = f"{how} before it served"
         if problem:
             raise SettingsError(problem)
         logger.warning("%s: another one starts", how)
-        return self._start()
+        self._start()
 
     def _stop(self) -> None:
         """End all workers; kill those that do not end in time."""
@@ -105,7 +100,7 @@ class Workers:
         handled = len(self._signals[:1])
         self._send(signal.SIGTERM)
         ends_at = time.monotonic() + self._timeout_s
-        while alive := [w.process.sentinel for w in self._workers if w.process.is_alive()]:
+        while alive := [process.sentinel for process in self._reports if process.is_alive()]:
             wait(alive, _TICK_S)
             for _ in self._signals[handled:]:
                 self._send(signal.SIGUSR1)
@@ -115,6 +110,6 @@ class Workers:
                 self._send(signal.SIGKILL)
 
     def _send(self, number: signal.Signals) -> None:
-        for worker in self._workers:
-            if worker.process.is_alive():
-                os.kill(worker.process.pid or 0, number)
+        for process in self._reports:
+            if process.is_alive():
+                os.kill(process.pid or 0, number)

@@ -333,7 +333,8 @@ def test_schema_check_fails_when_the_file_is_not_the_schema(
 
     assert code == 1
     assert capsys.readouterr().err == (
-        f"gateway: {file} is not the schema, or not there; run: gateway schema export\n"
+        f"gateway: {file} is {'missing' if content is None else 'not the current schema'}; "
+        f"run: gateway schema export {file}\n"
     )
     assert (file.read_bytes() if file.exists() else None) == content
 
@@ -374,7 +375,7 @@ def test_the_demo_has_no_fewer_than_no_sessions(
         main(["demo", flag, "-3"])
 
     assert caught.value.code == 2
-    assert "-3 is no number from 0 on" in capsys.readouterr().err
+    assert "-3: must be 0 or more" in capsys.readouterr().err
 
 
 def test_the_schema_goes_to_stdout_too(capsys: pytest.CaptureFixture[str]) -> None:

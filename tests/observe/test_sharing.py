@@ -106,7 +106,9 @@ async def test_a_disk_that_is_full_is_told_and_does_no_harm(
     writing.cancel()
     await asyncio.gather(writing, return_exceptions=True)
 
-    assert caplog.messages == ["The other workers get no metrics: No such file or directory"]
+    assert caplog.messages == [
+        "Metrics are not shared with the other workers: No such file or directory"
+    ]
     assert not is_over
     assert values(shared)["things_total"] == 1
 

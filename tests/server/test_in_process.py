@@ -157,7 +157,7 @@ class Workers:
     def __init__(
         self, serve: Any, listener: socket.socket, *, count: int, timeout_s: float
     ) -> None:
-        self.build, self.options, self.shutdown_delay_s, _ = serve.args
+        self.build, self.options, self.shutdown_delay_s = serve.args
         self.listener = listener
         self.count = count
         self.timeout_s = timeout_s
@@ -254,9 +254,9 @@ def test_a_signal_more_is_a_wait_less(
     assert (server.is_hurried, server.force_exit) == (is_hurried, is_forced)
 
 
-def worker_server(supervisor: int) -> WorkerServer:
+def worker_server() -> WorkerServer:
     """Return the server of a worker that serves nothing."""
-    return WorkerServer(uvicorn.Config("nothing", log_config=None), 0, supervisor, lambda: None)
+    return WorkerServer(uvicorn.Config("nothing", log_config=None))
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_a_worker_may_be_told_to_end_twice(
     signals: list[signal.Signals], is_hurried: bool, is_forced: bool
 ) -> None:
     """By its supervisor, and by whoever signals the whole group: that hurries nobody."""
-    worker = worker_server(os.getppid())
+    worker = worker_server()
 
     for number in signals:
         worker.handle_exit(number, None)
@@ -281,19 +281,9 @@ def test_a_worker_may_be_told_to_end_twice(
     assert (worker.is_hurried, worker.force_exit) == (is_hurried, is_forced)
 
 
-@pytest.mark.parametrize(("supervisor", "ends"), [(os.getppid(), False), (2**31 - 1, True)])
-async def test_a_worker_ends_without_its_supervisor(supervisor: int, ends: bool) -> None:
-    """Also when that was gone before the worker had begun to look."""
-    worker = worker_server(supervisor)
-
-    await worker.on_tick(1)
-
-    assert worker.should_exit is ends
-
-
 def test_a_worker_is_hurried_by_a_signal_of_its_own() -> None:
     """Its supervisor passes on as SIGUSR1 what is a second SIGTERM to it."""
-    worker = worker_server(os.getppid())
+    worker = worker_server()
 
     worker.handle_exit(TERM, None)
     worker.hurry(signal.SIGUSR1, None)

@@ -55,7 +55,7 @@ def test_a_system_may_allow_less_than_it_says(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(resource, "setrlimit", refuse)
 
-    open_files.raise_limit()
+    assert open_files.with_fewer_connections(SETTINGS) == SETTINGS
 
 
 def test_to_read_the_limit_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
