@@ -26,7 +26,7 @@ class Asked:
         self.lookups = Lookups()
 
     async def serve(
-        self, caller: Caller, trace: Sequence[Header], *, max_age_s: float | None
+        self, caller: Caller, trace: Sequence[Header], *, key: str, max_age_s: float | None
     ) -> Served:
         self.callers.append((caller.headers, trace))
         return Served(SNAPSHOT, "hit", "miss", Windows(5), lambda: 0)
