@@ -27,8 +27,6 @@ _STATUS_LINES = {
 class FastLaneProtocol(HttpToolsProtocol):
     """Answers from the cache if it can; tells the application when its client has left."""
 
-    _ready: ReadyAnswers | None = None
-    _shedding: Shedding | None = None
     _is_reading = False
     _held: tuple[Any, Any] | None = None
     """A request and the application to call with it, until everything that came is parsed."""
@@ -43,8 +41,8 @@ class FastLaneProtocol(HttpToolsProtocol):
         """Find what the application offers to its server."""
         super().connection_made(transport)
         state = getattr(self.app, "state", None)
-        self._ready = getattr(state, "ready", None)
-        self._shedding = getattr(state, "shedding", None)
+        self._ready: ReadyAnswers | None = getattr(state, "ready", None)
+        self._shedding: Shedding | None = getattr(state, "shedding", None)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, then call the application with a request that is not answered yet."""
