@@ -76,8 +76,7 @@ def _renderers(*, as_text: bool) -> list[Processor]:
         plain = structlog.dev.plain_traceback
         colors = sys.stderr.isatty()
         return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_as_json)]
-
-
-def _as_json(event: Any, **options: Any) -> str:
-    return orjson.dumps(event, **options).decode()
+    as_json = structlog.processors.JSONRenderer(
+        lambda *a, **more: orjson.dumps(*a, **more).decode()
+    )
+    return [structlog.processors.format_exc_info, as_json]

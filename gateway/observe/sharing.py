@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import orjson
 from prometheus_client.metrics_core import Metric
@@ -39,10 +38,13 @@ class SharedMetrics(Collector):
 
     def write(self) -> None:
         """Write the metrics of this process for the others to read."""
-        metrics = [_plain(metric) for metric in (self._own.collect() if self._own else ())]
+        own = self._own.collect() if self._own else ()
+        metrics = [
+            (metric.name, metric.documentation, metric.type, metric.samples) for metric in own
+        ]
         file = self._file(os.getpid())
         scratch = file.with_suffix(".new")
-        scratch.write_bytes(orjson.dumps(metrics))
+        scratch.write_bytes(orjson.dumps(metrics, default=list))
         scratch.replace(file)
 
     async def keep_writing(self) -> None:
@@ -73,11 +75,6 @@ class SharedMetrics(Collector):
 
     def _file(self, pid: int) -> Path:
         return self._directory / f"{pid}.json"
-
-
-def _plain(metric: Metric) -> list[Any]:
-    samples = [[sample.name, sample.labels, sample.value] for sample in metric.samples]
-    return [metric.name, metric.documentation, metric.type, samples]
 
 
 def _read(file: Path) -> Iterator[Metric]:

@@ -25,7 +25,6 @@ _STATUS_LINES = {
 class FastLaneProtocol(HttpToolsProtocol):
     """Answers from the cache if it can; tells the application when its client has left."""
 
-    _edge: Edge | None = None
     _is_reading = False
     _held: tuple[Any, Any] | None = None
     """A request and the application to call with it, until everything that came is parsed."""
@@ -39,7 +38,8 @@ class FastLaneProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Find what the application offers to its server."""
         super().connection_made(transport)
-        self._edge = getattr(getattr(self.app, "state", None), "edge", None)
+        state = getattr(self.app, "state", None)
+        self._edge: Edge | None = getattr(state, "edge", None)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, then call the application with a request that is not answered yet."""

@@ -27,7 +27,6 @@ class LimitedProtocol(HttpToolsProtocol):
     _has_progress = False
     """Whether the piece that is parsed completes a head, or has a part of a body in it."""
 
-    _is_websocket = False
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -52,8 +51,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _parse(self, piece: bytes) -> None:
         """Parse a piece, and count its bytes unless it brings a request forward."""
-        if self.transport.is_closing() or self._is_websocket:
-            return
+        if self.transport.is_closing() or self.transport.get_protocol() is not self:
+            return  # or a WebSocket has taken over
         self._has_progress = False
         super().data_received(piece)
         if self._is_in_head or not self._has_progress:
@@ -63,15 +62,11 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _is_idle(self) -> bool:
         """Tell whether no request is in progress and no timer runs: line ends came, for example."""
-        if self.timeout_keep_alive_task or self._head_timer or self._is_websocket:
+        if self.timeout_keep_alive_task or self._head_timer:
             return False
         cycle: Any = self.cycle  # None before the first request
-        return cycle is not None and cycle.response_complete
-
-    def handle_websocket_upgrade(self) -> None:
-        """Leave the connection to the WebSocket's own protocol."""
-        self._is_websocket = True
-        super().handle_websocket_upgrade()
+        is_answered = cycle is not None and cycle.response_complete
+        return is_answered and self.transport.get_protocol() is self
 
     def on_message_begin(self) -> None:
         """Count the bytes of the head that begins."""

@@ -2,9 +2,9 @@
 
 import contextlib
 import logging
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from prometheus_client import CollectorRegistry, start_http_server
 
@@ -31,8 +31,7 @@ def shared_metrics(settings: Settings) -> Iterator[Path | None]:
         return
     with contextlib.ExitStack() as stack:
         try:
-            name = stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-metrics-"))
-            directory = Path(name)
+            directory = Path(stack.enter_context(TemporaryDirectory(prefix="gateway-metrics-")))
         except OSError as exc:
             raise SettingsError(
                 f"GATEWAY_WORKERS and GATEWAY_METRICS_PORT need a temporary directory; name a "

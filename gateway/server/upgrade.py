@@ -13,7 +13,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gateway.headers import Header
 
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
-_UPGRADE_HEADERS = frozenset({b"upgrade", b"http2-settings"})
 
 
 class UpgradeProtocol(HttpToolsProtocol):
@@ -88,6 +87,6 @@ def _plain_head(parser: HttpRequestParser, protocol: UpgradeProtocol) -> bytes:
     for name, value in protocol.headers:
         if name == b"connection":
             value = b",".join(v for v in value.split(b",") if v.strip().lower() == b"close")
-        if name not in _UPGRADE_HEADERS:
+        if name not in {b"upgrade", b"http2-settings"}:
             head.append(b"%s: %s\r\n" % (name, value))
     return b"".join((*head, b"\r\n"))

@@ -49,7 +49,7 @@ def check_hooks(owner: type, names: str) -> None:
     if missing := [name for name in names.split() if name not in known]:
         raise ImportError(
             f"uvicorn {uvicorn.__version__} has no {owner.__name__}.{missing[0]}, which the "
-            "gateway needs: install uvicorn>=0.45,<0.55"
+            "gateway needs: install uvicorn>=0.53,<0.55"
         )
 
 

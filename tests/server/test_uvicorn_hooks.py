@@ -28,5 +28,5 @@ def test_a_missing_hook_is_named_at_once(name: str) -> None:
 
     assert str(caught.value) == (
         f"uvicorn {uvicorn.__version__} has no Renamed.{name}, which the gateway needs: "
-        "install uvicorn>=0.45,<0.55"
+        "install uvicorn>=0.53,<0.55"
     )
