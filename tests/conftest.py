@@ -1,13 +1,25 @@
-"""Fixtures that every ring of the tests uses."""
+"""Fixtures that every ring of the tests uses, and how examples are drawn.
+
+Hypothesis draws the same examples in every run, so that a run fails for nothing but a change.
+`HYPOTHESIS_PROFILE=hunt pytest` draws new and many more ones: for a night, or a larger change.
+"""
 
 import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gateway.schema.build import Schema
 from tests.support import Gateway, RestSide, gateway_over
+
+_ON_ANY_MACHINE = settings(
+    deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck)
+)
+settings.register_profile("gate", _ON_ANY_MACHINE, derandomize=True, max_examples=100)
+settings.register_profile("hunt", _ON_ANY_MACHINE, derandomize=False, max_examples=5_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 
 @pytest.fixture
