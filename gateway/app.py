@@ -50,11 +50,10 @@ from gateway.web.edge import Edge
 from gateway.web.endpoint import Endpoint
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import Door
-from gateway.web.middleware.browsers import SecurityHeaders
 from gateway.web.middleware.coding import OneCoding
 from gateway.web.middleware.etag import ETags
 from gateway.web.middleware.request_log import AccessLog, RequestLog
-from gateway.web.middleware.vary import OneVary
+from gateway.web.middleware.response_headers import ResponseHeaders
 from gateway.web.open_sockets import OpenSockets
 from gateway.web.pages.not_found import not_found
 from gateway.web.pages.ops import Check, healthz, metrics, readyz
@@ -243,10 +242,9 @@ def create_app(
             Middleware(RequestLog, door=door, access_log=access_log),
             *([tracing.requests(_GRAPHQL)] if tracing else []),
             *([Middleware(ResponseCache)] if settings.cache_ttl else []),
-            Middleware(SecurityHeaders),
+            Middleware(ResponseHeaders, also=b"X-Tenant" if settings.environment else b""),
             *cross_origin(settings),
             Middleware(ETags),
-            Middleware(OneVary, also=b"X-Tenant" if settings.environment else b""),
             Middleware(OneCoding),
             Middleware(CompressMiddleware, minimum_size=_SMALLEST_COMPRESSED),
         ],

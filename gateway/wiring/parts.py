@@ -22,7 +22,7 @@ from gateway.store.redis import RedisCache
 from gateway.store.shared import SharedCache
 from gateway.tenants.path import SourceOf
 from gateway.web.read.persisted import Documents, read_manifest
-from gateway.web.read.request import Reader, RequestLimits
+from gateway.web.read.request import Reader
 from gateway.web.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -114,15 +114,15 @@ def request_reader(
     settings: Settings, manifest: Mapping[str, str], shared: SharedCache | None
 ) -> Reader:
     """Return what reads requests."""
-    limits = RequestLimits(
+    keeps_queries = settings.persisted_queries and not settings.trusted_documents_only
+    cache = BoundedMemoryCache(max_bytes=_PERSISTED_QUERIES_BYTES) if keeps_queries else None
+    secret = settings.cache_secret.get_secret_value().encode()
+    return Reader(
+        Documents(cache, manifest, shared=shared, secret=secret),
         body_bytes=settings.max_body_bytes,
         batch=settings.max_batch,
         variables_bytes=settings.max_variables_bytes,
     )
-    keeps_queries = settings.persisted_queries and not settings.trusted_documents_only
-    cache = BoundedMemoryCache(max_bytes=_PERSISTED_QUERIES_BYTES) if keeps_queries else None
-    secret = settings.cache_secret.get_secret_value().encode()
-    return Reader(limits, Documents(cache, manifest, shared=shared, secret=secret))
 
 
 def rhythm(settings: Settings) -> Rhythm:
