@@ -20,6 +20,9 @@ _TICK_S = 0.1
 
 logger = logging.getLogger(__name__)
 
+# Longer than proxies keep connections by default: one that we close may have a request on its way.
+_KEEP_ALIVE_S = 75
+
 
 def config_of(app: ASGIApp, **options: Any) -> uvicorn.Config:
     """Return the configuration of a server for an app; `options` are uvicorn's."""
@@ -32,6 +35,9 @@ def config_of(app: ASGIApp, **options: Any) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,  # nothing depends on the client's address
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        ws_per_message_deflate=False,  # a kilobyte could become a megabyte, before any login
+        ws_ping_timeout=None,  # it closes with 1011, after which clients give up
         **options,
     )
 
