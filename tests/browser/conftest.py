@@ -10,6 +10,7 @@ from gateway.demo.app import create_demo_app
 from gateway.demo.network import DemoNetwork
 from gateway.demo.users import DEMO_USERS
 from tests.browser.visit import CHROMIUM, HOW_TO_INSTALL, Browser, Visit, fetch_graphiql
+from tests.clock import fast_clock
 from tests.support import served
 
 Visiting = Callable[..., Visit]
@@ -17,11 +18,11 @@ Visiting = Callable[..., Visit]
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
+def browser(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Browser:
     """Return Chromium with what drives it."""
     if not (CHROMIUM and shutil.which("node") and shutil.which("npm")):  # pragma: no cover
         pytest.skip(f"needs {HOW_TO_INSTALL}")
-    return Browser.installed_in(tmp_path_factory.mktemp("npm"))
+    return Browser.prepared_in(tmp_path_factory.mktemp("browser"), pytestconfig)
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +37,8 @@ def graphiql() -> None:
 
 @pytest.fixture(scope="session")
 def demo() -> Iterator[str]:
-    """Return the address of a demo REST server."""
-    with served(create_demo_app()) as url:
+    """Return the address of a demo REST server where something happens every second."""
+    with served(create_demo_app(clock=fast_clock())) as url:
         yield url
 
 
