@@ -45,14 +45,13 @@ class LimitedProtocol(HttpToolsProtocol):
             self._parse(data)
         else:
             for start in range(0, len(data), _PIECE_BYTES):
-                self._parse(data[start : start + _PIECE_BYTES])
+                if self.transport.get_protocol() is self:  # and no WebSocket has taken over
+                    self._parse(data[start : start + _PIECE_BYTES])
         if self._is_idle():
             self._start_head_timer()
 
     def _parse(self, piece: bytes) -> None:
         """Parse a piece, and count its bytes unless it brings a request forward."""
-        if self.transport.is_closing() or self.transport.get_protocol() is not self:
-            return  # or a WebSocket has taken over
         self._has_progress = False
         super().data_received(piece)
         if self._is_in_head or not self._has_progress:

@@ -61,7 +61,7 @@ class _Parser(HttpRequestParser):
         protocol, parser = self._protocol, self
         while not protocol.transport.is_closing():
             try:
-                super(_Parser, parser).feed_data(data)
+                HttpRequestParser.feed_data(parser, data)
                 return
             except HttpParserUpgrade as exc:
                 if _is_handshake(protocol.headers):

@@ -22,7 +22,7 @@ def test_there_are_no_more_connections_than_files(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The log says so where that makes a difference."""
+    """A reduction is logged."""
     asked_for = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10, most))
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked_for.append(limits))
@@ -47,8 +47,8 @@ def test_without_files_for_connections_nothing_starts(monkeypatch: pytest.Monkey
     )
 
 
-def test_a_system_may_allow_less_than_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then the limit stays as it is."""
+def test_a_system_may_refuse_its_own_hard_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the limit stays unchanged."""
 
     def refuse(*_: object) -> None:
         raise ValueError
@@ -58,7 +58,7 @@ def test_a_system_may_allow_less_than_it_says(monkeypatch: pytest.MonkeyPatch) -
     assert open_files.with_fewer_connections(SETTINGS) == SETTINGS
 
 
-def test_to_read_the_limit_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_the_limit_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """`gateway doctor` reports it as it is."""
     monkeypatch.setattr(resource, "setrlimit", lambda *_: pytest.fail("it was changed"))
 

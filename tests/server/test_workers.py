@@ -1,4 +1,4 @@
-"""What watches over several processes, without a gateway in them."""
+"""The supervisor of several processes, without a gateway in them."""
 
 import multiprocessing
 import os
@@ -24,7 +24,7 @@ Report = Callable[[str], None]
 
 
 def greet(listener: socket.socket, report: Report) -> None:  # pragma: no cover - killed
-    """Say who answers to everybody who connects, until SIGTERM."""
+    """Send the process id to each client, until SIGTERM."""
     report("")
     while True:
         connection, _ = listener.accept()
@@ -33,19 +33,19 @@ def greet(listener: socket.socket, report: Report) -> None:  # pragma: no cover 
 
 
 def greet_for_good(listener: socket.socket, report: Report) -> None:  # pragma: no cover - killed
-    """Do the same, and let nobody stop it."""
+    """Do the same, and ignore signals."""
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     greet(listener, report)
 
 
 def fail(listener: socket.socket, report: Report) -> None:  # pragma: no cover - in a process
-    """Say why there is nothing to serve."""
+    """Report why the start failed."""
     report("the disk is full")
 
 
 def crash(listener: socket.socket, report: Report) -> None:  # pragma: no cover - in a process
-    """End without a word."""
+    """End without a report."""
     os._exit(7)
 
 
@@ -78,8 +78,8 @@ def after(action: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def test_a_worker_that_ends_is_replaced_until_all_are_to_end() -> None:
-    """Whatever it ended of; and the signals mean afterwards what they meant before."""
+def test_a_worker_that_ends_is_replaced() -> None:
+    """At the end the signal handlers are restored."""
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()
     seen: list[int] = []
@@ -104,7 +104,7 @@ def test_a_worker_that_ends_is_replaced_until_all_are_to_end() -> None:
 
 
 def test_workers_that_do_not_end_are_killed() -> None:
-    """In time, however often they are told; whoever waits for the port gets it."""
+    """In time, and the port is free."""
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()
     seen: list[int] = []
@@ -141,7 +141,7 @@ def test_workers_that_cannot_start_end_the_whole(serve: Any, message: str) -> No
 
 
 def test_a_replacement_that_cannot_start_ends_the_whole(tmp_path: Path) -> None:
-    """After the others have drained; whatever runs the gateway starts it again."""
+    """The others drain first."""
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()
 
