@@ -17,8 +17,6 @@ from gateway.schema.selecting.ordering import ChatSessionOrder, Order, order_of
 from gateway.schema.selecting.pages import ChatSessionConnection, connect, cut
 from gateway.sessions.snapshot import Snapshot
 
-__all__ = ["Filter", "Info", "Limit", "OrderBy", "Query", "listed", "matching"]
-
 _MOST_IDS = 100
 
 T = TypeVar("T")

@@ -39,8 +39,6 @@ from gateway.schema.declare.nodes import Node, global_id
 from gateway.schema.declare.rest_enum import reader_of
 from gateway.schema.declare.scalars import DateTime
 
-__all__ = ["derived", "entity", "entries", "entry_part", "find_record", "prop", "record_of"]
-
 T = TypeVar("T")
 _REST = "rest"
 _KIND = "kind"

@@ -11,8 +11,6 @@ from strawberry.types import get_object_definition
 from strawberry.types.arguments import InputContext
 from strawberry.utils.str_converters import to_camel_case
 
-__all__ = ["sparse"]
-
 T = TypeVar("T")
 
 

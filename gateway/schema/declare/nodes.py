@@ -14,8 +14,6 @@ from strawberry.relay.types import GlobalIDValueError
 
 from gateway.records.record import Record
 
-__all__ = ["LINKS", "Node", "find_records", "global_id"]
-
 _STAMPS = frozenset({"as_of", "folded"})
 LINKS = ("user", "transfer_to", "person", "contact", "project", "sale", "ticket")
 

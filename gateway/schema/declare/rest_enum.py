@@ -17,8 +17,6 @@ from typing import Any, TypeVar
 import strawberry
 from strawberry.types.enum import EnumValueDefinition
 
-__all__ = ["member", "number_of", "reader_of", "rest_enum", "unrecognized"]
-
 E = TypeVar("E", bound=type[Enum])
 _NUMBERS: dict[Enum, int] = {}
 _READERS: dict[type[Enum], Callable[[Any], Enum | None]] = {}

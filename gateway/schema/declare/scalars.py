@@ -8,8 +8,6 @@ from strawberry.types.scalar import ScalarDefinition
 from gateway.errors import BadUserInputError
 from gateway.records import dates
 
-__all__ = ["SCALARS", "DateTime"]
-
 DateTime = NewType("DateTime", str)
 
 

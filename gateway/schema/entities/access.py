@@ -6,18 +6,6 @@ from typing import Any
 from gateway.schema.declare.entity import derived, entity, entry_part, prop
 from gateway.schema.entities.rights import FIELD_RIGHTS, TABLE_RIGHTS, has_right
 
-__all__ = [
-    "FIELD_PROPERTIES",
-    "LIST_TEXT",
-    "TABLE_RIGHT",
-    "CustomField",
-    "ExtraField",
-    "FieldProperty",
-    "FieldRight",
-    "TableRight",
-]
-
-
 _UNKNOWN = "Null when the mask does not tell."
 
 

@@ -10,8 +10,6 @@ from gateway.schema.entities.crm import Project, Sale, Ticket
 from gateway.schema.entities.enums import ChatSessionFlags, ChatSessionStatus
 from gateway.schema.entities.people import Associate, Contact, Person
 
-__all__ = ["ChatSession"]
-
 _NO_INSTANT = (
     "Null where a time has no zone and neither the request's `SO-TimeZone` nor the gateway's "
     "settings name one: then nobody can tell."

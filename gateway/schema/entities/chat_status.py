@@ -7,8 +7,6 @@ import strawberry
 
 from gateway.schema.entities.enums import ChatSessionStatus
 
-__all__ = ["StatusGroup", "is_open", "status_group"]
-
 
 @strawberry.enum(name="ChatSessionStatusGroup", description="The statuses in groups.")
 class StatusGroup(Enum):

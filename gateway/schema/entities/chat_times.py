@@ -8,8 +8,6 @@ from typing import Any
 from gateway.records.dates import AsOf
 from gateway.schema.entities.chat_status import StatusGroup, is_open, status_group
 
-__all__ = ["duration_seconds", "fetched_at", "idle_seconds", "instant", "wait_seconds"]
-
 _NS = 1_000_000_000
 _LONGEST = 2**31 - 1
 

@@ -4,19 +4,6 @@ from enum import Enum
 
 from gateway.schema.declare.rest_enum import member, rest_enum, unrecognized
 
-__all__ = [
-    "ActivityStatus",
-    "AddressType",
-    "ChatSessionFlags",
-    "ChatSessionStatus",
-    "SaleStatus",
-    "TicketBaseStatus",
-    "TicketOrigin",
-    "TicketReadStatus",
-    "TicketSecurityLevel",
-    "UserType",
-]
-
 
 @rest_enum("Where a chat stands, from the form before it to its end.")
 class ChatSessionStatus(Enum):

@@ -13,15 +13,6 @@ from gateway.schema.entities.access import (
 )
 from gateway.schema.entities.enums import AddressType, UserType
 
-__all__ = [
-    "Address",
-    "Associate",
-    "Contact",
-    "LocalizedField",
-    "Person",
-    "StructuredAddress",
-]
-
 
 @entity("One field of an address, as a form in the address's own country would show it.")
 class LocalizedField:

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 from gateway.records.record import Malformed
 
-__all__ = ["FIELD_RIGHTS", "TABLE_RIGHTS", "has_right"]
-
 TABLE_RIGHTS: Mapping[str, int] = {
     "None": 0,
     "Select": 1,

@@ -18,8 +18,6 @@ from gateway.schema.entities.people import Associate
 from gateway.schema.selecting.matching import field_of
 from gateway.schema.selecting.ordering import Direction, Order
 
-__all__ = ["ChatSessionSummary", "summarise"]
-
 
 def _count() -> Any:
     return strawberry.field(description="How many sessions.")

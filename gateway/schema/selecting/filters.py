@@ -9,8 +9,6 @@ from gateway.schema.declare.scalars import DateTime
 from gateway.schema.entities.chat_status import StatusGroup
 from gateway.schema.entities.enums import ChatSessionStatus
 
-__all__ = ["LONGEST_SEARCH", "ChatSessionFilter", "DateTimeRange", "IntRange"]
-
 LONGEST_SEARCH = 200
 
 

@@ -17,8 +17,6 @@ from gateway.schema.selecting.filters import (
     IntRange,
 )
 
-__all__ = ["SEARCHED", "field_of", "fold", "matcher"]
-
 Matches = Callable[[Any], bool]
 Get = Callable[[Any], Any]
 

@@ -14,8 +14,6 @@ from gateway.schema.declare.inputs import sparse
 from gateway.schema.declare.rest_enum import number_of
 from gateway.schema.selecting.matching import fold
 
-__all__ = ["ChatSessionOrder", "Direction", "Keys", "Order", "order_of"]
-
 
 @strawberry.enum(name="OrderDirection", description="Which way to sort; null comes last in both.")
 class Direction(Enum):

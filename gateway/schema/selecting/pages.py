@@ -20,8 +20,6 @@ from gateway.schema.declare.scalars import DateTime
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.selecting.ordering import Keys, Order
 
-__all__ = ["ChatSessionConnection", "connect", "cut"]
-
 _LARGEST_PAGE = 10_000
 _LARGEST_OFFSET = 1_000_000
 
