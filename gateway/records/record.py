@@ -11,13 +11,14 @@ that field alone.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 import msgspec
 
 from gateway.errors import UpstreamBadResponseError
 from gateway.records.dates import is_unset
 
+T = TypeVar("T")
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 
 
@@ -121,6 +122,11 @@ def flawed(record: type[Record]) -> type[Record]:
     """
     made = msgspec.defstruct(record.__name__, [], bases=(record,), kw_only=True, gc=False)
     return cast("type[Record]", made)
+
+
+def valid(value: T) -> T | None:
+    """Return a field's value, or None where it is `Malformed`."""
+    return None if value.__class__ is Malformed else value
 
 
 def read(record: object, field: str) -> Any:

@@ -1,4 +1,4 @@
-"""The `DateTime` scalar: REST's dates, passed on without losing a digit."""
+"""The `DateTime` scalar: dates of the REST API, passed on without losing a digit."""
 
 from typing import NewType
 

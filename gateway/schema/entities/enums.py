@@ -1,4 +1,4 @@
-"""REST's enums. The second argument of a member is its number in .NET."""
+"""The enums of the REST API. The second argument of a member is its number in .NET."""
 
 from enum import Enum
 

@@ -1,4 +1,4 @@
-"""Who a chat is about: companies, the people in them, their addresses, and our own users."""
+"""The people of a chat: companies, the people in them, their addresses, and our own users."""
 
 from gateway.schema.declare.entity import entity, entries, prop
 from gateway.schema.declare.nodes import Node
