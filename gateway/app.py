@@ -25,7 +25,7 @@ from starlette.types import ASGIApp
 from starlette_compress import CompressMiddleware, add_compress_type, remove_compress_type
 
 from gateway.live.changes import Comparison
-from gateway.live.dispatch import Newsroom
+from gateway.live.dispatch import Dispatch
 from gateway.live.watcher import Watchers
 from gateway.observe.cache_stats import Lookups
 from gateway.observe.metrics import RequestMeter, UpstreamMeter
@@ -149,7 +149,7 @@ def create_app(
     )
     bus = bus_of(settings)
     webhooks = webhooks_of(settings, bus, rest.source_of, shared)
-    newsroom = Newsroom(bus, rest.source_of, watchers_of)
+    dispatch = Dispatch(bus, rest.source_of, watchers_of)
     sockets = OpenSockets(
         most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller
     )
@@ -190,7 +190,7 @@ def create_app(
         webhooks=webhooks.results if webhooks else {},
     )
 
-    background: list[Callable[[], Coroutine[Any, Any, None]]] = [newsroom.keep_listening]
+    background: list[Callable[[], Coroutine[Any, Any, None]]] = [dispatch.run]
     checks: dict[str, Check] = {}
     if metrics_directory is not None:
         collector = shared_metrics = SharedMetrics(metrics_directory, collector)
@@ -217,7 +217,7 @@ def create_app(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await newsroom.aclose()
+            await dispatch.aclose()
             await flights.cancel()
             await rest.aclose()
             if shared is not None:

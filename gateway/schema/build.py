@@ -29,8 +29,6 @@ from gateway.schema.roots import Query
 from gateway.schema.selecting.matching import SEARCHED
 from gateway.schema.subscriptions import CHANGES, Subscription
 
-__all__ = ["Schema", "SchemaOptions", "build_schema", "sdl"]
-
 _INPUTS_OVER_SESSIONS = {"ChatSessionFilter", "ChatSessionOrder"}
 
 

@@ -7,8 +7,6 @@ from typing import Any
 import orjson
 from strawberry.schema.schema import StreamResult
 
-__all__ = ["without_repeats"]
-
 
 async def without_repeats(results: StreamResult) -> StreamResult:
     """Leave out each answer that is the same, byte for byte, as the one that went out last.

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-__all__ = ["MOST_REQUEST_ERRORS", "CodedErrors", "masked", "unresolved"]
-
 logger = logging.getLogger(__name__)
 
 _LONGEST_MESSAGE = 500

@@ -19,8 +19,6 @@ from gateway.schema.entities.summary import ChatSessionSummary, summarise
 from gateway.schema.roots import Filter, Info, Limit, OrderBy, listed, matching
 from gateway.schema.selecting.matching import matcher
 
-__all__ = ["CHANGES", "Subscription"]
-
 CHANGES = "chatSessionChanges"
 """The root field of which every answer is news, even one like the answer before it."""
 

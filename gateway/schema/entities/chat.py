@@ -1,4 +1,6 @@
-"""The chat session: what everything else hangs on."""
+"""The chat session, which all other entities are linked to."""
+
+from typing import TYPE_CHECKING
 
 from gateway.schema.declare.entity import derived, entity, entries, prop
 from gateway.schema.declare.nodes import Node
@@ -10,7 +12,8 @@ from gateway.schema.entities.crm import Project, Sale, Ticket
 from gateway.schema.entities.enums import ChatSessionFlags, ChatSessionStatus
 from gateway.schema.entities.people import Associate, Contact, Person
 
-__all__ = ["ChatSession"]
+if TYPE_CHECKING:
+    from gateway.records.dates import AsOf
 
 _NO_INSTANT = (
     "Null where a time has no zone and neither the request's `SO-TimeZone` nor the gateway's "
@@ -32,6 +35,10 @@ _PLAIN_TEXT = (
     stamps=("as_of", "folded"),
 )
 class ChatSession(Node):
+    if TYPE_CHECKING:  # the stamps
+        as_of: AsOf
+        folded: list[str] | None
+
     chat_session_id: int | None = prop("Primary key.")
     topic_id: int | None = prop("The chat channel it came in through.")
     user: Associate | None = prop("The agent who handles it; null while it waits in the queue.")

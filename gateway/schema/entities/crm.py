@@ -19,8 +19,6 @@ from gateway.schema.entities.enums import (
     TicketSecurityLevel,
 )
 
-__all__ = ["Project", "Sale", "Ticket"]
-
 
 @entity("A project: work that gathers people, sales and activities.", key="project_id")
 class Project(Node):

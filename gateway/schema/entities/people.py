@@ -1,4 +1,4 @@
-"""Who a chat is about: companies, the people in them, their addresses, and our own users."""
+"""The people of a chat: companies, the people in them, their addresses, and our own users."""
 
 from gateway.schema.declare.entity import entity, entries, prop
 from gateway.schema.declare.nodes import Node
@@ -12,15 +12,6 @@ from gateway.schema.entities.access import (
     TableRight,
 )
 from gateway.schema.entities.enums import AddressType, UserType
-
-__all__ = [
-    "Address",
-    "Associate",
-    "Contact",
-    "LocalizedField",
-    "Person",
-    "StructuredAddress",
-]
 
 
 @entity("One field of an address, as a form in the address's own country would show it.")

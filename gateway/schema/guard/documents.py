@@ -32,8 +32,6 @@ from gateway.errors import BadRequestError, QueryTooComplexError
 from gateway.schema.error_codes import MOST_REQUEST_ERRORS
 from gateway.schema.guard.limits import Limits, excess
 
-__all__ = ["DocumentCache", "Documents"]
-
 _MOST_DOCUMENTS = 128
 
 

@@ -25,8 +25,6 @@ from graphql import (
     is_list_type,
 )
 
-__all__ = ["INTROSPECTION", "introspection_cost"]
-
 INTROSPECTION: Mapping[str, GraphQLField] = {
     "__schema": SchemaMetaFieldDef,
     "__type": TypeMetaFieldDef,

@@ -30,8 +30,6 @@ from graphql import (
 from gateway.errors import QueryTooComplexError
 from gateway.schema.guard.introspection import INTROSPECTION, introspection_cost
 
-__all__ = ["Limits", "Size", "excess", "measure"]
-
 _ASSUMED_SESSIONS = 100
 _ASSUMED_ENTRIES = 10
 _AS_MANY_AS_SESSIONS = frozenset({"ChatSession", "ChatSessionChange"})
