@@ -40,11 +40,10 @@ from gateway.sessions.revocations import Revocations
 from gateway.sessions.snapshot import Snapshot, Windows
 from gateway.sessions.source import Fetch, Source
 from gateway.settings import Settings
-from gateway.store.keyed_cache import Lately
+from gateway.store.keyed_cache import KeyedCache
 from gateway.store.memory import BoundedMemoryCache
 from gateway.store.single_flight import Flights
 from gateway.tenants.states import MOST_TENANTS
-from gateway.upstream.reach import Reachability
 from gateway.web.admission import Admission, ConnectionLimit
 from gateway.web.edge import Edge
 from gateway.web.endpoint import Endpoint
@@ -62,20 +61,15 @@ from gateway.web.read.accept import EVENT_STREAM, GRAPHQL_JSON
 from gateway.web.read.persisted import names_in
 from gateway.web.response_cache import ResponseCache
 from gateway.web.websocket.handshake import SocketEndpoint
-from gateway.wiring.metrics import metrics_of
-from gateway.wiring.parts import (
-    bus_of,
-    caller_policy,
-    cross_origin,
+from gateway.wiring import live, upstreams
+from gateway.wiring.browsers import cross_origin
+from gateway.wiring.metrics import Measured
+from gateway.wiring.schema import (
     request_reader,
-    rhythm,
     schema_options,
-    shared_cache,
-    tracing_of,
+    tracing_for,
     trusted_documents,
-    webhooks_of,
 )
-from gateway.wiring.upstreams import rest_of
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -114,10 +108,10 @@ def create_app(
     """
     manifest = trusted_documents(settings)
     names = OperationNames(names_in(manifest.values()) if manifest else None)
-    tracing = tracing_of(names, tracer_provider) if settings.tracing else None
+    tracing = tracing_for(names, tracer_provider) if settings.tracing else None
     requests_meter, upstream_meter = RequestMeter(), UpstreamMeter()
     access_log = AccessLog(requests_meter)
-    shared = shared_cache(settings)
+    shared = live.shared_cache(settings)
     flights, lookups = Flights[Snapshot](), Lookups()
     cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
     source = partial(
@@ -129,7 +123,7 @@ def create_app(
         ),
         shared=shared,
         revocations=Revocations(shared),
-        time_zone=settings.zone,
+        time_zone=settings.time_zone,
         secret=settings.cache_secret.get_secret_value().encode(),
         flights=flights,
         lookups=lookups,
@@ -139,16 +133,16 @@ def create_app(
         counted = upstream_meter.around(fetch)
         return tracing.fetch(counted, url) if tracing else counted
 
-    rest = rest_of(settings, source, observed, upstream_transport, path=_GRAPHQL)
+    rest = upstreams.upstreams(settings, source, observed, upstream_transport, path=_GRAPHQL)
     extensions = (tracing.operations,) if tracing else ()
     schema = build_schema(schema_options(settings, manifest, extensions))
     compare = Comparison(schema.watched)
-    watchers_of: Lately[Source, Watchers] = Lately(
-        lambda source: Watchers(source, rhythm=rhythm(settings), compare=compare),
+    watchers_of: KeyedCache[Source, Watchers] = KeyedCache(
+        lambda source: Watchers(source, rhythm=live.rhythm(settings), compare=compare),
         most=MOST_TENANTS,
     )
-    bus = bus_of(settings)
-    webhooks = webhooks_of(settings, bus, rest.source_of, shared)
+    bus = live.bus(settings)
+    webhooks = live.webhooks(settings, bus, rest.source_of, shared)
     dispatch = Dispatch(bus, rest.source_of, watchers_of)
     sockets = OpenSockets(
         most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller
@@ -156,7 +150,7 @@ def create_app(
     door = Door(
         path=_GRAPHQL,
         find_source=rest.find_source,
-        policy=caller_policy(settings),
+        policy=upstreams.caller_policy(settings),
         heeds_cache_control=settings.client_cache_control,
     )
     graphql = GraphQL(
@@ -167,7 +161,7 @@ def create_app(
         watchers_of=watchers_of,
         searched=schema.searched,
         links=schema.links,
-        allowed_origins=settings.allowed_origins,
+        allowed_origins=settings.cors_origins,
     )
     admission = Admission(settings.max_requests)
     endpoint = Endpoint(
@@ -178,7 +172,7 @@ def create_app(
         is_running=lambda: app.state.is_ready,
     )
     socket_endpoint = SocketEndpoint(graphql, door, access_log)
-    collector: Collector = metrics_of(
+    collector: Collector = Measured(
         requests=requests_meter,
         upstream=upstream_meter,
         lookups=lookups,
@@ -188,19 +182,14 @@ def create_app(
         watchers=watchers_of.all,
         sockets=sockets,
         webhooks=webhooks.results if webhooks else {},
-    )
+    ).metrics()
 
     background: list[Callable[[], Coroutine[Any, Any, None]]] = [dispatch.run]
     checks: dict[str, Check] = {}
     if metrics_directory is not None:
         collector = shared_metrics = SharedMetrics(metrics_directory, collector)
         background.append(shared_metrics.keep_writing)
-    if settings.ready_check:
-        reachability = Reachability(
-            url=settings.address,
-            interval_s=settings.ready_check,
-            connect_timeout_s=settings.upstream_connect_timeout,
-        )
+    if reachability := upstreams.reachability(settings):
         checks["rest"] = reachability.problem
         background.append(reachability.keep_looking)
 
@@ -251,7 +240,6 @@ def create_app(
         exception_handlers={HTTPException: not_found(_GRAPHQL, has_query_page=settings.graphiql)},
         lifespan=lifespan,
     )
-    app.state.graphql = graphql  # for `gateway query`
     app.state.edge = Edge(
         path=_GRAPHQL,
         door=door,
@@ -260,6 +248,7 @@ def create_app(
         connection_limit=ConnectionLimit(settings.max_connections),
         has_fast_lane=bool(settings.cache_ttl) and not tracing,
     )
+    app.state.graphql = graphql  # for `gateway query`
     # It would redirect to whatever host the request names.
     app.router.redirect_slashes = False
     return app

@@ -225,7 +225,7 @@ async def test_a_hundred_aliases_are_one_rest_call(rest: RestSide) -> None:
     """However often one request names the field, its caller is asked for once."""
     aliases = " ".join(f"a{n}: chatSessions {{ customerName }}" for n in range(100))
 
-    async with gateway_over(rest, max_aliases=100, max_root_fields=100) as gateway:
+    async with gateway_over(rest, max_aliases=100) as gateway:
         answer = await answer_for(gateway, BASIC, f"{{ {aliases} }}")
 
     mine = [{"customerName": what_rest_saw(BASIC)}]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from gateway.live.bus import Bus, News
 from gateway.live.watcher import Watchers
 from gateway.sessions.source import Source
-from gateway.store.keyed_cache import Lately
+from gateway.store.keyed_cache import KeyedCache
 
 
 class Dispatch:
@@ -16,7 +16,7 @@ class Dispatch:
         self,
         bus: Bus,
         source_of: Callable[[str], Source | None],
-        watchers_of: Lately[Source, Watchers],
+        watchers_of: KeyedCache[Source, Watchers],
     ) -> None:
         self._bus = bus
         self._source_of = source_of

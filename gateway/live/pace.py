@@ -16,7 +16,7 @@ class Rhythm:
     interval_s: float
     """Between two polls while chats change."""
 
-    slowest_s: float
+    slowest_s: float = 60.0
     """The longest interval while nothing changes and SuperOffice notifies us of changes."""
 
     is_notified: bool = False

@@ -21,6 +21,7 @@ from gateway.server.servers import GatewayServer, WorkerServer, cannot_start, co
 from gateway.server.shared_metrics import shared_metrics
 from gateway.server.workers import Workers
 from gateway.settings import Settings
+from gateway.wiring.schema import check
 
 _GC_THRESHOLDS = (50_000, 20, 100)
 _WORKERS_TIMEOUT_S = 5
@@ -50,7 +51,8 @@ def serve(
         settings = open_files.with_fewer_connections(settings)
         with shared_metrics(settings) as metrics_directory:
             build = partial(_build, settings, make_app, metrics_directory)
-            app = build()  # with several workers only to fail early
+            check(settings)
+            app = build() if settings.workers == 1 else None
             for warning in settings.warnings:
                 logger.warning(warning)
             url = f"http://{in_url(settings.host)}:{listener.getsockname()[1]}/graphql"
@@ -63,7 +65,7 @@ def serve(
                 "ws_max_size": int(settings.max_body_bytes),
                 "timeout_graceful_shutdown": finish_s,
             }
-            if settings.workers > 1:
+            if app is None:
                 Workers(
                     partial(_work, build, options, delay_s),
                     listener,

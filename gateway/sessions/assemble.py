@@ -9,7 +9,7 @@ from typing import Any
 from gateway.caller import Caller
 from gateway.errors import UpstreamBadResponseError
 from gateway.records.dates import AsOf
-from gateway.sessions.attachments import Answers
+from gateway.sessions.attachments import Attachments
 from gateway.sessions.snapshot import Snapshot, Stored
 
 __all__ = ["Decode", "read", "zone_of"]
@@ -47,8 +47,8 @@ async def read(
         session.as_of = as_of
     times_s = {**took_s, "decode": time.perf_counter() - started}
     own_bytes = round(len(body) * _MEMORY_PER_JSON_BYTE) + _MEMORY_PER_SESSION * len(sessions)
-    answers = Answers[Any](max(own_bytes, _LEAST_FOR_ANSWERS))
-    return Snapshot(sessions, as_of, stored.asked_ns, own_bytes, times_s, answers, len(body))
+    attachments = Attachments[Any](max(own_bytes, _LEAST_FOR_ANSWERS))
+    return Snapshot(sessions, as_of, stored.asked_ns, own_bytes, times_s, attachments, len(body))
 
 
 def zone_of(caller: Caller, base: tzinfo | None) -> tzinfo | None:

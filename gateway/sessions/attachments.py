@@ -1,40 +1,37 @@
-"""The answers that have been made of one snapshot, as they went out."""
+"""Objects derived from a snapshot, such as answers to requests, stored on it."""
 
-from collections import OrderedDict
 from collections.abc import Hashable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
-__all__ = ["Answers"]
+from cachetools import LRUCache
 
 A = TypeVar("A")
-_MOST = 64
 
 
-class Answers(Generic[A]):
-    """Keeps the latest answers, up to `max_bytes`; they go when their snapshot goes.
+class Attachments(Generic[A]):
+    """Keeps the most recently used objects, up to `max_bytes`; they go when their snapshot goes.
 
-    So none needs to be invalidated, and none can come to another caller than the snapshot's.
+    So none needs to be invalidated, and none can reach another caller than the snapshot's.
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self.size_bytes = 0
-        self._max_bytes = max_bytes
-        self._kept: OrderedDict[Hashable, tuple[A, int]] = OrderedDict()
+        self._entries: LRUCache[Hashable, tuple[A, int]] = LRUCache(
+            max_bytes, getsizeof=lambda entry: entry[1]
+        )
 
-    def get(self, request: Hashable) -> A | None:
-        """Return what was answered to the same request."""
-        kept = self._kept.get(request)
-        if kept is None:
-            return None
-        self._kept.move_to_end(request)
-        return kept[0]
+    @property
+    def size_bytes(self) -> int:
+        """The size of all objects, as it was given."""
+        return int(self._entries.currsize)
 
-    def keep(self, request: Hashable, answer: A, size_bytes: int) -> None:
-        """Keep an answer, unless it is larger than all of them may be."""
-        if size_bytes > self._max_bytes or request in self._kept:
-            return
-        self._kept[request] = (answer, size_bytes)
-        self.size_bytes += size_bytes
-        while self.size_bytes > self._max_bytes or len(self._kept) > _MOST:
-            _, (_, freed) = self._kept.popitem(last=False)
-            self.size_bytes -= freed
+    def get(self, key: Hashable) -> A | None:
+        """Return the object stored under `key`."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry[0]
+
+    def add(self, key: Hashable, value: A, size_bytes: int) -> None:
+        """Store an object, unless there is one or it is larger than the bound."""
+        if key not in self._entries:
+            with suppress(ValueError):
+                self._entries[key] = (value, size_bytes)

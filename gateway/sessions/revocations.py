@@ -1,40 +1,35 @@
-"""Whom REST has turned away, and since when: from then on, nothing older stands in for an answer.
+"""Credentials that SuperOffice has rejected, and when: no older snapshot is served after that.
 
-Callers are known by their credentials alone: whom REST shuts out, it shuts out in every language.
+They are known by the credentials alone: a user who is locked out is so in every language.
 """
 
-from collections import OrderedDict
+from cachetools import LRUCache
 
 from gateway.store.shared import Place, SharedCache
-
-__all__ = ["Revocations"]
 
 _MOST = 10_000
 _REVOKED = b"revoked"
 
 
 class Revocations:
-    """Keeps them, `_MOST` in this process, and tells the processes that share a cache.
+    """Stores them, `_MOST` in this process, and in the cache that processes share.
 
     A place is named by a digest of the credentials; times are in nanoseconds since 1970.
     """
 
     def __init__(self, shared: SharedCache | None = None) -> None:
         self._shared = shared
-        self._times_ns: OrderedDict[str, int] = OrderedDict()
+        self._times_ns: LRUCache[str, int] = LRUCache(_MOST)
 
     async def add(self, place: Place, now_ns: int, *, kept_s: float) -> None:
-        """Note that REST turns them away, for as long as something older may be kept."""
+        """Record a rejection, for as long as older snapshots may be cached."""
         self._times_ns[place.name] = now_ns
-        self._times_ns.move_to_end(place.name)
-        if len(self._times_ns) > _MOST:
-            self._times_ns.popitem(last=False)
         if self._shared is not None:
             await self._shared.put(place, _REVOKED, ttl_s=kept_s, is_owed=True)
 
     async def cover(self, place: Place, asked_ns: int, now_ns: int) -> bool:
-        """Tell whether they were turned away after REST was asked for something, here or there."""
+        """Tell whether they were rejected after `asked_ns`, in this process or another."""
         if asked_ns <= self._times_ns.get(place.name, 0):
             return True
-        kept = await self._shared.get(place) if self._shared is not None else None
-        return kept is not None and asked_ns <= now_ns - kept.age_s * 1e9
+        found = await self._shared.get(place) if self._shared is not None else None
+        return found is not None and asked_ns <= now_ns - found.age_s * 1e9

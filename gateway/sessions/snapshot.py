@@ -13,7 +13,7 @@ import msgspec
 from gateway.errors import UpstreamError
 from gateway.observe.cache_stats import Result
 from gateway.records.dates import AsOf
-from gateway.sessions.attachments import Answers
+from gateway.sessions.attachments import Attachments
 
 __all__ = ["Epoch", "Served", "Snapshot", "Stored", "Windows"]
 
@@ -40,8 +40,8 @@ class Snapshot:
     """What it took to get: `upstream` for the REST call, or `shared` for a cache that has it from
     another process; `decode` for reading it."""
 
-    answers: Answers[Any] = field(default_factory=lambda: Answers(0))
-    """What has been answered from it."""
+    attachments: Attachments[Any] = field(default_factory=lambda: Attachments(0))
+    """Answers that were made from it."""
 
     json_bytes: int = 0
     """What REST sent, decompressed."""
@@ -49,7 +49,7 @@ class Snapshot:
     @property
     def size_bytes(self) -> int:
         """Tell what it costs in memory, with what hangs on it."""
-        return self.own_bytes + self.answers.size_bytes
+        return self.own_bytes + self.attachments.size_bytes
 
     @property
     def is_from_rest(self) -> bool:

@@ -26,7 +26,8 @@ from gateway.observe.cache_stats import Lookups
 from gateway.sessions.assemble import Decode, read, zone_of
 from gateway.sessions.revocations import Revocations
 from gateway.sessions.snapshot import Epoch, Served, Snapshot, Stored, Windows
-from gateway.store.shared import Kept, Place, SharedCache
+from gateway.store.lease import turn
+from gateway.store.shared import Found, Place, SharedCache
 from gateway.store.single_flight import Flights
 
 __all__ = ["Cache", "Fetch", "Source"]
@@ -222,7 +223,7 @@ class Source:
         """Take what another process has stored, or ask REST and store the answer."""
         started = time.perf_counter()
 
-        def usable(found: Kept) -> Stored | None:
+        def usable(found: Found) -> Stored | None:
             stored = self._stored(found)
             is_young = max_age_s is None or found.age_s <= max_age_s
             is_fresh = found.age_s < self.windows.ttl_s
@@ -230,7 +231,7 @@ class Source:
             return stored if is_fresh and is_young and is_up_to_date else None
 
         try:
-            async with shared.turn(place, usable=usable) as stored:
+            async with turn(shared, place, usable=usable) as stored:
                 if stored is not None:
                     took_s = {"shared": time.perf_counter() - started}
                     return await self._read(caller, stored, took_s)
@@ -246,7 +247,7 @@ class Source:
         except TimeoutError as exc:
             raise UpstreamTimeoutError("REST did not answer another process in time.") from exc
 
-    def _stored(self, found: Kept) -> Stored:
+    def _stored(self, found: Found) -> Stored:
         return Stored.from_bytes(found.content, self.clock_ns() - round(found.age_s * 1e9))
 
     async def _ask(self, caller: Caller, trace: Sequence[Header]) -> tuple[Stored, Snapshot]:

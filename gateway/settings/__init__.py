@@ -1,5 +1,5 @@
 """How a gateway process behaves: `GATEWAY_*` in the environment, or flags of the same names."""
 
-from gateway.settings.fields import Settings
+from gateway.settings.settings import Settings
 
 __all__ = ["Settings"]

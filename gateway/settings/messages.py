@@ -1,4 +1,4 @@
-"""What is said about settings that cannot be used: one line each."""
+"""Error messages about settings: one line each."""
 
 import difflib
 import json
@@ -6,15 +6,6 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import ValidationError
-
-__all__ = [
-    "EXAMPLE_URL",
-    "NO_UPSTREAM",
-    "PREFIX",
-    "TWO_UPSTREAMS",
-    "bad_setting",
-    "unknown_setting",
-]
 
 PREFIX = "GATEWAY_"
 EXAMPLE_URL = "https://crm.example.com/superoffice"
@@ -31,7 +22,7 @@ TWO_UPSTREAMS = (
 
 
 def unknown_setting(name: str, fields: Mapping[str, Any]) -> str:
-    """Say that there is no such setting, and which one may have been meant."""
+    """Return the message for an unknown name, with the most similar one."""
     known = [f"{PREFIX}{field.upper()}" for field in fields]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else "`gateway serve --help` lists the settings."
@@ -41,9 +32,9 @@ def unknown_setting(name: str, fields: Mapping[str, Any]) -> str:
 def bad_setting(
     exc: ValidationError, fields: Mapping[str, Any], flags: Collection[str] = ()
 ) -> str:
-    """Say which setting is wrong and why, with an example; a secret is not shown.
+    """Return the message for an invalid value, with an example; a secret is not shown.
 
-    What was given as one of the `flags` is called by that.
+    A setting that came as one of the `flags` is named as a flag.
     """
     error = exc.errors(include_url=False)[0]
     reason = error["msg"].removeprefix("Value error, ").partition(", unable to")[0]
@@ -52,7 +43,7 @@ def bad_setting(
         return reason  # about several settings, and says which
     field = str(error["loc"][0])
     info = fields[field]
-    # What stands before an @ in a URL may be a password.
+    # In a URL, the part before an @ may be a password.
     is_secret = "SecretStr" in str(info.annotation) or "@" in str(error["input"])
     name, gives = f"{PREFIX}{field.upper()}", "="
     if field in flags:

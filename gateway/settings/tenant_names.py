@@ -2,12 +2,10 @@
 
 import re
 
-__all__ = ["canonical_tenant"]
-
 _NAME = re.compile(r"cust([0-9]{1,10})", re.ASCII | re.IGNORECASE)
 
 
 def canonical_tenant(name: str) -> str | None:
-    """Return the name as SuperOffice writes it, `Cust12345`; None where it cannot be one."""
+    """Return the name as SuperOffice writes it, `Cust12345`; None if it is invalid."""
     match = _NAME.fullmatch(name)
     return f"Cust{match[1]}" if match else None

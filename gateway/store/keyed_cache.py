@@ -1,26 +1,25 @@
-"""Objects that are made when they are first asked for, and kept while they are of use."""
+"""Objects that are made on first use, and cached by a key."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Collection
 from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
-__all__ = ["Lately"]
+from cachetools import LRUCache
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Lately(Generic[K, V]):
-    """Makes one object for each key, and keeps the `most` that were asked for last.
+class KeyedCache(Generic[K, V]):
+    """Makes one object for each key, and keeps the `most` that were used last.
 
-    One that somebody else still holds is not made a second time, however many came after it.
+    An object that is still referenced elsewhere is found again, however many came after it: there
+    are never two for one key.
     """
 
     def __init__(self, make: Callable[[K], V], *, most: int) -> None:
         self._make = make
-        self._most = most
-        self._kept: OrderedDict[K, V] = OrderedDict()
+        self._recent: LRUCache[K, V] = LRUCache(most)
         self._alive: WeakValueDictionary[K, V] = WeakValueDictionary()
 
     def __call__(self, key: K) -> V:
@@ -28,12 +27,9 @@ class Lately(Generic[K, V]):
         made = self._alive.get(key)
         if made is None:
             made = self._alive[key] = self._make(key)
-        self._kept[key] = made
-        self._kept.move_to_end(key)
-        if len(self._kept) > self._most:
-            self._kept.popitem(last=False)
+        self._recent[key] = made
         return made
 
     def all(self) -> Collection[V]:
-        """Return all that there are."""
+        """Return all objects that exist."""
         return list(self._alive.values())

@@ -1,20 +1,18 @@
-"""A time limit that is fair to others when this process itself is slow."""
+"""A timeout that does not count the time in which this process itself is slow."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-__all__ = ["patience"]
-
 _TICK_S = 0.0125
 
 
 @asynccontextmanager
-async def patience(limit_s: float) -> AsyncIterator[None]:
-    """Give the body `limit_s` seconds, of which a turn of the event loop takes 12.5 ms at most.
+async def loop_timeout(limit_s: float) -> AsyncIterator[None]:
+    """Give the body `limit_s` seconds, counting 12.5 ms at most for a turn of the event loop.
 
-    Under a burst of requests each turn takes long, and what has to be done for an answer takes
-    several turns: by the clock, whoever gave it at once would seem to be slow.
+    In a burst of requests each turn takes long, and it takes several turns to read a response: by
+    the clock, a peer that responds at once would seem slow.
 
     Raises:
         TimeoutError: it took longer.

@@ -1,10 +1,8 @@
-"""When to leave a failing cache alone, and what to say about it: one line each way."""
+"""When to leave a failing cache alone; its failure and its recovery are logged once each."""
 
 import logging
 import time
 from collections.abc import Callable
-
-__all__ = ["Outages"]
 
 logger = logging.getLogger(__name__)
 
@@ -13,24 +11,24 @@ _LONGEST_PAUSE_S = 10.0
 
 
 class Outages:
-    """After a failure the cache is left alone, for longer each time until something works."""
+    """After a failure the cache is not used for a pause, which doubles until a write succeeds."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._pause_s = _SHORTEST_PAUSE_S
         self._until = float("-inf")
         self.is_known = False
-        """Whether there is trouble that has been told of."""
+        """Whether there is an outage, which has been logged."""
 
     @property
     def is_paused(self) -> bool:
-        """Whether the cache is to be left alone now."""
+        """Whether the cache must not be used now."""
         return self._clock() < self._until
 
     def failed(self, exc: Exception) -> bool:
-        """Take note of a failure; its text may hold an address or a password.
+        """Record a failure; its text may hold an address or a password, and is not logged.
 
-        Tell whether it is the first of those that were under way together.
+        Return whether it is the first of those that were in progress at the same time.
         """
         is_first = not self.is_paused
         if is_first:
@@ -39,13 +37,13 @@ class Outages:
         if not self.is_known:
             self.is_known = True
             logger.warning(
-                "The shared cache fails (%s): going on with memory and REST alone",
+                "The shared cache fails (%s): going on with memory and SuperOffice alone",
                 type(exc).__name__,
             )
         return is_first
 
     def worked(self) -> None:
-        """Take note that something was stored, which is what a full Redis refuses."""
+        """Record a successful write, which is what a full Redis refuses."""
         self._pause_s = _SHORTEST_PAUSE_S
         if self.is_known:
             self.is_known = False

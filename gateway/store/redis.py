@@ -1,38 +1,85 @@
-"""aiocache's Redis cache, for bytes, with a client that is told everything by a URL.
-
-A command that is given up closes its connection, so no answer is left there for the next one.
-"""
+"""Redis or Valkey: the one place where clients are made, and aiocache's cache over one."""
 
 import math
+import time
+from typing import Any
 
 import aiocache
 from aiocache.serializers import NullSerializer
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-__all__ = ["RedisCache"]
+from gateway.errors import SettingsError
 
-_NAMESPACE = "superoffice-chat-gateway"
+NAMESPACE = "superoffice-chat-gateway"
 _NO_END = -1
+
+_DELETE_IF_EQUAL = "return redis.call('get', KEYS[1]) == ARGV[1] and redis.call('del', KEYS[1])"
+_EXTEND_IF_EQUAL = (
+    "return redis.call('get', KEYS[1]) == ARGV[1] and redis.call('pexpire', KEYS[1], ARGV[2])"
+)
+
+
+def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
+    """Return a client; no connection is opened yet.
+
+    Raises:
+        SettingsError: the URL has an option that is unknown, or would turn bytes into text.
+    """
+    try:
+        client = Redis.from_url(
+            url,
+            socket_connect_timeout=connect_timeout_s,
+            # Once more, at once, for connections that a restart of Redis has broken.
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        )
+        pool: Any = client.connection_pool
+        encoder = pool.make_connection().encoder
+        encoder.encode("")
+        is_usable = not encoder.decode_responses
+    except Exception:  # noqa: BLE001  whatever the parts of redis-py raise; it may hold a password
+        is_usable = False
+    if not is_usable:
+        raise SettingsError("GATEWAY_CACHE_URL: it has an option behind the ? that cannot be used")
+    return client
+
+
+async def ping_s(url: str, *, timeout_s: float) -> float:
+    """Return how long a ping takes on an open connection, in seconds.
+
+    Raises:
+        PermissionError: Redis does not accept the user or the password.
+        OSError: there is no Redis, or it fails; the message is the kind of error.
+    """
+    client = client_for(url, connect_timeout_s=timeout_s)
+    try:
+        await client.ping()
+        started = time.perf_counter()
+        await client.ping()
+        return time.perf_counter() - started
+    except AuthenticationError as exc:
+        raise PermissionError from exc
+    except (RedisError, OSError) as exc:
+        raise ConnectionError(type(exc).__name__) from exc
+    finally:
+        await client.aclose()
 
 
 class RedisCache(aiocache.RedisCache):  # type: ignore[misc]  # aiocache ships no types
-    """Keeps bytes in Redis or Valkey at `url`; close it with `close`.
+    """Stores bytes in Redis or Valkey at `url`; close it with `aclose`.
 
-    Waiting has no end here: whoever waits decides how long.
+    Nothing here has a timeout: callers bring their own. A cancelled command closes its connection,
+    so its response is not left there for the next command.
     """
 
     def __init__(self, url: str) -> None:
         super().__init__(
-            serializer=NullSerializer(encoding=None), namespace=_NAMESPACE, timeout=None
+            serializer=NullSerializer(encoding=None), namespace=NAMESPACE, timeout=None
         )
-        self.client = Redis.from_url(
-            url,
-            # Once more, at once, for connections that a restart of Redis has broken.
-            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-        )
+        self.client = client_for(url)
 
     async def get(self, key: str) -> bytes | None:
         """Return the value, or None."""
@@ -42,25 +89,33 @@ class RedisCache(aiocache.RedisCache):  # type: ignore[misc]  # aiocache ships n
         return value
 
     async def add(self, key: str, value: bytes, ttl: float) -> bool:
-        """Keep the value for `ttl` seconds, unless there is one; tell whether it was kept."""
-        # aiocache's own raises the ValueError that also stands for an answer that makes no sense.
+        """Store the value for `ttl` seconds, unless there is one; tell whether it was stored."""
+        # aiocache's own raises a ValueError, as invalid responses do.
         name = self.build_key(key)
-        return bool(await self.client.set(name, value, nx=True, px=round(ttl * 1000)))
+        return bool(await self.client.set(name, value, nx=True, px=_milliseconds(ttl)))
+
+    async def extend(self, key: str, value: bytes, ttl: float) -> None:
+        """Have the value expire in `ttl` seconds, if it is still this one."""
+        name = self.build_key(key)
+        await self.client.eval(_EXTEND_IF_EQUAL, 1, name, value, _milliseconds(ttl))
 
     async def left_s(self, key: str) -> float:
-        """Return for how many seconds more there is a value: none, or no end of them, maybe."""
+        """Return in how many seconds the value expires: 0 without one, inf if it never does."""
         left_ms: int = await self.client.pttl(self.build_key(key))
         return math.inf if left_ms == _NO_END else max(0.0, left_ms / 1000)
 
     async def release(self, key: str, value: bytes) -> None:
-        """Forget the value, if it is this one."""
-        # What aiocache's own lock calls; unlike the rest of it, it knows no namespace.
-        await self._redlock_release(self.build_key(key), value)
+        """Delete the value, if it is still this one."""
+        await self.client.eval(_DELETE_IF_EQUAL, 1, self.build_key(key), value)
 
     async def reconnect(self) -> None:
         """Use new connections from now on: after a failover the old ones lead to a replica."""
         await self.client.connection_pool.disconnect(inuse_connections=False)
 
-    async def _close(self, *_: object, _conn: object = None) -> None:
-        # aiocache's way is deprecated in redis-py.
+    async def aclose(self) -> None:
+        """Close the connections."""
         await self.client.aclose()
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

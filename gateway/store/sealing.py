@@ -1,8 +1,8 @@
-"""Seal what is kept outside this process: who can read it there learns nothing from it.
+"""Seal entries that are stored outside this process: they are of no use to whoever reads them.
 
-zstd, then AES-256-GCM (NIST SP 800-38D) with a key of the caller's own, which comes from the
-configured secret and from the caller's credentials, neither of which is stored. The name of an
-entry is sealed in with it, so that one put in the place of another does not open.
+zstd, then AES-256-GCM (NIST SP 800-38D) with a key per caller, derived from the configured secret
+and from the caller's credentials, neither of which is stored. The entry's name is authenticated
+with it, so that an entry moved to another name does not open.
 """
 
 import os
@@ -10,8 +10,6 @@ import os
 import zstandard
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-__all__ = ["seal", "unseal"]
 
 _NONCE_BYTES = 12
 _LEVEL = 1
@@ -25,7 +23,7 @@ def seal(content: bytes, *, key: bytes, name: str) -> bytes:
 
 
 def unseal(sealed: bytes, *, key: bytes, name: str, max_bytes: int) -> bytes | None:
-    """Return the content, or None: it is garbage, another's, or larger than `max_bytes`."""
+    """Return the content; None for garbage, another key or name, or more than `max_bytes`."""
     nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
     try:
         compressed = AESGCM(key).decrypt(nonce, ciphertext, name.encode())

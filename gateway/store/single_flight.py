@@ -1,29 +1,27 @@
-"""Single flight: whoever asks for the same thing at the same time shares one answer."""
+"""Single flight: equal calls at the same time share one result."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-__all__ = ["Flights"]
-
 T = TypeVar("T")
 
 
 class Flights(Generic[T]):
-    """Runs at most one call per key at a time and gives its outcome to everybody who waits.
+    """Runs at most one call per key at a time and gives its outcome to all that wait for it.
 
-    A waiter who gives up (a client that hangs up) leaves the flight to the others; a flight whose
-    last waiter has left still lands, so that its answer can be kept.
+    Cancelling a waiter (its client disconnects) does not cancel the call, not even for the last
+    waiter: the result can still be cached.
     """
 
     def __init__(self) -> None:
         self._flights: dict[str, asyncio.Task[T]] = {}
 
     async def join(self, key: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Wait for the flight of `key`, starting it with `call` where none is under way.
+        """Wait for the call of `key`, starting it with `call` unless one is in progress.
 
         Raises:
-            Exception: whatever `call` raised, for every waiter alike.
+            Exception: whatever `call` raised, for every waiter.
         """
         flight = self.start(key, call)
         # Not `shield`: from Python 3.14 on it logs the failure that a cancelled waiter missed.
@@ -31,7 +29,7 @@ class Flights(Generic[T]):
         return flight.result()
 
     def start(self, key: str, call: Callable[[], Awaitable[T]]) -> "asyncio.Task[T]":
-        """Start the flight of `key`, where none is under way, without waiting for it."""
+        """Start the call of `key`, unless one is in progress, without waiting for it."""
         flight = self._flights.get(key)
         if flight is None:
             flight = asyncio.create_task(_run(call))
@@ -46,7 +44,7 @@ class Flights(Generic[T]):
         return key in self._flights
 
     async def cancel(self) -> None:
-        """Give up what is under way: at the end, when nobody waits any more."""
+        """Cancel all calls, at shutdown."""
         flights = list(self._flights.values())
         for flight in flights:
             flight.cancel()
@@ -55,7 +53,7 @@ class Flights(Generic[T]):
     def _land(self, key: str, flight: "asyncio.Task[T]") -> None:
         del self._flights[key]
         if not flight.cancelled():
-            flight.exception()  # seen, so that a flight everybody left is not reported as lost
+            flight.exception()  # retrieved: asyncio would log it where no waiter is left
 
 
 async def _run(call: Callable[[], Awaitable[T]]) -> T:

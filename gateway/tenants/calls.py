@@ -1,8 +1,9 @@
-"""REST calls of many tenants: each over connections of its own, to where the tenant is now."""
+"""REST calls for many tenants: each over its own connections, to the tenant's current address."""
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
+
+from cachetools import LRUCache
 
 from gateway.errors import (
     UpstreamMisdirectedError,
@@ -12,11 +13,9 @@ from gateway.errors import (
 from gateway.headers import Header
 from gateway.tenants.states import MOST_TENANTS, TenantStates
 
-__all__ = ["Client", "TenantCalls"]
-
 
 class Client(Protocol):
-    """Calls REST at one address."""
+    """Calls the REST API at one address."""
 
     def fetch(self, headers: Sequence[Header]) -> Awaitable[bytes]:
         """Make the call with a caller's headers."""
@@ -26,23 +25,23 @@ class Client(Protocol):
 
 
 class TenantCalls:
-    """Keeps one client per tenant, so that a sick one holds up no other; close it with `aclose`.
+    """Keeps one client per tenant, so that a slow one delays no other; close it with `aclose`.
 
-    A client goes when its tenant has moved, or when `MOST_TENANTS` others were asked for since;
-    what it has under way is finished first.
+    A client is closed when its tenant has moved, or when `MOST_TENANTS` others were used since;
+    its calls in progress are finished first.
     """
 
     def __init__(self, states: TenantStates, client_for: Callable[[str], Client]) -> None:
         self._states = states
         self._client_for = client_for
-        self._lines: OrderedDict[str, _Line] = OrderedDict()
+        self._clients: LRUCache[str, _CountedClient] = LRUCache(MOST_TENANTS)
 
     async def fetch(self, tenant: str, headers: Sequence[Header]) -> bytes:
-        """Make a tenant's call; where the tenant has moved meanwhile, once more at its new address.
+        """Make a tenant's call; if the tenant has moved, once more at its new address.
 
         Raises:
             TenantNotFoundError: there is no such tenant.
-            UpstreamError: it does not run, or it is not known where, or its REST failed.
+            UpstreamError: the tenant is not running, its address is unknown, or the call failed.
         """
         state = await self._states.find(tenant)
         try:
@@ -58,46 +57,47 @@ class TenantCalls:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for line in self._lines.values():
-            await line.hang_up()
+        for client in self._clients.values():
+            await client.retire()
         await self._states.aclose()
 
     async def _call(self, tenant: str, url: str, headers: Sequence[Header]) -> bytes:
-        line, left = self._lines.get(tenant), None
-        if line is None or line.url != url:
-            left, line = line, _Line(url, self._client_for(url))
-            self._lines[tenant] = line
-        self._lines.move_to_end(tenant)
-        if len(self._lines) > MOST_TENANTS:
-            _, left = self._lines.popitem(last=False)
+        client, retired = self._clients.get(tenant), None
+        if client is None or client.url != url:
+            if client is not None:
+                retired = client
+            elif len(self._clients) >= self._clients.maxsize:
+                _, retired = self._clients.popitem()
+            client = self._clients[tenant] = _CountedClient(url, self._client_for(url))
         try:
-            return await line.fetch(headers)
+            return await client.fetch(headers)
         finally:
-            if left is not None:
-                await left.hang_up()
+            if retired is not None:
+                await retired.retire()
 
 
-class _Line:
-    """A client, and how many wait for it."""
+class _CountedClient:
+    """A client, and the number of its calls in progress."""
 
     def __init__(self, url: str, client: Client) -> None:
         self.url = url
         self._client = client
-        self._waiting = 0
-        self._is_left = False
+        self._calls = 0
+        self._is_retired = False
 
     async def fetch(self, headers: Sequence[Header]) -> bytes:
-        self._waiting += 1
+        self._calls += 1
         try:
             return await self._client.fetch(headers)
         finally:
-            self._waiting -= 1
+            self._calls -= 1
             await self._close_if_idle()
 
-    async def hang_up(self) -> None:
-        self._is_left = True
+    async def retire(self) -> None:
+        """Close it, now or after the last call."""
+        self._is_retired = True
         await self._close_if_idle()
 
     async def _close_if_idle(self) -> None:
-        if self._is_left and not self._waiting:
+        if self._is_retired and not self._calls:
             await self._client.aclose()

@@ -1,12 +1,13 @@
-"""What is known of tenants: asked for once, kept for a while, asked for again in time."""
+"""The states of tenants: read once, cached, and refreshed before they expire."""
 
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+from cachetools import LRUCache
 
 from gateway.errors import (
     GatewayError,
@@ -17,37 +18,35 @@ from gateway.errors import (
 from gateway.store.single_flight import Flights
 from gateway.tenants.state_service import TenantState
 
-__all__ = ["MOST_TENANTS", "TenantStates"]
-
 logger = logging.getLogger(__name__)
 
 MOST_TENANTS = 1_000
 
 _SHORTEST_S = 60
 _LONGEST_S = 3_600
-_REFRESHED_AT = 0.8  # of the time that a state is good for
-_STALE_S = 3_600  # how much longer it will do while the service does not answer
-_PAUSE_S = 10  # between the questions to a service that does not answer
-_LEAST_APART_S = 1  # between any two questions about one tenant
+_REFRESHED_AT = 0.8  # of the time that a state is valid
+_STALE_S = 3_600  # how much longer it is used while the state service fails
+_PAUSE_S = 10  # between two requests to a state service that fails
+_LEAST_APART_S = 1  # between any two requests about one tenant
 
 
 class Service(Protocol):
-    """Tells the state of tenants."""
+    """Reads the state of tenants."""
 
     async def read(self, tenant: str) -> TenantState:
-        """Ask for the state of one, which the service may not know, or may not tell."""
+        """Read one tenant's state; `TenantNotFoundError` or `UpstreamError` if that fails."""
 
     async def aclose(self) -> None:
         """Close the connections."""
 
 
 @dataclass(slots=True)
-class _Kept:
+class _Cached:
     tenant: str
     outcome: TenantState | GatewayError
     read_at: float
     refresh_at: float
-    good_until: float
+    valid_until: float
     stale_until: float
 
     def state(self) -> TenantState:
@@ -59,23 +58,23 @@ class _Kept:
 
 
 class TenantStates:
-    """Knows where tenants are, `MOST_TENANTS` of them; whoever was not asked for goes first.
+    """Caches the states of `MOST_TENANTS` tenants; the least recently used goes first.
 
-    A state is good until its `ValidUntil`, but for a minute at least and for an hour at most. The
-    last fifth of that time refreshes it in the background, so that a tenant in use waits for the
-    service once. While the service fails, the last state will do for another hour.
+    A state is valid until its `ValidUntil`, but for a minute at least and for an hour at most. In
+    the last fifth of that time it is refreshed in the background, so that a tenant in use waits for
+    the state service once. While the service fails, the last state is used for another hour.
 
-    Tenants that there are not, or that do not run, are kept for a minute, and apart: guessing names
-    neither reaches the service twice nor drives out a tenant in use.
+    Tenants that do not exist, or do not run, are cached for a minute, and apart: guessing names
+    neither reaches the service twice nor evicts a tenant in use.
     """
 
     def __init__(self, service: Service, *, clock: Callable[[], float] = time.time) -> None:
         self._service = service
         self._clock = clock
-        self._running: OrderedDict[str, _Kept] = OrderedDict()
-        self._refused: OrderedDict[str, _Kept] = OrderedDict()
-        self._flights: Flights[_Kept] = Flights()
-        self._refreshes: set[asyncio.Task[_Kept]] = set()
+        self._running: LRUCache[str, _Cached] = LRUCache(MOST_TENANTS)
+        self._refused: LRUCache[str, _Cached] = LRUCache(MOST_TENANTS)
+        self._flights: Flights[_Cached] = Flights()
+        self._refreshes: set[asyncio.Task[_Cached]] = set()
 
     async def find(self, tenant: str) -> TenantState:
         """Return the state of a tenant that runs.
@@ -83,90 +82,84 @@ class TenantStates:
         Raises:
             TenantNotFoundError: there is no such tenant.
             TenantNotRunningError: it does not run.
-            UpstreamError: the state service failed, and nothing is known from before.
+            UpstreamError: the state service failed, and no earlier state is cached.
         """
-        kept = self._look_up(tenant)
+        cached = self._look_up(tenant)
         now = self._clock()
-        if kept is None or now >= kept.good_until:
-            kept = await self._renewed(tenant)
-        elif now >= kept.refresh_at and tenant not in self._flights:
-            refresh = asyncio.create_task(self._renewed(tenant))
+        if cached is None or now >= cached.valid_until:
+            cached = await self._refreshed(tenant)
+        elif now >= cached.refresh_at and tenant not in self._flights:
+            refresh = asyncio.create_task(self._refreshed(tenant))
             self._refreshes.add(refresh)
             refresh.add_done_callback(self._refreshes.discard)
-        return kept.state()
+        return cached.state()
 
     async def find_moved(self, tenant: str, old: TenantState) -> TenantState:
-        """Return the state of a tenant that is not where `old` says, asking again for it.
+        """Return the state of a tenant that is not where `old` says, reading it again for that.
 
         Raises:
             TenantNotFoundError: there is no such tenant any more.
             TenantNotRunningError: it does not run any more.
         """
-        kept = self._look_up(tenant)
-        if kept is None or (kept.outcome is old and self._clock() - kept.read_at >= _LEAST_APART_S):
-            kept = await self._renewed(tenant)
-        return kept.state()
+        cached = self._look_up(tenant)
+        is_due = cached is None or self._clock() - cached.read_at >= _LEAST_APART_S
+        if cached is None or (cached.outcome is old and is_due):
+            cached = await self._refreshed(tenant)
+        return cached.state()
 
     def doubt(self, tenant: str) -> None:
-        """Have the state read again soon: nothing answers where it says, so it may have changed."""
-        kept = self._running.get(tenant)
-        if kept is not None:
-            kept.refresh_at = min(kept.refresh_at, kept.read_at + _PAUSE_S)
+        """Have the state read again soon: the tenant may have moved, as its address fails."""
+        cached = self._running.get(tenant)
+        if cached is not None:
+            cached.refresh_at = min(cached.refresh_at, cached.read_at + _PAUSE_S)
 
     async def aclose(self) -> None:
-        """Give up what is being asked, and close the service's connections."""
+        """Cancel the requests in progress, and close the service's connections."""
         await self._flights.cancel()
         await self._service.aclose()
 
-    def _look_up(self, tenant: str) -> _Kept | None:
-        for known in (self._running, self._refused):
-            if tenant in known:
-                known.move_to_end(tenant)
-                return known[tenant]
-        return None
+    def _look_up(self, tenant: str) -> _Cached | None:
+        return self._running.get(tenant) or self._refused.get(tenant)
 
-    async def _renewed(self, tenant: str) -> _Kept:
-        return await self._flights.join(tenant, lambda: self._ask(tenant))
+    async def _refreshed(self, tenant: str) -> _Cached:
+        return await self._flights.join(tenant, lambda: self._read(tenant))
 
-    async def _ask(self, tenant: str) -> _Kept:
+    async def _read(self, tenant: str) -> _Cached:
         outcome: TenantState | GatewayError
         try:
             outcome = await self._service.read(tenant)
         except TenantNotFoundError as exc:
             outcome = exc
         except UpstreamError as exc:
-            known = self._running.get(tenant)
-            if known is not None and self._clock() < known.stale_until:
-                logger.warning("What was known of a tenant has to do: %s", exc)
-                known.read_at = self._clock()
-                known.refresh_at = known.read_at + _PAUSE_S
-                known.good_until = known.stale_until
-                return known
+            last = self._running.get(tenant)
+            if last is not None and self._clock() < last.stale_until:
+                logger.warning("The last known state of a tenant is used: %s", exc)
+                last.read_at = self._clock()
+                last.refresh_at = last.read_at + _PAUSE_S
+                last.valid_until = last.stale_until
+                return last
             outcome = exc
-        return self._keep(tenant, outcome)
+        return self._store(tenant, outcome)
 
-    def _keep(self, tenant: str, outcome: TenantState | GatewayError) -> _Kept:
+    def _store(self, tenant: str, outcome: TenantState | GatewayError) -> _Cached:
         now = self._clock()
         into, other, refreshed_at = self._refused, self._running, 1.0
         match outcome:
             case TenantState(url=str()):
-                good_for_s = min(max(outcome.valid_until_s - now, _SHORTEST_S), _LONGEST_S)
+                valid_s = min(max(outcome.valid_until_s - now, _SHORTEST_S), _LONGEST_S)
                 into, other, refreshed_at = self._running, self._refused, _REFRESHED_AT
             case UpstreamError():
-                good_for_s = _LEAST_APART_S
+                valid_s = _LEAST_APART_S
             case _:
-                good_for_s = _SHORTEST_S
-        kept = _Kept(
+                valid_s = _SHORTEST_S
+        cached = _Cached(
             tenant,
             outcome,
             read_at=now,
-            refresh_at=now + good_for_s * refreshed_at,
-            good_until=now + good_for_s,
-            stale_until=now + good_for_s + _STALE_S,
+            refresh_at=now + valid_s * refreshed_at,
+            valid_until=now + valid_s,
+            stale_until=now + valid_s + _STALE_S,
         )
         other.pop(tenant, None)
-        into[tenant] = kept
-        into.move_to_end(tenant)
-        if len(into) > MOST_TENANTS:
-            into.popitem(last=False)
-        return kept
+        into[tenant] = cached
+        return cached

@@ -18,7 +18,7 @@ from gateway.headers import Header
 from gateway.upstream.body import read_body
 from gateway.upstream.breaker import Breaker, Call
 from gateway.upstream.gate import Gate
-from gateway.upstream.rate_limits import Holds
+from gateway.upstream.rate_limits import RateLimits
 from gateway.upstream.retry import Retries
 from gateway.upstream.status import error_for
 from gateway.upstream.transport import PooledTransport
@@ -64,7 +64,7 @@ class UpstreamClient:
             failures=breaker_failures, cooldown_s=breaker_cooldown_s, name=name, clock=clock
         )
         self.retries = Retries(clock=clock)
-        self._holds = Holds(clock=clock)
+        self._rate_limits = RateLimits(clock=clock)
         self._url = httpx.URL(url + PATH)
         self._headers = ((b"host", self._url.netloc), *_HEADERS)
         self._timeout_s = timeout_s
@@ -87,7 +87,7 @@ class UpstreamClient:
                 than the deadline, or sent a body that cannot be read; or it has been failing, or
                 has asked this caller to wait, and was not called.
         """
-        self._holds.check(headers)
+        self._rate_limits.check(headers)
         ends_at = asyncio.get_running_loop().time() + self._timeout_s
         with self.breaker.call() as call:
             try:
@@ -103,7 +103,7 @@ class UpstreamClient:
                 raise UpstreamTimeoutError(message) from exc
             except UpstreamRateLimitedError as exc:
                 if exc.retry_after_s:
-                    self._holds.add(headers, exc.retry_after_s)
+                    self._rate_limits.add(headers, exc.retry_after_s)
                 raise
 
     async def _attempt(self, call: Call, headers: Sequence[Header]) -> bytes:

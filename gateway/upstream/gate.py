@@ -5,8 +5,6 @@ from collections import deque
 
 from gateway.errors import UpstreamNotCalledError
 
-__all__ = ["Gate"]
-
 
 class Gate:
     """Lets `slots` calls through at a time; `queue` more may wait, the first come first served.

@@ -65,7 +65,7 @@ def find(scope: Scope, inbound: Inbound) -> tuple[CachedAnswer, list[Header]] | 
     if served is None:
         return None
     snapshot = served.snapshot
-    answer: CachedAnswer | None = snapshot.answers.get(_request(scope, inbound))
+    answer: CachedAnswer | None = snapshot.attachments.get(_request(scope, inbound))
     if answer is None:
         return None
     result: Result = "hit" if snapshot.is_from_rest else "shared"
@@ -156,7 +156,7 @@ def _storing(scope: Scope, inbound: Inbound, send: Send) -> Send:
             record = inbound.record.of_same_answer(len(body))
             answer = CachedAnswer(start["status"], headers, body, record)
             size_bytes = len(body) + _PER_ANSWER + _size_bytes(request)
-            snapshot.answers.keep(request, answer, size_bytes)
+            snapshot.attachments.add(request, answer, size_bytes)
         await send(message)
 
     return send_and_store

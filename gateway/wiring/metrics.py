@@ -1,8 +1,9 @@
-"""Every metric of a gateway, and where it is read: the one place to add another."""
+"""Every metric of a gateway: the one place to add another."""
 
 import platform
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from importlib import metadata
 
 from prometheus_client.process_collector import ProcessCollector
@@ -10,6 +11,7 @@ from prometheus_client.process_collector import ProcessCollector
 from gateway.live.watcher import Watchers
 from gateway.observe.cache_stats import Lookups
 from gateway.observe.metrics import (
+    Family,
     Metrics,
     RequestMeter,
     UpstreamMeter,
@@ -26,35 +28,37 @@ from gateway.upstream.client import UpstreamClient
 from gateway.web.open_sockets import OpenSockets
 from gateway.web.webhooks import RESULTS
 
-__all__ = ["metrics_of"]
-
 _DISTRIBUTION = "superoffice-chat-gateway"
 
 
-def metrics_of(
-    *,
-    requests: RequestMeter,
-    upstream: UpstreamMeter,
-    lookups: Lookups,
-    flights: Flights[Snapshot],
-    cache: BoundedMemoryCache,
-    clients: Iterable[UpstreamClient],
-    watchers: Callable[[], Iterable[Watchers]],
-    sockets: OpenSockets,
-    webhooks: Mapping[str, int],
-) -> Metrics:
-    """Return what there is to read of an app, by the parts it is made of."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The parts of an app whose metrics are read."""
 
-    def breakers() -> Values:
-        counts = Counter(client.breaker.state for client in list(clients))
-        return {(state,): counts[state] for state in STATES}
+    requests: RequestMeter
+    upstream: UpstreamMeter
+    lookups: Lookups
+    flights: Flights[Snapshot]
+    cache: BoundedMemoryCache
+    clients: Iterable[UpstreamClient]
+    watchers: Callable[[], Iterable[Watchers]]
+    sockets: OpenSockets
+    webhooks: Mapping[str, int]
 
-    build: Values = {(metadata.version(_DISTRIBUTION), platform.python_version()): 1.0}
-    return Metrics(
-        [
+    def metrics(self) -> Metrics:
+        """Return the metrics, in the order in which they are shown."""
+        families = [*self._of_requests(), *self._of_upstream(), *self._of_cache(), *self._of_live()]
+        build: Values = {(metadata.version(_DISTRIBUTION), platform.python_version()): 1.0}
+        text = "Version of the gateway, and of Python."
+        families.append(gauge("gateway_build_info", text, lambda: build, ["version", "python"]))
+        return Metrics(families, [ProcessCollector(registry=None)])
+
+    def _of_requests(self) -> list[Family]:
+        requests = self.requests
+        return [
             counter(
                 "gateway_requests",
-                "GraphQL requests, and operations over WebSocket, by what came of them.",
+                "GraphQL requests, and operations over WebSocket, by outcome.",
                 requests.outcomes,
                 ["operation", "outcome"],
             ),
@@ -69,9 +73,14 @@ def metrics_of(
                 "Bytes of GraphQL answers over HTTP, as they were sent.",
                 lambda: requests.sent_bytes,
             ),
+        ]
+
+    def _of_upstream(self) -> list[Family]:
+        upstream = self.upstream
+        return [
             counter(
                 "gateway_upstream_calls",
-                "REST calls, with their retries, by what came of them.",
+                "REST calls, with their retries, by outcome.",
                 upstream.outcomes,
                 ["outcome"],
             ),
@@ -82,63 +91,73 @@ def metrics_of(
             ),
             counter(
                 "gateway_upstream_bytes",
-                "Bytes that REST sent, decompressed.",
+                "Bytes that SuperOffice sent, decompressed.",
                 lambda: upstream.bytes,
             ),
             counter(
                 "gateway_upstream_calls_refused",
-                "REST calls that were not made: it keeps failing, too many wait, or it asks for "
-                "a pause.",
+                "REST calls that were not made: SuperOffice keeps failing or asks for a pause, or "
+                "too many calls wait.",
                 lambda: upstream.refused,
             ),
             gauge(
                 "gateway_upstream_breakers",
-                "REST hosts that were called lately, by the state of their circuit breakers.",
-                breakers,
+                "SuperOffice hosts in use, by the state of their circuit breakers.",
+                self._breakers,
                 ["state"],
             ),
             gauge(
                 "gateway_upstream_waiting",
                 "REST calls that wait for a free connection.",
-                lambda: sum(client.gate.waiting for client in list(clients)),
+                lambda: sum(client.gate.waiting for client in list(self.clients)),
             ),
+        ]
+
+    def _breakers(self) -> Values:
+        counts = Counter(client.breaker.state for client in list(self.clients))
+        return {(state,): counts[state] for state in STATES}
+
+    def _of_cache(self) -> list[Family]:
+        lookups, cache = self.lookups, self.cache
+        return [
             counter(
                 "gateway_cache_lookups",
-                "Snapshots that requests got, by how they came by them.",
+                "Snapshots that requests used, by where they came from.",
                 lambda: {(result,): count for result, count in lookups.counts.items()},
                 ["result"],
             ),
             counter(
                 "gateway_upstream_calls_saved",
-                "REST calls that a kept or a shared answer saved.",
+                "REST calls that a cached or a shared answer saved.",
                 lambda: lookups.saved_calls,
             ),
             counter(
                 "gateway_upstream_bytes_saved",
-                "Bytes that REST did not have to send again.",
+                "Bytes that SuperOffice did not have to send again.",
                 lambda: lookups.saved_bytes,
             ),
-            gauge("gateway_flights", "REST calls under way.", lambda: len(flights)),
+            gauge("gateway_flights", "REST calls in progress.", lambda: len(self.flights)),
             gauge("gateway_cache_bytes", "Memory of cached answers.", lambda: cache.size_bytes),
-            gauge("gateway_cache_entries", "Callers with a cached answer.", lambda: len(cache)),
-            gauge("gateway_sockets", "WebSockets and event streams.", lambda: sockets.count),
+            gauge("gateway_cache_entries", "Callers with a cached answer.", lambda: cache.count),
+        ]
+
+    def _of_live(self) -> list[Family]:
+        return [
+            gauge("gateway_sockets", "WebSockets and event streams.", lambda: self.sockets.count),
             gauge(
                 "gateway_subscriptions",
                 "Subscriptions that are open.",
-                lambda: sum(some.subscribers for some in watchers()),
+                lambda: sum(some.subscribers for some in self.watchers()),
             ),
             gauge(
                 "gateway_watched_callers",
-                "Callers whose sessions are read again and again for their subscriptions.",
-                lambda: sum(len(some) for some in watchers()),
+                "Callers whose sessions are polled for their subscriptions.",
+                lambda: sum(len(some) for some in self.watchers()),
             ),
             counter(
                 "gateway_webhooks",
-                "Webhooks, by what was done with them.",
-                lambda: {(result,): webhooks.get(result, 0) for result in RESULTS},
+                "Webhooks, by result.",
+                lambda: {(result,): self.webhooks.get(result, 0) for result in RESULTS},
                 ["result"],
             ),
-            gauge("gateway_build_info", "What runs.", lambda: build, ["version", "python"]),
-        ],
-        [ProcessCollector(registry=None)],
-    )
+        ]

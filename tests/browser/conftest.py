@@ -50,7 +50,7 @@ def visiting(browser: Browser, demo: str, tmp_path_factory: pytest.TempPathFacto
         scenario: str, *, has_users: bool = True, tenant: str | None = None, query: str = ""
     ) -> Visit:
         users = [(user.full_name, user.authorization_basic) for user in DEMO_USERS]
-        settings = Settings(
+        settings = Settings.load(
             upstream_url=None if tenant else demo,
             environment="online" if tenant else None,
             time_zone="Europe/Oslo",

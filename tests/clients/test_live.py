@@ -31,7 +31,7 @@ def busy() -> Iterator[Running]:
     app = create_demo_app(sessions=60, clock=fast_clock())
     with (
         served(app) as url,
-        running(Demo(url, app), live_interval=0.5, live_slowest=0.5) as gateway,
+        running(Demo(url, app), live_interval=0.5) as gateway,
     ):
         yield gateway
 

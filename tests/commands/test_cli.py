@@ -234,8 +234,8 @@ def test_demo_can_be_all_of_superoffice_online(
     (settings,) = served.settings
     assert code == 0
     assert (settings.upstream_url, settings.environment) == (None, "online")
-    assert settings.served_tenants is None
-    assert settings.trusted_domains == {"superoffice.com"}
+    assert settings.tenants is None
+    assert settings.tenant_hosts == {"superoffice.com"}
     assert served.demo_url == "http://127.0.0.1:1"
     shown = capsys.readouterr().out
     assert f"curl http://127.0.0.1:8000/graphql/{next(iter(DEMO_TENANTS))}" in shown

@@ -13,7 +13,7 @@ from gateway.live.pace import Rhythm
 from gateway.live.watcher import Watchers
 from gateway.sessions.snapshot import Windows
 from gateway.sessions.source import Source
-from gateway.store.keyed_cache import Lately
+from gateway.store.keyed_cache import KeyedCache
 from gateway.store.memory import BoundedMemoryCache
 from tests.waiting import until
 
@@ -28,7 +28,7 @@ class Online:
         self.calls: list[str] = []
         self.sources = {name: self.source(name) for name in ("Cust1", "Cust2")}
         self.rhythms: dict[Source, Rhythm] = {}
-        self.watchers_of = Lately(self.watchers, most=1)
+        self.watchers_of = KeyedCache(self.watchers, most=1)
         self.bus = LocalBus()
         self.dispatch = Dispatch(self.bus, self.sources.get, self.watchers_of)
 
@@ -78,7 +78,10 @@ async def test_news_concerns_one_tenant_alone() -> None:
         await until(lambda: online.calls.count("Cust1") == 2)
 
     assert online.calls.count("Cust2") == 1
-    assert [online.rhythms[source].is_notified for source in online.sources.values()] == [True, False]
+    assert [online.rhythms[source].is_notified for source in online.sources.values()] == [
+        True,
+        False,
+    ]
 
 
 async def test_news_of_a_tenant_that_is_not_served_concerns_nobody() -> None:

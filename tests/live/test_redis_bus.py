@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from gateway.live import redis_bus
 from gateway.live.bus import News
 from gateway.live.redis_bus import RedisBus
+from gateway.store import pubsub
+from gateway.store.pubsub import Channel
 from tests.observe.logged import logged
 from tests.store.redis_server import RedisServer, redis_server
 from tests.waiting import until
@@ -35,7 +36,8 @@ class Process:
     def __init__(self, server: RedisServer, *, ahead_s: int = 0) -> None:
         self.heard: list[News | None] = []
         self.bus = RedisBus(
-            server.url, timeout_s=0.25, clock_ns=lambda: time.time_ns() + ahead_s * SECOND
+            Channel(server.url, "changed", timeout_s=0.25),
+            clock_ns=lambda: time.time_ns() + ahead_s * SECOND,
         )
 
     @property
@@ -111,7 +113,7 @@ async def test_an_outage_is_noticed_and_gets_over(
     server: RedisServer, fault: str, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Told once each way; what this process is told itself is heard all the time."""
-    monkeypatch.setattr(redis_bus, "_SILENCE_S", 0.1)
+    monkeypatch.setattr(pubsub, "_SILENCE_S", 0.1)
     process = Process(server)
     with logged() as log:
         async with listening(process):

@@ -324,7 +324,7 @@ def test_settings_that_cannot_be_served_stop_several_workers_too(started: list[W
     """Before any of them is started."""
     with pytest.raises(SettingsError, match=r"GATEWAY_HIDDEN_FIELDS=ChatSession\.nope"):
         serve(
-            Settings(
+            Settings.load(
                 upstream_url="http://127.0.0.1:1",
                 port=0,
                 workers=2,

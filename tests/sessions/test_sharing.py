@@ -11,7 +11,7 @@ from gateway.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnauthen
 from gateway.sessions.revocations import Revocations
 from gateway.sessions.snapshot import Windows
 from gateway.sessions.source import Source
-from gateway.store import shared as shared_module
+from gateway.store import lease
 from gateway.store.shared import SharedCache
 from tests.sessions.test_source import JONAS, KARI, Bench, Rest
 from tests.store.fakes import Clock
@@ -44,8 +44,8 @@ class Machines:
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let processes look again at once."""
-    monkeypatch.setattr(shared_module, "_FIRST_LOOK_S", 0)
-    monkeypatch.setattr(shared_module, "_LATER_LOOKS_S", 0)
+    monkeypatch.setattr(lease, "_FIRST_POLL_S", 0)
+    monkeypatch.setattr(lease, "_LATER_POLLS_S", 0)
 
 
 async def text(source: Source, caller: Caller = KARI, **more: Any) -> str:

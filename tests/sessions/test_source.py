@@ -396,9 +396,9 @@ async def test_a_small_snapshot_has_room_for_answers() -> None:
     bench = Bench(max_bytes=10**6)
     snapshot = (await bench.source.serve(KARI)).snapshot
 
-    snapshot.answers.keep("a request", "an answer", 30_000)
+    snapshot.attachments.add("a request", "an answer", 30_000)
 
-    assert snapshot.answers.get("a request") == "an answer"
+    assert snapshot.attachments.get("a request") == "an answer"
     assert snapshot.size_bytes == snapshot.own_bytes + 30_000
     peeked = bench.source.peek(bench.source.key_of(KARI))
     assert peeked is not None

@@ -1,7 +1,9 @@
 """Settings: where they come from, what they accept, and what is said about a bad one."""
 
+import itertools
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import SecretStr
@@ -16,59 +18,52 @@ SECRET = "s" * 32
 EVERY_SETTING = [
     ("upstream_url", f"{URL}/api/v1/", URL),
     ("environment", "sod", "sod"),
-    ("tenants", "Cust1,cust22", "Cust1,cust22"),
-    ("tenant_hosts", "superoffice.com,example.net", "superoffice.com,example.net"),
-    ("host", "0.0.0.0", "0.0.0.0"),
-    ("port", "8080", 8080),
-    ("metrics_port", "9090", 9090),
-    ("workers", "4", 4),
+    ("tenants", "Cust1,cust22", frozenset({"Cust1", "Cust22"})),
+    ("tenant_hosts", "superoffice.com,a.net", frozenset({"superoffice.com", "a.net"})),
+    ("time_zone", "Europe/Oslo", ZoneInfo("Europe/Oslo")),
+    ("upstream_connect_timeout", "1", 1.0),
+    ("upstream_timeout", "0.5", 0.5),
+    ("upstream_connections", "10", 10),
+    ("max_upstream_bytes", "2048", 2048),
+    ("breaker_failures", "0", 0),
+    ("breaker_cooldown", "2.5", 2.5),
+    ("app_token", "token", SecretStr("token")),
+    ("forward_cookies", "a,b", frozenset({b"a", b"b"})),
+    ("cors_origins", "https://a.example,http://b:80", {"https://a.example", "http://b:80"}),
     ("cache_ttl", "2.5", 2.5),
     ("stale_while_revalidate", "30", 30.0),
     ("stale_if_error", "300", 300.0),
     ("cache_url", "rediss://redis.example.com/0", SecretStr("rediss://redis.example.com/0")),
     ("cache_max_bytes", "1MiB", 2**20),
     ("cache_secret", SECRET, SecretStr(SECRET)),
-    ("upstream_connect_timeout", "1", 1.0),
-    ("upstream_timeout", "0.5", 0.5),
-    ("upstream_connections", "10", 10),
-    ("upstream_queue", "0", 0),
-    ("breaker_failures", "0", 0),
-    ("breaker_cooldown", "2.5", 2.5),
-    ("max_upstream_bytes", "2048", 2048),
-    ("app_token", "token", SecretStr("token")),
-    ("forward_cookies", "a,b", "a,b"),
-    ("time_zone", "Europe/Oslo", "Europe/Oslo"),
-    ("hidden_fields", "ChatSession.sessionKey", "ChatSession.sessionKey"),
-    ("cors_origins", "https://a.example,http://b:80", "https://a.example,http://b:80"),
-    ("persisted_queries", "off", False),
-    ("trusted_documents", "queries.json", Path("queries.json")),
-    ("trusted_documents_only", "on", True),
     ("client_cache_control", "off", False),
-    ("max_requests", "50", 50),
-    ("max_connections", "500", 500),
-    ("shutdown_delay", "10", 10.0),
-    ("request_timeout", "12", 12.0),
     ("live_interval", "2", 2.0),
-    ("live_slowest", "30", 30.0),
     ("webhook_secret", SECRET, SecretStr(SECRET)),
     ("max_sockets", "10", 10),
     ("max_sockets_per_caller", "5", 5),
+    ("hidden_fields", "ChatSession.sessionKey", frozenset({"ChatSession.sessionKey"})),
+    ("persisted_queries", "off", False),
+    ("trusted_documents", "queries.json", Path("queries.json")),
+    ("trusted_documents_only", "on", True),
+    ("introspection", "0", False),
+    ("suggestions", "off", False),
+    ("graphiql", "off", False),
+    ("max_requests", "50", 50),
+    ("max_connections", "500", 500),
+    ("request_timeout", "12", 12.0),
     ("max_body_bytes", "2MiB", 2**21),
     ("max_batch", "0", 0),
     ("max_variables_bytes", "1KiB", 1024),
-    ("max_variables_depth", "5", 5),
-    ("max_characters", "500", 500),
     ("max_tokens", "300", 300),
     ("max_depth", "7", 7),
     ("max_aliases", "0", 0),
-    ("max_root_fields", "1", 1),
-    ("max_directives", "9", 9),
-    ("max_repeats", "2", 2),
     ("max_cost", "1000", 1000),
-    ("suggestions", "off", False),
-    ("graphiql", "off", False),
-    ("introspection", "0", False),
+    ("host", "0.0.0.0", "0.0.0.0"),
+    ("port", "8080", 8080),
+    ("workers", "4", 4),
+    ("shutdown_delay", "10", 10.0),
     ("ready_check", "10", 10.0),
+    ("metrics_port", "9090", 9090),
     ("tracing", "on", True),
     ("log_level", "debug", "debug"),
     ("log_format", "text", "text"),
@@ -140,11 +135,10 @@ def test_an_empty_variable_is_not_set(load: Any) -> None:
         ("cache_max_bytes", 256 * 2**20),
         ("upstream_timeout", 10.0),
         ("app_token", None),
-        ("forward_cookies", "*"),
+        ("forward_cookies", None),
         ("time_zone", None),
-        ("zone", None),
-        ("hidden_field_names", frozenset()),
-        ("allowed_origins", frozenset()),
+        ("hidden_fields", frozenset()),
+        ("cors_origins", frozenset()),
         ("persisted_queries", True),
         ("trusted_documents", None),
         ("trusted_documents_only", False),
@@ -153,14 +147,9 @@ def test_an_empty_variable_is_not_set(load: Any) -> None:
         ("max_body_bytes", 2**20),
         ("max_batch", 8),
         ("max_variables_bytes", 64 * 2**10),
-        ("max_variables_depth", 20),
-        ("max_characters", 100_000),
         ("max_tokens", 2_000),
         ("max_depth", 15),
         ("max_aliases", 50),
-        ("max_root_fields", 20),
-        ("max_directives", 50),
-        ("max_repeats", 20),
         ("max_cost", 500_000),
         ("suggestions", True),
         ("graphiql", True),
@@ -331,15 +320,9 @@ BAD_VALUES = [
     ("max_batch", "-1", "greater than or equal to 0"),
     ("max_batch", "101", "less than or equal to 100"),
     ("max_variables_bytes", "-1", "byte"),
-    ("max_variables_depth", "0", "greater than or equal to 1"),
-    ("max_variables_depth", "101", "less than or equal to 100"),
-    ("max_characters", "99", "greater than or equal to 100"),
     ("max_tokens", "9", "greater than or equal to 10"),
     ("max_depth", "0", "greater than or equal to 1"),
     ("max_aliases", "-1", "greater than or equal to 0"),
-    ("max_root_fields", "0", "greater than or equal to 1"),
-    ("max_directives", "-1", "greater than or equal to 0"),
-    ("max_repeats", "0", "greater than or equal to 1"),
     ("max_cost", "0", "greater than or equal to 1"),
     ("max_cost", "cheap", "valid integer"),
     ("cache_ttl", "soon", "valid number"),
@@ -384,11 +367,6 @@ def test_a_bad_value_is_explained_in_one_line(
         ("cache_url", "redis://", "redis:// or rediss://"),
         ("cache_url", "redis://:hunter2@redis.example.com:0", "redis:// or rediss://"),
         ("cache_url", "redis://:hunter2@[redis", "redis:// or rediss://"),
-        ("cache_url", "redis://:hunter2@redis?family=0", "an option behind the ?"),
-        ("cache_url", "redis://:hunter2@redis?socket_timeout=abc", "an option behind the ?"),
-        ("cache_url", "redis://:hunter2@redis?decode_responses=true", "an option behind the ?"),
-        ("cache_url", "redis://:hunter2@redis?retry=1", "an option behind the ?"),
-        ("cache_url", "redis://:hunter2@redis?encoding=utf-99", "an option behind the ?"),
         ("app_token", "hunter2\n", "printable ASCII"),
         ("app_token", "hunter2\0", "printable ASCII"),
         ("app_token", "hunter2æ", "printable ASCII"),
@@ -450,7 +428,7 @@ def test_an_environment_has_an_address(load: Any, settings: dict[str, str], addr
 )
 def test_tenants_are_a_list_or_all(load: Any, written: str, served: set[str] | None) -> None:
     """However they are written."""
-    assert load({"tenants": written}, environment="sod").served_tenants == served
+    assert load({"tenants": written}, environment="sod").tenants == served
 
 
 @pytest.mark.parametrize(
@@ -483,7 +461,7 @@ def test_cookie_names_are_a_list_or_everything(
     load: Any, written: str, names: set[bytes] | None
 ) -> None:
     """Spaces around a name and empty ones do not count."""
-    assert load(forward_cookies=written).forward_cookie_names == names
+    assert load(forward_cookies=written).forward_cookies == names
 
 
 @pytest.mark.parametrize(
@@ -500,7 +478,7 @@ def test_origins_are_what_browsers_and_web_views_send(load: Any, origin: str) ->
     """Spaces around an origin and empty ones do not count."""
     loaded = load(cors_origins=f" {origin} ,, https://b.example,")
 
-    assert loaded.allowed_origins == {origin, "https://b.example"}
+    assert loaded.cors_origins == {origin, "https://b.example"}
 
 
 def test_defaults_are_shown_as_one_would_write_them() -> None:
@@ -510,3 +488,15 @@ def test_defaults_are_shown_as_one_would_write_them() -> None:
     assert (shown["cache_ttl"], shown["graphiql"], shown["port"]) == ("5", "on", "8000")
     assert (shown["trusted_documents_only"], shown["max_batch"]) == ("off", "8")
     assert (shown["upstream_url"], shown["app_token"], shown["cache_secret"]) == ("", "", "")
+
+
+def test_every_setting_is_in_a_group() -> None:
+    """The help and the documentation are divided by them; a group is in one piece."""
+    groups = [
+        field.json_schema_extra["group"]
+        for field in Settings.model_fields.values()
+        if isinstance(field.json_schema_extra, dict)
+    ]
+
+    assert len(groups) == len(Settings.model_fields)
+    assert len([*itertools.groupby(groups)]) == len(set(groups))

@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any
 
 from redis.exceptions import ResponseError
 
@@ -29,10 +28,8 @@ class Remote:
         await self._begin()
         return self._value(key)
 
-    async def set(self, key: str, value: bytes, ttl: float, _cas_token: Any = None) -> bool:
+    async def set(self, key: str, value: bytes, ttl: float) -> bool:
         await self._begin(writes=len(value))
-        if _cas_token is not None and self._value(key) != _cas_token:
-            return False
         self.kept[key] = (value, self.clock() + ttl)
         return True
 
@@ -42,6 +39,11 @@ class Remote:
             return False
         self.kept[key] = (value, self.clock() + ttl)
         return True
+
+    async def extend(self, key: str, value: bytes, ttl: float) -> None:
+        await self._begin()
+        if self._value(key) == value:
+            self.kept[key] = (value, self.clock() + ttl)
 
     async def left_s(self, key: str) -> float:
         await self._begin()
@@ -59,7 +61,7 @@ class Remote:
     async def reconnect(self) -> None:
         self.connections += 1
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         self.is_closed = True
         await self._begin()
 

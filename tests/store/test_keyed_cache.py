@@ -2,7 +2,7 @@
 
 import gc
 
-from gateway.store.keyed_cache import Lately
+from gateway.store.keyed_cache import KeyedCache
 
 
 class Thing:
@@ -14,7 +14,7 @@ class Thing:
 
 def test_a_key_has_one_object() -> None:
     """It is made once."""
-    things = Lately(Thing, most=2)
+    things = KeyedCache(Thing, most=2)
 
     assert things("a") is things("a")
     assert things("a").name == "a"
@@ -22,7 +22,7 @@ def test_a_key_has_one_object() -> None:
 
 def test_what_was_not_asked_for_lately_goes() -> None:
     """The one whose last time is the longest ago."""
-    things = Lately(Thing, most=2)
+    things = KeyedCache(Thing, most=2)
     for name in ("a", "b", "a", "c"):
         things(name)
     gc.collect()
@@ -32,7 +32,7 @@ def test_what_was_not_asked_for_lately_goes() -> None:
 
 def test_what_somebody_holds_stays() -> None:
     """However many came after it: there are never two for a key."""
-    things = Lately(Thing, most=1)
+    things = KeyedCache(Thing, most=1)
     held = things("a")
     things("b")
 

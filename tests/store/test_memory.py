@@ -188,17 +188,6 @@ async def test_delete_says_how_many_it_deleted(
     assert cache.size_bytes == 10 - 10 * deleted
 
 
-async def test_clear_forgets_everything(cache: BoundedMemoryCache) -> None:
-    """Nothing is found and nothing is counted after it."""
-    await cache.set("a", Thing(), ttl=5)
-    await cache.set("b", Thing(), ttl=5)
-
-    await cache.clear()
-
-    assert await kept(cache, "a", "b") == []
-    assert cache.size_bytes == 0
-
-
 async def test_the_clock_is_the_machines_unless_it_is_given() -> None:
     """A cache made as the gateway makes it keeps things too."""
     thing: Any = Thing()
@@ -226,6 +215,18 @@ async def test_what_grows_while_it_is_kept_counts_in_full(cache: BoundedMemoryCa
     assert await cache.get("a") is thing
     assert cache.size_bytes == 50
     assert await kept(cache, "old", "a") == ["a"]
+
+
+async def test_what_outgrows_the_bound_goes_alone(cache: BoundedMemoryCache) -> None:
+    """It is given once more; others need not make room in vain."""
+    thing = Growing(10)
+    await cache.set("old", Thing(60), ttl=5)
+    await cache.set("a", thing, ttl=5)
+    thing.size_bytes = 101
+
+    assert await cache.get("a") is thing
+    assert await kept(cache, "old", "a") == ["old"]
+    assert (cache.size_bytes, cache.count) == (60, 1)
 
 
 async def test_looking_needs_no_waiting(cache: BoundedMemoryCache) -> None:

@@ -62,6 +62,6 @@ def test_trouble_and_its_end_are_told_once(caplog: pytest.LogCaptureFixture) -> 
         outages.worked()
 
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
-        ("WARNING", "The shared cache fails (OSError): going on with memory and REST alone"),
+        ("WARNING", "The shared cache fails (OSError): going on with memory and SuperOffice alone"),
         ("INFO", "The shared cache works again"),
     ]

@@ -8,8 +8,10 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
+from gateway.store import lease
 from gateway.store import shared as shared_module
-from gateway.store.shared import Kept, Place, SharedCache
+from gateway.store.lease import turn
+from gateway.store.shared import Found, Place, SharedCache
 from tests.store.fakes import Clock
 from tests.store.remote import Remote
 
@@ -34,7 +36,7 @@ def process_over(remote: Remote, **options: Any) -> SharedCache:
     return SharedCache(remote, **made)
 
 
-def content(kept: Kept) -> bytes:
+def content(kept: Found) -> bytes:
     """Return what was kept."""
     return kept.content
 
@@ -48,8 +50,8 @@ async def found_by(shared: SharedCache) -> bytes | None:
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let processes look again at once; the clock is told what time it is."""
-    monkeypatch.setattr(shared_module, "_FIRST_LOOK_S", 0)
-    monkeypatch.setattr(shared_module, "_LATER_LOOKS_S", 0)
+    monkeypatch.setattr(lease, "_FIRST_POLL_S", 0)
+    monkeypatch.setattr(lease, "_LATER_POLLS_S", 0)
 
 
 async def test_what_one_process_puts_there_another_gets(remote: Remote) -> None:
@@ -145,7 +147,7 @@ async def test_of_all_processes_one_gets_what_is_missing(remote: Remote) -> None
 
     async def process(number: int) -> bytes:
         shared = process_over(remote)
-        async with shared.turn(PLACE, usable=content) as found:
+        async with turn(shared, PLACE, usable=content) as found:
             if found is None:
                 calls.append(number)
                 await asyncio.sleep(0.01)
@@ -165,7 +167,7 @@ async def test_what_is_there_but_of_no_use_is_got_anew(remote: Remote) -> None:
     shared = process_over(remote)
     await shared.put(PLACE, b"sessions", ttl_s=5)
 
-    async with shared.turn(PLACE, usable=lambda _: None) as found:
+    async with turn(shared, PLACE, usable=lambda _: None) as found:
         assert found is None
 
 
@@ -173,18 +175,18 @@ async def test_who_fails_gives_the_turn_to_the_next(remote: Remote) -> None:
     """At once."""
     shared = process_over(remote)
     with contextlib.suppress(RuntimeError):
-        async with shared.turn(PLACE, usable=content):
+        async with turn(shared, PLACE, usable=content):
             raise RuntimeError
 
-    async with process_over(remote).turn(PLACE, usable=content) as found:
+    async with turn(process_over(remote), PLACE, usable=content) as found:
         assert found is None
 
 
 async def test_a_dead_holder_costs_its_lease(remote: Remote) -> None:
     """Two seconds later the next one has its turn."""
-    dead = process_over(remote).turn(PLACE, usable=content)
+    dead = turn(process_over(remote), PLACE, usable=content)
     await dead.__aenter__()
-    waiting = asyncio.create_task(process_over(remote).turn(PLACE, usable=content).__aenter__())
+    waiting = asyncio.create_task(turn(process_over(remote), PLACE, usable=content).__aenter__())
 
     waited = []
     for _ in range(5):
@@ -200,9 +202,11 @@ async def test_a_living_holder_keeps_its_lease(
     remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It renews it for as long as REST takes."""
-    monkeypatch.setattr(shared_module, "_RENEWED_AFTER_S", 0)
-    async with process_over(remote).turn(PLACE, usable=content):
-        waiting = asyncio.create_task(process_over(remote).turn(PLACE, usable=content).__aenter__())
+    monkeypatch.setattr(lease, "_RENEWED_AFTER_S", 0)
+    async with turn(process_over(remote), PLACE, usable=content):
+        waiting = asyncio.create_task(
+            turn(process_over(remote), PLACE, usable=content).__aenter__()
+        )
         for _ in range(8):
             remote.clock.advance(1)
             for _ in range(20):
@@ -215,7 +219,7 @@ async def test_waiting_has_an_end(remote: Remote) -> None:
     """A holder that lives and never comes back is not waited for longer than patience lasts."""
     remote.kept["kari:lease"] = (b"another's", remote.clock() + 3_600)
     shared = process_over(remote, turn_s=3)
-    waiting = asyncio.create_task(shared.turn(PLACE, usable=content).__aenter__())
+    waiting = asyncio.create_task(turn(shared, PLACE, usable=content).__aenter__())
     for _ in range(20):
         await asyncio.sleep(0)
     assert not waiting.done()
@@ -245,7 +249,7 @@ async def test_no_failure_gets_out(remote: Remote, failure: Exception) -> None:
 
     await shared.put(PLACE, b"sessions", ttl_s=5)
     await shared.forget(PLACE)
-    async with shared.turn(PLACE, usable=content) as found:
+    async with turn(shared, PLACE, usable=content) as found:
         assert found is None
     await shared.aclose()
 
@@ -259,7 +263,7 @@ async def test_a_failing_cache_is_left_alone(remote: Remote) -> None:
     shared = process_over(remote)
 
     for _ in range(1000):
-        async with shared.turn(PLACE, usable=content):
+        async with turn(shared, PLACE, usable=content):
             await shared.put(PLACE, b"sessions", ttl_s=5)
 
     assert remote.calls == 1
@@ -335,7 +339,7 @@ async def test_what_fails_again_is_owed_on(remote: Remote) -> None:
 async def test_a_lease_without_an_end_is_none_of_ours(remote: Remote) -> None:
     """It holds nobody up for longer than one that is not renewed."""
     remote.kept["kari:lease"] = (b"garbage", float("inf"))
-    waiting = asyncio.create_task(process_over(remote).turn(PLACE, usable=content).__aenter__())
+    waiting = asyncio.create_task(turn(process_over(remote), PLACE, usable=content).__aenter__())
     for _ in range(20):
         await asyncio.sleep(0)
     assert not waiting.done()
@@ -352,7 +356,7 @@ async def test_a_cache_that_takes_only_what_is_small_does_not_work(
     remote.most = 100
     shared = process_over(remote)
     for _ in range(5):
-        async with shared.turn(PLACE, usable=content) as found:
+        async with turn(shared, PLACE, usable=content) as found:
             assert found is None
             await shared.put(PLACE, bytes(range(256)), ttl_s=5)
         remote.clock.advance(10)
@@ -384,5 +388,5 @@ async def test_a_full_cache_still_gives_what_it_has(remote: Remote) -> None:
 
     assert await found_by(shared) == b"sessions"
     assert shared.outages.is_known
-    async with shared.turn(Place("per", bytes(32)), usable=content) as found:
+    async with turn(shared, Place("per", bytes(32)), usable=content) as found:
         assert found is None

@@ -170,10 +170,11 @@ async def test_the_old_client_closes_when_its_last_call_has_ended(bench: Bench) 
 
 
 async def test_the_client_used_least_recently_goes_first(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Connections have an end."""
     monkeypatch.setattr(calls_module, "MOST_TENANTS", 2)
+    bench = Bench()
 
     for tenant in ("Cust1", "Cust2", "Cust1", "Cust3", "Cust1"):
         await bench.fetch(tenant)

@@ -169,7 +169,7 @@ async def test_while_the_service_fails_the_last_state_will_do(
         await landed()
     assert len(service.asked) == 3
     (event,) = log.events
-    assert event["event"] == f"What was known of a tenant has to do: {failure}"
+    assert event["event"] == f"The last known state of a tenant is used: {failure}"
 
     service.is_open.set()
     await landed()
@@ -267,10 +267,11 @@ async def test_an_error_that_is_raised_again_does_not_grow(
 
 
 async def test_the_tenant_asked_for_least_recently_goes_first(
-    states: TenantStates, service: FakeService, monkeypatch: pytest.MonkeyPatch
+    clock: FakeClock, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Memory has an end."""
     monkeypatch.setattr(states_module, "MOST_TENANTS", 2)
+    states = TenantStates(service, clock=clock)
     for tenant in ("Cust1", "Cust2", "Cust1", "Cust3"):
         await find(states, tenant)
 
@@ -281,10 +282,11 @@ async def test_the_tenant_asked_for_least_recently_goes_first(
 
 
 async def test_guessing_names_drives_out_no_tenant_in_use(
-    states: TenantStates, service: FakeService, monkeypatch: pytest.MonkeyPatch
+    clock: FakeClock, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What there is not is kept apart, and has an end too."""
     monkeypatch.setattr(states_module, "MOST_TENANTS", 2)
+    states = TenantStates(service, clock=clock)
     await find(states)
     service.says = TenantNotFoundError()
     for number in range(5):

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from gateway.wiring import upstreams
 from tests.support import Gateway
 from tests.upstream.faulty import (
     DATA,
@@ -93,12 +94,15 @@ async def test_one_call_at_a_time_finds_out_whether_rest_is_well_again() -> None
     assert rest.calls == 1
 
 
-async def test_whoever_finds_the_line_full_is_told_to_come_back() -> None:
+async def test_whoever_finds_the_line_full_is_told_to_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Those in it are served; nobody waits in vain."""
+    monkeypatch.setattr(upstreams, "CALLS_WAITING", 2)
     answered = asyncio.Event()
     async with (
         faulty_rest(waits_for(answered, answer())) as rest,
-        gateway_to(rest.url, upstream_connections=1, upstream_queue=2) as gateway,
+        gateway_to(rest.url, upstream_connections=1) as gateway,
     ):
         served = asyncio.create_task(ask_all(gateway, range(3)))
         await until_called(rest)

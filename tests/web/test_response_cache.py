@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from gateway.records.dates import AsOf
-from gateway.sessions.attachments import Answers
+from gateway.sessions.attachments import Attachments
 from gateway.sessions.snapshot import Snapshot
 from gateway.web import response_cache
 from gateway.web.inbound import Door
@@ -209,7 +209,7 @@ def entered(door: Door, query: bytes = b"query=x", accept: bytes = b"a") -> tupl
     """Make the scope of a request that is answered from a snapshot; return both."""
     headers = [(b"authorization", b"Bearer a"), (b"accept", accept)]
     scope = {**SCOPE, "query_string": query, "headers": headers}
-    snapshot = Snapshot([], AsOf(0), 0, 0, {}, Answers[Any](1_000_000))
+    snapshot = Snapshot([], AsOf(0), 0, 0, {}, Attachments[Any](1_000_000))
     door.enter(scope).snapshot = snapshot
     return scope, snapshot
 
@@ -220,7 +220,7 @@ async def test_the_request_counts_with_the_answer(door: Door) -> None:
     for query, accept in ((b"x", b"a"), (b"x" * 10_001, b"a"), (b"x", b"a" * 20_001)):
         scope, snapshot = entered(door, query, accept)
         await ResponseCache(answering(b"a"))(scope, never, ignore)
-        sizes.append(snapshot.answers.size_bytes)
+        sizes.append(snapshot.attachments.size_bytes)
 
     assert [size - sizes[0] for size in sizes] == [0, 10_000, 20_000]
 
@@ -231,7 +231,7 @@ async def test_an_answer_that_comes_in_parts_is_not_stored(door: Door) -> None:
 
     await ResponseCache(answering(b"a", b"b"))(scope, never, ignore)
 
-    assert snapshot.answers.size_bytes == 0
+    assert snapshot.attachments.size_bytes == 0
 
 
 async def test_a_body_that_comes_in_parts_reaches_the_application_whole(door: Door) -> None:

@@ -53,22 +53,24 @@ def _run(headers: list[str], tenant: str | None, *, is_json: bool, **flags: str)
 
 def _effective(settings: Settings, flags: Collection[str]) -> dict[str, dict[str, str]]:
     """Return the value of each setting, masked if it is a secret, and where it comes from."""
-    shown = {}
+    shown, defaults = {}, Settings.shown_defaults()
     for name, field in type(settings).model_fields.items():
         variable = f"{PREFIX}{name.upper()}"
         source = "flag" if name in flags else variable if variable in os.environ else "default"
         is_random = source == "default" and field.default_factory is not None
         value = None if is_random else getattr(settings, name)
-        shown[name] = {"value": _shown(value), "source": source}
+        text = defaults[name] if value is None else _shown(value)
+        shown[name] = {"value": text, "source": source}
     return shown
 
 
 def _shown(value: Any) -> str:
     match value:
-        case None:
-            return ""
         case bool():
             return "on" if value else "off"
+        case frozenset():
+            names = (name.decode() if isinstance(name, bytes) else name for name in value)
+            return ",".join(sorted(names))
         case SecretStr():
             try:
                 url = urlsplit(value.get_secret_value())
@@ -76,7 +78,7 @@ def _shown(value: Any) -> str:
                 return _MASK
             if url.scheme in {"redis", "rediss"} and url.hostname:
                 return f"{url.scheme}://{url.hostname}:{url.port or 6379}"
-            return "memory://" if url.scheme == "memory" else _MASK
+            return _MASK
     return str(value)
 
 

@@ -11,7 +11,7 @@ from gateway.settings import Settings
 from gateway.settings.tenant_names import canonical_tenant
 from gateway.tenants.state_service import StateService
 from gateway.upstream.transport import PooledTransport
-from gateway.wiring.parts import caller_policy
+from gateway.wiring.upstreams import caller_policy
 
 
 async def examine(
@@ -56,11 +56,11 @@ async def _tenant(settings: Settings, tenant: str) -> tuple[str | None, Finding]
     if name is None:
         advice = "write it like Cust12345"
         return None, Finding("tenant", "fail", f"{tenant} is not a tenant's name", advice)
-    if settings.served_tenants is not None and name not in settings.served_tenants:
+    if settings.tenants is not None and name not in settings.tenants:
         return None, Finding("tenant", "fail", f"{name} is not served", "add it to GATEWAY_TENANTS")
     service = StateService(
         url=settings.address,
-        trusted_domains=settings.trusted_domains,
+        trusted_domains=settings.tenant_hosts,
         timeout_s=settings.upstream_timeout,
         transport=PooledTransport(
             connections=1, connect_timeout_s=settings.upstream_connect_timeout

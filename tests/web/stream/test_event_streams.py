@@ -36,7 +36,7 @@ CLOSED = {"data": {"chatSessions": [{"chatSessionId": 1, "status": "CLOSED"}]}}
 @contextmanager
 def gateway_over(rest: RestSide, **settings: Any) -> Iterator[str]:
     """Serve a gateway that looks often; gives the address of its endpoint."""
-    options = {"upstream_url": UPSTREAM_URL, "live_interval": 0.02, "live_slowest": 0.02}
+    options = {"upstream_url": UPSTREAM_URL, "live_interval": 0.02}
     app = create_app(
         Settings(**{**options, **settings}), upstream_transport=httpx.MockTransport(rest)
     )

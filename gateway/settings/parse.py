@@ -1,0 +1,131 @@
+"""Parsers of settings: from the text that one writes to the type that the gateway uses.
+
+Each raises a ValueError that says what the text must be.
+"""
+
+import re
+import zoneinfo
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import SecretStr
+
+from gateway.settings.tenant_names import canonical_tenant
+
+# As browsers write it: in small letters, ASCII.
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+")
+
+# Two labels at least: nobody controls a whole top-level domain.
+_DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
+
+_SHORTEST_CACHE_SECRET = 32
+_SHORTEST_WEBHOOK_SECRET = 16
+
+
+def names(text: str) -> frozenset[str]:
+    """Split names at commas."""
+    return frozenset(name.strip() for name in text.split(",") if name.strip())
+
+
+def upstream_url(value: str | None) -> str | None:
+    """Return what precedes `/api/v1` in an address."""
+    if value is None:
+        return None
+    value = value.strip()
+    if " " in value or not value.isprintable():
+        raise ValueError("it must not hold spaces or control characters")
+    url = urlsplit(value)
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        raise ValueError("it must start with http:// or https:// and a host")
+    if url.username is not None or url.password is not None:
+        raise ValueError("it must not hold credentials: callers bring their own")
+    if not _has_valid_port(url):
+        raise ValueError("its port must be a number from 1 to 65535")
+    if url.query or url.fragment:
+        raise ValueError("it must end with the path")
+    path = url.path.rstrip("/").removesuffix("/v1").removesuffix("/api").rstrip("/")
+    return f"{url.scheme}://{url.netloc}{path}"
+
+
+def tenants(text: str) -> frozenset[str] | None:
+    """Return the names as SuperOffice writes them; None = all tenants."""
+    canonical = {canonical_tenant(name) for name in names(text)}
+    if None in canonical or (text and not canonical):
+        raise ValueError("a tenant is `Cust` and a number")
+    return frozenset(name for name in canonical if name) or None
+
+
+def domains(text: str) -> frozenset[str]:
+    """Return domain names."""
+    found = names(text)
+    if not found or not all(_DOMAIN.fullmatch(name) for name in found):
+        raise ValueError("a domain is written in small letters, without a port or a `*`")
+    return found
+
+
+def origins(text: str) -> frozenset[str]:
+    """Return origins; `*` for any."""
+    found = names(text)
+    if not all(origin == "*" or _ORIGIN.fullmatch(origin) for origin in found):
+        raise ValueError("an origin is a scheme and a host, with nothing after it")
+    return found
+
+
+def cookies(text: str) -> frozenset[bytes] | None:
+    """Return the names of cookies; None = all."""
+    return None if text.strip() == "*" else frozenset(name.encode() for name in names(text))
+
+
+def time_zone(name: str | None) -> zoneinfo.ZoneInfo | None:
+    """Return the zone of a name."""
+    if name is None:
+        return None
+    if name not in zoneinfo.available_timezones():
+        raise ValueError("it must be the name of a zone in the IANA database")
+    return zoneinfo.ZoneInfo(name)
+
+
+def app_token(value: SecretStr | None) -> SecretStr | None:
+    """Check a token that goes into a header."""
+    text = value.get_secret_value() if value else ""
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("it must be printable ASCII, as it goes into a header")
+    return value
+
+
+def redis_url(value: SecretStr | None) -> SecretStr | None:
+    """Return the URL of a Redis, whose options its client checks; None for `memory://`."""
+    text = value.get_secret_value() if value else "memory://"
+    if text == "memory://":
+        return None
+    text = text.strip()
+    try:
+        url = urlsplit(text)
+        is_redis = url.scheme in {"redis", "rediss"} and url.hostname and url.port != 0
+    except ValueError:
+        is_redis = False
+    if not is_redis:
+        raise ValueError("it must be memory://, or redis:// or rediss:// and a host")
+    return SecretStr(text)
+
+
+def cache_secret(value: SecretStr) -> SecretStr:
+    """Check the length of a secret."""
+    return _long_enough(value, _SHORTEST_CACHE_SECRET)
+
+
+def webhook_secret(value: SecretStr | None) -> SecretStr | None:
+    """Check the length of a secret."""
+    return value and _long_enough(value, _SHORTEST_WEBHOOK_SECRET)
+
+
+def _long_enough(value: SecretStr, shortest: int) -> SecretStr:
+    if len(value.get_secret_value()) < shortest:
+        raise ValueError(f"it must have at least {shortest} characters")
+    return value
+
+
+def _has_valid_port(url: SplitResult) -> bool:
+    try:
+        return url.port != 0
+    except ValueError:
+        return False

@@ -1,0 +1,107 @@
+"""The schema and what reads requests for it, and the check of all settings that name things."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from strawberry.extensions import SchemaExtension
+
+from gateway.errors import SettingsError
+from gateway.observe.operations import OperationNames
+from gateway.schema.build import SchemaOptions, build_schema
+from gateway.schema.guard.limits import Limits
+from gateway.settings import Settings
+from gateway.store.memory import BoundedMemoryCache
+from gateway.store.redis import client_for
+from gateway.store.shared import SharedCache
+from gateway.web.read.persisted import Documents, read_manifest
+from gateway.web.read.request import Reader
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from gateway.observe.tracing import Tracing
+
+_PERSISTED_QUERIES_BYTES = 16 * 2**20
+
+
+def check(settings: Settings) -> None:
+    """Check what the settings name: files, fields, packages, options of Redis.
+
+    Raises:
+        SettingsError: something of it is missing or invalid.
+    """
+    manifest = trusted_documents(settings)
+    if settings.tracing:
+        tracing_for(OperationNames(None), None)
+    if settings.redis_url is not None:
+        client_for(settings.redis_url)
+    if settings.hidden_fields:
+        build_schema(schema_options(settings, manifest))
+
+
+def tracing_for(names: OperationNames, provider: "TracerProvider | None") -> "Tracing":
+    """Return the tracing.
+
+    Raises:
+        SettingsError: its packages are not installed.
+    """
+    try:
+        from gateway.observe.tracing import Tracing  # with all of OpenTelemetry
+    except ImportError as exc:
+        raise SettingsError(
+            "GATEWAY_TRACING=on: OpenTelemetry is not installed; "
+            "pip install 'superoffice-chat-gateway[tracing]'"
+        ) from exc
+    return Tracing(names, provider)
+
+
+def trusted_documents(settings: Settings) -> dict[str, str]:
+    """Return the trusted documents by their ids.
+
+    Raises:
+        SettingsError: they cannot be read, or are required and missing.
+    """
+    if settings.trusted_documents:
+        return read_manifest(settings.trusted_documents)
+    if settings.trusted_documents_only:
+        raise SettingsError(
+            "GATEWAY_TRUSTED_DOCUMENTS_ONLY=on: there are none; set GATEWAY_TRUSTED_DOCUMENTS, for "
+            "example GATEWAY_TRUSTED_DOCUMENTS=persisted-documents.json"
+        )
+    return {}
+
+
+def schema_options(
+    settings: Settings,
+    manifest: Mapping[str, str],
+    extensions: tuple[Callable[[], SchemaExtension], ...] = (),
+) -> SchemaOptions:
+    """Return what the schema has, and what it allows."""
+    return SchemaOptions(
+        extensions=extensions,
+        hidden=settings.hidden_fields,
+        introspection=settings.introspection,
+        suggestions=settings.suggestions,
+        trusted=frozenset(manifest.values()) if settings.trusted_documents_only else None,
+        limits=Limits(
+            tokens=settings.max_tokens,
+            depth=settings.max_depth,
+            aliases=settings.max_aliases,
+            cost=settings.max_cost,
+        ),
+    )
+
+
+def request_reader(
+    settings: Settings, manifest: Mapping[str, str], shared: SharedCache | None
+) -> Reader:
+    """Return the reader of requests."""
+    is_persisting = settings.persisted_queries and not settings.trusted_documents_only
+    cache = BoundedMemoryCache(max_bytes=_PERSISTED_QUERIES_BYTES) if is_persisting else None
+    secret = settings.cache_secret.get_secret_value().encode()
+    return Reader(
+        Documents(cache, manifest, shared=shared, secret=secret),
+        body_bytes=settings.max_body_bytes,
+        batch=settings.max_batch,
+        variables_bytes=settings.max_variables_bytes,
+    )
