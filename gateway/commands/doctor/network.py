@@ -59,10 +59,10 @@ def _problem(exc: OSError | ValueError, where: str) -> tuple[str, str]:
     """Return what is wrong, and advice."""
     match exc:
         case ssl.SSLCertVerificationError():
-            return (
-                f"the certificate is not trusted: {exc.verify_message}",
-                "if your own authority has issued it, put the authority's file into SSL_CERT_FILE",
+            advice = (
+                "if your own authority has issued it, name the authority's file in SSL_CERT_FILE"
             )
+            return f"the certificate is not trusted: {exc.verify_message}", advice
         case ssl.SSLError() if exc.reason in _NOT_TLS:
             return f"{where} does not speak TLS", "use http:// or another port"
         case ssl.SSLError():
@@ -80,10 +80,8 @@ def tls_problem(exc: ssl.SSLError, where: str) -> tuple[str, str]:
     """Return what is wrong, and advice, where a server speaks TLS and refuses us."""
     reason = (exc.reason or type(exc).__name__).replace("_", " ").lower()
     if "certificate required" in reason or "handshake failure" in reason:
-        return (
-            f"{where} refuses the TLS connection: {reason}",
-            "it may require a client certificate, which the gateway cannot present",
-        )
+        advice = "it may require a client certificate, which the gateway cannot present"
+        return f"{where} refuses the TLS connection: {reason}", advice
     return f"{where} breaks the TLS connection: {reason}", "check the server's TLS settings"
 
 

@@ -111,6 +111,5 @@ async def call(settings: Settings, target: Target, headers: Sequence[Header]) ->
     finally:
         await client.aclose()
     took_ms = (time.perf_counter() - started) * 1000
-    return Finding(
-        "call", "ok", f"{len(sessions)} sessions, {len(body)} bytes, in {took_ms:.0f} ms"
-    )
+    found = f"{len(sessions)} sessions, {len(body)} bytes, in {took_ms:.0f} ms"
+    return Finding("call", "ok", found)
