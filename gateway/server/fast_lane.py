@@ -49,7 +49,8 @@ class FastLaneProtocol(HttpToolsProtocol):
         self._is_reading = True
         super().data_received(data)
         self._is_reading = False
-        self._release()
+        if self._held is not None:
+            self._release(*self._held)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if self._is_reading:
@@ -65,14 +66,15 @@ class FastLaneProtocol(HttpToolsProtocol):
         """Answer from the cache, or call the application."""
         super().on_message_complete()
         if self._held is not None:
-            cycle = self._held[0]
+            cycle, app = self._held
             cycle.scope[BODY] = bytes(cycle.body)
             ready = None if self.flow.write_paused else self._ready
             found = self._find(ready, cycle.scope) if ready else None
             if ready and found:
                 self._held = None
                 self._send(ready.book, cycle, *found)
-            self._release()
+            else:
+                self._release(cycle, app)
 
     def _find(self, ready: ReadyAnswers, scope: Scope) -> tuple[Answer, list[Header]] | None:
         body: bytes = scope[BODY]
@@ -84,11 +86,9 @@ class FastLaneProtocol(HttpToolsProtocol):
             self._last_asked = (scope["path"], scope["headers"], asked)
         return None if asked is None else ready.find(scope, body, asked)
 
-    def _release(self) -> None:
+    def _release(self, cycle: Any, app: Any) -> None:
         """Call the application with the request that was held, or answer 503 under load."""
-        if self._held is None:
-            return
-        (cycle, app), self._held = self._held, None
+        self._held = None
         shedding = None if self.flow.write_paused else self._shedding
         refusal = shedding.answer_to(cycle.scope) if shedding else None
         if shedding and refusal:
