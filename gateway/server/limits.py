@@ -1,7 +1,7 @@
 """Limits on what the client of a connection may hold: sockets, memory and time.
 
-Without them a connection would stay open, or grow, for good (Kludex/uvicorn#157): where a client
-sends nothing, a header a second, a head or trailers without end, or does not read its answer.
+Without them a connection would stay open, or grow, for good where a client sends nothing, a header
+a second, an endless head or endless trailers, or does not read its answer (Kludex/uvicorn#157).
 """
 
 import asyncio
