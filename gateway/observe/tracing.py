@@ -162,9 +162,8 @@ class _TracedOperation(SchemaExtension):
                 raise
             except BaseException as exc:
                 # The client leaving is the normal end of a subscription.
-                if self._name(span, context) != OperationType.SUBSCRIPTION or isinstance(
-                    exc, Exception
-                ):
+                is_subscription = self._name(span, context) == OperationType.SUBSCRIPTION
+                if not is_subscription or isinstance(exc, Exception):
                     _fail(span, outcome_of(exc))
                 raise
             self._name(span, context)

@@ -46,7 +46,8 @@ class FastLaneProtocol(HttpToolsProtocol):
         self._is_reading = True
         super().data_received(data)
         self._is_reading = False
-        self._release()
+        if self._held is not None:
+            self._release(*self._held)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         if self._is_reading:
@@ -55,9 +56,6 @@ class FastLaneProtocol(HttpToolsProtocol):
             self._call(cycle, app)
 
     def _call(self, cycle: Any, app: Any) -> None:
-        if self._edge is not None and find_inbound(cycle.scope) is None:
-            # Its body is still to come: only whole ones are looked for in the cache.
-            self._edge.door.enter(cycle.scope).is_looked_up = True
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
@@ -65,15 +63,17 @@ class FastLaneProtocol(HttpToolsProtocol):
         """Answer from the cache, or call the application."""
         super().on_message_complete()
         if self._held is not None:
-            cycle, edge = self._held[0], self._edge
+            cycle, app = self._held
+            found, edge = None, self._edge
             if edge is not None:
                 inbound = self._enter(edge, cycle.scope, bytes(cycle.body))
                 if edge.has_fast_lane and not self.flow.write_paused:
                     found = response_cache.find(cycle.scope, inbound)
-                    if found:
-                        self._held = None
-                        self._send(edge, cycle, *found)
-            self._release()
+            if edge and found:
+                self._held = None
+                self._send(edge, cycle, *found)
+            else:
+                self._release(cycle, app)
 
     def _enter(self, edge: Edge, scope: Scope, body: bytes) -> Inbound:
         path, headers = scope["path"], scope["headers"]
@@ -82,11 +82,9 @@ class FastLaneProtocol(HttpToolsProtocol):
             last = self._last_asked = path, headers, edge.door.read(path, headers)
         return edge.door.enter(scope, last[2], body)
 
-    def _release(self) -> None:
+    def _release(self, cycle: Any, app: Any) -> None:
         """Call the application with the request that was held, or answer 503 under load."""
-        if self._held is None:
-            return
-        (cycle, app), self._held = self._held, None
+        self._held = None
         edge = None if self.flow.write_paused else self._edge
         if edge and edge.sheds(cycle.scope):
             edge.door.enter(cycle.scope)

@@ -1,7 +1,7 @@
 """Limits on what the client of a connection may hold: sockets, memory and time.
 
-Without them a connection would stay open, or grow, for good (Kludex/uvicorn#157): where a client
-sends nothing, a header a second, a head or trailers without end, or does not read its answer.
+Without them a connection would stay open, or grow, for good where a client sends nothing, a header
+a second, an endless head or endless trailers, or does not read its answer (Kludex/uvicorn#157).
 """
 
 import asyncio
@@ -27,12 +27,15 @@ class LimitedProtocol(HttpToolsProtocol):
     _has_progress = False
     """Whether the piece that is parsed completes a head, or has a part of a body in it."""
 
+    _is_draining = False
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request, unless too many connections are open."""
         super().connection_made(transport)
-        edge: Any = getattr(getattr(self.app, "state", None), "edge", None)
+        state = getattr(self.app, "state", None)
+        self._is_draining = not getattr(state, "is_ready", True)
+        edge: Any = getattr(state, "edge", None)
         if edge is not None and edge.connection_limit.refuses(len(self.connections)):
             transport.abort()
             return
@@ -77,10 +80,13 @@ class LimitedProtocol(HttpToolsProtocol):
         """Stop the timer: the rest of a request has limits of its own."""
         self._is_in_head = False
         self._has_progress = True
-        self._stop_head_timer()
+        if self._head_timer is not None:
+            self._stop_head_timer()
         super().on_headers_complete()
         # httptools appends trailers to this list: they are no headers (RFC 9110, section 6.5.1).
         self.headers = self.headers.copy()
+        if self._is_draining:
+            self.cycle.keep_alive = False
         if len(self.pipeline) > _MAX_PIPELINE:
             self.pipeline.clear()
             self._close()
@@ -90,6 +96,13 @@ class LimitedProtocol(HttpToolsProtocol):
         self._has_progress = True
         self._head_bytes = 0
         super().on_body(body)
+
+    def drain(self) -> None:
+        """Make the next answer the last one on this connection, and say so in its headers."""
+        self._is_draining = True
+        cycle: Any = self.cycle  # None before the first request
+        if cycle is not None and not cycle.response_started:
+            cycle.keep_alive = False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""

@@ -43,7 +43,7 @@ def config_of(app: ASGIApp, **options: Any) -> uvicorn.Config:
 
 
 def cannot_start(exc: Exception) -> SettingsError:
-    """Return the error for what a start failed of, in one line; at debug the log has it whole."""
+    """Return the error for a failed start, in one line; at debug the log has the traceback."""
     logger.debug("the gateway cannot start", exc_info=exc)
     return exc if isinstance(exc, SettingsError) else SettingsError(f"cannot start: {exc!r}")
 
