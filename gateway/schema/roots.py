@@ -1,7 +1,7 @@
 """The root fields of queries: each reads the caller's snapshot."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import strawberry
 from strawberry import UNSET
@@ -93,7 +93,8 @@ async def find_one_node(
     id: Annotated[strawberry.ID, _argument("The `id` of the object.")],  # noqa: A002  Relay's
 ) -> Node | None:
     """Return the object with that id, or None."""
-    return (await _found(info, [id]))[0]
+    (found,) = await find_nodes(info, [id])
+    return found
 
 
 async def find_nodes(
@@ -103,12 +104,6 @@ async def find_nodes(
     """Return, for each id, its object or None."""
     if len(ids) > _MOST_IDS:
         raise BadUserInputError(f"`ids` may have {_MOST_IDS} entries at most, not {len(ids)}.")
-    return await _found(info, ids)
-
-
-async def _found(
-    info: Info, ids: Sequence[str]
-) -> list[Any]:  # records, which mypy does not know as nodes
     sessions = (await info.context.snapshot()).sessions
     return find_records(sessions, ids, info.context.links)
 

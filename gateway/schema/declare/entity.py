@@ -26,6 +26,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable
+from copy import copy
 from enum import Enum
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
@@ -96,14 +97,17 @@ def entity(
 
     `key` names the field that identifies an object; in a linked object, 0 there means that there
     is none. `stamps` name slots of the record that the gateway fills, not the REST API.
+    The fields of a base class that is no entity are added to those of the class.
     """
 
     def declare(cls: type[T]) -> type[T]:
         derivation = _Derivation(cls.__name__)
         for stamp in stamps:
             derivation.add_slot(stamp, Any, f"#{stamp}")
-        for name, annotation in inspect.get_annotations(cls, eval_str=True).items():
-            derivation.add(name, annotation, vars(cls)[name])
+        bases = tuple(base for base in cls.__bases__ if base in {Node, object})
+        for part in [cls, *(base for base in cls.__bases__ if base not in bases)]:
+            for name, annotation in inspect.get_annotations(part, eval_str=True).items():
+                derivation.add(name, annotation, copy(vars(part)[name]))
         record = derivation.derive(key)
         # A class of its own, with annotations in its namespace. To rewrite those of `cls` would
         # depend on how Python stores them, which PEP 649 changed in 3.14.
@@ -115,7 +119,7 @@ def entity(
         }
         if issubclass(cls, Node):  # graphql-core calls it to find the type behind an interface
             namespace["is_type_of"] = staticmethod(lambda obj, _info: isinstance(obj, record))
-        made = type(cls.__name__, cls.__bases__, namespace)
+        made = type(cls.__name__, bases, namespace)
         return cast("type[T]", strawberry.type(made, description=description))
 
     return declare

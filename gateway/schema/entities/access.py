@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from gateway.schema.declare.entity import derived, entity, entry_part, prop
+from gateway.schema.declare.entity import derived, entity, entries, entry_part, prop
 from gateway.schema.entities.rights import FIELD_RIGHTS, TABLE_RIGHTS, has_right
 
 _UNKNOWN = "Null when the mask does not tell."
@@ -80,26 +80,33 @@ class FieldProperty:
     )
 
 
-@entity("One custom field of an object.")
-class CustomField:
+class Rights:
+    """The two properties of nearly all types."""
+
+    table_right: TableRight | None = prop("What the caller may do with this object as a whole.")
+    field_properties: list[FieldProperty] | None = entries(
+        "What the caller may do with its fields, and what those are: one entry per field that REST "
+        "describes, by SuperOffice's own field names. `names` picks entries; unknown names are "
+        "skipped."
+    )
+
+
+class _Text:
     name: str = entry_part("The field's name in SuperOffice.")
     value: str | None = entry_part("The value as REST encodes it, for example `[I:14]`.")
     display_text: str | None = entry_part("The value in words, where REST gives them.")
+
+
+@entity("One custom field of an object.")
+class CustomField(_Text):
+    pass
 
 
 @entity("One extra field of an object; superseded by custom fields.")
-class ExtraField:
-    name: str = entry_part("The field's name in SuperOffice.")
-    value: str | None = entry_part("The value as REST encodes it, for example `[I:14]`.")
-    display_text: str | None = entry_part("The value in words, where REST gives them.")
+class ExtraField(_Text):
+    pass
 
 
-# The descriptions of two properties that nearly all types have.
-TABLE_RIGHT = "What the caller may do with this object as a whole."
-FIELD_PROPERTIES = (
-    "What the caller may do with its fields, and what those are: one entry per field that REST "
-    "describes, by SuperOffice's own field names. `names` picks entries; unknown names are skipped."
-)
 # The description of texts from the tenant's lists.
 LIST_TEXT = (
     "Text from a list, in the language that `Accept-Language` asks for; without that header it "

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from gateway.schema.declare.entity import derived, entity, entries, prop
+from gateway.schema.declare.entity import derived, entity, prop
 from gateway.schema.declare.nodes import Node
 from gateway.schema.declare.scalars import DateTime
 from gateway.schema.entities import chat_status, chat_times
-from gateway.schema.entities.access import FIELD_PROPERTIES, TABLE_RIGHT, FieldProperty, TableRight
+from gateway.schema.entities.access import Rights
 from gateway.schema.entities.chat_status import StatusGroup
 from gateway.schema.entities.crm import Project, Sale, Ticket
 from gateway.schema.entities.enums import ChatSessionFlags, ChatSessionStatus
@@ -34,7 +34,7 @@ _PLAIN_TEXT = (
     key="chat_session_id",
     stamps=("as_of", "folded"),
 )
-class ChatSession(Node):
+class ChatSession(Node, Rights):
     if TYPE_CHECKING:  # the stamps
         as_of: AsOf
         folded: list[str] | None
@@ -120,5 +120,3 @@ class ChatSession(Node):
         "When REST gave the snapshot that this session is part of, in UTC by the gateway's clock. "
         "Everything that depends on the time of day is as of then.",
     )
-    table_right: TableRight | None = prop(TABLE_RIGHT)
-    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)

@@ -32,9 +32,7 @@ class ChatSessionConnection(relay.Connection[ChatSession]):  # type: ignore[type
     )
 
 
-def cut(
-    sessions: Sequence[ChatSession], limit: int | None, offset: int | None
-) -> Sequence[ChatSession]:
+def cut(sessions: list[ChatSession], limit: int | None, offset: int | None) -> list[ChatSession]:
     """Take `limit` sessions after the first `offset` ones.
 
     Raises:
