@@ -148,7 +148,6 @@ def create_app(
         most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller
     )
     door = Door(
-        path=_GRAPHQL,
         find_source=rest.find_source,
         policy=upstreams.caller_policy(settings),
         heeds_cache_control=settings.client_cache_control,

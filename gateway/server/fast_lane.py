@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gateway.headers import Header
 from gateway.web import response_cache
 from gateway.web.edge import Edge
-from gateway.web.inbound import REQUEST_ID, Asked, Inbound, find_inbound, inbound_of
+from gateway.web.inbound import REQUEST_ID, Inbound, RequestHead, find_inbound, inbound_of, path_of
 from gateway.web.response_cache import CachedAnswer
 
 _STATUS_LINES = {
@@ -32,7 +32,7 @@ class FastLaneProtocol(HttpToolsProtocol):
     _running: Any = None
     """The request that the application was called with last; later ones wait in the pipeline."""
 
-    _last_asked: tuple[str, list[Header], Asked] | None = None
+    _last_head: tuple[str, list[Header], RequestHead] | None = None
     """Path, headers and meaning of the connection's last request: the next is often the same."""
 
     def connection_made(self, transport: Any) -> None:
@@ -76,10 +76,10 @@ class FastLaneProtocol(HttpToolsProtocol):
                 self._release(cycle, app)
 
     def _enter(self, edge: Edge, scope: Scope, body: bytes) -> Inbound:
-        path, headers = scope["path"], scope["headers"]
-        last = self._last_asked
+        path, headers = path_of(scope), scope["headers"]
+        last = self._last_head
         if last is None or last[1] != headers or last[0] != path:
-            last = self._last_asked = path, headers, edge.door.read(path, headers)
+            last = self._last_head = path, headers, edge.door.read(path, headers)
         return edge.door.enter(scope, last[2], body)
 
     def _release(self, cycle: Any, app: Any) -> None:

@@ -23,6 +23,10 @@ class Edge:
 
     def sheds(self, scope: Scope) -> bool:
         """Return whether the server itself refuses a request; pages need CORS headers, too."""
-        if scope["method"] != "POST" or scope["path"] != self.path or not self.admission.is_full:
+        if (
+            scope["method"] != "POST"
+            or scope["path"] != self.path
+            or not self.admission.refuses_next()
+        ):
             return False
         return all(name != b"origin" for name, _ in scope["headers"])

@@ -11,28 +11,28 @@ class OpenSockets:
     """Counts them, and refuses those past a limit."""
 
     def __init__(self, *, most: int, most_per_caller: int) -> None:
-        self.count = 0
+        self.open = 0
         self._most = most
         self._most_per_caller = most_per_caller
         self._of_callers: Counter[str] = Counter()
 
     @contextmanager
-    def one(self) -> Iterator[None]:
+    def count(self) -> Iterator[None]:
         """Count one while it is open.
 
         Raises:
             GatewayFullError: `most` are open.
         """
-        if self.count >= self._most:
+        if self.open >= self._most:
             raise GatewayFullError("The gateway has as many sockets open as it can serve.")
-        self.count += 1
+        self.open += 1
         try:
             yield
         finally:
-            self.count -= 1
+            self.open -= 1
 
     @contextmanager
-    def one_of(self, caller: str) -> Iterator[None]:
+    def count_for(self, caller: str) -> Iterator[None]:
         """Count one for a caller, named by a digest.
 
         Raises:

@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
@@ -17,7 +19,7 @@ from gateway.errors import BadRequestError, RequestError, UnauthenticatedError
 from gateway.schema.context import Access
 from gateway.server.protocol import GatewayProtocol
 from gateway.tenants.path import TenantSources
-from gateway.web.inbound import Asked, Door, check_tenant, inbound_of, request_id_of, trace_of
+from gateway.web.inbound import Door, RequestHead, check_tenant, inbound_of, request_id_of, trace_of
 from tests.support import CREDENTIALS, RestSide, gateway_over, served
 from tests.tenants.test_online import ONE, Online
 
@@ -141,14 +143,14 @@ def test_an_error_is_raised_without_the_frames_of_its_last_time() -> None:
 
     for _ in range(3):
         with pytest.raises(BadRequestError) as raised:
-            check_tenant(Asked(problem))
+            check_tenant(RequestHead(problem))
     assert len(raised.traceback) == 2
 
 
 @pytest.mark.parametrize("problem", [UnauthenticatedError("none"), RequestError("other")])
 def test_a_missing_login_is_no_problem_yet(problem: RequestError) -> None:
     """Introspection works without one."""
-    check_tenant(Asked(problem))
+    check_tenant(RequestHead(problem))
 
 
 def test_an_id_of_the_clients_is_taken() -> None:
@@ -168,7 +170,7 @@ def test_what_goes_along_with_a_rest_call() -> None:
 
 
 async def test_the_door_reads_the_caller(rest: RestSide) -> None:
-    """Under GraphQL's path alone."""
+    """By the headers that are in the table."""
     async with gateway_over(rest) as gateway:
         door: Door = gateway.app.state.edge.door
         headers = [(b"authorization", b"Bearer a"), (b"cache-control", b"max-age=3")]
@@ -177,4 +179,25 @@ async def test_the_door_reads_the_caller(rest: RestSide) -> None:
         assert isinstance(asked.access, Access)
         assert asked.access.caller == Caller((headers[0],))
         assert asked.max_age_s == 3
-        assert isinstance(door.read("/healthz", headers).access, RequestError)
+        assert isinstance(door.read("/graphql", headers[1:]).access, UnauthenticatedError)
+
+
+async def test_the_gateway_works_below_a_prefix(rest: RestSide) -> None:
+    """As an application inside another one, or behind a proxy that the server knows of."""
+    async with gateway_over(rest) as gateway:
+        outer = Starlette(routes=[Mount("/api", gateway.app)])
+        transport = httpx.ASGITransport(outer)
+        async with httpx.AsyncClient(transport=transport, base_url="http://outer.invalid") as http:
+            answer = await http.post("/api/graphql", json={"query": QUERY}, headers=CREDENTIALS)
+
+    assert answer.json() == {"data": {"chatSessions": [{"customerName": "Ada"}]}}
+
+
+@pytest.mark.socket
+def test_a_body_that_follows_its_head_is_looked_for_in_the_cache(executed: list[str]) -> None:
+    """Many clients send the two one after the other, as this one does."""
+    with running(**OURS) as url, httpx.Client(base_url=url) as http:
+        answers = [post(http) for _ in range(3)]
+
+    assert len({answer.content for answer in answers}) == 1
+    assert len(executed) == 1

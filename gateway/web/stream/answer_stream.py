@@ -5,10 +5,12 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, aclosing
 
 from starlette.responses import StreamingResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from strawberry.http.streaming import merge_stream_with_heartbeat
 
-from gateway.schema.engine import Answer
+from gateway.errors import GatewayError
+from gateway.schema.engine import Answer, refusal
+from gateway.schema.error_codes import masked
 from gateway.web.inbound import Inbound
 from gateway.web.respond.caching import VARY
 from gateway.web.stream.framing import Framing
@@ -20,7 +22,7 @@ class AnswerStream(StreamingResponse):
     """Streams until the answers end, the client disconnects, or the server stops.
 
     In the last case the stream ends without the end of its framing, so that clients reconnect.
-    `sent` is called with each answer before it is written; `held` is released at the end.
+    `note` is called with each answer before it is written; `slots` are released at the end.
     """
 
     def __init__(
@@ -28,40 +30,26 @@ class AnswerStream(StreamingResponse):
         answers: AsyncGenerator[Answer, None],
         framing: Framing,
         *,
-        sent: Callable[[Answer], None],
+        note: Callable[[Answer], None],
         inbound: Inbound,
-        held: ExitStack,
+        slots: ExitStack,
     ) -> None:
         parts = merge_stream_with_heartbeat(
-            lambda: _parts(answers, framing, sent),
+            lambda: _parts(answers, framing, note),
             lambda: framing.heartbeat,
             interval=HEARTBEAT_S,
             send_initial_heartbeat=False,
         )
         super().__init__(parts(), headers={**framing.headers, "Vary": VARY})
         self._inbound = inbound
-        self._held = held
+        self._slots = slots
         self._is_ending = asyncio.Event()
-        self._when_begun: Callable[[], object] = lambda: None
-
-    def when_begun(self, call: Callable[[], object]) -> None:
-        """Have `call` called when the first part is sent, or the stream ends before that."""
-        self._when_begun = call
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events."""
-
-        async def send_part(message: Message) -> None:
-            if message["type"] == "http.response.body":
-                self._when_begun()
-            await send(message)
-
         self._inbound.end_stream = self._is_ending.set
-        with self._held:
-            try:
-                await super().__call__(scope, receive, send_part)
-            finally:
-                self._when_begun()
+        with self._slots:
+            await super().__call__(scope, receive, send)
         if self._is_ending.is_set():
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -79,12 +67,17 @@ class AnswerStream(StreamingResponse):
 
 
 async def _parts(
-    answers: AsyncGenerator[Answer, None], framing: Framing, sent: Callable[[Answer], None]
+    answers: AsyncGenerator[Answer, None], framing: Framing, note: Callable[[Answer], None]
 ) -> AsyncGenerator[str, None]:
     if framing.start:
         yield framing.start
-    async with aclosing(answers):
-        async for answer in answers:
-            sent(answer)
-            yield framing.part(answer)
+    try:
+        async with aclosing(answers):
+            async for answer in answers:
+                note(answer)
+                yield framing.part(answer)
+    except Exception as exc:  # noqa: BLE001  the edge: anything else is a bug of ours
+        answer = refusal(exc if isinstance(exc, GatewayError) else masked(exc))
+        note(answer)
+        yield framing.part(answer)
     yield framing.end

@@ -157,13 +157,21 @@ def test_an_old_answer_says_so_in_an_event_too(rest: RestSide) -> None:
     assert answer["extensions"]["stale"]["reason"] == "stale-if-error"
 
 
-@pytest.mark.parametrize("body", [{"query": WATCH}, [{"query": QUERY}, {"query": WATCH}]])
-def test_a_subscription_cannot_be_answered_in_one_piece(url: str, body: Any) -> None:
+def test_a_subscription_cannot_be_answered_in_one_piece(url: str) -> None:
     """The error says how to ask for it."""
-    answer = httpx.post(url, json=body, headers={**CREDENTIALS, "Accept": JSON})
+    answer = httpx.post(url, json={"query": WATCH}, headers={**CREDENTIALS, "Accept": JSON})
 
     assert answer.status_code == 406
     assert "text/event-stream" in answer.json()["errors"][0]["message"]
+
+
+def test_a_subscription_in_a_batch_is_an_error_of_its_own(url: str) -> None:
+    """The operations beside it are answered."""
+    batch = [{"query": QUERY}, {"query": WATCH}]
+    query, subscription = httpx.post(url, json=batch, headers=CREDENTIALS).json()
+
+    assert "errors" not in query
+    assert "text/event-stream" in subscription["errors"][0]["message"]
 
 
 def test_a_batch_of_queries_is_answered_as_before(url: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.schema.engine import Answer, Engine
 from gateway.web.stream import answer_stream
 from tests.support import CREDENTIALS, SESSION, RestSide
 from tests.web.stream.test_event_streams import CLOSED, IN_QUEUE, WATCH, gateway_over, streamed
@@ -101,3 +102,21 @@ def test_parts_for_something_else_are_not_meant(url: str) -> None:
     answer = httpx.post(url, json={"query": WATCH}, headers=headers)
 
     assert answer.status_code == 406
+
+
+@pytest.mark.parametrize("accept", [APOLLO, "text/event-stream"])
+def test_a_bug_ends_a_stream_with_a_masked_error(
+    url: str, monkeypatch: pytest.MonkeyPatch, accept: str
+) -> None:
+    """The client learns of it, and of nothing else."""
+
+    async def broken(self: Engine, *args: Any) -> Any:
+        yield Answer({"data": {}})
+        raise LookupError("secret")
+
+    monkeypatch.setattr(Engine, "stream", broken)
+    with streamed(url, accept=accept) as response:
+        text = response.read().decode()
+
+    assert "INTERNAL_SERVER_ERROR" in text
+    assert "secret" not in text
