@@ -25,7 +25,7 @@ from starlette.types import ASGIApp
 from starlette_compress import CompressMiddleware, add_compress_type, remove_compress_type
 
 from gateway.live.changes import Comparison
-from gateway.live.dispatch import Newsroom
+from gateway.live.dispatch import Dispatch
 from gateway.live.watcher import Watchers
 from gateway.observe.cache_stats import Lookups
 from gateway.observe.metrics import RequestMeter, UpstreamMeter
@@ -50,10 +50,10 @@ from gateway.web.edge import Edge
 from gateway.web.endpoint import Endpoint
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import Door
-from gateway.web.middleware.browsers import SecurityHeaders
+from gateway.web.middleware.coding import OneCoding
 from gateway.web.middleware.etag import ETags
 from gateway.web.middleware.request_log import AccessLog, RequestLog
-from gateway.web.middleware.vary import OneVary
+from gateway.web.middleware.response_headers import ResponseHeaders
 from gateway.web.open_sockets import OpenSockets
 from gateway.web.pages.not_found import not_found
 from gateway.web.pages.ops import Check, healthz, metrics, readyz
@@ -84,6 +84,7 @@ _SMALLEST_COMPRESSED = 1_000
 add_compress_type(GRAPHQL_JSON)
 # A compressor holds a megabyte or more, and a stream would keep its own for hours.
 remove_compress_type(EVENT_STREAM)
+remove_compress_type("multipart/mixed")
 
 
 def create_app(
@@ -143,12 +144,11 @@ def create_app(
     )
     bus = live.bus(settings)
     webhooks = live.webhooks(settings, bus, rest.source_of, shared)
-    newsroom = Newsroom(bus, rest.source_of, watchers_of)
+    dispatch = Dispatch(bus, rest.source_of, watchers_of)
     sockets = OpenSockets(
         most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller
     )
     door = Door(
-        path=_GRAPHQL,
         find_source=rest.find_source,
         policy=upstreams.caller_policy(settings),
         heeds_cache_control=settings.client_cache_control,
@@ -184,7 +184,7 @@ def create_app(
         webhooks=webhooks.results if webhooks else {},
     ).metrics()
 
-    background: list[Callable[[], Coroutine[Any, Any, None]]] = [newsroom.keep_listening]
+    background: list[Callable[[], Coroutine[Any, Any, None]]] = [dispatch.run]
     checks: dict[str, Check] = {}
     if metrics_directory is not None:
         collector = shared_metrics = SharedMetrics(metrics_directory, collector)
@@ -206,7 +206,7 @@ def create_app(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await newsroom.aclose()
+            await dispatch.aclose()
             await flights.cancel()
             await rest.aclose()
             if shared is not None:
@@ -231,10 +231,10 @@ def create_app(
             Middleware(RequestLog, door=door, access_log=access_log),
             *([tracing.requests(_GRAPHQL)] if tracing else []),
             *([Middleware(ResponseCache)] if settings.cache_ttl else []),
-            Middleware(SecurityHeaders),
+            Middleware(ResponseHeaders, also=b"X-Tenant" if settings.environment else b""),
             *cross_origin(settings),
             Middleware(ETags),
-            Middleware(OneVary, also=b"X-Tenant" if settings.environment else b""),
+            Middleware(OneCoding),
             Middleware(CompressMiddleware, minimum_size=_SMALLEST_COMPRESSED),
         ],
         exception_handlers={HTTPException: not_found(_GRAPHQL, has_query_page=settings.graphiql)},
@@ -248,6 +248,7 @@ def create_app(
         connection_limit=ConnectionLimit(settings.max_connections),
         has_fast_lane=bool(settings.cache_ttl) and not tracing,
     )
+    app.state.graphql = graphql  # for `gateway query`
     # It would redirect to whatever host the request names.
     app.router.redirect_slashes = False
     return app

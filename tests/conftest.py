@@ -1,13 +1,30 @@
-"""Fixtures that every ring of the tests uses."""
+"""Fixtures that every ring of the tests uses, and how examples are drawn.
 
+Hypothesis draws the same examples in every run, so that a run fails for nothing but a change.
+`HYPOTHESIS_PROFILE=hunt pytest` draws new and many more ones: for a night, or a larger change.
+"""
+
+import functools
 import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-from gateway.schema.build import Schema
+from gateway import app
+from gateway.schema.build import Schema, build_schema, sdl
 from tests.support import Gateway, RestSide, gateway_over
+
+_ON_ANY_MACHINE = settings(
+    deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck)
+)
+settings.register_profile("gate", _ON_ANY_MACHINE, derandomize=True, max_examples=100)
+settings.register_profile("hunt", _ON_ANY_MACHINE, derandomize=False, max_examples=5_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
+
+_build_schema = functools.lru_cache(build_schema)
+_sdl = functools.lru_cache(sdl)
 
 
 @pytest.fixture
@@ -22,6 +39,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith("GATEWAY_")]:
         monkeypatch.delenv(name)  # pragma: no cover - where there are any
     yield
+
+
+@pytest.fixture(autouse=True)
+def one_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Build a schema once for all the gateways that have the same: it takes most of the time."""
+    monkeypatch.setattr(app, "build_schema", _build_schema)
+    monkeypatch.setattr(app, "sdl", _sdl)
 
 
 @pytest.fixture

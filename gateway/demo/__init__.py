@@ -1,4 +1,4 @@
-"""A REST server that plays SuperOffice, so that the gateway can be tried without a tenant."""
+"""A REST server that simulates SuperOffice: to try the gateway without an installation."""
 
 from gateway.demo.app import create_demo_app
 from gateway.demo.tenants import DEMO_TENANTS

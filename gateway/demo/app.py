@@ -1,6 +1,6 @@
 """The demo REST server: `GET /api/v1/ChatSession/ForCurrentUser`, and errors everywhere else.
 
-It plays SuperOffice Online too: `/{tenant}/api/v1/…` for its tenants, and the state service.
+It simulates SuperOffice Online too: `/{tenant}/api/v1/…` for its tenants, and the state service.
 """
 
 import asyncio
@@ -24,8 +24,6 @@ from gateway.demo.users import DemoUser, find_user
 from gateway.demo.webhooks import ONLY_TENANT, Hook, Webhooks
 from gateway.demo.wire import Wire
 
-__all__ = ["PATH", "create_demo_app"]
-
 PATH = "/api/v1/ChatSession/ForCurrentUser"
 
 
@@ -38,21 +36,20 @@ def create_demo_app(
     clock: Callable[[], float] = time.time,
     hook: Hook | None = None,
 ) -> Starlette:
-    """Build the demo server; equal seed, second, user and headers give equal bytes.
+    """Build the demo server; the same seed, second, user and headers give the same bytes.
 
-    `app.state.calls` counts the calls of the endpoint, refused ones included, from the moment
-    they arrive.
+    `app.state.calls` counts the calls of the endpoint as they arrive, refused ones included.
 
     Args:
         sessions: how many sessions each user sees at any time.
         delay_ms: wait before every answer, in milliseconds.
-        seed: of everything made up.
-        sample: a file to serve byte for byte instead; credentials are still asked for.
+        seed: of all random data.
+        sample: a file to serve byte for byte instead; credentials are still required.
         clock: seconds since 1970.
-        hook: is told what happens at the desk.
+        hook: where webhooks go.
     """
     desks = {
-        # Each has other chats than the next.
+        # Each tenant has chats of its own.
         name: Desk(sessions=sessions, seed=seed + number)
         for number, name in enumerate((ONLY_TENANT, *DEMO_TENANTS))
     }
@@ -67,11 +64,11 @@ def create_demo_app(
         hooks = (
             [Webhooks(desks[t], hook, tenant=t, clock=clock) for t in hook.tenants] if hook else []
         )
-        telling = [asyncio.create_task(webhooks.run()) for webhooks in hooks]
+        sending = [asyncio.create_task(webhooks.run()) for webhooks in hooks]
         yield
-        for task in telling:
+        for task in sending:
             task.cancel()
-        await asyncio.gather(*telling, return_exceptions=True)
+        await asyncio.gather(*sending, return_exceptions=True)
 
     app = Starlette(
         routes=[
@@ -138,7 +135,7 @@ def _tenant(request: Request) -> DemoTenant:
 
 
 async def _refuse(request: Request, exc: Exception) -> Response:
-    """Answer an unknown route or method as SuperOffice does, with JSON."""
+    """Answer an unknown route or method with JSON, as SuperOffice does."""
     if not isinstance(exc, HTTPException):  # pragma: no cover - Starlette calls us for these only
         raise exc
     kind = "SoNotFoundException" if exc.status_code == 404 else "SoNotSupportedException"

@@ -1,7 +1,7 @@
-"""The life of a chat session, told beat by beat.
+"""The course of a chat session, as a list of beats.
 
-A life is a list of beats, each saying what holds from that second on; what a session looks like
-at some time is its last beat by then. So nothing has to be remembered between two answers::
+A beat is the state of the session from some second on; the state at any time is the last beat
+before it. So the server stores nothing between two answers::
 
     0 s InQueue · 41 s CustomerLast (Kari picks up) · 66 s UserLast · 93 s CustomerLast · …
     … 201 s UserLast (transfer to Jonas pending) · 250 s UserLast (Jonas) · … Finished · Closed
@@ -15,20 +15,18 @@ from gateway.demo.dice import dice
 from gateway.demo.people import AGENTS, Agent, Customer, customer
 from gateway.demo.talk import AGENT_MARK, BOT_GREETING, BOT_HANDOVER, TALKS, TRANSFERRED
 
-__all__ = ["LINKS", "OVER", "Beat", "Chat", "chat"]
-
 OVER = frozenset({"Finished", "Closed", "ClosedFromQueue"})
 LINKS = frozenset({"Person", "Contact", "Project", "Sale", "Ticket"})
 
-# So long that, with as many sessions as there are by default, somebody waits at any time.
+# Long enough that, with the default number of sessions, somebody is always waiting.
 _WAIT_S = (110, 140)
-# Of the chats: Kari, whom newcomers log in as, has some of her own nearly all the time.
+# Shares of the chats: Kari, the default user, nearly always has some of her own.
 _SHARES = (6, 2, 2, 1, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What holds from `at` seconds after the request, until the next beat."""
+    """The state from `at` seconds after the request until the next beat."""
 
     at: int
     status: str
@@ -41,9 +39,9 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """One session's whole life, and what does not change in it.
+    """One session's whole course, and what does not change in it.
 
-    `variety` is drawn from 0 to 9,999: what differs between sessions for no reason goes by it.
+    `variety`, 0 to 9,999, decides everything that differs between sessions at random.
     """
 
     customer: Customer
@@ -57,11 +55,11 @@ class Chat:
 
     @property
     def first_message(self) -> str:
-        """The question it all began with."""
+        """The customer's first question."""
         return self.beats[0].message
 
     def place_at(self, elapsed_s: int) -> int:
-        """Return the index of the beat that holds so many seconds after the request."""
+        """Return the index of the current beat, so many seconds after the request."""
         return bisect_right(self.beats, elapsed_s, key=lambda beat: beat.at) - 1
 
     def picked_up_at(self, place: int) -> int | None:
@@ -74,7 +72,7 @@ class Chat:
 
 
 def chat(seed: int, slot: int, cycle: int) -> Chat:
-    """Tell the life of the session that has this slot of the desk during this cycle."""
+    """Return the session that has this slot of the desk during this cycle."""
     rng = dice(seed, "chat", slot, cycle)
     who = customer(seed, rng.randrange(1000))
     is_full = rng.random() < 0.5
@@ -86,11 +84,11 @@ def chat(seed: int, slot: int, cycle: int) -> Chat:
         rating=rng.choice([0, 0, 3, 4, 5, 5]),
         has_consented=rng.random() < 0.8,
         variety=rng.randrange(10_000),
-        beats=_tell(rng, who),
+        beats=_beats(rng, who),
     )
 
 
-def _tell(rng: Random, who: Customer) -> tuple[Beat, ...]:
+def _beats(rng: Random, who: Customer) -> tuple[Beat, ...]:
     story = _Story(rng, who)
     question, *turns = rng.choice(TALKS[who.company.country])
     if rng.random() < 0.25:
@@ -109,7 +107,7 @@ def _tell(rng: Random, who: Customer) -> tuple[Beat, ...]:
 
 
 class _Story:
-    """Puts beats one after the other; lives only while one chat is being told."""
+    """Makes the beats of one chat, in order."""
 
     def __init__(self, rng: Random, who: Customer) -> None:
         self.beats: list[Beat] = []
@@ -144,7 +142,7 @@ class _Story:
         self.beats.append(beat)
 
     def talk_to_bot(self, question: str) -> None:
-        """Let the bot ask what it is about; the session joins the queue afterwards."""
+        """Let the bot ask for the topic; then the session joins the queue."""
         self._is_bot = True
         self.mark("CustomerLast", question)
         self.wait(1, 3)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from gateway.demo.wire import ListText
 
-__all__ = ["CATEGORIES", "COMPANIES", "COUNTRIES", "Company"]
-
 COUNTRIES: dict[str, tuple[int, ListText]] = {
     "NO": (578, ("Norge", "Norway", "Norwegen")),
     "DE": (276, ("Tyskland", "Germany", "Deutschland")),
@@ -52,7 +50,7 @@ class Company:
         return f"{self.name} ({self.department})" if self.department else self.name
 
 
-# Two lines each. The domains end in .example, and the numbers are from blocks that nobody can have.
+# Two lines each. The domains end in .example, and the numbers are from unassigned blocks.
 _TABLE = """
 NO | Fjordbris Energi AS |  |  | fjordbris.example | 999 000 101
      +47 00 00 01 01 | Strandgaten 14 | 5013 | Bergen |  | 60.3951 | 5.3221

@@ -9,8 +9,6 @@ from gateway.demo.companies import CATEGORIES, COUNTRIES, Company
 from gateway.demo.rights import field_properties, table_right
 from gateway.demo.wire import ListText, Record, Wire
 
-__all__ = ["contact_record"]
-
 _BUSINESSES: tuple[ListText, ...] = (
     ("Varehandel", "Retail", "Einzelhandel"),
     ("Industri", "Manufacturing", "Industrie"),
@@ -18,7 +16,7 @@ _BUSINESSES: tuple[ListText, ...] = (
     ("Transport", "Transport", "Verkehr"),
 )
 
-# The order of an address's lines is the country's business; the first field of a line has a label.
+# The lines of an address, in the country's order; the first field of a line has a label.
 _LINES: dict[str, tuple[tuple[str, str], ...]] = {
     "NO": (
         ("Address1", "SR_AL_ADDRESS1"),

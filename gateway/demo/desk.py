@@ -1,8 +1,8 @@
 """The chat desk: which sessions a user sees at a given second.
 
-The desk has slots, and in each slot one session follows the other, `CYCLE_S` apart. A slot has a
-position and a topic. At every position a user looks at the slot of one of the user's topics, so
-users with that topic in common see the same session there.
+The desk has slots. In each slot one session follows the other, `CYCLE_S` apart. A slot has a
+position and a topic. At each position a user sees the slot of one of the user's topics, so users
+who share a topic see the same session there.
 """
 
 import math
@@ -13,8 +13,6 @@ from gateway.demo.dice import dice
 from gateway.demo.sessions import Moment
 from gateway.demo.users import DemoUser
 
-__all__ = ["CYCLE_S", "Desk"]
-
 CYCLE_S = 560
 _TOPICS_PER_POSITION = 3
 _OPENED = 1_767_225_600  # the start of 2026
@@ -23,13 +21,13 @@ _IDS = 2_000_000_000  # keys stay within 32 bits, whatever the date
 
 
 class Desk:
-    """All slots of the demo tenant; what is in them follows from the seed and the time alone."""
+    """All slots of the demo tenant; the seed and the time decide what is in them."""
 
     def __init__(self, *, sessions: int, seed: int) -> None:
         self._seed = seed
         self._positions = sessions
         self._slots = max(sessions, 1) * _TOPICS_PER_POSITION
-        # Room for the lives in all slots and for those that follow them.
+        # Room for the current and the next session of each slot.
         self._chat = lru_cache(maxsize=2 * self._slots)(chat)
         rng = dice(seed, "phases")
         step = CYCLE_S / self._slots

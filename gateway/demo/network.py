@@ -1,14 +1,12 @@
-"""SuperOffice Online on loopback: the demo REST server stands in for every one of its hosts."""
+"""SuperOffice Online on loopback: the demo REST server takes the place of all its hosts."""
 
 import httpx
 
 from gateway.upstream.transport import PooledTransport
 
-__all__ = ["DemoNetwork"]
-
 
 class DemoNetwork(httpx.AsyncBaseTransport):
-    """Sends each request to the demo server, which sees from its Host where it was to go."""
+    """Sends each request to the demo server, with the Host header of its real destination."""
 
     def __init__(self, url: str) -> None:
         self._url = httpx.URL(url)

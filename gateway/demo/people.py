@@ -11,8 +11,6 @@ from gateway.demo.rights import field_properties, table_right
 from gateway.demo.users import DEMO_USERS
 from gateway.demo.wire import ListText, Record, Wire
 
-__all__ = ["AGENTS", "Agent", "Customer", "associate_record", "buyer", "customer", "person_record"]
-
 CUSTOMERS_PER_COMPANY = 5
 
 # Given and family names; the Japanese ones with their reading, kana and Latin.
@@ -71,7 +69,7 @@ AGENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Someone who asks; `kana` is the reading of given and family name, in Japan."""
+    """A customer; in Japan, `kana` is the reading of given and family name."""
 
     number: int
     company: Company
@@ -93,7 +91,7 @@ class Customer:
 
     @property
     def mobile(self) -> str:
-        """A number in the country's form that rings nowhere."""
+        """An unassigned number in the country's format."""
         return f"{self.company.phone[:3]} 900 00 {self.number:03d}"
 
 
@@ -111,7 +109,7 @@ def customer(seed: int, number: int) -> Customer:
 
 
 def buyer(seed: int, company: Company) -> Customer:
-    """Return the one who buys for a company: the contact person of its sale."""
+    """Return the contact person of a company's sale."""
     return customer(seed, (company.number - 1) * CUSTOMERS_PER_COMPANY)
 
 
@@ -124,7 +122,7 @@ def _spellings(name: str) -> tuple[str, str, str]:
 
 @lru_cache(maxsize=512)
 def associate_record(agent: Agent | None, wire: Wire) -> orjson.Fragment:
-    """Return the Associate of an agent; without one, the blank object that stands for nobody."""
+    """Return the Associate of an agent; or the blank object that stands for none."""
     some = agent or Agent(0, 0, "", "")
     number = some.associate_id
     first, _, last = some.full_name.partition(" ")

@@ -1,7 +1,7 @@
 """What a user may do with a record (TableRight) and with each of its fields (FieldProperties).
 
-In real answers this is most of the bytes, and its keys are often not the property names: a
-person's fax number is guarded as `Fax`, a company's category as `CategoryId`.
+In real answers this is most of the bytes. Its keys often differ from the property names: `Fax` for
+a person's fax number, `CategoryId` for a company's category.
 """
 
 from functools import lru_cache
@@ -9,8 +9,6 @@ from functools import lru_cache
 import orjson
 
 from gateway.demo.wire import Record, Wire
-
-__all__ = ["field_properties", "table_right"]
 
 _TYPES = {
     "S": "System.String",
@@ -24,8 +22,8 @@ _TYPES = {
     "E": "SuperOffice.Data.TicketBaseStatus",
 }
 
-# "key:type and length"; `!` marks a mandatory field, `-` one that roles keep to reading, and `?`
-# one whose right the server leaves out.
+# "key:type and length"; `!` marks a mandatory field, `-` one that a role can make read-only, and
+# `?` one without a FieldRight.
 _FIELDS = {
     "ChatSession": """ChatSessionId:I4- TopicId:I4! CustomerAlias:S64 CustomerName:S255
         CustomerEmail:S255 Status:I4! FirstMessage:S1024- WhenRequested:D-1- SessionKey:S255-
@@ -64,7 +62,7 @@ def field_properties(kind: str, is_guarded: bool, wire: Wire) -> orjson.Fragment
 
     Args:
         kind: a key of `_FIELDS`.
-        is_guarded: whether the caller's role only reads the fields that roles can close.
+        is_guarded: whether the caller's role makes the fields with `-` read-only.
         wire: gives the language of the reasons.
     """
     entries = dict(_entry(field, is_guarded, wire) for field in _FIELDS[kind].split())
@@ -90,7 +88,7 @@ def _entry(field: str, is_guarded: bool, wire: Wire) -> tuple[str, Record]:
 
 
 def table_right(number: int, wire: Wire) -> Record | None:
-    """Return the TableRight of the record with this number: mostly an object, now and then not."""
+    """Return the TableRight of a record: mostly an object, sometimes null or empty."""
     match number % 8:
         case 0:
             return None

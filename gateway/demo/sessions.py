@@ -10,8 +10,6 @@ from gateway.demo.tickets import ChatFacts, ticket_record
 from gateway.demo.wire import Record, Wire
 from gateway.demo.work import project_record, sale_record
 
-__all__ = ["Moment", "session_record"]
-
 MESSAGE_LENGTH = 1024
 _POLL_S = 3
 _TYPING_S = 6
@@ -20,7 +18,7 @@ _CHATTING = frozenset({"CustomerLast", "UserLast"})
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A session and the second we look at it; times in seconds since 1970."""
+    """A session at one second; times in seconds since 1970."""
 
     seed: int
     session_id: int
@@ -73,7 +71,7 @@ def _state(moment: Moment, place: int) -> Record:
         "InitialQueuePos": chat.queue_position,
         "AlertLevel": min(waited_s // 30, 2),
         "Rank": chat.variety % 5 + 1 if beat.agent else 0,
-        # The zero member: an idle session carries this word too.
+        # The zero member of the enum: idle sessions have this value too.
         "Flags": "UserIsTyping" if _is_agent_typing(moment, place) else "CustomerIsTyping",
         "ChatbotIsActive": beat.is_bot,
         "Rating": chat.rating if beat.status in OVER and beat.agent else 0,
@@ -81,7 +79,7 @@ def _state(moment: Moment, place: int) -> Record:
 
 
 def _is_agent_typing(moment: Moment, place: int) -> bool:
-    """An agent types during the last seconds before the agent's next message."""
+    """Return whether the agent's next message follows within seconds."""
     beats = moment.chat.beats
     if beats[place].status not in _CHATTING or beats[place].agent is None:
         return False
@@ -111,7 +109,7 @@ def _since(requested: int, elapsed_s: int | None) -> int | None:
 
 
 def _agents(moment: Moment, beat: Beat, wire: Wire) -> Record:
-    """Nobody is written as null, and by some sessions as an object of zeros and blanks."""
+    """No agent is null, or, in some sessions, an object of zeros and empty strings."""
     is_blank = beat.agent is None and moment.chat.variety % 4 == 0
     has_user = beat.agent is not None or is_blank
     return {

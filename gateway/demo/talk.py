@@ -1,10 +1,8 @@
 """What customers and agents say, in four languages.
 
 A talk is the customer's first question, then turns: lines that start with `»` are the agent's.
-`{agent}` and `{customer}` are filled in. It is plain text, in which `<` and `&` are what they are.
+`{agent}` and `{customer}` are placeholders. The text is plain: `<` and `&` need no escaping.
 """
-
-__all__ = ["AGENT_MARK", "BOT_GREETING", "BOT_HANDOVER", "TALKS", "TRANSFERRED"]
 
 AGENT_MARK = "» "
 

@@ -1,10 +1,8 @@
-"""Tenants of the demo's SuperOffice Online, and the state service that tells where they are."""
+"""The tenants of the demo's SuperOffice Online, and the answers of its state service."""
 
 import datetime as dt
 import math
 from dataclasses import dataclass
-
-__all__ = ["DEMO_TENANTS", "DOMAIN", "DemoTenant"]
 
 DOMAIN = "superoffice.com"
 _GOOD_FOR_S = 600
@@ -12,23 +10,23 @@ _GOOD_FOR_S = 600
 
 @dataclass(frozen=True, slots=True)
 class DemoTenant:
-    """One tenant, and what is the matter with it."""
+    """One tenant, and how it misbehaves."""
 
     name: str
     description: str
     state: str = "Running"
     hosts: tuple[str, ...] = ("online1",)
-    """The subdomains it is at in turn, `moves_every_s` at each."""
+    """The subdomains that it is at in turn, for `moves_every_s` each."""
 
     moves_every_s: int = 60
     api_host: str | None = None
-    """The host that the state service names, where that is a lie."""
+    """The wrong host that the state service names instead."""
 
     delay_s: float = 0
 
     @property
     def is_running(self) -> bool:
-        """Whether its REST answers at all."""
+        """Whether its REST API answers."""
         return self.state in {"Running", "OnlineMaintenance"}
 
     def host(self, now: float) -> str:
@@ -37,11 +35,11 @@ class DemoTenant:
         return f"{self.hosts[turn]}.{DOMAIN}"
 
     def is_at(self, host: str, now: float) -> bool:
-        """Tell whether a request for this host comes to the right one; so does any to loopback."""
+        """Return whether this is its host now, or one outside the domain, such as loopback."""
         return not host.endswith(f".{DOMAIN}") or host == self.host(now)
 
     def answer(self, now: float) -> dict[str, object]:
-        """Say what the state service says."""
+        """Return the answer of the state service."""
         host = self.api_host or self.host(now)
         valid_until = dt.datetime.fromtimestamp(now + _GOOD_FOR_S, dt.UTC)
         return {

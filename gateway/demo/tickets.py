@@ -1,4 +1,4 @@
-"""The Ticket that a chat is logged on: it moves along with the chat."""
+"""The Ticket of a chat, which changes as the chat goes on."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,6 @@ from gateway.demo.people import Agent, Customer
 from gateway.demo.rights import field_properties, table_right
 from gateway.demo.wire import ListText, Record, Wire
 from gateway.demo.work import project_id, project_name, sale_id, sale_title
-
-__all__ = ["ChatFacts", "ticket_record"]
 
 SYSTEM_USER_ID = 1
 NOBODY_ID = -1
@@ -29,7 +27,7 @@ _TYPE: ListText = ("Forespørsel", "Request", "Anfrage")
 
 @dataclass(frozen=True, slots=True)
 class ChatFacts:
-    """What a ticket takes from its chat; times in seconds since 1970."""
+    """The data of a chat that its ticket shows; times in seconds since 1970."""
 
     session_id: int
     variety: int

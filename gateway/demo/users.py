@@ -1,14 +1,12 @@
 """Who may log in to the demo server, and with which credentials.
 
-Every secret here is made up and says so: nothing in this file opens any real system.
+Every secret here is made up, and opens no real system.
 """
 
 import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-__all__ = ["DEMO_USERS", "DemoUser", "find_user"]
 
 SESSION_COOKIE = "ASP.NET_SessionId"
 
@@ -18,7 +16,7 @@ class DemoUser:
     """One agent of the demo tenant, with one credential of each accepted kind.
 
     `topics` has one chat channel per column of the desk. Users with the same channel in a column
-    share its sessions; the last digit of a channel tells the channels of one column apart.
+    share its sessions; the last digit distinguishes the channels of one column.
     """
 
     login: str
@@ -81,7 +79,7 @@ DEMO_USERS: tuple[DemoUser, DemoUser, DemoUser] = (
 def find_user(headers: Mapping[str, str]) -> DemoUser | None:
     """Return the user whose credentials these headers carry, or None for a 401.
 
-    An `Authorization` header decides alone; the session cookie counts only without one.
+    The session cookie counts only without an `Authorization` header.
     """
     authorization = headers.get("authorization")
     if authorization is None:

@@ -21,24 +21,22 @@ from gateway.demo.desk import Desk
 from gateway.demo.sessions import Moment
 from gateway.demo.users import DEMO_USERS
 
-__all__ = ["ONLY_TENANT", "Hook", "Webhooks", "signature"]
-
 logger = logging.getLogger(__name__)
 
 ONLY_TENANT = "Cust00000"
-"""What an installation with one tenant calls it."""
+"""The tenant's name in an installation that has just one."""
 
-_BEFORE_EACH_TRY_S = (0.0, 1.0, 4.0)
+_WAITS_S = (0.0, 1.0, 4.0)
 
 
 @dataclass(slots=True)
 class Hook:
-    """Where webhooks go; nowhere as long as there is no address."""
+    """Where webhooks go; without an address none are sent."""
 
     secret: str = field(repr=False)
     url: str | None = None
     tenants: Collection[str] = (ONLY_TENANT,)
-    """Whose chats are told of."""
+    """The tenants whose chats it reports."""
 
 
 def signature(secret: str, body: bytes) -> str:
@@ -47,7 +45,7 @@ def signature(secret: str, body: bytes) -> str:
 
 
 class Webhooks:
-    """Looks at the desk every second, and tells what has happened there."""
+    """Compares the desk with itself every second, and reports what has changed."""
 
     def __init__(
         self,
@@ -79,7 +77,7 @@ class Webhooks:
                 before = now
 
     def events(self, before: int, now: int) -> Iterator[dict[str, Any]]:
-        """Tell what has happened between two seconds; nothing tells of a chat that is gone."""
+        """Return the changes between two seconds; the end of a chat is not one."""
         known = self._sessions(before)
         for key, moment in self._sessions(now).items():
             was, beat = known.get(key), _beat(moment)
@@ -115,7 +113,7 @@ class Webhooks:
             "Content-Type": "application/json",
             "X-SuperOffice-Signature": signature(self._hook.secret, body),
         }
-        for wait_s in _BEFORE_EACH_TRY_S:
+        for wait_s in _WAITS_S:
             await asyncio.sleep(wait_s)
             try:
                 answer = await client.post(url, content=body, headers=headers)
@@ -123,7 +121,7 @@ class Webhooks:
                 continue
             if answer.is_success:
                 return
-        logger.warning("A webhook was not taken: %s", event["Event"])
+        logger.warning("A webhook was not accepted: %s", event["Event"])
 
 
 def _beat(moment: Moment) -> Any:

@@ -1,7 +1,7 @@
 """How SuperOffice writes dates and list texts, which depends on four request headers.
 
-Without a language, texts from lists come as stored, with every language in one string, and
-messages of the system as the id of a resource::
+Without a language, list texts have all languages in one string, and system messages are resource
+ids::
 
     NO:"Leverandør";US:"Supplier";GE:"Lieferant"        [SR_MANDATORY_FIELD_1281]
 """
@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
-
-__all__ = ["FOREVER", "LANGUAGES", "UNSET", "ListText", "Record", "Wire"]
 
 Record = dict[str, object]
 """One JSON object."""
@@ -26,7 +24,7 @@ FOREVER = "9999-12-31T23:59:59.9999999"
 _LANGUAGE_TAGS = {"no": 0, "nb": 0, "nn": 0, "us": 1, "en": 1, "uk": 1, "ge": 2, "de": 2}
 _ENGLISH = 1
 
-# SuperOffice has its own codes; a zone may also be asked for by number, of which one is published.
+# SuperOffice has its own codes and numbers for zones; one number is published.
 _ZONES = {
     "NO": "Europe/Oslo",
     "261": "Europe/Oslo",
@@ -72,7 +70,7 @@ _RESOURCES: dict[str, ListText] = {
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """One caller's wishes: the language (an index, None = as stored), the zone, the offset."""
+    """The format a caller has requested: language (an index, None = all), zone, UTC offset."""
 
     language: int | None = None
     zone: str = _BASE_ZONE
@@ -80,7 +78,7 @@ class Wire:
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str]) -> "Wire":
-        """Read `SO-Language`, `Accept-Language` and `SO-TimeZone`; nonsense means the default."""
+        """Read `SO-Language`, `Accept-Language` and `SO-TimeZone`; an invalid value is ignored."""
         zone, _, option = headers.get("so-timezone", "").partition(",")
         zone = zone.strip().upper()
         return cls(
@@ -90,7 +88,7 @@ class Wire:
         )
 
     def text(self, item: ListText) -> str:
-        """Write a list item: `Supplier`, or all languages when none was asked for."""
+        """Write a list item: `Supplier`, or all languages if none was requested."""
         if self.language is not None:
             return item[self.language]
         return ";".join(f'{code}:"{text}"' for code, text in zip(LANGUAGES, item, strict=True))
@@ -113,7 +111,7 @@ class Wire:
         return UNSET if seconds is None else self._date(seconds, ticks, _zone(self.zone))
 
     def utc(self, seconds: int, ticks: int = 0) -> str:
-        """Write a created or updated stamp, which is in UTC whatever zone was asked for."""
+        """Write a created or updated stamp, which is in UTC whatever zone was requested."""
         return self._date(seconds, ticks, UTC)
 
     def _date(self, seconds: int, ticks: int, zone: tzinfo) -> str:
@@ -125,16 +123,14 @@ class Wire:
 
 
 def _zone(code: str) -> ZoneInfo:
-    return ZoneInfo(_ZONES[code])  # ZoneInfo keeps its own cache
+    return ZoneInfo(_ZONES[code])  # cached by ZoneInfo
 
 
 def _language(so_language: str | None, accept_language: str) -> int | None:
-    """SO-Language wins and can switch translation off; other languages get English."""
+    """Prefer SO-Language, which can switch translation off; an unknown language gets English."""
     if so_language is not None:
-        asked = so_language.strip()
-        return (
-            None if asked in {"*", "x", "X", ""} else _LANGUAGE_TAGS.get(_primary(asked), _ENGLISH)
-        )
+        tag = so_language.strip()
+        return None if tag in {"*", "x", "X", ""} else _LANGUAGE_TAGS.get(_primary(tag), _ENGLISH)
     if not accept_language.strip():
         return None
     tags = sorted(accept_language.split(","), key=_quality, reverse=True)

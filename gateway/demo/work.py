@@ -1,4 +1,4 @@
-"""What a company has going on with the demo tenant: one Project and one Sale each."""
+"""The Project and the Sale of each company."""
 
 from functools import lru_cache
 
@@ -9,8 +9,6 @@ from gateway.demo.dice import dice
 from gateway.demo.people import Agent, buyer
 from gateway.demo.rights import field_properties, table_right
 from gateway.demo.wire import FOREVER, UNSET, ListText, Record, Wire
-
-__all__ = ["project_id", "project_name", "project_record", "sale_id", "sale_record", "sale_title"]
 
 _DAY_S = 86_400
 _NEW_YEAR_2026 = 1_767_225_600
@@ -116,7 +114,7 @@ def sale_record(seed: int, company: Company, owner: Agent, wire: Wire) -> orjson
         "AssociateFullName": owner.full_name,
         "Description": "",
         "Status": status,
-        # Binary noise such as 1629.6799999999998 belongs to these products.
+        # Such products have binary noise: 1629.6799999999998.
         "WeightedAmount": amount * probability / 100,
         "ProjectId": project_id(company),
         "EarningPercent": earning_percent,

@@ -1,14 +1,16 @@
-"""A plan: what a selection takes from an object, settled before there is one.
+"""A plan: what a selection reads from an object, worked out once per selection.
 
-The fields are collected as graphql-core collects them, so fragments, aliases, merged fields,
-`@skip` and `@include` mean what they mean there. A selection with a field that has to be resolved,
-and not only read, has no plan: it is executed field by field.
+graphql-core itself collects the fields, so fragments, aliases, merged fields, `@skip` and
+`@include` mean the same as there. A selection with a field that has a resolver has no plan: it is
+executed field by field.
+
+`Any` stands for the values that plans read and write: what they are is up to the schema.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from graphql import (
     GraphQLEnumType,
@@ -19,6 +21,7 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
+    Undefined,
     is_leaf_type,
 )
 from graphql.execution.collect_fields import FieldDetailsList
@@ -27,36 +30,40 @@ from graphql.execution.values import get_argument_values
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
+from gateway.executor.internals import DEFINITION
 from gateway.records.record import Record
 
-__all__ = ["Cell", "OddValueError", "Plan", "Planner", "is_planned"]
-
-_DEFINITION = "strawberry-definition"
+T = TypeVar("T")
 _WORDS_OF_AN_ENUM = 256
+
+Operation: TypeAlias = Executor[Any]
+"""graphql-core's executor of one operation; `Any` is its own context of positions."""
+
+Convert: TypeAlias = Callable[[Any], Any]
 
 
 class OddValueError(Exception):
-    """A value is not what a plan is for; executing it field by field says what is wrong."""
+    """A value does not fit the plan; executing it field by field reports what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a selection takes from objects of one class."""
+    """What a selection reads from objects of one class."""
 
     kind: type
     cells: "tuple[Cell, ...]"
     may_be_null: bool = False
     is_link: bool = False
-    """Whether they come out of the slots of records, where "none" can be written as an object."""
+    """Whether they are linked records, where a blank object can stand for a missing one."""
 
-    decode: Callable[[Any], Any] | None = None
-    """Reads what the attribute holds where that is JSON still."""
+    decode: Convert | None = None
+    """Decodes the value of the attribute where that is still JSON."""
 
     is_map: bool = False
-    """Whether they are the values of a JSON map, to be told their names there."""
+    """Whether they are the values of a JSON map; each then gets its name there."""
 
     lists: "tuple[bool, ...]" = ()
-    """For each list around the objects, from the outside in: whether it may be null."""
+    """For each list around the objects, outermost first: whether it may be null."""
 
     names: frozenset[str] | None = None
     """Which entries of a map are wanted; None: all of them."""
@@ -64,42 +71,42 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One entry of the answer: its name there, and how it comes from an attribute of the object."""
+    """One entry of the response: its name, and how its value is made from an attribute."""
 
     name: str
     attribute: str
-    write: Callable[[Any], Any] | None = None
-    """Makes the answer's value of the attribute's; None where they are the same."""
+    write: Convert | None = None
+    """Converts the attribute's value for the response; None where they are the same."""
 
     inner: Plan | None = None
-    """The plan for the attribute's objects, where there is more than a value."""
+    """The plan for the attribute's objects, where it holds any."""
 
 
 class _NoPlanError(Exception):
-    """Something in the selection has to be executed."""
+    """Part of the selection has to be executed field by field."""
 
 
 def is_planned(kind: GraphQLObjectType) -> bool:
-    """Tell Strawberry's types, for which there can be plans, from those of introspection."""
-    return _DEFINITION in kind.extensions
+    """Tell whether a type is Strawberry's, so that it can have a plan; introspection's are not."""
+    return DEFINITION in kind.extensions
 
 
 @dataclass(frozen=True, slots=True)
 class Planner:
     """Makes plans for an operation; `record_of` finds the record type of an entity."""
 
-    operation: Executor[Any]
+    operation: Operation
     record_of: Callable[[type], type[Record] | None]
 
     def plan(self, kind: GraphQLObjectType, nodes: FieldDetailsList) -> Plan | None:
-        """Plan what a field's nodes select on a type; None where that has to be executed."""
+        """Plan what a field's nodes select on a type; None where that cannot be planned."""
         try:
             return self._plan(kind, nodes)
         except (_NoPlanError, GraphQLError):
             return None
 
     def _plan(self, kind: GraphQLObjectType, nodes: FieldDetailsList, **more: Any) -> Plan:
-        definition: StrawberryObjectDefinition = kind.extensions[_DEFINITION]
+        definition: StrawberryObjectDefinition = kind.extensions[DEFINITION]
         record = self.record_of(definition.origin)
         selected = self.operation.collect_subfields(kind, nodes).grouped_field_set
         cells = (self._cell(name, kind, record, inner) for name, inner in selected.items())
@@ -116,7 +123,7 @@ class Planner:
         if field_name == "__typename":
             return Cell(name, "__class__", lambda _: kind.name)
         field = kind.fields[field_name]
-        declared: StrawberryField = field.extensions[_DEFINITION]
+        declared: StrawberryField = field.extensions[DEFINITION]
         if record is not None:
             return self._cell_of_record(name, declared.python_name, record, field, nodes)
         if not declared.is_basic_field:
@@ -175,32 +182,33 @@ class Planner:
         return Cell(name, attribute, _completed(kind, may_be_null=may_be_null))
 
 
-def _nullable(kind: Any) -> tuple[Any, bool]:
+def _nullable(kind: GraphQLOutputType) -> tuple[GraphQLOutputType, bool]:
     return (kind.of_type, False) if isinstance(kind, GraphQLNonNull) else (kind, True)
 
 
-def _required(value: Any) -> Any:
+def _required(value: T) -> T:
     if value is None:
         raise OddValueError
     return value
 
 
-def _converted(convert: Callable[[Any], Any], kind: Any) -> Callable[[Any], Any]:
-    """Write a column: a text as it is converted, an enum by its name."""
+def _converted(convert: Convert, kind: GraphQLOutputType) -> Convert:
+    """Write a column: a text as `convert` gives it, an enum by its name."""
     if not isinstance(kind, GraphQLEnumType):
         return convert
     complete = _completed(kind, may_be_null=True)
     return lru_cache(_WORDS_OF_AN_ENUM)(lambda word: complete(convert(word)))
 
 
-def _completed(kind: GraphQLLeafType, *, may_be_null: bool) -> Callable[[Any], Any]:
-    """Write a value as graphql-core completes it."""
+def _completed(kind: GraphQLLeafType, *, may_be_null: bool) -> Convert:
+    """Write a value as graphql-core does; it also words the error where there is one."""
 
-    def write(value: Any) -> Any:
-        if value is not None:
-            return Executor.complete_leaf_value(kind, value)
-        if may_be_null:
+    def write(value: object) -> object:
+        if value is None and may_be_null:
             return None
-        raise OddValueError
+        output = None if value is None else kind.coerce_output_value(value)
+        if output is None or output is Undefined:
+            raise OddValueError
+        return output
 
     return write

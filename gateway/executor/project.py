@@ -1,14 +1,16 @@
-"""From a plan to the function that makes an answer of an object.
+"""From a plan to the function that projects an object onto its part of the response.
 
-The function is written as Python source, one expression for all the cells of a selection, as a
-call and a look-up per field would cost more than all the rest::
+The function is generated as Python source, one expression for all cells of a selection, as a call
+and a look-up per field would cost more than all the rest::
 
     def project(o):
         if o.__class__ is not kind:
             return absent(o)
         return {"chatSessionId": o.chat_session_id, "status": write1(o._status)}
 
-Names out of the query stand in it as string literals only.
+Names from the query appear in it as string literals only.
+
+`Any` stands for whatever a resolver returns, and for what becomes of it in the response.
 """
 
 from collections.abc import Callable
@@ -20,14 +22,12 @@ from gateway.executor.plan import Cell, OddValueError, Plan
 from gateway.records.decode import excerpt_decoder
 from gateway.records.record import Record
 
-__all__ = ["Project", "projection"]
-
 Project = Callable[[Any], Any]
-"""Makes plain data, ready to be encoded, of an object; raises where the plan does not fit it."""
+"""Makes plain data for the JSON encoder from an object; raises where the plan does not fit."""
 
 
 def projection(plan: Plan) -> Project:
-    """Make the function that carries a plan out."""
+    """Make the function that executes a plan."""
     if plan.is_map:
         return _of_map(plan)
     project = _of_objects(plan)
@@ -40,18 +40,18 @@ def projection(plan: Plan) -> Project:
 
 def _of_objects(plan: Plan) -> Project:
     source = _Source()
-    return source.function(f"    return {source.object(plan, 'o')}\n")
+    return source.function(f"    return {source.expression(plan, 'o')}\n")
 
 
 def _of_json(plan: Plan, decode_whole: Project, project: Project) -> Project:
-    """Make the function for linked objects in JSON: only what the plan takes is read of them.
+    """Make the function for linked objects in JSON: it decodes only what the plan reads.
 
-    Whether one without a key is an object at all, `project` finds out from all that is sent.
+    An object without a key may be blank: then all of it is decoded.
     """
     kind = plan.kind
-    assert issubclass(kind, Record)  # noqa: S101  nothing else is JSON still
+    assert issubclass(kind, Record)  # noqa: S101  only records are decoded lazily
 
-    def project_whole(o: Any) -> Any:
+    def project_whole(o: object) -> object:
         return project(decode_whole(o) if o.__class__ is msgspec.Raw else o)
 
     decode = excerpt_decoder(kind, frozenset(cell.attribute for cell in plan.cells))
@@ -71,8 +71,8 @@ def _of_json(plan: Plan, decode_whole: Project, project: Project) -> Project:
 class _Source:
     """Source text, and the objects that the names in it stand for."""
 
-    def __init__(self, **names: Any) -> None:
-        self.names = names
+    def __init__(self, **names: object) -> None:
+        self.names: dict[str, Any] = names
 
     def function(self, body: str) -> Project:
         source = f"def project(o):\n{body}"
@@ -80,8 +80,8 @@ class _Source:
         made: Project = self.names["project"]
         return made
 
-    def object(self, plan: Plan, value: str) -> str:
-        """Write the expression for an object of the plan's class, or what stands for none."""
+    def expression(self, plan: Plan, value: str) -> str:
+        """Write the expression for an object of the plan's class, or for a missing one."""
         o, got = value, value
         if "." in value:
             o = self.name("o", None)
@@ -100,17 +100,17 @@ class _Source:
         elif cell.inner.is_map or cell.inner.lists or cell.inner.decode is not None:
             text = f"{self.name('project', projection(cell.inner))}({value})"
         else:
-            text = self.object(cell.inner, value)
+            text = self.expression(cell.inner, value)
         return f"{cell.name!r}: {text}"
 
-    def name(self, word: str, what: Any) -> str:
+    def name(self, word: str, what: object) -> str:
         name = f"{word}{len(self.names)}"
         self.names[name] = what
         return name
 
 
 def _is_blank(plan: Plan, o: str) -> str:
-    """Write whether an object stands for "none": a look at its slots settles most."""
+    """Write the test for a blank object; in most cases, its slots alone decide."""
     kind = plan.kind
     assert issubclass(kind, Record)  # noqa: S101  only records are links
     if kind.key:
@@ -121,7 +121,7 @@ def _is_blank(plan: Plan, o: str) -> str:
 
 
 def _of_lists(project: Project, absent: Project) -> Project:
-    def project_list(items: Any) -> Any:
+    def project_list(items: Any) -> object:
         if items.__class__ is not list:
             return absent(items)
         return [project(item) for item in items]
@@ -130,12 +130,12 @@ def _of_lists(project: Project, absent: Project) -> Project:
 
 
 def _of_map(plan: Plan) -> Project:
-    """Make the function for a map: JSON, objects by their names, or entries already."""
+    """Make the function for a map: still JSON, a dict of objects, or a list of entries."""
     names = plan.names
     project = _of_objects(plan)
     project_list = _of_lists(project, _absent(may_be_null=plan.lists[0]))
 
-    def project_entries(items: Any) -> Any:
+    def project_entries(items: Any) -> object:
         if names is not None and items.__class__ is list:
             items = [entry for entry in items if entry.name in names]
         return project_list(items)
@@ -151,15 +151,15 @@ def _of_map(plan: Plan) -> Project:
         "    for name, entry in o.items():\n"
         f"        if {is_wanted}:\n"
         "            entry.name = name\n"
-        f"            made.append({source.object(plan, 'entry')})\n"
+        f"            made.append({source.expression(plan, 'entry')})\n"
         "    return made\n"
     )
 
 
 def _absent(*, may_be_null: bool) -> Project:
-    """Make the function for what is not the object or list that it should be."""
+    """Make the function for what is not the object or list that is expected."""
 
-    def absent(value: Any) -> None:
+    def absent(value: object) -> None:
         if value is not None or not may_be_null:
             raise OddValueError
 

@@ -1,14 +1,13 @@
-"""The projections of the latest selections, so that each is planned once.
+"""A cache of the projections of the latest selections, so that each is planned once.
 
-A selection is known by its nodes, which a cached document keeps, and by the values of the variables
-inside it, which `@skip`, `@include` and arguments go by.
+The key of a selection is its nodes, which live as long as the cached document, and the values of
+the variables inside it, since `@skip`, `@include` and arguments depend on those.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from cachetools import LRUCache
 from graphql import (
     FieldNode,
     FragmentDefinitionNode,
@@ -20,13 +19,10 @@ from graphql import (
     visit,
 )
 from graphql.execution.collect_fields import FieldDetailsList
-from graphql.execution.executor import Executor
 
-from gateway.executor.plan import Planner
+from gateway.executor.plan import Operation, Planner
 from gateway.executor.project import Project, projection
 from gateway.records.record import Record
-
-__all__ = ["Projections"]
 
 _MOST_SELECTIONS = 256
 _MOST_PER_SELECTION = 8
@@ -35,7 +31,7 @@ _MOST_PER_SELECTION = 8
 @dataclass(slots=True)
 class _Selection:
     nodes: tuple[FieldNode, ...]
-    """Kept so that no other nodes can get their ids."""
+    """Referenced, so that no other nodes can get their ids."""
 
     variables: tuple[str, ...]
     projections: dict[str, Project | None] = field(default_factory=dict)
@@ -46,10 +42,10 @@ class Projections:
 
     def __init__(self, record_of: Callable[[type], type[Record] | None]) -> None:
         self._record_of = record_of
-        self._selections: OrderedDict[tuple[object, ...], _Selection] = OrderedDict()
+        self._selections: LRUCache[tuple[object, ...], _Selection] = LRUCache(_MOST_SELECTIONS)
 
     def find(
-        self, operation: Executor[Any], kind: GraphQLObjectType, details: FieldDetailsList
+        self, operation: Operation, kind: GraphQLObjectType, details: FieldDetailsList
     ) -> Project | None:
         """Return the projection of what some nodes select on a type; None where there is none."""
         selection = self._selection(operation, kind, tuple(detail.node for detail in details))
@@ -64,17 +60,13 @@ class Projections:
         return known[values]
 
     def _selection(
-        self, operation: Executor[Any], kind: GraphQLObjectType, nodes: tuple[FieldNode, ...]
+        self, operation: Operation, kind: GraphQLObjectType, nodes: tuple[FieldNode, ...]
     ) -> _Selection:
         key = (kind.name, *map(id, nodes))
         selection = self._selections.get(key)
         if selection is None:
             variables = _variables_inside(nodes, operation.fragment_definitions)
             selection = self._selections[key] = _Selection(nodes, tuple(sorted(variables)))
-            if len(self._selections) > _MOST_SELECTIONS:
-                self._selections.popitem(last=False)
-        else:
-            self._selections.move_to_end(key)
         return selection
 
 
@@ -93,7 +85,7 @@ def _variables_inside(
 
 
 class _Names(Visitor):
-    """Notes which variables and fragments are named."""
+    """Collects the names of variables and fragments."""
 
     def __init__(self) -> None:
         super().__init__()

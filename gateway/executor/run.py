@@ -1,8 +1,11 @@
 """Strawberry's executor, faster where objects are only read.
 
 graphql-core takes some microseconds for each field of each object. Here a selection becomes one
-function, which then makes the answer of an object in one go. Whatever that function cannot do, it
-leaves to graphql-core, object by object: errors, their paths and their order are always its own.
+function that projects an object in a single call. Whatever that function cannot do is left to
+graphql-core, object by object: errors, their paths and their order are always its own.
+
+`Any` stands where graphql-core's own signatures have it: values of resolvers, and the positions
+of incremental delivery.
 """
 
 import asyncio
@@ -10,21 +13,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar
 
-from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType
+from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLResolveInfo
 from graphql.execution.collect_fields import FieldDetailsList
+from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from gateway.executor import internals
 from gateway.executor.plan import is_planned
 from gateway.executor.project import Project
 from gateway.executor.projections import Projections
 from gateway.records.record import Record
 
-__all__ = ["executor_over"]
-
-# Longer lists are made in parts of this size, so that other requests get their turn in between.
+# Longer lists are projected in parts of this size, so that other requests run in between.
 _PART = 250
-
-_NO_HELPERS: Any = None  # once all fields are executed nobody asks for them
 
 
 def executor_over(
@@ -40,25 +41,23 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
     projections: ClassVar[Projections]
 
     def build_response(self, data: dict[str, Any] | None) -> Any:
-        """Build the response, and come apart."""
-        # They hold this executor as it holds them: REST's answer, which the context has, would stay
-        # in memory until the garbage collector comes by.
-        self.async_helpers = _NO_HELPERS
+        """Build the response, then break the reference cycle."""
+        internals.release(self)
         return super().build_response(data)
 
     def complete_object_value(
         self,
         return_type: GraphQLObjectType,
         field_details_list: FieldDetailsList,
-        info: Any,
-        path: Any,
-        result: Any,
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        result: object,
         position_context: Any,
     ) -> Any:
         """Complete an object."""
         project = self._projection(return_type, field_details_list)
         if project:
-            with suppress(Exception):  # whatever it is, execution tells it properly
+            with suppress(Exception):  # graphql-core then reports the error
                 return project(result)
         return super().complete_object_value(
             return_type, field_details_list, info, path, result, position_context
@@ -68,8 +67,8 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         self,
         return_type: GraphQLList[Any],
         field_details_list: FieldDetailsList,
-        info: Any,
-        path: Any,
+        info: GraphQLResolveInfo[Any],
+        path: Path,
         result: Any,
         position_context: Any,
     ) -> Any:
@@ -86,19 +85,20 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
                 return_type, field_details_list, info, path, result, position_context
             )
 
-        def complete(start: int) -> list[Any]:
+        def complete(start: int) -> list[object]:
             part = result[start : start + _PART]
-            with suppress(Exception):  # whatever it is, execution tells it properly
+            with suppress(Exception):  # graphql-core then reports the error
                 return [project(item) for item in part]
-            completed: list[Any] = []
+            completed: list[object] = []
             for index, item in enumerate(part, start):
+                item_path = path.add_key(index, None)
                 self.complete_list_item_value(
                     item,
                     completed,
                     item_type,
                     field_details_list,
                     info,
-                    path.add_key(index, None),
+                    item_path,
                     position_context,
                 )
             return completed
@@ -108,14 +108,14 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
     def _projection(
         self, kind: GraphQLObjectType, field_details_list: FieldDetailsList
     ) -> Project | None:
-        # Middlewares see each field as it is resolved, so there must be none to pass by.
+        # A middleware sees each field as it is resolved: with one, every field has to be.
         has_middlewares = self.middleware_manager and self.middleware_manager.middlewares
         if has_middlewares or not is_planned(kind):
             return None
         return self.projections.find(self, kind, field_details_list)
 
 
-async def _in_parts(complete: Callable[[int], list[Any]], size: int) -> list[Any]:
+async def _in_parts(complete: Callable[[int], list[object]], size: int) -> list[object]:
     completed = complete(0)
     for start in range(_PART, size, _PART):
         await asyncio.sleep(0)

@@ -1,11 +1,9 @@
-"""How the processes of a gateway tell each other that chats have changed."""
+"""Publish and subscribe: the processes of a gateway notify each other of changed chats."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
-
-__all__ = ["Bus", "Heard", "LocalBus", "News"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,41 +11,41 @@ class News:
     """Something has changed among a tenant's chats."""
 
     tenant: str
-    """As SuperOffice calls it."""
+    """SuperOffice's name of it."""
 
     heard_ns: int
-    """When that was heard of, in nanoseconds since 1970."""
+    """When the notification came, in nanoseconds since 1970."""
 
 
 Heard = Callable[[News | None], None]
-"""Takes news, or None: some may have been lost."""
+"""A listener: called with news, or with None when some may have been lost."""
 
 
 class Bus(Protocol):
-    """Carries such news; it may lose some, as watchers look by themselves too."""
+    """Carries news; it may lose some, since watchers also poll."""
 
     is_whole: bool
-    """Whether all that is published anywhere is heard here."""
+    """Whether this process receives all news, also those of other processes."""
 
     async def publish(self, news: News) -> None:
-        """Tell every process, this one included."""
+        """Notify every process, this one included."""
 
     async def listen(self, heard: Heard) -> None:
-        """Call `heard` with whatever is published, until cancelled."""
+        """Call `heard` with everything published, until cancelled."""
 
     async def aclose(self) -> None:
         """Close its connections, if it has any."""
 
 
 class LocalBus:
-    """Tells this process alone."""
+    """Notifies this process alone."""
 
     def __init__(self, *, is_alone: bool = True) -> None:
         self.is_whole = is_alone
         self.listeners: set[Heard] = set()
 
     async def publish(self, news: News) -> None:
-        """Tell whoever listens."""
+        """Notify all listeners."""
         for heard in list(self.listeners):
             heard(news)
 

@@ -3,59 +3,60 @@
     before   1 InQueue   2 UserLast
     after                2 Finished   3 InQueue    →   3 added, 2 updated (status), 1 removed
 
-Only what REST sends is compared: what is told from it, such as a wait, goes by the clock.
+Only what SuperOffice sends is compared: computed fields, such as a wait time, depend on the clock.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from gateway.records.record import Property, Record
+from gateway.records.record import Property
 
-__all__ = ["SIGNS_OF_LIFE", "Changes", "Comparison", "Update"]
+if TYPE_CHECKING:
+    from gateway.schema.entities.chat import ChatSession
 
 SIGNS_OF_LIFE = frozenset({"when_fetched"})
-"""Fields that change every few seconds and say no more than that somebody is there."""
+"""Fields that change every few seconds while the customer's page is open, and mean no more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A session that was there and still is, with fields that differ."""
+    """A session of both snapshots, with the fields that differ."""
 
-    before: Any
-    after: Any
+    before: "ChatSession"
+    after: "ChatSession"
     fields: tuple[str, ...]
     """Their names, as attributes of a record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """All that one snapshot has other than an earlier one."""
+    """All differences between a snapshot and an earlier one."""
 
-    added: Sequence[Any]
+    added: Sequence["ChatSession"]
     updated: Sequence[Update]
-    removed: Sequence[Any]
+    removed: Sequence["ChatSession"]
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing has happened, signs of life apart."""
+        """Whether there are no changes but signs of life."""
         return not (self.added or self.removed) and all(
             SIGNS_OF_LIFE.issuperset(update.fields) for update in self.updated
         )
 
 
 class Comparison:
-    """Compares snapshots by some of a record's properties; no other is told of."""
+    """Compares snapshots by these properties of a session, and ignores all others."""
 
     def __init__(self, properties: Iterable[Property]) -> None:
         self._properties = list(properties)
         self._values = attrgetter("__class__", *(p.slot for p in self._properties))
 
-    def __call__(self, before: Sequence[Any], after: Sequence[Any]) -> Changes:
-        """Compare what a caller's snapshots hold; sessions are known by their keys."""
+    def __call__(self, before: Sequence["ChatSession"], after: Sequence["ChatSession"]) -> Changes:
+        """Compare what a caller's snapshots hold; keys identify the sessions."""
         old = {_key(session): session for session in before}
         new = {_key(session): session for session in after}
         pairs = ((old[key], session) for key, session in new.items() if key in old)
@@ -66,7 +67,7 @@ class Comparison:
             removed=[session for key, session in old.items() if key not in new],
         )
 
-    def _differing(self, was: Record, now: Record) -> tuple[str, ...]:
+    def _differing(self, was: "ChatSession", now: "ChatSession") -> tuple[str, ...]:
         if self._values(was) == self._values(now):
             return ()  # most of them, most of the time
         return tuple(
@@ -76,17 +77,17 @@ class Comparison:
         )
 
 
-def _key(session: Any) -> object:
+def _key(session: "ChatSession") -> object:
     key = session.chat_session_id
-    # One without a key, which REST should not send, has only its content to go by.
+    # A session without a key, which breaks the contract, is identified by its content.
     return key if key.__class__ is int else session.id
 
 
-def _is_same(was: Any, now: Any) -> bool:
-    if was == now or not (was.__class__ is now.__class__ is msgspec.Raw):
-        return bool(was == now)
+def _is_same(was: object, now: object) -> bool:
+    if was == now or not (isinstance(was, msgspec.Raw) and isinstance(now, msgspec.Raw)):
+        return was == now
     try:
-        # REST promises no order of the names in an object.
+        # The order of names in a JSON object means nothing.
         return bool(msgspec.json.decode(was) == msgspec.json.decode(now))
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False

@@ -1,4 +1,4 @@
-"""Where news of changes comes in, and goes on to the watchers whom it concerns."""
+"""Dispatch news of changes from the bus to the watchers of the tenant concerned."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,11 +8,9 @@ from gateway.live.watcher import Watchers
 from gateway.sessions.source import Source
 from gateway.store.keyed_cache import KeyedCache
 
-__all__ = ["Newsroom"]
 
-
-class Newsroom:
-    """Knows the watchers of each source, and the source of each tenant; close it with `aclose`."""
+class Dispatch:
+    """Finds the watchers of the tenant that news is about; close it with `aclose`."""
 
     def __init__(
         self,
@@ -24,19 +22,19 @@ class Newsroom:
         self._source_of = source_of
         self._watchers_of = watchers_of
 
-    async def keep_listening(self) -> None:
-        """Pass on what is heard until cancelled."""
-        await self._bus.listen(self._heard)
+    async def run(self) -> None:
+        """Dispatch news until cancelled."""
+        await self._bus.listen(self._dispatch)
 
     async def aclose(self) -> None:
         """Stop all watchers, and close the bus."""
         await asyncio.gather(*(watchers.close() for watchers in self._watchers_of.all()))
         await self._bus.aclose()
 
-    def _heard(self, news: News | None) -> None:
+    def _dispatch(self, news: News | None) -> None:
         if news is None:
             for watchers in self._watchers_of.all():
-                watchers.look()
+                watchers.poll()
             return
         source = self._source_of(news.tenant)
         if source is not None:

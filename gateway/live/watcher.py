@@ -1,8 +1,8 @@
-"""Watchers: each reads one caller's sessions again and again, for all who want to see them move.
+"""Watchers: each polls one caller's sessions, for all subscriptions of that caller.
 
 However many sockets, tabs and operations a caller has, there is one watcher and one series of
-REST calls. Whoever subscribes gets the latest state, and, when there is a later one, the latest
-again: what a slow one has missed is not kept for it.
+REST calls. A subscriber gets the latest state, and then each time the latest again when there is a
+newer one: states that a slow subscriber has missed are not queued for it.
 """
 
 import asyncio
@@ -18,25 +18,23 @@ from gateway.live.pace import LONGEST_AFTER_FAILURE_S, Pace, Rhythm
 from gateway.sessions.snapshot import Snapshot
 from gateway.sessions.source import Source
 
-__all__ = ["State", "Watcher", "Watchers"]
-
 _LEAST_BETWEEN_REFRESHES_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """What a watcher saw at one time."""
+    """A snapshot, numbered by its watcher."""
 
     number: int
-    """Counts the watcher's states."""
+    """One more than that of the state before."""
 
     snapshot: Snapshot
     changes: dict[int, Changes] = field(default_factory=dict)
-    """What has changed since earlier ones, by their numbers, as far as that was worked out."""
+    """The changes since earlier states, by their numbers: a cache."""
 
 
 class Watcher:
-    """Watches one caller's sessions."""
+    """Polls one caller's sessions."""
 
     def __init__(
         self, source: Source, caller: Caller, key: str, *, rhythm: Rhythm, compare: Comparison
@@ -50,19 +48,19 @@ class Watcher:
         self._pace = Pace(rhythm)
         self._compare = compare
         self._state: State | None = None
-        self._trouble: UpstreamError | None = None
-        """Why the latest look was in vain, if it was."""
+        self._error: UpstreamError | None = None
+        """The error of the latest poll, if it failed."""
 
         self._is_news = asyncio.Event()
         self._is_woken = asyncio.Event()
 
     async def states(self) -> AsyncGenerator[State | UpstreamError, None]:
-        """Give the latest state, and the latest again whenever there is a later one.
+        """Yield the latest state, and the latest again whenever there is a newer one.
 
-        To begin with, where there is none that would do, it gives the reason, once.
+        With no usable first state, yield the error once.
 
         Raises:
-            UpstreamError: REST does not accept the caller, or not any more.
+            UpstreamError: SuperOffice rejects the caller's credentials.
         """
         seen: State | UpstreamError | None = None
         while True:
@@ -70,22 +68,22 @@ class Watcher:
                 raise self.failure
             latest = self._first() if seen is None else self._state
             if latest is not None and latest is not seen:
-                # Behind a reason there comes no state that was there before.
+                # After an error, only newer states are yielded.
                 seen = latest if isinstance(latest, State) else self._state or latest
                 yield latest
             else:
                 await self._is_news.wait()
 
     def _first(self) -> State | UpstreamError | None:
-        """Return what a new subscriber is given."""
-        state, trouble = self._state, self._trouble
-        if state is None or trouble is None:
-            return state or trouble
+        """Return what a new subscriber gets first."""
+        state, error = self._state, self._error
+        if state is None or error is None:
+            return state or error
         age_s = self._source.age_s(state.snapshot)
-        return state if age_s <= self._rhythm.quiet_s else trouble
+        return state if age_s <= self._rhythm.quiet_s else error
 
     def changes(self, earlier: State, later: State) -> Changes:
-        """Return what has changed; worked out once for all who saw the same two states."""
+        """Return the changes between two states; computed once for all subscribers."""
         changes = later.changes.get(earlier.number)
         if changes is None:
             changes = self._compare(earlier.snapshot.sessions, later.snapshot.sessions)
@@ -93,34 +91,34 @@ class Watcher:
         return changes
 
     def wake(self) -> None:
-        """Have it look at once: something has changed."""
+        """Poll now: something has changed."""
         self._is_woken.set()
 
     async def run(self) -> None:
-        """Look until cancelled, or until REST turns the caller away."""
+        """Poll until cancelled, or until SuperOffice rejects the caller."""
         try:
             while True:
                 self._is_woken.clear()
-                wait_s = await self._look()
+                wait_s = await self._poll()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
                         await self._is_woken.wait()
-        except Exception as exc:  # noqa: BLE001  whatever it is, all who wait have to learn of it
+        except Exception as exc:  # noqa: BLE001  every subscriber has to get it
             self.failure = exc
-            self._tell()
+            self._notify()
 
-    async def _look(self) -> float:
+    async def _poll(self) -> float:
         """Read the sessions, and return how long to wait afterwards."""
-        # Somebody else may have read them just now: then there is no need to.
+        # A query may have read them just now; its snapshot is recent enough.
         max_age_s = None if self._state is None else self._rhythm.interval_s / 2
         try:
             served = await self._source.serve(self._caller, key=self._key, max_age_s=max_age_s)
         except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
             raise
         except UpstreamError as exc:
-            # It is in the log. What is on the screens stays there until REST is back.
-            self._trouble = exc
-            self._tell()
+            # It has been logged. Subscribers keep the latest state until a poll succeeds.
+            self._error = exc
+            self._notify()
             await asyncio.sleep(min(exc.retry_after_s or 0, LONGEST_AFTER_FAILURE_S))
             return self._pace.after_failure()
         has_changed = self._take(served.snapshot)
@@ -128,19 +126,19 @@ class Watcher:
         return max(0.0, wait_s - served.age_s())
 
     def _take(self, snapshot: Snapshot) -> bool:
-        """Take a snapshot for the state, and tell whether anything has changed."""
-        before, self._trouble = self._state, None
+        """Make a snapshot the latest state, and tell whether anything has changed."""
+        before, self._error = self._state, None
         self._state = State(before.number + 1 if before else 0, snapshot)
-        self._tell()
+        self._notify()
         return before is None or not self.changes(before, self._state).is_quiet
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         was, self._is_news = self._is_news, asyncio.Event()
         was.set()
 
 
 class Watchers:
-    """The watchers of a process, one for each caller that somebody watches."""
+    """The watchers of a process: one for each caller with subscriptions."""
 
     def __init__(self, source: Source, *, rhythm: Rhythm, compare: Comparison) -> None:
         self._source = source
@@ -157,21 +155,21 @@ class Watchers:
 
     @property
     def subscribers(self) -> int:
-        """Return how many watch."""
+        """Return the number of subscriptions."""
         return sum(watcher.subscribers for watcher in list(self._watchers.values()))
 
     @asynccontextmanager
     async def watching(self, caller: Caller, key: str | None = None) -> AsyncIterator[Watcher]:
-        """Give the caller's watcher; it stops when the last one who has it is done with it.
+        """Enter the caller's watcher; it stops when its last subscriber leaves.
 
-        `key` is the one of the caller's snapshot, where it is known already.
+        `key` is that of the caller's snapshot, where it is known already.
         """
         key = key or self._source.key_of(caller)
         watcher = self._watchers.get(key)
         if watcher is None or watcher.failure is not None:
             watcher = Watcher(self._source, caller, key, rhythm=self._rhythm, compare=self._compare)
             self._watchers[key] = watcher
-            # No part of the request that happens to be the first: it goes on after that is over.
+            # A context of its own: it outlives the request that happened to be the first.
             self._tasks[watcher] = asyncio.create_task(watcher.run(), context=Context())
         watcher.subscribers += 1
         try:
@@ -183,18 +181,17 @@ class Watchers:
                 if self._watchers.get(key) is watcher:
                     del self._watchers[key]
 
-    def look(self) -> None:
-        """Have all of them look at once, and often: what REST has told may have been lost."""
+    def poll(self) -> None:
+        """Poll now, and more often from now on: notifications may have been lost."""
         self.refresh(self._source.clock_ns(), is_all=False)
 
     def refresh(self, heard_ns: int, *, is_all: bool = True) -> None:
-        """Have everything read anew that was read before: REST has told of a change.
+        """Invalidate all snapshots from before `heard_ns`, and poll: SuperOffice reported a change.
 
-        `is_all` says whether every change is told here.
-
-        At most once a second, so that a busy desk does not cost a REST call for every message.
+        `is_all` says whether this process is notified of every change. At most one refresh a
+        second, so that a busy desk does not cost a REST call for every message.
         """
-        self._rhythm.is_told = is_all
+        self._rhythm.is_notified = is_all
         self._heard_ns = max(self._heard_ns, heard_ns)
         if self._planned is not None:
             return
@@ -213,7 +210,7 @@ class Watchers:
             watcher.wake()
 
     async def close(self) -> None:
-        """Stop them all."""
+        """Stop all watchers."""
         if self._planned is not None:
             self._planned.cancel()
         tasks = list(self._tasks.values())

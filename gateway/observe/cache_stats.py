@@ -1,9 +1,7 @@
-"""How often a snapshot was looked for, and what that saved."""
+"""How often the cache had a snapshot, and how many REST calls that saved."""
 
 from dataclasses import dataclass, field
 from typing import Literal, get_args
-
-__all__ = ["Lookups", "Result"]
 
 Result = Literal[
     "hit",
@@ -15,31 +13,32 @@ Result = Literal[
     "stale",
     "request",
 ]
-"""Kept here, kept by another process, or under way; kept and too old, but good enough; or why REST
-was called: nothing was kept, it was too old, or too old for this request."""
+"""Cached by this process, cached by another one, or already being fetched; stale but allowed, while
+it is fetched anew or because that failed; or why a REST call was made: nothing was cached, it was
+stale, or it was too old for this request."""
 
 _SAVING: tuple[Result, ...] = ("hit", "shared", "collapsed", "stale-while-revalidate")
 
 
-def _none_yet() -> dict[Result, int]:
+def _zeros() -> dict[Result, int]:
     return dict.fromkeys(get_args(Result), 0)
 
 
 @dataclass(slots=True)
 class Lookups:
-    """Counts the snapshots that requests got, by how they came by them."""
+    """Counts the snapshots of requests by the result of the lookup."""
 
-    counts: dict[Result, int] = field(default_factory=_none_yet)
+    counts: dict[Result, int] = field(default_factory=_zeros)
     saved_bytes: int = 0
-    """Of JSON that REST had sent once and did not have to send again."""
+    """Bytes of JSON that were not fetched again."""
 
     def count(self, result: Result, json_bytes: int) -> None:
-        """Count one."""
+        """Count one snapshot."""
         self.counts[result] += 1
         if result in _SAVING:
             self.saved_bytes += json_bytes
 
     @property
     def saved_calls(self) -> int:
-        """Return how many REST calls were not made."""
+        """The number of REST calls that were not made."""
         return sum(self.counts[result] for result in _SAVING)

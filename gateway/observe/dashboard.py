@@ -3,24 +3,23 @@
 Source of the model: https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/.
 """
 
-from dataclasses import dataclass
-from typing import Any
-
-__all__ = ["PANELS", "Panel", "dashboard"]
+from typing import Any, NamedTuple
 
 _PER_ROW = 3
 _WIDTH = 24 // _PER_ROW
 _HEIGHT = 8
 _SOURCE = {"type": "prometheus", "uid": "${source}"}
 
+Lines = tuple[tuple[str, str], ...]
+"""PromQL and the legend of each line; `$of` stands for the chosen jobs."""
 
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One graph; `lines` are pairs of PromQL and the legend of what it gives."""
+
+class Panel(NamedTuple):
+    """One graph."""
 
     title: str
     unit: str
-    lines: tuple[tuple[str, str], ...]
+    lines: Lines
 
 
 def _rate(metric: str, by: str = "") -> str:
@@ -28,107 +27,102 @@ def _rate(metric: str, by: str = "") -> str:
     return f"sum{grouped} (rate({metric}{{$of}}[$__rate_interval]))"
 
 
-def _quantiles(histogram: str) -> tuple[tuple[str, str], ...]:
+def _rates_by(label: str, metric: str) -> Lines:
+    return ((_rate(metric, label), f"{{{{{label}}}}}"),)
+
+
+def _rates(**metrics: str) -> Lines:
+    return tuple((_rate(metric), _legend(name)) for name, metric in metrics.items())
+
+
+def _sums(**metrics: str) -> Lines:
+    return tuple((f"sum ({metric}{{$of}})", _legend(name)) for name, metric in metrics.items())
+
+
+def _legend(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _quantiles(histogram: str) -> Lines:
     return tuple(
         (f"histogram_quantile({q}, {_rate(f'{histogram}_bucket', 'le')})", f"p{q * 100:g}")
         for q in (0.5, 0.95, 0.99)
     )
 
 
+_REQUESTS = "gateway_requests_total"
+_CALLS = "gateway_upstream_calls_total"
+_SAVED = "gateway_upstream_calls_saved_total"
+_REFUSED = "gateway_upstream_calls_refused_total"
+_LOOKUPS = "gateway_cache_lookups_total"
 _FAILED = 'sum (rate(gateway_requests_total{$of, outcome!="ok"}[$__rate_interval]))'
-_SAVED = _rate("gateway_upstream_calls_saved_total")
+_OPEN_BREAKERS = 'sum (gateway_upstream_breakers{$of, state!="closed"})'
+_BUILDS = "sum by (version, python) (gateway_build_info{$of})"
 
 PANELS = (
-    Panel(
-        "Requests by operation",
-        "reqps",
-        ((_rate("gateway_requests_total", "operation"), "{{operation}}"),),
-    ),
-    Panel(
-        "Requests by outcome",
-        "reqps",
-        ((_rate("gateway_requests_total", "outcome"), "{{outcome}}"),),
-    ),
-    Panel(
-        "Requests that failed",
-        "percentunit",
-        ((f"{_FAILED} / {_rate('gateway_requests_total')}", "failed"),),
-    ),
-    Panel("Time to an answer", "s", _quantiles("gateway_request_seconds")),
+    Panel("Requests by operation", "reqps", _rates_by("operation", _REQUESTS)),
+    Panel("Requests by outcome", "reqps", _rates_by("outcome", _REQUESTS)),
+    Panel("Failed requests", "percentunit", ((f"{_FAILED} / {_rate(_REQUESTS)}", "failed"),)),
+    Panel("Time of a request", "s", _quantiles("gateway_request_seconds")),
     Panel("Time of a REST call", "s", _quantiles("gateway_upstream_seconds")),
     Panel(
         "REST calls by outcome",
         "reqps",
-        (
-            (_rate("gateway_upstream_calls_total", "outcome"), "{{outcome}}"),
-            (_rate("gateway_upstream_calls_saved_total"), "saved"),
-            (_rate("gateway_upstream_calls_refused_total"), "refused"),
-        ),
+        _rates_by("outcome", _CALLS) + _rates(saved=_SAVED, refused=_REFUSED),
     ),
-    Panel(
-        "Snapshots, by how they were come by",
-        "reqps",
-        ((_rate("gateway_cache_lookups_total", "result"), "{{result}}"),),
-    ),
+    Panel("Snapshots by cache result", "reqps", _rates_by("result", _LOOKUPS)),
     Panel(
         "Answered without a REST call",
         "percentunit",
-        ((f"{_SAVED} / {_rate('gateway_cache_lookups_total')}", "without"),),
+        ((f"{_rate(_SAVED)} / {_rate(_LOOKUPS)}", "without"),),
     ),
     Panel(
         "REST calls under way",
         "short",
-        (
-            ("sum (gateway_flights{$of})", "under way"),
-            ("sum (gateway_upstream_waiting{$of})", "waiting for a connection"),
-        ),
+        _sums(under_way="gateway_flights", waiting_for_a_connection="gateway_upstream_waiting"),
     ),
-    Panel(
-        "REST hosts that are left alone",
-        "short",
-        (('sum (gateway_upstream_breakers{$of, state!="closed"})', "open or half open"),),
-    ),
+    Panel("Circuit breakers", "short", ((_OPEN_BREAKERS, "open or half open"),)),
     Panel(
         "Subscriptions",
         "short",
-        (
-            ("sum (gateway_subscriptions{$of})", "subscriptions"),
-            ("sum (gateway_sockets{$of})", "sockets and streams"),
-            ("sum (gateway_watched_callers{$of})", "callers"),
+        _sums(
+            subscriptions="gateway_subscriptions",
+            sockets_and_streams="gateway_sockets",
+            callers="gateway_watched_callers",
         ),
     ),
-    Panel("Webhooks", "reqps", ((_rate("gateway_webhooks_total", "result"), "{{result}}"),)),
+    Panel("Webhooks", "reqps", _rates_by("result", "gateway_webhooks_total")),
     Panel(
         "Bytes",
         "Bps",
-        (
-            (_rate("gateway_bytes_sent_total"), "to clients"),
-            (_rate("gateway_upstream_bytes_total"), "from REST"),
-            (_rate("gateway_upstream_bytes_saved_total"), "saved"),
+        _rates(
+            to_clients="gateway_bytes_sent_total",
+            from_SuperOffice="gateway_upstream_bytes_total",
+            saved="gateway_upstream_bytes_saved_total",
         ),
     ),
     Panel(
         "Memory",
         "bytes",
-        (
-            ("sum (gateway_cache_bytes{$of})", "cached answers"),
-            ("sum (process_resident_memory_bytes{$of})", "all"),
-        ),
+        _sums(cached_answers="gateway_cache_bytes", all="process_resident_memory_bytes"),
     ),
-    Panel(
-        "Callers with a cached answer", "short", (("sum (gateway_cache_entries{$of})", "callers"),)
-    ),
-    Panel("Processor time", "short", ((_rate("process_cpu_seconds_total"), "cores"),)),
-    Panel(
-        "What runs",
-        "short",
-        (("sum by (version, python) (gateway_build_info{$of})", "{{version}}, Python {{python}}"),),
-    ),
+    Panel("Callers with a cached answer", "short", _sums(callers="gateway_cache_entries")),
+    Panel("CPU", "short", _rates(cores="process_cpu_seconds_total")),
+    Panel("Versions", "short", ((_BUILDS, "{{version}}, Python {{python}}"),)),
 )
 
 
 def dashboard() -> dict[str, Any]:
-    """Return the dashboard's JSON, to be imported into Grafana."""
+    """Return the JSON of the dashboard, for Grafana to import."""
+    source = {"name": "source", "label": "Source", "type": "datasource", "query": "prometheus"}
+    jobs = {
+        "name": "job",
+        "label": "Job",
+        "type": "query",
+        "datasource": _SOURCE,
+        "query": "label_values(gateway_build_info, job)",
+        "refresh": 2,
+    }
     return {
         "title": "SuperOffice chat gateway",
         "uid": "superoffice-chat-gateway",
@@ -136,24 +130,8 @@ def dashboard() -> dict[str, Any]:
         "editable": True,
         "refresh": "30s",
         "time": {"from": "now-6h", "to": "now"},
-        "templating": {"list": [_data_source(), _jobs()]},
+        "templating": {"list": [source, jobs]},
         "panels": [_panel(index, panel) for index, panel in enumerate(PANELS)],
-    }
-
-
-def _data_source() -> dict[str, Any]:
-    return {"name": "source", "label": "Source", "type": "datasource", "query": "prometheus"}
-
-
-def _jobs() -> dict[str, Any]:
-    query = "label_values(gateway_build_info, job)"
-    return {
-        "name": "job",
-        "label": "Job",
-        "type": "query",
-        "datasource": _SOURCE,
-        "query": query,
-        "refresh": 2,
     }
 
 

@@ -1,25 +1,30 @@
-"""Logs: one format for us, uvicorn and every library, and no secrets from any of them."""
+"""Logs: one format for the gateway, uvicorn and every library, without secrets."""
 
 import logging
+import re
 import sys
 import time
 from typing import Any, Literal
 
 import orjson
 import structlog
+from structlog.typing import EventDict, Processor
 
-__all__ = ["configure_logs"]
+# What uvicorn logs of failed starts and refused handshakes, which have a line of ours, and of a
+# WebSocket's address with its query string, which may hold anything.
+_KNOWN = re.compile(
+    r"Traceback |Exception in 'lifespan'|Application \w+ failed"
+    r'|.*"WebSocket |ASGI callable returned without completing handshake'
+)
 
 
 class _TimeStamper:
-    """Adds the time in UTC, as structlog's own does, but makes its text once a second."""
+    """Adds the time in UTC, as structlog's own, but formats it only once a second."""
 
     def __init__(self) -> None:
         self._second: tuple[int, str] = (0, "")
 
-    def __call__(
-        self, _: Any, __: str, event: structlog.typing.EventDict
-    ) -> structlog.typing.EventDict:
+    def __call__(self, _: Any, __: str, event: EventDict) -> EventDict:
         now_s, left_ns = divmod(time.time_ns(), 10**9)
         second, text = self._second
         if now_s != second:
@@ -29,21 +34,18 @@ class _TimeStamper:
         return event
 
 
-_stamps: tuple[structlog.typing.Processor, ...] = (
-    structlog.contextvars.merge_contextvars,
-    structlog.processors.add_log_level,
-    _TimeStamper(),
-)
-
-
 def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> None:
     """Send every logger to stderr, one line per event, as JSON or as text."""
-    shared = [*_stamps, structlog.stdlib.add_logger_name]
+    stamps = (
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        _TimeStamper(),
+    )
     as_text = sys.stderr.isatty() if log_format == "auto" else log_format == "text"
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*stamps, structlog.stdlib.add_logger_name],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 *_renderers(as_text=as_text),
@@ -52,12 +54,12 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("gateway").setLevel(level.upper())
-    # What the HTTP libraries say below INFO quotes headers and frames, credentials included.
+    # Below INFO the HTTP libraries log headers and frames, credentials included.
     logging.getLogger("uvicorn").setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
     logging.getLogger("uvicorn.error").addFilter(_is_news)
-    # For events of our own, past the standard library, which takes ten times as long for a line.
+    # Events of the gateway bypass the standard library, which takes ten times as long for a line.
     structlog.configure(
-        processors=[*_stamps, *_renderers(as_text=as_text)],
+        processors=[*stamps, *_renderers(as_text=as_text)],
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
@@ -65,20 +67,16 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    # uvicorn quotes the address of a WebSocket with its query string, which may hold anything; and
-    # takes a handshake that is refused, of which there is a line already, for a fault.
-    message = str(record.msg)
-    return '"WebSocket ' not in message and not message.endswith("without completing handshake.")
+    return not _KNOWN.match(str(record.msg))
 
 
-def _renderers(*, as_text: bool) -> list[structlog.typing.Processor]:
-    # Plain tracebacks: the prettier ones print local variables, and those hold credentials.
+def _renderers(*, as_text: bool) -> list[Processor]:
+    # Plain tracebacks: structlog's others print local variables, which may hold credentials.
     if as_text:
         plain = structlog.dev.plain_traceback
         colors = sys.stderr.isatty()
         return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_as_json)]
-
-
-def _as_json(event: Any, **options: Any) -> str:
-    return orjson.dumps(event, **options).decode()
+    as_json = structlog.processors.JSONRenderer(
+        lambda *a, **more: orjson.dumps(*a, **more).decode()
+    )
+    return [structlog.processors.format_exc_info, as_json]

@@ -1,46 +1,44 @@
-"""Which names of operations stand in metrics, traces and the log.
+"""The names of operations that appear in metrics, traces and the log.
 
-A name is a client's text. By GraphQL's grammar it is ASCII letters, digits and `_`: no address, no
-sentence and no header fits in. Long ones and those with many digits, as ids, telephone numbers and
-tokens have them, are not told; nor is any that has not been answered from REST, without errors, so
-that nobody without credentials can put a name there. Where trusted documents are declared, their
-names are told and no others.
+A name is a client's text. By GraphQL's grammar it is ASCII letters, digits and `_`, so that no
+address, no sentence and no header fits in. Long names and those with many digits do not appear:
+they may be ids, telephone numbers or tokens. Nor do names of operations that have not succeeded
+yet, so that nobody without credentials can put a name there. Where trusted documents are declared,
+only their names appear.
 """
 
 from collections.abc import Collection
-
-__all__ = ["ANONYMOUS", "BATCH", "OTHER", "OperationNames"]
 
 ANONYMOUS = ""
 BATCH = "batch"
 OTHER = "other"
 
-_MOST = 100
-_LONGEST = 64
-_MOST_DIGITS = 4
+_MAX_LEARNED = 100
+_MAX_LENGTH = 64
+_MAX_DIGITS = 4
 
 
 class OperationNames:
-    """Bounds the names that are told: all others become `other`.
+    """Bounds the names that appear: all others become `other`.
 
-    `declared` are the only ones to tell; without them the first hundred are learned.
+    With `declared` only those appear; without it the first hundred are learned.
     """
 
     def __init__(self, declared: Collection[str] | None = None) -> None:
-        self._told = {ANONYMOUS, *(declared or ())}
-        self._room = 0 if declared is not None else _MOST
+        self._known = {ANONYMOUS, *(declared or ())}
+        self._room = 0 if declared is not None else _MAX_LEARNED
 
     def told(self, name: str) -> str:
-        """Return the name, if it is one that is told."""
-        return name if name in self._told else OTHER
+        """Return the name, or `other` if it may not appear."""
+        return name if name in self._known else OTHER
 
     def learn(self, name: str) -> str:
-        """Return the name of an operation that succeeded, which may be told from now on."""
-        if name not in self._told and self._room and _is_plain(name):
-            self._told.add(name)
+        """Return the name of an operation that succeeded; it may appear from now on."""
+        if name not in self._known and self._room and _is_plain(name):
+            self._known.add(name)
             self._room -= 1
         return self.told(name)
 
 
 def _is_plain(name: str) -> bool:
-    return len(name) <= _LONGEST and sum(map(str.isdigit, name)) <= _MOST_DIGITS
+    return len(name) <= _MAX_LENGTH and sum(map(str.isdigit, name)) <= _MAX_DIGITS

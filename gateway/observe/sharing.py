@@ -1,37 +1,35 @@
 """The metrics of several processes as one.
 
-Each worker writes what it counts to a file of its own, once a second; whoever is asked adds the
-files up. prometheus-client's own way, a memory-mapped file that each count goes into, cannot be
-combined with counting in plain integers: "custom collectors do not work" in its multiprocess mode.
+Each worker writes its metrics to a file of its own, once a second; the process that is scraped adds
+the files up. The multiprocess mode of prometheus-client, a memory-mapped file for each counter,
+cannot be combined with counting in plain integers: "custom collectors do not work" in it.
 """
 
 import asyncio
 import logging
+import operator
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import orjson
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-__all__ = ["SharedMetrics"]
-
 logger = logging.getLogger(__name__)
 
 _INTERVAL_S = 1
 _ADDED = {"counter", "histogram"}
-# Of these gauges a sum says nothing.
+# A sum of these gauges means nothing.
 _LARGEST = {"gateway_build_info", "process_max_fds", "process_start_time_seconds"}
 
 
 class SharedMetrics(Collector):
     """Adds up the files in a directory.
 
-    `own` are the metrics of this process, where it has any: as they are now, not as they were
-    written. What a process counted stays when it ends; its gauges go with it.
+    `own` are the metrics of this process, if it has any: they are read, not their file. When a
+    process ends, its counters stay and its gauges go.
     """
 
     def __init__(self, directory: Path, own: Collector | None = None) -> None:
@@ -39,11 +37,14 @@ class SharedMetrics(Collector):
         self._own = own
 
     def write(self) -> None:
-        """Write this process's own metrics for the others to read."""
-        metrics = [_plain(metric) for metric in (self._own.collect() if self._own else ())]
+        """Write the metrics of this process for the others to read."""
+        own = self._own.collect() if self._own else ()
+        metrics = [
+            (metric.name, metric.documentation, metric.type, metric.samples) for metric in own
+        ]
         file = self._file(os.getpid())
         scratch = file.with_suffix(".new")
-        scratch.write_bytes(orjson.dumps(metrics))
+        scratch.write_bytes(orjson.dumps(metrics, default=list))
         scratch.replace(file)
 
     async def keep_writing(self) -> None:
@@ -53,14 +54,16 @@ class SharedMetrics(Collector):
                 try:
                     await asyncio.to_thread(self.write)
                 except OSError as exc:
-                    logger.warning("The other workers get no metrics: %s", exc.strerror)
+                    logger.warning(
+                        "Metrics are not shared with the other workers: %s", exc.strerror
+                    )
                 await asyncio.sleep(_INTERVAL_S)
         finally:
             with suppress(OSError):
                 self.write()
 
     def collect(self) -> Iterable[Metric]:
-        """Read everybody's."""
+        """Read the metrics of all processes."""
         whole: dict[str, Metric] = {}
         if self._own is not None:
             _add(whole, self._own.collect())
@@ -72,11 +75,6 @@ class SharedMetrics(Collector):
 
     def _file(self, pid: int) -> Path:
         return self._directory / f"{pid}.json"
-
-
-def _plain(metric: Metric) -> list[Any]:
-    samples = [[sample.name, sample.labels, sample.value] for sample in metric.samples]
-    return [metric.name, metric.documentation, metric.type, samples]
 
 
 def _read(file: Path) -> Iterator[Metric]:
@@ -92,18 +90,14 @@ def _add(whole: dict[str, Metric], metrics: Iterable[Metric]) -> None:
         there = whole.setdefault(
             metric.name, Metric(metric.name, metric.documentation, metric.type)
         )
-        combine = max if metric.name in _LARGEST else _sum
-        values = {(s.name, *s.labels.items()): s for s in there.samples}
+        combine = max if metric.name in _LARGEST else operator.add
+        samples = {(sample.name, *sample.labels.items()): sample for sample in there.samples}
         for sample in metric.samples:
             key = (sample.name, *sample.labels.items())
-            before = values.get(key)
-            value = sample.value if before is None else combine(before.value, sample.value)
-            values[key] = sample._replace(value=value)
-        there.samples = list(values.values())
-
-
-def _sum(one: float, other: float) -> float:
-    return one + other
+            if key in samples:
+                sample = sample._replace(value=combine(samples[key].value, sample.value))
+            samples[key] = sample
+        there.samples = list(samples.values())
 
 
 def _is_alive(pid: int) -> bool:

@@ -1,20 +1,21 @@
-"""Traces of OpenTelemetry; nothing here is loaded, or in any request's way, unless they are on.
+"""OpenTelemetry traces; this module is loaded only when they are on.
 
-A span for the request, one for each GraphQL operation, one for each look into the cache and one for
-each REST call. None of them holds a header, a text of the client's or of REST's, or a message: what
-failed is told by its code. Names: https://opentelemetry.io/docs/specs/semconv/.
+There is a span for the request, one for each GraphQL operation, one for each cache lookup and one
+for each REST call. None holds a header, a message, or text of the client or of SuperOffice: a
+failure has its code. Names: https://opentelemetry.io/docs/specs/semconv/.
 """
 
 import asyncio
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import structlog
 from graphql import OperationType, get_operation_ast
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.propagators.textmap import Getter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -34,21 +35,19 @@ from gateway.observe.operations import OperationNames
 if TYPE_CHECKING:
     from gateway.sessions.source import Cache, Fetch
 
-__all__ = ["Tracing"]
-
 _SERVICE = "superoffice-chat-gateway"
-_PATIENCE_S = 2
+_SHUTDOWN_TIMEOUT_S = 2
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
-# Not the SDK's own choice of formats: baggage, which may hold anything, goes nowhere.
+# Not the SDK's default formats: baggage, which may hold anything, is not passed on.
 _W3C = TraceContextTextMapPropagator()
-_OF_A_TRACE = frozenset({b"traceparent", b"tracestate"})
+_TRACE_HEADERS = frozenset({b"traceparent", b"tracestate"})
 
 
 class Tracing:
-    """What an app puts around its parts, so that they are traced.
+    """Wraps the parts of an app so that they are traced.
 
-    Spans go where the `OTEL_*` variables say, by OTLP over HTTP, once it is opened; close it with
-    `aclose`. A `provider` stands in for that in tests.
+    Once opened, it sends spans where the `OTEL_*` variables say, by OTLP over HTTP; close it with
+    `aclose`. A `provider` takes the place of that in tests.
     """
 
     def __init__(self, names: OperationNames, provider: TracerProvider | None = None) -> None:
@@ -58,22 +57,22 @@ class Tracing:
         self._tracer = self._provider.get_tracer(_SERVICE)
 
     def open(self) -> None:
-        """Begin to export: with a thread, which a process that only looks does not need."""
+        """Start the thread that exports: `gateway query` and the like do not need it."""
         if self._exports:
             self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
 
     async def aclose(self) -> None:
-        """Send what is left, unless nobody takes it: the SDK would try for half a minute."""
+        """Send the last spans; without a collector the SDK would retry for half a minute."""
         sending = threading.Thread(target=self._provider.shutdown, daemon=True)
         sending.start()
-        await asyncio.to_thread(sending.join, _PATIENCE_S)
+        await asyncio.to_thread(sending.join, _SHUTDOWN_TIMEOUT_S)
 
     def requests(self, path: str) -> Middleware:
-        """Return the middleware for the requests for a path."""
+        """Return the middleware that traces the requests for a path."""
         return Middleware(_TracedRequests, tracer=self._tracer, path=path)
 
     def operations(self) -> SchemaExtension:
-        """Return the extension for an operation."""
+        """Return the extension that traces an operation."""
         return _TracedOperation(self._tracer, self._names)
 
     def cache(self, cache: "Cache") -> "Cache":
@@ -86,22 +85,29 @@ class Tracing:
 
 
 def _resource() -> Resource:
-    # With a name of ours, unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES have one.
+    # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES may replace the name.
     named = Resource.create().merge(Resource({"service.name": _SERVICE}))
     return named.merge(OTELResourceDetector().detect())
 
 
-class _Headers(Getter[Sequence[Header]]):
-    def get(self, carrier: Sequence[Header], key: str) -> list[str]:
-        name = key.encode()
-        return [value.decode("latin-1") for known, value in carrier if known == name]
+def _client_context(headers: Sequence[Header]) -> Context:
+    """Return the span of the client, if it sends one."""
+    trace = {
+        name.decode(): [value.decode("latin-1") for known, value in headers if known == name]
+        for name in _TRACE_HEADERS
+    }
+    return _W3C.extract(trace)
 
-    def keys(self, carrier: Sequence[Header]) -> list[str]:  # pragma: no cover - W3C asks by name
-        return [name.decode("latin-1") for name, _ in carrier]
+
+def _span(tracer: Tracer, name: str, **more: Any) -> AbstractContextManager[Span]:
+    # An exception's message may hold anything.
+    return tracer.start_as_current_span(
+        name, record_exception=False, set_status_on_exception=False, **more
+    )
 
 
 class _TracedRequests:
-    """Gives each request for `path` a span, in the trace that the client has begun, if it has."""
+    """Gives each request for `path` a span; it continues the trace of the client, if any."""
 
     def __init__(self, app: ASGIApp, *, tracer: Tracer, path: str) -> None:
         self.app = app
@@ -109,9 +115,8 @@ class _TracedRequests:
         self._path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on within its span."""
-        is_traced = scope["path"] == self._path or scope["path"].startswith(f"{self._path}/")
-        if scope["type"] != "http" or not is_traced:
+        """Call the app within the span of the request."""
+        if scope["type"] != "http" or not f"{scope['path']}/".startswith(f"{self._path}/"):
             await self.app(scope, receive, send)
             return
         route = self._path if scope["path"] == self._path else f"{self._path}/{{tenant}}"
@@ -121,13 +126,10 @@ class _TracedRequests:
             "http.route": route,
             "url.scheme": scope["scheme"],
         }
-        with self._tracer.start_as_current_span(
-            f"{'HTTP' if method == '_OTHER' else method} {route}",
-            context=_W3C.extract(scope["headers"], getter=_Headers()),
-            kind=SpanKind.SERVER,
-            attributes=attributes,
-            record_exception=False,
-            set_status_on_exception=False,
+        name = f"{'HTTP' if method == '_OTHER' else method} {route}"
+        context = _client_context(scope["headers"])
+        with _span(
+            self._tracer, name, context=context, kind=SpanKind.SERVER, attributes=attributes
         ) as span:
             trace_id = f"{span.get_span_context().trace_id:032x}"
             structlog.contextvars.bind_contextvars(trace_id=trace_id)
@@ -143,28 +145,25 @@ class _TracedRequests:
 
 
 class _TracedOperation(SchemaExtension):
-    """Gives a GraphQL operation a span; its text and its variables stay out of it."""
+    """Gives a GraphQL operation a span, without its text and variables."""
 
     def __init__(self, tracer: Tracer, names: OperationNames) -> None:
         self._tracer = tracer
         self._names = names
 
     def on_operation(self) -> Iterator[None]:
-        """Make the span, and complete it when there is a result."""
+        """Start the span, and complete it when there is a result."""
         context: ExecutionContext = self.execution_context
-        with self._tracer.start_as_current_span(
-            "GraphQL", record_exception=False, set_status_on_exception=False
-        ) as span:
+        with _span(self._tracer, "GraphQL") as span:
             try:
                 yield
             except (CannotGetOperationTypeError, InvalidOperationTypeError):
                 _fail(span, OperationResolutionError.code)
                 raise
             except BaseException as exc:
-                # A subscription has no other end than that its client leaves.
-                if self._name(span, context) != OperationType.SUBSCRIPTION or isinstance(
-                    exc, Exception
-                ):
+                # The client leaving is the normal end of a subscription.
+                is_subscription = self._name(span, context) == OperationType.SUBSCRIPTION
+                if not is_subscription or isinstance(exc, Exception):
                     _fail(span, outcome_of(exc))
                 raise
             self._name(span, context)
@@ -173,7 +172,7 @@ class _TracedOperation(SchemaExtension):
                 _fail(span, (errors[0].extensions or {}).get("code", GatewayError.code))
 
     def _name(self, span: Span, context: ExecutionContext) -> OperationType | None:
-        """Name the span after the operation, and return what kind of one it is."""
+        """Name the span after the operation, and return the kind of the operation."""
         document = context.graphql_document
         chosen = context._provided_operation_name
         operation = get_operation_ast(document, chosen) if document else None
@@ -187,7 +186,7 @@ class _TracedOperation(SchemaExtension):
 
 
 class _TracedCache:
-    """Gives each look into a cache a span."""
+    """Gives each cache lookup a span."""
 
     def __init__(self, cache: "Cache", tracer: Tracer) -> None:
         self._cache = cache
@@ -195,15 +194,15 @@ class _TracedCache:
         self.peek, self.set, self.delete = cache.peek, cache.set, cache.delete
 
     async def get(self, key: str) -> Any:
-        """Return the value, or None."""
-        with self._tracer.start_as_current_span("cache get", record_exception=False) as span:
+        """Return the value; None if it is not cached."""
+        with _span(self._tracer, "cache get") as span:
             value = await self._cache.get(key)
             span.set_attribute("gateway.cache.found", value is not None)
             return value
 
 
 def _traced_fetch(fetch: "Fetch", tracer: Tracer, url: httpx.URL) -> "Fetch":
-    """Give each REST call a span, and the call the trace that it is in."""
+    """Give each REST call a span, and send the trace with the call."""
     attributes: dict[str, str | int] = {
         "http.request.method": "GET",
         "server.address": url.host,
@@ -211,16 +210,10 @@ def _traced_fetch(fetch: "Fetch", tracer: Tracer, url: httpx.URL) -> "Fetch":
     }
 
     async def traced(headers: Sequence[Header]) -> bytes:
-        with tracer.start_as_current_span(
-            "GET",
-            kind=SpanKind.CLIENT,
-            attributes=attributes,
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
+        with _span(tracer, "GET", kind=SpanKind.CLIENT, attributes=attributes) as span:
             own: dict[str, str] = {}
             _W3C.inject(own)
-            kept = [header for header in headers if header[0] not in _OF_A_TRACE]
+            kept = [header for header in headers if header[0] not in _TRACE_HEADERS]
             kept += [(name.encode(), value.encode()) for name, value in own.items()]
             try:
                 body = await fetch(kept)

@@ -1,15 +1,13 @@
-"""REST's dates: checked, printed, and, where a time zone allows it, placed in time.
+"""Dates of the REST API: checked, printed, and, where a time zone allows it, placed in time.
 
-REST writes `2026-01-31T17:46:13`, with 0-7 digits of fraction, with or without `Z`, `+0100` or
-`+01:00`. Python's datetime knows six digits and no "for ever" with seven nines, so dates stay text
-and instants are whole nanoseconds since 1970 in UTC.
+SuperOffice writes `2026-01-31T17:46:13`, with 0-7 digits of fraction, with or without `Z`,
+`+0100` or `+01:00`. Python's datetime has six digits, and no "for ever" with seven nines. So dates
+remain text, and instants are integers: nanoseconds since 1970 in UTC.
 """
 
 import datetime as dt
 import re
 from dataclasses import dataclass
-
-__all__ = ["UTC", "AsOf", "has_zone", "is_unset", "nanoseconds", "normalise"]
 
 _DATE_TIME = re.compile(
     r"(?P<second>(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)"
@@ -30,7 +28,7 @@ class AsOf:
     zone: dt.tzinfo | None = None
 
     def instant(self, text: str | None) -> int | None:
-        """Place a checked date in time; None for no date, and for wall time of no known zone."""
+        """Convert a checked date to an instant; None for no date and for an unknown zone."""
         if text is None or (self.zone is None and not has_zone(text)):
             return None
         return nanoseconds(text, self.zone or UTC)
@@ -42,7 +40,7 @@ class AsOf:
 
 
 def is_unset(text: str) -> bool:
-    """Tell REST's "no date": year one, whatever zone it was shifted to."""
+    """Tell whether a date is SuperOffice's "no date": year one, in any zone."""
     return text.startswith("0001-01-01")
 
 
@@ -50,7 +48,7 @@ def normalise(text: str) -> str:
     """Check a date and print its offset with a colon; everything else stays as it is.
 
     Raises:
-        ValueError: `text` is no date that the calendar has.
+        ValueError: the calendar has no such date.
     """
     zone = _parts(text)["zone"]
     if zone is None or zone == "Z" or ":" in zone:
@@ -73,9 +71,9 @@ def has_zone(text: str) -> bool:
 
 
 def nanoseconds(text: str, zone: dt.tzinfo) -> int:
-    """Return a checked date's nanoseconds since 1970; `zone` is for a text that names none.
+    """Return a checked date's nanoseconds since 1970, in `zone` unless the text has its own.
 
-    A wall time that comes twice in the autumn is the first of the two.
+    A wall time that occurs twice when summer time ends is the first of the two.
     """
     match = _parts(text)
     moment = dt.datetime.fromisoformat(f"{match['second']}{match['zone'] or ''}")

@@ -1,13 +1,15 @@
-"""From REST's bytes to records, strictly and fast, or tolerantly and slower.
+"""From bytes of the REST API to records: strict and fast, or tolerant and slower.
 
-The strict decode takes what the contract allows. Only when it refuses is the same body read again
-value by value, and what does not fit becomes `Malformed` in its slot: one odd property costs
-itself, never its session, never the list. What is not JSON at all, or not an array, is refused.
+The strict decoder accepts what the contract allows. Only where it fails, the same body is read
+again value by value, and an invalid value becomes `Malformed` in its slot: it fails one field, not
+its session, not the list. A body that is not a JSON array is an error.
+
+A `Sequence[Any]` holds records of the type that the caller names.
 """
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
@@ -17,8 +19,6 @@ import msgspec
 from gateway.errors import UpstreamBadResponseError
 from gateway.records.maps import entries_of, is_of_texts
 from gateway.records.record import Int32, Malformed, Property, Record, flawed
-
-__all__ = ["Decode", "decoder", "excerpt_decoder", "in_json"]
 
 Decode = Callable[[bytes], Sequence[Any]]
 
@@ -30,19 +30,19 @@ _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 def decoder(record: type[Record]) -> Decode:
     """Make the function from a JSON array of objects to records of one type.
 
-    Elements that are no objects are left out. The function raises `UpstreamBadResponseError` when
-    the bytes are not JSON (RFC 8259), not an array, or an array without a single object in it.
+    Elements that are not objects are skipped. The function raises `UpstreamBadResponseError` when
+    the bytes are not JSON (RFC 8259), not an array, or an array of elements without any object.
     """
     strict = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
     strict_one = msgspec.json.Decoder(record)
 
     def tolerant(body: bytes) -> Sequence[Any]:
-        body.decode()  # json would take UTF-16, too
+        body.decode()  # the json module would accept UTF-16 too
         try:
             elements = _ELEMENTS.decode(body)
         except msgspec.DecodeError:
             return _tolerant(record, json.loads(body))
-        # Only what the contract does not allow is read again.
+        # Only elements that break the contract are read again.
         read = [_read_element_strictly(record, strict_one, element) for element in elements]
         return _without_none(read)
 
@@ -55,17 +55,17 @@ def decoder(record: type[Record]) -> Decode:
             except msgspec.DecodeError:
                 return tolerant(body)
         except (ValueError, RecursionError) as exc:
-            # The exception's own text quotes the answer: it must not travel further.
+            # The exception's own text quotes customers' data: it must not reach the client.
             raise UpstreamBadResponseError("REST's answer is not valid JSON.") from exc
 
     return decode
 
 
 def in_json(p: Property) -> Property:
-    """Make a property one whose slot holds the JSON that its value is read from each time."""
+    """Let the slot of a property hold JSON, which is decoded at each read."""
     decode = msgspec.json.Decoder(_strictly(p) | None).decode
 
-    def load(json_text: msgspec.Raw) -> Any:
+    def load(json_text: msgspec.Raw) -> object:
         try:
             value = decode(json_text)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -79,8 +79,8 @@ def in_json(p: Property) -> Property:
 @lru_cache(256)
 def excerpt_decoder(
     record: type[Record], attributes: frozenset[str]
-) -> Callable[[msgspec.Raw], Any] | None:
-    """Make the strict decoder for records that have no more than these attributes, and their key.
+) -> Callable[[msgspec.Raw], object] | None:
+    """Make a strict decoder for excerpts of records: these attributes and the key, no more.
 
     None where one of them is not read from a single slot.
     """
@@ -106,14 +106,14 @@ def excerpt_decoder(
     return msgspec.json.Decoder(excerpt | None).decode
 
 
-def _strictly(p: Property) -> Any:
+def _strictly(p: Property) -> Any:  # a type made at run time
     if p.shape == "record":
         return _nested(p)
-    value: Any = str if is_of_texts(p) else _nested(p)
+    value: Any = str if is_of_texts(p) else _nested(p)  # likewise
     return dict[str, value | None]
 
 
-def _loaded_tolerantly(p: Property, json_text: bytes) -> Any:
+def _loaded_tolerantly(p: Property, json_text: bytes) -> object:
     try:
         return _read_property(p, json.loads(json_text))
     except (ValueError, RecursionError):
@@ -121,7 +121,7 @@ def _loaded_tolerantly(p: Property, json_text: bytes) -> Any:
 
 
 def _check_size(body: bytes) -> None:
-    # A record takes memory however little it holds.
+    # Even an empty record takes memory.
     if len(body) > 3 * _MOST_OBJECTS and body.count(b"{") > _MOST_OBJECTS:
         raise UpstreamBadResponseError(f"REST's answer holds more than {_MOST_OBJECTS} objects.")
 
@@ -143,13 +143,13 @@ def _without_none(read: Sequence[Record | None]) -> Sequence[Record]:
     return records
 
 
-def _tolerant(record: type[Record], parsed: object) -> Sequence[Any]:
+def _tolerant(record: type[Record], parsed: object) -> Sequence[Record]:
     if not isinstance(parsed, list):
         raise UpstreamBadResponseError("REST's answer is not a JSON array.")
     return _without_none([_read_object(record, e) if isinstance(e, dict) else None for e in parsed])
 
 
-def _read_object(record: type[Record], parsed: dict[str, Any]) -> Record:
+def _read_object(record: type[Record], parsed: Mapping[str, object]) -> Record:
     values = {
         p.slot: _read_property(p, parsed[p.rest_name])
         for p in record.properties
@@ -159,7 +159,7 @@ def _read_object(record: type[Record], parsed: dict[str, Any]) -> Record:
     return (flawed(record) if is_flawed else record)(**values)
 
 
-def _read_property(p: Property, value: Any) -> Any:
+def _read_property(p: Property, value: object) -> object:
     if value is None:
         return None
     if p.shape == "value":
@@ -173,12 +173,14 @@ def _read_property(p: Property, value: Any) -> Any:
     return p.malformed()
 
 
-def _read_value(p: Property, value: Any) -> Any:
+def _read_value(p: Property, value: object) -> object:
     if isinstance(value, str):
         value = _without_surrogates(value)
     elif isinstance(value, float):
         if not math.isfinite(value):
-            return p.malformed()  # NaN, which json takes; 1e400, which no double holds
+            return (
+                p.malformed()
+            )  # NaN, which the json module accepts; 1e400, which overflows a double
         if p.wire_type is Int32 and value.is_integer():
             value = int(value)  # 3.0 and 3 are the same JSON number
     try:
@@ -187,7 +189,7 @@ def _read_value(p: Property, value: Any) -> Any:
         return p.malformed()
 
 
-def _read_map(p: Property, value: dict[str, Any]) -> list[Record]:
+def _read_map(p: Property, value: Mapping[str, object]) -> list[Record]:
     text = Property(p.rest_name, p.slot, str | None, "an object of strings")
     read = partial(_read_value, text) if is_of_texts(p) else partial(_read_element, p)
     return entries_of(
@@ -199,8 +201,8 @@ def _read_map(p: Property, value: dict[str, Any]) -> list[Record]:
     )
 
 
-def _read_element(p: Property, value: Any) -> Record:
-    """Read an object in a list or map; one that is no object is wrong in every field of it."""
+def _read_element(p: Property, value: object) -> Record:
+    """Read an object in a list or map; of another value, every field is malformed."""
     nested = _nested(p)
     if isinstance(value, dict):
         return _read_object(nested, value)
@@ -209,7 +211,7 @@ def _read_element(p: Property, value: Any) -> Record:
 
 
 def _nested(p: Property) -> type[Record]:
-    assert p.nested is not None  # noqa: S101  what is not a plain value has a record type
+    assert p.nested is not None  # noqa: S101  all shapes but "value" have a record type
     return p.nested
 
 

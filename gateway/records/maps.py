@@ -1,22 +1,20 @@
-"""A JSON map as a list of entries: records that know their own name."""
+"""A JSON map as a list of entries: records with their name in the map."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.records.record import Malformed, Property, Record, flawed
 
-__all__ = ["entries_of", "is_of_texts"]
-
 _DISPLAY_TEXT = ":DisplayText"
 
 
 def is_of_texts(p: Property) -> bool:
-    """Tell whether a map's values are texts, not objects."""
+    """Tell whether the values of a map are texts, not objects."""
     return p.nested is not None and not p.nested.properties
 
 
 def entries_of(p: Property, values: Mapping[str, Any]) -> list[Record]:
-    """Make the entries of a map, whose values are records or texts already."""
+    """Make the entries of a map of decoded values: records or texts."""
     if is_of_texts(p):
         return list(_of_texts(p.nested, values))
     entries = []
@@ -28,7 +26,7 @@ def entries_of(p: Property, values: Mapping[str, Any]) -> list[Record]:
 
 
 def _of_texts(entry: Any, values: Mapping[str, Any]) -> Iterator[Record]:
-    """Take a map of texts apart; `NAME:DisplayText` goes to the entry of `NAME` it belongs to."""
+    """Make an entry of each text; `NAME:DisplayText` belongs to the entry of `NAME`."""
     for name, value in values.items():
         owner = name.removesuffix(_DISPLAY_TEXT)
         if owner == name or owner not in values:

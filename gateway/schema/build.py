@@ -1,12 +1,13 @@
-"""The schema that holds everything together, with or without some of its fields."""
+"""The executable schema: all types, without the hidden fields, with our limits and errors."""
 
+import copy
 import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import strawberry
-from graphql import GraphQLObjectType, specified_rules
+from graphql import GraphQLObjectType, lexicographic_sort_schema, specified_rules
 from strawberry.extensions import DisableIntrospection, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StreamResult
@@ -15,6 +16,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
 from gateway.errors import SettingsError
+from gateway.executor.internals import graphql_schema
 from gateway.executor.run import executor_over
 from gateway.records.record import Property, read
 from gateway.schema.declare.entity import find_record, record_of
@@ -29,34 +31,32 @@ from gateway.schema.roots import Query
 from gateway.schema.selecting.matching import SEARCHED
 from gateway.schema.subscriptions import CHANGES, Subscription
 
-__all__ = ["Schema", "SchemaOptions", "build_schema", "sdl"]
-
 _INPUTS_OVER_SESSIONS = {"ChatSessionFilter", "ChatSessionOrder"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaOptions:
-    """What differs between the schemas of two gateways."""
+    """The settings of a schema."""
 
     hidden: frozenset[str] = frozenset()
-    """Fields that are left out, such as `ChatSession.sessionKey`."""
+    """Fields to remove, such as `ChatSession.sessionKey`."""
 
     introspection: bool = True
     suggestions: bool = True
-    """Whether errors say which field may have been meant."""
+    """Whether errors suggest the names of fields."""
 
     limits: Limits = field(default_factory=Limits)
     extensions: tuple[Callable[[], SchemaExtension], ...] = ()
-    """What else sees each operation."""
+    """More extensions of Strawberry."""
 
     trusted: frozenset[str] | None = None
-    """The only queries that are run; None runs any."""
+    """The only queries that are executed; None allows any."""
 
 
 class Schema(CodedErrors, strawberry.Schema):
-    """Strawberry's schema with our error codes and limits, without the fields that are hidden."""
+    """Strawberry's schema with our error codes and limits, without the hidden fields."""
 
-    def __init__(self, options: SchemaOptions, *, is_sorted: bool = False) -> None:
+    def __init__(self, options: SchemaOptions) -> None:
         self.options = options
         self.documents = documents = DocumentCache(options.limits, options.trusted)
         super().__init__(
@@ -66,7 +66,6 @@ class Schema(CodedErrors, strawberry.Schema):
                 default_resolver=read,
                 scalar_map=SCALARS,
                 disable_field_suggestions=not options.suggestions,
-                sort_schema=is_sorted,
             ),
             execution_context_class=executor_over(find_record),
             extensions=[
@@ -77,25 +76,25 @@ class Schema(CodedErrors, strawberry.Schema):
         )
 
     async def stream(self, query: str | None, *args: Any, **more: Any) -> StreamResult:
-        """Execute an operation; a subscription answers again only when its answer is another."""
+        """Execute an operation; of a subscription, drop results that equal the one before."""
         results = await super().stream(query, *args, **more)
         field = self.documents.subscription(query or "", more.get("operation_name"))
         return results if field in {None, CHANGES} else without_repeats(results)
 
     def is_subscription(self, query: str, operation_name: str | None) -> bool:
-        """Tell whether an operation is a subscription that can be run."""
+        """Tell whether an operation is a valid subscription."""
         if self.documents.subscription(query, operation_name) is None:
             return False
-        return not self.documents.errors(self._schema, query, specified_rules)
+        return not self.documents.errors(graphql_schema(self), query, specified_rules)
 
     @property
     def searched(self) -> tuple[str, ...]:
-        """Return the fields of a session that `filter.search` may look into."""
+        """Return the fields of a session that `filter.search` may read."""
         return tuple(name for name in SEARCHED if not self._hides("ChatSession", name))
 
     @property
     def watched(self) -> list[Property]:
-        """Return the properties of a session whose changes are told."""
+        """Return the properties of a session whose changes are sent to subscribers."""
         properties = record_of(ChatSession).properties
         return [p for p in properties if not self._hides("ChatSession", p.slot.removeprefix("_"))]
 
@@ -105,11 +104,11 @@ class Schema(CodedErrors, strawberry.Schema):
         return tuple(name for name in LINKS if not self._hides("ChatSession", name))
 
     def get_fields(self, type_definition: StrawberryObjectDefinition) -> list[StrawberryField]:
-        """Return what is left of a type's fields: Strawberry builds the type from these.
+        """Return the fields of a type that are not hidden: Strawberry builds the type from these.
 
-        A filter or an order over a hidden field of a session goes with it.
+        The filters and orders of a hidden field of a session are hidden too.
         """
-        name = self.config.name_converter.from_type(type_definition)  # a generic has no other
+        name = self.config.name_converter.from_type(type_definition)  # the only name of a generic
         if name in _INPUTS_OVER_SESSIONS:
             return [f for f in type_definition.fields if not self._reads_hidden(f)]
         return [f for f in type_definition.fields if not self._hides(name, f.python_name)]
@@ -129,7 +128,7 @@ def build_schema(options: SchemaOptions | None = None) -> Schema:
     """Build the GraphQL schema.
 
     Raises:
-        SettingsError: a field to hide does not exist, or the schema cannot do without it.
+        SettingsError: a field to hide does not exist, or is the last of its type.
     """
     options = options or SchemaOptions()
     if options.hidden:
@@ -146,17 +145,18 @@ def build_schema(options: SchemaOptions | None = None) -> Schema:
 def sdl(schema: Schema | None = None) -> str:
     """Print a schema, or the default one, as text in the schema definition language.
 
-    It is sorted, so that it does not depend on where a field is declared.
+    It is sorted, so that it does not depend on the order of declarations.
     """
-    # Sorting takes the Python values of enums away, so such a schema can be printed, not executed.
-    options = schema.options if schema else SchemaOptions()
-    return f"{Schema(options, is_sorted=True).as_str()}\n"
+    # A copy, as sorting removes the Python values of enums: it can be printed, but not executed.
+    printed = copy.copy(schema or build_schema())
+    printed._schema = lexicographic_sort_schema(graphql_schema(printed))
+    return f"{printed.as_str()}\n"
 
 
 def _check_hidden(hidden: Iterable[str]) -> None:
     known = [
         f"{name}.{field}"
-        for name, kind in Schema(SchemaOptions())._schema.type_map.items()
+        for name, kind in graphql_schema(Schema(SchemaOptions())).type_map.items()
         if isinstance(kind, GraphQLObjectType) and not name.startswith("__")
         for field in kind.fields
         if field not in {i for interface in kind.interfaces for i in interface.fields}

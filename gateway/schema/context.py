@@ -59,7 +59,7 @@ class Context:
         """
         if self.served is not None:
             return self.served.snapshot
-        access = self._accessed()
+        access = self._access_or_raise()
         served = await access.source.serve(
             access.caller, self.trace, key=access.key, max_age_s=self.max_age_s
         )
@@ -75,11 +75,12 @@ class Context:
         Raises:
             BadRequestError, UnauthenticatedError: as `snapshot` does.
         """
-        access = self._accessed()
+        access = self._access_or_raise()
         self.is_watching = True
         return self.watchers_of(access.source).watching(access.caller, access.key)
 
-    def _accessed(self) -> Access:
+    def _access_or_raise(self) -> Access:
         if isinstance(self.access, RequestError):
-            raise self.access
+            # Other requests of the connection raise it too: its frames must not add up.
+            raise self.access.with_traceback(None)
         return self.access

@@ -1,4 +1,4 @@
-"""Give every error of an answer its code, and keep to ourselves what is nobody's business."""
+"""Give every error of a response its code, and mask the details of bugs."""
 
 import logging
 import re
@@ -17,85 +17,41 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-__all__ = ["MOST_REQUEST_ERRORS", "CodedErrors", "masked", "unresolved"]
-
 logger = logging.getLogger(__name__)
 
 _LONGEST_MESSAGE = 500
 MOST_REQUEST_ERRORS = 5
 _SUGGESTION = re.compile(r" Did you mean [^?]*\?")
 _TOO_MANY_TOKENS = re.compile(r"more than \d+ tokens|nested too deeply")
-_GAVE_UP = "Validation aborted."  # graphql-core, where it would take too long
+_ABORTED = "Validation aborted."  # by graphql-core, when it takes too long
 
 
 class CodedErrors(_Base):
-    """Mixed into the schema: its `process_errors` sees the errors of every transport.
+    """A mixin of the schema, whose `process_errors` gets the errors of every transport.
 
-    Strawberry would log a traceback for each of them, a mistyped field included.
+    Strawberry's own logs a traceback for each of them, even for a mistyped field.
     """
 
     @staticmethod
     def remove_field_suggestion(error: GraphQLError) -> None:
-        """Take out what tells names of the schema; Strawberry's own does so for fields alone."""
+        """Remove suggestions, which reveal names; Strawberry's own does so for fields alone."""
         error.message = _SUGGESTION.sub("", error.message)
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
-        """Replace each error, in place, by what the client may see of it."""
+        """Replace each error, in place, by the one that the client gets."""
         has_result = execution_context is not None and execution_context.result is not None
         if all(error.path is None for error in errors):
-            # A document or its variables can be wrong in ten thousand places: the first will do.
+            # A document or its variables can have ten thousand errors: the first few are enough.
             del errors[MOST_REQUEST_ERRORS:]
         errors[:] = [_coded(error, has_result=has_result) for error in errors]
 
 
 def _coded(error: GraphQLError, *, has_result: bool) -> GraphQLError:
-    if error.extensions and "code" in error.extensions:
-        return _rewritten(error, error.message, error.extensions)
-    if isinstance(error, GraphQLSyntaxError) and _TOO_MANY_TOKENS.search(error.message):
-        return _rewritten(error, error.message, {"code": QueryTooComplexError.code})
-    if isinstance(error, GraphQLSyntaxError):
-        return _rewritten(error, error.message, {"code": "GRAPHQL_PARSE_FAILED"})
-    if isinstance(error.original_error, CannotGetOperationTypeError):
-        refusal = unresolved(error.original_error)
-        return _rewritten(error, str(refusal), refusal.extensions)
-    if error.message == _GAVE_UP:
-        message = "The query is too complex to be validated."
-        return _rewritten(error, message, {"code": QueryTooComplexError.code})
-    if error.original_error is None or isinstance(error.original_error, GraphQLError):
-        # graphql-core's own: about the document before there is a result, then about a value.
-        code = "BAD_USER_INPUT" if has_result else "GRAPHQL_VALIDATION_FAILED"
-        return _rewritten(error, error.message, {"code": code})
-    if not has_result and isinstance(error.original_error, ValueError):
-        # graphql-core leaves it to int(), which takes no more than 4300 digits.
-        message = "A number in the query has too many digits."
-        return _rewritten(error, message, {"code": "GRAPHQL_VALIDATION_FAILED"})
-    mask = masked(error.original_error)
-    return _rewritten(error, str(mask), mask.extensions)
-
-
-def unresolved(cause: CannotGetOperationTypeError) -> OperationResolutionError:
-    """Say why it is not clear which operation of a document to run."""
-    if cause.operation_name:
-        return OperationResolutionError(
-            f"The document has no operation named {cause.operation_name[:100]!r}."
-        )
-    return OperationResolutionError(
-        "The document has to have one operation, or `operationName` has to name one of several."
-    )
-
-
-def masked(bug: Exception) -> GatewayError:
-    """Log a bug in full, and make the error that stands for it: an id to find it by."""
-    error_id = secrets.token_hex(8)
-    logger.error("The gateway has a fault, errorId %s", error_id, exc_info=bug)
-    return GatewayError("The gateway failed here.", errorId=error_id)
-
-
-def _rewritten(error: GraphQLError, message: str, extensions: Mapping[str, object]) -> GraphQLError:
+    message, extensions = _public(error, has_result=has_result)
     if len(message) > _LONGEST_MESSAGE:
-        # graphql-core quotes the client's text in full, and that may be a megabyte.
+        # graphql-core quotes the client's text in full, which may be a megabyte.
         message = f"{message[:_LONGEST_MESSAGE]}…"
     return GraphQLError(
         message,
@@ -106,3 +62,47 @@ def _rewritten(error: GraphQLError, message: str, extensions: Mapping[str, objec
         original_error=error.original_error,
         extensions=dict(extensions),
     )
+
+
+def _public(error: GraphQLError, *, has_result: bool) -> tuple[str, Mapping[str, object]]:
+    """Return the message and the extensions that the client gets."""
+    cause = error.original_error
+    if error.extensions and "code" in error.extensions:
+        return error.message, error.extensions
+    if isinstance(error, GraphQLSyntaxError):
+        is_too_complex = _TOO_MANY_TOKENS.search(error.message)
+        code = QueryTooComplexError.code if is_too_complex else "GRAPHQL_PARSE_FAILED"
+        return error.message, {"code": code}
+    if isinstance(cause, CannotGetOperationTypeError):
+        refusal = unresolved(cause)
+        return str(refusal), refusal.extensions
+    if error.message == _ABORTED:
+        return "The query is too complex to be validated.", {"code": QueryTooComplexError.code}
+    if cause is None or isinstance(cause, GraphQLError):
+        # graphql-core's own: about the document before there is a result, then about a value.
+        code = "BAD_USER_INPUT" if has_result else "GRAPHQL_VALIDATION_FAILED"
+        return error.message, {"code": code}
+    if not has_result and isinstance(cause, ValueError):
+        # Python's int() accepts at most 4300 digits, and graphql-core does not catch that.
+        message = "A number in the query has too many digits."
+        return message, {"code": "GRAPHQL_VALIDATION_FAILED"}
+    mask = masked(cause)
+    return str(mask), mask.extensions
+
+
+def unresolved(cause: CannotGetOperationTypeError) -> OperationResolutionError:
+    """Make the error for a document whose operation is ambiguous or missing."""
+    if cause.operation_name:
+        return OperationResolutionError(
+            f"The document has no operation named {cause.operation_name[:100]!r}."
+        )
+    return OperationResolutionError(
+        "The document has to have one operation, or `operationName` has to name one of several."
+    )
+
+
+def masked(bug: Exception) -> GatewayError:
+    """Log a bug in full, and make the error for the client: an id to find it by."""
+    error_id = secrets.token_hex(8)
+    logger.error("The gateway has a fault, errorId %s", error_id, exc_info=bug)
+    return GatewayError("The gateway failed here.", errorId=error_id)

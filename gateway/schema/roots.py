@@ -1,7 +1,7 @@
-"""The root fields: what each gives, out of the caller's snapshot."""
+"""The root fields of queries: each reads the caller's snapshot."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import strawberry
 from strawberry import UNSET
@@ -17,14 +17,12 @@ from gateway.schema.selecting.ordering import ChatSessionOrder, Order, order_of
 from gateway.schema.selecting.pages import ChatSessionConnection, connect, cut
 from gateway.sessions.snapshot import Snapshot
 
-__all__ = ["Filter", "Info", "Limit", "OrderBy", "Query", "listed", "matching"]
-
 _MOST_IDS = 100
 
 T = TypeVar("T")
 
 
-def _argument(description: str) -> Any:
+def _argument(description: str) -> object:
     return strawberry.argument(description=description)
 
 
@@ -44,8 +42,8 @@ async def list_chat_sessions(
     order_by: OrderBy = UNSET,
     limit: Limit = UNSET,
     offset: Annotated[Number, _argument("Leave out this many first ones.")] = UNSET,
-) -> Any:
-    """Give the sessions that match."""
+) -> list[ChatSession]:
+    """Return the sessions that match."""
     return listed(info, await info.context.snapshot(), filter, order_by, limit, offset)
 
 
@@ -57,8 +55,8 @@ async def connect_chat_sessions(
     after: Annotated[Cursor, _argument("Only what comes after this cursor.")] = UNSET,
     last: Annotated[Number, _argument("The last so many, 0 to 10000.")] = UNSET,
     before: Annotated[Cursor, _argument("Only what comes before this cursor.")] = UNSET,
-) -> Any:
-    """Give a part of the sessions that match, as a connection."""
+) -> ChatSessionConnection:
+    """Return a page of the sessions that match, as a connection."""
     snapshot = await info.context.snapshot()
     order = order_of(order_by) if order_by else Order()
     return connect(
@@ -75,8 +73,8 @@ async def connect_chat_sessions(
 async def find_chat_session(
     info: Info,
     chat_session_id: Annotated[int, _argument("The session's key.")],
-) -> Any:
-    """Give one session of the caller, or nothing."""
+) -> ChatSession | None:
+    """Return one session of the caller, or None."""
     sessions = (await info.context.snapshot()).sessions
     return next((s for s in sessions if s.chat_session_id == chat_session_id), None)
 
@@ -84,8 +82,8 @@ async def find_chat_session(
 async def count_chat_sessions(
     info: Info,
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
-) -> Any:
-    """Give the numbers of the sessions that match."""
+) -> ChatSessionSummary:
+    """Return the sessions that match in numbers."""
     snapshot = await info.context.snapshot()
     return summarise(matching(info, snapshot, filter), snapshot.as_of.fetched_at())
 
@@ -93,28 +91,25 @@ async def count_chat_sessions(
 async def find_one_node(
     info: Info,
     id: Annotated[strawberry.ID, _argument("The `id` of the object.")],  # noqa: A002  Relay's
-) -> Any:
-    """Give the object of that id, or nothing."""
-    return (await _found(info, [id]))[0]
+) -> Node | None:
+    """Return the object with that id, or None."""
+    (found,) = await find_nodes(info, [id])
+    return found
 
 
 async def find_nodes(
     info: Info,
     ids: Annotated[list[strawberry.ID], _argument("The `id` of each object, 100 at most.")],
-) -> Any:
-    """Give, for each id, its object or nothing."""
+) -> list[Node | None]:
+    """Return, for each id, its object or None."""
     if len(ids) > _MOST_IDS:
         raise BadUserInputError(f"`ids` may have {_MOST_IDS} entries at most, not {len(ids)}.")
-    return await _found(info, ids)
-
-
-async def _found(info: Info, ids: Sequence[str]) -> list[Any]:
     sessions = (await info.context.snapshot()).sessions
     return find_records(sessions, ids, info.context.links)
 
 
 def _given(argument: T) -> T | None:
-    # UNSET and not None as default: what is not given then costs no time, and needs no `= null`.
+    # The default is UNSET, not None: it costs no time, and the schema shows no `= null`.
     return None if argument is UNSET else argument
 
 
@@ -125,21 +120,21 @@ def listed(
     order_by: Sequence[ChatSessionOrder] | None,
     limit: int | None,
     offset: int | None = UNSET,
-) -> Sequence[Any]:
+) -> list[ChatSession]:
     """Return the sessions of a snapshot that match, in order.
 
     Raises:
-        BadUserInputError: an argument has a value that cannot be used.
+        BadUserInputError: the value of an argument is invalid.
     """
     sessions = matching(info, snapshot, wanted)
     ordered = order_of(order_by).sort(sessions) if order_by else sessions
     return cut(ordered, _given(limit), _given(offset))
 
 
-def matching(info: Info, snapshot: Snapshot, wanted: ChatSessionFilter | None) -> Sequence[Any]:
-    """Return the sessions of a snapshot that match, as REST gave them."""
+def matching(info: Info, snapshot: Snapshot, wanted: ChatSessionFilter | None) -> list[ChatSession]:
+    """Return the sessions of a snapshot that match, in SuperOffice's order."""
     if not wanted:
-        return snapshot.sessions
+        return [*snapshot.sessions]
     matches = matcher(wanted, snapshot.as_of, info.context.searched)
     return [session for session in snapshot.sessions if matches(session)]
 

@@ -1,4 +1,7 @@
-"""The subscriptions: the root fields that answer again whenever something has changed."""
+"""The root fields of subscriptions, which send a result whenever something has changed.
+
+Their generators yield `Any`: an error is yielded too, which must not be part of the GraphQL type.
+"""
 
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
@@ -17,12 +20,10 @@ from gateway.schema.declare.scalars import DateTime
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.entities.summary import ChatSessionSummary, summarise
 from gateway.schema.roots import Filter, Info, Limit, OrderBy, listed, matching
-from gateway.schema.selecting.matching import matcher
-
-__all__ = ["CHANGES", "Subscription"]
+from gateway.schema.selecting.matching import Matches, matcher
 
 CHANGES = "chatSessionChanges"
-"""The root field of which every answer is news, even one like the answer before it."""
+"""The root field whose results are events: two equal ones in a row are both sent."""
 
 
 @strawberry.enum(name="ChatSessionChangeKind", description="What has become of a session.")
@@ -67,7 +68,7 @@ def watch_chat_sessions(
     order_by: OrderBy = UNSET,
     limit: Limit = UNSET,
 ) -> AsyncGenerator[Any, None]:
-    """Give the sessions that match, of each state."""
+    """Yield the sessions that match, for each state."""
     return _watch(info, lambda _, state: listed(info, state.snapshot, filter, order_by, limit))
 
 
@@ -75,9 +76,9 @@ def watch_summary(
     info: Info,
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
 ) -> AsyncGenerator[Any, None]:
-    """Give the numbers of the sessions that match, of each state."""
+    """Yield the sessions that match in numbers, for each state."""
 
-    def summary(_: Watcher, state: State) -> Any:
+    def summary(_: Watcher, state: State) -> ChatSessionSummary:
         sessions = matching(info, state.snapshot, filter)
         return summarise(sessions, state.snapshot.as_of.fetched_at())
 
@@ -88,11 +89,11 @@ def watch_changes(
     info: Info,
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
 ) -> AsyncGenerator[Any, None]:
-    """Give what has changed among the sessions that match, where anything has."""
+    """Yield the changes of the sessions that match, for each state with any."""
     ignored = frozenset() if _selects(info.selected_fields, "whenFetched") else SIGNS_OF_LIFE
     seen: State | None = None
 
-    def changes(watcher: Watcher, state: State) -> Any:
+    def changes(watcher: Watcher, state: State) -> ChatSessionChanges | None:
         nonlocal seen
         before, seen = seen, state
         snapshot = state.snapshot
@@ -112,10 +113,12 @@ def watch_changes(
     return _watch(info, changes)
 
 
-async def _watch(info: Info, answer: Callable[[Watcher, State], Any]) -> AsyncGenerator[Any, None]:
-    """Answer anew of each state, unless the answer is None, or with why there is none yet.
+async def _watch(
+    info: Info, answer: Callable[[Watcher, State], object]
+) -> AsyncGenerator[Any, None]:
+    """Yield the result for each state unless it is None, or the error where there is no state.
 
-    An error that is raised is the last answer.
+    An error that is raised is the last result.
     """
     try:
         async with (
@@ -127,12 +130,12 @@ async def _watch(info: Info, answer: Callable[[Watcher, State], Any]) -> AsyncGe
                 if made is not None:
                     yield made
     except GatewayError as exc:
-        # graphql-core raises it where the field is, so the client's error has a path.
+        # graphql-core raises it at the field, so that the error has a path.
         yield exc
 
 
 def _matching_changes(
-    changes: Changes, matches: Callable[[Any], bool], ignored: frozenset[str]
+    changes: Changes, matches: Matches, ignored: frozenset[str]
 ) -> Iterator[ChatSessionChange]:
     for session in changes.removed:
         if matches(session):
@@ -149,7 +152,9 @@ def _matching_changes(
             yield _change(ChangeKind.ADDED, session)
 
 
-def _change(kind: ChangeKind, session: Any, fields: list[str] | None = None) -> ChatSessionChange:
+def _change(
+    kind: ChangeKind, session: ChatSession, fields: list[str] | None = None
+) -> ChatSessionChange:
     names = [to_camel_case(name) for name in fields or ()]
     return ChatSessionChange(kind=kind, changed_fields=names, session=session)
 
@@ -163,7 +168,7 @@ def _selects(selections: list[Selection], name: str) -> bool:
     )
 
 
-def _subscription(resolver: Any, description: str) -> Any:
+def _subscription(resolver: Callable[..., Any], description: str) -> Any:
     return strawberry.subscription(resolver=resolver, description=description)
 
 

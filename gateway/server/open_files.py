@@ -1,44 +1,53 @@
-"""How many files the process may have open: each connection is one."""
+"""Open files: each connection is one, and the system limits how many a process may have."""
 
 import contextlib
 import logging
 import math
 import sys
 
+from gateway.errors import SettingsError
 from gateway.settings import Settings
-
-__all__ = ["allowed", "needed", "raised_for"]
 
 logger = logging.getLogger(__name__)
 
-_FOR_THE_REST = 200
+_OTHER_FILES = 200
 
 
 def needed(settings: Settings) -> int:
-    """Return how many the settings may lead to."""
-    return settings.max_connections + settings.upstream_connections + _FOR_THE_REST
+    """Return how many files the settings may lead to."""
+    return settings.max_connections + settings.upstream_connections + _OTHER_FILES
 
 
-def allowed() -> float:
-    """Take all that the system allows, as shells start with 1,024, and return how many that is."""
+def limit() -> float:
+    """Return how many files the system allows this process at most: its hard limit."""
     if sys.platform == "win32":  # pragma: no cover - there is no such limit
         return math.inf
     import resource
 
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError):  # some systems have a limit that they do not tell
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return math.inf if most == resource.RLIM_INFINITY else most
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return math.inf if hard == resource.RLIM_INFINITY else hard
 
 
-def raised_for(settings: Settings) -> Settings:
-    """Return the settings with as many connections as there may be files for.
+def with_fewer_connections(settings: Settings) -> Settings:
+    """Raise the limit to the hard one, and return the settings with the connections it allows.
 
-    Of a connection too many the log tells; of one that there is no file for it does not.
+    A refused connection is logged; running out of files is not.
+
+    Raises:
+        SettingsError: it leaves none.
     """
-    missing = needed(settings) - allowed()
-    if missing <= 0:
+    if sys.platform != "win32":  # pragma: no branch - there is no such limit
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        with contextlib.suppress(ValueError):  # macOS has a limit below the one that it reports
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    most = limit()
+    fewer = settings.max_connections + most - needed(settings)
+    if fewer >= settings.max_connections:
         return settings
-    fewer = max(1, settings.max_connections - int(missing))
-    logger.warning("Files may be open for no more than %d connections: that many are let in", fewer)
+    if fewer < 1:
+        needs = f"{needed(settings)} may be needed: raise the limit (LimitNOFILE=, ulimit -n)"
+        raise SettingsError(f"{most} files may be open, and {needs}")
+    logger.warning("The limit of open files leaves room for %d connections: more are closed", fewer)
     return settings.model_copy(update={"max_connections": fewer})

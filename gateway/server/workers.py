@@ -1,7 +1,7 @@
-"""Several processes that serve one port, and what watches over them.
+"""Several processes that serve one port, and their supervisor.
 
-uvicorn's own supervisor can start plain uvicorn servers alone, which do not drain; and it keeps the
-port open until the last of them has ended, so that clients connect to nobody.
+uvicorn's own supervisor starts plain uvicorn servers, which do not drain. It also keeps the port
+open until the last of them has ended, so that clients connect and are never accepted.
 """
 
 import logging
@@ -11,11 +11,11 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 
-__all__ = ["Workers"]
+from gateway.errors import SettingsError
 
 _TICK_S = 0.2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -26,78 +26,90 @@ logger = logging.getLogger(__name__)
 class Workers:
     """Processes that each run `serve` on the listener; one that ends is replaced.
 
-    The first SIGINT or SIGTERM ends them all, by SIGTERM; a later one hurries them, by SIGUSR1. Who
-    signals the whole group, as terminals and systemd do, reaches them by itself, so that neither
-    may mean more when it comes twice.
+    The second argument of `serve` takes its report: "" once it serves, or why it cannot start.
+
+    The first SIGINT or SIGTERM ends them all, by SIGTERM; a later one hurries them, by SIGUSR1.
+    Terminals and systemd signal the whole group, so that a worker may get each signal twice; the
+    second one must change nothing.
     """
 
     def __init__(
         self,
-        serve: Callable[[socket.socket], None],
+        serve: Callable[[socket.socket, Callable[[str], None]], None],
         listener: socket.socket,
         *,
         count: int,
-        patience_s: float,
+        timeout_s: float,
     ) -> None:
         self._serve = serve
         self._listener = listener
         self._count = count
-        self._patience_s = patience_s
-        self._processes: list[SpawnProcess] = []
+        self._timeout_s = timeout_s
+        self._reports: dict[SpawnProcess, Connection[str, str]] = {}
         self._signals: list[int] = []
 
     def run(self) -> None:
-        """Serve until SIGINT or SIGTERM, and until all of them have ended."""
+        """Serve until SIGINT or SIGTERM, and until all workers have ended.
+
+        Raises:
+            SettingsError: a worker ended before it served: its replacement would do the same.
+        """
         before = {number: signal.signal(number, self._note) for number in _SIGNALS}
         try:
-            self._processes = [self._start() for _ in range(self._count)]
+            for _ in range(self._count):
+                self._start()
             while not self._signals:
-                wait([process.sentinel for process in self._processes], _TICK_S)
-                self._processes = [self._kept(process) for process in self._processes]
-            self._stop()
+                wait([process.sentinel for process in self._reports], _TICK_S)
+                for process in [process for process in self._reports if not process.is_alive()]:
+                    self._replace(process)
         finally:
+            self._stop()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._signals.append(number)
 
-    def _start(self) -> SpawnProcess:
-        process = multiprocessing.get_context("spawn").Process(
-            target=self._serve, args=(self._listener,)
-        )
-        # Ctrl+C, which all get, ends those that are not up yet with a traceback each.
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        reports, sender = context.Pipe(duplex=False)
+        process = context.Process(target=self._serve, args=(self._listener, sender.send))
+        # Ctrl+C reaches workers that have no handler yet: each would end with a traceback.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         process.start()
         signal.signal(signal.SIGINT, before)
-        return process
+        sender.close()  # the worker's own is the only one left: it closes when the worker ends
+        self._reports[process] = reports
 
-    def _kept(self, process: SpawnProcess) -> SpawnProcess:
-        if process.is_alive() or self._signals:
-            return process
-        logger.warning("worker %s ended with code %s: another one starts", *_told(process))
-        return self._start()
+    def _replace(self, ended: SpawnProcess) -> None:
+        if self._signals:
+            return
+        how = f"worker {ended.pid} ended with code {ended.exitcode}"
+        try:
+            problem = self._reports.pop(ended).recv()
+        except EOFError:
+            problem = f"{how} before it served"
+        if problem:
+            raise SettingsError(problem)
+        logger.warning("%s: another one starts", how)
+        self._start()
 
     def _stop(self) -> None:
-        """End all workers; those that take longer than they should are killed."""
+        """End all workers; kill those that do not end in time."""
         self._listener.close()
-        self._signals.pop(0)
+        handled = len(self._signals[:1])
         self._send(signal.SIGTERM)
-        ends_at = time.monotonic() + self._patience_s
-        while alive := [process for process in self._processes if process.is_alive()]:
-            wait([process.sentinel for process in alive], _TICK_S)
-            while self._signals:
-                self._signals.pop(0)
+        ends_at = time.monotonic() + self._timeout_s
+        while alive := [process.sentinel for process in self._reports if process.is_alive()]:
+            wait(alive, _TICK_S)
+            for _ in self._signals[handled:]:
                 self._send(signal.SIGUSR1)
+            handled = len(self._signals)
             if time.monotonic() > ends_at:
                 logger.error("workers that do not end are killed")
                 self._send(signal.SIGKILL)
 
     def _send(self, number: signal.Signals) -> None:
-        for process in self._processes:
+        for process in self._reports:
             if process.is_alive():
                 os.kill(process.pid or 0, number)
-
-
-def _told(process: SpawnProcess) -> tuple[int | None, int | None]:
-    return process.pid, process.exitcode

@@ -23,7 +23,10 @@ class Flights(Generic[T]):
         Raises:
             Exception: whatever `call` raised, for every waiter.
         """
-        return await asyncio.shield(self.start(key, call))
+        flight = self.start(key, call)
+        # Not `shield`: from Python 3.14 on it logs the failure that a cancelled waiter missed.
+        await asyncio.wait((flight,))
+        return flight.result()
 
     def start(self, key: str, call: Callable[[], Awaitable[T]]) -> "asyncio.Task[T]":
         """Start the call of `key`, unless one is in progress, without waiting for it."""

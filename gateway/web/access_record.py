@@ -38,7 +38,7 @@ class AccessRecord:
 
     _fields: dict[str, Any] | None = field(default=None, repr=False)
 
-    def of_same_answer(self, sent_bytes: int) -> "AccessRecord":
+    def for_cache_hit(self, sent_bytes: int) -> "AccessRecord":
         """Return the record of a later request that gets the cached answer to this one."""
         return AccessRecord(
             self.operation, cache="hit", key=self.key, tenant=self.tenant, sent_bytes=sent_bytes

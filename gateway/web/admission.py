@@ -1,7 +1,7 @@
 """Load shedding: past `max_requests`, answer 503 so that admitted requests keep their latency.
 
-Cached answers that our own server sends are not counted, nor are WebSockets. A stream counts until
-its first part: it may last for hours.
+Cached answers are not counted, nor are WebSockets. A stream counts until its first part: it may
+last for hours.
 """
 
 import logging
@@ -35,9 +35,8 @@ class Admission:
         self.refusal = CachedAnswer(response.status_code, tuple(response.raw_headers), body, record)
         """The 503, for a server that sends it itself."""
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the next request is refused; logged once per burst."""
+    def refuses_next(self) -> bool:
+        """Return whether the next request is refused; logged once per burst."""
         if self.in_work < self.max_requests:
             return False
         if self._burst.begins():
@@ -45,13 +44,13 @@ class Admission:
         return True
 
     @contextmanager
-    def place(self) -> Iterator[None]:
+    def slot(self) -> Iterator[None]:
         """Count a request while it is in work.
 
         Raises:
             UpstreamUnavailableError: there are too many.
         """
-        if self.is_full:
+        if self.refuses_next():
             raise _overloaded()
         self.in_work += 1
         try:

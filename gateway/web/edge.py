@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from starlette.types import Scope
+
 from gateway.web.admission import Admission, ConnectionLimit
 from gateway.web.inbound import Door
 from gateway.web.middleware.request_log import AccessLog
@@ -18,3 +20,13 @@ class Edge:
     connection_limit: ConnectionLimit
     has_fast_lane: bool
     """Whether the server may send cached answers: with tracing, they would leave no trace."""
+
+    def sheds(self, scope: Scope) -> bool:
+        """Return whether the server itself refuses a request; pages need CORS headers, too."""
+        if (
+            scope["method"] != "POST"
+            or scope["path"] != self.path
+            or not self.admission.refuses_next()
+        ):
+            return False
+        return all(name != b"origin" for name, _ in scope["headers"])

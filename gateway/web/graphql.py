@@ -40,12 +40,12 @@ class GraphQL:
     ) -> Context:
         """Return what resolvers work with; `access` is that of a socket that has logged in."""
         return Context(
-            access=access or inbound.asked.access,
+            access=access or inbound.head.access,
             watchers_of=self.watchers_of,
             searched=self.searched,
             links=self.links,
             trace=trace_of(headers, inbound.request_id),
-            max_age_s=inbound.asked.max_age_s,
+            max_age_s=inbound.head.max_age_s,
         )
 
     def record(

@@ -34,7 +34,7 @@ _random = Random()  # noqa: S311
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestHead:
     """What a request's path and headers say."""
 
     access: Access | RequestError
@@ -47,25 +47,16 @@ class Asked:
     """All of the headers that shape the answer."""
 
 
-_NOTHING = Asked(RequestError("The path is not that of GraphQL."))
-
-
 @dataclass(slots=True)
 class Inbound:
     """One request on its way through."""
 
-    asked: Asked
+    head: RequestHead
     request_id: bytes
     body: bytes | None = None
     """The whole body, where it came at once."""
 
     record: AccessRecord = field(default_factory=AccessRecord)
-    operation_name: str = ""
-    """As the document has it; the record has it only where metrics may."""
-
-    is_looked_up: bool = False
-    """Whether the response cache has no answer to it."""
-
     snapshot: Snapshot | None = None
     """What the answer was made from, where it may be cached."""
 
@@ -77,30 +68,24 @@ class Inbound:
 
 
 class Door:
-    """Reads requests: one read of the caller, one HMAC, one look for the source.
-
-    `path` is GraphQL's; requests for what is not below it have no caller.
-    """
+    """Reads requests: one read of the caller, one HMAC, one look for the source."""
 
     def __init__(
-        self, *, path: str, find_source: FindSource, policy: CallerPolicy, heeds_cache_control: bool
+        self, *, find_source: FindSource, policy: CallerPolicy, heeds_cache_control: bool
     ) -> None:
-        self._path = path
         self._find_source = find_source
         self._policy = policy
         self._heeds_cache_control = heeds_cache_control
 
-    def read(self, path: str, headers: Sequence[Header]) -> Asked:
+    def read(self, path: str, headers: Sequence[Header]) -> RequestHead:
         """Read what a path and headers say."""
-        if not path.startswith(self._path):
-            return _NOTHING
         shaping = tuple(
             header if header[0] in SHAPING else header[0]
             for header in headers
             if header[0] in SHAPING or header[0] in SHAPING_BY_PRESENCE
         )
         max_age_s = max_age_of(headers) if self._heeds_cache_control else None
-        return Asked(self.access(path, headers), max_age_s, shaping)
+        return RequestHead(self.access(path, headers), max_age_s, shaping)
 
     def access(self, path: str, headers: Sequence[Header]) -> Access | RequestError:
         """Find the caller and its source; an error says why there is none."""
@@ -111,32 +96,45 @@ class Door:
             return exc
         return Access(source, caller, source.key_of(caller))
 
-    def enter(self, scope: Scope, asked: Asked | None = None, body: bytes | None = None) -> Inbound:
+    def enter(
+        self, scope: Scope, head: RequestHead | None = None, body: bytes | None = None
+    ) -> Inbound:
         """Return the request of a scope, made now unless our server has made it already."""
-        inbound: Inbound | None = scope.get(_KEY)
+        inbound = find_inbound(scope)
         if inbound is None:
             headers = scope["headers"]
-            asked = asked or self.read(scope["path"], headers)
-            inbound = scope[_KEY] = Inbound(asked, request_id_of(headers), body)
+            head = head or self.read(path_of(scope), headers)
+            inbound = scope[_KEY] = Inbound(head, request_id_of(headers), body)
         return inbound
 
 
-def check_tenant(asked: Asked, *, may_be_missing: bool = False) -> None:
+def check_tenant(head: RequestHead, *, may_be_missing: bool = False) -> None:
     """Refuse a request that names no tenant that is served, or has an invalid header.
 
     Raises:
         BadRequestError: as it was found when the request was read.
     """
-    problem = asked.access
+    problem = head.access
     is_allowed = may_be_missing and isinstance(problem, TenantMissingError)
     if isinstance(problem, BadRequestError) and not is_allowed:
         raise problem.with_traceback(None)
+
+
+def path_of(scope: Scope) -> str:
+    """Return the path below the one that the application is mounted at."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def inbound_of(scope: Scope) -> Inbound:
     """Return the request of a scope that has come through the door."""
     inbound: Inbound = scope[_KEY]
     return inbound
+
+
+def find_inbound(scope: Scope) -> Inbound | None:
+    """Return the request of a scope, if it has come through the door."""
+    return scope.get(_KEY)
 
 
 def max_age_of(headers: Sequence[Header]) -> float | None:

@@ -1,4 +1,4 @@
-"""How many WebSockets and event streams are open, in all and of each caller."""
+"""Limits on open WebSockets and streams: in all, and for each caller."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,35 +8,35 @@ from gateway.errors import GatewayFullError, TooManyOpenError
 
 
 class OpenSockets:
-    """Counts them, and refuses one too many."""
+    """Counts them, and refuses those past a limit."""
 
     def __init__(self, *, most: int, most_per_caller: int) -> None:
-        self.count = 0
+        self.open = 0
         self._most = most
         self._most_per_caller = most_per_caller
         self._of_callers: Counter[str] = Counter()
 
     @contextmanager
-    def one(self) -> Iterator[None]:
+    def count(self) -> Iterator[None]:
         """Count one while it is open.
 
         Raises:
-            GatewayFullError: there are as many as there may be.
+            GatewayFullError: `most` are open.
         """
-        if self.count >= self._most:
+        if self.open >= self._most:
             raise GatewayFullError("The gateway has as many sockets open as it can serve.")
-        self.count += 1
+        self.open += 1
         try:
             yield
         finally:
-            self.count -= 1
+            self.open -= 1
 
     @contextmanager
-    def one_of(self, caller: str) -> Iterator[None]:
+    def count_for(self, caller: str) -> Iterator[None]:
         """Count one for a caller, named by a digest.
 
         Raises:
-            TooManyOpenError: the caller has as many as it may have.
+            TooManyOpenError: `most_per_caller` are open for the caller.
         """
         if self._of_callers[caller] >= self._most_per_caller:
             raise TooManyOpenError(

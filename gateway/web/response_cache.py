@@ -24,7 +24,7 @@ from gateway.web.respond.caching import aging_headers
 
 _LARGEST_BODY = 64 * 2**10
 _PER_ANSWER = 4 * 2**10
-_BODY_S = 10
+_BODY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,11 @@ class CachedAnswer:
 
 def find(scope: Scope, inbound: Inbound) -> tuple[CachedAnswer, list[Header]] | None:
     """Return the answer to an equal request, and the headers that say its age now."""
-    access = inbound.asked.access
+    access = inbound.head.access
     if isinstance(access, RequestError) or not _is_cacheable(scope, inbound):
         return None
     started = time.perf_counter()
-    inbound.is_looked_up = True
-    served = access.source.peek(access.key, max_age_s=inbound.asked.max_age_s)
+    served = access.source.peek(access.key, max_age_s=inbound.head.max_age_s)
     if served is None:
         return None
     snapshot = served.snapshot
@@ -87,14 +86,14 @@ class ResponseCache:
         inbound = inbound_of(scope)
         if inbound.body is None:
             receive = await _with_body(scope, inbound, receive)
-        found = None if inbound.is_looked_up else find(scope, inbound)
+        found = find(scope, inbound)
         if found is not None:
             answer, aging = found
-            inbound.record = answer.record.of_same_answer(0)  # counted by the access log
+            inbound.record = answer.record.for_cache_hit(0)  # counted by the access log
             for message in answer.messages(aging):
                 await send(message)
             return
-        access = inbound.asked.access
+        access = inbound.head.access
         if not isinstance(access, RequestError) and _is_cacheable(scope, inbound):
             inbound.record.key = access.key
             send = _storing(scope, inbound, send)
@@ -109,15 +108,18 @@ def _is_cacheable(scope: Scope, inbound: Inbound) -> bool:
 
 def _request(scope: Scope, inbound: Inbound) -> Hashable:
     """Return all of a request that shapes its answer."""
-    shaping = inbound.asked.shaping
+    shaping = inbound.head.shaping
     return (scope["method"], scope["path"], scope["query_string"], inbound.body, shaping)
 
 
 async def _with_body(scope: Scope, inbound: Inbound, receive: Receive) -> Receive:
-    """Take a small body, if it arrives in time; return the `receive` that gives it once more."""
+    """Take a small body that is about to arrive; return the `receive` that gives it once more.
+
+    Many clients send head and body one after the other.
+    """
     if scope["method"] == "GET":
         inbound.body = b""
-    if scope["method"] != "POST" or isinstance(inbound.asked.access, RequestError):
+    if scope["method"] != "POST" or isinstance(inbound.head.access, RequestError):
         return receive
     messages: list[Message] = []
     body = bytearray()
@@ -149,14 +151,12 @@ def _storing(scope: Scope, inbound: Inbound, send: Send) -> Send:
         elif message.get("more_body"):
             is_whole = False
         elif is_whole and inbound.snapshot is not None:
-            # A connection holds on to the scope of its last request: the snapshot has to go.
-            snapshot, inbound.snapshot = inbound.snapshot, None
             request, body = _request(scope, inbound), message.get("body", b"")
             headers = tuple(h for h in start["headers"] if h[0] not in AGING)
-            record = inbound.record.of_same_answer(len(body))
+            record = inbound.record.for_cache_hit(len(body))
             answer = CachedAnswer(start["status"], headers, body, record)
             size_bytes = len(body) + _PER_ANSWER + _size_bytes(request)
-            snapshot.attachments.add(request, answer, size_bytes)
+            inbound.snapshot.attachments.add(request, answer, size_bytes)
         await send(message)
 
     return send_and_store

@@ -1,6 +1,6 @@
-"""`POST /webhooks/superoffice`: SuperOffice tells that a chat has begun, changed or gone on.
+"""`POST /webhooks/superoffice`: SuperOffice reports a new chat, a change, or a message.
 
-A webhook is a hint and no source: what has changed is read from REST, by each caller who may.
+A webhook is a hint, not a source: each caller reads the change from the REST API.
 Source: https://docs.superoffice.com/en/automation/webhook/.
 """
 
@@ -9,12 +9,13 @@ import binascii
 import hmac
 import logging
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 import orjson
+from cachetools import LRUCache
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -33,38 +34,43 @@ RESULTS: tuple[Result, ...] = get_args(Result)
 _EVENTS = ("chatsession.created", "chatsession.changed", "chatsession.message")
 _LARGEST_BODY = 64 * 2**10
 _MOST_EVENT_IDS = 10_000
-# What is older has long been seen by looking: nobody waits longer between two looks at REST.
+# An older change has been polled already: no interval is longer.
 _OLDEST_S = 600.0
 
 
 class Webhooks:
-    """Takes what is signed with the secret, once, and passes on what `concerns` a tenant here."""
+    """Accepts events signed with the secret, each once, and publishes those of tenants served here.
+
+    `concerns` says whether a tenant is.
+    """
 
     def __init__(
         self,
         secret: bytes,
-        tell: Callable[[News], Awaitable[None]],
+        publish: Callable[[News], Awaitable[None]],
         *,
         concerns: Callable[[str], bool],
         shared: SharedCache | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._secret = secret
-        self._tell = tell
+        self._publish = publish
         self._concerns = concerns
         self._shared = shared
         self._clock = clock
-        self._event_ids: OrderedDict[str, None] = OrderedDict()
+        self._event_ids: LRUCache[str, None] = LRUCache(_MOST_EVENT_IDS)
         self.results = Counter[str]()
 
     async def receive(self, request: Request) -> Response:
-        """Answer 200 to everything that SuperOffice sends, or it would stop sending."""
+        """Answer 200 to every signed event: SuperOffice stops sending to a URL that refuses."""
         try:
             body = await read_body(request, max_bytes=_LARGEST_BODY)
         except GatewayError as exc:
             return self._refuse(exc, exc.http_status)
         if not self._is_signed(body, request.headers.get("x-superoffice-signature", "")):
-            logger.warning("A webhook was refused: it is not signed with the secret")
+            logger.warning(
+                "A webhook was refused: its signature does not match GATEWAY_WEBHOOK_SECRET"
+            )
             return self._refuse(BadRequestError("The signature is not that of the body."), 401)
         event = _event(body)
         if event is None or self._is_old(event):
@@ -72,8 +78,8 @@ class Webhooks:
         tenant, event_id = str(event.get("ContextIdentifier")), event.get("EventId")
         if not self._concerns(tenant) or await self._is_known(event_id):
             return self._take(request, "ignored")
-        await self._tell(News(tenant, int(self._clock() * 1e9)))
-        await self._remember(event_id)  # not before: what has failed is sent again
+        await self._publish(News(tenant, int(self._clock() * 1e9)))
+        await self._remember(event_id)  # not before: SuperOffice sends a failed one again
         return self._take(request, "accepted")
 
     def _take(self, request: Request, result: Result) -> Response:
@@ -96,7 +102,7 @@ class Webhooks:
         try:
             sent = datetime.fromisoformat(event["Timestamp"])
         except (KeyError, TypeError, ValueError):
-            return False  # better once too often than not at all
+            return False  # rather once too often than not at all
         return self._clock() - sent.replace(tzinfo=sent.tzinfo or UTC).timestamp() > _OLDEST_S
 
     async def _is_known(self, event_id: str | None) -> bool:
@@ -112,19 +118,17 @@ class Webhooks:
         if event_id is None:
             return
         self._event_ids[event_id] = None
-        if len(self._event_ids) > _MOST_EVENT_IDS:
-            self._event_ids.popitem(last=False)
         if self._shared is not None:
             await self._shared.put(self._place(event_id), b"known", ttl_s=_OLDEST_S)
 
     def _place(self, event_id: str) -> Place:
-        """Return where processes tell each other which events they know."""
+        """Return where the processes that share a cache note which events they know."""
         digest = hmac.digest(self._secret, event_id.encode(), "sha256")
         return Place(f"event:{digest.hex()}", hmac.digest(self._secret, digest, "sha256"))
 
 
 def _event(body: bytes) -> Mapping[str, Any] | None:
-    """Return the event, if it is one of a chat."""
+    """Return the event, if it is about a chat."""
     try:
         event = orjson.loads(body)
     except orjson.JSONDecodeError:

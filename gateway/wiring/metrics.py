@@ -142,7 +142,7 @@ class Measured:
 
     def _of_live(self) -> list[Family]:
         return [
-            gauge("gateway_sockets", "WebSockets and event streams.", lambda: self.sockets.count),
+            gauge("gateway_sockets", "WebSockets and event streams.", lambda: self.sockets.open),
             gauge(
                 "gateway_subscriptions",
                 "Subscriptions that are open.",

@@ -14,7 +14,7 @@ from gateway.store.memory import BoundedMemoryCache
 from gateway.store.redis import client_for
 from gateway.store.shared import SharedCache
 from gateway.web.read.persisted import Documents, read_manifest
-from gateway.web.read.request import Reader, RequestLimits
+from gateway.web.read.request import Reader
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -96,12 +96,12 @@ def request_reader(
     settings: Settings, manifest: Mapping[str, str], shared: SharedCache | None
 ) -> Reader:
     """Return the reader of requests."""
-    limits = RequestLimits(
+    is_persisting = settings.persisted_queries and not settings.trusted_documents_only
+    cache = BoundedMemoryCache(max_bytes=_PERSISTED_QUERIES_BYTES) if is_persisting else None
+    secret = settings.cache_secret.get_secret_value().encode()
+    return Reader(
+        Documents(cache, manifest, shared=shared, secret=secret),
         body_bytes=settings.max_body_bytes,
         batch=settings.max_batch,
         variables_bytes=settings.max_variables_bytes,
     )
-    is_persisting = settings.persisted_queries and not settings.trusted_documents_only
-    cache = BoundedMemoryCache(max_bytes=_PERSISTED_QUERIES_BYTES) if is_persisting else None
-    secret = settings.cache_secret.get_secret_value().encode()
-    return Reader(limits, Documents(cache, manifest, shared=shared, secret=secret))

@@ -10,6 +10,7 @@ from gateway.demo.app import create_demo_app
 from gateway.demo.network import DemoNetwork
 from gateway.demo.users import DEMO_USERS
 from tests.browser.visit import CHROMIUM, HOW_TO_INSTALL, Browser, Visit, fetch_graphiql
+from tests.clock import fast_clock
 from tests.support import served
 
 Visiting = Callable[..., Visit]
@@ -17,11 +18,11 @@ Visiting = Callable[..., Visit]
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
+def browser(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Browser:
     """Return Chromium with what drives it."""
     if not (CHROMIUM and shutil.which("node") and shutil.which("npm")):  # pragma: no cover
         pytest.skip(f"needs {HOW_TO_INSTALL}")
-    return Browser.installed_in(tmp_path_factory.mktemp("npm"))
+    return Browser.prepared_in(tmp_path_factory.mktemp("browser"), pytestconfig)
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +37,8 @@ def graphiql() -> None:
 
 @pytest.fixture(scope="session")
 def demo() -> Iterator[str]:
-    """Return the address of a demo REST server."""
-    with served(create_demo_app()) as url:
+    """Return the address of a demo REST server where something happens every second."""
+    with served(create_demo_app(clock=fast_clock())) as url:
         yield url
 
 
@@ -45,7 +46,9 @@ def demo() -> Iterator[str]:
 def visiting(browser: Browser, demo: str, tmp_path_factory: pytest.TempPathFactory) -> Visiting:
     """Return a function that visits the query page of a gateway."""
 
-    def visit(scenario: str, *, has_users: bool = True, tenant: str | None = None) -> Visit:
+    def visit(
+        scenario: str, *, has_users: bool = True, tenant: str | None = None, query: str = ""
+    ) -> Visit:
         users = [(user.full_name, user.authorization_basic) for user in DEMO_USERS]
         settings = Settings.load(
             upstream_url=None if tenant else demo,
@@ -60,7 +63,7 @@ def visiting(browser: Browser, demo: str, tmp_path_factory: pytest.TempPathFacto
         )
         with served(app) as url:
             return browser.visit(
-                f"{url}/graphql/{tenant}" if tenant else f"{url}/graphql",
+                (f"{url}/graphql/{tenant}" if tenant else f"{url}/graphql") + query,
                 scenario,
                 authorization=DEMO_USERS[1].authorization_bearer,
                 folder=tmp_path_factory.mktemp(scenario),

@@ -1,7 +1,7 @@
 """GraphiQL in Chromium: all it does for a person, and nothing it should not do."""
 
 import json
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
@@ -177,3 +177,14 @@ def test_headers_are_forgotten_when_somebody_asks(keeping: Visit) -> None:
     """Wherever they were kept."""
     assert secrets_in(keeping.found["keptNoLonger"]) == []
     assert keeping.found["headersInTheEnd"] == ""
+
+
+def test_a_link_opens_its_query(visiting: Visiting, graphiql: None) -> None:
+    """With its variables and the operation that it names, ready to run."""
+    query = "query A { __typename } query B($n: Int) { chatSessions(limit: $n) { id } }"
+    link = urlencode({"query": query, "variables": '{"n": 1}', "operationName": "B"})
+
+    found = visiting("linked", query=f"?{link}").found
+
+    assert (found["query"], found["variables"]) == (query, '{"n": 1}')
+    assert len(found["answer"]["data"]["chatSessions"]) == 1

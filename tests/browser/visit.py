@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CHROMIUM", "HOW_TO_INSTALL", "Browser", "Visit", "fetch_graphiql"]
+import pytest
+
+from tests.npm import link_packages
 
 HOW_TO_INSTALL = "Chromium, Node.js 20 or newer and npm: `apt-get install chromium nodejs npm`"
 CHROMIUM = next(
@@ -16,7 +18,6 @@ CHROMIUM = next(
 )
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parent.parent
-_INSTALL = ("npm", "install", "--no-save", "--no-audit", "--no-fund", "--silent")
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ class Browser:
     folder: Path
 
     @classmethod
-    def installed_in(cls, folder: Path) -> "Browser":
-        """Install what drives Chromium, and copy the scripts."""
-        subprocess.run((*_INSTALL, "playwright-core@1.64.1"), cwd=folder, check=True)
+    def prepared_in(cls, folder: Path, config: pytest.Config) -> "Browser":
+        """Have there what drives Chromium, and copy the scripts."""
+        link_packages(config, folder)
         shutil.copytree(_HERE / "scripts", folder, dirs_exist_ok=True)
         return cls(folder)
 

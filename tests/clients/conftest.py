@@ -12,17 +12,16 @@ from gateway.demo.app import create_demo_app
 from tests.clients import readme
 from tests.clients.node import HOW_TO_INSTALL, Node
 from tests.clients.running import Demo, Run, Running, running
+from tests.clock import A_MOMENT
 from tests.support import served
-
-A_MOMENT = 1_790_000_000.0
 
 
 @pytest.fixture(scope="session")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
-    """Return Node.js with the packages of all clients, installed once."""
+def node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Node:
+    """Return Node.js with the packages of all clients."""
     if not (shutil.which("node") and shutil.which("npm")):  # pragma: no cover - CI has them
         pytest.skip(f"needs {HOW_TO_INSTALL}")
-    return Node.installed_in(tmp_path_factory.mktemp("npm"))
+    return Node.prepared_in(tmp_path_factory.mktemp("node"), pytestconfig)
 
 
 @pytest.fixture(scope="session")

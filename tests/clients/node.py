@@ -10,31 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["HOW_TO_INSTALL", "Node", "Script"]
+import pytest
+
+from tests.npm import link_packages
 
 HOW_TO_INSTALL = "Node.js 20 or newer and npm: `apt-get install nodejs npm`, or https://nodejs.org"
 _HERE = Path(__file__).parent
-_PACKAGES = (
-    "@apollo/client@4.3.8",
-    "@apollo/generate-persisted-query-manifest@1.4.0",
-    "@apollo/persisted-query-lists@1.1.0",
-    "@graphql-codegen/cli@7.4.3",
-    "@graphql-codegen/client-preset@6.2.0",
-    "@urql/core@6.0.3",
-    "@urql/exchange-persisted@5.0.1",
-    "apollo-client-3@npm:@apollo/client@3.14.1",
-    "crypto-hash@4.0.1",
-    "graphql@16.15.0",  # 17 needs Node.js 22
-    "graphql-http@1.23.1",
-    "graphql-request@7.4.0",
-    "graphql-sse@2.6.1",
-    "graphql-ws@6.4.2",
-    "relay-compiler@21.0.1",
-    "relay-runtime@21.0.1",
-    "rxjs@7.8.2",
-    "ws@8.23.0",
-)
-_INSTALL = ("npm", "install", "--no-save", "--no-audit", "--no-fund", "--silent")
 
 
 @dataclass(frozen=True)
@@ -61,9 +42,9 @@ class Node:
     folder: Path
 
     @classmethod
-    def installed_in(cls, folder: Path) -> "Node":
-        """Install the packages and copy the scripts and the app."""
-        subprocess.run((*_INSTALL, *_PACKAGES), cwd=folder, check=True)
+    def prepared_in(cls, folder: Path, config: pytest.Config) -> "Node":
+        """Have the packages there, and copy the scripts and the app."""
+        link_packages(config, folder)
         shutil.copytree(_HERE / "scripts", folder, dirs_exist_ok=True)
         shutil.copytree(_HERE / "app", folder / "app")
         return cls(folder)
@@ -75,7 +56,10 @@ class Node:
         with subprocess.Popen(
             command, cwd=self.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as process:
-            yield Script(process)
+            try:
+                yield Script(process)
+            finally:
+                process.kill()  # a client that reconnects for ever would not end by itself
 
     def run(self, *command: str, cwd: Path) -> None:
         """Run a command of one of the packages."""

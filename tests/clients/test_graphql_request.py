@@ -41,13 +41,13 @@ def test_a_batch_is_answered_in_order(graphql_request: Script, live: Running) ->
 
 
 @pytest.mark.parametrize(
-    ("scenario", "code"),
-    [("failing", "UNAUTHENTICATED"), ("wrong", "GRAPHQL_VALIDATION_FAILED")],
+    ("scenario", "status", "code"),
+    [("failing", 401, "UNAUTHENTICATED"), ("wrong", 400, "GRAPHQL_VALIDATION_FAILED")],
 )
 def test_the_client_sees_the_code_of_an_error(
-    graphql_request: Script, shared: Running, scenario: str, code: str
+    graphql_request: Script, shared: Running, scenario: str, status: int, code: str
 ) -> None:
-    """Its ClientError has the answer's errors, with the status of plain JSON."""
+    """Its ClientError has the answer's errors, and a status: it prefers graphql-response+json."""
     seen = graphql_request(scenario, url=shared.url, authorization=AUTHORIZATION)
 
-    assert seen == [200, code]
+    assert seen == [status, code]

@@ -1,15 +1,9 @@
 """Subscriptions in the clients that people use, over a desk where things happen."""
 
-import os
-import socket
-import subprocess
-import sys
-import threading
-import time
+import signal
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from gql import Client, gql
 from gql.transport.websockets import WebsocketsTransport
@@ -17,6 +11,9 @@ from gql.transport.websockets import WebsocketsTransport
 from gateway.demo.app import create_demo_app
 from tests.clients.node import Node, Script
 from tests.clients.running import AUTHORIZATION, Demo, Running, running
+from tests.clock import fast_clock
+from tests.commands.test_serving import ADDRESS
+from tests.commands.test_serving import running as command
 from tests.support import served
 
 pytestmark = pytest.mark.socket
@@ -31,7 +28,7 @@ CLIENTS = ["graphqlWs", "graphqlSse", "apollo", "urqlOverWs", "urqlOverSse", "ur
 @pytest.fixture(scope="module")
 def busy() -> Iterator[Running]:
     """Return a gateway over a desk where something happens every second."""
-    app = create_demo_app(sessions=60)
+    app = create_demo_app(sessions=60, clock=fast_clock())
     with (
         served(app) as url,
         running(Demo(url, app), live_interval=0.5) as gateway,
@@ -89,54 +86,20 @@ async def test_the_python_client_watches(busy: Running, query: str, check: Any) 
     check(answers)
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def started(port: int, upstream_url: str) -> "subprocess.Popen[bytes]":
-    """Start `gateway serve` and wait until it is ready."""
-    process = subprocess.Popen(
-        (sys.executable, "-m", "gateway", "serve", "--port", str(port)),
-        env={**os.environ, "GATEWAY_UPSTREAM_URL": upstream_url, "GATEWAY_LOG_LEVEL": "error"},
-    )
-    for _ in range(200):
-        try:
-            httpx.get(f"http://127.0.0.1:{port}/readyz")
-            return process
-        except httpx.TransportError:
-            time.sleep(0.05)
-    raise AssertionError("it did not start")  # pragma: no cover - only when it is broken
-
-
 @pytest.mark.parametrize("name", ["graphqlWs", "graphqlSse"])
 def test_after_a_process_was_killed_the_screen_shows_what_there_is(
     client: Script, demo: Demo, name: str
 ) -> None:
     """The client comes back by itself, to another process, and is told to begin anew."""
-    port, answers = free_port(), list[Any]()
+    serve = ("serve", "--upstream-url", demo.url, "--port")
+    with command(*serve, "0") as process:
+        address = process.waits_for(f"serving {ADDRESS}/graphql")
+        process.waits_for("Application startup complete")
+        to = {"url": f"{address}/graphql", "authorization": AUTHORIZATION}
+        first = client("begin", name=name, **to, query=CHANGES)["chatSessionChanges"]
+        process.ends(signal.SIGKILL)
+    with command(*serve, address.rpartition(":")[2]):
+        second = client("end")["chatSessionChanges"]
 
-    def watch() -> None:
-        to = {"url": f"http://127.0.0.1:{port}/graphql", "authorization": AUTHORIZATION}
-        answers.extend(client(name, **to, query=CHANGES, count=2))
-
-    calls = demo.calls
-    process = started(port, demo.url)
-    try:
-        watching = threading.Thread(target=watch)
-        watching.start()
-        while demo.calls == calls and watching.is_alive():
-            time.sleep(0.05)
-        time.sleep(0.5)
-        process.kill()
-        process.wait()
-        process = started(port, demo.url)
-        watching.join(timeout=25)
-    finally:
-        process.kill()
-        process.wait()
-
-    first, second = (answer["chatSessionChanges"] for answer in answers)
     assert first["isInitial"] is second["isInitial"] is True
     assert first == second

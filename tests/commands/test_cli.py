@@ -12,6 +12,7 @@ import pytest
 
 from gateway import Settings
 from gateway.commands import cli
+from gateway.commands import demo as demo_servers
 from gateway.commands.cli import main
 from gateway.demo.tenants import DEMO_TENANTS
 from gateway.demo.users import DEMO_USERS
@@ -37,13 +38,13 @@ class Served:
         self,
         settings: Settings,
         *,
+        make_app: Any = None,
         when_ready: Callable[[str], None] | None = None,
-        demo_users: Sequence[tuple[str, str]] = (),
-        demo_url: str | None = None,
     ) -> None:
         """Be ready at once, and done."""
-        self.demo_users = demo_users
-        self.demo_url = demo_url
+        if make_app:
+            self.demo_users = make_app.keywords["users"]
+            self.demo_url = make_app.keywords["url"]
         self.settings.append(settings)
         if when_ready:
             when_ready("http://127.0.0.1:8000/graphql")
@@ -63,8 +64,9 @@ class Served:
 def served(monkeypatch: pytest.MonkeyPatch) -> Served:
     """Return what was served, without serving it."""
     fake = Served()
-    for name in ("serve", "serve_upstream", "demo_upstream"):
-        monkeypatch.setattr(serving, name, getattr(fake, name))
+    monkeypatch.setattr(serving, "serve", fake.serve)
+    for name in ("serve_upstream", "demo_upstream"):
+        monkeypatch.setattr(demo_servers, name, getattr(fake, name))
     return fake
 
 
@@ -331,7 +333,8 @@ def test_schema_check_fails_when_the_file_is_not_the_schema(
 
     assert code == 1
     assert capsys.readouterr().err == (
-        f"gateway: {file} is not the schema, or not there; run: gateway schema export\n"
+        f"gateway: {file} is {'missing' if content is None else 'not the current schema'}; "
+        f"run: gateway schema export {file}\n"
     )
     assert (file.read_bytes() if file.exists() else None) == content
 
@@ -372,7 +375,7 @@ def test_the_demo_has_no_fewer_than_no_sessions(
         main(["demo", flag, "-3"])
 
     assert caught.value.code == 2
-    assert "-3 is no number from 0 on" in capsys.readouterr().err
+    assert "-3: must be 0 or more" in capsys.readouterr().err
 
 
 def test_the_schema_goes_to_stdout_too(capsys: pytest.CaptureFixture[str]) -> None:

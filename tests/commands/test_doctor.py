@@ -1,13 +1,16 @@
 """`gateway doctor` over real sockets: what it finds, and what it says."""
 
 import asyncio
+import contextlib
 import email.utils
 import json
 import re
 import shutil
 import socket
+import ssl
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,17 +19,20 @@ import httpx
 import pytest
 
 from gateway.commands.cli import main
-from gateway.commands.doctor import command, network, redis
+from gateway.commands.doctor import command, examination, network, redis
 from gateway.commands.doctor import superoffice as rest
 from gateway.commands.doctor.finding import Finding, Target
 from gateway.upstream.client import PATH
 from tests.store.redis_server import redis_server
-from tests.upstream.faulty import Play, answer, closes, faulty_rest, stalls
+from tests.upstream.faulty import Play, answer, closes, drips, faulty_rest, head, resets, stalls
 from tests.upstream.test_unreachable import a_free_port, openssl, serving
 
 pytestmark = pytest.mark.socket
 
 REFUSED = answer(b"{}", status="401 Unauthorized")
+
+Demanding = Callable[[ssl.TLSVersion, int], str]
+"""Takes so many connections, up to a version of TLS; gives the address."""
 
 
 def target(url: str) -> Target:
@@ -49,27 +55,32 @@ async def judged(play: Play) -> list[Finding]:
     ("play", "level", "words"),
     [
         (REFUSED, "ok", "HTTP/1.1 401, application/json, in "),
-        (answer(b"<html>", content_type="text/html; charset=utf-8"), "fail", "a page for people"),
+        (answer(b"<html>", content_type="text/html; charset=utf-8"), "fail", "a web page"),
         (answer(b"[]"), "warn", "200, application/json"),
-        (answer(b"", status="404 Not Found"), "fail", "there is no such thing"),
+        (answer(b"", status="404 Not Found"), "fail", "not found"),
         (answer(b"", status="421 Misdirected Request"), "fail", "the tenant is at another host"),
-        (answer(b"", status="503 Service Unavailable"), "fail", "it is out of service"),
-        (answer(b"", status="403 Forbidden"), "warn", "that is odd"),
+        (answer(b"", status="503 Service Unavailable"), "fail", "out of service"),
+        (answer(b"", status="403 Forbidden"), "warn", "unexpected"),
         (
             answer(b"", "Location: https://other.example/log-in?x=1", status="302 Found"),
             "fail",
-            "it sends callers on to https://other.example",
+            "redirects to https://other.example",
         ),
-        (answer(b"", "Location: /crm/", status="301 Moved"), "fail", "on to another path"),
+        (answer(b"", "Location: /crm/", status="301 Moved"), "fail", "redirects to another path"),
         (stalls(), "fail", "no answer within 0.3 seconds"),
-        (closes(b"SSH-2.0-OpenSSH\r\n"), "fail", "what answers is no HTTP"),
+        (closes(b"SSH-2.0-OpenSSH\r\n"), "fail", "the answer is not valid HTTP"),
+        (closes(b"HTTP/1.1 what\r\n\r\n"), "fail", "not valid HTTP"),
+        (closes(), "fail", "is not valid HTTP"),
+        (resets(), "fail", "the connection breaks: ReadError"),
+        (drips(head() * 100, every_s=0.05), "fail", "no answer within 0.3"),
+        (answer(b"no gzip", "Content-Encoding: gzip", status="401 Unauthorized"), "ok", "401"),
     ],
 )
 async def test_an_answer_without_credentials_is_judged(play: Play, level: str, words: str) -> None:
     """401 is as it should be; of everything else it is said what it means."""
     finding = (await judged(play))[0]
 
-    assert (finding.check, finding.level) == ("REST", level)
+    assert (finding.check, finding.level) == ("REST API", level)
     assert words in finding.found
     assert (finding.advice is None) is (level == "ok")
     assert "log-in?x" not in finding.found
@@ -78,9 +89,9 @@ async def test_an_answer_without_credentials_is_judged(play: Play, level: str, w
 @pytest.mark.parametrize(
     ("ahead_s", "level", "words"),
     [
-        (0, "ok", "both clocks tell the same time"),
-        (-100, "warn", "ahead of REST's"),
-        (100, "warn", "behind REST's"),
+        (0, "ok", "have the same time"),
+        (-100, "warn", "ahead of SuperOffice's"),
+        (100, "warn", "behind SuperOffice's"),
     ],
 )
 async def test_clocks_are_compared(ahead_s: float, level: str, words: str) -> None:
@@ -137,9 +148,9 @@ async def test_a_name_that_is_unknown_or_no_answer_about_it_ends_it(
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    assert (await reached("http://crm.invalid")).found == "crm.invalid is not known"
+    assert (await reached("http://crm.invalid")).found == "crm.invalid is unknown"
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never, raising=False)
-    assert (await reached("http://crm.invalid")).found == "looking crm.invalid up takes too long"
+    assert (await reached("http://crm.invalid")).found == "DNS does not answer about crm.invalid"
 
 
 async def test_a_port_that_nobody_listens_on_is_told() -> None:
@@ -181,9 +192,8 @@ async def test_a_server_without_tls_is_told_from_one_with() -> None:
     assert "does not speak TLS" in found.found
 
 
-@asynccontextmanager
-async def certified(folder: Path, days: int) -> AsyncIterator[str]:
-    """Run a REST side with a certificate of its own, in `rest.pem`."""
+def make_certificate(folder: Path, days: int) -> None:
+    """Write a self-signed certificate for the loopback address into `rest.pem`."""
     if shutil.which("openssl") is None:  # pragma: no cover - the gate installs it
         pytest.skip("openssl makes the certificates and is not installed")
     openssl(
@@ -191,6 +201,12 @@ async def certified(folder: Path, days: int) -> AsyncIterator[str]:
         "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout rest.key "
         f"-out rest.pem -days {days} -subj /O=Us -addext subjectAltName=IP:127.0.0.1",
     )
+
+
+@asynccontextmanager
+async def certified(folder: Path, days: int) -> AsyncIterator[str]:
+    """Run a REST side with a certificate of its own, in `rest.pem`."""
+    make_certificate(folder, days)
     async with faulty_rest(tls=serving(folder)) as side:
         yield side.url
 
@@ -206,7 +222,7 @@ async def test_a_certificate_is_told_of(
 
     assert found.level == level
     assert re.fullmatch(
-        rf"TLSv1\.\d, certificate by Us, good for ({days}|{days - 1}) days", found.found
+        rf"TLSv1\.\d, certificate by Us, valid for ({days}|{days - 1}) days", found.found
     )
 
 
@@ -227,35 +243,8 @@ async def test_a_certificate_that_is_not_accepted_is_told_why(tmp_path: Path) ->
         found = await reached(url)
 
     assert found.level == "fail"
-    assert "its certificate is not accepted: self" in found.found
+    assert "the certificate is not trusted: self" in found.found
     assert "SSL_CERT_FILE" in str(found.advice)
-
-
-async def test_a_redis_that_answers_is_well(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One that is slow, or does not answer, is not."""
-    with redis_server(tmp_path) as server:
-        well = await redis.shared_cache(server.url)
-        monkeypatch.setattr(redis, "_SLOW_MS", 0)
-        slow = await redis.shared_cache(server.url)
-        monkeypatch.setattr(redis, "_TIMEOUT_S", 0.1)
-        server.pause()
-        paused = await asyncio.create_task(redis.shared_cache(server.url))
-        server.resume()
-        user = server.url.replace("//", "//nobody:hunter2@")
-        monkeypatch.setattr(redis, "_TIMEOUT_S", 2)
-        foreign = await asyncio.create_task(redis.shared_cache(user))
-
-    assert [found.level for found in (well, slow, paused, foreign)] == [
-        "ok",
-        "warn",
-        "fail",
-        "fail",
-    ]
-    assert paused.found == "it cannot be used: TimeoutError"
-    assert foreign.found == "it does not let us in"
-    assert "hunter2" not in f"{well}{slow}{paused}{foreign}"
 
 
 class Doctor:
@@ -281,6 +270,142 @@ def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
     return Doctor(capsys)
 
 
+@pytest.fixture
+def demanding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Demanding]:
+    """Return a function that runs a server which requires a client certificate."""
+    make_certificate(tmp_path, 30)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "rest.pem"))
+    context = serving(tmp_path)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(tmp_path / "rest.pem")
+
+    def refuse(listener: socket.socket) -> None:
+        with listener.accept()[0] as connection, contextlib.suppress(OSError):
+            # asyncio would reset the connection, and the client might never see the alert.
+            with contextlib.suppress(ssl.SSLError):
+                context.wrap_socket(connection.dup(), server_side=True)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(10_000):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def run(version: ssl.TLSVersion, connections: int) -> str:
+            context.maximum_version = version
+            for _ in range(connections):
+                thread = threading.Thread(target=refuse, args=(listener,))
+                thread.start()
+                threads.append(thread)
+            return f"https://127.0.0.1:{listener.getsockname()[1]}"
+
+        threads: list[threading.Thread] = []
+        yield run
+        for thread in threads:
+            thread.join()
+
+
+async def test_with_tls_1_2_a_missing_client_certificate_ends_the_handshake(
+    demanding: Demanding,
+) -> None:
+    """The connection is refused, with what it may be."""
+    found = await asyncio.create_task(reached(demanding(ssl.TLSVersion.TLSv1_2, 1)))
+
+    assert found.level == "fail"
+    assert "refuses the TLS connection" in found.found
+    assert "client certificate" in str(found.advice)
+
+
+async def test_with_tls_1_3_a_missing_client_certificate_ends_the_request(
+    doctor: Doctor, demanding: Demanding
+) -> None:
+    """The handshake is over when the refusal comes: httpx passes the ssl error on."""
+    code, shown = await doctor.about(demanding(ssl.TLSVersion.TLSv1_3, 2))
+
+    assert code == 1
+    assert re.search(r"\n  ok    TLS +TLSv1.3, certificate by Us", shown)
+    assert re.search(r"\n  fail  REST API +127.* refuses the TLS connection: .*required", shown)
+
+
+async def breaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Reset the connection as soon as something comes."""
+    await reader.read(1)
+    await resets()(reader, writer)
+
+
+async def sends_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Wait until the client gives up."""
+    await reader.read()
+    writer.close()
+
+
+async def warns(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer the first bytes with a TLS alert: internal error."""
+    await reader.read(1)
+    writer.write(b"\x15\x03\x03\x00\x02\x02\x50")
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("play", "words"),
+    [
+        (breaks, "closes the connection"),
+        (sends_nothing, "does not answer"),
+        (warns, "breaks the TLS connection: tlsv1 alert internal error"),
+    ],
+)
+async def test_a_tls_handshake_that_fails_is_a_finding(play: Any, words: str) -> None:
+    """Whatever the server does, there is a sentence about it."""
+    async with await asyncio.start_server(play, "127.0.0.1", 0) as server:
+        found = await reached(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+
+    assert (found.check, found.level) == ("TLS", "fail")
+    assert words in found.found
+
+
+@pytest.mark.parametrize("sent", [b":many\r\n", b"SSH-2.0\r\n", b"$x\r\n", b"-ERR no\r\n", b""])
+async def test_a_server_that_is_not_redis_is_a_finding(sent: bytes) -> None:
+    """Its answer makes no sense to the client."""
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(sent)
+        writer.close()
+
+    async with await asyncio.start_server(play, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        found = await asyncio.create_task(redis.shared_cache(f"redis://127.0.0.1:{port}"))
+
+    assert found.level == "fail"
+    assert found.found.startswith("cannot be used: ")
+
+
+async def test_a_redis_that_answers_is_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is slow, or does not answer, is not."""
+    with redis_server(tmp_path) as server:
+        well = await redis.shared_cache(server.url)
+        monkeypatch.setattr(redis, "_SLOW_MS", 0)
+        slow = await redis.shared_cache(server.url)
+        monkeypatch.setattr(redis, "_TIMEOUT_S", 0.1)
+        server.pause()
+        paused = await asyncio.create_task(redis.shared_cache(server.url))
+        server.resume()
+        user = server.url.replace("//", "//nobody:hunter2@")
+        monkeypatch.setattr(redis, "_TIMEOUT_S", 2)
+        foreign = await asyncio.create_task(redis.shared_cache(user))
+
+    assert [found.level for found in (well, slow, paused, foreign)] == [
+        "ok",
+        "warn",
+        "fail",
+        "fail",
+    ]
+    assert paused.found == "cannot be used: TimeoutError"
+    assert foreign.found == "the credentials are not accepted"
+    assert "hunter2" not in f"{well}{slow}{paused}{foreign}"
+
+
 async def test_all_is_well(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 0; each setting has its value and where it comes from, but for secrets."""
     monkeypatch.setenv("GATEWAY_CACHE_SECRET", "hunter2" * 5)
@@ -293,7 +418,7 @@ async def test_all_is_well(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> N
     assert re.search(r"graphiql +off  \(flag\)\n", shown)
     assert re.search(r"workers +1\n", shown)
     assert re.search(r"cache_secret +\*{8}  \(GATEWAY_CACHE_SECRET\)\n", shown)
-    assert re.search(r"\n  ok    REST +HTTP/1.1 401", shown)
+    assert re.search(r"\n  ok    REST API +HTTP/1.1 401", shown)
     assert "hunter2" not in shown
 
 
@@ -326,7 +451,7 @@ async def test_what_is_wrong_is_exit_code_1(doctor: Doctor) -> None:
 
     assert code == 1
     assert re.search(r"\n  fail  connection +nothing listens at .*\n +→ check the port", shown)
-    assert "REST" not in shown
+    assert "REST API" not in shown
 
 
 async def test_scripts_read_json(doctor: Doctor, tmp_path: Path) -> None:
@@ -342,7 +467,7 @@ async def test_scripts_read_json(doctor: Doctor, tmp_path: Path) -> None:
         "value": f"redis://127.0.0.1:{server.port}",
         "source": "flag",
     }
-    assert {finding["check"] for finding in told["findings"]} > {"port", "Redis", "REST"}
+    assert {finding["check"] for finding in told["findings"]} > {"port", "Redis", "REST API"}
     assert "hunter2" not in shown
 
 
@@ -390,7 +515,7 @@ async def test_a_real_call_that_fails_is_told_by_its_code(doctor: Doctor) -> Non
 
 def test_levels_have_colours_on_a_terminal() -> None:
     """Red is seen at once."""
-    text = command._findings_text([Finding("port", "fail", "taken")], is_terminal=True)
+    text = command.findings_text([Finding("port", "fail", "taken")], is_terminal=True)
 
     assert "\x1b[31mfail\x1b[0m  port  taken" in text
 
@@ -399,7 +524,7 @@ def test_a_tenant_needs_an_environment(doctor: Doctor) -> None:
     """That is a mistake of who types it."""
     assert doctor("--upstream-url", "http://rest.invalid", "--tenant", "Cust1") == (
         2,
-        "gateway: --tenant: there are several with GATEWAY_ENVIRONMENT only\n",
+        "gateway: --tenant needs GATEWAY_ENVIRONMENT\n",
     )
 
 
@@ -418,9 +543,9 @@ async def online(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any
         return [Finding("name", "ok", f"{target.host} is here")]
 
     async def answer(target: Target, **_: Any) -> list[Finding]:
-        return [Finding("REST", "ok", f"{target.url} asks for credentials")]
+        return [Finding("REST API", "ok", f"{target.url} asks for credentials")]
 
-    monkeypatch.setattr(command, "PooledTransport", lambda **_: Service())
+    monkeypatch.setattr(examination, "PooledTransport", lambda **_: Service())
     monkeypatch.setattr(network, "reach", reach)
     monkeypatch.setattr(rest, "answer", answer)
     yield state
@@ -434,7 +559,7 @@ async def online(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any
         ("Cust1", {"Api": "https://evil.example/Cust1/api"}, 1, "that is not to be trusted"),
         ("Cust2", {}, 1, "There is no such tenant."),
         ("Cust3", {}, 1, "Cust3 is not served"),
-        ("https://evil.example", {}, 1, "is no name of one"),
+        ("https://evil.example", {}, 1, "is not a tenant's name"),
     ],
 )
 async def test_a_tenant_is_found_as_the_gateway_finds_it(

@@ -29,7 +29,7 @@ def test_a_port_that_is_taken_may_be_the_gateways_own() -> None:
         [finding] = machine.ports(settings(port=port))
 
     assert finding.level == "warn"
-    assert finding.found == f"something listens on 127.0.0.1:{port} already"
+    assert finding.found == f"127.0.0.1:{port} is in use"
 
 
 def test_the_port_of_the_metrics_has_to_be_another_one() -> None:
@@ -46,13 +46,13 @@ def test_the_port_of_the_metrics_has_to_be_another_one() -> None:
     assert [finding.level for finding in other] == ["ok", "ok"]
 
 
-@pytest.mark.parametrize("host", ["203.0.113.1", "no such host.invalid"])
+@pytest.mark.parametrize("host", ["203.0.113.1", "no such host.invalid", "a..b"])
 def test_an_address_that_is_not_this_machines_is_a_failure(host: str) -> None:
     """It could not be listened on."""
     [finding] = machine.ports(settings(host=host))
 
     assert finding.level == "fail"
-    assert f"{host}:0 cannot be listened on: " in finding.found
+    assert f"cannot listen on {host}:0: " in finding.found
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """`gateway query`, as one types it."""
 
-import asyncio
 import io
 import json
 import sys
@@ -16,8 +15,8 @@ import pytest
 from gateway.app import create_app
 from gateway.commands import query as command
 from gateway.commands.arguments import AUTHORIZATION
-from gateway.commands.asking import answers
 from gateway.commands.cli import main
+from gateway.schema.engine import Engine
 from tests.observe.logged import own_logging
 from tests.support import SESSION, RestSide
 
@@ -45,7 +44,7 @@ def in_process(rest: RestSide, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setenv("GATEWAY_UPSTREAM_URL", "http://rest.invalid")
     monkeypatch.delenv(AUTHORIZATION, raising=False)
     app = partial(create_app, upstream_transport=httpx.MockTransport(rest))
-    monkeypatch.setattr(command, "create_app", app)
+    monkeypatch.setattr("gateway.app.create_app", app)
     with own_logging():
         yield
 
@@ -143,16 +142,16 @@ def test_an_error_in_the_answer_is_exit_code_1(query: Any, text: str, code: str)
     [
         (["@/nowhere/query.graphql"], "cannot read /nowhere/query.graphql: No such file"),
         (["@."], "cannot read .: "),
-        ([QUERY, "--variables", "{"], "--variables: this is no JSON"),
+        ([QUERY, "--variables", "{"], "--variables: not valid JSON"),
         ([QUERY, "--variables", "[]"], "--variables: it must be an object"),
         ([QUERY, "--header", "Basic hunter2"], "--header: write it as 'Name: value'"),
         ([QUERY, "--header", "Authorization:"], "--header: write it as 'Name: value'"),
         ([QUERY, "--cache-ttl", "x"], "--cache-ttl"),
-        (["{ \udcff }"], "QUERY: it is not UTF-8"),
-        ([QUERY, "--variables", '{"a": "\udcff"}'], "--variables: it is not UTF-8"),
-        ([QUERY, "--operation", "\udcff"], "--operation: it is not UTF-8"),
-        ([QUERY, "--tenant", "\udcff"], "--tenant: it is not UTF-8"),
-        ([QUERY, "--tenant", "Cust1"], "--tenant: there are several with GATEWAY_ENVIRONMENT only"),
+        (["{ \udcff }"], "QUERY: not UTF-8"),
+        ([QUERY, "--variables", '{"a": "\udcff"}'], "--variables: not UTF-8"),
+        ([QUERY, "--operation", "\udcff"], "--operation: not UTF-8"),
+        ([QUERY, "--tenant", "\udcff"], "--tenant: not UTF-8"),
+        ([QUERY, "--tenant", "Cust1"], "--tenant needs GATEWAY_ENVIRONMENT"),
     ],
 )
 def test_what_cannot_be_asked_is_exit_code_2(
@@ -212,7 +211,7 @@ def test_stdin_that_is_no_text_is_exit_code_2(
 ) -> None:
     """It is not UTF-8."""
     assert query("-", stdin=b"{ \xff }") == (2, "")
-    assert capsys.readouterr().err == "gateway: cannot read stdin: it is not UTF-8\n"
+    assert capsys.readouterr().err == "gateway: cannot read stdin: not UTF-8\n"
 
 
 def test_a_file_that_is_no_text_is_exit_code_2(
@@ -222,7 +221,7 @@ def test_a_file_that_is_no_text_is_exit_code_2(
     (tmp_path / "query").write_bytes(b"\xff")
 
     assert query(f"@{tmp_path / 'query'}")[0] == 2
-    assert "it is not UTF-8" in capsys.readouterr().err
+    assert "not UTF-8" in capsys.readouterr().err
 
 
 def test_a_subscription_is_answered_once(query: Any) -> None:
@@ -260,7 +259,7 @@ def test_ctrl_c_ends_it(
     async def interrupted(*_: Any, **__: Any) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "_ask", interrupted)
+    monkeypatch.setattr(command, "_print_all", interrupted)
 
     assert query(QUERY, "--header", KARI, *watch) == (expected, "")
 
@@ -271,7 +270,7 @@ def test_whoever_has_read_enough_can_leave(monkeypatch: pytest.MonkeyPatch, tmp_
     async def unread(*_: Any, **__: Any) -> int:
         raise BrokenPipeError
 
-    monkeypatch.setattr(command, "_ask", unread)
+    monkeypatch.setattr(command, "_print_all", unread)
     with (tmp_path / "out").open("w") as out:
         monkeypatch.setattr(sys, "stdout", out)
         assert main(["query", QUERY]) == 0
@@ -296,15 +295,35 @@ def test_a_tenant_can_be_asked(query: Any, rest: RestSide, monkeypatch: pytest.M
     assert json.loads(shown)["errors"][0]["extensions"]["tenantState"] == "Suspended"
 
 
-def test_a_fault_of_ours_is_not_hidden() -> None:
+def test_a_fault_of_ours_is_not_hidden(query: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody would know why there is no answer."""
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
+    def broken(*_: Any) -> None:
         raise LookupError("oops")
 
-    async def ask() -> None:
-        async for _ in answers(app, "/graphql", [], {}):
-            pass  # pragma: no cover - there is none
+    monkeypatch.setattr(Engine, "stream", broken)
 
     with pytest.raises(LookupError, match="oops"):
-        asyncio.run(ask())
+        query(QUERY, "--header", KARI)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["query A { __typename } query B { __typename }"], "OPERATION_RESOLUTION_FAILURE"),
+        (["query A { __typename }", "--operation", "B"], "OPERATION_RESOLUTION_FAILURE"),
+        (["mutation { x }"], "GRAPHQL_VALIDATION_FAILED"),
+        ([QUERY, "--variables", '{"a": ' + "[" * 40 + "]" * 40 + "}"], "BAD_REQUEST"),
+        (["{"], "GRAPHQL_PARSE_FAILED"),
+    ],
+)
+def test_an_operation_is_read_by_the_rules_of_every_transport(
+    query: Any, arguments: list[str], code: str
+) -> None:
+    """What the gateway refuses over HTTP is refused here, with the same code."""
+    exit_code, shown = query(*arguments)
+
+    answer = json.loads(shown)
+    assert exit_code == 1
+    assert "data" not in answer
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {code}

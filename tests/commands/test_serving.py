@@ -328,3 +328,24 @@ def test_a_bad_setting_is_one_line_and_exit_code_2(
     assert len(lines) == 1
     assert lines[0].startswith(start)
     assert "hunter2" not in lines[0]
+
+
+_IMPORTS = """
+import sys
+from gateway.commands.cli import main
+from gateway.server.servers import GatewayServer
+
+GatewayServer.run = lambda *_, **__: print(*sys.modules)
+sys.exit(main(["serve", "--port", "0", "--upstream-url", "http://127.0.0.1:1"]))
+"""
+
+
+def test_serve_loads_no_module_of_the_demo() -> None:
+    """The demo's users and data are not in the memory of a real gateway."""
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORTS], capture_output=True, text=True, check=True
+    )
+
+    modules = done.stdout.split()
+    assert "gateway.server.protocol" in modules
+    assert [name for name in modules if name.startswith("gateway.demo")] == []

@@ -119,7 +119,7 @@ async def test_a_webhook_that_is_not_taken_is_sent_three_times(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever keeps it from being taken; then it is given up."""
-    monkeypatch.setattr(webhooks, "_BEFORE_EACH_TRY_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(webhooks, "_WAITS_S", (0.0, 0.0, 0.0))
     tries: dict[str, int] = {}
     given_up = asyncio.Event()
 
@@ -138,5 +138,5 @@ async def test_a_webhook_that_is_not_taken_is_sent_three_times(
             await asyncio.sleep(0.05)
 
     assert max(tries.values()) == 3
-    assert "A webhook was not taken: chatsession." in log.getvalue()
+    assert "A webhook was not accepted: chatsession." in log.getvalue()
     assert "hunter2" not in log.getvalue()

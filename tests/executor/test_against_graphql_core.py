@@ -50,7 +50,7 @@ def answered_with(sessions: list[Any]) -> Any:
     return Context(body)
 
 
-@settings(max_examples=500)
+@settings(max_examples=2 * settings().max_examples)
 @given(operation=documents(), sessions=bodies())
 async def test_both_give_the_same_answer(operation: Operation, sessions: list[Any]) -> None:
     """Whatever is asked and whatever REST sent: data, errors, paths and the order of keys."""

@@ -136,13 +136,3 @@ async def test_variables_inside_a_selection_are_heeded_each_time(
     for is_with in (True, False, True):
         answer = await both(query, street, **{"with": is_with})
         assert ("shops" in answer["data"]["streets"][0]) is is_with
-
-
-async def test_only_the_latest_selections_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Documents come and go."""
-    monkeypatch.setattr(projections_module, "_MOST_SELECTIONS", 2)
-    street = Street(length_m=1, numbers=[], shops=[])
-
-    for alias in "abc":
-        answer = await both(f"{{ streets {{ {alias}: lengthM }} }}", street)
-        assert answer["data"]["streets"] == [{alias: 1}]

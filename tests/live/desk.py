@@ -131,7 +131,8 @@ class Desk:
             screen.is_reading.set()
         watching = caller(user)
         context = Context(
-            access=Access(self.source, watching, self.source.key_of(watching)),
+            access=options.pop("access", None)
+            or Access(self.source, watching, self.source.key_of(watching)),
             watchers_of=lambda source: self.watchers,
             searched=self.schema.searched,
         )

@@ -10,9 +10,9 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from gateway import Settings, create_app
+from gateway.commands.demo import demo_upstream
 from gateway.demo.users import DEMO_USERS
 from gateway.demo.webhooks import Hook
-from gateway.server.run import demo_upstream
 from tests.observe.logged import own_logging
 from tests.support import served
 

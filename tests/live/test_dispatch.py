@@ -8,7 +8,7 @@ from gateway.caller import Caller
 from gateway.headers import Header
 from gateway.live.bus import LocalBus, News
 from gateway.live.changes import Comparison
-from gateway.live.dispatch import Newsroom
+from gateway.live.dispatch import Dispatch
 from gateway.live.pace import Rhythm
 from gateway.live.watcher import Watchers
 from gateway.sessions.freshness import Windows
@@ -22,7 +22,7 @@ LONG_S = 3600.0
 
 
 class Online:
-    """Two tenants, what is asked of each, and a newsroom for their watchers."""
+    """Two tenants, what is asked of each, and a dispatch for their watchers."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -30,7 +30,7 @@ class Online:
         self.rhythms: dict[Source, Rhythm] = {}
         self.watchers_of = KeyedCache(self.watchers, most=1)
         self.bus = LocalBus()
-        self.newsroom = Newsroom(self.bus, self.sources.get, self.watchers_of)
+        self.dispatch = Dispatch(self.bus, self.sources.get, self.watchers_of)
 
     def source(self, name: str) -> Source:
         """Make the source of a tenant."""
@@ -59,9 +59,9 @@ class Online:
 
 @contextlib.asynccontextmanager
 async def open_for_business(online: Online) -> AsyncIterator[None]:
-    """Have the newsroom listen, with a watcher of Kari at each tenant."""
+    """Have the dispatch listen, with a watcher of Kari at each tenant."""
     async with contextlib.AsyncExitStack() as stack:
-        listening = asyncio.create_task(online.newsroom.keep_listening())
+        listening = asyncio.create_task(online.dispatch.run())
         for source in online.sources.values():
             await stack.enter_async_context(online.watchers_of(source).watching(KARI))
         await until(lambda: len(online.calls) == len(online.sources))
@@ -78,7 +78,10 @@ async def test_news_concerns_one_tenant_alone() -> None:
         await until(lambda: online.calls.count("Cust1") == 2)
 
     assert online.calls.count("Cust2") == 1
-    assert [online.rhythms[source].is_told for source in online.sources.values()] == [True, False]
+    assert [online.rhythms[source].is_notified for source in online.sources.values()] == [
+        True,
+        False,
+    ]
 
 
 async def test_news_of_a_tenant_that_is_not_served_concerns_nobody() -> None:
@@ -101,7 +104,7 @@ async def test_news_that_may_be_lost_is_looked_for() -> None:
             heard(None)
         await until(lambda: len(online.calls) == 5)
 
-    assert not any(rhythm.is_told for rhythm in online.rhythms.values())
+    assert not any(rhythm.is_notified for rhythm in online.rhythms.values())
 
 
 async def test_nobody_relies_on_a_bus_that_does_not_reach_all() -> None:
@@ -112,14 +115,14 @@ async def test_nobody_relies_on_a_bus_that_does_not_reach_all() -> None:
         await online.publish("Cust1")
         await until(lambda: online.calls.count("Cust1") == 2)
 
-    assert not any(rhythm.is_told for rhythm in online.rhythms.values())
+    assert not any(rhythm.is_notified for rhythm in online.rhythms.values())
 
 
 async def test_closing_stops_all_watchers() -> None:
     """Also those of tenants that nobody has asked for lately."""
     online = Online()
     async with open_for_business(online):
-        await online.newsroom.aclose()
+        await online.dispatch.aclose()
         await online.publish("Cust1")
         await asyncio.sleep(0.01)
 

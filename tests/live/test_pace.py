@@ -5,10 +5,10 @@ import pytest
 from gateway.live.pace import Pace, Rhythm
 
 
-def rhythm(*, is_told: bool = False, slowest_s: float = 60.0) -> Rhythm:
+def rhythm(*, is_notified: bool = False, slowest_s: float = 60.0) -> Rhythm:
     """Return a rhythm of five seconds in which nothing is left to chance."""
     return Rhythm(
-        interval_s=5.0, slowest_s=slowest_s, is_told=is_told, jitter=lambda least, _: least
+        interval_s=5.0, slowest_s=slowest_s, is_notified=is_notified, jitter=lambda least, _: least
     )
 
 
@@ -20,7 +20,7 @@ def test_while_chats_change_the_interval_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("is_told", "slowest_s", "waits"),
+    ("is_notified", "slowest_s", "waits"),
     [
         (False, 60, [7.5, 11.25, 15, 15]),
         (True, 60, [7.5, 11.25, 16.875, 25.3125, 37.96875, 56.953125, 60, 60]),
@@ -30,10 +30,10 @@ def test_while_chats_change_the_interval_is_kept() -> None:
     ids=["nobody tells", "REST tells", "slowest is little", "slowest is less than the interval"],
 )
 def test_while_nothing_changes_it_slows_down(
-    *, is_told: bool, slowest_s: float, waits: list[float]
+    *, is_notified: bool, slowest_s: float, waits: list[float]
 ) -> None:
     """As far as three intervals, and much farther where REST tells of changes by itself."""
-    pace = Pace(rhythm(is_told=is_told, slowest_s=slowest_s))
+    pace = Pace(rhythm(is_notified=is_notified, slowest_s=slowest_s))
 
     assert [pace.after_quiet() for _ in waits] == waits
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gateway.errors import UnauthenticatedError
 from gateway.schema.build import SchemaOptions, build_schema
 from tests.live.desk import Desk, session
 from tests.waiting import until
@@ -241,7 +242,8 @@ async def test_a_field_that_cannot_be_read_is_null_and_the_rest_stands() -> None
 async def test_a_subscription_without_credentials_ends_at_once() -> None:
     """REST is not called."""
     desk = Desk()
-    async with desk.screen("subscription { chatSessions { status } }", user="") as screen:
+    query = "subscription { chatSessions { status } }"
+    async with desk.screen(query, access=UnauthenticatedError("none")) as screen:
         await until(lambda: screen.is_over)
 
     assert screen.codes == ["UNAUTHENTICATED"]

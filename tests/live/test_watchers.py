@@ -185,7 +185,7 @@ async def test_a_screen_that_joins_others_while_rest_is_down(age_s: float, is_sh
     async with desk.screen(STATUS) as screen:
         await screen.shows(1)
         desk.failure = UpstreamTimeoutError("late")
-        desk.watchers.look()
+        desk.watchers.poll()
         await until(lambda: len(desk.calls) == 2)
         await asyncio.sleep(0)
         desk.ahead_s = age_s
@@ -243,7 +243,7 @@ async def test_news_from_rest_wakes_the_watchers() -> None:
         assert await screen.shows(2) == TAKEN
 
     assert len(desk.calls) == 2
-    assert desk.rhythm.is_told
+    assert desk.rhythm.is_notified
 
 
 async def test_news_that_comes_during_a_call_is_not_lost() -> None:

@@ -1,4 +1,4 @@
-"""The log of a process, caught in memory."""
+"""The log of a process, captured in memory."""
 
 import contextlib
 import io
@@ -15,12 +15,12 @@ from gateway.observe.logs import configure_logs
 
 
 class Log(io.StringIO):
-    """What went to stderr; a terminal if it is told to be one."""
+    """Captures stderr; a terminal if `is_terminal` is set."""
 
     is_terminal = False
 
     def isatty(self) -> bool:
-        """Say whether a person reads it."""
+        """Return whether it is a terminal."""
         return self.is_terminal
 
     @property
@@ -30,13 +30,13 @@ class Log(io.StringIO):
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """Every line so far, where they are JSON."""
+        """Every line so far, read as JSON."""
         return [json.loads(line) for line in self.lines]
 
 
 @contextlib.contextmanager
 def own_logging() -> Iterator[None]:
-    """Let the code inside configure the logs of a process, and undo it at the end."""
+    """Restore the logs of the process at the end."""
     root = logging.getLogger()
     loggers = [root, *(logging.getLogger(name) for name in ("gateway", "uvicorn"))]
     levels = [logger.level for logger in loggers]
@@ -57,7 +57,7 @@ def logged(
     *,
     to_terminal: bool = False,
 ) -> Iterator[Log]:
-    """Configure the logs as a process does and give what is written."""
+    """Configure the logs as a process does; gives what is written."""
     log = Log()
     log.is_terminal = to_terminal
     with own_logging(), pytest.MonkeyPatch.context() as patch:

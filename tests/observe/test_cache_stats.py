@@ -1,4 +1,4 @@
-"""How lookups are counted."""
+"""Counters of cache lookups."""
 
 import pytest
 
@@ -15,8 +15,8 @@ from gateway.observe.cache_stats import Lookups, Result
         ("request", (0, 0)),
     ],
 )
-def test_what_is_not_asked_for_is_saved(result: Result, saved: tuple[int, int]) -> None:
-    """A call, and the bytes it would have brought."""
+def test_hits_save_calls_and_bytes(result: Result, saved: tuple[int, int]) -> None:
+    """Misses save neither."""
     lookups = Lookups()
 
     lookups.count(result, 70)

@@ -1,4 +1,4 @@
-"""Logs: their formats, their levels, and what never gets into them."""
+"""Logs: formats, levels, and what is never in them."""
 
 import logging
 from typing import Literal
@@ -12,7 +12,7 @@ OURS = "gateway.somewhere"
 
 
 def fail(credentials: str) -> None:
-    """Raise something while a credential is at hand."""
+    """Raise an exception with a credential in a local variable."""
     raise ValueError("boom")
 
 
@@ -22,7 +22,7 @@ def fail(credentials: str) -> None:
 def test_a_traceback_holds_no_local_variables(
     log_format: Literal["json", "text"], credentials: str, to_terminal: bool
 ) -> None:
-    """It says where it happened and not which values were there: credentials are among them."""
+    """It has the code but no values: credentials may be among them."""
     with logged(log_format=log_format, to_terminal=to_terminal) as log:
         try:
             fail(credentials)
@@ -37,7 +37,7 @@ def test_a_traceback_holds_no_local_variables(
 
 
 def test_json_is_one_object_a_line() -> None:
-    """Each has what is said, by whom, how important it is, and when in UTC."""
+    """Each has the event, the logger, the level and the time in UTC."""
     with logged() as log:
         logging.getLogger(OURS).info("answered %s", "Ada\nLovelace")
 
@@ -59,7 +59,7 @@ def test_a_traceback_is_part_of_its_line_in_json() -> None:
 
 
 def test_structured_events_keep_their_values() -> None:
-    """What is given by name stands under its name."""
+    """Each keyword is a key."""
     with logged() as log:
         structlog.get_logger().warning("request", logger=OURS, status=200, path="/graphql")
 
@@ -75,7 +75,7 @@ def test_structured_events_keep_their_values() -> None:
 
 
 def test_text_is_for_people() -> None:
-    """The words come as they are, with the values behind them."""
+    """The event comes first, then the values."""
     with logged(log_format="text") as log:
         structlog.get_logger().info("request", logger=OURS, status=200)
 
@@ -95,7 +95,7 @@ def test_text_is_for_people() -> None:
         ("json", False, True, False),
     ],
 )
-def test_the_format_suits_who_reads_it(
+def test_the_format_suits_its_reader(
     log_format: Literal["auto", "json", "text"],
     to_terminal: bool,
     is_json: bool,
@@ -127,8 +127,8 @@ def test_less_important_messages_are_left_out(level: str) -> None:
     "library",
     ["httpx", "httpcore.http11", "websockets.server", "asyncio", "aiocache", "strawberry.ws"],
 )
-def test_libraries_are_heard_only_when_something_is_wrong(level: str, library: str) -> None:
-    """Below WARNING they quote headers, credentials included, whatever the level is."""
+def test_libraries_log_warnings_and_errors_only(level: str, library: str) -> None:
+    """Below WARNING they log headers, credentials included."""
     with logged(level) as log:
         logging.getLogger(library).debug("Authorization: Basic hunter2")
         logging.getLogger(library).info("HTTP Request: GET http://rest.invalid")
@@ -141,9 +141,7 @@ def test_libraries_are_heard_only_when_something_is_wrong(level: str, library: s
     ("level", "heard"),
     [("debug", ["started"]), ("info", ["started"]), ("warning", []), ("error", [])],
 )
-def test_the_server_says_when_it_starts_but_never_what_it_reads(
-    level: str, heard: list[str]
-) -> None:
+def test_the_server_logs_its_start_and_no_frames(level: str, heard: list[str]) -> None:
     """At DEBUG uvicorn would print whole frames."""
     with logged(level) as log:
         logging.getLogger("uvicorn.error").debug("< TEXT 'Authorization: Basic hunter2'")
@@ -152,8 +150,8 @@ def test_the_server_says_when_it_starts_but_never_what_it_reads(
     assert [event["event"] for event in log.events] == heard
 
 
-def test_the_server_does_not_tell_where_a_websocket_was_opened() -> None:
-    """The address would have its query string with it; and one that is refused is no fault."""
+def test_the_server_does_not_log_the_address_of_a_websocket() -> None:
+    """It would include the query string; and a refused handshake is no error."""
     with logged() as log:
         server = logging.getLogger("uvicorn.error")
         server.info('%s - "WebSocket %s" [accepted]', "192.0.2.1:80", "/graphql?token=hunter2")

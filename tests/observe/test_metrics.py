@@ -1,4 +1,4 @@
-"""Counting in plain integers, and what Prometheus reads of it."""
+"""Counters, and the metrics that Prometheus reads from them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -35,8 +35,8 @@ def read(metrics: Metrics) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("seconds", "le"), [(0.0, "0.0005"), (0.0005, "0.0005"), (0.0006, "0.001"), (11.0, "+Inf")]
 )
-def test_a_duration_is_counted_where_it_belongs(seconds: float, le: str) -> None:
-    """A bucket's bound belongs to it; whatever is larger is in all that follow."""
+def test_a_duration_is_counted_in_its_bucket(seconds: float, le: str) -> None:
+    """A bucket includes its bound."""
     timings = Timings()
 
     timings.add(seconds)
@@ -45,7 +45,7 @@ def test_a_duration_is_counted_where_it_belongs(seconds: float, le: str) -> None
     assert timings.buckets()[-1] == ("+Inf", 1)
 
 
-def test_an_operations_time_is_that_of_all_its_outcomes() -> None:
+def test_the_histogram_of_an_operation_has_all_outcomes() -> None:
     """The counts are by outcome, the histogram is not."""
     meter = RequestMeter()
     for outcome, seconds in (("ok", 1.0), ("ok", 2.0), ("FORBIDDEN", 4.0)):
@@ -56,8 +56,8 @@ def test_an_operations_time_is_that_of_all_its_outcomes() -> None:
     assert meter.timings()[("Queue",)].count == 3
 
 
-def test_metrics_are_read_when_they_are_asked_for() -> None:
-    """Nothing is copied before."""
+def test_metrics_are_read_when_they_are_scraped() -> None:
+    """Nothing is copied earlier."""
     values: dict[tuple[str, ...], float] = {("a",): 1.0}
     timings = Timings()
     metrics = Metrics(
@@ -81,7 +81,7 @@ def test_metrics_are_read_when_they_are_asked_for() -> None:
 
 
 async def test_a_rest_call_is_counted_with_its_bytes() -> None:
-    """However often it is made."""
+    """Each time."""
     meter = UpstreamMeter()
 
     async def fetch(headers: str) -> bytes:
@@ -104,7 +104,7 @@ async def test_a_rest_call_is_counted_with_its_bytes() -> None:
 async def test_a_rest_call_that_fails_is_counted_by_its_code(
     failure: Exception, outcome: str
 ) -> None:
-    """Whoever made it gets the failure as it is."""
+    """The exception itself passes through."""
     meter = UpstreamMeter()
 
     async def fetch(headers: str) -> bytes:
@@ -116,8 +116,8 @@ async def test_a_rest_call_that_fails_is_counted_by_its_code(
     assert meter.outcomes() == {("ok",): 0, (outcome,): 1}
 
 
-async def test_a_rest_call_that_is_given_up_is_counted() -> None:
-    """At shutdown, above all."""
+async def test_a_cancelled_rest_call_is_counted() -> None:
+    """At shutdown, for example."""
     meter = UpstreamMeter()
 
     async def fetch(headers: str) -> bytes:

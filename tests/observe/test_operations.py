@@ -1,12 +1,12 @@
-"""Which names of operations are told."""
+"""The names of operations in metrics, traces and the log."""
 
 import pytest
 
 from gateway.observe.operations import OperationNames
 
 
-def test_a_name_is_told_once_it_was_learned() -> None:
-    """Before its first success it is one of the others."""
+def test_a_name_appears_once_it_is_learned() -> None:
+    """Before its first success it is `other`."""
     names = OperationNames()
 
     assert names.told("Queue") == "other"
@@ -14,8 +14,8 @@ def test_a_name_is_told_once_it_was_learned() -> None:
     assert names.told("Queue") == "Queue"
 
 
-def test_an_operation_without_a_name_stays_so() -> None:
-    """It is told apart from those whose name is not told."""
+def test_anonymous_operations_stay_anonymous() -> None:
+    """They are not `other`."""
     names = OperationNames()
 
     assert names.told("") == names.learn("") == ""
@@ -32,13 +32,13 @@ def test_an_operation_without_a_name_stays_so() -> None:
         ("deadbeef0123456789abcdef", False),
     ],
 )
-def test_what_looks_like_data_is_not_told(name: str, is_told: bool) -> None:
+def test_names_that_may_be_data_do_not_appear(name: str, is_told: bool) -> None:
     """Ids, telephone numbers and tokens are long or have many digits."""
     assert (OperationNames().learn(name) == name) is is_told
 
 
-def test_a_hundred_names_are_told() -> None:
-    """A client that makes up names cannot make up metrics without end."""
+def test_a_hundred_names_appear() -> None:
+    """Made-up names cannot create metrics without end."""
     names = OperationNames()
     made_up = [f"N{index}" for index in range(150)]
 
@@ -49,8 +49,8 @@ def test_a_hundred_names_are_told() -> None:
 
 
 @pytest.mark.parametrize("declared", [{"Queue"}, set()])
-def test_declared_names_are_told_and_no_others(declared: set[str]) -> None:
-    """However well another one looks."""
+def test_declared_names_appear_and_no_others(declared: set[str]) -> None:
+    """Others are `other`."""
     names = OperationNames(declared)
 
     assert names.told("Queue") == ("Queue" if declared else "other")

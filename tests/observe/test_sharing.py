@@ -46,10 +46,10 @@ def written(directory: Path, pid: int, amount: float, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("is_one_of_them", [True, False])
-def test_what_processes_count_is_added_up(
+def test_metrics_of_processes_are_added_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_one_of_them: bool
 ) -> None:
-    """Whichever of them is asked, or a process of its own beside them."""
+    """In one of them, or in another process."""
     written(tmp_path, os.getppid(), 3, monkeypatch)
     written(tmp_path, os.getpid(), 10, monkeypatch)
     shared = SharedMetrics(tmp_path, metrics(10) if is_one_of_them else None)
@@ -65,17 +65,15 @@ def test_what_processes_count_is_added_up(
     }
 
 
-def test_its_own_are_as_they_are_now(tmp_path: Path) -> None:
-    """What it has written for the others is older."""
+def test_own_metrics_are_current(tmp_path: Path) -> None:
+    """The file of the process is older."""
     SharedMetrics(tmp_path, metrics(1)).write()
 
     assert values(SharedMetrics(tmp_path, metrics(2)))["things_total"] == 2
 
 
-def test_what_a_process_counted_outlives_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A total never goes down; what it held is gone."""
+def test_counters_outlive_their_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A total never goes down; gauges go with the process."""
     written(tmp_path, NOBODY, 5, monkeypatch)
 
     assert values(SharedMetrics(tmp_path)) == {
@@ -87,17 +85,17 @@ def test_what_a_process_counted_outlives_it(
     }
 
 
-def test_without_anybody_there_is_nothing(tmp_path: Path) -> None:
+def test_an_empty_directory_has_no_metrics(tmp_path: Path) -> None:
     """As long as no worker has started."""
     nothing: Sequence[object] = list(SharedMetrics(tmp_path).collect())
 
     assert nothing == []
 
 
-async def test_a_disk_that_is_full_is_told_and_does_no_harm(
+async def test_a_full_disk_is_logged_and_does_no_harm(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is tried again, and the process's own metrics are there."""
+    """Writing is retried, and own metrics are served."""
     shared = SharedMetrics(tmp_path / "nowhere", metrics(1))
 
     writing = asyncio.create_task(shared.keep_writing())
@@ -106,13 +104,15 @@ async def test_a_disk_that_is_full_is_told_and_does_no_harm(
     writing.cancel()
     await asyncio.gather(writing, return_exceptions=True)
 
-    assert caplog.messages == ["The other workers get no metrics: No such file or directory"]
+    assert caplog.messages == [
+        "Metrics are not shared with the other workers: No such file or directory"
+    ]
     assert not is_over
     assert values(shared)["things_total"] == 1
 
 
 async def test_a_process_writes_until_it_ends(tmp_path: Path) -> None:
-    """Once at the start, and a last time."""
+    """At the start, and a last time at the end."""
     shared = SharedMetrics(tmp_path, metrics(1))
     writing = asyncio.create_task(shared.keep_writing())
     file = tmp_path / f"{os.getpid()}.json"

@@ -1,4 +1,4 @@
-"""Traces: which spans there are, how they hang together, and what happens without them."""
+"""Traces: the spans, their parents, and the gateway without them."""
 
 import asyncio
 import contextlib
@@ -100,8 +100,8 @@ def span_id(span: ReadableSpan) -> int:
     return ids(span)[1]
 
 
-async def test_a_request_is_told_from_the_client_to_rest(traced: Traced) -> None:
-    """The operation is within the request, and what it takes within the operation."""
+async def test_a_request_has_spans_down_to_its_rest_call(traced: Traced) -> None:
+    """The operation is within the request; lookups and calls are within the operation."""
     await traced.post(QUERY)
 
     await traced.post(QUERY, {**CREDENTIALS, "Cache-Control": "no-cache"})
@@ -132,8 +132,8 @@ async def test_a_request_is_told_from_the_client_to_rest(traced: Traced) -> None
     assert parent(spans["cache get"]) == parent(spans["GET"]) == span_id(spans["query Queue"])
 
 
-async def test_the_clients_trace_goes_on_to_rest(traced: Traced, rest: RestSide) -> None:
-    """REST gets the span of its own call, in the trace that the client has begun."""
+async def test_the_trace_of_the_client_is_passed_on(traced: Traced, rest: RestSide) -> None:
+    """SuperOffice gets the span of its own call, in the trace of the client."""
     await traced.post(QUERY, {**CREDENTIALS, **TRACEPARENT, "baggage": "customer=Ada"})
 
     call = traced.spans["GET"]
@@ -145,8 +145,8 @@ async def test_the_clients_trace_goes_on_to_rest(traced: Traced, rest: RestSide)
     assert {ids(span)[0] for span in traced.spans.values()} == {int(TRACE, 16)}
 
 
-async def test_a_trace_begins_where_the_client_has_none(traced: Traced, rest: RestSide) -> None:
-    """REST gets it all the same."""
+async def test_a_trace_starts_where_the_client_has_none(traced: Traced, rest: RestSide) -> None:
+    """SuperOffice gets it too."""
     await traced.post(QUERY)
 
     trace_id, _ = ids(traced.spans["POST /graphql"])
@@ -154,7 +154,7 @@ async def test_a_trace_begins_where_the_client_has_none(traced: Traced, rest: Re
 
 
 async def test_log_lines_name_their_trace(traced: Traced) -> None:
-    """From the one to the other."""
+    """To find one from the other."""
     with logged() as log:
         await traced.post(QUERY, {**CREDENTIALS, **TRACEPARENT})
 
@@ -169,10 +169,10 @@ async def test_log_lines_name_their_trace(traced: Traced) -> None:
         (0, "UPSTREAM_UNAVAILABLE", {}),
     ],
 )
-async def test_a_failure_is_told_by_its_code(
+async def test_a_failed_span_has_a_code(
     traced: Traced, rest: RestSide, status: int, code: str, said: dict[str, Any]
 ) -> None:
-    """On the call and on the operation; no message and no traceback comes with it."""
+    """The call and the operation; neither has a message or a traceback."""
 
     def fail(request: httpx.Request) -> httpx.Response:
         if status:
@@ -206,14 +206,14 @@ async def test_a_failure_is_told_by_its_code(
 async def test_an_operation_that_is_not_run_has_a_span(
     traced: Traced, query: str, name: str, code: str
 ) -> None:
-    """Named as far as it is known what it is."""
+    """Its name is as precise as possible."""
     await traced.post(query)
 
     assert attributes(traced.spans[name])["error.type"] == code
 
 
 async def test_an_operation_that_takes_too_long_has_a_span(rest: RestSide) -> None:
-    """It was given up; the call to REST goes on, for the next one."""
+    """It was cancelled; the REST call goes on, for the next request."""
 
     async def never(request: httpx.Request) -> httpx.Response:
         await asyncio.Event().wait()
@@ -226,8 +226,8 @@ async def test_an_operation_that_takes_too_long_has_a_span(rest: RestSide) -> No
     assert attributes(traced.spans["query other"])["error.type"] == "cancelled"
 
 
-def test_a_subscription_that_is_left_is_no_error(rest: RestSide) -> None:
-    """And what goes on for others is in nobody's trace."""
+def test_the_normal_end_of_a_subscription_is_no_error(rest: RestSide) -> None:
+    """Polling for other subscribers is not in its trace."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -250,8 +250,8 @@ def test_a_subscription_that_is_left_is_no_error(rest: RestSide) -> None:
     assert ids(spans["GET"])[0] != ids(spans["subscription Board"])[0]
 
 
-async def test_a_request_that_fails_is_told_by_its_status(rest: RestSide) -> None:
-    """From 500 on it is our fault (HTTP semantic conventions)."""
+async def test_a_status_of_500_and_more_is_an_error(rest: RestSide) -> None:
+    """Below 500 it is not (HTTP semantic conventions)."""
     rest.answer = lambda request: httpx.Response(500)
     accept = {**CREDENTIALS, "Accept": "application/graphql-response+json"}
     async with traced_over(rest) as traced:
@@ -265,8 +265,8 @@ async def test_a_request_that_fails_is_told_by_its_status(rest: RestSide) -> Non
     assert "error.type" not in refused
 
 
-async def test_a_method_of_the_clients_own_is_not_told(traced: Traced) -> None:
-    """It could say anything."""
+async def test_an_unknown_method_is_not_recorded(traced: Traced) -> None:
+    """It could be any text."""
     await traced.gateway.http.request("ADA", "/graphql")
     await traced.gateway.http.get("/healthz")
     await traced.gateway.http.get("/Ada")
@@ -275,8 +275,8 @@ async def test_a_method_of_the_clients_own_is_not_told(traced: Traced) -> None:
     assert attributes(traced.spans["HTTP /graphql"])["http.request.method"] == "_OTHER"
 
 
-async def test_a_call_that_is_given_up_is_told() -> None:
-    """At shutdown, above all."""
+async def test_a_cancelled_rest_call_has_a_span() -> None:
+    """At shutdown, for example."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -296,8 +296,8 @@ async def test_a_call_that_is_given_up_is_told() -> None:
     assert attributes(span)["server.port"] == 443
 
 
-async def test_a_ready_answer_has_a_span(traced: Traced) -> None:
-    """With traces on, equal requests come through the application too."""
+async def test_a_cached_answer_has_a_span(traced: Traced) -> None:
+    """With tracing on, cached answers go through the application."""
     for _ in range(2):
         await traced.post(QUERY)
 
@@ -317,7 +317,7 @@ async def test_a_ready_answer_has_a_span(traced: Traced) -> None:
 async def test_spans_go_where_the_environment_says(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], name: str
 ) -> None:
-    """The exporter is opened with the application, under a name that can be changed."""
+    """The exporter opens with the application; the name of the service can be changed."""
     sent: list[ReadableSpan] = []
 
     class Exporter(InMemorySpanExporter):
@@ -354,7 +354,7 @@ def test_tracing_is_not_loaded_unless_it_is_on() -> None:
 
 
 def test_traces_need_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says how to get them."""
+    """The message names the command to install them."""
     monkeypatch.setitem(sys.modules, "gateway.observe.tracing", None)
 
     with pytest.raises(SettingsError, match=r"pip install 'superoffice-chat-gateway\[tracing\]'"):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.schema.asking import Answer, Json, ask
@@ -109,10 +109,6 @@ def good_changes(draw: st.DrawFn) -> dict[Path, Any]:
     return {path: draw(allowed.get(PROPERTIES[path], st.just({})) | st.none()) for path in paths}
 
 
-bounded = settings(max_examples=100, deadline=None)
-
-
-@bounded
 @given(st.dictionaries(st.sampled_from(list(PLACES)), anything, min_size=1, max_size=6))
 async def test_odd_values_anywhere_in_a_session_leave_the_others_alone(
     changes: dict[Path, Any],
@@ -127,7 +123,6 @@ async def test_odd_values_anywhere_in_a_session_leave_the_others_alone(
     assert orjson.dumps([answer.data, answer.errors])
 
 
-@bounded
 @given(objects)
 async def test_an_odd_session_leaves_the_others_alone(odd: Json) -> None:
     """Also one that has hardly anything in common with a session."""
@@ -140,7 +135,6 @@ async def test_an_odd_session_leaves_the_others_alone(odd: Json) -> None:
     assert orjson.dumps([answer.data, answer.errors])
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(anything, max_size=4), st.lists(anything, max_size=4))
 async def test_odd_elements_of_the_list_leave_the_sessions_alone(
     before: list[Any], after: list[Any]
@@ -155,7 +149,6 @@ async def test_odd_elements_of_the_list_leave_the_sessions_alone(
     assert ids == [element.get("ChatSessionId") for element in kept]
 
 
-@bounded
 @given(st.sampled_from(list(PROPERTIES)), anything)
 async def test_an_odd_value_leaves_its_neighbours_alone(path: Path, value: Any) -> None:
     """Everything else in its session is as if the property were missing."""
@@ -174,7 +167,6 @@ async def test_an_odd_value_leaves_its_neighbours_alone(path: Path, value: Any) 
     assert all(error[: len(way)] == way for error in answer.paths)
 
 
-@bounded
 @given(good_changes())
 async def test_whatever_the_contract_allows_comes_through(changes: dict[Path, Any]) -> None:
     """Any number, date and text, and a null or an empty object anywhere."""
@@ -187,7 +179,6 @@ async def test_whatever_the_contract_allows_comes_through(changes: dict[Path, An
     assert like(wanted, answer.data) == wanted
 
 
-@bounded
 @given(good_changes())
 async def test_an_odd_neighbour_changes_nothing(changes: dict[Path, Any]) -> None:
     """Good values read the same in an answer that also holds bad ones."""

@@ -1,5 +1,6 @@
 """What resolvers get: the sessions of whoever sent the request."""
 
+import traceback
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -57,3 +58,14 @@ async def test_without_credentials_the_source_is_not_asked() -> None:
         await context_over(source, access=UnauthenticatedError("none")).snapshot()
 
     assert source.callers == []
+
+
+async def test_a_missing_login_leaves_no_frames_behind() -> None:
+    """One error serves all requests of a connection; frames would hold their texts."""
+    error = UnauthenticatedError("none")
+    context = context_over(Asked(), access=error)
+
+    for _ in range(3):
+        with pytest.raises(UnauthenticatedError):
+            await context.snapshot()
+    assert len(list(traceback.walk_tb(error.__traceback__))) <= 3

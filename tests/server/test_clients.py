@@ -1,6 +1,6 @@
-"""Clients that take, hold or stay without end: none of them keeps a connection, or what it holds.
+"""Slow and vanished clients: none of them holds a connection, memory or a request for good.
 
-Time that would be waited for in earnest is cut short.
+The timeouts are shortened.
 """
 
 import asyncio
@@ -20,16 +20,16 @@ import uvicorn
 from websockets.sync.client import connect
 
 from gateway import Settings, create_app
-from gateway.server import protocol as http_protocol
+from gateway.server import limits
 from gateway.server.protocol import GatewayProtocol
-from gateway.server.run import _Server
+from gateway.server.servers import GatewayServer
 from gateway.web.read import body
 from tests.observe.logged import logged
 from tests.support import UPSTREAM_URL, RestSide
 
 pytestmark = pytest.mark.socket
 
-PATIENCE_S = 0.3
+TIMEOUT_S = 0.3
 LONG_S = 10
 QUERY = json.dumps({"query": "{ chatSessions { customerName } }"}).encode()
 ALIVE = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
@@ -49,7 +49,7 @@ def post(content: bytes, more: bytes = b"") -> bytes:
 
 @dataclass
 class Serving:
-    """A gateway that runs, and what it holds."""
+    """A running gateway, and what it holds."""
 
     port: int
     server: uvicorn.Server
@@ -73,7 +73,7 @@ class Serving:
 
 @contextlib.contextmanager
 def serving(rest: RestSide, **settings: Any) -> Iterator[Serving]:
-    """Serve a gateway as `gateway serve` does, but with little patience."""
+    """Serve a gateway as `gateway serve` does, with short timeouts."""
     transport = httpx.MockTransport(rest)
     app = create_app(Settings(upstream_url=UPSTREAM_URL, **settings), upstream_transport=transport)
     config = uvicorn.Config(
@@ -84,7 +84,7 @@ def serving(rest: RestSide, **settings: Any) -> Iterator[Serving]:
         timeout_keep_alive=1,
         timeout_graceful_shutdown=1,
     )
-    server = _Server(config)
+    server = GatewayServer(config)
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -97,7 +97,7 @@ def serving(rest: RestSide, **settings: Any) -> Iterator[Serving]:
 
 
 def until(is_true: Callable[[], bool]) -> None:
-    """Wait for something that happens soon."""
+    """Wait until a condition holds."""
     for _ in range(LONG_S * 100):
         if is_true():
             return
@@ -106,12 +106,12 @@ def until(is_true: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def little_patience() -> Iterator[None]:
-    """Wait for clients for a fraction of a second."""
+def short_timeouts() -> Iterator[None]:
+    """Shorten the timeouts to a fraction of a second."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(http_protocol, "_PATIENCE_S", PATIENCE_S)
-        patch.setattr(http_protocol, "_PATIENCE_WITH_READERS_S", PATIENCE_S)
-        patch.setattr(body, "_PATIENCE_S", PATIENCE_S)
+        patch.setattr(limits, "_HEAD_TIMEOUT_S", TIMEOUT_S)
+        patch.setattr(limits, "_READER_TIMEOUT_S", TIMEOUT_S)
+        patch.setattr(body, "_TIMEOUT_S", TIMEOUT_S)
         yield
 
 
@@ -123,10 +123,10 @@ def gateway() -> Iterator[Serving]:
 
 
 def drip(client: socket.socket, sent: bytes) -> None:
-    """Send a byte now and then, for as long as the other side takes it."""
+    """Send a byte now and then, until the gateway closes the connection."""
     for byte in sent:
         client.sendall(bytes((byte,)))
-        time.sleep(PATIENCE_S / 5)
+        time.sleep(TIMEOUT_S / 5)
     pytest.fail("it was taken in to the end")  # pragma: no cover - only when it is broken
 
 
@@ -156,10 +156,10 @@ ENDLESS = b"X: " + b"x" * 1_000
         "a body that is refused",
     ],
 )
-def test_who_sends_a_byte_now_and_then_is_left(
+def test_a_client_that_sends_a_byte_now_and_then_is_disconnected(
     gateway: Serving, at_once: bytes, dripped: bytes
 ) -> None:
-    """Each byte is on time, and yet there is no end to it."""
+    """The time limit is for the whole head or body, not for each byte."""
     with gateway.client() as client:
         client.sendall(at_once)
         with pytest.raises(OSError):
@@ -173,16 +173,16 @@ def test_who_sends_a_byte_now_and_then_is_left(
     [b"", ALIVE, UPGRADE, POST + LOGIN + b"Content-Length: 9\r\n\r\n{", b"\x16\x03\x01\x02\x00"],
     ids=["nothing", "half a head", "half a WebSocket's head", "half a body", "TLS"],
 )
-def test_who_sends_no_more_is_left(gateway: Serving, sent: bytes) -> None:
-    """A hundred of them hold nothing after a moment."""
+def test_a_client_that_stops_sending_is_disconnected(gateway: Serving, sent: bytes) -> None:
+    """A hundred of them hold nothing after the timeout."""
     with contextlib.ExitStack() as clients:
         for _ in range(100):
             clients.enter_context(gateway.client()).sendall(sent)
         until(lambda: not gateway.held)
 
 
-def test_a_head_is_at_most_so_large(gateway: Serving) -> None:
-    """Though it comes in one piece, and is complete."""
+def test_a_head_of_more_than_64_kib_closes_the_connection(gateway: Serving) -> None:
+    """Even if it arrives complete and in one piece."""
     with gateway.client() as client:
         client.sendall(ALIVE + b"X: " + b"x" * 60_000 + b"\r\n\r\n")
         assert client.recv(65_536).startswith(b"HTTP/1.1 200")
@@ -192,16 +192,16 @@ def test_a_head_is_at_most_so_large(gateway: Serving) -> None:
             assert client.recv(1) == b""
 
 
-def test_a_head_without_end_is_not_read_to_its_end(gateway: Serving) -> None:
-    """Of 20 MB, the first few pieces."""
+def test_an_endless_head_is_not_read_to_its_end(gateway: Serving) -> None:
+    """Of 20 MB, only the first pieces are read."""
     with gateway.client() as client, pytest.raises(OSError):
         client.sendall(ALIVE + b"X: " + b"x" * 20_000_000)
 
     until(lambda: not gateway.held)
 
 
-def test_a_large_body_is_none_of_a_head(gateway: Serving) -> None:
-    """It comes in many pieces, with the next request behind it."""
+def test_a_large_body_does_not_count_as_head(gateway: Serving) -> None:
+    """It arrives in many pieces, followed by the next requests."""
     large = QUERY + b" " * 500_000
     with gateway.client() as client, client.makefile("rb") as answers:
         client.sendall(post(large) + post(QUERY) + ALIVE + b"\r\n")
@@ -211,7 +211,7 @@ def test_a_large_body_is_none_of_a_head(gateway: Serving) -> None:
 
 @pytest.fixture
 def large() -> RestSide:
-    """Return a REST side with more to say than sockets hold."""
+    """Return a REST side with a larger answer than socket buffers hold."""
     return RestSide(body=[{"CustomerName": f"{number}" * 1_000_000} for number in range(9)])
 
 
@@ -220,16 +220,18 @@ def large() -> RestSide:
     [(1, b""), (3, b""), (1, b"Connection: close\r\n")],
     ids=["an answer", "several", "the last answer"],
 )
-def test_who_does_not_read_is_left(large: RestSide, count: int, more: bytes) -> None:
-    """What is left of the answer goes with the connection."""
+def test_a_client_that_does_not_read_is_disconnected(
+    large: RestSide, count: int, more: bytes
+) -> None:
+    """The rest of the answer is freed with the connection."""
     with serving(large) as gateway, gateway.client(receive_buffer=4096) as client:
         client.sendall(post(QUERY, more) * count)
         until(lambda: large.calls == 1)
         until(lambda: not gateway.held)
 
 
-def test_who_reads_slowly_gets_all_of_it(large: RestSide) -> None:
-    """As long as it does read: the answer takes longer than the patience with who does not."""
+def test_a_client_that_reads_slowly_gets_the_whole_answer(large: RestSide) -> None:
+    """The timeout is for reading nothing; the whole answer may take longer."""
     read = 0
     with serving(large) as gateway, gateway.client() as client:
         client.sendall(post(QUERY, b"Accept-Encoding: identity\r\nConnection: close\r\n"))
@@ -239,12 +241,12 @@ def test_who_reads_slowly_gets_all_of_it(large: RestSide) -> None:
             time.sleep(0.03)
 
     assert read > 9_000_000
-    assert time.monotonic() - started > 2 * PATIENCE_S
+    assert time.monotonic() - started > 2 * TIMEOUT_S
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_an_idle_connection_is_closed(gateway: Serving, count: int) -> None:
-    """After an answer that was made as after one that was ready."""
+    """After an answer of the application and after a cached one."""
     with gateway.client() as client:
         for _ in range(count):
             client.sendall(post(QUERY))
@@ -254,32 +256,32 @@ def test_an_idle_connection_is_closed(gateway: Serving, count: int) -> None:
 
 
 class SlowRest(RestSide):
-    """A REST side that answers when it is told to."""
+    """A REST side that answers when an event is set."""
 
     def __init__(self) -> None:
         super().__init__(answer=self.wait)
         self.may_answer = threading.Event()
 
     async def wait(self, request: httpx.Request) -> httpx.Response:
-        """Answer with one session, in good time."""
+        """Answer with one session once the event is set."""
         await asyncio.to_thread(self.may_answer.wait, LONG_S)
         return httpx.Response(200, json=[{"CustomerName": "Ada"}])
 
 
 @pytest.fixture
 def slow() -> SlowRest:
-    """Return a REST side that takes its time."""
+    """Return a slow REST side."""
     return SlowRest()
 
 
 def reset(client: socket.socket) -> None:
-    """Vanish, as far as the other side can tell."""
+    """Reset the connection, as a vanished client does."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
 
 
-def test_who_vanishes_holds_nothing(slow: SlowRest) -> None:
-    """The call goes on, for whoever else waits for it or comes next."""
+def test_a_client_that_vanishes_holds_nothing(slow: SlowRest) -> None:
+    """The REST call goes on, for other requests that wait for it and for the next one."""
     with serving(slow, max_requests=20) as gateway, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(gateway.client()) for _ in range(20)]
         for client in clients:
@@ -296,8 +298,8 @@ def test_who_vanishes_holds_nothing(slow: SlowRest) -> None:
         assert slow.calls == 1
 
 
-def test_who_asks_twice_and_vanishes_holds_nothing_either(slow: SlowRest) -> None:
-    """The first request is worked on, and not the last one."""
+def test_a_client_that_vanishes_with_two_requests_holds_nothing(slow: SlowRest) -> None:
+    """The first request is in progress, and the second one waits in the pipeline."""
     with serving(slow) as gateway:
         with gateway.client() as client:
             client.sendall(post(QUERY) * 2)
@@ -307,8 +309,8 @@ def test_who_asks_twice_and_vanishes_holds_nothing_either(slow: SlowRest) -> Non
         slow.may_answer.set()
 
 
-def test_a_batch_that_nobody_waits_for_is_told_as_one(slow: SlowRest) -> None:
-    """As it would be if it had been answered."""
+def test_a_cancelled_batch_is_logged_as_a_batch(slow: SlowRest) -> None:
+    """With the same operation as an answered one."""
     with logged() as log, serving(slow) as gateway:
         with gateway.client() as client:
             client.sendall(post(b"[%b, %b]" % (QUERY, QUERY)))
@@ -321,10 +323,10 @@ def test_a_batch_that_nobody_waits_for_is_told_as_one(slow: SlowRest) -> None:
     assert (event["operation"], event["outcome"]) == ("batch", "cancelled")
 
 
-def test_who_still_waits_when_the_gateway_has_to_stop_is_told(
+def test_a_request_that_outlasts_the_shutdown_is_answered_with_503(
     slow: SlowRest, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """By an answer like any other."""
+    """With a code, a Retry-After and no traceback."""
     with serving(slow) as gateway, gateway.client() as client:
         client.sendall(post(QUERY))
         until(lambda: slow.calls == 1)
@@ -338,8 +340,8 @@ def test_who_still_waits_when_the_gateway_has_to_stop_is_told(
     assert "Traceback" not in caplog.text
 
 
-def test_a_pipeline_has_an_end(slow: SlowRest) -> None:
-    """Thousands of requests behind one that takes its time are not kept for later."""
+def test_a_long_pipeline_closes_the_connection(slow: SlowRest) -> None:
+    """Thousands of requests behind a slow one are not stored."""
     with serving(slow) as gateway, gateway.client() as client:
         client.sendall(post(QUERY))
         until(lambda: slow.calls == 1)
@@ -351,8 +353,8 @@ def test_a_pipeline_has_an_end(slow: SlowRest) -> None:
         until(lambda: not gateway.held)
 
 
-def test_a_websocket_is_open_for_longer_than_a_head_may_take(gateway: Serving) -> None:
-    """On a connection that answered a request before, too."""
+def test_a_websocket_outlives_the_timeout_of_a_head(gateway: Serving) -> None:
+    """Also on a connection that answered a request before."""
     with gateway.client() as client:
         client.sendall(ALIVE + b"\r\n")
         assert client.recv(65_536).startswith(b"HTTP/1.1 200")
@@ -362,14 +364,14 @@ def test_a_websocket_is_open_for_longer_than_a_head_may_take(gateway: Serving) -
             subprotocols=["graphql-transport-ws"],  # type: ignore[list-item]  # a NewType of str
         ) as web_socket:
             web_socket.send('{"type": "connection_init"}')
-            time.sleep(PATIENCE_S * 3)
+            time.sleep(TIMEOUT_S * 3)
             assert json.loads(web_socket.recv(LONG_S)) == {"type": "connection_ack"}
             web_socket.send('{"type": "ping"}')
             assert json.loads(web_socket.recv(LONG_S)) == {"type": "pong"}
 
 
-def test_a_connection_too_many_is_closed_at_once(rest: RestSide) -> None:
-    """Those that are open go on; when one of them has gone, there is room again."""
+def test_connections_past_the_limit_are_closed_at_once(rest: RestSide) -> None:
+    """Open ones go on; when one closes, a new one may open."""
     with logged() as log, serving(rest, max_connections=3) as gateway:
         with contextlib.ExitStack() as stack:
             first, *_ = [stack.enter_context(gateway.client()) for _ in range(3)]
@@ -388,10 +390,10 @@ def test_a_connection_too_many_is_closed_at_once(rest: RestSide) -> None:
 
 
 @pytest.mark.parametrize("more", [b"", b"Origin: http://x\r\n"], ids=["a program", "a page"])
-def test_a_request_too_many_is_answered_before_its_body_is_there(
+def test_a_request_past_the_limit_is_shed_before_its_body_arrives(
     slow: SlowRest, more: bytes
 ) -> None:
-    """Who is let in is answered all the same."""
+    """Admitted requests are answered as usual."""
     with (
         serving(slow, max_requests=1) as gateway,
         gateway.client() as first,

@@ -1,4 +1,4 @@
-"""The head of a request comes in time and in measure, or the connection is closed."""
+"""Limits on the head of a request, and heads that ask for another protocol."""
 
 import socket
 import time
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from gateway import Settings, create_app
-from gateway.server import protocol as http_protocol
+from gateway.server import limits
 from gateway.server.protocol import GatewayProtocol
 from tests.support import served
 
@@ -19,8 +19,8 @@ ALIVE = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
 
 @pytest.fixture
 def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """Return a connection to a gateway that waits a fifth of a second for a head."""
-    monkeypatch.setattr(http_protocol, "_PATIENCE_S", 0.2)
+    """Return a connection to a gateway whose timeout for a head is a fifth of a second."""
+    monkeypatch.setattr(limits, "_HEAD_TIMEOUT_S", 0.2)
     app = create_app(Settings(upstream_url="http://rest.invalid"))
     with (
         served(app, http=GatewayProtocol) as address,
@@ -30,9 +30,7 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET", ALIVE, ALIVE + b"\r\nGET /healthz HTTP/1.1\r\n"])
-def test_a_head_that_does_not_come_is_not_waited_for(
-    connection: socket.socket, sent: bytes
-) -> None:
+def test_an_incomplete_head_closes_the_connection(connection: socket.socket, sent: bytes) -> None:
     """The first one, half of one, or half of the next one on the same connection."""
     connection.sendall(sent)
 
@@ -40,8 +38,8 @@ def test_a_head_that_does_not_come_is_not_waited_for(
         pass  # what was asked for in full is answered; then it closes
 
 
-def test_a_head_without_end_is_not_taken_in(connection: socket.socket) -> None:
-    """64 KiB are enough for every header there is."""
+def test_an_endless_head_closes_the_connection(connection: socket.socket) -> None:
+    """The limit is 64 KiB."""
     with pytest.raises(OSError):
         while True:
             connection.sendall(b"GET /healthz HTTP/1.1\r\nX: " + b"x" * 65_536)
@@ -54,8 +52,8 @@ CHUNKED = (
 )
 
 
-def test_trailers_are_no_headers(connection: socket.socket) -> None:
-    """What comes behind the body has passed by every proxy that looks at headers."""
+def test_trailers_are_not_read_as_headers(connection: socket.socket) -> None:
+    """Proxies that check headers do not check trailers."""
     connection.sendall(CHUNKED + b"Authorization: Basic a2FyaTpkZW1v\r\n\r\n")
 
     answer = b"".join(iter(lambda: connection.recv(65_536), b""))
@@ -64,15 +62,15 @@ def test_trailers_are_no_headers(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("endless", [b"x: y\r\n" * 10_000, b"x" * 60_000], ids=["many", "long"])
-def test_trailers_without_end_are_not_taken_in(connection: socket.socket, endless: bytes) -> None:
-    """Neither many of them nor a long one; what the system takes in is more, but bounded."""
+def test_endless_trailers_close_the_connection(connection: socket.socket, endless: bytes) -> None:
+    """Many of them or a long one; the system buffers more, but a bounded amount."""
     connection.sendall(CHUNKED + b"x: y")
     with pytest.raises(OSError):
         deque(map(connection.sendall, [endless] * (2**24 // len(endless))))
 
 
-def test_a_body_in_many_pieces_is_taken_in(connection: socket.socket) -> None:
-    """Whatever comes between the pieces."""
+def test_a_body_in_many_chunks_is_read(connection: socket.socket) -> None:
+    """With extensions between them."""
     head, body = CHUNKED.split(b"\r\n\r\n", 1)
     spaces = b"8;extension=of-the-chunk\r\n        \r\n" * 10_000
     connection.sendall(head + b"\r\n\r\n" + spaces + body + b"\r\n")
@@ -89,10 +87,10 @@ UPGRADING = (
 
 
 @pytest.mark.parametrize("pieces", [[UPGRADING + ASKED], [UPGRADING, ASKED], [UPGRADING[:99]]])
-def test_who_asks_for_another_protocol_is_answered_in_this_one(
+def test_a_request_for_another_protocol_is_answered_in_http_1_1(
     connection: socket.socket, pieces: list[bytes]
 ) -> None:
-    """As Java's client asks for HTTP/2 with its first request; the next one is as any other."""
+    """Java's client asks for HTTP/2 with its first request; the next one is an ordinary one."""
     whole = UPGRADING + ASKED
     sent = b"".join(pieces)
     for piece in (*pieces, whole[len(sent) :]):
@@ -107,7 +105,7 @@ def test_who_asks_for_another_protocol_is_answered_in_this_one(
 
 
 @pytest.mark.parametrize("connection_header", [b"Upgrade", b"Upgrade, close"])
-def test_a_page_may_be_asked_for_so_too(
+def test_a_get_may_ask_for_another_protocol(
     connection: socket.socket, connection_header: bytes
 ) -> None:
     """Without a body."""
@@ -119,10 +117,10 @@ def test_a_page_may_be_asked_for_so_too(
 
 
 @pytest.mark.parametrize("count", [2, 3, 20])
-def test_all_who_ask_for_another_protocol_are_answered(
+def test_pipelined_requests_for_another_protocol_are_answered(
     connection: socket.socket, count: int
 ) -> None:
-    """However many requests come at once, each is read from its own beginning to its end."""
+    """Each body ends where its request ends."""
     hidden = b'{"query": "{ __typename }", "x": "' + ALIVE + b'"}'
     one = UPGRADING.replace(b"%d\r\n\r\n" % len(ASKED), b"%d\r\n\r\n" % len(hidden)) + hidden
     connection.sendall(one * count + ALIVE + b"Connection: close\r\n\r\n")
@@ -134,8 +132,8 @@ def test_all_who_ask_for_another_protocol_are_answered(
 
 
 @pytest.mark.parametrize("body", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
-def test_a_handshake_has_no_body(connection: socket.socket, body: bytes) -> None:
-    """Nobody could read it, and the connection would be held for good."""
+def test_a_handshake_with_a_body_is_refused(connection: socket.socket, body: bytes) -> None:
+    """The WebSocket protocol could not read it, and would hold the connection for good."""
     connection.sendall(
         b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
@@ -148,8 +146,8 @@ def test_a_handshake_has_no_body(connection: socket.socket, body: bytes) -> None
     assert answer.endswith(b"A handshake has no body.")
 
 
-def test_a_gateway_is_no_proxy(connection: socket.socket) -> None:
-    """CONNECT asks for another protocol by itself."""
+def test_connect_is_refused(connection: socket.socket) -> None:
+    """The gateway is no proxy."""
     connection.sendall(b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n")
 
     answer = b"".join(iter(lambda: connection.recv(65_536), b""))
@@ -157,8 +155,8 @@ def test_a_gateway_is_no_proxy(connection: socket.socket) -> None:
     assert answer.endswith(b"This is no proxy.")
 
 
-def test_an_old_client_is_answered_as_one(connection: socket.socket) -> None:
-    """HTTP/1.0 knows neither other protocols nor a second request."""
+def test_an_answer_to_http_1_0_closes_the_connection(connection: socket.socket) -> None:
+    """HTTP/1.0 has neither other protocols nor a second request."""
     connection.sendall(
         b"GET /healthz HTTP/1.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     )
@@ -167,8 +165,8 @@ def test_an_old_client_is_answered_as_one(connection: socket.socket) -> None:
     assert b"connection: close" in answer
 
 
-def test_each_head_is_measured_by_itself(connection: socket.socket) -> None:
-    """Whatever the request before it had, and in whichever pieces it comes."""
+def test_the_bytes_of_each_head_are_counted_separately(connection: socket.socket) -> None:
+    """Whatever the size of the one before, and in any pieces."""
     head = ALIVE + b"X: " + b"x" * 40_000 + b"\r\n\r\n"
     for pieces in ([head], [head[:30_000], head[30_000:]], [head[:20_000], head[20_000:]]):
         for piece in pieces:
@@ -177,8 +175,8 @@ def test_each_head_is_measured_by_itself(connection: socket.socket) -> None:
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
 
 
-def test_a_request_that_is_complete_is_answered(connection: socket.socket) -> None:
-    """Again and again on one connection."""
+def test_complete_requests_are_answered(connection: socket.socket) -> None:
+    """Several on one connection."""
     for _ in range(3):
         connection.sendall(ALIVE + b"\r\n")
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")

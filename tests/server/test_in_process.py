@@ -17,10 +17,12 @@ import uvicorn
 from pydantic import SecretStr
 
 from gateway import Settings
+from gateway.commands.demo import demo_upstream, serve_upstream
 from gateway.demo.users import DEMO_USERS
 from gateway.errors import SettingsError
 from gateway.server import run as serving
-from gateway.server.run import demo_upstream, serve, serve_upstream
+from gateway.server.run import serve
+from gateway.server.servers import GatewayServer, WorkerServer
 from gateway.upstream.client import PATH
 from tests.observe.logged import logged, own_logging
 
@@ -76,10 +78,10 @@ def until_sigterm() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("until_sigterm")
-def test_serve_says_where_it_is_and_answers_until_sigterm(
+def test_serve_logs_its_address_and_answers_until_sigterm(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Then it returns, so that what is around it can be closed."""
+    """Then it returns, so that its caller can clean up."""
     got: list[Any] = []
     threads = []
 
@@ -101,10 +103,10 @@ def test_serve_says_where_it_is_and_answers_until_sigterm(
 
 
 @pytest.mark.usefixtures("until_sigterm")
-def test_serve_needs_nobody_to_tell(
+def test_serve_needs_no_callback(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Where it listens is in its log."""
+    """The log has its address."""
     port = free_port()
     thread = once_up(f"http://127.0.0.1:{port}/readyz", lambda: None)
 
@@ -148,18 +150,17 @@ def test_the_demo_rest_server_runs_beside_the_gateway() -> None:
 
 
 class Workers:
-    """Takes the place of the supervisor, which would start processes."""
+    """Replaces the supervisor, which would start processes."""
 
     started: list["Workers"]
 
     def __init__(
-        self, serve: Any, listener: socket.socket, *, count: int, patience_s: float
+        self, serve: Any, listener: socket.socket, *, count: int, timeout_s: float
     ) -> None:
-        self.config: uvicorn.Config = serve.args[0]
-        self.shutdown_delay_s: float = serve.args[1]
+        self.build, self.options, self.shutdown_delay_s = serve.args
         self.listener = listener
         self.count = count
-        self.patience_s = patience_s
+        self.timeout_s = timeout_s
 
     def run(self) -> None:
         """Start nothing."""
@@ -183,14 +184,13 @@ def test_several_workers_each_build_an_app_of_their_own(started: list[Workers]) 
 
     (workers,) = started
     assert workers.count == 3
-    workers.config.load()
-    assert workers.config.loaded_app is not None
-    *given, metrics_directory = workers.config.app.args  # type: ignore[union-attr]  # a partial
-    assert given == [settings, (), None]
+    assert workers.build() is not workers.build()
+    given, _, metrics_directory = workers.build.args
+    assert given == settings
     assert not metrics_directory.exists()
 
 
-def test_what_will_not_work_as_well_as_it_could_is_told_once(started: list[Workers]) -> None:
+def test_warnings_are_logged_once(started: list[Workers]) -> None:
     """However many workers there are."""
     settings = Settings(
         upstream_url="http://127.0.0.1:1",
@@ -208,7 +208,7 @@ def test_what_will_not_work_as_well_as_it_could_is_told_once(started: list[Worke
 
 
 def test_stopping_waits_as_long_as_a_rest_call_may_take(started: list[Workers]) -> None:
-    """And a moment longer, for the answer; workers that do not end are waited for not much more."""
+    """And a moment longer, for the answer; workers that do not end are killed soon after."""
     serve(
         Settings(
             upstream_url="http://127.0.0.1:1",
@@ -220,9 +220,9 @@ def test_stopping_waits_as_long_as_a_rest_call_may_take(started: list[Workers]) 
     )
 
     (workers,) = started
-    assert workers.config.timeout_graceful_shutdown == 10
+    assert workers.options["timeout_graceful_shutdown"] == 10
     assert workers.shutdown_delay_s == 3
-    assert 13 < workers.patience_s < 20
+    assert 13 < workers.timeout_s < 20
 
 
 TERM, CTRL_C = signal.SIGTERM, signal.SIGINT
@@ -241,17 +241,22 @@ TERM, CTRL_C = signal.SIGTERM, signal.SIGINT
         ([CTRL_C, CTRL_C, TERM], True, True),
     ],
 )
-def test_a_signal_more_is_a_wait_less(
+def test_each_further_signal_ends_a_wait(
     signals: list[signal.Signals], is_hurried: bool, is_forced: bool
 ) -> None:
-    """First for clients to go elsewhere, and then, for an impatient person, for their answers."""
-    server = serving._Server(uvicorn.Config("nothing", log_config=None))
+    """First the drain, then the wait for requests in progress."""
+    server = GatewayServer(uvicorn.Config("nothing", log_config=None))
 
     for number in signals:
         server.handle_exit(number, None)
 
     assert server.should_exit
     assert (server.is_hurried, server.force_exit) == (is_hurried, is_forced)
+
+
+def worker_server() -> WorkerServer:
+    """Return the server of a worker that serves nothing."""
+    return WorkerServer(uvicorn.Config("nothing", log_config=None))
 
 
 @pytest.mark.parametrize(
@@ -264,11 +269,11 @@ def test_a_signal_more_is_a_wait_less(
         ([TERM, CTRL_C, CTRL_C], True, True),
     ],
 )
-def test_a_worker_may_be_told_to_end_twice(
+def test_a_second_sigterm_changes_nothing_in_a_worker(
     signals: list[signal.Signals], is_hurried: bool, is_forced: bool
 ) -> None:
-    """By its supervisor, and by whoever signals the whole group: that hurries nobody."""
-    worker = serving._Worker(uvicorn.Config("nothing", log_config=None), 0, os.getppid())
+    """The supervisor sends one, and so does whatever signals the whole group."""
+    worker = worker_server()
 
     for number in signals:
         worker.handle_exit(number, None)
@@ -276,19 +281,9 @@ def test_a_worker_may_be_told_to_end_twice(
     assert (worker.is_hurried, worker.force_exit) == (is_hurried, is_forced)
 
 
-@pytest.mark.parametrize(("supervisor", "ends"), [(os.getppid(), False), (2**31 - 1, True)])
-async def test_a_worker_ends_without_its_supervisor(supervisor: int, ends: bool) -> None:
-    """Also when that was gone before the worker had begun to look."""
-    worker = serving._Worker(uvicorn.Config("nothing", log_config=None), 0, supervisor)
-
-    await worker.on_tick(1)
-
-    assert worker.should_exit is ends
-
-
 def test_a_worker_is_hurried_by_a_signal_of_its_own() -> None:
-    """Its supervisor passes on as SIGUSR1 what is a second SIGTERM to it."""
-    worker = serving._Worker(uvicorn.Config("nothing", log_config=None), 0, os.getppid())
+    """The supervisor sends SIGUSR1 when it gets a second SIGTERM."""
+    worker = worker_server()
 
     worker.handle_exit(TERM, None)
     worker.hurry(signal.SIGUSR1, None)
@@ -297,7 +292,7 @@ def test_a_worker_is_hurried_by_a_signal_of_its_own() -> None:
 
 
 def test_a_port_in_use_is_a_settings_error() -> None:
-    """It is known before anything is served, and says what to change."""
+    """It is found before the gateway serves, and names the flag to change."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
@@ -310,7 +305,7 @@ def test_a_port_in_use_is_a_settings_error() -> None:
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "no.such.host.invalid", "a..b"])
 def test_an_address_of_another_machine_is_a_settings_error(host: str) -> None:
-    """Those of documentation belong to nobody."""
+    """These addresses are reserved for documentation."""
     with pytest.raises(SettingsError) as caught:
         serve(Settings(upstream_url="http://127.0.0.1:1", host=host, port=0))
 
@@ -319,14 +314,14 @@ def test_an_address_of_another_machine_is_a_settings_error(host: str) -> None:
 
 
 @pytest.mark.parametrize("port", [-1, 65536])
-def test_a_port_that_is_none_is_a_settings_error(port: int) -> None:
+def test_an_invalid_port_is_a_settings_error(port: int) -> None:
     """The flag of `gateway upstream` is any number."""
     with pytest.raises(SettingsError, match=f"--port {port}: ports go from 0 to 65535"):
         serve_upstream(port)
 
 
 def test_settings_that_cannot_be_served_stop_several_workers_too(started: list[Workers]) -> None:
-    """Before any of them is started: they would fail, and be started again, for good."""
+    """Before any of them is started."""
     with pytest.raises(SettingsError, match=r"GATEWAY_HIDDEN_FIELDS=ChatSession\.nope"):
         serve(
             Settings.load(

@@ -29,7 +29,7 @@ def requests_of(url: str) -> tuple[float, float]:
 
 
 def reaches(url: str, count: float) -> None:
-    """Wait until so many requests are told: the other workers' a second later."""
+    """Wait until so many requests are counted: those of other workers appear a second later."""
     for _ in range(PATIENCE_S * 10):
         with contextlib.suppress(httpx.TransportError):
             if requests_of(url)[0] == count:
@@ -45,8 +45,8 @@ def workers(command: Command) -> set[int]:
 
 
 @pytest.mark.parametrize("port", [[], ["--metrics-port", "0"]], ids=["main port", "own port"])
-def test_what_several_workers_count_is_told_as_one(port: list[str]) -> None:
-    """Whichever of them is asked, and also what one that has died had counted."""
+def test_the_metrics_of_several_workers_are_added_up(port: list[str]) -> None:
+    """Whichever worker is scraped, and with the counts of a worker that died."""
     with (
         running("upstream", "--port", "0", "--sessions", "2") as upstream,
         running(
@@ -75,8 +75,8 @@ def test_what_several_workers_count_is_told_as_one(port: list[str]) -> None:
     assert code == 0
 
 
-def test_one_worker_tells_its_metrics_on_a_port_of_their_own() -> None:
-    """And nothing else there."""
+def test_one_worker_can_serve_metrics_on_their_own_port() -> None:
+    """Nothing else is served there."""
     with running(
         *("serve", "--port", "0", "--metrics-port", "0", "--upstream-url", "http://127.0.0.1:1")
     ) as gateway:
@@ -90,7 +90,7 @@ def test_one_worker_tells_its_metrics_on_a_port_of_their_own() -> None:
 
 
 def test_a_port_for_metrics_that_is_in_use_is_a_settings_error() -> None:
-    """It says which, and how to choose another."""
+    """It names the port and the flag to change."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
@@ -101,10 +101,10 @@ def test_a_port_for_metrics_that_is_in_use_is_a_settings_error() -> None:
     assert "give another --metrics-port" in str(caught.value)
 
 
-def test_what_workers_share_is_gone_when_they_are(
+def test_the_shared_directory_is_removed_at_the_end(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Nothing is left behind on the disk."""
+    """Nothing stays on the disk."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with running(
         *("serve", "--port", "0", "--workers", "2", "--upstream-url", "http://127.0.0.1:1")

@@ -1,4 +1,4 @@
-"""Ready answers as they come out of a socket: sent by the protocol, past the application."""
+"""Cached answers on a real socket, sent without calling the application."""
 
 import contextlib
 import json
@@ -63,7 +63,7 @@ def connected(address: str) -> Iterator[Connection]:
 
 
 def named(request: httpx.Request) -> httpx.Response:
-    """Play a REST side in which everybody has one chat, with themselves."""
+    """Play a REST side in which each caller has one chat of their own name."""
     name = request.headers["authorization"].removeprefix("Bearer ")
     return httpx.Response(200, json=[{"CustomerName": name}])
 
@@ -109,7 +109,7 @@ def by_address(request: httpx.Request) -> httpx.Response:
 
 
 def test_two_tenants_on_one_connection_never_share_an_answer(called: list[Any]) -> None:
-    """Their requests are the same but for the path, and both answers are ready."""
+    """Their requests differ in the path only, and both answers are cached."""
     settings = Settings(upstream_url=None, environment="sod", cache_ttl=60)
     app = create_app(settings, upstream_transport=httpx.MockTransport(RestSide(answer=by_address)))
     tenants = ["Cust1", "Cust2"] * 3
@@ -141,7 +141,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def data(name: str) -> Any:
-    """Return what a caller is answered."""
+    """Return the answer for a caller."""
     return {"data": {"chatSessions": [{"customerName": name}]}}
 
 
@@ -150,10 +150,10 @@ def hit(headers: dict[str, str]) -> bool:
     return "; hit;" in headers["cache-status"]
 
 
-def test_the_second_answer_is_ready(
+def test_the_second_answer_comes_from_the_cache(
     called: list[Any], connection: Connection, rest: RestSide
 ) -> None:
-    """It is the first one over again, with an id, a date and an age of its own."""
+    """It equals the first one, but has its own id, date and age."""
     first, second, third = [connection.ask(request()) for _ in range(3)]
 
     assert (first[0], second[0]) == (200, 200)
@@ -167,7 +167,7 @@ def test_the_second_answer_is_ready(
 def test_callers_take_turns_on_one_connection(
     called: list[Any], connection: Connection, rest: RestSide
 ) -> None:
-    """A proxy's connection is everybody's: each gets its own, ready or not."""
+    """As on the connection of a proxy: each gets its own answer, cached or not."""
     for caller in (b"a", b"b", b"a", b"a", b"b", b"c", b"a"):
         assert connection.ask(request(caller))[2] == data(caller.decode())
 
@@ -175,7 +175,7 @@ def test_callers_take_turns_on_one_connection(
 
 
 def test_requests_in_one_piece_are_answered_in_their_order(connection: Connection) -> None:
-    """Ready ones wait for those before them that are not."""
+    """Cached ones wait for those before them that are not."""
     connection.ask(request(b"b"))
     connection.opened.sendall(request(b"a") + request(b"b") + request(b"b") + request(b"a"))
 
@@ -199,7 +199,7 @@ def test_a_request_that_comes_in_pieces_is_answered(connection: Connection, cut:
 
 
 def test_the_clients_id_comes_back(connection: Connection) -> None:
-    """On a ready answer, too; an odd one is replaced."""
+    """On a cached answer, too; an invalid one is replaced."""
     for sent, is_kept in ((b"abc", True), (b"a;b", False)):
         for _ in range(2):
             headers = connection.ask(request(more=b"X-Request-ID: %s\r\n" % sent))[1]
@@ -207,15 +207,17 @@ def test_the_clients_id_comes_back(connection: Connection) -> None:
 
 
 def test_a_fresh_answer_can_be_asked_for(connection: Connection, rest: RestSide) -> None:
-    """Cache-Control is heeded before anything ready is."""
+    """Cache-Control is read before the cache is."""
     connection.ask(request())
 
     assert not hit(connection.ask(request(more=b"Cache-Control: no-cache\r\n"))[1])
     assert rest.calls == 2
 
 
-def test_an_answer_by_its_tag_is_ready_too(called: list[Any], connection: Connection) -> None:
-    """Over GET: 304 without a body, again and again."""
+def test_an_answer_to_if_none_match_is_cached_too(
+    called: list[Any], connection: Connection
+) -> None:
+    """Over GET: 304 without a body."""
     get = b"GET /graphql?query=%7BchatSessions%7BcustomerName%7D%7D HTTP/1.1\r\nHost: x\r\n"
     get += b"Authorization: Bearer a\r\n"
     tag = connection.ask(get + b"\r\n")[1]["etag"].encode()
@@ -229,10 +231,8 @@ def test_an_answer_by_its_tag_is_ready_too(called: list[Any], connection: Connec
 @pytest.mark.parametrize(
     ("line", "more"), [(LINE, b"Connection: close\r\n"), (b"POST /graphql HTTP/1.0", b"")]
 )
-def test_a_connection_that_is_not_to_stay_is_closed(
-    connection: Connection, line: bytes, more: bytes
-) -> None:
-    """After a ready answer as after any other."""
+def test_connection_close_is_obeyed(connection: Connection, line: bytes, more: bytes) -> None:
+    """After a cached answer as after any other."""
     connection.ask(request())
 
     _, headers, answer = connection.ask(request(line=line, more=more))
@@ -242,8 +242,8 @@ def test_a_connection_that_is_not_to_stay_is_closed(
     assert connection.file.read() == b""
 
 
-def test_a_ready_answer_has_its_line_in_the_log(rest: RestSide) -> None:
-    """Like any other, and under the id that the client got."""
+def test_a_cached_answer_is_logged(rest: RestSide) -> None:
+    """Like any other, with the id that the client got."""
     with logged() as log, gateway_over(rest) as opened:
         ids = [opened.ask(request())[1]["x-request-id"] for _ in range(2)]
 
@@ -255,7 +255,7 @@ def test_a_ready_answer_has_its_line_in_the_log(rest: RestSide) -> None:
 
 
 def test_without_a_cache_every_request_goes_to_the_application(rest: RestSide) -> None:
-    """There is nothing that could be ready."""
+    """No answer is cached."""
     with gateway_over(rest, cache_ttl=0) as opened:
         for _ in range(2):
             assert opened.ask(request())[2] == data("a")

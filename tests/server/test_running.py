@@ -1,4 +1,4 @@
-"""What the README shows operators to run the gateway with is right, as far as can be told here."""
+"""The README's unit, container and pod are right, as far as a test can tell."""
 
 import configparser
 import json
@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from gateway import Settings, create_app
-from gateway.server import protocol as limits
+from gateway.server import limits
 from tests.support import UPSTREAM_URL, served
 from tests.test_readme import README, blocks
 
@@ -28,7 +28,7 @@ POD: Any = yaml.safe_load(MANIFEST)["spec"]["template"]["spec"]
 
 
 def stop_s(shutdown_delay: float) -> int:
-    """Return how long a gateway takes to stop at most, but for its own work."""
+    """Return how long a gateway takes to stop at most, without its own work."""
     defaults = Settings(upstream_url=UPSTREAM_URL)
     return math.ceil(shutdown_delay + defaults.upstream_timeout) + 2
 
@@ -43,7 +43,7 @@ def test_every_setting_that_is_named_exists(block: str) -> None:
 
 
 def test_the_unit_waits_until_a_gateway_has_stopped() -> None:
-    """And tells the main process alone, which tells its workers."""
+    """It signals the main process alone, which signals its workers."""
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]  # as its documentation says
     unit.read_string(UNIT)
@@ -59,7 +59,7 @@ def test_the_unit_waits_until_a_gateway_has_stopped() -> None:
     shutil.which("systemd-analyze") is None, reason="needs systemd-analyze, a part of systemd"
 )
 def test_systemd_takes_the_unit(tmp_path: Path) -> None:
-    """With a program that there is, in the place of the gateway."""
+    """With an existing program in place of the gateway."""
     unit = tmp_path / "chat-gateway.service"
     unit.write_text(UNIT.replace("/opt/chat-gateway/bin/gateway", sys.executable))
 
@@ -72,8 +72,8 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
 
 
 @pytest.mark.socket
-def test_the_containers_health_check_tells_a_gateway_that_is_alive() -> None:
-    """From one that is not there; it needs nothing but Python."""
+def test_the_containers_health_check_works() -> None:
+    """It needs nothing but Python."""
     match = re.search(r"CMD (\[.*\])\n", CONTAINER)
     assert match is not None
     program, *arguments = json.loads(match[1])
@@ -91,7 +91,7 @@ def test_the_containers_health_check_tells_a_gateway_that_is_alive() -> None:
 
 
 def test_the_container_is_not_root() -> None:
-    """What it copies is there, and what it starts is the gateway."""
+    """What it copies exists, and it starts the gateway."""
     lines = CONTAINER.splitlines()
     root = Path(__file__).parents[2]
 
@@ -100,7 +100,7 @@ def test_the_container_is_not_root() -> None:
     assert (root / ".constraints.txt").is_file()
 
 
-def test_the_pod_is_given_the_time_to_stop() -> None:
+def test_the_pod_has_time_to_stop() -> None:
     """Its delay, REST's timeout and a moment fit into the grace period."""
     [container] = POD["containers"]
     variables = {variable["name"]: variable["value"] for variable in container["env"]}
@@ -110,8 +110,8 @@ def test_the_pod_is_given_the_time_to_stop() -> None:
     assert delay_s > 3 * container["readinessProbe"]["periodSeconds"]  # three failures are one
 
 
-async def test_the_probes_ask_for_what_there_is(gateway: Any) -> None:
-    """Readiness where draining is told, liveness where it is not."""
+async def test_the_probes_use_existing_paths(gateway: Any) -> None:
+    """Readiness reports the drain, liveness does not."""
     [container] = POD["containers"]
     paths = [container[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")]
     answers: list[httpx.Response] = [await gateway.http.get(path) for path in paths]
@@ -120,14 +120,16 @@ async def test_the_probes_ask_for_what_there_is(gateway: Any) -> None:
     assert [answer.status_code for answer in answers] == [200, 200]
 
 
-def test_the_pod_is_told_of_no_services() -> None:
-    """Kubernetes would set GATEWAY_PORT for one that is called so, and the gateway not start."""
+def test_the_pod_has_no_service_links() -> None:
+    """For a service named gateway Kubernetes would set GATEWAY_PORT, and the start would fail."""
     assert POD["enableServiceLinks"] is False
     assert POD["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
 
 
-def test_the_readme_tells_the_limits_as_they_are() -> None:
-    """Those that are no settings."""
-    assert f"A head has {limits._PATIENCE_S} s and {limits._LARGEST_HEAD // 1024} KiB" in README
-    assert f"answer for {limits._PATIENCE_WITH_READERS_S} s" in README
-    assert f"More than {limits._LONGEST_PIPELINE} requests" in README
+def test_the_readme_has_the_limits() -> None:
+    """Those that are not settings."""
+    assert (
+        f"A head has {limits._HEAD_TIMEOUT_S} s and {limits._MAX_HEAD_BYTES // 1024} KiB" in README
+    )
+    assert f"answer for {limits._READER_TIMEOUT_S} s" in README
+    assert f"More than {limits._MAX_PIPELINE} requests" in README

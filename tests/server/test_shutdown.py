@@ -1,4 +1,4 @@
-"""How a gateway ends, as processes do: it says so, serves on for a while, and finishes."""
+"""The shutdown of a real process: it stops being ready, drains, and finishes its requests."""
 
 import contextlib
 import http.client
@@ -37,7 +37,7 @@ ONE_SESSION = {"data": {"chatSessions": [{"chatSessionId": 1}]}}
 
 @pytest.fixture(scope="module")
 def rest() -> Iterator[str]:
-    """Return the address of a REST side that takes a while for each answer."""
+    """Return the address of a REST side with a delay before each answer."""
     with running("upstream", "--port", "0", "--sessions", "2", "--delay", "20") as command:
         yield command.waits_for(ADDRESS)
 
@@ -54,7 +54,7 @@ def gateway(rest: str, *options: str) -> Iterator[tuple[Command, str]]:
 
 
 def is_draining(url: str) -> None:
-    """Wait until a gateway says that it is not ready any more."""
+    """Wait until a gateway is no longer ready."""
     for _ in range(PATIENCE_S * 50):
         response = httpx.get(f"{url}/readyz")
         if response.status_code == 503:
@@ -66,8 +66,8 @@ def is_draining(url: str) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_sigterm_is_told_before_the_port_closes(rest: str, workers: str) -> None:
-    """Whoever comes in the meantime is served, on connections old and new."""
+def test_readiness_ends_before_the_port_closes(rest: str, workers: str) -> None:
+    """Requests in the meantime are answered, on old and new connections."""
     options = ["--workers", workers, "--shutdown-delay", "1.5"]
     with gateway(rest, *options) as (command, url), httpx.Client() as client:
         client.post(f"{url}/graphql", json=QUERY, headers=KARI)
@@ -90,8 +90,8 @@ def test_sigterm_is_told_before_the_port_closes(rest: str, workers: str) -> None
     assert code == 0
 
 
-def test_a_ready_answer_says_too_that_it_is_the_last() -> None:
-    """And a connection that nobody uses is closed when the port is."""
+def test_a_cached_answer_announces_that_it_is_the_last() -> None:
+    """An idle connection is closed together with the port."""
     body = json.dumps(QUERY)
     headers = {**KARI, "Content-Type": "application/json"}
     with (
@@ -130,7 +130,7 @@ def tell(command: Command, number: signal.Signals) -> None:
     [[signal.SIGINT], [signal.SIGTERM, signal.SIGTERM], [signal.SIGTERM, signal.SIGINT]],
     ids=["Ctrl+C", "SIGTERM twice", "SIGTERM and Ctrl+C"],
 )
-def test_who_does_not_want_to_wait_does_not(
+def test_ctrl_c_or_a_second_signal_ends_the_drain(
     rest: str, workers: str, signals: list[signal.Signals]
 ) -> None:
     """Ctrl+C goes to every process of a terminal, and a second signal ends the delay."""
@@ -147,8 +147,8 @@ def test_who_does_not_want_to_wait_does_not(
     assert "Traceback" not in "".join(command.printed)
 
 
-def test_workers_that_are_all_told_to_end_drain_all_the_same(rest: str) -> None:
-    """As systemd does it: once from there, and once from their supervisor."""
+def test_workers_drain_when_the_whole_group_gets_sigterm(rest: str) -> None:
+    """As systemd does it: each worker gets it from systemd and from the supervisor."""
     options = ["--workers", "2", "--shutdown-delay", "1.5"]
     with gateway(rest, *options) as (command, url):
         os.killpg(command.process.pid, signal.SIGTERM)
@@ -162,7 +162,7 @@ def test_workers_that_are_all_told_to_end_drain_all_the_same(rest: str) -> None:
 
 
 def test_workers_close_the_port_while_they_finish() -> None:
-    """Whoever connects then would be let in by nobody."""
+    """No process would accept new connections then."""
     slow = SlowRest()
     with (
         served(slow.app) as rest,
@@ -198,7 +198,7 @@ def test_a_worker_that_dies_is_replaced(rest: str) -> None:
 
 
 def test_workers_without_a_supervisor_end(rest: str) -> None:
-    """They would keep the port, and nobody could tell them to."""
+    """They would keep the port, and no signal would come."""
     with gateway(rest, "--workers", "2", "--shutdown-delay", "0") as (command, url):
         command.process.kill()
 
@@ -207,7 +207,7 @@ def test_workers_without_a_supervisor_end(rest: str) -> None:
 
 @dataclass
 class LoadBalancer:
-    """Sends requests to instances that say they are ready, as it last heard."""
+    """Sends requests to the instances that were ready at the last poll."""
 
     ports: list[int]
     ready: list[int] = field(default_factory=list)
@@ -216,7 +216,7 @@ class LoadBalancer:
     failed: list[str] = field(default_factory=list)
 
     def watch(self) -> None:
-        """Ask each instance again and again."""
+        """Poll each instance."""
         while not self.is_over.wait(0.05):
             self.ready = [port for port in self.ports if self._is_ready(port)]
 
@@ -226,7 +226,7 @@ class LoadBalancer:
         return False
 
     def ask(self, client: int) -> None:
-        """Send one client's requests, on connections that are kept; none is sent twice."""
+        """Send one client's requests on kept-alive connections; no request is retried."""
         kept = {port: http.client.HTTPConnection("127.0.0.1", port) for port in self.ports}
         with contextlib.ExitStack() as stack:
             for connection in kept.values():
@@ -253,7 +253,7 @@ class LoadBalancer:
 
 
 def test_a_rolling_restart_fails_no_request(rest: str) -> None:
-    """One instance after the other is replaced, under load, and nobody notices."""
+    """One instance after the other is replaced under load."""
     balancer = LoadBalancer([free_port(), free_port()])
     options = ["--upstream-url", rest, "--cache-ttl", "0.1"]
 

@@ -1,33 +1,61 @@
-"""What watches over several processes, without a gateway in them."""
+"""The supervisor of several processes, without a gateway in them."""
 
+import multiprocessing
 import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gateway.errors import SettingsError
 from gateway.server.workers import Workers
 from tests.observe.logged import logged
 
 pytestmark = pytest.mark.socket
 
 
-def greet(listener: socket.socket) -> None:  # pragma: no cover - in processes that are killed
-    """Say who answers to everybody who connects, until SIGTERM."""
+Report = Callable[[str], None]
+
+
+def greet(listener: socket.socket, report: Report) -> None:  # pragma: no cover - killed
+    """Send the process id to each client, until SIGTERM."""
+    report("")
     while True:
         connection, _ = listener.accept()
         with connection:
             connection.sendall(b"%d" % os.getpid())
 
 
-def greet_for_good(listener: socket.socket) -> None:  # pragma: no cover - likewise
-    """Do the same, and let nobody stop it."""
+def greet_for_good(listener: socket.socket, report: Report) -> None:  # pragma: no cover - killed
+    """Do the same, and ignore signals."""
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
-    greet(listener)
+    greet(listener, report)
+
+
+def fail(listener: socket.socket, report: Report) -> None:  # pragma: no cover - in a process
+    """Report why the start failed."""
+    report("the disk is full")
+
+
+def crash(listener: socket.socket, report: Report) -> None:  # pragma: no cover - in a process
+    """End without a report."""
+    os._exit(7)
+
+
+def greet_first(file: Path, listener: socket.socket, report: Report) -> None:  # pragma: no cover
+    """Be able to start only once."""
+    if file.exists():
+        report("the disk is full")
+    else:
+        file.touch()
+        greet(listener, report)
 
 
 def answered(address: tuple[str, int]) -> int:
@@ -50,8 +78,8 @@ def after(action: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def test_a_worker_that_ends_is_replaced_until_all_are_to_end() -> None:
-    """Whatever it ended of; and the signals mean afterwards what they meant before."""
+def test_a_worker_that_ends_is_replaced() -> None:
+    """At the end the signal handlers are restored."""
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()
     seen: list[int] = []
@@ -65,7 +93,7 @@ def test_a_worker_that_ends_is_replaced_until_all_are_to_end() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with logged() as log:
         thread = after(kill_one)
-        Workers(greet, listener, count=1, patience_s=10).run()
+        Workers(greet, listener, count=1, timeout_s=10).run()
         thread.join()
 
     [warning] = log.events
@@ -76,7 +104,7 @@ def test_a_worker_that_ends_is_replaced_until_all_are_to_end() -> None:
 
 
 def test_workers_that_do_not_end_are_killed() -> None:
-    """In time, however often they are told; whoever waits for the port gets it."""
+    """In time, and the port is free."""
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()
     seen: list[int] = []
@@ -88,9 +116,40 @@ def test_workers_that_do_not_end_are_killed() -> None:
 
     with logged() as log:
         thread = after(tell_early)
-        Workers(greet_for_good, listener, count=1, patience_s=0.6).run()
+        Workers(greet_for_good, listener, count=1, timeout_s=0.6).run()
         thread.join()
 
     assert log.events[-1]["event"] == "workers that do not end are killed"
     with pytest.raises(ProcessLookupError):
         os.kill(seen[0], 0)
+
+
+@pytest.mark.parametrize(
+    ("serve", "message"),
+    [(fail, "the disk is full"), (crash, r"worker \d+ ended with code 7 before it served")],
+)
+def test_workers_that_cannot_start_end_the_whole(serve: Any, message: str) -> None:
+    """Their replacements would do the same, over and over."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    before = signal.getsignal(signal.SIGTERM)
+
+    with pytest.raises(SettingsError, match=f"^{message}$"):
+        Workers(serve, listener, count=2, timeout_s=10).run()
+
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert not multiprocessing.active_children()
+
+
+def test_a_replacement_that_cannot_start_ends_the_whole(tmp_path: Path) -> None:
+    """The others drain first."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = listener.getsockname()
+
+    def kill_one() -> None:
+        os.kill(answered(address), signal.SIGKILL)
+
+    thread = threading.Thread(target=kill_one)
+    thread.start()
+    with pytest.raises(SettingsError, match="the disk is full"):
+        Workers(partial(greet_first, tmp_path / "a"), listener, count=1, timeout_s=10).run()
+    thread.join()

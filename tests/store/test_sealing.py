@@ -1,7 +1,5 @@
 """What leaves the process: it opens for its own caller, at its own place, and for nobody else."""
 
-import os
-
 import pytest
 
 from gateway.store.sealing import seal, unseal
@@ -41,7 +39,7 @@ def test_another_key_name_or_size_does_not_open_it(key: bytes, name: str, max_by
     assert unseal(sealed, key=key, name=name, max_bytes=max_bytes) is None
 
 
-@pytest.mark.parametrize("change", [b"", b"x", os.urandom(200)])
+@pytest.mark.parametrize("change", [b"", b"x", bytes(range(200))])
 def test_garbage_does_not_open(change: bytes) -> None:
     """Whatever somebody else wrote there is as good as nothing."""
     assert unseal(change, key=KEY, name="a", max_bytes=1000) is None

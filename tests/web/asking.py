@@ -3,18 +3,20 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import httpx
-import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from gateway import Settings, create_app
 from gateway.caller import CallerPolicy
+from gateway.errors import TenantMissingError
+from gateway.headers import Header
 from gateway.observe.metrics import RequestMeter
+from gateway.sessions.source import Source
 from gateway.web.inbound import Door
 from gateway.web.middleware.request_log import AccessLog, RequestLog
 from tests.support import CREDENTIALS, UPSTREAM_URL, Gateway, RestSide
@@ -124,9 +126,12 @@ async def connected_to(
 
 def behind_the_door(*routes: BaseRoute) -> Starlette:
     """Make an application of these routes, whose requests come through a door of its own."""
-    door: Any = Door(
-        path="/graphql",
-        find_source=lambda path, headers: pytest.fail("nobody asks for GraphQL"),
+
+    def find_source(path: str, headers: Sequence[Header]) -> Source:
+        raise TenantMissingError
+
+    door = Door(
+        find_source=find_source,
         policy=CallerPolicy(),
         heeds_cache_control=True,
     )

@@ -117,7 +117,7 @@ def test_a_request_that_fails_counts_no_longer() -> None:
     """Its place is free for the next one."""
     admission = Admission(1)
 
-    with pytest.raises(LookupError), admission.place():
+    with pytest.raises(LookupError), admission.slot():
         raise LookupError
 
     assert admission.in_work == 0
@@ -127,7 +127,7 @@ def test_a_request_past_the_limit_is_refused() -> None:
     """The ones in work keep their places."""
     admission = Admission(1)
 
-    with admission.place(), pytest.raises(UpstreamUnavailableError), admission.place():
+    with admission.slot(), pytest.raises(UpstreamUnavailableError), admission.slot():
         pass  # pragma: no cover - it is not entered
 
     assert admission.in_work == 0
@@ -188,7 +188,7 @@ def test_shedding_is_logged_once_per_burst() -> None:
     with logged() as log:
         for later_s in (0, 50, 50, 61):
             clock.now += later_s
-            assert admission.is_full
+            assert admission.refuses_next()
 
     assert events(log) == ["0 requests in work: more get 503"] * 2
 

@@ -11,14 +11,14 @@ from gateway.web.open_sockets import OpenSockets
 def test_one_socket_too_many_is_refused_until_another_closes() -> None:
     """Whosever it is."""
     sockets = OpenSockets(most=2, most_per_caller=9)
-    with sockets.one():
-        with sockets.one():
-            with pytest.raises(GatewayFullError), sockets.one():
+    with sockets.count():
+        with sockets.count():
+            with pytest.raises(GatewayFullError), sockets.count():
                 pass  # pragma: no cover - it must not be
-            assert sockets.count == 2
-        with sockets.one():
+            assert sockets.open == 2
+        with sockets.count():
             pass
-    assert sockets.count == 0
+    assert sockets.open == 0
 
 
 def test_a_caller_has_its_own_number() -> None:
@@ -26,20 +26,20 @@ def test_a_caller_has_its_own_number() -> None:
     sockets = OpenSockets(most=9, most_per_caller=2)
     with ExitStack() as stack:
         for name in ("kari", "kari", "jonas"):
-            stack.enter_context(sockets.one_of(name))
+            stack.enter_context(sockets.count_for(name))
 
-        with pytest.raises(TooManyOpenError, match="2 sockets"), sockets.one_of("kari"):
+        with pytest.raises(TooManyOpenError, match="2 sockets"), sockets.count_for("kari"):
             pass  # pragma: no cover - it must not be
-        with sockets.one_of("jonas"):
+        with sockets.count_for("jonas"):
             pass
-    with sockets.one_of("kari"):
+    with sockets.count_for("kari"):
         pass
 
 
 def test_a_caller_who_has_left_is_forgotten() -> None:
     """Memory goes by who is there."""
     sockets = OpenSockets(most=9, most_per_caller=2)
-    with sockets.one_of("kari"):
+    with sockets.count_for("kari"):
         pass
 
     assert not sockets._of_callers

@@ -184,9 +184,9 @@ async def test_a_request_that_would_be_refused_is(gateway: Gateway) -> None:
     await get(gateway, QUERY)
 
     foreign = await get(gateway, QUERY, {"Origin": "https://evil.invalid"})
-    html = await get(gateway, QUERY, {"Accept": "text/html"})
+    css = await get(gateway, QUERY, {"Accept": "text/css"})
 
-    assert (foreign.status_code, html.status_code) == (400, 406)
+    assert (foreign.status_code, css.status_code) == (400, 406)
 
 
 async def test_no_credential_is_part_of_what_is_stored(door: Door) -> None:

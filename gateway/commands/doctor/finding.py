@@ -1,17 +1,17 @@
-"""What a check has found."""
+"""What a check returns, and which server it checks."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Finding", "Target"]
+Level = Literal["ok", "warn", "fail"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     check: str
-    level: Literal["ok", "warn", "fail"]
+    level: Level
     found: str
     advice: str | None = None
     """What to do about it."""
@@ -19,10 +19,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server that is called."""
+    """A server that the gateway calls."""
 
     url: str
-    """What comes before `/api/v1`."""
+    """The part before `/api/v1`."""
 
     host: str
     port: int

@@ -1,4 +1,4 @@
-"""What this machine has for the gateway: its port, and open files."""
+"""What the gateway needs of this machine: ports and open files."""
 
 import errno
 import socket
@@ -8,16 +8,14 @@ from gateway.commands.doctor.finding import Finding
 from gateway.server import open_files as files
 from gateway.settings import Settings
 
-__all__ = ["open_files", "ports", "warnings"]
-
 
 def warnings(settings: Settings) -> list[Finding]:
-    """Tell what the settings themselves have to say."""
+    """Report what the settings themselves warn of."""
     return [Finding("settings", "warn", text) for text in settings.warnings]
 
 
 def ports(settings: Settings) -> list[Finding]:
-    """See whether the ports can be listened on, all at once."""
+    """Check that the ports are free, all at the same time."""
     with ExitStack() as held:
         findings = [_port("port", settings.host, settings.port, held)]
         if settings.metrics_port is not None:
@@ -37,17 +35,19 @@ def _port(check: str, host: str, port: int, held: ExitStack) -> Finding:
         listener.listen(1)
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
-            found = f"something listens on {address} already"
-            return Finding(check, "warn", found, "unless it is this gateway, choose another one")
-        return Finding(check, "fail", f"{address} cannot be listened on: {exc.strerror}")
+            advice = "stop the other program or choose another port, unless it is this gateway"
+            return Finding(check, "warn", f"{address} is in use", advice)
+        return Finding(check, "fail", f"cannot listen on {address}: {exc.strerror}")
+    except UnicodeError:
+        return Finding(check, "fail", f"cannot listen on {address}: invalid host name")
     return Finding(check, "ok", f"{address} is free")
 
 
 def open_files(settings: Settings) -> Finding:
-    """See whether the process may have as many connections open as it is set to."""
-    needed, most = files.needed(settings), files.allowed()
-    if most < needed:
+    """Check that the process may open as many files as the settings can require."""
+    needed, limit = files.needed(settings), files.limit()
+    if limit < needed:
         advice = "raise the limit (LimitNOFILE=, ulimit -n), or lower GATEWAY_MAX_CONNECTIONS"
-        found = f"{most} may be open, and {needed} may be needed"
+        found = f"the limit is {limit:g}, and {needed} may be needed"
         return Finding("open files", "warn", found, advice)
-    return Finding("open files", "ok", f"{needed} may be needed, and may be open")
+    return Finding("open files", "ok", f"{needed} may be needed, which the limit allows")

@@ -8,14 +8,13 @@ from typing import Any
 
 from gateway.commands.doctor.finding import Finding, Target
 
-__all__ = ["reach"]
-
 _DAY_S = 86_400
 _SOON_DAYS = 14
+_NOT_TLS = {"WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE", "RECORD_LAYER_FAILURE"}
 
 
 async def reach(target: Target) -> list[Finding]:
-    """Look its name up, and connect; what fails is the last finding."""
+    """Look the name up, and connect; a failure is the last finding."""
     findings = [await _name(target)]
     if findings[-1].level != "fail":
         findings.append(await _connection(target))
@@ -29,10 +28,11 @@ async def _name(target: Target) -> Finding:
                 target.host, target.port, type=socket.SOCK_STREAM
             )
     except TimeoutError:
-        return Finding("name", "fail", f"looking {target.host} up takes too long", "ask your DNS")
+        advice = "check this machine's DNS servers"
+        return Finding("name", "fail", f"DNS does not answer about {target.host}", advice)
     except (OSError, UnicodeError):
         advice = "check its spelling, and that this machine's DNS knows it"
-        return Finding("name", "fail", f"{target.host} is not known", advice)
+        return Finding("name", "fail", f"{target.host} is unknown", advice)
     addresses = dict.fromkeys(str(address[0]) for *_, address in found)
     if target.host in addresses:
         return Finding("name", "ok", f"{target.host} is an address")
@@ -46,20 +46,8 @@ async def _connection(target: Target) -> Finding:
     try:
         async with asyncio.timeout(target.timeout_s):
             _, writer = await asyncio.open_connection(target.host, target.port, ssl=tls)
-    except ssl.SSLCertVerificationError as exc:
-        advice = "if its authority is your own, name its file in SSL_CERT_FILE"
-        found = f"its certificate is not accepted: {exc.verify_message}"
-        return Finding(check, "fail", found, advice)
-    except ssl.SSLError:
-        advice = "http:// may be meant, or another port"
-        return Finding(check, "fail", f"what answers at {where} does not speak TLS", advice)
-    except TimeoutError:
-        advice = "a firewall may swallow what is sent there"
-        return Finding(check, "fail", f"{where} does not answer", advice)
-    except OSError as exc:
-        is_refused = isinstance(exc, ConnectionRefusedError)
-        found = f"nothing listens at {where}" if is_refused else f"{where} cannot be reached"
-        return Finding(check, "fail", found, "check the port, and that it runs")
+    except (OSError, ValueError) as exc:
+        return Finding(check, "fail", *_problem(exc, where))
     try:
         peer: Any = writer.get_extra_info("ssl_object")
         return _certificate(peer) if tls else Finding(check, "ok", f"{where} answers, without TLS")
@@ -67,12 +55,42 @@ async def _connection(target: Target) -> Finding:
         writer.transport.abort()
 
 
+def _problem(exc: OSError | ValueError, where: str) -> tuple[str, str]:
+    """Return what is wrong, and advice."""
+    match exc:
+        case ssl.SSLCertVerificationError():
+            advice = (
+                "if your own authority has issued it, name the authority's file in SSL_CERT_FILE"
+            )
+            return f"the certificate is not trusted: {exc.verify_message}", advice
+        case ssl.SSLError() if exc.reason in _NOT_TLS:
+            return f"{where} does not speak TLS", "use http:// or another port"
+        case ssl.SSLError():
+            return tls_problem(exc, where)
+        case TimeoutError():
+            return f"{where} does not answer", "check for a firewall in between"
+        case ConnectionRefusedError():
+            return f"nothing listens at {where}", "check the port, and that the server runs"
+        case ConnectionResetError():
+            return f"{where} closes the connection", "check the port, and http:// or https://"
+    return f"{where} cannot be reached", "check the address and the network"
+
+
+def tls_problem(exc: ssl.SSLError, where: str) -> tuple[str, str]:
+    """Return what is wrong, and advice, where a server speaks TLS and refuses us."""
+    reason = (exc.reason or type(exc).__name__).replace("_", " ").lower()
+    if "certificate required" in reason or "handshake failure" in reason:
+        advice = "it may require a client certificate, which the gateway cannot present"
+        return f"{where} refuses the TLS connection: {reason}", advice
+    return f"{where} breaks the TLS connection: {reason}", "check the server's TLS settings"
+
+
 def _certificate(peer: ssl.SSLObject) -> Finding:
     certificate: Any = peer.getpeercert()
     issuer = dict(pair for parts in certificate["issuer"] for pair in parts)
-    name = issuer.get("organizationName") or issuer.get("commonName", "somebody without a name")
+    name = issuer.get("organizationName") or issuer.get("commonName", "an issuer without a name")
     days = int((ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) // _DAY_S)
-    found = f"{peer.version()}, certificate by {name}, good for {days} days"
+    found = f"{peer.version()}, certificate by {name}, valid for {days} days"
     if days < _SOON_DAYS:
-        return Finding("TLS", "warn", found, "have it renewed")
+        return Finding("TLS", "warn", found, "renew the certificate")
     return Finding("TLS", "ok", found)

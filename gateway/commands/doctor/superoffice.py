@@ -1,5 +1,6 @@
-"""What answers at REST's address, asked without anybody's credentials; and one real call."""
+"""How the REST API answers: once without credentials, once as the gateway calls it."""
 
+import asyncio
 import email.utils
 import ssl
 import time
@@ -8,7 +9,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from gateway.commands.doctor.finding import Finding, Target
+from gateway.commands.doctor.finding import Finding, Level, Target
+from gateway.commands.doctor.network import tls_problem
 from gateway.errors import UpstreamError
 from gateway.headers import Header
 from gateway.records.decode import decoder
@@ -17,56 +19,62 @@ from gateway.schema.entities.chat import ChatSession
 from gateway.settings import Settings
 from gateway.upstream.client import PATH, UpstreamClient
 
-__all__ = ["answer", "call"]
-
-_WRONG_PATH = "what comes before /api/v1 in its addresses has to be in GATEWAY_UPSTREAM_URL"
+_CHECK = "REST API"
+_WRONG_PATH = "GATEWAY_UPSTREAM_URL must have everything that comes before /api/v1"
 _CLOCKS_APART_S = 30
 
 
 async def answer(target: Target, *, timeout_s: float) -> list[Finding]:
-    """Ask for the sessions without credentials, which REST has to refuse with 401."""
+    """Request the sessions without credentials; SuperOffice must answer 401."""
     started = time.perf_counter()
     try:
-        # As the gateway does, it trusts whom the system or SSL_CERT_FILE does, and uses no proxy.
+        # Like the gateway: the authorities of the system or of SSL_CERT_FILE, and no proxy.
         trusted = ssl.create_default_context()
-        async with httpx.AsyncClient(verify=trusted, trust_env=False, timeout=timeout_s) as client:
-            response = await client.get(
-                target.url + PATH, headers={"Accept": "application/json"}, follow_redirects=False
-            )
-    except httpx.TimeoutException:
-        found = f"no answer within {timeout_s:g} seconds"
-        return [Finding("REST", "fail", found, "see whether a browser gets one")]
-    except httpx.TransportError:
-        return [Finding("REST", "fail", "what answers is no HTTP", "check the port")]
-    took_ms = (time.perf_counter() - started) * 1000
-    return [_judged(response, took_ms), *_clock(response)]
+        async with (
+            asyncio.timeout(timeout_s),
+            httpx.AsyncClient(verify=trusted, trust_env=False, timeout=None) as client,  # noqa: S113
+            client.stream("GET", target.url + PATH, headers={"Accept": "application/json"}) as head,
+        ):
+            took_ms = (time.perf_counter() - started) * 1000
+            return [_judged(head, took_ms), *_clock(head)]
+    except TimeoutError:
+        found, advice = f"no answer within {timeout_s:g} seconds", "try the address in a browser"
+    except ssl.SSLError as exc:  # httpx lets it through once the handshake is over
+        found, advice = tls_problem(exc, f"{target.host}:{target.port}")
+    except httpx.ProtocolError:
+        found, advice = "the answer is not valid HTTP", "check the port"
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
+        found = f"the connection breaks: {type(exc).__name__}"
+        advice = "check the port, and proxies and firewalls in between"
+    return [Finding(_CHECK, "fail", found, advice)]
 
 
 def _judged(response: httpx.Response, took_ms: float) -> Finding:
     status = response.status_code
     kind = response.headers.get("content-type", "no type").partition(";")[0]
     seen = f"{response.http_version} {status}, {kind}, in {took_ms:.0f} ms"
-    if response.is_redirect:
-        to = urlsplit(response.headers.get("location", ""))
-        where = f"{to.scheme}://{to.netloc}" if to.netloc else "another path"
-        found = f"{seen}: it sends callers on to {where}"
-        return Finding("REST", "fail", found, "redirects are not followed: use that address")
+    level: Level = "fail"
+    advice = _WRONG_PATH
     match status:
         case 401:
-            return Finding("REST", "ok", f"{seen}: it asks for credentials, as it should")
+            level, found, advice = "ok", "requires credentials, as it should", ""
         case 200 if kind == "text/html":
-            found = f"{seen}: a page for people, by a log-in or a proxy before REST"
-            return Finding("REST", "fail", found, _WRONG_PATH)
+            found = "a web page, perhaps the login page of a proxy"
         case 404:
-            return Finding("REST", "fail", f"{seen}: there is no such thing", _WRONG_PATH)
+            found = "not found"
         case 421:
-            advice = "a tenant of SuperOffice Online moves: use GATEWAY_ENVIRONMENT"
-            return Finding("REST", "fail", f"{seen}: the tenant is at another host", advice)
+            found = "the tenant is at another host"
+            advice = "the tenants of SuperOffice Online move: use GATEWAY_ENVIRONMENT"
+        case _ if response.is_redirect:
+            to = urlsplit(response.headers.get("location", ""))
+            found = f"redirects to {f'{to.scheme}://{to.netloc}' if to.netloc else 'another path'}"
+            advice = "the gateway follows no redirects: use that address"
         case _ if status >= 500:
-            advice = "wait, or ask who runs it"
-            return Finding("REST", "fail", f"{seen}: it is out of service", advice)
-    advice = "see what is before it: without credentials REST answers with 401"
-    return Finding("REST", "warn", f"{seen}: that is odd", advice)
+            found, advice = "out of service", "wait, or ask its operator"
+        case _:
+            level, found = "warn", "unexpected"
+            advice = "check proxies in between: without credentials SuperOffice answers 401"
+    return Finding(_CHECK, level, f"{seen}: {found}", advice or None)
 
 
 def _clock(response: httpx.Response) -> list[Finding]:
@@ -76,14 +84,14 @@ def _clock(response: httpx.Response) -> list[Finding]:
     except (ValueError, OverflowError):
         return []
     if abs(ahead_s) <= _CLOCKS_APART_S:
-        return [Finding("clock", "ok", "both clocks tell the same time")]
+        return [Finding("clock", "ok", "this machine and SuperOffice have the same time")]
     way = "ahead of" if ahead_s > 0 else "behind"
-    found = f"this machine's clock is {abs(ahead_s):.0f} s {way} REST's"
-    return [Finding("clock", "warn", found, "waits and tokens go by it: see to NTP")]
+    found = f"this machine's clock is {abs(ahead_s):.0f} s {way} SuperOffice's"
+    return [Finding("clock", "warn", found, "synchronise it (NTP): wait times and tokens need it")]
 
 
 async def call(settings: Settings, target: Target, headers: Sequence[Header]) -> Finding:
-    """Make one call as the gateway does, and tell how much came, and nothing of what."""
+    """Make one call as the gateway does; report how much arrived, and none of it."""
     client = UpstreamClient(
         url=target.url,
         connect_timeout_s=settings.upstream_connect_timeout,
@@ -103,6 +111,5 @@ async def call(settings: Settings, target: Target, headers: Sequence[Header]) ->
     finally:
         await client.aclose()
     took_ms = (time.perf_counter() - started) * 1000
-    return Finding(
-        "call", "ok", f"{len(sessions)} sessions, {len(body)} bytes, in {took_ms:.0f} ms"
-    )
+    found = f"{len(sessions)} sessions, {len(body)} bytes, in {took_ms:.0f} ms"
+    return Finding("call", "ok", found)

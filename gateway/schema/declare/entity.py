@@ -1,4 +1,4 @@
-"""Declare a REST type once: as a Strawberry type whose records derive from it.
+"""Declare a type of the REST API once: a Strawberry type, from which its record type is derived.
 
     @entity("An open or finished chat.", key="chat_session_id")
     class ChatSession:
@@ -6,26 +6,29 @@
         url_name: str | None = prop("Shown instead of the address.", rest="URLName")
 
 gives the GraphQL type `ChatSession` and the record type that decodes `{"ChatSessionId": 1, …}`.
-The REST name is the GraphQL name with its first letter raised, unless `rest` says otherwise. Which
-Python type a property has decides how it is read:
+The name in JSON is the GraphQL name with its first letter in upper case, or else `rest`. The
+Python type of a property decides how it is read:
 
     int, float, bool, str    as it is
     DateTime                 unset is null, the offset gets its colon
-    an enum                  a member; beside field `x` comes `xRaw`, the text that REST sent
-    another entity           null where REST means "none"
+    an enum                  a member; beside field `x` comes `xRaw`, the text as sent
+    another entity           null where it is blank
     list of lists            the same, line by line
     entries(...)             a JSON map as a list of entries, each with its `name`
 
-What REST does not send but what it sends tells is `derived(...)`. A type with a key can be a
-`Node`.
+Computed fields use `derived(...)`. A type with a key can be a `Node`.
+
+`Any` is what a field specifier returns, since the annotation beside it has the type, and what is
+read at run time: annotations, and the values in slots.
 """
 
 import inspect
 import types
 import typing
 from collections.abc import Callable
+from copy import copy
 from enum import Enum
-from typing import Annotated, Any, TypeVar, dataclass_transform
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
 import msgspec
 import strawberry
@@ -39,12 +42,10 @@ from gateway.schema.declare.nodes import Node, global_id
 from gateway.schema.declare.rest_enum import reader_of
 from gateway.schema.declare.scalars import DateTime
 
-__all__ = ["derived", "entity", "entries", "entry_part", "find_record", "prop", "record_of"]
-
 T = TypeVar("T")
 _REST = "rest"
 _KIND = "kind"
-_RECORDS: dict[type, type[Record]] = {}
+_RECORD = "__record__"
 _WIRE: dict[object, tuple[Any, str]] = {
     int: (Int32, "a 32-bit integer"),
     float: (float, "a number"),
@@ -55,7 +56,7 @@ _WIRE: dict[object, tuple[Any, str]] = {
 
 
 def prop(description: str, *, rest: str | None = None, may_be_number: bool = False) -> Any:
-    """Declare one REST property; `rest` is its name there where the rule does not give it.
+    """Declare one property; `rest` is its name in JSON where that is irregular.
 
     `may_be_number` is for a text that .NET writes as a number where it has no name for it.
     """
@@ -63,8 +64,8 @@ def prop(description: str, *, rest: str | None = None, may_be_number: bool = Fal
     return strawberry.field(description=description, metadata={_KIND: kind, _REST: rest})
 
 
-def derived(reader: Callable[[Any], Any], description: str) -> Any:
-    """Declare a field that is computed from the record's other fields by `reader`."""
+def derived(reader: Callable[[Any], object], description: str) -> Any:
+    """Declare a field that `reader` computes from the other fields of a record."""
     return strawberry.field(description=description, metadata={_KIND: "derived", "reader": reader})
 
 
@@ -80,12 +81,12 @@ def entry_part(description: str) -> Any:
 
 def record_of(entity_type: type) -> type[Record]:
     """Return the record type that an entity's JSON is decoded into."""
-    return _RECORDS[entity_type]
+    return cast("type[Record]", getattr(entity_type, _RECORD))
 
 
-def find_record(any_type: type) -> type[Record] | None:
-    """Return the record type of what may be an entity."""
-    return _RECORDS.get(any_type)
+def find_record(any_type: object) -> type[Record] | None:
+    """Return the record type of an entity; None for any other type."""
+    return getattr(any_type, _RECORD, None)
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(prop, derived, entries, entry_part))
@@ -94,25 +95,32 @@ def entity(
 ) -> Callable[[type[T]], type[T]]:
     """Make a class of declarations a GraphQL type, and derive its record type.
 
-    `key` names the field that tells objects of the type apart; in a linked object, 0 there means
-    that there is none. `stamps` name slots of the record that REST does not fill, but whoever
-    makes or reads the snapshot.
+    `key` names the field that identifies an object; in a linked object, 0 there means that there
+    is none. `stamps` name slots of the record that the gateway fills, not the REST API.
+    The fields of a base class that is no entity are added to those of the class.
     """
 
     def declare(cls: type[T]) -> type[T]:
-        derivation = _Derivation(cls)
+        derivation = _Derivation(cls.__name__)
         for stamp in stamps:
             derivation.add_slot(stamp, Any, f"#{stamp}")
-        for name, annotation in inspect.get_annotations(cls, eval_str=True).items():
-            derivation.add(name, annotation, cls.__dict__[name])
-        cls.__annotations__ = derivation.annotations
-        for name, field in derivation.fields.items():
-            setattr(cls, name, field)
-        record = _RECORDS[cls] = derivation.derive(key)
-        if issubclass(cls, Node):
-            # graphql-core asks it to find the type behind an interface.
-            cls.is_type_of = staticmethod(lambda obj, _info: isinstance(obj, record))  # type: ignore[attr-defined]
-        return strawberry.type(cls, description=description)
+        bases = tuple(base for base in cls.__bases__ if base in {Node, object})
+        for part in [cls, *(base for base in cls.__bases__ if base not in bases)]:
+            for name, annotation in inspect.get_annotations(part, eval_str=True).items():
+                derivation.add(name, annotation, copy(vars(part)[name]))
+        record = derivation.derive(key)
+        # A class of its own, with annotations in its namespace. To rewrite those of `cls` would
+        # depend on how Python stores them, which PEP 649 changed in 3.14.
+        namespace: dict[str, object] = {
+            "__module__": cls.__module__,
+            "__annotations__": derivation.annotations,
+            _RECORD: record,
+            **derivation.fields,
+        }
+        if issubclass(cls, Node):  # graphql-core calls it to find the type behind an interface
+            namespace["is_type_of"] = staticmethod(lambda obj, _info: isinstance(obj, record))
+        made = type(cls.__name__, bases, namespace)
+        return cast("type[T]", strawberry.type(made, description=description))
 
     return declare
 
@@ -120,16 +128,16 @@ def entity(
 class _Derivation:
     """Collects, field by field, what the record type and the GraphQL type need."""
 
-    def __init__(self, cls: type) -> None:
-        self.name = cls.__name__
-        self.annotations: dict[str, Any] = {}
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.annotations: dict[str, object] = {}
         self.fields: dict[str, StrawberryField] = {}
         self.slots: list[tuple[str, Any, Any]] = []
-        self.namespace: dict[str, Any] = {}
+        self.namespace: dict[str, object] = {}
         self.properties: list[Property] = []
         self.columns: dict[str, Column] = {}
 
-    def add(self, name: str, annotation: Any, field: StrawberryField) -> None:
+    def add(self, name: str, annotation: object, field: StrawberryField) -> None:
         self.annotations[name] = annotation
         self.fields[name] = field
         kind = field.metadata[_KIND]
@@ -141,13 +149,14 @@ class _Derivation:
             return
         rest = field.metadata[_REST] or _rest_name(name)
         base = _without_none(annotation)
+        nested = find_record(base)
         if kind == "entries":
             self._add_entries(name, rest, typing.get_args(base)[0])
         elif typing.get_origin(base) is list:
             nested = record_of(typing.get_args(typing.get_args(base)[0])[0])
             self._add_nested(name, rest, list[list[nested]], nested, "lines")  # type: ignore[valid-type]
-        elif base in _RECORDS:
-            self._add_nested(name, rest, record_of(base), record_of(base), "record")
+        elif nested is not None:
+            self._add_nested(name, rest, nested, nested, "record")
         elif isinstance(base, type) and issubclass(base, Enum):
             self._add_name_or_number(name, f"{name}_raw", rest, "the name of an enum member")
             self._add_member(name, base)
@@ -165,18 +174,16 @@ class _Derivation:
             "columns": self.columns,
             "key": key,
         }
-        return typing.cast(
-            "type[Record]",
-            msgspec.defstruct(
-                self.name, self.slots, bases=(Record,), namespace=namespace, kw_only=True, gc=False
-            ),
+        made = msgspec.defstruct(
+            self.name, self.slots, bases=(Record,), namespace=namespace, kw_only=True, gc=False
         )
+        return cast("type[Record]", made)
 
     def add_slot(self, slot: str, wire_type: Any, rest: str) -> None:
-        # A REST name with a "#" in front is none: what has it comes from us.
+        # A name with a "#" is in no JSON: the gateway fills that slot.
         self.slots.append((slot, wire_type | None, msgspec.field(default=None, name=rest)))
 
-    def _add_value(self, name: str, rest: str, base: Any) -> None:
+    def _add_value(self, name: str, rest: str, base: object) -> None:
         wire_type, expected = _WIRE[base]
         slot = f"_{name}" if base is DateTime else name
         self.add_slot(slot, wire_type, rest)
@@ -189,8 +196,8 @@ class _Derivation:
         self.properties.append(Property(rest, f"_{name}", str | Int32, expected))
         self._add_column(text, readers.as_text)
 
-    def _add_column(self, name: str, convert: Callable[[Any], Any]) -> None:
-        """Add a field that is made of the property added last."""
+    def _add_column(self, name: str, convert: Callable[[Any], object]) -> None:
+        """Add a field that is computed from the property added last."""
         p = self.properties[-1]
         self.columns[name] = Column(p.slot, convert)
         self.namespace[name] = readers.converted(p, convert)
@@ -206,7 +213,7 @@ class _Derivation:
         self,
         name: str,
         rest: str,
-        wire_type: Any,
+        wire_type: object,
         nested: type[Record],
         shape: typing.Literal["record", "lines"],
     ) -> None:
@@ -228,9 +235,8 @@ class _Derivation:
         p = self._add_json_slot(p)
         self.properties.append(p)
         self.namespace[name] = readers.entries(p)
-        field = self.fields[name]
         self.fields[name] = strawberry.field(
-            resolver=_entries_resolver(name, entry), description=field.description
+            resolver=_entries_resolver(name, entry), description=self.fields[name].description
         )
 
 
@@ -239,7 +245,7 @@ def _rest_name(name: str) -> str:
     return camel[0].upper() + camel[1:]
 
 
-def _without_none(annotation: Any) -> Any:
+def _without_none(annotation: object) -> object:
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
         return next(arm for arm in typing.get_args(annotation) if arm is not types.NoneType)
     return annotation
@@ -249,17 +255,16 @@ _NAMES = "Which entries, by name; all of them without it."
 
 
 def _entries_resolver(name: str, entry: type) -> Callable[..., Any]:
-    def resolve(root: Any, names: Any = strawberry.UNSET) -> Any:
+    def resolve(root: object, names: list[str] | None = strawberry.UNSET) -> object:
         listed = read(root, name)
         if listed is None or names is None or names is strawberry.UNSET:
             return listed
         wanted = set(names)
         return [entry for entry in listed if entry.name in wanted]
 
-    a_list: Any = list  # indexed with a class that no type checker can know
     resolve.__annotations__ = {
-        "root": strawberry.Parent[Any],  # type: ignore[misc]  # an alias mypy cannot follow
+        "root": strawberry.Parent[object],
         "names": Annotated[list[str] | None, strawberry.argument(description=_NAMES)],
-        "return": a_list[entry] | None,
+        "return": types.GenericAlias(list, (entry,)) | None,
     }
     return resolve

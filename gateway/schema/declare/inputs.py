@@ -1,6 +1,6 @@
-"""Inputs of many fields, of which a client gives a few: only those are looked at.
+"""Input types with many fields, of which a client sets few: only those are converted.
 
-Strawberry goes through all fields of each input. A filter has two dozen, and may have many parts.
+Strawberry converts all fields of each input. A filter has two dozen, and may have many parts.
 """
 
 from collections.abc import Mapping
@@ -10,8 +10,6 @@ from typing import Any, TypeVar
 from strawberry.types import get_object_definition
 from strawberry.types.arguments import InputContext
 from strawberry.utils.str_converters import to_camel_case
-
-__all__ = ["sparse"]
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Global ids: every entity with a key can be found again by its `id`.
+"""Global ids: the `id` of an entity with a key, and how to find the entity by it.
 
 Source: Relay's Global Object Identification, https://relay.dev/graphql/objectidentification.htm.
 """
@@ -14,8 +14,6 @@ from strawberry.relay.types import GlobalIDValueError
 
 from gateway.records.record import Record
 
-__all__ = ["LINKS", "Node", "find_records", "global_id"]
-
 _STAMPS = frozenset({"as_of", "folded"})
 LINKS = ("user", "transfer_to", "person", "contact", "project", "sale", "ticket")
 
@@ -29,10 +27,10 @@ class Node:
 
 
 def global_id(record: Record) -> str:
-    """Name a record: its type and its key.
+    """Make the id of a record: its type and its key.
 
-    One without a key, which REST should not send, is named by what it holds, so that a client's
-    cache does not take two such objects for one.
+    Without a key, which breaks the contract, it is made of a digest of the content: otherwise a
+    client's cache would merge two such objects.
     """
     assert record.key is not None  # noqa: S101  only types with a key have an id
     key = getattr(record, record.key)
@@ -42,8 +40,8 @@ def global_id(record: Record) -> str:
     return str(GlobalID(type(record).__name__, str(key)))
 
 
-def _content(value: Any) -> Any:
-    """Take what REST sent out of records: what they are told later is no part of them."""
+def _content(value: object) -> object:
+    """Convert records to what SuperOffice sent, without the stamps of the gateway."""
     if isinstance(value, Record):
         sent = {p.slot: value.sent(p) for p in value.properties}
         slots = {**msgspec.structs.asdict(value), **sent}
@@ -53,8 +51,8 @@ def _content(value: Any) -> Any:
 
 def find_records(
     sessions: Iterable[Record], ids: Sequence[str], links: Collection[str] = LINKS
-) -> list[Record | None]:
-    """Find sessions, and records linked to one by `links`, by global ids; garbage finds nothing."""
+) -> list[Any]:  # of nodes: mypy cannot know that records stand for them
+    """Find sessions, and records linked to one by `links`; an invalid id finds nothing."""
     wanted = frozenset(ids)
     types = {_type_name(node_id) for node_id in wanted}
     found: dict[str, Record] = {}

@@ -1,27 +1,25 @@
-"""Declare an enum of REST as a GraphQL enum.
+"""Declare an enum of the REST API as a GraphQL enum.
 
     @rest_enum("Where the chat stands.")
     class ChatSessionStatus(Enum):
         IN_QUEUE = member("InQueue", 4, "Waiting for an agent.")
         UNRECOGNIZED = unrecognized()
 
-REST writes a member's name, and .NET falls back to the number of a member without one. Whatever is
-not declared reads as `UNRECOGNIZED`: SuperOffice adds members every few weeks.
+SuperOffice sends a member's name, or the number of a member without a name. Anything not declared
+reads as `UNRECOGNIZED`: SuperOffice adds members every few weeks.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import strawberry
 from strawberry.types.enum import EnumValueDefinition
 
-__all__ = ["member", "number_of", "reader_of", "rest_enum", "unrecognized"]
-
 E = TypeVar("E", bound=type[Enum])
-_NUMBERS: dict[Enum, int] = {}
-_READERS: dict[type[Enum], Callable[[Any], Enum | None]] = {}
+_NUMBERS: dict[object, int] = {}
+_READERS: dict[type[Enum], Callable[[object], Enum | None]] = {}
 
 
 @dataclass
@@ -29,13 +27,13 @@ class _Member(EnumValueDefinition):
     number: int | None = None
 
 
-def member(rest_name: str, number: int, description: str) -> Any:
-    """Declare a member: its name in REST, its number in .NET, what it means."""
+def member(rest_name: str, number: int, description: str) -> _Member:
+    """Declare a member: its name in JSON, its number in .NET, its meaning."""
     return _Member(value=rest_name, number=number, description=description)
 
 
-def unrecognized() -> Any:
-    """Declare the member that stands for every name and number the schema does not know."""
+def unrecognized() -> _Member:
+    """Declare the member for every name and number that the schema does not know."""
     return _Member(
         value="\0unrecognized",
         description="REST sent a value that this schema does not know; the raw field has it.",
@@ -43,7 +41,7 @@ def unrecognized() -> Any:
 
 
 def rest_enum(description: str) -> Callable[[E], E]:
-    """Make a class of members a GraphQL enum and remember how to read it from JSON."""
+    """Make a class of members a GraphQL enum, and register how it is read from JSON."""
 
     def declare(cls: E) -> E:
         numbers = {item.value.number: item for item in cls if item.value.number is not None}
@@ -60,7 +58,7 @@ def rest_enum(description: str) -> Callable[[E], E]:
 
 
 class _Members(dict[object, Enum | None]):
-    """The members of an enum by all that REST may write for them."""
+    """The members of an enum, by every form they can have in JSON."""
 
     def __init__(self, known: dict[object, Enum | None], *, unrecognized: Enum) -> None:
         super().__init__(known)
@@ -70,11 +68,11 @@ class _Members(dict[object, Enum | None]):
         return self._unrecognized
 
 
-def reader_of(enum: type[Enum]) -> Callable[[Any], Enum | None]:
-    """Return the function from REST's string or number to the member; no value gives None."""
+def reader_of(enum: type[Enum]) -> Callable[[object], Enum | None]:
+    """Return the function from a string or number in JSON to the member; no value gives None."""
     return _READERS[enum]
 
 
-def number_of(item: Enum) -> int | None:
-    """Return a member's number in .NET; what is not recognised has none."""
+def number_of(item: Enum | None) -> int | None:
+    """Return a member's number in .NET; `UNRECOGNIZED` and no member have none."""
     return _NUMBERS.get(item)

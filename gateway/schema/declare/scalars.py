@@ -1,4 +1,4 @@
-"""The `DateTime` scalar: REST's dates, passed on without losing a digit."""
+"""The `DateTime` scalar: dates of the REST API, passed on without losing a digit."""
 
 from typing import NewType
 
@@ -7,8 +7,6 @@ from strawberry.types.scalar import ScalarDefinition
 
 from gateway.errors import BadUserInputError
 from gateway.records import dates
-
-__all__ = ["SCALARS", "DateTime"]
 
 DateTime = NewType("DateTime", str)
 

@@ -1,32 +1,15 @@
-"""What the caller may do with an object and its fields, and the entries of REST's maps."""
+"""The caller's rights to an object and its fields, and the entries of JSON maps."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from gateway.schema.declare.entity import derived, entity, entry_part, prop
+from gateway.schema.declare.entity import derived, entity, entries, entry_part, prop
 from gateway.schema.entities.rights import FIELD_RIGHTS, TABLE_RIGHTS, has_right
-
-__all__ = [
-    "FIELD_PROPERTIES",
-    "LIST_TEXT",
-    "TABLE_RIGHT",
-    "CustomField",
-    "ExtraField",
-    "FieldProperty",
-    "FieldRight",
-    "TableRight",
-]
-
 
 _UNKNOWN = "Null when the mask does not tell."
 
 
-def _table(right: str) -> Callable[[Any], Any]:
-    return lambda record: has_right(record.mask, TABLE_RIGHTS[right], TABLE_RIGHTS)
-
-
-def _field(right: str) -> Callable[[Any], Any]:
-    return lambda record: has_right(record.mask, FIELD_RIGHTS[right], FIELD_RIGHTS)
+def _right(name: str, rights: Mapping[str, int]) -> "Callable[[TableRight | FieldRight], object]":
+    return lambda record: has_right(record.mask, rights[name], rights)
 
 
 @entity("What the caller may do with an object as a whole.")
@@ -36,14 +19,20 @@ class TableRight:
         "a comma and a space, such as `RI, RestrictedUpdate`; .NET may write a number.",
         may_be_number=True,
     )
-    can_read: bool | None = derived(_table("Select"), f"Whether it may be read. {_UNKNOWN}")
+    can_read: bool | None = derived(
+        _right("Select", TABLE_RIGHTS), f"Whether it may be read. {_UNKNOWN}"
+    )
     can_update: bool | None = derived(
-        _table("Update"),
+        _right("Update", TABLE_RIGHTS),
         "Whether it may be changed. `RestrictedUpdate` alone does not count: then some of its "
         f"fields may be changed, see `fieldProperties`. {_UNKNOWN}",
     )
-    can_insert: bool | None = derived(_table("Insert"), f"Whether new ones may be made. {_UNKNOWN}")
-    can_delete: bool | None = derived(_table("Delete"), f"Whether it may be deleted. {_UNKNOWN}")
+    can_insert: bool | None = derived(
+        _right("Insert", TABLE_RIGHTS), f"Whether new ones may be made. {_UNKNOWN}"
+    )
+    can_delete: bool | None = derived(
+        _right("Delete", TABLE_RIGHTS), f"Whether it may be deleted. {_UNKNOWN}"
+    )
     reason: str | None = prop(
         "Why something is not allowed. Without a language header it may be a resource id in "
         "square brackets."
@@ -58,16 +47,20 @@ class FieldRight:
         "a number.",
         may_be_number=True,
     )
-    can_read: bool | None = derived(_field("Read"), f"Whether it may be read. {_UNKNOWN}")
+    can_read: bool | None = derived(
+        _right("Read", FIELD_RIGHTS), f"Whether it may be read. {_UNKNOWN}"
+    )
     can_write: bool | None = derived(
-        _field("Write"),
+        _right("Write", FIELD_RIGHTS),
         "Whether it may be changed. `UIHintReadOnly` in the mask asks forms not to offer it all "
         f"the same. {_UNKNOWN}",
     )
     is_mandatory: bool | None = derived(
-        _field("UIHintMandatory"), f"Whether it has to be filled in. {_UNKNOWN}"
+        _right("UIHintMandatory", FIELD_RIGHTS), f"Whether it has to be filled in. {_UNKNOWN}"
     )
-    is_nullable: bool | None = derived(_field("Nullable"), f"Whether it may be empty. {_UNKNOWN}")
+    is_nullable: bool | None = derived(
+        _right("Nullable", FIELD_RIGHTS), f"Whether it may be empty. {_UNKNOWN}"
+    )
     reason: str | None = prop(
         "Why something is not allowed or required. Without a language header it may be a "
         "resource id such as `[SR_MANDATORY_FIELD_1281]`."
@@ -87,27 +80,34 @@ class FieldProperty:
     )
 
 
-@entity("One custom field of an object.")
-class CustomField:
+class Rights:
+    """The two properties of nearly all types."""
+
+    table_right: TableRight | None = prop("What the caller may do with this object as a whole.")
+    field_properties: list[FieldProperty] | None = entries(
+        "What the caller may do with its fields, and what those are: one entry per field that REST "
+        "describes, by SuperOffice's own field names. `names` picks entries; unknown names are "
+        "skipped."
+    )
+
+
+class _Text:
     name: str = entry_part("The field's name in SuperOffice.")
     value: str | None = entry_part("The value as REST encodes it, for example `[I:14]`.")
     display_text: str | None = entry_part("The value in words, where REST gives them.")
+
+
+@entity("One custom field of an object.")
+class CustomField(_Text):
+    pass
 
 
 @entity("One extra field of an object; superseded by custom fields.")
-class ExtraField:
-    name: str = entry_part("The field's name in SuperOffice.")
-    value: str | None = entry_part("The value as REST encodes it, for example `[I:14]`.")
-    display_text: str | None = entry_part("The value in words, where REST gives them.")
+class ExtraField(_Text):
+    pass
 
 
-# The words every type says about the two properties that nearly all of them have.
-TABLE_RIGHT = "What the caller may do with this object as a whole."
-FIELD_PROPERTIES = (
-    "What the caller may do with its fields, and what those are: one entry per field that REST "
-    "describes, by SuperOffice's own field names. `names` picks entries; unknown names are skipped."
-)
-# The words every type says about the texts that come from the tenant's lists.
+# The description of texts from the tenant's lists.
 LIST_TEXT = (
     "Text from a list, in the language that `Accept-Language` asks for; without that header it "
     'can hold several at once, as in `NO:"Leverandør";US:"Supplier"`.'

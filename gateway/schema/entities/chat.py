@@ -1,16 +1,19 @@
-"""The chat session: what everything else hangs on."""
+"""The chat session, which all other entities are linked to."""
 
-from gateway.schema.declare.entity import derived, entity, entries, prop
+from typing import TYPE_CHECKING
+
+from gateway.schema.declare.entity import derived, entity, prop
 from gateway.schema.declare.nodes import Node
 from gateway.schema.declare.scalars import DateTime
 from gateway.schema.entities import chat_status, chat_times
-from gateway.schema.entities.access import FIELD_PROPERTIES, TABLE_RIGHT, FieldProperty, TableRight
+from gateway.schema.entities.access import Rights
 from gateway.schema.entities.chat_status import StatusGroup
 from gateway.schema.entities.crm import Project, Sale, Ticket
 from gateway.schema.entities.enums import ChatSessionFlags, ChatSessionStatus
 from gateway.schema.entities.people import Associate, Contact, Person
 
-__all__ = ["ChatSession"]
+if TYPE_CHECKING:
+    from gateway.records.dates import AsOf
 
 _NO_INSTANT = (
     "Null where a time has no zone and neither the request's `SO-TimeZone` nor the gateway's "
@@ -31,7 +34,11 @@ _PLAIN_TEXT = (
     key="chat_session_id",
     stamps=("as_of", "folded"),
 )
-class ChatSession(Node):
+class ChatSession(Node, Rights):
+    if TYPE_CHECKING:  # the stamps
+        as_of: AsOf
+        folded: list[str] | None
+
     chat_session_id: int | None = prop("Primary key.")
     topic_id: int | None = prop("The chat channel it came in through.")
     user: Associate | None = prop("The agent who handles it; null while it waits in the queue.")
@@ -113,5 +120,3 @@ class ChatSession(Node):
         "When REST gave the snapshot that this session is part of, in UTC by the gateway's clock. "
         "Everything that depends on the time of day is as of then.",
     )
-    table_right: TableRight | None = prop(TABLE_RIGHT)
-    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)

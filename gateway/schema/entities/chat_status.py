@@ -1,13 +1,14 @@
-"""What a chat's status means for those who work through the queue."""
+"""The groups of chat statuses that agents and wallboards work with."""
 
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING
 
 import strawberry
 
 from gateway.schema.entities.enums import ChatSessionStatus
 
-__all__ = ["StatusGroup", "is_open", "status_group"]
+if TYPE_CHECKING:
+    from gateway.schema.entities.chat import ChatSession
 
 
 @strawberry.enum(name="ChatSessionStatusGroup", description="The statuses in groups.")
@@ -27,7 +28,7 @@ class StatusGroup(Enum):
     )
 
 
-_GROUPS = {
+_GROUPS: dict[object, StatusGroup] = {
     ChatSessionStatus.PRE_CHAT_FORM: StatusGroup.PRE_QUEUE,
     ChatSessionStatus.FAQ: StatusGroup.PRE_QUEUE,
     ChatSessionStatus.OFFLINE_FORM: StatusGroup.PRE_QUEUE,
@@ -42,12 +43,12 @@ _GROUPS = {
 }
 
 
-def status_group(session: Any) -> StatusGroup | None:
-    """Group a session's status; None where it has none, or one that belongs to no group."""
+def status_group(session: "ChatSession") -> StatusGroup | None:
+    """Return the group of a session's status; None where it has no status or group."""
     return _GROUPS.get(session.status)
 
 
-def is_open(session: Any) -> bool | None:
-    """Tell whether a session still goes on; None where its status does not tell."""
+def is_open(session: "ChatSession") -> bool | None:
+    """Tell whether a session still goes on; None where its status has no group."""
     group = status_group(session)
     return None if group is None else group is not StatusGroup.OVER

@@ -1,62 +1,57 @@
-"""How long a chat has waited, lasted and lain idle, as of its snapshot.
+"""How long a chat has waited, lasted and been idle, as of its snapshot.
 
-All of it is None unless both ends are instants: wall time without a known zone is not one.
+All of it is None unless both ends are instants, which a wall time without a known zone is not.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from gateway.records.dates import AsOf
 from gateway.schema.entities.chat_status import StatusGroup, is_open, status_group
 
-__all__ = ["duration_seconds", "fetched_at", "idle_seconds", "instant", "wait_seconds"]
+if TYPE_CHECKING:
+    from gateway.schema.entities.chat import ChatSession
 
 _NS = 1_000_000_000
 _LONGEST = 2**31 - 1
 
 
-def fetched_at(session: Any) -> str:
-    """Tell when REST gave the snapshot that the session is part of."""
-    as_of: AsOf = session.as_of
-    return as_of.fetched_at()
+def fetched_at(session: "ChatSession") -> str:
+    """Return the time of the snapshot that the session is part of."""
+    return session.as_of.fetched_at()
 
 
-def instant(session: Any, field: str) -> int | None:
-    """Place one of a session's dates in time, in nanoseconds since 1970; None where unknown."""
-    value = getattr(session, field)
-    as_of: AsOf = session.as_of
-    return as_of.instant(value) if isinstance(value, str) else None
-
-
-def wait_seconds(session: Any) -> int | None:
+def wait_seconds(session: "ChatSession") -> int | None:
     """Measure from the request to the agent's acceptance, to the end without one, or to now."""
-    until = instant(session, "when_started")
-    if until is None and session.when_started is None:
-        until = _end_or_now(session)
-    return _between(instant(session, "when_requested"), until)
+    started = session.when_started
+    until = _end_or_now(session) if started is None else _instant(session, started)
+    return _between(_instant(session, session.when_requested), until)
 
 
-def duration_seconds(session: Any) -> int | None:
+def duration_seconds(session: "ChatSession") -> int | None:
     """Measure from the agent's acceptance to the end, or to now."""
-    return _between(instant(session, "when_started"), _end_or_now(session))
+    return _between(_instant(session, session.when_started), _end_or_now(session))
 
 
-def idle_seconds(session: Any) -> int | None:
+def idle_seconds(session: "ChatSession") -> int | None:
     """Measure from the last message to now, while the session is open."""
     if not is_open(session):
         return None
-    return _between(instant(session, "when_idle"), session.as_of.fetched_ns)
+    return _between(_instant(session, session.when_idle), session.as_of.fetched_ns)
 
 
-def _end_or_now(session: Any) -> int | None:
+def _instant(session: "ChatSession", date: object) -> int | None:
+    """Convert one of the session's dates to an instant; None where it is missing or malformed."""
+    return session.as_of.instant(date) if isinstance(date, str) else None
+
+
+def _end_or_now(session: "ChatSession") -> int | None:
     if session.when_ended is not None:
-        return instant(session, "when_ended")
-    now: int = session.as_of.fetched_ns
-    return None if status_group(session) is StatusGroup.OVER else now
+        return _instant(session, session.when_ended)
+    return None if status_group(session) is StatusGroup.OVER else session.as_of.fetched_ns
 
 
 def _between(start: int | None, end: int | None) -> int | None:
     if start is None or end is None:
         return None
-    # Two clocks are at work, so "before it began" means "just now".
+    # The two ends can come from two clocks, so a negative time means "just now".
     seconds = max(0, end - start) // _NS
     return seconds if seconds <= _LONGEST else None

@@ -1,29 +1,14 @@
 """What a chat can be linked to: a project, a sale, a ticket."""
 
-from gateway.schema.declare.entity import entity, entries, prop
+from gateway.schema.declare.entity import entity, prop
 from gateway.schema.declare.nodes import Node
 from gateway.schema.declare.scalars import DateTime
-from gateway.schema.entities.access import (
-    FIELD_PROPERTIES,
-    LIST_TEXT,
-    TABLE_RIGHT,
-    FieldProperty,
-    TableRight,
-)
-from gateway.schema.entities.enums import (
-    ActivityStatus,
-    SaleStatus,
-    TicketBaseStatus,
-    TicketOrigin,
-    TicketReadStatus,
-    TicketSecurityLevel,
-)
-
-__all__ = ["Project", "Sale", "Ticket"]
+from gateway.schema.entities import enums
+from gateway.schema.entities.access import LIST_TEXT, Rights
 
 
 @entity("A project: work that gathers people, sales and activities.", key="project_id")
-class Project(Node):
+class Project(Node, Rights):
     project_id: int | None = prop("Primary key.")
     name: str | None = prop("The project's name.")
     description: str | None = prop("What the project is about, in free text.")
@@ -63,8 +48,6 @@ class Project(Node):
     start_date: DateTime | None = prop(
         "When the linked event starts. Servers older than 11.10 do not send it."
     )
-    table_right: TableRight | None = prop(TABLE_RIGHT)
-    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)
 
 
 @entity(
@@ -72,7 +55,7 @@ class Project(Node):
     "`1629.6799999999998`: round before showing, and write `currency` beside them.",
     key="sale_id",
 )
-class Sale(Node):
+class Sale(Node, Rights):
     contact_name: str | None = prop("The company that buys.")
     sale_date: DateTime | None = prop(
         "When it was won or lost; while `status` is `OPEN`, when that is expected."
@@ -87,7 +70,7 @@ class Sale(Node):
     project_name: str | None = prop("The project it belongs to.")
     associate_full_name: str | None = prop("The full name of the associate who owns the sale.")
     description: str | None = prop("More about the sale, in free text.")
-    status: SaleStatus | None = prop("How far it has come.")
+    status: enums.SaleStatus | None = prop("How far it has come.")
     weighted_amount: float | None = prop(
         "`amount` times `probability` percent, in `currency`: what to count on."
     )
@@ -100,7 +83,7 @@ class Sale(Node):
     sale_type_id: int | None = prop("The kind of sale, by its id in the tenant's list; 0 = none.")
     sale_type_name: str | None = prop(f"The kind of sale. {LIST_TEXT}")
     person_full_name: str | None = prop("The name of the person whom the sale is with.")
-    completed: ActivityStatus | None = prop(
+    completed: enums.ActivityStatus | None = prop(
         "Whether work on the sale is done. An enum, not a boolean; `NOT_STARTED` counts as "
         "`STARTED`. Whether it was won is in `status`."
     )
@@ -111,8 +94,6 @@ class Sale(Node):
         "The next activity on the sale; when none lies ahead, the latest one. So it can be past."
     )
     number: str | None = prop("A field for letters and digits. What it means is up to the tenant.")
-    table_right: TableRight | None = prop(TABLE_RIGHT)
-    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)
 
 
 @entity(
@@ -122,7 +103,7 @@ class Sale(Node):
     "nothing can be 0, -1 or null.",
     key="ticket_id",
 )
-class Ticket(Node):
+class Ticket(Node, Rights):
     ticket_id: int | None = prop("Primary key.")
     title: str | None = prop("The subject. Can be the customer's words: escape it.")
     created_at: DateTime | None = prop("When it was made.")
@@ -151,10 +132,10 @@ class Ticket(Node):
     category_fullname: str | None = prop(
         "The category's name with its parents in front, such as `shop/orders/returns`."
     )
-    slevel: TicketSecurityLevel | None = prop("Who may see it.")
+    slevel: enums.TicketSecurityLevel | None = prop("Who may see it.")
     priority: int | None = prop("Its priority, by its id in the tenant's list.")
     priority_name: str | None = prop(f"Its priority. {LIST_TEXT}")
-    base_status: TicketBaseStatus | None = prop(
+    base_status: enums.TicketBaseStatus | None = prop(
         "Where it stands, the same for every tenant: what to build logic on."
     )
     ticket_status: int | None = prop(
@@ -163,7 +144,7 @@ class Ticket(Node):
     ticket_status_display_value: str | None = prop(
         f"Where it stands in the tenant's own terms: what to show. {LIST_TEXT}"
     )
-    origin: TicketOrigin | None = prop("How it came in.")
+    origin: enums.TicketOrigin | None = prop("How it came in.")
     cust_id: int | None = prop(
         "The customer: a `Person.personId`. Null or -1 = none, and 0 is nobody either."
     )
@@ -175,7 +156,9 @@ class Ticket(Node):
     connect_id: int | None = prop(
         "The ticket this one was joined to, its master. 0, -1 or null = none."
     )
-    read_status: TicketReadStatus | None = prop("Whether its owner has seen its latest state.")
+    read_status: enums.TicketReadStatus | None = prop(
+        "Whether its owner has seen its latest state."
+    )
     time_to_reply: int | None = prop(
         "Minutes from start to first answer, counting only the office hours of its priority. "
         "Says something only once `repliedAt` is set."
@@ -243,5 +226,3 @@ class Ticket(Node):
     )
     ticket_type_id: int | None = prop("The kind of ticket, by its id in the tenant's list.")
     ticket_type_name: str | None = prop(f"The kind of ticket. {LIST_TEXT}")
-    table_right: TableRight | None = prop(TABLE_RIGHT)
-    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)

@@ -1,21 +1,8 @@
-"""REST's enums. The second argument of a member is its number in .NET."""
+"""The enums of the REST API. The second argument of a member is its number in .NET."""
 
 from enum import Enum
 
 from gateway.schema.declare.rest_enum import member, rest_enum, unrecognized
-
-__all__ = [
-    "ActivityStatus",
-    "AddressType",
-    "ChatSessionFlags",
-    "ChatSessionStatus",
-    "SaleStatus",
-    "TicketBaseStatus",
-    "TicketOrigin",
-    "TicketReadStatus",
-    "TicketSecurityLevel",
-    "UserType",
-]
 
 
 @rest_enum("Where a chat stands, from the form before it to its end.")

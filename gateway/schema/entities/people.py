@@ -1,30 +1,13 @@
-"""Who a chat is about: companies, the people in them, their addresses, and our own users."""
+"""The people of a chat: companies, the people in them, their addresses, and our own users."""
 
 from gateway.schema.declare.entity import entity, entries, prop
 from gateway.schema.declare.nodes import Node
-from gateway.schema.entities.access import (
-    FIELD_PROPERTIES,
-    LIST_TEXT,
-    TABLE_RIGHT,
-    CustomField,
-    ExtraField,
-    FieldProperty,
-    TableRight,
-)
+from gateway.schema.entities.access import LIST_TEXT, CustomField, ExtraField, Rights
 from gateway.schema.entities.enums import AddressType, UserType
-
-__all__ = [
-    "Address",
-    "Associate",
-    "Contact",
-    "LocalizedField",
-    "Person",
-    "StructuredAddress",
-]
 
 
 @entity("One field of an address, as a form in the address's own country would show it.")
-class LocalizedField:
+class LocalizedField(Rights):
     name: str | None = prop("Which field it is, for example `PostalZipcode`. Not for display.")
     value: str | None = prop("What the field holds.")
     tooltip: str | None = prop("Help text for the field; may be empty.")
@@ -37,8 +20,6 @@ class LocalizedField:
         "Which address it belongs to. The words of REST's address types, such as "
         "`ContactPostalAddress`, but as plain text."
     )
-    table_right: TableRight | None = prop(TABLE_RIGHT)
-    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)
 
 
 @entity("One address in its parts. Which of them are used depends on the country.")
@@ -57,7 +38,7 @@ class StructuredAddress:
 
 
 @entity("Where a company is: its street and postal address, in parts and ready to show.")
-class Address:
+class Address(Rights):
     wgs84_latitude: float | None = prop(
         "Degrees north, WGS84. 0.0 = not set: with `wgs84Longitude` 0.0 too, show no map."
     )
@@ -71,12 +52,10 @@ class Address:
     formatted: str | None = prop(
         "Street and postal address as one text, one line per `\\n`, also at the end."
     )
-    table_right: TableRight | None = prop(TABLE_RIGHT)
-    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)
 
 
 @entity("A company or organisation. Not a person: see `Person`.", key="contact_id")
-class Contact(Node):
+class Contact(Node, Rights):
     contact_id: int | None = prop("Primary key.")
     name: str | None = prop("The company's name, without the department.")
     org_nr: str | None = prop("VAT number or similar, as typed.")
@@ -114,8 +93,6 @@ class Contact(Node):
     )
     number1: str | None = prop("A field for letters and digits. What it means is up to the tenant.")
     number2: str | None = prop("A second field like `number1`.")
-    table_right: TableRight | None = prop(TABLE_RIGHT)
-    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)
 
 
 @entity(
@@ -123,7 +100,7 @@ class Contact(Node):
     "`contact` is about the company.",
     key="person_id",
 )
-class Person(Node):
+class Person(Node, Rights):
     position: str | None = prop(f"The role at the company. {LIST_TEXT} See also `title`.")
     person_id: int | None = prop("Primary key.")
     mrmrs: str | None = prop("What goes before the name in a letter, for example `Mrs`.")
@@ -178,8 +155,6 @@ class Person(Node):
     person_number: str | None = prop(
         "A field for letters and digits. What it means is up to the tenant."
     )
-    table_right: TableRight | None = prop(TABLE_RIGHT)
-    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)
 
 
 @entity(
@@ -187,7 +162,7 @@ class Person(Node):
     "system.",
     key="associate_id",
 )
-class Associate(Node):
+class Associate(Node, Rights):
     associate_id: int | None = prop("Primary key.")
     name: str | None = prop("Initials, such as a login name. To show a name, use `fullName`.")
     person_id: int | None = prop("The person this user is; see `Person.personId`.")
@@ -213,5 +188,3 @@ class Associate(Node):
         "The fields that the tenant added to users: one entry per field. Servers older than 11.3 "
         "do not send it. `names` picks entries; unknown names are skipped."
     )
-    table_right: TableRight | None = prop(TABLE_RIGHT)
-    field_properties: list[FieldProperty] | None = entries(FIELD_PROPERTIES)

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 from gateway.records.record import Malformed
 
-__all__ = ["FIELD_RIGHTS", "TABLE_RIGHTS", "has_right"]
-
 TABLE_RIGHTS: Mapping[str, int] = {
     "None": 0,
     "Select": 1,
@@ -44,15 +42,15 @@ FIELD_RIGHTS: Mapping[str, int] = {
     "UIHints": 192,
 }
 _UNINITIALIZED = 128
-"""On a table: the rights have not been looked up, so there is nothing to be told from them."""
+"""On a table: SuperOffice has not determined the rights, so the other bits mean nothing."""
 
 
 def has_right(
     mask: str | Malformed | None, bit: int, names: Mapping[str, int]
 ) -> bool | Malformed | None:
-    """Tell whether a mask grants a right; None where the mask does not say.
+    """Tell whether a mask grants a right; None where that is unknown.
 
-    A name that is not known may or may not stand for the right: it cannot make it False.
+    An unknown name may include the right: with one, the result is never False.
     """
     if mask is None or isinstance(mask, Malformed):
         return mask

@@ -1,27 +1,27 @@
-"""What a wallboard shows, counted once per request over the caller's snapshot."""
+"""The numbers for a wallboard, counted once per request over the caller's snapshot."""
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import strawberry
 
-from gateway.records.record import Record
+from gateway.records.record import valid
 from gateway.schema.declare.scalars import DateTime
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.entities.chat_status import StatusGroup
 from gateway.schema.entities.chat_times import wait_seconds
 from gateway.schema.entities.enums import ChatSessionStatus
 from gateway.schema.entities.people import Associate
-from gateway.schema.selecting.matching import field_of
-from gateway.schema.selecting.ordering import Direction, Order
+from gateway.schema.selecting.matching import key_of
+from gateway.schema.selecting.ordering import ChatSessionOrder, Direction, order_of
 
-__all__ = ["ChatSessionSummary", "summarise"]
+T = TypeVar("T")
 
 
-def _count() -> Any:
+def _count() -> Any:  # the annotation beside it has the type
     return strawberry.field(description="How many sessions.")
 
 
@@ -54,11 +54,10 @@ class ChatSessionAgentCount:
 
 
 def _transfers_pending_to(
-    root: strawberry.Parent[Any],
+    root: "strawberry.Parent[ChatSessionSummary]",
     associate_id: Annotated[int, strawberry.argument(description="The agent's `associateId`.")],
 ) -> int:
-    ids = (_associate_id(session.transfer_to) for session in root.sessions)
-    return sum(found == associate_id for found in ids)
+    return sum(key_of(session.transfer_to) == associate_id for session in root.sessions)
 
 
 @strawberry.type(
@@ -67,7 +66,7 @@ def _transfers_pending_to(
     "they are. Null comes last of its equals."
 )
 class ChatSessionSummary:
-    sessions: strawberry.Private[Sequence[Any]]
+    sessions: strawberry.Private[Sequence[ChatSession]]
     fetched_at: DateTime = strawberry.field(
         description="When REST gave the snapshot all this is counted in, in UTC."
     )
@@ -109,7 +108,7 @@ class ChatSessionSummary:
     )
 
 
-def summarise(sessions: Sequence[Any], fetched_at: str) -> ChatSessionSummary:
+def summarise(sessions: Sequence[ChatSession], fetched_at: str) -> ChatSessionSummary:
     """Count the sessions."""
     waiting = [s for s in sessions if s.status_group is StatusGroup.WAITING]
     unanswered = [s for s in sessions if s.status is ChatSessionStatus.CUSTOMER_LAST]
@@ -121,61 +120,61 @@ def summarise(sessions: Sequence[Any], fetched_at: str) -> ChatSessionSummary:
         total=len(sessions),
         by_status=[
             ChatSessionStatusCount(status=status, count=count)
-            for status, count in _counted(sessions, "status")
+            for status, count in _counted(sessions, lambda s: s.status)
         ],
         by_status_group=[
             ChatSessionStatusGroupCount(status_group=group, count=count)
-            for group, count in _counted(sessions, "status_group")
+            for group, count in _counted(sessions, lambda s: s.status_group)
         ],
         by_topic=_by_topic(sessions, waiting),
         by_agent=agents,
         unassigned=len(sessions) - sum(agent.count for agent in agents),
-        transfers_pending=sum(isinstance(s.transfer_to, Record) for s in sessions),
+        transfers_pending=sum(valid(s.transfer_to) is not None for s in sessions),
         with_bot=sum(s.chatbot_is_active is True for s in sessions),
         longest_wait_seconds=max(waits, default=None),
         median_wait_seconds=statistics.median(waits) if waits else None,
-        longest_waiting=_earliest(waiting, "when_requested"),
-        oldest_unanswered=_earliest(unanswered, "when_idle"),
+        longest_waiting=_earliest(waiting, ChatSessionOrder(when_requested=Direction.ASC)),
+        oldest_unanswered=_earliest(unanswered, ChatSessionOrder(when_idle=Direction.ASC)),
     )
 
 
-def _counted(sessions: Iterable[Any], field: str) -> list[tuple[Any, int]]:
-    counts = Counter(map(field_of(field), sessions))
+def _counted(
+    sessions: Iterable[ChatSession], get: Callable[[ChatSession], T]
+) -> list[tuple[T | None, int]]:
+    counts = Counter(valid(get(session)) for session in sessions)
     return sorted(counts.items(), key=lambda row: (-row[1], row[0] is None, _place(row[0])))
 
 
-def _place(value: Any) -> Any:
+def _place(value: object) -> Any:  # of one type in any one list
     return value.name if isinstance(value, Enum) else value
 
 
-def _by_topic(sessions: Iterable[Any], waiting: Iterable[Any]) -> list[ChatSessionTopicCount]:
-    waits = dict(_counted(waiting, "topic_id"))
+def _by_topic(
+    sessions: Iterable[ChatSession], waiting: Iterable[ChatSession]
+) -> list[ChatSessionTopicCount]:
+    waits = dict(_counted(waiting, lambda s: s.topic_id))
     return [
         ChatSessionTopicCount(topic_id=topic, count=count, waiting=waits.get(topic, 0))
-        for topic, count in _counted(sessions, "topic_id")
+        for topic, count in _counted(sessions, lambda s: s.topic_id)
     ]
 
 
-def _by_agent(sessions: Iterable[Any]) -> list[ChatSessionAgentCount]:
-    assigned = [s for s in sessions if isinstance(s.user, Record)]
-    agents = {s.user.id: s.user for s in assigned}
-    counts = Counter(s.user.id for s in assigned)
+def _by_agent(sessions: Iterable[ChatSession]) -> list[ChatSessionAgentCount]:
+    assigned = [(s, user) for s in sessions if (user := valid(s.user)) is not None]
+    agents = {user.id: user for _, user in assigned}
+    counts = Counter(user.id for _, user in assigned)
     ranked = sorted(counts, key=lambda agent: (-counts[agent], *_agents_place(agents[agent])))
-    live = Counter(s.user.id for s in assigned if s.status_group is StatusGroup.LIVE)
+    live = Counter(user.id for s, user in assigned if s.status_group is StatusGroup.LIVE)
     return [
         ChatSessionAgentCount(agent=agents[agent], count=counts[agent], live=live[agent])
         for agent in ranked
     ]
 
 
-def _agents_place(agent: Any) -> tuple[int, str]:
+def _agents_place(agent: Associate) -> tuple[int, str]:
     key = agent.associate_id
     return key if isinstance(key, int) else 0, agent.id
 
 
-def _earliest(sessions: Iterable[Any], field: str) -> Any:
-    return next(iter(Order([(field, Direction.ASC)]).sort(sessions)), None)
-
-
-def _associate_id(linked: object) -> object:
-    return linked.associate_id if isinstance(linked, Record) else None  # type: ignore[attr-defined]
+def _earliest(sessions: Iterable[ChatSession], order: ChatSessionOrder) -> ChatSession | None:
+    return next(iter(order_of([order]).sort(sessions)), None)

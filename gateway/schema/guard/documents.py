@@ -1,18 +1,18 @@
-"""From a query's text to a checked document, once per text.
+"""From a query's text to a validated document, cached by the text.
 
-Strawberry's own parser and validation caches do the same, but without limits; and over a WebSocket
-a syntax error in the former ends the operation without an answer.
+Strawberry's own parser and validation caches have no limits, and over a WebSocket, a syntax error
+in the former ends the operation without a response.
 """
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any
 
 from graphql import (
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
     InlineFragmentNode,
@@ -24,23 +24,21 @@ from graphql import (
 )
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.exceptions import CannotGetOperationTypeError
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
-from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types.execution import ExecutionContext
 
 from gateway.errors import BadRequestError, QueryTooComplexError
+from gateway.executor.internals import RULES, graphql_schema
 from gateway.schema.error_codes import MOST_REQUEST_ERRORS
+from gateway.schema.guard.introspection import fragments_of
 from gateway.schema.guard.limits import Limits, excess
-
-__all__ = ["DocumentCache", "Documents"]
 
 _MOST_DOCUMENTS = 128
 
 
 class DocumentCache:
-    """Parses, measures and validates; keeps the outcomes of the latest texts.
+    """Parses, measures and validates; caches the results of the latest texts.
 
-    `trusted`, where given, holds the only texts that are run.
+    `trusted` holds the only texts that are executed; None allows any.
     """
 
     def __init__(self, limits: Limits, trusted: Collection[str] | None = None) -> None:
@@ -59,11 +57,10 @@ class DocumentCache:
         too_much = excess(schema, document, self.limits)
         if too_much:
             return [too_much]
-        rules = (*rules, MaybeNullValidationRule, OneOfInputValidationRule)
-        return validate(schema, document, rules, max_errors=MOST_REQUEST_ERRORS)
+        return validate(schema, document, (*rules, *RULES), max_errors=MOST_REQUEST_ERRORS)
 
     def subscription(self, query: str, operation_name: str | None) -> str | None:
-        """Return the field that a subscription is to; None for anything else."""
+        """Return the root field of a subscription; None for any other operation."""
         if "subscription" not in query or self.refusal(query):
             return None
         try:
@@ -76,7 +73,7 @@ class DocumentCache:
         return _first_field(document, operation)
 
     def operation_name(self, query: str, chosen: str | None) -> str:
-        """Return the name of the operation that a text is run for; "" where it has none."""
+        """Return the name of the operation that is executed; "" where it has none."""
         if self.refusal(query) is None:
             with suppress(GraphQLError):
                 operation = get_operation_ast(self.parse(query), chosen)
@@ -85,7 +82,7 @@ class DocumentCache:
         return ""
 
     def refusal(self, query: str) -> GraphQLError | None:
-        """Say why a text is not even looked at; None when it is."""
+        """Return why a text is rejected unparsed; None where it is not."""
         if self.trusted is not None and query not in self.trusted:
             return _error(BadRequestError("Only trusted documents are run here; this is none."))
         if len(query) > self.limits.characters:
@@ -99,26 +96,28 @@ class DocumentCache:
 
 
 class Documents(SchemaExtension):
-    """Gives Strawberry the cached document and the cached errors of an operation."""
+    """Provides Strawberry with the cached document and the cached errors of an operation."""
 
     def __init__(self, cache: DocumentCache) -> None:
         self._cache = cache
 
     def on_parse(self) -> Iterator[None]:
-        """Parse, unless the text is refused; what is wrong with it comes out of validation."""
+        """Parse, unless the text is rejected; validation then returns the error."""
         context: ExecutionContext = self.execution_context
+        chosen = context.operation_name  # without a document yet: the client's own, or None
         query = context.query or ""
         refusal = self._cache.refusal(query)
         if refusal:
             context.graphql_document = _NOTHING
             context.pre_execution_errors = [refusal]
         else:
-            # On a syntax error Strawberry parses once more and answers with it.
+            # On a syntax error, Strawberry parses again and responds with it.
             context.parse_options["max_tokens"] = self._cache.limits.tokens
             with suppress(GraphQLError):
                 context.graphql_document = self._cache.parse(query)
         yield
-        _check_operation(context)
+        if not chosen:
+            _check_operation(context.graphql_document)
 
     def on_validate(self) -> Iterator[None]:
         """Validate, unless there is an error already."""
@@ -126,8 +125,8 @@ class Documents(SchemaExtension):
         if context.pre_execution_errors is None:
             context.pre_execution_errors = list(
                 self._cache.errors(
-                    context.schema._schema,
-                    context.query,  # the hash of a document takes all of its nodes
+                    graphql_schema(context.schema),
+                    context.query,  # not the document: hashing it visits all nodes
                     context.validation_rules,
                 )
             )
@@ -138,33 +137,30 @@ _NOTHING = parse("{ __typename }")
 
 
 def _first_field(document: DocumentNode, operation: OperationDefinitionNode) -> str:
-    """Return the name of the first root field: the only one, in a subscription that is valid."""
-    fragments = {
-        d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
-    }
+    """Return the name of the first root field: the only one, in a valid subscription."""
+    fragments = fragments_of(document)
     selections = list(operation.selection_set.selections)
     while selections:
-        node: Any = selections.pop(0)
+        node = selections.pop(0)
         if isinstance(node, FieldNode):
             return node.name.value
-        # Each fragment once, as there may be cycles: nothing has been validated yet.
+        # Each fragment once: cycles are possible, as nothing has been validated yet.
         inner = (
-            node if isinstance(node, InlineFragmentNode) else fragments.pop(node.name.value, None)
+            fragments.pop(node.name.value, None) if isinstance(node, FragmentSpreadNode) else node
         )
-        selections[:0] = inner.selection_set.selections if inner else ()
+        if isinstance(inner, InlineFragmentNode | FragmentDefinitionNode):
+            selections[:0] = inner.selection_set.selections
     return ""
 
 
-def _check_operation(context: ExecutionContext) -> None:
-    """Refuse to guess which of several operations is meant (GraphQL spec, section 6.1).
+def _check_operation(document: DocumentNode | None) -> None:
+    """Require a name where there are several operations (GraphQL spec, section 6.1).
 
     Raises:
         CannotGetOperationTypeError: there are several and none is named.
     """
-    document = context.graphql_document
-    if document is None or context._provided_operation_name:
-        return
-    if sum(isinstance(d, OperationDefinitionNode) for d in document.definitions) > 1:
+    definitions = document.definitions if document else ()
+    if sum(isinstance(d, OperationDefinitionNode) for d in definitions) > 1:
         raise CannotGetOperationTypeError(None)
 
 

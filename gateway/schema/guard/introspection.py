@@ -1,7 +1,7 @@
-"""What introspection costs: counted on the schema itself, as nothing else shapes its answer.
+"""The cost of introspection, counted on the schema itself: the response depends on nothing else.
 
-Its lists are as long as the schema makes them, and within each other they multiply. So counting
-takes a step for each value, and ends where there are too many.
+Its lists are as long as the schema makes them, and nested lists multiply. So counting takes a step
+for each value, and stops at the limit.
 """
 
 from collections.abc import Mapping
@@ -25,19 +25,22 @@ from graphql import (
     is_list_type,
 )
 
-__all__ = ["INTROSPECTION", "introspection_cost"]
-
 INTROSPECTION: Mapping[str, GraphQLField] = {
     "__schema": SchemaMetaFieldDef,
     "__type": TypeMetaFieldDef,
 }
 
-# graphql-core gives these values, not our own executor, and to people without credentials too.
+# graphql-core resolves these values, slower than our executor, and without credentials too.
 _POINTS = 20
 
 
+def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
+    """Return the fragments of a document by name."""
+    return {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+
+
 def introspection_cost(schema: GraphQLSchema, document: DocumentNode, most: int) -> int:
-    """Return the points that a document's introspection costs; past `most` it is not counted on."""
+    """Return the cost of a document's introspection in points; counting stops past `most`."""
     counting = _Counting(schema, document, most // _POINTS)
     with suppress(_TooManyError):
         for definition in document.definitions:
@@ -47,24 +50,22 @@ def introspection_cost(schema: GraphQLSchema, document: DocumentNode, most: int)
 
 
 class _TooManyError(Exception):
-    """There are more values than may be."""
+    """There are more values than allowed."""
 
 
 class _Counting:
     def __init__(self, schema: GraphQLSchema, document: DocumentNode, most: int) -> None:
         self.values = 0
         self._most = most
-        self._info: Any = SimpleNamespace(schema=schema)
-        self._fragments = {
-            d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
-        }
+        self._info: Any = SimpleNamespace(schema=schema)  # all that introspection reads of it
+        self._fragments = fragments_of(document)
         self._within: list[str] = []
-        """The fragments that are being counted: one within itself is for validation to refuse."""
+        """The fragments being counted: a cycle is skipped, as validation rejects it."""
 
     def count(
-        self, selections: SelectionSetNode, fields: Mapping[str, GraphQLField], value: Any
+        self, selections: SelectionSetNode, fields: Mapping[str, GraphQLField], value: object
     ) -> None:
-        """Count what is selected of a value, which has these fields."""
+        """Count the selected values inside a value with these fields."""
         for node in selections.selections:
             self.values += 1
             if self.values > self._most:
@@ -76,24 +77,24 @@ class _Counting:
             else:
                 self._count_fragment(node.name.value, fields, value)  # type: ignore[attr-defined]
 
-    def _count_fragment(self, name: str, fields: Mapping[str, GraphQLField], value: Any) -> None:
+    def _count_fragment(self, name: str, fields: Mapping[str, GraphQLField], value: object) -> None:
         fragment = self._fragments.get(name)
         if fragment is not None and name not in self._within:
             self._within.append(name)
             self.count(fragment.selection_set, fields, value)
             self._within.pop()
 
-    def _count_below(self, node: FieldNode, field: GraphQLField | None, value: Any) -> None:
+    def _count_below(self, node: FieldNode, field: GraphQLField | None, value: object) -> None:
         if field is None or node.selection_set is None:
             return
         fields = getattr(get_named_type(field.type), "fields", {})
         for item in self._found(field, value):
             self.count(node.selection_set, fields, item)
 
-    def _found(self, field: GraphQLField, value: Any) -> Any:
-        """Give what a field of introspection holds, as graphql-core finds it; in a list anyway."""
+    def _found(self, field: GraphQLField, value: object) -> Any:  # whatever the resolver returns
+        """Return the values of an introspection field, always as a collection."""
         if field is TypeMetaFieldDef:
-            return self._info.schema.type_map.values()  # its name may be a variable: any of them
+            return self._info.schema.type_map.values()  # its name may be a variable: all types
         everything = dict.fromkeys(field.args, True)  # the only argument is includeDeprecated
         found = field.resolve(value, self._info, **everything) if field.resolve else None
         if found is None:

@@ -1,21 +1,22 @@
-"""How much a document may ask for, measured before it is validated or run.
+"""The limits of a document's size, checked before it is validated or executed.
 
-Fragments count as often as they are spread, so nothing hides in them; each is measured once, so
-measuring takes time in proportion to the text. What is wrong with a document otherwise, cycles of
-fragments or unknown fields, is for validation to say.
+A fragment counts as often as it is spread. Each is measured once, so measuring takes time linear
+in the length of the text. Validation reports other errors, such as fragment cycles and unknown
+fields.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from graphql import (
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     GraphQLError,
+    GraphQLNamedType,
     GraphQLObjectType,
+    GraphQLOutputType,
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
@@ -28,10 +29,9 @@ from graphql import (
 )
 
 from gateway.errors import QueryTooComplexError
-from gateway.schema.guard.introspection import INTROSPECTION, introspection_cost
+from gateway.schema.guard.introspection import INTROSPECTION, fragments_of, introspection_cost
 
-__all__ = ["Limits", "Size", "excess", "measure"]
-
+_Parent = GraphQLNamedType | None
 _ASSUMED_SESSIONS = 100
 _ASSUMED_ENTRIES = 10
 _AS_MANY_AS_SESSIONS = frozenset({"ChatSession", "ChatSessionChange"})
@@ -39,7 +39,7 @@ _AS_MANY_AS_SESSIONS = frozenset({"ChatSession", "ChatSessionChange"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The most a document may have of each."""
+    """The maximum of each measure."""
 
     depth: int = 15
     aliases: int = 50
@@ -54,7 +54,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Size:
-    """What a part of a document amounts to, spread fragments included."""
+    """The size of a part of a document, spread fragments included."""
 
     depth: int = 0
     aliases: int = 0
@@ -66,11 +66,11 @@ class Size:
 
     @property
     def root_fields(self) -> int:
-        """How many fields it selects at its own level."""
+        """The number of fields at its own level."""
         return self.names.total()
 
     def add(self, other: "Size", times: int = 1) -> None:
-        """Count in another part of the same level, which is there so many times."""
+        """Add another part of the same level, which occurs `times` times."""
         self.depth = max(self.depth, other.depth)
         self.aliases += times * other.aliases
         self.directives += times * other.directives
@@ -94,14 +94,14 @@ _WORDS = {
 
 
 def excess(schema: GraphQLSchema, document: DocumentNode, limits: Limits) -> GraphQLError | None:
-    """Say which limit a document exceeds, by how much; None when it keeps them all."""
+    """Return the error for the first limit that a document exceeds; None without one."""
     sizes = [*measure(schema, document), *_fragments(schema, document)]
     for size in sizes:
         for name, words in _WORDS.items():
             value, most = getattr(size, name), getattr(limits, name)
             if value > most:
                 return _error(f"The query {words.format(value=value)}; at most {most} are allowed.")
-    # What is too large in another way would take too long to count.
+    # Last, as counting takes too long for documents that exceed the other limits.
     if any(size.introspections for size in sizes):
         most = limits.cost
         if introspection_cost(schema, document, most) > most:
@@ -126,10 +126,9 @@ def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
 
 
 def _fragments(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
-    """Measure each fragment by itself, as if it were on no root type.
+    """Measure each fragment by itself, without the limit for root fields.
 
-    One that nothing spreads is an error, but validation compares all its fields with each other
-    before it says so.
+    An unused fragment is an error, but validation compares all its fields with each other first.
     """
     measuring = _Measuring(schema, document)
     for definition in document.definitions:
@@ -141,13 +140,13 @@ def _fragments(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
 class _Measuring:
     def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
         self._schema = schema
-        self._fragments = {
-            d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
-        }
+        self._fragments = fragments_of(document)
         self._measured: dict[tuple[str, int], Size] = {}
 
-    def of(self, selections: SelectionSetNode | None, parent: Any, page: int | None = None) -> Size:
-        """Measure a selection on `parent`, whose lists are pages of `page` where that is known."""
+    def of(
+        self, selections: SelectionSetNode | None, parent: _Parent, page: int | None = None
+    ) -> Size:
+        """Measure a selection on `parent`, whose lists have `page` entries if that is known."""
         size, spread = Size(), Counter[str]()
         for selection in selections.selections if selections else ():
             size.directives += len(selection.directives or ())
@@ -167,18 +166,18 @@ class _Measuring:
             return Size()
         known = (name, page or 0)
         if known not in self._measured:
-            self._measured[known] = Size()  # what a cycle comes back to
+            self._measured[known] = Size()  # ends a cycle
             parent = self.type_of(fragment, None)
             self._measured[known] = self.of(fragment.selection_set, parent, page)
         return self._measured[known]
 
-    def _of_field(self, node: FieldNode, parent: Any, page: int | None) -> Size:
+    def _of_field(self, node: FieldNode, parent: _Parent, page: int | None) -> Size:
         name = (node.alias or node.name).value
         definition = getattr(parent, "fields", {}).get(node.name.value)
         kind = definition.type if definition else None
         asked = _page_asked_for(node)
         is_list = kind is not None and is_list_type(get_nullable_type(kind))
-        # A connection has no size of its own: its page is the size of its `edges`.
+        # The page of a connection is the number of its `edges`.
         inner = self.of(
             node.selection_set,
             get_named_type(kind) if kind else None,
@@ -195,14 +194,16 @@ class _Measuring:
             names=Counter((name,)),
         )
 
-    def type_of(self, node: FragmentDefinitionNode | InlineFragmentNode, parent: Any) -> Any:
-        """Return the type that a fragment is on: its own, or else `parent`."""
+    def type_of(
+        self, node: FragmentDefinitionNode | InlineFragmentNode, parent: _Parent
+    ) -> _Parent:
+        """Return the type that a fragment is on: its own, otherwise `parent`."""
         condition = node.type_condition
         return self._schema.get_type(condition.name.value) if condition else parent
 
 
 def _page_asked_for(node: FieldNode) -> int | None:
-    """Return the size that the arguments ask for, where they are written out."""
+    """Return the page size in the arguments, where it is a literal."""
     for argument in node.arguments or ():
         if argument.name.value in {"limit", "first", "last"}:
             if isinstance(argument.value, IntValueNode) and len(argument.value.value) < 10:
@@ -214,11 +215,11 @@ def _page_asked_for(node: FieldNode) -> int | None:
     return None
 
 
-def _default_page(kind: Any) -> int | None:
+def _default_page(kind: GraphQLOutputType) -> int | None:
     return _ASSUMED_SESSIONS if get_named_type(kind).name.endswith("Connection") else None
 
 
-def _assumed(kind: Any) -> int:
+def _assumed(kind: GraphQLOutputType | None) -> int:
     named = get_named_type(kind)
     is_large = isinstance(named, GraphQLObjectType) and named.name in _AS_MANY_AS_SESSIONS
     return _ASSUMED_SESSIONS if is_large else _ASSUMED_ENTRIES

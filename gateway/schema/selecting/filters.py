@@ -1,4 +1,4 @@
-"""Which sessions are wanted: the filter as GraphQL input. What it means: `matching.py`."""
+"""The filter of sessions as GraphQL input; `matching.py` applies it."""
 
 from typing import Any
 
@@ -9,17 +9,16 @@ from gateway.schema.declare.scalars import DateTime
 from gateway.schema.entities.chat_status import StatusGroup
 from gateway.schema.entities.enums import ChatSessionStatus
 
-__all__ = ["LONGEST_SEARCH", "ChatSessionFilter", "DateTimeRange", "IntRange"]
-
 LONGEST_SEARCH = 200
 
 
+# `Any`, as the annotation of each field has its type.
 def _operator(description: str, name: str) -> Any:
     return strawberry.field(default=None, name=name, description=description)
 
 
 def _clause(description: str, *reads: str, name: str | None = None) -> Any:
-    """Declare a part of the filter and the fields of a session that it tells something about."""
+    """Declare a part of the filter, and the fields of a session that it depends on."""
     return strawberry.field(
         default=None, name=name, description=description, metadata={"reads": reads}
     )

@@ -1,15 +1,17 @@
-"""A filter as a function of a session. Pure: the snapshot is all it looks at."""
+"""The filter of sessions as a function. Pure: it depends on the snapshot alone."""
 
 import unicodedata
 from collections.abc import Callable, Collection
-from typing import Any
+from functools import cache
+from typing import Any, TypeAlias, TypeVar
 
 from strawberry.utils.str_converters import to_camel_case
 
 from gateway.errors import BadUserInputError
 from gateway.records import dates
 from gateway.records.dates import AsOf
-from gateway.records.record import Malformed, Record
+from gateway.records.record import Record, valid
+from gateway.schema.entities.chat import ChatSession
 from gateway.schema.selecting.filters import (
     LONGEST_SEARCH,
     ChatSessionFilter,
@@ -17,115 +19,99 @@ from gateway.schema.selecting.filters import (
     IntRange,
 )
 
-__all__ = ["SEARCHED", "field_of", "fold", "matcher"]
+T = TypeVar("T")
+Matches: TypeAlias = Callable[[ChatSession], bool]
+Get: TypeAlias = Callable[[ChatSession], T]
 
-Matches = Callable[[Any], bool]
-Get = Callable[[Any], Any]
-
-SEARCHED = (
-    "customer_name",
-    "customer_alias",
-    "customer_email",
-    "customer_phone",
-    "customer_company_name",
-    "first_message",
-    "last_message",
-)
+_TEXTS: dict[str, Get[str | None]] = {
+    "customer_name": lambda session: session.customer_name,
+    "customer_alias": lambda session: session.customer_alias,
+    "customer_email": lambda session: session.customer_email,
+    "customer_phone": lambda session: session.customer_phone,
+    "customer_company_name": lambda session: session.customer_company_name,
+    "first_message": lambda session: session.first_message,
+    "last_message": lambda session: session.last_message,
+}
+SEARCHED = tuple(_TEXTS)
 _DEEPEST = 10
 _MOST_PARTS = 50
-# What is folded away, and the letters that Unicode does not take for an accented other one, but
-# people who search do.
-_ACCENTS = [chr(code) for code in range(0x20000) if unicodedata.combining(chr(code))]
+# Letters that Unicode does not define as another letter with an accent, but people search as such.
 _LETTERS = {"ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "ł": "l", "þ": "th"}
-_FOLDED = str.maketrans({**dict.fromkeys(_ACCENTS, ""), **_LETTERS})
-# The accents and what becomes nothing but accents, without the one that is a letter when its case
-# is folded.
-_BARE = str.maketrans(dict.fromkeys([*_ACCENTS, *"\u0f73\u0f75\u0f81\uff9e\uff9f"], ""))
-del _BARE[0x345]
 
 
 def matcher(wanted: ChatSessionFilter | None, as_of: AsOf, searched: Collection[str]) -> Matches:
-    """Make the function that tells whether a session is wanted.
+    """Make the function that tells whether a session matches a filter.
 
-    `searched` names the fields that `search` may look into.
+    `searched` names the fields that `search` may read.
 
     Raises:
-        BadUserInputError: a range is upside down, a text too long, or the filter nested too deep.
+        BadUserInputError: a range is reversed, a text too long, or the filter nested too deep.
             The function raises it when a bound and a session's time cannot be compared.
     """
     return _Matching(as_of, searched).all_of(wanted, depth=0) if wanted else lambda _: True
 
 
 def fold(text: str) -> str:
-    """Take case and accents off a text."""
-    # Accents that follow each other are sorted, in time that grows with the square of their number.
-    bare = text.translate(_BARE)
-    # Either step makes work for the other: a bold "A" is no capital until it is decomposed.
-    caseless = unicodedata.normalize("NFKD", bare).casefold()
-    return unicodedata.normalize("NFKD", caseless).translate(_FOLDED)
+    """Remove case and accents from a text."""
+    bare, folded = _tables()
+    # First, as Unicode sorts accents that follow each other, in time quadratic in their number.
+    unaccented = text.translate(bare)
+    # Each step can require the other: a bold "A" has no lower case until it is decomposed.
+    caseless = unicodedata.normalize("NFKD", unaccented).casefold()
+    return unicodedata.normalize("NFKD", caseless).translate(folded)
 
 
-def field_of(name: str) -> Get:
-    """Make the function that reads a field; what REST should not have sent reads as None."""
-
-    def get(session: Any) -> Any:
-        value = getattr(session, name)
-        return None if isinstance(value, Malformed) else value
-
-    return get
-
-
-def _key(link: str, key: str) -> Get:
-    get_link, get_key = field_of(link), field_of(key)
-
-    def get(session: Any) -> Any:
-        linked = get_link(session)
-        return None if linked is None else get_key(linked)
-
-    return get
+@cache
+def _tables() -> tuple[dict[int, str], dict[int, str]]:
+    """Return the tables that remove accents: before normalising, and after it."""
+    accents = [chr(code) for code in range(0x20000) if unicodedata.combining(chr(code))]
+    # These decompose into accents alone; U+0345 is a letter once its case is folded.
+    bare = {*accents, *"\u0f73\u0f75\u0f81\uff9e\uff9f"} - {"\u0345"}
+    return (
+        str.maketrans(dict.fromkeys(bare, "")),
+        str.maketrans({**dict.fromkeys(accents, ""), **_LETTERS}),
+    )
 
 
-def _is_linked(link: str) -> Get:
-    return lambda session: isinstance(getattr(session, link), Record)
+def key_of(linked: object) -> object:
+    """Return the key of a linked record; None without a link or a valid key."""
+    if isinstance(linked, Record) and linked.key:
+        return valid(getattr(linked, linked.key))
+    return None
 
 
-_GETTERS: dict[str, Get] = {
-    "user_id": _key("user", "associate_id"),
-    "person_id": _key("person", "person_id"),
-    "contact_id": _key("contact", "contact_id"),
-    "project_id": _key("project", "project_id"),
-    "sale_id": _key("sale", "sale_id"),
-    "ticket_id": _key("ticket", "ticket_id"),
-    "assigned": _is_linked("user"),
-    "transfer_pending": _is_linked("transfer_to"),
-    **{
-        name: field_of(name)
-        for name in (
-            "status",
-            "status_group",
-            "chat_session_id",
-            "topic_id",
-            "chatbot_is_active",
-            "customer_consented",
-            "alert_level",
-            "when_requested",
-            "when_started",
-            "when_ended",
-            "when_idle",
-        )
-    },
+_GETTERS: dict[str, Get[object]] = {
+    "status": lambda session: session.status,
+    "status_group": lambda session: session.status_group,
+    "chat_session_id": lambda session: session.chat_session_id,
+    "topic_id": lambda session: session.topic_id,
+    "user_id": lambda session: key_of(session.user),
+    "person_id": lambda session: key_of(session.person),
+    "contact_id": lambda session: key_of(session.contact),
+    "project_id": lambda session: key_of(session.project),
+    "sale_id": lambda session: key_of(session.sale),
+    "ticket_id": lambda session: key_of(session.ticket),
+    "assigned": lambda session: valid(session.user) is not None,
+    "transfer_pending": lambda session: valid(session.transfer_to) is not None,
+    "chatbot_is_active": lambda session: session.chatbot_is_active,
+    "customer_consented": lambda session: session.customer_consented,
+    "alert_level": lambda session: session.alert_level,
+    "when_requested": lambda session: session.when_requested,
+    "when_started": lambda session: session.when_started,
+    "when_ended": lambda session: session.when_ended,
+    "when_idle": lambda session: session.when_idle,
 }
 
 
 class _Matching:
-    """Builds the function of one filter over one snapshot."""
+    """Builds the function of one filter, for one snapshot."""
 
     def __init__(self, as_of: AsOf, searched: Collection[str]) -> None:
         self._as_of = as_of
-        self._searched = [field_of(name) for name in searched]
+        self._searched = [_TEXTS[name] for name in searched]
         self._parts = 0
         self._wanted: dict[str, str] = {}
-        """What is searched for, as it is and folded: it may be the same in many places."""
+        """The folded form of each `search`: the same text may occur many times in a filter."""
 
     def all_of(self, wanted: ChatSessionFilter, *, depth: int) -> Matches:
         if depth > _DEEPEST:
@@ -165,16 +151,16 @@ class _Matching:
             self._wanted[wanted] = fold(wanted)
         text = self._wanted[wanted]
 
-        def is_found(session: Any) -> bool:
+        def is_found(session: ChatSession) -> bool:
             if session.folded is None:
-                # Once per snapshot: a schema always searches the same fields.
-                values = (get(session) for get in self._searched)
+                # Once per snapshot: the fields are the same for all requests.
+                values = (valid(get(session)) for get in self._searched)
                 session.folded = [fold(value) for value in values if value]
-            return any(text in value for value in session.folded)
+            return any(text in value for value in session.folded or ())
 
         return is_found if text else lambda _: True
 
-    def _compared(self, name: str, get: Get, value: Any) -> Matches:
+    def _compared(self, name: str, get: Get[Any], value: Any) -> Matches:
         if isinstance(value, bool):
             return lambda session: get(session) is value
         if isinstance(value, IntRange):
@@ -183,13 +169,13 @@ class _Matching:
             return self._during(name, get, value)
         return _one_of(get, value.in_, value.not_in)
 
-    def _during(self, name: str, get: Get, wanted: DateTimeRange) -> Matches:
+    def _during(self, name: str, get: Get[str | None], wanted: DateTimeRange) -> Matches:
         start, end = (self._placed(bound) for bound in (wanted.from_, wanted.to))
         if start and end and start[0] == end[0] and start[1] > end[1]:
             raise BadUserInputError(f"`{name}.from` is later than `{name}.to`.")
 
-        def is_during(session: Any) -> bool:
-            time = self._placed(get(session))
+        def is_during(session: ChatSession) -> bool:
+            time = self._placed(valid(get(session)))
             if time is None:
                 return False
             for bound in (start, end):
@@ -200,7 +186,7 @@ class _Matching:
         return is_during
 
     def _placed(self, text: str | None) -> tuple[bool, int] | None:
-        """Return whether a time is an instant or else wall time, and its nanoseconds."""
+        """Return whether a time is an instant, not wall time, and its nanoseconds."""
         if text is None:
             return None
         zone = self._as_of.zone
@@ -214,23 +200,25 @@ _INCOMPARABLE = (
 )
 
 
-def _one_of(get: Get, wanted: list[Any] | None, unwanted: list[Any] | None) -> Matches:
+def _one_of(
+    get: Get[object], wanted: list[object] | None, unwanted: list[object] | None
+) -> Matches:
     ins = None if wanted is None else frozenset(wanted)
     outs = frozenset(unwanted or ())
 
-    def is_one(session: Any) -> bool:
-        value = get(session)
+    def is_one(session: ChatSession) -> bool:
+        value = valid(get(session))
         return (ins is None or value in ins) and value not in outs
 
     return is_one
 
 
-def _within(name: str, get: Get, least: int | None, most: int | None) -> Matches:
+def _within(name: str, get: Get[int | None], least: int | None, most: int | None) -> Matches:
     if least is not None and most is not None and least > most:
         raise BadUserInputError(f"`{name}.min` is greater than `{name}.max`.")
 
-    def is_within(session: Any) -> bool:
-        value = get(session)
+    def is_within(session: ChatSession) -> bool:
+        value = valid(get(session))
         if value is None:
             return False
         return (least is None or value >= least) and (most is None or value <= most)

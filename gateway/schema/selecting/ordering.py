@@ -1,20 +1,19 @@
-"""In which order sessions come: as GraphQL input, and as sort keys."""
+"""The order of sessions: as GraphQL input, and as sort keys."""
 
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 
 import strawberry
 
 from gateway.errors import BadUserInputError
 from gateway.records import dates
 from gateway.records.dates import AsOf
-from gateway.records.record import Malformed
+from gateway.records.record import valid
 from gateway.schema.declare.inputs import sparse
 from gateway.schema.declare.rest_enum import number_of
+from gateway.schema.entities.chat import ChatSession
 from gateway.schema.selecting.matching import fold
-
-__all__ = ["ChatSessionOrder", "Direction", "Keys", "Order", "order_of"]
 
 
 @strawberry.enum(name="OrderDirection", description="Which way to sort; null comes last in both.")
@@ -23,7 +22,7 @@ class Direction(Enum):
     DESC = strawberry.enum_value("DESC", description="Large before small, late before early.")
 
 
-def _by(description: str) -> Any:
+def _by(description: str) -> Any:  # the annotation beside it has the type
     return strawberry.field(default=None, description=description)
 
 
@@ -51,45 +50,47 @@ class ChatSessionOrder:
 
 _MOST_KEYS = 12
 
-Keys = tuple[int | str | None, ...]
-"""A session's place in an order: one value per key, `chatSessionId`, and `id` without that."""
+Key: TypeAlias = int | str | None
+Keys: TypeAlias = tuple[Key, ...]
+"""A session's place in an order: a value per key, `chatSessionId`, and `id` if that is null."""
+
+Sortable: TypeAlias = tuple[tuple[int, object], ...]
 
 
 class Order:
-    """A total order of sessions: the keys asked for, then `chatSessionId`."""
+    """A total order of sessions: the keys of the request, then `chatSessionId`."""
 
     def __init__(self, keys: Sequence[tuple[str, Direction]] = ()) -> None:
         self._keys = (*keys, ("chat_session_id", Direction.ASC))
-        self._getters = [_getter(name) for name, _ in self._keys]
 
     @property
     def signature(self) -> str:
-        """Tell this order from others, in a cursor."""
+        """Identify this order, in a cursor."""
         return ",".join(f"{name} {direction.value}" for name, direction in self._keys)
 
-    def keys(self, session: Any) -> Keys:
+    def keys(self, session: ChatSession) -> Keys:
         """Return a session's place in the order."""
-        keys = tuple(get(session) for get in self._getters)
-        # What REST should not send, a session without a key, has only its content to go by.
+        keys = tuple(valid(_KEYS[name](session)) for name, _ in self._keys)
+        # A session without a key, which breaks the contract, is identified by its content.
         return (*keys, session.id if keys[-1] is None else None)
 
-    def sortable(self, keys: Keys) -> tuple[Any, ...]:
-        """Make keys comparable: null last, and what is descending the other way round."""
+    def sortable(self, keys: Keys) -> Sortable:
+        """Make keys comparable: null last, and descending keys reversed."""
         pairs = zip(keys, (*self._keys, ("id", Direction.ASC)), strict=True)
         return tuple(
-            (1, 0) if key is None else (0, key if direction is Direction.ASC else _Descending(key))
+            (1, 0) if key is None else (0, key if direction is Direction.ASC else _reversed(key))
             for key, (_, direction) in pairs
         )
 
     def fits(self, keys: Iterable[object]) -> bool:
-        """Tell whether values could be keys of this order."""
+        """Tell whether values have the types of the keys of this order."""
         kinds = [str if name == "customer_name" else int for name, _ in self._keys] + [str]
         values = list(keys)
         return len(values) == len(kinds) and all(
             value is None or type(value) is kind for value, kind in zip(values, kinds, strict=True)
         )
 
-    def sort(self, sessions: Iterable[Any]) -> list[Any]:
+    def sort(self, sessions: Iterable[ChatSession]) -> list[ChatSession]:
         """Return the sessions in this order."""
         return sorted(sessions, key=lambda session: self.sortable(self.keys(session)))
 
@@ -114,44 +115,30 @@ def order_of(wanted: Sequence[ChatSessionOrder]) -> Order:
     return Order(keys)
 
 
-class _Descending:
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __lt__(self, other: "_Descending") -> bool:
-        return bool(other.value < self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Descending) and self.value == other.value
-
-    __hash__ = None  # type: ignore[assignment]  # a sort key, never a member of a set
+def _reversed(key: int | str) -> object:
+    """Return what sorts the other way round: of a longer text, less than any of its starts."""
+    return -key if isinstance(key, int) else (*(-ord(char) for char in key), 1)
 
 
-def _getter(name: str) -> Callable[[Any], int | str | None]:
-    convert = _CONVERT.get(name)
-
-    def get(session: Any) -> Any:
-        value = getattr(session, name)
-        if value is None or isinstance(value, Malformed):
-            return None
-        return convert(value, session.as_of) if convert else value
-
-    return get
+def _time(date: object, as_of: AsOf) -> int | None:
+    # Wall time of an unknown zone still has an order of its own. In units of the last digit that
+    # SuperOffice sends, 100 ns, any date fits into 64 bits, which is the limit in a cursor's JSON.
+    if not isinstance(date, str):
+        return None
+    return dates.nanoseconds(date, as_of.zone or dates.UTC) // 100
 
 
-def _time(text: str, as_of: AsOf) -> int:
-    # Wall time of an unknown zone still has an order of its own. In units of REST's last digit,
-    # 100 ns, all of the calendar fits into 64 bits, which is what a cursor's JSON holds.
-    return dates.nanoseconds(text, as_of.zone or dates.UTC) // 100
-
-
-_CONVERT: dict[str, Callable[[Any, AsOf], int | str | None]] = {
-    "status": lambda status, _: number_of(status),
-    "customer_name": lambda name, _: fold(name),
-    "when_requested": _time,
-    "when_started": _time,
-    "when_ended": _time,
-    "when_idle": _time,
+_KEYS: dict[str, Callable[[ChatSession], Key]] = {
+    "chat_session_id": lambda session: session.chat_session_id,
+    "topic_id": lambda session: session.topic_id,
+    "status": lambda session: number_of(session.status),
+    "alert_level": lambda session: session.alert_level,
+    "rank": lambda session: session.rank,
+    "rating": lambda session: session.rating,
+    "initial_queue_pos": lambda session: session.initial_queue_pos,
+    "customer_name": lambda session: (name := valid(session.customer_name)) and fold(name),
+    "when_requested": lambda session: _time(session.when_requested, session.as_of),
+    "when_started": lambda session: _time(session.when_started, session.as_of),
+    "when_ended": lambda session: _time(session.when_ended, session.as_of),
+    "when_idle": lambda session: _time(session.when_idle, session.as_of),
 }

@@ -1,7 +1,7 @@
 """Parts of a list: `limit` and `offset`, and connections with cursors.
 
-A cursor holds the place of a session in the order, not its number, so pages neither repeat nor
-skip a session that stays while others come and go.
+A cursor holds a session's sort keys, not its index, so that pages neither repeat nor skip a session
+when others come or go in between.
 Source: GraphQL Cursor Connections, https://relay.dev/graphql/connections.htm.
 """
 
@@ -18,9 +18,7 @@ from strawberry import relay
 from gateway.errors import BadUserInputError
 from gateway.schema.declare.scalars import DateTime
 from gateway.schema.entities.chat import ChatSession
-from gateway.schema.selecting.ordering import Keys, Order
-
-__all__ = ["ChatSessionConnection", "connect", "cut"]
+from gateway.schema.selecting.ordering import Keys, Order, Sortable
 
 _LARGEST_PAGE = 10_000
 _LARGEST_OFFSET = 1_000_000
@@ -34,7 +32,7 @@ class ChatSessionConnection(relay.Connection[ChatSession]):  # type: ignore[type
     )
 
 
-def cut(sessions: Sequence[Any], limit: int | None, offset: int | None) -> Sequence[Any]:
+def cut(sessions: list[ChatSession], limit: int | None, offset: int | None) -> list[ChatSession]:
     """Take `limit` sessions after the first `offset` ones.
 
     Raises:
@@ -47,7 +45,7 @@ def cut(sessions: Sequence[Any], limit: int | None, offset: int | None) -> Seque
 
 
 def connect(
-    sessions: Sequence[Any],
+    sessions: Sequence[ChatSession],
     order: Order,
     *,
     fetched_at: str,
@@ -56,11 +54,11 @@ def connect(
     last: int | None,
     before: str | None,
 ) -> ChatSessionConnection:
-    """Make the connection of some sessions, which come in `order`.
+    """Make the connection of sessions that are sorted by `order`.
 
     Raises:
-        BadUserInputError: a number is negative or too large, a cursor is not one of this order, or
-            both ends are asked for at once.
+        BadUserInputError: a number is negative or too large, a cursor is invalid or of another
+            order, or `first` and `last` are both given.
     """
     _check("first", first, _LARGEST_PAGE)
     _check("last", last, _LARGEST_PAGE)
@@ -75,7 +73,7 @@ def connect(
         end = min(end, start + first)
     if last is not None:
         start = max(start, end - last)
-    edges: list[Any] = [
+    edges: list[Any] = [  # relay.Edge, whose bound is Strawberry's own Node
         relay.Edge(node=session, cursor=_cursor(keys, order)) for keys, session in keyed[start:end]
     ]
     return ChatSessionConnection(
@@ -100,7 +98,7 @@ def _cursor(keys: Keys, order: Order) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([order.signature, *keys])).decode()
 
 
-def _place(name: str, cursor: str, order: Order) -> tuple[Any, ...]:
+def _place(name: str, cursor: str, order: Order) -> Sortable:
     try:
         parts = orjson.loads(base64.urlsafe_b64decode(cursor))
     except (binascii.Error, ValueError):

@@ -1,19 +1,12 @@
-"""What protects people's browsers: cross-site requests, and headers that rule out the rest."""
+"""Cross-site requests, which other sites' pages make browsers send."""
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import BadRequestError
 
 # A page of another site cannot send these without a preflight, which CORS answers. Authorization
 # is not among them: browsers can send Basic unasked. Cookies alone are no credentials here.
 _PREFLIGHTED = ("apollo-require-preflight", "x-apollo-operation-name", "x-xsrf-token")
-
-_GUARDS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-frame-options", b"DENY"),
-)
 
 
 def refuse_cross_site(headers: Headers, allowed_origins: frozenset[str]) -> None:
@@ -50,21 +43,3 @@ def is_foreign(headers: Headers, allowed_origins: frozenset[str]) -> bool:
     if headers.get("sec-fetch-site") == "same-origin":  # by the browser: no page can set it
         return False
     return origin.partition("://")[2] != headers.get("host")
-
-
-class SecurityHeaders:
-    """Adds the headers that keep browsers from sniffing types, framing and sending referrers."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and add the headers to its answer."""
-
-        async def send_guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                there = {name for name, _ in message["headers"]}
-                message["headers"] += [guard for guard in _GUARDS if guard[0] not in there]
-            await send(message)
-
-        await self.app(scope, receive, send_guarded if scope["type"] == "http" else send)

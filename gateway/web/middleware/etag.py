@@ -1,4 +1,4 @@
-"""Strong ETags, and 304 for what the client has already (RFC 9110, sections 8.8.3 and 13.1.2)."""
+"""Strong ETags, and 304 for answers that the client has (RFC 9110, sections 8.8.3, 13.1.2)."""
 
 import hashlib
 
@@ -7,18 +7,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.web.read.accept import EVENT_STREAM
 
-# What a 304 repeats of the 200 it stands for; the rest describes a body it does not have.
+# Headers of a 200 that its 304 leaves out: they describe the body.
 _OF_THE_BODY = ("content-length", "content-type", "content-encoding")
 
 
 class ETags:
-    """Tags each GET that may be kept by the bytes of its body, compressed as they are sent."""
+    """Tags each cacheable answer to GET by the bytes of its body, compressed as they are sent."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hold the start of an answer back until its body tells its tag."""
+        """Hold the start of an answer back until its body is known."""
         if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"}:
             await self.app(scope, receive, send)
             return
@@ -42,11 +42,15 @@ class ETags:
 
 
 def _is_stream(start: Message) -> bool:
-    return Headers(raw=start["headers"]).get("content-type", "").startswith(EVENT_STREAM)
+    return (
+        Headers(raw=start["headers"])
+        .get("content-type", "")
+        .startswith((EVENT_STREAM, "multipart/mixed"))
+    )
 
 
 def _weaken(start: Message) -> None:
-    """Make the tag of a file weak where the file is compressed: it goes by the file's own bytes."""
+    """Make the tag of a compressed file weak: it was made from the bytes before compression."""
     headers = MutableHeaders(raw=start["headers"])
     if "content-encoding" in headers and headers.get("etag", "").startswith('"'):
         headers["ETag"] = f"W/{headers['etag']}"
@@ -61,7 +65,7 @@ def _may_be_tagged(start: Message, body: Message) -> bool:
 
 
 def _tag(start: Message, body: bytes, known: str) -> bool:
-    """Put the tag on an answer; say whether the client has it, and make it a 304 if so."""
+    """Put the tag on an answer; if the client has it, make the answer a 304 and return True."""
     headers = MutableHeaders(raw=start["headers"])
     if "etag" not in headers:
         headers["ETag"] = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'

@@ -92,6 +92,7 @@ class RequestLog:
         try:
             await self.app(scope, receive, send_with_id)
         finally:
+            inbound.snapshot = None  # the scope lives until the next request of the connection
             self._access_log.request(scope, request_id, status, started, inbound.record)
 
 

@@ -21,7 +21,8 @@ def not_found(
 
     async def answer(request: Request, exc: Exception) -> Response:
         assert isinstance(exc, HTTPException)  # noqa: S101  called for these only
-        if has_query_page and request.url.path == "/" and wants_page(request):
+        is_root = request.url.path == "/" and not request.url.query
+        if has_query_page and is_root and wants_page(request):
             # From here, and not from whatever host and path a proxy has put in front of it.
             headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
             return RedirectResponse(graphql_path.removeprefix("/"), headers=headers)

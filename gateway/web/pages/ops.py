@@ -8,18 +8,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 Check = Callable[[], str | None]
-"""Says at once why requests cannot be served, as far as it is concerned; None when they can."""
+"""Returns at once why requests cannot be served, or None."""
 
 
 async def healthz(request: Request) -> Response:
-    """Say that the process is alive; nothing else is looked at."""
+    """Answer that the process is alive; nothing else is checked."""
     return JSONResponse({"status": "alive"})
 
 
 def readyz(checks: Mapping[str, Check]) -> Callable[[Request], Awaitable[Response]]:
-    """Say whether requests can be served, or why not.
+    """Return the handler that says whether requests can be served, or why not.
 
-    From the end of start-up to the start of shutdown, as long as no check has anything to say:
+    They can from the end of start-up to the start of shutdown, unless a check fails:
     `{"status": "unready", "checks": {"rest": "it cannot be reached"}}`.
     """
 
@@ -42,7 +42,7 @@ def readyz(checks: Mapping[str, Check]) -> Callable[[Request], Awaitable[Respons
 
 
 def metrics(collector: Collector) -> Callable[[Request], Response]:
-    """Answer in the format that Prometheus asks for; Starlette does so on a thread."""
+    """Return the handler of metrics, in a format that Prometheus reads; it runs on a thread."""
 
     def answer(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))

@@ -1,8 +1,7 @@
 """The page that people see at `/graphql`: GraphiQL, or a small page of our own without its files.
 
-Either is served whole from this host: no script, style or font comes from anywhere else, and the
-page's policy lets it talk to this host alone. What differs from page to page travels in `data-`
-attributes, and nothing that a request says is among it.
+All scripts, styles and fonts come from this host, and the page's policy lets it connect to this
+host alone. What differs between pages is in `data-` attributes; none of it comes from a request.
 """
 
 import hashlib
@@ -37,10 +36,10 @@ _DIALOG_STYLE = "'sha256-nzTgYzXYDNe6BAHiiI7NNlfK8n/auuOAhh2t92YvuXo='"
 
 
 def wants_page(request: HTTPConnection) -> bool:
-    """Tell a person with a browser, who brings no query."""
+    """Return whether a browser opens the address; a query in it is for the page to show."""
     accept = request.headers.get("accept", "")
-    is_bare = request.scope.get("method") == "GET" and not request.query_params
-    return is_bare and preferred(accept, (JSON, GRAPHQL_JSON, HTML)) == HTML
+    is_get = request.scope.get("method") == "GET"
+    return is_get and preferred(accept, (JSON, GRAPHQL_JSON, HTML)) == HTML
 
 
 class QueryPage:
@@ -77,7 +76,7 @@ def static_files() -> Mount:
 
 
 class _Unchanging(StaticFiles):
-    """Files that browsers need not ask for again."""
+    """Files that browsers cache for good."""
 
     def file_response(self, *args: Any, **more: Any) -> Response:
         response = super().file_response(*args, **more)

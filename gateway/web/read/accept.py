@@ -6,6 +6,7 @@ from functools import lru_cache
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 EVENT_STREAM = "text/event-stream"
+MULTIPART = "multipart/mixed;subscriptionspec=1.0"
 HTML = "text/html"
 
 
@@ -18,30 +19,39 @@ def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
     """
     if not accept.strip():
         return offered[0]
-    ranges = _ranges(accept)
-    ranked = [(*_rank(media_type, ranges), media_type) for media_type in offered]
+    wanted = ranges(accept)
+    ranked = [(*_rank(media_type, wanted), media_type) for media_type in offered]
     weight, _, media_type = max(ranked, key=lambda entry: entry[:2])
     return media_type if weight > 0 else None
 
 
-def _ranges(accept: str) -> Sequence[tuple[str, float]]:
-    ranges = []
+def ranges(accept: str) -> Sequence[tuple[str, float]]:
+    """Return the ranges of an Accept header in lower case, each with its weight from 0 to 1."""
+    found = []
     for part in accept.split(","):
         media_range, *parameters = (piece.strip().lower() for piece in part.split(";"))
         weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
         try:
-            ranges.append((media_range, min(1.0, max(0.0, float(weight)))))
+            found.append((_named(media_range, parameters), min(1.0, max(0.0, float(weight)))))
         except ValueError:
-            ranges.append((media_range, 1.0))
-    return ranges
+            found.append((_named(media_range, parameters), 1.0))
+    return found
 
 
-def _rank(media_type: str, ranges: Sequence[tuple[str, float]]) -> tuple[float, int]:
+def _named(media_range: str, parameters: Sequence[str]) -> str:
+    """Tell Apollo's multipart subscriptions from `multipart/mixed` for anything else."""
+    is_for_subscriptions = any(
+        p.replace('"', "").startswith("subscriptionspec=1.0") for p in parameters
+    )
+    return MULTIPART if media_range == "multipart/mixed" and is_for_subscriptions else media_range
+
+
+def _rank(media_type: str, wanted: Sequence[tuple[str, float]]) -> tuple[float, int]:
     """Return the weight and the place, from the end, of the most specific range that matches."""
     kind = media_type.partition("/")[0]
     for media_range in (media_type, f"{kind}/*", "*/*"):
         ranked = [
-            (weight, -place) for place, (name, weight) in enumerate(ranges) if name == media_range
+            (weight, -place) for place, (name, weight) in enumerate(wanted) if name == media_range
         ]
         if ranked:
             return max(ranked)

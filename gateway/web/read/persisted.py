@@ -1,9 +1,9 @@
-"""Queries that a client names instead of sending them.
+"""Documents that a client names by an id instead of sending them.
 
-* Automatic persisted queries, by the SHA-256 of their text: a client sends the hash alone, and the
-  text once when it is not known. Source: Apollo's protocol,
+* Automatic persisted queries, by the SHA-256 of the text: a client sends the hash alone, and the
+  text with it once if the hash is unknown. Source: Apollo's protocol,
   https://www.apollographql.com/docs/apollo-server/performance/apq.
-* Trusted documents, from a manifest written when the client was built, by whatever id that has.
+* Trusted documents, by the ids of a manifest that the client's build has written.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from gateway.sessions.source import Cache
 from gateway.store.shared import Place, SharedCache
 
 _ID_PARAMETERS = ("documentId", "doc_id", "id")
-_KEPT_S = 24 * 60 * 60.0
+_STORED_S = 24 * 60 * 60.0
 _LONGEST = 100_000
 
 
@@ -41,10 +41,10 @@ class _Text:
 
 
 class Documents:
-    """Finds the text of a query that is named.
+    """Finds the text of a document by its id.
 
-    `cache` keeps automatic persisted queries; without one they are not supported. `shared` hands
-    them on to other processes, sealed with a key that comes from `secret`.
+    `cache` stores automatic persisted queries; without one they are not supported. `shared` passes
+    them on to other processes, sealed with a key derived from `secret`.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class Documents:
     async def find(
         self, query: str | None, data: Mapping[str, Any], extensions: Mapping[str, Any]
     ) -> str | None:
-        """Return the text that is sent, or that the request names; None where it does neither.
+        """Return the text that is sent or named; None where there is neither.
 
         Raises:
-            PersistedQueryNotFoundError: the name is not known.
-            PersistedQueryNotSupportedError: the name is not in the manifest, and nothing else is
-                kept.
-            BadRequestError: the name is malformed, or not the hash of the text beside it.
+            PersistedQueryNotFoundError: the id is unknown.
+            PersistedQueryNotSupportedError: the id is not in the manifest, and there is no
+                cache.
+            BadRequestError: the id is malformed, or not the hash of the text beside it.
         """
         persisted = extensions.get("persistedQuery")
         if persisted is not None:
@@ -89,34 +89,34 @@ class Documents:
             raise PersistedQueryNotSupportedError("PersistedQueryNotSupported")
         key = f"persisted-query:{sha256.lower()}"
         if query is None:
-            kept: _Text | None = await self._cache.get(key)
-            if kept is not None:
-                return kept.text
+            stored: _Text | None = await self._cache.get(key)
+            if stored is not None:
+                return stored.text
             query = await self._from_others(key)
             if query is None:
                 raise PersistedQueryNotFoundError("PersistedQueryNotFound")
-            await self._cache.set(key, _Text(query), ttl=_KEPT_S)
+            await self._cache.set(key, _Text(query), ttl=_STORED_S)
             return query
         if hashlib.sha256(query.encode()).hexdigest() != sha256.lower():
             raise BadRequestError("`sha256Hash` is not the SHA-256 of the query beside it.")
         if len(query) <= _LONGEST:
-            await self._cache.set(key, _Text(query), ttl=_KEPT_S)
+            await self._cache.set(key, _Text(query), ttl=_STORED_S)
             if self._shared is not None:
-                await self._shared.put(self._place(key), query.encode(), ttl_s=_KEPT_S)
+                await self._shared.put(self._place(key), query.encode(), ttl_s=_STORED_S)
         return query
 
     async def _from_others(self, key: str) -> str | None:
         if self._shared is None:
             return None
-        kept = await self._shared.get(self._place(key))
-        return None if kept is None else kept.content.decode()
+        found = await self._shared.get(self._place(key))
+        return None if found is None else found.content.decode()
 
     def _place(self, key: str) -> Place:
         return Place(key, self._key)
 
 
 def _bare(name: str) -> str:
-    """Take off what the GraphQL over HTTP draft writes before an id, and some manifests too."""
+    """Remove the prefix that the GraphQL over HTTP draft and some manifests write before a hash."""
     return name.removeprefix("sha256:")
 
 

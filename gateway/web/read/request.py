@@ -7,7 +7,6 @@ Source: GraphQL over HTTP, https://graphql.github.io/graphql-over-http/draft/.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
@@ -20,20 +19,10 @@ from gateway.web.read.persisted import Documents
 
 T = TypeVar("T")
 
-_CREDENTIALS = frozenset(
-    {
-        "access_token",
-        "authorization",
-        "bearer",
-        "password",
-        "so-apptoken",
-        "soticket",
-        "ticket",
-        "token",
-        "x-xsrf-token",
-        "xsrf-token",
-        "xsrf_token",
-    }
+_CREDENTIAL = re.compile(
+    r"access_token|authorization|bearer|password|so-apptoken|soticket|ticket|token|"
+    r"(?:x-)?xsrf[-_]token",
+    re.IGNORECASE,
 )
 
 # Each field that takes a variable looks at all of it, and for an object at all that it may have.
@@ -45,21 +34,16 @@ _INTROSPECTION = re.compile(r"\b__(?:schema|type)\b")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestLimits:
-    """The most that a request may bring."""
-
-    body_bytes: int = 2**20
-    batch: int = 8
-    variables_bytes: int = 64 * 2**10
-
-
 class Reader:
-    """Reads operations, within limits and out of the known documents."""
+    """Reads operations, within limits: bytes of a body and of variables, operations of a batch."""
 
-    def __init__(self, limits: RequestLimits, documents: Documents) -> None:
-        self._limits = limits
+    def __init__(
+        self, documents: Documents, *, body_bytes: int, batch: int, variables_bytes: int
+    ) -> None:
         self._documents = documents
+        self._body_bytes = body_bytes
+        self._batch_size = batch
+        self._variables_bytes = variables_bytes
 
     async def request(self, request: Request) -> Operation | list[Operation | GatewayError]:
         """Return the operation of an HTTP request, or those of a batch.
@@ -72,7 +56,7 @@ class Reader:
         if request.method == "GET":
             return await self.operation(_from_query(request))
         _check_content_type(request)
-        body = await read_body(request, max_bytes=self._limits.body_bytes)
+        body = await read_body(request, max_bytes=self._body_bytes)
         parsed = from_json(body, "The request's body")
         return await (self._batch(parsed) if isinstance(parsed, list) else self.operation(parsed))
 
@@ -96,7 +80,7 @@ class Reader:
         return Operation(query, variables, name or None)
 
     async def _batch(self, parsed: list[Any]) -> list[Operation | GatewayError]:
-        most = self._limits.batch
+        most = self._batch_size
         if not most:
             raise BadRequestError("Batches are not accepted: send one operation per request.")
         if not 0 < len(parsed) <= most:
@@ -130,10 +114,9 @@ class Reader:
                 f"object counts as {_WEIGHT_OF_OBJECT}."
             )
         size = len(orjson.dumps(variables))
-        if size > self._limits.variables_bytes:
+        if size > self._variables_bytes:
             raise BadRequestError(
-                f"The variables have {size} bytes; at most {self._limits.variables_bytes} are "
-                "accepted."
+                f"The variables have {size} bytes; at most {self._variables_bytes} are accepted."
             )
 
 
@@ -159,7 +142,7 @@ def refuse_credentials_in_url(request: HTTPConnection) -> None:
     if not request.scope["query_string"]:
         return
     for name in request.query_params:
-        if name.lower() in _CREDENTIALS:
+        if _CREDENTIAL.fullmatch(name):
             raise BadRequestError(
                 f"`{name}` must not be in the URL: URLs are logged and remembered. Send "
                 "credentials as headers, or in the payload of connection_init."

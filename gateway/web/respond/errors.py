@@ -1,11 +1,28 @@
-"""The HTTP answer to a request that is refused, in the one form that all errors have."""
+"""Status and headers of answers with errors, and the HTTP answer to a request that is refused.
+
+With `graphql-response+json`, when every root field failed for one and the same reason, the answer
+carries that reason's status, so that proxies, monitors and token refreshers see the truth.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import orjson
 from starlette.responses import Response
 
+from gateway import errors
 from gateway.errors import GatewayError
+from gateway.observe.operations import ANONYMOUS
+from gateway.web.inbound import Inbound
 from gateway.web.read.accept import JSON
 from gateway.web.respond.caching import VARY
+
+
+def refuse(inbound: Inbound, error: GatewayError, media_type: str = JSON) -> Response:
+    """Record a refusal, and return the answer that says so."""
+    record = inbound.record
+    record.operation, record.outcome = record.operation or ANONYMOUS, error.code
+    return error_response(error, media_type)
 
 
 def error_response(
@@ -13,8 +30,43 @@ def error_response(
 ) -> Response:
     """Return `{"errors": [{"message", "extensions"}]}` with the error's status and headers."""
     headers = {"Cache-Control": "no-store", "Vary": VARY, **error.headers}
-    retry_after = error.extensions.get("retryAfter")
-    if retry_after is not None:
-        headers["Retry-After"] = str(retry_after)
+    if "retryAfter" in error.extensions:
+        headers["Retry-After"] = str(error.extensions["retryAfter"])
     body = orjson.dumps({"errors": [error.formatted]})
     return Response(body, status or error.http_status, headers, media_type)
+
+
+def _kinds(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from _kinds(narrower)
+
+
+# Only where a code is declared: a class without one inherits the code, but has another status.
+_STATUS = {k.code: k.http_status for k in _kinds(errors.GatewayError) if "code" in vars(k)}
+
+# No Basic: a browser would open its own login window over the page.
+_CHALLENGE = 'Bearer realm="SuperOffice", SoTicket realm="SuperOffice"'
+
+
+def headers_and_status(response: Mapping[str, Any]) -> tuple[dict[str, str], int]:
+    """Return the headers and the status for one GraphQL response."""
+    failures = response.get("errors") or []
+    if not failures:
+        return {}, 200
+    if "data" not in response:
+        return {}, 400
+    codes = {failure["extensions"]["code"] for failure in failures}
+    failed = {failure["path"][0] for failure in failures if len(failure["path"]) == 1}
+    if len(codes) > 1 or failed != set(response["data"] or {}):
+        return {}, 200
+    return _headers(failures[0]["extensions"]), _STATUS.get(codes.pop(), 200)
+
+
+def _headers(extensions: Mapping[str, Any]) -> dict[str, str]:
+    headers = {}
+    if extensions["code"] == errors.UnauthenticatedError.code:
+        headers["WWW-Authenticate"] = _CHALLENGE
+    if "retryAfter" in extensions:
+        headers["Retry-After"] = str(extensions["retryAfter"])
+    return headers

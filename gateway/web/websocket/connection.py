@@ -95,9 +95,9 @@ class Connection:
                 message = from_json(text, "The message")
             except BadRequestError as exc:
                 raise _CloseError(4400, "WebSocket message must be valid JSON") from exc
-            await self._take(message)
+            await self._handle(message)
 
-    async def _take(self, message: object) -> None:
+    async def _handle(self, message: object) -> None:
         match message:
             case {"type": "connection_init", **more}:
                 await self._log_in(more.get("payload"))
@@ -106,11 +106,13 @@ class Connection:
             case {"type": "pong"}:
                 pass
             case {"type": "subscribe", "id": str(id_), "payload": payload}:
-                self._subscribe(id_, payload)
+                await self._subscribe(id_, payload)
             case {"type": "complete", "id": str(id_)}:
                 self._complete(id_)
             case {"type": "subscribe" | "complete"}:
-                raise _CloseError(4400, "The message has no id, or no payload.")
+                raise _CloseError(
+                    4400, "`id` has to be a string, and a subscribe needs a `payload`."
+                )
             case {"type": str(kind)}:
                 raise _CloseError(4400, f"Unknown message type: {kind}")
             case _:
@@ -122,26 +124,26 @@ class Connection:
             raise _CloseError(4400, "Invalid connection init payload")
         if self._access is not None:
             raise _CloseError(4429, "Too many initialisation requests")
-        self._access = self._accessed(payload)
+        self._access = self._access_from(payload)
         if isinstance(self._access, Access):
             try:
-                self._held.enter_context(self._graphql.sockets.one_of(self._access.key))
+                self._held.enter_context(self._graphql.sockets.count_for(self._access.key))
             except TooManyOpenError as exc:
                 raise _CloseError(_TRY_AGAIN_LATER, str(exc)) from exc
-        self._rest_when_idle()
+        self._start_idle_timer()
         await self._send({"type": "connection_ack"})
 
-    def _accessed(self, payload: Mapping[str, object] | None) -> Access | RequestError:
+    def _access_from(self, payload: Mapping[str, object] | None) -> Access | RequestError:
         scope = self._socket.scope
         if not payload:
-            return inbound_of(scope).asked.access
+            return inbound_of(scope).head.access
         try:
             headers = headers_from_payload(payload, instead_of=scope["headers"])
         except RequestError as exc:
             return exc
         return self._door.access(scope["path"], headers)
 
-    def _subscribe(self, id_: str, payload: object) -> None:
+    async def _subscribe(self, id_: str, payload: object) -> None:
         if self._access is None:
             raise _CloseError(4401, "Unauthorized")
         if id_ in self._operations:
@@ -151,6 +153,12 @@ class Connection:
         headers = self._socket.headers.raw
         context = self._graphql.context(inbound_of(self._socket.scope), headers, self._access)
         context.max_age_s = None
+        if len(self._operations) >= _MOST_OPERATIONS:
+            error = TooManyOpenError(
+                f"{_MOST_OPERATIONS} operations may run on one socket at the same time."
+            )
+            await self._refuse(id_, error, context, time.perf_counter())
+            return
         self._operations[id_] = asyncio.create_task(self._run(id_, payload, context))
 
     def _complete(self, id_: str) -> None:
@@ -158,9 +166,9 @@ class Connection:
         task = self._operations.pop(id_, None)
         if task is not None:
             task.cancel()
-            self._rest_when_idle()
+            self._start_idle_timer()
 
-    def _rest_when_idle(self) -> None:
+    def _start_idle_timer(self) -> None:
         """Give the client some time to begin an operation, where none is running."""
         if not self._operations:
             self._deadline.reschedule(asyncio.get_running_loop().time() + _IDLE_S)
@@ -168,13 +176,8 @@ class Connection:
     async def _run(self, id_: str, payload: object, context: Context) -> None:
         """Execute an operation, and send its answers."""
         started: float | None = time.perf_counter()
-        name = ""
         engine = self._graphql.engine
         try:
-            if len(self._operations) > _MOST_OPERATIONS:
-                raise TooManyOpenError(
-                    f"{_MOST_OPERATIONS} operations may run on one socket at the same time."
-                )
             operation = await self._graphql.reader.operation(payload)
             name = engine.name_of(operation)
             async with aclosing(engine.stream(operation, context)) as answers:
@@ -188,10 +191,19 @@ class Connection:
             self._end(id_)
             await self._send({"id": id_, "type": "complete"})
         except Exception as exc:  # noqa: BLE001  whatever it is, it ends this operation alone
-            answer = refusal(exc if isinstance(exc, GatewayError) else masked(exc))
-            await self._answer(id_, answer, context)
-            if started is not None:
-                self._log(started, name, context, answer)
+            error = exc if isinstance(exc, GatewayError) else masked(exc)
+            if self._operations.get(id_) is asyncio.current_task():  # not given up meanwhile
+                self._end(id_)
+                await self._refuse(id_, error, context, started)
+
+    async def _refuse(
+        self, id_: str, error: GatewayError, context: Context, started: float | None
+    ) -> None:
+        """Answer an operation with an error; log it, unless it has an answer already."""
+        answer = refusal(error)
+        await self._send({"id": id_, "type": "error", "payload": answer.body["errors"]})
+        if started is not None:
+            self._log(started, "", context, answer)
 
     async def _answer(self, id_: str, answer: Answer, context: Context) -> None:
         if answer.is_refusal:
@@ -203,7 +215,7 @@ class Connection:
 
     def _end(self, id_: str) -> None:
         self._operations.pop(id_, None)
-        self._rest_when_idle()
+        self._start_idle_timer()
 
     def _log(self, started: float, name: str, context: Context, answer: Answer) -> None:
         record = AccessRecord()

@@ -7,13 +7,12 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from gateway.errors import BadRequestError, GatewayError, OriginRefusedError
-from gateway.observe.operations import ANONYMOUS
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import Door, check_tenant, inbound_of
 from gateway.web.middleware.browsers import is_foreign
 from gateway.web.middleware.request_log import AccessLog
 from gateway.web.read.request import refuse_credentials_in_url
-from gateway.web.respond.errors import error_response
+from gateway.web.respond.errors import refuse
 from gateway.web.websocket.connection import PROTOCOL, Connection
 
 logger = logging.getLogger(__name__)
@@ -33,11 +32,10 @@ class SocketEndpoint:
         with ExitStack() as held:
             try:
                 self._check(socket)
-                check_tenant(inbound.asked, may_be_missing=True)
-                held.enter_context(self._graphql.sockets.one())
+                check_tenant(inbound.head, may_be_missing=True)
+                held.enter_context(self._graphql.sockets.count())
             except GatewayError as exc:
-                inbound.record.operation, inbound.record.outcome = ANONYMOUS, exc.code
-                await socket.send_denial_response(error_response(exc))
+                await socket.send_denial_response(refuse(inbound, exc))
                 return
             await socket.accept(subprotocol=PROTOCOL)
             await Connection(socket, self._graphql, self._door, self._access_log, held).serve()

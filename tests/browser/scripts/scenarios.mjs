@@ -203,6 +203,13 @@ export async function keepingHeaders(page, shot, { authorization }) {
   return found;
 }
 
+// Follows a link to a query.
+export async function linked(page) {
+  await page.locator(QUERY).waitFor();
+  const variables = await textOf(page, ".graphiql-editor-tool .CodeMirror >> nth=0");
+  return { query: await textOf(page, QUERY), variables, answer: await run(page) };
+}
+
 export async function queryPage(page, shot, { authorization }) {
   const run = async () => {
     const answered = page.waitForResponse((response) => response.request().method() === "POST");

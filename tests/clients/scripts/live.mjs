@@ -8,14 +8,22 @@ import WebSocket from "ws";
 
 import { answer } from "./answer.mjs";
 
+// Until a gateway is there again; by default the clients wait longer and longer, by chance.
+const persistent = {
+  retryAttempts: 300,
+  retryWait: () => new Promise((resolve) => setTimeout(resolve, 100)),
+};
+
 const overWs = ({ url, authorization }) =>
   createWsClient({
     url: url.replace("http", "ws"),
     webSocketImpl: WebSocket,
     connectionParams: { authorization },
-    retryAttempts: 10,
+    ...persistent,
+    shouldRetry: () => true, // also while nobody listens
   });
-const overSse = ({ url, authorization }) => createSseClient({ url, headers: { authorization } });
+const overSse = ({ url, authorization }) =>
+  createSseClient({ url, headers: { authorization }, ...persistent });
 
 // The data of the first so many answers.
 async function first(count, answers) {
@@ -53,7 +61,19 @@ const forwarding = (client) =>
     }),
   });
 
+// What is being watched between `begin` and `end`.
+let watched;
+
 await answer({
+  async begin({ name, query, ...to }) {
+    watched = { graphqlWs: overWs, graphqlSse: overSse }[name](to).iterate({ query });
+    return (await watched.next()).value.data;
+  },
+  async end() {
+    const { data } = (await watched.next()).value;
+    await watched.return(); // or it would come back for ever
+    return data;
+  },
   graphqlWs: (to) => first(to.count, overWs(to).iterate({ query: to.query })),
   graphqlSse: (to) => first(to.count, overSse(to).iterate({ query: to.query })),
   apollo(to) {

@@ -10,7 +10,7 @@ import zoneinfo
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.schema.selecting.desk import Desk, Json
@@ -336,7 +336,6 @@ BY_ALL = [{"topicId": "ASC"}, {"status": "DESC"}, {"customerName": "ASC"}, {"whe
     1,
     dt.UTC,
 )
-@settings(max_examples=200, deadline=None)
 def test_a_selection_is_what_its_description_says(
     sessions: list[Json],
     wanted: Json,

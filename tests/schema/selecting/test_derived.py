@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.records.dates import AsOf, nanoseconds, normalise
@@ -345,7 +345,6 @@ async def test_the_zone_comes_from_the_request_or_else_from_the_settings(
     st.sampled_from(["", "Z", "+0000", "+14:00", "-14:59", "+05:30", "-0800"]),
     st.sampled_from([None, dt.UTC, OSLO]),
 )
-@settings(deadline=None)
 def test_what_passes_for_a_date_has_its_place_in_time(
     text: str, offset: str, zone: dt.tzinfo | None
 ) -> None:

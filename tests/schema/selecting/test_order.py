@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import BadUserInputError
@@ -175,7 +175,6 @@ def test_times_without_offset_come_in_the_zone_that_is_known() -> None:
 
 
 @given(st.lists(st.sampled_from([None, 1, 2, 3]), max_size=12), st.sampled_from([ASC, DESC]))
-@settings(deadline=None)
 def test_every_session_is_still_there(topics: list[int | None], way: Direction) -> None:
     """Sorting loses none and makes none up."""
     desk = records(*({"TopicId": topic} for topic in topics))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.schema.selecting.ordering import ChatSessionOrder, Direction, Order, order_of
@@ -118,21 +118,18 @@ def check(walk: Walk, seen: list[int]) -> None:
 
 
 @given(walks())
-@settings(max_examples=200, deadline=None)
 def test_walking_forwards_neither_repeats_nor_skips_a_session_that_stays(walk: Walk) -> None:
     """Whatever comes and goes meanwhile, and however large the pages are."""
     check(walk, walk.forwards())
 
 
 @given(walks())
-@settings(max_examples=200, deadline=None)
 def test_walking_backwards_neither_repeats_nor_skips_a_session_that_stays(walk: Walk) -> None:
     """The other way round the same holds."""
     check(walk, walk.backwards())
 
 
 @given(walks())
-@settings(deadline=None)
 def test_on_a_quiet_desk_both_ways_give_the_whole_list(walk: Walk) -> None:
     """Where nothing changes, the pages put together are the list."""
     quiet = Walk(walk.sessions, walk.order, [frozenset(ids_of(walk.sessions))], walk.sizes)

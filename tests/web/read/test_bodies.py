@@ -10,7 +10,7 @@ import pytest
 from starlette.requests import Request
 
 from gateway.errors import BodyTooLargeError, BodyTooSlowError, RequestError
-from gateway.web.inbound import Asked, Inbound
+from gateway.web.inbound import Inbound, RequestHead
 from gateway.web.read import body as body_module
 from gateway.web.read.body import read_body
 from tests.support import Gateway, RestSide, gateway_over
@@ -195,7 +195,7 @@ async def test_a_sender_who_goes_away_is_not_our_fault() -> None:
     async def receive() -> dict[str, Any]:
         return {"type": "http.disconnect"}
 
-    inbound = Inbound(Asked(RequestError("no caller")), b"id")
+    inbound = Inbound(RequestHead(RequestError("no caller")), b"id")
     scope = {"type": "http", "headers": [], "gateway.inbound": inbound}
     with pytest.raises(BodyTooSlowError, match="went away before its request was complete"):
         await read_body(Request(scope, receive), max_bytes=10)
@@ -404,7 +404,7 @@ async def test_credentials_in_a_url_are_refused(gateway: Gateway, method: str, n
 
 async def test_a_body_that_came_at_once_is_measured_too() -> None:
     """In chunks it has no length of its own account."""
-    inbound = Inbound(Asked(RequestError("no caller")), b"id", b"x" * 11)
+    inbound = Inbound(RequestHead(RequestError("no caller")), b"id", b"x" * 11)
     scope = {"type": "http", "headers": [], "gateway.inbound": inbound}
 
     with pytest.raises(BodyTooLargeError):

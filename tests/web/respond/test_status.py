@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.web.respond.status import headers_and_status
+from gateway.web.respond.errors import headers_and_status
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.page import post
 

@@ -13,9 +13,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import Settings, create_app
-from gateway.server import protocol as http_protocol
+from gateway.server import limits
 from gateway.server.protocol import GatewayProtocol
-from gateway.web.stream import event_stream
+from gateway.web.stream import answer_stream
 from tests.support import CREDENTIALS, SESSION, UPSTREAM_URL, RestSide, served
 
 pytestmark = pytest.mark.socket
@@ -157,13 +157,21 @@ def test_an_old_answer_says_so_in_an_event_too(rest: RestSide) -> None:
     assert answer["extensions"]["stale"]["reason"] == "stale-if-error"
 
 
-@pytest.mark.parametrize("body", [{"query": WATCH}, [{"query": QUERY}, {"query": WATCH}]])
-def test_a_subscription_cannot_be_answered_in_one_piece(url: str, body: Any) -> None:
+def test_a_subscription_cannot_be_answered_in_one_piece(url: str) -> None:
     """The error says how to ask for it."""
-    answer = httpx.post(url, json=body, headers={**CREDENTIALS, "Accept": JSON})
+    answer = httpx.post(url, json={"query": WATCH}, headers={**CREDENTIALS, "Accept": JSON})
 
     assert answer.status_code == 406
     assert "text/event-stream" in answer.json()["errors"][0]["message"]
+
+
+def test_a_subscription_in_a_batch_is_an_error_of_its_own(url: str) -> None:
+    """The operations beside it are answered."""
+    batch = [{"query": QUERY}, {"query": WATCH}]
+    query, subscription = httpx.post(url, json=batch, headers=CREDENTIALS).json()
+
+    assert "errors" not in query
+    assert "text/event-stream" in subscription["errors"][0]["message"]
 
 
 def test_a_batch_of_queries_is_answered_as_before(url: str) -> None:
@@ -248,7 +256,7 @@ def test_a_stream_in_which_nothing_happens_shows_that_it_is_alive(
     rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Proxies close what is silent for a minute."""
-    monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(answer_stream, "HEARTBEAT_S", 0.05)
     with gateway_over(rest) as url, streamed(url) as response:
         answers = events(response)
 
@@ -310,7 +318,7 @@ def test_who_does_not_read_is_not_waited_for(
     rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever was to be sent, a stream or an answer in one piece, would stay in memory."""
-    monkeypatch.setattr(http_protocol, "_PATIENCE_WITH_READERS_S", 0.3)
+    monkeypatch.setattr(limits, "_READER_TIMEOUT_S", 0.3)
     rest.body = [{**SESSION, "FirstMessage": "x" * 1_000_000} for _ in range(12)]
     body = json.dumps({"query": "{ chatSessions { firstMessage } }"})
     with gateway_over(rest) as url:

@@ -42,6 +42,7 @@ const login = users.length
   ? "Logged in as the user chosen at the top."
   : 'Log in under Headers, below, with\n{"Authorization": "SoTicket 7T:..."}\nor with Basic, or Bearer.';
 const queries = examples(login);
+const asked = new URLSearchParams(location.search); // of a link to a query
 const storage = openStorage();
 
 const title = h(
@@ -57,6 +58,9 @@ ReactDOM.createRoot(place).render(
     {
       fetcher: send,
       storage,
+      query: asked.get("query") ?? undefined,
+      variables: asked.get("variables") ?? undefined,
+      operationName: asked.get("operationName") ?? undefined,
       defaultTabs: queries.map((query) => ({ query })),
       defaultQuery: comment(login),
       defaultHeaders: users.length ? headersOf(users[0]) : undefined,

@@ -107,6 +107,11 @@ const runOrStop = () => (running ? running.abort() : run());
 
 const nameOf = (query) => query.match(/^(?:query|subscription) (\w+)/m)[1];
 fill(byId("example"), queries.map(nameOf), showExample);
+const asked = new URLSearchParams(location.search); // of a link to a query
+if (asked.get("query")) {
+  byId("query").value = asked.get("query");
+  byId("variables").value = asked.get("variables") ?? "";
+}
 if (users.size) {
   byId("users").hidden = false;
   fill(byId("user"), [...users.keys()], logIn);

@@ -1,0 +1,171 @@
+"""`gateway demo` and `gateway upstream`: the demo REST server, under a gateway or alone.
+
+No other module imports `gateway.demo`, and this one does only when one of the two runs.
+"""
+
+import argparse
+import json
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gateway.commands.arguments import Commands, add_command, count
+from gateway.errors import SettingsError
+from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+_WELCOME = """
+GraphQL   {url}   (open it in a browser to write queries)
+
+Log in as one of three demo users with an Authorization header:
+
+{users}
+
+Try it:
+
+    curl {url} -H 'Content-Type: application/json' \\
+      -H 'Authorization: {authorization}' \\
+      -d '{body}'
+
+Ctrl+C stops it.
+"""
+
+
+def register(commands: Commands) -> None:
+    """Add `gateway demo`."""
+    command = add_command(commands, "demo", _demo, "run the gateway over demo data, to try it out")
+    command.add_argument("--port", type=int, default=8000, help="port of the gateway (8000)")
+    command.add_argument("--tenants", action="store_true", help="simulate SuperOffice Online")
+    _add_data(command)
+
+
+def register_upstream(commands: Commands) -> None:
+    """Add `gateway upstream`."""
+    command = add_command(commands, "upstream", _upstream, "run the demo REST server alone")
+    command.add_argument("--port", type=int, default=8001, help="port to listen on (8001)")
+    command.add_argument("--sample", type=Path, metavar="FILE", help="answer with this file")
+    command.add_argument("--webhook-url", metavar="URL", help="send webhooks to this address")
+    command.add_argument(
+        "--webhook-secret", metavar="SECRET", default="", help="key that signs the webhooks"
+    )
+    _add_data(command)
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--sessions", type=count, default=12, help="sessions per user (12)")
+    command.add_argument(
+        "--delay",
+        dest="delay_ms",
+        type=count,
+        default=0,
+        metavar="MS",
+        help="delay each REST response, in ms (0)",
+    )
+    command.add_argument("--seed", type=int, default=1, help="random seed of the demo data (1)")
+
+
+@contextmanager
+def demo_upstream(**options: Any) -> Iterator[str]:
+    """Run the demo REST server on a free port in a thread; gives its address."""
+    from gateway.demo.app import create_demo_app
+    from gateway.server.listening import LOOPBACK, listen
+    from gateway.server.servers import GatewayServer, config_of
+
+    listener = listen(LOOPBACK, 0)
+    started = threading.Event()
+    server = GatewayServer(config_of(create_demo_app(**options)), when_started=started.set)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    started.wait()
+    try:
+        yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def serve_upstream(port: int, **options: Any) -> None:
+    """Serve the demo REST server until SIGINT or SIGTERM."""
+    from gateway.demo.app import create_demo_app
+    from gateway.server.run import serve_app
+
+    serve_app(create_demo_app(**options), port, "demo REST server")
+
+
+def create_gateway(
+    settings: Settings, *, users: Sequence[tuple[str, str]], url: str | None, **options: Any
+) -> "Starlette":
+    """Build the gateway of the demo; workers get this function pickled.
+
+    Args:
+        settings: how it behaves.
+        users: names and their Authorization, which the query page offers.
+        url: the demo REST server, if it takes the place of SuperOffice Online.
+        options: of `create_app`.
+    """
+    from gateway.app import create_app
+    from gateway.demo.network import DemoNetwork
+
+    transport = DemoNetwork(url) if url else None
+    return create_app(settings, upstream_transport=transport, demo_users=users, **options)
+
+
+def _demo(port: int, *, tenants: bool, **data: int) -> None:
+    from gateway.demo.tenants import DEMO_TENANTS, DOMAIN
+    from gateway.demo.users import DEMO_USERS
+    from gateway.demo.webhooks import Hook
+    from gateway.server.run import serve
+
+    hook = Hook(secrets.token_urlsafe(32))
+    if tenants:
+        hook.tenants = [name for name, tenant in DEMO_TENANTS.items() if tenant.is_running]
+    users = [(user.full_name, user.authorization_basic) for user in DEMO_USERS]
+
+    def ready(url: str) -> None:
+        hook.url = url.replace("/graphql", "/webhooks/superoffice")
+        addresses = {f"{url}/{t.name}": t.description for t in DEMO_TENANTS.values()}
+        print(_welcome(url, users, addresses if tenants else {}), flush=True)  # noqa: T201
+
+    with demo_upstream(hook=hook, **data) as demo_url:
+        settings = Settings.load(
+            upstream_url=None if tenants else demo_url,
+            environment="online" if tenants else None,
+            tenants="",
+            tenant_hosts=DOMAIN,
+            port=port,
+            time_zone="Europe/Oslo",  # of the demo's times without one
+            webhook_secret=hook.secret,
+        )
+        make_app = partial(create_gateway, users=users, url=demo_url if tenants else None)
+        serve(settings, make_app=make_app, when_ready=ready)
+
+
+def _welcome(url: str, users: Sequence[tuple[str, str]], tenants: dict[str, str]) -> str:
+    query = {"query": "{ chatSessions { chatSessionId status customerName } }"}
+    text = _WELCOME.format(
+        url=next(iter(tenants), url),
+        users="\n".join(f"    {name:14} {authorization}" for name, authorization in users),
+        authorization=users[0][1],
+        body=json.dumps(query),
+    )
+    lines = [f"    {address}   {description}" for address, description in tenants.items()]
+    return "\n".join([text, "Tenants:", "", *lines, ""]) if tenants else text
+
+
+def _upstream(
+    port: int, sample: Path | None, webhook_url: str | None, webhook_secret: str, **data: int
+) -> None:
+    from gateway.demo.webhooks import Hook
+
+    if sample and not sample.is_file():
+        raise SettingsError(f"--sample {sample}: there is no such file")
+    if webhook_url and not webhook_secret:
+        raise SettingsError("--webhook-url needs --webhook-secret")
+    hook = Hook(webhook_secret, webhook_url) if webhook_url else None
+    serve_upstream(port, sample=sample, hook=hook, **data)

@@ -1,0 +1,85 @@
+"""The checks of `gateway doctor`, in their order."""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from gateway.commands.doctor import machine, network, redis, superoffice
+from gateway.commands.doctor.finding import Finding, Target
+from gateway.errors import GatewayError
+from gateway.headers import Header
+from gateway.settings import Settings
+from gateway.settings.tenant_names import canonical_tenant
+from gateway.tenants.state_service import StateService
+from gateway.upstream.transport import PooledTransport
+from gateway.wiring.upstreams import caller_policy
+
+
+async def examine(
+    settings: Settings, headers: Sequence[Header], tenant: str | None
+) -> list[Finding]:
+    """Check the settings, this machine, Redis, the network and SuperOffice.
+
+    With a caller's `headers`, make one real call.
+    """
+    findings = [
+        *machine.warnings(settings),
+        *machine.ports(settings),
+        machine.open_files(settings),
+    ]
+    if settings.redis_url is not None:
+        findings.append(await redis.shared_cache(settings.redis_url))
+    target = _target(settings, settings.address)
+    findings += await network.reach(target)
+    if settings.environment is not None:
+        if tenant is None or findings[-1].level == "fail":
+            return findings
+        url, found = await _tenant(settings, tenant)
+        findings.append(found)
+        if url is None:
+            return findings
+        target = _target(settings, url)
+        findings += await network.reach(target)
+    if findings[-1].level == "fail":
+        return findings
+    findings += await superoffice.answer(target, timeout_s=settings.upstream_timeout)
+    if headers:
+        try:
+            caller = caller_policy(settings).read(headers)
+        except GatewayError as exc:
+            return [*findings, Finding("call", "fail", str(exc))]
+        findings.append(await superoffice.call(settings, target, caller.headers))
+    return findings
+
+
+async def _tenant(settings: Settings, tenant: str) -> tuple[str | None, Finding]:
+    name = canonical_tenant(tenant)
+    if name is None:
+        advice = "write it like Cust12345"
+        return None, Finding("tenant", "fail", f"{tenant} is not a tenant's name", advice)
+    if settings.tenants is not None and name not in settings.tenants:
+        return None, Finding("tenant", "fail", f"{name} is not served", "add it to GATEWAY_TENANTS")
+    service = StateService(
+        url=settings.address,
+        trusted_domains=settings.tenant_hosts,
+        timeout_s=settings.upstream_timeout,
+        transport=PooledTransport(
+            connections=1, connect_timeout_s=settings.upstream_connect_timeout
+        ),
+    )
+    try:
+        state = await service.read(name)
+    except GatewayError as exc:
+        return None, Finding("tenant", "fail", str(exc))
+    finally:
+        await service.aclose()
+    if state.url is None:
+        return None, Finding("tenant", "fail", f"{name} does not run: its state is {state.name}")
+    host = urlsplit(state.url).hostname
+    return state.url, Finding("tenant", "ok", f"{name} is {state.name}, at {host}")
+
+
+def _target(settings: Settings, url: str) -> Target:
+    parts = urlsplit(url)
+    is_tls = parts.scheme == "https"
+    port = parts.port or (443 if is_tls else 80)
+    return Target(url, str(parts.hostname), port, is_tls, settings.upstream_connect_timeout)

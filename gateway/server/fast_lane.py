@@ -1,0 +1,127 @@
+"""Cached answers, and 503s under load, sent without calling the application.
+
+Such an answer goes out as soon as its request is complete: no task, no middleware, one write. This
+file is all that the server knows of `gateway.web`.
+"""
+
+import time
+from http import HTTPStatus
+from typing import Any
+
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.headers import Header
+from gateway.web import response_cache
+from gateway.web.edge import Edge
+from gateway.web.inbound import REQUEST_ID, Inbound, RequestHead, find_inbound, inbound_of, path_of
+from gateway.web.response_cache import CachedAnswer
+
+_STATUS_LINES = {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
+}
+
+
+class FastLaneProtocol(HttpToolsProtocol):
+    """Answers from the cache if it can; tells the application when its client has left."""
+
+    _is_reading = False
+    _held: tuple[Any, Any] | None = None
+    """A request and the application to call with it, until everything that came is parsed."""
+
+    _running: Any = None
+    """The request that the application was called with last; later ones wait in the pipeline."""
+
+    _last_head: tuple[str, list[Header], RequestHead] | None = None
+    """Path, headers and meaning of the connection's last request: the next is often the same."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Find what the application offers to its server."""
+        super().connection_made(transport)
+        state = getattr(self.app, "state", None)
+        self._edge: Edge | None = getattr(state, "edge", None)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, then call the application with a request that is not answered yet."""
+        self._is_reading = True
+        super().data_received(data)
+        self._is_reading = False
+        if self._held is not None:
+            self._release(*self._held)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if self._is_reading:
+            self._held = (cycle, app)
+        else:
+            self._call(cycle, app)
+
+    def _call(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def on_message_complete(self) -> None:
+        """Answer from the cache, or call the application."""
+        super().on_message_complete()
+        if self._held is not None:
+            cycle, app = self._held
+            found, edge = None, self._edge
+            if edge is not None:
+                inbound = self._enter(edge, cycle.scope, bytes(cycle.body))
+                if edge.has_fast_lane and not self.flow.write_paused:
+                    found = response_cache.find(cycle.scope, inbound)
+            if edge and found:
+                self._held = None
+                self._send(edge, cycle, *found)
+            else:
+                self._release(cycle, app)
+
+    def _enter(self, edge: Edge, scope: Scope, body: bytes) -> Inbound:
+        path, headers = path_of(scope), scope["headers"]
+        last = self._last_head
+        if last is None or last[1] != headers or last[0] != path:
+            last = self._last_head = path, headers, edge.door.read(path, headers)
+        return edge.door.enter(scope, last[2], body)
+
+    def _release(self, cycle: Any, app: Any) -> None:
+        """Call the application with the request that was held, or answer 503 under load."""
+        self._held = None
+        edge = None if self.flow.write_paused else self._edge
+        if edge and edge.sheds(cycle.scope):
+            edge.door.enter(cycle.scope)
+            self._send(edge, cycle, edge.admission.refusal, [])
+        else:
+            self._call(cycle, app)
+
+    def _send(self, edge: Edge, cycle: Any, answer: CachedAnswer, aging: list[Header]) -> None:
+        scope: Scope = cycle.scope
+        started = time.perf_counter()
+        request_id = inbound_of(scope).request_id
+        headers = [*self.server_state.default_headers, *aging, (REQUEST_ID, request_id)]
+        if not cycle.keep_alive:
+            headers.append((b"connection", b"close"))
+        lines = [b"%b: %b\r\n" % header for header in headers]
+        self.transport.write(
+            b"".join((_STATUS_LINES[answer.status], answer.lines, *lines, b"\r\n", answer.body))
+        )
+        cycle.response_started = cycle.response_complete = True
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        edge.access_log.request(scope, request_id, answer.status, started, answer.record)
+
+    def shutdown(self) -> None:
+        """Let the request in progress finish; end it if it is a stream, which never finishes."""
+        super().shutdown()
+        inbound = self._running_inbound()
+        if inbound and inbound.end_stream:
+            inbound.end_stream()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Cancel the request in progress: its client has left."""
+        super().connection_lost(exc)
+        inbound = self._running_inbound()
+        if inbound and inbound.on_disconnect:
+            inbound.on_disconnect()
+
+    def _running_inbound(self) -> Inbound | None:
+        return find_inbound(self._running.scope) if self._running is not None else None

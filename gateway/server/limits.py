@@ -1,0 +1,134 @@
+"""Limits on what the client of a connection may hold: sockets, memory and time.
+
+Without them a connection would stay open, or grow, for good where a client sends nothing, a header
+a second, an endless head or endless trailers, or does not read its answer (Kludex/uvicorn#157).
+"""
+
+import asyncio
+import socket
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_MAX_HEAD_BYTES = 64 * 2**10  # and as much behind a body
+_MAX_PIPELINE = 32
+_HEAD_TIMEOUT_S = 10
+_READER_TIMEOUT_S = 30
+_PIECE_BYTES = 16 * 2**10
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """Closes a connection when there are too many, or when its client goes past a limit."""
+
+    _head_bytes = 0
+    """Bytes since the last complete head, or since the last piece of a body."""
+
+    _is_in_head = True
+    _has_progress = False
+    """Whether the piece that is parsed completes a head, or has a part of a body in it."""
+
+    _is_draining = False
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Wait for the first request, unless too many connections are open."""
+        super().connection_made(transport)
+        state = getattr(self.app, "state", None)
+        self._is_draining = not getattr(state, "is_ready", True)
+        edge: Any = getattr(state, "edge", None)
+        if edge is not None and edge.connection_limit.refuses(len(self.connections)):
+            transport.abort()
+            return
+        _limit_time_to_read(transport)
+        self._start_head_timer()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; in pieces where it is large, so that a limit ends it early."""
+        if len(data) <= _MAX_HEAD_BYTES:
+            self._parse(data)
+        else:
+            for start in range(0, len(data), _PIECE_BYTES):
+                if self.transport.get_protocol() is self:  # and no WebSocket has taken over
+                    self._parse(data[start : start + _PIECE_BYTES])
+        if self._is_idle():
+            self._start_head_timer()
+
+    def _parse(self, piece: bytes) -> None:
+        """Parse a piece, and count its bytes unless it brings a request forward."""
+        self._has_progress = False
+        super().data_received(piece)
+        if self._is_in_head or not self._has_progress:
+            self._head_bytes += len(piece)
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                self._close()
+
+    def _is_idle(self) -> bool:
+        """Tell whether no request is in progress and no timer runs: line ends came, for example."""
+        if self.timeout_keep_alive_task or self._head_timer:
+            return False
+        cycle: Any = self.cycle  # None before the first request
+        is_answered = cycle is not None and cycle.response_complete
+        return is_answered and self.transport.get_protocol() is self
+
+    def on_message_begin(self) -> None:
+        """Count the bytes of the head that begins."""
+        super().on_message_begin()
+        self._is_in_head = True
+        self._head_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        """Stop the timer: the rest of a request has limits of its own."""
+        self._is_in_head = False
+        self._has_progress = True
+        if self._head_timer is not None:
+            self._stop_head_timer()
+        super().on_headers_complete()
+        # httptools appends trailers to this list: they are no headers (RFC 9110, section 6.5.1).
+        self.headers = self.headers.copy()
+        if self._is_draining:
+            self.cycle.keep_alive = False
+        if len(self.pipeline) > _MAX_PIPELINE:
+            self.pipeline.clear()
+            self._close()
+
+    def on_body(self, body: bytes) -> None:
+        """Add a piece to the body."""
+        self._has_progress = True
+        self._head_bytes = 0
+        super().on_body(body)
+
+    def drain(self) -> None:
+        """Make the next answer the last one on this connection, and say so in its headers."""
+        self._is_draining = True
+        cycle: Any = self.cycle  # None before the first request
+        if cycle is not None and not cycle.response_started:
+            cycle.keep_alive = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    def _start_head_timer(self) -> None:
+        self._head_timer = self.loop.call_later(_HEAD_TIMEOUT_S, self._close)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _close(self) -> None:
+        self._stop_head_timer()
+        self.transport.close()
+
+
+def _limit_time_to_read(transport: Any) -> None:
+    """Have the system reset a connection whose client does not read its answer (RFC 5482).
+
+    The system knows what has arrived, which no timer here does. Its limit also holds for WebSockets
+    and for connections that are being closed.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # pragma: no branch - Linux
+        transport.get_extra_info("socket").setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_READER_TIMEOUT_S * 1000)
+        )

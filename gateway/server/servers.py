@@ -1,0 +1,138 @@
+"""uvicorn's server, with a drain before it stops and one line when it cannot start."""
+
+import asyncio
+import logging
+import math
+import signal
+import socket
+from collections.abc import Callable
+from multiprocessing import parent_process
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.errors import SettingsError
+from gateway.server.protocol import GatewayProtocol
+
+_TICK_S = 0.1
+
+logger = logging.getLogger(__name__)
+
+# Longer than proxies keep connections by default: one that we close may have a request on its way.
+_KEEP_ALIVE_S = 75
+
+
+def config_of(app: ASGIApp, **options: Any) -> uvicorn.Config:
+    """Return the configuration of a server for an app; `options` are uvicorn's."""
+    # uvicorn's access log would print query strings, and with them customers' data.
+    return uvicorn.Config(
+        app,
+        http=GatewayProtocol,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # nothing depends on the client's address
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        ws_per_message_deflate=False,  # a kilobyte could become a megabyte, before any login
+        ws_ping_timeout=None,  # it closes with 1011, after which clients give up
+        **options,
+    )
+
+
+def cannot_start(exc: Exception) -> SettingsError:
+    """Return the error for a failed start, in one line; at debug the log has the traceback."""
+    logger.debug("the gateway cannot start", exc_info=exc)
+    return exc if isinstance(exc, SettingsError) else SettingsError(f"cannot start: {exc!r}")
+
+
+class GatewayServer(uvicorn.Server):
+    """Lets clients go elsewhere before it stops, and returns after SIGINT and SIGTERM.
+
+    Between the two it serves on, for `shutdown_delay_s`: load balancers need a while to see that
+    it is not ready any more. uvicorn closes the port at once, and raises the signal again when it
+    is done, which would end the process with a traceback or with exit code 143.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        shutdown_delay_s: float = 0,
+        when_started: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__(config)
+        self.shutdown_delay_s = shutdown_delay_s
+        self.when_started = when_started
+        self.is_hurried = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, and serve.
+
+        Raises:
+            SettingsError: the application did not start.
+        """
+        app: Any = self.config.loaded_app
+        failures: list[Exception] = []
+
+        async def start(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await app(scope, receive, send)
+            except Exception as exc:
+                if self.started:
+                    logger.exception("the application did not stop as it should")
+                failures.append(exc)
+                raise
+
+        self.config.loaded_app = start
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            raise cannot_start(failures[0]) from None
+        self.config.loaded_app = app
+        self.when_started()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Drain; after Ctrl+C or a second signal stop now; after one more Ctrl+C drop requests."""
+        self.force_exit |= self.is_hurried and sig == signal.SIGINT
+        self.is_hurried |= self.should_exit or sig == signal.SIGINT
+        self.should_exit = True
+
+    async def main_loop(self) -> None:
+        """Serve until a signal comes, then drain."""
+        await super().main_loop()
+        self.config.loaded_app.state.is_ready = False
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, GatewayProtocol):  # pragma: no branch - not a WebSocket
+                connection.drain()
+        ticks = math.ceil(self.shutdown_delay_s / _TICK_S)
+        for tick in range(ticks):
+            if self.is_hurried:
+                break
+            await self.on_tick(tick)
+            await asyncio.sleep(_TICK_S)
+        self.is_hurried = True
+
+
+class WorkerServer(GatewayServer):
+    """The server of one of several workers.
+
+    It may get the same SIGTERM more than once, and SIGUSR1 hurries it. It drains, too, when its
+    supervisor is gone: no signal would come any more.
+    """
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether it is time to stop; called ten times a second."""
+        supervisor = parent_process()
+        self.should_exit |= supervisor is not None and not supervisor.is_alive()
+        return await super().on_tick(counter)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Drain at SIGTERM; a second SIGTERM changes nothing."""
+        if sig == signal.SIGINT or not self.should_exit:
+            super().handle_exit(sig, frame)
+
+    def hurry(self, sig: int, frame: FrameType | None) -> None:
+        """End the drain."""
+        self.is_hurried = True

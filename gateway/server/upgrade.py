@@ -1,0 +1,92 @@
+"""Requests that ask for another protocol: WebSocket is spoken, all others are ignored.
+
+A server may ignore such a request (RFC 9110, section 7.8) and answer in HTTP/1.1. Java's client
+asks for HTTP/2 with whatever it sends first. httptools ends these requests with their head and does
+not read their body. So the head is read again, without the headers that ask.
+"""
+
+from typing import Any
+
+from httptools import HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.headers import Header
+
+_BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
+
+
+class UpgradeProtocol(HttpToolsProtocol):
+    """Hands WebSockets over, and answers requests for any other protocol in HTTP/1.1."""
+
+    _is_read_again = False
+    """Whether the request asks for a protocol that is not spoken here."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.parser = _Parser(self)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Leave the connection to the WebSocket's own protocol, which cannot read a body."""
+        if any(name in _BODY_HEADERS and value != b"0" for name, value in self.headers):
+            self.send_400_response("A handshake has no body.")
+        else:
+            super().handle_websocket_upgrade()
+
+    def on_headers_complete(self) -> None:
+        """Go on with the request, unless its head is read again."""
+        self._is_read_again = self.parser.should_upgrade() and not _is_handshake(self.headers)
+        if not self._is_read_again:
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Go on with the request, unless its head is read again."""
+        if not self._is_read_again:
+            super().on_message_complete()
+
+
+class _Parser(HttpRequestParser):
+    """Reads a head again if it asks for another protocol than WebSocket."""
+
+    def __init__(self, protocol: UpgradeProtocol) -> None:
+        super().__init__(protocol)
+        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        self._protocol = protocol
+
+    def feed_data(self, data: bytes) -> None:  # type: ignore[override]  # uvicorn gives no other
+        """Parse a piece of what came.
+
+        Raises:
+            HttpParserUpgrade: it ends with the handshake of a WebSocket.
+        """
+        protocol, parser = self._protocol, self
+        while not protocol.transport.is_closing():
+            try:
+                HttpRequestParser.feed_data(parser, data)
+                return
+            except HttpParserUpgrade as exc:
+                if _is_handshake(protocol.headers):
+                    raise
+                if parser.get_method() == b"CONNECT":  # asks without a header
+                    protocol.send_400_response("This is no proxy.")
+                    return
+                data = _plain_head(parser, protocol) + data[exc.args[0] :]
+                protocol.parser = parser = _Parser(protocol)
+
+
+def _is_handshake(headers: list[Header]) -> bool:
+    """Tell whether a head asks for a WebSocket, by uvicorn's rule: the last header counts."""
+    last = dict(headers)
+    tokens = {token.strip().lower() for token in last.get(b"connection", b"").split(b",")}
+    return b"upgrade" in tokens and last.get(b"upgrade", b"").lower() == b"websocket"
+
+
+def _plain_head(parser: HttpRequestParser, protocol: UpgradeProtocol) -> bytes:
+    """Write a head as if it did not ask for another protocol."""
+    version = parser.get_http_version().encode()
+    head = [b"%s %s HTTP/%s\r\n" % (parser.get_method(), protocol.url, version)]
+    for name, value in protocol.headers:
+        if name == b"connection":
+            value = b",".join(v for v in value.split(b",") if v.strip().lower() == b"close")
+        if name not in {b"upgrade", b"http2-settings"}:
+            head.append(b"%s: %s\r\n" % (name, value))
+    return b"".join((*head, b"\r\n"))

@@ -1,0 +1,59 @@
+"""The undocumented parts of uvicorn that this package overrides or uses.
+
+They are checked when the package is imported: a release of uvicorn that renames one would otherwise
+switch a feature off without a word. `pyproject.toml` allows the releases that were tested. The
+asyncio and httptools callbacks of the protocol, such as `on_body`, are public.
+
+`HttpToolsProtocol`:
+    `_start_asgi_task`: a cached answer is sent instead of calling the application.
+    `handle_websocket_upgrade`, `send_400_response`: handshakes with a body are refused.
+    `headers`, `parser`, `url`: heads that ask for another protocol are read again.
+    `pipeline`, `timeout_keep_alive_task`, `connections`, `loop`: limits, and the timer of a head.
+    `app`, `cycle`, `flow`, `server_state`, `transport`: what the two lanes of answers share.
+    `shutdown`: streams end when the server stops.
+`RequestResponseCycle`:
+    `scope`, `body`: the cached answer of a request is looked up.
+    `response_started`, `response_complete`, `on_response`: it is marked as answered.
+    `keep_alive`: connections are closed while the server drains.
+    `chunked_encoding`, `expected_content_length`: HTTP/1.0 is answered without chunks.
+`Server`:
+    `startup`, `started`: an application that does not start ends the process with one line.
+    `main_loop`, `on_tick`, `handle_exit`, `should_exit`, `force_exit`, `server_state`: the drain.
+`Config.loaded_app`: the application while it starts, and its state.
+"""
+
+from inspect import isfunction
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+_PROTOCOL = (
+    "_start_asgi_task handle_websocket_upgrade send_400_response headers parser url pipeline "
+    "timeout_keep_alive_task connections loop app cycle flow server_state transport shutdown"
+)
+_CYCLE = (
+    "scope body response_started response_complete on_response keep_alive chunked_encoding "
+    "expected_content_length"
+)
+_SERVER = "startup started main_loop on_tick handle_exit should_exit force_exit server_state"
+
+
+def check_hooks(owner: type, names: str) -> None:
+    """Check that a class has each of the methods, or a method that names the attribute.
+
+    Raises:
+        ImportError: one is missing.
+    """
+    methods = [method for method in vars(owner).values() if isfunction(method)]
+    known = {*dir(owner)}.union(*(method.__code__.co_names for method in methods))
+    if missing := [name for name in names.split() if name not in known]:
+        raise ImportError(
+            f"uvicorn {uvicorn.__version__} has no {owner.__name__}.{missing[0]}, which the "
+            "gateway needs: install uvicorn>=0.53,<0.55"
+        )
+
+
+check_hooks(HttpToolsProtocol, _PROTOCOL)
+check_hooks(RequestResponseCycle, _CYCLE)
+check_hooks(uvicorn.Server, _SERVER)
+check_hooks(uvicorn.Config, "loaded_app")

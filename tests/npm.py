@@ -1,0 +1,42 @@
+"""The packages from npm that clients and browser need: installed once, and kept between runs."""
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+
+_PACKAGES = (
+    "@apollo/client@4.3.8",
+    "@apollo/generate-persisted-query-manifest@1.4.0",
+    "@apollo/persisted-query-lists@1.1.0",
+    "@graphql-codegen/cli@7.4.3",
+    "@graphql-codegen/client-preset@6.2.0",
+    "@urql/core@6.0.3",
+    "@urql/exchange-persisted@5.0.1",
+    "apollo-client-3@npm:@apollo/client@3.14.1",
+    "crypto-hash@4.0.1",
+    "graphql@16.15.0",  # 17 needs Node.js 22
+    "graphql-http@1.23.1",
+    "graphql-request@7.4.0",
+    "graphql-sse@2.6.1",
+    "graphql-ws@6.4.2",
+    "playwright-core@1.64.1",
+    "relay-compiler@21.0.1",
+    "relay-runtime@21.0.1",
+    "rxjs@7.8.2",
+    "ws@8.23.0",
+)
+_INSTALL = ("npm", "install", "--no-save", "--no-audit", "--no-fund", "--silent", "--prefix", ".")
+
+
+def link_packages(config: pytest.Config, folder: Path) -> None:
+    """Install the packages into pytest's cache, unless they are there; `folder` can import them."""
+    digest = hashlib.sha256(" ".join(_PACKAGES).encode()).hexdigest()[:16]
+    cache: pytest.Cache | None = getattr(config, "cache", None)
+    installed = cache.mkdir(f"npm-{digest}") if cache else folder / "npm"
+    if not (installed / "complete").exists():
+        installed.mkdir(exist_ok=True)
+        subprocess.run((*_INSTALL, *_PACKAGES), cwd=installed, check=True)
+        (installed / "complete").touch()
+    (folder / "node_modules").symlink_to(installed / "node_modules")

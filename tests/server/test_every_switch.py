@@ -1,0 +1,133 @@
+"""Every on/off setting, as a real process: it becomes ready, and it answers."""
+
+import http.server
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from gateway import Settings
+from gateway.upstream.client import PATH
+from tests.commands.test_serving import ADDRESS, KARI, PATIENCE_S, QUERY, running
+from tests.support import served
+
+pytestmark = pytest.mark.socket
+
+SWITCHES = {
+    name: "off" if field.default else "on"
+    for name, field in Settings.model_fields.items()
+    if field.annotation is bool
+}
+
+
+async def one_session(request: Request) -> JSONResponse:
+    """Play the REST API."""
+    return JSONResponse([{"ChatSessionId": 1}])
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[str]:
+    """Return the address of one REST API for all of them."""
+    with served(Starlette(routes=[Route(PATH, one_session)])) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file of trusted documents."""
+    file = tmp_path_factory.mktemp("trusted") / "documents.json"
+    file.write_text(f'{{"sessions": "{QUERY["query"]}"}}')
+    return file
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator["Collector"]:
+    """Return a collector of traces."""
+    server = Collector(("127.0.0.1", 0), Collector.Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class Collector(http.server.HTTPServer):
+    """Takes traces in OTLP over HTTP."""
+
+    received = b""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        """Notes what is sent to it."""
+
+        server: "Collector"
+
+        def do_POST(self) -> None:
+            """Take some spans."""
+            assert self.path == "/v1/traces"
+            self.server.received += self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+
+def test_there_are_switches() -> None:
+    """Tracing among them, which never got ready once."""
+    assert SWITCHES["tracing"] == "on"
+    assert len(SWITCHES) > 5
+
+
+@pytest.mark.parametrize(
+    ("names", "workers"),
+    [*(([name], 1) for name in SWITCHES), (list(SWITCHES), 2)],
+    ids=[*SWITCHES, "all of them and two workers"],
+)
+def test_a_gateway_with_it_becomes_ready_and_answers(
+    names: list[str],
+    workers: int,
+    upstream: str,
+    manifest: Path,
+    collector: Collector,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each at the value that is not its default."""
+    flags = [f"--{name.replace('_', '-')}={SWITCHES[name]}" for name in names]
+    if "trusted_documents_only" in names:
+        flags.append(f"--trusted-documents={manifest}")
+    collector.received = b""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+
+    with running(
+        *("serve", "--port=0", f"--workers={workers}", f"--upstream-url={upstream}", *flags)
+    ) as command:
+        url = command.waits_for(f"serving {ADDRESS}/graphql")
+        for _ in range(workers):
+            command.waits_for("Application startup complete")
+        ready = httpx.get(f"{url}/readyz")
+        answer = httpx.post(f"{url}/graphql", json=QUERY, headers=KARI)
+        if "tracing" in names:
+            wait_for_spans(collector)
+
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+    assert answer.json() == {"data": {"chatSessions": [{"chatSessionId": 1}]}}
+    assert (b"superoffice-chat-gateway" in collector.received) is ("tracing" in names)
+
+
+def wait_for_spans(collector: Collector) -> None:
+    """Wait until one has arrived."""
+    for _ in range(PATIENCE_S * 50):
+        if collector.received:
+            return
+        time.sleep(0.02)
+    pytest.fail("no span arrived")  # pragma: no cover - only when it is broken

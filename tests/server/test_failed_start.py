@@ -1,0 +1,99 @@
+"""A start that fails ends the process with one line and exit code 2, however many workers."""
+
+import contextlib
+import json
+import tempfile
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+
+from gateway import Settings
+from gateway.errors import SettingsError
+from gateway.server.run import serve
+from gateway.server.servers import GatewayServer, config_of
+from tests.commands.test_serving import PATIENCE_S, running
+from tests.observe.logged import logged, own_logging
+
+pytestmark = pytest.mark.socket
+
+SERVE = ["serve", "--port", "0", "--upstream-url", "http://127.0.0.1:1"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "workers"),
+    [
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "many", "1"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "-1", "1"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "-1", "2"),
+    ],
+    ids=["before it starts", "when it starts", "when each of two workers starts"],
+)
+def test_an_invalid_setting_of_a_library(
+    variable: str, value: str, workers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason is printed once, after the log's lines of information."""
+    monkeypatch.setenv(variable, value)
+
+    with running(*SERVE, "--workers", workers, "--tracing", "on") as command:
+        command.waits_for(r"^gateway: cannot start: ValueError\(.*\)$")
+        code = command.process.wait(PATIENCE_S)
+
+    *information, _ = command.printed
+    assert {json.loads(line)["level"] for line in information} <= {"info"}
+    assert code == 2
+
+
+@pytest.mark.parametrize("options", [{"workers": 2}, {"metrics_port": 0}])
+def test_no_temporary_directory(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Metrics are put together there; the line says which variable names another one."""
+    monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
+
+    with own_logging(), pytest.raises(SettingsError, match=r"writable one in TMPDIR: No such file"):
+        serve(Settings(upstream_url="http://127.0.0.1:1", port=0, **options))
+
+
+def failing(*, at_start: bool, in_middleware: bool = False) -> Starlette:
+    """Return an app that fails when it starts, or when it stops."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        if at_start:
+            raise ValueError("out of\nluck")
+        yield
+        raise ValueError("out of luck")
+
+    app = Starlette(lifespan=lifespan)
+    if in_middleware:
+        app.add_middleware(lambda app: lambda scope, receive, send: scope["path"])
+    return app
+
+
+@pytest.mark.parametrize(
+    ("in_middleware", "line"),
+    [
+        (False, r"cannot start: ValueError('out of\nluck')"),
+        (True, "cannot start: KeyError('path')"),
+    ],
+)
+def test_an_application_that_does_not_start(in_middleware: bool, line: str) -> None:
+    """The log has its traceback at debug only."""
+    with logged() as log, pytest.raises(SettingsError) as caught:
+        app = failing(at_start=True, in_middleware=in_middleware)
+        GatewayServer(config_of(app)).run(sockets=[])
+
+    assert str(caught.value) == line
+    assert {event["level"] for event in log.events} == {"info"}
+
+
+def test_an_application_that_does_not_stop_as_it_should() -> None:
+    """That is in the log, whole, and once."""
+    server = GatewayServer(config_of(failing(at_start=False)))
+    server.should_exit = True
+
+    with logged() as log:
+        server.run(sockets=[])
+
+    [error] = [event for event in log.events if event["level"] == "error"]
+    assert error["exception"].endswith("ValueError: out of luck")

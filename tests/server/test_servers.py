@@ -1,0 +1,65 @@
+"""What uvicorn is told: its defaults are not made for clients and proxies that stay."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
+
+from gateway import Settings, create_app
+from gateway.server.servers import GatewayServer, config_of
+from tests.server.test_clients import until
+from tests.support import CREDENTIALS, UPSTREAM_URL, RestSide
+
+pytestmark = pytest.mark.socket
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[str]:
+    """Serve a gateway with the configuration of `gateway serve`; gives its host and port."""
+    app = create_app(
+        Settings(upstream_url=UPSTREAM_URL), upstream_transport=httpx.MockTransport(RestSide())
+    )
+    server = GatewayServer(config_of(app))
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    until(lambda: server.started)
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def test_nothing_is_inflated_for_a_socket() -> None:
+    """A thousandth of the bytes would do for what fills the memory."""
+    with (
+        serving() as address,
+        connect(
+            f"ws://{address}/graphql",
+            subprotocols=[Subprotocol("graphql-transport-ws")],
+            compression="deflate",
+            additional_headers=CREDENTIALS,
+        ) as opened,
+    ):
+        assert opened.protocol.extensions == []
+
+
+def test_an_idle_connection_stays_for_longer_than_a_proxy_keeps_it() -> None:
+    """Nginx and others keep theirs for a minute."""
+    config = config_of(create_app(Settings(upstream_url=UPSTREAM_URL)))
+
+    assert config.timeout_keep_alive == 75
+
+
+def test_a_silent_socket_is_not_closed_with_a_final_code() -> None:
+    """Npm graphql-ws does not come back after 1011, which ends a ping that nobody answers."""
+    config = config_of(create_app(Settings(upstream_url=UPSTREAM_URL)))
+
+    assert config.ws_ping_interval is not None
+    assert config.ws_ping_timeout is None

@@ -1,0 +1,203 @@
+"""A request is understood once: counted over each transport, under our server and another."""
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
+
+from gateway import Settings, create_app
+from gateway.caller import Caller, CallerPolicy
+from gateway.errors import BadRequestError, RequestError, UnauthenticatedError
+from gateway.schema.context import Access
+from gateway.server.protocol import GatewayProtocol
+from gateway.tenants.path import TenantSources
+from gateway.web.inbound import Door, RequestHead, check_tenant, inbound_of, request_id_of, trace_of
+from tests.support import CREDENTIALS, RestSide, gateway_over, served
+from tests.tenants.test_online import ONE, Online
+
+QUERY = "{ chatSessions { customerName } }"
+PATH = f"/graphql/{ONE}"
+OURS: dict[str, Any] = {"http": GatewayProtocol, "proxy_headers": False}
+ONCE = {"read": 1, "digest": 1, "find_source": 1}
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count how often callers are read and digested, and sources looked for."""
+    counts = Counter[str]()
+
+    def count(owner: type, method: str, name: str) -> None:
+        original: Callable[..., Any] = getattr(owner, method)
+
+        def counting(*args: Any, **more: Any) -> Any:
+            counts[name] += 1
+            return original(*args, **more)
+
+        monkeypatch.setattr(owner, method, counting)
+
+    count(CallerPolicy, "read", "read")
+    count(Caller, "digest", "digest")  # one HMAC each
+    count(TenantSources, "__call__", "find_source")
+    return counts
+
+
+def post(http: httpx.Client, query: str = QUERY, accept: str = "application/json") -> Any:
+    """Send a query."""
+    return http.post(PATH, json={"query": query}, headers={**CREDENTIALS, "Accept": accept})
+
+
+REQUESTS: dict[str, Callable[[httpx.Client], Any]] = {
+    "POST": post,
+    "GET": lambda http: http.get(PATH, params={"query": QUERY}, headers=CREDENTIALS),
+    "a batch": lambda http: http.post(PATH, json=[{"query": QUERY}] * 3, headers=CREDENTIALS),
+    "events": lambda http: post(http, accept="text/event-stream"),
+    "several fields": lambda http: post(http, f"{{ a: node(id: 1) {{ id }} {QUERY[1:]}"),
+    "a long body": lambda http: post(http, QUERY + " " * 90_000),
+}
+
+
+@contextlib.contextmanager
+def running(**options: Any) -> Iterator[str]:
+    """Serve a gateway over two tenants; gives its address."""
+    settings = Settings(environment="sod")
+    app = create_app(settings, upstream_transport=httpx.MockTransport(Online()))
+    with served(app, **options) as url:
+        yield url
+
+
+@pytest.mark.socket
+@pytest.mark.parametrize("options", [OURS, {}], ids=["ours", "another"])
+@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
+def test_a_request_is_understood_once(
+    counted: Counter[str], options: dict[str, Any], request_: Callable[[httpx.Client], Any]
+) -> None:
+    """One read of the caller, one HMAC, one look for the source."""
+    with running(**options) as url, httpx.Client(base_url=url) as http:
+        answer = request_(http)
+
+    assert answer.status_code == 200
+    assert "customerName" in answer.text
+    assert counted == ONCE
+
+
+@pytest.mark.socket
+def test_a_connection_understands_equal_headers_once(counted: Counter[str]) -> None:
+    """A page that polls repeats them; a cached answer needs no more than a comparison."""
+    with running(**OURS) as url, httpx.Client(base_url=url) as http:
+        answers = [REQUESTS["GET"](http) for _ in range(3)]
+
+    assert ["; hit" in answer.headers["cache-status"] for answer in answers] == [False, True, True]
+    assert counted == ONCE
+
+
+@pytest.mark.socket
+def test_a_socket_is_understood_once_for_its_login(counted: Counter[str]) -> None:
+    """However many operations come; `connection_init` brings other headers, which are read."""
+    with running(**OURS) as url:
+        socket = connect(
+            f"{url.replace('http', 'ws')}{PATH}",
+            subprotocols=[Subprotocol("graphql-transport-ws")],
+        )
+        with socket:
+            socket.send(json.dumps({"type": "connection_init", "payload": CREDENTIALS}))
+            socket.recv()
+            for number in range(3):
+                payload = {"query": QUERY}
+                message = {"type": "subscribe", "id": str(number), "payload": payload}
+                socket.send(json.dumps(message))
+                assert "customerName" in str(socket.recv())
+                socket.recv()
+
+    assert counted == {"read": 2, "digest": 1, "find_source": 2}
+
+
+async def test_there_is_one_key_of_ours_in_a_scope(rest: RestSide) -> None:
+    """What the server and the parts of the application share is a typed object."""
+    scopes = []
+    async with gateway_over(rest) as gateway:
+        app = gateway.app
+        build = app.router.app if hasattr(app.router, "app") else app.router
+
+        async def noting(scope: Any, receive: Any, send: Any) -> None:
+            scopes.append(scope)
+            await build(scope, receive, send)
+
+        app.router = noting  # type: ignore[assignment]
+        await gateway.post(QUERY)
+
+    assert [k for scope in scopes for k in scope if k.startswith("gateway")] == ["gateway.inbound"]
+    assert inbound_of(scopes[0]).record.outcome == "ok"
+
+
+def test_an_error_is_raised_without_the_frames_of_its_last_time() -> None:
+    """A connection holds what its last request said: it must not collect tracebacks."""
+    problem = BadRequestError("two tenants")
+
+    for _ in range(3):
+        with pytest.raises(BadRequestError) as raised:
+            check_tenant(RequestHead(problem))
+    assert len(raised.traceback) == 2
+
+
+@pytest.mark.parametrize("problem", [UnauthenticatedError("none"), RequestError("other")])
+def test_a_missing_login_is_no_problem_yet(problem: RequestError) -> None:
+    """Introspection works without one."""
+    check_tenant(RequestHead(problem))
+
+
+def test_an_id_of_the_clients_is_taken() -> None:
+    """If it is one, and if there is just one."""
+    assert request_id_of([(b"x-request-id", b"abc")]) == b"abc"
+    for sent in ([], [b"a b"], [b"a", b"b"], [b"x" * 129]):
+        made = request_id_of([(b"x-request-id", value) for value in sent])
+        assert made not in sent
+        assert len(made) == 16
+
+
+def test_what_goes_along_with_a_rest_call() -> None:
+    """The trace context, where it is valid, and the request's id, the client's or ours."""
+    headers = [(b"traceparent", b"00-1-2-03"), (b"tracestate", b"\xff"), (b"x-request-id", b"?")]
+
+    assert trace_of(headers, b"id") == [(b"traceparent", b"00-1-2-03"), (b"x-request-id", b"id")]
+
+
+async def test_the_door_reads_the_caller(rest: RestSide) -> None:
+    """By the headers that are in the table."""
+    async with gateway_over(rest) as gateway:
+        door: Door = gateway.app.state.edge.door
+        headers = [(b"authorization", b"Bearer a"), (b"cache-control", b"max-age=3")]
+
+        asked = door.read("/graphql", headers)
+        assert isinstance(asked.access, Access)
+        assert asked.access.caller == Caller((headers[0],))
+        assert asked.max_age_s == 3
+        assert isinstance(door.read("/graphql", headers[1:]).access, UnauthenticatedError)
+
+
+async def test_the_gateway_works_below_a_prefix(rest: RestSide) -> None:
+    """As an application inside another one, or behind a proxy that the server knows of."""
+    async with gateway_over(rest) as gateway:
+        outer = Starlette(routes=[Mount("/api", gateway.app)])
+        transport = httpx.ASGITransport(outer)
+        async with httpx.AsyncClient(transport=transport, base_url="http://outer.invalid") as http:
+            answer = await http.post("/api/graphql", json={"query": QUERY}, headers=CREDENTIALS)
+
+    assert answer.json() == {"data": {"chatSessions": [{"customerName": "Ada"}]}}
+
+
+@pytest.mark.socket
+def test_a_body_that_follows_its_head_is_looked_for_in_the_cache(executed: list[str]) -> None:
+    """Many clients send the two one after the other, as this one does."""
+    with running(**OURS) as url, httpx.Client(base_url=url) as http:
+        answers = [post(http) for _ in range(3)]
+
+    assert len({answer.content for answer in answers}) == 1
+    assert len(executed) == 1
