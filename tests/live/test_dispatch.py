@@ -78,7 +78,10 @@ async def test_news_concerns_one_tenant_alone() -> None:
         await until(lambda: online.calls.count("Cust1") == 2)
 
     assert online.calls.count("Cust2") == 1
-    assert [online.rhythms[source].is_notified for source in online.sources.values()] == [True, False]
+    assert [online.rhythms[source].is_notified for source in online.sources.values()] == [
+        True,
+        False,
+    ]
 
 
 async def test_news_of_a_tenant_that_is_not_served_concerns_nobody() -> None:
