@@ -5,7 +5,6 @@ in the former ends the operation without a response.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
 from functools import lru_cache
 
 from graphql import (
@@ -44,16 +43,26 @@ class DocumentCache:
     def __init__(self, limits: Limits, trusted: Collection[str] | None = None) -> None:
         self.limits = limits
         self.trusted = trusted
-        self.parse = lru_cache(_MOST_DOCUMENTS)(self._parse)
+        self.parsed = lru_cache(_MOST_DOCUMENTS)(self._parsed)
         self.errors = lru_cache(_MOST_DOCUMENTS)(self._errors)
 
-    def _parse(self, query: str) -> DocumentNode:
-        return parse(query, max_tokens=self.limits.tokens)
+    def _parsed(self, query: str) -> DocumentNode | GraphQLError:
+        """Parse; an error is cached like a document, as clients repeat it."""
+        try:
+            return parse(query, max_tokens=self.limits.tokens)
+        except GraphQLError as exc:
+            return exc.with_traceback(None)
+
+    def _document(self, query: str) -> DocumentNode | None:
+        found = self.refusal(query) or self.parsed(query)
+        return found if isinstance(found, DocumentNode) else None
 
     def _errors(
         self, schema: GraphQLSchema, query: str, rules: tuple[type, ...]
     ) -> Sequence[GraphQLError]:
-        document = self.parse(query)
+        document = self.parsed(query)
+        if isinstance(document, GraphQLError):
+            return [document]
         too_much = excess(schema, document, self.limits)
         if too_much:
             return [too_much]
@@ -61,25 +70,17 @@ class DocumentCache:
 
     def subscription(self, query: str, operation_name: str | None) -> str | None:
         """Return the root field of a subscription; None for any other operation."""
-        if "subscription" not in query or self.refusal(query):
-            return None
-        try:
-            document = self.parse(query)
-        except GraphQLError:
-            return None
-        operation = get_operation_ast(document, operation_name)
-        if operation is None or operation.operation is not OperationType.SUBSCRIPTION:
+        document = self._document(query) if "subscription" in query else None
+        operation = get_operation_ast(document, operation_name) if document else None
+        if not document or not operation or operation.operation is not OperationType.SUBSCRIPTION:
             return None
         return _first_field(document, operation)
 
     def operation_name(self, query: str, chosen: str | None) -> str:
         """Return the name of the operation that is executed; "" where it has none."""
-        if self.refusal(query) is None:
-            with suppress(GraphQLError):
-                operation = get_operation_ast(self.parse(query), chosen)
-                if operation is not None and operation.name is not None:
-                    return operation.name.value
-        return ""
+        document = self._document(query)
+        operation = get_operation_ast(document, chosen) if document else None
+        return operation.name.value if operation and operation.name else ""
 
     def refusal(self, query: str) -> GraphQLError | None:
         """Return why a text is rejected unparsed; None where it is not."""
@@ -106,15 +107,12 @@ class Documents(SchemaExtension):
         context: ExecutionContext = self.execution_context
         chosen = context.operation_name  # without a document yet: the client's own, or None
         query = context.query or ""
-        refusal = self._cache.refusal(query)
-        if refusal:
+        found = self._cache.refusal(query) or self._cache.parsed(query)
+        if isinstance(found, GraphQLError):
             context.graphql_document = _NOTHING
-            context.pre_execution_errors = [refusal]
+            context.pre_execution_errors = [found]
         else:
-            # On a syntax error, Strawberry parses again and responds with it.
-            context.parse_options["max_tokens"] = self._cache.limits.tokens
-            with suppress(GraphQLError):
-                context.graphql_document = self._cache.parse(query)
+            context.graphql_document = found
         yield
         if not chosen:
             _check_operation(context.graphql_document)

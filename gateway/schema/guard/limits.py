@@ -34,6 +34,9 @@ from gateway.schema.guard.introspection import INTROSPECTION, fragments_of, intr
 _Parent = GraphQLNamedType | None
 _ASSUMED_SESSIONS = 100
 _ASSUMED_ENTRIES = 10
+MOST_STEPS = 20_000
+"""Fields visited or copied while a document is measured; clients' documents take a tenth of it."""
+
 _AS_MANY_AS_SESSIONS = frozenset({"ChatSession", "ChatSessionChange"})
 
 
@@ -95,14 +98,19 @@ _WORDS = {
 
 def excess(schema: GraphQLSchema, document: DocumentNode, limits: Limits) -> GraphQLError | None:
     """Return the error for the first limit that a document exceeds; None without one."""
-    sizes = [*measure(schema, document), *_fragments(schema, document)]
-    for size in sizes:
-        for name, words in _WORDS.items():
-            value, most = getattr(size, name), getattr(limits, name)
-            if value > most:
-                return _error(f"The query {words.format(value=value)}; at most {most} are allowed.")
+    introspections = 0
+    try:
+        for size in measure(schema, document):
+            introspections += size.introspections
+            for name, words in _WORDS.items():
+                value, most = getattr(size, name), getattr(limits, name)
+                if value > most:
+                    text = f"The query {words.format(value=value)}; at most {most} are allowed."
+                    return _error(text)
+    except _TooManyStepsError:
+        return _error("The query is too complex to be measured.")
     # Last, as counting takes too long for documents that exceed the other limits.
-    if any(size.introspections for size in sizes):
+    if introspections:
         most = limits.cost
         if introspection_cost(schema, document, most) > most:
             return _error(f"The query's introspection would cost more than {most} points.")
@@ -114,7 +122,11 @@ def _error(message: str) -> GraphQLError:
 
 
 def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
-    """Measure each operation of a document."""
+    """Measure each operation of a document, and each fragment by itself.
+
+    An unused fragment is an error, but validation compares all its fields with each other first. It
+    has no root fields.
+    """
     measuring = _Measuring(schema, document)
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
@@ -123,18 +135,13 @@ def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
             )
             size.directives += len(definition.directives or ())
             yield size
-
-
-def _fragments(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
-    """Measure each fragment by itself, without the limit for root fields.
-
-    An unused fragment is an error, but validation compares all its fields with each other first.
-    """
-    measuring = _Measuring(schema, document)
-    for definition in document.definitions:
-        if isinstance(definition, FragmentDefinitionNode):
+        elif isinstance(definition, FragmentDefinitionNode):
             size = measuring.of(definition.selection_set, measuring.type_of(definition, None))
             yield replace(size, names=Counter())
+
+
+class _TooManyStepsError(Exception):
+    """Measuring takes longer than what is measured may take."""
 
 
 class _Measuring:
@@ -142,6 +149,7 @@ class _Measuring:
         self._schema = schema
         self._fragments = fragments_of(document)
         self._measured: dict[tuple[str, int], Size] = {}
+        self._steps_left = MOST_STEPS
 
     def of(
         self, selections: SelectionSetNode | None, parent: _Parent, page: int | None = None
@@ -151,14 +159,21 @@ class _Measuring:
         for selection in selections.selections if selections else ():
             size.directives += len(selection.directives or ())
             if isinstance(selection, FieldNode):
-                size.add(self._of_field(selection, parent, page))
+                self._add(size, self._of_field(selection, parent, page))
             elif isinstance(selection, InlineFragmentNode):
-                size.add(self.of(selection.selection_set, self.type_of(selection, parent), page))
+                inner = self.of(selection.selection_set, self.type_of(selection, parent), page)
+                self._add(size, inner)
             else:
                 spread[selection.name.value] += 1  # type: ignore[attr-defined]
         for name, times in spread.items():
-            size.add(self._of_fragment(name, page), times)
+            self._add(size, self._of_fragment(name, page), times)
         return size
+
+    def _add(self, size: Size, part: Size, times: int = 1) -> None:
+        self._steps_left -= 1 + len(part.names)
+        if self._steps_left < 0:
+            raise _TooManyStepsError
+        size.add(part, times)
 
     def _of_fragment(self, name: str, page: int | None) -> Size:
         fragment = self._fragments.get(name)

@@ -1,6 +1,7 @@
 """Documents are parsed and validated once, and only what is allowed to."""
 
 import pytest
+from graphql import GraphQLError
 
 from gateway.schema.build import SchemaOptions, build_schema
 from gateway.schema.guard.documents import DocumentCache
@@ -98,9 +99,9 @@ def test_a_text_is_parsed_and_validated_once() -> None:
     """The next time, the same document and the same errors are there."""
     cache = DocumentCache(Limits())
     schema = build_schema()._schema
-    document = cache.parse("{ nope }")
+    document = cache.parsed("{ nope }")
 
-    assert cache.parse("{ nope }") is document
+    assert cache.parsed("{ nope }") is document
     errors = cache.errors(schema, "{ nope }", ())
     assert cache.errors(schema, "{ nope }", ()) is errors
 
@@ -108,12 +109,20 @@ def test_a_text_is_parsed_and_validated_once() -> None:
 def test_the_documents_that_are_kept_are_bounded() -> None:
     """The one that was used least recently goes first."""
     cache = DocumentCache(Limits())
-    first = cache.parse("{ a }")
+    first = cache.parsed("{ a }")
     for number in range(128):
-        cache.parse(f"{{ a{number} }}")
+        cache.parsed(f"{{ a{number} }}")
 
-    assert cache.parse("{ a }") is not first
-    assert cache.parse.cache_info().currsize == 128
+    assert cache.parsed("{ a }") is not first
+    assert cache.parsed.cache_info().currsize == 128
+
+
+def test_a_syntax_error_is_found_once() -> None:
+    """A client that repeats a text that is wrong costs no more than one that is right."""
+    cache = DocumentCache(Limits())
+
+    assert cache.parsed("{") is cache.parsed("{")
+    assert isinstance(cache.parsed("{"), GraphQLError)
 
 
 async def test_an_error_comes_again_with_the_same_text() -> None:

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterator
+from string import ascii_letters
 from typing import Any
 
 import pytest
 from graphql import get_introspection_query, parse
 
 from gateway.schema.build import SchemaOptions, build_schema
-from gateway.schema.guard.limits import Limits, Size, excess, measure
+from gateway.schema.guard.limits import MOST_STEPS, Limits, Size, excess, measure
 from tests.schema.asking import SCHEMA
 from tests.schema.everything import QUERY as EVERY_FIELD
 from tests.schema.guard.asking import errors_in
@@ -353,3 +354,31 @@ def test_the_first_excess_is_the_one_that_is_told() -> None:
 
     assert error is not None
     assert error.message == "The query is 1 levels deep; at most 0 are allowed."
+
+
+def fan(aliases: int, spreads: int, fields: int) -> str:
+    """Make a query of few characters that spreads a fragment of a fragment, again and again."""
+    names = [*ascii_letters, *(a + b for a in ascii_letters for b in ascii_letters)]
+    roots = " ".join(f"node(first:{n}){{...A}}" for n in range(1, aliases + 1))
+    inline = "...{...B}" * spreads
+    inner = " ".join(names[:fields])
+    return f"{{{roots}}}fragment A on Q{{{inline}}}fragment B on Q{{{inner}}}"
+
+
+@pytest.mark.parametrize("size", [(33, 70, 200), (60, 120, 500), (20, 10, 1000)])
+def test_measuring_ends_after_so_many_steps(
+    size: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guard costs no more than what it guards, however the text is made."""
+    added: list[int] = []
+    add = Size.add
+
+    def counted(self: Size, other: Size, times: int = 1) -> None:
+        added.append(1 + len(other.names))
+        add(self, other, times)
+
+    monkeypatch.setattr(Size, "add", counted)
+    error = excess(SCHEMA._schema, parse(fan(*size)), Limits())
+
+    assert error is not None
+    assert sum(added) <= MOST_STEPS
