@@ -260,9 +260,7 @@ def _tenant_routes(endpoint: ASGIApp, socket_endpoint: ASGIApp) -> list[Route | 
 
 
 def _schema_text(schema: Schema) -> Callable[[Request], Awaitable[Response]]:
-    text = sdl(schema)
-
     async def schema_text(request: Request) -> Response:
-        return PlainTextResponse(text, headers={"Cache-Control": "no-cache"})
+        return PlainTextResponse(sdl(schema), headers={"Cache-Control": "no-cache"})
 
     return schema_text

@@ -121,8 +121,8 @@ def _is_blank(plan: Plan, o: str) -> str:
 
 
 def _of_lists(project: Project, absent: Project) -> Project:
-    def project_list(items: Any) -> object:
-        if items.__class__ is not list:
+    def project_list(items: object) -> object:
+        if type(items) is not list:
             return absent(items)
         return [project(item) for item in items]
 
@@ -135,8 +135,8 @@ def _of_map(plan: Plan) -> Project:
     project = _of_objects(plan)
     project_list = _of_lists(project, _absent(may_be_null=plan.lists[0]))
 
-    def project_entries(items: Any) -> object:
-        if names is not None and items.__class__ is list:
+    def project_entries(items: object) -> object:
+        if names is not None and type(items) is list:
             items = [entry for entry in items if entry.name in names]
         return project_list(items)
 

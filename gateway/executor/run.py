@@ -11,7 +11,7 @@ of incremental delivery.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLResolveInfo
 from graphql.execution.collect_fields import FieldDetailsList
@@ -23,6 +23,8 @@ from gateway.executor.plan import is_planned
 from gateway.executor.project import Project
 from gateway.executor.projections import Projections
 from gateway.records.record import Record
+
+Info: TypeAlias = GraphQLResolveInfo[Any]
 
 # Longer lists are projected in parts of this size, so that other requests run in between.
 _PART = 250
@@ -49,7 +51,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         self,
         return_type: GraphQLObjectType,
         field_details_list: FieldDetailsList,
-        info: GraphQLResolveInfo[Any],
+        info: Info,
         path: Path,
         result: object,
         position_context: Any,
@@ -67,7 +69,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         self,
         return_type: GraphQLList[Any],
         field_details_list: FieldDetailsList,
-        info: GraphQLResolveInfo[Any],
+        info: Info,
         path: Path,
         result: Any,
         position_context: Any,

@@ -36,7 +36,7 @@ def decoder(record: type[Record]) -> Decode:
     strict = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
     strict_one = msgspec.json.Decoder(record)
 
-    def tolerant(body: bytes) -> Sequence[Any]:
+    def tolerant(body: bytes) -> Sequence[Record]:
         body.decode()  # the json module would accept UTF-16 too
         try:
             elements = _ELEMENTS.decode(body)
@@ -46,7 +46,7 @@ def decoder(record: type[Record]) -> Decode:
         read = [_read_element_strictly(record, strict_one, element) for element in elements]
         return _without_none(read)
 
-    def decode(body: bytes) -> Sequence[Any]:
+    def decode(body: bytes) -> Sequence[Record]:
         body = body.removeprefix(_BOM)
         try:
             _check_size(body)

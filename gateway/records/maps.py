@@ -25,7 +25,7 @@ def entries_of(p: Property, values: Mapping[str, Any]) -> list[Record]:
     return entries
 
 
-def _of_texts(entry: Any, values: Mapping[str, Any]) -> Iterator[Record]:
+def _of_texts(entry: Any, values: Mapping[str, object]) -> Iterator[Record]:
     """Make an entry of each text; `NAME:DisplayText` belongs to the entry of `NAME`."""
     for name, value in values.items():
         owner = name.removesuffix(_DISPLAY_TEXT)

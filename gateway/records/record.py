@@ -44,13 +44,13 @@ class Property:
     expected: str
     shape: Literal["value", "record", "lines", "map"] = "value"
     nested: "type[Record] | None" = None
-    decode: Callable[[msgspec.Raw], Any] | None = None
+    decode: Callable[[msgspec.Raw], object] | None = None
     """Decodes what `load` reads, strictly: it raises where that breaks the contract.
 
     A map of objects is returned as a dict.
     """
 
-    load: Callable[[msgspec.Raw], Any] | None = None
+    load: Callable[[msgspec.Raw], object] | None = None
     """Reads the value from the JSON that its slot holds; None where the slot holds the value.
 
     Most of a response is linked objects and maps, and few queries select all of them. They are
@@ -67,7 +67,7 @@ class Column:
     """A field that is `convert` of the value in `slot`; a ValueError means malformed."""
 
     slot: str
-    convert: Callable[[Any], Any]
+    convert: Callable[[Any], object]
 
 
 class Record(msgspec.Struct, kw_only=True, gc=False):
@@ -94,7 +94,7 @@ class Record(msgspec.Struct, kw_only=True, gc=False):
             return False
         return all(_is_blank(self.sent(p)) for p in self.properties if p.slot not in _RIGHTS)
 
-    def sent(self, p: Property) -> Any:
+    def sent(self, p: Property) -> object:
         """Return the value of a property, decoded now if its slot still holds JSON."""
         value: object = getattr(self, p.slot)
         if not isinstance(value, msgspec.Raw):

@@ -4,6 +4,7 @@ import copy
 import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import strawberry
@@ -142,6 +143,7 @@ def build_schema(options: SchemaOptions | None = None) -> Schema:
         ) from exc
 
 
+@lru_cache(1)  # it takes some 20 ms, at the first request for it
 def sdl(schema: Schema | None = None) -> str:
     """Print a schema, or the default one, as text in the schema definition language.
 

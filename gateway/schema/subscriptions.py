@@ -1,12 +1,9 @@
-"""The root fields of subscriptions, which send a result whenever something has changed.
-
-Their generators yield `Any`: an error is yielded too, which must not be part of the GraphQL type.
-"""
+"""The root fields of subscriptions, which send a result whenever something has changed."""
 
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 
 import strawberry
 from strawberry import UNSET
@@ -16,11 +13,14 @@ from strawberry.utils.str_converters import to_camel_case
 from gateway.errors import GatewayError
 from gateway.live.changes import SIGNS_OF_LIFE, Changes
 from gateway.live.watcher import State, Watcher
-from gateway.schema.declare.scalars import DateTime
+from gateway.schema.declare.scalars import DateTime, Declared
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.entities.summary import ChatSessionSummary, summarise
 from gateway.schema.roots import Filter, Info, Limit, OrderBy, listed, matching
 from gateway.schema.selecting.matching import Matches, matcher
+
+Results: TypeAlias = AsyncGenerator[Any, None]
+"""Of `Any`, as an error is yielded too, and must not be part of the GraphQL type."""
 
 CHANGES = "chatSessionChanges"
 """The root field whose results are events: two equal ones in a row are both sent."""
@@ -67,7 +67,7 @@ def watch_chat_sessions(
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
     order_by: OrderBy = UNSET,
     limit: Limit = UNSET,
-) -> AsyncGenerator[Any, None]:
+) -> Results:
     """Yield the sessions that match, for each state."""
     return _watch(info, lambda _, state: listed(info, state.snapshot, filter, order_by, limit))
 
@@ -75,7 +75,7 @@ def watch_chat_sessions(
 def watch_summary(
     info: Info,
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
-) -> AsyncGenerator[Any, None]:
+) -> Results:
     """Yield the sessions that match in numbers, for each state."""
 
     def summary(_: Watcher, state: State) -> ChatSessionSummary:
@@ -88,7 +88,7 @@ def watch_summary(
 def watch_changes(
     info: Info,
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
-) -> AsyncGenerator[Any, None]:
+) -> Results:
     """Yield the changes of the sessions that match, for each state with any."""
     ignored = frozenset() if _selects(info.selected_fields, "whenFetched") else SIGNS_OF_LIFE
     seen: State | None = None
@@ -113,9 +113,7 @@ def watch_changes(
     return _watch(info, changes)
 
 
-async def _watch(
-    info: Info, answer: Callable[[Watcher, State], object]
-) -> AsyncGenerator[Any, None]:
+async def _watch(info: Info, answer: Callable[[Watcher, State], object]) -> Results:
     """Yield the result for each state unless it is None, or the error where there is no state.
 
     An error that is raised is the last result.
@@ -168,7 +166,7 @@ def _selects(selections: list[Selection], name: str) -> bool:
     )
 
 
-def _subscription(resolver: Callable[..., Any], description: str) -> Any:
+def _subscription(resolver: Callable[..., Results], description: str) -> Declared:
     return strawberry.subscription(resolver=resolver, description=description)
 
 

@@ -9,6 +9,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from gateway.live.changes import Changes, Comparison
 from gateway.schema.build import SchemaOptions, build_schema
+from gateway.schema.entities.enums import ChatSessionStatus
 from tests.live.desk import SCHEMA, Json, session
 from tests.schema.asking import decode
 from tests.schema.contract import CONTRACT, field_name
@@ -39,8 +40,8 @@ def test_sessions_come_go_and_change() -> None:
 
     assert [s.chat_session_id for s in made.added] == [4]
     assert [s.chat_session_id for s in made.removed] == [1]
-    assert [(u.before.status_raw, u.after.status_raw) for u in made.updated] == [
-        ("InQueue", "UserLast")
+    assert [(u.before.status, u.after.status) for u in made.updated] == [
+        (ChatSessionStatus.IN_QUEUE, ChatSessionStatus.USER_LAST)
     ]
     assert not made.is_quiet
 

@@ -1,5 +1,6 @@
 """Declaring a REST type: once, as a GraphQL type, from which its record type derives."""
 
+import inspect
 from typing import cast
 
 import msgspec
@@ -7,6 +8,7 @@ import strawberry
 from graphql import GraphQLObjectType, build_schema
 
 from gateway.schema.declare.entity import entity, prop, record_of
+from gateway.schema.entities.enums import ChatSessionStatus
 
 
 @entity("A shop.")
@@ -36,3 +38,35 @@ def test_a_record_is_decoded_by_the_names_of_rest() -> None:
     record = msgspec.json.decode(b'{"ShopId": 7, "URLName": "x"}', type=record_of(Shop))
 
     assert msgspec.structs.asdict(record) == {"shop_id": 7, "url_name": "x"}
+
+
+def test_the_class_of_the_declarations_is_left_alone() -> None:
+    """Its annotations are not rewritten: how Python stores them differs between versions."""
+
+    class Till:
+        till_id: int | None = prop("Primary key.")
+        kind: ChatSessionStatus | None = prop("Something with a raw field.")
+
+    before = dict(inspect.get_annotations(Till))
+    made = entity("A till.")(Till)
+
+    assert inspect.get_annotations(Till) == before
+    assert [*inspect.get_annotations(made)] == ["till_id", "kind", "kind_raw"]
+
+
+def test_the_fields_of_a_plain_base_class_are_declared_too() -> None:
+    """Two entities share them, each with fields of its own."""
+
+    class Named:
+        name: str | None = prop("What it is called.")
+
+    class Dog(Named):
+        dog_id: int | None = prop("Primary key.")
+
+    class Cat(Named):
+        pass
+
+    dog, cat = (record_of(entity("An animal.")(kind)) for kind in (Dog, Cat))
+
+    assert dog.__struct_fields__ == ("dog_id", "name")
+    assert cat.__struct_fields__ == ("name",)

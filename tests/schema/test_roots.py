@@ -1,7 +1,7 @@
 """The root fields, and the schema as a whole."""
 
 from gateway.schema.build import SchemaOptions, build_schema, sdl
-from tests.schema.asking import SCHEMA, ask
+from tests.schema.asking import SCHEMA, RestAnswered, ask
 
 
 async def test_one_session_is_found_by_its_key() -> None:
@@ -44,3 +44,15 @@ def test_the_schemas_text_ends_with_one_line_break() -> None:
     """As a file should; the default schema's is the one that is printed when none is given."""
     assert sdl() == sdl(SCHEMA)
     assert sdl().endswith("}\n")
+
+
+async def test_a_schema_that_was_printed_can_still_be_executed() -> None:
+    """Sorting takes the values of enums away: from a copy alone."""
+    schema = build_schema()
+    sdl(schema)
+    query = "{ chatSessions(filter: { status: { in: [IN_QUEUE] } }) { status } }"
+    context = RestAnswered(b'[{"Status": "InQueue"}, {"Status": "Closed"}]')
+
+    result = await schema.execute(query, context_value=context)
+
+    assert result.data == {"chatSessions": [{"status": "IN_QUEUE"}]}

@@ -18,8 +18,7 @@ Python type of a property decides how it is read:
 
 Computed fields use `derived(...)`. A type with a key can be a `Node`.
 
-`Any` is what a field specifier returns, since the annotation beside it has the type, and what is
-read at run time: annotations, and the values in slots.
+`Any` is the type of what is known only at run time: annotations, and the values in slots.
 """
 
 import inspect
@@ -40,7 +39,7 @@ from gateway.records.decode import in_json
 from gateway.records.record import Column, Int32, Property, Record, read
 from gateway.schema.declare.nodes import Node, global_id
 from gateway.schema.declare.rest_enum import reader_of
-from gateway.schema.declare.scalars import DateTime
+from gateway.schema.declare.scalars import DateTime, Declared
 
 T = TypeVar("T")
 _REST = "rest"
@@ -55,7 +54,7 @@ _WIRE: dict[object, tuple[Any, str]] = {
 }
 
 
-def prop(description: str, *, rest: str | None = None, may_be_number: bool = False) -> Any:
+def prop(description: str, *, rest: str | None = None, may_be_number: bool = False) -> Declared:
     """Declare one property; `rest` is its name in JSON where that is irregular.
 
     `may_be_number` is for a text that .NET writes as a number where it has no name for it.
@@ -64,17 +63,17 @@ def prop(description: str, *, rest: str | None = None, may_be_number: bool = Fal
     return strawberry.field(description=description, metadata={_KIND: kind, _REST: rest})
 
 
-def derived(reader: Callable[[Any], object], description: str) -> Any:
+def derived(reader: Callable[[Any], object], description: str) -> Declared:
     """Declare a field that `reader` computes from the other fields of a record."""
     return strawberry.field(description=description, metadata={_KIND: "derived", "reader": reader})
 
 
-def entries(description: str) -> Any:
+def entries(description: str) -> Declared:
     """Declare a JSON map, shown as a list of entries; `names` picks some of them."""
     return strawberry.field(description=description, metadata={_KIND: "entries", _REST: None})
 
 
-def entry_part(description: str) -> Any:
+def entry_part(description: str) -> Declared:
     """Declare a field of an entry that comes from the map: `name`, `value` or `display_text`."""
     return strawberry.field(description=description, metadata={_KIND: "entry part"})
 

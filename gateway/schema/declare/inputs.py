@@ -5,22 +5,23 @@ Strawberry converts all fields of each input. A filter has two dozen, and may ha
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from strawberry.types import get_object_definition
 from strawberry.types.arguments import InputContext
+from strawberry.types.base import StrawberryType
 from strawberry.utils.str_converters import to_camel_case
 
 T = TypeVar("T")
 
 
 def sparse(kind: type[T]) -> type[T]:
-    """Have an input type be made of what is given; each of its fields is None by default."""
-    get_object_definition(kind, strict=True).from_input = _of_what_is_given
+    """Convert only the fields that are set of an input type, whose fields are None by default."""
+    get_object_definition(kind, strict=True).from_input = _from_set_fields
     return kind
 
 
-def _of_what_is_given(kind: Any, given: Mapping[str, Any], context: InputContext) -> Any:
+def _from_set_fields(kind: type, given: Mapping[str, object], context: InputContext) -> object:
     fields = _fields(kind)
     values = {}
     for name, value in given.items():
@@ -31,7 +32,7 @@ def _of_what_is_given(kind: Any, given: Mapping[str, Any], context: InputContext
 
 
 @cache
-def _fields(kind: Any) -> dict[str, tuple[str, Any]]:
+def _fields(kind: type) -> dict[str, tuple[str, StrawberryType | type]]:
     definition = get_object_definition(kind, strict=True)
     return {
         field.graphql_name or to_camel_case(field.python_name): (

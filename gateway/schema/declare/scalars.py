@@ -1,6 +1,6 @@
 """The `DateTime` scalar: dates of the REST API, passed on without losing a digit."""
 
-from typing import NewType
+from typing import Any, NewType, TypeAlias
 
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
@@ -9,6 +9,9 @@ from gateway.errors import BadUserInputError
 from gateway.records import dates
 
 DateTime = NewType("DateTime", str)
+
+Declared: TypeAlias = Any
+"""What the declaration of a field returns: the annotation beside it has the type."""
 
 
 def _parse_input(value: object) -> DateTime:

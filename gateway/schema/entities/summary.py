@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import strawberry
 
 from gateway.records.record import valid
-from gateway.schema.declare.scalars import DateTime
+from gateway.schema.declare.scalars import DateTime, Declared
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.entities.chat_status import StatusGroup
 from gateway.schema.entities.chat_times import wait_seconds
@@ -21,7 +21,7 @@ from gateway.schema.selecting.ordering import ChatSessionOrder, Direction, order
 T = TypeVar("T")
 
 
-def _count() -> Any:  # the annotation beside it has the type
+def _count() -> Declared:
     return strawberry.field(description="How many sessions.")
 
 

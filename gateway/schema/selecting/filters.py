@@ -1,23 +1,20 @@
 """The filter of sessions as GraphQL input; `matching.py` applies it."""
 
-from typing import Any
-
 import strawberry
 
 from gateway.schema.declare.inputs import sparse
-from gateway.schema.declare.scalars import DateTime
+from gateway.schema.declare.scalars import DateTime, Declared
 from gateway.schema.entities.chat_status import StatusGroup
 from gateway.schema.entities.enums import ChatSessionStatus
 
 LONGEST_SEARCH = 200
 
 
-# `Any`, as the annotation of each field has its type.
-def _operator(description: str, name: str) -> Any:
+def _operator(description: str, name: str) -> Declared:
     return strawberry.field(default=None, name=name, description=description)
 
 
-def _clause(description: str, *reads: str, name: str | None = None) -> Any:
+def _clause(description: str, *reads: str, name: str | None = None) -> Declared:
     """Declare a part of the filter, and the fields of a session that it depends on."""
     return strawberry.field(
         default=None, name=name, description=description, metadata={"reads": reads}

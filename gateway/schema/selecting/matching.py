@@ -40,7 +40,7 @@ _LETTERS = {"ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "ł": "l", 
 
 
 def matcher(wanted: ChatSessionFilter | None, as_of: AsOf, searched: Collection[str]) -> Matches:
-    """Make the function that tells whether a session matches a filter.
+    """Make the predicate of a filter.
 
     `searched` names the fields that `search` may read.
 

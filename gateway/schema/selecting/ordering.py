@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import strawberry
 
@@ -12,6 +12,7 @@ from gateway.records.dates import AsOf
 from gateway.records.record import valid
 from gateway.schema.declare.inputs import sparse
 from gateway.schema.declare.rest_enum import number_of
+from gateway.schema.declare.scalars import Declared
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.selecting.matching import fold
 
@@ -22,7 +23,7 @@ class Direction(Enum):
     DESC = strawberry.enum_value("DESC", description="Large before small, late before early.")
 
 
-def _by(description: str) -> Any:  # the annotation beside it has the type
+def _by(description: str) -> Declared:
     return strawberry.field(default=None, description=description)
 
 

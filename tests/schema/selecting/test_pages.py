@@ -57,7 +57,7 @@ def cursor_from(value: object) -> str:
 )
 def test_a_list_is_cut(limit: int | None, offset: int | None, ids: list[int]) -> None:
     """So many, after leaving out so many; beyond the end there is nothing, and no error."""
-    assert ids_of(cut(FIVE, limit, offset)) == ids
+    assert ids_of(cut([*FIVE], limit, offset)) == ids
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_list_is_cut(limit: int | None, offset: int | None, ids: list[int]) ->
 def test_a_bad_number_is_refused(limit: int | None, offset: int | None, told: str) -> None:
     """The message says which number, why, and what it was."""
     with pytest.raises(BadUserInputError) as refused:
-        cut(FIVE, limit, offset)
+        cut([*FIVE], limit, offset)
 
     assert str(refused.value) == told
 
