@@ -62,7 +62,7 @@ async def ping_s(url: str, *, timeout_s: float) -> float:
         return time.perf_counter() - started
     except AuthenticationError as exc:
         raise PermissionError from exc
-    except (RedisError, OSError) as exc:
+    except (RedisError, OSError, ValueError) as exc:  # the latter from a peer that is not Redis
         raise ConnectionError(type(exc).__name__) from exc
     finally:
         await client.aclose()
