@@ -51,7 +51,8 @@ def serve(
         settings = open_files.with_fewer_connections(settings)
         with shared_metrics(settings) as metrics_directory:
             build = partial(_build, settings, make_app, metrics_directory)
-            check(settings)
+            if settings.workers > 1:
+                check(settings)  # each worker builds its own
             app = build() if settings.workers == 1 else None
             for warning in settings.warnings:
                 logger.warning(warning)

@@ -19,6 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from gateway.upstream.failures import in_httpx
 
 _READ_AHEAD = 2**18
+_LONGEST_HEADER = 64 * 2**10  # as much as clients may send; proxies write long challenges
 
 
 class PooledTransport(httpx.AsyncBaseTransport):
@@ -71,6 +72,8 @@ class PooledTransport(httpx.AsyncBaseTransport):
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             read_bufsize=_READ_AHEAD,
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
             timeout=self._timeout,
             middlewares=(_raise_httpx,),
         )

@@ -146,6 +146,9 @@ FAULTS = {
     },
     "204": refused(204, "UPSTREAM_BAD_RESPONSE", 502),
     "401": refused(401, "UNAUTHENTICATED", 401, f'WWW-Authenticate: Basic realm="{MARKER}"'),
+    "401, a long challenge": refused(
+        401, "UNAUTHENTICATED", 401, f"WWW-Authenticate: Negotiate {MARKER}{'A' * 9_000}"
+    ),
     "403": refused(403, "FORBIDDEN", 403),
     "429": refused(429, "RATE_LIMITED", 429),
     **{
