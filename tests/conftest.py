@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from gateway import app
-from gateway.schema.build import Schema, build_schema, sdl
+from gateway.schema.build import Schema, build_schema
+from gateway.wiring import gateway as wiring
 from tests.support import Gateway, RestSide, gateway_over
 
 _ON_ANY_MACHINE = settings(
@@ -24,7 +24,6 @@ settings.register_profile("hunt", _ON_ANY_MACHINE, derandomize=False, max_exampl
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 _build_schema = functools.lru_cache(build_schema)
-_sdl = functools.lru_cache(sdl)
 
 
 @pytest.fixture
@@ -44,8 +43,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def one_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     """Build a schema once for all the gateways that have the same: it takes most of the time."""
-    monkeypatch.setattr(app, "build_schema", _build_schema)
-    monkeypatch.setattr(app, "sdl", _sdl)
+    monkeypatch.setattr(wiring, "build_schema", _build_schema)
 
 
 @pytest.fixture

@@ -1,0 +1,169 @@
+"""All parts of one gateway, wired by hand."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+from prometheus_client.registry import Collector
+
+from gateway.live.changes import Comparison
+from gateway.live.dispatch import Dispatch
+from gateway.live.watcher import Watchers
+from gateway.observe.cache_stats import Lookups
+from gateway.observe.metrics import RequestMeter, UpstreamMeter
+from gateway.observe.operations import OperationNames
+from gateway.observe.sharing import SharedMetrics
+from gateway.records.decode import decoder
+from gateway.schema.build import build_schema
+from gateway.schema.declare.entity import record_of
+from gateway.schema.engine import Engine
+from gateway.schema.entities.chat import ChatSession
+from gateway.sessions.freshness import Windows
+from gateway.sessions.revocations import Revocations
+from gateway.sessions.snapshot import Snapshot
+from gateway.sessions.source import Fetch, Source
+from gateway.settings import Settings
+from gateway.store.keyed_cache import KeyedCache
+from gateway.store.memory import BoundedMemoryCache
+from gateway.store.single_flight import Flights
+from gateway.tenants.states import MOST_TENANTS
+from gateway.web.admission import Admission
+from gateway.web.graphql import GraphQL
+from gateway.web.inbound import Door
+from gateway.web.middleware.request_log import AccessLog
+from gateway.web.open_sockets import OpenSockets
+from gateway.web.pages.ops import Check
+from gateway.web.read.persisted import names_in
+from gateway.wiring import live, upstreams
+from gateway.wiring.metrics import Measured
+from gateway.wiring.schema import request_reader, schema_options, tracing_for, trusted_documents
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
+GRAPHQL_PATH = "/graphql"
+
+
+class Gateway:
+    """The parts that an application is made of; they work while `running` is entered.
+
+    Raises:
+        SettingsError: a file that the settings name cannot be read, or a field does not exist.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        tracer_provider: "TracerProvider | None" = None,
+    ) -> None:
+        self._settings = settings
+        manifest = trusted_documents(settings)
+        names = OperationNames(names_in(manifest.values()) if manifest else None)
+        self.tracing = tracing_for(names, tracer_provider) if settings.tracing else None
+        self._requests, self._calls = RequestMeter(), UpstreamMeter()
+        self.access_log = AccessLog(self._requests)
+        self.admission = Admission(settings.max_requests)
+        self._shared = live.shared_cache(settings)
+        self._flights, self._lookups = Flights[Snapshot](), Lookups()
+        self._cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
+        self._upstreams = upstreams.upstreams(
+            settings, self._source(), self._observed, transport, path=GRAPHQL_PATH
+        )
+        self.door = Door(
+            find_source=self._upstreams.find_source,
+            policy=upstreams.caller_policy(settings),
+            heeds_cache_control=settings.client_cache_control,
+        )
+        extensions = (self.tracing.operations,) if self.tracing else ()
+        self.schema = build_schema(schema_options(settings, manifest, extensions))
+        self._watchers_of = self._watchers()
+        self.graphql = GraphQL(
+            engine=Engine(self.schema),
+            reader=request_reader(settings, manifest, self._shared),
+            names=names,
+            sockets=OpenSockets(
+                most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller
+            ),
+            watchers_of=self._watchers_of,
+            searched=self.schema.searched,
+            links=self.schema.links,
+            allowed_origins=settings.cors_origins,
+        )
+        bus = live.bus(settings)
+        self.webhooks = live.webhooks(settings, bus, self._upstreams.source_of, self._shared)
+        self._dispatch = Dispatch(bus, self._upstreams.source_of, self._watchers_of)
+        self._background: list[Callable[[], Coroutine[object, object, None]]] = [self._dispatch.run]
+        self.checks: dict[str, Check] = {}
+        if reachability := upstreams.reachability(settings):
+            self.checks["rest"] = reachability.problem
+            self._background.append(reachability.keep_checking)
+
+    def _source(self) -> Callable[..., Source]:
+        settings = self._settings
+        return partial(
+            Source,
+            decode=decoder(record_of(ChatSession)),
+            cache=self.tracing.cache(self._cache) if self.tracing else self._cache,
+            windows=Windows(
+                settings.cache_ttl, settings.stale_while_revalidate, settings.stale_if_error
+            ),
+            shared=self._shared,
+            revocations=Revocations(self._shared),
+            time_zone=settings.time_zone,
+            secret=settings.cache_secret.get_secret_value().encode(),
+            flights=self._flights,
+            lookups=self._lookups,
+        )
+
+    def _observed(self, fetch: Fetch, url: str) -> Fetch:
+        counted = self._calls.around(fetch)
+        return self.tracing.fetch(counted, url) if self.tracing else counted
+
+    def _watchers(self) -> KeyedCache[Source, Watchers]:
+        rhythm, compare = live.rhythm(self._settings), Comparison(self.schema.watched)
+        return KeyedCache(partial(Watchers, rhythm=rhythm, compare=compare), most=MOST_TENANTS)
+
+    def collector(self, directory: Path | None) -> Collector:
+        """Return the metrics; `directory` is where the processes of one gateway share theirs."""
+        metrics = Measured(
+            requests=self._requests,
+            upstream=self._calls,
+            lookups=self._lookups,
+            flights=self._flights,
+            cache=self._cache,
+            clients=self._upstreams.clients,
+            watchers=self._watchers_of.all,
+            sockets=self.graphql.sockets,
+            webhooks=self.webhooks.results if self.webhooks else {},
+        ).metrics()
+        if directory is None:
+            return metrics
+        shared = SharedMetrics(directory, metrics)
+        self._background.append(shared.keep_writing)
+        return shared
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run what runs in the background, and close everything at the end."""
+        if self.tracing:
+            self.tracing.open()
+        tasks = [asyncio.create_task(run()) for run in self._background]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._dispatch.aclose()
+            await self._flights.cancel()
+            await self._upstreams.aclose()
+            if self._shared is not None:
+                await self._shared.aclose()
+            if self.tracing:
+                await self.tracing.aclose()
