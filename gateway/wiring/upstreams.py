@@ -121,7 +121,7 @@ def _tenants(
         url=settings.address,
         trusted_domains=settings.tenant_hosts,
         timeout_s=settings.upstream_timeout,
-        transport=clients.network(tls),
+        transport=clients.transport or clients.network(tls),  # which it closes in the end
     )
     calls = TenantCalls(TenantStates(service), partial(clients.tenant_client, tls))
 
