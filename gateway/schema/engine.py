@@ -1,8 +1,8 @@
 """Execute GraphQL operations, whatever carries them: HTTP, a WebSocket, the command line."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import GraphQLError
@@ -25,6 +25,14 @@ class Operation:
     query: str
     variables: Mapping[str, Any] | None = None
     operation_name: str | None = None
+    when_answered: Callable[[], Awaitable[None]] | None = field(default=None, compare=False)
+    """Called when SuperOffice's sessions have answered it without errors, for the first time."""
+
+    async def answered(self, answer: "Answer", context: Context) -> None:
+        """Note an answer."""
+        is_accepted = context.served is not None or context.is_watching
+        if self.when_answered and is_accepted and "errors" not in answer.body:
+            await self.when_answered()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,9 @@ class Engine:
             )
         except CannotGetOperationTypeError as exc:
             raise unresolved(exc) from exc
-        return _answer(result)
+        answer = _answer(result)
+        await operation.answered(answer, context)
+        return answer
 
     async def stream(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
         """Execute any operation: a query has one answer, a subscription one for each change."""
@@ -78,9 +88,14 @@ class Engine:
             context_value=context,
             operation_name=operation.operation_name,
         )
+        is_first = True
         async with aclosing(results):
             async for result in results:
-                yield _answer(result)
+                answer = _answer(result)
+                if is_first:
+                    await operation.answered(answer, context)
+                is_first = False
+                yield answer
 
     def is_subscription(self, operation: Operation) -> bool:
         """Return whether the operation is a valid subscription."""

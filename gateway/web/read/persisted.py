@@ -9,9 +9,10 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,10 @@ from gateway.store.shared import Place, SharedCache
 _ID_PARAMETERS = ("documentId", "doc_id", "id")
 _STORED_S = 24 * 60 * 60.0
 _LONGEST = 100_000
+
+
+Store = Callable[[], Awaitable[None]]
+"""Stores a text, to be found by its hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,10 @@ class Documents:
 
     async def find(
         self, query: str | None, data: Mapping[str, Any], extensions: Mapping[str, Any]
-    ) -> str | None:
-        """Return the text that is sent or named; None where there is neither.
+    ) -> tuple[str | None, Store | None]:
+        """Return the text that is sent or named, None where there is neither; and how to store it.
+
+        Store it once SuperOffice has accepted the client: a stranger could fill the store.
 
         Raises:
             PersistedQueryNotFoundError: the id is unknown.
@@ -76,34 +83,36 @@ class Documents:
             return await self._by_hash(query, _hash(persisted))
         name = next((data[key] for key in _ID_PARAMETERS if data.get(key)), None)
         if query is not None or name is None:
-            return query
+            return query, None
         text = self._manifest.get(_bare(str(name)))
         if text is None:
             raise PersistedQueryNotFoundError("PersistedQueryNotFound")
-        return text
+        return text, None
 
-    async def _by_hash(self, query: str | None, sha256: str) -> str:
+    async def _by_hash(self, query: str | None, sha256: str) -> tuple[str, Store | None]:
         if query is None and _bare(sha256) in self._manifest:
-            return self._manifest[_bare(sha256)]
+            return self._manifest[_bare(sha256)], None
         if self._cache is None:
             raise PersistedQueryNotSupportedError("PersistedQueryNotSupported")
         key = f"persisted-query:{sha256.lower()}"
         if query is None:
             stored: _Text | None = await self._cache.get(key)
             if stored is not None:
-                return stored.text
+                return stored.text, None
             query = await self._from_others(key)
             if query is None:
                 raise PersistedQueryNotFoundError("PersistedQueryNotFound")
             await self._cache.set(key, _Text(query), ttl=_STORED_S)
-            return query
+            return query, None
         if hashlib.sha256(query.encode()).hexdigest() != sha256.lower():
             raise BadRequestError("`sha256Hash` is not the SHA-256 of the query beside it.")
-        if len(query) <= _LONGEST:
+        return query, partial(self._store, key, query) if len(query) <= _LONGEST else None
+
+    async def _store(self, key: str, query: str) -> None:
+        if self._cache is not None:
             await self._cache.set(key, _Text(query), ttl=_STORED_S)
-            if self._shared is not None:
-                await self._shared.put(self._place(key), query.encode(), ttl_s=_STORED_S)
-        return query
+        if self._shared is not None:
+            await self._shared.put(self._place(key), query.encode(), ttl_s=_STORED_S)
 
     async def _from_others(self, key: str) -> str | None:
         if self._shared is None:

@@ -74,10 +74,10 @@ class Reader:
         name = _typed(data, "operationName", str)
         extensions = _typed(data, "extensions", dict)
         self._check_variables(variables or {})
-        query = await self._documents.find(query or None, data, extensions or {})
+        query, store = await self._documents.find(query or None, data, extensions or {})
         if not query:
             raise BadRequestError("The request has no `query`.")
-        return Operation(query, variables, name or None)
+        return Operation(query, variables, name or None, store)
 
     async def _batch(self, parsed: list[Any]) -> list[Operation | GatewayError]:
         most = self._batch_size

@@ -5,16 +5,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from gateway import Settings, create_app
 from gateway.errors import PersistedQueryNotFoundError, SettingsError
 from gateway.store.memory import BoundedMemoryCache
 from gateway.web.read.persisted import Documents, read_manifest
-from tests.support import UPSTREAM_URL, Gateway, RestSide, gateway_over
-from tests.web.asking import GRAPHQL_JSON, TYPENAME, Json, first_error, get, post_json
+from tests.support import CREDENTIALS, UPSTREAM_URL, Gateway, RestSide, gateway_over
+from tests.web.asking import GRAPHQL_JSON, Json, first_error, get, post_json
 
-QUERY = "{ __typename }"
+QUERY = "{ chatSessions { chatSessionId } }"
+DATA = {"data": {"chatSessions": [{"chatSessionId": 1}]}}
 NOT_FOUND = ("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
 NOT_SUPPORTED = ("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
 
@@ -49,7 +51,7 @@ async def test_a_query_sent_with_its_hash_is_answered(gateway: Gateway) -> None:
     """The second request of the protocol."""
     answer = await post_json(gateway, {"query": QUERY, "extensions": named(sha256(QUERY))})
 
-    assert answer.json() == TYPENAME
+    assert answer.json() == DATA
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -62,9 +64,9 @@ async def test_a_hash_is_enough_from_then_on(gateway: Gateway, method: str) -> N
         answer = await post_json(gateway, {"extensions": extensions})
     else:
         params = {"extensions": json.dumps(extensions)}
-        answer = await gateway.http.get("/graphql", params=params)
+        answer = await gateway.http.get("/graphql", params=params, headers=CREDENTIALS)
 
-    assert answer.json() == TYPENAME
+    assert answer.json() == DATA
 
 
 async def test_a_query_is_kept_from_a_url_too(gateway: Gateway) -> None:
@@ -72,14 +74,14 @@ async def test_a_query_is_kept_from_a_url_too(gateway: Gateway) -> None:
     extensions = named(sha256(QUERY))
     await get(gateway, QUERY, extensions=json.dumps(extensions))
 
-    assert (await post_json(gateway, {"extensions": extensions})).json() == TYPENAME
+    assert (await post_json(gateway, {"extensions": extensions})).json() == DATA
 
 
 async def test_a_hash_has_no_case(gateway: Gateway) -> None:
     """Hexadecimal digits are the same in either."""
     await post_json(gateway, {"query": QUERY, "extensions": named(sha256(QUERY).upper())})
 
-    assert (await post_json(gateway, {"extensions": named(sha256(QUERY))})).json() == TYPENAME
+    assert (await post_json(gateway, {"extensions": named(sha256(QUERY))})).json() == DATA
 
 
 async def test_a_wrong_hash_is_refused(gateway: Gateway) -> None:
@@ -123,7 +125,7 @@ async def test_other_extensions_are_nobodys_business(gateway: Gateway, extension
     """What is not about persisted queries is left alone."""
     answer = await post_json(gateway, {"query": QUERY, "extensions": extensions})
 
-    assert answer.json() == TYPENAME
+    assert answer.json() == DATA
 
 
 @pytest.mark.parametrize("body", [{}, {"query": QUERY}])
@@ -135,29 +137,61 @@ async def test_persisted_queries_can_be_switched_off(rest: RestSide, body: Json)
     assert first_error(answer) == NOT_SUPPORTED
 
 
-async def test_the_queries_that_are_kept_are_bounded() -> None:
+async def test_the_queries_that_are_stored_are_bounded() -> None:
     """The one that was used least recently goes first."""
     documents = Documents(BoundedMemoryCache(max_bytes=1_000), {})
     queries = [f"{{ {letter * 100} }}" for letter in "abc"]
     for query in queries[:2]:
-        await documents.find(query, {}, named(sha256(query)))
+        await stored(documents, query)
     await documents.find(None, {}, named(sha256(queries[0])))
 
-    await documents.find(queries[2], {}, named(sha256(queries[2])))
+    await stored(documents, queries[2])
 
-    assert await documents.find(None, {}, named(sha256(queries[0]))) == queries[0]
+    assert (await documents.find(None, {}, named(sha256(queries[0]))))[0] == queries[0]
     with pytest.raises(PersistedQueryNotFoundError):
         await documents.find(None, {}, named(sha256(queries[1])))
 
 
-@pytest.mark.parametrize(("length", "is_kept"), [(100_000, True), (100_001, False)])
-async def test_a_very_long_query_is_not_kept(length: int, is_kept: bool) -> None:
+async def stored(documents: Documents, query: str) -> bool:
+    """Send a query with its hash, and store it if it can be stored."""
+    text, store = await documents.find(query, {}, named(sha256(query)))
+    assert text == query
+    if store is not None:
+        await store()
+    return store is not None
+
+
+@pytest.mark.parametrize(("length", "is_stored"), [(100_000, True), (100_001, False)])
+async def test_a_very_long_query_is_not_stored(length: int, is_stored: bool) -> None:
     """It is run, if the limits allow, but takes no room."""
     cache = BoundedMemoryCache(max_bytes=10**6)
-    query = "#" * length
 
-    assert await Documents(cache, {}).find(query, {}, named(sha256(query))) == query
-    assert (cache.size_bytes > 0) is is_kept
+    assert await stored(Documents(cache, {}), "#" * length) is is_stored
+    assert (cache.size_bytes > 0) is is_stored
+
+
+NOT_STORED: dict[str, tuple[str, Json, int]] = {
+    "without credentials": (QUERY, {}, 200),
+    "that SuperOffice does not accept": (QUERY, CREDENTIALS, 401),
+    "without sessions": ("{ __typename }", CREDENTIALS, 200),
+    "that is not valid": ("{ nope }", CREDENTIALS, 200),
+    "that is not GraphQL": ("#" * 90_000, CREDENTIALS, 200),
+}
+
+
+@pytest.mark.parametrize(("query", "headers", "status"), NOT_STORED.values(), ids=NOT_STORED)
+async def test_nothing_is_stored_on_a_strangers_word(
+    rest: RestSide, query: str, headers: Json, status: int
+) -> None:
+    """A query is stored when SuperOffice's sessions have answered it, and not before."""
+    rest.answer = lambda request: httpx.Response(status, json=rest.body)
+    async with gateway_over(rest) as gateway:
+        for _ in range(2):
+            body = {"query": query, "extensions": named(sha256(query))}
+            await gateway.http.post("/graphql", json=body, headers=headers)
+        answer = await post_json(gateway, {"extensions": named(sha256(query))})
+
+    assert first_error(answer) == NOT_FOUND
 
 
 MANIFESTS: list[Json] = [
@@ -211,15 +245,16 @@ async def test_a_trusted_document_is_run_by_any_clients_name_for_it(
     async with gateway_over(
         rest, trusted_documents=manifest, trusted_documents_only=True
     ) as gateway:
-        assert (await post_json(gateway, body)).json() == TYPENAME
+        assert (await post_json(gateway, body)).json() == DATA
 
 
 async def test_a_trusted_document_is_found_from_a_url(rest: RestSide, manifest: Path) -> None:
     """The id goes there as `documentId`."""
     async with gateway_over(rest, trusted_documents=manifest) as gateway:
-        answer = await gateway.http.get("/graphql", params={"documentId": "q1"})
+        params = {"documentId": "q1"}
+        answer = await gateway.http.get("/graphql", params=params, headers=CREDENTIALS)
 
-    assert answer.json() == TYPENAME
+    assert answer.json() == DATA
 
 
 @pytest.mark.parametrize("body", [{"documentId": "q3"}, {"id": 5}, {"doc_id": {"q1": 1}}])
@@ -234,7 +269,7 @@ async def test_a_text_beside_an_id_is_run(rest: RestSide, manifest: Path) -> Non
     async with gateway_over(rest, trusted_documents=manifest) as gateway:
         answer = await post_json(gateway, {"documentId": "q2", "query": QUERY})
 
-    assert answer.json() == TYPENAME
+    assert answer.json() == DATA
 
 
 @pytest.mark.parametrize("query", ["{ a: __typename }", "{ __typename }\n", "{"])
