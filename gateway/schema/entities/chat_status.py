@@ -28,18 +28,14 @@ class StatusGroup(Enum):
     )
 
 
+_STATUSES = {
+    StatusGroup.PRE_QUEUE: ("PRE_CHAT_FORM", "FAQ", "OFFLINE_FORM"),
+    StatusGroup.WAITING: ("IN_QUEUE",),
+    StatusGroup.LIVE: ("CUSTOMER_LAST", "USER_LAST"),
+    StatusGroup.OVER: ("FINISHED", "CLOSED", "CLOSED_FROM_QUEUE", "REQUEST_POSTED", "DELETED"),
+}
 _GROUPS: dict[object, StatusGroup] = {
-    ChatSessionStatus.PRE_CHAT_FORM: StatusGroup.PRE_QUEUE,
-    ChatSessionStatus.FAQ: StatusGroup.PRE_QUEUE,
-    ChatSessionStatus.OFFLINE_FORM: StatusGroup.PRE_QUEUE,
-    ChatSessionStatus.IN_QUEUE: StatusGroup.WAITING,
-    ChatSessionStatus.CUSTOMER_LAST: StatusGroup.LIVE,
-    ChatSessionStatus.USER_LAST: StatusGroup.LIVE,
-    ChatSessionStatus.FINISHED: StatusGroup.OVER,
-    ChatSessionStatus.CLOSED: StatusGroup.OVER,
-    ChatSessionStatus.CLOSED_FROM_QUEUE: StatusGroup.OVER,
-    ChatSessionStatus.REQUEST_POSTED: StatusGroup.OVER,
-    ChatSessionStatus.DELETED: StatusGroup.OVER,
+    ChatSessionStatus[name]: group for group, names in _STATUSES.items() for name in names
 }
 
 
