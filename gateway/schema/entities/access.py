@@ -149,6 +149,24 @@ class Rights:
     )
 
 
+class WebAddress:
+    """The two properties of an address on the web."""
+
+    url: str | None = prop(
+        "Web address, as typed. It may lack a scheme (`www.example.com`): check before linking.",
+        rest="URL",
+    )
+    url_name: str | None = prop(
+        "Shown instead of the web address, where somebody wrote one; often null.",
+        rest="URLName",
+    )
+
+
+def erp_links(name: str) -> Declared:
+    """Declare the number of ERP systems; `name` is what an object of the type is called."""
+    return prop(f"How many ERP systems the {name} is kept in step with; 0 = none.")
+
+
 class _Text:
     name: str = entry_part("The field's name in SuperOffice.")
     value: str | None = entry_part("The value as REST encodes it, for example `[I:14]`.")

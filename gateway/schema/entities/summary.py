@@ -11,8 +11,7 @@ import strawberry
 from gateway.records.record import valid
 from gateway.schema.declare.scalars import DateTime, Declared
 from gateway.schema.entities.chat import ChatSession
-from gateway.schema.entities.chat_status import StatusGroup
-from gateway.schema.entities.chat_times import wait_seconds
+from gateway.schema.entities.chat_computed import StatusGroup, wait_seconds
 from gateway.schema.entities.enums import ChatSessionStatus
 from gateway.schema.entities.people import Associate
 from gateway.schema.selecting.matching import key_of

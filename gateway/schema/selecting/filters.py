@@ -4,7 +4,7 @@ import strawberry
 
 from gateway.schema.declare.inputs import optional, sparse
 from gateway.schema.declare.scalars import DateTime
-from gateway.schema.entities.chat_status import StatusGroup
+from gateway.schema.entities.chat_computed import StatusGroup
 from gateway.schema.entities.enums import ChatSessionStatus
 
 LONGEST_SEARCH = 200

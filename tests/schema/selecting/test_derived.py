@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.records.dates import AsOf, nanoseconds, normalise
-from gateway.schema.entities.chat_status import StatusGroup
+from gateway.schema.entities.chat_computed import StatusGroup
 from gateway.schema.entities.enums import ChatSessionStatus
 from tests.schema.selecting.desk import NOON_NS, OSLO, Desk, Json, record
 from tests.support import CREDENTIALS, RestSide, gateway_over
