@@ -13,16 +13,15 @@ Names from the query appear in it as string literals only.
 `Any` stands for whatever a resolver returns, and for what becomes of it in the response.
 """
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from gateway.executor.plan import Cell, OddValueError, Plan
 from gateway.records.decode import excerpt_decoder
-from gateway.records.record import Record
+from gateway.records.record import Convert, Record
 
-Project = Callable[[Any], Any]
+Project: TypeAlias = Convert
 """Makes plain data for the JSON encoder from an object; raises where the plan does not fit."""
 
 

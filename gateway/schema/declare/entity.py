@@ -34,9 +34,19 @@ import strawberry
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
-from gateway.records import readers
 from gateway.records.decode import in_json
-from gateway.records.record import Column, Int32, Property, Record, read
+from gateway.records.record import (
+    Column,
+    Convert,
+    Int32,
+    Property,
+    Record,
+    as_text,
+    converted,
+    date,
+    decoded,
+    read,
+)
 from gateway.schema.declare.nodes import Node, global_id
 from gateway.schema.declare.rest_enum import reader_of
 from gateway.schema.declare.scalars import DateTime, Declared
@@ -188,18 +198,18 @@ class _Derivation:
         self.add_slot(slot, wire_type, rest)
         self.properties.append(Property(rest, slot, wire_type, expected))
         if base is DateTime:
-            self._add_column(name, readers.date)
+            self._add_column(name, date)
 
     def _add_name_or_number(self, name: str, text: str, rest: str, expected: str) -> None:
         self.add_slot(f"_{name}", str | Int32, rest)
         self.properties.append(Property(rest, f"_{name}", str | Int32, expected))
-        self._add_column(text, readers.as_text)
+        self._add_column(text, as_text)
 
-    def _add_column(self, name: str, convert: Callable[[Any], object]) -> None:
+    def _add_column(self, name: str, convert: Convert) -> None:
         """Add a field that is computed from the property added last."""
         p = self.properties[-1]
         self.columns[name] = Column(p.slot, convert)
-        self.namespace[name] = readers.converted(p, convert)
+        self.namespace[name] = converted(p, convert)
 
     def _add_member(self, name: str, enum: type[Enum]) -> None:
         self._add_column(name, reader_of(enum))
@@ -223,7 +233,7 @@ class _Derivation:
         else:
             p = self._add_json_slot(p)
         self.properties.append(p)
-        self.namespace[name] = readers.linked(p) if shape == "record" else readers.slot(p.slot)
+        self.namespace[name] = decoded(p)
 
     def _add_json_slot(self, p: Property) -> Property:
         self.slots.append((p.slot, msgspec.Raw, msgspec.field(default=None, name=p.rest_name)))
@@ -233,7 +243,7 @@ class _Derivation:
         p = Property(rest, f"_{name}", msgspec.Raw, "an object", "map", record_of(entry))
         p = self._add_json_slot(p)
         self.properties.append(p)
-        self.namespace[name] = readers.entries(p)
+        self.namespace[name] = decoded(p)
         self.fields[name] = strawberry.field(
             resolver=_entries_resolver(name, entry), description=self.fields[name].description
         )
