@@ -215,26 +215,24 @@ def _is_of_texts(p: Property) -> bool:
     return p.nested is not None and not p.nested.properties
 
 
-def _entries(p: Property, values: Mapping[str, Any]) -> list[Record]:
+def _entries(p: Property, values: Mapping[str, object]) -> list[Record]:
     """Make the entries of a map of decoded values: records or texts."""
     if _is_of_texts(p):
-        return list(_of_texts(p.nested, values))
-    entries = []
-    for name, entry in values.items():
-        if entry is not None:
-            entry.name = name
-            entries.append(entry)
-    return entries
+        return list(_of_texts(_nested(p), values))
+    entries = {name: entry for name, entry in values.items() if isinstance(entry, Record)}
+    for name, entry in entries.items():
+        setattr(entry, "name", name)  # noqa: B010  a slot of the types of entries
+    return list(entries.values())
 
 
-def _of_texts(entry: Any, values: Mapping[str, object]) -> Iterator[Record]:
+def _of_texts(entry: type[Record], values: Mapping[str, object]) -> Iterator[Record]:
     """Make an entry of each text; `NAME:DisplayText` belongs to the entry of `NAME`."""
     for name, value in values.items():
         owner = name.removesuffix(_DISPLAY_TEXT)
         if owner == name or owner not in values:
             shown = values.get(f"{name}{_DISPLAY_TEXT}")
             is_flawed = Malformed in {value.__class__, shown.__class__}
-            make = flawed(entry) if is_flawed else entry
+            make: Callable[..., Record] = flawed(entry) if is_flawed else entry
             yield make(name=name, value=value, display_text=shown)
 
 

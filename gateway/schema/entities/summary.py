@@ -4,7 +4,7 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import strawberry
 
@@ -129,11 +129,11 @@ def _counted(
     sessions: Iterable[ChatSession], get: Callable[[ChatSession], T]
 ) -> list[tuple[T | None, int]]:
     counts = Counter(valid(get(session)) for session in sessions)
-    return sorted(counts.items(), key=lambda row: (-row[1], row[0] is None, _place(row[0])))
+    return sorted(counts.items(), key=lambda row: (-row[1], row[0] is None, *_place(row[0])))
 
 
-def _place(value: object) -> Any:  # of one type in any one list
-    return value.name if isinstance(value, Enum) else value
+def _place(value: object) -> tuple[int, str]:
+    return value if isinstance(value, int) else 0, value.name if isinstance(value, Enum) else ""
 
 
 def _by_topic(
@@ -150,17 +150,12 @@ def _by_agent(sessions: Iterable[ChatSession]) -> list[ChatSessionAgentCount]:
     assigned = [(s, user) for s in sessions if (user := valid(s.user)) is not None]
     agents = {user.id: user for _, user in assigned}
     counts = Counter(user.id for _, user in assigned)
-    ranked = sorted(counts, key=lambda agent: (-counts[agent], *_agents_place(agents[agent])))
+    ranked = sorted(counts, key=lambda a: (-counts[a], _place(agents[a].associate_id)[0], a))
     live = Counter(user.id for s, user in assigned if s.status_group is StatusGroup.LIVE)
     return [
         ChatSessionAgentCount(agent=agents[agent], count=counts[agent], live=live[agent])
         for agent in ranked
     ]
-
-
-def _agents_place(agent: Associate) -> tuple[int, str]:
-    key = agent.associate_id
-    return key if isinstance(key, int) else 0, agent.id
 
 
 def _earliest(sessions: Iterable[ChatSession], order: ChatSessionOrder) -> ChatSession | None:
