@@ -36,9 +36,7 @@ Info: TypeAlias = GraphQLResolveInfo[Any]
 _PART = 250
 
 
-def executor_over(
-    record_of: Callable[[type], type[Record] | None],
-) -> "type[ProjectingExecutor]":
+def executor_over(record_of: Callable[[type], type[Record] | None]) -> "type[ProjectingExecutor]":
     """Make the executor of one schema; `record_of` finds the record type of an entity."""
     return type("Executor", (ProjectingExecutor,), {"projections": Projections(record_of)})
 

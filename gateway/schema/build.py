@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import strawberry
-from graphql import GraphQLObjectType, lexicographic_sort_schema, specified_rules
+from graphql import GraphQLObjectType, lexicographic_sort_schema
 from strawberry.extensions import DisableIntrospection, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.base import StrawberryObjectDefinition
@@ -72,12 +72,6 @@ class Schema(CodedErrors, strawberry.Schema):
                 *options.extensions,
             ],
         )
-
-    def is_subscription(self, query: str, operation_name: str | None) -> bool:
-        """Tell whether an operation is a valid subscription."""
-        if self.documents.subscription(query, operation_name) is None:
-            return False
-        return not self.documents.errors(graphql_schema(self), query, specified_rules)
 
     @property
     def searched(self) -> tuple[str, ...]:

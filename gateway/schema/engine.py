@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from graphql import specified_rules
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from gateway.errors import GatewayError
+from gateway.executor.internals import graphql_schema
 from gateway.schema.build import Schema
 from gateway.schema.context import Context
 from gateway.schema.error_codes import unresolved
@@ -97,7 +99,10 @@ class Engine:
 
     def is_subscription(self, operation: Operation) -> bool:
         """Return whether the operation is a valid subscription."""
-        return self._schema.is_subscription(operation.query, operation.operation_name)
+        documents = self._schema.documents
+        if documents.subscription(operation.query, operation.operation_name) is None:
+            return False
+        return not documents.errors(graphql_schema(self._schema), operation.query, specified_rules)
 
     def name_of(self, operation: Operation) -> str:
         """Return the operation's name in its document; "" where it has none."""

@@ -117,10 +117,7 @@ async def _watch(info: Info, answer: Callable[[Watcher, State], object]) -> Resu
     An error that is raised is the last result.
     """
     try:
-        async with (
-            info.context.watching() as watcher,
-            aclosing(watcher.states()) as states,
-        ):
+        async with info.context.watching() as watcher, aclosing(watcher.states()) as states:
             async for state in states:
                 made = state if isinstance(state, GatewayError) else answer(watcher, state)
                 if made is not None:

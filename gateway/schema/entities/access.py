@@ -157,8 +157,7 @@ class WebAddress:
         rest="URL",
     )
     url_name: str | None = prop(
-        "Shown instead of the web address, where somebody wrote one; often null.",
-        rest="URLName",
+        "Shown instead of the web address, where somebody wrote one; often null.", rest="URLName"
     )
 
 

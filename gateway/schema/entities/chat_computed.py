@@ -20,8 +20,7 @@ _LONGEST = 2**31 - 1
 @strawberry.enum(name="ChatSessionStatusGroup", description="The statuses in groups.")
 class StatusGroup(Enum):
     PRE_QUEUE = strawberry.enum_value(
-        "PRE_QUEUE",
-        description="Not in the queue yet: `PRE_CHAT_FORM`, `FAQ`, `OFFLINE_FORM`.",
+        "PRE_QUEUE", description="Not in the queue yet: `PRE_CHAT_FORM`, `FAQ`, `OFFLINE_FORM`."
     )
     WAITING = strawberry.enum_value("WAITING", description="In the queue: `IN_QUEUE`.")
     LIVE = strawberry.enum_value(
