@@ -72,7 +72,7 @@ def prop(description: str, *, rest: str | None = None, may_be_number: bool = Fal
     return strawberry.field(description=description, metadata={_KIND: kind, _REST: rest})
 
 
-def derived(reader: Callable[[T], object], description: str) -> Declared:
+def derived(reader: Callable[[Any], object], description: str) -> Declared:
     """Declare a field that `reader` computes from the other fields of a record."""
     return strawberry.field(description=description, metadata={_KIND: "derived", "reader": reader})
 
