@@ -31,15 +31,13 @@ from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
 from gateway.executor.internals import DEFINITION
-from gateway.records.record import Record
+from gateway.records.record import Convert, Record
 
 T = TypeVar("T")
 _WORDS_OF_AN_ENUM = 256
 
 Operation: TypeAlias = Executor[Any]
 """graphql-core's executor of one operation; `Any` is its own context of positions."""
-
-Convert: TypeAlias = Callable[[Any], Any]
 
 
 class OddValueError(Exception):

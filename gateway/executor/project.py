@@ -9,20 +9,17 @@ and a look-up per field would cost more than all the rest::
         return {"chatSessionId": o.chat_session_id, "status": write1(o._status)}
 
 Names from the query appear in it as string literals only.
-
-`Any` stands for whatever a resolver returns, and for what becomes of it in the response.
 """
 
-from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias, cast
 
 import msgspec
 
 from gateway.executor.plan import Cell, OddValueError, Plan
 from gateway.records.decode import excerpt_decoder
-from gateway.records.record import Record
+from gateway.records.record import Convert, Record
 
-Project = Callable[[Any], Any]
+Project: TypeAlias = Convert
 """Makes plain data for the JSON encoder from an object; raises where the plan does not fit."""
 
 
@@ -72,13 +69,12 @@ class _Source:
     """Source text, and the objects that the names in it stand for."""
 
     def __init__(self, **names: object) -> None:
-        self.names: dict[str, Any] = names
+        self.names: dict[str, object] = names
 
     def function(self, body: str) -> Project:
         source = f"def project(o):\n{body}"
         exec(compile(source, "<projection>", "exec"), self.names)  # noqa: S102  see above
-        made: Project = self.names["project"]
-        return made
+        return cast("Project", self.names["project"])
 
     def expression(self, plan: Plan, value: str) -> str:
         """Write the expression for an object of the plan's class, or for a missing one."""

@@ -65,35 +65,27 @@ class Projections:
         key = (kind.name, *map(id, nodes))
         selection = self._selections.get(key)
         if selection is None:
-            variables = _variables_inside(nodes, operation.fragment_definitions)
+            variables = _Variables(nodes, operation.fragment_definitions).names
             selection = self._selections[key] = _Selection(nodes, tuple(sorted(variables)))
         return selection
 
 
-def _variables_inside(
-    nodes: Iterable[FieldNode], fragments: Mapping[str, FragmentDefinitionNode]
-) -> set[str]:
-    found = _Names()
-    for selection in [node.selection_set for node in nodes if node.selection_set]:
-        visit(selection, found)
-    visited: set[str] = set()
-    while found.fragments > visited:
-        name = (found.fragments - visited).pop()
-        visited.add(name)
-        visit(fragments[name], found)
-    return found.variables
+class _Variables(Visitor):
+    """Collects the names of the variables in some nodes and in the fragments spread there."""
 
-
-class _Names(Visitor):
-    """Collects the names of variables and fragments."""
-
-    def __init__(self) -> None:
+    def __init__(
+        self, nodes: Iterable[FieldNode], fragments: Mapping[str, FragmentDefinitionNode]
+    ) -> None:
         super().__init__()
-        self.variables: set[str] = set()
-        self.fragments: set[str] = set()
+        self.names: set[str] = set()
+        self._fragments = dict(fragments)
+        for selections in [node.selection_set for node in nodes if node.selection_set]:
+            visit(selections, self)
 
     def enter_variable(self, node: VariableNode, *_: Node) -> None:
-        self.variables.add(node.name.value)
+        self.names.add(node.name.value)
 
     def enter_fragment_spread(self, node: FragmentSpreadNode, *_: Node) -> None:
-        self.fragments.add(node.name.value)
+        fragment = self._fragments.pop(node.name.value, None)  # once is enough
+        if fragment is not None:
+            visit(fragment, self)

@@ -13,7 +13,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar, TypeAlias
 
-from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLResolveInfo
+from graphql import (
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLResolveInfo,
+)
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -30,9 +36,7 @@ Info: TypeAlias = GraphQLResolveInfo[Any]
 _PART = 250
 
 
-def executor_over(
-    record_of: Callable[[type], type[Record] | None],
-) -> "type[ProjectingExecutor]":
+def executor_over(record_of: Callable[[type], type[Record] | None]) -> "type[ProjectingExecutor]":
     """Make the executor of one schema; `record_of` finds the record type of an entity."""
     return type("Executor", (ProjectingExecutor,), {"projections": Projections(record_of)})
 
@@ -67,7 +71,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def complete_list_value(
         self,
-        return_type: GraphQLList[Any],
+        return_type: GraphQLList[GraphQLOutputType],
         field_details_list: FieldDetailsList,
         info: Info,
         path: Path,

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,36 +20,23 @@ Heard = Callable[[News | None], None]
 """A listener: called with news, or with None when some may have been lost."""
 
 
-class Bus(Protocol):
-    """Carries news; it may lose some, since watchers also poll."""
+class Bus:
+    """Carries news inside this process; it may lose some, since watchers also poll.
 
-    is_whole: bool
-    """Whether this process receives all news, also those of other processes."""
+    `is_whole` says whether this process receives all news, also those of other processes.
+    """
 
-    async def publish(self, news: News) -> None:
-        """Notify every process, this one included."""
-
-    async def listen(self, heard: Heard) -> None:
-        """Call `heard` with everything published, until cancelled."""
-
-    async def aclose(self) -> None:
-        """Close its connections, if it has any."""
-
-
-class LocalBus:
-    """Notifies this process alone."""
-
-    def __init__(self, *, is_alone: bool = True) -> None:
-        self.is_whole = is_alone
+    def __init__(self, *, is_whole: bool = True) -> None:
+        self.is_whole = is_whole
         self.listeners: set[Heard] = set()
 
     async def publish(self, news: News) -> None:
-        """Notify all listeners."""
+        """Notify every process, this one included."""
         for heard in list(self.listeners):
             heard(news)
 
     async def listen(self, heard: Heard) -> None:
-        """Listen until cancelled."""
+        """Call `heard` with everything published, until cancelled."""
         self.listeners.add(heard)
         try:
             await asyncio.Event().wait()
@@ -58,4 +44,4 @@ class LocalBus:
             self.listeners.discard(heard)
 
     async def aclose(self) -> None:
-        """Do nothing."""
+        """Close its connections, if it has any."""

@@ -7,11 +7,10 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import aclosing
-from typing import Any
 
 import msgspec
 
-from gateway.live.bus import Heard, LocalBus, News
+from gateway.live.bus import Bus, Heard, News
 from gateway.store.pubsub import Channel
 
 logger = logging.getLogger(__name__)
@@ -25,7 +24,7 @@ class _Message(msgspec.Struct):
     heard_ns: int
 
 
-class RedisBus:
+class RedisBus(Bus):
     """Passes news on in this process at once, and to the others through a channel.
 
     A message holds the tenant and the time. One that cannot be published is lost: `is_whole` says
@@ -33,15 +32,14 @@ class RedisBus:
     """
 
     def __init__(self, channel: Channel, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
-        self.is_whole = False
-        self._here = LocalBus()
+        super().__init__(is_whole=False)
         self._name = secrets.token_hex(8)
         self._clock_ns = clock_ns
         self._channel = channel
 
     async def publish(self, news: News) -> None:
         """Pass news on to every process."""
-        await self._here.publish(news)
+        await super().publish(news)
         message = msgspec.json.encode(_Message(self._name, news.tenant, news.heard_ns))
         try:
             await self._channel.publish(message)
@@ -50,7 +48,7 @@ class RedisBus:
 
     async def listen(self, heard: Heard) -> None:
         """Call `heard` with all news, and with None when some may have been lost."""
-        listening_here = asyncio.create_task(self._here.listen(heard))
+        listening_here = asyncio.create_task(super().listen(heard))
         try:
             while True:
                 try:
@@ -71,7 +69,7 @@ class RedisBus:
         """Close the connections."""
         await self._channel.aclose()
 
-    def _take(self, data: Any, heard: Heard) -> None:
+    def _take(self, data: bytes | None, heard: Heard) -> None:
         if data is None:
             self.is_whole = True
             heard(None)

@@ -9,7 +9,7 @@ A `Sequence[Any]` holds records of the type that the caller names.
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
@@ -17,12 +17,12 @@ from typing import Any
 import msgspec
 
 from gateway.errors import UpstreamBadResponseError
-from gateway.records.maps import entries_of, is_of_texts
 from gateway.records.record import Int32, Malformed, Property, Record, flawed
 
 Decode = Callable[[bytes], Sequence[Any]]
 
 _BOM = b"\xef\xbb\xbf"
+_DISPLAY_TEXT = ":DisplayText"
 _MOST_OBJECTS = 500_000
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -49,7 +49,10 @@ def decoder(record: type[Record]) -> Decode:
     def decode(body: bytes) -> Sequence[Record]:
         body = body.removeprefix(_BOM)
         try:
-            _check_size(body)
+            # Even an empty record takes memory.
+            if len(body) > 3 * _MOST_OBJECTS and body.count(b"{") > _MOST_OBJECTS:
+                text = f"REST's answer holds more than {_MOST_OBJECTS} objects."
+                raise UpstreamBadResponseError(text)
             try:
                 return strict.decode(body)
             except msgspec.DecodeError:
@@ -70,9 +73,9 @@ def in_json(p: Property) -> Property:
             value = decode(json_text)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return _loaded_tolerantly(p, bytes(json_text))
-        return entries_of(p, value) if value.__class__ is dict else value
+        return _entries(p, value) if value.__class__ is dict else value
 
-    is_of_objects = p.shape == "record" or not is_of_texts(p)
+    is_of_objects = p.shape == "record" or not _is_of_texts(p)
     return replace(p, load=load, decode=decode if is_of_objects else load)
 
 
@@ -90,7 +93,7 @@ def excerpt_decoder(
     maps = {
         p.slot: _strictly(p) | None
         for p in record.properties
-        if p.shape == "map" and not is_of_texts(p)
+        if p.shape == "map" and not _is_of_texts(p)
     }
     wanted = [slots[name] for name in slots if name in attributes or name == record.key]
     excerpt = msgspec.defstruct(
@@ -109,7 +112,7 @@ def excerpt_decoder(
 def _strictly(p: Property) -> Any:  # a type made at run time
     if p.shape == "record":
         return _nested(p)
-    value: Any = str if is_of_texts(p) else _nested(p)  # likewise
+    value: Any = str if _is_of_texts(p) else _nested(p)  # likewise
     return dict[str, value | None]
 
 
@@ -118,12 +121,6 @@ def _loaded_tolerantly(p: Property, json_text: bytes) -> object:
         return _read_property(p, json.loads(json_text))
     except (ValueError, RecursionError):
         return p.malformed()
-
-
-def _check_size(body: bytes) -> None:
-    # Even an empty record takes memory.
-    if len(body) > 3 * _MOST_OBJECTS and body.count(b"{") > _MOST_OBJECTS:
-        raise UpstreamBadResponseError(f"REST's answer holds more than {_MOST_OBJECTS} objects.")
 
 
 def _read_element_strictly(
@@ -177,10 +174,8 @@ def _read_value(p: Property, value: object) -> object:
     if isinstance(value, str):
         value = _without_surrogates(value)
     elif isinstance(value, float):
-        if not math.isfinite(value):
-            return (
-                p.malformed()
-            )  # NaN, which the json module accepts; 1e400, which overflows a double
+        if not math.isfinite(value):  # NaN, or 1e400, which overflows a double
+            return p.malformed()
         if p.wire_type is Int32 and value.is_integer():
             value = int(value)  # 3.0 and 3 are the same JSON number
     try:
@@ -191,8 +186,8 @@ def _read_value(p: Property, value: object) -> object:
 
 def _read_map(p: Property, value: Mapping[str, object]) -> list[Record]:
     text = Property(p.rest_name, p.slot, str | None, "an object of strings")
-    read = partial(_read_value, text) if is_of_texts(p) else partial(_read_element, p)
-    return entries_of(
+    read = partial(_read_value, text) if _is_of_texts(p) else partial(_read_element, p)
+    return _entries(
         p,
         {
             _without_surrogates(name): None if entry is None else read(entry)
@@ -213,6 +208,32 @@ def _read_element(p: Property, value: object) -> Record:
 def _nested(p: Property) -> type[Record]:
     assert p.nested is not None  # noqa: S101  all shapes but "value" have a record type
     return p.nested
+
+
+def _is_of_texts(p: Property) -> bool:
+    """Tell whether the values of a map are texts, not objects."""
+    return p.nested is not None and not p.nested.properties
+
+
+def _entries(p: Property, values: Mapping[str, object]) -> list[Record]:
+    """Make the entries of a map of decoded values: records or texts."""
+    if _is_of_texts(p):
+        return list(_of_texts(_nested(p), values))
+    entries = {name: entry for name, entry in values.items() if isinstance(entry, Record)}
+    for name, entry in entries.items():
+        setattr(entry, "name", name)  # noqa: B010  a slot of the types of entries
+    return list(entries.values())
+
+
+def _of_texts(entry: type[Record], values: Mapping[str, object]) -> Iterator[Record]:
+    """Make an entry of each text; `NAME:DisplayText` belongs to the entry of `NAME`."""
+    for name, value in values.items():
+        owner = name.removesuffix(_DISPLAY_TEXT)
+        if owner == name or owner not in values:
+            shown = values.get(f"{name}{_DISPLAY_TEXT}")
+            is_flawed = Malformed in {value.__class__, shown.__class__}
+            make: Callable[..., Record] = flawed(entry) if is_flawed else entry
+            yield make(name=name, value=value, display_text=shown)
 
 
 def _without_surrogates(text: str) -> str:

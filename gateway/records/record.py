@@ -10,16 +10,22 @@ that field alone.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
+from functools import cache, lru_cache
+from operator import attrgetter
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
 
 from gateway.errors import UpstreamBadResponseError
-from gateway.records.dates import is_unset
+from gateway.records.dates import is_unset, normalise
 
 T = TypeVar("T")
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+Convert: TypeAlias = Callable[[Any], Any]
+"""Makes the value of a field from that of a slot."""
+
+# The same dates come back with every snapshot, and in those of all colleagues.
+_CACHED_DATES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ class Column:
     """A field that is `convert` of the value in `slot`; a ValueError means malformed."""
 
     slot: str
-    convert: Callable[[Any], object]
+    convert: Convert
 
 
 class Record(msgspec.Struct, kw_only=True, gc=False):
@@ -139,3 +145,44 @@ def read(record: object, field: str) -> Any:
     if type(value) is Malformed:
         raise value.error()
     return value
+
+
+def converted(p: Property, convert: Convert) -> property:
+    """Read what `convert` makes of a property's JSON; a ValueError means that it is malformed."""
+    get = attrgetter(p.slot)
+
+    def get_field(record: Record) -> object:
+        value = get(record)
+        if value.__class__ is Malformed:
+            return value
+        try:
+            return convert(value)
+        except ValueError:
+            return p.malformed()
+
+    return property(get_field)
+
+
+@lru_cache(_CACHED_DATES)
+def date(text: str | None) -> str | None:
+    """Convert a date: unset is None, the offset gets its colon.
+
+    Raises:
+        ValueError: the calendar has no such date.
+    """
+    return None if text is None or is_unset(text) else normalise(text)
+
+
+def as_text(value: str | int | None) -> str | None:
+    """Convert a name or number to text."""
+    return str(value) if isinstance(value, int) else value
+
+
+def decoded(p: Property) -> property:
+    """Read a linked object, or a map as the list of its entries; a blank object is None."""
+
+    def get_field(record: Record) -> object:
+        value = record.sent(p)
+        return None if isinstance(value, Record) and value.is_blank() else value
+
+    return property(get_field)

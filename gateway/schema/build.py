@@ -5,13 +5,11 @@ import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
 import strawberry
-from graphql import GraphQLObjectType, lexicographic_sort_schema, specified_rules
+from graphql import GraphQLObjectType, lexicographic_sort_schema
 from strawberry.extensions import DisableIntrospection, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.schema import StreamResult
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
@@ -23,14 +21,13 @@ from gateway.records.record import Property, read
 from gateway.schema.declare.entity import find_record, record_of
 from gateway.schema.declare.nodes import LINKS
 from gateway.schema.declare.scalars import SCALARS
-from gateway.schema.distinct import without_repeats
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.error_codes import CodedErrors
 from gateway.schema.guard.documents import DocumentCache, Documents
 from gateway.schema.guard.limits import Limits
 from gateway.schema.roots import Query
 from gateway.schema.selecting.matching import SEARCHED
-from gateway.schema.subscriptions import CHANGES, Subscription
+from gateway.schema.subscriptions import Subscription
 
 _INPUTS_OVER_SESSIONS = {"ChatSessionFilter", "ChatSessionOrder"}
 
@@ -75,18 +72,6 @@ class Schema(CodedErrors, strawberry.Schema):
                 *options.extensions,
             ],
         )
-
-    async def stream(self, query: str | None, *args: Any, **more: Any) -> StreamResult:
-        """Execute an operation; of a subscription, drop results that equal the one before."""
-        results = await super().stream(query, *args, **more)
-        field = self.documents.subscription(query or "", more.get("operation_name"))
-        return results if field in {None, CHANGES} else without_repeats(results)
-
-    def is_subscription(self, query: str, operation_name: str | None) -> bool:
-        """Tell whether an operation is a valid subscription."""
-        if self.documents.subscription(query, operation_name) is None:
-            return False
-        return not self.documents.errors(graphql_schema(self), query, specified_rules)
 
     @property
     def searched(self) -> tuple[str, ...]:

@@ -1,19 +1,23 @@
 """Execute GraphQL operations, whatever carries them: HTTP, a WebSocket, the command line."""
 
+import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import GraphQLError
+import orjson
+from graphql import specified_rules
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from gateway.errors import GatewayError
+from gateway.executor.internals import graphql_schema
 from gateway.schema.build import Schema
 from gateway.schema.context import Context
 from gateway.schema.error_codes import unresolved
+from gateway.schema.subscriptions import CHANGES
 
 _READING = frozenset({OperationType.QUERY, OperationType.SUBSCRIPTION})
 
@@ -23,7 +27,7 @@ class Operation:
     """A request to execute one operation of a document (GraphQL spec, section 6.1)."""
 
     query: str
-    variables: Mapping[str, Any] | None = None
+    variables: Mapping[str, object] | None = None
     operation_name: str | None = None
     when_answered: Callable[[], Awaitable[None]] | None = field(default=None, compare=False)
     """Called when SuperOffice's sessions have answered it without errors, for the first time."""
@@ -39,7 +43,7 @@ class Operation:
 class Answer:
     """A GraphQL response (GraphQL spec, section 7.1)."""
 
-    body: dict[str, Any]
+    body: dict[str, object]
     """`data`, `errors`, `extensions`; no `data` where nothing was executed."""
 
     is_refusal: bool = False
@@ -81,36 +85,52 @@ class Engine:
         return answer
 
     async def stream(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
-        """Execute any operation: a query has one answer, a subscription one for each change."""
+        """Execute any operation: a query has one answer, a subscription one for each change.
+
+        An answer that equals the one before is dropped, unless it is an event. Only a digest is
+        stored: answers are large, and there are thousands of subscriptions.
+        """
+        field = self._schema.documents.subscription(operation.query, operation.operation_name)
+        is_distinct = field not in {None, CHANGES}
         results = await self._schema.stream(
             operation.query,
             dict(operation.variables) if operation.variables else None,
             context_value=context,
             operation_name=operation.operation_name,
         )
-        is_first = True
+        last: bytes | None = None
         async with aclosing(results):
             async for result in results:
                 answer = _answer(result)
-                if is_first:
+                if last is None:
                     await operation.answered(answer, context)
-                is_first = False
-                yield answer
+                digest = _digest(answer) if is_distinct else b""
+                if not is_distinct or digest != last:
+                    last = digest
+                    yield answer
 
     def is_subscription(self, operation: Operation) -> bool:
         """Return whether the operation is a valid subscription."""
-        return self._schema.is_subscription(operation.query, operation.operation_name)
+        documents = self._schema.documents
+        if documents.subscription(operation.query, operation.operation_name) is None:
+            return False
+        return not documents.errors(graphql_schema(self._schema), operation.query, specified_rules)
 
     def name_of(self, operation: Operation) -> str:
         """Return the operation's name in its document; "" where it has none."""
         return self._schema.documents.operation_name(operation.query, operation.operation_name)
 
 
-def _answer(result: Any) -> Answer:
-    errors: list[GraphQLError] = result.errors or []
-    body: dict[str, Any] = {"data": result.data}
-    if result.data is None and all(error.path is None for error in errors):
-        del body["data"]
+def _digest(answer: Answer) -> bytes:
+    parts = [answer.body.get("data"), answer.body.get("errors")]
+    return hashlib.blake2b(orjson.dumps(parts), digest_size=16).digest()
+
+
+def _answer(result: Any) -> Answer:  # Strawberry's union has incremental results too
+    errors = result.errors or []
+    body: dict[str, object] = {}
+    if result.data is not None or any(error.path is not None for error in errors):
+        body["data"] = result.data
     if errors:
         body["errors"] = [error.formatted for error in errors]
     if isinstance(result, ExecutionResult) and result.extensions:

@@ -71,8 +71,7 @@ async def connect_chat_sessions(
 
 
 async def find_chat_session(
-    info: Info,
-    chat_session_id: Annotated[int, _argument("The session's key.")],
+    info: Info, chat_session_id: Annotated[int, _argument("The session's key.")]
 ) -> ChatSession | None:
     """Return one session of the caller, or None."""
     sessions = (await info.context.snapshot()).sessions

@@ -13,7 +13,7 @@ from strawberry.utils.str_converters import to_camel_case
 from gateway.errors import GatewayError
 from gateway.live.changes import SIGNS_OF_LIFE, Changes
 from gateway.live.watcher import State, Watcher
-from gateway.schema.declare.scalars import DateTime, Declared
+from gateway.schema.declare.scalars import DateTime, Declared, described
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.entities.summary import ChatSessionSummary, summarise
 from gateway.schema.roots import Filter, Info, Limit, OrderBy, listed, matching
@@ -37,28 +37,26 @@ class ChangeKind(Enum):
 
 @strawberry.type(description="A session that was added, updated or removed.")
 class ChatSessionChange:
-    kind: ChangeKind = strawberry.field(description="What has become of the session.")
-    changed_fields: list[str] = strawberry.field(
-        description="For `UPDATED`, the fields of `ChatSession` that changed: those that REST "
+    kind: ChangeKind = described("What has become of the session.")
+    changed_fields: list[str] = described(
+        "For `UPDATED`, the fields of `ChatSession` that changed: those that REST "
         "sends, so `status`, but not `statusRaw`, `isOpen` or `waitSeconds`. `whenFetched` counts "
         "only where the subscription selects it, as it changes every few seconds."
     )
-    session: ChatSession = strawberry.field(
-        description="The session as REST gave it last; one that is gone, as it was."
+    session: ChatSession = described(
+        "The session as REST gave it last; one that is gone, as it was."
     )
 
 
 @strawberry.type(description="What has changed since the event before this one.")
 class ChatSessionChanges:
-    is_initial: bool = strawberry.field(
-        description="True in the first event, also after a reconnect: `changes` then has every "
+    is_initial: bool = described(
+        "True in the first event, also after a reconnect: `changes` then has every "
         "session that matches, as `ADDED`, and nothing from before holds any more."
     )
-    fetched_at: DateTime = strawberry.field(
-        description="When REST gave the snapshot that has these changes, in UTC."
-    )
-    changes: list[ChatSessionChange] = strawberry.field(
-        description="At most one for each session, however much has happened."
+    fetched_at: DateTime = described("When REST gave the snapshot that has these changes, in UTC.")
+    changes: list[ChatSessionChange] = described(
+        "At most one for each session, however much has happened."
     )
 
 
@@ -119,10 +117,7 @@ async def _watch(info: Info, answer: Callable[[Watcher, State], object]) -> Resu
     An error that is raised is the last result.
     """
     try:
-        async with (
-            info.context.watching() as watcher,
-            aclosing(watcher.states()) as states,
-        ):
+        async with info.context.watching() as watcher, aclosing(watcher.states()) as states:
             async for state in states:
                 made = state if isinstance(state, GatewayError) else answer(watcher, state)
                 if made is not None:

@@ -1,6 +1,6 @@
 """What all processes share, and how they learn of changes: Redis, polling, webhooks."""
 
-from gateway.live.bus import Bus, LocalBus
+from gateway.live.bus import Bus
 from gateway.live.pace import Rhythm
 from gateway.live.redis_bus import RedisBus
 from gateway.settings import Settings
@@ -35,7 +35,7 @@ def rhythm(settings: Settings) -> Rhythm:
 def bus(settings: Settings) -> Bus:
     """Return the bus that carries news between processes."""
     if settings.redis_url is None:
-        return LocalBus(is_alone=settings.workers == 1)
+        return Bus(is_whole=settings.workers == 1)
     return RedisBus(Channel(settings.redis_url, "changed", timeout_s=_REDIS_TIMEOUT_S))
 
 

@@ -17,6 +17,7 @@ from gateway.records.decode import decoder
 from gateway.schema.build import Schema, build_schema
 from gateway.schema.context import Access, Context
 from gateway.schema.declare.entity import record_of
+from gateway.schema.engine import Engine, Operation
 from gateway.schema.entities.chat import ChatSession
 from gateway.sessions.freshness import Windows
 from gateway.sessions.source import Source
@@ -53,9 +54,9 @@ class Screen:
     async def read(self, results: AsyncIterator[Any]) -> None:
         """Read for as long as there is something to come."""
         async for result in results:
-            (answer,) = (result.data or {"": None}).values()
+            (answer,) = (result.body.get("data") or {"": None}).values()
             self.answers.append(answer)
-            self.errors += [error.formatted for error in result.errors or ()]
+            self.errors += result.body.get("errors", ())
             await self.is_reading.wait()
         self.is_over = True
 
@@ -136,7 +137,7 @@ class Desk:
             watchers_of=lambda source: self.watchers,
             searched=self.schema.searched,
         )
-        results = await self.schema.stream(query, context_value=context, **options)
+        results = Engine(self.schema).stream(Operation(query, **options), context)
         reading = asyncio.create_task(screen.read(results))
         try:
             yield screen

@@ -2,12 +2,12 @@
 
 import asyncio
 
-from gateway.live.bus import LocalBus, News
+from gateway.live.bus import Bus, News
 
 
 async def test_whoever_listens_hears_what_is_published() -> None:
     """Until it stops listening."""
-    bus, heard = LocalBus(), list[News | None]()
+    bus, heard = Bus(), list[News | None]()
     listening = asyncio.create_task(bus.listen(heard.append))
     await asyncio.sleep(0)
 
@@ -21,5 +21,5 @@ async def test_whoever_listens_hears_what_is_published() -> None:
 
 def test_one_of_several_workers_knows_that_it_does_not_hear_all() -> None:
     """A webhook reaches whichever of them takes the connection."""
-    assert LocalBus().is_whole
-    assert not LocalBus(is_alone=False).is_whole
+    assert Bus().is_whole
+    assert not Bus(is_whole=False).is_whole

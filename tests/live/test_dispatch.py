@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from gateway.caller import Caller
 from gateway.headers import Header
-from gateway.live.bus import LocalBus, News
+from gateway.live.bus import Bus, News
 from gateway.live.changes import Comparison
 from gateway.live.dispatch import Dispatch
 from gateway.live.pace import Rhythm
@@ -29,7 +29,7 @@ class Online:
         self.sources = {name: self.source(name) for name in ("Cust1", "Cust2")}
         self.rhythms: dict[Source, Rhythm] = {}
         self.watchers_of = KeyedCache(self.watchers, most=1)
-        self.bus = LocalBus()
+        self.bus = Bus()
         self.dispatch = Dispatch(self.bus, self.sources.get, self.watchers_of)
 
     def source(self, name: str) -> Source:

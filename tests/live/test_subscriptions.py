@@ -6,6 +6,7 @@ import pytest
 
 from gateway.errors import UnauthenticatedError
 from gateway.schema.build import SchemaOptions, build_schema
+from gateway.schema.engine import Engine, Operation
 from tests.live.desk import Desk, session
 from tests.waiting import until
 
@@ -291,4 +292,6 @@ def test_only_what_can_be_run_as_a_subscription_is_one(
     query: str, name: str | None, *, is_one: bool
 ) -> None:
     """Whatever else it is gets the answer that is due to it."""
-    assert build_schema().is_subscription(query, name) is is_one
+    engine = Engine(build_schema())
+
+    assert engine.is_subscription(Operation(query, operation_name=name)) is is_one

@@ -34,12 +34,22 @@ import strawberry
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
-from gateway.records import readers
 from gateway.records.decode import in_json
-from gateway.records.record import Column, Int32, Property, Record, read
+from gateway.records.record import (
+    Column,
+    Convert,
+    Int32,
+    Property,
+    Record,
+    as_text,
+    converted,
+    date,
+    decoded,
+    read,
+)
 from gateway.schema.declare.nodes import Node, global_id
 from gateway.schema.declare.rest_enum import reader_of
-from gateway.schema.declare.scalars import DateTime, Declared
+from gateway.schema.declare.scalars import DateTime, Declared, described
 
 T = TypeVar("T")
 _REST = "rest"
@@ -50,7 +60,6 @@ _WIRE: dict[object, tuple[Any, str]] = {
     float: (float, "a number"),
     bool: (bool, "a boolean"),
     str: (str, "a string"),
-    DateTime: (str, "a date-time"),
 }
 
 
@@ -147,22 +156,36 @@ class _Derivation:
             self.namespace[name] = property(field.metadata["reader"])
             return
         rest = field.metadata[_REST] or _rest_name(name)
-        base = _without_none(annotation)
+        slot, base = f"_{name}", _without_none(annotation)
         nested = find_record(base)
         if kind == "entries":
-            self._add_entries(name, rest, typing.get_args(base)[0])
+            entry = typing.get_args(base)[0]
+            p = Property(rest, slot, msgspec.Raw, "an object", "map", record_of(entry))
+            self._add_nested(name, p)
+            resolver = _entries_resolver(name, entry)
+            self.fields[name] = strawberry.field(resolver=resolver, description=field.description)
         elif typing.get_origin(base) is list:
             nested = record_of(typing.get_args(typing.get_args(base)[0])[0])
-            self._add_nested(name, rest, list[list[nested]], nested, "lines")  # type: ignore[valid-type]
+            lines = types.GenericAlias(list, (types.GenericAlias(list, (nested,)),))
+            expected = "a list of lists of objects"
+            self._add_nested(name, Property(rest, slot, lines, expected, "lines", nested))
         elif nested is not None:
-            self._add_nested(name, rest, nested, nested, "record")
+            self._add_nested(name, Property(rest, slot, nested, "an object", "record", nested))
         elif isinstance(base, type) and issubclass(base, Enum):
-            self._add_name_or_number(name, f"{name}_raw", rest, "the name of an enum member")
-            self._add_member(name, base)
+            self._add_property(Property(rest, slot, str | Int32, "the name of an enum member"))
+            self._add_column(f"{name}_raw", as_text)
+            self._add_column(name, reader_of(base))
+            self.annotations[f"{name}_raw"] = str | None
+            raw = f"`{to_camel_case(name)}` exactly as REST sent it, known name or not."
+            self.fields[f"{name}_raw"] = described(raw)
         elif kind == "name or number":
-            self._add_name_or_number(name, name, rest, "a string")
+            self._add_property(Property(rest, slot, str | Int32, "a string"))
+            self._add_column(name, as_text)
+        elif base is DateTime:
+            self._add_property(Property(rest, slot, str, "a date-time"))
+            self._add_column(name, date)
         else:
-            self._add_value(name, rest, base)
+            self._add_property(Property(rest, name, *_WIRE[base]))
 
     def derive(self, key: str | None) -> type[Record]:
         if key is not None:
@@ -182,61 +205,23 @@ class _Derivation:
         # A name with a "#" is in no JSON: the gateway fills that slot.
         self.slots.append((slot, wire_type | None, msgspec.field(default=None, name=rest)))
 
-    def _add_value(self, name: str, rest: str, base: object) -> None:
-        wire_type, expected = _WIRE[base]
-        slot = f"_{name}" if base is DateTime else name
-        self.add_slot(slot, wire_type, rest)
-        self.properties.append(Property(rest, slot, wire_type, expected))
-        if base is DateTime:
-            self._add_column(name, readers.date)
+    def _add_property(self, p: Property) -> Property:
+        if p.shape == "map" or (p.nested is not None and p.nested.key is not None):
+            self.slots.append((p.slot, msgspec.Raw, msgspec.field(default=None, name=p.rest_name)))
+            p = in_json(p)
+        else:
+            self.add_slot(p.slot, p.wire_type, p.rest_name)
+        self.properties.append(p)
+        return p
 
-    def _add_name_or_number(self, name: str, text: str, rest: str, expected: str) -> None:
-        self.add_slot(f"_{name}", str | Int32, rest)
-        self.properties.append(Property(rest, f"_{name}", str | Int32, expected))
-        self._add_column(text, readers.as_text)
+    def _add_nested(self, name: str, p: Property) -> None:
+        self.namespace[name] = decoded(self._add_property(p))
 
-    def _add_column(self, name: str, convert: Callable[[Any], object]) -> None:
+    def _add_column(self, name: str, convert: Convert) -> None:
         """Add a field that is computed from the property added last."""
         p = self.properties[-1]
         self.columns[name] = Column(p.slot, convert)
-        self.namespace[name] = readers.converted(p, convert)
-
-    def _add_member(self, name: str, enum: type[Enum]) -> None:
-        self._add_column(name, reader_of(enum))
-        self.annotations[f"{name}_raw"] = str | None
-        self.fields[f"{name}_raw"] = strawberry.field(
-            description=f"`{to_camel_case(name)}` exactly as REST sent it, known name or not."
-        )
-
-    def _add_nested(
-        self,
-        name: str,
-        rest: str,
-        wire_type: object,
-        nested: type[Record],
-        shape: typing.Literal["record", "lines"],
-    ) -> None:
-        expected = "an object" if shape == "record" else "a list of lists of objects"
-        p = Property(rest, f"_{name}", wire_type, expected, shape, nested)
-        if nested.key is None:
-            self.add_slot(p.slot, wire_type, rest)
-        else:
-            p = self._add_json_slot(p)
-        self.properties.append(p)
-        self.namespace[name] = readers.linked(p) if shape == "record" else readers.slot(p.slot)
-
-    def _add_json_slot(self, p: Property) -> Property:
-        self.slots.append((p.slot, msgspec.Raw, msgspec.field(default=None, name=p.rest_name)))
-        return in_json(p)
-
-    def _add_entries(self, name: str, rest: str, entry: type) -> None:
-        p = Property(rest, f"_{name}", msgspec.Raw, "an object", "map", record_of(entry))
-        p = self._add_json_slot(p)
-        self.properties.append(p)
-        self.namespace[name] = readers.entries(p)
-        self.fields[name] = strawberry.field(
-            resolver=_entries_resolver(name, entry), description=self.fields[name].description
-        )
+        self.namespace[name] = converted(p, convert)
 
 
 def _rest_name(name: str) -> str:

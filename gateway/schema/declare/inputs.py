@@ -1,4 +1,4 @@
-"""Input types with many fields, of which a client sets few: only those are converted.
+"""Declare input types, of whose fields a client sets few: only those are converted.
 
 Strawberry converts all fields of each input. A filter has two dozen, and may have many parts.
 """
@@ -7,12 +7,24 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TypeVar
 
+import strawberry
 from strawberry.types import get_object_definition
 from strawberry.types.arguments import InputContext
 from strawberry.types.base import StrawberryType
 from strawberry.utils.str_converters import to_camel_case
 
+from gateway.schema.declare.scalars import Declared
+
 T = TypeVar("T")
+
+
+def optional(description: str, *reads: str, name: str | None = None) -> Declared:
+    """Declare a field of an input type.
+
+    `reads` names the fields of a session that it depends on: without it, the one of its own name.
+    """
+    metadata = {"reads": reads} if reads else {}
+    return strawberry.field(default=None, name=name, description=description, metadata=metadata)
 
 
 def sparse(kind: type[T]) -> type[T]:

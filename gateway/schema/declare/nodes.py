@@ -13,6 +13,7 @@ from strawberry.relay import GlobalID
 from strawberry.relay.types import GlobalIDValueError
 
 from gateway.records.record import Record
+from gateway.schema.declare.scalars import described
 
 _STAMPS = frozenset({"as_of", "folded"})
 LINKS = ("user", "transfer_to", "person", "contact", "project", "sale", "ticket")
@@ -20,8 +21,8 @@ LINKS = ("user", "transfer_to", "person", "contact", "project", "sale", "ticket"
 
 @strawberry.interface(description="An object that can be found again by its `id`.")
 class Node:
-    id: strawberry.ID = strawberry.field(
-        description="Tells this object from every other, of any type. Opaque: for caches, and for "
+    id: strawberry.ID = described(
+        "Tells this object from every other, of any type. Opaque: for caches, and for "
         "`node(id:)`, which finds it as long as the caller's sessions hold it."
     )
 

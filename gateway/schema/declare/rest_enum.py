@@ -2,7 +2,7 @@
 
     @rest_enum("Where the chat stands.")
     class ChatSessionStatus(Enum):
-        IN_QUEUE = member("InQueue", 4, "Waiting for an agent.")
+        IN_QUEUE = member(4, "Waiting for an agent.")
         UNRECOGNIZED = unrecognized()
 
 SuperOffice sends a member's name, or the number of a member without a name. Anything not declared
@@ -10,7 +10,6 @@ reads as `UNRECOGNIZED`: SuperOffice adds members every few weeks.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
@@ -18,39 +17,35 @@ import strawberry
 from strawberry.types.enum import EnumValueDefinition
 
 E = TypeVar("E", bound=type[Enum])
-_NUMBERS: dict[object, int] = {}
 _READERS: dict[type[Enum], Callable[[object], Enum | None]] = {}
 
 
-@dataclass
-class _Member(EnumValueDefinition):
-    number: int | None = None
+def member(number: int, description: str) -> EnumValueDefinition:
+    """Declare a member: its number in .NET, and its meaning."""
+    return EnumValueDefinition(value=number, description=description)
 
 
-def member(rest_name: str, number: int, description: str) -> _Member:
-    """Declare a member: its name in JSON, its number in .NET, its meaning."""
-    return _Member(value=rest_name, number=number, description=description)
-
-
-def unrecognized() -> _Member:
+def unrecognized() -> EnumValueDefinition:
     """Declare the member for every name and number that the schema does not know."""
-    return _Member(
+    return EnumValueDefinition(
         value="\0unrecognized",
         description="REST sent a value that this schema does not know; the raw field has it.",
     )
 
 
-def rest_enum(description: str) -> Callable[[E], E]:
-    """Make a class of members a GraphQL enum, and register how it is read from JSON."""
+def rest_enum(description: str, *, acronyms: frozenset[str] = frozenset()) -> Callable[[E], E]:
+    """Make a class of members a GraphQL enum, and register how it is read from JSON.
+
+    The name of `IN_QUEUE` in JSON is `InQueue`; `acronyms` are the members written the same there.
+    """
 
     def declare(cls: E) -> E:
-        numbers = {item.value.number: item for item in cls if item.value.number is not None}
         declared = strawberry.enum(cls, description=description)
         by_wire = _Members({None: None, "": None}, unrecognized=declared["UNRECOGNIZED"])
-        by_wire.update((item.value, item) for item in declared)
-        for number, item in numbers.items():
-            by_wire[number] = by_wire[str(number)] = item
-            _NUMBERS[item] = number
+        for name, item in declared.__members__.items():
+            if item is not declared["UNRECOGNIZED"]:
+                wire = name if name in acronyms else name.title().replace("_", "")
+                by_wire |= {wire: item, item.value: item, str(item.value): item}
         _READERS[declared] = by_wire.__getitem__
         return declared
 
@@ -75,4 +70,4 @@ def reader_of(enum: type[Enum]) -> Callable[[object], Enum | None]:
 
 def number_of(item: Enum | None) -> int | None:
     """Return a member's number in .NET; `UNRECOGNIZED` and no member have none."""
-    return _NUMBERS.get(item)
+    return item.value if item and isinstance(item.value, int) else None

@@ -14,6 +14,11 @@ Declared: TypeAlias = Any
 """What the declaration of a field returns: the annotation beside it has the type."""
 
 
+def described(description: str) -> Declared:
+    """Declare a field that a resolver sets."""
+    return strawberry.field(description=description)
+
+
 def _parse_input(value: object) -> DateTime:
     try:
         return DateTime(dates.normalise(value if isinstance(value, str) else ""))

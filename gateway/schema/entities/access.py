@@ -1,15 +1,85 @@
-"""The caller's rights to an object and its fields, and the entries of JSON maps."""
+"""The caller's rights to an object and its fields, and the entries of JSON maps.
 
-from collections.abc import Callable, Mapping
+Rights are masks: .NET flags written as names, numbers, or a comma list of either.
+"""
 
+from collections.abc import Mapping
+from functools import partial
+
+from gateway.records.record import Malformed
 from gateway.schema.declare.entity import derived, entity, entries, entry_part, prop
-from gateway.schema.entities.rights import FIELD_RIGHTS, TABLE_RIGHTS, has_right
+from gateway.schema.declare.scalars import Declared
 
-_UNKNOWN = "Null when the mask does not tell."
+TABLE_RIGHTS: Mapping[str, int] = {
+    "None": 0,
+    "Select": 1,
+    "R": 1,
+    "Update": 2,
+    "UR": 3,
+    "Insert": 4,
+    "RI": 5,
+    "URI": 7,
+    "Delete": 8,
+    "UDR": 11,
+    "FULL": 15,
+    "Filtering": 16,
+    "F": 16,
+    "RF": 17,
+    "FI": 20,
+    "RestrictedUpdate": 32,
+    "URU": 34,
+    "WRITE": 38,
+    "Unused1": 64,
+    "Uninitialized": 128,
+}
+FIELD_RIGHTS: Mapping[str, int] = {
+    "None": 0,
+    "Read": 1,
+    "Write": 2,
+    "Update": 3,
+    "FULL": 3,
+    "Unused1": 4,
+    "Unused2": 8,
+    "Unused3": 16,
+    "Unused4": 32,
+    "Nullable": 32,
+    "UIHintMandatory": 64,
+    "UIHintReadOnly": 128,
+    "UIHints": 192,
+}
+_UNINITIALIZED = 128
+"""On a table: SuperOffice has not determined the rights, so the other bits mean nothing."""
 
 
-def _right(name: str, rights: Mapping[str, int]) -> "Callable[[TableRight | FieldRight], object]":
-    return lambda record: has_right(record.mask, rights[name], rights)
+def has_right(
+    mask: str | Malformed | None, bit: int, names: Mapping[str, int]
+) -> bool | Malformed | None:
+    """Tell whether a mask grants a right; None where that is unknown.
+
+    An unknown name may include the right: with one, the result is never False.
+    """
+    if mask is None or isinstance(mask, Malformed):
+        return mask
+    granted, is_known = 0, True
+    for word in (word.strip() for word in mask.split(",")):
+        is_number = word.isascii() and word.isdigit() and len(word) < 11
+        value = int(word) if is_number else names.get(word)
+        is_known = is_known and value is not None
+        granted |= value or 0
+    if names is TABLE_RIGHTS and granted & _UNINITIALIZED:
+        return None
+    return True if granted & bit else (False if is_known else None)
+
+
+def _right(names: Mapping[str, int], name: str, description: str) -> Declared:
+    def read(record: "TableRight | FieldRight") -> bool | Malformed | None:
+        return has_right(record.mask, names[name], names)
+
+    return derived(read, f"{description} Null when the mask does not tell.")
+
+
+_on_table = partial(_right, TABLE_RIGHTS)
+_on_field = partial(_right, FIELD_RIGHTS)
 
 
 @entity("What the caller may do with an object as a whole.")
@@ -19,20 +89,14 @@ class TableRight:
         "a comma and a space, such as `RI, RestrictedUpdate`; .NET may write a number.",
         may_be_number=True,
     )
-    can_read: bool | None = derived(
-        _right("Select", TABLE_RIGHTS), f"Whether it may be read. {_UNKNOWN}"
-    )
-    can_update: bool | None = derived(
-        _right("Update", TABLE_RIGHTS),
+    can_read: bool | None = _on_table("Select", "Whether it may be read.")
+    can_update: bool | None = _on_table(
+        "Update",
         "Whether it may be changed. `RestrictedUpdate` alone does not count: then some of its "
-        f"fields may be changed, see `fieldProperties`. {_UNKNOWN}",
+        "fields may be changed, see `fieldProperties`.",
     )
-    can_insert: bool | None = derived(
-        _right("Insert", TABLE_RIGHTS), f"Whether new ones may be made. {_UNKNOWN}"
-    )
-    can_delete: bool | None = derived(
-        _right("Delete", TABLE_RIGHTS), f"Whether it may be deleted. {_UNKNOWN}"
-    )
+    can_insert: bool | None = _on_table("Insert", "Whether new ones may be made.")
+    can_delete: bool | None = _on_table("Delete", "Whether it may be deleted.")
     reason: str | None = prop(
         "Why something is not allowed. Without a language header it may be a resource id in "
         "square brackets."
@@ -47,20 +111,14 @@ class FieldRight:
         "a number.",
         may_be_number=True,
     )
-    can_read: bool | None = derived(
-        _right("Read", FIELD_RIGHTS), f"Whether it may be read. {_UNKNOWN}"
-    )
-    can_write: bool | None = derived(
-        _right("Write", FIELD_RIGHTS),
+    can_read: bool | None = _on_field("Read", "Whether it may be read.")
+    can_write: bool | None = _on_field(
+        "Write",
         "Whether it may be changed. `UIHintReadOnly` in the mask asks forms not to offer it all "
-        f"the same. {_UNKNOWN}",
+        "the same.",
     )
-    is_mandatory: bool | None = derived(
-        _right("UIHintMandatory", FIELD_RIGHTS), f"Whether it has to be filled in. {_UNKNOWN}"
-    )
-    is_nullable: bool | None = derived(
-        _right("Nullable", FIELD_RIGHTS), f"Whether it may be empty. {_UNKNOWN}"
-    )
+    is_mandatory: bool | None = _on_field("UIHintMandatory", "Whether it has to be filled in.")
+    is_nullable: bool | None = _on_field("Nullable", "Whether it may be empty.")
     reason: str | None = prop(
         "Why something is not allowed or required. Without a language header it may be a "
         "resource id such as `[SR_MANDATORY_FIELD_1281]`."
@@ -89,6 +147,23 @@ class Rights:
         "describes, by SuperOffice's own field names. `names` picks entries; unknown names are "
         "skipped."
     )
+
+
+class WebAddress:
+    """The two properties of an address on the web."""
+
+    url: str | None = prop(
+        "Web address, as typed. It may lack a scheme (`www.example.com`): check before linking.",
+        rest="URL",
+    )
+    url_name: str | None = prop(
+        "Shown instead of the web address, where somebody wrote one; often null.", rest="URLName"
+    )
+
+
+def erp_links(name: str) -> Declared:
+    """Declare the number of ERP systems; `name` is what an object of the type is called."""
+    return prop(f"How many ERP systems the {name} is kept in step with; 0 = none.")
 
 
 class _Text:

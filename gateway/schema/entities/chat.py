@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from gateway.schema.declare.entity import derived, entity, prop
 from gateway.schema.declare.nodes import Node
 from gateway.schema.declare.scalars import DateTime
-from gateway.schema.entities import chat_status, chat_times
+from gateway.schema.entities import chat_computed as computed
 from gateway.schema.entities.access import Rights
-from gateway.schema.entities.chat_status import StatusGroup
+from gateway.schema.entities.chat_computed import StatusGroup
 from gateway.schema.entities.crm import Project, Sale, Ticket
 from gateway.schema.entities.enums import ChatSessionFlags, ChatSessionStatus
 from gateway.schema.entities.people import Associate, Contact, Person
@@ -20,6 +20,7 @@ _NO_INSTANT = (
     "settings name one: then nobody can tell."
 )
 
+_AS_TYPED = "As the customer typed it in the form before the chat."
 _PLAIN_TEXT = (
     "Plain text, as SuperOffice documents no encoding; passed on exactly as REST gives it. People "
     "can write anything, markup included: a page has to show it as text (`textContent`, or what "
@@ -45,20 +46,18 @@ class ChatSession(Node, Rights):
     person: Person | None = prop("The person in the CRM, where the customer was recognised.")
     customer_alias: str | None = prop("The name shown for the customer. At most 64 characters.")
     customer_host: str | None = prop("The customer's IP address or host name. Personal data.")
-    customer_name: str | None = prop("As the customer typed it in the form before the chat.")
-    customer_email: str | None = prop("As the customer typed it in the form before the chat.")
-    customer_phone: str | None = prop("As the customer typed it in the form before the chat.")
+    customer_name: str | None = prop(_AS_TYPED)
+    customer_email: str | None = prop(_AS_TYPED)
+    customer_phone: str | None = prop(_AS_TYPED)
     customer_consented: bool | None = prop("Whether the customer agreed to the terms at the start.")
-    customer_company_name: str | None = prop(
-        "As the customer typed it in the form before the chat."
-    )
+    customer_company_name: str | None = prop(_AS_TYPED)
     status: ChatSessionStatus | None = prop("Where the chat stands.")
     status_group: StatusGroup | None = derived(
-        chat_status.status_group,
+        computed.status_group,
         "Where the chat stands, in four groups; null for `INVALID` and `UNRECOGNIZED`.",
     )
     is_open: bool | None = derived(
-        chat_status.is_open,
+        computed.is_open,
         "Whether it still goes on: every status group but `OVER`. Null where there is no group.",
     )
     first_message: str | None = prop(
@@ -101,22 +100,22 @@ class ChatSession(Node, Rights):
     )
     rating: int | None = prop("What the customer gave the chat afterwards; 0 = no rating.")
     wait_seconds: int | None = derived(
-        chat_times.wait_seconds,
+        computed.wait_seconds,
         "Seconds from the request until an agent accepted; until `fetchedAt` while nobody has; "
         f"until the end for a session that was never accepted. {_NO_INSTANT}",
     )
     duration_seconds: int | None = derived(
-        chat_times.duration_seconds,
+        computed.duration_seconds,
         "Seconds since an agent accepted, until it ended or, while it goes on, until `fetchedAt`. "
         f"{_NO_INSTANT}",
     )
     idle_seconds: int | None = derived(
-        chat_times.idle_seconds,
+        computed.idle_seconds,
         "Seconds from the last message to `fetchedAt`; null once the session is over. "
         f"{_NO_INSTANT}",
     )
     fetched_at: DateTime | None = derived(
-        chat_times.fetched_at,
+        computed.fetched_at,
         "When REST gave the snapshot that this session is part of, in UTC by the gateway's clock. "
         "Everything that depends on the time of day is as of then.",
     )

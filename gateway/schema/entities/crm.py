@@ -4,18 +4,20 @@ from gateway.schema.declare.entity import entity, prop
 from gateway.schema.declare.nodes import Node
 from gateway.schema.declare.scalars import DateTime
 from gateway.schema.entities import enums
-from gateway.schema.entities.access import LIST_TEXT, Rights
+from gateway.schema.entities.access import LIST_TEXT, Rights, WebAddress, erp_links
+
+_SINCE_11_10 = "Servers older than 11.10 do not send it."
+_OR_NONE = "0, -1 or null = none."
+_OFFICE_HOURS = "counting only the office hours of its priority."
+_BY_THE_CLOCK = "by the clock, nights and weekends included. Seconds."
+_EARLIER = f"{_OFFICE_HOURS} The status it has now is left out until it changes."
 
 
 @entity("A project: work that gathers people, sales and activities.", key="project_id")
-class Project(Node, Rights):
+class Project(Node, Rights, WebAddress):
     project_id: int | None = prop("Primary key.")
     name: str | None = prop("The project's name.")
     description: str | None = prop("What the project is about, in free text.")
-    url: str | None = prop(
-        "Web address, as typed. It may lack a scheme (`www.example.com`): check before linking.",
-        rest="URL",
-    )
     type: str | None = prop(f"The kind of project. {LIST_TEXT} To compare, use `typeId`.")
     associate_id: int | None = prop("The associate who leads the project.")
     associate_full_name: str | None = prop("The full name of who leads the project.")
@@ -34,20 +36,10 @@ class Project(Node, Rights):
     )
     publish_from: DateTime | None = prop("The first moment it is published.")
     is_published: bool | None = prop("Whether it is published, from `publishFrom` to `publishTo`.")
-    url_name: str | None = prop(
-        "Shown instead of the web address, where somebody wrote one; often null.",
-        rest="URLName",
-    )
     project_number: str | None = prop("A number that SuperOffice gives the project; text.")
-    active_erp_links: int | None = prop(
-        "How many ERP systems the project is kept in step with; 0 = none."
-    )
-    event_id: int | None = prop(
-        "The event the project is linked to. Servers older than 11.10 do not send it."
-    )
-    start_date: DateTime | None = prop(
-        "When the linked event starts. Servers older than 11.10 do not send it."
-    )
+    active_erp_links: int | None = erp_links("project")
+    event_id: int | None = prop(f"The event the project is linked to. {_SINCE_11_10}")
+    start_date: DateTime | None = prop(f"When the linked event starts. {_SINCE_11_10}")
 
 
 @entity(
@@ -87,9 +79,7 @@ class Sale(Node, Rights):
         "Whether work on the sale is done. An enum, not a boolean; `NOT_STARTED` counts as "
         "`STARTED`. Whether it was won is in `status`."
     )
-    active_erp_links: int | None = prop(
-        "How many ERP systems the sale is kept in step with; 0 = none."
-    )
+    active_erp_links: int | None = erp_links("sale")
     next_due_date: DateTime | None = prop(
         "The next activity on the sale; when none lies ahead, the latest one. So it can be past."
     )
@@ -153,48 +143,32 @@ class Ticket(Node, Rights):
     person_lastname: str | None = prop("The customer's family name.")
     person_fullname: str | None = prop("The customer's name, for display.")
     alert_level: int | None = prop("How far the ticket has been escalated.")
-    connect_id: int | None = prop(
-        "The ticket this one was joined to, its master. 0, -1 or null = none."
-    )
+    connect_id: int | None = prop(f"The ticket this one was joined to, its master. {_OR_NONE}")
     read_status: enums.TicketReadStatus | None = prop(
         "Whether its owner has seen its latest state."
     )
     time_to_reply: int | None = prop(
-        "Minutes from start to first answer, counting only the office hours of its priority. "
-        "Says something only once `repliedAt` is set."
+        f"Minutes from start to first answer, {_OFFICE_HOURS} Says something only once "
+        "`repliedAt` is set."
     )
     real_time_to_reply: int | None = prop(
         "Minutes from start to first answer, by the clock. Says something only once `repliedAt` "
         "is set."
     )
     time_to_close: int | None = prop(
-        "Minutes from start to close, counting only the office hours of its priority. Says "
-        "something only once `closedAt` is set."
+        f"Minutes from start to close, {_OFFICE_HOURS} Says something only once `closedAt` is set."
     )
     real_time_to_close: int | None = prop(
         "Minutes from start to close, by the clock. Says something only once `closedAt` is set."
     )
-    time_spent_internally: int | None = prop(
-        "Seconds it has been open and with us, counting only the office hours of its priority. "
-        "The status it has now is left out until it changes."
-    )
+    time_spent_internally: int | None = prop(f"Seconds it has been open and with us, {_EARLIER}")
     time_spent_externally: int | None = prop(
-        "Seconds it has waited for somebody outside, counting only the office hours of its "
-        "priority. The status it has now is left out until it changes."
+        f"Seconds it has waited for somebody outside, {_EARLIER}"
     )
-    time_spent_queue: int | None = prop(
-        "Seconds it has been in a queue, counting only the office hours of its priority. The "
-        "status it has now is left out until it changes."
-    )
-    real_time_spent_internally: int | None = prop(
-        "`timeSpentInternally` by the clock, nights and weekends included. Seconds."
-    )
-    real_time_spent_externally: int | None = prop(
-        "`timeSpentExternally` by the clock, nights and weekends included. Seconds."
-    )
-    real_time_spent_queue: int | None = prop(
-        "`timeSpentQueue` by the clock, nights and weekends included. Seconds."
-    )
+    time_spent_queue: int | None = prop(f"Seconds it has been in a queue, {_EARLIER}")
+    real_time_spent_internally: int | None = prop(f"`timeSpentInternally` {_BY_THE_CLOCK}")
+    real_time_spent_externally: int | None = prop(f"`timeSpentExternally` {_BY_THE_CLOCK}")
+    real_time_spent_queue: int | None = prop(f"`timeSpentQueue` {_BY_THE_CLOCK}")
     time_spent: int | None = prop(
         "Minutes of work noted on its messages, added up. The other `timeSpent` fields are seconds."
     )
@@ -204,7 +178,7 @@ class Ticket(Node, Rights):
     from_address: str | None = prop(
         "The sender's address when it was made, for example that of an e-mail."
     )
-    contact_id: int | None = prop("The customer's company. 0, -1 or null = none.")
+    contact_id: int | None = prop(f"The customer's company. {_OR_NONE}")
     contact_name: str | None = prop("The name of the customer's company.")
     owned_by_associate_id: int | None = prop(
         "Who handles it, as an associate's id: see `Associate.associateId`."
@@ -217,12 +191,10 @@ class Ticket(Node, Rights):
     sentiment_confidence: int | None = prop(
         "How sure `sentiment` is, from 0 (no idea) to 100 (certain)."
     )
-    sale_id: int | None = prop("The sale it is linked to. 0, -1 or null = none.")
-    project_id: int | None = prop("The project it is linked to. 0, -1 or null = none.")
+    sale_id: int | None = prop(f"The sale it is linked to. {_OR_NONE}")
+    project_id: int | None = prop(f"The project it is linked to. {_OR_NONE}")
     sale_heading: str | None = prop("The title of the sale it is linked to.")
     project_name: str | None = prop("The name of the project it is linked to.")
-    form_submission_id: int | None = prop(
-        "The filled-in web form it was made from. 0, -1 or null = none."
-    )
+    form_submission_id: int | None = prop(f"The filled-in web form it was made from. {_OR_NONE}")
     ticket_type_id: int | None = prop("The kind of ticket, by its id in the tenant's list.")
     ticket_type_name: str | None = prop(f"The kind of ticket. {LIST_TEXT}")

@@ -2,7 +2,14 @@
 
 from gateway.schema.declare.entity import entity, entries, prop
 from gateway.schema.declare.nodes import Node
-from gateway.schema.entities.access import LIST_TEXT, CustomField, ExtraField, Rights
+from gateway.schema.entities.access import (
+    LIST_TEXT,
+    CustomField,
+    ExtraField,
+    Rights,
+    WebAddress,
+    erp_links,
+)
 from gateway.schema.entities.enums import AddressType, UserType
 
 
@@ -55,15 +62,11 @@ class Address(Rights):
 
 
 @entity("A company or organisation. Not a person: see `Person`.", key="contact_id")
-class Contact(Node, Rights):
+class Contact(Node, Rights, WebAddress):
     contact_id: int | None = prop("Primary key.")
     name: str | None = prop("The company's name, without the department.")
     org_nr: str | None = prop("VAT number or similar, as typed.")
     department: str | None = prop("Tells records of one company apart; often empty.")
-    url: str | None = prop(
-        "Web address, as typed. It may lack a scheme (`www.example.com`): check before linking.",
-        rest="URL",
-    )
     city: str | None = prop("The city of its address.")
     direct_phone: str | None = prop("The company's phone number, as typed.")
     associate_id: int | None = prop("Our contact for the company: the associate's id.")
@@ -72,10 +75,6 @@ class Contact(Node, Rights):
     kananame: str | None = prop("The name in kana. Used in Japan only.")
     email_address_name: str | None = prop(
         "Shown instead of the e-mail address, where somebody wrote one; often null."
-    )
-    url_name: str | None = prop(
-        "Shown instead of the web address, where somebody wrote one; often null.",
-        rest="URLName",
     )
     associate_full_name: str | None = prop("The full name of our contact for the company.")
     business_name: str | None = prop(f"The line of business. {LIST_TEXT}")
@@ -88,9 +87,7 @@ class Contact(Node, Rights):
         "Whether it is one of our own companies. Persons there can be employees with a login, "
         "never external users."
     )
-    active_erp_links: int | None = prop(
-        "How many ERP systems the company is kept in step with; 0 = none."
-    )
+    active_erp_links: int | None = erp_links("company")
     number1: str | None = prop("A field for letters and digits. What it means is up to the tenant.")
     number2: str | None = prop("A second field like `number1`.")
 
@@ -140,9 +137,7 @@ class Person(Node, Rights):
     post3: str | None = prop("Part of the postal address. Used in Japan only.")
     email_name: str | None = prop("What was noted beside the e-mail address.")
     contact_full_name: str | None = prop("The company's name with its department, for display.")
-    active_erp_links: int | None = prop(
-        "How many ERP systems the person is kept in step with; 0 = none."
-    )
+    active_erp_links: int | None = erp_links("person")
     ticket_priority_id: int | None = prop("The priority the person's new tickets start with.")
     support_language_id: int | None = prop(
         "The person's language, by its id in SuperOffice's list of customer languages. Not an "

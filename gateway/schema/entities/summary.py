@@ -4,15 +4,14 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import strawberry
 
 from gateway.records.record import valid
-from gateway.schema.declare.scalars import DateTime, Declared
+from gateway.schema.declare.scalars import DateTime, described
 from gateway.schema.entities.chat import ChatSession
-from gateway.schema.entities.chat_status import StatusGroup
-from gateway.schema.entities.chat_times import wait_seconds
+from gateway.schema.entities.chat_computed import StatusGroup, wait_seconds
 from gateway.schema.entities.enums import ChatSessionStatus
 from gateway.schema.entities.people import Associate
 from gateway.schema.selecting.matching import key_of
@@ -21,36 +20,32 @@ from gateway.schema.selecting.ordering import ChatSessionOrder, Direction, order
 T = TypeVar("T")
 
 
-def _count() -> Declared:
-    return strawberry.field(description="How many sessions.")
-
-
 @strawberry.type(description="How many sessions have a status.")
 class ChatSessionStatusCount:
-    status: ChatSessionStatus | None = strawberry.field(description="Null where REST sent none.")
-    count: int = _count()
+    status: ChatSessionStatus | None = described("Null where REST sent none.")
+    count: int = described("How many sessions.")
 
 
 @strawberry.type(description="How many sessions are in a status group.")
 class ChatSessionStatusGroupCount:
-    status_group: StatusGroup | None = strawberry.field(
-        description="Null for sessions whose status belongs to no group."
+    status_group: StatusGroup | None = described(
+        "Null for sessions whose status belongs to no group."
     )
-    count: int = _count()
+    count: int = described("How many sessions.")
 
 
 @strawberry.type(description="How many sessions came in through a chat channel.")
 class ChatSessionTopicCount:
-    topic_id: int | None = strawberry.field(description="The chat channel.")
-    count: int = _count()
-    waiting: int = strawberry.field(description="How many of them wait in the queue.")
+    topic_id: int | None = described("The chat channel.")
+    count: int = described("How many sessions.")
+    waiting: int = described("How many of them wait in the queue.")
 
 
 @strawberry.type(description="How many sessions an agent has.")
 class ChatSessionAgentCount:
-    agent: Associate = strawberry.field(description="The agent.")
-    count: int = _count()
-    live: int = strawberry.field(description="How many of them are being chatted right now.")
+    agent: Associate = described("The agent.")
+    count: int = described("How many sessions.")
+    live: int = described("How many of them are being chatted right now.")
 
 
 def _transfers_pending_to(
@@ -67,43 +62,35 @@ def _transfers_pending_to(
 )
 class ChatSessionSummary:
     sessions: strawberry.Private[Sequence[ChatSession]]
-    fetched_at: DateTime = strawberry.field(
-        description="When REST gave the snapshot all this is counted in, in UTC."
-    )
-    total: int = strawberry.field(description="How many sessions match the filter.")
-    by_status: list[ChatSessionStatusCount] = strawberry.field(description="Per status.")
-    by_status_group: list[ChatSessionStatusGroupCount] = strawberry.field(
-        description="Per status group."
-    )
-    by_topic: list[ChatSessionTopicCount] = strawberry.field(description="Per chat channel.")
-    by_agent: list[ChatSessionAgentCount] = strawberry.field(
-        description="Per agent; the rest is `unassigned`."
-    )
-    unassigned: int = strawberry.field(
-        description="How many have no agent: those that wait, those a bot answers, and those that "
+    fetched_at: DateTime = described("When REST gave the snapshot all this is counted in, in UTC.")
+    total: int = described("How many sessions match the filter.")
+    by_status: list[ChatSessionStatusCount] = described("Per status.")
+    by_status_group: list[ChatSessionStatusGroupCount] = described("Per status group.")
+    by_topic: list[ChatSessionTopicCount] = described("Per chat channel.")
+    by_agent: list[ChatSessionAgentCount] = described("Per agent; the rest is `unassigned`.")
+    unassigned: int = described(
+        "How many have no agent: those that wait, those a bot answers, and those that "
         "ended before an agent came. Filter by `statusGroup` to leave some out."
     )
-    transfers_pending: int = strawberry.field(
-        description="How many are being handed to another agent."
-    )
+    transfers_pending: int = described("How many are being handed to another agent.")
     transfers_pending_to: int = strawberry.field(
         resolver=_transfers_pending_to,
         description="How many are being handed to this agent: the caller, say.",
     )
-    with_bot: int = strawberry.field(description="How many a bot is answering.")
-    longest_wait_seconds: int | None = strawberry.field(
-        description="The longest `waitSeconds` of the sessions in the queue; null where there are "
+    with_bot: int = described("How many a bot is answering.")
+    longest_wait_seconds: int | None = described(
+        "The longest `waitSeconds` of the sessions in the queue; null where there are "
         "none, or no wait is known."
     )
-    median_wait_seconds: float | None = strawberry.field(
-        description="The median `waitSeconds` of the sessions in the queue; null where there are "
+    median_wait_seconds: float | None = described(
+        "The median `waitSeconds` of the sessions in the queue; null where there are "
         "none, or no wait is known."
     )
-    longest_waiting: ChatSession | None = strawberry.field(
-        description="The session in the queue with the earliest `whenRequested`."
+    longest_waiting: ChatSession | None = described(
+        "The session in the queue with the earliest `whenRequested`."
     )
-    oldest_unanswered: ChatSession | None = strawberry.field(
-        description="The live session whose customer wrote last and has waited for an answer "
+    oldest_unanswered: ChatSession | None = described(
+        "The live session whose customer wrote last and has waited for an answer "
         "longest: status `CUSTOMER_LAST`, earliest `whenIdle`."
     )
 
@@ -142,11 +129,11 @@ def _counted(
     sessions: Iterable[ChatSession], get: Callable[[ChatSession], T]
 ) -> list[tuple[T | None, int]]:
     counts = Counter(valid(get(session)) for session in sessions)
-    return sorted(counts.items(), key=lambda row: (-row[1], row[0] is None, _place(row[0])))
+    return sorted(counts.items(), key=lambda row: (-row[1], row[0] is None, *_place(row[0])))
 
 
-def _place(value: object) -> Any:  # of one type in any one list
-    return value.name if isinstance(value, Enum) else value
+def _place(value: object) -> tuple[int, str]:
+    return value if isinstance(value, int) else 0, value.name if isinstance(value, Enum) else ""
 
 
 def _by_topic(
@@ -163,17 +150,12 @@ def _by_agent(sessions: Iterable[ChatSession]) -> list[ChatSessionAgentCount]:
     assigned = [(s, user) for s in sessions if (user := valid(s.user)) is not None]
     agents = {user.id: user for _, user in assigned}
     counts = Counter(user.id for _, user in assigned)
-    ranked = sorted(counts, key=lambda agent: (-counts[agent], *_agents_place(agents[agent])))
+    ranked = sorted(counts, key=lambda a: (-counts[a], _place(agents[a].associate_id)[0], a))
     live = Counter(user.id for s, user in assigned if s.status_group is StatusGroup.LIVE)
     return [
         ChatSessionAgentCount(agent=agents[agent], count=counts[agent], live=live[agent])
         for agent in ranked
     ]
-
-
-def _agents_place(agent: Associate) -> tuple[int, str]:
-    key = agent.associate_id
-    return key if isinstance(key, int) else 0, agent.id
 
 
 def _earliest(sessions: Iterable[ChatSession], order: ChatSessionOrder) -> ChatSession | None:

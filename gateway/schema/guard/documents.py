@@ -25,11 +25,11 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types.execution import ExecutionContext
 
-from gateway.errors import BadRequestError, QueryTooComplexError
+from gateway.errors import BadRequestError
 from gateway.executor.internals import RULES, graphql_schema
 from gateway.schema.error_codes import MOST_REQUEST_ERRORS
 from gateway.schema.guard.introspection import fragments_of
-from gateway.schema.guard.limits import Limits, excess
+from gateway.schema.guard.limits import Limits, excess, too_complex
 
 _MOST_DOCUMENTS = 128
 
@@ -85,13 +85,12 @@ class DocumentCache:
     def refusal(self, query: str) -> GraphQLError | None:
         """Return why a text is rejected unparsed; None where it is not."""
         if self.trusted is not None and query not in self.trusted:
-            return _error(BadRequestError("Only trusted documents are run here; this is none."))
+            refusal = BadRequestError("Only trusted documents are run here; this is none.")
+            return GraphQLError(str(refusal), original_error=refusal)
         if len(query) > self.limits.characters:
-            return _error(
-                QueryTooComplexError(
-                    f"The query has {len(query)} characters; at most {self.limits.characters} are "
-                    "allowed."
-                )
+            return too_complex(
+                f"The query has {len(query)} characters; at most {self.limits.characters} are "
+                "allowed."
             )
         return None
 
@@ -103,7 +102,12 @@ class Documents(SchemaExtension):
         self._cache = cache
 
     def on_parse(self) -> Iterator[None]:
-        """Parse, unless the text is rejected; validation then returns the error."""
+        """Parse, unless the text is rejected; validation then returns the error.
+
+        Raises:
+            CannotGetOperationTypeError: there are several operations and none is named (GraphQL
+                spec, section 6.1).
+        """
         context: ExecutionContext = self.execution_context
         chosen = context.operation_name  # without a document yet: the client's own, or None
         query = context.query or ""
@@ -114,8 +118,10 @@ class Documents(SchemaExtension):
         else:
             context.graphql_document = found
         yield
-        if not chosen:
-            _check_operation(context.graphql_document)
+        document = context.graphql_document
+        operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
+        if len(operations) > 1 and not chosen:
+            raise CannotGetOperationTypeError(None)
 
     def on_validate(self) -> Iterator[None]:
         """Validate, unless there is an error already."""
@@ -149,18 +155,3 @@ def _first_field(document: DocumentNode, operation: OperationDefinitionNode) -> 
         if isinstance(inner, InlineFragmentNode | FragmentDefinitionNode):
             selections[:0] = inner.selection_set.selections
     return ""
-
-
-def _check_operation(document: DocumentNode | None) -> None:
-    """Require a name where there are several operations (GraphQL spec, section 6.1).
-
-    Raises:
-        CannotGetOperationTypeError: there are several and none is named.
-    """
-    definitions = document.definitions if document else ()
-    if sum(isinstance(d, OperationDefinitionNode) for d in definitions) > 1:
-        raise CannotGetOperationTypeError(None)
-
-
-def _error(cause: Exception) -> GraphQLError:
-    return GraphQLError(str(cause), original_error=cause)

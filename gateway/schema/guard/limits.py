@@ -105,19 +105,20 @@ def excess(schema: GraphQLSchema, document: DocumentNode, limits: Limits) -> Gra
             for name, words in _WORDS.items():
                 value, most = getattr(size, name), getattr(limits, name)
                 if value > most:
-                    text = f"The query {words.format(value=value)}; at most {most} are allowed."
-                    return _error(text)
+                    measured = words.format(value=value)
+                    return too_complex(f"The query {measured}; at most {most} are allowed.")
     except _TooManyStepsError:
-        return _error("The query is too complex to be measured.")
+        return too_complex("The query is too complex to be measured.")
     # Last, as counting takes too long for documents that exceed the other limits.
     if introspections:
         most = limits.cost
         if introspection_cost(schema, document, most) > most:
-            return _error(f"The query's introspection would cost more than {most} points.")
+            return too_complex(f"The query's introspection would cost more than {most} points.")
     return None
 
 
-def _error(message: str) -> GraphQLError:
+def too_complex(message: str) -> GraphQLError:
+    """Make the error for a document that exceeds a limit."""
     return GraphQLError(message, original_error=QueryTooComplexError(message))
 
 

@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Callable, Collection
 from functools import cache
+from operator import attrgetter
 from typing import Any, TypeAlias, TypeVar
 
 from strawberry.utils.str_converters import to_camel_case
@@ -11,6 +12,7 @@ from gateway.errors import BadUserInputError
 from gateway.records import dates
 from gateway.records.dates import AsOf
 from gateway.records.record import Record, valid
+from gateway.schema.declare.nodes import LINKS
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.selecting.filters import (
     LONGEST_SEARCH,
@@ -23,16 +25,15 @@ T = TypeVar("T")
 Matches: TypeAlias = Callable[[ChatSession], bool]
 Get: TypeAlias = Callable[[ChatSession], T]
 
-_TEXTS: dict[str, Get[str | None]] = {
-    "customer_name": lambda session: session.customer_name,
-    "customer_alias": lambda session: session.customer_alias,
-    "customer_email": lambda session: session.customer_email,
-    "customer_phone": lambda session: session.customer_phone,
-    "customer_company_name": lambda session: session.customer_company_name,
-    "first_message": lambda session: session.first_message,
-    "last_message": lambda session: session.last_message,
-}
-SEARCHED = tuple(_TEXTS)
+SEARCHED = (
+    "customer_name",
+    "customer_alias",
+    "customer_email",
+    "customer_phone",
+    "customer_company_name",
+    "first_message",
+    "last_message",
+)
 _DEEPEST = 10
 _MOST_PARTS = 50
 # Letters that Unicode does not define as another letter with an accent, but people search as such.
@@ -80,26 +81,17 @@ def key_of(linked: object) -> object:
     return None
 
 
+def _getter(name: str) -> Get[object]:
+    """Return what reads a part of the filter: a linked record's key, or the field of this name."""
+    link = name.removesuffix("_id")
+    if link in LINKS:
+        return lambda session: key_of(getattr(session, link))
+    return _GETTERS.get(name) or attrgetter(name)
+
+
 _GETTERS: dict[str, Get[object]] = {
-    "status": lambda session: session.status,
-    "status_group": lambda session: session.status_group,
-    "chat_session_id": lambda session: session.chat_session_id,
-    "topic_id": lambda session: session.topic_id,
-    "user_id": lambda session: key_of(session.user),
-    "person_id": lambda session: key_of(session.person),
-    "contact_id": lambda session: key_of(session.contact),
-    "project_id": lambda session: key_of(session.project),
-    "sale_id": lambda session: key_of(session.sale),
-    "ticket_id": lambda session: key_of(session.ticket),
     "assigned": lambda session: valid(session.user) is not None,
     "transfer_pending": lambda session: valid(session.transfer_to) is not None,
-    "chatbot_is_active": lambda session: session.chatbot_is_active,
-    "customer_consented": lambda session: session.customer_consented,
-    "alert_level": lambda session: session.alert_level,
-    "when_requested": lambda session: session.when_requested,
-    "when_started": lambda session: session.when_started,
-    "when_ended": lambda session: session.when_ended,
-    "when_idle": lambda session: session.when_idle,
 }
 
 
@@ -108,7 +100,7 @@ class _Matching:
 
     def __init__(self, as_of: AsOf, searched: Collection[str]) -> None:
         self._as_of = as_of
-        self._searched = [_TEXTS[name] for name in searched]
+        self._searched = [attrgetter(name) for name in searched]
         self._parts = 0
         self._wanted: dict[str, str] = {}
         """The folded form of each `search`: the same text may occur many times in a filter."""
@@ -116,11 +108,8 @@ class _Matching:
     def all_of(self, wanted: ChatSessionFilter, *, depth: int) -> Matches:
         if depth > _DEEPEST:
             raise BadUserInputError(f"The filter is nested deeper than {_DEEPEST} levels.")
-        parts = [
-            self._part(name, value, depth)
-            for name, value in vars(wanted).items()
-            if value is not None
-        ]
+        given = [(name, value) for name, value in vars(wanted).items() if value is not None]
+        parts = [self._part(name, value, depth) for name, value in given]
         return lambda session: all(part(session) for part in parts)
 
     def _part(self, name: str, value: Any, depth: int) -> Matches:
@@ -140,7 +129,7 @@ class _Matching:
             case "search":
                 return self._containing(value)
             case _:
-                return self._compared(to_camel_case(name), _GETTERS[name], value)
+                return self._compared(to_camel_case(name), _getter(name), value)
 
     def _containing(self, wanted: str) -> Matches:
         if len(wanted) > LONGEST_SEARCH:

@@ -1,8 +1,8 @@
 """The order of sessions: as GraphQL input, and as sort keys."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import strawberry
 
@@ -10,9 +10,8 @@ from gateway.errors import BadUserInputError
 from gateway.records import dates
 from gateway.records.dates import AsOf
 from gateway.records.record import valid
-from gateway.schema.declare.inputs import sparse
+from gateway.schema.declare.inputs import optional, sparse
 from gateway.schema.declare.rest_enum import number_of
-from gateway.schema.declare.scalars import Declared
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.selecting.matching import fold
 
@@ -23,30 +22,28 @@ class Direction(Enum):
     DESC = strawberry.enum_value("DESC", description="Large before small, late before early.")
 
 
-def _by(description: str) -> Declared:
-    return strawberry.field(default=None, description=description)
-
-
 @sparse
 @strawberry.input(
     description="One key to sort by: give exactly one field. Null comes last either way. What is "
     "equal by every key comes in the order of `chatSessionId`."
 )
 class ChatSessionOrder:
-    chat_session_id: Direction | None = _by("By key: the order in which sessions began.")
-    topic_id: Direction | None = _by("By chat channel.")
-    status: Direction | None = _by("By status, in the order of REST's numbers for them.")
-    alert_level: Direction | None = _by("By escalation level.")
-    rank: Direction | None = _by("By the place among the agent's open sessions.")
-    rating: Direction | None = _by("By the customer's rating.")
-    initial_queue_pos: Direction | None = _by("By the place in the queue at the time of request.")
-    customer_name: Direction | None = _by(
+    chat_session_id: Direction | None = optional("By key: the order in which sessions began.")
+    topic_id: Direction | None = optional("By chat channel.")
+    status: Direction | None = optional("By status, in the order of REST's numbers for them.")
+    alert_level: Direction | None = optional("By escalation level.")
+    rank: Direction | None = optional("By the place among the agent's open sessions.")
+    rating: Direction | None = optional("By the customer's rating.")
+    initial_queue_pos: Direction | None = optional(
+        "By the place in the queue at the time of request."
+    )
+    customer_name: Direction | None = optional(
         "By the customer's name; upper and lower case and accents make no difference."
     )
-    when_requested: Direction | None = _by("By time of request: `ASC` = longest wait first.")
-    when_started: Direction | None = _by("By time of acceptance.")
-    when_ended: Direction | None = _by("By time of the end.")
-    when_idle: Direction | None = _by("By time of the last message.")
+    when_requested: Direction | None = optional("By time of request: `ASC` = longest wait first.")
+    when_started: Direction | None = optional("By time of acceptance.")
+    when_ended: Direction | None = optional("By time of the end.")
+    when_idle: Direction | None = optional("By time of the last message.")
 
 
 _MOST_KEYS = 12
@@ -71,7 +68,7 @@ class Order:
 
     def keys(self, session: ChatSession) -> Keys:
         """Return a session's place in the order."""
-        keys = tuple(valid(_KEYS[name](session)) for name, _ in self._keys)
+        keys = tuple(_key(name, session) for name, _ in self._keys)
         # A session without a key, which breaks the contract, is identified by its content.
         return (*keys, session.id if keys[-1] is None else None)
 
@@ -129,17 +126,11 @@ def _time(date: object, as_of: AsOf) -> int | None:
     return dates.nanoseconds(date, as_of.zone or dates.UTC) // 100
 
 
-_KEYS: dict[str, Callable[[ChatSession], Key]] = {
-    "chat_session_id": lambda session: session.chat_session_id,
-    "topic_id": lambda session: session.topic_id,
-    "status": lambda session: number_of(session.status),
-    "alert_level": lambda session: session.alert_level,
-    "rank": lambda session: session.rank,
-    "rating": lambda session: session.rating,
-    "initial_queue_pos": lambda session: session.initial_queue_pos,
-    "customer_name": lambda session: (name := valid(session.customer_name)) and fold(name),
-    "when_requested": lambda session: _time(session.when_requested, session.as_of),
-    "when_started": lambda session: _time(session.when_started, session.as_of),
-    "when_ended": lambda session: _time(session.when_ended, session.as_of),
-    "when_idle": lambda session: _time(session.when_idle, session.as_of),
-}
+def _key(name: str, session: ChatSession) -> Key:
+    """Return a session's value of one key."""
+    value: Any = valid(getattr(session, name))  # of the type that the field has
+    if name == "status":
+        return number_of(value)
+    if name == "customer_name":
+        return value and fold(value)
+    return _time(value, session.as_of) if name.startswith("when_") else value

@@ -16,7 +16,7 @@ import strawberry
 from strawberry import relay
 
 from gateway.errors import BadUserInputError
-from gateway.schema.declare.scalars import DateTime
+from gateway.schema.declare.scalars import DateTime, described
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.selecting.ordering import Keys, Order, Sortable
 
@@ -26,10 +26,8 @@ _LARGEST_OFFSET = 1_000_000
 
 @strawberry.type(description="A part of the caller's sessions, and where it stands in the whole.")
 class ChatSessionConnection(relay.Connection[ChatSession]):  # type: ignore[type-var]  # our Node
-    total_count: int = strawberry.field(description="How many sessions match the filter in all.")
-    fetched_at: DateTime = strawberry.field(
-        description="When REST gave the snapshot all this is read from, in UTC."
-    )
+    total_count: int = described("How many sessions match the filter in all.")
+    fetched_at: DateTime = described("When REST gave the snapshot all this is read from, in UTC.")
 
 
 def cut(sessions: list[ChatSession], limit: int | None, offset: int | None) -> list[ChatSession]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import BadUserInputError
-from gateway.schema.entities.chat_status import StatusGroup
+from gateway.schema.entities.chat_computed import StatusGroup
 from gateway.schema.entities.enums import ChatSessionStatus
 from gateway.schema.selecting.filters import (
     ChatSessionStatusFilter,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.schema.entities.rights import FIELD_RIGHTS, TABLE_RIGHTS, has_right
+from gateway.schema.entities.access import FIELD_RIGHTS, TABLE_RIGHTS, has_right
 from tests.schema.selecting.desk import Desk
 
 # What each name of .NET's flags stands for: the rights to read, update, insert and delete.
