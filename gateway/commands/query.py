@@ -1,5 +1,6 @@
 """`gateway query`: run one operation from the terminal, in this process and without a port."""
 
+import argparse
 import asyncio
 import os
 import re
@@ -20,11 +21,9 @@ _CLEAR = "\x1b[H\x1b[2J"
 _CONTROLS = re.compile("[\x7f-\x9f]")
 
 
-def register(commands: arguments.Commands) -> None:
-    """Add the command."""
-    command = arguments.add_command(
-        commands, "query", _run, "run one GraphQL operation and print its answer"
-    )
+def register(command: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    command.set_defaults(run=_run)
     command.add_argument("query", metavar="QUERY", help="its text, @FILE, or - for stdin")
     command.add_argument("--variables", metavar="JSON", help="its variables, or @FILE")
     command.add_argument(

@@ -1,5 +1,6 @@
 """`gateway doctor`: check settings, network and SuperOffice, and say what to do."""
 
+import argparse
 import asyncio
 import os
 import sys
@@ -20,11 +21,9 @@ _MASK = "********"
 _COLORS = {"ok": "\x1b[32m", "warn": "\x1b[33m", "fail": "\x1b[31m"}
 
 
-def register(commands: arguments.Commands) -> None:
-    """Add the command."""
-    command = arguments.add_command(
-        commands, "doctor", _run, "check settings, network and SuperOffice"
-    )
+def register(command: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    command.set_defaults(run=_run)
     command.add_argument("--json", dest="is_json", action="store_true", help="print JSON")
     arguments.add_caller(command)
 
