@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from gateway.commands.doctor import machine, network, redis, superoffice
+from gateway.commands.doctor import machine, servers
 from gateway.commands.doctor.finding import Finding, Target
 from gateway.errors import GatewayError
 from gateway.headers import Header
@@ -21,15 +21,12 @@ async def examine(
 
     With a caller's `headers`, make one real call.
     """
-    findings = [
-        *machine.warnings(settings),
-        *machine.ports(settings),
-        machine.open_files(settings),
-    ]
+    findings = [Finding("settings", "warn", text) for text in settings.warnings]
+    findings += [*machine.ports(settings), machine.open_files(settings)]
     if settings.redis_url is not None:
-        findings.append(await redis.shared_cache(settings.redis_url))
+        findings.append(await machine.shared_cache(settings.redis_url))
     target = _target(settings, settings.address)
-    findings += await network.reach(target)
+    findings += await servers.reach(target)
     if settings.environment is not None:
         if tenant is None or findings[-1].level == "fail":
             return findings
@@ -38,33 +35,32 @@ async def examine(
         if url is None:
             return findings
         target = _target(settings, url)
-        findings += await network.reach(target)
+        findings += await servers.reach(target)
     if findings[-1].level == "fail":
         return findings
-    findings += await superoffice.answer(target, timeout_s=settings.upstream_timeout)
+    findings += await servers.answer(target, timeout_s=settings.upstream_timeout)
     if headers:
         try:
             caller = caller_policy(settings).read(headers)
         except GatewayError as exc:
             return [*findings, Finding("call", "fail", str(exc))]
-        findings.append(await superoffice.call(settings, target, caller.headers))
+        findings.append(await servers.call(settings, target, caller.headers))
     return findings
 
 
 async def _tenant(settings: Settings, tenant: str) -> tuple[str | None, Finding]:
     name = canonical_tenant(tenant)
     if name is None:
-        advice = "write it like Cust12345"
-        return None, Finding("tenant", "fail", f"{tenant} is not a tenant's name", advice)
+        found, advice = f"{tenant} is not a tenant's name", "write it like Cust12345"
+        return None, Finding("tenant", "fail", found, advice)
     if settings.tenants is not None and name not in settings.tenants:
         return None, Finding("tenant", "fail", f"{name} is not served", "add it to GATEWAY_TENANTS")
+    timeout_s = settings.upstream_connect_timeout
     service = StateService(
         url=settings.address,
         trusted_domains=settings.tenant_hosts,
         timeout_s=settings.upstream_timeout,
-        transport=PooledTransport(
-            connections=1, connect_timeout_s=settings.upstream_connect_timeout
-        ),
+        transport=PooledTransport(connections=1, connect_timeout_s=timeout_s),
     )
     try:
         state = await service.read(name)
