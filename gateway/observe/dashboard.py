@@ -23,6 +23,10 @@ def _rate(metric: str, by: str = "") -> str:
     return f'sum{grouped} (rate({metric}{{job=~"$job"}}[$__rate_interval]))'
 
 
+def _sum(metric: str) -> str:
+    return f'sum ({metric}{{job=~"$job"}})'
+
+
 def _quantiles(title: str, histogram: str) -> list[Line]:
     buckets = _rate(f"{histogram}_bucket", "le")
     quantiles = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -36,7 +40,7 @@ _REFUSED = "gateway_upstream_calls_refused_total"
 _LOOKUPS = "gateway_cache_lookups_total"
 _FAILED = 'sum (rate(gateway_requests_total{job=~"$job", outcome!="ok"}[$__rate_interval]))'
 _WITHOUT_CALL = f"{_rate(_SAVED)} / {_rate(_LOOKUPS)}"
-_WAITING = 'sum (gateway_upstream_waiting{job=~"$job"})'
+_WAITING = _sum("gateway_upstream_waiting")
 _OPEN_BREAKERS = 'sum (gateway_upstream_breakers{job=~"$job", state!="closed"})'
 _BUILDS = 'sum by (version, python) (gateway_build_info{job=~"$job"})'
 
@@ -51,24 +55,19 @@ LINES: tuple[Line, ...] = (
     ("REST calls by outcome", "reqps", _rate(_REFUSED), "refused"),
     ("Snapshots by cache result", "reqps", _rate(_LOOKUPS, "result"), "{{result}}"),
     ("Answered without a REST call", "percentunit", _WITHOUT_CALL, "without"),
-    ("REST calls under way", "short", 'sum (gateway_flights{job=~"$job"})', "under way"),
+    ("REST calls under way", "short", _sum("gateway_flights"), "under way"),
     ("REST calls under way", "short", _WAITING, "waiting for a connection"),
     ("Circuit breakers", "short", _OPEN_BREAKERS, "open or half open"),
-    ("Subscriptions", "short", 'sum (gateway_subscriptions{job=~"$job"})', "subscriptions"),
-    ("Subscriptions", "short", 'sum (gateway_sockets{job=~"$job"})', "sockets and streams"),
-    ("Subscriptions", "short", 'sum (gateway_watched_callers{job=~"$job"})', "callers"),
+    ("Subscriptions", "short", _sum("gateway_subscriptions"), "subscriptions"),
+    ("Subscriptions", "short", _sum("gateway_sockets"), "sockets and streams"),
+    ("Subscriptions", "short", _sum("gateway_watched_callers"), "callers"),
     ("Webhooks", "reqps", _rate("gateway_webhooks_total", "result"), "{{result}}"),
     ("Bytes", "Bps", _rate("gateway_bytes_sent_total"), "to clients"),
     ("Bytes", "Bps", _rate("gateway_upstream_bytes_total"), "from SuperOffice"),
     ("Bytes", "Bps", _rate("gateway_upstream_bytes_saved_total"), "saved"),
-    ("Memory", "bytes", 'sum (gateway_cache_bytes{job=~"$job"})', "cached answers"),
-    ("Memory", "bytes", 'sum (process_resident_memory_bytes{job=~"$job"})', "all"),
-    (
-        "Callers with a cached answer",
-        "short",
-        'sum (gateway_cache_entries{job=~"$job"})',
-        "callers",
-    ),
+    ("Memory", "bytes", _sum("gateway_cache_bytes"), "cached answers"),
+    ("Memory", "bytes", _sum("process_resident_memory_bytes"), "all"),
+    ("Callers with a cached answer", "short", _sum("gateway_cache_entries"), "callers"),
     ("CPU", "short", _rate("process_cpu_seconds_total"), "cores"),
     ("Versions", "short", _BUILDS, "{{version}}, Python {{python}}"),
 )

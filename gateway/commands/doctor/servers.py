@@ -24,52 +24,38 @@ _CHECK = "REST API"
 _WRONG_PATH = "GATEWAY_UPSTREAM_URL must have everything that comes before /api/v1"
 _MOVED = "the tenants of SuperOffice Online move: use GATEWAY_ENVIRONMENT"
 _UNEXPECTED = "check proxies in between: without credentials SuperOffice answers 401"
+_FOLLOWS_NONE = "the gateway follows no redirects: use that address"
+_NOT_TRUSTED = "the certificate is not trusted"
+_OWN_AUTHORITY = "if your own authority has issued it, name the authority's file in SSL_CERT_FILE"
+_NO_CLIENT_CERTIFICATE = "it may require a client certificate, which the gateway cannot present"
 _CLOCKS_APART_S = 30
 _DAY_S = 86_400
 _SOON_DAYS = 14
 
-_OWN_AUTHORITY = "if your own authority has issued it, name the authority's file in SSL_CERT_FILE"
-_NO_CLIENT_CERTIFICATE = "it may require a client certificate, which the gateway cannot present"
+_NOT_TLS = "^(wrong version number|unexpected message|record layer failure)$"
+_REFUSES_US = "certificate required|handshake failure"
 _NAME_FAILURES: Failures = (
     (TimeoutError, "DNS does not answer about {host} → check this machine's DNS servers"),
     (Exception, "{host} is unknown → check its spelling, and that this machine's DNS knows it"),
 )
 _TLS_FAILURES: Failures = (
-    (
-        "certificate required|handshake failure",
-        f"{{where}} refuses the TLS connection: {{reason}} → {_NO_CLIENT_CERTIFICATE}",
-    ),
+    (_REFUSES_US, f"{{where}} refuses the TLS connection: {{reason}} → {_NO_CLIENT_CERTIFICATE}"),
     (ssl.SSLError, "{where} breaks the TLS connection: {reason} → check the server's TLS settings"),
 )
 _CONNECTION_FAILURES: Failures = (
-    (
-        ssl.SSLCertVerificationError,
-        f"the certificate is not trusted: {{exc.verify_message}} → {_OWN_AUTHORITY}",
-    ),
-    (
-        "^(wrong version number|unexpected message|record layer failure)$",
-        "{where} does not speak TLS → use http:// or another port",
-    ),
+    (ssl.SSLCertVerificationError, f"{_NOT_TRUSTED}: {{exc.verify_message}} → {_OWN_AUTHORITY}"),
+    (_NOT_TLS, "{where} does not speak TLS → use http:// or another port"),
     *_TLS_FAILURES,
     (TimeoutError, "{where} does not answer → check for a firewall in between"),
-    (
-        ConnectionRefusedError,
-        "nothing listens at {where} → check the port, and that the server runs",
-    ),
-    (
-        ConnectionResetError,
-        "{where} closes the connection → check the port, and http:// or https://",
-    ),
+    (ConnectionRefusedError, "nothing listens at {where} → check the port, or start the server"),
+    (ConnectionResetError, "{where} closes the connection → check the port, and http(s)://"),
     (Exception, "{where} cannot be reached → check the address and the network"),
 )
 _ANSWER_FAILURES: Failures = (
     (TimeoutError, "no answer within {timeout_s:g} seconds → try the address in a browser"),
     *_TLS_FAILURES,  # httpx lets them through once the handshake is over
     (httpx.ProtocolError, "the answer is not valid HTTP → check the port"),
-    (
-        Exception,
-        "the connection breaks: {kind} → check the port, and proxies and firewalls in between",
-    ),
+    (Exception, "the connection breaks: {kind} → check the port, proxies and firewalls in between"),
 )
 
 
@@ -144,24 +130,19 @@ def _judged(response: httpx.Response, took_ms: float) -> Finding:
     status = response.status_code
     kind = response.headers.get("content-type", "no type").partition(";")[0]
     seen = f"{response.http_version} {status}, {kind}, in {took_ms:.0f} ms"
-    level: Level = "fail"
-    match status:
-        case 401:
-            level, found, advice = "ok", "requires credentials, as it should", None
-        case 200 if kind == "text/html":
-            found, advice = "a web page, perhaps the login page of a proxy", _WRONG_PATH
-        case 404:
-            found, advice = "not found", _WRONG_PATH
-        case 421:
-            found, advice = "the tenant is at another host", _MOVED
-        case _ if response.is_redirect:
-            to = urlsplit(response.headers.get("location", ""))
-            found = f"redirects to {f'{to.scheme}://{to.netloc}' if to.netloc else 'another path'}"
-            advice = "the gateway follows no redirects: use that address"
-        case _ if status >= 500:
-            found, advice = "out of service", "wait, or ask its operator"
-        case _:
-            level, found, advice = "warn", "unexpected", _UNEXPECTED
+    is_page = status == 200 and kind == "text/html"
+    to = urlsplit(response.headers.get("location", ""))
+    address = f"{to.scheme}://{to.netloc}" if to.netloc else "another path"
+    meanings: tuple[tuple[bool, Level, str, str | None], ...] = (
+        (status == 401, "ok", "requires credentials, as it should", None),
+        (is_page, "fail", "a web page, perhaps the login page of a proxy", _WRONG_PATH),
+        (status == 404, "fail", "not found", _WRONG_PATH),
+        (status == 421, "fail", "the tenant is at another host", _MOVED),
+        (response.is_redirect, "fail", f"redirects to {address}", _FOLLOWS_NONE),
+        (status >= 500, "fail", "out of service", "wait, or ask its operator"),
+        (True, "warn", "unexpected", _UNEXPECTED),
+    )
+    _, level, found, advice = next(meaning for meaning in meanings if meaning[0])
     return Finding(_CHECK, level, f"{seen}: {found}", advice)
 
 
