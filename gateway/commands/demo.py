@@ -58,7 +58,7 @@ def add_data(command: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def demo_upstream(**options: Any) -> Iterator[str]:
+def demo_upstream(**options: Any) -> Iterator[str]:  # those of create_demo_app
     """Run the demo REST server on a free port in a thread; gives its address."""
     from gateway.demo.app import create_demo_app
     from gateway.server.listening import LOOPBACK, listen
@@ -78,7 +78,11 @@ def demo_upstream(**options: Any) -> Iterator[str]:
 
 
 def create_gateway(
-    settings: Settings, *, users: Sequence[tuple[str, str]], url: str | None, **options: Any
+    settings: Settings,
+    *,
+    users: Sequence[tuple[str, str]],
+    url: str | None,
+    **options: Any,  # those of create_app
 ) -> "Starlette":
     """Build the gateway of the demo; workers get this function pickled.
 

@@ -73,7 +73,7 @@ LINES: tuple[Line, ...] = (
 )
 
 
-def dashboard() -> dict[str, Any]:  # JSON
+def dashboard() -> dict[str, Any]:  # JSON: callers know what is in it
     """Return the JSON of the dashboard, for Grafana to import."""
     source = {"name": "source", "label": "Source", "type": "datasource", "query": "prometheus"}
     jobs: dict[str, object] = {"name": "job", "label": "Job", "type": "query"}

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -63,7 +62,7 @@ def _effective(settings: Settings, flags: Collection[str]) -> dict[str, dict[str
     return shown
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     match value:
         case bool():
             return "on" if value else "off"

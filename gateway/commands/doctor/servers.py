@@ -98,7 +98,7 @@ async def _connection(target: Target) -> Finding:
 
 
 def _certificate(peer: ssl.SSLObject) -> Finding:
-    certificate: Any = peer.getpeercert()  # typed as values of any kind
+    certificate: Any = peer.getpeercert()  # its values have many types
     issuer = dict(pair for parts in certificate["issuer"] for pair in parts)
     name = issuer.get("organizationName") or issuer.get("commonName", "an issuer without a name")
     days = int((ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) // _DAY_S)
