@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from gateway.commands.doctor import machine, servers
-from gateway.commands.doctor.finding import Finding, Target
+from gateway.commands.doctor.finding import Finding
 from gateway.errors import GatewayError
 from gateway.headers import Header
 from gateway.settings import Settings
@@ -25,26 +25,26 @@ async def examine(
     findings += [*machine.ports(settings), machine.open_files(settings)]
     if settings.redis_url is not None:
         findings.append(await machine.shared_cache(settings.redis_url))
-    target = _target(settings, settings.address)
-    findings += await servers.reach(target)
+    url, timeout_s = settings.address, settings.upstream_connect_timeout
+    findings += await servers.reach(url, timeout_s=timeout_s)
     if settings.environment is not None:
         if tenant is None or findings[-1].level == "fail":
             return findings
-        url, found = await _tenant(settings, tenant)
+        tenant_url, found = await _tenant(settings, tenant)
         findings.append(found)
-        if url is None:
+        if tenant_url is None:
             return findings
-        target = _target(settings, url)
-        findings += await servers.reach(target)
+        url = tenant_url
+        findings += await servers.reach(url, timeout_s=timeout_s)
     if findings[-1].level == "fail":
         return findings
-    findings += await servers.answer(target, timeout_s=settings.upstream_timeout)
+    findings += await servers.answer(url, timeout_s=settings.upstream_timeout)
     if headers:
         try:
             caller = caller_policy(settings).read(headers)
         except GatewayError as exc:
             return [*findings, Finding("call", "fail", str(exc))]
-        findings.append(await servers.call(settings, target, caller.headers))
+        findings.append(await servers.call(settings, url, caller.headers))
     return findings
 
 
@@ -72,10 +72,3 @@ async def _tenant(settings: Settings, tenant: str) -> tuple[str | None, Finding]
         return None, Finding("tenant", "fail", f"{name} does not run: its state is {state.name}")
     host = urlsplit(state.url).hostname
     return state.url, Finding("tenant", "ok", f"{name} is {state.name}, at {host}")
-
-
-def _target(settings: Settings, url: str) -> Target:
-    parts = urlsplit(url)
-    is_tls = parts.scheme == "https"
-    port = parts.port or (443 if is_tls else 80)
-    return Target(url, str(parts.hostname), port, is_tls, settings.upstream_connect_timeout)

@@ -22,25 +22,6 @@ class Finding:
     """What to do about it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A server that the gateway calls."""
-
-    url: str
-    """The part before `/api/v1`."""
-
-    host: str
-    port: int
-    is_tls: bool
-    timeout_s: float
-    """To connect."""
-
-    @property
-    def where(self) -> str:
-        """Host and port."""
-        return f"{self.host}:{self.port}"
-
-
 def failure(check: str, exc: Exception, failures: Failures, **values: object) -> Finding:
     """Return the finding of an exception, by a table whose last row matches every one."""
     reason = str(getattr(exc, "reason", None) or type(exc).__name__).replace("_", " ").lower()

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from gateway.commands.doctor.finding import Failures, Finding, Level, Target, failure
+from gateway.commands.doctor.finding import Failures, Finding, Level, failure
 from gateway.errors import UpstreamError
 from gateway.headers import Header
 from gateway.records.decode import decoder
@@ -59,40 +59,46 @@ _ANSWER_FAILURES: Failures = (
 )
 
 
-async def reach(target: Target) -> list[Finding]:
+async def reach(url: str, *, timeout_s: float) -> list[Finding]:
     """Look the name up, and connect; a failure is the last finding."""
-    findings = [await _name(target)]
+    host, port, is_tls = _server(url)
+    findings = [await _name(host, port, timeout_s)]
     if findings[-1].level != "fail":
-        findings.append(await _connection(target))
+        findings.append(await _connection(host, port, timeout_s, is_tls=is_tls))
     return findings
 
 
-async def _name(target: Target) -> Finding:
+def _server(url: str) -> tuple[str, int, bool]:
+    """Return its host, its port, and whether it speaks TLS."""
+    parts = urlsplit(url)
+    is_tls = parts.scheme == "https"
+    return str(parts.hostname), parts.port or (443 if is_tls else 80), is_tls
+
+
+async def _name(host: str, port: int, timeout_s: float) -> Finding:
     try:
-        async with asyncio.timeout(target.timeout_s):
-            found = await asyncio.get_running_loop().getaddrinfo(
-                target.host, target.port, type=socket.SOCK_STREAM
-            )
+        async with asyncio.timeout(timeout_s):
+            loop = asyncio.get_running_loop()
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as exc:
-        return failure("name", exc, _NAME_FAILURES, host=target.host)
+        return failure("name", exc, _NAME_FAILURES, host=host)
     addresses = dict.fromkeys(str(address[0]) for *_, address in found)
-    is_address = target.host in addresses
-    where = "is an address" if is_address else f"is at {', '.join(addresses)}"
-    return Finding("name", "ok", f"{target.host} {where}")
+    where = "is an address" if host in addresses else f"is at {', '.join(addresses)}"
+    return Finding("name", "ok", f"{host} {where}")
 
 
-async def _connection(target: Target) -> Finding:
-    tls = ssl.create_default_context() if target.is_tls else None
-    check = "TLS" if tls else "connection"
+async def _connection(host: str, port: int, timeout_s: float, *, is_tls: bool) -> Finding:
+    tls = ssl.create_default_context() if is_tls else None
+    check, where = "TLS" if tls else "connection", f"{host}:{port}"
     try:
-        async with asyncio.timeout(target.timeout_s):
-            _, writer = await asyncio.open_connection(target.host, target.port, ssl=tls)
+        async with asyncio.timeout(timeout_s):
+            _, writer = await asyncio.open_connection(host, port, ssl=tls)
     except (OSError, ValueError) as exc:
-        return failure(check, exc, _CONNECTION_FAILURES, where=target.where)
+        return failure(check, exc, _CONNECTION_FAILURES, where=where)
     try:
         if tls:
             return _certificate(writer.get_extra_info("ssl_object"))
-        return Finding(check, "ok", f"{target.where} answers, without TLS")
+        return Finding(check, "ok", f"{where} answers, without TLS")
     finally:
         writer.transport.abort()
 
@@ -108,7 +114,7 @@ def _certificate(peer: ssl.SSLObject) -> Finding:
     return Finding("TLS", "ok", found)
 
 
-async def answer(target: Target, *, timeout_s: float) -> list[Finding]:
+async def answer(url: str, *, timeout_s: float) -> list[Finding]:
     """Request the sessions without credentials; SuperOffice must answer 401."""
     started = time.perf_counter()
     try:
@@ -117,12 +123,13 @@ async def answer(target: Target, *, timeout_s: float) -> list[Finding]:
         async with (
             asyncio.timeout(timeout_s),
             httpx.AsyncClient(verify=trusted, trust_env=False, timeout=None) as client,  # noqa: S113
-            client.stream("GET", target.url + PATH, headers={"Accept": "application/json"}) as head,
+            client.stream("GET", url + PATH, headers={"Accept": "application/json"}) as head,
         ):
             took_ms = (time.perf_counter() - started) * 1000
             return [_judged(head, took_ms), *_clock(head)]
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
-        known = {"where": target.where, "timeout_s": timeout_s, "kind": type(exc).__name__}
+        host, port, _ = _server(url)
+        known = {"where": f"{host}:{port}", "timeout_s": timeout_s, "kind": type(exc).__name__}
         return [failure(_CHECK, exc, _ANSWER_FAILURES, **known)]
 
 
@@ -159,10 +166,10 @@ def _clock(response: httpx.Response) -> list[Finding]:
     return [Finding("clock", "warn", found, "synchronise it (NTP): wait times and tokens need it")]
 
 
-async def call(settings: Settings, target: Target, headers: Sequence[Header]) -> Finding:
+async def call(settings: Settings, url: str, headers: Sequence[Header]) -> Finding:
     """Make one call as the gateway does; report how much arrived, and none of it."""
     client = UpstreamClient(
-        url=target.url,
+        url=url,
         connect_timeout_s=settings.upstream_connect_timeout,
         timeout_s=settings.upstream_timeout,
         connections=1,
