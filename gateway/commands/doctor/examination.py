@@ -11,7 +11,6 @@ from gateway.settings import Settings
 from gateway.settings.tenant_names import canonical_tenant
 from gateway.tenants.state_service import StateService
 from gateway.upstream.transport import PooledTransport
-from gateway.wiring.upstreams import caller_policy
 
 
 async def examine(
@@ -40,11 +39,7 @@ async def examine(
         return findings
     findings += await servers.answer(url, timeout_s=settings.upstream_timeout)
     if headers:
-        try:
-            caller = caller_policy(settings).read(headers)
-        except GatewayError as exc:
-            return [*findings, Finding("call", "fail", str(exc))]
-        findings.append(await servers.call(settings, url, caller.headers))
+        findings.append(await servers.call(settings, url, headers))
     return findings
 
 

@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 import httpx
 
 from gateway.commands.doctor.finding import Failures, Finding, Level, failure
-from gateway.errors import UpstreamError
+from gateway.errors import GatewayError
 from gateway.headers import Header
 from gateway.records.decode import decoder
 from gateway.schema.declare.entity import record_of
 from gateway.schema.entities.chat import ChatSession
 from gateway.settings import Settings
 from gateway.upstream.client import PATH, UpstreamClient
+from gateway.wiring.upstreams import caller_policy
 
 _CHECK = "REST API"
 _WRONG_PATH = "GATEWAY_UPSTREAM_URL must have everything that comes before /api/v1"
@@ -180,9 +181,9 @@ async def call(settings: Settings, url: str, headers: Sequence[Header]) -> Findi
     )
     started = time.perf_counter()
     try:
-        body = await client.fetch(headers)
+        body = await client.fetch(caller_policy(settings).read(headers).headers)
         sessions = decoder(record_of(ChatSession))(body)
-    except UpstreamError as exc:
+    except GatewayError as exc:
         return Finding("call", "fail", f"{exc.code}: {exc}")
     finally:
         await client.aclose()
