@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
 from gateway.caller import CallerPolicy
 from gateway.errors import GatewayError, SettingsError
@@ -14,24 +13,6 @@ from gateway.settings import Settings
 
 AUTHORIZATION = "SUPEROFFICE_AUTHORIZATION"
 """An environment variable: other users can read a command line, and shells store it."""
-
-
-class Commands(Protocol):
-    """Where commands are registered: what argparse's `add_subparsers` returns."""
-
-    def add_parser(self, name: str, **options: Any) -> argparse.ArgumentParser:
-        """Return the parser of a new command."""
-
-
-def add_command(
-    commands: Commands, name: str, run: Callable[..., int | None], text: str
-) -> argparse.ArgumentParser:
-    """Register a command; `run` gets its arguments by name and may return an exit code."""
-    command = commands.add_parser(
-        name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False
-    )
-    command.set_defaults(run=run)
-    return command
 
 
 def add_settings(command: argparse.ArgumentParser) -> None:

@@ -1,16 +1,11 @@
 """`gateway dashboard`: a Grafana dashboard for the gateway's metrics."""
 
+import argparse
 import json
 
-from gateway.commands.arguments import Commands, add_command
+from gateway.observe.dashboard import dashboard
 
 
-def register(commands: Commands) -> None:
-    """Add the command."""
-    add_command(commands, "dashboard", _run, "print a Grafana dashboard, as JSON to import")
-
-
-def _run() -> None:
-    from gateway.observe.dashboard import dashboard
-
-    print(json.dumps(dashboard(), indent=2))  # noqa: T201
+def register(command: argparse.ArgumentParser) -> None:
+    """Make the command run."""
+    command.set_defaults(run=lambda: print(json.dumps(dashboard(), indent=2)))  # noqa: T201

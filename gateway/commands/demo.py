@@ -1,6 +1,6 @@
-"""`gateway demo` and `gateway upstream`: the demo REST server, under a gateway or alone.
+"""`gateway demo`: the gateway over the demo REST server.
 
-No other module imports `gateway.demo`, and this one does only when one of the two runs.
+Only this module and `upstream` import `gateway.demo`, and only when they run.
 """
 
 import argparse
@@ -10,11 +10,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gateway.commands.arguments import Commands, add_command, count
-from gateway.errors import SettingsError
+from gateway.commands.arguments import count
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,27 +35,16 @@ Ctrl+C stops it.
 """
 
 
-def register(commands: Commands) -> None:
-    """Add `gateway demo`."""
-    command = add_command(commands, "demo", _demo, "run the gateway over demo data, to try it out")
+def register(command: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    command.set_defaults(run=_run)
     command.add_argument("--port", type=int, default=8000, help="port of the gateway (8000)")
     command.add_argument("--tenants", action="store_true", help="simulate SuperOffice Online")
-    _add_data(command)
+    add_data(command)
 
 
-def register_upstream(commands: Commands) -> None:
-    """Add `gateway upstream`."""
-    command = add_command(commands, "upstream", _upstream, "run the demo REST server alone")
-    command.add_argument("--port", type=int, default=8001, help="port to listen on (8001)")
-    command.add_argument("--sample", type=Path, metavar="FILE", help="answer with this file")
-    command.add_argument("--webhook-url", metavar="URL", help="send webhooks to this address")
-    command.add_argument(
-        "--webhook-secret", metavar="SECRET", default="", help="key that signs the webhooks"
-    )
-    _add_data(command)
-
-
-def _add_data(command: argparse.ArgumentParser) -> None:
+def add_data(command: argparse.ArgumentParser) -> None:
+    """Add the arguments that the demo data is made from."""
     command.add_argument("--sessions", type=count, default=12, help="sessions per user (12)")
     command.add_argument(
         "--delay",
@@ -71,7 +58,7 @@ def _add_data(command: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def demo_upstream(**options: Any) -> Iterator[str]:
+def demo_upstream(**options: Any) -> Iterator[str]:  # those of create_demo_app
     """Run the demo REST server on a free port in a thread; gives its address."""
     from gateway.demo.app import create_demo_app
     from gateway.server.listening import LOOPBACK, listen
@@ -90,16 +77,12 @@ def demo_upstream(**options: Any) -> Iterator[str]:
         thread.join()
 
 
-def serve_upstream(port: int, **options: Any) -> None:
-    """Serve the demo REST server until SIGINT or SIGTERM."""
-    from gateway.demo.app import create_demo_app
-    from gateway.server.run import serve_app
-
-    serve_app(create_demo_app(**options), port, "demo REST server")
-
-
 def create_gateway(
-    settings: Settings, *, users: Sequence[tuple[str, str]], url: str | None, **options: Any
+    settings: Settings,
+    *,
+    users: Sequence[tuple[str, str]],
+    url: str | None,
+    **options: Any,  # those of create_app
 ) -> "Starlette":
     """Build the gateway of the demo; workers get this function pickled.
 
@@ -116,7 +99,7 @@ def create_gateway(
     return create_app(settings, upstream_transport=transport, demo_users=users, **options)
 
 
-def _demo(port: int, *, tenants: bool, **data: int) -> None:
+def _run(port: int, *, tenants: bool, **data: int) -> None:
     from gateway.demo.tenants import DEMO_TENANTS, DOMAIN
     from gateway.demo.users import DEMO_USERS
     from gateway.demo.webhooks import Hook
@@ -156,16 +139,3 @@ def _welcome(url: str, users: Sequence[tuple[str, str]], tenants: dict[str, str]
     )
     lines = [f"    {address}   {description}" for address, description in tenants.items()]
     return "\n".join([text, "Tenants:", "", *lines, ""]) if tenants else text
-
-
-def _upstream(
-    port: int, sample: Path | None, webhook_url: str | None, webhook_secret: str, **data: int
-) -> None:
-    from gateway.demo.webhooks import Hook
-
-    if sample and not sample.is_file():
-        raise SettingsError(f"--sample {sample}: there is no such file")
-    if webhook_url and not webhook_secret:
-        raise SettingsError("--webhook-url needs --webhook-secret")
-    hook = Hook(webhook_secret, webhook_url) if webhook_url else None
-    serve_upstream(port, sample=sample, hook=hook, **data)

@@ -1,30 +1,32 @@
 """`gateway query`: run one operation from the terminal, in this process and without a port."""
 
+import argparse
 import asyncio
 import os
 import re
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any
 
 import orjson
 
 from gateway.commands import arguments
+from gateway.commands.table import table
 from gateway.errors import GatewayError, SettingsError
 from gateway.headers import Header
 from gateway.settings import Settings
+
+Answer = Mapping[str, object]
+"""The JSON of a response."""
 
 _CLEAR = "\x1b[H\x1b[2J"
 # JSON escapes the others. Customers' text must not control a terminal.
 _CONTROLS = re.compile("[\x7f-\x9f]")
 
 
-def register(commands: arguments.Commands) -> None:
-    """Add the command."""
-    command = arguments.add_command(
-        commands, "query", _run, "run one GraphQL operation and print its answer"
-    )
+def register(command: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    command.set_defaults(run=_run)
     command.add_argument("query", metavar="QUERY", help="its text, @FILE, or - for stdin")
     command.add_argument("--variables", metavar="JSON", help="its variables, or @FILE")
     command.add_argument(
@@ -54,7 +56,7 @@ def _run(
 
     settings, sent = arguments.read_caller(headers, tenant, flags)
     text = arguments.stdin_text() if query == "-" else arguments.text_or_file(query)
-    request: dict[str, Any] = {"query": arguments.utf8("QUERY", text)}
+    request: dict[str, object] = {"query": arguments.utf8("QUERY", text)}
     if variables is not None:
         request["variables"] = _variables(arguments.text_or_file(variables))
     if operation is not None:
@@ -72,7 +74,7 @@ def _run(
         return 0
 
 
-def _variables(text: str) -> dict[str, Any]:
+def _variables(text: str) -> dict[str, object]:
     try:
         variables = orjson.loads(arguments.utf8("--variables", text))
     except orjson.JSONDecodeError as exc:
@@ -82,7 +84,7 @@ def _variables(text: str) -> dict[str, Any]:
     return variables
 
 
-async def _print_all(answers: AsyncGenerator[Any, None], *, is_watched: bool) -> int:
+async def _print_all(answers: AsyncGenerator[Answer, None], *, is_watched: bool) -> int:
     has_errors = False
     async with aclosing(answers):
         async for answer in answers:
@@ -94,8 +96,8 @@ async def _print_all(answers: AsyncGenerator[Any, None], *, is_watched: bool) ->
 
 
 async def answers(
-    settings: Settings, path: str, headers: Sequence[Header], request: Mapping[str, Any]
-) -> AsyncGenerator[dict[str, Any], None]:
+    settings: Settings, path: str, headers: Sequence[Header], request: Mapping[str, object]
+) -> AsyncGenerator[Answer, None]:
     """Execute an operation by the gateway's rules; a subscription has an answer per change."""
     from gateway.app import create_app
     from gateway.schema.engine import refusal
@@ -117,12 +119,10 @@ async def answers(
             yield refusal(exc).body
 
 
-def _print(answer: Any, *, is_watched: bool) -> None:
-    is_terminal = sys.stdout.isatty()
-    if is_terminal and is_watched and "errors" not in answer:
-        from gateway.commands.table import table
-
-        text = _CLEAR + table(answer["data"])
+def _print(answer: Answer, *, is_watched: bool) -> None:
+    is_terminal, data = sys.stdout.isatty(), answer.get("data")
+    if is_terminal and is_watched and "errors" not in answer and isinstance(data, Mapping):
+        text = _CLEAR + table(data)
     else:
         text = orjson.dumps(answer, option=orjson.OPT_INDENT_2 if is_terminal else 0).decode()
         if is_terminal:

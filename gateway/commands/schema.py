@@ -1,23 +1,25 @@
 """`gateway schema`: write `schema.graphql`, or check that it is up to date."""
 
+import argparse
 import sys
 from pathlib import Path
 
-from gateway.commands.arguments import Commands, add_command
 from gateway.errors import SettingsError
 
 _FILE = Path("schema.graphql")
 
 
-def register(commands: Commands) -> None:
-    """Add the command."""
-    schema = commands.add_parser("schema", help="write or check schema.graphql")
-    actions = schema.add_subparsers(title="actions", metavar="ACTION", required=True)
+def register(command: argparse.ArgumentParser) -> None:
+    """Add the actions."""
+    actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
     for name, run, text in (
         ("export", _export, "write the schema to a file, or to stdout with -"),
         ("check", _check, "fail unless the file holds the current schema"),
     ):
-        action = add_command(actions, name, run, text)
+        action = actions.add_parser(
+            name, help=text, description=f"{text.capitalize()}.", allow_abbrev=False
+        )
+        action.set_defaults(run=run)
         action.add_argument(
             "file", type=Path, nargs="?", default=_FILE, help=f"path of the file ({_FILE})"
         )

@@ -1,12 +1,15 @@
 """`gateway serve`: serve a SuperOffice installation, or the tenants of SuperOffice Online."""
 
-from gateway.commands.arguments import Commands, add_command, add_settings
+import argparse
+
+from gateway.commands.arguments import add_settings
 from gateway.settings import Settings
 
 
-def register(commands: Commands) -> None:
-    """Add the command."""
-    add_settings(add_command(commands, "serve", _run, "run the gateway over SuperOffice"))
+def register(command: argparse.ArgumentParser) -> None:
+    """Add a flag for each setting."""
+    command.set_defaults(run=_run)
+    add_settings(command)
 
 
 def _run(**flags: str) -> None:

@@ -1,12 +1,12 @@
 """An answer as text for a terminal: single values, then a table for each list."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TypeGuard
 
 _WIDEST = 40
 
 
-def table(data: Any) -> str:
+def table(data: Mapping[str, object]) -> str:
     """Write single values, one per line; then each list of objects under its name.
 
     A field of a nested object is called `user.fullName`. If there is just one root field, its name
@@ -23,11 +23,11 @@ def table(data: Any) -> str:
     return "\n\n".join(parts)
 
 
-def _is_rows(value: Any) -> bool:
+def _is_rows(value: object) -> TypeGuard[list[Mapping[str, object]]]:
     return isinstance(value, list) and all(isinstance(row, Mapping) for row in value)
 
 
-def _rows(rows: Sequence[Any]) -> str:
+def _rows(rows: Sequence[Mapping[str, object]]) -> str:
     """Write a column for each field."""
     if not rows:
         return "(none)"
@@ -46,7 +46,7 @@ def _aligned(lines: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _fields(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def _fields(value: object, name: str = "") -> Iterator[tuple[str, object]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _fields(inner, f"{name}.{key}" if name else key)
@@ -54,7 +54,7 @@ def _fields(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     match value:
         case None:
             return ""

@@ -3,21 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-Result = Literal[
-    "hit",
-    "shared",
-    "collapsed",
-    "stale-while-revalidate",
-    "stale-if-error",
-    "miss",
-    "stale",
-    "request",
-]
+_Saving = Literal["hit", "shared", "collapsed", "stale-while-revalidate"]
+Result = Literal[_Saving, "stale-if-error", "miss", "stale", "request"]
 """Cached by this process, cached by another one, or already being fetched; stale but allowed, while
 it is fetched anew or because that failed; or why a REST call was made: nothing was cached, it was
 stale, or it was too old for this request."""
 
-_SAVING: tuple[Result, ...] = ("hit", "shared", "collapsed", "stale-while-revalidate")
+_SAVING: tuple[Result, ...] = get_args(_Saving)
 
 
 def _zeros() -> dict[Result, int]:

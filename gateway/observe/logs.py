@@ -4,7 +4,7 @@ import logging
 import re
 import sys
 import time
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 import structlog
@@ -24,7 +24,7 @@ class _TimeStamper:
     def __init__(self) -> None:
         self._second: tuple[int, str] = (0, "")
 
-    def __call__(self, _: Any, __: str, event: EventDict) -> EventDict:
+    def __call__(self, _: object, __: str, event: EventDict) -> EventDict:
         now_s, left_ns = divmod(time.time_ns(), 10**9)
         second, text = self._second
         if now_s != second:

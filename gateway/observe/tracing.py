@@ -7,9 +7,10 @@ failure has its code. Names: https://opentelemetry.io/docs/specs/semconv/.
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import httpx
 import structlog
@@ -19,7 +20,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
+from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,6 +35,9 @@ from gateway.observe.operations import OperationNames
 
 if TYPE_CHECKING:
     from gateway.sessions.source import Cache, Fetch
+
+_Spans = Callable[..., AbstractContextManager[Span]]
+"""Starts a span, as `Tracer.start_as_current_span` does."""
 
 _SERVICE = "superoffice-chat-gateway"
 _SHUTDOWN_TIMEOUT_S = 2
@@ -54,7 +58,12 @@ class Tracing:
         self._names = names
         self._exports = provider is None
         self._provider = provider or TracerProvider(resource=_resource(), shutdown_on_exit=False)
-        self._tracer = self._provider.get_tracer(_SERVICE)
+        # An exception's message may hold anything.
+        self._start_span: _Spans = partial(
+            self._provider.get_tracer(_SERVICE).start_as_current_span,
+            record_exception=False,
+            set_status_on_exception=False,
+        )
 
     def open(self) -> None:
         """Start the thread that exports: `gateway query` and the like do not need it."""
@@ -69,19 +78,19 @@ class Tracing:
 
     def requests(self, path: str) -> Middleware:
         """Return the middleware that traces the requests for a path."""
-        return Middleware(_TracedRequests, tracer=self._tracer, path=path)
+        return Middleware(_TracedRequests, start_span=self._start_span, path=path)
 
     def operations(self) -> SchemaExtension:
         """Return the extension that traces an operation."""
-        return _TracedOperation(self._tracer, self._names)
+        return _TracedOperation(self._start_span, self._names)
 
     def cache(self, cache: "Cache") -> "Cache":
         """Return the cache, traced."""
-        return _TracedCache(cache, self._tracer)
+        return _TracedCache(cache, self._start_span)
 
     def fetch(self, fetch: "Fetch", upstream_url: str) -> "Fetch":
         """Return `fetch`, traced."""
-        return _traced_fetch(fetch, self._tracer, httpx.URL(upstream_url))
+        return _traced_fetch(fetch, self._start_span, httpx.URL(upstream_url))
 
 
 def _resource() -> Resource:
@@ -99,19 +108,12 @@ def _client_context(headers: Sequence[Header]) -> Context:
     return _W3C.extract(trace)
 
 
-def _span(tracer: Tracer, name: str, **more: Any) -> AbstractContextManager[Span]:
-    # An exception's message may hold anything.
-    return tracer.start_as_current_span(
-        name, record_exception=False, set_status_on_exception=False, **more
-    )
-
-
 class _TracedRequests:
     """Gives each request for `path` a span; it continues the trace of the client, if any."""
 
-    def __init__(self, app: ASGIApp, *, tracer: Tracer, path: str) -> None:
+    def __init__(self, app: ASGIApp, *, start_span: _Spans, path: str) -> None:
         self.app = app
-        self._tracer = tracer
+        self._start_span = start_span
         self._path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,8 +130,8 @@ class _TracedRequests:
         }
         name = f"{'HTTP' if method == '_OTHER' else method} {route}"
         context = _client_context(scope["headers"])
-        with _span(
-            self._tracer, name, context=context, kind=SpanKind.SERVER, attributes=attributes
+        with self._start_span(
+            name, context=context, kind=SpanKind.SERVER, attributes=attributes
         ) as span:
             trace_id = f"{span.get_span_context().trace_id:032x}"
             structlog.contextvars.bind_contextvars(trace_id=trace_id)
@@ -147,14 +149,14 @@ class _TracedRequests:
 class _TracedOperation(SchemaExtension):
     """Gives a GraphQL operation a span, without its text and variables."""
 
-    def __init__(self, tracer: Tracer, names: OperationNames) -> None:
-        self._tracer = tracer
+    def __init__(self, start_span: _Spans, names: OperationNames) -> None:
+        self._start_span = start_span
         self._names = names
 
     def on_operation(self) -> Iterator[None]:
         """Start the span, and complete it when there is a result."""
         context: ExecutionContext = self.execution_context
-        with _span(self._tracer, "GraphQL") as span:
+        with self._start_span("GraphQL") as span:
             try:
                 yield
             except (CannotGetOperationTypeError, InvalidOperationTypeError):
@@ -188,20 +190,20 @@ class _TracedOperation(SchemaExtension):
 class _TracedCache:
     """Gives each cache lookup a span."""
 
-    def __init__(self, cache: "Cache", tracer: Tracer) -> None:
+    def __init__(self, cache: "Cache", start_span: _Spans) -> None:
         self._cache = cache
-        self._tracer = tracer
+        self._start_span = start_span
         self.peek, self.set, self.delete = cache.peek, cache.set, cache.delete
 
-    async def get(self, key: str) -> Any:
+    async def get(self, key: str) -> object:
         """Return the value; None if it is not cached."""
-        with _span(self._tracer, "cache get") as span:
+        with self._start_span("cache get") as span:
             value = await self._cache.get(key)
             span.set_attribute("gateway.cache.found", value is not None)
             return value
 
 
-def _traced_fetch(fetch: "Fetch", tracer: Tracer, url: httpx.URL) -> "Fetch":
+def _traced_fetch(fetch: "Fetch", start_span: _Spans, url: httpx.URL) -> "Fetch":
     """Give each REST call a span, and send the trace with the call."""
     attributes: dict[str, str | int] = {
         "http.request.method": "GET",
@@ -210,7 +212,7 @@ def _traced_fetch(fetch: "Fetch", tracer: Tracer, url: httpx.URL) -> "Fetch":
     }
 
     async def traced(headers: Sequence[Header]) -> bytes:
-        with _span(tracer, "GET", kind=SpanKind.CLIENT, attributes=attributes) as span:
+        with start_span("GET", kind=SpanKind.CLIENT, attributes=attributes) as span:
             own: dict[str, str] = {}
             _W3C.inject(own)
             kept = [header for header in headers if header[0] not in _TRACE_HEADERS]

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,9 +11,10 @@ from typing import Any
 
 import pytest
 
+import gateway
 from gateway import Settings
-from gateway.commands import cli
-from gateway.commands import demo as demo_servers
+from gateway.app import create_app
+from gateway.commands import cli, demo, upstream
 from gateway.commands.cli import main
 from gateway.demo.tenants import DEMO_TENANTS
 from gateway.demo.users import DEMO_USERS
@@ -65,8 +67,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Served:
     """Return what was served, without serving it."""
     fake = Served()
     monkeypatch.setattr(serving, "serve", fake.serve)
-    for name in ("serve_upstream", "demo_upstream"):
-        monkeypatch.setattr(demo_servers, name, getattr(fake, name))
+    monkeypatch.setattr(demo, "demo_upstream", fake.demo_upstream)
+    monkeypatch.setattr(upstream, "serve_upstream", fake.serve_upstream)
     return fake
 
 
@@ -383,3 +385,28 @@ def test_the_schema_goes_to_stdout_too(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["schema", "export", "-"]) == 0
 
     assert capsys.readouterr().out == sdl()
+
+
+@pytest.mark.parametrize("command", ["--help", "dashboard", "schema --help"])
+def test_a_command_loads_only_the_modules_that_it_needs(command: str) -> None:
+    """Help and the dashboard need no settings, no schema and no server."""
+    script = (
+        "import contextlib, sys\n"
+        "from gateway.commands.cli import main\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(sys.stderr):\n"
+        "    main(sys.argv[1:])\n"
+        "print(*sys.modules)"
+    )
+    run = [sys.executable, "-c", script, *command.split()]
+    loaded = subprocess.run(run, capture_output=True, check=True, text=True).stdout.split()
+
+    assert "gateway.commands.cli" in loaded
+    unneeded = {"gateway.app", "gateway.settings", "pydantic", "starlette", "strawberry", "uvicorn"}
+    assert unneeded.isdisjoint(loaded)
+
+
+def test_the_package_has_only_its_public_names() -> None:
+    """They are imported when they are first used; another name is an AttributeError."""
+    assert gateway.create_app is create_app
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = gateway.nonsense  # type: ignore[attr-defined]

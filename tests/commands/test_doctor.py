@@ -19,9 +19,8 @@ import httpx
 import pytest
 
 from gateway.commands.cli import main
-from gateway.commands.doctor import command, examination, network, redis
-from gateway.commands.doctor import superoffice as rest
-from gateway.commands.doctor.finding import Finding, Target
+from gateway.commands.doctor import command, examination, machine, servers
+from gateway.commands.doctor.finding import Finding
 from gateway.upstream.client import PATH
 from tests.store.redis_server import redis_server
 from tests.upstream.faulty import Play, answer, closes, drips, faulty_rest, head, resets, stalls
@@ -35,16 +34,10 @@ Demanding = Callable[[ssl.TLSVersion, int], str]
 """Takes so many connections, up to a version of TLS; gives the address."""
 
 
-def target(url: str) -> Target:
-    """Return what is to be looked at."""
-    parts = httpx.URL(url)
-    return Target(url, parts.host, parts.port or 80, parts.scheme == "https", timeout_s=0.5)
-
-
 async def judged(play: Play) -> list[Finding]:
     """Return what is found of a REST side that answers so."""
     async with faulty_rest(play) as side:
-        found = await asyncio.create_task(rest.answer(target(f"{side.url}/crm"), timeout_s=0.3))
+        found = await asyncio.create_task(servers.answer(f"{side.url}/crm", timeout_s=0.3))
         assert side.calls == 1
         assert side.requests[0].startswith(f"GET /crm{PATH} ".encode())
         assert b"authorization" not in side.requests[0].lower()
@@ -111,13 +104,13 @@ async def test_a_date_that_is_none_is_not_compared(date: str) -> None:
 
 async def reached(url: str) -> Finding:
     """Return the last thing that is found of an address."""
-    return (await asyncio.create_task(network.reach(target(url))))[-1]
+    return (await asyncio.create_task(servers.reach(url, timeout_s=0.5)))[-1]
 
 
 async def test_a_server_that_listens_is_reached() -> None:
     """Nothing is sent to it."""
     async with faulty_rest() as side:
-        found = await network.reach(target(side.url))
+        found = await servers.reach(side.url, timeout_s=0.5)
         assert side.calls == 0
 
     assert [(finding.check, finding.level) for finding in found] == [
@@ -130,7 +123,8 @@ async def test_a_server_that_listens_is_reached() -> None:
 async def test_a_name_is_looked_up() -> None:
     """All its addresses are told."""
     async with faulty_rest() as side:
-        found = await network.reach(target(side.url.replace("127.0.0.1", "localhost")))
+        url = side.url.replace("127.0.0.1", "localhost")
+        found = await servers.reach(url, timeout_s=0.5)
 
     assert "127.0.0.1" in found[0].found
     assert found[0].found.startswith("localhost is at ")
@@ -232,7 +226,7 @@ async def test_rest_is_asked_by_the_same_trust(
     """What the gateway would accept is accepted when it is asked for its answer."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "rest.pem"))
     async with certified(tmp_path, 30) as url:
-        found, *_ = await rest.answer(target(url), timeout_s=5)
+        found, *_ = await servers.answer(url, timeout_s=5)
 
     assert "HTTP/1.1 200, application/json" in found.found
 
@@ -373,7 +367,7 @@ async def test_a_server_that_is_not_redis_is_a_finding(sent: bytes) -> None:
 
     async with await asyncio.start_server(play, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        found = await asyncio.create_task(redis.shared_cache(f"redis://127.0.0.1:{port}"))
+        found = await asyncio.create_task(machine.shared_cache(f"redis://127.0.0.1:{port}"))
 
     assert found.level == "fail"
     assert found.found.startswith("cannot be used: ")
@@ -384,16 +378,16 @@ async def test_a_redis_that_answers_is_well(
 ) -> None:
     """One that is slow, or does not answer, is not."""
     with redis_server(tmp_path) as server:
-        well = await redis.shared_cache(server.url)
-        monkeypatch.setattr(redis, "_SLOW_MS", 0)
-        slow = await redis.shared_cache(server.url)
-        monkeypatch.setattr(redis, "_TIMEOUT_S", 0.1)
+        well = await machine.shared_cache(server.url)
+        monkeypatch.setattr(machine, "_REDIS_SLOW_MS", 0)
+        slow = await machine.shared_cache(server.url)
+        monkeypatch.setattr(machine, "_REDIS_TIMEOUT_S", 0.1)
         server.pause()
-        paused = await asyncio.create_task(redis.shared_cache(server.url))
+        paused = await asyncio.create_task(machine.shared_cache(server.url))
         server.resume()
         user = server.url.replace("//", "//nobody:hunter2@")
-        monkeypatch.setattr(redis, "_TIMEOUT_S", 2)
-        foreign = await asyncio.create_task(redis.shared_cache(user))
+        monkeypatch.setattr(machine, "_REDIS_TIMEOUT_S", 2)
+        foreign = await asyncio.create_task(machine.shared_cache(user))
 
     assert [found.level for found in (well, slow, paused, foreign)] == [
         "ok",
@@ -443,6 +437,17 @@ async def test_what_keeps_the_gateway_from_starting_is_exit_code_2(doctor: Docto
 
     assert code == 2
     assert "GATEWAY_HIDDEN_FIELDS=Person.nope" in shown
+
+
+async def test_the_warnings_of_the_settings_are_findings(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are the ones that the gateway logs when it starts."""
+    monkeypatch.delenv("GATEWAY_CACHE_SECRET", raising=False)
+    nowhere = f"http://127.0.0.1:{a_free_port()}"
+    _, shown = await doctor.about(nowhere, "--cache-url", "redis://redis.invalid")
+
+    assert "\n  warn  settings    GATEWAY_CACHE_SECRET is not set" in shown
 
 
 async def test_what_is_wrong_is_exit_code_1(doctor: Doctor) -> None:
@@ -539,15 +544,15 @@ async def online(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any
             known = request.url.path == "/api/state/Cust1"
             return httpx.Response(200 if known else 404, json=state)
 
-    async def reach(target: Target) -> list[Finding]:
-        return [Finding("name", "ok", f"{target.host} is here")]
+    async def reach(url: str, **_: Any) -> list[Finding]:
+        return [Finding("name", "ok", f"{httpx.URL(url).host} is here")]
 
-    async def answer(target: Target, **_: Any) -> list[Finding]:
-        return [Finding("REST API", "ok", f"{target.url} asks for credentials")]
+    async def answer(url: str, **_: Any) -> list[Finding]:
+        return [Finding("REST API", "ok", f"{url} asks for credentials")]
 
     monkeypatch.setattr(examination, "PooledTransport", lambda **_: Service())
-    monkeypatch.setattr(network, "reach", reach)
-    monkeypatch.setattr(rest, "answer", answer)
+    monkeypatch.setattr(servers, "reach", reach)
+    monkeypatch.setattr(servers, "answer", answer)
     yield state
 
 

@@ -69,12 +69,3 @@ def test_as_many_files_are_needed_as_connections_may_be_open(
 
     assert finding.level == level
     assert "364" in finding.found
-
-
-def test_what_the_settings_warn_of_is_told() -> None:
-    """As it is at the start of the gateway."""
-    found = machine.warnings(settings(cache_url="redis://redis.invalid"))
-
-    assert [(finding.level, finding.found.split()[0]) for finding in found] == [
-        ("warn", "GATEWAY_CACHE_SECRET")
-    ]

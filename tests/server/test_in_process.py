@@ -17,7 +17,8 @@ import uvicorn
 from pydantic import SecretStr
 
 from gateway import Settings
-from gateway.commands.demo import demo_upstream, serve_upstream
+from gateway.commands.demo import demo_upstream
+from gateway.commands.upstream import serve_upstream
 from gateway.demo.users import DEMO_USERS
 from gateway.errors import SettingsError
 from gateway.server import run as serving

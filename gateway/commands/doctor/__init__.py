@@ -1,0 +1,3 @@
+"""`gateway doctor`."""
+
+from gateway.commands.doctor.command import register as register

@@ -1,11 +1,11 @@
 """`gateway doctor`: check settings, network and SuperOffice, and say what to do."""
 
+import argparse
 import asyncio
 import os
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -20,11 +20,9 @@ _MASK = "********"
 _COLORS = {"ok": "\x1b[32m", "warn": "\x1b[33m", "fail": "\x1b[31m"}
 
 
-def register(commands: arguments.Commands) -> None:
-    """Add the command."""
-    command = arguments.add_command(
-        commands, "doctor", _run, "check settings, network and SuperOffice"
-    )
+def register(command: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    command.set_defaults(run=_run)
     command.add_argument("--json", dest="is_json", action="store_true", help="print JSON")
     arguments.add_caller(command)
 
@@ -64,7 +62,7 @@ def _effective(settings: Settings, flags: Collection[str]) -> dict[str, dict[str
     return shown
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     match value:
         case bool():
             return "on" if value else "off"

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from gateway.commands.doctor import machine, network, redis, superoffice
-from gateway.commands.doctor.finding import Finding, Target
+from gateway.commands.doctor import machine, servers
+from gateway.commands.doctor.finding import Finding
 from gateway.errors import GatewayError
 from gateway.headers import Header
 from gateway.settings import Settings
 from gateway.settings.tenant_names import canonical_tenant
 from gateway.tenants.state_service import StateService
 from gateway.upstream.transport import PooledTransport
-from gateway.wiring.upstreams import caller_policy
 
 
 async def examine(
@@ -21,50 +20,42 @@ async def examine(
 
     With a caller's `headers`, make one real call.
     """
-    findings = [
-        *machine.warnings(settings),
-        *machine.ports(settings),
-        machine.open_files(settings),
-    ]
+    findings = [Finding("settings", "warn", text) for text in settings.warnings]
+    findings += [*machine.ports(settings), machine.open_files(settings)]
     if settings.redis_url is not None:
-        findings.append(await redis.shared_cache(settings.redis_url))
-    target = _target(settings, settings.address)
-    findings += await network.reach(target)
+        findings.append(await machine.shared_cache(settings.redis_url))
+    url, timeout_s = settings.address, settings.upstream_connect_timeout
+    findings += await servers.reach(url, timeout_s=timeout_s)
     if settings.environment is not None:
         if tenant is None or findings[-1].level == "fail":
             return findings
-        url, found = await _tenant(settings, tenant)
+        tenant_url, found = await _tenant(settings, tenant)
         findings.append(found)
-        if url is None:
+        if tenant_url is None:
             return findings
-        target = _target(settings, url)
-        findings += await network.reach(target)
+        url = tenant_url
+        findings += await servers.reach(url, timeout_s=timeout_s)
     if findings[-1].level == "fail":
         return findings
-    findings += await superoffice.answer(target, timeout_s=settings.upstream_timeout)
+    findings += await servers.answer(url, timeout_s=settings.upstream_timeout)
     if headers:
-        try:
-            caller = caller_policy(settings).read(headers)
-        except GatewayError as exc:
-            return [*findings, Finding("call", "fail", str(exc))]
-        findings.append(await superoffice.call(settings, target, caller.headers))
+        findings.append(await servers.call(settings, url, headers))
     return findings
 
 
 async def _tenant(settings: Settings, tenant: str) -> tuple[str | None, Finding]:
     name = canonical_tenant(tenant)
     if name is None:
-        advice = "write it like Cust12345"
-        return None, Finding("tenant", "fail", f"{tenant} is not a tenant's name", advice)
+        found, advice = f"{tenant} is not a tenant's name", "write it like Cust12345"
+        return None, Finding("tenant", "fail", found, advice)
     if settings.tenants is not None and name not in settings.tenants:
         return None, Finding("tenant", "fail", f"{name} is not served", "add it to GATEWAY_TENANTS")
+    timeout_s = settings.upstream_connect_timeout
     service = StateService(
         url=settings.address,
         trusted_domains=settings.tenant_hosts,
         timeout_s=settings.upstream_timeout,
-        transport=PooledTransport(
-            connections=1, connect_timeout_s=settings.upstream_connect_timeout
-        ),
+        transport=PooledTransport(connections=1, connect_timeout_s=timeout_s),
     )
     try:
         state = await service.read(name)
@@ -76,10 +67,3 @@ async def _tenant(settings: Settings, tenant: str) -> tuple[str | None, Finding]
         return None, Finding("tenant", "fail", f"{name} does not run: its state is {state.name}")
     host = urlsplit(state.url).hostname
     return state.url, Finding("tenant", "ok", f"{name} is {state.name}, at {host}")
-
-
-def _target(settings: Settings, url: str) -> Target:
-    parts = urlsplit(url)
-    is_tls = parts.scheme == "https"
-    port = parts.port or (443 if is_tls else 80)
-    return Target(url, str(parts.hostname), port, is_tls, settings.upstream_connect_timeout)

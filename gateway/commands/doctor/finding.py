@@ -1,9 +1,14 @@
-"""What a check returns, and which server it checks."""
+"""What a check returns, and how an exception becomes that."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 Level = Literal["ok", "warn", "fail"]
+
+Failures = Sequence[tuple[type[Exception] | str, str]]
+"""An exception, or a pattern of a TLS error's reason; and `found → advice`. The first counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +22,12 @@ class Finding:
     """What to do about it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A server that the gateway calls."""
-
-    url: str
-    """The part before `/api/v1`."""
-
-    host: str
-    port: int
-    is_tls: bool
-    timeout_s: float
-    """To connect."""
+def failure(check: str, exc: Exception, failures: Failures, **values: object) -> Finding:
+    """Return the finding of an exception, by a table whose last row matches every one."""
+    reason = str(getattr(exc, "reason", None) or type(exc).__name__).replace("_", " ").lower()
+    found, _, advice = next(
+        text.partition(" → ")
+        for key, text in failures
+        if (re.search(key, reason) if isinstance(key, str) else isinstance(exc, key))
+    )
+    return Finding(check, "fail", found.format(exc=exc, reason=reason, **values), advice)

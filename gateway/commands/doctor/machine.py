@@ -1,5 +1,6 @@
-"""What the gateway needs of this machine: ports and open files."""
+"""What the gateway needs of this machine: ports, open files and Redis."""
 
+import asyncio
 import errno
 import socket
 from contextlib import ExitStack
@@ -7,11 +8,10 @@ from contextlib import ExitStack
 from gateway.commands.doctor.finding import Finding
 from gateway.server import open_files as files
 from gateway.settings import Settings
+from gateway.store.redis import ping_s
 
-
-def warnings(settings: Settings) -> list[Finding]:
-    """Report what the settings themselves warn of."""
-    return [Finding("settings", "warn", text) for text in settings.warnings]
+_REDIS_TIMEOUT_S = 2.0
+_REDIS_SLOW_MS = 50
 
 
 def ports(settings: Settings) -> list[Finding]:
@@ -33,13 +33,12 @@ def _port(check: str, host: str, port: int, held: ExitStack) -> Finding:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(where)
         listener.listen(1)
-    except OSError as exc:
-        if exc.errno == errno.EADDRINUSE:
+    except (OSError, UnicodeError) as exc:
+        if getattr(exc, "errno", None) == errno.EADDRINUSE:
             advice = "stop the other program or choose another port, unless it is this gateway"
             return Finding(check, "warn", f"{address} is in use", advice)
-        return Finding(check, "fail", f"cannot listen on {address}: {exc.strerror}")
-    except UnicodeError:
-        return Finding(check, "fail", f"cannot listen on {address}: invalid host name")
+        problem = getattr(exc, "strerror", "invalid host name")
+        return Finding(check, "fail", f"cannot listen on {address}: {problem}")
     return Finding(check, "ok", f"{address} is free")
 
 
@@ -51,3 +50,21 @@ def open_files(settings: Settings) -> Finding:
         found = f"the limit is {limit:g}, and {needed} may be needed"
         return Finding("open files", "warn", found, advice)
     return Finding("open files", "ok", f"{needed} may be needed, which the limit allows")
+
+
+async def shared_cache(url: str) -> Finding:
+    """Ping Redis."""
+    try:
+        async with asyncio.timeout(_REDIS_TIMEOUT_S):
+            took_ms = 1000 * await ping_s(url, timeout_s=_REDIS_TIMEOUT_S)
+    except PermissionError:
+        advice = "check the user and the password in GATEWAY_CACHE_URL"
+        return Finding("Redis", "fail", "the credentials are not accepted", advice)
+    except OSError as exc:
+        advice = "check GATEWAY_CACHE_URL; until Redis works, each process has its own cache"
+        return Finding("Redis", "fail", f"cannot be used: {str(exc) or type(exc).__name__}", advice)
+    if took_ms > _REDIS_SLOW_MS:
+        return Finding(
+            "Redis", "warn", f"answers in {took_ms:.0f} ms", "use a Redis that is nearer"
+        )
+    return Finding("Redis", "ok", f"answers in {took_ms:.1f} ms")
