@@ -177,7 +177,9 @@ class _TracedOperation(SchemaExtension):
         """Name the span after the operation, and return the kind of the operation."""
         document = context.graphql_document
         chosen = context._provided_operation_name
-        operation = get_operation_ast(document, chosen) if document else None
+        # A text that cannot be parsed has the document of another one.
+        is_own = document and document.loc and document.loc.source.body == context.query
+        operation = get_operation_ast(document, chosen) if document and is_own else None
         if operation is None:
             return None
         kind = operation.operation.value
