@@ -64,7 +64,7 @@ from gateway.web.response_cache import ResponseCache
 from gateway.web.websocket.handshake import SocketEndpoint
 from gateway.wiring import live, upstreams
 from gateway.wiring.browsers import cross_origin
-from gateway.wiring.metrics import Measured
+from gateway.wiring.metrics import metrics_of
 from gateway.wiring.schema import (
     request_reader,
     schema_options,
@@ -172,7 +172,7 @@ def create_app(
         is_running=lambda: app.state.is_ready,
     )
     socket_endpoint = SocketEndpoint(graphql, door, access_log)
-    collector: Collector = Measured(
+    collector: Collector = metrics_of(
         requests=requests_meter,
         upstream=upstream_meter,
         lookups=lookups,
@@ -182,7 +182,7 @@ def create_app(
         watchers=watchers_of.all,
         sockets=sockets,
         webhooks=webhooks.results if webhooks else {},
-    ).metrics()
+    )
 
     background: list[Callable[[], Coroutine[Any, Any, None]]] = [dispatch.run]
     checks: dict[str, Check] = {}
