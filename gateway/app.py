@@ -134,7 +134,7 @@ def create_app(
         counted = upstream_meter.around(fetch)
         return tracing.fetch(counted, url) if tracing else counted
 
-    rest = upstreams.upstreams(settings, source, observed, upstream_transport, path=_GRAPHQL)
+    rest = upstreams.Upstreams(settings, source, observed, upstream_transport, path=_GRAPHQL)
     extensions = (tracing.operations,) if tracing else ()
     schema = build_schema(schema_options(settings, manifest, extensions))
     compare = Comparison(schema.watched)

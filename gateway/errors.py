@@ -46,8 +46,10 @@ class GatewayError(Exception):
     """Headers that an HTTP answer with this status must have."""
 
     def __init_subclass__(cls, *, code: str = "", status: int = 0) -> None:
-        cls.code = code or cls.code
-        cls.http_status = status or cls.http_status
+        if code:
+            cls.code = code
+        if status:
+            cls.http_status = status
 
     def __init__(self, message: str, **extensions: object) -> None:
         super().__init__(message)

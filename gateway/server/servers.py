@@ -73,7 +73,7 @@ class GatewayServer(uvicorn.Server):
         Raises:
             SettingsError: the application did not start.
         """
-        app: Any = self.config.loaded_app
+        app = self.config.loaded_app
         failures: list[Exception] = []
 
         async def start(scope: Scope, receive: Receive, send: Send) -> None:

@@ -33,7 +33,7 @@ class Snapshot:
     origin: Origin
     fetch_s: float
     decode_s: float
-    attachments: Attachments[Any]
+    attachments: Attachments[Any]  # of the rooms above
     """Answers that were made from it."""
 
     json_bytes: int

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -40,16 +40,16 @@ Fetch = Callable[[Sequence[Header]], Awaitable[bytes]]
 class Cache(Protocol):
     """What is needed of `BoundedMemoryCache`."""
 
-    async def get(self, key: str) -> Any:
+    async def get(self, key: str) -> Snapshot | None:
         """Return the value, or None."""
 
-    def peek(self, key: str) -> Any:
+    def peek(self, key: str) -> Snapshot | None:
         """Return the value, or None, without waiting."""
 
-    async def set(self, key: str, value: Any, ttl: float) -> Any:
+    async def set(self, key: str, value: Snapshot, ttl: float) -> object:
         """Store the value for `ttl` seconds."""
 
-    async def delete(self, key: str) -> Any:
+    async def delete(self, key: str) -> object:
         """Delete the value."""
 
 
@@ -180,7 +180,7 @@ class Source:
 
     async def _latest(self, key: str, caller: Caller) -> Snapshot | None:
         """Return the latest snapshot there is, fresh or not."""
-        cached: Snapshot | None = await self.cache.get(key)
+        cached = await self.cache.get(key)
         if cached is None and self.shared is not None:
             found = await self.shared.get(self.places.snapshot(key, caller))
             if found is not None:

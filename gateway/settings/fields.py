@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, SecretStr
+from pydantic.config import JsonDict
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -33,9 +34,9 @@ class _Group:
     """Declares the settings of one group."""
 
     def __init__(self, name: str) -> None:
-        self._extra: dict[str, Any] = {"group": name}
+        self._extra: JsonDict = {"group": name}
 
-    def __call__(self, default: Any, description: str, example: str = "", **more: Any) -> Any:
+    def __call__(self, default: object, description: str, example: str = "", **more: Any) -> Any:
         """Declare one; a text is parsed as if it had been written. The default is an example."""
         more["default_factory" if callable(default) else "default"] = default
         examples, extra = [example or written(default)], self._extra

@@ -1,7 +1,6 @@
 """Messages between all processes that share a Redis or a Valkey, over publish and subscribe."""
 
 from collections.abc import AsyncGenerator
-from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -32,7 +31,7 @@ class Channel:
         except (RedisError, OSError) as exc:
             raise ConnectionError(type(exc).__name__) from exc
 
-    async def messages(self) -> AsyncGenerator[Any, None]:
+    async def messages(self) -> AsyncGenerator[bytes | None, None]:
         """Yield None when the subscription has begun, and then each message.
 
         Raises:

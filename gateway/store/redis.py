@@ -36,7 +36,7 @@ def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
             # Once more, at once, for connections that a restart of Redis has broken.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
-        pool: Any = client.connection_pool
+        pool: Any = client.connection_pool  # redis-py leaves it untyped
         encoder = pool.make_connection().encoder
         encoder.encode("")
         is_usable = not encoder.decode_responses

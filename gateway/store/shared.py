@@ -7,10 +7,11 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from gateway.store.loop_timeout import loop_timeout
 from gateway.store.outages import Outages
+from gateway.store.redis import RedisCache
 from gateway.store.sealing import seal, unseal
 
 T = TypeVar("T")
@@ -21,37 +22,6 @@ _MOST_OWED = 10_000
 _TTL = struct.Struct(">d")
 _FORM = 2  # incremented whenever the format of entries changes
 _LARGE = 2**20
-
-
-class RemoteCache(Protocol):
-    """The cache as `RedisCache` has it; each call may fail."""
-
-    async def get(self, key: str) -> bytes | None:
-        """Return the value, or None."""
-
-    async def set(self, key: str, value: bytes, ttl: float) -> Any:
-        """Store the value."""
-
-    async def add(self, key: str, value: bytes, ttl: float) -> bool:
-        """Store the value, unless there is one; tell whether it was stored."""
-
-    async def extend(self, key: str, value: bytes, ttl: float) -> None:
-        """Have the value expire in `ttl` seconds, if it is still this one."""
-
-    async def left_s(self, key: str) -> float:
-        """Return in how many seconds the value expires: 0 without one, inf if it never does."""
-
-    async def delete(self, key: str) -> Any:
-        """Delete the value."""
-
-    async def release(self, key: str, value: bytes) -> None:
-        """Delete the value, if it is still this one."""
-
-    async def reconnect(self) -> None:
-        """Use new connections from now on."""
-
-    async def aclose(self) -> None:
-        """Close the connections."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -90,7 +60,7 @@ class SharedCache:
 
     def __init__(
         self,
-        remote: RemoteCache,
+        remote: RedisCache,
         *,
         max_bytes: int,
         answer_s: float,

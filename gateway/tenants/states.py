@@ -5,13 +5,12 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from cachetools import LRUCache
 
 from gateway.errors import GatewayError, TenantNotFoundError, TenantNotRunningError, UpstreamError
 from gateway.store.single_flight import Flights
-from gateway.tenants.state_service import TenantState
+from gateway.tenants.state_service import StateService, TenantState
 
 logger = logging.getLogger(__name__)
 
@@ -23,16 +22,6 @@ _REFRESHED_AT = 0.8  # of the time that a state is valid
 _STALE_S = 3_600  # how much longer it is used while the state service fails
 _PAUSE_S = 10  # between two requests to a state service that fails
 _LEAST_APART_S = 1  # between any two requests about one tenant
-
-
-class Service(Protocol):
-    """Reads the state of tenants."""
-
-    async def read(self, tenant: str) -> TenantState:
-        """Read one tenant's state; `TenantNotFoundError` or `UpstreamError` if that fails."""
-
-    async def aclose(self) -> None:
-        """Close the connections."""
 
 
 @dataclass(slots=True)
@@ -63,7 +52,7 @@ class TenantStates:
     neither reaches the service twice nor evicts a tenant in use.
     """
 
-    def __init__(self, service: Service, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, service: StateService, *, clock: Callable[[], float] = time.time) -> None:
         self._service = service
         self._clock = clock
         self._running: LRUCache[str, _Cached] = LRUCache(MOST_TENANTS)
