@@ -74,7 +74,7 @@ def _add_data(command: argparse.ArgumentParser) -> None:
 def demo_upstream(**options: Any) -> Iterator[str]:
     """Run the demo REST server on a free port in a thread; gives its address."""
     from gateway.demo.app import create_demo_app
-    from gateway.server.listening import LOOPBACK, listen
+    from gateway.server.resources import LOOPBACK, listen
     from gateway.server.servers import GatewayServer, config_of
 
     listener = listen(LOOPBACK, 0)

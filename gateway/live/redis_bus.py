@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from gateway.live.bus import Heard, LocalBus, News
-from gateway.store.pubsub import Channel
+from gateway.store.redis import Channel
 
 logger = logging.getLogger(__name__)
 

@@ -15,10 +15,14 @@ from starlette.applications import Starlette
 from gateway.app import create_app
 from gateway.errors import SettingsError
 from gateway.observe.logs import configure_logs
-from gateway.server import open_files
-from gateway.server.listening import LOOPBACK, in_url, listen
+from gateway.server.resources import (
+    LOOPBACK,
+    in_url,
+    listen,
+    shared_metrics,
+    with_fewer_connections,
+)
 from gateway.server.servers import GatewayServer, WorkerServer, cannot_start, config_of
-from gateway.server.shared_metrics import shared_metrics
 from gateway.server.workers import Workers
 from gateway.settings import Settings
 from gateway.wiring.schema import check
@@ -48,7 +52,7 @@ def serve(
     """
     with listen(settings.host, settings.port) as listener:
         configure_logs(settings.log_level, settings.log_format)
-        settings = open_files.with_fewer_connections(settings)
+        settings = with_fewer_connections(settings)
         with shared_metrics(settings) as metrics_directory:
             build = partial(_build, settings, make_app, metrics_directory)
             if settings.workers > 1:

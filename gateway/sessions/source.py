@@ -22,11 +22,10 @@ from gateway.errors import (
 )
 from gateway.headers import Header
 from gateway.observe.cache_stats import Lookups
-from gateway.sessions.assemble import Decode, assemble, zone_of
 from gateway.sessions.freshness import Epoch, Forwarded, Served, Windows
 from gateway.sessions.places import Places
 from gateway.sessions.revocations import Revocations
-from gateway.sessions.snapshot import Origin, Snapshot, Stored
+from gateway.sessions.snapshot import Decode, Origin, Snapshot, Stored, assemble, zone_of
 from gateway.store.lease import turn
 from gateway.store.shared import Found, Place, SharedCache
 from gateway.store.single_flight import Flights

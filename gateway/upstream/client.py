@@ -11,11 +11,10 @@ from gateway.errors import UpstreamRateLimitedError, UpstreamTimeoutError, Upstr
 from gateway.headers import Header
 from gateway.upstream.body import read_body
 from gateway.upstream.breaker import Breaker, Call
-from gateway.upstream.failures import upstream_error
+from gateway.upstream.failures import error_for, upstream_error
 from gateway.upstream.gate import Gate
 from gateway.upstream.rate_limits import RateLimits
 from gateway.upstream.retry import Retries
-from gateway.upstream.status import error_for
 from gateway.upstream.transport import PooledTransport
 
 PATH = "/api/v1/ChatSession/ForCurrentUser"
