@@ -13,6 +13,9 @@ from gateway.errors import UpstreamError
 from gateway.observe.cache_stats import Result
 from gateway.sessions.snapshot import Snapshot
 
+How = Literal["hit", "miss", "collapsed"]
+"""From the cache, from a REST call of its own, or from the call of another request."""
+
 Forwarded = Literal["miss", "stale", "request"]
 """Why SuperOffice was called: no snapshot, too old a one, or too old for this request."""
 
@@ -50,7 +53,7 @@ class Served(msgspec.Struct, frozen=True):
     """A snapshot for a request, and where it came from."""
 
     snapshot: Snapshot
-    how: Literal["hit", "miss", "collapsed"]
+    how: How
     fwd: Forwarded
     windows: Windows
     clock_ns: Callable[[], int]

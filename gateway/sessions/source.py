@@ -1,13 +1,14 @@
 """A caller's sessions: the REST API behind the cache of each caller."""
 
 import asyncio
+import hmac
 import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -22,8 +23,7 @@ from gateway.errors import (
 )
 from gateway.headers import Header
 from gateway.observe.cache_stats import Lookups
-from gateway.sessions.freshness import Epoch, Forwarded, Served, Windows
-from gateway.sessions.places import Places
+from gateway.sessions.freshness import Epoch, Forwarded, How, Served, Windows
 from gateway.sessions.revocations import Revocations
 from gateway.sessions.snapshot import Decode, Origin, Snapshot, Stored, assemble, zone_of
 from gateway.store.lease import turn
@@ -76,12 +76,6 @@ class Source:
     tenant: str | None = None
     """Its name, where there are several."""
 
-    places: Places = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Derive the places."""
-        object.__setattr__(self, "places", Places(self.secret, self.upstream_url))
-
     async def serve(
         self,
         caller: Caller,
@@ -126,7 +120,9 @@ class Source:
                 if older is None:
                     raise
                 return msgspec.structs.replace(older, fwd=fwd, is_stale=True, failure=exc)
-            served = self._served(snapshot, fwd, is_joined=is_joined)
+            fetched: How = "collapsed" if is_joined else "miss"
+            how: How = "hit" if snapshot.origin == "shared" else fetched
+            served = self._served(snapshot, how, fwd)
             # The request that started the flight may have accepted an older snapshot: of another
             # process, or from before a change.
             is_enough = snapshot.origin == "upstream" or served.is_good_for(max_age_s)
@@ -151,19 +147,23 @@ class Source:
         return max(0.0, (self.clock_ns() - snapshot.as_of.fetched_ns) / 1e9)
 
     def key_of(self, caller: Caller) -> str:
-        """Return the key of the caller's snapshot."""
-        return self.places.key(caller)
+        """Return the key of the caller's snapshot: an HMAC, which reveals nothing."""
+        return caller.digest(self.secret, self.upstream_url.encode())
+
+    def _place(self, key: str, caller: Caller) -> Place:
+        """Return where a caller's data are in the shared cache."""
+        secret = hmac.digest(self.secret, b"sealing", "sha256")
+        return Place(key, bytes.fromhex(caller.digest(secret, self.upstream_url.encode())))
+
+    def _revocation(self, caller: Caller) -> Place:
+        """Return where it is recorded that SuperOffice rejects the caller's credentials."""
+        credentials = caller.credentials()
+        return self._place(f"{self.key_of(credentials)}:revoked", credentials)
 
     def _hit(self, snapshot: Snapshot | None) -> Served | None:
-        if snapshot is None:
-            return None
-        return Served(snapshot, "hit", "miss", self.windows, self.clock_ns, self.epoch.began_ns)
+        return None if snapshot is None else self._served(snapshot, "hit", "miss")
 
-    def _served(self, snapshot: Snapshot, fwd: Forwarded, *, is_joined: bool) -> Served:
-        if snapshot.origin == "shared":
-            how: Literal["hit", "miss", "collapsed"] = "hit"
-        else:
-            how = "collapsed" if is_joined else "miss"
+    def _served(self, snapshot: Snapshot, how: How, fwd: Forwarded) -> Served:
         return Served(snapshot, how, fwd, self.windows, self.clock_ns, self.epoch.began_ns)
 
     async def _stale(
@@ -181,7 +181,7 @@ class Source:
         """Return the latest snapshot there is, fresh or not."""
         cached = await self.cache.get(key)
         if cached is None and self.shared is not None:
-            found = await self.shared.get(self.places.snapshot(key, caller))
+            found = await self.shared.get(self._place(key, caller))
             if found is not None:
                 return await self._assemble(caller, self._stored(found), "shared", 0)
         return cached
@@ -194,12 +194,12 @@ class Source:
             if self.shared is None or not self.windows.ttl_s:
                 _, snapshot = await self._call(caller, trace)
             else:
-                place = self.places.snapshot(key, caller)
+                place = self._place(key, caller)
                 snapshot = await self._share(self.shared, place, caller, trace, max_age_s)
         except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
             await self.cache.delete(key)
             if self.windows.has_any:
-                place = self.places.revocation(caller)
+                place = self._revocation(caller)
                 await self.revocations.add(place, self.clock_ns(), kept_s=self.windows.kept_s)
             raise
         except UpstreamError as exc:
@@ -266,7 +266,7 @@ class Source:
 
     async def _is_revoked(self, older: Served, caller: Caller) -> bool:
         asked_ns = older.snapshot.asked_ns
-        place = self.places.revocation(caller)
+        place = self._revocation(caller)
         return await self.revocations.cover(place, asked_ns, self.clock_ns())
 
 

@@ -6,6 +6,7 @@ the documentation come from here.
 
 import os
 import secrets
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -42,6 +43,8 @@ _ENVIRONMENT_HOSTS = {
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Timeout = Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)]
+Secret16 = Annotated[SecretStr, AfterValidator(partial(parse.long_enough, shortest=16))]
+Secret32 = Annotated[SecretStr, AfterValidator(partial(parse.long_enough, shortest=32))]
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.names)]
 
 
@@ -82,7 +85,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
-    upstream_url: Annotated[str | None, AfterValidator(parse.upstream_url)] = _superoffice(
+    upstream_url: Annotated[str, AfterValidator(parse.upstream_url)] | None = _superoffice(
         None, "SuperOffice's address: what comes before `/api/v1`", EXAMPLE_URL
     )
     environment: Literal["sod", "stage", "online"] | None = _superoffice(
@@ -104,7 +107,7 @@ class Settings(BaseSettings):
             "go to no host outside them",
         )
     )
-    time_zone: Annotated[ZoneInfo | None, BeforeValidator(parse.time_zone)] = _superoffice(
+    time_zone: Annotated[ZoneInfo, BeforeValidator(parse.time_zone)] | None = _superoffice(
         None,
         "Zone of the times that SuperOffice sends without one, unless a caller's `SO-TimeZone` "
         "names another; unset = unknown",
@@ -126,7 +129,7 @@ class Settings(BaseSettings):
     breaker_cooldown: Timeout = _superoffice(
         5.0, "Seconds without calls after that; up to six times as long while calls keep failing"
     )
-    app_token: Annotated[SecretStr | None, AfterValidator(parse.app_token)] = _callers(
+    app_token: Annotated[SecretStr, AfterValidator(parse.app_token)] | None = _callers(
         None,
         "`SO-AppToken`, the application's client secret, added for callers that send none",
         "your application's client secret",
@@ -169,7 +172,7 @@ class Settings(BaseSettings):
     cache_max_bytes: ByteSize = _cache(
         "256MiB", "Memory for cached answers; the least recently used goes first"
     )
-    cache_secret: Annotated[SecretStr, AfterValidator(parse.cache_secret)] = _cache(
+    cache_secret: Secret32 = _cache(
         lambda: SecretStr(secrets.token_urlsafe(32)),
         "Key for the digests that name callers in the cache, and for sealing their answers; "
         "random at each start unless set, and the same wherever a Redis is shared",
@@ -186,7 +189,7 @@ class Settings(BaseSettings):
         "`GATEWAY_CACHE_TTL`, or 5 where that is 0",
         "5",
     )
-    webhook_secret: Annotated[SecretStr | None, AfterValidator(parse.webhook_secret)] = _live(
+    webhook_secret: Secret16 | None = _live(
         None,
         "Secret of SuperOffice's webhooks, which `/webhooks/superoffice` then accepts",
         "16 or more random characters",

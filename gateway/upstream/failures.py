@@ -72,23 +72,19 @@ _MEANING: dict[int, tuple[type[UpstreamError], str]] = {
     403: (UpstreamForbiddenError, "SuperOffice denies this user the chat sessions."),
     421: (UpstreamMisdirectedError, "SuperOffice serves this tenant at another address."),
     429: (UpstreamRateLimitedError, "SuperOffice asks to slow down."),
-    502: (UpstreamUnavailableError, "SuperOffice is out of service at the moment."),
-    503: (UpstreamUnavailableError, "SuperOffice is out of service at the moment."),
-    504: (UpstreamUnavailableError, "SuperOffice is out of service at the moment."),
+    **dict.fromkeys(
+        (502, 503, 504),
+        (UpstreamUnavailableError, "SuperOffice is out of service at the moment."),
+    ),
 }
 
 
 def error_for(response: httpx.Response) -> UpstreamError:
     """Make the error for a status that is not 200; the body is ignored."""
     status = response.status_code
-    if response.is_redirect:
-        kind, message = (
-            UpstreamError,
-            "SuperOffice answered with a redirect, which is not followed.",
-        )
-    else:
-        other = (UpstreamError, f"SuperOffice answered with status {status}.")
-        kind, message = _MEANING.get(status, other)
+    what = "a redirect, which is not followed" if response.is_redirect else f"status {status}"
+    other = (UpstreamError, f"SuperOffice answered with {what}.")
+    kind, message = _MEANING.get(status, other)
     wait_s = retry_after_s(response.headers.get("retry-after", ""))
     return kind(message, upstream_status=status, retry_after_s=wait_s)
 
