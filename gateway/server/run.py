@@ -8,7 +8,6 @@ import socket
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
 
@@ -92,7 +91,7 @@ def serve_app(app: Starlette, port: int, name: str) -> None:
 
 def _work(
     build: Callable[[], Starlette],
-    options: Mapping[str, Any],
+    options: Mapping[str, int],
     shutdown_delay_s: float,
     listener: socket.socket,
     report: Callable[[str], None],

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 _KEEP_ALIVE_S = 75
 
 
-def config_of(app: ASGIApp, **options: Any) -> uvicorn.Config:
+def config_of(app: ASGIApp, **options: Any) -> uvicorn.Config:  # each its own
     """Return the configuration of a server for an app; `options` are uvicorn's."""
     # uvicorn's access log would print query strings, and with them customers' data.
     return uvicorn.Config(

@@ -42,13 +42,6 @@ class Windows:
         return self.ttl_s + max(self.ttl_s, self.while_revalidate_s, self.if_error_s)
 
 
-@dataclass(slots=True)
-class Epoch:
-    """The time of the last known change: snapshots requested before it are out of date."""
-
-    began_ns: int = 0
-
-
 class Served(msgspec.Struct, frozen=True):
     """A snapshot for a request, and where it came from."""
 

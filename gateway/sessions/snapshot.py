@@ -48,6 +48,8 @@ class Attachments(Generic[A]):
 
 _TOOK = struct.Struct(">q")
 
+Records = Sequence[Any]  # of the type that the decoder makes
+
 Origin = Literal["upstream", "shared"]
 """Where this process has a snapshot from: a REST call of its own, or the shared cache."""
 
@@ -56,7 +58,7 @@ Origin = Literal["upstream", "shared"]
 class Snapshot:
     """One decoded answer of SuperOffice for one caller, immutable."""
 
-    sessions: Sequence[Any]
+    sessions: Records
     """The records, in SuperOffice's order."""
 
     as_of: AsOf
@@ -117,7 +119,7 @@ _LEAST_FOR_ATTACHMENTS = 32 * 2**10
 
 _LARGE = 2**20
 
-Decode = Callable[[bytes], Sequence[Any]]
+Decode = Callable[[bytes], Records]
 """Decodes the records of a body."""
 
 
@@ -164,7 +166,7 @@ def zone_of(caller: Caller, base: tzinfo | None) -> tzinfo | None:
     return UTC if asked[0].partition(b",")[0].strip().upper() == b"UTC" else None
 
 
-def _decoded(decode: Decode, body: bytes) -> Sequence[Any]:
+def _decoded(decode: Decode, body: bytes) -> Records:
     try:
         return decode(body)
     except UpstreamBadResponseError as exc:

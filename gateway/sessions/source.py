@@ -23,7 +23,7 @@ from gateway.errors import (
 )
 from gateway.headers import Header
 from gateway.observe.cache_stats import Lookups
-from gateway.sessions.freshness import Epoch, Forwarded, How, Served, Windows
+from gateway.sessions.freshness import Forwarded, How, Served, Windows
 from gateway.sessions.revocations import Revocations
 from gateway.sessions.snapshot import Decode, Origin, Snapshot, Stored, assemble, zone_of
 from gateway.store.lease import turn
@@ -52,7 +52,7 @@ class Cache(Protocol):
         """Delete the value."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
+@dataclass(slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Source:
     """Serves each caller its own snapshot, no older than the windows allow.
 
@@ -71,7 +71,9 @@ class Source:
     clock_ns: Callable[[], int] = time.time_ns
     revocations: Revocations = field(default_factory=Revocations)
     flights: Flights[Snapshot] = field(default_factory=Flights)
-    epoch: Epoch = field(default_factory=Epoch)
+    epoch_ns: int = field(default=0, init=False)
+    """The time of the last known change: snapshots requested before it are out of date."""
+
     lookups: Lookups = field(default_factory=Lookups)
     tenant: str | None = None
     """Its name, where there are several."""
@@ -101,7 +103,7 @@ class Source:
             return self._fly(key, caller, trace, max_age_s)
 
         while True:
-            epoch_ns = self.epoch.began_ns
+            epoch_ns = self.epoch_ns
             cached = self._hit(await self.cache.get(key)) if self.windows.ttl_s else None
             if cached is not None and cached.is_good_for(max_age_s):
                 return cached
@@ -140,7 +142,7 @@ class Source:
 
         `since_ns` may come from another clock: a time in the future counts as now.
         """
-        self.epoch.began_ns = max(self.epoch.began_ns, min(since_ns, self.clock_ns()))
+        self.epoch_ns = max(self.epoch_ns, min(since_ns, self.clock_ns()))
 
     def age_s(self, snapshot: Snapshot) -> float:
         """Return the age of a snapshot."""
@@ -164,7 +166,7 @@ class Source:
         return None if snapshot is None else self._served(snapshot, "hit", "miss")
 
     def _served(self, snapshot: Snapshot, how: How, fwd: Forwarded) -> Served:
-        return Served(snapshot, how, fwd, self.windows, self.clock_ns, self.epoch.began_ns)
+        return Served(snapshot, how, fwd, self.windows, self.clock_ns, self.epoch_ns)
 
     async def _stale(
         self, key: str, caller: Caller, failure: UpstreamError, max_age_s: float | None
@@ -227,7 +229,7 @@ class Source:
             stored = self._stored(found)
             is_young = max_age_s is None or found.age_s <= max_age_s
             is_fresh = found.age_s < self.windows.ttl_s
-            is_up_to_date = stored.asked_ns >= self.epoch.began_ns
+            is_up_to_date = stored.asked_ns >= self.epoch_ns
             return stored if is_fresh and is_young and is_up_to_date else None
 
         try:

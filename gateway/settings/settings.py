@@ -45,6 +45,9 @@ Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Timeout = Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)]
 Secret16 = Annotated[SecretStr, AfterValidator(partial(parse.long_enough, shortest=16))]
 Secret32 = Annotated[SecretStr, AfterValidator(partial(parse.long_enough, shortest=32))]
+Tenants = Annotated[frozenset[str] | None, NoDecode, BeforeValidator(parse.tenants)]
+Domains = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.domains)]
+Cookies = Annotated[frozenset[bytes] | None, NoDecode, BeforeValidator(parse.cookies)]
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.names)]
 
 
@@ -57,27 +60,24 @@ def written(default: object) -> str:
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
-class _Group:
-    """Declares the settings of one group."""
-
-    def __init__(self, name: str) -> None:
-        self._extra: JsonDict = {"group": name}
-
-    def __call__(self, default: object, description: str, example: str = "", **more: Any) -> Any:
-        """Declare one; a text is parsed as if it had been written. The default is an example."""
-        more["default_factory" if callable(default) else "default"] = default
-        examples, extra = [example or written(default)], self._extra
-        return Field(description=description, examples=examples, json_schema_extra=extra, **more)
+def _setting(
+    group: str, default: object, description: str, example: str = "", **more: Any
+) -> Any:  # as pydantic's Field
+    """Declare a setting; a text is parsed as if it had been written. The default is an example."""
+    more["default_factory" if callable(default) else "default"] = default
+    extra: JsonDict = {"group": group}
+    examples = [example or written(default)]
+    return Field(description=description, examples=examples, json_schema_extra=extra, **more)
 
 
-_superoffice = _Group("SuperOffice")
-_callers = _Group("Callers")
-_cache = _Group("Cache")
-_live = _Group("Live")
-_api = _Group("API")
-_limits = _Group("Limits")
-_serving = _Group("Serving")
-_observability = _Group("Observability")
+_superoffice = partial(_setting, "SuperOffice")
+_callers = partial(_setting, "Callers")
+_cache = partial(_setting, "Cache")
+_live = partial(_setting, "Live")
+_api = partial(_setting, "API")
+_limits = partial(_setting, "Limits")
+_serving = partial(_setting, "Serving")
+_observability = partial(_setting, "Observability")
 
 
 class Settings(BaseSettings):
@@ -93,19 +93,15 @@ class Settings(BaseSettings):
         "Environment of SuperOffice Online whose tenants are served, in place of one address",
         "online",
     )
-    tenants: Annotated[frozenset[str] | None, NoDecode, BeforeValidator(parse.tenants)] = (
-        _superoffice(
-            "",
-            "Tenants of the environment that are served, separated by commas; unset = all",
-            "Cust12345,Cust67890",
-        )
+    tenants: Tenants = _superoffice(
+        "",
+        "Tenants of the environment that are served, separated by commas; unset = all",
+        "Cust12345,Cust67890",
     )
-    tenant_hosts: Annotated[frozenset[str], NoDecode, BeforeValidator(parse.domains)] = (
-        _superoffice(
-            "superoffice.com",
-            "Domains that a tenant's address may be in, separated by commas; callers' credentials "
-            "go to no host outside them",
-        )
+    tenant_hosts: Domains = _superoffice(
+        "superoffice.com",
+        "Domains that a tenant's address may be in, separated by commas; callers' credentials "
+        "go to no host outside them",
     )
     time_zone: Annotated[ZoneInfo, BeforeValidator(parse.time_zone)] | None = _superoffice(
         None,
@@ -134,9 +130,7 @@ class Settings(BaseSettings):
         "`SO-AppToken`, the application's client secret, added for callers that send none",
         "your application's client secret",
     )
-    forward_cookies: Annotated[
-        frozenset[bytes] | None, NoDecode, BeforeValidator(parse.cookies)
-    ] = _callers(
+    forward_cookies: Cookies = _callers(
         "*",
         "Names of the cookies that are forwarded in session mode, separated by commas; `*` = all",
         "ASP.NET_SessionId,XSRF-TOKEN",
@@ -274,7 +268,7 @@ class Settings(BaseSettings):
     )
 
     @classmethod
-    def load(cls, **flags: Any) -> Self:
+    def load(cls, **flags: Any) -> Self:  # pydantic checks them
         """Read the settings from the environment; flags win over it.
 
         Raises:

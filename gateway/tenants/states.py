@@ -1,10 +1,10 @@
 """The states of tenants: read once, cached, and refreshed before they expire."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from cachetools import LRUCache
 
@@ -58,7 +58,6 @@ class TenantStates:
         self._running: LRUCache[str, _Cached] = LRUCache(MOST_TENANTS)
         self._refused: LRUCache[str, _Cached] = LRUCache(MOST_TENANTS)
         self._flights: Flights[_Cached] = Flights()
-        self._refreshes: set[asyncio.Task[_Cached]] = set()
 
     async def find(self, tenant: str) -> TenantState:
         """Return the state of a tenant that runs.
@@ -72,10 +71,8 @@ class TenantStates:
         now = self._clock()
         if cached is None or now >= cached.valid_until:
             cached = await self._refreshed(tenant)
-        elif now >= cached.refresh_at and tenant not in self._flights:
-            refresh = asyncio.create_task(self._refreshed(tenant))
-            self._refreshes.add(refresh)
-            refresh.add_done_callback(self._refreshes.discard)
+        elif now >= cached.refresh_at:
+            self._flights.start(tenant, partial(self._read, tenant))
         return cached.state()
 
     async def find_moved(self, tenant: str, old: TenantState) -> TenantState:
@@ -106,7 +103,7 @@ class TenantStates:
         return self._running.get(tenant) or self._refused.get(tenant)
 
     async def _refreshed(self, tenant: str) -> _Cached:
-        return await self._flights.join(tenant, lambda: self._read(tenant))
+        return await self._flights.join(tenant, partial(self._read, tenant))
 
     async def _read(self, tenant: str) -> _Cached:
         outcome: TenantState | GatewayError
