@@ -73,8 +73,11 @@ class CallerPolicy:
         if self.app_token and b"so-apptoken" not in sent:
             forwarded.append((b"so-apptoken", self.app_token))
         for name, value in forwarded:
-            if not _is_utf8(value):
-                raise BadRequestError(f"The header {name.decode()} has to be ASCII or UTF-8.")
+            try:
+                value.decode()
+            except UnicodeDecodeError:
+                message = f"The header {name.decode()} has to be ASCII or UTF-8."
+                raise BadRequestError(message) from None
         return Caller(tuple(forwarded))
 
     def _credentials(self, sent: dict[bytes, list[bytes]]) -> list[Header]:
@@ -94,14 +97,6 @@ class CallerPolicy:
             return joined
         pairs = (pair.strip() for pair in joined.split(b";"))
         return b"; ".join(p for p in pairs if p.partition(b"=")[0].strip() in self.forward_cookies)
-
-
-def _is_utf8(value: bytes) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _checked(authorization: Sequence[bytes]) -> bytes:

@@ -32,7 +32,6 @@ the traceback. A message never holds SuperOffice's address, a body or the text o
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 
 class GatewayError(Exception):
@@ -46,12 +45,18 @@ class GatewayError(Exception):
     headers: Mapping[str, str] = MappingProxyType({})
     """Headers that an HTTP answer with this status must have."""
 
-    def __init__(self, message: str, **extensions: Any) -> None:
+    def __init_subclass__(cls, *, code: str = "", status: int = 0) -> None:
+        if code:
+            cls.code = code
+        if status:
+            cls.http_status = status
+
+    def __init__(self, message: str, **extensions: object) -> None:
         super().__init__(message)
-        self.extensions: dict[str, Any] = {"code": self.code, **extensions}
+        self.extensions: dict[str, object] = {"code": self.code, **extensions}
 
     @property
-    def formatted(self) -> dict[str, Any]:
+    def formatted(self) -> dict[str, object]:
         """The entry of `errors` in a response (GraphQL spec, section 7.1.2)."""
         return {"message": str(self), "extensions": self.extensions}
 
@@ -60,56 +65,40 @@ class SettingsError(GatewayError):
     """A setting is missing, unknown or wrong: the gateway does not start."""
 
 
-class RequestError(GatewayError):
+class RequestError(GatewayError, status=400):
     """The client has to change its request."""
 
-    http_status = 400
 
-
-class BadRequestError(RequestError):
+class BadRequestError(RequestError, code="BAD_REQUEST"):
     """Not a GraphQL-over-HTTP request."""
 
-    code = "BAD_REQUEST"
 
-
-class BadUserInputError(RequestError):
+class BadUserInputError(RequestError, code="BAD_USER_INPUT"):
     """An argument or a variable has an invalid value."""
 
-    code = "BAD_USER_INPUT"
 
-
-class BodyTooLargeError(BadRequestError):
+class BodyTooLargeError(BadRequestError, status=413):
     """The request's body is too large (RFC 9110, section 15.5.14)."""
 
-    http_status = 413
 
-
-class BodyTooSlowError(BadRequestError):
+class BodyTooSlowError(BadRequestError, status=408):
     """The request's body arrives too slowly (RFC 9110, section 15.5.9)."""
 
-    http_status = 408
 
-
-class NotAcceptableError(BadRequestError):
+class NotAcceptableError(BadRequestError, status=406):
     """The client accepts no media type that we have (RFC 9110, section 15.5.7)."""
 
-    http_status = 406
 
-
-class MethodNotAllowedError(BadRequestError):
+class MethodNotAllowedError(BadRequestError, status=405):
     """The method is not allowed for this operation (RFC 9110, section 15.5.6)."""
-
-    http_status = 405
 
     def __init__(self, message: str, *, allow: str) -> None:
         super().__init__(message)
         self.headers = {"Allow": allow}
 
 
-class OriginRefusedError(BadRequestError):
+class OriginRefusedError(BadRequestError, status=403):
     """A page of another site opens a WebSocket (RFC 6455, section 10.2)."""
-
-    http_status = 403
 
     def __init__(self) -> None:
         super().__init__(
@@ -118,10 +107,8 @@ class OriginRefusedError(BadRequestError):
         )
 
 
-class UnsupportedMediaTypeError(BadRequestError):
+class UnsupportedMediaTypeError(BadRequestError, status=415):
     """The body has an unsupported media type (RFC 9110, section 15.5.16)."""
-
-    http_status = 415
 
 
 class TenantMissingError(BadRequestError):
@@ -133,136 +120,101 @@ class TenantMissingError(BadRequestError):
         )
 
 
-class TenantNotFoundError(BadRequestError):
+class TenantNotFoundError(BadRequestError, status=404):
     """There is no such tenant, or it is not served: the client does not learn which."""
-
-    http_status = 404
 
     def __init__(self) -> None:
         super().__init__("There is no such tenant.")
 
 
-class QueryTooComplexError(RequestError):
+class QueryTooComplexError(RequestError, code="QUERY_TOO_COMPLEX"):
     """A query exceeds a limit."""
 
-    code = "QUERY_TOO_COMPLEX"
+
+class PersistedQueryNotFoundError(RequestError, code="PERSISTED_QUERY_NOT_FOUND", status=200):
+    """The hash of a query is unknown: the client has to send the query once.
+
+    Apollo's clients do that only if this is no HTTP error.
+    """
 
 
-class PersistedQueryNotFoundError(RequestError):
-    """The hash of a query is unknown: the client has to send the query once."""
-
-    code = "PERSISTED_QUERY_NOT_FOUND"
-    http_status = 200  # Apollo's clients send the query then, and only if this is no HTTP error
-
-
-class PersistedQueryNotSupportedError(RequestError):
+class PersistedQueryNotSupportedError(
+    RequestError, code="PERSISTED_QUERY_NOT_SUPPORTED", status=200
+):
     """The client sent the hash of a query, and persisted queries are off."""
 
-    code = "PERSISTED_QUERY_NOT_SUPPORTED"
-    http_status = 200
 
-
-class OperationResolutionError(RequestError):
+class OperationResolutionError(RequestError, code="OPERATION_RESOLUTION_FAILURE"):
     """No operation of the document is selected, or not one for this transport."""
 
-    code = "OPERATION_RESOLUTION_FAILURE"
 
-
-class RequestTimeoutError(GatewayError):
+class RequestTimeoutError(GatewayError, code="UPSTREAM_TIMEOUT", status=504):
     """A request took longer than `request_timeout`."""
-
-    code = "UPSTREAM_TIMEOUT"
-    http_status = 504
 
     def __init__(self, timeout_s: float) -> None:
         super().__init__(f"The request took longer than {timeout_s:g} seconds.")
 
 
-class UnauthenticatedError(RequestError):
+class UnauthenticatedError(RequestError, code="UNAUTHENTICATED", status=401):
     """The request has no credentials of a supported kind."""
 
-    code = "UNAUTHENTICATED"
-    http_status = 401
 
-
-class TooManyOpenError(RequestError):
+class TooManyOpenError(RequestError, code="RATE_LIMITED", status=429):
     """The client has the maximum of sockets, streams or operations open."""
 
-    code = "RATE_LIMITED"
-    http_status = 429
 
-
-class GatewayFullError(TooManyOpenError):
+class GatewayFullError(TooManyOpenError, status=503):
     """This process has the maximum of sockets and streams open."""
 
-    http_status = 503
 
-
-class UpstreamError(GatewayError):
+class UpstreamError(GatewayError, code="UPSTREAM_ERROR", status=502):
     """SuperOffice did not return the sessions.
 
     In `extensions`: `upstreamStatus`, if there was an answer; `retryAfter`, in whole seconds, if it
     is known (RFC 9110, section 10.2.3).
     """
 
-    code = "UPSTREAM_ERROR"
-    http_status = 502
-
     def __init__(
         self, message: str, *, upstream_status: int | None = None, retry_after_s: int | None = None
     ) -> None:
         known = {"upstreamStatus": upstream_status, "retryAfter": retry_after_s}
         super().__init__(message, **{k: v for k, v in known.items() if v is not None})
+        self.upstream_status = upstream_status
         self.retry_after_s = retry_after_s
 
     @property
     def is_temporary(self) -> bool:
         """Whether the same call may succeed later: not after a refusal by SuperOffice."""
-        status = self.extensions.get("upstreamStatus")
+        status = self.upstream_status
         return status is None or status < 300 or status >= 500 or status == 429
 
 
-class UpstreamUnauthenticatedError(UpstreamError):
+class UpstreamUnauthenticatedError(UpstreamError, code="UNAUTHENTICATED", status=401):
     """SuperOffice does not accept the caller's credentials (401)."""
-
-    code = "UNAUTHENTICATED"
-    http_status = 401
 
 
 class UpstreamMisdirectedError(UpstreamError):
     """The tenant is at another host (421; RFC 9110, section 15.5.20)."""
 
 
-class UpstreamForbiddenError(UpstreamError):
+class UpstreamForbiddenError(UpstreamError, code="FORBIDDEN", status=403):
     """SuperOffice knows the caller and denies the call (403)."""
 
-    code = "FORBIDDEN"
-    http_status = 403
 
-
-class UpstreamRateLimitedError(UpstreamError):
+class UpstreamRateLimitedError(UpstreamError, code="RATE_LIMITED", status=429):
     """SuperOffice asks to slow down (429)."""
-
-    code = "RATE_LIMITED"
-    http_status = 429
 
 
 class UpstreamHeldOffError(UpstreamRateLimitedError):
     """The call was not made: this caller is rate-limited."""
 
 
-class UpstreamTimeoutError(UpstreamError):
+class UpstreamTimeoutError(UpstreamError, code="UPSTREAM_TIMEOUT", status=504):
     """SuperOffice did not answer within the deadline of the call."""
 
-    code = "UPSTREAM_TIMEOUT"
-    http_status = 504
 
-
-class UpstreamUnavailableError(UpstreamError):
+class UpstreamUnavailableError(UpstreamError, code="UPSTREAM_UNAVAILABLE", status=503):
     """SuperOffice cannot be reached, or answers that it is out of service."""
-
-    code = "UPSTREAM_UNAVAILABLE"
-    http_status = 503
 
 
 class UpstreamInterruptedError(UpstreamUnavailableError):
@@ -281,8 +233,5 @@ class TenantNotRunningError(UpstreamUnavailableError):
         self.extensions["tenantState"] = state
 
 
-class UpstreamBadResponseError(UpstreamError):
+class UpstreamBadResponseError(UpstreamError, code="UPSTREAM_BAD_RESPONSE", status=502):
     """SuperOffice's answer is not a JSON array of sessions."""
-
-    code = "UPSTREAM_BAD_RESPONSE"
-    http_status = 502

@@ -5,129 +5,116 @@ makes the cache key, what shapes an answer, `Vary`, CORS, and what `connection_i
 header that is not in the table changes nothing.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from enum import Flag, auto
+from typing import NamedTuple
 
 Header = tuple[bytes, bytes]
 """A header as ASGI has it: the name in lower case, and the value."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownHeader:
+class Use(Flag):
+    """What a header is for."""
+
+    FORWARDED = auto()
+    """Forwarded to SuperOffice byte for byte, and therefore part of the cache key."""
+
+    CREDENTIAL = auto()
+    """Says who the caller is; the other forwarded ones say how the answer is to be written."""
+
+    TENANT = auto()
+    """Chooses the SuperOffice installation, and with it the cache key."""
+
+    PASSED_ON = auto()
+    """Sent along with the REST call that a request starts; identifies no caller."""
+
+    SHAPES = auto()
+    """The response cache tells requests apart by its value."""
+
+    SHAPES_BY_PRESENCE = auto()
+    """The response cache tells requests with it from requests without it."""
+
+    VARY = auto()
+    """Named in `Vary`."""
+
+    CORS = auto()
+    """May be sent by pages of other sites."""
+
+    EXPOSED = auto()
+    """May be read from answers by pages of other sites."""
+
+    IN_PAYLOAD = auto()
+    """May stand in the payload of `connection_init`, where browsers cannot set headers."""
+
+    AGING = auto()
+    """Differs from one moment to the next: written anew on a cached answer."""
+
+
+class KnownHeader(NamedTuple):
     """A row of the table."""
 
     name: str
     """As it is usually written."""
 
-    forwarded: bool = False
-    """Forwarded to SuperOffice byte for byte, and therefore part of the cache key."""
-
-    credential: bool = False
-    """Says who the caller is; the other forwarded ones say how the answer is to be written."""
-
-    tenant: bool = False
-    """Chooses the SuperOffice installation, and with it the cache key."""
-
-    passed_on: bool = False
-    """Sent along with the REST call that a request starts; identifies no caller."""
-
-    shapes: Literal["by value", "by presence"] | None = None
-    """How the response cache tells requests apart by it."""
-
-    vary: bool = False
-    """Named in `Vary`."""
-
-    cors: bool = False
-    """May be sent by pages of other sites."""
-
-    exposed: bool = False
-    """May be read from answers by pages of other sites."""
-
-    in_payload: bool = False
-    """May stand in the payload of `connection_init`, where browsers cannot set headers."""
-
-    aging: bool = False
-    """Differs from one moment to the next: written anew on a cached answer."""
-
+    uses: Use
     shared: str = ""
     """Why requests that differ in it alone share one cached answer, where they do."""
 
 
+_LANGUAGE = Use.FORWARDED | Use.VARY | Use.IN_PAYLOAD
+_CREDENTIAL = Use.FORWARDED | Use.CREDENTIAL | Use.VARY
+_ANSWERED = "only on answers"
+
 HEADERS = (
-    KnownHeader(name="Accept", shapes="by value", vary=True),
-    KnownHeader(name="Accept-Encoding", shapes="by value", vary=True),
-    KnownHeader(name="Accept-Language", forwarded=True, vary=True, in_payload=True),
-    KnownHeader(name="Age", exposed=True, aging=True, shared="only on answers"),
-    KnownHeader(name="Apollo-Require-Preflight", shapes="by value", cors=True),
-    KnownHeader(name="Apollographql-Client-Name", cors=True, shared="names the app, not the data"),
-    KnownHeader(
-        name="Apollographql-Client-Version", cors=True, shared="names the app, not the data"
-    ),
-    KnownHeader(
-        name="Authorization", forwarded=True, credential=True, vary=True, cors=True, in_payload=True
-    ),
-    KnownHeader(name="Cache-Control", cors=True, shared="compared with the age of the answer"),
-    KnownHeader(name="Cache-Status", exposed=True, aging=True, shared="only on answers"),
-    KnownHeader(name="Content-Encoding", shapes="by value"),
-    KnownHeader(name="Content-Type", shapes="by value", cors=True),
-    KnownHeader(
-        name="Cookie", forwarded=True, credential=True, shapes="by presence", vary=True
-    ),  # forwarded with X-XSRF-TOKEN only, where there is no Authorization
-    KnownHeader(name="ETag", exposed=True, shared="only on answers"),
-    KnownHeader(name="Host", shapes="by value"),
-    KnownHeader(name="If-None-Match", shapes="by value", cors=True),
-    KnownHeader(name="Origin", shapes="by value"),
-    KnownHeader(name="Retry-After", exposed=True, shared="only on answers"),
-    KnownHeader(name="Sec-Fetch-Site", shapes="by value"),
-    KnownHeader(name="Server-Timing", exposed=True, aging=True, shared="only on answers"),
-    KnownHeader(
-        name="SO-AppToken", forwarded=True, credential=True, vary=True, cors=True, in_payload=True
-    ),
-    KnownHeader(name="SO-Culture", forwarded=True, vary=True, cors=True, in_payload=True),
-    KnownHeader(name="SO-Language", forwarded=True, vary=True, cors=True, in_payload=True),
-    KnownHeader(name="SO-TimeZone", forwarded=True, vary=True, cors=True, in_payload=True),
-    KnownHeader(name="traceparent", passed_on=True, cors=True, shared="names the trace only"),
-    KnownHeader(name="tracestate", passed_on=True, cors=True, shared="names the trace only"),
-    KnownHeader(name="WWW-Authenticate", exposed=True, shared="only on answers"),
-    KnownHeader(name="X-Apollo-Operation-Name", shapes="by value", cors=True),
-    KnownHeader(
-        name="X-Request-ID", passed_on=True, cors=True, exposed=True, shared="names the request"
-    ),
-    KnownHeader(
-        name="X-XSRF-TOKEN",
-        forwarded=True,
-        credential=True,
-        shapes="by presence",
-        vary=True,
-        cors=True,
-        in_payload=True,
-    ),
-    KnownHeader(name="X-Tenant", tenant=True, vary=True, cors=True, in_payload=True),
+    KnownHeader("Accept", Use.SHAPES | Use.VARY),
+    KnownHeader("Accept-Encoding", Use.SHAPES | Use.VARY),
+    KnownHeader("Accept-Language", _LANGUAGE),
+    KnownHeader("Age", Use.EXPOSED | Use.AGING, _ANSWERED),
+    KnownHeader("Apollo-Require-Preflight", Use.SHAPES | Use.CORS),
+    KnownHeader("Apollographql-Client-Name", Use.CORS, "names the app, not the data"),
+    KnownHeader("Apollographql-Client-Version", Use.CORS, "names the app, not the data"),
+    KnownHeader("Authorization", _CREDENTIAL | Use.CORS | Use.IN_PAYLOAD),
+    KnownHeader("Cache-Control", Use.CORS, "compared with the age of the answer"),
+    KnownHeader("Cache-Status", Use.EXPOSED | Use.AGING, _ANSWERED),
+    KnownHeader("Content-Encoding", Use.SHAPES),
+    KnownHeader("Content-Type", Use.SHAPES | Use.CORS),
+    # Forwarded with X-XSRF-TOKEN only, where there is no Authorization.
+    KnownHeader("Cookie", _CREDENTIAL | Use.SHAPES_BY_PRESENCE),
+    KnownHeader("ETag", Use.EXPOSED, _ANSWERED),
+    KnownHeader("Host", Use.SHAPES),
+    KnownHeader("If-None-Match", Use.SHAPES | Use.CORS),
+    KnownHeader("Origin", Use.SHAPES),
+    KnownHeader("Retry-After", Use.EXPOSED, _ANSWERED),
+    KnownHeader("Sec-Fetch-Site", Use.SHAPES),
+    KnownHeader("Server-Timing", Use.EXPOSED | Use.AGING, _ANSWERED),
+    KnownHeader("SO-AppToken", _CREDENTIAL | Use.CORS | Use.IN_PAYLOAD),
+    KnownHeader("SO-Culture", _LANGUAGE | Use.CORS),
+    KnownHeader("SO-Language", _LANGUAGE | Use.CORS),
+    KnownHeader("SO-TimeZone", _LANGUAGE | Use.CORS),
+    KnownHeader("traceparent", Use.PASSED_ON | Use.CORS, "names the trace only"),
+    KnownHeader("tracestate", Use.PASSED_ON | Use.CORS, "names the trace only"),
+    KnownHeader("WWW-Authenticate", Use.EXPOSED, _ANSWERED),
+    KnownHeader("X-Apollo-Operation-Name", Use.SHAPES | Use.CORS),
+    KnownHeader("X-Request-ID", Use.PASSED_ON | Use.CORS | Use.EXPOSED, "names the request"),
+    KnownHeader("X-XSRF-TOKEN", _CREDENTIAL | Use.SHAPES_BY_PRESENCE | Use.CORS | Use.IN_PAYLOAD),
+    KnownHeader("X-Tenant", Use.TENANT | Use.VARY | Use.CORS | Use.IN_PAYLOAD),
 )
 
 
-def _raw(chosen: Callable[[KnownHeader], object]) -> frozenset[bytes]:
-    return frozenset(header.name.lower().encode() for header in HEADERS if chosen(header))
+def names(use: Use, *, has_tenants: bool = True) -> list[str]:
+    """Return the headers of a use; `X-Tenant` counts only where there are several tenants."""
+    without = Use(0) if has_tenants else Use.TENANT
+    return [name for name, uses, _ in HEADERS if use in uses and not uses & without]
 
 
-CREDENTIALS = _raw(lambda header: header.credential)
-REPRESENTATION = tuple(sorted(_raw(lambda header: header.forwarded and not header.credential)))
-IN_PAYLOAD = _raw(lambda header: header.in_payload)
-PASSED_ON = _raw(lambda header: header.passed_on)
-AGING = _raw(lambda header: header.aging)
-SHAPING = _raw(lambda header: header.shapes == "by value")
-SHAPING_BY_PRESENCE = _raw(lambda header: header.shapes == "by presence")
-
-(TENANT,) = _raw(lambda header: header.tenant)
-EXPOSED = tuple(header.name for header in HEADERS if header.exposed)
+def _raw(use: Use) -> frozenset[bytes]:
+    return frozenset(name.lower().encode() for name in names(use))
 
 
-def vary(*, has_tenants: bool) -> str:
-    """Write `Vary`; `X-Tenant` counts only where there are several tenants."""
-    return ", ".join(h.name for h in HEADERS if h.vary and (has_tenants or not h.tenant))
-
-
-def cors(*, has_tenants: bool) -> list[str]:
-    """Return the request headers that pages of other sites may send."""
-    return [h.name for h in HEADERS if h.cors and (has_tenants or not h.tenant)]
+CREDENTIALS = _raw(Use.CREDENTIAL)
+REPRESENTATION = tuple(sorted(_raw(Use.FORWARDED) - CREDENTIALS))
+IN_PAYLOAD = _raw(Use.IN_PAYLOAD)
+PASSED_ON = _raw(Use.PASSED_ON)
+AGING = _raw(Use.AGING)
+SHAPING = _raw(Use.SHAPES)
+SHAPING_BY_PRESENCE = _raw(Use.SHAPES_BY_PRESENCE)
+(TENANT,) = _raw(Use.TENANT)

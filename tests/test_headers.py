@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.headers import HEADERS, KnownHeader
+from gateway.headers import HEADERS, KnownHeader, Use
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.tenants.test_online import ONE, OTHER, Online
 
@@ -29,8 +29,8 @@ PAIRS = {
 @contextlib.asynccontextmanager
 async def serving(header: KnownHeader, rest: RestSide) -> AsyncIterator[Gateway]:
     """Run a gateway over one SuperOffice, or over several tenants where the header names one."""
-    over: Any = Online() if header.tenant else rest
-    settings = {"upstream_url": None, "environment": "sod"} if header.tenant else {}
+    over: Any = Online() if Use.TENANT in header.uses else rest
+    settings = {"upstream_url": None, "environment": "sod"} if Use.TENANT in header.uses else {}
     async with gateway_over(over, **settings) as gateway:
         yield gateway
 
@@ -62,15 +62,17 @@ async def test_a_header_alone_tells_requests_apart_or_says_why_not(
 
         is_hit = "; hit" in await cache_status(gateway, other)
 
-    is_in_key = header.forwarded or header.tenant
-    is_told_apart = is_in_key or header.shapes == "by value"
+    is_in_key = bool(header.uses & (Use.FORWARDED | Use.TENANT))
+    is_told_apart = is_in_key or Use.SHAPES in header.uses
     assert is_hit is not is_in_key
     assert len(executed) == (2 if is_told_apart else 1)
     assert bool(header.shared) is not is_told_apart
 
 
 @pytest.mark.parametrize(
-    "header", [h for h in HEADERS if h.shapes == "by presence"], ids=lambda header: header.name
+    "header",
+    [h for h in HEADERS if Use.SHAPES_BY_PRESENCE in h.uses],
+    ids=lambda header: header.name,
 )
 async def test_a_header_that_shapes_by_presence_tells_requests_with_it_from_those_without(
     header: KnownHeader, gateway: Gateway, executed: list[str]
@@ -97,5 +99,5 @@ async def test_a_header_that_is_not_in_the_table_changes_nothing(
 
 def test_names_come_once_and_in_order() -> None:
     """A row that stands twice could contradict itself."""
-    names = [header.name.lower() for header in HEADERS if not header.tenant]
+    names = [header.name.lower() for header in HEADERS if Use.TENANT not in header.uses]
     assert names == sorted(set(names))

@@ -61,7 +61,7 @@ def add_data(command: argparse.ArgumentParser) -> None:
 def demo_upstream(**options: Any) -> Iterator[str]:  # those of create_demo_app
     """Run the demo REST server on a free port in a thread; gives its address."""
     from gateway.demo.app import create_demo_app
-    from gateway.server.listening import LOOPBACK, listen
+    from gateway.server.resources import LOOPBACK, listen
     from gateway.server.servers import GatewayServer, config_of
 
     listener = listen(LOOPBACK, 0)

@@ -11,7 +11,7 @@ from contextlib import aclosing
 import msgspec
 
 from gateway.live.bus import Bus, Heard, News
-from gateway.store.pubsub import Channel
+from gateway.store.redis import Channel
 
 logger = logging.getLogger(__name__)
 

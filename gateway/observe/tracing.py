@@ -34,6 +34,7 @@ from gateway.observe.metrics import outcome_of
 from gateway.observe.operations import OperationNames
 
 if TYPE_CHECKING:
+    from gateway.sessions.snapshot import Snapshot
     from gateway.sessions.source import Cache, Fetch
 
 _Spans = Callable[..., AbstractContextManager[Span]]
@@ -197,7 +198,7 @@ class _TracedCache:
         self._start_span = start_span
         self.peek, self.set, self.delete = cache.peek, cache.set, cache.delete
 
-    async def get(self, key: str) -> object:
+    async def get(self, key: str) -> "Snapshot | None":
         """Return the value; None if it is not cached."""
         with self._start_span("cache get") as span:
             value = await self._cache.get(key)

@@ -4,12 +4,13 @@ Such an answer goes out as soon as its request is complete: no task, no middlewa
 file is all that the server knows of `gateway.web`.
 """
 
+import asyncio
 import time
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.headers import Header
 from gateway.web import response_cache
@@ -22,20 +23,23 @@ _STATUS_LINES = {
 }
 
 
+Application: TypeAlias = Any  # uvicorn and Starlette type the same differently
+
+
 class FastLaneProtocol(HttpToolsProtocol):
     """Answers from the cache if it can; tells the application when its client has left."""
 
     _is_reading = False
-    _held: tuple[Any, Any] | None = None
+    _held: tuple[RequestResponseCycle, Application] | None = None
     """A request and the application to call with it, until everything that came is parsed."""
 
-    _running: Any = None
+    _running: RequestResponseCycle | None = None
     """The request that the application was called with last; later ones wait in the pipeline."""
 
     _last_head: tuple[str, list[Header], RequestHead] | None = None
     """Path, headers and meaning of the connection's last request: the next is often the same."""
 
-    def connection_made(self, transport: Any) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Find what the application offers to its server."""
         super().connection_made(transport)
         state = getattr(self.app, "state", None)
@@ -49,13 +53,13 @@ class FastLaneProtocol(HttpToolsProtocol):
         if self._held is not None:
             self._release(*self._held)
 
-    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Application) -> None:
         if self._is_reading:
             self._held = (cycle, app)
         else:
             self._call(cycle, app)
 
-    def _call(self, cycle: Any, app: Any) -> None:
+    def _call(self, cycle: RequestResponseCycle, app: Application) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
@@ -66,9 +70,10 @@ class FastLaneProtocol(HttpToolsProtocol):
             cycle, app = self._held
             found, edge = None, self._edge
             if edge is not None:
-                inbound = self._enter(edge, cycle.scope, bytes(cycle.body))
+                scope = scope_of(cycle)
+                inbound = self._enter(edge, scope, bytes(cycle.body))
                 if edge.has_fast_lane and not self.flow.write_paused:
-                    found = response_cache.find(cycle.scope, inbound)
+                    found = response_cache.find(scope, inbound)
             if edge and found:
                 self._held = None
                 self._send(edge, cycle, *found)
@@ -82,19 +87,20 @@ class FastLaneProtocol(HttpToolsProtocol):
             last = self._last_head = path, headers, edge.door.read(path, headers)
         return edge.door.enter(scope, last[2], body)
 
-    def _release(self, cycle: Any, app: Any) -> None:
+    def _release(self, cycle: RequestResponseCycle, app: Application) -> None:
         """Call the application with the request that was held, or answer 503 under load."""
         self._held = None
         edge = None if self.flow.write_paused else self._edge
-        if edge and edge.sheds(cycle.scope):
-            edge.door.enter(cycle.scope)
+        if edge and edge.sheds(scope_of(cycle)):
+            edge.door.enter(scope_of(cycle))
             self._send(edge, cycle, edge.admission.refusal, [])
         else:
             self._call(cycle, app)
 
-    def _send(self, edge: Edge, cycle: Any, answer: CachedAnswer, aging: list[Header]) -> None:
-        scope: Scope = cycle.scope
-        started = time.perf_counter()
+    def _send(
+        self, edge: Edge, cycle: RequestResponseCycle, answer: CachedAnswer, aging: list[Header]
+    ) -> None:
+        scope, started = scope_of(cycle), time.perf_counter()
         request_id = inbound_of(scope).request_id
         headers = [*self.server_state.default_headers, *aging, (REQUEST_ID, request_id)]
         if not cycle.keep_alive:
@@ -124,4 +130,9 @@ class FastLaneProtocol(HttpToolsProtocol):
             inbound.on_disconnect()
 
     def _running_inbound(self) -> Inbound | None:
-        return find_inbound(self._running.scope) if self._running is not None else None
+        return find_inbound(scope_of(self._running)) if self._running is not None else None
+
+
+def scope_of(cycle: RequestResponseCycle) -> Scope:
+    """Return the scope of a request, as Starlette types it."""
+    return cast("Scope", cycle.scope)

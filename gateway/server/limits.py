@@ -6,9 +6,10 @@ a second, an endless head or endless trailers, or does not read its answer (Klud
 
 import asyncio
 import socket
-from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from gateway.web.edge import Edge
 
 _MAX_HEAD_BYTES = 64 * 2**10  # and as much behind a body
 _MAX_PIPELINE = 32
@@ -30,12 +31,12 @@ class LimitedProtocol(HttpToolsProtocol):
     _is_draining = False
     _head_timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: Any) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request, unless too many connections are open."""
         super().connection_made(transport)
         state = getattr(self.app, "state", None)
         self._is_draining = not getattr(state, "is_ready", True)
-        edge: Any = getattr(state, "edge", None)
+        edge: Edge | None = getattr(state, "edge", None)
         if edge is not None and edge.connection_limit.refuses(len(self.connections)):
             transport.abort()
             return
@@ -66,7 +67,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Tell whether no request is in progress and no timer runs: line ends came, for example."""
         if self.timeout_keep_alive_task or self._head_timer:
             return False
-        cycle: Any = self.cycle  # None before the first request
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         is_answered = cycle is not None and cycle.response_complete
         return is_answered and self.transport.get_protocol() is self
 
@@ -100,7 +101,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def drain(self) -> None:
         """Make the next answer the last one on this connection, and say so in its headers."""
         self._is_draining = True
-        cycle: Any = self.cycle  # None before the first request
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         if cycle is not None and not cycle.response_started:
             cycle.keep_alive = False
 
@@ -122,7 +123,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def _limit_time_to_read(transport: Any) -> None:
+def _limit_time_to_read(transport: asyncio.Transport) -> None:
     """Have the system reset a connection whose client does not read its answer (RFC 5482).
 
     The system knows what has arrived, which no timer here does. Its limit also holds for WebSockets

@@ -1,10 +1,10 @@
 """uvicorn's HTTP protocol as the gateway runs it: limits, upgrades and cached answers together."""
 
-from typing import Any
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.server import uvicorn_hooks  # noqa: F401  fails on a uvicorn that lacks a hook
-from gateway.server.fast_lane import FastLaneProtocol
-from gateway.server.http_1_0 import without_chunks
+from gateway.server.fast_lane import Application, FastLaneProtocol
 from gateway.server.limits import LimitedProtocol
 from gateway.server.upgrade import UpgradeProtocol
 
@@ -12,6 +12,24 @@ from gateway.server.upgrade import UpgradeProtocol
 class GatewayProtocol(UpgradeProtocol, FastLaneProtocol, LimitedProtocol):
     """One connection to a client."""
 
-    def _call(self, cycle: Any, app: Any) -> None:
+    def _call(self, cycle: RequestResponseCycle, app: Application) -> None:
         is_old = cycle.scope["http_version"] == "1.0"
-        super()._call(cycle, without_chunks(app, cycle) if is_old else app)
+        super()._call(cycle, _without_chunks(app, cycle) if is_old else app)
+
+
+def _without_chunks(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
+    """Return the app with answers that end with their connection.
+
+    HTTP/1.0 clients do not know chunks (RFC 9112, section 6.1). uvicorn compares each piece with
+    the length that is left, so that is set to the piece's own.
+    """
+
+    async def unchunked(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_unchunked(message: Message) -> None:
+            cycle.chunked_encoding = False
+            cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, send_unchunked)
+
+    return unchunked

@@ -8,17 +8,20 @@ import socket
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
 
 from gateway.app import create_app
 from gateway.errors import SettingsError
 from gateway.observe.logs import configure_logs
-from gateway.server import open_files
-from gateway.server.listening import LOOPBACK, in_url, listen
+from gateway.server.resources import (
+    LOOPBACK,
+    in_url,
+    listen,
+    shared_metrics,
+    with_fewer_connections,
+)
 from gateway.server.servers import GatewayServer, WorkerServer, cannot_start, config_of
-from gateway.server.shared_metrics import shared_metrics
 from gateway.server.workers import Workers
 from gateway.settings import Settings
 from gateway.wiring.schema import check
@@ -48,7 +51,7 @@ def serve(
     """
     with listen(settings.host, settings.port) as listener:
         configure_logs(settings.log_level, settings.log_format)
-        settings = open_files.with_fewer_connections(settings)
+        settings = with_fewer_connections(settings)
         with shared_metrics(settings) as metrics_directory:
             build = partial(_build, settings, make_app, metrics_directory)
             if settings.workers > 1:
@@ -88,7 +91,7 @@ def serve_app(app: Starlette, port: int, name: str) -> None:
 
 def _work(
     build: Callable[[], Starlette],
-    options: Mapping[str, Any],
+    options: Mapping[str, int],
     shutdown_delay_s: float,
     listener: socket.socket,
     report: Callable[[str], None],

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 _KEEP_ALIVE_S = 75
 
 
-def config_of(app: ASGIApp, **options: Any) -> uvicorn.Config:
+def config_of(app: ASGIApp, **options: Any) -> uvicorn.Config:  # each its own
     """Return the configuration of a server for an app; `options` are uvicorn's."""
     # uvicorn's access log would print query strings, and with them customers' data.
     return uvicorn.Config(
@@ -73,7 +73,7 @@ class GatewayServer(uvicorn.Server):
         Raises:
             SettingsError: the application did not start.
         """
-        app: Any = self.config.loaded_app
+        app = self.config.loaded_app
         failures: list[Exception] = []
 
         async def start(scope: Scope, receive: Receive, send: Send) -> None:

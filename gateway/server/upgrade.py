@@ -5,7 +5,7 @@ asks for HTTP/2 with whatever it sends first. httptools ends these requests with
 not read their body. So the head is read again, without the headers that ask.
 """
 
-from typing import Any
+import asyncio
 
 from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -21,8 +21,9 @@ class UpgradeProtocol(HttpToolsProtocol):
     _is_read_again = False
     """Whether the request asks for a protocol that is not spoken here."""
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Read heads with a parser that ignores other protocols."""
+        super().connection_made(transport)
         self.parser = _Parser(self)
 
     def handle_websocket_upgrade(self) -> None:

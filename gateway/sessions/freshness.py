@@ -13,6 +13,9 @@ from gateway.errors import UpstreamError
 from gateway.observe.cache_stats import Result
 from gateway.sessions.snapshot import Snapshot
 
+How = Literal["hit", "miss", "collapsed"]
+"""From the cache, from a REST call of its own, or from the call of another request."""
+
 Forwarded = Literal["miss", "stale", "request"]
 """Why SuperOffice was called: no snapshot, too old a one, or too old for this request."""
 
@@ -39,18 +42,11 @@ class Windows:
         return self.ttl_s + max(self.ttl_s, self.while_revalidate_s, self.if_error_s)
 
 
-@dataclass(slots=True)
-class Epoch:
-    """The time of the last known change: snapshots requested before it are out of date."""
-
-    began_ns: int = 0
-
-
 class Served(msgspec.Struct, frozen=True):
     """A snapshot for a request, and where it came from."""
 
     snapshot: Snapshot
-    how: Literal["hit", "miss", "collapsed"]
+    how: How
     fwd: Forwarded
     windows: Windows
     clock_ns: Callable[[], int]

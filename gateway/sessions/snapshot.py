@@ -1,14 +1,54 @@
-"""Snapshots of a caller's sessions, and the form in which they are shared between processes."""
+"""Snapshots of a caller's sessions: how they are made, and shared between processes."""
 
+import asyncio
 import struct
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import UTC, tzinfo
+from typing import Any, Generic, Literal, TypeVar
 
+from cachetools import LRUCache
+
+from gateway.caller import Caller
+from gateway.errors import UpstreamBadResponseError
 from gateway.records.dates import AsOf
-from gateway.sessions.attachments import Attachments
+
+A = TypeVar("A")
+
+
+class Attachments(Generic[A]):
+    """Keeps the most recently used objects, up to `max_bytes`; they go when their snapshot goes.
+
+    So none needs to be invalidated, and none can reach another caller than the snapshot's.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._entries: LRUCache[Hashable, tuple[A, int]] = LRUCache(
+            max_bytes, getsizeof=lambda entry: entry[1]
+        )
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of all objects, as it was given."""
+        return int(self._entries.currsize)
+
+    def get(self, key: Hashable) -> A | None:
+        """Return the object stored under `key`."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry[0]
+
+    def add(self, key: Hashable, value: A, size_bytes: int) -> None:
+        """Store an object, unless there is one or it is larger than the bound."""
+        if key not in self._entries:
+            with suppress(ValueError):
+                self._entries[key] = (value, size_bytes)
+
 
 _TOOK = struct.Struct(">q")
+
+Records = Sequence[Any]  # of the type that the decoder makes
 
 Origin = Literal["upstream", "shared"]
 """Where this process has a snapshot from: a REST call of its own, or the shared cache."""
@@ -18,7 +58,7 @@ Origin = Literal["upstream", "shared"]
 class Snapshot:
     """One decoded answer of SuperOffice for one caller, immutable."""
 
-    sessions: Sequence[Any]
+    sessions: Records
     """The records, in SuperOffice's order."""
 
     as_of: AsOf
@@ -33,7 +73,7 @@ class Snapshot:
     origin: Origin
     fetch_s: float
     decode_s: float
-    attachments: Attachments[Any]
+    attachments: Attachments[Any]  # of the rooms above
     """Answers that were made from it."""
 
     json_bytes: int
@@ -67,3 +107,68 @@ class Stored:
         """Read what `to_bytes` wrote; `fetched_ns` comes from the age in the shared cache."""
         (took_ns,) = _TOOK.unpack_from(content)
         return cls(content[_TOOK.size :], fetched_ns - took_ns, fetched_ns)
+
+
+# The memory of a snapshot, measured with tracemalloc on full and on sparse sessions: most of it is
+# the JSON that linked objects and maps are read from.
+_MEMORY_PER_JSON_BYTE = 1.3
+_MEMORY_PER_SESSION = 600
+
+# Attachments may take as much memory again as the sessions do, and this at least.
+_LEAST_FOR_ATTACHMENTS = 32 * 2**10
+
+_LARGE = 2**20
+
+Decode = Callable[[bytes], Records]
+"""Decodes the records of a body."""
+
+
+async def assemble(
+    stored: Stored, decode: Decode, zone: tzinfo | None, *, origin: Origin, fetch_s: float
+) -> Snapshot:
+    """Make a snapshot, whose zone-less times are in `zone`.
+
+    Raises:
+        UpstreamBadResponseError: the body is not an array of sessions.
+    """
+    started = time.perf_counter()
+    body, as_of = stored.body, AsOf(stored.fetched_ns, zone)
+    if len(body) > _LARGE:
+        # The event loop gets its turn between the passes over the body, each of which holds it.
+        sessions = await asyncio.to_thread(_decoded, decode, body)
+    else:
+        sessions = _decoded(decode, body)
+    for session in sessions:
+        session.as_of = as_of
+    own_bytes = round(len(body) * _MEMORY_PER_JSON_BYTE) + _MEMORY_PER_SESSION * len(sessions)
+    return Snapshot(
+        sessions=sessions,
+        as_of=as_of,
+        asked_ns=stored.asked_ns,
+        own_bytes=own_bytes,
+        origin=origin,
+        fetch_s=fetch_s,
+        decode_s=time.perf_counter() - started,
+        attachments=Attachments(max(own_bytes, _LEAST_FOR_ATTACHMENTS)),
+        json_bytes=len(body),
+    )
+
+
+def zone_of(caller: Caller, base: tzinfo | None) -> tzinfo | None:
+    """Return the zone of the zone-less times in a caller's answers.
+
+    `SO-TimeZone` moves them from the tenant's base zone to the one it names, by SuperOffice's own
+    codes, of which only UTC names a zone.
+    """
+    asked = [value for name, value in caller.headers if name == b"so-timezone"]
+    if not asked:
+        return base
+    return UTC if asked[0].partition(b",")[0].strip().upper() == b"UTC" else None
+
+
+def _decoded(decode: Decode, body: bytes) -> Records:
+    try:
+        return decode(body)
+    except UpstreamBadResponseError as exc:
+        exc.extensions["upstreamStatus"] = 200  # only a 200 is decoded
+        raise

@@ -1,13 +1,14 @@
 """A caller's sessions: the REST API behind the cache of each caller."""
 
 import asyncio
+import hmac
 import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -22,11 +23,9 @@ from gateway.errors import (
 )
 from gateway.headers import Header
 from gateway.observe.cache_stats import Lookups
-from gateway.sessions.assemble import Decode, assemble, zone_of
-from gateway.sessions.freshness import Epoch, Forwarded, Served, Windows
-from gateway.sessions.places import Places
+from gateway.sessions.freshness import Forwarded, How, Served, Windows
 from gateway.sessions.revocations import Revocations
-from gateway.sessions.snapshot import Origin, Snapshot, Stored
+from gateway.sessions.snapshot import Decode, Origin, Snapshot, Stored, assemble, zone_of
 from gateway.store.lease import turn
 from gateway.store.shared import Found, Place, SharedCache
 from gateway.store.single_flight import Flights
@@ -40,20 +39,20 @@ Fetch = Callable[[Sequence[Header]], Awaitable[bytes]]
 class Cache(Protocol):
     """What is needed of `BoundedMemoryCache`."""
 
-    async def get(self, key: str) -> Any:
+    async def get(self, key: str) -> Snapshot | None:
         """Return the value, or None."""
 
-    def peek(self, key: str) -> Any:
+    def peek(self, key: str) -> Snapshot | None:
         """Return the value, or None, without waiting."""
 
-    async def set(self, key: str, value: Any, ttl: float) -> Any:
+    async def set(self, key: str, value: Snapshot, ttl: float) -> object:
         """Store the value for `ttl` seconds."""
 
-    async def delete(self, key: str) -> Any:
+    async def delete(self, key: str) -> object:
         """Delete the value."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
+@dataclass(slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Source:
     """Serves each caller its own snapshot, no older than the windows allow.
 
@@ -72,16 +71,12 @@ class Source:
     clock_ns: Callable[[], int] = time.time_ns
     revocations: Revocations = field(default_factory=Revocations)
     flights: Flights[Snapshot] = field(default_factory=Flights)
-    epoch: Epoch = field(default_factory=Epoch)
+    epoch_ns: int = field(default=0, init=False)
+    """The time of the last known change: snapshots requested before it are out of date."""
+
     lookups: Lookups = field(default_factory=Lookups)
     tenant: str | None = None
     """Its name, where there are several."""
-
-    places: Places = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Derive the places."""
-        object.__setattr__(self, "places", Places(self.secret, self.upstream_url))
 
     async def serve(
         self,
@@ -108,7 +103,7 @@ class Source:
             return self._fly(key, caller, trace, max_age_s)
 
         while True:
-            epoch_ns = self.epoch.began_ns
+            epoch_ns = self.epoch_ns
             cached = self._hit(await self.cache.get(key)) if self.windows.ttl_s else None
             if cached is not None and cached.is_good_for(max_age_s):
                 return cached
@@ -127,7 +122,9 @@ class Source:
                 if older is None:
                     raise
                 return msgspec.structs.replace(older, fwd=fwd, is_stale=True, failure=exc)
-            served = self._served(snapshot, fwd, is_joined=is_joined)
+            fetched: How = "collapsed" if is_joined else "miss"
+            how: How = "hit" if snapshot.origin == "shared" else fetched
+            served = self._served(snapshot, how, fwd)
             # The request that started the flight may have accepted an older snapshot: of another
             # process, or from before a change.
             is_enough = snapshot.origin == "upstream" or served.is_good_for(max_age_s)
@@ -145,27 +142,31 @@ class Source:
 
         `since_ns` may come from another clock: a time in the future counts as now.
         """
-        self.epoch.began_ns = max(self.epoch.began_ns, min(since_ns, self.clock_ns()))
+        self.epoch_ns = max(self.epoch_ns, min(since_ns, self.clock_ns()))
 
     def age_s(self, snapshot: Snapshot) -> float:
         """Return the age of a snapshot."""
         return max(0.0, (self.clock_ns() - snapshot.as_of.fetched_ns) / 1e9)
 
     def key_of(self, caller: Caller) -> str:
-        """Return the key of the caller's snapshot."""
-        return self.places.key(caller)
+        """Return the key of the caller's snapshot: an HMAC, which reveals nothing."""
+        return caller.digest(self.secret, self.upstream_url.encode())
+
+    def _place(self, key: str, caller: Caller) -> Place:
+        """Return where a caller's data are in the shared cache."""
+        secret = hmac.digest(self.secret, b"sealing", "sha256")
+        return Place(key, bytes.fromhex(caller.digest(secret, self.upstream_url.encode())))
+
+    def _revocation(self, caller: Caller) -> Place:
+        """Return where it is recorded that SuperOffice rejects the caller's credentials."""
+        credentials = caller.credentials()
+        return self._place(f"{self.key_of(credentials)}:revoked", credentials)
 
     def _hit(self, snapshot: Snapshot | None) -> Served | None:
-        if snapshot is None:
-            return None
-        return Served(snapshot, "hit", "miss", self.windows, self.clock_ns, self.epoch.began_ns)
+        return None if snapshot is None else self._served(snapshot, "hit", "miss")
 
-    def _served(self, snapshot: Snapshot, fwd: Forwarded, *, is_joined: bool) -> Served:
-        if snapshot.origin == "shared":
-            how: Literal["hit", "miss", "collapsed"] = "hit"
-        else:
-            how = "collapsed" if is_joined else "miss"
-        return Served(snapshot, how, fwd, self.windows, self.clock_ns, self.epoch.began_ns)
+    def _served(self, snapshot: Snapshot, how: How, fwd: Forwarded) -> Served:
+        return Served(snapshot, how, fwd, self.windows, self.clock_ns, self.epoch_ns)
 
     async def _stale(
         self, key: str, caller: Caller, failure: UpstreamError, max_age_s: float | None
@@ -180,9 +181,9 @@ class Source:
 
     async def _latest(self, key: str, caller: Caller) -> Snapshot | None:
         """Return the latest snapshot there is, fresh or not."""
-        cached: Snapshot | None = await self.cache.get(key)
+        cached = await self.cache.get(key)
         if cached is None and self.shared is not None:
-            found = await self.shared.get(self.places.snapshot(key, caller))
+            found = await self.shared.get(self._place(key, caller))
             if found is not None:
                 return await self._assemble(caller, self._stored(found), "shared", 0)
         return cached
@@ -195,12 +196,12 @@ class Source:
             if self.shared is None or not self.windows.ttl_s:
                 _, snapshot = await self._call(caller, trace)
             else:
-                place = self.places.snapshot(key, caller)
+                place = self._place(key, caller)
                 snapshot = await self._share(self.shared, place, caller, trace, max_age_s)
         except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
             await self.cache.delete(key)
             if self.windows.has_any:
-                place = self.places.revocation(caller)
+                place = self._revocation(caller)
                 await self.revocations.add(place, self.clock_ns(), kept_s=self.windows.kept_s)
             raise
         except UpstreamError as exc:
@@ -228,7 +229,7 @@ class Source:
             stored = self._stored(found)
             is_young = max_age_s is None or found.age_s <= max_age_s
             is_fresh = found.age_s < self.windows.ttl_s
-            is_up_to_date = stored.asked_ns >= self.epoch.began_ns
+            is_up_to_date = stored.asked_ns >= self.epoch_ns
             return stored if is_fresh and is_young and is_up_to_date else None
 
         try:
@@ -267,7 +268,7 @@ class Source:
 
     async def _is_revoked(self, older: Served, caller: Caller) -> bool:
         asked_ns = older.snapshot.asked_ns
-        place = self.places.revocation(caller)
+        place = self._revocation(caller)
         return await self.revocations.cover(place, asked_ns, self.clock_ns())
 
 

@@ -3,9 +3,9 @@
 import difflib
 import json
 from collections.abc import Collection, Mapping
-from typing import Any
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 PREFIX = "GATEWAY_"
 EXAMPLE_URL = "https://crm.example.com/superoffice"
@@ -21,7 +21,7 @@ TWO_UPSTREAMS = (
 )
 
 
-def unknown_setting(name: str, fields: Mapping[str, Any]) -> str:
+def unknown_setting(name: str, fields: Collection[str]) -> str:
     """Return the message for an unknown name, with the most similar one."""
     known = [f"{PREFIX}{field.upper()}" for field in fields]
     near = difflib.get_close_matches(name, known, n=1)
@@ -30,7 +30,7 @@ def unknown_setting(name: str, fields: Mapping[str, Any]) -> str:
 
 
 def bad_setting(
-    exc: ValidationError, fields: Mapping[str, Any], flags: Collection[str] = ()
+    exc: ValidationError, fields: Mapping[str, FieldInfo], flags: Collection[str] = ()
 ) -> str:
     """Return the message for an invalid value, with an example; a secret is not shown.
 

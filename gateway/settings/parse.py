@@ -17,19 +17,14 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+")
 # Two labels at least: nobody controls a whole top-level domain.
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
-_SHORTEST_CACHE_SECRET = 32
-_SHORTEST_WEBHOOK_SECRET = 16
-
 
 def names(text: str) -> frozenset[str]:
     """Split names at commas."""
     return frozenset(name.strip() for name in text.split(",") if name.strip())
 
 
-def upstream_url(value: str | None) -> str | None:
+def upstream_url(value: str) -> str:
     """Return what precedes `/api/v1` in an address."""
-    if value is None:
-        return None
     value = value.strip()
     if " " in value or not value.isprintable():
         raise ValueError("it must not hold spaces or control characters")
@@ -75,18 +70,16 @@ def cookies(text: str) -> frozenset[bytes] | None:
     return None if text.strip() == "*" else frozenset(name.encode() for name in names(text))
 
 
-def time_zone(name: str | None) -> zoneinfo.ZoneInfo | None:
+def time_zone(name: str) -> zoneinfo.ZoneInfo:
     """Return the zone of a name."""
-    if name is None:
-        return None
     if name not in zoneinfo.available_timezones():
         raise ValueError("it must be the name of a zone in the IANA database")
     return zoneinfo.ZoneInfo(name)
 
 
-def app_token(value: SecretStr | None) -> SecretStr | None:
+def app_token(value: SecretStr) -> SecretStr:
     """Check a token that goes into a header."""
-    text = value.get_secret_value() if value else ""
+    text = value.get_secret_value()
     if not (text.isascii() and text.isprintable()):
         raise ValueError("it must be printable ASCII, as it goes into a header")
     return value
@@ -100,7 +93,7 @@ def redis_url(value: SecretStr | None) -> SecretStr | None:
     text = text.strip()
     try:
         url = urlsplit(text)
-        is_redis = url.scheme in {"redis", "rediss"} and url.hostname and url.port != 0
+        is_redis = url.scheme in {"redis", "rediss"} and url.hostname and _has_valid_port(url)
     except ValueError:
         is_redis = False
     if not is_redis:
@@ -108,17 +101,8 @@ def redis_url(value: SecretStr | None) -> SecretStr | None:
     return SecretStr(text)
 
 
-def cache_secret(value: SecretStr) -> SecretStr:
+def long_enough(value: SecretStr, *, shortest: int) -> SecretStr:
     """Check the length of a secret."""
-    return _long_enough(value, _SHORTEST_CACHE_SECRET)
-
-
-def webhook_secret(value: SecretStr | None) -> SecretStr | None:
-    """Check the length of a secret."""
-    return value and _long_enough(value, _SHORTEST_WEBHOOK_SECRET)
-
-
-def _long_enough(value: SecretStr, shortest: int) -> SecretStr:
     if len(value.get_secret_value()) < shortest:
         raise ValueError(f"it must have at least {shortest} characters")
     return value

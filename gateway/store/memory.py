@@ -8,15 +8,20 @@ their use.
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from aiocache.base import BaseCache
 from aiocache.serializers import NullSerializer
 from cachetools import TLRUCache
 
 
+class _Sized(Protocol):
+    @property
+    def size_bytes(self) -> int: ...
+
+
 class _Entry(NamedTuple):
-    value: Any
+    value: _Sized
     expires_at: float
     size_bytes: int
 
@@ -43,12 +48,12 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
             getsizeof=lambda entry: entry.size_bytes,
         )
 
-    async def get(self, key: str, default: Any = None, **_: Any) -> Any:
+    async def get(self, key: str, default: object = None, **_: object) -> Any:  # as it was set
         """Look up, without the layers of aiocache's own `get`, which take longer than this."""
         value = self.peek(key)
         return default if value is None else value
 
-    def peek(self, key: str) -> Any:
+    def peek(self, key: str) -> Any:  # the kind that was set
         """Return the value, or None; it counts as a use."""
         try:
             entry = self._entries[key]
@@ -59,17 +64,15 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
             self._put(key, entry.value, entry.expires_at)
         return entry.value
 
-    async def _set(
-        self, key: str, value: Any, ttl: float | None, _cas_token: Any = None, _conn: Any = None
-    ) -> bool:
+    async def _set(self, key: str, value: _Sized, ttl: float | None, **_: object) -> bool:
         return self._put(key, value, float("inf") if ttl is None else self._clock() + ttl)
 
-    async def _delete(self, key: str, _conn: Any = None) -> int:
+    async def _delete(self, key: str, **_: object) -> int:
         is_found = self._entries.pop(key, None) is not None
         self._measure()
         return int(is_found)
 
-    def _put(self, key: str, value: Any, expires_at: float) -> bool:
+    def _put(self, key: str, value: _Sized, expires_at: float) -> bool:
         self._entries.pop(key, None)  # an older value must not survive a newer one
         with suppress(ValueError):  # larger than the bound
             self._entries[key] = _Entry(value, expires_at, value.size_bytes)

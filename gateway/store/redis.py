@@ -1,7 +1,8 @@
-"""Redis or Valkey: the one place where clients are made, and aiocache's cache over one."""
+"""Redis or Valkey: its clients, aiocache's cache over one, and messages between processes."""
 
 import math
 import time
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import aiocache
@@ -13,6 +14,7 @@ from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from gateway.errors import SettingsError
+from gateway.store.loop_timeout import loop_timeout
 
 NAMESPACE = "superoffice-chat-gateway"
 _NO_END = -1
@@ -36,7 +38,7 @@ def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
             # Once more, at once, for connections that a restart of Redis has broken.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
-        pool: Any = client.connection_pool
+        pool: Any = client.connection_pool  # redis-py leaves it untyped
         encoder = pool.make_connection().encoder
         encoder.encode("")
         is_usable = not encoder.decode_responses
@@ -119,3 +121,56 @@ class RedisCache(aiocache.RedisCache):  # type: ignore[misc]  # aiocache ships n
 
 def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
+
+
+_SILENCE_S = 2.0
+_MOST_SILENCES = 2
+
+
+class Channel:
+    """One channel; close it with `aclose`."""
+
+    def __init__(self, url: str, name: str, *, timeout_s: float) -> None:
+        self._name = f"{NAMESPACE}:{name}"
+        self._timeout_s = timeout_s
+        self._redis = client_for(url, connect_timeout_s=timeout_s)
+
+    async def publish(self, message: bytes) -> None:
+        """Send a message to all processes that listen.
+
+        Raises:
+            OSError: Redis fails; the message is the kind of error.
+        """
+        try:
+            async with loop_timeout(self._timeout_s):
+                await self._redis.publish(self._name, message)
+        except (RedisError, OSError) as exc:
+            raise ConnectionError(type(exc).__name__) from exc
+
+    async def messages(self) -> AsyncGenerator[bytes | None, None]:
+        """Yield None when the subscription has begun, and then each message.
+
+        Raises:
+            OSError: Redis fails, or answers no pings; the message is the kind of error.
+        """
+        try:
+            async with self._redis.pubsub() as pubsub:
+                await pubsub.subscribe(self._name)
+                silences = 0
+                while silences < _MOST_SILENCES:
+                    message = await pubsub.get_message(timeout=_SILENCE_S)
+                    silences = 0 if message else silences + 1
+                    match message:
+                        case None:
+                            await pubsub.ping()
+                        case {"type": "subscribe"}:
+                            yield None
+                        case {"type": "message", "data": data}:
+                            yield data
+                raise TimeoutError
+        except (RedisError, OSError) as exc:
+            raise ConnectionError(type(exc).__name__) from exc
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()

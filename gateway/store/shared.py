@@ -1,17 +1,64 @@
 """A cache in Redis, for all processes; a failure of it fails no request."""
 
 import asyncio
+import logging
 import math
 import struct
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from gateway.store.loop_timeout import loop_timeout
-from gateway.store.outages import Outages
+from gateway.store.redis import RedisCache
 from gateway.store.sealing import seal, unseal
+
+logger = logging.getLogger(__name__)
+
+_SHORTEST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 10.0
+
+
+class Outages:
+    """After a failure the cache is not used for a pause, which doubles until a write succeeds."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._pause_s = _SHORTEST_PAUSE_S
+        self._until = float("-inf")
+        self.is_known = False
+        """Whether there is an outage, which has been logged."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the cache must not be used now."""
+        return self._clock() < self._until
+
+    def failed(self, exc: Exception) -> bool:
+        """Record a failure; its text may hold an address or a password, and is not logged.
+
+        Return whether it is the first of those that were in progress at the same time.
+        """
+        is_first = not self.is_paused
+        if is_first:
+            self._until = self._clock() + self._pause_s
+            self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        if not self.is_known:
+            self.is_known = True
+            logger.warning(
+                "The shared cache fails (%s): going on with memory and SuperOffice alone",
+                type(exc).__name__,
+            )
+        return is_first
+
+    def worked(self) -> None:
+        """Record a successful write, which is what a full Redis refuses."""
+        self._pause_s = _SHORTEST_PAUSE_S
+        if self.is_known:
+            self.is_known = False
+            logger.info("The shared cache works again")
+
 
 T = TypeVar("T")
 
@@ -21,37 +68,6 @@ _MOST_OWED = 10_000
 _TTL = struct.Struct(">d")
 _FORM = 2  # incremented whenever the format of entries changes
 _LARGE = 2**20
-
-
-class RemoteCache(Protocol):
-    """The cache as `RedisCache` has it; each call may fail."""
-
-    async def get(self, key: str) -> bytes | None:
-        """Return the value, or None."""
-
-    async def set(self, key: str, value: bytes, ttl: float) -> Any:
-        """Store the value."""
-
-    async def add(self, key: str, value: bytes, ttl: float) -> bool:
-        """Store the value, unless there is one; tell whether it was stored."""
-
-    async def extend(self, key: str, value: bytes, ttl: float) -> None:
-        """Have the value expire in `ttl` seconds, if it is still this one."""
-
-    async def left_s(self, key: str) -> float:
-        """Return in how many seconds the value expires: 0 without one, inf if it never does."""
-
-    async def delete(self, key: str) -> Any:
-        """Delete the value."""
-
-    async def release(self, key: str, value: bytes) -> None:
-        """Delete the value, if it is still this one."""
-
-    async def reconnect(self) -> None:
-        """Use new connections from now on."""
-
-    async def aclose(self) -> None:
-        """Close the connections."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -90,7 +106,7 @@ class SharedCache:
 
     def __init__(
         self,
-        remote: RemoteCache,
+        remote: RedisCache,
         *,
         max_bytes: int,
         answer_s: float,

@@ -1,7 +1,7 @@
 """REST calls for many tenants: each over its own connections, to the tenant's current address."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple
 
 from cachetools import LRUCache
 
@@ -10,14 +10,11 @@ from gateway.headers import Header
 from gateway.tenants.states import MOST_TENANTS, TenantStates
 
 
-class Client(Protocol):
-    """Calls the REST API at one address."""
+class Client(NamedTuple):
+    """The calls to the REST API at one address."""
 
-    def fetch(self, headers: Sequence[Header]) -> Awaitable[bytes]:
-        """Make the call with a caller's headers."""
-
-    def aclose(self) -> Awaitable[None]:
-        """Close the connections."""
+    fetch: Callable[[Sequence[Header]], Awaitable[bytes]]
+    aclose: Callable[[], Awaitable[None]]
 
 
 class TenantCalls:

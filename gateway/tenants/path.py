@@ -40,16 +40,14 @@ class TenantSources:
             raise TenantMissingError
         if len(tenants) > 1:
             raise BadRequestError("The request names two tenants. Name one.")
-        source = self._named(tenants.pop())
+        source = self.named(named[0])
         if source is None:
             raise TenantNotFoundError
         return source
 
     def named(self, name: str) -> Source | None:
         """Return the source of a tenant, if the name is valid and the tenant served."""
-        return self._named(canonical_tenant(name))
-
-    def _named(self, tenant: str | None) -> Source | None:
+        tenant = canonical_tenant(name)
         if tenant is None or (self._served is not None and tenant not in self._served):
             return None
         return self._source_of(tenant)

@@ -44,19 +44,9 @@ _ADDRESS = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 # The documented states: clients see no other text.
-_STATES = frozenset(
-    {
-        "Provisioning",
-        "Running",
-        "Deleted",
-        "Suspended",
-        "OnlineMaintenance",
-        "OfflineMaintenance",
-        "ProvisioningFailed",
-        "Deleting",
-        "DeleteFailed",
-        "MigrationPending",
-    }
+_STATES = (
+    "Provisioning Running Deleted Suspended OnlineMaintenance OfflineMaintenance "
+    "ProvisioningFailed Deleting DeleteFailed MigrationPending"
 )
 
 
@@ -147,7 +137,7 @@ class StateService:
         if canonical_tenant(answer.context_identifier) != tenant:
             raise _nonsense(tenant)
         url = self._trusted(tenant, answer.api or answer.endpoint) if answer.is_running else None
-        name = answer.state if answer.state in _STATES else "Unknown"
+        name = answer.state if answer.state in _STATES.split() else "Unknown"
         return TenantState(name, url, valid_until_s)
 
     def _trusted(self, tenant: str, address: str | None) -> str:

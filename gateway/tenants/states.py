@@ -1,17 +1,16 @@
 """The states of tenants: read once, cached, and refreshed before they expire."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
 
 from cachetools import LRUCache
 
 from gateway.errors import GatewayError, TenantNotFoundError, TenantNotRunningError, UpstreamError
 from gateway.store.single_flight import Flights
-from gateway.tenants.state_service import TenantState
+from gateway.tenants.state_service import StateService, TenantState
 
 logger = logging.getLogger(__name__)
 
@@ -23,16 +22,6 @@ _REFRESHED_AT = 0.8  # of the time that a state is valid
 _STALE_S = 3_600  # how much longer it is used while the state service fails
 _PAUSE_S = 10  # between two requests to a state service that fails
 _LEAST_APART_S = 1  # between any two requests about one tenant
-
-
-class Service(Protocol):
-    """Reads the state of tenants."""
-
-    async def read(self, tenant: str) -> TenantState:
-        """Read one tenant's state; `TenantNotFoundError` or `UpstreamError` if that fails."""
-
-    async def aclose(self) -> None:
-        """Close the connections."""
 
 
 @dataclass(slots=True)
@@ -63,13 +52,12 @@ class TenantStates:
     neither reaches the service twice nor evicts a tenant in use.
     """
 
-    def __init__(self, service: Service, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, service: StateService, *, clock: Callable[[], float] = time.time) -> None:
         self._service = service
         self._clock = clock
         self._running: LRUCache[str, _Cached] = LRUCache(MOST_TENANTS)
         self._refused: LRUCache[str, _Cached] = LRUCache(MOST_TENANTS)
         self._flights: Flights[_Cached] = Flights()
-        self._refreshes: set[asyncio.Task[_Cached]] = set()
 
     async def find(self, tenant: str) -> TenantState:
         """Return the state of a tenant that runs.
@@ -83,10 +71,8 @@ class TenantStates:
         now = self._clock()
         if cached is None or now >= cached.valid_until:
             cached = await self._refreshed(tenant)
-        elif now >= cached.refresh_at and tenant not in self._flights:
-            refresh = asyncio.create_task(self._refreshed(tenant))
-            self._refreshes.add(refresh)
-            refresh.add_done_callback(self._refreshes.discard)
+        elif now >= cached.refresh_at:
+            self._flights.start(tenant, partial(self._read, tenant))
         return cached.state()
 
     async def find_moved(self, tenant: str, old: TenantState) -> TenantState:
@@ -117,7 +103,7 @@ class TenantStates:
         return self._running.get(tenant) or self._refused.get(tenant)
 
     async def _refreshed(self, tenant: str) -> _Cached:
-        return await self._flights.join(tenant, lambda: self._read(tenant))
+        return await self._flights.join(tenant, partial(self._read, tenant))
 
     async def _read(self, tenant: str) -> _Cached:
         outcome: TenantState | GatewayError

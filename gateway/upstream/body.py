@@ -6,7 +6,6 @@ remaining size as a limit.
 
 import ssl
 import zlib
-from typing import Protocol
 
 import httpx
 
@@ -36,17 +35,18 @@ async def read_body(response: httpx.Response, *, max_bytes: int) -> bytes:
     declared = fields.get(b"content-length", b"0")
     if not declared.isdigit() or len(declared) > 18 or int(declared) > max_bytes:
         raise _too_large(max_bytes)
-    decoder = _decoder(fields.get(b"content-encoding", b""))
+    inflate = _inflater(fields.get(b"content-encoding", b""))
     parts: list[bytes] = []
     size = received = 0
     try:
         async for chunk in _raw(response):
             received += len(chunk)
-            parts.append(decoder.decode(chunk, max_bytes + 1 - size))
+            parts.append(inflate.decode(chunk, max_bytes + 1 - size) if inflate else chunk)
             size += len(parts[-1])
             if size > max_bytes or received > max_bytes:
                 raise _too_large(max_bytes)
-        decoder.finish()
+        if inflate:
+            inflate.finish()
     except zlib.error as exc:
         raise _unusable("SuperOffice's answer cannot be decompressed.") from exc
     except (httpx.NetworkError, ssl.SSLError) as exc:
@@ -71,27 +71,14 @@ def _unusable(message: str) -> UpstreamBadResponseError:
     return UpstreamBadResponseError(message, upstream_status=httpx.codes.OK)
 
 
-class _Decoder(Protocol):
-    def decode(self, chunk: bytes, room: int) -> bytes: ...
-    def finish(self) -> None: ...
-
-
-def _decoder(content_encoding: bytes) -> _Decoder:
+def _inflater(content_encoding: bytes) -> "_Inflate | None":
     match content_encoding.strip().lower():
         case b"" | b"identity":
-            return _Identity()
+            return None
         case b"gzip" | b"x-gzip" | b"deflate":
             return _Inflate()
         case _:
             raise _unusable("SuperOffice's answer has an unknown Content-Encoding.")
-
-
-class _Identity:
-    def decode(self, chunk: bytes, room: int) -> bytes:
-        return chunk[:room]
-
-    def finish(self) -> None:
-        """Do nothing: its length is checked by HTTP."""
 
 
 class _Inflate:

@@ -11,11 +11,10 @@ from gateway.errors import UpstreamRateLimitedError, UpstreamTimeoutError, Upstr
 from gateway.headers import Header
 from gateway.upstream.body import read_body
 from gateway.upstream.breaker import Breaker, Call
-from gateway.upstream.failures import upstream_error
+from gateway.upstream.failures import error_for, upstream_error
 from gateway.upstream.gate import Gate
 from gateway.upstream.rate_limits import RateLimits
 from gateway.upstream.retry import Retries
-from gateway.upstream.status import error_for
 from gateway.upstream.transport import PooledTransport
 
 PATH = "/api/v1/ChatSession/ForCurrentUser"
@@ -102,7 +101,22 @@ class UpstreamClient:
     async def _attempt(self, call: Call, headers: Sequence[Header]) -> bytes:
         async with self.gate:
             call.begin()
-            return await self._call(headers)
+            # With a stream of its own, httpx does not look for headers to add.
+            request = httpx.Request(
+                "GET", self._url, headers=[*self._headers, *headers], stream=_NO_BODY
+            )
+            try:
+                response = await self._transport.handle_async_request(request)
+                try:
+                    if response.status_code != httpx.codes.OK:
+                        raise error_for(response)
+                    return await read_body(response, max_bytes=self._max_bytes)
+                finally:
+                    await response.aclose()
+            except (httpx.TransportError, ssl.SSLError) as exc:
+                # After the handshake TLS errors are not translated; in TLS 1.3 the refusal of a
+                # client without a certificate is one of them.
+                raise upstream_error(exc) from exc
 
     async def _pause(self, failure: UpstreamUnavailableError, ends_at: float) -> None:
         """Wait before the retry, if there is one.
@@ -117,21 +131,3 @@ class UpstreamClient:
         if pause_s is None:
             raise failure
         await asyncio.sleep(pause_s)
-
-    async def _call(self, headers: Sequence[Header]) -> bytes:
-        # With a stream of its own, httpx does not look for headers to add.
-        request = httpx.Request(
-            "GET", self._url, headers=[*self._headers, *headers], stream=_NO_BODY
-        )
-        try:
-            response = await self._transport.handle_async_request(request)
-            try:
-                if response.status_code != httpx.codes.OK:
-                    raise error_for(response)
-                return await read_body(response, max_bytes=self._max_bytes)
-            finally:
-                await response.aclose()
-        except (httpx.TransportError, ssl.SSLError) as exc:
-            # After the handshake TLS errors are not translated; in TLS 1.3 the refusal of a client
-            # without a certificate is one of them.
-            raise upstream_error(exc) from exc

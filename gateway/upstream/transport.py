@@ -97,8 +97,8 @@ class _Protocol(ResponseHandler):
     until its deadline. There is no public hook for this; a test on sockets covers it.
     """
 
-    def set_exception(self, exc: BaseException, *args: Any, **options: Any) -> None:
-        super().set_exception(exc, *args, **options)
+    def set_exception(self, exc: BaseException, *args: Any, **more: Any) -> None:  # as aiohttp
+        super().set_exception(exc, *args, **more)
         body = self._payload
         if isinstance(exc, HttpProcessingError) and body is not None and not body.is_eof():
             body.set_exception(exc)

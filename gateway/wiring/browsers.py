@@ -3,7 +3,7 @@
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from gateway import headers
+from gateway.headers import Use, names
 from gateway.settings import Settings
 
 
@@ -19,8 +19,8 @@ def cross_origin(settings: Settings) -> list[Middleware]:
             # With `*`, any page could read what a visitor's cookies open.
             allow_credentials="*" not in origins,
             allow_methods=["GET", "POST"],
-            allow_headers=headers.cors(has_tenants=settings.environment is not None),
-            expose_headers=headers.EXPOSED,
+            allow_headers=names(Use.CORS, has_tenants=settings.environment is not None),
+            expose_headers=names(Use.EXPOSED),
             max_age=600,
         )
     ]

@@ -39,7 +39,7 @@ from gateway.web.open_sockets import OpenSockets
 from gateway.web.pages.ops import Check
 from gateway.web.read.persisted import names_in
 from gateway.wiring import live, upstreams
-from gateway.wiring.metrics import Measured
+from gateway.wiring.metrics import metrics_of
 from gateway.wiring.schema import request_reader, schema_options, tracing_for, trusted_documents
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Gateway:
         self._shared = live.shared_cache(settings)
         self._flights, self._lookups = Flights[Snapshot](), Lookups()
         self._cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
-        self._upstreams = upstreams.upstreams(
+        self._upstreams = upstreams.Upstreams(
             settings, self._source(), self._observed, transport, path=GRAPHQL_PATH
         )
         self.door = Door(
@@ -131,7 +131,7 @@ class Gateway:
 
     def collector(self, directory: Path | None) -> Collector:
         """Return the metrics; `directory` is where the processes of one gateway share theirs."""
-        metrics = Measured(
+        metrics = metrics_of(
             requests=self._requests,
             upstream=self._calls,
             lookups=self._lookups,
@@ -141,7 +141,7 @@ class Gateway:
             watchers=self._watchers_of.all,
             sockets=self.graphql.sockets,
             webhooks=self.webhooks.results if self.webhooks else {},
-        ).metrics()
+        )
         if directory is None:
             return metrics
         shared = SharedMetrics(directory, metrics)

@@ -4,8 +4,7 @@ from gateway.live.bus import Bus
 from gateway.live.pace import Rhythm
 from gateway.live.redis_bus import RedisBus
 from gateway.settings import Settings
-from gateway.store.pubsub import Channel
-from gateway.store.redis import RedisCache
+from gateway.store.redis import Channel, RedisCache
 from gateway.store.shared import SharedCache
 from gateway.tenants.path import SourceOf
 from gateway.web.webhooks import Webhooks

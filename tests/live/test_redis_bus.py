@@ -12,8 +12,8 @@ import redis
 
 from gateway.live.bus import News
 from gateway.live.redis_bus import RedisBus
-from gateway.store import pubsub
-from gateway.store.pubsub import Channel
+from gateway.store import redis as pubsub
+from gateway.store.redis import Channel
 from tests.observe.logged import logged
 from tests.store.redis_server import RedisServer, redis_server
 from tests.waiting import until

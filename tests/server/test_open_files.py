@@ -6,7 +6,7 @@ import pytest
 
 from gateway import Settings
 from gateway.errors import SettingsError
-from gateway.server import open_files
+from gateway.server import resources
 
 SETTINGS = Settings(
     upstream_url="http://rest.invalid", max_connections=100, upstream_connections=64
@@ -27,7 +27,7 @@ def test_there_are_no_more_connections_than_files(
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10, most))
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked_for.append(limits))
 
-    settings = open_files.with_fewer_connections(SETTINGS)
+    settings = resources.with_fewer_connections(SETTINGS)
 
     assert settings.max_connections == connections
     assert len(caplog.records) == (connections < 100)
@@ -40,7 +40,7 @@ def test_without_files_for_connections_nothing_starts(monkeypatch: pytest.Monkey
     monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
 
     with pytest.raises(SettingsError) as caught:
-        open_files.with_fewer_connections(SETTINGS)
+        resources.with_fewer_connections(SETTINGS)
 
     assert str(caught.value) == (
         "264 files may be open, and 364 may be needed: raise the limit (LimitNOFILE=, ulimit -n)"
@@ -55,11 +55,11 @@ def test_a_system_may_refuse_its_own_hard_limit(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(resource, "setrlimit", refuse)
 
-    assert open_files.with_fewer_connections(SETTINGS) == SETTINGS
+    assert resources.with_fewer_connections(SETTINGS) == SETTINGS
 
 
 def test_reading_the_limit_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """`gateway doctor` reports it as it is."""
     monkeypatch.setattr(resource, "setrlimit", lambda *_: pytest.fail("it was changed"))
 
-    assert open_files.limit() > 0
+    assert resources.files_limit() > 0

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.records.dates import AsOf
-from gateway.sessions.attachments import Attachments
-from gateway.sessions.snapshot import Origin, Snapshot
+from gateway.sessions.snapshot import Attachments, Origin, Snapshot
 
 
 def snapshot_of(

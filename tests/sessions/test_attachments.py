@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.sessions.attachments import Attachments
+from gateway.sessions.snapshot import Attachments
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from gateway.errors import (
 )
 from gateway.headers import Header
 from gateway.records.dates import AsOf
-from gateway.sessions import assemble as reading
+from gateway.sessions import snapshot as reading
 from gateway.sessions.freshness import Windows
 from gateway.sessions.source import Source
 from gateway.store.memory import BoundedMemoryCache

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 
 from redis.exceptions import ResponseError
 
+from gateway.store.redis import RedisCache
 from tests.store.fakes import Clock
 
 
 @dataclass
-class Remote:
+class Remote(RedisCache):
     """Keeps bytes until their time is up, or fails as told."""
 
     clock: Clock

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from gateway.store.outages import Outages
+from gateway.store.shared import Outages
 from tests.store.fakes import Clock
 
 

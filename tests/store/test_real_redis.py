@@ -148,7 +148,7 @@ async def test_no_request_fails_because_of_redis(
 
     assert len(answers) > 10
     assert all(answer.status_code == 200 and answer.json() == {"data": DATA} for answer in answers)
-    told = [r.getMessage() for r in caplog.records if r.name == "gateway.store.outages"]
+    told = [r.getMessage() for r in caplog.records if r.name == "gateway.store.shared"]
     assert sum("fails" in line for line in told) <= 2 * (3 if trouble == "flapping" else 1)
 
 

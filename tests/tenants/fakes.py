@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.errors import GatewayError
 from gateway.headers import Header
-from gateway.tenants.state_service import TenantState
+from gateway.tenants.state_service import StateService, TenantState
 
 TENANT = "Cust12345"
 START_S = 1_700_000_000.0
@@ -39,7 +39,7 @@ async def error_of(call: Coroutine[Any, Any, object]) -> BaseException | None:
 
 
 @dataclass
-class FakeService:
+class FakeService(StateService):
     """Says what it is told to of every tenant, as soon as `is_open`."""
 
     says: TenantState | GatewayError = field(default_factory=running)

@@ -16,7 +16,7 @@ from gateway.errors import (
 )
 from gateway.headers import Header
 from gateway.tenants import calls as calls_module
-from gateway.tenants.calls import TenantCalls
+from gateway.tenants.calls import Client, TenantCalls
 from gateway.tenants.states import TenantStates
 from tests.tenants.fakes import TENANT, FakeClient, FakeClock, FakeService, error_of, running
 
@@ -37,9 +37,9 @@ class Bench:
         self.clients: list[FakeClient] = []
         self.calls = TenantCalls(TenantStates(self.service, clock=self.clock), self._client_for)
 
-    def _client_for(self, url: str) -> FakeClient:
+    def _client_for(self, url: str) -> Client:
         self.clients.append(FakeClient(url, self.errors, self.is_open))
-        return self.clients[-1]
+        return Client(self.clients[-1].fetch, self.clients[-1].aclose)
 
     async def fetch(self, tenant: str = TENANT) -> bytes:
         """Make a call, in a task of its own as each flight has."""

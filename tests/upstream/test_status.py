@@ -15,7 +15,7 @@ from gateway.errors import (
     UpstreamUnauthenticatedError,
     UpstreamUnavailableError,
 )
-from gateway.upstream.status import error_for, retry_after_s
+from gateway.upstream.failures import error_for, retry_after_s
 
 _SECRET = "SqlException at C:\\inetpub"
 

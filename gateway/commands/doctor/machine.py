@@ -6,7 +6,7 @@ import socket
 from contextlib import ExitStack
 
 from gateway.commands.doctor.finding import Finding
-from gateway.server import open_files as files
+from gateway.server import resources
 from gateway.settings import Settings
 from gateway.store.redis import ping_s
 
@@ -44,7 +44,7 @@ def _port(check: str, host: str, port: int, held: ExitStack) -> Finding:
 
 def open_files(settings: Settings) -> Finding:
     """Check that the process may open as many files as the settings can require."""
-    needed, limit = files.needed(settings), files.limit()
+    needed, limit = resources.files_needed(settings), resources.files_limit()
     if limit < needed:
         advice = "raise the limit (LimitNOFILE=, ulimit -n), or lower GATEWAY_MAX_CONNECTIONS"
         found = f"the limit is {limit:g}, and {needed} may be needed"

@@ -24,7 +24,7 @@ from gateway.errors import (
     PersistedQueryNotSupportedError,
     SettingsError,
 )
-from gateway.sessions.source import Cache
+from gateway.store.memory import BoundedMemoryCache
 from gateway.store.shared import Place, SharedCache
 
 _ID_PARAMETERS = ("documentId", "doc_id", "id")
@@ -54,7 +54,7 @@ class Documents:
 
     def __init__(
         self,
-        cache: Cache | None,
+        cache: BoundedMemoryCache | None,
         manifest: Mapping[str, str],
         *,
         shared: SharedCache | None = None,

@@ -7,13 +7,13 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from gateway.headers import Header, vary
+from gateway.headers import Header, Use, names
 from gateway.sessions.freshness import Served
 
 _NAME = "superoffice-chat-gateway"
 _RAW_NAME = _NAME.encode()
 
-VARY = vary(has_tenants=False)
+VARY = ", ".join(names(Use.VARY, has_tenants=False))
 
 
 def cache_headers(served: Served | None, *, has_errors: bool, execute_s: float) -> dict[str, str]:
