@@ -1,7 +1,6 @@
 """What the access log and the metrics record about a request."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from gateway.observe.metrics import OK, Timings
 
@@ -36,7 +35,7 @@ class AccessRecord:
     timings: Timings | None = None
     """The metrics of such requests, once looked up."""
 
-    _fields: dict[str, Any] | None = field(default=None, repr=False)
+    _fields: dict[str, object] | None = field(default=None, repr=False)
 
     def for_cache_hit(self, sent_bytes: int) -> "AccessRecord":
         """Return the record of a later request that gets the cached answer to this one."""
@@ -44,7 +43,7 @@ class AccessRecord:
             self.operation, cache="hit", key=self.key, tenant=self.tenant, sent_bytes=sent_bytes
         )
 
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, object]:
         """Return the fields of the log line; call it when the record is complete."""
         if self._fields is None:
             upstream_ms = None if self.upstream_s is None else round(self.upstream_s * 1000, 1)

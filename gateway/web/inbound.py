@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
 
 from starlette.types import Scope
 
@@ -60,10 +59,10 @@ class Inbound:
     snapshot: Snapshot | None = None
     """What the answer was made from, where it may be cached."""
 
-    on_disconnect: Callable[[], Any] | None = None
+    on_disconnect: Callable[[], object] | None = None
     """Ends the work on the request, as long as there is any."""
 
-    end_stream: Callable[[], Any] | None = None
+    end_stream: Callable[[], object] | None = None
     """Ends the answer, where it is a stream."""
 
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 GRAPHQL_PATH = "/graphql"
+_CANCEL_AGAIN_S = 1
 
 
 class Gateway:
@@ -153,13 +154,11 @@ class Gateway:
         """Run what runs in the background, and close everything at the end."""
         if self.tracing:
             self.tracing.open()
-        tasks = [asyncio.create_task(run()) for run in self._background]
+        tasks = {asyncio.create_task(run()) for run in self._background}
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _cancel(tasks)
             await self._dispatch.aclose()
             await self._flights.cancel()
             await self._upstreams.aclose()
@@ -167,3 +166,12 @@ class Gateway:
                 await self._shared.aclose()
             if self.tracing:
                 await self.tracing.aclose()
+
+
+async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
+    """Cancel tasks until all have ended: redis-py can swallow a cancellation while it connects."""
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        ended, tasks = await asyncio.wait(tasks, timeout=_CANCEL_AGAIN_S)
+        await asyncio.gather(*ended, return_exceptions=True)

@@ -66,7 +66,7 @@ class Documents:
         self._manifest = {_bare(name): text for name, text in manifest.items()}
 
     async def find(
-        self, query: str | None, data: Mapping[str, Any], extensions: Mapping[str, Any]
+        self, query: str | None, data: Mapping[str, object], extensions: Mapping[str, object]
     ) -> tuple[str | None, Store | None]:
         """Return the text that is sent or named, None where there is neither; and how to store it.
 
@@ -129,7 +129,7 @@ def _bare(name: str) -> str:
     return name.removeprefix("sha256:")
 
 
-def _hash(persisted: Any) -> str:
+def _hash(persisted: object) -> str:
     match persisted:
         case {"version": 1, "sha256Hash": str(sha256)} if sha256:
             return sha256

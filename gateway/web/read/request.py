@@ -79,7 +79,7 @@ class Reader:
             raise BadRequestError("The request has no `query`.")
         return Operation(query, variables, name or None, store)
 
-    async def _batch(self, parsed: list[Any]) -> list[Operation | GatewayError]:
+    async def _batch(self, parsed: list[object]) -> list[Operation | GatewayError]:
         most = self._batch_size
         if not most:
             raise BadRequestError("Batches are not accepted: send one operation per request.")
@@ -101,7 +101,7 @@ class Reader:
                 operations.append(exc)
         return operations
 
-    def _check_variables(self, variables: Mapping[str, Any]) -> None:
+    def _check_variables(self, variables: Mapping[str, object]) -> None:
         if not variables:
             return
         if _is_deeper(variables, _DEEPEST_VARIABLES):
@@ -149,7 +149,7 @@ def refuse_credentials_in_url(request: HTTPConnection) -> None:
             )
 
 
-def _from_query(request: Request) -> dict[str, Any]:
+def _from_query(request: Request) -> dict[str, object]:
     data: dict[str, Any] = dict(request.query_params)
     for name in ("variables", "extensions"):
         if name in data:
@@ -173,7 +173,7 @@ def _check_content_type(request: Request) -> None:
 _KINDS: dict[type, str] = {str: "a string", dict: "an object"}
 
 
-def _typed(data: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
+def _typed(data: Mapping[str, object], name: str, kind: type[T]) -> T | None:
     value = data.get(name)
     if value is not None and not isinstance(value, kind):
         raise BadRequestError(f"`{name}` has to be {_KINDS[kind]} or null.")

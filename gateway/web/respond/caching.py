@@ -42,7 +42,7 @@ def mark_stale(answers: Iterable[Any], served: Served | None) -> None:
     """Add `extensions.stale` to answers that were made from a stale snapshot."""
     if served is None or not served.is_stale:
         return
-    stale: dict[str, Any] = {"ageSeconds": int(served.age_s()), "reason": _why_stale(served)}
+    stale: dict[str, object] = {"ageSeconds": int(served.age_s()), "reason": _why_stale(served)}
     if served.failure is not None:
         stale["code"] = served.failure.code
     for answer in answers:

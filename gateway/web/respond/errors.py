@@ -63,7 +63,7 @@ def headers_and_status(response: Mapping[str, Any]) -> tuple[dict[str, str], int
     return _headers(failures[0]["extensions"]), _STATUS.get(codes.pop(), 200)
 
 
-def _headers(extensions: Mapping[str, Any]) -> dict[str, str]:
+def _headers(extensions: Mapping[str, object]) -> dict[str, str]:
     headers = {}
     if extensions["code"] == errors.UnauthenticatedError.code:
         headers["WWW-Authenticate"] = _CHALLENGE

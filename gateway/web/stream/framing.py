@@ -7,7 +7,6 @@ mode; https://www.apollographql.com/docs/graphos/routing/operations/subscription
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import orjson
 
@@ -33,7 +32,7 @@ def _event(answer: Answer) -> str:
     return f"event: next\ndata: {orjson.dumps(answer.body).decode()}\n\n"
 
 
-def _written(content: Mapping[str, Any]) -> str:
+def _written(content: Mapping[str, object]) -> str:
     # With the boundary behind it: a client takes a part when the next one begins.
     json = orjson.dumps(content).decode()
     return f"\r\nContent-Type: application/json\r\n\r\n{json}\r\n--graphql"

@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, aclosing, suppress
-from typing import Any
 
 import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -222,7 +221,7 @@ class Connection:
         self._graphql.record(record, name, context, [answer.body])
         self._access_log.operation(started, record)
 
-    async def _send(self, message: Mapping[str, Any]) -> None:
+    async def _send(self, message: Mapping[str, object]) -> None:
         """Send a message as text: browsers cannot read a binary frame at once."""
         if self._socket.application_state is WebSocketState.CONNECTED:
             with suppress(WebSocketDisconnect):

@@ -1,0 +1,32 @@
+"""The parts of a gateway: they end when they have to."""
+
+import asyncio
+
+import pytest
+
+from gateway.settings import Settings
+from gateway.wiring import gateway as wiring
+from gateway.wiring.gateway import Gateway
+from tests.support import UPSTREAM_URL
+
+
+async def test_a_task_that_swallows_a_cancellation_is_cancelled_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As one that connects to Redis can; the process must end all the same."""
+    monkeypatch.setattr(wiring, "_CANCEL_AGAIN_S", 0.01)
+    parts = Gateway(Settings(upstream_url=UPSTREAM_URL))
+    swallowed: list[bool] = []
+
+    async def stubborn() -> None:
+        while len(swallowed) < 2:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                swallowed.append(True)
+
+    parts._background.append(stubborn)
+    async with asyncio.timeout(5), parts.running():
+        await asyncio.sleep(0)
+
+    assert len(swallowed) == 2
