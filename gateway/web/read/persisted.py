@@ -106,11 +106,11 @@ class Documents:
             return query, None
         if hashlib.sha256(query.encode()).hexdigest() != sha256.lower():
             raise BadRequestError("`sha256Hash` is not the SHA-256 of the query beside it.")
-        return query, partial(self._store, key, query) if len(query) <= _LONGEST else None
+        store = partial(self._store, self._cache, key, query)
+        return query, store if len(query) <= _LONGEST else None
 
-    async def _store(self, key: str, query: str) -> None:
-        if self._cache is not None:
-            await self._cache.set(key, _Text(query), ttl=_STORED_S)
+    async def _store(self, cache: BoundedMemoryCache, key: str, query: str) -> None:
+        await cache.set(key, _Text(query), ttl=_STORED_S)
         if self._shared is not None:
             await self._shared.put(self._place(key), query.encode(), ttl_s=_STORED_S)
 

@@ -1,7 +1,9 @@
 """What protects people's browsers: CORS, cross-site requests, security headers."""
 
 import pytest
+from starlette.datastructures import Headers
 
+from gateway.web.middleware.browsers import is_foreign
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.asking import (
     PROTOCOL,
@@ -279,3 +281,11 @@ async def test_a_query_in_a_url_is_read_with_the_callers_headers(gateway: Gatewa
     answer = await get(gateway, "{ chatSessions { chatSessionId } }")
 
     assert answer.json() == {"data": {"chatSessions": [{"chatSessionId": 1}]}}
+
+
+def test_a_page_is_of_this_site_where_the_browser_says_so() -> None:
+    """Behind a proxy that passes another Host on, the origin alone would not tell."""
+    headers = {"origin": "https://chat.example", "host": "127.0.0.1:8000"}
+
+    assert is_foreign(Headers(headers), frozenset())
+    assert not is_foreign(Headers({**headers, "sec-fetch-site": "same-origin"}), frozenset())

@@ -90,3 +90,12 @@ async def test_a_bug_ends_its_operation_with_a_masked_error(
     assert [message["type"] for message in heard] == ["next", "error"]
     assert heard[1]["payload"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
     assert "secret" not in json.dumps(heard)
+
+
+async def test_a_pong_is_taken_without_an_answer(rest: RestSide) -> None:
+    """Clients may send one unasked, as a sign of life."""
+    async with connected(rest, CREDENTIALS) as socket:
+        await opened(socket)
+        socket.say({"type": "pong"})
+        socket.say({"type": "ping"})
+        assert await socket.heard() == {"type": "pong"}
