@@ -40,8 +40,9 @@ def test_an_invalid_setting_of_a_library(
         command.waits_for(r"^gateway: cannot start: ValueError\(.*\)$")
         code = command.process.wait(PATIENCE_S)
 
-    *information, _ = command.printed
-    assert {json.loads(line)["level"] for line in information} <= {"info"}
+    logged = [json.loads(line) for line in command.printed if line.startswith("{")]
+    assert {line["level"] for line in logged} <= {"info"}
+    assert not any("Traceback" in line for line in command.printed)
     assert code == 2
 
 
