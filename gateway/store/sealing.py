@@ -1,4 +1,4 @@
-"""Seal entries that are stored outside this process: they are of no use to whoever reads them.
+"""Seal entries that are stored outside this process: without the keys they cannot be read.
 
 zstd, then AES-256-GCM (NIST SP 800-38D) with a key per caller, derived from the configured secret
 and from the caller's credentials, neither of which is stored. The entry's name is authenticated
