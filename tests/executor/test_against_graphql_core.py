@@ -1,14 +1,17 @@
 """The executor against plain graphql-core: same data, same errors, same order."""
 
 import json
+from functools import lru_cache
 from typing import Any
 
 import pytest
 from graphql.execution.executor import Executor
 from hypothesis import given, settings
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from gateway.errors import OperationResolutionError
+from gateway.schema import engine
 from gateway.schema.build import SchemaOptions, build_schema
 from gateway.schema.guard.limits import Limits
 from tests.executor.operations import Operation, bodies, documents
@@ -20,21 +23,17 @@ from tests.schema.test_any_json import PLACES, SESSION
 LIMITS = Limits(root_fields=99, aliases=999, directives=999, repeats=99, cost=10**9)
 OURS, PLAIN = (build_schema(SchemaOptions(limits=LIMITS)) for _ in range(2))
 PLAIN.execution_context_class = StrawberryGraphQLCoreExecutionContext
+PLAIN.prepared = lru_cache(lambda *_: None)
 
 
-async def answered(schema: Any, operation: Operation, context: object) -> str:
+async def answered(schema: Any, operation: Operation, context: Any) -> str:
     """Answer an operation, as the text that a client gets: the order of keys counts."""
+    executed = engine.Operation(operation.document, operation.variables, operation.name)
     try:
-        result = await schema.execute(
-            operation.document,
-            variable_values=operation.variables,
-            operation_name=operation.name,
-            context_value=context,
-        )
-    except (CannotGetOperationTypeError, InvalidOperationTypeError) as exc:
+        answer = await engine.Engine(schema).execute(executed, context)
+    except (OperationResolutionError, InvalidOperationTypeError) as exc:
         return repr(exc)
-    errors = [error.formatted for error in result.errors or ()]
-    return json.dumps({"data": result.data, "errors": errors}, indent=1)
+    return json.dumps(answer.body, indent=1)
 
 
 def answered_with(sessions: list[Any]) -> Any:
@@ -43,6 +42,8 @@ def answered_with(sessions: list[Any]) -> Any:
 
     class Context(RestAnswered):
         kept = snapshot_of(decode(body))
+        served = None
+        is_watching = False
 
         async def snapshot(self) -> Any:
             return self.kept
