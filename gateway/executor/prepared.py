@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 
+import orjson
 import strawberry
 from graphql import (
     DocumentNode,
@@ -37,10 +38,24 @@ from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
 from gateway.executor.internals import DEFINITION, graphql_schema
+from gateway.executor.project import Project
 from gateway.executor.projections import Projections, variables_in
 from gateway.executor.run import projected
+from gateway.sessions.freshness import Served
+from gateway.sessions.snapshot import Snapshot
 
 _NO_VARIABLES = VariableValues({}, {})
+_SEEN_BYTES = 300
+_ROW_BYTES = 200
+"""What one more entry takes in memory."""
+
+
+class Context(Protocol):
+    """What resolvers get, as far as this room knows it."""
+
+    @property
+    def served(self) -> Served | None:
+        """The caller's sessions, once a resolver has needed them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +129,9 @@ class Prepared:
         self._roots = self._collected()
 
     async def execute(
-        self, context: object, variables: Mapping[str, Any] | None
+        self, context: Context, variables: Mapping[str, Any] | None
     ) -> dict[str, Any] | None:
-        """Return the data; None where graphql-core has to execute the query."""
+        """Return the data, for orjson; None where graphql-core has to execute the query."""
         operation = self._operation
         if operation.node.variable_definitions:
             values = get_variable_values(
@@ -133,7 +148,10 @@ class Prepared:
                     return None
                 value = await self._resolved(root, raw_info, operation.variable_values)
                 if value is not None:
-                    value = await projected(project, value) if root.is_list else project(value)
+                    snapshot = context.served.snapshot if context.served else None
+                    value = (
+                        await _rows(project, value, snapshot) if root.is_list else project(value)
+                    )
                 data[root.name] = value
             return data
         return None
@@ -193,3 +211,24 @@ class Prepared:
         if not variables_in(node.arguments or (), {}):
             arguments = self._arguments(field, details, _NO_VARIABLES)
         return _Root(name, field, details, kind, is_list, arguments)
+
+
+async def _rows(project: Project, items: list[object], snapshot: Snapshot | None) -> list[object]:
+    """Project the sessions of a list.
+
+    A client that asks for most of a snapshot again, by other variables, gets the same rows: from
+    the second time on they are cached as JSON. Of a hundred whole sessions, that is half the time.
+    """
+    if snapshot is None or 2 * len(items) < len(snapshot.sessions):
+        return await projected(project, items)
+    cached = snapshot.attachments
+    rows: dict[int, orjson.Fragment] | None = cached.get(project)
+    if rows is None and cached.get((project,)) is None:
+        cached.add((project,), "seen", _SEEN_BYTES)
+        return await projected(project, items)
+    if rows is None:
+        made = [orjson.dumps(row) for row in await projected(project, [*snapshot.sessions])]
+        sessions = map(id, snapshot.sessions)
+        rows = dict(zip(sessions, map(orjson.Fragment, made), strict=True))
+        cached.add(project, rows, sum(map(len, made)) + _ROW_BYTES * len(rows))
+    return [rows[id(item)] for item in items]

@@ -1,9 +1,11 @@
 """The executor against plain graphql-core: same data, same errors, same order."""
 
 import json
-from functools import lru_cache
+from functools import lru_cache, partial
+from types import SimpleNamespace
 from typing import Any
 
+import orjson
 import pytest
 from graphql.execution.executor import Executor
 from hypothesis import given, settings
@@ -32,8 +34,11 @@ async def answered(schema: Any, operation: Operation, context: Any) -> str:
     try:
         answer = await engine.Engine(schema).execute(executed, context)
     except (OperationResolutionError, InvalidOperationTypeError) as exc:
-        return repr(exc)
-    return json.dumps(answer.body, indent=1)
+        return json.dumps(repr(exc))
+    return orjson.dumps(answer.body, option=orjson.OPT_INDENT_2).decode()
+
+
+in_order = partial(json.loads, object_pairs_hook=list)
 
 
 def answered_with(sessions: list[Any]) -> Any:
@@ -42,7 +47,7 @@ def answered_with(sessions: list[Any]) -> Any:
 
     class Context(RestAnswered):
         kept = snapshot_of(decode(body))
-        served = None
+        served = SimpleNamespace(snapshot=kept)
         is_watching = False
 
         async def snapshot(self) -> Any:
@@ -58,8 +63,8 @@ async def test_both_give_the_same_answer(operation: Operation, sessions: list[An
     context = answered_with(sessions)
 
     plain = await answered(PLAIN, operation, context)
-    assert await answered(OURS, operation, context) == plain
-    assert await answered(OURS, operation, context) == plain
+    for _ in ("not seen before", "seen on this snapshot", "with cached rows"):
+        assert in_order(await answered(OURS, operation, context)) == in_order(plain)
 
 
 LINKS = {path[0]: kind for path, kind in PLACES.items() if len(path) == 1 and kind in KEYS}
