@@ -122,7 +122,9 @@ class Planner:
         record = self.record_of(definition.origin)
         selected = self.operation.collect_subfields(kind, nodes).grouped_field_set
         cells = (self._cell(name, kind, record, inner) for name, inner in selected.items())
-        return Plan(record or definition.origin, tuple(cells), **more)
+        # Of a concrete generic, such as Edge[ChatSession], the objects are of the generic class.
+        origin = (definition.concrete_of or definition).origin
+        return Plan(record or origin, tuple(cells), **more)
 
     def _cell(
         self,

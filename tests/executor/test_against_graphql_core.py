@@ -93,8 +93,12 @@ async def test_a_linked_object_is_there_for_both_or_for_neither(link: Any, selec
     assert await answered(OURS, operation, context) == await answered(PLAIN, operation, context)
 
 
+PAGE = "{ chatSessionConnection { totalCount edges { cursor node { status } } } }"
+
+
+@pytest.mark.parametrize("query", [QUERY, PAGE], ids=["a list", "a page"])
 async def test_the_whole_answer_takes_one_call_of_graphql_core(
-    monkeypatch: pytest.MonkeyPatch,
+    query: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All fields of all sessions are made in one go: only the root field is executed."""
     executed = []
@@ -105,7 +109,24 @@ async def test_the_whole_answer_takes_one_call_of_graphql_core(
         return execute_field(self, parent, *more)
 
     monkeypatch.setattr(Executor, "execute_field", counted)
+    result = await OURS.execute(query, context_value=answered_with([SESSION] * 300))
+
+    assert not result.errors
+    assert executed == ["Query"]
+
+
+@pytest.mark.parametrize("query", [QUERY, PAGE], ids=["a list", "a page"])
+async def test_a_prepared_query_takes_none(query: str) -> None:
+    """It calls the resolvers itself."""
+    prepared = OURS.prepared(query, None)
+    assert prepared is not None
+
+    data = await prepared.execute(answered_with([SESSION] * 3), None)
+    assert data == (await OURS.execute(query, context_value=answered_with([SESSION] * 3))).data
+
+
+async def test_everything_is_answered() -> None:
+    """Every field of the contract, of 300 sessions."""
     result = await OURS.execute(QUERY, context_value=answered_with([SESSION] * 300))
 
     assert result.data == expected([SESSION] * 300)
-    assert executed == ["Query"]
