@@ -3,6 +3,7 @@
 Each raises a ValueError that says what the text must be.
 """
 
+import json
 import re
 import zoneinfo
 from urllib.parse import SplitResult, urlsplit
@@ -21,6 +22,19 @@ _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 def names(text: str) -> frozenset[str]:
     """Split names at commas."""
     return frozenset(name.strip() for name in text.split(",") if name.strip())
+
+
+def topic_names(text: str) -> dict[int, str]:
+    """Return the names of chat channels by their ids: from `10=Sales,30=Help` or a JSON object."""
+    is_json = text.lstrip().startswith("{")
+    try:
+        pairs = json.loads(text).items() if is_json else [n.split("=", 1) for n in names(text)]
+        found = {int(number): name.strip() for number, name in pairs}
+    except (ValueError, AttributeError):
+        found = {0: ""}
+    if not all(found.values()):
+        raise ValueError("it must be ids and names, or a JSON object of them")
+    return found
 
 
 def upstream_url(value: str) -> str:

@@ -49,6 +49,7 @@ Tenants = Annotated[frozenset[str] | None, NoDecode, BeforeValidator(parse.tenan
 Domains = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.domains)]
 Cookies = Annotated[frozenset[bytes] | None, NoDecode, BeforeValidator(parse.cookies)]
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.names)]
+TopicNames = Annotated[dict[int, str], NoDecode, BeforeValidator(parse.topic_names)]
 
 
 def written(default: object) -> str:
@@ -196,6 +197,11 @@ class Settings(BaseSettings):
         "",
         "Fields to leave out of the schema, separated by commas; fields computed from them stay",
         "ChatSession.sessionKey,ChatSession.customerHost",
+    )
+    topic_names: TopicNames = _api(
+        "",
+        "Names of chat channels by their ids, for `topicName`; names with commas as a JSON object",
+        "10=Support Norway,30=Sales",
     )
     persisted_queries: bool = _api(
         True, "Store queries that clients then name by their SHA-256 (Apollo's protocol)", "off"

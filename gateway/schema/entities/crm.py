@@ -1,5 +1,6 @@
 """What a chat can be linked to: a project, a sale, a ticket."""
 
+from gateway.records.record import date_of_service
 from gateway.schema.declare.entity import entity, prop
 from gateway.schema.declare.nodes import Node
 from gateway.schema.declare.scalars import DateTime
@@ -92,6 +93,7 @@ class Sale(Node, Rights):
     "Service, which is `Associate.ejUserId`, except in `ownedByAssociateId`. A link to "
     "nothing can be 0, -1 or null.",
     key="ticket_id",
+    dates=date_of_service,
 )
 class Ticket(Node, Rights):
     ticket_id: int | None = prop("Primary key.")
