@@ -21,6 +21,7 @@ from gateway.records.record import Property, read
 from gateway.schema.declare.entity import find_record, record_of
 from gateway.schema.declare.nodes import LINKS
 from gateway.schema.declare.scalars import SCALARS
+from gateway.schema.description import DESCRIPTION
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.error_codes import CodedErrors
 from gateway.schema.guard.documents import DocumentCache, Documents
@@ -72,6 +73,7 @@ class Schema(CodedErrors, strawberry.Schema):
                 *options.extensions,
             ],
         )
+        graphql_schema(self).description = DESCRIPTION
 
     @property
     def searched(self) -> tuple[str, ...]:
@@ -137,7 +139,8 @@ def sdl(schema: Schema | None = None) -> str:
     # A copy, as sorting removes the Python values of enums: it can be printed, but not executed.
     printed = copy.copy(schema or build_schema())
     printed._schema = lexicographic_sort_schema(graphql_schema(printed))
-    return f"{printed.as_str()}\n"
+    roots = "schema {\n  query: Query\n  subscription: Subscription\n}"  # Strawberry prints none
+    return f'"""\n{DESCRIPTION}\n"""\n{roots}\n\n{printed.as_str()}\n'
 
 
 def _check_hidden(hidden: Iterable[str]) -> None:
