@@ -101,7 +101,7 @@ def create_gateway(
 
 def _run(port: int, *, tenants: bool, **data: int) -> None:
     from gateway.demo.tenants import DEMO_TENANTS, DOMAIN
-    from gateway.demo.users import DEMO_USERS
+    from gateway.demo.users import DEMO_USERS, TOPIC_NAMES
     from gateway.demo.webhooks import Hook
     from gateway.server.run import serve
 
@@ -123,6 +123,7 @@ def _run(port: int, *, tenants: bool, **data: int) -> None:
             tenant_hosts=DOMAIN,
             port=port,
             time_zone="Europe/Oslo",  # of the demo's times without one
+            topic_names=json.dumps(TOPIC_NAMES),
             webhook_secret=hook.secret,
         )
         make_app = partial(create_gateway, users=users, url=demo_url if tenants else None)

@@ -76,10 +76,11 @@ def _transfers_pending_to(
     return sum(key_of(session.transfer_to) == associate_id for session in root.sessions)
 
 
-def _customers_away(
+def count_customers_away(
     root: "strawberry.Parent[ChatSessionSummary]",
     seconds: Annotated[int, strawberry.argument(description="Away for this long, or longer.")],
 ) -> int:
+    """Count the open sessions whose customer has been away for so long, or longer."""
     away = (customer_away_seconds(session) for session in root.sessions)
     return sum(away_s is not None and away_s >= seconds for away_s in away)
 
@@ -108,7 +109,7 @@ class ChatSessionSummary:
     )
     with_bot: int = described("How many a bot is answering.")
     customers_away: int = strawberry.field(
-        resolver=_customers_away,
+        resolver=count_customers_away,
         description="How many open sessions have `customerAwaySeconds` of this many or more: the "
         "customer has probably left.",
     )
