@@ -3,6 +3,7 @@
 Each raises a ValueError that says what the text must be.
 """
 
+import itertools
 import json
 import re
 import zoneinfo
@@ -119,6 +120,26 @@ def long_enough(value: SecretStr, *, shortest: int) -> SecretStr:
     """Check the length of a secret."""
     if len(value.get_secret_value()) < shortest:
         raise ValueError(f"it must have at least {shortest} characters")
+    return value
+
+
+def webhook_secrets(value: SecretStr) -> dict[str | None, list[bytes]]:
+    """Return the secrets of each tenant's webhooks; under None, those of any tenant's.
+
+    Secrets often end in `=`: a part is a tenant's only if a tenant's name precedes its first one.
+    """
+    found: dict[str | None, list[bytes]] = {}
+    for part in map(str.strip, value.get_secret_value().split(",")):
+        name, _, secret = part.partition("=")
+        tenant = canonical_tenant(name)
+        found.setdefault(tenant, []).append((secret if tenant else part).encode())
+    return found
+
+
+def webhook_secret(value: SecretStr) -> SecretStr:
+    """Check the length of each secret."""
+    for secret in itertools.chain(*webhook_secrets(value).values()):
+        long_enough(SecretStr(secret.decode()), shortest=16)
     return value
 
 

@@ -43,7 +43,7 @@ _ENVIRONMENT_HOSTS = {
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Timeout = Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)]
-Secret16 = Annotated[SecretStr, AfterValidator(partial(parse.long_enough, shortest=16))]
+WebhookSecret = Annotated[SecretStr, AfterValidator(parse.webhook_secret)]
 Secret32 = Annotated[SecretStr, AfterValidator(partial(parse.long_enough, shortest=32))]
 Tenants = Annotated[frozenset[str] | None, NoDecode, BeforeValidator(parse.tenants)]
 Domains = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.domains)]
@@ -184,9 +184,10 @@ class Settings(BaseSettings):
         "`GATEWAY_CACHE_TTL`, or 5 where that is 0",
         "5",
     )
-    webhook_secret: Secret16 | None = _live(
+    webhook_secret: WebhookSecret | None = _live(
         None,
-        "Secret of SuperOffice's webhooks, which `/webhooks/superoffice` then accepts",
+        "Secret of SuperOffice's webhooks, which `/webhooks/superoffice` then accepts; several "
+        "with commas, a tenant's own as `Cust12345=secret`",
         "16 or more random characters",
     )
     max_sockets: int = _live(

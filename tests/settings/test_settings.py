@@ -376,6 +376,9 @@ def test_names_with_commas_are_a_json_object(load: Any) -> None:
     [
         ("cache_secret", "hunter2", "at least 32 characters"),
         ("webhook_secret", "hunter2", "at least 16 characters"),
+        ("webhook_secret", f"{SECRET},hunter2", "at least 16 characters"),
+        ("webhook_secret", f"{SECRET},", "at least 16 characters"),
+        ("webhook_secret", f"{SECRET},Cust12345678=hunter2", "at least 16 characters"),
         ("cache_url", "memcached://hunter2", "redis:// or rediss://"),
         ("cache_url", "redis://", "redis:// or rediss://"),
         ("cache_url", "redis://:hunter2@redis.example.com:0", "redis:// or rediss://"),
