@@ -27,7 +27,7 @@ _WAIT_S = (110, 140)
 # Shares of the chats: Kari, the default user, nearly always has some of her own.
 _SHARES = (9, 2, 2, 1, 1, 1)
 
-_TURNS = {"straight on": 64, "reset": 12, "leaves queue": 8, "leaves chat": 8, "revived": 8}
+_TURNS = {"straight on": 56, "reset": 12, "leaves queue": 16, "leaves chat": 8, "revived": 8}
 """What happens to a chat beside its talk, and how often, in percent."""
 
 
@@ -110,7 +110,7 @@ def _course(rng: Random, who: Customer, turn: str) -> dict[str, Any]:
         story.mark("InQueue", question)
     story.wait(*_WAIT_S)
     if turn == "leaves queue":
-        story.left_at = story.at // 2
+        story.left_at = story.at // 3
     if rng.random() < 0.12 or turn == "leaves queue":
         story.mark("ClosedFromQueue")
     else:
@@ -172,7 +172,7 @@ class _Story:
     def talk_to_agents(self, talk: list[str], turn: str) -> None:
         """Let an agent pick the session up and answer, and perhaps hand it to a colleague."""
         self._pick_up()
-        transfer_after = self._rng.randrange(1, 2 * len(talk))  # often beyond the end
+        transfer_after = self._rng.randrange(1, len(talk) + 3)  # at times beyond the end
         for place, line in enumerate(talk):
             self.wait(18, 30)
             status = "UserLast" if line.startswith(AGENT_MARK) else "CustomerLast"
