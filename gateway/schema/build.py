@@ -5,6 +5,7 @@ import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 
 import strawberry
 from graphql import GraphQLObjectType, lexicographic_sort_schema
@@ -21,7 +22,6 @@ from gateway.records.record import Property, read
 from gateway.schema.declare.entity import find_record, record_of
 from gateway.schema.declare.nodes import LINKS
 from gateway.schema.declare.scalars import SCALARS
-from gateway.schema.description import DESCRIPTION
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.error_codes import CodedErrors
 from gateway.schema.guard.documents import DocumentCache, Documents
@@ -29,6 +29,9 @@ from gateway.schema.guard.limits import Limits
 from gateway.schema.roots import Query
 from gateway.schema.selecting.matching import SEARCHED
 from gateway.schema.subscriptions import Subscription
+
+DESCRIPTION = Path(__file__).with_name("description.md").read_text("utf-8").strip()
+"""Of the whole schema: tools show it first."""
 
 _INPUTS_OVER_SESSIONS = {"ChatSessionFilter", "ChatSessionOrder"}
 

@@ -90,10 +90,6 @@ def stamped(description: str) -> Declared:
     return strawberry.field(description=description, metadata={_KIND: "stamp"})
 
 
-entry_part = stamped
-"""Declare a field of an entry that comes from the map: `name`, `value` or `display_text`."""
-
-
 def record_of(entity_type: type) -> type[Record]:
     """Return the record type that an entity's JSON is decoded into."""
     return cast("type[Record]", getattr(entity_type, _RECORD))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from gateway.records.record import Malformed
-from gateway.schema.declare.entity import derived, entity, entries, entry_part, prop
+from gateway.schema.declare.entity import derived, entity, entries, prop, stamped
 from gateway.schema.declare.scalars import Declared
 
 TABLE_RIGHTS: Mapping[str, int] = {
@@ -127,7 +127,7 @@ class FieldRight:
 
 @entity("Rights, type and size of one field of an object.")
 class FieldProperty:
-    name: str = entry_part(
+    name: str = stamped(
         "The field's name in SuperOffice. Often not the name of a field in this schema: "
         "`UrlAddress` and `Phone` on a contact, `UserDefinedFields.SuperOffice:1` elsewhere."
     )
@@ -166,9 +166,9 @@ def erp_links(name: str) -> Declared:
 
 
 class _Text:
-    name: str = entry_part("The field's name in SuperOffice.")
-    value: str | None = entry_part("The value as SuperOffice encodes it: `[I:14]`.")
-    display_text: str | None = entry_part("The value in words, if SuperOffice sends them.")
+    name: str = stamped("The field's name in SuperOffice.")
+    value: str | None = stamped("The value as SuperOffice encodes it: `[I:14]`.")
+    display_text: str | None = stamped("The value in words, if SuperOffice sends them.")
 
 
 @entity("One custom field of an object.")

@@ -43,8 +43,7 @@ class ChatSession(Node, Rights):
 
     chat_session_id: int | None = prop("Primary key.")
     topic_id: int | None = prop(
-        "Id of the chat channel it came in through. SuperOffice sends no name with it: see "
-        "`topicName`."
+        "Id of the chat channel. SuperOffice sends no name with it: see `topicName`."
     )
     topic_name: str | None = stamped(
         "The channel's name, as the gateway's operator has set it; null where none is set."
@@ -59,14 +58,11 @@ class ChatSession(Node, Rights):
     customer_email: str | None = prop(_AS_TYPED)
     customer_phone: str | None = prop(_AS_TYPED)
     customer_consented: bool | None = prop(
-        "Whether the customer agreed to the terms at the start. False is not always a refusal: it "
-        "is also what a channel that does not ask for consent sends."
+        "Whether the customer agreed to the terms. Also false if the channel does not ask."
     )
     customer_company_name: str | None = prop(_AS_TYPED)
     status: ChatSessionStatus | None = prop(
-        "The state of the chat. It can go back: a bot that hands off, or an agent who resets the "
-        "chat, puts a live session into `IN_QUEUE` or `PRE_CHAT_FORM` again, and a customer can "
-        "revive a `FINISHED` one."
+        "The state of the chat. It can go back, for example into the queue: see the type."
     )
     status_group: StatusGroup | None = derived(
         computed.status_group,
@@ -91,9 +87,7 @@ class ChatSession(Node, Rights):
         "the queue may keep the old time: `status` decides."
     )
     when_ended: DateTime | None = prop("When it ended; normally null while it is open.")
-    when_idle: DateTime | None = prop(
-        "When anybody last wrote something, also while the chat waits in the queue."
-    )
+    when_idle: DateTime | None = prop("When anybody last wrote something, also in the queue.")
     when_fetched: DateTime | None = prop(
         "When the customer's browser last polled for messages. Changes every few seconds while "
         "the customer's page is open, and stops when it is closed: see `customerAwaySeconds`."
@@ -103,17 +97,14 @@ class ChatSession(Node, Rights):
         "customer: do not show it, do not store it."
     )
     initial_queue_pos: int | None = prop(
-        "Place in the queue at the time of the request, from 1. Never updated: `queuePosition` is "
-        "the current place."
+        "Place in the queue at the time of the request, from 1. Now: see `queuePosition`."
     )
     queue_position: int | None = stamped(
         "The current place among the waiting sessions of its channel, from 1 = requested first. "
         "Null unless the status group is `WAITING`."
     )
     alert_level: int | None = prop("Escalation level. Normally 0 = not escalated.")
-    rank: int | None = prop(
-        "Index of the colour that marks it among its agent's open chats, from 1."
-    )
+    rank: int | None = prop("Index of the colour it has among its agent's open chats, from 1.")
     flags: ChatSessionFlags | None = prop(
         "Typing indicators, unreliable: `CUSTOMER_IS_TYPING` is number 0, which is also what an "
         "idle session sends, so it says nothing about the customer. Several at once come as a "

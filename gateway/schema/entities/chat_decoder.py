@@ -1,11 +1,12 @@
 """Decode sessions, and add what depends on the whole list or on the operator, once per snapshot."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from operator import itemgetter
 
 from gateway.records.dates import UTC, nanoseconds
 from gateway.records.decode import decoder
+from gateway.records.record import valid
 from gateway.schema.declare.entity import record_of
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.entities.chat_computed import StatusGroup
@@ -38,20 +39,13 @@ def number_queues(sessions: Iterable[ChatSession]) -> None:
     Sessions without a channel or a time of request get none. Times without a zone are compared as
     they are written: within one answer, all are in the same zone.
     """
-    waiting = sorted(
-        (
-            (s.topic_id, nanoseconds(s.when_requested, UTC), _key(s), s)
-            for s in sessions
-            if s.status_group is StatusGroup.WAITING
-            and isinstance(s.topic_id, int)
-            and isinstance(s.when_requested, str)
-        ),
-        key=itemgetter(0, 1, 2),
-    )
-    for _, queue in groupby(waiting, key=itemgetter(0)):
-        for place, (*_, session) in enumerate(queue, 1):
-            session.queue_position = place
-
-
-def _key(session: ChatSession) -> int:
-    return session.chat_session_id if isinstance(session.chat_session_id, int) else 0
+    waiting = []
+    for session in sessions:
+        topic, requested = valid(session.topic_id), valid(session.when_requested)
+        if session.status_group is StatusGroup.WAITING and topic is not None and requested:
+            key = valid(session.chat_session_id) or 0
+            waiting.append((topic, nanoseconds(requested, UTC), key, session))
+    places = Counter[int]()
+    for topic, _, _, session in sorted(waiting, key=itemgetter(0, 1, 2)):
+        places[topic] += 1
+        session.queue_position = places[topic]

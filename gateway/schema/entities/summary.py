@@ -11,11 +11,7 @@ import strawberry
 from gateway.records.record import valid
 from gateway.schema.declare.scalars import DateTime, described
 from gateway.schema.entities.chat import ChatSession
-from gateway.schema.entities.chat_computed import (
-    StatusGroup,
-    customer_away_seconds,
-    wait_seconds,
-)
+from gateway.schema.entities.chat_computed import StatusGroup, customer_away_seconds, wait_seconds
 from gateway.schema.entities.enums import ChatSessionStatus
 from gateway.schema.entities.people import Associate
 from gateway.schema.selecting.matching import key_of
@@ -23,14 +19,8 @@ from gateway.schema.selecting.ordering import ChatSessionOrder, Direction, order
 
 T = TypeVar("T")
 
-_LONGEST_WAIT = (
-    "The longest `waitSeconds` of the waiting sessions; null if there are none, or no wait is "
-    "known."
-)
+_OF_WAITING = "`waitSeconds` of the waiting sessions; null if there are none, or no wait is known."
 _LONGEST_WAITING = "The waiting session with the earliest `whenRequested`."
-_WAITING = "How many of them wait in the queue."
-_LIVE = "How many of them are live: being chatted, by an agent or a bot."
-_UNANSWERED = "How many of them are live and wait for an answer: status `CUSTOMER_LAST`."
 
 
 @strawberry.type(description="How many sessions have a status.")
@@ -47,26 +37,25 @@ class ChatSessionStatusGroupCount:
     count: int = described("How many sessions.")
 
 
-@strawberry.type(description="The sessions of a chat channel in numbers.")
-class ChatSessionTopicCount:
-    topic_id: int | None = described("Id of the chat channel.")
-    topic_name: str | None = described(
-        "The channel's name, as the gateway's operator has set it; null where none is set."
-    )
+@strawberry.type
+class _Count:
     count: int = described("How many sessions.")
-    waiting: int = described(_WAITING)
-    live: int = described(_LIVE)
-    unanswered: int = described(_UNANSWERED)
-    longest_wait_seconds: int | None = described(_LONGEST_WAIT)
+    live: int = described("How many of them are being chatted, by an agent or a bot.")
+    unanswered: int = described("How many of them wait for an answer: status `CUSTOMER_LAST`.")
+
+
+@strawberry.type(description="The sessions of a chat channel in numbers.")
+class ChatSessionTopicCount(_Count):
+    topic_id: int | None = described("Id of the chat channel.")
+    topic_name: str | None = described("The channel's name: see `ChatSession.topicName`.")
+    waiting: int = described("How many of them wait in the queue.")
+    longest_wait_seconds: int | None = described(f"The longest {_OF_WAITING}")
     longest_waiting: ChatSession | None = described(_LONGEST_WAITING)
 
 
 @strawberry.type(description="The sessions of an agent in numbers.")
-class ChatSessionAgentCount:
+class ChatSessionAgentCount(_Count):
     agent: Associate = described("The agent.")
-    count: int = described("How many sessions.")
-    live: int = described(_LIVE)
-    unanswered: int = described(_UNANSWERED)
 
 
 def _transfers_pending_to(
@@ -110,18 +99,14 @@ class ChatSessionSummary:
     with_bot: int = described("How many a bot is answering.")
     customers_away: int = strawberry.field(
         resolver=count_customers_away,
-        description="How many open sessions have `customerAwaySeconds` of this many or more: the "
-        "customer has probably left.",
+        description="How many open sessions have `customerAwaySeconds` of this many or more.",
     )
     rated: int = described("How many of the sessions in this list have a rating.")
     average_rating: float | None = described(
-        "The average `rating` of the sessions in this list that have one, 1 to 5; null if none has."
+        "Their average `rating`, 1 to 5; null if none has one."
     )
-    longest_wait_seconds: int | None = described(_LONGEST_WAIT)
-    median_wait_seconds: float | None = described(
-        "The median `waitSeconds` of the waiting sessions; null if there are none, or no wait is "
-        "known."
-    )
+    longest_wait_seconds: int | None = described(f"The longest {_OF_WAITING}")
+    median_wait_seconds: float | None = described(f"The median {_OF_WAITING}")
     longest_waiting: ChatSession | None = described(_LONGEST_WAITING)
     oldest_unanswered: ChatSession | None = described(
         "The live session whose customer wrote last and has waited for an answer "
@@ -131,7 +116,7 @@ class ChatSessionSummary:
 
 def summarise(sessions: Sequence[ChatSession], fetched_at: str) -> ChatSessionSummary:
     """Count the sessions."""
-    waiting = _waiting(sessions)
+    waiting = _in(StatusGroup.WAITING, sessions)
     unanswered = [s for s in sessions if s.status is ChatSessionStatus.CUSTOMER_LAST]
     waits = _waits(waiting)
     agents = _by_agent(sessions)
@@ -177,21 +162,17 @@ def _by_topic(sessions: Iterable[ChatSession]) -> list[ChatSessionTopicCount]:
     of_topic: Mapping[int | None, list[ChatSession]] = defaultdict(list)
     for session in sessions:
         of_topic[valid(session.topic_id)].append(session)
-    return [_topic(topic, of_topic[topic]) for topic, _ in _counted(sessions, lambda s: s.topic_id)]
-
-
-def _topic(topic: int | None, sessions: Sequence[ChatSession]) -> ChatSessionTopicCount:
-    waiting = _waiting(sessions)
-    return ChatSessionTopicCount(
-        topic_id=topic,
-        topic_name=sessions[0].topic_name,
-        count=len(sessions),
-        waiting=len(waiting),
-        live=_live(sessions),
-        unanswered=_unanswered(sessions),
-        longest_wait_seconds=max(_waits(waiting), default=None),
-        longest_waiting=_longest_waiting(waiting),
-    )
+    return [
+        ChatSessionTopicCount(
+            topic_id=topic,
+            topic_name=of_topic[topic][0].topic_name,
+            waiting=len(waiting := _in(StatusGroup.WAITING, of_topic[topic])),
+            longest_wait_seconds=max(_waits(waiting), default=None),
+            longest_waiting=_longest_waiting(waiting),
+            **_numbers(of_topic[topic]),
+        )
+        for topic, _ in _counted(sessions, lambda s: s.topic_id)
+    ]
 
 
 def _by_agent(sessions: Iterable[ChatSession]) -> list[ChatSessionAgentCount]:
@@ -201,30 +182,18 @@ def _by_agent(sessions: Iterable[ChatSession]) -> list[ChatSessionAgentCount]:
         if (user := valid(session.user)) is not None:
             agents[user.id] = user
             of_agent[user.id].append(session)
-    ranked = sorted(
-        of_agent, key=lambda a: (-len(of_agent[a]), _place(agents[a].associate_id)[0], a)
-    )
-    return [
-        ChatSessionAgentCount(
-            agent=agents[agent],
-            count=len(of_agent[agent]),
-            live=_live(of_agent[agent]),
-            unanswered=_unanswered(of_agent[agent]),
-        )
-        for agent in ranked
-    ]
+    ranked = sorted(agents, key=lambda a: (-len(of_agent[a]), _place(agents[a].associate_id)[0], a))
+    return [ChatSessionAgentCount(agent=agents[a], **_numbers(of_agent[a])) for a in ranked]
 
 
-def _waiting(sessions: Iterable[ChatSession]) -> list[ChatSession]:
-    return [s for s in sessions if s.status_group is StatusGroup.WAITING]
+def _numbers(sessions: Sequence[ChatSession]) -> dict[str, int]:
+    unanswered = sum(s.status is ChatSessionStatus.CUSTOMER_LAST for s in sessions)
+    live = len(_in(StatusGroup.LIVE, sessions))
+    return {"count": len(sessions), "live": live, "unanswered": unanswered}
 
 
-def _live(sessions: Iterable[ChatSession]) -> int:
-    return sum(s.status_group is StatusGroup.LIVE for s in sessions)
-
-
-def _unanswered(sessions: Iterable[ChatSession]) -> int:
-    return sum(s.status is ChatSessionStatus.CUSTOMER_LAST for s in sessions)
+def _in(group: StatusGroup, sessions: Iterable[ChatSession]) -> list[ChatSession]:
+    return [session for session in sessions if session.status_group is group]
 
 
 def _waits(waiting: Iterable[ChatSession]) -> list[int]:
