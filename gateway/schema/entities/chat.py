@@ -101,7 +101,7 @@ class ChatSession(Node, Rights):
     )
     queue_position: int | None = stamped(
         "The current place among the waiting sessions of its channel, from 1 = requested first. "
-        "Null unless the status group is `WAITING`."
+        "Null unless the status group is `WAITING`. `chatSessionChanges` does not report it."
     )
     alert_level: int | None = prop("Escalation level. Normally 0 = not escalated.")
     rank: int | None = prop("Index of the colour it has among its agent's open chats, from 1.")

@@ -9,7 +9,7 @@ from gateway.records.decode import decoder
 from gateway.records.record import valid
 from gateway.schema.declare.entity import record_of
 from gateway.schema.entities.chat import ChatSession
-from gateway.schema.entities.chat_computed import StatusGroup
+from gateway.schema.entities.enums import ChatSessionStatus
 
 
 class ChatDecoder:
@@ -40,9 +40,9 @@ def number_queues(sessions: Iterable[ChatSession]) -> None:
     they are written: within one answer, all are in the same zone.
     """
     waiting = []
-    for session in sessions:
+    for session in [s for s in sessions if s.status is ChatSessionStatus.IN_QUEUE]:
         topic, requested = valid(session.topic_id), valid(session.when_requested)
-        if session.status_group is StatusGroup.WAITING and topic is not None and requested:
+        if topic is not None and requested is not None:
             key = valid(session.chat_session_id) or 0
             waiting.append((topic, nanoseconds(requested, UTC), key, session))
     places = Counter[int]()

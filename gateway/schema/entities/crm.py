@@ -119,7 +119,7 @@ class Ticket(Node, Rights):
     category_fullname: str | None = prop(
         "The category's name with its parents in front, such as `shop/orders/returns`."
     )
-    slevel: enums.TicketSecurityLevel | None = prop("Who may see it.")
+    slevel: enums.TicketSecurityLevel | None = prop("Security level: who may see it.")
     priority: int | None = prop("Its priority, by its id in the tenant's list.")
     priority_name: str | None = prop(f"Its priority. {LIST_TEXT}")
     base_status: enums.TicketBaseStatus | None = prop(

@@ -31,7 +31,7 @@ class LocalizedField(Rights):
 
 @entity("One address in its parts. Which of them are used depends on the country.")
 class StructuredAddress:
-    atype_idx: AddressType | None = prop("The use of the address.")
+    atype_idx: AddressType | None = prop("Address type: what it is used for.")
     address1: str | None = prop("First line, usually street and number.")
     address2: str | None = prop("Second line; often empty.")
     address3: str | None = prop("Third line; often empty.")
