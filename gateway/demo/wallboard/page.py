@@ -21,11 +21,11 @@ _POLICY = (
 )
 
 
-def wallboard_routes(users: Sequence[tuple[str, str]], endpoint: str) -> list[BaseRoute]:
+def wallboard_routes(users: Sequence[Sequence[object]], endpoint: str) -> list[BaseRoute]:
     """Return the routes of the page and its files.
 
     Args:
-        users: names, and the Authorization of each, that the page offers to everybody.
+        users: name and Authorization of each, to whom everybody can log in.
         endpoint: the path of GraphQL, relative to the page.
     """
     template = Template((_HERE / "wallboard.html").read_text("utf-8"))
