@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.demo.desk import CYCLE_S
@@ -29,7 +29,7 @@ def desks(draw: st.DrawFn) -> tuple[list[Json], int]:
     seed = draw(st.integers(0, 50))
     now = NOON + draw(st.integers(0, 20 * CYCLE_S))
     user = draw(st.sampled_from(DEMO_USERS))
-    moments = DemoDesk(sessions=30, seed=seed).moments(user, now)
+    moments = DemoDesk(sessions=16, seed=seed).moments(user, now)
     wire = Wire(zone="UTC", has_offset=True)
     sessions = orjson.loads(orjson.dumps([session_record(moment, wire) for moment in moments]))
     return draw(st.permutations(sessions)), now
@@ -98,6 +98,7 @@ def decoded(sessions: list[Json], now: int) -> list[Any]:
     return [*records]
 
 
+@settings(max_examples=40)
 @given(desks())
 def test_times_and_places_are_what_a_person_would_count(desk: tuple[list[Json], int]) -> None:
     """Reset, handed off, transferred, revived, left: whatever the story is."""
@@ -111,6 +112,7 @@ def test_times_and_places_are_what_a_person_would_count(desk: tuple[list[Json], 
         assert record.topic_name == ("Support" if session["TopicId"] == 10 else None)
 
 
+@settings(max_examples=40)
 @given(desks(), st.integers(0, 120))
 def test_the_summary_counts_the_same(desk: tuple[list[Json], int], threshold: int) -> None:
     """Waits per channel, the median of all, absences, ratings."""

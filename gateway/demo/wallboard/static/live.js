@@ -13,7 +13,9 @@ const FINAL_ERRORS = new Set(["UNAUTHENTICATED", "FORBIDDEN", "GRAPHQL_VALIDATIO
 const PING_MS = 10_000;
 
 export function connect(url, credentials, subscriptions, tell) {
-  let socket, timer, isClosed = false, isAlive = true, failures = 0;
+  let socket, timer;
+  let isClosed = false, isAlive = true;
+  let failures = 0, problem = "Disconnected.";
 
   function open() {
     tell("connecting", "Connecting …");
@@ -41,7 +43,7 @@ export function connect(url, credentials, subscriptions, tell) {
       const hasData = payload.data && Object.values(payload.data).every((value) => value !== null);
       if (hasData) subscriptions[id].show(payload.data);
       if (error) return fail(error);
-      failures = 0;
+      [failures, problem] = [0, "Disconnected."];
       tell("live", "Live");
     } else if (type === "error") {
       fail(payload[0]);
@@ -52,8 +54,9 @@ export function connect(url, credentials, subscriptions, tell) {
   }
 
   function fail({ message, extensions = {} }) {
-    if (FINAL_ERRORS.has(extensions.code)) stop(message);
-    else tell("waiting", message);
+    if (FINAL_ERRORS.has(extensions.code)) return stop(message);
+    problem = message;
+    tell("waiting", problem);
   }
 
   // A network can vanish without a word: the line is dead if a ping gets no answer.
@@ -65,9 +68,14 @@ export function connect(url, credentials, subscriptions, tell) {
   }
 
   function abandon() {
-    socket.onclose = null;
-    socket.close();
+    hangUp();
     retry();
+  }
+
+  // Without waiting for the other side, which may not be there.
+  function hangUp() {
+    socket.onclose = socket.onmessage = null;
+    socket.close();
   }
 
   // Soon at first, then less and less often, and never all screens in the same moment.
@@ -75,7 +83,7 @@ export function connect(url, credentials, subscriptions, tell) {
     clearTimeout(timer);
     if (isClosed) return;
     const wait = Math.min(30, 2 ** failures++) * (0.5 + Math.random());
-    tell("waiting", `Disconnected. Next try in ${Math.ceil(wait)} s.`);
+    tell("waiting", `${problem} Next try in ${Math.ceil(wait)} s.`);
     timer = setTimeout(open, wait * 1000);
   }
 
@@ -88,8 +96,7 @@ export function connect(url, credentials, subscriptions, tell) {
     isClosed = true;
     clearTimeout(timer);
     removeEventListener("online", now);
-    socket.onclose = null;
-    socket.close();
+    hangUp();
   }
 
   // The network is back: do not wait for the timer.
