@@ -80,7 +80,7 @@ class ChatSession(Node, Rights):
         f"chat waits in the queue. {_PLAIN_TEXT}"
     )
     when_requested: DateTime | None = prop(
-        "When the customer asked for a chat. If a bot answered first, its time counts from here."
+        "When the customer asked for a chat. If a bot answered first, its time may be included."
     )
     when_started: DateTime | None = prop(
         "When an agent accepted. Normally null while it waits, but a chat that was put back into "
@@ -127,7 +127,7 @@ class ChatSession(Node, Rights):
         computed.wait_seconds,
         "Seconds from the request until an agent accepted; until `fetchedAt` while nobody has, and "
         "whenever the status group is `WAITING` or `PRE_QUEUE`, also after a reset; until the end "
-        "for a session that ended in the queue. A bot's time counts too: while a bot answers it "
+        "for a session that ended in the queue. A bot's time may count too: while a bot answers it "
         f"grows although nobody waits, so check `chatbotIsActive`. {_NO_INSTANT}",
     )
     duration_seconds: int | None = derived(
@@ -144,7 +144,7 @@ class ChatSession(Node, Rights):
     customer_away_seconds: int | None = derived(
         computed.customer_away_seconds,
         "Seconds from `whenFetched` to `fetchedAt`; null once the session is over. A few while the "
-        "customer's page is open; half a minute or more means that the customer has left. "
+        "customer's page is open; from half a minute on, the customer has probably left. "
         f"{_NO_INSTANT}",
     )
     fetched_at: DateTime | None = derived(
