@@ -36,7 +36,7 @@ class Process:
     def __init__(self, server: RedisServer, *, ahead_s: int = 0) -> None:
         self.heard: list[News | None] = []
         self.bus = RedisBus(
-            Channel(server.url, "changed", timeout_s=0.25),
+            Channel(server.url, timeout_s=0.25),
             clock_ns=lambda: time.time_ns() + ahead_s * SECOND,
         )
 
