@@ -172,7 +172,7 @@ class Gateway:
 
 
 async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
-    """Cancel tasks until all have ended: redis-py can swallow a cancellation while it connects."""
+    """Cancel tasks until all have ended: a library can swallow a cancellation."""
     while tasks:
         for task in tasks:
             task.cancel()
