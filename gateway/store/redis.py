@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
@@ -62,17 +63,8 @@ def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
 
 CHANNEL = f"{NAMESPACE}:changed"
 _KEY = f"{NAMESPACE}:{{doctor}}"
-_TRIED: Sequence[tuple[Any, ...]] = (
-    ("PING",),
-    ("TIME",),
-    ("SET", _KEY, b"", "PX", 1000),
-    ("GET", _KEY),
-    ("PTTL", _KEY),
-    ("DEL", _KEY),
-    ("EVALSHA", "0" * 40, 0),
-    ("EVAL", "return 1", 0),
-    ("PUBLISH", CHANNEL, b""),
-)
+_ON_A_KEY = ("SET {} tried PX 1000", "GET {}", "PTTL {}", "DEL {}")
+_TRIED = (*_ON_A_KEY, "TIME", "EVALSHA none 0", "EVAL return 0", f"PUBLISH {CHANNEL} tried")
 
 
 async def try_out(url: str, *, timeout_s: float) -> tuple[float, list[str]]:
@@ -101,7 +93,8 @@ async def try_out(url: str, *, timeout_s: float) -> tuple[float, list[str]]:
             await attempt("PING", client.ping())
             took_s = time.perf_counter() - started
             for command in _TRIED:
-                await attempt(command[0], client.execute_command(*command))
+                words = command.format(_KEY).split()
+                await attempt(words[0], client.execute_command(*words))
             await pubsub.subscribe(CHANNEL)
             await attempt("SUBSCRIBE", pubsub.get_message(timeout=timeout_s))
         return took_s, [*missing]
@@ -134,37 +127,10 @@ async def report_missing_rights(url: str, *, timeout_s: float = 2.0) -> None:
 
 
 # One round trip each. An entry begins with the time when it was made, by Redis' own clock, since
-# those of machines differ. A key of another type counts as missing; a lease that ends later than
-# ours do is not ours.
-_LOOK = """
-local time = redis.call('TIME')
-local now = time[1] + time[2] / 1000000
-local entry = redis.pcall('GET', KEYS[1])
-if type(entry) == 'string' and #entry > 16 and #entry <= tonumber(ARGV[4]) then
-  local age = now - struct.unpack('>d', entry)
-  if age > -1 and age <= tonumber(ARGV[3]) then return {string.format('%.6f', now), entry, 0} end
-end
-local is_mine = 0
-if ARGV[1] ~= '' then
-  local left = redis.call('PTTL', KEYS[2])
-  if left < 0 or left > tonumber(ARGV[2]) then
-    redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
-    is_mine = 1
-  end
-end
-return {string.format('%.6f', now), false, is_mine}
-"""
-_STORE = """
-local stored = 1
-if ARGV[2] ~= '' then stored = redis.pcall('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
-if ARGV[1] ~= '' and redis.pcall('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
-return stored
-"""
-_EXTEND = """
-if redis.pcall('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-return redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
-"""
-_SCRIPTS = {hashlib.sha1(s.encode()).hexdigest(): s for s in (_LOOK, _STORE, _EXTEND)}  # noqa: S324
+# those of machines differ.
+_FOLDER = Path(__file__).with_name("scripts")
+_TEXTS = [(_FOLDER / f"{name}.lua").read_text() for name in ("look", "store", "extend")]
+_SCRIPTS = {hashlib.sha1(text.encode()).hexdigest(): text for text in _TEXTS}  # noqa: S324
 _LOOK_SHA, _STORE_SHA, _EXTEND_SHA = _SCRIPTS
 _LEASE_MS = round(LEASE_S * 1000)
 
