@@ -70,6 +70,7 @@ _MOST_WAITING_BYTES = 4 * 2**20
 _FORM = b"3 "  # changed whenever the format of entries changes
 TIMES = struct.Struct(">dd")
 _LARGE = 2**20
+_SMALLER = 20  # how many times sessions shrink
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -175,7 +176,8 @@ class SharedCache:
         made_s, ttl_s = TIMES.unpack_from(entry)
         name, sealed = _sealed_name(place, entry), entry[TIMES.size :]
         opened = await _threaded_if_large(
-            len(sealed), lambda: unseal(sealed, key=place.key, name=name, max_bytes=self._max_bytes)
+            _SMALLER * len(sealed),
+            lambda: unseal(sealed, key=place.key, name=name, max_bytes=self._max_bytes),
         )
         age_s = max(0.0, now_s - made_s)
         if opened is None or age_s >= ttl_s:  # Redis had deleted it: somebody else put it there

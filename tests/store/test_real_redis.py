@@ -131,7 +131,9 @@ async def load(gateway: Gateway, stop: asyncio.Event) -> list[httpx.Response]:
     return answers
 
 
-@pytest.mark.parametrize("trouble", ["paused", "killed", "restarted", "flapping", "full"])
+@pytest.mark.parametrize(
+    "trouble", ["paused", "killed", "restarted", "flapping", "full", "flushed"]
+)
 async def test_no_request_fails_because_of_redis(
     rest: FaultyRest, server: RedisServer, trouble: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -161,6 +163,10 @@ async def _trouble(server: RedisServer, trouble: str) -> None:
         case "restarted":
             server.kill()
             server.start()
+        case "flushed":
+            with redis.Redis(port=server.port) as client:
+                client.script_flush()
+                client.flushall()
         case "flapping":
             for _ in range(3):
                 server.pause()
