@@ -20,12 +20,28 @@ from graphql import (
 )
 from graphql.execution.collect_fields import FieldDetailsList
 
-from gateway.executor.plan import Operation, Planner
+from gateway.executor.plan import Operation, Plan, Planner
 from gateway.executor.project import Project, projection
 from gateway.records.record import Record
 
 _MOST_SELECTIONS = 256
 _MOST_PER_SELECTION = 8
+
+
+_STEPS_OF_A_LINK = 20
+_STEPS_OF_A_LIST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """What makes the response's part of an object, and what that takes."""
+
+    project: Project
+    steps: int
+    """For one object; its lists of objects without a bound are not counted."""
+
+    lists: tuple[str, ...]
+    """The attributes that hold such lists."""
 
 
 @dataclass(slots=True)
@@ -34,7 +50,7 @@ class _Selection:
     """Referenced, so that no other nodes can get their ids."""
 
     variables: tuple[str, ...]
-    projections: dict[str, Project | None] = field(default_factory=dict)
+    projections: dict[str, Projection | None] = field(default_factory=dict)
 
 
 class Projections:
@@ -46,7 +62,7 @@ class Projections:
 
     def find(
         self, operation: Operation, kind: GraphQLObjectType, details: FieldDetailsList
-    ) -> Project | None:
+    ) -> Projection | None:
         """Return the projection of what some nodes select on a type; None where there is none."""
         selection = self._selection(operation, kind, tuple(detail.node for detail in details))
         coerced = operation.variable_values.coerced
@@ -56,7 +72,7 @@ class Projections:
             if len(known) == _MOST_PER_SELECTION:
                 known.clear()
             plan = Planner(operation, self._record_of).plan(kind, details)
-            known[values] = projection(plan) if plan else None
+            known[values] = _projection(plan) if plan else None
         return known[values]
 
     def _selection(
@@ -68,6 +84,22 @@ class Projections:
             variables = _Variables(nodes, operation.fragment_definitions).names
             selection = self._selections[key] = _Selection(nodes, tuple(sorted(variables)))
         return selection
+
+
+def _projection(plan: Plan) -> Projection:
+    has_bounds = issubclass(plan.kind, Record)
+    lists = [c.attribute for c in plan.cells if c.inner and c.inner.lists and not has_bounds]
+    return Projection(projection(plan), _steps(plan), tuple(lists))
+
+
+def _steps(plan: Plan) -> int:
+    steps = 1
+    for cell in plan.cells:
+        steps += 1 if cell.write is None else 3
+        if cell.inner is not None:
+            steps += _STEPS_OF_A_LIST if cell.inner.lists else _STEPS_OF_A_LINK
+            steps += _steps(cell.inner)
+    return steps
 
 
 class _Variables(Visitor):

@@ -8,11 +8,12 @@ graphql-core, object by object: errors, their paths and their order are always i
 of incremental delivery.
 """
 
-import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
+import orjson
 from graphql import (
     GraphQLList,
     GraphQLNonNull,
@@ -26,14 +27,17 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.executor import internals
 from gateway.executor.plan import is_planned
-from gateway.executor.project import Project
-from gateway.executor.projections import Projections
+from gateway.executor.projections import Projection, Projections
+from gateway.executor.turns import STEPS_PER_TURN, Turns
 from gateway.records.record import Record
 
 Info: TypeAlias = GraphQLResolveInfo[Any]
 
-# Longer lists are projected in parts of this size, so that other requests run in between.
-_PART = 250
+_STEPS_OF_AN_UNPLANNED_ITEM = 100
+_STEPS_OF_AN_ERROR = 500
+
+_MOST_STEPS_AS_LISTS = 100_000
+"""Past them, an operation's long lists become JSON part by part: encoding them takes long too."""
 
 
 def executor_over(record_of: Callable[[type], type[Record] | None]) -> "type[ProjectingExecutor]":
@@ -45,6 +49,12 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
     """Completes objects and lists of objects by projections, where they have one."""
 
     projections: ClassVar[Projections]
+    steps_in_turns = 0
+
+    @cached_property
+    def turns(self) -> Turns:
+        """Of this operation."""
+        return Turns()
 
     def build_response(self, data: dict[str, Any] | None) -> Any:
         """Build the response, then break the reference cycle."""
@@ -61,10 +71,12 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> Any:
         """Complete an object."""
-        project = self._projection(return_type, field_details_list)
-        if project:
+        found = self._projection(return_type, field_details_list)
+        if found and not self._is_long(found, result):
+            self.turns.steps += found.steps
             with suppress(Exception):  # graphql-core then reports the error
-                return project(result)
+                return found.project(result)
+            self.turns.steps += _STEPS_OF_AN_ERROR
         return super().complete_object_value(
             return_type, field_details_list, info, path, result, position_context
         )
@@ -81,22 +93,21 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         """Complete a list."""
         item_type = return_type.of_type
         kind = item_type.of_type if isinstance(item_type, GraphQLNonNull) else item_type
-        project = (
-            self._projection(kind, field_details_list)
-            if isinstance(kind, GraphQLObjectType) and result.__class__ is list
-            else None
-        )
-        if project is None:
+        if result.__class__ is not list:
             return super().complete_list_value(
                 return_type, field_details_list, info, path, result, position_context
             )
+        found = None
+        if isinstance(kind, GraphQLObjectType):
+            found = self._projection(kind, field_details_list)
+        steps = found.steps if found else _STEPS_OF_AN_UNPLANNED_ITEM
 
-        def complete(start: int) -> list[object]:
-            part = result[start : start + _PART]
-            with suppress(Exception):  # graphql-core then reports the error
-                return [project(item) for item in part]
+        def complete(start: int, end: int) -> list[object]:
+            if found:
+                with suppress(Exception):  # graphql-core then reports the error
+                    return [found.project(item) for item in result[start:end]]
             completed: list[object] = []
-            for index, item in enumerate(part, start):
+            for index, item in enumerate(result[start:end], start):
                 item_path = path.add_key(index, None)
                 self.complete_list_item_value(
                     item,
@@ -109,21 +120,46 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
                 )
             return completed
 
-        return complete(0) if len(result) <= _PART else _in_parts(complete, len(result))
+        if self.turns.steps + steps * len(result) > STEPS_PER_TURN:
+            return self._in_turns(complete, len(result), steps)
+        self.turns.steps += steps * len(result)
+        if found:
+            with suppress(Exception):
+                return [found.project(item) for item in result]
+        return super().complete_list_value(
+            return_type, field_details_list, info, path, result, position_context
+        )
+
+    async def _in_turns(
+        self, complete: Callable[[int, int], list[object]], length: int, steps: int
+    ) -> list[object] | orjson.Fragment:
+        size = max(1, STEPS_PER_TURN // 2 // steps)
+        self.steps_in_turns += length * steps
+        is_encoded = self.steps_in_turns > _MOST_STEPS_AS_LISTS
+        items: list[object] = []
+        texts: list[bytes] = []
+        for start in range(0, length, size):
+            part = complete(start, start + size)
+            for index, item in enumerate(part):
+                if self.is_awaitable(item):
+                    part[index] = await item
+            await self.turns.give(len(part) * steps)
+            if is_encoded:
+                texts.append(orjson.dumps(part)[1:-1])
+            else:
+                items += part
+        return orjson.Fragment(b"[" + b",".join(texts) + b"]") if is_encoded else items
+
+    def _is_long(self, found: Projection, result: object) -> bool:
+        """Tell whether an object has lists that are better completed in turns."""
+        lengths = (len(getattr(result, name, None) or ()) for name in found.lists)
+        return bool(found.lists) and sum(lengths) * found.steps > STEPS_PER_TURN - self.turns.steps
 
     def _projection(
         self, kind: GraphQLObjectType, field_details_list: FieldDetailsList
-    ) -> Project | None:
+    ) -> Projection | None:
         # A middleware sees each field as it is resolved: with one, every field has to be.
         has_middlewares = self.middleware_manager and self.middleware_manager.middlewares
         if has_middlewares or not is_planned(kind):
             return None
         return self.projections.find(self, kind, field_details_list)
-
-
-async def _in_parts(complete: Callable[[int], list[object]], size: int) -> list[object]:
-    completed = complete(0)
-    for start in range(_PART, size, _PART):
-        await asyncio.sleep(0)
-        completed += complete(start)
-    return completed

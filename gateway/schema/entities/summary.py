@@ -2,22 +2,24 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, cast
 
 import strawberry
 
-from gateway.records.record import valid
 from gateway.schema.declare.scalars import DateTime, described
 from gateway.schema.entities.chat import ChatSession
-from gateway.schema.entities.chat_computed import StatusGroup, wait_seconds
+from gateway.schema.entities.chat_computed import StatusGroup
 from gateway.schema.entities.enums import ChatSessionStatus
 from gateway.schema.entities.people import Associate
-from gateway.schema.selecting.matching import key_of
+from gateway.schema.selecting.columns import Columns
 from gateway.schema.selecting.ordering import ChatSessionOrder, Direction, order_of
 
 T = TypeVar("T")
+
+_STEPS_PER_AGENT = 100
+_STEPS_PER_PLACE = 30
 
 
 @strawberry.type(description="How many sessions have a status.")
@@ -52,7 +54,7 @@ def _transfers_pending_to(
     root: "strawberry.Parent[ChatSessionSummary]",
     associate_id: Annotated[int, strawberry.argument(description="The agent's `associateId`.")],
 ) -> int:
-    return sum(key_of(session.transfer_to) == associate_id for session in root.sessions)
+    return root.transfers[associate_id]
 
 
 @strawberry.type(
@@ -61,7 +63,7 @@ def _transfers_pending_to(
     "they are. Null comes last of its equals."
 )
 class ChatSessionSummary:
-    sessions: strawberry.Private[Sequence[ChatSession]]
+    transfers: strawberry.Private[Counter[int | None]]
     fetched_at: DateTime = described("When REST gave the snapshot all this is counted in, in UTC.")
     total: int = described("How many sessions match the filter.")
     by_status: list[ChatSessionStatusCount] = described("Per status.")
@@ -95,68 +97,89 @@ class ChatSessionSummary:
     )
 
 
-def summarise(sessions: Sequence[ChatSession], fetched_at: str) -> ChatSessionSummary:
-    """Count the sessions."""
-    waiting = [s for s in sessions if s.status_group is StatusGroup.WAITING]
-    unanswered = [s for s in sessions if s.status is ChatSessionStatus.CUSTOMER_LAST]
-    waits = [wait for s in waiting if (wait := wait_seconds(s)) is not None]
-    agents = _by_agent(sessions)
+PARTS = 10
+"""How often each session is looked at to summarise them."""
+
+
+async def summarise(columns: Columns, rows: Sequence[int], fetched_at: str) -> ChatSessionSummary:
+    """Count the sessions in these rows."""
+    statuses = await columns.values("status", rows)
+    groups = await columns.values("status_group", rows)
+    topics = await columns.values("topic_id", rows)
+    waits = [w for w in await columns.values("wait_seconds.waiting", rows) if w is not None]
+    bots = await columns.values("chatbot_is_active", rows)
+    pending = await columns.values("transfer_pending", rows)
+    waiting = [row for row, group in zip(rows, groups, strict=True) if group is StatusGroup.WAITING]
+    unanswered = [
+        row
+        for row, status in zip(rows, statuses, strict=True)
+        if status is ChatSessionStatus.CUSTOMER_LAST
+    ]
+    agents = await _by_agent(columns, rows, groups)
+    waiting_per_topic = Counter(await columns.values("topic_id", waiting))
     return ChatSessionSummary(
-        sessions=sessions,
+        transfers=Counter(await columns.values("transfer_to_id", rows)),
         fetched_at=DateTime(fetched_at),
-        total=len(sessions),
+        total=len(rows),
         by_status=[
             ChatSessionStatusCount(status=status, count=count)
-            for status, count in _counted(sessions, lambda s: s.status)
+            for status, count in _counted(statuses)
         ],
         by_status_group=[
             ChatSessionStatusGroupCount(status_group=group, count=count)
-            for group, count in _counted(sessions, lambda s: s.status_group)
+            for group, count in _counted(groups)
         ],
-        by_topic=_by_topic(sessions, waiting),
+        by_topic=[
+            ChatSessionTopicCount(topic_id=topic, count=count, waiting=waiting_per_topic[topic])
+            for topic, count in _counted(topics)
+        ],
         by_agent=agents,
-        unassigned=len(sessions) - sum(agent.count for agent in agents),
-        transfers_pending=sum(valid(s.transfer_to) is not None for s in sessions),
-        with_bot=sum(s.chatbot_is_active is True for s in sessions),
+        unassigned=len(rows) - sum(agent.count for agent in agents),
+        transfers_pending=sum(pending),
+        with_bot=bots.count(True),
         longest_wait_seconds=max(waits, default=None),
         median_wait_seconds=statistics.median(waits) if waits else None,
-        longest_waiting=_earliest(waiting, ChatSessionOrder(when_requested=Direction.ASC)),
-        oldest_unanswered=_earliest(unanswered, ChatSessionOrder(when_idle=Direction.ASC)),
+        longest_waiting=await _earliest(
+            columns, waiting, ChatSessionOrder(when_requested=Direction.ASC)
+        ),
+        oldest_unanswered=await _earliest(
+            columns, unanswered, ChatSessionOrder(when_idle=Direction.ASC)
+        ),
     )
 
 
-def _counted(
-    sessions: Iterable[ChatSession], get: Callable[[ChatSession], T]
-) -> list[tuple[T | None, int]]:
-    counts = Counter(valid(get(session)) for session in sessions)
-    return sorted(counts.items(), key=lambda row: (-row[1], row[0] is None, *_place(row[0])))
+def _counted(values: Iterable[T]) -> list[tuple[T, int]]:
+    return sorted(
+        Counter(values).items(), key=lambda row: (-row[1], row[0] is None, *_place(row[0]))
+    )
 
 
 def _place(value: object) -> tuple[int, str]:
     return value if isinstance(value, int) else 0, value.name if isinstance(value, Enum) else ""
 
 
-def _by_topic(
-    sessions: Iterable[ChatSession], waiting: Iterable[ChatSession]
-) -> list[ChatSessionTopicCount]:
-    waits = dict(_counted(waiting, lambda s: s.topic_id))
-    return [
-        ChatSessionTopicCount(topic_id=topic, count=count, waiting=waits.get(topic, 0))
-        for topic, count in _counted(sessions, lambda s: s.topic_id)
-    ]
+async def _by_agent(
+    columns: Columns, rows: Sequence[int], groups: Sequence[StatusGroup | None]
+) -> list[ChatSessionAgentCount]:
+    ids = await columns.values("user.node", rows)
+    keys = dict(zip(ids, await columns.values("user_id", rows), strict=True))
+    row_of = dict(zip(ids, rows, strict=True))
+    live = Counter(i for i, group in zip(ids, groups, strict=True) if group is StatusGroup.LIVE)
+    counts = Counter(i for i in ids if i is not None)
+    made = []
+    for agent_id in sorted(counts, key=lambda i: (-counts[i], _place(keys[i])[0], i)):
+        agent = cast("Associate", columns.sessions[row_of[agent_id]].user)
+        made.append(ChatSessionAgentCount(agent=agent, count=counts[agent_id], live=live[agent_id]))
+        await columns.turns.give(_STEPS_PER_AGENT)
+    return made
 
 
-def _by_agent(sessions: Iterable[ChatSession]) -> list[ChatSessionAgentCount]:
-    assigned = [(s, user) for s in sessions if (user := valid(s.user)) is not None]
-    agents = {user.id: user for _, user in assigned}
-    counts = Counter(user.id for _, user in assigned)
-    ranked = sorted(counts, key=lambda a: (-counts[a], _place(agents[a].associate_id)[0], a))
-    live = Counter(user.id for s, user in assigned if s.status_group is StatusGroup.LIVE)
-    return [
-        ChatSessionAgentCount(agent=agents[agent], count=counts[agent], live=live[agent])
-        for agent in ranked
-    ]
-
-
-def _earliest(sessions: Iterable[ChatSession], order: ChatSessionOrder) -> ChatSession | None:
-    return next(iter(order_of([order]).sort(sessions)), None)
+async def _earliest(
+    columns: Columns, rows: Sequence[int], by: ChatSessionOrder
+) -> ChatSession | None:
+    place = order_of([by]).place
+    places = []
+    for row in rows:
+        places.append((place(columns.sessions[row]), row))
+        await columns.turns.give(_STEPS_PER_PLACE)
+    return columns.sessions[min(places)[1]] if places else None

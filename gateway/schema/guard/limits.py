@@ -53,6 +53,8 @@ class Limits:
     cost: int = 500_000
     tokens: int = 2_000
     characters: int = 100_000
+    work: int = 2_000_000
+    """Parts of filters, keys of orders and counts, times the sessions that they are applied to."""
 
 
 @dataclass(slots=True)
