@@ -139,11 +139,12 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         items: list[object] = []
         texts: list[bytes] = []
         for start in range(0, length, size):
+            await self.turns.give(0)  # other fields of the operation may have used this one
             part = complete(start, start + size)
             for index, item in enumerate(part):
                 if self.is_awaitable(item):
                     part[index] = await item
-            await self.turns.give(len(part) * steps)
+            self.turns.steps += len(part) * steps
             if is_encoded:
                 texts.append(orjson.dumps(part)[1:-1])
             else:

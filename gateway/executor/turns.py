@@ -26,11 +26,12 @@ class Turns:
         """Count steps that were taken, and wait for the next turn after enough of them."""
         self.steps += steps
         if self.steps >= STEPS_PER_TURN:
-            await _next_turn()
+            await next_turn()
             self.steps = 0
 
 
-async def _next_turn() -> None:
+async def next_turn() -> None:
+    """Wait until it is the turn of this one among all that do long work."""
     loop = asyncio.get_running_loop()
     waiting = _WAITING.setdefault(loop, deque())
     turn = loop.create_future()

@@ -86,7 +86,7 @@ class Gateway:
         self._watchers_of = self._watchers()
         self.graphql = GraphQL(
             engine=Engine(self.schema),
-            reader=request_reader(settings, manifest, self._shared),
+            reader=request_reader(settings, manifest, self._shared, self.schema.documents.prepare),
             names=names,
             sockets=OpenSockets(
                 most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller

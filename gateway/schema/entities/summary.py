@@ -50,11 +50,11 @@ class ChatSessionAgentCount:
     live: int = described("How many of them are being chatted right now.")
 
 
-def _transfers_pending_to(
+async def _transfers_pending_to(
     root: "strawberry.Parent[ChatSessionSummary]",
     associate_id: Annotated[int, strawberry.argument(description="The agent's `associateId`.")],
 ) -> int:
-    return root.transfers[associate_id]
+    return (await root.columns.values("transfer_to_id", root.rows)).count(associate_id)
 
 
 @strawberry.type(
@@ -63,7 +63,8 @@ def _transfers_pending_to(
     "they are. Null comes last of its equals."
 )
 class ChatSessionSummary:
-    transfers: strawberry.Private[Counter[int | None]]
+    columns: strawberry.Private[Columns]
+    rows: strawberry.Private[Sequence[int]]
     fetched_at: DateTime = described("When REST gave the snapshot all this is counted in, in UTC.")
     total: int = described("How many sessions match the filter.")
     by_status: list[ChatSessionStatusCount] = described("Per status.")
@@ -118,7 +119,8 @@ async def summarise(columns: Columns, rows: Sequence[int], fetched_at: str) -> C
     agents = await _by_agent(columns, rows, groups)
     waiting_per_topic = Counter(await columns.values("topic_id", waiting))
     return ChatSessionSummary(
-        transfers=Counter(await columns.values("transfer_to_id", rows)),
+        columns=columns,
+        rows=rows,
         fetched_at=DateTime(fetched_at),
         total=len(rows),
         by_status=[
@@ -162,16 +164,16 @@ async def _by_agent(
     columns: Columns, rows: Sequence[int], groups: Sequence[StatusGroup | None]
 ) -> list[ChatSessionAgentCount]:
     ids = await columns.values("user.node", rows)
-    keys = dict(zip(ids, await columns.values("user_id", rows), strict=True))
-    row_of = dict(zip(ids, rows, strict=True))
-    live = Counter(i for i, group in zip(ids, groups, strict=True) if group is StatusGroup.LIVE)
     counts = Counter(i for i in ids if i is not None)
-    made = []
-    for agent_id in sorted(counts, key=lambda i: (-counts[i], _place(keys[i])[0], i)):
-        agent = cast("Associate", columns.sessions[row_of[agent_id]].user)
-        made.append(ChatSessionAgentCount(agent=agent, count=counts[agent_id], live=live[agent_id]))
+    live = Counter(i for i, group in zip(ids, groups, strict=True) if group is StatusGroup.LIVE)
+    agents = {}
+    for agent_id, row in dict(zip(ids, rows, strict=True)).items():
+        agents[agent_id] = cast("Associate", columns.sessions[row].user)
         await columns.turns.give(_STEPS_PER_AGENT)
-    return made
+    return [
+        ChatSessionAgentCount(agent=agents[i], count=counts[i], live=live[i])
+        for i in sorted(counts, key=lambda i: (-counts[i], _place(agents[i].associate_id)[0], i))
+    ]
 
 
 async def _earliest(

@@ -16,6 +16,7 @@ from gateway.schema.selecting.ordering import ChatSessionOrder, Order, order_of
 from gateway.sessions.snapshot import Snapshot
 
 _STEPS_PER_BLOCK = 4_000
+_KEYS_PER_STEP = 10
 _OWN = "node"
 
 
@@ -76,6 +77,7 @@ class Selecting:
         """Return the session with this key, or None."""
         self._charge(1)
         keys = (await self.columns.load(["chat_session_id"]))["chat_session_id"]
+        await self.columns.turns.give(len(keys) // _KEYS_PER_STEP)
         return self.columns.sessions[keys.index(key)] if key in keys else None
 
     async def nodes(self, ids: Sequence[str], links: Collection[str]) -> list[Any]:
