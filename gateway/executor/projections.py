@@ -22,12 +22,14 @@ from graphql.execution.collect_fields import FieldDetailsList
 
 from gateway.executor.plan import Operation, Plan, Planner
 from gateway.executor.project import Project, projection
+from gateway.executor.turns import Turns
 from gateway.records.record import Record
 
 _MOST_SELECTIONS = 256
 _MOST_PER_SELECTION = 8
 
 
+_STEPS_TO_PLAN = 4_000
 _STEPS_OF_A_LINK = 20
 _STEPS_OF_A_LIST = 100
 
@@ -61,9 +63,16 @@ class Projections:
         self._selections: LRUCache[tuple[object, ...], _Selection] = LRUCache(_MOST_SELECTIONS)
 
     def find(
-        self, operation: Operation, kind: GraphQLObjectType, details: FieldDetailsList
+        self,
+        operation: Operation,
+        kind: GraphQLObjectType,
+        details: FieldDetailsList,
+        turns: Turns,
     ) -> Projection | None:
-        """Return the projection of what some nodes select on a type; None where there is none."""
+        """Return the projection of what some nodes select on a type; None where there is none.
+
+        `turns` counts the steps of making it.
+        """
         selection = self._selection(operation, kind, tuple(detail.node for detail in details))
         coerced = operation.variable_values.coerced
         values = repr([coerced.get(name) for name in selection.variables])
@@ -71,6 +80,7 @@ class Projections:
         if values not in known:
             if len(known) == _MOST_PER_SELECTION:
                 known.clear()
+            turns.steps += _STEPS_TO_PLAN
             plan = Planner(operation, self._record_of).plan(kind, details)
             known[values] = _projection(plan) if plan else None
         return known[values]

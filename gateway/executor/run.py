@@ -71,6 +71,9 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> Any:
         """Complete an object."""
+        if self.turns.steps >= STEPS_PER_TURN:
+            arguments = (return_type, field_details_list, info, path, result, position_context)
+            return self._later(self.complete_object_value, *arguments)
         found = self._projection(return_type, field_details_list)
         if found and not self._is_long(found, result):
             self.turns.steps += found.steps
@@ -97,6 +100,9 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
             return super().complete_list_value(
                 return_type, field_details_list, info, path, result, position_context
             )
+        if self.turns.steps >= STEPS_PER_TURN:
+            arguments = (return_type, field_details_list, info, path, result, position_context)
+            return self._later(self.complete_list_value, *arguments)
         found = None
         if isinstance(kind, GraphQLObjectType):
             found = self._projection(kind, field_details_list)
@@ -129,6 +135,11 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         return super().complete_list_value(
             return_type, field_details_list, info, path, result, position_context
         )
+
+    async def _later(self, complete: Callable[..., Any], *arguments: Any) -> Any:
+        await self.turns.give(0)
+        completed = complete(*arguments)
+        return await completed if self.is_awaitable(completed) else completed
 
     async def _in_turns(
         self, complete: Callable[[int, int], list[object]], length: int, steps: int
@@ -163,4 +174,4 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         has_middlewares = self.middleware_manager and self.middleware_manager.middlewares
         if has_middlewares or not is_planned(kind):
             return None
-        return self.projections.find(self, kind, field_details_list)
+        return self.projections.find(self, kind, field_details_list, self.turns)

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import orjson
 import pytest
 from graphql.execution.executor import Executor
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from tests.schema.contract import CONTRACT, KEYS, field_name
 from tests.schema.everything import QUERY, expected
 from tests.schema.test_any_json import PLACES, SESSION
 
-LIMITS = Limits(root_fields=99, aliases=999, directives=999, repeats=99, cost=10**9)
+LIMITS = Limits(root_fields=99, aliases=999, directives=999, comparisons=10**9, cost=10**9)
 OURS, PLAIN = (build_schema(SchemaOptions(limits=LIMITS)) for _ in range(2))
 PLAIN.execution_context_class = StrawberryGraphQLCoreExecutionContext
 
@@ -101,5 +102,5 @@ async def test_the_whole_answer_takes_one_call_of_graphql_core(
     monkeypatch.setattr(Executor, "execute_field", counted)
     result = await OURS.execute(QUERY, context_value=answered_with([SESSION] * 300))
 
-    assert result.data == expected([SESSION] * 300)
+    assert orjson.loads(orjson.dumps(result.data)) == expected([SESSION] * 300)
     assert executed == ["Query"]

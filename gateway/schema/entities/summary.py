@@ -2,9 +2,10 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import Enum
-from typing import Annotated, TypeVar, cast
+from operator import itemgetter
+from typing import Annotated, Any, cast
 
 import strawberry
 
@@ -14,9 +15,7 @@ from gateway.schema.entities.chat_computed import StatusGroup
 from gateway.schema.entities.enums import ChatSessionStatus
 from gateway.schema.entities.people import Associate
 from gateway.schema.selecting.columns import Columns
-from gateway.schema.selecting.ordering import ChatSessionOrder, Direction, order_of
-
-T = TypeVar("T")
+from gateway.schema.selecting.ordering import Direction, Order
 
 _STEPS_PER_AGENT = 100
 _STEPS_PER_PLACE = 30
@@ -104,20 +103,12 @@ PARTS = 10
 
 async def summarise(columns: Columns, rows: Sequence[int], fetched_at: str) -> ChatSessionSummary:
     """Count the sessions in these rows."""
-    statuses = await columns.values("status", rows)
-    groups = await columns.values("status_group", rows)
-    topics = await columns.values("topic_id", rows)
-    waits = [w for w in await columns.values("wait_seconds.waiting", rows) if w is not None]
-    bots = await columns.values("chatbot_is_active", rows)
-    pending = await columns.values("transfer_pending", rows)
-    waiting = [row for row, group in zip(rows, groups, strict=True) if group is StatusGroup.WAITING]
-    unanswered = [
-        row
-        for row, status in zip(rows, statuses, strict=True)
-        if status is ChatSessionStatus.CUSTOMER_LAST
-    ]
-    agents = await _by_agent(columns, rows, groups)
-    waiting_per_topic = Counter(await columns.values("topic_id", waiting))
+    waiting = await _where(columns, rows, "status_group", StatusGroup.WAITING)
+    live = await _where(columns, rows, "status_group", StatusGroup.LIVE)
+    unanswered = await _where(columns, rows, "status", ChatSessionStatus.CUSTOMER_LAST)
+    waits = [w for w in await columns.values("wait_seconds.waiting", waiting) if w is not None]
+    waiting_in = Counter(await columns.values("topic_id", waiting))
+    agents = await _by_agent(columns, rows, live)
     return ChatSessionSummary(
         columns=columns,
         rows=rows,
@@ -125,35 +116,36 @@ async def summarise(columns: Columns, rows: Sequence[int], fetched_at: str) -> C
         total=len(rows),
         by_status=[
             ChatSessionStatusCount(status=status, count=count)
-            for status, count in _counted(statuses)
+            for status, count in await _counted(columns, rows, "status")
         ],
         by_status_group=[
             ChatSessionStatusGroupCount(status_group=group, count=count)
-            for group, count in _counted(groups)
+            for group, count in await _counted(columns, rows, "status_group")
         ],
         by_topic=[
-            ChatSessionTopicCount(topic_id=topic, count=count, waiting=waiting_per_topic[topic])
-            for topic, count in _counted(topics)
+            ChatSessionTopicCount(topic_id=topic, count=count, waiting=waiting_in[topic])
+            for topic, count in await _counted(columns, rows, "topic_id")
         ],
         by_agent=agents,
         unassigned=len(rows) - sum(agent.count for agent in agents),
-        transfers_pending=sum(pending),
-        with_bot=bots.count(True),
+        transfers_pending=(await columns.values("transfer_pending", rows)).count(True),
+        with_bot=(await columns.values("chatbot_is_active", rows)).count(True),
         longest_wait_seconds=max(waits, default=None),
         median_wait_seconds=statistics.median(waits) if waits else None,
-        longest_waiting=await _earliest(
-            columns, waiting, ChatSessionOrder(when_requested=Direction.ASC)
-        ),
-        oldest_unanswered=await _earliest(
-            columns, unanswered, ChatSessionOrder(when_idle=Direction.ASC)
-        ),
+        longest_waiting=await _earliest(columns, waiting, "when_requested"),
+        oldest_unanswered=await _earliest(columns, unanswered, "when_idle"),
     )
 
 
-def _counted(values: Iterable[T]) -> list[tuple[T, int]]:
-    return sorted(
-        Counter(values).items(), key=lambda row: (-row[1], row[0] is None, *_place(row[0]))
-    )
+async def _where(columns: Columns, rows: Sequence[int], name: str, value: object) -> Sequence[int]:
+    values = await columns.values(name, rows)
+    return [row for row, found in zip(rows, values, strict=True) if found is value]
+
+
+async def _counted(columns: Columns, rows: Sequence[int], name: str) -> list[tuple[Any, int]]:
+    """Count the values of one name, most frequent first."""
+    counts = Counter(await columns.values(name, rows))
+    return sorted(counts.items(), key=lambda row: (-row[1], row[0] is None, *_place(row[0])))
 
 
 def _place(value: object) -> tuple[int, str]:
@@ -161,25 +153,24 @@ def _place(value: object) -> tuple[int, str]:
 
 
 async def _by_agent(
-    columns: Columns, rows: Sequence[int], groups: Sequence[StatusGroup | None]
+    columns: Columns, rows: Sequence[int], live: Sequence[int]
 ) -> list[ChatSessionAgentCount]:
     ids = await columns.values("user.node", rows)
-    counts = Counter(i for i in ids if i is not None)
-    live = Counter(i for i, group in zip(ids, groups, strict=True) if group is StatusGroup.LIVE)
-    agents = {}
-    for agent_id, row in dict(zip(ids, rows, strict=True)).items():
-        agents[agent_id] = cast("Associate", columns.sessions[row].user)
+    row_of = dict(zip(ids, rows, strict=True))
+    counts, live_counts = Counter(ids), Counter(await columns.values("user.node", live))
+    made = []
+    for agent_id in row_of.keys() - {None}:
+        agent = cast("Associate", columns.sessions[row_of[agent_id]].user)
+        count = counts[agent_id]
+        place = (-count, _place(agent.associate_id)[0], agent_id)
+        row = ChatSessionAgentCount(agent=agent, count=count, live=live_counts[agent_id])
+        made.append((place, row))
         await columns.turns.give(_STEPS_PER_AGENT)
-    return [
-        ChatSessionAgentCount(agent=agents[i], count=counts[i], live=live[i])
-        for i in sorted(counts, key=lambda i: (-counts[i], _place(agents[i].associate_id)[0], i))
-    ]
+    return [row for _, row in sorted(made, key=itemgetter(0))]
 
 
-async def _earliest(
-    columns: Columns, rows: Sequence[int], by: ChatSessionOrder
-) -> ChatSession | None:
-    place = order_of([by]).place
+async def _earliest(columns: Columns, rows: Sequence[int], time: str) -> ChatSession | None:
+    place = Order([(time, Direction.ASC)]).place
     places = []
     for row in rows:
         places.append((place(columns.sessions[row]), row))

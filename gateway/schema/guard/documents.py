@@ -45,7 +45,9 @@ class DocumentCache:
     def __init__(self, limits: Limits, trusted: Collection[str] | None = None) -> None:
         self.limits = limits
         self.trusted = trusted
-        self._documents: OrderedDict[str, DocumentNode | GraphQLError] = OrderedDict()
+        self.known: OrderedDict[str, DocumentNode | GraphQLError] = OrderedDict()
+        """Of the latest texts; the one used least recently comes first."""
+
         self.errors = lru_cache(_MOST_DOCUMENTS)(self._errors)
 
     async def prepare(self, query: str) -> None:
@@ -53,24 +55,24 @@ class DocumentCache:
 
         However many texts arrive at once, in a batch or over sockets, each waits for its turn.
         """
-        if query not in self._documents and not self.refusal(query):
+        if query not in self.known and not self.refusal(query):
             await next_turn()
             self.parsed(query)
             await next_turn()
 
     def parsed(self, query: str) -> DocumentNode | GraphQLError:
         """Parse; an error is cached like a document, as clients repeat it."""
-        found = self._documents.get(query)
+        found = self.known.get(query)
         if found is not None:
-            self._documents.move_to_end(query)
+            self.known.move_to_end(query)
             return found
         try:
             found = parse(query, max_tokens=self.limits.tokens)
         except GraphQLError as exc:
             found = exc.with_traceback(None)
-        self._documents[query] = found
-        if len(self._documents) > _MOST_DOCUMENTS:
-            self._documents.popitem(last=False)
+        self.known[query] = found
+        if len(self.known) > _MOST_DOCUMENTS:
+            self.known.popitem(last=False)
         return found
 
     def _document(self, query: str) -> DocumentNode | None:

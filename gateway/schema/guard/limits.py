@@ -82,7 +82,7 @@ class Size:
 
         Fields of one name are compared in pairs, and so is all that is selected of them.
         """
-        return int(sum(min(root, _LARGEST_ROOT) ** 2 for root in self.names.values()))
+        return round(sum(min(root, _LARGEST_ROOT) ** 2 for root in self.names.values()))
 
     def add(self, other: "Size", times: int = 1) -> None:
         """Add another part of the same level, which occurs `times` times."""

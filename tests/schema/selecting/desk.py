@@ -84,7 +84,7 @@ def columns_of(sessions: Sequence[Any], searched: Collection[str] = SEARCHED) ->
 
 
 def matching(
-    sessions: Sequence[Any], *, searched: Collection[str] = SEARCHED, **parts: Any
+    sessions: Sequence[Any], searched: Collection[str] = SEARCHED, /, **parts: Any
 ) -> list[int]:
     """Return the keys of the sessions that a filter of these parts wants."""
     as_of = sessions[0].as_of if sessions else AsOf(NOON_NS)

@@ -163,7 +163,11 @@ async def test_any_number_of_ids_costs_one_walk(monkeypatch: pytest.MonkeyPatch)
     make = columns.reader
 
     def counted(name: str) -> Any:
-        return lambda session: read.append(name) or make(name)(session)
+        def reader(session: Any) -> object:
+            read.append(name)
+            return make(name)(session)
+
+        return reader
 
     monkeypatch.setattr(columns, "reader", counted)
     query = NODES.replace("nodes(", "again: nodes(ids: $ids) { id } nodes(", 1)
