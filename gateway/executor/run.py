@@ -13,7 +13,6 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
-import orjson
 from graphql import (
     GraphQLList,
     GraphQLNonNull,
@@ -28,16 +27,13 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from gateway.executor import internals
 from gateway.executor.plan import is_planned
 from gateway.executor.projections import Projection, Projections
-from gateway.executor.turns import STEPS_PER_TURN, Turns
+from gateway.executor.turns import STEPS_PER_TURN, Turns, in_turns
 from gateway.records.record import Record
 
 Info: TypeAlias = GraphQLResolveInfo[Any]
 
 _STEPS_OF_AN_UNPLANNED_ITEM = 100
 _STEPS_OF_AN_ERROR = 500
-
-_MOST_STEPS_AS_LISTS = 100_000
-"""Past them, an operation's long lists become JSON part by part: encoding them takes long too."""
 
 
 def executor_over(record_of: Callable[[type], type[Record] | None]) -> "type[ProjectingExecutor]":
@@ -49,7 +45,6 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
     """Completes objects and lists of objects by projections, where they have one."""
 
     projections: ClassVar[Projections]
-    steps_in_turns = 0
 
     @cached_property
     def turns(self) -> Turns:
@@ -108,14 +103,14 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
             found = self._projection(kind, field_details_list)
         steps = found.steps if found else _STEPS_OF_AN_UNPLANNED_ITEM
 
-        def complete(start: int, end: int) -> list[object]:
+        async def complete(start: int, end: int) -> list[object]:
             if found:
                 with suppress(Exception):  # graphql-core then reports the error
                     return [found.project(item) for item in result[start:end]]
-            completed: list[object] = []
+            completed: list[Any] = []
             for index, item in enumerate(result[start:end], start):
                 item_path = path.add_key(index, None)
-                self.complete_list_item_value(
+                if self.complete_list_item_value(
                     item,
                     completed,
                     item_type,
@@ -123,11 +118,12 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
                     info,
                     item_path,
                     position_context,
-                )
+                ):
+                    completed[-1] = await completed[-1]
             return completed
 
         if self.turns.steps + steps * len(result) > STEPS_PER_TURN:
-            return self._in_turns(complete, len(result), steps)
+            return in_turns(complete, len(result), steps, self.turns)
         self.turns.steps += steps * len(result)
         if found:
             with suppress(Exception):
@@ -140,27 +136,6 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         await self.turns.give(0)
         completed = complete(*arguments)
         return await completed if self.is_awaitable(completed) else completed
-
-    async def _in_turns(
-        self, complete: Callable[[int, int], list[object]], length: int, steps: int
-    ) -> list[object] | orjson.Fragment:
-        size = max(1, STEPS_PER_TURN // 2 // steps)
-        self.steps_in_turns += length * steps
-        is_encoded = self.steps_in_turns > _MOST_STEPS_AS_LISTS
-        items: list[object] = []
-        texts: list[bytes] = []
-        for start in range(0, length, size):
-            await self.turns.give(0)  # other fields of the operation may have used this one
-            part = complete(start, start + size)
-            for index, item in enumerate(part):
-                if self.is_awaitable(item):
-                    part[index] = await item
-            self.turns.steps += len(part) * steps
-            if is_encoded:
-                texts.append(orjson.dumps(part)[1:-1])
-            else:
-                items += part
-        return orjson.Fragment(b"[" + b",".join(texts) + b"]") if is_encoded else items
 
     def _is_long(self, found: Projection, result: object) -> bool:
         """Tell whether an object has lists that are better completed in turns."""

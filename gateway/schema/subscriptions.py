@@ -25,6 +25,8 @@ Results: TypeAlias = AsyncGenerator[Any, None]
 CHANGES = "chatSessionChanges"
 """The root field whose results are events: two equal ones in a row are both sent."""
 
+_STEPS_PER_CHANGE = 10
+
 
 @strawberry.enum(name="ChatSessionChangeKind", description="What has become of a session.")
 class ChangeKind(Enum):
@@ -101,13 +103,18 @@ def watch_changes(
         selecting = await selecting_from(info, state.snapshot)
         if before is None:
             rows, _ = await selecting.rows(filter or None)
-            found = [_change(ChangeKind.ADDED, selecting.columns.sessions[row]) for row in rows]
+            changed = Changes([selecting.columns.sessions[row] for row in rows], (), ())
+            matching = None
         else:
-            changed = watcher.changes(before, state)
+            changed = await watcher.changes(before, state)
             updated = (s for update in changed.updated for s in (update.before, update.after))
             sessions = [*changed.removed, *updated, *changed.added]
             matching = await selecting.matching(sessions, filter or None)
-            found = list(_matching_changes(changed, matching, ignored))
+        found = []
+        for change in _matching_changes(changed, matching, ignored):
+            if change is not None:
+                found.append(change)
+            await selecting.work.turns.give(_STEPS_PER_CHANGE)
         if before is not None and not found:
             return None
         return ChatSessionChanges(
@@ -137,22 +144,29 @@ async def _watch(info: Info, answer: Callable[[Watcher, State], Awaitable[object
 
 
 def _matching_changes(
-    changes: Changes, matching: Set[int], ignored: frozenset[str]
-) -> Iterator[ChatSessionChange]:
-    """Return what a subscriber gets; `matching` has the `id()` of each session that matches."""
+    changes: Changes, matching: Set[int] | None, ignored: frozenset[str]
+) -> Iterator[ChatSessionChange | None]:
+    """Yield what a subscriber gets of each change; None stands for nothing.
+
+    `matching` has the `id()` of each session that matches; without it, all of them do.
+    """
+
+    def matches(session: ChatSession) -> bool:
+        return matching is None or id(session) in matching
+
     for session in changes.removed:
-        if id(session) in matching:
-            yield _change(ChangeKind.REMOVED, session)
+        yield _change(ChangeKind.REMOVED, session) if matches(session) else None
     for update in changes.updated:
         fields = [name for name in update.fields if name not in ignored]
-        was_there, is_there = id(update.before) in matching, id(update.after) in matching
+        was_there, is_there = matches(update.before), matches(update.after)
         if was_there and is_there and fields:
             yield _change(ChangeKind.UPDATED, update.after, fields)
         elif was_there != is_there:
             yield _change(ChangeKind.ADDED if is_there else ChangeKind.REMOVED, update.after)
+        else:
+            yield None
     for session in changes.added:
-        if id(session) in matching:
-            yield _change(ChangeKind.ADDED, session)
+        yield _change(ChangeKind.ADDED, session) if matches(session) else None
 
 
 def _change(
