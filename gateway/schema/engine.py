@@ -112,6 +112,10 @@ class Engine:
                     last = digest
                     yield answer
 
+    async def prepare(self, query: str) -> None:
+        """Parse and validate a query, in turns, before it is needed."""
+        await self._schema.documents.prepare(graphql_schema(self._schema), query)
+
     def is_subscription(self, operation: Operation) -> bool:
         """Return whether the operation is a valid subscription."""
         documents = self._schema.documents

@@ -20,6 +20,7 @@ from graphql import (
     OperationType,
     get_operation_ast,
     parse,
+    specified_rules,
     validate,
 )
 from strawberry.extensions import SchemaExtension
@@ -50,14 +51,16 @@ class DocumentCache:
 
         self.errors = lru_cache(_MOST_DOCUMENTS)(self._errors)
 
-    async def prepare(self, query: str) -> None:
-        """Parse a new text in a turn of its own, and leave the rest to the next one.
+    async def prepare(self, schema: GraphQLSchema, query: str) -> None:
+        """Parse and validate a new text, each in a turn of its own.
 
         However many texts arrive at once, in a batch or over sockets, each waits for its turn.
         """
         if query not in self.known and not self.refusal(query):
             await next_turn()
             self.parsed(query)
+            await next_turn()
+            self.errors(schema, query, specified_rules)
             await next_turn()
 
     def parsed(self, query: str) -> DocumentNode | GraphQLError:

@@ -121,19 +121,20 @@ def test_the_documents_that_are_kept_are_bounded() -> None:
     assert cache.parsed("{ a }") is not first
 
 
-async def test_texts_that_arrive_at_once_are_parsed_in_turns_of_their_own() -> None:
-    """Whatever carries them, others run between any two; a known text waits for nothing."""
-    cache = DocumentCache(Limits())
+async def test_texts_that_arrive_at_once_have_turns_of_their_own() -> None:
+    """Others run between any two, and between the parsing and the validating of each."""
+    schema = build_schema()
+    cache, graphql = schema.documents, schema._schema
     texts = [f"{{ a{number} }}" for number in range(20)]
-    parsed: list[int] = []
-    preparing = asyncio.gather(*map(cache.prepare, texts))
+    done: list[int] = []
+    preparing = asyncio.gather(*(cache.prepare(graphql, text) for text in texts))
     while not preparing.done():
         await asyncio.sleep(0)
-        parsed.append(len(cache.known))
+        done.append(len(cache.known) + cache.errors.cache_info().currsize)
 
-    assert max(later - earlier for earlier, later in pairwise([0, *parsed])) == 1
-    assert parsed[-1] == 20
-    at_once(cache.prepare(texts[0]))
+    assert max(later - earlier for earlier, later in pairwise([0, *done])) == 1
+    assert done[-1] == 40
+    at_once(cache.prepare(graphql, texts[0]))  # a known text waits for nothing
 
 
 def test_a_syntax_error_is_found_once() -> None:
