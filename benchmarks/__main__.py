@@ -15,6 +15,7 @@ from benchmarks.processes import pin_load
 from benchmarks.report import Options
 from benchmarks.savings import run_savings
 from benchmarks.soak import run_soak
+from benchmarks.stalls import run_stalls
 from benchmarks.table import run_table
 
 _COMMANDS = {
@@ -25,6 +26,7 @@ _COMMANDS = {
     "overload": run_overload,
     "live": run_live,
     "soak": run_soak,
+    "stalls": run_stalls,
 }
 
 
