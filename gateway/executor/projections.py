@@ -30,8 +30,9 @@ _MOST_PER_SELECTION = 8
 
 
 _STEPS_TO_PLAN = 4_000
-_STEPS_OF_A_LINK = 20
-_STEPS_OF_A_LIST = 100
+_STEPS_OF_A_COMPUTED_FIELD = 10
+_STEPS_OF_A_LINK = 10
+_STEPS_OF_A_LIST = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,10 @@ def _projection(plan: Plan) -> Projection:
 
 
 def _steps(plan: Plan) -> int:
+    slots = getattr(plan.kind, "__struct_fields__", None)  # of a record; others have attributes
     steps = 1
     for cell in plan.cells:
-        steps += 1 if cell.write is None else 3
+        steps += 1 if slots is None or cell.attribute in slots else _STEPS_OF_A_COMPUTED_FIELD
         if cell.inner is not None:
             steps += _STEPS_OF_A_LIST if cell.inner.lists else _STEPS_OF_A_LINK
             steps += _steps(cell.inner)
