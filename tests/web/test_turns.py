@@ -179,3 +179,14 @@ async def test_a_wallboard_over_10_000_sessions_is_answered_and_others_run_meanw
     assert len(data["found"]) == 1_100
     assert max(bystander.calls) <= MOST_CALLS
     assert len(bystander.calls) > 100
+
+
+async def test_a_deadline_cuts_in(large: Gateway) -> None:
+    """Work that gives way can be stopped; what it held is free for the next request."""
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await large.http.post("/graphql", json={"query": WALLBOARD}, headers=CREDENTIALS)
+
+    assert (await large.ask("{ chatSession(chatSessionId: 5) { topicId } }")) == {
+        "chatSession": {"topicId": 5}
+    }
