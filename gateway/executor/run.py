@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
+import orjson
 from graphql import (
     GraphQLList,
     GraphQLNonNull,
@@ -28,7 +29,6 @@ from gateway.executor import internals
 from gateway.executor.plan import is_planned
 from gateway.executor.projections import Projection, Projections
 from gateway.executor.turns import STEPS_PER_TURN, Turns, in_turns
-from gateway.records.record import Record
 
 Info: TypeAlias = GraphQLResolveInfo[Any]
 
@@ -36,9 +36,9 @@ _STEPS_OF_AN_UNPLANNED_ITEM = 100
 _STEPS_OF_AN_ERROR = 500
 
 
-def executor_over(record_of: Callable[[type], type[Record] | None]) -> "type[ProjectingExecutor]":
-    """Make the executor of one schema; `record_of` finds the record type of an entity."""
-    return type("Executor", (ProjectingExecutor,), {"projections": Projections(record_of)})
+def executor_over(projections: Projections) -> "type[ProjectingExecutor]":
+    """Make the executor of one schema."""
+    return type("Executor", (ProjectingExecutor,), {"projections": projections})
 
 
 class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -70,7 +70,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
             arguments = (return_type, field_details_list, info, path, result, position_context)
             return self._later(self.complete_object_value, *arguments)
         found = self._projection(return_type, field_details_list)
-        if found and not self._is_long(found, result):
+        if found and not found.is_long(result, self.turns):
             self.turns.steps += found.steps
             with suppress(Exception):  # graphql-core then reports the error
                 return found.project(result)
@@ -137,11 +137,6 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         completed = complete(*arguments)
         return await completed if self.is_awaitable(completed) else completed
 
-    def _is_long(self, found: Projection, result: object) -> bool:
-        """Tell whether an object has lists that are better completed in turns."""
-        lengths = (len(getattr(result, name, None) or ()) for name in found.lists)
-        return bool(found.lists) and sum(lengths) * found.steps > STEPS_PER_TURN - self.turns.steps
-
     def _projection(
         self, kind: GraphQLObjectType, field_details_list: FieldDetailsList
     ) -> Projection | None:
@@ -150,3 +145,17 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         if has_middlewares or not is_planned(kind):
             return None
         return self.projections.find(self, kind, field_details_list, self.turns)
+
+
+async def projected(
+    found: Projection, items: list[object], turns: Turns
+) -> list[object] | orjson.Fragment:
+    """Project a list, in turns where it is long."""
+    if turns.steps + found.steps * len(items) <= STEPS_PER_TURN:
+        turns.steps += found.steps * len(items)
+        return [found.project(item) for item in items]
+
+    async def make(start: int, end: int) -> list[object]:
+        return [found.project(item) for item in items[start:end]]
+
+    return await in_turns(make, len(items), found.steps, turns)

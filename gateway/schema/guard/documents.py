@@ -34,7 +34,7 @@ from gateway.schema.error_codes import MOST_REQUEST_ERRORS
 from gateway.schema.guard.introspection import fragments_of
 from gateway.schema.guard.limits import Limits, excess, too_complex
 
-_MOST_DOCUMENTS = 128
+MOST_DOCUMENTS = 128
 
 
 class DocumentCache:
@@ -49,7 +49,7 @@ class DocumentCache:
         self.known: OrderedDict[str, DocumentNode | GraphQLError] = OrderedDict()
         """Of the latest texts; the one used least recently comes first."""
 
-        self.errors = lru_cache(_MOST_DOCUMENTS)(self._errors)
+        self.errors = lru_cache(MOST_DOCUMENTS)(self._errors)
 
     async def prepare(self, schema: GraphQLSchema, query: str) -> None:
         """Parse and validate a new text, each in a turn of its own.
@@ -74,7 +74,7 @@ class DocumentCache:
         except GraphQLError as exc:
             found = exc.with_traceback(None)
         self.known[query] = found
-        if len(self.known) > _MOST_DOCUMENTS:
+        if len(self.known) > MOST_DOCUMENTS:
             self.known.popitem(last=False)
         return found
 
@@ -92,6 +92,12 @@ class DocumentCache:
         if too_much:
             return [too_much]
         return validate(schema, document, (*rules, *RULES), max_errors=MOST_REQUEST_ERRORS)
+
+    def valid(self, schema: GraphQLSchema, query: str) -> DocumentNode | None:
+        """Return a valid document; None where the text is refused or invalid."""
+        document = self._document(query)
+        is_valid = document is not None and not self.errors(schema, query, specified_rules)
+        return document if is_valid else None
 
     def subscription(self, query: str, operation_name: str | None) -> str | None:
         """Return the root field of a subscription; None for any other operation."""

@@ -75,15 +75,18 @@ class Selecting:
 
     async def session(self, key: int) -> ChatSession | None:
         """Return the session with this key, or None."""
-        self._charge(1)
-        keys = (await self.columns.load(["chat_session_id"]))["chat_session_id"]
-        await self.columns.turns.give(len(keys) // _KEYS_PER_STEP)
-        return self.columns.sessions[keys.index(key)] if key in keys else None
+
+        async def make() -> ChatSession | None:
+            self._charge(1)
+            keys = (await self.columns.load(["chat_session_id"]))["chat_session_id"]
+            await self.columns.turns.give(len(keys) // _KEYS_PER_STEP)
+            return self.columns.sessions[keys.index(key)] if key in keys else None
+
+        return await self.work.once(("session", key), make)
 
     async def nodes(self, ids: Sequence[str], links: Collection[str]) -> list[Any]:
         """Return sessions, and records linked to one by `links`; an invalid id finds nothing."""
         lists = _lists_of({type_name(node_id) for node_id in ids}, links)
-        self._charge(len(lists))
         rows_of = {name: await self._first_rows(name) for name in lists}
 
         def find(node_id: str) -> object:
@@ -104,6 +107,7 @@ class Selecting:
         """Return the first row that has each id."""
 
         async def make() -> dict[str, int]:
+            self._charge(1)
             ids = await self.columns.values(name, range(len(self.columns.sessions)))
             return dict(zip(reversed(ids), range(len(ids) - 1, -1, -1), strict=True))
 

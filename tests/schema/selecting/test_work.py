@@ -44,7 +44,7 @@ async def test_a_field_is_charged_before_it_is_worked_out(field: str, cost: int)
     if cost:
         (error,) = (await answered(f"{{ {field} }}", cost - 1)).errors
         assert error.extensions["code"] == "QUERY_TOO_COMPLEX"
-        assert f"for 10 sessions: this field takes {min(cost, 100)}" in error.message
+        assert "for 10 sessions: this field takes" in error.message
         assert f"{cost - 1} are allowed. Use fewer" in error.message
 
 
