@@ -10,6 +10,7 @@ from gateway.headers import Header
 from gateway.live.watcher import Watcher, Watchers
 from gateway.schema.declare.nodes import LINKS
 from gateway.schema.guard.work import Work
+from gateway.schema.selecting.columns import Columns
 from gateway.schema.selecting.matching import SEARCHED
 from gateway.sessions.freshness import Served
 from gateway.sessions.snapshot import Snapshot
@@ -55,6 +56,9 @@ class Context:
 
     work: Work = field(default_factory=Work)
     """What has been done with the sessions."""
+
+    columns: Columns | None = None
+    """What has been read of the sessions."""
 
     async def snapshot(self) -> Snapshot:
         """Return the caller's sessions: the same ones for the whole request.

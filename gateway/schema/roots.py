@@ -48,7 +48,10 @@ async def list_chat_sessions(
     offset: Annotated[Number, _argument("Leave out this many first ones.")] = UNSET,
 ) -> list[ChatSession]:
     """Return the sessions that match."""
-    selecting = await selecting_from(info)
+    snapshot = await info.context.snapshot()
+    if not filter and not order_by:
+        return [*cut(snapshot.sessions, _given(limit), _given(offset))]
+    selecting = selecting_from(info, snapshot)
     async with selecting.work.lock:
         return await listed(selecting, filter, order_by, limit, offset)
 
@@ -63,7 +66,7 @@ async def connect_chat_sessions(
     before: Annotated[Cursor, _argument("Only what comes before this cursor.")] = UNSET,
 ) -> ChatSessionConnection:
     """Return a page of the sessions that match, as a connection."""
-    selecting = await selecting_from(info)
+    selecting = selecting_from(info, await info.context.snapshot())
     async with selecting.work.lock:
         rows, order = await selecting.rows(filter or None, order_by or None, is_ordered=True)
         return await connect(
@@ -82,7 +85,7 @@ async def find_chat_session(
     info: Info, chat_session_id: Annotated[int, _argument("The session's key.")]
 ) -> ChatSession | None:
     """Return one session of the caller, or None."""
-    selecting = await selecting_from(info)
+    selecting = selecting_from(info, await info.context.snapshot())
     async with selecting.work.lock:
         return await selecting.session(chat_session_id)
 
@@ -92,7 +95,7 @@ async def count_chat_sessions(
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
 ) -> ChatSessionSummary:
     """Return the sessions that match in numbers."""
-    selecting = await selecting_from(info)
+    selecting = selecting_from(info, await info.context.snapshot())
     async with selecting.work.lock:
         return await selecting.summary(filter or None)
 
@@ -113,7 +116,7 @@ async def find_nodes(
     """Return, for each id, its object or None."""
     if len(ids) > _MOST_IDS:
         raise BadUserInputError(f"`ids` may have {_MOST_IDS} entries at most, not {len(ids)}.")
-    selecting = await selecting_from(info)
+    selecting = selecting_from(info, await info.context.snapshot())
     async with selecting.work.lock:
         return await selecting.nodes(ids, info.context.links)
 
@@ -141,17 +144,14 @@ async def listed(
     return [sessions[row] for row in cut(rows, _given(limit), _given(offset))]
 
 
-async def selecting_from(info: Info, snapshot: Snapshot | None = None) -> Selecting:
-    """Return what selects from a snapshot, or from that of the request."""
-    context = info.context
-    snapshot = snapshot or await context.snapshot()
-    work, schema = context.work, cast("Schema", info.schema)
-
-    async def make() -> Columns:
+def selecting_from(info: Info, snapshot: Snapshot) -> Selecting:
+    """Return what selects from a snapshot."""
+    context, schema = info.context, cast("Schema", info.schema)
+    columns, turns = context.columns, context.work.turns
+    if columns is None or columns.sessions is not snapshot.sessions:
         store = snapshot.attachments
-        return Columns(snapshot.sessions, context.searched, work.turns, store)
-
-    return Selecting(snapshot, await work.once("columns", make), work, schema.options.limits.work)
+        context.columns = columns = Columns(snapshot.sessions, context.searched, turns, store)
+    return Selecting(snapshot, columns, context.work, schema.options.limits.work)
 
 
 @strawberry.type(description="What can be asked. Every field reads the same snapshot.")

@@ -71,7 +71,7 @@ def watch_chat_sessions(
     """Yield the sessions that match, for each state."""
 
     async def sessions(_: Watcher, state: State) -> list[ChatSession]:
-        selecting = await selecting_from(info, state.snapshot)
+        selecting = selecting_from(info, state.snapshot)
         return await listed(selecting, filter, order_by, limit)
 
     return _watch(info, sessions)
@@ -84,7 +84,7 @@ def watch_summary(
     """Yield the sessions that match in numbers, for each state."""
 
     async def summary(_: Watcher, state: State) -> ChatSessionSummary:
-        return await (await selecting_from(info, state.snapshot)).summary(filter or None)
+        return await selecting_from(info, state.snapshot).summary(filter or None)
 
     return _watch(info, summary)
 
@@ -100,7 +100,7 @@ def watch_changes(
     async def changes(watcher: Watcher, state: State) -> ChatSessionChanges | None:
         nonlocal seen
         before, seen = seen, state
-        selecting = await selecting_from(info, state.snapshot)
+        selecting = selecting_from(info, state.snapshot)
         if before is None:
             rows, _ = await selecting.rows(filter or None)
             changed = Changes([selecting.columns.sessions[row] for row in rows], (), ())

@@ -12,6 +12,7 @@ from gateway.schema.declare.entity import record_of
 from gateway.schema.declare.nodes import LINKS
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.guard.work import Work
+from gateway.schema.selecting.columns import Columns
 from gateway.schema.selecting.matching import SEARCHED
 from gateway.sessions.snapshot import Snapshot
 from tests.sessions import snapshots
@@ -52,7 +53,7 @@ def snapshot_of(sessions: Sequence[Any]) -> Snapshot:
     return snapshots.snapshot_of(sessions, as_of)
 
 
-@dataclass(frozen=True)
+@dataclass
 class RestAnswered:
     """A request's context for which REST has answered with a body."""
 
@@ -60,6 +61,7 @@ class RestAnswered:
     searched: Collection[str] = SEARCHED
     links: Collection[str] = LINKS
     work: Work = field(default_factory=Work)
+    columns: Columns | None = None
 
     async def snapshot(self) -> Snapshot:
         return snapshot_of(decode(self.body))

@@ -19,6 +19,7 @@ class Broken:
     def __init__(self, error: Exception) -> None:
         self.error = error
         self.work = Work()
+        self.columns = None
 
     async def snapshot(self) -> object:
         raise self.error

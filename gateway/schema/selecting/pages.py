@@ -9,7 +9,7 @@ import base64
 import binascii
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import strawberry
@@ -20,6 +20,8 @@ from gateway.schema.declare.scalars import DateTime, described
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.selecting.columns import Columns
 from gateway.schema.selecting.ordering import Keys, Order, Sortable
+
+T = TypeVar("T")
 
 _LARGEST_PAGE = 10_000
 _LARGEST_OFFSET = 1_000_000
@@ -32,7 +34,7 @@ class ChatSessionConnection(relay.Connection[ChatSession]):  # type: ignore[type
     fetched_at: DateTime = described("When REST gave the snapshot all this is read from, in UTC.")
 
 
-def cut(rows: Sequence[int], limit: int | None, offset: int | None) -> Sequence[int]:
+def cut(rows: Sequence[T], limit: int | None, offset: int | None) -> Sequence[T]:
     """Take `limit` sessions after the first `offset` ones.
 
     Raises:
