@@ -16,6 +16,7 @@ from benchmarks.processes import pin_load
 from benchmarks.report import Options
 from benchmarks.savings import run_savings
 from benchmarks.soak import run_soak
+from benchmarks.stalls import run_stalls
 from benchmarks.table import run_table
 
 _COMMANDS = {
@@ -27,6 +28,7 @@ _COMMANDS = {
     "live": run_live,
     "soak": run_soak,
     "hostile": run_hostile,
+    "stalls": run_stalls,
 }
 
 

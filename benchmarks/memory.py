@@ -11,7 +11,7 @@ from benchmarks.records import Json
 from benchmarks.report import Options, number
 from benchmarks.rest import BIG
 from benchmarks.servers import GATEWAY, Gateway, Rest, Server, rest_side, serving, until_ready_s
-from benchmarks.stall import watch_big_answers
+from benchmarks.stalls import watch_big_answers
 
 __all__ = ["run_memory"]
 

@@ -20,12 +20,36 @@ from graphql import (
 )
 from graphql.execution.collect_fields import FieldDetailsList
 
-from gateway.executor.plan import Operation, Planner
+from gateway.executor.plan import Operation, Plan, Planner
 from gateway.executor.project import Project, projection
+from gateway.executor.turns import STEPS_PER_TURN, Turns
 from gateway.records.record import Record
 
 _MOST_SELECTIONS = 256
 _MOST_PER_SELECTION = 8
+
+
+_STEPS_TO_PLAN = 4_000
+_STEPS_OF_A_COMPUTED_FIELD = 10
+_STEPS_OF_A_LINK = 10
+_STEPS_OF_A_LIST = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """What makes the response's part of an object, and what that takes."""
+
+    project: Project
+    steps: int
+    """For one object; its lists of objects without a bound are not counted."""
+
+    lists: tuple[str, ...]
+    """The attributes that hold such lists."""
+
+    def is_long(self, result: object, turns: Turns) -> bool:
+        """Tell whether an object has lists that are better completed in turns."""
+        lengths = (len(getattr(result, name, None) or ()) for name in self.lists)
+        return bool(self.lists) and sum(lengths) * self.steps > STEPS_PER_TURN - turns.steps
 
 
 @dataclass(slots=True)
@@ -34,7 +58,7 @@ class _Selection:
     """Referenced, so that no other nodes can get their ids."""
 
     variables: tuple[str, ...]
-    projections: dict[str, Project | None] = field(default_factory=dict)
+    projections: dict[str, Projection | None] = field(default_factory=dict)
 
 
 class Projections:
@@ -45,9 +69,16 @@ class Projections:
         self._selections: LRUCache[tuple[object, ...], _Selection] = LRUCache(_MOST_SELECTIONS)
 
     def find(
-        self, operation: Operation, kind: GraphQLObjectType, details: FieldDetailsList
-    ) -> Project | None:
-        """Return the projection of what some nodes select on a type; None where there is none."""
+        self,
+        operation: Operation,
+        kind: GraphQLObjectType,
+        details: FieldDetailsList,
+        turns: Turns,
+    ) -> Projection | None:
+        """Return the projection of what some nodes select on a type; None where there is none.
+
+        `turns` counts the steps of making it.
+        """
         selection = self._selection(operation, kind, tuple(detail.node for detail in details))
         coerced = operation.variable_values.coerced
         values = repr([coerced.get(name) for name in selection.variables])
@@ -55,8 +86,9 @@ class Projections:
         if values not in known:
             if len(known) == _MOST_PER_SELECTION:
                 known.clear()
+            turns.steps += _STEPS_TO_PLAN
             plan = Planner(operation, self._record_of).plan(kind, details)
-            known[values] = projection(plan) if plan else None
+            known[values] = _projection(plan) if plan else None
         return known[values]
 
     def _selection(
@@ -69,6 +101,23 @@ class Projections:
             variables = variables_in(selections, operation.fragment_definitions)
             selection = self._selections[key] = _Selection(nodes, tuple(sorted(variables)))
         return selection
+
+
+def _projection(plan: Plan) -> Projection:
+    has_bounds = issubclass(plan.kind, Record)
+    lists = [c.attribute for c in plan.cells if c.inner and c.inner.lists and not has_bounds]
+    return Projection(projection(plan), _steps(plan), tuple(lists))
+
+
+def _steps(plan: Plan) -> int:
+    slots = getattr(plan.kind, "__struct_fields__", None)  # of a record; others have attributes
+    steps = 1
+    for cell in plan.cells:
+        steps += 1 if slots is None or cell.attribute in slots else _STEPS_OF_A_COMPUTED_FIELD
+        if cell.inner is not None:
+            steps += _STEPS_OF_A_LIST if cell.inner.lists else _STEPS_OF_A_LINK
+            steps += _steps(cell.inner)
+    return steps
 
 
 def variables_in(

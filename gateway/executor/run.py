@@ -8,11 +8,12 @@ graphql-core, object by object: errors, their paths and their order are always i
 of incremental delivery.
 """
 
-import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
+import orjson
 from graphql import (
     GraphQLList,
     GraphQLNonNull,
@@ -26,13 +27,13 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.executor import internals
 from gateway.executor.plan import is_planned
-from gateway.executor.project import Project
-from gateway.executor.projections import Projections
+from gateway.executor.projections import Projection, Projections
+from gateway.executor.turns import STEPS_PER_TURN, Turns, in_turns
 
 Info: TypeAlias = GraphQLResolveInfo[Any]
 
-# Longer lists are projected in parts of this size, so that other requests run in between.
-_PART = 250
+_STEPS_OF_AN_UNPLANNED_ITEM = 100
+_STEPS_OF_AN_ERROR = 500
 
 
 def executor_over(projections: Projections) -> "type[ProjectingExecutor]":
@@ -44,6 +45,11 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
     """Completes objects and lists of objects by projections, where they have one."""
 
     projections: ClassVar[Projections]
+
+    @cached_property
+    def turns(self) -> Turns:
+        """Of this operation."""
+        return Turns()
 
     def build_response(self, data: dict[str, Any] | None) -> Any:
         """Build the response, then break the reference cycle."""
@@ -60,10 +66,15 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> Any:
         """Complete an object."""
-        project = self._projection(return_type, field_details_list)
-        if project:
+        if self.turns.steps >= STEPS_PER_TURN:
+            arguments = (return_type, field_details_list, info, path, result, position_context)
+            return self._later(self.complete_object_value, *arguments)
+        found = self._projection(return_type, field_details_list)
+        if found and not found.is_long(result, self.turns):
+            self.turns.steps += found.steps
             with suppress(Exception):  # graphql-core then reports the error
-                return project(result)
+                return found.project(result)
+            self.turns.steps += _STEPS_OF_AN_ERROR
         return super().complete_object_value(
             return_type, field_details_list, info, path, result, position_context
         )
@@ -80,24 +91,26 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         """Complete a list."""
         item_type = return_type.of_type
         kind = item_type.of_type if isinstance(item_type, GraphQLNonNull) else item_type
-        project = (
-            self._projection(kind, field_details_list)
-            if isinstance(kind, GraphQLObjectType) and result.__class__ is list
-            else None
-        )
-        if project is None:
+        if result.__class__ is not list:
             return super().complete_list_value(
                 return_type, field_details_list, info, path, result, position_context
             )
+        if self.turns.steps >= STEPS_PER_TURN:
+            arguments = (return_type, field_details_list, info, path, result, position_context)
+            return self._later(self.complete_list_value, *arguments)
+        found = None
+        if isinstance(kind, GraphQLObjectType):
+            found = self._projection(kind, field_details_list)
+        steps = found.steps if found else _STEPS_OF_AN_UNPLANNED_ITEM
 
-        def complete(start: int) -> list[object]:
-            part = result[start : start + _PART]
-            with suppress(Exception):  # graphql-core then reports the error
-                return [project(item) for item in part]
-            completed: list[object] = []
-            for index, item in enumerate(part, start):
+        async def complete(start: int, end: int) -> list[object]:
+            if found:
+                with suppress(Exception):  # graphql-core then reports the error
+                    return [found.project(item) for item in result[start:end]]
+            completed: list[Any] = []
+            for index, item in enumerate(result[start:end], start):
                 item_path = path.add_key(index, None)
-                self.complete_list_item_value(
+                if self.complete_list_item_value(
                     item,
                     completed,
                     item_type,
@@ -105,31 +118,44 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
                     info,
                     item_path,
                     position_context,
-                )
+                ):
+                    completed[-1] = await completed[-1]
             return completed
 
-        return complete(0) if len(result) <= _PART else _in_parts(complete, len(result))
+        if self.turns.steps + steps * len(result) > STEPS_PER_TURN:
+            return in_turns(complete, len(result), steps, self.turns)
+        self.turns.steps += steps * len(result)
+        if found:
+            with suppress(Exception):
+                return [found.project(item) for item in result]
+        return super().complete_list_value(
+            return_type, field_details_list, info, path, result, position_context
+        )
+
+    async def _later(self, complete: Callable[..., Any], *arguments: Any) -> Any:
+        await self.turns.give(0)
+        completed = complete(*arguments)
+        return await completed if self.is_awaitable(completed) else completed
 
     def _projection(
         self, kind: GraphQLObjectType, field_details_list: FieldDetailsList
-    ) -> Project | None:
+    ) -> Projection | None:
         # A middleware sees each field as it is resolved: with one, every field has to be.
         has_middlewares = self.middleware_manager and self.middleware_manager.middlewares
         if has_middlewares or not is_planned(kind):
             return None
-        return self.projections.find(self, kind, field_details_list)
+        return self.projections.find(self, kind, field_details_list, self.turns)
 
 
-async def _in_parts(complete: Callable[[int], list[object]], size: int) -> list[object]:
-    completed = complete(0)
-    for start in range(_PART, size, _PART):
-        await asyncio.sleep(0)
-        completed += complete(start)
-    return completed
+async def projected(
+    found: Projection, items: list[object], turns: Turns
+) -> list[object] | orjson.Fragment:
+    """Project a list, in turns where it is long."""
+    if turns.steps + found.steps * len(items) <= STEPS_PER_TURN:
+        turns.steps += found.steps * len(items)
+        return [found.project(item) for item in items]
 
+    async def make(start: int, end: int) -> list[object]:
+        return [found.project(item) for item in items[start:end]]
 
-async def projected(project: Project, items: list[object]) -> list[object]:
-    """Project a list, in parts."""
-    return await _in_parts(
-        lambda start: [project(item) for item in items[start : start + _PART]], len(items)
-    )
+    return await in_turns(make, len(items), found.steps, turns)

@@ -19,6 +19,8 @@ from gateway.sessions.snapshot import Snapshot
 from gateway.sessions.source import Source
 
 _LEAST_BETWEEN_REFRESHES_S = 1.0
+_MANY = 1_000
+"""More sessions than these are compared in a thread, so that other requests run meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,12 +84,16 @@ class Watcher:
         age_s = self._source.age_s(state.snapshot)
         return state if age_s <= self._rhythm.quiet_s else error
 
-    def changes(self, earlier: State, later: State) -> Changes:
+    async def changes(self, earlier: State, later: State) -> Changes:
         """Return the changes between two states; computed once for all subscribers."""
         changes = later.changes.get(earlier.number)
         if changes is None:
-            changes = self._compare(earlier.snapshot.sessions, later.snapshot.sessions)
-            later.changes[earlier.number] = changes
+            before, after = earlier.snapshot.sessions, later.snapshot.sessions
+            if len(after) > _MANY:
+                changes = await asyncio.to_thread(self._compare, before, after)
+            else:
+                changes = self._compare(before, after)
+            changes = later.changes.setdefault(earlier.number, changes)
         return changes
 
     def wake(self) -> None:
@@ -121,16 +127,16 @@ class Watcher:
             self._notify()
             await asyncio.sleep(min(exc.retry_after_s or 0, LONGEST_AFTER_FAILURE_S))
             return self._pace.after_failure()
-        has_changed = self._take(served.snapshot)
+        has_changed = await self._take(served.snapshot)
         wait_s = self._pace.after_change() if has_changed else self._pace.after_quiet()
         return max(0.0, wait_s - served.age_s())
 
-    def _take(self, snapshot: Snapshot) -> bool:
+    async def _take(self, snapshot: Snapshot) -> bool:
         """Make a snapshot the latest state, and tell whether anything has changed."""
         before, self._error = self._state, None
         self._state = State(before.number + 1 if before else 0, snapshot)
         self._notify()
-        return before is None or not self.changes(before, self._state).is_quiet
+        return before is None or not (await self.changes(before, self._state)).is_quiet
 
     def _notify(self) -> None:
         was, self._is_news = self._is_news, asyncio.Event()

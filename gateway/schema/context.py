@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.caller import Caller
 from gateway.errors import GatewayError, RequestError
 from gateway.headers import Header
 from gateway.live.watcher import Watcher, Watchers
 from gateway.schema.declare.nodes import LINKS
+from gateway.schema.guard.work import Work
+from gateway.schema.selecting.columns import Columns
 from gateway.schema.selecting.matching import SEARCHED
 from gateway.sessions.freshness import Served
 from gateway.sessions.snapshot import Snapshot
@@ -51,6 +53,12 @@ class Context:
 
     served: Served | None = None
     """The snapshot, and where it came from; None until a resolver needs it."""
+
+    work: Work = field(default_factory=Work)
+    """What has been done with the sessions."""
+
+    columns: Columns | None = None
+    """What has been read of the sessions."""
 
     async def snapshot(self) -> Snapshot:
         """Return the caller's sessions: the same ones for the whole request.

@@ -13,10 +13,13 @@ from strawberry.types.graphql import OperationType
 
 from gateway.errors import GatewayError
 from gateway.executor.internals import graphql_schema
+from gateway.executor.turns import Turns
 from gateway.schema.build import Schema
 from gateway.schema.context import Context
 from gateway.schema.error_codes import unresolved
 from gateway.schema.subscriptions import CHANGES
+
+_DIGEST_BLOCK, _BYTES_PER_STEP = 2**17, 200
 
 _READING = frozenset({OperationType.QUERY, OperationType.SUBSCRIPTION})
 
@@ -112,10 +115,14 @@ class Engine:
                 answer = _answer(result)
                 if last is None:
                     await operation.answered(answer, context)
-                digest = _digest(answer) if is_distinct else b""
+                digest = await _digest(answer) if is_distinct else b""
                 if not is_distinct or digest != last:
                     last = digest
                     yield answer
+
+    async def prepare(self, query: str) -> None:
+        """Parse and validate a query, in turns, before it is needed."""
+        await self._schema.documents.prepare(graphql_schema(self._schema), query)
 
     def is_subscription(self, operation: Operation) -> bool:
         """Return whether the operation is a valid subscription."""
@@ -129,9 +136,13 @@ class Engine:
         return self._schema.documents.operation_name(operation.query, operation.operation_name)
 
 
-def _digest(answer: Answer) -> bytes:
-    parts = [answer.body.get("data"), answer.body.get("errors")]
-    return hashlib.blake2b(orjson.dumps(parts), digest_size=16).digest()
+async def _digest(answer: Answer) -> bytes:
+    digest, turns = hashlib.blake2b(digest_size=16), Turns()
+    text = orjson.dumps([answer.body.get("data"), answer.body.get("errors")])
+    for start in range(0, len(text), _DIGEST_BLOCK):
+        digest.update(memoryview(text)[start : start + _DIGEST_BLOCK])
+        await turns.give(_DIGEST_BLOCK // _BYTES_PER_STEP)
+    return digest.digest()
 
 
 def _answer(result: Any) -> Answer:  # Strawberry's union has incremental results too

@@ -1,21 +1,25 @@
 """The root fields of queries: each reads the caller's snapshot."""
 
 from collections.abc import Sequence
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 import strawberry
 from strawberry import UNSET
 
 from gateway.errors import BadUserInputError
 from gateway.schema.context import Context
-from gateway.schema.declare.nodes import Node, find_records
+from gateway.schema.declare.nodes import Node
 from gateway.schema.entities.chat import ChatSession
-from gateway.schema.entities.summary import ChatSessionSummary, summarise
+from gateway.schema.entities.summary import ChatSessionSummary
+from gateway.schema.selecting.columns import Columns
 from gateway.schema.selecting.filters import ChatSessionFilter
-from gateway.schema.selecting.matching import matcher
-from gateway.schema.selecting.ordering import ChatSessionOrder, Order, order_of
+from gateway.schema.selecting.ordering import ChatSessionOrder
 from gateway.schema.selecting.pages import ChatSessionConnection, connect, cut
+from gateway.schema.selecting.select import Selecting
 from gateway.sessions.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from gateway.schema.build import Schema
 
 _MOST_IDS = 100
 
@@ -44,7 +48,12 @@ async def list_chat_sessions(
     offset: Annotated[Number, _argument("Leave out this many first ones.")] = UNSET,
 ) -> list[ChatSession]:
     """Return the sessions that match."""
-    return listed(info, await info.context.snapshot(), filter, order_by, limit, offset)
+    snapshot = await info.context.snapshot()
+    if not filter and not order_by:
+        return [*cut(snapshot.sessions, _given(limit), _given(offset))]
+    selecting = selecting_from(info, snapshot)
+    async with selecting.work.lock:
+        return await listed(selecting, filter, order_by, limit, offset)
 
 
 async def connect_chat_sessions(
@@ -57,25 +66,28 @@ async def connect_chat_sessions(
     before: Annotated[Cursor, _argument("Only what comes before this cursor.")] = UNSET,
 ) -> ChatSessionConnection:
     """Return a page of the sessions that match, as a connection."""
-    snapshot = await info.context.snapshot()
-    order = order_of(order_by) if order_by else Order()
-    return connect(
-        order.sort(matching(info, snapshot, filter)),
-        order,
-        fetched_at=snapshot.as_of.fetched_at(),
-        first=_given(first),
-        after=_given(after),
-        last=_given(last),
-        before=_given(before),
-    )
+    selecting = selecting_from(info, await info.context.snapshot())
+    async with selecting.work.lock:
+        rows, order = await selecting.rows(filter or None, order_by or None, is_ordered=True)
+        return await connect(
+            selecting.columns,
+            rows,
+            order,
+            fetched_at=selecting.snapshot.as_of.fetched_at(),
+            first=_given(first),
+            after=_given(after),
+            last=_given(last),
+            before=_given(before),
+        )
 
 
 async def find_chat_session(
     info: Info, chat_session_id: Annotated[int, _argument("The session's key.")]
 ) -> ChatSession | None:
     """Return one session of the caller, or None."""
-    sessions = (await info.context.snapshot()).sessions
-    return next((s for s in sessions if s.chat_session_id == chat_session_id), None)
+    selecting = selecting_from(info, await info.context.snapshot())
+    async with selecting.work.lock:
+        return await selecting.session(chat_session_id)
 
 
 async def count_chat_sessions(
@@ -83,8 +95,9 @@ async def count_chat_sessions(
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
 ) -> ChatSessionSummary:
     """Return the sessions that match in numbers."""
-    snapshot = await info.context.snapshot()
-    return summarise(matching(info, snapshot, filter), snapshot.as_of.fetched_at())
+    selecting = selecting_from(info, await info.context.snapshot())
+    async with selecting.work.lock:
+        return await selecting.summary(filter or None)
 
 
 async def find_one_node(
@@ -103,8 +116,9 @@ async def find_nodes(
     """Return, for each id, its object or None."""
     if len(ids) > _MOST_IDS:
         raise BadUserInputError(f"`ids` may have {_MOST_IDS} entries at most, not {len(ids)}.")
-    sessions = (await info.context.snapshot()).sessions
-    return find_records(sessions, ids, info.context.links)
+    selecting = selecting_from(info, await info.context.snapshot())
+    async with selecting.work.lock:
+        return await selecting.nodes(ids, info.context.links)
 
 
 def _given(argument: T) -> T | None:
@@ -112,9 +126,8 @@ def _given(argument: T) -> T | None:
     return None if argument is UNSET else argument
 
 
-def listed(
-    info: Info,
-    snapshot: Snapshot,
+async def listed(
+    selecting: Selecting,
     wanted: ChatSessionFilter | None,
     order_by: Sequence[ChatSessionOrder] | None,
     limit: int | None,
@@ -124,18 +137,21 @@ def listed(
 
     Raises:
         BadUserInputError: the value of an argument is invalid.
+        QueryTooComplexError: it is too much work.
     """
-    sessions = matching(info, snapshot, wanted)
-    ordered = order_of(order_by).sort(sessions) if order_by else sessions
-    return cut(ordered, _given(limit), _given(offset))
+    rows, _ = await selecting.rows(wanted or None, order_by or None)
+    sessions = selecting.columns.sessions
+    return [sessions[row] for row in cut(rows, _given(limit), _given(offset))]
 
 
-def matching(info: Info, snapshot: Snapshot, wanted: ChatSessionFilter | None) -> list[ChatSession]:
-    """Return the sessions of a snapshot that match, in SuperOffice's order."""
-    if not wanted:
-        return [*snapshot.sessions]
-    matches = matcher(wanted, snapshot.as_of, info.context.searched)
-    return [session for session in snapshot.sessions if matches(session)]
+def selecting_from(info: Info, snapshot: Snapshot) -> Selecting:
+    """Return what selects from a snapshot."""
+    context, schema = info.context, cast("Schema", info.schema)
+    columns, turns = context.columns, context.work.turns
+    if columns is None or columns.sessions is not snapshot.sessions:
+        store = snapshot.attachments
+        context.columns = columns = Columns(snapshot.sessions, context.searched, turns, store)
+    return Selecting(snapshot, columns, context.work, schema.options.limits.work)
 
 
 @strawberry.type(description="What can be asked. Every field reads the same snapshot.")

@@ -1,6 +1,6 @@
 """The root fields of subscriptions, which send a result whenever something has changed."""
 
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Set
 from contextlib import aclosing
 from enum import Enum
 from typing import Any, TypeAlias
@@ -15,15 +15,17 @@ from gateway.live.changes import SIGNS_OF_LIFE, Changes
 from gateway.live.watcher import State, Watcher
 from gateway.schema.declare.scalars import DateTime, Declared, described
 from gateway.schema.entities.chat import ChatSession
-from gateway.schema.entities.summary import ChatSessionSummary, summarise
-from gateway.schema.roots import Filter, Info, Limit, OrderBy, listed, matching
-from gateway.schema.selecting.matching import Matches, matcher
+from gateway.schema.entities.summary import ChatSessionSummary
+from gateway.schema.guard.work import Work
+from gateway.schema.roots import Filter, Info, Limit, OrderBy, listed, selecting_from
 
 Results: TypeAlias = AsyncGenerator[Any, None]
 """Of `Any`, as an error is yielded too, and must not be part of the GraphQL type."""
 
 CHANGES = "chatSessionChanges"
 """The root field whose results are events: two equal ones in a row are both sent."""
+
+_STEPS_PER_CHANGE = 10
 
 
 @strawberry.enum(name="ChatSessionChangeKind", description="What has become of a session.")
@@ -67,7 +69,12 @@ def watch_chat_sessions(
     limit: Limit = UNSET,
 ) -> Results:
     """Yield the sessions that match, for each state."""
-    return _watch(info, lambda _, state: listed(info, state.snapshot, filter, order_by, limit))
+
+    async def sessions(_: Watcher, state: State) -> list[ChatSession]:
+        selecting = selecting_from(info, state.snapshot)
+        return await listed(selecting, filter, order_by, limit)
+
+    return _watch(info, sessions)
 
 
 def watch_summary(
@@ -76,9 +83,8 @@ def watch_summary(
 ) -> Results:
     """Yield the sessions that match in numbers, for each state."""
 
-    def summary(_: Watcher, state: State) -> ChatSessionSummary:
-        sessions = matching(info, state.snapshot, filter)
-        return summarise(sessions, state.snapshot.as_of.fetched_at())
+    async def summary(_: Watcher, state: State) -> ChatSessionSummary:
+        return await selecting_from(info, state.snapshot).summary(filter or None)
 
     return _watch(info, summary)
 
@@ -91,27 +97,36 @@ def watch_changes(
     ignored = frozenset() if _selects(info.selected_fields, "whenFetched") else SIGNS_OF_LIFE
     seen: State | None = None
 
-    def changes(watcher: Watcher, state: State) -> ChatSessionChanges | None:
+    async def changes(watcher: Watcher, state: State) -> ChatSessionChanges | None:
         nonlocal seen
         before, seen = seen, state
-        snapshot = state.snapshot
+        selecting = selecting_from(info, state.snapshot)
         if before is None:
-            found = [_change(ChangeKind.ADDED, s) for s in matching(info, snapshot, filter)]
+            rows, _ = await selecting.rows(filter or None)
+            changed = Changes([selecting.columns.sessions[row] for row in rows], (), ())
+            matching = None
         else:
-            matches = matcher(filter or None, snapshot.as_of, info.context.searched)
-            found = list(_matching_changes(watcher.changes(before, state), matches, ignored))
+            changed = await watcher.changes(before, state)
+            updated = (s for update in changed.updated for s in (update.before, update.after))
+            sessions = [*changed.removed, *updated, *changed.added]
+            matching = await selecting.matching(sessions, filter or None)
+        found = []
+        for change in _matching_changes(changed, matching, ignored):
+            if change is not None:
+                found.append(change)
+            await selecting.work.turns.give(_STEPS_PER_CHANGE)
         if before is not None and not found:
             return None
         return ChatSessionChanges(
             is_initial=before is None,
-            fetched_at=DateTime(snapshot.as_of.fetched_at()),
+            fetched_at=DateTime(state.snapshot.as_of.fetched_at()),
             changes=found,
         )
 
     return _watch(info, changes)
 
 
-async def _watch(info: Info, answer: Callable[[Watcher, State], object]) -> Results:
+async def _watch(info: Info, answer: Callable[[Watcher, State], Awaitable[object]]) -> Results:
     """Yield the result for each state unless it is None, or the error where there is no state.
 
     An error that is raised is the last result.
@@ -119,7 +134,8 @@ async def _watch(info: Info, answer: Callable[[Watcher, State], object]) -> Resu
     try:
         async with info.context.watching() as watcher, aclosing(watcher.states()) as states:
             async for state in states:
-                made = state if isinstance(state, GatewayError) else answer(watcher, state)
+                info.context.work = Work()
+                made = state if isinstance(state, GatewayError) else await answer(watcher, state)
                 if made is not None:
                     yield made
     except GatewayError as exc:
@@ -128,11 +144,18 @@ async def _watch(info: Info, answer: Callable[[Watcher, State], object]) -> Resu
 
 
 def _matching_changes(
-    changes: Changes, matches: Matches, ignored: frozenset[str]
-) -> Iterator[ChatSessionChange]:
+    changes: Changes, matching: Set[int] | None, ignored: frozenset[str]
+) -> Iterator[ChatSessionChange | None]:
+    """Yield what a subscriber gets of each change; None stands for nothing.
+
+    `matching` has the `id()` of each session that matches; without it, all of them do.
+    """
+
+    def matches(session: ChatSession) -> bool:
+        return matching is None or id(session) in matching
+
     for session in changes.removed:
-        if matches(session):
-            yield _change(ChangeKind.REMOVED, session)
+        yield _change(ChangeKind.REMOVED, session) if matches(session) else None
     for update in changes.updated:
         fields = [name for name in update.fields if name not in ignored]
         was_there, is_there = matches(update.before), matches(update.after)
@@ -140,9 +163,10 @@ def _matching_changes(
             yield _change(ChangeKind.UPDATED, update.after, fields)
         elif was_there != is_there:
             yield _change(ChangeKind.ADDED if is_there else ChangeKind.REMOVED, update.after)
+        else:
+            yield None
     for session in changes.added:
-        if matches(session):
-            yield _change(ChangeKind.ADDED, session)
+        yield _change(ChangeKind.ADDED, session) if matches(session) else None
 
 
 def _change(

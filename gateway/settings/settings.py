@@ -242,6 +242,13 @@ class Settings(BaseSettings):
         "20 per value of introspection, of which tools need 140000",
         ge=1,
     )
+    max_work: int = _limits(
+        2_000_000,
+        "Most points of work on a request's sessions: the caller's sessions times the parts of a "
+        "filter, the keys of an order, 10 for a summary, 1 for each kind of link that `nodes` goes "
+        "through; equal arguments count once",
+        ge=1,
+    )
     host: str = _serving("127.0.0.1", "Address to listen on", "0.0.0.0")  # noqa: S104
     port: int = _serving(8000, "Port to listen on; 0 takes a free one", ge=0, le=65535)
     workers: int = _serving(

@@ -83,9 +83,10 @@ class Gateway:
         extensions = (self.tracing.operations,) if self.tracing else ()
         self.schema = build_schema(schema_options(settings, manifest, extensions))
         self._watchers_of = self._watchers()
+        engine = Engine(self.schema)
         self.graphql = GraphQL(
-            engine=Engine(self.schema),
-            reader=request_reader(settings, manifest, self._shared),
+            engine=engine,
+            reader=request_reader(settings, manifest, self._shared, engine.prepare),
             names=names,
             sockets=OpenSockets(
                 most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller

@@ -1,6 +1,6 @@
 """The schema and what reads requests for it, and the check of all settings that name things."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from strawberry.extensions import SchemaExtension
@@ -88,12 +88,16 @@ def schema_options(
             depth=settings.max_depth,
             aliases=settings.max_aliases,
             cost=settings.max_cost,
+            work=settings.max_work,
         ),
     )
 
 
 def request_reader(
-    settings: Settings, manifest: Mapping[str, str], shared: SharedCache | None
+    settings: Settings,
+    manifest: Mapping[str, str],
+    shared: SharedCache | None,
+    prepare: Callable[[str], Awaitable[None]],
 ) -> Reader:
     """Return the reader of requests."""
     is_persisting = settings.persisted_queries and not settings.trusted_documents_only
@@ -101,6 +105,7 @@ def request_reader(
     secret = settings.cache_secret.get_secret_value().encode()
     return Reader(
         Documents(cache, manifest, shared=shared, secret=secret),
+        prepare,
         body_bytes=settings.max_body_bytes,
         batch=settings.max_batch,
         variables_bytes=settings.max_variables_bytes,

@@ -7,6 +7,7 @@ import pytest
 from gateway.errors import UnauthenticatedError
 from gateway.schema.build import SchemaOptions, build_schema
 from gateway.schema.engine import Engine, Operation
+from gateway.schema.guard.limits import Limits
 from tests.live.desk import Desk, session
 from tests.waiting import until
 
@@ -295,3 +296,34 @@ def test_only_what_can_be_run_as_a_subscription_is_one(
     engine = Engine(build_schema())
 
     assert engine.is_subscription(Operation(query, operation_name=name)) is is_one
+
+
+FILTERED = "(filter: {assigned: false, topicId: {notIn: [9]}})"
+
+
+@pytest.mark.parametrize(
+    ("field", "cost"),
+    [
+        (f"chatSessions{FILTERED} {{ id }}", 6),
+        (f"chatSessionSummary{FILTERED} {{ total }}", 60),
+        (f"chatSessionChanges{FILTERED} {{ isInitial }}", 6),
+    ],
+)
+async def test_each_event_is_charged_by_itself(field: str, cost: int) -> None:
+    """A subscription goes on for ever within its limit; beyond it, it ends with the reason."""
+    sessions = [session(number) for number in (1, 2, 3)]
+
+    def desk_of(work: int) -> Desk:
+        schema = build_schema(SchemaOptions(limits=Limits(work=work)))
+        return Desk(list(sessions), schema=schema, ttl_s=0)
+
+    desk = desk_of(cost)
+    async with desk.screen(f"subscription {{ {field} }}") as screen:
+        await screen.shows(1)
+        for number in (4, 5):
+            desk.sessions = [*sessions[1:], session(number)]
+            await desk.has_looked(2)
+        assert screen.codes == []
+    async with desk_of(cost - 1).screen(f"subscription {{ {field} }}") as screen:
+        await until(lambda: screen.is_over)
+        assert screen.codes == ["QUERY_TOO_COMPLEX"]

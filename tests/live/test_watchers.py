@@ -111,7 +111,8 @@ async def test_differences_are_worked_out_once_for_all() -> None:
 
         assert isinstance(first, State)
         assert isinstance(second, State)
-        assert watcher.changes(first, second) is watcher.changes(first, second)
+        changes = await watcher.changes(first, second)
+        assert await watcher.changes(first, second) is changes
 
 
 @pytest.mark.parametrize(

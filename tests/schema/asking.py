@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.records.dates import AsOf
@@ -11,6 +11,8 @@ from gateway.schema.build import build_schema
 from gateway.schema.declare.entity import record_of
 from gateway.schema.declare.nodes import LINKS
 from gateway.schema.entities.chat import ChatSession
+from gateway.schema.guard.work import Work
+from gateway.schema.selecting.columns import Columns
 from gateway.schema.selecting.matching import SEARCHED
 from gateway.sessions.snapshot import Snapshot
 from tests.sessions import snapshots
@@ -51,13 +53,15 @@ def snapshot_of(sessions: Sequence[Any]) -> Snapshot:
     return snapshots.snapshot_of(sessions, as_of)
 
 
-@dataclass(frozen=True)
+@dataclass
 class RestAnswered:
     """A request's context for which REST has answered with a body."""
 
     body: bytes
     searched: Collection[str] = SEARCHED
     links: Collection[str] = LINKS
+    work: Work = field(default_factory=Work)
+    columns: Columns | None = None
 
     async def snapshot(self) -> Snapshot:
         return snapshot_of(decode(self.body))

@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from gateway.errors import UpstreamError, UpstreamRateLimitedError, UpstreamTimeoutError
+from gateway.schema.guard.work import Work
 from tests.schema.asking import ask
 
 SESSIONS = "{ chatSessions { topicId } }"
@@ -17,6 +18,8 @@ class Broken:
 
     def __init__(self, error: Exception) -> None:
         self.error = error
+        self.work = Work()
+        self.columns = None
 
     async def snapshot(self) -> object:
         raise self.error

@@ -4,8 +4,6 @@ Source: Relay's Global Object Identification, https://relay.dev/graphql/objectid
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any
 
 import msgspec
 import strawberry
@@ -15,7 +13,7 @@ from strawberry.relay.types import GlobalIDValueError
 from gateway.records.record import Record
 from gateway.schema.declare.scalars import described
 
-_STAMPS = frozenset({"as_of", "folded", "queue_position", "topic_name"})
+_STAMPS = frozenset({"as_of", "queue_position", "topic_name"})
 LINKS = ("user", "transfer_to", "person", "contact", "project", "sale", "ticket")
 
 
@@ -50,28 +48,9 @@ def _content(value: object) -> object:
     return [_content(item) for item in value] if isinstance(value, list) else value
 
 
-def find_records(
-    sessions: Iterable[Record], ids: Sequence[str], links: Collection[str] = LINKS
-) -> list[Any]:  # of nodes: mypy cannot know that records stand for them
-    """Find sessions, and records linked to one by `links`; an invalid id finds nothing."""
-    wanted = frozenset(ids)
-    types = {_type_name(node_id) for node_id in wanted}
-    found: dict[str, Record] = {}
-    for record in _walk(sessions, links):
-        if type(record).__name__ in types and (node_id := global_id(record)) in wanted:
-            found.setdefault(node_id, record)
-    return [found.get(node_id) for node_id in ids]
-
-
-def _type_name(node_id: str) -> str | None:
+def type_name(node_id: str) -> str | None:
+    """Return the type that an id names; None for an invalid id."""
     try:
         return GlobalID.from_id(node_id).type_name
     except GlobalIDValueError:
         return None
-
-
-def _walk(sessions: Iterable[Record], links: Collection[str]) -> Iterator[Record]:
-    for session in sessions:
-        yield session
-        linked = (getattr(session, link) for link in links)
-        yield from (record for record in linked if isinstance(record, Record))

@@ -33,13 +33,12 @@ _PLAIN_TEXT = (
     "of every channel in which they may respond, listen, manage or be notified, whoever handles "
     "them.",
     key="chat_session_id",
-    stamps=("as_of", "folded"),
+    stamps=("as_of",),
     dates=date_of_service,
 )
 class ChatSession(Node, Rights):
-    if TYPE_CHECKING:  # the stamps
+    if TYPE_CHECKING:  # the stamp
         as_of: AsOf
-        folded: list[str] | None
 
     chat_session_id: int | None = prop("Primary key.")
     topic_id: int | None = prop(

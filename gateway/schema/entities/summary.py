@@ -2,22 +2,23 @@
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
-from typing import Annotated, TypeVar
+from operator import itemgetter
+from typing import Annotated, Any, cast
 
 import strawberry
 
-from gateway.records.record import valid
 from gateway.schema.declare.scalars import DateTime, described
 from gateway.schema.entities.chat import ChatSession
-from gateway.schema.entities.chat_computed import StatusGroup, customer_away_seconds, wait_seconds
+from gateway.schema.entities.chat_computed import StatusGroup
 from gateway.schema.entities.enums import ChatSessionStatus
 from gateway.schema.entities.people import Associate
-from gateway.schema.selecting.matching import key_of
-from gateway.schema.selecting.ordering import ChatSessionOrder, Direction, order_of
+from gateway.schema.selecting.columns import Columns
+from gateway.schema.selecting.ordering import Direction, Order
 
-T = TypeVar("T")
+_STEPS_PER_AGENT = 100
+_STEPS_PER_PLACE = 30
 
 _OF_WAITING = "`waitSeconds` of the waiting sessions; null if there are none, or no wait is known."
 _LONGEST_WAITING = "The waiting session with the earliest `whenRequested`."
@@ -58,19 +59,19 @@ class ChatSessionAgentCount(_Count):
     agent: Associate = described("The agent.")
 
 
-def _transfers_pending_to(
+async def _transfers_pending_to(
     root: "strawberry.Parent[ChatSessionSummary]",
     associate_id: Annotated[int, strawberry.argument(description="The agent's `associateId`.")],
 ) -> int:
-    return sum(key_of(session.transfer_to) == associate_id for session in root.sessions)
+    return (await root.columns.values("transfer_to_id", root.rows)).count(associate_id)
 
 
-def count_customers_away(
+async def count_customers_away(
     root: "strawberry.Parent[ChatSessionSummary]",
     seconds: Annotated[int, strawberry.argument(description="Away for this long, or longer.")],
 ) -> int:
     """Count the open sessions whose customer has been away for so long, or longer."""
-    away = (customer_away_seconds(session) for session in root.sessions)
+    away = await root.columns.values("customer_away_seconds", root.rows)
     return sum(away_s is not None and away_s >= seconds for away_s in away)
 
 
@@ -80,7 +81,8 @@ def count_customers_away(
     "they are. Null comes last of its equals."
 )
 class ChatSessionSummary:
-    sessions: strawberry.Private[Sequence[ChatSession]]
+    columns: strawberry.Private[Columns]
+    rows: strawberry.Private[Sequence[int]]
     fetched_at: DateTime = described("When the data that is counted was fetched, in UTC.")
     total: int = described("How many sessions match the filter.")
     by_status: list[ChatSessionStatusCount] = described("Per status.")
@@ -114,43 +116,53 @@ class ChatSessionSummary:
     )
 
 
-def summarise(sessions: Sequence[ChatSession], fetched_at: str) -> ChatSessionSummary:
-    """Count the sessions."""
-    waiting = _in(StatusGroup.WAITING, sessions)
-    unanswered = [s for s in sessions if s.status is ChatSessionStatus.CUSTOMER_LAST]
-    waits = _waits(waiting)
-    agents = _by_agent(sessions)
-    ratings = [rating for s in sessions if (rating := valid(s.rating))]
+PARTS = 18
+"""How often each session is read to summarise them."""
+
+
+async def summarise(columns: Columns, rows: Sequence[int], fetched_at: str) -> ChatSessionSummary:
+    """Count the sessions in these rows."""
+    waiting = await _where(columns, rows, "status_group", StatusGroup.WAITING)
+    unanswered = await _where(columns, rows, "status", ChatSessionStatus.CUSTOMER_LAST)
+    live = frozenset(await _where(columns, rows, "status_group", StatusGroup.LIVE))
+    waits = await _waits(columns, waiting)
+    agents = await _by_agent(columns, rows, live, frozenset(unanswered))
+    ratings = [rating for rating in await columns.values("rating", rows) if rating]
     return ChatSessionSummary(
-        sessions=sessions,
+        columns=columns,
+        rows=rows,
         fetched_at=DateTime(fetched_at),
-        total=len(sessions),
+        total=len(rows),
         by_status=[
             ChatSessionStatusCount(status=status, count=count)
-            for status, count in _counted(sessions, lambda s: s.status)
+            for status, count in await _counted(columns, rows, "status")
         ],
         by_status_group=[
             ChatSessionStatusGroupCount(status_group=group, count=count)
-            for group, count in _counted(sessions, lambda s: s.status_group)
+            for group, count in await _counted(columns, rows, "status_group")
         ],
-        by_topic=_by_topic(sessions),
+        by_topic=await _by_topic(columns, rows, live, frozenset(unanswered)),
         by_agent=agents,
-        unassigned=len(sessions) - sum(agent.count for agent in agents),
-        transfers_pending=sum(valid(s.transfer_to) is not None for s in sessions),
-        with_bot=sum(s.chatbot_is_active is True for s in sessions),
+        unassigned=len(rows) - sum(agent.count for agent in agents),
+        transfers_pending=(await columns.values("transfer_pending", rows)).count(True),
+        with_bot=(await columns.values("chatbot_is_active", rows)).count(True),
         rated=len(ratings),
         average_rating=statistics.fmean(ratings) if ratings else None,
         longest_wait_seconds=max(waits, default=None),
         median_wait_seconds=statistics.median(waits) if waits else None,
-        longest_waiting=_longest_waiting(waiting),
-        oldest_unanswered=_earliest(unanswered, ChatSessionOrder(when_idle=Direction.ASC)),
+        longest_waiting=await _earliest(columns, waiting, "when_requested"),
+        oldest_unanswered=await _earliest(columns, unanswered, "when_idle"),
     )
 
 
-def _counted(
-    sessions: Iterable[ChatSession], get: Callable[[ChatSession], T]
-) -> list[tuple[T | None, int]]:
-    counts = Counter(valid(get(session)) for session in sessions)
+async def _where(columns: Columns, rows: Sequence[int], name: str, value: object) -> Sequence[int]:
+    values = await columns.values(name, rows)
+    return [row for row, found in zip(rows, values, strict=True) if found is value]
+
+
+async def _counted(columns: Columns, rows: Sequence[int], name: str) -> list[tuple[Any, int]]:
+    """Count the values of one name, most frequent first."""
+    counts = Counter(await columns.values(name, rows))
     return sorted(counts.items(), key=lambda row: (-row[1], row[0] is None, *_place(row[0])))
 
 
@@ -158,51 +170,66 @@ def _place(value: object) -> tuple[int, str]:
     return value if isinstance(value, int) else 0, value.name if isinstance(value, Enum) else ""
 
 
-def _by_topic(sessions: Iterable[ChatSession]) -> list[ChatSessionTopicCount]:
-    of_topic: Mapping[int | None, list[ChatSession]] = defaultdict(list)
-    for session in sessions:
-        of_topic[valid(session.topic_id)].append(session)
-    return [
-        ChatSessionTopicCount(
-            topic_id=topic,
-            topic_name=of_topic[topic][0].topic_name,
-            waiting=len(waiting := _in(StatusGroup.WAITING, of_topic[topic])),
-            longest_wait_seconds=max(_waits(waiting), default=None),
-            longest_waiting=_longest_waiting(waiting),
-            **_numbers(of_topic[topic]),
+async def _waits(columns: Columns, waiting: Sequence[int]) -> list[int]:
+    waits = await columns.values("wait_seconds.waiting", waiting)
+    return [wait for wait in waits if wait is not None]
+
+
+async def _grouped(columns: Columns, rows: Sequence[int], name: str) -> Mapping[Any, list[int]]:
+    groups: Mapping[Any, list[int]] = defaultdict(list)
+    for row, value in zip(rows, await columns.values(name, rows), strict=True):
+        groups[value].append(row)
+    return groups
+
+
+def _numbers(
+    rows: Collection[int], live: frozenset[int], unanswered: frozenset[int]
+) -> dict[str, int]:
+    return {
+        "count": len(rows),
+        "live": len(live.intersection(rows)),
+        "unanswered": len(unanswered.intersection(rows)),
+    }
+
+
+async def _by_topic(
+    columns: Columns, rows: Sequence[int], live: frozenset[int], unanswered: frozenset[int]
+) -> list[ChatSessionTopicCount]:
+    of_topic = await _grouped(columns, rows, "topic_id")
+    made = []
+    for topic, _ in await _counted(columns, rows, "topic_id"):
+        waiting = await _where(columns, of_topic[topic], "status_group", StatusGroup.WAITING)
+        made.append(
+            ChatSessionTopicCount(
+                topic_id=topic,
+                topic_name=columns.sessions[of_topic[topic][0]].topic_name,
+                waiting=len(waiting),
+                longest_wait_seconds=max(await _waits(columns, waiting), default=None),
+                longest_waiting=await _earliest(columns, waiting, "when_requested"),
+                **_numbers(of_topic[topic], live, unanswered),
+            )
         )
-        for topic, _ in _counted(sessions, lambda s: s.topic_id)
-    ]
+    return made
 
 
-def _by_agent(sessions: Iterable[ChatSession]) -> list[ChatSessionAgentCount]:
-    agents: dict[str, Associate] = {}
-    of_agent: Mapping[str, list[ChatSession]] = defaultdict(list)
-    for session in sessions:
-        if (user := valid(session.user)) is not None:
-            agents[user.id] = user
-            of_agent[user.id].append(session)
-    ranked = sorted(agents, key=lambda a: (-len(of_agent[a]), _place(agents[a].associate_id)[0], a))
-    return [ChatSessionAgentCount(agent=agents[a], **_numbers(of_agent[a])) for a in ranked]
+async def _by_agent(
+    columns: Columns, rows: Sequence[int], live: frozenset[int], unanswered: frozenset[int]
+) -> list[ChatSessionAgentCount]:
+    made = []
+    for agent_id, own in (await _grouped(columns, rows, "user.node")).items():
+        if agent_id is not None:
+            agent = cast("Associate", columns.sessions[own[-1]].user)
+            place = (-len(own), _place(agent.associate_id)[0], agent_id)
+            row = ChatSessionAgentCount(agent=agent, **_numbers(own, live, unanswered))
+            made.append((place, row))
+            await columns.turns.give(_STEPS_PER_AGENT)
+    return [row for _, row in sorted(made, key=itemgetter(0))]
 
 
-def _numbers(sessions: Sequence[ChatSession]) -> dict[str, int]:
-    unanswered = sum(s.status is ChatSessionStatus.CUSTOMER_LAST for s in sessions)
-    live = len(_in(StatusGroup.LIVE, sessions))
-    return {"count": len(sessions), "live": live, "unanswered": unanswered}
-
-
-def _in(group: StatusGroup, sessions: Iterable[ChatSession]) -> list[ChatSession]:
-    return [session for session in sessions if session.status_group is group]
-
-
-def _waits(waiting: Iterable[ChatSession]) -> list[int]:
-    return [wait for s in waiting if (wait := wait_seconds(s)) is not None]
-
-
-def _longest_waiting(waiting: Iterable[ChatSession]) -> ChatSession | None:
-    return _earliest(waiting, ChatSessionOrder(when_requested=Direction.ASC))
-
-
-def _earliest(sessions: Iterable[ChatSession], order: ChatSessionOrder) -> ChatSession | None:
-    return next(iter(order_of([order]).sort(sessions)), None)
+async def _earliest(columns: Columns, rows: Iterable[int], time: str) -> ChatSession | None:
+    place = Order([(time, Direction.ASC)]).place
+    places = []
+    for row in rows:
+        places.append((place(columns.sessions[row]), row))
+        await columns.turns.give(_STEPS_PER_PLACE)
+    return columns.sessions[min(places)[1]] if places else None

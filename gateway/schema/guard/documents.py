@@ -4,6 +4,7 @@ Strawberry's own parser and validation caches have no limits, and over a WebSock
 in the former ends the operation without a response.
 """
 
+from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 
@@ -28,6 +29,7 @@ from strawberry.types.execution import ExecutionContext
 
 from gateway.errors import BadRequestError
 from gateway.executor.internals import RULES, graphql_schema
+from gateway.executor.turns import next_turn
 from gateway.schema.error_codes import MOST_REQUEST_ERRORS
 from gateway.schema.guard.introspection import fragments_of
 from gateway.schema.guard.limits import Limits, excess, too_complex
@@ -44,15 +46,37 @@ class DocumentCache:
     def __init__(self, limits: Limits, trusted: Collection[str] | None = None) -> None:
         self.limits = limits
         self.trusted = trusted
-        self.parsed = lru_cache(MOST_DOCUMENTS)(self._parsed)
+        self.known: OrderedDict[str, DocumentNode | GraphQLError] = OrderedDict()
+        """Of the latest texts; the one used least recently comes first."""
+
         self.errors = lru_cache(MOST_DOCUMENTS)(self._errors)
 
-    def _parsed(self, query: str) -> DocumentNode | GraphQLError:
+    async def prepare(self, schema: GraphQLSchema, query: str) -> None:
+        """Parse and validate a new text, each in a turn of its own.
+
+        However many texts arrive at once, in a batch or over sockets, each waits for its turn.
+        """
+        if query not in self.known and not self.refusal(query):
+            await next_turn()
+            self.parsed(query)
+            await next_turn()
+            self.errors(schema, query, specified_rules)
+            await next_turn()
+
+    def parsed(self, query: str) -> DocumentNode | GraphQLError:
         """Parse; an error is cached like a document, as clients repeat it."""
+        found = self.known.get(query)
+        if found is not None:
+            self.known.move_to_end(query)
+            return found
         try:
-            return parse(query, max_tokens=self.limits.tokens)
+            found = parse(query, max_tokens=self.limits.tokens)
         except GraphQLError as exc:
-            return exc.with_traceback(None)
+            found = exc.with_traceback(None)
+        self.known[query] = found
+        if len(self.known) > MOST_DOCUMENTS:
+            self.known.popitem(last=False)
+        return found
 
     def _document(self, query: str) -> DocumentNode | None:
         found = self.refusal(query) or self.parsed(query)

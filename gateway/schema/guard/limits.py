@@ -5,7 +5,7 @@ in the length of the text. Validation reports other errors, such as fragment cyc
 fields.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -37,6 +37,10 @@ _ASSUMED_ENTRIES = 10
 MOST_STEPS = 20_000
 """Fields visited or copied while a document is measured; clients' documents take a tenth of it."""
 
+_COMPARISONS_OF_OBJECTS = 10
+_ROOT_OF_SPREAD = _COMPARISONS_OF_OBJECTS**0.5
+_LARGEST_ROOT = 1e9
+
 _AS_MANY_AS_SESSIONS = frozenset({"ChatSession", "ChatSessionChange"})
 
 
@@ -48,11 +52,13 @@ class Limits:
     aliases: int = 50
     root_fields: int = 20
     directives: int = 50
-    repeats: int = 20
+    comparisons: int = 40_000
     introspections: int = 2
     cost: int = 500_000
     tokens: int = 2_000
     characters: int = 100_000
+    work: int = 2_000_000
+    """Parts of filters, keys of orders and counts, times the sessions that they are applied to."""
 
 
 @dataclass(slots=True)
@@ -62,15 +68,21 @@ class Size:
     depth: int = 0
     aliases: int = 0
     directives: int = 0
-    repeats: int = 0
     introspections: int = 0
     cost: int = 0
-    names: Counter[str] = field(default_factory=Counter)
+    root_fields: int = 0
+    """The number of fields at its own level."""
+
+    names: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    """For each name at its own level, the square root of `comparisons` there."""
 
     @property
-    def root_fields(self) -> int:
-        """The number of fields at its own level."""
-        return self.names.total()
+    def comparisons(self) -> int:
+        """At most how much work it is to compare all fields that fall together in the answer.
+
+        Fields of one name are compared in pairs, and so is all that is selected of them.
+        """
+        return round(sum(min(root, _LARGEST_ROOT) ** 2 for root in self.names.values()))
 
     def add(self, other: "Size", times: int = 1) -> None:
         """Add another part of the same level, which occurs `times` times."""
@@ -79,10 +91,9 @@ class Size:
         self.directives += times * other.directives
         self.introspections += times * other.introspections
         self.cost += times * other.cost
-        self.repeats = max(self.repeats, other.repeats)
-        for name, count in other.names.items():
-            self.names[name] += times * count
-            self.repeats = max(self.repeats, self.names[name])
+        self.root_fields += times * other.root_fields
+        for name, root in other.names.items():
+            self.names[name] += times * root
 
 
 _WORDS = {
@@ -90,7 +101,7 @@ _WORDS = {
     "aliases": "has {value} aliases",
     "root_fields": "has {value} root fields",
     "directives": "has {value} directives",
-    "repeats": "selects the same field {value} times in one place",
+    "comparisons": "takes {value} comparisons of fields to validate",
     "introspections": "asks for the schema {value} times",
     "cost": "would cost {value} points",
 }
@@ -138,7 +149,7 @@ def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
             yield size
         elif isinstance(definition, FragmentDefinitionNode):
             size = measuring.of(definition.selection_set, measuring.type_of(definition, None))
-            yield replace(size, names=Counter())
+            yield replace(size, root_fields=0)
 
 
 class _TooManyStepsError(Exception):
@@ -168,6 +179,7 @@ class _Measuring:
                 spread[selection.name.value] += 1  # type: ignore[attr-defined]
         for name, times in spread.items():
             self._add(size, self._of_fragment(name, page), times)
+            size.names["..."] += times * _ROOT_OF_SPREAD  # fragments are compared in pairs too
         return size
 
     def _add(self, size: Size, part: Size, times: int = 1) -> None:
@@ -200,14 +212,15 @@ class _Measuring:
             None if is_list or kind is None else asked or _default_page(kind),
         )
         times = (asked or page or _assumed(kind)) if is_list else 1
+        own = _COMPARISONS_OF_OBJECTS if node.selection_set else 1
         return Size(
             depth=inner.depth + 1,
             aliases=inner.aliases + (node.alias is not None),
             directives=inner.directives,
-            repeats=inner.repeats,
             introspections=inner.introspections + (node.name.value in INTROSPECTION),
             cost=1 + times * inner.cost,
-            names=Counter((name,)),
+            root_fields=1,
+            names=defaultdict(float, {name: (own + inner.comparisons) ** 0.5}),
         )
 
     def type_of(

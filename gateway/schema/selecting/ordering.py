@@ -2,18 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import strawberry
 
 from gateway.errors import BadUserInputError
-from gateway.records import dates
-from gateway.records.dates import AsOf
-from gateway.records.record import valid
 from gateway.schema.declare.inputs import optional, sparse
-from gateway.schema.declare.rest_enum import number_of
 from gateway.schema.entities.chat import ChatSession
-from gateway.schema.selecting.matching import fold
+from gateway.schema.selecting.columns import Columns, reader
 
 
 @strawberry.enum(name="OrderDirection", description="Which way to sort; null comes last in both.")
@@ -47,6 +43,8 @@ class ChatSessionOrder:
 
 
 _MOST_KEYS = 12
+_RUN = 1_000
+_STEPS_TO_SORT = 2
 
 Key: TypeAlias = int | str | None
 Keys: TypeAlias = tuple[Key, ...]
@@ -60,6 +58,13 @@ class Order:
 
     def __init__(self, keys: Sequence[tuple[str, Direction]] = ()) -> None:
         self._keys = (*keys, ("chat_session_id", Direction.ASC))
+        self._lists = [*(_list_of(name) for name, _ in self._keys), "id.order"]
+        self._reads = [reader(name) for name in self._lists]
+
+    @property
+    def parts(self) -> int:
+        """The number of its keys."""
+        return len(self._keys)
 
     @property
     def signature(self) -> str:
@@ -68,9 +73,11 @@ class Order:
 
     def keys(self, session: ChatSession) -> Keys:
         """Return a session's place in the order."""
-        keys = tuple(_key(name, session) for name, _ in self._keys)
-        # A session without a key, which breaks the contract, is identified by its content.
-        return (*keys, session.id if keys[-1] is None else None)
+        return tuple(read(session) for read in self._reads)
+
+    def place(self, session: ChatSession) -> Sortable:
+        """Return a session's place, comparable."""
+        return self.sortable(self.keys(session))
 
     def sortable(self, keys: Keys) -> Sortable:
         """Make keys comparable: null last, and descending keys reversed."""
@@ -88,9 +95,25 @@ class Order:
             value is None or type(value) is kind for value, kind in zip(values, kinds, strict=True)
         )
 
-    def sort(self, sessions: Iterable[ChatSession]) -> list[ChatSession]:
-        """Return the sessions in this order."""
-        return sorted(sessions, key=lambda session: self.sortable(self.keys(session)))
+    async def sort(self, columns: Columns, rows: Sequence[int]) -> list[int]:
+        """Return the rows in this order: sorted by each key, the weightiest last."""
+        lists = await columns.load(self._lists)
+        ways = (*(way for _, way in self._keys), Direction.ASC)
+        ordered = [*rows]
+        for name, way in zip(reversed(self._lists), reversed(ways), strict=True):
+            values = lists[name]
+            known = [row for row in ordered if values[row] is not None]
+            unknown = [row for row in ordered if values[row] is None]
+            # In runs, with turns between them: sorting sorted runs takes little time.
+            for start in range(0, len(known), _RUN):
+                run = known[start : start + _RUN]
+                run.sort(key=values.__getitem__, reverse=way is Direction.DESC)
+                known[start : start + _RUN] = run
+                await columns.turns.give(len(run) * _STEPS_TO_SORT)
+            if len(known) > _RUN:
+                known.sort(key=values.__getitem__, reverse=way is Direction.DESC)
+            ordered = known + unknown
+        return ordered
 
 
 def order_of(wanted: Sequence[ChatSessionOrder]) -> Order:
@@ -113,24 +136,12 @@ def order_of(wanted: Sequence[ChatSessionOrder]) -> Order:
     return Order(keys)
 
 
+def _list_of(key: str) -> str:
+    """Name the list of what a key compares."""
+    has_own = key in {"status", "customer_name"} or key.startswith("when_")
+    return f"{key}.order" if has_own else key
+
+
 def _reversed(key: int | str) -> object:
     """Return what sorts the other way round: of a longer text, less than any of its starts."""
     return -key if isinstance(key, int) else (*(-ord(char) for char in key), 1)
-
-
-def _time(date: object, as_of: AsOf) -> int | None:
-    # Wall time of an unknown zone still has an order of its own. In units of the last digit that
-    # SuperOffice sends, 100 ns, any date fits into 64 bits, which is the limit in a cursor's JSON.
-    if not isinstance(date, str):
-        return None
-    return dates.nanoseconds(date, as_of.zone or dates.UTC) // 100
-
-
-def _key(name: str, session: ChatSession) -> Key:
-    """Return a session's value of one key."""
-    value: Any = valid(getattr(session, name))  # of the type that the field has
-    if name == "status":
-        return number_of(value)
-    if name == "customer_name":
-        return value and fold(value)
-    return _time(value, session.as_of) if name.startswith("when_") else value

@@ -9,7 +9,7 @@ import base64
 import binascii
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import strawberry
@@ -18,10 +18,14 @@ from strawberry import relay
 from gateway.errors import BadUserInputError
 from gateway.schema.declare.scalars import DateTime, described
 from gateway.schema.entities.chat import ChatSession
+from gateway.schema.selecting.columns import Columns
 from gateway.schema.selecting.ordering import Keys, Order, Sortable
+
+T = TypeVar("T")
 
 _LARGEST_PAGE = 10_000
 _LARGEST_OFFSET = 1_000_000
+_STEPS_FOR_EDGE = 30
 
 
 @strawberry.type(description="A part of the caller's sessions, and where it stands in the whole.")
@@ -30,7 +34,7 @@ class ChatSessionConnection(relay.Connection[ChatSession]):  # type: ignore[type
     fetched_at: DateTime = described("When REST gave the snapshot all this is read from, in UTC.")
 
 
-def cut(sessions: list[ChatSession], limit: int | None, offset: int | None) -> list[ChatSession]:
+def cut(rows: Sequence[T], limit: int | None, offset: int | None) -> Sequence[T]:
     """Take `limit` sessions after the first `offset` ones.
 
     Raises:
@@ -39,11 +43,12 @@ def cut(sessions: list[ChatSession], limit: int | None, offset: int | None) -> l
     _check("limit", limit, _LARGEST_PAGE)
     _check("offset", offset, _LARGEST_OFFSET)
     start = offset or 0
-    return sessions[start:] if limit is None else sessions[start : start + limit]
+    return rows[start:] if limit is None else rows[start : start + limit]
 
 
-def connect(
-    sessions: Sequence[ChatSession],
+async def connect(
+    columns: Columns,
+    rows: Sequence[int],
     order: Order,
     *,
     fetched_at: str,
@@ -52,7 +57,7 @@ def connect(
     last: int | None,
     before: str | None,
 ) -> ChatSessionConnection:
-    """Make the connection of sessions that are sorted by `order`.
+    """Make the connection of sessions whose rows are sorted by `order`.
 
     Raises:
         BadUserInputError: a number is negative or too large, a cursor is invalid or of another
@@ -62,27 +67,34 @@ def connect(
     _check("last", last, _LARGEST_PAGE)
     if first is not None and last is not None:
         raise BadUserInputError("Give `first` or `last`, not both: they are different ends.")
-    keyed = [(order.keys(session), session) for session in sessions]
-    places = [order.sortable(keys) for keys, _ in keyed]
-    start = 0 if after is None else bisect_right(places, _place("after", after, order))
-    end = len(places) if before is None else bisect_left(places, _place("before", before, order))
-    end = max(start, end)
+    sessions = columns.sessions
+
+    def place(row: int) -> Sortable:
+        return order.place(sessions[row])
+
+    start, end = 0, len(rows)
+    if after is not None:
+        start = bisect_right(rows, _place("after", after, order), key=place)
+    if before is not None:
+        end = max(start, bisect_left(rows, _place("before", before, order), key=place))
     if first is not None:
         end = min(end, start + first)
     if last is not None:
         start = max(start, end - last)
-    edges: list[Any] = [  # relay.Edge, whose bound is Strawberry's own Node
-        relay.Edge(node=session, cursor=_cursor(keys, order)) for keys, session in keyed[start:end]
-    ]
+    edges: list[Any] = []  # relay.Edge, whose bound is Strawberry's own Node
+    for row in rows[start:end]:
+        session = sessions[row]
+        edges.append(relay.Edge(node=session, cursor=_cursor(order.keys(session), order)))
+        await columns.turns.give(_STEPS_FOR_EDGE)
     return ChatSessionConnection(
         edges=edges,
         page_info=relay.PageInfo(
-            has_next_page=end < len(places),
+            has_next_page=end < len(rows),
             has_previous_page=start > 0,
             start_cursor=edges[0].cursor if edges else None,
             end_cursor=edges[-1].cursor if edges else None,
         ),
-        total_count=len(places),
+        total_count=len(rows),
         fetched_at=DateTime(fetched_at),
     )
 

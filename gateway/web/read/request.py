@@ -6,7 +6,7 @@ Source: GraphQL over HTTP, https://graphql.github.io/graphql-over-http/draft/.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import orjson
@@ -35,12 +35,22 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Reader:
-    """Reads operations, within limits: bytes of a body and of variables, operations of a batch."""
+    """Reads operations, within limits: bytes of a body and of variables, operations of a batch.
+
+    `prepare` parses a query before others need it.
+    """
 
     def __init__(
-        self, documents: Documents, *, body_bytes: int, batch: int, variables_bytes: int
+        self,
+        documents: Documents,
+        prepare: Callable[[str], Awaitable[None]],
+        *,
+        body_bytes: int,
+        batch: int,
+        variables_bytes: int,
     ) -> None:
         self._documents = documents
+        self._prepare = prepare
         self._body_bytes = body_bytes
         self._batch_size = batch
         self._variables_bytes = variables_bytes
@@ -77,6 +87,7 @@ class Reader:
         query, store = await self._documents.find(query or None, data, extensions or {})
         if not query:
             raise BadRequestError("The request has no `query`.")
+        await self._prepare(query)
         return Operation(query, variables, name or None, store)
 
     async def _batch(self, parsed: list[object]) -> list[Operation | GatewayError]:

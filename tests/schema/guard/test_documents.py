@@ -1,5 +1,8 @@
 """Documents are parsed and validated once, and only what is allowed to."""
 
+import asyncio
+from itertools import pairwise
+
 import pytest
 from graphql import GraphQLError
 
@@ -7,6 +10,7 @@ from gateway.schema.build import SchemaOptions, build_schema
 from gateway.schema.guard.documents import DocumentCache
 from gateway.schema.guard.limits import Limits
 from tests.schema.guard.asking import errors_in
+from tests.schema.selecting.desk import at_once
 
 SUGGESTIVE = [
     (
@@ -113,8 +117,24 @@ def test_the_documents_that_are_kept_are_bounded() -> None:
     for number in range(128):
         cache.parsed(f"{{ a{number} }}")
 
+    assert cache.parsed("{ a1 }") is cache.parsed("{ a1 }")
     assert cache.parsed("{ a }") is not first
-    assert cache.parsed.cache_info().currsize == 128
+
+
+async def test_texts_that_arrive_at_once_have_turns_of_their_own() -> None:
+    """Others run between any two, and between the parsing and the validating of each."""
+    schema = build_schema()
+    cache, graphql = schema.documents, schema._schema
+    texts = [f"{{ a{number} }}" for number in range(20)]
+    done: list[int] = []
+    preparing = asyncio.gather(*(cache.prepare(graphql, text) for text in texts))
+    while not preparing.done():
+        await asyncio.sleep(0)
+        done.append(len(cache.known) + cache.errors.cache_info().currsize)
+
+    assert max(later - earlier for earlier, later in pairwise([0, *done])) == 1
+    assert done[-1] == 40
+    at_once(cache.prepare(graphql, texts[0]))  # a known text waits for nothing
 
 
 def test_a_syntax_error_is_found_once() -> None:

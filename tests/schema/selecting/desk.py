@@ -4,11 +4,12 @@ import asyncio
 import datetime as dt
 import json
 import zoneinfo
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from gateway.caller import Caller
+from gateway.executor.turns import Turns
 from gateway.headers import Header
 from gateway.live.changes import Comparison
 from gateway.live.pace import Rhythm
@@ -19,13 +20,18 @@ from gateway.schema.build import Schema, build_schema
 from gateway.schema.context import Access, Context
 from gateway.schema.declare.entity import record_of
 from gateway.schema.entities.chat import ChatSession
+from gateway.schema.selecting.columns import Columns
 from gateway.schema.selecting.filters import ChatSessionFilter
-from gateway.schema.selecting.matching import SEARCHED, matcher
+from gateway.schema.selecting.matching import SEARCHED, Filter
+from gateway.schema.selecting.ordering import Order
+from gateway.schema.selecting.pages import ChatSessionConnection, connect
+from gateway.schema.selecting.select import matching_rows
 from gateway.sessions.freshness import Windows
 from gateway.sessions.source import Source
 from gateway.store.memory import BoundedMemoryCache
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 SCHEMA = build_schema()
 OSLO = zoneinfo.ZoneInfo("Europe/Oslo")
@@ -63,11 +69,42 @@ def ids_of(sessions: Iterable[Any]) -> list[int]:
     return [session.chat_session_id for session in sessions]
 
 
-def matching(sessions: Sequence[Any], **parts: Any) -> list[int]:
+def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run what gives no turn, as over few sessions."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return cast("T", end.value)
+    raise AssertionError("It waits for a turn.")
+
+
+def columns_of(sessions: Sequence[Any], searched: Collection[str] = SEARCHED) -> Columns:
+    """Return what is read of some sessions."""
+    return Columns(sessions, searched, Turns())
+
+
+def matching(
+    sessions: Sequence[Any], searched: Collection[str] = SEARCHED, /, **parts: Any
+) -> list[int]:
     """Return the keys of the sessions that a filter of these parts wants."""
     as_of = sessions[0].as_of if sessions else AsOf(NOON_NS)
-    matches = matcher(ChatSessionFilter(**parts), as_of, SEARCHED)
-    return ids_of(session for session in sessions if matches(session))
+    wanted = Filter(ChatSessionFilter(**parts), as_of)
+    rows = at_once(matching_rows(columns_of(sessions, searched), wanted))
+    return ids_of(sessions[row] for row in rows)
+
+
+def ordered(order: Order, sessions: Sequence[Any]) -> list[Any]:
+    """Return sessions in an order."""
+    rows = at_once(order.sort(columns_of(sessions), range(len(sessions))))
+    return [sessions[row] for row in rows]
+
+
+def page_of(sessions: Sequence[Any], order: Order, **arguments: Any) -> ChatSessionConnection:
+    """Return a page of sessions, which come in any order."""
+    wanted = {"first": None, "after": None, "last": None, "before": None, **arguments}
+    columns = columns_of(ordered(order, sessions))
+    rows = range(len(sessions))
+    return at_once(connect(columns, rows, order, fetched_at="2026-11-23T12:00:00.000Z", **wanted))
 
 
 @dataclass

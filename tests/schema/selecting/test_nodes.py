@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.schema.declare.nodes import find_records, global_id
+from gateway.schema.declare.nodes import global_id
+from gateway.schema.selecting import columns
 from tests.demo.asking import JONAS, KARI, sessions_of
 from tests.schema.selecting.desk import Desk, Json, record, records
 from tests.support import gateway_over
@@ -154,14 +155,27 @@ async def test_more_ids_are_refused_before_rest_is_called() -> None:
     assert desk.calls == 0
 
 
-def test_any_number_of_ids_costs_one_walk() -> None:
-    """The sessions are gone through once, whatever is looked for."""
-    desk = records({"Person": {"PersonId": 5}}, {"Person": {"PersonId": 6}})
+async def test_any_number_of_ids_costs_one_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sessions are gone through once, whatever is looked for and how often."""
+    desk = Desk([{"Person": {"PersonId": 5}}, {"Person": {"PersonId": 6}}])
     ids = [encoded(f"Person:{key}") for key in (6, 5, 6)]
+    read: list[Any] = []
+    make = columns.reader
 
-    found: list[Any] = find_records(iter(desk), ids)
+    def counted(name: str) -> Any:
+        def reader(session: Any) -> object:
+            read.append(name)
+            return make(name)(session)
 
-    assert [person.person_id for person in found] == [6, 5, 6]
+        return reader
+
+    monkeypatch.setattr(columns, "reader", counted)
+    query = NODES.replace("nodes(", "again: nodes(ids: $ids) { id } nodes(", 1)
+
+    found = await desk.ask(query, {"ids": ids})
+
+    assert [node["id"] for node in found["nodes"]] == ids
+    assert read == ["person.node"] * 2
 
 
 async def test_another_callers_session_is_not_found() -> None:

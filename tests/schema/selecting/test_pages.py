@@ -8,8 +8,8 @@ import pytest
 
 from gateway.errors import BadUserInputError
 from gateway.schema.selecting.ordering import ChatSessionOrder, Direction, Order, order_of
-from gateway.schema.selecting.pages import ChatSessionConnection, connect, cut
-from tests.schema.selecting.desk import Desk, Json, ids_of, records
+from gateway.schema.selecting.pages import ChatSessionConnection, cut
+from tests.schema.selecting.desk import Desk, Json, ids_of, page_of, records
 
 FIVE = records(*({} for _ in range(5)))
 ALL = [1, 2, 3, 4, 5]
@@ -18,9 +18,7 @@ TOO_LARGE = 2**31 - 1
 
 def page(sessions: Any, order: Order | None = None, /, **arguments: Any) -> ChatSessionConnection:
     """Return the connection of some sessions in an order, with the arguments of a client."""
-    order = order or Order()
-    wanted = {"first": None, "after": None, "last": None, "before": None, **arguments}
-    return connect(order.sort(sessions), order, fetched_at="2026-11-23T12:00:00.000Z", **wanted)
+    return page_of(sessions, order or Order(), **arguments)
 
 
 def nodes(connection: ChatSessionConnection) -> list[int]:
@@ -57,7 +55,7 @@ def cursor_from(value: object) -> str:
 )
 def test_a_list_is_cut(limit: int | None, offset: int | None, ids: list[int]) -> None:
     """So many, after leaving out so many; beyond the end there is nothing, and no error."""
-    assert ids_of(cut([*FIVE], limit, offset)) == ids
+    assert cut(ALL, limit, offset) == ids
 
 
 @pytest.mark.parametrize(
@@ -73,7 +71,7 @@ def test_a_list_is_cut(limit: int | None, offset: int | None, ids: list[int]) ->
 def test_a_bad_number_is_refused(limit: int | None, offset: int | None, told: str) -> None:
     """The message says which number, why, and what it was."""
     with pytest.raises(BadUserInputError) as refused:
-        cut([*FIVE], limit, offset)
+        cut(ALL, limit, offset)
 
     assert str(refused.value) == told
 

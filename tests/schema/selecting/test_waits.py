@@ -17,6 +17,7 @@ from gateway.records.dates import AsOf
 from gateway.schema.entities.chat_decoder import ChatDecoder
 from gateway.schema.entities.summary import count_customers_away, summarise
 from tests.demo.asking import NOON
+from tests.schema.selecting.desk import at_once, columns_of
 
 Json = dict[str, Any]
 
@@ -120,7 +121,8 @@ def test_the_summary_counts_the_same(desk: tuple[list[Json], int], threshold: in
     waiting = [s for s in sessions if s["Status"] == "InQueue"]
     ratings = [s["Rating"] for s in sessions if s["Rating"]]
 
-    found: Any = summarise(decoded(sessions, now), "")
+    columns = columns_of(decoded(sessions, now))
+    found: Any = at_once(summarise(columns, range(len(sessions)), ""))
 
     waits = [wait_of(s, now) for s in waiting]
     assert found.longest_wait_seconds == max(waits, default=None)
@@ -133,7 +135,7 @@ def test_the_summary_counts_the_same(desk: tuple[list[Json], int], threshold: in
         here = [wait_of(s, now) for s in waiting if s["TopicId"] == row.topic_id]
         assert (row.waiting, row.longest_wait_seconds) == (len(here), max(here, default=None))
     away = sum((away_of(s, now) or 0) >= threshold for s in sessions if away_of(s, now) is not None)
-    assert count_customers_away(found, threshold) == away
+    assert at_once(count_customers_away(found, threshold)) == away
 
 
 def test_the_stories_are_told() -> None:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.schema.selecting.ordering import ChatSessionOrder, Direction, Order, order_of
-from gateway.schema.selecting.pages import ChatSessionConnection, connect
-from tests.schema.selecting.desk import Json, ids_of, records
+from gateway.schema.selecting.pages import ChatSessionConnection
+from tests.schema.selecting.desk import Json, ids_of, ordered, page_of, records
 
 KEYS = [
     "chat_session_id",
@@ -39,9 +39,7 @@ class Walk:
 
     def page(self, step: int, **arguments: Any) -> ChatSessionConnection:
         """Fetch a page at a step."""
-        wanted = {"first": None, "after": None, "last": None, "before": None, **arguments}
-        present = self.order.sort(self.at(step))
-        return connect(present, self.order, fetched_at="2026-11-23T12:00:00.000Z", **wanted)
+        return page_of(self.at(step), self.order, **arguments)
 
     def forwards(self) -> list[int]:
         """Walk from the start to the end, as an infinite list does."""
@@ -111,7 +109,7 @@ def walks(draw: st.DrawFn) -> Walk:
 def check(walk: Walk, seen: list[int]) -> None:
     """Nothing came twice, what stayed came, and all of it came in its order."""
     by_id = {session.chat_session_id: session for session in walk.sessions}
-    places = [walk.order.sortable(walk.order.keys(by_id[number])) for number in seen]
+    places = [walk.order.place(by_id[number]) for number in seen]
     assert len(seen) == len(set(seen))
     assert walk.stayed() <= set(seen)
     assert all(before < after for before, after in pairwise(places))
@@ -133,7 +131,7 @@ def test_walking_backwards_neither_repeats_nor_skips_a_session_that_stays(walk: 
 def test_on_a_quiet_desk_both_ways_give_the_whole_list(walk: Walk) -> None:
     """Where nothing changes, the pages put together are the list."""
     quiet = Walk(walk.sessions, walk.order, [frozenset(ids_of(walk.sessions))], walk.sizes)
-    whole = ids_of(walk.order.sort(walk.sessions))
+    whole = ids_of(ordered(walk.order, walk.sessions))
 
     assert quiet.forwards() == whole
     assert quiet.backwards() == whole

@@ -1,0 +1,208 @@
+"""How long others wait while the gateway works on one large or costly request.
+
+`python -m benchmarks stalls` prints the longest wait of a bystander, who asks `/healthz` on a
+connection of its own, for each family of request.
+"""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from string import ascii_letters
+from typing import Any
+
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+from benchmarks import callers, report
+from benchmarks.answers import any_data, with_data
+from benchmarks.load import Client, ask_once, run
+from benchmarks.queries import QUERIES
+from benchmarks.report import Options, number
+from benchmarks.servers import Gateway, rest_side, serving
+
+__all__ = ["Waits", "run_stalls", "watch_big_answers"]
+
+_PAUSE_S = 0.002
+_ID, _HEAD = re.compile(r'"id":"(\d+)"'), 100
+_QUIET_S = 2.0
+_QUERY = QUERIES["Q1"]
+_SMALL = callers.graphql(_QUERY.body, "small")
+_BIG_QUERY = b'{"query": "{ chatSessions(limit: 10) { chatSessionId status } }"}'
+
+
+@dataclass(slots=True)
+class Waits:
+    """What a caller of a small answer, who asks every few milliseconds, waited each time."""
+
+    alone_ms: list[float] = field(default_factory=list)
+    beside_ms: list[float] = field(default_factory=list)
+    """While somebody's large answer was under way."""
+
+    longest_ms: list[float] = field(default_factory=list)
+    """The longest beside each of the large answers."""
+
+    big_ms: list[float] = field(default_factory=list)
+    """What the callers of the large answers waited themselves."""
+
+
+async def watch_big_answers(port: int, times: int) -> Waits:
+    """Ask for a small answer again and again, first alone, then beside so many large ones."""
+    waits = Waits()
+    client = await Client.connect(port)
+    await client.ask(_SMALL)  # from REST, this once
+    quiet = asyncio.create_task(asyncio.sleep(_QUIET_S))
+    waits.alone_ms = await _ask_until(client, quiet)
+    for place in range(times):
+        started = time.perf_counter()
+        request = callers.graphql(_BIG_QUERY, f"big-{place}")
+        big = asyncio.create_task(ask_once(port, request))
+        beside_ms = await _ask_until(client, big)
+        any_data(*await big)
+        waits.big_ms.append((time.perf_counter() - started) * 1000)
+        waits.beside_ms += beside_ms
+        waits.longest_ms.append(max(beside_ms))
+        await asyncio.sleep(_QUIET_S / 4)
+    client.close()
+    return waits
+
+
+async def _ask_until(client: Client, task: "asyncio.Task[object]") -> list[float]:
+    check = with_data(_QUERY.expected())
+    waits_ms = []
+    while not task.done():
+        started = time.perf_counter()
+        check(*await client.ask(_SMALL))
+        waits_ms.append((time.perf_counter() - started) * 1000)
+        await asyncio.sleep(_PAUSE_S)
+    return waits_ms
+
+
+_SESSIONS = 10_000
+_SETTINGS = {"GATEWAY_MAX_UPSTREAM_BYTES": "100MiB", "GATEWAY_MAX_COST": "500000"}
+_FILTER = ",".join(
+    f'{{{name}:{{from:"2030-01-01T00:00:0{n}Z"}}}}'
+    for n in range(6)
+    for name in ("whenRequested", "whenStarted", "whenEnded", "whenIdle")
+)
+_FIELDS = "id status customerName lastMessage whenRequested waitSeconds user{id} person{id}"
+_NAMES = [*ascii_letters, *(a + b for a in ascii_letters for b in ascii_letters)]
+
+
+def _roots(count: int, text: str) -> str:
+    return "{" + " ".join(f"a{n}:{text.replace('#', str(n))}" for n in range(count)) + "}"
+
+
+def _fan(roots: str, spreads: int, names: int) -> str:
+    inner = " ".join(_NAMES[:names])
+    spread = "...{...B}" * spreads
+    return f"{{{roots}}}fragment A on Q{{{spread}}}fragment B on Q{{{inner}}}"
+
+
+_NODES = " ".join(f"node(first:{n}){{...A}}" for n in range(1, 61))
+_SUMMARIES = " ".join(f"chatSessionSummary(first:{n}){{...A}}" for n in range(1, 61))
+_KEYS = ",".join(f"{{{key}:ASC}}" for key in ("status", "customerName", "whenIdle", "topicId"))
+_FAMILIES = {
+    "a fan of fragments": _fan(_NODES, 120, 500),
+    "a batch of 8 subscriptions": ["subscription " + _fan(_SUMMARIES, 120, 500)] * 8,
+    "fields merged at three levels": "{"
+    + ("chatSessions{" + ("user{" + "id " * 19 + "}") * 19 + "}") * 2
+    + "}",
+    "20 equal filters of 24 times": f"query($f:ChatSessionFilter={{or:[{_FILTER}]}})"
+    + _roots(20, "chatSessions(limit:1,filter:$f){id}"),
+    "20 filters by text": _roots(20, 'chatSessions(limit:1,filter:{search:"x#"}){id}'),
+    "20 pages in 4 keys": _roots(
+        20,
+        f"chatSessionConnection(first:1,orderBy:[{_KEYS}],filter:{{topicId:{{notIn:[#]}}}})"
+        "{totalCount}",
+    ),
+    "20 summaries": _roots(20, "chatSessionSummary(filter:{topicId:{notIn:[#]}}){total}"),
+    "20 nodes": _roots(20, 'nodes(ids:["UGVyc29uOjEw","Q29udGFjdDoxMA=="]){id}'),
+    "a list of 10,000": f"{{chatSessions{{{_FIELDS}}}}}",
+    "a page of 10,000": f"{{chatSessionConnection(first:10000){{edges{{node{{{_FIELDS}}}}}}}}}",
+    "a wallboard of ten widgets": "{"
+    "a:chatSessionSummary{total byStatus{status count} byAgent{agent{id}count live}}"
+    "b:chatSessionSummary(filter:{statusGroup:{in:[LIVE]}}){total byTopic{topicId count}}"
+    "c:chatSessionSummary(filter:{topicId:{in:[1,2]}}){longestWaitSeconds longestWaiting{id}}"
+    "d:chatSessions(filter:{status:{in:[IN_QUEUE]}},orderBy:{whenRequested:ASC},limit:50){id}"
+    "e:chatSessions(filter:{statusGroup:{in:[LIVE]},assigned:true},limit:50){id user{id}}"
+    'f:chatSessions(filter:{search:"order"},orderBy:{customerName:DESC},limit:50){id}'
+    "g:chatSessions(filter:{transferPending:true},limit:50){id transferTo{id}}"
+    "h:chatSessionConnection(first:50,orderBy:{whenRequested:DESC}){edges{cursor node{id}}}"
+    "i:chatSessionConnection(first:50,orderBy:{rating:DESC}){totalCount}"
+    "j:chatSessionConnection(first:50,filter:{alertLevel:{min:1}}){totalCount}}",
+}
+_SUBSCRIPTION = f"subscription{{chatSessionChanges{{changes{{kind session{{{_FIELDS}}}}}}}}}"
+
+
+def run_stalls(options: Options) -> None:
+    """Measure each family, and print and write the table."""
+    report.say_environment()
+    rows = []
+    with (
+        rest_side() as rest,
+        serving(Gateway(_SETTINGS), rest.url(_SESSIONS), caches=True) as server,
+    ):
+        works: dict[str, Any] = {
+            name: lambda n, family=family: ask_once(server.port, _request(family, n))
+            for name, family in _FAMILIES.items()
+        }
+        works["100 texts on one socket"] = lambda n: _on_socket(
+            server.port, [f"{_FAMILIES['a fan of fragments']}#{n}.{i}" for i in range(100)]
+        )
+        works["a subscription to 10,000"] = lambda _: _on_socket(server.port, [_SUBSCRIPTION])
+        for name, work in works.items():
+            if options.only and name not in options.only:
+                continue
+            rounds = [run(_watch(server.port, work(n))) for n in range(options.rounds)]
+            longest, took = (max(figures) for figures in zip(*rounds, strict=True))
+            rows.append((name, number(longest), number(took)))
+            report.progress(" | ".join(rows[-1]))
+    columns = [f"over {_SESSIONS:,} sessions", "longest wait of others, ms", "itself, ms"]
+    report.say(report.markdown(columns, rows))
+    report.write_json("stalls", {"columns": columns, "rows": rows}, options)
+
+
+def _request(family: Any, place: int) -> bytes:
+    """Write a request that no earlier one has the answer to."""
+    if isinstance(family, list):
+        body: Any = [{"query": f"{query}#{place}.{i}"} for i, query in enumerate(family)]
+    else:
+        body = {"query": f"{family}#{place}"}
+    return callers.graphql(json.dumps(body).encode(), "first")
+
+
+async def _watch(port: int, work: Coroutine[Any, Any, object]) -> tuple[float, float]:
+    """Return the longest wait for `/healthz` beside some work, and how long that took, in ms."""
+    client = await Client.connect(port)
+    request = callers.get("/healthz")
+    await client.ask(request)
+    task, began, longest_s = asyncio.create_task(work), time.perf_counter(), 0.0
+    while not task.done():
+        started = time.perf_counter()
+        await client.ask(request)
+        longest_s = max(longest_s, time.perf_counter() - started)
+        await asyncio.sleep(_PAUSE_S)
+    await task
+    client.close()
+    return longest_s * 1000, (time.perf_counter() - began) * 1000
+
+
+async def _on_socket(port: int, queries: list[str]) -> None:
+    """Send operations at once, and wait for the first answer to each."""
+    protocol = Subprotocol("graphql-transport-ws")
+    address = f"ws://127.0.0.1:{port}/graphql"
+    async with connect(address, subprotocols=[protocol], max_size=None) as socket:
+        init = {"type": "connection_init", "payload": {"Authorization": "Bearer first"}}
+        await socket.send(json.dumps(init))
+        await socket.recv()
+        for id_, query in enumerate(queries):
+            payload = {"query": query}
+            message = {"type": "subscribe", "id": str(id_), "payload": payload}
+            await socket.send(json.dumps(message))
+        waiting = {str(id_) for id_ in range(len(queries))}
+        while waiting:
+            text = str(await socket.recv())[:_HEAD]  # parsing all of it would be our own wait
+            waiting -= set(_ID.findall(text))

@@ -1,0 +1,149 @@
+"""What filters, orders and counts read of sessions: a list per value, in the order of the sessions.
+
+The lists of a snapshot are made once, and stored on it.
+"""
+
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, TypeAlias
+
+from gateway.executor.turns import Turns
+from gateway.records import dates
+from gateway.records.record import Record, valid
+from gateway.schema.declare.nodes import LINKS
+from gateway.schema.declare.rest_enum import number_of
+from gateway.schema.entities.chat import ChatSession
+from gateway.schema.entities.chat_computed import StatusGroup
+from gateway.schema.selecting.folding import fold
+from gateway.sessions.snapshot import Attachments
+
+Read: TypeAlias = Callable[[ChatSession], Any]
+Lists: TypeAlias = Mapping[str, Sequence[Any]]
+"""The value of each session, by the name of the value."""
+
+_BLOCK, _STEPS = 50, 20
+_SEARCH_BLOCK, _SEARCH_STEPS = 10, 400
+
+# No folded text has an upper-case letter, so none is found across two fields.
+_BETWEEN_TEXTS = "A"
+
+
+@cache
+def reader(name: str) -> Read:
+    """Return what reads one value of a session: None where it is missing or malformed.
+
+    A name is a field's, or one of these:
+
+        user_id              the key of a linked record
+        user.node            the `id` of a linked record
+        whenIdle.zoned       whether a time names its zone
+        status.order         what `orderBy` compares
+    """
+    if name in _READERS:
+        return _READERS[name]
+    field, _, part = name.partition(".")
+    if field.removesuffix("_id") in LINKS and field.endswith("_id"):
+        link = field.removesuffix("_id")
+        return lambda session: _key_of(getattr(session, link))
+    if part == "node":
+        return lambda session: _id_of(getattr(session, field))
+    if part == "zoned":
+        return lambda session: (text := _text(session, field)) and dates.has_zone(text)
+    if part == "order" and field.startswith("when_"):
+        # In units of the last digit that SuperOffice sends, 100 ns, any date fits into 64 bits,
+        # which is the limit in a cursor's JSON.
+        read = reader(field)
+        return lambda session: None if (ns := read(session)) is None else ns // 100
+    if field.startswith("when_"):
+        # Wall time of an unknown zone still has an order of its own.
+        return lambda session: (
+            (text := _text(session, field))
+            and dates.nanoseconds(text, session.as_of.zone or dates.UTC)
+        )
+    return lambda session: valid(getattr(session, field))
+
+
+_READERS: dict[str, Read] = {
+    "assigned": lambda session: valid(session.user) is not None,
+    "transfer_pending": lambda session: valid(session.transfer_to) is not None,
+    "node": lambda session: session.id,
+    # A session without a key, which breaks the contract, is identified by its content.
+    "id.order": lambda session: session.id if valid(session.chat_session_id) is None else None,
+    "status.order": lambda session: number_of(valid(session.status)),
+    "customer_name.order": lambda session: (name := valid(session.customer_name)) and fold(name),
+    "wait_seconds.waiting": lambda session: (
+        session.wait_seconds if session.status_group is StatusGroup.WAITING else None
+    ),
+}
+
+
+class Columns:
+    """The lists of some sessions.
+
+    `searched` names the fields that `search` may read; `store` keeps the lists, where there is one.
+    """
+
+    def __init__(
+        self,
+        sessions: Sequence[ChatSession],
+        searched: Collection[str],
+        turns: Turns,
+        store: Attachments[Any] | None = None,
+    ) -> None:
+        self.sessions = sessions
+        self.turns = turns
+        self._searched = searched
+        self._store = store
+        self._lists: dict[str, Sequence[Any]] = {}
+
+    def over(self, sessions: Sequence[ChatSession]) -> "Columns":
+        """Return the lists of other sessions, which are not stored."""
+        return Columns(sessions, self._searched, self.turns)
+
+    async def load(self, names: Iterable[str]) -> Lists:
+        """Return the lists of these names, and others."""
+        for name in names:
+            if name not in self._lists:
+                found = self._store.get(("column", name)) if self._store else None
+                self._lists[name] = await self._read(name) if found is None else found
+        return self._lists
+
+    async def values(self, name: str, rows: Sequence[int]) -> list[Any]:
+        """Return one value of the sessions in these rows."""
+        column = (await self.load((name,)))[name]
+        await self.turns.give(len(rows))
+        return [column[row] for row in rows]
+
+    async def _read(self, name: str) -> list[Any]:
+        read, size, steps = reader(name) if name != "search" else None, _BLOCK, _STEPS
+        if read is None:
+            read, size, steps = self._folded, _SEARCH_BLOCK, _SEARCH_STEPS
+        column: list[Any] = []
+        for start in range(0, len(self.sessions), size):
+            block = self.sessions[start : start + size]
+            column += map(read, block)
+            await self.turns.give(steps * len(block))
+        if self._store is not None:
+            size_bytes = sys.getsizeof(column) + sum(map(sys.getsizeof, column))
+            self._store.add(("column", name), column, size_bytes)
+        return column
+
+    def _folded(self, session: ChatSession) -> str:
+        texts = (valid(getattr(session, name)) for name in self._searched)
+        return _BETWEEN_TEXTS.join([fold(text) for text in texts if text])
+
+
+def _text(session: ChatSession, field: str) -> str | None:
+    text = valid(getattr(session, field))
+    return text if isinstance(text, str) else None
+
+
+def _key_of(linked: object) -> object:
+    if isinstance(linked, Record) and linked.key:
+        return valid(getattr(linked, linked.key))
+    return None
+
+
+def _id_of(linked: object) -> object:
+    return getattr(linked, "id", None) if isinstance(linked, Record) else None

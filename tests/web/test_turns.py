@@ -1,0 +1,192 @@
+"""Nobody can make others wait: what the event loop does between two of its turns, in counts."""
+
+import asyncio
+import base64
+import cProfile
+import json
+import string
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import Phase, example, given, settings
+from hypothesis import strategies as st
+
+from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
+from tests.web.asking import post_body
+
+T = TypeVar("T")
+
+SESSIONS = 10_000
+MOST_CALLS = 250_000
+"""Function calls between two turns: 2,000 tokens, which are validated in one piece, take most."""
+MOST_BYTES = 4_096
+
+STATUSES = ["InQueue", "CustomerLast", "UserLast", "Closed"]
+SESSIONS_AS_JSON = json.dumps(
+    [
+        {
+            "ChatSessionId": n,
+            "TopicId": n % 7,
+            "Status": STATUSES[n % 4],
+            "CustomerName": f"Bjørn {n % 100}",
+            "WhenRequested": f"2026-11-{n % 28 + 1:02}T12:00:{n % 60:02}Z",
+            "User": {"AssociateId": n % 50 + 1},
+            "Person": {"PersonId": n},
+        }
+        for n in range(1, SESSIONS + 1)
+    ]
+).encode()
+
+
+@dataclass
+class Bystander:
+    """Counts the calls of functions between its own turns of the event loop."""
+
+    calls: list[int] = field(default_factory=list)
+
+    async def beside(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do some work and count meanwhile."""
+        profile = cProfile.Profile()
+        profile.enable()
+        task = asyncio.ensure_future(work)
+        while not task.done():
+            await asyncio.sleep(0)
+            self.calls.append(sum(entry.callcount for entry in profile.getstats()))
+            profile.clear()
+        profile.disable()
+        return task.result()
+
+
+@pytest.fixture
+async def large() -> AsyncIterator[Gateway]:
+    """Run a gateway whose callers have 10,000 sessions, which it has read already."""
+    async with gateway_over(RestSide(SESSIONS_AS_JSON), cache_ttl=3_600) as gateway:
+        await gateway.ask("{ chatSession(chatSessionId: 1) { id } }")
+        yield gateway
+
+
+def numbered(count: int, text: str) -> str:
+    """Return a field so many times, with its number in it."""
+    return "{" + " ".join(f"a{n}: {text.replace('#', str(n))}" for n in range(count)) + "}"
+
+
+PERSON = base64.b64encode(b"Person:5000").decode()
+PARTS = [
+    *(f'{{whenRequested:{{from:"2030-01-01T00:00:0{n}Z"}}}}' for n in range(9)),
+    '{search:"bjorn"}',
+    "{statusGroup:{in:[WAITING]}}",
+    "{assigned:true}",
+    "{not:{topicId:{in:[1]}}}",
+]
+KEYS = ["status", "whenRequested", "customerName", "topicId"]
+SELECTIONS = ["id", "status customerName", "whenRequested waitSeconds user{id} person{id}"]
+TEXTS = [*string.ascii_letters, *(a + b for a in string.ascii_letters for b in "abcdef")]
+FAN = (
+    "{"
+    + "".join(f"node(first:{n}){{...A}}" for n in range(1, 34))
+    + "}fragment A on Q{"
+    + "...{...B}" * 70
+    + "}fragment B on Q{"
+    + " ".join(TEXTS[:200])
+    + "}"
+)
+MERGED = "{" + ("chatSessions{" + ("user{" + "id " * 19 + "}") * 19 + "}") * 2 + "}"
+
+
+@st.composite
+def fields(draw: st.DrawFn) -> str:
+    """Draw a root field whose number is `#`."""
+    parts = draw(st.lists(st.sampled_from(PARTS), max_size=8))
+    keys = ",".join(f"{{{key}:DESC}}" for key in draw(st.lists(st.sampled_from(KEYS), max_size=4)))
+    selection = draw(st.sampled_from(SELECTIONS))
+    wanted = f"{{topicId:{{notIn:[#]}},or:[{','.join(parts)}]}}" if parts else "{}"
+    size = draw(st.sampled_from([1, 100, 1_000]))
+    return str(
+        draw(
+            st.sampled_from(
+                [
+                    f"chatSessions(filter:{wanted},orderBy:[{keys}],limit:{size}){{{selection}}}",
+                    f"chatSessionConnection(filter:{wanted},orderBy:[{keys}],first:{size})"
+                    f"{{totalCount edges{{cursor node{{{selection}}}}}}}",
+                    f"chatSessionSummary(filter:{wanted}){{byAgent{{agent{{id}}count}}total}}",
+                    f'nodes(ids:["{PERSON}","x#"]){{id}}',
+                    "chatSession(chatSessionId:99#){id}",
+                ]
+            )
+        )
+    )
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> bytes:
+    """Draw the body of a request of at most 4 kB: an operation, or a batch of some."""
+    text, count = draw(fields()), draw(st.sampled_from([20, 20, 5, 1]))
+    operations = draw(st.sampled_from([1, 1, 1, 8]))
+    while True:
+        batch = [{"query": numbered(count, text)}] * operations
+        body = json.dumps(batch if operations > 1 else batch[0]).encode()
+        if len(body) <= MOST_BYTES:
+            return body
+        count, operations = count - 1, 1
+
+
+@settings(max_examples=8, phases=[Phase.explicit, Phase.generate])
+@given(body=bodies(), has_credentials=st.sampled_from([True, True, True, False]))
+@example(body=json.dumps({"query": FAN}).encode(), has_credentials=False)
+@example(body=json.dumps({"query": MERGED}).encode(), has_credentials=False)
+async def test_no_request_of_4_kb_makes_others_wait(
+    large: Gateway, body: bytes, has_credentials: bool
+) -> None:
+    """Whatever is asked, with or without credentials: the work between two turns is bounded."""
+    assert len(body) <= MOST_BYTES
+    bystander = Bystander()
+    headers = CREDENTIALS if has_credentials else {}
+
+    answer = await bystander.beside(post_body(large, body, **headers))
+
+    assert answer.status_code == 200
+    assert max(bystander.calls) <= MOST_CALLS
+
+
+WALLBOARD = """{
+  all: chatSessionSummary { total byStatus { status count } byAgent { agent { id } count live } }
+  live: chatSessionSummary(filter: {statusGroup: {in: [LIVE]}}) { total byTopic { count waiting } }
+  some: chatSessionSummary(filter: {topicId: {in: [1, 2]}}) { longestWaitSeconds }
+  queue: chatSessions(filter: {status: {in: [IN_QUEUE]}}, orderBy: {whenRequested: ASC}, limit: 50)
+    { id customerName waitSeconds }
+  open: chatSessions(filter: {statusGroup: {in: [LIVE]}, assigned: true}, limit: 50) { id }
+  found: chatSessions(filter: {search: "bjorn 7"}, orderBy: {customerName: DESC}) { id }
+  handed: chatSessions(filter: {transferPending: true}) { id transferTo { id } }
+  newest: chatSessionConnection(first: 50, orderBy: {whenRequested: DESC}) { edges { cursor } }
+  since: chatSessionConnection(first: 50, filter: {whenRequested: {from: "2026-11-10T00:00:00Z"}})
+    { totalCount edges { node { id } } }
+  alarmed: chatSessionConnection(filter: {alertLevel: {min: 1}}, orderBy: {alertLevel: DESC})
+    { totalCount }
+}"""
+
+
+async def test_a_wallboard_over_10_000_sessions_is_answered_and_others_run_meanwhile(
+    large: Gateway,
+) -> None:
+    """Ten widgets are reasonable: half the work that a request may do, in a hundred turns."""
+    bystander = Bystander()
+
+    data = await bystander.beside(large.ask(WALLBOARD))
+
+    assert data["all"]["total"] == SESSIONS
+    assert len(data["found"]) == 1_100
+    assert max(bystander.calls) <= MOST_CALLS
+    assert len(bystander.calls) > 100
+
+
+async def test_a_deadline_cuts_in(large: Gateway) -> None:
+    """Work that gives way can be stopped; what it held is free for the next request."""
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await large.http.post("/graphql", json={"query": WALLBOARD}, headers=CREDENTIALS)
+
+    assert (await large.ask("{ chatSession(chatSessionId: 5) { topicId } }")) == {
+        "chatSession": {"topicId": 5}
+    }
