@@ -16,6 +16,12 @@ asyncio and httptools callbacks of the protocol, such as `on_body`, are public.
     `response_started`, `response_complete`, `on_response`: it is marked as answered.
     `keep_alive`: connections are closed while the server drains.
     `chunked_encoding`, `expected_content_length`: HTTP/1.0 is answered without chunks.
+`WebSocketsSansIOProtocol`:
+    `handle_connect`, `handle_events`, `handle_parser_exception`, `send_receive_event_to_app`,
+    `conn`, `queue`, `frames`, `read_paused`, `writable`, `close_sent`, `close_timeout`: messages
+    are parsed within limits.
+`websockets`: `ServerProtocol.fail`, `current_size`, `max_message_size`, `reader`, `events`, and the
+    limits of `http11`, for the same.
 `Server`:
     `startup`, `started`: an application that does not start ends the process with one line.
     `main_loop`, `on_tick`, `handle_exit`, `should_exit`, `force_exit`, `server_state`: the drain.
@@ -26,6 +32,9 @@ from inspect import isfunction
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets import http11
+from websockets.protocol import Protocol
 
 _PROTOCOL = (
     "_start_asgi_task handle_websocket_upgrade send_400_response headers parser url pipeline "
@@ -35,6 +44,11 @@ _CYCLE = (
     "scope body response_started response_complete on_response keep_alive chunked_encoding "
     "expected_content_length"
 )
+_SOCKET = (
+    "handle_connect handle_events handle_parser_exception send_receive_event_to_app conn queue "
+    "frames curr_msg_data_type read_paused writable close_sent close_timeout handshake_initiated"
+)
+_FRAMES = "fail current_size max_message_size reader events state"
 _SERVER = "startup started main_loop on_tick handle_exit should_exit force_exit server_state"
 
 
@@ -57,3 +71,7 @@ check_hooks(HttpToolsProtocol, _PROTOCOL)
 check_hooks(RequestResponseCycle, _CYCLE)
 check_hooks(uvicorn.Server, _SERVER)
 check_hooks(uvicorn.Config, "loaded_app")
+check_hooks(WebSocketsSansIOProtocol, _SOCKET)
+check_hooks(Protocol, _FRAMES)
+if not {"MAX_LINE_LENGTH", "MAX_NUM_HEADERS"} <= vars(http11).keys():
+    raise ImportError("websockets has no limits in http11, which the gateway sets")

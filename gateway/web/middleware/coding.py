@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.web.read.accept import ranges
+from gateway.web.read.accept import LONGEST, ranges
 
 _CODINGS = ("br", "zstd", "gzip")
 """What we can write, best first: some clients claim zstd, and cannot read it."""
@@ -29,7 +29,7 @@ class OneCoding:
         """Pass the request on."""
         if scope["type"] == "http":
             headers = [
-                (name, _chosen(value) if name == b"accept-encoding" else value)
+                (name, _chosen(value[:LONGEST]) if name == b"accept-encoding" else value)
                 for name, value in scope["headers"]
             ]
             scope = {**scope, "headers": headers}
