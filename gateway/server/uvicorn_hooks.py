@@ -17,11 +17,10 @@ asyncio and httptools callbacks of the protocol, such as `on_body`, are public.
     `keep_alive`: connections are closed while the server drains.
     `chunked_encoding`, `expected_content_length`: HTTP/1.0 is answered without chunks.
 `WebSocketsSansIOProtocol`:
-    `handle_connect`, `handle_events`, `handle_parser_exception`, `send_receive_event_to_app`,
-    `conn`, `queue`, `frames`, `read_paused`, `writable`, `close_sent`, `close_timeout`: messages
-    are parsed within limits.
-`websockets`: `ServerProtocol.fail`, `current_size`, `max_message_size`, `reader`, `events`, and the
-    limits of `http11`, for the same.
+    `handle_connect`, `handle_events`, `handle_parser_exception`, `conn`, `queue`, `read_paused`,
+    `writable`, `close_sent`, `close_timeout`, `handshake_initiated`: messages are parsed within
+    limits, which need `current_size`, `reader` and `events` of websockets' `Protocol`, too, and
+    the limits of its `http11`.
 `Server`:
     `startup`, `started`: an application that does not start ends the process with one line.
     `main_loop`, `on_tick`, `handle_exit`, `should_exit`, `force_exit`, `server_state`: the drain.
@@ -29,6 +28,7 @@ asyncio and httptools callbacks of the protocol, such as `on_body`, are public.
 """
 
 from inspect import isfunction
+from types import ModuleType
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -45,15 +45,14 @@ _CYCLE = (
     "expected_content_length"
 )
 _SOCKET = (
-    "handle_connect handle_events handle_parser_exception send_receive_event_to_app conn queue "
-    "frames curr_msg_data_type read_paused writable close_sent close_timeout handshake_initiated"
+    "handle_connect handle_events handle_parser_exception conn queue read_paused writable "
+    "close_sent close_timeout handshake_initiated"
 )
-_FRAMES = "fail current_size max_message_size reader events state"
 _SERVER = "startup started main_loop on_tick handle_exit should_exit force_exit server_state"
 
 
-def check_hooks(owner: type, names: str) -> None:
-    """Check that a class has each of the methods, or a method that names the attribute.
+def check_hooks(owner: type | ModuleType, names: str) -> None:
+    """Check that a class or module has each of the methods, or a method that names the attribute.
 
     Raises:
         ImportError: one is missing.
@@ -72,6 +71,5 @@ check_hooks(RequestResponseCycle, _CYCLE)
 check_hooks(uvicorn.Server, _SERVER)
 check_hooks(uvicorn.Config, "loaded_app")
 check_hooks(WebSocketsSansIOProtocol, _SOCKET)
-check_hooks(Protocol, _FRAMES)
-if not {"MAX_LINE_LENGTH", "MAX_NUM_HEADERS"} <= vars(http11).keys():
-    raise ImportError("websockets has no limits in http11, which the gateway sets")
+check_hooks(Protocol, "current_size reader events")
+check_hooks(http11, "MAX_LINE_LENGTH MAX_NUM_HEADERS")

@@ -6,7 +6,6 @@ SuperOffice has accepted the credentials of a client, it is a stranger and may s
 """
 
 import asyncio
-import logging
 from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -14,7 +13,6 @@ from websockets import http11
 from websockets.frames import CloseCode
 from websockets.http11 import Request
 from websockets.protocol import OPEN
-from websockets.server import ServerProtocol
 
 from gateway.server import uvicorn_hooks  # noqa: F401  fails on a release without a hook
 from gateway.server.limits import MAX_HEADERS
@@ -40,26 +38,13 @@ _STRANGERS_FRAMES = 256
 """Of all messages together."""
 
 
-class _Frames(ServerProtocol):
-    """Parses frames; a stranger's message that is too large gets a code after which it retries."""
-
-    is_strangers = True
-
-    def fail(self, code: CloseCode | int, reason: str = "") -> None:
-        """Close the connection."""
-        if self.is_strangers and code == CloseCode.MESSAGE_TOO_BIG:
-            code = CloseCode.TRY_AGAIN_LATER
-        super().fail(code, reason)
-
-
 class SocketProtocol(WebSocketsSansIOProtocol):
     """One WebSocket to a client."""
 
     def __init__(self, *args: Any, **more: Any) -> None:  # as uvicorn's
         super().__init__(*args, **more)
-        most = min(_STRANGERS_BYTES, self.config.ws_max_size)
-        self.conn: _Frames = _Frames(max_size=most, logger=logging.getLogger("uvicorn.error"))
         self.close_timeout = _CLOSE_TIMEOUT_S
+        self._is_strangers = True
         self._frames = 0
         self._unread = memoryview(b"")
         self._share = Share()
@@ -76,8 +61,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             edge.door.enter(cast("Any", self.scope)).on_accepted = self._lift_limits
 
     def _lift_limits(self) -> None:
-        self.conn.is_strangers = False
-        self.conn.max_message_size = self.config.ws_max_size
+        self._is_strangers = False
 
     def data_received(self, data: bytes) -> None:
         """Take the handshake as a whole, and frames in turns."""
@@ -86,8 +70,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._read()
             return
         super().data_received(data)
-        if not self.handshake_initiated:  # websockets cannot parse it
-            self.transport.write(_BAD_HANDSHAKE)
+        if not self.handshake_initiated:  # websockets cannot parse it, and would wait for more
             self.transport.close()
 
     async def receive(self) -> Any:  # uvicorn and Starlette type the same differently
@@ -115,33 +98,31 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.read_paused is is_waiting:
             self.read_paused = not is_waiting
             (self.transport.resume_reading if is_waiting else self.transport.pause_reading)()
-        if self._unread and self._may_read() and self._turn is None:
-            self._turn = self.loop.call_soon(self._take_turn)
+        if self._turn is not None:
+            self._turn.cancel()
+        self._turn = self.loop.call_soon(self._read) if self._unread and self._may_read() else None
         self._time_message(is_waiting=is_waiting)
 
     def _may_read(self) -> bool:
         is_taken = self.queue.empty() or self.close_sent
         return is_taken and self.writable.is_set() and not self.transport.is_closing()
 
-    def _take_turn(self) -> None:
-        self._turn = None
-        self._read()
-
     def handle_events(self) -> None:
         """Count the frames of a message, or all of a stranger, and handle them."""
         self._frames += len(self.conn.events)
         super().handle_events()
-        if self.conn.current_size is None and not self.conn.is_strangers:
+        if self.conn.current_size is None and not self._is_strangers:
             self._frames = 0
 
     def _check_limits(self) -> None:
         """Close the connection when its client has sent too much."""
         parsed = len(self.conn.reader.buffer) + (self.conn.current_size or 0)
-        is_strangers = self.conn.is_strangers
-        if self._frames > (_STRANGERS_FRAMES if is_strangers else _MOST_FRAMES):
-            self._fail(CloseCode.MESSAGE_TOO_BIG, "Too many frames.")
-        elif is_strangers and len(self._unread) > _STRANGERS_BYTES and not self._may_read():
-            self._fail(CloseCode.MESSAGE_TOO_BIG, "Too much before a login.")
+        waiting = 0 if self._may_read() else len(self._unread)
+        is_much = max(parsed, waiting) > _STRANGERS_BYTES or self._frames > _STRANGERS_FRAMES
+        if self._is_strangers and is_much:
+            self._fail(CloseCode.TRY_AGAIN_LATER, "This is too much before a login.")
+        elif self._frames > _MOST_FRAMES:
+            self._fail(CloseCode.MESSAGE_TOO_BIG, "The message has too many frames.")
         elif not self._share.hold(parsed):
             self._fail(CloseCode.TRY_AGAIN_LATER, "The gateway receives too much; try again.")
 
@@ -155,16 +136,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._message_timer = self.loop.call_later(
                 _MESSAGE_TIMEOUT_S, self._fail, CloseCode.TRY_AGAIN_LATER, "A message is too slow."
             )
-
-    def send_receive_event_to_app(self) -> None:
-        """Pass a message on if it is UTF-8: uvicorn would log a traceback for any other."""
-        try:
-            if self.curr_msg_data_type == "text":
-                b"".join(self.frames).decode()
-        except UnicodeDecodeError:
-            self._fail(CloseCode.INVALID_DATA, "The message is not UTF-8.")
-        else:
-            super().send_receive_event_to_app()
 
     def _fail(self, code: CloseCode, reason: str) -> None:
         if self.conn.state is OPEN:
@@ -180,6 +151,3 @@ class SocketProtocol(WebSocketsSansIOProtocol):
                 timer.cancel()
         self._share.hold(0)
         super().connection_lost(exc)
-
-
-_BAD_HANDSHAKE = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"

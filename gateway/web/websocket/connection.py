@@ -82,7 +82,10 @@ class Connection:
         self._access: Access | RequestError | None = None
         """The caller; None before `connection_init`."""
 
-        self._is_accepted = self._is_rejected = self._is_evicted = False
+        self._is_accepted = False
+        self._over = 4408, "Connection initialisation timeout"
+        """The code and the reason if the time is over now."""
+
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._deadline: asyncio.Timeout | None = None
         """None before and after `serve`."""
@@ -90,12 +93,12 @@ class Connection:
     async def serve(self) -> None:
         """Serve until either side closes."""
         try:
-            async with asyncio.timeout(0 if self._is_evicted else _STRANGER_S) as self._deadline:
+            async with asyncio.timeout(_STRANGER_S) as self._deadline:
                 await self._receive()
         except _CloseError as exc:
             await self._close(exc.code, str(exc))
         except TimeoutError:
-            await self._close(*self._why_over())
+            await self._close(*self._over)
         finally:
             self._deadline = None
             tasks = list(self._operations.values())
@@ -105,20 +108,8 @@ class Connection:
 
     def _evict(self) -> None:
         """Close the connection: others need its place."""
-        self._is_evicted = True
+        self._over = _TRY_AGAIN_LATER, "Too many sockets wait to be accepted."
         self._end_after(0)
-
-    def _why_over(self) -> tuple[int, str]:
-        """Return the code and the reason for which the time of the connection is over."""
-        if self._is_evicted:
-            return _TRY_AGAIN_LATER, "Too many sockets wait to be accepted."
-        if self._is_accepted:
-            return _GOING_AWAY, "Nothing has been asked for a while."
-        if self._access is None:
-            return 4408, "Connection initialisation timeout"
-        if self._is_rejected:
-            return _FORBIDDEN, "SuperOffice has not accepted the credentials."
-        return _TRY_AGAIN_LATER, "SuperOffice has not answered in time."
 
     async def _receive(self) -> None:
         while (received := await self._socket.receive())["type"] != "websocket.disconnect":
@@ -165,26 +156,24 @@ class Connection:
             except TooManyOpenError as exc:
                 raise _CloseError(_TRY_AGAIN_LATER, str(exc)) from exc
             self._place.claim()
-        with suppress(UpstreamError):
-            await self._check()
+        await self._check()
         await self._send({"type": "connection_ack"})
 
     async def _check(self) -> None:
-        """Have SuperOffice check the credentials, unless it has done so within the TTL.
-
-        Raises:
-            UpstreamError: it has not; each operation finds out by itself.
-        """
+        """Have SuperOffice check the credentials, unless it has done so within the TTL."""
+        self._over = _TRY_AGAIN_LATER, "SuperOffice has not answered in time."
         try:
             await self._context().snapshot()
-        except (RequestError, UpstreamUnauthenticatedError, UpstreamForbiddenError):
-            self._is_rejected = True
-        else:
             self._accept()
+        except (RequestError, UpstreamUnauthenticatedError, UpstreamForbiddenError):
+            self._over = _FORBIDDEN, "SuperOffice has not accepted the credentials."
+        except UpstreamError:
+            pass  # an operation may have more luck
 
     def _accept(self) -> None:
         """Treat the client as a known one from now on."""
         self._is_accepted = True
+        self._over = _GOING_AWAY, "Nothing has been asked for a while."
         self._place.accept()
         if lift_limits := inbound_of(self._socket.scope).on_accepted:
             lift_limits()
@@ -232,7 +221,7 @@ class Connection:
 
     def _rest(self) -> None:
         """Give a known client some time to begin an operation, where none is running."""
-        if self._is_accepted and not self._is_evicted:
+        if self._is_accepted:
             self._end_after(None if self._operations else _IDLE_S)
 
     def _end_after(self, delay_s: float | None) -> None:
