@@ -149,7 +149,7 @@ async def test_a_stranger_can_log_in_and_ask(stranger: Client) -> None:
 
 async def test_frames_are_parsed_in_turns(known: Client) -> None:
     """Others get theirs between: 40,000 pings in one read are answered bit by bit."""
-    answered = []
+    answered: list[int] = []
     known.send(frame(b"", Opcode.PING) * 40_000)
     for _ in range(1_000):
         answered.append(len(known.transport.written) // 2 - sum(answered))
