@@ -54,7 +54,7 @@ def test_an_idle_connection_stays_for_longer_than_a_proxy_keeps_it() -> None:
     """Nginx and others keep theirs for a minute."""
     config = config_of(create_app(Settings(upstream_url=UPSTREAM_URL)))
 
-    assert config.timeout_keep_alive == 75
+    assert config.timeout_keep_alive == Settings(upstream_url=UPSTREAM_URL).keep_alive == 75
 
 
 def test_a_silent_socket_is_not_closed_with_a_final_code() -> None:
