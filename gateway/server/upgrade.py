@@ -38,6 +38,7 @@ class UpgradeProtocol(HttpToolsProtocol):
             self.send_400_response("The handshake has a header that is too long.")
         else:
             super().handle_websocket_upgrade()
+            self.parser = None  # type: ignore[assignment]  # it would keep this object alive
 
     def on_headers_complete(self) -> None:
         """Go on with the request, unless its head is read again."""

@@ -30,6 +30,7 @@ _MOST_FRAMES = 1_000
 
 _MESSAGE_TIMEOUT_S = 10
 _CLOSE_TIMEOUT_S = 2
+_STRANGERS_CLOSE_TIMEOUT_S = 0.1
 
 _STRANGERS_BYTES = 16 * 2**10
 """Of one message, and of what waits behind it."""
@@ -43,7 +44,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **more: Any) -> None:  # as uvicorn's
         super().__init__(*args, **more)
-        self.close_timeout = _CLOSE_TIMEOUT_S
+        self.close_timeout = _STRANGERS_CLOSE_TIMEOUT_S
         self._is_strangers = True
         self._frames = 0
         self._unread = memoryview(b"")
@@ -62,11 +63,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def _lift_limits(self) -> None:
         self._is_strangers = False
+        self.close_timeout = _CLOSE_TIMEOUT_S
 
     def data_received(self, data: bytes) -> None:
         """Take the handshake as a whole, and frames in turns."""
         if self.handshake_initiated:
-            self._unread = memoryview(bytes(self._unread) + data)
+            self._unread = memoryview(bytes(self._unread) + data if self._unread else data)
             self._read()
             return
         super().data_received(data)
@@ -93,6 +95,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             super().data_received(bytes(piece))
             self._check_limits()
         if self.transport.is_closing():
+            self._unread = memoryview(b"")
             return
         is_waiting = self._may_read() and not self._unread
         if self.read_paused is is_waiting:
@@ -151,3 +154,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
                 timer.cancel()
         self._share.hold(0)
         super().connection_lost(exc)
+        self.conn.parser.close()  # it knows itself: a flood would leave the collector a lot
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """Forget the request, which knows this object."""
+        super().on_task_complete(task)
+        self.scope.clear()  # type: ignore[attr-defined]  # a dict

@@ -15,16 +15,15 @@ _STRANGERS_PART = 10
 
 
 class Place:
-    """Of one open socket; `evict` has it closed."""
+    """Of one open socket."""
 
-    def __init__(self, sockets: "OpenSockets", evict: Callable[[], object]) -> None:
+    def __init__(self, sockets: "OpenSockets") -> None:
         self._sockets = sockets
-        self.evict = evict
 
     def claim(self) -> None:
         """Keep the place longer than others: SuperOffice is asked about the credentials."""
-        if self._sockets.strangers.pop(self, False):
-            self._sockets.claimants[self] = True
+        if evict := self._sockets.strangers.pop(self, None):
+            self._sockets.claimants[self] = evict
 
     def accept(self) -> None:
         """Keep the place for good."""
@@ -37,9 +36,11 @@ class OpenSockets:
 
     def __init__(self, *, most: int, most_per_caller: int) -> None:
         self.open = 0
-        self.strangers: dict[Place, bool] = {}
-        self.claimants: dict[Place, bool] = {}
-        """Those of the strangers whose credentials are checked; both are sorted by age."""
+        self.strangers: dict[Place, Callable[[], object]] = {}
+        """What closes the socket of each; the oldest is the first."""
+
+        self.claimants: dict[Place, Callable[[], object]] = {}
+        """The same of those whose credentials are checked."""
 
         self._most = most
         self._most_strangers = max(1, most // _STRANGERS_PART)
@@ -57,8 +58,8 @@ class OpenSockets:
             raise GatewayFullError("The gateway has as many sockets open as it can serve.")
         if len(self.strangers) + len(self.claimants) >= self._most_strangers:
             self._evict()
-        place = Place(self, evict)
-        self.strangers[place] = True
+        place = Place(self)
+        self.strangers[place] = evict
         self.open += 1
         try:
             yield place
@@ -67,11 +68,11 @@ class OpenSockets:
             self.open -= 1
 
     def _evict(self) -> bool:
-        place = next(iter(self.strangers or self.claimants), None)
-        if place is not None:
-            place.accept()  # it is no stranger's any more
-            place.evict()
-        return place is not None
+        those = self.strangers or self.claimants
+        if not those:
+            return False
+        those.pop(next(iter(those)))()
+        return True
 
     @contextmanager
     def count_for(self, caller: str) -> Iterator[None]:

@@ -165,7 +165,8 @@ class Connection:
         try:
             await self._context().snapshot()
             self._accept()
-        except (RequestError, UpstreamUnauthenticatedError, UpstreamForbiddenError):
+        except (RequestError, UpstreamUnauthenticatedError, UpstreamForbiddenError) as exc:
+            exc.with_traceback(None)  # its frames would keep this connection alive
             self._over = _FORBIDDEN, "SuperOffice has not accepted the credentials."
         except UpstreamError:
             pass  # an operation may have more luck
