@@ -130,7 +130,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Begin the next request, and count those that wait behind it."""
         super().on_response_complete()
-        self._pipeline_bytes = sum(len(c.body) + _head_size(c) for c, _ in self.pipeline)
+        if self._pipeline_bytes:
+            self._pipeline_bytes = sum(len(c.body) + _head_size(c) for c, _ in self.pipeline)
 
     def _limit_pipeline(self) -> None:
         """Close the connection when too many requests wait, or too large ones."""

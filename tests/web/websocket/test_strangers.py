@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from gateway import Settings, create_app
 from gateway.web.websocket import connection
@@ -26,6 +27,12 @@ async def closing(socket: Socket) -> int:
     while (message := await socket.sent.get())["type"] != "websocket.close":
         pass
     return int(message["code"])
+
+
+def strangers(app: Starlette) -> int:
+    """Return how many sockets are not accepted."""
+    sockets = app.state.graphql.sockets
+    return len(sockets.strangers) + len(sockets.claimants)
 
 
 @pytest.fixture
@@ -62,8 +69,7 @@ async def test_a_socket_that_is_not_accepted_is_closed(
         assert await closing(socket) == code
 
 
-@pytest.mark.usefixtures("short")
-async def test_a_socket_that_is_accepted_stays_without_an_operation(rest: RestSide) -> None:
+async def test_a_socket_is_accepted_by_its_login(rest: RestSide) -> None:
     """Clients that connect eagerly keep idle sockets; it costs one REST call for all of them."""
     app = create_app(Settings(upstream_url=UPSTREAM_URL), upstream_transport=_mock(rest))
     async with (
@@ -73,28 +79,22 @@ async def test_a_socket_that_is_accepted_stays_without_an_operation(rest: RestSi
     ):
         for one in (socket, other):
             await log_in(one)
-        await asyncio.sleep(0.1)
-        for one in (socket, other):
-            one.say({"type": "ping"})
-            assert await one.heard() == {"type": "pong"}
-        assert not app.state.graphql.sockets.claimants
+        assert strangers(app) == 0
 
     assert rest.calls == 1
 
 
-@pytest.mark.usefixtures("short")
 async def test_a_good_answer_later_is_enough(rest: RestSide) -> None:
     """SuperOffice was out of service at the login."""
     rest.answer = lambda _: httpx.Response(500)
-    async with connected(rest, CREDENTIALS) as socket:
+    app = create_app(Settings(upstream_url=UPSTREAM_URL), upstream_transport=_mock(rest))
+    async with app.router.lifespan_context(app), connected_to(app, CREDENTIALS) as socket:
         await log_in(socket)
+        assert strangers(app) == 1
         rest.answer = None
         socket.say({"type": "subscribe", "id": "1", "payload": QUERY})
         assert (await socket.heard())["payload"]["data"]["chatSessions"]
-        await socket.heard()
-        await asyncio.sleep(0.1)
-        socket.say({"type": "ping"})
-        assert await socket.heard() == {"type": "pong"}
+        assert strangers(app) == 0
 
 
 async def test_an_operation_of_a_rejected_client_is_told_why(rest: RestSide) -> None:
