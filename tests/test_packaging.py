@@ -22,7 +22,6 @@ PINNED_BY = {"pydantic": "pydantic_core"}  # each release of pydantic requires o
 NOT_IMPORTED = {
     "tzdata": "zoneinfo reads it where the system has no time zones",
     "uvloop": "uvicorn takes it for its event loop",
-    "websockets": "uvicorn takes it for WebSockets",
 }
 
 

@@ -14,7 +14,7 @@ from structlog.typing import EventDict, Processor
 # WebSocket's address with its query string, which may hold anything.
 _KNOWN = re.compile(
     r"Traceback |Exception in 'lifespan'|Application \w+ failed"
-    r'|.*"WebSocket |ASGI callable returned without completing handshake'
+    r'|.*"WebSocket |Invalid UTF-8 sequence|ASGI callable returned without completing handshake'
 )
 
 

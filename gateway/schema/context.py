@@ -26,6 +26,12 @@ class Access:
     key: str
     """Of the caller's snapshot in the cache."""
 
+    @property
+    def owner(self) -> str:
+        """A digest of the credentials alone: languages make no other caller."""
+        credentials = self.caller.credentials()
+        return self.key if credentials == self.caller else self.source.key_of(credentials)
+
 
 @dataclass(slots=True, repr=False, kw_only=True)
 class Context:

@@ -36,8 +36,7 @@ class Operation:
 
     async def answered(self, answer: "Answer", context: Context) -> None:
         """Note an answer."""
-        is_accepted = context.served is not None or context.is_watching
-        if self.when_answered and is_accepted and "errors" not in answer.body:
+        if self.when_answered and answer.is_from_superoffice(context):
             await self.when_answered()
 
 
@@ -50,6 +49,11 @@ class Answer:
 
     is_refusal: bool = False
     """Whether the document was refused before execution."""
+
+    def is_from_superoffice(self, context: Context) -> bool:
+        """Return whether SuperOffice has accepted the caller and answered without errors."""
+        is_answered = context.served is not None or context.is_watching
+        return is_answered and "errors" not in self.body
 
 
 def refusal(error: GatewayError) -> Answer:

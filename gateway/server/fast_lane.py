@@ -119,8 +119,8 @@ class FastLaneProtocol(HttpToolsProtocol):
         """Let the request in progress finish; end it if it is a stream, which never finishes."""
         super().shutdown()
         inbound = self._running_inbound()
-        if inbound and inbound.end_stream:
-            inbound.end_stream()
+        if inbound:
+            inbound.stop_stream()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the request in progress: its client has left."""

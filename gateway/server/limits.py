@@ -11,8 +11,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from gateway.web.edge import Edge
 
+MAX_HEADERS = 200
 _MAX_HEAD_BYTES = 64 * 2**10  # and as much behind a body
 _MAX_PIPELINE = 32
+_MAX_PIPELINE_BYTES = 256 * 2**10
+
+# Each piece of a body costs as much as a number of bytes.
+_PIECE_COST_BYTES = 256
+_MAX_DEBT_BYTES = 4 * 2**20
 _HEAD_TIMEOUT_S = 10
 _READER_TIMEOUT_S = 30
 _PIECE_BYTES = 16 * 2**10
@@ -25,6 +31,12 @@ class LimitedProtocol(HttpToolsProtocol):
     """Bytes since the last complete head, or since the last piece of a body."""
 
     _is_in_head = True
+    _debt_bytes = 0
+    """What the pieces of the body have cost beyond their bytes."""
+
+    _pipeline_bytes = 0
+    """The size of the requests that wait."""
+
     _has_progress = False
     """Whether the piece that is parsed completes a head, or has a part of a body in it."""
 
@@ -49,7 +61,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self._parse(data)
         else:
             for start in range(0, len(data), _PIECE_BYTES):
-                if self.transport.get_protocol() is self:  # and no WebSocket has taken over
+                is_open = not self.transport.is_closing()
+                if is_open and self.transport.get_protocol() is self:  # not a WebSocket's
                     self._parse(data[start : start + _PIECE_BYTES])
         if self._is_idle():
             self._start_head_timer()
@@ -75,10 +88,16 @@ class LimitedProtocol(HttpToolsProtocol):
         """Count the bytes of the head that begins."""
         super().on_message_begin()
         self._is_in_head = True
-        self._head_bytes = 0
+        self._head_bytes = self._debt_bytes = 0
 
     def on_headers_complete(self) -> None:
-        """Stop the timer: the rest of a request has limits of its own."""
+        """Stop the timer: the rest of a request has limits of its own.
+
+        Raises:
+            ValueError: there are too many headers; uvicorn answers 400 to what httptools rejects.
+        """
+        if len(self.headers) > MAX_HEADERS:
+            raise ValueError("too many headers")
         self._is_in_head = False
         self._has_progress = True
         if self._head_timer is not None:
@@ -88,15 +107,37 @@ class LimitedProtocol(HttpToolsProtocol):
         self.headers = self.headers.copy()
         if self._is_draining:
             self.cycle.keep_alive = False
-        if len(self.pipeline) > _MAX_PIPELINE:
-            self.pipeline.clear()
-            self._close()
+        if self.pipeline:
+            self._pipeline_bytes += _head_size(self.cycle)
+            self._limit_pipeline()
 
     def on_body(self, body: bytes) -> None:
-        """Add a piece to the body."""
+        """Add a piece to the body.
+
+        Raises:
+            ValueError: it came in too many pieces.
+        """
         self._has_progress = True
         self._head_bytes = 0
+        self._debt_bytes = max(0, self._debt_bytes + _PIECE_COST_BYTES - len(body))
+        if self._debt_bytes > _MAX_DEBT_BYTES:
+            raise ValueError("too many pieces")
         super().on_body(body)
+        if self.pipeline:
+            self._pipeline_bytes += len(body)
+            self._limit_pipeline()
+
+    def on_response_complete(self) -> None:
+        """Begin the next request, and count those that wait behind it."""
+        super().on_response_complete()
+        if self._pipeline_bytes:
+            self._pipeline_bytes = sum(len(c.body) + _head_size(c) for c, _ in self.pipeline)
+
+    def _limit_pipeline(self) -> None:
+        """Close the connection when too many requests wait, or too large ones."""
+        if len(self.pipeline) > _MAX_PIPELINE or self._pipeline_bytes > _MAX_PIPELINE_BYTES:
+            self.pipeline.clear()
+            self._close()
 
     def drain(self) -> None:
         """Make the next answer the last one on this connection, and say so in its headers."""
@@ -121,6 +162,10 @@ class LimitedProtocol(HttpToolsProtocol):
     def _close(self) -> None:
         self._stop_head_timer()
         self.transport.close()
+
+
+def _head_size(cycle: RequestResponseCycle) -> int:
+    return sum(len(name) + len(value) for name, value in cycle.scope["headers"])
 
 
 def _limit_time_to_read(transport: asyncio.Transport) -> None:

@@ -67,6 +67,7 @@ def serve(
             finish_s, delay_s = math.ceil(settings.upstream_timeout) + 2, settings.shutdown_delay
             options = {
                 "ws_max_size": int(settings.max_body_bytes),
+                "timeout_keep_alive": settings.keep_alive,
                 "timeout_graceful_shutdown": finish_s,
             }
             if app is None:
@@ -91,7 +92,7 @@ def serve_app(app: Starlette, port: int, name: str) -> None:
 
 def _work(
     build: Callable[[], Starlette],
-    options: Mapping[str, int],
+    options: Mapping[str, float],
     shutdown_delay_s: float,
     listener: socket.socket,
     report: Callable[[str], None],

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.errors import SettingsError
 from gateway.server.protocol import GatewayProtocol
+from gateway.server.websocket import SocketProtocol
 
 _TICK_S = 0.1
 
@@ -30,15 +31,15 @@ def config_of(app: ASGIApp, **options: Any) -> uvicorn.Config:  # each its own
     return uvicorn.Config(
         app,
         http=GatewayProtocol,
+        ws=SocketProtocol,
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,  # nothing depends on the client's address
-        timeout_keep_alive=_KEEP_ALIVE_S,
         ws_per_message_deflate=False,  # a kilobyte could become a megabyte, before any login
         ws_ping_timeout=None,  # it closes with 1011, after which clients give up
-        **options,
+        **{"timeout_keep_alive": _KEEP_ALIVE_S, **options},
     )
 
 

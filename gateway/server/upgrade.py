@@ -11,6 +11,10 @@ from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.headers import Header
+from gateway.web.read.accept import LONGEST
+
+_LISTS = frozenset({b"connection", b"sec-websocket-extensions", b"sec-websocket-protocol"})
+"""websockets takes its time to parse them."""
 
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -30,8 +34,11 @@ class UpgradeProtocol(HttpToolsProtocol):
         """Leave the connection to the WebSocket's own protocol, which cannot read a body."""
         if any(name in _BODY_HEADERS and value != b"0" for name, value in self.headers):
             self.send_400_response("A handshake has no body.")
+        elif any(name in _LISTS and len(value) > LONGEST for name, value in self.headers):
+            self.send_400_response("The handshake has a header that is too long.")
         else:
             super().handle_websocket_upgrade()
+            self.parser = None  # type: ignore[assignment]  # it would keep this object alive
 
     def on_headers_complete(self) -> None:
         """Go on with the request, unless its head is read again."""

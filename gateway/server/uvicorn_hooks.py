@@ -16,6 +16,11 @@ asyncio and httptools callbacks of the protocol, such as `on_body`, are public.
     `response_started`, `response_complete`, `on_response`: it is marked as answered.
     `keep_alive`: connections are closed while the server drains.
     `chunked_encoding`, `expected_content_length`: HTTP/1.0 is answered without chunks.
+`WebSocketsSansIOProtocol`:
+    `handle_connect`, `handle_events`, `handle_parser_exception`, `conn`, `queue`, `read_paused`,
+    `writable`, `close_sent`, `close_timeout`, `handshake_initiated`: messages are parsed within
+    limits, which need `current_size`, `reader` and `events` of websockets' `Protocol`, too, and
+    the limits of its `http11`.
 `Server`:
     `startup`, `started`: an application that does not start ends the process with one line.
     `main_loop`, `on_tick`, `handle_exit`, `should_exit`, `force_exit`, `server_state`: the drain.
@@ -23,9 +28,13 @@ asyncio and httptools callbacks of the protocol, such as `on_body`, are public.
 """
 
 from inspect import isfunction
+from types import ModuleType
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets import http11
+from websockets.protocol import Protocol
 
 _PROTOCOL = (
     "_start_asgi_task handle_websocket_upgrade send_400_response headers parser url pipeline "
@@ -35,11 +44,15 @@ _CYCLE = (
     "scope body response_started response_complete on_response keep_alive chunked_encoding "
     "expected_content_length"
 )
+_SOCKET = (
+    "handle_connect handle_events handle_parser_exception conn queue read_paused writable "
+    "close_sent close_timeout handshake_initiated"
+)
 _SERVER = "startup started main_loop on_tick handle_exit should_exit force_exit server_state"
 
 
-def check_hooks(owner: type, names: str) -> None:
-    """Check that a class has each of the methods, or a method that names the attribute.
+def check_hooks(owner: type | ModuleType, names: str) -> None:
+    """Check that a class or module has each of the methods, or a method that names the attribute.
 
     Raises:
         ImportError: one is missing.
@@ -57,3 +70,6 @@ check_hooks(HttpToolsProtocol, _PROTOCOL)
 check_hooks(RequestResponseCycle, _CYCLE)
 check_hooks(uvicorn.Server, _SERVER)
 check_hooks(uvicorn.Config, "loaded_app")
+check_hooks(WebSocketsSansIOProtocol, _SOCKET)
+check_hooks(Protocol, "current_size reader events")
+check_hooks(http11, "MAX_LINE_LENGTH MAX_NUM_HEADERS")

@@ -251,6 +251,13 @@ class Settings(BaseSettings):
     )
     host: str = _serving("127.0.0.1", "Address to listen on", "0.0.0.0")  # noqa: S104
     port: int = _serving(8000, "Port to listen on; 0 takes a free one", ge=0, le=65535)
+    keep_alive: Seconds = _serving(
+        75.0,
+        "Seconds an idle connection stays open; longer than the proxy in front keeps it, which "
+        "would otherwise use one that is being closed",
+        "130",
+        gt=0,
+    )
     workers: int = _serving(
         1, "Processes that serve requests, each with its own memory", "4", ge=1, le=64
     )

@@ -20,6 +20,7 @@ from gateway.upstream.failures import in_httpx
 
 _READ_AHEAD = 2**18
 _LONGEST_HEADER = 64 * 2**10  # as much as clients may send; proxies write long challenges
+_MOST_HEADERS = 1_000
 
 
 class PooledTransport(httpx.AsyncBaseTransport):
@@ -74,6 +75,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
             read_bufsize=_READ_AHEAD,
             max_line_size=_LONGEST_HEADER,
             max_field_size=_LONGEST_HEADER,
+            max_headers=_MOST_HEADERS,
             timeout=self._timeout,
             middlewares=(_raise_httpx,),
         )

@@ -201,14 +201,16 @@ class Endpoint:
         record, started = inbound.record, time.perf_counter()
 
         def note(answer: Answer) -> None:
+            if answer.is_from_superoffice(context):
+                place.accept()
             mark_stale([answer.body], context.served)
             record.first_answer_s = record.first_answer_s or time.perf_counter() - started
             self._graphql.record(record, name, context, [answer.body])
 
         with ExitStack() as slots:
-            slots.enter_context(self._graphql.sockets.count())
+            place = slots.enter_context(self._graphql.sockets.count(inbound.stop_stream))
             if isinstance(context.access, Access):
-                slots.enter_context(self._graphql.sockets.count_for(context.access.key))
+                slots.enter_context(self._graphql.sockets.count_for(context.access.owner))
             answers = self._graphql.engine.stream(operation, context)
             framing = PARTS if preferred(accept, _STREAMS) == MULTIPART else EVENTS
             return AnswerStream(answers, framing, note=note, inbound=inbound, slots=slots.pop_all())

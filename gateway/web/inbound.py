@@ -65,6 +65,14 @@ class Inbound:
     end_stream: Callable[[], object] | None = None
     """Ends the answer, where it is a stream."""
 
+    on_accepted: Callable[[], object] | None = None
+    """Lifts our own server's limits on a WebSocket whose credentials SuperOffice has accepted."""
+
+    def stop_stream(self) -> None:
+        """End the answer now, where it is a stream."""
+        if self.end_stream:
+            self.end_stream()
+
 
 class Door:
     """Reads requests: one read of the caller, one HMAC, one look for the source."""
@@ -92,7 +100,7 @@ class Door:
             source = self._find_source(path, headers)
             caller = self._policy.read(headers)
         except RequestError as exc:
-            return exc
+            return exc.with_traceback(None)  # its frames would keep the request alive
         return Access(source, caller, source.key_of(caller))
 
     def enter(

@@ -1,10 +1,34 @@
-"""Limits on open WebSockets and streams: in all, and for each caller."""
+"""Limits on open WebSockets and streams: in all, for strangers, and for each caller.
+
+A stranger is a client whose credentials SuperOffice has not accepted on that socket yet. All of
+them share a tenth of the places. When a place is needed, the oldest one that shows no credentials
+goes first: so honest clients get in beside any number of others.
+"""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from gateway.errors import GatewayFullError, TooManyOpenError
+
+_STRANGERS_PART = 10
+
+
+class Place:
+    """Of one open socket."""
+
+    def __init__(self, sockets: "OpenSockets") -> None:
+        self._sockets = sockets
+
+    def claim(self) -> None:
+        """Keep the place longer than others: SuperOffice is asked about the credentials."""
+        if evict := self._sockets.strangers.pop(self, None):
+            self._sockets.claimants[self] = evict
+
+    def accept(self) -> None:
+        """Keep the place for good."""
+        self._sockets.strangers.pop(self, None)
+        self._sockets.claimants.pop(self, None)
 
 
 class OpenSockets:
@@ -12,24 +36,43 @@ class OpenSockets:
 
     def __init__(self, *, most: int, most_per_caller: int) -> None:
         self.open = 0
+        self.strangers: dict[Place, Callable[[], object]] = {}
+        """What closes the socket of each; the oldest is the first."""
+
+        self.claimants: dict[Place, Callable[[], object]] = {}
+        """The same of those whose credentials are checked."""
+
         self._most = most
+        self._most_strangers = max(1, most // _STRANGERS_PART)
         self._most_per_caller = most_per_caller
         self._of_callers: Counter[str] = Counter()
 
     @contextmanager
-    def count(self) -> Iterator[None]:
-        """Count one while it is open.
+    def count(self, evict: Callable[[], object]) -> Iterator[Place]:
+        """Count a stranger's while it is open; `evict` is called when its place is needed.
 
         Raises:
-            GatewayFullError: `most` are open.
+            GatewayFullError: `most` are open, and none of them is a stranger's.
         """
-        if self.open >= self._most:
+        if self.open >= self._most and not self._evict():
             raise GatewayFullError("The gateway has as many sockets open as it can serve.")
+        if len(self.strangers) + len(self.claimants) >= self._most_strangers:
+            self._evict()
+        place = Place(self)
+        self.strangers[place] = evict
         self.open += 1
         try:
-            yield
+            yield place
         finally:
+            place.accept()
             self.open -= 1
+
+    def _evict(self) -> bool:
+        those = self.strangers or self.claimants
+        if not those:
+            return False
+        those.pop(next(iter(those)))()
+        return True
 
     @contextmanager
     def count_for(self, caller: str) -> Iterator[None]:

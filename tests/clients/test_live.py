@@ -8,7 +8,9 @@ import pytest
 from gql import Client, gql
 from gql.transport.websockets import WebsocketsTransport
 
+from gateway import Settings, create_app
 from gateway.demo.app import create_demo_app
+from gateway.server.servers import config_of
 from tests.clients.node import Node, Script
 from tests.clients.running import AUTHORIZATION, Demo, Running, running
 from tests.clock import fast_clock
@@ -84,6 +86,20 @@ async def test_the_python_client_watches(busy: Running, query: str, check: Any) 
                 break
 
     check(answers)
+
+
+def test_a_client_that_was_asleep_gets_what_has_happened(client: Script, busy: Running) -> None:
+    """It answers no ping meanwhile, and is not closed with a code after which it gives up."""
+    app = create_app(Settings(upstream_url=busy.demo.url, live_interval=0.5))
+    config = config_of(app)
+    options = {name: getattr(config, name) for name in ("http", "ws", "ws_ping_timeout")}
+    with served(app, ws_ping_interval=0.1, proxy_headers=False, **options) as url:
+        to = {"url": f"{url}/graphql", "authorization": AUTHORIZATION, "query": LIST}
+        before = client("begin", name="graphqlWs", **to)
+        client("sleep", ms=1_500)
+        after = client("end")
+
+    check_list([before, after])
 
 
 @pytest.mark.parametrize("name", ["graphqlWs", "graphqlSse"])

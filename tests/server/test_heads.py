@@ -69,6 +69,21 @@ def test_endless_trailers_close_the_connection(connection: socket.socket, endles
         deque(map(connection.sendall, [endless] * (2**24 // len(endless))))
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        ALIVE + b"a: b\r\n" * 200 + b"\r\n",
+        CHUNKED.split(b"21\r\n")[0] + b"1\r\n \r\n" * 20_000,
+    ],
+    ids=["headers", "pieces of a body"],
+)
+def test_what_costs_by_the_piece_is_counted(connection: socket.socket, sent: bytes) -> None:
+    """However few bytes it has."""
+    connection.sendall(sent)
+
+    assert b"HTTP/1.1 400 Bad Request" in connection.recv(65_536)
+
+
 def test_a_body_in_many_chunks_is_read(connection: socket.socket) -> None:
     """With extensions between them."""
     head, body = CHUNKED.split(b"\r\n\r\n", 1)

@@ -217,11 +217,13 @@ def test_stopping_waits_as_long_as_a_rest_call_may_take(started: list[Workers]) 
             workers=2,
             upstream_timeout=7.5,
             shutdown_delay=3,
+            keep_alive=130,
         )
     )
 
     (workers,) = started
     assert workers.options["timeout_graceful_shutdown"] == 10
+    assert workers.options["timeout_keep_alive"] == 130
     assert workers.shutdown_delay_s == 3
     assert 13 < workers.timeout_s < 20
 

@@ -1,6 +1,7 @@
 """What uvicorn is told: its defaults are not made for clients and proxies that stay."""
 
 import contextlib
+import gc
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,11 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from gateway import Settings, create_app
+from gateway.server.protocol import GatewayProtocol
 from gateway.server.servers import GatewayServer, config_of
+from gateway.server.websocket import SocketProtocol
+from gateway.web.inbound import Inbound
+from gateway.web.websocket.connection import Connection
 from tests.server.test_clients import until
 from tests.support import CREDENTIALS, UPSTREAM_URL, RestSide
 
@@ -50,11 +55,34 @@ def test_nothing_is_inflated_for_a_socket() -> None:
         assert opened.protocol.extensions == []
 
 
+@pytest.mark.parametrize("headers", [CREDENTIALS, {}, {"Authorization": "NTLM x"}])
+def test_a_socket_that_closes_leaves_nothing_to_the_garbage_collector(
+    headers: dict[str, str],
+) -> None:
+    """It runs seldom, and thousands of strangers a second would fill the memory until then."""
+    kinds = (GatewayProtocol, SocketProtocol, Connection, Inbound)
+    with serving() as address:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                with connect(
+                    f"ws://{address}/graphql",
+                    subprotocols=[Subprotocol("graphql-transport-ws")],
+                    additional_headers=headers,
+                ) as opened:
+                    opened.send('{"type": "connection_init"}')
+                    opened.recv(10)
+            until(lambda: not any(type(held) in kinds for held in gc.get_objects()))
+        finally:
+            gc.enable()
+
+
 def test_an_idle_connection_stays_for_longer_than_a_proxy_keeps_it() -> None:
     """Nginx and others keep theirs for a minute."""
     config = config_of(create_app(Settings(upstream_url=UPSTREAM_URL)))
 
-    assert config.timeout_keep_alive == 75
+    assert config.timeout_keep_alive == Settings(upstream_url=UPSTREAM_URL).keep_alive == 75
 
 
 def test_a_silent_socket_is_not_closed_with_a_final_code() -> None:

@@ -149,6 +149,7 @@ FAULTS = {
     "401, a long challenge": refused(
         401, "UNAUTHENTICATED", 401, f"WWW-Authenticate: Negotiate {MARKER}{'A' * 9_000}"
     ),
+    "401, many headers": refused(401, "UNAUTHENTICATED", 401, *["X-Note: x"] * 500),
     "403": refused(403, "FORBIDDEN", 403),
     "429": refused(429, "RATE_LIMITED", 429),
     **{
@@ -256,6 +257,27 @@ async def test_rests_401_comes_with_our_own_challenge(rest: FaultyRest, gateway:
     seen = await failure_of(rest, gateway)
 
     assert "SoTicket" in seen.as_graphql.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [[f"WWW-Authenticate: Negotiate {'A' * 60_000}"], ["X-Note: x"] * 500],
+    ids=["a long challenge", "many headers"],
+)
+async def test_a_401_ends_what_was_cached_however_long_it_is(
+    rest: FaultyRest, headers: list[str]
+) -> None:
+    """The old answer does not outlive it, neither now nor when SuperOffice fails afterwards."""
+    refusal = answer(b"no", *headers, status="401 Unauthorized")
+    rest.play(answer(), refusal, answer(status="500 Internal Server Error"))
+    async with gateway_to(rest.url, cache_ttl=0.01, stale_if_error=60) as gateway:
+        codes = []
+        for _ in range(3):
+            errors = (await ask(gateway)).json().get("errors", [])
+            codes.append([error["extensions"]["code"] for error in errors])
+            await asyncio.sleep(0.02)
+
+    assert codes == [[], ["UNAUTHENTICATED"], ["UPSTREAM_ERROR"]]
 
 
 async def test_a_connection_that_rest_closes_just_now_is_made_up_for(

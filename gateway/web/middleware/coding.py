@@ -5,7 +5,7 @@ from functools import lru_cache
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette_compress import CompressMiddleware
 
-from gateway.web.read.accept import ranges
+from gateway.web.read.accept import LONGEST, ranges
 
 _CODINGS = ("br", "zstd", "gzip")
 """What we can write, best first: some clients claim zstd, and cannot read it."""
@@ -35,7 +35,7 @@ class Compression:
         coding = b"identity"
         if scope["type"] == "http":
             sent = [value for name, value in scope["headers"] if name == b"accept-encoding"]
-            coding = _chosen(b",".join(sent))
+            coding = _chosen(b",".join(sent)[:LONGEST])
         if coding == b"identity":
             await self.app(scope, receive, send)
             return

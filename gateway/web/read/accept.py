@@ -10,13 +10,21 @@ MULTIPART = "multipart/mixed;subscriptionspec=1.0"
 HTML = "text/html"
 
 
-@lru_cache(256)
+LONGEST = 1_024
+"""Characters of a header that is a list; the rest is not read."""
+
+
 def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
     """Return the offered media type with the greatest weight; None when none is accepted.
 
     Among equals the client's own order decides, and then the order of `offered`. Without an Accept
     header everything is accepted.
     """
+    return _preferred(accept[:LONGEST], offered)
+
+
+@lru_cache(256)
+def _preferred(accept: str, offered: tuple[str, ...]) -> str | None:
     if not accept.strip():
         return offered[0]
     wanted = ranges(accept)

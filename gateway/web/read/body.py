@@ -4,8 +4,9 @@ import asyncio
 
 from starlette.requests import ClientDisconnect, Request
 
-from gateway.errors import BodyTooLargeError, BodyTooSlowError
+from gateway.errors import BodyTooLargeError, BodyTooSlowError, UpstreamUnavailableError
 from gateway.web.inbound import inbound_of
+from gateway.web.receiving import Share
 
 _TIMEOUT_S = 10
 
@@ -25,19 +26,25 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
         if len(whole) > max_bytes:
             raise _too_large(max_bytes, f"more than {max_bytes}")
         return whole
-    body = bytearray()
+    body, share = bytearray(), Share()
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > max_bytes:
                     raise _too_large(max_bytes, f"more than {max_bytes}")
+                if not share.hold(len(body)):
+                    raise UpstreamUnavailableError(
+                        "The gateway receives too much; try again.", retry_after_s=1
+                    )
     except TimeoutError as exc:
         raise BodyTooSlowError(
             f"The request's body did not arrive within {_TIMEOUT_S} seconds."
         ) from exc
     except ClientDisconnect as exc:
         raise BodyTooSlowError("The client went away before its request was complete.") from exc
+    finally:
+        share.hold(0)
     return bytes(body)
 
 

@@ -9,6 +9,7 @@
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from gateway.store.shared import Place, SharedCache
 _ID_PARAMETERS = ("documentId", "doc_id", "id")
 _STORED_S = 24 * 60 * 60.0
 _LONGEST = 100_000
+_SHARED_BYTES = 16 * 2**20
+"""What a process adds to the shared cache at most within `_STORED_S`."""
 
 
 Store = Callable[[], Awaitable[None]]
@@ -62,6 +65,7 @@ class Documents:
     ) -> None:
         self._cache = cache
         self._shared = shared
+        self._shared_bytes, self._shared_since_s = 0, float("-inf")
         self._key = hmac.digest(secret, b"persisted queries", "sha256")
         self._manifest = {_bare(name): text for name, text in manifest.items()}
 
@@ -95,24 +99,31 @@ class Documents:
         if self._cache is None:
             raise PersistedQueryNotSupportedError("PersistedQueryNotSupported")
         key = f"persisted-query:{sha256.lower()}"
+        if query is not None and hashlib.sha256(query.encode()).hexdigest() != sha256.lower():
+            raise BadRequestError("`sha256Hash` is not the SHA-256 of the query beside it.")
+        stored: _Text | None = await self._cache.get(key)
+        if stored is not None:
+            return stored.text, None
         if query is None:
-            stored: _Text | None = await self._cache.get(key)
-            if stored is not None:
-                return stored.text, None
             query = await self._from_others(key)
             if query is None:
                 raise PersistedQueryNotFoundError("PersistedQueryNotFound")
             await self._cache.set(key, _Text(query), ttl=_STORED_S)
             return query, None
-        if hashlib.sha256(query.encode()).hexdigest() != sha256.lower():
-            raise BadRequestError("`sha256Hash` is not the SHA-256 of the query beside it.")
         store = partial(self._store, self._cache, key, query)
         return query, store if len(query) <= _LONGEST else None
 
     async def _store(self, cache: BoundedMemoryCache, key: str, query: str) -> None:
         await cache.set(key, _Text(query), ttl=_STORED_S)
-        if self._shared is not None:
+        if self._shared is not None and self._may_share(len(query)):
             await self._shared.put(self._place(key), query.encode(), ttl_s=_STORED_S)
+
+    def _may_share(self, size: int) -> bool:
+        now_s = time.monotonic()
+        if now_s >= self._shared_since_s + _STORED_S:
+            self._shared_bytes, self._shared_since_s = 0, now_s
+        self._shared_bytes += size
+        return self._shared_bytes <= _SHARED_BYTES
 
     async def _from_others(self, key: str) -> str | None:
         if self._shared is None:

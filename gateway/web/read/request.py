@@ -30,6 +30,9 @@ _MOST_WEIGHT = 2_000
 _WEIGHT_OF_OBJECT = 10
 _DEEPEST_VARIABLES = 20
 
+_MOST_PARAMETERS = 100
+"""In a URL."""
+
 _INTROSPECTION = re.compile(r"\b__(?:schema|type)\b")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -148,10 +151,12 @@ def refuse_credentials_in_url(request: HTTPConnection) -> None:
     """Keep credentials out of URLs, which end up in logs, histories and Referer headers.
 
     Raises:
-        BadRequestError: a parameter of the URL is named like a credential.
+        BadRequestError: a parameter of the URL is named like a credential, or there are too many.
     """
     if not request.scope["query_string"]:
         return
+    if request.scope["query_string"].count(b"&") >= _MOST_PARAMETERS:
+        raise BadRequestError(f"The URL has more than {_MOST_PARAMETERS} parameters.")
     for name in request.query_params:
         if _CREDENTIAL.fullmatch(name):
             raise BadRequestError(

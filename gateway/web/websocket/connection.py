@@ -14,7 +14,15 @@ import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from gateway.caller import headers_from_payload
-from gateway.errors import BadRequestError, GatewayError, RequestError, TooManyOpenError
+from gateway.errors import (
+    BadRequestError,
+    GatewayError,
+    RequestError,
+    TooManyOpenError,
+    UpstreamError,
+    UpstreamForbiddenError,
+    UpstreamUnauthenticatedError,
+)
 from gateway.schema.context import Access, Context
 from gateway.schema.engine import Answer, refusal
 from gateway.schema.error_codes import masked
@@ -29,12 +37,14 @@ PROTOCOL = "graphql-transport-ws"
 
 _LONGEST_REASON = 123  # bytes; RFC 6455, section 5.5
 _MOST_OPERATIONS = 50
-_INIT_S = 10.0
+_STRANGER_S = 10.0
 _IDLE_S = 300.0
 
-# Clients reconnect after these two; https://www.iana.org/assignments/websocket.
+# Clients reconnect after these; https://www.iana.org/assignments/websocket. After 4403 they read
+# their credentials again.
 _GOING_AWAY = 1001
 _TRY_AGAIN_LATER = 1013
+_FORBIDDEN = 4403
 
 
 class _CloseError(Exception):
@@ -46,7 +56,14 @@ class _CloseError(Exception):
 
 
 class Connection:
-    """Serves one accepted WebSocket; `held` is released when it closes."""
+    """Serves one accepted WebSocket; `held` is released when it closes.
+
+    SuperOffice is called, or its cached answer taken, before `connection_init` is acknowledged. A
+    socket whose credentials have not been accepted ten seconds after the handshake is closed.
+
+    Raises:
+        GatewayFullError: there is no place for it.
+    """
 
     def __init__(
         self,
@@ -61,29 +78,38 @@ class Connection:
         self._door = door
         self._access_log = access_log
         self._held = held
+        self._place = held.enter_context(graphql.sockets.count(self._evict))
         self._access: Access | RequestError | None = None
         """The caller; None before `connection_init`."""
 
+        self._is_accepted = False
+        self._over = 4408, "Connection initialisation timeout"
+        """The code and the reason if the time is over now."""
+
         self._operations: dict[str, asyncio.Task[None]] = {}
-        self._deadline: asyncio.Timeout
+        self._deadline: asyncio.Timeout | None = None
+        """None before and after `serve`."""
 
     async def serve(self) -> None:
         """Serve until either side closes."""
         try:
-            async with asyncio.timeout(_INIT_S) as self._deadline:
+            async with asyncio.timeout(_STRANGER_S) as self._deadline:
                 await self._receive()
         except _CloseError as exc:
             await self._close(exc.code, str(exc))
         except TimeoutError:
-            if self._access is None:
-                await self._close(4408, "Connection initialisation timeout")
-            else:
-                await self._close(_GOING_AWAY, "Nothing has been asked for a while.")
+            await self._close(*self._over)
         finally:
+            self._deadline = None
             tasks = list(self._operations.values())
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _evict(self) -> None:
+        """Close the connection: others need its place."""
+        self._over = _TRY_AGAIN_LATER, "Too many sockets wait to be accepted."
+        self._end_after(0)
 
     async def _receive(self) -> None:
         while (received := await self._socket.receive())["type"] != "websocket.disconnect":
@@ -126,11 +152,33 @@ class Connection:
         self._access = self._access_from(payload)
         if isinstance(self._access, Access):
             try:
-                self._held.enter_context(self._graphql.sockets.count_for(self._access.key))
+                self._held.enter_context(self._graphql.sockets.count_for(self._access.owner))
             except TooManyOpenError as exc:
                 raise _CloseError(_TRY_AGAIN_LATER, str(exc)) from exc
-        self._start_idle_timer()
+            self._place.claim()
+        await self._check()
         await self._send({"type": "connection_ack"})
+
+    async def _check(self) -> None:
+        """Have SuperOffice check the credentials, unless it has done so within the TTL."""
+        self._over = _TRY_AGAIN_LATER, "SuperOffice has not answered in time."
+        try:
+            await self._context().snapshot()
+            self._accept()
+        except (RequestError, UpstreamUnauthenticatedError, UpstreamForbiddenError) as exc:
+            exc.with_traceback(None)  # its frames would keep this connection alive
+            self._over = _FORBIDDEN, "SuperOffice has not accepted the credentials."
+        except UpstreamError:
+            pass  # an operation may have more luck
+
+    def _accept(self) -> None:
+        """Treat the client as a known one from now on."""
+        self._is_accepted = True
+        self._over = _GOING_AWAY, "Nothing has been asked for a while."
+        self._place.accept()
+        if lift_limits := inbound_of(self._socket.scope).on_accepted:
+            lift_limits()
+        self._rest()
 
     def _access_from(self, payload: Mapping[str, object] | None) -> Access | RequestError:
         scope = self._socket.scope
@@ -147,11 +195,7 @@ class Connection:
             raise _CloseError(4401, "Unauthorized")
         if id_ in self._operations:
             raise _CloseError(4409, f"Subscriber for {id_} already exists")
-        self._deadline.reschedule(None)
-        # Browsers send no-cache with every handshake, and it would hold as long as the socket.
-        headers = self._socket.headers.raw
-        context = self._graphql.context(inbound_of(self._socket.scope), headers, self._access)
-        context.max_age_s = None
+        context = self._context()
         if len(self._operations) >= _MOST_OPERATIONS:
             error = TooManyOpenError(
                 f"{_MOST_OPERATIONS} operations may run on one socket at the same time."
@@ -159,18 +203,32 @@ class Connection:
             await self._refuse(id_, error, context, time.perf_counter())
             return
         self._operations[id_] = asyncio.create_task(self._run(id_, payload, context))
+        self._rest()
+
+    def _context(self) -> Context:
+        """Return what an operation works with."""
+        # Browsers send no-cache with every handshake, and it would hold as long as the socket.
+        headers = self._socket.headers.raw
+        context = self._graphql.context(inbound_of(self._socket.scope), headers, self._access)
+        context.max_age_s = None
+        return context
 
     def _complete(self, id_: str) -> None:
         """Stop an operation that the client has given up."""
         task = self._operations.pop(id_, None)
         if task is not None:
             task.cancel()
-            self._start_idle_timer()
+            self._rest()
 
-    def _start_idle_timer(self) -> None:
-        """Give the client some time to begin an operation, where none is running."""
-        if not self._operations:
-            self._deadline.reschedule(asyncio.get_running_loop().time() + _IDLE_S)
+    def _rest(self) -> None:
+        """Give a known client some time to begin an operation, where none is running."""
+        if self._is_accepted:
+            self._end_after(None if self._operations else _IDLE_S)
+
+    def _end_after(self, delay_s: float | None) -> None:
+        if self._deadline is not None and not self._deadline.expired():
+            now = asyncio.get_running_loop().time()
+            self._deadline.reschedule(None if delay_s is None else now + delay_s)
 
     async def _run(self, id_: str, payload: object, context: Context) -> None:
         """Execute an operation, and send its answers."""
@@ -209,12 +267,14 @@ class Connection:
             self._end(id_)  # before the message: the client may use the id again at once
             await self._send({"id": id_, "type": "error", "payload": answer.body["errors"]})
         else:
+            if not self._is_accepted and answer.is_from_superoffice(context):
+                self._accept()
             mark_stale([answer.body], context.served)
             await self._send({"id": id_, "type": "next", "payload": answer.body})
 
     def _end(self, id_: str) -> None:
         self._operations.pop(id_, None)
-        self._start_idle_timer()
+        self._rest()
 
     def _log(self, started: float, name: str, context: Context, answer: Answer) -> None:
         record = AccessRecord()

@@ -33,12 +33,12 @@ class SocketEndpoint:
             try:
                 self._check(socket)
                 check_tenant(inbound.head, may_be_missing=True)
-                held.enter_context(self._graphql.sockets.count())
+                connection = Connection(socket, self._graphql, self._door, self._access_log, held)
             except GatewayError as exc:
                 await socket.send_denial_response(refuse(inbound, exc))
                 return
             await socket.accept(subprotocol=PROTOCOL)
-            await Connection(socket, self._graphql, self._door, self._access_log, held).serve()
+            await connection.serve()
 
     def _check(self, socket: WebSocket) -> None:
         """Check what the handshake says.

@@ -74,6 +74,11 @@ await answer({
     await watched.return(); // or it would come back for ever
     return data;
   },
+  // Asleep: nothing runs, as in a tab in the background or with a closed lid.
+  async sleep({ ms }) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+    return true;
+  },
   graphqlWs: (to) => first(to.count, overWs(to).iterate({ query: to.query })),
   graphqlSse: (to) => first(to.count, overSse(to).iterate({ query: to.query })),
   apollo(to) {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.web.read.accept import GRAPHQL_JSON, HTML, JSON, preferred
+from gateway.web.read.accept import GRAPHQL_JSON, HTML, JSON, LONGEST, preferred
 from tests.support import Gateway
 from tests.web.asking import first_error
 
@@ -94,3 +94,11 @@ async def test_a_refusal_is_of_the_chosen_type_too(gateway: Gateway) -> None:
     answer = await gateway.http.put("/graphql", headers={"Accept": GRAPHQL_JSON})
 
     assert answer.headers["content-type"] == GRAPHQL_JSON
+
+
+def test_of_a_long_header_only_the_beginning_is_read() -> None:
+    """Sixty kilobytes would take others' time, and then the memory of what is remembered."""
+    many = "a/b," * LONGEST
+
+    assert preferred(f"{JSON},{many}", (GRAPHQL_JSON, JSON)) == JSON
+    assert preferred(f"{many},{JSON}", (GRAPHQL_JSON, JSON)) is None

@@ -10,6 +10,7 @@ import pytest
 from starlette.requests import Request
 
 from gateway.errors import BodyTooLargeError, BodyTooSlowError, RequestError
+from gateway.web import receiving
 from gateway.web.inbound import Inbound, RequestHead
 from gateway.web.read import body as body_module
 from gateway.web.read.body import read_body
@@ -411,3 +412,34 @@ async def test_a_body_that_came_at_once_is_measured_too() -> None:
         await read_body(Request(scope), max_bytes=10)
 
     assert await read_body(Request(scope), max_bytes=11) == b"x" * 11
+
+
+async def test_a_url_with_many_parameters_is_refused(gateway: Gateway) -> None:
+    """They are counted before they are read."""
+    answer = await gateway.http.get(f"/graphql?query={{__typename}}{'&a=b' * 100}")
+
+    assert answer.status_code == 400
+    assert first_error(answer)[1] == "The URL has more than 100 parameters."
+
+
+async def test_bodies_that_are_not_complete_are_bounded_in_all(
+    rest: RestSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Past the bound a large one is told to come back later; a small one is read."""
+    monkeypatch.setattr(receiving, "MOST_BYTES", 50_000)
+
+    async def chunks(size: int) -> AsyncIterator[bytes]:
+        yield b'{"query": "{ __typename }"}'
+        for _ in range(size // 1_000):
+            yield b" " * 1_000
+
+    async with gateway_over(rest) as gateway:
+        headers = {"Content-Type": "application/json"}
+        answers = [
+            await gateway.http.post("/graphql", content=chunks(size), headers=headers)
+            for size in (10_000, 40_000, 60_000, 40_000)
+        ]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 503, 200]
+    assert answers[2].headers["retry-after"] == "1"
+    assert receiving._held.bytes == 0

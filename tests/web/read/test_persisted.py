@@ -11,6 +11,8 @@ import pytest
 from gateway import Settings, create_app
 from gateway.errors import PersistedQueryNotFoundError, SettingsError
 from gateway.store.memory import BoundedMemoryCache
+from gateway.store.shared import Place
+from gateway.web.read import persisted
 from gateway.web.read.persisted import Documents, read_manifest
 from tests.support import CREDENTIALS, UPSTREAM_URL, Gateway, RestSide, gateway_over
 from tests.web.asking import GRAPHQL_JSON, Json, first_error, get, post_json
@@ -168,6 +170,29 @@ async def test_a_very_long_query_is_not_stored(length: int, is_stored: bool) -> 
 
     assert await stored(Documents(cache, {}), "#" * length) is is_stored
     assert (cache.size_bytes > 0) is is_stored
+
+
+class Shared:
+    """Plays the shared cache, and counts what is put there."""
+
+    def __init__(self) -> None:
+        self.put_bytes: list[int] = []
+
+    async def put(self, place: Place, content: bytes, *, ttl_s: float) -> None:
+        """Take an entry."""
+        self.put_bytes.append(len(content))
+
+
+async def test_what_a_process_shares_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is shared once, whatever a client repeats; a full Redis would be everybody's trouble."""
+    monkeypatch.setattr(persisted, "_SHARED_BYTES", 1_000)
+    shared: Any = Shared()
+    documents = Documents(BoundedMemoryCache(max_bytes=2_000), {}, shared=shared)
+    for number in range(9):
+        for _ in range(3):
+            await stored(documents, f"#{number}".ljust(300))
+
+    assert shared.put_bytes == [300] * 3
 
 
 NOT_STORED: dict[str, tuple[str, Json, int]] = {

@@ -277,6 +277,20 @@ def test_one_stream_too_many_is_refused_until_another_is_closed(rest: RestSide) 
     assert second.json()["errors"][0]["extensions"] == {"code": "RATE_LIMITED"}
 
 
+def test_a_stream_without_a_good_answer_makes_room_for_others(rest: RestSide) -> None:
+    """While SuperOffice is out of service, anybody's credentials may be made up."""
+    bad = CREDENTIALS["Authorization"]
+    rest.answer = lambda request: httpx.Response(
+        500 if request.headers["authorization"] == bad else 200, json=rest.body
+    )
+    with gateway_over(rest, max_sockets=10) as url, streamed(url) as first:
+        answers = events(first)
+        assert "errors" in next(answers)[1]
+        with streamed(url, Authorization="Basic b3RoZXI6b3RoZXI=") as other:
+            assert next(events(other)) == ("next", IN_QUEUE)
+        assert [name for name, _ in answers if name == "complete"] == []
+
+
 def test_a_user_has_so_many_streams(rest: RestSide) -> None:
     """Another one is not kept from having some."""
     with gateway_over(rest, max_sockets_per_caller=1) as url, streamed(url) as first:

@@ -15,6 +15,7 @@ from websockets.typing import Subprotocol
 
 from gateway import Settings, create_app
 from gateway.server.protocol import GatewayProtocol
+from gateway.server.websocket import SocketProtocol
 from gateway.web.websocket import connection as websocket
 from tests.observe.logged import logged
 from tests.support import CREDENTIALS, UPSTREAM_URL, RestSide, served
@@ -25,6 +26,7 @@ QUERY = "{ chatSessions { chatSessionId } }"
 DATA = {"data": {"chatSessions": [{"chatSessionId": 1}]}}
 SESSION = {"X-XSRF-TOKEN": "token", "Cookie": "id=abc"}
 LONG = "N" * 5000
+OURS: dict[str, Any] = {"http": GatewayProtocol, "ws": SocketProtocol, "proxy_headers": False}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def the_rest() -> RestSide:
 @pytest.fixture(scope="module")
 def address(the_rest: RestSide) -> Iterator[str]:
     """Return the address of a gateway that really listens, and keeps nothing between tests."""
-    with served(gateway_app(the_rest)) as url:
+    with served(gateway_app(the_rest), **OURS) as url:
         yield f"{url.replace('http', 'ws')}/graphql"
 
 
@@ -115,9 +117,10 @@ def test_credentials_come_with_connection_init(address: str, rest: RestSide, nam
 
         assert ask(socket) == DATA
 
-    (request,) = rest.requests
-    assert request.headers["authorization"] == "Bearer abc"
-    assert request.headers["so-language"] == "nb"
+    for request in rest.requests:  # for the login, and for the query
+        assert request.headers["authorization"] == "Bearer abc"
+        assert request.headers["so-language"] == "nb"
+    assert rest.calls == 2
 
 
 @pytest.mark.parametrize("headers", [CREDENTIALS, SESSION], ids=["authorization", "session"])
@@ -284,7 +287,7 @@ def test_a_malformed_message_closes_the_socket(
 
     assert code == 4400
     assert reason
-    assert rest.calls == 0
+    assert rest.calls == 1  # for the login
 
 
 MALFORMED_OPERATIONS: dict[str, Any] = {
@@ -430,7 +433,7 @@ def live(rest: RestSide, **settings: Any) -> Iterator[str]:
     app = create_app(
         Settings(**{**options, **settings}), upstream_transport=httpx.MockTransport(rest)
     )
-    with served(app, http=GatewayProtocol) as url:
+    with served(app, **OURS) as url:
         yield f"{url.replace('http', 'ws')}/graphql"
 
 
@@ -514,8 +517,10 @@ def test_a_socket_that_closes_ends_its_subscriptions(moved: RestSide) -> None:
 def test_one_socket_too_many_is_refused_until_another_is_closed(moved: RestSide) -> None:
     """503 lets a load balancer try another process."""
     with live(moved, max_sockets=1) as address:
-        with opened(address), pytest.raises(InvalidStatus) as refused, opened(address):
-            pytest.fail("it was opened")  # pragma: no cover - it must not be
+        with opened(address) as first:
+            initiate(first, **CREDENTIALS)
+            with pytest.raises(InvalidStatus) as refused, opened(address):
+                pytest.fail("it was opened")  # pragma: no cover - it must not be
         time.sleep(0.1)
         with opened(address) as socket:
             initiate(socket)
@@ -539,8 +544,8 @@ def test_a_user_has_so_many_sockets(moved: RestSide) -> None:
 def test_a_socket_that_does_not_start_is_closed(
     moved: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would else take the place of another until it is idle."""
-    monkeypatch.setattr(websocket, "_INIT_S", 0.1)
+    """It takes the place of another."""
+    monkeypatch.setattr(websocket, "_STRANGER_S", 0.1)
     with live(moved) as address, opened(address) as socket:
         assert closing(socket)[0] == 4408
 
@@ -599,7 +604,7 @@ def test_a_socket_on_which_nothing_is_asked_is_closed(
         initiate(busy, **CREDENTIALS)
         subscribe(busy)
         next_of(busy)
-        initiate(idle)
+        initiate(idle, **CREDENTIALS)
 
         assert closing(idle)[0] == 1001
         send(busy, type="ping")

@@ -1,0 +1,74 @@
+"""Requests that wait for the one before them, counted in bytes, without a network."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from gateway.server import limits
+from gateway.server.protocol import GatewayProtocol
+from tests.server.transport import Transport
+
+BODY = 10_000
+REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % BODY + b"x" * BODY
+
+
+class Connection:
+    """A connection to an application that answers one request after the other, when it may."""
+
+    def __init__(self) -> None:
+        config = uvicorn.Config(self.app, log_config=None, interface="asgi3", proxy_headers=False)
+        config.load()
+        protocol = GatewayProtocol(config, ServerState(), {}, asyncio.get_running_loop())
+        self.protocol, self.transport = protocol, Transport()
+        self.transport.protocol = protocol
+        protocol.connection_made(self.transport)
+        self.may_answer = asyncio.Semaphore(0)
+
+    async def app(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.may_answer.acquire()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    @property
+    def held_bytes(self) -> int:
+        """The bodies that wait."""
+        return sum(len(cycle.body) for cycle, _ in self.protocol.pipeline)
+
+
+@pytest.fixture
+async def connection() -> AsyncIterator[Connection]:
+    """Return a connection, and close it at the end."""
+    made = Connection()
+    yield made
+    made.transport.close()
+    made.protocol.connection_lost(None)
+
+
+async def test_requests_that_wait_are_bounded_in_bytes(connection: Connection) -> None:
+    """However slow the first one is; it is answered by nobody then, as its client has left."""
+    taken = 0
+    while not connection.transport.is_closed:
+        connection.protocol.data_received(REQUEST)
+        taken = max(taken, connection.held_bytes)
+
+    assert taken <= limits._MAX_PIPELINE_BYTES
+    assert connection.held_bytes == 0
+
+
+async def test_what_has_been_answered_counts_no_more(connection: Connection) -> None:
+    """A client may go on for ever with a few requests on their way."""
+    for _ in range(5):
+        connection.protocol.data_received(REQUEST)
+    for _ in range(50):
+        connection.protocol.data_received(REQUEST)
+        connection.may_answer.release()
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    assert connection.transport.written.count(b"HTTP/1.1 204") == 50
+    assert not connection.transport.is_closed
+    assert connection.protocol._pipeline_bytes < 6 * len(REQUEST)

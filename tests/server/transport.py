@@ -1,0 +1,34 @@
+"""A transport without a network."""
+
+import asyncio
+import socket
+from typing import Any
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written; reading is up to the test."""
+
+    def __init__(self) -> None:
+        super().__init__({"socket": socket.socket()})
+        self.written = b""
+        self.is_closed = self.is_paused = False
+        self.protocol: asyncio.BaseProtocol | None = None
+
+    def get_protocol(self) -> Any:
+        return self.protocol
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        self.is_closed = True
+        self.get_extra_info("socket").close()
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def pause_reading(self) -> None:
+        self.is_paused = True
+
+    def resume_reading(self) -> None:
+        self.is_paused = False
