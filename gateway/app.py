@@ -92,6 +92,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.graphql = gateway.graphql  # for `gateway query`
+    app.state.reload = gateway.reloads  # for our server, at SIGHUP
     app.state.edge = Edge(
         path=GRAPHQL_PATH,
         door=gateway.door,

@@ -38,7 +38,7 @@ def register(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print each answer of a subscription as it arrives, on a terminal as a table",
     )
-    arguments.add_caller(command)
+    arguments.add_caller(command, "QUERY [options]")
 
 
 def _run(

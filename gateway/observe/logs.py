@@ -38,11 +38,13 @@ class _TimeStamper:
 
 
 _gateway = logging.getLogger("gateway")
+_configured_level = "info"
 _writer: LogWriter | None = None
 
 
 def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> None:
     """Send every logger to stderr, one line per event, as JSON or as text."""
+    global _configured_level
     stamps = (
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -62,7 +64,8 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    set_level(level)
+    _configured_level = level
+    set_level()
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     # Events of the gateway bypass the standard library, which takes ten times as long for a line.
     structlog.configure(
@@ -73,9 +76,9 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
     )
 
 
-def set_level(level: str) -> None:
-    """Set the least important level that is logged; it holds at once."""
-    _gateway.setLevel(level.upper())
+def set_level(level: str = "") -> None:
+    """Set the least important level that is logged, or set back the configured one."""
+    _gateway.setLevel((level or _configured_level).upper())
     # Below INFO the HTTP libraries log headers and frames, credentials included.
     logging.getLogger("uvicorn").setLevel(max(logging.INFO, _gateway.level))
 

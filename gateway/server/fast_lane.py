@@ -45,6 +45,10 @@ class FastLaneProtocol(HttpToolsProtocol):
         state = getattr(self.app, "state", None)
         self._edge: Edge | None = getattr(state, "edge", None)
 
+    def forget_head(self) -> None:
+        """Read the next head anew, even if it is equal to the last one."""
+        self._last_head = None
+
     def data_received(self, data: bytes) -> None:
         """Parse what came, then call the application with a request that is not answered yet."""
         self._is_reading = True

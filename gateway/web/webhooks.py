@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.errors import BadRequestError, GatewayError
 from gateway.live.bus import News
+from gateway.settings import Settings
 from gateway.store.shared import Place, SharedCache
 from gateway.web.inbound import inbound_of
 from gateway.web.read.body import read_body
@@ -60,6 +61,11 @@ class Webhooks:
         self._clock = clock
         self._event_ids: LRUCache[str, None] = LRUCache(_MOST_EVENT_IDS)
         self.results = Counter[str]()
+
+    def reload(self, settings: Settings) -> None:
+        """Check signatures with the secret as it is now."""
+        if settings.webhook_secret is not None:
+            self._secret = settings.webhook_secret.get_secret_value().encode()
 
     async def receive(self, request: Request) -> Response:
         """Answer 200 to every signed event: SuperOffice stops sending to a URL that refuses."""

@@ -1,7 +1,6 @@
 """The log's own thread: nobody waits for it, and what is lost is counted."""
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from gateway.observe import log_writer
 from gateway.observe.log_writer import LogWriter
+from tests.waiting import until_soon
 
 LINE = "x" * 999 + "\n"
 
@@ -31,15 +31,6 @@ def over(lost: list[int]) -> Iterator[Callable[[int], LogWriter]]:
     yield make
     for writer in writers:
         writer.close()
-
-
-def until(holds: Callable[[], object]) -> None:
-    """Wait until the thread has done something."""
-    for _ in range(5_000):
-        if holds():
-            return
-        time.sleep(0.002)
-    pytest.fail("it never came to be")  # pragma: no cover - only when it is broken
 
 
 def test_lines_arrive_in_order(over: Callable[[int], LogWriter], tmp_path: Path) -> None:
@@ -76,7 +67,7 @@ def test_a_reader_that_stalls_delays_nobody(
     received = b""
     while len(received) < (1_000 - writer.dropped) * len(LINE):
         received += os.read(reader, 2**16)
-    until(lambda: lost)
+    until_soon(lambda: lost)
     assert lost == [writer.dropped]
     assert set(received.decode().splitlines()) == {LINE.strip()}
     for one in (reader, fd):
@@ -93,7 +84,7 @@ def test_a_reader_that_is_gone_breaks_nothing(
 
     for _ in range(5):
         writer.write(LINE)
-    until(lambda: writer.dropped == 5)
+    until_soon(lambda: writer.dropped == 5)
     assert not lost
     os.close(fd)
 
@@ -102,27 +93,25 @@ def test_a_full_disk_cuts_no_two_lines_together(
     over: Callable[[int], LogWriter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half a line may be there; the next one begins on a line of its own."""
-    written, room = bytearray(), 4
+    written, room = bytearray(), [4]
 
     def write(fd: int, data: memoryview) -> int:
-        if not room:
+        taken = bytes(data[: room[0]])
+        if not taken:
             raise OSError(28, "No space left on device")
-        taken = bytes(data[:room])
+        room[0] -= len(taken)
         written.extend(taken)
         return len(taken)
 
     monkeypatch.setattr(os, "write", write)
     writer = over(1)
     writer.write("first\n")
-    until(lambda: bytes(written) == b"firs" or writer.dropped or bytes(written) == b"first\n")
-    room = 0
+    until_soon(lambda: writer.dropped)
+    room[0] = 100
     writer.write("second\n")
-    until(lambda: writer.dropped)
-    room = 100
-    writer.write("third\n")
     writer.wait()
 
-    assert bytes(written).endswith(b"\nthird\n")
+    assert bytes(written) == b"firs\nsecond\n"
     assert writer.dropped == 1
 
 

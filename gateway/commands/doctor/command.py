@@ -24,7 +24,7 @@ def register(command: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     command.set_defaults(run=_run)
     command.add_argument("--json", dest="is_json", action="store_true", help="print JSON")
-    arguments.add_caller(command)
+    arguments.add_caller(command, "[options]")
 
 
 def _run(headers: list[str], tenant: str | None, *, is_json: bool, **flags: str) -> int:

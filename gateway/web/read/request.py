@@ -40,7 +40,7 @@ class Reader:
     def __init__(
         self, documents: Documents, *, body_bytes: int, batch: int, variables_bytes: int
     ) -> None:
-        self._documents = documents
+        self.documents = documents
         self._body_bytes = body_bytes
         self._batch_size = batch
         self._variables_bytes = variables_bytes
@@ -74,7 +74,7 @@ class Reader:
         name = _typed(data, "operationName", str)
         extensions = _typed(data, "extensions", dict)
         self._check_variables(variables or {})
-        query, store = await self._documents.find(query or None, data, extensions or {})
+        query, store = await self.documents.find(query or None, data, extensions or {})
         if not query:
             raise BadRequestError("The request has no `query`.")
         return Operation(query, variables, name or None, store)
