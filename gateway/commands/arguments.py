@@ -49,7 +49,7 @@ def add_settings(command: argparse.ArgumentParser, usage: str) -> None:
         if title not in groups:
             groups[title] = command.add_argument_group(title)
         flag, default = f"--{name.replace('_', '-')}", defaults[name]
-        text = field.description + (_COMMAND_LINES if name in secrets else "")
+        text = str(field.description) + (_COMMAND_LINES if name in secrets else "")
         _add_flag(groups[title], flag, _metavar(name, field), text + (default and f" [{default}]"))
         if name in secrets:
             _add_flag(groups[title], f"{flag}-file", "FILE", "File that holds it")

@@ -35,6 +35,7 @@ from gateway.tenants.states import MOST_TENANTS
 from gateway.web.admission import Admission
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import Door
+from gateway.web.middleware.proxies import TrustedProxies
 from gateway.web.middleware.request_log import AccessLog
 from gateway.web.open_sockets import OpenSockets
 from gateway.web.pages.ops import Check
@@ -70,7 +71,9 @@ class Gateway:
         names = OperationNames(names_in(manifest.values()) if manifest else None)
         self.tracing = tracing_for(names, tracer_provider) if settings.tracing else None
         self._requests, self._calls = RequestMeter(), UpstreamMeter()
-        self.access_log = AccessLog(self._requests)
+        proxies = settings.trusted_proxies
+        self.proxies = TrustedProxies(proxies) if proxies else None
+        self.access_log = AccessLog(self._requests, shows_client=bool(proxies))
         self.admission = Admission(settings.max_requests)
         self._shared = live.shared_cache(settings)
         self._flights, self._lookups = Flights[Snapshot](), Lookups()
