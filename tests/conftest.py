@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from gateway.schema.build import Schema, build_schema
+from gateway.web.pages import ops
 from gateway.wiring import gateway as wiring
 from tests.support import Gateway, RestSide, gateway_over
 
@@ -22,6 +23,8 @@ _ON_ANY_MACHINE = settings(
 settings.register_profile("gate", _ON_ANY_MACHINE, derandomize=True, max_examples=100)
 settings.register_profile("hunt", _ON_ANY_MACHINE, derandomize=False, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
+
+ops.FRESH_S = 0  # tests compare what was counted before and after
 
 _build_schema = functools.lru_cache(build_schema)
 

@@ -92,7 +92,7 @@ def cannot_listen(host: str, port: int, exc: OSError | UnicodeError, flag: str) 
             f"port {port} of {host} is in use: stop the other program, or pass {other}"
         )
     other = flag if number == errno.EACCES and not host.startswith(UNIX) else "host"
-    reason = getattr(exc, "strerror", None) or "invalid host name"
+    reason = "invalid host name" if isinstance(exc, UnicodeError) else exc.strerror or exc
     return SettingsError(
         f"cannot listen on {address_of(host, port)}: {reason}; give another --{other}"
     )
