@@ -92,12 +92,14 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.graphql = gateway.graphql  # for `gateway query`
+    app.state.reload = gateway.reloads  # for our server, at SIGHUP
     app.state.edge = Edge(
         path=GRAPHQL_PATH,
         door=gateway.door,
         access_log=gateway.access_log,
         admission=gateway.admission,
         connection_limit=ConnectionLimit(settings.max_connections),
+        proxies=gateway.proxies,
         has_fast_lane=bool(settings.cache_ttl) and not gateway.tracing,
     )
     # It would redirect to whatever host the request names.
@@ -130,7 +132,12 @@ def _routes(
 def _middleware(settings: Settings, gateway: Gateway) -> list[Middleware]:
     """Return the middleware, from the outside in."""
     return [
-        Middleware(RequestLog, door=gateway.door, access_log=gateway.access_log),
+        Middleware(
+            RequestLog,
+            door=gateway.door,
+            access_log=gateway.access_log,
+            proxies=gateway.proxies,
+        ),
         *([gateway.tracing.requests(GRAPHQL_PATH)] if gateway.tracing else []),
         *([Middleware(ResponseCache)] if settings.cache_ttl else []),
         Middleware(ResponseHeaders, also=b"X-Tenant" if settings.environment else b""),

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from gateway.schema.build import build_schema
 from gateway.schema.engine import Answer, Engine, Operation
+from gateway.web.pages import ops
 from gateway.wiring import gateway as wiring
 from tests.support import Gateway, RestSide, gateway_over
 
@@ -23,6 +24,8 @@ _ON_ANY_MACHINE = settings(
 settings.register_profile("gate", _ON_ANY_MACHINE, derandomize=True, max_examples=100)
 settings.register_profile("hunt", _ON_ANY_MACHINE, derandomize=False, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
+
+ops.FRESH_S = 0  # tests compare what was counted before and after
 
 _build_schema = functools.lru_cache(build_schema)
 

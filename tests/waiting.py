@@ -1,6 +1,7 @@
 """Waiting for what happens by itself."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 PATIENCE_S = 10
@@ -12,4 +13,13 @@ async def until(holds: Callable[[], object]) -> None:
         if holds():
             return
         await asyncio.sleep(0.002)
+    raise AssertionError("it never came to be")  # pragma: no cover - only when it is broken
+
+
+def until_soon(holds: Callable[[], object]) -> None:
+    """Return as soon as something holds, outside an event loop."""
+    for _ in range(PATIENCE_S * 500):
+        if holds():
+            return
+        time.sleep(0.002)
     raise AssertionError("it never came to be")  # pragma: no cover - only when it is broken

@@ -2,9 +2,14 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
+
+from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
 
 from gateway.caller import CallerPolicy
 from gateway.errors import GatewayError, SettingsError
@@ -15,21 +20,58 @@ AUTHORIZATION = "SUPEROFFICE_AUTHORIZATION"
 """An environment variable: other users can read a command line, and shells store it."""
 
 
-def add_settings(command: argparse.ArgumentParser) -> None:
+_METAVARS = {
+    r"host:": "ADDRESS",
+    r"port:": "PORT",
+    r"_url:": "URL",
+    r"_rate:": "PER_SECOND",
+    r"bool": "on|off",
+    r"ByteSize": "BYTES",
+    r"float": "SECONDS",
+    r"frozenset|list|tuple": "A,B",
+    r"Path": "FILE",
+    r"ZoneInfo": "ZONE",
+    r"SecretStr": "SECRET",
+    r"int": "NUMBER",
+}
+"""What a value is called in the help; the first pattern that is found in `name: type` counts."""
+
+_COMMAND_LINES = "; other users can read command lines: use a file or the environment"
+
+
+def add_settings(command: argparse.ArgumentParser, usage: str) -> None:
     """Give the command one flag per setting; a missing flag leaves it to the environment."""
-    defaults = Settings.shown_defaults()
+    command.usage = f"{command.prog} {usage} [settings]".replace("  ", " ")
+    defaults, secrets = Settings.shown_defaults(), Settings.secrets()
+    groups: dict[str, argparse._ArgumentGroup] = {}
     for name, field in Settings.model_fields.items():
-        default = f" [{defaults[name]}]" if defaults[name] else ""
-        command.add_argument(
-            f"--{name.replace('_', '-')}",
-            default=argparse.SUPPRESS,
-            metavar="VALUE",
-            help=f"{field.description}{default}".replace("%", "%%"),
-        )
-    command.epilog = "Each flag is also an environment variable: --cache-ttl is GATEWAY_CACHE_TTL."
+        title = str(cast("JsonDict", field.json_schema_extra)["group"])
+        if title not in groups:
+            groups[title] = command.add_argument_group(title)
+        flag, default = f"--{name.replace('_', '-')}", defaults[name]
+        text = str(field.description) + (_COMMAND_LINES if name in secrets else "")
+        _add_flag(groups[title], flag, _metavar(name, field), text + (default and f" [{default}]"))
+        if name in secrets:
+            _add_flag(groups[title], f"{flag}-file", "FILE", "File that holds it")
+    command.epilog = (
+        "Each setting is also an environment variable: --cache-ttl is GATEWAY_CACHE_TTL."
+    )
 
 
-def add_caller(command: argparse.ArgumentParser) -> None:
+def _add_flag(group: argparse._ArgumentGroup, flag: str, metavar: str, text: str) -> None:
+    text = text.replace("%", "%%")
+    group.add_argument(flag, default=argparse.SUPPRESS, metavar=metavar, help=text)
+
+
+def _metavar(name: str, field: FieldInfo) -> str:
+    known = str(field.annotation)
+    if "Literal" in known and "frozenset" not in known:
+        return "|".join(re.findall(r"'(\w+)'", known))
+    known = f"{name}: {known}"
+    return next((text for key, text in _METAVARS.items() if re.search(key, known)), "TEXT")
+
+
+def add_caller(command: argparse.ArgumentParser, usage: str) -> None:
     """Give the command the flags of a caller and a tenant, and one per setting."""
     command.add_argument(
         "--header",
@@ -41,7 +83,7 @@ def add_caller(command: argparse.ArgumentParser) -> None:
         f"environment variable {AUTHORIZATION} instead: others can read a command line",
     )
     command.add_argument("--tenant", metavar="NAME", help="SuperOffice Online: Cust12345")
-    add_settings(command)
+    add_settings(command, usage)
 
 
 def count(text: str) -> int:

@@ -1,10 +1,14 @@
 """The `gateway` command. Only the modules of the chosen command are imported."""
 
 import argparse
+import contextlib
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 
+from gateway import __version__
 from gateway.errors import SettingsError
 
 _COMMANDS = {
@@ -22,12 +26,19 @@ _COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 (it failed) or 2 (wrong usage)."""
     given = sys.argv[1:] if argv is None else argv
-    arguments = vars(_parser(given).parse_args(given))
-    run = arguments.pop("run")
+    parser = _parser(given)
+    if not given:
+        parser.print_help()
+        return 0
+    parsed, unknown = parser.parse_known_args(given)
+    arguments = vars(parsed)
+    command, run = arguments.pop("command"), arguments.pop("run")
+    if unknown:
+        command.error(_unrecognized(unknown, command.format_help()))
     try:
         return int(run(**arguments) or 0)
     except SettingsError as exc:
-        print(f"gateway: {exc}", file=sys.stderr)  # noqa: T201  the command line's own words
+        _print_error(str(exc), arguments)
         return 2
 
 
@@ -35,10 +46,30 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gateway", description="A GraphQL gateway over SuperOffice's chat sessions."
     )
+    parser.add_argument("--version", action="version", version=f"gateway {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, text in _COMMANDS.items():
         description = f"{text[0].upper()}{text[1:]}."
         command = commands.add_parser(name, help=text, description=description, allow_abbrev=False)
+        command.set_defaults(command=command)
         if name in given:
             import_module(f"gateway.commands.{name}").register(command)
     return parser
+
+
+def _unrecognized(arguments: Sequence[str], help_text: str) -> str:
+    """Return the message about arguments that a command does not have, with the most similar."""
+    known = re.findall(r"--[a-z-]+", help_text)
+    near = get_close_matches(arguments[0].partition("=")[0], known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"unrecognized arguments: {' '.join(arguments)}{hint}"
+
+
+def _print_error(text: str, flags: Collection[str]) -> None:
+    """Print why a command cannot run; what was given as a flag is called a flag."""
+    from gateway.settings.messages import with_flags
+
+    if logs := sys.modules.get("gateway.observe.logs"):
+        logs.wait_until_written()  # it is the last line
+    with contextlib.suppress(OSError):  # a full disk, or nobody reads: the exit code says it
+        print(f"gateway: {with_flags(text, flags)}", file=sys.stderr)  # noqa: T201

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
+
 from gateway.commands.arguments import count
 from gateway.settings import Settings
 
@@ -130,7 +132,7 @@ def _run(port: int, *, tenants: bool, **data: int) -> None:
             port=port,
             time_zone="Europe/Oslo",  # of the demo's times without one
             topic_names=json.dumps(TOPIC_NAMES),
-            webhook_secret=hook.secret,
+            webhook_secret=SecretStr(hook.secret),
         )
         make_app = partial(create_gateway, users=users, url=demo_url if tenants else None)
         serve(settings, make_app=make_app, when_ready=ready)

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from typing import Any
 
 import orjson
 
@@ -16,7 +17,7 @@ from gateway.errors import GatewayError, SettingsError
 from gateway.headers import Header
 from gateway.settings import Settings
 
-Answer = Mapping[str, object]
+Answer = Mapping[str, Any]
 """The JSON of a response."""
 
 _CLEAR = "\x1b[H\x1b[2J"
@@ -38,7 +39,7 @@ def register(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print each answer of a subscription as it arrives, on a terminal as a table",
     )
-    arguments.add_caller(command)
+    arguments.add_caller(command, "QUERY [options]")
 
 
 def _run(
@@ -65,7 +66,8 @@ def _run(
     path = f"/graphql/{tenant}" if tenant else "/graphql"
     try:
         found = answers(settings, path, sent, request)
-        return asyncio.run(_print_all(found, is_watched=is_watched))
+        timeout_s = None if is_watched else settings.request_timeout
+        return asyncio.run(_print_all(found, timeout_s=timeout_s, is_watched=is_watched))
     except KeyboardInterrupt:
         return 0 if is_watched else 1
     except BrokenPipeError:
@@ -84,14 +86,19 @@ def _variables(text: str) -> dict[str, object]:
     return variables
 
 
-async def _print_all(answers: AsyncGenerator[Answer, None], *, is_watched: bool) -> int:
+async def _print_all(
+    answers: AsyncGenerator[Answer, None], *, timeout_s: float | None, is_watched: bool
+) -> int:
     has_errors = False
-    async with aclosing(answers):
-        async for answer in answers:
-            has_errors |= "errors" in answer
-            _print(answer, is_watched=is_watched)
-            if not is_watched:
-                break
+    try:
+        async with asyncio.timeout(timeout_s), aclosing(answers):
+            async for answer in answers:
+                has_errors |= "errors" in answer
+                _print(answer, is_watched=is_watched)
+                if not is_watched:
+                    break
+    except TimeoutError:
+        raise SettingsError(f"no answer within {timeout_s:g} s (GATEWAY_REQUEST_TIMEOUT)") from None
     return int(has_errors)
 
 
@@ -128,3 +135,6 @@ def _print(answer: Answer, *, is_watched: bool) -> None:
         if is_terminal:
             text = _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     print(text, flush=True)  # noqa: T201
+    codes = [error["extensions"]["code"] for error in answer.get("errors", ())]
+    if any(code.startswith("UPSTREAM_") for code in codes):
+        print("To find out why, run: gateway doctor", file=sys.stderr)  # noqa: T201

@@ -9,7 +9,7 @@ from gateway.settings import Settings
 def register(command: argparse.ArgumentParser) -> None:
     """Add a flag for each setting."""
     command.set_defaults(run=_run)
-    add_settings(command)
+    add_settings(command, "")
 
 
 def _run(**flags: str) -> None:

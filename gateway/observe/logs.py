@@ -1,14 +1,17 @@
 """Logs: one format for the gateway, uvicorn and every library, without secrets."""
 
 import logging
+import os
 import re
 import sys
 import time
-from typing import Literal
+from typing import Literal, TextIO, cast
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor
+
+from gateway.observe.log_writer import LogWriter
 
 # What uvicorn logs of failed starts and refused handshakes, which have a line of ours, and of a
 # WebSocket's address with its query string, which may hold anything.
@@ -34,47 +37,95 @@ class _TimeStamper:
         return event
 
 
+_gateway = logging.getLogger("gateway")
+_configured_level = "info"
+_writer: LogWriter | None = None
+
+
 def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> None:
     """Send every logger to stderr, one line per event, as JSON or as text."""
+    global _configured_level
     stamps = (
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         _TimeStamper(),
     )
-    as_text = sys.stderr.isatty() if log_format == "auto" else log_format == "text"
-    handler = logging.StreamHandler(sys.stderr)
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()  # None: it is closed
+    as_text = is_terminal if log_format == "auto" else log_format == "text"
+    stream = _stream()
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*stamps, structlog.stdlib.add_logger_name],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_renderers(as_text=as_text),
+                *_renderers(as_text=as_text, colors=is_terminal),
             ],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    logging.getLogger("gateway").setLevel(level.upper())
-    # Below INFO the HTTP libraries log headers and frames, credentials included.
-    logging.getLogger("uvicorn").setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
+    _configured_level = level
+    set_level()
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     # Events of the gateway bypass the standard library, which takes ten times as long for a line.
     structlog.configure(
-        processors=[*stamps, *_renderers(as_text=as_text)],
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        processors=[_is_wanted, *stamps, *_renderers(as_text=as_text, colors=is_terminal)],
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        wrapper_class=structlog.make_filtering_bound_logger("debug"),
         cache_logger_on_first_use=True,
     )
+
+
+def set_level(level: str = "") -> None:
+    """Set the least important level that is logged, or set back the configured one."""
+    _gateway.setLevel((level or _configured_level).upper())
+    # Below INFO the HTTP libraries log headers and frames, credentials included.
+    logging.getLogger("uvicorn").setLevel(max(logging.INFO, _gateway.level))
+
+
+def wait_until_written() -> None:
+    """Wait for the lines that are queued, for a second at most."""
+    if _writer is not None:
+        _writer.wait()
+
+
+def dropped_lines() -> int:
+    """Return how many lines this process could not write."""
+    return _writer.dropped if _writer else 0
+
+
+def _stream() -> TextIO:
+    """Return what lines are written to: a queue for stderr, or a stream that is mere memory."""
+    global _writer
+    try:
+        fd = sys.stderr.fileno() if sys.stderr else os.open(os.devnull, os.O_WRONLY)
+    except OSError:
+        return sys.stderr
+    if _writer is None or _writer.fd != fd:
+        if _writer is not None:
+            _writer.close()
+        _writer = LogWriter(fd, _report_loss)
+    return cast("TextIO", _writer)
+
+
+def _report_loss(lines: int) -> None:
+    _gateway.warning("%d lines of the log were lost: they could not be written in time", lines)
+
+
+def _is_wanted(_: object, level: str, event: EventDict) -> EventDict:
+    if _gateway.isEnabledFor(logging.getLevelName(level.upper())):
+        return event
+    raise structlog.DropEvent
 
 
 def _is_news(record: logging.LogRecord) -> bool:
     return not _KNOWN.match(str(record.msg))
 
 
-def _renderers(*, as_text: bool) -> list[Processor]:
+def _renderers(*, as_text: bool, colors: bool) -> list[Processor]:
     # Plain tracebacks: structlog's others print local variables, which may hold credentials.
     if as_text:
         plain = structlog.dev.plain_traceback
-        colors = sys.stderr.isatty()
         return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
     as_json = structlog.processors.JSONRenderer(
         lambda *a, **more: orjson.dumps(*a, **more).decode()

@@ -28,6 +28,10 @@ class OperationNames:
         self._known = {ANONYMOUS, *(declared or ())}
         self._room = 0 if declared is not None else _MAX_LEARNED
 
+    def declare(self, names: Collection[str]) -> None:
+        """Let more names appear."""
+        self._known.update(names)
+
     def told(self, name: str) -> str:
         """Return the name, or `other` if it may not appear."""
         return name if name in self._known else OTHER

@@ -45,6 +45,10 @@ class FastLaneProtocol(HttpToolsProtocol):
         state = getattr(self.app, "state", None)
         self._edge: Edge | None = getattr(state, "edge", None)
 
+    def forget_head(self) -> None:
+        """Read the next head anew, even if it is equal to the last one."""
+        self._last_head = None
+
     def data_received(self, data: bytes) -> None:
         """Parse what came, then call the application with a request that is not answered yet."""
         self._is_reading = True
@@ -81,6 +85,8 @@ class FastLaneProtocol(HttpToolsProtocol):
                 self._release(cycle, app)
 
     def _enter(self, edge: Edge, scope: Scope, body: bytes) -> Inbound:
+        if edge.proxies is not None:
+            edge.proxies.apply(scope)
         path, headers = path_of(scope), scope["headers"]
         last = self._last_head
         if last is None or last[1] != headers or last[0] != path:

@@ -5,6 +5,7 @@ a second, an endless head or endless trailers, or does not read its answer (Klud
 """
 
 import asyncio
+import contextlib
 import socket
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -175,6 +176,7 @@ def _limit_time_to_read(transport: asyncio.Transport) -> None:
     and for connections that are being closed.
     """
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # pragma: no branch - Linux
-        transport.get_extra_info("socket").setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_READER_TIMEOUT_S * 1000)
-        )
+        with contextlib.suppress(OSError):  # a unix socket has none
+            transport.get_extra_info("socket").setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_READER_TIMEOUT_S * 1000)
+            )

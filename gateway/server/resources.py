@@ -4,6 +4,7 @@ import contextlib
 import errno
 import logging
 import math
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -15,39 +16,100 @@ from prometheus_client import CollectorRegistry, start_http_server
 from gateway.errors import SettingsError
 from gateway.observe.sharing import SharedMetrics
 from gateway.settings import Settings
+from gateway.settings.parse import UNIX
 
 logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
+_BACKLOG = 2048
 _OTHER_FILES = 200
+
+
+@contextlib.contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Listen on an address, and close the socket at the end; a unix socket's path is removed.
+
+    Raises:
+        SettingsError: that is not possible.
+    """
+    with listen(host, port) as listener:
+        path = Path(host.removeprefix(UNIX)) if host.startswith(UNIX) else None
+        made = path and path.stat()
+        try:
+            yield listener
+        finally:
+            with contextlib.suppress(OSError):
+                if path and made and os.path.samestat(path.stat(), made):
+                    path.unlink()
 
 
 def listen(host: str, port: int) -> socket.socket:
     """Listen on an address; the caller closes the socket.
+
+    `::` takes IPv4, too. A unix socket is open to all who may enter its folder; one that nobody
+    listens on any more is replaced.
 
     Raises:
         SettingsError: that is not possible.
     """
     if not 0 <= port <= 65_535:
         raise SettingsError(f"--port {port}: ports go from 0 to 65535")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as exc:
+        if host.startswith(UNIX):
+            return _listen_on_path(host.removeprefix(UNIX))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        is_dual = host == "::" and socket.has_dualstack_ipv6()
+        return socket.create_server(
+            (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=is_dual
+        )
+    except (OSError, UnicodeError) as exc:
         raise cannot_listen(host, port, exc, "port") from exc
 
 
-def cannot_listen(host: str, port: int, exc: OSError, flag: str) -> SettingsError:
+def _listen_on_path(path: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        if Path(path).is_socket():
+            with socket.socket(socket.AF_UNIX) as client:
+                if client.connect_ex(path) == 0:
+                    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+            Path(path).unlink()
+        listener.bind(path)
+        Path(path).chmod(0o666)
+        listener.listen(_BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def cannot_listen(host: str, port: int, exc: OSError | UnicodeError, flag: str) -> SettingsError:
     """Return the error for an address that cannot be listened on; `flag` is that of its port."""
-    other = flag if exc.errno in {errno.EADDRINUSE, errno.EACCES} else "host"
+    number = exc.errno if isinstance(exc, OSError) else None
+    if number == errno.EADDRINUSE and not host.startswith(UNIX):
+        other = f"--{flag} {port + 1 if port < 65_535 else 8000}"
+        return SettingsError(
+            f"port {port} of {host} is in use: stop the other program, or pass {other}"
+        )
+    other = flag if number == errno.EACCES and not host.startswith(UNIX) else "host"
+    reason = "invalid host name" if isinstance(exc, UnicodeError) else exc.strerror or exc
     return SettingsError(
-        f"cannot listen on {in_url(host)}:{port}: {exc.strerror or exc}; give another --{other}"
+        f"cannot listen on {address_of(host, port)}: {reason}; give another --{other}"
     )
 
 
-def in_url(host: str) -> str:
-    """Return a host as URLs have it: an IPv6 address in brackets."""
-    return f"[{host}]" if ":" in host else host
+def address_of(host: str, port: int) -> str:
+    """Return host and port as URLs have them, IPv6 addresses in brackets; or `unix:/path`."""
+    if host.startswith(UNIX):
+        return host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def url_of(host: str, listener: socket.socket) -> str:
+    """Return the address of the GraphQL endpoint."""
+    if host.startswith(UNIX):
+        return f"http://{host}:/graphql"  # as nginx writes it
+    return f"http://{address_of(host, listener.getsockname()[1])}/graphql"
 
 
 def files_needed(settings: Settings) -> int:
@@ -99,7 +161,7 @@ def shared_metrics(settings: Settings) -> Iterator[Path | None]:
     Raises:
         SettingsError: there is no place for the directory, or the port cannot be listened on.
     """
-    port = settings.metrics_port
+    host, port = settings.metrics_address, settings.metrics_port
     if settings.workers == 1 and port is None:
         yield None
         return
@@ -115,12 +177,10 @@ def shared_metrics(settings: Settings) -> Iterator[Path | None]:
             registry = CollectorRegistry()
             registry.register(SharedMetrics(directory))
             try:
-                server, thread = start_http_server(port, settings.host, registry)
+                server, thread = start_http_server(port, host, registry)
             except OSError as exc:
-                raise cannot_listen(settings.host, port, exc, "metrics-port") from exc
+                raise cannot_listen(host, port, exc, "metrics-port") from exc
             for close in (thread.join, server.server_close, server.shutdown):  # the last one first
                 stack.callback(close)
-            logger.info(
-                "metrics on http://%s:%d/metrics", in_url(settings.host), server.server_port
-            )
+            logger.info("metrics on http://%s/metrics", address_of(host, server.server_port))
         yield directory

@@ -1,9 +1,9 @@
 """Run the gateway, or any other Starlette app, under uvicorn."""
 
+import contextlib
 import gc
 import logging
 import math
-import signal
 import socket
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -14,11 +14,13 @@ from starlette.applications import Starlette
 from gateway.app import create_app
 from gateway.errors import SettingsError
 from gateway.observe.logs import configure_logs
+from gateway.server import signals
 from gateway.server.resources import (
     LOOPBACK,
-    in_url,
     listen,
+    listening,
     shared_metrics,
+    url_of,
     with_fewer_connections,
 )
 from gateway.server.servers import GatewayServer, WorkerServer, cannot_start, config_of
@@ -49,7 +51,8 @@ def serve(
     Raises:
         SettingsError: the gateway cannot start.
     """
-    with listen(settings.host, settings.port) as listener:
+    signals.ignore_signals()
+    with listening(settings.host, settings.port) as listener:
         configure_logs(settings.log_level, settings.log_format)
         settings = with_fewer_connections(settings)
         with shared_metrics(settings) as metrics_directory:
@@ -59,7 +62,7 @@ def serve(
             app = build() if settings.workers == 1 else None
             for warning in settings.warnings:
                 logger.warning(warning)
-            url = f"http://{in_url(settings.host)}:{listener.getsockname()[1]}/graphql"
+            url = url_of(settings.host, listener)
             logger.info("serving %s over %s", url, settings.address)
             if when_ready:
                 when_ready(url)
@@ -101,9 +104,7 @@ def _work(
     try:
         config = config_of(build(), **options)
         _tune_gc()
-        server = WorkerServer(config, shutdown_delay_s, partial(report, ""))
-        signal.signal(signal.SIGUSR1, server.hurry)
-        server.run(sockets=[listener])
+        WorkerServer(config, shutdown_delay_s, partial(report, "")).run(sockets=[listener])
     except SettingsError as exc:
         report(str(exc))
 
@@ -112,6 +113,8 @@ def _build(
     settings: Settings, make_app: Callable[..., Starlette], metrics_directory: Path | None
 ) -> Starlette:
     configure_logs(settings.log_level, settings.log_format)
+    with contextlib.suppress(SettingsError):  # a worker that starts later has the new secrets, too
+        settings = settings.reread()
     try:
         return make_app(settings, metrics_directory=metrics_directory)
     except Exception as exc:

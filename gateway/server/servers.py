@@ -5,6 +5,7 @@ import logging
 import math
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from multiprocessing import parent_process
 from types import FrameType
@@ -14,10 +15,13 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.errors import SettingsError
+from gateway.observe.logs import set_level
+from gateway.server import signals
 from gateway.server.protocol import GatewayProtocol
 from gateway.server.websocket import SocketProtocol
 
 _TICK_S = 0.1
+_VERBOSE_S = 300
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +61,9 @@ class GatewayServer(uvicorn.Server):
     is done, which would end the process with a traceback or with exit code 143.
     """
 
+    notify = staticmethod(signals.notify_systemd)
+    """Report a state to whoever has started this process."""
+
     def __init__(
         self,
         config: uvicorn.Config,
@@ -67,6 +74,9 @@ class GatewayServer(uvicorn.Server):
         self.shutdown_delay_s = shutdown_delay_s
         self.when_started = when_started
         self.is_hurried = False
+        self._signals: list[int] = []
+        self._had_terminal = signals.has_terminal()
+        self._level_timer: asyncio.TimerHandle | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, and serve.
@@ -92,7 +102,41 @@ class GatewayServer(uvicorn.Server):
         except SystemExit:
             raise cannot_start(failures[0]) from None
         self.config.loaded_app = app
+        if threading.current_thread() is threading.main_thread():
+            for number in signals.HANDLED:
+                signal.signal(number, lambda number, _: self._signals.append(number))
         self.when_started()
+        self.notify("READY=1")
+
+    async def on_tick(self, counter: int) -> bool:
+        """Handle signals; return whether it is time to stop. Called ten times a second."""
+        while self._signals:
+            self._handle(self._signals.pop(0))
+        return await super().on_tick(counter)
+
+    def _handle(self, number: int) -> None:
+        """Do what a signal asks for that does not stop the server by itself."""
+        if number == signals.USR1:
+            set_level("debug")
+            self._set_level_later(_VERBOSE_S)
+            logger.info("The log has the level debug for %d s", _VERBOSE_S)
+        elif number == signals.HUP and self._had_terminal and not signals.has_terminal():
+            self.handle_exit(signal.SIGTERM, None)  # the terminal has been closed
+        elif number == signals.HUP:
+            self.notify(signals.reloading())
+            self._set_level_later(0)
+            if reload := getattr(self.config.loaded_app.state, "reload", None):
+                reload()
+            for connection in self.server_state.connections:
+                if isinstance(connection, GatewayProtocol):  # pragma: no branch - not a WebSocket
+                    connection.forget_head()
+            self.notify("READY=1")
+
+    def _set_level_later(self, delay_s: float) -> None:
+        """Set the log's level back to what is configured."""
+        if self._level_timer is not None:
+            self._level_timer.cancel()
+        self._level_timer = asyncio.get_running_loop().call_later(delay_s, set_level)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drain; after Ctrl+C or a second signal stop now; after one more Ctrl+C drop requests."""
@@ -103,6 +147,7 @@ class GatewayServer(uvicorn.Server):
     async def main_loop(self) -> None:
         """Serve until a signal comes, then drain."""
         await super().main_loop()
+        self.notify("STOPPING=1")
         self.config.loaded_app.state.is_ready = False
         for connection in list(self.server_state.connections):
             if isinstance(connection, GatewayProtocol):  # pragma: no branch - not a WebSocket
@@ -119,9 +164,11 @@ class GatewayServer(uvicorn.Server):
 class WorkerServer(GatewayServer):
     """The server of one of several workers.
 
-    It may get the same SIGTERM more than once, and SIGUSR1 hurries it. It drains, too, when its
+    It may get the same SIGTERM more than once, and USR2 ends its drain. It drains, too, when its
     supervisor is gone: no signal would come any more.
     """
+
+    notify = staticmethod(lambda state: None)  # the supervisor does
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether it is time to stop; called ten times a second."""
@@ -134,6 +181,6 @@ class WorkerServer(GatewayServer):
         if sig == signal.SIGINT or not self.should_exit:
             super().handle_exit(sig, frame)
 
-    def hurry(self, sig: int, frame: FrameType | None) -> None:
-        """End the drain."""
-        self.is_hurried = True
+    def _handle(self, number: int) -> None:
+        self.is_hurried |= number == signals.USR2 and self.should_exit
+        super()._handle(number)

@@ -4,6 +4,7 @@ uvicorn's own supervisor starts plain uvicorn servers, which do not drain. It al
 open until the last of them has ended, so that clients connect and are never accepted.
 """
 
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -16,6 +17,8 @@ from multiprocessing.context import SpawnProcess
 from types import FrameType
 
 from gateway.errors import SettingsError
+from gateway.server import signals
+from gateway.server.signals import notify_systemd
 
 _TICK_S = 0.2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -28,7 +31,8 @@ class Workers:
 
     The second argument of `serve` takes its report: "" once it serves, or why it cannot start.
 
-    The first SIGINT or SIGTERM ends them all, by SIGTERM; a later one hurries them, by SIGUSR1.
+    The first SIGINT or SIGTERM ends them all, by SIGTERM; a later one hurries them, by SIGUSR2. HUP
+    and USR1 are passed on; the terminal's HUP ends them all, too.
     Terminals and systemd signal the whole group, so that a worker may get each signal twice; the
     second one must change nothing.
     """
@@ -46,7 +50,11 @@ class Workers:
         self._count = count
         self._timeout_s = timeout_s
         self._reports: dict[SpawnProcess, Connection[str, str]] = {}
+        self._said: dict[SpawnProcess, str] = {}
+        self._is_ready = False
         self._signals: list[int] = []
+        self._to_pass_on: list[signal.Signals] = []
+        self._had_terminal = signals.has_terminal()
 
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM, and until all workers have ended.
@@ -54,7 +62,8 @@ class Workers:
         Raises:
             SettingsError: a worker ended before it served: its replacement would do the same.
         """
-        before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        numbers = (*_SIGNALS, *signals.HANDLED)
+        before = {number: signal.signal(number, self._note) for number in numbers}
         try:
             for _ in range(self._count):
                 self._start()
@@ -62,22 +71,35 @@ class Workers:
                 wait([process.sentinel for process in self._reports], _TICK_S)
                 for process in [process for process in self._reports if not process.is_alive()]:
                     self._replace(process)
+                self._read_reports()
+                if not self._is_ready and [*self._said.values()] == [""] * self._count:
+                    self._is_ready = True
+                    notify_systemd("READY=1")
+                while self._to_pass_on:
+                    self._pass_on(self._to_pass_on.pop(0))
         finally:
+            notify_systemd("STOPPING=1")
             self._stop()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self._signals.append(number)
+        is_hangup = number == signals.HUP and self._had_terminal and not signals.has_terminal()
+        if number in _SIGNALS or is_hangup:
+            self._signals.append(number)
+        elif number != signals.USR2:
+            self._to_pass_on.append(signal.Signals(number))
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         reports, sender = context.Pipe(duplex=False)
         process = context.Process(target=self._serve, args=(self._listener, sender.send))
-        # Ctrl+C reaches workers that have no handler yet: each would end with a traceback.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Signals reach workers that have no handler yet: Ctrl+C would end each with a traceback.
+        ignored = (signal.SIGINT, *signals.HANDLED)
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in ignored}
         process.start()
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         sender.close()  # the worker's own is the only one left: it closes when the worker ends
         self._reports[process] = reports
 
@@ -85,14 +107,25 @@ class Workers:
         if self._signals:
             return
         how = f"worker {ended.pid} ended with code {ended.exitcode}"
-        try:
-            problem = self._reports.pop(ended).recv()
-        except EOFError:
-            problem = f"{how} before it served"
-        if problem:
+        self._read_reports()
+        del self._reports[ended]
+        if problem := self._said.pop(ended, f"{how} before it served"):
             raise SettingsError(problem)
         logger.warning("%s: another one starts", how)
         self._start()
+
+    def _read_reports(self) -> None:
+        for process, reports in self._reports.items():
+            if process not in self._said and reports.poll():
+                with contextlib.suppress(EOFError):  # it has ended
+                    self._said[process] = reports.recv()
+
+    def _pass_on(self, number: signal.Signals) -> None:
+        if number == signals.HUP:
+            notify_systemd(signals.reloading())
+        self._send(number)
+        if number == signals.HUP:
+            notify_systemd("READY=1")
 
     def _stop(self) -> None:
         """End all workers; kill those that do not end in time."""
@@ -103,7 +136,7 @@ class Workers:
         while alive := [process.sentinel for process in self._reports if process.is_alive()]:
             wait(alive, _TICK_S)
             for _ in self._signals[handled:]:
-                self._send(signal.SIGUSR1)
+                self._send(signal.SIGUSR2)
             handled = len(self._signals)
             if time.monotonic() > ends_at:
                 logger.error("workers that do not end are killed")

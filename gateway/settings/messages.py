@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Collection, Mapping
 
 from pydantic import ValidationError
@@ -29,12 +30,34 @@ def unknown_setting(name: str, fields: Collection[str]) -> str:
     return f"{name}: there is no such setting; {hint}"
 
 
+def is_secret(field: FieldInfo) -> bool:
+    """Return whether the value of a setting must not be shown."""
+    return "SecretStr" in str(field.annotation)
+
+
+def two_secrets(name: str) -> str:
+    """Return the message for a secret that is given both as a value and as a file."""
+    variable = f"{PREFIX}{name.upper()}"
+    return f"{variable} and {variable}_FILE are both set: remove one of them"
+
+
+def with_flags(text: str, flags: Collection[str]) -> str:
+    """Name settings in a message as they were given: those of `flags` as flags."""
+
+    def named(match: re.Match[str]) -> str:
+        name = match[1].lower()
+        is_flag = name in flags
+        return f"--{name.replace('_', '-')}{match[2] and ' '}" if is_flag else match[0]
+
+    return re.sub(rf"\b{PREFIX}([A-Z_]+)(=?)", named, text)
+
+
 def bad_setting(
-    exc: ValidationError, fields: Mapping[str, FieldInfo], flags: Collection[str] = ()
+    exc: ValidationError, fields: Mapping[str, FieldInfo], files: Collection[str]
 ) -> str:
     """Return the message for an invalid value, with an example; a secret is not shown.
 
-    A setting that came as one of the `flags` is named as a flag.
+    The settings of `files` came from files.
     """
     error = exc.errors(include_url=False)[0]
     reason = error["msg"].removeprefix("Value error, ").partition(", unable to")[0]
@@ -43,12 +66,11 @@ def bad_setting(
         return reason  # about several settings, and says which
     field = str(error["loc"][0])
     info = fields[field]
+    name = f"{PREFIX}{field.upper()}"
+    if field in files:
+        return f"{name}_FILE: {reason}"
     # In a URL, the part before an @ may be a password.
-    is_secret = "SecretStr" in str(info.annotation) or "@" in str(error["input"])
-    name, gives = f"{PREFIX}{field.upper()}", "="
-    if field in flags:
-        name, gives = f"--{field.replace('_', '-')}", " "
+    is_hidden = is_secret(info) or "@" in str(error["input"])
     text = json.dumps(str(error["input"])[:80], ensure_ascii=False)
-    given = "" if is_secret else f"{gives}{text}"
-    example = (info.examples or [""])[0]
-    return f"{name}{given}: {reason}; for example {name}{gives}{example}"
+    given = "" if is_hidden else f"={text}"
+    return f"{name}{given}: {reason}; for example {name}={(info.examples or [''])[0]}"

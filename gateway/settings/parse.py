@@ -7,6 +7,9 @@ import itertools
 import json
 import re
 import zoneinfo
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
@@ -15,6 +18,11 @@ from gateway.settings.tenant_names import canonical_tenant
 
 # As browsers write it: in small letters, ASCII.
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+")
+
+UNIX = "unix:"
+"""What precedes the path of a unix socket."""
+
+_LARGEST_SECRET = 64 * 2**10
 
 # Two labels at least: nobody controls a whole top-level domain.
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
@@ -51,9 +59,49 @@ def upstream_url(value: str) -> str:
     if not _has_valid_port(url):
         raise ValueError("its port must be a number from 1 to 65535")
     if url.query or url.fragment:
-        raise ValueError("it must end with the path")
+        raise ValueError("remove everything from the ? or # on")
     path = url.path.rstrip("/").removesuffix("/v1").removesuffix("/api").rstrip("/")
     return f"{url.scheme}://{url.netloc}{path}"
+
+
+def host(text: str) -> str:
+    """Return what to listen on: a host or an address, or `unix:` and a path."""
+    text = text.strip().removeprefix("[").removesuffix("]")
+    if not text or text == UNIX:
+        raise ValueError("it must be a host, an IP address, or unix: and a path")
+    return text
+
+
+def proxies(text: str) -> frozenset[IPv4Network | IPv6Network | Literal["unix"]]:
+    """Return networks; `unix` stands for whoever connects through a unix socket."""
+    try:
+        return frozenset(
+            "unix" if name == "unix" else ip_network(name, strict=False) for name in names(text)
+        )
+    except ValueError:
+        raise ValueError("it must be IP addresses or networks, or unix, with commas") from None
+
+
+def trimmed(value: object) -> object:
+    """Check that nothing invisible stands around a secret."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else ""
+    if text != text.strip():
+        raise ValueError("it begins or ends with a blank or a line break: remove that")
+    return value
+
+
+def secret_of(path: str) -> SecretStr:
+    """Return the secret that a file holds, without the line breaks that editors write behind it."""
+    try:
+        with Path(path).open(encoding="utf-8-sig") as file:
+            text = file.read(_LARGEST_SECRET).rstrip("\r\n")
+    except OSError as exc:
+        raise ValueError(f"cannot read {path}: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise ValueError(f"cannot read {path}: not UTF-8") from exc
+    if not text:
+        raise ValueError(f"{path} is empty")
+    return SecretStr(text)
 
 
 def tenants(text: str) -> frozenset[str] | None:

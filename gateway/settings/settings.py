@@ -4,9 +4,9 @@ Of each: type, default, description, example and group. Flags, `--help` and the 
 the documentation come from here.
 """
 
-import os
 import secrets
 from functools import partial
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -17,23 +17,15 @@ from pydantic import (
     ByteSize,
     Field,
     SecretStr,
-    ValidationError,
     model_validator,
 )
 from pydantic.config import JsonDict
 from pydantic_core import PydanticUndefined
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
-from gateway.errors import SettingsError
 from gateway.settings import parse
-from gateway.settings.messages import (
-    EXAMPLE_URL,
-    NO_UPSTREAM,
-    PREFIX,
-    TWO_UPSTREAMS,
-    bad_setting,
-    unknown_setting,
-)
+from gateway.settings.loading import LoadedSettings
+from gateway.settings.messages import EXAMPLE_URL, NO_UPSTREAM, PREFIX, TWO_UPSTREAMS
 
 _ENVIRONMENT_HOSTS = {
     "sod": "sod.superoffice.com",
@@ -50,6 +42,12 @@ Domains = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.domains)]
 Cookies = Annotated[frozenset[bytes] | None, NoDecode, BeforeValidator(parse.cookies)]
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.names)]
 TopicNames = Annotated[dict[int, str], NoDecode, BeforeValidator(parse.topic_names)]
+Proxies = Annotated[
+    frozenset[IPv4Network | IPv6Network | Literal["unix"]],
+    NoDecode,
+    BeforeValidator(parse.proxies),
+]
+Host = Annotated[str, AfterValidator(parse.host)]
 
 
 def written(default: object) -> str:
@@ -81,7 +79,7 @@ _serving = partial(_setting, "Serving")
 _observability = partial(_setting, "Observability")
 
 
-class Settings(BaseSettings):
+class Settings(LoadedSettings):
     """How one gateway process behaves; `load` raises `SettingsError`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
@@ -249,8 +247,18 @@ class Settings(BaseSettings):
         "through; equal arguments count once",
         ge=1,
     )
-    host: str = _serving("127.0.0.1", "Address to listen on", "0.0.0.0")  # noqa: S104
+    host: Host = _serving(
+        "127.0.0.1",
+        "Address to listen on; `::` = all, of IPv6 and IPv4; `unix:/path` = a unix socket",
+        "0.0.0.0",  # noqa: S104
+    )
     port: int = _serving(8000, "Port to listen on; 0 takes a free one", ge=0, le=65535)
+    trusted_proxies: Proxies = _serving(
+        "",
+        "Addresses and networks of proxies, separated by commas, whose `X-Forwarded-For`, `-Proto` "
+        "and `-Host` count; `unix` = those that connect through the unix socket",
+        "10.0.0.0/8,127.0.0.1",
+    )
     keep_alive: Seconds = _serving(
         75.0,
         "Seconds an idle connection stays open; longer than the proxy in front keeps it, which "
@@ -273,10 +281,13 @@ class Settings(BaseSettings):
     )
     metrics_port: int | None = _observability(
         None,
-        "Separate port, on the same address, for `/metrics`, which is then served nowhere else",
+        "Separate port for `/metrics`, which is then served nowhere else",
         "9090",
         ge=0,
         le=65535,
+    )
+    metrics_host: Host | None = _observability(
+        None, "Address of that port; unset = `GATEWAY_HOST`, or 127.0.0.1 for a unix socket", "::1"
     )
     tracing: bool = _observability(
         False, "Send traces as the OTEL_* variables say; needs the extra `tracing`", "on"
@@ -287,22 +298,6 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = _observability(
         "auto", "`auto` = text on a terminal, JSON elsewhere", "json"
     )
-
-    @classmethod
-    def load(cls, **flags: Any) -> Self:  # pydantic checks them
-        """Read the settings from the environment; flags win over it.
-
-        Raises:
-            SettingsError: a setting is missing, unknown or wrong; the message is one line.
-        """
-        for name in sorted(os.environ):
-            field = name.removeprefix(PREFIX).lower()
-            if name.startswith(PREFIX) and field not in cls.model_fields:
-                raise SettingsError(unknown_setting(name, cls.model_fields))
-        try:
-            return cls(**flags)
-        except ValidationError as exc:
-            raise SettingsError(bad_setting(exc, cls.model_fields, flags)) from None
 
     @model_validator(mode="after")
     def _check_upstream(self) -> Self:
@@ -320,7 +315,11 @@ class Settings(BaseSettings):
     @property
     def warnings(self) -> list[str]:
         """What works less well than it could, in a sentence each."""
-        found = []
+        found = [
+            f"--{name.replace('_', '-')}: other users of this machine can read command lines; set "
+            f"{PREFIX}{name.upper()}_FILE instead"
+            for name in self.exposed()
+        ]
         if self.cache_url is not None and "cache_secret" not in self.model_fields_set:
             found.append(
                 "GATEWAY_CACHE_SECRET is not set: entries in Redis cannot be read after a restart, "
@@ -332,6 +331,12 @@ class Settings(BaseSettings):
                 "it, the others go on polling every few seconds"
             )
         return found
+
+    @property
+    def metrics_address(self) -> str:
+        """Where `metrics_port` is listened on."""
+        is_unix = self.host.startswith(parse.UNIX)
+        return self.metrics_host or ("127.0.0.1" if is_unix else self.host)
 
     @property
     def address(self) -> str:

@@ -18,6 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.upstream.failures import in_httpx
 
+_CONNECTION_S = 60
 _READ_AHEAD = 2**18
 _LONGEST_HEADER = 64 * 2**10  # as much as clients may send; proxies write long challenges
 _MOST_HEADERS = 1_000
@@ -48,12 +49,17 @@ class PooledTransport(httpx.AsyncBaseTransport):
         """
         if self._session is None:
             self._session = self._opened()
-        response = await self._session.request(
-            request.method,
-            str(request.url),
-            headers=[(name.decode(), value.decode()) for name, value in request.headers.raw],
-            allow_redirects=False,
-        )
+        try:
+            response = await self._session.request(
+                request.method,
+                str(request.url),
+                headers=[(name.decode(), value.decode()) for name, value in request.headers.raw],
+                allow_redirects=False,
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if isinstance(self._session.connector, aiohttp.TCPConnector):
+                self._session.connector.clear_dns_cache()  # the name may have moved
+            raise
         stream = _Stream(response)
         return httpx.Response(response.status, headers=response.raw_headers, stream=stream)
 
@@ -93,11 +99,23 @@ class LentTransport(httpx.AsyncBaseTransport):
 
 
 class _Protocol(ResponseHandler):
-    """Passes protocol errors within a body on to its reader.
+    """Ends connections that are old, and passes protocol errors within a body on to its reader.
+
+    A host whose name has moved may live on: a connection is used for a minute, then for no request
+    more.
 
     aiohttp drops the error about an invalid chunk that comes after the head: the reader would wait
     until its deadline. There is no public hook for this; a test on sockets covers it.
     """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._clock, self._ends_at = loop.time, loop.time() + _CONNECTION_S
+
+    @property
+    def should_close(self) -> bool:
+        """Whether the connection is not to be used again."""
+        return super().should_close or self._clock() > self._ends_at
 
     def set_exception(self, exc: BaseException, *args: Any, **more: Any) -> None:  # as aiohttp
         super().set_exception(exc, *args, **more)

@@ -30,6 +30,9 @@ class AccessRecord:
     is_routine: bool = False
     """Whether it comes by itself all the time: its line is then logged at debug."""
 
+    is_known_path: bool = True
+    """Whether the path is one of ours: what clients make up is not logged."""
+
     upstream_s: float | None = None
     sent_bytes: int = 0
     timings: Timings | None = None

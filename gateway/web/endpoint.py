@@ -116,7 +116,7 @@ class Endpoint:
             check_tenant(inbound.head, may_be_missing=True)
             return self._page.response(request)
         if request.method == "GET":
-            refuse_cross_site(request.headers, self._graphql.allowed_origins)
+            refuse_cross_site(request, self._graphql.allowed_origins)
         check_tenant(inbound.head)
         read = await self._graphql.reader.request(request)
         context = self._graphql.context(inbound, request.headers.raw)

@@ -81,7 +81,7 @@ class Door:
         self, *, find_source: FindSource, policy: CallerPolicy, heeds_cache_control: bool
     ) -> None:
         self._find_source = find_source
-        self._policy = policy
+        self.policy = policy
         self._heeds_cache_control = heeds_cache_control
 
     def read(self, path: str, headers: Sequence[Header]) -> RequestHead:
@@ -98,7 +98,7 @@ class Door:
         """Find the caller and its source; an error says why there is none."""
         try:
             source = self._find_source(path, headers)
-            caller = self._policy.read(headers)
+            caller = self.policy.read(headers)
         except RequestError as exc:
             return exc.with_traceback(None)  # its frames would keep the request alive
         return Access(source, caller, source.key_of(caller))

@@ -22,6 +22,8 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.errors import BadRequestError, GatewayError
 from gateway.live.bus import News
+from gateway.settings import Settings
+from gateway.settings.parse import webhook_secrets
 from gateway.settings.tenant_names import canonical_tenant
 from gateway.store.shared import Place, SharedCache
 from gateway.web.inbound import inbound_of
@@ -64,6 +66,11 @@ class Webhooks:
         self._clock = clock
         self._known: LRUCache[str, None] = LRUCache(_MOST_EVENT_IDS)
         self.results = Counter[str]()
+
+    def reload(self, settings: Settings) -> None:
+        """Check signatures with the secret as it is now."""
+        if settings.webhook_secret is not None:
+            self._secrets = webhook_secrets(settings.webhook_secret)
 
     async def receive(self, request: Request) -> Response:
         """Answer 200 to every signed event: SuperOffice stops sending to a URL that refuses.

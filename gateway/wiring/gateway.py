@@ -14,6 +14,7 @@ from gateway.live.changes import Comparison
 from gateway.live.dispatch import Dispatch
 from gateway.live.watcher import Watchers
 from gateway.observe.cache_stats import Lookups
+from gateway.observe.logs import set_level
 from gateway.observe.metrics import RequestMeter, UpstreamMeter
 from gateway.observe.operations import OperationNames
 from gateway.observe.sharing import SharedMetrics
@@ -33,12 +34,14 @@ from gateway.tenants.states import MOST_TENANTS
 from gateway.web.admission import Admission
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import Door
+from gateway.web.middleware.proxies import TrustedProxies
 from gateway.web.middleware.request_log import AccessLog
 from gateway.web.open_sockets import OpenSockets
 from gateway.web.pages.ops import Check
 from gateway.web.read.persisted import names_in
 from gateway.wiring import live, upstreams
 from gateway.wiring.metrics import metrics_of
+from gateway.wiring.reloads import Reloads
 from gateway.wiring.schema import request_reader, schema_options, tracing_for, trusted_documents
 
 if TYPE_CHECKING:
@@ -67,7 +70,9 @@ class Gateway:
         names = OperationNames(names_in(manifest.values()) if manifest else None)
         self.tracing = tracing_for(names, tracer_provider) if settings.tracing else None
         self._requests, self._calls = RequestMeter(), UpstreamMeter()
-        self.access_log = AccessLog(self._requests)
+        proxies = settings.trusted_proxies
+        self.proxies = TrustedProxies(proxies) if proxies else None
+        self.access_log = AccessLog(self._requests, shows_client=bool(proxies))
         self.admission = Admission(settings.max_requests)
         self._shared = live.shared_cache(settings)
         self._flights, self._lookups = Flights[Snapshot](), Lookups()
@@ -102,6 +107,13 @@ class Gateway:
         self._background: list[Callable[[], Coroutine[object, object, None]]] = [self._dispatch.run]
         if settings.redis_url is not None:
             self._background.append(partial(report_missing_rights, settings.redis_url))
+        self.reloads = Reloads(settings)
+        self.reloads.add("log_level", lambda _: set_level())
+        self.reloads.add("app_token", self._reload_policy)
+        if self.webhooks:
+            self.reloads.add("webhook_secret", self.webhooks.reload)
+        if settings.trusted_documents:
+            self.reloads.add("trusted_documents", partial(self._reload_documents, names))
         self.checks: dict[str, Check] = {}
         if reachability := upstreams.reachability(settings):
             self.checks["rest"] = reachability.problem
@@ -127,6 +139,16 @@ class Gateway:
     def _observed(self, fetch: Fetch, url: str) -> Fetch:
         counted = self._calls.around(fetch)
         return self.tracing.fetch(counted, url) if self.tracing else counted
+
+    def _reload_policy(self, settings: Settings) -> None:
+        self.door.policy = upstreams.caller_policy(settings)
+
+    def _reload_documents(self, names: OperationNames, settings: Settings) -> None:
+        manifest = trusted_documents(settings)
+        self.graphql.reader.documents.trust(manifest)
+        names.declare(names_in(manifest.values()))
+        if settings.trusted_documents_only:
+            self.schema.documents.trusted = frozenset(manifest.values())
 
     def _watchers(self) -> KeyedCache[Source, Watchers]:
         rhythm, compare = live.rhythm(self._settings), Comparison(self.schema.watched)

@@ -10,6 +10,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from gateway.live.watcher import Watchers
 from gateway.observe.cache_stats import Lookups
+from gateway.observe.logs import dropped_lines
 from gateway.observe.metrics import (
     Metrics,
     RequestMeter,
@@ -54,6 +55,7 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     "gateway_subscriptions": ("Subscriptions that are open.",),
     "gateway_watched_callers": ("Callers that are polled for their subscriptions.",),
     "gateway_webhooks": ("Webhooks, by result.", "result"),
+    "gateway_log_lines_dropped": ("Lines of the log that could not be written in time.",),
     "gateway_build_info": ("Version of the gateway, and of Python.", "version", "python"),
 }
 """Of each metric its help, and the names of its labels, in the order in which they are shown."""
@@ -110,6 +112,7 @@ def metrics_of(
         "gateway_subscriptions": partial(gauge, read=subscriptions),
         "gateway_watched_callers": partial(gauge, read=lambda: sum(map(len, watchers()))),
         "gateway_webhooks": partial(counter, read=webhooks_by_result),
+        "gateway_log_lines_dropped": partial(counter, read=dropped_lines),
         "gateway_build_info": partial(gauge, read=lambda: build),
     }
     return Metrics(

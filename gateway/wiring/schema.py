@@ -49,8 +49,8 @@ def tracing_for(names: OperationNames, provider: "TracerProvider | None") -> "Tr
         from gateway.observe.tracing import Tracing  # with all of OpenTelemetry
     except ImportError as exc:
         raise SettingsError(
-            "GATEWAY_TRACING=on: OpenTelemetry is not installed; "
-            "pip install 'superoffice-chat-gateway[tracing]'"
+            "GATEWAY_TRACING=on: OpenTelemetry is not installed; install the gateway from its own "
+            "source or wheel with the extra `tracing`: pip install '.[tracing]'"
         ) from exc
     return Tracing(names, provider)
 

@@ -119,7 +119,6 @@ def test_the_help_of_serve_has_every_setting(capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("command", "complaint"),
     [
-        ([], "required: COMMAND"),
         (["schema"], "required: ACTION"),
         (["nonsense"], "invalid choice: 'nonsense'"),
         (["demo", "--port", "http"], "invalid int value: 'http'"),
@@ -357,6 +356,78 @@ def test_python_m_gateway_is_the_command(monkeypatch: pytest.MonkeyPatch) -> Non
         __import__("gateway.__main__")
 
     assert exited.value.code == 7
+
+
+def test_alone_it_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """That is what somebody wants who types it for the first time."""
+    assert main([]) == 0
+
+    shown = capsys.readouterr()
+    assert shown.out.startswith("usage: gateway ")
+    assert shown.err == ""
+
+
+def test_it_knows_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """The one of the package."""
+    with pytest.raises(SystemExit) as exited:
+        main(["--version"])
+
+    assert exited.value.code == 0
+    assert capsys.readouterr().out == f"gateway {gateway.__version__}\n"
+
+
+def test_the_help_is_in_groups_and_says_what_a_value_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line of usage is short, and secrets are not for command lines."""
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+
+    shown = capsys.readouterr().out
+    assert shown.startswith("usage: gateway serve [settings]\n")
+    groups = ["SuperOffice", "Cache", "Limits", "Serving", "Observability"]
+    assert [group for group in groups if f"\n{group}:\n" not in shown] == []
+    flags = ["cache-ttl SECONDS", "tracing on|off", "max-body-bytes BYTES", "upstream-url URL"]
+    flags += ["log-level debug|info|warning|error", "cache-secret-file FILE", "host ADDRESS"]
+    assert [flag for flag in flags if f"  --{flag}" not in shown] == []
+    assert "VALUE" not in shown
+    words = " ".join(shown.split())
+    assert words.count("other users can read command lines") == len(Settings.secrets())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["--cache-tll", "3"], "unrecognized arguments: --cache-tll 3; did you mean --cache-ttl?"),
+        (["--cache-tll=3"], "unrecognized arguments: --cache-tll=3; did you mean --cache-ttl?"),
+        (["--something-else"], "unrecognized arguments: --something-else\n"),
+    ],
+)
+def test_a_mistyped_flag_is_explained(
+    arguments: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the most similar one, and without all of the help."""
+    with pytest.raises(SystemExit) as caught:
+        main(["serve", *arguments])
+
+    assert caught.value.code == 2
+    shown = capsys.readouterr().err
+    assert hint in shown
+    assert len(shown.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("trusted_documents", "/nowhere"), ("trusted_documents_only", "on")]
+)
+def test_an_error_names_a_setting_as_it_was_given(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Flag or variable, also where the settings as such are right."""
+    flag, variable = f"--{name.replace('_', '-')}", f"GATEWAY_{name.upper()}"
+    assert main(["query", "{ a }", "--upstream-url", URL, flag, value]) == 2
+    assert capsys.readouterr().err.startswith(f"gateway: {flag} {value}: ")
+
+    monkeypatch.setenv(variable, value)
+    assert main(["query", "{ a }", "--upstream-url", URL]) == 2
+    assert capsys.readouterr().err.startswith(f"gateway: {variable}={value}: ")
 
 
 def test_a_flag_is_written_out(capsys: pytest.CaptureFixture[str]) -> None:

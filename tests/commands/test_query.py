@@ -1,5 +1,6 @@
 """`gateway query`, as one types it."""
 
+import asyncio
 import io
 import json
 import sys
@@ -327,3 +328,32 @@ def test_an_operation_is_read_by_the_rules_of_every_transport(
     assert exit_code == 1
     assert "data" not in answer
     assert {error["extensions"]["code"] for error in answer["errors"]} == {code}
+
+
+def test_an_answer_that_does_not_come_is_given_up(
+    query: Any, rest: RestSide, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A script must not hang; the limit is that of a request to the gateway."""
+
+    async def never(request: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    rest.answer = never
+    code, shown = query(QUERY, "--header", KARI, "--request-timeout", "0.05")
+
+    assert (code, shown) == (2, "")
+    assert capsys.readouterr().err == "gateway: no answer within 0.05 s (--request-timeout)\n"
+
+
+def test_where_superoffice_fails_there_is_a_next_step(
+    query: Any, rest: RestSide, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`gateway doctor` finds out why; stdout has the answer alone."""
+    rest.answer = lambda request: httpx.Response(503)
+
+    code, shown = query(QUERY, "--header", KARI)
+
+    assert code == 1
+    assert json.loads(shown)["errors"][0]["extensions"]["code"] == "UPSTREAM_UNAVAILABLE"
+    assert capsys.readouterr().err == "To find out why, run: gateway doctor\n"

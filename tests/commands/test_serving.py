@@ -304,7 +304,7 @@ def test_a_port_in_use_is_one_line_and_exit_code_2(command: str) -> None:
 
     assert code == 2
     assert len(lines) == 1
-    assert lines[0].startswith(f"gateway: cannot listen on 127.0.0.1:{port}: ")
+    assert lines[0].startswith(f"gateway: port {port} of 127.0.0.1 is in use: ")
 
 
 @pytest.mark.parametrize(

@@ -357,5 +357,5 @@ def test_traces_need_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the command to install them."""
     monkeypatch.setitem(sys.modules, "gateway.observe.tracing", None)
 
-    with pytest.raises(SettingsError, match=r"pip install 'superoffice-chat-gateway\[tracing\]'"):
+    with pytest.raises(SettingsError, match=r"pip install '\.\[tracing\]'"):
         create_app(Settings(upstream_url=UPSTREAM_URL, tracing=True))

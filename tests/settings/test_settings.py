@@ -1,6 +1,7 @@
 """Settings: where they come from, what they accept, and what is said about a bad one."""
 
 import itertools
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -62,11 +63,17 @@ EVERY_SETTING = [
     ("max_work", "1000", 1000),
     ("host", "0.0.0.0", "0.0.0.0"),
     ("port", "8080", 8080),
+    (
+        "trusted_proxies",
+        "10.0.0.1/8,::1,unix",
+        {ip_network("10.0.0.0/8"), ip_network("::1"), "unix"},
+    ),
     ("keep_alive", "130", 130.0),
     ("workers", "4", 4),
     ("shutdown_delay", "10", 10.0),
     ("ready_check", "10", 10.0),
     ("metrics_port", "9090", 9090),
+    ("metrics_host", "[::1]", "::1"),
     ("tracing", "on", True),
     ("log_level", "debug", "debug"),
     ("log_format", "text", "text"),
@@ -287,14 +294,18 @@ BAD_VALUES = [
     ("upstream_url", "https://", "http:// or https://"),
     ("upstream_url", "https:///superoffice", "http:// or https://"),
     ("upstream_url", "http://[::1", "IPv6"),
-    ("upstream_url", "https://crm.example.com/?a=b", "end with the path"),
-    ("upstream_url", "https://crm.example.com/#top", "end with the path"),
+    ("upstream_url", "https://crm.example.com/?a=b", "the ? or #"),
+    ("upstream_url", "https://crm.example.com/#top", "the ? or #"),
     ("upstream_url", "https://crm.example.com:99999", "its port"),
     ("upstream_url", "https://crm.example.com:abc", "its port"),
     ("upstream_url", "https://crm.example.com:0", "its port"),
     ("upstream_url", "https://crm example.com", "spaces or control characters"),
     ("upstream_url", "https://crm.example.com/\x7f", "spaces or control characters"),
     ("upstream_url", "https://crm.\nexample.com", "spaces or control characters"),
+    ("host", "unix:", "unix: and a path"),
+    ("host", "[]", "unix: and a path"),
+    ("trusted_proxies", "10.0.0.0/40", "addresses or networks"),
+    ("trusted_proxies", "proxy.example.com", "addresses or networks"),
     ("port", "http", "valid integer"),
     ("port", "-1", "greater than or equal to 0"),
     ("port", "65536", "less than or equal to 65535"),
@@ -406,7 +417,7 @@ def test_a_secret_is_never_repeated(load: Any, name: str, written: str, reason: 
     """The line ends up in journals and on screens."""
     line = message(load, {}, **{name: written})
 
-    assert line.startswith(f"--{name.replace('_', '-')}: ")
+    assert line.startswith(f"GATEWAY_{name.upper()}: ")
     assert reason in line
     assert "hunter2" not in line
 

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Iterator
+from typing import Any
 
 import aiohttp
 import httpx
@@ -9,6 +10,8 @@ import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
 from gateway.upstream import failures, transport
+from tests.upstream.faulty import answer, faulty_rest
+from tests.upstream.test_unreachable import a_free_port
 
 
 def kinds(kind: type[aiohttp.ClientError]) -> Iterator[type[aiohttp.ClientError]]:
@@ -59,3 +62,33 @@ def test_an_error_is_translated_by_what_it_means(
 ) -> None:
     """No connection, a broken one, or one that speaks something else."""
     assert type(failures.in_httpx(kind.__new__(kind))) is meaning
+
+
+async def test_an_old_connection_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name may have moved while the old host lives on."""
+    for seconds, connections in ((60, 1), (-1, 3)):
+        monkeypatch.setattr(transport, "_CONNECTION_S", seconds)
+        pool = transport.PooledTransport(connections=1, connect_timeout_s=5)
+        async with faulty_rest(answer(b"[]")) as rest, httpx.AsyncClient(transport=pool) as client:
+            for _ in range(3):
+                assert (await client.get(rest.url)).status_code == 200
+            assert rest.connections == connections
+
+
+async def test_a_failed_connection_forgets_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name is looked up again at once, and not only when its entry is old."""
+    looked_up = []
+    lookup = aiohttp.ThreadedResolver.resolve
+
+    async def counted(self: Any, host: str, *args: Any, **more: Any) -> Any:
+        looked_up.append(host)
+        return await lookup(self, host, *args, **more)
+
+    monkeypatch.setattr(aiohttp.DefaultResolver, "resolve", counted)
+    pool, port = transport.PooledTransport(connections=1, connect_timeout_s=5), a_free_port()
+    async with httpx.AsyncClient(transport=pool) as client:
+        for _ in range(2):
+            with pytest.raises(httpx.ConnectError):
+                await client.get(f"http://localhost:{port}")
+
+    assert looked_up == ["localhost"] * 2

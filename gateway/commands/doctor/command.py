@@ -9,12 +9,13 @@ from dataclasses import asdict
 from urllib.parse import urlsplit
 
 import orjson
-from pydantic import SecretStr
+from pydantic import ByteSize, SecretStr
 
 from gateway.commands import arguments
 from gateway.commands.doctor.finding import Finding
 from gateway.settings import Settings
 from gateway.settings.messages import PREFIX
+from gateway.settings.settings import written
 
 _MASK = "********"
 _COLORS = {"ok": "\x1b[32m", "warn": "\x1b[33m", "fail": "\x1b[31m"}
@@ -24,11 +25,16 @@ def register(command: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     command.set_defaults(run=_run)
     command.add_argument("--json", dest="is_json", action="store_true", help="print JSON")
-    arguments.add_caller(command)
+    command.add_argument(
+        "--all", dest="shows_all", action="store_true", help="print the unchanged settings, too"
+    )
+    arguments.add_caller(command, "[options]")
 
 
-def _run(headers: list[str], tenant: str | None, *, is_json: bool, **flags: str) -> int:
-    """Print settings and findings; return 1 if a check fails.
+def _run(
+    headers: list[str], tenant: str | None, *, is_json: bool, shows_all: bool, **flags: str
+) -> int:
+    """Print findings and changed settings; return 1 if a check fails.
 
     Raises:
         SettingsError: the gateway would not start.
@@ -44,7 +50,8 @@ def _run(headers: list[str], tenant: str | None, *, is_json: bool, **flags: str)
         report = {"settings": shown, "findings": [asdict(finding) for finding in findings]}
         text = orjson.dumps(report, option=orjson.OPT_INDENT_2).decode()
     else:
-        text = f"{_settings_text(shown)}\n\n{findings_text(findings, sys.stdout.isatty())}"
+        text = findings_text(findings, sys.stdout.isatty())
+        text += f"\n\n{_settings_text(shown, shows_all=shows_all)}"
     print(text)  # noqa: T201
     return int(any(finding.level == "fail" for finding in findings))
 
@@ -54,7 +61,12 @@ def _effective(settings: Settings, flags: Collection[str]) -> dict[str, dict[str
     shown, defaults = {}, Settings.shown_defaults()
     for name, field in type(settings).model_fields.items():
         variable = f"{PREFIX}{name.upper()}"
-        source = "flag" if name in flags else variable if variable in os.environ else "default"
+        sources = {
+            "flag": name in flags or f"{name}_file" in flags,
+            variable: variable in os.environ,
+            f"{variable}_FILE": f"{variable}_FILE" in os.environ,
+        }
+        source = next((source for source, is_used in sources.items() if is_used), "default")
         is_random = source == "default" and field.default_factory is not None
         value = None if is_random else getattr(settings, name)
         text = defaults[name] if value is None else _shown(value)
@@ -64,10 +76,12 @@ def _effective(settings: Settings, flags: Collection[str]) -> dict[str, dict[str
 
 def _shown(value: object) -> str:
     match value:
-        case bool():
-            return "on" if value else "off"
+        case ByteSize():
+            return value.human_readable(separator="").replace(".0", "")
+        case bool() | float():
+            return written(value)
         case frozenset():
-            names = (name.decode() if isinstance(name, bytes) else name for name in value)
+            names = (name.decode() if isinstance(name, bytes) else str(name) for name in value)
             return ",".join(sorted(names))
         case SecretStr():
             try:
@@ -82,14 +96,18 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def _settings_text(shown: dict[str, dict[str, str]]) -> str:
-    width = max(map(len, shown))
+def _settings_text(shown: dict[str, dict[str, str]], *, shows_all: bool) -> str:
+    names = {f"{PREFIX}{name.upper()}": setting for name, setting in shown.items()}
+    if not shows_all:
+        names = {name: one for name, one in names.items() if one["source"] != "default"}
+    width = max(map(len, names), default=0)
     lines = [
         f"  {name:{width}}  {setting['value'] or '-'}"
-        + (f"  ({setting['source']})" if setting["source"] != "default" else "")
-        for name, setting in shown.items()
+        + (f"  ({setting['source']})" if setting["source"] not in {"default", name} else "")
+        for name, setting in names.items()
     ]
-    return "\n".join(["Settings", *lines])
+    left = "" if shows_all else " that differ from their defaults; --all prints the others"
+    return "\n".join([f"Settings{left}", *lines])
 
 
 def findings_text(findings: Sequence[Finding], is_terminal: bool) -> str:

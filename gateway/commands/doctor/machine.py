@@ -1,11 +1,11 @@
 """What the gateway needs of this machine: ports, open files and Redis."""
 
 import errno
-import socket
 import ssl
 from contextlib import ExitStack
 
 from gateway.commands.doctor.finding import Finding
+from gateway.errors import SettingsError
 from gateway.server import resources
 from gateway.settings import Settings
 from gateway.store.redis import try_out
@@ -19,26 +19,20 @@ def ports(settings: Settings) -> list[Finding]:
     with ExitStack() as held:
         findings = [_port("port", settings.host, settings.port, held)]
         if settings.metrics_port is not None:
-            findings.append(_port("metrics port", settings.host, settings.metrics_port, held))
+            host = settings.metrics_address
+            findings.append(_port("metrics port", host, settings.metrics_port, held))
     return findings
 
 
 def _port(check: str, host: str, port: int, held: ExitStack) -> Finding:
-    address = f"{host}:{port}"
+    address = resources.address_of(host, port)
     try:
-        family, *_, where = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = held.enter_context(socket.socket(family, socket.SOCK_STREAM))
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(where)
-        listener.listen(1)
-    except (OSError, UnicodeError) as exc:
-        if getattr(exc, "errno", None) == errno.EADDRINUSE:
+        held.enter_context(resources.listening(host, port))
+    except SettingsError as exc:
+        if isinstance(exc.__cause__, OSError) and exc.__cause__.errno == errno.EADDRINUSE:
             advice = "stop the other program or choose another port, unless it is this gateway"
             return Finding(check, "warn", f"{address} is in use", advice)
-        problem = getattr(exc, "strerror", "invalid host name")
-        return Finding(check, "fail", f"cannot listen on {address}: {problem}")
+        return Finding(check, "fail", str(exc))
     return Finding(check, "ok", f"{address} is free")
 
 

@@ -3,16 +3,22 @@
 Neither the query string nor any header or body is logged: they hold customers' data.
 """
 
+import logging
 import time
 from urllib.parse import quote
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.errors import TenantNotFoundError
 from gateway.observe.metrics import RequestMeter
 from gateway.web.access_record import AccessRecord
-from gateway.web.inbound import REQUEST_ID, Door
+from gateway.web.inbound import REQUEST_ID, Door, find_inbound
+from gateway.web.middleware.proxies import TrustedProxies
 
+logger = logging.getLogger(__name__)
+
+UNKNOWN_PATH = "(unknown)"
 _LONGEST_PATH = 200
 _STARTS = {"http.response.start", "websocket.accept", "websocket.http.response.start"}
 
@@ -20,8 +26,9 @@ _STARTS = {"http.response.start", "websocket.accept", "websocket.http.response.s
 class AccessLog:
     """Logs each request when it is over, and counts it if it was GraphQL."""
 
-    def __init__(self, meter: RequestMeter) -> None:
+    def __init__(self, meter: RequestMeter, *, shows_client: bool = False) -> None:
         self._meter = meter
+        self._shows_client = shows_client
         self._log = structlog.get_logger()
 
     def request(
@@ -30,16 +37,22 @@ class AccessLog:
         """Log a request that began at `started`, by `time.perf_counter`."""
         seconds = time.perf_counter() - started
         self._count(record, record.first_answer_s or seconds)
+        level = logging.DEBUG if record.is_routine else logging.INFO
+        if not logger.isEnabledFor(level):
+            return
+        fields = record.fields()
+        if self._shows_client and scope.get("client"):
+            fields = {**fields, "client": scope["client"][0]}
         write = self._log.debug if record.is_routine else self._log.info
         write(
             "request",
             logger=__name__,
             method=scope.get("method", "WEBSOCKET"),
-            path=_printable_path(scope),
+            path=_printable_path(scope) if record.is_known_path else UNKNOWN_PATH,
             status=status,
             duration_ms=round(seconds * 1000, 1),
             request_id=request_id.decode(),
-            **record.fields(),
+            **fields,
         )
 
     def operation(self, started: float, record: AccessRecord) -> None:
@@ -62,16 +75,26 @@ class AccessLog:
 class RequestLog:
     """The outermost middleware: has the request read, and logged when it is over."""
 
-    def __init__(self, app: ASGIApp, *, door: Door, access_log: AccessLog) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        door: Door,
+        access_log: AccessLog,
+        proxies: TrustedProxies | None = None,
+    ) -> None:
         self.app = app
         self._door = door
         self._access_log = access_log
+        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and log it."""
         if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
+        if self._proxies and find_inbound(scope) is None:
+            self._proxies.apply(scope)
         inbound = self._door.enter(scope)
         request_id = inbound.request_id
         status = 0
@@ -82,6 +105,9 @@ class RequestLog:
                 status = message.get("status", 101)
                 headers = [h for h in message.get("headers", ()) if h[0] != REQUEST_ID]
                 message["headers"] = [*headers, (REQUEST_ID, request_id)]
+            elif message["type"] == "websocket.close" and not status:
+                status = 403  # the server's answer to a handshake for an unknown path
+                inbound.record.is_known_path = False
             else:
                 inbound.record.sent_bytes += len(message.get("body", b""))
             await send(message)
@@ -92,6 +118,8 @@ class RequestLog:
         try:
             await self.app(scope, receive, send_with_id)
         finally:
+            if status == 404 or isinstance(inbound.head.access, TenantNotFoundError):
+                inbound.record.is_known_path = False
             inbound.snapshot = None  # the scope lives until the next request of the connection
             self._access_log.request(scope, request_id, status, started, inbound.record)
 

@@ -1,5 +1,7 @@
 """Health, readiness and metrics, for operators and probes."""
 
+import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from prometheus_client.exposition import choose_encoder
@@ -7,13 +9,21 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gateway.web.inbound import inbound_of
+
+FRESH_S = 0.5
+"""For so long, everybody gets the same rendering of the metrics: one takes milliseconds."""
+
+_NOT_STORED = {"Cache-Control": "no-store"}
+
 Check = Callable[[], str | None]
 """Returns at once why requests cannot be served, or None."""
 
 
 async def healthz(request: Request) -> Response:
     """Answer that the process is alive; nothing else is checked."""
-    return JSONResponse({"status": "alive"})
+    inbound_of(request.scope).record.is_routine = True
+    return JSONResponse({"status": "alive"}, headers=_NOT_STORED)
 
 
 def readyz(checks: Mapping[str, Check]) -> Callable[[Request], Awaitable[Response]]:
@@ -24,6 +34,7 @@ def readyz(checks: Mapping[str, Check]) -> Callable[[Request], Awaitable[Respons
     """
 
     async def answer(request: Request) -> Response:
+        inbound_of(request.scope).record.is_routine = True
         found = {name: check() or "ok" for name, check in checks.items()}
         match getattr(request.app.state, "is_ready", None):
             case None:
@@ -35,7 +46,7 @@ def readyz(checks: Mapping[str, Check]) -> Callable[[Request], Awaitable[Respons
         return JSONResponse(
             {"status": status, "checks": found},
             200 if status == "ready" else 503,
-            {"Cache-Control": "no-store"},
+            _NOT_STORED,
         )
 
     return answer
@@ -43,10 +54,17 @@ def readyz(checks: Mapping[str, Check]) -> Callable[[Request], Awaitable[Respons
 
 def metrics(collector: Collector) -> Callable[[Request], Response]:
     """Return the handler of metrics, in a format that Prometheus reads; it runs on a thread."""
+    rendered: dict[str, tuple[float, bytes]] = {}
+    lock = threading.Lock()
 
     def answer(request: Request) -> Response:
+        inbound_of(request.scope).record.is_routine = True
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        headers = {"Content-Type": content_type, "Cache-Control": "no-store"}
-        return Response(encode(collector), headers=headers)
+        with lock:
+            made_at, body = rendered.get(content_type, (0.0, b""))
+            if not body or time.monotonic() >= made_at + FRESH_S:
+                body = encode(collector)
+                rendered[content_type] = (time.monotonic(), body)
+        return Response(body, headers={"Content-Type": content_type, **_NOT_STORED})
 
     return answer

@@ -52,7 +52,7 @@ class Reader:
         batch: int,
         variables_bytes: int,
     ) -> None:
-        self._documents = documents
+        self.documents = documents
         self._prepare = prepare
         self._body_bytes = body_bytes
         self._batch_size = batch
@@ -87,7 +87,7 @@ class Reader:
         name = _typed(data, "operationName", str)
         extensions = _typed(data, "extensions", dict)
         self._check_variables(variables or {})
-        query, store = await self._documents.find(query or None, data, extensions or {})
+        query, store = await self.documents.find(query or None, data, extensions or {})
         if not query:
             raise BadRequestError("The request has no `query`.")
         await self._prepare(query)

@@ -47,8 +47,12 @@ class SocketEndpoint:
             OriginRefusedError: a page of another site sends it, and that site is not allowed.
             BadRequestError: there are credentials in the URL, or the subprotocol is another one.
         """
-        if is_foreign(socket.headers, self._graphql.allowed_origins):
-            logger.warning("A WebSocket was refused: its Origin is not in GATEWAY_CORS_ORIGINS")
+        if is_foreign(socket, self._graphql.allowed_origins):
+            logger.warning(
+                "A WebSocket was refused: its Origin is neither this host nor in "
+                "GATEWAY_CORS_ORIGINS; a proxy has to pass Host on, or X-Forwarded-Host from an "
+                "address in GATEWAY_TRUSTED_PROXIES"
+            )
             raise OriginRefusedError
         refuse_credentials_in_url(socket)
         if PROTOCOL not in socket.scope["subprotocols"]:

@@ -1,7 +1,7 @@
 """What protects people's browsers: CORS, cross-site requests, security headers."""
 
 import pytest
-from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 
 from gateway.web.middleware.browsers import is_foreign
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
@@ -283,9 +283,34 @@ async def test_a_query_in_a_url_is_read_with_the_callers_headers(gateway: Gatewa
     assert answer.json() == {"data": {"chatSessions": [{"chatSessionId": 1}]}}
 
 
+def foreign(scheme: str = "http", **headers: str) -> bool:
+    """Return whether a request is taken for one of another site's pages."""
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "headers": raw, "scheme": scheme}
+    return is_foreign(HTTPConnection(scope), frozenset())
+
+
 def test_a_page_is_of_this_site_where_the_browser_says_so() -> None:
     """Behind a proxy that passes another Host on, the origin alone would not tell."""
     headers = {"origin": "https://chat.example", "host": "127.0.0.1:8000"}
 
-    assert is_foreign(Headers(headers), frozenset())
-    assert not is_foreign(Headers({**headers, "sec-fetch-site": "same-origin"}), frozenset())
+    assert foreign(**headers)
+    assert not foreign(**headers, sec_fetch_site="same-origin")
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "scheme", "is_one"),
+    [
+        ("https://chat.example", "chat.example", "http", False),  # TLS ends in front of us
+        ("https://chat.example", "chat.example:443", "http", False),
+        ("http://chat.example", "chat.example:80", "http", False),
+        ("http://chat.example", "chat.example:443", "http", True),
+        ("http://chat.example", "chat.example", "https", True),
+        ("https://chat.example", "chat.example", "wss", False),
+    ],
+)
+def test_an_origin_is_ours_whatever_port_a_proxy_adds(
+    origin: str, host: str, scheme: str, is_one: bool
+) -> None:
+    """A page without TLS is another site than ours with it, where that is known."""
+    assert foreign(scheme, origin=origin, host=host) is is_one

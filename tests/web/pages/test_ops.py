@@ -10,6 +10,7 @@ import pytest
 
 from gateway import Settings, create_app
 from gateway.upstream.reach import Reachability
+from gateway.web.pages import ops
 from tests.support import UPSTREAM_URL, Gateway, RestSide, gateway_over
 
 ROOT = Path(__file__).parents[3]
@@ -145,3 +146,24 @@ async def test_no_redirect_follows_the_name_of_the_host(gateway: Gateway) -> Non
 
     assert response.status_code == 404
     assert "location" not in response.headers
+
+
+async def test_metrics_are_rendered_once_for_many(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rendering takes milliseconds, and anybody can ask; formats have each their own."""
+    monkeypatch.setattr(ops, "FRESH_S", 60)
+    first = await gateway.http.get("/metrics")
+    await gateway.post("{ chatSessions { chatSessionId } }")
+    openmetrics = {"Accept": "application/openmetrics-text"}
+
+    assert (await gateway.http.get("/metrics")).text == first.text
+    assert (await gateway.http.get("/metrics", headers=openmetrics)).text.endswith("# EOF\n")
+    monkeypatch.setattr(ops, "FRESH_S", 0)
+    assert "gateway_requests_total{" in (await gateway.http.get("/metrics")).text
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_no_probe_is_answered_from_a_cache(gateway: Gateway, path: str) -> None:
+    """A proxy in between must not keep what held a moment ago."""
+    assert (await gateway.http.get(path)).headers["cache-control"] == "no-store"

@@ -1,0 +1,102 @@
+"""The thread that writes the log, so that no request ever waits for it.
+
+A pipe that nobody reads, a full disk or a dead reader would otherwise delay or break whatever logs.
+"""
+
+import atexit
+import os
+import select
+import threading
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+
+_MOST_LINES = 10_000
+_MOST_BYTES = 4 * 2**20
+_LARGEST_WRITE = 64 * 2**10
+_BATCH_S = 0.02
+_EXIT_S = 1.0
+
+
+class LogWriter:
+    """A text stream over a file descriptor; it never blocks and never raises.
+
+    Lines wait in a queue that is bounded in lines and bytes; what does not fit, or cannot be
+    written, is dropped and counted. At exit the queue is written for a second at most. `on_loss` is
+    called, by the thread, with the number of lines that were lost since the last call.
+    """
+
+    def __init__(self, fd: int, on_loss: Callable[[int], object]) -> None:
+        self.fd = fd
+        self._on_loss = on_loss
+        self._queue: SimpleQueue[bytes | None] = SimpleQueue()  # reentrant: signal handlers log
+        self._lock = threading.RLock()
+        self._lines = self._bytes = 0
+        self._starts_anew = False
+        self.dropped = 0
+        threading.Thread(target=self._run, name="log", daemon=True).start()
+        atexit.register(self.wait)
+
+    def write(self, text: str) -> None:
+        """Queue whole lines, or drop them."""
+        data = text.encode(errors="backslashreplace")
+        with self._lock:
+            if self._lines >= _MOST_LINES or self._bytes + len(data) > _MOST_BYTES:
+                self.dropped += 1
+                return
+            self._lines += 1
+            self._bytes += len(data)
+        self._queue.put(data)
+
+    def flush(self) -> None:
+        """Do nothing: handlers flush after each line."""
+
+    def wait(self) -> None:
+        """Return once all lines are written, or a second is over."""
+        ends_at = time.monotonic() + _EXIT_S
+        while self._lines and time.monotonic() < ends_at:
+            time.sleep(_BATCH_S / 4)
+
+    def close(self) -> None:
+        """End the thread once all lines are written, or a second is over."""
+        self._queue.put(None)
+        self.wait()
+
+    def _run(self) -> None:
+        is_open, reported = True, 0
+        while is_open:
+            lines: list[bytes] = []
+            line, size = self._queue.get(), 0
+            time.sleep(_BATCH_S)  # one write for many lines, and few turns of this thread
+            while line is not None:
+                lines.append(line)
+                size += len(line)
+                if size >= _LARGEST_WRITE or self._queue.empty():
+                    break
+                line = self._queue.get()
+            is_open = line is not None
+            is_written = self._write_all(b"".join(lines))
+            with self._lock:
+                self._lines -= len(lines)
+                self._bytes -= size
+                lost = self.dropped - reported
+            if lost and is_written:  # otherwise that line would be lost, and reported, too
+                reported += lost
+                self._on_loss(lost)
+
+    def _write_all(self, data: bytes) -> bool:
+        """Write, or count the lines that are lost; return whether all went out."""
+        left = memoryview(b"\n" * self._starts_anew + data)  # after half a line
+        try:
+            while left:
+                try:
+                    left = left[os.write(self.fd, left) :]
+                except BlockingIOError:  # another process has made the terminal non-blocking
+                    select.select([], [self.fd], [])
+        except OSError:
+            self._starts_anew |= len(left) < len(data)
+            with self._lock:
+                self.dropped += bytes(left).count(b"\n")
+            return False
+        self._starts_anew = False
+        return True

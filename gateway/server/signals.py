@@ -1,0 +1,47 @@
+"""The signals that stop nothing, and what systemd wants to know.
+
+HUP reloads, USR1 makes the log verbose for a while, USR2 is ignored. By default each would end the
+process, and with it the requests in progress.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import time
+
+_NAMES = ("SIGHUP", "SIGUSR1", "SIGUSR2")
+HUP, USR1, USR2 = (getattr(signal, name, None) for name in _NAMES)  # None on Windows
+HANDLED = [number for number in (HUP, USR1, USR2) if number is not None]
+
+
+def ignore_signals() -> None:
+    """Ignore them until a server handles them; processes that are started inherit this."""
+    for number in HANDLED:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def has_terminal() -> bool:
+    """Return whether the process belongs to a terminal; when that closes, HUP comes."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def reloading() -> str:
+    """Return the state of a reload that begins."""
+    return f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
+
+
+def notify_systemd(state: str) -> None:
+    """Report a state to systemd, if it waits for that: sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender,
+        ):
+            sender.setblocking(False)
+            sender.sendto(state.encode(), address.replace("@", "\0", 1))

@@ -1,0 +1,84 @@
+"""How settings are loaded: from flags, the environment, and files that hold secrets."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import PrivateAttr, ValidationError, field_validator
+from pydantic_settings import BaseSettings
+
+from gateway.errors import SettingsError
+from gateway.settings import parse
+from gateway.settings.messages import PREFIX, bad_setting, is_secret, two_secrets, unknown_setting
+
+
+class LoadedSettings(BaseSettings):
+    """The base of `Settings`."""
+
+    _flags: Mapping[str, object] | None = PrivateAttr(None)
+    """What `load` was given, if it made the settings."""
+
+    @classmethod
+    def load(cls, **flags: Any) -> Self:  # pydantic checks them
+        """Read the settings from the environment; flags win over it.
+
+        A secret can also come from a file that its name with `_FILE` names.
+
+        Raises:
+            SettingsError: a setting is missing, unknown or wrong; the message is one line.
+        """
+        names = {*cls.model_fields, *(f"{name}_file" for name in cls.secrets())}
+        environment = {k.removeprefix(PREFIX).lower(): k for k in os.environ if k[:8] == PREFIX}
+        for field in sorted(environment.keys() - names):
+            raise SettingsError(unknown_setting(environment[field], cls.model_fields))
+        variables = {field: value for field, k in environment.items() if (value := os.environ[k])}
+        values = {name: value for name, value in flags.items() if name in cls.model_fields}
+        files = {**cls._files(variables), **cls._files(flags)}
+        files = {name: file for name, file in files.items() if name not in values}
+        name = ""
+        try:
+            for name, file in files.items():
+                values[name] = parse.secret_of(file)
+            settings = cls(**values)
+        except ValidationError as exc:
+            raise SettingsError(bad_setting(exc, cls.model_fields, files)) from None
+        except ValueError as exc:
+            raise SettingsError(f"{PREFIX}{name.upper()}_FILE: {exc}") from None
+        settings._flags = flags
+        return settings
+
+    @classmethod
+    def secrets(cls) -> list[str]:
+        """Return the settings that are secrets, each of which can also come from a file."""
+        return [name for name, field in cls.model_fields.items() if is_secret(field)]
+
+    @classmethod
+    def _files(cls, given: Mapping[str, str]) -> dict[str, str]:
+        """Return the files of secrets that one source gives."""
+        found = {name: given[f"{name}_file"] for name in cls.secrets() if f"{name}_file" in given}
+        for name in found.keys() & given.keys():
+            raise SettingsError(two_secrets(name))
+        return found
+
+    def reread(self) -> Self:
+        """Return the same settings with the secrets that their files hold now.
+
+        Raises:
+            SettingsError: one cannot be read, or is invalid.
+        """
+        if self._flags is None:
+            return self
+        again = self.load(**self._flags)
+        secrets = again.model_fields_set.intersection(self.secrets())
+        return self.model_copy(update={name: getattr(again, name) for name in secrets})
+
+    def exposed(self) -> list[str]:
+        """Return the secrets that came on the command line."""
+        flags = self._flags or {}
+        given = {name: flags[name] for name in self.secrets() if isinstance(flags.get(name), str)}
+        return [name for name, text in given.items() if "@" in str(text) or "://" not in str(text)]
+
+    @field_validator("*")
+    @classmethod
+    def _check_secret(cls, value: object) -> object:
+        return parse.trimmed(value)

@@ -1,0 +1,80 @@
+"""What trusted proxies say about the client: its address, and the origin it sees.
+
+Anybody can send `X-Forwarded-For`, `-Host` and `-Proto`; they count only if the connection comes
+from an address in `GATEWAY_TRUSTED_PROXIES`, and never choose a tenant.
+"""
+
+import re
+from collections.abc import Collection
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Literal
+
+from starlette.types import Scope
+
+_HOST = re.compile(rb"[\w.-]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?", re.ASCII)
+_SCHEMES = {"http": "http", "websocket": "ws"}
+_MOST_PEERS = 1_000
+
+
+class TrustedProxies:
+    """Puts what they say into the scope of a request, before anybody reads that."""
+
+    def __init__(self, trusted: Collection[IPv4Network | IPv6Network | Literal["unix"]]) -> None:
+        self._networks = [network for network in trusted if not isinstance(network, str)]
+        self._trusts_unix = "unix" in trusted
+        self._trusts = lru_cache(_MOST_PEERS)(self._is_trusted)
+
+    def apply(self, scope: Scope) -> None:
+        """Set the client, the scheme and `Host`, if a trusted proxy has sent the request."""
+        client = scope.get("client")
+        if not (self._trusts(client[0]) if client else self._trusts_unix):
+            return
+        sent: dict[bytes, list[bytes]] = {}
+        for name, value in scope["headers"]:
+            if name.startswith(b"x-forwarded-"):
+                sent.setdefault(name, []).append(value)
+        if addresses := sent.get(b"x-forwarded-for"):
+            scope["client"] = (self._client(addresses, client[0] if client else ""), 0)
+        proto = _last(sent.get(b"x-forwarded-proto"))
+        if proto in {b"http", b"https"}:
+            scope["scheme"] = proto.decode().replace("http", _SCHEMES[scope["type"]])
+        host = _last(sent.get(b"x-forwarded-host"))
+        if _HOST.fullmatch(host):
+            others = [header for header in scope["headers"] if header[0] != b"host"]
+            scope["headers"] = [*others, (b"host", host)]
+
+    def _client(self, lines: list[bytes], peer: str) -> str:
+        """Return the last address that is not a trusted proxy's; those before it may be made up."""
+        found = peer
+        for text in reversed(b",".join(lines).decode("latin-1").split(",")):
+            address = _address(text.strip())
+            if address is None:
+                break
+            found = address
+            if not self._trusts(address):
+                break
+        return found
+
+    def _is_trusted(self, text: str) -> bool:
+        address = _address(text)
+        return address is not None and any(
+            ip_address(address) in network for network in self._networks
+        )
+
+
+def _last(lines: list[bytes] | None) -> bytes:
+    """Return the last value: the one of the proxy that is nearest."""
+    return lines[-1].rpartition(b",")[2].strip() if lines else b""
+
+
+def _address(text: str) -> str | None:
+    """Return an address without its port, and one of IPv4 as such; None if it is invalid."""
+    if (text.count(":") == 1 or "]" in text) and not text.endswith("]"):
+        text = text.rpartition(":")[0]
+    try:
+        address = ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)

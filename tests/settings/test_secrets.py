@@ -1,0 +1,116 @@
+"""Secrets: from files, without line breaks, and not on command lines."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from gateway.errors import SettingsError
+from gateway.settings import Settings
+from gateway.settings.messages import with_flags
+
+URL = "https://crm.example.com"
+SECRET = "redis://:hunter2@redis.example.com/0?12345678"  # long enough for each, and a URL
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return a file with a secret, as editors write it."""
+    file = tmp_path / "secret"
+    file.write_bytes(b"\xef\xbb\xbf" + SECRET.encode() + b"\r\n\n")
+    return file
+
+
+def problem(**flags: str) -> str:
+    """Return the message of a failed start."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(upstream_url=URL, **flags)
+    assert len(str(caught.value).splitlines()) == 1
+    assert "hunter2" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", Settings.secrets())
+def test_every_secret_can_come_from_a_file(
+    name: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a variable or a flag; a byte order mark and line breaks at its end are no part of it."""
+    by_flag = Settings.load(upstream_url=URL, **{f"{name}_file": str(file)})
+    monkeypatch.setenv(f"GATEWAY_{name.upper()}_FILE", str(file))
+    by_variable = Settings.load(upstream_url=URL)
+
+    assert getattr(by_flag, name) == getattr(by_variable, name) == SecretStr(SECRET)
+    assert by_flag.exposed() == by_variable.exposed() == []
+
+
+@pytest.mark.parametrize("name", Settings.secrets())
+def test_a_secret_comes_from_one_place(
+    name: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value and a file are one line, of which neither wins; a flag wins over both."""
+    variable = f"GATEWAY_{name.upper()}"
+    monkeypatch.setenv(variable, "x" * 32)
+    monkeypatch.setenv(f"{variable}_FILE", str(file))
+
+    assert problem().startswith(f"{variable} and {variable}_FILE are both set")
+
+    monkeypatch.delenv(variable)
+    given = Settings.load(upstream_url=URL, **{name: SECRET + "x"})
+    assert getattr(given, name) == SecretStr(SECRET + "x")
+    assert given.exposed() == [name]
+    assert given.warnings[0].startswith(f"--{name.replace('_', '-')}: other users of this machine")
+
+
+@pytest.mark.parametrize("name", Settings.secrets())
+@pytest.mark.parametrize("text", ["{}\n", "{}\r", "{} ", "\t{}"])
+def test_nothing_invisible_is_part_of_a_secret(
+    name: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Kubernetes secret made with `echo` ends with a line break: every signature would fail."""
+    monkeypatch.setenv(f"GATEWAY_{name.upper()}", text.format("x" * 40))
+
+    assert problem().startswith(f"GATEWAY_{name.upper()}: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (None, "cannot read {}: No such file or directory"),
+        (b"\xff\xfe", "cannot read {}: not UTF-8"),
+        (b"\n", "{} is empty"),
+        (b"hunter2", "it must have at least 32 characters"),
+        (b"hunter2" * 5 + b" \n", "it begins or ends with a blank or a line break: remove that"),
+    ],
+)
+def test_a_file_that_holds_no_secret(tmp_path: Path, content: bytes | None, found: str) -> None:
+    """One line names the variable and the file, and shows nothing of it."""
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+
+    line = problem(cache_secret_file=str(file))
+
+    assert line == f"GATEWAY_CACHE_SECRET_FILE: {found.format(file)}"
+
+
+def test_files_are_read_again(file: Path) -> None:
+    """Everything else stays, also what was drawn at random."""
+    settings = Settings.load(upstream_url=URL, webhook_secret_file=str(file))
+    file.write_text("another secret, as long")
+
+    again = settings.reread()
+
+    assert again.webhook_secret == SecretStr("another secret, as long")
+    assert again.cache_secret == settings.cache_secret
+    made = Settings(upstream_url=URL)
+    assert made.reread() is made
+    file.write_text("short")
+    with pytest.raises(SettingsError, match="GATEWAY_WEBHOOK_SECRET_FILE: "):
+        settings.reread()
+
+
+def test_what_was_given_as_a_flag_is_called_a_flag() -> None:
+    """Wherever the message comes from; a name that only begins like it is another one."""
+    text = "GATEWAY_TRACING=on: no; GATEWAY_TRACING_X, GATEWAY_HOST"
+
+    assert with_flags(text, ["tracing"]) == "--tracing on: no; GATEWAY_TRACING_X, GATEWAY_HOST"

@@ -1,0 +1,68 @@
+"""What SIGHUP reads again, and what the log says of it."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import SettingsError
+from gateway.settings import Settings
+from gateway.wiring.reloads import Reloads
+from tests.observe.logged import logged
+
+URL = "http://rest.invalid"
+
+
+def said(reloads: Reloads) -> list[tuple[str, str]]:
+    """Reload; return the levels and the lines."""
+    with logged() as log:
+        reloads()
+    return [(event["level"], event["event"]) for event in log.events]
+
+
+def test_each_part_is_reloaded_by_itself() -> None:
+    """One that fails is logged and stops no other."""
+    applied: list[Settings] = []
+
+    def fail(settings: Settings) -> None:
+        raise SettingsError("GATEWAY_TRUSTED_DOCUMENTS=a: it is not JSON")
+
+    settings = Settings(upstream_url=URL)
+    reloads = Reloads(settings)
+    reloads.add("trusted_documents", fail)
+    reloads.add("log_level", applied.append)
+
+    assert said(reloads) == [
+        ("error", "Not reloaded: GATEWAY_TRUSTED_DOCUMENTS=a: it is not JSON"),
+        ("info", "Reloaded: GATEWAY_LOG_LEVEL"),
+    ]
+    assert applied == [settings]
+
+
+def test_what_needs_a_restart_is_logged(tmp_path: Path) -> None:
+    """Once for each change; a part that is reloaded is not among it."""
+    file = tmp_path / "secret"
+    file.write_text("x" * 32)
+    reloads = Reloads(
+        Settings.load(upstream_url=URL, cache_secret_file=file, webhook_secret_file=file)
+    )
+    reloads.add("webhook_secret", lambda settings: None)
+    file.write_text("y" * 32)
+
+    warning = ("warning", "GATEWAY_CACHE_SECRET has changed: that needs a restart")
+    assert said(reloads) == [("info", "Reloaded: GATEWAY_WEBHOOK_SECRET"), warning]
+    assert said(reloads) == [("info", "Reloaded: GATEWAY_WEBHOOK_SECRET")]
+
+
+@pytest.mark.parametrize("content", [None, "short"])
+def test_where_one_file_is_wrong_nothing_changes(tmp_path: Path, content: str | None) -> None:
+    """The gateway goes on with what it has."""
+    file = tmp_path / "secret"
+    file.write_text("x" * 32)
+    reloads = Reloads(Settings.load(upstream_url=URL, webhook_secret_file=str(file)))
+    reloads.add("webhook_secret", lambda settings: pytest.fail("it was applied"))
+    file.unlink() if content is None else file.write_text(content)
+
+    [(level, line)] = said(reloads)
+
+    assert level == "error"
+    assert line.startswith("Nothing was reloaded: GATEWAY_WEBHOOK_SECRET_FILE: ")
