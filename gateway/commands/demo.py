@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.commands.arguments import count
 from gateway.settings import Settings
+from gateway.settings.settings import WITH_OFFSETS
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -122,7 +123,8 @@ def _run(port: int, *, tenants: bool, **data: int) -> None:
             tenants="",
             tenant_hosts=DOMAIN,
             port=port,
-            time_zone="Europe/Oslo",  # of the demo's times without one
+            so_time_zone=WITH_OFFSETS,
+            accept_language="en",
             webhook_secret=hook.secret,
         )
         make_app = partial(create_gateway, users=users, url=demo_url if tenants else None)

@@ -79,10 +79,15 @@ def time_zone(name: str) -> zoneinfo.ZoneInfo:
 
 def app_token(value: SecretStr) -> SecretStr:
     """Check a token that goes into a header."""
-    text = value.get_secret_value()
+    header_value(value.get_secret_value())
+    return value
+
+
+def header_value(text: str) -> str:
+    """Check a text that goes into a header."""
     if not (text.isascii() and text.isprintable()):
         raise ValueError("it must be printable ASCII, as it goes into a header")
-    return value
+    return text
 
 
 def redis_url(value: SecretStr | None) -> SecretStr | None:

@@ -41,6 +41,9 @@ _ENVIRONMENT_HOSTS = {
     "online": "online.superoffice.com",
 }
 
+WITH_OFFSETS = "UTC, includeTZOffset"
+"""The `SO-TimeZone` with which SuperOffice writes every time with its offset."""
+
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Timeout = Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)]
 Secret16 = Annotated[SecretStr, AfterValidator(partial(parse.long_enough, shortest=16))]
@@ -105,8 +108,8 @@ class Settings(BaseSettings):
     )
     time_zone: Annotated[ZoneInfo, BeforeValidator(parse.time_zone)] | None = _superoffice(
         None,
-        "Zone of the times that SuperOffice sends without one, unless a caller's `SO-TimeZone` "
-        "names another; unset = unknown",
+        "Zone of the times that SuperOffice sends without one, where no `SO-TimeZone` is sent; "
+        "unset = unknown",
         "Europe/Oslo",
     )
     upstream_connect_timeout: Timeout = _superoffice(3.0, "Seconds to connect to SuperOffice")
@@ -129,6 +132,15 @@ class Settings(BaseSettings):
         None,
         "`SO-AppToken`, the application's client secret, added for callers that send none",
         "your application's client secret",
+    )
+    so_time_zone: Annotated[str, AfterValidator(parse.header_value)] | None = _callers(
+        None,
+        "`SO-TimeZone` for callers that send none; with `UTC, includeTZOffset`, every time says "
+        "its zone",
+        WITH_OFFSETS,
+    )
+    accept_language: Annotated[str, AfterValidator(parse.header_value)] | None = _callers(
+        None, "`Accept-Language` for callers that send neither that nor `SO-Language`", "en"
     )
     forward_cookies: Cookies = _callers(
         "*",
@@ -310,7 +322,20 @@ class Settings(BaseSettings):
                 "GATEWAY_CACHE_URL is not set: only the worker that receives a webhook knows of "
                 "it, the others go on polling every few seconds"
             )
+        if not self.has_zones:
+            found.append(
+                "GATEWAY_SO_TIME_ZONE has no includeTZOffset: times have no zone, so waitSeconds, "
+                "idleSeconds and durationSeconds are null, for callers that send no SO-TimeZone; "
+                f"set GATEWAY_SO_TIME_ZONE='{WITH_OFFSETS}', or GATEWAY_TIME_ZONE alone"
+            )
         return found
+
+    @property
+    def has_zones(self) -> bool:
+        """Whether the zone of times is known for callers that send no `SO-TimeZone`."""
+        if self.so_time_zone is None:
+            return self.time_zone is not None
+        return "includetzoffset" in self.so_time_zone.lower()
 
     @property
     def address(self) -> str:
