@@ -18,6 +18,7 @@ from gateway.errors import SettingsError
 from gateway.executor.internals import graphql_schema
 from gateway.executor.run import executor_over
 from gateway.records.record import Property, read
+from gateway.schema.declare import semantic_non_null
 from gateway.schema.declare.entity import find_record, record_of
 from gateway.schema.declare.nodes import LINKS
 from gateway.schema.declare.scalars import SCALARS
@@ -72,6 +73,8 @@ class Schema(CodedErrors, strawberry.Schema):
                 *options.extensions,
             ],
         )
+        core = graphql_schema(self)
+        core.directives = (*core.directives, semantic_non_null.DEFINITION)
 
     @property
     def searched(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from strawberry import UNSET
 from gateway.errors import BadUserInputError
 from gateway.schema.context import Context
 from gateway.schema.declare.nodes import Node, find_records
+from gateway.schema.declare.semantic_non_null import semantic_non_null
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.entities.summary import ChatSessionSummary, summarise
 from gateway.schema.selecting.filters import ChatSessionFilter
@@ -140,12 +141,12 @@ def matching(info: Info, snapshot: Snapshot, wanted: ChatSessionFilter | None) -
 
 @strawberry.type(description="What can be asked. Every field reads the same snapshot.")
 class Query:
-    chat_sessions: list[ChatSession] | None = strawberry.field(
+    chat_sessions: list[ChatSession] | None = semantic_non_null(
         resolver=list_chat_sessions,
         description="The chat sessions the caller can see, finished ones too. Without `orderBy` "
         "they come in REST's order; without any argument, all of them.",
     )
-    chat_session_connection: ChatSessionConnection | None = strawberry.field(
+    chat_session_connection: ChatSessionConnection | None = semantic_non_null(
         resolver=connect_chat_sessions,
         description="The same, page by page. Without `orderBy` they come by `chatSessionId`. A "
         "cursor is a place in the order: it stays good while sessions come and go.",
@@ -154,7 +155,7 @@ class Query:
         resolver=find_chat_session,
         description="One chat session by its key; null when the caller has no such session.",
     )
-    chat_session_summary: ChatSessionSummary | None = strawberry.field(
+    chat_session_summary: ChatSessionSummary | None = semantic_non_null(
         resolver=count_chat_sessions,
         description="The caller's sessions in numbers: what a wallboard shows.",
     )
@@ -162,6 +163,6 @@ class Query:
         resolver=find_one_node,
         description="Any object by its `id`; null when none of the caller's sessions holds it.",
     )
-    nodes: list[Node | None] | None = strawberry.field(
+    nodes: list[Node | None] | None = semantic_non_null(
         resolver=find_nodes, description="Objects by their `id`, in the order of `ids`."
     )
