@@ -65,9 +65,9 @@ async def connect_chat_sessions(
         order,
         fetched_at=snapshot.as_of.fetched_at(),
         first=_given(first),
-        after=_given(after),
+        after=_given(after) or None,  # Apollo Client's relayStylePagination can send ""
         last=_given(last),
-        before=_given(before),
+        before=_given(before) or None,
     )
 
 

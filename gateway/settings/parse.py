@@ -5,6 +5,7 @@ Each raises a ValueError that says what the text must be.
 
 import re
 import zoneinfo
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
@@ -13,6 +14,9 @@ from gateway.settings.tenant_names import canonical_tenant
 
 # As browsers write it: in small letters, ASCII.
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+")
+
+# RFC 9110, section 5.6.2.
+_TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 
 # Two labels at least: nobody controls a whole top-level domain.
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
@@ -63,6 +67,21 @@ def origins(text: str) -> frozenset[str]:
     if not all(origin == "*" or _ORIGIN.fullmatch(origin) for origin in found):
         raise ValueError("an origin is a scheme and a host, with nothing after it")
     return found
+
+
+def header_names(text: str) -> frozenset[str]:
+    """Return names of headers."""
+    found = names(text)
+    if not all(_TOKEN.fullmatch(name) for name in found):
+        raise ValueError("the name of a header has letters, digits and hyphens")
+    return found
+
+
+def paths(text: str | Path | tuple[Path, ...]) -> tuple[Path, ...]:
+    """Split paths at commas."""
+    if isinstance(text, tuple):
+        return text
+    return tuple(Path(path.strip()) for path in str(text).split(",") if path.strip())
 
 
 def cookies(text: str) -> frozenset[bytes] | None:

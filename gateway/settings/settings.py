@@ -51,6 +51,8 @@ Secret32 = Annotated[SecretStr, AfterValidator(partial(parse.long_enough, shorte
 Tenants = Annotated[frozenset[str] | None, NoDecode, BeforeValidator(parse.tenants)]
 Domains = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.domains)]
 Cookies = Annotated[frozenset[bytes] | None, NoDecode, BeforeValidator(parse.cookies)]
+Headers = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.header_names)]
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(parse.paths)]
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.names)]
 
 
@@ -153,6 +155,11 @@ class Settings(BaseSettings):
         "cookies",
         "https://console.example.com,https://wallboard.example.com",
     )
+    cors_headers: Headers = _callers(
+        "",
+        "More request headers that pages of those sites may send, separated by commas",
+        "sentry-trace,baggage",
+    )
     cache_ttl: Seconds = _cache(
         5.0,
         "Seconds for which SuperOffice's answer is used again for the same caller; 0 = only by "
@@ -212,11 +219,11 @@ class Settings(BaseSettings):
     persisted_queries: bool = _api(
         True, "Store queries that clients then name by their SHA-256 (Apollo's protocol)", "off"
     )
-    trusted_documents: Path | None = _api(
-        None,
-        "File of queries that clients name by their id, as GraphQL Code Generator, the Relay "
-        "compiler or Apollo write it",
-        "persisted-documents.json",
+    trusted_documents: Paths = _api(
+        "",
+        "Files, or folders of `*.json` files, of queries that clients name by their id, as GraphQL "
+        "Code Generator, the Relay compiler or Apollo write them; separated by commas",
+        "web.json,/etc/gateway/apps",
     )
     trusted_documents_only: bool = _api(False, "Run nothing but the trusted documents", "on")
     introspection: bool = _api(

@@ -66,8 +66,8 @@ def _shown(value: object) -> str:
     match value:
         case bool():
             return "on" if value else "off"
-        case frozenset():
-            names = (name.decode() if isinstance(name, bytes) else name for name in value)
+        case frozenset() | tuple():
+            names = (name.decode() if isinstance(name, bytes) else str(name) for name in value)
             return ",".join(sorted(names))
         case SecretStr():
             try:
