@@ -81,7 +81,7 @@ def demo_upstream(**options: Any) -> Iterator[str]:  # those of create_demo_app
 def create_gateway(
     settings: Settings,
     *,
-    users: Sequence[tuple[str, str]],
+    users: Sequence[tuple[str, str, int]],
     url: str | None,
     **options: Any,  # those of create_app
 ) -> "Starlette":
@@ -89,7 +89,7 @@ def create_gateway(
 
     Args:
         settings: how it behaves.
-        users: names and their Authorization, which the query page offers.
+        users: name, Authorization and associateId of those that the query page offers.
         url: the demo REST server, if it takes the place of SuperOffice Online.
         options: of `create_app`.
     """
@@ -109,7 +109,7 @@ def _run(port: int, *, tenants: bool, **data: int) -> None:
     hook = Hook(secrets.token_urlsafe(32))
     if tenants:
         hook.tenants = [name for name, tenant in DEMO_TENANTS.items() if tenant.is_running]
-    users = [(user.full_name, user.authorization_basic) for user in DEMO_USERS]
+    users = [(u.full_name, u.authorization_basic, u.associate_id) for u in DEMO_USERS]
 
     def ready(url: str) -> None:
         hook.url = url.replace("/graphql", "/webhooks/superoffice")
@@ -131,11 +131,11 @@ def _run(port: int, *, tenants: bool, **data: int) -> None:
         serve(settings, make_app=make_app, when_ready=ready)
 
 
-def _welcome(url: str, users: Sequence[tuple[str, str]], tenants: dict[str, str]) -> str:
+def _welcome(url: str, users: Sequence[tuple[str, str, int]], tenants: dict[str, str]) -> str:
     query = {"query": "{ chatSessions { chatSessionId status customerName } }"}
     text = _WELCOME.format(
         url=next(iter(tenants), url),
-        users="\n".join(f"    {name:14} {authorization}" for name, authorization in users),
+        users="\n".join(f"    {name:14} {authorization}" for name, authorization, _ in users),
         authorization=users[0][1],
         body=json.dumps(query),
     )
