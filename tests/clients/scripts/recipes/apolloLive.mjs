@@ -5,6 +5,12 @@ const ROW = gql`
     id
     status
     customerName
+    whenRequested
+    waitSeconds
+    contact {
+      id
+      countryName
+    }
   }
 `;
 export const LIST = gql`
