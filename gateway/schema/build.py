@@ -2,11 +2,13 @@
 
 import copy
 import difflib
+import hmac
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 import strawberry
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from graphql import GraphQLObjectType, lexicographic_sort_schema
 from strawberry.extensions import DisableIntrospection, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
@@ -48,6 +50,9 @@ class SchemaOptions:
     extensions: tuple[Callable[[], SchemaExtension], ...] = ()
     """More extensions of Strawberry."""
 
+    secret: bytes = b""
+    """Conceals customers' names in cursors."""
+
     trusted: frozenset[str] | None = None
     """The only queries that are executed; None allows any."""
 
@@ -74,7 +79,9 @@ class Schema(CodedErrors, strawberry.Schema):
             ],
         )
         core = graphql_schema(self)
-        core.directives = (*core.directives, semantic_non_null.DEFINITION)
+        core.directives = (*core.directives, *filter(None, [semantic_non_null.DEFINITION]))
+        key = hmac.digest(options.secret, b"cursors", "sha512")
+        self.cursor_cipher = AESSIV(key)  # equal texts have equal ciphertexts, as ETags need
 
     @property
     def searched(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The root fields of queries: each reads the caller's snapshot."""
 
 from collections.abc import Sequence
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 import strawberry
 from strawberry import UNSET
@@ -17,6 +17,9 @@ from gateway.schema.selecting.matching import matcher
 from gateway.schema.selecting.ordering import ChatSessionOrder, Order, order_of
 from gateway.schema.selecting.pages import ChatSessionConnection, connect, cut
 from gateway.sessions.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from gateway.schema.build import Schema
 
 _MOST_IDS = 100
 
@@ -60,6 +63,7 @@ async def connect_chat_sessions(
     """Return a page of the sessions that match, as a connection."""
     snapshot = await info.context.snapshot()
     order = order_of(order_by) if order_by else Order()
+    order.cipher = cast("Schema", info.schema).cursor_cipher
     return connect(
         order.sort(matching(info, snapshot, filter)),
         order,

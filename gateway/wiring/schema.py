@@ -83,6 +83,7 @@ def schema_options(
         hidden=settings.hidden_fields,
         introspection=settings.introspection,
         suggestions=settings.suggestions,
+        secret=settings.cache_secret.get_secret_value().encode(),
         trusted=frozenset(manifest.values()) if settings.trusted_documents_only else None,
         limits=Limits(
             tokens=settings.max_tokens,

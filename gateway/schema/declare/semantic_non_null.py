@@ -8,44 +8,25 @@ from collections.abc import Callable
 from typing import Any
 
 import strawberry
-from graphql import (
-    DirectiveLocation,
-    GraphQLArgument,
-    GraphQLDirective,
-    GraphQLInt,
-    GraphQLList,
-    GraphQLNonNull,
-)
+from graphql import build_schema
 from strawberry.schema_directive import Location
 
 from gateway.schema.declare.scalars import Declared
 
 _NAME = "semanticNonNull"
 
-NOT_ALWAYS_SENT = frozenset(
-    {
-        "ChatSession.Rating",
-        "Project.EventId",
-        "Ticket.CustId",
-        "Ticket.FormSubmissionId",
-        "Ticket.ProjectId",
-        "Ticket.SaleId",
-        "Ticket.Sentiment",
-        "Ticket.SentimentConfidence",
-        "Ticket.TicketTypeId",
-        "Ticket.TimeSpent",
-    }
-)
-"""Numbers of the REST API that older servers do not send, or that can be null."""
-
 # Strawberry cannot declare an argument with a default, so it gets only the uses.
-DEFINITION = GraphQLDirective(
-    _NAME,
-    [DirectiveLocation.FIELD_DEFINITION],
-    {"levels": GraphQLArgument(GraphQLList(GraphQLNonNull(GraphQLInt)), default_value=[0])},
-    description="The field is null only beside an error at its path. `levels`: 0 is the field "
-    "itself, 1 the items of its list.",
-)
+DEFINITION = build_schema(
+    f""""The field is null only beside an error at its path. Level 1: the items of its list."
+    directive @{_NAME}(levels: [Int!] = [0]) on FIELD_DEFINITION"""
+).get_directive(_NAME)
+
+_LATER = "FormSubmissionId ProjectId SaleId Sentiment SentimentConfidence TicketTypeId TimeSpent"
+NOT_ALWAYS_SENT = {f"Ticket.{name}" for name in (*_LATER.split(), "CustId")} | {
+    "ChatSession.Rating",
+    "Project.EventId",
+}
+"""Numbers of the REST API that older servers do not send, or that can be null."""
 
 
 @strawberry.schema_directive(
@@ -57,6 +38,5 @@ class SemanticNonNull:
 
 def semantic_non_null(resolver: Callable[..., Any], description: str) -> Declared:
     """Declare a field whose resolver returns a value or raises."""
-    return strawberry.field(
-        resolver=resolver, description=description, directives=[SemanticNonNull()]
-    )
+    uses = [SemanticNonNull()]
+    return strawberry.field(resolver=resolver, description=description, directives=uses)

@@ -280,6 +280,24 @@ async def test_a_connection_comes_by_key_unless_told_otherwise() -> None:
     }
 
 
+async def test_a_cursor_shows_no_name() -> None:
+    """It goes into URLs, and so into logs; it is the same for the same place."""
+    names = ["", "Ada", "Bo"]
+    desk = Desk([{"ChatSessionId": n, "CustomerName": name} for n, name in enumerate(names)])
+    query = """query ($after: String) { chatSessionConnection(
+      first: 2, after: $after, orderBy: [{customerName: ASC}]) {
+        edges { node { customerName } } pageInfo { endCursor } } }"""
+    pages = [(await desk.ask(query))["chatSessionConnection"] for _ in range(2)]
+    cursor = pages[0]["pageInfo"]["endCursor"]
+    following = (await desk.ask(query, {"after": cursor}))["chatSessionConnection"]
+
+    assert pages[0] == pages[1]
+    content = base64.urlsafe_b64decode(cursor).lower()
+    assert b"ada" not in content
+    assert b"ada".hex().encode() not in content
+    assert [edge["node"]["customerName"] for edge in following["edges"]] == ["Bo"]
+
+
 async def test_an_empty_cursor_is_none() -> None:
     """Apollo Client's relayStylePagination sends one before it has a page."""
     data = await DESK.ask(CONNECTION, {"first": 2, "after": "", "before": ""})
