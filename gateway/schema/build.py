@@ -50,7 +50,7 @@ class SchemaOptions:
     extensions: tuple[Callable[[], SchemaExtension], ...] = ()
     """More extensions of Strawberry."""
 
-    secret: bytes = b""
+    secret: bytes = field(default=b"", repr=False)
     """Conceals customers' names in cursors."""
 
     trusted: frozenset[str] | None = None
