@@ -65,11 +65,12 @@ def test_one_odd_value_hides_no_row(caches: Script, demo: Demo) -> None:
     assert found == {"rows": 20, "paths": [["chatSessions", 3, "chatSessionId"]]}
 
 
-def test_changes_keep_a_list_as_it_is(caches: Script) -> None:
+@pytest.mark.parametrize("scenario", ["apolloList", "urqlList"])
+def test_changes_keep_a_list_as_it_is(caches: Script, scenario: str) -> None:
     """Rows come and go with the events, and in the end the list is SuperOffice's."""
     app = create_demo_app(sessions=30, clock=fast_clock())
     with served(app) as url, running(Demo(url, app), live_interval=0.2, cache_ttl=0.1) as live:
-        found = ask(caches, "list", live, changes=2)
+        found = ask(caches, scenario, live, changes=2)
 
     assert len(found["first"]) == 30
     assert found["last"] != found["first"]

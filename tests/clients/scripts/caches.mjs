@@ -6,6 +6,7 @@ import { answer } from "./answer.mjs";
 import { chatCache as apolloCache, defaultOptions } from "./recipes/apolloCache.mjs";
 import { LIST, keepList } from "./recipes/apolloLive.mjs";
 import { chatCache as graphcache } from "./recipes/graphcache.mjs";
+import { CHANGES, LIST as URQL_LIST } from "./recipes/graphcacheLive.mjs";
 
 const PAGE = `query Page($after: String) {
   chatSessionConnection(first: 5, after: $after) {
@@ -31,6 +32,28 @@ const WIDE = `{
 function apollo({ url, authorization }) {
   const link = new HttpLink({ uri: url, headers: { authorization } });
   return new ApolloClient({ link, cache: apolloCache(), defaultOptions });
+}
+
+const urql = ({ url, authorization }) =>
+  new Client({
+    url,
+    exchanges: [graphcache(), fetchExchange],
+    fetchOptions: { headers: { authorization } },
+    fetchSubscriptions: true,
+  });
+
+const idsOf = (data) => data?.chatSessions?.map(({ id }) => id) ?? [];
+
+// The rows of a list after all that are there have come, and after the last of some changes of rows.
+async function rowsOf(changes, subscribe) {
+  const seen = [];
+  const stop = subscribe((data) => {
+    const ids = idsOf(data);
+    if (ids.length && ids.join() !== seen.at(-1)?.join()) seen.push(ids);
+  });
+  while (seen.length <= changes) await new Promise((resolve) => setTimeout(resolve, 20));
+  stop();
+  return { first: seen[0], last: seen.at(-1) };
 }
 
 // What was logged as a warning while `act` ran.
@@ -84,28 +107,30 @@ await answer({
   async apolloWarnings(to) {
     return warnings(() => apollo(to).query({ query: apolloGql(WIDE) }));
   },
-  async graphcacheWarnings({ url, authorization }) {
-    const client = new Client({
-      url,
-      exchanges: [graphcache(), fetchExchange],
-      fetchOptions: { headers: { authorization } },
-      preferGetMethod: false,
-    });
-    return warnings(() => client.query(urqlGql(WIDE), {}).toPromise());
+  async graphcacheWarnings(to) {
+    return warnings(() => urql(to).query(urqlGql(WIDE), {}).toPromise());
   },
-  // The rows of the list after all that are there have come, and after each change of rows.
-  async list({ changes, ...to }) {
+  async apolloList({ changes, ...to }) {
     const client = apollo(to);
-    const seen = [];
-    const rows = client.watchQuery({ query: LIST, fetchPolicy: "cache-only" }).subscribe(({ data }) => {
-      const ids = data?.chatSessions?.map(({ id }) => id) ?? [];
-      if (ids.length && ids.join() !== seen.at(-1)?.join()) seen.push(ids);
+    const rows = await rowsOf(changes, (next) => {
+      const list = client.watchQuery({ query: LIST, fetchPolicy: "cache-only" });
+      const subscriptions = [list.subscribe(({ data }) => next(data)), keepList(client)];
+      return () => subscriptions.forEach((one) => one.unsubscribe());
     });
-    const kept = keepList(client);
-    while (seen.length <= changes) await new Promise((resolve) => setTimeout(resolve, 20));
-    rows.unsubscribe();
-    kept.unsubscribe();
     const { data } = await client.query({ query: LIST, fetchPolicy: "network-only" });
-    return { first: seen[0], last: seen.at(-1), now: data.chatSessions.map(({ id }) => id) };
+    return { ...rows, now: idsOf(data) };
+  },
+  async urqlList({ changes, ...to }) {
+    const client = urql(to);
+    await client.query(URQL_LIST, {}).toPromise();
+    const rows = await rowsOf(changes, (next) => {
+      const subscriptions = [
+        client.query(URQL_LIST, {}).subscribe(({ data }) => next(data)),
+        client.subscription(CHANGES, {}).subscribe(() => {}),
+      ];
+      return () => subscriptions.forEach((one) => one.unsubscribe());
+    });
+    const fresh = { requestPolicy: "network-only" };
+    return { ...rows, now: idsOf((await client.query(URQL_LIST, {}, fresh)).data) };
   },
 });

@@ -1,6 +1,8 @@
 import { cacheExchange } from "@urql/exchange-graphcache";
 import { relayPagination } from "@urql/exchange-graphcache/extras";
 
+import { updates } from "./graphcacheLive.mjs";
+
 const none = () => null; // no id: part of the object around it
 
 export const chatCache = () =>
@@ -23,5 +25,6 @@ export const chatCache = () =>
       StructuredAddress: none,
       TableRight: none,
     },
+    updates,
     resolvers: { Query: { chatSessionConnection: relayPagination() } },
   });
