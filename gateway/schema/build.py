@@ -4,6 +4,7 @@ import copy
 import difflib
 import hmac
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -18,6 +19,8 @@ from strawberry.utils.str_converters import to_camel_case
 
 from gateway.errors import SettingsError
 from gateway.executor.internals import graphql_schema
+from gateway.executor.prepared import NotPreparedError, Prepared
+from gateway.executor.projections import Projections
 from gateway.executor.run import executor_over
 from gateway.records.record import Property, read
 from gateway.schema.declare import semantic_non_null
@@ -26,7 +29,7 @@ from gateway.schema.declare.nodes import LINKS
 from gateway.schema.declare.scalars import SCALARS
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.error_codes import CodedErrors
-from gateway.schema.guard.documents import DocumentCache, Documents
+from gateway.schema.guard.documents import MOST_DOCUMENTS, DocumentCache, Documents
 from gateway.schema.guard.limits import Limits
 from gateway.schema.roots import Query
 from gateway.schema.selecting.matching import SEARCHED
@@ -63,6 +66,8 @@ class Schema(CodedErrors, strawberry.Schema):
     def __init__(self, options: SchemaOptions) -> None:
         self.options = options
         self.documents = documents = DocumentCache(options.limits, options.trusted)
+        self.prepared = lru_cache(MOST_DOCUMENTS)(self._prepare)
+        self._projections = Projections(find_record)
         super().__init__(
             query=Query,
             subscription=Subscription,
@@ -71,7 +76,7 @@ class Schema(CodedErrors, strawberry.Schema):
                 scalar_map=SCALARS,
                 disable_field_suggestions=not options.suggestions,
             ),
-            execution_context_class=executor_over(find_record),
+            execution_context_class=executor_over(self._projections),
             extensions=[
                 lambda: Documents(documents),
                 *([] if options.introspection else [DisableIntrospection]),
@@ -82,6 +87,15 @@ class Schema(CodedErrors, strawberry.Schema):
         core.directives = (*core.directives, *filter(None, [semantic_non_null.DEFINITION]))
         key = hmac.digest(options.secret, b"cursors", "sha512")
         self.cursor_cipher = AESSIV(key)  # equal texts have equal ciphertexts, as ETags need
+
+    def _prepare(self, query: str, operation_name: str | None) -> Prepared | None:
+        """Return the prepared query; None where graphql-core has to execute the operation."""
+        document = self.documents.valid(graphql_schema(self), query)
+        if document is None or self.options.extensions:
+            return None
+        with suppress(NotPreparedError):
+            return Prepared(self, self._projections, document, operation_name)
+        return None
 
     @property
     def searched(self) -> tuple[str, ...]:
