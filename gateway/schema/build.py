@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 
 import strawberry
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -34,6 +35,9 @@ from gateway.schema.guard.limits import Limits
 from gateway.schema.roots import Query
 from gateway.schema.selecting.matching import SEARCHED
 from gateway.schema.subscriptions import Subscription
+
+DESCRIPTION = Path(__file__).with_name("description.md").read_text("utf-8").strip()
+"""Of the whole schema: tools show it first."""
 
 _INPUTS_OVER_SESSIONS = {"ChatSessionFilter", "ChatSessionOrder"}
 
@@ -84,6 +88,7 @@ class Schema(CodedErrors, strawberry.Schema):
             ],
         )
         core = graphql_schema(self)
+        core.description = DESCRIPTION
         core.directives = (*core.directives, *filter(None, [semantic_non_null.DEFINITION]))
         key = hmac.digest(options.secret, b"cursors", "sha512")
         self.cursor_cipher = AESSIV(key)  # equal texts have equal ciphertexts, as ETags need
@@ -161,7 +166,8 @@ def sdl(schema: Schema | None = None) -> str:
     # A copy, as sorting removes the Python values of enums: it can be printed, but not executed.
     printed = copy.copy(schema or build_schema())
     printed._schema = lexicographic_sort_schema(graphql_schema(printed))
-    return f"{printed.as_str()}\n"
+    roots = "schema {\n  query: Query\n  subscription: Subscription\n}"  # Strawberry prints none
+    return f'"""\n{DESCRIPTION}\n"""\n{roots}\n\n{printed.as_str()}\n'
 
 
 def _check_hidden(hidden: Iterable[str]) -> None:

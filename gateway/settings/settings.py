@@ -46,7 +46,7 @@ WITH_OFFSETS = "UTC, includeTZOffset"
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Timeout = Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)]
-Secret16 = Annotated[SecretStr, AfterValidator(partial(parse.long_enough, shortest=16))]
+WebhookSecret = Annotated[SecretStr, AfterValidator(parse.webhook_secret)]
 Secret32 = Annotated[SecretStr, AfterValidator(partial(parse.long_enough, shortest=32))]
 Tenants = Annotated[frozenset[str] | None, NoDecode, BeforeValidator(parse.tenants)]
 Domains = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.domains)]
@@ -54,6 +54,7 @@ Cookies = Annotated[frozenset[bytes] | None, NoDecode, BeforeValidator(parse.coo
 Headers = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.header_names)]
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(parse.paths)]
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.names)]
+TopicNames = Annotated[dict[int, str], NoDecode, BeforeValidator(parse.topic_names)]
 
 
 def written(default: object) -> str:
@@ -178,8 +179,8 @@ class Settings(BaseSettings):
     )
     cache_url: Annotated[SecretStr | None, AfterValidator(parse.redis_url)] = _cache(
         "memory://",
-        "`memory://`, or the Redis or Valkey that processes share: `redis://…`, `rediss://…`; "
-        "entries there are compressed and sealed",
+        "`memory://`, or the Redis or Valkey that processes share: `redis://…`, `rediss://…`, "
+        "`valkey://…`, `valkeys://…`, `unix://…`; entries there are compressed and sealed",
         "redis://:password@redis.example.com:6379/0",
     )
     cache_max_bytes: ByteSize = _cache(
@@ -202,9 +203,10 @@ class Settings(BaseSettings):
         "`GATEWAY_CACHE_TTL`, or 5 where that is 0",
         "5",
     )
-    webhook_secret: Secret16 | None = _live(
+    webhook_secret: WebhookSecret | None = _live(
         None,
-        "Secret of SuperOffice's webhooks, which `/webhooks/superoffice` then accepts",
+        "Secret of SuperOffice's webhooks, which `/webhooks/superoffice` then accepts; several "
+        "with commas, a tenant's own as `Cust12345=secret`",
         "16 or more random characters",
     )
     max_sockets: int = _live(
@@ -215,6 +217,11 @@ class Settings(BaseSettings):
         "",
         "Fields to leave out of the schema, separated by commas; fields computed from them stay",
         "ChatSession.sessionKey,ChatSession.customerHost",
+    )
+    topic_names: TopicNames = _api(
+        "",
+        "Names of chat channels by their ids, for `topicName`; names with commas as a JSON object",
+        "10=Support Norway,30=Sales",
     )
     persisted_queries: bool = _api(
         True, "Store queries that clients then name by their SHA-256 (Apollo's protocol)", "off"

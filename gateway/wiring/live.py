@@ -4,6 +4,7 @@ from gateway.live.bus import Bus
 from gateway.live.pace import Rhythm
 from gateway.live.redis_bus import RedisBus
 from gateway.settings import Settings
+from gateway.settings.parse import webhook_secrets
 from gateway.store.redis import Channel, RedisCache
 from gateway.store.shared import SharedCache
 from gateway.tenants.path import SourceOf
@@ -35,7 +36,7 @@ def bus(settings: Settings) -> Bus:
     """Return the bus that carries news between processes."""
     if settings.redis_url is None:
         return Bus(is_whole=settings.workers == 1)
-    return RedisBus(Channel(settings.redis_url, "changed", timeout_s=_REDIS_TIMEOUT_S))
+    return RedisBus(Channel(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S))
 
 
 def webhooks(
@@ -44,7 +45,9 @@ def webhooks(
     """Return the receiver of webhooks about the tenants that are served, if there is a secret."""
     if settings.webhook_secret is None:
         return None
-    secret = settings.webhook_secret.get_secret_value().encode()
     return Webhooks(
-        secret, bus.publish, concerns=lambda name: source_of(name) is not None, shared=shared
+        webhook_secrets(settings.webhook_secret),
+        bus.publish,
+        concerns=lambda name: source_of(name) is not None,
+        shared=shared,
     )

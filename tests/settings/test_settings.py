@@ -45,6 +45,7 @@ EVERY_SETTING = [
     ("max_sockets", "10", 10),
     ("max_sockets_per_caller", "5", 5),
     ("hidden_fields", "ChatSession.sessionKey", frozenset({"ChatSession.sessionKey"})),
+    ("topic_names", "10=Support Norway, 30 = Sales=1", {10: "Support Norway", 30: "Sales=1"}),
     ("persisted_queries", "off", False),
     ("trusted_documents", "queries.json, apps", (Path("queries.json"), Path("apps"))),
     ("trusted_documents_only", "on", True),
@@ -181,6 +182,9 @@ def test_a_cache_secret_that_nobody_set_is_a_new_one(load: Any) -> None:
             "rediss://:hunter2@redis.example.com:6380/1",
             "rediss://:hunter2@redis.example.com:6380/1",
         ),
+        ("valkey://valkey.example.com", "redis://valkey.example.com"),
+        ("valkeys://u:p@valkey.example.com/1", "rediss://u:p@valkey.example.com/1"),
+        ("unix:///run/redis.sock?db=1", "unix:///run/redis.sock?db=1"),
     ],
 )
 def test_a_cache_is_shared_where_there_is_a_redis(load: Any, written: str, url: str | None) -> None:
@@ -350,6 +354,11 @@ BAD_VALUES = [
     ("introspection", "2", "valid boolean"),
     ("log_level", "loud", "'debug', 'info', 'warning' or 'error'"),
     ("log_format", "xml", "'auto', 'json' or 'text'"),
+    ("topic_names", "Sales", "ids and names"),
+    ("topic_names", "ten=Sales", "ids and names"),
+    ("topic_names", "10=", "ids and names"),
+    ("topic_names", '{"10": null}', "ids and names"),
+    ("topic_names", '{"10": "Sales"', "ids and names"),
 ]
 
 
@@ -367,13 +376,25 @@ def test_a_bad_value_is_explained_in_one_line(
     assert len(line.splitlines()) == 1
 
 
+def test_names_with_commas_are_a_json_object(load: Any) -> None:
+    """Channels can be called anything."""
+    settings = load({"topic_names": '{"10": "Support, Norway", "30": "Sales"}'})
+
+    assert settings.topic_names == {10: "Support, Norway", 30: "Sales"}
+
+
 @pytest.mark.parametrize(
     ("name", "written", "reason"),
     [
         ("cache_secret", "hunter2", "at least 32 characters"),
         ("webhook_secret", "hunter2", "at least 16 characters"),
+        ("webhook_secret", f"{SECRET},hunter2", "at least 16 characters"),
+        ("webhook_secret", f"{SECRET},", "at least 16 characters"),
+        ("webhook_secret", f"{SECRET},Cust12345678=hunter2", "at least 16 characters"),
         ("cache_url", "memcached://hunter2", "redis:// or rediss://"),
         ("cache_url", "redis://", "redis:// or rediss://"),
+        ("cache_url", "valkey://", "redis:// or rediss://"),
+        ("cache_url", "unix://", "unix:// and a path"),
         ("cache_url", "redis://:hunter2@redis.example.com:0", "redis:// or rediss://"),
         ("cache_url", "redis://:hunter2@[redis", "redis:// or rediss://"),
         ("app_token", "hunter2\n", "printable ASCII"),
