@@ -57,7 +57,7 @@ def test_a_stitched_schema_adds_a_field(tools: Script, shared: Running) -> None:
     made = tools("stitched", url=shared.url, authorization=AUTHORIZATION)
 
     assert len(made["data"]["chatSessions"]) == 12
-    assert all(session["topicName"] for session in made["data"]["chatSessions"])
+    assert all(session["channelLabel"] for session in made["data"]["chatSessions"])
 
 
 def test_it_composes_as_a_subgraph(tools: Script, run: Run) -> None:

@@ -18,17 +18,17 @@ await answer({
     });
     const stitched = stitchSchemas({
       subschemas: [{ schema }],
-      typeDefs: "extend type ChatSession { topicName: String }",
+      typeDefs: "extend type ChatSession { channelLabel: String }",
       resolvers: {
         ChatSession: {
-          topicName: {
+          channelLabel: {
             selectionSet: "{ topicId }",
             resolve: ({ topicId }) => TOPICS[topicId] ?? `Channel ${topicId}`,
           },
         },
       },
     });
-    return graphql({ schema: stitched, source: "{ chatSessions { id topicName } }" });
+    return graphql({ schema: stitched, source: "{ chatSessions { id channelLabel } }" });
   },
   // The errors of both compositions, beside a subgraph of another team.
   composed({ sdl, other }) {

@@ -144,7 +144,7 @@ async def test_customers_away_are_counted_from_a_threshold_on() -> None:
     """Inclusive, and only while the session is open."""
     desk = Desk(
         [
-            {"Status": status, "WhenFetched": f"2026-11-23T11:59:{second}Z"}
+            {"ChatSessionId": 1, "Status": status, "WhenFetched": f"2026-11-23T11:59:{second}Z"}
             for status, second in (
                 ("InQueue", 30),
                 ("UserLast", 31),
