@@ -49,7 +49,7 @@ def create_app(
     settings: Settings,
     *,
     upstream_transport: httpx.AsyncBaseTransport | None = None,
-    demo_users: Sequence[tuple[str, str]] = (),
+    demo_users: Sequence[tuple[str, str, int]] = (),
     metrics_directory: Path | None = None,
     tracer_provider: "TracerProvider | None" = None,
 ) -> Starlette:
@@ -58,7 +58,8 @@ def create_app(
     Args:
         settings: how it behaves.
         upstream_transport: replaces the network in tests.
-        demo_users: names, and the Authorization of each, that the query page offers to everybody.
+        demo_users: name, Authorization and associateId of those that the query page offers to
+            everybody.
         metrics_directory: where the processes of one gateway share their metrics.
         tracer_provider: replaces the exporter of traces in tests.
 
@@ -79,7 +80,9 @@ def create_app(
     endpoint = Endpoint(
         gateway.graphql,
         gateway.admission,
-        page=QueryPage(demo_users) if settings.graphiql else None,
+        page=QueryPage(demo_users, has_tenants=settings.environment is not None)
+        if settings.graphiql
+        else None,
         timeout_s=settings.request_timeout,
         is_running=lambda: app.state.is_ready,
     )

@@ -4,8 +4,9 @@
   with `X-XSRF-TOKEN`. `SO-AppToken`, the application's own secret, beside either.
 * Representation: `Accept-Language`, `SO-Language`, `SO-Culture`, `SO-TimeZone`.
 
-All of it is forwarded byte for byte and nothing else is; its digest is the cache key. Negotiate and
-NTLM are refused: they authenticate a TCP connection, and ours are shared between callers.
+All of it is forwarded byte for byte; settings can add a token, a language and a time zone for
+callers that send none. The digest of the whole is the cache key. Negotiate and NTLM are refused:
+they authenticate a TCP connection, and ours are shared between callers.
 """
 
 import hmac
@@ -17,6 +18,9 @@ from gateway.errors import BadRequestError, UnauthenticatedError
 from gateway.headers import CREDENTIALS, IN_PAYLOAD, REPRESENTATION, TENANT, Header
 
 _SCHEMES = (b"basic", b"bearer", b"soticket")
+_OVERRIDES = {b"accept-language": b"so-language"}
+"""Of a header, the one that SuperOffice heeds instead of it."""
+
 _HOW_TO = (
     "Send an Authorization header with the scheme Basic, Bearer or SoTicket, or the session's "
     "cookies together with X-XSRF-TOKEN."
@@ -51,8 +55,8 @@ class Caller:
 class CallerPolicy:
     """How a caller is read from a request's headers."""
 
-    app_token: bytes | None = field(default=None, repr=False)
-    """The `SO-AppToken` for callers that send none."""
+    defaults: tuple[Header, ...] = field(default=(), repr=False)
+    """Headers for callers that send none of that name: application token, language, time zone."""
 
     forward_cookies: frozenset[bytes] | None = None
     """Names of the cookies that are forwarded; None = all."""
@@ -70,8 +74,11 @@ class CallerPolicy:
         forwarded = self._credentials(sent)
         for name in (b"so-apptoken", *REPRESENTATION):
             forwarded += [(name, value) for value in sent.get(name, ())]
-        if self.app_token and b"so-apptoken" not in sent:
-            forwarded.append((b"so-apptoken", self.app_token))
+        forwarded += [
+            (name, value)
+            for name, value in self.defaults
+            if name not in sent and _OVERRIDES.get(name) not in sent
+        ]
         for name, value in forwarded:
             try:
                 value.decode()

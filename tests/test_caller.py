@@ -197,13 +197,19 @@ def test_the_order_of_different_headers_makes_no_other_caller() -> None:
 )
 def test_the_configured_application_token_is_added(credentials: tuple[Header, ...]) -> None:
     """Web pages need not know the application's secret."""
-    assert read(*credentials, app_token=b"ours") == (*credentials, (b"so-apptoken", b"ours"))
+    assert read(*credentials, defaults=((b"so-apptoken", b"ours"),)) == (
+        *credentials,
+        (b"so-apptoken", b"ours"),
+    )
 
 
 @pytest.mark.parametrize("own", [b"theirs", b""])
 def test_the_callers_own_application_token_wins(own: bytes) -> None:
     """An application that sends the header, even empty, speaks for itself."""
-    assert read(BASIC, (b"so-apptoken", own), app_token=b"ours") == (BASIC, (b"so-apptoken", own))
+    assert read(BASIC, (b"so-apptoken", own), defaults=((b"so-apptoken", b"ours"),)) == (
+        BASIC,
+        (b"so-apptoken", own),
+    )
 
 
 def test_an_application_token_of_the_caller_needs_no_setting() -> None:
@@ -214,7 +220,27 @@ def test_an_application_token_of_the_caller_needs_no_setting() -> None:
 def test_the_configured_application_token_is_no_credential() -> None:
     """It belongs to the application: it lets nobody in alone."""
     with pytest.raises(UnauthenticatedError):
-        read(app_token=b"ours")
+        read(defaults=((b"so-apptoken", b"ours"),))
+
+
+DEFAULTS = ((b"accept-language", b"en"), (b"so-timezone", b"UTC, includeTZOffset"))
+
+
+@pytest.mark.parametrize(
+    ("sent", "added"),
+    [
+        ((), DEFAULTS),
+        (((b"so-timezone", b"NO"),), DEFAULTS[:1]),
+        (((b"accept-language", b""),), DEFAULTS[1:]),
+        (((b"so-language", b"nb"),), DEFAULTS[1:]),
+        (((b"so-culture", b"nb-NO"),), DEFAULTS),
+    ],
+)
+def test_the_configured_language_and_zone_are_added_where_the_caller_sends_none(
+    sent: tuple[Header, ...], added: tuple[Header, ...]
+) -> None:
+    """Clients outside browsers send no language, and none sends a time zone by itself."""
+    assert read(BASIC, *sent, defaults=DEFAULTS) == (BASIC, *sent, *added)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from gateway.commands.arguments import count
 from gateway.settings import Settings
+from gateway.settings.settings import WITH_OFFSETS
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -83,7 +84,7 @@ def demo_upstream(**options: Any) -> Iterator[str]:  # those of create_demo_app
 def create_gateway(
     settings: Settings,
     *,
-    users: Sequence[tuple[str, str]],
+    users: Sequence[tuple[str, str, int]],
     url: str | None,
     **options: Any,  # those of create_app
 ) -> "Starlette":
@@ -91,7 +92,7 @@ def create_gateway(
 
     Args:
         settings: how it behaves.
-        users: names and their Authorization, which the query page offers.
+        users: name, Authorization and associateId of those that the query page offers.
         url: the demo REST server, if it takes the place of SuperOffice Online.
         options: of `create_app`.
     """
@@ -116,7 +117,7 @@ def _run(port: int, *, tenants: bool, **data: int) -> None:
     hook = Hook(secrets.token_urlsafe(32))
     if tenants:
         hook.tenants = [name for name, tenant in DEMO_TENANTS.items() if tenant.is_running]
-    users = [(user.full_name, user.authorization_basic) for user in DEMO_USERS]
+    users = [(u.full_name, u.authorization_basic, u.associate_id) for u in DEMO_USERS]
 
     def ready(url: str) -> None:
         hook.url = url.replace("/graphql", "/webhooks/superoffice")
@@ -130,7 +131,8 @@ def _run(port: int, *, tenants: bool, **data: int) -> None:
             tenants="",
             tenant_hosts=DOMAIN,
             port=port,
-            time_zone="Europe/Oslo",  # of the demo's times without one
+            so_time_zone=WITH_OFFSETS,
+            accept_language="en",
             topic_names=json.dumps(TOPIC_NAMES),
             webhook_secret=SecretStr(hook.secret),
         )
@@ -138,13 +140,13 @@ def _run(port: int, *, tenants: bool, **data: int) -> None:
         serve(settings, make_app=make_app, when_ready=ready)
 
 
-def welcome(url: str, users: Sequence[tuple[str, str]], tenants: dict[str, str]) -> str:
+def welcome(url: str, users: Sequence[tuple[str, str, int]], tenants: dict[str, str]) -> str:
     """Return what is printed at the start: addresses, with the wallboard first, and logins."""
     query = {"query": "{ chatSessions { chatSessionId status customerName } }"}
     text = _WELCOME.format(
         url=next(iter(tenants), url),
         wallboard=url.replace("/graphql", "/wallboard"),
-        users="\n".join(f"    {name:14} {authorization}" for name, authorization in users),
+        users="\n".join(f"    {name:14} {authorization}" for name, authorization, _ in users),
         authorization=users[0][1],
         body=json.dumps(query),
     )

@@ -10,7 +10,7 @@ executed field by field.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from graphql import (
     FragmentDefinitionNode,
@@ -33,7 +33,6 @@ from strawberry.types.field import StrawberryField
 from gateway.executor.internals import DEFINITION
 from gateway.records.record import Convert, Record
 
-T = TypeVar("T")
 _WORDS_OF_AN_ENUM = 256
 
 
@@ -92,6 +91,9 @@ class Cell:
 
     inner: Plan | None = None
     """The plan for the attribute's objects, where it holds any."""
+
+    is_required: bool = False
+    """Whether None does not fit: reading the field then raises."""
 
 
 class _NoPlanError(Exception):
@@ -153,15 +155,15 @@ class Planner:
         nodes: FieldDetailsList,
     ) -> Cell:
         column = record.columns.get(attribute)
+        is_required = attribute in record.required or isinstance(field.type, GraphQLNonNull)
         if column is not None:
-            return Cell(name, column.slot, _converted(column.convert, field.type))
+            write = _converted(column.convert, field.type, is_required=is_required)
+            return Cell(name, column.slot, write, is_required=is_required)
         p = next((p for p in record.properties if p.slot in {attribute, f"_{attribute}"}), None)
         if p is not None and p.shape == "record":
             return self._read(name, p.slot, field.type, nodes, is_link=True, decode=p.decode)
         if attribute in record.__struct_fields__:
-            return Cell(
-                name, attribute, _required if isinstance(field.type, GraphQLNonNull) else None
-            )
+            return Cell(name, attribute, is_required=is_required)
         if p is not None and p.shape == "map":
             more = {"names": self._names(field, nodes), "decode": p.decode, "is_map": True}
             return self._read(name, p.slot, field.type, nodes, **more)
@@ -200,17 +202,11 @@ def _nullable(kind: GraphQLOutputType) -> tuple[GraphQLOutputType, bool]:
     return (kind.of_type, False) if isinstance(kind, GraphQLNonNull) else (kind, True)
 
 
-def _required(value: T) -> T:
-    if value is None:
-        raise OddValueError
-    return value
-
-
-def _converted(convert: Convert, kind: GraphQLOutputType) -> Convert:
+def _converted(convert: Convert, kind: GraphQLOutputType, *, is_required: bool) -> Convert:
     """Write a column: a text as `convert` gives it, an enum by its name."""
     if not isinstance(kind, GraphQLEnumType):
         return convert
-    complete = _completed(kind, may_be_null=True)
+    complete = _completed(kind, may_be_null=not is_required)
     return lru_cache(_WORDS_OF_AN_ENUM)(lambda word: complete(convert(word)))
 
 

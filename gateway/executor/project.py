@@ -91,6 +91,9 @@ class _Source:
         return f"{{{', '.join(self.cell(cell, f'{o}.{cell.attribute}') for cell in plan.cells)}}}"
 
     def cell(self, cell: Cell, value: str) -> str:
+        if cell.is_required:
+            odd = self.name("odd", _absent(may_be_null=False))
+            value = f"(v if (v := {value}) is not None else {odd}(None))"
         if cell.inner is None:
             text = value if cell.write is None else f"{self.name('write', cell.write)}({value})"
         elif cell.inner.is_map or cell.inner.lists or cell.inner.decode is not None:

@@ -83,6 +83,9 @@ class Record(msgspec.Struct, kw_only=True, gc=False):
     columns: ClassVar[Mapping[str, Column]] = {}
     """The fields that are computed from one slot, by name."""
 
+    required: ClassVar[Mapping[str, str]] = {}
+    """The fields that are an error where they are missing, with their names in JSON."""
+
     key: ClassVar[str | None] = None
 
     def __repr__(self) -> str:
@@ -139,11 +142,13 @@ def read(record: object, field: str) -> Any:
     """Read one GraphQL field of a record: the schema's default resolver.
 
     Raises:
-        UpstreamBadResponseError: the value breaks the contract of the REST API.
+        UpstreamBadResponseError: the value breaks the contract of the REST API, or is missing.
     """
     value = getattr(record, field)
     if type(value) is Malformed:
         raise value.error()
+    if value is None and isinstance(record, Record) and field in record.required:
+        raise UpstreamBadResponseError(f"REST's {record.required[field]} is missing.")
     return value
 
 

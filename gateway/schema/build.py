@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import hmac
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import strawberry
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from graphql import GraphQLObjectType, lexicographic_sort_schema
 from strawberry.extensions import DisableIntrospection, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
@@ -22,6 +24,7 @@ from gateway.executor.prepared import NotPreparedError, Prepared
 from gateway.executor.projections import Projections
 from gateway.executor.run import executor_over
 from gateway.records.record import Property, read
+from gateway.schema.declare import semantic_non_null
 from gateway.schema.declare.entity import find_record, record_of
 from gateway.schema.declare.nodes import LINKS
 from gateway.schema.declare.scalars import SCALARS
@@ -54,6 +57,9 @@ class SchemaOptions:
     extensions: tuple[Callable[[], SchemaExtension], ...] = ()
     """More extensions of Strawberry."""
 
+    secret: bytes = field(default=b"", repr=False)
+    """Conceals customers' names in cursors."""
+
     trusted: frozenset[str] | None = None
     """The only queries that are executed; None allows any."""
 
@@ -81,7 +87,11 @@ class Schema(CodedErrors, strawberry.Schema):
                 *options.extensions,
             ],
         )
-        graphql_schema(self).description = DESCRIPTION
+        core = graphql_schema(self)
+        core.description = DESCRIPTION
+        core.directives = (*core.directives, *filter(None, [semantic_non_null.DEFINITION]))
+        key = hmac.digest(options.secret, b"cursors", "sha512")
+        self.cursor_cipher = AESSIV(key)  # equal texts have equal ciphertexts, as ETags need
 
     def _prepare(self, query: str, operation_name: str | None) -> Prepared | None:
         """Return the prepared query; None where graphql-core has to execute the operation."""

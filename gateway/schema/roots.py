@@ -9,6 +9,7 @@ from strawberry import UNSET
 from gateway.errors import BadUserInputError
 from gateway.schema.context import Context
 from gateway.schema.declare.nodes import Node
+from gateway.schema.declare.semantic_non_null import semantic_non_null
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.entities.summary import ChatSessionSummary
 from gateway.schema.selecting.columns import Columns
@@ -69,15 +70,16 @@ async def connect_chat_sessions(
     selecting = selecting_from(info, await info.context.snapshot())
     async with selecting.work.lock:
         rows, order = await selecting.rows(filter or None, order_by or None, is_ordered=True)
+        order.cipher = cast("Schema", info.schema).cursor_cipher
         return await connect(
             selecting.columns,
             rows,
             order,
             fetched_at=selecting.snapshot.as_of.fetched_at(),
             first=_given(first),
-            after=_given(after),
+            after=_given(after) or None,  # Apollo Client's relayStylePagination can send ""
             last=_given(last),
-            before=_given(before),
+            before=_given(before) or None,
         )
 
 
@@ -156,12 +158,12 @@ def selecting_from(info: Info, snapshot: Snapshot) -> Selecting:
 
 @strawberry.type(description="What can be asked. Every field reads the same snapshot.")
 class Query:
-    chat_sessions: list[ChatSession] | None = strawberry.field(
+    chat_sessions: list[ChatSession] | None = semantic_non_null(
         resolver=list_chat_sessions,
         description="The chat sessions the caller can see, finished ones too. Without `orderBy` "
         "they come in REST's order; without any argument, all of them.",
     )
-    chat_session_connection: ChatSessionConnection | None = strawberry.field(
+    chat_session_connection: ChatSessionConnection | None = semantic_non_null(
         resolver=connect_chat_sessions,
         description="The same, page by page. Without `orderBy` they come by `chatSessionId`. A "
         "cursor is a place in the order: it stays good while sessions come and go.",
@@ -170,7 +172,7 @@ class Query:
         resolver=find_chat_session,
         description="One chat session by its key; null when the caller has no such session.",
     )
-    chat_session_summary: ChatSessionSummary | None = strawberry.field(
+    chat_session_summary: ChatSessionSummary | None = semantic_non_null(
         resolver=count_chat_sessions,
         description="The caller's sessions in numbers: what a wallboard shows.",
     )
@@ -178,6 +180,6 @@ class Query:
         resolver=find_one_node,
         description="Any object by its `id`; null when none of the caller's sessions holds it.",
     )
-    nodes: list[Node | None] | None = strawberry.field(
+    nodes: list[Node | None] | None = semantic_non_null(
         resolver=find_nodes, description="Objects by their `id`, in the order of `ids`."
     )

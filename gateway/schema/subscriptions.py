@@ -14,6 +14,7 @@ from gateway.errors import GatewayError
 from gateway.live.changes import SIGNS_OF_LIFE, Changes
 from gateway.live.watcher import State, Watcher
 from gateway.schema.declare.scalars import DateTime, Declared, described
+from gateway.schema.declare.semantic_non_null import SemanticNonNull
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.entities.summary import ChatSessionSummary
 from gateway.schema.guard.work import Work
@@ -186,7 +187,9 @@ def _selects(selections: list[Selection], name: str) -> bool:
 
 
 def _subscription(resolver: Callable[..., Results], description: str) -> Declared:
-    return strawberry.subscription(resolver=resolver, description=description)
+    return strawberry.subscription(
+        resolver=resolver, description=description, directives=[SemanticNonNull()]
+    )
 
 
 @strawberry.type(

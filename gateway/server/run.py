@@ -60,10 +60,10 @@ def serve(
             if settings.workers > 1:
                 check(settings)  # each worker builds its own
             app = build() if settings.workers == 1 else None
-            for warning in settings.warnings:
-                logger.warning(warning)
             url = url_of(settings.host, listener)
             logger.info("serving %s over %s", url, settings.address)
+            for warning in settings.warnings:
+                logger.warning(warning)
             if when_ready:
                 when_ready(url)
             # Requests in flight end with their REST calls; then a moment to answer.

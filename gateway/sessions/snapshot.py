@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from typing import Any, Generic, Literal, TypeVar
 
 from cachetools import LRUCache
@@ -157,13 +157,9 @@ async def assemble(
 def zone_of(caller: Caller, base: tzinfo | None) -> tzinfo | None:
     """Return the zone of the zone-less times in a caller's answers.
 
-    `SO-TimeZone` moves them from the tenant's base zone to the one it names, by SuperOffice's own
-    codes, of which only UTC names a zone.
+    Unknown with `SO-TimeZone`: a server can move its times to that zone, or ignore the header.
     """
-    asked = [value for name, value in caller.headers if name == b"so-timezone"]
-    if not asked:
-        return base
-    return UTC if asked[0].partition(b",")[0].strip().upper() == b"UTC" else None
+    return None if any(name == b"so-timezone" for name, _ in caller.headers) else base
 
 
 def _decoded(decode: Decode, body: bytes) -> Records:

@@ -23,6 +23,8 @@ UNIX = "unix:"
 """What precedes the path of a unix socket."""
 
 _LARGEST_SECRET = 64 * 2**10
+# RFC 9110, section 5.6.2.
+_TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 
 # Two labels at least: nobody controls a whole top-level domain.
 _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
@@ -128,6 +130,21 @@ def origins(text: str) -> frozenset[str]:
     return found
 
 
+def header_names(text: str) -> frozenset[str]:
+    """Return names of headers."""
+    found = names(text)
+    if not all(_TOKEN.fullmatch(name) for name in found):
+        raise ValueError("the name of a header has letters, digits and hyphens")
+    return found
+
+
+def paths(text: str | Path | tuple[Path, ...]) -> tuple[Path, ...]:
+    """Split paths at commas."""
+    if isinstance(text, tuple):
+        return text
+    return tuple(Path(path.strip()) for path in str(text).split(",") if path.strip())
+
+
 def cookies(text: str) -> frozenset[bytes] | None:
     """Return the names of cookies; None = all."""
     return None if text.strip() == "*" else frozenset(name.encode() for name in names(text))
@@ -142,10 +159,15 @@ def time_zone(name: str) -> zoneinfo.ZoneInfo:
 
 def app_token(value: SecretStr) -> SecretStr:
     """Check a token that goes into a header."""
-    text = value.get_secret_value()
+    header_value(value.get_secret_value())
+    return value
+
+
+def header_value(text: str) -> str:
+    """Check a text that goes into a header."""
     if not (text.isascii() and text.isprintable()):
         raise ValueError("it must be printable ASCII, as it goes into a header")
-    return value
+    return text
 
 
 def redis_url(value: SecretStr | None) -> SecretStr | None:

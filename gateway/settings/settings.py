@@ -33,6 +33,9 @@ _ENVIRONMENT_HOSTS = {
     "online": "online.superoffice.com",
 }
 
+WITH_OFFSETS = "UTC, includeTZOffset"
+"""The `SO-TimeZone` with which SuperOffice writes every time with its offset."""
+
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Timeout = Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(parse.webhook_secret)]
@@ -40,6 +43,8 @@ Secret32 = Annotated[SecretStr, AfterValidator(partial(parse.long_enough, shorte
 Tenants = Annotated[frozenset[str] | None, NoDecode, BeforeValidator(parse.tenants)]
 Domains = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.domains)]
 Cookies = Annotated[frozenset[bytes] | None, NoDecode, BeforeValidator(parse.cookies)]
+Headers = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.header_names)]
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(parse.paths)]
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.names)]
 TopicNames = Annotated[dict[int, str], NoDecode, BeforeValidator(parse.topic_names)]
 Proxies = Annotated[
@@ -104,8 +109,8 @@ class Settings(LoadedSettings):
     )
     time_zone: Annotated[ZoneInfo, BeforeValidator(parse.time_zone)] | None = _superoffice(
         None,
-        "Zone of the times that SuperOffice sends without one, unless a caller's `SO-TimeZone` "
-        "names another; unset = unknown",
+        "Zone of the times that SuperOffice sends without one, where no `SO-TimeZone` is sent; "
+        "unset = unknown",
         "Europe/Oslo",
     )
     upstream_connect_timeout: Timeout = _superoffice(3.0, "Seconds to connect to SuperOffice")
@@ -129,6 +134,15 @@ class Settings(LoadedSettings):
         "`SO-AppToken`, the application's client secret, added for callers that send none",
         "your application's client secret",
     )
+    so_time_zone: Annotated[str, AfterValidator(parse.header_value)] | None = _callers(
+        None,
+        "`SO-TimeZone` for callers that send none; with `UTC, includeTZOffset`, every time says "
+        "its zone",
+        WITH_OFFSETS,
+    )
+    accept_language: Annotated[str, AfterValidator(parse.header_value)] | None = _callers(
+        None, "`Accept-Language` for callers that send neither that nor `SO-Language`", "en"
+    )
     forward_cookies: Cookies = _callers(
         "*",
         "Names of the cookies that are forwarded in session mode, separated by commas; `*` = all",
@@ -139,6 +153,11 @@ class Settings(LoadedSettings):
         "Other sites whose pages may use the gateway, separated by commas; `*` = any, but without "
         "cookies",
         "https://console.example.com,https://wallboard.example.com",
+    )
+    cors_headers: Headers = _callers(
+        "",
+        "More request headers that pages of those sites may send, separated by commas",
+        "sentry-trace,baggage",
     )
     cache_ttl: Seconds = _cache(
         5.0,
@@ -205,11 +224,11 @@ class Settings(LoadedSettings):
     persisted_queries: bool = _api(
         True, "Store queries that clients then name by their SHA-256 (Apollo's protocol)", "off"
     )
-    trusted_documents: Path | None = _api(
-        None,
-        "File of queries that clients name by their id, as GraphQL Code Generator, the Relay "
-        "compiler or Apollo write it",
-        "persisted-documents.json",
+    trusted_documents: Paths = _api(
+        "",
+        "Files, or folders of `*.json` files, of queries that clients name by their id, as GraphQL "
+        "Code Generator, the Relay compiler or Apollo write them; separated by commas",
+        "web.json,/etc/gateway/apps",
     )
     trusted_documents_only: bool = _api(False, "Run nothing but the trusted documents", "on")
     introspection: bool = _api(
@@ -330,6 +349,12 @@ class Settings(LoadedSettings):
                 "GATEWAY_CACHE_URL is not set: only the worker that receives a webhook knows of "
                 "it, the others go on polling every few seconds"
             )
+        if not self.has_zones:
+            found.append(
+                "GATEWAY_SO_TIME_ZONE has no includeTZOffset: times have no zone, so waitSeconds, "
+                "idleSeconds and durationSeconds are null, for callers that send no SO-TimeZone; "
+                f"set GATEWAY_SO_TIME_ZONE='{WITH_OFFSETS}', or GATEWAY_TIME_ZONE alone"
+            )
         return found
 
     @property
@@ -337,6 +362,13 @@ class Settings(LoadedSettings):
         """Where `metrics_port` is listened on."""
         is_unix = self.host.startswith(parse.UNIX)
         return self.metrics_host or ("127.0.0.1" if is_unix else self.host)
+
+    @property
+    def has_zones(self) -> bool:
+        """Whether the zone of times is known for callers that send no `SO-TimeZone`."""
+        if self.so_time_zone is None:
+            return self.time_zone is not None
+        return "includetzoffset" in self.so_time_zone.lower()
 
     @property
     def address(self) -> str:

@@ -1,7 +1,9 @@
 """The middleware for pages of other sites."""
 
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import PlainTextResponse, Response
 
 from gateway.headers import Use, names
 from gateway.settings import Settings
@@ -14,13 +16,30 @@ def cross_origin(settings: Settings) -> list[Middleware]:
         return []
     return [
         Middleware(
-            CORSMiddleware,
+            _CORS,
             allow_origins=sorted(origins),
             # With `*`, any page could read what a visitor's cookies open.
             allow_credentials="*" not in origins,
             allow_methods=["GET", "POST"],
-            allow_headers=names(Use.CORS, has_tenants=settings.environment is not None),
+            allow_headers=[
+                *names(Use.CORS, has_tenants=settings.environment is not None),
+                *settings.cors_headers,
+            ],
             expose_headers=names(Use.EXPOSED),
             max_age=600,
         )
     ]
+
+
+class _CORS(CORSMiddleware):
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Answer a preflight; name the headers where it is refused for them."""
+        response = super().preflight_response(request_headers)
+        asked = request_headers.get("access-control-request-headers", "").lower().split(",")
+        refused = [name.strip() for name in asked if name.strip() not in self.allow_headers]
+        if response.status_code == 200 or not any(refused):
+            return response
+        text = (
+            f"Disallowed CORS headers: {', '.join(refused)}. GATEWAY_CORS_HEADERS can allow them."
+        )
+        return PlainTextResponse(text, status_code=400, headers=self.preflight_headers)

@@ -13,7 +13,8 @@ from gateway.settings import Settings
 from gateway.store.memory import BoundedMemoryCache
 from gateway.store.redis import client_for
 from gateway.store.shared import SharedCache
-from gateway.web.read.persisted import Documents, read_manifest
+from gateway.web.read.manifests import read_manifests
+from gateway.web.read.persisted import Documents
 from gateway.web.read.request import Reader
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def trusted_documents(settings: Settings) -> dict[str, str]:
         SettingsError: they cannot be read, or are required and missing.
     """
     if settings.trusted_documents:
-        return read_manifest(settings.trusted_documents)
+        return read_manifests(settings.trusted_documents)
     if settings.trusted_documents_only:
         raise SettingsError(
             "GATEWAY_TRUSTED_DOCUMENTS_ONLY=on: there are none; set GATEWAY_TRUSTED_DOCUMENTS, for "
@@ -82,6 +83,7 @@ def schema_options(
         hidden=settings.hidden_fields,
         introspection=settings.introspection,
         suggestions=settings.suggestions,
+        secret=settings.cache_secret.get_secret_value().encode(),
         trusted=frozenset(manifest.values()) if settings.trusted_documents_only else None,
         limits=Limits(
             tokens=settings.max_tokens,

@@ -111,8 +111,13 @@ class Upstreams:
 
 def caller_policy(settings: Settings) -> CallerPolicy:
     """Return how callers are read."""
-    app_token = settings.app_token.get_secret_value().encode() if settings.app_token else None
-    return CallerPolicy(app_token, settings.forward_cookies)
+    defaults = {
+        b"so-apptoken": settings.app_token and settings.app_token.get_secret_value(),
+        b"accept-language": settings.accept_language,
+        b"so-timezone": settings.so_time_zone,
+    }
+    sent = tuple((name, value.encode()) for name, value in defaults.items() if value)
+    return CallerPolicy(sent, settings.forward_cookies)
 
 
 def reachability(settings: Settings) -> Reachability | None:

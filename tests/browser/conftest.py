@@ -48,17 +48,18 @@ def visiting(browser: Browser, demo: str, tmp_path_factory: pytest.TempPathFacto
 
     def visit(
         scenario: str, *, has_users: bool = True, tenant: str | None = None, query: str = ""
-    ) -> Visit:
-        users = [(user.full_name, user.authorization_basic) for user in DEMO_USERS]
+    ) -> Visit:  # `tenant` "" is the page for all tenants
+        users = [(u.full_name, u.authorization_basic, u.associate_id) for u in DEMO_USERS]
         settings = Settings.load(
-            upstream_url=None if tenant else demo,
-            environment="online" if tenant else None,
-            time_zone="Europe/Oslo",
+            upstream_url=demo if tenant is None else None,
+            environment=None if tenant is None else "online",
+            so_time_zone="UTC, includeTZOffset",
+            accept_language="en",
             live_interval=1,
         )
         app = create_app(
             settings,
-            upstream_transport=DemoNetwork(demo) if tenant else None,
+            upstream_transport=None if tenant is None else DemoNetwork(demo),
             demo_users=users if has_users else (),
         )
         with served(app) as url:

@@ -11,6 +11,7 @@ from gql.transport.websockets import WebsocketsTransport
 from gateway import Settings, create_app
 from gateway.demo.app import create_demo_app
 from gateway.server.servers import config_of
+from tests.clients.network import Network
 from tests.clients.node import Node, Script
 from tests.clients.running import AUTHORIZATION, Demo, Running, running
 from tests.clock import fast_clock
@@ -24,7 +25,15 @@ LIST = "subscription { chatSessions(limit: 60) { id status lastMessage } }"
 CHANGES = """
 subscription { chatSessionChanges { isInitial changes { kind changedFields session { id } } } }
 """
-CLIENTS = ["graphqlWs", "graphqlSse", "apollo", "urqlOverWs", "urqlOverSse", "urqlByItself"]
+CLIENTS = [
+    "graphqlWs",
+    "graphqlSse",
+    "apolloOverWs",
+    "apolloByItself",
+    "urqlOverWs",
+    "urqlOverSse",
+    "urqlByItself",
+]
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +109,23 @@ def test_a_client_that_was_asleep_gets_what_has_happened(client: Script, busy: R
         after = client("end")
 
     check_list([before, after])
+
+
+@pytest.mark.parametrize("name", ["graphqlWs", "graphqlSse"])
+def test_a_client_comes_back_after_failed_attempts_to_connect(
+    client: Script, busy: Running, name: str
+) -> None:
+    """While the network is gone every attempt fails; afterwards the client begins anew."""
+    port = int(busy.url.split(":")[2].partition("/")[0])
+    with Network(port) as network:
+        to = {"url": f"{network.url}/graphql", "authorization": AUTHORIZATION}
+        first = client("begin", name=name, **to, query=CHANGES)["chatSessionChanges"]
+        network.cut()
+        client("retries", count=5)
+        network.restore()
+        second = client("end", isAnew=True)["chatSessionChanges"]
+
+    assert first["isInitial"] is second["isInitial"] is True
 
 
 @pytest.mark.parametrize("name", ["graphqlWs", "graphqlSse"])

@@ -33,7 +33,7 @@ class Served:
 
     settings: list[Settings] = field(default_factory=list)
     upstreams: list[dict[str, Any]] = field(default_factory=list)
-    demo_users: Sequence[tuple[str, str]] = ()
+    demo_users: Sequence[tuple[str, str, int]] = ()
     demo_url: str | None = None
 
     def serve(

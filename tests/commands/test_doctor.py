@@ -28,6 +28,7 @@ from tests.upstream.test_unreachable import a_free_port, openssl, serving
 
 pytestmark = pytest.mark.socket
 
+ZONED = "UTC, includeTZOffset"
 REFUSED = answer(b"{}", status="401 Unauthorized")
 
 Demanding = Callable[[ssl.TLSVersion, int], str]
@@ -490,6 +491,29 @@ async def test_a_real_call_is_made_for_a_caller(doctor: Doctor) -> None:
     assert re.search(r"\n  ok    call +1 sessions, \d+ bytes, in \d+ ms", shown)
     assert "Ada" not in shown
     assert "aHVudGVyMg==" not in shown
+
+
+@pytest.mark.parametrize(
+    ("time", "flags", "level", "words"),
+    [
+        ("2026-11-23T12:00:00", [], "warn", "have no zone: waitSeconds is null"),
+        ("2026-11-23T12:00:00", ["--time-zone", "Europe/Oslo"], "ok", "is Europe/Oslo"),
+        ("2026-11-23T12:00:00", ["--so-time-zone", ZONED], "warn", f"ignores SO-TimeZone: {ZONED}"),
+        ("2026-11-23T12:00:00", ["--so-time-zone", "UTC"], "warn", "no zone with SO-TimeZone: UTC"),
+        ("2026-11-23T12:00:00Z", [], "ok", "have a zone\n"),
+        ("2026-11-23T12:00:00Z", ["--so-time-zone", ZONED], "ok", f"as SO-TimeZone: {ZONED}"),
+        ("0001-01-01T00:00:00", [], "ok", "no session has a time"),
+    ],
+)
+async def test_times_with_and_without_a_zone_are_explained(
+    doctor: Doctor, time: str, flags: list[str], level: str, words: str
+) -> None:
+    """It names the header or the setting that is the reason, or the one that is missing."""
+    sessions = json.dumps([{"ChatSessionId": 1, "WhenRequested": time}]).encode()
+    async with faulty_rest(REFUSED, answer(sessions)) as side:
+        _, shown = await doctor.about(side.url, "--header", "Authorization: Basic YTpi", *flags)
+
+    assert re.search(rf"\n  {level:4}  times +.*{words}", shown)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 from gateway import Settings, create_app
 from gateway.commands.demo import create_gateway, welcome
 
-USERS = [('Kari "K" Nordmann', "Basic a2FyaQ==")]
+USERS = [('Kari "K" Nordmann', "Basic a2FyaQ==", 101)]
 SETTINGS = Settings(upstream_url="http://superoffice.invalid")
 
 

@@ -3,8 +3,9 @@
 from typing import cast
 
 import pytest
-from graphql import GraphQLEnumType
+from graphql import GraphQLEnumType, ObjectTypeDefinitionNode, parse
 
+from gateway.schema.build import sdl
 from tests.schema.contract import CONTRACT, ENUMS, field_name
 from tests.schema.everything import GRAPHQL, fields_of
 
@@ -80,3 +81,35 @@ def test_every_root_field_is_nullable() -> None:
     types = {name: str(field.type) for name, field in fields_of("Query").items()}
 
     assert [name for name, type_ in types.items() if type_.endswith("!")] == []
+
+
+SINCE_LATER = {"ChatSession.rating", "Project.eventId"} | {
+    f"Ticket.{name}"
+    for name in (
+        "timeSpent", "sentiment", "sentimentConfidence", "saleId", "projectId", "formSubmissionId",
+        "ticketTypeId", "custId",
+    )
+}  # fmt: skip
+ROOTS = {
+    "Query": {"chatSessions", "chatSessionConnection", "chatSessionSummary", "nodes"},
+    "Subscription": {"chatSessions", "chatSessionSummary", "chatSessionChanges"},
+}
+
+
+def test_fields_that_are_null_only_beside_an_error_are_marked() -> None:
+    """Numbers, booleans and enums that every server sends, and root fields that always answer."""
+    always = {"Int", "Float", "Boolean", *ENUMS}
+    expected = {f"{kind}.{name}" for kind, names in ROOTS.items() for name in names}
+    for kind, properties in CONTRACT.items():
+        sent = {field_name(name): type_ for name, type_ in properties.items() if type_ in always}
+        expected |= {f"{kind}.{name}" for name in sent}
+        expected |= {f"{kind}.{name}Raw" for name, type_ in sent.items() if type_ in ENUMS}
+
+    marked = {
+        f"{kind.name.value}.{field.name.value}"
+        for kind in parse(sdl()).definitions
+        if isinstance(kind, ObjectTypeDefinitionNode)
+        for field in kind.fields or ()
+        if any(directive.name.value == "semanticNonNull" for directive in field.directives or ())
+    }
+    assert marked == expected - SINCE_LATER

@@ -22,7 +22,7 @@ class Query:
     shop: Shop | None = None
 
 
-SDL = strawberry.Schema(query=Query).as_str()
+SDL = "directive @semanticNonNull on FIELD_DEFINITION\n" + strawberry.Schema(query=Query).as_str()
 
 
 def test_a_property_is_nullable_where_it_is_declared_so() -> None:

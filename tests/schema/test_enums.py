@@ -85,14 +85,13 @@ async def test_a_comma_list_is_unrecognized(rest: str) -> None:
     assert await read_enum((), "Flags", rest) == ("UNRECOGNIZED", rest)
 
 
-async def test_an_empty_name_is_null() -> None:
-    """It says as much as no name at all; the raw field still tells it from null."""
-    assert await read_enum((), "Status", "") == (None, "")
+@pytest.mark.parametrize(("rest", "failing"), [("", ["status"]), (None, ["status", "statusRaw"])])
+async def test_no_name_is_null_with_an_error(rest: str | None, failing: list[str]) -> None:
+    """SuperOffice always sends one; the raw field tells an empty name from null."""
+    session, answer = await read("status statusRaw", {"Status": rest})
 
-
-async def test_no_name_is_null_in_both_fields() -> None:
-    """Null in REST is null, beside the enum too."""
-    assert await read_enum((), "Status", None) == (None, None)
+    assert session == {"status": None, "statusRaw": rest}
+    assert answer.paths == [["chatSessions", 0, name] for name in failing]
 
 
 @pytest.mark.parametrize("rest", ["true", "{}", "[]", '["InQueue"]', "1.5", "4294967296", "NaN"])

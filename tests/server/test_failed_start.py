@@ -19,6 +19,7 @@ from tests.observe.logged import logged, own_logging
 pytestmark = pytest.mark.socket
 
 SERVE = ["serve", "--port", "0", "--upstream-url", "http://127.0.0.1:1"]
+SERVE += ["--time-zone", "Europe/Oslo"]  # no warning about times
 
 
 @pytest.mark.parametrize(

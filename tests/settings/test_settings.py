@@ -29,8 +29,11 @@ EVERY_SETTING = [
     ("breaker_failures", "0", 0),
     ("breaker_cooldown", "2.5", 2.5),
     ("app_token", "token", SecretStr("token")),
+    ("so_time_zone", "UTC, includeTZOffset", "UTC, includeTZOffset"),
+    ("accept_language", "nb", "nb"),
     ("forward_cookies", "a,b", frozenset({b"a", b"b"})),
     ("cors_origins", "https://a.example,http://b:80", {"https://a.example", "http://b:80"}),
+    ("cors_headers", "sentry-trace, baggage", frozenset({"sentry-trace", "baggage"})),
     ("cache_ttl", "2.5", 2.5),
     ("stale_while_revalidate", "30", 30.0),
     ("stale_if_error", "300", 300.0),
@@ -45,7 +48,7 @@ EVERY_SETTING = [
     ("hidden_fields", "ChatSession.sessionKey", frozenset({"ChatSession.sessionKey"})),
     ("topic_names", "10=Support Norway, 30 = Sales=1", {10: "Support Norway", 30: "Sales=1"}),
     ("persisted_queries", "off", False),
-    ("trusted_documents", "queries.json", Path("queries.json")),
+    ("trusted_documents", "queries.json, apps", (Path("queries.json"), Path("apps"))),
     ("trusted_documents_only", "on", True),
     ("introspection", "0", False),
     ("suggestions", "off", False),
@@ -150,7 +153,7 @@ def test_an_empty_variable_is_not_set(load: Any) -> None:
         ("hidden_fields", frozenset()),
         ("cors_origins", frozenset()),
         ("persisted_queries", True),
-        ("trusted_documents", None),
+        ("trusted_documents", ()),
         ("trusted_documents_only", False),
         ("client_cache_control", True),
         ("request_timeout", 30.0),
@@ -212,15 +215,18 @@ def test_a_cache_is_shared_where_there_is_a_redis(load: Any, written: str, url: 
             {"webhook_secret": SECRET, "workers": "2", "cache_url": "redis://redis:6379"},
             ["GATEWAY_CACHE_SECRET"],
         ),
+        ({"time_zone": ""}, ["GATEWAY_SO_TIME_ZONE"]),
+        ({"so_time_zone": "UTC"}, ["GATEWAY_SO_TIME_ZONE"]),
+        ({"time_zone": "", "so_time_zone": "NO,includetzoffset"}, []),
     ],
 )
 def test_what_will_not_work_as_well_as_it_could_is_told(
     load: Any, settings: dict[str, str], missing: list[str]
 ) -> None:
     """It is no error: each may be what somebody wants."""
-    warnings = load(**settings).warnings
+    warnings = load(**{"time_zone": "Europe/Oslo", **settings}).warnings
 
-    assert [warning.partition(" is not set: ")[0] for warning in warnings] == missing
+    assert [warning.partition(" ")[0] for warning in warnings] == missing
     assert "redis:6379" not in str(warnings)
 
 
@@ -317,8 +323,11 @@ BAD_VALUES = [
     ("max_connections", "0", "greater than or equal to 1"),
     ("shutdown_delay", "-1", "greater than or equal to 0"),
     ("time_zone", "Oslo", "IANA database"),
+    ("so_time_zone", "UTC\n", "printable ASCII"),
+    ("accept_language", "norsk bokmål", "printable ASCII"),
     ("cors_origins", "console.example.com", "a scheme and a host"),
     ("time_zone", "europe/oslo", "IANA database"),
+    ("cors_headers", "sentry trace", "letters, digits and hyphens"),
     ("cors_origins", "https://console.example.com/", "a scheme and a host"),
     ("cors_origins", "https://console.example.com,null", "a scheme and a host"),
     ("cors_origins", "https://a.example;https://b.example", "a scheme and a host"),

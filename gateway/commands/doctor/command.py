@@ -80,7 +80,7 @@ def _shown(value: object) -> str:
             return value.human_readable(separator="").replace(".0", "")
         case bool() | float():
             return written(value)
-        case frozenset():
+        case frozenset() | tuple():
             names = (name.decode() if isinstance(name, bytes) else str(name) for name in value)
             return ",".join(sorted(names))
         case SecretStr():

@@ -39,7 +39,7 @@ async def examine(
         return findings
     findings += await servers.answer(url, timeout_s=settings.upstream_timeout)
     if headers:
-        findings.append(await servers.call(settings, url, headers))
+        findings += await servers.call(settings, url, headers)
     return findings
 
 

@@ -14,10 +14,13 @@ import httpx
 from gateway.commands.doctor.finding import Failures, Finding, Level, failure
 from gateway.errors import GatewayError
 from gateway.headers import Header
+from gateway.records.dates import has_zone
 from gateway.records.decode import decoder
+from gateway.records.record import valid
 from gateway.schema.declare.entity import record_of
 from gateway.schema.entities.chat import ChatSession
 from gateway.settings import Settings
+from gateway.settings.settings import WITH_OFFSETS
 from gateway.upstream.client import PATH, UpstreamClient
 from gateway.wiring.upstreams import caller_policy
 
@@ -167,8 +170,8 @@ def _clock(response: httpx.Response) -> list[Finding]:
     return [Finding("clock", "warn", found, "synchronise it (NTP): wait times and tokens need it")]
 
 
-async def call(settings: Settings, url: str, headers: Sequence[Header]) -> Finding:
-    """Make one call as the gateway does; report how much arrived, and none of it."""
+async def call(settings: Settings, url: str, headers: Sequence[Header]) -> list[Finding]:
+    """Make one call as the gateway does; report how much arrived, and whether times have a zone."""
     client = UpstreamClient(
         url=url,
         connect_timeout_s=settings.upstream_connect_timeout,
@@ -181,12 +184,47 @@ async def call(settings: Settings, url: str, headers: Sequence[Header]) -> Findi
     )
     started = time.perf_counter()
     try:
-        body = await client.fetch(caller_policy(settings).read(headers).headers)
+        caller = caller_policy(settings).read(headers)
+        body = await client.fetch(caller.headers)
         sessions = decoder(record_of(ChatSession))(body)
     except GatewayError as exc:
-        return Finding("call", "fail", f"{exc.code}: {exc}")
+        return [Finding("call", "fail", f"{exc.code}: {exc}")]
     finally:
         await client.aclose()
     took_ms = (time.perf_counter() - started) * 1000
     found = f"{len(sessions)} sessions, {len(body)} bytes, in {took_ms:.0f} ms"
-    return Finding("call", "ok", found)
+    times = [valid(session.when_requested) for session in sessions]
+    sent = dict(caller.headers).get(b"so-timezone")
+    return [Finding("call", "ok", found), _times([t for t in times if t], sent, settings)]
+
+
+def _times(times: Sequence[str], sent: bytes | None, settings: Settings) -> Finding:
+    """Tell whether times have a zone, and what explains it."""
+    asked = sent is not None and b"includetzoffset" in sent.lower()
+    header = f"SO-TimeZone: {'' if sent is None else sent.decode()}"
+    base = settings.time_zone
+    meanings: tuple[tuple[bool, Level, str, str | None], ...] = (
+        (not times, "ok", "no session has a time that could be checked", None),
+        (all(map(has_zone, times)), "ok", f"have a zone{f', as {header}' if asked else ''}", None),
+        (
+            sent is None and base is not None,
+            "ok",
+            f"have no zone, GATEWAY_TIME_ZONE is {base}",
+            None,
+        ),
+        (
+            asked,
+            "warn",
+            f"have no zone: SuperOffice ignores {header}",
+            "let SuperOffice use time zones, or set GATEWAY_TIME_ZONE alone",
+        ),
+        (sent is not None, "warn", f"have no zone with {header}", f"send {WITH_OFFSETS}"),
+        (
+            True,
+            "warn",
+            "have no zone: waitSeconds is null",
+            f"set GATEWAY_SO_TIME_ZONE='{WITH_OFFSETS}'",
+        ),
+    )
+    _, level, found, advice = next(meaning for meaning in meanings if meaning[0])
+    return Finding("times", level, found, advice)

@@ -25,7 +25,7 @@ def wallboard_routes(users: Sequence[Sequence[object]], endpoint: str) -> list[B
     """Return the routes of the page and its files.
 
     Args:
-        users: name and Authorization of each, to whom everybody can log in.
+        users: name, Authorization and associateId of each, to whom everybody can log in.
         endpoint: the path of GraphQL, relative to the page.
     """
     template = Template((_HERE / "wallboard.html").read_text("utf-8"))

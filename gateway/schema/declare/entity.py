@@ -16,6 +16,7 @@ Python type of a property decides how it is read:
     list of lists            the same, line by line
     entries(...)             a JSON map as a list of entries, each with its `name`
 
+Numbers, booleans and enums are `@semanticNonNull`: where one is missing, reading it is an error.
 Computed fields use `derived(...)`. A type with a key can be a `Node`.
 
 `Any` is the type of what is known only at run time: annotations, and the values in slots.
@@ -50,6 +51,7 @@ from gateway.records.record import (
 from gateway.schema.declare.nodes import Node, global_id
 from gateway.schema.declare.rest_enum import reader_of
 from gateway.schema.declare.scalars import DateTime, Declared, described
+from gateway.schema.declare.semantic_non_null import NOT_ALWAYS_SENT, SemanticNonNull
 
 T = TypeVar("T")
 _REST = "rest"
@@ -153,6 +155,7 @@ class _Derivation:
         self.namespace: dict[str, object] = {}
         self.properties: list[Property] = []
         self.columns: dict[str, Column] = {}
+        self.required: dict[str, str] = {}
 
     def add(self, name: str, annotation: object, field: StrawberryField) -> None:
         self.annotations[name] = annotation
@@ -190,6 +193,7 @@ class _Derivation:
             self.annotations[f"{name}_raw"] = str | None
             raw = f"`{to_camel_case(name)}` as SuperOffice sent it, unknown values included."
             self.fields[f"{name}_raw"] = described(raw)
+            self._require(rest, name, f"{name}_raw")
         elif kind == "name or number":
             self._add_property(Property(rest, slot, str | Int32, "a string"))
             self._add_column(name, as_text)
@@ -198,6 +202,8 @@ class _Derivation:
             self._add_column(name, self.dates)
         else:
             self._add_property(Property(rest, name, *_WIRE[base]))
+            if base is not str:
+                self._require(rest, name)
 
     def derive(self, key: str | None) -> type[Record]:
         if key is not None:
@@ -206,6 +212,7 @@ class _Derivation:
             **self.namespace,
             "properties": tuple(self.properties),
             "columns": self.columns,
+            "required": self.required,
             "key": key,
         }
         made = msgspec.defstruct(
@@ -216,6 +223,13 @@ class _Derivation:
     def add_slot(self, slot: str, wire_type: Any, rest: str) -> None:
         # A name with a "#" is in no JSON: the gateway fills that slot.
         self.slots.append((slot, wire_type | None, msgspec.field(default=None, name=rest)))
+
+    def _require(self, rest: str, *names: str) -> None:
+        """Mark fields that SuperOffice always sends."""
+        if f"{self.name}.{rest}" not in NOT_ALWAYS_SENT:
+            for name in names:
+                self.required[name] = rest
+                self.fields[name].directives = [SemanticNonNull()]
 
     def _add_property(self, p: Property) -> Property:
         if p.shape == "map" or (p.nested is not None and p.nested.key is not None):

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import strawberry
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from gateway.errors import BadUserInputError
 from gateway.schema.declare.inputs import optional, sparse
@@ -45,6 +46,7 @@ class ChatSessionOrder:
 _MOST_KEYS = 12
 _RUN = 1_000
 _STEPS_TO_SORT = 2
+_UNSET = AESSIV(bytes(64))
 
 Key: TypeAlias = int | str | None
 Keys: TypeAlias = tuple[Key, ...]
@@ -58,6 +60,7 @@ class Order:
 
     def __init__(self, keys: Sequence[tuple[str, Direction]] = ()) -> None:
         self._keys = (*keys, ("chat_session_id", Direction.ASC))
+        self.cipher = _UNSET
         self._lists = [*(_list_of(name) for name, _ in self._keys), "id.order"]
         self._reads = [reader(name) for name in self._lists]
 
@@ -86,6 +89,23 @@ class Order:
             (1, 0) if key is None else (0, key if direction is Direction.ASC else _reversed(key))
             for key, (_, direction) in pairs
         )
+
+    def concealed(self, keys: Keys) -> list[Key]:
+        """Return keys for a cursor, which goes into URLs and logs: texts are encrypted."""
+        encrypt = self.cipher.encrypt
+        return [encrypt(k.encode(), None).hex() if k and isinstance(k, str) else k for k in keys]
+
+    def revealed(self, keys: Iterable[Any]) -> list[Any]:  # whatever a client sends
+        """Return the keys in a cursor.
+
+        Raises:
+            ValueError, InvalidTag: a text is not one that `concealed` wrote.
+        """
+        decrypt = self.cipher.decrypt
+        return [
+            decrypt(bytes.fromhex(k), None).decode() if k and isinstance(k, str) else k
+            for k in keys
+        ]
 
     def fits(self, keys: Iterable[object]) -> bool:
         """Tell whether values have the types of the keys of this order."""

@@ -9,10 +9,12 @@ import base64
 import binascii
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import orjson
 import strawberry
+from cryptography.exceptions import InvalidTag
 from strawberry import relay
 
 from gateway.errors import BadUserInputError
@@ -105,7 +107,9 @@ def _check(name: str, number: int | None, largest: int) -> None:
 
 
 def _cursor(keys: Keys, order: Order) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([order.signature, *keys])).decode()
+    return base64.urlsafe_b64encode(
+        orjson.dumps([order.signature, *order.concealed(keys)])
+    ).decode()
 
 
 def _place(name: str, cursor: str, order: Order) -> Sortable:
@@ -116,6 +120,8 @@ def _place(name: str, cursor: str, order: Order) -> Sortable:
     if not isinstance(parts, list) or not parts:
         raise BadUserInputError(f"`{name}` is not a cursor of this connection.")
     signature, *keys = parts
-    if signature != order.signature or not order.fits(keys):
-        raise BadUserInputError(f"`{name}` is a cursor of another `orderBy`.")
-    return order.sortable(tuple(keys))
+    with suppress(ValueError, InvalidTag):
+        keys = order.revealed(keys)
+        if signature == order.signature and order.fits(keys):
+            return order.sortable(tuple(keys))
+    raise BadUserInputError(f"`{name}` is a cursor of another `orderBy`.")

@@ -43,13 +43,16 @@ def wants_page(request: HTTPConnection) -> bool:
 
 
 class QueryPage:
-    """The page, with demo users to log in as: names, and the Authorization of each.
+    """The page, with demo users to log in as: name, Authorization and associateId of each.
 
-    It shows them to everybody who opens it.
+    It shows them to everybody who opens it. With `has_tenants` it has a field for the tenant.
     """
 
-    def __init__(self, demo_users: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self, demo_users: Sequence[tuple[str, str, int]] = (), *, has_tenants: bool = False
+    ) -> None:
         self._demo_users = html.escape(json.dumps(demo_users))
+        self._has_tenants = has_tenants
 
     def response(self, request: Request) -> Response:
         """Return the page; one for a tenant has an address one level down."""
@@ -60,6 +63,7 @@ class QueryPage:
             static=f"static/{_VERSION}",
             endpoint=tenant or "graphql",
             users=self._demo_users,
+            tenants=json.dumps(self._has_tenants and not tenant),
         )
         styles = f"'self' {_DIALOG_STYLE}" if is_graphiql else "'self'"
         headers = {

@@ -20,11 +20,27 @@ const write = async (page, editor, text) => {
   await page.keyboard.insertText(text);
 };
 
+const writeHeaders = async (page, headers) => {
+  await page.getByRole("button", { name: "Headers", exact: true }).click();
+  await write(page, HEADERS, JSON.stringify(headers));
+};
+
+// What axe-core finds serious or critical in the part of the page that is ours.
+const barriers = async (page) => {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => axe.run(".gateway-title"));
+  return violations
+    .filter(({ impact }) => ["serious", "critical"].includes(impact))
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target)}`);
+};
+
 // Runs what is in the editors; GraphiQL empties the answer first.
 const run = async (page) => {
   const answered = page.waitForResponse((response) => response.request().method() === "POST");
   await page.getByRole("button", { name: "Execute query" }).click();
-  const status = (await answered).status();
+  const response = await answered;
+  const status = response.status();
+  run.sent = response.request();
   await page.waitForFunction(
     (selector) => document.querySelector(selector).CodeMirror.getValue().trim() !== "",
     ANSWER,
@@ -124,16 +140,22 @@ export async function graphiql(page, shot, { authorization }) {
   found.typed = await textOf(page, QUERY);
 
   // With headers of one's own, and as another user.
-  await write(page, HEADERS, JSON.stringify({ "SO-TimeZone": "UTC", Authorization: authorization }));
+  await writeHeaders(page, { "SO-TimeZone": "UTC", Authorization: authorization });
   // As with the examples: this one has no name.
   await page.waitForFunction(
     (selector) => !document.querySelector(selector).CodeMirror.operationName,
     QUERY,
   );
   found.answer = await run(page);
+  found.ownAuthorization = await run.sent.headerValue("authorization");
+  await write(page, HEADERS, '{"SO-TimeZone": "UTC"}');
   await page.getByRole("button", { name: "Emma" }).click();
-  found.headers = JSON.parse(await textOf(page, HEADERS));
   found.answerToEmma = await run(page);
+  found.emmas = [await run.sent.headerValue("authorization"), await run.sent.headerValue("so-timezone")];
+  await choose("MyChats");
+  await run(page);
+  found.emmasVariables = run.sent.postDataJSON().variables;
+  found.barriers = await barriers(page);
 
   await page.getByRole("button", { name: "Show Documentation Explorer" }).click();
   await page.getByRole("combobox").click();
@@ -165,6 +187,9 @@ export async function narrowAndWide(page, shot) {
   const boxOf = (selector) => page.locator(selector).first().boundingBox();
   const found = {};
   await opened(page);
+  found.hint = await page
+    .locator(".result-window")
+    .evaluate((element) => getComputedStyle(element, "::after").content);
   found.comment = (await textOf(page, QUERY)).split("\n")[1];
   for (const [name, width, height] of [["narrow", 390, 844], ["wide", 1280, 800]]) {
     await page.setViewportSize({ width, height });
@@ -192,7 +217,7 @@ export async function narrowAndWide(page, shot) {
 export async function keepingHeaders(page, shot, { authorization }) {
   const found = {};
   await opened(page);
-  await write(page, HEADERS, JSON.stringify({ Authorization: authorization }));
+  await writeHeaders(page, { Authorization: authorization });
   await chooseSetting(page, "#enable-persist-headers");
   found.keptOnceAsked = await kept(page);
   await page.reload();
@@ -204,6 +229,23 @@ export async function keepingHeaders(page, shot, { authorization }) {
   await opened(page);
   found.headersInTheEnd = await textOf(page, HEADERS);
   await shot("without-users");
+  return found;
+}
+
+// Someone who logs in once, to a tenant of their own.
+export async function loggingIn(page, shot, { authorization }) {
+  await page.locator(QUERY).waitFor();
+  const found = { barriers: await barriers(page) };
+  await page.getByLabel("Tenant").fill("cust10001");
+  await page.getByLabel("Authorization").fill(authorization);
+  await opened(page);
+  found.statuses = [];
+  for (const name of ["Queue", "Summary"]) {
+    await page.getByRole("tab", { name }).click();
+    found.statuses.push((await run(page)).errors ?? "data");
+  }
+  found.kept = await kept(page);
+  await shot("logged-in");
   return found;
 }
 

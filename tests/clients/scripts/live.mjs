@@ -1,5 +1,5 @@
 // Subscriptions, in each client as apps use it.
-import { ApolloClient, InMemoryCache, gql as apolloGql } from "@apollo/client";
+import { ApolloClient, HttpLink, InMemoryCache, gql as apolloGql } from "@apollo/client";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { Client, fetchExchange, gql as urqlGql, subscriptionExchange } from "@urql/core";
 import { createClient as createSseClient } from "graphql-sse";
@@ -9,9 +9,13 @@ import WebSocket from "ws";
 import { answer } from "./answer.mjs";
 
 // Until a gateway is there again; by default the clients wait longer and longer, by chance.
+let retries = 0;
 const persistent = {
-  retryAttempts: 300,
-  retryWait: () => new Promise((resolve) => setTimeout(resolve, 100)),
+  retryAttempts: Infinity,
+  retryWait() {
+    retries += 1;
+    return new Promise((resolve) => setTimeout(resolve, 50));
+  },
 };
 
 const overWs = ({ url, authorization }) =>
@@ -23,7 +27,7 @@ const overWs = ({ url, authorization }) =>
     shouldRetry: () => true, // also while nobody listens
   });
 const overSse = ({ url, authorization }) =>
-  createSseClient({ url, headers: { authorization }, ...persistent });
+  createSseClient({ url, headers: { authorization }, retryAttempts: Infinity, retry: persistent.retryWait });
 
 // The data of the first so many answers.
 async function first(count, answers) {
@@ -48,6 +52,12 @@ function firstOf(count, subscribe) {
   });
 }
 
+function apollo({ query, count }, link) {
+  const client = new ApolloClient({ link, cache: new InMemoryCache() });
+  const document = apolloGql(query);
+  return firstOf(count, (next) => client.subscribe({ query: document }).subscribe(next));
+}
+
 function urql({ url, authorization, query, count }, options) {
   const client = new Client({ url, fetchOptions: { headers: { authorization } }, ...options });
   return firstOf(count, (next) => client.subscription(urqlGql(query), {}).subscribe(next));
@@ -69,8 +79,11 @@ await answer({
     watched = { graphqlWs: overWs, graphqlSse: overSse }[name](to).iterate({ query });
     return (await watched.next()).value.data;
   },
-  async end() {
-    const { data } = (await watched.next()).value;
+  // The next answer; or the first one of a new connection, as the old one may have had more.
+  async end({ isAnew }) {
+    let data;
+    do data = (await watched.next()).value.data;
+    while (isAnew && !data.chatSessionChanges.isInitial);
     await watched.return(); // or it would come back for ever
     return data;
   },
@@ -81,11 +94,15 @@ await answer({
   },
   graphqlWs: (to) => first(to.count, overWs(to).iterate({ query: to.query })),
   graphqlSse: (to) => first(to.count, overSse(to).iterate({ query: to.query })),
-  apollo(to) {
-    const link = new GraphQLWsLink(overWs(to));
-    const client = new ApolloClient({ link, cache: new InMemoryCache() });
-    const query = apolloGql(to.query);
-    return firstOf(to.count, (next) => client.subscribe({ query }).subscribe(next));
+  // After so many more attempts to connect have failed.
+  async retries({ count }) {
+    const enough = retries + count;
+    while (retries < enough) await new Promise((resolve) => setTimeout(resolve, 20));
+    return true;
+  },
+  apolloOverWs: (to) => apollo(to, new GraphQLWsLink(overWs(to))),
+  apolloByItself({ url, authorization, ...to }) {
+    return apollo(to, new HttpLink({ uri: url, headers: { authorization } }));
   },
   urqlOverWs: (to) => urql(to, { exchanges: [forwarding(overWs(to))] }),
   urqlOverSse: (to) => urql(to, { exchanges: [forwarding(overSse(to))] }),

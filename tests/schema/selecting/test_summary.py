@@ -144,7 +144,7 @@ async def test_customers_away_are_counted_from_a_threshold_on() -> None:
     """Inclusive, and only while the session is open."""
     desk = Desk(
         [
-            {"Status": status, "WhenFetched": f"2026-11-23T11:59:{second}Z"}
+            {"ChatSessionId": 1, "Status": status, "WhenFetched": f"2026-11-23T11:59:{second}Z"}
             for status, second in (
                 ("InQueue", 30),
                 ("UserLast", 31),
@@ -234,7 +234,12 @@ async def test_lists_come_largest_count_first() -> None:
 async def test_equal_counts_stay_in_their_places() -> None:
     """By what they count, whichever session REST gives first; null comes last."""
     sessions: list[Json] = [
-        {"TopicId": 10, "Status": "InQueue", "User": {"AssociateId": 10}},
+        {
+            "ChatSessionId": 1,
+            "TopicId": 10,
+            "Status": "InQueue",
+            "User": {"AssociateId": 10},
+        },
         {"TopicId": 9, "Status": "Closed", "User": {"AssociateId": 9}},
         {"User": {"AssociateId": 101}},
         {"TopicId": 11, "Status": "UserLast", "User": {"AssociateId": 0, "Name": "EXT"}},
@@ -314,7 +319,11 @@ async def test_the_median_lies_between_two() -> None:
     """Of an even number of waits it is the mean of the middle ones."""
     desk = Desk(
         [
-            {"Status": "InQueue", "WhenRequested": f"2026-11-23T11:59:{second}Z"}
+            {
+                "ChatSessionId": 1,
+                "Status": "InQueue",
+                "WhenRequested": f"2026-11-23T11:59:{second}Z",
+            }
             for second in (10, 20, 41, 50)
         ]
     )

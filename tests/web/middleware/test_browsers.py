@@ -80,6 +80,18 @@ async def test_another_page_or_request_may_not(rest: RestSide, asked: dict[str, 
     assert answer.status_code == 400
 
 
+async def test_more_headers_can_be_allowed_and_a_refused_one_is_named(rest: RestSide) -> None:
+    """Monitoring adds headers to every request of a page, which then fails as a whole."""
+    asked = preflight(CONSOLE, headers="Baggage, content-type,sentry-trace")
+    async with gateway_over(rest, cors_origins=ORIGINS) as gateway:
+        refused = await gateway.http.options("/graphql", headers=asked)
+    async with gateway_over(rest, cors_origins=ORIGINS, cors_headers="sentry-trace,baggage") as g:
+        allowed = await g.http.options("/graphql", headers=asked)
+
+    assert (refused.status_code, allowed.status_code) == (400, 200)
+    assert refused.text.startswith("Disallowed CORS headers: baggage, sentry-trace. ")
+
+
 async def test_a_page_of_an_allowed_site_can_read_the_answer(rest: RestSide) -> None:
     """And those of its headers that it has a use for."""
     async with gateway_over(rest, cors_origins=ORIGINS) as gateway:
@@ -90,10 +102,14 @@ async def test_a_page_of_an_allowed_site_can_read_the_answer(rest: RestSide) -> 
     assert answer.headers["access-control-allow-credentials"] == "true"
     assert set(answer.headers["access-control-expose-headers"].split(", ")) == {
         "Age",
+        "Allow",
         "Cache-Status",
+        "Content-Encoding",
+        "Date",
         "ETag",
         "Retry-After",
         "Server-Timing",
+        "Vary",
         "WWW-Authenticate",
         "X-Request-ID",
     }

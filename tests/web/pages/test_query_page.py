@@ -165,7 +165,7 @@ def test_the_demos_page_offers_its_users() -> None:
     """Names and headers are data in an attribute: nothing in them can be markup."""
     user = DEMO_USERS[1]
 
-    shown = query_page.QueryPage([(f'"<b>{user.full_name}', user.authorization_basic)])
+    shown = query_page.QueryPage([(f'"<b>{user.full_name}', user.authorization_basic, 1)])
     page = bytes(shown.response(Request({"type": "http", "path_params": {}})).body)
 
     assert b"<b>" not in page

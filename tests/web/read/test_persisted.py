@@ -245,7 +245,7 @@ async def test_each_kind_of_manifest_is_read(rest: RestSide, tmp_path: Path, wri
     """GraphQL Code Generator, Relay and Apollo write two formats between them."""
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps(written), "utf-8")
-    async with gateway_over(rest, trusted_documents=path) as gateway:
+    async with gateway_over(rest, trusted_documents=(path,)) as gateway:
         answer = await post_json(gateway, {"documentId": "q2"})
 
     assert answer.json() == {"data": {"other": "Query"}}
@@ -360,7 +360,7 @@ def test_a_manifest_that_is_none_stops_the_start(
     path.write_bytes(written)
 
     with pytest.raises(SettingsError) as caught:
-        create_app(Settings(upstream_url=UPSTREAM_URL, trusted_documents=path))
+        create_app(Settings(upstream_url=UPSTREAM_URL, trusted_documents=(path,)))
 
     assert str(caught.value) == f"GATEWAY_TRUSTED_DOCUMENTS={path}: {reason}"
 

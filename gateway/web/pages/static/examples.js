@@ -2,7 +2,7 @@
 export const examples = (login) =>
   [
     [
-      "Who waits in the queue, the longest first.",
+      "Customers waiting, longest first.",
       `query Queue {
   chatSessions(
     filter: { statusGroup: { in: [WAITING] } }
@@ -22,8 +22,8 @@ export const examples = (login) =>
 }`,
     ],
     [
-      "My live chats, the longest silence first, and\nwhat is being handed to me. $me is my\nassociateId; 101 is Kari's in the demo.",
-      `query MyChats($me: Int! = 101) {
+      "My live chats, longest silence first, and the\nnumber of chats being transferred to me.\n$me is my associateId.",
+      `query MyChats($me: Int!) {
   chatSessions(
     filter: { userId: { in: [$me] }, statusGroup: { in: [LIVE] } }
     orderBy: [{ whenIdle: ASC }]
@@ -40,7 +40,7 @@ export const examples = (login) =>
 }`,
     ],
     [
-      "The newest session and its surroundings. Any\nother: chatSession(chatSessionId: ...) { ... }",
+      "The newest session and its linked records. For\nanother one: chatSession(chatSessionId: ...)",
       `query Session {
   chatSessions(orderBy: [{ chatSessionId: DESC }], limit: 1) {
     chatSessionId
@@ -104,19 +104,24 @@ export const examples = (login) =>
 }`,
     ],
     [
-      "What happens at the desk, as it happens: the\nlatest first. Run it and watch.",
+      "Live changes: all sessions first, then each\nsession that is added, updated or removed.",
       `subscription Live {
-  chatSessions(
+  chatSessionChanges(
     filter: { statusGroup: { in: [WAITING, LIVE] } }
-    orderBy: [{ whenIdle: DESC }]
-    limit: 5
   ) {
-    chatSessionId
-    status
-    customerName
-    lastMessage
-    user {
-      fullName
+    isInitial
+    changes {
+      kind
+      changedFields
+      session {
+        chatSessionId
+        status
+        customerName
+        lastMessage
+        user {
+          fullName
+        }
+      }
     }
   }
 }`,

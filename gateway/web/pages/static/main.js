@@ -1,14 +1,13 @@
 // Mounts GraphiQL on its page.
 
-import { DemoUsers, headersOf } from "./demo_users.js";
 import { comment, examples } from "./examples.js";
+import { Login, lacksTenant, users, withLogin, withMe } from "./login.js";
 import { openStorage } from "./storage.js";
 
 const { GraphiQL, React, ReactDOM } = window;
 const h = React.createElement;
 
 const place = document.getElementById("graphiql");
-const users = JSON.parse(place.dataset.users);
 const url = new URL(place.dataset.endpoint, document.baseURI).href;
 const fetcher = GraphiQL.createFetcher({
   url,
@@ -22,7 +21,9 @@ const OPERATIONS = /(?:^|\})[\s,]*(query\b|subscription\b|\{)\s*(\w*)/g;
 
 // GraphiQL takes a moment to see which operation was typed, and of what kind. For whoever is quicker
 // than that it would name another one, or send a subscription like a query.
-function send(params, options) {
+function send(given, { headers, ...more } = {}) {
+  const params = withMe(given);
+  const options = { ...more, headers: withLogin(headers) };
   const operations = [...params.query.replace(TEXTS_AND_COMMENTS, "").matchAll(OPERATIONS)].map(
     ([, kind, name]) => (kind === "{" ? { kind: "query", name: "" } : { kind, name }),
   );
@@ -40,34 +41,44 @@ function send(params, options) {
 
 const login = users.length
   ? "Logged in as the user chosen at the top."
-  : 'Log in under Headers, below, with\n{"Authorization": "SoTicket 7T:..."}\nor with Basic, or Bearer.';
+  : "Log in under Authorization, at the top, with\nSoTicket 7T:..., Basic ... or Bearer ...";
 const queries = examples(login);
 const asked = new URLSearchParams(location.search); // of a link to a query
+const isNarrow = window.matchMedia("(max-width: 50rem)").matches;
 const storage = openStorage();
+const needsMe = (query) => !users.length && query.includes("$me");
+const variablesOf = (query) => (needsMe(query) ? '{\n  "me": 101\n}' : null);
 
 const title = h(
   "div",
   { className: "gateway-title" },
-  users.length ? h(DemoUsers, { users }) : "SuperOffice chat sessions",
-  h("a", { href: place.dataset.schema, target: "_blank", rel: "noreferrer" }, "Schema"),
+  h(Login, { onTenant: render }),
+  h("a", { href: place.dataset.schema, target: "_blank", rel: "noreferrer" }, "schema.graphql"),
 );
 
-ReactDOM.createRoot(place).render(
-  h(
-    GraphiQL,
-    {
-      fetcher: send,
-      storage,
-      query: asked.get("query") ?? undefined,
-      variables: asked.get("variables") ?? undefined,
-      operationName: asked.get("operationName") ?? undefined,
-      defaultTabs: queries.map((query) => ({ query })),
-      defaultQuery: comment(login),
-      defaultHeaders: users.length ? headersOf(users[0]) : undefined,
-      defaultEditorToolsVisibility: "headers",
-      shouldPersistHeaders: storage?.keepsHeaders ?? false,
-      showPersistHeadersSettings: true,
-    },
-    h(GraphiQL.Logo, null, title),
-  ),
-);
+const root = ReactDOM.createRoot(place);
+
+function render() {
+  root.render(
+    h(
+      GraphiQL,
+      {
+        fetcher: (...given) => send(...given), // another one has the schema read again
+        schema: lacksTenant() ? null : undefined,
+        storage,
+        query: asked.get("query") ?? undefined,
+        variables: asked.get("variables") ?? undefined,
+        operationName: asked.get("operationName") ?? undefined,
+        defaultTabs: queries.map((query) => ({ query, variables: variablesOf(query) })),
+        defaultQuery: comment(login),
+        defaultEditorToolsVisibility: isNarrow ? false : "variables",
+        schemaDescription: true,
+        shouldPersistHeaders: storage?.keepsHeaders ?? false,
+        showPersistHeadersSettings: true,
+      },
+      h(GraphiQL.Logo, null, title),
+    ),
+  );
+}
+
+render();

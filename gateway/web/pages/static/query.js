@@ -3,7 +3,7 @@
 import { examples } from "./examples.js";
 
 const byId = (id) => document.getElementById(id);
-const users = new Map(JSON.parse(document.body.dataset.users));
+const users = new Map(JSON.parse(document.body.dataset.users).map(([name, ...rest]) => [name, rest]));
 const queries = examples(
   users.size
     ? "Logged in as the user chosen at the top."
@@ -18,13 +18,18 @@ function fill(select, names, onChoice) {
 
 function showExample() {
   byId("query").value = queries[byId("example").selectedIndex];
+  byId("variables").value = byId("query").value.includes("$me") ? JSON.stringify({ me: me() }) : "";
 }
+
+// The associateId of the chosen demo user.
+const me = () => users.get(byId("user").value)?.[1] ?? 101;
 
 function logIn() {
   const lines = byId("headers").value.split("\n");
   const others = lines.filter((line) => line.trim() && !/^\s*authorization\s*:/i.test(line));
-  const authorization = `Authorization: ${users.get(byId("user").value)}`;
+  const authorization = `Authorization: ${users.get(byId("user").value)[0]}`;
   byId("headers").value = [authorization, ...others].join("\n");
+  if (byId("query").value.includes("$me")) byId("variables").value = JSON.stringify({ me: me() });
 }
 
 function headersFrom(text) {

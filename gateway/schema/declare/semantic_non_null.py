@@ -1,0 +1,42 @@
+"""`@semanticNonNull`: fields that are null only beside an error at their path.
+
+Compilers of clients that stop at errors then leave `| null` out of such a field's type.
+Source: the directive of https://specs.apollo.dev/nullability, which Relay reads too.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import strawberry
+from graphql import build_schema
+from strawberry.schema_directive import Location
+
+from gateway.schema.declare.scalars import Declared
+
+_NAME = "semanticNonNull"
+
+# Strawberry cannot declare an argument with a default, so it gets only the uses.
+DEFINITION = build_schema(
+    f""""The field is null only beside an error at its path. Level 1: the items of its list."
+    directive @{_NAME}(levels: [Int!] = [0]) on FIELD_DEFINITION"""
+).get_directive(_NAME)
+
+_LATER = "FormSubmissionId ProjectId SaleId Sentiment SentimentConfidence TicketTypeId TimeSpent"
+NOT_ALWAYS_SENT = {f"Ticket.{name}" for name in (*_LATER.split(), "CustId")} | {
+    "ChatSession.Rating",
+    "Project.EventId",
+}
+"""Numbers of the REST API that older servers do not send, or that can be null."""
+
+
+@strawberry.schema_directive(
+    locations=[Location.FIELD_DEFINITION], name=_NAME, print_definition=False
+)
+class SemanticNonNull:
+    """The use of the directive on a field."""
+
+
+def semantic_non_null(resolver: Callable[..., Any], description: str) -> Declared:
+    """Declare a field whose resolver returns a value or raises."""
+    uses = [SemanticNonNull()]
+    return strawberry.field(resolver=resolver, description=description, directives=uses)

@@ -1,0 +1,65 @@
+"""A network between client and gateway that can be cut: its port is then closed."""
+
+import socket
+import threading
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+_LOOPBACK = "127.0.0.1"
+
+
+class Network:
+    """Forwards the connections to one of its ports to another one."""
+
+    def __init__(self, to_port: int) -> None:
+        self._to_port = to_port
+        self._port = 0
+        self._open: list[socket.socket] = []
+
+    @property
+    def url(self) -> str:
+        """The address of its own port."""
+        return f"http://{_LOOPBACK}:{self._port}"
+
+    def restore(self) -> None:
+        """Listen."""
+        listener = socket.create_server((_LOOPBACK, self._port))
+        self._port = listener.getsockname()[1]
+        self._open.append(listener)
+        threading.Thread(target=self._accept, args=[listener], daemon=True).start()
+
+    def cut(self) -> None:
+        """Close the port and every connection."""
+        for one in self._open:
+            with suppress(OSError):  # it is closed already
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        self._open = []
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            while True:
+                client, _ = listener.accept()
+                gateway = socket.create_connection((_LOOPBACK, self._to_port))
+                self._open += [client, gateway]
+                for pair in ((client, gateway), (gateway, client)):
+                    threading.Thread(target=_pipe, args=pair, daemon=True).start()
+        except OSError:
+            return  # cut
+
+    def __enter__(self) -> Self:
+        self.restore()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.cut()
+
+
+def _pipe(source: socket.socket, target: socket.socket) -> None:
+    try:
+        while data := source.recv(65_536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        return  # cut
