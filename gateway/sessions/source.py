@@ -16,8 +16,6 @@ from gateway.caller import Caller
 from gateway.errors import (
     UpstreamError,
     UpstreamForbiddenError,
-    UpstreamHeldOffError,
-    UpstreamNotCalledError,
     UpstreamTimeoutError,
     UpstreamUnauthenticatedError,
 )
@@ -31,6 +29,9 @@ from gateway.store.shared import Found, Place, SharedCache
 from gateway.store.single_flight import Flights
 
 logger = logging.getLogger(__name__)
+
+_SHORTEST_AGE_S = 1.0
+"""Whatever `Cache-Control` asks for: otherwise each such request costs a REST call."""
 
 Fetch = Callable[[Sequence[Header]], Awaitable[bytes]]
 """Calls SuperOffice with the given headers; returns the body of a 200, decompressed."""
@@ -92,12 +93,15 @@ class Source:
             caller: whose sessions are served.
             trace: headers that are added to a REST call of this request; no part of the key.
             key: the caller's, where it is known already: `key_of` is an HMAC.
-            max_age_s: the oldest snapshot that is accepted, where that is less than the TTL.
+            max_age_s: the oldest snapshot that is accepted, where that is less than the TTL; less
+                than a second counts as one.
 
         Raises:
             UpstreamError: SuperOffice sent no usable answer, and there is no stale one to serve.
         """
         key = key or self.key_of(caller)
+        if max_age_s is not None:
+            max_age_s = max(max_age_s, _SHORTEST_AGE_S)
 
         def call() -> Awaitable[Snapshot]:
             return self._fly(key, caller, trace, max_age_s)
@@ -206,8 +210,7 @@ class Source:
             raise
         except UpstreamError as exc:
             # Calls that are not made are frequent, and the reason is in the log already.
-            is_no_call = isinstance(exc, UpstreamNotCalledError | UpstreamHeldOffError)
-            level = logging.DEBUG if is_no_call else logging.WARNING
+            level = logging.WARNING if exc.is_of_a_call else logging.DEBUG
             logger.log(level, "A REST call failed: %s", _described(exc))
             raise
         if self.windows.ttl_s:
