@@ -97,6 +97,8 @@ class Breaker:
         is_probe = self._probe is call
         if is_probe:
             self._probe = None
+        if isinstance(outcome, UpstreamError) and not outcome.is_of_a_call:
+            return  # a retry that was not made
         if isinstance(outcome, UpstreamTimeoutError) and not call.had_time and not is_probe:
             return
         if isinstance(outcome, UpstreamUnavailableError | UpstreamTimeoutError):

@@ -16,6 +16,7 @@ from gateway.errors import (
 from gateway.headers import Header
 from gateway.upstream.body import read_body
 from gateway.upstream.breaker import Breaker, Call
+from gateway.upstream.budget import Budget
 from gateway.upstream.failures import error_for, upstream_error
 from gateway.upstream.gate import Gate
 from gateway.upstream.rate_limits import RateLimits
@@ -29,6 +30,7 @@ _HEADERS: Sequence[Header] = (
     (b"accept-encoding", b"gzip"),
     (b"user-agent", b"superoffice-chat-gateway"),
 )
+_LONGEST_TURN = 0.4  # of the deadline: the call has to have most of it
 _NO_BODY = httpx.ByteStream(b"")
 
 
@@ -38,7 +40,7 @@ class UpstreamClient:
     One deadline, `timeout_s`, holds for a whole `fetch`: queueing, connecting, reading and the one
     retry. Redirects are not followed: the credentials are for one host only.
 
-    `breaker` and `gate` are public for metrics.
+    `breaker`, `gate` and `budget` are public for metrics.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class UpstreamClient:
         breaker_failures: int,
         breaker_cooldown_s: float,
         max_bytes: int,
+        budget: Budget | None = None,
         name: str = "SuperOffice",
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -60,6 +63,7 @@ class UpstreamClient:
         self.breaker = Breaker(
             failures=breaker_failures, cooldown_s=breaker_cooldown_s, name=name, clock=clock
         )
+        self.budget = budget
         self._retries = Retries(clock=clock)
         self._rate_limits = RateLimits(clock=clock)
         self._url = httpx.URL(url + PATH)
@@ -104,13 +108,16 @@ class UpstreamClient:
                 message = f"SuperOffice did not answer within {self._timeout_s:g} seconds."
                 raise UpstreamTimeoutError(message) from exc
             except UpstreamRateLimitedError as exc:
-                if exc.retry_after_s:
+                if exc.retry_after_s and exc.is_of_a_call:
                     self._rate_limits.add(name, exc.retry_after_s)
                 raise
         self._rate_limits.accepted(name)
         return body
 
     async def _attempt(self, call: Call, headers: Sequence[Header], ends_at: float) -> bytes:
+        if self.budget is not None:
+            longest_s = min(_left_s(ends_at), _LONGEST_TURN * self._timeout_s)
+            await self.budget.take(call.caller, longest_s=longest_s)
         async with self.gate.slot(call.caller):
             call.begin(had_time=_left_s(ends_at) > self._timeout_s / 2)
             # With a stream of its own, httpx does not look for headers to add.
