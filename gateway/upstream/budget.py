@@ -8,7 +8,6 @@ from typing import Protocol
 from gateway.errors import UpstreamHeldOffError, UpstreamNotCalledError
 from gateway.upstream.gate import Gate
 
-
 IS_POLL: ContextVar[bool] = ContextVar("is_poll", default=False)
 """Whether a call is of a live subscription, which can wait for the next poll."""
 
