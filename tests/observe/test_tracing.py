@@ -118,7 +118,7 @@ async def test_a_request_has_spans_down_to_its_rest_call(traced: Traced) -> None
         "graphql.operation.type": "query",
         "graphql.operation.name": "Queue",
     }
-    assert attributes(spans["cache get"]) == {"gateway.cache.found": True}
+    assert attributes(spans["cache get"]) == {"gateway.cache.found": False}
     assert attributes(spans["GET"]) == {
         "http.request.method": "GET",
         "server.address": "rest.invalid",
