@@ -174,6 +174,9 @@ class UpstreamError(GatewayError, code="UPSTREAM_ERROR", status=502):
     is known (RFC 9110, section 10.2.3).
     """
 
+    is_of_a_call = True
+    """Whether SuperOffice was called."""
+
     def __init__(
         self, message: str, *, upstream_status: int | None = None, retry_after_s: int | None = None
     ) -> None:
@@ -206,7 +209,9 @@ class UpstreamRateLimitedError(UpstreamError, code="RATE_LIMITED", status=429):
 
 
 class UpstreamHeldOffError(UpstreamRateLimitedError):
-    """The call was not made: this caller is rate-limited."""
+    """The call was not made: this caller, or the whole tenant, is rate-limited."""
+
+    is_of_a_call = False
 
 
 class UpstreamTimeoutError(UpstreamError, code="UPSTREAM_TIMEOUT", status=504):
@@ -223,6 +228,8 @@ class UpstreamInterruptedError(UpstreamUnavailableError):
 
 class UpstreamNotCalledError(UpstreamUnavailableError):
     """The call was not made: calls keep failing, or too many wait."""
+
+    is_of_a_call = False
 
 
 class TenantNotRunningError(UpstreamUnavailableError):

@@ -118,7 +118,9 @@ class Watcher:
         # A query may have read them just now; its snapshot is recent enough.
         max_age_s = None if self._state is None else self._rhythm.interval_s / 2
         try:
-            served = await self._source.serve(self._caller, key=self._key, max_age_s=max_age_s)
+            served = await self._source.serve(
+                self._caller, key=self._key, max_age_s=max_age_s, is_poll=True
+            )
         except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
             raise
         except UpstreamError as exc:

@@ -27,6 +27,10 @@ def _sum(metric: str) -> str:
     return f'sum ({metric}{{job=~"$job"}})'
 
 
+def _max(metric: str) -> str:
+    return f'max ({metric}{{job=~"$job"}})'
+
+
 def _quantiles(title: str, histogram: str) -> list[Line]:
     buckets = _rate(f"{histogram}_bucket", "le")
     quantiles = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -53,6 +57,10 @@ LINES: tuple[Line, ...] = (
     ("REST calls by outcome", "reqps", _rate(_CALLS, "outcome"), "{{outcome}}"),
     ("REST calls by outcome", "reqps", _rate(_SAVED), "saved"),
     ("REST calls by outcome", "reqps", _rate(_REFUSED), "refused"),
+    ("Budget of REST calls", "reqps", _max("gateway_upstream_budget"), "allowed"),
+    ("Budget of REST calls", "reqps", _rate("gateway_upstream_budget_used_total"), "used"),
+    ("Budget of REST calls", "reqps", _rate("gateway_upstream_budget_refused_total"), "refused"),
+    ("Budget of REST calls", "short", _sum("gateway_upstream_budget_waiting"), "waiting"),
     ("Snapshots by cache result", "reqps", _rate(_LOOKUPS, "result"), "{{result}}"),
     ("Answered without a REST call", "percentunit", _WITHOUT_CALL, "without"),
     ("REST calls under way", "short", _sum("gateway_flights"), "under way"),

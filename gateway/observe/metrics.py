@@ -21,7 +21,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from gateway.errors import GatewayError, UpstreamHeldOffError, UpstreamNotCalledError
+from gateway.errors import GatewayError, UpstreamError
 
 OK = "ok"
 CANCELLED = "cancelled"
@@ -117,11 +117,11 @@ class UpstreamMeter:
             started = time.perf_counter()
             try:
                 body = await fetch(headers)
-            except (UpstreamNotCalledError, UpstreamHeldOffError):
-                self.refused += 1
-                raise
             except BaseException as exc:
-                self._count(outcome_of(exc), started)
+                if isinstance(exc, UpstreamError) and not exc.is_of_a_call:
+                    self.refused += 1
+                else:
+                    self._count(outcome_of(exc), started)
                 raise
             self._count(OK, started)
             self.bytes += len(body)

@@ -16,21 +16,24 @@ from gateway.caller import Caller
 from gateway.errors import (
     UpstreamError,
     UpstreamForbiddenError,
-    UpstreamHeldOffError,
-    UpstreamNotCalledError,
     UpstreamTimeoutError,
     UpstreamUnauthenticatedError,
 )
 from gateway.headers import Header
 from gateway.observe.cache_stats import Lookups
+from gateway.sessions.caller_rate import CallerRate
 from gateway.sessions.freshness import Forwarded, How, Served, Windows
 from gateway.sessions.revocations import Revocations
 from gateway.sessions.snapshot import Decode, Origin, Snapshot, Stored, assemble, zone_of
 from gateway.store.lease import turn
 from gateway.store.shared import Found, Place, SharedCache
 from gateway.store.single_flight import Flights
+from gateway.upstream.budget import IS_POLL
 
 logger = logging.getLogger(__name__)
+
+_SHORTEST_AGE_S = 1.0
+"""Whatever `Cache-Control` asks for: otherwise each such request costs a REST call."""
 
 Fetch = Callable[[Sequence[Header]], Awaitable[bytes]]
 """Calls SuperOffice with the given headers; returns the body of a 200, decompressed."""
@@ -75,6 +78,7 @@ class Source:
     """The time of the last known change: snapshots requested before it are out of date."""
 
     lookups: Lookups = field(default_factory=Lookups)
+    caller_rate: CallerRate | None = None
     tenant: str | None = None
     """Its name, where there are several."""
 
@@ -85,6 +89,7 @@ class Source:
         *,
         key: str | None = None,
         max_age_s: float | None = None,
+        is_poll: bool = False,
     ) -> Served:
         """Return the caller's snapshot, from the cache or from SuperOffice.
 
@@ -92,14 +97,21 @@ class Source:
             caller: whose sessions are served.
             trace: headers that are added to a REST call of this request; no part of the key.
             key: the caller's, where it is known already: `key_of` is an HMAC.
-            max_age_s: the oldest snapshot that is accepted, where that is less than the TTL.
+            max_age_s: the oldest snapshot that is accepted, where that is less than the TTL; less
+                than a second counts as one.
+            is_poll: whether it is for a live subscription, which gives way to requests.
 
         Raises:
+            UpstreamHeldOffError: the caller sends too many requests.
             UpstreamError: SuperOffice sent no usable answer, and there is no stale one to serve.
         """
         key = key or self.key_of(caller)
+        if not is_poll:
+            self._count(caller)
+        max_age_s = None if max_age_s is None else max(max_age_s, _SHORTEST_AGE_S)
 
         def call() -> Awaitable[Snapshot]:
+            IS_POLL.set(is_poll)  # in the task of the flight
             return self._fly(key, caller, trace, max_age_s)
 
         while True:
@@ -136,6 +148,10 @@ class Source:
         """Return the snapshot of a key if it is fresh and in memory, without waiting."""
         cached = self._hit(self.cache.peek(key)) if self.windows.ttl_s else None
         return cached if cached is not None and cached.is_good_for(max_age_s) else None
+
+    def _count(self, caller: Caller) -> None:
+        if self.caller_rate is not None:
+            self.caller_rate.check(self.key_of(caller.credentials()))
 
     def invalidate(self, since_ns: int) -> None:
         """Treat snapshots that were requested before a change as out of date.
@@ -206,8 +222,7 @@ class Source:
             raise
         except UpstreamError as exc:
             # Calls that are not made are frequent, and the reason is in the log already.
-            is_no_call = isinstance(exc, UpstreamNotCalledError | UpstreamHeldOffError)
-            level = logging.DEBUG if is_no_call else logging.WARNING
+            level = logging.WARNING if exc.is_of_a_call else logging.DEBUG
             logger.log(level, "A REST call failed: %s", _described(exc))
             raise
         if self.windows.ttl_s:

@@ -120,6 +120,20 @@ class Settings(LoadedSettings):
     upstream_connections: int = _superoffice(
         64, "REST calls at the same time, per process", ge=1, le=10_000
     )
+    upstream_rate: int | None = _superoffice(
+        None,
+        "REST calls per second and tenant, of all processes that share a Redis, or else of all "
+        "workers; unset = any number",
+        "10",
+        ge=1,
+    )
+    caller_rate: int | None = _superoffice(
+        None,
+        "Requests per second and caller, per process; those answered from ready bytes are free; "
+        "unset = any number",
+        "20",
+        ge=1,
+    )
     max_upstream_bytes: ByteSize = _superoffice(
         "16MiB", "Largest answer of SuperOffice, after decompression"
     )

@@ -129,9 +129,9 @@ async def report_missing_rights(url: str, *, timeout_s: float = 2.0) -> None:
 # One round trip each. An entry begins with the time when it was made, by Redis' own clock, since
 # those of machines differ.
 _FOLDER = Path(__file__).with_name("scripts")
-_TEXTS = [(_FOLDER / f"{name}.lua").read_text() for name in ("look", "store", "extend")]
+_TEXTS = [(_FOLDER / f"{name}.lua").read_text() for name in ("look", "store", "extend", "reserve")]
 _SCRIPTS = {hashlib.sha1(text.encode()).hexdigest(): text for text in _TEXTS}  # noqa: S324
-_LOOK_SHA, _STORE_SHA, _EXTEND_SHA = _SCRIPTS
+_LOOK_SHA, _STORE_SHA, _EXTEND_SHA, _RESERVE_SHA = _SCRIPTS
 _LEASE_MS = round(LEASE_S * 1000)
 
 Packed = tuple[str | bytes | int | float, ...]
@@ -201,7 +201,21 @@ class Forget:
         return ("DEL", _key(self.name))
 
 
-Command = Look | Write | Extend | Forget
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Reserve the time of a call at a rate; the reply is the wait in milliseconds."""
+
+    name: str
+    per_second: int
+    longest_s: float
+
+    def packed(self) -> Packed:
+        """Return it in Redis' words."""
+        longest_ms = int(self.longest_s * 1000)
+        return _packed(_RESERVE_SHA, self.name, self.per_second, longest_ms)
+
+
+Command = Look | Write | Extend | Forget | Reserve
 
 
 def _read(reply: Any) -> Any:  # of whatever answers

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from gateway.store.batches import Batches
 from gateway.store.loop_timeout import loop_timeout
-from gateway.store.redis import Command, Extend, Forget, Look, RedisCache, Write
+from gateway.store.redis import Command, Extend, Forget, Look, RedisCache, Reserve, Write
 from gateway.store.sealing import seal, unseal
 
 logger = logging.getLogger(__name__)
@@ -213,6 +213,11 @@ class SharedCache:
     def extend(self, place: Place, token: bytes) -> None:
         """Renew the lease."""
         self._batches.add(Extend(place.name, token))
+
+    async def reserve(self, name: str, per_second: int, longest_s: float) -> float | None:
+        """Reserve the time of a call; return the seconds to wait, None while the cache fails."""
+        wait_ms = await self._batches.add(Reserve(name, per_second, longest_s))
+        return wait_ms / 1000 if isinstance(wait_ms, int) else None
 
     async def forget(self, place: Place) -> None:
         """Delete the entry."""

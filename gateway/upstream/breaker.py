@@ -1,7 +1,7 @@
 """Circuit breaker: make no calls to a host that keeps failing.
 
 * *closed*: calls are made.
-* *open*, after a number of failures in a row: calls are rejected for a while.
+* *open*, after failures in a row of a number of callers: calls are rejected for a while.
 * *half-open*: one call, the probe, is made; its outcome closes the circuit, or opens it again for
   twice as long.
 
@@ -33,7 +33,9 @@ class Breaker:
     """Counts failures in a row, over all callers, and rejects calls while the circuit is open.
 
     Failures are `UpstreamUnavailableError` and `UpstreamTimeoutError`: a host that answers anything
-    else is alive. With `failures` 0 it never opens. `name` is for the log.
+    else is alive. A caller's failures count once in a cooldown: one caller alone opens the circuit
+    only if nothing else was answered for many cooldowns. With `failures` 0 it never opens. `name`
+    is for the log.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Breaker:
         self._first_cooldown_s = self._cooldown_s = cooldown_s
         self._clock = clock
         self._in_a_row = 0
+        self._counted_at: dict[str, float] = {}
         self._open_until: float | None = None
         self._probe: Call | None = None
 
@@ -59,9 +62,9 @@ class Breaker:
             return "closed"
         return "open" if self._probe is None else "half_open"
 
-    def call(self) -> "Call":
-        """Return a `with` block for one call, whose outcome is counted."""
-        return Call(self)
+    def call(self, caller: str = "") -> "Call":
+        """Return a `with` block for one call of a caller, whose outcome is counted."""
+        return Call(self, caller)
 
     def check(self) -> None:
         """Do nothing, unless calls are rejected.
@@ -94,31 +97,41 @@ class Breaker:
         is_probe = self._probe is call
         if is_probe:
             self._probe = None
+        if isinstance(outcome, UpstreamError) and not outcome.is_of_a_call:
+            return  # a retry that was not made
+        if isinstance(outcome, UpstreamTimeoutError) and not call.had_time and not is_probe:
+            return
         if isinstance(outcome, UpstreamUnavailableError | UpstreamTimeoutError):
-            self._count_failure(outcome, is_probe=is_probe)
+            self._count_failure(outcome, call.caller, is_probe=is_probe)
         elif outcome is None or isinstance(outcome, UpstreamError):
             self._in_a_row = 0
+            self._counted_at.clear()
             if self._open_until is not None:
                 self._close()
 
-    def _count_failure(self, failure: UpstreamError, *, is_probe: bool) -> None:
+    def _count_failure(self, failure: UpstreamError, caller: str, *, is_probe: bool) -> None:
         if is_probe:
             self._cooldown_s = min(2 * self._cooldown_s, self._longest_s)
         elif self._open_until is not None:
             return  # it began before the circuit opened
         else:
+            now = self._clock()
+            if now - self._counted_at.get(caller, -math.inf) < self._first_cooldown_s:
+                return
+            self._counted_at[caller] = now
             self._in_a_row += 1
             if self._in_a_row != self._failures:
                 return
             self._cooldown_s = self._first_cooldown_s
             logger.warning(
-                "%s is not called for %g seconds: %d calls in a row have failed.",
+                "%s is not called for %g seconds: the calls of %d callers in a row have failed.",
                 self._name,
                 self._cooldown_s,
                 self._in_a_row,
             )
         asked_s = min(failure.retry_after_s or 0, self._longest_s)
         self._open_until = self._clock() + max(self._cooldown_s, asked_s)
+        self._counted_at.clear()
 
     @property
     def _longest_s(self) -> float:
@@ -135,20 +148,23 @@ class Call:
     Between the two it may wait in the queue, while the circuit may open.
     """
 
-    __slots__ = ("_breaker", "_has_begun")
+    __slots__ = ("_breaker", "_has_begun", "caller", "had_time")
 
-    def __init__(self, breaker: Breaker) -> None:
+    def __init__(self, breaker: Breaker, caller: str) -> None:
         self._breaker = breaker
         self._has_begun = False
+        self.caller = caller
+        self.had_time = True
 
     def __enter__(self) -> Self:
         self._breaker.check()
         return self
 
-    def begin(self) -> None:
-        """See `Breaker.begin`."""
+    def begin(self, *, had_time: bool = True) -> None:
+        """See `Breaker.begin`; without `had_time`, most of its deadline, a timeout is our fault."""
         self._breaker.begin(self)
-        self._has_begun = True
+        if not self._has_begun:  # a retry has less time because of SuperOffice
+            self._has_begun, self.had_time = True, had_time
 
     def __exit__(self, kind: object, outcome: BaseException | None, traceback: object) -> None:
         if self._has_begun:

@@ -7,10 +7,16 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
-from gateway.errors import UpstreamRateLimitedError, UpstreamTimeoutError, UpstreamUnavailableError
+from gateway.errors import (
+    UpstreamRateLimitedError,
+    UpstreamTimeoutError,
+    UpstreamUnauthenticatedError,
+    UpstreamUnavailableError,
+)
 from gateway.headers import Header
 from gateway.upstream.body import read_body
 from gateway.upstream.breaker import Breaker, Call
+from gateway.upstream.budget import Budget
 from gateway.upstream.failures import error_for, upstream_error
 from gateway.upstream.gate import Gate
 from gateway.upstream.rate_limits import RateLimits
@@ -24,6 +30,7 @@ _HEADERS: Sequence[Header] = (
     (b"accept-encoding", b"gzip"),
     (b"user-agent", b"superoffice-chat-gateway"),
 )
+_LONGEST_TURN = 0.4  # of the deadline: the call has to have most of it
 _NO_BODY = httpx.ByteStream(b"")
 
 
@@ -33,7 +40,7 @@ class UpstreamClient:
     One deadline, `timeout_s`, holds for a whole `fetch`: queueing, connecting, reading and the one
     retry. Redirects are not followed: the credentials are for one host only.
 
-    `breaker` and `gate` are public for metrics.
+    `breaker`, `gate` and `budget` are public for metrics.
     """
 
     def __init__(
@@ -47,6 +54,7 @@ class UpstreamClient:
         breaker_failures: int,
         breaker_cooldown_s: float,
         max_bytes: int,
+        budget: Budget | None = None,
         name: str = "SuperOffice",
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -55,6 +63,7 @@ class UpstreamClient:
         self.breaker = Breaker(
             failures=breaker_failures, cooldown_s=breaker_cooldown_s, name=name, clock=clock
         )
+        self.budget = budget
         self._retries = Retries(clock=clock)
         self._rate_limits = RateLimits(clock=clock)
         self._url = httpx.URL(url + PATH)
@@ -79,28 +88,38 @@ class UpstreamClient:
                 unreadable body, or too late; or the call was not made, because calls keep failing
                 or this caller is rate-limited.
         """
-        self._rate_limits.check(headers)
+        name = self._rate_limits.name(headers)
+        self._rate_limits.check(name)
+        share = self._rate_limits.share_of(name)
         ends_at = asyncio.get_running_loop().time() + self._timeout_s
-        with self.breaker.call() as call:
+        with self.breaker.call(share) as call:
             try:
                 async with asyncio.timeout_at(ends_at):
                     self._retries.note_call()
                     try:
-                        return await self._attempt(call, headers)
+                        body = await self._attempt(call, headers, ends_at)
                     except UpstreamUnavailableError as exc:
                         await self._pause(exc, ends_at)
-                    return await self._attempt(call, headers)
+                        body = await self._attempt(call, headers, ends_at)
+            except UpstreamUnauthenticatedError:
+                self._rate_limits.refused(name)
+                raise
             except TimeoutError as exc:
                 message = f"SuperOffice did not answer within {self._timeout_s:g} seconds."
                 raise UpstreamTimeoutError(message) from exc
             except UpstreamRateLimitedError as exc:
-                if exc.retry_after_s:
-                    self._rate_limits.add(headers, exc.retry_after_s)
+                if exc.retry_after_s and exc.is_of_a_call:
+                    self._rate_limits.add(name, exc.retry_after_s)
                 raise
+        self._rate_limits.accepted(name)
+        return body
 
-    async def _attempt(self, call: Call, headers: Sequence[Header]) -> bytes:
-        async with self.gate:
-            call.begin()
+    async def _attempt(self, call: Call, headers: Sequence[Header], ends_at: float) -> bytes:
+        if self.budget is not None:
+            longest_s = min(_left_s(ends_at), _LONGEST_TURN * self._timeout_s)
+            await self.budget.take(call.caller, longest_s=longest_s)
+        async with self.gate.slot(call.caller):
+            call.begin(had_time=_left_s(ends_at) > self._timeout_s / 2)
             # With a stream of its own, httpx does not look for headers to add.
             request = httpx.Request(
                 "GET", self._url, headers=[*self._headers, *headers], stream=_NO_BODY
@@ -124,10 +143,14 @@ class UpstreamClient:
         Raises:
             UpstreamUnavailableError: `failure`, if there is none.
         """
-        left_s = ends_at - asyncio.get_running_loop().time()
+        left_s = _left_s(ends_at)
         # A probe is a single call, and during a probe a retry would be rejected.
         is_allowed = self.breaker.state == "closed"
         pause_s = self._retries.pause_s(failure, left_s=left_s) if is_allowed else None
         if pause_s is None:
             raise failure
         await asyncio.sleep(pause_s)
+
+
+def _left_s(ends_at: float) -> float:
+    return ends_at - asyncio.get_running_loop().time()

@@ -1,62 +1,111 @@
-"""A limit of concurrent REST calls, with a bounded queue."""
+"""A limit of concurrent REST calls, with a bounded queue that is shared out fairly."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from gateway.errors import UpstreamNotCalledError
 
+_RESERVED = 8
+
 
 class Gate:
-    """Admits `slots` calls at a time; `queue` more may wait, first in, first out.
+    """Admits `slots` calls at a time; `queue` more may wait.
 
-    `async with gate:` takes a slot and gives it back. Unlike the queue of `asyncio.Semaphore`, this
-    one has a bound.
+    Slots and places in the queue are shared out by the name of the caller. A free slot goes to the
+    caller that holds the fewest; of one caller, and among equals, the call that came first goes
+    first. If the queue is full, the caller with the most places loses its last one. An eighth of
+    the slots is for callers that hold none, so that these need not wait until a slow call ends.
     """
 
     def __init__(self, *, slots: int, queue: int) -> None:
-        self.busy = 0
         self._slots = slots
+        self._reserved = slots // _RESERVED
         self._max_waiting = queue
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._held: Counter[str] = Counter()
+        self._queues: dict[str, deque[asyncio.Future[None]]] = {}
+        self.busy = 0
+        self.waiting = 0
 
-    @property
-    def waiting(self) -> int:
-        """The length of the queue."""
-        return len(self._queue)
-
-    async def __aenter__(self) -> None:
-        """Take a slot, or wait for one.
+    @asynccontextmanager
+    async def slot(self, caller: str = "") -> AsyncIterator[None]:
+        """Hold a slot in the block, after a wait for it where none is free.
 
         Raises:
             UpstreamNotCalledError: the queue is full.
         """
-        if self.busy < self._slots:
-            self.busy += 1
+        # Those that wait may not have the reserve: then nobody is overtaken.
+        if self._may_have(caller):
+            self._take(caller)
         else:
-            await self._wait()
+            await self._wait(caller)
+        try:
+            yield
+        finally:
+            self._give_back(caller)
 
-    async def __aexit__(self, *_: object) -> None:
+    def _may_have(self, caller: str) -> bool:
+        reserved = self._reserved if self._held[caller] else 0
+        return self.busy < self._slots - reserved
+
+    def _take(self, caller: str) -> None:
+        self.busy += 1
+        self._held[caller] += 1
+
+    def _give_back(self, caller: str) -> None:
+        self.busy -= 1
+        self._held[caller] -= 1
+        if not self._held[caller]:
+            del self._held[caller]
         self._hand_on()
 
-    async def _wait(self) -> None:
-        if len(self._queue) >= self._max_waiting:
-            message = "Too many calls wait for SuperOffice in this gateway."
-            raise UpstreamNotCalledError(message, retry_after_s=1)
+    async def _wait(self, caller: str) -> None:
+        if self.waiting >= self._max_waiting:
+            self._make_room(caller)
         turn = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
+        self._queues.setdefault(caller, deque()).append(turn)
+        self.waiting += 1
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it has the slot already
-                self._hand_on()
+            if turn.cancelled():
+                self._leave(caller, turn)
+            elif turn.exception() is None:  # it has the slot already
+                self._give_back(caller)
             raise
-        finally:
-            self._queue.remove(turn)
+
+    def _make_room(self, caller: str) -> None:
+        longest = max(self._queues, key=lambda name: len(self._queues[name]), default=caller)
+        error = UpstreamNotCalledError(
+            "Too many calls wait for SuperOffice in this gateway.", retry_after_s=1
+        )
+        if len(self._queues.get(longest, ())) <= len(self._queues.get(caller, ())) + 1:
+            raise error
+        turn = self._queues[longest][-1]
+        self._leave(longest, turn)
+        if not turn.done():  # or it has been cancelled
+            turn.set_exception(error)
+
+    def _leave(self, caller: str, turn: "asyncio.Future[None]") -> None:
+        # Its queue moves behind the others: among equals they take turns.
+        queue = self._queues.get(caller, deque())
+        if turn in queue:
+            queue.remove(turn)
+            del self._queues[caller]
+            if queue:
+                self._queues[caller] = queue
+            self.waiting -= 1
 
     def _hand_on(self) -> None:
-        # The slot goes straight to the next in the queue, so that no new call overtakes it.
-        for turn in self._queue:
-            if not turn.done():
+        # The slot goes straight to the next caller, so that no new call overtakes it.
+        while self._queues:
+            caller = min(self._queues, key=self._held.__getitem__)
+            if not self._may_have(caller):
+                return
+            turn = self._queues[caller][0]
+            self._leave(caller, turn)
+            if not turn.done():  # or it has been cancelled
+                self._take(caller)
                 turn.set_result(None)
                 return
-        self.busy -= 1

@@ -1,52 +1,79 @@
-"""Callers that SuperOffice has asked to slow down, and until when."""
+"""Callers that SuperOffice has accepted, refused, or asked to slow down."""
 
 import math
 import secrets
 import time
 from collections.abc import Callable, Sequence
 
-from cachetools import TLRUCache
+from cachetools import LRUCache, TLRUCache
 
 from gateway.caller import Caller
-from gateway.errors import UpstreamHeldOffError
+from gateway.errors import UpstreamHeldOffError, UpstreamUnauthenticatedError
 from gateway.headers import Header
 
 # A mistake of SuperOffice, or of a proxy before it, must not lock a caller out for a day.
 _LONGEST_S = 60
+_REFUSED_S = 5
 _MOST = 10_000
+
+STRANGERS = ""
+"""The name that all callers share whose credentials SuperOffice has not accepted so far."""
 
 
 class RateLimits:
-    """Rejects the calls of a rate-limited caller, so that SuperOffice does not have to.
+    """Rejects the calls of a rate-limited or refused caller, so that SuperOffice does not have to.
 
     A caller is known by a digest of its credentials, in every language; the digest's key is used
-    nowhere else.
+    nowhere else. A refusal counts for five seconds: an account may be unlocked.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._key = secrets.token_bytes(32)
-        self._until: TLRUCache[str, float] = TLRUCache(
-            _MOST, ttu=lambda _, until, __: until, timer=clock
-        )
+        # A time limit is never driven out by refusals: made-up credentials are free.
+        self._until, self._refused = self._times(), self._times()
+        self._accepted: LRUCache[str, bool] = LRUCache(_MOST)
 
-    def check(self, headers: Sequence[Header]) -> None:
-        """Do nothing, unless the caller is rate-limited.
+    def _times(self) -> "TLRUCache[str, float]":
+        return TLRUCache(_MOST, ttu=lambda _, until, __: until, timer=self._clock)
+
+    def check(self, name: str) -> None:
+        """Do nothing, unless the caller is rate-limited or was refused.
 
         Raises:
-            UpstreamHeldOffError: it is; the error says for how many more seconds.
+            UpstreamHeldOffError: it is rate-limited; the error says for how many more seconds.
+            UpstreamUnauthenticatedError: SuperOffice has just refused the same credentials.
         """
-        if not self._until:
-            return
-        until = self._until.get(self._name(headers))
-        if until is not None:
+        if self._until and (until := self._until.get(name)) is not None:
             message = "SuperOffice has asked this user to slow down."
             retry_after_s = max(1, math.ceil(until - self._clock()))
             raise UpstreamHeldOffError(message, retry_after_s=retry_after_s)
+        if self._refused and name in self._refused:
+            message = "SuperOffice does not accept these credentials; they may have expired."
+            error = UpstreamUnauthenticatedError(message, upstream_status=401)
+            error.is_of_a_call = False
+            raise error
 
-    def add(self, headers: Sequence[Header], seconds: float) -> None:
+    def share_of(self, name: str) -> str:
+        """Return whose share of the slots a caller uses, and as whom it fails.
+
+        Credentials cost nothing to make up. Until one caller is accepted, nobody is a stranger.
+        """
+        return name if not self._accepted or self._accepted.get(name) else STRANGERS
+
+    def add(self, name: str, seconds: float) -> None:
         """Limit a caller, for a minute at most."""
-        self._until[self._name(headers)] = self._clock() + min(seconds, _LONGEST_S)
+        self._until[name] = self._clock() + min(seconds, _LONGEST_S)
 
-    def _name(self, headers: Sequence[Header]) -> str:
+    def accepted(self, name: str) -> None:
+        """Record that SuperOffice has accepted the caller's credentials."""
+        self._accepted[name] = True
+
+    def refused(self, name: str) -> None:
+        """Record that SuperOffice has refused them (401)."""
+        self._accepted.pop(name, None)
+        self._refused[name] = self._clock() + _REFUSED_S
+
+    def name(self, headers: Sequence[Header]) -> str:
+        """Return the name of the caller."""
         return Caller(tuple(headers)).credentials().digest(self._key, b"")

@@ -21,6 +21,7 @@ from gateway.observe.sharing import SharedMetrics
 from gateway.schema.build import build_schema
 from gateway.schema.engine import Engine
 from gateway.schema.entities.chat_decoder import ChatDecoder
+from gateway.sessions.caller_rate import CallerRate
 from gateway.sessions.freshness import Windows
 from gateway.sessions.revocations import Revocations
 from gateway.sessions.snapshot import Snapshot
@@ -78,7 +79,12 @@ class Gateway:
         self._flights, self._lookups = Flights[Snapshot](), Lookups()
         self._cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
         self._upstreams = upstreams.Upstreams(
-            settings, self._source(), self._observed, transport, path=GRAPHQL_PATH
+            settings,
+            self._source(),
+            self._observed,
+            transport,
+            path=GRAPHQL_PATH,
+            shared=self._shared,
         )
         self.door = Door(
             find_source=self._upstreams.find_source,
@@ -134,6 +140,7 @@ class Gateway:
             secret=settings.cache_secret.get_secret_value().encode(),
             flights=self._flights,
             lookups=self._lookups,
+            caller_rate=CallerRate(settings.caller_rate) if settings.caller_rate else None,
         )
 
     def _observed(self, fetch: Fetch, url: str) -> Fetch:

@@ -24,6 +24,7 @@ from gateway.sessions.snapshot import Snapshot
 from gateway.store.memory import BoundedMemoryCache
 from gateway.store.single_flight import Flights
 from gateway.upstream.breaker import STATES
+from gateway.upstream.budget import Budget
 from gateway.upstream.client import UpstreamClient
 from gateway.web.open_sockets import OpenSockets
 from gateway.web.webhooks import RESULTS
@@ -45,6 +46,10 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     "gateway_upstream_calls_refused": ("REST calls that were not made.",),
     "gateway_upstream_breakers": ("Hosts in use, by the state of their circuit breakers.", "state"),
     "gateway_upstream_waiting": ("REST calls that wait for a free connection.",),
+    "gateway_upstream_budget": ("REST calls per second that may be made, of all tenants in use.",),
+    "gateway_upstream_budget_used": ("REST calls that the budget allowed.",),
+    "gateway_upstream_budget_refused": ("REST calls that the budget refused.",),
+    "gateway_upstream_budget_waiting": ("REST calls that wait for the budget.",),
     "gateway_cache_lookups": ("Snapshots that requests used, by origin.", "result"),
     "gateway_upstream_calls_saved": ("REST calls that the cache saved.",),
     "gateway_upstream_bytes_saved": ("Bytes that SuperOffice did not have to send again.",),
@@ -86,6 +91,9 @@ def metrics_of(
     def waiting() -> int:
         return sum(client.gate.waiting for client in list(clients))
 
+    def budgets() -> list[Budget]:
+        return [client.budget for client in list(clients) if client.budget]
+
     def subscriptions() -> int:
         return sum(some.subscribers for some in watchers())
 
@@ -102,6 +110,18 @@ def metrics_of(
         "gateway_upstream_calls_refused": partial(counter, read=lambda: upstream.refused),
         "gateway_upstream_breakers": partial(gauge, read=breakers),
         "gateway_upstream_waiting": partial(gauge, read=waiting),
+        "gateway_upstream_budget": partial(
+            gauge, read=lambda: sum(budget.rate.per_second for budget in budgets())
+        ),
+        "gateway_upstream_budget_used": partial(
+            counter, read=lambda: sum(budget.granted for budget in budgets())
+        ),
+        "gateway_upstream_budget_refused": partial(
+            counter, read=lambda: sum(budget.refused for budget in budgets())
+        ),
+        "gateway_upstream_budget_waiting": partial(
+            gauge, read=lambda: sum(budget.turns.waiting for budget in budgets())
+        ),
         "gateway_cache_lookups": partial(counter, read=lookups_by_origin),
         "gateway_upstream_calls_saved": partial(counter, read=lambda: lookups.saved_calls),
         "gateway_upstream_bytes_saved": partial(counter, read=lambda: lookups.saved_bytes),

@@ -11,10 +11,13 @@ from gateway.caller import CallerPolicy
 from gateway.sessions.source import Fetch, Source
 from gateway.settings import Settings
 from gateway.store.keyed_cache import KeyedCache
+from gateway.store.shared import SharedCache
+from gateway.store.shared_rate import SharedRate
 from gateway.tenants.calls import Client, TenantCalls
 from gateway.tenants.path import FindSource, SourceOf, TenantSources
 from gateway.tenants.state_service import StateService
 from gateway.tenants.states import MOST_TENANTS, TenantStates
+from gateway.upstream.budget import Budget
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.reach import Reachability
 from gateway.upstream.transport import LentTransport, PooledTransport
@@ -41,6 +44,7 @@ class Upstreams:
         transport: httpx.AsyncBaseTransport | None,
         *,
         path: str,
+        shared: SharedCache | None = None,
     ) -> None:
         """Wire up the sources; below `path` there is one for each tenant.
 
@@ -48,6 +52,7 @@ class Upstreams:
         """
         self.clients: WeakSet[UpstreamClient] = WeakSet()  # one for each address in use
         self._settings = settings
+        self._shared = shared
         self._observed = observed
         self._transport = transport
         url = settings.address
@@ -81,6 +86,12 @@ class Upstreams:
 
     def _client(self, url: str, name: str, transport: httpx.AsyncBaseTransport | None) -> Client:
         settings = self._settings
+        budget = None
+        if settings.upstream_rate:
+            rate = SharedRate(
+                url, settings.upstream_rate, workers=settings.workers, shared=self._shared
+            )
+            budget = Budget(rate, queue=CALLS_WAITING)
         client = UpstreamClient(
             url=url,
             connect_timeout_s=settings.upstream_connect_timeout,
@@ -90,6 +101,7 @@ class Upstreams:
             breaker_failures=settings.breaker_failures,
             breaker_cooldown_s=settings.breaker_cooldown,
             max_bytes=settings.max_upstream_bytes,
+            budget=budget,
             name=name,
             transport=transport,
         )

@@ -96,11 +96,11 @@ def test_a_file_that_holds_no_secret(tmp_path: Path, content: bytes | None, foun
 def test_files_are_read_again(file: Path) -> None:
     """Everything else stays, also what was drawn at random."""
     settings = Settings.load(upstream_url=URL, webhook_secret_file=str(file))
-    file.write_text("another secret, as long")
+    file.write_text("another secret as long")
 
     again = settings.reread()
 
-    assert again.webhook_secret == SecretStr("another secret, as long")
+    assert again.webhook_secret == SecretStr("another secret as long")
     assert again.cache_secret == settings.cache_secret
     made = Settings(upstream_url=URL)
     assert made.reread() is made

@@ -273,4 +273,6 @@ async def failure_of(rest: FaultyRest, gateway: Gateway) -> Failure:
     )
     took_s, calls = clock() - started, rest.calls // 2
     rest.play(answer())
-    return Failure(as_json, as_graphql, calls, took_s, await ask(gateway, user="1"))
+    # A wrong password is remembered for a while.
+    afterwards = await ask(gateway, user="3" if as_graphql.status_code == 401 else "1")
+    return Failure(as_json, as_graphql, calls, took_s, afterwards)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import re
 
@@ -22,6 +23,7 @@ from tests.upstream.clock import FakeClock
 DOWN = UpstreamUnavailableError("Out of service.")
 FAILURES = 3
 COOLDOWN_S = 5
+NAMES = itertools.count()
 
 
 @pytest.fixture
@@ -36,9 +38,10 @@ def breaker(clock: FakeClock) -> Breaker:
     return Breaker(failures=FAILURES, cooldown_s=COOLDOWN_S, clock=clock)
 
 
-def make(breaker: Breaker, outcome: BaseException | None = None) -> None:
-    """Make one call that ends so."""
-    with contextlib.suppress(*([type(outcome)] if outcome else [])), breaker.call() as call:
+def make(breaker: Breaker, outcome: BaseException | None = None, caller: str | None = None) -> None:
+    """Make one call that ends so, of another caller each time."""
+    caller = caller or str(next(NAMES))
+    with contextlib.suppress(*([type(outcome)] if outcome else [])), breaker.call(caller) as call:
         call.begin()
         if outcome:
             raise outcome
@@ -53,7 +56,7 @@ def opened(breaker: Breaker) -> Breaker:
 
 def begun(breaker: Breaker) -> Call:
     """Begin a call that has not ended yet."""
-    call = breaker.call()
+    call = breaker.call(str(next(NAMES)))
     call.__enter__()
     call.begin()
     return call
@@ -80,6 +83,31 @@ def test_failures_in_a_row_open_it(breaker: Breaker, failure: UpstreamError) -> 
     make(breaker, failure)
 
     assert (before, breaker.state) == ("closed", "open")
+
+
+def test_the_failures_of_one_caller_count_once_in_a_cooldown(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    """It is not called off for all, unless for a long time nothing at all is answered."""
+    for _ in range(20):
+        make(breaker, DOWN, "ada")
+    before = breaker.state
+
+    for _ in range(FAILURES - 1):
+        clock.advance(COOLDOWN_S)
+        make(breaker, DOWN, "ada")
+
+    assert (before, breaker.state) == ("closed", "open")
+
+
+def test_a_timeout_after_a_long_wait_for_its_turn_is_our_own(breaker: Breaker) -> None:
+    """It neither counts nor starts the count again."""
+    for _ in range(FAILURES):
+        with pytest.raises(UpstreamTimeoutError), breaker.call(str(next(NAMES))) as call:
+            call.begin(had_time=False)
+            raise UpstreamTimeoutError("Too late.")
+
+    assert breaker.state == "closed"
 
 
 def test_a_success_starts_the_count_again(breaker: Breaker) -> None:
@@ -277,7 +305,10 @@ def test_the_log_has_one_line_each_way(
 
     lines = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert lines == [
-        ("WARNING", "SuperOffice is not called for 5 seconds: 3 calls in a row have failed."),
+        (
+            "WARNING",
+            "SuperOffice is not called for 5 seconds: the calls of 3 callers in a row have failed.",
+        ),
         ("INFO", "SuperOffice answers again."),
     ]
 

@@ -439,8 +439,8 @@ async def test_a_rest_side_that_fails_again_and_again_is_left_alone() -> None:
     """Whoever calls next is told so at once, without a call, and when to come back."""
     rest = Script(failing(500), *[failing(400)] * 20, httpx.ConnectError(SECRET))
     async with client_of(rest, breaker_failures=2, clock=FakeClock()) as client:
-        for _ in range(23):
-            await failed(client)
+        for number in range(23):
+            await failed(client, [(b"authorization", b"Basic %d" % number)])
         before = rest.calls
         error = await failed(client)
 
@@ -456,7 +456,7 @@ async def test_a_call_and_its_retry_count_as_one_failure() -> None:
     async with client_of(rest, breaker_failures=2) as client:
         await failed(client)
         before = client.breaker.state
-        await failed(client)
+        await failed(client, [(b"authorization", b"Basic Ym9iOmJvYg==")])
 
     assert (before, client.breaker.state) == ("closed", "open")
     assert rest.calls == 4
@@ -519,7 +519,7 @@ async def test_the_deadline_holds_in_the_line_too() -> None:
     rest = Script(good())
     async with (
         client_of(rest, connections=1, breaker_failures=1, timeout_s=0.02) as client,
-        client.gate,
+        client.gate.slot(),
     ):
         error = await failed(client)
 

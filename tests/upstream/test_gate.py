@@ -32,7 +32,7 @@ class Visitors:
         await settle()
 
     async def _visit(self, name: str) -> None:
-        async with self.gate:
+        async with self.gate.slot():
             self.inside.append(name)
             try:
                 await self._leave[name].wait()
@@ -68,7 +68,7 @@ async def test_as_many_as_there_are_slots_go_through(visitors: Visitors) -> None
 async def test_a_free_slot_is_taken_without_a_turn_of_the_event_loop() -> None:
     """Nothing is scheduled where nothing has to wait."""
     gate = Gate(slots=1, queue=0)
-    coroutine = gate.__aenter__()
+    coroutine = gate.slot().__aenter__()
 
     with pytest.raises(StopIteration):
         coroutine.send(None)
@@ -156,7 +156,7 @@ async def test_a_deadline_can_pass_in_the_line(visitors: Visitors) -> None:
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await visitors.gate.__aenter__()
+            await visitors.gate.slot().__aenter__()
     assert visitors.gate.waiting == 0
 
 
@@ -164,7 +164,62 @@ async def test_an_error_inside_gives_the_slot_back() -> None:
     """However a call ends."""
     gate = Gate(slots=1, queue=0)
     with pytest.raises(ZeroDivisionError):
-        async with gate:
+        async with gate.slot():
             raise ZeroDivisionError
 
     assert gate.busy == 0
+
+
+async def test_a_free_slot_goes_to_the_caller_that_holds_the_fewest() -> None:
+    """However many calls of another one wait already."""
+    gate, order, leave = Gate(slots=2, queue=9), [], asyncio.Event()
+
+    async def visit(caller: str) -> None:
+        async with gate.slot(caller):
+            order.append(caller)
+            await leave.wait()
+
+    async with gate.slot("noisy"):
+        tasks = [asyncio.create_task(visit(caller)) for caller in ("noisy",) * 3 + ("quiet",)]
+        await settle()
+    leave.set()
+    await asyncio.gather(*tasks)
+
+    assert order == ["noisy", "quiet", "noisy", "noisy"]
+    assert (gate.busy, gate.waiting) == (0, 0)
+
+
+async def test_in_a_full_queue_the_caller_with_the_most_places_loses_one() -> None:
+    """Its last one; it cannot have others turned away, only itself."""
+    gate = Gate(slots=1, queue=3)
+
+    async def visit(caller: str) -> str:
+        async with gate.slot(caller):
+            return caller
+
+    async with gate.slot("noisy"):
+        tasks = [asyncio.create_task(visit(caller)) for caller in ("noisy",) * 4 + ("quiet",)]
+        await settle()
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert [isinstance(one, UpstreamNotCalledError) for one in ended] == [0, 0, 1, 1, 0]
+
+
+async def test_an_eighth_of_the_slots_is_for_callers_that_hold_none() -> None:
+    """So that these need not wait until another's slow calls end."""
+    gate = Gate(slots=8, queue=20)
+
+    async def visit(caller: str) -> None:
+        async with gate.slot(caller):
+            await asyncio.Event().wait()
+
+    tasks = [asyncio.create_task(visit("noisy")) for _ in range(20)]
+    await settle()
+    assert (gate.busy, gate.waiting) == (7, 13)
+
+    async with asyncio.timeout(1), gate.slot("quiet"):
+        assert gate.busy == 8
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert (gate.busy, gate.waiting) == (0, 0)

@@ -68,7 +68,7 @@ async def test_a_rest_side_that_fails_is_left_alone_until_it_is_well_again(
     assert well == [DATA] * 5
     lines = [record.getMessage() for record in caplog.records if "breaker" in record.name]
     assert lines == [
-        "SuperOffice is not called for 0.5 seconds: 3 calls in a row have failed.",
+        "SuperOffice is not called for 0.5 seconds: the calls of 3 callers in a row have failed.",
         "SuperOffice answers again.",
     ]
     assert leaks_in(refused.text + caplog.text + "".join(capsys.readouterr())) == []

@@ -135,9 +135,10 @@ async def test_without_a_cache_nothing_is_ready(rest: RestSide, executed: list[A
 
 
 async def test_a_new_snapshot_has_no_answers_yet(
-    gateway: Gateway, rest: RestSide, executed: list[Any]
+    gateway: Gateway, rest: RestSide, executed: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They go with the one they were made from."""
+    monkeypatch.setattr("gateway.sessions.source._SHORTEST_AGE_S", 0)
     await gateway.post(QUERY)
     rest.body = [{"ChatSessionId": 2}]
     await gateway.post(QUERY, headers={**CREDENTIALS, "Cache-Control": "no-cache"})

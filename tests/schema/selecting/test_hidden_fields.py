@@ -335,6 +335,6 @@ def test_a_zone_that_does_not_exist_stops_the_start(zone: str) -> None:
         Settings.load(upstream_url="http://rest.invalid", time_zone=zone)
 
     assert str(refused.value) == (
-        f'--time-zone "{zone}": it must be the name of a zone in the IANA database; '
-        "for example --time-zone Europe/Oslo"
+        f'GATEWAY_TIME_ZONE="{zone}": it must be the name of a zone in the IANA database; '
+        "for example GATEWAY_TIME_ZONE=Europe/Oslo"
     )

@@ -1,0 +1,38 @@
+"""A number of requests per second for each caller."""
+
+import math
+import time
+from collections.abc import Callable
+
+from cachetools import TLRUCache
+
+from gateway.errors import UpstreamHeldOffError
+
+_MOST = 10_000
+
+
+class CallerRate:
+    """Refuses the requests of a caller past `per_second`, after a burst of one second.
+
+    Source: the generic cell rate algorithm (ITU-T I.371).
+    """
+
+    def __init__(self, per_second: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._interval_s = 1 / per_second
+        self._clock = clock
+        self._used_until: TLRUCache[str, float] = TLRUCache(
+            _MOST, ttu=lambda _, until, __: until, timer=clock
+        )
+
+    def check(self, name: str) -> None:
+        """Count a request of a caller.
+
+        Raises:
+            UpstreamHeldOffError: it is one too many.
+        """
+        now = self._clock()
+        until = self._used_until.get(name, now) + self._interval_s
+        if until - now > 1 + 1e-6:
+            message = "This user sends too many requests; slow down."
+            raise UpstreamHeldOffError(message, retry_after_s=math.ceil(until - now - 1))
+        self._used_until[name] = until

@@ -1,0 +1,64 @@
+"""The budget of REST calls per second: calls over it wait for their turn, or are refused."""
+
+import asyncio
+import math
+from contextvars import ContextVar
+from typing import Protocol
+
+from gateway.errors import UpstreamHeldOffError, UpstreamNotCalledError
+from gateway.upstream.gate import Gate
+
+IS_POLL: ContextVar[bool] = ContextVar("is_poll", default=False)
+"""Whether a call is of a live subscription, which can wait for the next poll."""
+
+
+class Rate(Protocol):
+    """What is needed of `SharedRate`."""
+
+    per_second: int
+
+    async def reserve(self, longest_s: float) -> float:
+        """Return in how many seconds the call may be made; past `longest_s` none is reserved."""
+
+
+class Budget:
+    """Lets calls begin at a rate; those that wait take turns by caller, as at the gate."""
+
+    def __init__(self, rate: Rate, *, queue: int) -> None:
+        self.rate = rate
+        self.turns = Gate(slots=1, queue=queue)
+        self.granted = self.refused = 0
+        self._is_used_up = False
+
+    async def take(self, caller: str, *, longest_s: float) -> None:
+        """Wait for the turn of a call; one of a live subscription is refused where it had to wait.
+
+        Raises:
+            UpstreamHeldOffError: its turn would not come within `longest_s`.
+        """
+        if IS_POLL.get():
+            if self._is_used_up:
+                raise self._refusal(0)
+            longest_s = 0
+        now = asyncio.get_running_loop().time
+        ends_at = now() + longest_s
+        try:
+            async with asyncio.timeout(longest_s or None), self.turns.slot(caller):
+                left_s = max(0, ends_at - now())
+                wait_s = await self.rate.reserve(left_s)
+                if wait_s > left_s:
+                    raise self._refusal(wait_s)
+                if wait_s:
+                    self._is_used_up = True
+                    try:
+                        await asyncio.sleep(wait_s)
+                    finally:
+                        self._is_used_up = False
+        except (TimeoutError, UpstreamNotCalledError) as exc:
+            raise self._refusal(self.turns.waiting / self.rate.per_second) from exc
+        self.granted += 1
+
+    def _refusal(self, wait_s: float) -> UpstreamHeldOffError:
+        self.refused += 1
+        message = "The calls to SuperOffice that this gateway may make are used up for the moment."
+        return UpstreamHeldOffError(message, retry_after_s=max(1, math.ceil(wait_s)))

@@ -1,0 +1,35 @@
+"""Requests per second of one caller."""
+
+import pytest
+
+from gateway.errors import UpstreamHeldOffError
+from gateway.sessions.caller_rate import CallerRate
+from tests.sessions.test_source import KARI, Bench
+from tests.upstream.clock import FakeClock
+
+
+def test_a_caller_has_so_many_a_second_and_others_have_their_own() -> None:
+    """The refusal says when the next one is accepted."""
+    clock = FakeClock()
+    rate = CallerRate(4, clock=clock)
+    for _ in range(4):
+        rate.check("ada")
+    with pytest.raises(UpstreamHeldOffError) as caught:
+        rate.check("ada")
+    rate.check("bob")
+    clock.advance(0.25)
+    rate.check("ada")
+
+    assert caught.value.http_status == 429
+    assert caught.value.extensions == {"code": "RATE_LIMITED", "retryAfter": 1}
+
+
+async def test_live_polls_are_not_counted() -> None:
+    """And a request past the rate makes no REST call."""
+    bench = Bench()
+    bench.source.caller_rate = CallerRate(1, clock=FakeClock())
+    await bench.source.serve(KARI)
+    await bench.source.serve(KARI, is_poll=True)
+
+    with pytest.raises(UpstreamHeldOffError):
+        await bench.source.serve(KARI)

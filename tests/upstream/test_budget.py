@@ -1,0 +1,59 @@
+"""REST calls per second: which wait, which are refused, and who goes first."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from gateway.errors import UpstreamHeldOffError
+from gateway.store.shared_rate import SharedRate
+from gateway.upstream.budget import IS_POLL, Budget
+from tests.upstream.clock import FakeClock
+from tests.upstream.test_client import CALLER, Script, client_of, failed
+
+
+def budget_of(per_second: int, clock: FakeClock) -> Budget:
+    """Make a budget whose second never passes by itself."""
+    return Budget(SharedRate("a tenant", per_second, clock=clock), queue=5)
+
+
+async def test_calls_past_the_budget_are_refused_with_the_time_to_wait() -> None:
+    """If their turn would come too late; the caller itself is not held off afterwards."""
+    rest, clock = Script(httpx.Response(200, content=b"[]")), FakeClock()
+    async with client_of(rest, budget=budget_of(2, clock), timeout_s=0.5) as client:
+        for _ in range(2):
+            await client.fetch(CALLER)
+        error = await failed(client)
+        assert rest.calls == 2
+        clock.advance(1)
+        await client.fetch(CALLER)
+
+    assert isinstance(error, UpstreamHeldOffError)
+    assert error.extensions == {"code": "RATE_LIMITED", "retryAfter": 1}
+    assert client.budget is not None
+    assert (client.budget.granted, client.budget.refused) == (3, 1)
+    assert client.breaker.state == "closed"
+
+
+async def test_a_call_waits_for_its_turn_within_its_deadline() -> None:
+    """Its second is the one that the first call leaves."""
+    clock = FakeClock()
+    budget = budget_of(1, clock)
+    await budget.take("ada", longest_s=5)
+    clock.advance(0.999)
+    await budget.take("ada", longest_s=5)
+
+    assert (budget.granted, budget.refused) == (2, 0)
+
+
+async def test_a_live_poll_never_waits() -> None:
+    """What is left of the budget is for requests."""
+    budget = budget_of(1, FakeClock())
+    await budget.take("ada", longest_s=5)
+    waiting = asyncio.create_task(budget.take("bob", longest_s=5))
+    await asyncio.sleep(0)
+    IS_POLL.set(True)
+
+    with pytest.raises(UpstreamHeldOffError):
+        await budget.take("eve", longest_s=5)
+    waiting.cancel()
