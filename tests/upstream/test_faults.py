@@ -265,9 +265,10 @@ async def test_rests_401_comes_with_our_own_challenge(rest: FaultyRest, gateway:
     ids=["a long challenge", "many headers"],
 )
 async def test_a_401_ends_what_was_cached_however_long_it_is(
-    rest: FaultyRest, headers: list[str]
+    rest: FaultyRest, headers: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The old answer does not outlive it, neither now nor when SuperOffice fails afterwards."""
+    monkeypatch.setattr("gateway.upstream.rate_limits._REFUSED_S", 0.01)
     refusal = answer(b"no", *headers, status="401 Unauthorized")
     rest.play(answer(), refusal, answer(status="500 Internal Server Error"))
     async with gateway_to(rest.url, cache_ttl=0.01, stale_if_error=60) as gateway:

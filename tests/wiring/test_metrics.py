@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.observe.dashboard import LINES, dashboard
@@ -12,6 +13,7 @@ from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.waiting import until
 from tests.web.asking import get, post_json
 
+OTHER = {"Authorization": "Bearer other"}
 QUERY = "query Queue { chatSessions { chatSessionId } }"
 
 
@@ -84,7 +86,7 @@ async def test_requests_are_counted_by_operation_and_outcome(
     await post_json(gateway, {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0"}}})
     await post_json(gateway, [{"query": QUERY}, {"query": QUERY}])
     rest.answer = lambda request: httpx.Response(403)
-    await gateway.post(QUERY, headers={**CREDENTIALS, "Cache-Control": "no-cache"})
+    await gateway.post(QUERY, headers=OTHER)
 
     assert await requests_of(gateway) == {
         ("Queue", "ok"): 3,
@@ -118,7 +120,7 @@ async def test_a_request_that_takes_too_long_has_its_name(rest: RestSide) -> Non
     async with gateway_over(rest, request_timeout=0.5) as gateway:
         await gateway.post(QUERY)
         rest.answer = never
-        await gateway.post(QUERY, headers={**CREDENTIALS, "Cache-Control": "no-cache"})
+        await gateway.post(QUERY, headers=OTHER)
         counts = await requests_of(gateway)
 
     assert counts == {("Queue", "ok"): 1, ("Queue", "UPSTREAM_TIMEOUT"): 1}
@@ -142,16 +144,18 @@ async def test_a_request_that_is_given_up_is_counted(rest: RestSide) -> None:
     assert counts == {("other", "cancelled"): 1}
 
 
-async def test_lookups_calls_and_bytes_add_up(gateway: Gateway, rest: RestSide) -> None:
+async def test_lookups_calls_and_bytes_add_up(
+    gateway: Gateway, rest: RestSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was hit, shared or missed, what REST sent, and what it did not have to send again."""
     rest.body = b'[{"ChatSessionId": 1}]'
     size = len(rest.body)
-    other = {"Authorization": "Bearer other"}
+    monkeypatch.setattr("gateway.sessions.source._SHORTEST_AGE_S", 0)
 
     sent = [await gateway.post(QUERY) for _ in range(3)]  # miss, and two that are ready
     sent += [await gateway.post(QUERY + " ")]  # hit
     sent += [await gateway.post(QUERY, headers={**CREDENTIALS, "Cache-Control": "no-cache"})]
-    sent += await asyncio.gather(gateway.post(QUERY, headers=other), get(gateway, QUERY, other))
+    sent += await asyncio.gather(gateway.post(QUERY, headers=OTHER), get(gateway, QUERY, OTHER))
 
     found = await samples(gateway)
     lookups = {

@@ -265,9 +265,9 @@ ON_REQUEST = "fwd=request; fwd-status=200; stored"
     ("headers", "settings", "status", "calls"),
     [
         ({}, {}, "hit", 1),
-        ({"Cache-Control": "no-cache"}, {}, ON_REQUEST, 2),
-        ({"Cache-Control": "no-store"}, {}, ON_REQUEST, 2),
-        ({"Cache-Control": "max-age=0"}, {}, ON_REQUEST, 2),
+        ({"Cache-Control": "no-cache"}, {}, "hit", 1),
+        ({"Cache-Control": "no-store"}, {}, "hit", 1),
+        ({"Cache-Control": "max-age=0"}, {}, "hit", 1),
         ({"Cache-Control": "max-age=60"}, {}, "hit", 1),
         ({"Cache-Control": "no-cache"}, {"client_cache_control": False}, "hit", 1),
         ({"Cache-Control": "max-age=0"}, {"client_cache_control": False}, "hit", 1),
@@ -284,6 +284,20 @@ async def test_the_second_request_costs_a_rest_call_or_not(
         answer = await gateway.post(QUERY, headers={**CREDENTIALS, **headers})
 
     assert (cache_status(answer), rest.calls) == (status, calls)
+
+
+@pytest.mark.parametrize("directive", ["no-cache", "no-store", "max-age=0"])
+async def test_a_client_can_ask_for_an_answer_no_older_than_a_second(
+    rest: RestSide, directive: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A younger one it gets all the same, so that it cannot multiply REST calls."""
+    monkeypatch.setattr("gateway.sessions.source._SHORTEST_AGE_S", 0.01)
+    async with gateway_over(rest) as gateway:
+        await gateway.post(QUERY)
+        await asyncio.sleep(0.02)
+        answer = await gateway.post(QUERY, headers={**CREDENTIALS, "Cache-Control": directive})
+
+    assert (cache_status(answer), rest.calls) == (ON_REQUEST, 2)
 
 
 async def test_several_fields_are_one_miss(gateway: Gateway, rest: RestSide) -> None:
