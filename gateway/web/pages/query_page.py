@@ -57,7 +57,7 @@ class QueryPage:
         is_graphiql = _FETCHED.is_file()
         page = _TEMPLATES["graphiql" if is_graphiql else "query"].substitute(
             root="../" if tenant else "",
-            static=f"static/{_VERSION}",
+            static=STATIC_PATH,
             endpoint=tenant or "graphql",
             users=self._demo_users,
         )
@@ -72,7 +72,7 @@ class QueryPage:
 
 def static_files() -> Mount:
     """Route to what the page consists of, under a path that changes with it."""
-    return Mount(f"/static/{_VERSION}", _Unchanging(directory=_STATIC))
+    return Mount(f"/{STATIC_PATH}", _Unchanging(directory=_STATIC))
 
 
 class _Unchanging(StaticFiles):
@@ -94,4 +94,5 @@ def _version() -> str:
 _TEMPLATES = {
     name: Template((_PAGES / f"{name}.html").read_text("utf-8")) for name in ("graphiql", "query")
 }
-_VERSION = _version()
+STATIC_PATH = f"static/{_version()}"
+"""Where the pages' scripts and styles are, from the root; it changes with them."""
