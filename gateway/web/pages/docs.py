@@ -5,38 +5,33 @@ rendered when it is first opened; the Markdown library is imported then.
 """
 
 import html
-import json
 import re
-from collections.abc import Iterator
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from gateway import __version__
-from gateway.web.pages.query_page import STATIC_PATH
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from markdown_it.token import Token
+from gateway.web.pages.query_page import STATIC_PATH, page_headers
 
 _FOLDER = Path(__file__).parents[2] / "docs"
-_CONTENTS = "README"  # the page at `/docs`; code hosts show it with the folder
+_CONTENTS = "README"  # the page at `/docs/`; code hosts show it with the folder
 _TEMPLATE = Template(Path(__file__).with_name("docs.html").read_text("utf-8"))
-_HEADERS = {
-    "Cache-Control": "no-cache",
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
-    "form-action 'none'",
-}
+_REWRITTEN = (
+    (r'href="README\.md', 'href="./'),
+    (r'href="([\w-]+)\.md', r'href="\1'),
+    (r'href="\.\./\.\./', 'href="../'),  # the schema, which the gateway serves too
+    (r' style="text-align:(\w+)"', r' class="\1"'),  # the page's policy forbids styles in it
+    (r"<(pre|table)>(.*?)</\1>", r'<div class="wide" tabindex="0"><\1>\2</\1></div>'),
+    (r"(?<=[A-Z]_)(?=[A-Z])", "<wbr>"),  # long names of settings, on a phone
+    (r"<(h\d)>(.*?)</\1>", lambda found: _heading(found[1], found[2])),
+)
+"""What a file has for code hosts → what a page has."""
 
 
 def text(page: str) -> str:
@@ -54,96 +49,59 @@ def titles() -> dict[str, str]:
 def routes() -> list[BaseRoute]:
     """Return the routes of the manual: its pages, its pictures, and what its search reads."""
     return [
+        Route("/docs", lambda _: RedirectResponse("docs/")),  # relative links need one place
         Mount("/docs/img", StaticFiles(directory=_FOLDER / "img")),
-        Route("/docs/search.json", lambda request: Response(_index(), 200, _HEADERS | _JSON)),
-        *(Route(path, _answer) for path in ("/docs", "/docs/", "/docs/{page}")),
+        Route("/docs/search.json", lambda _: JSONResponse(_sections(), headers=page_headers())),
+        *(Route(path, _answer) for path in ("/docs/", "/docs/{page}")),
     ]
 
 
-_JSON = {"Content-Type": "application/json"}
-
-
 def _answer(request: Request) -> Response:
-    page = request.path_params.get("page", _CONTENTS)
-    if "page" in request.path_params and page not in titles():
+    page = request.path_params.get("page")
+    if page is not None and page not in titles():
         raise HTTPException(404)
-    return HTMLResponse(_page(page, is_top=request.url.path.endswith("/docs")), headers=_HEADERS)
+    return HTMLResponse(_page(page or _CONTENTS), headers=page_headers())
 
 
 @cache
-def _page(name: str, *, is_top: bool) -> str:
-    """Render a page; the addresses in it are relative to `/docs` itself, or to what is below it."""
-    root, folder = ("", "docs/") if is_top else ("../", "")
-    menu = (
-        f'<li><a href="{folder}{other}"{" aria-current=page" * (other == name)}>{title}</a>'
+def _page(name: str) -> str:
+    menu = "\n".join(
+        f'<li><a href="{other}"{" aria-current=page" * (other == name)}>{title}</a>'
         for other, title in titles().items()
     )
-    return _TEMPLATE.substitute(
-        title=html.escape(titles().get(name, "Manual")),
-        root=root,
-        folder=folder,
-        static=f"{root}{STATIC_PATH}",
-        menu="\n".join(menu),
-        body=_body(name, root, folder),
-        version=__version__,
-    )
-
-
-def _body(name: str, root: str, folder: str) -> str:
-    from markdown_it import MarkdownIt
-
-    tokens = _tokens(name)
-    for token in tokens:
-        for part in (token, *(token.children or ())):
-            if href := part.attrGet("href"):
-                part.attrSet("href", _address(str(href), root, folder))
-            if src := part.attrGet("src"):
-                part.attrSet("src", f"{folder}{src}")
-            if style := part.attrs.pop("style", None):  # of a column; the page's policy forbids it
-                part.attrSet("class", str(style).rpartition(":")[2])
-        if token.type == "html_block":
-            token.content = re.sub(r'(src|srcset)="', rf"\g<0>{folder}", token.content)
-    body = str(MarkdownIt().renderer.render(tokens, MarkdownIt().options, {}))
-    body = body.replace("<table>", '<div class="wide" tabindex="0"><table>')
-    return body.replace("</table>", "</table></div>").replace("<pre>", '<pre tabindex="0">')
-
-
-def _address(href: str, root: str, folder: str) -> str:
-    """Return the address on a running gateway of what a link in a file leads to."""
-    if href.startswith("../../"):  # the schema, which the gateway serves too
-        return href.replace("../../", root)
-    page, dot, anchor = href.partition(".md")
-    if not dot or ":" in page:
-        return href
-    return f"{root}docs{anchor}" if page == _CONTENTS else f"{folder}{page}{anchor}"
-
-
-def _tokens(name: str) -> "list[Token]":
-    """Parse a page; its headings have the ids that code hosts give them."""
-    from markdown_it import MarkdownIt
-
-    tokens = MarkdownIt("commonmark").enable("table").parse(text(name))
-    for token, inside in pairwise(tokens):
-        if token.type == "heading_open":
-            token.attrSet("id", re.sub(r"[^\w\- ]", "", inside.content.lower()).replace(" ", "-"))
-    return tokens
+    title, static = titles().get(name, "Manual"), f"../{STATIC_PATH}"
+    filled = {"title": title, "static": static, "menu": menu, "body": _body(name)}
+    return _TEMPLATE.substitute(filled, version=__version__)
 
 
 @cache
-def _index() -> bytes:
+def _body(name: str) -> str:
+    from markdown_it import MarkdownIt
+
+    body = str(MarkdownIt("commonmark").enable("table").render(text(name)))
+    for pattern, better in _REWRITTEN:
+        body = re.sub(pattern, better, body, flags=re.DOTALL)
+    return body
+
+
+def _heading(tag: str, content: str) -> str:
+    """Return a heading with the id that code hosts give it."""
+    slug = re.sub(r"[^\w\- ]", "", _plain(content).lower()).replace(" ", "-")
+    return f'<{tag} id="{slug}">{content}</{tag}>'
+
+
+def _plain(markup: str) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", "", markup))
+
+
+@cache
+def _sections() -> list[dict[str, str]]:
     """Return what the search reads: each section's address, title and text."""
-    found = [section for name in titles() for section in _sections(name, _tokens(name))]
-    return json.dumps(found, ensure_ascii=False).encode()
-
-
-def _sections(name: str, tokens: "Sequence[Token]") -> Iterator[dict[str, str]]:
-    section: dict[str, str] = {}
-    for before, token in pairwise(tokens):
-        if before.type == "heading_open":
-            if section:
-                yield section
-            title = f"{titles()[name]}: {token.content}" if before.tag != "h1" else token.content
-            section = {"url": f"{name}#{before.attrGet('id')}", "title": title, "text": ""}
-        elif token.type in {"inline", "fence"}:
-            section["text"] += f"{token.content} "
-    yield section
+    section = re.compile(r'<h(\d) id="([^"]*)">(.*?)</h\d>(.*?)(?=<h\d id|$)', re.DOTALL)
+    found = []
+    for name, page in titles().items():
+        for level, slug, heading, content in section.findall(_body(name)):
+            title = page if level == "1" else f"{page}: {_plain(heading)}"
+            words = " ".join(_plain(content).split())
+            found.append({"url": f"{name}#{slug}", "title": title, "text": words})
+    return found

@@ -61,13 +61,14 @@ class QueryPage:
             endpoint=tenant or "graphql",
             users=self._demo_users,
         )
-        styles = f"'self' {_DIALOG_STYLE}" if is_graphiql else "'self'"
-        headers = {
-            "Content-Security-Policy": _POLICY.format(styles=styles),
-            "Cache-Control": "no-cache",
-            "Vary": "Accept",
-        }
-        return HTMLResponse(page, headers=headers)
+        headers = page_headers(_DIALOG_STYLE if is_graphiql else "")
+        return HTMLResponse(page, headers=headers | {"Vary": "Accept"})
+
+
+def page_headers(style: str = "") -> dict[str, str]:
+    """Return the headers of a page that loads from this host alone, and has this style in it."""
+    policy = _POLICY.format(styles=f"'self' {style}".strip())
+    return {"Content-Security-Policy": policy, "Cache-Control": "no-cache"}
 
 
 def static_files() -> Mount:

@@ -1,5 +1,4 @@
 // The search of the manual: every word has to be in a section, or in its title.
-const folder = document.body.dataset.folder;
 const search = document.querySelector("#search");
 const hits = document.querySelector("#hits");
 const article = document.querySelector("article");
@@ -7,14 +6,14 @@ const MOST = 20;
 let sections;
 
 if (matchMedia("(max-width: 50rem)").matches) document.querySelector("nav details").open = false;
-search.hidden = document.querySelector("label[for=search]").hidden = false;
+search.hidden = false;
 
 function hit({ url, title, text }, word) {
-  const link = Object.assign(document.createElement("a"), { href: folder + url, textContent: title });
+  const link = Object.assign(document.createElement("a"), { href: url, textContent: title });
   link.addEventListener("click", () => show([])); // it may lead to this very page
   const start = Math.max(0, text.toLowerCase().indexOf(word) - 60);
   const part = document.createElement("p");
-  part.textContent = (start ? "…" : "") + text.slice(start, start + 200).replace(/[`*]/g, "");
+  part.textContent = (start ? "…" : "") + text.slice(start, start + 200);
   const item = document.createElement("li");
   item.append(link, part);
   return item;
@@ -27,7 +26,7 @@ function show(items) {
 }
 
 search.addEventListener("input", async () => {
-  sections ??= fetch(`${folder}search.json`).then((answer) => answer.json());
+  sections ??= fetch("search.json").then((answer) => answer.json());
   const all = await sections;
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   if (!words.length) return show([]);
