@@ -16,7 +16,7 @@ LONGEST = 30
 """Words of a sentence."""
 
 BANNED = {
-    r"\bREST (?!API|call|server|stand|answer|propert)\w+": "SuperOffice, or the REST API",
+    r"\bREST (?!API|call|server|stand|answer|response|propert)\w+": "SuperOffice, or the REST API",
     r"\bby REST\b|\bREST(?='s|[.,;:)]|$)": "SuperOffice, or the REST API",
     r"\bwho(?:ever)? asks\b|\bsomebody asks\b|\bwhat (?:is|was) asked\b": "the request, the client",
     r"\b(?:come|came|comes) by\b|\bat hand\b": "cached, hit, miss",

@@ -7,6 +7,8 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gateway import __version__
+
 Check = Callable[[], str | None]
 """Returns at once why requests cannot be served, or None."""
 
@@ -20,7 +22,7 @@ def readyz(checks: Mapping[str, Check]) -> Callable[[Request], Awaitable[Respons
     """Return the handler that says whether requests can be served, or why not.
 
     They can from the end of start-up to the start of shutdown, unless a check fails:
-    `{"status": "unready", "checks": {"rest": "it cannot be reached"}}`.
+    `{"status": "unready", "checks": {"rest": "it cannot be reached"}, "version": "1.2.3"}`.
     """
 
     async def answer(request: Request) -> Response:
@@ -33,7 +35,7 @@ def readyz(checks: Mapping[str, Check]) -> Callable[[Request], Awaitable[Respons
             case _:
                 status = "ready" if {*found.values()} <= {"ok"} else "unready"
         return JSONResponse(
-            {"status": status, "checks": found},
+            {"status": status, "checks": found, "version": __version__},
             200 if status == "ready" else 503,
             {"Cache-Control": "no-store"},
         )

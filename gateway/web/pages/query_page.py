@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from gateway import __version__
 from gateway.settings.tenant_names import canonical_tenant
 from gateway.web.read.accept import GRAPHQL_JSON, HTML, JSON, preferred
 
@@ -60,6 +61,7 @@ class QueryPage:
             static=STATIC_PATH,
             endpoint=tenant or "graphql",
             users=self._demo_users,
+            version=__version__,
         )
         headers = page_headers(_DIALOG_STYLE if is_graphiql else "")
         return HTMLResponse(page, headers=headers | {"Vary": "Accept"})
