@@ -3,8 +3,6 @@
 import configparser
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -132,24 +130,3 @@ def test_data_is_well_formed() -> None:
         yaml.safe_load(block)
     for block in blocks("ini"):
         configparser.ConfigParser(interpolation=None, strict=False).read_string(block)
-
-
-@pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
-def test_nginx_takes_its_configuration(tmp_path: Path) -> None:
-    """All but the certificate, which only its owner has."""
-    [server] = blocks("nginx")
-    plain = re.sub(r"^  ssl_certificate.*\n", "", server, flags=re.MULTILINE)
-    plain = plain.replace("listen 443 ssl", "listen 127.0.0.1:8443")
-    logs = f"pid {tmp_path}/pid; error_log stderr;"
-    (tmp_path / "nginx.conf").write_text(
-        f"{logs} events {{}} http {{ access_log off; {plain} }}", "utf-8"
-    )
-
-    done = subprocess.run(
-        ["nginx", "-t", "-p", tmp_path, "-c", tmp_path / "nginx.conf"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stderr
