@@ -33,19 +33,11 @@ _INSTALL = ("npm", "install", "--no-save", "--no-audit", "--no-fund", "--silent"
 
 def link_packages(config: pytest.Config, folder: Path) -> None:
     """Install the packages into pytest's cache, unless they are there; `folder` can import them."""
+    digest = hashlib.sha256(" ".join(_PACKAGES).encode()).hexdigest()[:16]
     cache: pytest.Cache | None = getattr(config, "cache", None)
-    link_from(cache.mkdir(cache_name()) if cache else folder / "npm", folder)
-
-
-def cache_name() -> str:
-    """Return a name that changes with the packages."""
-    return f"npm-{hashlib.sha256(' '.join(_PACKAGES).encode()).hexdigest()[:16]}"
-
-
-def link_from(installed: Path, folder: Path) -> None:
-    """Install the packages into one folder, unless they are there, so that another has them."""
+    installed = cache.mkdir(f"npm-{digest}") if cache else folder / "npm"
     if not (installed / "complete").exists():
-        installed.mkdir(parents=True, exist_ok=True)
+        installed.mkdir(exist_ok=True)
         subprocess.run((*_INSTALL, *_PACKAGES), cwd=installed, check=True)
         (installed / "complete").touch()
     (folder / "node_modules").symlink_to(installed / "node_modules")

@@ -11,14 +11,17 @@ import sys
 import tempfile
 from html import escape
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
 
 from tests.browser.visit import CHROMIUM, HOW_TO_INSTALL
-from tests.npm import cache_name, link_from
+from tests.npm import link_packages
 
 _ROOT = Path(__file__).parents[2]
 _FOLDER = _ROOT / "gateway" / "docs" / "img"
 _TABLE = _ROOT / "benchmarks" / "results" / "table.json"
-_CACHE = _ROOT / ".pytest_cache" / "d"
 
 _ENGINES = {
     "gateway": "this gateway",
@@ -36,6 +39,15 @@ _COLOURS = {
 """Text, plain bars, and ours."""
 _COLUMN = "warm Q2"
 _WIDTH, _ROW, _LEFT = 760, 30, 210
+
+
+class _PytestCache:
+    """Where the tests have installed the packages."""
+
+    def mkdir(self, name: str) -> Path:
+        folder = _ROOT / ".pytest_cache" / "d" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
 
 def charts() -> None:
@@ -67,7 +79,7 @@ def screenshots() -> None:
     """Take a picture of each page of the demo."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        link_from(_CACHE / cache_name(), folder)
+        link_packages(cast(pytest.Config, SimpleNamespace(cache=_PytestCache())), folder)
         shutil.copy(Path(__file__).with_name("scripts") / "pictures.mjs", folder)
         demo = subprocess.Popen(
             [sys.executable, "-m", "gateway", "demo", "--port", "0"],

@@ -1,6 +1,6 @@
 // What a person does on each page, step by step; each scenario returns what they saw.
 
-import { readFileSync } from "node:fs";
+import axe from "axe-core";
 
 const QUERY = ".graphiql-query-editor .CodeMirror";
 const HEADERS = ".graphiql-editor-tool .CodeMirror >> nth=-1"; // after the variables
@@ -205,6 +205,48 @@ export async function keepingHeaders(page, shot, { authorization }) {
   return found;
 }
 
+const MANUAL = ["docs", "docs/settings", "docs/performance"];
+
+// The manual, in a phone's window and in a desk's, in light and in dark, with what axe finds there.
+export async function manual(page, shot, { page: home }) {
+  const found = { overflowing: [], inaccessible: [] };
+  for (const [width, colorScheme] of [[390, "dark"], [390, "light"], [1280, "dark"], [1280, "light"]]) {
+    await page.setViewportSize({ width, height: 800 });
+    await page.emulateMedia({ colorScheme });
+    for (const path of MANUAL) {
+      await page.goto(new URL(path, home).href);
+      const name = `${path.replace("/", "-")}-${width}-${colorScheme}`;
+      const content = await page.evaluate(() => document.documentElement.scrollWidth);
+      if (content > width) found.overflowing.push(name);
+      await page.evaluate(axe.source);
+      const { violations } = await page.evaluate(() => window.axe.run());
+      for (const { id, nodes } of violations) {
+        found.inaccessible.push(`${name}: ${id}: ${nodes[0].html.slice(0, 200)}`);
+      }
+      await shot(name);
+    }
+  }
+  found.picture = await page.goto(new URL("docs/performance", home).href).then(() =>
+    page.locator("img").evaluate(({ naturalWidth }) => naturalWidth),
+  );
+
+  await page.keyboard.press("/");
+  await page.keyboard.type("webhook redis");
+  const first = page.locator("#hits a").first();
+  await first.waitFor();
+  found.hits = await page.locator("#hits a").allInnerTexts();
+  await shot("search");
+  await first.click();
+  await page.waitForURL("**/docs/live#webhooks");
+  found.heading = await page.locator("#webhooks").innerText();
+  await page.locator("#search").fill("zebra");
+  await page.locator("#hits:not([hidden])").waitFor();
+  found.nothing = await page.locator("#hits").innerText();
+  await page.keyboard.press("Escape");
+  found.isBack = await page.locator("article").isVisible();
+  return found;
+}
+
 // Follows a link to a query.
 export async function linked(page) {
   await page.locator(QUERY).waitFor();
@@ -256,48 +298,5 @@ export async function queryPage(page, shot, { authorization }) {
   await page.emulateMedia({ colorScheme: "dark" });
   await shot("dark");
   found.kept = await kept(page);
-  return found;
-}
-
-const MANUAL = ["docs", "docs/settings", "docs/performance"];
-
-// The manual, in a phone's window and in a desk's, in light and in dark, with what axe finds there.
-export async function manual(page, shot, { page: home }) {
-  const found = { overflowing: [], inaccessible: [] };
-  const axe = readFileSync("node_modules/axe-core/axe.min.js", "utf-8");
-  for (const [width, colorScheme] of [[390, "dark"], [390, "light"], [1280, "dark"], [1280, "light"]]) {
-    await page.setViewportSize({ width, height: 800 });
-    await page.emulateMedia({ colorScheme });
-    for (const path of MANUAL) {
-      await page.goto(new URL(path, home).href);
-      const name = `${path.replace("/", "-")}-${width}-${colorScheme}`;
-      const content = await page.evaluate(() => document.documentElement.scrollWidth);
-      if (content > width) found.overflowing.push(name);
-      await page.evaluate(axe);
-      const { violations } = await page.evaluate(() => window.axe.run());
-      for (const { id, nodes } of violations) {
-        found.inaccessible.push(`${name}: ${id}: ${nodes[0].html.slice(0, 200)}`);
-      }
-      await shot(name);
-    }
-  }
-  found.picture = await page.goto(new URL("docs/performance", home).href).then(() =>
-    page.locator("img").evaluate(({ naturalWidth }) => naturalWidth),
-  );
-
-  await page.keyboard.press("/");
-  await page.keyboard.type("webhook redis");
-  const first = page.locator("#hits a").first();
-  await first.waitFor();
-  found.hits = await page.locator("#hits a").allInnerTexts();
-  await shot("search");
-  await first.click();
-  await page.waitForURL("**/docs/live#webhooks");
-  found.heading = await page.locator("#webhooks").innerText();
-  await page.locator("#search").fill("zebra");
-  await page.locator("#hits:not([hidden])").waitFor();
-  found.nothing = await page.locator("#hits").innerText();
-  await page.keyboard.press("Escape");
-  found.isBack = await page.locator("article").isVisible();
   return found;
 }
