@@ -82,7 +82,7 @@ def screenshots() -> None:
         link_packages(cast(pytest.Config, SimpleNamespace(cache=_PytestCache())), folder)
         shutil.copy(Path(__file__).with_name("scripts") / "pictures.mjs", folder)
         demo = subprocess.Popen(
-            [sys.executable, "-m", "gateway", "demo", "--port", "0"],
+            [sys.executable, "-m", "gateway", "demo", "--port", "0", "--sessions", "30"],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

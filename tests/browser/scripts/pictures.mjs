@@ -7,6 +7,7 @@ import { chromium } from "playwright-core";
 
 const { chromium: executablePath, folder, url } = JSON.parse(process.argv[2]);
 
+const SIZES = { graphiql: [1280, 720], wallboard: [1440, 940] };
 const PAGES = {
   async graphiql(page) {
     await page.getByRole("tab", { name: "Queue" }).click();
@@ -16,15 +17,18 @@ const PAGES = {
     await page.waitForTimeout(1_000);
   },
   async wallboard(page) {
-    await page.waitForTimeout(4_000); // its first events
+    // With somebody who waits too long, if that happens soon.
+    await page.locator("#alarm").waitFor({ timeout: 150_000 }).catch(() => {});
   },
 };
 
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
 for (const colorScheme of ["light", "dark"]) {
-  const context = await browser.newContext({ colorScheme, viewport: { width: 1280, height: 720 } });
+  const context = await browser.newContext({ colorScheme });
   for (const [name, path] of [["graphiql", "graphql"], ["wallboard", "wallboard"]]) {
     const page = await context.newPage();
+    const [width, height] = SIZES[name];
+    await page.setViewportSize({ width, height });
     const response = await page.goto(`${url}/${path}`, { waitUntil: "load" });
     if (response.ok()) {
       await PAGES[name](page);
