@@ -10,6 +10,7 @@ from tests.clients.node import Node, Script
 from tests.clients.running import AUTHORIZATION, Run, Running
 
 pytestmark = pytest.mark.socket
+RECIPES = Path(__file__).parent / "scripts" / "recipes"
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,12 @@ def test_fetch_gets_data_and_says_when_to_log_in(clients: Script, live: Running)
 
     assert len(made["data"]["chatSessions"]) == 12
     assert made["refused"] == "log in again"
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.mjs")), ids=lambda file: file.name)
+def test_a_recipe_is_in_the_manual(recipe: Path) -> None:
+    """The tests of caches run these files."""
+    assert readme.code(recipe.name) == recipe.read_text("utf-8").rstrip()
 
 
 def test_live_updates_begin(clients: Script, live: Running) -> None:

@@ -34,8 +34,14 @@ def of_gateway(command: str) -> tuple[str, ...]:
 STARTING = sorted(
     {words for words in map(of_gateway, COMMANDS) if words and set(words) & set(SERVERS)}
 )
-ENDING = [words[1:] for words in map(of_gateway, COMMANDS) if words and words not in STARTING]
+ENDING = [words for words in map(of_gateway, COMMANDS) if words and words not in STARTING]
 CURL = [command for command in COMMANDS if command.startswith("curl ")]
+
+
+def split(words: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
+    """Return the variables of a command, and the arguments of `gateway`."""
+    start = words.index("gateway")
+    return dict(word.split("=", 1) for word in words[:start]), list(words[start + 1 :])
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +68,7 @@ def test_every_command_is_run() -> None:
 @pytest.mark.parametrize("words", STARTING, ids=" ".join)
 def test_a_server_starts(words: tuple[str, ...]) -> None:
     """Each server comes up, on a free port; the environment it needs is this one."""
-    variables = dict(word.split("=", 1) for word in words if word.startswith("GATEWAY_"))
-    arguments = words[len(variables) + 1 :]
+    variables, arguments = split(words)
 
     process = subprocess.Popen(
         [sys.executable, "-m", "gateway", *arguments, "--port", "0"],
@@ -81,14 +86,17 @@ def test_a_server_starts(words: tuple[str, ...]) -> None:
     assert started
 
 
-@pytest.mark.parametrize("arguments", ENDING, ids=" ".join)
+@pytest.mark.parametrize("words", ENDING, ids=" ".join)
 def test_a_command_succeeds(
-    arguments: tuple[str, ...],
+    words: tuple[str, ...],
     demo: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """It prints something, and its exit code is 0."""
+    variables, arguments = split(words)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("GATEWAY_UPSTREAM_URL", demo)
     monkeypatch.setenv("GATEWAY_PORT", "0")
     monkeypatch.setenv("SUPEROFFICE_AUTHORIZATION", DEMO_USERS[0].authorization_basic)

@@ -38,9 +38,10 @@ async def test_the_query_gets_the_answer_beside_it() -> None:
     """Whoever runs the README's query against the demo sees an answer like the one shown."""
     query, answer = blocks("graphql")[0], blocks("json")[0]
     demo = create_demo_app(sessions=2, clock=lambda: A_MOMENT)
-    user = {"Authorization": DEMO_USERS[0].authorization_basic, "Accept-Language": "en"}
+    user = {"Authorization": DEMO_USERS[0].authorization_basic}
+    as_demo = {"so_time_zone": "UTC, includeTZOffset", "accept_language": "en"}
 
-    async with gateway_over(httpx.ASGITransport(demo)) as gateway:
+    async with gateway_over(httpx.ASGITransport(demo), **as_demo) as gateway:
         response = await gateway.post(query, headers=user)
 
     assert response.json() == json.loads(answer)
