@@ -24,7 +24,7 @@ from graphql import (
 
 from benchmarks.records import ROOT, Json, sessions
 
-__all__ = ["QUERIES", "Query", "leaves", "of_fields", "schema", "without"]
+__all__ = ["NEW_QUERIES", "QUERIES", "Query", "leaves", "of_fields", "schema", "without"]
 
 _DERIVED = frozenset(
     {"id", "statusGroup", "isOpen", "waitSeconds", "durationSeconds", "idleSeconds", "fetchedAt"}
@@ -42,6 +42,11 @@ class Query:
     key: str
     selection: str
     sessions: int
+    root: str = "chatSessions(limit: $n)"
+    """The root field with its arguments, where they come as variables."""
+
+    nested: str = "%s"
+    """Where the selection stands below the root field."""
 
     @property
     def text(self) -> str:
@@ -55,12 +60,46 @@ class Query:
 
     def limited_body(self, limit: int) -> bytes:
         """Return a body that asks for the same with another value of a variable."""
-        text = f"query Q($n: Int) {{ chatSessions(limit: $n) {{ {self.selection} }} }}"
+        text = f"query Q($n: Int) {{ {self.root} {{ {self.nested % self.selection} }} }}"
         return json.dumps({"query": text, "variables": {"n": limit}}).encode()
 
     def expected(self) -> Json:
         """Return the data that every engine must give."""
         return _expected(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Queue(Query):
+    """The sessions that wait, the longest first."""
+
+    root: str = (
+        "chatSessions(filter: { statusGroup: { in: [WAITING] } } "
+        "orderBy: [{ whenRequested: ASC }] limit: $n)"
+    )
+
+    def expected(self) -> Json:
+        """Return the data, worked out plainly."""
+        rows = _expected(self)["chatSessions"]
+        waiting = [row for row in rows if row["status"] == "IN_QUEUE"]
+        return {"chatSessions": sorted(waiting, key=lambda row: row["whenRequested"])}
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Query):
+    """The sessions in which a text is found, the latest first, as a connection."""
+
+    root: str = (
+        'chatSessionConnection(filter: { search: "WEIMANN" } '
+        "orderBy: [{ whenRequested: DESC }, { chatSessionId: ASC }] first: $n)"
+    )
+    nested: str = "totalCount edges { node { %s } }"
+
+    def expected(self) -> Json:
+        """Return the data, worked out plainly."""
+        rows = _expected(self)["chatSessions"]
+        rows = sorted(rows, key=lambda row: row["whenRequested"], reverse=True)
+        edges = [{"node": row} for row in rows]
+        return {"chatSessionConnection": {"totalCount": len(edges), "edges": edges}}
 
 
 @cache
@@ -177,3 +216,7 @@ QUERIES = {
     )
 }
 """5 values of a session; 31 values over five types; and every value that REST sends."""
+
+_FIVE = QUERIES["Q1"].selection
+NEW_QUERIES = (*QUERIES.values(), Queue("queue", _FIVE, 20), Page("page", _FIVE, 20))
+"""What is asked of a snapshot that has not been asked it before."""

@@ -12,7 +12,7 @@ from benchmarks import callers, peers, report
 from benchmarks.answers import WrongAnswerError, with_data
 from benchmarks.measure import Figures, measured, medians
 from benchmarks.peers.peer import CACHE
-from benchmarks.queries import QUERIES, Query, without
+from benchmarks.queries import NEW_QUERIES, QUERIES, Query, without
 from benchmarks.report import Options
 from benchmarks.servers import GATEWAY, Engine, Rest, Server, rest_side, serving
 
@@ -51,7 +51,7 @@ class Column:
 
 
 COLUMNS = [Column(kind, query) for kind in ("cold", "warm") for query in QUERIES.values()]
-_NEW = [Column("new", query) for query in QUERIES.values()]
+_NEW = [Column("new", query) for query in NEW_QUERIES]
 
 
 def engines(only: frozenset[str]) -> list[Engine]:

@@ -12,14 +12,14 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette_compress import CompressMiddleware, add_compress_type, remove_compress_type
+from starlette_compress import add_compress_type, remove_compress_type
 
 from gateway.schema.build import sdl
 from gateway.settings import Settings
 from gateway.web.admission import ConnectionLimit
 from gateway.web.edge import Edge
 from gateway.web.endpoint import Endpoint
-from gateway.web.middleware.coding import OneCoding
+from gateway.web.middleware.coding import Compression
 from gateway.web.middleware.etag import ETags
 from gateway.web.middleware.request_log import RequestLog
 from gateway.web.middleware.response_headers import ResponseHeaders
@@ -138,6 +138,5 @@ def _middleware(settings: Settings, gateway: Gateway) -> list[Middleware]:
         Middleware(ResponseHeaders, also=b"X-Tenant" if settings.environment else b""),
         *cross_origin(settings),
         Middleware(ETags),
-        Middleware(OneCoding),
-        Middleware(CompressMiddleware, minimum_size=_SMALLEST_COMPRESSED),
+        Middleware(Compression, minimum_size=_SMALLEST_COMPRESSED),
     ]

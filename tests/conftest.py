@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from gateway.schema.build import Schema, build_schema
+from gateway.schema.build import build_schema
+from gateway.schema.engine import Answer, Engine, Operation
 from gateway.wiring import gateway as wiring
 from tests.support import Gateway, RestSide, gateway_over
 
@@ -63,11 +64,11 @@ async def gateway(rest: RestSide) -> AsyncIterator[Gateway]:
 def executed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Return a list that gets the text of each operation that is executed."""
     operations: list[str] = []
-    execute = Schema.execute
+    execute = Engine.execute
 
-    async def counted(self: Schema, query: Any, *args: Any, **more: Any) -> Any:
-        operations.append(query)
-        return await execute(self, query, *args, **more)
+    async def counted(self: Engine, operation: Operation, *args: Any, **more: Any) -> Answer:
+        operations.append(operation.query)
+        return await execute(self, operation, *args, **more)
 
-    monkeypatch.setattr(Schema, "execute", counted)
+    monkeypatch.setattr(Engine, "execute", counted)
     yield operations

@@ -1,5 +1,6 @@
 """The packages from npm that clients and browser need: installed once, and kept between runs."""
 
+import fcntl
 import hashlib
 import subprocess
 from pathlib import Path
@@ -36,8 +37,10 @@ def link_packages(config: pytest.Config, folder: Path) -> None:
     digest = hashlib.sha256(" ".join(_PACKAGES).encode()).hexdigest()[:16]
     cache: pytest.Cache | None = getattr(config, "cache", None)
     installed = cache.mkdir(f"npm-{digest}") if cache else folder / "npm"
-    if not (installed / "complete").exists():
-        installed.mkdir(exist_ok=True)
-        subprocess.run((*_INSTALL, *_PACKAGES), cwd=installed, check=True)
-        (installed / "complete").touch()
+    installed.mkdir(exist_ok=True)
+    with (installed / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of the processes that share the tests, one installs
+        if not (installed / "complete").exists():
+            subprocess.run((*_INSTALL, *_PACKAGES), cwd=installed, check=True)
+            (installed / "complete").touch()
     (folder / "node_modules").symlink_to(installed / "node_modules")

@@ -1,11 +1,12 @@
 """What is measured is right: the benchmarks' own queries, over their own REST side."""
 
+import json
 from typing import Any
 
 import pytest
 from graphql import parse
 
-from benchmarks.queries import QUERIES, Query
+from benchmarks.queries import NEW_QUERIES, QUERIES, Query
 from benchmarks.records import rest_body
 from tests.schema.asking import RestAnswered, ask
 
@@ -14,6 +15,16 @@ from tests.schema.asking import RestAnswered, ask
 async def test_the_gateway_gives_what_the_benchmarks_expect(query: Query) -> None:
     """They work their expectations out of REST's answer without the gateway."""
     answer = await ask(query.text, context=RestAnswered(rest_body(query.sessions)))
+
+    assert answer.errors == []
+    assert answer.data == query.expected()
+
+
+@pytest.mark.parametrize("query", NEW_QUERIES, ids=lambda query: query.key)
+async def test_so_it_does_where_a_limit_is_a_variable(query: Query) -> None:
+    """Also where it filters, sorts and pages."""
+    body = json.loads(query.limited_body(1_000))
+    answer = await ask(body["query"], rest_body(query.sessions), body["variables"])
 
     assert answer.errors == []
     assert answer.data == query.expected()

@@ -10,9 +10,10 @@ executed field by field.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from graphql import (
+    FragmentDefinitionNode,
     GraphQLEnumType,
     GraphQLError,
     GraphQLField,
@@ -24,9 +25,8 @@ from graphql import (
     Undefined,
     is_leaf_type,
 )
-from graphql.execution.collect_fields import FieldDetailsList
-from graphql.execution.executor import Executor
-from graphql.execution.values import get_argument_values
+from graphql.execution.collect_fields import CollectedFields, FieldDetailsList
+from graphql.execution.values import VariableValues, get_argument_values
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
@@ -36,8 +36,22 @@ from gateway.records.record import Convert, Record
 T = TypeVar("T")
 _WORDS_OF_AN_ENUM = 256
 
-Operation: TypeAlias = Executor[Any]
-"""graphql-core's executor of one operation; `Any` is its own context of positions."""
+
+class Operation(Protocol):
+    """What planning needs to know of an operation and its variables."""
+
+    @property
+    def variable_values(self) -> VariableValues:
+        """The coerced variables."""
+
+    @property
+    def fragment_definitions(self) -> dict[str, FragmentDefinitionNode]:
+        """The fragments of the document, by name."""
+
+    def collect_subfields(
+        self, return_type: GraphQLObjectType, field_details_list: FieldDetailsList
+    ) -> CollectedFields:
+        """Collect the fields that are selected on an object."""
 
 
 class OddValueError(Exception):
@@ -108,7 +122,9 @@ class Planner:
         record = self.record_of(definition.origin)
         selected = self.operation.collect_subfields(kind, nodes).grouped_field_set
         cells = (self._cell(name, kind, record, inner) for name, inner in selected.items())
-        return Plan(record or definition.origin, tuple(cells), **more)
+        # Of a concrete generic, such as Edge[ChatSession], the objects are of the generic class.
+        origin = (definition.concrete_of or definition).origin
+        return Plan(record or origin, tuple(cells), **more)
 
     def _cell(
         self,

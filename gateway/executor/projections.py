@@ -65,22 +65,27 @@ class Projections:
         key = (kind.name, *map(id, nodes))
         selection = self._selections.get(key)
         if selection is None:
-            variables = _Variables(nodes, operation.fragment_definitions).names
+            selections = [node.selection_set for node in nodes if node.selection_set]
+            variables = variables_in(selections, operation.fragment_definitions)
             selection = self._selections[key] = _Selection(nodes, tuple(sorted(variables)))
         return selection
 
 
-class _Variables(Visitor):
-    """Collects the names of the variables in some nodes and in the fragments spread there."""
+def variables_in(
+    nodes: Iterable[Node], fragments: Mapping[str, FragmentDefinitionNode]
+) -> set[str]:
+    """Return the names of the variables in some nodes and in the fragments spread there."""
+    found = _Variables(fragments)
+    for node in nodes:
+        visit(node, found)
+    return found.names
 
-    def __init__(
-        self, nodes: Iterable[FieldNode], fragments: Mapping[str, FragmentDefinitionNode]
-    ) -> None:
+
+class _Variables(Visitor):
+    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
         super().__init__()
         self.names: set[str] = set()
         self._fragments = dict(fragments)
-        for selections in [node.selection_set for node in nodes if node.selection_set]:
-            visit(selections, self)
 
     def enter_variable(self, node: VariableNode, *_: Node) -> None:
         self.names.add(node.name.value)

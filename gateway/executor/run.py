@@ -28,7 +28,6 @@ from gateway.executor import internals
 from gateway.executor.plan import is_planned
 from gateway.executor.project import Project
 from gateway.executor.projections import Projections
-from gateway.records.record import Record
 
 Info: TypeAlias = GraphQLResolveInfo[Any]
 
@@ -36,9 +35,9 @@ Info: TypeAlias = GraphQLResolveInfo[Any]
 _PART = 250
 
 
-def executor_over(record_of: Callable[[type], type[Record] | None]) -> "type[ProjectingExecutor]":
-    """Make the executor of one schema; `record_of` finds the record type of an entity."""
-    return type("Executor", (ProjectingExecutor,), {"projections": Projections(record_of)})
+def executor_over(projections: Projections) -> "type[ProjectingExecutor]":
+    """Make the executor of one schema."""
+    return type("Executor", (ProjectingExecutor,), {"projections": projections})
 
 
 class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -127,3 +126,10 @@ async def _in_parts(complete: Callable[[int], list[object]], size: int) -> list[
         await asyncio.sleep(0)
         completed += complete(start)
     return completed
+
+
+async def projected(project: Project, items: list[object]) -> list[object]:
+    """Project a list, in parts."""
+    return await _in_parts(
+        lambda start: [project(item) for item in items[start : start + _PART]], len(items)
+    )

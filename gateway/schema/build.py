@@ -3,6 +3,7 @@
 import copy
 import difflib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -16,6 +17,8 @@ from strawberry.utils.str_converters import to_camel_case
 
 from gateway.errors import SettingsError
 from gateway.executor.internals import graphql_schema
+from gateway.executor.prepared import NotPreparedError, Prepared
+from gateway.executor.projections import Projections
 from gateway.executor.run import executor_over
 from gateway.records.record import Property, read
 from gateway.schema.declare.entity import find_record, record_of
@@ -23,7 +26,7 @@ from gateway.schema.declare.nodes import LINKS
 from gateway.schema.declare.scalars import SCALARS
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.error_codes import CodedErrors
-from gateway.schema.guard.documents import DocumentCache, Documents
+from gateway.schema.guard.documents import MOST_DOCUMENTS, DocumentCache, Documents
 from gateway.schema.guard.limits import Limits
 from gateway.schema.roots import Query
 from gateway.schema.selecting.matching import SEARCHED
@@ -57,6 +60,8 @@ class Schema(CodedErrors, strawberry.Schema):
     def __init__(self, options: SchemaOptions) -> None:
         self.options = options
         self.documents = documents = DocumentCache(options.limits, options.trusted)
+        self.prepared = lru_cache(MOST_DOCUMENTS)(self._prepare)
+        self._projections = Projections(find_record)
         super().__init__(
             query=Query,
             subscription=Subscription,
@@ -65,13 +70,22 @@ class Schema(CodedErrors, strawberry.Schema):
                 scalar_map=SCALARS,
                 disable_field_suggestions=not options.suggestions,
             ),
-            execution_context_class=executor_over(find_record),
+            execution_context_class=executor_over(self._projections),
             extensions=[
                 lambda: Documents(documents),
                 *([] if options.introspection else [DisableIntrospection]),
                 *options.extensions,
             ],
         )
+
+    def _prepare(self, query: str, operation_name: str | None) -> Prepared | None:
+        """Return the prepared query; None where graphql-core has to execute the operation."""
+        document = self.documents.valid(graphql_schema(self), query)
+        if document is None or self.options.extensions:
+            return None
+        with suppress(NotPreparedError):
+            return Prepared(self, self._projections, document, operation_name)
+        return None
 
     @property
     def searched(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from gateway.caller import Caller
-from gateway.errors import RequestError
+from gateway.errors import GatewayError, RequestError
 from gateway.headers import Header
 from gateway.live.watcher import Watcher, Watchers
 from gateway.schema.declare.nodes import LINKS
@@ -46,6 +46,9 @@ class Context:
     is_watching: bool = False
     """Whether a subscription has started."""
 
+    failure: GatewayError | None = None
+    """Why there are no sessions: a request calls SuperOffice once."""
+
     served: Served | None = None
     """The snapshot, and where it came from; None until a resolver needs it."""
 
@@ -60,9 +63,15 @@ class Context:
         if self.served is not None:
             return self.served.snapshot
         access = self._access_or_raise()
-        served = await access.source.serve(
-            access.caller, self.trace, key=access.key, max_age_s=self.max_age_s
-        )
+        if self.failure is not None:
+            raise self.failure
+        try:
+            served = await access.source.serve(
+                access.caller, self.trace, key=access.key, max_age_s=self.max_age_s
+            )
+        except GatewayError as exc:
+            self.failure = exc
+            raise
         # Root fields run at the same time: the first answer is the one for all of them.
         if self.served is None:
             self.served = served

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from graphql import specified_rules
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
@@ -70,6 +69,17 @@ class Engine:
             OperationResolutionError: the document has not one operation that is meant.
             InvalidOperationTypeError: it is a mutation, and `is_read_only`.
         """
+        prepared = self._schema.prepared(operation.query, operation.operation_name)
+        data = await prepared.execute(context, operation.variables) if prepared else None
+        answer = Answer({"data": data}) if data is not None else None
+        if answer is None:
+            answer = await self._execute(operation, context, is_read_only=is_read_only)
+        await operation.answered(answer, context)
+        return answer
+
+    async def _execute(
+        self, operation: Operation, context: Context, *, is_read_only: bool
+    ) -> Answer:
         try:
             result = await self._schema.execute(
                 operation.query,
@@ -80,9 +90,7 @@ class Engine:
             )
         except CannotGetOperationTypeError as exc:
             raise unresolved(exc) from exc
-        answer = _answer(result)
-        await operation.answered(answer, context)
-        return answer
+        return _answer(result)
 
     async def stream(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
         """Execute any operation: a query has one answer, a subscription one for each change.
@@ -114,7 +122,7 @@ class Engine:
         documents = self._schema.documents
         if documents.subscription(operation.query, operation.operation_name) is None:
             return False
-        return not documents.errors(graphql_schema(self._schema), operation.query, specified_rules)
+        return documents.valid(graphql_schema(self._schema), operation.query) is not None
 
     def name_of(self, operation: Operation) -> str:
         """Return the operation's name in its document; "" where it has none."""

@@ -1,16 +1,24 @@
 """uvicorn's HTTP protocol as the gateway runs it: limits, upgrades and cached answers together."""
 
+import asyncio
+from typing import cast
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.server import uvicorn_hooks  # noqa: F401  fails on a uvicorn that lacks a hook
 from gateway.server.fast_lane import Application, FastLaneProtocol
 from gateway.server.limits import LimitedProtocol
+from gateway.server.one_write import OneWrite
 from gateway.server.upgrade import UpgradeProtocol
 
 
 class GatewayProtocol(UpgradeProtocol, FastLaneProtocol, LimitedProtocol):
     """One connection to a client."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Write answers as `OneWrite` does."""
+        super().connection_made(cast("asyncio.Transport", OneWrite(transport, self.loop)))
 
     def _call(self, cycle: RequestResponseCycle, app: Application) -> None:
         is_old = cycle.scope["http_version"] == "1.0"

@@ -114,7 +114,7 @@ class Stored:
 _MEMORY_PER_JSON_BYTE = 1.3
 _MEMORY_PER_SESSION = 600
 
-# Attachments may take as much memory again as the sessions do, and this at least.
+# Attachments may take twice the memory of the sessions: an answer with all of them, and its rows.
 _LEAST_FOR_ATTACHMENTS = 32 * 2**10
 
 _LARGE = 2**20
@@ -149,7 +149,7 @@ async def assemble(
         origin=origin,
         fetch_s=fetch_s,
         decode_s=time.perf_counter() - started,
-        attachments=Attachments(max(own_bytes, _LEAST_FOR_ATTACHMENTS)),
+        attachments=Attachments(max(2 * own_bytes, _LEAST_FOR_ATTACHMENTS)),
         json_bytes=len(body),
     )
 

@@ -28,7 +28,7 @@ from gateway.schema.context import Access, Context
 from gateway.schema.engine import Answer, Operation, refusal
 from gateway.schema.error_codes import masked
 from gateway.web.admission import Admission
-from gateway.web.disconnect import while_connected
+from gateway.web.disconnect import WhileWanted
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import Inbound, check_tenant, inbound_of
 from gateway.web.middleware.browsers import refuse_cross_site
@@ -81,9 +81,8 @@ class Endpoint:
         with ExitStack() as slot:
             try:
                 slot.enter_context(self._admission.slot())
-                with while_connected(inbound):
-                    async with asyncio.timeout(self._timeout_s):
-                        response = await self._answer(request, inbound)
+                with WhileWanted(inbound, self._timeout_s):
+                    response = await self._answer(request, inbound)
             except ClientDisconnect:
                 return
             except asyncio.CancelledError:

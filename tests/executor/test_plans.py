@@ -53,7 +53,10 @@ class Query:
 CONFIG = StrawberryConfig(default_resolver=read, scalar_map=SCALARS)
 OURS, PLAIN = (
     strawberry.Schema(Query, types=[Shop, Owner], config=CONFIG, execution_context_class=executor)
-    for executor in (executor_over(find_record), StrawberryGraphQLCoreExecutionContext)
+    for executor in (
+        executor_over(projections_module.Projections(find_record)),
+        StrawberryGraphQLCoreExecutionContext,
+    )
 )
 
 

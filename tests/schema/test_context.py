@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from gateway.caller import Caller
-from gateway.errors import UnauthenticatedError
+from gateway.errors import UnauthenticatedError, UpstreamUnavailableError
 from gateway.headers import Header
 from gateway.observe.cache_stats import Lookups
 from gateway.schema.context import Access, Context
@@ -31,6 +31,18 @@ class Asked:
     ) -> Served:
         self.callers.append((caller.headers, trace))
         return Served(SNAPSHOT, "hit", "miss", Windows(5), lambda: 0)
+
+
+class Failing(Asked):
+    """A source that cannot reach SuperOffice."""
+
+    def __init__(self, failure: Exception) -> None:
+        super().__init__()
+        self._failure = failure
+
+    async def serve(self, *args: Any, **more: Any) -> Served:
+        await super().serve(*args, **more)
+        raise self._failure
 
 
 def context_over(source: Asked, **options: Any) -> Context:
@@ -69,3 +81,16 @@ async def test_a_missing_login_leaves_no_frames_behind() -> None:
         with pytest.raises(UnauthenticatedError):
             await context.snapshot()
     assert len(list(traceback.walk_tb(error.__traceback__))) <= 3
+
+
+async def test_a_failed_call_is_not_repeated_by_the_same_request() -> None:
+    """A prepared query that fails is executed from the start, and root fields come one by one."""
+    failure = UpstreamUnavailableError("down")
+    source = Failing(failure)
+    context = context_over(source)
+
+    for _ in range(2):
+        with pytest.raises(UpstreamUnavailableError) as caught:
+            await context.snapshot()
+        assert caught.value is failure
+    assert len(source.callers) == 1

@@ -19,6 +19,7 @@ from graphql import (
     OperationType,
     get_operation_ast,
     parse,
+    specified_rules,
     validate,
 )
 from strawberry.extensions import SchemaExtension
@@ -31,7 +32,7 @@ from gateway.schema.error_codes import MOST_REQUEST_ERRORS
 from gateway.schema.guard.introspection import fragments_of
 from gateway.schema.guard.limits import Limits, excess, too_complex
 
-_MOST_DOCUMENTS = 128
+MOST_DOCUMENTS = 128
 
 
 class DocumentCache:
@@ -43,8 +44,8 @@ class DocumentCache:
     def __init__(self, limits: Limits, trusted: Collection[str] | None = None) -> None:
         self.limits = limits
         self.trusted = trusted
-        self.parsed = lru_cache(_MOST_DOCUMENTS)(self._parsed)
-        self.errors = lru_cache(_MOST_DOCUMENTS)(self._errors)
+        self.parsed = lru_cache(MOST_DOCUMENTS)(self._parsed)
+        self.errors = lru_cache(MOST_DOCUMENTS)(self._errors)
 
     def _parsed(self, query: str) -> DocumentNode | GraphQLError:
         """Parse; an error is cached like a document, as clients repeat it."""
@@ -67,6 +68,12 @@ class DocumentCache:
         if too_much:
             return [too_much]
         return validate(schema, document, (*rules, *RULES), max_errors=MOST_REQUEST_ERRORS)
+
+    def valid(self, schema: GraphQLSchema, query: str) -> DocumentNode | None:
+        """Return a valid document; None where the text is refused or invalid."""
+        document = self._document(query)
+        is_valid = document is not None and not self.errors(schema, query, specified_rules)
+        return document if is_valid else None
 
     def subscription(self, query: str, operation_name: str | None) -> str | None:
         """Return the root field of a subscription; None for any other operation."""

@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette_compress import CompressMiddleware
 
 from gateway.web.read.accept import ranges
 
@@ -19,18 +20,25 @@ def _chosen(accept_encoding: bytes) -> bytes:
     return name.encode() if is_better else b"identity"
 
 
-class OneCoding:
-    """Leaves one coding in `Accept-Encoding`: compression inside goes by its own order."""
+class Compression:
+    """Compresses answers by the coding that the client prefers.
 
-    def __init__(self, app: ASGIApp) -> None:
+    The library goes by an order of its own, so it is left one coding; without any, it is left out.
+    """
+
+    def __init__(self, app: ASGIApp, *, minimum_size: int) -> None:
         self.app = app
+        self._compressed = CompressMiddleware(app, minimum_size=minimum_size)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
+        coding = b"identity"
         if scope["type"] == "http":
-            headers = [
-                (name, _chosen(value) if name == b"accept-encoding" else value)
-                for name, value in scope["headers"]
-            ]
-            scope = {**scope, "headers": headers}
-        await self.app(scope, receive, send)
+            sent = [value for name, value in scope["headers"] if name == b"accept-encoding"]
+            coding = _chosen(b",".join(sent))
+        if coding == b"identity":
+            await self.app(scope, receive, send)
+            return
+        headers = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
+        headers.append((b"accept-encoding", coding))
+        await self._compressed({**scope, "headers": headers}, receive, send)
