@@ -207,6 +207,13 @@ export async function keepingHeaders(page, shot, { authorization }) {
   return found;
 }
 
+// Follows a link to a query.
+export async function linked(page) {
+  await page.locator(QUERY).waitFor();
+  const variables = await textOf(page, ".graphiql-editor-tool .CodeMirror >> nth=0");
+  return { query: await textOf(page, QUERY), variables, answer: await run(page) };
+}
+
 const MANUAL = ["docs", "docs/settings", "docs/performance"];
 
 // The manual, in a phone's window and in a desk's, in light and in dark, with what axe finds there.
@@ -247,13 +254,6 @@ export async function manual(page, shot, { page: home }) {
   await page.keyboard.press("Escape");
   found.isBack = await page.locator("article").isVisible();
   return found;
-}
-
-// Follows a link to a query.
-export async function linked(page) {
-  await page.locator(QUERY).waitFor();
-  const variables = await textOf(page, ".graphiql-editor-tool .CodeMirror >> nth=0");
-  return { query: await textOf(page, QUERY), variables, answer: await run(page) };
 }
 
 export async function queryPage(page, shot, { authorization }) {
