@@ -23,7 +23,8 @@ BANNED = {
     r"\b(?:tell|tells|told)\b(?! it\b| the reader\b)": "report, log, record",
     r"\bturn(?:s|ed)? (?:it |them )?away\b|\bone too many\b": "reject, refuse, shed",
     r"\b(?:one|a|another) look\b|\btwo looks\b|\blooks at REST\b": "poll",
-    r"(?<!thing )(?<!body )(?<!where )(?<!what )(?<!ever )(?<!who )(?<!one )(?<!or )(?<!^)\belse\b": "otherwise",
+    r"(?<!thing )(?<!body )(?<!where )(?<!what )(?<!ever )(?<!who )(?<!one )(?<!or )(?<!^)"
+    r"\belse\b": "otherwise",
     r"\b(?:that|which) (?:is|are) none\b": "invalid",
     r"\bthat (?:is|are) one\b": "valid",
     r"\btry again\b|\btries again\b|\bpatience\b": "retry, timeout, deadline",

@@ -57,11 +57,11 @@ class QueryPage:
         tenant = canonical_tenant(request.path_params.get("tenant", ""))
         is_graphiql = _FETCHED.is_file()
         page = _TEMPLATES["graphiql" if is_graphiql else "query"].substitute(
+            version=__version__,
             root="../" if tenant else "",
             static=STATIC_PATH,
             endpoint=tenant or "graphql",
             users=self._demo_users,
-            version=__version__,
         )
         headers = page_headers(_DIALOG_STYLE if is_graphiql else "")
         return HTMLResponse(page, headers=headers | {"Vary": "Accept"})

@@ -1,6 +1,8 @@
 // What a person does on each page, step by step; each scenario returns what they saw.
 
-import axe from "axe-core";
+import { readFileSync } from "node:fs";
+
+const AXE = readFileSync("node_modules/axe-core/axe.min.js", "utf8");
 
 const QUERY = ".graphiql-query-editor .CodeMirror";
 const HEADERS = ".graphiql-editor-tool .CodeMirror >> nth=-1"; // after the variables
@@ -205,6 +207,13 @@ export async function keepingHeaders(page, shot, { authorization }) {
   return found;
 }
 
+// Follows a link to a query.
+export async function linked(page) {
+  await page.locator(QUERY).waitFor();
+  const variables = await textOf(page, ".graphiql-editor-tool .CodeMirror >> nth=0");
+  return { query: await textOf(page, QUERY), variables, answer: await run(page) };
+}
+
 const MANUAL = ["docs", "docs/settings", "docs/performance"];
 
 // The manual, in a phone's window and in a desk's, in light and in dark, with what axe finds there.
@@ -218,7 +227,7 @@ export async function manual(page, shot, { page: home }) {
       const name = `${path.replace("/", "-")}-${width}-${colorScheme}`;
       const content = await page.evaluate(() => document.documentElement.scrollWidth);
       if (content > width) found.overflowing.push(name);
-      await page.evaluate(axe.source);
+      await page.evaluate(AXE);
       const { violations } = await page.evaluate(() => window.axe.run());
       for (const { id, nodes } of violations) {
         found.inaccessible.push(`${name}: ${id}: ${nodes[0].html.slice(0, 200)}`);
@@ -245,13 +254,6 @@ export async function manual(page, shot, { page: home }) {
   await page.keyboard.press("Escape");
   found.isBack = await page.locator("article").isVisible();
   return found;
-}
-
-// Follows a link to a query.
-export async function linked(page) {
-  await page.locator(QUERY).waitFor();
-  const variables = await textOf(page, ".graphiql-editor-tool .CodeMirror >> nth=0");
-  return { query: await textOf(page, QUERY), variables, answer: await run(page) };
 }
 
 export async function queryPage(page, shot, { authorization }) {
