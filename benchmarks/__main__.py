@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks [table | growth | savings | memory | overload | …]`."""
+"""The command line: `python -m benchmarks [table | growth | savings | memory | …]`."""
 
 import argparse
 import signal
@@ -7,6 +7,7 @@ import sys
 from benchmarks import report
 from benchmarks.answers import WrongAnswerError
 from benchmarks.growth import run_growth
+from benchmarks.hostile import run_hostile
 from benchmarks.live import run_live
 from benchmarks.memory import run_memory
 from benchmarks.overload import run_overload
@@ -25,6 +26,7 @@ _COMMANDS = {
     "overload": run_overload,
     "live": run_live,
     "soak": run_soak,
+    "hostile": run_hostile,
 }
 
 

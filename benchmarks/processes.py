@@ -63,7 +63,11 @@ class Process:
 
 @contextlib.contextmanager
 def started(
-    command: Sequence[str], environment: Mapping[str, str], cores: frozenset[int]
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    cores: frozenset[int],
+    *,
+    stderr: int = subprocess.DEVNULL,
 ) -> Iterator[Process]:
     """Run a command on these cores, with what it writes thrown away, while the block lasts."""
     popen = subprocess.Popen(  # noqa: S603  our own commands
@@ -71,7 +75,7 @@ def started(
         env={**_inherited(), **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
         start_new_session=True,
         preexec_fn=partial(os.sched_setaffinity, 0, cores),
     )

@@ -22,9 +22,12 @@ __all__ = ["BIG", "PATH", "main"]
 PATH = "/api/v1/ChatSession/ForCurrentUser"
 
 BIG = 7_500
-"""The sessions of callers whose token starts with `big-`, whatever the path says: 50 MB."""
+"""The sessions of callers whose token starts with `big-`, whatever the path says: 50 MB.
 
-_AUTHORIZATION = re.compile(rb"\r\nauthorization: *(bearer big-)?", re.IGNORECASE)
+Tokens that start with `wrong-` are rejected.
+"""
+
+_AUTHORIZATION = re.compile(rb"\r\nauthorization: *(?:bearer (big|wrong)-)?", re.IGNORECASE)
 _COUNT = re.compile(r"/s(\d+)")
 
 
@@ -46,9 +49,11 @@ class _Rest:
             return _answer(b"404 Not Found", b"{}")
         self.calls += 1
         authorization = _AUTHORIZATION.search(head)
-        if authorization is None:
+        if authorization is None or authorization[1] == b"wrong":
             return _answer(b"401 Unauthorized", b"{}")
-        return _full(BIG if authorization[1] else self._count(path.decode()) + self.change)
+        return _full(
+            BIG if authorization[1] == b"big" else self._count(path.decode()) + self.change
+        )
 
     def _count(self, path: str) -> int:
         asked = _COUNT.match(path)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -128,12 +129,17 @@ def rest_side(*, delay_ms: float = 0) -> Iterator[Rest]:
 
 @contextlib.contextmanager
 def serving(
-    engine: Engine, rest_url: str, *, caches: bool, cores: frozenset[int] = SERVER_CORE
+    engine: Engine,
+    rest_url: str,
+    *,
+    caches: bool,
+    cores: frozenset[int] = SERVER_CORE,
+    stderr: int = subprocess.DEVNULL,
 ) -> Iterator[Server]:
     """Run an engine while the block lasts; it has answered once when the block begins."""
     port = free_port()
     command, environment = engine.command(port, rest_url, caches=caches)
-    with started(command, environment, cores) as process:
+    with started(command, environment, cores, stderr=stderr) as process:
         _wait(process, port, graphql(QUERIES["Q1"].body, "first"), engine.name)
         yield Server(port, process)
 

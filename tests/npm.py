@@ -15,6 +15,7 @@ _PACKAGES = (
     "@graphql-codegen/client-preset@6.2.0",
     "@urql/core@6.0.3",
     "@urql/exchange-persisted@5.0.1",
+    "axe-core@4.14.1",
     "apollo-client-3@npm:@apollo/client@3.14.1",
     "axe-core@4.14.1",
     "crypto-hash@4.0.1",

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 _WELCOME = """
-GraphQL   {url}   (open it in a browser to write queries)
+Wallboard   {wallboard}   (open it in a browser: who waits, live)
+GraphQL     {url}   (open it in a browser to write queries)
 
 Log in as one of three demo users with an Authorization header:
 
@@ -94,14 +95,19 @@ def create_gateway(
     """
     from gateway.app import create_app
     from gateway.demo.network import DemoNetwork
+    from gateway.demo.tenants import DEMO_TENANTS
+    from gateway.demo.wallboard.page import wallboard_routes
 
     transport = DemoNetwork(url) if url else None
-    return create_app(settings, upstream_transport=transport, demo_users=users, **options)
+    app = create_app(settings, upstream_transport=transport, demo_users=users, **options)
+    endpoint = f"graphql/{next(iter(DEMO_TENANTS))}" if url else "graphql"
+    app.router.routes[:0] = wallboard_routes(users, endpoint)
+    return app
 
 
 def _run(port: int, *, tenants: bool, **data: int) -> None:
     from gateway.demo.tenants import DEMO_TENANTS, DOMAIN
-    from gateway.demo.users import DEMO_USERS
+    from gateway.demo.users import DEMO_USERS, TOPIC_NAMES
     from gateway.demo.webhooks import Hook
     from gateway.server.run import serve
 
@@ -113,7 +119,7 @@ def _run(port: int, *, tenants: bool, **data: int) -> None:
     def ready(url: str) -> None:
         hook.url = url.replace("/graphql", "/webhooks/superoffice")
         addresses = {f"{url}/{t.name}": t.description for t in DEMO_TENANTS.values()}
-        print(_welcome(url, users, addresses if tenants else {}), flush=True)  # noqa: T201
+        print(welcome(url, users, addresses if tenants else {}), flush=True)  # noqa: T201
 
     with demo_upstream(hook=hook, **data) as demo_url:
         settings = Settings.load(
@@ -123,16 +129,19 @@ def _run(port: int, *, tenants: bool, **data: int) -> None:
             tenant_hosts=DOMAIN,
             port=port,
             time_zone="Europe/Oslo",  # of the demo's times without one
+            topic_names=json.dumps(TOPIC_NAMES),
             webhook_secret=hook.secret,
         )
         make_app = partial(create_gateway, users=users, url=demo_url if tenants else None)
         serve(settings, make_app=make_app, when_ready=ready)
 
 
-def _welcome(url: str, users: Sequence[tuple[str, str]], tenants: dict[str, str]) -> str:
+def welcome(url: str, users: Sequence[tuple[str, str]], tenants: dict[str, str]) -> str:
+    """Return what is printed at the start: addresses, with the wallboard first, and logins."""
     query = {"query": "{ chatSessions { chatSessionId status customerName } }"}
     text = _WELCOME.format(
         url=next(iter(tenants), url),
+        wallboard=url.replace("/graphql", "/wallboard"),
         users="\n".join(f"    {name:14} {authorization}" for name, authorization in users),
         authorization=users[0][1],
         body=json.dumps(query),

@@ -5,11 +5,15 @@ before it. So the server stores nothing between two answers::
 
     0 s InQueue · 41 s CustomerLast (Kari picks up) · 66 s UserLast · 93 s CustomerLast · …
     … 201 s UserLast (transfer to Jonas pending) · 250 s UserLast (Jonas) · … Finished · Closed
+
+Some chats do not go straight on: they are put back into the queue, their customer leaves, or comes
+back after the end.
 """
 
 from bisect import bisect_right
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from gateway.demo.dice import dice
 from gateway.demo.people import AGENTS, Agent, Customer, customer
@@ -21,7 +25,10 @@ LINKS = frozenset({"Person", "Contact", "Project", "Sale", "Ticket"})
 # Long enough that, with the default number of sessions, somebody is always waiting.
 _WAIT_S = (110, 140)
 # Shares of the chats: Kari, the default user, nearly always has some of her own.
-_SHARES = (6, 2, 2, 1, 1, 1)
+_SHARES = (9, 2, 2, 1, 1, 1)
+
+_TURNS = {"straight on": 56, "reset": 12, "leaves queue": 16, "leaves chat": 8, "revived": 8}
+"""What happens to a chat beside its talk, and how often, in percent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,8 @@ class Chat:
     has_consented: bool
     variety: int
     beats: tuple[Beat, ...]
+    left_at: int | None
+    """When the customer closed the page, seconds after the request; None = after the end."""
 
     @property
     def first_message(self) -> str:
@@ -68,7 +77,10 @@ class Chat:
 
     def ended_at(self, place: int) -> int | None:
         """Return when the session ended, as known at that beat: seconds after the request."""
-        return next((beat.at for beat in self.beats[: place + 1] if beat.status in OVER), None)
+        ended = None
+        for beat in self.beats[: place + 1]:
+            ended = (ended or beat.at) if beat.status in OVER else None
+        return ended
 
 
 def chat(seed: int, slot: int, cycle: int) -> Chat:
@@ -76,6 +88,7 @@ def chat(seed: int, slot: int, cycle: int) -> Chat:
     rng = dice(seed, "chat", slot, cycle)
     who = customer(seed, rng.randrange(1000))
     is_full = rng.random() < 0.5
+    (turn,) = dice(seed, "turn", slot, cycle).choices([*_TURNS], [*_TURNS.values()])
     return Chat(
         customer=who,
         owner=AGENTS[who.company.number % len(AGENTS)],
@@ -84,26 +97,28 @@ def chat(seed: int, slot: int, cycle: int) -> Chat:
         rating=rng.choice([0, 0, 3, 4, 5, 5]),
         has_consented=rng.random() < 0.8,
         variety=rng.randrange(10_000),
-        beats=_beats(rng, who),
+        **_course(rng, who, turn),
     )
 
 
-def _beats(rng: Random, who: Customer) -> tuple[Beat, ...]:
+def _course(rng: Random, who: Customer, turn: str) -> dict[str, Any]:
     story = _Story(rng, who)
-    question, *turns = rng.choice(TALKS[who.company.country])
+    question, *talk = rng.choice(TALKS[who.company.country])
     if rng.random() < 0.25:
         story.talk_to_bot(question)
     else:
         story.mark("InQueue", question)
     story.wait(*_WAIT_S)
-    if rng.random() < 0.12:
+    if turn == "leaves queue":
+        story.left_at = story.at // 3
+    if rng.random() < 0.12 or turn == "leaves queue":
         story.mark("ClosedFromQueue")
     else:
-        story.talk_to_agents(turns)
+        story.talk_to_agents(talk, turn)
         story.mark("Finished")
         story.wait(15, 40)
         story.mark("Closed")
-    return tuple(story.beats)
+    return {"beats": tuple(story.beats), "left_at": story.left_at}
 
 
 class _Story:
@@ -114,7 +129,8 @@ class _Story:
         self._rng = rng
         self._country = who.company.country
         self._customer = who.last if self._country == "JP" else who.first
-        self._at = 0
+        self.at = 0
+        self.left_at: int | None = None
         self._message, self._message_at = "", 0
         self._agent: Agent | None = None
         self._transfer_to: Agent | None = None
@@ -122,16 +138,16 @@ class _Story:
 
     def wait(self, least_s: int, most_s: int) -> None:
         """Let time pass."""
-        self._at += self._rng.randint(least_s, most_s)
+        self.at += self._rng.randint(least_s, most_s)
 
     def mark(self, status: str, message: str | None = None) -> None:
         """Add a beat: a new status, and the message that came with it."""
         if message is not None:
             agent = self._agent.first_name if self._agent else ""
             self._message = message.format(agent=agent, customer=self._customer)
-            self._message_at = self._at
+            self._message_at = self.at
         beat = Beat(
-            self._at,
+            self.at,
             status,
             self._message,
             self._message_at,
@@ -153,18 +169,43 @@ class _Story:
         self._is_bot = False
         self.mark("InQueue", BOT_HANDOVER[self._country])
 
-    def talk_to_agents(self, turns: list[str]) -> None:
+    def talk_to_agents(self, talk: list[str], turn: str) -> None:
         """Let an agent pick the session up and answer, and perhaps hand it to a colleague."""
+        self._pick_up()
+        transfer_after = self._rng.randrange(1, len(talk) + 3)  # at times beyond the end
+        for place, line in enumerate(talk):
+            self.wait(18, 30)
+            status = "UserLast" if line.startswith(AGENT_MARK) else "CustomerLast"
+            self.mark(status, line.removeprefix(AGENT_MARK))
+            if turn == "straight on" and place == transfer_after:
+                self._transfer(status)
+            elif turn == "reset" and place == 1:
+                self._reset()
+            elif turn == "leaves chat" and place == 2:
+                self.left_at = self.at + 5
+                self.wait(90, 120)
+                return
+        self.wait(10, 25)
+        if turn == "revived":
+            self._revive()
+
+    def _pick_up(self) -> None:
         (self._agent,) = self._rng.choices(AGENTS, _SHARES)
         self.mark("CustomerLast")
-        transfer_after = self._rng.randrange(1, 2 * len(turns))  # often beyond the end
-        for place, turn in enumerate(turns):
-            self.wait(18, 30)
-            status = "UserLast" if turn.startswith(AGENT_MARK) else "CustomerLast"
-            self.mark(status, turn.removeprefix(AGENT_MARK))
-            if place == transfer_after:
-                self._transfer(status)
-        self.wait(10, 25)
+
+    def _reset(self) -> None:
+        """Put the chat back into the queue, where another agent finds it."""
+        self._agent = None
+        self.mark("InQueue")
+        self.wait(70, 110)
+        self._pick_up()
+
+    def _revive(self) -> None:
+        """Let the customer come back from the form after the chat with the last words again."""
+        self.mark("Finished")
+        self.wait(10, 20)
+        self.mark("CustomerLast", f"{self._message} …")
+        self.wait(30, 40)
 
     def _transfer(self, status: str) -> None:
         """Ask a colleague to take over; most accept, some leave it pending and then decline."""
@@ -172,7 +213,7 @@ class _Story:
         self.mark(status)
         self.wait(40, 75)
         colleague, self._transfer_to = self._transfer_to, None
-        if self._rng.random() < 0.75:
+        if self._rng.random() < 0.6:
             self._agent = colleague
             self.mark("UserLast", TRANSFERRED[self._country])
         else:

@@ -63,6 +63,7 @@ def _customer(moment: Moment) -> Record:
 
 def _state(moment: Moment, place: int) -> Record:
     chat, beat = moment.chat, moment.chat.beats[place]
+    # A reset chat has waited since its first request.
     waited_s = moment.now - moment.requested if beat.status == "InQueue" else 0
     return {
         "Status": beat.status,
@@ -91,16 +92,18 @@ def _is_agent_typing(moment: Moment, place: int) -> bool:
 def _times(moment: Moment, place: int, wire: Wire) -> Record:
     requested, beat = moment.requested, moment.chat.beats[place]
     ended = _since(requested, moment.chat.ended_at(place))
-    # The customer's browser polls until the end; the last poll is never in the future.
+    # The customer's browser polls until the end, or until the customer leaves; the last poll is
+    # never in the future.
     polled = moment.now - 1 - (moment.now + moment.chat.variety) % _POLL_S
-    fetched = max(requested, min(polled, ended or polled))
+    left = _since(requested, moment.chat.left_at)
+    fetched = max(requested, min(polled, ended or polled, left or polled))
     ticks = (fetched * 7919 + moment.chat.variety * 104_729) % 10_000_000
     return {
         "WhenRequested": wire.date(requested),
         "WhenStarted": wire.date(_since(requested, moment.chat.picked_up_at(place))),
         "WhenEnded": wire.date(ended),
         "WhenIdle": wire.date(requested + beat.message_at),
-        "WhenFetched": wire.date(fetched, ticks if requested < fetched != ended else 0),
+        "WhenFetched": wire.date(fetched, ticks if requested < fetched not in {ended, left} else 0),
     }
 
 

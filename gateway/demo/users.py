@@ -69,6 +69,17 @@ def _user(
     )
 
 
+TOPIC_NAMES = {
+    10: "Support",
+    21: "Sales",
+    22: "Partners",
+    30: "Invoices",
+    31: "Logistics",
+    40: "Academy",
+    41: "VIP customers",
+}
+"""The names of all chat channels."""
+
 DEMO_USERS: tuple[DemoUser, DemoUser, DemoUser] = (
     _user("kari", "Kari Nordmann", 101, 11, (10, 21, 30, 41)),
     _user("jonas", "Jonas Müller", 102, 12, (10, 21, 31, 40)),

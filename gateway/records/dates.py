@@ -39,9 +39,21 @@ class AsOf:
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+_UNSET = ("0001-01-01",)
+_UNSET_BY_SERVICE = (*_UNSET, "1760-01-01", "1970-01-01T00:00:00")
+
+
 def is_unset(text: str) -> bool:
     """Tell whether a date is SuperOffice's "no date": year one, in any zone."""
-    return text.startswith("0001-01-01")
+    return text.startswith(_UNSET)
+
+
+def is_unset_by_service(text: str) -> bool:
+    """Tell whether a chat's or ticket's date is "no date".
+
+    Service writes those, for which it can also be the database's first day or the Unix epoch.
+    """
+    return text.startswith(_UNSET_BY_SERVICE)
 
 
 def normalise(text: str) -> str:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, cast
 import msgspec
 
 from gateway.errors import UpstreamBadResponseError
-from gateway.records.dates import is_unset, normalise
+from gateway.records.dates import is_unset, is_unset_by_service, normalise
 
 T = TypeVar("T")
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
@@ -115,7 +115,7 @@ _UNSET_WORDS = frozenset({"", "Unknown"})
 
 def _is_blank(value: object) -> bool:
     if isinstance(value, str):
-        return value in _UNSET_WORDS or is_unset(value)
+        return value in _UNSET_WORDS or is_unset_by_service(value)
     return value.is_blank() if isinstance(value, Record) else not value
 
 
@@ -171,6 +171,12 @@ def date(text: str | None) -> str | None:
         ValueError: the calendar has no such date.
     """
     return None if text is None or is_unset(text) else normalise(text)
+
+
+@lru_cache(_CACHED_DATES)
+def date_of_service(text: str | None) -> str | None:
+    """Convert a date of a chat or ticket, as `date` does."""
+    return None if text is None or is_unset_by_service(text) else normalise(text)
 
 
 def as_text(value: str | int | None) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 
 import strawberry
 from graphql import GraphQLObjectType, lexicographic_sort_schema
@@ -31,6 +32,9 @@ from gateway.schema.guard.limits import Limits
 from gateway.schema.roots import Query
 from gateway.schema.selecting.matching import SEARCHED
 from gateway.schema.subscriptions import Subscription
+
+DESCRIPTION = Path(__file__).with_name("description.md").read_text("utf-8").strip()
+"""Of the whole schema: tools show it first."""
 
 _INPUTS_OVER_SESSIONS = {"ChatSessionFilter", "ChatSessionOrder"}
 
@@ -77,6 +81,7 @@ class Schema(CodedErrors, strawberry.Schema):
                 *options.extensions,
             ],
         )
+        graphql_schema(self).description = DESCRIPTION
 
     def _prepare(self, query: str, operation_name: str | None) -> Prepared | None:
         """Return the prepared query; None where graphql-core has to execute the operation."""
@@ -151,7 +156,8 @@ def sdl(schema: Schema | None = None) -> str:
     # A copy, as sorting removes the Python values of enums: it can be printed, but not executed.
     printed = copy.copy(schema or build_schema())
     printed._schema = lexicographic_sort_schema(graphql_schema(printed))
-    return f"{printed.as_str()}\n"
+    roots = "schema {\n  query: Query\n  subscription: Subscription\n}"  # Strawberry prints none
+    return f'"""\n{DESCRIPTION}\n"""\n{roots}\n\n{printed.as_str()}\n'
 
 
 def _check_hidden(hidden: Iterable[str]) -> None:

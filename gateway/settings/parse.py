@@ -3,6 +3,8 @@
 Each raises a ValueError that says what the text must be.
 """
 
+import itertools
+import json
 import re
 import zoneinfo
 from urllib.parse import SplitResult, urlsplit
@@ -21,6 +23,19 @@ _DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 def names(text: str) -> frozenset[str]:
     """Split names at commas."""
     return frozenset(name.strip() for name in text.split(",") if name.strip())
+
+
+def topic_names(text: str) -> dict[int, str]:
+    """Return the names of chat channels by their ids: from `10=Sales,30=Help` or a JSON object."""
+    is_json = text.lstrip().startswith("{")
+    try:
+        pairs = json.loads(text).items() if is_json else [n.split("=", 1) for n in names(text)]
+        found = {int(number): name.strip() for number, name in pairs}
+    except (ValueError, AttributeError):
+        found = {0: ""}
+    if not all(found.values()):
+        raise ValueError("it must be ids and names, or a JSON object of them")
+    return found
 
 
 def upstream_url(value: str) -> str:
@@ -105,6 +120,26 @@ def long_enough(value: SecretStr, *, shortest: int) -> SecretStr:
     """Check the length of a secret."""
     if len(value.get_secret_value()) < shortest:
         raise ValueError(f"it must have at least {shortest} characters")
+    return value
+
+
+def webhook_secrets(value: SecretStr) -> dict[str | None, list[bytes]]:
+    """Return the secrets of each tenant's webhooks; under None, those of any tenant's.
+
+    Secrets often end in `=`: a part is a tenant's only if a tenant's name precedes its first one.
+    """
+    found: dict[str | None, list[bytes]] = {}
+    for part in map(str.strip, value.get_secret_value().split(",")):
+        name, _, secret = part.partition("=")
+        tenant = canonical_tenant(name)
+        found.setdefault(tenant, []).append((secret if tenant else part).encode())
+    return found
+
+
+def webhook_secret(value: SecretStr) -> SecretStr:
+    """Check the length of each secret."""
+    for secret in itertools.chain(*webhook_secrets(value).values()):
+        long_enough(SecretStr(secret.decode()), shortest=16)
     return value
 
 

@@ -43,12 +43,13 @@ _ENVIRONMENT_HOSTS = {
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Timeout = Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)]
-Secret16 = Annotated[SecretStr, AfterValidator(partial(parse.long_enough, shortest=16))]
+WebhookSecret = Annotated[SecretStr, AfterValidator(parse.webhook_secret)]
 Secret32 = Annotated[SecretStr, AfterValidator(partial(parse.long_enough, shortest=32))]
 Tenants = Annotated[frozenset[str] | None, NoDecode, BeforeValidator(parse.tenants)]
 Domains = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.domains)]
 Cookies = Annotated[frozenset[bytes] | None, NoDecode, BeforeValidator(parse.cookies)]
 Names = Annotated[frozenset[str], NoDecode, BeforeValidator(parse.names)]
+TopicNames = Annotated[dict[int, str], NoDecode, BeforeValidator(parse.topic_names)]
 
 
 def written(default: object) -> str:
@@ -183,9 +184,10 @@ class Settings(BaseSettings):
         "`GATEWAY_CACHE_TTL`, or 5 where that is 0",
         "5",
     )
-    webhook_secret: Secret16 | None = _live(
+    webhook_secret: WebhookSecret | None = _live(
         None,
-        "Secret of SuperOffice's webhooks, which `/webhooks/superoffice` then accepts",
+        "Secret of SuperOffice's webhooks, which `/webhooks/superoffice` then accepts; several "
+        "with commas, a tenant's own as `Cust12345=secret`",
         "16 or more random characters",
     )
     max_sockets: int = _live(
@@ -196,6 +198,11 @@ class Settings(BaseSettings):
         "",
         "Fields to leave out of the schema, separated by commas; fields computed from them stay",
         "ChatSession.sessionKey,ChatSession.customerHost",
+    )
+    topic_names: TopicNames = _api(
+        "",
+        "Names of chat channels by their ids, for `topicName`; names with commas as a JSON object",
+        "10=Support Norway,30=Sales",
     )
     persisted_queries: bool = _api(
         True, "Store queries that clients then name by their SHA-256 (Apollo's protocol)", "off"

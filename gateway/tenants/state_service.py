@@ -68,7 +68,7 @@ class _Answer(msgspec.Struct, rename="pascal"):
     context_identifier: str
     state: str
     is_running: bool
-    valid_until: str
+    valid_until: str | None = None  # tenants that do not run may have none
     api: str | None = None
     endpoint: str | None = None
 
@@ -131,7 +131,7 @@ class StateService:
     def _checked(self, tenant: str, body: bytes) -> TenantState:
         try:
             answer = _DECODER.decode(body)
-            valid_until_s = nanoseconds(answer.valid_until, UTC) / 1e9
+            valid_until_s = nanoseconds(answer.valid_until or _EXPIRED, UTC) / 1e9
         except (ValueError, RecursionError) as exc:
             raise _nonsense(tenant) from exc
         if canonical_tenant(answer.context_identifier) != tenant:
@@ -150,6 +150,7 @@ class StateService:
         return f"https://{host}/{tenant}"
 
 
+_EXPIRED = "0001-01-01T00:00:00"
 _DECODER = msgspec.json.Decoder(_Answer)
 
 

@@ -10,8 +10,9 @@ import hmac
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Literal, get_args
 
 import orjson
@@ -21,6 +22,7 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.errors import BadRequestError, GatewayError
 from gateway.live.bus import News
+from gateway.settings.tenant_names import canonical_tenant
 from gateway.store.shared import Place, SharedCache
 from gateway.web.inbound import inbound_of
 from gateway.web.read.body import read_body
@@ -33,53 +35,61 @@ RESULTS: tuple[Result, ...] = get_args(Result)
 
 _EVENTS = ("chatsession.created", "chatsession.changed", "chatsession.message")
 _LARGEST_BODY = 64 * 2**10
+_LARGEST_TEST = 4 * 2**10
 _MOST_EVENT_IDS = 10_000
 # An older change has been polled already: no interval is longer.
 _OLDEST_S = 600.0
 
 
 class Webhooks:
-    """Accepts events signed with the secret, each once, and publishes those of tenants served here.
+    """Accepts signed events, each once, and publishes those of tenants served here.
 
-    `concerns` says whether a tenant is.
+    `secrets` are those of each tenant, and under None those that any tenant may sign with: several
+    while one is replaced. `concerns` says whether a tenant is served here.
     """
 
     def __init__(
         self,
-        secret: bytes,
+        secrets: Mapping[str | None, Sequence[bytes]],
         publish: Callable[[News], Awaitable[None]],
         *,
         concerns: Callable[[str], bool],
         shared: SharedCache | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._secret = secret
+        self._secrets = secrets
         self._publish = publish
         self._concerns = concerns
         self._shared = shared
         self._clock = clock
-        self._event_ids: LRUCache[str, None] = LRUCache(_MOST_EVENT_IDS)
+        self._known: LRUCache[str, None] = LRUCache(_MOST_EVENT_IDS)
         self.results = Counter[str]()
 
     async def receive(self, request: Request) -> Response:
-        """Answer 200 to every signed event: SuperOffice stops sending to a URL that refuses."""
+        """Answer 200 to every signed event: SuperOffice stops sending to a URL that refuses.
+
+        That includes the `test` event, with which SuperOffice checks a webhook that is saved. A
+        refusal is never a 410, which would end the webhook at once.
+        """
         try:
             body = await read_body(request, max_bytes=_LARGEST_BODY)
         except GatewayError as exc:
             return self._refuse(exc, exc.http_status)
-        if not self._is_signed(body, request.headers.get("x-superoffice-signature", "")):
+        event = _json_object(body)
+        secret = self._secret_of(body, event, request.headers.get("x-superoffice-signature", ""))
+        if secret is None:
             logger.warning(
                 "A webhook was refused: its signature does not match GATEWAY_WEBHOOK_SECRET"
             )
             return self._refuse(BadRequestError("The signature is not that of the body."), 401)
-        event = _event(body)
-        if event is None or self._is_old(event):
-            return self._take(request, "ignored")
         tenant, event_id = str(event.get("ContextIdentifier")), event.get("EventId")
-        if not self._concerns(tenant) or await self._is_known(event_id):
+        if not isinstance(event_id, str | None) or event.get("Event") not in _EVENTS:
+            return self._take(request, "ignored")
+        place = _place(secret, event_id) if event_id is not None else None
+        if self._is_old(event) or not self._concerns(tenant) or await self._is_known(place):
             return self._take(request, "ignored")
         await self._publish(News(tenant, int(self._clock() * 1e9)))
-        await self._remember(event_id)  # not before: SuperOffice sends a failed one again
+        await self._remember(place)  # not before: SuperOffice sends a failed one again
         return self._take(request, "accepted")
 
     def _take(self, request: Request, result: Result) -> Response:
@@ -91,12 +101,22 @@ class Webhooks:
         self.results["refused"] += 1
         return error_response(error, status=status)
 
-    def _is_signed(self, body: bytes, signature: str) -> bool:
+    def _secret_of(self, body: bytes, event: Mapping[str, Any], signature: str) -> bytes | None:
+        """Return the secret that a body is signed with: its tenant's, or that of any tenant.
+
+        A test names no tenant, so it can be any secret. It is small, as all are tried.
+        """
         try:
             given = base64.b64decode(signature, validate=True)
         except (binascii.Error, ValueError):
-            return False
-        return hmac.compare_digest(given, hmac.digest(self._secret, body, "sha256"))
+            return None
+        tenant = canonical_tenant(str(event.get("ContextIdentifier")))
+        is_test = event.get("Event") == "test" and len(body) <= _LARGEST_TEST
+        tenants = self._secrets if is_test else dict.fromkeys([tenant, None])
+        for secret in chain.from_iterable(self._secrets.get(name, ()) for name in tenants):
+            if hmac.compare_digest(given, hmac.digest(secret, body, "sha256")):
+                return secret
+        return None
 
     def _is_old(self, event: Mapping[str, Any]) -> bool:
         try:
@@ -105,33 +125,31 @@ class Webhooks:
             return False  # rather once too often than not at all
         return self._clock() - sent.replace(tzinfo=sent.tzinfo or UTC).timestamp() > _OLDEST_S
 
-    async def _is_known(self, event_id: str | None) -> bool:
-        if event_id is None:
+    async def _is_known(self, place: Place | None) -> bool:
+        if place is None:
             return False
-        if event_id in self._event_ids:
+        if place.name in self._known:
             return True
-        return (
-            self._shared is not None and await self._shared.get(self._place(event_id)) is not None
-        )
+        return self._shared is not None and await self._shared.get(place) is not None
 
-    async def _remember(self, event_id: str | None) -> None:
-        if event_id is None:
+    async def _remember(self, place: Place | None) -> None:
+        if place is None:
             return
-        self._event_ids[event_id] = None
+        self._known[place.name] = None
         if self._shared is not None:
-            await self._shared.put(self._place(event_id), b"known", ttl_s=_OLDEST_S)
-
-    def _place(self, event_id: str) -> Place:
-        """Return where the processes that share a cache note which events they know."""
-        digest = hmac.digest(self._secret, event_id.encode(), "sha256")
-        return Place(f"event:{digest.hex()}", hmac.digest(self._secret, digest, "sha256"))
+            await self._shared.put(place, b"known", ttl_s=_OLDEST_S)
 
 
-def _event(body: bytes) -> Mapping[str, Any] | None:
-    """Return the event, if it is about a chat."""
+def _place(secret: bytes, event_id: str) -> Place:
+    """Return where the processes that share a cache note which events they know."""
+    digest = hmac.digest(secret, event_id.encode(), "sha256")
+    return Place(f"event:{digest.hex()}", hmac.digest(secret, digest, "sha256"))
+
+
+def _json_object(body: bytes) -> Mapping[str, Any]:
+    """Return what a body says; an empty object unless it is a JSON object."""
     try:
         event = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return None
-    is_event = isinstance(event, dict) and isinstance(event.get("EventId"), str | None)
-    return event if is_event and event.get("Event") in _EVENTS else None
+        return {}
+    return event if isinstance(event, dict) else {}

@@ -17,11 +17,9 @@ from gateway.observe.cache_stats import Lookups
 from gateway.observe.metrics import RequestMeter, UpstreamMeter
 from gateway.observe.operations import OperationNames
 from gateway.observe.sharing import SharedMetrics
-from gateway.records.decode import decoder
 from gateway.schema.build import build_schema
-from gateway.schema.declare.entity import record_of
 from gateway.schema.engine import Engine
-from gateway.schema.entities.chat import ChatSession
+from gateway.schema.entities.chat_decoder import ChatDecoder
 from gateway.sessions.freshness import Windows
 from gateway.sessions.revocations import Revocations
 from gateway.sessions.snapshot import Snapshot
@@ -109,7 +107,7 @@ class Gateway:
         settings = self._settings
         return partial(
             Source,
-            decode=decoder(record_of(ChatSession)),
+            decode=ChatDecoder(settings.topic_names),
             cache=self.tracing.cache(self._cache) if self.tracing else self._cache,
             windows=Windows(
                 settings.cache_ttl, settings.stale_while_revalidate, settings.stale_if_error

@@ -4,6 +4,7 @@ from gateway.live.bus import Bus
 from gateway.live.pace import Rhythm
 from gateway.live.redis_bus import RedisBus
 from gateway.settings import Settings
+from gateway.settings.parse import webhook_secrets
 from gateway.store.redis import Channel, RedisCache
 from gateway.store.shared import SharedCache
 from gateway.tenants.path import SourceOf
@@ -44,7 +45,9 @@ def webhooks(
     """Return the receiver of webhooks about the tenants that are served, if there is a secret."""
     if settings.webhook_secret is None:
         return None
-    secret = settings.webhook_secret.get_secret_value().encode()
     return Webhooks(
-        secret, bus.publish, concerns=lambda name: source_of(name) is not None, shared=shared
+        webhook_secrets(settings.webhook_secret),
+        bus.publish,
+        concerns=lambda name: source_of(name) is not None,
+        shared=shared,
     )

@@ -17,9 +17,9 @@ LIVE = {"CustomerLast", "UserLast"}
 OVER = {"Finished", "Closed", "ClosedFromQueue"}
 FOLLOWING = {
     "InQueue": {"CustomerLast", "ClosedFromQueue"},
-    "CustomerLast": {"UserLast", "InQueue", "Finished"},  # InQueue: a bot hands over
+    "CustomerLast": {"UserLast", "InQueue", "Finished"},  # InQueue: handed off or reset
     "UserLast": {"CustomerLast", "Finished", "InQueue"},
-    "Finished": {"Closed"},
+    "Finished": {"Closed", "CustomerLast"},  # CustomerLast: revived
     "Closed": set(),
     "ClosedFromQueue": set(),
 }
@@ -90,10 +90,10 @@ def test_every_life_reaches_its_end_before_the_next_begins(lives: Film) -> None:
 
 
 def test_dates_agree_with_the_status(lives: Film) -> None:
-    """Started means an agent has accepted; ended means it is over."""
+    """Started means an agent has accepted, also before a reset; ended means it is over."""
     for record in (record for life in lives for record in life):
-        has_agent = record["Rank"] != 0
-        assert (record["WhenStarted"] != UNSET) == has_agent
+        has_agent, is_reset = record["Rank"] != 0, record["Status"] == "InQueue"
+        assert (record["WhenStarted"] != UNSET) == has_agent or is_reset
         assert (record["WhenEnded"] != UNSET) == (record["Status"] in OVER)
 
 
@@ -116,12 +116,29 @@ def test_no_date_is_in_the_future(lives: Film) -> None:
 
 
 def test_the_customer_polls_while_the_session_is_open(lives: Film) -> None:
-    """WhenFetched moves on all the time, and stands still afterwards."""
+    """WhenFetched moves on all the time, and stands still afterwards, or once the customer left."""
+    left = 0
     for life in lives:
         over = [r["WhenFetched"] for r in life if r["Status"] == "Closed"]
         live = {r["WhenFetched"] for r in life if r["Status"] in LIVE}
         assert len(set(over)) <= 1
-        assert len(live) >= sum(r["Status"] in LIVE for r in life) // 4
+        left += len(live) < sum(r["Status"] in LIVE for r in life) // 4
+
+    assert 0 < left < len(lives) / 4
+
+
+def test_a_chat_can_go_back(lives: Film) -> None:
+    """From the talk into the queue, and from the end into the talk."""
+    back = {
+        (before["Status"] in LIVE, after["Status"])
+        for life in lives
+        for before, after in pairwise(life)
+        if before["WhenStarted"] != UNSET
+        and (before["Status"], after["Status"])
+        in {("UserLast", "InQueue"), ("CustomerLast", "InQueue"), ("Finished", "CustomerLast")}
+    }
+
+    assert back == {(True, "InQueue"), (False, "CustomerLast")}
 
 
 def test_some_sessions_begin_with_a_bot(lives: Film) -> None:

@@ -28,6 +28,36 @@ async def test_an_unset_date_is_null(rest: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "rest", ["1760-01-01T00:00:00", "1970-01-01T00:00:00", "1970-01-01T00:00:00Z"]
+)
+async def test_service_has_its_own_unset_dates(rest: str) -> None:
+    """In chats and tickets the database's first day and the Unix epoch mean no date either."""
+    session, answer = await read(
+        "whenStarted ticket { closedAt } sale { saleDate }",
+        {
+            "WhenStarted": rest,
+            "Ticket": {"TicketId": 1, "ClosedAt": rest},
+            "Sale": {"SaleId": 1, "SaleDate": rest},
+        },
+    )
+
+    assert (session["whenStarted"], session["ticket"]["closedAt"], answer.errors) == (
+        None,
+        None,
+        [],
+    )
+    assert session["sale"]["saleDate"] == rest
+
+
+@pytest.mark.parametrize("rest", ["1970-01-01T00:00:01", "1970-01-02T00:00:00"])
+async def test_the_second_after_the_epoch_is_a_date(rest: str) -> None:
+    """Only the epoch itself stands for no date."""
+    session, _ = await read("whenStarted", {"WhenStarted": rest})
+
+    assert session["whenStarted"] == rest
+
+
+@pytest.mark.parametrize(
     ("rest", "graphql"),
     [
         ("2020-06-03T17:46:13", "2020-06-03T17:46:13"),

@@ -42,6 +42,7 @@ EVERY_SETTING = [
     ("max_sockets", "10", 10),
     ("max_sockets_per_caller", "5", 5),
     ("hidden_fields", "ChatSession.sessionKey", frozenset({"ChatSession.sessionKey"})),
+    ("topic_names", "10=Support Norway, 30 = Sales=1", {10: "Support Norway", 30: "Sales=1"}),
     ("persisted_queries", "off", False),
     ("trusted_documents", "queries.json", Path("queries.json")),
     ("trusted_documents_only", "on", True),
@@ -342,6 +343,11 @@ BAD_VALUES = [
     ("introspection", "2", "valid boolean"),
     ("log_level", "loud", "'debug', 'info', 'warning' or 'error'"),
     ("log_format", "xml", "'auto', 'json' or 'text'"),
+    ("topic_names", "Sales", "ids and names"),
+    ("topic_names", "ten=Sales", "ids and names"),
+    ("topic_names", "10=", "ids and names"),
+    ("topic_names", '{"10": null}', "ids and names"),
+    ("topic_names", '{"10": "Sales"', "ids and names"),
 ]
 
 
@@ -359,11 +365,21 @@ def test_a_bad_value_is_explained_in_one_line(
     assert len(line.splitlines()) == 1
 
 
+def test_names_with_commas_are_a_json_object(load: Any) -> None:
+    """Channels can be called anything."""
+    settings = load({"topic_names": '{"10": "Support, Norway", "30": "Sales"}'})
+
+    assert settings.topic_names == {10: "Support, Norway", 30: "Sales"}
+
+
 @pytest.mark.parametrize(
     ("name", "written", "reason"),
     [
         ("cache_secret", "hunter2", "at least 32 characters"),
         ("webhook_secret", "hunter2", "at least 16 characters"),
+        ("webhook_secret", f"{SECRET},hunter2", "at least 16 characters"),
+        ("webhook_secret", f"{SECRET},", "at least 16 characters"),
+        ("webhook_secret", f"{SECRET},Cust12345678=hunter2", "at least 16 characters"),
         ("cache_url", "memcached://hunter2", "redis:// or rediss://"),
         ("cache_url", "redis://", "redis:// or rediss://"),
         ("cache_url", "redis://:hunter2@redis.example.com:0", "redis:// or rediss://"),

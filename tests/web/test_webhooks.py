@@ -229,7 +229,7 @@ async def test_a_webhook_that_could_not_be_handled_counts_when_it_comes_again() 
         if outcome is not None:
             raise outcome
 
-    receive = Webhooks(SECRET.encode(), tell, concerns=bool).receive
+    receive = Webhooks({None: [SECRET.encode()]}, tell, concerns=bool).receive
     app = behind_the_door(Route(PATH, receive, methods=["POST"]))
     body = json.dumps(event()).encode()
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -252,7 +252,7 @@ async def test_what_one_process_knows_another_ignores() -> None:
     remote, results = Remote(Clock()), []
     for body in [event(), event(), event(EventId=None), event(EventId=None)]:
         shared = SharedCache(remote, max_bytes=1_000, answer_s=1, turn_s=1, clock=remote.clock)
-        receive = Webhooks(SECRET.encode(), tell, concerns=bool, shared=shared).receive
+        receive = Webhooks({None: [SECRET.encode()]}, tell, concerns=bool, shared=shared).receive
         app = behind_the_door(Route(PATH, receive, methods=["POST"]))
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(
@@ -303,7 +303,7 @@ async def test_a_webhook_is_for_its_tenant() -> None:
     async def tell(news: News) -> None:
         told.append(news.tenant)
 
-    receive = Webhooks(SECRET.encode(), tell, concerns=bool).receive
+    receive = Webhooks({None: [SECRET.encode()]}, tell, concerns=bool).receive
     app = behind_the_door(Route(PATH, receive, methods=["POST"]))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway.invalid") as http:
@@ -312,3 +312,38 @@ async def test_a_webhook_is_for_its_tenant() -> None:
             await http.post(PATH, content=body, headers=signed(body))
 
     assert told == ["Cust0", "Cust1"]
+
+
+OLD, NEW, OTHER = ("a secret that ends in ==", "Cust1's new secret =", "that of another tenant")
+TEST = {"Event": "test", "Entity": "test", "ContextIdentifier": "Default", "Changes": []}
+
+
+@pytest.mark.parametrize(
+    ("setting", "secret", "more", "outcome"),
+    [
+        (f"{OLD},{NEW}", OLD, {}, (200, "accepted")),
+        (f"{OLD},{NEW}", NEW, {}, (200, "accepted")),
+        (f"{OLD},{NEW}", OTHER, {}, (401, None)),
+        (f"Cust1={OLD},cust1={NEW},Cust2={OTHER}", OLD, {}, (200, "accepted")),
+        (f"Cust1={OLD}, cust1={NEW}, Cust2={OTHER}", NEW, {}, (200, "accepted")),
+        (f"Cust1={OLD},Cust2={OTHER}", OTHER, {}, (401, None)),
+        (f"Cust1={OLD},Cust2={OTHER}", OTHER, {"ContextIdentifier": "Cust3"}, (401, None)),
+        (f"Cust1={OLD},Cust2={OTHER}", OTHER, {"ContextIdentifier": 7}, (401, None)),
+        (f"Cust1={OLD},{OTHER}", OTHER, {}, (200, "accepted")),
+        (f"Cust1={OLD},{OTHER}", OTHER, {"ContextIdentifier": "Cust2"}, (200, "accepted")),
+        (f"Cust1={OLD}", f"Cust1={OLD}", {}, (401, None)),
+        (f"Cust1={OLD},Cust2={OTHER}", OTHER, TEST, (200, "ignored")),
+        (f"Cust1={OLD},Cust2={OTHER}", NEW, TEST, (401, None)),
+        (f"Cust1={OLD},Cust2={OTHER}", OTHER, {**TEST, "WebhookName": "x" * 2**12}, (401, None)),
+    ],
+)
+async def test_each_tenant_has_secrets_of_its_own(
+    rest: RestSide, setting: str, secret: str, more: dict[str, Any], outcome: tuple[int, str | None]
+) -> None:
+    """Two while one is replaced; a test, which names no tenant, is signed with any of them."""
+    body = json.dumps(event(**{"ContextIdentifier": "Cust1", **more})).encode()
+
+    async with gateway_over(rest, webhook_secret=setting) as gateway:
+        response = await gateway.http.post(PATH, content=body, headers=signed(body, secret))
+
+    assert (response.status_code, response.json().get("status")) == outcome

@@ -77,14 +77,17 @@ def derived(reader: Callable[[Any], object], description: str) -> Declared:
     return strawberry.field(description=description, metadata={_KIND: "derived", "reader": reader})
 
 
-def entries(description: str) -> Declared:
+def entries(description: str, *, deprecated: str | None = None) -> Declared:
     """Declare a JSON map, shown as a list of entries; `names` picks some of them."""
-    return strawberry.field(description=description, metadata={_KIND: "entries", _REST: None})
+    metadata = {_KIND: "entries", _REST: None}
+    return strawberry.field(
+        description=description, metadata=metadata, deprecation_reason=deprecated
+    )
 
 
-def entry_part(description: str) -> Declared:
-    """Declare a field of an entry that comes from the map: `name`, `value` or `display_text`."""
-    return strawberry.field(description=description, metadata={_KIND: "entry part"})
+def stamped(description: str) -> Declared:
+    """Declare a field that the gateway sets: SuperOffice does not send it with the object."""
+    return strawberry.field(description=description, metadata={_KIND: "stamp"})
 
 
 def record_of(entity_type: type) -> type[Record]:
@@ -97,19 +100,24 @@ def find_record(any_type: object) -> type[Record] | None:
     return getattr(any_type, _RECORD, None)
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(prop, derived, entries, entry_part))
+@dataclass_transform(kw_only_default=True, field_specifiers=(prop, derived, entries, stamped))
 def entity(
-    description: str, *, key: str | None = None, stamps: tuple[str, ...] = ()
+    description: str,
+    *,
+    key: str | None = None,
+    stamps: tuple[str, ...] = (),
+    dates: Convert = date,
 ) -> Callable[[type[T]], type[T]]:
     """Make a class of declarations a GraphQL type, and derive its record type.
 
     `key` names the field that identifies an object; in a linked object, 0 there means that there
-    is none. `stamps` name slots of the record that the gateway fills, not the REST API.
+    is none. `stamps` name slots of the record that the gateway fills, not the REST API. `dates`
+    converts its dates.
     The fields of a base class that is no entity are added to those of the class.
     """
 
     def declare(cls: type[T]) -> type[T]:
-        derivation = _Derivation(cls.__name__)
+        derivation = _Derivation(cls.__name__, dates)
         for stamp in stamps:
             derivation.add_slot(stamp, Any, f"#{stamp}")
         bases = tuple(base for base in cls.__bases__ if base in {Node, object})
@@ -136,8 +144,9 @@ def entity(
 class _Derivation:
     """Collects, field by field, what the record type and the GraphQL type need."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, dates: Convert) -> None:
         self.name = name
+        self.dates = dates
         self.annotations: dict[str, object] = {}
         self.fields: dict[str, StrawberryField] = {}
         self.slots: list[tuple[str, Any, Any]] = []
@@ -149,8 +158,8 @@ class _Derivation:
         self.annotations[name] = annotation
         self.fields[name] = field
         kind = field.metadata[_KIND]
-        if kind == "entry part":
-            self.add_slot(name, str, f"#{name}")
+        if kind == "stamp":
+            self.add_slot(name, _without_none(annotation), f"#{name}")
             return
         if kind == "derived":
             self.namespace[name] = property(field.metadata["reader"])
@@ -162,8 +171,11 @@ class _Derivation:
             entry = typing.get_args(base)[0]
             p = Property(rest, slot, msgspec.Raw, "an object", "map", record_of(entry))
             self._add_nested(name, p)
-            resolver = _entries_resolver(name, entry)
-            self.fields[name] = strawberry.field(resolver=resolver, description=field.description)
+            self.fields[name] = strawberry.field(
+                resolver=_entries_resolver(name, entry),
+                description=field.description,
+                deprecation_reason=field.deprecation_reason,
+            )
         elif typing.get_origin(base) is list:
             nested = record_of(typing.get_args(typing.get_args(base)[0])[0])
             lines = types.GenericAlias(list, (types.GenericAlias(list, (nested,)),))
@@ -176,14 +188,14 @@ class _Derivation:
             self._add_column(f"{name}_raw", as_text)
             self._add_column(name, reader_of(base))
             self.annotations[f"{name}_raw"] = str | None
-            raw = f"`{to_camel_case(name)}` exactly as REST sent it, known name or not."
+            raw = f"`{to_camel_case(name)}` as SuperOffice sent it, unknown values included."
             self.fields[f"{name}_raw"] = described(raw)
         elif kind == "name or number":
             self._add_property(Property(rest, slot, str | Int32, "a string"))
             self._add_column(name, as_text)
         elif base is DateTime:
             self._add_property(Property(rest, slot, str, "a date-time"))
-            self._add_column(name, date)
+            self._add_column(name, self.dates)
         else:
             self._add_property(Property(rest, name, *_WIRE[base]))
 
@@ -235,7 +247,7 @@ def _without_none(annotation: object) -> object:
     return annotation
 
 
-_NAMES = "Which entries, by name; all of them without it."
+_NAMES = "Only these; omit for all."
 
 
 def _entries_resolver(name: str, entry: type) -> Callable[..., Any]:

@@ -15,15 +15,15 @@ from strawberry.relay.types import GlobalIDValueError
 from gateway.records.record import Record
 from gateway.schema.declare.scalars import described
 
-_STAMPS = frozenset({"as_of", "folded"})
+_STAMPS = frozenset({"as_of", "folded", "queue_position", "topic_name"})
 LINKS = ("user", "transfer_to", "person", "contact", "project", "sale", "ticket")
 
 
-@strawberry.interface(description="An object that can be found again by its `id`.")
+@strawberry.interface(description="An object with a globally unique `id`.")
 class Node:
     id: strawberry.ID = described(
-        "Tells this object from every other, of any type. Opaque: for caches, and for "
-        "`node(id:)`, which finds it as long as the caller's sessions hold it."
+        "Globally unique, opaque ID, for caches and for `node(id:)`, which finds the object as "
+        "long as one of the caller's sessions has it."
     )
 
 

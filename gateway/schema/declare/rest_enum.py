@@ -29,7 +29,7 @@ def unrecognized() -> EnumValueDefinition:
     """Declare the member for every name and number that the schema does not know."""
     return EnumValueDefinition(
         value="\0unrecognized",
-        description="REST sent a value that this schema does not know; the raw field has it.",
+        description="A value this schema does not know; read the `…Raw` field.",
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from gateway.records.record import Malformed
-from gateway.schema.declare.entity import derived, entity, entries, entry_part, prop
+from gateway.schema.declare.entity import derived, entity, entries, prop, stamped
 from gateway.schema.declare.scalars import Declared
 
 TABLE_RIGHTS: Mapping[str, int] = {
@@ -75,18 +75,18 @@ def _right(names: Mapping[str, int], name: str, description: str) -> Declared:
     def read(record: "TableRight | FieldRight") -> bool | Malformed | None:
         return has_right(record.mask, names[name], names)
 
-    return derived(read, f"{description} Null when the mask does not tell.")
+    return derived(read, f"{description} Null if the mask does not say.")
 
 
 _on_table = partial(_right, TABLE_RIGHTS)
 _on_field = partial(_right, FIELD_RIGHTS)
 
 
-@entity("What the caller may do with an object as a whole.")
+@entity("The caller's rights to an object as a whole.")
 class TableRight:
     mask: str | None = prop(
-        "The rights, as REST names them: one name such as `FULL` or `URI`, or several joined by "
-        "a comma and a space, such as `RI, RestrictedUpdate`; .NET may write a number.",
+        "The rights, by SuperOffice's names: one such as `FULL` or `URI`, or several joined by a "
+        "comma and a space, such as `RI, RestrictedUpdate`; it may also be a number.",
         may_be_number=True,
     )
     can_read: bool | None = _on_table("Select", "Whether it may be read.")
@@ -103,19 +103,19 @@ class TableRight:
     )
 
 
-@entity("What the caller may do with one field.")
+@entity("The caller's rights to one field.")
 class FieldRight:
     mask: str | None = prop(
-        "The rights, as REST names them: `FULL` or `Update` (the same), `Read`, `None`, or "
-        "several joined by a comma and a space, such as `Update, UIHintMandatory`; .NET may write "
+        "The rights, by SuperOffice's names: `FULL` or `Update` (the same), `Read`, `None`, or "
+        "several joined by a comma and a space, such as `Update, UIHintMandatory`; it may also be "
         "a number.",
         may_be_number=True,
     )
     can_read: bool | None = _on_field("Read", "Whether it may be read.")
     can_write: bool | None = _on_field(
         "Write",
-        "Whether it may be changed. `UIHintReadOnly` in the mask asks forms not to offer it all "
-        "the same.",
+        "Whether it may be changed. With `UIHintReadOnly` in the mask, forms should show it as "
+        "read-only all the same.",
     )
     is_mandatory: bool | None = _on_field("UIHintMandatory", "Whether it has to be filled in.")
     is_nullable: bool | None = _on_field("Nullable", "Whether it may be empty.")
@@ -125,27 +125,26 @@ class FieldRight:
     )
 
 
-@entity("Rights, type and size of one field of the object it hangs on.")
+@entity("Rights, type and size of one field of an object.")
 class FieldProperty:
-    name: str = entry_part(
+    name: str = stamped(
         "The field's name in SuperOffice. Often not the name of a field in this schema: "
         "`UrlAddress` and `Phone` on a contact, `UserDefinedFields.SuperOffice:1` elsewhere."
     )
-    field_right: FieldRight | None = prop("What the caller may do with the field.")
+    field_right: FieldRight | None = prop("The caller's rights to the field.")
     field_type: str | None = prop("The .NET name of its type, for example `System.String`.")
     field_length: int | None = prop(
-        "The most characters it holds, or its size in bytes; 0 or -1 where that says nothing."
+        "The most characters it holds, or its size in bytes; 0 or -1 = not applicable."
     )
 
 
 class Rights:
     """The two properties of nearly all types."""
 
-    table_right: TableRight | None = prop("What the caller may do with this object as a whole.")
+    table_right: TableRight | None = prop("The caller's rights to this object as a whole.")
     field_properties: list[FieldProperty] | None = entries(
-        "What the caller may do with its fields, and what those are: one entry per field that REST "
-        "describes, by SuperOffice's own field names. `names` picks entries; unknown names are "
-        "skipped."
+        "Rights, type and size per field, by SuperOffice's field names, not this schema's. Unknown "
+        "`names` are skipped."
     )
 
 
@@ -157,19 +156,19 @@ class WebAddress:
         rest="URL",
     )
     url_name: str | None = prop(
-        "Shown instead of the web address, where somebody wrote one; often null.", rest="URLName"
+        "Text to show instead of the web address; often null.", rest="URLName"
     )
 
 
 def erp_links(name: str) -> Declared:
     """Declare the number of ERP systems; `name` is what an object of the type is called."""
-    return prop(f"How many ERP systems the {name} is kept in step with; 0 = none.")
+    return prop(f"How many ERP systems the {name} is synchronised with; 0 = none.")
 
 
 class _Text:
-    name: str = entry_part("The field's name in SuperOffice.")
-    value: str | None = entry_part("The value as REST encodes it, for example `[I:14]`.")
-    display_text: str | None = entry_part("The value in words, where REST gives them.")
+    name: str = stamped("The field's name in SuperOffice.")
+    value: str | None = stamped("The value as SuperOffice encodes it: `[I:14]`.")
+    display_text: str | None = stamped("The value in words, if SuperOffice sends them.")
 
 
 @entity("One custom field of an object.")
@@ -177,13 +176,13 @@ class CustomField(_Text):
     pass
 
 
-@entity("One extra field of an object; superseded by custom fields.")
+@entity("One extra field of an object. SuperOffice has replaced them with custom fields.")
 class ExtraField(_Text):
     pass
 
 
 # The description of texts from the tenant's lists.
 LIST_TEXT = (
-    "Text from a list, in the language that `Accept-Language` asks for; without that header it "
-    'can hold several at once, as in `NO:"Leverandør";US:"Supplier"`.'
+    "Localised. Without `Accept-Language`, it can hold all languages in one string: "
+    '`NO:"Leverandør";US:"Supplier"`.'
 )

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from gateway.schema.declare.entity import derived, entity, prop
+from gateway.records.record import date_of_service
+from gateway.schema.declare.entity import derived, entity, prop, stamped
 from gateway.schema.declare.nodes import Node
 from gateway.schema.declare.scalars import DateTime
 from gateway.schema.entities import chat_computed as computed
@@ -16,15 +17,14 @@ if TYPE_CHECKING:
     from gateway.records.dates import AsOf
 
 _NO_INSTANT = (
-    "Null where a time has no zone and neither the request's `SO-TimeZone` nor the gateway's "
-    "settings name one: then nobody can tell."
+    "Null if the zone of the times is unknown: send `SO-TimeZone: UTC, includeTZOffset`, or let "
+    "the gateway's operator set a zone."
 )
 
 _AS_TYPED = "As the customer typed it in the form before the chat."
 _PLAIN_TEXT = (
-    "Plain text, as SuperOffice documents no encoding; passed on exactly as REST gives it. People "
-    "can write anything, markup included: a page has to show it as text (`textContent`, or what "
-    "its templates escape), never as HTML."
+    "Plain text, passed on exactly as SuperOffice sends it. People can write anything, markup "
+    "included: show it as text (`textContent`, or what your templates escape), never as HTML."
 )
 
 
@@ -34,6 +34,7 @@ _PLAIN_TEXT = (
     "them.",
     key="chat_session_id",
     stamps=("as_of", "folded"),
+    dates=date_of_service,
 )
 class ChatSession(Node, Rights):
     if TYPE_CHECKING:  # the stamps
@@ -41,72 +42,98 @@ class ChatSession(Node, Rights):
         folded: list[str] | None
 
     chat_session_id: int | None = prop("Primary key.")
-    topic_id: int | None = prop("The chat channel it came in through.")
-    user: Associate | None = prop("The agent who handles it; null while it waits in the queue.")
-    person: Person | None = prop("The person in the CRM, where the customer was recognised.")
+    topic_id: int | None = prop(
+        "Id of the chat channel. SuperOffice sends no name with it: see `topicName`."
+    )
+    topic_name: str | None = stamped(
+        "The channel's name, as the gateway's operator has set it; null where none is set."
+    )
+    user: Associate | None = prop(
+        "The agent who handles it. Null while it waits in the queue, and while only a bot answers."
+    )
+    person: Person | None = prop("The person in the CRM, if the customer was recognised.")
     customer_alias: str | None = prop("The name shown for the customer. At most 64 characters.")
     customer_host: str | None = prop("The customer's IP address or host name. Personal data.")
     customer_name: str | None = prop(_AS_TYPED)
     customer_email: str | None = prop(_AS_TYPED)
     customer_phone: str | None = prop(_AS_TYPED)
-    customer_consented: bool | None = prop("Whether the customer agreed to the terms at the start.")
+    customer_consented: bool | None = prop(
+        "Whether the customer agreed to the terms. Also false if the channel does not ask."
+    )
     customer_company_name: str | None = prop(_AS_TYPED)
-    status: ChatSessionStatus | None = prop("Where the chat stands.")
+    status: ChatSessionStatus | None = prop(
+        "The state of the chat. It can go back, for example into the queue: see the type."
+    )
     status_group: StatusGroup | None = derived(
         computed.status_group,
-        "Where the chat stands, in four groups; null for `INVALID` and `UNRECOGNIZED`.",
+        "The state of the chat in four groups; null for `INVALID` and `UNRECOGNIZED`.",
     )
     is_open: bool | None = derived(
         computed.is_open,
-        "Whether it still goes on: every status group but `OVER`. Null where there is no group.",
+        "Whether the chat still goes on: any status group but `OVER`. Null if there is no group.",
     )
     first_message: str | None = prop(
         f"The start of the customer's first message, at most 1024 characters. {_PLAIN_TEXT}"
     )
     last_message: str | None = prop(
-        f"The start of the latest message, at most 1024 characters. {_PLAIN_TEXT}"
+        "The start of the latest message, at most 1024 characters. Messages also arrive while the "
+        f"chat waits in the queue. {_PLAIN_TEXT}"
     )
-    when_requested: DateTime | None = prop("When the customer asked for a chat.")
-    when_started: DateTime | None = prop("When an agent accepted; null while it waits.")
-    when_ended: DateTime | None = prop("When it ended; null while it is open.")
-    when_idle: DateTime | None = prop("When anybody last wrote something.")
+    when_requested: DateTime | None = prop(
+        "When the customer asked for a chat. If a bot answered first, its time may be included."
+    )
+    when_started: DateTime | None = prop(
+        "When an agent accepted. Normally null while it waits, but a chat that was put back into "
+        "the queue may keep the old time: `status` decides."
+    )
+    when_ended: DateTime | None = prop("When it ended; normally null while it is open.")
+    when_idle: DateTime | None = prop("When anybody last wrote something, also in the queue.")
     when_fetched: DateTime | None = prop(
-        "When the customer's browser last asked for news. Changes every few seconds while the "
-        "customer is there, and stops when the page is closed."
+        "When the customer's browser last polled for messages. Changes every few seconds while "
+        "the customer's page is open, and stops when it is closed: see `customerAwaySeconds`."
     )
     session_key: str | None = prop(
         "The secret that the customer's side logs in with. Whoever has it can write as the "
         "customer: do not show it, do not store it."
     )
     initial_queue_pos: int | None = prop(
-        "Place in the queue at the time of the request, from 1. Never updated: not the live place."
+        "Place in the queue at the time of the request, from 1. Now: see `queuePosition`."
     )
-    alert_level: int | None = prop("How far the chat has been escalated; 0 = not at all.")
+    queue_position: int | None = stamped(
+        "The current place among the waiting sessions of its channel, from 1 = requested first. "
+        "Null unless the status group is `WAITING`. `chatSessionChanges` does not report it."
+    )
+    alert_level: int | None = prop("Escalation level. Normally 0 = not escalated.")
     rank: int | None = prop("Index of the colour it has among its agent's open chats, from 1.")
     flags: ChatSessionFlags | None = prop(
-        "Signs of life. A trap: `CUSTOMER_IS_TYPING` is number 0 in REST, which is also what an "
+        "Typing indicators, unreliable: `CUSTOMER_IS_TYPING` is number 0, which is also what an "
         "idle session sends, so it says nothing about the customer. Several at once come as a "
         "comma list, which reads as `UNRECOGNIZED`: use `flagsRaw`."
     )
-    contact: Contact | None = prop("The company in the CRM, where one is linked.")
+    contact: Contact | None = prop("The company in the CRM, if one is linked.")
     project: Project | None = prop("The project it is linked to.")
     sale: Sale | None = prop("The sale it is linked to.")
-    ticket: Ticket | None = prop("The request it became, or belongs to.")
+    ticket: Ticket | None = prop("The request (ticket) it became or belongs to.")
     transfer_to: Associate | None = prop(
-        "The agent it is being handed to, until that agent accepts or declines."
+        "The agent it is being transferred to, until that agent accepts or declines."
     )
     chatbot_is_active: bool | None = prop(
         "Whether a bot is answering. While it is, the session stays out of the queue."
     )
-    rating: int | None = prop("What the customer gave the chat afterwards; 0 = no rating.")
+    rating: int | None = prop(
+        "The customer's rating of the chat: 1 to 5 stars, 0 = none. Only some channels ask for it."
+    )
     wait_seconds: int | None = derived(
         computed.wait_seconds,
-        "Seconds from the request until an agent accepted; until `fetchedAt` while nobody has; "
-        f"until the end for a session that was never accepted. {_NO_INSTANT}",
+        "Seconds from the request until an agent accepted; until `fetchedAt` while nobody has, and "
+        "whenever the status group is `WAITING` or `PRE_QUEUE`, also after a reset; until the end "
+        "for a session that ended in the queue. A bot's time may count too: while a bot answers it "
+        f"grows although nobody waits, so check `chatbotIsActive`. {_NO_INSTANT}",
     )
     duration_seconds: int | None = derived(
         computed.duration_seconds,
-        "Seconds since an agent accepted, until it ended or, while it goes on, until `fetchedAt`. "
+        "Seconds since an agent accepted, until it ended or, while it is live, until `fetchedAt`. "
+        "Null in the status groups `PRE_QUEUE` and `WAITING`, also after a reset. "
         f"{_NO_INSTANT}",
     )
     idle_seconds: int | None = derived(
@@ -114,8 +141,14 @@ class ChatSession(Node, Rights):
         "Seconds from the last message to `fetchedAt`; null once the session is over. "
         f"{_NO_INSTANT}",
     )
+    customer_away_seconds: int | None = derived(
+        computed.customer_away_seconds,
+        "Seconds from `whenFetched` to `fetchedAt`; null once the session is over. A few while the "
+        "customer's page is open; from half a minute on, the customer has probably left. "
+        f"{_NO_INSTANT}",
+    )
     fetched_at: DateTime | None = derived(
         computed.fetched_at,
-        "When REST gave the snapshot that this session is part of, in UTC by the gateway's clock. "
-        "Everything that depends on the time of day is as of then.",
+        "When this data was fetched, in UTC by the gateway's clock; the computed seconds refer to "
+        "it.",
     )

@@ -1,6 +1,10 @@
 """The computed fields of a session: the group of its status, and its times as of its snapshot.
 
 A time is None unless both ends are instants, which a wall time without a known zone is not.
+
+A status can go back: a bot or an agent puts a chat into the queue again, a customer revives a
+finished one. `WhenStarted` and `WhenEnded` may keep their values then, so the status decides
+whether they count.
 """
 
 from enum import Enum
@@ -44,6 +48,9 @@ _GROUPS: dict[object, StatusGroup] = {
 }
 
 
+_BEFORE_AGENT = frozenset({StatusGroup.PRE_QUEUE, StatusGroup.WAITING})
+
+
 def status_group(session: "ChatSession") -> StatusGroup | None:
     """Return the group of a session's status; None where it has no status or group."""
     return _GROUPS.get(session.status)
@@ -62,14 +69,14 @@ def fetched_at(session: "ChatSession") -> str:
 
 def wait_seconds(session: "ChatSession") -> int | None:
     """Measure from the request to the agent's acceptance, to the end without one, or to now."""
-    started = session.when_started
+    started = _accepted(session)
     until = _end_or_now(session) if started is None else _instant(session, started)
     return _between(_instant(session, session.when_requested), until)
 
 
 def duration_seconds(session: "ChatSession") -> int | None:
     """Measure from the agent's acceptance to the end, or to now."""
-    return _between(_instant(session, session.when_started), _end_or_now(session))
+    return _between(_instant(session, _accepted(session)), _end_or_now(session))
 
 
 def idle_seconds(session: "ChatSession") -> int | None:
@@ -79,15 +86,31 @@ def idle_seconds(session: "ChatSession") -> int | None:
     return _between(_instant(session, session.when_idle), session.as_of.fetched_ns)
 
 
+def customer_away_seconds(session: "ChatSession") -> int | None:
+    """Measure from the last request of the customer's browser to now, while the session is open."""
+    if not is_open(session):
+        return None
+    return _between(_instant(session, session.when_fetched), session.as_of.fetched_ns)
+
+
+def _accepted(session: "ChatSession") -> object:
+    """Return when an agent accepted; None while the session is before that, or never got there."""
+    is_unaccepted = status_group(session) in _BEFORE_AGENT or (
+        session.status is ChatSessionStatus.CLOSED_FROM_QUEUE
+    )
+    return None if is_unaccepted else session.when_started
+
+
 def _instant(session: "ChatSession", date: object) -> int | None:
     """Convert one of the session's dates to an instant; None where it is missing or malformed."""
     return session.as_of.instant(date) if isinstance(date, str) else None
 
 
 def _end_or_now(session: "ChatSession") -> int | None:
-    if session.when_ended is not None:
-        return _instant(session, session.when_ended)
-    return None if status_group(session) is StatusGroup.OVER else session.as_of.fetched_ns
+    goes_on = is_open(session)
+    if goes_on or (goes_on is None and session.when_ended is None):
+        return session.as_of.fetched_ns
+    return _instant(session, session.when_ended)
 
 
 def _between(start: int | None, end: int | None) -> int | None:

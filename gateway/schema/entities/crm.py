@@ -1,16 +1,17 @@
 """What a chat can be linked to: a project, a sale, a ticket."""
 
+from gateway.records.record import date_of_service
 from gateway.schema.declare.entity import entity, prop
 from gateway.schema.declare.nodes import Node
 from gateway.schema.declare.scalars import DateTime
 from gateway.schema.entities import enums
 from gateway.schema.entities.access import LIST_TEXT, Rights, WebAddress, erp_links
 
-_SINCE_11_10 = "Servers older than 11.10 do not send it."
+_LYYTI = "Reserved for the event system Lyyti. Servers older than 11.10 do not send it."
 _OR_NONE = "0, -1 or null = none."
 _OFFICE_HOURS = "counting only the office hours of its priority."
 _BY_THE_CLOCK = "by the clock, nights and weekends included. Seconds."
-_EARLIER = f"{_OFFICE_HOURS} The status it has now is left out until it changes."
+_EARLIER = f"{_OFFICE_HOURS} Time in the current status is added when the status changes."
 
 
 @entity("A project: work that gathers people, sales and activities.", key="project_id")
@@ -22,13 +23,11 @@ class Project(Node, Rights, WebAddress):
     associate_id: int | None = prop("The associate who leads the project.")
     associate_full_name: str | None = prop("The full name of who leads the project.")
     type_id: int | None = prop("The kind of project, by its id in the tenant's list.")
-    updated: DateTime | None = prop(
-        "When it was last changed. Always UTC, also when no zone is written."
-    )
-    status_id: int | None = prop("Where the project stands, by its id in the tenant's list.")
+    updated: DateTime | None = prop("When it was last changed. Always UTC, even without an offset.")
+    status_id: int | None = prop("The project's status, by its id in the tenant's list.")
     status: str | None = prop(
-        f"Where the project stands. Not an enum: each tenant words its own. {LIST_TEXT} To "
-        "compare, use `statusId`."
+        f"The project's status. Not an enum: each tenant has its own. {LIST_TEXT} To compare, use "
+        "`statusId`."
     )
     text_id: int | None = prop("The id under which SuperOffice keeps the description.")
     publish_to: DateTime | None = prop(
@@ -38,8 +37,8 @@ class Project(Node, Rights, WebAddress):
     is_published: bool | None = prop("Whether it is published, from `publishFrom` to `publishTo`.")
     project_number: str | None = prop("A number that SuperOffice gives the project; text.")
     active_erp_links: int | None = erp_links("project")
-    event_id: int | None = prop(f"The event the project is linked to. {_SINCE_11_10}")
-    start_date: DateTime | None = prop(f"When the linked event starts. {_SINCE_11_10}")
+    event_id: int | None = prop(f"An event's id in Lyyti, not in SuperOffice. {_LYYTI}")
+    start_date: DateTime | None = prop(f"When that event starts. {_LYYTI}")
 
 
 @entity(
@@ -58,14 +57,12 @@ class Sale(Node, Rights):
     )
     title: str | None = prop("The sale's heading.")
     amount: float | None = prop("What the sale is worth, in `currency`.")
-    currency: str | None = prop(f"The currency of every amount here, say `GBP`. {LIST_TEXT}")
+    currency: str | None = prop(f"The currency of all amounts, for example `GBP`. {LIST_TEXT}")
     project_name: str | None = prop("The project it belongs to.")
     associate_full_name: str | None = prop("The full name of the associate who owns the sale.")
     description: str | None = prop("More about the sale, in free text.")
-    status: enums.SaleStatus | None = prop("How far it has come.")
-    weighted_amount: float | None = prop(
-        "`amount` times `probability` percent, in `currency`: what to count on."
-    )
+    status: enums.SaleStatus | None = prop("The sale's state.")
+    weighted_amount: float | None = prop("`amount` times `probability` percent, in `currency`.")
     project_id: int | None = prop("The project it belongs to; 0 = none.")
     earning_percent: float | None = prop("`earning` in percent of `amount`.")
     earning: float | None = prop("What is earned on the sale, in `currency`.")
@@ -81,40 +78,40 @@ class Sale(Node, Rights):
     )
     active_erp_links: int | None = erp_links("sale")
     next_due_date: DateTime | None = prop(
-        "The next activity on the sale; when none lies ahead, the latest one. So it can be past."
+        "The next activity on the sale; if there is none, the latest one, so it can be past."
     )
     number: str | None = prop("A field for letters and digits. What it means is up to the tenant.")
 
 
 @entity(
-    "A ticket, called request in SuperOffice: a customer's case, with its messages. Three traps. "
-    "Times are in minutes or in seconds: each field says which. Users are given by their id in "
-    "Service, which is `Associate.ejUserId`, except in `ownedByAssociateId`. A link to "
-    "nothing can be 0, -1 or null.",
+    "A ticket, called request in SuperOffice: a customer's case, with its messages. Durations are "
+    "in minutes or in seconds: each field says which. Users are given by their id in Service, "
+    "which is `Associate.ejUserId`, except in `ownedByAssociateId`. A missing link can be 0, -1 or "
+    "null.",
     key="ticket_id",
+    dates=date_of_service,
 )
 class Ticket(Node, Rights):
     ticket_id: int | None = prop("Primary key.")
     title: str | None = prop("The subject. Can be the customer's words: escape it.")
-    created_at: DateTime | None = prop("When it was made.")
+    created_at: DateTime | None = prop("When it was created.")
     last_changed: DateTime | None = prop("When anything in it last changed.")
     read_by_owner: DateTime | None = prop("When its owner last read it.")
     read_by_customer: DateTime | None = prop("When the customer read it; null = not yet.")
     first_read_by_user: DateTime | None = prop("When an employee first read it; null = not yet.")
-    activate: DateTime | None = prop("When it opens again, if `baseStatus` is `POSTPONED`.")
+    activate: DateTime | None = prop("When it is activated again, if `baseStatus` is `POSTPONED`.")
     closed_at: DateTime | None = prop("When it was closed; null = not closed.")
     replied_at: DateTime | None = prop("When the customer first got an answer; null = not yet.")
     alert_timeout: DateTime | None = prop("When `alertLevel` rises next.")
     deadline: DateTime | None = prop("When it has to be done; null = no deadline.")
     created_by: int | None = prop(
-        "Who made it: a user id in Service, not an associate's id. 1 = the system, which stands "
-        "for somebody outside, such as the customer."
+        "Who created it: a user id in Service, not an associate's id. 1 = the system, on behalf of "
+        "somebody outside, such as the customer."
     )
-    created_by_name: str | None = prop("Initials or login name of who made it.")
+    created_by_name: str | None = prop("Initials or login name of who created it.")
     author: str | None = prop("Who wrote the first message, as text. Untrusted: escape it.")
     owned_by: int | None = prop(
-        "Who handles it: a user id in Service, not an associate's id. 1 = the system, which means "
-        "nobody yet."
+        "Who handles it: a user id in Service, not an associate's id. 1 = the system: nobody yet."
     )
     owned_by_name: str | None = prop("Initials or login name of who handles it.")
     category: int | None = prop("The category it is in, by its id in the tenant's list.")
@@ -122,44 +119,38 @@ class Ticket(Node, Rights):
     category_fullname: str | None = prop(
         "The category's name with its parents in front, such as `shop/orders/returns`."
     )
-    slevel: enums.TicketSecurityLevel | None = prop("Who may see it.")
+    slevel: enums.TicketSecurityLevel | None = prop("Security level: who may see it.")
     priority: int | None = prop("Its priority, by its id in the tenant's list.")
     priority_name: str | None = prop(f"Its priority. {LIST_TEXT}")
     base_status: enums.TicketBaseStatus | None = prop(
-        "Where it stands, the same for every tenant: what to build logic on."
+        "The built-in status, the same for every tenant: build logic on this."
     )
-    ticket_status: int | None = prop(
-        "Where it stands in the tenant's own terms, by its id in the tenant's list."
-    )
+    ticket_status: int | None = prop("The tenant's own status, by its id in the tenant's list.")
     ticket_status_display_value: str | None = prop(
-        f"Where it stands in the tenant's own terms: what to show. {LIST_TEXT}"
+        f"The tenant's own status: the one to show. {LIST_TEXT}"
     )
     origin: enums.TicketOrigin | None = prop("How it came in.")
-    cust_id: int | None = prop(
-        "The customer: a `Person.personId`. Null or -1 = none, and 0 is nobody either."
-    )
+    cust_id: int | None = prop("The customer: a `Person.personId`. 0, -1 or null = none.")
     person_firstname: str | None = prop("The customer's given name.")
     person_middle_name: str | None = prop("The customer's middle name; often empty.")
     person_lastname: str | None = prop("The customer's family name.")
     person_fullname: str | None = prop("The customer's name, for display.")
-    alert_level: int | None = prop("How far the ticket has been escalated.")
-    connect_id: int | None = prop(f"The ticket this one was joined to, its master. {_OR_NONE}")
+    alert_level: int | None = prop("Escalation level.")
+    connect_id: int | None = prop(f"The master ticket that this one was merged into. {_OR_NONE}")
     read_status: enums.TicketReadStatus | None = prop(
         "Whether its owner has seen its latest state."
     )
     time_to_reply: int | None = prop(
-        f"Minutes from start to first answer, {_OFFICE_HOURS} Says something only once "
-        "`repliedAt` is set."
+        f"Minutes from start to first answer, {_OFFICE_HOURS} Valid once `repliedAt` is set."
     )
     real_time_to_reply: int | None = prop(
-        "Minutes from start to first answer, by the clock. Says something only once `repliedAt` "
-        "is set."
+        "Minutes from start to first answer, by the clock. Valid once `repliedAt` is set."
     )
     time_to_close: int | None = prop(
-        f"Minutes from start to close, {_OFFICE_HOURS} Says something only once `closedAt` is set."
+        f"Minutes from start to close, {_OFFICE_HOURS} Valid once `closedAt` is set."
     )
     real_time_to_close: int | None = prop(
-        "Minutes from start to close, by the clock. Says something only once `closedAt` is set."
+        "Minutes from start to close, by the clock. Valid once `closedAt` is set."
     )
     time_spent_internally: int | None = prop(f"Seconds it has been open and with us, {_EARLIER}")
     time_spent_externally: int | None = prop(
@@ -170,13 +161,13 @@ class Ticket(Node, Rights):
     real_time_spent_externally: int | None = prop(f"`timeSpentExternally` {_BY_THE_CLOCK}")
     real_time_spent_queue: int | None = prop(f"`timeSpentQueue` {_BY_THE_CLOCK}")
     time_spent: int | None = prop(
-        "Minutes of work noted on its messages, added up. The other `timeSpent` fields are seconds."
+        "Minutes of work noted on its messages, in total. The other `timeSpent` fields are seconds."
     )
-    has_attachment: bool | None = prop("Whether any file hangs on it.")
+    has_attachment: bool | None = prop("Whether it has attachments.")
     num_replies: int | None = prop("How many messages went to the customer.")
     num_messages: int | None = prop("How many messages it has, of any kind.")
     from_address: str | None = prop(
-        "The sender's address when it was made, for example that of an e-mail."
+        "The sender's address when it was created, for example that of an e-mail."
     )
     contact_id: int | None = prop(f"The customer's company. {_OR_NONE}")
     contact_name: str | None = prop("The name of the customer's company.")
@@ -188,13 +179,13 @@ class Ticket(Node, Rights):
         "The mood of the latest message from outside, from -100 (unhappy) to 100 (happy). 0 = "
         "unknown, not neutral."
     )
-    sentiment_confidence: int | None = prop(
-        "How sure `sentiment` is, from 0 (no idea) to 100 (certain)."
-    )
+    sentiment_confidence: int | None = prop("How certain `sentiment` is, from 0 to 100.")
     sale_id: int | None = prop(f"The sale it is linked to. {_OR_NONE}")
     project_id: int | None = prop(f"The project it is linked to. {_OR_NONE}")
     sale_heading: str | None = prop("The title of the sale it is linked to.")
     project_name: str | None = prop("The name of the project it is linked to.")
-    form_submission_id: int | None = prop(f"The filled-in web form it was made from. {_OR_NONE}")
+    form_submission_id: int | None = prop(
+        f"The web form submission it was created from. {_OR_NONE}"
+    )
     ticket_type_id: int | None = prop("The kind of ticket, by its id in the tenant's list.")
     ticket_type_name: str | None = prop(f"The kind of ticket. {LIST_TEXT}")

@@ -5,12 +5,20 @@ from enum import Enum
 from gateway.schema.declare.rest_enum import member, rest_enum, unrecognized
 
 
-@rest_enum("Where a chat stands, from the form before it to its end.")
+@rest_enum(
+    "The state of a chat, from the form before it to its end. It can go back: a bot that hands "
+    "off, or an agent who resets the chat, puts it into the queue or before it again, and a "
+    "customer can revive a finished one."
+)
 class ChatSessionStatus(Enum):
     INVALID = member(0, "No valid state; not expected on a real session.")
     PRE_CHAT_FORM = member(1, "The customer is filling in the form before the chat.")
     FAQ = member(2, "The customer is being shown answers to frequent questions.")
-    OFFLINE_FORM = member(3, "The channel is closed; the customer can leave a message.")
+    OFFLINE_FORM = member(
+        3,
+        "No agent is present, or the channel is closed; the customer can leave a request. Some "
+        "channels also offer it when the queue is long.",
+    )
     IN_QUEUE = member(4, "Waiting in the queue for an agent.")
     CUSTOMER_LAST = member(5, "Live; the customer wrote last and waits for the agent.")
     USER_LAST = member(
@@ -19,7 +27,9 @@ class ChatSessionStatus(Enum):
         "with no human on it: see `chatbotIsActive` and `user`.",
     )
     FINISHED = member(
-        7, "Ended; the customer sees the form after the chat and can still revive it."
+        7,
+        "Ended. If the channel has a form after the chat, the customer sees it and can still "
+        "revive the chat.",
     )
     DELETED = member(8, "Marked for deletion; gone within about a day.")
     CLOSED = member(9, "Over for good.")
@@ -28,9 +38,9 @@ class ChatSessionStatus(Enum):
     UNRECOGNIZED = unrecognized()
 
 
-@rest_enum("Signs of life in a chat. Not to be relied on: see `ChatSession.flags`.")
+@rest_enum("Typing indicators, unreliable: see `ChatSession.flags`.")
 class ChatSessionFlags(Enum):
-    CUSTOMER_IS_TYPING = member(0, "Number 0, so this is also what REST sends when no flag is set.")
+    CUSTOMER_IS_TYPING = member(0, "Number 0: also sent when no flag is set.")
     USER_IS_TYPING = member(1, "The agent is typing.")
     UNRECOGNIZED = unrecognized()
 
@@ -46,7 +56,7 @@ class UserType(Enum):
     UNRECOGNIZED = unrecognized()
 
 
-@rest_enum("How far a sale has come.")
+@rest_enum("The state of a sale.")
 class SaleStatus(Enum):
     UNKNOWN = member(0, "Not set.")
     OPEN = member(1, "Still being worked on.")

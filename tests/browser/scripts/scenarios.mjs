@@ -302,3 +302,50 @@ export async function queryPage(page, shot, { authorization }) {
   found.kept = await kept(page);
   return found;
 }
+
+// A person in front of the wallboard, from a phone to a wall, while the gateway is restarted.
+export async function wallboard(page, shot) {
+  const state = (name) => page.locator(`#state[data-state="${name}"]`).waitFor();
+  const texts = (selector) => page.locator(selector).allInnerTexts();
+  const lines = async (selector) => (await texts(selector)).map((text) => text.split(/\s*\n\s*/));
+  const found = { title: await page.title() };
+  await state("live");
+  await page.locator(".customer").first().waitFor();
+  found.channels = await lines(".tile");
+  found.queue = await lines(".customer");
+  found.agents = await lines(".agent");
+  found.totals = await lines("#totals div");
+  found.isCalm = await page.locator("#alarm").isHidden();
+
+  await page.locator("#alarm").waitFor();
+  found.alarm = await page.locator("#alarm").innerText();
+  found.late = await texts(".tile.late h3");
+  found.axe = {};
+  found.overflow = [];
+  await page.evaluate(AXE);
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    for (const [width, height] of [[390, 844], [1280, 800], [1920, 1080]]) {
+      await page.setViewportSize({ width, height });
+      const { violations } = await page.evaluate(() => window.axe.run());
+      for (const { id, nodes } of violations) found.axe[`${colorScheme} ${width} ${id}`] = nodes[0].html;
+      found.overflow.push(
+        await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth),
+      );
+      await shot(`${colorScheme}-${width}`);
+    }
+  }
+
+  await page.request.get(new URL("/restart", page.url()).href);
+  await state("waiting");
+  found.waiting = await page.locator("#state").innerText();
+  await state("live");
+
+  await page.getByLabel("Log in as").selectOption({ label: "Nobody" });
+  await state("stopped");
+  found.stopped = await page.locator("#state").innerText();
+  await page.reload();
+  found.userAfterReload = await page.locator("#user option:checked").innerText();
+  found.kept = await page.evaluate(() => ({ ...localStorage }));
+  return found;
+}

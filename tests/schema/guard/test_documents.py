@@ -43,7 +43,7 @@ async def test_suggestions_are_there_by_default() -> None:
     """They help whoever mistypes a name."""
     (error,) = await errors_in(build_schema(), "{ chatSessions { topicIdd } }")
 
-    assert error[1].endswith("Did you mean 'topicId'?")
+    assert "Did you mean 'topicId'" in error[1]
 
 
 async def test_a_variable_gives_no_suggestion_away_either() -> None:

@@ -1,6 +1,7 @@
 """What is computed from a session: its group, and how long it waited, lasted and lay idle."""
 
 import datetime as dt
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.records.dates import AsOf, nanoseconds, normalise
 from gateway.schema.entities.chat_computed import StatusGroup
+from gateway.schema.entities.chat_decoder import ChatDecoder
 from gateway.schema.entities.enums import ChatSessionStatus
 from tests.schema.selecting.desk import NOON_NS, OSLO, Desk, Json, record
 from tests.support import CREDENTIALS, RestSide, gateway_over
@@ -193,6 +195,67 @@ def times(session: Any) -> tuple[int | None, int | None, int | None]:
             (90, 3510, 1800),
         ),
         (
+            "reset into the queue",
+            {
+                "Status": "InQueue",
+                "WhenRequested": REQUESTED,
+                "WhenStarted": ACCEPTED,
+                "WhenIdle": IDLE,
+            },
+            (3600, None, 1800),
+        ),
+        (
+            "reset into the queue, after its end",
+            {
+                "Status": "InQueue",
+                "WhenRequested": REQUESTED,
+                "WhenStarted": ACCEPTED,
+                "WhenEnded": ENDED,
+            },
+            (3600, None, None),
+        ),
+        (
+            "reset into the queue, with a malformed start",
+            {"Status": "InQueue", "WhenRequested": REQUESTED, "WhenStarted": "soon"},
+            (3600, None, None),
+        ),
+        (
+            "reset to the form before the chat",
+            {"Status": "PreChatForm", "WhenRequested": REQUESTED, "WhenStarted": ACCEPTED},
+            (3600, None, None),
+        ),
+        (
+            "reset, and ended in the queue",
+            {
+                "Status": "ClosedFromQueue",
+                "WhenRequested": REQUESTED,
+                "WhenStarted": ACCEPTED,
+                "WhenEnded": ENDED,
+            },
+            (2400, None, None),
+        ),
+        (
+            "revived after its end",
+            {
+                "Status": "CustomerLast",
+                "WhenRequested": REQUESTED,
+                "WhenStarted": ACCEPTED,
+                "WhenIdle": IDLE,
+                "WhenEnded": ENDED,
+            },
+            (90, 3510, 1800),
+        ),
+        (
+            "of an unknown status, with an end",
+            {
+                "Status": "Revived",
+                "WhenRequested": REQUESTED,
+                "WhenStarted": ACCEPTED,
+                "WhenEnded": ENDED,
+            },
+            (90, 2310, None),
+        ),
+        (
             "from another century",
             {"Status": "UserLast", "WhenRequested": "1900-01-01T00:00:00Z", "WhenIdle": IDLE},
             (None, None, 1800),
@@ -215,6 +278,83 @@ def test_a_session_is_timed(
 ) -> None:
     """Whole seconds, as of the snapshot; null where an end is not known or 32 bits are too few."""
     assert times(record(session)) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "fetched", "seconds"),
+    [
+        ("InQueue", "2026-11-23T11:59:15Z", 45),
+        ("UserLast", "2026-11-23T11:59:15Z", 45),
+        ("PreChatForm", "2026-11-23T12:00:01Z", 0),
+        ("Closed", "2026-11-23T11:59:15Z", None),
+        ("Revived", "2026-11-23T11:59:15Z", None),
+        ("InQueue", "2026-11-23T11:59:15", None),
+        ("InQueue", UNSET, None),
+        ("InQueue", 7, None),
+    ],
+)
+def test_a_customer_is_away_since_the_last_poll(
+    status: str, fetched: object, seconds: int | None
+) -> None:
+    """While the session is open, and both ends are known."""
+    assert record(Status=status, WhenFetched=fetched).customer_away_seconds == seconds
+
+
+def queued(number: int, topic: object, minute: object, status: str = "InQueue") -> Json:
+    """Return a session of a channel, requested in a minute before noon."""
+    requested = f"2026-11-23T11:{minute}:00" if isinstance(minute, int) else minute
+    return {
+        "ChatSessionId": number,
+        "TopicId": topic,
+        "Status": status,
+        "WhenRequested": requested,
+    }
+
+
+def test_each_channel_has_a_queue_of_its_own() -> None:
+    """First come, first served; among equals by key. Who does not wait has no place."""
+    sessions = ChatDecoder()(
+        json.dumps(
+            [
+                queued(1, 10, 30),
+                queued(2, 10, 20),
+                queued(3, 30, 10),
+                queued(4, 10, 20),
+                queued(5, 10, 11, "UserLast"),
+                queued(6, None, 11),
+                queued(7, 10, UNSET),
+                queued(8, "x", 11),
+                queued(9, 10, "soon"),
+            ]
+        ).encode()
+    )
+
+    assert [s.queue_position for s in sessions] == [3, 1, 1, 2, None, None, None, None, None]
+
+
+async def test_channels_have_the_names_that_the_operator_gives(rest: RestSide) -> None:
+    """In each session and in the summary; others have none."""
+    rest.body = [queued(n, topic, 30) for n, topic in enumerate((10, 10, 30, None), 1)]
+    query = """{
+      chatSessions { topicName queuePosition }
+      chatSessionSummary { byTopic { topicId topicName } }
+    }"""
+
+    async with gateway_over(rest, topic_names="10=Sales,40=Help") as gateway:
+        data = await gateway.ask(query)
+
+    sales = {"topicName": "Sales"}
+    assert data["chatSessions"] == [
+        {**sales, "queuePosition": 1},
+        {**sales, "queuePosition": 2},
+        {"topicName": None, "queuePosition": 1},
+        {"topicName": None, "queuePosition": None},
+    ]
+    assert data["chatSessionSummary"]["byTopic"] == [
+        {"topicId": 10, **sales},
+        {"topicId": 30, "topicName": None},
+        {"topicId": None, "topicName": None},
+    ]
 
 
 LIVE = {

@@ -13,9 +13,12 @@ from tests.support import RestSide, gateway_over
 SUMMARY = """query ($filter: ChatSessionFilter, $me: Int = 0) {
   chatSessionSummary(filter: $filter) {
     fetchedAt total unassigned transfersPending transfersPendingTo(associateId: $me) withBot
-    longestWaitSeconds medianWaitSeconds
+    longestWaitSeconds medianWaitSeconds rated averageRating customersAway(seconds: 30)
     byStatus { status count } byStatusGroup { statusGroup count }
-    byTopic { topicId count waiting } byAgent { agent { associateId } count live }
+    byTopic {
+      topicId count waiting live unanswered longestWaitSeconds longestWaiting { chatSessionId }
+    }
+    byAgent { agent { associateId } count live unanswered }
     longestWaiting { chatSessionId } oldestUnanswered { chatSessionId }
   }
 }"""
@@ -112,6 +115,48 @@ async def test_waits_are_those_of_the_queue(now: float) -> None:
     assert found["oldestUnanswered"] == {"chatSessionId": oldest}
 
 
+@pytest.mark.parametrize("now", [NOON, NOON + 97, NOON + 1234])
+async def test_channels_and_agents_have_numbers_of_their_own(now: float) -> None:
+    """Each row is what the summary of that channel, or of that agent, alone would say."""
+    sessions = await demo_sessions(now)
+    found = await summary(desk_of(sessions, now))
+
+    for row in found["byTopic"]:
+        here = [s for s in sessions if s["TopicId"] == row["topicId"]]
+        alone = await summary(desk_of(here, now))
+        assert row["longestWaitSeconds"] == alone["longestWaitSeconds"]
+        assert row["longestWaiting"] == alone["longestWaiting"]
+        assert row["live"] == counts(alone["byStatusGroup"], "statusGroup").get(("LIVE",), 0)
+        assert row["unanswered"] == sum(s["Status"] == "CustomerLast" for s in here)
+    for row in found["byAgent"]:
+        theirs = [s for s in sessions if agent_of(s) == row["agent"]["associateId"]]
+        assert row["unanswered"] == sum(s["Status"] == "CustomerLast" for s in theirs)
+
+
+async def test_ratings_are_averaged_over_those_that_have_one() -> None:
+    """Zero is no rating, and so is what is malformed."""
+    found = await summary(Desk([{"Rating": rating} for rating in (0, 5, 4, None, "x", 0, 2)]))
+
+    assert (found["rated"], found["averageRating"]) == (3, pytest.approx(11 / 3))
+
+
+async def test_customers_away_are_counted_from_a_threshold_on() -> None:
+    """Inclusive, and only while the session is open."""
+    desk = Desk(
+        [
+            {"Status": status, "WhenFetched": f"2026-11-23T11:59:{second}Z"}
+            for status, second in (
+                ("InQueue", 30),
+                ("UserLast", 31),
+                ("UserLast", 10),
+                ("Closed", 10),
+            )
+        ]
+    )
+
+    assert (await summary(desk))["customersAway"] == 2
+
+
 async def test_each_agents_pending_transfers_are_counted() -> None:
     """They add up to all of them, over a minute in which there are some."""
     pending = 0
@@ -145,7 +190,8 @@ async def test_a_filter_leaves_some_out() -> None:
     found = await summary(desk_of(sessions), filter=wanted)
 
     assert found["total"] == len(here)
-    assert found["byTopic"] == [{"topicId": topic, "count": len(here), "waiting": len(here)}]
+    (row,) = found["byTopic"]
+    assert (row["topicId"], row["count"], row["waiting"]) == (topic, len(here), len(here))
     assert found["byStatus"] == [{"status": "IN_QUEUE", "count": len(here)}]
     assert found["oldestUnanswered"] is None
 
@@ -157,11 +203,18 @@ async def test_an_empty_desk_is_all_zeros() -> None:
     assert found == {
         "fetchedAt": "2026-11-23T12:00:00.000Z",
         **dict.fromkeys(
-            ["total", "unassigned", "transfersPending", "transfersPendingTo", "withBot"], 0
+            [
+                *("total", "unassigned", "transfersPending", "transfersPendingTo", "withBot"),
+                *("rated", "customersAway"),
+            ],
+            0,
         ),
         **{name: [] for name in ["byStatus", "byStatusGroup", "byTopic", "byAgent"]},
         **dict.fromkeys(
-            ["longestWaitSeconds", "medianWaitSeconds", "longestWaiting", "oldestUnanswered"]
+            [
+                *("longestWaitSeconds", "medianWaitSeconds", "averageRating"),
+                *("longestWaiting", "oldestUnanswered"),
+            ]
         ),
     }
 
@@ -228,7 +281,8 @@ async def test_a_blank_agent_is_no_agent() -> None:
     found = await summary(desk)
 
     assert found["unassigned"] == 4
-    assert found["byAgent"] == [{"agent": {"associateId": 7}, "count": 1, "live": 0}]
+    (row,) = found["byAgent"]
+    assert (row["agent"]["associateId"], row["count"], row["live"]) == (7, 1, 0)
 
 
 async def test_agents_without_a_key_are_told_apart() -> None:

@@ -1,0 +1,50 @@
+"""The live wallboard: a page over the gateway's GraphQL API, served by `gateway demo` alone.
+
+Its scripts are the documentation's example of subscriptions, reconnecting, errors and clocks.
+"""
+
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+_HERE = Path(__file__).parent
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+
+
+def wallboard_routes(users: Sequence[Sequence[object]], endpoint: str) -> list[BaseRoute]:
+    """Return the routes of the page and its files.
+
+    Args:
+        users: name and Authorization of each, to whom everybody can log in.
+        endpoint: the path of GraphQL, relative to the page.
+    """
+    template = Template((_HERE / "wallboard.html").read_text("utf-8"))
+    text = template.substitute(endpoint=endpoint, users=html.escape(json.dumps(users)))
+    headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
+
+    async def page(_: Request) -> Response:
+        return HTMLResponse(text, headers=headers)
+
+    return [
+        Route("/wallboard", page),
+        Mount("/wallboard", _Files(directory=_HERE / "static")),
+    ]
+
+
+class _Files(StaticFiles):
+    """Files that browsers check for changes each time."""
+
+    def file_response(self, *args: object, **more: object) -> Response:
+        response = super().file_response(*args, **more)  # type: ignore[arg-type]
+        response.headers["Cache-Control"] = "no-cache"
+        return response

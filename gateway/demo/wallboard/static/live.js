@@ -1,0 +1,112 @@
+// Subscriptions over one WebSocket (graphql-transport-ws), kept alive until it is closed for good.
+//
+//   const connection = connect(url, { Authorization: "…" }, {
+//     queue: { query: "subscription { … }", show: (data) => … },
+//   }, (state, text) => …);
+//   connection.close();
+//
+// States: "connecting", "live", "waiting" (it tries again by itself), "stopped" (it does not).
+
+// Close codes that another try cannot help: an invalid message, and credentials that are refused.
+const FINAL = new Set([4400, 4401, 4403, 4406]);
+const FINAL_ERRORS = new Set(["UNAUTHENTICATED", "FORBIDDEN", "GRAPHQL_VALIDATION_FAILED"]);
+const PING_MS = 10_000;
+
+export function connect(url, credentials, subscriptions, tell) {
+  let socket, timer;
+  let isClosed = false, isAlive = true;
+  let failures = 0, problem = "Disconnected.";
+
+  function open() {
+    tell("connecting", "Connecting …");
+    socket = new WebSocket(url, "graphql-transport-ws");
+    socket.onopen = () => send({ type: "connection_init", payload: credentials });
+    socket.onmessage = ({ data }) => receive(JSON.parse(data));
+    socket.onclose = ({ code, reason }) => (FINAL.has(code) ? stop(reason) : retry());
+    isAlive = true;
+    clearTimeout(timer);
+    timer = setTimeout(check, PING_MS);
+  }
+
+  const send = (message) => socket.send(JSON.stringify(message));
+
+  function receive({ type, id, payload }) {
+    isAlive = true;
+    if (type === "connection_ack") {
+      for (const [id, { query }] of Object.entries(subscriptions))
+        send({ id, type: "subscribe", payload: { query } });
+    } else if (type === "ping") {
+      send({ type: "pong" });
+    } else if (type === "next") {
+      // An error nulls its field only: the other data is good.
+      const [error] = payload.errors ?? [];
+      const hasData = payload.data && Object.values(payload.data).every((value) => value !== null);
+      if (hasData) subscriptions[id].show(payload.data);
+      if (error) return fail(error);
+      [failures, problem] = [0, "Disconnected."];
+      tell("live", "Live");
+    } else if (type === "error") {
+      fail(payload[0]);
+      if (!isClosed) socket.close(); // the subscription has ended: begin again
+    } else if (type === "complete") {
+      socket.close();
+    }
+  }
+
+  function fail({ message, extensions = {} }) {
+    if (FINAL_ERRORS.has(extensions.code)) return stop(message);
+    problem = message;
+    tell("waiting", problem);
+  }
+
+  // A network can vanish without a word: the line is dead if a ping gets no answer.
+  function check() {
+    if (!isAlive) return abandon();
+    isAlive = false;
+    if (socket.readyState === WebSocket.OPEN) send({ type: "ping" });
+    timer = setTimeout(check, PING_MS);
+  }
+
+  function abandon() {
+    hangUp();
+    retry();
+  }
+
+  // Without waiting for the other side, which may not be there.
+  function hangUp() {
+    socket.onclose = socket.onmessage = null;
+    socket.close();
+  }
+
+  // Soon at first, then less and less often, and never all screens in the same moment.
+  function retry() {
+    clearTimeout(timer);
+    if (isClosed) return;
+    const wait = Math.min(30, 2 ** failures++) * (0.5 + Math.random());
+    tell("waiting", `${problem} Next try in ${Math.ceil(wait)} s.`);
+    timer = setTimeout(open, wait * 1000);
+  }
+
+  function stop(reason) {
+    close();
+    tell("stopped", reason || "The gateway has refused the connection.");
+  }
+
+  function close() {
+    isClosed = true;
+    clearTimeout(timer);
+    removeEventListener("online", now);
+    hangUp();
+  }
+
+  // The network is back: do not wait for the timer.
+  function now() {
+    if (socket.readyState !== WebSocket.CLOSED) return;
+    clearTimeout(timer);
+    open();
+  }
+
+  addEventListener("online", now);
+  open();
+  return { close };
+}

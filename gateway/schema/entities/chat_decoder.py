@@ -1,0 +1,51 @@
+"""Decode sessions, and add what depends on the whole list or on the operator, once per snapshot."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+
+from gateway.records.dates import UTC, nanoseconds
+from gateway.records.decode import decoder
+from gateway.records.record import valid
+from gateway.schema.declare.entity import record_of
+from gateway.schema.entities.chat import ChatSession
+from gateway.schema.entities.enums import ChatSessionStatus
+
+
+class ChatDecoder:
+    """Decodes SuperOffice's answer; `topic_names` are the names of chat channels by their ids."""
+
+    def __init__(self, topic_names: Mapping[int, str] | None = None) -> None:
+        self._decode = decoder(record_of(ChatSession))
+        self._topic_names = topic_names or {}
+
+    def __call__(self, body: bytes) -> Sequence[ChatSession]:
+        """Return the sessions in SuperOffice's order, with queue positions and channel names.
+
+        Raises:
+            UpstreamBadResponseError: the body is not an array of objects.
+        """
+        sessions: Sequence[ChatSession] = self._decode(body)
+        if self._topic_names:
+            for session in sessions:
+                session.topic_name = self._topic_names.get(session.topic_id)  # type: ignore[arg-type]
+        number_queues(sessions)
+        return sessions
+
+
+def number_queues(sessions: Iterable[ChatSession]) -> None:
+    """Set the place of each waiting session in the queue of its channel.
+
+    Sessions without a channel or a time of request get none. Times without a zone are compared as
+    they are written: within one answer, all are in the same zone.
+    """
+    waiting = []
+    for session in [s for s in sessions if s.status is ChatSessionStatus.IN_QUEUE]:
+        topic, requested = valid(session.topic_id), valid(session.when_requested)
+        if topic is not None and requested is not None:
+            key = valid(session.chat_session_id) or 0
+            waiting.append((topic, nanoseconds(requested, UTC), key, session))
+    places = Counter[int]()
+    for topic, _, _, session in sorted(waiting, key=itemgetter(0, 1, 2)):
+        places[topic] += 1
+        session.queue_position = places[topic]

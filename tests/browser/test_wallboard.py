@@ -1,0 +1,154 @@
+"""The demo's wallboard in Chromium: numbers that count, an alarm, a restart, a refusal."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway import Settings, create_app
+from gateway.demo.wallboard.page import wallboard_routes
+from tests.browser.visit import Browser, Visit
+from tests.support import served
+
+pytestmark = pytest.mark.socket
+
+KARI, NOBODY = "Basic a2FyaQ==", "Basic bm9ib2R5"
+MARKUP = "<img src=x onerror=alert(1)>"
+
+
+def ago(seconds: float) -> str:
+    """Return a time of SuperOffice."""
+    return f"{datetime.now(UTC) - timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}+0000"
+
+
+class Desk:
+    """Plays SuperOffice: somebody who is about to have waited for two minutes, and others."""
+
+    def __init__(self) -> None:
+        self._first_asked: datetime | None = None
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer with all sessions, except to nobody."""
+        if request.headers["authorization"] == NOBODY:
+            return httpx.Response(401)
+        self._first_asked = self._first_asked or datetime.now(UTC)
+        later = (datetime.now(UTC) - self._first_asked).total_seconds()
+        kari = {"AssociateId": 101, "FullName": "Kari Nordmann"}
+        sessions: list[dict[str, Any]] = [
+            {"TopicId": 10, "Status": "InQueue", "CustomerName": "Ada", "Away": 2, "Wait": 110},
+            {"TopicId": 10, "Status": "InQueue", "CustomerName": MARKUP, "Away": 50, "Wait": 60},
+            {"TopicId": 30, "Status": "CustomerLast", "User": kari, "Away": 2, "Wait": 300},
+            {"TopicId": 30, "Status": "Closed", "User": kari, "Away": 90, "Wait": 400, "Rating": 4},
+        ]
+        answer = [
+            {
+                **session,
+                "ChatSessionId": number,
+                "WhenRequested": ago(session["Wait"] + later),
+                "WhenFetched": ago(session["Away"] + (later if session["Away"] > 9 else 0)),
+            }
+            for number, session in enumerate(sessions, 1)
+        ]
+        return httpx.Response(200, json=answer)
+
+
+class Restarting:
+    """Ends all WebSockets as a restart does, when `/restart` is opened."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._ends: set[asyncio.Event] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything else on."""
+        if scope.get("path") == "/restart":
+            for end in self._ends:
+                end.set()
+        if scope["type"] != "websocket":
+            await self._app(scope, receive, send)
+            return
+        end = asyncio.Event()
+        self._ends.add(end)
+        serving = asyncio.ensure_future(self._app(scope, receive, send))
+        ending = asyncio.ensure_future(end.wait())
+        await asyncio.wait({serving, ending}, return_when=asyncio.FIRST_COMPLETED)
+        self._ends.discard(end)
+        if end.is_set():
+            await send({"type": "websocket.close", "code": 1012})
+        ending.cancel()
+        serving.cancel()
+        await asyncio.gather(serving, ending, return_exceptions=True)
+
+
+@pytest.fixture(scope="module")
+def visit(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
+    """Return what a person saw in front of the wallboard."""
+    folder: Path = tmp_path_factory.mktemp("wallboard")
+    settings = Settings.load(
+        upstream_url="http://superoffice.invalid", topic_names="10=Support,30=Sales", cache_ttl=0.5
+    )
+    app = create_app(settings, upstream_transport=httpx.MockTransport(Desk()))
+    users = [("Kari Nordmann", KARI), ("Nobody", NOBODY)]
+    app.router.routes[:0] = wallboard_routes(users, "graphql")
+    with served(Restarting(app)) as url:
+        yield browser.visit(f"{url}/wallboard", "wallboard", authorization="", folder=folder)
+
+
+def test_it_shows_who_waits_where(visit: Visit) -> None:
+    """Per channel, in the queue, per agent, and in all; what customers typed is text."""
+    sales, support = visit.found["channels"]
+
+    assert sales == ["Sales", "0 waiting", "Longest wait", "\u2013", "Live", "1", "Unanswered", "1"]
+    assert support[:3] == ["Support", "2 waiting", "Longest wait"]
+    assert [customer[0] for customer in visit.found["queue"]] == ["Ada", MARKUP]
+    assert "Support, place 2" in visit.found["queue"][1]
+    assert visit.found["agents"] == [["Kari Nordmann", "1 live", "1 unanswered"]]
+    assert ["Waiting", "2"] in visit.found["totals"]
+    assert ["Rating of 1", "4.0 ★"] in visit.found["totals"]
+
+
+def test_it_shows_who_has_left(visit: Visit) -> None:
+    """Only those whose browser is silent."""
+    first, second = visit.found["queue"]
+
+    assert not any(part.startswith("left ") for part in first)
+    assert any(re.fullmatch(r"left \d:\d\d ago", part) for part in second)
+
+
+def test_an_alarm_lights_up_after_two_minutes(visit: Visit) -> None:
+    """Without anything new from the gateway: the page's clock makes it true."""
+    assert visit.found["isCalm"]
+    assert visit.found["alarm"].endswith("1 customer has waited for over two minutes")
+    assert visit.found["late"] == ["Support"]
+
+
+def test_it_says_that_it_is_not_live_and_is_live_again(visit: Visit) -> None:
+    """After a restart of the gateway, by itself."""
+    assert visit.found["waiting"].startswith("Disconnected. Next try in ")
+
+
+def test_a_refusal_is_final(visit: Visit) -> None:
+    """Nothing is tried again with credentials that SuperOffice does not accept."""
+    assert "credentials" in visit.found["stopped"]
+    assert visit.found["userAfterReload"] == "Nobody"
+
+
+def test_everybody_can_use_it(visit: Visit) -> None:
+    """In each size and colour scheme axe-core finds nothing, and nothing is cut off."""
+    assert visit.found["axe"] == {}
+    assert visit.found["overflow"] == [0] * 6
+
+
+def test_it_needs_nothing_but_the_gateway(visit: Visit) -> None:
+    """No other host, no violation of its policy, no error, and nothing kept in the browser."""
+    assert len({urlsplit(url).netloc for url in visit.requests}) <= 2  # data: has none
+    assert visit.violations == []
+    assert visit.console_errors == []
+    assert visit.found["kept"] == {}

@@ -1,0 +1,150 @@
+"""Waits, queue positions and absences against plain counting, over stories that the demo draws."""
+
+import statistics
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.demo.desk import CYCLE_S
+from gateway.demo.desk import Desk as DemoDesk
+from gateway.demo.sessions import session_record
+from gateway.demo.users import DEMO_USERS
+from gateway.demo.wire import Wire
+from gateway.records.dates import AsOf
+from gateway.schema.entities.chat_decoder import ChatDecoder
+from gateway.schema.entities.summary import count_customers_away, summarise
+from tests.demo.asking import NOON
+
+Json = dict[str, Any]
+
+decode = ChatDecoder({10: "Support"})
+
+
+@st.composite
+def desks(draw: st.DrawFn) -> tuple[list[Json], int]:
+    """Draw what a user of some demo sees at some second, in any order, and that second."""
+    seed = draw(st.integers(0, 50))
+    now = NOON + draw(st.integers(0, 20 * CYCLE_S))
+    user = draw(st.sampled_from(DEMO_USERS))
+    moments = DemoDesk(sessions=16, seed=seed).moments(user, now)
+    wire = Wire(zone="UTC", has_offset=True)
+    sessions = orjson.loads(orjson.dumps([session_record(moment, wire) for moment in moments]))
+    return draw(st.permutations(sessions)), now
+
+
+def seconds(text: str) -> float:
+    """Return a time of the demo as seconds since 1970, to the microsecond."""
+    head, _, fraction = text.removesuffix("+0000").partition(".")
+    moment = datetime.fromisoformat(head).replace(tzinfo=UTC)
+    return moment.timestamp() + float(f"0.{fraction or 0}")
+
+
+def is_set(text: str) -> bool:
+    """Tell whether a time is one."""
+    return not text.startswith("0001")
+
+
+def wait_of(session: Json, now: int) -> int:
+    """Count a session's wait as a person would, from its status first."""
+    requested = seconds(session["WhenRequested"])
+    match session["Status"]:
+        case "InQueue":
+            until = float(now)
+        case "ClosedFromQueue":
+            until = seconds(session["WhenEnded"])
+        case _ if is_set(session["WhenStarted"]):
+            until = seconds(session["WhenStarted"])
+        case _:  # a bot is answering
+            until = float(now)
+    return int(until - requested)
+
+
+def duration_of(session: Json, now: int) -> int | None:
+    """Count how long a session has been chatted with an agent."""
+    if session["Status"] in {"InQueue", "ClosedFromQueue"} or not is_set(session["WhenStarted"]):
+        return None
+    is_over = session["Status"] in {"Finished", "Closed"}
+    until = seconds(session["WhenEnded"]) if is_over else now
+    return int(until - seconds(session["WhenStarted"]))
+
+
+def away_of(session: Json, now: int) -> int | None:
+    """Count how long the customer's page has been silent."""
+    if session["Status"] in {"Finished", "Closed", "ClosedFromQueue"}:
+        return None
+    return int(now - seconds(session["WhenFetched"]))
+
+
+def position_of(session: Json, sessions: list[Json]) -> int | None:
+    """Count who stands before a session in its channel."""
+    if session["Status"] != "InQueue":
+        return None
+    place = (session["WhenRequested"], session["ChatSessionId"])
+    return 1 + sum(
+        (other["WhenRequested"], other["ChatSessionId"]) < place
+        for other in sessions
+        if other["Status"] == "InQueue" and other["TopicId"] == session["TopicId"]
+    )
+
+
+def decoded(sessions: list[Json], now: int) -> list[Any]:
+    """Return the sessions as the gateway holds them at that second."""
+    records = decode(orjson.dumps(sessions))
+    for record in records:
+        record.as_of = AsOf(now * 1_000_000_000)
+    return [*records]
+
+
+@settings(max_examples=40)
+@given(desks())
+def test_times_and_places_are_what_a_person_would_count(desk: tuple[list[Json], int]) -> None:
+    """Reset, handed off, transferred, revived, left: whatever the story is."""
+    sessions, now = desk
+
+    for session, record in zip(sessions, decoded(sessions, now), strict=True):
+        assert record.wait_seconds == wait_of(session, now), session
+        assert record.duration_seconds == duration_of(session, now), session
+        assert record.customer_away_seconds == away_of(session, now), session
+        assert record.queue_position == position_of(session, sessions), session
+        assert record.topic_name == ("Support" if session["TopicId"] == 10 else None)
+
+
+@settings(max_examples=40)
+@given(desks(), st.integers(0, 120))
+def test_the_summary_counts_the_same(desk: tuple[list[Json], int], threshold: int) -> None:
+    """Waits per channel, the median of all, absences, ratings."""
+    sessions, now = desk
+    waiting = [s for s in sessions if s["Status"] == "InQueue"]
+    ratings = [s["Rating"] for s in sessions if s["Rating"]]
+
+    found: Any = summarise(decoded(sessions, now), "")
+
+    waits = [wait_of(s, now) for s in waiting]
+    assert found.longest_wait_seconds == max(waits, default=None)
+    assert found.median_wait_seconds == (statistics.median(waits) if waits else None)
+    assert (found.rated, found.average_rating) == (
+        len(ratings),
+        statistics.fmean(ratings) if ratings else None,
+    )
+    for row in found.by_topic:
+        here = [wait_of(s, now) for s in waiting if s["TopicId"] == row.topic_id]
+        assert (row.waiting, row.longest_wait_seconds) == (len(here), max(here, default=None))
+    away = sum((away_of(s, now) or 0) >= threshold for s in sessions if away_of(s, now) is not None)
+    assert count_customers_away(found, threshold) == away
+
+
+def test_the_stories_are_told() -> None:
+    """The examples above hold what can go wrong: a chat that was reset, a customer who left."""
+    resets = absences = 0
+    for now in range(NOON, NOON + 3 * CYCLE_S, 20):
+        moments = DemoDesk(sessions=30, seed=1).moments(DEMO_USERS[0], now)
+        for session in (session_record(m, Wire(zone="UTC", has_offset=True)) for m in moments):
+            is_waiting = session["Status"] == "InQueue"
+            resets += is_waiting and is_set(str(session["WhenStarted"]))
+            absences += is_waiting and (away_of(session, now) or 0) > 30
+
+    assert resets > 0
+    assert absences > 0
