@@ -16,8 +16,8 @@ Settings are environment variables, or flags of `gateway serve` with the same na
 start with one line that says what is wrong.
 
 Exactly one of `GATEWAY_UPSTREAM_URL` and `GATEWAY_ENVIRONMENT` has to be set. Sizes are written as
-`16MiB`, switches as `on` and `off`, and times in seconds. `gateway doctor` prints each value and
-where it comes from.
+`16MiB`, switches as `on` and `off`, and times in seconds. `gateway doctor --all` prints each value
+and where it comes from. A secret can also come [from a file](deploy.md#secrets).
 """
 
 
