@@ -49,15 +49,20 @@ class RedisBus(Bus):
     async def listen(self, heard: Heard) -> None:
         """Call `heard` with all news, and with None when some may have been lost."""
         listening_here = asyncio.create_task(super().listen(heard))
+        is_reported = False
         try:
             while True:
                 try:
                     async with aclosing(self._channel.messages()) as messages:
                         async for message in messages:
                             self._take(message, heard)
+                            is_reported = False
                 except OSError as exc:
-                    if self.is_whole:
+                    # A right that is missing from the start has been reported by its name.
+                    if self.is_whole or not (is_reported or isinstance(exc, PermissionError)):
                         logger.warning("News from other processes cannot be heard: %s", exc)
+                        is_reported = True
+                    if self.is_whole:
                         self.is_whole = False
                         heard(None)
                 # Processes must not all reconnect in the same moment.

@@ -232,11 +232,14 @@ class Source:
             is_up_to_date = stored.asked_ns >= self.epoch_ns
             return stored if is_fresh and is_young and is_up_to_date else None
 
+        since_change_s = (self.clock_ns() - self.epoch_ns) / 1e9
+        ttl_s = self.windows.ttl_s
+        oldest_s = min(ttl_s, since_change_s, ttl_s if max_age_s is None else max_age_s)
         try:
-            async with turn(shared, place, usable=usable) as stored:
-                if stored is not None:
+            async with turn(shared, place, usable=usable, oldest_s=oldest_s) as mine:
+                if mine.found is not None:
                     took_s = time.perf_counter() - started
-                    return await self._assemble(caller, stored, "shared", took_s)
+                    return await self._assemble(caller, mine.found, "shared", took_s)
                 try:
                     stored, snapshot = await self._call(caller, trace)
                 except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
@@ -244,7 +247,7 @@ class Source:
                     raise
                 age_s = (self.clock_ns() - stored.fetched_ns) / 1e9
                 kept_s = self.windows.kept_s
-                await shared.put(place, stored.to_bytes(), ttl_s=kept_s, age_s=age_s)
+                await mine.store(stored.to_bytes(), ttl_s=kept_s, age_s=age_s)
                 return snapshot
         except TimeoutError as exc:
             message = "SuperOffice did not answer another process in time."

@@ -105,14 +105,19 @@ def redis_url(value: SecretStr | None) -> SecretStr | None:
     text = value.get_secret_value() if value else "memory://"
     if text == "memory://":
         return None
-    text = text.strip()
+    # Valkey speaks Redis' protocol, and its URLs differ in the name alone.
+    text = re.sub("^valkey(s?)://", r"redis\1://", text.strip())
     try:
         url = urlsplit(text)
-        is_redis = url.scheme in {"redis", "rediss"} and url.hostname and _has_valid_port(url)
+        has_host = url.scheme in {"redis", "rediss"} and url.hostname and _has_valid_port(url)
+        is_redis = has_host or (url.scheme == "unix" and url.path.strip("/"))
     except ValueError:
         is_redis = False
     if not is_redis:
-        raise ValueError("it must be memory://, or redis:// or rediss:// and a host")
+        raise ValueError(
+            "it must be memory://, or redis:// or rediss:// (valkey://, valkeys://) and a host, "
+            "or unix:// and a path"
+        )
     return SecretStr(text)
 
 

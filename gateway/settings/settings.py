@@ -160,8 +160,8 @@ class Settings(BaseSettings):
     )
     cache_url: Annotated[SecretStr | None, AfterValidator(parse.redis_url)] = _cache(
         "memory://",
-        "`memory://`, or the Redis or Valkey that processes share: `redis://…`, `rediss://…`; "
-        "entries there are compressed and sealed",
+        "`memory://`, or the Redis or Valkey that processes share: `redis://…`, `rediss://…`, "
+        "`valkey://…`, `valkeys://…`, `unix://…`; entries there are compressed and sealed",
         "redis://:password@redis.example.com:6379/0",
     )
     cache_max_bytes: ByteSize = _cache(

@@ -1,28 +1,37 @@
-"""Redis or Valkey: its clients, aiocache's cache over one, and messages between processes."""
+"""Redis or Valkey: clients, the commands of the shared cache, messages between processes."""
 
-import math
+import asyncio
+import hashlib
+import logging
+import re
+import ssl
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import aiocache
-from aiocache.serializers import NullSerializer
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from gateway.errors import SettingsError
 from gateway.store.loop_timeout import loop_timeout
 
-NAMESPACE = "superoffice-chat-gateway"
-_NO_END = -1
+logger = logging.getLogger(__name__)
 
-_DELETE_IF_EQUAL = "return redis.call('get', KEYS[1]) == ARGV[1] and redis.call('del', KEYS[1])"
-_EXTEND_IF_EQUAL = (
-    "return redis.call('get', KEYS[1]) == ARGV[1] and redis.call('pexpire', KEYS[1], ARGV[2])"
-)
+NAMESPACE = "superoffice-chat-gateway"
+LEASE_S = 2.0
+"""How long a lease lasts unless it is renewed."""
 
 
 def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
@@ -46,69 +55,213 @@ def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
         is_usable = False
     if not is_usable:
         raise SettingsError("GATEWAY_CACHE_URL: it has an option behind the ? that cannot be used")
+    # With a timeout redis-py sends through `asyncio.wait_for`, which in Python 3.11 can swallow a
+    # cancellation: the gateway would not stop. It also takes a task per command.
+    pool.connection_kwargs["socket_timeout"] = None
     return client
 
 
-async def ping_s(url: str, *, timeout_s: float) -> float:
-    """Return how long a ping takes on an open connection, in seconds.
+CHANNEL = f"{NAMESPACE}:changed"
+_KEY = f"{NAMESPACE}:{{doctor}}"
+_ON_A_KEY = ("SET {} tried PX 1000", "GET {}", "PTTL {}", "DEL {}")
+_TRIED = (*_ON_A_KEY, "TIME", "EVALSHA none 0", "EVAL return 0", f"PUBLISH {CHANNEL} tried")
+
+
+async def try_out(url: str, *, timeout_s: float) -> tuple[float, list[str]]:
+    """Do what the gateway does; return the seconds of a ping, and the ACL rules that are missing.
 
     Raises:
         PermissionError: Redis does not accept the user or the password.
+        ssl.SSLCertVerificationError: its certificate is not trusted.
         OSError: there is no Redis, or it fails; the message is the kind of error.
     """
-    client = client_for(url, connect_timeout_s=timeout_s)
+    client: Any = client_for(url, connect_timeout_s=timeout_s)  # redis-py leaves it untyped
+    missing: dict[str, None] = {}
+
+    async def attempt(name: str, call: Awaitable[object]) -> None:
+        try:
+            await call
+        except NoScriptError:
+            pass
+        except NoPermissionError as exc:
+            missing[_rule(name, str(exc))] = None
+
     try:
-        await client.ping()
-        started = time.perf_counter()
-        await client.ping()
-        return time.perf_counter() - started
+        async with asyncio.timeout(timeout_s), client.pubsub() as pubsub:
+            await attempt("PING", client.ping())
+            started = time.perf_counter()
+            await attempt("PING", client.ping())
+            took_s = time.perf_counter() - started
+            for command in _TRIED:
+                words = command.format(_KEY).split()
+                await attempt(words[0], client.execute_command(*words))
+            await pubsub.subscribe(CHANNEL)
+            await attempt("SUBSCRIBE", pubsub.get_message(timeout=timeout_s))
+        return took_s, [*missing]
     except AuthenticationError as exc:
         raise PermissionError from exc
     except (RedisError, OSError, ValueError) as exc:  # the latter from a peer that is not Redis
+        cause: BaseException | None = exc
+        while cause is not None:
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                raise cause from None
+            cause = cause.__cause__ or cause.__context__
         raise ConnectionError(type(exc).__name__) from exc
     finally:
         await client.aclose()
 
 
-class RedisCache(aiocache.RedisCache):  # type: ignore[misc]  # aiocache ships no types
-    """Stores bytes in Redis or Valkey at `url`; close it with `aclose`.
+def _rule(command: str, problem: str) -> str:
+    """Return the ACL rule that Redis misses."""
+    if re.search(r"\bkeys?\b", problem):
+        return f"~{NAMESPACE}:*"
+    return f"&{NAMESPACE}:*" if re.search(r"\bchannels?\b", problem) else f"+{command.lower()}"
+
+
+async def report_missing_rights(url: str, *, timeout_s: float = 2.0) -> None:
+    """Log once what the user may not do; an outage is logged where it is met."""
+    with suppress(OSError):
+        _, missing = await try_out(url, timeout_s=timeout_s)
+        for rule in missing:
+            logger.warning("The user in GATEWAY_CACHE_URL lacks a right: its ACL needs %s", rule)
+
+
+# One round trip each. An entry begins with the time when it was made, by Redis' own clock, since
+# those of machines differ.
+_FOLDER = Path(__file__).with_name("scripts")
+_TEXTS = [(_FOLDER / f"{name}.lua").read_text() for name in ("look", "store", "extend")]
+_SCRIPTS = {hashlib.sha1(text.encode()).hexdigest(): text for text in _TEXTS}  # noqa: S324
+_LOOK_SHA, _STORE_SHA, _EXTEND_SHA = _SCRIPTS
+_LEASE_MS = round(LEASE_S * 1000)
+
+Packed = tuple[str | bytes | int | float, ...]
+
+
+def _packed(sha: str, name: str, *arguments: bytes | float) -> Packed:
+    key = _key(name)
+    return ("EVALSHA", sha, 2, key, f"{key}:lease", *arguments)
+
+
+def _key(name: str) -> str:
+    return f"{NAMESPACE}:{{{name}}}"  # in a cluster, an entry and its lease are on one node
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Read an entry; where there is none that is young enough, take the lease with a token.
+
+    The reply: the time by Redis' clock, the entry or None, and whether the lease was taken.
+    """
+
+    name: str
+    token: bytes
+    oldest_s: float
+    max_bytes: int
+
+    def packed(self) -> Packed:
+        """Return it in Redis' words."""
+        limits = (_LEASE_MS, self.oldest_s, self.max_bytes)
+        return _packed(_LOOK_SHA, self.name, self.token, *limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Store an entry, unless it is empty, and give the lease back that a token has."""
+
+    name: str
+    token: bytes
+    entry: bytes
+    left_s: float
+
+    def packed(self) -> Packed:
+        """Return it in Redis' words."""
+        return _packed(_STORE_SHA, self.name, self.token, self.entry, round(self.left_s * 1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """Renew the lease that a token has."""
+
+    name: str
+    token: bytes
+
+    def packed(self) -> Packed:
+        """Return it in Redis' words."""
+        return _packed(_EXTEND_SHA, self.name, self.token, _LEASE_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Delete an entry."""
+
+    name: str
+
+    def packed(self) -> Packed:
+        """Return it in Redis' words."""
+        return ("DEL", _key(self.name))
+
+
+Command = Look | Write | Extend | Forget
+
+
+def _read(reply: Any) -> Any:  # of whatever answers
+    """Return the reply to a `Look`.
+
+    Raises:
+        ValueError, TypeError: it is not Redis that answers.
+    """
+    if isinstance(reply, ResponseError):
+        return reply
+    now_s, entry, is_mine = reply
+    if not isinstance(entry, bytes | None):
+        raise TypeError(f"{type(entry).__name__} in the place of bytes")
+    return float(now_s), entry, bool(is_mine)
+
+
+class RedisCache:
+    """Runs commands in Redis or Valkey at `url`; close it with `aclose`.
 
     Nothing here has a timeout: callers bring their own. A cancelled command closes its connection,
     so its response is not left there for the next command.
     """
 
     def __init__(self, url: str) -> None:
-        super().__init__(
-            serializer=NullSerializer(encoding=None), namespace=NAMESPACE, timeout=None
-        )
         self.client = client_for(url)
 
-    async def get(self, key: str) -> bytes | None:
-        """Return the value, or None."""
-        value = await super().get(key)
-        if not isinstance(value, bytes | None):
-            raise TypeError(f"{type(value).__name__} in the place of bytes")
-        return value
+    async def run(self, commands: Sequence[Command], replied: Callable[[], None]) -> list[Any]:
+        """Send commands together, and return the reply or the `ResponseError` of each.
 
-    async def add(self, key: str, value: bytes, ttl: float) -> bool:
-        """Store the value for `ttl` seconds, unless there is one; tell whether it was stored."""
-        # aiocache's own raises a ValueError, as invalid responses do.
-        name = self.build_key(key)
-        return bool(await self.client.set(name, value, nx=True, px=_milliseconds(ttl)))
+        Call `replied` at each reply.
+        """
+        packed = [command.packed() for command in commands]
+        replies = await self._send(packed, replied)
+        # A Redis that was restarted has forgotten the scripts.
+        unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        texts = [("EVAL", _SCRIPTS[str(packed[i][1])], *packed[i][2:]) for i in unknown]
+        for i, reply in zip(unknown, await self._send(texts, replied), strict=True):
+            replies[i] = reply
+        return [
+            _read(reply) if isinstance(command, Look) else reply
+            for command, reply in zip(commands, replies, strict=True)
+        ]
 
-    async def extend(self, key: str, value: bytes, ttl: float) -> None:
-        """Have the value expire in `ttl` seconds, if it is still this one."""
-        name = self.build_key(key)
-        await self.client.eval(_EXTEND_IF_EQUAL, 1, name, value, _milliseconds(ttl))
-
-    async def left_s(self, key: str) -> float:
-        """Return in how many seconds the value expires: 0 without one, inf if it never does."""
-        left_ms: int = await self.client.pttl(self.build_key(key))
-        return math.inf if left_ms == _NO_END else max(0.0, left_ms / 1000)
-
-    async def release(self, key: str, value: bytes) -> None:
-        """Delete the value, if it is still this one."""
-        await self.client.eval(_DELETE_IF_EQUAL, 1, self.build_key(key), value)
+    async def _send(self, packed: Sequence[Packed], replied: Callable[[], None]) -> list[Any]:
+        """Use a connection as it is: redis-py's pipeline takes twice the CPU time."""
+        replies: list[Any] = []
+        if packed:
+            pool: Any = self.client.connection_pool  # redis-py leaves it untyped
+            connection = await pool.get_connection()
+            try:
+                await connection.send_packed_command(connection.pack_commands(packed))
+                for _ in packed:
+                    try:
+                        replies.append(await connection.read_response())
+                    except ResponseError as exc:
+                        replies.append(exc)
+                    replied()
+            finally:
+                await pool.release(connection)
+        return replies
 
     async def reconnect(self) -> None:
         """Use new connections from now on: after a failover the old ones lead to a replica."""
@@ -119,19 +272,14 @@ class RedisCache(aiocache.RedisCache):  # type: ignore[misc]  # aiocache ships n
         await self.client.aclose()
 
 
-def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)
-
-
 _SILENCE_S = 2.0
 _MOST_SILENCES = 2
 
 
 class Channel:
-    """One channel; close it with `aclose`."""
+    """The channel of all processes; close it with `aclose`."""
 
-    def __init__(self, url: str, name: str, *, timeout_s: float) -> None:
-        self._name = f"{NAMESPACE}:{name}"
+    def __init__(self, url: str, *, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._redis = client_for(url, connect_timeout_s=timeout_s)
 
@@ -143,7 +291,7 @@ class Channel:
         """
         try:
             async with loop_timeout(self._timeout_s):
-                await self._redis.publish(self._name, message)
+                await self._redis.publish(CHANNEL, message)
         except (RedisError, OSError) as exc:
             raise ConnectionError(type(exc).__name__) from exc
 
@@ -151,11 +299,12 @@ class Channel:
         """Yield None when the subscription has begun, and then each message.
 
         Raises:
+            PermissionError: the user may not.
             OSError: Redis fails, or answers no pings; the message is the kind of error.
         """
         try:
             async with self._redis.pubsub() as pubsub:
-                await pubsub.subscribe(self._name)
+                await pubsub.subscribe(CHANNEL)
                 silences = 0
                 while silences < _MOST_SILENCES:
                     message = await pubsub.get_message(timeout=_SILENCE_S)
@@ -168,6 +317,8 @@ class Channel:
                         case {"type": "message", "data": data}:
                             yield data
                 raise TimeoutError
+        except NoPermissionError as exc:
+            raise PermissionError(type(exc).__name__) from exc
         except (RedisError, OSError) as exc:
             raise ConnectionError(type(exc).__name__) from exc
 

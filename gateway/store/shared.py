@@ -5,13 +5,14 @@ import logging
 import math
 import struct
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from gateway.store.batches import Batches
 from gateway.store.loop_timeout import loop_timeout
-from gateway.store.redis import RedisCache
+from gateway.store.redis import Command, Extend, Forget, Look, RedisCache, Write
 from gateway.store.sealing import seal, unseal
 
 logger = logging.getLogger(__name__)
@@ -62,12 +63,14 @@ class Outages:
 
 T = TypeVar("T")
 
-_MOST_AT_ONCE = 32
-_LONGEST_QUEUE_S = 1.0
+_MOST_AT_ONCE = 64
+_LONGEST_ROUND_TRIP_S = 0.5
 _MOST_OWED = 10_000
-_TTL = struct.Struct(">d")
-_FORM = 2  # incremented whenever the format of entries changes
+_MOST_WAITING_BYTES = 4 * 2**20
+_FORM = b"3 "  # changed whenever the format of entries changes
+TIMES = struct.Struct(">dd")
 _LARGE = 2**20
+_SMALLER = 20  # how many times sessions shrink
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -87,11 +90,22 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """What a process found in a place, and whether it took the lease."""
+
+    found: Found | None = None
+    has_lease: bool = False
+    is_invalid: bool = False
+    """Whether there is an entry of the right age which cannot be unsealed."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Entry:
     place: Place
     content: bytes
     ttl_s: float
     made_s: float
+    is_owed: bool = False
 
     def left_s(self, now_s: float) -> float:
         """Return when it expires, rounded to Redis's milliseconds."""
@@ -101,7 +115,8 @@ class _Entry:
 class SharedCache:
     """Shares bytes through `remote`; close it with `aclose`.
 
-    After a failure `remote` is not used for a while: nothing is found there, and nobody waits.
+    After a failure `remote` is not used for a while: nothing is found there, and nobody waits. What
+    waits to be written is bounded: past that, entries are dropped.
     """
 
     def __init__(
@@ -117,8 +132,8 @@ class SharedCache:
 
         Args:
             remote: the cache in Redis.
-            max_bytes: the largest entry.
-            answer_s: the timeout of a command.
+            max_bytes: the largest content of an entry.
+            answer_s: the timeout of a reply.
             turn_s: how long a process waits for another one to fetch what both need.
             clock: in seconds.
         """
@@ -126,31 +141,48 @@ class SharedCache:
         self.turn_s = turn_s
         self.clock = clock
         self.outages = Outages(clock=clock)
+        self.dropped = 0
+        """How many entries were not written because too many bytes waited."""
+
         self._max_bytes = max_bytes
+        self._max_entry_bytes = max_bytes + max_bytes // 128 + 1024  # what is random grows
         self._answer_s = answer_s
-        self._at_once = asyncio.Semaphore(_MOST_AT_ONCE)
+        self._batches = Batches[Command, Any](self._send, most=_MOST_AT_ONCE)
+        self._waiting_bytes = 0
         self._owed: dict[str, _Entry] = {}
+        self._ahead_s: float | None = None  # of Redis' clock
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Write what waits, and close the connections."""
+        await self._batches.finish()
         with suppress(Exception):
             async with loop_timeout(self._answer_s):
                 await self.remote.aclose()
 
     async def get(self, place: Place) -> Found | None:
         """Return the entry; None where there is none, or one that cannot be unsealed."""
-        sealed = await self.attempt(lambda: self.remote.get(place.name))
-        if sealed is None:
-            return None
-        name, max_bytes = _sealed_name(place), _TTL.size + self._max_bytes
+        return (await self.look(place)).found
+
+    async def look(self, place: Place, *, token: bytes = b"", oldest_s: float = math.inf) -> Looked:
+        """Read the entry; with a `token`, take the lease where none is young enough."""
+        look = Look(place.name, token, oldest_s, self._max_entry_bytes)
+        read = await self._batches.add(look)
+        if read is None:
+            return Looked()
+        now_s, entry, is_mine = read
+        self._ahead_s = now_s - self.clock()
+        if entry is None:
+            return Looked(has_lease=is_mine)
+        made_s, ttl_s = TIMES.unpack_from(entry)
+        name, sealed = _sealed_name(place, entry), entry[TIMES.size :]
         opened = await _threaded_if_large(
-            len(sealed), lambda: unseal(sealed, key=place.key, name=name, max_bytes=max_bytes)
+            _SMALLER * len(sealed),
+            lambda: unseal(sealed, key=place.key, name=name, max_bytes=self._max_bytes),
         )
-        left_s = await self.attempt(lambda: self.remote.left_s(place.name)) if opened else None
-        if not opened or not left_s or left_s == math.inf:  # all of our entries expire
-            return None
-        (ttl_s,) = _TTL.unpack_from(opened)
-        return Found(opened[_TTL.size :], max(0.0, ttl_s - left_s))
+        age_s = max(0.0, now_s - made_s)
+        if opened is None or age_s >= ttl_s:  # Redis had deleted it: somebody else put it there
+            return Looked(is_invalid=True)
+        return Looked(Found(opened, age_s))
 
     async def put(
         self, place: Place, content: bytes, *, ttl_s: float, age_s: float = 0, is_owed: bool = False
@@ -159,56 +191,98 @@ class SharedCache:
 
         In an outage it is lost, unless `is_owed`: then it is stored after the outage.
         """
+        entry = _Entry(place, content, ttl_s, self.clock() - age_s, is_owed)
+        if self._ahead_s is None:
+            await self.look(place)  # for the time
+        if (written := await self._write(entry)) is not None:
+            await written
+
+    async def hand_over(
+        self, place: Place, content: bytes, token: bytes, *, ttl_s: float, age_s: float = 0
+    ) -> None:
+        """Store content and give the lease back, without waiting until that is done."""
         entry = _Entry(place, content, ttl_s, self.clock() - age_s)
-        if await self._store(entry):
-            self.outages.worked()
-            while self._owed and not self.outages.is_paused:
-                name, entry = self._owed.popitem()
-                if not await self._store(entry) and entry.left_s(self.clock()) > 0:
-                    self._owed[name] = entry
-        elif is_owed and len(self._owed) < _MOST_OWED:
-            self._owed[place.name] = entry
+        if await self._write(entry, token) is None:
+            self.release(place, token)
+
+    def release(self, place: Place, token: bytes) -> None:
+        """Give the lease back, if a token has it."""
+        if token:
+            self._batches.add(Write(place.name, token, b"", 0))
+
+    def extend(self, place: Place, token: bytes) -> None:
+        """Renew the lease."""
+        self._batches.add(Extend(place.name, token))
 
     async def forget(self, place: Place) -> None:
         """Delete the entry."""
-        await self.attempt(lambda: self.remote.delete(place.name))
+        await self._batches.add(Forget(place.name))
 
-    async def attempt(self, call: Callable[[], Awaitable[T]]) -> T | None:
-        """Return the result of a call to `remote`; None where it fails, or may not be made now."""
-        if self.outages.is_paused:
+    async def _write(self, entry: _Entry, token: bytes = b"") -> "asyncio.Future[Any] | None":
+        """Seal an entry and begin to write it; None where it is over or may not be written now."""
+        place, left_s = entry.place, entry.left_s(self.clock())
+        if left_s <= 0 or self.outages.is_paused or self._ahead_s is None:
+            self._owe(entry)
             return None
-        try:
-            async with loop_timeout(_LONGEST_QUEUE_S):
-                await self._at_once.acquire()
-            try:
-                if self.outages.is_paused:  # the calls before have failed
-                    return None
-                async with loop_timeout(self._answer_s):
-                    return await call()
-            finally:
-                self._at_once.release()
-        except Exception as exc:  # noqa: BLE001  the peer may be anything
-            if self.outages.failed(exc):
-                with suppress(Exception):
-                    async with loop_timeout(self._answer_s):
-                        await self.remote.reconnect()
-            return None
-
-    async def _store(self, entry: _Entry) -> bool:
-        left_s = entry.left_s(self.clock())
-        if left_s <= 0 or self.outages.is_paused:
-            return False
-        key, name = entry.place.key, _sealed_name(entry.place)
-        content = _TTL.pack(entry.ttl_s) + entry.content
-        sealed = await _threaded_if_large(len(content), lambda: seal(content, key=key, name=name))
-        return bool(
-            await self.attempt(lambda: self.remote.set(entry.place.name, sealed, ttl=left_s))
+        times = TIMES.pack(entry.made_s + self._ahead_s, entry.ttl_s)
+        content, key, name = entry.content, place.key, _sealed_name(place, times)
+        sealed = times + await _threaded_if_large(
+            len(content), lambda: seal(content, key=key, name=name)
         )
+        if self._waiting_bytes and self._waiting_bytes + len(sealed) > _MOST_WAITING_BYTES:
+            self.dropped += 1
+            self._owe(entry)
+            return None
+
+        def written(reply: "asyncio.Future[Any]") -> None:
+            self._waiting_bytes -= len(sealed)
+            if reply.cancelled() or reply.result() is None:
+                self._owe(entry)
+
+        self._waiting_bytes += len(sealed)
+        writing = self._batches.add(Write(place.name, token, sealed, left_s))
+        writing.add_done_callback(written)
+        return writing
+
+    def _owe(self, entry: _Entry) -> None:
+        """Keep an entry that must be written once the cache works."""
+        is_left = entry.left_s(self.clock()) > 0
+        if entry.is_owed and is_left and len(self._owed) < _MOST_OWED:
+            self._owed[entry.place.name] = entry
+
+    async def _send(self, commands: Sequence[Command]) -> list[Any]:
+        """Return the replies; None for what fails, or may not be sent now."""
+        if self.outages.is_paused:
+            return [None] * len(commands)
+        try:
+            async with loop_timeout(self._answer_s, most_s=_LONGEST_ROUND_TRIP_S) as restart:
+                replies = await self.remote.run(commands, restart)
+        except Exception as exc:  # noqa: BLE001  the peer may be anything
+            replies = [exc] * len(commands)
+        failure = next((reply for reply in replies if isinstance(reply, Exception)), None)
+        if failure is None:
+            await self._take(commands, replies)
+        elif self.outages.failed(failure):
+            with suppress(Exception):
+                async with loop_timeout(self._answer_s):
+                    await self.remote.reconnect()
+        return [None if isinstance(reply, Exception) else reply for reply in replies]
+
+    async def _take(self, commands: Sequence[Command], replies: Sequence[Any]) -> None:
+        """Once an entry was written, write what is owed."""
+        if any(
+            isinstance(command, Write) and command.entry and reply == b"OK"
+            for command, reply in zip(commands, replies, strict=True)
+        ):
+            self.outages.worked()
+            owed, self._owed = self._owed, {}
+            for entry in owed.values():
+                await self._write(entry)
 
 
-def _sealed_name(place: Place) -> str:
-    """Return the name that is sealed in, with the format, so that no other format is read."""
-    return f"{_FORM} {place.name}"
+def _sealed_name(place: Place, times: bytes) -> bytes:
+    """Return what is sealed in: the name, the times, and the format, so that no other is read."""
+    return _FORM + times[: TIMES.size] + place.name.encode()
 
 
 async def _threaded_if_large(size_bytes: int, work: Callable[[], T]) -> T:

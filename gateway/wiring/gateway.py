@@ -27,6 +27,7 @@ from gateway.sessions.source import Fetch, Source
 from gateway.settings import Settings
 from gateway.store.keyed_cache import KeyedCache
 from gateway.store.memory import BoundedMemoryCache
+from gateway.store.redis import report_missing_rights
 from gateway.store.single_flight import Flights
 from gateway.tenants.states import MOST_TENANTS
 from gateway.web.admission import Admission
@@ -98,6 +99,8 @@ class Gateway:
         self.webhooks = live.webhooks(settings, bus, self._upstreams.source_of, self._shared)
         self._dispatch = Dispatch(bus, self._upstreams.source_of, self._watchers_of)
         self._background: list[Callable[[], Coroutine[object, object, None]]] = [self._dispatch.run]
+        if settings.redis_url is not None:
+            self._background.append(partial(report_missing_rights, settings.redis_url))
         self.checks: dict[str, Check] = {}
         if reachability := upstreams.reachability(settings):
             self.checks["rest"] = reachability.problem
@@ -167,7 +170,7 @@ class Gateway:
 
 
 async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
-    """Cancel tasks until all have ended: redis-py can swallow a cancellation while it connects."""
+    """Cancel tasks until all have ended: a library can swallow a cancellation."""
     while tasks:
         for task in tasks:
             task.cancel()

@@ -36,7 +36,7 @@ def bus(settings: Settings) -> Bus:
     """Return the bus that carries news between processes."""
     if settings.redis_url is None:
         return Bus(is_whole=settings.workers == 1)
-    return RedisBus(Channel(settings.redis_url, "changed", timeout_s=_REDIS_TIMEOUT_S))
+    return RedisBus(Channel(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S))
 
 
 def webhooks(

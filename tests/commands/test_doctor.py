@@ -445,9 +445,11 @@ async def test_the_warnings_of_the_settings_are_findings(
     """They are the ones that the gateway logs when it starts."""
     monkeypatch.delenv("GATEWAY_CACHE_SECRET", raising=False)
     nowhere = f"http://127.0.0.1:{a_free_port()}"
-    _, shown = await doctor.about(nowhere, "--cache-url", "redis://redis.invalid")
+    _, shown = await doctor.about(nowhere, "--cache-url", "unix://gw:hunter2@/none/redis.sock?db=1")
 
     assert "\n  warn  settings    GATEWAY_CACHE_SECRET is not set" in shown
+    assert re.search(r"cache_url +unix:///none/redis.sock  ", shown)
+    assert "hunter2" not in shown
 
 
 async def test_what_is_wrong_is_exit_code_1(doctor: Doctor) -> None:

@@ -36,7 +36,7 @@ class Process:
     def __init__(self, server: RedisServer, *, ahead_s: int = 0) -> None:
         self.heard: list[News | None] = []
         self.bus = RedisBus(
-            Channel(server.url, "changed", timeout_s=0.25),
+            Channel(server.url, timeout_s=0.25),
             clock_ns=lambda: time.time_ns() + ahead_s * SECOND,
         )
 
@@ -130,3 +130,16 @@ async def test_an_outage_is_noticed_and_gets_over(
     told = [event["event"].partition(":")[0] for event in log.events]
     heard, lost = "News from other processes is heard", "News from other processes cannot be heard"
     assert told == [heard, lost, heard]
+
+
+async def test_whenever_it_is_told_to_stop_it_does(server: RedisServer) -> None:
+    """A cancellation at any step ends it: while it connects, subscribes or listens."""
+    for steps in range(60):
+        bus = Process(server).bus
+        listening = asyncio.create_task(bus.listen(lambda _: None))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        listening.cancel()
+        await asyncio.wait((listening,), timeout=1)
+        assert listening.cancelled(), steps
+        await bus.aclose()

@@ -180,6 +180,9 @@ def test_a_cache_secret_that_nobody_set_is_a_new_one(load: Any) -> None:
             "rediss://:hunter2@redis.example.com:6380/1",
             "rediss://:hunter2@redis.example.com:6380/1",
         ),
+        ("valkey://valkey.example.com", "redis://valkey.example.com"),
+        ("valkeys://u:p@valkey.example.com/1", "rediss://u:p@valkey.example.com/1"),
+        ("unix:///run/redis.sock?db=1", "unix:///run/redis.sock?db=1"),
     ],
 )
 def test_a_cache_is_shared_where_there_is_a_redis(load: Any, written: str, url: str | None) -> None:
@@ -382,6 +385,8 @@ def test_names_with_commas_are_a_json_object(load: Any) -> None:
         ("webhook_secret", f"{SECRET},Cust12345678=hunter2", "at least 16 characters"),
         ("cache_url", "memcached://hunter2", "redis:// or rediss://"),
         ("cache_url", "redis://", "redis:// or rediss://"),
+        ("cache_url", "valkey://", "redis:// or rediss://"),
+        ("cache_url", "unix://", "unix:// and a path"),
         ("cache_url", "redis://:hunter2@redis.example.com:0", "redis:// or rediss://"),
         ("cache_url", "redis://:hunter2@[redis", "redis:// or rediss://"),
         ("app_token", "hunter2\n", "printable ASCII"),

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ class RedisServer:
     port: int
     folder: Path
     process: "subprocess.Popen[bytes]"
+    options: Sequence[str] = ()
 
     @property
     def url(self) -> str:
@@ -45,26 +46,26 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it again, empty."""
-        self.process = _started(self.port, self.folder)
+        self.process = _started(self.port, self.folder, self.options)
 
 
 @contextlib.contextmanager
-def redis_server(folder: Path) -> Iterator[RedisServer]:
+def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
     """Run a server until the end of the block."""
     if _PROGRAM is None:  # pragma: no cover - the gate installs it
         pytest.skip("there is no redis-server: apt-get install redis-server")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    server = RedisServer(port, folder, _started(port, folder))
+    server = RedisServer(port, folder, _started(port, folder, options), options)
     try:
         yield server
     finally:
         server.kill()
 
 
-def _started(port: int, folder: Path) -> "subprocess.Popen[bytes]":
+def _started(port: int, folder: Path, more: Sequence[str]) -> "subprocess.Popen[bytes]":
     options = ("--bind", "127.0.0.1", "--save", "", "--dir", str(folder), "--loglevel", "warning")
-    command = [str(_PROGRAM), "--port", str(port), *options]
+    command = [str(_PROGRAM), "--port", str(port), *options, *more]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):

@@ -1,12 +1,17 @@
 """Plays the cache that processes share, inside one."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from redis.exceptions import ResponseError
 
-from gateway.store.redis import RedisCache
+from gateway.store.redis import LEASE_S, Command, Extend, Forget, Look, RedisCache, Write
+from gateway.store.shared import TIMES
 from tests.store.fakes import Clock
+
+FULL = ResponseError("OOM command not allowed when used memory > 'maxmemory'.")
 
 
 @dataclass
@@ -20,60 +25,60 @@ class Remote(RedisCache):
     """The bytes that a value may have."""
 
     is_hung: bool = False
-    kept: dict[str, tuple[bytes | None, float]] = field(default_factory=dict)
+    kept: dict[str, tuple[bytes, float]] = field(default_factory=dict)
     calls: int = 0
+    """The round trips."""
+
     connections: int = 1
     is_closed: bool = False
 
-    async def get(self, key: str) -> bytes | None:
-        await self._begin()
-        return self._value(key)
-
-    async def set(self, key: str, value: bytes, ttl: float) -> bool:
-        await self._begin(writes=len(value))
-        self.kept[key] = (value, self.clock() + ttl)
-        return True
-
-    async def add(self, key: str, value: bytes, ttl: float) -> bool:
-        await self._begin(writes=len(value))
-        if self._value(key) is not None:
-            return False
-        self.kept[key] = (value, self.clock() + ttl)
-        return True
-
-    async def extend(self, key: str, value: bytes, ttl: float) -> None:
-        await self._begin()
-        if self._value(key) == value:
-            self.kept[key] = (value, self.clock() + ttl)
-
-    async def left_s(self, key: str) -> float:
-        await self._begin()
-        return self.kept[key][1] - self.clock() if self._value(key) is not None else 0
-
-    async def delete(self, key: str) -> int:
-        await self._begin()
-        return int(self.kept.pop(key, None) is not None)
-
-    async def release(self, key: str, value: bytes) -> None:
-        await self._begin()
-        if self._value(key) == value:
-            del self.kept[key]
+    async def run(self, commands: Sequence[Command], replied: Callable[[], None]) -> list[Any]:
+        self.calls += 1
+        await asyncio.sleep(3_600 if self.is_hung else 0)
+        if self.failure is not None:
+            raise self.failure
+        replied()
+        return [self._reply(command) for command in commands]
 
     async def reconnect(self) -> None:
         self.connections += 1
 
     async def aclose(self) -> None:
         self.is_closed = True
-        await self._begin()
-
-    def _value(self, key: str) -> bytes | None:
-        value, expires_at = self.kept.get(key, (None, 0.0))
-        return value if self.clock() < expires_at else None
-
-    async def _begin(self, *, writes: int = 0) -> None:
-        self.calls += 1
-        await asyncio.sleep(3_600 if self.is_hung else 0)
         if self.failure is not None:
             raise self.failure
-        if writes and (self.is_full or writes > self.most):
-            raise ResponseError("OOM command not allowed when used memory > 'maxmemory'.")
+
+    def _reply(self, command: Command) -> Any:
+        lease = f"{command.name}:lease"
+        match command:
+            case Look(name, token, oldest_s, max_bytes):
+                entry = self._value(name)
+                if len(entry) > TIMES.size and len(entry) <= max_bytes:
+                    made_s, _ = TIMES.unpack_from(entry)
+                    if -1 < self.clock() - made_s <= oldest_s:
+                        return self.clock(), entry, False
+                is_mine = bool(token) and not 0 < self._left_s(lease) <= LEASE_S
+                if is_mine and not self._set(lease, token, LEASE_S):
+                    return FULL
+                return self.clock(), None, is_mine
+            case Write(name, token, entry, left_s):
+                is_stored = not entry or self._set(name, entry, left_s)
+                if token and self._value(lease) == token:
+                    del self.kept[lease]
+                return b"OK" if is_stored else FULL
+            case Extend(name, token):
+                return self._value(lease) == token and self._set(lease, token, LEASE_S)
+            case Forget(name):
+                return int(self.kept.pop(name, None) is not None)
+
+    def _set(self, key: str, value: bytes, ttl_s: float) -> bool:
+        if self.is_full or len(value) > self.most:
+            return False
+        self.kept[key] = (value, self.clock() + ttl_s)
+        return True
+
+    def _value(self, key: str) -> bytes:
+        return self.kept[key][0] if self._left_s(key) > 0 else b""
+
+    def _left_s(self, key: str) -> float:
+        return self.kept[key][1] - self.clock() if key in self.kept else 0

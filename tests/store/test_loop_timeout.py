@@ -28,3 +28,15 @@ async def test_a_busy_event_loop_is_nobody_elses_fault() -> None:
         for _ in range(6):
             time.sleep(0.03)  # noqa: ASYNC251  that is the point
             await asyncio.sleep(0)
+
+
+async def test_what_goes_on_is_let_be_for_a_while() -> None:
+    """Each sign of life starts the time again; in all it is bounded."""
+    signs = 0
+    with pytest.raises(TimeoutError):
+        async with loop_timeout(0.03, most_s=0.1) as restart:
+            while signs < 1_000:
+                await asyncio.sleep(0.01)
+                restart()
+                signs += 1
+    assert signs > 2

@@ -131,7 +131,9 @@ async def load(gateway: Gateway, stop: asyncio.Event) -> list[httpx.Response]:
     return answers
 
 
-@pytest.mark.parametrize("trouble", ["paused", "killed", "restarted", "flapping", "full"])
+@pytest.mark.parametrize(
+    "trouble", ["paused", "killed", "restarted", "flapping", "full", "flushed"]
+)
 async def test_no_request_fails_because_of_redis(
     rest: FaultyRest, server: RedisServer, trouble: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -161,6 +163,10 @@ async def _trouble(server: RedisServer, trouble: str) -> None:
         case "restarted":
             server.kill()
             server.start()
+        case "flushed":
+            with redis.Redis(port=server.port) as client:
+                client.script_flush()
+                client.flushall()
         case "flapping":
             for _ in range(3):
                 server.pause()
@@ -190,23 +196,62 @@ async def test_after_a_restart_the_gateways_share_again(
     assert "The shared cache works again" in caplog.text
 
 
-async def test_garbage_in_redis_is_as_good_as_nothing(
-    rest: FaultyRest, server: RedisServer
+async def entry_in(client: redis.Redis) -> str:
+    """Return the name of the one entry, as soon as it is there and its lease is not."""
+    names: list[bytes] = []
+
+    def is_there() -> bool:
+        names[:] = client.scan_iter()
+        return len(names) == 1 and not names[0].endswith(b":lease")
+
+    await until(is_there)
+    return names[0].decode()
+
+
+@pytest.mark.parametrize("key", ["", ":lease"])
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        ("SET", "{}", "garbage"),
+        ("SET", "{}", "x" * 2**21, "PX", 2_000),
+        ("LPUSH", "{}", "a list"),
+        ("SETBIT", "{}", 1, 1),
+    ],
+    ids=["text", "large", "list", "bits"],
+)
+async def test_garbage_in_any_key_holds_nobody_up(
+    rest: FaultyRest, server: RedisServer, key: str, garbage: tuple[Any, ...]
 ) -> None:
-    """Whatever somebody wrote over the entries, and whatever type it has."""
-    async with gateways(2, rest, server) as (one, other):
+    """It is written over; the cache goes on working."""
+    async with gateways(2, rest, server, cache_ttl=60) as (one, other):
         await ask(one)
         with redis.Redis(port=server.port) as client:
-            [key] = client.scan_iter()
-            client.set(key, b"garbage")
-        garbled = await ask(other)
-        with redis.Redis(port=server.port) as client:
-            client.delete(key)
-            client.lpush(key, "a list")
-    async with gateways(1, rest, server) as (third,):
-        of_another_type = await ask(third)
+            name = await entry_in(client)
+            client.flushdb()
+            command = (part if part != "{}" else name + key for part in garbage)
+            client.execute_command(*command)
+        answers = [await ask(other)]
+        async with gateways(1, rest, server, cache_ttl=60) as (third,):
+            answers.append(await ask(third))
 
-    assert garbled.json() == of_another_type.json() == {"data": DATA}
+    assert [answer.json() for answer in answers] == [{"data": DATA}] * 2
+    assert rest.calls == 2
+
+
+async def test_an_old_entry_that_is_set_again_is_not_fresh(
+    rest: FaultyRest, server: RedisServer
+) -> None:
+    """Its date is by Redis' clock, and sealed in."""
+    async with gateways(2, rest, server, cache_ttl=1) as (one, other):
+        await ask(one)
+        with redis.Redis(port=server.port) as client:
+            name = await entry_in(client)
+            entry = client.get(name)
+            await asyncio.sleep(1)
+            client.set(name, entry, px=60_000)
+        await ask(other)
+
+    assert rest.calls == 2
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tests.support import UPSTREAM_URL
 async def test_a_task_that_swallows_a_cancellation_is_cancelled_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As one that connects to Redis can; the process must end all the same."""
+    """As `asyncio.wait_for` of Python 3.11 can; the process must end all the same."""
     monkeypatch.setattr(wiring, "_CANCEL_AGAIN_S", 0.01)
     parts = Gateway(Settings(upstream_url=UPSTREAM_URL))
     swallowed: list[bool] = []

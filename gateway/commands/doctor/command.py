@@ -76,6 +76,8 @@ def _shown(value: object) -> str:
                 return _MASK
             if url.scheme in {"redis", "rediss"} and url.hostname:
                 return f"{url.scheme}://{url.hostname}:{url.port or 6379}"
+            if url.scheme == "unix":
+                return f"unix://{url.path}"
             return _MASK
     return str(value)
 

@@ -1,14 +1,14 @@
 """What the gateway needs of this machine: ports, open files and Redis."""
 
-import asyncio
 import errno
 import socket
+import ssl
 from contextlib import ExitStack
 
 from gateway.commands.doctor.finding import Finding
 from gateway.server import resources
 from gateway.settings import Settings
-from gateway.store.redis import ping_s
+from gateway.store.redis import try_out
 
 _REDIS_TIMEOUT_S = 2.0
 _REDIS_SLOW_MS = 50
@@ -53,16 +53,23 @@ def open_files(settings: Settings) -> Finding:
 
 
 async def shared_cache(url: str) -> Finding:
-    """Ping Redis."""
+    """Do in Redis what the gateway does there."""
     try:
-        async with asyncio.timeout(_REDIS_TIMEOUT_S):
-            took_ms = 1000 * await ping_s(url, timeout_s=_REDIS_TIMEOUT_S)
+        took_s, missing = await try_out(url, timeout_s=_REDIS_TIMEOUT_S)
     except PermissionError:
         advice = "check the user and the password in GATEWAY_CACHE_URL"
         return Finding("Redis", "fail", "the credentials are not accepted", advice)
+    except ssl.SSLCertVerificationError as exc:
+        advice = "if your own authority has issued it, add ?ssl_ca_certs=FILE to GATEWAY_CACHE_URL"
+        found = f"the certificate is not trusted: {exc.verify_message}"
+        return Finding("Redis", "fail", found, advice)
     except OSError as exc:
         advice = "check GATEWAY_CACHE_URL; until Redis works, each process has its own cache"
         return Finding("Redis", "fail", f"cannot be used: {str(exc) or type(exc).__name__}", advice)
+    if missing:
+        advice = f"give the user of GATEWAY_CACHE_URL these rights: {' '.join(missing)}"
+        return Finding("Redis", "fail", "the user may not do all that the gateway does", advice)
+    took_ms = 1000 * took_s
     if took_ms > _REDIS_SLOW_MS:
         return Finding(
             "Redis", "warn", f"answers in {took_ms:.0f} ms", "use a Redis that is nearer"

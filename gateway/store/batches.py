@@ -1,0 +1,48 @@
+"""Round trips: commands that come while one is under way go together in the next."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+C = TypeVar("C")
+R = TypeVar("R")
+
+
+class Batches(Generic[C, R]):
+    """Sends commands in their order, up to `most` in a round trip, one round trip at a time.
+
+    Under load fewer round trips do the same work. `send` returns a reply for each command, and
+    raises nothing.
+    """
+
+    def __init__(self, send: Callable[[Sequence[C]], Awaitable[Sequence[R]]], *, most: int) -> None:
+        self._send = send
+        self._most = most
+        self._waiting: deque[tuple[C, asyncio.Future[R]]] = deque()
+        self._sending: asyncio.Task[None] | None = None
+
+    def add(self, command: C) -> "asyncio.Future[R]":
+        """Send a command soon; its reply need not be awaited."""
+        reply: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((command, reply))
+        if self._sending is None:
+            self._sending = asyncio.create_task(self._send_all())
+        return reply
+
+    async def finish(self) -> None:
+        """Wait until all commands are sent."""
+        if self._sending is not None:
+            await asyncio.wait((self._sending,))
+
+    async def _send_all(self) -> None:
+        try:
+            while self._waiting:
+                count = min(self._most, len(self._waiting))
+                batch = [self._waiting.popleft() for _ in range(count)]
+                replies = await self._send([command for command, _ in batch])
+                for (_, future), reply in zip(batch, replies, strict=True):
+                    if not future.done():  # cancelled
+                        future.set_result(reply)
+        finally:
+            self._sending = None

@@ -1,0 +1,91 @@
+"""A primary and a replica that change places behind HAProxy, as Sentinel has them do."""
+
+import asyncio
+import contextlib
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.store.redis_server import RedisServer, redis_server
+from tests.store.test_real_redis import load
+from tests.upstream.faulty import DATA, ask, faulty_rest, gateway_to
+from tests.waiting import until
+
+pytestmark = [
+    pytest.mark.socket,
+    pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed"),
+]
+
+CONFIGURATION = """
+defaults
+    mode tcp
+    timeout connect 1s
+    timeout client 1h
+    timeout server 1h
+
+frontend redis
+    bind 127.0.0.1:{port}
+    default_backend primary
+
+backend primary
+    option tcp-check
+    tcp-check connect
+    tcp-check send "INFO replication\\r\\n"
+    tcp-check expect string role:master
+    default-server check inter 100ms fall 1 rise 1 on-marked-down shutdown-sessions
+    server a 127.0.0.1:{a}
+    server b 127.0.0.1:{b}
+"""
+
+
+@contextlib.contextmanager
+def haproxy(folder: Path, a: RedisServer, b: RedisServer) -> Iterator[int]:
+    """Run it in front of two servers; return its port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    file = folder / "haproxy.cfg"
+    file.write_text(CONFIGURATION.format(port=port, a=a.port, b=b.port))
+    process = subprocess.Popen(["haproxy", "-db", "-f", file], stderr=subprocess.DEVNULL)
+    try:
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def test_a_failover_fails_no_request(tmp_path: Path) -> None:
+    """Afterwards the gateways share again, through the new primary."""
+    with (
+        redis_server(tmp_path) as a,
+        redis_server(tmp_path, "--replicaof", f"127.0.0.1 {a.port}") as b,
+        haproxy(tmp_path, a, b) as port,
+    ):
+        settings = {"cache_url": f"redis://127.0.0.1:{port}", "cache_secret": "s" * 32}
+        async with (
+            faulty_rest() as rest,
+            gateway_to(rest.url, **settings) as one,
+            gateway_to(rest.url, **settings) as other,
+        ):
+            stop = asyncio.Event()
+            loads = [asyncio.create_task(load(gateway, stop)) for gateway in (one, other)]
+            await asyncio.sleep(0.3)
+            with redis.Redis(port=a.port) as old, redis.Redis(port=b.port) as new:
+                new.replicaof("NO", "ONE")
+                new.flushall()
+                old.replicaof("127.0.0.1", b.port)
+                await until(lambda: [key for key in new.scan_iter() if b":lease" not in key])
+            stop.set()
+            answers = [answer for one_load in loads for answer in await one_load]
+            await ask(one, user="shared")
+            await asyncio.sleep(0.1)
+            calls = rest.calls
+            await ask(other, user="shared")
+
+    assert len(answers) > 10
+    assert all(answer.json() == {"data": DATA} for answer in answers)
+    assert rest.calls == calls
