@@ -23,6 +23,7 @@ from gateway.web.middleware.coding import Compression
 from gateway.web.middleware.etag import ETags
 from gateway.web.middleware.request_log import RequestLog
 from gateway.web.middleware.response_headers import ResponseHeaders
+from gateway.web.pages import docs
 from gateway.web.pages.not_found import not_found
 from gateway.web.pages.ops import healthz, metrics, readyz
 from gateway.web.pages.query_page import QueryPage, static_files
@@ -128,6 +129,7 @@ def _routes(
         Route("/readyz", readyz(gateway.checks)),
         *([] if settings.metrics_port is not None else [Route("/metrics", metrics(collector))]),
         *([Route(_WEBHOOKS, webhooks.receive, methods=["POST"])] if webhooks else []),
+        *(docs.routes() if settings.docs else []),
         static_files(),
     ]
 

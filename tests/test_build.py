@@ -144,7 +144,7 @@ def test_each_licence_is_there(fetched: Path) -> None:
 
 
 @needs_npm
-def test_a_wheel_is_typed_and_has_its_licence(fetched: Path) -> None:
+def test_a_wheel_is_typed_and_has_its_licence_and_the_manual(fetched: Path) -> None:
     """Type checkers of other projects read the marker; the metadata names the licence."""
     (archive,) = (fetched / "dist").glob("*.whl")
     with zipfile.ZipFile(archive) as wheel:
@@ -154,6 +154,7 @@ def test_a_wheel_is_typed_and_has_its_licence(fetched: Path) -> None:
     assert "gateway/py.typed" in names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     assert "\nLicense-Expression: MIT\n" in metadata
+    assert {"gateway/docs/README.md", "gateway/docs/img/speed-light.svg"} <= set(names)
 
 
 @needs_npm

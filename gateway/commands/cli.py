@@ -19,6 +19,7 @@ _COMMANDS = {
     "doctor": "check settings, network and SuperOffice",
     "dashboard": "print a Grafana dashboard, as JSON to import",
     "schema": "write or check schema.graphql",
+    "docs": "print a page of the manual",
 }
 """Each command is the module of this name: its `register` adds the arguments."""
 

@@ -206,7 +206,7 @@ class Settings(LoadedSettings):
     )
     client_cache_control: bool = _cache(
         True,
-        "Heed `Cache-Control: no-cache` and `max-age` of requests: they can ask for a fresh answer",
+        "Obey `Cache-Control: no-cache` and `max-age` of requests: they can ask for a fresh answer",
         "off",
     )
     live_interval: Timeout | None = _live(
@@ -250,6 +250,7 @@ class Settings(LoadedSettings):
     )
     suggestions: bool = _api(True, "Suggest names of fields in errors", "off")
     graphiql: bool = _api(True, "Serve the query page to browsers at `/graphql`", "off")
+    docs: bool = _api(True, "Serve the manual at `/docs`", "off")
     max_requests: int = _limits(
         1_000,
         "GraphQL requests in progress at the same time, per process; more are answered with 503",

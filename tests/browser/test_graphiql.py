@@ -5,6 +5,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from gateway import __version__
 from gateway.demo.tenants import DEMO_TENANTS
 from gateway.demo.users import DEMO_USERS
 from tests.browser.conftest import Visiting
@@ -44,7 +45,7 @@ def test_it_opens_with_queries_worth_running(name: str, request: pytest.FixtureR
     """Each has a tab, and is answered for the demo's first user as it stands."""
     visit: Visit = request.getfixturevalue(name)
 
-    assert visit.found["title"] == "SuperOffice chat sessions · GraphQL"
+    assert visit.found["title"] == f"SuperOffice chat sessions · GraphQL {__version__}"
     assert visit.found["tabs"] == ["Queue", "MyChats", "Session", "Summary", "Live"]
     assert [answer["status"] for answer in visit.found["examples"]] == [200] * 4
     assert not any("errors" in answer for answer in visit.found["examples"])

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from gateway import __version__
 from gateway.demo.users import DEMO_USERS
 from gateway.web.pages import query_page
 from tests.browser.conftest import Visiting
@@ -24,7 +25,7 @@ def visit(visiting: Visiting, tmp_path_factory: pytest.TempPathFactory) -> Visit
 
 def test_it_offers_queries_worth_running(visit: Visit) -> None:
     """Each is answered for the demo's first user as it stands."""
-    assert visit.found["title"] == "SuperOffice chat sessions · GraphQL"
+    assert visit.found["title"] == f"SuperOffice chat sessions · GraphQL {__version__}"
     assert visit.found["tabs"] == ["Queue", "MyChats", "Session", "Summary", "Live"]
     assert [answer["status"] for answer in visit.found["examples"]] == [200] * 4
     assert not any("errors" in answer for answer in visit.found["examples"])

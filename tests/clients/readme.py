@@ -1,16 +1,16 @@
-"""The README's JavaScript, block by block."""
+"""The JavaScript of the README and the manual, block by block."""
 
 import re
-from pathlib import Path
 
-__all__ = ["code"]
+from tests.docs.pages import ALL
 
-_README = Path(__file__).parents[2] / "README.md"
-_BLOCK = re.compile(r"```(?:js|ts)\n// ([\w.]+)\n(.*?)\n```", re.DOTALL)
+__all__ = ["NAMES", "code"]
+
+_BLOCKS = dict(re.findall(r"```(?:js|ts)\n// ([\w.]+)\n(.*?)\n```", ALL, re.DOTALL))
+NAMES = frozenset(_BLOCKS)
+"""The first line of each block is a comment with its name."""
 
 
 def code(name: str) -> str:
-    """Return the block whose first line is a comment with this name."""
-    blocks = dict(_BLOCK.findall(_README.read_text("utf-8")))
-    assert name in blocks, f"README.md has no block of JavaScript that begins with `// {name}`"
-    return str(blocks[name])
+    """Return the block of this name."""
+    return str(_BLOCKS[name])

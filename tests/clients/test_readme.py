@@ -1,4 +1,4 @@
-"""The README's clients do what it says of them."""
+"""The clients of the README and the manual do what is said of them."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,16 +10,39 @@ from tests.clients.node import Node, Script
 from tests.clients.running import AUTHORIZATION, Run, Running
 
 pytestmark = pytest.mark.socket
+RECIPES = Path(__file__).parent / "scripts" / "recipes"
 
 
 @pytest.fixture(scope="module")
 def clients(node: Node, manifests: Mapping[str, Path]) -> Iterator[Script]:
-    """Return the README's clients; `manifests` has compiled Relay's queries."""
+    """Return these clients; `manifests` has compiled Relay's queries."""
     (node.folder / "readme").mkdir()
-    for name in ("apollo.mjs", "relay.mjs", "urql.mjs"):
+    for name in (name for name in readme.NAMES if name.endswith(".mjs")):
         (node.folder / "readme" / name).write_text(readme.code(name), "utf-8")
     with node.script("readme.mjs") as script:
         yield script
+
+
+def test_fetch_gets_data_and_says_when_to_log_in(clients: Script, live: Running) -> None:
+    """The README's ten lines need no library."""
+    made = clients("plain", url=live.url, authorization=AUTHORIZATION)
+
+    assert len(made["data"]["chatSessions"]) == 12
+    assert made["refused"] == "log in again"
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.mjs")), ids=lambda file: file.name)
+def test_a_recipe_is_in_the_manual(recipe: Path) -> None:
+    """The tests of caches run these files."""
+    assert readme.code(recipe.name) == recipe.read_text("utf-8").rstrip()
+
+
+def test_live_updates_begin(clients: Script, live: Running) -> None:
+    """The manual's client of graphql-ws takes new credentials at each connect."""
+    made = clients("liveUpdates", url=live.url, authorization=AUTHORIZATION)
+
+    assert made["event"]["data"]["chatSessionSummary"]["total"] == 12
+    assert made["logins"] == 1
 
 
 def test_apollo_names_its_queries_and_keeps_one_agent(clients: Script, live: Running) -> None:

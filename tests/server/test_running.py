@@ -1,4 +1,4 @@
-"""The README's unit, container and pod are right, as far as a test can tell."""
+"""The manual's unit, container and pod are right, as far as a test can tell."""
 
 import configparser
 import json
@@ -17,12 +17,12 @@ import yaml
 
 from gateway import Settings, create_app
 from gateway.server import limits
+from tests.docs.pages import TEXTS, blocks
 from tests.support import UPSTREAM_URL, served
-from tests.test_readme import README, blocks
 
 [UNIT] = blocks("ini")
 [CONTAINER] = blocks("dockerfile")
-[MANIFEST] = blocks("yaml")
+[MANIFEST] = blocks("yaml", TEXTS["docs/deploy"])
 
 POD: Any = yaml.safe_load(MANIFEST)["spec"]["template"]["spec"]
 
@@ -126,10 +126,10 @@ def test_the_pod_has_no_service_links() -> None:
     assert POD["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
 
 
-def test_the_readme_has_the_limits() -> None:
+def test_the_manual_has_the_limits() -> None:
     """Those that are not settings."""
-    assert (
-        f"A head has {limits._HEAD_TIMEOUT_S} s and {limits._MAX_HEAD_BYTES // 1024} KiB" in README
-    )
-    assert f"answer for {limits._READER_TIMEOUT_S} s" in README
-    assert f"More than {limits._MAX_PIPELINE} requests" in README
+    page = TEXTS["docs/limits"]
+
+    assert f"A head has {limits._HEAD_TIMEOUT_S} s and {limits._MAX_HEAD_BYTES // 1024} KiB" in page
+    assert f"cut off after {limits._READER_TIMEOUT_S} s" in page
+    assert f"More than {limits._MAX_PIPELINE} requests" in page

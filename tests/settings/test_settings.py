@@ -53,6 +53,7 @@ EVERY_SETTING = [
     ("introspection", "0", False),
     ("suggestions", "off", False),
     ("graphiql", "off", False),
+    ("docs", "off", False),
     ("max_requests", "50", 50),
     ("max_connections", "500", 500),
     ("request_timeout", "12", 12.0),

@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gateway import __version__
 from gateway.web.inbound import inbound_of
 
 FRESH_S = 0.5
@@ -30,7 +31,7 @@ def readyz(checks: Mapping[str, Check]) -> Callable[[Request], Awaitable[Respons
     """Return the handler that says whether requests can be served, or why not.
 
     They can from the end of start-up to the start of shutdown, unless a check fails:
-    `{"status": "unready", "checks": {"rest": "it cannot be reached"}}`.
+    `{"status": "unready", "checks": {"rest": "it cannot be reached"}, "version": "1.2.3"}`.
     """
 
     async def answer(request: Request) -> Response:
@@ -44,7 +45,7 @@ def readyz(checks: Mapping[str, Check]) -> Callable[[Request], Awaitable[Respons
             case _:
                 status = "ready" if {*found.values()} <= {"ok"} else "unready"
         return JSONResponse(
-            {"status": status, "checks": found},
+            {"status": status, "checks": found, "version": __version__},
             200 if status == "ready" else 503,
             _NOT_STORED,
         )

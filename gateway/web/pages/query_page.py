@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from gateway import __version__
 from gateway.settings.tenant_names import canonical_tenant
 from gateway.web.read.accept import GRAPHQL_JSON, HTML, JSON, preferred
 
@@ -59,24 +60,26 @@ class QueryPage:
         tenant = canonical_tenant(request.path_params.get("tenant", ""))
         is_graphiql = _FETCHED.is_file()
         page = _TEMPLATES["graphiql" if is_graphiql else "query"].substitute(
+            version=__version__,
             root="../" if tenant else "",
-            static=f"static/{_VERSION}",
+            static=STATIC_PATH,
             endpoint=tenant or "graphql",
             users=self._demo_users,
             tenants=json.dumps(self._has_tenants and not tenant),
         )
-        styles = f"'self' {_DIALOG_STYLE}" if is_graphiql else "'self'"
-        headers = {
-            "Content-Security-Policy": _POLICY.format(styles=styles),
-            "Cache-Control": "no-cache",
-            "Vary": "Accept",
-        }
-        return HTMLResponse(page, headers=headers)
+        headers = page_headers(_DIALOG_STYLE if is_graphiql else "")
+        return HTMLResponse(page, headers=headers | {"Vary": "Accept"})
+
+
+def page_headers(style: str = "") -> dict[str, str]:
+    """Return the headers of a page that loads from this host alone, and has this style in it."""
+    policy = _POLICY.format(styles=f"'self' {style}".strip())
+    return {"Content-Security-Policy": policy, "Cache-Control": "no-cache"}
 
 
 def static_files() -> Mount:
     """Route to what the page consists of, under a path that changes with it."""
-    return Mount(f"/static/{_VERSION}", _Unchanging(directory=_STATIC))
+    return Mount(f"/{STATIC_PATH}", _Unchanging(directory=_STATIC))
 
 
 class _Unchanging(StaticFiles):
@@ -98,4 +101,5 @@ def _version() -> str:
 _TEMPLATES = {
     name: Template((_PAGES / f"{name}.html").read_text("utf-8")) for name in ("graphiql", "query")
 }
-_VERSION = _version()
+STATIC_PATH = f"static/{_version()}"
+"""Where the pages' scripts and styles are, from the root; it changes with them."""

@@ -256,6 +256,48 @@ export async function linked(page) {
   return { query: await textOf(page, QUERY), variables, answer: await run(page) };
 }
 
+const MANUAL = ["docs", "docs/settings", "docs/performance"];
+
+// The manual, in a phone's window and in a desk's, in light and in dark, with what axe finds there.
+export async function manual(page, shot, { page: home }) {
+  const found = { overflowing: [], inaccessible: [] };
+  for (const [width, colorScheme] of [[390, "dark"], [390, "light"], [1280, "dark"], [1280, "light"]]) {
+    await page.setViewportSize({ width, height: 800 });
+    await page.emulateMedia({ colorScheme });
+    for (const path of MANUAL) {
+      await page.goto(new URL(path, home).href);
+      const name = `${path.replace("/", "-")}-${width}-${colorScheme}`;
+      const content = await page.evaluate(() => document.documentElement.scrollWidth);
+      if (content > width) found.overflowing.push(name);
+      await page.evaluate(AXE);
+      const { violations } = await page.evaluate(() => window.axe.run());
+      for (const { id, nodes } of violations) {
+        found.inaccessible.push(`${name}: ${id}: ${nodes[0].html.slice(0, 200)}`);
+      }
+      await shot(name);
+    }
+  }
+  found.picture = await page.goto(new URL("docs/performance", home).href).then(() =>
+    page.locator("img").evaluate(({ naturalWidth }) => naturalWidth),
+  );
+
+  await page.keyboard.press("/");
+  await page.keyboard.type("webhook redis");
+  const first = page.locator("#hits a").first();
+  await first.waitFor();
+  found.hits = await page.locator("#hits a").allInnerTexts();
+  await shot("search");
+  await first.click();
+  await page.waitForURL("**/docs/live#webhooks");
+  found.heading = await page.locator("#webhooks").innerText();
+  await page.locator("#search").fill("zebra");
+  await page.locator("#hits:not([hidden])").waitFor();
+  found.nothing = await page.locator("#hits").innerText();
+  await page.keyboard.press("Escape");
+  found.isBack = await page.locator("article").isVisible();
+  return found;
+}
+
 export async function queryPage(page, shot, { authorization }) {
   const run = async () => {
     const answered = page.waitForResponse((response) => response.request().method() === "POST");

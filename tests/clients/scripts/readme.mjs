@@ -4,9 +4,12 @@ import { readFileSync } from "node:fs";
 import { gql as apolloGql } from "@apollo/client";
 import { gql as urqlGql } from "@urql/core";
 import { fetchQuery } from "relay-runtime";
+import WebSocket from "ws";
 
 import { answer } from "./answer.mjs";
 import { chatClient as apolloClient } from "./readme/apollo.mjs";
+import { chatQuery } from "./readme/fetch.mjs";
+import { liveClient } from "./readme/live.mjs";
 import { chatEnvironment } from "./readme/relay.mjs";
 import { chatClient as urqlClient } from "./readme/urql.mjs";
 
@@ -18,6 +21,20 @@ async function compiled(name) {
 }
 
 await answer({
+  async plain({ url, authorization }) {
+    const { data } = await chatQuery(url, authorization, QUEUE, variables);
+    const refused = await chatQuery(url, "Basic bm9ib2R5Om5vdGhpbmc=", QUEUE).catch((error) => error.message);
+    return { data, refused };
+  },
+  async liveUpdates({ url, authorization }) {
+    globalThis.WebSocket ??= WebSocket; // as browsers have it
+    let logins = 0;
+    const client = liveClient(url.replace("http", "ws"), () => (logins++, authorization));
+    const events = client.iterate({ query: "subscription { chatSessionSummary { total } }" });
+    const { value } = await events.next();
+    await client.dispose();
+    return { event: value, logins };
+  },
   async apollo({ url, authorization }) {
     const client = apolloClient(url, authorization);
     const query = apolloGql(QUEUE);

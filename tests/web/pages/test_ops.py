@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway import Settings, create_app
+from gateway import Settings, __version__, create_app
 from gateway.upstream.reach import Reachability
 from gateway.web.pages import ops
 from tests.support import UPSTREAM_URL, Gateway, RestSide, gateway_over
@@ -28,7 +28,10 @@ async def test_readyz_says_that_requests_can_be_served(gateway: Gateway, rest: R
     """From the end of start-up on."""
     response = await gateway.http.get("/readyz")
 
-    assert (response.status_code, response.json()) == (200, {"status": "ready", "checks": {}})
+    assert (response.status_code, response.json()) == (
+        200,
+        {"status": "ready", "checks": {}, "version": __version__},
+    )
     assert rest.calls == 0
 
 
@@ -43,7 +46,10 @@ async def test_readyz_says_no_after_shutdown_has_begun() -> None:
     ) as http:
         response = await http.get("/readyz")
 
-    assert (response.status_code, response.json()) == (503, {"status": "draining", "checks": {}})
+    assert (response.status_code, response.json()) == (
+        503,
+        {"status": "draining", "checks": {}, "version": __version__},
+    )
 
 
 async def test_readyz_says_that_it_has_not_started_yet() -> None:
@@ -54,14 +60,21 @@ async def test_readyz_says_that_it_has_not_started_yet() -> None:
     ) as http:
         response = await http.get("/readyz")
 
-    assert (response.status_code, response.json()) == (503, {"status": "starting", "checks": {}})
+    assert (response.status_code, response.json()) == (
+        503,
+        {"status": "starting", "checks": {}, "version": __version__},
+    )
 
 
 @pytest.mark.parametrize(
     ("problem", "status", "said"),
     [
-        (None, 200, {"status": "ready", "checks": {"rest": "ok"}}),
-        ("it is out", 503, {"status": "unready", "checks": {"rest": "it is out"}}),
+        (None, 200, {"status": "ready", "checks": {"rest": "ok"}, "version": __version__}),
+        (
+            "it is out",
+            503,
+            {"status": "unready", "checks": {"rest": "it is out"}, "version": __version__},
+        ),
     ],
 )
 async def test_readyz_says_what_a_check_found(

@@ -1,0 +1,107 @@
+"""The manual: the Markdown files of `gateway/docs`, as pages at `/docs`.
+
+Links are relative, so that a proxy may serve the gateway under a path of its own. A page is
+rendered when it is first opened; the Markdown library is imported then.
+"""
+
+import html
+import re
+from functools import cache
+from pathlib import Path
+from string import Template
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from gateway import __version__
+from gateway.web.pages.query_page import STATIC_PATH, page_headers
+
+_FOLDER = Path(__file__).parents[2] / "docs"
+_CONTENTS = "README"  # the page at `/docs/`; code hosts show it with the folder
+_TEMPLATE = Template(Path(__file__).with_name("docs.html").read_text("utf-8"))
+_REWRITTEN = (
+    (r'href="README\.md', 'href="./'),
+    (r'href="([\w-]+)\.md', r'href="\1'),
+    (r'href="\.\./\.\./', 'href="../'),  # the schema, which the gateway serves too
+    (r' style="text-align:(\w+)"', r' class="\1"'),  # the page's policy forbids styles in it
+    (r"<(pre|table)>(.*?)</\1>", r'<div class="wide" tabindex="0"><\1>\2</\1></div>'),
+    (r"(?<=[A-Z]_)(?=[A-Z])", "<wbr>"),  # long names of settings, on a phone
+    (r"<(h\d)>(.*?)</\1>", lambda found: _heading(found[1], found[2])),
+)
+"""What a file has for code hosts → what a page has."""
+
+
+def text(page: str) -> str:
+    """Return a page as Markdown."""
+    return (_FOLDER / f"{page}.md").read_text("utf-8")
+
+
+@cache
+def titles() -> dict[str, str]:
+    """Return the title of each page by its name, in the order of the table of contents."""
+    names = re.findall(r"\]\((\w[\w-]*)\.md\)", text(_CONTENTS))
+    return {name: text(name).partition("\n")[0].removeprefix("# ") for name in names}
+
+
+def routes() -> list[BaseRoute]:
+    """Return the routes of the manual: its pages, its pictures, and what its search reads."""
+    return [
+        Route("/docs", lambda _: RedirectResponse("docs/")),  # relative links need one place
+        Mount("/docs/img", StaticFiles(directory=_FOLDER / "img")),
+        Route("/docs/search.json", lambda _: JSONResponse(_sections(), headers=page_headers())),
+        *(Route(path, _answer) for path in ("/docs/", "/docs/{page}")),
+    ]
+
+
+def _answer(request: Request) -> Response:
+    page = request.path_params.get("page")
+    if page is not None and page not in titles():
+        raise HTTPException(404)
+    return HTMLResponse(_page(page or _CONTENTS), headers=page_headers())
+
+
+@cache
+def _page(name: str) -> str:
+    menu = "\n".join(
+        f'<li><a href="{other}"{" aria-current=page" * (other == name)}>{title}</a>'
+        for other, title in titles().items()
+    )
+    title, static = titles().get(name, "Manual"), f"../{STATIC_PATH}"
+    filled = {"title": title, "static": static, "menu": menu, "body": _body(name)}
+    return _TEMPLATE.substitute(filled, version=__version__)
+
+
+@cache
+def _body(name: str) -> str:
+    from markdown_it import MarkdownIt
+
+    body = str(MarkdownIt("commonmark").enable("table").render(text(name)))
+    for pattern, better in _REWRITTEN:
+        body = re.sub(pattern, better, body, flags=re.DOTALL)
+    return body
+
+
+def _heading(tag: str, content: str) -> str:
+    """Return a heading with the id that code hosts give it."""
+    slug = re.sub(r"[^\w\- ]", "", _plain(content).lower()).replace(" ", "-")
+    return f'<{tag} id="{slug}">{content}</{tag}>'
+
+
+def _plain(markup: str) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", "", markup))
+
+
+@cache
+def _sections() -> list[dict[str, str]]:
+    """Return what the search reads: each section's address, title and text."""
+    section = re.compile(r'<h(\d) id="([^"]*)">(.*?)</h\d>(.*?)(?=<h\d id|$)', re.DOTALL)
+    found = []
+    for name, page in titles().items():
+        for level, slug, heading, content in section.findall(_body(name)):
+            title = page if level == "1" else f"{page}: {_plain(heading)}"
+            words = " ".join(_plain(content).split())
+            found.append({"url": f"{name}#{slug}", "title": title, "text": words})
+    return found

@@ -1,0 +1,130 @@
+"""The commands of the README and the manual do what is said of them."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway import Settings, create_app
+from gateway.commands.cli import main
+from gateway.demo.app import create_demo_app
+from gateway.demo.users import DEMO_USERS
+from tests.docs.pages import ROOT, TEXTS, blocks
+from tests.support import served
+
+pytestmark = pytest.mark.socket
+
+COMMANDS = sorted({line for block in blocks("sh") for line in block.splitlines()})
+SERVERS = ("serve", "demo", "upstream")
+RUN_BY_THE_GATE = ".venv/bin/pytest"
+INSTALLS_AN_EXTRA = "pip install '.[tracing]'"
+
+
+def of_gateway(command: str) -> tuple[str, ...]:
+    """Return the words of a `gateway` command, without what installs it; none if it is another."""
+    words = shlex.split(command.rpartition("&& ")[2].replace(".venv/bin/", ""))
+    return tuple(words) if "gateway" in words else ()
+
+
+STARTING = sorted(
+    {words for words in map(of_gateway, COMMANDS) if words and set(words) & set(SERVERS)}
+)
+ENDING = [words for words in map(of_gateway, COMMANDS) if words and words not in STARTING]
+CURL = [command for command in COMMANDS if command.startswith("curl ")]
+
+
+def split(words: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
+    """Return the variables of a command, and the arguments of `gateway`."""
+    start = words.index("gateway")
+    return dict(word.split("=", 1) for word in words[:start]), list(words[start + 1 :])
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[str]:
+    """Return the address of a demo REST server."""
+    with served(create_demo_app()) as url:
+        yield url
+
+
+def test_every_command_is_run() -> None:
+    """By one of the tests here, or by the gate, which takes its command from the README."""
+    others = set(COMMANDS) - set(CURL) - {line for line in COMMANDS if of_gateway(line)}
+    pattern = "'^python3 -m venv .*pytest$'"
+
+    assert others == {
+        INSTALLS_AN_EXTRA,
+        *(line for line in others if line.endswith(RUN_BY_THE_GATE)),
+    }
+    assert "tracing = [" in (ROOT / "pyproject.toml").read_text("utf-8")
+    assert pattern in (ROOT / ".ci" / "run").read_text("utf-8")
+    assert sum(bool(re.search(pattern.strip("'"), line)) for line in COMMANDS) == 1
+
+
+@pytest.mark.parametrize("words", STARTING, ids=" ".join)
+def test_a_server_starts(words: tuple[str, ...]) -> None:
+    """Each server comes up, on a free port; the environment it needs is this one."""
+    variables, arguments = split(words)
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway", *arguments, "--port", "0"],
+        env={**os.environ, **variables},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        started = any("Application startup complete" in line for line in process.stderr)
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+    assert started
+
+
+@pytest.mark.parametrize("words", ENDING, ids=" ".join)
+def test_a_command_succeeds(
+    words: tuple[str, ...],
+    demo: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It prints something, and its exit code is 0."""
+    variables, arguments = split(words)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GATEWAY_UPSTREAM_URL", demo)
+    monkeypatch.setenv("GATEWAY_PORT", "0")
+    monkeypatch.setenv("SUPEROFFICE_AUTHORIZATION", DEMO_USERS[0].authorization_basic)
+
+    assert main(arguments) == 0
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", CURL)
+def test_curl_gets_an_answer(command: str, demo: str, tmp_path: Path) -> None:
+    """From a gateway at the address that `gateway demo` prints; an event stream goes on."""
+    with served(create_app(Settings(upstream_url=demo))) as url:
+        words = shlex.split(command.replace("http://127.0.0.1:8000", url))
+        done = subprocess.run(
+            [*words, "--max-time", "2"], cwd=tmp_path, capture_output=True, text=True
+        )
+
+    answer = done.stdout or (tmp_path / "schema.graphql").read_text("utf-8")
+    assert done.returncode == 0 or ("-N" in words and done.returncode == 28)
+    assert "errors" not in answer.partition("type Query")[0]
+    assert '"data"' in answer or "type Query" in answer
+
+
+def test_the_windows_command_is_the_other_one() -> None:
+    """The same three steps, as PowerShell wants them."""
+    [windows] = blocks("powershell")
+    [here] = [line for line in COMMANDS if line.endswith("gateway demo") and "venv" in line]
+    translated = here.replace("python3", "py").replace(" && ", "; ")
+
+    assert windows == translated.replace(".venv/bin/", ".venv\\Scripts\\")
+    assert windows in TEXTS["README"]

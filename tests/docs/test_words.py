@@ -1,0 +1,101 @@
+"""The README, the manual and the code are in plain English."""
+
+import pytest
+
+from tests.docs.pages import ROOT, TEXTS
+from tests.docs.words import LONGEST, avoided, prose_of, too_long
+
+# Sentences that are longer for a reason: each begins like this.
+LONG_FOR_A_REASON = {
+    "Most points a query may cost": "the one place that says how cost is counted, also in --help",
+    "Most points of work": "likewise",
+}
+# Modules with words to avoid: they are rewritten one by one.
+NOT_YET = {
+    "gateway/executor/plan.py",
+    "gateway/executor/project.py",
+    "gateway/headers.py",
+    "gateway/live/watcher.py",
+    "gateway/records/dates.py",
+    "gateway/records/decode.py",
+    "gateway/records/record.py",
+    "gateway/schema/declare/nodes.py",
+    "gateway/schema/declare/rest_enum.py",
+    "gateway/schema/declare/scalars.py",
+    "gateway/schema/entities/access.py",
+    "gateway/schema/entities/chat.py",
+    "gateway/schema/entities/chat_computed.py",
+    "gateway/schema/entities/enums.py",
+    "gateway/schema/entities/people.py",
+    "gateway/schema/entities/summary.py",
+    "gateway/schema/roots.py",
+    "gateway/schema/selecting/filters.py",
+    "gateway/schema/selecting/matching.py",
+    "gateway/schema/selecting/ordering.py",
+    "gateway/schema/selecting/pages.py",
+    "gateway/schema/subscriptions.py",
+    "gateway/server/fast_lane.py",
+    "gateway/server/limits.py",
+    "gateway/server/upgrade.py",
+    "gateway/sessions/freshness.py",
+    "gateway/sessions/revocations.py",
+    "gateway/settings/settings.py",
+    "gateway/store/lease.py",
+    "gateway/store/redis.py",
+    "gateway/upstream/breaker.py",
+    "gateway/web/access_record.py",
+    "gateway/web/admission.py",
+    "gateway/web/endpoint.py",
+    "gateway/web/inbound.py",
+    "gateway/web/read/accept.py",
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_page_has_short_sentences(name: str) -> None:
+    """No reader has to begin one again."""
+    long = [
+        sentence
+        for sentence in too_long(TEXTS[name])
+        if not sentence.startswith(tuple(LONG_FOR_A_REASON))
+    ]
+
+    assert not long
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_page_has_none_of_the_words_to_avoid(name: str) -> None:
+    """One word for one thing, and SuperOffice has its name."""
+    assert not avoided(TEXTS[name])
+
+
+def test_the_code_has_none_of_the_words_to_avoid() -> None:
+    """Neither in docstrings and comments nor in the texts that people see."""
+    found = {
+        str(file.relative_to(ROOT)): avoided(prose_of(file))
+        for file in sorted((ROOT / "gateway").rglob("*.py"))
+    }
+
+    assert not {file: words for file, words in found.items() if words and file not in NOT_YET}
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("REST says no.", 1),
+        ("The REST API says no, and so does a REST call.", 0),
+        ("Else it is kept; who asks gets nothing else.", 1),
+        ("This is an answer that is none.", 1),
+        ("`REST says` in code is fine.", 0),
+    ],
+)
+def test_the_words_are_found(text: str, problems: int) -> None:
+    """In prose, and not in code."""
+    assert len(avoided(text)) == problems
+
+
+def test_a_long_sentence_is_found() -> None:
+    """Cells and items are sentences of their own."""
+    assert too_long("word " * (LONGEST + 1))
+    assert not too_long("- " + "word " * LONGEST + "\n- " + "word " * LONGEST)
+    assert not too_long("| " + "word " * LONGEST + "| " + "word " * LONGEST + "|")
