@@ -101,7 +101,7 @@ class _NoPlanError(Exception):
 
 
 def is_planned(kind: GraphQLObjectType) -> bool:
-    """Tell whether a type is Strawberry's, so that it can have a plan; introspection's are not."""
+    """Return whether a type can have a plan: Strawberry's do, introspection's do not."""
     return DEFINITION in kind.extensions
 
 

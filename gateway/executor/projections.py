@@ -47,7 +47,7 @@ class Projection:
     """The attributes that hold such lists."""
 
     def is_long(self, result: object, turns: Turns) -> bool:
-        """Tell whether an object has lists that are better completed in turns."""
+        """Return whether an object has lists that are better completed in turns."""
         lengths = (len(getattr(result, name, None) or ()) for name in self.lists)
         return bool(self.lists) and sum(lengths) * self.steps > STEPS_PER_TURN - turns.steps
 

@@ -134,7 +134,7 @@ class Watcher:
         return max(0.0, wait_s - served.age_s())
 
     async def _take(self, snapshot: Snapshot) -> bool:
-        """Make a snapshot the latest state, and tell whether anything has changed."""
+        """Make a snapshot the latest state, and return whether anything has changed."""
         before, self._error = self._state, None
         self._state = State(before.number + 1 if before else 0, snapshot)
         self._notify()

@@ -44,12 +44,12 @@ _UNSET_BY_SERVICE = (*_UNSET, "1760-01-01", "1970-01-01T00:00:00")
 
 
 def is_unset(text: str) -> bool:
-    """Tell whether a date is SuperOffice's "no date": year one, in any zone."""
+    """Return whether a date is SuperOffice's "no date": year one, in any zone."""
     return text.startswith(_UNSET)
 
 
 def is_unset_by_service(text: str) -> bool:
-    """Tell whether a chat's or ticket's date is "no date".
+    """Return whether a chat's or ticket's date is "no date".
 
     Service writes those, for which it can also be the database's first day or the Unix epoch.
     """
@@ -78,7 +78,7 @@ def _parts(text: str) -> re.Match[str]:
 
 
 def has_zone(text: str) -> bool:
-    """Tell whether a checked date names its zone."""
+    """Return whether a checked date names its zone."""
     return _parts(text)["zone"] is not None
 
 

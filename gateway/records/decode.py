@@ -211,7 +211,7 @@ def _nested(p: Property) -> type[Record]:
 
 
 def _is_of_texts(p: Property) -> bool:
-    """Tell whether the values of a map are texts, not objects."""
+    """Return whether the values of a map are texts, not objects."""
     return p.nested is not None and not p.nested.properties
 
 

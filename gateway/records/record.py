@@ -93,7 +93,7 @@ class Record(msgspec.Struct, kw_only=True, gc=False):
         return f"<{type(self).__name__} record>"
 
     def is_blank(self) -> bool:
-        """Tell whether this stands for a missing object: `{}`, or key 0 with nothing else set.
+        """Return whether this stands for a missing object: `{}`, or key 0 with nothing else set.
 
         Rights do not count: they describe what the caller may do, even without an object.
         """

@@ -78,7 +78,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._close()
 
     def _is_idle(self) -> bool:
-        """Tell whether no request is in progress and no timer runs: line ends came, for example."""
+        """Return whether no request is in progress and no timer runs, as after line ends."""
         if self.timeout_keep_alive_task or self._head_timer:
             return False
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request

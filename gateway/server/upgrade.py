@@ -82,7 +82,7 @@ class _Parser(HttpRequestParser):
 
 
 def _is_handshake(headers: list[Header]) -> bool:
-    """Tell whether a head asks for a WebSocket, by uvicorn's rule: the last header counts."""
+    """Return whether a head asks for a WebSocket, by uvicorn's rule: the last header counts."""
     last = dict(headers)
     tokens = {token.strip().lower() for token in last.get(b"connection", b"").split(b",")}
     return b"upgrade" in tokens and last.get(b"upgrade", b"").lower() == b"websocket"

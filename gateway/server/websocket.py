@@ -53,7 +53,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._turn: asyncio.Handle | None = None
 
     def handle_connect(self, event: Request) -> None:
-        """Call the application, which tells when the client is no stranger any more."""
+        """Call the application, which reports when the client is no stranger any more."""
         super().handle_connect(event)
         edge: Edge | None = getattr(getattr(self.app, "state", None), "edge", None)
         if edge is None:  # an application that says nothing
@@ -127,7 +127,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         elif self._frames > _MOST_FRAMES:
             self._fail(CloseCode.MESSAGE_TOO_BIG, "The message has too many frames.")
         elif not self._share.hold(parsed):
-            self._fail(CloseCode.TRY_AGAIN_LATER, "The gateway receives too much; try again.")
+            self._fail(CloseCode.TRY_AGAIN_LATER, "The gateway receives too much; retry later.")
 
     def _time_message(self, *, is_waiting: bool) -> None:
         """Limit the time for the rest of a message that has begun."""

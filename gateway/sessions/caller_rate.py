@@ -28,7 +28,7 @@ class CallerRate:
         """Count a request of a caller.
 
         Raises:
-            UpstreamHeldOffError: it is one too many.
+            UpstreamHeldOffError: the caller has made too many requests.
         """
         now = self._clock()
         until = self._used_until.get(name, now) + self._interval_s

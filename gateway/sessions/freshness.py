@@ -83,17 +83,17 @@ class Served(msgspec.Struct, frozen=True):
         return min(left_s, 0.0) if self.snapshot.asked_ns < self.epoch_ns else left_s
 
     def is_good_for(self, max_age_s: float | None) -> bool:
-        """Tell whether it is fresh, and no older than the request accepts."""
+        """Return whether it is fresh, and no older than the request accepts."""
         if self.snapshot.asked_ns < self.epoch_ns:
             return False
         age_s = self.age_s()
         return age_s < self.windows.ttl_s and (max_age_s is None or age_s <= max_age_s)
 
     def may_be_revalidated_later(self, max_age_s: float | None) -> bool:
-        """Tell whether it may be served while SuperOffice is called (RFC 5861, section 3)."""
+        """Return whether it may be served while SuperOffice is called (RFC 5861, section 3)."""
         return max_age_s is None and self.left_s() + self.windows.while_revalidate_s > 0
 
     def may_stand_in(self, failure: UpstreamError, max_age_s: float | None) -> bool:
-        """Tell whether it may be served in place of an error (RFC 5861, section 4)."""
+        """Return whether it may be served in place of an error (RFC 5861, section 4)."""
         is_in_time = max_age_s is None and self.left_s() + self.windows.if_error_s > 0
         return is_in_time and failure.is_temporary

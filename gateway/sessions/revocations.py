@@ -28,7 +28,7 @@ class Revocations:
             await self._shared.put(place, _REVOKED, ttl_s=kept_s, is_owed=True)
 
     async def cover(self, place: Place, asked_ns: int, now_ns: int) -> bool:
-        """Tell whether they were rejected after `asked_ns`, in this process or another."""
+        """Return whether they were rejected after `asked_ns`, in this process or another."""
         if asked_ns <= self._times_ns.get(place.name, 0):
             return True
         found = await self._shared.get(place) if self._shared is not None else None

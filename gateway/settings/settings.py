@@ -122,8 +122,8 @@ class Settings(LoadedSettings):
     )
     upstream_rate: int | None = _superoffice(
         None,
-        "REST calls per second and tenant, of all processes that share a Redis, or else of all "
-        "workers; unset = any number",
+        "REST calls per second and tenant, of all processes that share a Redis, or of all workers; "
+        "unset = any number",
         "10",
         ge=1,
     )

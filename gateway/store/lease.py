@@ -34,7 +34,7 @@ class Turn(Generic[T]):
     async def wait(
         self, usable: Callable[[Found], T | None], oldest_s: float, began_s: float
     ) -> bool:
-        """Wait for the entry or the lease, or until the cache fails; tell whether there was a wait.
+        """Wait for the entry or the lease, or until the cache fails; return whether it waited.
 
         Raises:
             TimeoutError: the time is up.

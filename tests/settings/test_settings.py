@@ -25,6 +25,8 @@ EVERY_SETTING = [
     ("upstream_connect_timeout", "1", 1.0),
     ("upstream_timeout", "0.5", 0.5),
     ("upstream_connections", "10", 10),
+    ("upstream_rate", "10", 10),
+    ("caller_rate", "20", 20),
     ("max_upstream_bytes", "2048", 2048),
     ("breaker_failures", "0", 0),
     ("breaker_cooldown", "2.5", 2.5),

@@ -199,7 +199,7 @@ async def call(settings: Settings, url: str, headers: Sequence[Header]) -> list[
 
 
 def _times(times: Sequence[str], sent: bytes | None, settings: Settings) -> Finding:
-    """Tell whether times have a zone, and what explains it."""
+    """Return whether times have a zone, and what explains it."""
     asked = sent is not None and b"includetzoffset" in sent.lower()
     header = f"SO-TimeZone: {'' if sent is None else sent.decode()}"
     base = settings.time_zone

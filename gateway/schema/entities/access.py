@@ -54,7 +54,7 @@ _UNINITIALIZED = 128
 def has_right(
     mask: str | Malformed | None, bit: int, names: Mapping[str, int]
 ) -> bool | Malformed | None:
-    """Tell whether a mask grants a right; None where that is unknown.
+    """Return whether a mask grants a right; None where that is unknown.
 
     An unknown name may include the right: with one, the result is never False.
     """

@@ -57,7 +57,7 @@ def status_group(session: "ChatSession") -> StatusGroup | None:
 
 
 def is_open(session: "ChatSession") -> bool | None:
-    """Tell whether a session still goes on; None where its status has no group."""
+    """Return whether a session still goes on; None where its status has no group."""
     group = status_group(session)
     return None if group is None else group is not StatusGroup.OVER
 

@@ -35,7 +35,7 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
                     raise _too_large(max_bytes, f"more than {max_bytes}")
                 if not share.hold(len(body)):
                     raise UpstreamUnavailableError(
-                        "The gateway receives too much; try again.", retry_after_s=1
+                        "The gateway receives too much; retry later.", retry_after_s=1
                     )
     except TimeoutError as exc:
         raise BodyTooSlowError(
