@@ -218,7 +218,11 @@ async def test_messages_that_are_not_complete_are_bounded_in_all(
     other.protocol.connection_lost(None)
 
 
-@pytest.mark.parametrize("begun", [frame(b"x", fin=False), frame(b"x" * 100)[:50]])
+@pytest.mark.parametrize(
+    "begun",
+    [frame(b"x", fin=False), frame(b"x" * 100)[:50]],
+    ids=["a frame is missing", "half a frame"],
+)
 async def test_a_message_has_some_time_to_arrive(
     known: Client, monkeypatch: pytest.MonkeyPatch, begun: bytes
 ) -> None:
