@@ -48,8 +48,8 @@ class Cache(Protocol):
     def peek(self, key: str) -> Snapshot | None:
         """Return the value, or None, without waiting."""
 
-    async def set(self, key: str, value: Snapshot, ttl: float) -> object:
-        """Store the value for `ttl` seconds."""
+    async def set(self, key: str, value: Snapshot, ttl: float, *, owner: str) -> object:
+        """Store the value for `ttl` seconds, in the share of its owner."""
 
     async def delete(self, key: str) -> object:
         """Delete the value."""
@@ -107,7 +107,7 @@ class Source:
         """
         key = key or self.key_of(caller)
         if not is_poll:
-            self._count(caller)
+            self._count(caller, key)
         max_age_s = None if max_age_s is None else max(max_age_s, _SHORTEST_AGE_S)
 
         def call() -> Awaitable[Snapshot]:
@@ -149,9 +149,9 @@ class Source:
         cached = self._hit(self.cache.peek(key)) if self.windows.ttl_s else None
         return cached if cached is not None and cached.is_good_for(max_age_s) else None
 
-    def _count(self, caller: Caller) -> None:
+    def _count(self, caller: Caller, key: str) -> None:
         if self.caller_rate is not None:
-            self.caller_rate.check(self.key_of(caller.credentials()))
+            self.caller_rate.check(self.owner_of(caller, key))
 
     def invalidate(self, since_ns: int) -> None:
         """Treat snapshots that were requested before a change as out of date.
@@ -167,6 +167,11 @@ class Source:
     def key_of(self, caller: Caller) -> str:
         """Return the key of the caller's snapshot: an HMAC, which reveals nothing."""
         return caller.digest(self.secret, self.upstream_url.encode())
+
+    def owner_of(self, caller: Caller, key: str) -> str:
+        """Return a digest of the credentials alone: languages make no other caller."""
+        credentials = caller.credentials()
+        return key if credentials == caller else self.key_of(credentials)
 
     def _place(self, key: str, caller: Caller) -> Place:
         """Return where a caller's data are in the shared cache."""
@@ -226,7 +231,8 @@ class Source:
             logger.log(level, "A REST call failed: %s", _described(exc))
             raise
         if self.windows.ttl_s:
-            await self.cache.set(key, snapshot, ttl=self.windows.kept_s)
+            owner = self.owner_of(caller, key)
+            await self.cache.set(key, snapshot, ttl=self.windows.kept_s, owner=owner)
         return snapshot
 
     async def _share(
