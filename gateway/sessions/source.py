@@ -28,6 +28,7 @@ from gateway.sessions.snapshot import Decode, Origin, Snapshot, Stored, assemble
 from gateway.store.lease import turn
 from gateway.store.shared import Found, Place, SharedCache
 from gateway.store.single_flight import Flights
+from gateway.upstream.body_memory import BodyMemory
 from gateway.upstream.budget import IS_POLL
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class Source:
     """The time of the last known change: snapshots requested before it are out of date."""
 
     lookups: Lookups = field(default_factory=Lookups)
+    bodies: BodyMemory = field(default_factory=BodyMemory)
     caller_rate: CallerRate | None = None
     tenant: str | None = None
     """Its name, where there are several."""
@@ -110,9 +112,10 @@ class Source:
             self._count(caller, key)
         max_age_s = None if max_age_s is None else max(max_age_s, _SHORTEST_AGE_S)
 
-        def call() -> Awaitable[Snapshot]:
+        async def call() -> Snapshot:
             IS_POLL.set(is_poll)  # in the task of the flight
-            return self._fly(key, caller, trace, max_age_s)
+            with self.bodies.hold():
+                return await self._fly(key, caller, trace, max_age_s)
 
         while True:
             epoch_ns = self.epoch_ns

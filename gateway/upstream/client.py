@@ -129,7 +129,9 @@ class UpstreamClient:
                 try:
                     if response.status_code != httpx.codes.OK:
                         raise error_for(response)
-                    return await read_body(response, max_bytes=self._max_bytes)
+                    return await read_body(
+                        response, max_bytes=self._max_bytes, on_wait=call.lose_time
+                    )
                 finally:
                     await response.aclose()
             except (httpx.TransportError, ssl.SSLError) as exc:
