@@ -108,8 +108,8 @@ class Source:
             UpstreamError: SuperOffice sent no usable answer, and there is no stale one to serve.
         """
         key = key or self.key_of(caller)
-        if not is_poll:
-            self._count(caller, key)
+        if self.caller_rate is not None and not is_poll:
+            self.caller_rate.check(self.owner_of(caller, key))
         max_age_s = None if max_age_s is None else max(max_age_s, _SHORTEST_AGE_S)
 
         async def call() -> Snapshot:
@@ -151,10 +151,6 @@ class Source:
         """Return the snapshot of a key if it is fresh and in memory, without waiting."""
         cached = self._hit(self.cache.peek(key)) if self.windows.ttl_s else None
         return cached if cached is not None and cached.is_good_for(max_age_s) else None
-
-    def _count(self, caller: Caller, key: str) -> None:
-        if self.caller_rate is not None:
-            self.caller_rate.check(self.owner_of(caller, key))
 
     def invalidate(self, since_ns: int) -> None:
         """Treat snapshots that were requested before a change as out of date.

@@ -85,9 +85,8 @@ class Gate:
             "Too many calls wait for SuperOffice in this gateway.", retry_after_s=1
         )
         is_crowd = longest == self._crowd
-        is_own_crowd = is_crowd and longest == caller and self._max_waiting > 0
-        most = len(self._queues.get(longest, ()))
-        if not is_own_crowd and most <= len(self._queues.get(caller, ())) + 1:
+        mine, most = (len(self._queues.get(name, ())) for name in (caller, longest))
+        if most <= mine + 1 and not (is_crowd and caller == longest and mine):
             raise error
         turn = self._queues[longest][0 if is_crowd else -1]
         self._leave(longest, turn)
