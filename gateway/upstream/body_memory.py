@@ -54,11 +54,13 @@ async def make_room(size_bytes: int, on_wait: Callable[[], object]) -> None:
     if body.size_bytes <= _FREE_BYTES:
         return
     memory = body.memory
-    if size_bytes <= memory.left_bytes:
-        memory.left_bytes -= size_bytes
-        body.counted_bytes += size_bytes
-        return
-    if memory.last.locked():
-        on_wait()
-    await memory.last.acquire()
-    body.is_last = True
+    if size_bytes > memory.left_bytes:
+        if memory.last.locked():
+            on_wait()
+        await memory.last.acquire()
+        body.is_last = size_bytes > memory.left_bytes
+        if body.is_last:
+            return
+        memory.last.release()
+    memory.left_bytes -= size_bytes
+    body.counted_bytes += size_bytes
