@@ -5,9 +5,11 @@ import gzip
 
 import httpx
 
+from gateway.errors import UpstreamTimeoutError
 from gateway.upstream.body import read_body
 from gateway.upstream.body_memory import BodyMemory
 from tests.upstream.test_body import Chunks, raw_deflate
+from tests.upstream.test_client import Script, client_of, failed
 
 KIBIBYTE = 2**10
 CHUNK = bytes(64 * KIBIBYTE)
@@ -70,3 +72,15 @@ async def test_what_inflates_a_thousandfold_waits_in_pieces() -> None:
         memory.last.release()
 
         assert len(await task) in {len(text), 2 * len(text)}
+
+
+async def test_a_wait_for_memory_ends_with_the_deadline_and_is_our_own_fault() -> None:
+    """Such a timeout does not count against SuperOffice."""
+    memory, rest = BodyMemory(0), Script(httpx.Response(200, content=CHUNK * 8))
+    await memory.last.acquire()
+    async with client_of(rest, timeout_s=0.05, breaker_failures=1, max_bytes=2**20) as client:
+        with memory.hold():
+            error = await failed(client)
+
+        assert isinstance(error, UpstreamTimeoutError)
+        assert client.breaker.state == "closed"
