@@ -40,13 +40,12 @@ class FairLRU(TLRUCache[str, Entry]):
         )
         self._keys: dict[str, OrderedDict[str, None]] = {}
         self._bytes: Counter[str] = Counter()
-        self._with_several: set[str] = set()
+        self.with_several: set[str] = set()
+        """The owners of several entries."""
 
-    def __getitem__(self, key: str) -> Entry:
-        entry = super().__getitem__(key)
-        if entry.owner in self._with_several:
-            self._keys[entry.owner].move_to_end(key)
-        return entry
+    def note_use(self, key: str, owner: str) -> None:
+        """Make an entry the most recently used one of its owner."""
+        self._keys[owner].move_to_end(key)
 
     def __setitem__(self, key: str, entry: Entry) -> None:
         # Counted first: the room that it needs is part of its owner's share.
@@ -54,7 +53,7 @@ class FairLRU(TLRUCache[str, Entry]):
         keys[key] = None
         self._bytes[entry.owner] += entry.size_bytes
         if len(keys) > 1:
-            self._with_several.add(entry.owner)
+            self.with_several.add(entry.owner)
         try:
             super().__setitem__(key, entry)
         finally:
@@ -75,7 +74,7 @@ class FairLRU(TLRUCache[str, Entry]):
 
     def popitem(self) -> tuple[str, Entry]:
         """Remove the entry that is evicted next."""
-        largest = max(self._with_several, key=self._bytes.__getitem__, default=None)
+        largest = max(self.with_several, key=self._bytes.__getitem__, default=None)
         if largest is None or self._bytes[largest] * len(self._keys) <= self.maxsize:
             return super().popitem()
         key = next(iter(self._keys[largest]))
@@ -86,6 +85,6 @@ class FairLRU(TLRUCache[str, Entry]):
         del keys[key]
         self._bytes[entry.owner] -= entry.size_bytes
         if len(keys) < 2:
-            self._with_several.discard(entry.owner)
+            self.with_several.discard(entry.owner)
         if not keys:
             del self._keys[entry.owner], self._bytes[entry.owner]

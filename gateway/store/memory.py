@@ -45,6 +45,8 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
         except KeyError:
             self._measure()
             return None
+        if entry.owner in self._entries.with_several:
+            self._entries.note_use(key, entry.owner)
         if entry.value.size_bytes != entry.size_bytes:
             self._put(key, entry.value, entry.expires_at, entry.owner)
         return entry.value
