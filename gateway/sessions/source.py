@@ -18,6 +18,7 @@ from gateway.errors import (
     UpstreamForbiddenError,
     UpstreamTimeoutError,
     UpstreamUnauthenticatedError,
+    described,
 )
 from gateway.headers import Header
 from gateway.observe.cache_stats import Lookups
@@ -227,7 +228,7 @@ class Source:
         except UpstreamError as exc:
             # Calls that are not made are frequent, and the reason is in the log already.
             level = logging.WARNING if exc.is_of_a_call else logging.DEBUG
-            logger.log(level, "A REST call failed: %s", _described(exc))
+            logger.log(level, "A REST call failed: %s", described(exc))
             raise
         if self.windows.ttl_s:
             owner = self.owner_of(caller, key)
@@ -293,13 +294,3 @@ class Source:
         asked_ns = older.snapshot.asked_ns
         place = self._revocation(caller)
         return await self.revocations.cover(place, asked_ns, self.clock_ns())
-
-
-def _described(exc: UpstreamError) -> str:
-    """Describe a failure for the log; causes by their kinds, as their messages hold addresses."""
-    kinds = []
-    cause: BaseException | None = exc.__cause__
-    while cause is not None:
-        kinds.append(type(cause).__name__)
-        cause = cause.__cause__
-    return f"{exc.extensions['code']}, {exc} {' < '.join(kinds)}".strip()
