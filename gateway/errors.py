@@ -242,3 +242,13 @@ class TenantNotRunningError(UpstreamUnavailableError):
 
 class UpstreamBadResponseError(UpstreamError, code="UPSTREAM_BAD_RESPONSE", status=502):
     """SuperOffice's answer is not a JSON array of sessions."""
+
+
+def described(exc: UpstreamError) -> str:
+    """Describe a failure for the log; causes by their kinds, as their messages hold addresses."""
+    kinds = []
+    cause: BaseException | None = exc.__cause__
+    while cause is not None:
+        kinds.append(type(cause).__name__)
+        cause = cause.__cause__
+    return f"{exc.extensions['code']}, {exc} {' < '.join(kinds)}".strip()

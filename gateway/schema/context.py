@@ -29,8 +29,7 @@ class Access:
     @property
     def owner(self) -> str:
         """A digest of the credentials alone: languages make no other caller."""
-        credentials = self.caller.credentials()
-        return self.key if credentials == self.caller else self.source.key_of(credentials)
+        return self.source.owner_of(self.caller, self.key)
 
 
 @dataclass(slots=True, repr=False, kw_only=True)

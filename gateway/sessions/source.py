@@ -18,6 +18,7 @@ from gateway.errors import (
     UpstreamForbiddenError,
     UpstreamTimeoutError,
     UpstreamUnauthenticatedError,
+    described,
 )
 from gateway.headers import Header
 from gateway.observe.cache_stats import Lookups
@@ -28,6 +29,7 @@ from gateway.sessions.snapshot import Decode, Origin, Snapshot, Stored, assemble
 from gateway.store.lease import turn
 from gateway.store.shared import Found, Place, SharedCache
 from gateway.store.single_flight import Flights
+from gateway.upstream.body_memory import BodyMemory
 from gateway.upstream.budget import IS_POLL
 
 logger = logging.getLogger(__name__)
@@ -48,8 +50,8 @@ class Cache(Protocol):
     def peek(self, key: str) -> Snapshot | None:
         """Return the value, or None, without waiting."""
 
-    async def set(self, key: str, value: Snapshot, ttl: float) -> object:
-        """Store the value for `ttl` seconds."""
+    async def set(self, key: str, value: Snapshot, ttl: float, *, owner: str) -> object:
+        """Store the value for `ttl` seconds, in the share of its owner."""
 
     async def delete(self, key: str) -> object:
         """Delete the value."""
@@ -78,6 +80,7 @@ class Source:
     """The time of the last known change: snapshots requested before it are out of date."""
 
     lookups: Lookups = field(default_factory=Lookups)
+    bodies: BodyMemory = field(default_factory=BodyMemory)
     caller_rate: CallerRate | None = None
     tenant: str | None = None
     """Its name, where there are several."""
@@ -106,13 +109,14 @@ class Source:
             UpstreamError: SuperOffice sent no usable answer, and there is no stale one to serve.
         """
         key = key or self.key_of(caller)
-        if not is_poll:
-            self._count(caller)
+        if self.caller_rate is not None and not is_poll:
+            self.caller_rate.check(self.owner_of(caller, key))
         max_age_s = None if max_age_s is None else max(max_age_s, _SHORTEST_AGE_S)
 
-        def call() -> Awaitable[Snapshot]:
+        async def call() -> Snapshot:
             IS_POLL.set(is_poll)  # in the task of the flight
-            return self._fly(key, caller, trace, max_age_s)
+            with self.bodies.hold():
+                return await self._fly(key, caller, trace, max_age_s)
 
         while True:
             epoch_ns = self.epoch_ns
@@ -149,10 +153,6 @@ class Source:
         cached = self._hit(self.cache.peek(key)) if self.windows.ttl_s else None
         return cached if cached is not None and cached.is_good_for(max_age_s) else None
 
-    def _count(self, caller: Caller) -> None:
-        if self.caller_rate is not None:
-            self.caller_rate.check(self.key_of(caller.credentials()))
-
     def invalidate(self, since_ns: int) -> None:
         """Treat snapshots that were requested before a change as out of date.
 
@@ -167,6 +167,11 @@ class Source:
     def key_of(self, caller: Caller) -> str:
         """Return the key of the caller's snapshot: an HMAC, which reveals nothing."""
         return caller.digest(self.secret, self.upstream_url.encode())
+
+    def owner_of(self, caller: Caller, key: str) -> str:
+        """Return a digest of the credentials alone: languages make no other caller."""
+        credentials = caller.credentials()
+        return key if credentials == caller else self.key_of(credentials)
 
     def _place(self, key: str, caller: Caller) -> Place:
         """Return where a caller's data are in the shared cache."""
@@ -223,10 +228,11 @@ class Source:
         except UpstreamError as exc:
             # Calls that are not made are frequent, and the reason is in the log already.
             level = logging.WARNING if exc.is_of_a_call else logging.DEBUG
-            logger.log(level, "A REST call failed: %s", _described(exc))
+            logger.log(level, "A REST call failed: %s", described(exc))
             raise
         if self.windows.ttl_s:
-            await self.cache.set(key, snapshot, ttl=self.windows.kept_s)
+            owner = self.owner_of(caller, key)
+            await self.cache.set(key, snapshot, ttl=self.windows.kept_s, owner=owner)
         return snapshot
 
     async def _share(
@@ -288,13 +294,3 @@ class Source:
         asked_ns = older.snapshot.asked_ns
         place = self._revocation(caller)
         return await self.revocations.cover(place, asked_ns, self.clock_ns())
-
-
-def _described(exc: UpstreamError) -> str:
-    """Describe a failure for the log; causes by their kinds, as their messages hold addresses."""
-    kinds = []
-    cause: BaseException | None = exc.__cause__
-    while cause is not None:
-        kinds.append(type(cause).__name__)
-        cause = cause.__cause__
-    return f"{exc.extensions['code']}, {exc} {' < '.join(kinds)}".strip()

@@ -1,29 +1,19 @@
 """A bounded cache in memory, behind aiocache's interface.
 
-aiocache's own memory cache has no bound. This one counts bytes and evicts the least recently used
-entry first; expired entries go whenever one is stored, so that customers' data do not outlive
-their use.
+aiocache's own memory cache has no bound. This one counts bytes, and shares them out between the
+owners of entries; expired entries go whenever one is stored, so that customers' data do not
+outlive their use.
 """
 
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from aiocache.base import BaseCache
 from aiocache.serializers import NullSerializer
-from cachetools import TLRUCache
 
-
-class _Sized(Protocol):
-    @property
-    def size_bytes(self) -> int: ...
-
-
-class _Entry(NamedTuple):
-    value: _Sized
-    expires_at: float
-    size_bytes: int
+from gateway.store.fair_lru import Entry, FairLRU, Sized
 
 
 class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no types
@@ -41,12 +31,7 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
         # drop expired entries first.
         self.size_bytes = self.count = 0
         self._clock = clock
-        self._entries: TLRUCache[str, _Entry] = TLRUCache(
-            max_bytes,
-            ttu=lambda _, entry, __: entry.expires_at,
-            timer=clock,
-            getsizeof=lambda entry: entry.size_bytes,
-        )
+        self._entries = FairLRU(max_bytes, clock)
 
     async def get(self, key: str, default: object = None, **_: object) -> Any:  # as it was set
         """Look up, without the layers of aiocache's own `get`, which take longer than this."""
@@ -60,22 +45,27 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
         except KeyError:
             self._measure()
             return None
+        if entry.owner in self._entries.with_several:
+            self._entries.note_use(key, entry.owner)
         if entry.value.size_bytes != entry.size_bytes:
-            self._put(key, entry.value, entry.expires_at)
+            self._put(key, entry.value, entry.expires_at, entry.owner)
         return entry.value
 
-    async def _set(self, key: str, value: _Sized, ttl: float | None, **_: object) -> bool:
-        return self._put(key, value, float("inf") if ttl is None else self._clock() + ttl)
+    async def set(
+        self, key: str, value: Sized, ttl: float | None = None, *, owner: str = "", **_: object
+    ) -> bool:
+        """Store a value, which counts against the share of its owner."""
+        return self._put(key, value, float("inf") if ttl is None else self._clock() + ttl, owner)
 
     async def _delete(self, key: str, **_: object) -> int:
         is_found = self._entries.pop(key, None) is not None
         self._measure()
         return int(is_found)
 
-    def _put(self, key: str, value: _Sized, expires_at: float) -> bool:
+    def _put(self, key: str, value: Sized, expires_at: float, owner: str) -> bool:
         self._entries.pop(key, None)  # an older value must not survive a newer one
         with suppress(ValueError):  # larger than the bound
-            self._entries[key] = _Entry(value, expires_at, value.size_bytes)
+            self._entries[key] = Entry(value, expires_at, value.size_bytes, owner)
         self._measure()
         return key in self._entries
 

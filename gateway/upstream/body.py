@@ -1,26 +1,31 @@
 """Read a JSON body up to a limit, however it is compressed.
 
-httpx would inflate a whole network chunk at once, up to a thousandfold; here zlib gets the
-remaining size as a limit.
+httpx would inflate a whole network chunk at once, up to a thousandfold; here it is inflated in
+small pieces.
 """
 
 import ssl
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 
 import httpx
 
 from gateway.errors import UpstreamBadResponseError, UpstreamInterruptedError
+from gateway.upstream.body_memory import make_room
 
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _RAW_DEFLATE = -zlib.MAX_WBITS
+_PIECE = 2**16
 
 # Log-in pages, maintenance pages of proxies, and SuperOffice's XML. Other types prove nothing: some
 # servers label JSON as text/plain, or not at all.
 _NEVER_JSON = (b"text/html", b"text/xml", b"application/xml")
 
 
-async def read_body(response: httpx.Response, *, max_bytes: int) -> bytes:
-    """Return the body of a 200, decompressed.
+async def read_body(
+    response: httpx.Response, *, max_bytes: int, on_wait: Callable[[], object] = bool
+) -> bytes:
+    """Return the body of a 200, decompressed; `on_wait` is called before it waits for memory.
 
     Raises:
         UpstreamBadResponseError: it is HTML or XML, it is larger than `max_bytes`, compressed or
@@ -41,10 +46,13 @@ async def read_body(response: httpx.Response, *, max_bytes: int) -> bytes:
     try:
         async for chunk in _raw(response):
             received += len(chunk)
-            parts.append(inflate.decode(chunk, max_bytes + 1 - size) if inflate else chunk)
-            size += len(parts[-1])
-            if size > max_bytes or received > max_bytes:
-                raise _too_large(max_bytes)
+            pieces: Iterable[bytes] = inflate.pieces(chunk) if inflate else (chunk,)
+            for piece in pieces:
+                parts.append(piece)
+                size += len(piece)
+                if size > max_bytes or received > max_bytes:
+                    raise _too_large(max_bytes)
+                await make_room(len(piece), on_wait)
         if inflate:
             inflate.finish()
     except zlib.error as exc:
@@ -88,24 +96,26 @@ class _Inflate:
         self._member = zlib.decompressobj(_GZIP_OR_ZLIB)
         self._is_first = True
 
-    def decode(self, chunk: bytes, room: int) -> bytes:
-        out = bytearray()
-        while chunk and len(out) < room:
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        is_full = False
+        # After a full piece, zlib may hold more of it without any input left.
+        while chunk or (is_full and not self._member.eof):
             if self._member.eof:
                 self._member = zlib.decompressobj(_GZIP_OR_ZLIB)
-            out += self._inflate(chunk, room - len(out))
+            piece = self._inflate(chunk)
+            is_full = len(piece) == _PIECE
+            yield piece
             chunk = self._member.unconsumed_tail or self._member.unused_data
-        return bytes(out)
 
-    def _inflate(self, chunk: bytes, room: int) -> bytes:
+    def _inflate(self, chunk: bytes) -> bytes:
         is_first, self._is_first = self._is_first, False
         try:
-            return self._member.decompress(chunk, room)
+            return self._member.decompress(chunk, _PIECE)
         except zlib.error:
             if not is_first:
                 raise
             self._member = zlib.decompressobj(_RAW_DEFLATE)
-            return self._member.decompress(chunk, room)
+            return self._member.decompress(chunk, _PIECE)
 
     def finish(self) -> None:
         if not self._member.eof:

@@ -166,6 +166,10 @@ class Call:
         if not self._has_begun:  # a retry has less time because of SuperOffice
             self._has_begun, self.had_time = True, had_time
 
+    def lose_time(self) -> None:
+        """Record that it waits for us: a timeout is not SuperOffice's fault."""
+        self.had_time = False
+
     def __exit__(self, kind: object, outcome: BaseException | None, traceback: object) -> None:
         if self._has_begun:
             self._breaker.end(self, outcome)

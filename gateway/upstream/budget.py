@@ -7,6 +7,7 @@ from typing import Protocol
 
 from gateway.errors import UpstreamHeldOffError, UpstreamNotCalledError
 from gateway.upstream.gate import Gate
+from gateway.upstream.rate_limits import STRANGERS
 
 IS_POLL: ContextVar[bool] = ContextVar("is_poll", default=False)
 """Whether a call is of a live subscription, which can wait for the next poll."""
@@ -26,7 +27,7 @@ class Budget:
 
     def __init__(self, rate: Rate, *, queue: int) -> None:
         self.rate = rate
-        self.turns = Gate(slots=1, queue=queue)
+        self.turns = Gate(slots=1, queue=queue, crowd=STRANGERS)
         self.granted = self.refused = 0
         self._is_used_up = False
 

@@ -19,7 +19,7 @@ from gateway.upstream.breaker import Breaker, Call
 from gateway.upstream.budget import Budget
 from gateway.upstream.failures import error_for, upstream_error
 from gateway.upstream.gate import Gate
-from gateway.upstream.rate_limits import RateLimits
+from gateway.upstream.rate_limits import STRANGERS, RateLimits
 from gateway.upstream.retry import Retries
 from gateway.upstream.transport import PooledTransport
 
@@ -59,7 +59,7 @@ class UpstreamClient:
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.gate = Gate(slots=connections, queue=queue)
+        self.gate = Gate(slots=connections, queue=queue, crowd=STRANGERS)
         self.breaker = Breaker(
             failures=breaker_failures, cooldown_s=breaker_cooldown_s, name=name, clock=clock
         )
@@ -129,7 +129,9 @@ class UpstreamClient:
                 try:
                     if response.status_code != httpx.codes.OK:
                         raise error_for(response)
-                    return await read_body(response, max_bytes=self._max_bytes)
+                    return await read_body(
+                        response, max_bytes=self._max_bytes, on_wait=call.lose_time
+                    )
                 finally:
                     await response.aclose()
             except (httpx.TransportError, ssl.SSLError) as exc:

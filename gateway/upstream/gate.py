@@ -17,10 +17,14 @@ class Gate:
     caller that holds the fewest; of one caller, and among equals, the call that came first goes
     first. If the queue is full, the caller with the most places loses its last one. An eighth of
     the slots is for callers that hold none, so that these need not wait until a slow call ends.
+
+    Many can hide behind the name `crowd`: there the call that came last goes first, and the first
+    one loses its place, so that a flood does not keep a newcomer waiting.
     """
 
-    def __init__(self, *, slots: int, queue: int) -> None:
+    def __init__(self, *, slots: int, queue: int, crowd: str | None = None) -> None:
         self._slots = slots
+        self._crowd = crowd
         self._reserved = slots // _RESERVED
         self._max_waiting = queue
         self._held: Counter[str] = Counter()
@@ -80,9 +84,11 @@ class Gate:
         error = UpstreamNotCalledError(
             "Too many calls wait for SuperOffice in this gateway.", retry_after_s=1
         )
-        if len(self._queues.get(longest, ())) <= len(self._queues.get(caller, ())) + 1:
+        is_crowd = longest == self._crowd
+        mine, most = (len(self._queues.get(name, ())) for name in (caller, longest))
+        if most <= mine + 1 and not (is_crowd and caller == longest and mine):
             raise error
-        turn = self._queues[longest][-1]
+        turn = self._queues[longest][0 if is_crowd else -1]
         self._leave(longest, turn)
         if not turn.done():  # or it has been cancelled
             turn.set_exception(error)
@@ -103,7 +109,7 @@ class Gate:
             caller = min(self._queues, key=self._held.__getitem__)
             if not self._may_have(caller):
                 return
-            turn = self._queues[caller][0]
+            turn = self._queues[caller][-1 if caller == self._crowd else 0]
             self._leave(caller, turn)
             if not turn.done():  # or it has been cancelled
                 self._take(caller)

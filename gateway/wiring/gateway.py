@@ -32,6 +32,7 @@ from gateway.store.memory import BoundedMemoryCache
 from gateway.store.redis import report_missing_rights
 from gateway.store.single_flight import Flights
 from gateway.tenants.states import MOST_TENANTS
+from gateway.upstream.body_memory import BodyMemory
 from gateway.web.admission import Admission
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import Door
@@ -140,6 +141,7 @@ class Gateway:
             secret=settings.cache_secret.get_secret_value().encode(),
             flights=self._flights,
             lookups=self._lookups,
+            bodies=BodyMemory(),
             caller_rate=CallerRate(settings.caller_rate) if settings.caller_rate else None,
         )
 

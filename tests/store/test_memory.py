@@ -236,3 +236,40 @@ async def test_looking_needs_no_waiting(cache: BoundedMemoryCache) -> None:
 
     assert cache.peek("a") is thing
     assert cache.peek("b") is None
+
+
+async def test_an_owner_over_its_share_loses_its_own_entries_first(
+    cache: BoundedMemoryCache,
+) -> None:
+    """Its least recently used one goes, and others' older entries stay."""
+    await cache.set("quiet", Thing(10), ttl=5, owner="quiet")
+    for key in "abc":
+        await cache.set(key, Thing(30), ttl=5, owner="noisy")
+    await cache.get("a")
+    await cache.set("d", Thing(30), ttl=5, owner="noisy")
+    await cache.set("new", Thing(30), ttl=5, owner="new")
+
+    assert await kept(cache, "quiet", *"abcd", "new") == ["quiet", "a", "d", "new"]
+    assert cache.size_bytes == 100
+
+
+async def test_alone_an_owner_may_use_the_whole_cache(cache: BoundedMemoryCache) -> None:
+    """And what left, in whichever way, counts no more against its share."""
+    for key in "abcd":
+        await cache.set(key, Thing(25), ttl=5, owner="one")
+    assert await kept(cache, *"abcd") == [*"abcd"]
+
+    await cache.delete("a")
+    await cache.set("large", Thing(101), ttl=5, owner="one")
+    await cache.set("quiet", Thing(25), ttl=5, owner="other")
+
+    assert await kept(cache, *"abcd", "quiet") == [*"bcd", "quiet"]
+
+
+async def test_nobody_loses_its_last_entry_for_being_large(cache: BoundedMemoryCache) -> None:
+    """The least recently used entry of all goes then."""
+    await cache.set("old", Thing(20), ttl=5, owner="old")
+    await cache.set("large", Thing(70), ttl=5, owner="large")
+    await cache.set("new", Thing(20), ttl=5, owner="new")
+
+    assert await kept(cache, "old", "large", "new") == ["large", "new"]

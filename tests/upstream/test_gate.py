@@ -223,3 +223,20 @@ async def test_an_eighth_of_the_slots_is_for_callers_that_hold_none() -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert (gate.busy, gate.waiting) == (0, 0)
+
+
+async def test_of_a_crowd_the_newest_goes_first_and_the_oldest_loses_its_place() -> None:
+    """Many hide behind its name: a flood must not keep a newcomer waiting."""
+    gate, order = Gate(slots=1, queue=3, crowd=""), []
+
+    async def visit(number: int) -> None:
+        async with gate.slot():
+            order.append(number)
+
+    async with gate.slot("known"):
+        tasks = [asyncio.create_task(visit(number)) for number in range(5)]
+        await settle()
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert order == [4, 3, 2]
+    assert [isinstance(one, UpstreamNotCalledError) for one in ended] == [1, 1, 0, 0, 0]

@@ -1,0 +1,66 @@
+"""The memory of SuperOffice's bodies, from their first byte until they are decoded and stored."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+BODIES_BYTES = 32 * 2**20
+"""Bytes of all bodies at a time; one body more, of any size that is accepted, always fits."""
+
+_FREE_BYTES = 2**18
+
+
+class BodyMemory:
+    """Bounds the bodies that are read or decoded at the same time; bytes past it are not read yet.
+
+    The first 256 KiB of a body are free, so that usual answers never wait for large ones.
+    """
+
+    def __init__(self, most_bytes: int = BODIES_BYTES) -> None:
+        self.left_bytes = most_bytes
+        # Only its holder reads on when nothing is left: so it can finish, and free its memory.
+        self.last = asyncio.Lock()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Count the bodies that are read in the block until its end."""
+        body = _Body(self)
+        _BODY.set(body)  # of the task, which reads nothing else
+        try:
+            yield
+        finally:
+            self.left_bytes += body.counted_bytes
+            if body.is_last:
+                self.last.release()
+
+
+class _Body:
+    def __init__(self, memory: BodyMemory) -> None:
+        self.memory = memory
+        self.size_bytes = self.counted_bytes = 0
+        self.is_last = False
+
+
+_BODY: ContextVar[_Body | None] = ContextVar("body", default=None)
+
+
+async def make_room(size_bytes: int, on_wait: Callable[[], object]) -> None:
+    """Count bytes of this task's body, after a wait where there is no room for them."""
+    body = _BODY.get()
+    if body is None or body.is_last:
+        return
+    body.size_bytes += size_bytes
+    if body.size_bytes <= _FREE_BYTES:
+        return
+    memory = body.memory
+    if size_bytes > memory.left_bytes:
+        if memory.last.locked():
+            on_wait()
+        await memory.last.acquire()
+        body.is_last = size_bytes > memory.left_bytes
+        if body.is_last:
+            return
+        memory.last.release()
+    memory.left_bytes -= size_bytes
+    body.counted_bytes += size_bytes

@@ -1,0 +1,86 @@
+"""The memory of the bodies that are read and decoded at the same time."""
+
+import asyncio
+import gzip
+
+import httpx
+
+from gateway.errors import UpstreamTimeoutError
+from gateway.upstream.body import read_body
+from gateway.upstream.body_memory import BodyMemory
+from tests.upstream.test_body import Chunks, raw_deflate
+from tests.upstream.test_client import Script, client_of, failed
+
+KIBIBYTE = 2**10
+CHUNK = bytes(64 * KIBIBYTE)
+
+
+async def settle() -> None:
+    """Let tasks run until they wait."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def test_bodies_past_the_bound_are_read_one_at_a_time() -> None:
+    """All get through, whatever their size; usual ones wait for nobody."""
+    memory, waits, decoded = BodyMemory(512 * KIBIBYTE), [0], asyncio.Event()
+    bodies = [Chunks([CHUNK] * 16) for _ in range(8)]
+
+    def on_wait() -> None:
+        waits[0] += 1
+
+    async def read(body: Chunks) -> int:
+        with memory.hold():
+            whole = await read_body(
+                httpx.Response(200, stream=body), max_bytes=2**20, on_wait=on_wait
+            )
+            await decoded.wait()
+            return len(whole)
+
+    tasks = [asyncio.create_task(read(body)) for body in bodies]
+    await settle()
+    taken = sum(body.taken for body in bodies) * 64
+    gone = tasks.pop()  # it waits for memory
+    gone.cancel()
+    small = asyncio.create_task(read(Chunks([CHUNK] * 4)))
+    decoded.set()
+
+    # Free parts, the bound, one whole body, and the chunk that each waits with.
+    assert taken <= 8 * 256 + 512 + 1024 + 8 * 64
+    assert await small == 4 * len(CHUNK)
+    assert await asyncio.gather(*tasks) == [2**20] * 7
+    assert waits[0] >= 6
+    assert (memory.left_bytes, memory.last.locked()) == (512 * KIBIBYTE, False)
+
+
+async def test_what_inflates_a_thousandfold_waits_in_pieces() -> None:
+    """Not even one network chunk is inflated past the bound; nothing of it gets lost."""
+    memory = BodyMemory(0)
+    text = bytes(2**20 + 1)
+    for packed in (gzip.compress(text), raw_deflate(text), gzip.compress(text) * 2):
+        await memory.last.acquire()
+        stream = Chunks([packed])
+        response = httpx.Response(200, headers={"Content-Encoding": "deflate"}, stream=stream)
+
+        async def read(response: httpx.Response = response) -> bytes:
+            with memory.hold():
+                return await read_body(response, max_bytes=2**22)
+
+        task = asyncio.create_task(read())
+        await settle()
+        assert not task.done()
+        memory.last.release()
+
+        assert len(await task) in {len(text), 2 * len(text)}
+
+
+async def test_a_wait_for_memory_ends_with_the_deadline_and_is_our_own_fault() -> None:
+    """Such a timeout does not count against SuperOffice."""
+    memory, rest = BodyMemory(0), Script(httpx.Response(200, content=CHUNK * 8))
+    await memory.last.acquire()
+    async with client_of(rest, timeout_s=0.05, breaker_failures=1, max_bytes=2**20) as client:
+        with memory.hold():
+            error = await failed(client)
+
+        assert isinstance(error, UpstreamTimeoutError)
+        assert client.breaker.state == "closed"

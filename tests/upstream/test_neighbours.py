@@ -1,0 +1,160 @@
+"""Through a whole gateway: wrong tokens and one noisy caller cost an honest caller nothing."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.store.shared_rate import SharedRate
+from tests.support import SESSION, Gateway, RestSide, gateway_over
+from tests.waiting import until
+
+QUERY = "{ chatSessions { customerName } }"
+DATA = {"data": {"chatSessions": [{"customerName": "Ada"}]}}
+GRAPHQL_JSON = "application/graphql-response+json"
+
+
+def bearer(token: str, language: str = "en") -> dict[str, str]:
+    """Return the headers of a caller."""
+    return {
+        "Authorization": f"Bearer {token}",
+        "Accept-Language": language,
+        "Accept": GRAPHQL_JSON,
+    }
+
+
+async def ask_all(gateway: Gateway, callers: list[dict[str, str]]) -> list[httpx.Response]:
+    """Send the query as all of these at once."""
+    return await asyncio.gather(*(gateway.post(QUERY, headers=headers) for headers in callers))
+
+
+def rest_with(hostile: Any) -> RestSide:
+    """Play a REST side where `hostile` answers calls that are not of honest callers."""
+    rest = RestSide()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if not request.headers["authorization"].startswith("Bearer honest"):
+            refused: httpx.Response = await hostile()
+            return refused
+        return httpx.Response(200, json=[SESSION])
+
+    rest.answer = answer
+    return rest
+
+
+async def test_wrong_tokens_cost_an_honest_caller_nothing() -> None:
+    """One that was accepted is called for at once, a newcomer with the next free slot."""
+    may_end = asyncio.Event()
+
+    async def refuse() -> httpx.Response:
+        await may_end.wait()
+        return httpx.Response(401)
+
+    rest = rest_with(refuse)
+    async with gateway_over(rest) as gateway:
+        await ask_all(gateway, [bearer("honest")])
+        wrong = asyncio.create_task(ask_all(gateway, [bearer(f"wrong{n}") for n in range(330)]))
+        await until(lambda: rest.calls == 1 + 56)
+        served = await ask_all(gateway, [bearer("honest"), bearer("honest", "sv")])
+        calls = rest.calls
+        newcomer = asyncio.create_task(ask_all(gateway, [bearer("honest too")]))
+        await asyncio.sleep(0.05)
+        may_end.set()
+        served += await newcomer
+        codes = {one.json()["errors"][0]["extensions"]["code"] for one in await wrong}
+
+    assert [one.json() for one in served] == [DATA] * 3
+    assert calls == 1 + 56 + 1
+    assert rest.requests[calls].headers["authorization"] == "Bearer honest too"
+    assert codes == {"UNAUTHENTICATED", "UPSTREAM_UNAVAILABLE"}
+
+
+async def test_the_languages_of_one_caller_open_no_breaker() -> None:
+    """However many of its calls fail at the same time."""
+
+    async def fail() -> httpx.Response:
+        raise httpx.ReadTimeout("gone")
+
+    async with gateway_over(rest_with(fail), breaker_failures=3) as gateway:
+        await ask_all(gateway, [bearer("noisy", f"en-{n}") for n in range(20)])
+        [served] = await ask_all(gateway, [bearer("honest")])
+
+    assert served.json() == DATA
+
+
+async def test_the_languages_of_one_caller_drive_out_no_other() -> None:
+    """They are many times the cache; each of 20 other callers still has its entry."""
+
+    async def answer_much() -> httpx.Response:
+        return httpx.Response(200, json=[{**SESSION, "ChatSessionId": n} for n in range(1, 201)])
+
+    rest = rest_with(answer_much)
+    honest = [bearer(f"honest{n}") for n in range(20)]
+    async with gateway_over(rest, cache_max_bytes="1MiB", cache_ttl=120) as gateway:
+        await ask_all(gateway, honest)
+        await ask_all(gateway, [bearer("noisy", f"en-{n}") for n in range(60)])
+        calls = rest.calls
+        served = await ask_all(gateway, honest)
+
+    assert [one.json() for one in served] == [DATA] * 20
+    assert rest.calls == calls == 80
+
+
+async def test_a_wrong_password_costs_one_call() -> None:
+    """In fifty requests at once, with or without `no-cache`, and in fifty later ones."""
+
+    async def refuse() -> httpx.Response:
+        return httpx.Response(401)
+
+    rest = rest_with(refuse)
+    async with gateway_over(rest) as gateway:
+        wrong = [bearer("wrong"), {**bearer("wrong"), "Cache-Control": "no-cache"}] * 25
+        seen = await ask_all(gateway, wrong) + await ask_all(gateway, wrong)
+
+    assert {one.status_code for one in seen} == {401}
+    assert rest.calls == 1
+
+
+@pytest.mark.parametrize("wanted", ["no-cache", "max-age=0", "no-store"])
+async def test_asking_for_fresh_answers_does_not_multiply_calls(wanted: str) -> None:
+    """Equal requests at the same time share one, in each language."""
+    rest = RestSide()
+    fresh = [{**bearer("one", f"en-{n}"), "Cache-Control": wanted} for n in range(20)]
+    async with gateway_over(rest) as gateway:
+        seen = await ask_all(gateway, fresh * 3)
+
+    assert [one.json() for one in seen] == [DATA] * 60
+    assert rest.calls == 20
+
+
+async def test_the_rate_of_a_caller_is_a_429() -> None:
+    """With the time to wait, in all of its languages together; others are served."""
+    rest = RestSide()
+    async with gateway_over(rest, caller_rate=1) as gateway:
+        callers = [bearer("one"), bearer("one", "sv"), bearer("two")]
+        first, second, other = await ask_all(gateway, callers)
+
+    assert (first.json(), other.json(), second.status_code) == (DATA, DATA, 429)
+    assert second.headers["retry-after"] == "1"
+    assert second.json()["errors"][0]["extensions"] == {"code": "RATE_LIMITED", "retryAfter": 1}
+
+
+async def test_past_the_rate_of_calls_stale_answers_are_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A caller that has none gets a 429."""
+    rest = RestSide()
+    async with gateway_over(rest, upstream_rate=9, cache_ttl=0.01, stale_if_error=60) as gateway:
+        await ask_all(gateway, [bearer("one")])
+        await asyncio.sleep(0.02)
+
+        async def used_up(self: SharedRate, longest_s: float) -> float:
+            return 60
+
+        monkeypatch.setattr(SharedRate, "reserve", used_up)
+        stale, refused = await ask_all(gateway, [bearer("one"), bearer("two")])
+
+    assert (stale.status_code, stale.json()["data"]) == (200, DATA["data"])
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
+    assert rest.calls == 1
