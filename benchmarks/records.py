@@ -22,11 +22,19 @@ _TOPICS = (10, 20, 30, 210)
 _STATUSES = ("InQueue", "CustomerLast", "UserLast", "Finished", "Closed")
 _SALE_STATUSES = ("Open", "Sold", "Lost", "Stalled")
 _RIGHT = {"Mask": "FULL", "Reason": ""}
+_LINES = (("Zip", "0150"), ("City", "Oslo"))
 _ADDRESS = {
     "Wgs84Latitude": 59.9138,
     "Wgs84Longitude": 10.7522,
-    "LocalizedAddress": [[{"Name": "Zip", "Value": "0150"}, {"Name": "City", "Value": "Oslo"}]],
-    "Street": {"Address1": "Wergelandsveien 27", "City": "Oslo", "Zipcode": "0167"},
+    "LocalizedAddress": [
+        [{"Name": name, "Value": value, "ValueLength": 80} for name, value in _LINES]
+    ],
+    "Street": {
+        "AtypeIdx": "ContactPostalAddress",
+        "Address1": "Wergelandsveien 27",
+        "City": "Oslo",
+        "Zipcode": "0167",
+    },
     "Postal": {"AtypeIdx": "ContactPostalAddress", "Address1": "P.O. Box 1884"},
     "Formatted": "Wergelandsveien 27, 0167 Oslo",
     "TableRight": _RIGHT,

@@ -5,11 +5,13 @@ Hypothesis draws the same examples in every run, so that a run fails for nothing
 """
 
 import functools
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from gateway.schema.build import build_schema
@@ -48,6 +50,19 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def one_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     """Build a schema once for all the gateways that have the same: it takes most of the time."""
     monkeypatch.setattr(wiring, "build_schema", _build_schema)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Undo what a command of the test has configured: its handlers write to a closed stream."""
+    root, before = logging.getLogger(), logging.getLogger().handlers[:]
+    levels = {name: logging.getLogger(name).level for name in ("", "gateway", "uvicorn")}
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        root.handlers = before
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 @pytest.fixture

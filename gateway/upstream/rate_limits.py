@@ -1,5 +1,6 @@
 """Callers that SuperOffice has accepted, refused, or asked to slow down."""
 
+import hashlib
 import math
 import secrets
 import time
@@ -75,5 +76,6 @@ class RateLimits:
         self._refused[name] = self._clock() + _REFUSED_S
 
     def name(self, headers: Sequence[Header]) -> str:
-        """Return the name of the caller."""
-        return Caller(tuple(headers)).credentials().digest(self._key, b"")
+        """Return the name of the caller, which holds for this process."""
+        credentials = repr(Caller(tuple(headers)).credentials().headers).encode()
+        return hashlib.blake2b(credentials, key=self._key, digest_size=16).hexdigest()

@@ -152,8 +152,8 @@ def test_a_query_beyond_a_limit_is_too_complex(shared: Running, query: str) -> N
 def test_a_query_in_a_circle_or_in_error_a_thousand_times_is_invalid(
     shared: Running, query: str
 ) -> None:
-    """What is within the limits is validated in no time; of its errors the first ones are told."""
-    assert code_of(shared, query) == "GRAPHQL_VALIDATION_FAILED"
+    """Whichever is found first: it is invalid, or takes too many comparisons to validate."""
+    assert code_of(shared, query) in {"GRAPHQL_VALIDATION_FAILED", "QUERY_TOO_COMPLEX"}
 
 
 @pytest.mark.parametrize("query", MALFORMED.values(), ids=MALFORMED)
@@ -244,7 +244,7 @@ def test_what_is_no_operation_in_a_batch_is_a_bad_request_of_its_own(
 def test_in_a_batch_each_attack_has_its_own_error(shared: Running) -> None:
     """A batch multiplies what one request can bring; the limits hold for each operation."""
     queries = [TOO_COMPLEX[name] for name in ("200 levels", "600 aliases", "200 directives")]
-    queries += [INVALID[name] for name in ("900 unknown fields", "a circle of 100 fragments")]
+    queries += [INVALID["900 unknown fields"]]
     queries += [MALFORMED["an emoji"], "{ __typename }"]
     body = json.dumps([{"query": query} for query in queries]).encode()
 
@@ -252,7 +252,7 @@ def test_in_a_batch_each_attack_has_its_own_error(shared: Running) -> None:
 
     assert [code(answer) for answer in refused] == [
         *["QUERY_TOO_COMPLEX"] * 3,
-        *["GRAPHQL_VALIDATION_FAILED"] * 2,
+        "GRAPHQL_VALIDATION_FAILED",
         "GRAPHQL_PARSE_FAILED",
     ]
     assert harmless == {"data": {"__typename": "Query"}}

@@ -206,8 +206,11 @@ def test_the_clients_id_comes_back(connection: Connection) -> None:
             assert (headers["x-request-id"] == sent.decode()) is is_kept
 
 
-def test_a_fresh_answer_can_be_asked_for(connection: Connection, rest: RestSide) -> None:
+def test_a_fresh_answer_can_be_asked_for(
+    connection: Connection, rest: RestSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Cache-Control is read before the cache is."""
+    monkeypatch.setattr("gateway.sessions.source._SHORTEST_AGE_S", 0)
     connection.ask(request())
 
     assert not hit(connection.ask(request(more=b"Cache-Control: no-cache\r\n"))[1])

@@ -25,7 +25,7 @@ from tests.waiting import until_soon
 pytestmark = pytest.mark.socket
 
 GATEWAY = "http://gateway"
-OLD, NEW = "an old secret, long enough", "a new secret, long enough"
+OLD, NEW = "an old secret that is long enough", "a new secret that is long enough"
 EVENT = b'{"EventId": "1", "Events": ["chatsession.changed"]}'
 
 

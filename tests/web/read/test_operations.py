@@ -62,9 +62,10 @@ async def test_a_batch_is_answered_in_its_order(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("cache_control", ["", "no-cache"])
 async def test_a_batch_costs_one_rest_call(
-    gateway: Gateway, rest: RestSide, cache_control: str
+    gateway: Gateway, rest: RestSide, cache_control: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of its operations read one snapshot, a fresh one where that is asked for."""
+    monkeypatch.setattr("gateway.sessions.source._SHORTEST_AGE_S", 0)
     await post_json(gateway, SESSIONS)
     rest.requests.clear()
 
