@@ -28,6 +28,7 @@ __all__ = ["NEW_QUERIES", "QUERIES", "Query", "leaves", "of_fields", "schema", "
 
 _DERIVED = frozenset(
     {"id", "statusGroup", "isOpen", "waitSeconds", "durationSeconds", "idleSeconds", "fetchedAt"}
+    | {"customerAwaySeconds", "queuePosition", "topicName"}
     | {"canRead", "canUpdate", "canInsert", "canDelete", "canWrite", "isMandatory", "isNullable"}
 )
 _IRREGULAR = {"url": "URL", "urlName": "URLName"}

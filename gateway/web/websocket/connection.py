@@ -170,6 +170,8 @@ class Connection:
             self._over = _FORBIDDEN, "SuperOffice has not accepted the credentials."
         except UpstreamError:
             pass  # an operation may have more luck
+        except Exception as exc:  # noqa: BLE001  a bug of ours: operations report it
+            masked(exc)
 
     def _accept(self) -> None:
         """Treat the client as a known one from now on."""
