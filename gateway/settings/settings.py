@@ -277,7 +277,7 @@ class Settings(LoadedSettings):
     max_work: int = _limits(
         2_000_000,
         "Most points of work on a request's sessions: the caller's sessions times the parts of a "
-        "filter, the keys of an order, 10 for a summary, 1 for each kind of link that `nodes` goes "
+        "filter, the keys of an order, 18 for a summary, 1 for each kind of link that `nodes` goes "
         "through; equal arguments count once",
         ge=1,
     )
