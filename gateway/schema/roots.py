@@ -32,10 +32,8 @@ def _argument(description: str) -> object:
 
 
 Info = strawberry.Info[Context, None]
-Filter = Annotated[ChatSessionFilter | None, _argument("Which sessions; all of them without it.")]
-OrderBy = Annotated[
-    list[ChatSessionOrder] | None, _argument("The keys to sort by, the weightiest first.")
-]
+Filter = Annotated[ChatSessionFilter | None, _argument("Only matching sessions. Omit for all.")]
+OrderBy = Annotated[list[ChatSessionOrder] | None, _argument("Sort keys, most significant first.")]
 Number = int | None
 Limit = Annotated[Number, _argument("At most this many, 0 to 10000.")]
 Cursor = str | None
@@ -46,7 +44,7 @@ async def list_chat_sessions(
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
     order_by: OrderBy = UNSET,
     limit: Limit = UNSET,
-    offset: Annotated[Number, _argument("Leave out this many first ones.")] = UNSET,
+    offset: Annotated[Number, _argument("Skip this many.")] = UNSET,
 ) -> list[ChatSession]:
     """Return the sessions that match."""
     snapshot = await info.context.snapshot()
@@ -61,9 +59,9 @@ async def connect_chat_sessions(
     info: Info,
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
     order_by: OrderBy = UNSET,
-    first: Annotated[Number, _argument("The first so many, 0 to 10000.")] = UNSET,
+    first: Annotated[Number, _argument("Return the first N, 0 to 10000.")] = UNSET,
     after: Annotated[Cursor, _argument("Only what comes after this cursor.")] = UNSET,
-    last: Annotated[Number, _argument("The last so many, 0 to 10000.")] = UNSET,
+    last: Annotated[Number, _argument("Return the last N, 0 to 10000.")] = UNSET,
     before: Annotated[Cursor, _argument("Only what comes before this cursor.")] = UNSET,
 ) -> ChatSessionConnection:
     """Return a page of the sessions that match, as a connection."""
@@ -156,17 +154,17 @@ def selecting_from(info: Info, snapshot: Snapshot) -> Selecting:
     return Selecting(snapshot, columns, context.work, schema.options.limits.work)
 
 
-@strawberry.type(description="What can be asked. Every field reads the same snapshot.")
+@strawberry.type(description="Queries. Every field of a request reads the same snapshot.")
 class Query:
     chat_sessions: list[ChatSession] | None = semantic_non_null(
         resolver=list_chat_sessions,
         description="The chat sessions the caller can see, finished ones too. Without `orderBy` "
-        "they come in REST's order; without any argument, all of them.",
+        "they come in SuperOffice's order; without any argument, all of them.",
     )
     chat_session_connection: ChatSessionConnection | None = semantic_non_null(
         resolver=connect_chat_sessions,
-        description="The same, page by page. Without `orderBy` they come by `chatSessionId`. A "
-        "cursor is a place in the order: it stays good while sessions come and go.",
+        description="The caller's sessions as a Relay connection. Default order: `chatSessionId`. "
+        "A cursor is a place in the order: it stays valid while sessions come and go.",
     )
     chat_session: ChatSession | None = strawberry.field(
         resolver=find_chat_session,

@@ -42,22 +42,22 @@ class ChangeKind(Enum):
 class ChatSessionChange:
     kind: ChangeKind = described("What has become of the session.")
     changed_fields: list[str] = described(
-        "For `UPDATED`, the fields of `ChatSession` that changed: those that REST "
-        "sends, so `status`, but not `statusRaw`, `isOpen` or `waitSeconds`. `whenFetched` counts "
-        "only where the subscription selects it, as it changes every few seconds."
+        "For `UPDATED`, the fields that SuperOffice sends and that changed: `status`, but not "
+        "`statusRaw`, `isOpen`, `waitSeconds` or `queuePosition`. A status can go back. "
+        "`whenFetched` counts only if the subscription selects it."
     )
     session: ChatSession = described(
-        "The session as REST gave it last; one that is gone, as it was."
+        "The session as SuperOffice sent it last; a removed one as it was."
     )
 
 
 @strawberry.type(description="What has changed since the event before this one.")
 class ChatSessionChanges:
     is_initial: bool = described(
-        "True in the first event, also after a reconnect: `changes` then has every "
-        "session that matches, as `ADDED`, and nothing from before holds any more."
+        "True after every (re)connect: `changes` then has every session that matches, as "
+        "`ADDED`. Discard earlier state."
     )
-    fetched_at: DateTime = described("When REST gave the snapshot that has these changes, in UTC.")
+    fetched_at: DateTime = described("When this data was fetched, in UTC.")
     changes: list[ChatSessionChange] = described(
         "At most one for each session, however much has happened."
     )
@@ -193,10 +193,9 @@ def _subscription(resolver: Callable[..., Results], description: str) -> Declare
 
 
 @strawberry.type(
-    description="What can be watched. Whoever watches as the same caller shares one series of "
-    "REST calls. It ends with `UNAUTHENTICATED` or `FORBIDDEN` when REST turns the caller away. "
-    "While REST is in trouble otherwise, nothing comes, and then what is new; a subscription that "
-    "begins then is answered with the error first."
+    description="Live updates. One user's subscriptions share one poll. They end with "
+    "`UNAUTHENTICATED` or `FORBIDDEN` if SuperOffice rejects the user. While SuperOffice fails "
+    "otherwise, nothing is sent; a subscription that begins then gets the error first."
 )
 class Subscription:
     chat_sessions: list[ChatSession] | None = _subscription(

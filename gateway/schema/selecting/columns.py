@@ -64,6 +64,8 @@ def reader(name: str) -> Read:
     return lambda session: valid(getattr(session, field))
 
 
+_GROUPS = tuple(StatusGroup)
+
 _READERS: dict[str, Read] = {
     "assigned": lambda session: valid(session.user) is not None,
     "transfer_pending": lambda session: valid(session.transfer_to) is not None,
@@ -71,6 +73,11 @@ _READERS: dict[str, Read] = {
     # A session without a key, which breaks the contract, is identified by its content.
     "id.order": lambda session: session.id if valid(session.chat_session_id) is None else None,
     "status.order": lambda session: number_of(valid(session.status)),
+    "status_group.order": lambda session: (
+        None if session.status_group is None else _GROUPS.index(session.status_group)
+    ),
+    "user.order": lambda session: _folded_text(session.user, "full_name"),
+    "contact.order": lambda session: _folded_text(session.contact, "name"),
     "customer_name.order": lambda session: (name := valid(session.customer_name)) and fold(name),
     "wait_seconds.waiting": lambda session: (
         session.wait_seconds if session.status_group is StatusGroup.WAITING else None
@@ -132,6 +139,11 @@ class Columns:
     def _folded(self, session: ChatSession) -> str:
         texts = (valid(getattr(session, name)) for name in self._searched)
         return _BETWEEN_TEXTS.join([fold(text) for text in texts if text])
+
+
+def _folded_text(linked: object, field: str) -> str | None:
+    text = valid(getattr(linked, field)) if isinstance(linked, Record) else None
+    return fold(text) if isinstance(text, str) else None
 
 
 def _text(session: ChatSession, field: str) -> str | None:

@@ -26,7 +26,7 @@ class ChatSessionStatusGroupFilter:
     not_in: list[StatusGroup] | None = optional(_NOT_IN, name="notIn")
 
 
-@strawberry.input(description="Compares a key. A session without that link is never `in`.")
+@strawberry.input(description="Matches ids. Unlinked sessions match `notIn` only.")
 class KeyFilter:
     in_: list[int] | None = optional(_IN, name="in")
     not_in: list[int] | None = optional(_NOT_IN, name="notIn")
@@ -40,9 +40,8 @@ class IntRange:
 
 @strawberry.input(
     description="Compares a time. A session without it does not match. A bound without offset is "
-    "in the same zone as REST's times without offset. Where one side has an offset and the other "
-    "has not, the zone of the latter has to be known, from the request's `SO-TimeZone` or from "
-    "the gateway's settings."
+    "in the zone of SuperOffice's times without offset. If only one side has an offset, the zone "
+    "of the other must be known: from `SO-TimeZone` or the gateway's settings."
 )
 class DateTimeRange:
     from_: DateTime | None = optional("Matches this time and later ones.", name="from")
@@ -81,6 +80,12 @@ class ChatSessionFilter:
         "Whether the customer agreed to the terms; a session that does not say matches neither."
     )
     alert_level: IntRange | None = optional("By escalation level.")
+    wait_seconds: IntRange | None = optional("By `waitSeconds`, as of the data's `fetchedAt`.")
+    idle_seconds: IntRange | None = optional("By `idleSeconds`, as of the data's `fetchedAt`.")
+    customer_away_seconds: IntRange | None = optional(
+        "By `customerAwaySeconds`, as of the data's `fetchedAt`."
+    )
+    rating: IntRange | None = optional("By the customer's rating.")
     when_requested: DateTimeRange | None = optional("By time of request.")
     when_started: DateTimeRange | None = optional("By time of acceptance.")
     when_ended: DateTimeRange | None = optional("By time of the end.")

@@ -127,9 +127,9 @@ _NO_LEAST, _NO_MOST = float("-inf"), float("inf")
 
 
 _INCOMPARABLE = (
-    "A bound with an offset cannot be compared with REST's times, which have none, or the other "
-    "way round. Send the header `SO-TimeZone: UTC, includeTZOffset` and bounds with an offset, or "
-    "bounds without one, or let the gateway's operator set GATEWAY_TIME_ZONE."
+    "A bound with an offset cannot be compared with SuperOffice's times, which have none, or the "
+    "other way round. Send the header `SO-TimeZone: UTC, includeTZOffset` and bounds with an "
+    "offset, or bounds without one, or let the gateway's operator set GATEWAY_TIME_ZONE."
 )
 
 

@@ -27,7 +27,12 @@ class Direction(Enum):
 class ChatSessionOrder:
     chat_session_id: Direction | None = optional("By key: the order in which sessions began.")
     topic_id: Direction | None = optional("By chat channel.")
-    status: Direction | None = optional("By status, in the order of REST's numbers for them.")
+    status: Direction | None = optional("By status, in the order of SuperOffice's numbers.")
+    status_group: Direction | None = optional(
+        "By status group: before the queue, waiting, live, over."
+    )
+    user: Direction | None = optional("By the agent's `fullName`, whatever its case and accents.")
+    contact: Direction | None = optional("By the company's `name`, whatever its case and accents.")
     alert_level: Direction | None = optional("By escalation level.")
     rank: Direction | None = optional("By the place among the agent's open sessions.")
     rating: Direction | None = optional("By the customer's rating.")
@@ -43,7 +48,8 @@ class ChatSessionOrder:
     when_idle: Direction | None = optional("By time of the last message.")
 
 
-_MOST_KEYS = 12
+_MOST_KEYS = 15
+_TEXTS = frozenset({"customer_name", "user", "contact"})
 _RUN = 1_000
 _STEPS_TO_SORT = 2
 _UNSET = AESSIV(bytes(64))
@@ -109,7 +115,7 @@ class Order:
 
     def fits(self, keys: Iterable[object]) -> bool:
         """Tell whether values have the types of the keys of this order."""
-        kinds = [str if name == "customer_name" else int for name, _ in self._keys] + [str]
+        kinds = [str if name in _TEXTS else int for name, _ in self._keys] + [str]
         values = list(keys)
         return len(values) == len(kinds) and all(
             value is None or type(value) is kind for value, kind in zip(values, kinds, strict=True)
@@ -158,7 +164,7 @@ def order_of(wanted: Sequence[ChatSessionOrder]) -> Order:
 
 def _list_of(key: str) -> str:
     """Name the list of what a key compares."""
-    has_own = key in {"status", "customer_name"} or key.startswith("when_")
+    has_own = key in {"status", "status_group", *_TEXTS} or key.startswith("when_")
     return f"{key}.order" if has_own else key
 
 

@@ -33,7 +33,7 @@ _STEPS_FOR_EDGE = 30
 @strawberry.type(description="A part of the caller's sessions, and where it stands in the whole.")
 class ChatSessionConnection(relay.Connection[ChatSession]):  # type: ignore[type-var]  # our Node
     total_count: int = described("How many sessions match the filter in all.")
-    fetched_at: DateTime = described("When REST gave the snapshot all this is read from, in UTC.")
+    fetched_at: DateTime = described("When this data was fetched, in UTC.")
 
 
 def cut(rows: Sequence[T], limit: int | None, offset: int | None) -> Sequence[T]:

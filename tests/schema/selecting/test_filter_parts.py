@@ -238,3 +238,19 @@ def test_no_filter_matches_everything() -> None:
     desk = records({}, {"TopicId": 1})
 
     assert matching(desk) == [1, 2]
+
+
+def test_computed_seconds_and_ratings_are_numbers_too() -> None:
+    """As of the time when the sessions were fetched; a session without one does not match."""
+    times = {"WhenRequested": "2026-11-23T11:58:00Z", "WhenIdle": "2026-11-23T11:59:00Z"}
+    desk = records(
+        {"Status": "InQueue", **times, "WhenFetched": "2026-11-23T11:59:30Z", "Rating": 5},
+        {"Status": "InQueue", "WhenRequested": "2026-11-23T11:59:59Z", "Rating": 1},
+        {"Status": "InQueue"},
+    )
+
+    assert matching(desk, wait_seconds=IntRange(min=120)) == [1]
+    assert matching(desk, wait_seconds=IntRange(max=119)) == [2]
+    assert matching(desk, idle_seconds=IntRange(min=60, max=60)) == [1]
+    assert matching(desk, customer_away_seconds=IntRange(min=30)) == [1]
+    assert matching(desk, rating=IntRange(max=2)) == [2]
