@@ -13,7 +13,7 @@ from tests.clients.running import AUTHORIZATION, Running
 pytestmark = pytest.mark.socket
 
 HEADERS = {"Authorization": AUTHORIZATION, "Content-Type": "application/json"}
-BOUND_S = 2
+BOUND_S = 20  # a hang, whatever else the machine does
 LARGEST_ANSWER = 20_000
 MOST_ERRORS = 5
 
