@@ -38,7 +38,6 @@ def test_the_schema_says_what_it_is_and_how_to_log_in() -> None:
     assert parsed(sdl()).description == text
 
 
-# Their texts are with the filters, roots and subscriptions.
 def test_no_description_speaks_of_rest_as_of_a_person() -> None:
     """It is SuperOffice, or the REST API."""
     found = [place for place, text in descriptions() if re.search(r"\bREST\b(?! API)", text)]
