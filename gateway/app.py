@@ -78,12 +78,11 @@ def create_app(
             finally:
                 app.state.is_ready = False
 
+    page = QueryPage(demo_users, has_tenants=settings.environment is not None)
     endpoint = Endpoint(
         gateway.graphql,
         gateway.admission,
-        page=QueryPage(demo_users, has_tenants=settings.environment is not None)
-        if settings.graphiql
-        else None,
+        page=page if settings.graphiql else None,
         timeout_s=settings.request_timeout,
         is_running=lambda: app.state.is_ready,
     )

@@ -57,8 +57,8 @@ class Comparison:
 
     def __call__(self, before: Sequence["ChatSession"], after: Sequence["ChatSession"]) -> Changes:
         """Compare what a caller's snapshots hold; keys identify the sessions."""
-        old = {_key(session): session for session in before}
-        new = {_key(session): session for session in after}
+        old = {key_of(session): session for session in before}
+        new = {key_of(session): session for session in after}
         pairs = ((old[key], session) for key, session in new.items() if key in old)
         updates = (Update(was, now, self._differing(was, now)) for was, now in pairs)
         return Changes(
@@ -77,7 +77,8 @@ class Comparison:
         )
 
 
-def _key(session: "ChatSession") -> object:
+def key_of(session: "ChatSession") -> object:
+    """Return what identifies a session in every snapshot."""
     key = session.chat_session_id
     # A session without a key, which breaks the contract, is identified by its content.
     return key if key.__class__ is int else session.id

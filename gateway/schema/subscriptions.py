@@ -1,6 +1,6 @@
 """The root fields of subscriptions, which send a result whenever something has changed."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Set
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence, Set
 from contextlib import aclosing
 from enum import Enum
 from typing import Any, TypeAlias
@@ -11,7 +11,7 @@ from strawberry.types.nodes import SelectedField, Selection
 from strawberry.utils.str_converters import to_camel_case
 
 from gateway.errors import GatewayError
-from gateway.live.changes import SIGNS_OF_LIFE, Changes
+from gateway.live.changes import SIGNS_OF_LIFE, Changes, key_of
 from gateway.live.watcher import State, Watcher
 from gateway.schema.declare.scalars import DateTime, Declared, described
 from gateway.schema.declare.semantic_non_null import SemanticNonNull
@@ -97,22 +97,18 @@ def watch_changes(
     """Yield the changes of the sessions that match, for each state with any."""
     ignored = frozenset() if _selects(info.selected_fields, "whenFetched") else SIGNS_OF_LIFE
     seen: State | None = None
+    matched: Set[object] = frozenset()
 
     async def changes(watcher: Watcher, state: State) -> ChatSessionChanges | None:
-        nonlocal seen
-        before, seen = seen, state
+        nonlocal seen, matched
+        (before, seen), was = (seen, state), matched
         selecting = selecting_from(info, state.snapshot)
-        if before is None:
-            rows, _ = await selecting.rows(filter or None)
-            changed = Changes([selecting.columns.sessions[row] for row in rows], (), ())
-            matching = None
-        else:
-            changed = await watcher.changes(before, state)
-            updated = (s for update in changed.updated for s in (update.before, update.after))
-            sessions = [*changed.removed, *updated, *changed.added]
-            matching = await selecting.matching(sessions, filter or None)
+        rows, _ = await selecting.rows(filter or None)
+        sessions = selecting.columns.sessions
+        matched = {key_of(sessions[row]) for row in rows}
+        changed = await watcher.changes(before, state) if before else Changes((), (), ())
         found = []
-        for change in _matching_changes(changed, matching, ignored):
+        for change in _matching_changes(changed, sessions, was, matched, ignored):
             if change is not None:
                 found.append(change)
             await selecting.work.turns.give(_STEPS_PER_CHANGE)
@@ -145,29 +141,28 @@ async def _watch(info: Info, answer: Callable[[Watcher, State], Awaitable[object
 
 
 def _matching_changes(
-    changes: Changes, matching: Set[int] | None, ignored: frozenset[str]
+    changes: Changes,
+    sessions: Sequence[ChatSession],
+    was: Set[object],
+    now: Set[object],
+    ignored: frozenset[str],
 ) -> Iterator[ChatSessionChange | None]:
-    """Yield what a subscriber gets of each change; None stands for nothing.
+    """Yield what a subscriber gets of each session; None stands for nothing.
 
-    `matching` has the `id()` of each session that matches; without it, all of them do.
+    `was` and `now` have the keys of the sessions that match: a session that did not change can
+    begin or cease to match, as the clock does not stand still.
     """
-
-    def matches(session: ChatSession) -> bool:
-        return matching is None or id(session) in matching
-
     for session in changes.removed:
-        yield _change(ChangeKind.REMOVED, session) if matches(session) else None
-    for update in changes.updated:
-        fields = [name for name in update.fields if name not in ignored]
-        was_there, is_there = matches(update.before), matches(update.after)
-        if was_there and is_there and fields:
-            yield _change(ChangeKind.UPDATED, update.after, fields)
-        elif was_there != is_there:
-            yield _change(ChangeKind.ADDED if is_there else ChangeKind.REMOVED, update.after)
+        yield _change(ChangeKind.REMOVED, session) if key_of(session) in was else None
+    fields_of = {key_of(update.after): update.fields for update in changes.updated}
+    for key, session in {key_of(session): session for session in sessions}.items():
+        fields = [name for name in fields_of.get(key, ()) if name not in ignored]
+        if key in now and key not in was:
+            yield _change(ChangeKind.ADDED, session)
+        elif key in was and key not in now:
+            yield _change(ChangeKind.REMOVED, session)
         else:
-            yield None
-    for session in changes.added:
-        yield _change(ChangeKind.ADDED, session) if matches(session) else None
+            yield _change(ChangeKind.UPDATED, session, fields) if key in now and fields else None
 
 
 def _change(
@@ -178,7 +173,7 @@ def _change(
 
 
 def _selects(selections: list[Selection], name: str) -> bool:
-    """Tell whether a field of this name is selected anywhere inside."""
+    """Return whether a field of this name is selected anywhere inside."""
     return any(
         (isinstance(selection, SelectedField) and selection.name == name)
         or _selects(selection.selections, name)
@@ -201,8 +196,9 @@ class Subscription:
     chat_sessions: list[ChatSession] | None = _subscription(
         watch_chat_sessions,
         "The list, as the query of the same name gives it: at once, and again whenever what is "
-        "selected of it changes. `waitSeconds`, `idleSeconds`, `durationSeconds`, `fetchedAt` and "
-        "`whenFetched` are never the same for long: select `whenRequested` and let the page count.",
+        "selected of it changes. `waitSeconds`, `idleSeconds`, `durationSeconds`, "
+        "`customerAwaySeconds`, `fetchedAt` and `whenFetched` are never the same for long: select "
+        "`whenRequested` and let the page count.",
     )
     chat_session_summary: ChatSessionSummary | None = _subscription(
         watch_summary,

@@ -62,7 +62,7 @@ class GatewayServer(uvicorn.Server):
     """
 
     notify = staticmethod(signals.notify_systemd)
-    """Report a state to whoever has started this process."""
+    """Report a state to the process that has started this one."""
 
     def __init__(
         self,

@@ -127,9 +127,8 @@ class Source:
             if cached is not None and may_be_later and not await self._is_revoked(cached, caller):
                 self.flights.start(key, call)
                 return msgspec.structs.replace(cached, is_stale=True)
-            fwd: Forwarded = "miss"
-            if cached is not None:
-                fwd = "request" if cached.left_s() > 0 else "stale"
+            is_fresh = cached is not None and cached.left_s() > 0
+            fwd: Forwarded = "miss" if cached is None else "request" if is_fresh else "stale"
             is_joined = key in self.flights
             try:
                 snapshot = await self.flights.join(key, call)
@@ -139,8 +138,7 @@ class Source:
                     raise
                 return msgspec.structs.replace(older, fwd=fwd, is_stale=True, failure=exc)
             fetched: How = "collapsed" if is_joined else "miss"
-            how: How = "hit" if snapshot.origin == "shared" else fetched
-            served = self._served(snapshot, how, fwd)
+            served = self._served(snapshot, "hit" if snapshot.origin == "shared" else fetched, fwd)
             # The request that started the flight may have accepted an older snapshot: of another
             # process, or from before a change.
             is_enough = snapshot.origin == "upstream" or served.is_good_for(max_age_s)

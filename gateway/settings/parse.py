@@ -75,7 +75,7 @@ def host(text: str) -> str:
 
 
 def proxies(text: str) -> frozenset[IPv4Network | IPv6Network | Literal["unix"]]:
-    """Return networks; `unix` stands for whoever connects through a unix socket."""
+    """Return networks; `unix` stands for connections through a unix socket."""
     try:
         return frozenset(
             "unix" if name == "unix" else ip_network(name, strict=False) for name in names(text)

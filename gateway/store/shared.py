@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gateway.store.batches import Batches
+from gateway.store.commands import Command, Extend, Forget, Look, Reserve, Write
 from gateway.store.loop_timeout import loop_timeout
-from gateway.store.redis import Command, Extend, Forget, Look, RedisCache, Reserve, Write
+from gateway.store.redis import RedisCache
 from gateway.store.sealing import seal, unseal
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """A number of calls in any second, shared by all processes through Redis where there is one.
 
 Kept libraries were tried. aiolimiter lets 19 calls through in a second at a rate of 10, and
-`limits` cannot reserve a time to come: whoever waits has to ask again and again.
+`limits` cannot reserve a time to come: a call that waits has to ask again and again.
 """
 
 import hashlib

@@ -114,17 +114,21 @@ class Gateway:
         self._background: list[Callable[[], Coroutine[object, object, None]]] = [self._dispatch.run]
         if settings.redis_url is not None:
             self._background.append(partial(report_missing_rights, settings.redis_url))
-        self.reloads = Reloads(settings)
-        self.reloads.add("log_level", lambda _: set_level())
-        self.reloads.add("app_token", self._reload_policy)
-        if self.webhooks:
-            self.reloads.add("webhook_secret", self.webhooks.reload)
-        if settings.trusted_documents:
-            self.reloads.add("trusted_documents", partial(self._reload_documents, names))
+        self.reloads = self._reloads(names)
         self.checks: dict[str, Check] = {}
         if reachability := upstreams.reachability(settings):
             self.checks["rest"] = reachability.problem
             self._background.append(reachability.keep_checking)
+
+    def _reloads(self, names: OperationNames) -> Reloads:
+        reloads = Reloads(self._settings)
+        reloads.add("log_level", lambda _: set_level())
+        reloads.add("app_token", self._reload_policy)
+        if self.webhooks:
+            reloads.add("webhook_secret", self.webhooks.reload)
+        if self._settings.trusted_documents:
+            reloads.add("trusted_documents", partial(self._reload_documents, names))
+        return reloads
 
     def _source(self) -> Callable[..., Source]:
         settings = self._settings

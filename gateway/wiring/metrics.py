@@ -91,8 +91,8 @@ def metrics_of(
     def waiting() -> int:
         return sum(client.gate.waiting for client in list(clients))
 
-    def budgets() -> list[Budget]:
-        return [client.budget for client in list(clients) if client.budget]
+    def of_budgets(read: Callable[[Budget], int]) -> Callable[[], int]:
+        return lambda: sum(read(client.budget) for client in list(clients) if client.budget)
 
     def subscriptions() -> int:
         return sum(some.subscribers for some in watchers())
@@ -110,17 +110,11 @@ def metrics_of(
         "gateway_upstream_calls_refused": partial(counter, read=lambda: upstream.refused),
         "gateway_upstream_breakers": partial(gauge, read=breakers),
         "gateway_upstream_waiting": partial(gauge, read=waiting),
-        "gateway_upstream_budget": partial(
-            gauge, read=lambda: sum(budget.rate.per_second for budget in budgets())
-        ),
-        "gateway_upstream_budget_used": partial(
-            counter, read=lambda: sum(budget.granted for budget in budgets())
-        ),
-        "gateway_upstream_budget_refused": partial(
-            counter, read=lambda: sum(budget.refused for budget in budgets())
-        ),
+        "gateway_upstream_budget": partial(gauge, read=of_budgets(lambda b: b.rate.per_second)),
+        "gateway_upstream_budget_used": partial(counter, read=of_budgets(lambda b: b.granted)),
+        "gateway_upstream_budget_refused": partial(counter, read=of_budgets(lambda b: b.refused)),
         "gateway_upstream_budget_waiting": partial(
-            gauge, read=lambda: sum(budget.turns.waiting for budget in budgets())
+            gauge, read=of_budgets(lambda b: b.turns.waiting)
         ),
         "gateway_cache_lookups": partial(counter, read=lookups_by_origin),
         "gateway_upstream_calls_saved": partial(counter, read=lambda: lookups.saved_calls),

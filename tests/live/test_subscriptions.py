@@ -1,5 +1,6 @@
 """What subscriptions answer, and when they do again."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -193,6 +194,21 @@ async def test_a_slow_screen_learns_of_all_that_has_changed_meanwhile() -> None:
 
     assert told(answer) == [("REMOVED", 2, []), ("ADDED", 3, []), ("ADDED", 4, [])]
     assert len(screen.answers) == 2
+
+
+async def test_the_clock_moves_sessions_in_and_out_of_a_filter() -> None:
+    """Though SuperOffice reports no change: what is sent later fits what was sent before."""
+    waiting = session(1, WhenRequested=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    desk = Desk([waiting])
+    wanted = "(filter: { waitSeconds: { min: 60, max: 600 } })"
+    async with desk.screen(CHANGES % (wanted, "chatSessionId")) as screen:
+        assert told(await screen.shows(1)) == []
+        desk.ahead_s = 120
+        assert told(await screen.shows(2)) == [("ADDED", 1, [])]
+        desk.sessions = [{**waiting, "LastMessage": "?"}]
+        assert told(await screen.shows(3)) == [("UPDATED", 1, ["lastMessage"])]
+        desk.ahead_s = 1_200
+        assert told(await screen.shows(4)) == [("REMOVED", 1, [])]
 
 
 async def test_a_hidden_field_is_not_named() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from gateway.store.redis import LEASE_S, Command, Extend, Forget, Look, RedisCache, Write
+from gateway.store.commands import LEASE_S, Command, Extend, Forget, Look, Write
+from gateway.store.redis import RedisCache
 from gateway.store.shared import TIMES
 from tests.store.fakes import Clock
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from gateway.commands.doctor import machine
-from gateway.store.redis import NAMESPACE
+from gateway.store.commands import NAMESPACE
 from tests.store.redis_server import RedisServer, redis_server
 from tests.upstream.faulty import DATA, ask, faulty_rest, gateway_to
 from tests.upstream.test_unreachable import needs_openssl, openssl

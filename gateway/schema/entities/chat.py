@@ -30,7 +30,7 @@ _PLAIN_TEXT = (
 
 @entity(
     "A chat between a customer and the agents of a channel (topic). The caller sees the sessions "
-    "of every channel in which they may respond, listen, manage or be notified, whoever handles "
+    "of every channel in which they may respond, listen, manage or be notified, no matter who handles "
     "them.",
     key="chat_session_id",
     stamps=("as_of",),
@@ -92,7 +92,7 @@ class ChatSession(Node, Rights):
         "the customer's page is open, and stops when it is closed: see `customerAwaySeconds`."
     )
     session_key: str | None = prop(
-        "The secret that the customer's side logs in with. Whoever has it can write as the "
+        "The secret that the customer's side logs in with. Anyone with it can write as the "
         "customer: do not show it, do not store it."
     )
     initial_queue_pos: int | None = prop(

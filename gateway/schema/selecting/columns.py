@@ -104,10 +104,6 @@ class Columns:
         self._store = store
         self._lists: dict[str, Sequence[Any]] = {}
 
-    def over(self, sessions: Sequence[ChatSession]) -> "Columns":
-        """Return the lists of other sessions, which are not stored."""
-        return Columns(sessions, self._searched, self.turns)
-
     async def load(self, names: Iterable[str]) -> Lists:
         """Return the lists of these names, and others."""
         for name in names:

@@ -54,15 +54,6 @@ class Selecting:
 
         return await self.work.once((wanted, order_by or is_ordered), make)
 
-    async def matching(
-        self, sessions: Sequence[ChatSession], wanted: ChatSessionFilter | None
-    ) -> frozenset[int]:
-        """Return the `id()` of those of some sessions that match."""
-        selects = Filter(wanted, self.snapshot.as_of)
-        self.work.charge(len(sessions), selects.parts, self.most_work)
-        rows = await matching_rows(self.columns.over(sessions), selects)
-        return frozenset(id(sessions[row]) for row in rows)
-
     async def summary(self, wanted: ChatSessionFilter | None) -> ChatSessionSummary:
         """Return the numbers of the sessions that match."""
 
