@@ -30,8 +30,8 @@ _PLAIN_TEXT = (
 
 @entity(
     "A chat between a customer and the agents of a channel (topic). The caller sees the sessions "
-    "of every channel in which they may respond, listen, manage or be notified, no matter who handles "
-    "them.",
+    "of every channel in which they may respond, listen, manage or be notified, no matter who "
+    "handles them.",
     key="chat_session_id",
     stamps=("as_of",),
     dates=date_of_service,
