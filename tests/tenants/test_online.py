@@ -19,6 +19,7 @@ from gateway.upstream.client import PATH
 from gateway.web.pages import query_page
 from tests.observe.logged import logged
 from tests.support import CREDENTIALS, Gateway, gateway_over
+from tests.waiting import until
 from tests.web.asking import GRAPHQL_JSON, PROTOCOL, Socket, first_error
 
 QUERY = "{ chatSessions { customerName } }"
@@ -410,7 +411,7 @@ async def test_a_sick_tenant_does_not_slow_another(online: Online) -> None:
             asyncio.create_task(ask(gateway, Authorization=f"Bearer {number}"))
             for number in range(20)
         ]
-        await asyncio.sleep(0.05)
+        await until(lambda: online.called.count(f"sod1/{ONE}{PATH}") == 2)
 
         answer = await asyncio.wait_for(ask(gateway, f"/graphql/{OTHER}"), 5)
 
