@@ -48,17 +48,20 @@ class FairLRU(TLRUCache[str, Entry]):
         self._keys[owner].move_to_end(key)
 
     def __setitem__(self, key: str, entry: Entry) -> None:
-        # Counted first: the room that it needs is part of its owner's share.
-        keys = self._keys.setdefault(entry.owner, OrderedDict())
-        keys[key] = None
-        self._bytes[entry.owner] += entry.size_bytes
-        if len(keys) > 1:
-            self.with_several.add(entry.owner)
-        try:
-            super().__setitem__(key, entry)
-        finally:
-            if key not in self:
-                self._discount(key, entry)
+        with self.timer as time:  # it stands still, so that nothing expires half-way
+            self.expire(time)
+            self.pop(key, None)
+            # Counted first: the room that it needs is part of its owner's share.
+            keys = self._keys.setdefault(entry.owner, OrderedDict())
+            keys[key] = None
+            self._bytes[entry.owner] += entry.size_bytes
+            if len(keys) > 1:
+                self.with_several.add(entry.owner)
+            try:
+                super().__setitem__(key, entry)
+            finally:
+                if key not in self:
+                    self._discount(key, entry)
 
     def __delitem__(self, key: str) -> None:
         entry = self[key]

@@ -63,8 +63,7 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
         return int(is_found)
 
     def _put(self, key: str, value: Sized, expires_at: float, owner: str) -> bool:
-        self._entries.pop(key, None)  # an older value must not survive a newer one
-        with suppress(ValueError):  # larger than the bound
+        with suppress(ValueError):  # larger than the bound; an older value is gone all the same
             self._entries[key] = Entry(value, expires_at, value.size_bytes, owner)
         self._measure()
         return key in self._entries

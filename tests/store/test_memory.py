@@ -1,5 +1,7 @@
 """The bounded cache in memory, through aiocache's public methods."""
 
+import itertools
+import random
 from dataclasses import dataclass
 from typing import Any
 
@@ -273,3 +275,20 @@ async def test_nobody_loses_its_last_entry_for_being_large(cache: BoundedMemoryC
     await cache.set("new", Thing(20), ttl=5, owner="new")
 
     assert await kept(cache, "old", "large", "new") == ["large", "new"]
+
+
+async def test_time_may_pass_anywhere() -> None:
+    """Entries that expire between any two steps are counted once, and go once."""
+    ticks = itertools.count()
+    cache = BoundedMemoryCache(max_bytes=100, clock=lambda: next(ticks))
+    chance = random.Random(4)
+    for _ in range(5_000):
+        key = str(chance.randrange(8))
+        thing = Thing(chance.randrange(1, 60))
+        await cache.set(key, thing, ttl=chance.randrange(1, 30), owner=chance.choice("ab"))
+        await cache.get(str(chance.randrange(8)))
+        assert 0 <= cache.size_bytes <= 100
+    for _ in range(40):
+        await cache.get("none")
+
+    assert (cache.size_bytes, cache.count) == (0, 0)

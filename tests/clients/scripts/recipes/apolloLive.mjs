@@ -39,6 +39,7 @@ const CHANGES = gql`
 // Fields of sessions update by themselves, by `id`; rows come and go here.
 export function keepList(client) {
   return client.subscribe({ query: CHANGES }).subscribe(({ data }) => {
+    if (!data) return; // an error, which ends the subscription
     const { isInitial, changes } = data.chatSessionChanges;
     const before = isInitial ? null : client.readQuery({ query: LIST });
     const rows = new Map(before?.chatSessions.map((session) => [session.id, session]));
