@@ -50,7 +50,7 @@ class LimitedProtocol(HttpToolsProtocol):
         state = getattr(self.app, "state", None)
         self._is_draining = not getattr(state, "is_ready", True)
         edge: Edge | None = getattr(state, "edge", None)
-        if edge is not None and edge.connection_limit.refuses(len(self.connections)):
+        if edge is not None and edge.connection_limit.refuses(self.connections):
             transport.abort()
             return
         _limit_time_to_read(transport)

@@ -197,7 +197,13 @@ def test_connections_beyond_the_limit_are_refused() -> None:
     """The last one of so many is the one that is asked about."""
     limit = ConnectionLimit(3)
 
-    assert [limit.refuses(count) for count in (1, 3, 4, 5, 3)] == [False, False, True, True, False]
+    assert [limit.refuses(range(count)) for count in (1, 3, 4, 5, 3)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_refusing_connections_is_told_once_per_burst() -> None:
@@ -208,7 +214,7 @@ def test_refusing_connections_is_told_once_per_burst() -> None:
     with logged() as log:
         for later_s in (0, 0, 59, 59, 61, 1):
             clock.now += later_s
-            limit.refuses(2)
+            limit.refuses(range(2))
 
     assert events(log) == ["1 connections are open: more are closed"] * 2
 
