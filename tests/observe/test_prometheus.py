@@ -15,6 +15,7 @@ import yaml
 
 from gateway import Settings, create_app
 from gateway.observe.metrics import DECLARED
+from tests.docs.pages import TEXTS
 from tests.support import CREDENTIALS, UPSTREAM_URL, RestSide, served
 from tests.waiting import until_soon
 
@@ -85,6 +86,14 @@ def test_every_metric_is_on_the_dashboard() -> None:
     assert [name for name in DECLARED if not re.search(rf"\b{name}", shown)] == [
         "gateway_outcome_seconds"
     ]
+
+
+def test_the_manual_explains_every_alert_and_metric() -> None:
+    """And none that does not exist: a test of the manual checks the names of metrics."""
+    alerts, operate = TEXTS["docs/alerts"], TEXTS["docs/operate"]
+
+    assert {*re.findall(r"ChatGateway\w+", alerts)} == {r["alert"] for r in RULES if "alert" in r}
+    assert not [name for name in DECLARED if not re.search(rf"`{name}(_total)?`", operate)]
 
 
 def test_the_panels_of_the_dashboard_do_not_overlap() -> None:
