@@ -80,12 +80,10 @@ def test_metrics_and_labels_that_are_named_are_declared(expr: str) -> None:
 
 
 def test_every_metric_is_on_the_dashboard() -> None:
-    """But those that another one on it implies."""
+    """So that the list of metrics is no longer than what somebody looks at."""
     shown = " ".join(QUERIES.values())
 
-    assert [name for name in DECLARED if not re.search(rf"\b{name}", shown)] == [
-        "gateway_outcome_seconds"
-    ]
+    assert not [n for n in DECLARED if not re.search(rf"\b{n}(_total|_bucket)?{{", shown)]
 
 
 def test_the_manual_explains_every_alert_and_metric() -> None:

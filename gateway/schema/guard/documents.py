@@ -67,6 +67,8 @@ class DocumentCache:
             await next_turn()
             self.errors(schema, query, specified_rules)
             await next_turn()
+            self.deprecated(schema, query)
+            await next_turn()
 
     def parsed(self, query: str) -> DocumentNode | GraphQLError:
         """Parse; an error is cached like a document, as clients repeat it."""
