@@ -64,18 +64,20 @@ def _overloaded() -> UpstreamUnavailableError:
 
 
 class ConnectionLimit:
-    """Refuses connections past a limit; logged once per burst."""
+    """The most connections that may be open; what exceeds it is logged once per burst."""
 
     def __init__(self, max_connections: int, *, clock: Clock = time.monotonic) -> None:
         self.max_connections = max_connections
         self._burst = _Burst(clock)
 
-    def refuses(self, open_connections: int) -> bool:
+    def is_exceeded(self, open_connections: int) -> bool:
         """Return whether the last one of so many connections is too many."""
         if open_connections <= self.max_connections:
             return False
         if self._burst.begins():
-            logger.warning("%d connections are open: more are closed", self.max_connections)
+            logger.warning(
+                "%d connections are open: those without a request make room", self.max_connections
+            )
         return True
 
 
