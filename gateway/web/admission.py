@@ -65,7 +65,7 @@ def _overloaded() -> UpstreamUnavailableError:
 
 
 class ConnectionLimit:
-    """Refuses connections past a limit; logged once per burst."""
+    """The most connections that may be open; what exceeds it is logged once per burst."""
 
     def __init__(self, max_connections: int, *, clock: Clock = time.monotonic) -> None:
         self.most = max_connections
@@ -73,14 +73,14 @@ class ConnectionLimit:
         self.shed = 0
         self._burst = _Burst(clock)
 
-    def refuses(self, connections: Collection[object]) -> bool:
+    def is_exceeded(self, connections: Collection[object]) -> bool:
         """Return whether the last one of the open connections is too many."""
         self.open = connections
         if len(connections) <= self.most:
             return False
         self.shed += 1
         if self._burst.begins():
-            logger.warning("%d connections are open: more are closed", self.most)
+            logger.warning("%d connections are open: those without a request make room", self.most)
         return True
 
 

@@ -479,6 +479,15 @@ def test_a_command_loads_only_the_modules_that_it_needs(command: str) -> None:
     assert unneeded.isdisjoint(loaded)
 
 
+def test_the_supervisor_of_workers_loads_no_application() -> None:
+    """Its start is theirs, too: they begin once it is there."""
+    script = "import sys, gateway.server.run\nprint(*sys.modules)"
+    run = [sys.executable, "-c", script]
+    loaded = subprocess.run(run, capture_output=True, check=True, text=True).stdout.split()
+
+    assert {"gateway.app", "starlette", "strawberry", "uvicorn"}.isdisjoint(loaded)
+
+
 def test_the_package_has_only_its_public_names() -> None:
     """They are imported when they are first used; another name is an AttributeError."""
     assert gateway.create_app is create_app

@@ -249,7 +249,7 @@ async def test_what_is_shed_is_counted_by_its_limit(rest: RestSide) -> None:
             await gateway.post(QUERY)
             assert not edge.sheds(scope)  # the application does
             assert edge.sheds({**scope, "headers": []})
-            assert [edge.connection_limit.refuses(range(count)) for count in (1, 2)] == [
+            assert [edge.connection_limit.is_exceeded(range(count)) for count in (1, 2)] == [
                 False,
                 True,
             ]
