@@ -97,9 +97,9 @@ class Tracing:
         """Return the cache, traced."""
         return _TracedCache(cache, self._start_span)
 
-    def fetch(self, fetch: "Fetch", upstream_url: str) -> "Fetch":
+    def fetch(self, fetch: "Fetch", upstream_url: str, tenant: str) -> "Fetch":
         """Return `fetch`, traced."""
-        return _traced_fetch(fetch, self._start_span, httpx.URL(upstream_url))
+        return _traced_fetch(fetch, self._start_span, httpx.URL(upstream_url), tenant)
 
 
 class SpanQueue(BatchSpanProcessor):
@@ -247,12 +247,13 @@ class _TracedCache:
             return value
 
 
-def _traced_fetch(fetch: "Fetch", start_span: _Spans, url: httpx.URL) -> "Fetch":
+def _traced_fetch(fetch: "Fetch", start_span: _Spans, url: httpx.URL, tenant: str) -> "Fetch":
     """Give each REST call a span, and send the trace with the call."""
     attributes: dict[str, str | int] = {
         "http.request.method": "GET",
         "server.address": url.host,
         "server.port": url.port or (443 if url.scheme == "https" else 80),
+        **({"gateway.tenant": tenant} if tenant else {}),
     }
 
     async def traced(headers: Sequence[Header]) -> bytes:

@@ -153,7 +153,7 @@ class Gateway:
 
     def _observed(self, fetch: Fetch, url: str, tenant: str) -> Fetch:
         counted = self._calls.around(fetch, tenant)
-        return self.tracing.fetch(counted, url) if self.tracing else counted
+        return self.tracing.fetch(counted, url, tenant) if self.tracing else counted
 
     def _reload_policy(self, settings: Settings) -> None:
         self.door.policy = upstreams.caller_policy(settings)

@@ -288,7 +288,7 @@ async def test_a_cancelled_rest_call_has_a_span() -> None:
         raise AssertionError  # pragma: no cover - it waits for good
 
     traces = tracing.Tracing(OperationNames(), provider)
-    call = asyncio.ensure_future(traces.fetch(never, "https://rest.invalid")(()))
+    call = asyncio.ensure_future(traces.fetch(never, "https://rest.invalid", "Cust1")(()))
     await asyncio.sleep(0)
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
@@ -296,6 +296,7 @@ async def test_a_cancelled_rest_call_has_a_span() -> None:
     (span,) = exporter.get_finished_spans()
     assert attributes(span)["error.type"] == "cancelled"
     assert attributes(span)["server.port"] == 443
+    assert attributes(span)["gateway.tenant"] == "Cust1"
 
 
 async def test_a_cached_answer_has_a_span(traced: Traced) -> None:
