@@ -9,14 +9,13 @@ from collections import Counter
 from collections.abc import Iterable
 
 from gateway.headers import CLIENT, Header
-from gateway.observe.operations import OTHER, is_plain
+from gateway.observe.operations import MOST_NAMES, OTHER, is_plain
 
 Client = tuple[str, str]
 """Name and version; "" where none is sent."""
 
 NO_CLIENT: Client = ("", "")
 
-_MOST = 100
 _NAME = re.compile(r"@?[A-Za-z][\w./-]*", re.ASCII)
 _VERSION = re.compile(r"v?\d{1,4}(\.\d{1,6}){0,3}([-+][\w.+-]{1,20})?", re.ASCII)
 
@@ -42,7 +41,7 @@ class ClientMeter:
 
     def count(self, client: Client, *, is_answered: bool) -> Client:
         """Count a request; return the client as it may appear."""
-        if client not in self.requests and not (is_answered and len(self.requests) < _MOST):
+        if client not in self.requests and not (is_answered and len(self.requests) < MOST_NAMES):
             client = OTHER, ""
         self.requests[client] += 1
         return client

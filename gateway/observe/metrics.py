@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 from prometheus_client.metrics_core import (
@@ -91,6 +91,14 @@ class Timings:
         return list(zip(_LES, accumulate(self._counts), strict=True))
 
 
+class RequestLabels(NamedTuple):
+    """What operations are counted by."""
+
+    operation: str
+    outcome: str
+    tenant: str
+
+
 class RequestMeter:
     """Counts operations by name, outcome and tenant, the bytes of their answers, and their apps."""
 
@@ -101,22 +109,22 @@ class RequestMeter:
         """Requests by the coordinate of a deprecated part of the schema that they used."""
 
         self._tenants = tenants or LabelNames()
-        self._timings: defaultdict[tuple[str, str, str], Timings] = defaultdict(Timings)
+        self._timings: defaultdict[RequestLabels, Timings] = defaultdict(Timings)
 
     def of(self, operation: str, outcome: str, tenant: str | None = None) -> Timings:
         """Return the histogram of one name, outcome and tenant; there are few of each."""
-        return self._timings[operation, outcome, self._tenants.told(tenant or "")]
+        return self._timings[RequestLabels(operation, outcome, self._tenants.told(tenant or ""))]
 
-    def by(self, *parts: int) -> Mapping[tuple[str, ...], Timings]:
-        """Return the durations by some of name (0), outcome (1) and tenant (2)."""
+    def by(self, *names: str) -> Mapping[tuple[str, ...], Timings]:
+        """Return the durations by some of the `RequestLabels`."""
         grouped: defaultdict[tuple[str, ...], Timings] = defaultdict(Timings)
         for labels, timings in list(self._timings.items()):
-            grouped[tuple(labels[part] for part in parts)].merge(timings)
+            grouped[tuple(getattr(labels, name) for name in names)].merge(timings)
         return grouped
 
-    def counts(self, *parts: int) -> Values:
+    def counts(self, *names: str) -> Values:
         """Return the number of operations, as `by` does."""
-        return {labels: timings.count for labels, timings in self.by(*parts).items()}
+        return {values: timings.count for values, timings in self.by(*names).items()}
 
 
 class UpstreamMeter:

@@ -13,7 +13,7 @@ ANONYMOUS = ""
 BATCH = "batch"
 OTHER = "other"
 
-_MAX_LEARNED = 100
+MOST_NAMES = 100
 _MAX_LENGTH = 64
 _MAX_DIGITS = 4
 
@@ -29,7 +29,7 @@ class LabelNames:
 
     def __init__(self, declared: Collection[str] | None = None) -> None:
         self._known = {ANONYMOUS, *(declared or ())}
-        self._room = 0 if declared is not None else _MAX_LEARNED
+        self._room = 0 if declared is not None else MOST_NAMES
 
     def declare(self, names: Collection[str]) -> None:
         """Let more names appear."""

@@ -17,7 +17,7 @@ from gateway.live.watcher import Watchers
 from gateway.observe.cache_stats import Lookups
 from gateway.observe.logs import set_level
 from gateway.observe.metrics import Metrics, RequestMeter, UpstreamMeter
-from gateway.observe.operations import LabelNames, OperationNames
+from gateway.observe.operations import MOST_NAMES, LabelNames, OperationNames
 from gateway.observe.sharing import SharedMetrics
 from gateway.schema.build import build_schema
 from gateway.schema.engine import Engine
@@ -71,7 +71,8 @@ class Gateway:
         manifest = trusted_documents(settings)
         names = OperationNames(names_in(manifest.values()) if manifest else None)
         self.tracing = tracing_for(names, tracer_provider) if settings.tracing else None
-        tenants = LabelNames(settings.tenants)
+        is_long = len(settings.tenants or ()) > MOST_NAMES
+        tenants = LabelNames(None if is_long else settings.tenants)
         self._requests, self._calls = RequestMeter(tenants), UpstreamMeter(tenants)
         proxies = settings.trusted_proxies
         self.proxies = TrustedProxies(proxies) if proxies else None

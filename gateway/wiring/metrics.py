@@ -35,12 +35,12 @@ class Limit(Protocol):
 def of_requests(meter: RequestMeter) -> Reads:
     """Return the metrics of GraphQL requests."""
     return {
-        "gateway_requests": lambda: meter.counts(0, 1),
-        "gateway_tenant_requests": lambda: meter.counts(2, 1),
+        "gateway_requests": lambda: meter.counts("operation", "outcome"),
+        "gateway_tenant_requests": lambda: meter.counts("tenant", "outcome"),
         "gateway_client_requests": lambda: meter.clients.requests,
         "gateway_deprecated_uses": lambda: meter.deprecated,
-        "gateway_request_seconds": lambda: meter.by(0),
-        "gateway_outcome_seconds": lambda: meter.by(1),
+        "gateway_request_seconds": lambda: meter.by("operation"),
+        "gateway_outcome_seconds": lambda: meter.by("outcome"),
         "gateway_bytes_sent": lambda: meter.sent_bytes,
     }
 

@@ -359,6 +359,19 @@ async def test_tenants_have_a_label_once_superoffice_has_answered_for_them() -> 
     assert not [name for name in found if "Cust404" in name or OTHER_TENANT in name]
 
 
+@pytest.mark.parametrize(("count", "label"), [(100, OTHER_TENANT), (101, "other")])
+async def test_tenants_that_are_declared_have_a_label_at_once(count: int, label: str) -> None:
+    """Unless there are too many: then each has to be answered for first."""
+    online = Online()
+    online.states[OTHER_TENANT] = "Backup"
+    tenants = ",".join(f"Cust{number}" for number in range(1, count + 1))
+    async with over(online, tenants=tenants) as gateway:
+        await ask(gateway, f"/graphql/{OTHER_TENANT}")
+        found = await samples(gateway)
+
+    assert found[f"gateway_tenant_requests_total outcome=UPSTREAM_UNAVAILABLE tenant={label}"] == 1
+
+
 async def test_every_metric_is_declared_and_read(gateway: Gateway) -> None:
     """Each with its kind, its help, and labels that tell its samples apart."""
     text = (await gateway.http.get("/metrics")).text
