@@ -73,7 +73,6 @@ class Gateway:
         self.tracing = tracing_for(names, tracer_provider) if settings.tracing else None
         self._requests, self._calls = RequestMeter(), UpstreamMeter()
         proxies = settings.trusted_proxies
-        self.proxies = TrustedProxies(proxies) if proxies else None
         self.access_log = AccessLog(self._requests, shows_client=bool(proxies))
         self.admission = Admission(settings.max_requests)
         self._shared = live.shared_cache(settings)
@@ -91,6 +90,7 @@ class Gateway:
             find_source=self._upstreams.find_source,
             policy=upstreams.caller_policy(settings),
             heeds_cache_control=settings.client_cache_control,
+            proxies=TrustedProxies(proxies) if proxies else None,
         )
         extensions = (self.tracing.operations,) if self.tracing else ()
         self.schema = build_schema(schema_options(settings, manifest, extensions))
