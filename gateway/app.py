@@ -105,7 +105,6 @@ def create_app(
         access_log=gateway.access_log,
         admission=gateway.admission,
         connection_limit=gateway.connection_limit,
-        proxies=gateway.proxies,
         has_fast_lane=bool(settings.cache_ttl) and not gateway.tracing,
     )
     # It would redirect to whatever host the request names.
@@ -139,12 +138,7 @@ def _routes(
 def _middleware(settings: Settings, gateway: Gateway) -> list[Middleware]:
     """Return the middleware, from the outside in."""
     return [
-        Middleware(
-            RequestLog,
-            door=gateway.door,
-            access_log=gateway.access_log,
-            proxies=gateway.proxies,
-        ),
+        Middleware(RequestLog, door=gateway.door, access_log=gateway.access_log),
         *([gateway.tracing.requests(GRAPHQL_PATH)] if gateway.tracing else []),
         *([Middleware(ResponseCache)] if settings.cache_ttl else []),
         Middleware(ResponseHeaders, also=b"X-Tenant" if settings.environment else b""),

@@ -85,8 +85,6 @@ class FastLaneProtocol(HttpToolsProtocol):
                 self._release(cycle, app)
 
     def _enter(self, edge: Edge, scope: Scope, body: bytes) -> Inbound:
-        if edge.proxies is not None:
-            edge.proxies.apply(scope)
         path, headers = path_of(scope), scope["headers"]
         last = self._last_head
         if last is None or last[1] != headers or last[0] != path:

@@ -19,6 +19,7 @@ from gateway.schema.context import Access
 from gateway.sessions.snapshot import Snapshot
 from gateway.tenants.path import FindSource
 from gateway.web.access_record import AccessRecord
+from gateway.web.middleware.proxies import TrustedProxies
 
 _KEY = "gateway.inbound"
 REQUEST_ID = b"x-request-id"
@@ -81,11 +82,17 @@ class Door:
     """Reads requests: one read of the caller, one HMAC, one look for the source."""
 
     def __init__(
-        self, *, find_source: FindSource, policy: CallerPolicy, heeds_cache_control: bool
+        self,
+        *,
+        find_source: FindSource,
+        policy: CallerPolicy,
+        heeds_cache_control: bool,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         self._find_source = find_source
         self.policy = policy
         self._heeds_cache_control = heeds_cache_control
+        self._proxies = proxies
 
     def read(self, path: str, headers: Sequence[Header]) -> RequestHead:
         """Read what a path and headers say."""
@@ -109,9 +116,14 @@ class Door:
     def enter(
         self, scope: Scope, head: RequestHead | None = None, body: bytes | None = None
     ) -> Inbound:
-        """Return the request of a scope, made now unless our server has made it already."""
+        """Return the request of a scope, made now unless our server has made it already.
+
+        What trusted proxies say of it is in the scope from then on.
+        """
         inbound = find_inbound(scope)
         if inbound is None:
+            if self._proxies is not None:
+                self._proxies.apply(scope)
             headers = scope["headers"]
             head = head or self.read(path_of(scope), headers)
             inbound = scope[_KEY] = Inbound(head, request_id_of(headers), body)

@@ -75,7 +75,6 @@ class Gateway:
         tenants = LabelNames(None if is_long else settings.tenants)
         self._requests, self._calls = RequestMeter(tenants), UpstreamMeter(tenants)
         proxies = settings.trusted_proxies
-        self.proxies = TrustedProxies(proxies) if proxies else None
         self.access_log = AccessLog(self._requests, shows_client=bool(proxies))
         self.admission = Admission(settings.max_requests)
         self.connection_limit = ConnectionLimit(settings.max_connections)
@@ -94,6 +93,7 @@ class Gateway:
             find_source=self._upstreams.find_source,
             policy=upstreams.caller_policy(settings),
             heeds_cache_control=settings.client_cache_control,
+            proxies=TrustedProxies(proxies) if proxies else None,
         )
         extensions = (self.tracing.operations,) if self.tracing else ()
         self.schema = build_schema(schema_options(settings, manifest, extensions))

@@ -14,8 +14,7 @@ from gateway.errors import TenantNotFoundError
 from gateway.observe.clients import NO_CLIENT, Client
 from gateway.observe.metrics import RequestMeter
 from gateway.web.access_record import AccessRecord
-from gateway.web.inbound import REQUEST_ID, Door, Inbound, find_inbound
-from gateway.web.middleware.proxies import TrustedProxies
+from gateway.web.inbound import REQUEST_ID, Door, Inbound
 
 logger = logging.getLogger(__name__)
 
@@ -82,26 +81,16 @@ class AccessLog:
 class RequestLog:
     """The outermost middleware: has the request read, and logged when it is over."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        door: Door,
-        access_log: AccessLog,
-        proxies: TrustedProxies | None = None,
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, door: Door, access_log: AccessLog) -> None:
         self.app = app
         self._door = door
         self._access_log = access_log
-        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and log it."""
         if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
-        if self._proxies and find_inbound(scope) is None:
-            self._proxies.apply(scope)
         inbound = self._door.enter(scope)
         request_id = inbound.request_id
         status = 0
