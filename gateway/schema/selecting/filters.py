@@ -11,6 +11,7 @@ LONGEST_SEARCH = 200
 
 
 _IN = "Matches when the value is one of these; an empty list matches nothing."
+_ALARM = "As of `fetchedAt`; in a subscription as of now, so it is an alarm."
 _NOT_IN = "Matches when the value is none of these, or there is no value."
 
 
@@ -80,11 +81,9 @@ class ChatSessionFilter:
         "Whether the customer agreed to the terms; a session that does not say matches neither."
     )
     alert_level: IntRange | None = optional("By escalation level.")
-    wait_seconds: IntRange | None = optional("By `waitSeconds`, as of the data's `fetchedAt`.")
-    idle_seconds: IntRange | None = optional("By `idleSeconds`, as of the data's `fetchedAt`.")
-    customer_away_seconds: IntRange | None = optional(
-        "By `customerAwaySeconds`, as of the data's `fetchedAt`."
-    )
+    wait_seconds: IntRange | None = optional(f"By `waitSeconds`. {_ALARM}")
+    idle_seconds: IntRange | None = optional(f"By `idleSeconds`. {_ALARM}")
+    customer_away_seconds: IntRange | None = optional(f"By `customerAwaySeconds`. {_ALARM}")
     rating: IntRange | None = optional("By the customer's rating.")
     when_requested: DateTimeRange | None = optional("By time of request.")
     when_started: DateTimeRange | None = optional("By time of acceptance.")

@@ -101,25 +101,21 @@ class Order:
         encrypt = self.cipher.encrypt
         return [encrypt(k.encode(), None).hex() if k and isinstance(k, str) else k for k in keys]
 
-    def revealed(self, keys: Iterable[Any]) -> list[Any]:  # whatever a client sends
-        """Return the keys in a cursor.
+    def revealed(self, keys: Iterable[Any]) -> Sortable:  # whatever a client sends
+        """Return the place in this order that is in a cursor.
 
         Raises:
-            ValueError, InvalidTag: a text is not one that `concealed` wrote.
+            ValueError, InvalidTag: the keys are not what `concealed` wrote.
         """
         decrypt = self.cipher.decrypt
-        return [
+        texts = [
             decrypt(bytes.fromhex(k), None).decode() if k and isinstance(k, str) else k
             for k in keys
         ]
-
-    def fits(self, keys: Iterable[object]) -> bool:
-        """Tell whether values have the types of the keys of this order."""
         kinds = [str if name in _TEXTS else int for name, _ in self._keys] + [str]
-        values = list(keys)
-        return len(values) == len(kinds) and all(
-            value is None or type(value) is kind for value, kind in zip(values, kinds, strict=True)
-        )
+        if not all(k is None or type(k) is kind for k, kind in zip(texts, kinds, strict=True)):
+            raise ValueError("A key has another type than those of this order.")
+        return self.sortable(tuple(texts))
 
     async def sort(self, columns: Columns, rows: Sequence[int]) -> list[int]:
         """Return the rows in this order: sorted by each key, the weightiest last."""

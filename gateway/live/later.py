@@ -1,0 +1,35 @@
+"""A snapshot as it is later, when only the clock has gone on."""
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
+from typing import Any
+
+from gateway.records.dates import AsOf
+from gateway.sessions.snapshot import Attachments, Records, Snapshot
+
+SECOND_NS = 1_000_000_000
+
+
+class LaterSessions(Sequence[Any]):  # records, as in a snapshot
+    """Sessions as of a later time, copied when they are read: the originals are shared."""
+
+    def __init__(self, sessions: Records, as_of: AsOf) -> None:
+        self._sessions = sessions
+        self._as_of = as_of
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __getitem__(self, row: Any) -> Any:  # no slices: nobody needs them
+        session = copy(self._sessions[row])
+        session.as_of = self._as_of
+        return session
+
+
+def later(snapshot: Snapshot, now_ns: int) -> Snapshot:
+    """Return the snapshot as of `now_ns`; what is stored on it is not stored on the original."""
+    as_of = replace(snapshot.as_of, passed_ns=now_ns - snapshot.as_of.fetched_ns)
+    sessions = LaterSessions(snapshot.sessions, as_of)
+    attachments = Attachments[Any](snapshot.own_bytes)
+    return replace(snapshot, sessions=sessions, as_of=as_of, attachments=attachments)
