@@ -31,5 +31,5 @@ def later(snapshot: Snapshot, now_ns: int) -> Snapshot:
     """Return the snapshot as of `now_ns`; what is stored on it is not stored on the original."""
     as_of = replace(snapshot.as_of, passed_ns=now_ns - snapshot.as_of.fetched_ns)
     sessions = LaterSessions(snapshot.sessions, as_of)
-    attachments = Attachments[Any](snapshot.own_bytes)
+    attachments = Attachments[Any](2 * snapshot.own_bytes + 2**15)  # as much as the original's
     return replace(snapshot, sessions=sessions, as_of=as_of, attachments=attachments)

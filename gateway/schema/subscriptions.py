@@ -157,17 +157,17 @@ async def _watch(
 
     try:
         has_clock = bool(clocks_of(wanted))
-        async with (
-            info.context.watching() as watcher,
-            aclosing(watcher.states(alarm)) as states,
-        ):
+        async with info.context.watching() as watcher, aclosing(watcher.states(alarm)) as states:
             async for state in states:
-                made = await result(watcher, state) if isinstance(state, State) else state
-                if made is not None:
-                    yield made
-                # Nothing is held while it waits: thousands do.
-                made = info.context.columns = None
-                info.context.work = Work()
+                if isinstance(state, State):
+                    made = await result(watcher, state)
+                    if made is not None:
+                        yield made
+                        # graphql-core holds the last result; and thousands wait for the next.
+                        (made if isinstance(made, list) else vars(made)).clear()
+                    info.context.columns, info.context.work = None, Work()
+                else:
+                    yield state
     except GatewayError as exc:
         # graphql-core raises it at the field, so that the error has a path.
         yield exc

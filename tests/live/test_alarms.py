@@ -259,20 +259,20 @@ async def test_screens_share_what_is_read_for_an_alarm(
     monkeypatch.setattr(columns_module, "reader", counted)
     async with AsyncExitStack() as stack:
         screens = [
-            await stack.enter_async_context(desk.screen(CHANGES % "{ waitSeconds: { min: 60 } }"))
-            for _ in range(20)
+            await stack.enter_async_context(desk.screen(query % "{ waitSeconds: { min: 60 } }"))
+            for query in (CHANGES, COUNT, LIST) * 20
         ]
         before = read.copy()
         await desk.at(40)
         gc.collect()
         held = [o for o in gc.get_objects() if isinstance(o, LaterSessions)]
 
-        assert [moved(screen) for screen in screens] == [[[("ADDED", 1)]]] * 20
-        assert read - before == {"wait_seconds": 2, "when_requested": 2}
+        assert [moved(screen) for screen in screens[::3]] == [[[("ADDED", 1)]]] * 20
+        assert set((read - before).values()) == {2}  # once for each session
         assert len(held) <= 1
         await desk.at(50)
     assert desk.desk.calls == ["kari"]
-    assert desk.wakes == 60
+    assert desk.wakes == 180
 
 
 async def test_what_is_shared_stays_as_it_was(clock: Callable[..., Clock]) -> None:

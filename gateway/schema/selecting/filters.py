@@ -71,9 +71,7 @@ class ChatSessionFilter:
     sale_id: KeyFilter | None = optional("By `sale.saleId`.", "sale")
     ticket_id: KeyFilter | None = optional("By `ticket.ticketId`.", "ticket")
     assigned: bool | None = optional("Whether it has an agent.", "user")
-    transfer_pending: bool | None = optional(
-        "Whether it is being handed to another agent.", "transfer_to"
-    )
+    transfer_pending: bool | None = optional("Whether it is being transferred.", "transfer_to")
     chatbot_is_active: bool | None = optional(
         "Whether a bot is answering; a session that does not say matches neither."
     )

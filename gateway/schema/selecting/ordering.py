@@ -28,20 +28,14 @@ class ChatSessionOrder:
     chat_session_id: Direction | None = optional("By key: the order in which sessions began.")
     topic_id: Direction | None = optional("By chat channel.")
     status: Direction | None = optional("By status, in the order of SuperOffice's numbers.")
-    status_group: Direction | None = optional(
-        "By status group: before the queue, waiting, live, over."
-    )
+    status_group: Direction | None = optional("By group: before the queue, waiting, live, over.")
     user: Direction | None = optional("By the agent's `fullName`, whatever its case and accents.")
     contact: Direction | None = optional("By the company's `name`, whatever its case and accents.")
     alert_level: Direction | None = optional("By escalation level.")
     rank: Direction | None = optional("By the place among the agent's open sessions.")
     rating: Direction | None = optional("By the customer's rating.")
-    initial_queue_pos: Direction | None = optional(
-        "By the place in the queue at the time of request."
-    )
-    customer_name: Direction | None = optional(
-        "By the customer's name; upper and lower case and accents make no difference."
-    )
+    initial_queue_pos: Direction | None = optional("By place in the queue at the request.")
+    customer_name: Direction | None = optional("By the customer's name, whatever case and accents.")
     when_requested: Direction | None = optional("By time of request: `ASC` = longest wait first.")
     when_started: Direction | None = optional("By time of acceptance.")
     when_ended: Direction | None = optional("By time of the end.")
