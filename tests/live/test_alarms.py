@@ -1,12 +1,10 @@
 """A filter on seconds is an alarm: the clock moves sessions in and out, and nobody calls REST."""
 
-import asyncio
 import datetime as dt
 import gc
-import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 import pytest
@@ -15,13 +13,14 @@ from hypothesis import strategies as st
 
 from gateway.errors import UpstreamTimeoutError
 from gateway.live.later import SECOND_NS, LaterSessions
-from gateway.live.watcher import Alarm, State, Watcher
+from gateway.live.watcher import Alarm, State
 from gateway.records.dates import AsOf
 from gateway.schema.guard.work import Work
 from gateway.schema.selecting import columns as columns_module
 from gateway.schema.selecting.filters import ChatSessionFilter, IntRange
 from gateway.schema.selecting.select import Selecting
-from tests.live.desk import Desk, Json, Screen, caller, session
+from tests.live.clock import Clock
+from tests.live.desk import Json, Screen, caller, session
 from tests.schema.selecting.desk import NOON_NS, at_once, columns_of, matching, records
 from tests.sessions.snapshots import snapshot_of
 from tests.waiting import until
@@ -50,43 +49,6 @@ def ago(seconds: float) -> str:
 def waiting(number: int, seconds: float, **more: Any) -> Json:
     """Return a session that has waited so long when the desk begins."""
     return session(number, WhenRequested=ago(seconds), **more)
-
-
-class Clock:
-    """A desk that is not polled within an hour, and its time; counts the wake-ups."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *sessions: Json) -> None:
-        self.desk = Desk(list(sessions), interval_s=3_600, slowest_s=3_600, since_ns=NOON_NS)
-        self.wakes = 0
-        states = Watcher.states
-
-        async def counted(watcher: Watcher, alarm: Alarm) -> AsyncGenerator[Any, None]:
-            async for state in states(watcher, alarm):
-                self.wakes += 1
-                yield state
-
-        monkeypatch.setattr(Watcher, "states", counted)
-        loop = asyncio.get_running_loop()
-        monkeypatch.setattr(loop, "time", lambda: time.monotonic() + self.desk.ahead_s)
-
-    @asynccontextmanager
-    async def screen(self, query: str) -> AsyncIterator[Screen]:
-        """Subscribe, and wait for the first event."""
-        async with self.desk.screen(query) as screen:
-            await screen.shows(1)
-            yield screen
-
-    async def at(self, seconds: float) -> None:
-        """Let it be so many seconds after the beginning, and what is due happen."""
-        self.desk.ahead_s = seconds
-        for _ in range(20):
-            await asyncio.sleep(0.001)
-
-
-@pytest.fixture
-async def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Clock]:
-    """Return what makes a desk with a clock."""
-    return lambda *sessions: Clock(monkeypatch, *sessions)
 
 
 def moved(screen: Screen) -> list[Any]:
