@@ -1,4 +1,4 @@
-"""A snapshot as it is later, when only the clock has gone on."""
+"""A snapshot as of a later time: the same data, with the seconds that run with the clock."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -12,7 +12,7 @@ SECOND_NS = 1_000_000_000
 
 
 class LaterSessions(Sequence[Any]):  # records, as in a snapshot
-    """Sessions as of a later time, copied when they are read: the originals are shared."""
+    """Sessions as of a later time: each read makes a copy, because the originals are shared."""
 
     def __init__(self, sessions: Records, as_of: AsOf) -> None:
         self._sessions = sessions
@@ -28,7 +28,7 @@ class LaterSessions(Sequence[Any]):  # records, as in a snapshot
 
 
 def later(snapshot: Snapshot, now_ns: int) -> Snapshot:
-    """Return the snapshot as of `now_ns`; what is stored on it is not stored on the original."""
+    """Return the snapshot as of `now_ns`, with attachments of its own."""
     as_of = replace(snapshot.as_of, passed_ns=now_ns - snapshot.as_of.fetched_ns)
     sessions = LaterSessions(snapshot.sessions, as_of)
     attachments = Attachments[Any](2 * snapshot.own_bytes + 2**15)  # as much as the original's

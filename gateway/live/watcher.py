@@ -2,7 +2,8 @@
 
 However many sockets, tabs and operations a caller has, there is one watcher and one series of
 REST calls. A subscriber gets the latest state, and then each time the latest again when there is a
-newer one: states that a slow subscriber has missed are not queued for it.
+newer one: states that a slow subscriber has missed are not queued for it. A filter on seconds is an
+alarm: its subscriber gets the same state again, as of a later second, without a poll.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ _MANY = 1_000
 
 @dataclass(slots=True)
 class Alarm:
-    """When a subscriber wants its state again, since the clock then changes what matches."""
+    """When a subscriber gets the same state again: the clock then changes what matches."""
 
     due_ns: int | None = None
 
@@ -54,7 +55,7 @@ class State:
         return self.changes[earlier]
 
     def at(self, now_ns: int) -> Snapshot:
-        """Return the snapshot as of the last whole second, one for all subscribers."""
+        """Return the snapshot as of the last whole second; all subscribers share it."""
         now_ns -= now_ns % SECOND_NS
         if now_ns <= self.snapshot.as_of.fetched_ns:
             return self.snapshot
@@ -82,7 +83,7 @@ class Watcher:
     _is_woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def states(self, alarm: Alarm) -> AsyncGenerator[State | UpstreamError, None]:
-        """Yield the latest state, and again whenever there is a newer one or the alarm is due.
+        """Yield the latest state; again when there is a newer one, or when the alarm is due.
 
         With no usable first state, yield the error once.
 

@@ -27,7 +27,7 @@ class AsOf:
     fetched_ns: int
     zone: dt.tzinfo | None = None
     passed_ns: int = 0
-    """The time since then, where only the clock has gone on."""
+    """The time since then, in an event that the clock has caused."""
 
     @property
     def now_ns(self) -> int:

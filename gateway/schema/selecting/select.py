@@ -65,18 +65,14 @@ class Selecting:
         It is a whole second, in nanoseconds since 1970. It can be too early for a filter that
         many sessions cross without a change: the search ends after some.
         """
-        selects, columns, now_ns = (
-            Filter(wanted, self.snapshot.as_of),
-            self.columns,
-            self.snapshot.as_of.now_ns,
-        )
+        columns, as_of = self.columns, self.snapshot.as_of
+        selects, now_ns = Filter(wanted, as_of), as_of.now_ns
         self._charge(selects.parts + len(selects.clocks))
         rows_at = defaultdict[int, set[int]](set)
         for name, end in selects.clocks:
             lists = await columns.load((name, start_name := CLOCKS[name]))
-            for row, (start, seconds) in enumerate(
-                zip(lists[start_name], lists[name], strict=True)
-            ):
+            running = zip(lists[start_name], lists[name], strict=True)
+            for row, (start, seconds) in enumerate(running):
                 # Seconds that stand still are others than those since the start.
                 if start is not None and seconds == max(0, now_ns - start) // SECOND_NS < end:
                     rows_at[(end - -start // SECOND_NS) * SECOND_NS].add(row)
