@@ -17,6 +17,7 @@ from gateway.live.watcher import Alarm, State
 from gateway.records.dates import AsOf
 from gateway.schema.guard.work import Work
 from gateway.schema.selecting import columns as columns_module
+from gateway.schema.selecting import select
 from gateway.schema.selecting.filters import ChatSessionFilter, IntRange
 from gateway.schema.selecting.select import Selecting
 from tests.live.clock import Clock
@@ -235,6 +236,22 @@ async def test_screens_share_what_is_read_for_an_alarm(
         await desk.at(50)
     assert desk.desk.calls == ["kari"]
     assert desk.wakes == 180
+
+
+async def test_the_search_for_the_next_second_ends(
+    clock: Callable[..., Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After many crossings that change nothing; to wake up for the next one then sends nothing."""
+    monkeypatch.setattr(select, "_MOST_CROSSINGS", 3)
+    wanted = "{ or: [{ waitSeconds: { max: 50 } }, { waitSeconds: { min: 51 } }] }"
+    desk = clock(*(waiting(number, number) for number in range(1, 7)))
+    async with desk.screen(CHANGES % wanted) as screen:
+        await desk.at(47)
+        assert desk.wakes == 1
+        await desk.at(600)
+
+    assert moved(screen) == []
+    assert desk.wakes == 2
 
 
 async def test_what_is_shared_stays_as_it_was(clock: Callable[..., Clock]) -> None:

@@ -20,6 +20,7 @@ from gateway.sessions.snapshot import Snapshot
 _STEPS_PER_BLOCK = 4_000
 _KEYS_PER_STEP = 10
 _MOST_CROSSINGS = 1_000
+_STEPS_PER_CROSSING = 4
 _OWN = "node"
 
 
@@ -76,9 +77,11 @@ class Selecting:
                 # Seconds that stand still are others than those since the start.
                 if start is not None and seconds == max(0, now_ns - start) // SECOND_NS < end:
                     rows_at[(end - -start // SECOND_NS) * SECOND_NS].add(row)
+                    await columns.turns.give(_STEPS_PER_CROSSING)
             await columns.turns.give(len(columns.sessions))
         matched, tries = frozenset(rows), _MOST_CROSSINGS
-        for moment_ns, crossing in sorted(rows_at.items()):
+        for moment_ns in sorted(rows_at):
+            crossing = rows_at[moment_ns]
             tries -= len(crossing)
             sessions, some = later(self.snapshot, moment_ns).sessions, [*crossing]
             then = Columns([sessions[row] for row in some], columns.searched, columns.turns)
