@@ -61,9 +61,7 @@ def test_a_stitched_schema_adds_a_field(tools: Script, shared: Running) -> None:
     assert all(session["channelLabel"] for session in made["data"]["chatSessions"])
 
 
-def test_mesh_makes_it_a_source_of_a_supergraph(
-    tools: Script, node: Node, shared: Running
-) -> None:
+def test_mesh_makes_it_a_source_of_a_supergraph(tools: Script, node: Node, shared: Running) -> None:
     """With the manual's configuration; Hive Gateway then serves queries and subscriptions."""
     folder = node.folder / "mesh"
     folder.mkdir()
