@@ -96,7 +96,7 @@ def visit(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     )
     app = create_app(settings, upstream_transport=httpx.MockTransport(Desk()))
     users = [("Kari Nordmann", KARI), ("Nobody", NOBODY)]
-    app.router.routes[:0] = wallboard_routes(users, "graphql")
+    app.router.routes[:0] = wallboard_routes(users, "graphql", has_manual=True)
     with served(Restarting(app)) as url:
         yield browser.visit(f"{url}/wallboard", "wallboard", authorization="", folder=folder)
 

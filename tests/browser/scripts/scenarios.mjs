@@ -93,6 +93,9 @@ const kept = async (page) => {
 export async function graphiql(page, shot, { authorization }) {
   await opened(page);
   const found = { title: await page.title() };
+  found.links = await page
+    .locator(".gateway-title a")
+    .evaluateAll((links) => links.map(({ href }) => new URL(href).pathname));
   const tabs = page.getByRole("tab");
   found.tabs = await tabs.allInnerTexts();
 
