@@ -96,7 +96,7 @@ def visit(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     desk = Desk()
     app = create_app(settings, upstream_transport=httpx.MockTransport(desk))
     users = [("Kari Nordmann", KARI), ("Nobody", NOBODY)]
-    app.router.routes[:0] = wallboard_routes(users, "graphql")
+    app.router.routes[:0] = wallboard_routes(users, "graphql", has_manual=True)
     with served(Restarting(app)) as url:
         visit = browser.visit(f"{url}/wallboard", "wallboard", authorization="", folder=folder)
         visit.found["calls"] = desk.calls
