@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import aiohttp
 import httpx
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from gateway.errors import (
     UpstreamBadResponseError,
@@ -24,6 +24,10 @@ from gateway.errors import (
 )
 
 
+class HeaderTooLargeError(httpx.RemoteProtocolError):
+    """A header of the answer is larger than the transport reads."""
+
+
 class _Failure(NamedTuple):
     by_aiohttp: type[Exception]
     by_httpx: type[httpx.TransportError]
@@ -32,14 +36,19 @@ class _Failure(NamedTuple):
 
 
 _NO_CONNECTION = (UpstreamUnavailableError, "SuperOffice cannot be reached.")
+_NO_PROXY = (UpstreamUnavailableError, "The proxy on the way to SuperOffice does not connect.")
+_TOO_LARGE = (UpstreamBadResponseError, "A header of SuperOffice's answer is larger than 64 KiB.")
 _NOT_HTTP = (UpstreamBadResponseError, "SuperOffice's answer is not valid HTTP.")
 _BROKEN = (UpstreamUnavailableError, "The connection to SuperOffice broke.")
 
 # From the most specific kind to the most general one.
 _FAILURES = (
+    _Failure(aiohttp.ClientProxyConnectionError, httpx.ProxyError, *_NO_PROXY),
+    _Failure(aiohttp.ClientHttpProxyError, httpx.ProxyError, *_NO_PROXY),
     _Failure(aiohttp.ClientConnectorError, httpx.ConnectError, *_NO_CONNECTION),
     # Connecting is the only thing that has a timeout in the transport.
     _Failure(aiohttp.ServerTimeoutError, httpx.ConnectTimeout, *_NO_CONNECTION),
+    _Failure(LineTooLong, HeaderTooLargeError, *_TOO_LARGE),
     _Failure(aiohttp.ClientResponseError, httpx.RemoteProtocolError, *_NOT_HTTP),
     _Failure(HttpProcessingError, httpx.RemoteProtocolError, *_NOT_HTTP),
     _Failure(aiohttp.ClientError, httpx.ReadError, *_BROKEN),
@@ -48,6 +57,8 @@ _FAILURES = (
 
 def in_httpx(exc: aiohttp.ClientError | HttpProcessingError) -> httpx.TransportError:
     """Return the error of httpx that means the same; its message is the kind."""
+    if isinstance(exc.__cause__, LineTooLong):
+        exc = exc.__cause__
     failure = next(failure for failure in _FAILURES if isinstance(exc, failure.by_aiohttp))
     return failure.by_httpx(type(exc).__name__)
 
@@ -70,6 +81,7 @@ _MEANING: dict[int, tuple[type[UpstreamError], str]] = {
         "SuperOffice does not accept these credentials; they may have expired.",
     ),
     403: (UpstreamForbiddenError, "SuperOffice denies this user the chat sessions."),
+    407: _NO_PROXY,  # for http; with https, aiohttp raises its error
     421: (UpstreamMisdirectedError, "SuperOffice serves this tenant at another address."),
     429: (UpstreamRateLimitedError, "SuperOffice asks to slow down."),
     **dict.fromkeys(

@@ -1,6 +1,5 @@
 """The REST API behind the gateway: of one SuperOffice, or of all tenants of SuperOffice Online."""
 
-import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
 from weakref import WeakSet
@@ -20,6 +19,7 @@ from gateway.tenants.states import MOST_TENANTS, TenantStates
 from gateway.upstream.budget import Budget
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.reach import Reachability
+from gateway.upstream.route import Route
 from gateway.upstream.transport import LentTransport, PooledTransport
 
 CALLS_WAITING = 256
@@ -55,23 +55,24 @@ class Upstreams:
         self._shared = shared
         self._observed = observed
         self._transport = transport
+        self.route = Route(settings)
         url = settings.address
+        if transport is None and url.startswith("https:"):
+            self.route.tls()  # now, and not at the first request
         if settings.environment is None:
-            client = self._client(url, "SuperOffice", transport)
+            client = self._client(url, "SuperOffice", transport or self._network())
             the_source = source(fetch=client.fetch, upstream_url=url)
             self.find_source = lambda path, headers: the_source
             self.source_of = lambda tenant: the_source
             self.aclose = client.aclose
             return
-        # One for all tenants: it takes a while to make, and a megabyte to keep.
-        tls = None if transport else ssl.create_default_context()
         service = StateService(
             url=url,
             trusted_domains=settings.tenant_hosts,
             timeout_s=settings.upstream_timeout,
-            transport=transport or self._network(tls),  # which it closes in the end
+            transport=transport or self._network(),  # which it closes in the end
         )
-        calls = TenantCalls(TenantStates(service), partial(self._tenant_client, tls))
+        calls = TenantCalls(TenantStates(service), self._tenant_client)
 
         def source_for(tenant: str) -> Source:
             # It names the tenant for good, wherever that moves; no calls go there.
@@ -84,7 +85,7 @@ class Upstreams:
         self.source_of = sources.named
         self.aclose = calls.aclose
 
-    def _client(self, url: str, name: str, transport: httpx.AsyncBaseTransport | None) -> Client:
+    def _client(self, url: str, name: str, transport: httpx.AsyncBaseTransport) -> Client:
         settings = self._settings
         budget = None
         if settings.upstream_rate:
@@ -94,7 +95,6 @@ class Upstreams:
             budget = Budget(rate, queue=CALLS_WAITING)
         client = UpstreamClient(
             url=url,
-            connect_timeout_s=settings.upstream_connect_timeout,
             timeout_s=settings.upstream_timeout,
             connections=settings.upstream_connections,
             queue=CALLS_WAITING,
@@ -108,16 +108,16 @@ class Upstreams:
         self.clients.add(client)
         return Client(self._observed(client.fetch, url), client.aclose)
 
-    def _tenant_client(self, tls: ssl.SSLContext | None, url: str) -> Client:
-        return self._client(url, f"SuperOffice of {url.rpartition('/')[2]}", self._network(tls))
+    def _tenant_client(self, url: str) -> Client:
+        return self._client(url, f"SuperOffice of {url.rpartition('/')[2]}", self._network())
 
-    def _network(self, tls: ssl.SSLContext | None) -> httpx.AsyncBaseTransport:
+    def _network(self) -> httpx.AsyncBaseTransport:
         if self._transport is not None:
             return LentTransport(self._transport)
         return PooledTransport(
             connections=self._settings.upstream_connections,
             connect_timeout_s=self._settings.upstream_connect_timeout,
-            tls=tls,
+            route=self.route,
         )
 
 
@@ -132,7 +132,7 @@ def caller_policy(settings: Settings) -> CallerPolicy:
     return CallerPolicy(sent, settings.forward_cookies)
 
 
-def reachability(settings: Settings) -> Reachability | None:
+def reachability(settings: Settings, route: Route) -> Reachability | None:
     """Return the check that SuperOffice can be reached, if there is to be one."""
     if not settings.ready_check:
         return None
@@ -140,4 +140,5 @@ def reachability(settings: Settings) -> Reachability | None:
         url=settings.address,
         interval_s=settings.ready_check,
         connect_timeout_s=settings.upstream_connect_timeout,
+        route=route,
     )

@@ -10,6 +10,7 @@ from gateway.headers import Header
 from gateway.settings import Settings
 from gateway.settings.tenant_names import canonical_tenant
 from gateway.tenants.state_service import StateService
+from gateway.upstream.route import Route
 from gateway.upstream.transport import PooledTransport
 
 
@@ -24,26 +25,26 @@ async def examine(
     findings += [*machine.ports(settings), machine.open_files(settings)]
     if settings.redis_url is not None:
         findings.append(await machine.shared_cache(settings.redis_url))
-    url, timeout_s = settings.address, settings.upstream_connect_timeout
-    findings += await servers.reach(url, timeout_s=timeout_s)
+    url, timeout_s, route = settings.address, settings.upstream_connect_timeout, Route(settings)
+    findings += await servers.reach(route, url, timeout_s=timeout_s)
     if settings.environment is not None:
         if tenant is None or findings[-1].level == "fail":
             return findings
-        tenant_url, found = await _tenant(settings, tenant)
+        tenant_url, found = await _tenant(route, settings, tenant)
         findings.append(found)
         if tenant_url is None:
             return findings
         url = tenant_url
-        findings += await servers.reach(url, timeout_s=timeout_s)
+        findings += await servers.reach(route, url, timeout_s=timeout_s)
     if findings[-1].level == "fail":
         return findings
-    findings += await servers.answer(url, timeout_s=settings.upstream_timeout)
+    findings += await servers.answer(route, url, timeout_s=settings.upstream_timeout)
     if headers:
-        findings += await servers.call(settings, url, headers)
+        findings += await servers.call(route, settings, url, headers)
     return findings
 
 
-async def _tenant(settings: Settings, tenant: str) -> tuple[str | None, Finding]:
+async def _tenant(route: Route, settings: Settings, tenant: str) -> tuple[str | None, Finding]:
     name = canonical_tenant(tenant)
     if name is None:
         found, advice = f"{tenant} is not a tenant's name", "write it like Cust12345"
@@ -55,7 +56,7 @@ async def _tenant(settings: Settings, tenant: str) -> tuple[str | None, Finding]
         url=settings.address,
         trusted_domains=settings.tenant_hosts,
         timeout_s=settings.upstream_timeout,
-        transport=PooledTransport(connections=1, connect_timeout_s=timeout_s),
+        transport=PooledTransport(connections=1, connect_timeout_s=timeout_s, route=route),
     )
     try:
         state = await service.read(name)
