@@ -119,14 +119,11 @@ class Settings(LoadedSettings):
     )
     upstream_proxy: SecretStr | None = _superoffice(
         None,
-        "HTTP proxy between the gateway and SuperOffice; unset = as `HTTPS_PROXY`, `HTTP_PROXY` "
-        "and `NO_PROXY` say",
-        "http://user:password@proxy.example.com:3128",
+        "HTTP proxy to SuperOffice; unset = as `HTTPS_PROXY` says",
+        "http://proxy.example:3128",
     )
     upstream_ca_file: Path | None = _superoffice(
-        None,
-        "File of certificates (PEM) to trust for SuperOffice, beside the system's",
-        "/etc/gateway/ca.pem",
+        None, "File of certificates (PEM) to trust for SuperOffice, beside the system's", "ca.pem"
     )
     upstream_client_cert: Path | None = _superoffice(
         None, "File of the client certificate (PEM) that SuperOffice requires", "client.pem"

@@ -24,10 +24,6 @@ from gateway.errors import (
 )
 
 
-class HeaderTooLargeError(httpx.RemoteProtocolError):
-    """A header of the answer is larger than the transport reads."""
-
-
 class _Failure(NamedTuple):
     by_aiohttp: type[Exception]
     by_httpx: type[httpx.TransportError]
@@ -48,7 +44,7 @@ _FAILURES = (
     _Failure(aiohttp.ClientConnectorError, httpx.ConnectError, *_NO_CONNECTION),
     # Connecting is the only thing that has a timeout in the transport.
     _Failure(aiohttp.ServerTimeoutError, httpx.ConnectTimeout, *_NO_CONNECTION),
-    _Failure(LineTooLong, HeaderTooLargeError, *_TOO_LARGE),
+    _Failure(LineTooLong, httpx.LocalProtocolError, *_TOO_LARGE),
     _Failure(aiohttp.ClientResponseError, httpx.RemoteProtocolError, *_NOT_HTTP),
     _Failure(HttpProcessingError, httpx.RemoteProtocolError, *_NOT_HTTP),
     _Failure(aiohttp.ClientError, httpx.ReadError, *_BROKEN),
@@ -57,19 +53,17 @@ _FAILURES = (
 
 def in_httpx(exc: aiohttp.ClientError | HttpProcessingError) -> httpx.TransportError:
     """Return the error of httpx that means the same; its message is the kind."""
-    if isinstance(exc.__cause__, LineTooLong):
-        exc = exc.__cause__
+    in_the_head = getattr(exc.__cause__, "__cause__", None)  # aiohttp wraps it twice
+    if isinstance(in_the_head, LineTooLong):
+        exc = in_the_head
     failure = next(failure for failure in _FAILURES if isinstance(exc, failure.by_aiohttp))
     return failure.by_httpx(type(exc).__name__)
 
 
 def upstream_error(exc: httpx.TransportError | ssl.SSLError) -> UpstreamError:
     """Return our error for one of a transport; every other kind is a broken connection."""
-    for failure in _FAILURES:
-        if isinstance(exc, failure.by_httpx):
-            return failure.kind(failure.message)
-    kind, message = _BROKEN
-    return kind(message)
+    failure = next((one for one in _FAILURES if isinstance(exc, one.by_httpx)), _FAILURES[-1])
+    return failure.kind(failure.message)
 
 
 _LONGEST_RETRY_AFTER_S = 86_400

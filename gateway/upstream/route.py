@@ -16,24 +16,19 @@ _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 class ProxyError(OSError):
     """The proxy cannot be reached, or does not connect to SuperOffice."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        """`proxy answers 407`, or what else is wrong."""
+    reason = property(str)
+    """`proxy answers 407`, or what else is wrong."""
 
 
 class Proxy:
     """An HTTP proxy.
 
     Raises:
-        ValueError: the URL is not one of a host, perhaps with user and password.
+        ValueError, httpx.InvalidURL: the URL is not `http://`, perhaps a login, and a host.
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            parsed = httpx.Proxy(url if "://" in url else f"http://{url}")
-        except httpx.InvalidURL as exc:
-            raise ValueError from exc
+        parsed = httpx.Proxy(url if "://" in url else f"http://{url}")
         if parsed.url.scheme != "http" or not parsed.url.host:
             raise ValueError
         self.url = parsed.url
@@ -53,14 +48,14 @@ class Route:
     def __init__(self, settings: Settings | None = None) -> None:
         """Without settings: directly, and with the system's certificates."""
         self._tls: ssl.SSLContext | None = None
-        self._proxies: dict[str, Proxy] = {}
+        self._proxy: Proxy | None = None
         self._is_set = False
         if settings is not None:
             self.load(settings)
 
     def load(self, settings: Settings) -> None:
         """Take what the settings and their files say now, for new connections."""
-        self._tls, self._proxies = _own_tls(settings), _proxies(settings)
+        self._tls, self._proxy = _own_tls(settings), _proxy(settings)
         self._is_set = settings.upstream_proxy is not None
 
     def tls(self) -> ssl.SSLContext:
@@ -72,13 +67,11 @@ class Route:
     def proxy_for(self, url: httpx.URL) -> Proxy | None:
         """Return the proxy for an address; None = a direct connection.
 
-        The environment's proxies are for other machines, and not for those of `NO_PROXY`.
+        The environment's proxy is not for this machine, nor for the hosts of `NO_PROXY`.
         """
-        proxy = self._proxies.get(url.scheme)
-        if proxy is None or self._is_set:
-            return proxy
-        host, port = host_and_port(url)
-        return None if host in _THIS_MACHINE or proxy_bypass(f"{host}:{port}") else proxy
+        if self._proxy is None or self._is_set:
+            return self._proxy
+        return None if proxy_bypass("{}:{}".format(*host_and_port(url))) else self._proxy
 
     async def connect(self, url: httpx.URL) -> asyncio.StreamWriter:
         """Connect to SuperOffice, with TLS for https, and send no request; `abort` it.
@@ -99,10 +92,16 @@ class Route:
             raise ProxyError("proxy cannot be reached") from exc
         try:
             if tls:
-                await _tunnel(url, proxy, reader, writer)
+                writer.write(_connect_request(url, proxy))
+                answer = await reader.readuntil(b"\r\n\r\n")
+                if not answer[9:].startswith(b"200"):  # HTTP/1.1 200
+                    status = answer[9:12].decode(errors="replace")
+                    raise ProxyError(f"proxy answers {status}")
                 await writer.start_tls(tls, server_hostname=host_and_port(url)[0])
-        except BaseException:
+        except BaseException as exc:
             writer.transport.abort()
+            if isinstance(exc, EOFError | asyncio.LimitOverrunError):
+                raise ProxyError("proxy does not speak HTTP") from exc
             raise
         return writer
 
@@ -112,37 +111,22 @@ def host_and_port(url: httpx.URL) -> tuple[str, int]:
     return url.raw_host.decode(), url.port or (443 if url.scheme == "https" else 80)
 
 
-async def _tunnel(
-    url: httpx.URL, proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    """Send CONNECT (RFC 9110, section 9.3.6)."""
+def _connect_request(url: httpx.URL, proxy: Proxy) -> bytes:
     host = f"{url.copy_with(port=None).netloc.decode()}:{host_and_port(url)[1]}"
-    fields = {"Host": host, **proxy.headers}
-    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    writer.write(f"CONNECT {host} HTTP/1.1\r\n{head}\r\n".encode())
+    fields = "".join(f"{name}: {value}\r\n" for name, value in proxy.headers.items())
+    return f"CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n".encode()
+
+
+def _proxy(settings: Settings) -> Proxy | None:
+    own, address = settings.upstream_proxy, httpx.URL(settings.address)
+    by_environment = None if address.host in _THIS_MACHINE else getproxies().get(address.scheme)
+    url = own.get_secret_value() if own else by_environment
     try:
-        answer = await reader.readuntil(b"\r\n\r\n")
-    except (OSError, EOFError, asyncio.LimitOverrunError) as exc:
-        raise ProxyError("proxy does not speak HTTP") from exc
-    status = answer[9:12].decode(errors="replace")  # HTTP/1.1 200
-    if status != "200":
-        raise ProxyError(f"proxy answers {status}")
-
-
-def _proxies(settings: Settings) -> dict[str, Proxy]:
-    """Return the proxies by the scheme of the address."""
-    urls, name = getproxies(), "{}_PROXY"
-    if settings.upstream_proxy:
-        name = "GATEWAY_UPSTREAM_PROXY"
-        urls = dict.fromkeys(("http", "https"), settings.upstream_proxy.get_secret_value())
-    found = {}
-    for scheme in urls.keys() & {"http", "https"}:
-        try:
-            found[scheme] = Proxy(urls[scheme])
-        except ValueError:
-            why = "it must be http://, perhaps user:password@, and a host and a port"
-            raise SettingsError(f"{name.format(scheme.upper())}: {why}") from None
-    return found
+        return Proxy(url) if url else None
+    except (ValueError, httpx.InvalidURL):
+        name = "GATEWAY_UPSTREAM_PROXY" if own else f"{address.scheme.upper()}_PROXY"
+        why = "it must be http://, perhaps user:password@, and a host and a port"
+        raise SettingsError(f"{name}: {why}") from None
 
 
 def _own_tls(settings: Settings) -> ssl.SSLContext | None:
@@ -154,18 +138,17 @@ def _own_tls(settings: Settings) -> ssl.SSLContext | None:
     if not ca and not cert:
         return None
     tls, files = ssl.create_default_context(), f"GATEWAY_UPSTREAM_CA_FILE={ca}"
+    wrong = "there is no certificate in PEM format"
     try:
         if ca:
             tls.load_verify_locations(ca)
         if cert:
             files = f"GATEWAY_UPSTREAM_CLIENT_CERT={cert}"
             files += f", GATEWAY_UPSTREAM_CLIENT_KEY={key}" if key else ""
+            wrong += ", the key is of another one, or has a password"
             # Without a password, OpenSSL would ask for one on the terminal.
             tls.load_cert_chain(cert, key, password="")
-    except ssl.SSLError as exc:
-        is_other = exc.reason == "KEY_VALUES_MISMATCH"
-        why = "the key is another's" if is_other else "PEM is needed, without a password"
-        raise SettingsError(f"{files}: {why}") from None
     except OSError as exc:
-        raise SettingsError(f"{files}: cannot be read: {exc.strerror}") from None
+        why = wrong if isinstance(exc, ssl.SSLError) else exc.strerror
+        raise SettingsError(f"{files}: {why}") from None
     return tls

@@ -27,8 +27,8 @@ _MOST_HEADERS = 1_000
 class PooledTransport(httpx.AsyncBaseTransport):
     """Sends requests over at most so many connections at a time; close it with `aclose`.
 
-    Bodies are not decompressed, and nothing is retried. Several can share a `route`: its TLS takes
-    a while to make and a megabyte to keep.
+    Bodies are not decompressed, and nothing is retried. Several can share a `route`, whose TLS
+    takes a while to make and a megabyte to keep.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
         self._connections = connections
         # For the whole of connecting: DNS, TCP and TLS.
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout_s)
-        self._route = route or Route()
+        self.route = route or Route()
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -49,7 +49,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
         if self._session is None:
             self._session = self._opened()
         headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]
-        is_tls, proxy = request.url.scheme == "https", self._route.proxy_for(request.url)
+        is_tls, proxy = request.url.scheme == "https", self.route.proxy_for(request.url)
         if proxy and not is_tls:  # otherwise they are for its CONNECT
             headers += proxy.headers.items()
         try:
@@ -59,7 +59,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
                 headers=headers,
                 allow_redirects=False,
                 # Here, and not of the pool: a reload takes effect without a broken connection.
-                ssl=self._route.tls() if is_tls else True,
+                ssl=self.route.tls() if is_tls else True,
                 proxy=str(proxy.url) if proxy else None,
                 proxy_headers=proxy.headers if proxy else None,
             )

@@ -55,24 +55,21 @@ class Upstreams:
         self._shared = shared
         self._observed = observed
         self._transport = transport
-        self.route = Route(settings)
+        self.route = Route(None if transport else settings)
         url = settings.address
         if transport is None and url.startswith("https:"):
             self.route.tls()  # now, and not at the first request
         if settings.environment is None:
-            client = self._client(url, "SuperOffice", transport or self._network())
+            client = self._client(url, transport or self._network())
             the_source = source(fetch=client.fetch, upstream_url=url)
             self.find_source = lambda path, headers: the_source
             self.source_of = lambda tenant: the_source
             self.aclose = client.aclose
             return
-        service = StateService(
-            url=url,
-            trusted_domains=settings.tenant_hosts,
-            timeout_s=settings.upstream_timeout,
-            transport=transport or self._network(),  # which it closes in the end
+        service = state_service(settings, transport or self._network())
+        calls = TenantCalls(
+            TenantStates(service), lambda address: self._client(address, self._network())
         )
-        calls = TenantCalls(TenantStates(service), self._tenant_client)
 
         def source_for(tenant: str) -> Source:
             # It names the tenant for good, wherever that moves; no calls go there.
@@ -85,7 +82,7 @@ class Upstreams:
         self.source_of = sources.named
         self.aclose = calls.aclose
 
-    def _client(self, url: str, name: str, transport: httpx.AsyncBaseTransport) -> Client:
+    def _client(self, url: str, transport: httpx.AsyncBaseTransport) -> Client:
         settings = self._settings
         budget = None
         if settings.upstream_rate:
@@ -93,32 +90,49 @@ class Upstreams:
                 url, settings.upstream_rate, workers=settings.workers, shared=self._shared
             )
             budget = Budget(rate, queue=CALLS_WAITING)
-        client = UpstreamClient(
-            url=url,
-            timeout_s=settings.upstream_timeout,
-            connections=settings.upstream_connections,
-            queue=CALLS_WAITING,
-            breaker_failures=settings.breaker_failures,
-            breaker_cooldown_s=settings.breaker_cooldown,
-            max_bytes=settings.max_upstream_bytes,
-            budget=budget,
-            name=name,
-            transport=transport,
-        )
+        client = upstream_client(settings, url, transport, budget)
         self.clients.add(client)
         return Client(self._observed(client.fetch, url), client.aclose)
-
-    def _tenant_client(self, url: str) -> Client:
-        return self._client(url, f"SuperOffice of {url.rpartition('/')[2]}", self._network())
 
     def _network(self) -> httpx.AsyncBaseTransport:
         if self._transport is not None:
             return LentTransport(self._transport)
-        return PooledTransport(
-            connections=self._settings.upstream_connections,
-            connect_timeout_s=self._settings.upstream_connect_timeout,
-            route=self.route,
-        )
+        return network(self._settings, self.route)
+
+
+def network(settings: Settings, route: Route) -> PooledTransport:
+    """Return connections to SuperOffice."""
+    connections, timeout_s = settings.upstream_connections, settings.upstream_connect_timeout
+    return PooledTransport(connections=connections, connect_timeout_s=timeout_s, route=route)
+
+
+def state_service(settings: Settings, transport: httpx.AsyncBaseTransport) -> StateService:
+    """Return what knows the tenants' addresses; it closes `transport`."""
+    return StateService(
+        url=settings.address,
+        trusted_domains=settings.tenant_hosts,
+        timeout_s=settings.upstream_timeout,
+        transport=transport,
+    )
+
+
+def upstream_client(
+    settings: Settings, url: str, transport: httpx.AsyncBaseTransport, budget: Budget | None = None
+) -> UpstreamClient:
+    """Return a client of one host; it closes `transport`."""
+    tenant = f" of {url.rpartition('/')[2]}" if settings.environment else ""
+    return UpstreamClient(
+        url=url,
+        timeout_s=settings.upstream_timeout,
+        connections=settings.upstream_connections,
+        queue=CALLS_WAITING,
+        breaker_failures=settings.breaker_failures,
+        breaker_cooldown_s=settings.breaker_cooldown,
+        max_bytes=settings.max_upstream_bytes,
+        budget=budget,
+        name=f"SuperOffice{tenant}",
+        transport=transport,
+    )
 
 
 def caller_policy(settings: Settings) -> CallerPolicy:

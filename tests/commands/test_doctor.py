@@ -23,6 +23,7 @@ from gateway.commands.doctor import command, examination, machine, servers
 from gateway.commands.doctor.finding import Finding
 from gateway.upstream.client import PATH
 from gateway.upstream.route import Route
+from gateway.upstream.transport import PooledTransport
 from tests.store.redis_server import redis_server
 from tests.upstream.faulty import Play, answer, closes, drips, faulty_rest, head, resets, stalls
 from tests.upstream.test_unreachable import a_free_port, openssl, serving
@@ -38,8 +39,9 @@ Demanding = Callable[[ssl.TLSVersion, int], str]
 
 async def judged(play: Play) -> list[Finding]:
     """Return what is found of a REST side that answers so."""
-    async with faulty_rest(play) as side:
-        found = await asyncio.create_task(servers.answer(Route(), f"{side.url}/crm", timeout_s=0.3))
+    network = PooledTransport(connections=1, connect_timeout_s=1)
+    async with faulty_rest(play) as side, network:
+        found = await asyncio.create_task(servers.answer(network, f"{side.url}/crm", timeout_s=0.3))
         assert side.calls == 1
         assert side.requests[0].startswith(f"GET /crm{PATH} ".encode())
         assert b"authorization" not in side.requests[0].lower()
@@ -227,8 +229,9 @@ async def test_rest_is_asked_by_the_same_trust(
 ) -> None:
     """What the gateway would accept is accepted when it is asked for its answer."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "rest.pem"))
-    async with certified(tmp_path, 30) as url:
-        found, *_ = await servers.answer(Route(), url, timeout_s=5)
+    network = PooledTransport(connections=1, connect_timeout_s=5)
+    async with certified(tmp_path, 30) as url, network:
+        found, *_ = await servers.answer(network, url, timeout_s=5)
 
     assert "HTTP/1.1 200, application/json" in found.found
 
@@ -565,6 +568,8 @@ async def online(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any
     state |= {"ValidUntil": "2999-01-01T00:00:00Z", "Api": "https://sod1.superoffice.com/Cust1/api"}
 
     class Service(httpx.AsyncBaseTransport):
+        route = None
+
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             known = request.url.path == "/api/state/Cust1"
             return httpx.Response(200 if known else 404, json=state)
@@ -575,7 +580,7 @@ async def online(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any
     async def answer(_: Route, url: str, **__: Any) -> list[Finding]:
         return [Finding("REST API", "ok", f"{url} asks for credentials")]
 
-    monkeypatch.setattr(examination, "PooledTransport", lambda **_: Service())
+    monkeypatch.setattr(examination, "network", lambda *_: Service())
     monkeypatch.setattr(servers, "reach", reach)
     monkeypatch.setattr(servers, "answer", answer)
     yield state

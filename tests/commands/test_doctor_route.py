@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import ssl
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,10 @@ import pytest
 from gateway.commands.cli import main
 from tests.upstream.faulty import Play, answer, closes, faulty_rest
 from tests.upstream.test_route import certificates, demanding, files
-from tests.upstream.test_unreachable import a_free_port, needs_openssl, serving
+from tests.upstream.test_unreachable import a_free_port, certify, expired, needs_openssl, serving
 from tests.upstream.tiny_proxy import LOGIN, tiny_proxy
 
-__all__ = ["certificates"]
+__all__ = ["certificates", "certify", "expired"]
 
 pytestmark = [pytest.mark.socket, needs_openssl]
 
@@ -90,6 +91,23 @@ async def test_a_proxy_that_does_not_connect_is_a_finding(
         found = await doctor("https://crm.example.com", upstream_proxy=proxy.url)
 
     assert found.startswith(f"fail proxy the proxy {words}")
+
+
+async def test_a_file_that_cannot_be_used_is_all_that_is_said(doctor: Doctor) -> None:
+    """The gateway would not start, with the same line."""
+    said = await doctor("http://127.0.0.1:1", upstream_ca_file="/none.pem")
+
+    assert said == "gateway: --upstream-ca-file /none.pem: No such file or directory"
+
+
+async def test_an_expired_certificate_is_a_finding(
+    doctor: Doctor, expired: ssl.SSLContext, tmp_path: Path
+) -> None:
+    """Being trusted is not enough."""
+    async with faulty_rest(tls=expired) as rest:
+        found = await doctor(rest.url, upstream_ca_file=tmp_path / "rest.pem")
+
+    assert found.startswith("fail TLS the certificate has expired → renew it")
 
 
 async def test_certificates_are_examined(doctor: Doctor, certificates: Path) -> None:

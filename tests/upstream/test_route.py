@@ -99,7 +99,7 @@ def test_a_setting_wins_over_the_environment(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     route = Route(
-        Settings.load(upstream_url=REST, **({"upstream_proxy": setting} if setting else {}))
+        Settings.load(upstream_url=url, **({"upstream_proxy": setting} if setting else {}))
     )
     found = route.proxy_for(httpx.URL(url))
 
@@ -137,14 +137,14 @@ def test_files_that_cannot_be_used_stop_the_start(certificates: Path) -> None:
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"upstream_ca_file": certificates / "none"}, "No such file"),
         ({"upstream_ca_file": certificates}, "Is a directory"),
-        ({"upstream_ca_file": certificates / "empty"}, "PEM is needed"),
-        ({"upstream_client_cert": cert}, "PEM is needed"),
+        ({"upstream_ca_file": certificates / "empty"}, "no certificate in PEM"),
+        ({"upstream_client_cert": cert}, "no certificate in PEM"),
         ({"upstream_client_key": key}, "set GATEWAY_UPSTREAM_CLIENT_CERT"),
     ]
     for name, why in (
         ("none", "No such"),
-        ("other", "another's"),
-        ("locked", "without a password"),
+        ("other", "the key is of another one"),
+        ("locked", "has a password"),
     ):
         another = {
             "upstream_client_cert": cert,

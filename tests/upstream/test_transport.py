@@ -58,6 +58,17 @@ def test_an_error_is_translated_by_what_it_means(
     assert type(failures.in_httpx(kind.__new__(kind))) is meaning
 
 
+async def test_a_header_that_is_too_large_is_named() -> None:
+    """It is valid HTTP: the limit is ours."""
+    pool = transport.PooledTransport(connections=1, connect_timeout_s=5)
+    async with faulty_rest(answer(b"[]", f"X-Note: {'x' * 70_000}")) as rest, pool:
+        with pytest.raises(httpx.LocalProtocolError) as failed:
+            await pool.handle_async_request(httpx.Request("GET", rest.url))
+
+    message = "A header of SuperOffice's answer is larger than 64 KiB."
+    assert str(failures.upstream_error(failed.value)) == message
+
+
 async def test_an_old_connection_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """The name may have moved while the old host lives on."""
     for seconds, connections in ((60, 1), (-1, 3)):

@@ -21,17 +21,16 @@ from gateway.schema.declare.entity import record_of
 from gateway.schema.entities.chat import ChatSession
 from gateway.settings import Settings
 from gateway.settings.settings import WITH_OFFSETS
-from gateway.upstream.client import PATH, UpstreamClient
+from gateway.upstream.client import PATH
 from gateway.upstream.route import ProxyError, Route, host_and_port
 from gateway.upstream.transport import PooledTransport
-from gateway.wiring.upstreams import caller_policy
+from gateway.wiring.upstreams import caller_policy, upstream_client
 
 _CHECK = "REST API"
 _WRONG_PATH = "GATEWAY_UPSTREAM_URL must have everything that comes before /api/v1"
 _MOVED = "the tenants of SuperOffice Online move: use GATEWAY_ENVIRONMENT"
 _UNEXPECTED = "SuperOffice answers 401: check proxies in between; is a client certificate missing?"
 _FOLLOWS_NONE = "the gateway follows no redirects: use that address"
-_NOT_TRUSTED = "the certificate is not trusted"
 _OWN_AUTHORITY = "if your own authority has issued it, set GATEWAY_UPSTREAM_CA_FILE to its file"
 _CLIENT_CERTIFICATE = "if it requires a client certificate, set GATEWAY_UPSTREAM_CLIENT_CERT"
 _CHECK_OURS = "check the dates and the authority of GATEWAY_UPSTREAM_CLIENT_CERT"
@@ -59,7 +58,10 @@ _CONNECTION_FAILURES: Failures = (
     (ProxyError, "the {reason} → check GATEWAY_UPSTREAM_PROXY, HTTPS_PROXY and NO_PROXY"),
     ("expired", "the {reason} → renew it, or check this machine's clock"),
     ("mismatch", "the certificate is for another host: {reason} → use a name that it has"),
-    (ssl.SSLCertVerificationError, f"{_NOT_TRUSTED}: {{reason}} → {_OWN_AUTHORITY}"),
+    (
+        ssl.SSLCertVerificationError,
+        f"the certificate is not trusted: {{reason}} → {_OWN_AUTHORITY}",
+    ),
     (_NOT_TLS, "{where} does not speak TLS → use http:// or another port"),
     *_TLS_FAILURES,
     (TimeoutError, "{where} does not answer → check for a firewall in between"),
@@ -80,9 +82,8 @@ async def reach(route: Route, address: str, *, timeout_s: float) -> list[Finding
     url = httpx.URL(address)
     proxy = route.proxy_for(url)
     host, port = host_and_port(proxy.url if proxy else url)
-    findings = [await _name(host, port, timeout_s)]
-    if proxy:
-        findings.insert(0, Finding("route", "ok", f"through the proxy {host}:{port}"))
+    findings = [Finding("route", "ok", f"through the proxy {host}:{port}")] if proxy else []
+    findings.append(await _name(host, port, timeout_s))
     if findings[-1].level != "fail":
         findings.append(await _connection(route, url, timeout_s))
     return findings
@@ -113,12 +114,9 @@ async def _connection(route: Route, url: httpx.URL, timeout_s: float) -> Finding
     except (OSError, ValueError) as exc:
         check = "proxy" if isinstance(exc, ProxyError) else check
         return failure(check, exc, _CONNECTION_FAILURES, where=where)
-    try:
-        if is_tls:
-            return _certificate(writer.get_extra_info("ssl_object"))
-        return Finding(check, "ok", "is open, without TLS")
-    finally:
-        writer.transport.abort()
+    peer = writer.get_extra_info("ssl_object")
+    writer.transport.abort()
+    return _certificate(peer) if is_tls else Finding(check, "ok", "is open, without TLS")
 
 
 def _certificate(peer: ssl.SSLObject) -> Finding:
@@ -132,23 +130,20 @@ def _certificate(peer: ssl.SSLObject) -> Finding:
     return Finding("TLS", "ok", found)
 
 
-async def answer(route: Route, url: str, *, timeout_s: float) -> list[Finding]:
+async def answer(network: PooledTransport, url: str, *, timeout_s: float) -> list[Finding]:
     """Request the sessions without credentials; SuperOffice must answer 401."""
     started = time.perf_counter()
-    transport = PooledTransport(connections=1, connect_timeout_s=timeout_s, route=route)
+    request = httpx.Request("GET", url + PATH, headers={"Accept": "application/json"})
     try:
-        async with (
-            asyncio.timeout(timeout_s),
-            httpx.AsyncClient(transport=transport, timeout=None) as client,  # noqa: S113
-            client.stream("GET", url + PATH, headers={"Accept": "application/json"}) as head,
-        ):
-            took_ms = (time.perf_counter() - started) * 1000
-            return [_judged(head, took_ms), *_clock(head)]
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
+        async with asyncio.timeout(timeout_s):
+            response = await network.handle_async_request(request)
+            await response.aclose()
+    except (httpx.TransportError, OSError) as exc:
         cause = exc.__cause__ and exc.__cause__.__cause__  # of aiohttp's error
         found = cause if isinstance(cause, ssl.SSLError) else exc
-        values = {"where": _where(httpx.URL(url)), "timeout_s": timeout_s}
+        values = {"where": _where(request.url), "timeout_s": timeout_s}
         return [failure(_CHECK, found, _ANSWER_FAILURES, kind=type(exc).__name__, **values)]
+    return [_judged(response, (time.perf_counter() - started) * 1000), *_clock(response)]
 
 
 def _judged(response: httpx.Response, took_ms: float) -> Finding:
@@ -186,20 +181,10 @@ def _clock(response: httpx.Response) -> list[Finding]:
 
 
 async def call(
-    route: Route, settings: Settings, url: str, headers: Sequence[Header]
+    network: PooledTransport, settings: Settings, url: str, headers: Sequence[Header]
 ) -> list[Finding]:
     """Make one call as the gateway does; report how much arrived, and whether times have a zone."""
-    connect_timeout_s = settings.upstream_connect_timeout
-    client = UpstreamClient(
-        url=url,
-        timeout_s=settings.upstream_timeout,
-        connections=1,
-        queue=1,
-        breaker_failures=0,
-        breaker_cooldown_s=1,
-        max_bytes=settings.max_upstream_bytes,
-        transport=PooledTransport(connections=1, connect_timeout_s=connect_timeout_s, route=route),
-    )
+    client = upstream_client(settings, url, network)
     started = time.perf_counter()
     try:
         caller = caller_policy(settings).read(headers)
@@ -207,8 +192,6 @@ async def call(
         sessions = decoder(record_of(ChatSession))(body)
     except GatewayError as exc:
         return [Finding("call", "fail", f"{exc.code}: {exc}")]
-    finally:
-        await client.aclose()
     took_ms = (time.perf_counter() - started) * 1000
     found = f"{len(sessions)} sessions, {len(body)} bytes, in {took_ms:.0f} ms"
     times = [valid(session.when_requested) for session in sessions]
@@ -221,28 +204,15 @@ def _times(times: Sequence[str], sent: bytes | None, settings: Settings) -> Find
     asked = sent is not None and b"includetzoffset" in sent.lower()
     header = f"SO-TimeZone: {'' if sent is None else sent.decode()}"
     base = settings.time_zone
+    unused = "let SuperOffice use time zones, or set GATEWAY_TIME_ZONE alone"
+    unset = f"set GATEWAY_SO_TIME_ZONE='{WITH_OFFSETS}'"
     meanings: tuple[tuple[bool, Level, str, str | None], ...] = (
         (not times, "ok", "no session has a time that could be checked", None),
         (all(map(has_zone, times)), "ok", f"have a zone{f', as {header}' if asked else ''}", None),
-        (
-            sent is None and base is not None,
-            "ok",
-            f"have no zone, GATEWAY_TIME_ZONE is {base}",
-            None,
-        ),
-        (
-            asked,
-            "warn",
-            f"have no zone: SuperOffice ignores {header}",
-            "let SuperOffice use time zones, or set GATEWAY_TIME_ZONE alone",
-        ),
+        (not sent and base is not None, "ok", f"have no zone, GATEWAY_TIME_ZONE is {base}", None),
+        (asked, "warn", f"have no zone: SuperOffice ignores {header}", unused),
         (sent is not None, "warn", f"have no zone with {header}", f"send {WITH_OFFSETS}"),
-        (
-            True,
-            "warn",
-            "have no zone: waitSeconds is null",
-            f"set GATEWAY_SO_TIME_ZONE='{WITH_OFFSETS}'",
-        ),
+        (True, "warn", "have no zone: waitSeconds is null", unset),
     )
     _, level, found, advice = next(meaning for meaning in meanings if meaning[0])
     return Finding("times", level, found, advice)
