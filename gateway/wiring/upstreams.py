@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -25,8 +25,9 @@ from gateway.upstream.transport import LentTransport, PooledTransport
 CALLS_WAITING = 256
 """REST calls that may wait for a connection, per process; more are rejected at once."""
 
-Observed = Callable[[Fetch, str], Fetch]
-"""Counts, or traces, the calls to an address."""
+Transport = httpx.AsyncBaseTransport
+Observed = Callable[[Fetch, str, str], Fetch]
+"""Counts, or traces, the calls to an address, for a tenant."""
 
 
 class Upstreams:
@@ -50,7 +51,9 @@ class Upstreams:
 
         `source` makes a source from `fetch` and `upstream_url`; `transport` replaces the network.
         """
-        self.clients: WeakSet[UpstreamClient] = WeakSet()  # one for each address in use
+        self.clients: WeakKeyDictionary[UpstreamClient, str] = WeakKeyDictionary()
+        """One for each address in use, and its tenant."""
+
         self._settings = settings
         self._shared = shared
         self._observed = observed
@@ -60,16 +63,14 @@ class Upstreams:
         if transport is None and url.startswith("https:"):
             self.route.tls()  # now, and not at the first request
         if settings.environment is None:
-            client = self._client(url, transport or self._network())
+            client = self._client(url, "", transport or self._network())
             the_source = source(fetch=client.fetch, upstream_url=url)
             self.find_source = lambda path, headers: the_source
             self.source_of = lambda tenant: the_source
             self.aclose = client.aclose
             return
         service = state_service(settings, transport or self._network())
-        calls = TenantCalls(
-            TenantStates(service), lambda address: self._client(address, self._network())
-        )
+        calls = TenantCalls(TenantStates(service), self._tenant_client)
 
         def source_for(tenant: str) -> Source:
             # It names the tenant for good, wherever that moves; no calls go there.
@@ -82,7 +83,7 @@ class Upstreams:
         self.source_of = sources.named
         self.aclose = calls.aclose
 
-    def _client(self, url: str, transport: httpx.AsyncBaseTransport) -> Client:
+    def _client(self, url: str, tenant: str, transport: httpx.AsyncBaseTransport) -> Client:
         settings = self._settings
         budget = None
         if settings.upstream_rate:
@@ -90,9 +91,12 @@ class Upstreams:
                 url, settings.upstream_rate, workers=settings.workers, shared=self._shared
             )
             budget = Budget(rate, queue=CALLS_WAITING)
-        client = upstream_client(settings, url, transport, budget)
-        self.clients.add(client)
-        return Client(self._observed(client.fetch, url), client.aclose)
+        client = upstream_client(settings, url, transport, tenant, budget)
+        self.clients[client] = tenant
+        return Client(self._observed(client.fetch, url, tenant), client.aclose)
+
+    def _tenant_client(self, url: str) -> Client:
+        return self._client(url, url.rpartition("/")[2], self._network())
 
     def _network(self) -> httpx.AsyncBaseTransport:
         if self._transport is not None:
@@ -117,10 +121,13 @@ def state_service(settings: Settings, transport: httpx.AsyncBaseTransport) -> St
 
 
 def upstream_client(
-    settings: Settings, url: str, transport: httpx.AsyncBaseTransport, budget: Budget | None = None
+    settings: Settings,
+    url: str,
+    transport: Transport,
+    tenant: str = "",
+    budget: Budget | None = None,
 ) -> UpstreamClient:
     """Return a client of one host; it closes `transport`."""
-    tenant = f" of {url.rpartition('/')[2]}" if settings.environment else ""
     return UpstreamClient(
         url=url,
         timeout_s=settings.upstream_timeout,
@@ -130,7 +137,7 @@ def upstream_client(
         breaker_cooldown_s=settings.breaker_cooldown,
         max_bytes=settings.max_upstream_bytes,
         budget=budget,
-        name=f"SuperOffice{tenant}",
+        name=f"SuperOffice of {tenant}" if tenant else "SuperOffice",
         transport=transport,
     )
 
