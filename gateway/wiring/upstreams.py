@@ -121,11 +121,7 @@ def state_service(settings: Settings, transport: httpx.AsyncBaseTransport) -> St
 
 
 def upstream_client(
-    settings: Settings,
-    url: str,
-    transport: Transport,
-    tenant: str = "",
-    budget: Budget | None = None,
+    settings: Settings, url: str, transport: Transport, tenant: str, budget: Budget | None = None
 ) -> UpstreamClient:
     """Return a client of one host; it closes `transport`."""
     return UpstreamClient(

@@ -184,7 +184,7 @@ async def call(
     network: PooledTransport, settings: Settings, url: str, headers: Sequence[Header]
 ) -> list[Finding]:
     """Make one call as the gateway does; report how much arrived, and whether times have a zone."""
-    client = upstream_client(settings, url, network)
+    client = upstream_client(settings, url, network, "")
     started = time.perf_counter()
     try:
         caller = caller_policy(settings).read(headers)
