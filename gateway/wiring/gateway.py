@@ -119,7 +119,7 @@ class Gateway:
             self._background.append(partial(report_missing_rights, settings.redis_url))
         self.reloads = self._reloads(names)
         self.checks: dict[str, Check] = {}
-        if reachability := upstreams.reachability(settings):
+        if reachability := upstreams.reachability(settings, self._upstreams.route):
             self.checks["rest"] = reachability.problem
             self._background.append(reachability.keep_checking)
 
@@ -127,6 +127,9 @@ class Gateway:
         reloads = Reloads(self._settings)
         reloads.add("log_level", lambda _: set_level())
         reloads.add("app_token", self._reload_policy)
+        for name in ("upstream_proxy", "upstream_ca_file", "upstream_client_cert"):
+            if getattr(self._settings, name):
+                reloads.add(name, self._upstreams.route.load)
         if self.webhooks:
             reloads.add("webhook_secret", self.webhooks.reload)
         if self._settings.trusted_documents:
