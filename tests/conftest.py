@@ -28,6 +28,9 @@ settings.register_profile("gate", _ON_ANY_MACHINE, derandomize=True, max_example
 settings.register_profile("hunt", _ON_ANY_MACHINE, derandomize=False, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
+# Each process that a test starts would compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 ops.FRESH_S = 0  # tests compare what was counted before and after
 
 _build_schema = functools.lru_cache(build_schema)
