@@ -326,6 +326,15 @@ def marked_memory_of(pid: int) -> Iterator[str]:
                     yield repr(before + after).replace("hunter2-redis-password", "")
 
 
+@pytest.fixture(autouse=True)
+def older_objects_left_out() -> Iterator[None]:
+    """Look only at the objects that a test makes: `gc.get_objects` leaves out what is frozen."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
     """Run a Redis."""

@@ -45,16 +45,26 @@ class LimitedProtocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first request, unless too many connections are open."""
+        """Wait for the first request; make room if too many connections are open."""
         super().connection_made(transport)
         state = getattr(self.app, "state", None)
         self._is_draining = not getattr(state, "is_ready", True)
         edge: Edge | None = getattr(state, "edge", None)
-        if edge is not None and edge.connection_limit.refuses(len(self.connections)):
-            transport.abort()
-            return
+        if edge is not None and edge.connection_limit.is_exceeded(self.connections):
+            others = (c for c in self.connections if isinstance(c, LimitedProtocol))
+            waiting = next((c for c in others if c is not self and c.has_no_request()), None)
+            if waiting is None:
+                transport.abort()
+                return
+            waiting.transport.close()
         _limit_time_to_read(transport)
         self._start_head_timer()
+
+    def has_no_request(self) -> bool:
+        """Return whether it may be closed for another one: nothing is in progress."""
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        is_http = self.transport.get_protocol() is self and not self.transport.is_closing()
+        return is_http and (cycle is None or cycle.response_complete)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; in pieces where it is large, so that a limit ends it early."""

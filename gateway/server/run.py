@@ -1,4 +1,8 @@
-"""Run the gateway, or any other Starlette app, under uvicorn."""
+"""Run the gateway, or any other Starlette app, under uvicorn.
+
+The application and uvicorn are imported where they are needed: most of a start is imports, and the
+supervisor of several workers has no use for them.
+"""
 
 import contextlib
 import gc
@@ -8,10 +12,8 @@ import socket
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
-
-from gateway.app import create_app
 from gateway.errors import SettingsError
 from gateway.observe.logs import configure_logs
 from gateway.server import signals
@@ -23,11 +25,16 @@ from gateway.server.resources import (
     url_of,
     with_fewer_connections,
 )
-from gateway.server.servers import GatewayServer, WorkerServer, cannot_start, config_of
 from gateway.server.workers import Workers
 from gateway.settings import Settings
-from gateway.wiring.schema import check
 
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    MakeApp = Callable[..., Starlette]
+
+# Answers are trees of thousands of objects that are freed as soon as they are sent: by default the
+# collector would visit most of them once or twice before, and the modules at each start.
 _GC_THRESHOLDS = (50_000, 20, 100)
 _WORKERS_TIMEOUT_S = 5
 
@@ -37,28 +44,27 @@ logger = logging.getLogger(__name__)
 def serve(
     settings: Settings,
     *,
-    make_app: Callable[..., Starlette] = create_app,
+    make_app: "MakeApp | None" = None,
     when_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; requests in flight are finished first.
 
     Args:
         settings: how the gateway behaves.
-        make_app: builds the app of a process from the settings and `metrics_directory`; workers
-            get it pickled.
+        make_app: builds the app of a process from the settings and `metrics_directory`, by
+            default `create_app`; workers get it pickled.
         when_ready: called with the address of the GraphQL endpoint once the port is open.
 
     Raises:
         SettingsError: the gateway cannot start.
     """
     signals.ignore_signals()
+    gc.set_threshold(*_GC_THRESHOLDS)
     with listening(settings.host, settings.port) as listener:
         configure_logs(settings.log_level, settings.log_format)
         settings = with_fewer_connections(settings)
         with shared_metrics(settings) as metrics_directory:
             build = partial(_build, settings, make_app, metrics_directory)
-            if settings.workers > 1:
-                check(settings)  # each worker builds its own
             app = build() if settings.workers == 1 else None
             url = url_of(settings.host, listener)
             logger.info("serving %s over %s", url, settings.address)
@@ -81,12 +87,16 @@ def serve(
                     timeout_s=delay_s + finish_s + _WORKERS_TIMEOUT_S,
                 ).run()
             else:
-                _tune_gc()
+                from gateway.server.servers import GatewayServer, config_of
+
+                _keep_out_of_gc()
                 GatewayServer(config_of(app, **options), delay_s).run(sockets=[listener])
 
 
-def serve_app(app: Starlette, port: int, name: str) -> None:
+def serve_app(app: "Starlette", port: int, name: str) -> None:
     """Serve any app on a loopback port until SIGINT or SIGTERM; `name` is for the log."""
+    from gateway.server.servers import GatewayServer, config_of
+
     listener = listen(LOOPBACK, port)
     configure_logs("info", "auto")
     logger.info("%s on http://%s:%s", name, *listener.getsockname())
@@ -94,39 +104,40 @@ def serve_app(app: Starlette, port: int, name: str) -> None:
 
 
 def _work(
-    build: Callable[[], Starlette],
+    build: "Callable[[], Starlette]",
     options: Mapping[str, float],
     shutdown_delay_s: float,
     listener: socket.socket,
     report: Callable[[str], None],
 ) -> None:
     """Run one of several workers; report "" once it serves, or why it cannot."""
+    gc.set_threshold(*_GC_THRESHOLDS)
+    from gateway.server.servers import WorkerServer, config_of
+
     try:
         config = config_of(build(), **options)
-        _tune_gc()
+        _keep_out_of_gc()
         WorkerServer(config, shutdown_delay_s, partial(report, "")).run(sockets=[listener])
     except SettingsError as exc:
         report(str(exc))
 
 
 def _build(
-    settings: Settings, make_app: Callable[..., Starlette], metrics_directory: Path | None
-) -> Starlette:
+    settings: Settings, make_app: "MakeApp | None", metrics_directory: Path | None
+) -> "Starlette":
+    from gateway.app import create_app
+    from gateway.server.servers import cannot_start
+
     configure_logs(settings.log_level, settings.log_format)
     with contextlib.suppress(SettingsError):  # a worker that starts later has the new secrets, too
         settings = settings.reread()
     try:
-        return make_app(settings, metrics_directory=metrics_directory)
+        return (make_app or create_app)(settings, metrics_directory=metrics_directory)
     except Exception as exc:
         raise cannot_start(exc) from exc
 
 
-def _tune_gc() -> None:
-    """Make Python's garbage collector skip what stays for good, and run less often.
-
-    Schema and modules stay. Answers are trees of thousands of objects that are freed as soon as
-    they are sent; by default the collector would visit most of them once or twice before.
-    """
+def _keep_out_of_gc() -> None:
+    """Make Python's garbage collector skip what stays for good: schema and modules."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)

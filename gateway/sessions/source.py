@@ -101,7 +101,7 @@ class Source:
             trace: headers that are added to a REST call of this request; no part of the key.
             key: the caller's, where it is known already: `key_of` is an HMAC.
             max_age_s: the oldest snapshot that is accepted, where that is less than the TTL; less
-                than a second counts as one.
+                than a second counts as one, but for polls.
             is_poll: whether it is for a live subscription, which gives way to requests.
 
         Raises:
@@ -111,7 +111,8 @@ class Source:
         key = key or self.key_of(caller)
         if self.caller_rate is not None and not is_poll:
             self.caller_rate.check(self.owner_of(caller, key))
-        max_age_s = None if max_age_s is None else max(max_age_s, _SHORTEST_AGE_S)
+        if max_age_s is not None and not is_poll:
+            max_age_s = max(max_age_s, _SHORTEST_AGE_S)
 
         async def call() -> Snapshot:
             IS_POLL.set(is_poll)  # in the task of the flight

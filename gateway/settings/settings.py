@@ -258,7 +258,10 @@ class Settings(LoadedSettings):
         le=100_000,
     )
     max_connections: int = _limits(
-        10_000, "Open connections, per process; more are closed", ge=1, le=1_000_000
+        10_000,
+        "Open connections, per process; at the limit, one without a request is closed for another",
+        ge=1,
+        le=1_000_000,
     )
     request_timeout: Timeout = _limits(30.0, "Seconds for a whole request")
     max_body_bytes: ByteSize = _limits("1MiB", "Largest request body, or message on a WebSocket")

@@ -6,7 +6,6 @@ from starlette.types import Scope
 
 from gateway.web.admission import Admission, ConnectionLimit
 from gateway.web.inbound import Door
-from gateway.web.middleware.proxies import TrustedProxies
 from gateway.web.middleware.request_log import AccessLog
 
 
@@ -19,7 +18,6 @@ class Edge:
     access_log: AccessLog
     admission: Admission
     connection_limit: ConnectionLimit
-    proxies: TrustedProxies | None = None
     has_fast_lane: bool
     """Whether the server may send cached answers: with tracing, they would leave no trace."""
 
@@ -31,4 +29,6 @@ class Edge:
             or not self.admission.refuses_next()
         ):
             return False
-        return all(name != b"origin" for name, _ in scope["headers"])
+        is_shed = all(name != b"origin" for name, _ in scope["headers"])
+        self.admission.shed += is_shed
+        return is_shed

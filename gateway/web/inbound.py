@@ -14,10 +14,12 @@ from starlette.types import Scope
 from gateway.caller import CallerPolicy
 from gateway.errors import BadRequestError, RequestError, TenantMissingError
 from gateway.headers import PASSED_ON, SHAPING, SHAPING_BY_PRESENCE, Header
+from gateway.observe.clients import NO_CLIENT, Client, client_of
 from gateway.schema.context import Access
 from gateway.sessions.snapshot import Snapshot
 from gateway.tenants.path import FindSource
 from gateway.web.access_record import AccessRecord
+from gateway.web.middleware.proxies import TrustedProxies
 
 _KEY = "gateway.inbound"
 REQUEST_ID = b"x-request-id"
@@ -44,6 +46,8 @@ class RequestHead:
 
     shaping: tuple[Header | bytes, ...] = ()
     """All of the headers that shape the answer."""
+
+    client: Client = NO_CLIENT
 
 
 @dataclass(slots=True)
@@ -78,11 +82,17 @@ class Door:
     """Reads requests: one read of the caller, one HMAC, one look for the source."""
 
     def __init__(
-        self, *, find_source: FindSource, policy: CallerPolicy, heeds_cache_control: bool
+        self,
+        *,
+        find_source: FindSource,
+        policy: CallerPolicy,
+        heeds_cache_control: bool,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         self._find_source = find_source
         self.policy = policy
         self._heeds_cache_control = heeds_cache_control
+        self._proxies = proxies
 
     def read(self, path: str, headers: Sequence[Header]) -> RequestHead:
         """Read what a path and headers say."""
@@ -92,7 +102,7 @@ class Door:
             if header[0] in SHAPING or header[0] in SHAPING_BY_PRESENCE
         )
         max_age_s = max_age_of(headers) if self._heeds_cache_control else None
-        return RequestHead(self.access(path, headers), max_age_s, shaping)
+        return RequestHead(self.access(path, headers), max_age_s, shaping, client_of(headers))
 
     def access(self, path: str, headers: Sequence[Header]) -> Access | RequestError:
         """Find the caller and its source; an error says why there is none."""
@@ -106,9 +116,14 @@ class Door:
     def enter(
         self, scope: Scope, head: RequestHead | None = None, body: bytes | None = None
     ) -> Inbound:
-        """Return the request of a scope, made now unless our server has made it already."""
+        """Return the request of a scope, made now unless our server has made it already.
+
+        What trusted proxies say of it is in the scope from then on.
+        """
         inbound = find_inbound(scope)
         if inbound is None:
+            if self._proxies is not None:
+                self._proxies.apply(scope)
             headers = scope["headers"]
             head = head or self.read(path_of(scope), headers)
             inbound = scope[_KEY] = Inbound(head, request_id_of(headers), body)

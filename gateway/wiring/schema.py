@@ -1,4 +1,4 @@
-"""The schema and what reads requests for it, and the check of all settings that name things."""
+"""The schema and what reads requests for it, from the settings."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
@@ -7,11 +7,10 @@ from strawberry.extensions import SchemaExtension
 
 from gateway.errors import SettingsError
 from gateway.observe.operations import OperationNames
-from gateway.schema.build import SchemaOptions, build_schema
+from gateway.schema.build import SchemaOptions
 from gateway.schema.guard.limits import Limits
 from gateway.settings import Settings
 from gateway.store.memory import BoundedMemoryCache
-from gateway.store.redis import client_for
 from gateway.store.shared import SharedCache
 from gateway.web.read.manifests import read_manifests
 from gateway.web.read.persisted import Documents
@@ -23,21 +22,6 @@ if TYPE_CHECKING:
     from gateway.observe.tracing import Tracing
 
 _PERSISTED_QUERIES_BYTES = 16 * 2**20
-
-
-def check(settings: Settings) -> None:
-    """Check what the settings name: files, fields, packages, options of Redis.
-
-    Raises:
-        SettingsError: something of it is missing or invalid.
-    """
-    manifest = trusted_documents(settings)
-    if settings.tracing:
-        tracing_for(OperationNames(None), None)
-    if settings.redis_url is not None:
-        client_for(settings.redis_url)
-    if settings.hidden_fields:
-        build_schema(schema_options(settings, manifest))
 
 
 def tracing_for(names: OperationNames, provider: "TracerProvider | None") -> "Tracing":

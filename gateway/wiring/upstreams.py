@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -25,8 +25,8 @@ from gateway.upstream.transport import LentTransport, PooledTransport
 CALLS_WAITING = 256
 """REST calls that may wait for a connection, per process; more are rejected at once."""
 
-Observed = Callable[[Fetch, str], Fetch]
-"""Counts, or traces, the calls to an address."""
+Observed = Callable[[Fetch, str, str], Fetch]
+"""Counts, or traces, the calls to an address, for a tenant."""
 
 
 class Upstreams:
@@ -50,14 +50,16 @@ class Upstreams:
 
         `source` makes a source from `fetch` and `upstream_url`; `transport` replaces the network.
         """
-        self.clients: WeakSet[UpstreamClient] = WeakSet()  # one for each address in use
+        self.clients: WeakKeyDictionary[UpstreamClient, str] = WeakKeyDictionary()
+        """One for each address in use, and its tenant."""
+
         self._settings = settings
         self._shared = shared
         self._observed = observed
         self._transport = transport
         url = settings.address
         if settings.environment is None:
-            client = self._client(url, "SuperOffice", transport)
+            client = self._client(url, "", transport)
             the_source = source(fetch=client.fetch, upstream_url=url)
             self.find_source = lambda path, headers: the_source
             self.source_of = lambda tenant: the_source
@@ -84,7 +86,7 @@ class Upstreams:
         self.source_of = sources.named
         self.aclose = calls.aclose
 
-    def _client(self, url: str, name: str, transport: httpx.AsyncBaseTransport | None) -> Client:
+    def _client(self, url: str, tenant: str, transport: httpx.AsyncBaseTransport | None) -> Client:
         settings = self._settings
         budget = None
         if settings.upstream_rate:
@@ -102,14 +104,14 @@ class Upstreams:
             breaker_cooldown_s=settings.breaker_cooldown,
             max_bytes=settings.max_upstream_bytes,
             budget=budget,
-            name=name,
+            name=f"SuperOffice of {tenant}" if tenant else "SuperOffice",
             transport=transport,
         )
-        self.clients.add(client)
-        return Client(self._observed(client.fetch, url), client.aclose)
+        self.clients[client] = tenant
+        return Client(self._observed(client.fetch, url, tenant), client.aclose)
 
     def _tenant_client(self, tls: ssl.SSLContext | None, url: str) -> Client:
-        return self._client(url, f"SuperOffice of {url.rpartition('/')[2]}", self._network(tls))
+        return self._client(url, url.rpartition("/")[2], self._network(tls))
 
     def _network(self, tls: ssl.SSLContext | None) -> httpx.AsyncBaseTransport:
         if self._transport is not None:

@@ -130,6 +130,6 @@ def test_data_is_well_formed() -> None:
     for block in blocks("json"):
         json.loads(block)
     for block in blocks("yaml"):
-        yaml.safe_load(block)
+        list(yaml.safe_load_all(block))
     for block in blocks("ini"):
         configparser.ConfigParser(interpolation=None, strict=False).read_string(block)

@@ -1,89 +1,291 @@
-"""The manual's nginx passes on requests, event streams and WebSockets."""
+"""The manual's nginx, HAProxy and Caddy, as it quotes them, in front of a gateway."""
 
+import contextlib
+import gzip
 import json
 import re
 import shutil
+import socket
+import ssl
 import subprocess
-import time
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
-import httpx
 import pytest
-from websockets.sync.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-from gateway import Settings, create_app
+from gateway import Settings
 from gateway.demo.app import create_demo_app
-from gateway.demo.users import DEMO_USERS
-from tests.docs.pages import blocks
-from tests.server.test_in_process import free_port
-from tests.support import served
+from gateway.server.protocol import GatewayProtocol
+from tests.commands.test_serving import ADDRESS, KARI, Command, running
+from tests.docs.fronts import CERTIFICATE, GATEWAY, QUOTED, SITE, certify, front, is_open
+from tests.server.test_servers import serving
+from tests.support import UPSTREAM_URL, served
+from tests.waiting import until_soon
+
+PROXIES = [
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(
+            shutil.which(name) is None, reason=f"needs {name}: `apt-get install {name}`"
+        ),
+    )
+    for name in QUOTED
+]
+INSTALLED = [name for name in QUOTED if shutil.which(name)]
+CLIENT = "127.0.0.2"  # another address than that of the proxies, which the gateway trusts
+QUERY = {"query": "{ chatSessions { chatSessionId customerName topicName status } }"}
+SUBSCRIPTION = {"query": "subscription { chatSessionSummary { total } }"}
+IDLE = {
+    "nginx": r"\n  keepalive_timeout (\d+)s;",
+    "haproxy": r"pool-purge-delay (\d+)s\n",
+    "caddy": r"keepalive (\d+)s\n",
+}
+UNCHECKED = {
+    "nginx": {},
+    "haproxy": {"check inter 1s fall 2 rise 1 ": ""},
+    "caddy": {"    health_uri /readyz\n    health_interval 1s\n": ""},
+}
 
 pytestmark = [
     pytest.mark.socket,
-    pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx"),
+    pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl: `apt-get install curl`"),
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl"),
 ]
-USER = {"Authorization": DEMO_USERS[0].authorization_basic}
-SUBSCRIPTION = {"query": "subscription { chatSessionSummary { total } }"}
+
+
+class Answer(NamedTuple):
+    """What curl reports of a response, and its body."""
+
+    version: str
+    status: str
+    url: str
+    encoding: str
+    body: bytes
+
+
+class Site:
+    """A proxy, as its clients see it."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self._certificate = folder / CERTIFICATE
+        self._port = port
+        self.origin = f"https://{SITE}:{port}"
+
+    def curl(self, path: str, *options: str, post: dict[str, str] | None = None) -> list[str]:
+        """Return the command that sends a request by HTTP/2."""
+        headers = {**KARI, "Content-Type": "application/json"} if post else {}
+        sent = ["-d", json.dumps(post)] if post else []
+        for name, value in headers.items():
+            sent += ["-H", f"{name}: {value}"]
+        network = f"--interface {CLIENT} --resolve {SITE}:{self._port}:127.0.0.1 --http2 -sNm 20"
+        tls = ["--cacert", f"{self._certificate}"]
+        return ["curl", *network.split(), *tls, *sent, *options, f"{self.origin}{path}"]
+
+    def answer(self, path: str, *options: str, post: dict[str, str] | None = None) -> Answer:
+        """Send a request by HTTP/2, and follow redirects."""
+        fields = "%{http_version} %{response_code} %{url_effective} %header{content-encoding}"
+        command = self.curl(path, "-Lw", f"%{{stderr}}{fields}", *options, post=post)
+        done = subprocess.run(command, check=True, capture_output=True)
+        version, status, url, encoding = done.stderr.decode().split(" ")
+        return Answer(version, status, url.removeprefix(self.origin), encoding, done.stdout)
+
+    def socket(self, prefix: str, origin: str = "") -> ClientConnection:
+        """Open a WebSocket, from a page of this origin or of the site itself."""
+        return connect(
+            f"wss://{SITE}:{self._port}{prefix}/graphql",
+            sock=socket.create_connection(("127.0.0.1", self._port)),
+            ssl=ssl.create_default_context(cafile=self._certificate),
+            subprotocols=[Subprotocol("graphql-transport-ws")],
+            origin=Origin(origin or self.origin),
+        )
+
+
+@contextlib.contextmanager
+def sites(
+    folder: Path, address: str, changes: dict[str, dict[str, str]]
+) -> Iterator[dict[str, Site]]:
+    """Start proxies with changes to what the manual quotes, in front of one gateway."""
+    with contextlib.ExitStack() as stack:
+        ports = {
+            name: stack.enter_context(front(name, folder, {GATEWAY: address, **changed}))
+            for name, changed in changes.items()
+        }
+        for port in ports.values():
+            until_soon(partial(is_open, port))
+        yield {name: Site(folder, port) for name, port in ports.items()}
 
 
 @pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return the address of nginx in front of a gateway: without TLS, on other ports."""
-    folder = tmp_path_factory.mktemp("nginx")
-    address = f"127.0.0.1:{free_port()}"
-    with served(create_demo_app()) as demo, served(create_app(Settings(upstream_url=demo))) as url:
-        [server] = blocks("nginx")
-        server = re.sub(r"^  ssl_certificate.*\n", "", server, flags=re.MULTILINE)
-        server = server.replace("listen 443 ssl", f"listen {address}")
-        server = server.replace("127.0.0.1:8000", url.removeprefix("http://"))
-        top = f"daemon off; pid {folder}/pid; error_log stderr; events {{}}"
-        (folder / "nginx.conf").write_text(f"{top} http {{ access_log off; {server} }}", "utf-8")
-        process = subprocess.Popen(["nginx", "-p", folder, "-c", folder / "nginx.conf"])
-        try:
-            _wait_for(f"http://{address}/healthz")
-            yield address
-        finally:
-            process.terminate()
-            process.wait(20)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the certificate of the site."""
+    folder = tmp_path_factory.mktemp("proxies")
+    certify(folder)
+    return folder
 
 
-def _wait_for(url: str) -> None:
-    for _ in range(100):
-        try:
-            httpx.get(url).raise_for_status()
-        except httpx.TransportError:
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail("nginx does not start")  # pragma: no cover - only when it is broken
+@pytest.fixture(scope="module")
+def gateway_process() -> Iterator[tuple[Command, str]]:
+    """Return a gateway that trusts the proxies, and its address."""
+    with served(create_demo_app()) as demo:
+        flags = ("--upstream-url", demo, "--trusted-proxies", "127.0.0.1", "--port", "0")
+        with running("serve", *flags) as command:
+            address = command.waits_for(ADDRESS).removeprefix("http://")
+            command.waits_for("Application startup complete")
+            yield command, address
 
 
-def test_requests_and_events_pass(proxy: str) -> None:
-    """Events arrive while the stream goes on, and metrics are not public."""
-    events = {**USER, "Accept": "text/event-stream"}
-    answer = httpx.post(f"http://{proxy}/graphql", json={"query": "{ __typename }"}, headers=USER)
-    with httpx.stream(
-        "POST", f"http://{proxy}/graphql", json=SUBSCRIPTION, headers=events
-    ) as stream:
-        event = next(line for line in stream.iter_lines() if line.startswith("data: "))
+@pytest.fixture(scope="module")
+def all_sites(folder: Path, gateway_process: tuple[Command, str]) -> Iterator[dict[str, Site]]:
+    """Return the proxies that are installed, all in front of the same gateway."""
+    with sites(folder, gateway_process[1], {name: {} for name in INSTALLED}) as started:
+        yield started
 
-    assert answer.json() == {"data": {"__typename": "Query"}}
+
+@pytest.fixture(params=PROXIES)
+def site(request: pytest.FixtureRequest, all_sites: dict[str, Site]) -> Site:
+    """Return each of the proxies."""
+    return all_sites[request.param]
+
+
+@pytest.mark.parametrize("prefix", ["", "/chat"])
+def test_requests_pass_by_http2(site: Site, prefix: str) -> None:
+    """Compressed once, by the gateway; and nobody outside gets the metrics."""
+    answer = site.answer(f"{prefix}/graphql", "-H", "Accept-Encoding: gzip", post=QUERY)
+
+    assert answer[:2] == ("2", "200")
+    assert answer.encoding == "gzip"
+    assert len(json.loads(gzip.decompress(answer.body))["data"]["chatSessions"]) > 5
+    assert site.answer(f"{prefix}/metrics").status == "404"
+    assert site.answer(f"{prefix}/healthz").status == "200"
+
+
+@pytest.mark.parametrize("prefix", ["", "/chat"])
+def test_the_page_and_its_files_are_found(site: Site, prefix: str) -> None:
+    """The redirect to it and its links are relative."""
+    page = site.answer(f"{prefix}/", "-H", "Accept: text/html")
+    links = re.findall(r'(?:src|href)="([^"#]+)"', page.body.decode())
+    files = [site.answer(f"{prefix}/{link}").status for link in links if "://" not in link]
+
+    assert (page.status, page.url) == ("200", f"{prefix}/graphql")
+    assert files
+    assert set(files) == {"200"}
+
+
+@pytest.mark.parametrize("prefix", ["", "/chat"])
+def test_events_arrive_at_once(site: Site, prefix: str) -> None:
+    """While the stream goes on."""
+    command = site.curl(f"{prefix}/graphql", "-H", "Accept: text/event-stream", post=SUBSCRIPTION)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stream:
+        assert stream.stdout is not None
+        event = next(line for line in stream.stdout if line.startswith("data: "))
+        is_going_on = stream.poll() is None
+        stream.terminate()
+
     assert json.loads(event.removeprefix("data: "))["data"]["chatSessionSummary"]["total"] == 12
-    assert httpx.get(f"http://{proxy}/metrics").status_code == 404
+    assert is_going_on
 
 
-def test_a_socket_of_the_gateways_own_page_passes(proxy: str) -> None:
-    """Its origin is the address of the proxy, which passes on the host."""
-    with connect(
-        f"ws://{proxy}/graphql",
-        subprotocols=[Subprotocol("graphql-transport-ws")],
-        origin=Origin(f"http://{proxy}"),
-    ) as socket:
-        socket.send(json.dumps({"type": "connection_init", "payload": USER}))
-        acknowledged = json.loads(socket.recv(10))
-        socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": SUBSCRIPTION}))
-        event = json.loads(socket.recv(10))
+def total_on(opened: ClientConnection) -> int:
+    """Log in on a WebSocket, and return the first event of a subscription."""
+    opened.send(json.dumps({"type": "connection_init", "payload": KARI}))
+    assert json.loads(opened.recv(10))["type"] == "connection_ack"
+    opened.send(json.dumps({"id": "1", "type": "subscribe", "payload": SUBSCRIPTION}))
+    payload = json.loads(opened.recv(10))["payload"]
+    return int(payload["data"]["chatSessionSummary"]["total"])
 
-    assert acknowledged["type"] == "connection_ack"
-    assert event["payload"]["data"]["chatSessionSummary"]["total"] == 12
+
+@pytest.mark.parametrize("prefix", ["", "/chat"])
+def test_a_socket_of_the_gateways_own_page_passes(site: Site, prefix: str) -> None:
+    """Its origin is the address of the proxy."""
+    with site.socket(prefix) as opened:
+        assert total_on(opened) == 12
+
+
+def test_the_log_has_the_address_of_the_client(
+    site: Site, gateway_process: tuple[Command, str]
+) -> None:
+    """The one that the proxy has seen, whatever the client says."""
+    site.answer("/graphql", "-H", "X-Forwarded-For: 203.0.113.9", post=QUERY)
+
+    line = json.loads(gateway_process[0].waits_for(r'^.*"client".*$'))
+    assert (line["client"], line["status"]) == (CLIENT, 200)
+
+
+def test_a_refused_handshake_is_logged_with_its_reason(
+    site: Site, gateway_process: tuple[Command, str]
+) -> None:
+    """A page of another site; the warning names the settings that would let it in."""
+    with pytest.raises(InvalidStatus) as refused:
+        site.socket("", "https://other.example")
+
+    command = gateway_process[0]
+    warning = json.loads(command.waits_for(r'^.*"warning".*$'))
+    line = json.loads(command.waits_for(r'^.*"status":403.*$'))
+    assert refused.value.response.status_code == 403
+    assert "GATEWAY_TRUSTED_PROXIES" in warning["event"]
+    assert (line["outcome"], line["client"]) == ("BAD_REQUEST", "127.0.0.1")
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
+def test_a_trusted_proxy_need_not_pass_on_the_host(
+    folder: Path, gateway_process: tuple[Command, str]
+) -> None:
+    """With `proxy_pass` alone nginx sends the name of its upstream as `Host`."""
+    changes = {"  proxy_set_header Host $http_host;\n": ""}
+    with (
+        sites(folder, gateway_process[1], {"nginx": changes}) as started,
+        started["nginx"].socket("") as opened,
+    ):
+        assert total_on(opened) == 12
+
+
+@pytest.mark.parametrize("name", QUOTED)
+def test_a_proxy_keeps_idle_connections_for_less_time_than_the_gateway(name: str) -> None:
+    """Otherwise a request may meet a connection that is being closed, and its client gets 502."""
+    [idle_s] = re.findall(IDLE[name], QUOTED[name])
+
+    assert int(idle_s) < Settings(upstream_url=UPSTREAM_URL).keep_alive
+
+
+@pytest.mark.skipif(not INSTALLED, reason="needs nginx, haproxy or caddy")
+@pytest.mark.parametrize(
+    ("proxy_waits", "gateway_s", "is_gateway_first"), [("200ms", 30, False), ("30s", 0.2, True)]
+)
+def test_the_side_that_waits_for_less_time_closes(
+    proxy_waits: str,
+    gateway_s: float,
+    is_gateway_first: bool,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The times are shortened; no health check uses the connections in between."""
+    closed: list[GatewayProtocol] = []
+    closed_by_gateway: list[GatewayProtocol] = []
+    connection_lost = GatewayProtocol.connection_lost
+
+    def lost(protocol: GatewayProtocol, exc: Exception | None) -> None:
+        connection_lost(protocol, exc)
+        closed.append(protocol)
+
+    def timed_out(protocol: GatewayProtocol) -> None:
+        closed_by_gateway.append(protocol)
+        protocol.transport.close()
+
+    monkeypatch.setattr("gateway.server.servers._KEEP_ALIVE_S", gateway_s)
+    monkeypatch.setattr(GatewayProtocol, "timeout_keep_alive_handler", timed_out)
+    monkeypatch.setattr(GatewayProtocol, "connection_lost", lost)
+    changes = {}
+    for name in INSTALLED:
+        [line] = (found[0] for found in re.finditer(IDLE[name], QUOTED[name]))
+        changes[name] = {line: re.sub(r"\d+s", proxy_waits, line), **UNCHECKED[name]}
+
+    with serving() as address, sites(folder, address, changes) as started:
+        assert {site.answer("/healthz").status for site in started.values()} == {"200"}
+        until_soon(lambda: len(closed) == len(INSTALLED))
+
+    assert len(closed_by_gateway) == is_gateway_first * len(INSTALLED)

@@ -370,23 +370,47 @@ def test_a_websocket_outlives_the_timeout_of_a_head(gateway: Serving) -> None:
             assert json.loads(web_socket.recv(LONG_S)) == {"type": "pong"}
 
 
-def test_connections_past_the_limit_are_closed_at_once(rest: RestSide) -> None:
-    """Open ones go on; when one closes, a new one may open."""
-    with logged() as log, serving(rest, max_connections=3) as gateway:
-        with contextlib.ExitStack() as stack:
-            first, *_ = [stack.enter_context(gateway.client()) for _ in range(3)]
-            for _ in range(5):
-                with gateway.client() as refused, contextlib.suppress(ConnectionError):
-                    assert refused.recv(1) == b""
-            first.sendall(post(QUERY))
-            assert b"Ada" in first.recv(65_536)
-        until(lambda: not gateway.held)
-        with gateway.client() as client:
-            client.sendall(post(QUERY))
-            assert b"Ada" in client.recv(65_536)
+def test_a_connection_without_a_request_makes_room(slow: SlowRest) -> None:
+    """However many clients sit idle, another one gets in; requests in progress go on."""
+    with (
+        logged() as log,
+        serving(slow, max_connections=3) as gateway,
+        gateway.client() as busy,
+        contextlib.ExitStack() as stack,
+    ):
+        busy.sendall(post(QUERY))
+        until(lambda: slow.calls == 1)
+        idle = [stack.enter_context(gateway.client()) for _ in range(2)]
+        for _ in range(5):
+            with gateway.client() as client:
+                client.sendall(ALIVE + b"\r\n")
+                assert client.recv(65_536).startswith(b"HTTP/1.1 200")
+        slow.may_answer.set()
+        assert b"Ada" in busy.recv(65_536)
+        assert b"" in {one.recv(1) for one in idle[:1]}
 
     told = [event["event"] for event in log.events if event["level"] == "warning"]
-    assert told == ["3 connections are open: more are closed"]
+    assert told == ["3 connections are open: those without a request make room"]
+
+
+def test_a_connection_is_closed_where_all_others_have_requests(slow: SlowRest) -> None:
+    """When one of them is answered, another client gets in."""
+    with (
+        serving(slow, max_connections=2) as gateway,
+        gateway.client() as first,
+        gateway.client() as second,
+    ):
+        for client in (first, second):
+            client.sendall(post(QUERY))
+        until(lambda: slow.calls == 1)
+        with gateway.client() as refused, contextlib.suppress(ConnectionError):
+            assert refused.recv(1) == b""
+        slow.may_answer.set()
+        for client in (first, second):
+            assert b"Ada" in client.recv(65_536)
+        with gateway.client() as third:
+            third.sendall(post(QUERY))
+            assert b"Ada" in third.recv(65_536)
 
 
 @pytest.mark.parametrize("more", [b"", b"Origin: http://x\r\n"], ids=["a program", "a page"])

@@ -13,9 +13,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import Settings
+from gateway.demo.app import create_demo_app
 from gateway.errors import SettingsError
 from gateway.server.run import serve
 from tests.commands.test_serving import ADDRESS, PATIENCE_S, Command, ask, running
+from tests.support import served
+from tests.waiting import until_soon
 
 pytestmark = pytest.mark.socket
 
@@ -48,11 +51,11 @@ def workers(command: Command) -> set[int]:
 def test_the_metrics_of_several_workers_are_added_up(port: list[str]) -> None:
     """Whichever worker is scraped, and with the counts of a worker that died."""
     with (
-        running("upstream", "--port", "0", "--sessions", "2") as upstream,
+        served(create_demo_app(sessions=2)) as rest,
         running(
             "serve",
             *("--port", "0", "--workers", "2", *port),
-            *("--upstream-url", upstream.waits_for(ADDRESS)),
+            *("--upstream-url", rest),
         ) as gateway,
     ):
         metrics_url = gateway.waits_for(f"metrics on {ADDRESS}/metrics") if port else None
@@ -86,6 +89,11 @@ def test_one_worker_can_serve_metrics_on_their_own_port() -> None:
         ask(f"{url}/graphql")
 
         reaches(metrics_url, 1)
+        with httpx.Client() as client:  # it keeps its connection
+            client.get(f"{url}/healthz")
+            until_soon(
+                lambda: "\ngateway_connections 1.0" in httpx.get(f"{metrics_url}/metrics").text
+            )
         assert "chatSessions" not in httpx.post(f"{metrics_url}/graphql", content=b"{}").text
 
 

@@ -1,4 +1,4 @@
-"""The manual's unit, container and pod are right, as far as a test can tell."""
+"""The manual's unit, container, Compose file and pod are right, as far as a test can see."""
 
 import configparser
 import json
@@ -16,15 +16,47 @@ import pytest
 import yaml
 
 from gateway import Settings, create_app
+from gateway.commands.cli import main
 from gateway.server import limits
-from tests.docs.pages import TEXTS, blocks
+from tests.docs.pages import ROOT, TEXTS, blocks
 from tests.support import UPSTREAM_URL, served
+from tests.test_build import SOURCES
 
-[UNIT] = blocks("ini")
-[CONTAINER] = blocks("dockerfile")
-[MANIFEST] = blocks("yaml", TEXTS["docs/deploy"])
+PAGE = TEXTS["docs/deploy"]
+[UNIT], [CONTAINER] = blocks("ini", PAGE), blocks("dockerfile", PAGE)
+COMPOSE, KUBERNETES = (list(yaml.safe_load_all(block)) for block in blocks("yaml", PAGE))
+[COMPOSED] = COMPOSE
+DEPLOYMENT, SERVICE, BUDGET, MONITOR = KUBERNETES
+POD: Any = DEPLOYMENT["spec"]["template"]["spec"]
+[CONTAINER_OF_POD] = POD["containers"]
+VARIABLES = {variable["name"]: variable["value"] for variable in CONTAINER_OF_POD["env"]}
 
-POD: Any = yaml.safe_load(MANIFEST)["spec"]["template"]["spec"]
+KINDS = ["Deployment", "Service", "PodDisruptionBudget", "ServiceMonitor"]
+SECURITY = {**POD["securityContext"], **CONTAINER_OF_POD["securityContext"]}
+RESTRICTED: dict[str, bool] = {
+    "no namespaces of the host": not {"hostNetwork", "hostPID", "hostIPC"} & POD.keys(),
+    "no ports of the host": "hostPort" not in str(CONTAINER_OF_POD["ports"]),
+    "no volumes of the host": all(
+        set(volume) - {"name"} <= {"emptyDir", "configMap", "secret", "projected"}
+        for volume in POD["volumes"]
+    ),
+    "not privileged": SECURITY["allowPrivilegeEscalation"] is False
+    and not SECURITY.get("privileged"),
+    "no root": SECURITY["runAsNonRoot"] is True and SECURITY["runAsUser"] > 0,
+    "no capabilities": SECURITY["capabilities"] == {"drop": ["ALL"]},
+    "a filter of system calls": SECURITY["seccompProfile"] == {"type": "RuntimeDefault"},
+    "nothing that is not checked here": SECURITY.keys()
+    <= {
+        "allowPrivilegeEscalation",
+        "capabilities",
+        "readOnlyRootFilesystem",
+        "runAsGroup",
+        "runAsNonRoot",
+        "runAsUser",
+        "seccompProfile",
+    },
+}
+"""https://kubernetes.io/docs/concepts/security/pod-security-standards/"""
 
 
 def stop_s(shutdown_delay: float) -> int:
@@ -33,18 +65,18 @@ def stop_s(shutdown_delay: float) -> int:
     return math.ceil(shutdown_delay + defaults.upstream_timeout) + 2
 
 
-@pytest.mark.parametrize("block", [UNIT, CONTAINER, MANIFEST], ids=["unit", "container", "pod"])
-def test_every_setting_that_is_named_exists(block: str) -> None:
+def test_every_setting_that_is_named_exists() -> None:
     """An unknown one would stop the start."""
-    uncommented = re.sub(r"(^|\s)#.*", "", block)
-    names = {name.lower() for name in re.findall(r"GATEWAY_([A-Z_]+)", uncommented)}
+    named = re.findall(r"GATEWAY_([A-Z_]+)", re.sub(r"(^|\s)#.*", "", PAGE))
+    fields = {name.lower().removesuffix("_file") for name in named}
 
-    assert names <= Settings.model_fields.keys()
+    assert len(fields) > 5
+    assert fields <= Settings.model_fields.keys()
 
 
 def test_the_unit_waits_until_a_gateway_has_stopped() -> None:
     """It signals the main process alone, which signals its workers."""
-    unit = configparser.ConfigParser(interpolation=None)
+    unit = configparser.ConfigParser(interpolation=None, strict=False)
     unit.optionxform = str  # type: ignore[assignment,method-assign]  # as its documentation says
     unit.read_string(UNIT)
 
@@ -55,16 +87,30 @@ def test_the_unit_waits_until_a_gateway_has_stopped() -> None:
     assert shlex.split(service["ExecStart"])[1:] == ["serve"]
 
 
+@pytest.mark.parametrize("setting", ["--cache-ttl=x", "--port=70000"])
+def test_a_wrong_setting_does_not_restart_forever(
+    setting: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It ends the start with the exit code at which systemd does not retry."""
+    code = main(["serve", "--upstream-url", UPSTREAM_URL, setting])
+
+    assert f"RestartPreventExitStatus={code}" in UNIT.splitlines()
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 @pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="needs systemd-analyze, a part of systemd"
 )
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
-    """With an existing program in place of the gateway."""
+@pytest.mark.parametrize(
+    "command", ["verify", "security --offline=true --threshold=25"], ids=["verify", "security"]
+)
+def test_systemd_takes_the_unit(command: str, tmp_path: Path) -> None:
+    """With an existing program in place of the gateway; its exposure is less than 2.5 of 10."""
     unit = tmp_path / "chat-gateway.service"
     unit.write_text(UNIT.replace("/opt/chat-gateway/bin/gateway", sys.executable))
 
     done = subprocess.run(
-        ["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False
+        ["systemd-analyze", *command.split(), unit], capture_output=True, text=True, check=False
     )
 
     about_it = [line for line in done.stderr.splitlines() if "chat-gateway" in line]
@@ -90,40 +136,117 @@ def test_the_containers_health_check_works() -> None:
     assert check(address) == 1
 
 
-def test_the_container_is_not_root() -> None:
-    """What it copies exists, and it starts the gateway."""
+def test_the_container_is_built_from_what_the_wheel_needs() -> None:
+    """Those files alone, as another test builds it; and the pinned versions of what it requires."""
+    copied = re.search(r"^COPY (.*) \./$", CONTAINER, re.MULTILINE)
+    assert copied is not None
+
+    assert {*copied[1].split()} == {".constraints.txt", *SOURCES}
+    assert all((ROOT / name).is_file() for name in copied[1].split())
+    assert "\nCOPY gateway gateway\n" in CONTAINER
+    assert "/pip install --no-cache-dir -c .constraints.txt '.[tracing]'" in CONTAINER
+
+
+def test_the_container_runs_any_command_without_root() -> None:
+    """Below an init, which ends orphaned processes."""
     lines = CONTAINER.splitlines()
-    root = Path(__file__).parents[2]
 
     assert "USER 65532:65532" in lines
-    assert 'ENTRYPOINT ["/gateway/bin/gateway", "serve"]' in lines
-    assert (root / ".constraints.txt").is_file()
+    assert 'ENTRYPOINT ["/usr/bin/tini", "--", "/gateway/bin/gateway"]' in lines
+    assert lines[-1] == 'CMD ["serve"]'
+
+
+def test_the_services_of_compose_fit_together() -> None:
+    """What one names, another is; and there is time to stop."""
+    services = COMPOSED["services"]
+    gateway, grafana = services["gateway"], services["grafana"]
+    provisioned = {name: yaml.safe_load(c["content"]) for name, c in COMPOSED["configs"].items()}
+    [scraped] = provisioned["prometheus"]["scrape_configs"]
+    [looked_up] = scraped["dns_sd_configs"]
+    [provider] = provisioned["dashboards"]["providers"]
+    [source] = provisioned["datasource"]["datasources"]
+    used = [
+        config["source"] for service in services.values() for config in service.get("configs", ())
+    ]
+
+    assert sorted(used) == sorted(provisioned)
+    assert gateway["environment"]["GATEWAY_CACHE_URL"] == "redis://redis"
+    assert gateway["environment"]["GATEWAY_METRICS_PORT"] == str(looked_up["port"])
+    assert [gateway["secrets"], looked_up["names"]] == [[*COMPOSED["secrets"]], ["gateway"]]
+    assert (gateway["read_only"], gateway["tmpfs"]) == (True, ["/tmp"])
+    assert int(gateway["stop_grace_period"].removesuffix("s")) > stop_s(1)
+    assert source["url"] == "http://prometheus:9090"
+    assert f":{provider['options']['path']}/gateway.json:" in grafana["volumes"][0]
+
+
+@pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="needs promtool: `apt-get install prometheus`"
+)
+def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
+    """The one in the Compose file, with a file of rules beside it."""
+    (tmp_path / "alerts.yml").write_text("groups: []")
+    (tmp_path / "prometheus.yml").write_text(COMPOSED["configs"]["prometheus"]["content"])
+
+    subprocess.run(
+        ["promtool", "check", "config", "prometheus.yml"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+
+
+@pytest.mark.parametrize("rule", RESTRICTED)
+def test_a_namespace_with_the_standard_restricted_takes_the_pod(rule: str) -> None:
+    """Kubernetes would not start it otherwise."""
+    assert RESTRICTED[rule]
+
+
+def test_the_objects_of_kubernetes_belong_together() -> None:
+    """By their labels, and by the names of ports."""
+    labels = DEPLOYMENT["spec"]["template"]["metadata"]["labels"]
+    [spread] = POD["topologySpreadConstraints"]
+    selectors = [
+        DEPLOYMENT["spec"]["selector"]["matchLabels"],
+        spread["labelSelector"]["matchLabels"],
+        SERVICE["spec"]["selector"],
+        BUDGET["spec"]["selector"]["matchLabels"],
+        MONITOR["spec"]["selector"]["matchLabels"],
+    ]
+    ports = {port["name"]: port["containerPort"] for port in CONTAINER_OF_POD["ports"]}
+
+    assert [o["kind"] for o in KUBERNETES] == KINDS
+    assert selectors == [labels] * 5
+    assert SERVICE["metadata"]["labels"] == labels
+    assert ports == {"http": 8000, "metrics": int(VARIABLES["GATEWAY_METRICS_PORT"])}
+    assert {port["targetPort"] for port in SERVICE["spec"]["ports"]} == ports.keys()
+    assert MONITOR["spec"]["endpoints"][0]["port"] == "metrics"
 
 
 def test_the_pod_has_time_to_stop() -> None:
-    """Its delay, REST's timeout and a moment fit into the grace period."""
-    [container] = POD["containers"]
-    variables = {variable["name"]: variable["value"] for variable in container["env"]}
-    delay_s = float(variables["GATEWAY_SHUTDOWN_DELAY"])
+    """Its delay, SuperOffice's timeout and a moment fit into the grace period."""
+    delay_s = float(VARIABLES["GATEWAY_SHUTDOWN_DELAY"])
 
     assert POD["terminationGracePeriodSeconds"] > stop_s(delay_s)
-    assert delay_s > 3 * container["readinessProbe"]["periodSeconds"]  # three failures are one
+    # Three failures are one.
+    assert delay_s > 3 * CONTAINER_OF_POD["readinessProbe"]["periodSeconds"]
 
 
 async def test_the_probes_use_existing_paths(gateway: Any) -> None:
     """Readiness reports the drain, liveness does not."""
-    [container] = POD["containers"]
-    paths = [container[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")]
-    answers: list[httpx.Response] = [await gateway.http.get(path) for path in paths]
+    probes = [CONTAINER_OF_POD[probe]["httpGet"] for probe in ("readinessProbe", "livenessProbe")]
+    answers: list[httpx.Response] = [await gateway.http.get(probe["path"]) for probe in probes]
 
-    assert paths == ["/readyz", "/healthz"]
+    assert [(probe["path"], probe["port"]) for probe in probes] == [
+        ("/readyz", "http"),
+        ("/healthz", "http"),
+    ]
     assert [answer.status_code for answer in answers] == [200, 200]
 
 
 def test_the_pod_has_no_service_links() -> None:
     """For a service named gateway Kubernetes would set GATEWAY_PORT, and the start would fail."""
     assert POD["enableServiceLinks"] is False
-    assert POD["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
+    assert SECURITY["readOnlyRootFilesystem"] is True
 
 
 def test_the_manual_has_the_limits() -> None:

@@ -5,11 +5,12 @@ import gc
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 from websockets.sync.client import connect
-from websockets.typing import Subprotocol
+from websockets.typing import Origin, Subprotocol
 
 from gateway import Settings, create_app
 from gateway.server.protocol import GatewayProtocol
@@ -24,10 +25,11 @@ pytestmark = pytest.mark.socket
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[str]:
+def serving(**settings: Any) -> Iterator[str]:
     """Serve a gateway with the configuration of `gateway serve`; gives its host and port."""
     app = create_app(
-        Settings(upstream_url=UPSTREAM_URL), upstream_transport=httpx.MockTransport(RestSide())
+        Settings(upstream_url=UPSTREAM_URL, **settings),
+        upstream_transport=httpx.MockTransport(RestSide()),
     )
     server = GatewayServer(config_of(app))
     listener = socket.create_server(("127.0.0.1", 0))
@@ -76,6 +78,20 @@ def test_a_socket_that_closes_leaves_nothing_to_the_garbage_collector(
             until(lambda: not any(type(held) in kinds for held in gc.get_objects()))
         finally:
             gc.enable()
+
+
+def test_a_socket_of_the_page_opens_where_a_trusted_proxy_names_its_host() -> None:
+    """The proxy's own `Host` is another one, as with nginx' `proxy_pass` alone."""
+    with (
+        serving(trusted_proxies="127.0.0.1") as address,
+        connect(
+            f"ws://{address}/graphql",
+            subprotocols=[Subprotocol("graphql-transport-ws")],
+            origin=Origin("https://chat.example"),
+            additional_headers={"X-Forwarded-Host": "chat.example", "X-Forwarded-Proto": "https"},
+        ) as opened,
+    ):
+        assert opened.subprotocol == "graphql-transport-ws"
 
 
 def test_an_idle_connection_stays_for_longer_than_a_proxy_keeps_it() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.demo.app import create_demo_app
 from tests.commands.test_serving import (
     ADDRESS,
     KARI,
@@ -38,8 +39,8 @@ ONE_SESSION = {"data": {"chatSessions": [{"chatSessionId": 1}]}}
 @pytest.fixture(scope="module")
 def rest() -> Iterator[str]:
     """Return the address of a REST side with a delay before each answer."""
-    with running("upstream", "--port", "0", "--sessions", "2", "--delay", "20") as command:
-        yield command.waits_for(ADDRESS)
+    with served(create_demo_app(sessions=2, delay_ms=20)) as url:
+        yield url
 
 
 @contextlib.contextmanager
@@ -90,13 +91,12 @@ def test_readiness_ends_before_the_port_closes(rest: str, workers: str) -> None:
     assert code == 0
 
 
-def test_a_cached_answer_announces_that_it_is_the_last() -> None:
+def test_a_cached_answer_announces_that_it_is_the_last(rest: str) -> None:
     """An idle connection is closed together with the port."""
     body = json.dumps(QUERY)
     headers = {**KARI, "Content-Type": "application/json"}
     with (
-        running("upstream", "--port", "0") as upstream,
-        gateway(upstream.waits_for(ADDRESS), "--cache-ttl", "60") as (command, url),
+        gateway(rest, "--cache-ttl", "60") as (command, url),
         contextlib.closing(http.client.HTTPConnection(url.removeprefix("http://"))) as used,
         contextlib.closing(http.client.HTTPConnection(url.removeprefix("http://"))) as idle,
     ):
@@ -236,6 +236,7 @@ class LoadBalancer:
                 number, ready = next(numbers), self.ready
                 port = ready[number % len(ready)]
                 self._ask(kept[port], port, number)
+                time.sleep(0.01)
 
     def _ask(self, connection: http.client.HTTPConnection, port: int, number: int) -> None:
         body = json.dumps({"query": f"{{ chatSessions {{ a{number % 99}: chatSessionId }} }}"})

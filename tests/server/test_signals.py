@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +32,7 @@ EVENT = b'{"EventId": "1", "Events": ["chatsession.changed"]}'
 
 @contextlib.contextmanager
 def load(client: httpx.Client, url: str) -> Iterator[list[int]]:
-    """Send one request after the other all the time; gives their statuses."""
+    """Send one request after the other; gives their statuses."""
     statuses: list[int] = []
     is_over = threading.Event()
 
@@ -42,6 +43,7 @@ def load(client: httpx.Client, url: str) -> Iterator[list[int]]:
             except httpx.HTTPError as exc:  # pragma: no cover - only when it is broken
                 statuses.append(0)
                 print(repr(exc))  # noqa: T201
+            time.sleep(0.005)
 
     thread = threading.Thread(target=send)
     thread.start()

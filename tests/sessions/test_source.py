@@ -368,6 +368,16 @@ async def test_a_request_is_told_how_its_snapshot_was_come_by(
     assert (served.how, served.fwd) == (how, fwd)
 
 
+async def test_a_poll_may_ask_for_less_than_a_second() -> None:
+    """Otherwise one that comes twice a second would be given the same again and again."""
+    bench = Bench()
+    await bench.ask()
+
+    bench.clock.advance(0.5)
+
+    assert (await bench.source.serve(KARI, max_age_s=0.25, is_poll=True)).how == "miss"
+
+
 @pytest.mark.parametrize("size", [0, 10**9])
 async def test_a_large_answer_is_decoded_beside_the_event_loop(
     monkeypatch: pytest.MonkeyPatch, size: int

@@ -193,14 +193,20 @@ def test_shedding_is_logged_once_per_burst() -> None:
     assert events(log) == ["0 requests in work: more get 503"] * 2
 
 
-def test_connections_beyond_the_limit_are_refused() -> None:
+def test_connections_beyond_the_limit_are_noticed() -> None:
     """The last one of so many is the one that is asked about."""
     limit = ConnectionLimit(3)
 
-    assert [limit.refuses(count) for count in (1, 3, 4, 5, 3)] == [False, False, True, True, False]
+    assert [limit.is_exceeded(range(count)) for count in (1, 3, 4, 5, 3)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
-def test_refusing_connections_is_told_once_per_burst() -> None:
+def test_too_many_connections_are_told_once_per_burst() -> None:
     """A minute without any ends it."""
     clock = Clock()
     limit = ConnectionLimit(1, clock=clock)
@@ -208,9 +214,9 @@ def test_refusing_connections_is_told_once_per_burst() -> None:
     with logged() as log:
         for later_s in (0, 0, 59, 59, 61, 1):
             clock.now += later_s
-            limit.refuses(2)
+            limit.is_exceeded(range(2))
 
-    assert events(log) == ["1 connections are open: more are closed"] * 2
+    assert events(log) == ["1 connections are open: those without a request make room"] * 2
 
 
 def events(log: Any) -> list[str]:

@@ -34,8 +34,8 @@ from gateway.schema.guard.introspection import INTROSPECTION, fragments_of, intr
 _Parent = GraphQLNamedType | None
 _ASSUMED_SESSIONS = 100
 _ASSUMED_ENTRIES = 10
-MOST_STEPS = 20_000
-"""Fields visited or copied while a document is measured; clients' documents take a tenth of it."""
+MOST_STEPS = 10_000
+"""Fields visited or copied while a document is measured; clients' documents take a fifth of it."""
 
 _COMPARISONS_OF_OBJECTS = 10
 _ROOT_OF_SPREAD = _COMPARISONS_OF_OBJECTS**0.5

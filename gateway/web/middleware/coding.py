@@ -1,14 +1,18 @@
 """Chooses the content coding by the client's weights (RFC 9110, section 12.5.3)."""
 
+import asyncio
 from functools import lru_cache
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette_compress import CompressMiddleware
 
 from gateway.web.read.accept import LONGEST, ranges
 
 _CODINGS = ("br", "zstd", "gzip")
 """What we can write, best first: some clients claim zstd, and cannot read it."""
+_PIECE_BYTES = 128 * 2**10
+"""What is compressed in one turn of the event loop: gzip takes 2 ms for it."""
 
 
 @lru_cache(256)
@@ -24,11 +28,12 @@ class Compression:
     """Compresses answers by the coding that the client prefers.
 
     The library goes by an order of its own, so it is left one coding; without any, it is left out.
+    It is given long bodies in pieces, so that others get their turn between them.
     """
 
     def __init__(self, app: ASGIApp, *, minimum_size: int) -> None:
         self.app = app
-        self._compressed = CompressMiddleware(app, minimum_size=minimum_size)
+        self._compressed = CompressMiddleware(self._in_pieces, minimum_size=minimum_size)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
@@ -41,4 +46,41 @@ class Compression:
             return
         headers = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
         headers.append((b"accept-encoding", coding))
-        await self._compressed({**scope, "headers": headers}, receive, send)
+        await self._compressed({**scope, "headers": headers}, receive, _joining(send))
+
+    async def _in_pieces(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_pieces(message: Message) -> None:
+            body, begin = message.get("body", b""), 0
+            while len(body) - begin > _PIECE_BYTES:
+                piece = body[begin : begin + _PIECE_BYTES]
+                await send({**message, "body": piece, "more_body": True})
+                await asyncio.sleep(0)
+                begin += _PIECE_BYTES
+            await send({**message, "body": body[begin:]} if begin else message)
+
+        await self.app(scope, receive, send_pieces)
+
+
+def _joining(send: Send) -> Send:
+    """Return a `send` that makes the pieces of a compressed answer one body, with its length."""
+    start: Message | None = None
+    pieces: list[bytes] = []
+
+    async def send_joined(message: Message) -> None:
+        nonlocal start
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(raw=message["headers"])
+            if "content-encoding" in headers and "content-length" not in headers:
+                start = message
+                return
+        elif start is not None and message["type"] == "http.response.body":
+            pieces.append(message["body"])
+            if message.get("more_body"):
+                return
+            message = {**message, "body": b"".join(pieces)}
+            MutableHeaders(raw=start["headers"])["Content-Length"] = str(len(message["body"]))
+            await send(start)
+            start = None
+        await send(message)
+
+    return send_joined

@@ -3,12 +3,9 @@
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import brotli  # type: ignore[import-untyped]
 import httpx
 import pytest
-import zstandard
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
@@ -18,6 +15,7 @@ from starlette_compress import CompressMiddleware
 from gateway.web.middleware.etag import ETags
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.asking import get
+from tests.web.middleware.test_coding import READERS
 
 QUERY = "{ chatSessions { chatSessionId customerName } }"
 STRONG = re.compile(r'"[0-9a-f]{32}"')
@@ -179,14 +177,7 @@ def plain(body: bytes) -> bytes:
     return body
 
 
-CODINGS: dict[str, Any] = {
-    "identity": plain,
-    "gzip": lambda body: (
-        httpx.Response(200, content=body, headers={"Content-Encoding": "gzip"}).content
-    ),
-    "br": brotli.decompress,
-    "zstd": lambda body: zstandard.ZstdDecompressor().decompressobj().decompress(body),
-}
+CODINGS = {"identity": plain, **READERS}
 
 
 async def raw(gateway: Gateway, accept_encoding: str, query: str = QUERY) -> tuple[str, bytes]:

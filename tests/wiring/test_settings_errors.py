@@ -1,17 +1,16 @@
-"""What the settings name is checked before anything is started."""
+"""What the settings name is checked when a gateway is built, before anything is started."""
 
 from typing import Any
 
 import pytest
 
-from gateway import Settings
+from gateway import Settings, create_app
 from gateway.errors import SettingsError
-from gateway.wiring.schema import check
 
 
-def checked(**settings: Any) -> None:
-    """Check settings, with an address added."""
-    check(Settings.load(upstream_url="http://rest.invalid", **settings))
+def build(**settings: Any) -> None:
+    """Build a gateway with these settings, and an address."""
+    create_app(Settings.load(upstream_url="http://rest.invalid", **settings))
 
 
 @pytest.mark.parametrize(
@@ -26,7 +25,7 @@ def checked(**settings: Any) -> None:
 def test_what_is_missing_or_invalid_is_named(settings: dict[str, Any], name: str) -> None:
     """In one line that begins with the setting."""
     with pytest.raises(SettingsError) as caught:
-        checked(**settings)
+        build(**settings)
 
     assert str(caught.value).startswith(name)
     assert len(str(caught.value).splitlines()) == 1
@@ -34,4 +33,4 @@ def test_what_is_missing_or_invalid_is_named(settings: dict[str, Any], name: str
 
 def test_what_exists_passes() -> None:
     """Nothing is opened for it: neither Redis nor SuperOffice is there."""
-    checked(hidden_fields="ChatSession.sessionKey", cache_url="redis://redis.invalid", tracing=True)
+    build(hidden_fields="ChatSession.sessionKey", cache_url="redis://redis.invalid", tracing=True)

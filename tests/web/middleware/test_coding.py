@@ -1,0 +1,46 @@
+"""How answers are compressed."""
+
+import asyncio
+import gzip
+import random
+
+import brotli  # type: ignore[import-untyped]
+import httpx
+import pytest
+import zstandard
+from starlette.responses import Response
+
+from gateway.web.middleware.coding import Compression
+
+MEBIBYTE = random.Random(1).randbytes(2**19).hex().encode()
+READERS = {
+    "br": brotli.decompress,
+    "gzip": gzip.decompress,
+    "zstd": lambda body: zstandard.ZstdDecompressor().decompressobj().decompress(body),
+}
+
+
+@pytest.mark.parametrize("coding", READERS)
+async def test_others_get_turns_while_a_long_answer_is_compressed(coding: str) -> None:
+    """It is compressed in pieces, and sent as one body with its length."""
+    turns, is_sent = 0, False
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while not is_sent:
+            turns += 1
+            await asyncio.sleep(0)
+
+    app = Compression(Response(MEBIBYTE, media_type="application/json"), minimum_size=500)
+    other = asyncio.create_task(count_turns())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        url, headers = "http://gateway/", {"Accept-Encoding": coding}
+        async with client.stream("GET", url, headers=headers) as answer:
+            body = b"".join([piece async for piece in answer.aiter_raw()])
+    is_sent = True
+    await other
+
+    assert READERS[coding](body) == MEBIBYTE
+    assert answer.headers["content-encoding"] == coding
+    assert answer.headers["content-length"] == str(len(body))
+    assert turns >= 7
