@@ -21,23 +21,16 @@ from graphql import (
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
-    GraphQLSchema,
-    OperationDefinitionNode,
     OperationType,
     get_operation_ast,
 )
-from graphql.execution.collect_fields import (
-    CollectedFields,
-    FieldDetailsList,
-    FragmentDetails,
-    collect_fields,
-    collect_subfields,
-)
+from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails, collect_fields
 from graphql.execution.values import VariableValues, get_argument_values, get_variable_values
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
 from gateway.executor.internals import DEFINITION, graphql_schema
+from gateway.executor.plan import Operation
 from gateway.executor.projections import Projection, Projections, variables_in
 from gateway.executor.run import projected
 from gateway.executor.turns import Turns
@@ -56,30 +49,6 @@ class Context(Protocol):
     @property
     def served(self) -> Served | None:
         """The caller's sessions, once a resolver has needed them."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Operation:
-    """What planning needs to know of an operation and its variables."""
-
-    schema: GraphQLSchema
-    node: OperationDefinitionNode
-    fragment_definitions: dict[str, FragmentDefinitionNode]
-    fragments: dict[str, FragmentDetails]
-    variable_values: VariableValues = _NO_VARIABLES
-
-    def collect_subfields(
-        self, return_type: GraphQLObjectType, field_details_list: FieldDetailsList
-    ) -> CollectedFields:
-        """Collect the fields that are selected on an object."""
-        return collect_subfields(
-            self.schema,
-            self.fragments,
-            self.variable_values,
-            self.node,
-            return_type,
-            field_details_list,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +89,13 @@ class Prepared:
         if node is None or node.operation is not OperationType.QUERY:
             raise NotPreparedError
         fragments = {
-            d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
+            d.name.value: FragmentDetails(d)
+            for d in document.definitions
+            if isinstance(d, FragmentDefinitionNode)
         }
-        details = {name: FragmentDetails(fragment) for name, fragment in fragments.items()}
         self._schema = schema
         self._projections = projections
-        self._operation = _Operation(graphql_schema(schema), node, fragments, details)
+        self._operation = Operation(graphql_schema(schema), node, fragments, _NO_VARIABLES)
         self._roots = self._collected()
 
     async def execute(
@@ -139,7 +109,7 @@ class Prepared:
             )
             if isinstance(values, list):
                 return None
-            operation = replace(operation, variable_values=values)
+            operation = replace(operation, variables=values)
         raw_info = SimpleNamespace(context=context, schema=operation.schema)
         data, turns = dict[str, Any](), Turns()
         with suppress(Exception):  # graphql-core then reports the error
@@ -148,7 +118,7 @@ class Prepared:
                 found = self._projections.find(operation, root.kind, root.details, turns)
                 if found is None:
                     return None
-                value = await self._resolved(root, raw_info, operation.variable_values)
+                value = await self._resolved(root, raw_info, operation.variables)
                 if value is not None and root.is_list:
                     snapshot = context.served.snapshot if context.served else None
                     value = await _rows(found, value, snapshot, turns)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from cachetools import LRUCache
 from graphql import (
     FieldNode,
-    FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLObjectType,
     Node,
@@ -18,7 +17,7 @@ from graphql import (
     Visitor,
     visit,
 )
-from graphql.execution.collect_fields import FieldDetailsList
+from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails
 
 from gateway.executor.plan import Operation, Plan, Planner
 from gateway.executor.project import Project, projection
@@ -80,7 +79,7 @@ class Projections:
         `turns` counts the steps of making it.
         """
         selection = self._selection(operation, kind, tuple(detail.node for detail in details))
-        coerced = operation.variable_values.coerced
+        coerced = operation.variables.coerced
         values = repr([coerced.get(name) for name in selection.variables])
         known = selection.projections
         if values not in known:
@@ -98,7 +97,7 @@ class Projections:
         selection = self._selections.get(key)
         if selection is None:
             selections = [node.selection_set for node in nodes if node.selection_set]
-            variables = variables_in(selections, operation.fragment_definitions)
+            variables = variables_in(selections, operation.fragments)
             selection = self._selections[key] = _Selection(nodes, tuple(sorted(variables)))
         return selection
 
@@ -120,9 +119,7 @@ def _steps(plan: Plan) -> int:
     return steps
 
 
-def variables_in(
-    nodes: Iterable[Node], fragments: Mapping[str, FragmentDefinitionNode]
-) -> set[str]:
+def variables_in(nodes: Iterable[Node], fragments: Mapping[str, FragmentDetails]) -> set[str]:
     """Return the names of the variables in some nodes and in the fragments spread there."""
     found = _Variables(fragments)
     for node in nodes:
@@ -131,7 +128,7 @@ def variables_in(
 
 
 class _Variables(Visitor):
-    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+    def __init__(self, fragments: Mapping[str, FragmentDetails]) -> None:
         super().__init__()
         self.names: set[str] = set()
         self._fragments = dict(fragments)
@@ -142,4 +139,4 @@ class _Variables(Visitor):
     def enter_fragment_spread(self, node: FragmentSpreadNode, *_: Node) -> None:
         fragment = self._fragments.pop(node.name.value, None)  # once is enough
         if fragment is not None:
-            visit(fragment, self)
+            visit(fragment.definition, self)
