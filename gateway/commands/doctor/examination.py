@@ -63,7 +63,5 @@ async def _tenant(settings: Settings, tenant: str) -> tuple[str | None, Finding]
         return None, Finding("tenant", "fail", str(exc))
     finally:
         await service.aclose()
-    if state.url is None:
-        return None, Finding("tenant", "fail", f"{name} does not run: its state is {state.name}")
     host = urlsplit(state.url).hostname
     return state.url, Finding("tenant", "ok", f"{name} is {state.name}, at {host}")
