@@ -220,7 +220,7 @@ class Source:
                 snapshot = await self._share(self.shared, place, caller, trace, max_age_s)
         except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
             await self.cache.delete(key)
-            if self.windows.has_any:
+            if self.windows.while_revalidate_s or self.windows.if_error_s:
                 place = self._revocation(caller)
                 await self.revocations.add(place, self.clock_ns(), kept_s=self.windows.kept_s)
             raise
