@@ -7,7 +7,6 @@ executed field by field.
 `Any` stands for the values that plans read and write: what they are is up to the schema.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -32,7 +31,7 @@ from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
 from gateway.executor.internals import DEFINITION
-from gateway.records.record import Convert, Record
+from gateway.records.record import Convert, Record, find_record
 
 _WORDS_OF_AN_ENUM = 256
 
@@ -101,10 +100,9 @@ def is_planned(kind: GraphQLObjectType) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Makes plans for an operation; `record_of` finds the record type of an entity."""
+    """Makes plans for an operation."""
 
     operation: Operation
-    record_of: Callable[[type], type[Record] | None]
 
     def plan(self, kind: GraphQLObjectType, nodes: FieldDetailsList) -> Plan | None:
         """Plan what a field's nodes select on a type; None where that cannot be planned."""
@@ -115,7 +113,7 @@ class Planner:
 
     def _plan(self, kind: GraphQLObjectType, nodes: FieldDetailsList, **more: Any) -> Plan:
         definition: StrawberryObjectDefinition = kind.extensions[DEFINITION]
-        record = self.record_of(definition.origin)
+        record = find_record(definition.origin)
         o = self.operation
         selected = collect_subfields(o.schema, o.fragments, o.variables, o.node, kind, nodes)
         cells = (

@@ -62,7 +62,7 @@ class _Root:
     details: FieldDetailsList
     kind: GraphQLObjectType
     is_list: bool
-    constant: dict[str, Any] | None
+    constant: dict[str, object] | None
     """Its arguments, where no variable is in them."""
 
 
@@ -99,8 +99,8 @@ class Prepared:
         self._roots = self._collected()
 
     async def execute(
-        self, context: Context, variables: Mapping[str, Any] | None
-    ) -> dict[str, Any] | None:
+        self, context: Context, variables: Mapping[str, object] | None
+    ) -> dict[str, object] | None:
         """Return the data, for orjson; None where graphql-core has to execute the query."""
         operation = self._operation
         if operation.node.variable_definitions:
@@ -111,7 +111,7 @@ class Prepared:
                 return None
             operation = replace(operation, variables=values)
         raw_info = SimpleNamespace(context=context, schema=operation.schema)
-        data, turns = dict[str, Any](), Turns()
+        data, turns = dict[str, object](), Turns()
         with suppress(Exception):  # graphql-core then reports the error
             for root in self._roots:
                 await turns.give(0)
@@ -142,7 +142,7 @@ class Prepared:
 
     def _arguments(
         self, field: GraphQLField, details: FieldDetailsList, variables: VariableValues
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         declared: StrawberryField = field.extensions[DEFINITION]
         return convert_arguments(
             get_argument_values(field, details[0].node, variables),

@@ -76,6 +76,15 @@ class Column:
     convert: Convert
 
 
+RECORD = "__record__"
+"""The attribute of an entity that holds its record type."""
+
+
+def find_record(any_type: object) -> "type[Record] | None":
+    """Return the record type of an entity; None for any other type."""
+    return getattr(any_type, RECORD, None)
+
+
 class Record(msgspec.Struct, kw_only=True, gc=False):
     """One object of the REST API. `gc=False`: records hold data and never form cycles."""
 
