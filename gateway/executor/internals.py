@@ -18,7 +18,7 @@ RULES = (MaybeNullValidationRule, OneOfInputValidationRule)
 """What Strawberry's `validate_document` adds to the rules; it has no limit for errors."""
 
 _OVERRIDDEN = ("build_response", "complete_object_value", "complete_list_value")
-_CALLED = ("complete_list_item_value", "collect_subfields")
+_CALLED = ("complete_list_item_value",)
 
 
 def graphql_schema(schema: object) -> GraphQLSchema:

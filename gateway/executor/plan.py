@@ -7,13 +7,11 @@ executed field by field.
 `Any` stands for the values that plans read and write: what they are is up to the schema.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 from graphql import (
-    FragmentDefinitionNode,
     GraphQLEnumType,
     GraphQLError,
     GraphQLField,
@@ -22,35 +20,30 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
+    GraphQLSchema,
+    OperationDefinitionNode,
     Undefined,
     is_leaf_type,
 )
-from graphql.execution.collect_fields import CollectedFields, FieldDetailsList
+from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails, collect_subfields
 from graphql.execution.values import VariableValues, get_argument_values
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
 from gateway.executor.internals import DEFINITION
-from gateway.records.record import Convert, Record
+from gateway.records.record import Convert, Record, find_record
 
 _WORDS_OF_AN_ENUM = 256
 
 
-class Operation(Protocol):
+@dataclass(frozen=True, slots=True)
+class Operation:
     """What planning needs to know of an operation and its variables."""
 
-    @property
-    def variable_values(self) -> VariableValues:
-        """The coerced variables."""
-
-    @property
-    def fragment_definitions(self) -> dict[str, FragmentDefinitionNode]:
-        """The fragments of the document, by name."""
-
-    def collect_subfields(
-        self, return_type: GraphQLObjectType, field_details_list: FieldDetailsList
-    ) -> CollectedFields:
-        """Collect the fields that are selected on an object."""
+    schema: GraphQLSchema
+    node: OperationDefinitionNode
+    fragments: dict[str, FragmentDetails]
+    variables: VariableValues
 
 
 class OddValueError(Exception):
@@ -107,10 +100,9 @@ def is_planned(kind: GraphQLObjectType) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Makes plans for an operation; `record_of` finds the record type of an entity."""
+    """Makes plans for an operation."""
 
     operation: Operation
-    record_of: Callable[[type], type[Record] | None]
 
     def plan(self, kind: GraphQLObjectType, nodes: FieldDetailsList) -> Plan | None:
         """Plan what a field's nodes select on a type; None where that cannot be planned."""
@@ -121,9 +113,13 @@ class Planner:
 
     def _plan(self, kind: GraphQLObjectType, nodes: FieldDetailsList, **more: Any) -> Plan:
         definition: StrawberryObjectDefinition = kind.extensions[DEFINITION]
-        record = self.record_of(definition.origin)
-        selected = self.operation.collect_subfields(kind, nodes).grouped_field_set
-        cells = (self._cell(name, kind, record, inner) for name, inner in selected.items())
+        record = find_record(definition.origin)
+        o = self.operation
+        selected = collect_subfields(o.schema, o.fragments, o.variables, o.node, kind, nodes)
+        cells = (
+            self._cell(name, kind, record, inner)
+            for name, inner in selected.grouped_field_set.items()
+        )
         # Of a concrete generic, such as Edge[ChatSession], the objects are of the generic class.
         origin = (definition.concrete_of or definition).origin
         return Plan(record or origin, tuple(cells), **more)
@@ -172,7 +168,7 @@ class Planner:
     def _names(self, field: GraphQLField, nodes: FieldDetailsList) -> frozenset[str] | None:
         first = nodes[0]
         arguments = get_argument_values(
-            field, first.node, self.operation.variable_values, first.fragment_variable_values
+            field, first.node, self.operation.variables, first.fragment_variable_values
         )
         names = arguments.get("names")
         return None if names is None else frozenset(names)

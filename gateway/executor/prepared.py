@@ -21,23 +21,16 @@ from graphql import (
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
-    GraphQLSchema,
-    OperationDefinitionNode,
     OperationType,
     get_operation_ast,
 )
-from graphql.execution.collect_fields import (
-    CollectedFields,
-    FieldDetailsList,
-    FragmentDetails,
-    collect_fields,
-    collect_subfields,
-)
+from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails, collect_fields
 from graphql.execution.values import VariableValues, get_argument_values, get_variable_values
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
 from gateway.executor.internals import DEFINITION, graphql_schema
+from gateway.executor.plan import Operation
 from gateway.executor.projections import Projection, Projections, variables_in
 from gateway.executor.run import projected
 from gateway.executor.turns import Turns
@@ -59,30 +52,6 @@ class Context(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Operation:
-    """What planning needs to know of an operation and its variables."""
-
-    schema: GraphQLSchema
-    node: OperationDefinitionNode
-    fragment_definitions: dict[str, FragmentDefinitionNode]
-    fragments: dict[str, FragmentDetails]
-    variable_values: VariableValues = _NO_VARIABLES
-
-    def collect_subfields(
-        self, return_type: GraphQLObjectType, field_details_list: FieldDetailsList
-    ) -> CollectedFields:
-        """Collect the fields that are selected on an object."""
-        return collect_subfields(
-            self.schema,
-            self.fragments,
-            self.variable_values,
-            self.node,
-            return_type,
-            field_details_list,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class _Root:
     """A root field that returns an object of one type, or a list of them; either may be null."""
 
@@ -93,7 +62,7 @@ class _Root:
     details: FieldDetailsList
     kind: GraphQLObjectType
     is_list: bool
-    constant: dict[str, Any] | None
+    constant: dict[str, object] | None
     """Its arguments, where no variable is in them."""
 
 
@@ -120,17 +89,18 @@ class Prepared:
         if node is None or node.operation is not OperationType.QUERY:
             raise NotPreparedError
         fragments = {
-            d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
+            d.name.value: FragmentDetails(d)
+            for d in document.definitions
+            if isinstance(d, FragmentDefinitionNode)
         }
-        details = {name: FragmentDetails(fragment) for name, fragment in fragments.items()}
         self._schema = schema
         self._projections = projections
-        self._operation = _Operation(graphql_schema(schema), node, fragments, details)
+        self._operation = Operation(graphql_schema(schema), node, fragments, _NO_VARIABLES)
         self._roots = self._collected()
 
     async def execute(
-        self, context: Context, variables: Mapping[str, Any] | None
-    ) -> dict[str, Any] | None:
+        self, context: Context, variables: Mapping[str, object] | None
+    ) -> dict[str, object] | None:
         """Return the data, for orjson; None where graphql-core has to execute the query."""
         operation = self._operation
         if operation.node.variable_definitions:
@@ -139,16 +109,16 @@ class Prepared:
             )
             if isinstance(values, list):
                 return None
-            operation = replace(operation, variable_values=values)
+            operation = replace(operation, variables=values)
         raw_info = SimpleNamespace(context=context, schema=operation.schema)
-        data, turns = dict[str, Any](), Turns()
+        data, turns = dict[str, object](), Turns()
         with suppress(Exception):  # graphql-core then reports the error
             for root in self._roots:
                 await turns.give(0)
                 found = self._projections.find(operation, root.kind, root.details, turns)
                 if found is None:
                     return None
-                value = await self._resolved(root, raw_info, operation.variable_values)
+                value = await self._resolved(root, raw_info, operation.variables)
                 if value is not None and root.is_list:
                     snapshot = context.served.snapshot if context.served else None
                     value = await _rows(found, value, snapshot, turns)
@@ -172,7 +142,7 @@ class Prepared:
 
     def _arguments(
         self, field: GraphQLField, details: FieldDetailsList, variables: VariableValues
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         declared: StrawberryField = field.extensions[DEFINITION]
         return convert_arguments(
             get_argument_values(field, details[0].node, variables),

@@ -1,7 +1,7 @@
 """From a plan to the function that projects an object onto its part of the response.
 
-The function is generated as Python source, one expression for all cells of a selection, as a call
-and a look-up per field would cost more than all the rest::
+The function is generated as Python source, one expression for all cells of a selection, because a
+call per field would cost more than all the rest::
 
     def project(o):
         if o.__class__ is not kind:

@@ -4,21 +4,18 @@ The key of a selection is its nodes, which live as long as the cached document, 
 the variables inside it, since `@skip`, `@include` and arguments depend on those.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 from graphql import (
     FieldNode,
-    FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLObjectType,
     Node,
     VariableNode,
-    Visitor,
-    visit,
 )
-from graphql.execution.collect_fields import FieldDetailsList
+from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails
 
 from gateway.executor.plan import Operation, Plan, Planner
 from gateway.executor.project import Project, projection
@@ -62,10 +59,9 @@ class _Selection:
 
 
 class Projections:
-    """Finds or makes the projection of a selection; `record_of` finds an entity's record type."""
+    """Finds or makes the projection of a selection."""
 
-    def __init__(self, record_of: Callable[[type], type[Record] | None]) -> None:
-        self._record_of = record_of
+    def __init__(self) -> None:
         self._selections: LRUCache[tuple[object, ...], _Selection] = LRUCache(_MOST_SELECTIONS)
 
     def find(
@@ -80,14 +76,14 @@ class Projections:
         `turns` counts the steps of making it.
         """
         selection = self._selection(operation, kind, tuple(detail.node for detail in details))
-        coerced = operation.variable_values.coerced
+        coerced = operation.variables.coerced
         values = repr([coerced.get(name) for name in selection.variables])
         known = selection.projections
         if values not in known:
             if len(known) == _MOST_PER_SELECTION:
                 known.clear()
             turns.steps += _STEPS_TO_PLAN
-            plan = Planner(operation, self._record_of).plan(kind, details)
+            plan = Planner(operation).plan(kind, details)
             known[values] = _projection(plan) if plan else None
         return known[values]
 
@@ -98,7 +94,7 @@ class Projections:
         selection = self._selections.get(key)
         if selection is None:
             selections = [node.selection_set for node in nodes if node.selection_set]
-            variables = variables_in(selections, operation.fragment_definitions)
+            variables = variables_in(selections, operation.fragments)
             selection = self._selections[key] = _Selection(nodes, tuple(sorted(variables)))
         return selection
 
@@ -120,26 +116,17 @@ def _steps(plan: Plan) -> int:
     return steps
 
 
-def variables_in(
-    nodes: Iterable[Node], fragments: Mapping[str, FragmentDefinitionNode]
-) -> set[str]:
+def variables_in(nodes: Iterable[Node], fragments: Mapping[str, FragmentDetails]) -> set[str]:
     """Return the names of the variables in some nodes and in the fragments spread there."""
-    found = _Variables(fragments)
-    for node in nodes:
-        visit(node, found)
-    return found.names
-
-
-class _Variables(Visitor):
-    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-        self._fragments = dict(fragments)
-
-    def enter_variable(self, node: VariableNode, *_: Node) -> None:
-        self.names.add(node.name.value)
-
-    def enter_fragment_spread(self, node: FragmentSpreadNode, *_: Node) -> None:
-        fragment = self._fragments.pop(node.name.value, None)  # once is enough
-        if fragment is not None:
-            visit(fragment, self)
+    names, left, unvisited = set[str](), list[object](nodes), dict(fragments)
+    while left:
+        part = left.pop()
+        if isinstance(part, FragmentSpreadNode) and part.name.value in unvisited:
+            left.append(unvisited.pop(part.name.value).definition)
+        if isinstance(part, VariableNode):
+            names.add(part.name.value)
+        elif isinstance(part, Node):
+            left += [getattr(part, key) for key in part.keys]
+        elif isinstance(part, tuple):
+            left += part
+    return names

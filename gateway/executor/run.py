@@ -26,7 +26,7 @@ from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.executor import internals
-from gateway.executor.plan import is_planned
+from gateway.executor.plan import Operation, is_planned
 from gateway.executor.projections import Projection, Projections
 from gateway.executor.turns import STEPS_PER_TURN, Turns, in_turns
 
@@ -50,6 +50,10 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
     def turns(self) -> Turns:
         """Of this operation."""
         return Turns()
+
+    @cached_property
+    def _planned(self) -> Operation:
+        return Operation(self.schema, self.operation, self.fragments, self.variable_values)
 
     def build_response(self, data: dict[str, Any] | None) -> Any:
         """Build the response, then break the reference cycle."""
@@ -144,7 +148,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         has_middlewares = self.middleware_manager and self.middleware_manager.middlewares
         if has_middlewares or not is_planned(kind):
             return None
-        return self.projections.find(self, kind, field_details_list, self.turns)
+        return self.projections.find(self._planned, kind, field_details_list, self.turns)
 
 
 async def projected(

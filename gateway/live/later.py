@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.records.dates import AsOf
-from gateway.sessions.snapshot import Attachments, Records, Snapshot
+from gateway.sessions.snapshot import Attachments, Snapshot
 
 SECOND_NS = 1_000_000_000
 
@@ -14,7 +14,7 @@ SECOND_NS = 1_000_000_000
 class LaterSessions(Sequence[Any]):  # records, as in a snapshot
     """Sessions as of a later time: each read makes a copy, because the originals are shared."""
 
-    def __init__(self, sessions: Records, as_of: AsOf) -> None:
+    def __init__(self, sessions: Sequence[Any], as_of: AsOf) -> None:
         self._sessions = sessions
         self._as_of = as_of
 

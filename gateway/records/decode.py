@@ -51,7 +51,7 @@ def decoder(record: type[Record]) -> Decode:
         try:
             # Even an empty record takes memory.
             if len(body) > 3 * _MOST_OBJECTS and body.count(b"{") > _MOST_OBJECTS:
-                text = f"REST's answer holds more than {_MOST_OBJECTS} objects."
+                text = f"SuperOffice's answer holds more than {_MOST_OBJECTS} objects."
                 raise UpstreamBadResponseError(text)
             try:
                 return strict.decode(body)
@@ -59,7 +59,7 @@ def decoder(record: type[Record]) -> Decode:
                 return tolerant(body)
         except (ValueError, RecursionError) as exc:
             # The exception's own text quotes customers' data: it must not reach the client.
-            raise UpstreamBadResponseError("REST's answer is not valid JSON.") from exc
+            raise UpstreamBadResponseError("SuperOffice's answer is not valid JSON.") from exc
 
     return decode
 
@@ -136,13 +136,13 @@ def _read_element_strictly(
 def _without_none(read: Sequence[Record | None]) -> Sequence[Record]:
     records = [record for record in read if record is not None]
     if read and not records:
-        raise UpstreamBadResponseError("REST's answer is not an array of objects.")
+        raise UpstreamBadResponseError("SuperOffice's answer is not an array of objects.")
     return records
 
 
 def _tolerant(record: type[Record], parsed: object) -> Sequence[Record]:
     if not isinstance(parsed, list):
-        raise UpstreamBadResponseError("REST's answer is not a JSON array.")
+        raise UpstreamBadResponseError("SuperOffice's answer is not a JSON array.")
     return _without_none([_read_object(record, e) if isinstance(e, dict) else None for e in parsed])
 
 

@@ -37,7 +37,7 @@ class Malformed:
 
     def error(self) -> UpstreamBadResponseError:
         """Make the error of the field: always a new one, as tracebacks accumulate on an error."""
-        return UpstreamBadResponseError(f"REST's {self.rest_name} is not {self.expected}.")
+        return UpstreamBadResponseError(f"SuperOffice's {self.rest_name} is not {self.expected}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,15 @@ class Column:
 
     slot: str
     convert: Convert
+
+
+RECORD = "__record__"
+"""The attribute of an entity that holds its record type."""
+
+
+def find_record(any_type: object) -> "type[Record] | None":
+    """Return the record type of an entity; None for any other type."""
+    return getattr(any_type, RECORD, None)
 
 
 class Record(msgspec.Struct, kw_only=True, gc=False):
@@ -148,7 +157,7 @@ def read(record: object, field: str) -> Any:
     if type(value) is Malformed:
         raise value.error()
     if value is None and isinstance(record, Record) and field in record.required:
-        raise UpstreamBadResponseError(f"REST's {record.required[field]} is missing.")
+        raise UpstreamBadResponseError(f"SuperOffice's {record.required[field]} is missing.")
     return value
 
 

@@ -25,7 +25,7 @@ from gateway.executor.projections import Projections
 from gateway.executor.run import executor_over
 from gateway.records.record import Property, read
 from gateway.schema.declare import semantic_non_null
-from gateway.schema.declare.entity import find_record, record_of
+from gateway.schema.declare.entity import record_of
 from gateway.schema.declare.nodes import LINKS
 from gateway.schema.declare.scalars import SCALARS
 from gateway.schema.entities.chat import ChatSession
@@ -71,7 +71,7 @@ class Schema(CodedErrors, strawberry.Schema):
         self.options = options
         self.documents = documents = DocumentCache(options.limits, options.trusted)
         self.prepared = lru_cache(MOST_DOCUMENTS)(self._prepare)
-        self._projections = Projections(find_record)
+        self._projections = Projections()
         super().__init__(
             query=Query,
             subscription=Subscription,

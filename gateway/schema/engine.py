@@ -105,8 +105,7 @@ class Engine:
         An answer that equals the one before is dropped, unless it is an event. Only a digest is
         stored: answers are large, and there are thousands of subscriptions.
         """
-        field = self._schema.documents.subscription(operation.query, operation.operation_name)
-        is_distinct = field not in {None, CHANGES}
+        is_distinct = self._subscription(operation) not in {None, CHANGES}
         results = await self._schema.stream(
             operation.query,
             dict(operation.variables) if operation.variables else None,
@@ -130,10 +129,13 @@ class Engine:
 
     def is_subscription(self, operation: Operation) -> bool:
         """Return whether the operation is a valid subscription."""
-        documents = self._schema.documents
-        if documents.subscription(operation.query, operation.operation_name) is None:
-            return False
-        return documents.valid(graphql_schema(self._schema), operation.query) is not None
+        return self._subscription(operation) is not None
+
+    def _subscription(self, operation: Operation) -> str | None:
+        """Return the root field of a valid subscription; None for anything else."""
+        return self._schema.documents.subscription(
+            graphql_schema(self._schema), operation.query, operation.operation_name
+        )
 
     def name_of(self, operation: Operation) -> str:
         """Return the operation's name in its document; "" where it has none."""

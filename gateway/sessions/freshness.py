@@ -32,11 +32,6 @@ class Windows:
     """Past the TTL: it is served when SuperOffice fails."""
 
     @property
-    def has_any(self) -> bool:
-        """Whether stale snapshots are served at all."""
-        return bool(self.while_revalidate_s or self.if_error_s)
-
-    @property
     def kept_s(self) -> float:
         """How long a snapshot stays cached: past its time, a miss is known to be `stale`."""
         return self.ttl_s + max(self.ttl_s, self.while_revalidate_s, self.if_error_s)
@@ -84,10 +79,7 @@ class Served(msgspec.Struct, frozen=True):
 
     def is_good_for(self, max_age_s: float | None) -> bool:
         """Return whether it is fresh, and no older than the request accepts."""
-        if self.snapshot.asked_ns < self.epoch_ns:
-            return False
-        age_s = self.age_s()
-        return age_s < self.windows.ttl_s and (max_age_s is None or age_s <= max_age_s)
+        return self.left_s() > 0 and (max_age_s is None or self.age_s() <= max_age_s)
 
     def may_be_revalidated_later(self, max_age_s: float | None) -> bool:
         """Return whether it may be served while SuperOffice is called (RFC 5861, section 3)."""

@@ -3,7 +3,7 @@
 import asyncio
 import struct
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -14,6 +14,7 @@ from cachetools import LRUCache
 from gateway.caller import Caller
 from gateway.errors import UpstreamBadResponseError
 from gateway.records.dates import AsOf
+from gateway.records.decode import Decode
 
 A = TypeVar("A")
 
@@ -48,8 +49,6 @@ class Attachments(Generic[A]):
 
 _TOOK = struct.Struct(">q")
 
-Records = Sequence[Any]  # of the type that the decoder makes
-
 Origin = Literal["upstream", "shared"]
 """Where this process has a snapshot from: a REST call of its own, or the shared cache."""
 
@@ -58,7 +57,7 @@ Origin = Literal["upstream", "shared"]
 class Snapshot:
     """One decoded answer of SuperOffice for one caller, immutable."""
 
-    sessions: Records
+    sessions: Sequence[Any]  # of the type that the decoder makes
     """The records, in SuperOffice's order."""
 
     as_of: AsOf
@@ -119,9 +118,6 @@ _LEAST_FOR_ATTACHMENTS = 32 * 2**10
 
 _LARGE = 2**20
 
-Decode = Callable[[bytes], Records]
-"""Decodes the records of a body."""
-
 
 async def assemble(
     stored: Stored, decode: Decode, zone: tzinfo | None, *, origin: Origin, fetch_s: float
@@ -162,7 +158,7 @@ def zone_of(caller: Caller, base: tzinfo | None) -> tzinfo | None:
     return None if any(name == b"so-timezone" for name, _ in caller.headers) else base
 
 
-def _decoded(decode: Decode, body: bytes) -> Records:
+def _decoded(decode: Decode, body: bytes) -> Sequence[Any]:
     try:
         return decode(body)
     except UpstreamBadResponseError as exc:

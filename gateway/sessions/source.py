@@ -22,10 +22,11 @@ from gateway.errors import (
 )
 from gateway.headers import Header
 from gateway.observe.cache_stats import Lookups
+from gateway.records.decode import Decode
 from gateway.sessions.caller_rate import CallerRate
 from gateway.sessions.freshness import Forwarded, How, Served, Windows
 from gateway.sessions.revocations import Revocations
-from gateway.sessions.snapshot import Decode, Origin, Snapshot, Stored, assemble, zone_of
+from gateway.sessions.snapshot import Origin, Snapshot, Stored, assemble, zone_of
 from gateway.store.lease import turn
 from gateway.store.shared import Found, Place, SharedCache
 from gateway.store.single_flight import Flights
@@ -194,19 +195,15 @@ class Source:
         """Return the snapshot that is served in place of a failure, if there is one."""
         if not self.windows.if_error_s:
             return None
-        older = self._hit(await self._latest(key, caller))
+        latest = await self.cache.get(key)
+        if latest is None and self.shared is not None:
+            found = await self.shared.get(self._place(key, caller))
+            if found is not None:
+                latest = await self._assemble(caller, self._stored(found), "shared", 0)
+        older = self._hit(latest)
         if older is None or not older.may_stand_in(failure, max_age_s):
             return None
         return None if await self._is_revoked(older, caller) else older
-
-    async def _latest(self, key: str, caller: Caller) -> Snapshot | None:
-        """Return the latest snapshot there is, fresh or not."""
-        cached = await self.cache.get(key)
-        if cached is None and self.shared is not None:
-            found = await self.shared.get(self._place(key, caller))
-            if found is not None:
-                return await self._assemble(caller, self._stored(found), "shared", 0)
-        return cached
 
     async def _fly(
         self, key: str, caller: Caller, trace: Sequence[Header], max_age_s: float | None
@@ -220,7 +217,7 @@ class Source:
                 snapshot = await self._share(self.shared, place, caller, trace, max_age_s)
         except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
             await self.cache.delete(key)
-            if self.windows.has_any:
+            if self.windows.while_revalidate_s or self.windows.if_error_s:
                 place = self._revocation(caller)
                 await self.revocations.add(place, self.clock_ns(), kept_s=self.windows.kept_s)
             raise

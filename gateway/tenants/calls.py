@@ -38,7 +38,7 @@ class TenantCalls:
         """
         state = await self._states.find(tenant)
         try:
-            return await self._call(tenant, str(state.url), headers)
+            return await self._call(tenant, state.url, headers)
         except UpstreamMisdirectedError:
             moved = await self._states.find_moved(tenant, state)
             if moved.url == state.url:
@@ -46,7 +46,7 @@ class TenantCalls:
         except (UpstreamUnavailableError, UpstreamTimeoutError):
             self._states.doubt(tenant)
             raise
-        return await self._call(tenant, str(moved.url), headers)
+        return await self._call(tenant, moved.url, headers)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -20,6 +20,7 @@ import msgspec
 
 from gateway.errors import (
     TenantNotFoundError,
+    TenantNotRunningError,
     UpstreamBadResponseError,
     UpstreamTimeoutError,
     UpstreamUnavailableError,
@@ -52,13 +53,13 @@ _STATES = (
 
 @dataclass(frozen=True, slots=True)
 class TenantState:
-    """The state of one tenant."""
+    """The state of one tenant that runs."""
 
     name: str
-    """`Running`, `Suspended` and others; `Unknown` for an undocumented one."""
+    """`Running` most often; `Unknown` for an undocumented one."""
 
-    url: str | None
-    """The part of its addresses before `/api/v1`; None = it does not run."""
+    url: str
+    """The part of its addresses before `/api/v1`."""
 
     valid_until_s: float
     """When it expires, in seconds since 1970."""
@@ -99,6 +100,7 @@ class StateService:
 
         Raises:
             TenantNotFoundError: the service knows no such tenant.
+            TenantNotRunningError: it does not run.
             UpstreamError: the service cannot be reached or is too slow, or its answer is invalid.
         """
         try:
@@ -136,8 +138,10 @@ class StateService:
             raise _nonsense(tenant) from exc
         if canonical_tenant(answer.context_identifier) != tenant:
             raise _nonsense(tenant)
-        url = self._trusted(tenant, answer.api or answer.endpoint) if answer.is_running else None
         name = answer.state if answer.state in _STATES.split() else "Unknown"
+        if not answer.is_running:
+            raise TenantNotRunningError(tenant, name)
+        url = self._trusted(tenant, answer.api or answer.endpoint)
         return TenantState(name, url, valid_until_s)
 
     def _trusted(self, tenant: str, address: str | None) -> str:

@@ -26,7 +26,6 @@ _LEAST_APART_S = 1  # between any two requests about one tenant
 
 @dataclass(slots=True)
 class _Cached:
-    tenant: str
     outcome: TenantState | GatewayError
     read_at: float
     refresh_at: float
@@ -36,8 +35,6 @@ class _Cached:
     def state(self) -> TenantState:
         if isinstance(self.outcome, GatewayError):
             raise self.outcome.with_traceback(None)
-        if self.outcome.url is None:
-            raise TenantNotRunningError(self.tenant, self.outcome.name)
         return self.outcome
 
 
@@ -106,41 +103,30 @@ class TenantStates:
         return await self._flights.join(tenant, partial(self._read, tenant))
 
     async def _read(self, tenant: str) -> _Cached:
-        outcome: TenantState | GatewayError
         try:
             outcome = await self._service.read(tenant)
-        except TenantNotFoundError as exc:
-            outcome = exc
+        except (TenantNotFoundError, TenantNotRunningError) as exc:
+            return self._refuse(tenant, exc, _SHORTEST_S)
         except UpstreamError as exc:
             last = self._running.get(tenant)
-            if last is not None and self._clock() < last.stale_until:
-                logger.warning("The last known state of a tenant is used: %s", exc)
-                last.read_at = self._clock()
-                last.refresh_at = last.read_at + _PAUSE_S
-                last.valid_until = last.stale_until
-                return last
-            outcome = exc
-        return self._store(tenant, outcome)
-
-    def _store(self, tenant: str, outcome: TenantState | GatewayError) -> _Cached:
+            if last is None or self._clock() >= last.stale_until:
+                return self._refuse(tenant, exc, _LEAST_APART_S)
+            logger.warning("The last known state of a tenant is used: %s", exc)
+            last.read_at = self._clock()
+            last.refresh_at = last.read_at + _PAUSE_S
+            last.valid_until = last.stale_until
+            return last
         now = self._clock()
-        into, other, refreshed_at = self._refused, self._running, 1.0
-        match outcome:
-            case TenantState(url=str()):
-                valid_s = min(max(outcome.valid_until_s - now, _SHORTEST_S), _LONGEST_S)
-                into, other, refreshed_at = self._running, self._refused, _REFRESHED_AT
-            case UpstreamError():
-                valid_s = _LEAST_APART_S
-            case _:
-                valid_s = _SHORTEST_S
-        cached = _Cached(
-            tenant,
-            outcome,
-            read_at=now,
-            refresh_at=now + valid_s * refreshed_at,
-            valid_until=now + valid_s,
-            stale_until=now + valid_s + _STALE_S,
+        valid_s = min(max(outcome.valid_until_s - now, _SHORTEST_S), _LONGEST_S)
+        self._refused.pop(tenant, None)
+        cached = self._running[tenant] = _Cached(
+            outcome, now, now + valid_s * _REFRESHED_AT, now + valid_s, now + valid_s + _STALE_S
         )
-        other.pop(tenant, None)
-        into[tenant] = cached
+        return cached
+
+    def _refuse(self, tenant: str, reason: GatewayError, valid_s: float) -> _Cached:
+        self._running.pop(tenant, None)
+        now = self._clock()
+        until = now + valid_s
+        cached = self._refused[tenant] = _Cached(reason, now, until, until, until)
         return cached

@@ -12,7 +12,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from gateway.executor import projections as projections_module
 from gateway.executor.run import executor_over
 from gateway.records.record import read
-from gateway.schema.declare.entity import derived, entity, find_record, prop, record_of
+from gateway.schema.declare.entity import derived, entity, prop, record_of
 from gateway.schema.declare.nodes import Node
 from gateway.schema.declare.scalars import SCALARS
 
@@ -54,7 +54,7 @@ CONFIG = StrawberryConfig(default_resolver=read, scalar_map=SCALARS)
 OURS, PLAIN = (
     strawberry.Schema(Query, types=[Shop, Owner], config=CONFIG, execution_context_class=executor)
     for executor in (
-        executor_over(projections_module.Projections(find_record)),
+        executor_over(projections_module.Projections()),
         StrawberryGraphQLCoreExecutionContext,
     )
 )

@@ -113,7 +113,7 @@ async def test_a_refused_answer_is_one_error_that_quotes_nothing_of_it(body: byt
     assert answer.data == {"chatSessions": None}
     assert answer.paths == [["chatSessions"]]
     assert answer.codes == ["UPSTREAM_BAD_RESPONSE"]
-    assert answer.messages[0].startswith("REST's answer is not ")
+    assert answer.messages[0].startswith("SuperOffice's answer is not ")
     assert len(answer.messages[0]) < 60
 
 

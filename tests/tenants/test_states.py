@@ -18,7 +18,7 @@ from gateway.tenants.states import TenantStates
 from tests.observe.logged import logged
 from tests.tenants.fakes import START_S, TENANT, FakeClock, FakeService, error_of, running
 
-SUSPENDED = TenantState("Suspended", None, START_S + 600)
+SUSPENDED = TenantNotRunningError(TENANT, "Suspended")
 FAILURES = [
     UpstreamUnavailableError("down"),
     UpstreamTimeoutError("slow"),

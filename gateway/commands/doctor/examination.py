@@ -64,7 +64,5 @@ async def _tenant(
         state = await state_service(settings, network).read(name)
     except GatewayError as exc:
         return None, Finding("tenant", "fail", str(exc))
-    if state.url is None:
-        return None, Finding("tenant", "fail", f"{name} does not run: its state is {state.name}")
     host = urlsplit(state.url).hostname
     return state.url, Finding("tenant", "ok", f"{name} is {state.name}, at {host}")

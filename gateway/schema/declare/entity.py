@@ -37,6 +37,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from gateway.records.decode import in_json
 from gateway.records.record import (
+    RECORD,
     Column,
     Convert,
     Int32,
@@ -46,6 +47,7 @@ from gateway.records.record import (
     converted,
     date,
     decoded,
+    find_record,
     read,
 )
 from gateway.schema.declare.nodes import Node, global_id
@@ -56,7 +58,6 @@ from gateway.schema.declare.semantic_non_null import NOT_ALWAYS_SENT, SemanticNo
 T = TypeVar("T")
 _REST = "rest"
 _KIND = "kind"
-_RECORD = "__record__"
 _WIRE: dict[object, tuple[Any, str]] = {
     int: (Int32, "a 32-bit integer"),
     float: (float, "a number"),
@@ -94,12 +95,7 @@ def stamped(description: str) -> Declared:
 
 def record_of(entity_type: type) -> type[Record]:
     """Return the record type that an entity's JSON is decoded into."""
-    return cast("type[Record]", getattr(entity_type, _RECORD))
-
-
-def find_record(any_type: object) -> type[Record] | None:
-    """Return the record type of an entity; None for any other type."""
-    return getattr(any_type, _RECORD, None)
+    return cast("type[Record]", getattr(entity_type, RECORD))
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(prop, derived, entries, stamped))
@@ -132,7 +128,7 @@ def entity(
         namespace: dict[str, object] = {
             "__module__": cls.__module__,
             "__annotations__": derivation.annotations,
-            _RECORD: record,
+            RECORD: record,
             **derivation.fields,
         }
         if issubclass(cls, Node):  # graphql-core calls it to find the type behind an interface

@@ -41,26 +41,16 @@ def rest_enum(description: str, *, acronyms: frozenset[str] = frozenset()) -> Ca
 
     def declare(cls: E) -> E:
         declared = strawberry.enum(cls, description=description)
-        by_wire = _Members({None: None, "": None}, unrecognized=declared["UNRECOGNIZED"])
+        unknown = declared["UNRECOGNIZED"]
+        by_wire: dict[object, Enum | None] = {None: None, "": None}
         for name, item in declared.__members__.items():
-            if item is not declared["UNRECOGNIZED"]:
+            if item is not unknown:
                 wire = name if name in acronyms else name.title().replace("_", "")
                 by_wire |= {wire: item, item.value: item, str(item.value): item}
-        _READERS[declared] = by_wire.__getitem__
+        _READERS[declared] = lambda wire: by_wire.get(wire, unknown)
         return declared
 
     return declare
-
-
-class _Members(dict[object, Enum | None]):
-    """The members of an enum, by every form they can have in JSON."""
-
-    def __init__(self, known: dict[object, Enum | None], *, unrecognized: Enum) -> None:
-        super().__init__(known)
-        self._unrecognized = unrecognized
-
-    def __missing__(self, wire: object) -> Enum:
-        return self._unrecognized
 
 
 def reader_of(enum: type[Enum]) -> Callable[[object], Enum | None]:

@@ -81,16 +81,16 @@ def duration_seconds(session: "ChatSession") -> int | None:
 
 def idle_seconds(session: "ChatSession") -> int | None:
     """Measure from the last message to now, while the session is open."""
-    if not is_open(session):
-        return None
-    return _between(_instant(session, session.when_idle), session.as_of.now_ns)
+    return _while_open(session, session.when_idle)
 
 
 def customer_away_seconds(session: "ChatSession") -> int | None:
     """Measure from the last request of the customer's browser to now, while the session is open."""
-    if not is_open(session):
-        return None
-    return _between(_instant(session, session.when_fetched), session.as_of.now_ns)
+    return _while_open(session, session.when_fetched)
+
+
+def _while_open(session: "ChatSession", since: object) -> int | None:
+    return _between(_instant(session, since), session.as_of.now_ns) if is_open(session) else None
 
 
 def _accepted(session: "ChatSession") -> object:

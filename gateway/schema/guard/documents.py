@@ -5,10 +5,10 @@ in the former ends the operation without a response.
 """
 
 import re
-from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 
+from cachetools import LRUCache
 from graphql import (
     DocumentNode,
     FieldNode,
@@ -20,6 +20,7 @@ from graphql import (
     NoDeprecatedCustomRule,
     OperationDefinitionNode,
     OperationType,
+    SelectionNode,
     get_operation_ast,
     parse,
     specified_rules,
@@ -50,8 +51,8 @@ class DocumentCache:
     def __init__(self, limits: Limits, trusted: Collection[str] | None = None) -> None:
         self.limits = limits
         self.trusted = trusted
-        self.known: OrderedDict[str, DocumentNode | GraphQLError] = OrderedDict()
-        """Of the latest texts; the one used least recently comes first."""
+        self.known: LRUCache[str, DocumentNode | GraphQLError] = LRUCache(MOST_DOCUMENTS)
+        """Of the latest texts."""
 
         self.errors = lru_cache(MOST_DOCUMENTS)(self._errors)
         self._deprecated_in = lru_cache(MOST_DOCUMENTS)(self._find_deprecated)
@@ -73,16 +74,12 @@ class DocumentCache:
     def parsed(self, query: str) -> DocumentNode | GraphQLError:
         """Parse; an error is cached like a document, as clients repeat it."""
         found = self.known.get(query)
-        if found is not None:
-            self.known.move_to_end(query)
-            return found
-        try:
-            found = parse(query, max_tokens=self.limits.tokens)
-        except GraphQLError as exc:
-            found = exc.with_traceback(None)
-        self.known[query] = found
-        if len(self.known) > MOST_DOCUMENTS:
-            self.known.popitem(last=False)
+        if found is None:
+            try:
+                found = parse(query, max_tokens=self.limits.tokens)
+            except GraphQLError as exc:
+                found = exc.with_traceback(None)
+            self.known[query] = found
         return found
 
     def _document(self, query: str) -> DocumentNode | None:
@@ -116,13 +113,15 @@ class DocumentCache:
         found = (_COORDINATE.search(error.message) for error in errors)
         return tuple(sorted({match[0] for match in found if match}))
 
-    def subscription(self, query: str, operation_name: str | None) -> str | None:
-        """Return the root field of a subscription; None for any other operation."""
-        document = self._document(query) if "subscription" in query else None
+    def subscription(
+        self, schema: GraphQLSchema, query: str, operation_name: str | None
+    ) -> str | None:
+        """Return the root field of a valid subscription; None for anything else."""
+        document = self.valid(schema, query) if "subscription" in query else None
         operation = get_operation_ast(document, operation_name) if document else None
         if not document or not operation or operation.operation is not OperationType.SUBSCRIPTION:
             return None
-        return _first_field(document, operation)
+        return _root_field(document, operation)
 
     def operation_name(self, query: str, chosen: str | None) -> str:
         """Return the name of the operation that is executed; "" where it has none."""
@@ -188,18 +187,12 @@ class Documents(SchemaExtension):
 _NOTHING = parse("{ __typename }")
 
 
-def _first_field(document: DocumentNode, operation: OperationDefinitionNode) -> str:
-    """Return the name of the first root field: the only one, in a valid subscription."""
+def _root_field(document: DocumentNode, operation: OperationDefinitionNode) -> str:
+    """Return the name of a valid subscription's only root field."""
     fragments = fragments_of(document)
-    selections = list(operation.selection_set.selections)
-    while selections:
-        node = selections.pop(0)
-        if isinstance(node, FieldNode):
-            return node.name.value
-        # Each fragment once: cycles are possible, as nothing has been validated yet.
-        inner = (
-            fragments.pop(node.name.value, None) if isinstance(node, FragmentSpreadNode) else node
-        )
-        if isinstance(inner, InlineFragmentNode | FragmentDefinitionNode):
-            selections[:0] = inner.selection_set.selections
-    return ""
+    node: SelectionNode | FragmentDefinitionNode = operation.selection_set.selections[0]
+    while not isinstance(node, FieldNode):
+        inner = fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
+        assert isinstance(inner, InlineFragmentNode | FragmentDefinitionNode)  # noqa: S101  for mypy
+        node = inner.selection_set.selections[0]
+    return node.name.value
