@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -16,7 +17,6 @@ from starlette_compress import add_compress_type, remove_compress_type
 
 from gateway.schema.build import sdl
 from gateway.settings import Settings
-from gateway.web.admission import ConnectionLimit
 from gateway.web.edge import Edge
 from gateway.web.endpoint import Endpoint
 from gateway.web.middleware.coding import Compression
@@ -78,7 +78,11 @@ def create_app(
             finally:
                 app.state.is_ready = False
 
-    page = QueryPage(demo_users, has_tenants=settings.environment is not None)
+    def draining() -> bool:
+        return getattr(app.state, "is_ready", None) is False
+
+    has_tenants = settings.environment is not None
+    page = QueryPage(demo_users, has_tenants=has_tenants, has_manual=settings.docs)
     endpoint = Endpoint(
         gateway.graphql,
         gateway.admission,
@@ -87,7 +91,7 @@ def create_app(
         is_running=lambda: app.state.is_ready,
     )
     app = Starlette(
-        routes=_routes(settings, gateway, endpoint, metrics_directory),
+        routes=_routes(settings, gateway, endpoint, gateway.collector(metrics_directory, draining)),
         middleware=_middleware(settings, gateway),
         exception_handlers={
             HTTPException: not_found(GRAPHQL_PATH, has_query_page=settings.graphiql)
@@ -101,7 +105,7 @@ def create_app(
         door=gateway.door,
         access_log=gateway.access_log,
         admission=gateway.admission,
-        connection_limit=ConnectionLimit(settings.max_connections),
+        connection_limit=gateway.connection_limit,
         has_fast_lane=bool(settings.cache_ttl) and not gateway.tracing,
     )
     # It would redirect to whatever host the request names.
@@ -110,11 +114,11 @@ def create_app(
 
 
 def _routes(
-    settings: Settings, gateway: Gateway, endpoint: Endpoint, metrics_directory: Path | None
+    settings: Settings, gateway: Gateway, endpoint: Endpoint, collector: Collector
 ) -> list[BaseRoute]:
     sockets = SocketEndpoint(gateway.graphql, gateway.door, gateway.access_log)
     paths = [GRAPHQL_PATH, *([f"{GRAPHQL_PATH}/{{tenant}}"] if settings.environment else [])]
-    collector, webhooks = gateway.collector(metrics_directory), gateway.webhooks
+    webhooks = gateway.webhooks
 
     async def schema_text(request: Request) -> Response:
         return PlainTextResponse(sdl(gateway.schema), headers={"Cache-Control": "no-cache"})

@@ -45,6 +45,9 @@ class Use(Flag):
     IN_PAYLOAD = auto()
     """May stand in the payload of `connection_init`, where browsers cannot set headers."""
 
+    CLIENT = auto()
+    """Names the client's app or its version, for metrics and the log."""
+
     AGING = auto()
     """Differs from one moment to the next: written anew on a cached answer."""
 
@@ -62,6 +65,7 @@ class KnownHeader(NamedTuple):
 
 _LANGUAGE = Use.FORWARDED | Use.VARY | Use.IN_PAYLOAD
 _CREDENTIAL = Use.FORWARDED | Use.CREDENTIAL | Use.VARY
+_CLIENT = Use.CLIENT | Use.CORS | Use.IN_PAYLOAD
 _ANSWERED = "only on answers"
 
 HEADERS = (
@@ -71,8 +75,8 @@ HEADERS = (
     KnownHeader("Age", Use.EXPOSED | Use.AGING, _ANSWERED),
     KnownHeader("Allow", Use.EXPOSED, _ANSWERED),
     KnownHeader("Apollo-Require-Preflight", Use.SHAPES | Use.CORS),
-    KnownHeader("Apollographql-Client-Name", Use.CORS, "names the app, not the data"),
-    KnownHeader("Apollographql-Client-Version", Use.CORS, "names the app, not the data"),
+    KnownHeader("Apollographql-Client-Name", _CLIENT, "names the app, not the data"),
+    KnownHeader("Apollographql-Client-Version", _CLIENT, "names the app, not the data"),
     KnownHeader("Authorization", _CREDENTIAL | Use.CORS | Use.IN_PAYLOAD),
     KnownHeader("Cache-Control", Use.CORS, "compared with the age of the answer"),
     KnownHeader("Cache-Status", Use.EXPOSED | Use.AGING, _ANSWERED),
@@ -82,6 +86,8 @@ HEADERS = (
     KnownHeader("Cookie", _CREDENTIAL | Use.SHAPES_BY_PRESENCE),
     KnownHeader("Date", Use.EXPOSED, _ANSWERED),
     KnownHeader("ETag", Use.EXPOSED, _ANSWERED),
+    KnownHeader("Graphql-Client-Name", _CLIENT, "names the app, not the data"),
+    KnownHeader("Graphql-Client-Version", _CLIENT, "names the app, not the data"),
     KnownHeader("Host", Use.SHAPES),
     KnownHeader("If-None-Match", Use.SHAPES | Use.CORS),
     KnownHeader("Origin", Use.SHAPES),
@@ -118,6 +124,7 @@ REPRESENTATION = tuple(sorted(_raw(Use.FORWARDED) - CREDENTIALS))
 IN_PAYLOAD = _raw(Use.IN_PAYLOAD)
 PASSED_ON = _raw(Use.PASSED_ON)
 AGING = _raw(Use.AGING)
+CLIENT = _raw(Use.CLIENT)
 SHAPING = _raw(Use.SHAPES)
 SHAPING_BY_PRESENCE = _raw(Use.SHAPES_BY_PRESENCE)
 (TENANT,) = _raw(Use.TENANT)

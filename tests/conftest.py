@@ -7,6 +7,7 @@ Hypothesis draws the same examples in every run, so that a run fails for nothing
 import functools
 import logging
 import os
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -27,6 +28,9 @@ settings.register_profile("gate", _ON_ANY_MACHINE, derandomize=True, max_example
 settings.register_profile("hunt", _ON_ANY_MACHINE, derandomize=False, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
+# Each process that a test starts would compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 ops.FRESH_S = 0  # tests compare what was counted before and after
 
 _build_schema = functools.lru_cache(build_schema)
@@ -44,6 +48,25 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith("GATEWAY_")]:
         monkeypatch.delenv(name)  # pragma: no cover - where there are any
     yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_authorities() -> Iterator[None]:
+    """Load no authorities but those that a test names.
+
+    To load those of the system takes 40 ms, for each gateway and for each call of `httpx.get`.
+    """
+    create, named = ssl.create_default_context, os.environ.get("SSL_CERT_FILE")
+
+    def without_authorities(*args: Any, cafile: str | None = None, **more: Any) -> ssl.SSLContext:
+        is_of_httpx = cafile == named or str(cafile).endswith("certifi/cacert.pem")
+        if args or more or os.environ.get("SSL_CERT_FILE") != named or (cafile and not is_of_httpx):
+            return create(*args, cafile=cafile, **more)
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", without_authorities)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ _COMMANDS = {
     "query": "run one GraphQL operation and print its answer",
     "doctor": "check settings, network and SuperOffice",
     "dashboard": "print a Grafana dashboard, as JSON to import",
+    "alerts": "print alert rules for Prometheus, as YAML",
     "schema": "write or check schema.graphql",
     "docs": "print a page of the manual",
 }

@@ -104,7 +104,7 @@ def create_gateway(
     transport = DemoNetwork(url) if url else None
     app = create_app(settings, upstream_transport=transport, demo_users=users, **options)
     endpoint = f"graphql/{next(iter(DEMO_TENANTS))}" if url else "graphql"
-    app.router.routes[:0] = wallboard_routes(users, endpoint)
+    app.router.routes[:0] = wallboard_routes(users, endpoint, has_manual=settings.docs)
     return app
 
 

@@ -2,7 +2,8 @@
 
 However many sockets, tabs and operations a caller has, there is one watcher and one series of
 REST calls. A subscriber gets the latest state, and then each time the latest again when there is a
-newer one: states that a slow subscriber has missed are not queued for it.
+newer one: states that a slow subscriber has missed are not queued for it. A filter on seconds is an
+alarm: its subscriber gets the same state again, as of a later second, without a poll.
 """
 
 import asyncio
@@ -10,10 +11,12 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 from gateway.caller import Caller
 from gateway.errors import UpstreamError, UpstreamForbiddenError, UpstreamUnauthenticatedError
 from gateway.live.changes import Changes, Comparison
+from gateway.live.later import SECOND_NS, later
 from gateway.live.pace import LONGEST_AFTER_FAILURE_S, Pace, Rhythm
 from gateway.sessions.snapshot import Snapshot
 from gateway.sessions.source import Source
@@ -23,41 +26,64 @@ _MANY = 1_000
 """More sessions than these are compared in a thread, so that other requests run meanwhile."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class State:
-    """A snapshot, numbered by its watcher."""
+@dataclass(slots=True)
+class Alarm:
+    """When a subscriber gets the same state again: the clock then changes what matches."""
 
-    number: int
-    """One more than that of the state before."""
+    due_ns: int | None = None
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class State:
+    """What a watcher has read in one poll."""
 
     snapshot: Snapshot
-    changes: dict[int, Changes] = field(default_factory=dict)
-    """The changes since earlier states, by their numbers: a cache."""
+    compare: Comparison
+    changes: WeakKeyDictionary["State", Changes] = field(default_factory=WeakKeyDictionary)
+    """The changes since earlier states: a cache."""
+
+    _later: Snapshot | None = None
+
+    async def since(self, earlier: "State") -> Changes:
+        """Return the changes since an earlier state; computed once for all subscribers."""
+        if earlier not in self.changes:
+            before, after = earlier.snapshot.sessions, self.snapshot.sessions
+            if len(after) > _MANY:
+                self.changes[earlier] = await asyncio.to_thread(self.compare, before, after)
+            else:
+                self.changes[earlier] = self.compare(before, after)
+        return self.changes[earlier]
+
+    def at(self, now_ns: int) -> Snapshot:
+        """Return the snapshot as of the last whole second; all subscribers share it."""
+        now_ns -= now_ns % SECOND_NS
+        if now_ns <= self.snapshot.as_of.fetched_ns:
+            return self.snapshot
+        if self._later is None or self._later.as_of.now_ns != now_ns:
+            self._later = later(self.snapshot, now_ns)
+        return self._later
 
 
+@dataclass(eq=False, repr=False)
 class Watcher:
     """Polls one caller's sessions."""
 
-    def __init__(
-        self, source: Source, caller: Caller, key: str, *, rhythm: Rhythm, compare: Comparison
-    ) -> None:
-        self.subscribers = 0
-        self.failure: Exception | None = None
-        self._source = source
-        self._caller = caller
-        self._key = key
-        self._rhythm = rhythm
-        self._pace = Pace(rhythm)
-        self._compare = compare
-        self._state: State | None = None
-        self._error: UpstreamError | None = None
-        """The error of the latest poll, if it failed."""
+    source: Source
+    caller: Caller
+    key: str
+    pace: Pace
+    compare: Comparison
+    subscribers: int = 0
+    failure: Exception | None = None
+    _state: State | None = None
+    _error: UpstreamError | None = None
+    """The error of the latest poll, if it failed."""
 
-        self._is_news = asyncio.Event()
-        self._is_woken = asyncio.Event()
+    _is_news: asyncio.Event = field(default_factory=asyncio.Event)
+    _is_woken: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def states(self) -> AsyncGenerator[State | UpstreamError, None]:
-        """Yield the latest state, and the latest again whenever there is a newer one.
+    async def states(self, alarm: Alarm) -> AsyncGenerator[State | UpstreamError, None]:
+        """Yield the latest state; again when there is a newer one, or when the alarm is due.
 
         With no usable first state, yield the error once.
 
@@ -69,32 +95,28 @@ class Watcher:
             if self.failure is not None:
                 raise self.failure
             latest = self._first() if seen is None else self._state
-            if latest is not None and latest is not seen:
+            wait_s = None if alarm.due_ns is None else (alarm.due_ns - self.now_ns()) / SECOND_NS
+            if latest is not None and (latest is not seen or (wait_s is not None and wait_s <= 0)):
                 # After an error, only newer states are yielded.
                 seen = latest if isinstance(latest, State) else self._state or latest
+                alarm.due_ns = None
                 yield latest
             else:
-                await self._is_news.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self._is_news.wait()
+
+    def now_ns(self) -> int:
+        """Return the time, in nanoseconds since 1970."""
+        return self.source.clock_ns()
 
     def _first(self) -> State | UpstreamError | None:
         """Return what a new subscriber gets first."""
         state, error = self._state, self._error
         if state is None or error is None:
             return state or error
-        age_s = self._source.age_s(state.snapshot)
-        return state if age_s <= self._rhythm.quiet_s else error
-
-    async def changes(self, earlier: State, later: State) -> Changes:
-        """Return the changes between two states; computed once for all subscribers."""
-        changes = later.changes.get(earlier.number)
-        if changes is None:
-            before, after = earlier.snapshot.sessions, later.snapshot.sessions
-            if len(after) > _MANY:
-                changes = await asyncio.to_thread(self._compare, before, after)
-            else:
-                changes = self._compare(before, after)
-            changes = later.changes.setdefault(earlier.number, changes)
-        return changes
+        age_s = self.source.age_s(state.snapshot)
+        return state if age_s <= self.pace.rhythm.quiet_s else error
 
     def wake(self) -> None:
         """Poll now: something has changed."""
@@ -116,10 +138,10 @@ class Watcher:
     async def _poll(self) -> float:
         """Read the sessions, and return how long to wait afterwards."""
         # A query may have read them just now; its snapshot is recent enough.
-        max_age_s = None if self._state is None else self._rhythm.interval_s / 2
+        max_age_s = None if self._state is None else self.pace.rhythm.interval_s / 2
         try:
-            served = await self._source.serve(
-                self._caller, key=self._key, max_age_s=max_age_s, is_poll=True
+            served = await self.source.serve(
+                self.caller, key=self.key, max_age_s=max_age_s, is_poll=True
             )
         except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
             raise
@@ -128,17 +150,17 @@ class Watcher:
             self._error = exc
             self._notify()
             await asyncio.sleep(min(exc.retry_after_s or 0, LONGEST_AFTER_FAILURE_S))
-            return self._pace.after_failure()
+            return self.pace.after_failure()
         has_changed = await self._take(served.snapshot)
-        wait_s = self._pace.after_change() if has_changed else self._pace.after_quiet()
+        wait_s = self.pace.after_change() if has_changed else self.pace.after_quiet()
         return max(0.0, wait_s - served.age_s())
 
     async def _take(self, snapshot: Snapshot) -> bool:
         """Make a snapshot the latest state, and return whether anything has changed."""
         before, self._error = self._state, None
-        self._state = State(before.number + 1 if before else 0, snapshot)
+        self._state = State(snapshot, self.compare)
         self._notify()
-        return before is None or not (await self.changes(before, self._state)).is_quiet
+        return before is None or not (await self._state.since(before)).is_quiet
 
     def _notify(self) -> None:
         was, self._is_news = self._is_news, asyncio.Event()
@@ -149,13 +171,10 @@ class Watchers:
     """The watchers of a process: one for each caller with subscriptions."""
 
     def __init__(self, source: Source, *, rhythm: Rhythm, compare: Comparison) -> None:
-        self._source = source
-        self._rhythm = rhythm
-        self._compare = compare
+        self._source, self._rhythm, self._compare = source, rhythm, compare
         self._watchers: dict[str, Watcher] = {}
         self._tasks: dict[Watcher, asyncio.Task[None]] = {}
-        self._refreshed_s = float("-inf")
-        self._heard_ns = 0
+        self._refreshed_s, self._heard_ns = float("-inf"), 0
         self._planned: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -175,7 +194,7 @@ class Watchers:
         key = key or self._source.key_of(caller)
         watcher = self._watchers.get(key)
         if watcher is None or watcher.failure is not None:
-            watcher = Watcher(self._source, caller, key, rhythm=self._rhythm, compare=self._compare)
+            watcher = Watcher(self._source, caller, key, Pace(self._rhythm), self._compare)
             self._watchers[key] = watcher
             # A context of its own: it outlives the request that happened to be the first.
             self._tasks[watcher] = asyncio.create_task(watcher.run(), context=Context())

@@ -11,8 +11,10 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
+import orjson
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -22,20 +24,33 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from gateway.errors import GatewayError, UpstreamError
+from gateway.observe.clients import ClientMeter
+from gateway.observe.operations import ANONYMOUS, LabelNames
 
 OK = "ok"
 CANCELLED = "cancelled"
 
-_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+# Past the default timeouts, which are 10 and 30 seconds.
+_BOUNDS_S = (
+    *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
+    *(0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60),
+)
 _LES = [*map(str, map(float, _BOUNDS_S)), "+Inf"]
 
-Family = Callable[[], Metric]
-"""Reads one metric as it is now, on any thread."""
+DECLARED: Mapping[str, Sequence[str]] = orjson.loads(
+    Path(__file__).with_suffix(".json").read_bytes()
+)
+_FAMILIES: Mapping[str, Any] = {  # of two signatures
+    "counter": CounterMetricFamily,
+    "gauge": GaugeMetricFamily,
+    "histogram": HistogramMetricFamily,
+}
 
-Values = Mapping[tuple[str, ...], float]
-"""A value for each combination of labels."""
+Values = Mapping[Any, "float | Timings"]
+"""A value, or a histogram, for each label or tuple of labels: Mapping is invariant in its keys."""
 
 Read = Callable[[], float | Values]
+"""Reads one metric as it is now, on any thread."""
 
 T = TypeVar("T")
 
@@ -76,42 +91,58 @@ class Timings:
         return list(zip(_LES, accumulate(self._counts), strict=True))
 
 
+class RequestLabels(NamedTuple):
+    """What operations are counted by."""
+
+    operation: str
+    outcome: str
+    tenant: str
+
+
 class RequestMeter:
-    """Counts operations by name and outcome, and the bytes of their answers."""
+    """Counts operations by name, outcome and tenant, the bytes of their answers, and their apps."""
 
-    def __init__(self) -> None:
+    def __init__(self, tenants: LabelNames | None = None) -> None:
         self.sent_bytes = 0
-        self._timings: defaultdict[tuple[str, str], Timings] = defaultdict(Timings)
+        self.clients = ClientMeter()
+        self.deprecated: Counter[str] = Counter()
+        """Requests by the coordinate of a deprecated part of the schema that they used."""
 
-    def of(self, operation: str, outcome: str) -> Timings:
-        """Return the histogram of one name and outcome; there are few of either."""
-        return self._timings[operation, outcome]
+        self._tenants = tenants or LabelNames()
+        self._timings: defaultdict[RequestLabels, Timings] = defaultdict(Timings)
 
-    def outcomes(self) -> Values:
-        """Return the number of operations by name and outcome."""
-        return {labels: timings.count for labels, timings in list(self._timings.items())}
+    def of(self, operation: str, outcome: str, tenant: str | None = None) -> Timings:
+        """Return the histogram of one name, outcome and tenant; there are few of each."""
+        return self._timings[RequestLabels(operation, outcome, self._tenants.told(tenant or ""))]
 
-    def timings(self) -> Mapping[tuple[str, ...], Timings]:
-        """Return their durations by name."""
-        by_operation: defaultdict[tuple[str, ...], Timings] = defaultdict(Timings)
-        for (operation, _), timings in list(self._timings.items()):
-            by_operation[operation,].merge(timings)
-        return by_operation
+    def by(self, *names: str) -> Mapping[tuple[str, ...], Timings]:
+        """Return the durations by some of the `RequestLabels`."""
+        grouped: defaultdict[tuple[str, ...], Timings] = defaultdict(Timings)
+        for labels, timings in list(self._timings.items()):
+            grouped[tuple(getattr(labels, name) for name in names)].merge(timings)
+        return grouped
+
+    def counts(self, *names: str) -> Values:
+        """Return the number of operations, as `by` does."""
+        return {values: timings.count for values, timings in self.by(*names).items()}
 
 
 class UpstreamMeter:
-    """Counts REST calls by outcome, their durations and the bytes they returned."""
+    """Counts REST calls by tenant and outcome, their durations and the bytes they returned."""
 
-    def __init__(self) -> None:
+    def __init__(self, tenants: LabelNames | None = None) -> None:
         self.bytes = 0
         self.refused = 0
         """Calls that were not made: SuperOffice has been failing, or asked for a pause."""
 
-        self._timings = Timings()
-        self._outcomes = Counter({OK: 0})
+        self.tenants = tenants or LabelNames()
+        self.timings: defaultdict[tuple[str, ...], Timings] = defaultdict(Timings)
+        self.outcomes: Counter[tuple[str, ...]] = Counter({(ANONYMOUS, OK): 0})
 
-    def around(self, fetch: Callable[[T], Awaitable[bytes]]) -> Callable[[T], Awaitable[bytes]]:
-        """Return `fetch`, counted."""
+    def around(
+        self, fetch: Callable[[T], Awaitable[bytes]], tenant: str = ANONYMOUS
+    ) -> Callable[[T], Awaitable[bytes]]:
+        """Return `fetch`, counted for a tenant."""
 
         async def counted(headers: T) -> bytes:
             started = time.perf_counter()
@@ -121,70 +152,43 @@ class UpstreamMeter:
                 if isinstance(exc, UpstreamError) and not exc.is_of_a_call:
                     self.refused += 1
                 else:
-                    self._count(outcome_of(exc), started)
+                    count(outcome_of(exc), self.tenants.told(tenant), started)
                 raise
-            self._count(OK, started)
+            count(OK, self.tenants.learn(tenant), started)
             self.bytes += len(body)
             return body
 
+        def count(outcome: str, label: str, started: float) -> None:
+            self.timings[label,].add(time.perf_counter() - started)
+            self.outcomes[label, outcome] += 1
+
         return counted
-
-    def _count(self, outcome: str, started: float) -> None:
-        self._timings.add(time.perf_counter() - started)
-        self._outcomes[outcome] += 1
-
-    def outcomes(self) -> Values:
-        """Return the number of calls by outcome."""
-        return {(outcome,): count for outcome, count in list(self._outcomes.items())}
-
-    def timings(self) -> Mapping[tuple[str, ...], Timings]:
-        """Return their durations."""
-        return {(): self._timings}
 
 
 class Metrics(Collector):
-    """The metrics of one app, in order."""
+    """The metrics of one app, as `metrics.json` declares them: kind, help, and labels of each."""
 
-    def __init__(self, families: Sequence[Family], more: Sequence[Collector] = ()) -> None:
-        self._families = families
+    def __init__(
+        self,
+        reads: Mapping[str, Read],
+        more: Sequence[Collector] = (),
+        declared: Mapping[str, Sequence[str]] = DECLARED,
+    ) -> None:
+        self._reads = reads
         self._more = more
+        self._declared = declared
 
     def collect(self) -> Iterable[Metric]:
         """Read all of them."""
-        for family in self._families:
-            yield family()
+        for name, (kind, text, *label_names) in self._declared.items():
+            family, read = _FAMILIES[kind](name, text, labels=label_names), self._reads[name]()
+            values = read if isinstance(read, Mapping) else {(): read}
+            for key, value in list(values.items()):
+                labels = key if isinstance(key, tuple) else (key,)
+                if isinstance(value, Timings):
+                    family.add_metric(labels, value.buckets(), value.sum_s)
+                else:
+                    family.add_metric(labels, value)
+            yield family
         for collector in self._more:
             yield from collector.collect()
-
-
-def counter(name: str, documentation: str, read: Read, labels: Sequence[str] = ()) -> Family:
-    """Return the metric of a value that only grows; `_total` is appended to its name."""
-    return lambda: _filled(CounterMetricFamily(name, documentation, labels=labels), read())
-
-
-def gauge(name: str, documentation: str, read: Read, labels: Sequence[str] = ()) -> Family:
-    """Return the metric of a value that goes up and down; workers' values are added."""
-    return lambda: _filled(GaugeMetricFamily(name, documentation, labels=labels), read())
-
-
-def histogram(
-    name: str,
-    documentation: str,
-    read: Callable[[], Mapping[tuple[str, ...], Timings]],
-    labels: Sequence[str] = (),
-) -> Family:
-    """Return the metric of durations."""
-
-    def family() -> Metric:
-        made = HistogramMetricFamily(name, documentation, labels=labels)
-        for values, timings in read().items():
-            made.add_metric(values, timings.buckets(), timings.sum_s)
-        return made
-
-    return family
-
-
-def _filled(family: CounterMetricFamily | GaugeMetricFamily, read: float | Values) -> Metric:
-    for values, value in (read if isinstance(read, Mapping) else {(): read}).items():
-        family.add_metric(values, value)
-    return family

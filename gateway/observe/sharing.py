@@ -9,7 +9,7 @@ import asyncio
 import logging
 import operator
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,7 +22,13 @@ logger = logging.getLogger(__name__)
 _INTERVAL_S = 1
 _ADDED = {"counter", "histogram"}
 # A sum of these gauges means nothing.
-_LARGEST = {"gateway_build_info", "process_max_fds", "process_start_time_seconds"}
+_Combine = Callable[[float, float], float]
+_COMBINED: Mapping[str, _Combine] = {
+    "gateway_build_info": max,
+    "gateway_redis_up": min,
+    "gateway_upstream_budget": max,
+    "process_start_time_seconds": max,
+}
 
 
 class SharedMetrics(Collector):
@@ -90,7 +96,7 @@ def _add(whole: dict[str, Metric], metrics: Iterable[Metric]) -> None:
         there = whole.setdefault(
             metric.name, Metric(metric.name, metric.documentation, metric.type)
         )
-        combine = max if metric.name in _LARGEST else operator.add
+        combine: _Combine = _COMBINED.get(metric.name, operator.add)
         samples = {(sample.name, *sample.labels.items()): sample for sample in there.samples}
         for sample in metric.samples:
             key = (sample.name, *sample.labels.items())

@@ -6,6 +6,7 @@ failure has its code. Names: https://opentelemetry.io/docs/specs/semconv/.
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -18,8 +19,8 @@ from graphql import OperationType, get_operation_ast
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.middleware import Middleware
@@ -42,6 +43,7 @@ _Spans = Callable[..., AbstractContextManager[Span]]
 
 _SERVICE = "superoffice-chat-gateway"
 _SHUTDOWN_TIMEOUT_S = 2
+_MOST_SPANS = 2048  # the default of the SDK
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
 # Not the SDK's default formats: baggage, which may hold anything, is not passed on.
 _W3C = TraceContextTextMapPropagator()
@@ -58,6 +60,7 @@ class Tracing:
     def __init__(self, names: OperationNames, provider: TracerProvider | None = None) -> None:
         self._names = names
         self._exports = provider is None
+        self._queue: SpanQueue | None = None
         self._provider = provider or TracerProvider(resource=_resource(), shutdown_on_exit=False)
         # An exception's message may hold anything.
         self._start_span: _Spans = partial(
@@ -69,7 +72,12 @@ class Tracing:
     def open(self) -> None:
         """Start the thread that exports: `gateway query` and the like do not need it."""
         if self._exports:
-            self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+            self._queue = SpanQueue(OTLPSpanExporter())
+            self._provider.add_span_processor(self._queue)
+
+    def dropped_spans(self) -> int:
+        """Return how many spans this process could not send."""
+        return self._queue.dropped if self._queue else 0
 
     async def aclose(self) -> None:
         """Send the last spans; without a collector the SDK would retry for half a minute."""
@@ -89,9 +97,42 @@ class Tracing:
         """Return the cache, traced."""
         return _TracedCache(cache, self._start_span)
 
-    def fetch(self, fetch: "Fetch", upstream_url: str) -> "Fetch":
+    def fetch(self, fetch: "Fetch", upstream_url: str, tenant: str) -> "Fetch":
         """Return `fetch`, traced."""
-        return _traced_fetch(fetch, self._start_span, httpx.URL(upstream_url))
+        return _traced_fetch(fetch, self._start_span, httpx.URL(upstream_url), tenant)
+
+
+class SpanQueue(BatchSpanProcessor):
+    """Sends spans in batches; counts those that found no room, and those that were not taken."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._most = int(os.environ.get("OTEL_BSP_MAX_QUEUE_SIZE", _MOST_SPANS))
+        self.sent = self._added = self._lost = self._failed = 0
+        export = exporter.export
+
+        def counted(spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            self.sent += len(spans)
+            result = SpanExportResult.FAILURE
+            try:
+                result = export(spans)
+            finally:
+                self._failed += len(spans) if result is SpanExportResult.FAILURE else 0
+            return result
+
+        exporter.export = counted  # type: ignore[method-assign]
+        super().__init__(exporter, max_queue_size=self._most)
+
+    @property
+    def dropped(self) -> int:
+        """How many spans were dropped."""
+        return self._lost + self._failed  # each is written by a thread of its own
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue a span; if there is no room, the oldest one is dropped."""
+        is_full = self._added - self._lost - self.sent >= self._most
+        self._lost += is_full
+        self._added += 1
+        super().on_end(span)
 
 
 def _resource() -> Resource:
@@ -206,12 +247,13 @@ class _TracedCache:
             return value
 
 
-def _traced_fetch(fetch: "Fetch", start_span: _Spans, url: httpx.URL) -> "Fetch":
+def _traced_fetch(fetch: "Fetch", start_span: _Spans, url: httpx.URL, tenant: str) -> "Fetch":
     """Give each REST call a span, and send the trace with the call."""
     attributes: dict[str, str | int] = {
         "http.request.method": "GET",
         "server.address": url.host,
         "server.port": url.port or (443 if url.scheme == "https" else 80),
+        **({"gateway.tenant": tenant} if tenant else {}),
     }
 
     async def traced(headers: Sequence[Header]) -> bytes:

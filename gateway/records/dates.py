@@ -26,6 +26,13 @@ class AsOf:
 
     fetched_ns: int
     zone: dt.tzinfo | None = None
+    passed_ns: int = 0
+    """The time since then, in an event that the clock has caused."""
+
+    @property
+    def now_ns(self) -> int:
+        """The time that counts as now."""
+        return self.fetched_ns + self.passed_ns
 
     def instant(self, text: str | None) -> int | None:
         """Convert a checked date to an instant; None for no date and for an unknown zone."""

@@ -89,7 +89,9 @@ class Schema(CodedErrors, strawberry.Schema):
         )
         core = graphql_schema(self)
         core.description = DESCRIPTION
-        core.directives = (*core.directives, *filter(None, [semantic_non_null.DEFINITION]))
+        directives = (*core.directives, *filter(None, [semantic_non_null.DEFINITION]))
+        # Strawberry lists one of the same name, without its argument.
+        core.directives = tuple({directive.name: directive for directive in directives}.values())
         key = hmac.digest(options.secret, b"cursors", "sha512")
         self.cursor_cipher = AESSIV(key)  # equal texts have equal ciphertexts, as ETags need
 

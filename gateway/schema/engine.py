@@ -139,6 +139,10 @@ class Engine:
         """Return the operation's name in its document; "" where it has none."""
         return self._schema.documents.operation_name(operation.query, operation.operation_name)
 
+    def deprecated_in(self, operation: Operation) -> tuple[str, ...]:
+        """Return the coordinates of the deprecated parts of the schema that a document uses."""
+        return self._schema.documents.deprecated(graphql_schema(self._schema), operation.query)
+
 
 async def _digest(answer: Answer) -> bytes:
     digest, turns = hashlib.blake2b(digest_size=16), Turns()

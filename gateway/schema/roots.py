@@ -34,9 +34,7 @@ def _argument(description: str) -> object:
 Info = strawberry.Info[Context, None]
 Filter = Annotated[ChatSessionFilter | None, _argument("Only matching sessions. Omit for all.")]
 OrderBy = Annotated[list[ChatSessionOrder] | None, _argument("Sort keys, most significant first.")]
-Number = int | None
-Limit = Annotated[Number, _argument("At most this many, 0 to 10000.")]
-Cursor = str | None
+Limit = Annotated[int | None, _argument("At most this many, 0 to 10000.")]
 
 
 async def list_chat_sessions(
@@ -44,7 +42,7 @@ async def list_chat_sessions(
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
     order_by: OrderBy = UNSET,
     limit: Limit = UNSET,
-    offset: Annotated[Number, _argument("Skip this many.")] = UNSET,
+    offset: Annotated[int | None, _argument("Skip this many.")] = UNSET,
 ) -> list[ChatSession]:
     """Return the sessions that match."""
     snapshot = await info.context.snapshot()
@@ -52,17 +50,18 @@ async def list_chat_sessions(
         return [*cut(snapshot.sessions, _given(limit), _given(offset))]
     selecting = selecting_from(info, snapshot)
     async with selecting.work.lock:
-        return await listed(selecting, filter, order_by, limit, offset)
+        rows, _ = await selecting.rows(filter or None, order_by or None)
+        return listed(selecting, rows, limit, offset)
 
 
 async def connect_chat_sessions(
     info: Info,
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
     order_by: OrderBy = UNSET,
-    first: Annotated[Number, _argument("Return the first N, 0 to 10000.")] = UNSET,
-    after: Annotated[Cursor, _argument("Only what comes after this cursor.")] = UNSET,
-    last: Annotated[Number, _argument("Return the last N, 0 to 10000.")] = UNSET,
-    before: Annotated[Cursor, _argument("Only what comes before this cursor.")] = UNSET,
+    first: Annotated[int | None, _argument("Return the first N, 0 to 10000.")] = UNSET,
+    after: Annotated[str | None, _argument("Only what comes after this cursor.")] = UNSET,
+    last: Annotated[int | None, _argument("Return the last N, 0 to 10000.")] = UNSET,
+    before: Annotated[str | None, _argument("Only what comes before this cursor.")] = UNSET,
 ) -> ChatSessionConnection:
     """Return a page of the sessions that match, as a connection."""
     selecting = selecting_from(info, await info.context.snapshot())
@@ -126,20 +125,14 @@ def _given(argument: T) -> T | None:
     return None if argument is UNSET else argument
 
 
-async def listed(
-    selecting: Selecting,
-    wanted: ChatSessionFilter | None,
-    order_by: Sequence[ChatSessionOrder] | None,
-    limit: int | None,
-    offset: int | None = UNSET,
+def listed(
+    selecting: Selecting, rows: Sequence[int], limit: int | None, offset: int | None = UNSET
 ) -> list[ChatSession]:
-    """Return the sessions of a snapshot that match, in order.
+    """Return the sessions in these rows, cut.
 
     Raises:
-        BadUserInputError: the value of an argument is invalid.
-        QueryTooComplexError: it is too much work.
+        BadUserInputError: a number is negative or too large.
     """
-    rows, _ = await selecting.rows(wanted or None, order_by or None)
     sessions = selecting.columns.sessions
     return [sessions[row] for row in cut(rows, _given(limit), _given(offset))]
 

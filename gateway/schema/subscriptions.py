@@ -1,6 +1,6 @@
 """The root fields of subscriptions, which send a result whenever something has changed."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence, Set
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence, Set
 from contextlib import aclosing
 from enum import Enum
 from typing import Any, TypeAlias
@@ -12,13 +12,17 @@ from strawberry.utils.str_converters import to_camel_case
 
 from gateway.errors import GatewayError
 from gateway.live.changes import SIGNS_OF_LIFE, Changes, key_of
-from gateway.live.watcher import State, Watcher
+from gateway.live.watcher import Alarm, State, Watcher
 from gateway.schema.declare.scalars import DateTime, Declared, described
 from gateway.schema.declare.semantic_non_null import SemanticNonNull
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.entities.summary import ChatSessionSummary
 from gateway.schema.guard.work import Work
 from gateway.schema.roots import Filter, Info, Limit, OrderBy, listed, selecting_from
+from gateway.schema.selecting.filters import ChatSessionFilter
+from gateway.schema.selecting.matching import clocks_of
+from gateway.schema.selecting.ordering import ChatSessionOrder
+from gateway.schema.selecting.select import Selecting
 
 Results: TypeAlias = AsyncGenerator[Any, None]
 """Of `Any`, as an error is yielded too, and must not be part of the GraphQL type."""
@@ -27,6 +31,10 @@ CHANGES = "chatSessionChanges"
 """The root field whose results are events: two equal ones in a row are both sent."""
 
 _STEPS_PER_CHANGE = 10
+
+
+Answer: TypeAlias = Callable[[Selecting, Sequence[int], State], Awaitable[object]]
+"""Makes the result of the rows of a state that match now; None stands for no result."""
 
 
 @strawberry.enum(name="ChatSessionChangeKind", description="What has become of a session.")
@@ -71,11 +79,10 @@ def watch_chat_sessions(
 ) -> Results:
     """Yield the sessions that match, for each state."""
 
-    async def sessions(_: Watcher, state: State) -> list[ChatSession]:
-        selecting = selecting_from(info, state.snapshot)
-        return await listed(selecting, filter, order_by, limit)
+    async def sessions(selecting: Selecting, rows: Sequence[int], _: State) -> list[ChatSession]:
+        return listed(selecting, rows, limit)
 
-    return _watch(info, sessions)
+    return _watch(info, sessions, filter or None, order_by or None)
 
 
 def watch_summary(
@@ -84,10 +91,10 @@ def watch_summary(
 ) -> Results:
     """Yield the sessions that match in numbers, for each state."""
 
-    async def summary(_: Watcher, state: State) -> ChatSessionSummary:
-        return await selecting_from(info, state.snapshot).summary(filter or None)
+    async def summary(selecting: Selecting, *_: object) -> ChatSessionSummary:
+        return await selecting.summary(filter or None)
 
-    return _watch(info, summary)
+    return _watch(info, summary, filter or None)
 
 
 def watch_changes(
@@ -99,18 +106,23 @@ def watch_changes(
     seen: State | None = None
     matched: Set[object] = frozenset()
 
-    async def changes(watcher: Watcher, state: State) -> ChatSessionChanges | None:
+    async def changes(
+        selecting: Selecting, rows: Sequence[int], state: State
+    ) -> ChatSessionChanges | None:
         nonlocal seen, matched
         (before, seen), was = (seen, state), matched
-        selecting = selecting_from(info, state.snapshot)
-        rows, _ = await selecting.rows(filter or None)
         sessions = selecting.columns.sessions
         matched = {key_of(sessions[row]) for row in rows}
-        changed = await watcher.changes(before, state) if before else Changes((), (), ())
+        changed = await state.since(before) if before else Changes((), (), ())
+        fields_of = {key_of(update.after): update.fields for update in changed.updated}
         found = []
-        for change in _matching_changes(changed, sessions, was, matched, ignored):
-            if change is not None:
-                found.append(change)
+        for key, session in {key_of(s): s for s in (*changed.removed, *sessions)}.items():
+            fields = [to_camel_case(name) for name in fields_of.get(key, ()) if name not in ignored]
+            kind = ChangeKind.UPDATED if fields else None
+            if (key in matched) is not (key in was):
+                kind, fields = ChangeKind.ADDED if key in matched else ChangeKind.REMOVED, []
+            if kind is not None and (key in matched or key in was):
+                found.append(ChatSessionChange(kind=kind, changed_fields=fields, session=session))
             await selecting.work.turns.give(_STEPS_PER_CHANGE)
         if before is not None and not found:
             return None
@@ -120,56 +132,45 @@ def watch_changes(
             changes=found,
         )
 
-    return _watch(info, changes)
+    return _watch(info, changes, filter or None)
 
 
-async def _watch(info: Info, answer: Callable[[Watcher, State], Awaitable[object]]) -> Results:
-    """Yield the result for each state unless it is None, or the error where there is no state.
+async def _watch(
+    info: Info,
+    answer: Answer,
+    wanted: ChatSessionFilter | None,
+    order_by: Sequence[ChatSessionOrder] | None = None,
+) -> Results:
+    """Yield the result for each event unless it is None, or the error where there is no state.
 
     An error that is raised is the last result.
     """
+    alarm = Alarm()
+
+    async def result(watcher: Watcher, state: State) -> object:
+        snapshot = state.at(watcher.now_ns()) if has_clock else state.snapshot
+        selecting = selecting_from(info, snapshot)
+        rows, _ = await selecting.rows(wanted, order_by)
+        made = await answer(selecting, rows, state)
+        alarm.due_ns = await selecting.next_change(wanted, rows) if has_clock else None
+        return made
+
     try:
-        async with info.context.watching() as watcher, aclosing(watcher.states()) as states:
+        has_clock = bool(clocks_of(wanted))
+        async with info.context.watching() as watcher, aclosing(watcher.states(alarm)) as states:
             async for state in states:
-                info.context.work = Work()
-                made = state if isinstance(state, GatewayError) else await answer(watcher, state)
-                if made is not None:
-                    yield made
+                if isinstance(state, State):
+                    made = await result(watcher, state)
+                    if made is not None:
+                        yield made
+                        # graphql-core holds the last result; and thousands wait for the next.
+                        (made if isinstance(made, list) else vars(made)).clear()
+                    info.context.columns, info.context.work = None, Work()
+                else:
+                    yield state
     except GatewayError as exc:
         # graphql-core raises it at the field, so that the error has a path.
         yield exc
-
-
-def _matching_changes(
-    changes: Changes,
-    sessions: Sequence[ChatSession],
-    was: Set[object],
-    now: Set[object],
-    ignored: frozenset[str],
-) -> Iterator[ChatSessionChange | None]:
-    """Yield what a subscriber gets of each session; None stands for nothing.
-
-    `was` and `now` have the keys of the sessions that match: a session that did not change can
-    begin or cease to match, as the clock does not stand still.
-    """
-    for session in changes.removed:
-        yield _change(ChangeKind.REMOVED, session) if key_of(session) in was else None
-    fields_of = {key_of(update.after): update.fields for update in changes.updated}
-    for key, session in {key_of(session): session for session in sessions}.items():
-        fields = [name for name in fields_of.get(key, ()) if name not in ignored]
-        if key in now and key not in was:
-            yield _change(ChangeKind.ADDED, session)
-        elif key in was and key not in now:
-            yield _change(ChangeKind.REMOVED, session)
-        else:
-            yield _change(ChangeKind.UPDATED, session, fields) if key in now and fields else None
-
-
-def _change(
-    kind: ChangeKind, session: ChatSession, fields: list[str] | None = None
-) -> ChatSessionChange:
-    names = [to_camel_case(name) for name in fields or ()]
-    return ChatSessionChange(kind=kind, changed_fields=names, session=session)
 
 
 def _selects(selections: list[Selection], name: str) -> bool:
@@ -190,7 +191,9 @@ def _subscription(resolver: Callable[..., Results], description: str) -> Declare
 @strawberry.type(
     description="Live updates. One user's subscriptions share one poll. They end with "
     "`UNAUTHENTICATED` or `FORBIDDEN` if SuperOffice rejects the user. While SuperOffice fails "
-    "otherwise, nothing is sent; a subscription that begins then gets the error first."
+    "otherwise, only the clock goes on; a subscription that begins then gets the error first. A "
+    "filter on `waitSeconds`, `idleSeconds` or `customerAwaySeconds` is an alarm: a session begins "
+    "or ceases to match at that second, without a poll. Computed seconds are as of such an event."
 )
 class Subscription:
     chat_sessions: list[ChatSession] | None = _subscription(

@@ -105,8 +105,8 @@ class FastLaneProtocol(HttpToolsProtocol):
         self, edge: Edge, cycle: RequestResponseCycle, answer: CachedAnswer, aging: list[Header]
     ) -> None:
         scope, started = scope_of(cycle), time.perf_counter()
-        request_id = inbound_of(scope).request_id
-        headers = [*self.server_state.default_headers, *aging, (REQUEST_ID, request_id)]
+        inbound = inbound_of(scope)
+        headers = [*self.server_state.default_headers, *aging, (REQUEST_ID, inbound.request_id)]
         if not cycle.keep_alive:
             headers.append((b"connection", b"close"))
         lines = [b"%b: %b\r\n" % header for header in headers]
@@ -117,7 +117,7 @@ class FastLaneProtocol(HttpToolsProtocol):
         if not cycle.keep_alive:
             self.transport.close()
         cycle.on_response()
-        edge.access_log.request(scope, request_id, answer.status, started, answer.record)
+        edge.access_log.request(scope, inbound, answer.status, started, answer.record)
 
     def shutdown(self) -> None:
         """Let the request in progress finish; end it if it is a stream, which never finishes."""

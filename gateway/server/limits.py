@@ -50,7 +50,7 @@ class LimitedProtocol(HttpToolsProtocol):
         state = getattr(self.app, "state", None)
         self._is_draining = not getattr(state, "is_ready", True)
         edge: Edge | None = getattr(state, "edge", None)
-        if edge is not None and edge.connection_limit.is_exceeded(len(self.connections)):
+        if edge is not None and edge.connection_limit.is_exceeded(self.connections):
             others = (c for c in self.connections if isinstance(c, LimitedProtocol))
             waiting = next((c for c in others if c is not self and c.has_no_request()), None)
             if waiting is None:

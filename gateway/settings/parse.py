@@ -58,8 +58,8 @@ def upstream_url(value: str) -> str:
         raise ValueError("it must start with http:// or https:// and a host")
     if url.username is not None or url.password is not None:
         raise ValueError("it must not hold credentials: callers bring their own")
-    if not _has_valid_port(url):
-        raise ValueError("its port must be a number from 1 to 65535")
+    if not _has_valid_server(url):
+        raise ValueError("its host must be a name, and its port a number from 1 to 65535")
     if url.query or url.fragment:
         raise ValueError("remove everything from the ? or # on")
     path = url.path.rstrip("/").removesuffix("/v1").removesuffix("/api").rstrip("/")
@@ -179,7 +179,7 @@ def redis_url(value: SecretStr | None) -> SecretStr | None:
     text = re.sub("^valkey(s?)://", r"redis\1://", text.strip())
     try:
         url = urlsplit(text)
-        has_host = url.scheme in {"redis", "rediss"} and url.hostname and _has_valid_port(url)
+        has_host = url.scheme in {"redis", "rediss"} and url.hostname and _has_valid_server(url)
         is_redis = has_host or (url.scheme == "unix" and url.path.strip("/"))
     except ValueError:
         is_redis = False
@@ -218,8 +218,9 @@ def webhook_secret(value: SecretStr) -> SecretStr:
     return value
 
 
-def _has_valid_port(url: SplitResult) -> bool:
+def _has_valid_server(url: SplitResult) -> bool:
     try:
+        str(url.hostname).encode("idna")
         return url.port != 0
     except ValueError:
         return False

@@ -117,6 +117,20 @@ class Settings(LoadedSettings):
     upstream_timeout: Timeout = _superoffice(
         10.0, "Seconds for a whole REST call, its retry included"
     )
+    upstream_proxy: SecretStr | None = _superoffice(
+        None,
+        "HTTP proxy to SuperOffice; unset = as `HTTPS_PROXY` says",
+        "http://proxy.example:3128",
+    )
+    upstream_ca_file: Path | None = _superoffice(
+        None, "File of certificates (PEM) to trust for SuperOffice, beside the system's", "ca.pem"
+    )
+    upstream_client_cert: Path | None = _superoffice(
+        None, "File of the client certificate (PEM) that SuperOffice requires", "client.pem"
+    )
+    upstream_client_key: Path | None = _superoffice(
+        None, "File of its key (PEM, no password); unset = in the same file", "client.key"
+    )
     upstream_connections: int = _superoffice(
         64, "REST calls at the same time, per process", ge=1, le=10_000
     )

@@ -41,10 +41,12 @@ async def read_body(
     if not declared.isdigit() or len(declared) > 18 or int(declared) > max_bytes:
         raise _too_large(max_bytes)
     inflate = _inflater(fields.get(b"content-encoding", b""))
+    # Not `aiter_raw`, which refuses responses that have their content already, as in tests.
+    assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  by AsyncClient
     parts: list[bytes] = []
     size = received = 0
     try:
-        async for chunk in _raw(response):
+        async for chunk in response.stream:
             received += len(chunk)
             pieces: Iterable[bytes] = inflate.pieces(chunk) if inflate else (chunk,)
             for piece in pieces:
@@ -63,12 +65,6 @@ async def read_body(
         message = "The connection to SuperOffice broke within an answer."
         raise UpstreamInterruptedError(message) from exc
     return b"".join(parts)
-
-
-def _raw(response: httpx.Response) -> httpx.AsyncByteStream:
-    # Not `aiter_raw`, which refuses responses that have their content already, as in tests.
-    assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  by AsyncClient
-    return response.stream
 
 
 def _too_large(max_bytes: int) -> UpstreamBadResponseError:

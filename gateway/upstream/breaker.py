@@ -32,10 +32,10 @@ STATES: tuple[State, ...] = get_args(State)
 class Breaker:
     """Counts failures in a row, over all callers, and rejects calls while the circuit is open.
 
-    Failures are `UpstreamUnavailableError` and `UpstreamTimeoutError`: a host that answers anything
-    else is alive. A caller's failures count once in a cooldown: one caller alone opens the circuit
-    only if nothing else was answered for many cooldowns. With `failures` 0 it never opens. `name`
-    is for the log.
+    Failures are `UpstreamUnavailableError` and `UpstreamTimeoutError`: a host that answers in
+    another way is alive. A caller's failures count once in a cooldown: one caller alone opens the
+    circuit only if nothing else was answered for many cooldowns. With `failures` 0 it never opens.
+    `name` is for the log.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Breaker:
         self._name = name
         self._failures = failures
         self._first_cooldown_s = self._cooldown_s = cooldown_s
+        self._longest_s = _LONGEST_COOLDOWNS * cooldown_s
         self._clock = clock
         self._in_a_row = 0
         self._counted_at: dict[str, float] = {}
@@ -107,7 +108,8 @@ class Breaker:
             self._in_a_row = 0
             self._counted_at.clear()
             if self._open_until is not None:
-                self._close()
+                self._open_until = self._probe = None
+                logger.info("%s answers again.", self._name)
 
     def _count_failure(self, failure: UpstreamError, caller: str, *, is_probe: bool) -> None:
         if is_probe:
@@ -132,14 +134,6 @@ class Breaker:
         asked_s = min(failure.retry_after_s or 0, self._longest_s)
         self._open_until = self._clock() + max(self._cooldown_s, asked_s)
         self._counted_at.clear()
-
-    @property
-    def _longest_s(self) -> float:
-        return _LONGEST_COOLDOWNS * self._first_cooldown_s
-
-    def _close(self) -> None:
-        self._open_until = self._probe = None
-        logger.info("%s answers again.", self._name)
 
 
 class Call:

@@ -21,7 +21,6 @@ from gateway.upstream.failures import error_for, upstream_error
 from gateway.upstream.gate import Gate
 from gateway.upstream.rate_limits import STRANGERS, RateLimits
 from gateway.upstream.retry import Retries
-from gateway.upstream.transport import PooledTransport
 
 PATH = "/api/v1/ChatSession/ForCurrentUser"
 
@@ -47,7 +46,6 @@ class UpstreamClient:
         self,
         *,
         url: str,
-        connect_timeout_s: float,
         timeout_s: float,
         connections: int,
         queue: int,
@@ -56,7 +54,7 @@ class UpstreamClient:
         max_bytes: int,
         budget: Budget | None = None,
         name: str = "SuperOffice",
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx.AsyncBaseTransport,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.gate = Gate(slots=connections, queue=queue, crowd=STRANGERS)
@@ -72,9 +70,7 @@ class UpstreamClient:
         self._max_bytes = max_bytes
         # Not httpx's client: its cookie jar and its redirects, which could send one caller's data
         # to another caller or host, cannot be removed.
-        self._transport = transport or PooledTransport(
-            connections=connections, connect_timeout_s=connect_timeout_s
-        )
+        self._transport = transport
 
     async def aclose(self) -> None:
         """Close the pooled connections."""

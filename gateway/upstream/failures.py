@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import aiohttp
 import httpx
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from gateway.errors import (
     UpstreamBadResponseError,
@@ -32,14 +32,19 @@ class _Failure(NamedTuple):
 
 
 _NO_CONNECTION = (UpstreamUnavailableError, "SuperOffice cannot be reached.")
+_NO_PROXY = (UpstreamUnavailableError, "The proxy on the way to SuperOffice does not connect.")
+_TOO_LARGE = (UpstreamBadResponseError, "A header of SuperOffice's answer is larger than 64 KiB.")
 _NOT_HTTP = (UpstreamBadResponseError, "SuperOffice's answer is not valid HTTP.")
 _BROKEN = (UpstreamUnavailableError, "The connection to SuperOffice broke.")
 
 # From the most specific kind to the most general one.
 _FAILURES = (
+    _Failure(aiohttp.ClientProxyConnectionError, httpx.ProxyError, *_NO_PROXY),
+    _Failure(aiohttp.ClientHttpProxyError, httpx.ProxyError, *_NO_PROXY),
     _Failure(aiohttp.ClientConnectorError, httpx.ConnectError, *_NO_CONNECTION),
     # Connecting is the only thing that has a timeout in the transport.
     _Failure(aiohttp.ServerTimeoutError, httpx.ConnectTimeout, *_NO_CONNECTION),
+    _Failure(LineTooLong, httpx.LocalProtocolError, *_TOO_LARGE),
     _Failure(aiohttp.ClientResponseError, httpx.RemoteProtocolError, *_NOT_HTTP),
     _Failure(HttpProcessingError, httpx.RemoteProtocolError, *_NOT_HTTP),
     _Failure(aiohttp.ClientError, httpx.ReadError, *_BROKEN),
@@ -48,17 +53,17 @@ _FAILURES = (
 
 def in_httpx(exc: aiohttp.ClientError | HttpProcessingError) -> httpx.TransportError:
     """Return the error of httpx that means the same; its message is the kind."""
+    in_the_head = getattr(exc.__cause__, "__cause__", None)  # aiohttp wraps it twice
+    if isinstance(in_the_head, LineTooLong):
+        exc = in_the_head
     failure = next(failure for failure in _FAILURES if isinstance(exc, failure.by_aiohttp))
     return failure.by_httpx(type(exc).__name__)
 
 
 def upstream_error(exc: httpx.TransportError | ssl.SSLError) -> UpstreamError:
     """Return our error for one of a transport; every other kind is a broken connection."""
-    for failure in _FAILURES:
-        if isinstance(exc, failure.by_httpx):
-            return failure.kind(failure.message)
-    kind, message = _BROKEN
-    return kind(message)
+    failure = next((one for one in _FAILURES if isinstance(exc, one.by_httpx)), _FAILURES[-1])
+    return failure.kind(failure.message)
 
 
 _LONGEST_RETRY_AFTER_S = 86_400
@@ -70,6 +75,7 @@ _MEANING: dict[int, tuple[type[UpstreamError], str]] = {
         "SuperOffice does not accept these credentials; they may have expired.",
     ),
     403: (UpstreamForbiddenError, "SuperOffice denies this user the chat sessions."),
+    407: _NO_PROXY,  # for http; with https, aiohttp raises its error
     421: (UpstreamMisdirectedError, "SuperOffice serves this tenant at another address."),
     429: (UpstreamRateLimitedError, "SuperOffice asks to slow down."),
     **dict.fromkeys(

@@ -1,7 +1,7 @@
 """Whether SuperOffice can be reached: checked in the background, without credentials.
 
-A connection is opened and closed, with TLS for https; no request is sent. So problems of DNS,
-routing, firewalls and certificates are found, and SuperOffice sees neither a call nor a failed
+A connection is opened and closed, with TLS for https; SuperOffice gets no request. So problems of
+DNS, routing, proxies and certificates are found, and SuperOffice sees neither a call nor a failed
 log-in.
 """
 
@@ -10,12 +10,16 @@ import ssl
 
 import httpx
 
+from gateway.upstream.route import ProxyError, Route
+
 
 class Reachability:
     """Knows whether the last connection succeeded."""
 
-    def __init__(self, *, url: str, interval_s: float, connect_timeout_s: float) -> None:
-        self._url = httpx.URL(url)
+    def __init__(
+        self, *, url: str, interval_s: float, connect_timeout_s: float, route: Route
+    ) -> None:
+        self._url, self._route = httpx.URL(url), route
         self._interval_s = interval_s
         self._connect_timeout_s = connect_timeout_s
         self._problem: str | None = "it has not been checked yet"
@@ -26,20 +30,20 @@ class Reachability:
 
     async def keep_checking(self) -> None:
         """Check until cancelled, every `interval_s` seconds."""
-        tls = ssl.create_default_context() if self._url.scheme == "https" else None
         while True:
-            self._problem = await self._check(tls)
+            self._problem = await self._check()
             await asyncio.sleep(self._interval_s)
 
-    async def _check(self, tls: ssl.SSLContext | None) -> str | None:
-        port = self._url.port or (443 if tls else 80)
+    async def _check(self) -> str | None:
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                _, writer = await asyncio.open_connection(self._url.host, port, ssl=tls)
+                writer = await self._route.connect(self._url)
         except ssl.SSLError:
             return "its certificate is not accepted, or it does not speak TLS"
         except TimeoutError:
             return f"it did not answer within {self._connect_timeout_s:g} seconds"
+        except ProxyError:
+            return "the proxy on the way cannot be reached, or does not connect"
         except (OSError, UnicodeError):  # the latter for an invalid name
             return "it cannot be reached"
         writer.transport.abort()

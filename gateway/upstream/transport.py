@@ -6,7 +6,6 @@ closes such a connection, and takes a fraction of the CPU time.
 """
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any, cast
@@ -17,6 +16,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.upstream.failures import in_httpx
+from gateway.upstream.route import Route
 
 _CONNECTION_S = 60
 _READ_AHEAD = 2**18
@@ -27,18 +27,17 @@ _MOST_HEADERS = 1_000
 class PooledTransport(httpx.AsyncBaseTransport):
     """Sends requests over at most so many connections at a time; close it with `aclose`.
 
-    Bodies are not decompressed, and nothing is retried. `tls` can be shared between transports: it
+    Bodies are not decompressed, and nothing is retried. Several can share a `route`, whose TLS
     takes a while to make and a megabyte to keep.
     """
 
     def __init__(
-        self, *, connections: int, connect_timeout_s: float, tls: ssl.SSLContext | None = None
+        self, *, connections: int, connect_timeout_s: float, route: Route | None = None
     ) -> None:
         self._connections = connections
         # For the whole of connecting: DNS, TCP and TLS.
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout_s)
-        # Trusts the system's authorities, or those of SSL_CERT_FILE.
-        self._tls = tls or ssl.create_default_context()
+        self.route = route or Route()
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -49,14 +48,22 @@ class PooledTransport(httpx.AsyncBaseTransport):
         """
         if self._session is None:
             self._session = self._opened()
+        headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]
+        is_tls, proxy = request.url.scheme == "https", self.route.proxy_for(request.url)
+        if proxy and not is_tls:  # otherwise they are for its CONNECT
+            headers += proxy.headers.items()
         try:
             response = await self._session.request(
                 request.method,
                 str(request.url),
-                headers=[(name.decode(), value.decode()) for name, value in request.headers.raw],
+                headers=headers,
                 allow_redirects=False,
+                # Here, and not of the pool: a reload takes effect without a broken connection.
+                ssl=self.route.tls() if is_tls else True,
+                proxy=str(proxy.url) if proxy else None,
+                proxy_headers=proxy.headers if proxy else None,
             )
-        except (httpx.ConnectError, httpx.ConnectTimeout):
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError):
             if isinstance(self._session.connector, aiohttp.TCPConnector):
                 self._session.connector.clear_dns_cache()  # the name may have moved
             raise
@@ -69,7 +76,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
             await self._session.close()
 
     def _opened(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=self._connections, ssl=self._tls)
+        connector = aiohttp.TCPConnector(limit=self._connections)
         connector._factory = cast(
             "partial[ResponseHandler]", partial(_Protocol, asyncio.get_running_loop())
         )

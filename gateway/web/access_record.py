@@ -27,6 +27,12 @@ class AccessRecord:
     """The seconds to the first answer of a stream."""
 
     tenant: str | None = None
+    is_answered: bool = False
+    """Whether SuperOffice has accepted the caller, and the answer has no errors."""
+
+    deprecated: tuple[str, ...] = ()
+    """The coordinates of the deprecated parts of the schema that it uses."""
+
     is_routine: bool = False
     """Whether it comes by itself all the time: its line is then logged at debug."""
 
@@ -42,9 +48,10 @@ class AccessRecord:
 
     def for_cache_hit(self, sent_bytes: int) -> "AccessRecord":
         """Return the record of a later request that gets the cached answer to this one."""
-        return AccessRecord(
-            self.operation, cache="hit", key=self.key, tenant=self.tenant, sent_bytes=sent_bytes
-        )
+        record = AccessRecord(self.operation, cache="hit", key=self.key, tenant=self.tenant)
+        record.is_answered, record.deprecated = True, self.deprecated
+        record.sent_bytes = sent_bytes
+        return record
 
     def fields(self) -> dict[str, object]:
         """Return the fields of the log line; call it when the record is complete."""

@@ -6,7 +6,7 @@ last for hours.
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from gateway.errors import UpstreamUnavailableError
@@ -26,8 +26,8 @@ class Admission:
     """Counts the requests in work, and refuses those past the limit."""
 
     def __init__(self, max_requests: int, *, clock: Clock = time.monotonic) -> None:
-        self.max_requests = max_requests
-        self.in_work = 0
+        self.most = max_requests
+        self.in_work = self.shed = 0
         self._burst = _Burst(clock)
         response = error_response(_overloaded())
         body = bytes(response.body)
@@ -37,10 +37,10 @@ class Admission:
 
     def refuses_next(self) -> bool:
         """Return whether the next request is refused; logged once per burst."""
-        if self.in_work < self.max_requests:
+        if self.in_work < self.most:
             return False
         if self._burst.begins():
-            logger.warning("%d requests in work: more get 503", self.max_requests)
+            logger.warning("%d requests in work: more get 503", self.most)
         return True
 
     @contextmanager
@@ -51,6 +51,7 @@ class Admission:
             UpstreamUnavailableError: there are too many.
         """
         if self.refuses_next():
+            self.shed += 1
             raise _overloaded()
         self.in_work += 1
         try:
@@ -67,17 +68,19 @@ class ConnectionLimit:
     """The most connections that may be open; what exceeds it is logged once per burst."""
 
     def __init__(self, max_connections: int, *, clock: Clock = time.monotonic) -> None:
-        self.max_connections = max_connections
+        self.most = max_connections
+        self.open: Collection[object] = ()
+        self.shed = 0
         self._burst = _Burst(clock)
 
-    def is_exceeded(self, open_connections: int) -> bool:
-        """Return whether the last one of so many connections is too many."""
-        if open_connections <= self.max_connections:
+    def is_exceeded(self, connections: Collection[object]) -> bool:
+        """Return whether the last one of the open connections is too many."""
+        self.open = connections
+        if len(connections) <= self.most:
             return False
+        self.shed += 1
         if self._burst.begins():
-            logger.warning(
-                "%d connections are open: those without a request make room", self.max_connections
-            )
+            logger.warning("%d connections are open: those without a request make room", self.most)
         return True
 
 

@@ -29,4 +29,6 @@ class Edge:
             or not self.admission.refuses_next()
         ):
             return False
-        return all(name != b"origin" for name, _ in scope["headers"])
+        is_shed = all(name != b"origin" for name, _ in scope["headers"])
+        self.admission.shed += is_shed
+        return is_shed

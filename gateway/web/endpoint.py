@@ -142,6 +142,7 @@ class Endpoint:
         name = self._graphql.engine.name_of(operation)
         inbound.record.operation = self._graphql.names.told(name)
         inbound.record.outcome = CANCELLED  # unless it is answered
+        inbound.record.deprecated += self._graphql.engine.deprecated_in(operation)
         return name
 
     async def _execute_in_turn(

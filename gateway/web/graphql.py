@@ -61,8 +61,8 @@ class GraphQL:
         if errors:
             record.outcome = errors[0].get("extensions", {}).get("code", BadRequestError.code)
         served = context.served
-        is_good = (served is not None or context.is_watching) and not errors
-        record.operation = self.names.learn(name) if is_good else self.names.told(name)
+        record.is_answered = (served is not None or context.is_watching) and not errors
+        record.operation = (self.names.learn if record.is_answered else self.names.told)(name)
         if served is not None:
             record.cache = served.result
             if served.how != "hit":

@@ -14,6 +14,7 @@ from starlette.types import Scope
 from gateway.caller import CallerPolicy
 from gateway.errors import BadRequestError, RequestError, TenantMissingError
 from gateway.headers import PASSED_ON, SHAPING, SHAPING_BY_PRESENCE, Header
+from gateway.observe.clients import NO_CLIENT, Client, client_of
 from gateway.schema.context import Access
 from gateway.sessions.snapshot import Snapshot
 from gateway.tenants.path import FindSource
@@ -45,6 +46,8 @@ class RequestHead:
 
     shaping: tuple[Header | bytes, ...] = ()
     """All of the headers that shape the answer."""
+
+    client: Client = NO_CLIENT
 
 
 @dataclass(slots=True)
@@ -99,7 +102,7 @@ class Door:
             if header[0] in SHAPING or header[0] in SHAPING_BY_PRESENCE
         )
         max_age_s = max_age_of(headers) if self._heeds_cache_control else None
-        return RequestHead(self.access(path, headers), max_age_s, shaping)
+        return RequestHead(self.access(path, headers), max_age_s, shaping, client_of(headers))
 
     def access(self, path: str, headers: Sequence[Header]) -> Access | RequestError:
         """Find the caller and its source; an error says why there is none."""

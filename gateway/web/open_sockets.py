@@ -35,14 +35,14 @@ class OpenSockets:
     """Counts them, and refuses those past a limit."""
 
     def __init__(self, *, most: int, most_per_caller: int) -> None:
-        self.open = 0
+        self.open = self.shed = 0
         self.strangers: dict[Place, Callable[[], object]] = {}
         """What closes the socket of each; the oldest is the first."""
 
         self.claimants: dict[Place, Callable[[], object]] = {}
         """The same of those whose credentials are checked."""
 
-        self._most = most
+        self.most = most
         self._most_strangers = max(1, most // _STRANGERS_PART)
         self._most_per_caller = most_per_caller
         self._of_callers: Counter[str] = Counter()
@@ -54,7 +54,8 @@ class OpenSockets:
         Raises:
             GatewayFullError: `most` are open, and none of them is a stranger's.
         """
-        if self.open >= self._most and not self._evict():
+        if self.open >= self.most and not self._evict():
+            self.shed += 1
             raise GatewayFullError("The gateway has as many sockets open as it can serve.")
         if len(self.strangers) + len(self.claimants) >= self._most_strangers:
             self._evict()

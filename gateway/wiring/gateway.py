@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from gateway.live.changes import Comparison
@@ -15,8 +16,8 @@ from gateway.live.dispatch import Dispatch
 from gateway.live.watcher import Watchers
 from gateway.observe.cache_stats import Lookups
 from gateway.observe.logs import set_level
-from gateway.observe.metrics import RequestMeter, UpstreamMeter
-from gateway.observe.operations import OperationNames
+from gateway.observe.metrics import Metrics, RequestMeter, UpstreamMeter
+from gateway.observe.operations import MOST_NAMES, LabelNames, OperationNames
 from gateway.observe.sharing import SharedMetrics
 from gateway.schema.build import build_schema
 from gateway.schema.engine import Engine
@@ -33,7 +34,7 @@ from gateway.store.redis import report_missing_rights
 from gateway.store.single_flight import Flights
 from gateway.tenants.states import MOST_TENANTS
 from gateway.upstream.body_memory import BodyMemory
-from gateway.web.admission import Admission
+from gateway.web.admission import Admission, ConnectionLimit
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import Door
 from gateway.web.middleware.proxies import TrustedProxies
@@ -41,8 +42,7 @@ from gateway.web.middleware.request_log import AccessLog
 from gateway.web.open_sockets import OpenSockets
 from gateway.web.pages.ops import Check
 from gateway.web.read.persisted import names_in
-from gateway.wiring import live, upstreams
-from gateway.wiring.metrics import metrics_of
+from gateway.wiring import live, metrics, upstreams
 from gateway.wiring.reloads import Reloads
 from gateway.wiring.schema import request_reader, schema_options, tracing_for, trusted_documents
 
@@ -71,10 +71,13 @@ class Gateway:
         manifest = trusted_documents(settings)
         names = OperationNames(names_in(manifest.values()) if manifest else None)
         self.tracing = tracing_for(names, tracer_provider) if settings.tracing else None
-        self._requests, self._calls = RequestMeter(), UpstreamMeter()
+        is_long = len(settings.tenants or ()) > MOST_NAMES
+        tenants = LabelNames(None if is_long else settings.tenants)
+        self._requests, self._calls = RequestMeter(tenants), UpstreamMeter(tenants)
         proxies = settings.trusted_proxies
         self.access_log = AccessLog(self._requests, shows_client=bool(proxies))
         self.admission = Admission(settings.max_requests)
+        self.connection_limit = ConnectionLimit(settings.max_connections)
         self._shared = live.shared_cache(settings)
         self._flights, self._lookups = Flights[Snapshot](), Lookups()
         self._cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
@@ -116,7 +119,7 @@ class Gateway:
             self._background.append(partial(report_missing_rights, settings.redis_url))
         self.reloads = self._reloads(names)
         self.checks: dict[str, Check] = {}
-        if reachability := upstreams.reachability(settings):
+        if reachability := upstreams.reachability(settings, self._upstreams.route):
             self.checks["rest"] = reachability.problem
             self._background.append(reachability.keep_checking)
 
@@ -124,6 +127,9 @@ class Gateway:
         reloads = Reloads(self._settings)
         reloads.add("log_level", lambda _: set_level())
         reloads.add("app_token", self._reload_policy)
+        for name in ("upstream_proxy", "upstream_ca_file", "upstream_client_cert"):
+            if getattr(self._settings, name):
+                reloads.add(name, self._upstreams.route.load)
         if self.webhooks:
             reloads.add("webhook_secret", self.webhooks.reload)
         if self._settings.trusted_documents:
@@ -149,9 +155,9 @@ class Gateway:
             caller_rate=CallerRate(settings.caller_rate) if settings.caller_rate else None,
         )
 
-    def _observed(self, fetch: Fetch, url: str) -> Fetch:
-        counted = self._calls.around(fetch)
-        return self.tracing.fetch(counted, url) if self.tracing else counted
+    def _observed(self, fetch: Fetch, url: str, tenant: str) -> Fetch:
+        counted = self._calls.around(fetch, tenant)
+        return self.tracing.fetch(counted, url, tenant) if self.tracing else counted
 
     def _reload_policy(self, settings: Settings) -> None:
         self.door.policy = upstreams.caller_policy(settings)
@@ -167,22 +173,22 @@ class Gateway:
         rhythm, compare = live.rhythm(self._settings), Comparison(self.schema.watched)
         return KeyedCache(partial(Watchers, rhythm=rhythm, compare=compare), most=MOST_TENANTS)
 
-    def collector(self, directory: Path | None) -> Collector:
+    def collector(self, directory: Path | None, is_draining: Callable[[], bool]) -> Collector:
         """Return the metrics; `directory` is where the processes of one gateway share theirs."""
-        metrics = metrics_of(
-            requests=self._requests,
-            upstream=self._calls,
-            lookups=self._lookups,
-            flights=self._flights,
-            cache=self._cache,
-            clients=self._upstreams.clients,
-            watchers=self._watchers_of.all,
-            sockets=self.graphql.sockets,
-            webhooks=self.webhooks.results if self.webhooks else {},
-        )
+        sockets, limit = self.graphql.sockets, self.connection_limit
+        webhooks = self.webhooks.results if self.webhooks else {}
+        reads = {
+            **metrics.of_requests(self._requests),
+            **metrics.of_load(self.admission, limit, sockets, is_draining),
+            **metrics.of_upstream(self._calls, self._upstreams.clients),
+            **metrics.of_cache(self._lookups, self._flights, self._cache, self._shared),
+            **metrics.of_live(self._watchers_of.all, webhooks),
+            **metrics.of_process(self.tracing.dropped_spans if self.tracing else lambda: 0),
+        }
+        own = Metrics(reads, [ProcessCollector(registry=None)])
         if directory is None:
-            return metrics
-        shared = SharedMetrics(directory, metrics)
+            return own
+        shared = SharedMetrics(directory, own)
         self._background.append(shared.keep_writing)
         return shared
 

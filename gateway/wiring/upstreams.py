@@ -1,9 +1,8 @@
 """The REST API behind the gateway: of one SuperOffice, or of all tenants of SuperOffice Online."""
 
-import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -20,13 +19,15 @@ from gateway.tenants.states import MOST_TENANTS, TenantStates
 from gateway.upstream.budget import Budget
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.reach import Reachability
+from gateway.upstream.route import Route
 from gateway.upstream.transport import LentTransport, PooledTransport
 
 CALLS_WAITING = 256
 """REST calls that may wait for a connection, per process; more are rejected at once."""
 
-Observed = Callable[[Fetch, str], Fetch]
-"""Counts, or traces, the calls to an address."""
+Transport = httpx.AsyncBaseTransport
+Observed = Callable[[Fetch, str, str], Fetch]
+"""Counts, or traces, the calls to an address, for a tenant."""
 
 
 class Upstreams:
@@ -50,28 +51,26 @@ class Upstreams:
 
         `source` makes a source from `fetch` and `upstream_url`; `transport` replaces the network.
         """
-        self.clients: WeakSet[UpstreamClient] = WeakSet()  # one for each address in use
+        self.clients: WeakKeyDictionary[UpstreamClient, str] = WeakKeyDictionary()
+        """One for each address in use, and its tenant."""
+
         self._settings = settings
         self._shared = shared
         self._observed = observed
         self._transport = transport
+        self.route = Route(None if transport else settings)
         url = settings.address
+        if transport is None and url.startswith("https:"):
+            self.route.tls()  # now, and not at the first request
         if settings.environment is None:
-            client = self._client(url, "SuperOffice", transport)
+            client = self._client(url, "", transport or self._network())
             the_source = source(fetch=client.fetch, upstream_url=url)
             self.find_source = lambda path, headers: the_source
             self.source_of = lambda tenant: the_source
             self.aclose = client.aclose
             return
-        # One for all tenants: it takes a while to make, and a megabyte to keep.
-        tls = None if transport else ssl.create_default_context()
-        service = StateService(
-            url=url,
-            trusted_domains=settings.tenant_hosts,
-            timeout_s=settings.upstream_timeout,
-            transport=transport or self._network(tls),  # which it closes in the end
-        )
-        calls = TenantCalls(TenantStates(service), partial(self._tenant_client, tls))
+        service = state_service(settings, transport or self._network())
+        calls = TenantCalls(TenantStates(service), self._tenant_client)
 
         def source_for(tenant: str) -> Source:
             # It names the tenant for good, wherever that moves; no calls go there.
@@ -84,7 +83,7 @@ class Upstreams:
         self.source_of = sources.named
         self.aclose = calls.aclose
 
-    def _client(self, url: str, name: str, transport: httpx.AsyncBaseTransport | None) -> Client:
+    def _client(self, url: str, tenant: str, transport: httpx.AsyncBaseTransport) -> Client:
         settings = self._settings
         budget = None
         if settings.upstream_rate:
@@ -92,33 +91,51 @@ class Upstreams:
                 url, settings.upstream_rate, workers=settings.workers, shared=self._shared
             )
             budget = Budget(rate, queue=CALLS_WAITING)
-        client = UpstreamClient(
-            url=url,
-            connect_timeout_s=settings.upstream_connect_timeout,
-            timeout_s=settings.upstream_timeout,
-            connections=settings.upstream_connections,
-            queue=CALLS_WAITING,
-            breaker_failures=settings.breaker_failures,
-            breaker_cooldown_s=settings.breaker_cooldown,
-            max_bytes=settings.max_upstream_bytes,
-            budget=budget,
-            name=name,
-            transport=transport,
-        )
-        self.clients.add(client)
-        return Client(self._observed(client.fetch, url), client.aclose)
+        client = upstream_client(settings, url, transport, tenant, budget)
+        self.clients[client] = tenant
+        return Client(self._observed(client.fetch, url, tenant), client.aclose)
 
-    def _tenant_client(self, tls: ssl.SSLContext | None, url: str) -> Client:
-        return self._client(url, f"SuperOffice of {url.rpartition('/')[2]}", self._network(tls))
+    def _tenant_client(self, url: str) -> Client:
+        return self._client(url, url.rpartition("/")[2], self._network())
 
-    def _network(self, tls: ssl.SSLContext | None) -> httpx.AsyncBaseTransport:
+    def _network(self) -> httpx.AsyncBaseTransport:
         if self._transport is not None:
             return LentTransport(self._transport)
-        return PooledTransport(
-            connections=self._settings.upstream_connections,
-            connect_timeout_s=self._settings.upstream_connect_timeout,
-            tls=tls,
-        )
+        return network(self._settings, self.route)
+
+
+def network(settings: Settings, route: Route) -> PooledTransport:
+    """Return connections to SuperOffice."""
+    connections, timeout_s = settings.upstream_connections, settings.upstream_connect_timeout
+    return PooledTransport(connections=connections, connect_timeout_s=timeout_s, route=route)
+
+
+def state_service(settings: Settings, transport: httpx.AsyncBaseTransport) -> StateService:
+    """Return what knows the tenants' addresses; it closes `transport`."""
+    return StateService(
+        url=settings.address,
+        trusted_domains=settings.tenant_hosts,
+        timeout_s=settings.upstream_timeout,
+        transport=transport,
+    )
+
+
+def upstream_client(
+    settings: Settings, url: str, transport: Transport, tenant: str, budget: Budget | None = None
+) -> UpstreamClient:
+    """Return a client of one host; it closes `transport`."""
+    return UpstreamClient(
+        url=url,
+        timeout_s=settings.upstream_timeout,
+        connections=settings.upstream_connections,
+        queue=CALLS_WAITING,
+        breaker_failures=settings.breaker_failures,
+        breaker_cooldown_s=settings.breaker_cooldown,
+        max_bytes=settings.max_upstream_bytes,
+        budget=budget,
+        name=f"SuperOffice of {tenant}" if tenant else "SuperOffice",
+        transport=transport,
+    )
 
 
 def caller_policy(settings: Settings) -> CallerPolicy:
@@ -132,7 +149,7 @@ def caller_policy(settings: Settings) -> CallerPolicy:
     return CallerPolicy(sent, settings.forward_cookies)
 
 
-def reachability(settings: Settings) -> Reachability | None:
+def reachability(settings: Settings, route: Route) -> Reachability | None:
     """Return the check that SuperOffice can be reached, if there is to be one."""
     if not settings.ready_check:
         return None
@@ -140,4 +157,5 @@ def reachability(settings: Settings) -> Reachability | None:
         url=settings.address,
         interval_s=settings.ready_check,
         connect_timeout_s=settings.upstream_connect_timeout,
+        route=route,
     )

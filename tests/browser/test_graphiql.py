@@ -46,6 +46,7 @@ def test_it_opens_with_queries_worth_running(name: str, request: pytest.FixtureR
     visit: Visit = request.getfixturevalue(name)
 
     assert visit.found["title"] == f"SuperOffice chat sessions · GraphQL {__version__}"
+    assert visit.found["links"] == ["/docs/", "/schema.graphql"]
     assert visit.found["tabs"] == ["Queue", "MyChats", "Session", "Summary", "Live"]
     assert [answer["status"] for answer in visit.found["examples"]] == [200] * 4
     assert not any("errors" in answer for answer in visit.found["examples"])

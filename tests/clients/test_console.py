@@ -5,12 +5,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlencode
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
-from starlette.responses import FileResponse, HTMLResponse
-from starlette.routing import Route
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
 
 from gateway.demo.app import create_demo_app
 from tests.browser.visit import CHROMIUM, HOW_TO_INSTALL
@@ -21,45 +21,55 @@ from tests.support import served
 pytestmark = pytest.mark.socket
 
 PAGE = """<!doctype html><title>Console</title><link rel="icon" href="data:,">
-<div id="root"></div><script src="app.js"></script>"""
-
-
-@pytest.fixture(scope="module", params=["apollo", "urql"])
-def bundle(node: Node, request: pytest.FixtureRequest) -> Path:
-    """Return the console's script, as a build makes it."""
-    app, made = node.folder / "app" / "console", node.folder / f"{request.param}.console.js"
-    build = ("esbuild", "--bundle", "--jsx=automatic", "--log-level=error", f"--outfile={made}")
-    node.run(*build, "--define:process.env.NODE_ENV='production'", f"{request.param}.jsx", cwd=app)
-    return made
+<div id="root"></div><script src="{0}.js"></script>"""
+CONSOLES = ("apollo", "urql")
 
 
 @pytest.fixture(scope="module")
-def site(bundle: Path) -> Iterator[str]:
-    """Return the address of the console, which is not the gateway's."""
+def folder(node: Node) -> Path:
+    """Return the folder of the consoles, as a build makes them."""
+    app = node.folder / "app" / "console"
+    build = ("esbuild", "--bundle", "--jsx=automatic", "--log-level=error", "--outdir=built")
+    define = "--define:process.env.NODE_ENV='production'"
+    node.run(*build, define, *(f"{name}.jsx" for name in CONSOLES), cwd=app)
+    for name in CONSOLES:
+        (app / "built" / f"{name}.html").write_text(PAGE.format(name))
+    return app / "built"
+
+
+@pytest.fixture(scope="module")
+def site(node: Node, folder: Path) -> Iterator[str]:
+    """Return the address of the consoles and of Altair, which is not the gateway's."""
+    altair = node.folder / "node_modules" / "altair-static" / "build" / "dist"
     routes = [
-        Route("/", lambda _: HTMLResponse(PAGE)),
-        Route("/app.js", lambda _: FileResponse(bundle)),
+        Mount("/altair", StaticFiles(directory=altair)),
+        Mount("/", StaticFiles(directory=folder)),
     ]
     with served(Starlette(routes=routes)) as url:
         yield url
 
 
-def test_a_console_in_new_york_shows_right_ages(node: Node, site: str, tmp_path: Path) -> None:
-    """With the settings of the demo: times are instants, texts are in one language, rows live."""
+@pytest.fixture(scope="module")
+def seen(node: Node, site: str, folder: Path) -> dict[str, Any]:
+    """Return what a person in New York saw, with the settings of the demo."""
     if not CHROMIUM:  # pragma: no cover - CI has it
         pytest.skip(f"needs {HOW_TO_INSTALL}")
     started = time.time()
     app = create_demo_app(sessions=20, clock=lambda: time.time() + 10 * (time.time() - started))
-    settings = {"so_time_zone": "UTC, includeTZOffset", "accept_language": "en"}
-    with (
-        served(app) as rest,
-        running(
-            Demo(rest, app), cors_origins=site, live_interval=1, cache_ttl=1, **settings
-        ) as live,
-    ):
-        login = urlencode({"url": live.url, "authorization": AUTHORIZATION})
-        shot = tmp_path / "console.png"
-        options = {"chromium": CHROMIUM, "page": f"{site}/#{login}", "shot": str(shot)}
+    settings = {
+        "so_time_zone": "UTC, includeTZOffset",
+        "accept_language": "en",
+        "cors_origins": site,
+        "live_interval": 1,
+        "cache_ttl": 1,
+    }
+    with served(app) as rest, running(Demo(rest, app), **settings) as live:
+        options = {
+            "chromium": CHROMIUM,
+            "site": site,
+            "login": {"url": live.url, "authorization": AUTHORIZATION},
+            "folder": str(folder),
+        }
         done = subprocess.run(
             ("node", "console.mjs", json.dumps(options)),
             cwd=node.folder,
@@ -67,13 +77,25 @@ def test_a_console_in_new_york_shows_right_ages(node: Node, site: str, tmp_path:
             text=True,
             timeout=120,
         )
-        assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
-    waiting = [row for row in seen["rows"] if row["status"] == "IN_QUEUE"]
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
-    assert len(seen["rows"]) == 20
+
+@pytest.mark.parametrize("name", CONSOLES)
+def test_a_console_in_new_york_shows_right_ages(seen: dict[str, Any], name: str) -> None:
+    """Times are instants, texts are in one language, rows live."""
+    found = seen[name]
+    waiting = [row for row in found["rows"] if row["status"] == "IN_QUEUE"]
+
+    assert len(found["rows"]) == 20
     assert waiting
     # The demo's clock is ahead by ten times what the test has taken.
     assert all(abs(row["age"] - row["wait"]) < 600 for row in waiting), waiting
-    assert not any('"' in row["country"] for row in seen["rows"])
-    assert (seen["errors"], seen["hasChanged"]) == ([], True)
+    assert not any('"' in row["country"] for row in found["rows"])
+    assert (found["errors"], found["hasChanged"]) == ([], True)
+
+
+def test_altair_shows_docs_answers_and_events(seen: dict[str, Any]) -> None:
+    """From another site, with its own settings for headers and connection parameters."""
+    assert seen["altair"] == {"errors": []}

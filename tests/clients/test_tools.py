@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.clients import readme
 from tests.clients.node import Node, Script
 from tests.clients.running import AUTHORIZATION, Run, Running
 
@@ -58,6 +59,23 @@ def test_a_stitched_schema_adds_a_field(tools: Script, shared: Running) -> None:
 
     assert len(made["data"]["chatSessions"]) == 12
     assert all(session["channelLabel"] for session in made["data"]["chatSessions"])
+
+
+def test_mesh_makes_it_a_source_of_a_supergraph(tools: Script, node: Node, shared: Running) -> None:
+    """With the manual's configuration; Hive Gateway then serves queries and subscriptions."""
+    folder = node.folder / "mesh"
+    folder.mkdir()
+    config = readme.code("mesh.config.mjs").replace(
+        "https://gateway.example.com/graphql", shared.url
+    )
+    (folder / "mesh.config.mjs").write_text(config)
+    node.run("mesh-compose", "-c", "mesh.config.mjs", "-o", "supergraph.graphql", cwd=folder)
+    supergraph = str(folder / "supergraph.graphql")
+
+    made = tools("supergraph", file=supergraph, authorization=AUTHORIZATION)
+
+    assert len(made["list"]["data"]["chatSessions"]) == 12
+    assert made["event"] == {"data": {"chatSessionSummary": {"total": 12}}}
 
 
 def test_it_composes_as_a_subgraph(tools: Script, run: Run) -> None:

@@ -1,7 +1,6 @@
 """The command line: its help, its exit codes, and what it hands on."""
 
 import contextlib
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,6 @@ from gateway.commands.cli import main
 from gateway.demo.tenants import DEMO_TENANTS
 from gateway.demo.users import DEMO_USERS
 from gateway.demo.webhooks import Hook
-from gateway.observe.dashboard import dashboard
 from gateway.schema.build import sdl
 from gateway.server import run as serving
 
@@ -75,7 +73,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Served:
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ([], ["serve", "demo", "upstream", "query", "doctor", "dashboard", "schema"]),
+        ([], ["serve", "demo", "upstream", "query", "doctor", "dashboard", "alerts", "schema"]),
         (["doctor"], ["--json", "--header HEADER", "--tenant NAME", "--upstream-url"]),
         (["query"], ["QUERY", "--variables JSON", "--header HEADER", "--watch", "--upstream-url"]),
         (["serve"], ["--upstream-url", "--cache-ttl", "[127.0.0.1]", "GATEWAY_CACHE_TTL"]),
@@ -98,11 +96,16 @@ def test_help_names_what_there_is(
     assert [word for word in words if word not in shown] == []
 
 
-def test_the_dashboard_is_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """To be imported into Grafana as it is."""
-    assert main(["dashboard"]) == 0
+@pytest.mark.parametrize(
+    ("command", "file"), [("dashboard", "dashboard.json"), ("alerts", "alerts.yml")]
+)
+def test_dashboard_and_alerts_are_printed_as_they_are(
+    command: str, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To be imported into Grafana and read by Prometheus."""
+    assert main([command]) == 0
 
-    assert json.loads(capsys.readouterr().out) == dashboard()
+    assert capsys.readouterr().out == (ROOT / "gateway/observe" / file).read_text("utf-8")
 
 
 def test_the_help_of_serve_has_every_setting(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,8 @@ from gateway.commands.cli import main
 from gateway.commands.doctor import command, examination, machine, servers
 from gateway.commands.doctor.finding import Finding
 from gateway.upstream.client import PATH
+from gateway.upstream.route import Route
+from gateway.upstream.transport import PooledTransport
 from tests.store.redis_server import redis_server
 from tests.upstream.faulty import Play, answer, closes, drips, faulty_rest, head, resets, stalls
 from tests.upstream.test_unreachable import a_free_port, openssl, serving
@@ -37,8 +39,9 @@ Demanding = Callable[[ssl.TLSVersion, int], str]
 
 async def judged(play: Play) -> list[Finding]:
     """Return what is found of a REST side that answers so."""
-    async with faulty_rest(play) as side:
-        found = await asyncio.create_task(servers.answer(f"{side.url}/crm", timeout_s=0.3))
+    network = PooledTransport(connections=1, connect_timeout_s=1)
+    async with faulty_rest(play) as side, network:
+        found = await asyncio.create_task(servers.answer(network, f"{side.url}/crm", timeout_s=0.3))
         assert side.calls == 1
         assert side.requests[0].startswith(f"GET /crm{PATH} ".encode())
         assert b"authorization" not in side.requests[0].lower()
@@ -64,7 +67,7 @@ async def judged(play: Play) -> list[Finding]:
         (stalls(), "fail", "no answer within 0.3 seconds"),
         (closes(b"SSH-2.0-OpenSSH\r\n"), "fail", "the answer is not valid HTTP"),
         (closes(b"HTTP/1.1 what\r\n\r\n"), "fail", "not valid HTTP"),
-        (closes(), "fail", "is not valid HTTP"),
+        (closes(), "fail", "the connection breaks"),
         (resets(), "fail", "the connection breaks: ReadError"),
         (drips(head() * 100, every_s=0.05), "fail", "no answer within 0.3"),
         (answer(b"no gzip", "Content-Encoding: gzip", status="401 Unauthorized"), "ok", "401"),
@@ -105,13 +108,13 @@ async def test_a_date_that_is_none_is_not_compared(date: str) -> None:
 
 async def reached(url: str) -> Finding:
     """Return the last thing that is found of an address."""
-    return (await asyncio.create_task(servers.reach(url, timeout_s=0.5)))[-1]
+    return (await asyncio.create_task(servers.reach(Route(), url, timeout_s=0.5)))[-1]
 
 
 async def test_a_server_that_listens_is_reached() -> None:
     """Nothing is sent to it."""
     async with faulty_rest() as side:
-        found = await servers.reach(side.url, timeout_s=0.5)
+        found = await servers.reach(Route(), side.url, timeout_s=0.5)
         assert side.calls == 0
 
     assert [(finding.check, finding.level) for finding in found] == [
@@ -125,7 +128,7 @@ async def test_a_name_is_looked_up() -> None:
     """All its addresses are told."""
     async with faulty_rest() as side:
         url = side.url.replace("127.0.0.1", "localhost")
-        found = await servers.reach(url, timeout_s=0.5)
+        found = await servers.reach(Route(), url, timeout_s=0.5)
 
     assert "127.0.0.1" in found[0].found
     assert found[0].found.startswith("localhost is at ")
@@ -226,8 +229,9 @@ async def test_rest_is_asked_by_the_same_trust(
 ) -> None:
     """What the gateway would accept is accepted when it is asked for its answer."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "rest.pem"))
-    async with certified(tmp_path, 30) as url:
-        found, *_ = await servers.answer(url, timeout_s=5)
+    network = PooledTransport(connections=1, connect_timeout_s=5)
+    async with certified(tmp_path, 30) as url, network:
+        found, *_ = await servers.answer(network, url, timeout_s=5)
 
     assert "HTTP/1.1 200, application/json" in found.found
 
@@ -239,7 +243,7 @@ async def test_a_certificate_that_is_not_accepted_is_told_why(tmp_path: Path) ->
 
     assert found.level == "fail"
     assert "the certificate is not trusted: self" in found.found
-    assert "SSL_CERT_FILE" in str(found.advice)
+    assert "GATEWAY_UPSTREAM_CA_FILE" in str(found.advice)
 
 
 class Doctor:
@@ -299,26 +303,22 @@ def demanding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deman
             thread.join()
 
 
-async def test_with_tls_1_2_a_missing_client_certificate_ends_the_handshake(
-    demanding: Demanding,
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_client_certificate_that_is_not_accepted_is_a_finding(
+    doctor: Doctor, demanding: Demanding, version: ssl.TLSVersion, tmp_path: Path
 ) -> None:
-    """The connection is refused, with what it may be."""
-    found = await asyncio.create_task(reached(demanding(ssl.TLSVersion.TLSv1_2, 1)))
+    """With TLS 1.3, the handshake is over when the refusal comes."""
+    (other := tmp_path / "other").mkdir()
+    make_certificate(other, 30)
+    given = (f"--upstream-client-cert={other}/rest.pem", f"--upstream-client-key={other}/rest.key")
+    connections = 1 if version is ssl.TLSVersion.TLSv1_2 else 2
+    code, missing = await doctor.about(demanding(version, connections))
+    _, rejected = await doctor.about(demanding(version, connections), *given)
 
-    assert found.level == "fail"
-    assert "refuses the TLS connection" in found.found
-    assert "client certificate" in str(found.advice)
-
-
-async def test_with_tls_1_3_a_missing_client_certificate_ends_the_request(
-    doctor: Doctor, demanding: Demanding
-) -> None:
-    """The handshake is over when the refusal comes: httpx passes the ssl error on."""
-    code, shown = await doctor.about(demanding(ssl.TLSVersion.TLSv1_3, 2))
-
+    check = "TLS     " if connections == 1 else "REST API"
     assert code == 1
-    assert re.search(r"\n  ok    TLS +TLSv1.3, certificate by Us", shown)
-    assert re.search(r"\n  fail  REST API +127.* refuses the TLS connection: .*required", shown)
+    assert re.search(rf"\n  fail  {check} +127.* refuses the TLS connection: .*\n.*_CERT", missing)
+    assert re.search(rf"\n  fail  {check} +127.* rejects the client certificate: .*ca", rejected)
 
 
 async def breaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -568,17 +568,19 @@ async def online(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any
     state |= {"ValidUntil": "2999-01-01T00:00:00Z", "Api": "https://sod1.superoffice.com/Cust1/api"}
 
     class Service(httpx.AsyncBaseTransport):
+        route = None
+
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             known = request.url.path == "/api/state/Cust1"
             return httpx.Response(200 if known else 404, json=state)
 
-    async def reach(url: str, **_: Any) -> list[Finding]:
+    async def reach(_: Route, url: str, **__: Any) -> list[Finding]:
         return [Finding("name", "ok", f"{httpx.URL(url).host} is here")]
 
-    async def answer(url: str, **_: Any) -> list[Finding]:
+    async def answer(_: Route, url: str, **__: Any) -> list[Finding]:
         return [Finding("REST API", "ok", f"{url} asks for credentials")]
 
-    monkeypatch.setattr(examination, "PooledTransport", lambda **_: Service())
+    monkeypatch.setattr(examination, "network", lambda *_: Service())
     monkeypatch.setattr(servers, "reach", reach)
     monkeypatch.setattr(servers, "answer", answer)
     yield state

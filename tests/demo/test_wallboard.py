@@ -33,6 +33,15 @@ async def test_the_demo_has_a_wallboard(url: str | None, endpoint: str) -> None:
     assert "Kari \\&quot;K\\&quot; Nordmann" in page.text
 
 
+@pytest.mark.parametrize(("docs", "link"), [(True, "docs/wallboard"), (False, "")])
+async def test_it_links_to_the_manual_if_there_is_one(docs: bool, link: str) -> None:
+    """A link without an address is not shown."""
+    settings = SETTINGS.model_copy(update={"docs": docs})
+    page = await get(create_gateway(settings, users=USERS, url=None), "/wallboard")
+
+    assert f'<a href="{link}">How it works</a>' in page.text
+
+
 @pytest.mark.parametrize("name", ["wallboard.js", "live.js", "wallboard.css"])
 async def test_its_files_are_small_and_checked_each_time(name: str) -> None:
     """So whoever changes one sees it."""

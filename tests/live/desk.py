@@ -84,6 +84,9 @@ class Desk:
     ahead_s: float = 0
     """How much later it is than it seems."""
 
+    since_ns: int | None = None
+    """When it began, where time passes by `ahead_s` alone."""
+
     calls: list[str] = field(default_factory=list)
     """Who called."""
 
@@ -98,7 +101,7 @@ class Desk:
             cache=BoundedMemoryCache(max_bytes=2**20),
             upstream_url="http://rest.invalid",
             windows=Windows(self.ttl_s),
-            clock_ns=lambda: time.time_ns() + round(self.ahead_s * 1e9),
+            clock_ns=lambda: (self.since_ns or time.time_ns()) + round(self.ahead_s * 1e9),
         )
         self.rhythm = Rhythm(
             interval_s=self.interval_s, slowest_s=self.slowest_s, jitter=lambda least, _: least

@@ -321,6 +321,7 @@ FILTERED = "(filter: {assigned: false, topicId: {notIn: [9]}})"
     ("field", "cost"),
     [
         (f"chatSessions{FILTERED} {{ id }}", 6),
+        ("chatSessions(filter: {waitSeconds: {min: 5, max: 6}}) { id }", 12),
         (f"chatSessionSummary{FILTERED} {{ total }}", 60),
         (f"chatSessionChanges{FILTERED} {{ isInitial }}", 6),
     ],

@@ -13,7 +13,7 @@ from gateway.errors import (
     UpstreamUnauthenticatedError,
 )
 from gateway.live import watcher as watcher_module
-from gateway.live.watcher import State
+from gateway.live.watcher import Alarm, State
 from tests.live.desk import Desk, caller, session
 from tests.waiting import until
 
@@ -106,13 +106,13 @@ async def test_differences_are_worked_out_once_for_all() -> None:
     """Not once for each who asks."""
     desk = Desk()
     async with desk.watchers.watching(caller()) as watcher:
-        async with aclosing(watcher.states()) as states:
+        async with aclosing(watcher.states(Alarm())) as states:
             first, second = await anext(states), await anext(states)
 
         assert isinstance(first, State)
         assert isinstance(second, State)
-        changes = await watcher.changes(first, second)
-        assert await watcher.changes(first, second) is changes
+        changes = await second.since(first)
+        assert await second.since(first) is changes
 
 
 @pytest.mark.parametrize(
@@ -140,10 +140,10 @@ async def test_who_comes_back_is_asked_for_anew() -> None:
     desk = Desk(failure=UpstreamUnauthenticatedError("no"))
     async with desk.watchers.watching(caller()) as watcher:
         with pytest.raises(UpstreamUnauthenticatedError):
-            await anext(watcher.states())
+            await anext(watcher.states(Alarm()))
         desk.failure = None
         async with desk.watchers.watching(caller()) as other:
-            state = await anext(other.states())
+            state = await anext(other.states(Alarm()))
 
     assert other is not watcher
     assert isinstance(state, State)

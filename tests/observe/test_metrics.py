@@ -9,15 +9,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.errors import UpstreamTimeoutError
-from gateway.observe.metrics import (
-    Metrics,
-    RequestMeter,
-    Timings,
-    UpstreamMeter,
-    counter,
-    gauge,
-    histogram,
-)
+from gateway.observe.metrics import Metrics, RequestMeter, Timings, UpstreamMeter
+from gateway.observe.operations import LabelNames
 
 
 def read(metrics: Metrics) -> dict[str, float]:
@@ -33,7 +26,8 @@ def read(metrics: Metrics) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "le"), [(0.0, "0.0005"), (0.0005, "0.0005"), (0.0006, "0.001"), (11.0, "+Inf")]
+    ("seconds", "le"),
+    [(0.0, "0.0005"), (0.0005, "0.0005"), (0.0006, "0.001"), (11.0, "15.0"), (61.0, "+Inf")],
 )
 def test_a_duration_is_counted_in_its_bucket(seconds: float, le: str) -> None:
     """A bucket includes its bound."""
@@ -46,28 +40,49 @@ def test_a_duration_is_counted_in_its_bucket(seconds: float, le: str) -> None:
 
 
 def test_the_histogram_of_an_operation_has_all_outcomes() -> None:
-    """The counts are by outcome, the histogram is not."""
-    meter = RequestMeter()
-    for outcome, seconds in (("ok", 1.0), ("ok", 2.0), ("FORBIDDEN", 4.0)):
-        meter.of("Queue", outcome).add(seconds)
+    """And that of an outcome has all operations; tenants do not multiply either."""
+    meter = RequestMeter(LabelNames(["Cust1", "Cust2"]))
+    for outcome, seconds, tenant in (
+        ("ok", 1.0, "Cust1"),
+        ("ok", 2.0, "Cust2"),
+        ("FORBIDDEN", 4.0, "Cust2"),
+        ("ok", 8.0, "Cust3"),
+    ):
+        meter.of("Queue", outcome, tenant).add(seconds)
 
-    assert meter.outcomes() == {("Queue", "ok"): 2, ("Queue", "FORBIDDEN"): 1}
-    assert meter.timings()[("Queue",)].sum_s == 7.0
-    assert meter.timings()[("Queue",)].count == 3
+    assert meter.counts("operation", "outcome") == {("Queue", "ok"): 3, ("Queue", "FORBIDDEN"): 1}
+    assert meter.counts("tenant", "outcome") == {
+        ("Cust1", "ok"): 1,
+        ("Cust2", "ok"): 1,
+        ("Cust2", "FORBIDDEN"): 1,
+        ("other", "ok"): 1,
+    }
+    assert {labels: timings.sum_s for labels, timings in meter.by("operation").items()} == {
+        ("Queue",): 15.0
+    }
+    assert {labels: timings.sum_s for labels, timings in meter.by("outcome").items()} == {
+        ("ok",): 11.0,
+        ("FORBIDDEN",): 4.0,
+    }
 
 
 def test_metrics_are_read_when_they_are_scraped() -> None:
     """Nothing is copied earlier."""
-    values: dict[tuple[str, ...], float] = {("a",): 1.0}
+    values = {"a": 1.0}
     timings = Timings()
     metrics = Metrics(
-        [
-            counter("things", "Things.", lambda: values, ["kind"]),
-            gauge("depth_bytes", "Depth.", lambda: 7),
-            histogram("wait_seconds", "Wait.", lambda: {(): timings}),
-        ]
+        {
+            "things": lambda: values,
+            "depth_bytes": lambda: 7,
+            "wait_seconds": lambda: {(): timings},
+        },
+        declared={
+            "things": ["counter", "Things.", "kind"],
+            "depth_bytes": ["gauge", "Depth."],
+            "wait_seconds": ["histogram", "Wait."],
+        },
     )
-    values["b",] = 2.0
+    values["b"] = 2.0
     timings.add(0.3)
 
     samples = read(metrics)
@@ -90,8 +105,8 @@ async def test_a_rest_call_is_counted_with_its_bytes() -> None:
     counted = meter.around(fetch)
     assert [await counted("ab"), await counted("c")] == [b"ab", b"c"]
 
-    assert meter.outcomes() == {("ok",): 2}
-    assert (meter.bytes, meter.timings()[()].count) == (3, 2)
+    assert meter.outcomes == {("", "ok"): 2}
+    assert (meter.bytes, meter.timings["",].count) == (3, 2)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +128,7 @@ async def test_a_rest_call_that_fails_is_counted_by_its_code(
     (raised,) = await asyncio.gather(meter.around(fetch)(""), return_exceptions=True)
 
     assert raised is failure
-    assert meter.outcomes() == {("ok",): 0, (outcome,): 1}
+    assert meter.outcomes == {("", "ok"): 0, ("", outcome): 1}
 
 
 async def test_a_cancelled_rest_call_is_counted() -> None:
@@ -129,4 +144,4 @@ async def test_a_cancelled_rest_call_is_counted() -> None:
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
 
-    assert meter.outcomes() == {("ok",): 0, ("cancelled",): 1}
+    assert meter.outcomes == {("", "ok"): 0, ("", "cancelled"): 1}

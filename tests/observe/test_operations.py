@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.observe.operations import OperationNames
+from gateway.observe.operations import LabelNames, OperationNames
 
 
 def test_a_name_appears_once_it_is_learned() -> None:
@@ -55,3 +55,11 @@ def test_declared_names_appear_and_no_others(declared: set[str]) -> None:
 
     assert names.told("Queue") == ("Queue" if declared else "other")
     assert names.learn("Wallboard") == "other"
+
+
+def test_names_of_tenants_may_be_numbers() -> None:
+    """They are no client's text: SuperOffice has confirmed them."""
+    names = LabelNames()
+
+    assert names.told("Cust12345") == "other"
+    assert names.learn("Cust12345") == "Cust12345"

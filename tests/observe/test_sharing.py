@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.observe.metrics import Metrics, Timings, counter, gauge, histogram
+from gateway.observe.metrics import Metrics, Timings
 from gateway.observe.sharing import SharedMetrics
 from tests.waiting import until
 
@@ -19,12 +19,20 @@ def metrics(amount: float) -> Metrics:
     timings = Timings()
     timings.add(amount)
     return Metrics(
-        [
-            counter("things", "Things.", lambda: {("a",): amount}, ["kind"]),
-            gauge("depth", "Depth.", lambda: amount),
-            gauge("process_start_time_seconds", "Start.", lambda: amount),
-            histogram("wait_seconds", "Wait.", lambda: {(): timings}),
-        ]
+        {
+            "things": lambda: {"a": amount},
+            "depth": lambda: amount,
+            "gateway_redis_up": lambda: amount,
+            "process_start_time_seconds": lambda: amount,
+            "wait_seconds": lambda: {(): timings},
+        },
+        declared={
+            "things": ["counter", "Things.", "kind"],
+            "depth": ["gauge", "Depth."],
+            "gateway_redis_up": ["gauge", "Redis."],
+            "process_start_time_seconds": ["gauge", "Start."],
+            "wait_seconds": ["histogram", "Wait."],
+        },
     )
 
 
@@ -57,6 +65,7 @@ def test_metrics_of_processes_are_added_up(
     assert values(shared) == {
         "things_total": 13,
         "depth": 13,
+        "gateway_redis_up": 3,
         "process_start_time_seconds": 10,
         "wait_seconds_bucket5.0": 1,
         "wait_seconds_bucket+Inf": 2,

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
@@ -21,6 +22,7 @@ from gateway.observe import tracing
 from gateway.observe.operations import OperationNames
 from tests.observe.logged import logged
 from tests.support import CREDENTIALS, UPSTREAM_URL, Gateway, RestSide, served
+from tests.waiting import until_soon
 from tests.web.asking import post_json
 
 QUERY = "query Queue { chatSessions { chatSessionId } }"
@@ -286,7 +288,7 @@ async def test_a_cancelled_rest_call_has_a_span() -> None:
         raise AssertionError  # pragma: no cover - it waits for good
 
     traces = tracing.Tracing(OperationNames(), provider)
-    call = asyncio.ensure_future(traces.fetch(never, "https://rest.invalid")(()))
+    call = asyncio.ensure_future(traces.fetch(never, "https://rest.invalid", "Cust1")(()))
     await asyncio.sleep(0)
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
@@ -294,6 +296,7 @@ async def test_a_cancelled_rest_call_has_a_span() -> None:
     (span,) = exporter.get_finished_spans()
     assert attributes(span)["error.type"] == "cancelled"
     assert attributes(span)["server.port"] == 443
+    assert attributes(span)["gateway.tenant"] == "Cust1"
 
 
 async def test_a_cached_answer_has_a_span(traced: Traced) -> None:
@@ -338,6 +341,34 @@ async def test_spans_go_where_the_environment_says(
     assert {span.name for span in sent} == {"POST /graphql", "query"}
     assert {span.resource.attributes["service.name"] for span in sent} == {name}
     assert all("telemetry.sdk.name" in span.resource.attributes for span in sent)
+
+
+@pytest.mark.parametrize(("is_up", "dropped"), [(True, 4), (False, 10)])
+def test_dropped_spans_are_counted(
+    monkeypatch: pytest.MonkeyPatch, is_up: bool, dropped: int
+) -> None:
+    """Those that find no room in the queue while the collector is slow, and those it never got."""
+    may_send = threading.Event()
+
+    class Exporter(InMemorySpanExporter):
+        def export(self, spans: Any) -> SpanExportResult:
+            may_send.wait()
+            return super().export(spans) if is_up else SpanExportResult.FAILURE
+
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "4")
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "2")
+    queue, provider = tracing.SpanQueue(Exporter()), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(queue)
+    tracer = provider.get_tracer("test")
+    for _ in range(2):
+        tracer.start_span("sent first").end()
+    until_soon(lambda: queue.sent == 2)  # the exporter has these, and the queue is empty
+    for _ in range(8):
+        tracer.start_span("queued").end()
+    may_send.set()
+    provider.shutdown()
+
+    assert queue.dropped == dropped
 
 
 def test_tracing_is_not_loaded_unless_it_is_on() -> None:

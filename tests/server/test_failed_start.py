@@ -47,6 +47,14 @@ def test_an_invalid_setting_of_a_library(
     assert code == 2
 
 
+def test_a_setting_that_no_worker_can_serve() -> None:
+    """It is named, as with one worker."""
+    with running(*SERVE, "--workers", "2", "--hidden-fields", "ChatSession.nope") as command:
+        command.waits_for(r"^gateway: .*--hidden-fields ChatSession\.nope.*$")
+
+        assert command.process.wait(PATIENCE_S) == 2
+
+
 @pytest.mark.parametrize("options", [{"workers": 2}, {"metrics_port": 0}])
 def test_no_temporary_directory(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Metrics are put together there; the line says which variable names another one."""

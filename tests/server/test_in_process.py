@@ -325,18 +325,3 @@ def test_an_invalid_port_is_a_settings_error(port: int) -> None:
     """The flag of `gateway upstream` is any number."""
     with pytest.raises(SettingsError, match=f"--port {port}: ports go from 0 to 65535"):
         serve_upstream(port)
-
-
-def test_settings_that_cannot_be_served_stop_several_workers_too(started: list[Workers]) -> None:
-    """Before any of them is started."""
-    with pytest.raises(SettingsError, match=r"GATEWAY_HIDDEN_FIELDS=ChatSession\.nope"):
-        serve(
-            Settings.load(
-                upstream_url="http://127.0.0.1:1",
-                port=0,
-                workers=2,
-                hidden_fields="ChatSession.nope",
-            )
-        )
-
-    assert started == []

@@ -18,6 +18,7 @@ from gateway.errors import SettingsError
 from gateway.server.run import serve
 from tests.commands.test_serving import ADDRESS, PATIENCE_S, Command, ask, running
 from tests.support import served
+from tests.waiting import until_soon
 
 pytestmark = pytest.mark.socket
 
@@ -88,6 +89,11 @@ def test_one_worker_can_serve_metrics_on_their_own_port() -> None:
         ask(f"{url}/graphql")
 
         reaches(metrics_url, 1)
+        with httpx.Client() as client:  # it keeps its connection
+            client.get(f"{url}/healthz")
+            until_soon(
+                lambda: "\ngateway_connections 1.0" in httpx.get(f"{metrics_url}/metrics").text
+            )
         assert "chatSessions" not in httpx.post(f"{metrics_url}/graphql", content=b"{}").text
 
 

@@ -198,7 +198,14 @@ async def faulty_rest(
 async def gateway_to(url: str, **settings: Any) -> AsyncIterator[Gateway]:
     """Run a gateway in process whose REST side is really called, over the network."""
     defaults = {"upstream_url": url, "upstream_timeout": 5, "max_upstream_bytes": 2**20}
-    app = create_app(Settings(**{**defaults, **settings}))
+    async with gateway_with(Settings(**{**defaults, **settings})) as gateway:
+        yield gateway
+
+
+@contextlib.asynccontextmanager
+async def gateway_with(settings: Settings) -> AsyncIterator[Gateway]:
+    """Run a gateway with these settings."""
+    app = create_app(settings)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(

@@ -79,7 +79,6 @@ async def client_of(
 ) -> AsyncIterator[UpstreamClient]:
     """Make a client whose network is `rest`."""
     defaults = {
-        "connect_timeout_s": 1,
         "timeout_s": 5,
         "connections": 8,
         "queue": 8,

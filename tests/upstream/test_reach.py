@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.upstream.reach import Reachability
+from gateway.upstream.route import Route
 from tests.waiting import until
 
 pytestmark = pytest.mark.socket
@@ -30,9 +31,9 @@ async def listening() -> AsyncIterator[tuple[int, list[bytes]]]:
         yield server.sockets[0].getsockname()[1], heard
 
 
-async def found(url: str) -> str | None:
+async def found(url: str, route: Route | None = None) -> str | None:
     """Look once and return what was found."""
-    looking = Reachability(url=url, interval_s=60, connect_timeout_s=0.3)
+    looking = Reachability(url=url, interval_s=60, connect_timeout_s=0.3, route=route or Route())
     assert looking.problem() == "it has not been checked yet"
     task = asyncio.create_task(looking.keep_checking())
     await until(lambda: looking.problem() != "it has not been checked yet")
@@ -54,7 +55,9 @@ async def test_a_connection_is_enough_and_brings_nothing() -> None:
 async def test_it_is_looked_for_again_and_again() -> None:
     """What is wrong now need not be so in a moment."""
     async with listening() as (port, heard):
-        looking = Reachability(url=f"http://127.0.0.1:{port}", interval_s=0.01, connect_timeout_s=1)
+        looking = Reachability(
+            url=f"http://127.0.0.1:{port}", interval_s=0.01, connect_timeout_s=1, route=Route()
+        )
         task = asyncio.create_task(looking.keep_checking())
         await until(lambda: len(heard) >= 3)
         task.cancel()

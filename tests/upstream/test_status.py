@@ -23,6 +23,7 @@ _WITH_A_MEANING = {
     204: UpstreamBadResponseError,
     401: UpstreamUnauthenticatedError,
     403: UpstreamForbiddenError,
+    407: UpstreamUnavailableError,
     421: UpstreamMisdirectedError,
     429: UpstreamRateLimitedError,
     502: UpstreamUnavailableError,

@@ -1,6 +1,5 @@
 """aiohttp's errors in httpx's words."""
 
-import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,13 +28,6 @@ def test_what_is_not_http_is_a_protocol_error() -> None:
     assert str(error) == "BadHttpMessage"
 
 
-def test_trusted_authorities_can_be_shared() -> None:
-    """Reading the system's takes milliseconds each time."""
-    tls = ssl.create_default_context()
-
-    assert transport.PooledTransport(connections=1, connect_timeout_s=1, tls=tls)._tls is tls
-
-
 @pytest.mark.parametrize("kind", sorted(set(kinds(aiohttp.ClientError)), key=str))
 def test_every_error_of_aiohttp_is_one_of_httpx(kind: type[aiohttp.ClientError]) -> None:
     """And says no more than its name: messages hold addresses."""
@@ -48,6 +40,8 @@ def test_every_error_of_aiohttp_is_one_of_httpx(kind: type[aiohttp.ClientError])
 @pytest.mark.parametrize(
     ("kind", "meaning"),
     [
+        (aiohttp.ClientProxyConnectionError, httpx.ProxyError),
+        (aiohttp.ClientHttpProxyError, httpx.ProxyError),
         (aiohttp.ClientConnectorDNSError, httpx.ConnectError),
         (aiohttp.ClientConnectorCertificateError, httpx.ConnectError),
         (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
@@ -62,6 +56,17 @@ def test_an_error_is_translated_by_what_it_means(
 ) -> None:
     """No connection, a broken one, or one that speaks something else."""
     assert type(failures.in_httpx(kind.__new__(kind))) is meaning
+
+
+async def test_a_header_that_is_too_large_is_named() -> None:
+    """It is valid HTTP: the limit is ours."""
+    pool = transport.PooledTransport(connections=1, connect_timeout_s=5)
+    async with faulty_rest(answer(b"[]", f"X-Note: {'x' * 70_000}")) as rest, pool:
+        with pytest.raises(httpx.LocalProtocolError) as failed:
+            await pool.handle_async_request(httpx.Request("GET", rest.url))
+
+    message = "A header of SuperOffice's answer is larger than 64 KiB."
+    assert str(failures.upstream_error(failed.value)) == message
 
 
 async def test_an_old_connection_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:

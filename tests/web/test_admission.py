@@ -197,7 +197,7 @@ def test_connections_beyond_the_limit_are_noticed() -> None:
     """The last one of so many is the one that is asked about."""
     limit = ConnectionLimit(3)
 
-    assert [limit.is_exceeded(count) for count in (1, 3, 4, 5, 3)] == [
+    assert [limit.is_exceeded(range(count)) for count in (1, 3, 4, 5, 3)] == [
         False,
         False,
         True,
@@ -214,7 +214,7 @@ def test_too_many_connections_are_told_once_per_burst() -> None:
     with logged() as log:
         for later_s in (0, 0, 59, 59, 61, 1):
             clock.now += later_s
-            limit.is_exceeded(2)
+            limit.is_exceeded(range(2))
 
     assert events(log) == ["1 connections are open: those without a request make room"] * 2
 

@@ -8,10 +8,14 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.observe.dashboard import LINES, dashboard
+from gateway.errors import GatewayFullError
+from gateway.observe.metrics import DECLARED
+from gateway.upstream.client import PATH
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
+from tests.tenants.test_online import ONE, Online, ask, over
+from tests.tenants.test_online import OTHER as OTHER_TENANT
 from tests.waiting import until
-from tests.web.asking import get, post_json
+from tests.web.asking import connected_to, get, post_json
 
 OTHER = {"Authorization": "Bearer other"}
 QUERY = "query Queue { chatSessions { chatSessionId } }"
@@ -21,7 +25,7 @@ async def samples(gateway: Gateway) -> dict[str, float]:
     """Return what can be read: `name label=value …` and the value of each that is not 0."""
     text = (await gateway.http.get("/metrics")).text
     return {
-        " ".join([sample.name, *(f"{k}={v}" for k, v in sorted(sample.labels.items()))]): value
+        " ".join([sample.name, *(f"{k}={v}" for k, v in sorted(sample.labels.items()) if v)]): value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
         if (value := sample.value)
@@ -52,7 +56,7 @@ async def test_metrics_are_named_as_prometheus_names_them(gateway: Gateway) -> N
         assert family.documentation
         assert "total" not in family.name
         if family.type == "counter":
-            assert {sample.name for sample in family.samples} == {f"{family.name}_total"}
+            assert {sample.name for sample in family.samples} <= {f"{family.name}_total"}
         if family.type == "histogram":
             assert family.name.endswith("_seconds")
         for unit in ("milli", "micro", "kilo", "_ms", "_kb", "_percent"):
@@ -232,31 +236,149 @@ async def test_on_a_port_of_their_own_they_are_nowhere_else(rest: RestSide) -> N
     assert answer.status_code == 404
 
 
-async def test_every_metric_of_the_dashboard_exists(rest: RestSide) -> None:
-    """A panel with a mistyped name would stay empty without a word."""
-    async with gateway_over(rest, webhook_secret="w" * 32) as gateway:
-        await gateway.ask(QUERY)
-        text = (await gateway.http.get("/metrics")).text
-    known = {
-        sample.name for family in text_string_to_metric_families(text) for sample in family.samples
-    }
+async def test_what_is_shed_is_counted_by_its_limit(rest: RestSide) -> None:
+    """Once each, whether our server or the application refuses it; limits and use are there."""
+    async with gateway_over(rest, max_requests=1, max_connections=1, max_sockets=1) as gateway:
+        edge = gateway.app.state.edge
+        scope = {
+            "method": "POST",
+            "path": "/graphql",
+            "headers": [(b"origin", b"https://a.example")],
+        }
+        with edge.admission.slot():
+            await gateway.post(QUERY)
+            assert not edge.sheds(scope)  # the application does
+            assert edge.sheds({**scope, "headers": []})
+            assert [edge.connection_limit.is_exceeded(range(count)) for count in (1, 2)] == [
+                False,
+                True,
+            ]
+            found = await samples(gateway)
+        sockets = gateway.app.state.graphql.sockets
+        with sockets.count(list) as place:
+            place.accept()
+            with pytest.raises(GatewayFullError), sockets.count(list):
+                pass  # pragma: no cover - it is refused
+            after = await samples(gateway)
 
-    used = {
-        name
-        for panel in dashboard()["panels"]
-        for target in panel["targets"]
-        for name in re.findall(r"\b(?:gateway|process)_\w+", target["expr"])
-    }
-
-    assert len(used) > 10
-    assert used <= known
-    assert sum(len(panel["targets"]) for panel in dashboard()["panels"]) == len(LINES)
+    assert [found[f"gateway_limit of={of}"] for of in ("requests", "connections", "sockets")] == [
+        1
+    ] * 3
+    assert found["gateway_requests_in_work"] == after["gateway_sockets"] == 1
+    assert found["gateway_connections"] == 2
+    assert found["gateway_shed_total of=requests"] == 2
+    assert found["gateway_shed_total of=connections"] == after["gateway_shed_total of=sockets"] == 1
 
 
-def test_the_panels_of_the_dashboard_do_not_overlap() -> None:
-    """Each has an id and a place of its own, within the width that there is."""
-    panels = dashboard()["panels"]
+async def test_a_process_that_drains_says_so(gateway: Gateway) -> None:
+    """From the signal on."""
+    before = await samples(gateway)
+    gateway.app.state.is_ready = False
 
-    places = {(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels}
-    assert len(places) == len({panel["id"] for panel in panels}) == len(panels)
-    assert all(panel["gridPos"]["x"] + panel["gridPos"]["w"] <= 24 for panel in panels)
+    assert "gateway_draining" not in before
+    assert (await samples(gateway))["gateway_draining"] == 1
+
+
+async def test_a_lost_redis_is_seen(rest: RestSide, gateway: Gateway) -> None:
+    """As soon as it was needed; without Redis there is nothing to see."""
+    async with gateway_over(rest, cache_url="redis://127.0.0.1:1") as with_redis:
+        before = await samples(with_redis)
+        await with_redis.ask(QUERY)
+        after = await samples(with_redis)
+
+    assert before["gateway_redis_up"] == 1
+    assert "gateway_redis_up" not in after
+    assert "gateway_redis_up" not in (await samples(gateway))
+
+
+async def test_clients_are_counted_by_name_and_version(rest: RestSide) -> None:
+    """Also where the answer is cached, which another client may have caused."""
+    async with gateway_over(rest) as gateway:
+        for name in ("web", "web", "phone"):
+            client = {"apollographql-client-name": name, "apollographql-client-version": "1.0"}
+            await gateway.post(QUERY, headers={**CREDENTIALS, **client})
+        await gateway.post(QUERY)
+        await gateway.post(QUERY, headers={"graphql-client-name": "stranger"})
+        found = await samples(gateway)
+
+    assert rest.calls == 1
+    assert found["gateway_client_requests_total client=web version=1.0"] == 2
+    assert found["gateway_client_requests_total client=phone version=1.0"] == 1
+    assert found["gateway_client_requests_total client=other"] == 1
+    assert "gateway_client_requests_total" not in found
+
+
+async def test_a_socket_names_its_client_in_the_payload(rest: RestSide) -> None:
+    """A page cannot set headers there."""
+    async with gateway_over(rest) as gateway, connected_to(gateway.app) as socket:
+        await socket.sent.get()  # it is accepted
+        payload = {**CREDENTIALS, "graphql-client-name": "wallboard"}
+        socket.say({"type": "connection_init", "payload": payload})
+        assert (await socket.heard())["type"] == "connection_ack"
+        query = "{ chatSessions { user { extraFields { name } } } }"
+        socket.say({"type": "subscribe", "id": "1", "payload": {"query": query}})
+        while (await socket.heard())["type"] != "complete":
+            pass
+        found = await samples(gateway)
+
+    assert found["gateway_client_requests_total client=wallboard"] == 1
+    assert found["gateway_deprecated_uses_total coordinate=Associate.extraFields"] == 1
+
+
+async def test_uses_of_deprecated_fields_are_counted(gateway: Gateway) -> None:
+    """Each request that is answered, from the cache or not; each field once."""
+    user = "{ chatSessions { user { extraFields { name } b: extraFields { name } } } }"
+    for query in (user, user, QUERY, "{ chatSessions { user { extraFields } } }"):
+        await gateway.post(query)
+    await gateway.post(user, headers={})
+    await post_json(gateway, [{"query": user}, {"query": QUERY}])
+
+    uses = {k: v for k, v in (await samples(gateway)).items() if k.startswith("gateway_deprecated")}
+    assert uses == {"gateway_deprecated_uses_total coordinate=Associate.extraFields": 3}
+
+
+async def test_tenants_have_a_label_once_superoffice_has_answered_for_them() -> None:
+    """What they asked, what was called for them, and their breakers; others are `other`."""
+    online = Online()
+    async with over(online, upstream_rate=9) as gateway:
+        for tenant in (ONE, ONE, "Cust404"):
+            await ask(gateway, f"/graphql/{tenant}")
+        online.stuck.add("sod2")
+        stuck = asyncio.create_task(ask(gateway, f"/graphql/{OTHER_TENANT}"))
+        await until(lambda: f"sod2/{OTHER_TENANT}{PATH}" in online.called)
+        found = await samples(gateway)
+        stuck.cancel()
+        await asyncio.gather(stuck, return_exceptions=True)
+
+    assert found["gateway_tenant_requests_total outcome=ok tenant=Cust1"] == 2
+    assert found["gateway_upstream_calls_total outcome=ok tenant=Cust1"] == 1
+    assert found["gateway_upstream_seconds_count tenant=Cust1"] == 1
+    assert found["gateway_upstream_budget_used_total tenant=Cust1"] == 1
+    assert found["gateway_upstream_breakers state=closed tenant=Cust1"] == 1
+    assert found["gateway_upstream_breakers state=closed tenant=other"] == 1
+    assert not [name for name in found if "Cust404" in name or OTHER_TENANT in name]
+
+
+@pytest.mark.parametrize(("count", "label"), [(100, OTHER_TENANT), (101, "other")])
+async def test_tenants_that_are_declared_have_a_label_at_once(count: int, label: str) -> None:
+    """Unless there are too many: then each has to be answered for first."""
+    online = Online()
+    online.states[OTHER_TENANT] = "Backup"
+    tenants = ",".join(f"Cust{number}" for number in range(1, count + 1))
+    async with over(online, tenants=tenants) as gateway:
+        await ask(gateway, f"/graphql/{OTHER_TENANT}")
+        found = await samples(gateway)
+
+    assert found[f"gateway_tenant_requests_total outcome=UPSTREAM_UNAVAILABLE tenant={label}"] == 1
+
+
+async def test_every_metric_is_declared_and_read(gateway: Gateway) -> None:
+    """Each with its kind, its help, and labels that tell its samples apart."""
+    text = (await gateway.http.get("/metrics")).text
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+
+    ours = {name for name in families if name.startswith("gateway_")}
+    assert ours == set(DECLARED)
+    for name, (kind, _, *labels) in DECLARED.items():
+        assert families[name].type == kind
+        assert {*labels} >= {key for s in families[name].samples for key in s.labels} - {"le"}

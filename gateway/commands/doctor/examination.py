@@ -9,8 +9,9 @@ from gateway.errors import GatewayError
 from gateway.headers import Header
 from gateway.settings import Settings
 from gateway.settings.tenant_names import canonical_tenant
-from gateway.tenants.state_service import StateService
+from gateway.upstream.route import Route
 from gateway.upstream.transport import PooledTransport
+from gateway.wiring.upstreams import network, state_service
 
 
 async def examine(
@@ -24,45 +25,45 @@ async def examine(
     findings += [*machine.ports(settings), machine.open_files(settings)]
     if settings.redis_url is not None:
         findings.append(await machine.shared_cache(settings.redis_url))
+    async with network(settings, Route(settings)) as connections:
+        return findings + await _superoffice(connections, settings, headers, tenant)
+
+
+async def _superoffice(
+    network: PooledTransport, settings: Settings, headers: Sequence[Header], tenant: str | None
+) -> list[Finding]:
     url, timeout_s = settings.address, settings.upstream_connect_timeout
-    findings += await servers.reach(url, timeout_s=timeout_s)
+    findings = await servers.reach(network.route, url, timeout_s=timeout_s)
     if settings.environment is not None:
         if tenant is None or findings[-1].level == "fail":
             return findings
-        tenant_url, found = await _tenant(settings, tenant)
+        tenant_url, found = await _tenant(network, settings, tenant)
         findings.append(found)
         if tenant_url is None:
             return findings
         url = tenant_url
-        findings += await servers.reach(url, timeout_s=timeout_s)
+        findings += await servers.reach(network.route, url, timeout_s=timeout_s)
     if findings[-1].level == "fail":
         return findings
-    findings += await servers.answer(url, timeout_s=settings.upstream_timeout)
+    findings += await servers.answer(network, url, timeout_s=settings.upstream_timeout)
     if headers:
-        findings += await servers.call(settings, url, headers)
+        findings += await servers.call(network, settings, url, headers)
     return findings
 
 
-async def _tenant(settings: Settings, tenant: str) -> tuple[str | None, Finding]:
+async def _tenant(
+    network: PooledTransport, settings: Settings, tenant: str
+) -> tuple[str | None, Finding]:
     name = canonical_tenant(tenant)
     if name is None:
         found, advice = f"{tenant} is not a tenant's name", "write it like Cust12345"
         return None, Finding("tenant", "fail", found, advice)
     if settings.tenants is not None and name not in settings.tenants:
         return None, Finding("tenant", "fail", f"{name} is not served", "add it to GATEWAY_TENANTS")
-    timeout_s = settings.upstream_connect_timeout
-    service = StateService(
-        url=settings.address,
-        trusted_domains=settings.tenant_hosts,
-        timeout_s=settings.upstream_timeout,
-        transport=PooledTransport(connections=1, connect_timeout_s=timeout_s),
-    )
     try:
-        state = await service.read(name)
+        state = await state_service(settings, network).read(name)
     except GatewayError as exc:
         return None, Finding("tenant", "fail", str(exc))
-    finally:
-        await service.aclose()
     if state.url is None:
         return None, Finding("tenant", "fail", f"{name} does not run: its state is {state.name}")
     host = urlsplit(state.url).hostname

@@ -24,7 +24,8 @@ class Finding:
 
 def failure(check: str, exc: Exception, failures: Failures, **values: object) -> Finding:
     """Return the finding of an exception, by a table whose last row matches every one."""
-    reason = str(getattr(exc, "reason", None) or type(exc).__name__).replace("_", " ").lower()
+    names = (getattr(exc, name, None) for name in ("verify_message", "reason"))
+    reason = str(next(filter(None, names), type(exc).__name__)).replace("_", " ").lower()
     found, _, advice = next(
         text.partition(" → ")
         for key, text in failures

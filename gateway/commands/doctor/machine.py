@@ -4,14 +4,24 @@ import errno
 import ssl
 from contextlib import ExitStack
 
-from gateway.commands.doctor.finding import Finding
+from gateway.commands.doctor.finding import Failures, Finding, failure
 from gateway.errors import SettingsError
 from gateway.server import resources
 from gateway.settings import Settings
 from gateway.store.redis import try_out
 
+_URL = "GATEWAY_CACHE_URL"
 _REDIS_TIMEOUT_S = 2.0
 _REDIS_SLOW_MS = 50
+_REDIS_FAILURES: Failures = (
+    (PermissionError, f"the credentials are not accepted → check user and password in {_URL}"),
+    (
+        ssl.SSLCertVerificationError,
+        "the certificate is not trusted: {reason} → if your own authority has issued it, add "
+        f"?ssl_ca_certs=FILE to {_URL}",
+    ),
+    (Exception, f"cannot be used: {{kind}} → check {_URL}; until then, each process caches alone"),
+)
 
 
 def ports(settings: Settings) -> list[Finding]:
@@ -50,22 +60,12 @@ async def shared_cache(url: str) -> Finding:
     """Do in Redis what the gateway does there."""
     try:
         took_s, missing = await try_out(url, timeout_s=_REDIS_TIMEOUT_S)
-    except PermissionError:
-        advice = "check the user and the password in GATEWAY_CACHE_URL"
-        return Finding("Redis", "fail", "the credentials are not accepted", advice)
-    except ssl.SSLCertVerificationError as exc:
-        advice = "if your own authority has issued it, add ?ssl_ca_certs=FILE to GATEWAY_CACHE_URL"
-        found = f"the certificate is not trusted: {exc.verify_message}"
-        return Finding("Redis", "fail", found, advice)
     except OSError as exc:
-        advice = "check GATEWAY_CACHE_URL; until Redis works, each process has its own cache"
-        return Finding("Redis", "fail", f"cannot be used: {str(exc) or type(exc).__name__}", advice)
+        return failure("Redis", exc, _REDIS_FAILURES, kind=str(exc) or type(exc).__name__)
     if missing:
         advice = f"give the user of GATEWAY_CACHE_URL these rights: {' '.join(missing)}"
         return Finding("Redis", "fail", "the user may not do all that the gateway does", advice)
     took_ms = 1000 * took_s
     if took_ms > _REDIS_SLOW_MS:
-        return Finding(
-            "Redis", "warn", f"answers in {took_ms:.0f} ms", "use a Redis that is nearer"
-        )
+        return Finding("Redis", "warn", f"answers in {took_ms:.0f} ms", "use a nearer Redis")
     return Finding("Redis", "ok", f"answers in {took_ms:.1f} ms")

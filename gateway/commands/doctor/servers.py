@@ -21,33 +21,47 @@ from gateway.schema.declare.entity import record_of
 from gateway.schema.entities.chat import ChatSession
 from gateway.settings import Settings
 from gateway.settings.settings import WITH_OFFSETS
-from gateway.upstream.client import PATH, UpstreamClient
-from gateway.wiring.upstreams import caller_policy
+from gateway.upstream.client import PATH
+from gateway.upstream.route import ProxyError, Route, host_and_port
+from gateway.upstream.transport import PooledTransport
+from gateway.wiring.upstreams import caller_policy, upstream_client
 
 _CHECK = "REST API"
 _WRONG_PATH = "GATEWAY_UPSTREAM_URL must have everything that comes before /api/v1"
 _MOVED = "the tenants of SuperOffice Online move: use GATEWAY_ENVIRONMENT"
-_UNEXPECTED = "check proxies in between: without credentials SuperOffice answers 401"
+_UNEXPECTED = "SuperOffice answers 401: check proxies in between; is a client certificate missing?"
 _FOLLOWS_NONE = "the gateway follows no redirects: use that address"
-_NOT_TRUSTED = "the certificate is not trusted"
-_OWN_AUTHORITY = "if your own authority has issued it, name the authority's file in SSL_CERT_FILE"
-_NO_CLIENT_CERTIFICATE = "it may require a client certificate, which the gateway cannot present"
+_OWN_AUTHORITY = "if your own authority has issued it, set GATEWAY_UPSTREAM_CA_FILE to its file"
+_CLIENT_CERTIFICATE = "if it requires a client certificate, set GATEWAY_UPSTREAM_CLIENT_CERT"
+_CHECK_OURS = "check the dates and the authority of GATEWAY_UPSTREAM_CLIENT_CERT"
+_LOGIN = "write http://user:password@host:port into GATEWAY_UPSTREAM_PROXY or HTTPS_PROXY"
 _CLOCKS_APART_S = 30
 _DAY_S = 86_400
 _SOON_DAYS = 14
 
 _NOT_TLS = "^(wrong version number|unexpected message|record layer failure)$"
 _REFUSES_US = "certificate required|handshake failure"
+_REFUSES_OURS = "alert (bad|unsupported|unknown ca|certificate|access|decrypt)"
 _NAME_FAILURES: Failures = (
     (TimeoutError, "DNS does not answer about {host} → check this machine's DNS servers"),
     (Exception, "{host} is unknown → check its spelling, and that this machine's DNS knows it"),
 )
 _TLS_FAILURES: Failures = (
-    (_REFUSES_US, f"{{where}} refuses the TLS connection: {{reason}} → {_NO_CLIENT_CERTIFICATE}"),
+    (_REFUSES_US, f"{{where}} refuses the TLS connection: {{reason}} → {_CLIENT_CERTIFICATE}"),
+    (_REFUSES_OURS, f"{{where}} rejects the client certificate: {{reason}} → {_CHECK_OURS}"),
     (ssl.SSLError, "{where} breaks the TLS connection: {reason} → check the server's TLS settings"),
 )
 _CONNECTION_FAILURES: Failures = (
-    (ssl.SSLCertVerificationError, f"{_NOT_TRUSTED}: {{exc.verify_message}} → {_OWN_AUTHORITY}"),
+    ("^proxy answers 40[17]", f"the {{reason}}: it requires a login that it accepts → {_LOGIN}"),
+    ("^proxy answers 403", "the {reason}: it must not connect to {where} → ask its operator"),
+    ("^proxy answers", "the {reason}: it cannot connect to {where} → ask its operator"),
+    (ProxyError, "the {reason} → check GATEWAY_UPSTREAM_PROXY, HTTPS_PROXY and NO_PROXY"),
+    ("expired", "the {reason} → renew it, or check this machine's clock"),
+    ("mismatch", "the certificate is for another host: {reason} → use a name that it has"),
+    (
+        ssl.SSLCertVerificationError,
+        f"the certificate is not trusted: {{reason}} → {_OWN_AUTHORITY}",
+    ),
     (_NOT_TLS, "{where} does not speak TLS → use http:// or another port"),
     *_TLS_FAILURES,
     (TimeoutError, "{where} does not answer → check for a firewall in between"),
@@ -59,24 +73,24 @@ _ANSWER_FAILURES: Failures = (
     (TimeoutError, "no answer within {timeout_s:g} seconds → try the address in a browser"),
     *_TLS_FAILURES,  # httpx lets them through once the handshake is over
     (httpx.ProtocolError, "the answer is not valid HTTP → check the port"),
-    (Exception, "the connection breaks: {kind} → check the port, proxies and firewalls in between"),
+    (Exception, f"the connection breaks: {{kind}} → check the port; {_CLIENT_CERTIFICATE}"),
 )
 
 
-async def reach(url: str, *, timeout_s: float) -> list[Finding]:
-    """Look the name up, and connect; a failure is the last finding."""
-    host, port, is_tls = _server(url)
-    findings = [await _name(host, port, timeout_s)]
+async def reach(route: Route, address: str, *, timeout_s: float) -> list[Finding]:
+    """Look the name up, of the proxy if there is one, and connect; a failure is last."""
+    url = httpx.URL(address)
+    proxy = route.proxy_for(url)
+    host, port = host_and_port(proxy.url if proxy else url)
+    findings = [Finding("route", "ok", f"through the proxy {host}:{port}")] if proxy else []
+    findings.append(await _name(host, port, timeout_s))
     if findings[-1].level != "fail":
-        findings.append(await _connection(host, port, timeout_s, is_tls=is_tls))
+        findings.append(await _connection(route, url, timeout_s))
     return findings
 
 
-def _server(url: str) -> tuple[str, int, bool]:
-    """Return its host, its port, and whether it speaks TLS."""
-    parts = urlsplit(url)
-    is_tls = parts.scheme == "https"
-    return str(parts.hostname), parts.port or (443 if is_tls else 80), is_tls
+def _where(url: httpx.URL) -> str:
+    return "{}:{}".format(*host_and_port(url))
 
 
 async def _name(host: str, port: int, timeout_s: float) -> Finding:
@@ -91,20 +105,18 @@ async def _name(host: str, port: int, timeout_s: float) -> Finding:
     return Finding("name", "ok", f"{host} {where}")
 
 
-async def _connection(host: str, port: int, timeout_s: float, *, is_tls: bool) -> Finding:
-    tls = ssl.create_default_context() if is_tls else None
-    check, where = "TLS" if tls else "connection", f"{host}:{port}"
+async def _connection(route: Route, url: httpx.URL, timeout_s: float) -> Finding:
+    is_tls, where = url.scheme == "https", _where(url)
+    check = "TLS" if is_tls else "connection"
     try:
         async with asyncio.timeout(timeout_s):
-            _, writer = await asyncio.open_connection(host, port, ssl=tls)
+            writer = await route.connect(url)
     except (OSError, ValueError) as exc:
+        check = "proxy" if isinstance(exc, ProxyError) else check
         return failure(check, exc, _CONNECTION_FAILURES, where=where)
-    try:
-        if tls:
-            return _certificate(writer.get_extra_info("ssl_object"))
-        return Finding(check, "ok", f"{where} answers, without TLS")
-    finally:
-        writer.transport.abort()
+    peer = writer.get_extra_info("ssl_object")
+    writer.transport.abort()
+    return _certificate(peer) if is_tls else Finding(check, "ok", "is open, without TLS")
 
 
 def _certificate(peer: ssl.SSLObject) -> Finding:
@@ -118,23 +130,20 @@ def _certificate(peer: ssl.SSLObject) -> Finding:
     return Finding("TLS", "ok", found)
 
 
-async def answer(url: str, *, timeout_s: float) -> list[Finding]:
+async def answer(network: PooledTransport, url: str, *, timeout_s: float) -> list[Finding]:
     """Request the sessions without credentials; SuperOffice must answer 401."""
     started = time.perf_counter()
+    request = httpx.Request("GET", url + PATH, headers={"Accept": "application/json"})
     try:
-        # Like the gateway: the authorities of the system or of SSL_CERT_FILE, and no proxy.
-        trusted = ssl.create_default_context()
-        async with (
-            asyncio.timeout(timeout_s),
-            httpx.AsyncClient(verify=trusted, trust_env=False, timeout=None) as client,  # noqa: S113
-            client.stream("GET", url + PATH, headers={"Accept": "application/json"}) as head,
-        ):
-            took_ms = (time.perf_counter() - started) * 1000
-            return [_judged(head, took_ms), *_clock(head)]
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as exc:
-        host, port, _ = _server(url)
-        known = {"where": f"{host}:{port}", "timeout_s": timeout_s, "kind": type(exc).__name__}
-        return [failure(_CHECK, exc, _ANSWER_FAILURES, **known)]
+        async with asyncio.timeout(timeout_s):
+            response = await network.handle_async_request(request)
+            await response.aclose()
+    except (httpx.TransportError, OSError) as exc:
+        cause = exc.__cause__ and exc.__cause__.__cause__  # of aiohttp's error
+        found = cause if isinstance(cause, ssl.SSLError) else exc
+        values = {"where": _where(request.url), "timeout_s": timeout_s}
+        return [failure(_CHECK, found, _ANSWER_FAILURES, kind=type(exc).__name__, **values)]
+    return [_judged(response, (time.perf_counter() - started) * 1000), *_clock(response)]
 
 
 def _judged(response: httpx.Response, took_ms: float) -> Finding:
@@ -147,6 +156,7 @@ def _judged(response: httpx.Response, took_ms: float) -> Finding:
     meanings: tuple[tuple[bool, Level, str, str | None], ...] = (
         (status == 401, "ok", "requires credentials, as it should", None),
         (is_page, "fail", "a web page, perhaps the login page of a proxy", _WRONG_PATH),
+        (status == 407, "fail", "the proxy requires a login that it accepts", _LOGIN),
         (status == 404, "fail", "not found", _WRONG_PATH),
         (status == 421, "fail", "the tenant is at another host", _MOVED),
         (response.is_redirect, "fail", f"redirects to {address}", _FOLLOWS_NONE),
@@ -170,18 +180,11 @@ def _clock(response: httpx.Response) -> list[Finding]:
     return [Finding("clock", "warn", found, "synchronise it (NTP): wait times and tokens need it")]
 
 
-async def call(settings: Settings, url: str, headers: Sequence[Header]) -> list[Finding]:
+async def call(
+    network: PooledTransport, settings: Settings, url: str, headers: Sequence[Header]
+) -> list[Finding]:
     """Make one call as the gateway does; report how much arrived, and whether times have a zone."""
-    client = UpstreamClient(
-        url=url,
-        connect_timeout_s=settings.upstream_connect_timeout,
-        timeout_s=settings.upstream_timeout,
-        connections=1,
-        queue=1,
-        breaker_failures=0,
-        breaker_cooldown_s=1,
-        max_bytes=settings.max_upstream_bytes,
-    )
+    client = upstream_client(settings, url, network, "")
     started = time.perf_counter()
     try:
         caller = caller_policy(settings).read(headers)
@@ -189,8 +192,6 @@ async def call(settings: Settings, url: str, headers: Sequence[Header]) -> list[
         sessions = decoder(record_of(ChatSession))(body)
     except GatewayError as exc:
         return [Finding("call", "fail", f"{exc.code}: {exc}")]
-    finally:
-        await client.aclose()
     took_ms = (time.perf_counter() - started) * 1000
     found = f"{len(sessions)} sessions, {len(body)} bytes, in {took_ms:.0f} ms"
     times = [valid(session.when_requested) for session in sessions]
@@ -203,28 +204,15 @@ def _times(times: Sequence[str], sent: bytes | None, settings: Settings) -> Find
     asked = sent is not None and b"includetzoffset" in sent.lower()
     header = f"SO-TimeZone: {'' if sent is None else sent.decode()}"
     base = settings.time_zone
+    unused = "let SuperOffice use time zones, or set GATEWAY_TIME_ZONE alone"
+    unset = f"set GATEWAY_SO_TIME_ZONE='{WITH_OFFSETS}'"
     meanings: tuple[tuple[bool, Level, str, str | None], ...] = (
         (not times, "ok", "no session has a time that could be checked", None),
         (all(map(has_zone, times)), "ok", f"have a zone{f', as {header}' if asked else ''}", None),
-        (
-            sent is None and base is not None,
-            "ok",
-            f"have no zone, GATEWAY_TIME_ZONE is {base}",
-            None,
-        ),
-        (
-            asked,
-            "warn",
-            f"have no zone: SuperOffice ignores {header}",
-            "let SuperOffice use time zones, or set GATEWAY_TIME_ZONE alone",
-        ),
+        (not sent and base is not None, "ok", f"have no zone, GATEWAY_TIME_ZONE is {base}", None),
+        (asked, "warn", f"have no zone: SuperOffice ignores {header}", unused),
         (sent is not None, "warn", f"have no zone with {header}", f"send {WITH_OFFSETS}"),
-        (
-            True,
-            "warn",
-            "have no zone: waitSeconds is null",
-            f"set GATEWAY_SO_TIME_ZONE='{WITH_OFFSETS}'",
-        ),
+        (True, "warn", "have no zone: waitSeconds is null", unset),
     )
     _, level, found, advice = next(meaning for meaning in meanings if meaning[0])
     return Finding("times", level, found, advice)

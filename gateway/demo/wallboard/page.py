@@ -21,15 +21,22 @@ _POLICY = (
 )
 
 
-def wallboard_routes(users: Sequence[Sequence[object]], endpoint: str) -> list[BaseRoute]:
+def wallboard_routes(
+    users: Sequence[Sequence[object]], endpoint: str, *, has_manual: bool
+) -> list[BaseRoute]:
     """Return the routes of the page and its files.
 
     Args:
         users: name, Authorization and associateId of each, to whom everybody can log in.
         endpoint: the path of GraphQL, relative to the page.
+        has_manual: link to the manual's page about it.
     """
     template = Template((_HERE / "wallboard.html").read_text("utf-8"))
-    text = template.substitute(endpoint=endpoint, users=html.escape(json.dumps(users)))
+    text = template.substitute(
+        endpoint=endpoint,
+        manual="docs/wallboard" if has_manual else "",
+        users=html.escape(json.dumps(users)),
+    )
     headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
 
     async def page(_: Request) -> Response:

@@ -149,5 +149,5 @@ class ChatSession(Node, Rights):
     fetched_at: DateTime | None = derived(
         computed.fetched_at,
         "When this data was fetched, in UTC by the gateway's clock; the computed seconds refer to "
-        "it.",
+        "it, except in the events of an alarm: see `Subscription`.",
     )

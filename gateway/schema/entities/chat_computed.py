@@ -83,14 +83,14 @@ def idle_seconds(session: "ChatSession") -> int | None:
     """Measure from the last message to now, while the session is open."""
     if not is_open(session):
         return None
-    return _between(_instant(session, session.when_idle), session.as_of.fetched_ns)
+    return _between(_instant(session, session.when_idle), session.as_of.now_ns)
 
 
 def customer_away_seconds(session: "ChatSession") -> int | None:
     """Measure from the last request of the customer's browser to now, while the session is open."""
     if not is_open(session):
         return None
-    return _between(_instant(session, session.when_fetched), session.as_of.fetched_ns)
+    return _between(_instant(session, session.when_fetched), session.as_of.now_ns)
 
 
 def _accepted(session: "ChatSession") -> object:
@@ -109,7 +109,7 @@ def _instant(session: "ChatSession", date: object) -> int | None:
 def _end_or_now(session: "ChatSession") -> int | None:
     goes_on = is_open(session)
     if goes_on or (goes_on is None and session.when_ended is None):
-        return session.as_of.fetched_ns
+        return session.as_of.now_ns
     return _instant(session, session.when_ended)
 
 

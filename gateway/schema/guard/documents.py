@@ -4,6 +4,7 @@ Strawberry's own parser and validation caches have no limits, and over a WebSock
 in the former ends the operation without a response.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
@@ -16,6 +17,7 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     InlineFragmentNode,
+    NoDeprecatedCustomRule,
     OperationDefinitionNode,
     OperationType,
     get_operation_ast,
@@ -35,6 +37,8 @@ from gateway.schema.guard.introspection import fragments_of
 from gateway.schema.guard.limits import Limits, excess, too_complex
 
 MOST_DOCUMENTS = 128
+_COORDINATE = re.compile(r"[@\w.]+\(\w+:\)|\w+\.\w+")
+"""Of a field, an argument, an input field or an enum value, in graphql-core's message."""
 
 
 class DocumentCache:
@@ -50,6 +54,7 @@ class DocumentCache:
         """Of the latest texts; the one used least recently comes first."""
 
         self.errors = lru_cache(MOST_DOCUMENTS)(self._errors)
+        self._deprecated_in = lru_cache(MOST_DOCUMENTS)(self._find_deprecated)
 
     async def prepare(self, schema: GraphQLSchema, query: str) -> None:
         """Parse and validate a new text, each in a turn of its own.
@@ -61,6 +66,8 @@ class DocumentCache:
             self.parsed(query)
             await next_turn()
             self.errors(schema, query, specified_rules)
+            await next_turn()
+            self.deprecated(schema, query)
             await next_turn()
 
     def parsed(self, query: str) -> DocumentNode | GraphQLError:
@@ -98,6 +105,16 @@ class DocumentCache:
         document = self._document(query)
         is_valid = document is not None and not self.errors(schema, query, specified_rules)
         return document if is_valid else None
+
+    def deprecated(self, schema: GraphQLSchema, query: str) -> tuple[str, ...]:
+        """Return the coordinates of what a valid document uses that is deprecated."""
+        return self._deprecated_in(schema, query) if self.valid(schema, query) else ()
+
+    def _find_deprecated(self, schema: GraphQLSchema, query: str) -> tuple[str, ...]:
+        document = self._document(query)
+        errors = validate(schema, document, (NoDeprecatedCustomRule,)) if document else ()
+        found = (_COORDINATE.search(error.message) for error in errors)
+        return tuple(sorted({match[0] for match in found if match}))
 
     def subscription(self, query: str, operation_name: str | None) -> str | None:
         """Return the root field of a subscription; None for any other operation."""

@@ -6,6 +6,7 @@ The lists of a snapshot are made once, and stored on it.
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any, TypeAlias
 
 from gateway.executor.turns import Turns
@@ -100,7 +101,7 @@ class Columns:
     ) -> None:
         self.sessions = sessions
         self.turns = turns
-        self._searched = searched
+        self.searched = searched
         self._store = store
         self._lists: dict[str, Sequence[Any]] = {}
 
@@ -123,8 +124,8 @@ class Columns:
         if read is None:
             read, size, steps = self._folded, _SEARCH_BLOCK, _SEARCH_STEPS
         column: list[Any] = []
-        for start in range(0, len(self.sessions), size):
-            block = self.sessions[start : start + size]
+        sessions = iter(self.sessions)
+        while block := [*islice(sessions, size)]:
             column += map(read, block)
             await self.turns.give(steps * len(block))
         if self._store is not None:
@@ -133,7 +134,7 @@ class Columns:
         return column
 
     def _folded(self, session: ChatSession) -> str:
-        texts = (valid(getattr(session, name)) for name in self._searched)
+        texts = (valid(getattr(session, name)) for name in self.searched)
         return _BETWEEN_TEXTS.join([fold(text) for text in texts if text])
 
 

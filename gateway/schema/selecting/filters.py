@@ -11,6 +11,7 @@ LONGEST_SEARCH = 200
 
 
 _IN = "Matches when the value is one of these; an empty list matches nothing."
+_ALARM = "As of `fetchedAt`; in a subscription as of now, so it is an alarm."
 _NOT_IN = "Matches when the value is none of these, or there is no value."
 
 
@@ -70,9 +71,7 @@ class ChatSessionFilter:
     sale_id: KeyFilter | None = optional("By `sale.saleId`.", "sale")
     ticket_id: KeyFilter | None = optional("By `ticket.ticketId`.", "ticket")
     assigned: bool | None = optional("Whether it has an agent.", "user")
-    transfer_pending: bool | None = optional(
-        "Whether it is being handed to another agent.", "transfer_to"
-    )
+    transfer_pending: bool | None = optional("Whether it is being transferred.", "transfer_to")
     chatbot_is_active: bool | None = optional(
         "Whether a bot is answering; a session that does not say matches neither."
     )
@@ -80,11 +79,9 @@ class ChatSessionFilter:
         "Whether the customer agreed to the terms; a session that does not say matches neither."
     )
     alert_level: IntRange | None = optional("By escalation level.")
-    wait_seconds: IntRange | None = optional("By `waitSeconds`, as of the data's `fetchedAt`.")
-    idle_seconds: IntRange | None = optional("By `idleSeconds`, as of the data's `fetchedAt`.")
-    customer_away_seconds: IntRange | None = optional(
-        "By `customerAwaySeconds`, as of the data's `fetchedAt`."
-    )
+    wait_seconds: IntRange | None = optional(f"By `waitSeconds`. {_ALARM}")
+    idle_seconds: IntRange | None = optional(f"By `idleSeconds`. {_ALARM}")
+    customer_away_seconds: IntRange | None = optional(f"By `customerAwaySeconds`. {_ALARM}")
     rating: IntRange | None = optional("By the customer's rating.")
     when_requested: DateTimeRange | None = optional("By time of request.")
     when_started: DateTimeRange | None = optional("By time of acceptance.")

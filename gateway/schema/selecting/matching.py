@@ -1,6 +1,6 @@
 """The filter of sessions as a function. Pure: it depends on the snapshot alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from strawberry.utils.str_converters import to_camel_case
@@ -30,6 +30,13 @@ SEARCHED = (
     "first_message",
     "last_message",
 )
+CLOCKS = {
+    "wait_seconds": "when_requested",
+    "idle_seconds": "when_idle",
+    "customer_away_seconds": "when_fetched",
+}
+"""The seconds that run with the clock, and the times that they run from."""
+
 _DEEPEST = 10
 _MOST_PARTS = 50
 
@@ -45,6 +52,9 @@ class Filter:
     def __init__(self, wanted: ChatSessionFilter | None, as_of: AsOf) -> None:
         self.parts = 0
         self.reads: set[str] = set()
+        self.clocks: list[tuple[str, int]] = []
+        """Which seconds, and at how many of them a session begins or ceases to match."""
+
         self._zone = as_of.zone
         self._folded: dict[str, str] = {}
         """The folded form of each `search`: the same text may occur many times in a filter."""
@@ -75,6 +85,8 @@ class Filter:
             case bool():
                 return lambda lists, rows: [r for r in rows if lists[name][r] is value]
             case IntRange():
+                ends = (value.min, None if value.max is None else value.max + 1)
+                self.clocks += [(name, end) for end in ends if name in CLOCKS and end is not None]
                 return _within(name, value.min, value.max)
             case DateTimeRange():
                 return self._during(name, value)
@@ -121,6 +133,11 @@ class Filter:
             return None
         zone = self._zone
         return zone is not None or dates.has_zone(text), dates.nanoseconds(text, zone or dates.UTC)
+
+
+def clocks_of(wanted: ChatSessionFilter | None) -> Sequence[tuple[str, int]]:
+    """Return the `clocks` of a filter, whatever it is applied to."""
+    return Filter(wanted, AsOf(0)).clocks
 
 
 _NO_LEAST, _NO_MOST = float("-inf"), float("inf")

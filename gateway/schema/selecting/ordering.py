@@ -28,20 +28,14 @@ class ChatSessionOrder:
     chat_session_id: Direction | None = optional("By key: the order in which sessions began.")
     topic_id: Direction | None = optional("By chat channel.")
     status: Direction | None = optional("By status, in the order of SuperOffice's numbers.")
-    status_group: Direction | None = optional(
-        "By status group: before the queue, waiting, live, over."
-    )
+    status_group: Direction | None = optional("By group: before the queue, waiting, live, over.")
     user: Direction | None = optional("By the agent's `fullName`, whatever its case and accents.")
     contact: Direction | None = optional("By the company's `name`, whatever its case and accents.")
     alert_level: Direction | None = optional("By escalation level.")
     rank: Direction | None = optional("By the place among the agent's open sessions.")
     rating: Direction | None = optional("By the customer's rating.")
-    initial_queue_pos: Direction | None = optional(
-        "By the place in the queue at the time of request."
-    )
-    customer_name: Direction | None = optional(
-        "By the customer's name; upper and lower case and accents make no difference."
-    )
+    initial_queue_pos: Direction | None = optional("By place in the queue at the request.")
+    customer_name: Direction | None = optional("By the customer's name, whatever case and accents.")
     when_requested: Direction | None = optional("By time of request: `ASC` = longest wait first.")
     when_started: Direction | None = optional("By time of acceptance.")
     when_ended: Direction | None = optional("By time of the end.")
@@ -101,25 +95,21 @@ class Order:
         encrypt = self.cipher.encrypt
         return [encrypt(k.encode(), None).hex() if k and isinstance(k, str) else k for k in keys]
 
-    def revealed(self, keys: Iterable[Any]) -> list[Any]:  # whatever a client sends
-        """Return the keys in a cursor.
+    def revealed(self, keys: Iterable[Any]) -> Sortable:  # whatever a client sends
+        """Return the place in this order that is in a cursor.
 
         Raises:
-            ValueError, InvalidTag: a text is not one that `concealed` wrote.
+            ValueError, InvalidTag: the keys are not what `concealed` wrote.
         """
         decrypt = self.cipher.decrypt
-        return [
+        texts = [
             decrypt(bytes.fromhex(k), None).decode() if k and isinstance(k, str) else k
             for k in keys
         ]
-
-    def fits(self, keys: Iterable[object]) -> bool:
-        """Tell whether values have the types of the keys of this order."""
         kinds = [str if name in _TEXTS else int for name, _ in self._keys] + [str]
-        values = list(keys)
-        return len(values) == len(kinds) and all(
-            value is None or type(value) is kind for value, kind in zip(values, kinds, strict=True)
-        )
+        if not all(k is None or type(k) is kind for k, kind in zip(texts, kinds, strict=True)):
+            raise ValueError("A key has another type than those of this order.")
+        return self.sortable(tuple(texts))
 
     async def sort(self, columns: Columns, rows: Sequence[int]) -> list[int]:
         """Return the rows in this order: sorted by each key, the weightiest last."""

@@ -121,7 +121,6 @@ def _place(name: str, cursor: str, order: Order) -> Sortable:
         raise BadUserInputError(f"`{name}` is not a cursor of this connection.")
     signature, *keys = parts
     with suppress(ValueError, InvalidTag):
-        keys = order.revealed(keys)
-        if signature == order.signature and order.fits(keys):
-            return order.sortable(tuple(keys))
+        if signature == order.signature:
+            return order.revealed(keys)
     raise BadUserInputError(f"`{name}` is a cursor of another `orderBy`.")

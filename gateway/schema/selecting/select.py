@@ -1,9 +1,11 @@
 """What root fields select of a snapshot: the rows that match, in order, and records by their id."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.live.later import SECOND_NS, later
 from gateway.schema.declare.entity import record_of
 from gateway.schema.declare.nodes import type_name
 from gateway.schema.entities.chat import ChatSession
@@ -11,12 +13,14 @@ from gateway.schema.entities.summary import PARTS, ChatSessionSummary, summarise
 from gateway.schema.guard.work import Work
 from gateway.schema.selecting.columns import Columns
 from gateway.schema.selecting.filters import ChatSessionFilter
-from gateway.schema.selecting.matching import Filter
+from gateway.schema.selecting.matching import CLOCKS, Filter
 from gateway.schema.selecting.ordering import ChatSessionOrder, Order, order_of
 from gateway.sessions.snapshot import Snapshot
 
 _STEPS_PER_BLOCK = 4_000
 _KEYS_PER_STEP = 10
+_MOST_CROSSINGS = 1_000
+_STEPS_PER_CROSSING = 4
 _OWN = "node"
 
 
@@ -53,6 +57,38 @@ class Selecting:
             return (await order.sort(self.columns, rows) if has_order else rows), order
 
         return await self.work.once((wanted, order_by or is_ordered), make)
+
+    async def next_change(
+        self, wanted: ChatSessionFilter | None, rows: Collection[int]
+    ) -> int | None:
+        """Return when the clock makes other rows match than these, or None if it never does.
+
+        It is a whole second, in nanoseconds since 1970. It can be too early for a filter that
+        many sessions cross without a change: the search ends after some.
+        """
+        columns, as_of = self.columns, self.snapshot.as_of
+        selects, now_ns = Filter(wanted, as_of), as_of.now_ns
+        self._charge(selects.parts + len(selects.clocks))
+        rows_at = defaultdict[int, set[int]](set)
+        for name, end in selects.clocks:
+            lists = await columns.load((name, start_name := CLOCKS[name]))
+            running = zip(lists[start_name], lists[name], strict=True)
+            for row, (start, seconds) in enumerate(running):
+                # Seconds that stand still are others than those since the start.
+                if start is not None and seconds == max(0, now_ns - start) // SECOND_NS < end:
+                    rows_at[(end - -start // SECOND_NS) * SECOND_NS].add(row)
+                    await columns.turns.give(_STEPS_PER_CROSSING)
+            await columns.turns.give(len(columns.sessions))
+        matched, tries = frozenset(rows), _MOST_CROSSINGS
+        for moment_ns in sorted(rows_at):
+            crossing = rows_at[moment_ns]
+            tries -= len(crossing)
+            sessions, some = later(self.snapshot, moment_ns).sessions, [*crossing]
+            then = Columns([sessions[row] for row in some], columns.searched, columns.turns)
+            found = {some[row] for row in await matching_rows(then, selects)}
+            if tries < 0 or found != matched & crossing:
+                return moment_ns
+        return None
 
     async def summary(self, wanted: ChatSessionFilter | None) -> ChatSessionSummary:
         """Return the numbers of the sessions that match."""

@@ -11,9 +11,10 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import TenantNotFoundError
+from gateway.observe.clients import NO_CLIENT, Client
 from gateway.observe.metrics import RequestMeter
 from gateway.web.access_record import AccessRecord
-from gateway.web.inbound import REQUEST_ID, Door
+from gateway.web.inbound import REQUEST_ID, Door, Inbound
 
 logger = logging.getLogger(__name__)
 
@@ -31,15 +32,15 @@ class AccessLog:
         self._log = structlog.get_logger()
 
     def request(
-        self, scope: Scope, request_id: bytes, status: int, started: float, record: AccessRecord
+        self, scope: Scope, inbound: Inbound, status: int, started: float, record: AccessRecord
     ) -> None:
         """Log a request that began at `started`, by `time.perf_counter`."""
         seconds = time.perf_counter() - started
-        self._count(record, record.first_answer_s or seconds)
+        client = self._count(record, record.first_answer_s or seconds, inbound.head.client)
         level = logging.DEBUG if record.is_routine else logging.INFO
         if not logger.isEnabledFor(level):
             return
-        fields = record.fields()
+        fields = _with_client(record.fields(), client)
         if self._shows_client and scope.get("client"):
             fields = {**fields, "client": scope["client"][0]}
         write = self._log.debug if record.is_routine else self._log.info
@@ -50,25 +51,31 @@ class AccessLog:
             path=_printable_path(scope) if record.is_known_path else UNKNOWN_PATH,
             status=status,
             duration_ms=round(seconds * 1000, 1),
-            request_id=request_id.decode(),
+            request_id=inbound.request_id.decode(),
             **fields,
         )
 
-    def operation(self, started: float, record: AccessRecord) -> None:
+    def operation(self, started: float, record: AccessRecord, client: Client) -> None:
         """Log one of the operations on a WebSocket, when it has its first answer."""
         seconds = time.perf_counter() - started
-        self._count(record, seconds)
+        fields = _with_client(record.fields(), self._count(record, seconds, client))
         duration_ms = round(seconds * 1000, 1)
-        self._log.info("operation", logger=__name__, duration_ms=duration_ms, **record.fields())
+        self._log.info("operation", logger=__name__, duration_ms=duration_ms, **fields)
 
-    def _count(self, record: AccessRecord, seconds: float) -> None:
-        timings = record.timings
+    def _count(self, record: AccessRecord, seconds: float, client: Client) -> Client:
+        """Count a request, unless it is not GraphQL; return its client as it may appear."""
+        meter, timings = self._meter, record.timings
         if timings is None:
             if record.operation is None:
-                return
-            timings = record.timings = self._meter.of(record.operation, record.outcome)
+                return NO_CLIENT
+            timings = record.timings = meter.of(record.operation, record.outcome, record.tenant)
         timings.add(seconds)
-        self._meter.sent_bytes += record.sent_bytes
+        meter.sent_bytes += record.sent_bytes
+        if record.deprecated and record.is_answered:
+            meter.deprecated.update(record.deprecated)
+        if client is NO_CLIENT:
+            return client
+        return meter.clients.count(client, is_answered=record.is_answered)
 
 
 class RequestLog:
@@ -110,7 +117,13 @@ class RequestLog:
             if status == 404 or isinstance(inbound.head.access, TenantNotFoundError):
                 inbound.record.is_known_path = False
             inbound.snapshot = None  # the scope lives until the next request of the connection
-            self._access_log.request(scope, request_id, status, started, inbound.record)
+            self._access_log.request(scope, inbound, status, started, inbound.record)
+
+
+def _with_client(fields: dict[str, object], client: Client) -> dict[str, object]:
+    if client is NO_CLIENT:
+        return fields
+    return {**fields, "client_name": client[0], "client_version": client[1]}
 
 
 def _printable_path(scope: Scope) -> str:

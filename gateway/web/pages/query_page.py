@@ -46,22 +46,30 @@ def wants_page(request: HTTPConnection) -> bool:
 class QueryPage:
     """The page, with demo users to log in as: name, Authorization and associateId of each.
 
-    It shows them to everybody who opens it. With `has_tenants` it has a field for the tenant.
+    It shows them to everybody who opens it. With `has_tenants` it has a field for the tenant, and
+    with `has_manual` a link to the manual.
     """
 
     def __init__(
-        self, demo_users: Sequence[tuple[str, str, int]] = (), *, has_tenants: bool = False
+        self,
+        demo_users: Sequence[tuple[str, str, int]] = (),
+        *,
+        has_tenants: bool = False,
+        has_manual: bool = False,
     ) -> None:
         self._demo_users = html.escape(json.dumps(demo_users))
         self._has_tenants = has_tenants
+        self._has_manual = has_manual
 
     def response(self, request: Request) -> Response:
         """Return the page; one for a tenant has an address one level down."""
         tenant = canonical_tenant(request.path_params.get("tenant", ""))
         is_graphiql = _FETCHED.is_file()
+        root = "../" if tenant else ""
         page = _TEMPLATES["graphiql" if is_graphiql else "query"].substitute(
             version=__version__,
-            root="../" if tenant else "",
+            root=root,
+            manual=f"{root}docs/" if self._has_manual else "",
             static=STATIC_PATH,
             endpoint=tenant or "graphql",
             users=self._demo_users,

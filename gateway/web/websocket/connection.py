@@ -23,6 +23,7 @@ from gateway.errors import (
     UpstreamForbiddenError,
     UpstreamUnauthenticatedError,
 )
+from gateway.observe.clients import client_of
 from gateway.schema.context import Access, Context
 from gateway.schema.engine import Answer, refusal
 from gateway.schema.error_codes import masked
@@ -82,6 +83,7 @@ class Connection:
         self._access: Access | RequestError | None = None
         """The caller; None before `connection_init`."""
 
+        self._client = inbound_of(socket.scope).head.client
         self._is_accepted = False
         self._over = 4408, "Connection initialisation timeout"
         """The code and the reason if the time is over now."""
@@ -190,6 +192,7 @@ class Connection:
             headers = headers_from_payload(payload, instead_of=scope["headers"])
         except RequestError as exc:
             return exc
+        self._client = client_of(headers)
         return self._door.access(scope["path"], headers)
 
     async def _subscribe(self, id_: str, payload: object) -> None:
@@ -238,12 +241,13 @@ class Connection:
         engine = self._graphql.engine
         try:
             operation = await self._graphql.reader.operation(payload)
-            name = engine.name_of(operation)
+            name, record = engine.name_of(operation), AccessRecord()
+            record.deprecated = engine.deprecated_in(operation)
             async with aclosing(engine.stream(operation, context)) as answers:
                 async for answer in answers:
                     await self._answer(id_, answer, context)
                     if started is not None:
-                        self._log(started, name, context, answer)
+                        self._log(started, name, context, answer, record)
                         started = None
                     if answer.is_refusal:
                         return
@@ -262,7 +266,7 @@ class Connection:
         answer = refusal(error)
         await self._send({"id": id_, "type": "error", "payload": answer.body["errors"]})
         if started is not None:
-            self._log(started, "", context, answer)
+            self._log(started, "", context, answer, AccessRecord())
 
     async def _answer(self, id_: str, answer: Answer, context: Context) -> None:
         if answer.is_refusal:
@@ -278,10 +282,11 @@ class Connection:
         self._operations.pop(id_, None)
         self._rest()
 
-    def _log(self, started: float, name: str, context: Context, answer: Answer) -> None:
-        record = AccessRecord()
+    def _log(
+        self, started: float, name: str, context: Context, answer: Answer, record: AccessRecord
+    ) -> None:
         self._graphql.record(record, name, context, [answer.body])
-        self._access_log.operation(started, record)
+        self._access_log.operation(started, record, self._client)
 
     async def _send(self, message: Mapping[str, object]) -> None:
         """Send a message as text: browsers cannot read a binary frame at once."""

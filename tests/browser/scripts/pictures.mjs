@@ -7,7 +7,7 @@ import { chromium } from "playwright-core";
 
 const { chromium: executablePath, folder, url } = JSON.parse(process.argv[2]);
 
-const SIZES = { graphiql: [1280, 720], wallboard: [1440, 940] };
+const SIZES = { graphiql: [1280, 800], wallboard: [1440, 940] };
 const PAGES = {
   async graphiql(page) {
     await page.getByRole("tab", { name: "Queue" }).click();

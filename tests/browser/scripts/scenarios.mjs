@@ -93,6 +93,9 @@ const kept = async (page) => {
 export async function graphiql(page, shot, { authorization }) {
   await opened(page);
   const found = { title: await page.title() };
+  found.links = await page
+    .locator(".gateway-title a")
+    .evaluateAll((links) => links.map(({ href }) => new URL(href).pathname));
   const tabs = page.getByRole("tab");
   found.tabs = await tabs.allInnerTexts();
 
@@ -256,15 +259,20 @@ export async function linked(page) {
   return { query: await textOf(page, QUERY), variables, answer: await run(page) };
 }
 
-const MANUAL = ["docs", "docs/settings", "docs/performance"];
+// A table of contents, wide tables, pictures, and code that is wider than a desk's window.
+const MANUAL = ["docs", "docs/settings", "docs/performance", "docs/live"];
 
 // The manual, in a phone's window and in a desk's, in light and in dark, with what axe finds there.
 export async function manual(page, shot, { page: home }) {
   const found = { overflowing: [], inaccessible: [] };
+  await page.goto(new URL("docs/", home).href);
+  const pages = page.locator("nav a");
+  const all = await pages.evaluateAll((links) => links.map(({ href }) => new URL(href).pathname.slice(1)));
   for (const [width, colorScheme] of [[390, "dark"], [390, "light"], [1280, "dark"], [1280, "light"]]) {
     await page.setViewportSize({ width, height: 800 });
     await page.emulateMedia({ colorScheme });
-    for (const path of MANUAL) {
+    // Every page once, those with all that can go wrong in each window and colour.
+    for (const path of width === 390 && colorScheme === "light" ? all : MANUAL) {
       await page.goto(new URL(path, home).href);
       const name = `${path.replace("/", "-")}-${width}-${colorScheme}`;
       const content = await page.evaluate(() => document.documentElement.scrollWidth);
@@ -274,7 +282,7 @@ export async function manual(page, shot, { page: home }) {
       for (const { id, nodes } of violations) {
         found.inaccessible.push(`${name}: ${id}: ${nodes[0].html.slice(0, 200)}`);
       }
-      await shot(name);
+      if (MANUAL.includes(path)) await shot(name);
     }
   }
   found.picture = await page.goto(new URL("docs/performance", home).href).then(() =>

@@ -71,20 +71,20 @@ const forwarding = (client) =>
     }),
   });
 
-// What is being watched between `begin` and `end`.
-let watched;
+// What each client watches between `begin` and `end`.
+const watched = {};
 
 await answer({
   async begin({ name, query, ...to }) {
-    watched = { graphqlWs: overWs, graphqlSse: overSse }[name](to).iterate({ query });
-    return (await watched.next()).value.data;
+    watched[name] = { graphqlWs: overWs, graphqlSse: overSse }[name](to).iterate({ query });
+    return (await watched[name].next()).value.data;
   },
   // The next answer; or the first one of a new connection, as the old one may have had more.
-  async end({ isAnew }) {
+  async end({ name, isAnew }) {
     let data;
-    do data = (await watched.next()).value.data;
+    do data = (await watched[name].next()).value.data;
     while (isAnew && !data.chatSessionChanges.isInitial);
-    await watched.return(); // or it would come back for ever
+    await watched[name].return(); // or it would come back for ever
     return data;
   },
   // Asleep: nothing runs, as in a tab in the background or with a closed lid.

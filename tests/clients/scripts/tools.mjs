@@ -30,6 +30,25 @@ await answer({
     });
     return graphql({ schema: stitched, source: "{ chatSessions { id channelLabel } }" });
   },
+  // Hive Gateway over a supergraph: a query, and the first event of a subscription.
+  async supergraph({ file, authorization }) {
+    const { createGatewayRuntime } = await import("@graphql-hive/gateway-runtime");
+    const hive = createGatewayRuntime({ supergraph: file, logging: false });
+    const ask = (query, accept) =>
+      hive.fetch("http://hive.invalid/graphql", {
+        method: "POST",
+        headers: { "Content-Type": "application/json", Accept: accept, authorization },
+        body: JSON.stringify({ query }),
+      });
+    const list = await ask("{ chatSessions { id user { fullName } } }", "application/json");
+    const { body } = await ask("subscription { chatSessionSummary { total } }", "text/event-stream");
+    let text = "";
+    for await (const chunk of body.pipeThrough(new TextDecoderStream())) {
+      text += chunk;
+      if (/^data: .+$/m.test(text)) break;
+    }
+    return { list: await list.json(), event: JSON.parse(text.match(/^data: (.+)$/m)[1]) };
+  },
   // The errors of both compositions, beside a subgraph of another team.
   composed({ sdl, other }) {
     const services = [

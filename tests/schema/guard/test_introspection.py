@@ -116,3 +116,11 @@ async def test_what_is_wrong_with_introspection_is_for_validation_to_say(query: 
         "GRAPHQL_VALIDATION_FAILED",
         "GRAPHQL_PARSE_FAILED",
     }
+
+
+def test_a_directive_is_listed_once() -> None:
+    """Tools that compose schemas refuse one with a name twice."""
+    names = [directive.name for directive in SCHEMA._schema.directives]
+
+    assert "semanticNonNull" in names
+    assert len(names) == len(set(names))

@@ -63,7 +63,17 @@ LINKS = {
     "saleId": ("Sale", "SaleId"),
     "ticketId": ("Ticket", "TicketId"),
 }
+NAMED = {
+    "user": ("User", "AssociateId", "FullName"),
+    "contact": ("Contact", "ContactId", "Name"),
+}
 TIMES = ["WhenRequested", "WhenStarted", "WhenEnded", "WhenIdle"]
+SECONDS = {
+    "waitSeconds": "WhenRequested",
+    "idleSeconds": "WhenIdle",
+    "customerAwaySeconds": "WhenFetched",
+}
+NOW = (dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC), "0000000")
 TEXTS = ["CustomerName", "CustomerAlias", "CustomerEmail", "CustomerPhone", "CustomerCompanyName"]
 MESSAGES = ["FirstMessage", "LastMessage"]
 NUMBERS = ["TopicId", "AlertLevel", "Rank", "Rating", "InitialQueuePos"]
@@ -94,12 +104,31 @@ def key_of(session: Json, link: str, key: str) -> int | None:
     return linked[key] if linked and linked[key] else None
 
 
-def moment(text: str | None, zone: dt.tzinfo) -> tuple[dt.datetime, str] | None:
+def moment(text: str | None, zone: dt.tzinfo | None) -> tuple[dt.datetime, str] | None:
     """Place a time; the fraction stays beside it, since datetime would round it."""
     if not text or text == UNSET:
         return None
     whole, _, digits = text.partition(".")
-    return dt.datetime.fromisoformat(whole).replace(tzinfo=zone), digits.ljust(7, "0")
+    return dt.datetime.fromisoformat(whole).replace(tzinfo=zone or dt.UTC), digits.ljust(7, "0")
+
+
+def seconds_of(session: Json, name: str, zone: dt.tzinfo | None) -> int | None:
+    """Count from a time until now, and a wait until an agent accepted or it ended in the queue."""
+    status, group = session.get("Status"), group_of(session.get("Status"))
+    is_open = group not in {None, "OVER"}
+    until: tuple[dt.datetime, str] | None = NOW
+    since, started, ended = (
+        moment(session.get(time), zone) for time in (SECONDS[name], "WhenStarted", "WhenEnded")
+    )
+    is_unaccepted = group in {"PRE_QUEUE", "WAITING"} or status == "ClosedFromQueue"
+    if name == "waitSeconds" and started and not is_unaccepted:
+        until = started
+    elif not is_open and (name != "waitSeconds" or group == "OVER" or ended):
+        until = ended if name == "waitSeconds" else None
+    if zone is None or since is None or until is None:
+        return None
+    whole = (until[0] - since[0]) // dt.timedelta(seconds=1)
+    return max(0, whole - (until[1] < since[1]))
 
 
 def is_listed(value: Any, wanted: Json) -> bool:
@@ -109,14 +138,14 @@ def is_listed(value: Any, wanted: Json) -> bool:
     return is_in and (banned is None or value is None or value not in banned)
 
 
-def is_wanted(session: Json, wanted: Json | None, zone: dt.tzinfo) -> bool:
+def is_wanted(session: Json, wanted: Json | None, zone: dt.tzinfo | None) -> bool:
     """Every part that is given holds; a part that is null is not given."""
     return all(
         part is None or holds(session, name, part, zone) for name, part in (wanted or {}).items()
     )
 
 
-def holds(session: Json, name: str, part: Any, zone: dt.tzinfo) -> bool:
+def holds(session: Json, name: str, part: Any, zone: dt.tzinfo | None) -> bool:
     """Tell whether one part of a filter holds."""
     if name in {"and", "or"}:
         each = [is_wanted(session, inner, zone) for inner in part]
@@ -132,36 +161,52 @@ def holds(session: Json, name: str, part: Any, zone: dt.tzinfo) -> bool:
         return is_listed(group_of(session.get("Status")), part)
     if name in LINKS:
         return is_listed(key_of(session, *LINKS[name]), part)
+    if name in SECONDS:
+        return is_between(seconds_of(session, name, zone), part)
     if name in {"assigned", "transferPending"}:
         link = "User" if name == "assigned" else "TransferTo"
         return (key_of(session, link, "AssociateId") is not None) is part
     return holds_of_value(session.get(name[0].upper() + name[1:]), name, part, zone)
 
 
-def holds_of_value(value: Any, name: str, part: Any, zone: dt.tzinfo) -> bool:
+def is_between(value: Any, wanted: Json) -> bool:
+    """Compare with both ends, which belong to the range; there has to be a value."""
+    low, high = wanted.get("min"), wanted.get("max")
+    is_enough = value is not None and (low is None or low <= value)
+    return is_enough and (high is None or value <= high)
+
+
+def holds_of_value(value: Any, name: str, part: Any, zone: dt.tzinfo | None) -> bool:
     """Tell whether a part of a filter holds that asks for one property."""
     if name in {"chatSessionId", "topicId"}:
         return is_listed(value, part)
     if isinstance(part, bool):
         return value is part
-    if name == "alertLevel":
-        low, high = part.get("min"), part.get("max")
-        return value in range(-99 if low is None else low, 99 if high is None else high + 1)
+    if name in {"alertLevel", "rating"}:
+        return is_between(value, part)
     time, start, end = (moment(text, zone) for text in (value, part.get("from"), part.get("to")))
     return time is not None and (start is None or start <= time) and (end is None or time < end)
 
 
-def sort_key(session: Json, name: str, zone: dt.tzinfo) -> Any:
+def sort_key(session: Json, name: str, zone: dt.tzinfo | None) -> Any:
     """Return what a session is sorted by, or None."""
     value = session.get(name[0].upper() + name[1:])
     if name == "status":
         return STATUSES[value][0] if value in STATUSES else None
-    if name == "customerName":
+    if name == "statusGroup":
+        group = group_of(session.get("Status"))
+        return group and ["PRE_QUEUE", "WAITING", "LIVE", "OVER"].index(group)
+    if name in {"user", "contact"}:
+        link, key, text = NAMED[name]
+        value = session[link].get(text) if key_of(session, link, key) else None
+    if name in {"customerName", *NAMED}:
         return None if value is None else PLAIN[value]
     return moment(value, zone) if name.startswith("when") else value
 
 
-def in_order(sessions: list[Json], order_by: list[Json] | None, zone: dt.tzinfo) -> list[Json]:
+def in_order(
+    sessions: list[Json], order_by: list[Json] | None, zone: dt.tzinfo | None
+) -> list[Json]:
     """Compare pair by pair: by each key in turn, nulls last both ways, then by `chatSessionId`."""
 
     def compare(a: Json, b: Json) -> int:
@@ -196,10 +241,13 @@ clock_times = st.builds(
 )
 
 
+number = st.integers(1, 3)
+
+
 def linked(key: str) -> st.SearchStrategy[Any]:
     """Make a linked record, a blank one, an empty one, or none."""
     return st.one_of(
-        st.integers(1, 3).map(lambda n: {key: n, "Name": "somebody"}),
+        st.builds(lambda n, name: {key: n, "Name": name, "FullName": name}, number, texts),
         st.sampled_from([None, {}, {key: 0, "Name": ""}]),
     )
 
@@ -214,7 +262,10 @@ sessions_of_a_desk = st.lists(
             **{name: maybe(texts) for name in [*TEXTS, *MESSAGES]},
             **{link: linked(key) for link, key in LINKS.values()},
             "TransferTo": linked("AssociateId"),
-            **{name: st.one_of(clock_times, st.just(UNSET), st.none()) for name in TIMES},
+            **{
+                name: st.one_of(clock_times, st.just(UNSET), st.none())
+                for name in [*TIMES, "WhenFetched"]
+            },
         },
     ),
     min_size=2,
@@ -240,6 +291,11 @@ def right_way_up(low: str, high: str) -> Callable[[tuple[Any, Any]], Json]:
     return make
 
 
+def ranges_of(values: st.SearchStrategy[int]) -> st.SearchStrategy[Json]:
+    """Make a range of numbers."""
+    return st.tuples(maybe(values), maybe(values)).map(right_way_up("min", "max"))
+
+
 keys = lists(small)
 graphql_statuses = st.sampled_from([*IN_GRAPHQL.values(), "UNRECOGNIZED"])
 groups = st.sampled_from(["PRE_QUEUE", "WAITING", "LIVE", "OVER"])
@@ -254,7 +310,8 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
     "transferPending": st.booleans(),
     "chatbotIsActive": st.booleans(),
     "customerConsented": st.booleans(),
-    "alertLevel": st.tuples(maybe(small), maybe(small)).map(right_way_up("min", "max")),
+    **dict.fromkeys(["alertLevel", "rating"], ranges_of(small)),
+    **dict.fromkeys(SECONDS, ranges_of(st.integers(0, 36).map(lambda hours: hours * 3600))),
     **{lowered(name): time_ranges for name in TIMES},
     "search": st.sampled_from(list(NEEDLES)),
 }
@@ -280,7 +337,8 @@ filters = st.recursive(
     ),
     max_leaves=5,
 )
-order_keys = ["chatSessionId", "status", "customerName", *map(lowered, [*NUMBERS, *TIMES])]
+order_keys = ["chatSessionId", "status", "statusGroup", "customerName", *NAMED]
+order_keys += map(lowered, [*NUMBERS, *TIMES])
 orders = st.lists(
     st.builds(
         lambda name, way: {name: way}, st.sampled_from(order_keys), st.sampled_from(["ASC", "DESC"])
@@ -297,16 +355,20 @@ FULL = {
     **dict.fromkeys(NUMBERS, 1),
     **dict.fromkeys(FLAGS, True),
     **dict.fromkeys([*TEXTS, *MESSAGES], "Ada Lovelace"),
-    **{link: {key: 1, "Name": "somebody"} for link, key in LINKS.values()},
+    **{
+        link: {key: 1, "Name": "Ada Lovelace", "FullName": "ÅSE BJØRN"}
+        for link, key in LINKS.values()
+    },
     "TransferTo": {"AssociateId": 1, "Name": "somebody"},
-    **dict.fromkeys(TIMES, "2026-11-23T12:00:00"),
+    **dict.fromkeys([*TIMES, "WhenFetched"], "2026-11-23T12:00:00"),
 }
 WANTS_FULL = {
     "status": {"in": ["IN_QUEUE"]},
     "statusGroup": {"in": ["WAITING"]},
     **{key: {"in": [1], "notIn": [2]} for key in ["chatSessionId", "topicId", *LINKS]},
     **dict.fromkeys(["assigned", "transferPending", *map(lowered, FLAGS)], True),
-    "alertLevel": {"min": 1, "max": 1},
+    **{name: {"min": 1, "max": 1} for name in ["alertLevel", "rating"]},
+    **{name: {"min": 0, "max": 0} for name in SECONDS},
     **{
         lowered(name): {"from": "2026-11-23T12:00:00", "to": "2026-11-24T00:00:00"}
         for name in TIMES
@@ -315,8 +377,19 @@ WANTS_FULL = {
 }
 TIED = {**FULL, "ChatSessionId": 3, "WhenIdle": None}
 LATER = {**FULL, "ChatSessionId": 4, "WhenIdle": "2026-11-23T13:00:00"}
+OTHERS = [
+    {**FULL, "ChatSessionId": 6, "User": {"AssociateId": 1, "FullName": "Bjørn Ærlig"}},
+    {**FULL, "ChatSessionId": 7, "Contact": {"ContactId": 1, "Name": "Bjørn Ærlig"}},
+]
 EACH_WAY = [{name: part} for name, part in WANTS_FULL.items()]
-BY_ALL = [{"topicId": "ASC"}, {"status": "DESC"}, {"customerName": "ASC"}, {"whenIdle": "DESC"}]
+BY_ALL = [
+    {"topicId": "ASC"},
+    {"statusGroup": "DESC"},
+    {"user": "ASC"},
+    {"contact": "DESC"},
+    {"customerName": "ASC"},
+    {"whenIdle": "DESC"},
+]
 
 
 @given(
@@ -327,12 +400,12 @@ BY_ALL = [{"topicId": "ASC"}, {"status": "DESC"}, {"customerName": "ASC"}, {"whe
     maybe(st.integers(0, 6)),
     zones,
 )
-@example([FULL, {"ChatSessionId": 2}], {"and": EACH_WAY, "not": None}, BY_ALL, None, None, None)
+@example([FULL, {"ChatSessionId": 2}], {"and": EACH_WAY, "not": None}, BY_ALL, None, None, dt.UTC)
 @example(
-    [{"ChatSessionId": 2}, TIED, FULL, LATER, {**FULL, "ChatSessionId": 5}],
+    [{"ChatSessionId": 2}, TIED, FULL, LATER, {**FULL, "ChatSessionId": 5}, *OTHERS],
     {"or": [{"not": WANTS_FULL}, {}]},
     BY_ALL,
-    2,
+    None,
     1,
     dt.UTC,
 )
@@ -347,8 +420,8 @@ def test_a_selection_is_what_its_description_says(
     """The list, the connection and the summary select alike, for any desk and any question."""
     desk = Desk(sessions, zone=zone)
     asked = {"filter": wanted, "orderBy": order_by, "limit": limit, "offset": offset}
-    left = [s for s in sessions if is_wanted(s, wanted, zone or dt.UTC)]
-    ordered = in_order(left, order_by, zone or dt.UTC)
+    left = [s for s in sessions if is_wanted(s, wanted, zone)]
+    ordered = in_order(left, order_by, zone)
 
     found = desk.now(QUERY, asked)
 

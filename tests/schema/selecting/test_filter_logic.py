@@ -11,6 +11,7 @@ TOPICS = [{"ChatSessionId": n, "TopicId": n} for n in (1, 2, 3)]
 QUERY = "query ($f: ChatSessionFilter) { chatSessions(filter: $f) { chatSessionId } }"
 ONE, TWO = ({"topicId": {"in": [n]}} for n in (1, 2))
 ALL = [1, 2, 3]
+RANGES = ["alertLevel", "waitSeconds", "idleSeconds", "customerAwaySeconds", "rating"]
 WAYS = ["and", "or", "not"]
 
 
@@ -76,7 +77,7 @@ async def test_filters_combine(wanted: Any, ids: list[int]) -> None:
         "transferPending",
         "chatbotIsActive",
         "customerConsented",
-        "alertLevel",
+        *RANGES,
         "whenRequested",
         "whenStarted",
         "whenEnded",
@@ -95,10 +96,10 @@ async def test_a_list_that_is_null_is_not_given(part: str) -> None:
     assert await found({part: {"in": None, "notIn": None}}) == ALL
 
 
-@pytest.mark.parametrize("part", ["alertLevel", "whenRequested"])
+@pytest.mark.parametrize("part", [*RANGES, "whenRequested"])
 async def test_a_range_without_ends_still_asks_for_a_value(part: str) -> None:
     """A session without the value does not match."""
-    ends = {"min": None, "max": None} if part == "alertLevel" else {"from": None, "to": None}
+    ends = {"min": None, "max": None} if part in RANGES else {"from": None, "to": None}
 
     assert await found({part: ends}) == []
 

@@ -278,13 +278,22 @@ async def test_a_connection_comes_by_key_unless_told_otherwise() -> None:
     }
 
 
-async def test_a_cursor_shows_no_name() -> None:
+@pytest.mark.parametrize("key", ["customerName", "user", "contact"])
+async def test_a_cursor_shows_no_name(key: str) -> None:
     """It goes into URLs, and so into logs; it is the same for the same place."""
-    names = ["", "Ada", "Bo"]
-    desk = Desk([{"ChatSessionId": n, "CustomerName": name} for n, name in enumerate(names)])
+    sessions = [
+        {
+            "ChatSessionId": n,
+            "CustomerName": name,
+            "User": {"AssociateId": 1, "FullName": name},
+            "Contact": {"ContactId": 1, "Name": name},
+        }
+        for n, name in enumerate(["", "Ada", "Bo"])
+    ]
+    desk = Desk(sessions)
     query = """query ($after: String) { chatSessionConnection(
-      first: 2, after: $after, orderBy: [{customerName: ASC}]) {
-        edges { node { customerName } } pageInfo { endCursor } } }"""
+      first: 2, after: $after, orderBy: [{%s: ASC}]) {
+        edges { node { customerName } } pageInfo { endCursor } } }""".replace("%s", key)
     pages = [(await desk.ask(query))["chatSessionConnection"] for _ in range(2)]
     cursor = pages[0]["pageInfo"]["endCursor"]
     following = (await desk.ask(query, {"after": cursor}))["chatSessionConnection"]

@@ -1,6 +1,7 @@
 """Waits, queue positions and absences against plain counting, over stories that the demo draws."""
 
 import statistics
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,13 +12,18 @@ from hypothesis import strategies as st
 from gateway.demo.desk import CYCLE_S
 from gateway.demo.desk import Desk as DemoDesk
 from gateway.demo.sessions import session_record
+from gateway.demo.talk import BOT_HANDOVER
 from gateway.demo.users import DEMO_USERS
 from gateway.demo.wire import Wire
 from gateway.records.dates import AsOf
 from gateway.schema.entities.chat_decoder import ChatDecoder
 from gateway.schema.entities.summary import count_customers_away, summarise
+from gateway.schema.guard.work import Work
+from gateway.schema.selecting.filters import ChatSessionFilter, IntRange
+from gateway.schema.selecting.select import Selecting
 from tests.demo.asking import NOON
 from tests.schema.selecting.desk import at_once, columns_of
+from tests.sessions.snapshots import snapshot_of
 
 Json = dict[str, Any]
 
@@ -72,11 +78,16 @@ def duration_of(session: Json, now: int) -> int | None:
     return int(until - seconds(session["WhenStarted"]))
 
 
-def away_of(session: Json, now: int) -> int | None:
-    """Count how long the customer's page has been silent."""
+def since(session: Json, time: str, now: int) -> int | None:
+    """Count the seconds since one of a session's times, while it is open."""
     if session["Status"] in {"Finished", "Closed", "ClosedFromQueue"}:
         return None
-    return int(now - seconds(session["WhenFetched"]))
+    return int(now - seconds(session[time]))
+
+
+def away_of(session: Json, now: int) -> int | None:
+    """Count how long the customer's page has been silent."""
+    return since(session, "WhenFetched", now)
 
 
 def position_of(session: Json, sessions: list[Json]) -> int | None:
@@ -109,6 +120,7 @@ def test_times_and_places_are_what_a_person_would_count(desk: tuple[list[Json], 
         assert record.wait_seconds == wait_of(session, now), session
         assert record.duration_seconds == duration_of(session, now), session
         assert record.customer_away_seconds == away_of(session, now), session
+        assert record.idle_seconds == since(session, "WhenIdle", now), session
         assert record.queue_position == position_of(session, sessions), session
         assert record.topic_name == ("Support" if session["TopicId"] == 10 else None)
 
@@ -138,15 +150,43 @@ def test_the_summary_counts_the_same(desk: tuple[list[Json], int], threshold: in
     assert at_once(count_customers_away(found, threshold)) == away
 
 
+@settings(max_examples=40)
+@given(desks(), st.sampled_from(["wait_seconds", "customer_away_seconds"]), st.integers(1, 300))
+def test_an_alarm_is_due_when_a_person_would_raise_it(
+    desk: tuple[list[Json], int], name: str, least_s: int
+) -> None:
+    """At the first second at which other sessions have waited, or been left, for so long."""
+    sessions, now = desk
+    count = wait_of if name == "wait_seconds" else away_of
+
+    def late(second: int) -> list[int]:
+        return [n for n, s in enumerate(sessions) if (count(s, second) or 0) >= least_s]
+
+    snapshot = snapshot_of(decoded(sessions, now), AsOf(now * 10**9))
+    selecting = Selecting(snapshot, columns_of(snapshot.sessions), Work(), 10**6)
+    wanted = ChatSessionFilter(**{name: IntRange(min=least_s)})  # type: ignore[arg-type]
+
+    rows, _ = at_once(selecting.rows(wanted))
+    due_ns = at_once(selecting.next_change(wanted, rows))
+
+    assert rows == late(now)
+    others = (s for s in range(now + 1, now + 302) if late(s) != late(now))
+    assert due_ns == next((second * 10**9 for second in others), None)
+
+
 def test_the_stories_are_told() -> None:
-    """The examples above hold what can go wrong: a chat that was reset, a customer who left."""
-    resets = absences = 0
+    """The examples above hold what can go wrong in the life of a chat."""
+    told = Counter[str]()
     for now in range(NOON, NOON + 3 * CYCLE_S, 20):
         moments = DemoDesk(sessions=30, seed=1).moments(DEMO_USERS[0], now)
         for session in (session_record(m, Wire(zone="UTC", has_offset=True)) for m in moments):
             is_waiting = session["Status"] == "InQueue"
-            resets += is_waiting and is_set(str(session["WhenStarted"]))
-            absences += is_waiting and (away_of(session, now) or 0) > 30
+            told["reset"] += is_waiting and is_set(str(session["WhenStarted"]))
+            told["left"] += is_waiting and (away_of(session, now) or 0) > 30
+            told["handed off"] += is_waiting and session["LastMessage"] in BOT_HANDOVER.values()
+            told["transferred"] += session["TransferTo"] is not None
+            told["revived"] += session["Status"] == "CustomerLast" and (
+                str(session["LastMessage"]).endswith(" …")
+            )
 
-    assert resets > 0
-    assert absences > 0
+    assert min(told.values()) > 0, told

@@ -16,6 +16,9 @@ KEYS = [
     "chat_session_id",
     "topic_id",
     "status",
+    "status_group",
+    "user",
+    "contact",
     "alert_level",
     "customer_name",
     "when_requested",
@@ -76,13 +79,23 @@ def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(strategy, st.none())
 
 
+names = st.sampled_from(["", "Ada", "ADÁ", "Bjørn", "田中"])
+
+
+def linked(key: str, name: str) -> st.SearchStrategy[Any]:
+    """Make a linked record with a name, one without, or none."""
+    return maybe(st.fixed_dictionaries({key: st.just(1)}, optional={name: maybe(names)}))
+
+
 sessions = st.fixed_dictionaries(
     {},
     optional={
         "TopicId": maybe(st.integers(-1, 2)),
         "Status": st.sampled_from(["InQueue", "CustomerLast", "Revived", None]),
+        "User": linked("AssociateId", "FullName"),
+        "Contact": linked("ContactId", "Name"),
         "AlertLevel": maybe(st.integers(0, 2)),
-        "CustomerName": maybe(st.sampled_from(["", "Ada", "ADÁ", "Bjørn", "田中"])),
+        "CustomerName": maybe(names),
         "WhenRequested": st.sampled_from(
             ["2026-11-23T12:00:00", "2026-11-23T12:00:00.0000001", "0001-01-01T00:00:00", None]
         ),

@@ -275,3 +275,18 @@ async def test_what_is_logged_meanwhile_has_the_requests_id(
     assert "RuntimeError: a bug" in bug["exception"]
     assert bug["request_id"] == request["request_id"] == "mine"
     assert "Basic" not in json.dumps(bug)
+
+
+async def test_the_client_is_logged_as_metrics_have_it(gateway: Gateway, log: Log) -> None:
+    """Once SuperOffice has accepted a caller of it, and without what may be data."""
+    for name, credentials in (("web", {}), ("web", CREDENTIALS), ("Kari Nordmann", CREDENTIALS)):
+        client = {"apollographql-client-name": name, "apollographql-client-version": "1.2"}
+        await gateway.post(QUERY, headers={**credentials, **client})
+    await gateway.post(QUERY)
+
+    assert [(e.get("client_name"), e.get("client_version")) for e in log.events] == [
+        ("other", ""),
+        ("web", "1.2"),
+        ("other", ""),
+        (None, None),
+    ]

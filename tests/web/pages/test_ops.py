@@ -1,7 +1,6 @@
 """What operators and code generators ask for."""
 
 import asyncio
-import ssl
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,7 @@ async def test_readyz_says_what_a_check_found(
     """It was looked for in the background: nobody waits for REST here."""
     looked = asyncio.Event()
 
-    async def look(self: Reachability, tls: ssl.SSLContext | None) -> str | None:
+    async def look(self: Reachability) -> str | None:
         looked.set()
         return problem
 

@@ -97,6 +97,18 @@ async def test_the_page_is_guarded_by_its_headers(
     assert page.headers[name] == value
 
 
+@pytest.mark.parametrize(("docs", "address"), [(True, "docs/"), (False, "")])
+async def test_the_page_links_to_the_manual(
+    kind: str, rest: RestSide, docs: bool, address: str
+) -> None:
+    """If there is one: a link without an address is not shown."""
+    async with gateway_over(rest, docs=docs) as running:
+        page = await running.http.get("/graphql", headers=BROWSER)
+
+    attribute = "data-manual" if kind == "graphiql" else "<a href"
+    assert f'{attribute}="{address}"' in page.text
+
+
 async def test_the_page_varies_by_what_is_accepted(page: httpx.Response) -> None:
     """Programs get JSON from the same address."""
     assert "Accept" in page.headers["vary"].split(", ")

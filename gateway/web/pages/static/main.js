@@ -49,11 +49,13 @@ const storage = openStorage();
 const needsMe = (query) => !users.length && query.includes("$me");
 const variablesOf = (query) => (needsMe(query) ? '{\n  "me": 101\n}' : null);
 
+const link = (text, href) => h("a", { href, target: "_blank", rel: "noreferrer" }, text);
 const title = h(
   "div",
   { className: "gateway-title" },
   h(Login, { onTenant: render }),
-  h("a", { href: place.dataset.schema, target: "_blank", rel: "noreferrer" }, "schema.graphql"),
+  place.dataset.manual && link("Manual", place.dataset.manual),
+  link("schema.graphql", place.dataset.schema),
 );
 
 const root = ReactDOM.createRoot(place);

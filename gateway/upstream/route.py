@@ -1,0 +1,154 @@
+"""The way to SuperOffice: the proxy in between, and the certificates of TLS."""
+
+import asyncio
+import ssl
+from base64 import b64encode
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+from gateway.errors import SettingsError
+from gateway.settings import Settings
+
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+
+
+class ProxyError(OSError):
+    """The proxy cannot be reached, or does not connect to SuperOffice."""
+
+    reason = property(str)
+    """`proxy answers 407`, or what else is wrong."""
+
+
+class Proxy:
+    """An HTTP proxy.
+
+    Raises:
+        ValueError, httpx.InvalidURL: the URL is not `http://`, perhaps a login, and a host.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = httpx.Proxy(url if "://" in url else f"http://{url}")
+        if parsed.url.scheme != "http" or not parsed.url.host:
+            raise ValueError
+        self.url = parsed.url
+        """Without user and password."""
+        login = b64encode(b":".join(parsed.raw_auth or ())).decode()
+        self.headers = {"Proxy-Authorization": f"Basic {login}"} if login else {}
+        """For the proxy alone."""
+
+
+class Route:
+    """How SuperOffice is reached: as the settings say, or the environment's `HTTPS_PROXY`.
+
+    Raises:
+        SettingsError: a file of certificates cannot be used, or the environment's proxy.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Without settings: directly, and with the system's certificates."""
+        self._tls: ssl.SSLContext | None = None
+        self._proxy: Proxy | None = None
+        self._is_set = False
+        if settings is not None:
+            self.load(settings)
+
+    def load(self, settings: Settings) -> None:
+        """Take what the settings and their files say now, for new connections."""
+        self._tls, self._proxy = _own_tls(settings), _proxy(settings)
+        self._is_set = settings.upstream_proxy is not None
+
+    def tls(self) -> ssl.SSLContext:
+        """Return the client's side of TLS, made once: it takes tens of milliseconds."""
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
+
+    def proxy_for(self, url: httpx.URL) -> Proxy | None:
+        """Return the proxy for an address; None = a direct connection.
+
+        The environment's proxy is not for this machine, nor for the hosts of `NO_PROXY`.
+        """
+        if self._proxy is None or self._is_set:
+            return self._proxy
+        return None if proxy_bypass("{}:{}".format(*host_and_port(url))) else self._proxy
+
+    async def connect(self, url: httpx.URL) -> asyncio.StreamWriter:
+        """Connect to SuperOffice, with TLS for https, and send no request; `abort` it.
+
+        For http, the proxy is connected to.
+
+        Raises:
+            OSError: ProxyError, ssl.SSLError and others.
+            UnicodeError: the name of the host is invalid.
+        """
+        tls = self.tls() if url.scheme == "https" else None
+        proxy = self.proxy_for(url)
+        if proxy is None:
+            return (await asyncio.open_connection(*host_and_port(url), ssl=tls))[1]
+        try:
+            reader, writer = await asyncio.open_connection(*host_and_port(proxy.url))
+        except OSError as exc:
+            raise ProxyError("proxy cannot be reached") from exc
+        try:
+            if tls:
+                writer.write(_connect_request(url, proxy))
+                answer = await reader.readuntil(b"\r\n\r\n")
+                if not answer[9:].startswith(b"200"):  # HTTP/1.1 200
+                    status = answer[9:12].decode(errors="replace")
+                    raise ProxyError(f"proxy answers {status}")
+                await writer.start_tls(tls, server_hostname=host_and_port(url)[0])
+        except BaseException as exc:
+            writer.transport.abort()
+            if isinstance(exc, EOFError | asyncio.LimitOverrunError):
+                raise ProxyError("proxy does not speak HTTP") from exc
+            raise
+        return writer
+
+
+def host_and_port(url: httpx.URL) -> tuple[str, int]:
+    """Return what to connect to; the name as DNS has it."""
+    return url.raw_host.decode(), url.port or (443 if url.scheme == "https" else 80)
+
+
+def _connect_request(url: httpx.URL, proxy: Proxy) -> bytes:
+    host = f"{url.copy_with(port=None).netloc.decode()}:{host_and_port(url)[1]}"
+    fields = "".join(f"{name}: {value}\r\n" for name, value in proxy.headers.items())
+    return f"CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n".encode()
+
+
+def _proxy(settings: Settings) -> Proxy | None:
+    own, address = settings.upstream_proxy, httpx.URL(settings.address)
+    by_environment = None if address.host in _THIS_MACHINE else getproxies().get(address.scheme)
+    url = own.get_secret_value() if own else by_environment
+    try:
+        return Proxy(url) if url else None
+    except (ValueError, httpx.InvalidURL):
+        name = "GATEWAY_UPSTREAM_PROXY" if own else f"{address.scheme.upper()}_PROXY"
+        why = "it must be http://, perhaps user:password@, and a host and a port"
+        raise SettingsError(f"{name}: {why}") from None
+
+
+def _own_tls(settings: Settings) -> ssl.SSLContext | None:
+    """Return TLS with the settings' files; None if they name none."""
+    ca, cert = settings.upstream_ca_file, settings.upstream_client_cert
+    key = settings.upstream_client_key
+    if key and not cert:
+        raise SettingsError("GATEWAY_UPSTREAM_CLIENT_KEY is set: set GATEWAY_UPSTREAM_CLIENT_CERT")
+    if not ca and not cert:
+        return None
+    tls, files = ssl.create_default_context(), f"GATEWAY_UPSTREAM_CA_FILE={ca}"
+    wrong = "there is no certificate in PEM format"
+    try:
+        if ca:
+            tls.load_verify_locations(ca)
+        if cert:
+            files = f"GATEWAY_UPSTREAM_CLIENT_CERT={cert}"
+            files += f", GATEWAY_UPSTREAM_CLIENT_KEY={key}" if key else ""
+            wrong += ", the key is of another one, or has a password"
+            # Without a password, OpenSSL would ask for one on the terminal.
+            tls.load_cert_chain(cert, key, password="")
+    except OSError as exc:
+        why = wrong if isinstance(exc, ssl.SSLError) else exc.strerror
+        raise SettingsError(f"{files}: {why}") from None
+    return tls

@@ -1,0 +1,324 @@
+"""A filter on seconds is an alarm: the clock moves sessions in and out, and nobody calls REST."""
+
+import datetime as dt
+import gc
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack, aclosing
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import UpstreamTimeoutError
+from gateway.live.later import SECOND_NS, LaterSessions
+from gateway.live.watcher import Alarm, State
+from gateway.records.dates import AsOf
+from gateway.schema.guard.work import Work
+from gateway.schema.selecting import columns as columns_module
+from gateway.schema.selecting import select
+from gateway.schema.selecting.filters import ChatSessionFilter, IntRange
+from gateway.schema.selecting.select import Selecting
+from tests.live.clock import Clock
+from tests.live.desk import Json, Screen, caller, session
+from tests.schema.selecting.desk import NOON_NS, at_once, columns_of, matching, records
+from tests.sessions.snapshots import snapshot_of
+from tests.waiting import until
+
+TIMES = ["WhenRequested", "WhenIdle", "WhenFetched"]
+CHANGES = """
+subscription {
+  chatSessionChanges(filter: %s) { changes { kind session { chatSessionId } } }
+}
+"""
+LIST = """
+subscription {
+  chatSessions(filter: %s) { chatSessionId waitSeconds idleSeconds customerAwaySeconds fetchedAt }
+}
+"""
+COUNT = "subscription { chatSessionSummary(filter: %s) { total longestWaitSeconds } }"
+LATE = "{ waitSeconds: { min: 60, max: 89 } }"
+
+
+def ago(seconds: float) -> str:
+    """Return a time so long before the desk begins."""
+    moment = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC) - dt.timedelta(seconds=seconds)
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def waiting(number: int, seconds: float, **more: Any) -> Json:
+    """Return a session that has waited so long when the desk begins."""
+    return session(number, WhenRequested=ago(seconds), **more)
+
+
+def moved(screen: Screen) -> list[Any]:
+    """Return what the events after the first report: kinds and keys."""
+    return [
+        [(change["kind"], change["session"]["chatSessionId"]) for change in answer["changes"]]
+        for answer in screen.answers[1:]
+    ]
+
+
+async def test_the_clock_adds_a_session_and_removes_it(clock: Callable[..., Clock]) -> None:
+    """At the whole second, without a REST call, and awake for nothing else."""
+    desk = clock(waiting(1, 50), waiting(2, 30.5), waiting(3, 0, Status="UserLast"))
+    desk.desk.sessions[2]["WhenStarted"] = ago(0)
+    async with desk.screen(CHANGES % LATE) as screen:
+        await desk.at(9.999)
+        assert moved(screen) == []
+        await desk.at(10)
+        assert moved(screen) == [[("ADDED", 1)]]
+        await desk.at(29.999)
+        assert len(moved(screen)) == 1
+        for second in (30, 39, 40, 59, 60, 3_000):
+            await desk.at(second)
+
+    assert moved(screen)[1:] == [[("ADDED", 2)], [("REMOVED", 1)], [("REMOVED", 2)]]
+    assert desk.desk.calls == ["kari"]
+    assert desk.wakes == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "time"),
+    [
+        ("waitSeconds", "WhenRequested"),
+        ("idleSeconds", "WhenIdle"),
+        ("customerAwaySeconds", "WhenFetched"),
+    ],
+)
+async def test_every_root_field_has_alarms(
+    clock: Callable[..., Clock], name: str, time: str
+) -> None:
+    """With each of the seconds; those that are selected are as of the event, as a poll's are."""
+    desk = clock(session(1, **{**dict.fromkeys(TIMES, ago(0)), time: ago(5)}))
+    wanted = f"{{ {name}: {{ min: 60 }} }}"
+    async with AsyncExitStack() as stack:
+        listed, counted, changed = [
+            await stack.enter_async_context(desk.screen(query % wanted))
+            for query in (LIST, COUNT, CHANGES)
+        ]
+        await desk.at(55)
+
+    (found,) = listed.answers[1]
+    seconds = {"waitSeconds": 55, "idleSeconds": 55, "customerAwaySeconds": 55, name: 60}
+    assert listed.answers[0] == []
+    assert found == {"chatSessionId": 1, "fetchedAt": "2026-11-23T12:00:00.000Z", **seconds}
+    assert counted.answers[1] == {"total": 1, "longestWaitSeconds": seconds["waitSeconds"]}
+    assert moved(changed) == [[("ADDED", 1)]]
+    assert desk.desk.calls == ["kari"]
+    assert desk.wakes == 6
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "null",
+        "{ rating: { max: 5 }, alertLevel: { min: 0 }, not: { assigned: true } }",
+        '{ whenRequested: { from: "2026-11-23T11:00:00Z" } }',
+        "{ waitSeconds: { max: null }, idleSeconds: {} }",
+        "{ statusGroup: { in: [LIVE] }, waitSeconds: { min: 60 } }",
+        "{ and: [{ waitSeconds: { min: 60 } }, { customerAwaySeconds: { max: 9 } }] }",
+        "{ or: [{ waitSeconds: { min: 60 } }, { topicId: { in: [4] } }] }",
+        "{ not: { or: [{ waitSeconds: { min: 60 } }, { topicId: { in: [4] } }] } }",
+        "{ and: [{ waitSeconds: { min: 60 } }, { waitSeconds: { max: 20 } }] }",
+    ],
+)
+async def test_nothing_wakes_where_the_clock_changes_nothing(
+    clock: Callable[..., Clock], wanted: str
+) -> None:
+    """Neither without a range of seconds, nor for a session that does not match because of it."""
+    times = dict.fromkeys(TIMES, ago(20))
+    desk = clock(session(1, TopicId=4, Rating=3, AlertLevel=1, **times))
+    async with desk.screen(LIST % wanted) as screen, desk.screen(CHANGES % wanted) as other:
+        for second in (10, 40, 41, 600, 3_000):
+            await desk.at(second)
+
+    assert len(screen.answers) == len(other.answers) == 1
+    assert desk.wakes == 2
+    assert desk.desk.calls == ["kari"]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "{ or: [{ topicId: { in: [9] } }, { waitSeconds: { min: 60 } }] }",
+        "{ and: [{ statusGroup: { in: [WAITING] } }, { waitSeconds: { min: 60 } }] }",
+        "{ not: { waitSeconds: { max: 59 } } }",
+        "{ not: { and: [{ not: { or: [{ waitSeconds: { min: 60 } }] } }] } }",
+    ],
+)
+async def test_an_alarm_can_be_deep_in_a_filter(clock: Callable[..., Clock], wanted: str) -> None:
+    """In `and`, `or` and `not`."""
+    desk = clock(waiting(1, 20))
+    async with desk.screen(CHANGES % wanted) as screen:
+        await desk.at(39)
+        await desk.at(40)
+        await desk.at(600)
+
+    assert moved(screen) == [[("ADDED", 1)]]
+    assert desk.wakes == 2
+
+
+async def test_a_session_that_ends_before_its_time_raises_no_alarm(
+    clock: Callable[..., Clock],
+) -> None:
+    """Nobody wakes up for it."""
+    desk = clock(waiting(1, 20))
+    async with desk.screen(CHANGES % "{ waitSeconds: { min: 60 } }") as screen:
+        await desk.at(30)
+        desk.desk.sessions = [waiting(1, 20, Status="ClosedFromQueue", WhenEnded=ago(-25))]
+        desk.desk.watchers.poll()
+        await until(lambda: desk.wakes == 2)
+        await desk.at(600)
+
+    assert moved(screen) == []
+    assert desk.wakes == 2
+    assert len(desk.desk.calls) == 2
+
+
+async def test_the_clock_goes_on_while_rest_is_down(clock: Callable[..., Clock]) -> None:
+    """Who waited when it was last there still waits, as far as anybody knows."""
+    desk = clock(waiting(1, 20))
+    async with desk.screen(CHANGES % "{ waitSeconds: { min: 60 } }") as screen:
+        desk.desk.failure = UpstreamTimeoutError("late")
+        await desk.at(1)
+        desk.desk.watchers.poll()
+        await until(lambda: len(desk.desk.calls) == 2)
+        await desk.at(40)
+
+    assert moved(screen) == [[("ADDED", 1)]]
+    assert screen.errors == []
+
+
+async def test_who_subscribes_later_gets_the_list_as_it_is_now(
+    clock: Callable[..., Clock],
+) -> None:
+    """What the clock has changed since the poll is in the first event already."""
+    desk = clock(waiting(1, 20))
+    async with desk.screen("subscription { chatSessions { chatSessionId } }"):
+        await desk.at(50)
+        async with desk.screen(LIST % LATE) as screen:
+            await desk.at(69.5)
+
+    assert [[s["waitSeconds"] for s in answer] for answer in screen.answers] == [[70]]
+    assert desk.desk.calls == ["kari"]
+
+
+async def test_screens_share_what_is_read_for_an_alarm(
+    clock: Callable[..., Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a second, however many they are; and afterwards none of them holds it."""
+    desk, read = clock(waiting(1, 20), waiting(2, 10)), Counter[str]()
+    original = columns_module.reader
+
+    def counted(name: str) -> Any:
+        def reading(record: Any) -> Any:
+            read[name] += record.as_of.passed_ns == 40_000_000_000
+            return original(name)(record)
+
+        return reading
+
+    monkeypatch.setattr(columns_module, "reader", counted)
+    async with AsyncExitStack() as stack:
+        screens = [
+            await stack.enter_async_context(desk.screen(query % "{ waitSeconds: { min: 60 } }"))
+            for query in (CHANGES, COUNT, LIST) * 20
+        ]
+        before = read.copy()
+        await desk.at(40)
+        gc.collect()
+        held = [o for o in gc.get_objects() if isinstance(o, LaterSessions)]
+
+        assert [moved(screen) for screen in screens[::3]] == [[[("ADDED", 1)]]] * 20
+        assert set((read - before).values()) == {2}  # once for each session
+        assert len(held) <= 1
+        await desk.at(50)
+    assert desk.desk.calls == ["kari"]
+    assert desk.wakes == 180
+
+
+async def test_the_search_for_the_next_second_ends(
+    clock: Callable[..., Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After many crossings that change nothing; to wake up for the next one then sends nothing."""
+    monkeypatch.setattr(select, "_MOST_CROSSINGS", 3)
+    wanted = "{ or: [{ waitSeconds: { max: 50 } }, { waitSeconds: { min: 51 } }] }"
+    desk = clock(*(waiting(number, number) for number in range(1, 7)))
+    async with desk.screen(CHANGES % wanted) as screen:
+        await desk.at(47)
+        assert desk.wakes == 1
+        await desk.at(600)
+
+    assert moved(screen) == []
+    assert desk.wakes == 2
+
+
+async def test_what_is_shared_stays_as_it_was(clock: Callable[..., Clock]) -> None:
+    """Neither the sessions of the snapshot nor its lists are touched by the clock."""
+    desk = clock(waiting(1, 20))
+    watching = caller()
+    async with (
+        desk.desk.watchers.watching(watching) as watcher,
+        aclosing(watcher.states(Alarm())) as states,
+        desk.screen(LIST % LATE) as screen,
+    ):
+        state = await anext(states)
+        assert isinstance(state, State)
+        (shared,), size = state.snapshot.sessions, state.snapshot.attachments.size_bytes
+        await desk.at(40)
+
+    assert len(screen.answers) == 2
+    assert (shared.wait_seconds, shared.as_of) == (20, state.snapshot.as_of)
+    assert state.snapshot.attachments.size_bytes == size
+    assert state.at(NOON_NS) is state.snapshot
+
+
+seconds = st.integers(0, 12)
+ranges = st.tuples(st.none() | seconds, st.none() | seconds).map(
+    lambda ends: IntRange(min=ends[0], max=None if ends[1] is None else ends[1] + (ends[0] or 0))
+)
+parts = st.builds(
+    ChatSessionFilter,
+    wait_seconds=st.none() | ranges,
+    idle_seconds=st.none() | ranges,
+    customer_away_seconds=st.none() | ranges,
+)
+filters = st.recursive(
+    parts,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda each: ChatSessionFilter(and_=each)),
+        st.lists(inner, max_size=3).map(lambda each: ChatSessionFilter(or_=each)),
+        inner.map(lambda unwanted: ChatSessionFilter(not_=unwanted)),
+    ),
+    max_leaves=3,
+)
+times = st.floats(-2, 12).map(ago) | st.integers(-2, 12).map(ago) | st.sampled_from([None, "odd"])
+desks = st.lists(
+    st.fixed_dictionaries(
+        {"Status": st.sampled_from(["InQueue", "UserLast", "Closed", "ClosedFromQueue", "Odd"])},
+        optional=dict.fromkeys([*TIMES, "WhenStarted", "WhenEnded"], times),
+    ),
+    max_size=4,
+)
+
+
+@given(desks, filters, st.sampled_from([0, 0.25]))
+def test_an_alarm_is_due_when_a_poll_would_first_give_another_answer(
+    sessions: list[Json], wanted: ChatSessionFilter, later_s: float
+) -> None:
+    """Never too early, never too late, for any filter on seconds and any sessions."""
+    now_ns = NOON_NS + round(later_s * SECOND_NS)
+
+    def polled(moment_ns: int) -> list[int]:
+        return matching(records(*sessions, fetched_ns=moment_ns), **vars(wanted))
+
+    held = snapshot_of(records(*sessions, fetched_ns=now_ns), AsOf(now_ns))
+    selecting = Selecting(held, columns_of(held.sessions), Work(), 10**6)
+    rows, _ = at_once(selecting.rows(wanted))
+
+    due_ns = at_once(selecting.next_change(wanted, rows))
+
+    moments = (NOON_NS + second * SECOND_NS for second in range(1, 40))
+    changed = (moment for moment in moments if polled(moment) != polled(now_ns))
+    assert due_ns == next(changed, None)

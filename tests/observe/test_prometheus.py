@@ -1,0 +1,204 @@
+"""Alerts and dashboard: checked by promtool, and against what Prometheus reads of a gateway."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from gateway import Settings, create_app
+from gateway.observe.metrics import DECLARED
+from tests.docs.pages import TEXTS
+from tests.support import CREDENTIALS, UPSTREAM_URL, RestSide, served
+from tests.waiting import until_soon
+
+FOLDER = Path(__file__).parents[2] / "gateway" / "observe"
+ALERTS, UNIT_TESTS = FOLDER / "alerts.yml", Path(__file__).with_name("alerts_test.yml")
+DASHBOARD = json.loads((FOLDER / "dashboard.json").read_text("utf-8"))
+RULES: list[dict[str, Any]] = [
+    rule for group in yaml.safe_load(ALERTS.read_text("utf-8"))["groups"] for rule in group["rules"]
+]
+PANELS: list[dict[str, Any]] = [p for p in DASHBOARD["panels"] if p["type"] != "row"]
+QUERIES = {f"{p['title']} {t['refId']}": t["expr"] for p in PANELS for t in p["targets"]}
+SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
+OF_PROCESSES = {"job", "instance", "le"}
+
+needs_prometheus = pytest.mark.skipif(
+    not (shutil.which("promtool") and shutil.which("prometheus")),
+    reason="Prometheus is not installed: apt-get install prometheus",
+)
+
+
+def promtool(*arguments: str | Path) -> None:
+    """Run promtool, which has to find nothing wrong."""
+    done = subprocess.run(["promtool", *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_prometheus
+def test_the_rules_are_valid_and_fire_when_they_should() -> None:
+    """Each on its fault, and none on what clients do wrong."""
+    promtool("check", "rules", ALERTS)
+    promtool("test", "rules", UNIT_TESTS)
+
+
+def test_each_alert_is_tested_to_fire_and_to_stay_silent() -> None:
+    """An alert that never fires is worse than none."""
+    cases = [
+        c
+        for t in yaml.safe_load(UNIT_TESTS.read_text("utf-8"))["tests"]
+        for c in t["promql_expr_test"]
+    ]
+    firing = {sample["labels"] for case in cases for sample in case.get("exp_samples", ())}
+
+    assert firing == {f'{{alertname="{rule["alert"]}"}}' for rule in RULES if "alert" in rule}
+    assert "exp_samples" not in cases[0]
+
+
+@pytest.mark.parametrize("expr", [*QUERIES.values(), *(rule["expr"] for rule in RULES)])
+def test_metrics_and_labels_that_are_named_are_declared(expr: str) -> None:
+    """A mistyped one would match nothing without a word."""
+    labels = {
+        f"{name}{suffix}": {*of, *OF_PROCESSES}
+        for name, (kind, _, *of) in DECLARED.items()
+        for suffix in SUFFIXES[kind]
+    }
+    for name, matchers in re.findall(r"\b(gateway_\w+)(?:\{([^}]*)\})?", expr):
+        assert {m[0] for m in re.findall(r"(\w+)(=~|!=|!~|=)", matchers)} <= labels[name]
+    known = set().union(
+        *(labels[name] for name in re.findall(r"\bgateway_\w+", expr)), OF_PROCESSES
+    )
+    for grouped in re.findall(r"\b(?:by|on) \(([^)]*)\)", expr):
+        assert set(grouped.split(", ")) <= known
+
+
+def test_every_metric_is_on_the_dashboard() -> None:
+    """So that the list of metrics is no longer than what somebody looks at."""
+    shown = " ".join(QUERIES.values())
+
+    assert not [n for n in DECLARED if not re.search(rf"\b{n}(_total|_bucket)?{{", shown)]
+
+
+def test_the_manual_explains_every_alert_and_metric() -> None:
+    """And none that does not exist: a test of the manual checks the names of metrics."""
+    alerts, operate = TEXTS["docs/alerts"], TEXTS["docs/operate"]
+
+    assert {*re.findall(r"ChatGateway\w+", alerts)} == {r["alert"] for r in RULES if "alert" in r}
+    assert not [name for name in DECLARED if not re.search(rf"`{name}(_total)?`", operate)]
+
+
+def test_the_panels_of_the_dashboard_do_not_overlap() -> None:
+    """Each has an id and a place of its own, within the width that there is."""
+    places = [p["gridPos"] for p in DASHBOARD["panels"]]
+    cells = [
+        (x, y)
+        for at in places
+        for x in range(at["x"], at["x"] + at["w"])
+        for y in range(at["y"], at["y"] + at["h"])
+    ]
+
+    assert len(set(cells)) == len(cells)
+    assert max(x for x, _ in cells) < 24
+    assert len({p["id"] for p in DASHBOARD["panels"]}) == len(places)
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """Return a client of a Prometheus with the alerts, which reads a gateway that has had traffic.
+
+    SuperOffice answers one caller and fails for others, its budget is small, and Redis is down.
+    """
+    rest, folder = RestSide(), tmp_path_factory.mktemp("prometheus")
+    good = CREDENTIALS["Authorization"]
+    rest.answer = lambda request: httpx.Response(
+        200 if request.headers["authorization"] == good else 503, json=[]
+    )
+    options: dict[str, Any] = {
+        "upstream_url": UPSTREAM_URL,
+        "upstream_rate": 50,
+        "cache_url": "redis://127.0.0.1:1",
+        "webhook_secret": "w" * 32,
+    }
+    app = create_app(Settings(**options), upstream_transport=httpx.MockTransport(rest))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with served(app) as url:
+        query = "query Queue { chatSessions { user { extraFields { name } } } }"
+        client = {"apollographql-client-name": "web", "apollographql-client-version": "1.0"}
+        for caller in (good, good, "Bearer b", "Bearer c"):
+            httpx.post(
+                f"{url}/graphql", json={"query": query}, headers={"Authorization": caller, **client}
+            )
+        config = {
+            "global": {"scrape_interval": "300ms", "evaluation_interval": "300ms"},
+            "rule_files": [str(ALERTS)],
+            "scrape_configs": [
+                {"job_name": "chat", "static_configs": [{"targets": [url.removeprefix("http://")]}]}
+            ],
+        }
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+        command = [
+            "prometheus",
+            f"--config.file={folder}/prometheus.yml",
+            f"--storage.tsdb.path={folder}/data",
+            f"--web.listen-address={address}",
+            "--log.level=error",
+        ]
+        process = subprocess.Popen(command)
+        try:
+            with httpx.Client(base_url=f"http://{address}/api/v1") as http:
+                until_soon(lambda: scrapes(http) >= 3)
+                yield http
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def scrapes(http: httpx.Client) -> float:
+    """Return how often Prometheus has read the gateway."""
+    try:
+        result = query(http, "count_over_time(gateway_build_info[1m])")
+    except (httpx.TransportError, ValueError):  # it is starting
+        return 0
+    return float(result[0]["value"][1]) if result else 0
+
+
+def query(http: httpx.Client, expr: str) -> list[Any]:
+    """Evaluate an expression."""
+    answer = http.get("/query", params={"query": expr}).json()
+    assert answer["status"] == "success", answer
+    result: list[Any] = answer["data"]["result"]
+    return result
+
+
+@needs_prometheus
+@pytest.mark.socket
+def test_every_panel_shows_data(prometheus: httpx.Client) -> None:
+    """As Grafana would ask for it."""
+    empty = []
+    for title, expr in QUERIES.items():
+        filled = expr.replace("$job", "chat").replace("$__rate_interval", "1m")
+        if not query(prometheus, filled):
+            empty.append(title)
+
+    assert empty == []
+
+
+@needs_prometheus
+@pytest.mark.socket
+def test_every_metric_of_the_alerts_is_read(prometheus: httpx.Client) -> None:
+    """And all rules are evaluated; the one for Redis, which is down, is on its way."""
+    names = {n for rule in RULES for n in re.findall(r"\b(?:gateway|process)_\w+", rule["expr"])}
+
+    assert [name for name in names if not query(prometheus, name)] == []
+    groups = prometheus.get("/rules").json()["data"]["groups"]
+    assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
+    found = prometheus.get("/alerts").json()["data"]["alerts"]
+    assert "ChatGatewayRedisLost" in {alert["labels"]["alertname"] for alert in found}

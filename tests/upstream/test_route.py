@@ -1,0 +1,265 @@
+"""The way to SuperOffice: proxies, authorities and client certificates, by settings or not."""
+
+import logging
+import ssl
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway import Settings
+from gateway.errors import SettingsError
+from gateway.upstream.route import Proxy, Route
+from tests.support import CREDENTIALS
+from tests.upstream.faulty import (
+    DATA,
+    QUERY,
+    answer,
+    ask,
+    faulty_rest,
+    gateway_to,
+    gateway_with,
+    leaks_in,
+)
+from tests.upstream.test_reach import found
+from tests.upstream.test_unreachable import needs_openssl, openssl, serving
+from tests.upstream.tiny_proxy import LOGIN, tiny_proxy
+
+pytestmark = pytest.mark.socket
+
+REST = "https://crm.example.com"
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the machine have no proxy."""
+    for name in ("http_proxy", "https_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """Write certificates and keys of a server, a client, and a client that is unknown."""
+    for name in ("rest", "client", "other"):
+        openssl(
+            tmp_path,
+            f"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout {name}.key "
+            f"-out {name}.pem -days 2 -subj /O={name} "
+            "-addext subjectAltName=IP:127.0.0.1",
+        )
+    return tmp_path
+
+
+def demanding(folder: Path) -> ssl.SSLContext:
+    """Return the server's side of TLS, which requires the client's certificate."""
+    context = serving(folder)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(folder / "client.pem")
+    return context
+
+
+def files(folder: Path, client: str = "client") -> dict[str, Any]:  # keyword arguments
+    """Return the settings that name a client's files."""
+    return {
+        "upstream_ca_file": folder / "rest.pem",
+        "upstream_client_cert": folder / f"{client}.pem",
+        "upstream_client_key": folder / f"{client}.key",
+    }
+
+
+@pytest.mark.parametrize(
+    ("environment", "setting", "url", "proxy"),
+    [
+        ({}, None, REST, None),
+        ({}, "http://p:1", REST, "http://p:1"),
+        ({}, "p:1", "http://127.0.0.1:8", "http://p:1"),
+        ({"HTTPS_PROXY": "http://e:2"}, "http://p:1", REST, "http://p:1"),
+        ({"HTTPS_PROXY": "e:2", "NO_PROXY": "*"}, "http://p:1", REST, "http://p:1"),
+        ({"HTTPS_PROXY": "http://u:pw@e:2"}, None, REST, "http://e:2"),
+        ({"https_proxy": "e:2"}, None, REST, "http://e:2"),
+        ({"HTTPS_PROXY": "e:2"}, None, "http://crm.example.com", None),
+        ({"HTTP_PROXY": "e:2"}, None, "http://crm.example.com", "http://e:2"),
+        ({"HTTPS_PROXY": "e:2", "NO_PROXY": "a,.example.com"}, None, REST, None),
+        ({"HTTPS_PROXY": "e:2", "NO_PROXY": "crm.example.com:443"}, None, REST, None),
+        ({"HTTPS_PROXY": "e:2", "NO_PROXY": "crm.example.com:8443"}, None, REST, "http://e:2"),
+        ({"HTTPS_PROXY": "e:2"}, None, "https://127.0.0.1:8", None),
+    ],
+    ids=str,
+)
+def test_a_setting_wins_over_the_environment(
+    environment: dict[str, str],
+    setting: str | None,
+    url: str,
+    proxy: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """NO_PROXY belongs to the environment's proxies, which never are for this machine."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    route = Route(
+        Settings.load(upstream_url=url, **({"upstream_proxy": setting} if setting else {}))
+    )
+    found = route.proxy_for(httpx.URL(url))
+
+    assert (found and str(found.url)) == proxy
+
+
+@pytest.mark.parametrize("url", ["socks5://u:hunter2@p", "http://u:hunter2@:1", "//u:hunter2@[p"])
+def test_a_proxy_that_cannot_be_used_stops_the_start(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message names the setting, or the variable, and not the password."""
+    with pytest.raises(SettingsError, match=r"^GATEWAY_UPSTREAM_PROXY: it must be http") as failed:
+        Route(Settings.load(upstream_url=REST, upstream_proxy=url))
+    monkeypatch.setenv("HTTPS_PROXY", url)
+    with pytest.raises(SettingsError, match=r"^HTTPS_PROXY: it must be http") as also_failed:
+        Route(Settings(upstream_url=REST))
+
+    assert "hunter2" not in f"{failed.value}{also_failed.value}"
+
+
+def test_a_password_is_decoded_and_not_shown() -> None:
+    """It goes into one header, and nowhere else."""
+    proxy = Proxy("http://gateway:p%40ss-hunter2@proxy:3128")
+
+    assert proxy.headers == {"Proxy-Authorization": "Basic Z2F0ZXdheTpwQHNzLWh1bnRlcjI="}
+    assert "hunter2" not in f"{proxy!r}{proxy.url!r}{proxy.url}"
+
+
+@needs_openssl
+def test_files_that_cannot_be_used_stop_the_start(certificates: Path) -> None:
+    """With a line that names them and says why; nothing is asked on the terminal."""
+    openssl(certificates, "pkcs8 -topk8 -in client.key -passout pass:hunter2 -out locked.key")
+    (certificates / "empty").touch()
+    ca, cert, key = files(certificates).values()
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"upstream_ca_file": certificates / "none"}, "No such file"),
+        ({"upstream_ca_file": certificates}, "Is a directory"),
+        ({"upstream_ca_file": certificates / "empty"}, "no certificate in PEM"),
+        ({"upstream_client_cert": cert}, "no certificate in PEM"),
+        ({"upstream_client_key": key}, "set GATEWAY_UPSTREAM_CLIENT_CERT"),
+    ]
+    for name, why in (
+        ("none", "No such"),
+        ("other", "the key is of another one"),
+        ("locked", "has a password"),
+    ):
+        another = {
+            "upstream_client_cert": cert,
+            "upstream_client_key": certificates / f"{name}.key",
+        }
+        wrong.append((another, why))
+
+    for given, why in wrong:
+        with pytest.raises(SettingsError, match=why) as failed:
+            Route(Settings(upstream_url=REST, **given))
+        [*_, last] = given
+        assert f"GATEWAY_{last.upper()}" in str(failed.value)
+        assert "\n" not in str(failed.value)
+    assert (
+        Route(Settings(upstream_url=REST, upstream_ca_file=ca)).tls().cert_store_stats()["x509"] > 1
+    )
+
+
+@needs_openssl
+async def test_rest_is_called_through_a_proxy_with_certificates(
+    certificates: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The proxy's login goes to the proxy alone; a wrong one is an error that names nothing."""
+    caplog.set_level(logging.DEBUG)
+    settings: dict[str, Any] = {**files(certificates), "cache_ttl": 0}
+    async with faulty_rest(tls=demanding(certificates)) as rest:
+        with tiny_proxy(certificates, login=True) as proxy:
+            way = {**settings, "upstream_proxy": f"http://{LOGIN}@{proxy}"}
+            async with gateway_to(rest.url, **way) as gateway:
+                seen = [await ask(gateway), await ask(gateway)]
+            connections = rest.connections
+            checked = await found(rest.url, Route(Settings(upstream_url=rest.url, **way)))
+            way["upstream_proxy"] = f"http://gateway:wrong-hunter2@{proxy}"
+            async with gateway_to(rest.url, **way) as gateway:
+                refused = await ask(gateway)
+            not_checked = await found(rest.url, Route(Settings(upstream_url=rest.url, **way)))
+        async with gateway_to(rest.url, **way) as gateway:
+            stopped = await ask(gateway)
+
+    assert [one.json() for one in seen] == [{"data": DATA}] * 2
+    assert connections == 1
+    assert not any(b"roxy" in request for request in rest.requests)
+    assert checked is None
+    assert not_checked == "the proxy on the way cannot be reached, or does not connect"
+    for answered in (refused, stopped):
+        [error] = answered.json()["errors"]
+        assert error["message"] == "The proxy on the way to SuperOffice does not connect."
+        assert error["extensions"] == {"code": "UPSTREAM_UNAVAILABLE"}
+        assert leaks_in(answered.text) == []
+    assert "hunter2" not in caplog.text
+
+
+async def test_rest_without_tls_is_called_through_a_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the environment says; the login ends at the proxy here, too."""
+    async with faulty_rest() as rest:
+        url = rest.url.replace("127.0.0.1", "127.1")  # the same, without being this machine's name
+        with tiny_proxy(tmp_path, login=True) as proxy:
+            monkeypatch.setenv("HTTP_PROXY", f"http://{LOGIN}@{proxy}")
+            async with gateway_to(url) as gateway:
+                seen = await ask(gateway)
+            monkeypatch.setenv("HTTP_PROXY", proxy)
+            async with gateway_to(url) as gateway:
+                refused = await ask(gateway)
+            checked = await found(url, Route(Settings(upstream_url=url)))
+
+    assert seen.json() == {"data": DATA}
+    assert b"via:" in rest.requests[0].lower()
+    assert b"proxy-authorization" not in rest.requests[0].lower()
+    [error] = refused.json()["errors"]
+    assert error["extensions"] == {"code": "UPSTREAM_UNAVAILABLE", "upstreamStatus": 407}
+    assert checked is None
+
+
+async def test_the_hosts_of_superoffice_online_are_behind_the_proxy_too() -> None:
+    """The state service is the first of them."""
+    async with faulty_rest(answer(b"", status="403 Forbidden")) as proxy:
+        settings: dict[str, Any] = {
+            "upstream_url": None,
+            "environment": "sod",
+            "upstream_proxy": proxy.url,
+        }
+        async with gateway_to("", **settings) as gateway:
+            body = {"query": QUERY}
+            seen = await gateway.http.post("/graphql/Cust1", json=body, headers=CREDENTIALS)
+
+    assert proxy.requests[0].startswith(b"CONNECT sod.superoffice.com:443 ")
+    assert seen.json()["errors"][0]["extensions"] == {"code": "UPSTREAM_UNAVAILABLE"}
+
+
+@needs_openssl
+async def test_certificates_and_proxy_are_reloaded(certificates: Path) -> None:
+    """New connections have the new ones; where a file is wrong, the old ones stay."""
+    trusted = certificates / "trusted.pem"
+    trusted.write_bytes((certificates / "other.pem").read_bytes())
+    login = certificates / "login"
+    login.write_text("http://127.0.0.1:1")
+    async with faulty_rest(tls=demanding(certificates)) as rest:
+        with tiny_proxy(certificates) as proxy:
+            given = {**files(certificates), "upstream_ca_file": trusted, "cache_ttl": 0}
+            settings = Settings.load(upstream_url=rest.url, upstream_proxy_file=login, **given)
+            async with gateway_with(settings) as gateway:
+                seen = [await ask(gateway)]
+                login.write_text(f"http://{proxy}")
+                gateway.app.state.reload()
+                seen += [await ask(gateway)]
+                trusted.write_bytes((certificates / "rest.pem").read_bytes())
+                gateway.app.state.reload()
+                seen += [await ask(gateway)]
+                trusted.write_text("")
+                gateway.app.state.reload()
+                seen += [await ask(gateway)]
+
+    assert ["errors" in one.json() for one in seen] == [True, True, False, False]
+    assert "proxy" in seen[0].text
+    assert "cannot be reached" in seen[1].text
+    assert rest.connections == 1
