@@ -28,10 +28,10 @@ class Use(Flag):
     """Sent along with the REST call that a request starts; identifies no caller."""
 
     SHAPES = auto()
-    """The response cache tells requests apart by its value."""
+    """The response cache distinguishes requests by its value."""
 
     SHAPES_BY_PRESENCE = auto()
-    """The response cache tells requests with it from requests without it."""
+    """The response cache distinguishes requests with it from those without it."""
 
     VARY = auto()
     """Named in `Vary`."""

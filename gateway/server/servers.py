@@ -127,10 +127,13 @@ class GatewayServer(uvicorn.Server):
             self._set_level_later(0)
             if reload := getattr(self.config.loaded_app.state, "reload", None):
                 reload()
-            for connection in self.server_state.connections:
-                if isinstance(connection, GatewayProtocol):  # pragma: no branch - not a WebSocket
-                    connection.forget_head()
+            for connection in self._http_connections():
+                connection.forget_head()
             self.notify("READY=1")
+
+    def _http_connections(self) -> list[GatewayProtocol]:
+        """Return the open connections that are no WebSockets."""
+        return [c for c in self.server_state.connections if isinstance(c, GatewayProtocol)]
 
     def _set_level_later(self, delay_s: float) -> None:
         """Set the log's level back to what is configured."""
@@ -149,9 +152,8 @@ class GatewayServer(uvicorn.Server):
         await super().main_loop()
         self.notify("STOPPING=1")
         self.config.loaded_app.state.is_ready = False
-        for connection in list(self.server_state.connections):
-            if isinstance(connection, GatewayProtocol):  # pragma: no branch - not a WebSocket
-                connection.drain()
+        for connection in self._http_connections():
+            connection.drain()
         ticks = math.ceil(self.shutdown_delay_s / _TICK_S)
         for tick in range(ticks):
             if self.is_hurried:

@@ -4,8 +4,8 @@ An entry begins with the time when it was made, by Redis' own clock, since those
 """
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
 
 NAMESPACE = "superoffice-chat-gateway"
 LEASE_S = 2.0
@@ -18,19 +18,11 @@ _LOOK_SHA, _STORE_SHA, _EXTEND_SHA, _RESERVE_SHA = SCRIPTS
 _LEASE_MS = round(LEASE_S * 1000)
 
 Packed = tuple[str | bytes | int | float, ...]
+Reply: TypeAlias = Any  # of whatever answers at the address
+"""The reply to a command, as redis-py reads it, or its error."""
 
 
-def _packed(sha: str, name: str, *arguments: bytes | float) -> Packed:
-    key = _key(name)
-    return ("EVALSHA", sha, 2, key, f"{key}:lease", *arguments)
-
-
-def _key(name: str) -> str:
-    return f"{NAMESPACE}:{{{name}}}"  # in a cluster, an entry and its lease are on one node
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """Read an entry; where there is none that is young enough, take the lease with a token.
 
     The reply: the time by Redis' clock, the entry or None, and whether the lease was taken.
@@ -41,14 +33,8 @@ class Look:
     oldest_s: float
     max_bytes: int
 
-    def packed(self) -> Packed:
-        """Return it in Redis' words."""
-        limits = (_LEASE_MS, self.oldest_s, self.max_bytes)
-        return _packed(_LOOK_SHA, self.name, self.token, *limits)
 
-
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """Store an entry, unless it is empty, and give the lease back that a token has."""
 
     name: str
@@ -56,46 +42,43 @@ class Write:
     entry: bytes
     left_s: float
 
-    def packed(self) -> Packed:
-        """Return it in Redis' words."""
-        return _packed(_STORE_SHA, self.name, self.token, self.entry, round(self.left_s * 1000))
 
-
-@dataclass(frozen=True, slots=True)
-class Extend:
+class Extend(NamedTuple):
     """Renew the lease that a token has."""
 
     name: str
     token: bytes
 
-    def packed(self) -> Packed:
-        """Return it in Redis' words."""
-        return _packed(_EXTEND_SHA, self.name, self.token, _LEASE_MS)
 
-
-@dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(NamedTuple):
     """Delete an entry."""
 
     name: str
 
-    def packed(self) -> Packed:
-        """Return it in Redis' words."""
-        return ("DEL", _key(self.name))
 
-
-@dataclass(frozen=True, slots=True)
-class Reserve:
+class Reserve(NamedTuple):
     """Reserve the time of a call at a rate; the reply is the wait in milliseconds."""
 
     name: str
     per_second: int
     longest_s: float
 
-    def packed(self) -> Packed:
-        """Return it in Redis' words."""
-        longest_ms = int(self.longest_s * 1000)
-        return _packed(_RESERVE_SHA, self.name, self.per_second, longest_ms)
-
 
 Command = Look | Write | Extend | Forget | Reserve
+
+
+def packed(command: Command) -> Packed:
+    """Return a command as Redis takes it."""
+    key = f"{NAMESPACE}:{{{command.name}}}"  # in a cluster, an entry and its lease are on one node
+    keys = (2, key, f"{key}:lease")
+    match command:
+        case Look(_, token, oldest_s, max_bytes):
+            return ("EVALSHA", _LOOK_SHA, *keys, token, _LEASE_MS, oldest_s, max_bytes)
+        case Write(_, token, entry, left_s):
+            return ("EVALSHA", _STORE_SHA, *keys, token, entry, round(left_s * 1000))
+        case Extend(_, token):
+            return ("EVALSHA", _EXTEND_SHA, *keys, token, _LEASE_MS)
+        case Reserve(_, per_second, longest_s):
+            return ("EVALSHA", _RESERVE_SHA, *keys, per_second, int(longest_s * 1000))
+        case Forget():
+            return ("DEL", key)

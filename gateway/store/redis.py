@@ -22,7 +22,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from gateway.errors import SettingsError
-from gateway.store.commands import NAMESPACE, SCRIPTS, Command, Look, Packed
+from gateway.store.commands import NAMESPACE, SCRIPTS, Command, Look, Packed, Reply, packed
 from gateway.store.loop_timeout import loop_timeout
 
 logger = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ async def report_missing_rights(url: str, *, timeout_s: float = 2.0) -> None:
             logger.warning("The user in GATEWAY_CACHE_URL lacks a right: its ACL needs %s", rule)
 
 
-def _read(reply: Any) -> Any:  # of whatever answers
+def _read(reply: Reply) -> Reply:
     """Return the reply to a `Look`.
 
     Raises:
@@ -144,16 +144,16 @@ class RedisCache:
     def __init__(self, url: str) -> None:
         self.client = client_for(url)
 
-    async def run(self, commands: Sequence[Command], replied: Callable[[], None]) -> list[Any]:
+    async def run(self, commands: Sequence[Command], replied: Callable[[], None]) -> list[Reply]:
         """Send commands together, and return the reply or the `ResponseError` of each.
 
         Call `replied` at each reply.
         """
-        packed = [command.packed() for command in commands]
-        replies = await self._send(packed, replied)
+        sent = [packed(command) for command in commands]
+        replies = await self._send(sent, replied)
         # A Redis that was restarted has forgotten the scripts.
         unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        texts = [("EVAL", SCRIPTS[str(packed[i][1])], *packed[i][2:]) for i in unknown]
+        texts = [("EVAL", SCRIPTS[str(sent[i][1])], *sent[i][2:]) for i in unknown]
         for i, reply in zip(unknown, await self._send(texts, replied), strict=True):
             replies[i] = reply
         return [
@@ -161,15 +161,15 @@ class RedisCache:
             for command, reply in zip(commands, replies, strict=True)
         ]
 
-    async def _send(self, packed: Sequence[Packed], replied: Callable[[], None]) -> list[Any]:
+    async def _send(self, commands: Sequence[Packed], replied: Callable[[], None]) -> list[Reply]:
         """Use a connection as it is: redis-py's pipeline takes twice the CPU time."""
-        replies: list[Any] = []
-        if packed:
+        replies: list[Reply] = []
+        if commands:
             pool: Any = self.client.connection_pool  # redis-py leaves it untyped
             connection = await pool.get_connection()
             try:
-                await connection.send_packed_command(connection.pack_commands(packed))
-                for _ in packed:
+                await connection.send_packed_command(connection.pack_commands(commands))
+                for _ in commands:
                     try:
                         replies.append(await connection.read_response())
                     except ResponseError as exc:

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from gateway.store.batches import Batches
-from gateway.store.commands import Command, Extend, Forget, Look, Reserve, Write
+from gateway.store.commands import Command, Extend, Forget, Look, Reply, Reserve, Write
 from gateway.store.loop_timeout import loop_timeout
 from gateway.store.redis import RedisCache
 from gateway.store.sealing import seal, unseal
@@ -148,7 +148,7 @@ class SharedCache:
         self._max_bytes = max_bytes
         self._max_entry_bytes = max_bytes + max_bytes // 128 + 1024  # what is random grows
         self._answer_s = answer_s
-        self._batches = Batches[Command, Any](self._send, most=_MOST_AT_ONCE)
+        self._batches = Batches[Command, Reply](self._send, most=_MOST_AT_ONCE)
         self._waiting_bytes = 0
         self._owed: dict[str, _Entry] = {}
         self._ahead_s: float | None = None  # of Redis' clock
@@ -224,7 +224,7 @@ class SharedCache:
         """Delete the entry."""
         await self._batches.add(Forget(place.name))
 
-    async def _write(self, entry: _Entry, token: bytes = b"") -> "asyncio.Future[Any] | None":
+    async def _write(self, entry: _Entry, token: bytes = b"") -> "asyncio.Future[Reply] | None":
         """Seal an entry and begin to write it; None where it is over or may not be written now."""
         place, left_s = entry.place, entry.left_s(self.clock())
         if left_s <= 0 or self.outages.is_paused or self._ahead_s is None:
@@ -240,7 +240,7 @@ class SharedCache:
             self._owe(entry)
             return None
 
-        def written(reply: "asyncio.Future[Any]") -> None:
+        def written(reply: "asyncio.Future[Reply]") -> None:
             self._waiting_bytes -= len(sealed)
             if reply.cancelled() or reply.result() is None:
                 self._owe(entry)
@@ -256,7 +256,7 @@ class SharedCache:
         if entry.is_owed and is_left and len(self._owed) < _MOST_OWED:
             self._owed[entry.place.name] = entry
 
-    async def _send(self, commands: Sequence[Command]) -> list[Any]:
+    async def _send(self, commands: Sequence[Command]) -> list[Reply]:
         """Return the replies; None for what fails, or may not be sent now."""
         if self.outages.is_paused:
             return [None] * len(commands)
@@ -274,7 +274,7 @@ class SharedCache:
                     await self.remote.reconnect()
         return [None if isinstance(reply, Exception) else reply for reply in replies]
 
-    async def _take(self, commands: Sequence[Command], replies: Sequence[Any]) -> None:
+    async def _take(self, commands: Sequence[Command], replies: Sequence[Reply]) -> None:
         """Once an entry was written, write what is owed."""
         if any(
             isinstance(command, Write) and command.entry and reply == b"OK"

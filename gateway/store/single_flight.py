@@ -1,7 +1,7 @@
 """Single flight: equal calls at the same time share one result."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -17,7 +17,7 @@ class Flights(Generic[T]):
     def __init__(self) -> None:
         self._flights: dict[str, asyncio.Task[T]] = {}
 
-    async def join(self, key: str, call: Callable[[], Awaitable[T]]) -> T:
+    async def join(self, key: str, call: Callable[[], Coroutine[object, object, T]]) -> T:
         """Wait for the call of `key`, starting it with `call` unless one is in progress.
 
         Raises:
@@ -28,11 +28,13 @@ class Flights(Generic[T]):
         await asyncio.wait((flight,))
         return flight.result()
 
-    def start(self, key: str, call: Callable[[], Awaitable[T]]) -> "asyncio.Task[T]":
+    def start(
+        self, key: str, call: Callable[[], Coroutine[object, object, T]]
+    ) -> "asyncio.Task[T]":
         """Start the call of `key`, unless one is in progress, without waiting for it."""
         flight = self._flights.get(key)
         if flight is None:
-            flight = asyncio.create_task(_run(call))
+            flight = asyncio.create_task(call())
             self._flights[key] = flight
             flight.add_done_callback(lambda done: self._land(key, done))
         return flight
@@ -54,7 +56,3 @@ class Flights(Generic[T]):
         del self._flights[key]
         if not flight.cancelled():
             flight.exception()  # retrieved: asyncio would log it where no waiter is left
-
-
-async def _run(call: Callable[[], Awaitable[T]]) -> T:
-    return await call()

@@ -47,7 +47,7 @@ def ranges(accept: str) -> Sequence[tuple[str, float]]:
 
 
 def _named(media_range: str, parameters: Sequence[str]) -> str:
-    """Tell Apollo's multipart subscriptions from `multipart/mixed` for anything else."""
+    """Return a media type; Apollo's multipart subscriptions are no other `multipart/mixed`."""
     is_for_subscriptions = any(
         p.replace('"', "").startswith("subscriptionspec=1.0") for p in parameters
     )

@@ -7,7 +7,7 @@ Source: GraphQL over HTTP, https://graphql.github.io/graphql-over-http/draft/.
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import orjson
 from starlette.requests import HTTPConnection, Request
@@ -134,7 +134,7 @@ class Reader:
             )
 
 
-def from_json(text: str | bytes, what: str) -> Any:
+def from_json(text: str | bytes, what: str) -> object:
     """Parse JSON; a byte order mark before it is skipped (RFC 8259, section 8.1).
 
     Raises:
@@ -166,10 +166,10 @@ def refuse_credentials_in_url(request: HTTPConnection) -> None:
 
 
 def _from_query(request: Request) -> dict[str, object]:
-    data: dict[str, Any] = dict(request.query_params)
+    data: dict[str, object] = dict(request.query_params)
     for name in ("variables", "extensions"):
-        if name in data:
-            data[name] = from_json(data[name], f"`{name}`") if data[name] else None
+        text = request.query_params.get(name)
+        data[name] = from_json(text, f"`{name}`") if text else None
     return data
 
 

@@ -30,8 +30,7 @@ def error_response(
 ) -> Response:
     """Return `{"errors": [{"message", "extensions"}]}` with the error's status and headers."""
     headers = {"Cache-Control": "no-store", "Vary": VARY, **error.headers}
-    if "retryAfter" in error.extensions:
-        headers["Retry-After"] = str(error.extensions["retryAfter"])
+    headers |= _headers(error.extensions)
     body = orjson.dumps({"errors": [error.formatted]})
     return Response(body, status or error.http_status, headers, media_type)
 

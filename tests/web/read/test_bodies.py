@@ -442,4 +442,4 @@ async def test_bodies_that_are_not_complete_are_bounded_in_all(
 
     assert [answer.status_code for answer in answers] == [200, 200, 503, 200]
     assert answers[2].headers["retry-after"] == "1"
-    assert receiving._held.bytes == 0
+    assert receiving.Share.held_bytes == 0
