@@ -5,6 +5,7 @@ import http.client
 import itertools
 import json
 import os
+import select
 import signal
 import threading
 import time
@@ -242,6 +243,8 @@ class LoadBalancer:
         body = json.dumps({"query": f"{{ chatSessions {{ a{number % 99}: chatSessionId }} }}"})
         headers = {**KARI, "Content-Type": "application/json"}
         try:
+            if connection.sock and select.select([connection.sock], [], [], 0)[0]:
+                connection.close()  # the gateway has closed it: proxies notice, too
             connection.request("POST", "/graphql", body, headers)
             answer: Any = json.loads(connection.getresponse().read())
         except (OSError, http.client.HTTPException) as exc:  # pragma: no cover - there is none
