@@ -130,6 +130,7 @@ def _run(port: int, *, tenants: bool, **data: int) -> None:
             environment="online" if tenants else None,
             tenants="",
             tenant_hosts=DOMAIN,
+            upstream_proxy=None,
             port=port,
             so_time_zone=WITH_OFFSETS,
             accept_language="en",

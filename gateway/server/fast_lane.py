@@ -27,7 +27,7 @@ Application: TypeAlias = Any  # uvicorn and Starlette type the same differently
 
 
 class FastLaneProtocol(HttpToolsProtocol):
-    """Answers from the cache if it can; tells the application when its client has left."""
+    """Answers from the cache if it can; stops the application when its client has left."""
 
     _is_reading = False
     _held: tuple[RequestResponseCycle, Application] | None = None

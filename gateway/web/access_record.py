@@ -34,7 +34,7 @@ class AccessRecord:
     """The coordinates of the deprecated parts of the schema that it uses."""
 
     is_routine: bool = False
-    """Whether it comes by itself all the time: its line is then logged at debug."""
+    """Whether it is a probe or the like: its line is then logged at debug."""
 
     is_known_path: bool = True
     """Whether the path is one of ours: what clients make up is not logged."""

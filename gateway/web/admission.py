@@ -61,7 +61,7 @@ class Admission:
 
 
 def _overloaded() -> UpstreamUnavailableError:
-    return UpstreamUnavailableError("The gateway has too much to do; try again.", retry_after_s=1)
+    return UpstreamUnavailableError("The gateway has too much to do; retry later.", retry_after_s=1)
 
 
 class ConnectionLimit:

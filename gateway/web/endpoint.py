@@ -88,7 +88,7 @@ class Endpoint:
             except asyncio.CancelledError:
                 if self._is_running():
                     raise
-                message = "The gateway stops, and SuperOffice has not answered yet; try again."
+                message = "The gateway stops, and SuperOffice has not answered yet; retry."
                 error: GatewayError = UpstreamUnavailableError(message, retry_after_s=1)
                 response = _refused(request, inbound, error)
             except GatewayError as exc:
@@ -178,7 +178,7 @@ class Endpoint:
         started: float,
         media_type: str,
     ) -> Response:
-        """Make the HTTP answer; with graphql-response+json its status tells the truth."""
+        """Make the HTTP answer; with graphql-response+json, its status is that of the answer."""
         answers = body if isinstance(body, list) else [body]
         served, has_errors = context.served, any("errors" in answer for answer in answers)
         headers, status = dict[str, str](), 200

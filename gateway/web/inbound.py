@@ -30,7 +30,7 @@ _VALID_TRACE = re.compile(rb"[ -~]{1,512}")
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})\b")
 _NO_CACHE = re.compile(r"(?:^|[,\s])no-(?:cache|store)\b")
 
-# An id tells requests apart and opens nothing: the system's randomness would be a system call each.
+# An id distinguishes requests and opens nothing: the system's randomness would be a system call each.
 _random = Random()  # noqa: S311
 
 
@@ -79,7 +79,7 @@ class Inbound:
 
 
 class Door:
-    """Reads requests: one read of the caller, one HMAC, one look for the source."""
+    """Reads requests: one read of the caller, one HMAC, one search for the source."""
 
     def __init__(
         self,

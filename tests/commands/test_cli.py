@@ -252,11 +252,13 @@ def test_demo_obeys_the_environment_but_for_the_address(
     """A shell that is set up for the real thing can still run the demo, without touching it."""
     monkeypatch.setenv("GATEWAY_UPSTREAM_URL", URL)
     monkeypatch.setenv("GATEWAY_ENVIRONMENT", "sod")
+    monkeypatch.setenv("GATEWAY_UPSTREAM_PROXY", "http://proxy.invalid:3128")
     monkeypatch.setenv("GATEWAY_CACHE_TTL", "1")
 
     main(["demo"])
 
     assert served.settings[0].upstream_url == "http://127.0.0.1:1"
+    assert served.settings[0].upstream_proxy is None
     assert served.settings[0].cache_ttl == 1
 
 

@@ -66,7 +66,7 @@ class Contact(Node, Rights, WebAddress):
     contact_id: int | None = prop("Primary key.")
     name: str | None = prop("The company's name, without the department.")
     org_nr: str | None = prop("Organisation or VAT number, as typed.")
-    department: str | None = prop("Tells records of one company apart; often empty.")
+    department: str | None = prop("Distinguishes records of one company; often empty.")
     city: str | None = prop("The city of its address.")
     direct_phone: str | None = prop("The company's phone number, as typed.")
     associate_id: int | None = prop("The `associateId` of our contact for the company.")
