@@ -30,7 +30,7 @@ _VALID_TRACE = re.compile(rb"[ -~]{1,512}")
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})\b")
 _NO_CACHE = re.compile(r"(?:^|[,\s])no-(?:cache|store)\b")
 
-# An id distinguishes requests and opens nothing: the system's randomness would be a system call each.
+# An id opens nothing: for randomness of the system, each would be a system call.
 _random = Random()  # noqa: S311
 
 
