@@ -1,6 +1,7 @@
 """What a user of a real Redis must be allowed, and how it is told what is missing."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import redis
 
 from gateway.commands.doctor import machine
 from gateway.store.commands import NAMESPACE
+from tests.server.test_in_process import free_port
 from tests.store.redis_server import RedisServer, redis_server
 from tests.upstream.faulty import DATA, ask, faulty_rest, gateway_to
 from tests.upstream.test_unreachable import needs_openssl, openssl
@@ -100,6 +102,15 @@ async def test_a_right_that_is_missing_is_told_once_at_the_start(
     assert "hunter2" not in caplog.text
 
 
+def listening_with_tls(client: "redis.Redis") -> int:
+    """Make a Redis listen with TLS, on a port that nobody has taken meanwhile."""
+    while True:
+        port = free_port()
+        with contextlib.suppress(redis.ResponseError):
+            client.config_set("tls-port", port)
+            return port
+
+
 @needs_openssl
 async def test_a_certificate_that_is_not_trusted_is_called_one(tmp_path: Path) -> None:
     """Unless its authority is named; a socket in the file system needs none."""
@@ -112,9 +123,8 @@ async def test_a_certificate_that_is_not_trusted_is_called_one(tmp_path: Path) -
     options = ["--tls-port", "0", "--tls-cert-file", pem, "--tls-key-file", key]
     options += ["--tls-ca-cert-file", pem, "--tls-auth-clients", "no", "--unixsocket", "redis.sock"]
     with redis_server(tmp_path, *options) as server:
-        tls_port = server.port + 1 if server.port < 65_535 else server.port - 1
         with redis.Redis(port=server.port) as client:
-            client.config_set("tls-port", tls_port)
+            tls_port = listening_with_tls(client)
         secure = f"rediss://127.0.0.1:{tls_port}"
         foreign = await asyncio.create_task(machine.shared_cache(secure))
         known = await machine.shared_cache(f"{secure}?ssl_ca_certs={pem}")
