@@ -74,7 +74,7 @@ def _joining(send: Send) -> Send:
                 start = message
                 return
         elif start is not None and message["type"] == "http.response.body":
-            pieces.append(message["body"])
+            pieces.append(message.get("body", b""))
             if message.get("more_body"):
                 return
             message = {**message, "body": b"".join(pieces)}
