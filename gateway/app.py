@@ -81,12 +81,10 @@ def create_app(
     def draining() -> bool:
         return getattr(app.state, "is_ready", None) is False
 
-    has_tenants = settings.environment is not None
-    page = QueryPage(demo_users, has_tenants=has_tenants, has_manual=settings.docs)
     endpoint = Endpoint(
         gateway.graphql,
         gateway.admission,
-        page=page if settings.graphiql else None,
+        page=_page(settings, demo_users),
         timeout_s=settings.request_timeout,
         is_running=lambda: app.state.is_ready,
     )
@@ -100,7 +98,21 @@ def create_app(
     )
     app.state.graphql = gateway.graphql  # for `gateway query`
     app.state.reload = gateway.reloads  # for our server, at SIGHUP
-    app.state.edge = Edge(
+    app.state.edge = _edge(settings, gateway)
+    # It would redirect to whatever host the request names.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _page(settings: Settings, demo_users: Sequence[tuple[str, str, int]]) -> QueryPage | None:
+    if not settings.graphiql:
+        return None
+    has_tenants = settings.environment is not None
+    return QueryPage(demo_users, has_tenants=has_tenants, has_manual=settings.docs)
+
+
+def _edge(settings: Settings, gateway: Gateway) -> Edge:
+    return Edge(
         path=GRAPHQL_PATH,
         door=gateway.door,
         access_log=gateway.access_log,
@@ -108,9 +120,6 @@ def create_app(
         connection_limit=gateway.connection_limit,
         has_fast_lane=bool(settings.cache_ttl) and not gateway.tracing,
     )
-    # It would redirect to whatever host the request names.
-    app.router.redirect_slashes = False
-    return app
 
 
 def _routes(

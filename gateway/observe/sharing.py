@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 
 _INTERVAL_S = 1
 _ADDED = {"counter", "histogram"}
-# A sum of these gauges means nothing.
 _Combine = Callable[[float, float], float]
+# A sum of these gauges means nothing.
 _COMBINED: Mapping[str, _Combine] = {
     "gateway_build_info": max,
     "gateway_redis_up": min,

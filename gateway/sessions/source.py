@@ -112,8 +112,7 @@ class Source:
         key = key or self.key_of(caller)
         if self.caller_rate is not None and not is_poll:
             self.caller_rate.check(self.owner_of(caller, key))
-        if max_age_s is not None and not is_poll:
-            max_age_s = max(max_age_s, _SHORTEST_AGE_S)
+        max_age_s = max_age_s if is_poll or max_age_s is None else max(max_age_s, _SHORTEST_AGE_S)
 
         async def call() -> Snapshot:
             IS_POLL.set(is_poll)  # in the task of the flight
@@ -139,8 +138,8 @@ class Source:
                 if older is None:
                     raise
                 return msgspec.structs.replace(older, fwd=fwd, is_stale=True, failure=exc)
-            fetched: How = "collapsed" if is_joined else "miss"
-            served = self._served(snapshot, "hit" if snapshot.origin == "shared" else fetched, fwd)
+            how: How = "collapsed" if is_joined else "miss"
+            served = self._served(snapshot, "hit" if snapshot.origin == "shared" else how, fwd)
             # The request that started the flight may have accepted an older snapshot: of another
             # process, or from before a change.
             is_enough = snapshot.origin == "upstream" or served.is_good_for(max_age_s)

@@ -71,7 +71,7 @@ class Route:
         """
         if self._proxy is None or self._is_set:
             return self._proxy
-        return None if proxy_bypass("{}:{}".format(*host_and_port(url))) else self._proxy
+        return None if proxy_bypass(_server_of(url)) else self._proxy
 
     async def connect(self, url: httpx.URL) -> asyncio.StreamWriter:
         """Connect to SuperOffice, with TLS for https, and send no request; `abort` it.
@@ -111,6 +111,10 @@ def host_and_port(url: httpx.URL) -> tuple[str, int]:
     return url.raw_host.decode(), url.port or (443 if url.scheme == "https" else 80)
 
 
+def _server_of(url: httpx.URL) -> str:
+    return "{}:{}".format(*host_and_port(url))
+
+
 def _connect_request(url: httpx.URL, proxy: Proxy) -> bytes:
     host = f"{url.copy_with(port=None).netloc.decode()}:{host_and_port(url)[1]}"
     fields = "".join(f"{name}: {value}\r\n" for name, value in proxy.headers.items())
@@ -119,7 +123,10 @@ def _connect_request(url: httpx.URL, proxy: Proxy) -> bytes:
 
 def _proxy(settings: Settings) -> Proxy | None:
     own, address = settings.upstream_proxy, httpx.URL(settings.address)
-    by_environment = None if address.host in _THIS_MACHINE else getproxies().get(address.scheme)
+    # Tenants of SuperOffice Online are at addresses of their own.
+    is_bypassed = not settings.environment and proxy_bypass(_server_of(address))
+    is_direct = address.host in _THIS_MACHINE or is_bypassed
+    by_environment = None if is_direct else getproxies().get(address.scheme)
     url = own.get_secret_value() if own else by_environment
     try:
         return Proxy(url) if url else None

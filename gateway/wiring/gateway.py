@@ -71,9 +71,7 @@ class Gateway:
         manifest = trusted_documents(settings)
         names = OperationNames(names_in(manifest.values()) if manifest else None)
         self.tracing = tracing_for(names, tracer_provider) if settings.tracing else None
-        is_long = len(settings.tenants or ()) > MOST_NAMES
-        tenants = LabelNames(None if is_long else settings.tenants)
-        self._requests, self._calls = RequestMeter(tenants), UpstreamMeter(tenants)
+        self._requests, self._calls = _meters(settings.tenants)
         proxies = settings.trusted_proxies
         self.access_log = AccessLog(self._requests, shows_client=bool(proxies))
         self.admission = Admission(settings.max_requests)
@@ -218,3 +216,9 @@ async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
             task.cancel()
         ended, tasks = await asyncio.wait(tasks, timeout=_CANCEL_AGAIN_S)
         await asyncio.gather(*ended, return_exceptions=True)
+
+
+def _meters(tenants: frozenset[str] | None) -> tuple[RequestMeter, UpstreamMeter]:
+    """Return the meters; they know all of a few tenants, or learn the first ones."""
+    names = LabelNames(None if tenants and len(tenants) > MOST_NAMES else tenants)
+    return RequestMeter(names), UpstreamMeter(names)

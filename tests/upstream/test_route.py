@@ -85,6 +85,7 @@ def files(folder: Path, client: str = "client") -> dict[str, Any]:  # keyword ar
         ({"HTTPS_PROXY": "e:2", "NO_PROXY": "crm.example.com:443"}, None, REST, None),
         ({"HTTPS_PROXY": "e:2", "NO_PROXY": "crm.example.com:8443"}, None, REST, "http://e:2"),
         ({"HTTPS_PROXY": "e:2"}, None, "https://127.0.0.1:8", None),
+        ({"HTTPS_PROXY": "socks5://e:2", "NO_PROXY": ".example.com"}, None, REST, None),
     ],
     ids=str,
 )
