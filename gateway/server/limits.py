@@ -7,6 +7,7 @@ a second, an endless head or endless trailers, or does not read its answer (Klud
 import asyncio
 import contextlib
 import socket
+from collections.abc import Iterable
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -105,10 +106,14 @@ class LimitedProtocol(HttpToolsProtocol):
         """Stop the timer: the rest of a request has limits of its own.
 
         Raises:
-            ValueError: there are too many headers; uvicorn answers 400 to what httptools rejects.
+            ValueError: there are too many headers, or too long ones; uvicorn answers 400 to what
+                httptools rejects.
         """
         if len(self.headers) > MAX_HEADERS:
             raise ValueError("too many headers")
+        came_in_pieces = self._head_bytes > 0
+        if came_in_pieces and len(self.url) + _size(self.headers) > _MAX_HEAD_BYTES:
+            raise ValueError("too long a head")
         self._is_in_head = False
         self._has_progress = True
         if self._head_timer is not None:
@@ -176,7 +181,11 @@ class LimitedProtocol(HttpToolsProtocol):
 
 
 def _head_size(cycle: RequestResponseCycle) -> int:
-    return sum(len(name) + len(value) for name, value in cycle.scope["headers"])
+    return _size(cycle.scope["headers"])
+
+
+def _size(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    return sum(len(name) + len(value) for name, value in headers)
 
 
 def _limit_time_to_read(transport: asyncio.Transport) -> None:

@@ -1,5 +1,6 @@
 """Limits on the head of a request, and heads that ask for another protocol."""
 
+import contextlib
 import socket
 import time
 from collections import deque
@@ -43,6 +44,22 @@ def test_an_endless_head_closes_the_connection(connection: socket.socket) -> Non
     with pytest.raises(OSError):
         while True:
             connection.sendall(b"GET /healthz HTTP/1.1\r\nX: " + b"x" * 65_536)
+
+
+@pytest.mark.parametrize("first", [1, 60_000, 89_999])
+def test_a_long_head_is_refused_in_whatever_pieces_it_comes(first: int) -> None:
+    """The piece that completes it counts as well."""
+    app = create_app(Settings(upstream_url="http://rest.invalid"))
+    with (
+        served(app, http=GatewayProtocol) as address,
+        socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 10) as client,
+    ):
+        head = ALIVE + b"X: " + b"x" * 90_000 + b"\r\n\r\n"
+        client.sendall(head[:first])
+        time.sleep(0.05)  # so that the system hands it over before the rest
+        with contextlib.suppress(ConnectionError):
+            client.sendall(head[first:])
+            assert b"HTTP/1.1 200" not in b"".join(iter(lambda: client.recv(65_536), b""))
 
 
 CHUNKED = (
