@@ -31,6 +31,7 @@ from strawberry.types.field import StrawberryField
 
 from gateway.executor.internals import DEFINITION, graphql_schema
 from gateway.executor.plan import Operation
+from gateway.executor.project import Known
 from gateway.executor.projections import Projection, Projections, variables_in
 from gateway.executor.run import projected
 from gateway.executor.turns import Turns
@@ -126,7 +127,7 @@ class Prepared:
                     if found.is_long(value, turns):
                         return None
                     turns.steps += found.steps
-                    value = found.project(value)
+                    value = found.project(value, {})
                 data[root.name] = value
             return data
         return None
@@ -205,8 +206,9 @@ async def _rows(
         return await projected(found, items, turns)
     if rows is None:
         rows, size_bytes = {}, 0
+        known: Known = {}
         for session in snapshot.sessions:
-            made = orjson.dumps(key(session))
+            made = orjson.dumps(key(session, known))
             rows[id(session)] = orjson.Fragment(made)
             size_bytes += len(made) + _ROW_BYTES
             await turns.give(found.steps)

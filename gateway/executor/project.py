@@ -3,7 +3,7 @@
 The function is generated as Python source, one expression for all cells of a selection, because a
 call per field would cost more than all the rest::
 
-    def project(o):
+    def project(o, known):
         if o.__class__ is not kind:
             return absent(o)
         return {"chatSessionId": o.chat_session_id, "status": write1(o._status)}
@@ -11,7 +11,10 @@ call per field would cost more than all the rest::
 Names from the query appear in it as string literals only.
 """
 
-from typing import TypeAlias, cast
+from collections.abc import Callable
+from functools import lru_cache
+from types import CodeType
+from typing import Any, TypeAlias, cast
 
 import msgspec
 
@@ -19,7 +22,12 @@ from gateway.executor.plan import Cell, OddValueError, Plan
 from gateway.records.decode import excerpt_decoder
 from gateway.records.record import Convert, Record
 
-Project: TypeAlias = Convert
+Known: TypeAlias = dict[object, list[object]]
+"""The maps that one list of objects has shown so far: rights are the same in most objects."""
+
+_MOST_KNOWN = 2_000
+
+Project: TypeAlias = Callable[[Any, Known], Any]
 """Makes plain data for the JSON encoder from an object; raises where the plan does not fit."""
 
 
@@ -40,7 +48,7 @@ def _of_objects(plan: Plan) -> Project:
     return source.function(f"    return {source.expression(plan, 'o')}\n")
 
 
-def _of_json(plan: Plan, decode_whole: Project, project: Project) -> Project:
+def _of_json(plan: Plan, decode_whole: Convert, project: Project) -> Project:
     """Make the function for linked objects in JSON: it decodes only what the plan reads.
 
     An object without a key may be blank: then all of it is decoded.
@@ -48,8 +56,8 @@ def _of_json(plan: Plan, decode_whole: Project, project: Project) -> Project:
     kind = plan.kind
     assert issubclass(kind, Record)  # noqa: S101  only records are decoded lazily
 
-    def project_whole(o: object) -> object:
-        return project(decode_whole(o) if o.__class__ is msgspec.Raw else o)
+    def project_whole(o: object, known: Known) -> object:
+        return project(decode_whole(o) if o.__class__ is msgspec.Raw else o, known)
 
     decode = excerpt_decoder(kind, frozenset(cell.attribute for cell in plan.cells))
     if decode is None:
@@ -57,10 +65,10 @@ def _of_json(plan: Plan, decode_whole: Project, project: Project) -> Project:
     source = _Source(Raw=msgspec.Raw, decode=decode, project_whole=project_whole)
     return source.function(
         "    if o.__class__ is not Raw:\n"
-        "        return project_whole(o)\n"
+        "        return project_whole(o, known)\n"
         "    json, o = o, decode(o)\n"
         f"    if o is None or not o.{kind.key}:\n"
-        "        return project_whole(json)\n"
+        "        return project_whole(json, known)\n"
         f"    return {source.cells(plan, 'o')}\n"
     )
 
@@ -72,8 +80,7 @@ class _Source:
         self.names: dict[str, object] = names
 
     def function(self, body: str) -> Project:
-        source = f"def project(o):\n{body}"
-        exec(compile(source, "<projection>", "exec"), self.names)  # noqa: S102  see above
+        exec(_compiled(f"def project(o, known):\n{body}"), self.names)  # noqa: S102  see above
         return cast("Project", self.names["project"])
 
     def expression(self, plan: Plan, value: str) -> str:
@@ -97,7 +104,7 @@ class _Source:
         if cell.inner is None:
             text = value if cell.write is None else f"{self.name('write', cell.write)}({value})"
         elif cell.inner.is_map or cell.inner.lists or cell.inner.decode is not None:
-            text = f"{self.name('project', projection(cell.inner))}({value})"
+            text = f"{self.name('project', projection(cell.inner))}({value}, known)"
         else:
             text = self.expression(cell.inner, value)
         return f"{cell.name!r}: {text}"
@@ -106,6 +113,11 @@ class _Source:
         name = f"{word}{len(self.names)}"
         self.names[name] = what
         return name
+
+
+@lru_cache(256)  # rights are selected in the same way in many places of one query
+def _compiled(source: str) -> CodeType:
+    return compile(source, "<projection>", "exec")
 
 
 def _is_blank(plan: Plan, o: str) -> str:
@@ -119,11 +131,11 @@ def _is_blank(plan: Plan, o: str) -> str:
     return " and ".join(values + others)
 
 
-def _of_lists(project: Project, absent: Project) -> Project:
-    def project_list(items: object) -> object:
+def _of_lists(project: Project, absent: Convert) -> Project:
+    def project_list(items: object, known: Known) -> object:
         if type(items) is not list:
             return absent(items)
-        return [project(item) for item in items]
+        return [project(item, known) for item in items]
 
     return project_list
 
@@ -134,18 +146,18 @@ def _of_map(plan: Plan) -> Project:
     project = _of_objects(plan)
     project_list = _of_lists(project, _absent(may_be_null=plan.lists[0]))
 
-    def project_entries(items: object) -> object:
+    def project_entries(items: object, known: Known) -> object:
         if names is not None and type(items) is list:
             items = [entry for entry in items if entry.name in names]
-        return project_list(items)
+        return project_list(items, known)
 
     source = _Source(Raw=msgspec.Raw, decode=plan.decode, names=names, entries=project_entries)
     is_wanted = "entry is not None" if names is None else "entry is not None and name in names"
-    return source.function(
+    project_any = source.function(
         "    if o.__class__ is Raw:\n"
         "        o = decode(o)\n"
         "    if o.__class__ is not dict:\n"
-        "        return entries(o)\n"
+        "        return entries(o, known)\n"
         "    made = []\n"
         "    for name, entry in o.items():\n"
         f"        if {is_wanted}:\n"
@@ -154,8 +166,21 @@ def _of_map(plan: Plan) -> Project:
         "    return made\n"
     )
 
+    def project_map(o: object, known: Known) -> object:
+        if not isinstance(o, msgspec.Raw):
+            return project_any(o, known)
+        key = (project_any, bytes(o))
+        made = known.get(key)
+        if made is None:
+            if len(known) == _MOST_KNOWN:
+                known.clear()
+            made = known[key] = project_any(o, known)
+        return made
 
-def _absent(*, may_be_null: bool) -> Project:
+    return project_map
+
+
+def _absent(*, may_be_null: bool) -> Convert:
     """Make the function for what is not the object or list that is expected."""
 
     def absent(value: object) -> None:

@@ -27,6 +27,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.executor import internals
 from gateway.executor.plan import Operation, is_planned
+from gateway.executor.project import Known
 from gateway.executor.projections import Projection, Projections
 from gateway.executor.turns import STEPS_PER_TURN, Turns, in_turns
 
@@ -77,7 +78,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         if found and not found.is_long(result, self.turns):
             self.turns.steps += found.steps
             with suppress(Exception):  # graphql-core then reports the error
-                return found.project(result)
+                return found.project(result, {})
             self.turns.steps += _STEPS_OF_AN_ERROR
         return super().complete_object_value(
             return_type, field_details_list, info, path, result, position_context
@@ -107,10 +108,12 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
             found = self._projection(kind, field_details_list)
         steps = found.steps if found else _STEPS_OF_AN_UNPLANNED_ITEM
 
+        known: Known = {}
+
         async def complete(start: int, end: int) -> list[object]:
             if found:
                 with suppress(Exception):  # graphql-core then reports the error
-                    return [found.project(item) for item in result[start:end]]
+                    return [found.project(item, known) for item in result[start:end]]
             completed: list[Any] = []
             for index, item in enumerate(result[start:end], start):
                 item_path = path.add_key(index, None)
@@ -131,7 +134,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         self.turns.steps += steps * len(result)
         if found:
             with suppress(Exception):
-                return [found.project(item) for item in result]
+                return [found.project(item, known) for item in result]
         return super().complete_list_value(
             return_type, field_details_list, info, path, result, position_context
         )
@@ -155,11 +158,12 @@ async def projected(
     found: Projection, items: list[object], turns: Turns
 ) -> list[object] | orjson.Fragment:
     """Project a list, in turns where it is long."""
+    known: Known = {}
     if turns.steps + found.steps * len(items) <= STEPS_PER_TURN:
         turns.steps += found.steps * len(items)
-        return [found.project(item) for item in items]
+        return [found.project(item, known) for item in items]
 
     async def make(start: int, end: int) -> list[object]:
-        return [found.project(item) for item in items[start:end]]
+        return [found.project(item, known) for item in items[start:end]]
 
     return await in_turns(make, len(items), found.steps, turns)

@@ -90,18 +90,10 @@ def excerpt_decoder(
     slots = {field.name: field for field in msgspec.structs.fields(record)}
     if record.key is None or not attributes <= {*slots, "id", "__class__"}:
         return None
-    maps = {
-        p.slot: _strictly(p) | None
-        for p in record.properties
-        if p.shape == "map" and not _is_of_texts(p)
-    }
     wanted = [slots[name] for name in slots if name in attributes or name == record.key]
     excerpt = msgspec.defstruct(
         record.__name__,
-        [
-            (f.name, maps.get(f.name, f.type), msgspec.field(default=None, name=f.encode_name))
-            for f in wanted
-        ],
+        [(f.name, f.type, msgspec.field(default=None, name=f.encode_name)) for f in wanted],
         namespace={"key": record.key, "id": vars(record).get("id")},
         kw_only=True,
         gc=False,

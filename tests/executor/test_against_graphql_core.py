@@ -132,3 +132,23 @@ async def test_everything_is_answered() -> None:
     result = await OURS.execute(QUERY, context_value=answered_with([SESSION] * 300))
 
     assert orjson.loads(orjson.dumps(result.data)) == expected([SESSION] * 300)
+
+
+async def test_equal_rights_are_read_once_for_each_selection_of_them() -> None:
+    """They are the same in most sessions; other places and other arguments have their own."""
+    rights = {n: {"FieldRight": {"Mask": "Full"}, "FieldLength": 9} for n in ("Name", "City")}
+    session = {"FieldProperties": rights, "Contact": {"ContactId": 7, "FieldProperties": rights}}
+    context = answered_with([session, session, {**session, "FieldProperties": {}}])
+    query = """{ chatSessions {
+        all: fieldProperties { name fieldLength }
+        city: fieldProperties(names: ["City"]) { name }
+        contact { contactId fieldProperties { name fieldRight { mask } } }
+    } }"""
+    operation = Operation(query, None, {})
+
+    assert await answered(OURS, operation, context) == await answered(PLAIN, operation, context)
+    answer = await engine.Engine(OURS).execute(engine.Operation(query), context)
+    first, second, third = answer.body["data"]["chatSessions"]  # type: ignore[index]
+    assert first["all"] is second["all"]
+    assert first["contact"]["fieldProperties"] is third["contact"]["fieldProperties"]
+    assert third["all"] == []
