@@ -243,10 +243,10 @@ def test_a_stream_that_is_refused_is_counted_as_such(url: str) -> None:
 
 def test_the_time_for_a_request_is_not_that_of_a_stream(rest: RestSide) -> None:
     """It goes on for hours."""
-    with gateway_over(rest, request_timeout=0.1) as url, streamed(url) as response:
+    with gateway_over(rest, request_timeout=1) as url, streamed(url) as response:
         answers = events(response)
         next(answers)
-        time.sleep(0.3)
+        time.sleep(1.2)
         rest.body = [{**SESSION, "Status": "Closed"}]
 
         assert next(answers) == ("next", CLOSED)
