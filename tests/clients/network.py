@@ -16,6 +16,7 @@ class Network:
         self._to_port = to_port
         self._port = 0
         self._open: list[socket.socket] = []
+        self._lock = threading.Lock()
 
     @property
     def url(self) -> str:
@@ -26,27 +27,30 @@ class Network:
         """Listen."""
         listener = socket.create_server((_LOOPBACK, self._port))
         self._port = listener.getsockname()[1]
-        self._open.append(listener)
+        self._open = [listener]
         threading.Thread(target=self._accept, args=[listener], daemon=True).start()
 
     def cut(self) -> None:
         """Close the port and every connection."""
-        for one in self._open:
-            with suppress(OSError):  # it is closed already
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-        self._open = []
+        with self._lock:
+            opened, self._open = self._open, []
+        _close(*opened)
 
     def _accept(self, listener: socket.socket) -> None:
-        try:
+        with suppress(OSError):  # cut
             while True:
                 client, _ = listener.accept()
-                gateway = socket.create_connection((_LOOPBACK, self._to_port))
-                self._open += [client, gateway]
-                for pair in ((client, gateway), (gateway, client)):
-                    threading.Thread(target=_pipe, args=pair, daemon=True).start()
-        except OSError:
-            return  # cut
+                pair = [client]
+                with suppress(OSError):  # the gateway is away
+                    pair.append(socket.create_connection((_LOOPBACK, self._to_port)))
+                with self._lock:
+                    is_open = len(pair) == 2 and listener in self._open
+                    self._open += pair if is_open else []
+                if not is_open:
+                    _close(*pair)
+                    continue
+                for ends in (pair, pair[::-1]):
+                    threading.Thread(target=_pipe, args=ends, daemon=True).start()
 
     def __enter__(self) -> Self:
         self.restore()
@@ -54,6 +58,13 @@ class Network:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.cut()
+
+
+def _close(*sockets: socket.socket) -> None:
+    for one in sockets:
+        with suppress(OSError):  # it is closed already
+            one.shutdown(socket.SHUT_RDWR)
+        one.close()
 
 
 def _pipe(source: socket.socket, target: socket.socket) -> None:
