@@ -1,6 +1,6 @@
 """Long work gives way: other requests run between its parts.
 
-However many requests do such work, one part of it runs per turn of the event loop.
+However many requests do such work, the event loop turns several times between any two parts.
 """
 
 import asyncio
@@ -12,6 +12,9 @@ import orjson
 
 STEPS_PER_TURN = 8_000
 """A step takes a quarter of a microsecond or so: reading a value, or comparing two."""
+
+_TURNS_FOR_OTHERS = 8
+"""Between two parts: about as many as an ordinary request takes, of some microseconds each."""
 
 _MOST_STEPS_AS_LISTS = 100_000
 
@@ -65,13 +68,16 @@ async def next_turn() -> None:
     turn = loop.create_future()
     waiting.append(turn)
     if len(waiting) == 1:
-        loop.call_soon(_resume_one, loop, waiting)
+        loop.call_soon(_resume_one, loop, waiting, _TURNS_FOR_OTHERS)
     await turn
 
 
-def _resume_one(loop: asyncio.AbstractEventLoop, waiting: _Waiting) -> None:
+def _resume_one(loop: asyncio.AbstractEventLoop, waiting: _Waiting, turns_left: int) -> None:
+    if turns_left:
+        loop.call_soon(_resume_one, loop, waiting, turns_left - 1)
+        return
     turn = waiting.popleft()
     if not turn.done():  # not cancelled
         turn.set_result(None)
     if waiting:
-        loop.call_soon(_resume_one, loop, waiting)
+        loop.call_soon(_resume_one, loop, waiting, _TURNS_FOR_OTHERS)

@@ -9,6 +9,7 @@ A `Sequence[Any]` holds records of the type that the caller names.
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -22,6 +23,7 @@ from gateway.records.record import Int32, Malformed, Property, Record, flawed
 Decode = Callable[[bytes], Sequence[Any]]
 
 _BOM = b"\xef\xbb\xbf"
+_FIRST_KEY = re.compile(rb'\s*\[\s*(\{"\w+":)')
 _DISPLAY_TEXT = ":DisplayText"
 _MOST_OBJECTS = 500_000
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -48,11 +50,8 @@ def decoder(record: type[Record]) -> Decode:
 
     def decode(body: bytes) -> Sequence[Record]:
         body = body.removeprefix(_BOM)
+        _check_objects(body)
         try:
-            # Even an empty record takes memory.
-            if len(body) > 3 * _MOST_OBJECTS and body.count(b"{") > _MOST_OBJECTS:
-                text = f"SuperOffice's answer holds more than {_MOST_OBJECTS} objects."
-                raise UpstreamBadResponseError(text)
             try:
                 return strict.decode(body)
             except msgspec.DecodeError:
@@ -62,6 +61,31 @@ def decoder(record: type[Record]) -> Decode:
             raise UpstreamBadResponseError("SuperOffice's answer is not valid JSON.") from exc
 
     return decode
+
+
+def parts(body: bytes, size_bytes: int) -> Iterator[bytes]:
+    """Cut an array of objects, between two of them, into arrays of about a size.
+
+    A cut is before an object that begins with the same key as the first one. Quotes as in
+    `},{"key":` are never inside a string of JSON; inside an object, the parts are not JSON.
+
+    Raises:
+        UpstreamBadResponseError: there are too many objects.
+    """
+    _check_objects(body)
+    first = _FIRST_KEY.match(body)
+    start = first.start(1) if first else 0
+    while first and (cut := body.find(b"}," + first[1], start + size_bytes)) >= 0:
+        yield b"[" + body[start : cut + 1] + b"]"
+        start = cut + 2
+    yield b"[" + body[start:] if first else body
+
+
+def _check_objects(body: bytes) -> None:
+    # Even an empty record takes memory.
+    if len(body) > 3 * _MOST_OBJECTS and body.count(b"{") > _MOST_OBJECTS:
+        text = f"SuperOffice's answer holds more than {_MOST_OBJECTS} objects."
+        raise UpstreamBadResponseError(text)
 
 
 def in_json(p: Property) -> Property:

@@ -3,7 +3,7 @@
 import asyncio
 import struct
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -14,7 +14,7 @@ from cachetools import LRUCache
 from gateway.caller import Caller
 from gateway.errors import UpstreamBadResponseError
 from gateway.records.dates import AsOf
-from gateway.records.decode import Decode
+from gateway.records.decode import Decode, parts
 
 A = TypeVar("A")
 
@@ -116,11 +116,20 @@ _MEMORY_PER_SESSION = 600
 # Attachments may take twice the memory of the sessions: an answer with all of them, and its rows.
 _LEAST_FOR_ATTACHMENTS = 32 * 2**10
 
-_LARGE = 2**20
+_PART_BYTES = 2**20
+
+Relate = Callable[[Sequence[Any]], object]
+"""Sets what depends on several sessions: done by `decode`, but for those that it has got."""
 
 
 async def assemble(
-    stored: Stored, decode: Decode, zone: tzinfo | None, *, origin: Origin, fetch_s: float
+    stored: Stored,
+    decode: Decode,
+    relate: Relate,
+    zone: tzinfo | None,
+    *,
+    origin: Origin,
+    fetch_s: float,
 ) -> Snapshot:
     """Make a snapshot, whose zone-less times are in `zone`.
 
@@ -129,11 +138,11 @@ async def assemble(
     """
     started = time.perf_counter()
     body, as_of = stored.body, AsOf(stored.fetched_ns, zone)
-    if len(body) > _LARGE:
-        # The event loop gets its turn between the passes over the body, each of which holds it.
-        sessions = await asyncio.to_thread(_decoded, decode, body)
-    else:
-        sessions = _decoded(decode, body)
+    try:
+        sessions = await _decoded(body, decode, relate)
+    except UpstreamBadResponseError as exc:
+        exc.extensions["upstreamStatus"] = 200  # only a 200 is decoded
+        raise
     for session in sessions:
         session.as_of = as_of
     own_bytes = round(len(body) * _MEMORY_PER_JSON_BYTE) + _MEMORY_PER_SESSION * len(sessions)
@@ -158,9 +167,15 @@ def zone_of(caller: Caller, base: tzinfo | None) -> tzinfo | None:
     return None if any(name == b"so-timezone" for name, _ in caller.headers) else base
 
 
-def _decoded(decode: Decode, body: bytes) -> Sequence[Any]:
-    try:
-        return decode(body)
-    except UpstreamBadResponseError as exc:
-        exc.extensions["upstreamStatus"] = 200  # only a 200 is decoded
-        raise
+async def _decoded(body: bytes, decode: Decode, relate: Relate) -> Sequence[Any]:
+    """Decode; a large body in parts of a millisecond, with a turn of the event loop after each."""
+    if len(body) > _PART_BYTES:
+        sessions: list[Any] = []
+        with suppress(UpstreamBadResponseError):
+            for part in parts(body, _PART_BYTES):
+                sessions += decode(part)
+                await asyncio.sleep(0)
+            relate(sessions)
+            return sessions
+        return await asyncio.to_thread(decode, body)  # no parts of it are JSON
+    return decode(body)

@@ -4,9 +4,10 @@ httpx would inflate a whole network chunk at once, up to a thousandfold; here it
 small pieces.
 """
 
+import asyncio
 import ssl
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import httpx
 
@@ -16,6 +17,7 @@ from gateway.upstream.body_memory import make_room
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _RAW_DEFLATE = -zlib.MAX_WBITS
 _PIECE = 2**16
+_TURN_BYTES = 2**20
 
 # Log-in pages, maintenance pages of proxies, and SuperOffice's XML. Other types prove nothing: some
 # servers label JSON as text/plain, or not at all.
@@ -34,20 +36,18 @@ async def read_body(
     """
     # Not by `response.headers[…]`, which detects their encoding first, each time.
     fields = {name.lower(): value for name, value in response.headers.raw}
-    media_type = fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if media_type in _NEVER_JSON or media_type.endswith(b"+xml"):
-        raise _unusable("SuperOffice's answer is HTML or XML, and has to be JSON.")
-    declared = fields.get(b"content-length", b"0")
-    if not declared.isdigit() or len(declared) > 18 or int(declared) > max_bytes:
-        raise _too_large(max_bytes)
+    _check_head(fields, max_bytes)
     inflate = _inflater(fields.get(b"content-encoding", b""))
     # Not `aiter_raw`, which refuses responses that have their content already, as in tests.
     assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  by AsyncClient
     parts: list[bytes] = []
-    size = received = 0
+    size = received = turns = 0
     try:
         async for chunk in response.stream:
             received += len(chunk)
+            if received // _TURN_BYTES > turns:  # it may have arrived faster than it is read
+                turns += 1
+                await asyncio.sleep(0)
             pieces: Iterable[bytes] = inflate.pieces(chunk) if inflate else (chunk,)
             for piece in pieces:
                 parts.append(piece)
@@ -65,6 +65,15 @@ async def read_body(
         message = "The connection to SuperOffice broke within an answer."
         raise UpstreamInterruptedError(message) from exc
     return b"".join(parts)
+
+
+def _check_head(fields: Mapping[bytes, bytes], max_bytes: int) -> None:
+    media_type = fields.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if media_type in _NEVER_JSON or media_type.endswith(b"+xml"):
+        raise _unusable("SuperOffice's answer is HTML or XML, and has to be JSON.")
+    declared = fields.get(b"content-length", b"0")
+    if not declared.isdigit() or len(declared) > 18 or int(declared) > max_bytes:
+        raise _too_large(max_bytes)
 
 
 def _too_large(max_bytes: int) -> UpstreamBadResponseError:

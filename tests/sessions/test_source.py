@@ -1,8 +1,7 @@
 """REST behind the per-caller cache: when it is called, and who gets which answer."""
 
 import asyncio
-import dataclasses
-import threading
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,8 +18,10 @@ from gateway.errors import (
 )
 from gateway.headers import Header
 from gateway.records.dates import AsOf
+from gateway.schema.entities.chat_decoder import ChatDecoder
 from gateway.sessions import snapshot as reading
 from gateway.sessions.freshness import Windows
+from gateway.sessions.snapshot import Stored, assemble
 from gateway.sessions.source import Source
 from gateway.store.memory import BoundedMemoryCache
 from tests.store.fakes import Clock
@@ -378,28 +379,60 @@ async def test_a_poll_may_ask_for_less_than_a_second() -> None:
     assert (await bench.source.serve(KARI, max_age_s=0.25, is_poll=True)).how == "miss"
 
 
-@pytest.mark.parametrize("size", [0, 10**9])
-async def test_a_large_answer_is_decoded_beside_the_event_loop(
-    monkeypatch: pytest.MonkeyPatch, size: int
+async def test_a_large_answer_is_decoded_in_parts_with_turns_for_others(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Others get their turn meanwhile; what comes of it is the same, failures included."""
-    monkeypatch.setattr(reading, "_LARGE", size)
-    threads = []
+    """However many sessions there are; what depends on all of them is worked out at the end."""
+    monkeypatch.setattr(reading, "_PART_BYTES", 100)
+    sessions = [{"ChatSessionId": n, "TopicId": 4, "Status": "InQueue"} for n in range(99)]
+    body = json.dumps(sessions, separators=(",", ":")).encode()
+    turns = [0]
+    decoded: list[tuple[int, int]] = []
+    decoder = ChatDecoder()
 
-    def noted(body: bytes) -> list[Record]:
-        threads.append(threading.current_thread())
-        return decode(body)
+    def noted(part: bytes) -> Sequence[Any]:
+        found = decoder(part)
+        decoded.append((len(found), turns[0]))
+        return found
 
-    bench = Bench()
-    bench.source = dataclasses.replace(bench.source, decode=noted)
+    async def count() -> None:
+        while True:
+            turns[0] += 1
+            await asyncio.sleep(0)
 
-    assert await bench.ask() == "Basic kari 1"
-    bench.rest.is_broken = True
-    with pytest.raises(UpstreamBadResponseError):
-        await bench.ask(JONAS)
+    counting = asyncio.create_task(count())
+    related: list[int] = []
+    snapshot = await assemble(
+        Stored(body, 0, 0),
+        noted,
+        lambda all_of_them: related.append(len(all_of_them)),
+        None,
+        origin="upstream",
+        fetch_s=0,
+    )
+    counting.cancel()
 
-    is_here = [thread is threading.main_thread() for thread in threads]
-    assert is_here == [size > 0] * 2
+    assert [session.chat_session_id for session in snapshot.sessions] == [*range(99)]
+    assert len({turn for _, turn in decoded}) == len(decoded) == 50
+    assert related == [99]
+
+
+@pytest.mark.parametrize("body", [b"broken", b"[]", b'[1,{"a":', b'[{"a":1},{"a":2},{"a":3}'])
+async def test_a_large_answer_is_refused_as_a_small_one(
+    monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    """Whichever part is wrong."""
+
+    async def outcome(size: int) -> str:
+        monkeypatch.setattr(reading, "_PART_BYTES", size)
+        stored, decoder = Stored(body, 0, 0), ChatDecoder()
+        try:
+            made = await assemble(stored, decoder, bool, None, origin="upstream", fetch_s=0)
+        except UpstreamBadResponseError as exc:
+            return f"{exc} {exc.extensions}"
+        return f"{len(made.sessions)} sessions"
+
+    assert await outcome(1) == await outcome(1_000)
 
 
 async def test_a_small_snapshot_has_room_for_answers() -> None:

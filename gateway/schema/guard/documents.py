@@ -42,6 +42,14 @@ _COORDINATE = re.compile(r"[@\w.]+\(\w+:\)|\w+\.\w+")
 """Of a field, an argument, an input field or an enum value, in graphql-core's message."""
 
 
+def _unchained(document: DocumentNode) -> DocumentNode:
+    """Cut the links between tokens: without cycles, a document is freed as it is forgotten."""
+    token = document.loc.start_token if document.loc else None
+    while token is not None:
+        token.prev, token.next, token = None, None, token.next
+    return document
+
+
 class DocumentCache:
     """Parses, measures and validates; caches the results of the latest texts.
 
@@ -76,7 +84,7 @@ class DocumentCache:
         found = self.known.get(query)
         if found is None:
             try:
-                found = parse(query, max_tokens=self.limits.tokens)
+                found = _unchained(parse(query, max_tokens=self.limits.tokens))
             except GraphQLError as exc:
                 found = exc.with_traceback(None)
             self.known[query] = found

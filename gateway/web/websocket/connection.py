@@ -209,6 +209,7 @@ class Connection:
             return
         self._operations[id_] = asyncio.create_task(self._run(id_, payload, context))
         self._rest()
+        await asyncio.sleep(0)  # however many messages have come at once
 
     def _context(self) -> Context:
         """Return what an operation works with."""
