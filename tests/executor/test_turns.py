@@ -40,6 +40,14 @@ async def test_one_part_runs_per_turn_however_many_works_there_are() -> None:
     assert sum(parts) == 60
 
 
+async def test_an_ordinary_request_fits_between_two_parts() -> None:
+    """It takes several turns of the loop itself."""
+    parts = await between_turns(*[of_parts(3)] * 2)
+
+    between = "".join(map(str, parts)).strip("0").split("1")[1:-1]
+    assert min(map(len, between)) >= 8
+
+
 async def test_a_work_that_is_given_up_holds_no_other() -> None:
     """Its turn is passed on."""
     waiting = asyncio.create_task(Turns().give(STEPS_PER_TURN))

@@ -1,5 +1,6 @@
 """How a body is read: only if it may be JSON, decompressed, and never past its limit."""
 
+import asyncio
 import gzip
 import itertools
 import random
@@ -300,3 +301,20 @@ async def test_what_is_not_http_within_the_body_is_left_as_it_is() -> None:
     """It is no break of the connection."""
     with pytest.raises(httpx.RemoteProtocolError):
         await read(BreakingChunks([TEXT], httpx.RemoteProtocolError("bad chunk")))
+
+
+async def test_others_get_their_turn_while_a_large_body_is_read() -> None:
+    """It may have arrived before it is read, so that no piece has to be waited for."""
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    await read(Chunks([bytes(MEBIBYTE // 4)] * 40), max_bytes=16 * MEBIBYTE)
+    counting.cancel()
+
+    assert turns >= 10

@@ -4,7 +4,7 @@ import asyncio
 from itertools import pairwise
 
 import pytest
-from graphql import GraphQLError
+from graphql import DocumentNode, GraphQLError
 
 from gateway.schema.build import SchemaOptions, build_schema
 from gateway.schema.guard.documents import DocumentCache
@@ -151,3 +151,12 @@ async def test_an_error_comes_again_with_the_same_text() -> None:
 
     assert await errors_in(schema, "{ nope }") == await errors_in(schema, "{ nope }") != []
     assert await errors_in(schema, "{") == await errors_in(schema, "{") != []
+
+
+def test_a_document_has_no_cycles_of_tokens() -> None:
+    """It is freed as it is forgotten: a collection of many of them would hold the event loop."""
+    document = DocumentCache(Limits()).parsed("{ chatSessions { id status } }")
+
+    assert isinstance(document, DocumentNode)
+    assert document.loc is not None
+    assert (document.loc.start_token.next, document.loc.end_token.prev) == (None, None)
