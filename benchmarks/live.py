@@ -80,10 +80,14 @@ async def _measure(rest: Rest, server: Server) -> Json:
         calls = await _calls_within(rest, _INTERVALS * _INTERVAL_S)
         changing.cancel()
         await _tell(server)  # so that all show the same
+        before_s = server.process.cpu_s()
         took_ms = [await _webhook_to_last_ms(rest, server, screens) for _ in range(_WEBHOOKS)]
+        event_s = (server.process.cpu_s() - before_s) / _WEBHOOKS
         # From here on nothing changes, and the gateway learns that bit by bit.
         await asyncio.sleep(_INTERVALS * _INTERVAL_S)
+        before_s = server.process.cpu_s()
         quiet_calls = await _calls_within(rest, _INTERVALS * _SLOWEST_S)
+        quiet_s = (server.process.cpu_s() - before_s) / _INTERVALS / _SLOWEST_S
     return {
         f"REST calls in {_INTERVAL_S:.0f} s, while chats change": calls / _INTERVALS,
         f"REST calls in {_SLOWEST_S:.0f} s, the slow poll, while none does": (
@@ -91,6 +95,8 @@ async def _measure(rest: Rest, server: Server) -> Json:
         ),
         f"webhook to the last socket, ms, median of {_WEBHOOKS}": median(took_ms),
         f"webhook to the last socket, ms, longest of {_WEBHOOKS}": max(took_ms),
+        "CPU per webhook, until all sockets show it, ms": event_s * 1000,
+        "CPU per socket at rest, µs a second": quiet_s / _SCREENS * 1e6,
         "memory of a socket, kB": bytes_per_screen / 1000,
     }
 

@@ -1,7 +1,7 @@
 """How long others wait while the gateway works on one large or costly request.
 
 `python -m benchmarks stalls` prints the longest wait of a bystander, who asks `/healthz` on a
-connection of its own, for each family of request.
+connection of its own, for each family of request, and the memory that a stranger's socket holds.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from benchmarks.answers import any_data, with_data
 from benchmarks.load import Client, ask_once, run
 from benchmarks.queries import QUERIES
 from benchmarks.report import Options, number
-from benchmarks.servers import Gateway, rest_side, serving
+from benchmarks.servers import Gateway, Server, rest_side, serving
 
 __all__ = ["Waits", "run_stalls", "watch_big_answers"]
 
@@ -137,6 +137,22 @@ _FAMILIES = {
 _SUBSCRIPTION = f"subscription{{chatSessionChanges{{changes{{kind session{{{_FIELDS}}}}}}}}}"
 
 
+_HANDSHAKE = (
+    b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
+)
+_HEAD_OF_15_KB = b"\x01\xfe" + (15_000).to_bytes(2, "big") + bytes(4)
+_STRANGERS = {
+    "a WebSocket that says nothing": _HANDSHAKE,
+    "an unfinished message of 15 kB": _HANDSHAKE + _HEAD_OF_15_KB + bytes(15_000),
+    "200 empty fragments": _HANDSHAKE + b"\x01\x80" + bytes(4) + (b"\x00\x80" + bytes(4)) * 199,
+    "an unfinished head of 60 kB": b"GET / HTTP/1.1\r\nX: " + b"x" * 60_000,
+}
+_SOCKETS = 400
+_ROOM = {"GATEWAY_MAX_SOCKETS": "5000"}  # a tenth of them for strangers
+
+
 def run_stalls(options: Options) -> None:
     """Measure each family, and print and write the table."""
     report.say_environment()
@@ -162,7 +178,31 @@ def run_stalls(options: Options) -> None:
             report.progress(" | ".join(rows[-1]))
     columns = [f"over {_SESSIONS:,} sessions", "longest wait of others, ms", "itself, ms"]
     report.say(report.markdown(columns, rows))
-    report.write_json("stalls", {"columns": columns, "rows": rows}, options)
+    held = []
+    for name, sent in _STRANGERS.items():
+        if options.only and name not in options.only:
+            continue
+        with rest_side() as rest, serving(Gateway(_ROOM), rest.url(1), caches=True) as server:
+            held.append((name, number(run(_held_kb(server, sent)))))
+    report.say(report.markdown(["a stranger sends", "kB held per socket"], held))
+    report.write_json("stalls", {"columns": columns, "rows": rows, "held": held}, options)
+
+
+async def _held_kb(server: Server, sent: bytes) -> float:
+    """Return by how much the gateway grows for each socket of strangers."""
+    opened, before = [], 0
+    for place in range(-_SOCKETS // 10, _SOCKETS):
+        if place == 0:  # the first ones show what a process needs anyway
+            await asyncio.sleep(1)
+            before = server.process.rss_bytes()
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(sent)
+        opened.append(writer)
+    await asyncio.sleep(1)
+    grown = server.process.rss_bytes() - before
+    for writer in opened:
+        writer.close()
+    return grown / _SOCKETS / 1000
 
 
 def _request(family: Any, place: int) -> bytes:

@@ -105,7 +105,9 @@ async def test_whoever_finds_the_line_full_is_told_to_come_back(
         gateway_to(rest.url, upstream_connections=1) as gateway,
     ):
         served = asyncio.create_task(ask_all(gateway, range(3)))
-        await until_called(rest)
+        async with asyncio.timeout(10):
+            while "\ngateway_upstream_waiting 2.0" not in (await gateway.http.get("/metrics")).text:  # noqa: ASYNC110  the third is on its way
+                await asyncio.sleep(0.01)
         turned_away = await ask(gateway, GRAPHQL_JSON, user="3")
         answered.set()
 
