@@ -50,7 +50,8 @@ def decoder(record: type[Record]) -> Decode:
 
     def decode(body: bytes) -> Sequence[Record]:
         body = body.removeprefix(_BOM)
-        _check_objects(body)
+        if len(body) > 3 * _MOST_OBJECTS:
+            _check_objects(body)
         try:
             try:
                 return strict.decode(body)
@@ -72,20 +73,24 @@ def parts(body: bytes, size_bytes: int) -> Iterator[bytes]:
     Raises:
         UpstreamBadResponseError: there are too many objects.
     """
-    _check_objects(body)
     first = _FIRST_KEY.match(body)
     start = first.start(1) if first else 0
+    objects = 0
     while first and (cut := body.find(b"}," + first[1], start + size_bytes)) >= 0:
-        yield b"[" + body[start : cut + 1] + b"]"
+        part = b"[" + body[start : cut + 1] + b"]"
+        objects = _check_objects(part, objects)
+        yield part
         start = cut + 2
     yield b"[" + body[start:] if first else body
 
 
-def _check_objects(body: bytes) -> None:
-    # Even an empty record takes memory.
-    if len(body) > 3 * _MOST_OBJECTS and body.count(b"{") > _MOST_OBJECTS:
+def _check_objects(body: bytes, before: int = 0) -> int:
+    """Count objects, those of earlier parts included: even an empty record takes memory."""
+    objects = before + body.count(b"{")
+    if objects > _MOST_OBJECTS:
         text = f"SuperOffice's answer holds more than {_MOST_OBJECTS} objects."
         raise UpstreamBadResponseError(text)
+    return objects
 
 
 def in_json(p: Property) -> Property:

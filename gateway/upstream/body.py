@@ -8,6 +8,7 @@ import asyncio
 import ssl
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import cast
 
 import httpx
 
@@ -40,8 +41,8 @@ async def read_body(
     inflate = _inflater(fields.get(b"content-encoding", b""))
     # Not `aiter_raw`, which refuses responses that have their content already, as in tests.
     assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  by AsyncClient
-    parts: list[bytes] = []
-    size = received = turns = 0
+    body = bytearray()  # it grows where it is; to join a large one would hold the event loop
+    received = turns = 0
     try:
         async for chunk in response.stream:
             received += len(chunk)
@@ -50,9 +51,8 @@ async def read_body(
                 await asyncio.sleep(0)
             pieces: Iterable[bytes] = inflate.pieces(chunk) if inflate else (chunk,)
             for piece in pieces:
-                parts.append(piece)
-                size += len(piece)
-                if size > max_bytes or received > max_bytes:
+                body += piece
+                if len(body) > max_bytes or received > max_bytes:
                     raise _too_large(max_bytes)
                 await make_room(len(piece), on_wait)
         if inflate:
@@ -64,7 +64,7 @@ async def read_body(
             raise
         message = "The connection to SuperOffice broke within an answer."
         raise UpstreamInterruptedError(message) from exc
-    return b"".join(parts)
+    return bytes(body) if len(body) <= _TURN_BYTES else cast("bytes", body)
 
 
 def _check_head(fields: Mapping[bytes, bytes], max_bytes: int) -> None:
