@@ -57,7 +57,7 @@ class FaultyRest:
                     break
                 await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
-            pass
+            return
         finally:
             writer.close()
 

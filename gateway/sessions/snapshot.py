@@ -118,14 +118,14 @@ _LEAST_FOR_ATTACHMENTS = 32 * 2**10
 
 _PART_BYTES = 2**20
 
-Relate = Callable[[Sequence[Any]], object]
-"""Sets what depends on several sessions: done by `decode`, but for those that it has got."""
+Complete = Callable[[Sequence[Any]], object]
+"""Sets what depends on other sessions of the same answer, or on settings."""
 
 
 async def assemble(
     stored: Stored,
     decode: Decode,
-    relate: Relate,
+    complete: Complete,
     zone: tzinfo | None,
     *,
     origin: Origin,
@@ -139,10 +139,11 @@ async def assemble(
     started = time.perf_counter()
     body, as_of = stored.body, AsOf(stored.fetched_ns, zone)
     try:
-        sessions = await _decoded(body, decode, relate)
+        sessions = await _decoded(body, decode)
     except UpstreamBadResponseError as exc:
         exc.extensions["upstreamStatus"] = 200  # only a 200 is decoded
         raise
+    complete(sessions)
     for session in sessions:
         session.as_of = as_of
     own_bytes = round(len(body) * _MEMORY_PER_JSON_BYTE) + _MEMORY_PER_SESSION * len(sessions)
@@ -167,15 +168,13 @@ def zone_of(caller: Caller, base: tzinfo | None) -> tzinfo | None:
     return None if any(name == b"so-timezone" for name, _ in caller.headers) else base
 
 
-async def _decoded(body: bytes, decode: Decode, relate: Relate) -> Sequence[Any]:
+async def _decoded(body: bytes, decode: Decode) -> Sequence[Any]:
     """Decode; a large body in parts of a millisecond, with a turn of the event loop after each."""
-    if len(body) > _PART_BYTES:
-        sessions: list[Any] = []
-        with suppress(UpstreamBadResponseError):
-            for part in parts(body, _PART_BYTES):
-                sessions += decode(part)
-                await asyncio.sleep(0)
-            relate(sessions)
-            return sessions
-        return await asyncio.to_thread(decode, body)  # no parts of it are JSON
-    return decode(body)
+    if len(body) <= _PART_BYTES:
+        return decode(body)
+    sessions: list[Any] = []
+    with suppress(UpstreamBadResponseError):
+        for part in parts(body, _PART_BYTES):
+            sessions += await asyncio.to_thread(decode, part)
+        return sessions
+    return await asyncio.to_thread(decode, body)  # a cut was inside an object, or it is no JSON

@@ -26,7 +26,7 @@ from gateway.records.decode import Decode
 from gateway.sessions.caller_rate import CallerRate
 from gateway.sessions.freshness import Forwarded, How, Served, Windows
 from gateway.sessions.revocations import Revocations
-from gateway.sessions.snapshot import Origin, Relate, Snapshot, Stored, assemble, zone_of
+from gateway.sessions.snapshot import Complete, Origin, Snapshot, Stored, assemble, zone_of
 from gateway.store.lease import turn
 from gateway.store.shared import Found, Place, SharedCache
 from gateway.store.single_flight import Flights
@@ -71,7 +71,7 @@ class Source:
     cache: Cache
     upstream_url: str
     windows: Windows
-    relate: Relate = bool
+    complete: Complete = bool
     shared: SharedCache | None = None
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     time_zone: tzinfo | None = None
@@ -284,7 +284,7 @@ class Source:
         self, caller: Caller, stored: Stored, origin: Origin, fetch_s: float
     ) -> Awaitable[Snapshot]:
         zone = zone_of(caller, self.time_zone)
-        return assemble(stored, self.decode, self.relate, zone, origin=origin, fetch_s=fetch_s)
+        return assemble(stored, self.decode, self.complete, zone, origin=origin, fetch_s=fetch_s)
 
     async def _is_revoked(self, older: Served, caller: Caller) -> bool:
         asked_ns = older.snapshot.asked_ns

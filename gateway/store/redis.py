@@ -74,9 +74,8 @@ async def try_out(url: str, *, timeout_s: float) -> tuple[float, list[str]]:
 
     async def attempt(name: str, call: Awaitable[object]) -> None:
         try:
-            await call
-        except NoScriptError:
-            pass
+            with suppress(NoScriptError):
+                await call
         except NoPermissionError as exc:
             missing[_rule(name, str(exc))] = None
 

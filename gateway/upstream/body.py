@@ -46,15 +46,15 @@ async def read_body(
     try:
         async for chunk in response.stream:
             received += len(chunk)
-            if received // _TURN_BYTES > turns:  # it may have arrived faster than it is read
-                turns += 1
-                await asyncio.sleep(0)
             pieces: Iterable[bytes] = inflate.pieces(chunk) if inflate else (chunk,)
             for piece in pieces:
                 body += piece
                 if len(body) > max_bytes or received > max_bytes:
                     raise _too_large(max_bytes)
                 await make_room(len(piece), on_wait)
+                if len(body) // _TURN_BYTES > turns:  # it may have arrived faster than it is read
+                    turns += 1
+                    await asyncio.sleep(0)
         if inflate:
             inflate.finish()
     except zlib.error as exc:
@@ -64,6 +64,7 @@ async def read_body(
             raise
         message = "The connection to SuperOffice broke within an answer."
         raise UpstreamInterruptedError(message) from exc
+    # All that read it take either; a copy of a large one would hold the event loop.
     return bytes(body) if len(body) <= _TURN_BYTES else cast("bytes", body)
 
 

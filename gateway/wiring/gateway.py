@@ -21,7 +21,7 @@ from gateway.observe.operations import MOST_NAMES, LabelNames, OperationNames
 from gateway.observe.sharing import SharedMetrics
 from gateway.schema.build import build_schema
 from gateway.schema.engine import Engine
-from gateway.schema.entities.chat_decoder import ChatDecoder, number_queues
+from gateway.schema.entities.chat_decoder import complete, decode
 from gateway.sessions.caller_rate import CallerRate
 from gateway.sessions.freshness import Windows
 from gateway.sessions.revocations import Revocations
@@ -138,8 +138,8 @@ class Gateway:
         settings = self._settings
         return partial(
             Source,
-            decode=ChatDecoder(settings.topic_names),
-            relate=number_queues,
+            decode=decode,
+            complete=partial(complete, topic_names=settings.topic_names),
             cache=self.tracing.cache(self._cache) if self.tracing else self._cache,
             windows=Windows(
                 settings.cache_ttl, settings.stale_while_revalidate, settings.stale_if_error

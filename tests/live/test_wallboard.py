@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from gateway.demo.desk import Desk as DemoDesk
 from gateway.demo.sessions import session_record
 from gateway.demo.users import DEMO_USERS, TOPIC_NAMES
 from gateway.demo.wire import Wire
-from gateway.schema.entities.chat_decoder import ChatDecoder
+from gateway.schema.entities.chat_decoder import complete
 from tests.demo.asking import NOON
 from tests.live.clock import Clock
 from tests.live.desk import Json
@@ -39,7 +40,7 @@ async def test_an_event_is_a_hundredth_of_what_superoffice_sends(
 ) -> None:
     """With the wallboard's own subscriptions, over a minute of the demo."""
     desk = clock(*sessions_at(0), since_ns=NOON * 10**9)
-    desk.desk.source.decode = ChatDecoder(TOPIC_NAMES)
+    desk.desk.source.complete = partial(complete, topic_names=TOPIC_NAMES)
     answers = [size(desk.desk.sessions)]
     async with desk.screen(NUMBERS) as numbers, desk.screen(QUEUE) as queue:
         for second in range(5, 61, 5):

@@ -18,7 +18,7 @@ from gateway.errors import (
 )
 from gateway.headers import Header
 from gateway.records.dates import AsOf
-from gateway.schema.entities.chat_decoder import ChatDecoder
+from gateway.schema.entities import chat_decoder
 from gateway.sessions import snapshot as reading
 from gateway.sessions.freshness import Windows
 from gateway.sessions.snapshot import Stored, assemble
@@ -388,10 +388,9 @@ async def test_a_large_answer_is_decoded_in_parts_with_turns_for_others(
     body = json.dumps(sessions, separators=(",", ":")).encode()
     turns = [0]
     decoded: list[tuple[int, int]] = []
-    decoder = ChatDecoder()
 
     def noted(part: bytes) -> Sequence[Any]:
-        found = decoder(part)
+        found = chat_decoder.decode(part)
         decoded.append((len(found), turns[0]))
         return found
 
@@ -401,11 +400,11 @@ async def test_a_large_answer_is_decoded_in_parts_with_turns_for_others(
             await asyncio.sleep(0)
 
     counting = asyncio.create_task(count())
-    related: list[int] = []
+    completed: list[int] = []
     snapshot = await assemble(
         Stored(body, 0, 0),
         noted,
-        lambda all_of_them: related.append(len(all_of_them)),
+        lambda all_of_them: completed.append(len(all_of_them)),
         None,
         origin="upstream",
         fetch_s=0,
@@ -414,7 +413,7 @@ async def test_a_large_answer_is_decoded_in_parts_with_turns_for_others(
 
     assert [session.chat_session_id for session in snapshot.sessions] == [*range(99)]
     assert len({turn for _, turn in decoded}) == len(decoded) == 50
-    assert related == [99]
+    assert completed == [99]
 
 
 @pytest.mark.parametrize("body", [b"broken", b"[]", b'[1,{"a":', b'[{"a":1},{"a":2},{"a":3}'])
@@ -425,9 +424,9 @@ async def test_a_large_answer_is_refused_as_a_small_one(
 
     async def outcome(size: int) -> str:
         monkeypatch.setattr(reading, "_PART_BYTES", size)
-        stored, decoder = Stored(body, 0, 0), ChatDecoder()
+        stored, decode = Stored(body, 0, 0), chat_decoder.decode
         try:
-            made = await assemble(stored, decoder, bool, None, origin="upstream", fetch_s=0)
+            made = await assemble(stored, decode, bool, None, origin="upstream", fetch_s=0)
         except UpstreamBadResponseError as exc:
             return f"{exc} {exc.extensions}"
         return f"{len(made.sessions)} sessions"

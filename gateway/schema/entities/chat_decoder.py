@@ -1,7 +1,7 @@
 """Decode sessions, and add what depends on the whole list or on the operator, once per snapshot."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from operator import itemgetter
 
 from gateway.records.dates import UTC, nanoseconds
@@ -11,26 +11,16 @@ from gateway.schema.declare.entity import record_of
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.entities.enums import ChatSessionStatus
 
+decode = decoder(record_of(ChatSession))
+"""Decodes SuperOffice's answer, or a part of it; in its order."""
 
-class ChatDecoder:
-    """Decodes SuperOffice's answer; `topic_names` are the names of chat channels by their ids."""
 
-    def __init__(self, topic_names: Mapping[int, str] | None = None) -> None:
-        self._decode = decoder(record_of(ChatSession))
-        self._topic_names = topic_names or {}
-
-    def __call__(self, body: bytes) -> Sequence[ChatSession]:
-        """Return the sessions in SuperOffice's order, with queue positions and channel names.
-
-        Raises:
-            UpstreamBadResponseError: the body is not an array of objects.
-        """
-        sessions: Sequence[ChatSession] = self._decode(body)
-        if self._topic_names:
-            for session in sessions:
-                session.topic_name = self._topic_names.get(session.topic_id)  # type: ignore[arg-type]
-        number_queues(sessions)
-        return sessions
+def complete(sessions: Iterable[ChatSession], *, topic_names: Mapping[int, str]) -> None:
+    """Set what no session says by itself: the name of its channel, and its place in the queue."""
+    if topic_names:
+        for session in sessions:
+            session.topic_name = topic_names.get(session.topic_id)  # type: ignore[arg-type]
+    number_queues(sessions)
 
 
 def number_queues(sessions: Iterable[ChatSession]) -> None:

@@ -131,7 +131,7 @@ class Connection:
             case {"type": "ping"}:
                 await self._send({"type": "pong"})
             case {"type": "pong"}:
-                pass
+                return
             case {"type": "subscribe", "id": str(id_), "payload": payload}:
                 await self._subscribe(id_, payload)
             case {"type": "complete", "id": str(id_)}:
@@ -257,7 +257,6 @@ class Connection:
         except Exception as exc:  # noqa: BLE001  whatever it is, it ends this operation alone
             error = exc if isinstance(exc, GatewayError) else masked(exc)
             if self._operations.get(id_) is asyncio.current_task():  # not given up meanwhile
-                self._end(id_)
                 await self._refuse(id_, error, context, started)
 
     async def _refuse(
@@ -265,7 +264,7 @@ class Connection:
     ) -> None:
         """Answer an operation with an error; log it, unless it has an answer already."""
         answer = refusal(error)
-        await self._send({"id": id_, "type": "error", "payload": answer.body["errors"]})
+        await self._answer(id_, answer, context)
         if started is not None:
             self._log(started, "", context, answer, AccessRecord())
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.records.dates import AsOf, nanoseconds, normalise
 from gateway.schema.entities.chat_computed import StatusGroup
-from gateway.schema.entities.chat_decoder import ChatDecoder
+from gateway.schema.entities.chat_decoder import complete, decode
 from gateway.schema.entities.enums import ChatSessionStatus
 from tests.schema.selecting.desk import NOON_NS, OSLO, Desk, Json, record
 from tests.support import CREDENTIALS, RestSide, gateway_over
@@ -313,7 +313,7 @@ def queued(number: int, topic: object, minute: object, status: str = "InQueue") 
 
 def test_each_channel_has_a_queue_of_its_own() -> None:
     """First come, first served; among equals by key. Who does not wait has no place."""
-    sessions = ChatDecoder()(
+    sessions = decode(
         json.dumps(
             [
                 queued(1, 10, 30),
@@ -328,6 +328,8 @@ def test_each_channel_has_a_queue_of_its_own() -> None:
             ]
         ).encode()
     )
+
+    complete(sessions, topic_names={})
 
     assert [s.queue_position for s in sessions] == [3, 1, 1, 2, None, None, None, None, None]
 

@@ -16,7 +16,7 @@ from gateway.demo.talk import BOT_HANDOVER
 from gateway.demo.users import DEMO_USERS
 from gateway.demo.wire import Wire
 from gateway.records.dates import AsOf
-from gateway.schema.entities.chat_decoder import ChatDecoder
+from gateway.schema.entities.chat_decoder import complete, decode
 from gateway.schema.entities.summary import count_customers_away, summarise
 from gateway.schema.guard.work import Work
 from gateway.schema.selecting.filters import ChatSessionFilter, IntRange
@@ -26,8 +26,6 @@ from tests.schema.selecting.desk import at_once, columns_of
 from tests.sessions.snapshots import snapshot_of
 
 Json = dict[str, Any]
-
-decode = ChatDecoder({10: "Support"})
 
 
 @st.composite
@@ -105,6 +103,7 @@ def position_of(session: Json, sessions: list[Json]) -> int | None:
 def decoded(sessions: list[Json], now: int) -> list[Any]:
     """Return the sessions as the gateway holds them at that second."""
     records = decode(orjson.dumps(sessions))
+    complete(records, topic_names={10: "Support"})
     for record in records:
         record.as_of = AsOf(now * 1_000_000_000)
     return [*records]
