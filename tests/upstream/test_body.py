@@ -303,8 +303,9 @@ async def test_what_is_not_http_within_the_body_is_left_as_it_is() -> None:
         await read(BreakingChunks([TEXT], httpx.RemoteProtocolError("bad chunk")))
 
 
-async def test_others_get_their_turn_while_a_large_body_is_read() -> None:
-    """It may have arrived before it is read, so that no piece has to be waited for."""
+@pytest.mark.parametrize("encoding", [None, "gzip"])
+async def test_others_get_their_turn_while_a_large_body_is_read(encoding: str | None) -> None:
+    """It may have arrived before it is read, or become large only as it is inflated."""
     turns = 0
 
     async def count() -> None:
@@ -313,8 +314,9 @@ async def test_others_get_their_turn_while_a_large_body_is_read() -> None:
             turns += 1
             await asyncio.sleep(0)
 
+    pieces = [BOMB] if encoding else [bytes(MEBIBYTE // 4)] * 64
     counting = asyncio.create_task(count())
-    await read(Chunks([bytes(MEBIBYTE // 4)] * 40), max_bytes=16 * MEBIBYTE)
+    await read(Chunks(pieces), encoding, max_bytes=16 * MEBIBYTE)
     counting.cancel()
 
-    assert turns >= 10
+    assert turns >= 16

@@ -123,6 +123,7 @@ class Connection:
             except BadRequestError as exc:
                 raise _CloseError(4400, "WebSocket message must be valid JSON") from exc
             await self._handle(message)
+            await asyncio.sleep(0)  # others have their turn, however many messages came at once
 
     async def _handle(self, message: object) -> None:
         match message:
@@ -209,7 +210,6 @@ class Connection:
             return
         self._operations[id_] = asyncio.create_task(self._run(id_, payload, context))
         self._rest()
-        await asyncio.sleep(0)  # however many messages have come at once
 
     def _context(self) -> Context:
         """Return what an operation works with."""

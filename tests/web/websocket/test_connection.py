@@ -41,6 +41,34 @@ async def test_the_operations_past_the_limit_are_refused(
     assert kinds == {"0": "next", "1": "next", "2": "next", "3": "error", "4": "error"}
 
 
+@pytest.mark.parametrize(
+    "message",
+    [{"type": "ping"}, {"type": "complete", "id": "x"}, {"type": "pong"}],
+    ids=lambda message: message["type"],
+)
+async def test_others_have_a_turn_after_each_message(rest: RestSide, message: Any) -> None:
+    """However many of them the system hands over at once."""
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with connected(rest, CREDENTIALS) as socket:
+        await opened(socket)
+        for _ in range(100):
+            socket.say(message)
+        socket.say({"type": "unknown"})
+        counting = asyncio.create_task(count())
+        while (await socket.sent.get())["type"] != "websocket.close":
+            pass
+        counting.cancel()
+
+    assert turns >= 100
+
+
 async def test_an_operation_that_is_given_up_does_not_end_the_next_one_of_its_id(
     rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
