@@ -259,8 +259,8 @@ def test_a_stream_in_which_nothing_happens_shows_that_it_is_alive(
     monkeypatch.setattr(answer_stream, "HEARTBEAT_S", 0.05)
     with gateway_over(rest) as url, streamed(url) as response:
         answers = events(response)
-
-        assert [next(answers)[0] for _ in range(3)] == ["next", "comment", "comment"]
+        assert "comment" in (kind for kind, _ in answers)
+        assert "comment" in (kind for kind, _ in answers), "the second"
 
 
 def test_one_stream_too_many_is_refused_until_another_is_closed(rest: RestSide) -> None:
