@@ -11,6 +11,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from gateway.caller import Caller
@@ -18,6 +20,7 @@ from gateway.errors import UpstreamError, UpstreamForbiddenError, UpstreamUnauth
 from gateway.live.changes import Changes, Comparison
 from gateway.live.later import SECOND_NS, later
 from gateway.live.pace import LONGEST_AFTER_FAILURE_S, Pace, Rhythm
+from gateway.live.shared import Shared
 from gateway.sessions.snapshot import Snapshot
 from gateway.sessions.source import Source
 
@@ -41,6 +44,9 @@ class State:
     compare: Comparison
     changes: WeakKeyDictionary["State", Changes] = field(default_factory=WeakKeyDictionary)
     """The changes since earlier states: a cache."""
+
+    number: int = field(default_factory=count(1).__next__)
+    """Later states have higher ones."""
 
     _later: Snapshot | None = None
 
@@ -172,6 +178,9 @@ class Watchers:
 
     def __init__(self, source: Source, *, rhythm: Rhythm, compare: Comparison) -> None:
         self._source, self._rhythm, self._compare = source, rhythm, compare
+        self.shared: Shared[Any] = Shared()
+        """Of the answers to equal subscriptions of a caller."""
+
         self._watchers: dict[str, Watcher] = {}
         self._tasks: dict[Watcher, asyncio.Task[None]] = {}
         self._refreshed_s, self._heard_ns = float("-inf"), 0
@@ -183,7 +192,8 @@ class Watchers:
     @property
     def subscribers(self) -> int:
         """Return the number of subscriptions."""
-        return sum(watcher.subscribers for watcher in list(self._watchers.values()))
+        watching = sum(watcher.subscribers for watcher in list(self._watchers.values()))
+        return watching + self.shared.joined
 
     @asynccontextmanager
     async def watching(self, caller: Caller, key: str | None = None) -> AsyncIterator[Watcher]:

@@ -53,6 +53,9 @@ class Context:
     is_watching: bool = False
     """Whether a subscription has started."""
 
+    state: int = 0
+    """The number of the state of which a subscription's latest result is."""
+
     failure: GatewayError | None = None
     """Why there are no sessions: a request calls SuperOffice once."""
 

@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -14,8 +15,9 @@ from strawberry.types.graphql import OperationType
 from gateway.errors import GatewayError
 from gateway.executor.internals import graphql_schema
 from gateway.executor.turns import Turns
+from gateway.live.shared import Shared
 from gateway.schema.build import Schema
-from gateway.schema.context import Context
+from gateway.schema.context import Access, Context
 from gateway.schema.error_codes import unresolved
 from gateway.schema.subscriptions import CHANGES
 
@@ -49,6 +51,20 @@ class Answer:
 
     is_refusal: bool = False
     """Whether the document was refused before execution."""
+
+    json: bytes = b""
+    """The body as JSON, where it is sent to several clients."""
+
+    digest: bytes = b""
+    """Of the JSON."""
+
+    state: int = 0
+    """The number of the state that it tells of."""
+
+    @property
+    def content(self) -> object:
+        """Return the body for orjson, as what is made once already."""
+        return orjson.Fragment(self.json) if self.json else self.body
 
     def is_from_superoffice(self, context: Context) -> bool:
         """Return whether SuperOffice has accepted the caller and answered without errors."""
@@ -102,26 +118,50 @@ class Engine:
     async def stream(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
         """Execute any operation: a query has one answer, a subscription one for each change.
 
-        An answer that equals the one before is dropped, unless it is an event. Only a digest is
-        stored: answers are large, and there are thousands of subscriptions.
+        Equal subscriptions of a caller are executed once. An answer that equals the one before is
+        dropped, unless it is an event. Only a digest is stored: answers are large, and there are
+        thousands of subscriptions.
         """
-        is_distinct = self._subscription(operation) not in {None, CHANGES}
+        is_first, digest, state = True, b"", 0
+        async with aclosing(self._answers(operation, context)) as answers:
+            async for answer in answers:
+                if is_first:
+                    await operation.answered(answer, context)
+                if is_first or not digest or (answer.digest != digest and answer.state >= state):
+                    is_first, digest, state = False, answer.digest, answer.state
+                    yield answer
+                del answer  # it is large, and thousands wait for the next one
+
+    def _answers(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
+        if self._subscription(operation) in {None, CHANGES}:
+            return self._each(operation, context)
+        distinct = partial(self._distinct, operation, context)
+        if self._schema.options.extensions or not isinstance(context.access, Access):
+            return distinct()  # what is traced belongs to one request
+        shared: Shared[Answer] = context.watchers_of(context.access.source).shared
+        variables = orjson.dumps(operation.variables or {}, option=orjson.OPT_SORT_KEYS)
+        key = context.access.key, operation.query, operation.operation_name, variables
+        return shared.read(key, distinct)
+
+    async def _distinct(
+        self, operation: Operation, context: Context
+    ) -> AsyncGenerator[Answer, None]:
+        async with aclosing(self._each(operation, context)) as answers:
+            async for answer in answers:
+                yield await _encoded(answer, context.state)
+                del answer
+
+    async def _each(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
         results = await self._schema.stream(
             operation.query,
             dict(operation.variables) if operation.variables else None,
             context_value=context,
             operation_name=operation.operation_name,
         )
-        last: bytes | None = None
         async with aclosing(results):
             async for result in results:
-                answer = _answer(result)
-                if last is None:
-                    await operation.answered(answer, context)
-                digest = await _digest(answer) if is_distinct else b""
-                if not is_distinct or digest != last:
-                    last = digest
-                    yield answer
+                yield _answer(result)
+                del result
 
     async def prepare(self, query: str) -> None:
         """Parse and validate a query, in turns, before it is needed."""
@@ -146,13 +186,13 @@ class Engine:
         return self._schema.documents.deprecated(graphql_schema(self._schema), operation.query)
 
 
-async def _digest(answer: Answer) -> bytes:
-    digest, turns = hashlib.blake2b(digest_size=16), Turns()
-    text = orjson.dumps([answer.body.get("data"), answer.body.get("errors")])
-    for start in range(0, len(text), _DIGEST_BLOCK):
-        digest.update(memoryview(text)[start : start + _DIGEST_BLOCK])
+async def _encoded(answer: Answer, state: int) -> Answer:
+    """Add what tells an answer from the one before, and the JSON that all get."""
+    json, digest, turns = orjson.dumps(answer.body), hashlib.blake2b(digest_size=16), Turns()
+    for start in range(0, len(json), _DIGEST_BLOCK):
+        digest.update(memoryview(json)[start : start + _DIGEST_BLOCK])
         await turns.give(_DIGEST_BLOCK // _BYTES_PER_STEP)
-    return digest.digest()
+    return replace(answer, json=json, digest=digest.digest(), state=state)
 
 
 def _answer(result: Any) -> Answer:  # Strawberry's union has incremental results too

@@ -160,6 +160,7 @@ async def _watch(
         async with info.context.watching() as watcher, aclosing(watcher.states(alarm)) as states:
             async for state in states:
                 if isinstance(state, State):
+                    info.context.state = state.number
                     made = await result(watcher, state)
                     if made is not None:
                         yield made

@@ -110,7 +110,9 @@ class Door:
             source = self._find_source(path, headers)
             caller = self.policy.read(headers)
         except RequestError as exc:
-            return exc.with_traceback(None)  # its frames would keep the request alive
+            # Frames would keep the request alive; the context is uvicorn's, in a handshake.
+            exc.__context__ = None
+            return exc.with_traceback(None)
         return Access(source, caller, source.key_of(caller))
 
     def enter(

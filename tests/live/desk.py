@@ -57,6 +57,7 @@ class Screen:
             (answer,) = (result.body.get("data") or {"": None}).values()
             self.answers.append(answer)
             self.errors += result.body.get("errors", ())
+            del result
             await self.is_reading.wait()
         self.is_over = True
 

@@ -61,8 +61,15 @@ def test_nothing_is_inflated_for_a_socket() -> None:
 def test_a_socket_that_closes_leaves_nothing_to_the_garbage_collector(
     headers: dict[str, str],
 ) -> None:
-    """It runs seldom, and thousands of strangers a second would fill the memory until then."""
+    """It runs seldom, and thousands of strangers a second would fill the memory until then.
+
+    An open one has no HTTP connection any more.
+    """
     kinds = (GatewayProtocol, SocketProtocol, Connection, Inbound)
+
+    def held() -> set[type]:
+        return {type(found) for found in gc.get_objects()}.intersection(kinds)
+
     with serving() as address:
         gc.collect()
         gc.disable()
@@ -75,7 +82,9 @@ def test_a_socket_that_closes_leaves_nothing_to_the_garbage_collector(
                 ) as opened:
                     opened.send('{"type": "connection_init"}')
                     opened.recv(10)
-            until(lambda: not any(type(held) in kinds for held in gc.get_objects()))
+                    until(lambda: GatewayProtocol not in held())
+                    assert opened.ping().wait(10), "it is still open"
+            until(lambda: not held())
         finally:
             gc.enable()
 

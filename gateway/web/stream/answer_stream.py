@@ -76,6 +76,7 @@ async def _parts(
             async for answer in answers:
                 note(answer)
                 yield framing.part(answer)
+                del answer
     except Exception as exc:  # noqa: BLE001  the edge: anything else is a bug of ours
         answer = refusal(exc if isinstance(exc, GatewayError) else masked(exc))
         note(answer)

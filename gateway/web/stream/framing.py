@@ -29,7 +29,7 @@ class Framing:
 
 def _event(answer: Answer) -> str:
     # A line feed alone ends a line: urql knows no other, and all clients know it.
-    return f"event: next\ndata: {orjson.dumps(answer.body).decode()}\n\n"
+    return f"event: next\ndata: {orjson.dumps(answer.content).decode()}\n\n"
 
 
 def _written(content: Mapping[str, object]) -> str:
@@ -39,7 +39,7 @@ def _written(content: Mapping[str, object]) -> str:
 
 
 def _part(answer: Answer) -> str:
-    payload = None if answer.is_refusal else answer.body
+    payload = None if answer.is_refusal else answer.content
     errors = {"errors": answer.body["errors"]} if answer.is_refusal else {}
     return _written({"payload": payload, **errors})
 

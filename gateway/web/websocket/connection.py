@@ -252,6 +252,7 @@ class Connection:
                         started = None
                     if answer.is_refusal:
                         return
+                    del answer  # it is large, and the next one may take long
             self._end(id_)
             await self._send({"id": id_, "type": "complete"})
         except Exception as exc:  # noqa: BLE001  whatever it is, it ends this operation alone
@@ -276,7 +277,7 @@ class Connection:
             if not self._is_accepted and answer.is_from_superoffice(context):
                 self._accept()
             mark_stale([answer.body], context.served)
-            await self._send({"id": id_, "type": "next", "payload": answer.body})
+            await self._send({"id": id_, "type": "next", "payload": answer.content})
 
     def _end(self, id_: str) -> None:
         self._operations.pop(id_, None)

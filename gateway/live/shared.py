@@ -1,0 +1,91 @@
+"""Streams that several readers have in common: what all of them get is made once."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Hashable
+from contextlib import aclosing
+from contextvars import Context
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+Start = Callable[[], AsyncGenerator[T, None]]
+
+
+@dataclass(slots=True, eq=False)
+class _Reader(Generic[T]):
+    """Gets the latest item; those before it that it was too slow to take are not queued."""
+
+    latest: T | None = None
+    is_news: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(slots=True, eq=False)
+class _Stream(Generic[T]):
+    readers: set[_Reader[T]] = field(default_factory=set)
+    task: asyncio.Task[None] | None = None
+    failure: Exception | None = None
+    is_over: bool = False
+
+    async def run(self, start: Start[T]) -> None:
+        """Hand each item to all readers, and then the end."""
+        try:
+            async with aclosing(start()) as items:
+                async for item in items:
+                    for reader in self.readers:
+                        reader.latest = item
+                        reader.is_news.set()
+                    del item
+        except Exception as exc:  # noqa: BLE001  every reader has to get it
+            self.failure = exc
+        finally:
+            self.is_over = True
+            for reader in self.readers:
+                reader.is_news.set()
+
+
+class Shared(Generic[T]):
+    """The streams, by key; each ends when its last reader leaves."""
+
+    def __init__(self) -> None:
+        self._streams: dict[Hashable, _Stream[T]] = {}
+
+    @property
+    def joined(self) -> int:
+        """Return the number of readers that need no stream of their own."""
+        return sum(len(stream.readers) - 1 for stream in list(self._streams.values()))
+
+    async def read(self, key: Hashable, start: Start[T]) -> AsyncGenerator[T, None]:
+        """Yield what `start` yields, as all readers of the key get it.
+
+        A reader that joins later gets the first item of a stream of its own before: what a
+        stream begins with depends on the time. Items that it gets then may be older ones.
+        """
+        stream, reader = self._streams.get(key), _Reader[T]()
+        is_first = stream is None or stream.is_over
+        if stream is None or is_first:
+            self._streams[key] = stream = _Stream()
+            # A context of its own: it outlives the request that happened to be the first.
+            stream.task = asyncio.create_task(stream.run(start), context=Context())
+        stream.readers.add(reader)
+        try:
+            if not is_first:
+                async with aclosing(start()) as own:
+                    first = await anext(own, None)
+                if first is not None:
+                    yield first
+                del first  # an item is large, and thousands wait for the next one
+            while reader.latest is not None or not stream.is_over:
+                await reader.is_news.wait()
+                reader.is_news.clear()
+                item, reader.latest = reader.latest, None
+                if item is not None:
+                    yield item
+                del item
+            if stream.failure is not None:
+                raise stream.failure.with_traceback(None)
+        finally:
+            stream.readers.discard(reader)
+            if not stream.readers and stream.task is not None:
+                stream.task.cancel()
+                if self._streams.get(key) is stream:
+                    del self._streams[key]
