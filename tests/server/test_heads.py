@@ -19,9 +19,14 @@ ALIVE = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
 
 
 @pytest.fixture
-def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """Return a connection to a gateway whose timeout for a head is a fifth of a second."""
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the timeout for a head to a fifth of a second."""
     monkeypatch.setattr(limits, "_HEAD_TIMEOUT_S", 0.2)
+
+
+@pytest.fixture
+def connection() -> Iterator[socket.socket]:
+    """Return a connection to a gateway."""
     app = create_app(Settings(upstream_url="http://rest.invalid"))
     with (
         served(app, http=GatewayProtocol) as address,
@@ -30,6 +35,7 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
         yield opened
 
 
+@pytest.mark.usefixtures("short_timeout")
 @pytest.mark.parametrize("sent", [b"", b"GET", ALIVE, ALIVE + b"\r\nGET /healthz HTTP/1.1\r\n"])
 def test_an_incomplete_head_closes_the_connection(connection: socket.socket, sent: bytes) -> None:
     """The first one, half of one, or half of the next one on the same connection."""

@@ -31,6 +31,7 @@ from tests.commands.test_serving import (
 )
 from tests.server.test_in_process import free_port
 from tests.support import served
+from tests.waiting import until_soon
 
 pytestmark = pytest.mark.socket
 
@@ -70,12 +71,12 @@ def is_draining(url: str) -> None:
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_readiness_ends_before_the_port_closes(rest: str, workers: str) -> None:
     """Requests in the meantime are answered, on old and new connections."""
-    options = ["--workers", workers, "--shutdown-delay", "1.5"]
+    options = ["--workers", workers, "--shutdown-delay", "5"]
     with gateway(rest, *options) as (command, url), httpx.Client() as client:
         client.post(f"{url}/graphql", json=QUERY, headers=KARI)
 
-        command.process.send_signal(signal.SIGTERM)
         started = time.monotonic()
+        command.process.send_signal(signal.SIGTERM)
         is_draining(url)
         answers = [
             opened.post(f"{url}/graphql", json=QUERY, headers=KARI)
@@ -88,7 +89,7 @@ def test_readiness_ends_before_the_port_closes(rest: str, workers: str) -> None:
     assert [len(answer.json()["data"]["chatSessions"]) for answer in answers] == [2] * 3
     if workers == "1":  # of several, another one may be told a moment later
         assert [answer.headers["connection"] for answer in answers] == ["close"] * 3
-    assert took_s > 1
+    assert took_s > 4
     assert code == 0
 
 
@@ -97,7 +98,7 @@ def test_a_cached_answer_announces_that_it_is_the_last(rest: str) -> None:
     body = json.dumps(QUERY)
     headers = {**KARI, "Content-Type": "application/json"}
     with (
-        gateway(rest, "--cache-ttl", "60") as (command, url),
+        gateway(rest, "--cache-ttl", "60", "--shutdown-delay", "600") as (command, url),
         contextlib.closing(http.client.HTTPConnection(url.removeprefix("http://"))) as used,
         contextlib.closing(http.client.HTTPConnection(url.removeprefix("http://"))) as idle,
     ):
@@ -113,6 +114,7 @@ def test_a_cached_answer_announces_that_it_is_the_last(rest: str) -> None:
 
         assert "; hit;" in (answer.headers["cache-status"] or "")
         assert answer.headers["connection"] == "close"
+        command.process.send_signal(signal.SIGTERM)  # ends the delay
         assert idle.sock.recv(1) == b""
         assert command.process.wait(PATIENCE_S) == 0
 
@@ -150,16 +152,16 @@ def test_ctrl_c_or_a_second_signal_ends_the_drain(
 
 def test_workers_drain_when_the_whole_group_gets_sigterm(rest: str) -> None:
     """As systemd does it: each worker gets it from systemd and from the supervisor."""
-    options = ["--workers", "2", "--shutdown-delay", "1.5"]
+    options = ["--workers", "2", "--shutdown-delay", "5"]
     with gateway(rest, *options) as (command, url):
-        os.killpg(command.process.pid, signal.SIGTERM)
         started = time.monotonic()
+        os.killpg(command.process.pid, signal.SIGTERM)
         is_draining(url)
         refuses(url)
         took_s = time.monotonic() - started
 
         assert command.process.wait(PATIENCE_S) == 0
-    assert took_s > 1
+    assert took_s > 4
 
 
 def test_workers_close_the_port_while_they_finish() -> None:
@@ -212,6 +214,7 @@ class LoadBalancer:
 
     ports: list[int]
     ready: list[int] = field(default_factory=list)
+    latest: dict[int, int] = field(default_factory=dict)
     is_over: threading.Event = field(default_factory=threading.Event)
     answered: dict[int, int] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
@@ -234,10 +237,19 @@ class LoadBalancer:
                 stack.callback(connection.close)
             numbers = itertools.count(client)
             while not self.is_over.is_set():
-                number, ready = next(numbers), self.ready
+                self.latest[client] = number = next(numbers)
+                if not (ready := self.ready):  # pragma: no cover - on a slow machine
+                    time.sleep(0.01)
+                    continue
                 port = ready[number % len(ready)]
                 self._ask(kept[port], port, number)
                 time.sleep(0.01)
+
+    def forgets(self, port: int) -> None:
+        """Wait until no request is on its way to an instance that is not ready any more."""
+        until_soon(lambda: port not in self.ready)
+        before = self.latest.copy()
+        until_soon(lambda: all(self.latest[client] > before[client] for client in before))
 
     def _ask(self, connection: http.client.HTTPConnection, port: int, number: int) -> None:
         body = json.dumps({"query": f"{{ chatSessions {{ a{number % 99}: chatSessionId }} }}"})
@@ -259,7 +271,7 @@ class LoadBalancer:
 def test_a_rolling_restart_fails_no_request(rest: str) -> None:
     """One instance after the other is replaced under load."""
     balancer = LoadBalancer([free_port(), free_port()])
-    options = ["--upstream-url", rest, "--cache-ttl", "0.1"]
+    options = ["--upstream-url", rest, "--cache-ttl", "0.1", "--shutdown-delay", "600"]
 
     def start(port: int) -> Command:
         command = stack.enter_context(running("serve", "--port", str(port), *options))
@@ -274,7 +286,9 @@ def test_a_rolling_restart_fails_no_request(rest: str) -> None:
         clients = [threads.submit(balancer.ask, number) for number in range(8)]
         codes = []
         for port, command in old.items():
-            codes.append(command.ends())
+            command.process.send_signal(signal.SIGTERM)
+            balancer.forgets(port)
+            codes.append(command.ends())  # a second signal ends the delay
             start(port)
             while len(balancer.ready) < 2:
                 time.sleep(0.01)

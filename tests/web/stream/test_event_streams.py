@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -333,6 +334,13 @@ def test_who_does_not_read_is_not_waited_for(
 ) -> None:
     """Whatever was to be sent, a stream or an answer in one piece, would stay in memory."""
     monkeypatch.setattr(limits, "_READER_TIMEOUT_S", 0.3)
+    is_lost, forget = threading.Event(), GatewayProtocol.connection_lost
+
+    def connection_lost(self: GatewayProtocol, exc: Exception | None) -> None:
+        forget(self, exc)
+        is_lost.set()
+
+    monkeypatch.setattr(GatewayProtocol, "connection_lost", connection_lost)
     rest.body = [{**SESSION, "FirstMessage": "x" * 1_000_000} for _ in range(12)]
     body = json.dumps({"query": "{ chatSessions { firstMessage } }"})
     with gateway_over(rest) as url:
@@ -346,7 +354,7 @@ def test_who_does_not_read_is_not_waited_for(
                 f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
                 f"{body}".encode()
             )
-            time.sleep(1)
+            assert is_lost.wait(20)
             got = 0
             with suppress(ConnectionResetError):
                 while chunk := connection.recv(2**20):
