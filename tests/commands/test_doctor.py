@@ -378,6 +378,7 @@ async def test_a_redis_that_answers_is_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that is slow, or does not answer, is not."""
+    monkeypatch.setattr(machine, "_REDIS_SLOW_MS", 60_000)
     with redis_server(tmp_path) as server:
         well = await machine.shared_cache(server.url)
         monkeypatch.setattr(machine, "_REDIS_SLOW_MS", 0)

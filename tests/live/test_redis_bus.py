@@ -113,7 +113,7 @@ async def test_an_outage_is_noticed_and_gets_over(
     server: RedisServer, fault: str, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Told once each way; what this process is told itself is heard all the time."""
-    monkeypatch.setattr(pubsub, "_SILENCE_S", 0.1)
+    monkeypatch.setattr(pubsub, "_SILENCE_S", 1)
     process = Process(server)
     with logged() as log:
         async with listening(process):

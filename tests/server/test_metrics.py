@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway import Settings
 from gateway.demo.app import create_demo_app
 from gateway.errors import SettingsError
+from gateway.observe.sharing import SharedMetrics
 from gateway.server.run import serve
 from tests.commands.test_serving import ADDRESS, PATIENCE_S, Command, ask, running
 from tests.support import served
@@ -41,6 +42,13 @@ def reaches(url: str, count: float) -> None:
     pytest.fail(f"{requests_of(url)} instead of {count}")  # pragma: no cover - when it is broken
 
 
+def written(folder: Path) -> float:
+    """Return how many requests are counted in the files that workers write."""
+    (shared,) = folder.glob("gateway-metrics-*")
+    samples = [s for metric in SharedMetrics(shared).collect() for s in metric.samples]
+    return sum(s.value for s in samples if s.name == "gateway_requests_total")
+
+
 def workers(command: Command) -> set[int]:
     """Return the process ids of those that have started."""
     printed = "".join(command.printed)
@@ -48,8 +56,11 @@ def workers(command: Command) -> set[int]:
 
 
 @pytest.mark.parametrize("port", [[], ["--metrics-port", "0"]], ids=["main port", "own port"])
-def test_the_metrics_of_several_workers_are_added_up(port: list[str]) -> None:
+def test_the_metrics_of_several_workers_are_added_up(
+    port: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Whichever worker is scraped, and with the counts of a worker that died."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     with (
         served(create_demo_app(sessions=2)) as rest,
         running(
@@ -67,7 +78,8 @@ def test_the_metrics_of_several_workers_are_added_up(port: list[str]) -> None:
 
         for _ in range(5):
             reaches(metrics_url or url, 20)
-        time.sleep(1.2)  # what was counted since the last writing would go with it
+        # What was counted since the last writing would go with it.
+        until_soon(lambda: written(tmp_path) == 20)
         os.kill(workers(gateway).pop(), signal.SIGKILL)
         gateway.waits_for("Application startup complete")
         reaches(metrics_url or url, 20)

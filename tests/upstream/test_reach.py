@@ -31,9 +31,11 @@ async def listening() -> AsyncIterator[tuple[int, list[bytes]]]:
         yield server.sockets[0].getsockname()[1], heard
 
 
-async def found(url: str, route: Route | None = None) -> str | None:
+async def found(url: str, route: Route | None = None, timeout_s: float = 5) -> str | None:
     """Look once and return what was found."""
-    looking = Reachability(url=url, interval_s=60, connect_timeout_s=0.3, route=route or Route())
+    looking = Reachability(
+        url=url, interval_s=60, connect_timeout_s=timeout_s, route=route or Route()
+    )
     assert looking.problem() == "it has not been checked yet"
     task = asyncio.create_task(looking.keep_checking())
     await until(lambda: looking.problem() != "it has not been checked yet")
@@ -98,6 +100,6 @@ async def test_it_does_not_speak_tls() -> None:
 async def test_it_takes_too_long() -> None:
     """A port that is open and answers no handshake."""
     async with listening() as (port, _):
-        problem = await found(f"https://127.0.0.1:{port}")
+        problem = await found(f"https://127.0.0.1:{port}", timeout_s=0.3)
 
     assert problem == "it did not answer within 0.3 seconds"

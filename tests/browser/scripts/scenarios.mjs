@@ -388,9 +388,21 @@ export async function wallboard(page, shot) {
     }
   }
 
+  // It waits for half a second at least: each text is noted, so that none is missed.
+  await page.evaluate(() => {
+    const shown = document.getElementById("state");
+    window.told = [];
+    new MutationObserver(() => window.told.push(shown.innerText)).observe(shown, {
+      characterData: true,
+      childList: true,
+      subtree: true,
+    });
+  });
   await page.request.get(new URL("/restart", page.url()).href);
-  await state("waiting");
-  found.waiting = await page.locator("#state").innerText();
+  const waiting = await page.waitForFunction(() =>
+    window.told.find((text) => text.startsWith("Disconnected. Next try in ")),
+  );
+  found.waiting = await waiting.jsonValue();
   await state("live");
 
   await page.getByLabel("Log in as").selectOption({ label: "Nobody" });

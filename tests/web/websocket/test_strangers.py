@@ -37,8 +37,8 @@ def strangers(app: Starlette) -> int:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give strangers a moment."""
-    monkeypatch.setattr(connection, "_STRANGER_S", 0.05)
+    """Give strangers a moment in which SuperOffice can answer."""
+    monkeypatch.setattr(connection, "_STRANGER_S", 0.5)
 
 
 async def hang(request: httpx.Request) -> httpx.Response:
