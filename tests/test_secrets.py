@@ -29,7 +29,7 @@ from gateway.commands.cli import main
 from gateway.demo.webhooks import signature
 from gateway.store.memory import BoundedMemoryCache
 from tests.observe.logged import logged
-from tests.store.redis_server import RedisServer, redis_server
+from tests.store.redis_server import RedisServer, redis_server, wait_for_redis
 from tests.support import RestSide
 from tests.web.asking import Socket, connected_to
 
@@ -351,9 +351,14 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
     ids=lambda value: value.partition("hunter2")[0],  # it gets into the environment of Redis
 )
 async def test_nothing_that_is_marked_comes_out(
-    answer: str, log_format: Any, password: str, server: RedisServer
+    answer: str,
+    log_format: Any,
+    password: str,
+    server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever REST answers, and whatever becomes of a request."""
+    wait_for_redis(monkeypatch)
     rest = RestSide(body=CUSTOMER, answer=ANSWERS[answer])
     with logged("debug", log_format) as log:
         async with running(rest, server, password) as gateway:

@@ -33,10 +33,10 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 class Process:
     """One of those that share a bus, and what it has heard."""
 
-    def __init__(self, server: RedisServer, *, ahead_s: int = 0) -> None:
+    def __init__(self, server: RedisServer, *, ahead_s: int = 0, timeout_s: float = 5) -> None:
         self.heard: list[News | None] = []
         self.bus = RedisBus(
-            Channel(server.url, timeout_s=0.25),
+            Channel(server.url, timeout_s=timeout_s),
             clock_ns=lambda: time.time_ns() + ahead_s * SECOND,
         )
 
@@ -114,7 +114,7 @@ async def test_an_outage_is_noticed_and_gets_over(
 ) -> None:
     """Told once each way; what this process is told itself is heard all the time."""
     monkeypatch.setattr(pubsub, "_SILENCE_S", 1)
-    process = Process(server)
+    process = Process(server, timeout_s=0.25)
     with logged() as log:
         async with listening(process):
             getattr(server, fault)()
@@ -140,6 +140,6 @@ async def test_whenever_it_is_told_to_stop_it_does(server: RedisServer) -> None:
         for _ in range(steps):
             await asyncio.sleep(0)
         listening.cancel()
-        await asyncio.wait((listening,), timeout=1)
+        await asyncio.wait((listening,), timeout=10)
         assert listening.cancelled(), steps
         await bus.aclose()

@@ -188,6 +188,18 @@ def comes(http: httpx.Client, expr: str) -> bool:
     return False  # pragma: no cover - only when it is broken
 
 
+def health(http: httpx.Client) -> set[str]:
+    """Return how the evaluations of all rules went."""
+    groups = http.get("/rules").json()["data"]["groups"]
+    return {rule["health"] for group in groups for rule in group["rules"]}
+
+
+def alerts(http: httpx.Client) -> set[str]:
+    """Return the names of the alerts that are pending or firing."""
+    found = http.get("/alerts").json()["data"]["alerts"]
+    return {alert["labels"]["alertname"] for alert in found}
+
+
 @needs_prometheus
 @pytest.mark.socket
 def test_every_panel_shows_data(prometheus: httpx.Client) -> None:
@@ -210,15 +222,3 @@ def test_every_metric_of_the_alerts_is_read(prometheus: httpx.Client) -> None:
     assert [name for name in names if not comes(prometheus, name)] == []
     until_soon(lambda: health(prometheus) == {"ok"})
     until_soon(lambda: "ChatGatewayRedisLost" in alerts(prometheus))
-
-
-def health(http: httpx.Client) -> set[str]:
-    """Return how the evaluations of all rules went."""
-    groups = http.get("/rules").json()["data"]["groups"]
-    return {rule["health"] for group in groups for rule in group["rules"]}
-
-
-def alerts(http: httpx.Client) -> set[str]:
-    """Return the names of the alerts that are pending or firing."""
-    found = http.get("/alerts").json()["data"]["alerts"]
-    return {alert["labels"]["alertname"] for alert in found}

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["RedisServer", "redis_server"]
+from gateway.store import shared
+from gateway.wiring import live
+
+__all__ = ["RedisServer", "redis_server", "wait_for_redis"]
 
 _PROGRAM = next((p for p in map(shutil.which, ("redis-server", "valkey-server")) if p), None)
 
@@ -61,6 +64,12 @@ def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
         yield server
     finally:
         server.kill()
+
+
+def wait_for_redis(patch: pytest.MonkeyPatch) -> None:
+    """Let gateways wait for a Redis that a slow machine holds up, where no outage is the test."""
+    patch.setattr(live, "_REDIS_TIMEOUT_S", 5)
+    patch.setattr(shared, "_LONGEST_ROUND_TRIP_S", 5)
 
 
 def _started(port: int, folder: Path, more: Sequence[str]) -> "subprocess.Popen[bytes]":

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from gateway.demo.webhooks import signature as signed
-from tests.store.redis_server import RedisServer, redis_server
+from tests.store.redis_server import RedisServer, redis_server, wait_for_redis
 from tests.support import CREDENTIALS, Gateway
 from tests.upstream.faulty import (
     BODY,
@@ -48,6 +48,12 @@ async def rest() -> AsyncIterator[FaultyRest]:
         yield running
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let gateways wait for Redis."""
+    wait_for_redis(monkeypatch)
+
+
 @contextlib.asynccontextmanager
 async def gateways(
     number: int, rest: FaultyRest, server: RedisServer, **settings: Any
@@ -59,6 +65,7 @@ async def gateways(
         yield [await stack.enter_async_context(gateway) for gateway in running]
 
 
+@pytest.mark.usefixtures("patient")
 async def test_three_gateways_are_one_rest_call(rest: FaultyRest, server: RedisServer) -> None:
     """However many requests each of them has at the same time."""
     async with gateways(3, rest, server) as all_of_them:
@@ -68,6 +75,7 @@ async def test_three_gateways_are_one_rest_call(rest: FaultyRest, server: RedisS
     assert rest.calls == 1
 
 
+@pytest.mark.usefixtures("patient")
 async def test_fifty_callers_are_fifty_rest_calls(rest: FaultyRest, server: RedisServer) -> None:
     """Each has one of its own, wherever it asks."""
     async with gateways(3, rest, server) as all_of_them:
@@ -78,6 +86,7 @@ async def test_fifty_callers_are_fifty_rest_calls(rest: FaultyRest, server: Redi
     assert rest.calls == 50
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_persisted_query_is_known_to_all(rest: FaultyRest, server: RedisServer) -> None:
     """The client that has sent it to one gateway may name it to the next."""
     sha256 = hashlib.sha256(QUERY.encode()).hexdigest()
@@ -96,6 +105,7 @@ async def test_a_persisted_query_is_known_to_all(rest: FaultyRest, server: Redis
     assert known == [{"data": DATA}] * 2
 
 
+@pytest.mark.usefixtures("patient")
 async def test_redis_learns_nothing(rest: FaultyRest, server: RedisServer, tmp_path: Path) -> None:
     """Neither its memory nor the file that it writes holds a credential or a customer's text."""
     rest.play(answer(BODY.replace(b"Ada", b"Marked-customer")))
@@ -122,33 +132,38 @@ async def test_redis_learns_nothing(rest: FaultyRest, server: RedisServer, tmp_p
         assert secret not in everything
 
 
-async def load(gateway: Gateway, stop: asyncio.Event) -> list[httpx.Response]:
+async def load(gateway: Gateway, answers: list[httpx.Response], stop: asyncio.Event) -> None:
     """Ask again and again, each time as somebody else, until it is enough."""
-    answers: list[httpx.Response] = []
     while not stop.is_set():
         answers.append(await ask(gateway, user=f"{id(gateway)}-{len(answers)}"))
         await asyncio.sleep(0.01)
-    return answers
 
 
 @pytest.mark.parametrize(
     "trouble", ["paused", "killed", "restarted", "flapping", "full", "flushed"]
 )
 async def test_no_request_fails_because_of_redis(
-    rest: FaultyRest, server: RedisServer, trouble: str, caplog: pytest.LogCaptureFixture
+    rest: FaultyRest,
+    server: RedisServer,
+    trouble: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In the middle of the load it goes; the gateways go on, and say so once."""
+    if trouble not in ("paused", "flapping"):
+        wait_for_redis(monkeypatch)
     caplog.set_level(logging.INFO)
+    answers: list[httpx.Response] = []
     stop = asyncio.Event()
     async with gateways(2, rest, server) as running:
-        loads = [asyncio.create_task(load(gateway, stop)) for gateway in running]
-        await asyncio.sleep(0.2)
+        loads = [asyncio.create_task(load(gateway, answers, stop)) for gateway in running]
+        await until(lambda: len(answers) > 5)
         await _trouble(server, trouble)
-        await asyncio.sleep(0.3)
+        before = len(answers)
+        await until(lambda: len(answers) > before + 10)
         stop.set()
-        answers = [answer for one in loads for answer in await one]
+        await asyncio.gather(*loads)
 
-    assert len(answers) > 10
     assert all(answer.status_code == 200 and answer.json() == {"data": DATA} for answer in answers)
     told = [r.getMessage() for r in caplog.records if r.name == "gateway.store.shared"]
     assert sum("fails" in line for line in told) <= 2 * (3 if trouble == "flapping" else 1)
@@ -178,6 +193,7 @@ async def _trouble(server: RedisServer, trouble: str) -> None:
                 client.config_set("maxmemory", "1")
 
 
+@pytest.mark.usefixtures("patient")
 async def test_after_a_restart_the_gateways_share_again(
     rest: FaultyRest, server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -208,6 +224,7 @@ async def entry_in(client: redis.Redis) -> str:
     return names[0].decode()
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("key", ["", ":lease"])
 @pytest.mark.parametrize(
     "garbage",
@@ -238,16 +255,17 @@ async def test_garbage_in_any_key_holds_nobody_up(
     assert rest.calls == 2
 
 
+@pytest.mark.usefixtures("patient")
 async def test_an_old_entry_that_is_set_again_is_not_fresh(
     rest: FaultyRest, server: RedisServer
 ) -> None:
     """Its date is by Redis' clock, and sealed in."""
-    async with gateways(2, rest, server, cache_ttl=1) as (one, other):
+    async with gateways(2, rest, server, cache_ttl=3) as (one, other):
         await ask(one)
         with redis.Redis(port=server.port) as client:
             name = await entry_in(client)
             entry = client.get(name)
-            await asyncio.sleep(1)
+            await asyncio.sleep(3)
             client.set(name, entry, px=60_000)
         await ask(other)
 
@@ -275,6 +293,7 @@ async def test_what_is_no_redis_fails_no_request(rest: FaultyRest, reply: bytes)
     assert [answer.json() for answer in answers] == [{"data": DATA}] * 3
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_webhook_that_one_gateway_gets_counts_for_all(
     rest: FaultyRest, server: RedisServer
 ) -> None:

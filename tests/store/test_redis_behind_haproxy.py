@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import redis
 
@@ -71,16 +72,19 @@ async def test_a_failover_fails_no_request(tmp_path: Path) -> None:
             gateway_to(rest.url, **settings) as one,
             gateway_to(rest.url, **settings) as other,
         ):
+            answers: list[httpx.Response] = []
             stop = asyncio.Event()
-            loads = [asyncio.create_task(load(gateway, stop)) for gateway in (one, other)]
-            await asyncio.sleep(0.3)
+            loads = [asyncio.create_task(load(gateway, answers, stop)) for gateway in (one, other)]
+            await until(lambda: len(answers) > 5)
             with redis.Redis(port=a.port) as old, redis.Redis(port=b.port) as new:
                 new.replicaof("NO", "ONE")
                 new.flushall()
                 old.replicaof("127.0.0.1", b.port)
                 await until(lambda: [key for key in new.scan_iter() if b":lease" not in key])
+            before = len(answers)
+            await until(lambda: len(answers) > before + 10)
             stop.set()
-            answers = [answer for one_load in loads for answer in await one_load]
+            await asyncio.gather(*loads)
             for number in range(100):  # each may still keep away from what has just failed
                 await ask(one, user=f"shared-{number}")
                 await asyncio.sleep(0.1)
@@ -89,6 +93,5 @@ async def test_a_failover_fails_no_request(tmp_path: Path) -> None:
                 if is_shared := rest.calls == calls:
                     break
 
-    assert len(answers) > 10
     assert all(answer.json() == {"data": DATA} for answer in answers)
     assert is_shared

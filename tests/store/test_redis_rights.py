@@ -12,7 +12,7 @@ import redis
 from gateway.commands.doctor import machine
 from gateway.store.commands import NAMESPACE
 from tests.server.test_in_process import free_port
-from tests.store.redis_server import RedisServer, redis_server
+from tests.store.redis_server import RedisServer, redis_server, wait_for_redis
 from tests.upstream.faulty import DATA, ask, faulty_rest, gateway_to
 from tests.upstream.test_unreachable import needs_openssl, openssl
 from tests.waiting import until
@@ -36,8 +36,9 @@ RULES = [KEYS, CHANNELS, *COMMANDS]
 
 
 @pytest.fixture(autouse=True)
-def never_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a Redis be well however long it takes on a slow machine."""
+    wait_for_redis(monkeypatch)
     monkeypatch.setattr(machine, "_REDIS_SLOW_MS", 60_000)
 
 
