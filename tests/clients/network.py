@@ -6,6 +6,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from tests.ports import free_port
+
 _LOOPBACK = "127.0.0.1"
 
 
@@ -14,7 +16,7 @@ class Network:
 
     def __init__(self, to_port: int) -> None:
         self._to_port = to_port
-        self._port = 0
+        self._port = free_port()
         self._open: list[socket.socket] = []
         self._lock = threading.Lock()
 
@@ -26,7 +28,6 @@ class Network:
     def restore(self) -> None:
         """Listen."""
         listener = socket.create_server((_LOOPBACK, self._port))
-        self._port = listener.getsockname()[1]
         self._open = [listener]
         threading.Thread(target=self._accept, args=[listener], daemon=True).start()
 

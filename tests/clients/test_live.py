@@ -17,6 +17,7 @@ from tests.clients.running import AUTHORIZATION, Demo, Running, running
 from tests.clock import fast_clock
 from tests.commands.test_serving import ADDRESS
 from tests.commands.test_serving import running as command
+from tests.ports import free_port
 from tests.support import served
 
 pytestmark = pytest.mark.socket
@@ -135,13 +136,14 @@ def test_after_a_process_was_killed_the_screen_shows_what_there_is(
 ) -> None:
     """The client comes back by itself, to another process, and is told to begin anew."""
     serve = ("serve", "--upstream-url", demo.url, "--port")
-    with command(*serve, "0") as process:
+    port = str(free_port())
+    with command(*serve, port) as process:
         address = process.waits_for(f"serving {ADDRESS}/graphql")
         process.waits_for("Application startup complete")
         to = {"url": f"{address}/graphql", "authorization": AUTHORIZATION, "query": CHANGES}
         before = [client("begin", name=name, **to) for name in RETURNING]
         process.ends(signal.SIGKILL)
-    with command(*serve, address.rpartition(":")[2]):
+    with command(*serve, port):
         after = [client("end", name=name) for name in RETURNING]
 
     assert all(answer["chatSessionChanges"]["isInitial"] for answer in (*before, *after))

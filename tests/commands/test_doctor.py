@@ -24,9 +24,10 @@ from gateway.commands.doctor.finding import Finding
 from gateway.upstream.client import PATH
 from gateway.upstream.route import Route
 from gateway.upstream.transport import PooledTransport
+from tests.ports import free_port
 from tests.store.redis_server import redis_server
 from tests.upstream.faulty import Play, answer, closes, drips, faulty_rest, head, resets, stalls
-from tests.upstream.test_unreachable import a_free_port, openssl, serving
+from tests.upstream.test_unreachable import openssl, serving
 
 pytestmark = pytest.mark.socket
 
@@ -153,7 +154,7 @@ async def test_a_name_that_is_unknown_or_no_answer_about_it_ends_it(
 
 async def test_a_port_that_nobody_listens_on_is_told() -> None:
     """By its number, to be compared."""
-    port = a_free_port()
+    port = free_port()
 
     assert (
         await reached(f"http://127.0.0.1:{port}")
@@ -448,7 +449,7 @@ async def test_the_warnings_of_the_settings_are_findings(
 ) -> None:
     """They are the ones that the gateway logs when it starts."""
     monkeypatch.delenv("GATEWAY_CACHE_SECRET", raising=False)
-    nowhere = f"http://127.0.0.1:{a_free_port()}"
+    nowhere = f"http://127.0.0.1:{free_port()}"
     _, shown = await doctor.about(nowhere, "--cache-url", "unix://gw:hunter2@/none/redis.sock?db=1")
 
     assert "\n  warn  settings    GATEWAY_CACHE_SECRET is not set" in shown
@@ -458,7 +459,7 @@ async def test_the_warnings_of_the_settings_are_findings(
 
 async def test_what_is_wrong_is_exit_code_1(doctor: Doctor) -> None:
     """With what to do about it in a line of its own; what needs it is not looked at."""
-    code, shown = await doctor.about(f"http://127.0.0.1:{a_free_port()}", "--header", "a: b")
+    code, shown = await doctor.about(f"http://127.0.0.1:{free_port()}", "--header", "a: b")
 
     assert code == 1
     assert re.search(r"\n  fail  connection +nothing listens at .*\n +→ check the port", shown)

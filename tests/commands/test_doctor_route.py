@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from gateway.commands.cli import main
+from tests.ports import free_port
 from tests.upstream.faulty import Play, answer, closes, faulty_rest
 from tests.upstream.test_route import certificates, demanding, files
-from tests.upstream.test_unreachable import a_free_port, certify, expired, needs_openssl, serving
+from tests.upstream.test_unreachable import certify, expired, needs_openssl, serving
 from tests.upstream.tiny_proxy import LOGIN, tiny_proxy
 
 __all__ = ["certificates", "certify", "expired"]
@@ -54,7 +55,7 @@ async def test_a_proxy_is_examined(doctor: Doctor, certificates: Path) -> None:
                 await doctor(rest.url, upstream_proxy=ours, **trust),
                 await doctor(rest.url, upstream_proxy=f"http://hunter2:hunter2@{proxy}"),
                 await doctor("http://127.0.0.1:1", upstream_proxy=proxy),
-                await doctor(f"https://127.0.0.1:{a_free_port()}", upstream_proxy=ours),
+                await doctor(f"https://127.0.0.1:{free_port()}", upstream_proxy=ours),
             ]
         found.append(await doctor(rest.url, upstream_proxy=ours))
         found.append(await doctor(rest.url, upstream_proxy="http://proxy.invalid:8080"))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.docs.pages import TEXTS, blocks
+from tests.ports import free_port
 
 SITE = "chat.example.com"
 PAGE = TEXTS["docs/proxies"]
@@ -48,8 +49,7 @@ def configuration(name: str, folder: Path, port: int, changes: Mapping[str, str]
 @contextlib.contextmanager
 def front(name: str, folder: Path, changes: Mapping[str, str]) -> Iterator[int]:
     """Start a proxy; return its port, which may not be open yet."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     file = folder / f"{name}.conf"
     file.write_text(configuration(name, folder, port, changes), "utf-8")
     commands: dict[str, list[str | Path]] = {

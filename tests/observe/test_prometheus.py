@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import yaml
 from gateway import Settings, create_app
 from gateway.observe.metrics import DECLARED
 from tests.docs.pages import TEXTS
+from tests.ports import free_port
 from tests.support import CREDENTIALS, UPSTREAM_URL, RestSide, served
 from tests.waiting import until_soon
 
@@ -128,8 +128,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clien
         "webhook_secret": "w" * 32,
     }
     app = create_app(Settings(**options), upstream_transport=httpx.MockTransport(rest))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     with served(app) as url:
         query = "query Queue { chatSessions { user { extraFields { name } } } }"
         client = {"apollographql-client-name": "web", "apollographql-client-version": "1.0"}

@@ -26,6 +26,7 @@ from gateway.server.run import serve
 from gateway.server.servers import GatewayServer, WorkerServer
 from gateway.upstream.client import PATH
 from tests.observe.logged import logged, own_logging
+from tests.ports import free_port
 
 pytestmark = pytest.mark.socket
 
@@ -37,12 +38,6 @@ def own_logs() -> Iterator[None]:
     """Let what a server does to the logs end with the test."""
     with own_logging():
         yield
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def once_up(url: str, then: Callable[[], None]) -> threading.Thread:

@@ -29,7 +29,7 @@ from tests.commands.test_serving import (
     refuses,
     running,
 )
-from tests.server.test_in_process import free_port
+from tests.ports import free_port
 from tests.support import served
 from tests.waiting import until_soon
 

@@ -15,6 +15,7 @@ import pytest
 
 from gateway.store import shared
 from gateway.wiring import live
+from tests.ports import free_port
 
 __all__ = ["RedisServer", "redis_server", "wait_for_redis"]
 
@@ -57,8 +58,7 @@ def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
     """Run a server until the end of the block."""
     if _PROGRAM is None:  # pragma: no cover - the gate installs it
         pytest.skip("there is no redis-server: apt-get install redis-server")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     server = RedisServer(port, folder, _started(port, folder, options), options)
     try:
         yield server

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import httpx
 import pytest
 import redis
 
+from tests.ports import free_port
 from tests.store.redis_server import RedisServer, redis_server
 from tests.store.test_real_redis import load
 from tests.upstream.faulty import DATA, ask, faulty_rest, gateway_to
@@ -47,8 +47,7 @@ backend primary
 @contextlib.contextmanager
 def haproxy(folder: Path, a: RedisServer, b: RedisServer) -> Iterator[int]:
     """Run it in front of two servers; return its port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     file = folder / "haproxy.cfg"
     file.write_text(CONFIGURATION.format(port=port, a=a.port, b=b.port))
     process = subprocess.Popen(["haproxy", "-db", "-f", file], stderr=subprocess.DEVNULL)

@@ -11,7 +11,7 @@ import redis
 
 from gateway.commands.doctor import machine
 from gateway.store.commands import NAMESPACE
-from tests.server.test_in_process import free_port
+from tests.ports import free_port
 from tests.store.redis_server import RedisServer, redis_server, wait_for_redis
 from tests.upstream.faulty import DATA, ask, faulty_rest, gateway_to
 from tests.upstream.test_unreachable import needs_openssl, openssl

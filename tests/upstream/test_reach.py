@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
 
 from gateway.upstream.reach import Reachability
 from gateway.upstream.route import Route
+from tests.ports import free_port
 from tests.waiting import until
 
 pytestmark = pytest.mark.socket
@@ -70,10 +70,7 @@ async def test_it_is_looked_for_again_and_again() -> None:
 
 async def test_nobody_listens() -> None:
     """It says so, and names no address."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-
-    assert await found(f"http://127.0.0.1:{port}") == "it cannot be reached"
+    assert await found(f"http://127.0.0.1:{free_port()}") == "it cannot be reached"
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "a..b"])

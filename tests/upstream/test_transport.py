@@ -9,8 +9,8 @@ import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
 from gateway.upstream import failures, transport
+from tests.ports import free_port
 from tests.upstream.faulty import answer, faulty_rest
-from tests.upstream.test_unreachable import a_free_port
 
 
 def kinds(kind: type[aiohttp.ClientError]) -> Iterator[type[aiohttp.ClientError]]:
@@ -90,7 +90,7 @@ async def test_a_failed_connection_forgets_the_address(monkeypatch: pytest.Monke
         return await lookup(self, host, *args, **more)
 
     monkeypatch.setattr(aiohttp.DefaultResolver, "resolve", counted)
-    pool, port = transport.PooledTransport(connections=1, connect_timeout_s=5), a_free_port()
+    pool, port = transport.PooledTransport(connections=1, connect_timeout_s=5), free_port()
     async with httpx.AsyncClient(transport=pool) as client:
         for _ in range(2):
             with pytest.raises(httpx.ConnectError):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.upstream.faulty import (
     DATA,
     GRAPHQL_JSON,
@@ -143,20 +144,14 @@ def speaks_junk_under_tls(sent: bytes) -> Behaviour:
     return play
 
 
-def a_free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 async def test_a_refused_connection_means_unavailable(check_unavailable: Check) -> None:
     """Nobody listens there."""
-    await check_unavailable(f"http://127.0.0.1:{a_free_port()}")
+    await check_unavailable(f"http://127.0.0.1:{free_port()}")
 
 
 async def test_a_refused_connection_is_tried_anew_by_the_next_question() -> None:
     """A REST side that starts later is found."""
-    port = a_free_port()
+    port = free_port()
     async with gateway_to(f"http://127.0.0.1:{port}") as gateway:
         before = await ask(gateway)
         async with faulty_rest(port=port):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.upstream.test_unreachable import a_free_port
+from tests.ports import free_port
 
 _PROGRAM = shutil.which("tinyproxy")
 LOGIN = "gateway:hunter2"
@@ -21,7 +21,7 @@ def tiny_proxy(folder: Path, *, login: bool = False) -> Iterator[str]:
     """Run it until the end of the block; yield its host and port, and log to `proxy.log`."""
     if _PROGRAM is None:  # pragma: no cover - the gate installs it
         pytest.skip("there is no tinyproxy: apt-get install tinyproxy")
-    port, file = a_free_port(), folder / "tinyproxy.conf"
+    port, file = free_port(), folder / "tinyproxy.conf"
     lines = [
         f"Port {port}",
         "Listen 127.0.0.1",

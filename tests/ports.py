@@ -1,0 +1,19 @@
+"""Ports that nobody takes between their choice and their use."""
+
+import itertools
+import os
+import socket
+from contextlib import suppress
+
+# Below those that the system gives to whoever asks for any, with a range for each test process.
+_COUNT = 2_000
+_START = 10_000 + _COUNT * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 11)
+_numbers = itertools.count(os.getpid() * 37)  # so that two runs at once hardly meet
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    while True:
+        port = _START + next(_numbers) % _COUNT
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
