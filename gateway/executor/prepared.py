@@ -36,7 +36,7 @@ from gateway.executor.projections import Projection, Projections, variables_in
 from gateway.executor.run import projected
 from gateway.executor.turns import Turns
 from gateway.sessions.freshness import Served
-from gateway.sessions.snapshot import Snapshot
+from gateway.sessions.snapshot import Snapshot, compact
 
 _NO_VARIABLES = VariableValues({}, {})
 _SEEN_BYTES = 300
@@ -208,7 +208,7 @@ async def _rows(
         rows, size_bytes = {}, 0
         known: Known = {}
         for session in snapshot.sessions:
-            made = orjson.dumps(key(session, known))
+            made = compact(orjson.dumps(key(session, known)))
             rows[id(session)] = orjson.Fragment(made)
             size_bytes += len(made) + _ROW_BYTES
             await turns.give(found.steps)

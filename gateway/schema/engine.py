@@ -20,6 +20,7 @@ from gateway.schema.build import Schema
 from gateway.schema.context import Access, Context
 from gateway.schema.error_codes import unresolved
 from gateway.schema.subscriptions import CHANGES
+from gateway.sessions.snapshot import compact
 
 _DIGEST_BLOCK, _BYTES_PER_STEP = 2**17, 200
 
@@ -139,7 +140,7 @@ class Engine:
         if self._schema.options.extensions or not isinstance(context.access, Access):
             return distinct()  # what is traced belongs to one request
         shared: Shared[Answer] = context.watchers_of(context.access.source).shared
-        variables = orjson.dumps(operation.variables or {}, option=orjson.OPT_SORT_KEYS)
+        variables = compact(orjson.dumps(operation.variables, option=orjson.OPT_SORT_KEYS))
         key = context.access.key, operation.query, operation.operation_name, variables
         return shared.read(key, distinct)
 

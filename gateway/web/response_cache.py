@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.errors import RequestError
 from gateway.headers import AGING, Header
 from gateway.observe.cache_stats import Result
+from gateway.sessions.snapshot import compact
 from gateway.web.access_record import AccessRecord
 from gateway.web.inbound import Inbound, inbound_of
 from gateway.web.respond.caching import aging_headers
@@ -151,7 +152,7 @@ def _storing(scope: Scope, inbound: Inbound, send: Send) -> Send:
         elif message.get("more_body"):
             is_whole = False
         elif is_whole and inbound.snapshot is not None:
-            request, body = _request(scope, inbound), message.get("body", b"")
+            request, body = _request(scope, inbound), compact(message.get("body", b""))
             headers = tuple(h for h in start["headers"] if h[0] not in AGING)
             record = inbound.record.for_cache_hit(len(body))
             answer = CachedAnswer(start["status"], headers, body, record)
