@@ -1,8 +1,11 @@
 """The answers kept on a snapshot: the latest ones, within bounds."""
 
+import tracemalloc
+
+import orjson
 import pytest
 
-from gateway.sessions.snapshot import Attachments
+from gateway.sessions.snapshot import Attachments, compact
 
 
 @pytest.fixture
@@ -48,3 +51,16 @@ def test_the_least_recently_used_answer_makes_room(answers: Attachments[str]) ->
     answers.add("c", "C", 40)
 
     assert (found(answers), answers.size_bytes) == ("AC", 80)
+
+
+def test_json_that_is_kept_takes_its_own_size() -> None:
+    """What orjson returns lies in a buffer that can be ten times as large."""
+    tracemalloc.start()
+    try:
+        kept = [compact(orjson.dumps("x" * 5_000)) for _ in range(100)]
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert {len(json) for json in kept} == {5_002}
+    assert taken < 100 * 6_000
