@@ -16,9 +16,9 @@ async def until(holds: Callable[[], object]) -> None:
     raise AssertionError("it never came to be")  # pragma: no cover - only when it is broken
 
 
-def until_soon(holds: Callable[[], object]) -> None:
+def until_soon(holds: Callable[[], object], patience_s: int = PATIENCE_S) -> None:
     """Return as soon as something holds, outside an event loop."""
-    for _ in range(PATIENCE_S * 500):
+    for _ in range(patience_s * 500):
         if holds():
             return
         time.sleep(0.002)

@@ -74,4 +74,5 @@ def test_changes_keep_a_list_as_it_is(caches: Script, scenario: str) -> None:
 
     assert len(found["first"]) == 30
     assert found["last"] != found["first"]
-    assert len(set(found["last"]) ^ set(found["now"])) <= 2, json.dumps(found)
+    # Between the two, at ten times the speed, some come and go.
+    assert len(set(found["last"]) ^ set(found["now"])) <= 6, json.dumps(found)

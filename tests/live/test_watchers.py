@@ -188,7 +188,8 @@ async def test_a_screen_that_joins_others_while_rest_is_down(age_s: float, is_sh
         desk.failure = UpstreamTimeoutError("late")
         desk.watchers.poll()
         await until(lambda: len(desk.calls) == 2)
-        await asyncio.sleep(0)
+        for _ in range(50):
+            await asyncio.sleep(0)  # by then the failure is stored
         desk.ahead_s = age_s
         async with desk.screen(STATUS) as other:
             answer = await other.shows(1)

@@ -33,8 +33,11 @@ def over(lost: list[int]) -> Iterator[Callable[[int], LogWriter]]:
         writer.close()
 
 
-def test_lines_arrive_in_order(over: Callable[[int], LogWriter], tmp_path: Path) -> None:
+def test_lines_arrive_in_order(
+    over: Callable[[int], LogWriter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At exit all of them are there; half a character of a path does no harm."""
+    monkeypatch.setattr(log_writer, "_EXIT_S", 60)
     file = tmp_path / "log"
     fd = os.open(file, os.O_WRONLY | os.O_CREAT)
     writer = over(fd)
@@ -104,6 +107,7 @@ def test_a_full_disk_cuts_no_two_lines_together(
         return len(taken)
 
     monkeypatch.setattr(os, "write", write)
+    monkeypatch.setattr(log_writer, "_EXIT_S", 60)
     writer = over(1)
     writer.write("first\n")
     until_soon(lambda: writer.dropped)

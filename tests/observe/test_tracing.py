@@ -222,7 +222,7 @@ async def test_an_operation_that_takes_too_long_has_a_span(rest: RestSide) -> No
         raise AssertionError  # pragma: no cover - it waits for good
 
     rest.answer = never
-    async with traced_over(rest, request_timeout=0.5) as traced:
+    async with traced_over(rest, request_timeout=2) as traced:
         await traced.post(QUERY)
 
     assert attributes(traced.spans["query other"])["error.type"] == "cancelled"

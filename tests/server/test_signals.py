@@ -146,7 +146,7 @@ def test_a_log_that_nobody_reads(workers: int, upstream: str, tmp_path: Path) ->
             httpx.Client(transport=transport, base_url=GATEWAY, timeout=PATIENCE_S) as client,
             socket.socket(socket.AF_UNIX) as pipeline,
         ):
-            until_soon(lambda: connects(path))
+            until_soon(lambda: connects(path), PATIENCE_S)
             assert client.get("/readyz").status_code == 200
             request = client.build_request("POST", "/graphql", json=QUERY, headers=KARI)
             pipeline.connect(str(path))

@@ -345,7 +345,7 @@ async def test_few_questions_are_asked_at_once() -> None:
             asked.remove(request)
         raise AssertionError  # pragma: no cover - it never comes
 
-    states = service(silent, timeout_s=0.05)
+    states = service(silent, timeout_s=1)
     errors = await asyncio.gather(
         *(states.read(f"Cust{number}") for number in range(20)), return_exceptions=True
     )

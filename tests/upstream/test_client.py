@@ -347,11 +347,11 @@ async def test_one_deadline_holds_for_the_whole_call() -> None:
     async def rest(request: httpx.Request) -> httpx.Response:
         nonlocal calls
         calls += 1
-        await asyncio.sleep(0.3 if calls == 1 else 60)
+        await asyncio.sleep(0.1 if calls == 1 else 60)
         return failing(503)
 
     started = time.monotonic()
-    error = await failure_of(rest, timeout_s=0.8)
+    error = await failure_of(rest, timeout_s=3)
 
     assert type(error) is UpstreamTimeoutError
     assert calls == 2

@@ -47,28 +47,29 @@ async def test_a_rest_side_that_fails_is_left_alone_until_it_is_well_again(
     caplog.set_level(logging.INFO, "gateway")
     async with (
         faulty_rest(closes()) as rest,
-        gateway_to(rest.url, breaker_failures=3, breaker_cooldown=0.5) as gateway,
+        gateway_to(rest.url, breaker_failures=3, breaker_cooldown=3) as gateway,
     ):
         failed = await ask_all(gateway, range(3))
         before = rest.calls
         refused = await ask(gateway, GRAPHQL_JSON, user="3")
         calls_while_open = rest.calls - before
         rest.play(answer())
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(3)
         well = await ask_all(gateway, range(4, 5)) + await ask_all(gateway, range(5, 9))
 
     assert failed == ["UPSTREAM_UNAVAILABLE"] * 3
     assert refused.status_code == 503
-    assert refused.headers["retry-after"] == "1"
+    retry_after_s = int(refused.headers["retry-after"])
+    assert 1 <= retry_after_s <= 3
     assert refused.json()["errors"][0]["extensions"] == {
         "code": "UPSTREAM_UNAVAILABLE",
-        "retryAfter": 1,
+        "retryAfter": retry_after_s,
     }
     assert calls_while_open == 0
     assert well == [DATA] * 5
     lines = [record.getMessage() for record in caplog.records if "breaker" in record.name]
     assert lines == [
-        "SuperOffice is not called for 0.5 seconds: the calls of 3 callers in a row have failed.",
+        "SuperOffice is not called for 3 seconds: the calls of 3 callers in a row have failed.",
         "SuperOffice answers again.",
     ]
     assert leaks_in(refused.text + caplog.text + "".join(capsys.readouterr())) == []

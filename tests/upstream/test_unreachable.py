@@ -34,7 +34,7 @@ needs_openssl = pytest.mark.skipif(
 )
 
 Certify = Callable[[str], ssl.SSLContext]
-Check = Callable[[str], Awaitable[None]]
+Check = Callable[..., Awaitable[None]]
 
 THIS_HOST = "IP:127.0.0.1"
 
@@ -111,10 +111,10 @@ def check_unavailable(
     """Return a check that a REST side counts as unavailable, for every client, in good time."""
     caplog.set_level(logging.INFO, "gateway")
 
-    async def check(url: str) -> None:
+    async def check(url: str, connect_timeout_s: float = 3) -> None:
         clock = asyncio.get_running_loop().time
         started = clock()
-        async with gateway_to(url, upstream_connect_timeout=0.3) as gateway:
+        async with gateway_to(url, upstream_connect_timeout=connect_timeout_s) as gateway:
             as_json = await ask(gateway)
             as_graphql = await ask(gateway, GRAPHQL_JSON)
         [error] = as_json.json()["errors"]
@@ -182,7 +182,7 @@ async def test_a_name_that_takes_too_long_means_unavailable(
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: is_over.wait(10) and [])
 
     try:
-        await check_unavailable("http://rest.invalid")
+        await check_unavailable("http://rest.invalid", 0.3)
     finally:
         is_over.set()
 
@@ -199,13 +199,13 @@ async def test_a_host_that_does_not_take_connections_means_unavailable(
             waiting = sockets.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(listener.getsockname())
-        await check_unavailable(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        await check_unavailable(f"http://127.0.0.1:{listener.getsockname()[1]}", 0.3)
 
 
 async def test_a_handshake_that_never_ends_means_unavailable(check_unavailable: Check) -> None:
     """The time for connecting holds for TLS too: this server says nothing."""
     async with faulty_rest() as rest:
-        await check_unavailable(rest.url.replace("http:", "https:"))
+        await check_unavailable(rest.url.replace("http:", "https:"), 0.3)
 
 
 @needs_openssl

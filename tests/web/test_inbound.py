@@ -194,8 +194,11 @@ async def test_the_gateway_works_below_a_prefix(rest: RestSide) -> None:
 
 
 @pytest.mark.socket
-def test_a_body_that_follows_its_head_is_looked_for_in_the_cache(executed: list[str]) -> None:
+def test_a_body_that_follows_its_head_is_looked_for_in_the_cache(
+    executed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Many clients send the two one after the other, as this one does."""
+    monkeypatch.setattr("gateway.web.response_cache._BODY_S", 10)
     with running(**OURS) as url, httpx.Client(base_url=url) as http:
         answers = [post(http) for _ in range(3)]
 

@@ -121,7 +121,7 @@ async def test_a_request_that_takes_too_long_has_its_name(rest: RestSide) -> Non
         await asyncio.Event().wait()
         raise AssertionError  # pragma: no cover - it waits for good
 
-    async with gateway_over(rest, request_timeout=0.5) as gateway:
+    async with gateway_over(rest, request_timeout=2) as gateway:
         await gateway.post(QUERY)
         rest.answer = never
         await gateway.post(QUERY, headers=OTHER)

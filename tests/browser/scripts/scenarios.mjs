@@ -90,6 +90,10 @@ const kept = async (page) => {
   return page.evaluate(() => ({ ...localStorage }));
 };
 
+// Waits until what is kept has a text in it, or has it no longer.
+const keeps = (page, text, is = true) =>
+  page.waitForFunction(([text, is]) => JSON.stringify(localStorage).includes(text) === is, [text, is]);
+
 export async function graphiql(page, shot, { authorization }) {
   await opened(page);
   const found = { title: await page.title() };
@@ -222,11 +226,13 @@ export async function keepingHeaders(page, shot, { authorization }) {
   await opened(page);
   await writeHeaders(page, { Authorization: authorization });
   await chooseSetting(page, "#enable-persist-headers");
+  await keeps(page, authorization);
   found.keptOnceAsked = await kept(page);
   await page.reload();
   await opened(page);
   found.headersAfterReload = await textOf(page, HEADERS);
   await chooseSetting(page, "#disable-persist-headers");
+  await keeps(page, authorization, false);
   found.keptNoLonger = await kept(page);
   await page.reload();
   await opened(page);

@@ -308,7 +308,7 @@ def test_a_user_has_so_many_streams(rest: RestSide) -> None:
 
 def wait_for_a_stream(url: str) -> None:
     """Try until there is room: the server learns a moment later that a client has left."""
-    for _ in range(100):
+    for _ in range(500):
         with streamed(url) as response:
             if response.status_code == 200:
                 return
