@@ -54,7 +54,7 @@ class Context:
     """Whether a subscription has started."""
 
     state: int = 0
-    """The number of the state of which a subscription's latest result is."""
+    """The number of the state from which a subscription's latest result was made."""
 
     failure: GatewayError | None = None
     """Why there are no sessions: a request calls SuperOffice once."""

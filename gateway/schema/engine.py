@@ -60,7 +60,7 @@ class Answer:
     """Of the JSON."""
 
     state: int = 0
-    """The number of the state that it tells of."""
+    """The number of the state from which it was made."""
 
     @property
     def content(self) -> object:
@@ -188,7 +188,7 @@ class Engine:
 
 
 async def _encoded(answer: Answer, state: int) -> Answer:
-    """Add what tells an answer from the one before, and the JSON that all get."""
+    """Add the JSON that all clients get, and the digest by which repetitions are found."""
     json, digest, turns = orjson.dumps(answer.body), hashlib.blake2b(digest_size=16), Turns()
     for start in range(0, len(json), _DIGEST_BLOCK):
         digest.update(memoryview(json)[start : start + _DIGEST_BLOCK])
