@@ -24,7 +24,7 @@ from gateway.web.middleware.etag import ETags
 from gateway.web.middleware.request_log import RequestLog
 from gateway.web.middleware.response_headers import ResponseHeaders
 from gateway.web.pages import docs
-from gateway.web.pages.not_found import not_found
+from gateway.web.pages.not_found import not_found, socket_not_found
 from gateway.web.pages.ops import healthz, metrics, readyz
 from gateway.web.pages.query_page import QueryPage, static_files
 from gateway.web.read.accept import EVENT_STREAM, GRAPHQL_JSON
@@ -142,6 +142,7 @@ def _routes(
         *([Route(_WEBHOOKS, webhooks.receive, methods=["POST"])] if webhooks else []),
         *(docs.routes() if settings.docs else []),
         static_files(),
+        WebSocketRoute("/{path:path}", socket_not_found(GRAPHQL_PATH)),
     ]
 
 

@@ -5,6 +5,7 @@ makes the cache key, what shapes an answer, `Vary`, CORS, and what `connection_i
 header that is not in the table changes nothing.
 """
 
+from collections.abc import Sequence
 from enum import Flag, auto
 from typing import NamedTuple
 
@@ -48,6 +49,9 @@ class Use(Flag):
     CLIENT = auto()
     """Names the client's app or its version, for metrics and the log."""
 
+    LIST = auto()
+    """Its lines are one list, however many there are (RFC 9110, section 5.3)."""
+
     AGING = auto()
     """Differs from one moment to the next: written anew on a cached answer."""
 
@@ -69,16 +73,16 @@ _CLIENT = Use.CLIENT | Use.CORS | Use.IN_PAYLOAD
 _ANSWERED = "only on answers"
 
 HEADERS = (
-    KnownHeader("Accept", Use.SHAPES | Use.VARY),
-    KnownHeader("Accept-Encoding", Use.SHAPES | Use.VARY),
-    KnownHeader("Accept-Language", _LANGUAGE),
+    KnownHeader("Accept", Use.SHAPES | Use.VARY | Use.LIST),
+    KnownHeader("Accept-Encoding", Use.SHAPES | Use.VARY | Use.LIST),
+    KnownHeader("Accept-Language", _LANGUAGE | Use.LIST),
     KnownHeader("Age", Use.EXPOSED | Use.AGING, _ANSWERED),
     KnownHeader("Allow", Use.EXPOSED, _ANSWERED),
     KnownHeader("Apollo-Require-Preflight", Use.SHAPES | Use.CORS),
     KnownHeader("Apollographql-Client-Name", _CLIENT, "names the app, not the data"),
     KnownHeader("Apollographql-Client-Version", _CLIENT, "names the app, not the data"),
     KnownHeader("Authorization", _CREDENTIAL | Use.CORS | Use.IN_PAYLOAD),
-    KnownHeader("Cache-Control", Use.CORS, "compared with the age of the answer"),
+    KnownHeader("Cache-Control", Use.CORS | Use.LIST, "compared with the age of the answer"),
     KnownHeader("Cache-Status", Use.EXPOSED | Use.AGING, _ANSWERED),
     KnownHeader("Content-Encoding", Use.SHAPES | Use.EXPOSED),
     KnownHeader("Content-Type", Use.SHAPES | Use.CORS),
@@ -89,7 +93,7 @@ HEADERS = (
     KnownHeader("Graphql-Client-Name", _CLIENT, "names the app, not the data"),
     KnownHeader("Graphql-Client-Version", _CLIENT, "names the app, not the data"),
     KnownHeader("Host", Use.SHAPES),
-    KnownHeader("If-None-Match", Use.SHAPES | Use.CORS),
+    KnownHeader("If-None-Match", Use.SHAPES | Use.CORS | Use.LIST),
     KnownHeader("Origin", Use.SHAPES),
     KnownHeader("Retry-After", Use.EXPOSED, _ANSWERED),
     KnownHeader("Sec-Fetch-Site", Use.SHAPES),
@@ -119,12 +123,27 @@ def _raw(use: Use) -> frozenset[bytes]:
     return frozenset(name.lower().encode() for name in names(use))
 
 
+def in_one_line(headers: Sequence[Header]) -> Sequence[Header]:
+    """Return headers with the lines of each list joined: many readers look at the first alone."""
+    if len({name for name, _ in headers}) == len(headers):
+        return headers
+    lines: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        lines.setdefault(name, []).append(value)
+    return [
+        (name, value)
+        for name, values in lines.items()
+        for value in ([b", ".join(values)] if name in _LISTS else values)
+    ]
+
+
 CREDENTIALS = _raw(Use.CREDENTIAL)
 REPRESENTATION = tuple(sorted(_raw(Use.FORWARDED) - CREDENTIALS))
 IN_PAYLOAD = _raw(Use.IN_PAYLOAD)
 PASSED_ON = _raw(Use.PASSED_ON)
 AGING = _raw(Use.AGING)
 CLIENT = _raw(Use.CLIENT)
+_LISTS = _raw(Use.LIST)
 SHAPING = _raw(Use.SHAPES)
 SHAPING_BY_PRESENCE = _raw(Use.SHAPES_BY_PRESENCE)
 (TENANT,) = _raw(Use.TENANT)

@@ -101,3 +101,28 @@ def test_names_come_once_and_in_order() -> None:
     """A row that stands twice could contradict itself."""
     names = [header.name.lower() for header in HEADERS if Use.TENANT not in header.uses]
     assert names == sorted(set(names))
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("Accept", ["application/json;q=0.5", "application/graphql-response+json"]),
+        ("Accept-Encoding", ["br;q=0", "gzip"]),
+        ("Accept-Language", ["nb", "en;q=0.5"]),
+        ("Cache-Control", ["no-transform", "max-age=0"]),
+        ("If-None-Match", ['"x"', "*"]),
+    ],
+)
+async def test_the_lines_of_a_list_are_one(rest: RestSide, name: str, lines: list[str]) -> None:
+    """However a proxy or a client has cut it (RFC 9110, section 5.3)."""
+    seen = []
+    for sent in (lines, [", ".join(lines)]):
+        async with gateway_over(rest) as gateway:
+            headers = [*CREDENTIALS.items(), *((name, line) for line in sent)]
+            answer = await gateway.http.get("/graphql", params={"query": QUERY}, headers=headers)
+            shaped = [answer.headers.get(n) for n in ("content-type", "content-encoding")]
+            language = rest.requests[-1].headers.get("accept-language")
+            seen.append([answer.status_code, *shaped, language])
+
+    assert seen[0] == seen[1]
+    assert seen[0][0] == (304 if name == "If-None-Match" else 200)

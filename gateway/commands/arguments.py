@@ -32,6 +32,7 @@ _METAVARS = {
     r"Path": "FILE",
     r"ZoneInfo": "ZONE",
     r"SecretStr": "SECRET",
+    r"dict": "1=A,2=B",
     r"int": "NUMBER",
 }
 """What a value is called in the help; the first pattern that is found in `name: type` counts."""
@@ -126,7 +127,7 @@ def stdin_text() -> str:
 
 def _decoded(source: str, read: Callable[[], bytes]) -> str:
     try:
-        return read().decode()
+        return read().decode("utf-8-sig")
     except OSError as exc:
         raise SettingsError(f"cannot read {source}: {exc.strerror}") from exc
     except UnicodeDecodeError as exc:

@@ -18,7 +18,7 @@ from gateway.executor.turns import Turns
 from gateway.live.shared import Shared
 from gateway.schema.build import Schema
 from gateway.schema.context import Access, Context
-from gateway.schema.error_codes import unresolved
+from gateway.schema.error_codes import about_variables, unresolved
 from gateway.schema.subscriptions import CHANGES
 from gateway.sessions.snapshot import compact
 
@@ -161,7 +161,7 @@ class Engine:
         )
         async with aclosing(results):
             async for result in results:
-                yield _answer(result)
+                yield _answer(result, is_valid=self.is_subscription(operation))
                 del result
 
     async def prepare(self, query: str) -> None:
@@ -196,8 +196,10 @@ async def _encoded(answer: Answer, state: int) -> Answer:
     return replace(answer, json=json, digest=digest.digest(), state=state)
 
 
-def _answer(result: Any) -> Answer:  # Strawberry's union has incremental results too
+def _answer(result: Any, *, is_valid: bool = False) -> Answer:  # of Strawberry's union
     errors = result.errors or []
+    if is_valid:
+        about_variables(errors)
     body: dict[str, object] = {}
     if result.data is not None or any(error.path is not None for error in errors):
         body["data"] = result.data

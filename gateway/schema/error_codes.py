@@ -3,14 +3,19 @@
 import logging
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types import ExecutionContext
 
-from gateway.errors import GatewayError, OperationResolutionError, QueryTooComplexError
+from gateway.errors import (
+    BadUserInputError,
+    GatewayError,
+    OperationResolutionError,
+    QueryTooComplexError,
+)
 
 if TYPE_CHECKING:
     from strawberry.schema.base import BaseSchema as _Base
@@ -23,6 +28,7 @@ _LONGEST_MESSAGE = 500
 MOST_REQUEST_ERRORS = 5
 _SUGGESTION = re.compile(r" Did you mean [^?]*\?")
 _TOO_MANY_TOKENS = re.compile(r"more than \d+ tokens|nested too deeply")
+_INVALID = "GRAPHQL_VALIDATION_FAILED"
 _ABORTED = "Validation aborted."  # by graphql-core, when it takes too long
 
 
@@ -80,14 +86,24 @@ def _public(error: GraphQLError, *, has_result: bool) -> tuple[str, Mapping[str,
         return "The query is too complex to be validated.", {"code": QueryTooComplexError.code}
     if cause is None or isinstance(cause, GraphQLError):
         # graphql-core's own: about the document before there is a result, then about a value.
-        code = "BAD_USER_INPUT" if has_result else "GRAPHQL_VALIDATION_FAILED"
+        code = BadUserInputError.code if has_result else _INVALID
         return error.message, {"code": code}
     if not has_result and isinstance(cause, ValueError):
         # Python's int() accepts at most 4300 digits, and graphql-core does not catch that.
         message = "A number in the query has too many digits."
-        return message, {"code": "GRAPHQL_VALIDATION_FAILED"}
+        return message, {"code": _INVALID}
     mask = masked(cause)
     return str(mask), mask.extensions
+
+
+def about_variables(errors: Iterable[GraphQLError]) -> None:
+    """Correct the codes where the document is valid: then its variables are not.
+
+    A query has a result that says so, a subscription has none yet.
+    """
+    for error in errors:
+        if error.path is None and error.extensions == {"code": _INVALID}:
+            error.extensions = {"code": BadUserInputError.code}
 
 
 def unresolved(cause: CannotGetOperationTypeError) -> OperationResolutionError:

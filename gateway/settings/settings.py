@@ -383,9 +383,10 @@ class Settings(LoadedSettings):
             )
         if not self.has_zones:
             found.append(
-                "GATEWAY_SO_TIME_ZONE has no includeTZOffset: times have no zone, so waitSeconds, "
-                "idleSeconds and durationSeconds are null, for callers that send no SO-TimeZone; "
-                f"set GATEWAY_SO_TIME_ZONE='{WITH_OFFSETS}', or GATEWAY_TIME_ZONE alone"
+                "Neither GATEWAY_TIME_ZONE is set, nor GATEWAY_SO_TIME_ZONE with includeTZOffset: "
+                "where SuperOffice sends times without a zone, waitSeconds, idleSeconds and "
+                "durationSeconds are null, for callers that send no SO-TimeZone; set "
+                f"GATEWAY_SO_TIME_ZONE='{WITH_OFFSETS}', or GATEWAY_TIME_ZONE alone"
             )
         return found
 

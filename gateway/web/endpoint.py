@@ -5,7 +5,7 @@ Source of the rules: GraphQL over HTTP, https://graphql.github.io/graphql-over-h
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -34,7 +34,7 @@ from gateway.web.inbound import Inbound, check_tenant, inbound_of
 from gateway.web.middleware.browsers import refuse_cross_site
 from gateway.web.pages.query_page import QueryPage, wants_page
 from gateway.web.read.accept import EVENT_STREAM, GRAPHQL_JSON, JSON, MULTIPART, preferred
-from gateway.web.read.request import refuse_credentials_in_url
+from gateway.web.read.request import Found, refuse_credentials_in_url
 from gateway.web.respond.caching import cache_headers, mark_stale
 from gateway.web.respond.errors import headers_and_status, refuse
 from gateway.web.stream.answer_stream import AnswerStream
@@ -47,6 +47,7 @@ _NO_SUBSCRIPTION = (
     "A subscription is answered over a WebSocket, or as text/event-stream or "
     "multipart/mixed;subscriptionSpec=1.0: send one of these in Accept."
 )
+_NONE_IN_A_BATCH = f"A subscription cannot be in a batch: send it alone. {_NO_SUBSCRIPTION}"
 
 
 class Endpoint:
@@ -127,15 +128,23 @@ class Endpoint:
             finally:
                 inbound.record.operation = BATCH
             return self._respond(bodies, BATCH, context, inbound, started, JSON)
+        if isinstance(read, GatewayError):
+            if read.http_status != 200 or not _takes_streams_alone(accept):
+                raise read
+            return self._stream(_only(refusal(read)), "", context, inbound, accept)
         name = self._begin(read, inbound)
-        if self._graphql.engine.is_subscription(read):
-            if preferred(accept, _STREAMS) is None:
-                raise NotAcceptableError(_NO_SUBSCRIPTION)
-            return self._stream(read, name, context, inbound, accept)
-        if preferred(accept, _JSONS) is None:  # some clients accept streams alone
-            return self._stream(read, name, context, inbound, accept)
+        if self._is_streamed(read, accept):
+            answers = self._graphql.engine.stream(read, context)
+            return self._stream(answers, name, context, inbound, accept)
         answer = await self._execute(read, context, is_get=request.method == "GET")
         return self._respond(answer.body, name, context, inbound, started, media_type)
+
+    def _is_streamed(self, operation: Operation, accept: str) -> bool:
+        if not self._graphql.engine.is_subscription(operation):
+            return _takes_streams_alone(accept)
+        if preferred(accept, _STREAMS) is None:
+            raise NotAcceptableError(_NO_SUBSCRIPTION)
+        return True
 
     def _begin(self, operation: Operation, inbound: Inbound) -> str:
         """Record what is executed; return the operation's name."""
@@ -146,7 +155,7 @@ class Endpoint:
         return name
 
     async def _execute_in_turn(
-        self, operation: Operation | GatewayError, context: Context, inbound: Inbound
+        self, operation: Found, context: Context, inbound: Inbound
     ) -> dict[str, Any]:
         """Execute an operation of a batch, after other requests had their turn."""
         await asyncio.sleep(0)
@@ -155,7 +164,7 @@ class Endpoint:
         self._begin(operation, inbound)
         try:
             if self._graphql.engine.is_subscription(operation):
-                raise NotAcceptableError(_NO_SUBSCRIPTION)
+                raise NotAcceptableError(_NONE_IN_A_BATCH)
             return (await self._execute(operation, context)).body
         except GatewayError as exc:
             return refusal(exc).body
@@ -196,7 +205,12 @@ class Endpoint:
         return Response(orjson.dumps(body), status, headers, media_type)
 
     def _stream(
-        self, operation: Operation, name: str, context: Context, inbound: Inbound, accept: str
+        self,
+        answers: AsyncGenerator[Answer, None],
+        name: str,
+        context: Context,
+        inbound: Inbound,
+        accept: str,
     ) -> Response:
         """Make the answer that is a stream, if one more can be open."""
         record, started = inbound.record, time.perf_counter()
@@ -212,16 +226,23 @@ class Endpoint:
             place = slots.enter_context(self._graphql.sockets.count(inbound.stop_stream))
             if isinstance(context.access, Access):
                 slots.enter_context(self._graphql.sockets.count_for(context.access.owner))
-            answers = self._graphql.engine.stream(operation, context)
             framing = PARTS if preferred(accept, _STREAMS) == MULTIPART else EVENTS
             return AnswerStream(answers, framing, note=note, inbound=inbound, slots=slots.pop_all())
 
 
+async def _only(answer: Answer) -> AsyncGenerator[Answer, None]:
+    yield answer
+
+
+def _takes_streams_alone(accept: str) -> bool:
+    return preferred(accept, _JSONS) is None and preferred(accept, _STREAMS) is not None
+
+
 def _media_type(request: Request, accept: str) -> str:
     """Return the type of an answer in one piece; a client that accepts only streams may get one."""
-    media_type = preferred(accept, _JSONS)
-    if media_type is None and preferred(accept, _STREAMS):
+    if _takes_streams_alone(accept):
         return GRAPHQL_JSON
+    media_type = preferred(accept, _JSONS)
     if media_type is None and not wants_page(request):
         raise NotAcceptableError(f"The answer comes as {JSON} or {GRAPHQL_JSON}.")
     return media_type or JSON

@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from gateway.caller import CallerPolicy
 from gateway.errors import BadRequestError, RequestError, TenantMissingError
-from gateway.headers import PASSED_ON, SHAPING, SHAPING_BY_PRESENCE, Header
+from gateway.headers import PASSED_ON, SHAPING, SHAPING_BY_PRESENCE, Header, in_one_line
 from gateway.observe.clients import NO_CLIENT, Client, client_of
 from gateway.schema.context import Access
 from gateway.sessions.snapshot import Snapshot
@@ -96,6 +96,7 @@ class Door:
 
     def read(self, path: str, headers: Sequence[Header]) -> RequestHead:
         """Read what a path and headers say."""
+        headers = in_one_line(headers)
         shaping = tuple(
             header if header[0] in SHAPING else header[0]
             for header in headers
@@ -126,7 +127,7 @@ class Door:
         if inbound is None:
             if self._proxies is not None:
                 self._proxies.apply(scope)
-            headers = scope["headers"]
+            headers = scope["headers"] = in_one_line(scope["headers"])
             head = head or self.read(path_of(scope), headers)
             inbound = scope[_KEY] = Inbound(head, request_id_of(headers), body)
         return inbound

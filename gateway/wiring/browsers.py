@@ -25,6 +25,7 @@ def cross_origin(settings: Settings) -> list[Middleware]:
                 *names(Use.CORS, has_tenants=settings.environment is not None),
                 *settings.cors_headers,
             ],
+            allow_private_network="*" not in origins,
             expose_headers=names(Use.EXPOSED),
             max_age=600,
         )
@@ -34,10 +35,14 @@ def cross_origin(settings: Settings) -> list[Middleware]:
 class _CORS(CORSMiddleware):
     def preflight_response(self, request_headers: Headers) -> Response:
         """Answer a preflight; name the headers where it is refused for them."""
-        response = super().preflight_response(request_headers)
-        asked = request_headers.get("access-control-request-headers", "").lower().split(",")
-        refused = [name.strip() for name in asked if name.strip() not in self.allow_headers]
-        if response.status_code == 200 or not any(refused):
+        sent = dict(request_headers)
+        found = sent.pop("access-control-request-headers", "").lower().split(",")
+        asked = [name.strip() for name in found if name.strip()]
+        if asked:  # empty elements of a list mean nothing (RFC 9110, section 5.6.1)
+            sent["access-control-request-headers"] = ",".join(asked)
+        response = super().preflight_response(Headers(sent))
+        refused = [name for name in asked if name not in self.allow_headers]
+        if response.status_code == 200 or not refused:
             return response
         text = (
             f"Disallowed CORS headers: {', '.join(refused)}. GATEWAY_CORS_HEADERS can allow them."

@@ -92,7 +92,7 @@ def test_the_query_may_come_on_stdin_or_in_a_file(query: Any, tmp_path: Path) ->
         "headers": f"{KARI}\nSO-Language: nb\n",
     }
     for name, text in given.items():
-        (tmp_path / name).write_text(text, "utf-8")
+        (tmp_path / name).write_text(text, "utf-8-sig")  # with the mark that Windows writes
     flags = {"--header": "headers", "--variables": "variables"}
     more = [f"{flag}=@{tmp_path / name}" for flag, name in flags.items()]
 

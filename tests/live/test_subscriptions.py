@@ -246,6 +246,20 @@ async def test_an_argument_that_cannot_be_used_ends_the_subscription(query: str,
     assert len(screen.errors[0]["path"]) == 1
 
 
+@pytest.mark.parametrize("value", ["x", 99_999_999_999, True])
+async def test_a_variable_that_cannot_be_used_has_the_code_of_a_query(value: object) -> None:
+    """The document is valid, and clients may correct the value."""
+    desk, query = Desk(), "%s ($limit: Int) { chatSessions(limit: $limit) { status } }"
+    variables = {"limit": value}
+    async with desk.screen(query % "subscription", variables=variables) as screen:
+        await until(lambda: screen.is_over)
+    result: Any = await desk.schema.execute(query % "query", variables)
+
+    assert result.errors
+    assert result.errors[0].extensions == {"code": "BAD_USER_INPUT"}
+    assert screen.codes == ["BAD_USER_INPUT"]
+
+
 async def test_a_field_that_cannot_be_read_is_null_and_the_rest_stands() -> None:
     """Odd values cost themselves; the same ones are no news either."""
     desk = Desk([session(1, TopicId="odd"), session(2, TopicId=4)])

@@ -121,8 +121,9 @@ class Filter:
             known = [row for row in rows if times[row] is not None]
             if self._zone is None:
                 zoned = lists[f"{name}.zoned"]
-                if any(kind != zoned[row] for kind in kinds for row in known):
-                    raise BadUserInputError(_INCOMPARABLE)
+                other = next((k for k in kinds for row in known if k != zoned[row]), None)
+                if other is not None:
+                    raise BadUserInputError(_NO_ZONE if other else _NO_OFFSET)
             return [row for row in known if least <= times[row] < most]
 
         return during
@@ -143,10 +144,13 @@ def clocks_of(wanted: ChatSessionFilter | None) -> Sequence[tuple[str, int]]:
 _NO_LEAST, _NO_MOST = float("-inf"), float("inf")
 
 
-_INCOMPARABLE = (
-    "A bound with an offset cannot be compared with SuperOffice's times, which have none, or the "
-    "other way round. Send the header `SO-TimeZone: UTC, includeTZOffset` and bounds with an "
-    "offset, or bounds without one, or let the gateway's operator set GATEWAY_TIME_ZONE."
+_NO_OFFSET = (
+    "SuperOffice's times have an offset, and this bound has none: give it one, for example Z."
+)
+_NO_ZONE = (
+    "This bound has an offset, and SuperOffice's times have none: send the header `SO-TimeZone: "
+    "UTC, includeTZOffset`, or a bound without an offset. Where SuperOffice ignores that header, "
+    "the gateway's operator can set GATEWAY_TIME_ZONE."
 )
 
 

@@ -39,8 +39,7 @@ class Compression:
         """Pass the request on."""
         coding = b"identity"
         if scope["type"] == "http":
-            sent = [value for name, value in scope["headers"] if name == b"accept-encoding"]
-            coding = _chosen(b",".join(sent)[:LONGEST])
+            coding = _chosen(dict(scope["headers"]).get(b"accept-encoding", b"")[:LONGEST])
         if coding == b"identity":
             await self.app(scope, receive, send)
             return

@@ -101,9 +101,6 @@ class RequestLog:
                 status = message.get("status", 101)
                 headers = [h for h in message.get("headers", ()) if h[0] != REQUEST_ID]
                 message["headers"] = [*headers, (REQUEST_ID, request_id)]
-            elif message["type"] == "websocket.close" and not status:
-                status = 403  # the server's answer to a handshake for an unknown path
-                inbound.record.is_known_path = False
             else:
                 inbound.record.sent_bytes += len(message.get("body", b""))
             await send(message)

@@ -7,7 +7,7 @@ Source: GraphQL over HTTP, https://graphql.github.io/graphql-over-http/draft/.
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import orjson
 from starlette.requests import HTTPConnection, Request
@@ -18,6 +18,7 @@ from gateway.web.read.body import read_body
 from gateway.web.read.persisted import Documents
 
 T = TypeVar("T")
+Found: TypeAlias = Operation | GatewayError
 
 _CREDENTIAL = re.compile(
     r"access_token|authorization|bearer|password|so-apptoken|soticket|ticket|token|"
@@ -58,20 +59,26 @@ class Reader:
         self._batch_size = batch
         self._variables_bytes = variables_bytes
 
-    async def request(self, request: Request) -> Operation | list[Operation | GatewayError]:
+    async def request(self, request: Request) -> Found | list[Found]:
         """Return the operation of an HTTP request, or those of a batch.
 
-        In a batch, an error stands in the place of an operation that cannot be read.
+        An error stands in the place of an operation that cannot be read.
 
         Raises:
             BadRequestError: the request is not GraphQL over HTTP, or exceeds a limit.
         """
         if request.method == "GET":
-            return await self.operation(_from_query(request))
+            return await self._found(_from_query(request))
         _check_content_type(request)
         body = await read_body(request, max_bytes=self._body_bytes)
         parsed = from_json(body, "The request's body")
-        return await (self._batch(parsed) if isinstance(parsed, list) else self.operation(parsed))
+        return await (self._batch(parsed) if isinstance(parsed, list) else self._found(parsed))
+
+    async def _found(self, data: object) -> Found:
+        try:
+            return await self.operation(data)
+        except GatewayError as exc:
+            return exc
 
     async def operation(self, data: object) -> Operation:
         """Return the operation that a JSON object asks for.
@@ -93,7 +100,7 @@ class Reader:
         await self._prepare(query)
         return Operation(query, variables, name or None, store)
 
-    async def _batch(self, parsed: list[object]) -> list[Operation | GatewayError]:
+    async def _batch(self, parsed: list[object]) -> list[Found]:
         most = self._batch_size
         if not most:
             raise BadRequestError("Batches are not accepted: send one operation per request.")
@@ -101,18 +108,15 @@ class Reader:
             raise BadRequestError(
                 f"The batch has {len(parsed)} operations; 1 to {most} may be sent."
             )
-        operations: list[Operation | GatewayError] = []
+        operations: list[Found] = []
         has_introspection = False
         for item in parsed:
-            try:
-                operation = await self.operation(item)
-                if _INTROSPECTION.search(operation.query):
-                    if has_introspection:
-                        raise BadRequestError("Only one operation of a batch may introspect.")
-                    has_introspection = True
-                operations.append(operation)
-            except GatewayError as exc:
-                operations.append(exc)
+            operation = await self._found(item)
+            if isinstance(operation, Operation) and _INTROSPECTION.search(operation.query):
+                if has_introspection:
+                    operation = BadRequestError("Only one operation of a batch may introspect.")
+                has_introspection = True
+            operations.append(operation)
         return operations
 
     def _check_variables(self, variables: Mapping[str, object]) -> None:

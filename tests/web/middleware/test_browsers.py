@@ -44,6 +44,18 @@ WANTED_HEADERS = [
 ]
 
 
+async def test_a_preflight_may_ask_for_nothing_and_for_a_private_network(rest: RestSide) -> None:
+    """Empty elements of a list mean nothing (RFC 9110, section 5.6.1)."""
+    async with gateway_over(rest, cors_origins=ORIGINS) as gateway:
+        for headers in ("", "content-type,", " , authorization"):
+            sent = preflight(CONSOLE, headers=headers)
+            sent["Access-Control-Request-Private-Network"] = "true"
+            answer = await gateway.http.options("/graphql", headers=sent)
+
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["access-control-allow-private-network"] == "true"
+
+
 @pytest.mark.parametrize("origin", [CONSOLE, WALLBOARD])
 @pytest.mark.parametrize("headers", WANTED_HEADERS)
 async def test_a_page_of_an_allowed_site_may_ask(rest: RestSide, origin: str, headers: str) -> None:

@@ -182,13 +182,26 @@ def test_a_batch_of_queries_is_answered_as_before(url: str) -> None:
     assert len(answer.json()) == 2
 
 
-def test_a_document_that_is_not_known_is_refused_in_one_piece(url: str) -> None:
-    """Clients that name their queries then send the text."""
-    persisted = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
-    sent = {**CREDENTIALS, "Accept": STREAM}
-    answer = httpx.post(url, json={"extensions": persisted}, headers=sent)
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"documentId": "unknown"},
+        {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}},
+    ],
+)
+def test_a_document_that_is_not_known_is_an_event_for_who_takes_nothing_else(
+    url: str, named: dict[str, object]
+) -> None:
+    """For graphql-sse, JSON with the status 200 is a broken stream, to be tried again."""
+    with httpx.stream(
+        "POST", url, json=named, headers={**CREDENTIALS, "Accept": STREAM}
+    ) as response:
+        (name, answer), over = events(response)
+    other = httpx.post(url, json=named, headers={**CREDENTIALS, "Accept": f"{STREAM}, */*"})
 
-    assert answer.json()["errors"][0]["extensions"]["code"] == "PERSISTED_QUERY_NOT_FOUND"
+    assert (name, over) == ("next", ("complete", None))
+    assert answer["errors"][0]["extensions"]["code"] == "PERSISTED_QUERY_NOT_FOUND"
+    assert other.json() == answer
 
 
 def test_a_request_that_is_none_is_refused_in_one_piece(url: str) -> None:

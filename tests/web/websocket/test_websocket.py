@@ -362,6 +362,17 @@ def test_another_protocol_is_not_spoken(address: str, protocol: str) -> None:
     assert b"graphql-transport-ws" in refused.value.response.body
 
 
+@pytest.mark.parametrize("path", ["/graphql/", "/subscriptions", "/", "/graphql/Cust1"])
+def test_there_is_nothing_at_another_path(address: str, path: str) -> None:
+    """The refusal says where GraphQL is, as it does over HTTP."""
+    other = address.removesuffix("/graphql") + path
+    with pytest.raises(InvalidStatus) as refused, opened(other, CREDENTIALS):
+        pytest.fail("it was opened")  # pragma: no cover - it must not be
+
+    assert refused.value.response.status_code == 404
+    assert b"GraphQL is at /graphql." in refused.value.response.body
+
+
 def test_a_page_of_another_site_cannot_open_a_socket(address: str, rest: RestSide) -> None:
     """The browser would send the user's cookies along."""
     with (
