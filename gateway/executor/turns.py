@@ -1,14 +1,17 @@
 """Long work gives way: other requests run between its parts.
 
-However many requests do such work, the event loop turns several times between any two parts.
+However many requests do such work, the event loop turns several times between any two parts. The
+parts are shared out by caller, however many requests each has; all strangers are one caller.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from weakref import WeakKeyDictionary
 
 import orjson
+from cachetools import LRUCache
 
 STEPS_PER_TURN = 8_000
 """A step takes a quarter of a microsecond or so: reading a value, or comparing two."""
@@ -18,8 +21,30 @@ _TURNS_FOR_OTHERS = 8
 
 _MOST_STEPS_AS_LISTS = 100_000
 
-_Waiting = deque["asyncio.Future[None]"]
+_MOST_KNOWN = 10_000
+
+_STRANGERS = ""
+"""The caller that all are together whose credentials SuperOffice has not accepted so far."""
+
+_CALLER = ContextVar("caller", default=_STRANGERS)
+_KNOWN: LRUCache[str, bool] = LRUCache(_MOST_KNOWN)
+
+_Waiting = dict[str, deque["asyncio.Future[None]"]]
+"""Who waits, by caller; the first caller is next."""
+
 _WAITING: WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = WeakKeyDictionary()
+
+
+def work_for(caller: str) -> None:
+    """Have this task's long work counted as this caller's, by the key of its sessions."""
+    _CALLER.set(caller if caller in _KNOWN else _STRANGERS)
+
+
+def accept(caller: str) -> None:
+    """Treat a caller as known: SuperOffice has accepted its credentials."""
+    if caller not in _KNOWN:
+        _KNOWN[caller] = True
+        work_for(caller)
 
 
 class Turns:
@@ -36,6 +61,10 @@ class Turns:
         if self.steps >= STEPS_PER_TURN:
             await next_turn()
             self.steps = 0
+
+
+EVENTS = Turns()
+"""Of all subscriptions together: each event takes little, and there may be thousands at once."""
 
 
 async def in_turns(
@@ -64,11 +93,11 @@ async def in_turns(
 async def next_turn() -> None:
     """Wait until it is the turn of this one among all that do long work."""
     loop = asyncio.get_running_loop()
-    waiting = _WAITING.setdefault(loop, deque())
+    waiting = _WAITING.setdefault(loop, {})
     turn = loop.create_future()
-    waiting.append(turn)
-    if len(waiting) == 1:
+    if not waiting:
         loop.call_soon(_resume_one, loop, waiting, _TURNS_FOR_OTHERS)
+    waiting.setdefault(_CALLER.get(), deque()).append(turn)
     await turn
 
 
@@ -76,8 +105,15 @@ def _resume_one(loop: asyncio.AbstractEventLoop, waiting: _Waiting, turns_left: 
     if turns_left:
         loop.call_soon(_resume_one, loop, waiting, turns_left - 1)
         return
-    turn = waiting.popleft()
-    if not turn.done():  # not cancelled
-        turn.set_result(None)
+    is_taken = False
+    while waiting and not is_taken:
+        caller = next(iter(waiting))
+        turns = waiting.pop(caller)
+        turn = turns.popleft()
+        if turns:
+            waiting[caller] = turns  # behind the others
+        if not turn.done():  # not cancelled
+            turn.set_result(None)
+            is_taken = True
     if waiting:
         loop.call_soon(_resume_one, loop, waiting, _TURNS_FOR_OTHERS)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from gateway.caller import Caller
 from gateway.errors import GatewayError, RequestError
+from gateway.executor.turns import accept, work_for
 from gateway.headers import Header
 from gateway.live.watcher import Watcher, Watchers
 from gateway.schema.declare.nodes import LINKS
@@ -68,6 +69,10 @@ class Context:
     columns: Columns | None = None
     """What has been read of the sessions."""
 
+    def work_for_caller(self) -> None:
+        """Have this task's long work counted as the caller's."""
+        work_for(self.access.key if isinstance(self.access, Access) else "")
+
     async def snapshot(self) -> Snapshot:
         """Return the caller's sessions: the same ones for the whole request.
 
@@ -90,6 +95,7 @@ class Context:
             raise
         # Root fields run at the same time: the first answer is the one for all of them.
         if self.served is None:
+            accept(access.key)
             self.served = served
             access.source.lookups.count(served.result, served.snapshot.json_bytes)
         return self.served.snapshot

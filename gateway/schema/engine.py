@@ -14,7 +14,7 @@ from strawberry.types.graphql import OperationType
 
 from gateway.errors import GatewayError
 from gateway.executor.internals import graphql_schema
-from gateway.executor.turns import Turns
+from gateway.executor.turns import EVENTS, Turns
 from gateway.live.shared import Shared
 from gateway.schema.build import Schema
 from gateway.schema.context import Access, Context
@@ -23,6 +23,8 @@ from gateway.schema.subscriptions import CHANGES
 from gateway.sessions.snapshot import compact
 
 _DIGEST_BLOCK, _BYTES_PER_STEP = 2**17, 200
+_STEPS_PER_ANSWER, _BYTES_PER_SENT_STEP = 300, 70
+"""What it takes to send one."""
 
 _READING = frozenset({OperationType.QUERY, OperationType.SUBSCRIPTION})
 
@@ -128,8 +130,11 @@ class Engine:
             async for answer in answers:
                 if is_first:
                     await operation.answered(answer, context)
-                if is_first or not digest or (answer.digest != digest and answer.state >= state):
+                # An error may be the last answer, which is never dropped.
+                is_later = answer.state >= state or "errors" in answer.body
+                if is_first or not digest or (answer.digest != digest and is_later):
                     is_first, digest, state = False, answer.digest, answer.state
+                    await EVENTS.give(_STEPS_PER_ANSWER + len(answer.json) // _BYTES_PER_SENT_STEP)
                     yield answer
                 del answer  # it is large, and thousands wait for the next one
 
@@ -140,13 +145,18 @@ class Engine:
         if self._schema.options.extensions or not isinstance(context.access, Access):
             return distinct()  # what is traced belongs to one request
         shared: Shared[Answer] = context.watchers_of(context.access.source).shared
-        variables = compact(orjson.dumps(operation.variables, option=orjson.OPT_SORT_KEYS))
+        declared = self._schema.documents.variables(operation.query, operation.operation_name)
+        used = {
+            name: value for name, value in (operation.variables or {}).items() if name in declared
+        }
+        variables = compact(orjson.dumps(used, option=orjson.OPT_SORT_KEYS))
         key = context.access.key, operation.query, operation.operation_name, variables
         return shared.read(key, distinct)
 
     async def _distinct(
         self, operation: Operation, context: Context
     ) -> AsyncGenerator[Answer, None]:
+        context.work_for_caller()  # this task may be one of its own
         async with aclosing(self._each(operation, context)) as answers:
             async for answer in answers:
                 yield await _encoded(answer, context.state)

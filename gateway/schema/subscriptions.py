@@ -11,6 +11,7 @@ from strawberry.types.nodes import SelectedField, Selection
 from strawberry.utils.str_converters import to_camel_case
 
 from gateway.errors import GatewayError
+from gateway.executor.turns import EVENTS
 from gateway.live.changes import SIGNS_OF_LIFE, Changes, key_of
 from gateway.live.watcher import Alarm, State, Watcher
 from gateway.schema.declare.scalars import DateTime, Declared, described
@@ -30,7 +31,7 @@ Results: TypeAlias = AsyncGenerator[Any, None]
 CHANGES = "chatSessionChanges"
 """The root field whose results are events: two equal ones in a row are both sent."""
 
-_STEPS_PER_CHANGE = 10
+_STEPS_PER_CHANGE, _STEPS_PER_EVENT = 10, 1_000
 
 
 Answer: TypeAlias = Callable[[Selecting, Sequence[int], State], Awaitable[object]]
@@ -161,6 +162,7 @@ async def _watch(
             async for state in states:
                 if isinstance(state, State):
                     info.context.state = state.number
+                    await EVENTS.give(_STEPS_PER_EVENT)
                     made = await result(watcher, state)
                     if made is not None:
                         yield made

@@ -119,8 +119,9 @@ class Endpoint:
         if request.method == "GET":
             refuse_cross_site(request, self._graphql.allowed_origins)
         check_tenant(inbound.head)
-        read = await self._graphql.reader.request(request)
         context = self._graphql.context(inbound, request.headers.raw)
+        context.work_for_caller()
+        read = await self._graphql.reader.request(request)
         started = time.perf_counter()
         if isinstance(read, list):
             try:

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.executor.turns import STEPS_PER_TURN, Turns, in_turns
+from gateway.executor.turns import STEPS_PER_TURN, Turns, accept, in_turns, work_for
 
 
 async def between_turns(*works: Any) -> list[int]:
@@ -81,3 +81,52 @@ async def test_a_long_list_is_made_in_parts_and_the_longest_as_json(length: int)
     assert orjson.loads(orjson.dumps(made)) == list(range(length))
     assert max(sizes) * 10 <= STEPS_PER_TURN
     assert isinstance(made, orjson.Fragment) == (length == 30_000)
+
+
+async def finished_after(caller: str, crowd: int) -> int:
+    """Return how many parts of a crowd were done when a caller's three were."""
+    done = 0
+
+    async def work(whose: str, parts: int) -> None:
+        nonlocal done
+        work_for(whose)
+        for _ in range(parts):
+            await Turns().give(STEPS_PER_TURN)
+            done += whose != caller
+
+    others = [asyncio.create_task(work("somebody without a login", 3)) for _ in range(crowd)]
+    await asyncio.sleep(0)
+    await asyncio.create_task(work(caller, 3))
+    found = done
+    await asyncio.gather(*others)
+    return found
+
+
+async def test_turns_are_shared_out_by_caller() -> None:
+    """However many requests strangers send, a known caller has every second turn."""
+    accept("kari")
+
+    assert await finished_after("kari", crowd=100) <= 4
+    assert await finished_after("nobody knows her", crowd=100) >= 200
+
+
+async def test_many_works_that_are_given_up_cost_no_turns() -> None:
+    """Clients can begin and give up operations faster than the turns come."""
+    accept("kari")
+    given_up = [asyncio.create_task(Turns().give(STEPS_PER_TURN)) for _ in range(1_000)]
+    await asyncio.sleep(0)
+    for work in given_up:
+        work.cancel()
+    loops = 0
+
+    async def counting() -> None:
+        nonlocal loops
+        while True:
+            await asyncio.sleep(0)
+            loops += 1
+
+    counter = asyncio.create_task(counting())
+    await Turns().give(STEPS_PER_TURN)
+    counter.cancel()
+
+    assert loops < 40

@@ -190,3 +190,47 @@ async def test_waiting_screens_hold_no_answers() -> None:
         gc.collect()
 
         assert [found for found in gc.get_objects() if isinstance(found, Answer)] == []
+
+
+async def test_a_variable_that_is_not_declared_is_no_difference(executions: list[object]) -> None:
+    """It means nothing, and would be a way to have everything executed many times."""
+    desk = Desk(interval_s=300)
+    async with AsyncExitStack() as stack:
+        for number in range(5):
+            screen = desk.screen(LIST, variables={"undeclared": number})
+            await (await stack.enter_async_context(screen)).shows(1)
+        began = len(executions)
+        desk.sessions = [session(1, "Closed")]
+        desk.hear()
+        await until(lambda: len(executions) > began)
+
+        assert desk.watchers.shared.joined == 4
+
+
+async def test_the_error_that_ends_a_stream_is_never_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not even where a reader has begun with a later state, from a watcher that came after."""
+    refused, began = asyncio.Event(), 0
+
+    async def answers(*_: object) -> AsyncGenerator[Answer, None]:
+        nonlocal began
+        began += 1
+        if began > 1:
+            yield Answer({"data": {"": 7}}, json=b"7", digest=b"7", state=7)
+            return
+        yield Answer({"data": {"": 5}}, json=b"5", digest=b"5", state=5)
+        await refused.wait()
+        errors = [{"extensions": {"code": "FORBIDDEN"}}]
+        yield Answer({"data": {"": None}, "errors": errors}, json=b"-", digest=b"-", state=5)
+
+    monkeypatch.setattr(Engine, "_distinct", answers)
+    desk = Desk()
+    async with desk.screen(LIST) as one:
+        await until(lambda: began == 1)
+        async with desk.screen(LIST) as two:
+            await until(lambda: began == 2)
+            refused.set()
+            await until(lambda: one.is_over and two.is_over)
+
+    assert one.codes == two.codes == ["FORBIDDEN"]

@@ -137,6 +137,13 @@ class DocumentCache:
         operation = get_operation_ast(document, chosen) if document else None
         return operation.name.value if operation and operation.name else ""
 
+    def variables(self, query: str, operation_name: str | None) -> Collection[str]:
+        """Return the names of the variables that an operation declares."""
+        document = self._document(query)
+        operation = get_operation_ast(document, operation_name) if document else None
+        declared = operation.variable_definitions if operation else None
+        return {definition.variable.name.value for definition in declared or ()}
+
     def refusal(self, query: str) -> GraphQLError | None:
         """Return why a text is rejected unparsed; None where it is not."""
         if self.trusted is not None and query not in self.trusted:

@@ -21,6 +21,7 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    Node,
     OperationDefinitionNode,
     SelectionSetNode,
     get_named_type,
@@ -38,6 +39,10 @@ MOST_STEPS = 10_000
 """Fields visited or copied while a document is measured; clients' documents take a fifth of it."""
 
 _COMPARISONS_OF_OBJECTS = 10
+_COMPARISONS_OF_ARGUMENT = 10
+_CHARACTERS_PER_COMPARISON = 10
+"""Of an argument's text: validation prints it for each pair of fields."""
+
 _ROOT_OF_SPREAD = _COMPARISONS_OF_OBJECTS**0.5
 _LARGEST_ROOT = 1e9
 
@@ -213,6 +218,8 @@ class _Measuring:
         )
         times = (asked or page or _assumed(kind)) if is_list else 1
         own = _COMPARISONS_OF_OBJECTS if node.selection_set else 1
+        for argument in node.arguments or ():
+            own += _COMPARISONS_OF_ARGUMENT + _characters(argument) // _CHARACTERS_PER_COMPARISON
         return Size(
             depth=inner.depth + 1,
             aliases=inner.aliases + (node.alias is not None),
@@ -229,6 +236,10 @@ class _Measuring:
         """Return the type that a fragment is on: its own, otherwise `parent`."""
         condition = node.type_condition
         return self._schema.get_type(condition.name.value) if condition else parent
+
+
+def _characters(node: Node) -> int:
+    return node.loc.end - node.loc.start if node.loc else 0
 
 
 def _page_asked_for(node: FieldNode) -> int | None:

@@ -10,14 +10,16 @@ from functools import cache
 from pathlib import Path
 from string import Template
 
+import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from gateway import __version__
 from gateway.web.pages.query_page import STATIC_PATH, page_headers
+from gateway.web.read.accept import JSON
 
 _FOLDER = Path(__file__).parents[2] / "docs"
 _CONTENTS = "README"  # the page at `/docs/`; code hosts show it with the folder
@@ -51,7 +53,7 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/docs", lambda _: RedirectResponse("docs/")),  # relative links need one place
         Mount("/docs/img", StaticFiles(directory=_FOLDER / "img")),
-        Route("/docs/search.json", lambda _: JSONResponse(_sections(), headers=page_headers())),
+        Route("/docs/search.json", lambda _: Response(_sections(), 200, page_headers(), JSON)),
         *(Route(path, _answer) for path in ("/docs/", "/docs/{page}")),
     ]
 
@@ -95,7 +97,7 @@ def _plain(markup: str) -> str:
 
 
 @cache
-def _sections() -> list[dict[str, str]]:
+def _sections() -> bytes:
     """Return what the search reads: each section's address, title and text."""
     section = re.compile(r'<h(\d) id="([^"]*)">(.*?)</h\d>(.*?)(?=<h\d id|$)', re.DOTALL)
     found = []
@@ -104,4 +106,4 @@ def _sections() -> list[dict[str, str]]:
             title = page if level == "1" else f"{page}: {_plain(heading)}"
             words = " ".join(_plain(content).split())
             found.append({"url": f"{name}#{slug}", "title": title, "text": words})
-    return found
+    return orjson.dumps(found)

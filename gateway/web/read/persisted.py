@@ -92,7 +92,8 @@ class Documents:
         name = next((data[key] for key in _ID_PARAMETERS if data.get(key)), None)
         if query is not None or name is None:
             return query, None
-        text = self._manifest.get(_bare(str(name)))
+        is_id = isinstance(name, str | int)  # to write anything else as a text may take long
+        text = self._manifest.get(_bare(str(name))) if is_id else None
         if text is None:
             raise PersistedQueryNotFoundError("PersistedQueryNotFound")
         return text, None

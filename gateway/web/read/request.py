@@ -7,6 +7,7 @@ Source: GraphQL over HTTP, https://graphql.github.io/graphql-over-http/draft/.
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import chain, islice
 from typing import TypeAlias, TypeVar
 
 import orjson
@@ -201,14 +202,15 @@ def _typed(data: Mapping[str, object], name: str, kind: type[T]) -> T | None:
 
 
 def _is_deeper(value: object, most: int) -> bool:
+    """Return whether a value has more levels; those that are too wide anyway are cut."""
     level = [value]
     for _ in range(most):
-        level = [
-            inner
+        inner = (
+            outer.values() if isinstance(outer, dict) else outer
             for outer in level
             if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
+        )
+        level = list(islice(chain.from_iterable(inner), _MOST_WEIGHT))
     return any(isinstance(value, dict | list) for value in level)
 
 

@@ -240,6 +240,7 @@ class Connection:
         """Execute an operation, and send its answers."""
         started: float | None = time.perf_counter()
         engine = self._graphql.engine
+        context.work_for_caller()
         try:
             operation = await self._graphql.reader.operation(payload)
             name, record = engine.name_of(operation), AccessRecord()

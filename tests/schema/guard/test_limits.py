@@ -125,6 +125,13 @@ async def errors_of(query: str, **limits: int) -> list[tuple[str, str]]:
             "takes 58 comparisons of fields to validate",
         ),
         (
+            "comparisons",
+            22,
+            "{ chatSessionSummary { a: transfersPendingTo(associateId: 1) } }",
+            "{ chatSessionSummary { a: transfersPendingTo(associateId: 1000000000) } }",
+            "takes 23 comparisons of fields to validate",
+        ),
+        (
             "cost",
             201,
             "{ chatSessions { id topicId } }",

@@ -1,6 +1,7 @@
 """ETags, 304 and compression."""
 
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -60,6 +61,18 @@ async def test_each_content_coding_has_its_own_tag(gateway: Gateway) -> None:
     tags = {coding: await tag_of(gateway, QUERY, coding) for coding in CODINGS}
 
     assert len(set(tags.values())) == len(CODINGS)
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip", "br", "zstd"])
+async def test_the_tag_does_not_depend_on_the_time(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, coding: str
+) -> None:
+    """Python writes it into what it compresses with gzip."""
+    tag, now = await tag_of(gateway, QUERY, coding), time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 100)
+    sent = {"If-None-Match": tag, "Accept-Encoding": coding}
+
+    assert (await get(gateway, QUERY, sent)).status_code == 304
 
 
 @pytest.mark.parametrize(
