@@ -133,8 +133,10 @@ class Engine:
                 # An error may be the last answer, which is never dropped.
                 is_later = answer.state >= state or "errors" in answer.body
                 if is_first or not digest or (answer.digest != digest and is_later):
+                    if not is_first:  # all readers get it at the same time
+                        steps = len(answer.json) // _BYTES_PER_SENT_STEP
+                        await EVENTS.give(_STEPS_PER_ANSWER + steps)
                     is_first, digest, state = False, answer.digest, answer.state
-                    await EVENTS.give(_STEPS_PER_ANSWER + len(answer.json) // _BYTES_PER_SENT_STEP)
                     yield answer
                 del answer  # it is large, and thousands wait for the next one
 

@@ -161,8 +161,9 @@ async def _watch(
         async with info.context.watching() as watcher, aclosing(watcher.states(alarm)) as states:
             async for state in states:
                 if isinstance(state, State):
+                    if info.context.state:  # others wake up at the same time
+                        await EVENTS.give(_STEPS_PER_EVENT)
                     info.context.state = state.number
-                    await EVENTS.give(_STEPS_PER_EVENT)
                     made = await result(watcher, state)
                     if made is not None:
                         yield made

@@ -12,7 +12,7 @@ _OF_THE_BODY = ("content-length", "content-type", "content-encoding")
 
 
 class ETags:
-    """Tags each cacheable answer to GET by the bytes of its body, compressed as they are sent."""
+    """Tags each cacheable answer to GET by its type and its bytes, compressed as they are sent."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -68,7 +68,8 @@ def _tag(start: Message, body: bytes, known: str) -> bool:
     """Put the tag on an answer; if the client has it, make the answer a 304 and return True."""
     headers = MutableHeaders(raw=start["headers"])
     if "etag" not in headers:
-        headers["ETag"] = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+        kind = headers.get("content-type", "").encode()[: hashlib.blake2b.MAX_KEY_SIZE]
+        headers["ETag"] = f'"{hashlib.blake2b(body, digest_size=16, key=kind).hexdigest()}"'
     tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
     if "*" not in tags and headers["etag"].removeprefix("W/") not in tags:
         return False

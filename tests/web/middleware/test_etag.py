@@ -63,6 +63,14 @@ async def test_each_content_coding_has_its_own_tag(gateway: Gateway) -> None:
     assert len(set(tags.values())) == len(CODINGS)
 
 
+async def test_each_media_type_has_its_own_tag(gateway: Gateway) -> None:
+    """Though the bytes are the same (RFC 9110, section 8.8.1)."""
+    types = ("application/json", "application/graphql-response+json")
+    tags = {(await get(gateway, QUERY, {"Accept": kind})).headers["etag"] for kind in types}
+
+    assert len(tags) == 2
+
+
 @pytest.mark.parametrize("coding", ["identity", "gzip", "br", "zstd"])
 async def test_the_tag_does_not_depend_on_the_time(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, coding: str
