@@ -40,6 +40,11 @@ def work_for(caller: str) -> None:
     _CALLER.set(caller if caller in _KNOWN else _STRANGERS)
 
 
+def is_known() -> bool:
+    """Return whether this task works for a caller whom SuperOffice has accepted."""
+    return _CALLER.get() != _STRANGERS
+
+
 def accept(caller: str) -> None:
     """Treat a caller as known: SuperOffice has accepted its credentials."""
     if caller not in _KNOWN:

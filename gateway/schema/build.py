@@ -30,7 +30,7 @@ from gateway.schema.declare.nodes import LINKS
 from gateway.schema.declare.scalars import SCALARS
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.error_codes import CodedErrors
-from gateway.schema.guard.documents import MOST_DOCUMENTS, DocumentCache, Documents
+from gateway.schema.guard.documents import DocumentCache, Documents, shared_out
 from gateway.schema.guard.limits import Limits
 from gateway.schema.roots import Query
 from gateway.schema.selecting.matching import SEARCHED
@@ -70,7 +70,7 @@ class Schema(CodedErrors, strawberry.Schema):
     def __init__(self, options: SchemaOptions) -> None:
         self.options = options
         self.documents = documents = DocumentCache(options.limits, options.trusted)
-        self.prepared = lru_cache(MOST_DOCUMENTS)(self._prepare)
+        self.prepared = shared_out(self._prepare)
         self._projections = Projections()
         super().__init__(
             query=Query,

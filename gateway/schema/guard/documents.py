@@ -5,8 +5,9 @@ in the former ends the operation without a response.
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import lru_cache
+from typing import TypeVar
 
 from cachetools import LRUCache
 from graphql import (
@@ -32,12 +33,14 @@ from strawberry.types.execution import ExecutionContext
 
 from gateway.errors import BadRequestError
 from gateway.executor.internals import RULES, graphql_schema
-from gateway.executor.turns import next_turn
+from gateway.executor.turns import is_known, next_turn
 from gateway.schema.error_codes import MOST_REQUEST_ERRORS
 from gateway.schema.guard.introspection import fragments_of
 from gateway.schema.guard.limits import Limits, excess, too_complex
 
-MOST_DOCUMENTS = 128
+T = TypeVar("T")
+
+_MOST_DOCUMENTS, _STRANGERS_DOCUMENTS = 128, 32
 _COORDINATE = re.compile(r"[@\w.]+\(\w+:\)|\w+\.\w+")
 """Of a field, an argument, an input field or an enum value, in graphql-core's message."""
 
@@ -50,6 +53,13 @@ def _unchained(document: DocumentNode) -> DocumentNode:
     return document
 
 
+def shared_out(make: Callable[..., T]) -> Callable[..., T]:
+    """Cache the latest results; those for strangers drive out none that a known caller needs."""
+    strangers = lru_cache(_STRANGERS_DOCUMENTS)(make)
+    known = lru_cache(_MOST_DOCUMENTS)(strangers)
+    return lambda *key: (known if is_known() else strangers)(*key)
+
+
 class DocumentCache:
     """Parses, measures and validates; caches the results of the latest texts.
 
@@ -59,11 +69,17 @@ class DocumentCache:
     def __init__(self, limits: Limits, trusted: Collection[str] | None = None) -> None:
         self.limits = limits
         self.trusted = trusted
-        self.known: LRUCache[str, DocumentNode | GraphQLError] = LRUCache(MOST_DOCUMENTS)
-        """Of the latest texts."""
+        self._texts: dict[bool, LRUCache[str, DocumentNode | GraphQLError]] = {
+            True: LRUCache(_MOST_DOCUMENTS),
+            False: LRUCache(_STRANGERS_DOCUMENTS),
+        }
+        self.errors = shared_out(self._errors)
+        self._deprecated_in = shared_out(self._find_deprecated)
 
-        self.errors = lru_cache(MOST_DOCUMENTS)(self._errors)
-        self._deprecated_in = lru_cache(MOST_DOCUMENTS)(self._find_deprecated)
+    @property
+    def known(self) -> LRUCache[str, DocumentNode | GraphQLError]:
+        """Return the documents of the latest texts, of strangers or of known callers."""
+        return self._texts[is_known()]
 
     async def prepare(self, schema: GraphQLSchema, query: str) -> None:
         """Parse and validate a new text, each in a turn of its own.
@@ -83,12 +99,14 @@ class DocumentCache:
         """Parse; an error is cached like a document, as clients repeat it."""
         found = self.known.get(query)
         if found is None:
-            try:
-                found = _unchained(parse(query, max_tokens=self.limits.tokens))
-            except GraphQLError as exc:
-                found = exc.with_traceback(None)
-            self.known[query] = found
+            found = self.known[query] = self._texts[False].get(query) or self._parsed(query)
         return found
+
+    def _parsed(self, query: str) -> DocumentNode | GraphQLError:
+        try:
+            return _unchained(parse(query, max_tokens=self.limits.tokens))
+        except GraphQLError as exc:
+            return exc.with_traceback(None)
 
     def _document(self, query: str) -> DocumentNode | None:
         found = self.refusal(query) or self.parsed(query)

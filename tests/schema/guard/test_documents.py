@@ -2,10 +2,12 @@
 
 import asyncio
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from graphql import DocumentNode, GraphQLError
 
+from gateway.executor.turns import accept, work_for
 from gateway.schema.build import SchemaOptions, build_schema
 from gateway.schema.guard.documents import DocumentCache
 from gateway.schema.guard.limits import Limits
@@ -121,8 +123,48 @@ def test_the_documents_that_are_kept_are_bounded() -> None:
     assert cache.parsed("{ a }") is not first
 
 
-async def test_texts_that_arrive_at_once_have_turns_of_their_own() -> None:
+async def test_texts_of_strangers_drive_out_none_of_a_known_caller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever sends many new ones has them parsed again, and nobody else's."""
+    accept("kari")
+    validated: list[str] = []
+    validate = DocumentCache._errors
+
+    def counted(cache: DocumentCache, schema: Any, query: str, rules: Any) -> Any:
+        validated.append(query)
+        return validate(cache, schema, query, rules)
+
+    monkeypatch.setattr(DocumentCache, "_errors", counted)
+    cache, schema = DocumentCache(Limits()), build_schema()._schema
+
+    def validates(caller: str, query: str) -> int:
+        work_for(caller)
+        validated.clear()
+        cache.errors(schema, query, ())
+        return len(validated)
+
+    first = validates("kari", "{ a }"), cache.parsed("{ a }")
+    assert sum(validates("a stranger", f"{{ a{number} }}") for number in range(200)) == 200
+    assert validates("a stranger", "{ a0 }") == 1
+
+    assert (first[0], validates("kari", "{ a }")) == (1, 0)
+    assert cache.parsed("{ a }") is first[1]
+    assert validates("kari", "{ a199 }") == 0  # what is there is used
+
+
+async def test_texts_that_arrive_at_once_have_turns_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Others run between any two, and between the parsing and the validating of each."""
+    validated: list[object] = []
+    validate = DocumentCache._errors
+
+    def counted(cache: DocumentCache, *arguments: Any) -> Any:
+        validated.append(arguments)
+        return validate(cache, *arguments)
+
+    monkeypatch.setattr(DocumentCache, "_errors", counted)
     schema = build_schema()
     cache, graphql = schema.documents, schema._schema
     texts = [f"{{ a{number} }}" for number in range(20)]
@@ -130,7 +172,7 @@ async def test_texts_that_arrive_at_once_have_turns_of_their_own() -> None:
     preparing = asyncio.gather(*(cache.prepare(graphql, text) for text in texts))
     while not preparing.done():
         await asyncio.sleep(0)
-        done.append(len(cache.known) + cache.errors.cache_info().currsize)
+        done.append(len(cache.known) + len(validated))
 
     assert max(later - earlier for earlier, later in pairwise([0, *done])) == 1
     assert done[-1] == 40
