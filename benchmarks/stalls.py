@@ -1,13 +1,15 @@
 """How long others wait while the gateway works on one large or costly request.
 
-`python -m benchmarks stalls` prints the longest wait of a bystander, who asks `/healthz` on a
-connection of its own, for each family of request, and the memory that a stranger's socket holds.
+`python -m benchmarks stalls` prints the longest wait of a bystander, who asks `/healthz` from a
+process of its own, for each family of request, and the memory that a stranger's socket holds.
 """
 
 import asyncio
 import json
 import re
+import sys
 import time
+from asyncio.subprocess import PIPE
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from string import ascii_letters
@@ -216,18 +218,15 @@ def _request(family: Any, place: int) -> bytes:
 
 async def _watch(port: int, work: Coroutine[Any, Any, object]) -> tuple[float, float]:
     """Return the longest wait for `/healthz` beside some work, and how long that took, in ms."""
-    client = await Client.connect(port)
-    request = callers.get("/healthz")
-    await client.ask(request)
-    task, began, longest_s = asyncio.create_task(work), time.perf_counter(), 0.0
-    while not task.done():
-        started = time.perf_counter()
-        await client.ask(request)
-        longest_s = max(longest_s, time.perf_counter() - started)
-        await asyncio.sleep(_PAUSE_S)
-    await task
-    client.close()
-    return longest_s * 1000, (time.perf_counter() - began) * 1000
+    command = (sys.executable, "-m", "benchmarks.bystander", str(port))
+    bystander = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
+    assert bystander.stdout  # noqa: S101  for mypy
+    await bystander.stdout.readline()
+    began = time.perf_counter()
+    await work
+    took_s = time.perf_counter() - began
+    longest_s, _ = await bystander.communicate(b"")  # closes its stdin
+    return float(longest_s) * 1000, took_s * 1000
 
 
 async def _on_socket(port: int, queries: list[str]) -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # Answers are trees of thousands of objects that are freed as soon as they are sent: by default the
 # collector would visit most of them once or twice before, and the modules at each start. Its visits
 # hold the event loop: some 2 ms at the first threshold, 10 ms once the second is reached.
-_GC_THRESHOLDS = (10_000, 2, 200)
+_GC_THRESHOLDS = (10_000, 2, 400)
 _WORKERS_TIMEOUT_S = 5
 
 logger = logging.getLogger(__name__)
