@@ -44,8 +44,8 @@ class RequestHead:
     max_age_s: float | None = None
     """The oldest snapshot that the client accepts."""
 
-    shaping: tuple[Header | bytes, ...] = ()
-    """All of the headers that shape the answer."""
+    shaping: bytes = b""
+    """All of the headers that shape the answer, a line each."""
 
     client: Client = NO_CLIENT
 
@@ -97,10 +97,12 @@ class Door:
     def read(self, path: str, headers: Sequence[Header]) -> RequestHead:
         """Read what a path and headers say."""
         headers = in_one_line(headers)
-        shaping = tuple(
-            header if header[0] in SHAPING else header[0]
-            for header in headers
-            if header[0] in SHAPING or header[0] in SHAPING_BY_PRESENCE
+        shaping = b"\n".join(
+            [
+                b"%b:%b" % header if header[0] in SHAPING else header[0]
+                for header in headers
+                if header[0] in SHAPING or header[0] in SHAPING_BY_PRESENCE
+            ]
         )
         max_age_s = max_age_of(headers) if self._heeds_cache_control else None
         return RequestHead(self.access(path, headers), max_age_s, shaping, client_of(headers))

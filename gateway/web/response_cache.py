@@ -7,9 +7,7 @@ middleware does so under any other server.
 """
 
 import asyncio
-import sys
 import time
-from collections.abc import Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -107,10 +105,10 @@ def _is_cacheable(scope: Scope, inbound: Inbound) -> bool:
     return is_read and body is not None and len(body) <= _LARGEST_BODY
 
 
-def _request(scope: Scope, inbound: Inbound) -> Hashable:
+def _request(scope: Scope, inbound: Inbound) -> tuple[str | bytes, ...]:
     """Return all of a request that shapes its answer."""
-    shaping = inbound.head.shaping
-    return (scope["method"], scope["path"], scope["query_string"], inbound.body, shaping)
+    body, shaping = inbound.body or b"", inbound.head.shaping
+    return (scope["method"], scope["path"], scope["query_string"], body, shaping)
 
 
 async def _with_body(scope: Scope, inbound: Inbound, receive: Receive) -> Receive:
@@ -156,14 +154,9 @@ def _storing(scope: Scope, inbound: Inbound, send: Send) -> Send:
             headers = tuple(h for h in start["headers"] if h[0] not in AGING)
             record = inbound.record.for_cache_hit(len(body))
             answer = CachedAnswer(start["status"], headers, body, record)
-            size_bytes = len(body) + _PER_ANSWER + _size_bytes(request)
+            # A client can make a request larger than its answer.
+            size_bytes = len(body) + _PER_ANSWER + sum(map(len, request))
             inbound.snapshot.attachments.add(request, answer, size_bytes)
         await send(message)
 
     return send_and_store
-
-
-def _size_bytes(part: Hashable) -> int:
-    """Return what a request costs in memory: a client can make it larger than its answer."""
-    inner = sum(map(_size_bytes, part)) if isinstance(part, tuple) else 0
-    return sys.getsizeof(part) + inner

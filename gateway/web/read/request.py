@@ -205,6 +205,8 @@ def _is_deeper(value: object, most: int) -> bool:
     """Return whether a value has more levels; those that are too wide anyway are cut."""
     level = [value]
     for _ in range(most):
+        if not level:
+            return False
         inner = (
             outer.values() if isinstance(outer, dict) else outer
             for outer in level
