@@ -11,8 +11,13 @@ from pathlib import Path
 
 import strawberry
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-from graphql import GraphQLObjectType, lexicographic_sort_schema
-from strawberry.extensions import DisableIntrospection, SchemaExtension
+from graphql import (
+    DocumentNode,
+    GraphQLObjectType,
+    NoSchemaIntrospectionCustomRule,
+    lexicographic_sort_schema,
+)
+from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
@@ -30,7 +35,7 @@ from gateway.schema.declare.nodes import LINKS
 from gateway.schema.declare.scalars import SCALARS
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.error_codes import CodedErrors
-from gateway.schema.guard.documents import DocumentCache, Documents, shared_out
+from gateway.schema.guard.documents import Document, DocumentCache, Documents, shared_out
 from gateway.schema.guard.limits import Limits
 from gateway.schema.roots import Query
 from gateway.schema.selecting.matching import SEARCHED
@@ -69,7 +74,6 @@ class Schema(CodedErrors, strawberry.Schema):
 
     def __init__(self, options: SchemaOptions) -> None:
         self.options = options
-        self.documents = documents = DocumentCache(options.limits, options.trusted)
         self.prepared = shared_out(self._prepare)
         self._projections = Projections()
         super().__init__(
@@ -82,12 +86,13 @@ class Schema(CodedErrors, strawberry.Schema):
             ),
             execution_context_class=executor_over(self._projections),
             extensions=[
-                lambda: Documents(documents),
-                *([] if options.introspection else [DisableIntrospection]),
+                lambda: Documents(self.documents),
                 *options.extensions,
             ],
         )
         core = graphql_schema(self)
+        rules = () if options.introspection else (NoSchemaIntrospectionCustomRule,)
+        self.documents = DocumentCache(core, options.limits, options.trusted, rules)
         core.description = DESCRIPTION
         directives = (*core.directives, *filter(None, [semantic_non_null.DEFINITION]))
         # Strawberry lists one of the same name, without its argument.
@@ -95,13 +100,12 @@ class Schema(CodedErrors, strawberry.Schema):
         key = hmac.digest(options.secret, b"cursors", "sha512")
         self.cursor_cipher = AESSIV(key)  # equal texts have equal ciphertexts, as ETags need
 
-    def _prepare(self, query: str, operation_name: str | None) -> Prepared | None:
+    def _prepare(self, document: Document, operation_name: str | None) -> Prepared | None:
         """Return the prepared query; None where graphql-core has to execute the operation."""
-        document = self.documents.valid(graphql_schema(self), query)
-        if document is None or self.options.extensions:
+        if self.options.extensions or not isinstance(document.parsed, DocumentNode):
             return None
         with suppress(NotPreparedError):
-            return Prepared(self, self._projections, document, operation_name)
+            return Prepared(self, self._projections, document.parsed, operation_name)
         return None
 
     @property
