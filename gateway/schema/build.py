@@ -13,12 +13,14 @@ import strawberry
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from graphql import (
     DocumentNode,
+    GraphQLError,
     GraphQLObjectType,
     NoSchemaIntrospectionCustomRule,
     lexicographic_sort_schema,
 )
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
@@ -29,12 +31,12 @@ from gateway.executor.prepared import NotPreparedError, Prepared
 from gateway.executor.projections import Projections
 from gateway.executor.run import executor_over
 from gateway.records.record import Property, read
+from gateway.schema import error_codes
 from gateway.schema.declare import semantic_non_null
 from gateway.schema.declare.entity import record_of
 from gateway.schema.declare.nodes import LINKS
 from gateway.schema.declare.scalars import SCALARS
 from gateway.schema.entities.chat import ChatSession
-from gateway.schema.error_codes import CodedErrors
 from gateway.schema.guard.documents import Document, DocumentCache, Documents, shared_out
 from gateway.schema.guard.limits import Limits
 from gateway.schema.roots import Query
@@ -69,7 +71,7 @@ class SchemaOptions:
     """The only queries that are executed; None allows any."""
 
 
-class Schema(CodedErrors, strawberry.Schema):
+class Schema(strawberry.Schema):
     """Strawberry's schema with our error codes and limits, without the hidden fields."""
 
     def __init__(self, options: SchemaOptions) -> None:
@@ -107,6 +109,22 @@ class Schema(CodedErrors, strawberry.Schema):
         with suppress(NotPreparedError):
             return Prepared(self, self._projections, document.parsed, operation_name)
         return None
+
+    @staticmethod
+    def remove_field_suggestion(error: GraphQLError) -> None:
+        """Remove all suggestions; Strawberry's own removes those of fields alone."""
+        error_codes.remove_suggestion(error)
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        """Replace the errors of an operation, whatever the transport, by coded ones.
+
+        Strawberry's own logs a traceback for each of them, even for a mistyped field.
+        """
+        query = execution_context.query if execution_context else None
+        is_valid = query is not None and not self.documents.find(query).errors
+        error_codes.replace(errors, is_valid=is_valid)
 
     @property
     def searched(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from gateway.executor.turns import EVENTS, Turns
 from gateway.live.shared import Shared
 from gateway.schema.build import Schema
 from gateway.schema.context import Access, Context
-from gateway.schema.error_codes import about_variables, unresolved
+from gateway.schema.error_codes import unresolved
 from gateway.schema.guard.documents import Document
 from gateway.schema.subscriptions import CHANGES
 from gateway.sessions.snapshot import compact
@@ -175,7 +175,7 @@ class Engine:
         )
         async with aclosing(results):
             async for result in results:
-                yield _answer(result, is_valid=self.is_subscription(operation))
+                yield _answer(result)
                 del result
 
     async def prepare(self, query: str) -> None:
@@ -211,10 +211,8 @@ async def _encoded(answer: Answer, state: int) -> Answer:
     return replace(answer, json=json, digest=digest.digest(), state=state)
 
 
-def _answer(result: Any, *, is_valid: bool = False) -> Answer:  # of Strawberry's union
+def _answer(result: Any) -> Answer:  # of Strawberry's union
     errors = result.errors or []
-    if is_valid:
-        about_variables(errors)
     body: dict[str, object] = {}
     if result.data is not None or any(error.path is not None for error in errors):
         body["data"] = result.data
