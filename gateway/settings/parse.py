@@ -74,8 +74,12 @@ def host(text: str) -> str:
     return text
 
 
-def proxies(text: str) -> frozenset[IPv4Network | IPv6Network | Literal["unix"]]:
-    """Return networks; `unix` stands for connections through a unix socket."""
+Network = IPv4Network | IPv6Network | Literal["unix"]
+"""`unix` stands for connections through a unix socket."""
+
+
+def proxies(text: str) -> frozenset[Network]:
+    """Return networks."""
     try:
         return frozenset(
             "unix" if name == "unix" else ip_network(name, strict=False) for name in names(text)
