@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 import httpx
 
@@ -11,21 +11,14 @@ from gateway.sessions.source import Fetch, Source
 from gateway.settings import Settings
 from gateway.store.keyed_cache import KeyedCache
 from gateway.store.shared import SharedCache
-from gateway.store.shared_rate import SharedRate
 from gateway.tenants.calls import Client, TenantCalls
 from gateway.tenants.path import FindSource, SourceOf, TenantSources
 from gateway.tenants.state_service import StateService
 from gateway.tenants.states import MOST_TENANTS, TenantStates
-from gateway.upstream.budget import Budget
 from gateway.upstream.client import UpstreamClient
-from gateway.upstream.reach import Reachability
 from gateway.upstream.route import Route
-from gateway.upstream.transport import LentTransport, PooledTransport
+from gateway.upstream.transport import PooledTransport
 
-CALLS_WAITING = 256
-"""REST calls that may wait for a connection, per process; more are rejected at once."""
-
-Transport = httpx.AsyncBaseTransport
 Observed = Callable[[Fetch, str, str], Fetch]
 """Counts, or traces, the calls to an address, for a tenant."""
 
@@ -45,32 +38,30 @@ class Upstreams:
         transport: httpx.AsyncBaseTransport | None,
         *,
         path: str,
-        shared: SharedCache | None = None,
+        shared: SharedCache | None,
     ) -> None:
         """Wire up the sources; below `path` there is one for each tenant.
 
         `source` makes a source from `fetch` and `upstream_url`; `transport` replaces the network.
         """
-        self.clients: WeakKeyDictionary[UpstreamClient, str] = WeakKeyDictionary()
-        """One for each address in use, and its tenant."""
+        self.clients: WeakSet[UpstreamClient] = WeakSet()
+        """One for each address in use."""
 
-        self._settings = settings
-        self._shared = shared
-        self._observed = observed
-        self._transport = transport
+        self._settings, self._shared = settings, shared
+        self._observed, self._transport = observed, transport
         self.route = Route(None if transport else settings)
         url = settings.address
         if transport is None and url.startswith("https:"):
             self.route.tls()  # now, and not at the first request
+        own = transport or network(settings, self.route)
         if settings.environment is None:
-            client = self._client(url, "", transport or self._network())
+            client = self._client(url, "", own)
             the_source = source(fetch=client.fetch, upstream_url=url)
             self.find_source = lambda path, headers: the_source
             self.source_of = lambda tenant: the_source
             self.aclose = client.aclose
             return
-        service = state_service(settings, transport or self._network())
-        calls = TenantCalls(TenantStates(service), self._tenant_client)
+        calls = TenantCalls(TenantStates(state_service(settings, own)), self._tenant_client)
 
         def source_for(tenant: str) -> Source:
             # It names the tenant for good, wherever that moves; no calls go there.
@@ -84,24 +75,19 @@ class Upstreams:
         self.aclose = calls.aclose
 
     def _client(self, url: str, tenant: str, transport: httpx.AsyncBaseTransport) -> Client:
-        settings = self._settings
-        budget = None
-        if settings.upstream_rate:
-            rate = SharedRate(
-                url, settings.upstream_rate, workers=settings.workers, shared=self._shared
-            )
-            budget = Budget(rate, queue=CALLS_WAITING)
-        client = upstream_client(settings, url, transport, tenant, budget)
-        self.clients[client] = tenant
+        client = UpstreamClient(self._settings, url, transport, tenant=tenant, shared=self._shared)
+        self.clients.add(client)
         return Client(self._observed(client.fetch, url, tenant), client.aclose)
 
     def _tenant_client(self, url: str) -> Client:
-        return self._client(url, url.rpartition("/")[2], self._network())
+        tenant = url.rpartition("/")[2]
+        if self._transport is None:
+            return self._client(url, tenant, network(self._settings, self.route))
+        client = self._client(url, tenant, self._transport)
+        return client._replace(aclose=_leave_open)  # all tenants share it
 
-    def _network(self) -> httpx.AsyncBaseTransport:
-        if self._transport is not None:
-            return LentTransport(self._transport)
-        return network(self._settings, self.route)
+
+async def _leave_open() -> None: ...
 
 
 def network(settings: Settings, route: Route) -> PooledTransport:
@@ -120,24 +106,6 @@ def state_service(settings: Settings, transport: httpx.AsyncBaseTransport) -> St
     )
 
 
-def upstream_client(
-    settings: Settings, url: str, transport: Transport, tenant: str, budget: Budget | None = None
-) -> UpstreamClient:
-    """Return a client of one host; it closes `transport`."""
-    return UpstreamClient(
-        url=url,
-        timeout_s=settings.upstream_timeout,
-        connections=settings.upstream_connections,
-        queue=CALLS_WAITING,
-        breaker_failures=settings.breaker_failures,
-        breaker_cooldown_s=settings.breaker_cooldown,
-        max_bytes=settings.max_upstream_bytes,
-        budget=budget,
-        name=f"SuperOffice of {tenant}" if tenant else "SuperOffice",
-        transport=transport,
-    )
-
-
 def caller_policy(settings: Settings) -> CallerPolicy:
     """Return how callers are read."""
     defaults = {
@@ -147,15 +115,3 @@ def caller_policy(settings: Settings) -> CallerPolicy:
     }
     sent = tuple((name, value.encode()) for name, value in defaults.items() if value)
     return CallerPolicy(sent, settings.forward_cookies)
-
-
-def reachability(settings: Settings, route: Route) -> Reachability | None:
-    """Return the check that SuperOffice can be reached, if there is to be one."""
-    if not settings.ready_check:
-        return None
-    return Reachability(
-        url=settings.address,
-        interval_s=settings.ready_check,
-        connect_timeout_s=settings.upstream_connect_timeout,
-        route=route,
-    )

@@ -21,10 +21,10 @@ from gateway.schema.declare.entity import record_of
 from gateway.schema.entities.chat import ChatSession
 from gateway.settings import Settings
 from gateway.settings.settings import WITH_OFFSETS
-from gateway.upstream.client import PATH
+from gateway.upstream.client import PATH, UpstreamClient
 from gateway.upstream.route import ProxyError, Route, host_and_port
 from gateway.upstream.transport import PooledTransport
-from gateway.wiring.upstreams import caller_policy, upstream_client
+from gateway.wiring.upstreams import caller_policy
 
 _CHECK = "REST API"
 _WRONG_PATH = "GATEWAY_UPSTREAM_URL must have everything that comes before /api/v1"
@@ -184,7 +184,7 @@ async def call(
     network: PooledTransport, settings: Settings, url: str, headers: Sequence[Header]
 ) -> list[Finding]:
     """Make one call as the gateway does; report how much arrived, and whether times have a zone."""
-    client = upstream_client(settings, url, network, "")
+    client = UpstreamClient(settings, url, network)
     started = time.perf_counter()
     try:
         caller = caller_policy(settings).read(headers)
