@@ -14,7 +14,6 @@ from prometheus_client.registry import Collector
 from gateway.live.changes import Comparison
 from gateway.live.dispatch import Dispatch
 from gateway.live.watcher import Watchers
-from gateway.observe.cache_stats import Lookups
 from gateway.observe.logs import set_level
 from gateway.observe.metrics import Metrics, RequestMeter, UpstreamMeter
 from gateway.observe.operations import MOST_NAMES, LabelNames, OperationNames
@@ -23,7 +22,7 @@ from gateway.schema.build import build_schema
 from gateway.schema.engine import Engine
 from gateway.schema.entities.chat_decoder import complete, decode
 from gateway.sessions.caller_rate import CallerRate
-from gateway.sessions.freshness import Windows
+from gateway.sessions.freshness import Lookups, Windows
 from gateway.sessions.revocations import Revocations
 from gateway.sessions.snapshot import Snapshot
 from gateway.sessions.source import Fetch, Source
@@ -80,6 +79,8 @@ class Gateway:
         self.shared = live.shared_cache(settings)
         self.flights, self.lookups = Flights[Snapshot](), Lookups()
         self.cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
+        if self.tracing:
+            self.tracing.trace_lookups(self.cache)
         self.upstreams = upstreams.Upstreams(
             settings,
             self._source(),
@@ -142,7 +143,7 @@ class Gateway:
             Source,
             decode=decode,
             complete=partial(complete, topic_names=settings.topic_names),
-            cache=self.tracing.cache(self.cache) if self.tracing else self.cache,
+            cache=self.cache,
             windows=Windows(
                 settings.cache_ttl, settings.stale_while_revalidate, settings.stale_if_error
             ),
