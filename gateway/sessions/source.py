@@ -227,13 +227,10 @@ class Source:
 
         def usable(found: Found) -> Stored | None:
             stored = self._stored(found)
-            is_young = max_age_s is None or found.age_s <= max_age_s
-            is_fresh = found.age_s < self.windows.ttl_s
-            is_up_to_date = stored.asked_ns >= self.epoch_ns
-            return stored if is_fresh and is_young and is_up_to_date else None
+            is_fresh = found.age_s < ttl_s and stored.asked_ns >= self.epoch_ns
+            return stored if is_fresh else None
 
-        since_change_s = (self.clock_ns() - self.epoch_ns) / 1e9
-        ttl_s = self.windows.ttl_s
+        since_change_s, ttl_s = (self.clock_ns() - self.epoch_ns) / 1e9, self.windows.ttl_s
         oldest_s = min(ttl_s, since_change_s, ttl_s if max_age_s is None else max_age_s)
         try:
             async with turn(shared, place, usable=usable, oldest_s=oldest_s) as mine:
@@ -246,8 +243,7 @@ class Source:
                     await shared.forget(place)
                     raise
                 age_s = (self.clock_ns() - stored.fetched_ns) / 1e9
-                kept_s = self.windows.kept_s
-                await mine.store(stored.to_bytes(), ttl_s=kept_s, age_s=age_s)
+                await mine.store(stored.to_bytes(), ttl_s=self.windows.kept_s, age_s=age_s)
                 return snapshot
         except TimeoutError as exc:
             message = "SuperOffice did not answer another process in time."

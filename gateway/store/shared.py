@@ -148,7 +148,7 @@ class SharedCache:
         self._max_bytes = max_bytes
         self._max_entry_bytes = max_bytes + max_bytes // 128 + 1024  # what is random grows
         self._answer_s = answer_s
-        self._batches = Batches[Command, Reply](self._send, most=_MOST_AT_ONCE)
+        self._batches = Batches(self._send, most=_MOST_AT_ONCE)
         self._waiting_bytes = 0
         self._owed: dict[str, _Entry] = {}
         self._ahead_s: float | None = None  # of Redis' clock
