@@ -100,8 +100,6 @@ def _stream() -> TextIO:
     except OSError:
         return sys.stderr
     if _writer is None or _writer.fd != fd:
-        if _writer is not None:
-            _writer.close()
         _writer = LogWriter(fd, _report_loss)
     return cast("TextIO", _writer)
 
