@@ -17,7 +17,6 @@ from starlette_compress import add_compress_type, remove_compress_type
 
 from gateway.schema.build import sdl
 from gateway.settings import Settings
-from gateway.web.edge import Edge
 from gateway.web.endpoint import Endpoint
 from gateway.web.middleware.coding import Compression
 from gateway.web.middleware.etag import ETags
@@ -82,8 +81,8 @@ def create_app(
         return getattr(app.state, "is_ready", None) is False
 
     endpoint = Endpoint(
-        gateway.graphql,
-        gateway.admission,
+        graphql=gateway.graphql,
+        admission=gateway.edge.admission,
         page=_page(settings, demo_users),
         timeout_s=settings.request_timeout,
         is_running=lambda: app.state.is_ready,
@@ -98,7 +97,7 @@ def create_app(
     )
     app.state.graphql = gateway.graphql  # for `gateway query`
     app.state.reload = gateway.reloads  # for our server, at SIGHUP
-    app.state.edge = _edge(settings, gateway)
+    app.state.edge = gateway.edge
     # It would redirect to whatever host the request names.
     app.router.redirect_slashes = False
     return app
@@ -111,21 +110,10 @@ def _page(settings: Settings, demo_users: Sequence[tuple[str, str, int]]) -> Que
     return QueryPage(demo_users, has_tenants=has_tenants, has_manual=settings.docs)
 
 
-def _edge(settings: Settings, gateway: Gateway) -> Edge:
-    return Edge(
-        path=GRAPHQL_PATH,
-        door=gateway.door,
-        access_log=gateway.access_log,
-        admission=gateway.admission,
-        connection_limit=gateway.connection_limit,
-        has_fast_lane=bool(settings.cache_ttl) and not gateway.tracing,
-    )
-
-
 def _routes(
     settings: Settings, gateway: Gateway, endpoint: Endpoint, collector: Collector
 ) -> list[BaseRoute]:
-    sockets = SocketEndpoint(gateway.graphql, gateway.door, gateway.access_log)
+    sockets = SocketEndpoint(gateway.graphql, gateway.edge)
     paths = [GRAPHQL_PATH, *([f"{GRAPHQL_PATH}/{{tenant}}"] if settings.environment else [])]
     webhooks = gateway.webhooks
 
@@ -149,7 +137,7 @@ def _routes(
 def _middleware(settings: Settings, gateway: Gateway) -> list[Middleware]:
     """Return the middleware, from the outside in."""
     return [
-        Middleware(RequestLog, door=gateway.door, access_log=gateway.access_log),
+        Middleware(RequestLog, door=gateway.edge.door, access_log=gateway.edge.access_log),
         *([gateway.tracing.requests(GRAPHQL_PATH)] if gateway.tracing else []),
         *([Middleware(ResponseCache)] if settings.cache_ttl else []),
         Middleware(ResponseHeaders, also=b"X-Tenant" if settings.environment else b""),

@@ -35,6 +35,7 @@ from gateway.store.single_flight import Flights
 from gateway.tenants.states import MOST_TENANTS
 from gateway.upstream.body_memory import BodyMemory
 from gateway.web.admission import Admission, ConnectionLimit
+from gateway.web.edge import Edge
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import Door
 from gateway.web.middleware.proxies import TrustedProxies
@@ -73,9 +74,6 @@ class Gateway:
         self.tracing = tracing_for(names, tracer_provider) if settings.tracing else None
         self._requests, self._calls = _meters(settings.tenants)
         proxies = settings.trusted_proxies
-        self.access_log = AccessLog(self._requests, shows_client=bool(proxies))
-        self.admission = Admission(settings.max_requests)
-        self.connection_limit = ConnectionLimit(settings.max_connections)
         self._shared = live.shared_cache(settings)
         self._flights, self._lookups = Flights[Snapshot](), Lookups()
         self._cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
@@ -87,11 +85,18 @@ class Gateway:
             path=GRAPHQL_PATH,
             shared=self._shared,
         )
-        self.door = Door(
-            find_source=self._upstreams.find_source,
-            policy=upstreams.caller_policy(settings),
-            heeds_cache_control=settings.client_cache_control,
-            proxies=TrustedProxies(proxies) if proxies else None,
+        self.edge = Edge(
+            path=GRAPHQL_PATH,
+            door=Door(
+                find_source=self._upstreams.find_source,
+                policy=upstreams.caller_policy(settings),
+                heeds_cache_control=settings.client_cache_control,
+                proxies=TrustedProxies(proxies) if proxies else None,
+            ),
+            access_log=AccessLog(self._requests, shows_client=bool(proxies)),
+            admission=Admission(settings.max_requests),
+            connection_limit=ConnectionLimit(settings.max_connections),
+            has_fast_lane=bool(settings.cache_ttl) and not self.tracing,
         )
         extensions = (self.tracing.operations,) if self.tracing else ()
         self.schema = build_schema(schema_options(settings, manifest, extensions))
@@ -159,7 +164,7 @@ class Gateway:
         return self.tracing.fetch(counted, url, tenant) if self.tracing else counted
 
     def _reload_policy(self, settings: Settings) -> None:
-        self.door.policy = upstreams.caller_policy(settings)
+        self.edge.door.policy = upstreams.caller_policy(settings)
 
     def _reload_documents(self, names: OperationNames, settings: Settings) -> None:
         manifest = trusted_documents(settings)
@@ -174,11 +179,10 @@ class Gateway:
 
     def collector(self, directory: Path | None, is_draining: Callable[[], bool]) -> Collector:
         """Return the metrics; `directory` is where the processes of one gateway share theirs."""
-        sockets, limit = self.graphql.sockets, self.connection_limit
         webhooks = self.webhooks.results if self.webhooks else {}
         reads = {
             **metrics.of_requests(self._requests),
-            **metrics.of_load(self.admission, limit, sockets, is_draining),
+            **metrics.of_load(self.edge, self.graphql.sockets, is_draining),
             **metrics.of_upstream(self._calls, self._upstreams.clients),
             **metrics.of_cache(self._lookups, self._flights, self._cache, self._shared),
             **metrics.of_live(self._watchers_of.all, webhooks),

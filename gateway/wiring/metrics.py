@@ -17,7 +17,7 @@ from gateway.store.single_flight import Flights
 from gateway.upstream.breaker import STATES
 from gateway.upstream.budget import Budget
 from gateway.upstream.client import UpstreamClient
-from gateway.web.admission import Admission, ConnectionLimit
+from gateway.web.edge import Edge
 from gateway.web.open_sockets import OpenSockets
 from gateway.web.webhooks import RESULTS
 
@@ -45,18 +45,16 @@ def of_requests(meter: RequestMeter) -> Reads:
     }
 
 
-def of_load(
-    admission: Admission, connections: ConnectionLimit, sockets: OpenSockets, is_draining: Read
-) -> Reads:
+def of_load(edge: Edge, sockets: OpenSockets, is_draining: Read) -> Reads:
     """Return the metrics of what is open or in work, of the limits, and of what is shed."""
     limits: dict[str, Limit] = {
-        "requests": admission,
-        "connections": connections,
+        "requests": edge.admission,
+        "connections": edge.connection_limit,
         "sockets": sockets,
     }
     return {
-        "gateway_requests_in_work": lambda: admission.in_work,
-        "gateway_connections": lambda: len(connections.open),
+        "gateway_requests_in_work": lambda: edge.admission.in_work,
+        "gateway_connections": lambda: len(edge.connection_limit.open),
         "gateway_sockets": lambda: sockets.open,
         "gateway_limit": lambda: {of: limit.most for of, limit in limits.items()},
         "gateway_shed": lambda: {of: limit.shed for of, limit in limits.items()},

@@ -5,6 +5,7 @@ Neither the query string nor any header or body is logged: they hold customers' 
 
 import logging
 import time
+from dataclasses import dataclass
 from urllib.parse import quote
 
 import structlog
@@ -78,20 +79,20 @@ class AccessLog:
         return meter.clients.count(client, is_answered=record.is_answered)
 
 
+@dataclass(slots=True)
 class RequestLog:
     """The outermost middleware: has the request read, and logged when it is over."""
 
-    def __init__(self, app: ASGIApp, *, door: Door, access_log: AccessLog) -> None:
-        self.app = app
-        self._door = door
-        self._access_log = access_log
+    app: ASGIApp
+    door: Door
+    access_log: AccessLog
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and log it."""
         if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
-        inbound = self._door.enter(scope)
+        inbound = self.door.enter(scope)
         request_id = inbound.request_id
         status = 0
 
@@ -114,7 +115,7 @@ class RequestLog:
             if status == 404 or isinstance(inbound.head.access, TenantNotFoundError):
                 inbound.record.is_known_path = False
             inbound.snapshot = None  # the scope lives until the next request of the connection
-            self._access_log.request(scope, inbound, status, started, inbound.record)
+            self.access_log.request(scope, inbound, status, started, inbound.record)
 
 
 def _with_client(fields: dict[str, object], client: Client) -> dict[str, object]:
