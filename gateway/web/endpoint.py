@@ -29,7 +29,8 @@ from gateway.schema.context import Access
 from gateway.schema.engine import Answer, Operation, refusal
 from gateway.schema.error_codes import masked
 from gateway.web.admission import Admission
-from gateway.web.disconnect import WhileWanted
+from gateway.web.answer_stream import EVENTS, PARTS, AnswerStream
+from gateway.web.disconnect import while_wanted
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import check_tenant, inbound_of
 from gateway.web.middleware.browsers import refuse_cross_site
@@ -38,8 +39,6 @@ from gateway.web.read.accept import EVENT_STREAM, GRAPHQL_JSON, JSON, MULTIPART,
 from gateway.web.read.request import Found, refuse_credentials_in_url
 from gateway.web.respond.caching import cache_headers
 from gateway.web.respond.errors import headers_and_status, refuse
-from gateway.web.stream.answer_stream import AnswerStream
-from gateway.web.stream.framing import EVENTS, PARTS
 
 _METHODS = "GET, POST"
 _JSONS = (JSON, GRAPHQL_JSON)
@@ -72,7 +71,7 @@ class Endpoint:
         with ExitStack() as slot:
             try:
                 slot.enter_context(self.admission.slot())
-                with WhileWanted(exchange.inbound, self.timeout_s):
+                with while_wanted(exchange.inbound, self.timeout_s):
                     response = await exchange.answer()
             except ClientDisconnect:
                 return
@@ -82,7 +81,8 @@ class Endpoint:
                 message = "The gateway stops, and SuperOffice has not answered yet; retry."
                 response = exchange.refused(UpstreamUnavailableError(message, retry_after_s=1))
             except TimeoutError:
-                response = exchange.refused(RequestTimeoutError(self.timeout_s))
+                message = f"The request took longer than {self.timeout_s:g} seconds."
+                response = exchange.refused(RequestTimeoutError(message))
             except Exception as exc:  # noqa: BLE001  the edge: it is refused, or a bug of ours
                 response = exchange.refused(masked(exc))
 
@@ -206,6 +206,7 @@ class _Exchange:
     def _stream(self, answers: AsyncGenerator[Answer, None], name: str) -> Response:
         """Make the answer that is a stream, if one more can be open."""
         record, context, started = self._record, self._context, time.perf_counter()
+        sockets, inbound = self._graphql.sockets, self.inbound
 
         def note(answer: Answer) -> None:
             self._graphql.complete(record, name, context, [answer.body])
@@ -214,13 +215,11 @@ class _Exchange:
             record.first_answer_s = record.first_answer_s or time.perf_counter() - started
 
         with ExitStack() as slots:
-            place = slots.enter_context(self._graphql.sockets.count(self.inbound.stop_stream))
+            place = slots.enter_context(sockets.count(lambda: inbound.end_stream()))
             if isinstance(context.access, Access):
-                slots.enter_context(self._graphql.sockets.count_for(context.access.owner))
+                slots.enter_context(sockets.count_for(context.access.owner))
             framing = PARTS if self._stream_type == MULTIPART else EVENTS
-            return AnswerStream(
-                answers, framing, note=note, inbound=self.inbound, slots=slots.pop_all()
-            )
+            return AnswerStream(answers, framing, note=note, inbound=inbound, slots=slots.pop_all())
 
 
 async def _only(answer: Answer) -> AsyncGenerator[Answer, None]:

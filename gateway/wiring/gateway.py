@@ -42,7 +42,7 @@ from gateway.web.middleware.proxies import TrustedProxies
 from gateway.web.middleware.request_log import AccessLog
 from gateway.web.open_sockets import OpenSockets
 from gateway.web.pages.ops import Check
-from gateway.web.read.persisted import names_in
+from gateway.web.read.manifests import names_in
 from gateway.wiring import live, metrics, upstreams
 from gateway.wiring.reloads import Reloads
 from gateway.wiring.schema import request_reader, schema_options, tracing_for, trusted_documents
@@ -50,7 +50,6 @@ from gateway.wiring.schema import request_reader, schema_options, tracing_for, t
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-GRAPHQL_PATH = "/graphql"
 _CANCEL_AGAIN_S = 1
 
 
@@ -82,11 +81,9 @@ class Gateway:
             self._source(),
             self._observed,
             transport,
-            path=GRAPHQL_PATH,
             shared=self._shared,
         )
         self.edge = Edge(
-            path=GRAPHQL_PATH,
             door=Door(
                 find_source=self._upstreams.find_source,
                 policy=upstreams.caller_policy(settings),

@@ -43,11 +43,9 @@ class Upstreams:
         source: Callable[..., Source],
         observed: Observed,
         transport: httpx.AsyncBaseTransport | None,
-        *,
-        path: str,
         shared: SharedCache | None = None,
     ) -> None:
-        """Wire up the sources; below `path` there is one for each tenant.
+        """Wire up the sources; below `/graphql` there is one for each tenant.
 
         `source` makes a source from `fetch` and `upstream_url`; `transport` replaces the network.
         """
@@ -78,7 +76,7 @@ class Upstreams:
             return source(fetch=fetch, upstream_url=f"{url}/{tenant}", tenant=tenant)
 
         made = KeyedCache(source_for, most=MOST_TENANTS)
-        sources = TenantSources(made, path=path, served=settings.tenants)
+        sources = TenantSources(made, served=settings.tenants)
         self.find_source = sources
         self.source_of = sources.named
         self.aclose = calls.aclose
@@ -93,7 +91,7 @@ class Upstreams:
             budget = Budget(rate, queue=CALLS_WAITING)
         client = upstream_client(settings, url, transport, tenant, budget)
         self.clients[client] = tenant
-        return Client(self._observed(client.fetch, url, tenant), client.aclose)
+        return Client(url, self._observed(client.fetch, url, tenant), client.aclose)
 
     def _tenant_client(self, url: str) -> Client:
         return self._client(url, url.rpartition("/")[2], self._network())

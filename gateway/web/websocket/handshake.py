@@ -53,7 +53,10 @@ class SocketEndpoint:
                 "GATEWAY_CORS_ORIGINS; a proxy has to pass Host on, or X-Forwarded-Host from an "
                 "address in GATEWAY_TRUSTED_PROXIES"
             )
-            raise OriginRefusedError
+            raise OriginRefusedError(
+                "Pages of this site may not open a WebSocket here: its origin is not in "
+                "GATEWAY_CORS_ORIGINS."
+            )
         refuse_credentials_in_url(socket)
         if PROTOCOL not in socket.scope["subprotocols"]:
             raise BadRequestError(
