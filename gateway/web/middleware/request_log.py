@@ -5,7 +5,8 @@ Neither the query string nor any header or body is logged: they hold customers' 
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote
 
 import structlog
@@ -24,13 +25,13 @@ _LONGEST_PATH = 200
 _STARTS = {"http.response.start", "websocket.accept", "websocket.http.response.start"}
 
 
+@dataclass(frozen=True, slots=True)
 class AccessLog:
     """Logs each request when it is over, and counts it if it was GraphQL."""
 
-    def __init__(self, meter: RequestMeter, *, shows_client: bool = False) -> None:
-        self._meter = meter
-        self._shows_client = shows_client
-        self._log = structlog.get_logger()
+    meter: RequestMeter
+    shows_client: bool = False
+    _log: Any = field(default_factory=structlog.get_logger, init=False)  # structlog types none
 
     def request(
         self, scope: Scope, inbound: Inbound, status: int, started: float, record: AccessRecord
@@ -42,7 +43,7 @@ class AccessLog:
         if not logger.isEnabledFor(level):
             return
         fields = _with_client(record.fields(), client)
-        if self._shows_client and scope.get("client"):
+        if self.shows_client and scope.get("client"):
             fields = {**fields, "client": scope["client"][0]}
         write = self._log.debug if record.is_routine else self._log.info
         write(
@@ -65,7 +66,7 @@ class AccessLog:
 
     def _count(self, record: AccessRecord, seconds: float, client: Client) -> Client:
         """Count a request, unless it is not GraphQL; return its client as it may appear."""
-        meter, timings = self._meter, record.timings
+        meter, timings = self.meter, record.timings
         if timings is None:
             if record.operation is None:
                 return NO_CLIENT

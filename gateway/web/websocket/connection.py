@@ -183,8 +183,7 @@ class Connection:
         self._is_accepted = True
         self._over = _GOING_AWAY, "Nothing has been asked for a while."
         self._place.accept()
-        if lift_limits := self._inbound.on_accepted:
-            lift_limits()
+        self._inbound.on_accepted()
         self._rest()
 
     def _access_from(self, payload: Mapping[str, object] | None) -> Access | RequestError:
