@@ -100,12 +100,6 @@ class MethodNotAllowedError(BadRequestError, status=405):
 class OriginRefusedError(BadRequestError, status=403):
     """A page of another site opens a WebSocket (RFC 6455, section 10.2)."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "Pages of this site may not open a WebSocket here: its origin is not in "
-            "GATEWAY_CORS_ORIGINS."
-        )
-
 
 class UnsupportedMediaTypeError(BadRequestError, status=415):
     """The body has an unsupported media type (RFC 9110, section 15.5.16)."""
@@ -150,9 +144,6 @@ class OperationResolutionError(RequestError, code="OPERATION_RESOLUTION_FAILURE"
 
 class RequestTimeoutError(GatewayError, code="UPSTREAM_TIMEOUT", status=504):
     """A request took longer than `request_timeout`."""
-
-    def __init__(self, timeout_s: float) -> None:
-        super().__init__(f"The request took longer than {timeout_s:g} seconds.")
 
 
 class UnauthenticatedError(RequestError, code="UNAUTHENTICATED", status=401):

@@ -1,12 +1,11 @@
 """Publish and subscribe: the processes of a gateway notify each other of changed chats."""
 
-import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class News:
+class News(msgspec.Struct, frozen=True):
     """Something has changed among a tenant's chats."""
 
     tenant: str
@@ -14,6 +13,9 @@ class News:
 
     heard_ns: int
     """When the notification came, in nanoseconds since 1970."""
+
+    sender: str = ""
+    """The process that passes it on to others."""
 
 
 Heard = Callable[[News | None], None]
@@ -28,20 +30,15 @@ class Bus:
 
     def __init__(self, *, is_whole: bool = True) -> None:
         self.is_whole = is_whole
-        self.listeners: set[Heard] = set()
+        self.heard: Heard = lambda news: None
 
     async def publish(self, news: News) -> None:
         """Notify every process, this one included."""
-        for heard in list(self.listeners):
-            heard(news)
+        self.heard(news)
 
     async def listen(self, heard: Heard) -> None:
-        """Call `heard` with everything published, until cancelled."""
-        self.listeners.add(heard)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self.listeners.discard(heard)
+        """Call `heard` with everything published from now on; receive news until cancelled."""
+        self.heard = heard
 
     async def aclose(self) -> None:
         """Close its connections, if it has any."""

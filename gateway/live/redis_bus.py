@@ -18,12 +18,6 @@ logger = logging.getLogger(__name__)
 _CLOCKS_APART_NS = 10**9
 
 
-class _Message(msgspec.Struct):
-    sender: str
-    tenant: str
-    heard_ns: int
-
-
 class RedisBus(Bus):
     """Passes news on in this process at once, and to the others through a channel.
 
@@ -40,7 +34,7 @@ class RedisBus(Bus):
     async def publish(self, news: News) -> None:
         """Pass news on to every process."""
         await super().publish(news)
-        message = msgspec.json.encode(_Message(self._name, news.tenant, news.heard_ns))
+        message = msgspec.json.encode(News(news.tenant, news.heard_ns, self._name))
         try:
             await self._channel.publish(message)
         except OSError as exc:
@@ -48,44 +42,41 @@ class RedisBus(Bus):
 
     async def listen(self, heard: Heard) -> None:
         """Call `heard` with all news, and with None when some may have been lost."""
-        listening_here = asyncio.create_task(super().listen(heard))
+        self.heard = heard
         is_reported = False
-        try:
-            while True:
-                try:
-                    async with aclosing(self._channel.messages()) as messages:
-                        async for message in messages:
-                            self._take(message, heard)
-                            is_reported = False
-                except OSError as exc:
-                    # A right that is missing from the start has been reported by its name.
-                    if self.is_whole or not (is_reported or isinstance(exc, PermissionError)):
-                        logger.warning("News from other processes cannot be heard: %s", exc)
-                        is_reported = True
-                    if self.is_whole:
-                        self.is_whole = False
-                        heard(None)
-                # Processes must not all reconnect in the same moment.
-                await asyncio.sleep(random.uniform(0.5, 1.0))  # noqa: S311
-        finally:
-            listening_here.cancel()
+        while True:
+            try:
+                async with aclosing(self._channel.messages()) as messages:
+                    async for message in messages:
+                        self._take(message)
+                        is_reported = False
+            except OSError as exc:
+                # A right that is missing from the start has been reported by its name.
+                if self.is_whole or not (is_reported or isinstance(exc, PermissionError)):
+                    logger.warning("News from other processes cannot be heard: %s", exc)
+                    is_reported = True
+                if self.is_whole:
+                    self.is_whole = False
+                    heard(None)
+            # Processes must not all reconnect in the same moment.
+            await asyncio.sleep(random.uniform(0.5, 1.0))  # noqa: S311
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._channel.aclose()
 
-    def _take(self, data: bytes | None, heard: Heard) -> None:
+    def _take(self, data: bytes | None) -> None:
         if data is None:
             self.is_whole = True
-            heard(None)
+            self.heard(None)
             logger.info("News from other processes is heard")
             return
         try:
-            message = msgspec.json.decode(data, type=_Message)
+            news = msgspec.json.decode(data, type=News)
         except ValueError:
             return  # not ours: others may publish on the channel
-        if message.sender != self._name:
+        if news.sender != self._name:
             # The sender's clock may be wrong: a time in the future, or long ago, would do harm.
             now_ns = self._clock_ns()
-            heard_ns = min(max(message.heard_ns, now_ns - _CLOCKS_APART_NS), now_ns)
-            heard(News(message.tenant, heard_ns))
+            heard_ns = min(max(news.heard_ns, now_ns - _CLOCKS_APART_NS), now_ns)
+            self.heard(News(news.tenant, heard_ns))

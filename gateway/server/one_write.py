@@ -1,9 +1,11 @@
 """The head and the body of an answer in one write."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 
+@dataclass(slots=True, eq=False)
 class OneWrite:
     """A transport that holds a head back until the body follows, or the turn of the loop ends.
 
@@ -11,12 +13,9 @@ class OneWrite:
     wakes the client twice. Saves 20 to 30 µs an answer.
     """
 
-    __slots__ = ("_head", "_loop", "_transport")
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._head = b""
+    _transport: asyncio.Transport
+    _loop: asyncio.AbstractEventLoop
+    _head: bytes = b""
 
     def write(self, data: bytes) -> None:
         """Send bytes, after the head that is held back."""

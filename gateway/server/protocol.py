@@ -8,12 +8,11 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.server import uvicorn_hooks  # noqa: F401  fails on a uvicorn that lacks a hook
 from gateway.server.fast_lane import Application, FastLaneProtocol
-from gateway.server.limits import LimitedProtocol
 from gateway.server.one_write import OneWrite
 from gateway.server.upgrade import UpgradeProtocol
 
 
-class GatewayProtocol(UpgradeProtocol, FastLaneProtocol, LimitedProtocol):
+class GatewayProtocol(UpgradeProtocol, FastLaneProtocol):
     """One connection to a client."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

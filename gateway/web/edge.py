@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from starlette.types import Scope
 
+from gateway.tenants.path import GRAPHQL_PATH
 from gateway.web.admission import Admission, ConnectionLimit
 from gateway.web.inbound import Door
 from gateway.web.middleware.request_log import AccessLog
@@ -13,7 +14,6 @@ from gateway.web.middleware.request_log import AccessLog
 class Edge:
     """Found under `app.state.edge`."""
 
-    path: str
     door: Door
     access_log: AccessLog
     admission: Admission
@@ -25,7 +25,7 @@ class Edge:
         """Return whether the server itself refuses a request; pages need CORS headers, too."""
         if (
             scope["method"] != "POST"
-            or scope["path"] != self.path
+            or scope["path"] != GRAPHQL_PATH
             or not self.admission.refuses_next()
         ):
             return False

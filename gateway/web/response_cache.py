@@ -46,14 +46,6 @@ class CachedAnswer:
         lines = b"".join([b"%b: %b\r\n" % header for header in self.headers])
         object.__setattr__(self, "lines", lines)
 
-    def messages(self, more: list[Header]) -> tuple[Message, Message]:
-        """Return the answer as ASGI has it."""
-        headers = [*self.headers, *more]
-        return (
-            {"type": "http.response.start", "status": self.status, "headers": headers},
-            {"type": "http.response.body", "body": self.body},
-        )
-
 
 def find(scope: Scope, inbound: Inbound) -> tuple[CachedAnswer, list[Header]] | None:
     """Return the answer to an equal request, and the headers that say its age now."""
@@ -91,8 +83,10 @@ class ResponseCache:
         if found is not None:
             answer, aging = found
             inbound.record = answer.record.for_cache_hit(0)  # counted by the access log
-            for message in answer.messages(aging):
-                await send(message)
+            headers = [*answer.headers, *aging]
+            start = {"type": "http.response.start", "status": answer.status, "headers": headers}
+            await send(start)
+            await send({"type": "http.response.body", "body": answer.body})
             return
         access = inbound.head.access
         if not isinstance(access, RequestError) and _is_cacheable(scope, inbound):

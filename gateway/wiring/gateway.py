@@ -35,13 +35,14 @@ from gateway.tenants.states import MOST_TENANTS
 from gateway.upstream.body_memory import BodyMemory
 from gateway.upstream.reach import Reachability
 from gateway.web.admission import Admission, ConnectionLimit
+from gateway.web.edge import Edge
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import Door
 from gateway.web.middleware.proxies import TrustedProxies
 from gateway.web.middleware.request_log import AccessLog
 from gateway.web.open_sockets import OpenSockets
 from gateway.web.pages.ops import Check
-from gateway.web.read.persisted import names_in
+from gateway.web.read.manifests import names_in
 from gateway.wiring import live, metrics, upstreams
 from gateway.wiring.reloads import Reloads
 from gateway.wiring.schema import request_reader, schema_options, tracing_for, trusted_documents
@@ -49,7 +50,6 @@ from gateway.wiring.schema import request_reader, schema_options, tracing_for, t
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-GRAPHQL_PATH = "/graphql"
 _CANCEL_AGAIN_S = 1
 
 
@@ -73,9 +73,6 @@ class Gateway:
         self.tracing = tracing_for(names, tracer_provider) if settings.tracing else None
         self.requests, self.calls = _meters(settings.tenants)
         proxies = settings.trusted_proxies
-        self.access_log = AccessLog(self.requests, shows_client=bool(proxies))
-        self.admission = Admission(settings.max_requests)
-        self.connection_limit = ConnectionLimit(settings.max_connections)
         self.shared = live.shared_cache(settings)
         self.flights, self.lookups = Flights[Snapshot](), Lookups()
         self.cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
@@ -86,14 +83,19 @@ class Gateway:
             self._source(),
             self._observed,
             transport,
-            path=GRAPHQL_PATH,
-            shared=self.shared,
+            self.shared,
         )
-        self.door = Door(
-            find_source=self.upstreams.find_source,
-            policy=upstreams.caller_policy(settings),
-            heeds_cache_control=settings.client_cache_control,
-            proxies=TrustedProxies(proxies) if proxies else None,
+        self.edge = Edge(
+            door=Door(
+                find_source=self.upstreams.find_source,
+                policy=upstreams.caller_policy(settings),
+                heeds_cache_control=settings.client_cache_control,
+                proxies=TrustedProxies(proxies) if proxies else None,
+            ),
+            access_log=AccessLog(self.requests, shows_client=bool(proxies)),
+            admission=Admission(settings.max_requests),
+            connection_limit=ConnectionLimit(settings.max_connections),
+            has_fast_lane=bool(settings.cache_ttl) and not self.tracing,
         )
         extensions = (self.tracing.operations,) if self.tracing else ()
         self.schema = build_schema(schema_options(settings, manifest, extensions))
@@ -162,7 +164,7 @@ class Gateway:
         return self.tracing.fetch(counted, url, tenant) if self.tracing else counted
 
     def _reload_policy(self, settings: Settings) -> None:
-        self.door.policy = upstreams.caller_policy(settings)
+        self.edge.door.policy = upstreams.caller_policy(settings)
 
     def _reload_documents(self, names: OperationNames, settings: Settings) -> None:
         manifest = trusted_documents(settings)

@@ -37,7 +37,7 @@ def reads(gateway: "Gateway", is_draining: Read) -> Reads:
 def _of_requests(gateway: "Gateway") -> Reads:
     """Return the metrics of requests, of what is open, of the limits, and of what is shed."""
     meter, sockets = gateway.requests, gateway.graphql.sockets
-    admission, connections = gateway.admission, gateway.connection_limit
+    admission, connections = gateway.edge.admission, gateway.edge.connection_limit
     limits = (("requests", admission), ("connections", connections), ("sockets", sockets))
     return {
         "gateway_requests": lambda: meter.counts("operation", "outcome"),

@@ -10,7 +10,6 @@ from gateway.observe.operations import OperationNames
 from gateway.schema.build import SchemaOptions
 from gateway.schema.guard.limits import Limits
 from gateway.settings import Settings
-from gateway.store.memory import BoundedMemoryCache
 from gateway.store.shared import SharedCache
 from gateway.web.read.manifests import read_manifests
 from gateway.web.read.persisted import Documents
@@ -87,10 +86,10 @@ def request_reader(
 ) -> Reader:
     """Return the reader of requests."""
     is_persisting = settings.persisted_queries and not settings.trusted_documents_only
-    cache = BoundedMemoryCache(max_bytes=_PERSISTED_QUERIES_BYTES) if is_persisting else None
+    stored_bytes = _PERSISTED_QUERIES_BYTES if is_persisting else 0
     secret = settings.cache_secret.get_secret_value().encode()
     return Reader(
-        Documents(cache, manifest, shared=shared, secret=secret),
+        Documents(stored_bytes, manifest, shared=shared, secret=secret),
         prepare,
         body_bytes=settings.max_body_bytes,
         batch=settings.max_batch,

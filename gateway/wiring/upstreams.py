@@ -36,11 +36,9 @@ class Upstreams:
         source: Callable[..., Source],
         observed: Observed,
         transport: httpx.AsyncBaseTransport | None,
-        *,
-        path: str,
         shared: SharedCache | None,
     ) -> None:
-        """Wire up the sources; below `path` there is one for each tenant.
+        """Wire up the sources; below `/graphql` there is one for each tenant.
 
         `source` makes a source from `fetch` and `upstream_url`; `transport` replaces the network.
         """
@@ -69,7 +67,7 @@ class Upstreams:
             return source(fetch=fetch, upstream_url=f"{url}/{tenant}", tenant=tenant)
 
         made = KeyedCache(source_for, most=MOST_TENANTS)
-        sources = TenantSources(made, path=path, served=settings.tenants)
+        sources = TenantSources(made, served=settings.tenants)
         self.find_source = sources
         self.source_of = sources.named
         self.aclose = calls.aclose
@@ -77,14 +75,15 @@ class Upstreams:
     def _client(self, url: str, tenant: str, transport: httpx.AsyncBaseTransport) -> Client:
         client = UpstreamClient(self._settings, url, transport, tenant=tenant, shared=self._shared)
         self.clients.add(client)
-        return Client(self._observed(client.fetch, url, tenant), client.aclose)
+        return Client(url, self._observed(client.fetch, url, tenant), client.aclose)
 
     def _tenant_client(self, url: str) -> Client:
         tenant = url.rpartition("/")[2]
         if self._transport is None:
             return self._client(url, tenant, network(self._settings, self.route))
         client = self._client(url, tenant, self._transport)
-        return client._replace(aclose=_leave_open)  # all tenants share it
+        client.aclose = _leave_open  # all tenants share it
+        return client
 
 
 async def _leave_open() -> None: ...

@@ -5,8 +5,6 @@ import hashlib
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.web.read.accept import EVENT_STREAM
-
 # Headers of a 200 that its 304 leaves out: they describe the body.
 _OF_THE_BODY = ("content-length", "content-type", "content-encoding")
 
@@ -32,8 +30,7 @@ class ETags:
                 return
             if start is not None:
                 held, start = start, None
-                _weaken(held)
-                if _may_be_tagged(held, message) and _tag(held, message["body"], known):
+                if _tag(held, message, known):
                     message = {**message, "body": b""}
                 await send(held)
             await send(message)
@@ -42,34 +39,21 @@ class ETags:
 
 
 def _is_stream(start: Message) -> bool:
-    return (
-        Headers(raw=start["headers"])
-        .get("content-type", "")
-        .startswith((EVENT_STREAM, "multipart/mixed"))
-    )
+    return "content-length" not in Headers(raw=start["headers"])
 
 
-def _weaken(start: Message) -> None:
-    """Make the tag of a compressed file weak: it was made from the bytes before compression."""
-    headers = MutableHeaders(raw=start["headers"])
-    if "content-encoding" in headers and headers.get("etag", "").startswith('"'):
-        headers["ETag"] = f"W/{headers['etag']}"
-
-
-def _may_be_tagged(start: Message, body: Message) -> bool:
-    headers = Headers(raw=start["headers"])
-    is_whole = not body.get("more_body", False)
-    return (
-        start["status"] == 200 and is_whole and "no-store" not in headers.get("cache-control", "")
-    )
-
-
-def _tag(start: Message, body: bytes, known: str) -> bool:
+def _tag(start: Message, body: Message, known: str) -> bool:
     """Put the tag on an answer; if the client has it, make the answer a 304 and return True."""
     headers = MutableHeaders(raw=start["headers"])
+    if "content-encoding" in headers and headers.get("etag", "").startswith('"'):
+        headers["ETag"] = f"W/{headers['etag']}"  # it was made from the file before compression
+    is_whole = start["status"] == 200 and not body.get("more_body")
+    if not is_whole or "no-store" in headers.get("cache-control", ""):
+        return False
     if "etag" not in headers:
         kind = headers.get("content-type", "").encode()[: hashlib.blake2b.MAX_KEY_SIZE]
-        headers["ETag"] = f'"{hashlib.blake2b(body, digest_size=16, key=kind).hexdigest()}"'
+        digest = hashlib.blake2b(body["body"], digest_size=16, key=kind)
+        headers["ETag"] = f'"{digest.hexdigest()}"'
     tags = {tag.strip().removeprefix("W/") for tag in known.split(",")}
     if "*" not in tags and headers["etag"].removeprefix("W/") not in tags:
         return False

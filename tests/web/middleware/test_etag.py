@@ -11,8 +11,8 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
-from starlette_compress import CompressMiddleware
 
+from gateway.web.middleware.coding import Compression
 from gateway.web.middleware.etag import ETags
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.asking import get
@@ -169,7 +169,7 @@ async def files(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     (tmp_path / "large.txt").write_text("a" * 1_000_000)
     app = Starlette(
         routes=[Mount("/", StaticFiles(directory=tmp_path))],
-        middleware=[Middleware(ETags), Middleware(CompressMiddleware)],
+        middleware=[Middleware(ETags), Middleware(Compression, minimum_size=500)],
     )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://files.invalid") as client:

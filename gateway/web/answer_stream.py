@@ -1,21 +1,75 @@
-"""The answers to an operation as one long HTTP answer."""
+"""The answers to an operation as one long HTTP answer: server-sent events, or a multipart.
+
+Sources: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md, distinct connections
+mode; https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol.
+"""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import ExitStack, aclosing
+from dataclasses import dataclass
+from types import MappingProxyType
 
+import orjson
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 from strawberry.http.streaming import merge_stream_with_heartbeat
 
-from gateway.errors import GatewayError
 from gateway.schema.engine import Answer, refusal
 from gateway.schema.error_codes import masked
 from gateway.web.inbound import Inbound
 from gateway.web.respond.caching import VARY
-from gateway.web.stream.framing import Framing
 
 HEARTBEAT_S = 15.0
+
+_NOT_KEPT = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+"""Caches do not store a stream, and proxies do not hold its parts back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """One way to write a stream."""
+
+    headers: Mapping[str, str]
+    start: str
+    part: Callable[[Answer], str]
+    heartbeat: str
+    end: str
+
+
+def _event(answer: Answer) -> str:
+    # A line feed alone ends a line: urql knows no other, and all clients know it.
+    return f"event: next\ndata: {orjson.dumps(answer.content).decode()}\n\n"
+
+
+def _written(content: Mapping[str, object]) -> str:
+    # With the boundary behind it: a client takes a part when the next one begins.
+    json = orjson.dumps(content).decode()
+    return f"\r\nContent-Type: application/json\r\n\r\n{json}\r\n--graphql"
+
+
+def _part(answer: Answer) -> str:
+    payload = None if answer.is_refusal else answer.content
+    errors = {"errors": answer.body["errors"]} if answer.is_refusal else {}
+    return _written({"payload": payload, **errors})
+
+
+EVENTS = Framing(
+    MappingProxyType({"Content-Type": "text/event-stream", **_NOT_KEPT}),
+    start="",
+    part=_event,
+    heartbeat=": ping\n\n",
+    end="event: complete\ndata: \n\n",
+)
+PARTS = Framing(
+    MappingProxyType(
+        {"Content-Type": "multipart/mixed;boundary=graphql;subscriptionSpec=1.0", **_NOT_KEPT}
+    ),
+    start="\r\n--graphql",
+    part=_part,
+    heartbeat=_written({}),
+    end="--\r\n",
+)
 
 
 class AnswerStream(StreamingResponse):
@@ -78,7 +132,7 @@ async def _parts(
                 yield framing.part(answer)
                 del answer
     except Exception as exc:  # noqa: BLE001  the edge: anything else is a bug of ours
-        answer = refusal(exc if isinstance(exc, GatewayError) else masked(exc))
+        answer = refusal(masked(exc))
         note(answer)
         yield framing.part(answer)
     yield framing.end
