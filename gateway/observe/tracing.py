@@ -54,14 +54,13 @@ class Tracing:
     """Wraps the parts of an app so that they are traced.
 
     Once opened, it sends spans where the `OTEL_*` variables say, by OTLP over HTTP; close it with
-    `aclose`. A `provider` takes the place of that in tests.
+    `aclose`.
     """
 
-    def __init__(self, names: OperationNames, provider: TracerProvider | None = None) -> None:
+    def __init__(self, names: OperationNames) -> None:
         self._names = names
-        self._exports = provider is None
         self._queue: SpanQueue | None = None
-        self._provider = provider or TracerProvider(resource=_resource(), shutdown_on_exit=False)
+        self._provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
         # An exception's message may hold anything.
         self._start_span: _Spans = partial(
             self._provider.get_tracer(_SERVICE).start_as_current_span,
@@ -71,9 +70,8 @@ class Tracing:
 
     def open(self) -> None:
         """Start the thread that exports: `gateway query` and the like do not need it."""
-        if self._exports:
-            self._queue = SpanQueue(OTLPSpanExporter())
-            self._provider.add_span_processor(self._queue)
+        self._queue = SpanQueue(OTLPSpanExporter())
+        self._provider.add_span_processor(self._queue)
 
     def dropped_spans(self) -> int:
         """Return how many spans this process could not send."""

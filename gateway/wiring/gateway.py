@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 from prometheus_client.process_collector import ProcessCollector
@@ -47,9 +46,6 @@ from gateway.wiring import live, metrics, upstreams
 from gateway.wiring.reloads import Reloads
 from gateway.wiring.schema import request_reader, schema_options, tracing_for, trusted_documents
 
-if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import TracerProvider
-
 _CANCEL_AGAIN_S = 1
 
 
@@ -61,16 +57,12 @@ class Gateway:
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        *,
-        transport: httpx.AsyncBaseTransport | None = None,
-        tracer_provider: "TracerProvider | None" = None,
+        self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
         self._settings = settings
         manifest = trusted_documents(settings)
         names = OperationNames(names_in(manifest.values()) if manifest else None)
-        self.tracing = tracing_for(names, tracer_provider) if settings.tracing else None
+        self.tracing = tracing_for(names) if settings.tracing else None
         self.requests, self.calls = _meters(settings.tenants)
         proxies = settings.trusted_proxies
         self.shared = live.shared_cache(settings)
