@@ -95,9 +95,9 @@ class Tracing:
         """Give each lookup in a cache a span."""
         get = cache.get
 
-        async def traced(key: str, default: object = None, **_: object) -> object:
+        async def traced(key: str) -> object:
             with self._start_span("cache get") as span:
-                value = await get(key, default)
+                value = await get(key)
                 span.set_attribute("gateway.cache.found", value is not None)
                 return value
 

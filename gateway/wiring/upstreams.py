@@ -1,6 +1,7 @@
 """The REST API behind the gateway: of one SuperOffice, or of all tenants of SuperOffice Online."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import partial
 from weakref import WeakSet
 
@@ -19,42 +20,39 @@ from gateway.upstream.client import UpstreamClient
 from gateway.upstream.route import Route
 from gateway.upstream.transport import PooledTransport
 
-Observed = Callable[[Fetch, str, str], Fetch]
-"""Counts, or traces, the calls to an address, for a tenant."""
 
-
+@dataclass(eq=False, repr=False)
 class Upstreams:
     """The sources of sessions, and the calls that they make."""
 
-    find_source: FindSource
-    source_of: SourceOf
-    aclose: Callable[[], Awaitable[None]]
+    settings: Settings
+    source: Callable[..., Source]
+    """Makes a source from `fetch` and `upstream_url`."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        source: Callable[..., Source],
-        observed: Observed,
-        transport: httpx.AsyncBaseTransport | None,
-        shared: SharedCache | None,
-    ) -> None:
-        """Wire up the sources; below `/graphql` there is one for each tenant.
+    observed: Callable[[Fetch, str, str], Fetch]
+    """Counts, or traces, the calls to an address, for a tenant."""
 
-        `source` makes a source from `fetch` and `upstream_url`; `transport` replaces the network.
-        """
-        self.clients: WeakSet[UpstreamClient] = WeakSet()
-        """One for each address in use."""
+    transport: httpx.AsyncBaseTransport | None
+    """Replaces the network."""
 
-        self._settings, self._shared = settings, shared
-        self._observed, self._transport = observed, transport
+    shared: SharedCache | None
+    clients: WeakSet[UpstreamClient] = field(default_factory=WeakSet)
+    """One for each address in use."""
+
+    find_source: FindSource = field(init=False)
+    source_of: SourceOf = field(init=False)
+    aclose: Callable[[], Awaitable[None]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Wire up the sources; below `/graphql` there is one for each tenant."""
+        settings, transport, url = self.settings, self.transport, self.settings.address
         self.route = Route(None if transport else settings)
-        url = settings.address
         if transport is None and url.startswith("https:"):
             self.route.tls()  # now, and not at the first request
         own = transport or network(settings, self.route)
         if settings.environment is None:
             client = self._client(url, "", own)
-            the_source = source(fetch=client.fetch, upstream_url=url)
+            the_source = self.source(fetch=client.fetch, upstream_url=url)
             self.find_source = lambda path, headers: the_source
             self.source_of = lambda tenant: the_source
             self.aclose = client.aclose
@@ -64,7 +62,7 @@ class Upstreams:
         def source_for(tenant: str) -> Source:
             # It names the tenant for good, wherever that moves; no calls go there.
             fetch = partial(calls.fetch, tenant)
-            return source(fetch=fetch, upstream_url=f"{url}/{tenant}", tenant=tenant)
+            return self.source(fetch=fetch, upstream_url=f"{url}/{tenant}", tenant=tenant)
 
         made = KeyedCache(source_for, most=MOST_TENANTS)
         sources = TenantSources(made, served=settings.tenants)
@@ -73,15 +71,15 @@ class Upstreams:
         self.aclose = calls.aclose
 
     def _client(self, url: str, tenant: str, transport: httpx.AsyncBaseTransport) -> Client:
-        client = UpstreamClient(self._settings, url, transport, tenant=tenant, shared=self._shared)
+        client = UpstreamClient(self.settings, url, transport, tenant=tenant, shared=self.shared)
         self.clients.add(client)
-        return Client(url, self._observed(client.fetch, url, tenant), client.aclose)
+        return Client(url, self.observed(client.fetch, url, tenant), client.aclose)
 
     def _tenant_client(self, url: str) -> Client:
         tenant = url.rpartition("/")[2]
-        if self._transport is None:
-            return self._client(url, tenant, network(self._settings, self.route))
-        client = self._client(url, tenant, self._transport)
+        if self.transport is None:
+            return self._client(url, tenant, network(self.settings, self.route))
+        client = self._client(url, tenant, self.transport)
         client.aclose = _leave_open  # all tenants share it
         return client
 
