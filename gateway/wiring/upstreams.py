@@ -57,7 +57,7 @@ class Upstreams:
             self.source_of = lambda tenant: the_source
             self.aclose = client.aclose
             return
-        calls = TenantCalls(TenantStates(state_service(settings, own)), self._tenant_client)
+        calls = TenantCalls(TenantStates(StateService(settings, own)), self._tenant_client)
 
         def source_for(tenant: str) -> Source:
             # It names the tenant for good, wherever that moves; no calls go there.
@@ -91,16 +91,6 @@ def network(settings: Settings, route: Route) -> PooledTransport:
     """Return connections to SuperOffice."""
     connections, timeout_s = settings.upstream_connections, settings.upstream_connect_timeout
     return PooledTransport(connections=connections, connect_timeout_s=timeout_s, route=route)
-
-
-def state_service(settings: Settings, transport: httpx.AsyncBaseTransport) -> StateService:
-    """Return what knows the tenants' addresses; it closes `transport`."""
-    return StateService(
-        url=settings.address,
-        trusted_domains=settings.tenant_hosts,
-        timeout_s=settings.upstream_timeout,
-        transport=transport,
-    )
 
 
 def caller_policy(settings: Settings) -> CallerPolicy:
