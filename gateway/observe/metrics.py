@@ -166,7 +166,7 @@ class UpstreamMeter:
         return counted
 
 
-@dataclass
+@dataclass(eq=False)
 class Metrics(Collector):
     """The metrics of one app, as `metrics.json` declares them: kind, help, and labels of each."""
 

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 
 import httpx
 
@@ -130,14 +131,12 @@ class UpstreamClient:
             )
             try:
                 response = await self._transport.handle_async_request(request)
-                try:
+                async with aclosing(response):
                     if response.status_code != httpx.codes.OK:
                         raise error_for(response)
                     return await read_body(
                         response, max_bytes=self._max_bytes, on_wait=call.lose_time
                     )
-                finally:
-                    await response.aclose()
             except (httpx.TransportError, ssl.SSLError) as exc:
                 # After the handshake TLS errors are not translated; in TLS 1.3 the refusal of a
                 # client without a certificate is one of them.
