@@ -16,7 +16,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from gateway.caller import Caller
-from gateway.errors import UpstreamError, UpstreamForbiddenError, UpstreamUnauthenticatedError
+from gateway.errors import UpstreamError, UpstreamRejectionError
 from gateway.live.changes import Changes, Comparison
 from gateway.live.later import SECOND_NS, later
 from gateway.live.pace import LONGEST_AFTER_FAILURE_S, Pace, Rhythm
@@ -149,7 +149,7 @@ class Watcher:
             served = await self.source.serve(
                 self.caller, key=self.key, max_age_s=max_age_s, is_poll=True
             )
-        except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
+        except UpstreamRejectionError:
             raise
         except UpstreamError as exc:
             # It has been logged. Subscribers keep the latest state until a poll succeeds.
@@ -158,7 +158,7 @@ class Watcher:
             await asyncio.sleep(min(exc.retry_after_s or 0, LONGEST_AFTER_FAILURE_S))
             return self.pace.after_failure()
         has_changed = await self._take(served.snapshot)
-        wait_s = self.pace.after_change() if has_changed else self.pace.after_quiet()
+        wait_s = self.pace.after_success(has_changed=has_changed)
         return max(0.0, wait_s - served.age_s())
 
     async def _take(self, snapshot: Snapshot) -> bool:
