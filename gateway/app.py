@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 from prometheus_client.registry import Collector
@@ -32,9 +31,6 @@ from gateway.web.websocket.handshake import SocketEndpoint
 from gateway.wiring.browsers import cross_origin
 from gateway.wiring.gateway import Gateway
 
-if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import TracerProvider
-
 _WEBHOOKS = "/webhooks/superoffice"
 
 # Compressed like application/json, which the library knows by itself.
@@ -50,7 +46,6 @@ def create_app(
     upstream_transport: httpx.AsyncBaseTransport | None = None,
     demo_users: Sequence[tuple[str, str, int]] = (),
     metrics_directory: Path | None = None,
-    tracer_provider: "TracerProvider | None" = None,
 ) -> Starlette:
     """Build the ASGI application.
 
@@ -60,12 +55,11 @@ def create_app(
         demo_users: name, Authorization and associateId of those that the query page offers to
             everybody.
         metrics_directory: where the processes of one gateway share their metrics.
-        tracer_provider: replaces the exporter of traces in tests.
 
     Raises:
         SettingsError: a file that the settings name cannot be read, or a field does not exist.
     """
-    gateway = Gateway(settings, transport=upstream_transport, tracer_provider=tracer_provider)
+    gateway = Gateway(settings, upstream_transport)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -52,15 +52,13 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
     )
     is_terminal = sys.stderr is not None and sys.stderr.isatty()  # None: it is closed
     as_text = is_terminal if log_format == "auto" else log_format == "text"
+    renderers = _renderers(as_text=as_text, colors=is_terminal)
     stream = _stream()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*stamps, structlog.stdlib.add_logger_name],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_renderers(as_text=as_text, colors=is_terminal),
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
@@ -69,7 +67,7 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     # Events of the gateway bypass the standard library, which takes ten times as long for a line.
     structlog.configure(
-        processors=[_is_wanted, *stamps, *_renderers(as_text=as_text, colors=is_terminal)],
+        processors=[_is_wanted, *stamps, *renderers],
         logger_factory=structlog.WriteLoggerFactory(stream),
         wrapper_class=structlog.make_filtering_bound_logger("debug"),
         cache_logger_on_first_use=True,
@@ -102,8 +100,6 @@ def _stream() -> TextIO:
     except OSError:
         return sys.stderr
     if _writer is None or _writer.fd != fd:
-        if _writer is not None:
-            _writer.close()
         _writer = LogWriter(fd, _report_loss)
     return cast("TextIO", _writer)
 

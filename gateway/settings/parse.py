@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import zoneinfo
+from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
@@ -16,23 +17,43 @@ from pydantic import SecretStr
 
 from gateway.settings.tenant_names import canonical_tenant
 
-# As browsers write it: in small letters, ASCII.
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+")
-
 UNIX = "unix:"
 """What precedes the path of a unix socket."""
 
 _LARGEST_SECRET = 64 * 2**10
-# RFC 9110, section 5.6.2.
-_TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
-
-# Two labels at least: nobody controls a whole top-level domain.
-_DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
 def names(text: str) -> frozenset[str]:
     """Split names at commas."""
     return frozenset(name.strip() for name in text.split(",") if name.strip())
+
+
+def _names_like(pattern: str, problem: str) -> Callable[[str], frozenset[str]]:
+    """Return a parser of names that match a pattern."""
+    valid = re.compile(pattern, re.ASCII)
+
+    def parsed(text: str) -> frozenset[str]:
+        found = names(text)
+        if not all(map(valid.fullmatch, found)):
+            raise ValueError(problem)
+        return found
+
+    return parsed
+
+
+# Two labels at least: nobody controls a whole top-level domain.
+domains = _names_like(
+    r"[a-z0-9-]+(\.[a-z0-9-]+)+", "a domain is written in small letters, without a port or a `*`"
+)
+# As browsers write it: in small letters, ASCII; or any.
+origins = _names_like(
+    r"\*|[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+",
+    "an origin is a scheme and a host, with nothing after it",
+)
+# RFC 9110, section 5.6.2.
+header_names = _names_like(
+    r"[\w!#$%&'*+.^`|~-]+", "the name of a header has letters, digits and hyphens"
+)
 
 
 def topic_names(text: str) -> dict[int, str]:
@@ -74,8 +95,12 @@ def host(text: str) -> str:
     return text
 
 
-def proxies(text: str) -> frozenset[IPv4Network | IPv6Network | Literal["unix"]]:
-    """Return networks; `unix` stands for connections through a unix socket."""
+Network = IPv4Network | IPv6Network | Literal["unix"]
+"""`unix` stands for connections through a unix socket."""
+
+
+def proxies(text: str) -> frozenset[Network]:
+    """Return networks."""
     try:
         return frozenset(
             "unix" if name == "unix" else ip_network(name, strict=False) for name in names(text)
@@ -112,30 +137,6 @@ def tenants(text: str) -> frozenset[str] | None:
     if None in canonical or (text and not canonical):
         raise ValueError("a tenant is `Cust` and a number")
     return frozenset(name for name in canonical if name) or None
-
-
-def domains(text: str) -> frozenset[str]:
-    """Return domain names."""
-    found = names(text)
-    if not found or not all(_DOMAIN.fullmatch(name) for name in found):
-        raise ValueError("a domain is written in small letters, without a port or a `*`")
-    return found
-
-
-def origins(text: str) -> frozenset[str]:
-    """Return origins; `*` for any."""
-    found = names(text)
-    if not all(origin == "*" or _ORIGIN.fullmatch(origin) for origin in found):
-        raise ValueError("an origin is a scheme and a host, with nothing after it")
-    return found
-
-
-def header_names(text: str) -> frozenset[str]:
-    """Return names of headers."""
-    found = names(text)
-    if not all(_TOKEN.fullmatch(name) for name in found):
-        raise ValueError("the name of a header has letters, digits and hyphens")
-    return found
 
 
 def paths(text: str | Path | tuple[Path, ...]) -> tuple[Path, ...]:

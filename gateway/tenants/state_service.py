@@ -12,7 +12,6 @@ Source: SuperOffice's developer portal, "Tenant status".
 import asyncio
 import re
 import ssl
-from collections.abc import Collection
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -27,6 +26,7 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.records.dates import UTC, nanoseconds
+from gateway.settings import Settings
 from gateway.settings.tenant_names import canonical_tenant
 from gateway.upstream.body import read_body
 
@@ -79,9 +79,7 @@ class _Answer(msgspec.Struct, rename="pascal"):
 class StateService:
     """Calls an environment's state service, a few times at once; close it with `aclose`."""
 
-    url: str
-    trusted_domains: Collection[str]
-    timeout_s: float
+    settings: Settings
     transport: httpx.AsyncBaseTransport
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MOST_AT_ONCE))
 
@@ -98,8 +96,9 @@ class StateService:
             UpstreamError: the service cannot be reached or is too slow, or its answer is invalid.
         """
         where = f"where {tenant} is"
+        timeout_s = min(self.settings.upstream_timeout, _LONGEST_WAIT_S)
         try:
-            async with asyncio.timeout(min(self.timeout_s, _LONGEST_WAIT_S)), self._turns:
+            async with asyncio.timeout(timeout_s), self._turns:
                 body = await self._get(tenant, where)
             answer = _DECODER.decode(body)
             valid_until_s = nanoseconds(answer.valid_until or _EXPIRED, UTC) / 1e9
@@ -120,7 +119,8 @@ class StateService:
         )
 
     async def _get(self, tenant: str, where: str) -> bytes:
-        request = httpx.Request("GET", f"{self.url}/api/state/{tenant}", headers=_HEADERS)
+        url = f"{self.settings.address}/api/state/{tenant}"
+        request = httpx.Request("GET", url, headers=_HEADERS)
         response = await self.transport.handle_async_request(request)
         async with aclosing(response):
             if response.status_code == httpx.codes.NOT_FOUND:
@@ -132,7 +132,7 @@ class StateService:
     def _trusted(self, tenant: str, address: str | None) -> str:
         match = _ADDRESS.fullmatch(address or "")
         host = match["host"].lower() if match else ""
-        is_trusted = any(f".{host}".endswith(f".{domain}") for domain in self.trusted_domains)
+        is_trusted = any(f".{host}".endswith(f".{domain}") for domain in self.settings.tenant_hosts)
         if not match or not is_trusted or canonical_tenant(match["tenant"]) != tenant:
             message = f"SuperOffice names an address for {tenant} that is not to be trusted."
             raise UpstreamBadResponseError(message)

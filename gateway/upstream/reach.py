@@ -10,18 +10,17 @@ import ssl
 
 import httpx
 
+from gateway.settings import Settings
 from gateway.upstream.route import ProxyError, Route
 
 
 class Reachability:
     """Knows whether the last connection succeeded."""
 
-    def __init__(
-        self, *, url: str, interval_s: float, connect_timeout_s: float, route: Route
-    ) -> None:
-        self._url, self._route = httpx.URL(url), route
-        self._interval_s = interval_s
-        self._connect_timeout_s = connect_timeout_s
+    def __init__(self, settings: Settings, route: Route) -> None:
+        self._url, self._route = httpx.URL(settings.address), route
+        self._interval_s = settings.ready_check
+        self._connect_timeout_s = settings.upstream_connect_timeout
         self._problem: str | None = "it has not been checked yet"
 
     def problem(self) -> str | None:
@@ -29,7 +28,7 @@ class Reachability:
         return self._problem
 
     async def keep_checking(self) -> None:
-        """Check until cancelled, every `interval_s` seconds."""
+        """Check until cancelled, every `ready_check` seconds."""
         while True:
             self._problem = await self._check()
             await asyncio.sleep(self._interval_s)

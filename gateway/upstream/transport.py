@@ -94,17 +94,6 @@ class PooledTransport(httpx.AsyncBaseTransport):
         )
 
 
-class LentTransport(httpx.AsyncBaseTransport):
-    """A shared transport, which its owner closes."""
-
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request."""
-        return await self._transport.handle_async_request(request)
-
-
 class _Protocol(ResponseHandler):
     """Ends connections that are old, and passes protocol errors within a body on to its reader.
 

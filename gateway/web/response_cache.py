@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import RequestError
 from gateway.headers import AGING, Header
-from gateway.observe.cache_stats import Result
+from gateway.sessions.freshness import Result
 from gateway.sessions.snapshot import compact
 from gateway.web.access_record import AccessRecord
 from gateway.web.inbound import Inbound, inbound_of

@@ -16,14 +16,12 @@ from gateway.web.read.persisted import Documents
 from gateway.web.read.request import Reader
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import TracerProvider
-
     from gateway.observe.tracing import Tracing
 
 _PERSISTED_QUERIES_BYTES = 16 * 2**20
 
 
-def tracing_for(names: OperationNames, provider: "TracerProvider | None") -> "Tracing":
+def tracing_for(names: OperationNames) -> "Tracing":
     """Return the tracing.
 
     Raises:
@@ -36,7 +34,7 @@ def tracing_for(names: OperationNames, provider: "TracerProvider | None") -> "Tr
             "GATEWAY_TRACING=on: OpenTelemetry is not installed; install the gateway from its own "
             "source or wheel with the extra `tracing`: pip install '.[tracing]'"
         ) from exc
-    return Tracing(names, provider)
+    return Tracing(names)
 
 
 def trusted_documents(settings: Settings) -> dict[str, str]:

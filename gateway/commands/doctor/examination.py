@@ -9,9 +9,10 @@ from gateway.errors import GatewayError
 from gateway.headers import Header
 from gateway.settings import Settings
 from gateway.settings.tenant_names import canonical_tenant
+from gateway.tenants.state_service import StateService
 from gateway.upstream.route import Route
 from gateway.upstream.transport import PooledTransport
-from gateway.wiring.upstreams import network, state_service
+from gateway.wiring.upstreams import network
 
 
 async def examine(
@@ -61,7 +62,7 @@ async def _tenant(
     if settings.tenants is not None and name not in settings.tenants:
         return None, Finding("tenant", "fail", f"{name} is not served", "add it to GATEWAY_TENANTS")
     try:
-        state = await state_service(settings, network).read(name)
+        state = await StateService(settings, network).read(name)
     except GatewayError as exc:
         return None, Finding("tenant", "fail", str(exc))
     host = urlsplit(state.url).hostname
