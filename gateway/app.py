@@ -18,8 +18,7 @@ from gateway.schema.build import sdl
 from gateway.settings import Settings
 from gateway.tenants.path import GRAPHQL_PATH
 from gateway.web.endpoint import Endpoint
-from gateway.web.middleware.coding import Compression
-from gateway.web.middleware.etag import ETags
+from gateway.web.middleware.representation import Representation
 from gateway.web.middleware.request_log import RequestLog
 from gateway.web.middleware.response_headers import ResponseHeaders
 from gateway.web.pages import docs
@@ -33,7 +32,6 @@ from gateway.wiring.browsers import cross_origin
 from gateway.wiring.gateway import Gateway
 
 _WEBHOOKS = "/webhooks/superoffice"
-_SMALLEST_COMPRESSED = 1_000
 
 # Compressed like application/json, which the library knows by itself.
 add_compress_type(GRAPHQL_JSON)
@@ -129,6 +127,5 @@ def _middleware(settings: Settings, gateway: Gateway) -> list[Middleware]:
         *([Middleware(ResponseCache)] if settings.cache_ttl else []),
         Middleware(ResponseHeaders, also=b"X-Tenant" if settings.environment else b""),
         *cross_origin(settings),
-        Middleware(ETags),
-        Middleware(Compression, minimum_size=_SMALLEST_COMPRESSED),
+        Middleware(Representation),
     ]

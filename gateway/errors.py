@@ -16,8 +16,9 @@
     - TooManyOpenError            RATE_LIMITED, 429 · GatewayFullError 503
   + UpstreamError                 UPSTREAM_ERROR, 502: any status without a code of its own
     - UpstreamMisdirectedError    UPSTREAM_ERROR: the tenant is at another host
-    - UpstreamUnauthenticatedError  UNAUTHENTICATED, 401
-    - UpstreamForbiddenError      FORBIDDEN, 403
+    - UpstreamRejectionError      of this caller
+      - UpstreamUnauthenticatedError  UNAUTHENTICATED, 401
+      - UpstreamForbiddenError    FORBIDDEN, 403
     - UpstreamRateLimitedError    RATE_LIMITED, 429
     - UpstreamTimeoutError        UPSTREAM_TIMEOUT, 504
     - UpstreamUnavailableError    UPSTREAM_UNAVAILABLE, 503
@@ -183,7 +184,11 @@ class UpstreamError(GatewayError, code="UPSTREAM_ERROR", status=502):
         return status is None or status < 300 or status >= 500 or status == 429
 
 
-class UpstreamUnauthenticatedError(UpstreamError, code="UNAUTHENTICATED", status=401):
+class UpstreamRejectionError(UpstreamError):
+    """SuperOffice rejects the caller."""
+
+
+class UpstreamUnauthenticatedError(UpstreamRejectionError, code="UNAUTHENTICATED", status=401):
     """SuperOffice does not accept the caller's credentials (401)."""
 
 
@@ -191,7 +196,7 @@ class UpstreamMisdirectedError(UpstreamError):
     """The tenant is at another host (421; RFC 9110, section 15.5.20)."""
 
 
-class UpstreamForbiddenError(UpstreamError, code="FORBIDDEN", status=403):
+class UpstreamForbiddenError(UpstreamRejectionError, code="FORBIDDEN", status=403):
     """SuperOffice knows the caller and denies the call (403)."""
 
 

@@ -14,9 +14,8 @@ import msgspec
 from gateway.caller import Caller
 from gateway.errors import (
     UpstreamError,
-    UpstreamForbiddenError,
+    UpstreamRejectionError,
     UpstreamTimeoutError,
-    UpstreamUnauthenticatedError,
     described,
 )
 from gateway.headers import Header
@@ -198,7 +197,7 @@ class Source:
             else:
                 place = self._place(key, caller)
                 snapshot = await self._share(self.shared, place, caller, trace, max_age_s)
-        except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
+        except UpstreamRejectionError:
             await self.cache.delete(key)
             if self.windows.while_revalidate_s or self.windows.if_error_s:
                 place = self._revocation(caller)
@@ -239,7 +238,7 @@ class Source:
                     return await self._assemble(caller, mine.found, "shared", took_s)
                 try:
                     stored, snapshot = await self._call(caller, trace)
-                except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
+                except UpstreamRejectionError:
                     await shared.forget(place)
                     raise
                 age_s = (self.clock_ns() - stored.fetched_ns) / 1e9

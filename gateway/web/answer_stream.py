@@ -7,8 +7,6 @@ mode; https://www.apollographql.com/docs/graphos/routing/operations/subscription
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass
-from types import MappingProxyType
 
 import orjson
 from starlette.responses import StreamingResponse
@@ -22,85 +20,48 @@ from gateway.web.respond.caching import VARY
 
 HEARTBEAT_S = 15.0
 
-_NOT_KEPT = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+_NOT_KEPT = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no", "Vary": VARY}
 """Caches do not store a stream, and proxies do not hold its parts back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Framing:
-    """One way to write a stream."""
-
-    headers: Mapping[str, str]
-    start: str
-    part: Callable[[Answer], str]
-    heartbeat: str
-    end: str
-
-
-def _event(answer: Answer) -> str:
-    # A line feed alone ends a line: urql knows no other, and all clients know it.
-    return f"event: next\ndata: {orjson.dumps(answer.content).decode()}\n\n"
-
-
-def _written(content: Mapping[str, object]) -> str:
-    # With the boundary behind it: a client takes a part when the next one begins.
-    json = orjson.dumps(content).decode()
-    return f"\r\nContent-Type: application/json\r\n\r\n{json}\r\n--graphql"
-
-
-def _part(answer: Answer) -> str:
-    payload = None if answer.is_refusal else answer.content
-    errors = {"errors": answer.body["errors"]} if answer.is_refusal else {}
-    return _written({"payload": payload, **errors})
-
-
-EVENTS = Framing(
-    MappingProxyType({"Content-Type": "text/event-stream", **_NOT_KEPT}),
-    start="",
-    part=_event,
-    heartbeat=": ping\n\n",
-    end="event: complete\ndata: \n\n",
-)
-PARTS = Framing(
-    MappingProxyType(
-        {"Content-Type": "multipart/mixed;boundary=graphql;subscriptionSpec=1.0", **_NOT_KEPT}
-    ),
-    start="\r\n--graphql",
-    part=_part,
-    heartbeat=_written({}),
-    end="--\r\n",
-)
 
 
 class AnswerStream(StreamingResponse):
     """Streams until the answers end, the client disconnects, or the server stops.
 
     In the last case the stream ends without the end of its framing, so that clients reconnect.
-    `note` is called with each answer before it is written; `slots` are released at the end.
+    `note` is called with each answer before it is written; `slots` are released at the end. Each
+    way to write a stream is a subclass.
     """
+
+    content_type: str
+    start = ""
+    heartbeat: str
+    end: str
 
     def __init__(
         self,
         answers: AsyncGenerator[Answer, None],
-        framing: Framing,
         *,
         note: Callable[[Answer], None],
         inbound: Inbound,
         slots: ExitStack,
     ) -> None:
         parts = merge_stream_with_heartbeat(
-            lambda: _parts(answers, framing, note),
-            lambda: framing.heartbeat,
+            lambda: self._parts(answers, note),
+            lambda: self.heartbeat,
             interval=HEARTBEAT_S,
             send_initial_heartbeat=False,
         )
-        super().__init__(parts(), headers={**framing.headers, "Vary": VARY})
+        super().__init__(parts(), headers={"Content-Type": self.content_type, **_NOT_KEPT})
         self._inbound = inbound
         self._slots = slots
         self._is_ending = asyncio.Event()
 
+    def part(self, answer: Answer) -> str:
+        """Write an answer."""
+        raise NotImplementedError
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the events."""
+        """Send the answers."""
         self._inbound.end_stream = self._is_ending.set
         with self._slots:
             await super().__call__(scope, receive, send)
@@ -119,20 +80,52 @@ class AnswerStream(StreamingResponse):
             for wait in waits:
                 wait.cancel()
 
+    async def _parts(
+        self, answers: AsyncGenerator[Answer, None], note: Callable[[Answer], None]
+    ) -> AsyncGenerator[str, None]:
+        if self.start:
+            yield self.start
+        try:
+            async with aclosing(answers):
+                async for answer in answers:
+                    note(answer)
+                    yield self.part(answer)
+                    del answer
+        except Exception as exc:  # noqa: BLE001  the edge: anything else is a bug of ours
+            answer = refusal(masked(exc))
+            note(answer)
+            yield self.part(answer)
+        yield self.end
 
-async def _parts(
-    answers: AsyncGenerator[Answer, None], framing: Framing, note: Callable[[Answer], None]
-) -> AsyncGenerator[str, None]:
-    if framing.start:
-        yield framing.start
-    try:
-        async with aclosing(answers):
-            async for answer in answers:
-                note(answer)
-                yield framing.part(answer)
-                del answer
-    except Exception as exc:  # noqa: BLE001  the edge: anything else is a bug of ours
-        answer = refusal(masked(exc))
-        note(answer)
-        yield framing.part(answer)
-    yield framing.end
+
+class EventStream(AnswerStream):
+    """As server-sent events."""
+
+    content_type = "text/event-stream"
+    heartbeat = ": ping\n\n"
+    end = "event: complete\ndata: \n\n"
+
+    def part(self, answer: Answer) -> str:
+        """Write an event; a line feed alone ends a line, as urql knows no other end."""
+        return f"event: next\ndata: {orjson.dumps(answer.content).decode()}\n\n"
+
+
+def _written(content: Mapping[str, object]) -> str:
+    # With the boundary behind it: a client takes a part when the next one begins.
+    json = orjson.dumps(content).decode()
+    return f"\r\nContent-Type: application/json\r\n\r\n{json}\r\n--graphql"
+
+
+class MultipartStream(AnswerStream):
+    """As the parts of a multipart, as Apollo's clients read them."""
+
+    content_type = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0"
+    start = "\r\n--graphql"
+    heartbeat = _written({})
+    end = "--\r\n"
+
+    def part(self, answer: Answer) -> str:
+        """Write a part; what ends the stream has its errors beside the payload."""
+        if answer.is_refusal:
+            return _written({"payload": None, "errors": answer.body["errors"]})
+        return _written({"payload": answer.content})

@@ -23,12 +23,8 @@ class Edge:
 
     def sheds(self, scope: Scope) -> bool:
         """Return whether the server itself refuses a request; pages need CORS headers, too."""
-        if (
-            scope["method"] != "POST"
-            or scope["path"] != GRAPHQL_PATH
-            or not self.admission.refuses_next()
-        ):
-            return False
-        is_shed = all(name != b"origin" for name, _ in scope["headers"])
+        is_limited = scope["method"] == "POST" and scope["path"] == GRAPHQL_PATH
+        is_too_much = is_limited and self.admission.refuses_next()
+        is_shed = is_too_much and all(name != b"origin" for name, _ in scope["headers"])
         self.admission.shed += is_shed
         return is_shed

@@ -29,7 +29,7 @@ from gateway.schema.context import Access
 from gateway.schema.engine import Answer, Operation, refusal
 from gateway.schema.error_codes import masked
 from gateway.web.admission import Admission
-from gateway.web.answer_stream import EVENTS, PARTS, AnswerStream
+from gateway.web.answer_stream import EventStream, MultipartStream
 from gateway.web.disconnect import while_wanted
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import check_tenant, inbound_of
@@ -218,8 +218,8 @@ class _Exchange:
             place = slots.enter_context(sockets.count(lambda: inbound.end_stream()))
             if isinstance(context.access, Access):
                 slots.enter_context(sockets.count_for(context.access.owner))
-            framing = PARTS if self._stream_type == MULTIPART else EVENTS
-            return AnswerStream(answers, framing, note=note, inbound=inbound, slots=slots.pop_all())
+            stream = MultipartStream if self._stream_type == MULTIPART else EventStream
+            return stream(answers, note=note, inbound=inbound, slots=slots.pop_all())
 
 
 async def _only(answer: Answer) -> AsyncGenerator[Answer, None]:

@@ -35,7 +35,7 @@ class Place:
 class OpenSockets:
     """Counts them, and refuses those past a limit."""
 
-    def __init__(self, *, most: int, most_per_caller: int) -> None:
+    def __init__(self, most: int, most_per_caller: int) -> None:
         self.open = self.shed = 0
         self.strangers: dict[Place, Callable[[], object]] = {}
         """What closes the socket of each; the oldest is the first."""

@@ -102,9 +102,7 @@ class Gateway:
             engine=engine,
             reader=request_reader(settings, manifest, self.shared, engine.prepare),
             names=names,
-            sockets=OpenSockets(
-                most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller
-            ),
+            sockets=OpenSockets(settings.max_sockets, settings.max_sockets_per_caller),
             watchers_of=self.watchers_of,
             searched=self.schema.searched,
             links=self.schema.links,

@@ -86,10 +86,5 @@ def request_reader(
     is_persisting = settings.persisted_queries and not settings.trusted_documents_only
     stored_bytes = _PERSISTED_QUERIES_BYTES if is_persisting else 0
     secret = settings.cache_secret.get_secret_value().encode()
-    return Reader(
-        Documents(stored_bytes, manifest, shared=shared, secret=secret),
-        prepare,
-        body_bytes=settings.max_body_bytes,
-        batch=settings.max_batch,
-        variables_bytes=settings.max_variables_bytes,
-    )
+    documents = Documents(stored_bytes, manifest, shared=shared, secret=secret)
+    return Reader(documents, prepare, settings)

@@ -47,17 +47,16 @@ def ranges(accept: str) -> Sequence[tuple[str, float]]:
     found = []
     for part in accept.split(","):
         media_range, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        if media_range == "multipart/mixed" and any(map(_is_for_subscriptions, parameters)):
+            media_range = MULTIPART
         try:
-            found.append((_named(media_range, parameters), min(1.0, max(0.0, float(weight)))))
+            weight = float(next((p[2:] for p in parameters if p.startswith("q=")), "1"))
         except ValueError:
-            found.append((_named(media_range, parameters), 1.0))
+            weight = 1.0
+        found.append((media_range, min(1.0, max(0.0, weight))))
     return found
 
 
-def _named(media_range: str, parameters: Sequence[str]) -> str:
-    """Return a media type; Apollo's multipart subscriptions are no other `multipart/mixed`."""
-    is_for_subscriptions = any(
-        p.replace('"', "").startswith("subscriptionspec=1.0") for p in parameters
-    )
-    return MULTIPART if media_range == "multipart/mixed" and is_for_subscriptions else media_range
+def _is_for_subscriptions(parameter: str) -> bool:
+    """Return whether a parameter of `multipart/mixed` says that it is Apollo's."""
+    return parameter.replace('"', "").startswith("subscriptionspec=1.0")

@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection, Request
 
 from gateway.errors import BadRequestError, GatewayError, UnsupportedMediaTypeError
 from gateway.schema.engine import Operation
+from gateway.settings import Settings
 from gateway.web.read.body import read_body
 from gateway.web.read.persisted import Documents
 
@@ -49,9 +50,7 @@ class Reader:
 
     documents: Documents
     prepare: Callable[[str], Awaitable[None]]
-    body_bytes: int
-    batch: int
-    variables_bytes: int
+    settings: Settings
 
     async def request(self, request: Request) -> Found | list[Found]:
         """Return the operation of an HTTP request, or those of a batch.
@@ -64,7 +63,7 @@ class Reader:
         if request.method == "GET":
             return await self._found(_from_query(request))
         _check_content_type(request)
-        body = await read_body(request, max_bytes=self.body_bytes)
+        body = await read_body(request, max_bytes=self.settings.max_body_bytes)
         parsed = from_json(body, "The request's body")
         return await (self._batch(parsed) if isinstance(parsed, list) else self._found(parsed))
 
@@ -95,7 +94,7 @@ class Reader:
         return Operation(query, variables, name or None, store)
 
     async def _batch(self, parsed: list[object]) -> list[Found]:
-        most = self.batch
+        most = self.settings.max_batch
         if not most:
             raise BadRequestError("Batches are not accepted: send one operation per request.")
         if not 0 < len(parsed) <= most:
@@ -126,11 +125,9 @@ class Reader:
                 f"The variables have too many values: at most {_MOST_WEIGHT} are accepted, and an "
                 f"object counts as {_WEIGHT_OF_OBJECT}."
             )
-        size = len(orjson.dumps(variables))
-        if size > self.variables_bytes:
-            raise BadRequestError(
-                f"The variables have {size} bytes; at most {self.variables_bytes} are accepted."
-            )
+        size, most = len(orjson.dumps(variables)), self.settings.max_variables_bytes
+        if size > most:
+            raise BadRequestError(f"The variables have {size} bytes; at most {most} are accepted.")
 
 
 def from_json(text: str | bytes, what: str) -> object:

@@ -19,9 +19,7 @@ from gateway.errors import (
     BadRequestError,
     RequestError,
     TooManyOpenError,
-    UpstreamError,
-    UpstreamForbiddenError,
-    UpstreamUnauthenticatedError,
+    UpstreamRejectionError,
 )
 from gateway.observe.clients import client_of
 from gateway.schema.context import Access, Context
@@ -48,11 +46,7 @@ _FORBIDDEN = 4403
 
 
 class _CloseError(Exception):
-    """Ends the connection, with a code of the protocol."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
+    """Ends the connection, with a code of the protocol and a reason."""
 
 
 @dataclass(slots=True)
@@ -100,7 +94,7 @@ class Connection:
             async with asyncio.timeout(_STRANGER_S) as self._deadline:
                 await self._receive()
         except _CloseError as exc:
-            await self._close(exc.code, str(exc))
+            await self._close(*exc.args)
         except TimeoutError:
             await self._close(*self._over)
         finally:
@@ -138,7 +132,8 @@ class Connection:
             case {"type": "subscribe", "id": str(id_), "payload": payload}:
                 await self._subscribe(id_, payload)
             case {"type": "complete", "id": str(id_)}:
-                self._complete(id_)
+                if task := self._end(id_):  # the client has given it up
+                    task.cancel()
             case {"type": "subscribe" | "complete"}:
                 raise _CloseError(
                     4400, "`id` has to be a string, and a subscribe needs a `payload`."
@@ -170,12 +165,10 @@ class Connection:
         try:
             await self._context().snapshot()
             self._accept()
-        except (RequestError, UpstreamUnauthenticatedError, UpstreamForbiddenError) as exc:
+        except (RequestError, UpstreamRejectionError) as exc:
             exc.with_traceback(None)  # its frames would keep this connection alive
             self._over = _FORBIDDEN, "SuperOffice has not accepted the credentials."
-        except UpstreamError:
-            pass  # an operation may have more luck
-        except Exception as exc:  # noqa: BLE001  a bug of ours: operations report it
+        except Exception as exc:  # noqa: BLE001  operations report it, or have more luck
             masked(exc)
 
     def _accept(self) -> None:
@@ -219,13 +212,6 @@ class Connection:
         context = self._graphql.context(self._inbound, headers, self._access)
         context.max_age_s = None
         return context
-
-    def _complete(self, id_: str) -> None:
-        """Stop an operation that the client has given up."""
-        task = self._operations.pop(id_, None)
-        if task is not None:
-            task.cancel()
-            self._rest()
 
     def _rest(self) -> None:
         """Give a known client some time to begin an operation, where none is running."""
@@ -273,9 +259,12 @@ class Connection:
             self._edge.access_log.operation(operation.started, record, self._client)
             operation.started = None
 
-    def _end(self, id_: str) -> None:
-        self._operations.pop(id_, None)
-        self._rest()
+    def _end(self, id_: str) -> "asyncio.Task[None] | None":
+        """Forget an operation, and return its task."""
+        task = self._operations.pop(id_, None)
+        if task is not None:
+            self._rest()
+        return task
 
     async def _send(self, message: Mapping[str, object]) -> None:
         """Send a message as text: browsers cannot read a binary frame at once."""
