@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from typing import Literal, TextIO, cast
+from typing import Any, Literal, TextIO, cast
 
 import orjson
 import structlog
@@ -49,7 +49,13 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
     )
     is_terminal = sys.stderr is not None and sys.stderr.isatty()  # None: it is closed
     as_text = is_terminal if log_format == "auto" else log_format == "text"
-    renderers = _renderers(as_text=as_text, colors=is_terminal)
+    # Plain tracebacks: structlog's others print local variables, which may hold credentials.
+    plain = structlog.dev.plain_traceback
+    renderers: list[Processor] = (
+        [structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=plain)]
+        if as_text
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_json)]
+    )
     stream = _stream()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
@@ -115,12 +121,5 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not _KNOWN.match(str(record.msg))
 
 
-def _renderers(*, as_text: bool, colors: bool) -> list[Processor]:
-    # Plain tracebacks: structlog's others print local variables, which may hold credentials.
-    if as_text:
-        plain = structlog.dev.plain_traceback
-        return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
-    as_json = structlog.processors.JSONRenderer(
-        lambda *a, **more: orjson.dumps(*a, **more).decode()
-    )
-    return [structlog.processors.format_exc_info, as_json]
+def _json(event: object, **options: Any) -> str:  # as json.dumps
+    return orjson.dumps(event, **options).decode()

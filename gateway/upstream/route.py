@@ -45,13 +45,8 @@ class Route:
         SettingsError: a file of certificates cannot be used, or the environment's proxy.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        """Without settings: directly, and with the system's certificates."""
-        self._tls: ssl.SSLContext | None = None
-        self._proxy: Proxy | None = None
-        self._is_set = False
-        if settings is not None:
-            self.load(settings)
+    def __init__(self, settings: Settings) -> None:
+        self.load(settings)
 
     def load(self, settings: Settings) -> None:
         """Take what the settings and their files say now, for new connections."""

@@ -46,10 +46,10 @@ class Upstreams:
     def __post_init__(self) -> None:
         """Wire up the sources; below `/graphql` there is one for each tenant."""
         settings, transport, url = self.settings, self.transport, self.settings.address
-        self.route = Route(None if transport else settings)
+        self.route = Route(settings)
         if transport is None and url.startswith("https:"):
             self.route.tls()  # now, and not at the first request
-        own = transport or network(settings, self.route)
+        own = transport or PooledTransport(settings, self.route)
         if settings.environment is None:
             client = self._client(url, "", own)
             the_source = self.source(fetch=client.fetch, upstream_url=url)
@@ -78,19 +78,13 @@ class Upstreams:
     def _tenant_client(self, url: str) -> Client:
         tenant = url.rpartition("/")[2]
         if self.transport is None:
-            return self._client(url, tenant, network(self.settings, self.route))
+            return self._client(url, tenant, PooledTransport(self.settings, self.route))
         client = self._client(url, tenant, self.transport)
         client.aclose = _leave_open  # all tenants share it
         return client
 
 
 async def _leave_open() -> None: ...
-
-
-def network(settings: Settings, route: Route) -> PooledTransport:
-    """Return connections to SuperOffice."""
-    connections, timeout_s = settings.upstream_connections, settings.upstream_connect_timeout
-    return PooledTransport(connections=connections, connect_timeout_s=timeout_s, route=route)
 
 
 def caller_policy(settings: Settings) -> CallerPolicy:

@@ -37,7 +37,7 @@ async def found(url: str, route: Route | None = None, timeout_s: float = 5) -> s
     settings = Settings.model_construct(
         upstream_url=url, ready_check=60, upstream_connect_timeout=timeout_s
     )
-    looking = Reachability(settings, route or Route())
+    looking = Reachability(settings, route or Route(settings))
     assert looking.problem() == "it has not been checked yet"
     task = asyncio.create_task(looking.keep_checking())
     await until(lambda: looking.problem() != "it has not been checked yet")
@@ -60,7 +60,7 @@ async def test_it_is_looked_for_again_and_again() -> None:
     """What is wrong now need not be so in a moment."""
     async with listening() as (port, heard):
         settings = Settings(upstream_url=f"http://127.0.0.1:{port}", ready_check=0.01)
-        looking = Reachability(settings, Route())
+        looking = Reachability(settings, Route(settings))
         task = asyncio.create_task(looking.keep_checking())
         await until(lambda: len(heard) >= 3)
         task.cancel()

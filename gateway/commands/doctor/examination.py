@@ -10,9 +10,7 @@ from gateway.headers import Header
 from gateway.settings import Settings
 from gateway.settings.tenant_names import canonical_tenant
 from gateway.tenants.state_service import StateService
-from gateway.upstream.route import Route
 from gateway.upstream.transport import PooledTransport
-from gateway.wiring.upstreams import network
 
 
 async def examine(
@@ -26,7 +24,7 @@ async def examine(
     findings += [*machine.ports(settings), machine.open_files(settings)]
     if settings.redis_url is not None:
         findings.append(await machine.shared_cache(settings.redis_url))
-    async with network(settings, Route(settings)) as connections:
+    async with PooledTransport(settings) as connections:
         return findings + await _superoffice(connections, settings, headers, tenant)
 
 
