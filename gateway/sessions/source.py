@@ -18,7 +18,7 @@ from gateway.records.decode import Decode
 from gateway.sessions.caller_rate import CallerRate
 from gateway.sessions.freshness import Forwarded, How, Lookups, Served, Windows
 from gateway.sessions.revocations import Revocations
-from gateway.sessions.snapshot import Complete, Origin, Snapshot, Stored, assemble, zone_of
+from gateway.sessions.snapshot import Complete, Origin, Snapshot, Stored, assemble
 from gateway.store.lease import turn
 from gateway.store.memory import BoundedMemoryCache
 from gateway.store.shared import Found, Place, SharedCache
@@ -256,7 +256,9 @@ class Source:
     def _assemble(
         self, caller: Caller, stored: Stored, origin: Origin, fetch_s: float
     ) -> Awaitable[Snapshot]:
-        zone = zone_of(caller, self.time_zone)
+        # Unknown with `SO-TimeZone`: a server can move its times there, or ignore the header.
+        has_own = any(name == b"so-timezone" for name, _ in caller.headers)
+        zone = None if has_own else self.time_zone
         return assemble(stored, self.decode, self.complete, zone, origin=origin, fetch_s=fetch_s)
 
     async def _is_revoked(self, older: Served, caller: Caller) -> bool:

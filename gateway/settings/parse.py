@@ -7,7 +7,6 @@ import itertools
 import json
 import re
 import zoneinfo
-from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
@@ -26,32 +25,29 @@ def names(text: str) -> frozenset[str]:
     return frozenset(name.strip() for name in text.split(",") if name.strip())
 
 
-def _names_like(pattern: str, problem: str) -> Callable[[str], frozenset[str]]:
-    """Return a parser of names that match a pattern."""
-    valid = re.compile(pattern, re.ASCII)
-
-    def parsed(text: str) -> frozenset[str]:
-        found = names(text)
-        if not all(map(valid.fullmatch, found)):
-            raise ValueError(problem)
-        return found
-
-    return parsed
+def domains(text: str) -> frozenset[str]:
+    """Return names of two labels at least: nobody controls a whole top-level domain."""
+    problem = "a domain is written in small letters, without a port or a `*`"
+    return _matching(r"[a-z0-9-]+(\.[a-z0-9-]+)+", text, problem)
 
 
-# Two labels at least: nobody controls a whole top-level domain.
-domains = _names_like(
-    r"[a-z0-9-]+(\.[a-z0-9-]+)+", "a domain is written in small letters, without a port or a `*`"
-)
-# As browsers write it: in small letters, ASCII; or any.
-origins = _names_like(
-    r"\*|[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+",
-    "an origin is a scheme and a host, with nothing after it",
-)
-# RFC 9110, section 5.6.2.
-header_names = _names_like(
-    r"[\w!#$%&'*+.^`|~-]+", "the name of a header has letters, digits and hyphens"
-)
+def origins(text: str) -> frozenset[str]:
+    """Return origins, as browsers write them: in small letters, ASCII; `*` for any."""
+    problem = "an origin is a scheme and a host, with nothing after it"
+    return _matching(r"\*|[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+", text, problem)
+
+
+def header_names(text: str) -> frozenset[str]:
+    """Return names of headers (RFC 9110, section 5.6.2)."""
+    problem = "the name of a header has letters, digits and hyphens"
+    return _matching(r"[\w!#$%&'*+.^`|~-]+", text, problem)
+
+
+def _matching(pattern: str, text: str, problem: str) -> frozenset[str]:
+    found = names(text)
+    if not all(re.fullmatch(pattern, name, re.ASCII) for name in found):
+        raise ValueError(problem)
+    return found
 
 
 def topic_names(text: str) -> dict[int, str]:

@@ -21,16 +21,13 @@ class Reachability:
         self._url, self._route = httpx.URL(settings.address), route
         self._interval_s = settings.ready_check
         self._connect_timeout_s = settings.upstream_connect_timeout
-        self._problem: str | None = "it has not been checked yet"
-
-    def problem(self) -> str | None:
-        """Return what is wrong, or None."""
-        return self._problem
+        self.problem: str | None = "it has not been checked yet"
+        """What is wrong, or None."""
 
     async def keep_checking(self) -> None:
         """Check until cancelled, every `ready_check` seconds."""
         while True:
-            self._problem = await self._check()
+            self.problem = await self._check()
             await asyncio.sleep(self._interval_s)
 
     async def _check(self) -> str | None:

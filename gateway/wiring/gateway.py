@@ -118,7 +118,7 @@ class Gateway:
         self.checks: dict[str, Check] = {}
         if settings.ready_check:
             reachability = Reachability(settings, self.upstreams.route)
-            self.checks["rest"] = reachability.problem
+            self.checks["rest"] = lambda: reachability.problem
             self._background.append(reachability.keep_checking)
 
     def _reloads(self, names: OperationNames) -> Reloads:

@@ -38,12 +38,12 @@ async def found(url: str, route: Route | None = None, timeout_s: float = 5) -> s
         upstream_url=url, ready_check=60, upstream_connect_timeout=timeout_s
     )
     looking = Reachability(settings, route or Route(settings))
-    assert looking.problem() == "it has not been checked yet"
+    assert looking.problem == "it has not been checked yet"
     task = asyncio.create_task(looking.keep_checking())
-    await until(lambda: looking.problem() != "it has not been checked yet")
+    await until(lambda: looking.problem != "it has not been checked yet")
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    return looking.problem()
+    return looking.problem
 
 
 async def test_a_connection_is_enough_and_brings_nothing() -> None:
@@ -66,7 +66,7 @@ async def test_it_is_looked_for_again_and_again() -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    assert looking.problem() is None
+    assert looking.problem is None
 
 
 async def test_nobody_listens() -> None:
