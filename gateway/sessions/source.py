@@ -12,12 +12,7 @@ from datetime import tzinfo
 import msgspec
 
 from gateway.caller import Caller
-from gateway.errors import (
-    UpstreamError,
-    UpstreamRejectionError,
-    UpstreamTimeoutError,
-    described,
-)
+from gateway.errors import UpstreamError, UpstreamRejectionError, UpstreamTimeoutError, described
 from gateway.headers import Header
 from gateway.records.decode import Decode
 from gateway.sessions.caller_rate import CallerRate
