@@ -1,5 +1,6 @@
 """Logs: one format for the gateway, uvicorn and every library, without secrets."""
 
+import functools
 import logging
 import os
 import re
@@ -21,20 +22,16 @@ _KNOWN = re.compile(
 )
 
 
-class _TimeStamper:
-    """Adds the time in UTC, as structlog's own, but formats it only once a second."""
+@functools.lru_cache(1)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
-    def __init__(self) -> None:
-        self._second: tuple[int, str] = (0, "")
 
-    def __call__(self, _: object, __: str, event: EventDict) -> EventDict:
-        now_s, left_ns = divmod(time.time_ns(), 10**9)
-        second, text = self._second
-        if now_s != second:
-            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s))
-            self._second = (now_s, text)
-        event["timestamp"] = f"{text}.{left_ns // 1000:06}Z"
-        return event
+def _stamped(_: object, __: str, event: EventDict) -> EventDict:
+    """Add the time in UTC, as structlog's own, but format it only once a second."""
+    seconds, left_ns = divmod(time.time_ns(), 10**9)
+    event["timestamp"] = f"{_second(seconds)}.{left_ns // 1000:06}Z"
+    return event
 
 
 _gateway = logging.getLogger("gateway")
@@ -48,7 +45,7 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
     stamps = (
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        _TimeStamper(),
+        _stamped,
     )
     is_terminal = sys.stderr is not None and sys.stderr.isatty()  # None: it is closed
     as_text = is_terminal if log_format == "auto" else log_format == "text"

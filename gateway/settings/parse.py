@@ -20,8 +20,6 @@ from gateway.settings.tenant_names import canonical_tenant
 UNIX = "unix:"
 """What precedes the path of a unix socket."""
 
-_LARGEST_SECRET = 64 * 2**10
-
 
 def names(text: str) -> frozenset[str]:
     """Split names at commas."""
@@ -115,20 +113,6 @@ def trimmed(value: object) -> object:
     if text != text.strip():
         raise ValueError("it begins or ends with a blank or a line break: remove that")
     return value
-
-
-def secret_of(path: str) -> SecretStr:
-    """Return the secret that a file holds, without the line breaks that editors write behind it."""
-    try:
-        with Path(path).open(encoding="utf-8-sig") as file:
-            text = file.read(_LARGEST_SECRET).rstrip("\r\n")
-    except OSError as exc:
-        raise ValueError(f"cannot read {path}: {exc.strerror}") from exc
-    except UnicodeDecodeError as exc:
-        raise ValueError(f"cannot read {path}: not UTF-8") from exc
-    if not text:
-        raise ValueError(f"{path} is empty")
-    return SecretStr(text)
 
 
 def tenants(text: str) -> frozenset[str] | None:

@@ -57,10 +57,6 @@ class Breaker:
             return "closed"
         return "open" if self._probe is None else "half_open"
 
-    def call(self, caller: str = "") -> "Call":
-        """Return a `with` block for one call of a caller, whose outcome is counted."""
-        return Call(self, caller)
-
     def check(self) -> None:
         """Do nothing, unless calls are rejected.
 
@@ -132,13 +128,15 @@ class Breaker:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One call under a breaker: `with breaker.call() as call:`, then `call.begin()` to make it.
+    """One call of a caller under a breaker, whose outcome is counted.
+
+    `with Call(breaker, caller) as call:`, then `call.begin()` to make it.
 
     Between the two it may wait in the queue, while the circuit may open.
     """
 
     breaker: Breaker
-    caller: str
+    caller: str = ""
     had_time: bool = True
     _has_begun: bool = False
 

@@ -97,7 +97,7 @@ class UpstreamClient:
         self._rate_limits.check(name)
         share = self._rate_limits.share_of(name)
         ends_at = asyncio.get_running_loop().time() + self._timeout_s
-        with self.breaker.call(share) as call:
+        with Call(self.breaker, share) as call:
             try:
                 async with asyncio.timeout_at(ends_at):
                     self._retries.note_call()
@@ -148,10 +148,9 @@ class UpstreamClient:
         Raises:
             UpstreamUnavailableError: `failure`, if there is none.
         """
-        left_s = _left_s(ends_at)
         # A probe is a single call, and during a probe a retry would be rejected.
         is_allowed = self.breaker.state == "closed"
-        pause_s = self._retries.pause_s(failure, left_s=left_s) if is_allowed else None
+        pause_s = self._retries.pause_s(failure, left_s=_left_s(ends_at)) if is_allowed else None
         if pause_s is None:
             raise failure
         await asyncio.sleep(pause_s)

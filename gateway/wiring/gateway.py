@@ -61,7 +61,10 @@ class Gateway:
         manifest = trusted_documents(settings)
         names = OperationNames(names_in(manifest.values()) if manifest else None)
         self.tracing = tracing_for(names) if settings.tracing else None
-        self.requests, self.calls = _meters(settings.tenants)
+        # All of a few tenants are known; of many, the first ones.
+        few = settings.tenants if len(settings.tenants or ()) <= MOST_NAMES else None
+        tenants = LabelNames(few)
+        self.requests, self.calls = RequestMeter(tenants), UpstreamMeter(tenants)
         proxies = settings.trusted_proxies
         self.shared = live.shared_cache(settings)
         self.flights, self.lookups = Flights[Snapshot](), Lookups()
@@ -89,7 +92,9 @@ class Gateway:
         )
         extensions = (self.tracing.operations,) if self.tracing else ()
         self.schema = build_schema(schema_options(settings, manifest, extensions))
-        self.watchers_of = self._watchers()
+        rhythm, compare = live.rhythm(settings), Comparison(self.schema.watched)
+        watchers = partial(Watchers, rhythm=rhythm, compare=compare)
+        self.watchers_of = KeyedCache[Source, Watchers](watchers, most=MOST_TENANTS)
         engine = Engine(self.schema)
         self.graphql = GraphQL(
             engine=engine,
@@ -161,10 +166,6 @@ class Gateway:
         if settings.trusted_documents_only:
             self.schema.documents.trusted = frozenset(manifest.values())
 
-    def _watchers(self) -> KeyedCache[Source, Watchers]:
-        rhythm, compare = live.rhythm(self._settings), Comparison(self.schema.watched)
-        return KeyedCache(partial(Watchers, rhythm=rhythm, compare=compare), most=MOST_TENANTS)
-
     def collector(self, directory: Path | None, is_draining: Callable[[], bool]) -> Collector:
         """Return the metrics; `directory` is where the processes of one gateway share theirs."""
         own = Metrics(metrics.reads(self, is_draining), [ProcessCollector(registry=None)])
@@ -191,9 +192,3 @@ class Gateway:
                 await self.shared.aclose()
             if self.tracing:
                 await self.tracing.aclose()
-
-
-def _meters(tenants: frozenset[str] | None) -> tuple[RequestMeter, UpstreamMeter]:
-    """Return the meters; they know all of a few tenants, or learn the first ones."""
-    names = LabelNames(None if tenants and len(tenants) > MOST_NAMES else tenants)
-    return RequestMeter(names), UpstreamMeter(names)
