@@ -34,6 +34,9 @@ the traceback. A message never holds SuperOffice's address, a body or the text o
 from collections.abc import Mapping
 from types import MappingProxyType
 
+STATUSES = {"INTERNAL_SERVER_ERROR": 500}
+"""The HTTP status of each code: that of the class that declares it."""
+
 
 class GatewayError(Exception):
     """The base class; its message is written for the client.
@@ -47,10 +50,11 @@ class GatewayError(Exception):
     """Headers that an HTTP answer with this status must have."""
 
     def __init_subclass__(cls, *, code: str = "", status: int = 0) -> None:
-        if code:
-            cls.code = code
         if status:
             cls.http_status = status
+        if code:
+            cls.code = code
+            STATUSES[code] = cls.http_status
 
     def __init__(self, message: str, **extensions: object) -> None:
         super().__init__(message)

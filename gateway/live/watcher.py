@@ -24,6 +24,7 @@ from gateway.live.shared import Shared
 from gateway.records.dates import AsOf
 from gateway.sessions.snapshot import Attachments, Snapshot
 from gateway.sessions.source import Source
+from gateway.store.single_flight import cancel_all
 
 SECOND_NS = 1_000_000_000
 _LEAST_BETWEEN_REFRESHES_S = 1.0
@@ -276,7 +277,4 @@ class Watchers:
         """Stop all watchers."""
         if self._planned is not None:
             self._planned.cancel()
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(self._tasks.values())

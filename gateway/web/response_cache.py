@@ -137,11 +137,15 @@ async def _with_body(scope: Scope, inbound: Inbound, receive: Receive) -> Receiv
 def _storing(scope: Scope, inbound: Inbound, send: Send) -> Send:
     """Make the `send` that also stores an answer on the snapshot it was made from."""
     start: Message = {}
+    is_whole = True
 
     async def send_and_store(message: Message) -> None:
+        nonlocal is_whole
         if message["type"] == "http.response.start":
             start.update(message)
-        elif inbound.snapshot is not None:  # so the answer is no stream, and has one body
+        elif message.get("more_body"):
+            is_whole = False
+        elif is_whole and inbound.snapshot is not None:
             request, body = _request(scope, inbound), compact(message.get("body", b""))
             headers = tuple(h for h in start["headers"] if h[0] not in AGING)
             record = inbound.record.for_cache_hit(len(body))

@@ -29,7 +29,7 @@ from gateway.settings import Settings
 from gateway.store.keyed_cache import KeyedCache
 from gateway.store.memory import BoundedMemoryCache
 from gateway.store.redis import report_missing_rights
-from gateway.store.single_flight import Flights
+from gateway.store.single_flight import Flights, cancel_all
 from gateway.tenants.states import MOST_TENANTS
 from gateway.upstream.body_memory import BodyMemory
 from gateway.upstream.reach import Reachability
@@ -45,8 +45,6 @@ from gateway.web.read.manifests import names_in
 from gateway.wiring import live, metrics, upstreams
 from gateway.wiring.reloads import Reloads
 from gateway.wiring.schema import request_reader, schema_options, tracing_for, trusted_documents
-
-_CANCEL_AGAIN_S = 1
 
 
 class Gateway:
@@ -186,7 +184,7 @@ class Gateway:
         try:
             yield
         finally:
-            await _cancel(tasks)
+            await cancel_all(tasks)
             await self._dispatch.aclose()
             await self.flights.cancel()
             await self.upstreams.aclose()
@@ -194,12 +192,3 @@ class Gateway:
                 await self.shared.aclose()
             if self.tracing:
                 await self.tracing.aclose()
-
-
-async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
-    """Cancel tasks until all have ended: a library can swallow a cancellation."""
-    while tasks:
-        for task in tasks:
-            task.cancel()
-        ended, tasks = await asyncio.wait(tasks, timeout=_CANCEL_AGAIN_S)
-        await asyncio.gather(*ended, return_exceptions=True)

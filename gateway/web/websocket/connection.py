@@ -25,6 +25,7 @@ from gateway.observe.clients import client_of
 from gateway.schema.context import Access, Context
 from gateway.schema.engine import Answer, refusal
 from gateway.schema.error_codes import masked
+from gateway.store.single_flight import cancel_all
 from gateway.web.access_record import AccessRecord
 from gateway.web.edge import Edge
 from gateway.web.graphql import GraphQL
@@ -99,10 +100,7 @@ class Connection:
             await self._close(*self._over)
         finally:
             self._deadline = None
-            tasks = list(self._operations.values())
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel_all(self._operations.values())
 
     def _evict(self) -> None:
         """Close the connection: others need its place."""
