@@ -9,16 +9,19 @@ import logging
 import os
 import ssl
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from gateway.schema.build import build_schema
+from gateway.schema.build import SchemaOptions, build_schema
 from gateway.schema.engine import Answer, Engine, Operation
+from gateway.settings import Settings
 from gateway.web.pages import ops
 from gateway.wiring import gateway as wiring
+from gateway.wiring.schema import schema_options
 from tests.support import Gateway, RestSide, gateway_over
 
 _ON_ANY_MACHINE = settings(
@@ -34,6 +37,12 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 ops.FRESH_S = 0  # tests compare what was counted before and after
 
 _build_schema = functools.lru_cache(build_schema)
+
+
+def _schema_options(settings: Settings, *more: Any) -> SchemaOptions:
+    """Return the options without the secret that each gateway draws for itself."""
+    options = schema_options(settings, *more)
+    return options if "cache_secret" in settings.model_fields_set else replace(options, secret=b"")
 
 
 @pytest.fixture
@@ -73,6 +82,7 @@ def no_authorities() -> Iterator[None]:
 def one_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     """Build a schema once for all the gateways that have the same: it takes most of the time."""
     monkeypatch.setattr(wiring, "build_schema", _build_schema)
+    monkeypatch.setattr(wiring, "schema_options", _schema_options)
 
 
 @pytest.fixture(autouse=True)
