@@ -5,6 +5,7 @@ Hypothesis draws the same examples in every run, so that a run fails for nothing
 """
 
 import functools
+import gc
 import logging
 import os
 import ssl
@@ -43,6 +44,12 @@ def _schema_options(settings: Settings, *more: Any) -> SchemaOptions:
     """Return the options without the secret that each gateway draws for itself."""
     options = schema_options(settings, *more)
     return options if "cache_secret" in settings.model_fields_set else replace(options, secret=b"")
+
+
+def pytest_collection_finish() -> None:
+    """Leave modules and collected tests out of each later collection of garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
