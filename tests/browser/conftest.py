@@ -18,11 +18,14 @@ Visiting = Callable[..., Visit]
 
 
 @pytest.fixture(scope="session")
-def browser(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Browser:
-    """Return Chromium with what drives it."""
+def browser(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Browser]:
+    """Return one Chromium for all visits, each in a profile of its own."""
     if not (CHROMIUM and shutil.which("node") and shutil.which("npm")):  # pragma: no cover
         pytest.skip(f"needs {HOW_TO_INSTALL}")
-    return Browser.prepared_in(tmp_path_factory.mktemp("browser"), pytestconfig)
+    with Browser.prepared_in(tmp_path_factory.mktemp("browser"), pytestconfig) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
