@@ -1,7 +1,7 @@
 """Fixtures for a browser: gateways over the demo REST server, and what Chromium sees of them."""
 
-import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,13 +18,11 @@ Visiting = Callable[..., Visit]
 
 
 @pytest.fixture(scope="session")
-def browser(
-    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Browser]:
+def browser(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Return one Chromium for all visits, each in a profile of its own."""
-    if not (CHROMIUM and shutil.which("node") and shutil.which("npm")):  # pragma: no cover
+    if not CHROMIUM:  # pragma: no cover - CI has it
         pytest.skip(f"needs {HOW_TO_INSTALL}")
-    with Browser.prepared_in(tmp_path_factory.mktemp("browser"), pytestconfig) as running:
+    with Browser.prepared_in(tmp_path_factory.mktemp("browser"), packages) as running:
         yield running
 
 

@@ -10,10 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.npm import link_packages
-
 HOW_TO_INSTALL = "Chromium, Node.js 20 or newer and npm: `apt-get install chromium nodejs npm`"
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -40,9 +36,9 @@ class Browser:
 
     @classmethod
     @contextlib.contextmanager
-    def prepared_in(cls, folder: Path, config: pytest.Config) -> Iterator["Browser"]:
-        """Have there what drives Chromium, copy the scripts, and start both."""
-        link_packages(config, folder)
+    def prepared_in(cls, folder: Path, packages: Path) -> Iterator["Browser"]:
+        """Copy the scripts to where they find what drives Chromium, and start both."""
+        (folder / "node_modules").symlink_to(packages)
         shutil.copytree(_HERE / "scripts", folder, dirs_exist_ok=True)
         with subprocess.Popen(
             ("node", "visit.mjs", str(CHROMIUM)),

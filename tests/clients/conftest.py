@@ -1,6 +1,5 @@
 """Fixtures for the clients: gateways on sockets, and Node.js with the packages."""
 
-import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,18 +9,16 @@ import pytest
 
 from gateway.demo.app import create_demo_app
 from tests.clients import readme
-from tests.clients.node import HOW_TO_INSTALL, Node
+from tests.clients.node import Node
 from tests.clients.running import Demo, Run, Running, running
 from tests.clock import A_MOMENT
 from tests.support import served
 
 
 @pytest.fixture(scope="session")
-def node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Node:
+def node(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Node:
     """Return Node.js with the packages of all clients."""
-    if not (shutil.which("node") and shutil.which("npm")):  # pragma: no cover - CI has them
-        pytest.skip(f"needs {HOW_TO_INSTALL}")
-    return Node.prepared_in(tmp_path_factory.mktemp("node"), pytestconfig)
+    return Node.prepared_in(tmp_path_factory.mktemp("node"), packages)
 
 
 @pytest.fixture(scope="session")
