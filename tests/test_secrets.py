@@ -321,13 +321,11 @@ def marked_memory_of(pid: int) -> Iterator[str]:
                     yield repr(before + after).replace("hunter2-redis-password", "")
 
 
-@pytest.fixture(autouse=True)
-def older_objects_left_out() -> Iterator[None]:
+@pytest.fixture
+def older_objects_left_out() -> None:
     """Look only at the objects that a test makes: `gc.get_objects` leaves out what is frozen."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture
@@ -337,6 +335,7 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
         yield started
 
 
+@pytest.mark.usefixtures("older_objects_left_out")
 @pytest.mark.parametrize(
     ("answer", "log_format", "password"),
     [
