@@ -120,17 +120,18 @@ class Gateway:
             self._background.append(reachability.keep_checking)
 
     def _reloads(self, names: OperationNames) -> Reloads:
-        reloads = Reloads(self._settings)
-        reloads.add("log_level", lambda _: set_level())
-        reloads.add("app_token", self._reload_policy)
-        for name in ("upstream_proxy", "upstream_ca_file", "upstream_client_cert"):
-            if getattr(self._settings, name):
-                reloads.add(name, self.upstreams.route.load)
-        if self.webhooks:
-            reloads.add("webhook_secret", self.webhooks.reload)
-        if self._settings.trusted_documents:
-            reloads.add("trusted_documents", partial(self._reload_documents, names))
-        return reloads
+        settings, load = self._settings, self.upstreams.route.load
+        parts = {
+            "log_level": lambda _: set_level(),
+            "app_token": self._reload_policy,
+            "upstream_proxy": load,
+            "upstream_ca_file": load,
+            "upstream_client_cert": load,
+            "webhook_secret": self.webhooks.reload if self.webhooks else None,
+            "trusted_documents": partial(self._reload_documents, names),
+        }
+        used = {name: part for name, part in parts.items() if part and getattr(settings, name)}
+        return Reloads(settings, used)
 
     def _source(self) -> Callable[..., Source]:
         settings = self._settings
