@@ -28,6 +28,8 @@ def names(text: str) -> frozenset[str]:
 def domains(text: str) -> frozenset[str]:
     """Return names of two labels at least: nobody controls a whole top-level domain."""
     problem = "a domain is written in small letters, without a port or a `*`"
+    if not names(text):
+        raise ValueError(problem)
     return _matching(r"[a-z0-9-]+(\.[a-z0-9-]+)+", text, problem)
 
 

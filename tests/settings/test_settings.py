@@ -296,7 +296,7 @@ BAD_VALUES = [
     ("tenants", "12345", "`Cust` and a number"),
     ("tenants", "Cust1;Cust2", "`Cust` and a number"),
     ("tenants", ",", "`Cust` and a number"),
-    ("tenant_hosts", ",", "at least 1 item"),
+    ("tenant_hosts", ",", "in small letters"),
     ("tenant_hosts", "com", "in small letters"),
     ("tenant_hosts", "*.superoffice.com", "in small letters"),
     ("tenant_hosts", "https://superoffice.com", "in small letters"),
