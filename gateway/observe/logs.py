@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from typing import Any, Literal, TextIO, cast
+from typing import Literal, TextIO, cast
 
 import orjson
 import structlog
@@ -49,13 +49,14 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
     )
     is_terminal = sys.stderr is not None and sys.stderr.isatty()  # None: it is closed
     as_text = is_terminal if log_format == "auto" else log_format == "text"
-    # Plain tracebacks: structlog's others print local variables, which may hold credentials.
-    plain = structlog.dev.plain_traceback
-    renderers: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=plain)]
-        if as_text
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_json)]
-    )
+    renderers: list[Processor] = [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(lambda *a, **more: orjson.dumps(*a, **more).decode()),
+    ]
+    if as_text:
+        # The other tracebacks print local variables, which may hold credentials.
+        plain = structlog.dev.plain_traceback
+        renderers = [structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=plain)]
     stream = _stream()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
@@ -119,7 +120,3 @@ def _is_wanted(_: object, level: str, event: EventDict) -> EventDict:
 
 def _is_news(record: logging.LogRecord) -> bool:
     return not _KNOWN.match(str(record.msg))
-
-
-def _json(event: object, **options: Any) -> str:  # as json.dumps
-    return orjson.dumps(event, **options).decode()
