@@ -91,8 +91,10 @@ def unresolved(cause: CannotGetOperationTypeError) -> OperationResolutionError:
     )
 
 
-def masked(bug: Exception) -> GatewayError:
-    """Log a bug in full, and make the error for the client: an id to find it by."""
+def masked(exc: Exception) -> GatewayError:
+    """Return an error of ours as it is; log a bug in full, and make an error with an id of it."""
+    if isinstance(exc, GatewayError):
+        return exc
     error_id = secrets.token_hex(8)
-    logger.error("The gateway has a fault, errorId %s", error_id, exc_info=bug)
+    logger.error("The gateway has a fault, errorId %s", error_id, exc_info=exc)
     return GatewayError("The gateway failed here.", errorId=error_id)

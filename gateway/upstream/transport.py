@@ -15,6 +15,7 @@ import httpx
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
+from gateway.settings import Settings
 from gateway.upstream.failures import in_httpx
 from gateway.upstream.route import Route
 
@@ -31,13 +32,12 @@ class PooledTransport(httpx.AsyncBaseTransport):
     takes a while to make and a megabyte to keep.
     """
 
-    def __init__(
-        self, *, connections: int, connect_timeout_s: float, route: Route | None = None
-    ) -> None:
-        self._connections = connections
+    def __init__(self, settings: Settings, route: Route | None = None) -> None:
+        self._connections = settings.upstream_connections
         # For the whole of connecting: DNS, TCP and TLS.
-        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout_s)
-        self.route = route or Route()
+        timeout_s = settings.upstream_connect_timeout
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=timeout_s)
+        self.route = route or Route(settings)
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -92,17 +92,6 @@ class PooledTransport(httpx.AsyncBaseTransport):
             timeout=self._timeout,
             middlewares=(_raise_httpx,),
         )
-
-
-class LentTransport(httpx.AsyncBaseTransport):
-    """A shared transport, which its owner closes."""
-
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request."""
-        return await self._transport.handle_async_request(request)
 
 
 class _Protocol(ResponseHandler):

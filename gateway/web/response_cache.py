@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import RequestError
 from gateway.headers import AGING, Header
-from gateway.observe.cache_stats import Result
+from gateway.sessions.freshness import Result
 from gateway.sessions.snapshot import compact
 from gateway.web.access_record import AccessRecord
 from gateway.web.inbound import Inbound, inbound_of
@@ -43,14 +43,6 @@ class CachedAnswer:
         """Write the headers once."""
         lines = b"".join([b"%b: %b\r\n" % header for header in self.headers])
         object.__setattr__(self, "lines", lines)
-
-    def messages(self, more: list[Header]) -> tuple[Message, Message]:
-        """Return the answer as ASGI has it."""
-        headers = [*self.headers, *more]
-        return (
-            {"type": "http.response.start", "status": self.status, "headers": headers},
-            {"type": "http.response.body", "body": self.body},
-        )
 
 
 def find(scope: Scope, inbound: Inbound) -> tuple[CachedAnswer, list[Header]] | None:
@@ -89,8 +81,10 @@ class ResponseCache:
         if found is not None:
             answer, aging = found
             inbound.record = answer.record.for_cache_hit(0)  # counted by the access log
-            for message in answer.messages(aging):
-                await send(message)
+            headers = [*answer.headers, *aging]
+            start = {"type": "http.response.start", "status": answer.status, "headers": headers}
+            await send(start)
+            await send({"type": "http.response.body", "body": answer.body})
             return
         access = inbound.head.access
         if not isinstance(access, RequestError) and _is_cacheable(scope, inbound):

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from gateway.live.bus import News
-from gateway.live.redis_bus import RedisBus
+from gateway.live.bus import News, RedisBus
 from gateway.store import redis as pubsub
 from gateway.store.redis import Channel
 from tests.observe.logged import logged
