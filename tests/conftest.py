@@ -31,7 +31,7 @@ from tests.support import Gateway, RestSide, gateway_over
 _ON_ANY_MACHINE = settings(
     deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck)
 )
-settings.register_profile("gate", _ON_ANY_MACHINE, derandomize=True, max_examples=100)
+settings.register_profile("gate", _ON_ANY_MACHINE, derandomize=True, max_examples=60)
 settings.register_profile("hunt", _ON_ANY_MACHINE, derandomize=False, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
@@ -57,6 +57,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     with_packages = {item.path for item in items if _needs_packages(item)}
     real = {item.path for item in items if item.get_closest_marker("socket")}
     items.sort(key=lambda item: (item.path not in real | with_packages, item.path in with_packages))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect tests without collecting garbage: nearly all of it stays."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

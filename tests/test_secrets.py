@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -304,7 +305,6 @@ async def take_down(gateway: Running) -> None:
 
 def marked_memory_of(pid: int) -> Iterator[str]:
     """Find the marks in all that a process has in its memory."""
-    marks = re.compile(rb"hunter2|sesame")
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
             addresses, access, *_ = line.split()
@@ -312,11 +312,12 @@ def marked_memory_of(pid: int) -> Iterator[str]:
                 start, end = (int(address, 16) for address in addresses.split("-"))
                 memory.seek(start)
                 content = memory.read(end - start)
-                for found in marks.finditer(content):
-                    before = content[max(0, found.start() - 40) : found.start()].rpartition(b"\0")[
-                        2
-                    ]
-                    after = content[found.start() : found.start() + 40].partition(b"\0")[0]
+                # One after the other: a search for one plain text is many times as fast.
+                marks = (re.finditer(mark, content) for mark in (b"hunter2", b"sesame"))
+                for found in chain.from_iterable(marks):
+                    at = found.start()
+                    before = content[max(0, at - 40) : at].rpartition(b"\0")[2]
+                    after = content[at : at + 40].partition(b"\0")[0]
                     # Its own password is what it has to know.
                     yield repr(before + after).replace("hunter2-redis-password", "")
 
