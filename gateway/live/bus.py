@@ -91,6 +91,7 @@ class RedisBus(Bus):
                     async for message in messages:
                         self._take(message)
                         is_reported = False
+                        await asyncio.sleep(0)  # thousands may have arrived at once
             except OSError as exc:
                 # A right that is missing from the start has been reported by its name.
                 if self.is_whole or not (is_reported or isinstance(exc, PermissionError)):

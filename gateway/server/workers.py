@@ -22,6 +22,7 @@ from gateway.server import signals
 from gateway.server.signals import notify_systemd
 
 _TICK_S = 0.2
+_PAUSE_S = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,8 @@ class Workers:
         """Serve until SIGINT or SIGTERM, and until all workers have ended.
 
         Raises:
-            SettingsError: a worker ended before it served: its replacement would do the same.
+            SettingsError: a worker ended before it served, and no other one serves: the next one
+                would do the same.
         """
         numbers = (*_SIGNALS, *signals.HANDLED)
         before = {number: signal.signal(number, self._note) for number in numbers}
@@ -66,9 +68,6 @@ class Workers:
                 for process in [process for process in self._reports if not process.is_alive()]:
                     self._replace(process)
                 self._read_reports()
-                if not self._is_ready and [*self._said.values()] == [""] * self.count:
-                    self._is_ready = True
-                    notify_systemd("READY=1")
                 while self._to_pass_on:
                     self._pass_on(self._to_pass_on.pop(0))
         finally:
@@ -103,9 +102,11 @@ class Workers:
         how = f"worker {ended.pid} ended with code {ended.exitcode}"
         self._read_reports()
         del self._reports[ended]
-        if problem := self._said.pop(ended, f"{how} before it served"):
+        problem = self._said.pop(ended, f"{how} before it served")
+        if problem and not (self._is_ready and "" in self._said.values()):
             raise SettingsError(problem)
-        logger.warning("%s: another one starts", how)
+        logger.warning("%s: another one starts", problem or how)
+        time.sleep(_PAUSE_S if problem else 0)
         self._start()
 
     def _read_reports(self) -> None:
@@ -113,6 +114,9 @@ class Workers:
             if process not in self._said and reports.poll():
                 with contextlib.suppress(EOFError):  # it has ended
                     self._said[process] = reports.recv()
+        if not self._is_ready and [*self._said.values()] == [""] * self.count:
+            self._is_ready = True
+            notify_systemd("READY=1")
 
     def _pass_on(self, number: signal.Signals) -> None:
         if number == signals.HUP:

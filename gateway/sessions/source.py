@@ -248,6 +248,7 @@ class Source:
 
     async def _call(self, caller: Caller, trace: Sequence[Header]) -> tuple[Stored, Snapshot]:
         started, asked_ns = time.perf_counter(), self.clock_ns()
+        self.epoch_ns = min(self.epoch_ns, asked_ns)  # the clock may have been set back
         body = await self.fetch((*caller.headers, *trace))
         stored = Stored(body, asked_ns, self.clock_ns())
         took_s = time.perf_counter() - started

@@ -167,7 +167,7 @@ class SharedCache:
         self._ahead_s = now_s - self.clock()
         if entry is None:
             return Looked(has_lease=is_mine)
-        made_s, ttl_s = TIMES.unpack_from(entry)
+        made_s, ttl_s = TIMES.unpack_from(entry.ljust(TIMES.size))
         name, sealed = _sealed_name(place, entry), entry[TIMES.size :]
         opened = await _threaded_if_large(
             _SMALLER * len(sealed),

@@ -8,6 +8,7 @@ import base64
 import hmac
 import logging
 import time
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -146,7 +147,7 @@ def _place(secret: bytes, event_id: str) -> Place:
 def _json_object(body: bytes) -> Mapping[str, object]:
     """Return what a body says; an empty object unless it is a JSON object."""
     try:
-        event = orjson.loads(body)
+        event = orjson.loads(body.removeprefix(BOM_UTF8))
     except orjson.JSONDecodeError:
         return {}
     return event if isinstance(event, dict) else {}

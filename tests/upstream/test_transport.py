@@ -1,5 +1,6 @@
 """aiohttp's errors in httpx's words."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from aiohttp.http_exceptions import BadHttpMessage
 from gateway.settings import Settings
 from gateway.upstream import failures, transport
 from tests.ports import free_port
-from tests.upstream.faulty import answer, faulty_rest
+from tests.upstream.faulty import answer, closes, faulty_rest
 
 ONE = Settings(upstream_url="http://127.0.0.1", upstream_connections=1)
 
@@ -81,6 +82,20 @@ async def test_an_old_connection_is_not_used_again(monkeypatch: pytest.MonkeyPat
             for _ in range(3):
                 assert (await client.get(rest.url)).status_code == 200
             assert rest.connections == connections
+
+
+async def test_once_a_connection_has_broken_no_older_one_is_used() -> None:
+    """A restart of SuperOffice has broken all of them: the retry must not meet another one."""
+    pool = transport.PooledTransport(connections=2, connect_timeout_s=5)
+    plays = (answer(b"[]"), answer(b"[]"), closes(), answer(b"[]"))
+    async with faulty_rest(*plays) as rest, pool:
+        request = httpx.Request("GET", rest.url)
+        await asyncio.gather(*(pool.handle_async_request(request) for _ in range(2)))
+        with pytest.raises(httpx.ReadError):
+            await pool.handle_async_request(request)
+        await pool.handle_async_request(request)
+
+        assert rest.connections == 3
 
 
 async def test_a_failed_connection_forgets_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
