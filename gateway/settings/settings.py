@@ -149,10 +149,13 @@ class Settings(LoadedSettings):
         ge=1,
     )
     max_upstream_bytes: ByteSize = _superoffice(
-        "16MiB", "Largest answer of SuperOffice, after decompression"
+        "16MiB", "Largest answer of SuperOffice, after decompression", ge=1
     )
     breaker_failures: int = _superoffice(
-        20, "Failed REST calls in a row after which no calls are made for a while; 0 = never", ge=0
+        20,
+        "Callers in a row whose REST calls failed, after which no calls are made for a while; "
+        "0 = never",
+        ge=0,
     )
     breaker_cooldown: Timeout = _superoffice(
         5.0, "Seconds without calls after that; up to six times as long while calls keep failing"
@@ -278,9 +281,11 @@ class Settings(LoadedSettings):
         le=1_000_000,
     )
     request_timeout: Timeout = _limits(30.0, "Seconds for a whole request")
-    max_body_bytes: ByteSize = _limits("1MiB", "Largest request body, or message on a WebSocket")
+    max_body_bytes: ByteSize = _limits(
+        "1MiB", "Largest request body, or message on a WebSocket", ge=1
+    )
     max_batch: int = _limits(8, "Most operations in one request; 0 = no batches", ge=0, le=100)
-    max_variables_bytes: ByteSize = _limits("64KiB", "Largest `variables`")
+    max_variables_bytes: ByteSize = _limits("64KiB", "Largest `variables`", ge=1)
     max_tokens: int = _limits(2_000, "Most tokens of a query", ge=10)
     max_depth: int = _limits(15, "Deepest nesting of a query's fields", ge=1)
     max_aliases: int = _limits(50, "Most aliases of a query", ge=0)
@@ -383,10 +388,10 @@ class Settings(LoadedSettings):
             )
         if not self.has_zones:
             found.append(
-                "Neither GATEWAY_TIME_ZONE is set, nor GATEWAY_SO_TIME_ZONE with includeTZOffset: "
-                "where SuperOffice sends times without a zone, waitSeconds, idleSeconds and "
-                "durationSeconds are null, for callers that send no SO-TimeZone; set "
-                f"GATEWAY_SO_TIME_ZONE='{WITH_OFFSETS}', or GATEWAY_TIME_ZONE alone"
+                "Neither GATEWAY_SO_TIME_ZONE with includeTZOffset nor GATEWAY_TIME_ZONE is set: "
+                "waitSeconds, idleSeconds, durationSeconds and customerAwaySeconds are null where "
+                "SuperOffice sends times without a zone, unless the caller sends SO-TimeZone; set "
+                f"GATEWAY_SO_TIME_ZONE='{WITH_OFFSETS}'"
             )
         return found
 
