@@ -165,7 +165,9 @@ class DocumentCache:
     def refusal(self, query: str) -> GraphQLError | None:
         """Return why a text is rejected unparsed; None where it is not."""
         if self.trusted is not None and query not in self.trusted:
-            refusal = BadRequestError("Only trusted documents are run here; this is none.")
+            refusal = BadRequestError(
+                "Only trusted documents are run here, and this query is not among them."
+            )
             return GraphQLError(str(refusal), original_error=refusal)
         if len(query) > self.limits.characters:
             return too_complex(
