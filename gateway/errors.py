@@ -144,7 +144,7 @@ class PersistedQueryNotSupportedError(
 
 
 class OperationResolutionError(RequestError, code="OPERATION_RESOLUTION_FAILURE"):
-    """No operation of the document is selected, or not one for this transport."""
+    """No operation of the document is selected."""
 
 
 class RequestTimeoutError(GatewayError, code="UPSTREAM_TIMEOUT", status=504):

@@ -59,8 +59,8 @@ class ChangeKind(Enum):
 class ChatSessionChange:
     kind: ChangeKind = described("What has become of the session.")
     changed_fields: list[str] = described(
-        "For `UPDATED`, the fields that SuperOffice sends and that changed: `status`, but not "
-        "`statusRaw`, `isOpen`, `waitSeconds` or `queuePosition`. A status can go back. "
+        "For `UPDATED`, the fields that SuperOffice sends and that changed: for example `status`, "
+        "but never `statusRaw`, `isOpen`, `waitSeconds` or `queuePosition`. A status can go back. "
         "`whenFetched` counts only if the subscription selects it."
     )
     session: ChatSession = described(
@@ -195,9 +195,10 @@ def _subscription(resolver: Callable[..., Results], description: str) -> Declare
 @strawberry.type(
     description="Live updates. One user's subscriptions share one poll. They end with "
     "`UNAUTHENTICATED` or `FORBIDDEN` if SuperOffice rejects the user. While SuperOffice fails "
-    "otherwise, only the clock goes on; a subscription that begins then gets the error first. A "
+    "in another way, only alarms give events. A subscription that begins then gets the error. A "
     "filter on `waitSeconds`, `idleSeconds` or `customerAwaySeconds` is an alarm: a session begins "
-    "or ceases to match at that second, without a poll. Computed seconds are as of such an event."
+    "or ceases to match at that second, without a poll. In such an event, computed seconds are as "
+    "of the event."
 )
 class Subscription:
     chat_sessions: list[ChatSession] | None = _subscription(

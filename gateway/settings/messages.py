@@ -21,6 +21,13 @@ TWO_UPSTREAMS = (
     "second for all tenants of SuperOffice Online"
 )
 
+_REASONS = {
+    "bool_parsing": "it must be on or off",
+    "byte_size": "it must be a number of bytes, KiB, MiB or GiB",
+    "byte_size_unit": "it must be a number of bytes, KiB, MiB or GiB",
+}
+"""What to say in place of pydantic's words, by its type of error."""
+
 
 def unknown_setting(name: str, fields: Collection[str]) -> str:
     """Return the message for an unknown name, with the most similar one."""
@@ -60,7 +67,8 @@ def bad_setting(
     The settings of `files` came from files.
     """
     error = exc.errors(include_url=False)[0]
-    reason = error["msg"].removeprefix("Value error, ").partition(", unable to")[0]
+    reason = _REASONS.get(error["type"], error["msg"])
+    reason = reason.removeprefix("Value error, ").partition(", unable to")[0]
     reason = reason.replace("Input should be", "it must be")
     if not error["loc"]:
         return reason  # about several settings, and says which

@@ -140,11 +140,12 @@ class Settings(LoadedSettings):
     = any number.
     """
 
-    max_upstream_bytes: ByteSize = _superoffice("16MiB")
+    max_upstream_bytes: ByteSize = _superoffice("16MiB", ge=1)
     """Largest answer of SuperOffice, after decompression."""
 
     breaker_failures: int = _superoffice(20, ge=0)
-    """Failed REST calls in a row after which no calls are made for a while; 0 = never."""
+    """Callers in a row whose REST calls failed, after which no calls are made for a while; 0 = never.
+    """
 
     breaker_cooldown: Timeout = _superoffice(5.0)
     """Seconds without calls after that; up to six times as long while calls keep failing."""
@@ -258,13 +259,13 @@ class Settings(LoadedSettings):
     request_timeout: Timeout = _limits(30.0)
     """Seconds for a whole request."""
 
-    max_body_bytes: ByteSize = _limits("1MiB")
+    max_body_bytes: ByteSize = _limits("1MiB", ge=1)
     """Largest request body, or message on a WebSocket."""
 
     max_batch: int = _limits(8, ge=0, le=100)
     """Most operations in one request; 0 = no batches."""
 
-    max_variables_bytes: ByteSize = _limits("64KiB")
+    max_variables_bytes: ByteSize = _limits("64KiB", ge=1)
     """Largest `variables`."""
 
     max_tokens: int = _limits(2_000, ge=10)
@@ -367,10 +368,10 @@ class Settings(LoadedSettings):
             )
         if not self.has_zones:
             found.append(
-                "Neither GATEWAY_TIME_ZONE is set, nor GATEWAY_SO_TIME_ZONE with includeTZOffset: "
-                "where SuperOffice sends times without a zone, waitSeconds, idleSeconds and "
-                "durationSeconds are null, for callers that send no SO-TimeZone; set "
-                f"GATEWAY_SO_TIME_ZONE='{WITH_OFFSETS}', or GATEWAY_TIME_ZONE alone"
+                "Neither GATEWAY_SO_TIME_ZONE with includeTZOffset nor GATEWAY_TIME_ZONE is set: "
+                "waitSeconds, idleSeconds, durationSeconds and customerAwaySeconds are null where "
+                "SuperOffice sends times without a zone, unless the caller sends SO-TimeZone; set "
+                f"GATEWAY_SO_TIME_ZONE='{WITH_OFFSETS}'"
             )
         return found
 

@@ -148,7 +148,7 @@ def _own_tls(settings: Settings) -> ssl.SSLContext | None:
         if cert:
             files = f"GATEWAY_UPSTREAM_CLIENT_CERT={cert}"
             files += f", GATEWAY_UPSTREAM_CLIENT_KEY={key}" if key else ""
-            wrong += ", the key is of another one, or has a password"
+            wrong += ", no key beside it, or the key is of another one or has a password"
             # Without a password, OpenSSL would ask for one on the terminal.
             tls.load_cert_chain(cert, key, password="")
     except OSError as exc:

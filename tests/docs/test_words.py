@@ -1,5 +1,7 @@
 """The README, the manual and the code are in plain English."""
 
+import re
+
 import pytest
 
 from tests.docs.pages import ROOT, TEXTS
@@ -24,6 +26,14 @@ def test_a_page_has_short_sentences(name: str) -> None:
     ]
 
     assert not long
+
+
+def test_the_schema_has_short_sentences() -> None:
+    """GraphiQL shows them one at a time, without the rest of the manual."""
+    schema = (ROOT / "schema.graphql").read_text("utf-8")
+    descriptions = re.findall(r'"""(.+?)"""', schema, re.DOTALL)
+
+    assert not [sentence for text in descriptions for sentence in too_long(text)]
 
 
 @pytest.mark.parametrize("name", TEXTS)

@@ -139,7 +139,7 @@ def test_files_that_cannot_be_used_stop_the_start(certificates: Path) -> None:
         ({"upstream_ca_file": certificates / "none"}, "No such file"),
         ({"upstream_ca_file": certificates}, "Is a directory"),
         ({"upstream_ca_file": certificates / "empty"}, "no certificate in PEM"),
-        ({"upstream_client_cert": cert}, "no certificate in PEM"),
+        ({"upstream_client_cert": cert}, "no key beside it"),
         ({"upstream_client_key": key}, "set GATEWAY_UPSTREAM_CLIENT_CERT"),
     ]
     for name, why in (

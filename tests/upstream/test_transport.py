@@ -86,7 +86,9 @@ async def test_an_old_connection_is_not_used_again(monkeypatch: pytest.MonkeyPat
 
 async def test_once_a_connection_has_broken_no_older_one_is_used() -> None:
     """A restart of SuperOffice has broken all of them: the retry must not meet another one."""
-    pool = transport.PooledTransport(connections=2, connect_timeout_s=5)
+    pool = transport.PooledTransport(
+        Settings(upstream_url="http://rest.test", upstream_connections=2)
+    )
     plays = (answer(b"[]"), answer(b"[]"), closes(), answer(b"[]"))
     async with faulty_rest(*plays) as rest, pool:
         request = httpx.Request("GET", rest.url)

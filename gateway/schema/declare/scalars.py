@@ -31,9 +31,9 @@ SCALARS: dict[object, ScalarDefinition] = {
     DateTime: strawberry.scalar(
         name="DateTime",
         description=(
-            "A date and time in ISO 8601 as SuperOffice sent it: `2026-01-31T17:46:13`, with a "
-            "fraction of up to seven digits if it is not zero, and with `Z` or an offset such as "
-            "`+01:00` only if the request's `SO-TimeZone` header asks for one: send "
+            "A date and time in ISO 8601 as SuperOffice sent it: `2026-01-31T17:46:13`. It has a "
+            "fraction of up to seven digits if that is not zero. It has `Z` or an offset such as "
+            "`+01:00` only if the `SO-TimeZone` header asks for one: send "
             "`SO-TimeZone: UTC, includeTZOffset`. A time without an offset is local time, in the "
             "zone of the tenant or of its server, or in the zone that `SO-TimeZone` names. Unset "
             "dates are null. `9999-12-31T23:59:59.9999999` means never."

@@ -124,8 +124,8 @@ class ChatSession(Node, Rights):
     )
     wait_seconds: int | None = derived(
         computed.wait_seconds,
-        "Seconds from the request until an agent accepted; until `fetchedAt` while nobody has, and "
-        "whenever the status group is `WAITING` or `PRE_QUEUE`, also after a reset; until the end "
+        "Seconds from the request until an agent accepted. Until `fetchedAt` while nobody has, and "
+        "whenever the status group is `WAITING` or `PRE_QUEUE`, also after a reset. Until the end "
         "for a session that ended in the queue. A bot's time may count too: while a bot answers it "
         f"grows although nobody waits, so check `chatbotIsActive`. {_NO_INSTANT}",
     )

@@ -38,7 +38,7 @@ class Project(Node, Rights, WebAddress):
     project_number: str | None = prop("A number that SuperOffice gives the project; text.")
     active_erp_links: int | None = erp_links("project")
     event_id: int | None = prop(f"An event's id in Lyyti, not in SuperOffice. {_LYYTI}")
-    start_date: DateTime | None = prop(f"When that event starts. {_LYYTI}")
+    start_date: DateTime | None = prop(f"When the event of `eventId` starts. {_LYYTI}")
 
 
 @entity(
@@ -78,7 +78,7 @@ class Sale(Node, Rights):
     )
     active_erp_links: int | None = erp_links("sale")
     next_due_date: DateTime | None = prop(
-        "The next activity on the sale; if there is none, the latest one, so it can be past."
+        "When the next activity on the sale is due; if there is none, the last one: it can be past."
     )
     number: str | None = prop("A field for letters and digits. What it means is up to the tenant.")
 

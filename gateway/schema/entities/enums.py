@@ -6,9 +6,9 @@ from gateway.schema.declare.rest_enum import member, rest_enum, unrecognized
 
 
 @rest_enum(
-    "The state of a chat, from the form before it to its end. It can go back: a bot that hands "
-    "off, or an agent who resets the chat, puts it into the queue or before it again, and a "
-    "customer can revive a finished one."
+    "The state of a chat, from the form before it to its end. It can go back. A bot that hands "
+    "off, or an agent who resets the chat, puts it into the queue or before it again. A customer "
+    "can revive a finished one."
 )
 class ChatSessionStatus(Enum):
     INVALID = member(0, "No valid state; not expected on a real session.")

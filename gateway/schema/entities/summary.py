@@ -103,9 +103,9 @@ class ChatSessionSummary:
         resolver=count_customers_away,
         description="How many open sessions have `customerAwaySeconds` of this many or more.",
     )
-    rated: int = described("How many of the sessions in this list have a rating.")
+    rated: int = described("How many of the sessions have a rating.")
     average_rating: float | None = described(
-        "Their average `rating`, 1 to 5; null if none has one."
+        "The average `rating` of the sessions, 1 to 5; null if none has one."
     )
     longest_wait_seconds: int | None = described(f"The longest {_OF_WAITING}")
     median_wait_seconds: float | None = described(f"The median {_OF_WAITING}")

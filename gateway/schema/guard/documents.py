@@ -177,7 +177,9 @@ class DocumentCache:
 
     def _refusal(self, query: str) -> GraphQLError | None:
         if self.trusted is not None and query not in self.trusted:
-            refusal = BadRequestError("Only trusted documents are run here; this is none.")
+            refusal = BadRequestError(
+                "Only trusted documents are run here, and this query is not among them."
+            )
             return GraphQLError(str(refusal), original_error=refusal)
         if len(query) > self._limits.characters:
             return too_complex(

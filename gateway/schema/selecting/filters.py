@@ -51,8 +51,8 @@ class DateTimeRange:
 
 @sparse
 @strawberry.input(
-    description="Which sessions are wanted: those for which every part that is given holds. A "
-    "part that is null is not given."
+    description="Selects the sessions that match every part of it. A part that is null does not "
+    "count."
 )
 class ChatSessionFilter:
     and_: list["ChatSessionFilter"] | None = optional("Every one of these.", name="and")

@@ -32,7 +32,7 @@ class ChatSessionOrder:
     user: Direction | None = optional("By the agent's `fullName`, whatever its case and accents.")
     contact: Direction | None = optional("By the company's `name`, whatever its case and accents.")
     alert_level: Direction | None = optional("By escalation level.")
-    rank: Direction | None = optional("By the place among the agent's open sessions.")
+    rank: Direction | None = optional("By the index of the colour: see `ChatSession.rank`.")
     rating: Direction | None = optional("By the customer's rating.")
     initial_queue_pos: Direction | None = optional("By place in the queue at the request.")
     customer_name: Direction | None = optional("By the customer's name, whatever case and accents.")

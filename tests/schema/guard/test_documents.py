@@ -90,7 +90,7 @@ async def test_only_trusted_documents_are_run() -> None:
 
     assert await errors_in(schema, "{ __typename }") == []
     assert await errors_in(schema, "{{{") == [
-        ("BAD_REQUEST", "Only trusted documents are run here; this is none.")
+        ("BAD_REQUEST", "Only trusted documents are run here, and this query is not among them.")
     ]
 
 

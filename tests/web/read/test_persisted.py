@@ -306,7 +306,7 @@ async def test_with_trusted_documents_only_nothing_else_is_run(
 
     assert first_error(answer) == (
         "BAD_REQUEST",
-        "Only trusted documents are run here; this is none.",
+        "Only trusted documents are run here, and this query is not among them.",
     )
 
 
