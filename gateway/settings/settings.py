@@ -144,7 +144,8 @@ class Settings(LoadedSettings):
     """Largest answer of SuperOffice, after decompression."""
 
     breaker_failures: int = _superoffice(20, ge=0)
-    """Callers in a row whose REST calls failed, after which no calls are made for a while; 0 = never.
+    """Callers in a row whose REST calls failed, after which no calls are made for a while; 0 =
+    never.
     """
 
     breaker_cooldown: Timeout = _superoffice(5.0)
