@@ -42,9 +42,11 @@ from gateway.web.middleware.request_log import AccessLog
 from gateway.web.open_sockets import OpenSockets
 from gateway.web.pages.ops import Check
 from gateway.web.read.manifests import names_in
+from gateway.web.read.persisted import Documents
+from gateway.web.read.request import Reader
 from gateway.wiring import live, metrics, upstreams
 from gateway.wiring.reloads import Reloads
-from gateway.wiring.schema import request_reader, schema_options, tracing_for, trusted_documents
+from gateway.wiring.schema import schema_options, tracing_for, trusted_documents
 
 
 class Gateway:
@@ -98,7 +100,7 @@ class Gateway:
         engine = Engine(self.schema)
         self.graphql = GraphQL(
             engine=engine,
-            reader=request_reader(settings, manifest, self.shared, engine.prepare),
+            reader=Reader(Documents(settings, manifest, self.shared), engine.prepare, settings),
             names=names,
             sockets=OpenSockets(settings.max_sockets, settings.max_sockets_per_caller),
             watchers_of=self.watchers_of,
