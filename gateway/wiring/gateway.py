@@ -64,8 +64,9 @@ class Gateway:
         names = OperationNames(names_in(manifest.values()) if manifest else None)
         self.tracing = tracing_for(names) if settings.tracing else None
         # All of a few tenants are known; of many, the first ones.
-        few = settings.tenants if len(settings.tenants or ()) <= MOST_NAMES else None
-        tenants = LabelNames(few)
+        tenants = LabelNames(
+            settings.tenants if len(settings.tenants or ()) <= MOST_NAMES else None
+        )
         self.requests, self.calls = RequestMeter(tenants), UpstreamMeter(tenants)
         proxies = settings.trusted_proxies
         self.shared = live.shared_cache(settings)
@@ -74,11 +75,7 @@ class Gateway:
         if self.tracing:
             self.tracing.trace_lookups(self.cache)
         self.upstreams = upstreams.Upstreams(
-            settings,
-            self._source(),
-            self._observed,
-            transport,
-            self.shared,
+            settings, self._source(), self._observed, transport, self.shared
         )
         self.edge = Edge(
             door=Door(
