@@ -68,7 +68,6 @@ class Gateway:
             settings.tenants if len(settings.tenants or ()) <= MOST_NAMES else None
         )
         self.requests, self.calls = RequestMeter(tenants), UpstreamMeter(tenants)
-        proxies = settings.trusted_proxies
         self.shared = live.shared_cache(settings)
         self.flights, self.lookups = Flights[Snapshot](), Lookups()
         self.cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
@@ -77,18 +76,7 @@ class Gateway:
         self.upstreams = upstreams.Upstreams(
             settings, self._source(), self._observed, transport, self.shared
         )
-        self.edge = Edge(
-            door=Door(
-                find_source=self.upstreams.find_source,
-                policy=upstreams.caller_policy(settings),
-                heeds_cache_control=settings.client_cache_control,
-                proxies=TrustedProxies(proxies) if proxies else None,
-            ),
-            access_log=AccessLog(self.requests, shows_client=bool(proxies)),
-            admission=Admission(settings.max_requests),
-            connection_limit=ConnectionLimit(settings.max_connections),
-            has_fast_lane=bool(settings.cache_ttl) and not self.tracing,
-        )
+        self.edge = self._edge()
         extensions = (self.tracing.operations,) if self.tracing else ()
         self.schema = build_schema(schema_options(settings, manifest, extensions))
         rhythm, compare = live.rhythm(settings), Comparison(self.schema.watched)
@@ -117,6 +105,21 @@ class Gateway:
             reachability = Reachability(settings, self.upstreams.route)
             self.checks["rest"] = lambda: reachability.problem
             self._background.append(reachability.keep_checking)
+
+    def _edge(self) -> Edge:
+        settings, proxies = self._settings, self._settings.trusted_proxies
+        return Edge(
+            door=Door(
+                find_source=self.upstreams.find_source,
+                policy=upstreams.caller_policy(settings),
+                heeds_cache_control=settings.client_cache_control,
+                proxies=TrustedProxies(proxies) if proxies else None,
+            ),
+            access_log=AccessLog(self.requests, shows_client=bool(proxies)),
+            admission=Admission(settings.max_requests),
+            connection_limit=ConnectionLimit(settings.max_connections),
+            has_fast_lane=bool(settings.cache_ttl) and not self.tracing,
+        )
 
     def _reloads(self, names: OperationNames) -> Reloads:
         settings, load = self._settings, self.upstreams.route.load
