@@ -42,9 +42,11 @@ from gateway.web.middleware.request_log import AccessLog
 from gateway.web.open_sockets import OpenSockets
 from gateway.web.pages.ops import Check
 from gateway.web.read.manifests import names_in
+from gateway.web.read.persisted import Documents
+from gateway.web.read.request import Reader
 from gateway.wiring import live, metrics, upstreams
 from gateway.wiring.reloads import Reloads
-from gateway.wiring.schema import request_reader, schema_options, tracing_for, trusted_documents
+from gateway.wiring.schema import schema_options, tracing_for, trusted_documents
 
 
 class Gateway:
@@ -62,34 +64,19 @@ class Gateway:
         names = OperationNames(names_in(manifest.values()) if manifest else None)
         self.tracing = tracing_for(names) if settings.tracing else None
         # All of a few tenants are known; of many, the first ones.
-        few = settings.tenants if len(settings.tenants or ()) <= MOST_NAMES else None
-        tenants = LabelNames(few)
+        tenants = LabelNames(
+            settings.tenants if len(settings.tenants or ()) <= MOST_NAMES else None
+        )
         self.requests, self.calls = RequestMeter(tenants), UpstreamMeter(tenants)
-        proxies = settings.trusted_proxies
         self.shared = live.shared_cache(settings)
         self.flights, self.lookups = Flights[Snapshot](), Lookups()
         self.cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
         if self.tracing:
             self.tracing.trace_lookups(self.cache)
         self.upstreams = upstreams.Upstreams(
-            settings,
-            self._source(),
-            self._observed,
-            transport,
-            self.shared,
+            settings, self._source(), self._observed, transport, self.shared
         )
-        self.edge = Edge(
-            door=Door(
-                find_source=self.upstreams.find_source,
-                policy=upstreams.caller_policy(settings),
-                heeds_cache_control=settings.client_cache_control,
-                proxies=TrustedProxies(proxies) if proxies else None,
-            ),
-            access_log=AccessLog(self.requests, shows_client=bool(proxies)),
-            admission=Admission(settings.max_requests),
-            connection_limit=ConnectionLimit(settings.max_connections),
-            has_fast_lane=bool(settings.cache_ttl) and not self.tracing,
-        )
+        self.edge = self._edge()
         extensions = (self.tracing.operations,) if self.tracing else ()
         self.schema = build_schema(schema_options(settings, manifest, extensions))
         rhythm, compare = live.rhythm(settings), Comparison(self.schema.watched)
@@ -98,7 +85,7 @@ class Gateway:
         engine = Engine(self.schema)
         self.graphql = GraphQL(
             engine=engine,
-            reader=request_reader(settings, manifest, self.shared, engine.prepare),
+            reader=Reader(Documents(settings, manifest, self.shared), engine.prepare, settings),
             names=names,
             sockets=OpenSockets(settings.max_sockets, settings.max_sockets_per_caller),
             watchers_of=self.watchers_of,
@@ -118,6 +105,21 @@ class Gateway:
             reachability = Reachability(settings, self.upstreams.route)
             self.checks["rest"] = lambda: reachability.problem
             self._background.append(reachability.keep_checking)
+
+    def _edge(self) -> Edge:
+        settings, proxies = self._settings, self._settings.trusted_proxies
+        return Edge(
+            door=Door(
+                find_source=self.upstreams.find_source,
+                policy=upstreams.caller_policy(settings),
+                heeds_cache_control=settings.client_cache_control,
+                proxies=TrustedProxies(proxies) if proxies else None,
+            ),
+            access_log=AccessLog(self.requests, shows_client=bool(proxies)),
+            admission=Admission(settings.max_requests),
+            connection_limit=ConnectionLimit(settings.max_connections),
+            has_fast_lane=bool(settings.cache_ttl) and not self.tracing,
+        )
 
     def _reloads(self, names: OperationNames) -> Reloads:
         settings, load = self._settings, self.upstreams.route.load

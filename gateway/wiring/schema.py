@@ -1,6 +1,6 @@
-"""The schema and what reads requests for it, from the settings."""
+"""The schema, its tracing and its trusted documents, from the settings."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from strawberry.extensions import SchemaExtension
@@ -10,15 +10,10 @@ from gateway.observe.operations import OperationNames
 from gateway.schema.build import SchemaOptions
 from gateway.schema.guard.limits import Limits
 from gateway.settings import Settings
-from gateway.store.shared import SharedCache
 from gateway.web.read.manifests import read_manifests
-from gateway.web.read.persisted import Documents
-from gateway.web.read.request import Reader
 
 if TYPE_CHECKING:
     from gateway.observe.tracing import Tracing
-
-_PERSISTED_QUERIES_BYTES = 16 * 2**20
 
 
 def tracing_for(names: OperationNames) -> "Tracing":
@@ -74,17 +69,3 @@ def schema_options(
             work=settings.max_work,
         ),
     )
-
-
-def request_reader(
-    settings: Settings,
-    manifest: Mapping[str, str],
-    shared: SharedCache | None,
-    prepare: Callable[[str], Awaitable[None]],
-) -> Reader:
-    """Return the reader of requests."""
-    is_persisting = settings.persisted_queries and not settings.trusted_documents_only
-    stored_bytes = _PERSISTED_QUERIES_BYTES if is_persisting else 0
-    secret = settings.cache_secret.get_secret_value().encode()
-    documents = Documents(stored_bytes, manifest, shared=shared, secret=secret)
-    return Reader(documents, prepare, settings)

@@ -19,10 +19,12 @@ from gateway.errors import (
     PersistedQueryNotFoundError,
     PersistedQueryNotSupportedError,
 )
+from gateway.settings import Settings
 from gateway.store.shared import Place, SharedCache
 
 _ID_PARAMETERS = ("documentId", "doc_id", "id")
 _STORED_S = 24 * 60 * 60.0
+_STORED_BYTES = 16 * 2**20
 _LONGEST = 100_000
 _SHARED_BYTES = 16 * 2**20
 """What a process adds to the shared cache at most within `_STORED_S`."""
@@ -35,21 +37,19 @@ Store = Callable[[], Awaitable[None]]
 class Documents:
     """Finds the text of a document by its id.
 
-    Automatic persisted queries are stored in up to `max_bytes`; with 0 they are not supported.
-    `shared` passes them on to other processes, sealed with a key derived from `secret`.
+    Automatic persisted queries are stored where they are on and any document may be sent. `shared`
+    passes them on to other processes, sealed with a key derived from the cache's secret.
     """
 
     def __init__(
-        self,
-        max_bytes: int,
-        manifest: Mapping[str, str],
-        *,
-        shared: SharedCache | None = None,
-        secret: bytes = b"",
+        self, settings: Settings, manifest: Mapping[str, str], shared: SharedCache | None = None
     ) -> None:
-        self._texts: TTLCache[str, str] = TTLCache(max_bytes, _STORED_S, getsizeof=_size_bytes)
+        is_persisting = settings.persisted_queries and not settings.trusted_documents_only
+        most_bytes = _STORED_BYTES if is_persisting else 0
+        self._texts: TTLCache[str, str] = TTLCache(most_bytes, _STORED_S, getsizeof=_size_bytes)
         self._shared = shared
         self._shared_bytes, self._shared_since_s = 0, float("-inf")
+        secret = settings.cache_secret.get_secret_value().encode()
         self._key = hmac.digest(secret, b"persisted queries", "sha256")
         self.trust(manifest)
 

@@ -139,9 +139,10 @@ async def test_persisted_queries_can_be_switched_off(rest: RestSide, body: Json)
     assert first_error(answer) == NOT_SUPPORTED
 
 
-async def test_the_queries_that_are_stored_are_bounded() -> None:
+async def test_the_queries_that_are_stored_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that was used least recently goes first."""
-    documents = Documents(1_000, {})
+    monkeypatch.setattr(persisted, "_STORED_BYTES", 1_000)
+    documents = Documents(Settings(upstream_url=UPSTREAM_URL), {})
     queries = [f"{{ {letter * 100} }}" for letter in "abc"]
     for query in queries[:2]:
         await stored(documents, query)
@@ -166,7 +167,9 @@ async def stored(documents: Documents, query: str) -> bool:
 @pytest.mark.parametrize(("length", "is_stored"), [(100_000, True), (100_001, False)])
 async def test_a_very_long_query_is_not_stored(length: int, is_stored: bool) -> None:
     """It is run, if the limits allow, but takes no room."""
-    assert await stored(Documents(10**6, {}), "#" * length) is is_stored
+    documents = Documents(Settings(upstream_url=UPSTREAM_URL), {})
+
+    assert await stored(documents, "#" * length) is is_stored
 
 
 class Shared:
@@ -184,7 +187,7 @@ async def test_what_a_process_shares_is_bounded_in_bytes(monkeypatch: pytest.Mon
     """It is shared once, whatever a client repeats; a full Redis would be everybody's trouble."""
     monkeypatch.setattr(persisted, "_SHARED_BYTES", 1_000)
     shared: Any = Shared()
-    documents = Documents(2_000, {}, shared=shared)
+    documents = Documents(Settings(upstream_url=UPSTREAM_URL), {}, shared)
     for number in range(9):
         for _ in range(3):
             await stored(documents, f"#{number}".ljust(300))
