@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 from prometheus_client.registry import Collector
@@ -17,10 +16,9 @@ from starlette_compress import add_compress_type, remove_compress_type
 
 from gateway.schema.build import sdl
 from gateway.settings import Settings
-from gateway.web.edge import Edge
+from gateway.tenants.path import GRAPHQL_PATH
 from gateway.web.endpoint import Endpoint
-from gateway.web.middleware.coding import Compression
-from gateway.web.middleware.etag import ETags
+from gateway.web.middleware.representation import Representation
 from gateway.web.middleware.request_log import RequestLog
 from gateway.web.middleware.response_headers import ResponseHeaders
 from gateway.web.pages import docs
@@ -31,13 +29,9 @@ from gateway.web.read.accept import EVENT_STREAM, GRAPHQL_JSON
 from gateway.web.response_cache import ResponseCache
 from gateway.web.websocket.handshake import SocketEndpoint
 from gateway.wiring.browsers import cross_origin
-from gateway.wiring.gateway import GRAPHQL_PATH, Gateway
-
-if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import TracerProvider
+from gateway.wiring.gateway import Gateway
 
 _WEBHOOKS = "/webhooks/superoffice"
-_SMALLEST_COMPRESSED = 1_000
 
 # Compressed like application/json, which the library knows by itself.
 add_compress_type(GRAPHQL_JSON)
@@ -52,7 +46,6 @@ def create_app(
     upstream_transport: httpx.AsyncBaseTransport | None = None,
     demo_users: Sequence[tuple[str, str, int]] = (),
     metrics_directory: Path | None = None,
-    tracer_provider: "TracerProvider | None" = None,
 ) -> Starlette:
     """Build the ASGI application.
 
@@ -62,12 +55,11 @@ def create_app(
         demo_users: name, Authorization and associateId of those that the query page offers to
             everybody.
         metrics_directory: where the processes of one gateway share their metrics.
-        tracer_provider: replaces the exporter of traces in tests.
 
     Raises:
         SettingsError: a file that the settings name cannot be read, or a field does not exist.
     """
-    gateway = Gateway(settings, transport=upstream_transport, tracer_provider=tracer_provider)
+    gateway = Gateway(settings, upstream_transport)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -81,51 +73,32 @@ def create_app(
     def draining() -> bool:
         return getattr(app.state, "is_ready", None) is False
 
+    page = QueryPage(demo_users, settings.environment is not None, settings.docs)
     endpoint = Endpoint(
-        gateway.graphql,
-        gateway.admission,
-        page=_page(settings, demo_users),
+        graphql=gateway.graphql,
+        admission=gateway.edge.admission,
+        page=page if settings.graphiql else None,
         timeout_s=settings.request_timeout,
         is_running=lambda: app.state.is_ready,
     )
     app = Starlette(
         routes=_routes(settings, gateway, endpoint, gateway.collector(metrics_directory, draining)),
         middleware=_middleware(settings, gateway),
-        exception_handlers={
-            HTTPException: not_found(GRAPHQL_PATH, has_query_page=settings.graphiql)
-        },
+        exception_handlers={HTTPException: not_found(has_query_page=settings.graphiql)},
         lifespan=lifespan,
     )
     app.state.graphql = gateway.graphql  # for `gateway query`
     app.state.reload = gateway.reloads  # for our server, at SIGHUP
-    app.state.edge = _edge(settings, gateway)
+    app.state.edge = gateway.edge
     # It would redirect to whatever host the request names.
     app.router.redirect_slashes = False
     return app
 
 
-def _page(settings: Settings, demo_users: Sequence[tuple[str, str, int]]) -> QueryPage | None:
-    if not settings.graphiql:
-        return None
-    has_tenants = settings.environment is not None
-    return QueryPage(demo_users, has_tenants=has_tenants, has_manual=settings.docs)
-
-
-def _edge(settings: Settings, gateway: Gateway) -> Edge:
-    return Edge(
-        path=GRAPHQL_PATH,
-        door=gateway.door,
-        access_log=gateway.access_log,
-        admission=gateway.admission,
-        connection_limit=gateway.connection_limit,
-        has_fast_lane=bool(settings.cache_ttl) and not gateway.tracing,
-    )
-
-
 def _routes(
     settings: Settings, gateway: Gateway, endpoint: Endpoint, collector: Collector
 ) -> list[BaseRoute]:
-    sockets = SocketEndpoint(gateway.graphql, gateway.door, gateway.access_log)
+    sockets = SocketEndpoint(gateway.graphql, gateway.edge)
     paths = [GRAPHQL_PATH, *([f"{GRAPHQL_PATH}/{{tenant}}"] if settings.environment else [])]
     webhooks = gateway.webhooks
 
@@ -142,18 +115,17 @@ def _routes(
         *([Route(_WEBHOOKS, webhooks.receive, methods=["POST"])] if webhooks else []),
         *(docs.routes() if settings.docs else []),
         static_files(),
-        WebSocketRoute("/{path:path}", socket_not_found(GRAPHQL_PATH)),
+        WebSocketRoute("/{path:path}", socket_not_found),
     ]
 
 
 def _middleware(settings: Settings, gateway: Gateway) -> list[Middleware]:
     """Return the middleware, from the outside in."""
     return [
-        Middleware(RequestLog, door=gateway.door, access_log=gateway.access_log),
+        Middleware(RequestLog, door=gateway.edge.door, access_log=gateway.edge.access_log),
         *([gateway.tracing.requests(GRAPHQL_PATH)] if gateway.tracing else []),
         *([Middleware(ResponseCache)] if settings.cache_ttl else []),
         Middleware(ResponseHeaders, also=b"X-Tenant" if settings.environment else b""),
         *cross_origin(settings),
-        Middleware(ETags),
-        Middleware(Compression, minimum_size=_SMALLEST_COMPRESSED),
+        Middleware(Representation),
     ]

@@ -16,8 +16,9 @@
     - TooManyOpenError            RATE_LIMITED, 429 · GatewayFullError 503
   + UpstreamError                 UPSTREAM_ERROR, 502: any status without a code of its own
     - UpstreamMisdirectedError    UPSTREAM_ERROR: the tenant is at another host
-    - UpstreamUnauthenticatedError  UNAUTHENTICATED, 401
-    - UpstreamForbiddenError      FORBIDDEN, 403
+    - UpstreamRejectionError      of this caller
+      - UpstreamUnauthenticatedError  UNAUTHENTICATED, 401
+      - UpstreamForbiddenError    FORBIDDEN, 403
     - UpstreamRateLimitedError    RATE_LIMITED, 429
     - UpstreamTimeoutError        UPSTREAM_TIMEOUT, 504
     - UpstreamUnavailableError    UPSTREAM_UNAVAILABLE, 503
@@ -33,6 +34,9 @@ the traceback. A message never holds SuperOffice's address, a body or the text o
 from collections.abc import Mapping
 from types import MappingProxyType
 
+STATUSES = {"INTERNAL_SERVER_ERROR": 500}
+"""The HTTP status of each code: that of the class that declares it."""
+
 
 class GatewayError(Exception):
     """The base class; its message is written for the client.
@@ -46,10 +50,11 @@ class GatewayError(Exception):
     """Headers that an HTTP answer with this status must have."""
 
     def __init_subclass__(cls, *, code: str = "", status: int = 0) -> None:
-        if code:
-            cls.code = code
         if status:
             cls.http_status = status
+        if code:
+            cls.code = code
+            STATUSES[code] = cls.http_status
 
     def __init__(self, message: str, **extensions: object) -> None:
         super().__init__(message)
@@ -100,12 +105,6 @@ class MethodNotAllowedError(BadRequestError, status=405):
 class OriginRefusedError(BadRequestError, status=403):
     """A page of another site opens a WebSocket (RFC 6455, section 10.2)."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "Pages of this site may not open a WebSocket here: its origin is not in "
-            "GATEWAY_CORS_ORIGINS."
-        )
-
 
 class UnsupportedMediaTypeError(BadRequestError, status=415):
     """The body has an unsupported media type (RFC 9110, section 15.5.16)."""
@@ -151,9 +150,6 @@ class OperationResolutionError(RequestError, code="OPERATION_RESOLUTION_FAILURE"
 class RequestTimeoutError(GatewayError, code="UPSTREAM_TIMEOUT", status=504):
     """A request took longer than `request_timeout`."""
 
-    def __init__(self, timeout_s: float) -> None:
-        super().__init__(f"The request took longer than {timeout_s:g} seconds.")
-
 
 class UnauthenticatedError(RequestError, code="UNAUTHENTICATED", status=401):
     """The request has no credentials of a supported kind."""
@@ -192,7 +188,11 @@ class UpstreamError(GatewayError, code="UPSTREAM_ERROR", status=502):
         return status is None or status < 300 or status >= 500 or status == 429
 
 
-class UpstreamUnauthenticatedError(UpstreamError, code="UNAUTHENTICATED", status=401):
+class UpstreamRejectionError(UpstreamError):
+    """SuperOffice rejects the caller."""
+
+
+class UpstreamUnauthenticatedError(UpstreamRejectionError, code="UNAUTHENTICATED", status=401):
     """SuperOffice does not accept the caller's credentials (401)."""
 
 
@@ -200,7 +200,7 @@ class UpstreamMisdirectedError(UpstreamError):
     """The tenant is at another host (421; RFC 9110, section 15.5.20)."""
 
 
-class UpstreamForbiddenError(UpstreamError, code="FORBIDDEN", status=403):
+class UpstreamForbiddenError(UpstreamRejectionError, code="FORBIDDEN", status=403):
     """SuperOffice knows the caller and denies the call (403)."""
 
 

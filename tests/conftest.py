@@ -5,26 +5,33 @@ Hypothesis draws the same examples in every run, so that a run fails for nothing
 """
 
 import functools
+import gc
 import logging
 import os
+import shutil
 import ssl
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from gateway.schema.build import build_schema
+from gateway.schema.build import SchemaOptions, build_schema
 from gateway.schema.engine import Answer, Engine, Operation
+from gateway.settings import Settings
 from gateway.web.pages import ops
 from gateway.wiring import gateway as wiring
+from gateway.wiring.schema import schema_options
+from tests import npm
 from tests.support import Gateway, RestSide, gateway_over
 
 _ON_ANY_MACHINE = settings(
     deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck)
 )
-settings.register_profile("gate", _ON_ANY_MACHINE, derandomize=True, max_examples=100)
+settings.register_profile("gate", _ON_ANY_MACHINE, derandomize=True, max_examples=60)
 settings.register_profile("hunt", _ON_ANY_MACHINE, derandomize=False, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
@@ -34,6 +41,56 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 ops.FRESH_S = 0  # tests compare what was counted before and after
 
 _build_schema = functools.lru_cache(build_schema)
+
+
+def _schema_options(settings: Settings, *more: Any) -> SchemaOptions:
+    """Return the options without the secret that each gateway draws for itself."""
+    options = schema_options(settings, *more)
+    return options if "cache_secret" in settings.model_fields_set else replace(options, secret=b"")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the files with real servers first, as they are long; then those with packages from npm.
+
+    Where the packages have to be installed, that takes a minute: it happens meanwhile.
+    """
+    with_packages = {item.path for item in items if _needs_packages(item)}
+    real = {item.path for item in items if item.get_closest_marker("socket")}
+    items.sort(key=lambda item: (item.path not in real | with_packages, item.path in with_packages))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect tests without collecting garbage: nearly all of it stays."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Install packages that are missing; leave what was collected out of garbage collections."""
+    cache: pytest.Cache | None = getattr(session.config, "cache", None)
+    if cache and any(map(_needs_packages, session.items)):
+        npm.install_soon(cache.mkdir(npm.FOLDER))
+    gc.collect()
+    gc.freeze()
+
+
+def _needs_packages(item: pytest.Item) -> bool:
+    return "packages" in getattr(item, "fixturenames", ())
+
+
+@pytest.fixture(scope="session")
+def packages(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the `node_modules` with the packages from npm, which are kept between runs."""
+    if not (shutil.which("node") and shutil.which("npm")):  # pragma: no cover - CI has them
+        pytest.skip(f"needs {npm.HOW_TO_INSTALL}")
+    cache: pytest.Cache | None = getattr(pytestconfig, "cache", None)
+    return npm.install_packages(
+        cache.mkdir(npm.FOLDER) if cache else tmp_path_factory.mktemp("npm")
+    )
 
 
 @pytest.fixture
@@ -73,6 +130,7 @@ def no_authorities() -> Iterator[None]:
 def one_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     """Build a schema once for all the gateways that have the same: it takes most of the time."""
     monkeypatch.setattr(wiring, "build_schema", _build_schema)
+    monkeypatch.setattr(wiring, "schema_options", _schema_options)
 
 
 @pytest.fixture(autouse=True)

@@ -1,11 +1,11 @@
 """The packages from npm that clients and browser need: installed once, and kept between runs."""
 
+import contextlib
 import fcntl
 import hashlib
 import subprocess
+import threading
 from pathlib import Path
-
-import pytest
 
 _PACKAGES = (
     "@apollo/client@4.3.8",
@@ -34,6 +34,7 @@ _PACKAGES = (
     "gql.tada@1.11.3",
     "graphql-http@1.23.1",
     "graphql-request@7.4.0",
+    "graphql-schema-linter@3.0.1",
     "graphql-sock@1.0.1",
     "graphql-sse@2.6.1",
     "graphql-ws@6.4.2",
@@ -48,18 +49,33 @@ _PACKAGES = (
     "urql@5.0.4",
     "ws@8.23.0",
 )
+FOLDER = f"npm-{hashlib.sha256(' '.join(_PACKAGES).encode()).hexdigest()[:16]}"
+HOW_TO_INSTALL = "Node.js 20 or newer and npm: `apt-get install nodejs npm`, or https://nodejs.org"
 _INSTALL = ("npm", "install", "--no-save", "--no-audit", "--no-fund", "--silent", "--prefix", ".")
 
 
-def link_packages(config: pytest.Config, folder: Path) -> None:
-    """Install the packages into pytest's cache, unless they are there; `folder` can import them."""
-    digest = hashlib.sha256(" ".join(_PACKAGES).encode()).hexdigest()[:16]
-    cache: pytest.Cache | None = getattr(config, "cache", None)
-    installed = cache.mkdir(f"npm-{digest}") if cache else folder / "npm"
-    installed.mkdir(exist_ok=True)
-    with (installed / "lock").open("w") as lock:
+def install_packages(folder: Path) -> Path:
+    """Install the packages unless they are there; return their `node_modules`."""
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of the processes that share the tests, one installs
-        if not (installed / "complete").exists():
-            subprocess.run((*_INSTALL, *_PACKAGES), cwd=installed, check=True)
-            (installed / "complete").touch()
-    (folder / "node_modules").symlink_to(installed / "node_modules")
+        if not are_installed(folder):
+            subprocess.run((*_INSTALL, *_PACKAGES), cwd=folder, check=True)
+            (folder / "complete").touch()
+    return folder / "node_modules"
+
+
+def are_installed(folder: Path) -> bool:
+    """Return whether all packages are there."""
+    return (folder / "complete").exists()
+
+
+def install_soon(folder: Path) -> None:
+    """Install the packages meanwhile; who needs them waits for it, and has the error, if any."""
+
+    def install() -> None:
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            install_packages(folder)
+
+    if not are_installed(folder):
+        threading.Thread(target=install, daemon=True).start()

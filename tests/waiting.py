@@ -18,8 +18,8 @@ async def until(holds: Callable[[], object]) -> None:
 
 def until_soon(holds: Callable[[], object], patience_s: int = PATIENCE_S) -> None:
     """Return as soon as something holds, outside an event loop."""
-    for _ in range(patience_s * 500):
+    for _ in range(patience_s * 100):
         if holds():
             return
-        time.sleep(0.002)
+        time.sleep(0.01)
     raise AssertionError("it never came to be")  # pragma: no cover - only when it is broken

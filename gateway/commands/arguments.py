@@ -43,14 +43,18 @@ _COMMAND_LINES = "; other users can read command lines: use a file or the enviro
 def add_settings(command: argparse.ArgumentParser, usage: str) -> None:
     """Give the command one flag per setting; a missing flag leaves it to the environment."""
     command.usage = f"{command.prog} {usage} [settings]".replace("  ", " ")
-    defaults, secrets = Settings.shown_defaults(), Settings.secrets()
+    meanings, defaults, secrets = (
+        Settings.meanings(),
+        Settings.shown_defaults(),
+        Settings.secrets(),
+    )
     groups: dict[str, argparse._ArgumentGroup] = {}
     for name, field in Settings.model_fields.items():
         title = str(cast("JsonDict", field.json_schema_extra)["group"])
         if title not in groups:
             groups[title] = command.add_argument_group(title)
         flag, default = f"--{name.replace('_', '-')}", defaults[name]
-        text = str(field.description) + (_COMMAND_LINES if name in secrets else "")
+        text = meanings[name] + (_COMMAND_LINES if name in secrets else "")
         _add_flag(groups[title], flag, _metavar(name, field), text + (default and f" [{default}]"))
         if name in secrets:
             _add_flag(groups[title], f"{flag}-file", "FILE", "File that holds it")

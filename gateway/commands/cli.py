@@ -26,8 +26,13 @@ _COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 1 (it failed) or 2 (wrong usage)."""
-    given = sys.argv[1:] if argv is None else argv
+    """Run one command; return its exit code: 0, 1 (it failed), 2 (wrong usage) or 130 (Ctrl+C)."""
+    with contextlib.suppress(KeyboardInterrupt):  # a server handles it once it has started
+        return _run(sys.argv[1:] if argv is None else argv)
+    return 130
+
+
+def _run(given: Sequence[str]) -> int:
     parser = _parser(given)
     if not given:
         parser.print_help()

@@ -21,23 +21,6 @@ from gateway.settings.settings import WITH_OFFSETS
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-_WELCOME = """
-Wallboard   {wallboard}   (open it in a browser: who waits, live)
-GraphQL     {url}   (open it in a browser to write queries)
-
-Log in as one of three demo users with an Authorization header:
-
-{users}
-
-Try it:
-
-    curl {url} -H 'Content-Type: application/json' \\
-      -H 'Authorization: {authorization}' \\
-      -d '{body}'
-
-Ctrl+C stops it.
-"""
-
 
 def register(command: argparse.ArgumentParser) -> None:
     """Add the arguments."""
@@ -112,6 +95,7 @@ def _run(port: int, *, tenants: bool, **data: int) -> None:
     from gateway.demo.tenants import DEMO_TENANTS, DOMAIN
     from gateway.demo.users import DEMO_USERS, TOPIC_NAMES
     from gateway.demo.webhooks import Hook
+    from gateway.demo.welcome import welcome
     from gateway.server.run import serve
 
     hook = Hook(secrets.token_urlsafe(32))
@@ -139,17 +123,3 @@ def _run(port: int, *, tenants: bool, **data: int) -> None:
         )
         make_app = partial(create_gateway, users=users, url=demo_url if tenants else None)
         serve(settings, make_app=make_app, when_ready=ready)
-
-
-def welcome(url: str, users: Sequence[tuple[str, str, int]], tenants: dict[str, str]) -> str:
-    """Return what is printed at the start: addresses, with the wallboard first, and logins."""
-    query = {"query": "{ chatSessions { chatSessionId status customerName } }"}
-    text = _WELCOME.format(
-        url=next(iter(tenants), url),
-        wallboard=url.replace("/graphql", "/wallboard"),
-        users="\n".join(f"    {name:14} {authorization}" for name, authorization, _ in users),
-        authorization=users[0][1],
-        body=json.dumps(query),
-    )
-    lines = [f"    {address}   {description}" for address, description in tenants.items()]
-    return "\n".join([text, "Tenants:", "", *lines, ""]) if tenants else text

@@ -55,14 +55,11 @@ def _fields(value: object, name: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _text(value: object) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "yes" if value else "no"
-        case list():
-            text = ", ".join(map(_text, value))
-        case _:
-            text = " ".join(str(value).split())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        text = ", ".join(map(_text, value))
+    else:
+        text = "" if value is None else " ".join(str(value).split())
     printable = "".join(letter if letter.isprintable() else "?" for letter in text)
     return printable if len(printable) <= _WIDEST else f"{printable[: _WIDEST - 1]}…"

@@ -2,6 +2,7 @@
 
 import httpx
 
+from gateway.settings import Settings
 from gateway.upstream.transport import PooledTransport
 
 
@@ -10,7 +11,7 @@ class DemoNetwork(httpx.AsyncBaseTransport):
 
     def __init__(self, url: str) -> None:
         self._url = httpx.URL(url)
-        self._transport = PooledTransport(connections=64, connect_timeout_s=3)
+        self._transport = PooledTransport(Settings.model_construct(upstream_url=url))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request without a body."""

@@ -89,11 +89,10 @@ class Prepared:
         node = get_operation_ast(document, operation_name)
         if node is None or node.operation is not OperationType.QUERY:
             raise NotPreparedError
-        fragments = {
-            d.name.value: FragmentDetails(d)
-            for d in document.definitions
-            if isinstance(d, FragmentDefinitionNode)
+        self._fragments = {
+            d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
         }
+        fragments = {name: FragmentDetails(d) for name, d in self._fragments.items()}
         self._schema = schema
         self._projections = projections
         self._operation = Operation(graphql_schema(schema), node, fragments, _NO_VARIABLES)
@@ -111,7 +110,6 @@ class Prepared:
             if isinstance(values, list):
                 return None
             operation = replace(operation, variables=values)
-        raw_info = SimpleNamespace(context=context, schema=operation.schema)
         data, turns = dict[str, object](), Turns()
         with suppress(Exception):  # graphql-core then reports the error
             for root in self._roots:
@@ -119,7 +117,7 @@ class Prepared:
                 found = self._projections.find(operation, root.kind, root.details, turns)
                 if found is None:
                     return None
-                value = await self._resolved(root, raw_info, operation.variables)
+                value = await self._resolved(root, context, operation.variables)
                 if value is not None and root.is_list:
                     snapshot = context.served.snapshot if context.served else None
                     value = await _rows(found, value, snapshot, turns)
@@ -132,8 +130,15 @@ class Prepared:
             return data
         return None
 
-    async def _resolved(self, root: _Root, raw_info: Any, variables: VariableValues) -> Any:
+    async def _resolved(self, root: _Root, context: Context, variables: VariableValues) -> Any:
         declared: StrawberryField = root.field.extensions[DEFINITION]
+        raw_info: Any = SimpleNamespace(
+            context=context,
+            schema=self._operation.schema,
+            field_nodes=[detail.node for detail in root.details],
+            fragments=self._fragments,
+            variable_values=variables,
+        )
         info = self._schema.config.info_class(_raw_info=raw_info, _field=declared)
         arguments = root.constant
         if arguments is None:

@@ -39,17 +39,14 @@ class Pace:
     _wait_s: float = field(default=0.0, init=False)
     _failures: int = field(default=0, init=False)
 
-    def after_change(self) -> float:
-        """Return the seconds to wait after a poll that found changes."""
+    def after_success(self, *, has_changed: bool) -> float:
+        """Return the seconds to wait after a poll: more each time that it found no changes."""
         self._failures = 0
-        self._wait_s = self.rhythm.interval_s
-        return self._spread(self._wait_s)
-
-    def after_quiet(self) -> float:
-        """Return the seconds to wait after a poll that found none."""
-        self._failures = 0
-        self._wait_s = min(max(self._wait_s, self.rhythm.interval_s) * _SLOWER, self.rhythm.quiet_s)
-        return self._spread(self._wait_s)
+        interval_s = self.rhythm.interval_s
+        slower_s = min(max(self._wait_s, interval_s) * _SLOWER, self.rhythm.quiet_s)
+        wait_s = self._wait_s = interval_s if has_changed else slower_s
+        # Never shorter: the operator was promised at most one REST call per interval.
+        return self.rhythm.jitter(wait_s, wait_s * 1.1)
 
     def after_failure(self) -> float:
         """Return the seconds to wait after a poll that failed."""
@@ -58,7 +55,3 @@ class Pace:
         self._failures = min(self._failures + 1, 16)
         # Thousands of watchers must not retry in the same second.
         return self.rhythm.jitter(wait_s / 2, wait_s)
-
-    def _spread(self, wait_s: float) -> float:
-        # Never shorter: the operator was promised at most one REST call per interval.
-        return self.rhythm.jitter(wait_s, wait_s * 1.1)

@@ -7,26 +7,53 @@ alarm: its subscriber gets the same state again, as of a later second, without a
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import Context
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from gateway.caller import Caller
-from gateway.errors import UpstreamError, UpstreamForbiddenError, UpstreamUnauthenticatedError
+from gateway.errors import UpstreamError, UpstreamRejectionError
 from gateway.live.changes import Changes, Comparison
-from gateway.live.later import SECOND_NS, later
 from gateway.live.pace import LONGEST_AFTER_FAILURE_S, Pace, Rhythm
 from gateway.live.shared import Shared
-from gateway.sessions.snapshot import Snapshot
+from gateway.records.dates import AsOf
+from gateway.sessions.snapshot import Attachments, Snapshot
 from gateway.sessions.source import Source
+from gateway.store.single_flight import cancel_all
 
+SECOND_NS = 1_000_000_000
 _LEAST_BETWEEN_REFRESHES_S = 1.0
 _MANY = 1_000
 """More sessions than these are compared in a thread, so that other requests run meanwhile."""
+
+
+class LaterSessions(Sequence[Any]):  # records, as in a snapshot
+    """Sessions as of a later time: each read makes a copy, because the originals are shared."""
+
+    def __init__(self, sessions: Sequence[Any], as_of: AsOf) -> None:
+        self._sessions = sessions
+        self._as_of = as_of
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __getitem__(self, row: Any) -> Any:  # no slices: nobody needs them
+        session = copy(self._sessions[row])
+        session.as_of = self._as_of
+        return session
+
+
+def later(snapshot: Snapshot, now_ns: int) -> Snapshot:
+    """Return the snapshot as of `now_ns`, with attachments of its own."""
+    as_of = replace(snapshot.as_of, passed_ns=now_ns - snapshot.as_of.fetched_ns)
+    sessions = LaterSessions(snapshot.sessions, as_of)
+    attachments = Attachments[Any](2 * snapshot.own_bytes + 2**15)  # as much as the original's
+    return replace(snapshot, sessions=sessions, as_of=as_of, attachments=attachments)
 
 
 @dataclass(slots=True)
@@ -149,7 +176,7 @@ class Watcher:
             served = await self.source.serve(
                 self.caller, key=self.key, max_age_s=max_age_s, is_poll=True
             )
-        except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
+        except UpstreamRejectionError:
             raise
         except UpstreamError as exc:
             # It has been logged. Subscribers keep the latest state until a poll succeeds.
@@ -158,7 +185,7 @@ class Watcher:
             await asyncio.sleep(min(exc.retry_after_s or 0, LONGEST_AFTER_FAILURE_S))
             return self.pace.after_failure()
         has_changed = await self._take(served.snapshot)
-        wait_s = self.pace.after_change() if has_changed else self.pace.after_quiet()
+        wait_s = self.pace.after_success(has_changed=has_changed)
         return max(0.0, wait_s - served.age_s())
 
     async def _take(self, snapshot: Snapshot) -> bool:
@@ -250,7 +277,4 @@ class Watchers:
         """Stop all watchers."""
         if self._planned is not None:
             self._planned.cancel()
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(self._tasks.values())

@@ -29,7 +29,7 @@ class LogWriter:
     def __init__(self, fd: int, on_loss: Callable[[int], object]) -> None:
         self.fd = fd
         self._on_loss = on_loss
-        self._queue: SimpleQueue[bytes | None] = SimpleQueue()  # reentrant: signal handlers log
+        self._queue: SimpleQueue[bytes] = SimpleQueue()  # reentrant: signal handlers log
         self._lock = threading.RLock()
         self._lines = self._bytes = 0
         self._starts_anew = False
@@ -57,24 +57,15 @@ class LogWriter:
         while self._lines and time.monotonic() < ends_at:
             time.sleep(_BATCH_S / 4)
 
-    def close(self) -> None:
-        """End the thread once all lines are written, or a second is over."""
-        self._queue.put(None)
-        self.wait()
-
     def _run(self) -> None:
-        is_open, reported = True, 0
-        while is_open:
-            lines: list[bytes] = []
-            line, size = self._queue.get(), 0
+        reported = 0
+        while True:
+            lines = [self._queue.get()]
             time.sleep(_BATCH_S)  # one write for many lines, and few turns of this thread
-            while line is not None:
-                lines.append(line)
-                size += len(line)
-                if size >= _LARGEST_WRITE or self._queue.empty():
-                    break
-                line = self._queue.get()
-            is_open = line is not None
+            size = len(lines[0])
+            while size < _LARGEST_WRITE and not self._queue.empty():
+                lines.append(self._queue.get())
+                size += len(lines[-1])
             is_written = self._write_all(b"".join(lines))
             with self._lock:
                 self._lines -= len(lines)

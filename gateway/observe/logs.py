@@ -1,5 +1,6 @@
 """Logs: one format for the gateway, uvicorn and every library, without secrets."""
 
+import functools
 import logging
 import os
 import re
@@ -21,20 +22,16 @@ _KNOWN = re.compile(
 )
 
 
-class _TimeStamper:
-    """Adds the time in UTC, as structlog's own, but formats it only once a second."""
+@functools.lru_cache(1)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
-    def __init__(self) -> None:
-        self._second: tuple[int, str] = (0, "")
 
-    def __call__(self, _: object, __: str, event: EventDict) -> EventDict:
-        now_s, left_ns = divmod(time.time_ns(), 10**9)
-        second, text = self._second
-        if now_s != second:
-            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s))
-            self._second = (now_s, text)
-        event["timestamp"] = f"{text}.{left_ns // 1000:06}Z"
-        return event
+def _stamped(_: object, __: str, event: EventDict) -> EventDict:
+    """Add the time in UTC, as structlog's own, but format it only once a second."""
+    seconds, left_ns = divmod(time.time_ns(), 10**9)
+    event["timestamp"] = f"{_second(seconds)}.{left_ns // 1000:06}Z"
+    return event
 
 
 _gateway = logging.getLogger("gateway")
@@ -48,19 +45,24 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
     stamps = (
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        _TimeStamper(),
+        _stamped,
     )
     is_terminal = sys.stderr is not None and sys.stderr.isatty()  # None: it is closed
     as_text = is_terminal if log_format == "auto" else log_format == "text"
+    renderers: list[Processor] = [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(lambda *a, **more: orjson.dumps(*a, **more).decode()),
+    ]
+    if as_text:
+        # The other tracebacks print local variables, which may hold credentials.
+        plain = structlog.dev.plain_traceback
+        renderers = [structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=plain)]
     stream = _stream()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*stamps, structlog.stdlib.add_logger_name],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_renderers(as_text=as_text, colors=is_terminal),
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
@@ -69,7 +71,7 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     # Events of the gateway bypass the standard library, which takes ten times as long for a line.
     structlog.configure(
-        processors=[_is_wanted, *stamps, *_renderers(as_text=as_text, colors=is_terminal)],
+        processors=[_is_wanted, *stamps, *renderers],
         logger_factory=structlog.WriteLoggerFactory(stream),
         wrapper_class=structlog.make_filtering_bound_logger("debug"),
         cache_logger_on_first_use=True,
@@ -102,8 +104,6 @@ def _stream() -> TextIO:
     except OSError:
         return sys.stderr
     if _writer is None or _writer.fd != fd:
-        if _writer is not None:
-            _writer.close()
         _writer = LogWriter(fd, _report_loss)
     return cast("TextIO", _writer)
 
@@ -120,14 +120,3 @@ def _is_wanted(_: object, level: str, event: EventDict) -> EventDict:
 
 def _is_news(record: logging.LogRecord) -> bool:
     return not _KNOWN.match(str(record.msg))
-
-
-def _renderers(*, as_text: bool, colors: bool) -> list[Processor]:
-    # Plain tracebacks: structlog's others print local variables, which may hold credentials.
-    if as_text:
-        plain = structlog.dev.plain_traceback
-        return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
-    as_json = structlog.processors.JSONRenderer(
-        lambda *a, **more: orjson.dumps(*a, **more).decode()
-    )
-    return [structlog.processors.format_exc_info, as_json]

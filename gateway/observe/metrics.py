@@ -10,6 +10,7 @@ import time
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -165,23 +166,18 @@ class UpstreamMeter:
         return counted
 
 
+@dataclass(eq=False)
 class Metrics(Collector):
     """The metrics of one app, as `metrics.json` declares them: kind, help, and labels of each."""
 
-    def __init__(
-        self,
-        reads: Mapping[str, Read],
-        more: Sequence[Collector] = (),
-        declared: Mapping[str, Sequence[str]] = DECLARED,
-    ) -> None:
-        self._reads = reads
-        self._more = more
-        self._declared = declared
+    reads: Mapping[str, Read]
+    more: Sequence[Collector] = ()
+    declared: Mapping[str, Sequence[str]] = field(default_factory=lambda: DECLARED)
 
     def collect(self) -> Iterable[Metric]:
         """Read all of them."""
-        for name, (kind, text, *label_names) in self._declared.items():
-            family, read = _FAMILIES[kind](name, text, labels=label_names), self._reads[name]()
+        for name, (kind, text, *label_names) in self.declared.items():
+            family, read = _FAMILIES[kind](name, text, labels=label_names), self.reads[name]()
             values = read if isinstance(read, Mapping) else {(): read}
             for key, value in list(values.items()):
                 labels = key if isinstance(key, tuple) else (key,)
@@ -190,5 +186,5 @@ class Metrics(Collector):
                 else:
                     family.add_metric(labels, value)
             yield family
-        for collector in self._more:
+        for collector in self.more:
             yield from collector.collect()

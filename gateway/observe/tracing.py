@@ -35,8 +35,8 @@ from gateway.observe.metrics import outcome_of
 from gateway.observe.operations import OperationNames
 
 if TYPE_CHECKING:
-    from gateway.sessions.snapshot import Snapshot
-    from gateway.sessions.source import Cache, Fetch
+    from gateway.sessions.source import Fetch
+    from gateway.store.memory import BoundedMemoryCache
 
 _Spans = Callable[..., AbstractContextManager[Span]]
 """Starts a span, as `Tracer.start_as_current_span` does."""
@@ -54,14 +54,13 @@ class Tracing:
     """Wraps the parts of an app so that they are traced.
 
     Once opened, it sends spans where the `OTEL_*` variables say, by OTLP over HTTP; close it with
-    `aclose`. A `provider` takes the place of that in tests.
+    `aclose`.
     """
 
-    def __init__(self, names: OperationNames, provider: TracerProvider | None = None) -> None:
+    def __init__(self, names: OperationNames) -> None:
         self._names = names
-        self._exports = provider is None
         self._queue: SpanQueue | None = None
-        self._provider = provider or TracerProvider(resource=_resource(), shutdown_on_exit=False)
+        self._provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
         # An exception's message may hold anything.
         self._start_span: _Spans = partial(
             self._provider.get_tracer(_SERVICE).start_as_current_span,
@@ -71,9 +70,8 @@ class Tracing:
 
     def open(self) -> None:
         """Start the thread that exports: `gateway query` and the like do not need it."""
-        if self._exports:
-            self._queue = SpanQueue(OTLPSpanExporter())
-            self._provider.add_span_processor(self._queue)
+        self._queue = SpanQueue(OTLPSpanExporter())
+        self._provider.add_span_processor(self._queue)
 
     def dropped_spans(self) -> int:
         """Return how many spans this process could not send."""
@@ -93,13 +91,47 @@ class Tracing:
         """Return the extension that traces an operation."""
         return _TracedOperation(self._start_span, self._names)
 
-    def cache(self, cache: "Cache") -> "Cache":
-        """Return the cache, traced."""
-        return _TracedCache(cache, self._start_span)
+    def trace_lookups(self, cache: "BoundedMemoryCache") -> None:
+        """Give each lookup in a cache a span."""
+        get = cache.get
+
+        async def traced(key: str) -> object:
+            with self._start_span("cache get") as span:
+                value = await get(key)
+                span.set_attribute("gateway.cache.found", value is not None)
+                return value
+
+        cache.get = traced  # type: ignore[method-assign]
 
     def fetch(self, fetch: "Fetch", upstream_url: str, tenant: str) -> "Fetch":
-        """Return `fetch`, traced."""
-        return _traced_fetch(fetch, self._start_span, httpx.URL(upstream_url), tenant)
+        """Return `fetch`, with a span for each REST call, which the trace is sent with."""
+        url = httpx.URL(upstream_url)
+        attributes: dict[str, str | int] = {
+            "http.request.method": "GET",
+            "server.address": url.host,
+            "server.port": url.port or (443 if url.scheme == "https" else 80),
+            **({"gateway.tenant": tenant} if tenant else {}),
+        }
+
+        async def traced(headers: Sequence[Header]) -> bytes:
+            with self._start_span("GET", kind=SpanKind.CLIENT, attributes=attributes) as span:
+                own: dict[str, str] = {}
+                _W3C.inject(own)
+                kept = [header for header in headers if header[0] not in _TRACE_HEADERS]
+                kept += [(name.encode(), value.encode()) for name, value in own.items()]
+                try:
+                    body = await fetch(kept)
+                except BaseException as exc:
+                    _fail(span, outcome_of(exc))
+                    status = getattr(exc, "extensions", {}).get("upstreamStatus")
+                    if status is not None:
+                        span.set_attribute("http.response.status_code", status)
+                    raise
+                span.set_attribute("http.response.status_code", 200)
+                span.set_attribute("http.response.body.size", len(body))
+                return body
+
+        return traced
 
 
 class SpanQueue(BatchSpanProcessor):
@@ -229,52 +261,6 @@ class _TracedOperation(SchemaExtension):
         span.update_name(f"{kind} {name}".strip())
         span.set_attributes({"graphql.operation.type": kind, "graphql.operation.name": name})
         return operation.operation
-
-
-class _TracedCache:
-    """Gives each cache lookup a span."""
-
-    def __init__(self, cache: "Cache", start_span: _Spans) -> None:
-        self._cache = cache
-        self._start_span = start_span
-        self.peek, self.set, self.delete = cache.peek, cache.set, cache.delete
-
-    async def get(self, key: str) -> "Snapshot | None":
-        """Return the value; None if it is not cached."""
-        with self._start_span("cache get") as span:
-            value = await self._cache.get(key)
-            span.set_attribute("gateway.cache.found", value is not None)
-            return value
-
-
-def _traced_fetch(fetch: "Fetch", start_span: _Spans, url: httpx.URL, tenant: str) -> "Fetch":
-    """Give each REST call a span, and send the trace with the call."""
-    attributes: dict[str, str | int] = {
-        "http.request.method": "GET",
-        "server.address": url.host,
-        "server.port": url.port or (443 if url.scheme == "https" else 80),
-        **({"gateway.tenant": tenant} if tenant else {}),
-    }
-
-    async def traced(headers: Sequence[Header]) -> bytes:
-        with start_span("GET", kind=SpanKind.CLIENT, attributes=attributes) as span:
-            own: dict[str, str] = {}
-            _W3C.inject(own)
-            kept = [header for header in headers if header[0] not in _TRACE_HEADERS]
-            kept += [(name.encode(), value.encode()) for name, value in own.items()]
-            try:
-                body = await fetch(kept)
-            except BaseException as exc:
-                _fail(span, outcome_of(exc))
-                status = getattr(exc, "extensions", {}).get("upstreamStatus")
-                if status is not None:
-                    span.set_attribute("http.response.status_code", status)
-                raise
-            span.set_attribute("http.response.status_code", 200)
-            span.set_attribute("http.response.body.size", len(body))
-            return body
-
-    return traced
 
 
 def _fail(span: Span, error_type: str) -> None:

@@ -11,9 +11,16 @@ from pathlib import Path
 
 import strawberry
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-from graphql import GraphQLObjectType, lexicographic_sort_schema
-from strawberry.extensions import DisableIntrospection, SchemaExtension
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLObjectType,
+    NoSchemaIntrospectionCustomRule,
+    lexicographic_sort_schema,
+)
+from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
@@ -24,13 +31,13 @@ from gateway.executor.prepared import NotPreparedError, Prepared
 from gateway.executor.projections import Projections
 from gateway.executor.run import executor_over
 from gateway.records.record import Property, read
+from gateway.schema import error_codes
 from gateway.schema.declare import semantic_non_null
 from gateway.schema.declare.entity import record_of
 from gateway.schema.declare.nodes import LINKS
 from gateway.schema.declare.scalars import SCALARS
 from gateway.schema.entities.chat import ChatSession
-from gateway.schema.error_codes import CodedErrors
-from gateway.schema.guard.documents import DocumentCache, Documents, shared_out
+from gateway.schema.guard.documents import Document, DocumentCache, Documents, shared_out
 from gateway.schema.guard.limits import Limits
 from gateway.schema.roots import Query
 from gateway.schema.selecting.matching import SEARCHED
@@ -64,12 +71,11 @@ class SchemaOptions:
     """The only queries that are executed; None allows any."""
 
 
-class Schema(CodedErrors, strawberry.Schema):
+class Schema(strawberry.Schema):
     """Strawberry's schema with our error codes and limits, without the hidden fields."""
 
     def __init__(self, options: SchemaOptions) -> None:
         self.options = options
-        self.documents = documents = DocumentCache(options.limits, options.trusted)
         self.prepared = shared_out(self._prepare)
         self._projections = Projections()
         super().__init__(
@@ -82,12 +88,13 @@ class Schema(CodedErrors, strawberry.Schema):
             ),
             execution_context_class=executor_over(self._projections),
             extensions=[
-                lambda: Documents(documents),
-                *([] if options.introspection else [DisableIntrospection]),
+                lambda: Documents(self.documents),
                 *options.extensions,
             ],
         )
         core = graphql_schema(self)
+        rules = () if options.introspection else (NoSchemaIntrospectionCustomRule,)
+        self.documents = DocumentCache(core, options.limits, options.trusted, rules)
         core.description = DESCRIPTION
         directives = (*core.directives, *filter(None, [semantic_non_null.DEFINITION]))
         # Strawberry lists one of the same name, without its argument.
@@ -95,14 +102,29 @@ class Schema(CodedErrors, strawberry.Schema):
         key = hmac.digest(options.secret, b"cursors", "sha512")
         self.cursor_cipher = AESSIV(key)  # equal texts have equal ciphertexts, as ETags need
 
-    def _prepare(self, query: str, operation_name: str | None) -> Prepared | None:
+    def _prepare(self, document: Document, operation_name: str | None) -> Prepared | None:
         """Return the prepared query; None where graphql-core has to execute the operation."""
-        document = self.documents.valid(graphql_schema(self), query)
-        if document is None or self.options.extensions:
+        if self.options.extensions or not isinstance(document.parsed, DocumentNode):
             return None
         with suppress(NotPreparedError):
-            return Prepared(self, self._projections, document, operation_name)
+            return Prepared(self, self._projections, document.parsed, operation_name)
         return None
+
+    @staticmethod
+    def remove_field_suggestion(error: GraphQLError) -> None:
+        """Remove all suggestions; Strawberry's own removes those of fields alone."""
+        error_codes.remove_suggestion(error)
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        """Replace the errors of an operation, whatever the transport, by coded ones.
+
+        Strawberry's own logs a traceback for each of them, even for a mistyped field.
+        """
+        query = execution_context.query if execution_context else None
+        is_valid = query is not None and not self.documents.find(query).errors
+        error_codes.replace(errors, is_valid=is_valid)
 
     @property
     def searched(self) -> tuple[str, ...]:

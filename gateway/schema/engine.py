@@ -13,12 +13,12 @@ from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from gateway.errors import GatewayError
-from gateway.executor.internals import graphql_schema
 from gateway.executor.turns import EVENTS, Turns
 from gateway.live.shared import Shared
 from gateway.schema.build import Schema
 from gateway.schema.context import Access, Context
-from gateway.schema.error_codes import about_variables, unresolved
+from gateway.schema.error_codes import unresolved
+from gateway.schema.guard.documents import Document
 from gateway.schema.subscriptions import CHANGES
 from gateway.sessions.snapshot import compact
 
@@ -95,7 +95,9 @@ class Engine:
             OperationResolutionError: the document has not one operation that is meant.
             InvalidOperationTypeError: it is a mutation, and `is_read_only`.
         """
-        prepared = self._schema.prepared(operation.query, operation.operation_name)
+        document, prepared = self._document(operation), None
+        if not document.errors:
+            prepared = self._schema.prepared(document, operation.operation_name)
         data = await prepared.execute(context, operation.variables) if prepared else None
         answer = Answer({"data": data}) if data is not None else None
         if answer is None:
@@ -147,7 +149,7 @@ class Engine:
         if self._schema.options.extensions or not isinstance(context.access, Access):
             return distinct()  # what is traced belongs to one request
         shared: Shared[Answer] = context.watchers_of(context.access.source).shared
-        declared = self._schema.documents.variables(operation.query, operation.operation_name)
+        declared = self._document(operation).variables(operation.operation_name)
         used = {
             name: value for name, value in (operation.variables or {}).items() if name in declared
         }
@@ -173,12 +175,12 @@ class Engine:
         )
         async with aclosing(results):
             async for result in results:
-                yield _answer(result, is_valid=self.is_subscription(operation))
+                yield _answer(result)
                 del result
 
     async def prepare(self, query: str) -> None:
         """Parse and validate a query, in turns, before it is needed."""
-        await self._schema.documents.prepare(graphql_schema(self._schema), query)
+        await self._schema.documents.find(query).prepare()
 
     def is_subscription(self, operation: Operation) -> bool:
         """Return whether the operation is a valid subscription."""
@@ -186,17 +188,18 @@ class Engine:
 
     def _subscription(self, operation: Operation) -> str | None:
         """Return the root field of a valid subscription; None for anything else."""
-        return self._schema.documents.subscription(
-            graphql_schema(self._schema), operation.query, operation.operation_name
-        )
+        return self._document(operation).subscription(operation.operation_name)
 
     def name_of(self, operation: Operation) -> str:
         """Return the operation's name in its document; "" where it has none."""
-        return self._schema.documents.operation_name(operation.query, operation.operation_name)
+        return self._document(operation).operation_name(operation.operation_name)
 
     def deprecated_in(self, operation: Operation) -> tuple[str, ...]:
         """Return the coordinates of the deprecated parts of the schema that a document uses."""
-        return self._schema.documents.deprecated(graphql_schema(self._schema), operation.query)
+        return self._document(operation).deprecated
+
+    def _document(self, operation: Operation) -> Document:
+        return self._schema.documents.find(operation.query)
 
 
 async def _encoded(answer: Answer, state: int) -> Answer:
@@ -208,10 +211,8 @@ async def _encoded(answer: Answer, state: int) -> Answer:
     return replace(answer, json=json, digest=digest.digest(), state=state)
 
 
-def _answer(result: Any, *, is_valid: bool = False) -> Answer:  # of Strawberry's union
+def _answer(result: Any) -> Answer:  # of Strawberry's union
     errors = result.errors or []
-    if is_valid:
-        about_variables(errors)
     body: dict[str, object] = {}
     if result.data is not None or any(error.path is not None for error in errors):
         body["data"] = result.data

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 import strawberry
 from strawberry import UNSET
+from strawberry.types.nodes import SelectedField, Selection
+from strawberry.utils.str_converters import to_camel_case
 
 from gateway.errors import BadUserInputError
 from gateway.schema.context import Context
 from gateway.schema.declare.nodes import Node
 from gateway.schema.declare.semantic_non_null import semantic_non_null
 from gateway.schema.entities.chat import ChatSession
-from gateway.schema.entities.summary import ChatSessionSummary
+from gateway.schema.entities.summary import GROUPS, ChatSessionSummary
 from gateway.schema.selecting.columns import Columns
 from gateway.schema.selecting.filters import ChatSessionFilter
 from gateway.schema.selecting.ordering import ChatSessionOrder
@@ -96,7 +98,7 @@ async def count_chat_sessions(
     """Return the sessions that match in numbers."""
     selecting = selecting_from(info, await info.context.snapshot())
     async with selecting.work.lock:
-        return await selecting.summary(filter or None)
+        return await selecting.summary(filter or None, selected_groups(info))
 
 
 async def find_one_node(
@@ -123,6 +125,20 @@ async def find_nodes(
 def _given(argument: T) -> T | None:
     # The default is UNSET, not None: it costs no time, and the schema shows no `= null`.
     return None if argument is UNSET else argument
+
+
+def selects(selections: list[Selection], name: str) -> bool:
+    """Return whether a field of this name is selected anywhere inside."""
+    return any(
+        (isinstance(selection, SelectedField) and selection.name == name)
+        or selects(selection.selections, name)
+        for selection in selections
+    )
+
+
+def selected_groups(info: Info) -> list[str]:
+    """Return the groups of a summary that are selected."""
+    return [name for name in GROUPS if selects(info.selected_fields, to_camel_case(name))]
 
 
 def listed(

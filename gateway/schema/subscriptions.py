@@ -7,7 +7,6 @@ from typing import Any, TypeAlias
 
 import strawberry
 from strawberry import UNSET
-from strawberry.types.nodes import SelectedField, Selection
 from strawberry.utils.str_converters import to_camel_case
 
 from gateway.errors import GatewayError
@@ -19,7 +18,16 @@ from gateway.schema.declare.semantic_non_null import SemanticNonNull
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.entities.summary import ChatSessionSummary
 from gateway.schema.guard.work import Work
-from gateway.schema.roots import Filter, Info, Limit, OrderBy, listed, selecting_from
+from gateway.schema.roots import (
+    Filter,
+    Info,
+    Limit,
+    OrderBy,
+    listed,
+    selected_groups,
+    selecting_from,
+    selects,
+)
 from gateway.schema.selecting.filters import ChatSessionFilter
 from gateway.schema.selecting.matching import clocks_of
 from gateway.schema.selecting.ordering import ChatSessionOrder
@@ -91,9 +99,10 @@ def watch_summary(
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
 ) -> Results:
     """Yield the sessions that match in numbers, for each state."""
+    groups = selected_groups(info)
 
     async def summary(selecting: Selecting, *_: object) -> ChatSessionSummary:
-        return await selecting.summary(filter or None)
+        return await selecting.summary(filter or None, groups)
 
     return _watch(info, summary, filter or None)
 
@@ -103,7 +112,7 @@ def watch_changes(
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
 ) -> Results:
     """Yield the changes of the sessions that match, for each state with any."""
-    ignored = frozenset() if _selects(info.selected_fields, "whenFetched") else SIGNS_OF_LIFE
+    ignored = frozenset() if selects(info.selected_fields, "whenFetched") else SIGNS_OF_LIFE
     seen: State | None = None
     matched: Set[object] = frozenset()
 
@@ -175,15 +184,6 @@ async def _watch(
     except GatewayError as exc:
         # graphql-core raises it at the field, so that the error has a path.
         yield exc
-
-
-def _selects(selections: list[Selection], name: str) -> bool:
-    """Return whether a field of this name is selected anywhere inside."""
-    return any(
-        (isinstance(selection, SelectedField) and selection.name == name)
-        or _selects(selection.selections, name)
-        for selection in selections
-    )
 
 
 def _subscription(resolver: Callable[..., Results], description: str) -> Declared:

@@ -4,15 +4,15 @@ Such an answer goes out as soon as its request is complete: no task, no middlewa
 file is all that the server knows of `gateway.web`.
 """
 
-import asyncio
 import time
 from http import HTTPStatus
 from typing import Any, TypeAlias, cast
 
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.headers import Header
+from gateway.server.limits import LimitedProtocol
 from gateway.web import response_cache
 from gateway.web.edge import Edge
 from gateway.web.inbound import REQUEST_ID, Inbound, RequestHead, find_inbound, inbound_of, path_of
@@ -26,7 +26,7 @@ _STATUS_LINES = {
 Application: TypeAlias = Any  # uvicorn and Starlette type the same differently
 
 
-class FastLaneProtocol(HttpToolsProtocol):
+class FastLaneProtocol(LimitedProtocol):
     """Answers from the cache if it can; stops the application when its client has left."""
 
     _is_reading = False
@@ -38,12 +38,6 @@ class FastLaneProtocol(HttpToolsProtocol):
 
     _last_head: tuple[str, list[Header], RequestHead] | None = None
     """Path, headers and meaning of the connection's last request: the next is often the same."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Find what the application offers to its server."""
-        super().connection_made(transport)
-        state = getattr(self.app, "state", None)
-        self._edge: Edge | None = getattr(state, "edge", None)
 
     def forget_head(self) -> None:
         """Read the next head anew, even if it is equal to the last one."""
@@ -72,7 +66,7 @@ class FastLaneProtocol(HttpToolsProtocol):
         super().on_message_complete()
         if self._held is not None:
             cycle, app = self._held
-            found, edge = None, self._edge
+            found, edge = None, self.edge
             if edge is not None:
                 scope = scope_of(cycle)
                 inbound = self._enter(edge, scope, bytes(cycle.body))
@@ -94,7 +88,7 @@ class FastLaneProtocol(HttpToolsProtocol):
     def _release(self, cycle: RequestResponseCycle, app: Application) -> None:
         """Call the application with the request that was held, or answer 503 under load."""
         self._held = None
-        edge = None if self.flow.write_paused else self._edge
+        edge = None if self.flow.write_paused else self.edge
         if edge and edge.sheds(scope_of(cycle)):
             edge.door.enter(scope_of(cycle))
             self._send(edge, cycle, edge.admission.refusal, [])
@@ -124,13 +118,13 @@ class FastLaneProtocol(HttpToolsProtocol):
         super().shutdown()
         inbound = self._running_inbound()
         if inbound:
-            inbound.stop_stream()
+            inbound.end_stream()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the request in progress: its client has left."""
         super().connection_lost(exc)
         inbound = self._running_inbound()
-        if inbound and inbound.on_disconnect:
+        if inbound:
             inbound.on_disconnect()
 
     def _running_inbound(self) -> Inbound | None:

@@ -50,8 +50,8 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         state = getattr(self.app, "state", None)
         self._is_draining = not getattr(state, "is_ready", True)
-        edge: Edge | None = getattr(state, "edge", None)
-        if edge is not None and edge.connection_limit.is_exceeded(self.connections):
+        self.edge: Edge | None = getattr(state, "edge", None)
+        if self.edge is not None and self.edge.connection_limit.is_exceeded(self.connections):
             others = (c for c in self.connections if isinstance(c, LimitedProtocol))
             waiting = next((c for c in others if c is not self and c.has_no_request()), None)
             if waiting is None:
@@ -89,12 +89,10 @@ class LimitedProtocol(HttpToolsProtocol):
                 self._close()
 
     def _is_idle(self) -> bool:
-        """Return whether no request is in progress and no timer runs, as after line ends."""
-        if self.timeout_keep_alive_task or self._head_timer:
-            return False
+        """Return whether a request was answered, and no timer runs, as after line ends."""
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
-        is_answered = cycle is not None and cycle.response_complete
-        return is_answered and self.transport.get_protocol() is self
+        has_timer = bool(self.timeout_keep_alive_task or self._head_timer)
+        return not has_timer and cycle is not None and self.has_no_request()
 
     def on_message_begin(self) -> None:
         """Count the bytes of the head that begins."""

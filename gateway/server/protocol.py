@@ -1,19 +1,57 @@
-"""uvicorn's HTTP protocol as the gateway runs it: limits, upgrades and cached answers together."""
+"""uvicorn's HTTP protocol as the gateway runs it: limits, upgrades and cached answers together.
+
+The head and the body of an answer go out in one write.
+"""
 
 import asyncio
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.server import uvicorn_hooks  # noqa: F401  fails on a uvicorn that lacks a hook
 from gateway.server.fast_lane import Application, FastLaneProtocol
-from gateway.server.limits import LimitedProtocol
-from gateway.server.one_write import OneWrite
 from gateway.server.upgrade import UpgradeProtocol
 
 
-class GatewayProtocol(UpgradeProtocol, FastLaneProtocol, LimitedProtocol):
+@dataclass(slots=True, eq=False)
+class OneWrite:
+    """A transport that holds a head back until the body follows, or the turn of the loop ends.
+
+    uvicorn writes them one after the other, and uvloop makes each write a system call, which also
+    wakes the client twice. Saves 20 to 30 µs an answer.
+    """
+
+    _transport: asyncio.Transport
+    _loop: asyncio.AbstractEventLoop
+    _head: bytes = b""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, after the head that is held back."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.writelines((head, data))
+        elif data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n"):
+            self._head = data
+            self._loop.call_soon(self._flush)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Send what is held back, and close the connection."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            self.write(b"")
+
+    def __getattr__(self, name: str) -> Any:  # whatever else a transport has
+        return getattr(self._transport, name)
+
+
+class GatewayProtocol(UpgradeProtocol, FastLaneProtocol):
     """One connection to a client."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -117,13 +117,16 @@ def files_needed(settings: Settings) -> int:
     return settings.max_connections + settings.upstream_connections + _OTHER_FILES
 
 
-def files_limit() -> float:
-    """Return how many files the system allows this process at most: its hard limit."""
+def files_limit(*, use: bool = False) -> float:
+    """Return the hard limit of open files; `use` it from now on, instead of the lower one."""
     if sys.platform == "win32":  # pragma: no cover - there is no such limit
         return math.inf
     import resource
 
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if use:
+        with contextlib.suppress(ValueError):  # macOS has a limit below the one that it reports
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return math.inf if hard == resource.RLIM_INFINITY else hard
 
 
@@ -135,13 +138,7 @@ def with_fewer_connections(settings: Settings) -> Settings:
     Raises:
         SettingsError: it leaves none.
     """
-    if sys.platform != "win32":  # pragma: no branch - there is no such limit
-        import resource
-
-        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        with contextlib.suppress(ValueError):  # macOS has a limit below the one that it reports
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    most = files_limit()
+    most = files_limit(use=True)
     fewer = settings.max_connections + most - files_needed(settings)
     if fewer >= settings.max_connections:
         return settings

@@ -36,19 +36,20 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets import http11
 from websockets.protocol import Protocol
 
-_PROTOCOL = (
-    "_start_asgi_task handle_websocket_upgrade send_400_response headers parser url pipeline "
-    "timeout_keep_alive_task connections loop app cycle flow server_state transport shutdown"
-)
-_CYCLE = (
-    "scope body response_started response_complete on_response keep_alive chunked_encoding "
-    "expected_content_length"
-)
-_SOCKET = (
-    "handle_connect handle_events handle_parser_exception conn queue read_paused writable "
-    "close_sent close_timeout handshake_initiated"
-)
-_SERVER = "startup started main_loop on_tick handle_exit should_exit force_exit server_state"
+_HOOKS: dict[type | ModuleType, str] = {
+    HttpToolsProtocol: "_start_asgi_task handle_websocket_upgrade send_400_response headers parser "
+    "url pipeline timeout_keep_alive_task connections loop app cycle flow server_state transport "
+    "shutdown",
+    RequestResponseCycle: "scope body response_started response_complete on_response keep_alive "
+    "chunked_encoding expected_content_length",
+    WebSocketsSansIOProtocol: "handle_connect handle_events handle_parser_exception conn queue "
+    "read_paused writable close_sent close_timeout handshake_initiated",
+    uvicorn.Server: "startup started main_loop on_tick handle_exit should_exit force_exit "
+    "server_state",
+    uvicorn.Config: "loaded_app",
+    Protocol: "current_size reader events",
+    http11: "MAX_LINE_LENGTH MAX_NUM_HEADERS",
+}
 
 
 def check_hooks(owner: type | ModuleType, names: str) -> None:
@@ -66,10 +67,5 @@ def check_hooks(owner: type | ModuleType, names: str) -> None:
         )
 
 
-check_hooks(HttpToolsProtocol, _PROTOCOL)
-check_hooks(RequestResponseCycle, _CYCLE)
-check_hooks(uvicorn.Server, _SERVER)
-check_hooks(uvicorn.Config, "loaded_app")
-check_hooks(WebSocketsSansIOProtocol, _SOCKET)
-check_hooks(Protocol, "current_size reader events")
-check_hooks(http11, "MAX_LINE_LENGTH MAX_NUM_HEADERS")
+for _owner, _names in _HOOKS.items():
+    check_hooks(_owner, _names)

@@ -17,7 +17,7 @@ from websockets.protocol import OPEN
 from gateway.server import uvicorn_hooks  # noqa: F401  fails on a release without a hook
 from gateway.server.limits import MAX_HEADERS
 from gateway.web.edge import Edge
-from gateway.web.receiving import Share
+from gateway.web.read.body import Share
 
 # As much as any head may have: a Cookie can be longer than the 8 KiB of the library.
 http11.MAX_LINE_LENGTH = 128 * 2**10

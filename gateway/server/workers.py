@@ -12,6 +12,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
@@ -21,11 +22,13 @@ from gateway.server import signals
 from gateway.server.signals import notify_systemd
 
 _TICK_S = 0.2
+_PAUSE_S = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class Workers:
     """Processes that each run `serve` on the listener; one that ends is replaced.
 
@@ -37,44 +40,34 @@ class Workers:
     second one must change nothing.
     """
 
-    def __init__(
-        self,
-        serve: Callable[[socket.socket, Callable[[str], None]], None],
-        listener: socket.socket,
-        *,
-        count: int,
-        timeout_s: float,
-    ) -> None:
-        self._serve = serve
-        self._listener = listener
-        self._count = count
-        self._timeout_s = timeout_s
-        self._reports: dict[SpawnProcess, Connection[str, str]] = {}
-        self._said: dict[SpawnProcess, str] = {}
-        self._is_ready = False
-        self._signals: list[int] = []
-        self._to_pass_on: list[signal.Signals] = []
-        self._had_terminal = signals.has_terminal()
+    serve: Callable[[socket.socket, Callable[[str], None]], None]
+    listener: socket.socket
+    count: int
+    timeout_s: float
+    _reports: dict[SpawnProcess, "Connection[str, str]"] = field(default_factory=dict)
+    _said: dict[SpawnProcess, str] = field(default_factory=dict)
+    _is_ready: bool = False
+    _signals: list[int] = field(default_factory=list)
+    _to_pass_on: list[signal.Signals] = field(default_factory=list)
+    _had_terminal: bool = field(default_factory=signals.has_terminal)
 
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM, and until all workers have ended.
 
         Raises:
-            SettingsError: a worker ended before it served: its replacement would do the same.
+            SettingsError: a worker ended before it served, and no other one serves: the next one
+                would do the same.
         """
         numbers = (*_SIGNALS, *signals.HANDLED)
         before = {number: signal.signal(number, self._note) for number in numbers}
         try:
-            for _ in range(self._count):
+            for _ in range(self.count):
                 self._start()
             while not self._signals:
                 wait([process.sentinel for process in self._reports], _TICK_S)
                 for process in [process for process in self._reports if not process.is_alive()]:
                     self._replace(process)
                 self._read_reports()
-                if not self._is_ready and [*self._said.values()] == [""] * self._count:
-                    self._is_ready = True
-                    notify_systemd("READY=1")
                 while self._to_pass_on:
                     self._pass_on(self._to_pass_on.pop(0))
         finally:
@@ -93,7 +86,7 @@ class Workers:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         reports, sender = context.Pipe(duplex=False)
-        process = context.Process(target=self._serve, args=(self._listener, sender.send))
+        process = context.Process(target=self.serve, args=(self.listener, sender.send))
         # Signals reach workers that have no handler yet: Ctrl+C would end each with a traceback.
         ignored = (signal.SIGINT, *signals.HANDLED)
         before = {number: signal.signal(number, signal.SIG_IGN) for number in ignored}
@@ -109,9 +102,11 @@ class Workers:
         how = f"worker {ended.pid} ended with code {ended.exitcode}"
         self._read_reports()
         del self._reports[ended]
-        if problem := self._said.pop(ended, f"{how} before it served"):
+        problem = self._said.pop(ended, f"{how} before it served")
+        if problem and not (self._is_ready and "" in self._said.values()):
             raise SettingsError(problem)
-        logger.warning("%s: another one starts", how)
+        logger.warning("%s: another one starts", problem or how)
+        time.sleep(_PAUSE_S if problem else 0)
         self._start()
 
     def _read_reports(self) -> None:
@@ -119,6 +114,9 @@ class Workers:
             if process not in self._said and reports.poll():
                 with contextlib.suppress(EOFError):  # it has ended
                     self._said[process] = reports.recv()
+        if not self._is_ready and [*self._said.values()] == [""] * self.count:
+            self._is_ready = True
+            notify_systemd("READY=1")
 
     def _pass_on(self, number: signal.Signals) -> None:
         if number == signals.HUP:
@@ -129,10 +127,10 @@ class Workers:
 
     def _stop(self) -> None:
         """End all workers; kill those that do not end in time."""
-        self._listener.close()
+        self.listener.close()
         handled = len(self._signals[:1])
         self._send(signal.SIGTERM)
-        ends_at = time.monotonic() + self._timeout_s
+        ends_at = time.monotonic() + self.timeout_s
         while alive := [process.sentinel for process in self._reports if process.is_alive()]:
             wait(alive, _TICK_S)
             for _ in self._signals[handled:]:

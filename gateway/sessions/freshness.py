@@ -5,12 +5,11 @@ Source of the windows past the time to live: RFC 5861.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 from gateway.errors import UpstreamError
-from gateway.observe.cache_stats import Result
 from gateway.sessions.snapshot import Snapshot
 
 How = Literal["hit", "miss", "collapsed"]
@@ -18,6 +17,33 @@ How = Literal["hit", "miss", "collapsed"]
 
 Forwarded = Literal["miss", "stale", "request"]
 """Why SuperOffice was called: no snapshot, too old a one, or too old for this request."""
+
+_Saving = Literal["hit", "shared", "collapsed", "stale-while-revalidate"]
+Result = Literal[_Saving, "stale-if-error", Forwarded]
+"""Cached by this process, cached by another one, or already being fetched; stale but allowed, while
+it is fetched anew or because that failed; or why SuperOffice was called."""
+
+_SAVING: tuple[Result, ...] = get_args(_Saving)
+
+
+class Lookups:
+    """Counts the snapshots of requests by the result of the lookup."""
+
+    def __init__(self) -> None:
+        self.counts: dict[Result, int] = dict.fromkeys(get_args(Result), 0)
+        self.saved_bytes = 0
+        """Bytes of JSON that were not fetched again."""
+
+    def count(self, result: Result, json_bytes: int) -> None:
+        """Count one snapshot."""
+        self.counts[result] += 1
+        if result in _SAVING:
+            self.saved_bytes += json_bytes
+
+    @property
+    def saved_calls(self) -> int:
+        """The number of REST calls that were not made."""
+        return sum(self.counts[result] for result in _SAVING)
 
 
 @dataclass(frozen=True, slots=True)

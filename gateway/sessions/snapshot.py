@@ -11,7 +11,6 @@ from typing import Any, Generic, Literal, TypeVar
 
 from cachetools import LRUCache
 
-from gateway.caller import Caller
 from gateway.errors import UpstreamBadResponseError
 from gateway.records.dates import AsOf
 from gateway.records.decode import Decode, parts
@@ -163,14 +162,6 @@ async def assemble(
         attachments=Attachments(max(2 * own_bytes, _LEAST_FOR_ATTACHMENTS)),
         json_bytes=len(body),
     )
-
-
-def zone_of(caller: Caller, base: tzinfo | None) -> tzinfo | None:
-    """Return the zone of the zone-less times in a caller's answers.
-
-    Unknown with `SO-TimeZone`: a server can move its times to that zone, or ignore the header.
-    """
-    return None if any(name == b"so-timezone" for name, _ in caller.headers) else base
 
 
 async def _decoded(body: bytes, decode: Decode) -> Sequence[Any]:

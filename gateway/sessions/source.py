@@ -8,26 +8,19 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Protocol
 
 import msgspec
 
 from gateway.caller import Caller
-from gateway.errors import (
-    UpstreamError,
-    UpstreamForbiddenError,
-    UpstreamTimeoutError,
-    UpstreamUnauthenticatedError,
-    described,
-)
+from gateway.errors import UpstreamError, UpstreamRejectionError, UpstreamTimeoutError, described
 from gateway.headers import Header
-from gateway.observe.cache_stats import Lookups
 from gateway.records.decode import Decode
 from gateway.sessions.caller_rate import CallerRate
-from gateway.sessions.freshness import Forwarded, How, Served, Windows
+from gateway.sessions.freshness import Forwarded, How, Lookups, Served, Windows
 from gateway.sessions.revocations import Revocations
-from gateway.sessions.snapshot import Complete, Origin, Snapshot, Stored, assemble, zone_of
+from gateway.sessions.snapshot import Complete, Origin, Snapshot, Stored, assemble
 from gateway.store.lease import turn
+from gateway.store.memory import BoundedMemoryCache
 from gateway.store.shared import Found, Place, SharedCache
 from gateway.store.single_flight import Flights
 from gateway.upstream.body_memory import BodyMemory
@@ -42,22 +35,6 @@ Fetch = Callable[[Sequence[Header]], Awaitable[bytes]]
 """Calls SuperOffice with the given headers; returns the body of a 200, decompressed."""
 
 
-class Cache(Protocol):
-    """What is needed of `BoundedMemoryCache`."""
-
-    async def get(self, key: str) -> Snapshot | None:
-        """Return the value, or None."""
-
-    def peek(self, key: str) -> Snapshot | None:
-        """Return the value, or None, without waiting."""
-
-    async def set(self, key: str, value: Snapshot, ttl: float, *, owner: str) -> object:
-        """Store the value for `ttl` seconds, in the share of its owner."""
-
-    async def delete(self, key: str) -> object:
-        """Delete the value."""
-
-
 @dataclass(slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Source:
     """Serves each caller its own snapshot, no older than the windows allow.
@@ -68,7 +45,7 @@ class Source:
 
     fetch: Fetch
     decode: Decode
-    cache: Cache
+    cache: BoundedMemoryCache
     upstream_url: str
     windows: Windows
     complete: Complete = bool
@@ -215,7 +192,7 @@ class Source:
             else:
                 place = self._place(key, caller)
                 snapshot = await self._share(self.shared, place, caller, trace, max_age_s)
-        except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
+        except UpstreamRejectionError:
             await self.cache.delete(key)
             if self.windows.while_revalidate_s or self.windows.if_error_s:
                 place = self._revocation(caller)
@@ -244,13 +221,10 @@ class Source:
 
         def usable(found: Found) -> Stored | None:
             stored = self._stored(found)
-            is_young = max_age_s is None or found.age_s <= max_age_s
-            is_fresh = found.age_s < self.windows.ttl_s
-            is_up_to_date = stored.asked_ns >= self.epoch_ns
-            return stored if is_fresh and is_young and is_up_to_date else None
+            is_fresh = found.age_s < ttl_s and stored.asked_ns >= self.epoch_ns
+            return stored if is_fresh else None
 
-        since_change_s = (self.clock_ns() - self.epoch_ns) / 1e9
-        ttl_s = self.windows.ttl_s
+        since_change_s, ttl_s = (self.clock_ns() - self.epoch_ns) / 1e9, self.windows.ttl_s
         oldest_s = min(ttl_s, since_change_s, ttl_s if max_age_s is None else max_age_s)
         try:
             async with turn(shared, place, usable=usable, oldest_s=oldest_s) as mine:
@@ -259,12 +233,11 @@ class Source:
                     return await self._assemble(caller, mine.found, "shared", took_s)
                 try:
                     stored, snapshot = await self._call(caller, trace)
-                except (UpstreamUnauthenticatedError, UpstreamForbiddenError):
+                except UpstreamRejectionError:
                     await shared.forget(place)
                     raise
                 age_s = (self.clock_ns() - stored.fetched_ns) / 1e9
-                kept_s = self.windows.kept_s
-                await mine.store(stored.to_bytes(), ttl_s=kept_s, age_s=age_s)
+                await mine.store(stored.to_bytes(), ttl_s=self.windows.kept_s, age_s=age_s)
                 return snapshot
         except TimeoutError as exc:
             message = "SuperOffice did not answer another process in time."
@@ -275,6 +248,7 @@ class Source:
 
     async def _call(self, caller: Caller, trace: Sequence[Header]) -> tuple[Stored, Snapshot]:
         started, asked_ns = time.perf_counter(), self.clock_ns()
+        self.epoch_ns = min(self.epoch_ns, asked_ns)  # the clock may have been set back
         body = await self.fetch((*caller.headers, *trace))
         stored = Stored(body, asked_ns, self.clock_ns())
         took_s = time.perf_counter() - started
@@ -283,7 +257,9 @@ class Source:
     def _assemble(
         self, caller: Caller, stored: Stored, origin: Origin, fetch_s: float
     ) -> Awaitable[Snapshot]:
-        zone = zone_of(caller, self.time_zone)
+        # Unknown with `SO-TimeZone`: a server can move its times there, or ignore the header.
+        has_own = any(name == b"so-timezone" for name, _ in caller.headers)
+        zone = None if has_own else self.time_zone
         return assemble(stored, self.decode, self.complete, zone, origin=origin, fetch_s=fetch_s)
 
     async def _is_revoked(self, older: Served, caller: Caller) -> bool:

@@ -2,14 +2,17 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
-from pydantic import PrivateAttr, ValidationError, field_validator
+from pydantic import PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings
 
 from gateway.errors import SettingsError
 from gateway.settings import parse
 from gateway.settings.messages import PREFIX, bad_setting, is_secret, two_secrets, unknown_setting
+
+_LARGEST_SECRET = 64 * 2**10
 
 
 class LoadedSettings(BaseSettings):
@@ -35,15 +38,11 @@ class LoadedSettings(BaseSettings):
         values = {name: value for name, value in flags.items() if name in cls.model_fields}
         files = {**cls._files(variables), **cls._files(flags)}
         files = {name: file for name, file in files.items() if name not in values}
-        name = ""
+        values.update({name: _secret(name, file) for name, file in files.items()})
         try:
-            for name, file in files.items():
-                values[name] = parse.secret_of(file)
             settings = cls(**values)
         except ValidationError as exc:
             raise SettingsError(bad_setting(exc, cls.model_fields, files)) from None
-        except ValueError as exc:
-            raise SettingsError(f"{PREFIX}{name.upper()}_FILE: {exc}") from None
         settings._flags = flags
         return settings
 
@@ -82,3 +81,18 @@ class LoadedSettings(BaseSettings):
     @classmethod
     def _check_secret(cls, value: object) -> object:
         return parse.trimmed(value)
+
+
+def _secret(name: str, path: str) -> SecretStr:
+    """Return the secret that a file holds, without the line breaks that editors write behind it."""
+    try:
+        with Path(path).open(encoding="utf-8-sig") as file:
+            text = file.read(_LARGEST_SECRET).rstrip("\r\n")
+        problem = "" if text else f"{path} is empty"
+    except OSError as exc:
+        problem = f"cannot read {path}: {exc.strerror}"
+    except UnicodeDecodeError:
+        problem = f"cannot read {path}: not UTF-8"
+    if problem:
+        raise SettingsError(f"{PREFIX}{name.upper()}_FILE: {problem}")
+    return SecretStr(text)

@@ -16,23 +16,40 @@ from pydantic import SecretStr
 
 from gateway.settings.tenant_names import canonical_tenant
 
-# As browsers write it: in small letters, ASCII.
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+")
-
 UNIX = "unix:"
 """What precedes the path of a unix socket."""
-
-_LARGEST_SECRET = 64 * 2**10
-# RFC 9110, section 5.6.2.
-_TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
-
-# Two labels at least: nobody controls a whole top-level domain.
-_DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
 def names(text: str) -> frozenset[str]:
     """Split names at commas."""
     return frozenset(name.strip() for name in text.split(",") if name.strip())
+
+
+def domains(text: str) -> frozenset[str]:
+    """Return names of two labels at least: nobody controls a whole top-level domain."""
+    problem = "a domain is written in small letters, without a port or a `*`"
+    if not names(text):
+        raise ValueError(problem)
+    return _matching(r"[a-z0-9-]+(\.[a-z0-9-]+)+", text, problem)
+
+
+def origins(text: str) -> frozenset[str]:
+    """Return origins, as browsers write them: in small letters, ASCII; `*` for any."""
+    problem = "an origin is a scheme and a host, with nothing after it"
+    return _matching(r"\*|[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+", text, problem)
+
+
+def header_names(text: str) -> frozenset[str]:
+    """Return names of headers (RFC 9110, section 5.6.2)."""
+    problem = "the name of a header has letters, digits and hyphens"
+    return _matching(r"[\w!#$%&'*+.^`|~-]+", text, problem)
+
+
+def _matching(pattern: str, text: str, problem: str) -> frozenset[str]:
+    found = names(text)
+    if not all(re.fullmatch(pattern, name, re.ASCII) for name in found):
+        raise ValueError(problem)
+    return found
 
 
 def topic_names(text: str) -> dict[int, str]:
@@ -74,8 +91,12 @@ def host(text: str) -> str:
     return text
 
 
-def proxies(text: str) -> frozenset[IPv4Network | IPv6Network | Literal["unix"]]:
-    """Return networks; `unix` stands for connections through a unix socket."""
+Network = IPv4Network | IPv6Network | Literal["unix"]
+"""`unix` stands for connections through a unix socket."""
+
+
+def proxies(text: str) -> frozenset[Network]:
+    """Return networks."""
     try:
         return frozenset(
             "unix" if name == "unix" else ip_network(name, strict=False) for name in names(text)
@@ -92,50 +113,12 @@ def trimmed(value: object) -> object:
     return value
 
 
-def secret_of(path: str) -> SecretStr:
-    """Return the secret that a file holds, without the line breaks that editors write behind it."""
-    try:
-        with Path(path).open(encoding="utf-8-sig") as file:
-            text = file.read(_LARGEST_SECRET).rstrip("\r\n")
-    except OSError as exc:
-        raise ValueError(f"cannot read {path}: {exc.strerror}") from exc
-    except UnicodeDecodeError as exc:
-        raise ValueError(f"cannot read {path}: not UTF-8") from exc
-    if not text:
-        raise ValueError(f"{path} is empty")
-    return SecretStr(text)
-
-
 def tenants(text: str) -> frozenset[str] | None:
     """Return the names as SuperOffice writes them; None = all tenants."""
     canonical = {canonical_tenant(name) for name in names(text)}
     if None in canonical or (text and not canonical):
         raise ValueError("a tenant is `Cust` and a number")
     return frozenset(name for name in canonical if name) or None
-
-
-def domains(text: str) -> frozenset[str]:
-    """Return domain names."""
-    found = names(text)
-    if not found or not all(_DOMAIN.fullmatch(name) for name in found):
-        raise ValueError("a domain is written in small letters, without a port or a `*`")
-    return found
-
-
-def origins(text: str) -> frozenset[str]:
-    """Return origins; `*` for any."""
-    found = names(text)
-    if not all(origin == "*" or _ORIGIN.fullmatch(origin) for origin in found):
-        raise ValueError("an origin is a scheme and a host, with nothing after it")
-    return found
-
-
-def header_names(text: str) -> frozenset[str]:
-    """Return names of headers."""
-    found = names(text)
-    if not all(_TOKEN.fullmatch(name) for name in found):
-        raise ValueError("the name of a header has letters, digits and hyphens")
-    return found
 
 
 def paths(text: str | Path | tuple[Path, ...]) -> tuple[Path, ...]:

@@ -3,28 +3,28 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
 
-C = TypeVar("C")
-R = TypeVar("R")
+from gateway.store.commands import Command, Reply
+
+Sender = Callable[[Sequence[Command]], Awaitable[Sequence[Reply]]]
 
 
-class Batches(Generic[C, R]):
+class Batches:
     """Sends commands in their order, up to `most` in a round trip, one round trip at a time.
 
     Under load fewer round trips do the same work. `send` returns a reply for each command, and
     raises nothing.
     """
 
-    def __init__(self, send: Callable[[Sequence[C]], Awaitable[Sequence[R]]], *, most: int) -> None:
+    def __init__(self, send: Sender, *, most: int) -> None:
         self._send = send
         self._most = most
-        self._waiting: deque[tuple[C, asyncio.Future[R]]] = deque()
+        self._waiting: deque[tuple[Command, asyncio.Future[Reply]]] = deque()
         self._sending: asyncio.Task[None] | None = None
 
-    def add(self, command: C) -> "asyncio.Future[R]":
+    def add(self, command: Command) -> "asyncio.Future[Reply]":
         """Send a command soon; its reply need not be awaited."""
-        reply: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        reply = asyncio.get_running_loop().create_future()
         self._waiting.append((command, reply))
         if self._sending is None:
             self._sending = asyncio.create_task(self._send_all())

@@ -49,6 +49,8 @@ class Turn(Generic[T]):
             if self.found is not None or looked.has_lease or shared.outages.is_paused:
                 return has_waited
             if looked.found is not None or looked.is_invalid:
+                if age_s == _NO_ENTRY_S:  # it is no Redis that answers
+                    return has_waited
                 age_s = _NO_ENTRY_S  # the lease must be had in spite of it
                 continue
             if shared.clock() - began_s >= shared.turn_s:

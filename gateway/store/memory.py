@@ -33,10 +33,9 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
         self._clock = clock
         self._entries = FairLRU(max_bytes, clock)
 
-    async def get(self, key: str, default: object = None, **_: object) -> Any:  # as it was set
+    async def get(self, key: str) -> Any:  # the kind that was set
         """Look up, without the layers of aiocache's own `get`, which take longer than this."""
-        value = self.peek(key)
-        return default if value is None else value
+        return self.peek(key)
 
     def peek(self, key: str) -> Any:  # the kind that was set
         """Return the value, or None; it counts as a use."""
@@ -51,22 +50,19 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
             self._put(key, entry.value, entry.expires_at, entry.owner)
         return entry.value
 
-    async def set(
-        self, key: str, value: Sized, ttl: float | None = None, *, owner: str = "", **_: object
-    ) -> bool:
-        """Store a value, which counts against the share of its owner."""
-        return self._put(key, value, float("inf") if ttl is None else self._clock() + ttl, owner)
+    async def set(self, key: str, value: Sized, ttl: float, *, owner: str = "") -> None:
+        """Store a value for `ttl` seconds; it counts against the share of its owner."""
+        self._put(key, value, self._clock() + ttl, owner)
 
     async def _delete(self, key: str, **_: object) -> int:
         is_found = self._entries.pop(key, None) is not None
         self._measure()
         return int(is_found)
 
-    def _put(self, key: str, value: Sized, expires_at: float, owner: str) -> bool:
+    def _put(self, key: str, value: Sized, expires_at: float, owner: str) -> None:
         with suppress(ValueError):  # larger than the bound; an older value is gone all the same
             self._entries[key] = Entry(value, expires_at, value.size_bytes, owner)
         self._measure()
-        return key in self._entries
 
     def _measure(self) -> None:
         self.size_bytes, self.count = int(self._entries.currsize), len(self._entries)

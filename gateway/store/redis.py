@@ -44,11 +44,11 @@ def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
         pool: Any = client.connection_pool  # redis-py leaves it untyped
         encoder = pool.make_connection().encoder
         encoder.encode("")
-        is_usable = not encoder.decode_responses
+        if encoder.decode_responses:
+            raise ValueError
     except Exception:  # noqa: BLE001  whatever the parts of redis-py raise; it may hold a password
-        is_usable = False
-    if not is_usable:
-        raise SettingsError("GATEWAY_CACHE_URL: it has an option behind the ? that cannot be used")
+        message = "GATEWAY_CACHE_URL: it has an option behind the ? that cannot be used"
+        raise SettingsError(message) from None
     # With a timeout redis-py sends through `asyncio.wait_for`, which in Python 3.11 can swallow a
     # cancellation: the gateway would not stop. It also takes a task per command.
     pool.connection_kwargs["socket_timeout"] = None

@@ -7,7 +7,7 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TypeVar
 
 from gateway.store.batches import Batches
@@ -113,6 +113,7 @@ class _Entry:
         return round(self.made_s + self.ttl_s - now_s, 3)
 
 
+@dataclass(eq=False, repr=False)
 class SharedCache:
     """Shares bytes through `remote`; close it with `aclose`.
 
@@ -120,44 +121,36 @@ class SharedCache:
     waits to be written is bounded: past that, entries are dropped.
     """
 
-    def __init__(
-        self,
-        remote: RedisCache,
-        *,
-        max_bytes: int,
-        answer_s: float,
-        turn_s: float,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """Create it.
+    remote: RedisCache
+    _: KW_ONLY
+    max_bytes: int
+    """The largest content of an entry."""
 
-        Args:
-            remote: the cache in Redis.
-            max_bytes: the largest content of an entry.
-            answer_s: the timeout of a reply.
-            turn_s: how long a process waits for another one to fetch what both need.
-            clock: in seconds.
-        """
-        self.remote = remote
-        self.turn_s = turn_s
-        self.clock = clock
-        self.outages = Outages(clock=clock)
-        self.dropped = 0
-        """How many entries were not written because too many bytes waited."""
+    answer_s: float
+    """The timeout of a reply."""
 
-        self._max_bytes = max_bytes
-        self._max_entry_bytes = max_bytes + max_bytes // 128 + 1024  # what is random grows
-        self._answer_s = answer_s
-        self._batches = Batches[Command, Reply](self._send, most=_MOST_AT_ONCE)
-        self._waiting_bytes = 0
-        self._owed: dict[str, _Entry] = {}
-        self._ahead_s: float | None = None  # of Redis' clock
+    turn_s: float
+    """How long a process waits for another one to fetch what both need."""
+
+    clock: Callable[[], float] = time.monotonic
+    dropped: int = field(default=0, init=False)
+    """How many entries were not written because too many bytes waited."""
+
+    _waiting_bytes: int = field(default=0, init=False)
+    _owed: dict[str, _Entry] = field(default_factory=dict, init=False)
+    _ahead_s: float | None = field(default=None, init=False)
+    """By how much Redis' clock is ahead of this one's."""
+
+    def __post_init__(self) -> None:
+        self.outages = Outages(clock=self.clock)
+        self._largest_entry = self.max_bytes + self.max_bytes // 128 + 1024  # what is random grows
+        self._batches = Batches(self._send, most=_MOST_AT_ONCE)
 
     async def aclose(self) -> None:
         """Write what waits, and close the connections."""
         await self._batches.finish()
         with suppress(Exception):
-            async with loop_timeout(self._answer_s):
+            async with loop_timeout(self.answer_s):
                 await self.remote.aclose()
 
     async def get(self, place: Place) -> Found | None:
@@ -166,7 +159,7 @@ class SharedCache:
 
     async def look(self, place: Place, *, token: bytes = b"", oldest_s: float = math.inf) -> Looked:
         """Read the entry; with a `token`, take the lease where none is young enough."""
-        look = Look(place.name, token, oldest_s, self._max_entry_bytes)
+        look = Look(place.name, token, oldest_s, self._largest_entry)
         read = await self._batches.add(look)
         if read is None:
             return Looked()
@@ -174,11 +167,11 @@ class SharedCache:
         self._ahead_s = now_s - self.clock()
         if entry is None:
             return Looked(has_lease=is_mine)
-        made_s, ttl_s = TIMES.unpack_from(entry)
+        made_s, ttl_s = TIMES.unpack_from(entry.ljust(TIMES.size))
         name, sealed = _sealed_name(place, entry), entry[TIMES.size :]
         opened = await _threaded_if_large(
             _SMALLER * len(sealed),
-            lambda: unseal(sealed, key=place.key, name=name, max_bytes=self._max_bytes),
+            lambda: unseal(sealed, key=place.key, name=name, max_bytes=self.max_bytes),
         )
         age_s = max(0.0, now_s - made_s)
         if opened is None or age_s >= ttl_s:  # Redis had deleted it: somebody else put it there
@@ -261,7 +254,7 @@ class SharedCache:
         if self.outages.is_paused:
             return [None] * len(commands)
         try:
-            async with loop_timeout(self._answer_s, most_s=_LONGEST_ROUND_TRIP_S) as restart:
+            async with loop_timeout(self.answer_s, most_s=_LONGEST_ROUND_TRIP_S) as restart:
                 replies = await self.remote.run(commands, restart)
         except Exception as exc:  # noqa: BLE001  the peer may be anything
             replies = [exc] * len(commands)
@@ -270,7 +263,7 @@ class SharedCache:
             await self._take(commands, replies)
         elif self.outages.failed(failure):
             with suppress(Exception):
-                async with loop_timeout(self._answer_s):
+                async with loop_timeout(self.answer_s):
                     await self.remote.reconnect()
         return [None if isinstance(reply, Exception) else reply for reply in replies]
 

@@ -8,10 +8,12 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import KW_ONLY, InitVar, dataclass
 
 from gateway.store.shared import SharedCache
 
 
+@dataclass(eq=False)
 class SharedRate:
     """Reserves times for calls, so that no second has more than `per_second`.
 
@@ -19,28 +21,24 @@ class SharedRate:
     number of `workers`, and at least one.
     """
 
-    def __init__(
-        self,
-        name: str,
-        per_second: int,
-        *,
-        workers: int = 1,
-        shared: SharedCache | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.per_second = per_second
+    name: InitVar[str]
+    per_second: int
+    _: KW_ONLY
+    workers: InitVar[int] = 1
+    shared: SharedCache | None = None
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self, name: str, workers: int) -> None:
         self._key = f"rate:{hashlib.sha256(name.encode()).hexdigest()}"
-        self._shared = shared
-        self._clock = clock
-        self._times: deque[float] = deque(maxlen=max(1, per_second // workers))
+        self._times: deque[float] = deque(maxlen=max(1, self.per_second // workers))
 
     async def reserve(self, longest_s: float) -> float:
         """Return in how many seconds the call may be made; past `longest_s` nothing is reserved."""
-        if self._shared is not None:
-            wait_s = await self._shared.reserve(self._key, self.per_second, longest_s)
+        if self.shared is not None:
+            wait_s = await self.shared.reserve(self._key, self.per_second, longest_s)
             if wait_s is not None:
                 return wait_s
-        now = at = self._clock()
+        now = at = self.clock()
         if len(self._times) == self._times.maxlen:
             at = max(now, self._times[0] + 1)
         if at - now <= longest_s:

@@ -1,10 +1,22 @@
 """Single flight: equal calls at the same time share one result."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Generic, TypeVar
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+
+_CANCEL_AGAIN_S = 1
+
+
+async def cancel_all(tasks: Iterable["asyncio.Task[Any]"]) -> None:
+    """Cancel tasks until all have ended: a library can swallow a cancellation."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        ended, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN_S)
+        await asyncio.gather(*ended, return_exceptions=True)
 
 
 class Flights(Generic[T]):
@@ -47,10 +59,7 @@ class Flights(Generic[T]):
 
     async def cancel(self) -> None:
         """Cancel all calls, at shutdown."""
-        flights = list(self._flights.values())
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        await cancel_all(self._flights.values())
 
     def _land(self, key: str, flight: "asyncio.Task[T]") -> None:
         del self._flights[key]

@@ -1,7 +1,7 @@
 """REST calls for many tenants: each over its own connections, to the tenant's current address."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
@@ -10,13 +10,36 @@ from gateway.headers import Header
 from gateway.tenants.states import MOST_TENANTS, TenantStates
 
 
-class Client(NamedTuple):
-    """The calls to the REST API at one address."""
+@dataclass(slots=True, eq=False)
+class Client:
+    """The calls to the REST API at one address, and how many of them are in progress."""
 
+    url: str
     fetch: Callable[[Sequence[Header]], Awaitable[bytes]]
     aclose: Callable[[], Awaitable[None]]
+    calls: int = 0
+    is_retired: bool = False
+
+    async def call(self, headers: Sequence[Header]) -> bytes:
+        """Make a call."""
+        self.calls += 1
+        try:
+            return await self.fetch(headers)
+        finally:
+            self.calls -= 1
+            await self._close_if_idle()
+
+    async def retire(self) -> None:
+        """Close it, now or after the last call."""
+        self.is_retired = True
+        await self._close_if_idle()
+
+    async def _close_if_idle(self) -> None:
+        if self.is_retired and not self.calls:
+            await self.aclose()
 
 
+@dataclass(slots=True, repr=False)
 class TenantCalls:
     """Keeps one client per tenant, so that a slow one delays no other; close it with `aclose`.
 
@@ -24,10 +47,9 @@ class TenantCalls:
     its calls in progress are finished first.
     """
 
-    def __init__(self, states: TenantStates, client_for: Callable[[str], Client]) -> None:
-        self._states = states
-        self._client_for = client_for
-        self._clients: LRUCache[str, _CountedClient] = LRUCache(MOST_TENANTS)
+    states: TenantStates
+    client_for: Callable[[str], Client]
+    _clients: LRUCache[str, Client] = field(default_factory=lambda: LRUCache(MOST_TENANTS))
 
     async def fetch(self, tenant: str, headers: Sequence[Header]) -> bytes:
         """Make a tenant's call; if the tenant has moved, once more at its new address.
@@ -36,15 +58,15 @@ class TenantCalls:
             TenantNotFoundError: there is no such tenant.
             UpstreamError: the tenant is not running, its address is unknown, or the call failed.
         """
-        state = await self._states.find(tenant)
+        state = await self.states.find(tenant)
         try:
             return await self._call(tenant, state.url, headers)
         except UpstreamMisdirectedError:
-            moved = await self._states.find_moved(tenant, state)
+            moved = await self.states.find_moved(tenant, state)
             if moved.url == state.url:
                 raise
         except (UpstreamUnavailableError, UpstreamTimeoutError):
-            self._states.doubt(tenant)
+            self.states.doubt(tenant)
             raise
         return await self._call(tenant, moved.url, headers)
 
@@ -52,7 +74,7 @@ class TenantCalls:
         """Close all connections."""
         for client in self._clients.values():
             await client.retire()
-        await self._states.aclose()
+        await self.states.aclose()
 
     async def _call(self, tenant: str, url: str, headers: Sequence[Header]) -> bytes:
         client, retired = self._clients.get(tenant), None
@@ -61,36 +83,9 @@ class TenantCalls:
                 retired = client
             elif len(self._clients) >= self._clients.maxsize:
                 _, retired = self._clients.popitem()
-            client = self._clients[tenant] = _CountedClient(url, self._client_for(url))
+            client = self._clients[tenant] = self.client_for(url)
         try:
-            return await client.fetch(headers)
+            return await client.call(headers)
         finally:
             if retired is not None:
                 await retired.retire()
-
-
-class _CountedClient:
-    """A client, and the number of its calls in progress."""
-
-    def __init__(self, url: str, client: Client) -> None:
-        self.url = url
-        self._client = client
-        self._calls = 0
-        self._is_retired = False
-
-    async def fetch(self, headers: Sequence[Header]) -> bytes:
-        self._calls += 1
-        try:
-            return await self._client.fetch(headers)
-        finally:
-            self._calls -= 1
-            await self._close_if_idle()
-
-    async def retire(self) -> None:
-        """Close it, now or after the last call."""
-        self._is_retired = True
-        await self._close_if_idle()
-
-    async def _close_if_idle(self) -> None:
-        if self._is_retired and not self._calls:
-            await self._client.aclose()

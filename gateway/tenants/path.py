@@ -1,11 +1,15 @@
 """The tenant of a request: in the path, `/graphql/{tenant}`, or in the header `X-Tenant`."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from gateway.errors import BadRequestError, TenantMissingError, TenantNotFoundError
 from gateway.headers import TENANT, Header
 from gateway.sessions.source import Source
 from gateway.settings.tenant_names import canonical_tenant
+
+GRAPHQL_PATH = "/graphql"
+_OF_A_TENANT = f"{GRAPHQL_PATH}/"
 
 FindSource = Callable[[str, Sequence[Header]], Source]
 """Finds the source of sessions for a request's path and headers."""
@@ -14,15 +18,12 @@ SourceOf = Callable[[str], Source | None]
 """Finds the source of sessions for a tenant's name, if it is served."""
 
 
+@dataclass(frozen=True, slots=True)
 class TenantSources:
     """Finds a tenant's own source; a `FindSource`."""
 
-    def __init__(
-        self, source_of: Callable[[str], Source], *, path: str, served: Collection[str] | None
-    ) -> None:
-        self._source_of = source_of
-        self._prefix = f"{path}/"
-        self._served = served
+    source_of: Callable[[str], Source]
+    served: Collection[str] | None
 
     def __call__(self, path: str, headers: Sequence[Header]) -> Source:
         """Return the source of the tenant that a request names.
@@ -33,8 +34,8 @@ class TenantSources:
             BadRequestError: it names two tenants.
         """
         named = [value.decode("latin-1").strip() for name, value in headers if name == TENANT]
-        if path.startswith(self._prefix):
-            named.append(path.removeprefix(self._prefix))
+        if path.startswith(_OF_A_TENANT):
+            named.append(path.removeprefix(_OF_A_TENANT))
         tenants = {canonical_tenant(name) for name in named}
         if not tenants:
             raise TenantMissingError
@@ -48,6 +49,6 @@ class TenantSources:
     def named(self, name: str) -> Source | None:
         """Return the source of a tenant, if the name is valid and the tenant served."""
         tenant = canonical_tenant(name)
-        if tenant is None or (self._served is not None and tenant not in self._served):
+        if tenant is None or (self.served is not None and tenant not in self.served):
             return None
-        return self._source_of(tenant)
+        return self.source_of(tenant)

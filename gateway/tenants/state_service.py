@@ -12,8 +12,8 @@ Source: SuperOffice's developer portal, "Tenant status".
 import asyncio
 import re
 import ssl
-from collections.abc import Collection
-from dataclasses import dataclass
+from contextlib import aclosing
+from dataclasses import dataclass, field
 
 import httpx
 import msgspec
@@ -26,6 +26,7 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.records.dates import UTC, nanoseconds
+from gateway.settings import Settings
 from gateway.settings.tenant_names import canonical_tenant
 from gateway.upstream.body import read_body
 
@@ -74,26 +75,17 @@ class _Answer(msgspec.Struct, rename="pascal"):
     endpoint: str | None = None
 
 
+@dataclass(slots=True, repr=False)
 class StateService:
     """Calls an environment's state service, a few times at once; close it with `aclose`."""
 
-    def __init__(
-        self,
-        *,
-        url: str,
-        trusted_domains: Collection[str],
-        timeout_s: float,
-        transport: httpx.AsyncBaseTransport,
-    ) -> None:
-        self._url = url
-        self._trusted_domains = tuple(trusted_domains)
-        self._timeout_s = min(timeout_s, _LONGEST_WAIT_S)
-        self._transport = transport
-        self._turns = asyncio.Semaphore(_MOST_AT_ONCE)
+    settings: Settings
+    transport: httpx.AsyncBaseTransport
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MOST_AT_ONCE))
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._transport.aclose()
+        await self.transport.aclose()
 
     async def read(self, tenant: str) -> TenantState:
         """Read the state of a tenant, by its canonical name.
@@ -103,51 +95,44 @@ class StateService:
             TenantNotRunningError: it does not run.
             UpstreamError: the service cannot be reached or is too slow, or its answer is invalid.
         """
+        where = f"where {tenant} is"
+        timeout_s = min(self.settings.upstream_timeout, _LONGEST_WAIT_S)
         try:
-            async with asyncio.timeout(self._timeout_s), self._turns:
-                body = await self._get(tenant)
-        except TimeoutError as exc:
-            message = f"SuperOffice did not say in time where {tenant} is."
-            raise UpstreamTimeoutError(message) from exc
-        except UpstreamBadResponseError as exc:
-            raise _nonsense(tenant) from exc
-        return self._checked(tenant, body)
-
-    async def _get(self, tenant: str) -> bytes:
-        request = httpx.Request("GET", f"{self._url}/api/state/{tenant}", headers=_HEADERS)
-        try:
-            response = await self._transport.handle_async_request(request)
-            try:
-                if response.status_code == httpx.codes.NOT_FOUND:
-                    raise TenantNotFoundError
-                if response.status_code != httpx.codes.OK:
-                    message = f"SuperOffice does not say at the moment where {tenant} is."
-                    raise UpstreamUnavailableError(message)
-                return await read_body(response, max_bytes=_LARGEST_ANSWER)
-            finally:
-                await response.aclose()
-        except (httpx.TransportError, ssl.SSLError) as exc:
-            message = f"SuperOffice cannot be asked where {tenant} is."
-            raise UpstreamUnavailableError(message) from exc
-
-    def _checked(self, tenant: str, body: bytes) -> TenantState:
-        try:
+            async with asyncio.timeout(timeout_s), self._turns:
+                body = await self._get(tenant, where)
             answer = _DECODER.decode(body)
             valid_until_s = nanoseconds(answer.valid_until or _EXPIRED, UTC) / 1e9
-        except (ValueError, RecursionError) as exc:
-            raise _nonsense(tenant) from exc
-        if canonical_tenant(answer.context_identifier) != tenant:
-            raise _nonsense(tenant)
+            if canonical_tenant(answer.context_identifier) != tenant:
+                raise ValueError("this is another tenant")
+        except TimeoutError as exc:
+            raise UpstreamTimeoutError(f"SuperOffice did not say in time {where}.") from exc
+        except (httpx.TransportError, ssl.SSLError) as exc:
+            raise UpstreamUnavailableError(f"SuperOffice cannot be asked {where}.") from exc
+        except (UpstreamBadResponseError, ValueError, RecursionError) as exc:
+            message = f"SuperOffice does not make sense about {where}."
+            raise UpstreamBadResponseError(message) from exc
         name = answer.state if answer.state in _STATES.split() else "Unknown"
         if not answer.is_running:
             raise TenantNotRunningError(tenant, name)
-        url = self._trusted(tenant, answer.api or answer.endpoint)
-        return TenantState(name, url, valid_until_s)
+        return TenantState(
+            name, self._trusted(tenant, answer.api or answer.endpoint), valid_until_s
+        )
+
+    async def _get(self, tenant: str, where: str) -> bytes:
+        url = f"{self.settings.address}/api/state/{tenant}"
+        request = httpx.Request("GET", url, headers=_HEADERS)
+        response = await self.transport.handle_async_request(request)
+        async with aclosing(response):
+            if response.status_code == httpx.codes.NOT_FOUND:
+                raise TenantNotFoundError
+            if response.status_code != httpx.codes.OK:
+                raise UpstreamUnavailableError(f"SuperOffice does not say at the moment {where}.")
+            return await read_body(response, max_bytes=_LARGEST_ANSWER)
 
     def _trusted(self, tenant: str, address: str | None) -> str:
         match = _ADDRESS.fullmatch(address or "")
         host = match["host"].lower() if match else ""
-        is_trusted = any(f".{host}".endswith(f".{domain}") for domain in self._trusted_domains)
+        is_trusted = any(f".{host}".endswith(f".{domain}") for domain in self.settings.tenant_hosts)
         if not match or not is_trusted or canonical_tenant(match["tenant"]) != tenant:
             message = f"SuperOffice names an address for {tenant} that is not to be trusted."
             raise UpstreamBadResponseError(message)
@@ -156,7 +141,3 @@ class StateService:
 
 _EXPIRED = "0001-01-01T00:00:00"
 _DECODER = msgspec.json.Decoder(_Answer)
-
-
-def _nonsense(tenant: str) -> UpstreamBadResponseError:
-    return UpstreamBadResponseError(f"SuperOffice does not make sense about where {tenant} is.")

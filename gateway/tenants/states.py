@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from cachetools import LRUCache
@@ -38,6 +38,7 @@ class _Cached:
         return self.outcome
 
 
+@dataclass(slots=True, repr=False)
 class TenantStates:
     """Caches the states of `MOST_TENANTS` tenants; the least recently used goes first.
 
@@ -49,12 +50,11 @@ class TenantStates:
     neither reaches the service twice nor evicts a tenant in use.
     """
 
-    def __init__(self, service: StateService, *, clock: Callable[[], float] = time.time) -> None:
-        self._service = service
-        self._clock = clock
-        self._running: LRUCache[str, _Cached] = LRUCache(MOST_TENANTS)
-        self._refused: LRUCache[str, _Cached] = LRUCache(MOST_TENANTS)
-        self._flights: Flights[_Cached] = Flights()
+    service: StateService
+    clock: Callable[[], float] = time.time
+    _running: LRUCache[str, _Cached] = field(default_factory=lambda: LRUCache(MOST_TENANTS))
+    _refused: LRUCache[str, _Cached] = field(default_factory=lambda: LRUCache(MOST_TENANTS))
+    _flights: Flights[_Cached] = field(default_factory=Flights)
 
     async def find(self, tenant: str) -> TenantState:
         """Return the state of a tenant that runs.
@@ -65,7 +65,7 @@ class TenantStates:
             UpstreamError: the state service failed, and no earlier state is cached.
         """
         cached = self._look_up(tenant)
-        now = self._clock()
+        now = self.clock()
         if cached is None or now >= cached.valid_until:
             cached = await self._refreshed(tenant)
         elif now >= cached.refresh_at:
@@ -80,7 +80,7 @@ class TenantStates:
             TenantNotRunningError: it does not run any more.
         """
         cached = self._look_up(tenant)
-        is_due = cached is None or self._clock() - cached.read_at >= _LEAST_APART_S
+        is_due = cached is None or self.clock() - cached.read_at >= _LEAST_APART_S
         if cached is None or (cached.outcome is old and is_due):
             cached = await self._refreshed(tenant)
         return cached.state()
@@ -94,7 +94,7 @@ class TenantStates:
     async def aclose(self) -> None:
         """Cancel the requests in progress, and close the service's connections."""
         await self._flights.cancel()
-        await self._service.aclose()
+        await self.service.aclose()
 
     def _look_up(self, tenant: str) -> _Cached | None:
         return self._running.get(tenant) or self._refused.get(tenant)
@@ -104,19 +104,19 @@ class TenantStates:
 
     async def _read(self, tenant: str) -> _Cached:
         try:
-            outcome = await self._service.read(tenant)
+            outcome = await self.service.read(tenant)
         except (TenantNotFoundError, TenantNotRunningError) as exc:
             return self._refuse(tenant, exc, _SHORTEST_S)
         except UpstreamError as exc:
             last = self._running.get(tenant)
-            if last is None or self._clock() >= last.stale_until:
+            if last is None or self.clock() >= last.stale_until:
                 return self._refuse(tenant, exc, _LEAST_APART_S)
             logger.warning("The last known state of a tenant is used: %s", exc)
-            last.read_at = self._clock()
+            last.read_at = self.clock()
             last.refresh_at = last.read_at + _PAUSE_S
             last.valid_until = last.stale_until
             return last
-        now = self._clock()
+        now = self.clock()
         valid_s = min(max(outcome.valid_until_s - now, _SHORTEST_S), _LONGEST_S)
         self._refused.pop(tenant, None)
         cached = self._running[tenant] = _Cached(
@@ -126,7 +126,7 @@ class TenantStates:
 
     def _refuse(self, tenant: str, reason: GatewayError, valid_s: float) -> _Cached:
         self._running.pop(tenant, None)
-        now = self._clock()
+        now = self.clock()
         until = now + valid_s
         cached = self._refused[tenant] = _Cached(reason, now, until, until, until)
         return cached

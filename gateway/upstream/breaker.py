@@ -12,6 +12,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal, Self, get_args
 
 from gateway.errors import (
@@ -23,12 +24,13 @@ from gateway.errors import (
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_COOLDOWNS = 6
+_MOST_COOLDOWNS = 6
 
 State = Literal["closed", "open", "half_open"]
 STATES: tuple[State, ...] = get_args(State)
 
 
+@dataclass(kw_only=True, eq=False)
 class Breaker:
     """Counts failures in a row, over all callers, and rejects calls while the circuit is open.
 
@@ -38,23 +40,15 @@ class Breaker:
     `name` is for the log.
     """
 
-    def __init__(
-        self,
-        *,
-        failures: int,
-        cooldown_s: float,
-        name: str = "SuperOffice",
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._name = name
-        self._failures = failures
-        self._first_cooldown_s = self._cooldown_s = cooldown_s
-        self._longest_s = _LONGEST_COOLDOWNS * cooldown_s
-        self._clock = clock
-        self._in_a_row = 0
-        self._counted_at: dict[str, float] = {}
-        self._open_until: float | None = None
-        self._probe: Call | None = None
+    failures: int
+    cooldown_s: float
+    name: str = "SuperOffice"
+    clock: Callable[[], float] = time.monotonic
+    _cooldowns: int = 1
+    _in_a_row: int = 0
+    _counted_at: dict[str, float] = field(default_factory=dict)
+    _open_until: float | None = None
+    _probe: "Call | None" = None
 
     @property
     def state(self) -> State:
@@ -62,10 +56,6 @@ class Breaker:
         if self._open_until is None:
             return "closed"
         return "open" if self._probe is None else "half_open"
-
-    def call(self, caller: str = "") -> "Call":
-        """Return a `with` block for one call of a caller, whose outcome is counted."""
-        return Call(self, caller)
 
     def check(self) -> None:
         """Do nothing, unless calls are rejected.
@@ -75,7 +65,7 @@ class Breaker:
         """
         if self._open_until is None:
             return
-        left_s = self._open_until - self._clock()
+        left_s = self._open_until - self.clock()
         if left_s > 0 or self._probe is not None:
             message = "SuperOffice keeps failing, and is not called for a moment."
             raise UpstreamNotCalledError(message, retry_after_s=max(1, math.ceil(left_s)))
@@ -109,54 +99,54 @@ class Breaker:
             self._counted_at.clear()
             if self._open_until is not None:
                 self._open_until = self._probe = None
-                logger.info("%s answers again.", self._name)
+                logger.info("%s answers again.", self.name)
 
     def _count_failure(self, failure: UpstreamError, caller: str, *, is_probe: bool) -> None:
         if is_probe:
-            self._cooldown_s = min(2 * self._cooldown_s, self._longest_s)
+            self._cooldowns = min(2 * self._cooldowns, _MOST_COOLDOWNS)
         elif self._open_until is not None:
             return  # it began before the circuit opened
         else:
-            now = self._clock()
-            if now - self._counted_at.get(caller, -math.inf) < self._first_cooldown_s:
+            now = self.clock()
+            if now - self._counted_at.get(caller, -math.inf) < self.cooldown_s:
                 return
             self._counted_at[caller] = now
             self._in_a_row += 1
-            if self._in_a_row != self._failures:
+            if self._in_a_row != self.failures:
                 return
-            self._cooldown_s = self._first_cooldown_s
+            self._cooldowns = 1
             logger.warning(
                 "%s is not called for %g seconds: the calls of %d callers in a row have failed.",
-                self._name,
-                self._cooldown_s,
+                self.name,
+                self.cooldown_s,
                 self._in_a_row,
             )
-        asked_s = min(failure.retry_after_s or 0, self._longest_s)
-        self._open_until = self._clock() + max(self._cooldown_s, asked_s)
+        asked_s = min(failure.retry_after_s or 0, _MOST_COOLDOWNS * self.cooldown_s)
+        self._open_until = self.clock() + max(self._cooldowns * self.cooldown_s, asked_s)
         self._counted_at.clear()
 
 
+@dataclass(slots=True, eq=False)
 class Call:
-    """One call under a breaker: `with breaker.call() as call:`, then `call.begin()` to make it.
+    """One call of a caller under a breaker, whose outcome is counted.
+
+    `with Call(breaker, caller) as call:`, then `call.begin()` to make it.
 
     Between the two it may wait in the queue, while the circuit may open.
     """
 
-    __slots__ = ("_breaker", "_has_begun", "caller", "had_time")
-
-    def __init__(self, breaker: Breaker, caller: str) -> None:
-        self._breaker = breaker
-        self._has_begun = False
-        self.caller = caller
-        self.had_time = True
+    breaker: Breaker
+    caller: str = ""
+    had_time: bool = True
+    _has_begun: bool = False
 
     def __enter__(self) -> Self:
-        self._breaker.check()
+        self.breaker.check()
         return self
 
     def begin(self, *, had_time: bool = True) -> None:
         """See `Breaker.begin`; without `had_time`, most of its deadline, a timeout is our fault."""
-        self._breaker.begin(self)
+        self.breaker.begin(self)
         if not self._has_begun:  # a retry has less time because of SuperOffice
             self._has_begun, self.had_time = True, had_time
 
@@ -166,4 +156,4 @@ class Call:
 
     def __exit__(self, kind: object, outcome: BaseException | None, traceback: object) -> None:
         if self._has_begun:
-            self._breaker.end(self, outcome)
+            self.breaker.end(self, outcome)

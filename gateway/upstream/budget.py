@@ -3,9 +3,9 @@
 import asyncio
 import math
 from contextvars import ContextVar
-from typing import Protocol
 
 from gateway.errors import UpstreamHeldOffError, UpstreamNotCalledError
+from gateway.store.shared_rate import SharedRate
 from gateway.upstream.gate import Gate
 from gateway.upstream.rate_limits import STRANGERS
 
@@ -13,19 +13,10 @@ IS_POLL: ContextVar[bool] = ContextVar("is_poll", default=False)
 """Whether a call is of a live subscription, which can wait for the next poll."""
 
 
-class Rate(Protocol):
-    """What is needed of `SharedRate`."""
-
-    per_second: int
-
-    async def reserve(self, longest_s: float) -> float:
-        """Return in how many seconds the call may be made; past `longest_s` none is reserved."""
-
-
 class Budget:
     """Lets calls begin at a rate; those that wait take turns by caller, as at the gate."""
 
-    def __init__(self, rate: Rate, *, queue: int) -> None:
+    def __init__(self, rate: SharedRate, *, queue: int) -> None:
         self.rate = rate
         self.turns = Gate(slots=1, queue=queue, crowd=STRANGERS)
         self.granted = self.refused = 0

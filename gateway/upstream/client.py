@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 
 import httpx
 
@@ -14,6 +15,9 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.headers import Header
+from gateway.settings import Settings
+from gateway.store.shared import SharedCache
+from gateway.store.shared_rate import SharedRate
 from gateway.upstream.body import read_body
 from gateway.upstream.breaker import Breaker, Call
 from gateway.upstream.budget import Budget
@@ -23,6 +27,8 @@ from gateway.upstream.rate_limits import STRANGERS, RateLimits
 from gateway.upstream.retry import Retries
 
 PATH = "/api/v1/ChatSession/ForCurrentUser"
+CALLS_WAITING = 256
+"""Calls that may wait for a connection, per process; more are rejected at once."""
 
 _HEADERS: Sequence[Header] = (
     (b"accept", b"application/json"),
@@ -39,35 +45,38 @@ class UpstreamClient:
     One deadline, `timeout_s`, holds for a whole `fetch`: queueing, connecting, reading and the one
     retry. Redirects are not followed: the credentials are for one host only.
 
-    `breaker`, `gate` and `budget` are public for metrics.
+    `tenant`, `breaker`, `gate` and `budget` are public for metrics. `shared` shares the budget out
+    between processes.
     """
 
     def __init__(
         self,
-        *,
+        settings: Settings,
         url: str,
-        timeout_s: float,
-        connections: int,
-        queue: int,
-        breaker_failures: int,
-        breaker_cooldown_s: float,
-        max_bytes: int,
-        budget: Budget | None = None,
-        name: str = "SuperOffice",
         transport: httpx.AsyncBaseTransport,
+        *,
+        tenant: str = "",
+        shared: SharedCache | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.gate = Gate(slots=connections, queue=queue, crowd=STRANGERS)
+        self.tenant = tenant
+        self.gate = Gate(slots=settings.upstream_connections, queue=CALLS_WAITING, crowd=STRANGERS)
         self.breaker = Breaker(
-            failures=breaker_failures, cooldown_s=breaker_cooldown_s, name=name, clock=clock
+            failures=settings.breaker_failures,
+            cooldown_s=settings.breaker_cooldown,
+            name=f"SuperOffice of {tenant}" if tenant else "SuperOffice",
+            clock=clock,
         )
-        self.budget = budget
+        self.budget: Budget | None = None
+        if per_second := settings.upstream_rate:
+            rate = SharedRate(url, per_second, workers=settings.workers, shared=shared)
+            self.budget = Budget(rate, queue=CALLS_WAITING)
         self._retries = Retries(clock=clock)
         self._rate_limits = RateLimits(clock=clock)
         self._url = httpx.URL(url + PATH)
         self._headers = ((b"host", self._url.netloc), *_HEADERS)
-        self._timeout_s = timeout_s
-        self._max_bytes = max_bytes
+        self._timeout_s = settings.upstream_timeout
+        self._max_bytes = settings.max_upstream_bytes
         # Not httpx's client: its cookie jar and its redirects, which could send one caller's data
         # to another caller or host, cannot be removed.
         self._transport = transport
@@ -88,7 +97,7 @@ class UpstreamClient:
         self._rate_limits.check(name)
         share = self._rate_limits.share_of(name)
         ends_at = asyncio.get_running_loop().time() + self._timeout_s
-        with self.breaker.call(share) as call:
+        with Call(self.breaker, share) as call:
             try:
                 async with asyncio.timeout_at(ends_at):
                     self._retries.note_call()
@@ -122,14 +131,12 @@ class UpstreamClient:
             )
             try:
                 response = await self._transport.handle_async_request(request)
-                try:
+                async with aclosing(response):
                     if response.status_code != httpx.codes.OK:
                         raise error_for(response)
                     return await read_body(
                         response, max_bytes=self._max_bytes, on_wait=call.lose_time
                     )
-                finally:
-                    await response.aclose()
             except (httpx.TransportError, ssl.SSLError) as exc:
                 # After the handshake TLS errors are not translated; in TLS 1.3 the refusal of a
                 # client without a certificate is one of them.
@@ -141,10 +148,9 @@ class UpstreamClient:
         Raises:
             UpstreamUnavailableError: `failure`, if there is none.
         """
-        left_s = _left_s(ends_at)
         # A probe is a single call, and during a probe a retry would be rejected.
         is_allowed = self.breaker.state == "closed"
-        pause_s = self._retries.pause_s(failure, left_s=left_s) if is_allowed else None
+        pause_s = self._retries.pause_s(failure, left_s=_left_s(ends_at)) if is_allowed else None
         if pause_s is None:
             raise failure
         await asyncio.sleep(pause_s)

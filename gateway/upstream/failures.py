@@ -88,7 +88,8 @@ _MEANING: dict[int, tuple[type[UpstreamError], str]] = {
 def error_for(response: httpx.Response) -> UpstreamError:
     """Make the error for a status that is not 200; the body is ignored."""
     status = response.status_code
-    what = "a redirect, which is not followed" if response.is_redirect else f"status {status}"
+    is_redirect = response.has_redirect_location
+    what = "a redirect, which is not followed" if is_redirect else f"status {status}"
     other = (UpstreamError, f"SuperOffice answered with {what}.")
     kind, message = _MEANING.get(status, other)
     wait_s = retry_after_s(response.headers.get("retry-after", ""))

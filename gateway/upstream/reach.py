@@ -10,28 +10,24 @@ import ssl
 
 import httpx
 
+from gateway.settings import Settings
 from gateway.upstream.route import ProxyError, Route
 
 
 class Reachability:
     """Knows whether the last connection succeeded."""
 
-    def __init__(
-        self, *, url: str, interval_s: float, connect_timeout_s: float, route: Route
-    ) -> None:
-        self._url, self._route = httpx.URL(url), route
-        self._interval_s = interval_s
-        self._connect_timeout_s = connect_timeout_s
-        self._problem: str | None = "it has not been checked yet"
-
-    def problem(self) -> str | None:
-        """Return what is wrong, or None."""
-        return self._problem
+    def __init__(self, settings: Settings, route: Route) -> None:
+        self._url, self._route = httpx.URL(settings.address), route
+        self._interval_s = settings.ready_check
+        self._connect_timeout_s = settings.upstream_connect_timeout
+        self.problem: str | None = "it has not been checked yet"
+        """What is wrong, or None."""
 
     async def keep_checking(self) -> None:
-        """Check until cancelled, every `interval_s` seconds."""
+        """Check until cancelled, every `ready_check` seconds."""
         while True:
-            self._problem = await self._check()
+            self.problem = await self._check()
             await asyncio.sleep(self._interval_s)
 
     async def _check(self) -> str | None:

@@ -49,14 +49,10 @@ class Retries:
             return None
         jitter_s = random.uniform(_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S)  # noqa: S311  no secret
         pause_s = (failure.retry_after_s or 0) + jitter_s
-        return pause_s if pause_s < left_s and self._withdraw() else None
-
-    def _withdraw(self) -> bool:
-        now = self._clock()
-        refill = (now - self._filled_at) * _PER_SECOND
-        self._budget = min(self._budget + refill, _PER_SECOND * _RESERVE_S)
+        now, most = self._clock(), _PER_SECOND * _RESERVE_S
+        self._budget = min(self._budget + (now - self._filled_at) * _PER_SECOND, most)
         self._filled_at = now
-        if self._budget < 1:
-            return False
+        if pause_s >= left_s or self._budget < 1:
+            return None
         self._budget -= 1
-        return True
+        return pause_s

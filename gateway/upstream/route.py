@@ -45,13 +45,8 @@ class Route:
         SettingsError: a file of certificates cannot be used, or the environment's proxy.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        """Without settings: directly, and with the system's certificates."""
-        self._tls: ssl.SSLContext | None = None
-        self._proxy: Proxy | None = None
-        self._is_set = False
-        if settings is not None:
-            self.load(settings)
+    def __init__(self, settings: Settings) -> None:
+        self.load(settings)
 
     def load(self, settings: Settings) -> None:
         """Take what the settings and their files say now, for new connections."""
@@ -71,7 +66,7 @@ class Route:
         """
         if self._proxy is None or self._is_set:
             return self._proxy
-        return None if proxy_bypass(_server_of(url)) else self._proxy
+        return None if proxy_bypass(server_of(url)) else self._proxy
 
     async def connect(self, url: httpx.URL) -> asyncio.StreamWriter:
         """Connect to SuperOffice, with TLS for https, and send no request; `abort` it.
@@ -111,7 +106,8 @@ def host_and_port(url: httpx.URL) -> tuple[str, int]:
     return url.raw_host.decode(), url.port or (443 if url.scheme == "https" else 80)
 
 
-def _server_of(url: httpx.URL) -> str:
+def server_of(url: httpx.URL) -> str:
+    """Return the same as a text."""
     return "{}:{}".format(*host_and_port(url))
 
 
@@ -124,7 +120,7 @@ def _connect_request(url: httpx.URL, proxy: Proxy) -> bytes:
 def _proxy(settings: Settings) -> Proxy | None:
     own, address = settings.upstream_proxy, httpx.URL(settings.address)
     # Tenants of SuperOffice Online are at addresses of their own.
-    is_bypassed = not settings.environment and proxy_bypass(_server_of(address))
+    is_bypassed = not settings.environment and proxy_bypass(server_of(address))
     is_direct = address.host in _THIS_MACHINE or is_bypassed
     by_environment = None if is_direct else getproxies().get(address.scheme)
     url = own.get_secret_value() if own else by_environment

@@ -15,6 +15,7 @@ import httpx
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
+from gateway.settings import Settings
 from gateway.upstream.failures import in_httpx
 from gateway.upstream.route import Route
 
@@ -31,14 +32,14 @@ class PooledTransport(httpx.AsyncBaseTransport):
     takes a while to make and a megabyte to keep.
     """
 
-    def __init__(
-        self, *, connections: int, connect_timeout_s: float, route: Route | None = None
-    ) -> None:
-        self._connections = connections
+    def __init__(self, settings: Settings, route: Route | None = None) -> None:
+        self._connections = settings.upstream_connections
         # For the whole of connecting: DNS, TCP and TLS.
-        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout_s)
-        self.route = route or Route()
+        timeout_s = settings.upstream_connect_timeout
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=timeout_s)
+        self.route = route or Route(settings)
         self._session: aiohttp.ClientSession | None = None
+        self.broke_s = float("-inf")  # when a connection last broke before an answer
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request without a body.
@@ -67,6 +68,9 @@ class PooledTransport(httpx.AsyncBaseTransport):
             if isinstance(self._session.connector, aiohttp.TCPConnector):
                 self._session.connector.clear_dns_cache()  # the name may have moved
             raise
+        except httpx.ReadError:
+            self.broke_s = asyncio.get_running_loop().time()
+            raise
         stream = _Stream(response)
         return httpx.Response(response.status, headers=response.raw_headers, stream=stream)
 
@@ -78,7 +82,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
     def _opened(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=self._connections)
         connector._factory = cast(
-            "partial[ResponseHandler]", partial(_Protocol, asyncio.get_running_loop())
+            "partial[ResponseHandler]", partial(_Protocol, asyncio.get_running_loop(), self)
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -94,35 +98,28 @@ class PooledTransport(httpx.AsyncBaseTransport):
         )
 
 
-class LentTransport(httpx.AsyncBaseTransport):
-    """A shared transport, which its owner closes."""
-
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request."""
-        return await self._transport.handle_async_request(request)
-
-
 class _Protocol(ResponseHandler):
     """Ends connections that are old, and passes protocol errors within a body on to its reader.
 
     A host whose name has moved may live on: a connection is used for a minute, then for no request
-    more.
+    more. A restart breaks all connections: once one has, no older one is used for the retry.
 
     aiohttp drops the error about an invalid chunk that comes after the head: the reader would wait
     until its deadline. There is no public hook for this; a test on sockets covers it.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, pool: PooledTransport) -> None:
         super().__init__(loop)
-        self._clock, self._ends_at = loop.time, loop.time() + _CONNECTION_S
+        self._clock, self._made_s, self._pool = loop.time, loop.time(), pool
+
+    def is_connected(self) -> bool:
+        """Whether the pool can use it, once it is idle."""
+        return super().is_connected() and self._made_s > self._pool.broke_s
 
     @property
     def should_close(self) -> bool:
         """Whether the connection is not to be used again."""
-        return super().should_close or self._clock() > self._ends_at
+        return super().should_close or self._clock() > self._made_s + _CONNECTION_S
 
     def set_exception(self, exc: BaseException, *args: Any, **more: Any) -> None:  # as aiohttp
         super().set_exception(exc, *args, **more)

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from gateway.errors import UpstreamUnavailableError
 from gateway.observe.operations import ANONYMOUS
@@ -22,25 +23,47 @@ Clock = Callable[[], float]
 _CALM_S = 60
 
 
-class Admission:
+@dataclass(slots=True)
+class _Limit:
+    """The most of something; what exceeds it is counted, and logged once per burst."""
+
+    most: int
+    clock: Clock = time.monotonic
+    shed: int = 0
+    _exceeded_s: float = float("-inf")
+
+    def _log(self, message: str) -> None:
+        """Log with the limit, unless that was done less than a minute ago."""
+        now_s = self.clock()
+        if now_s - self._exceeded_s > _CALM_S:
+            logger.warning(message, self.most)
+        self._exceeded_s = now_s
+
+
+def _overloaded() -> UpstreamUnavailableError:
+    return UpstreamUnavailableError("The gateway has too much to do; retry later.", retry_after_s=1)
+
+
+def _refusal() -> CachedAnswer:
+    response = error_response(_overloaded())
+    body = bytes(response.body)
+    record = AccessRecord(ANONYMOUS, _overloaded().code, sent_bytes=len(body))
+    return CachedAnswer(response.status_code, tuple(response.raw_headers), body, record)
+
+
+@dataclass(slots=True)
+class Admission(_Limit):
     """Counts the requests in work, and refuses those past the limit."""
 
-    def __init__(self, max_requests: int, *, clock: Clock = time.monotonic) -> None:
-        self.most = max_requests
-        self.in_work = self.shed = 0
-        self._burst = _Burst(clock)
-        response = error_response(_overloaded())
-        body = bytes(response.body)
-        record = AccessRecord(ANONYMOUS, _overloaded().code, sent_bytes=len(body))
-        self.refusal = CachedAnswer(response.status_code, tuple(response.raw_headers), body, record)
-        """The 503, for a server that sends it itself."""
+    in_work: int = 0
+    refusal: CachedAnswer = field(default_factory=_refusal)
+    """The 503, for a server that sends it itself."""
 
     def refuses_next(self) -> bool:
         """Return whether the next request is refused; logged once per burst."""
         if self.in_work < self.most:
             return False
-        if self._burst.begins():
-            logger.warning("%d requests in work: more get 503", self.most)
+        self._log("%d requests in work: more get 503")
         return True
 
     @contextmanager
@@ -60,18 +83,11 @@ class Admission:
             self.in_work -= 1
 
 
-def _overloaded() -> UpstreamUnavailableError:
-    return UpstreamUnavailableError("The gateway has too much to do; retry later.", retry_after_s=1)
+@dataclass(slots=True)
+class ConnectionLimit(_Limit):
+    """The most connections that may be open."""
 
-
-class ConnectionLimit:
-    """The most connections that may be open; what exceeds it is logged once per burst."""
-
-    def __init__(self, max_connections: int, *, clock: Clock = time.monotonic) -> None:
-        self.most = max_connections
-        self.open: Collection[object] = ()
-        self.shed = 0
-        self._burst = _Burst(clock)
+    open: Collection[object] = ()
 
     def is_exceeded(self, connections: Collection[object]) -> bool:
         """Return whether the last one of the open connections is too many."""
@@ -79,21 +95,5 @@ class ConnectionLimit:
         if len(connections) <= self.most:
             return False
         self.shed += 1
-        if self._burst.begins():
-            logger.warning("%d connections are open: those without a request make room", self.most)
+        self._log("%d connections are open: those without a request make room")
         return True
-
-
-class _Burst:
-    """Events with less than a minute between them."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._last = float("-inf")
-
-    def begins(self) -> bool:
-        """Note an event; return whether it is the first one of a burst."""
-        now = self._clock()
-        is_first = now - self._last > _CALM_S
-        self._last = now
-        return is_first

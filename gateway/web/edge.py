@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from starlette.types import Scope
 
+from gateway.tenants.path import GRAPHQL_PATH
 from gateway.web.admission import Admission, ConnectionLimit
 from gateway.web.inbound import Door
 from gateway.web.middleware.request_log import AccessLog
@@ -13,7 +14,6 @@ from gateway.web.middleware.request_log import AccessLog
 class Edge:
     """Found under `app.state.edge`."""
 
-    path: str
     door: Door
     access_log: AccessLog
     admission: Admission
@@ -23,12 +23,8 @@ class Edge:
 
     def sheds(self, scope: Scope) -> bool:
         """Return whether the server itself refuses a request; pages need CORS headers, too."""
-        if (
-            scope["method"] != "POST"
-            or scope["path"] != self.path
-            or not self.admission.refuses_next()
-        ):
-            return False
-        is_shed = all(name != b"origin" for name, _ in scope["headers"])
+        is_limited = scope["method"] == "POST" and scope["path"] == GRAPHQL_PATH
+        is_too_much = is_limited and self.admission.refuses_next()
+        is_shed = is_too_much and all(name != b"origin" for name, _ in scope["headers"])
         self.admission.shed += is_shed
         return is_shed

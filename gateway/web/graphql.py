@@ -1,6 +1,6 @@
 """What HTTP and WebSockets share: how operations are read, executed and recorded."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from gateway.web.access_record import AccessRecord
 from gateway.web.inbound import Inbound, trace_of
 from gateway.web.open_sockets import OpenSockets
 from gateway.web.read.request import Reader
+from gateway.web.respond.caching import mark_stale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +49,11 @@ class GraphQL:
             max_age_s=inbound.head.max_age_s,
         )
 
-    def record(
-        self,
-        record: AccessRecord,
-        name: str,
-        context: Context,
-        answers: Sequence[Mapping[str, Any]],
+    def complete(
+        self, record: AccessRecord, name: str, context: Context, answers: Sequence[dict[str, Any]]
     ) -> None:
-        """Complete the record of an operation of this name by the answers to it."""
+        """Mark the answers to an operation that are stale, and complete its record by them."""
+        mark_stale(answers, context.served)
         errors = [error for answer in answers for error in answer.get("errors", ())]
         record.outcome = OK
         if errors:

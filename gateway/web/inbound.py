@@ -44,10 +44,14 @@ class RequestHead:
     max_age_s: float | None = None
     """The oldest snapshot that the client accepts."""
 
-    shaping: tuple[Header | bytes, ...] = ()
-    """All of the headers that shape the answer."""
+    shaping: bytes = b""
+    """All of the headers that shape the answer, a line each."""
 
     client: Client = NO_CLIENT
+
+
+def do_nothing() -> None:
+    """Do nothing: there is nothing to end, or no limit."""
 
 
 @dataclass(slots=True)
@@ -63,52 +67,42 @@ class Inbound:
     snapshot: Snapshot | None = None
     """What the answer was made from, where it may be cached."""
 
-    on_disconnect: Callable[[], object] | None = None
+    on_disconnect: Callable[[], object] = do_nothing
     """Ends the work on the request, as long as there is any."""
 
-    end_stream: Callable[[], object] | None = None
+    end_stream: Callable[[], object] = do_nothing
     """Ends the answer, where it is a stream."""
 
-    on_accepted: Callable[[], object] | None = None
+    on_accepted: Callable[[], object] = do_nothing
     """Lifts our own server's limits on a WebSocket whose credentials SuperOffice has accepted."""
 
-    def stop_stream(self) -> None:
-        """End the answer now, where it is a stream."""
-        if self.end_stream:
-            self.end_stream()
 
-
+@dataclass(slots=True, kw_only=True)
 class Door:
     """Reads requests: one read of the caller, one HMAC, one search for the source."""
 
-    def __init__(
-        self,
-        *,
-        find_source: FindSource,
-        policy: CallerPolicy,
-        heeds_cache_control: bool,
-        proxies: TrustedProxies | None = None,
-    ) -> None:
-        self._find_source = find_source
-        self.policy = policy
-        self._heeds_cache_control = heeds_cache_control
-        self._proxies = proxies
+    find_source: FindSource
+    policy: CallerPolicy
+    heeds_cache_control: bool
+    proxies: TrustedProxies | None = None
 
     def read(self, path: str, headers: Sequence[Header]) -> RequestHead:
         """Read what a path and headers say."""
         headers = in_one_line(headers)
-        shaping = tuple(
-            header if header[0] in SHAPING else header[0]
-            for header in headers
-            if header[0] in SHAPING or header[0] in SHAPING_BY_PRESENCE
+        shaping = b"\n".join(
+            [
+                b"%b:%b" % header if header[0] in SHAPING else header[0]
+                for header in headers
+                if header[0] in SHAPING or header[0] in SHAPING_BY_PRESENCE
+            ]
         )
-        max_age_s = max_age_of(headers) if self._heeds_cache_control else None
+        max_age_s = max_age_of(headers) if self.heeds_cache_control else None
         return RequestHead(self.access(path, headers), max_age_s, shaping, client_of(headers))
 
     def access(self, path: str, headers: Sequence[Header]) -> Access | RequestError:
         """Find the caller and its source; an error says why there is none."""
         try:
-            source = self._find_source(path, headers)
+            source = self.find_source(path, headers)
             caller = self.policy.read(headers)
         except RequestError as exc:
             # Frames would keep the request alive; the context is uvicorn's, in a handshake.
@@ -125,8 +119,8 @@ class Door:
         """
         inbound = find_inbound(scope)
         if inbound is None:
-            if self._proxies is not None:
-                self._proxies.apply(scope)
+            if self.proxies is not None:
+                self.proxies.apply(scope)
             headers = scope["headers"] = in_one_line(scope["headers"])
             head = head or self.read(path_of(scope), headers)
             inbound = scope[_KEY] = Inbound(head, request_id_of(headers), body)

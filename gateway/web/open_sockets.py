@@ -8,33 +8,34 @@ goes first: so honest clients get in beside any number of others.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from gateway.errors import GatewayFullError, TooManyOpenError
 
 _STRANGERS_PART = 10
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Place:
     """Of one open socket."""
 
-    def __init__(self, sockets: "OpenSockets") -> None:
-        self._sockets = sockets
+    sockets: "OpenSockets"
 
     def claim(self) -> None:
         """Keep the place longer than others: SuperOffice is asked about the credentials."""
-        if evict := self._sockets.strangers.pop(self, None):
-            self._sockets.claimants[self] = evict
+        if evict := self.sockets.strangers.pop(self, None):
+            self.sockets.claimants[self] = evict
 
     def accept(self) -> None:
         """Keep the place for good."""
-        self._sockets.strangers.pop(self, None)
-        self._sockets.claimants.pop(self, None)
+        self.sockets.strangers.pop(self, None)
+        self.sockets.claimants.pop(self, None)
 
 
 class OpenSockets:
     """Counts them, and refuses those past a limit."""
 
-    def __init__(self, *, most: int, most_per_caller: int) -> None:
+    def __init__(self, most: int, most_per_caller: int) -> None:
         self.open = self.shed = 0
         self.strangers: dict[Place, Callable[[], object]] = {}
         """What closes the socket of each; the oldest is the first."""

@@ -7,9 +7,7 @@ middleware does so under any other server.
 """
 
 import asyncio
-import sys
 import time
-from collections.abc import Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -17,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import RequestError
 from gateway.headers import AGING, Header
-from gateway.observe.cache_stats import Result
+from gateway.sessions.freshness import Result
 from gateway.sessions.snapshot import compact
 from gateway.web.access_record import AccessRecord
 from gateway.web.inbound import Inbound, inbound_of
@@ -45,14 +43,6 @@ class CachedAnswer:
         """Write the headers once."""
         lines = b"".join([b"%b: %b\r\n" % header for header in self.headers])
         object.__setattr__(self, "lines", lines)
-
-    def messages(self, more: list[Header]) -> tuple[Message, Message]:
-        """Return the answer as ASGI has it."""
-        headers = [*self.headers, *more]
-        return (
-            {"type": "http.response.start", "status": self.status, "headers": headers},
-            {"type": "http.response.body", "body": self.body},
-        )
 
 
 def find(scope: Scope, inbound: Inbound) -> tuple[CachedAnswer, list[Header]] | None:
@@ -91,8 +81,10 @@ class ResponseCache:
         if found is not None:
             answer, aging = found
             inbound.record = answer.record.for_cache_hit(0)  # counted by the access log
-            for message in answer.messages(aging):
-                await send(message)
+            headers = [*answer.headers, *aging]
+            start = {"type": "http.response.start", "status": answer.status, "headers": headers}
+            await send(start)
+            await send({"type": "http.response.body", "body": answer.body})
             return
         access = inbound.head.access
         if not isinstance(access, RequestError) and _is_cacheable(scope, inbound):
@@ -107,10 +99,10 @@ def _is_cacheable(scope: Scope, inbound: Inbound) -> bool:
     return is_read and body is not None and len(body) <= _LARGEST_BODY
 
 
-def _request(scope: Scope, inbound: Inbound) -> Hashable:
+def _request(scope: Scope, inbound: Inbound) -> tuple[str | bytes, ...]:
     """Return all of a request that shapes its answer."""
-    shaping = inbound.head.shaping
-    return (scope["method"], scope["path"], scope["query_string"], inbound.body, shaping)
+    body, shaping = inbound.body or b"", inbound.head.shaping
+    return (scope["method"], scope["path"], scope["query_string"], body, shaping)
 
 
 async def _with_body(scope: Scope, inbound: Inbound, receive: Receive) -> Receive:
@@ -156,14 +148,9 @@ def _storing(scope: Scope, inbound: Inbound, send: Send) -> Send:
             headers = tuple(h for h in start["headers"] if h[0] not in AGING)
             record = inbound.record.for_cache_hit(len(body))
             answer = CachedAnswer(start["status"], headers, body, record)
-            size_bytes = len(body) + _PER_ANSWER + _size_bytes(request)
+            # A client can make a request larger than its answer.
+            size_bytes = len(body) + _PER_ANSWER + sum(map(len, request))
             inbound.snapshot.attachments.add(request, answer, size_bytes)
         await send(message)
 
     return send_and_store
-
-
-def _size_bytes(part: Hashable) -> int:
-    """Return what a request costs in memory: a client can make it larger than its answer."""
-    inner = sum(map(_size_bytes, part)) if isinstance(part, tuple) else 0
-    return sys.getsizeof(part) + inner

@@ -8,8 +8,10 @@ import base64
 import hmac
 import logging
 import time
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Literal, get_args
@@ -42,6 +44,7 @@ _MOST_EVENT_IDS = 10_000
 _OLDEST_S = 600.0
 
 
+@dataclass(repr=False)
 class Webhooks:
     """Accepts signed events, each once, and publishes those of tenants served here.
 
@@ -49,27 +52,18 @@ class Webhooks:
     while one is replaced. `concerns` says whether a tenant is served here.
     """
 
-    def __init__(
-        self,
-        secrets: Mapping[str | None, Sequence[bytes]],
-        publish: Callable[[News], Awaitable[None]],
-        *,
-        concerns: Callable[[str], bool],
-        shared: SharedCache | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._secrets = secrets
-        self._publish = publish
-        self._concerns = concerns
-        self._shared = shared
-        self._clock = clock
-        self._known: LRUCache[str, None] = LRUCache(_MOST_EVENT_IDS)
-        self.results = Counter[str]()
+    secrets: Mapping[str | None, Sequence[bytes]]
+    publish: Callable[[News], Awaitable[None]]
+    concerns: Callable[[str], bool]
+    shared: SharedCache | None = None
+    clock: Callable[[], float] = time.time
+    results: Counter[str] = field(default_factory=Counter)
+    _known: LRUCache[str, None] = field(default_factory=lambda: LRUCache(_MOST_EVENT_IDS))
 
     def reload(self, settings: Settings) -> None:
         """Check signatures with the secret as it is now."""
         if settings.webhook_secret is not None:
-            self._secrets = webhook_secrets(settings.webhook_secret)
+            self.secrets = webhook_secrets(settings.webhook_secret)
 
     async def receive(self, request: Request) -> Response:
         """Answer 200 to every signed event: SuperOffice stops sending to a URL that refuses.
@@ -92,10 +86,12 @@ class Webhooks:
         if not isinstance(event_id, str | None) or event.get("Event") not in _EVENTS:
             return self._take(request, "ignored")
         place = _place(secret, event_id) if event_id is not None else None
-        if self._is_old(event) or not self._concerns(tenant) or await self._is_known(place):
+        is_news = self.concerns(tenant) and not self._is_old(event)
+        if not is_news or (place is not None and await self._is_known(place)):
             return self._take(request, "ignored")
-        await self._publish(News(tenant, int(self._clock() * 1e9)))
-        await self._remember(place)  # not before: SuperOffice sends a failed one again
+        await self.publish(News(tenant, int(self.clock() * 1e9)))
+        if place is not None:
+            await self._remember(place)  # not before: SuperOffice sends a failed one again
         return self._take(request, "accepted")
 
     def _take(self, request: Request, result: Result) -> Response:
@@ -118,8 +114,8 @@ class Webhooks:
             return None
         tenant = canonical_tenant(str(event.get("ContextIdentifier")))
         is_test = event.get("Event") == "test" and len(body) <= _LARGEST_TEST
-        tenants = self._secrets if is_test else dict.fromkeys([tenant, None])
-        for secret in chain.from_iterable(self._secrets.get(name, ()) for name in tenants):
+        tenants = self.secrets if is_test else dict.fromkeys([tenant, None])
+        for secret in chain.from_iterable(self.secrets.get(name, ()) for name in tenants):
             if hmac.compare_digest(given, hmac.digest(secret, body, "sha256")):
                 return secret
         return None
@@ -129,21 +125,17 @@ class Webhooks:
             sent = datetime.fromisoformat(event["Timestamp"])
         except (KeyError, TypeError, ValueError):
             return False  # rather once too often than not at all
-        return self._clock() - sent.replace(tzinfo=sent.tzinfo or UTC).timestamp() > _OLDEST_S
+        return self.clock() - sent.replace(tzinfo=sent.tzinfo or UTC).timestamp() > _OLDEST_S
 
-    async def _is_known(self, place: Place | None) -> bool:
-        if place is None:
-            return False
+    async def _is_known(self, place: Place) -> bool:
         if place.name in self._known:
             return True
-        return self._shared is not None and await self._shared.get(place) is not None
+        return self.shared is not None and await self.shared.get(place) is not None
 
-    async def _remember(self, place: Place | None) -> None:
-        if place is None:
-            return
+    async def _remember(self, place: Place) -> None:
         self._known[place.name] = None
-        if self._shared is not None:
-            await self._shared.put(place, b"known", ttl_s=_OLDEST_S)
+        if self.shared is not None:
+            await self.shared.put(place, b"known", ttl_s=_OLDEST_S)
 
 
 def _place(secret: bytes, event_id: str) -> Place:
@@ -155,7 +147,7 @@ def _place(secret: bytes, event_id: str) -> Place:
 def _json_object(body: bytes) -> Mapping[str, object]:
     """Return what a body says; an empty object unless it is a JSON object."""
     try:
-        event = orjson.loads(body)
+        event = orjson.loads(body.removeprefix(BOM_UTF8))
     except orjson.JSONDecodeError:
         return {}
     return event if isinstance(event, dict) else {}

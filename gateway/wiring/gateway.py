@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 from prometheus_client.process_collector import ProcessCollector
@@ -14,7 +13,6 @@ from prometheus_client.registry import Collector
 from gateway.live.changes import Comparison
 from gateway.live.dispatch import Dispatch
 from gateway.live.watcher import Watchers
-from gateway.observe.cache_stats import Lookups
 from gateway.observe.logs import set_level
 from gateway.observe.metrics import Metrics, RequestMeter, UpstreamMeter
 from gateway.observe.operations import MOST_NAMES, LabelNames, OperationNames
@@ -23,7 +21,7 @@ from gateway.schema.build import build_schema
 from gateway.schema.engine import Engine
 from gateway.schema.entities.chat_decoder import complete, decode
 from gateway.sessions.caller_rate import CallerRate
-from gateway.sessions.freshness import Windows
+from gateway.sessions.freshness import Lookups, Windows
 from gateway.sessions.revocations import Revocations
 from gateway.sessions.snapshot import Snapshot
 from gateway.sessions.source import Fetch, Source
@@ -31,26 +29,22 @@ from gateway.settings import Settings
 from gateway.store.keyed_cache import KeyedCache
 from gateway.store.memory import BoundedMemoryCache
 from gateway.store.redis import report_missing_rights
-from gateway.store.single_flight import Flights
+from gateway.store.single_flight import Flights, cancel_all
 from gateway.tenants.states import MOST_TENANTS
 from gateway.upstream.body_memory import BodyMemory
+from gateway.upstream.reach import Reachability
 from gateway.web.admission import Admission, ConnectionLimit
+from gateway.web.edge import Edge
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import Door
 from gateway.web.middleware.proxies import TrustedProxies
 from gateway.web.middleware.request_log import AccessLog
 from gateway.web.open_sockets import OpenSockets
 from gateway.web.pages.ops import Check
-from gateway.web.read.persisted import names_in
+from gateway.web.read.manifests import names_in
 from gateway.wiring import live, metrics, upstreams
 from gateway.wiring.reloads import Reloads
 from gateway.wiring.schema import request_reader, schema_options, tracing_for, trusted_documents
-
-if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import TracerProvider
-
-GRAPHQL_PATH = "/graphql"
-_CANCEL_AGAIN_S = 1
 
 
 class Gateway:
@@ -61,78 +55,83 @@ class Gateway:
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        *,
-        transport: httpx.AsyncBaseTransport | None = None,
-        tracer_provider: "TracerProvider | None" = None,
+        self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
         self._settings = settings
         manifest = trusted_documents(settings)
         names = OperationNames(names_in(manifest.values()) if manifest else None)
-        self.tracing = tracing_for(names, tracer_provider) if settings.tracing else None
-        self._requests, self._calls = _meters(settings.tenants)
+        self.tracing = tracing_for(names) if settings.tracing else None
+        # All of a few tenants are known; of many, the first ones.
+        few = settings.tenants if len(settings.tenants or ()) <= MOST_NAMES else None
+        tenants = LabelNames(few)
+        self.requests, self.calls = RequestMeter(tenants), UpstreamMeter(tenants)
         proxies = settings.trusted_proxies
-        self.access_log = AccessLog(self._requests, shows_client=bool(proxies))
-        self.admission = Admission(settings.max_requests)
-        self.connection_limit = ConnectionLimit(settings.max_connections)
-        self._shared = live.shared_cache(settings)
-        self._flights, self._lookups = Flights[Snapshot](), Lookups()
-        self._cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
-        self._upstreams = upstreams.Upstreams(
+        self.shared = live.shared_cache(settings)
+        self.flights, self.lookups = Flights[Snapshot](), Lookups()
+        self.cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
+        if self.tracing:
+            self.tracing.trace_lookups(self.cache)
+        self.upstreams = upstreams.Upstreams(
             settings,
             self._source(),
             self._observed,
             transport,
-            path=GRAPHQL_PATH,
-            shared=self._shared,
+            self.shared,
         )
-        self.door = Door(
-            find_source=self._upstreams.find_source,
-            policy=upstreams.caller_policy(settings),
-            heeds_cache_control=settings.client_cache_control,
-            proxies=TrustedProxies(proxies) if proxies else None,
+        self.edge = Edge(
+            door=Door(
+                find_source=self.upstreams.find_source,
+                policy=upstreams.caller_policy(settings),
+                heeds_cache_control=settings.client_cache_control,
+                proxies=TrustedProxies(proxies) if proxies else None,
+            ),
+            access_log=AccessLog(self.requests, shows_client=bool(proxies)),
+            admission=Admission(settings.max_requests),
+            connection_limit=ConnectionLimit(settings.max_connections),
+            has_fast_lane=bool(settings.cache_ttl) and not self.tracing,
         )
         extensions = (self.tracing.operations,) if self.tracing else ()
         self.schema = build_schema(schema_options(settings, manifest, extensions))
-        self._watchers_of = self._watchers()
+        rhythm, compare = live.rhythm(settings), Comparison(self.schema.watched)
+        watchers = partial(Watchers, rhythm=rhythm, compare=compare)
+        self.watchers_of = KeyedCache[Source, Watchers](watchers, most=MOST_TENANTS)
         engine = Engine(self.schema)
         self.graphql = GraphQL(
             engine=engine,
-            reader=request_reader(settings, manifest, self._shared, engine.prepare),
+            reader=request_reader(settings, manifest, self.shared, engine.prepare),
             names=names,
-            sockets=OpenSockets(
-                most=settings.max_sockets, most_per_caller=settings.max_sockets_per_caller
-            ),
-            watchers_of=self._watchers_of,
+            sockets=OpenSockets(settings.max_sockets, settings.max_sockets_per_caller),
+            watchers_of=self.watchers_of,
             searched=self.schema.searched,
             links=self.schema.links,
             allowed_origins=settings.cors_origins,
         )
         bus = live.bus(settings)
-        self.webhooks = live.webhooks(settings, bus, self._upstreams.source_of, self._shared)
-        self._dispatch = Dispatch(bus, self._upstreams.source_of, self._watchers_of)
+        self.webhooks = live.webhooks(settings, bus, self.upstreams.source_of, self.shared)
+        self._dispatch = Dispatch(bus, self.upstreams.source_of, self.watchers_of)
         self._background: list[Callable[[], Coroutine[object, object, None]]] = [self._dispatch.run]
         if settings.redis_url is not None:
             self._background.append(partial(report_missing_rights, settings.redis_url))
         self.reloads = self._reloads(names)
         self.checks: dict[str, Check] = {}
-        if reachability := upstreams.reachability(settings, self._upstreams.route):
-            self.checks["rest"] = reachability.problem
+        if settings.ready_check:
+            reachability = Reachability(settings, self.upstreams.route)
+            self.checks["rest"] = lambda: reachability.problem
             self._background.append(reachability.keep_checking)
 
     def _reloads(self, names: OperationNames) -> Reloads:
-        reloads = Reloads(self._settings)
-        reloads.add("log_level", lambda _: set_level())
-        reloads.add("app_token", self._reload_policy)
-        for name in ("upstream_proxy", "upstream_ca_file", "upstream_client_cert"):
-            if getattr(self._settings, name):
-                reloads.add(name, self._upstreams.route.load)
-        if self.webhooks:
-            reloads.add("webhook_secret", self.webhooks.reload)
-        if self._settings.trusted_documents:
-            reloads.add("trusted_documents", partial(self._reload_documents, names))
-        return reloads
+        settings, load = self._settings, self.upstreams.route.load
+        parts = {
+            "log_level": lambda _: set_level(),
+            "app_token": self._reload_policy,
+            "upstream_proxy": load,
+            "upstream_ca_file": load,
+            "upstream_client_cert": load,
+            "webhook_secret": self.webhooks.reload if self.webhooks else None,
+            "trusted_documents": partial(self._reload_documents, names),
+        }
+        used = {name: part for name, part in parts.items() if part and getattr(settings, name)}
+        return Reloads(settings, used)
 
     def _source(self) -> Callable[..., Source]:
         settings = self._settings
@@ -140,26 +139,26 @@ class Gateway:
             Source,
             decode=decode,
             complete=partial(complete, topic_names=settings.topic_names),
-            cache=self.tracing.cache(self._cache) if self.tracing else self._cache,
+            cache=self.cache,
             windows=Windows(
                 settings.cache_ttl, settings.stale_while_revalidate, settings.stale_if_error
             ),
-            shared=self._shared,
-            revocations=Revocations(self._shared),
+            shared=self.shared,
+            revocations=Revocations(self.shared),
             time_zone=settings.time_zone,
             secret=settings.cache_secret.get_secret_value().encode(),
-            flights=self._flights,
-            lookups=self._lookups,
+            flights=self.flights,
+            lookups=self.lookups,
             bodies=BodyMemory(),
             caller_rate=CallerRate(settings.caller_rate) if settings.caller_rate else None,
         )
 
     def _observed(self, fetch: Fetch, url: str, tenant: str) -> Fetch:
-        counted = self._calls.around(fetch, tenant)
+        counted = self.calls.around(fetch, tenant)
         return self.tracing.fetch(counted, url, tenant) if self.tracing else counted
 
     def _reload_policy(self, settings: Settings) -> None:
-        self.door.policy = upstreams.caller_policy(settings)
+        self.edge.door.policy = upstreams.caller_policy(settings)
 
     def _reload_documents(self, names: OperationNames, settings: Settings) -> None:
         manifest = trusted_documents(settings)
@@ -168,23 +167,9 @@ class Gateway:
         if settings.trusted_documents_only:
             self.schema.documents.trusted = frozenset(manifest.values())
 
-    def _watchers(self) -> KeyedCache[Source, Watchers]:
-        rhythm, compare = live.rhythm(self._settings), Comparison(self.schema.watched)
-        return KeyedCache(partial(Watchers, rhythm=rhythm, compare=compare), most=MOST_TENANTS)
-
     def collector(self, directory: Path | None, is_draining: Callable[[], bool]) -> Collector:
         """Return the metrics; `directory` is where the processes of one gateway share theirs."""
-        sockets, limit = self.graphql.sockets, self.connection_limit
-        webhooks = self.webhooks.results if self.webhooks else {}
-        reads = {
-            **metrics.of_requests(self._requests),
-            **metrics.of_load(self.admission, limit, sockets, is_draining),
-            **metrics.of_upstream(self._calls, self._upstreams.clients),
-            **metrics.of_cache(self._lookups, self._flights, self._cache, self._shared),
-            **metrics.of_live(self._watchers_of.all, webhooks),
-            **metrics.of_process(self.tracing.dropped_spans if self.tracing else lambda: 0),
-        }
-        own = Metrics(reads, [ProcessCollector(registry=None)])
+        own = Metrics(metrics.reads(self, is_draining), [ProcessCollector(registry=None)])
         if directory is None:
             return own
         shared = SharedMetrics(directory, own)
@@ -200,26 +185,11 @@ class Gateway:
         try:
             yield
         finally:
-            await _cancel(tasks)
+            await cancel_all(tasks)
             await self._dispatch.aclose()
-            await self._flights.cancel()
-            await self._upstreams.aclose()
-            if self._shared is not None:
-                await self._shared.aclose()
+            await self.flights.cancel()
+            await self.upstreams.aclose()
+            if self.shared is not None:
+                await self.shared.aclose()
             if self.tracing:
                 await self.tracing.aclose()
-
-
-async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
-    """Cancel tasks until all have ended: a library can swallow a cancellation."""
-    while tasks:
-        for task in tasks:
-            task.cancel()
-        ended, tasks = await asyncio.wait(tasks, timeout=_CANCEL_AGAIN_S)
-        await asyncio.gather(*ended, return_exceptions=True)
-
-
-def _meters(tenants: frozenset[str] | None) -> tuple[RequestMeter, UpstreamMeter]:
-    """Return the meters; they know all of a few tenants, or learn the first ones."""
-    names = LabelNames(None if tenants and len(tenants) > MOST_NAMES else tenants)
-    return RequestMeter(names), UpstreamMeter(names)

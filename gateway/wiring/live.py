@@ -1,8 +1,7 @@
 """What all processes share, and how they learn of changes: Redis, polling, webhooks."""
 
-from gateway.live.bus import Bus
+from gateway.live.bus import Bus, RedisBus
 from gateway.live.pace import Rhythm
-from gateway.live.redis_bus import RedisBus
 from gateway.settings import Settings
 from gateway.settings.parse import webhook_secrets
 from gateway.store.redis import Channel, RedisCache

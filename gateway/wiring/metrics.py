@@ -2,38 +2,43 @@
 
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from gateway import __version__
-from gateway.live.watcher import Watchers
-from gateway.observe.cache_stats import Lookups
 from gateway.observe.logs import dropped_lines
-from gateway.observe.metrics import Read, RequestMeter, UpstreamMeter
-from gateway.sessions.snapshot import Snapshot
-from gateway.store.memory import BoundedMemoryCache
-from gateway.store.shared import SharedCache
-from gateway.store.single_flight import Flights
+from gateway.observe.metrics import Read
 from gateway.upstream.breaker import STATES
 from gateway.upstream.budget import Budget
 from gateway.upstream.client import UpstreamClient
-from gateway.web.admission import Admission, ConnectionLimit
-from gateway.web.open_sockets import OpenSockets
 from gateway.web.webhooks import RESULTS
+
+if TYPE_CHECKING:
+    from gateway.wiring.gateway import Gateway
 
 Reads = dict[str, Read]
 Sums = Mapping[tuple[str, ...], int]
 
 
-class Limit(Protocol):
-    """A limit, and how often something was refused because of it."""
+def reads(gateway: "Gateway", is_draining: Read) -> Reads:
+    """Return how all metrics are read."""
+    tracing = gateway.tracing
+    return {
+        **_of_requests(gateway),
+        **_of_upstream(gateway),
+        **_of_sessions(gateway),
+        "gateway_draining": is_draining,
+        "gateway_log_lines_dropped": dropped_lines,
+        "gateway_spans_dropped": tracing.dropped_spans if tracing else lambda: 0,
+        "gateway_build_info": lambda: {(__version__, platform.python_version()): 1},
+    }
 
-    most: int
-    shed: int
 
-
-def of_requests(meter: RequestMeter) -> Reads:
-    """Return the metrics of GraphQL requests."""
+def _of_requests(gateway: "Gateway") -> Reads:
+    """Return the metrics of requests, of what is open, of the limits, and of what is shed."""
+    meter, sockets = gateway.requests, gateway.graphql.sockets
+    admission, connections = gateway.edge.admission, gateway.edge.connection_limit
+    limits = (("requests", admission), ("connections", connections), ("sockets", sockets))
     return {
         "gateway_requests": lambda: meter.counts("operation", "outcome"),
         "gateway_tenant_requests": lambda: meter.counts("tenant", "outcome"),
@@ -42,36 +47,23 @@ def of_requests(meter: RequestMeter) -> Reads:
         "gateway_request_seconds": lambda: meter.by("operation"),
         "gateway_outcome_seconds": lambda: meter.by("outcome"),
         "gateway_bytes_sent": lambda: meter.sent_bytes,
-    }
-
-
-def of_load(
-    admission: Admission, connections: ConnectionLimit, sockets: OpenSockets, is_draining: Read
-) -> Reads:
-    """Return the metrics of what is open or in work, of the limits, and of what is shed."""
-    limits: dict[str, Limit] = {
-        "requests": admission,
-        "connections": connections,
-        "sockets": sockets,
-    }
-    return {
         "gateway_requests_in_work": lambda: admission.in_work,
         "gateway_connections": lambda: len(connections.open),
         "gateway_sockets": lambda: sockets.open,
-        "gateway_limit": lambda: {of: limit.most for of, limit in limits.items()},
-        "gateway_shed": lambda: {of: limit.shed for of, limit in limits.items()},
-        "gateway_draining": is_draining,
+        "gateway_limit": lambda: {of: limit.most for of, limit in limits},
+        "gateway_shed": lambda: {of: limit.shed for of, limit in limits},
     }
 
 
-def of_upstream(meter: UpstreamMeter, clients: Mapping[UpstreamClient, str]) -> Reads:
-    """Return the metrics of REST calls; `clients` has the tenant of each client."""
+def _of_upstream(gateway: "Gateway") -> Reads:
+    """Return the metrics of REST calls."""
+    meter, clients = gateway.calls, gateway.upstreams.clients
 
     def by_tenant(read: Callable[[UpstreamClient], Sums]) -> Sums:
         sums: Counter[tuple[str, ...]] = Counter()
-        for client, tenant in list(clients.items()):
+        for client in list(clients):
             for labels, value in read(client).items():
-                sums[(meter.tenants.told(tenant), *labels)] += value
+                sums[(meter.tenants.told(client.tenant), *labels)] += value
         return sums
 
     def breaker(client: UpstreamClient) -> Sums:
@@ -94,38 +86,21 @@ def of_upstream(meter: UpstreamMeter, clients: Mapping[UpstreamClient, str]) -> 
     }
 
 
-def of_cache(
-    lookups: Lookups,
-    flights: Flights[Snapshot],
-    cache: BoundedMemoryCache,
-    shared: SharedCache | None,
-) -> Reads:
-    """Return the metrics of cached answers."""
+def _of_sessions(gateway: "Gateway") -> Reads:
+    """Return the metrics of cached answers, of subscriptions and of webhooks."""
+    lookups, cache, shared = gateway.lookups, gateway.cache, gateway.shared
+    watchers = gateway.watchers_of.all
+    webhooks = gateway.webhooks.results if gateway.webhooks else {}
     return {
         "gateway_cache_lookups": lambda: lookups.counts,
         "gateway_upstream_calls_saved": lambda: lookups.saved_calls,
         "gateway_upstream_bytes_saved": lambda: lookups.saved_bytes,
-        "gateway_flights": lambda: len(flights),
+        "gateway_flights": lambda: len(gateway.flights),
         "gateway_cache_bytes": lambda: cache.size_bytes,
         "gateway_cache_entries": lambda: cache.count,
         "gateway_redis_up": lambda: {(): not shared.outages.is_known} if shared else {},
         "gateway_redis_dropped": lambda: {(): shared.dropped} if shared else {},
-    }
-
-
-def of_live(watchers: Callable[[], Iterable[Watchers]], webhooks: Mapping[str, int]) -> Reads:
-    """Return the metrics of subscriptions and webhooks."""
-    return {
         "gateway_subscriptions": lambda: sum(some.subscribers for some in watchers()),
         "gateway_watched_callers": lambda: sum(map(len, watchers())),
         "gateway_webhooks": lambda: {**dict.fromkeys(RESULTS, 0), **webhooks},
-    }
-
-
-def of_process(dropped_spans: Read) -> Reads:
-    """Return the metrics of the process itself."""
-    return {
-        "gateway_log_lines_dropped": dropped_lines,
-        "gateway_spans_dropped": dropped_spans,
-        "gateway_build_info": lambda: {(__version__, platform.python_version()): 1},
     }

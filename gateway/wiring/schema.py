@@ -10,21 +10,18 @@ from gateway.observe.operations import OperationNames
 from gateway.schema.build import SchemaOptions
 from gateway.schema.guard.limits import Limits
 from gateway.settings import Settings
-from gateway.store.memory import BoundedMemoryCache
 from gateway.store.shared import SharedCache
 from gateway.web.read.manifests import read_manifests
 from gateway.web.read.persisted import Documents
 from gateway.web.read.request import Reader
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import TracerProvider
-
     from gateway.observe.tracing import Tracing
 
 _PERSISTED_QUERIES_BYTES = 16 * 2**20
 
 
-def tracing_for(names: OperationNames, provider: "TracerProvider | None") -> "Tracing":
+def tracing_for(names: OperationNames) -> "Tracing":
     """Return the tracing.
 
     Raises:
@@ -37,7 +34,7 @@ def tracing_for(names: OperationNames, provider: "TracerProvider | None") -> "Tr
             "GATEWAY_TRACING=on: OpenTelemetry is not installed; install the gateway from its own "
             "source or wheel with the extra `tracing`: pip install '.[tracing]'"
         ) from exc
-    return Tracing(names, provider)
+    return Tracing(names)
 
 
 def trusted_documents(settings: Settings) -> dict[str, str]:
@@ -87,12 +84,7 @@ def request_reader(
 ) -> Reader:
     """Return the reader of requests."""
     is_persisting = settings.persisted_queries and not settings.trusted_documents_only
-    cache = BoundedMemoryCache(max_bytes=_PERSISTED_QUERIES_BYTES) if is_persisting else None
+    stored_bytes = _PERSISTED_QUERIES_BYTES if is_persisting else 0
     secret = settings.cache_secret.get_secret_value().encode()
-    return Reader(
-        Documents(cache, manifest, shared=shared, secret=secret),
-        prepare,
-        body_bytes=settings.max_body_bytes,
-        batch=settings.max_batch,
-        variables_bytes=settings.max_variables_bytes,
-    )
+    documents = Documents(stored_bytes, manifest, shared=shared, secret=secret)
+    return Reader(documents, prepare, settings)

@@ -1,8 +1,9 @@
 """The REST API behind the gateway: of one SuperOffice, or of all tenants of SuperOffice Online."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import partial
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 import httpx
 
@@ -11,131 +12,79 @@ from gateway.sessions.source import Fetch, Source
 from gateway.settings import Settings
 from gateway.store.keyed_cache import KeyedCache
 from gateway.store.shared import SharedCache
-from gateway.store.shared_rate import SharedRate
 from gateway.tenants.calls import Client, TenantCalls
 from gateway.tenants.path import FindSource, SourceOf, TenantSources
 from gateway.tenants.state_service import StateService
 from gateway.tenants.states import MOST_TENANTS, TenantStates
-from gateway.upstream.budget import Budget
 from gateway.upstream.client import UpstreamClient
-from gateway.upstream.reach import Reachability
 from gateway.upstream.route import Route
-from gateway.upstream.transport import LentTransport, PooledTransport
-
-CALLS_WAITING = 256
-"""REST calls that may wait for a connection, per process; more are rejected at once."""
-
-Transport = httpx.AsyncBaseTransport
-Observed = Callable[[Fetch, str, str], Fetch]
-"""Counts, or traces, the calls to an address, for a tenant."""
+from gateway.upstream.transport import PooledTransport
 
 
+@dataclass(eq=False, repr=False)
 class Upstreams:
     """The sources of sessions, and the calls that they make."""
 
-    find_source: FindSource
-    source_of: SourceOf
-    aclose: Callable[[], Awaitable[None]]
+    settings: Settings
+    source: Callable[..., Source]
+    """Makes a source from `fetch` and `upstream_url`."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        source: Callable[..., Source],
-        observed: Observed,
-        transport: httpx.AsyncBaseTransport | None,
-        *,
-        path: str,
-        shared: SharedCache | None = None,
-    ) -> None:
-        """Wire up the sources; below `path` there is one for each tenant.
+    observed: Callable[[Fetch, str, str], Fetch]
+    """Counts, or traces, the calls to an address, for a tenant."""
 
-        `source` makes a source from `fetch` and `upstream_url`; `transport` replaces the network.
-        """
-        self.clients: WeakKeyDictionary[UpstreamClient, str] = WeakKeyDictionary()
-        """One for each address in use, and its tenant."""
+    transport: httpx.AsyncBaseTransport | None
+    """Replaces the network."""
 
-        self._settings = settings
-        self._shared = shared
-        self._observed = observed
-        self._transport = transport
-        self.route = Route(None if transport else settings)
-        url = settings.address
+    shared: SharedCache | None
+    clients: WeakSet[UpstreamClient] = field(default_factory=WeakSet)
+    """One for each address in use."""
+
+    find_source: FindSource = field(init=False)
+    source_of: SourceOf = field(init=False)
+    aclose: Callable[[], Awaitable[None]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Wire up the sources; below `/graphql` there is one for each tenant."""
+        settings, transport, url = self.settings, self.transport, self.settings.address
+        self.route = Route(settings)
         if transport is None and url.startswith("https:"):
             self.route.tls()  # now, and not at the first request
+        own = transport or PooledTransport(settings, self.route)
         if settings.environment is None:
-            client = self._client(url, "", transport or self._network())
-            the_source = source(fetch=client.fetch, upstream_url=url)
+            client = self._client(url, "", own)
+            the_source = self.source(fetch=client.fetch, upstream_url=url)
             self.find_source = lambda path, headers: the_source
             self.source_of = lambda tenant: the_source
             self.aclose = client.aclose
             return
-        service = state_service(settings, transport or self._network())
-        calls = TenantCalls(TenantStates(service), self._tenant_client)
+        calls = TenantCalls(TenantStates(StateService(settings, own)), self._tenant_client)
 
         def source_for(tenant: str) -> Source:
             # It names the tenant for good, wherever that moves; no calls go there.
             fetch = partial(calls.fetch, tenant)
-            return source(fetch=fetch, upstream_url=f"{url}/{tenant}", tenant=tenant)
+            return self.source(fetch=fetch, upstream_url=f"{url}/{tenant}", tenant=tenant)
 
         made = KeyedCache(source_for, most=MOST_TENANTS)
-        sources = TenantSources(made, path=path, served=settings.tenants)
+        sources = TenantSources(made, served=settings.tenants)
         self.find_source = sources
         self.source_of = sources.named
         self.aclose = calls.aclose
 
     def _client(self, url: str, tenant: str, transport: httpx.AsyncBaseTransport) -> Client:
-        settings = self._settings
-        budget = None
-        if settings.upstream_rate:
-            rate = SharedRate(
-                url, settings.upstream_rate, workers=settings.workers, shared=self._shared
-            )
-            budget = Budget(rate, queue=CALLS_WAITING)
-        client = upstream_client(settings, url, transport, tenant, budget)
-        self.clients[client] = tenant
-        return Client(self._observed(client.fetch, url, tenant), client.aclose)
+        client = UpstreamClient(self.settings, url, transport, tenant=tenant, shared=self.shared)
+        self.clients.add(client)
+        return Client(url, self.observed(client.fetch, url, tenant), client.aclose)
 
     def _tenant_client(self, url: str) -> Client:
-        return self._client(url, url.rpartition("/")[2], self._network())
-
-    def _network(self) -> httpx.AsyncBaseTransport:
-        if self._transport is not None:
-            return LentTransport(self._transport)
-        return network(self._settings, self.route)
-
-
-def network(settings: Settings, route: Route) -> PooledTransport:
-    """Return connections to SuperOffice."""
-    connections, timeout_s = settings.upstream_connections, settings.upstream_connect_timeout
-    return PooledTransport(connections=connections, connect_timeout_s=timeout_s, route=route)
+        tenant = url.rpartition("/")[2]
+        if self.transport is None:
+            return self._client(url, tenant, PooledTransport(self.settings, self.route))
+        client = self._client(url, tenant, self.transport)
+        client.aclose = _leave_open  # all tenants share it
+        return client
 
 
-def state_service(settings: Settings, transport: httpx.AsyncBaseTransport) -> StateService:
-    """Return what knows the tenants' addresses; it closes `transport`."""
-    return StateService(
-        url=settings.address,
-        trusted_domains=settings.tenant_hosts,
-        timeout_s=settings.upstream_timeout,
-        transport=transport,
-    )
-
-
-def upstream_client(
-    settings: Settings, url: str, transport: Transport, tenant: str, budget: Budget | None = None
-) -> UpstreamClient:
-    """Return a client of one host; it closes `transport`."""
-    return UpstreamClient(
-        url=url,
-        timeout_s=settings.upstream_timeout,
-        connections=settings.upstream_connections,
-        queue=CALLS_WAITING,
-        breaker_failures=settings.breaker_failures,
-        breaker_cooldown_s=settings.breaker_cooldown,
-        max_bytes=settings.max_upstream_bytes,
-        budget=budget,
-        name=f"SuperOffice of {tenant}" if tenant else "SuperOffice",
-        transport=transport,
-    )
+async def _leave_open() -> None: ...
 
 
 def caller_policy(settings: Settings) -> CallerPolicy:
@@ -147,15 +96,3 @@ def caller_policy(settings: Settings) -> CallerPolicy:
     }
     sent = tuple((name, value.encode()) for name, value in defaults.items() if value)
     return CallerPolicy(sent, settings.forward_cookies)
-
-
-def reachability(settings: Settings, route: Route) -> Reachability | None:
-    """Return the check that SuperOffice can be reached, if there is to be one."""
-    if not settings.ready_check:
-        return None
-    return Reachability(
-        url=settings.address,
-        interval_s=settings.ready_check,
-        connect_timeout_s=settings.upstream_connect_timeout,
-        route=route,
-    )

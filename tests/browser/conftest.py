@@ -1,7 +1,7 @@
 """Fixtures for a browser: gateways over the demo REST server, and what Chromium sees of them."""
 
-import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,11 +18,12 @@ Visiting = Callable[..., Visit]
 
 
 @pytest.fixture(scope="session")
-def browser(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Browser:
-    """Return Chromium with what drives it."""
-    if not (CHROMIUM and shutil.which("node") and shutil.which("npm")):  # pragma: no cover
+def browser(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Return one Chromium for all visits, each in a profile of its own."""
+    if not CHROMIUM:  # pragma: no cover - CI has it
         pytest.skip(f"needs {HOW_TO_INSTALL}")
-    return Browser.prepared_in(tmp_path_factory.mktemp("browser"), pytestconfig)
+    with Browser.prepared_in(tmp_path_factory.mktemp("browser"), packages) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -11,13 +11,9 @@ import sys
 import tempfile
 from html import escape
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
-
-import pytest
 
 from tests.browser.visit import CHROMIUM, HOW_TO_INSTALL
-from tests.npm import link_packages
+from tests.npm import FOLDER, install_packages
 
 _ROOT = Path(__file__).parents[2]
 _FOLDER = _ROOT / "gateway" / "docs" / "img"
@@ -39,15 +35,6 @@ _COLOURS = {
 """Text, plain bars, and ours."""
 _COLUMN = "warm Q2"
 _WIDTH, _ROW, _LEFT = 760, 30, 210
-
-
-class _PytestCache:
-    """Where the tests have installed the packages."""
-
-    def mkdir(self, name: str) -> Path:
-        folder = _ROOT / ".pytest_cache" / "d" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
 
 
 def charts() -> None:
@@ -79,7 +66,9 @@ def screenshots() -> None:
     """Take a picture of each page of the demo."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        link_packages(cast(pytest.Config, SimpleNamespace(cache=_PytestCache())), folder)
+        cache = _ROOT / ".pytest_cache" / "d"  # where the tests have installed the packages
+        cache.mkdir(parents=True, exist_ok=True)
+        (folder / "node_modules").symlink_to(install_packages(cache / FOLDER))
         shutil.copy(Path(__file__).with_name("scripts") / "pictures.mjs", folder)
         demo = subprocess.Popen(
             [sys.executable, "-m", "gateway", "demo", "--port", "0", "--sessions", "30"],

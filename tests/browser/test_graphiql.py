@@ -36,8 +36,8 @@ def windows(visiting: Visiting, graphiql: None) -> Visit:
 
 @pytest.fixture(scope="module")
 def tenants(visiting: Visiting, graphiql: None) -> Visit:
-    """Return what the same person saw on the page of a tenant."""
-    return visiting("graphiql", tenant=next(iter(DEMO_TENANTS)))
+    """Return what a person saw who tried the examples on the page of a tenant."""
+    return visiting("examples", tenant=next(iter(DEMO_TENANTS)))
 
 
 @pytest.mark.parametrize("name", ["visit", "tenants"])

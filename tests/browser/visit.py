@@ -1,16 +1,14 @@
 """Visits a page of the gateway with Chromium, and tells what was seen there."""
 
+import contextlib
 import importlib.util
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pytest
-
-from tests.npm import link_packages
 
 HOW_TO_INSTALL = "Chromium, Node.js 20 or newer and npm: `apt-get install chromium nodejs npm`"
 CHROMIUM = next(
@@ -32,35 +30,40 @@ class Visit:
 
 @dataclass(frozen=True)
 class Browser:
-    """A folder with the scripts and what they need."""
+    """A Chromium that runs, and the script that drives it."""
 
-    folder: Path
+    process: subprocess.Popen[str]
 
     @classmethod
-    def prepared_in(cls, folder: Path, config: pytest.Config) -> "Browser":
-        """Have there what drives Chromium, and copy the scripts."""
-        link_packages(config, folder)
+    @contextlib.contextmanager
+    def prepared_in(cls, folder: Path, packages: Path) -> Iterator["Browser"]:
+        """Copy the scripts to where they find what drives Chromium, and start both."""
+        (folder / "node_modules").symlink_to(packages)
         shutil.copytree(_HERE / "scripts", folder, dirs_exist_ok=True)
-        return cls(folder)
+        with subprocess.Popen(
+            ("node", "visit.mjs", str(CHROMIUM)),
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            yield cls(process)
 
     def visit(self, page: str, scenario: str, *, authorization: str, folder: Path) -> Visit:
-        """Open a page in a new profile and run a scenario; `folder` gets the screenshots."""
+        """Open a page in a new profile and run a scenario; `folder` is for screenshots."""
         options = {
-            "chromium": CHROMIUM,
             "folder": str(folder),
             "page": page,
             "scenario": scenario,
             "authorization": authorization,
         }
-        done = subprocess.run(
-            ("node", "visit.mjs", json.dumps(options)),
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
-        assert done.returncode == 0, f"{done.stderr}\nscreenshots in {folder}"
-        return Visit(**json.loads(done.stdout))
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{json.dumps(options)}\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline() or '{"failed": "it took too long"}')
+        assert "failed" not in answer, f"{answer['failed']}\na screenshot is in {folder}"
+        return Visit(**answer)
 
 
 def fetch_graphiql() -> None:

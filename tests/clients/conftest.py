@@ -1,6 +1,5 @@
 """Fixtures for the clients: gateways on sockets, and Node.js with the packages."""
 
-import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,18 +9,16 @@ import pytest
 
 from gateway.demo.app import create_demo_app
 from tests.clients import readme
-from tests.clients.node import HOW_TO_INSTALL, Node
+from tests.clients.node import Node
 from tests.clients.running import Demo, Run, Running, running
 from tests.clock import A_MOMENT
 from tests.support import served
 
 
 @pytest.fixture(scope="session")
-def node(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Node:
+def node(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Node:
     """Return Node.js with the packages of all clients."""
-    if not (shutil.which("node") and shutil.which("npm")):  # pragma: no cover - CI has them
-        pytest.skip(f"needs {HOW_TO_INSTALL}")
-    return Node.prepared_in(tmp_path_factory.mktemp("node"), pytestconfig)
+    return Node.prepared_in(tmp_path_factory.mktemp("node"), packages)
 
 
 @pytest.fixture(scope="session")
@@ -52,23 +49,37 @@ def shared(run: Run) -> Iterator[Running]:
         yield one
 
 
+class Manifests(dict[str, Path]):
+    """What each compiler writes about an app, once somebody needs it."""
+
+    def __init__(self, node: Node, run: Run) -> None:
+        self._node = node
+        with run() as live:
+            self._schema = httpx.get(live.url.replace("/graphql", "/schema.graphql")).text
+
+    def __missing__(self, compiler: str) -> Path:
+        folder = self._node.folder / "app" / compiler
+        (folder / "schema.graphql").write_text(self._schema, "utf-8")
+        self[compiler] = getattr(self, f"_by_{compiler}")(folder)
+        return self[compiler]
+
+    def _by_apollo(self, folder: Path) -> Path:
+        self._node.run("generate-persisted-query-manifest", cwd=folder)
+        return folder / "persisted-query-manifest.json"
+
+    def _by_codegen(self, folder: Path) -> Path:
+        (folder / "codegen.mjs").write_text(readme.code("codegen.mjs"))
+        self._node.run("graphql-codegen", "--config", "codegen.mjs", cwd=folder)
+        return folder / "src" / "gql" / "persisted-documents.json"
+
+    def _by_relay(self, folder: Path) -> Path:
+        (folder / "relay.config.js").write_text(readme.code("relay.config.js"))
+        (folder / "persisted.json").write_text("{}")
+        self._node.run("relay-compiler", cwd=folder)
+        return folder / "persisted.json"
+
+
 @pytest.fixture(scope="session")
-def manifests(node: Node, run: Run) -> dict[str, Path]:
+def manifests(node: Node, run: Run) -> Manifests:
     """Return what each compiler writes about an app, from the schema that a gateway serves."""
-    with run() as live:
-        schema = httpx.get(live.url.replace("/graphql", "/schema.graphql")).text
-    app = node.folder / "app"
-    apollo, codegen, relay = app / "apollo", app / "codegen", app / "relay"
-    for folder in (codegen, relay):
-        (folder / "schema.graphql").write_text(schema, "utf-8")
-    (codegen / "codegen.mjs").write_text(readme.code("codegen.mjs"))
-    (relay / "relay.config.js").write_text(readme.code("relay.config.js"))
-    (relay / "persisted.json").write_text("{}")
-    node.run("generate-persisted-query-manifest", cwd=apollo)
-    node.run("graphql-codegen", "--config", "codegen.mjs", cwd=codegen)
-    node.run("relay-compiler", cwd=relay)
-    return {
-        "apollo": apollo / "persisted-query-manifest.json",
-        "codegen": codegen / "src" / "gql" / "persisted-documents.json",
-        "relay": relay / "persisted.json",
-    }
+    return Manifests(node, run)

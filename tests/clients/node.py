@@ -10,11 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.npm import link_packages
-
-HOW_TO_INSTALL = "Node.js 20 or newer and npm: `apt-get install nodejs npm`, or https://nodejs.org"
 _HERE = Path(__file__).parent
 
 
@@ -42,9 +37,9 @@ class Node:
     folder: Path
 
     @classmethod
-    def prepared_in(cls, folder: Path, config: pytest.Config) -> "Node":
-        """Have the packages there, and copy the scripts and the app."""
-        link_packages(config, folder)
+    def prepared_in(cls, folder: Path, packages: Path) -> "Node":
+        """Copy the scripts and the app to where they find the packages."""
+        (folder / "node_modules").symlink_to(packages)
         shutil.copytree(_HERE / "scripts", folder, dirs_exist_ok=True)
         shutil.copytree(_HERE / "app", folder / "app")
         return cls(folder)

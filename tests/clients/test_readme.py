@@ -15,7 +15,8 @@ RECIPES = Path(__file__).parent / "scripts" / "recipes"
 
 @pytest.fixture(scope="module")
 def clients(node: Node, manifests: Mapping[str, Path]) -> Iterator[Script]:
-    """Return these clients; `manifests` has compiled Relay's queries."""
+    """Return these clients, one of which imports what Relay's compiler writes."""
+    assert manifests["relay"].exists()
     (node.folder / "readme").mkdir()
     for name in (name for name in readme.NAMES if name.endswith(".mjs")):
         (node.folder / "readme" / name).write_text(readme.code(name), "utf-8")

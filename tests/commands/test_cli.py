@@ -171,6 +171,20 @@ def test_a_flag_of_serve_wins_over_the_environment(
     assert (served.settings[0].upstream_url, served.settings[0].port) == (URL, 9090)
 
 
+def test_ctrl_c_before_a_server_has_started_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Most of a start is imports."""
+
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", interrupted)
+
+    assert main(["serve"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize(
     ("command", "variables"),
     [

@@ -21,6 +21,7 @@ import pytest
 from gateway.commands.cli import main
 from gateway.commands.doctor import command, examination, machine, servers
 from gateway.commands.doctor.finding import Finding
+from gateway.settings import Settings
 from gateway.upstream.client import PATH
 from gateway.upstream.route import Route
 from gateway.upstream.transport import PooledTransport
@@ -31,6 +32,7 @@ from tests.upstream.test_unreachable import openssl, serving
 
 pytestmark = pytest.mark.socket
 
+DIRECT = Settings(upstream_url="http://127.0.0.1", upstream_connect_timeout=10)
 ZONED = "UTC, includeTZOffset"
 REFUSED = answer(b"{}", status="401 Unauthorized")
 
@@ -40,7 +42,7 @@ Demanding = Callable[[ssl.TLSVersion, int], str]
 
 async def judged(play: Play, timeout_s: float = 10) -> list[Finding]:
     """Return what is found of a REST side that answers so."""
-    network = PooledTransport(connections=1, connect_timeout_s=10)
+    network = PooledTransport(DIRECT)
     async with faulty_rest(play) as side, network:
         found = await asyncio.create_task(
             servers.answer(network, f"{side.url}/crm", timeout_s=timeout_s)
@@ -111,13 +113,13 @@ async def test_a_date_that_is_none_is_not_compared(date: str) -> None:
 
 async def reached(url: str, timeout_s: float = 10) -> Finding:
     """Return the last thing that is found of an address."""
-    return (await asyncio.create_task(servers.reach(Route(), url, timeout_s=timeout_s)))[-1]
+    return (await asyncio.create_task(servers.reach(Route(DIRECT), url, timeout_s=timeout_s)))[-1]
 
 
 async def test_a_server_that_listens_is_reached() -> None:
     """Nothing is sent to it."""
     async with faulty_rest() as side:
-        found = await servers.reach(Route(), side.url, timeout_s=10)
+        found = await servers.reach(Route(DIRECT), side.url, timeout_s=10)
         assert side.calls == 0
 
     assert [(finding.check, finding.level) for finding in found] == [
@@ -131,7 +133,7 @@ async def test_a_name_is_looked_up() -> None:
     """All its addresses are told."""
     async with faulty_rest() as side:
         url = side.url.replace("127.0.0.1", "localhost")
-        found = await servers.reach(Route(), url, timeout_s=10)
+        found = await servers.reach(Route(DIRECT), url, timeout_s=10)
 
     assert "127.0.0.1" in found[0].found
     assert found[0].found.startswith("localhost is at ")
@@ -233,7 +235,7 @@ async def test_rest_is_asked_by_the_same_trust(
 ) -> None:
     """What the gateway would accept is accepted when it is asked for its answer."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "rest.pem"))
-    network = PooledTransport(connections=1, connect_timeout_s=5)
+    network = PooledTransport(DIRECT)
     async with certified(tmp_path, 30) as url, network:
         found, *_ = await servers.answer(network, url, timeout_s=5)
 
@@ -587,7 +589,7 @@ async def online(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any
     async def answer(_: Route, url: str, **__: Any) -> list[Finding]:
         return [Finding("REST API", "ok", f"{url} asks for credentials")]
 
-    monkeypatch.setattr(examination, "network", lambda *_: Service())
+    monkeypatch.setattr(examination, "PooledTransport", lambda *_: Service())
     monkeypatch.setattr(servers, "reach", reach)
     monkeypatch.setattr(servers, "answer", answer)
     yield state

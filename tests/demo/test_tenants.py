@@ -10,6 +10,7 @@ import pytest
 from gateway.demo import DEMO_TENANTS, create_demo_app
 from gateway.demo.app import PATH
 from gateway.demo.network import DemoNetwork
+from gateway.settings import Settings
 from gateway.tenants import states
 from gateway.tenants.state_service import StateService
 from tests.demo.asking import KARI, NOON, ask
@@ -155,12 +156,7 @@ async def test_a_state_is_written_as_documented() -> None:
 async def test_the_demos_network_leads_every_host_to_loopback() -> None:
     """The server sees from Host where a request was to go."""
     with served(create_demo_app()) as url:
-        service = StateService(
-            url="https://online.superoffice.com",
-            trusted_domains=["superoffice.com"],
-            timeout_s=5,
-            transport=DemoNetwork(url),
-        )
+        service = StateService(Settings(environment="online"), DemoNetwork(url))
         state = await service.read(STEADY)
         await service.aclose()
 

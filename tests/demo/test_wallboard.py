@@ -5,7 +5,8 @@ import pytest
 from starlette.applications import Starlette
 
 from gateway import Settings, create_app
-from gateway.commands.demo import create_gateway, welcome
+from gateway.commands.demo import create_gateway
+from gateway.demo.welcome import welcome
 
 USERS = [('Kari "K" Nordmann', "Basic a2FyaQ==", 101)]
 SETTINGS = Settings(upstream_url="http://superoffice.invalid")

@@ -23,13 +23,13 @@ and where it comes from. A secret can also come [from a file](deploy.md#secrets)
 
 def page() -> str:
     """Return the page: one table for each group, in the order of the declarations."""
-    defaults = Settings.shown_defaults()
+    defaults, meanings = Settings.shown_defaults(), Settings.meanings()
     groups: dict[str, list[str]] = {}
     for name, field in Settings.model_fields.items():
         extra = field.json_schema_extra
         assert isinstance(extra, dict)
         default = f"`{defaults[name]}`" if defaults[name] else "–"  # noqa: RUF001  a dash
-        row = f"| `GATEWAY_{name.upper()}` | {default} | {field.description} |"
+        row = f"| `GATEWAY_{name.upper()}` | {default} | {meanings[name]} |"
         groups.setdefault(str(extra["group"]), []).append(row)
     tables = (
         "\n".join(

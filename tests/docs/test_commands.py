@@ -1,10 +1,9 @@
 """The commands of the README and the manual do what is said of them."""
 
-import os
 import re
 import shlex
 import subprocess
-import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,9 @@ from gateway import Settings, create_app
 from gateway.commands.cli import main
 from gateway.demo.app import create_demo_app
 from gateway.demo.users import DEMO_USERS
+from gateway.server.servers import GatewayServer
 from tests.docs.pages import ROOT, TEXTS, blocks
+from tests.observe.logged import own_logging
 from tests.support import served
 
 pytestmark = pytest.mark.socket
@@ -66,24 +67,26 @@ def test_every_command_is_run() -> None:
 
 
 @pytest.mark.parametrize("words", STARTING, ids=" ".join)
-def test_a_server_starts(words: tuple[str, ...]) -> None:
-    """Each server comes up, on a free port; the environment it needs is this one."""
+def test_a_server_starts(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each server comes up, on a free port, and would go on until a signal."""
     variables, arguments = split(words)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    ready: list[int] = []
 
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gateway", *arguments, "--port", "0"],
-        env={**os.environ, **variables},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stderr is not None
-        started = any("Application startup complete" in line for line in process.stderr)
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
+    serve_on = GatewayServer.main_loop
 
-    assert started
+    async def end_at_once(server: GatewayServer) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            await serve_on(server)  # the REST API of the demo
+        else:
+            ready.extend(len(listening.sockets) for listening in server.servers)
+
+    monkeypatch.setattr(GatewayServer, "main_loop", end_at_once)
+
+    with own_logging():
+        assert main([*arguments, "--port", "0"]) == 0
+    assert ready == [1]
 
 
 @pytest.mark.parametrize("words", ENDING, ids=" ".join)

@@ -120,7 +120,7 @@ async def test_the_whole_answer_takes_one_call_of_graphql_core(
 @pytest.mark.parametrize("query", [QUERY, PAGE], ids=["a list", "a page"])
 async def test_a_prepared_query_takes_none(query: str) -> None:
     """It calls the resolvers itself."""
-    prepared = OURS.prepared(query, None)
+    prepared = OURS.prepared(OURS.documents.find(query), None)
     assert prepared is not None
 
     data = await prepared.execute(answered_with([SESSION] * 3), None)

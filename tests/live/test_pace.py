@@ -16,7 +16,7 @@ def test_while_chats_change_the_interval_is_kept() -> None:
     """One look in each."""
     pace = Pace(rhythm())
 
-    assert [pace.after_change() for _ in range(3)] == [5, 5, 5]
+    assert [pace.after_success(has_changed=True) for _ in range(3)] == [5, 5, 5]
 
 
 @pytest.mark.parametrize(
@@ -35,16 +35,16 @@ def test_while_nothing_changes_it_slows_down(
     """As far as three intervals, and much farther where REST tells of changes by itself."""
     pace = Pace(rhythm(is_notified=is_notified, slowest_s=slowest_s))
 
-    assert [pace.after_quiet() for _ in waits] == waits
+    assert [pace.after_success(has_changed=False) for _ in waits] == waits
 
 
 def test_a_change_ends_the_slowness() -> None:
     """And so it begins anew afterwards."""
     pace = Pace(rhythm())
     for _ in range(5):
-        pace.after_quiet()
+        pace.after_success(has_changed=False)
 
-    assert [pace.after_change(), pace.after_quiet()] == [5, 7.5]
+    assert [pace.after_success(has_changed=True), pace.after_success(has_changed=False)] == [5, 7.5]
 
 
 def test_while_rest_is_in_trouble_the_wait_doubles_up_to_a_minute() -> None:
@@ -60,11 +60,15 @@ def test_a_success_ends_the_trouble() -> None:
     for _ in range(40):
         pace.after_failure()
 
-    assert [pace.after_quiet(), pace.after_failure(), pace.after_failure()] == [7.5, 2.5, 5]
+    assert [pace.after_success(has_changed=False), pace.after_failure(), pace.after_failure()] == [
+        7.5,
+        2.5,
+        5,
+    ]
 
 
 def test_a_wait_is_never_shorter_than_was_promised() -> None:
     """Chance makes it up to a tenth longer."""
     pace = Pace(Rhythm(interval_s=5.0, slowest_s=60.0))
 
-    assert all(5 <= pace.after_change() <= 5.5 for _ in range(100))
+    assert all(5 <= pace.after_success(has_changed=True) <= 5.5 for _ in range(100))

@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import redis
 
-from gateway.live.bus import News
-from gateway.live.redis_bus import RedisBus
+from gateway.live.bus import News, RedisBus
 from gateway.store import redis as pubsub
 from gateway.store.redis import Channel
 from tests.observe.logged import logged
@@ -106,6 +105,28 @@ async def test_what_others_write_to_the_channel_is_nothing(server: RedisServer) 
             await until(lambda: process.tenants)
 
     assert process.tenants == ["Cust1"]
+
+
+async def test_others_have_their_turn_between_messages() -> None:
+    """Thousands may have arrived at once."""
+    taken: list[int] = []
+
+    class Flooded(Channel):
+        async def messages(self) -> AsyncGenerator[bytes | None, None]:
+            for number in range(100):
+                taken.append(number)
+                yield b"garbage"
+            await asyncio.Event().wait()
+
+    bus = RedisBus(Flooded("redis://127.0.0.1", timeout_s=1))
+    listening = asyncio.create_task(bus.listen(lambda news: None))
+    seen = set()
+    while len(taken) < 100:
+        await asyncio.sleep(0)
+        seen.add(len(taken))
+    listening.cancel()
+
+    assert len(seen) > 90
 
 
 @pytest.mark.parametrize(("fault", "end"), [("kill", "start"), ("pause", "resume")])

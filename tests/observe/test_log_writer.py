@@ -1,7 +1,7 @@
 """The log's own thread: nobody waits for it, and what is lost is counted."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,17 +20,9 @@ def lost() -> list[int]:
 
 
 @pytest.fixture
-def over(lost: list[int]) -> Iterator[Callable[[int], LogWriter]]:
+def over(lost: list[int]) -> Callable[[int], LogWriter]:
     """Return what makes a writer over a file descriptor."""
-    writers = []
-
-    def make(fd: int) -> LogWriter:
-        writers.append(LogWriter(fd, lost.append))
-        return writers[-1]
-
-    yield make
-    for writer in writers:
-        writer.close()
+    return lambda fd: LogWriter(fd, lost.append)
 
 
 def test_lines_arrive_in_order(

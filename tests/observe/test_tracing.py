@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import subprocess
 import sys
 import threading
 import time
@@ -12,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
+from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
@@ -21,6 +20,7 @@ from gateway.errors import SettingsError
 from gateway.observe import tracing
 from gateway.observe.operations import OperationNames
 from tests.observe.logged import logged
+from tests.observe.traces import traces_in_memory
 from tests.support import CREDENTIALS, UPSTREAM_URL, Gateway, RestSide, served
 from tests.waiting import until_soon
 from tests.web.asking import post_json
@@ -56,21 +56,18 @@ def ended(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
 @contextlib.asynccontextmanager
 async def traced_over(rest: RestSide, **settings: Any) -> AsyncIterator[Traced]:
     """Run a gateway over a REST side, with traces that stay in memory."""
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    app = create_app(
-        Settings(upstream_url=f"{UPSTREAM_URL}:8443/crm", tracing=True, **settings),
-        upstream_transport=httpx.MockTransport(rest),
-        tracer_provider=provider,
-    )
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://gateway.invalid"
-        ) as http,
-    ):
-        yield Traced(Gateway(http, app), exporter)
+    with traces_in_memory() as exporter:
+        app = create_app(
+            Settings(upstream_url=f"{UPSTREAM_URL}:8443/crm", tracing=True, **settings),
+            upstream_transport=httpx.MockTransport(rest),
+        )
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(app), base_url="http://gateway.invalid"
+            ) as http,
+        ):
+            yield Traced(Gateway(http, app), exporter)
 
 
 @pytest.fixture
@@ -230,17 +227,13 @@ async def test_an_operation_that_takes_too_long_has_a_span(rest: RestSide) -> No
 
 def test_the_normal_end_of_a_subscription_is_no_error(rest: RestSide) -> None:
     """Polling for other subscribers is not in its trace."""
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    app = create_app(
-        Settings(upstream_url=UPSTREAM_URL, tracing=True),
-        upstream_transport=httpx.MockTransport(rest),
-        tracer_provider=provider,
-    )
     body = {"query": "subscription Board { chatSessions { chatSessionId } }"}
     headers = {**CREDENTIALS, "Accept": "text/event-stream"}
-    with served(app) as url:
+    settings = Settings(upstream_url=UPSTREAM_URL, tracing=True)
+    with (
+        traces_in_memory() as exporter,
+        served(create_app(settings, upstream_transport=httpx.MockTransport(rest))) as url,
+    ):
         with httpx.stream("POST", f"{url}/graphql", json=body, headers=headers) as response:
             assert "event: next" in next(response.iter_text())
         deadline = time.monotonic() + 10
@@ -279,15 +272,13 @@ async def test_an_unknown_method_is_not_recorded(traced: Traced) -> None:
 
 async def test_a_cancelled_rest_call_has_a_span() -> None:
     """At shutdown, for example."""
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
 
     async def never(headers: Any) -> bytes:
         await asyncio.Event().wait()
         raise AssertionError  # pragma: no cover - it waits for good
 
-    traces = tracing.Tracing(OperationNames(), provider)
+    with traces_in_memory() as exporter:
+        traces = tracing.Tracing(OperationNames())
     call = asyncio.ensure_future(traces.fetch(never, "https://rest.invalid", "Cust1")(()))
     await asyncio.sleep(0)
     call.cancel()
@@ -369,19 +360,6 @@ def test_dropped_spans_are_counted(
     provider.shutdown()
 
     assert queue.dropped == dropped
-
-
-def test_tracing_is_not_loaded_unless_it_is_on() -> None:
-    """Off costs nothing."""
-    code = (
-        "import sys; from gateway import Settings, create_app; "
-        "create_app(Settings(upstream_url='http://rest.invalid')); "
-        "print('gateway.observe.tracing' in sys.modules)"
-    )
-
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert done.stdout == "False\n"
 
 
 def test_traces_need_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:

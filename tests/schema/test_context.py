@@ -9,9 +9,8 @@ import pytest
 from gateway.caller import Caller
 from gateway.errors import UnauthenticatedError, UpstreamUnavailableError
 from gateway.headers import Header
-from gateway.observe.cache_stats import Lookups
 from gateway.schema.context import Access, Context
-from gateway.sessions.freshness import Served, Windows
+from gateway.sessions.freshness import Lookups, Served, Windows
 from gateway.sessions.source import Source
 from tests.sessions.snapshots import snapshot_of
 

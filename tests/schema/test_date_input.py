@@ -7,7 +7,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from gateway.schema.declare.scalars import SCALARS, DateTime
-from gateway.schema.error_codes import CodedErrors
+from gateway.schema.error_codes import replace
 
 
 @strawberry.type
@@ -17,8 +17,11 @@ class Echo:
         return at
 
 
-class Schema(CodedErrors, strawberry.Schema):
+class Schema(strawberry.Schema):
     """The least of a schema that has our error codes."""
+
+    def process_errors(self, errors: list[Any], execution_context: Any = None) -> None:
+        replace(errors, is_valid=execution_context.result is not None)
 
 
 SCHEMA = Schema(query=Echo, config=StrawberryConfig(scalar_map=SCALARS))

@@ -54,7 +54,7 @@ def test_websockets_takes_the_heads_that_the_server_takes() -> None:
 @pytest.mark.parametrize(("name", "chosen"), AIOHTTP.items(), ids=AIOHTTP)
 async def test_a_limit_of_aiohttp_is_chosen(name: str, chosen: object) -> None:
     """A long challenge of a 401 is still a 401."""
-    transport = PooledTransport(connections=5, connect_timeout_s=3)
+    transport = PooledTransport(Settings(upstream_url="http://127.0.0.1", upstream_connections=5))
     transport._session = session = transport._opened()
     assert getattr(session, name) == chosen
     assert session.connector is not None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.server.one_write import OneWrite
+from gateway.server.protocol import OneWrite
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
 

@@ -150,9 +150,9 @@ def test_a_log_that_nobody_reads(workers: int, upstream: str, tmp_path: Path) ->
             assert client.get("/readyz").status_code == 200
             request = client.build_request("POST", "/graphql", json=QUERY, headers=KARI)
             pipeline.connect(str(path))
-            while not metric(client, "gateway_log_lines_dropped_total"):
-                for _ in range(100):
-                    assert statuses_of(pipeline, request, count=30) == {b"200"}
+            for _ in range(400):  # more lines than a pipe and the queue of 10,000 hold
+                assert statuses_of(pipeline, request, count=30) == {b"200"}
+            until_soon(lambda: metric(client, "gateway_log_lines_dropped_total"), PATIENCE_S)
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
     finally:

@@ -11,7 +11,7 @@ from websockets.frames import Frame, Opcode
 
 from gateway.server import websocket
 from gateway.server.websocket import SocketProtocol
-from gateway.web import receiving
+from gateway.web.read import body as receiving
 from tests.server.transport import Transport
 
 HANDSHAKE = (

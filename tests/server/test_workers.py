@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import SettingsError
+from gateway.server import workers
 from gateway.server.workers import Workers
 from tests.observe.logged import logged
 
@@ -47,6 +48,18 @@ def fail(listener: socket.socket, report: Report) -> None:  # pragma: no cover -
 def crash(listener: socket.socket, report: Report) -> None:  # pragma: no cover - in a process
     """End without a report."""
     os._exit(7)
+
+
+def greet_but_third(
+    folder: Path, listener: socket.socket, report: Report
+) -> None:  # pragma: no cover
+    """Fail at the third start of all."""
+    number = len(list(folder.iterdir()))
+    (folder / str(os.getpid())).touch()
+    if number == 2:
+        report("the disk is full")
+    else:
+        greet(listener, report)
 
 
 def greet_first(file: Path, listener: socket.socket, report: Report) -> None:  # pragma: no cover
@@ -101,6 +114,30 @@ def test_a_worker_that_ends_is_replaced() -> None:
     assert signal.getsignal(signal.SIGTERM) == before
     with pytest.raises(ConnectionRefusedError):
         answered(address)
+
+
+def test_while_another_one_serves_a_replacement_may_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been killed for its memory; the next one starts after a pause."""
+    monkeypatch.setattr(workers, "_PAUSE_S", 0)
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = listener.getsockname()
+    seen: set[int] = set()
+
+    def kill_one() -> None:
+        for known in (2, 3):
+            while len(seen - {0}) < known:
+                seen.add(answered(address))
+            if known == 2:
+                os.kill(max(seen), signal.SIGKILL)
+
+    with logged() as log:
+        thread = after(kill_one)
+        Workers(partial(greet_but_third, tmp_path), listener, count=2, timeout_s=10).run()
+        thread.join()
+
+    assert log.events[-1]["event"] == "the disk is full: another one starts"
 
 
 def test_workers_that_do_not_end_are_killed() -> None:

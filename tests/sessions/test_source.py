@@ -484,6 +484,17 @@ async def test_what_was_read_before_a_change_is_not_fresh() -> None:
     assert len(bench.rest.calls) == 2
 
 
+async def test_after_a_change_the_clock_may_be_set_back() -> None:
+    """What is read then is cached as ever."""
+    bench = Bench()
+    bench.source.invalidate(bench.source.clock_ns())
+    bench.clock.advance(-3_600)
+
+    served = [await bench.source.serve(KARI) for _ in range(2)]
+
+    assert [one.how for one in served] == ["miss", "hit"]
+
+
 async def test_a_call_under_way_at_a_change_is_not_for_those_who_ask_later() -> None:
     """It may have seen the time before; for who asked before that is good enough."""
     bench = Bench()

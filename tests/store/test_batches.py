@@ -4,24 +4,27 @@ import asyncio
 from collections.abc import Sequence
 
 from gateway.store.batches import Batches
+from gateway.store.commands import Command, Forget
 
 
 async def test_what_comes_meanwhile_goes_together() -> None:
     """In order, and no more than so many; each gets its own reply."""
-    sent: list[list[int]] = []
+    sent: list[list[str]] = []
 
-    async def send(commands: Sequence[int]) -> list[int]:
-        sent.append([*commands])
+    async def send(commands: Sequence[Command]) -> list[str]:
+        names = [command.name for command in commands]
+        sent.append(names)
         await asyncio.sleep(0)
-        return [10 * command for command in commands]
+        return [f"reply to {name}" for name in names]
 
     batches = Batches(send, most=3)
-    replies = [batches.add(0)]
+    replies = [batches.add(Forget("0"))]
     await asyncio.sleep(0)
-    replies += [batches.add(number) for number in range(1, 6)]
+    replies += [batches.add(Forget(name)) for name in "12345"]
     replies[2].cancel()
     await batches.finish()
 
-    assert sent == [[0], [1, 2, 3], [4, 5]]
-    assert [reply.result() for reply in replies if not reply.cancelled()] == [0, 10, 30, 40, 50]
+    assert sent == [["0"], ["1", "2", "3"], ["4", "5"]]
+    found = [reply.result() for reply in replies if not reply.cancelled()]
+    assert found == [f"reply to {name}" for name in "01345"]
     await batches.finish()

@@ -205,6 +205,17 @@ async def test_what_is_there_but_of_no_use_is_got_anew(remote: Remote) -> None:
         assert mine.found is None
 
 
+@pytest.mark.parametrize("entry", [b"ab", bytes(40)])
+async def test_an_entry_whatever_is_asked_for_holds_nobody_up(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch, entry: bytes
+) -> None:
+    """It is no Redis that answers."""
+    monkeypatch.setattr(remote, "_reply", lambda _: (remote.clock(), entry, False))
+
+    async with turn(process_over(remote), PLACE, usable=content) as mine:
+        assert mine.found is None
+
+
 async def test_who_fails_gives_the_turn_to_the_next(remote: Remote) -> None:
     """At once."""
     shared = process_over(remote)

@@ -5,6 +5,8 @@ import time
 from itertools import chain
 from pathlib import Path
 
+import redis
+
 from gateway.store.redis import RedisCache
 from gateway.store.shared import SharedCache
 from gateway.store.shared_rate import SharedRate
@@ -33,6 +35,24 @@ async def test_without_redis_each_worker_has_its_part() -> None:
     rate = SharedRate("a tenant", 4, workers=2, clock=Clock())
 
     assert await waits(rate, times=4) == [0, 0, 1, 1]
+
+
+async def test_times_that_nobody_can_have_reserved_hold_nobody_up(tmp_path: Path) -> None:
+    """Redis' clock may be set back, and others may write to its keys."""
+    with redis_server(tmp_path) as server, redis.Redis.from_url(server.url) as client:
+        cache = SharedCache(RedisCache(server.url), max_bytes=1, answer_s=10, turn_s=1)
+        rate = SharedRate("a tenant", 1, shared=cache)
+        found = []
+        for write, value in (("lpush", time.time() * 1000 + 3_600_000), ("lpush", "x"), ("set", 1)):
+            await rate.reserve(60)
+            [key] = client.keys()
+            client.delete(key)
+            getattr(client, write)(key, value)
+            found.append(await rate.reserve(60))
+        await cache.aclose()
+
+    assert found == [0, 0, 0]
+    assert not cache.outages.is_known
 
 
 async def test_through_redis_all_processes_share_one_number(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import GatewayError
@@ -38,17 +38,15 @@ async def error_of(call: Coroutine[Any, Any, object]) -> BaseException | None:
     return task.exception()
 
 
-@dataclass
 class FakeService(StateService):
     """Says what it is told to of every tenant, as soon as `is_open`."""
 
-    says: TenantState | GatewayError = field(default_factory=running)
-    asked: list[str] = field(default_factory=list)
-    is_open: asyncio.Event = field(default_factory=asyncio.Event)
-    is_closed: bool = False
-
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
+        self.says: TenantState | GatewayError = running()
+        self.asked = list[str]()
+        self.is_open = asyncio.Event()
         self.is_open.set()
+        self.is_closed = False
 
     async def read(self, tenant: str) -> TenantState:
         self.asked.append(tenant)

@@ -39,7 +39,7 @@ class Bench:
 
     def _client_for(self, url: str) -> Client:
         self.clients.append(FakeClient(url, self.errors, self.is_open))
-        return Client(self.clients[-1].fetch, self.clients[-1].aclose)
+        return Client(url, self.clients[-1].fetch, self.clients[-1].aclose)
 
     async def fetch(self, tenant: str = TENANT) -> bytes:
         """Make a call, in a task of its own as each flight has."""

@@ -13,7 +13,7 @@ Names = list[bytes]
 
 def tenant(path: str, *names: bytes, served: frozenset[str] | None = None) -> Any:
     """Return the name that a source is asked for."""
-    sources = TenantSources(lambda name: cast("Any", name), path="/graphql", served=served)
+    sources = TenantSources(lambda name: cast("Any", name), served=served)
     headers = [(b"accept", b"Cust9"), *((b"x-tenant", name) for name in names)]
     return sources(path, headers)
 
@@ -87,6 +87,6 @@ def test_what_is_not_served_is_not_found(path: str, names: Names) -> None:
 )
 def test_a_tenant_that_is_served_is_found_by_its_name(name: str, found: str | None) -> None:
     """As webhooks name it."""
-    sources = TenantSources(lambda name: cast("Any", name), path="/graphql", served=SERVED)
+    sources = TenantSources(lambda name: cast("Any", name), served=SERVED)
 
     assert cast("Any", sources.named(name)) == found

@@ -15,6 +15,7 @@ from gateway.errors import (
     UpstreamTimeoutError,
     UpstreamUnavailableError,
 )
+from gateway.settings import Settings
 from gateway.tenants.state_service import StateService, TenantState
 from tests.tenants.fakes import error_of
 
@@ -36,12 +37,9 @@ Handler = Callable[[httpx.Request], Any]
 
 def service(answer: Handler, *, timeout_s: float = 5, domains: str = "superoffice.com") -> Any:
     """Make a client of a state service that is a function."""
-    return StateService(
-        url="https://sod.superoffice.com",
-        trusted_domains=domains.split(","),
-        timeout_s=timeout_s,
-        transport=httpx.MockTransport(answer),
-    )
+    options: Any = {"tenant_hosts": domains, "upstream_timeout": timeout_s}
+    settings = Settings(environment="sod", **options)
+    return StateService(settings, httpx.MockTransport(answer))
 
 
 def saying(body: object, status: int = 200, **headers: str) -> Handler:

@@ -78,7 +78,7 @@ async def test_a_wait_for_memory_ends_with_the_deadline_and_is_our_own_fault() -
     """Such a timeout does not count against SuperOffice."""
     memory, rest = BodyMemory(0), Script(httpx.Response(200, content=CHUNK * 8))
     await memory.last.acquire()
-    async with client_of(rest, timeout_s=0.05, breaker_failures=1, max_bytes=2**20) as client:
+    async with client_of(rest, timeout=0.05, breaker_failures=1, max_bytes=2**20) as client:
         with memory.hold():
             error = await failed(client)
 

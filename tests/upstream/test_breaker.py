@@ -41,7 +41,7 @@ def breaker(clock: FakeClock) -> Breaker:
 def make(breaker: Breaker, outcome: BaseException | None = None, caller: str | None = None) -> None:
     """Make one call that ends so, of another caller each time."""
     caller = caller or str(next(NAMES))
-    with contextlib.suppress(*([type(outcome)] if outcome else [])), breaker.call(caller) as call:
+    with contextlib.suppress(*([type(outcome)] if outcome else [])), Call(breaker, caller) as call:
         call.begin()
         if outcome:
             raise outcome
@@ -56,7 +56,7 @@ def opened(breaker: Breaker) -> Breaker:
 
 def begun(breaker: Breaker) -> Call:
     """Begin a call that has not ended yet."""
-    call = breaker.call(str(next(NAMES)))
+    call = Call(breaker, str(next(NAMES)))
     call.__enter__()
     call.begin()
     return call
@@ -103,7 +103,7 @@ def test_the_failures_of_one_caller_count_once_in_a_cooldown(
 def test_a_timeout_after_a_long_wait_for_its_turn_is_our_own(breaker: Breaker) -> None:
     """It neither counts nor starts the count again."""
     for _ in range(FAILURES):
-        with pytest.raises(UpstreamTimeoutError), breaker.call(str(next(NAMES))) as call:
+        with pytest.raises(UpstreamTimeoutError), Call(breaker, str(next(NAMES))) as call:
             call.begin(had_time=False)
             raise UpstreamTimeoutError("Too late.")
 
@@ -157,7 +157,7 @@ def test_a_call_that_was_given_up_tells_nothing(breaker: Breaker, outcome: BaseE
 def test_a_call_that_never_went_to_rest_does_not_count(breaker: Breaker) -> None:
     """As one whose time was up while it waited for its turn."""
     for _ in range(FAILURES):
-        with pytest.raises(UpstreamTimeoutError), breaker.call():
+        with pytest.raises(UpstreamTimeoutError), Call(breaker):
             raise UpstreamTimeoutError("Too late.")
 
     assert breaker.state == "closed"
@@ -175,7 +175,7 @@ def test_while_it_is_open_calls_are_refused(breaker: Breaker, clock: FakeClock) 
 
 def test_a_call_that_waited_for_its_turn_meanwhile_is_refused(breaker: Breaker) -> None:
     """What stood in line does not go on to a REST side that is down."""
-    with pytest.raises(UpstreamNotCalledError), breaker.call() as waiting:
+    with pytest.raises(UpstreamNotCalledError), Call(breaker) as waiting:
         opened(breaker)
         waiting.begin()
 

@@ -20,7 +20,8 @@ def budget_of(per_second: int, clock: FakeClock) -> Budget:
 async def test_calls_past_the_budget_are_refused_with_the_time_to_wait() -> None:
     """If their turn would come too late; the caller itself is not held off afterwards."""
     rest, clock = Script(httpx.Response(200, content=b"[]")), FakeClock()
-    async with client_of(rest, budget=budget_of(2, clock), timeout_s=0.5) as client:
+    async with client_of(rest, timeout=0.5) as client:
+        client.budget = budget_of(2, clock)
         for _ in range(2):
             await client.fetch(CALLER)
         error = await failed(client)

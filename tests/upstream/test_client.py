@@ -22,6 +22,8 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.headers import Header
+from gateway.settings import Settings
+from gateway.upstream import client as upstream_client
 from gateway.upstream.client import PATH, UpstreamClient
 from tests.upstream.clock import FakeClock
 
@@ -77,20 +79,17 @@ def failing(status: int, **headers: str) -> httpx.Response:
 async def client_of(
     rest: Any, *, host: str = HOST, **options: Any
 ) -> AsyncIterator[UpstreamClient]:
-    """Make a client whose network is `rest`."""
-    defaults = {
-        "timeout_s": 5,
-        "connections": 8,
-        "queue": 8,
-        "breaker_failures": 20,
-        "breaker_cooldown_s": 5,
-        "max_bytes": 1_000,
-    }
-    client = UpstreamClient(
-        url=f"https://{host}/crm",
-        transport=httpx.MockTransport(rest),
-        **{**defaults, **options},
+    """Make a client whose network is `rest`; `options` are settings, and its clock."""
+    clock = options.pop("clock", time.monotonic)
+    settings = Settings(
+        upstream_url=f"https://{host}/crm",
+        upstream_timeout=options.pop("timeout", 5),
+        upstream_connections=options.pop("connections", 8),
+        max_upstream_bytes=options.pop("max_bytes", 1_000),
+        **options,
     )
+    transport = httpx.MockTransport(rest)
+    client = UpstreamClient(settings, settings.address, transport, clock=clock)
     try:
         yield client
     finally:
@@ -322,7 +321,7 @@ async def test_a_wait_longer_than_the_deadline_is_not_begun(retry_after: str) ->
     rest = Script(failing(503, Retry_After=retry_after), good())
     started = time.monotonic()
 
-    error = await failure_of(rest, timeout_s=5)
+    error = await failure_of(rest, timeout=5)
 
     assert rest.calls == 1
     assert error.retry_after_s
@@ -351,7 +350,7 @@ async def test_one_deadline_holds_for_the_whole_call() -> None:
         return failing(503)
 
     started = time.monotonic()
-    error = await failure_of(rest, timeout_s=3)
+    error = await failure_of(rest, timeout=3)
 
     assert type(error) is UpstreamTimeoutError
     assert calls == 2
@@ -367,7 +366,7 @@ async def test_a_timeout_is_not_tried_again() -> None:
         calls += 1
         return await asyncio.sleep(60, good())
 
-    error = await failure_of(rest, timeout_s=0.2)
+    error = await failure_of(rest, timeout=0.2)
 
     assert type(error) is UpstreamTimeoutError
     assert str(error) == "SuperOffice did not answer within 0.2 seconds."
@@ -483,13 +482,15 @@ async def test_timeouts_open_the_breaker_too() -> None:
     async def rest(request: httpx.Request) -> httpx.Response:
         return await asyncio.sleep(60, good())
 
-    async with client_of(rest, breaker_failures=1, timeout_s=0.02) as client:
+    async with client_of(rest, breaker_failures=1, timeout=0.02) as client:
         await failed(client)
 
     assert client.breaker.state == "open"
 
 
-async def test_no_more_calls_than_connections_are_made_at_a_time() -> None:
+async def test_no_more_calls_than_connections_are_made_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The others wait in line, and the line has an end."""
     go_on = asyncio.Event()
     at_rest = 0
@@ -500,7 +501,8 @@ async def test_no_more_calls_than_connections_are_made_at_a_time() -> None:
         await go_on.wait()
         return good()
 
-    async with client_of(rest, connections=2, queue=1) as client:
+    monkeypatch.setattr(upstream_client, "CALLS_WAITING", 1)
+    async with client_of(rest, connections=2) as client:
         calls = [asyncio.create_task(client.fetch(CALLER)) for _ in range(3)]
         await settle()
         assert (at_rest, client.gate.busy, client.gate.waiting) == (2, 2, 1)
@@ -517,7 +519,7 @@ async def test_the_deadline_holds_in_the_line_too() -> None:
     """And says nothing about REST, which was never asked."""
     rest = Script(good())
     async with (
-        client_of(rest, connections=1, breaker_failures=1, timeout_s=0.02) as client,
+        client_of(rest, connections=1, breaker_failures=1, timeout=0.02) as client,
         client.gate.slot(),
     ):
         error = await failed(client)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gateway.settings import Settings
 from gateway.upstream.reach import Reachability
 from gateway.upstream.route import Route
 from tests.ports import free_port
@@ -33,15 +34,16 @@ async def listening() -> AsyncIterator[tuple[int, list[bytes]]]:
 
 async def found(url: str, route: Route | None = None, timeout_s: float = 5) -> str | None:
     """Look once and return what was found."""
-    looking = Reachability(
-        url=url, interval_s=60, connect_timeout_s=timeout_s, route=route or Route()
+    settings = Settings.model_construct(
+        upstream_url=url, ready_check=60, upstream_connect_timeout=timeout_s
     )
-    assert looking.problem() == "it has not been checked yet"
+    looking = Reachability(settings, route or Route(settings))
+    assert looking.problem == "it has not been checked yet"
     task = asyncio.create_task(looking.keep_checking())
-    await until(lambda: looking.problem() != "it has not been checked yet")
+    await until(lambda: looking.problem != "it has not been checked yet")
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    return looking.problem()
+    return looking.problem
 
 
 async def test_a_connection_is_enough_and_brings_nothing() -> None:
@@ -57,15 +59,14 @@ async def test_a_connection_is_enough_and_brings_nothing() -> None:
 async def test_it_is_looked_for_again_and_again() -> None:
     """What is wrong now need not be so in a moment."""
     async with listening() as (port, heard):
-        looking = Reachability(
-            url=f"http://127.0.0.1:{port}", interval_s=0.01, connect_timeout_s=1, route=Route()
-        )
+        settings = Settings(upstream_url=f"http://127.0.0.1:{port}", ready_check=0.01)
+        looking = Reachability(settings, Route(settings))
         task = asyncio.create_task(looking.keep_checking())
         await until(lambda: len(heard) >= 3)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    assert looking.problem() is None
+    assert looking.problem is None
 
 
 async def test_nobody_listens() -> None:

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from gateway.wiring import upstreams
+from gateway.upstream import client as upstream_client
 from tests.support import Gateway
 from tests.upstream.faulty import (
     DATA,
@@ -99,7 +99,7 @@ async def test_whoever_finds_the_line_full_is_told_to_come_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Those in it are served; nobody waits in vain."""
-    monkeypatch.setattr(upstreams, "CALLS_WAITING", 2)
+    monkeypatch.setattr(upstream_client, "CALLS_WAITING", 2)
     answered = asyncio.Event()
     async with (
         faulty_rest(waits_for(answered, answer())) as rest,

@@ -62,6 +62,7 @@ def test_a_redirect_is_said_to_be_one_without_its_target() -> None:
 
     assert "redirect" in str(error)
     assert "internal" not in str(error)
+    assert "redirect" not in str(error_for(httpx.Response(304)))
 
 
 def test_no_text_of_the_answer_gets_into_the_message() -> None:

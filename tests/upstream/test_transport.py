@@ -1,5 +1,6 @@
 """aiohttp's errors in httpx's words."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,9 +9,12 @@ import httpx
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
+from gateway.settings import Settings
 from gateway.upstream import failures, transport
 from tests.ports import free_port
-from tests.upstream.faulty import answer, faulty_rest
+from tests.upstream.faulty import answer, closes, faulty_rest
+
+ONE = Settings(upstream_url="http://127.0.0.1", upstream_connections=1)
 
 
 def kinds(kind: type[aiohttp.ClientError]) -> Iterator[type[aiohttp.ClientError]]:
@@ -60,7 +64,7 @@ def test_an_error_is_translated_by_what_it_means(
 
 async def test_a_header_that_is_too_large_is_named() -> None:
     """It is valid HTTP: the limit is ours."""
-    pool = transport.PooledTransport(connections=1, connect_timeout_s=5)
+    pool = transport.PooledTransport(ONE)
     async with faulty_rest(answer(b"[]", f"X-Note: {'x' * 70_000}")) as rest, pool:
         with pytest.raises(httpx.LocalProtocolError) as failed:
             await pool.handle_async_request(httpx.Request("GET", rest.url))
@@ -73,11 +77,27 @@ async def test_an_old_connection_is_not_used_again(monkeypatch: pytest.MonkeyPat
     """The name may have moved while the old host lives on."""
     for seconds, connections in ((60, 1), (-1, 3)):
         monkeypatch.setattr(transport, "_CONNECTION_S", seconds)
-        pool = transport.PooledTransport(connections=1, connect_timeout_s=5)
+        pool = transport.PooledTransport(ONE)
         async with faulty_rest(answer(b"[]")) as rest, httpx.AsyncClient(transport=pool) as client:
             for _ in range(3):
                 assert (await client.get(rest.url)).status_code == 200
             assert rest.connections == connections
+
+
+async def test_once_a_connection_has_broken_no_older_one_is_used() -> None:
+    """A restart of SuperOffice has broken all of them: the retry must not meet another one."""
+    pool = transport.PooledTransport(
+        Settings(upstream_url="http://rest.test", upstream_connections=2)
+    )
+    plays = (answer(b"[]"), answer(b"[]"), closes(), answer(b"[]"))
+    async with faulty_rest(*plays) as rest, pool:
+        request = httpx.Request("GET", rest.url)
+        await asyncio.gather(*(pool.handle_async_request(request) for _ in range(2)))
+        with pytest.raises(httpx.ReadError):
+            await pool.handle_async_request(request)
+        await pool.handle_async_request(request)
+
+        assert rest.connections == 3
 
 
 async def test_a_failed_connection_forgets_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +110,7 @@ async def test_a_failed_connection_forgets_the_address(monkeypatch: pytest.Monke
         return await lookup(self, host, *args, **more)
 
     monkeypatch.setattr(aiohttp.DefaultResolver, "resolve", counted)
-    pool, port = transport.PooledTransport(connections=1, connect_timeout_s=5), free_port()
+    pool, port = transport.PooledTransport(ONE), free_port()
     async with httpx.AsyncClient(transport=pool) as client:
         for _ in range(2):
             with pytest.raises(httpx.ConnectError):

@@ -48,7 +48,7 @@ class Bystander:
 
     async def beside(self, work: Coroutine[Any, Any, T]) -> T:
         """Do some work and count meanwhile."""
-        profile = cProfile.Profile()
+        profile = cProfile.Profile(subcalls=False)
         profile.enable()
         task = asyncio.ensure_future(work)
         while not task.done():

@@ -145,6 +145,12 @@ async def test_a_webhook_counts_once(gateway: Gateway) -> None:
     assert await send(gateway, event(EventId="another")) == (200, "accepted")
 
 
+async def test_a_byte_order_mark_is_skipped(gateway: Gateway) -> None:
+    """.NET writes one by itself."""
+    body = b"\xef\xbb\xbf" + json.dumps(event()).encode()
+    assert await send(gateway, body) == (200, "accepted")
+
+
 async def test_so_many_webhooks_are_remembered(
     rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:

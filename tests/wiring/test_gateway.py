@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.settings import Settings
-from gateway.wiring import gateway as wiring
+from gateway.store import single_flight
 from gateway.wiring.gateway import Gateway
 from tests.support import UPSTREAM_URL
 
@@ -14,7 +14,7 @@ async def test_a_task_that_swallows_a_cancellation_is_cancelled_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As `asyncio.wait_for` of Python 3.11 can; the process must end all the same."""
-    monkeypatch.setattr(wiring, "_CANCEL_AGAIN_S", 0.01)
+    monkeypatch.setattr(single_flight, "_CANCEL_AGAIN_S", 0.01)
     parts = Gateway(Settings(upstream_url=UPSTREAM_URL))
     swallowed: list[bool] = []
 

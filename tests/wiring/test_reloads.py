@@ -27,9 +27,7 @@ def test_each_part_is_reloaded_by_itself() -> None:
         raise SettingsError("GATEWAY_TRUSTED_DOCUMENTS=a: it is not JSON")
 
     settings = Settings(upstream_url=URL)
-    reloads = Reloads(settings)
-    reloads.add("trusted_documents", fail)
-    reloads.add("log_level", applied.append)
+    reloads = Reloads(settings, {"trusted_documents": fail, "log_level": applied.append})
 
     assert said(reloads) == [
         ("error", "Not reloaded: GATEWAY_TRUSTED_DOCUMENTS=a: it is not JSON"),
@@ -42,10 +40,8 @@ def test_what_needs_a_restart_is_logged(tmp_path: Path) -> None:
     """Once for each change; a part that is reloaded is not among it."""
     file = tmp_path / "secret"
     file.write_text("x" * 32)
-    reloads = Reloads(
-        Settings.load(upstream_url=URL, cache_secret_file=file, webhook_secret_file=file)
-    )
-    reloads.add("webhook_secret", lambda settings: None)
+    settings = Settings.load(upstream_url=URL, cache_secret_file=file, webhook_secret_file=file)
+    reloads = Reloads(settings, {"webhook_secret": lambda settings: None})
     file.write_text("y" * 32)
 
     warning = ("warning", "GATEWAY_CACHE_SECRET has changed: that needs a restart")
@@ -58,8 +54,9 @@ def test_where_one_file_is_wrong_nothing_changes(tmp_path: Path, content: str | 
     """The gateway goes on with what it has."""
     file = tmp_path / "secret"
     file.write_text("x" * 32)
-    reloads = Reloads(Settings.load(upstream_url=URL, webhook_secret_file=str(file)))
-    reloads.add("webhook_secret", lambda settings: pytest.fail("it was applied"))
+    settings = Settings.load(upstream_url=URL, webhook_secret_file=str(file))
+    parts = {"webhook_secret": lambda settings: pytest.fail("it was applied")}
+    reloads = Reloads(settings, parts)
     file.unlink() if content is None else file.write_text(content)
 
     [(level, line)] = said(reloads)

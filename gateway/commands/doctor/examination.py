@@ -9,9 +9,8 @@ from gateway.errors import GatewayError
 from gateway.headers import Header
 from gateway.settings import Settings
 from gateway.settings.tenant_names import canonical_tenant
-from gateway.upstream.route import Route
+from gateway.tenants.state_service import StateService
 from gateway.upstream.transport import PooledTransport
-from gateway.wiring.upstreams import network, state_service
 
 
 async def examine(
@@ -25,7 +24,7 @@ async def examine(
     findings += [*machine.ports(settings), machine.open_files(settings)]
     if settings.redis_url is not None:
         findings.append(await machine.shared_cache(settings.redis_url))
-    async with network(settings, Route(settings)) as connections:
+    async with PooledTransport(settings) as connections:
         return findings + await _superoffice(connections, settings, headers, tenant)
 
 
@@ -61,7 +60,7 @@ async def _tenant(
     if settings.tenants is not None and name not in settings.tenants:
         return None, Finding("tenant", "fail", f"{name} is not served", "add it to GATEWAY_TENANTS")
     try:
-        state = await state_service(settings, network).read(name)
+        state = await StateService(settings, network).read(name)
     except GatewayError as exc:
         return None, Finding("tenant", "fail", str(exc))
     host = urlsplit(state.url).hostname

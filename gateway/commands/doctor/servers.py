@@ -21,10 +21,10 @@ from gateway.schema.declare.entity import record_of
 from gateway.schema.entities.chat import ChatSession
 from gateway.settings import Settings
 from gateway.settings.settings import WITH_OFFSETS
-from gateway.upstream.client import PATH
-from gateway.upstream.route import ProxyError, Route, host_and_port
+from gateway.upstream.client import PATH, UpstreamClient
+from gateway.upstream.route import ProxyError, Route, host_and_port, server_of
 from gateway.upstream.transport import PooledTransport
-from gateway.wiring.upstreams import caller_policy, upstream_client
+from gateway.wiring.upstreams import caller_policy
 
 _CHECK = "REST API"
 _WRONG_PATH = "GATEWAY_UPSTREAM_URL must have everything that comes before /api/v1"
@@ -89,10 +89,6 @@ async def reach(route: Route, address: str, *, timeout_s: float) -> list[Finding
     return findings
 
 
-def _where(url: httpx.URL) -> str:
-    return "{}:{}".format(*host_and_port(url))
-
-
 async def _name(host: str, port: int, timeout_s: float) -> Finding:
     try:
         async with asyncio.timeout(timeout_s):
@@ -106,7 +102,7 @@ async def _name(host: str, port: int, timeout_s: float) -> Finding:
 
 
 async def _connection(route: Route, url: httpx.URL, timeout_s: float) -> Finding:
-    is_tls, where = url.scheme == "https", _where(url)
+    is_tls, where = url.scheme == "https", server_of(url)
     check = "TLS" if is_tls else "connection"
     try:
         async with asyncio.timeout(timeout_s):
@@ -141,7 +137,7 @@ async def answer(network: PooledTransport, url: str, *, timeout_s: float) -> lis
     except (httpx.TransportError, OSError) as exc:
         cause = exc.__cause__ and exc.__cause__.__cause__  # of aiohttp's error
         found = cause if isinstance(cause, ssl.SSLError) else exc
-        values = {"where": _where(request.url), "timeout_s": timeout_s}
+        values = {"where": server_of(request.url), "timeout_s": timeout_s}
         return [failure(_CHECK, found, _ANSWER_FAILURES, kind=type(exc).__name__, **values)]
     return [_judged(response, (time.perf_counter() - started) * 1000), *_clock(response)]
 
@@ -184,7 +180,7 @@ async def call(
     network: PooledTransport, settings: Settings, url: str, headers: Sequence[Header]
 ) -> list[Finding]:
     """Make one call as the gateway does; report how much arrived, and whether times have a zone."""
-    client = upstream_client(settings, url, network, "")
+    client = UpstreamClient(settings, url, network)
     started = time.perf_counter()
     try:
         caller = caller_policy(settings).read(headers)

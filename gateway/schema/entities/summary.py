@@ -2,7 +2,7 @@
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from enum import Enum
 from operator import itemgetter
 from typing import Annotated, Any, cast
@@ -121,12 +121,10 @@ PARTS = 18
 
 
 async def summarise(columns: Columns, rows: Sequence[int], fetched_at: str) -> ChatSessionSummary:
-    """Count the sessions in these rows."""
+    """Count the sessions in these rows, except by topic and by agent: see `GROUPS`."""
     waiting = await _where(columns, rows, "status_group", StatusGroup.WAITING)
     unanswered = await _where(columns, rows, "status", ChatSessionStatus.CUSTOMER_LAST)
-    live = frozenset(await _where(columns, rows, "status_group", StatusGroup.LIVE))
     waits = await _waits(columns, waiting)
-    agents = await _by_agent(columns, rows, live, frozenset(unanswered))
     ratings = [rating for rating in await columns.values("rating", rows) if rating]
     return ChatSessionSummary(
         columns=columns,
@@ -141,9 +139,9 @@ async def summarise(columns: Columns, rows: Sequence[int], fetched_at: str) -> C
             ChatSessionStatusGroupCount(status_group=group, count=count)
             for group, count in await _counted(columns, rows, "status_group")
         ],
-        by_topic=await _by_topic(columns, rows, live, frozenset(unanswered)),
-        by_agent=agents,
-        unassigned=len(rows) - sum(agent.count for agent in agents),
+        by_topic=[],
+        by_agent=[],
+        unassigned=(await columns.values("user.node", rows)).count(None),
         transfers_pending=(await columns.values("transfer_pending", rows)).count(True),
         with_bot=(await columns.values("chatbot_is_active", rows)).count(True),
         rated=len(ratings),
@@ -182,19 +180,21 @@ async def _grouped(columns: Columns, rows: Sequence[int], name: str) -> Mapping[
     return groups
 
 
-def _numbers(
-    rows: Collection[int], live: frozenset[int], unanswered: frozenset[int]
-) -> dict[str, int]:
-    return {
-        "count": len(rows),
-        "live": len(live.intersection(rows)),
-        "unanswered": len(unanswered.intersection(rows)),
+async def _numbers(
+    columns: Columns, rows: Sequence[int]
+) -> Callable[[Collection[int]], dict[str, int]]:
+    """Return what counts some of these rows."""
+    live = frozenset(await _where(columns, rows, "status_group", StatusGroup.LIVE))
+    unanswered = frozenset(await _where(columns, rows, "status", ChatSessionStatus.CUSTOMER_LAST))
+    return lambda some: {
+        "count": len(some),
+        "live": len(live.intersection(some)),
+        "unanswered": len(unanswered.intersection(some)),
     }
 
 
-async def _by_topic(
-    columns: Columns, rows: Sequence[int], live: frozenset[int], unanswered: frozenset[int]
-) -> list[ChatSessionTopicCount]:
+async def _by_topic(columns: Columns, rows: Sequence[int]) -> list[ChatSessionTopicCount]:
+    numbers = await _numbers(columns, rows)
     of_topic = await _grouped(columns, rows, "topic_id")
     made = []
     for topic, _ in await _counted(columns, rows, "topic_id"):
@@ -206,21 +206,19 @@ async def _by_topic(
                 waiting=len(waiting),
                 longest_wait_seconds=max(await _waits(columns, waiting), default=None),
                 longest_waiting=await _earliest(columns, waiting, "when_requested"),
-                **_numbers(of_topic[topic], live, unanswered),
+                **numbers(of_topic[topic]),
             )
         )
     return made
 
 
-async def _by_agent(
-    columns: Columns, rows: Sequence[int], live: frozenset[int], unanswered: frozenset[int]
-) -> list[ChatSessionAgentCount]:
-    made = []
+async def _by_agent(columns: Columns, rows: Sequence[int]) -> list[ChatSessionAgentCount]:
+    numbers, made = await _numbers(columns, rows), []
     for agent_id, own in (await _grouped(columns, rows, "user.node")).items():
         if agent_id is not None:
             agent = cast("Associate", columns.sessions[own[-1]].user)
             place = (-len(own), _place(agent.associate_id)[0], agent_id)
-            row = ChatSessionAgentCount(agent=agent, **_numbers(own, live, unanswered))
+            row = ChatSessionAgentCount(agent=agent, **numbers(own))
             made.append((place, row))
             await columns.turns.give(_STEPS_PER_AGENT)
     return [row for _, row in sorted(made, key=itemgetter(0))]
@@ -233,3 +231,10 @@ async def _earliest(columns: Columns, rows: Iterable[int], time: str) -> ChatSes
         places.append((place(columns.sessions[row]), row))
         await columns.turns.give(_STEPS_PER_PLACE)
     return columns.sessions[min(places)[1]] if places else None
+
+
+GROUPS: dict[str, Callable[[Columns, Sequence[int]], Coroutine[Any, Any, Sequence[_Count]]]] = {
+    "by_topic": _by_topic,
+    "by_agent": _by_agent,
+}
+"""What makes the lists that can be long: there can be as many agents as sessions."""

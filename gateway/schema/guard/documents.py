@@ -6,11 +6,11 @@ in the former ends the operation without a response.
 
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import TypeVar
 
-from cachetools import LRUCache
 from graphql import (
+    ASTValidationRule,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
@@ -32,7 +32,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types.execution import ExecutionContext
 
 from gateway.errors import BadRequestError
-from gateway.executor.internals import RULES, graphql_schema
+from gateway.executor.internals import RULES
 from gateway.executor.turns import is_known, next_turn
 from gateway.schema.error_codes import MOST_REQUEST_ERRORS
 from gateway.schema.guard.introspection import fragments_of
@@ -60,118 +60,130 @@ def shared_out(make: Callable[..., T]) -> Callable[..., T]:
     return lambda *key: (known if is_known() else strangers)(*key)
 
 
-class DocumentCache:
-    """Parses, measures and validates; caches the results of the latest texts.
+class Document:
+    """The text of a query and what is made of it, each once and when it is needed first.
 
-    `trusted` holds the only texts that are executed; None allows any.
+    `errors` are those of the document: of its syntax, its size and its validity.
     """
 
-    def __init__(self, limits: Limits, trusted: Collection[str] | None = None) -> None:
-        self.limits = limits
-        self.trusted = trusted
-        self._texts: dict[bool, LRUCache[str, DocumentNode | GraphQLError]] = {
-            True: LRUCache(_MOST_DOCUMENTS),
-            False: LRUCache(_STRANGERS_DOCUMENTS),
-        }
-        self.errors = shared_out(self._errors)
-        self._deprecated_in = shared_out(self._find_deprecated)
+    is_prepared = False
 
-    @property
-    def known(self) -> LRUCache[str, DocumentNode | GraphQLError]:
-        """Return the documents of the latest texts, of strangers or of known callers."""
-        return self._texts[is_known()]
+    def __init__(
+        self,
+        text: str,
+        *,
+        schema: GraphQLSchema,
+        limits: Limits,
+        rules: Sequence[type[ASTValidationRule]],
+    ) -> None:
+        self.text = text
+        self._schema = schema
+        self._limits = limits
+        self._rules = rules
 
-    async def prepare(self, schema: GraphQLSchema, query: str) -> None:
-        """Parse and validate a new text, each in a turn of its own.
-
-        However many texts arrive at once, in a batch or over sockets, each waits for its turn.
-        """
-        if query not in self.known and not self.refusal(query):
-            await next_turn()
-            self.parsed(query)
-            await next_turn()
-            self.errors(schema, query, specified_rules)
-            await next_turn()
-            self.deprecated(schema, query)
-            await next_turn()
-
-    def parsed(self, query: str) -> DocumentNode | GraphQLError:
+    @cached_property
+    def parsed(self) -> DocumentNode | GraphQLError:
         """Parse; an error is cached like a document, as clients repeat it."""
-        found = self.known.get(query)
-        if found is None:
-            found = self.known[query] = self._texts[False].get(query) or self._parsed(query)
-        return found
-
-    def _parsed(self, query: str) -> DocumentNode | GraphQLError:
         try:
-            return _unchained(parse(query, max_tokens=self.limits.tokens))
+            return _unchained(parse(self.text, max_tokens=self._limits.tokens))
         except GraphQLError as exc:
             return exc.with_traceback(None)
 
-    def _document(self, query: str) -> DocumentNode | None:
-        found = self.refusal(query) or self.parsed(query)
-        return found if isinstance(found, DocumentNode) else None
-
-    def _errors(
-        self, schema: GraphQLSchema, query: str, rules: tuple[type, ...]
-    ) -> Sequence[GraphQLError]:
-        document = self.parsed(query)
-        if isinstance(document, GraphQLError):
-            return [document]
-        too_much = excess(schema, document, self.limits)
+    @cached_property
+    def errors(self) -> Sequence[GraphQLError]:
+        """Measure and validate."""
+        if isinstance(self.parsed, GraphQLError):
+            return [self.parsed]
+        too_much = excess(self._schema, self.parsed, self._limits)
         if too_much:
             return [too_much]
-        return validate(schema, document, (*rules, *RULES), max_errors=MOST_REQUEST_ERRORS)
+        return validate(self._schema, self.parsed, self._rules, max_errors=MOST_REQUEST_ERRORS)
 
-    def valid(self, schema: GraphQLSchema, query: str) -> DocumentNode | None:
-        """Return a valid document; None where the text is refused or invalid."""
-        document = self._document(query)
-        is_valid = document is not None and not self.errors(schema, query, specified_rules)
-        return document if is_valid else None
-
-    def deprecated(self, schema: GraphQLSchema, query: str) -> tuple[str, ...]:
-        """Return the coordinates of what a valid document uses that is deprecated."""
-        return self._deprecated_in(schema, query) if self.valid(schema, query) else ()
-
-    def _find_deprecated(self, schema: GraphQLSchema, query: str) -> tuple[str, ...]:
-        document = self._document(query)
-        errors = validate(schema, document, (NoDeprecatedCustomRule,)) if document else ()
+    @cached_property
+    def deprecated(self) -> tuple[str, ...]:
+        """Find the coordinates of what a valid document uses that is deprecated."""
+        if self.errors or isinstance(self.parsed, GraphQLError):
+            return ()
+        errors = validate(self._schema, self.parsed, (NoDeprecatedCustomRule,))
         found = (_COORDINATE.search(error.message) for error in errors)
         return tuple(sorted({match[0] for match in found if match}))
 
-    def subscription(
-        self, schema: GraphQLSchema, query: str, operation_name: str | None
-    ) -> str | None:
-        """Return the root field of a valid subscription; None for anything else."""
-        document = self.valid(schema, query) if "subscription" in query else None
-        operation = get_operation_ast(document, operation_name) if document else None
-        if not document or not operation or operation.operation is not OperationType.SUBSCRIPTION:
-            return None
-        return _root_field(document, operation)
+    async def prepare(self) -> None:
+        """Parse and validate, each in a turn of its own.
 
-    def operation_name(self, query: str, chosen: str | None) -> str:
+        However many texts arrive at once, in a batch or over sockets, each waits for its turn.
+        """
+        if not self.is_prepared:
+            for name in ("parsed", "errors", "deprecated"):
+                await next_turn()
+                getattr(self, name)
+            await next_turn()
+            self.is_prepared = True
+
+    def operation(self, chosen: str | None) -> OperationDefinitionNode | None:
+        """Return the operation that is executed; None where it is not clear which."""
+        document = self.parsed
+        return get_operation_ast(document, chosen) if isinstance(document, DocumentNode) else None
+
+    def operation_name(self, chosen: str | None) -> str:
         """Return the name of the operation that is executed; "" where it has none."""
-        document = self._document(query)
-        operation = get_operation_ast(document, chosen) if document else None
+        operation = self.operation(chosen)
         return operation.name.value if operation and operation.name else ""
 
-    def variables(self, query: str, operation_name: str | None) -> Collection[str]:
+    def variables(self, chosen: str | None) -> Collection[str]:
         """Return the names of the variables that an operation declares."""
-        document = self._document(query)
-        operation = get_operation_ast(document, operation_name) if document else None
+        operation = self.operation(chosen)
         declared = operation.variable_definitions if operation else None
         return {definition.variable.name.value for definition in declared or ()}
 
-    def refusal(self, query: str) -> GraphQLError | None:
-        """Return why a text is rejected unparsed; None where it is not."""
+    def subscription(self, chosen: str | None) -> str | None:
+        """Return the root field of a valid subscription; None for anything else."""
+        operation = self.operation(chosen)
+        if not operation or operation.operation is not OperationType.SUBSCRIPTION or self.errors:
+            return None
+        assert isinstance(self.parsed, DocumentNode)  # noqa: S101  for mypy
+        return _root_field(self.parsed, operation)
+
+
+class DocumentCache:
+    """The documents of the latest texts.
+
+    `trusted` holds the only texts that are executed; None allows any. `rules` are added to those
+    of the GraphQL spec.
+    """
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        limits: Limits,
+        trusted: Collection[str] | None = None,
+        rules: Sequence[type[ASTValidationRule]] = (),
+    ) -> None:
+        self.trusted = trusted
+        self._limits = limits
+        rules = (*specified_rules, *RULES, *rules)
+        make = partial(Document, schema=schema, limits=limits, rules=rules)
+        self._make = make
+        self._cached = shared_out(make)
+
+    def find(self, text: str) -> Document:
+        """Return the document of a text; one that is refused has the reason instead."""
+        refusal = self._refusal(text)
+        if refusal is None:
+            return self._cached(text)
+        refused = self._make("")
+        refused.parsed, refused.is_prepared = refusal, True
+        return refused
+
+    def _refusal(self, query: str) -> GraphQLError | None:
         if self.trusted is not None and query not in self.trusted:
             refusal = BadRequestError(
                 "Only trusted documents are run here, and this query is not among them."
             )
             return GraphQLError(str(refusal), original_error=refusal)
-        if len(query) > self.limits.characters:
+        if len(query) > self._limits.characters:
             return too_complex(
-                f"The query has {len(query)} characters; at most {self.limits.characters} are "
+                f"The query has {len(query)} characters; at most {self._limits.characters} are "
                 "allowed."
             )
         return None
@@ -192,8 +204,7 @@ class Documents(SchemaExtension):
         """
         context: ExecutionContext = self.execution_context
         chosen = context.operation_name  # without a document yet: the client's own, or None
-        query = context.query or ""
-        found = self._cache.refusal(query) or self._cache.parsed(query)
+        found = self._cache.find(context.query or "").parsed
         if isinstance(found, GraphQLError):
             context.graphql_document = _NOTHING
             context.pre_execution_errors = [found]
@@ -209,13 +220,7 @@ class Documents(SchemaExtension):
         """Validate, unless there is an error already."""
         context: ExecutionContext = self.execution_context
         if context.pre_execution_errors is None:
-            context.pre_execution_errors = list(
-                self._cache.errors(
-                    graphql_schema(context.schema),
-                    context.query,  # not the document: hashing it visits all nodes
-                    context.validation_rules,
-                )
-            )
+            context.pre_execution_errors = [*self._cache.find(context.query or "").errors]
         yield
 
 

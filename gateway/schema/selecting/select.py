@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from gateway.live.later import SECOND_NS, later
+from gateway.live.watcher import SECOND_NS, later
 from gateway.schema.declare.entity import record_of
 from gateway.schema.declare.nodes import type_name
 from gateway.schema.entities.chat import ChatSession
-from gateway.schema.entities.summary import PARTS, ChatSessionSummary, summarise
+from gateway.schema.entities.summary import GROUPS, PARTS, ChatSessionSummary, summarise
 from gateway.schema.guard.work import Work
 from gateway.schema.selecting.columns import Columns
 from gateway.schema.selecting.filters import ChatSessionFilter
@@ -90,15 +91,21 @@ class Selecting:
                 return moment_ns
         return None
 
-    async def summary(self, wanted: ChatSessionFilter | None) -> ChatSessionSummary:
-        """Return the numbers of the sessions that match."""
+    async def summary(
+        self, wanted: ChatSessionFilter | None, groups: Collection[str]
+    ) -> ChatSessionSummary:
+        """Return the numbers of the sessions that match, with these of the `GROUPS`."""
+        rows, _ = await self.rows(wanted)
 
         async def make() -> ChatSessionSummary:
-            rows, _ = await self.rows(wanted)
             self._charge(PARTS)
             return await summarise(self.columns, rows, self.snapshot.as_of.fetched_at())
 
-        return await self.work.once((wanted, "summary"), make)
+        summary = await self.work.once((wanted, "summary"), make)
+        for name in groups:
+            made = await self.work.once((wanted, name), partial(GROUPS[name], self.columns, rows))
+            setattr(summary, name, made)
+        return summary
 
     async def session(self, key: int) -> ChatSession | None:
         """Return the session with this key, or None."""

@@ -5,6 +5,8 @@ Neither the query string nor any header or body is logged: they hold customers' 
 
 import logging
 import time
+from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote
 
 import structlog
@@ -23,13 +25,13 @@ _LONGEST_PATH = 200
 _STARTS = {"http.response.start", "websocket.accept", "websocket.http.response.start"}
 
 
+@dataclass(frozen=True, slots=True)
 class AccessLog:
     """Logs each request when it is over, and counts it if it was GraphQL."""
 
-    def __init__(self, meter: RequestMeter, *, shows_client: bool = False) -> None:
-        self._meter = meter
-        self._shows_client = shows_client
-        self._log = structlog.get_logger()
+    meter: RequestMeter
+    shows_client: bool = False
+    _log: Any = field(default_factory=structlog.get_logger, init=False)  # structlog types none
 
     def request(
         self, scope: Scope, inbound: Inbound, status: int, started: float, record: AccessRecord
@@ -41,7 +43,7 @@ class AccessLog:
         if not logger.isEnabledFor(level):
             return
         fields = _with_client(record.fields(), client)
-        if self._shows_client and scope.get("client"):
+        if self.shows_client and scope.get("client"):
             fields = {**fields, "client": scope["client"][0]}
         write = self._log.debug if record.is_routine else self._log.info
         write(
@@ -64,7 +66,7 @@ class AccessLog:
 
     def _count(self, record: AccessRecord, seconds: float, client: Client) -> Client:
         """Count a request, unless it is not GraphQL; return its client as it may appear."""
-        meter, timings = self._meter, record.timings
+        meter, timings = self.meter, record.timings
         if timings is None:
             if record.operation is None:
                 return NO_CLIENT
@@ -78,20 +80,20 @@ class AccessLog:
         return meter.clients.count(client, is_answered=record.is_answered)
 
 
+@dataclass(slots=True)
 class RequestLog:
     """The outermost middleware: has the request read, and logged when it is over."""
 
-    def __init__(self, app: ASGIApp, *, door: Door, access_log: AccessLog) -> None:
-        self.app = app
-        self._door = door
-        self._access_log = access_log
+    app: ASGIApp
+    door: Door
+    access_log: AccessLog
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and log it."""
         if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
-        inbound = self._door.enter(scope)
+        inbound = self.door.enter(scope)
         request_id = inbound.request_id
         status = 0
 
@@ -114,7 +116,7 @@ class RequestLog:
             if status == 404 or isinstance(inbound.head.access, TenantNotFoundError):
                 inbound.record.is_known_path = False
             inbound.snapshot = None  # the scope lives until the next request of the connection
-            self._access_log.request(scope, inbound, status, started, inbound.record)
+            self.access_log.request(scope, inbound, status, started, inbound.record)
 
 
 def _with_client(fields: dict[str, object], client: Client) -> dict[str, object]:

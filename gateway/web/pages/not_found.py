@@ -8,13 +8,14 @@ from starlette.responses import RedirectResponse, Response
 from starlette.websockets import WebSocket
 
 from gateway.errors import BadRequestError
+from gateway.tenants.path import GRAPHQL_PATH
 from gateway.web.pages.query_page import wants_page
 from gateway.web.respond.errors import error_response
 
+_NOTHING = f"There is nothing here. GraphQL is at {GRAPHQL_PATH}."
 
-def not_found(
-    graphql_path: str, *, has_query_page: bool
-) -> Callable[[Request, Exception], Awaitable[Response]]:
+
+def not_found(*, has_query_page: bool) -> Callable[[Request, Exception], Awaitable[Response]]:
     """Return the handler of requests that no route takes; its errors have the form of all others.
 
     A browser at `/` is redirected to the query page, if there is one.
@@ -26,8 +27,8 @@ def not_found(
         if has_query_page and is_root and wants_page(request):
             # From here, and not from whatever host and path a proxy has put in front of it.
             headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
-            return RedirectResponse(graphql_path.removeprefix("/"), headers=headers)
-        message = _nothing(graphql_path) if exc.status_code == 404 else exc.detail
+            return RedirectResponse(GRAPHQL_PATH.removeprefix("/"), headers=headers)
+        message = _NOTHING if exc.status_code == 404 else exc.detail
         response = error_response(BadRequestError(message), status=exc.status_code)
         response.headers.update(exc.headers or {})
         return response
@@ -35,15 +36,6 @@ def not_found(
     return answer
 
 
-def socket_not_found(graphql_path: str) -> Callable[[WebSocket], Awaitable[None]]:
-    """Return what refuses the handshake of a WebSocket at any other path."""
-
-    async def answer(socket: WebSocket) -> None:
-        refusal = error_response(BadRequestError(_nothing(graphql_path)), status=404)
-        await socket.send_denial_response(refusal)
-
-    return answer
-
-
-def _nothing(graphql_path: str) -> str:
-    return f"There is nothing here. GraphQL is at {graphql_path}."
+async def socket_not_found(socket: WebSocket) -> None:
+    """Refuse the handshake of a WebSocket at any other path."""
+    await socket.send_denial_response(error_response(BadRequestError(_NOTHING), status=404))

@@ -1,9 +1,9 @@
 """Health, readiness and metrics, for operators and probes."""
 
 import threading
-import time
 from collections.abc import Awaitable, Callable, Mapping
 
+from cachetools import TTLCache, cached
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from starlette.requests import Request
@@ -14,6 +14,11 @@ from gateway.web.inbound import inbound_of
 
 FRESH_S = 0.5
 """For so long, everybody gets the same rendering of the metrics: one takes milliseconds."""
+
+_MOST_FORMATS = 8
+
+_STATUS = {None: "starting", True: "ready", False: "draining"}
+"""By whether the application is ready."""
 
 _NOT_STORED = {"Cache-Control": "no-store"}
 
@@ -37,13 +42,9 @@ def readyz(checks: Mapping[str, Check]) -> Callable[[Request], Awaitable[Respons
     async def answer(request: Request) -> Response:
         inbound_of(request.scope).record.is_routine = True
         found = {name: check() or "ok" for name, check in checks.items()}
-        match getattr(request.app.state, "is_ready", None):
-            case None:
-                status = "starting"
-            case False:
-                status = "draining"
-            case _:
-                status = "ready" if {*found.values()} <= {"ok"} else "unready"
+        status = _STATUS[getattr(request.app.state, "is_ready", None)]
+        if status == "ready" and not {*found.values()} <= {"ok"}:
+            status = "unready"
         return JSONResponse(
             {"status": status, "checks": found, "version": __version__},
             200 if status == "ready" else 503,
@@ -55,17 +56,15 @@ def readyz(checks: Mapping[str, Check]) -> Callable[[Request], Awaitable[Respons
 
 def metrics(collector: Collector) -> Callable[[Request], Response]:
     """Return the handler of metrics, in a format that Prometheus reads; it runs on a thread."""
-    rendered: dict[str, tuple[float, bytes]] = {}
-    lock = threading.Lock()
+
+    @cached(TTLCache(_MOST_FORMATS, FRESH_S), condition=threading.Condition())
+    def rendered(accept: str) -> tuple[bytes, str]:
+        encode, content_type = choose_encoder(accept)
+        return encode(collector), content_type
 
     def answer(request: Request) -> Response:
         inbound_of(request.scope).record.is_routine = True
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        with lock:
-            made_at, body = rendered.get(content_type, (0.0, b""))
-            if not body or time.monotonic() >= made_at + FRESH_S:
-                body = encode(collector)
-                rendered[content_type] = (time.monotonic(), body)
+        body, content_type = rendered(request.headers.get("accept", ""))
         return Response(body, headers={"Content-Type": content_type, **_NOT_STORED})
 
     return answer

@@ -8,6 +8,7 @@ import hashlib
 import html
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -43,6 +44,7 @@ def wants_page(request: HTTPConnection) -> bool:
     return is_get and preferred(accept, (JSON, GRAPHQL_JSON, HTML)) == HTML
 
 
+@dataclass(frozen=True, slots=True)
 class QueryPage:
     """The page, with demo users to log in as: name, Authorization and associateId of each.
 
@@ -50,16 +52,9 @@ class QueryPage:
     with `has_manual` a link to the manual.
     """
 
-    def __init__(
-        self,
-        demo_users: Sequence[tuple[str, str, int]] = (),
-        *,
-        has_tenants: bool = False,
-        has_manual: bool = False,
-    ) -> None:
-        self._demo_users = html.escape(json.dumps(demo_users))
-        self._has_tenants = has_tenants
-        self._has_manual = has_manual
+    demo_users: Sequence[tuple[str, str, int]] = ()
+    has_tenants: bool = False
+    has_manual: bool = False
 
     def response(self, request: Request) -> Response:
         """Return the page; one for a tenant has an address one level down."""
@@ -69,11 +64,11 @@ class QueryPage:
         page = _TEMPLATES["graphiql" if is_graphiql else "query"].substitute(
             version=__version__,
             root=root,
-            manual=f"{root}docs/" if self._has_manual else "",
+            manual=f"{root}docs/" if self.has_manual else "",
             static=STATIC_PATH,
             endpoint=tenant or "graphql",
-            users=self._demo_users,
-            tenants=json.dumps(self._has_tenants and not tenant),
+            users=html.escape(json.dumps(self.demo_users)),
+            tenants=json.dumps(self.has_tenants and not tenant),
         )
         headers = page_headers(_DIALOG_STYLE if is_graphiql else "")
         return HTMLResponse(page, headers=headers | {"Vary": "Accept"})

@@ -1,6 +1,6 @@
 """Content negotiation: which media type the client wants (RFC 9110, section 12.5.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 JSON = "application/json"
@@ -9,6 +9,7 @@ EVENT_STREAM = "text/event-stream"
 MULTIPART = "multipart/mixed;subscriptionspec=1.0"
 HTML = "text/html"
 
+_UNWANTED = (0.0, 0)
 
 LONGEST = 1_024
 """Characters of a header that is a list; the rest is not read."""
@@ -27,10 +28,18 @@ def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
 def _preferred(accept: str, offered: tuple[str, ...]) -> str | None:
     if not accept.strip():
         return offered[0]
-    wanted = ranges(accept)
-    ranked = [(*_rank(media_type, wanted), media_type) for media_type in offered]
-    weight, _, media_type = max(ranked, key=lambda entry: entry[:2])
+    best: dict[str, tuple[float, int]] = {}
+    for place, (name, weight) in enumerate(ranges(accept)):
+        best[name] = max(best.get(name, _UNWANTED), (weight, -place))
+    ranked = [(_rank(media_type, best), media_type) for media_type in offered]
+    (weight, _), media_type = max(ranked, key=lambda entry: entry[0])
     return media_type if weight > 0 else None
+
+
+def _rank(media_type: str, best: Mapping[str, tuple[float, int]]) -> tuple[float, int]:
+    """Return the weight and the place, from the end, of the most specific range that matches."""
+    matching = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
+    return next((best[name] for name in matching if name in best), _UNWANTED)
 
 
 def ranges(accept: str) -> Sequence[tuple[str, float]]:
@@ -38,29 +47,16 @@ def ranges(accept: str) -> Sequence[tuple[str, float]]:
     found = []
     for part in accept.split(","):
         media_range, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        if media_range == "multipart/mixed" and any(map(_is_for_subscriptions, parameters)):
+            media_range = MULTIPART
         try:
-            found.append((_named(media_range, parameters), min(1.0, max(0.0, float(weight)))))
+            weight = float(next((p[2:] for p in parameters if p.startswith("q=")), "1"))
         except ValueError:
-            found.append((_named(media_range, parameters), 1.0))
+            weight = 1.0
+        found.append((media_range, min(1.0, max(0.0, weight))))
     return found
 
 
-def _named(media_range: str, parameters: Sequence[str]) -> str:
-    """Return a media type; Apollo's multipart subscriptions are no other `multipart/mixed`."""
-    is_for_subscriptions = any(
-        p.replace('"', "").startswith("subscriptionspec=1.0") for p in parameters
-    )
-    return MULTIPART if media_range == "multipart/mixed" and is_for_subscriptions else media_range
-
-
-def _rank(media_type: str, wanted: Sequence[tuple[str, float]]) -> tuple[float, int]:
-    """Return the weight and the place, from the end, of the most specific range that matches."""
-    kind = media_type.partition("/")[0]
-    for media_range in (media_type, f"{kind}/*", "*/*"):
-        ranked = [
-            (weight, -place) for place, (name, weight) in enumerate(wanted) if name == media_range
-        ]
-        if ranked:
-            return max(ranked)
-    return 0.0, 0
+def _is_for_subscriptions(parameter: str) -> bool:
+    """Return whether a parameter of `multipart/mixed` says that it is Apollo's."""
+    return parameter.replace('"', "").startswith("subscriptionspec=1.0")

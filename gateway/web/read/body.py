@@ -1,14 +1,38 @@
-"""Read a request's body within limits of size and time."""
+"""Read a request's body within limits of size and time.
+
+What has arrived in part is limited for all clients together: of bodies, and of messages.
+"""
 
 import asyncio
+from dataclasses import dataclass
+from typing import ClassVar
 
 from starlette.requests import ClientDisconnect, Request
 
 from gateway.errors import BodyTooLargeError, BodyTooSlowError, UpstreamUnavailableError
 from gateway.web.inbound import inbound_of
-from gateway.web.receiving import Share
 
 _TIMEOUT_S = 10
+MOST_BYTES = 64 * 2**20
+_SMALL_BYTES = 16 * 2**10
+"""Less than this is always taken, so that others do not keep small requests out."""
+
+
+@dataclass(slots=True)
+class Share:
+    """What one client has sent of something that is not complete."""
+
+    held_bytes: ClassVar[int] = 0
+    """What this process holds of all clients."""
+
+    _bytes: int = 0
+
+    def hold(self, size: int) -> bool:
+        """Count so many bytes as held; return False where this process holds too many."""
+        size = size if size > _SMALL_BYTES else 0
+        Share.held_bytes += size - self._bytes
+        self._bytes = size
+        return not size or Share.held_bytes <= MOST_BYTES
 
 
 async def read_body(request: Request, *, max_bytes: int) -> bytes:

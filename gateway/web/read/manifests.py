@@ -1,10 +1,26 @@
 """The manifests of trusted documents: those of several apps, and of several versions of each."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import Literal
+
+import msgspec
+from graphql import GraphQLError, OperationDefinitionNode, parse
 
 from gateway.errors import SettingsError
-from gateway.web.read.persisted import read_manifest
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class _Document(msgspec.Struct):
+    id: str
+    body: str
+
+
+class _ApolloManifest(msgspec.Struct):
+    format: Literal["apollo-persisted-query-manifest"]
+    operations: list[_Document]
 
 
 def read_manifests(paths: Iterable[Path]) -> dict[str, str]:
@@ -26,3 +42,41 @@ def read_manifests(paths: Iterable[Path]) -> dict[str, str]:
                         "another file"
                     )
     return documents
+
+
+def read_manifest(path: Path) -> dict[str, str]:
+    """Read a manifest of trusted documents: each id and its text.
+
+    It is the JSON that GraphQL Code Generator and the Relay compiler write, `{"id": "text"}`, or
+    Apollo's: `{"format": "apollo-persisted-query-manifest", "operations": [{"id", "body"}]}`.
+
+    Raises:
+        SettingsError: the file cannot be read, or is none of these.
+    """
+    setting = f"GATEWAY_TRUSTED_DOCUMENTS={path}"
+    try:
+        json = path.read_bytes().removeprefix(_BYTE_ORDER_MARK)
+        with suppress(msgspec.ValidationError):
+            documents = msgspec.json.decode(json, type=_ApolloManifest).operations
+            return {document.id: document.body for document in documents}
+        return msgspec.json.decode(json, type=dict[str, str])
+    except OSError as exc:
+        raise SettingsError(f"{setting}: {exc.strerror or 'it cannot be read'}") from exc
+    except msgspec.ValidationError as exc:
+        raise SettingsError(
+            f'{setting}: it has to be a JSON object such as {{"id": "query …"}}, or a manifest '
+            "as Apollo writes it"
+        ) from exc
+    except (ValueError, RecursionError) as exc:
+        raise SettingsError(f"{setting}: it is not JSON") from exc
+
+
+def names_in(texts: Iterable[str]) -> frozenset[str]:
+    """Return the names of the operations in documents; what is not GraphQL has none."""
+    names = set()
+    for text in texts:
+        with suppress(GraphQLError):
+            definitions = parse(text).definitions
+            operations = [d for d in definitions if isinstance(d, OperationDefinitionNode)]
+            names |= {operation.name.value for operation in operations if operation.name}
+    return frozenset(names)

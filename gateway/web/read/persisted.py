@@ -8,24 +8,17 @@
 
 import hashlib
 import hmac
-import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from pathlib import Path
-from typing import Any
 
-from graphql import GraphQLError, OperationDefinitionNode, parse
+from cachetools import TTLCache
 
 from gateway.errors import (
     BadRequestError,
     PersistedQueryNotFoundError,
     PersistedQueryNotSupportedError,
-    SettingsError,
 )
-from gateway.store.memory import BoundedMemoryCache
 from gateway.store.shared import Place, SharedCache
 
 _ID_PARAMETERS = ("documentId", "doc_id", "id")
@@ -39,31 +32,22 @@ Store = Callable[[], Awaitable[None]]
 """Stores a text, to be found by its hash."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
-    text: str
-
-    @property
-    def size_bytes(self) -> int:
-        return 2 * len(self.text) + 200
-
-
 class Documents:
     """Finds the text of a document by its id.
 
-    `cache` stores automatic persisted queries; without one they are not supported. `shared` passes
-    them on to other processes, sealed with a key derived from `secret`.
+    Automatic persisted queries are stored in up to `max_bytes`; with 0 they are not supported.
+    `shared` passes them on to other processes, sealed with a key derived from `secret`.
     """
 
     def __init__(
         self,
-        cache: BoundedMemoryCache | None,
+        max_bytes: int,
         manifest: Mapping[str, str],
         *,
         shared: SharedCache | None = None,
         secret: bytes = b"",
     ) -> None:
-        self._cache = cache
+        self._texts: TTLCache[str, str] = TTLCache(max_bytes, _STORED_S, getsizeof=_size_bytes)
         self._shared = shared
         self._shared_bytes, self._shared_since_s = 0, float("-inf")
         self._key = hmac.digest(secret, b"persisted queries", "sha256")
@@ -82,8 +66,7 @@ class Documents:
 
         Raises:
             PersistedQueryNotFoundError: the id is unknown.
-            PersistedQueryNotSupportedError: the id is not in the manifest, and there is no
-                cache.
+            PersistedQueryNotSupportedError: the id is not in the manifest, and none are stored.
             BadRequestError: the id is malformed, or not the hash of the text beside it.
         """
         persisted = extensions.get("persistedQuery")
@@ -101,27 +84,25 @@ class Documents:
     async def _by_hash(self, query: str | None, sha256: str) -> tuple[str, Store | None]:
         if query is None and _bare(sha256) in self._manifest:
             return self._manifest[_bare(sha256)], None
-        if self._cache is None:
+        if not self._texts.maxsize:
             raise PersistedQueryNotSupportedError("PersistedQueryNotSupported")
-        key = f"persisted-query:{sha256.lower()}"
         if query is not None and hashlib.sha256(query.encode()).hexdigest() != sha256.lower():
             raise BadRequestError("`sha256Hash` is not the SHA-256 of the query beside it.")
-        stored: _Text | None = await self._cache.get(key)
-        if stored is not None:
-            return stored.text, None
-        if query is None:
-            query = await self._from_others(key)
-            if query is None:
-                raise PersistedQueryNotFoundError("PersistedQueryNotFound")
-            await self._cache.set(key, _Text(query), ttl=_STORED_S)
-            return query, None
-        store = partial(self._store, self._cache, key, query)
-        return query, store if len(query) <= _LONGEST else None
+        place = Place(f"persisted-query:{sha256.lower()}", self._key)
+        if (text := self._texts.get(place.name)) is not None:
+            return text, None
+        if query is not None:
+            return query, partial(self._store, place, query) if len(query) <= _LONGEST else None
+        found = await self._shared.get(place) if self._shared else None
+        if found is None:
+            raise PersistedQueryNotFoundError("PersistedQueryNotFound")
+        text = self._texts[place.name] = found.content.decode()
+        return text, None
 
-    async def _store(self, cache: BoundedMemoryCache, key: str, query: str) -> None:
-        await cache.set(key, _Text(query), ttl=_STORED_S)
+    async def _store(self, place: Place, query: str) -> None:
+        self._texts[place.name] = query
         if self._shared is not None and self._may_share(len(query)):
-            await self._shared.put(self._place(key), query.encode(), ttl_s=_STORED_S)
+            await self._shared.put(place, query.encode(), ttl_s=_STORED_S)
 
     def _may_share(self, size: int) -> bool:
         now_s = time.monotonic()
@@ -130,14 +111,9 @@ class Documents:
         self._shared_bytes += size
         return self._shared_bytes <= _SHARED_BYTES
 
-    async def _from_others(self, key: str) -> str | None:
-        if self._shared is None:
-            return None
-        found = await self._shared.get(self._place(key))
-        return None if found is None else found.content.decode()
 
-    def _place(self, key: str) -> Place:
-        return Place(key, self._key)
+def _size_bytes(text: str) -> int:
+    return 2 * len(text) + 200
 
 
 def _bare(name: str) -> str:
@@ -152,48 +128,3 @@ def _hash(persisted: object) -> str:
     raise BadRequestError(
         '`extensions.persistedQuery` has to be {"version": 1, "sha256Hash": "…"}.'
     )
-
-
-def read_manifest(path: Path) -> dict[str, str]:
-    """Read a manifest of trusted documents: each id and its text.
-
-    It is the JSON that GraphQL Code Generator and the Relay compiler write, `{"id": "text"}`, or
-    Apollo's: `{"format": "apollo-persisted-query-manifest", "operations": [{"id", "body"}]}`.
-
-    Raises:
-        SettingsError: the file cannot be read, or is none of these.
-    """
-    setting = f"GATEWAY_TRUSTED_DOCUMENTS={path}"
-    try:
-        parsed = json.loads(path.read_text("utf-8-sig"))
-    except OSError as exc:
-        raise SettingsError(f"{setting}: {exc.strerror or 'it cannot be read'}") from exc
-    except (ValueError, RecursionError) as exc:
-        raise SettingsError(f"{setting}: it is not JSON") from exc
-    match parsed:
-        case {"format": "apollo-persisted-query-manifest", "operations": list(operations)}:
-            documents: list[Any] = [
-                (o.get("id"), o.get("body")) if isinstance(o, dict) else (None, None)
-                for o in operations
-            ]
-        case dict():
-            documents = [*parsed.items()]
-        case _:
-            documents = [(None, None)]
-    if not all(isinstance(part, str) for item in documents for part in item):
-        raise SettingsError(
-            f'{setting}: it has to be a JSON object such as {{"id": "query …"}}, or a manifest '
-            "as Apollo writes it"
-        )
-    return dict(documents)
-
-
-def names_in(texts: Iterable[str]) -> frozenset[str]:
-    """Return the names of the operations in documents; what is not GraphQL has none."""
-    names = set()
-    for text in texts:
-        with suppress(GraphQLError):
-            definitions = parse(text).definitions
-            operations = [d for d in definitions if isinstance(d, OperationDefinitionNode)]
-            names |= {operation.name.value for operation in operations if operation.name}
-    return frozenset(names)

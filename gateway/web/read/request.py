@@ -7,7 +7,8 @@ Source: GraphQL over HTTP, https://graphql.github.io/graphql-over-http/draft/.
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from itertools import chain, islice
+from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias, TypeVar
 
 import orjson
@@ -15,6 +16,7 @@ from starlette.requests import HTTPConnection, Request
 
 from gateway.errors import BadRequestError, GatewayError, UnsupportedMediaTypeError
 from gateway.schema.engine import Operation
+from gateway.settings import Settings
 from gateway.web.read.body import read_body
 from gateway.web.read.persisted import Documents
 
@@ -39,26 +41,16 @@ _INTROSPECTION = re.compile(r"\b__(?:schema|type)\b")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
+@dataclass(frozen=True, slots=True)
 class Reader:
     """Reads operations, within limits: bytes of a body and of variables, operations of a batch.
 
     `prepare` parses a query before others need it.
     """
 
-    def __init__(
-        self,
-        documents: Documents,
-        prepare: Callable[[str], Awaitable[None]],
-        *,
-        body_bytes: int,
-        batch: int,
-        variables_bytes: int,
-    ) -> None:
-        self.documents = documents
-        self._prepare = prepare
-        self._body_bytes = body_bytes
-        self._batch_size = batch
-        self._variables_bytes = variables_bytes
+    documents: Documents
+    prepare: Callable[[str], Awaitable[None]]
+    settings: Settings
 
     async def request(self, request: Request) -> Found | list[Found]:
         """Return the operation of an HTTP request, or those of a batch.
@@ -71,7 +63,7 @@ class Reader:
         if request.method == "GET":
             return await self._found(_from_query(request))
         _check_content_type(request)
-        body = await read_body(request, max_bytes=self._body_bytes)
+        body = await read_body(request, max_bytes=self.settings.max_body_bytes)
         parsed = from_json(body, "The request's body")
         return await (self._batch(parsed) if isinstance(parsed, list) else self._found(parsed))
 
@@ -98,11 +90,11 @@ class Reader:
         query, store = await self.documents.find(query or None, data, extensions or {})
         if not query:
             raise BadRequestError("The request has no `query`.")
-        await self._prepare(query)
+        await self.prepare(query)
         return Operation(query, variables, name or None, store)
 
     async def _batch(self, parsed: list[object]) -> list[Found]:
-        most = self._batch_size
+        most = self.settings.max_batch
         if not most:
             raise BadRequestError("Batches are not accepted: send one operation per request.")
         if not 0 < len(parsed) <= most:
@@ -123,20 +115,19 @@ class Reader:
     def _check_variables(self, variables: Mapping[str, object]) -> None:
         if not variables:
             return
-        if _is_deeper(variables, _DEEPEST_VARIABLES):
+        depth, weight = _measured(variables)
+        if depth > _DEEPEST_VARIABLES:
             raise BadRequestError(
                 f"The variables are nested more than {_DEEPEST_VARIABLES} levels deep."
             )
-        if _weight(variables, _MOST_WEIGHT) > _MOST_WEIGHT:
+        if weight > _MOST_WEIGHT:
             raise BadRequestError(
                 f"The variables have too many values: at most {_MOST_WEIGHT} are accepted, and an "
                 f"object counts as {_WEIGHT_OF_OBJECT}."
             )
-        size = len(orjson.dumps(variables))
-        if size > self._variables_bytes:
-            raise BadRequestError(
-                f"The variables have {size} bytes; at most {self._variables_bytes} are accepted."
-            )
+        size, most = len(orjson.dumps(variables)), self.settings.max_variables_bytes
+        if size > most:
+            raise BadRequestError(f"The variables have {size} bytes; at most {most} are accepted.")
 
 
 def from_json(text: str | bytes, what: str) -> object:
@@ -201,30 +192,14 @@ def _typed(data: Mapping[str, object], name: str, kind: type[T]) -> T | None:
     return value
 
 
-def _is_deeper(value: object, most: int) -> bool:
-    """Return whether a value has more levels; those that are too wide anyway are cut."""
-    level = [value]
-    for _ in range(most):
-        inner = (
-            outer.values() if isinstance(outer, dict) else outer
-            for outer in level
-            if isinstance(outer, dict | list)
-        )
-        level = list(islice(chain.from_iterable(inner), _MOST_WEIGHT))
-    return any(isinstance(value, dict | list) for value in level)
-
-
-def _weight(value: object, most: int) -> int:
-    """Weigh a value with all that is in it; past `most` no more is added."""
-    weight, left = 0, [value]
-    while left and weight <= most:
-        match left.pop():
-            case dict(fields):
-                weight += _WEIGHT_OF_OBJECT
-                left += fields.values()
-            case list(items):
-                weight += 1
-                left += items
-            case _:
-                weight += 1
-    return weight
+def _measured(value: object) -> tuple[int, int]:
+    """Return the levels and the weight of a value; it is walked as far as it is accepted."""
+    depth, weight, left = 0, 0, [(value, 1)]
+    while left and depth <= _DEEPEST_VARIABLES and weight <= _MOST_WEIGHT:
+        value, level = left.pop()
+        weight += _WEIGHT_OF_OBJECT if isinstance(value, dict) else 1
+        if isinstance(value, dict | list):
+            depth = max(depth, level)
+            inner = value.values() if isinstance(value, dict) else value
+            left += [(item, level + 1) for item in islice(inner, _MOST_WEIGHT)]
+    return depth, weight

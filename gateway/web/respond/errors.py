@@ -4,14 +4,13 @@ With `graphql-response+json`, when every root field failed for one and the same 
 carries that reason's status, so that proxies, monitors and token refreshers see the truth.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 from starlette.responses import Response
 
-from gateway import errors
-from gateway.errors import GatewayError
+from gateway.errors import STATUSES, GatewayError, UnauthenticatedError
 from gateway.observe.operations import ANONYMOUS
 from gateway.web.inbound import Inbound
 from gateway.web.read.accept import JSON
@@ -35,15 +34,6 @@ def error_response(
     return Response(body, status or error.http_status, headers, media_type)
 
 
-def _kinds(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
-    yield kind
-    for narrower in kind.__subclasses__():
-        yield from _kinds(narrower)
-
-
-# Only where a code is declared: a class without one inherits the code, but has another status.
-_STATUS = {k.code: k.http_status for k in _kinds(errors.GatewayError) if "code" in vars(k)}
-
 # No Basic: a browser would open its own login window over the page.
 _CHALLENGE = 'Bearer realm="SuperOffice", SoTicket realm="SuperOffice"'
 
@@ -59,12 +49,12 @@ def headers_and_status(response: Mapping[str, Any]) -> tuple[dict[str, str], int
     failed = {failure["path"][0] for failure in failures if len(failure["path"]) == 1}
     if len(codes) > 1 or failed != set(response["data"] or {}):
         return {}, 200
-    return _headers(failures[0]["extensions"]), _STATUS.get(codes.pop(), 200)
+    return _headers(failures[0]["extensions"]), STATUSES.get(codes.pop(), 200)
 
 
 def _headers(extensions: Mapping[str, object]) -> dict[str, str]:
     headers = {}
-    if extensions["code"] == errors.UnauthenticatedError.code:
+    if extensions["code"] == UnauthenticatedError.code:
         headers["WWW-Authenticate"] = _CHALLENGE
     if "retryAfter" in extensions:
         headers["Retry-After"] = str(extensions["retryAfter"])

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, aclosing, suppress
+from dataclasses import dataclass, field
 
 import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -16,23 +17,20 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from gateway.caller import headers_from_payload
 from gateway.errors import (
     BadRequestError,
-    GatewayError,
     RequestError,
     TooManyOpenError,
-    UpstreamError,
-    UpstreamForbiddenError,
-    UpstreamUnauthenticatedError,
+    UpstreamRejectionError,
 )
 from gateway.observe.clients import client_of
 from gateway.schema.context import Access, Context
 from gateway.schema.engine import Answer, refusal
 from gateway.schema.error_codes import masked
+from gateway.store.single_flight import cancel_all
 from gateway.web.access_record import AccessRecord
+from gateway.web.edge import Edge
 from gateway.web.graphql import GraphQL
-from gateway.web.inbound import Door, inbound_of
-from gateway.web.middleware.request_log import AccessLog
+from gateway.web.inbound import inbound_of
 from gateway.web.read.request import from_json
-from gateway.web.respond.caching import mark_stale
 
 PROTOCOL = "graphql-transport-ws"
 
@@ -49,11 +47,19 @@ _FORBIDDEN = 4403
 
 
 class _CloseError(Exception):
-    """Ends the connection, with a code of the protocol."""
+    """Ends the connection, with a code of the protocol and a reason."""
 
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
+
+@dataclass(slots=True)
+class _Operation:
+    """One that runs, and what the log has of it."""
+
+    id: str
+    context: Context
+    name: str = ""
+    record: AccessRecord = field(default_factory=AccessRecord)
+    started: float | None = field(default_factory=time.perf_counter)
+    """None once it is logged."""
 
 
 class Connection:
@@ -66,24 +72,15 @@ class Connection:
         GatewayFullError: there is no place for it.
     """
 
-    def __init__(
-        self,
-        socket: WebSocket,
-        graphql: GraphQL,
-        door: Door,
-        access_log: AccessLog,
-        held: ExitStack,
-    ) -> None:
-        self._socket = socket
-        self._graphql = graphql
-        self._door = door
-        self._access_log = access_log
+    def __init__(self, socket: WebSocket, graphql: GraphQL, edge: Edge, held: ExitStack) -> None:
+        self._socket, self._inbound = socket, inbound_of(socket.scope)
+        self._graphql, self._edge = graphql, edge
         self._held = held
         self._place = held.enter_context(graphql.sockets.count(self._evict))
         self._access: Access | RequestError | None = None
         """The caller; None before `connection_init`."""
 
-        self._client = inbound_of(socket.scope).head.client
+        self._client = self._inbound.head.client
         self._is_accepted = False
         self._over = 4408, "Connection initialisation timeout"
         """The code and the reason if the time is over now."""
@@ -98,15 +95,12 @@ class Connection:
             async with asyncio.timeout(_STRANGER_S) as self._deadline:
                 await self._receive()
         except _CloseError as exc:
-            await self._close(exc.code, str(exc))
+            await self._close(*exc.args)
         except TimeoutError:
             await self._close(*self._over)
         finally:
             self._deadline = None
-            tasks = list(self._operations.values())
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancel_all(self._operations.values())
 
     def _evict(self) -> None:
         """Close the connection: others need its place."""
@@ -136,7 +130,8 @@ class Connection:
             case {"type": "subscribe", "id": str(id_), "payload": payload}:
                 await self._subscribe(id_, payload)
             case {"type": "complete", "id": str(id_)}:
-                self._complete(id_)
+                if task := self._end(id_):  # the client has given it up
+                    task.cancel()
             case {"type": "subscribe" | "complete"}:
                 raise _CloseError(
                     4400, "`id` has to be a string, and a subscribe needs a `payload`."
@@ -168,12 +163,10 @@ class Connection:
         try:
             await self._context().snapshot()
             self._accept()
-        except (RequestError, UpstreamUnauthenticatedError, UpstreamForbiddenError) as exc:
+        except (RequestError, UpstreamRejectionError) as exc:
             exc.with_traceback(None)  # its frames would keep this connection alive
             self._over = _FORBIDDEN, "SuperOffice has not accepted the credentials."
-        except UpstreamError:
-            pass  # an operation may have more luck
-        except Exception as exc:  # noqa: BLE001  a bug of ours: operations report it
+        except Exception as exc:  # noqa: BLE001  operations report it, or have more luck
             masked(exc)
 
     def _accept(self) -> None:
@@ -181,50 +174,42 @@ class Connection:
         self._is_accepted = True
         self._over = _GOING_AWAY, "Nothing has been asked for a while."
         self._place.accept()
-        if lift_limits := inbound_of(self._socket.scope).on_accepted:
-            lift_limits()
+        self._inbound.on_accepted()
         self._rest()
 
     def _access_from(self, payload: Mapping[str, object] | None) -> Access | RequestError:
-        scope = self._socket.scope
         if not payload:
-            return inbound_of(scope).head.access
+            return self._inbound.head.access
+        scope = self._socket.scope
         try:
             headers = headers_from_payload(payload, instead_of=scope["headers"])
         except RequestError as exc:
             return exc
         self._client = client_of(headers)
-        return self._door.access(scope["path"], headers)
+        return self._edge.door.access(scope["path"], headers)
 
     async def _subscribe(self, id_: str, payload: object) -> None:
         if self._access is None:
             raise _CloseError(4401, "Unauthorized")
         if id_ in self._operations:
             raise _CloseError(4409, f"Subscriber for {id_} already exists")
-        context = self._context()
+        operation = _Operation(id_, self._context())
         if len(self._operations) >= _MOST_OPERATIONS:
             error = TooManyOpenError(
                 f"{_MOST_OPERATIONS} operations may run on one socket at the same time."
             )
-            await self._refuse(id_, error, context, time.perf_counter())
+            await self._answer(operation, refusal(error))
             return
-        self._operations[id_] = asyncio.create_task(self._run(id_, payload, context))
+        self._operations[id_] = asyncio.create_task(self._run(operation, payload))
         self._rest()
 
     def _context(self) -> Context:
         """Return what an operation works with."""
         # Browsers send no-cache with every handshake, and it would hold as long as the socket.
         headers = self._socket.headers.raw
-        context = self._graphql.context(inbound_of(self._socket.scope), headers, self._access)
+        context = self._graphql.context(self._inbound, headers, self._access)
         context.max_age_s = None
         return context
-
-    def _complete(self, id_: str) -> None:
-        """Stop an operation that the client has given up."""
-        task = self._operations.pop(id_, None)
-        if task is not None:
-            task.cancel()
-            self._rest()
 
     def _rest(self) -> None:
         """Give a known client some time to begin an operation, where none is running."""
@@ -236,59 +221,48 @@ class Connection:
             now = asyncio.get_running_loop().time()
             self._deadline.reschedule(None if delay_s is None else now + delay_s)
 
-    async def _run(self, id_: str, payload: object, context: Context) -> None:
+    async def _run(self, running: _Operation, payload: object) -> None:
         """Execute an operation, and send its answers."""
-        started: float | None = time.perf_counter()
-        engine = self._graphql.engine
-        context.work_for_caller()
+        engine, id_ = self._graphql.engine, running.id
+        running.context.work_for_caller()
         try:
             operation = await self._graphql.reader.operation(payload)
-            name, record = engine.name_of(operation), AccessRecord()
-            record.deprecated = engine.deprecated_in(operation)
-            async with aclosing(engine.stream(operation, context)) as answers:
+            running.name = engine.name_of(operation)
+            running.record.deprecated = engine.deprecated_in(operation)
+            async with aclosing(engine.stream(operation, running.context)) as answers:
                 async for answer in answers:
-                    await self._answer(id_, answer, context)
-                    if started is not None:
-                        self._log(started, name, context, answer, record)
-                        started = None
+                    await self._answer(running, answer)
                     if answer.is_refusal:
                         return
                     del answer  # it is large, and the next one may take long
             self._end(id_)
             await self._send({"id": id_, "type": "complete"})
         except Exception as exc:  # noqa: BLE001  whatever it is, it ends this operation alone
-            error = exc if isinstance(exc, GatewayError) else masked(exc)
+            error = masked(exc)
             if self._operations.get(id_) is asyncio.current_task():  # not given up meanwhile
-                await self._refuse(id_, error, context, started)
+                await self._answer(running, refusal(error))
 
-    async def _refuse(
-        self, id_: str, error: GatewayError, context: Context, started: float | None
-    ) -> None:
-        """Answer an operation with an error; log it, unless it has an answer already."""
-        answer = refusal(error)
-        await self._answer(id_, answer, context)
-        if started is not None:
-            self._log(started, "", context, answer, AccessRecord())
-
-    async def _answer(self, id_: str, answer: Answer, context: Context) -> None:
+    async def _answer(self, operation: _Operation, answer: Answer) -> None:
+        """Send an answer; the operation is logged with its first one."""
+        id_, record = operation.id, operation.record
+        self._graphql.complete(record, operation.name, operation.context, [answer.body])
         if answer.is_refusal:
             self._end(id_)  # before the message: the client may use the id again at once
             await self._send({"id": id_, "type": "error", "payload": answer.body["errors"]})
         else:
-            if not self._is_accepted and answer.is_from_superoffice(context):
+            if not self._is_accepted and record.is_answered:
                 self._accept()
-            mark_stale([answer.body], context.served)
             await self._send({"id": id_, "type": "next", "payload": answer.content})
+        if operation.started is not None:
+            self._edge.access_log.operation(operation.started, record, self._client)
+            operation.started = None
 
-    def _end(self, id_: str) -> None:
-        self._operations.pop(id_, None)
-        self._rest()
-
-    def _log(
-        self, started: float, name: str, context: Context, answer: Answer, record: AccessRecord
-    ) -> None:
-        self._graphql.record(record, name, context, [answer.body])
-        self._access_log.operation(started, record, self._client)
+    def _end(self, id_: str) -> "asyncio.Task[None] | None":
+        """Forget an operation, and return its task."""
+        task = self._operations.pop(id_, None)
+        if task is not None:
+            self._rest()
+        return task
 
     async def _send(self, message: Mapping[str, object]) -> None:
         """Send a message as text: browsers cannot read a binary frame at once."""

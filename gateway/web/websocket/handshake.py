@@ -2,15 +2,16 @@
 
 import logging
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from gateway.errors import BadRequestError, GatewayError, OriginRefusedError
+from gateway.web.edge import Edge
 from gateway.web.graphql import GraphQL
-from gateway.web.inbound import Door, check_tenant, inbound_of
+from gateway.web.inbound import check_tenant, inbound_of
 from gateway.web.middleware.browsers import is_foreign
-from gateway.web.middleware.request_log import AccessLog
 from gateway.web.read.request import refuse_credentials_in_url
 from gateway.web.respond.errors import refuse
 from gateway.web.websocket.connection import PROTOCOL, Connection
@@ -18,13 +19,12 @@ from gateway.web.websocket.connection import PROTOCOL, Connection
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class SocketEndpoint:
     """Accepts WebSockets and serves each until it closes."""
 
-    def __init__(self, graphql: GraphQL, door: Door, access_log: AccessLog) -> None:
-        self._graphql = graphql
-        self._door = door
-        self._access_log = access_log
+    graphql: GraphQL
+    edge: Edge
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a WebSocket, or refuse its handshake with an HTTP answer that says why."""
@@ -33,7 +33,7 @@ class SocketEndpoint:
             try:
                 self._check(socket)
                 check_tenant(inbound.head, may_be_missing=True)
-                connection = Connection(socket, self._graphql, self._door, self._access_log, held)
+                connection = Connection(socket, self.graphql, self.edge, held)
             except GatewayError as exc:
                 await socket.send_denial_response(refuse(inbound, exc))
                 return
@@ -47,13 +47,16 @@ class SocketEndpoint:
             OriginRefusedError: a page of another site sends it, and that site is not allowed.
             BadRequestError: there are credentials in the URL, or the subprotocol is another one.
         """
-        if is_foreign(socket, self._graphql.allowed_origins):
+        if is_foreign(socket, self.graphql.allowed_origins):
             logger.warning(
                 "A WebSocket was refused: its Origin is neither this host nor in "
                 "GATEWAY_CORS_ORIGINS; a proxy has to pass Host on, or X-Forwarded-Host from an "
                 "address in GATEWAY_TRUSTED_PROXIES"
             )
-            raise OriginRefusedError
+            raise OriginRefusedError(
+                "Pages of this site may not open a WebSocket here: its origin is not in "
+                "GATEWAY_CORS_ORIGINS."
+            )
         refuse_credentials_in_url(socket)
         if PROTOCOL not in socket.scope["subprotocols"]:
             raise BadRequestError(

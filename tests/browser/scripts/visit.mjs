@@ -1,18 +1,19 @@
-// Opens a page in Chromium, does what a person would, and prints what came of it as JSON.
+// Opens pages in one Chromium, does what a person would, and says what came of it: each line of
+// JSON on stdin is a visit, in a profile of its own, and is answered by a line of JSON on stdout.
 //
-// node visit.mjs '{"chromium": program, "folder": of its own, "page": address,
-//                  "scenario": name, "authorization": header}'
+// node visit.mjs program
+// {"folder": for screenshots, "page": address, "scenario": name, "authorization": header}
 
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 import * as scenarios from "./scenarios.mjs";
 
-const options = JSON.parse(process.argv[2]);
+const LONGEST_MS = 240_000;
 
-const context = await chromium.launchPersistentContext(join(options.folder, "profile"), {
-  executablePath: options.chromium,
+const browser = await chromium.launch({
+  executablePath: process.argv[2],
   headless: true,
-  viewport: { width: 1280, height: 800 },
   args: [
     "--no-sandbox",
     "--disable-gpu",
@@ -25,31 +26,44 @@ const context = await chromium.launchPersistentContext(join(options.folder, "pro
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
   ],
 });
-context.setDefaultTimeout(15_000);
-const page = context.pages()[0];
 
-const seen = { console_errors: [], violations: [], requests: [] };
-page.on("console", (message) => {
-  if (message.type() === "error") seen.console_errors.push(message.text());
-});
-page.on("pageerror", (error) => seen.console_errors.push(String(error)));
-page.on("request", (request) => seen.requests.push(request.url()));
-await page.exposeFunction("reportViolation", (text) => seen.violations.push(text));
-await page.addInitScript(() => {
-  document.addEventListener("securitypolicyviolation", (event) =>
-    window.reportViolation(`${event.violatedDirective}: ${event.blockedURI}`),
-  );
-});
+async function visit(options) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  context.setDefaultTimeout(15_000);
+  const page = await context.newPage();
 
-const shot = (name) => page.screenshot({ path: join(options.folder, `${name}.png`) });
+  const seen = { console_errors: [], violations: [], requests: [] };
+  page.on("console", (message) => {
+    if (message.type() === "error") seen.console_errors.push(message.text());
+  });
+  page.on("pageerror", (error) => seen.console_errors.push(String(error)));
+  page.on("request", (request) => seen.requests.push(request.url()));
+  await page.exposeFunction("reportViolation", (text) => seen.violations.push(text));
+  await page.addInitScript(() => {
+    document.addEventListener("securitypolicyviolation", (event) =>
+      window.reportViolation(`${event.violatedDirective}: ${event.blockedURI}`),
+    );
+  });
 
-try {
-  await page.goto(options.page);
-  const found = await scenarios[options.scenario](page, shot, options);
-  console.log(JSON.stringify({ ...seen, found }));
-} catch (error) {
-  await shot("failed");
-  throw error;
-} finally {
-  await context.close();
+  const taken = (name) => page.screenshot({ path: join(options.folder, `${name}.png`) });
+  const shot = process.env.SCREENSHOTS ? taken : () => {}; // to look at; they take a while
+
+  try {
+    await page.goto(options.page);
+    const found = await scenarios[options.scenario](page, shot, options);
+    return { ...seen, found };
+  } catch (error) {
+    await taken("failed");
+    throw error;
+  } finally {
+    await context.close();
+  }
 }
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const timer = setTimeout(() => process.exit(1), LONGEST_MS);
+  const answer = await visit(JSON.parse(line)).catch(({ stack }) => ({ failed: stack }));
+  clearTimeout(timer);
+  console.log(JSON.stringify(answer));
+}
+await browser.close();

@@ -1,6 +1,7 @@
 """Documents are parsed and validated once, and only what is allowed to."""
 
 import asyncio
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -9,8 +10,10 @@ from graphql import DocumentNode, GraphQLError
 
 from gateway.executor.turns import accept, work_for
 from gateway.schema.build import SchemaOptions, build_schema
-from gateway.schema.guard.documents import DocumentCache
+from gateway.schema.engine import Engine, Operation
+from gateway.schema.guard.documents import Document, DocumentCache
 from gateway.schema.guard.limits import Limits
+from tests.schema.asking import RestAnswered
 from tests.schema.guard.asking import errors_in
 from tests.schema.selecting.desk import at_once
 
@@ -101,90 +104,105 @@ async def test_a_trusted_document_keeps_to_the_limits() -> None:
     ]
 
 
+def cached() -> DocumentCache:
+    """Return the documents of a new schema."""
+    return build_schema().documents
+
+
+@pytest.fixture
+def validated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the texts that have been validated, in order."""
+    texts: list[str] = []
+    validate = vars(Document)["errors"].func
+
+    def counted(document: Document) -> Any:
+        texts.append(document.text)
+        return validate(document)
+
+    errors = cached_property(counted)
+    errors.__set_name__(Document, "errors")
+    monkeypatch.setattr(Document, "errors", errors)
+    return texts
+
+
 def test_a_text_is_parsed_and_validated_once() -> None:
     """The next time, the same document and the same errors are there."""
-    cache = DocumentCache(Limits())
-    schema = build_schema()._schema
-    document = cache.parsed("{ nope }")
+    cache = cached()
+    document = cache.find("{ nope }")
 
-    assert cache.parsed("{ nope }") is document
-    errors = cache.errors(schema, "{ nope }", ())
-    assert cache.errors(schema, "{ nope }", ()) is errors
+    assert cache.find("{ nope }") is document
+    assert document.parsed is document.parsed
+    assert document.errors is document.errors
 
 
 def test_the_documents_that_are_kept_are_bounded() -> None:
     """The one that was used least recently goes first."""
-    cache = DocumentCache(Limits())
-    first = cache.parsed("{ a }")
+    cache = cached()
+    first = cache.find("{ a }")
     for number in range(128):
-        cache.parsed(f"{{ a{number} }}")
+        cache.find(f"{{ a{number} }}")
 
-    assert cache.parsed("{ a1 }") is cache.parsed("{ a1 }")
-    assert cache.parsed("{ a }") is not first
+    assert cache.find("{ a127 }") is cache.find("{ a127 }")
+    assert cache.find("{ a }") is not first
 
 
-async def test_texts_of_strangers_drive_out_none_of_a_known_caller(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_texts_of_strangers_drive_out_none_of_a_known_caller(validated: list[str]) -> None:
     """Whoever sends many new ones has them parsed again, and nobody else's."""
     accept("kari")
-    validated: list[str] = []
-    validate = DocumentCache._errors
-
-    def counted(cache: DocumentCache, schema: Any, query: str, rules: Any) -> Any:
-        validated.append(query)
-        return validate(cache, schema, query, rules)
-
-    monkeypatch.setattr(DocumentCache, "_errors", counted)
-    cache, schema = DocumentCache(Limits()), build_schema()._schema
+    cache = cached()
 
     def validates(caller: str, query: str) -> int:
         work_for(caller)
         validated.clear()
-        cache.errors(schema, query, ())
+        assert cache.find(query).errors
         return len(validated)
 
-    first = validates("kari", "{ a }"), cache.parsed("{ a }")
+    first = validates("kari", "{ a }"), cache.find("{ a }").parsed
     assert sum(validates("a stranger", f"{{ a{number} }}") for number in range(200)) == 200
     assert validates("a stranger", "{ a0 }") == 1
 
     assert (first[0], validates("kari", "{ a }")) == (1, 0)
-    assert cache.parsed("{ a }") is first[1]
+    assert cache.find("{ a }").parsed is first[1]
     assert validates("kari", "{ a199 }") == 0  # what is there is used
 
 
-async def test_texts_that_arrive_at_once_have_turns_of_their_own(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_texts_that_arrive_at_once_have_turns_of_their_own(validated: list[str]) -> None:
     """Others run between any two, and between the parsing and the validating of each."""
-    validated: list[object] = []
-    validate = DocumentCache._errors
-
-    def counted(cache: DocumentCache, *arguments: Any) -> Any:
-        validated.append(arguments)
-        return validate(cache, *arguments)
-
-    monkeypatch.setattr(DocumentCache, "_errors", counted)
-    schema = build_schema()
-    cache, graphql = schema.documents, schema._schema
-    texts = [f"{{ a{number} }}" for number in range(20)]
+    documents = [cached().find(f"{{ a{number} }}") for number in range(20)]
     done: list[int] = []
-    preparing = asyncio.gather(*(cache.prepare(graphql, text) for text in texts))
+    preparing = asyncio.gather(*(document.prepare() for document in documents))
     while not preparing.done():
         await asyncio.sleep(0)
-        done.append(len(cache.known) + len(validated))
+        done.append(sum("parsed" in vars(document) for document in documents) + len(validated))
 
     assert max(later - earlier for earlier, later in pairwise([0, *done])) == 1
     assert done[-1] == 40
-    at_once(cache.prepare(graphql, texts[0]))  # a known text waits for nothing
+    at_once(documents[0].prepare())  # a known text waits for nothing
+
+
+async def test_a_document_that_is_trusted_no_more_is_not_run() -> None:
+    """However often it was: `SIGHUP` brings another list."""
+
+    class Context(RestAnswered):
+        served, is_watching = None, False
+
+    schema = build_schema()
+    context: Any = Context(b"[]")
+
+    async def body() -> Any:
+        return (await Engine(schema).execute(Operation("{ chatSessions { id } }"), context)).body
+
+    assert await body() == {"data": {"chatSessions": []}}
+    schema.documents.trusted = frozenset()
+    assert [error["extensions"]["code"] for error in (await body())["errors"]] == ["BAD_REQUEST"]
 
 
 def test_a_syntax_error_is_found_once() -> None:
     """A client that repeats a text that is wrong costs no more than one that is right."""
-    cache = DocumentCache(Limits())
+    cache = cached()
 
-    assert cache.parsed("{") is cache.parsed("{")
-    assert isinstance(cache.parsed("{"), GraphQLError)
+    assert cache.find("{").parsed is cache.find("{").parsed
+    assert isinstance(cache.find("{").parsed, GraphQLError)
 
 
 async def test_an_error_comes_again_with_the_same_text() -> None:
@@ -197,7 +215,7 @@ async def test_an_error_comes_again_with_the_same_text() -> None:
 
 def test_a_document_has_no_cycles_of_tokens() -> None:
     """It is freed as it is forgotten: a collection of many of them would hold the event loop."""
-    document = DocumentCache(Limits()).parsed("{ chatSessions { id status } }")
+    document = cached().find("{ chatSessions { id status } }").parsed
 
     assert isinstance(document, DocumentNode)
     assert document.loc is not None

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gateway.schema.entities.summary import GROUPS
 from tests.demo.asking import KARI, NOON, sessions_of
 from tests.schema.selecting.desk import OSLO, Desk, Json
 from tests.support import RestSide, gateway_over
@@ -288,6 +289,41 @@ async def test_a_blank_agent_is_no_agent() -> None:
     assert found["unassigned"] == 4
     (row,) = found["byAgent"]
     assert (row["agent"]["associateId"], row["count"], row["live"]) == (7, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("query", "made"),
+    [
+        ("{ chatSessionSummary { total unassigned } }", []),
+        (
+            "{ chatSessionSummary { ...Topics } } "
+            "fragment Topics on ChatSessionSummary { ... { byTopic { count } } }",
+            ["by_topic"],
+        ),
+        (
+            "{ chatSessionSummary { a: byAgent { count } b: byAgent { live } } "
+            "c: chatSessionSummary { byAgent { count } } }",
+            ["by_agent"],
+        ),
+    ],
+)
+async def test_long_lists_are_made_once_and_only_where_they_are_selected(
+    query: str, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There can be as many agents as sessions, for each of many filters."""
+    calls = []
+
+    for name, make in GROUPS.items():
+
+        async def counted(*arguments: Any, name: str = name, make: Any = make) -> Any:
+            calls.append(name)
+            return await make(*arguments)
+
+        monkeypatch.setitem(GROUPS, name, counted)
+
+    await Desk([{"User": {"AssociateId": 7}}]).ask(query)
+
+    assert calls == made
 
 
 async def test_agents_without_a_key_are_told_apart() -> None:

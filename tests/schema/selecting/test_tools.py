@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.schema.build import sdl
-from tests.clients.node import HOW_TO_INSTALL
 from tests.schema.selecting.desk import Desk
-
-PACKAGES = ["graphql-schema-linter@3.0.1", "graphql@16.15.0", "relay-compiler@21.0.1"]
 
 APP = """
 import {graphql} from 'react-relay';
@@ -60,17 +56,9 @@ def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="session")
-def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the programs, installed for this run of the tests alone."""
-    npm = shutil.which("npm")
-    if npm is None:  # pragma: no cover - the gate installs it
-        pytest.skip(f"needs {HOW_TO_INSTALL}")
-    folder = tmp_path_factory.mktemp("npm")
-    (folder / "package.json").write_text('{"private": true}', "utf-8")
-    flags = ["--no-save", "--no-audit", "--no-fund", "--ignore-scripts"]
-    installed = run(npm, "install", *flags, *PACKAGES, cwd=folder)
-    assert installed.returncode == 0, installed.stderr
-    return folder / "node_modules" / ".bin"
+def tools(packages: Path) -> Path:
+    """Return the folder of the programs."""
+    return packages / ".bin"
 
 
 @pytest.fixture(scope="session")

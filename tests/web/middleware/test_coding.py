@@ -10,7 +10,7 @@ import pytest
 import zstandard
 from starlette.responses import Response
 
-from gateway.web.middleware.coding import Compression
+from gateway.web.middleware.representation import Representation
 
 MEBIBYTE = random.Random(1).randbytes(2**19).hex().encode()
 READERS = {
@@ -31,7 +31,7 @@ async def test_others_get_turns_while_a_long_answer_is_compressed(coding: str) -
             turns += 1
             await asyncio.sleep(0)
 
-    app = Compression(Response(MEBIBYTE, media_type="application/json"), minimum_size=500)
+    app = Representation(Response(MEBIBYTE, media_type="application/json"))
     other = asyncio.create_task(count_turns())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
         url, headers = "http://gateway/", {"Accept-Encoding": coding}

@@ -11,9 +11,8 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
-from starlette_compress import CompressMiddleware
 
-from gateway.web.middleware.etag import ETags
+from gateway.web.middleware.representation import Representation
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.asking import get
 from tests.web.middleware.test_coding import READERS
@@ -165,11 +164,11 @@ async def test_other_paths_have_tags_too(gateway: Gateway, path: str) -> None:
 @pytest.fixture
 async def files(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """Return a client of a server of two files, one of them sent in several parts."""
-    (tmp_path / "small.txt").write_text("a" * 1_000)
+    (tmp_path / "small.txt").write_text("a" * 2_000)
     (tmp_path / "large.txt").write_text("a" * 1_000_000)
     app = Starlette(
         routes=[Mount("/", StaticFiles(directory=tmp_path))],
-        middleware=[Middleware(ETags), Middleware(CompressMiddleware)],
+        middleware=[Middleware(Representation)],
     )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://files.invalid") as client:

@@ -161,18 +161,19 @@ async def test_no_redirect_follows_the_name_of_the_host(gateway: Gateway) -> Non
 
 
 async def test_metrics_are_rendered_once_for_many(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A rendering takes milliseconds, and anybody can ask; formats have each their own."""
     monkeypatch.setattr(ops, "FRESH_S", 60)
-    first = await gateway.http.get("/metrics")
-    await gateway.post("{ chatSessions { chatSessionId } }")
     openmetrics = {"Accept": "application/openmetrics-text"}
+    async with gateway_over(rest) as gateway:
+        first = await gateway.http.get("/metrics")
+        await gateway.post("{ chatSessions { chatSessionId } }")
 
-    assert (await gateway.http.get("/metrics")).text == first.text
-    assert (await gateway.http.get("/metrics", headers=openmetrics)).text.endswith("# EOF\n")
-    monkeypatch.setattr(ops, "FRESH_S", 0)
-    assert "gateway_requests_total{" in (await gateway.http.get("/metrics")).text
+        assert (await gateway.http.get("/metrics")).text == first.text
+        other = (await gateway.http.get("/metrics", headers=openmetrics)).text
+        assert other.endswith("# EOF\n")
+        assert "gateway_requests_total{" in other
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])

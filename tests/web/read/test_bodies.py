@@ -10,9 +10,9 @@ import pytest
 from starlette.requests import Request
 
 from gateway.errors import BodyTooLargeError, BodyTooSlowError, RequestError
-from gateway.web import receiving
 from gateway.web.inbound import Inbound, RequestHead
 from gateway.web.read import body as body_module
+from gateway.web.read import body as receiving
 from gateway.web.read.body import read_body
 from tests.support import Gateway, RestSide, gateway_over
 from tests.web.asking import TYPENAME, first_error, get, post_body, post_json

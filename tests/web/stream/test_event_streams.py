@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway import Settings, create_app
 from gateway.server import limits
 from gateway.server.protocol import GatewayProtocol
-from gateway.web.stream import answer_stream
+from gateway.web import answer_stream
 from tests.support import CREDENTIALS, SESSION, UPSTREAM_URL, RestSide, served
 
 pytestmark = pytest.mark.socket

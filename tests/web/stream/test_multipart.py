@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from gateway.schema.engine import Answer, Engine
-from gateway.web.stream import answer_stream
+from gateway.web import answer_stream
 from tests.support import CREDENTIALS, SESSION, RestSide
 from tests.web.stream.test_event_streams import CLOSED, IN_QUEUE, WATCH, gateway_over, streamed
 

@@ -79,7 +79,7 @@ async def test_an_operation_that_is_given_up_is_not_told(rest: RestSide, log: Lo
     """It has no outcome; nor is anything kept of it."""
     async with connected(rest, CREDENTIALS) as socket:
         await opened(socket)
-        payload = {"query": QUERY}
+        payload = {"query": f"{QUERY} # a new text, which takes some turns to prepare"}
         socket.say({"type": "subscribe", "id": "1", "payload": payload})
         socket.say({"type": "complete", "id": "1"})
         await ask(socket, 2, "{ __typename }")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.observe.cache_stats import Lookups, Result
+from gateway.sessions.freshness import Lookups, Result
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,35 @@
+"""What `gateway demo` prints at its start."""
+
+import json
+from collections.abc import Sequence
+
+_WELCOME = """
+Wallboard   {wallboard}   (open it in a browser: who waits, live)
+GraphQL     {url}   (open it in a browser to write queries)
+
+Log in as one of three demo users with an Authorization header:
+
+{users}
+
+Try it:
+
+    curl {url} -H 'Content-Type: application/json' \\
+      -H 'Authorization: {authorization}' \\
+      -d '{body}'
+
+Ctrl+C stops it.
+"""
+
+
+def welcome(url: str, users: Sequence[tuple[str, str, int]], tenants: dict[str, str]) -> str:
+    """Return what is printed at the start: addresses, with the wallboard first, and logins."""
+    query = {"query": "{ chatSessions { chatSessionId status customerName } }"}
+    text = _WELCOME.format(
+        url=next(iter(tenants), url),
+        wallboard=url.replace("/graphql", "/wallboard"),
+        users="\n".join(f"    {name:14} {authorization}" for name, authorization, _ in users),
+        authorization=users[0][1],
+        body=json.dumps(query),
+    )
+    lines = [f"    {address}   {description}" for address, description in tenants.items()]
+    return "\n".join([text, "Tenants:", "", *lines, ""]) if tenants else text
