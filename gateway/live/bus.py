@@ -79,7 +79,7 @@ class RedisBus(Bus):
         try:
             await self._channel.publish(message)
         except OSError as exc:
-            logger.debug("News could not be passed on: %s", exc)
+            logger.debug("A webhook could not be passed on: %s", exc)
 
     async def listen(self, heard: Heard) -> None:
         """Call `heard` with all news, and with None when some may have been lost."""
@@ -95,7 +95,7 @@ class RedisBus(Bus):
             except OSError as exc:
                 # A right that is missing from the start has been reported by its name.
                 if self.is_whole or not (is_reported or isinstance(exc, PermissionError)):
-                    logger.warning("News from other processes cannot be heard: %s", exc)
+                    logger.warning("Webhooks that reach other processes are not seen here: %s", exc)
                     is_reported = True
                 if self.is_whole:
                     self.is_whole = False
@@ -111,7 +111,7 @@ class RedisBus(Bus):
         if data is None:
             self.is_whole = True
             self.heard(None)
-            logger.info("News from other processes is heard")
+            logger.info("Webhooks that reach other processes are seen here")
             return
         try:
             news = msgspec.json.decode(data, type=News)

@@ -367,6 +367,10 @@ class Settings(LoadedSettings):
                 "GATEWAY_CACHE_URL is not set: only the worker that receives a webhook knows of "
                 "it, the others go on polling every few seconds"
             )
+        for name, needed in (("tenants", "environment"), ("metrics_host", "metrics_port")):
+            if getattr(self, name) and getattr(self, needed) is None:
+                names = PREFIX + name.upper(), PREFIX + needed.upper()
+                found.append(" does nothing without ".join(names))
         if not self.has_zones:
             found.append(
                 "Neither GATEWAY_SO_TIME_ZONE with includeTZOffset nor GATEWAY_TIME_ZONE is set: "

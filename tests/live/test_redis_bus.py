@@ -149,7 +149,10 @@ async def test_an_outage_is_noticed_and_gets_over(
 
     assert process.heard.count(None) == 3
     told = [event["event"].partition(":")[0] for event in log.events]
-    heard, lost = "News from other processes is heard", "News from other processes cannot be heard"
+    heard, lost = (
+        "Webhooks that reach other processes are seen here",
+        "Webhooks that reach other processes are not seen here",
+    )
     assert told == [heard, lost, heard]
 
 

@@ -105,7 +105,7 @@ async def test_a_right_that_is_missing_is_told_once_at_the_start(
     assert answer.json() == {"data": DATA}
     told = [record.getMessage() for record in caplog.records if "ACL" in record.getMessage()]
     assert told == [f"The user in GATEWAY_CACHE_URL lacks a right: its ACL needs {missing}"]
-    assert "News from other processes cannot be heard" not in caplog.text
+    assert "Webhooks that reach other processes are not seen here" not in caplog.text
     assert "hunter2" not in caplog.text
 
 
