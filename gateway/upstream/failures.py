@@ -7,6 +7,7 @@ of aiohttp and httpx name addresses and certificates: ours do not, and httpx's g
 import email.utils
 import ssl
 import time
+from datetime import UTC
 from typing import NamedTuple
 
 import aiohttp
@@ -109,4 +110,5 @@ def retry_after_s(value: str) -> int | None:
         date = email.utils.parsedate_to_datetime(value)
     except (ValueError, OverflowError):  # the latter for an absurd year or offset
         return None
-    return min(max(0, round(date.timestamp() - time.time())), _LONGEST_RETRY_AFTER_S)
+    at_s = date.replace(tzinfo=date.tzinfo or UTC).timestamp()
+    return min(max(0, round(at_s - time.time())), _LONGEST_RETRY_AFTER_S)
