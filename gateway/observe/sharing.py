@@ -55,14 +55,16 @@ class SharedMetrics(Collector):
 
     async def keep_writing(self) -> None:
         """Write every second, and a last time when cancelled."""
+        failure = None
         try:
             while True:
+                before, failure = failure, None
                 try:
                     await asyncio.to_thread(self.write)
                 except OSError as exc:
-                    logger.warning(
-                        "Metrics are not shared with the other workers: %s", exc.strerror
-                    )
+                    failure = exc.strerror
+                if failure and failure != before:
+                    logger.warning("Metrics are not shared with the other workers: %s", failure)
                 await asyncio.sleep(_INTERVAL_S)
         finally:
             with suppress(OSError):
@@ -109,6 +111,6 @@ def _add(whole: dict[str, Metric], metrics: Iterable[Metric]) -> None:
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except OSError:  # it has ended; another user may have its number now
         return False
     return True

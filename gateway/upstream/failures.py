@@ -7,6 +7,7 @@ of aiohttp and httpx name addresses and certificates: ours do not, and httpx's g
 import email.utils
 import ssl
 import time
+from datetime import UTC
 from typing import NamedTuple
 
 import aiohttp
@@ -106,7 +107,17 @@ def retry_after_s(value: str) -> int | None:
         # Ten digits are more than a day already, and int() has a limit of its own.
         return min(int(value[:10]), _LONGEST_RETRY_AFTER_S)
     try:
-        date = email.utils.parsedate_to_datetime(value)
-    except (ValueError, OverflowError):  # the latter for an absurd year or offset
+        at_s = http_date_s(value)
+    except (ValueError, OverflowError):
         return None
-    return min(max(0, round(date.timestamp() - time.time())), _LONGEST_RETRY_AFTER_S)
+    return min(max(0, round(at_s - time.time())), _LONGEST_RETRY_AFTER_S)
+
+
+def http_date_s(value: str) -> float:
+    """Read a date of a header (RFC 9110, section 5.6.7); return it in seconds since 1970.
+
+    Raises:
+        ValueError, OverflowError: it is invalid; the latter for an absurd year or offset.
+    """
+    date = email.utils.parsedate_to_datetime(value)
+    return date.replace(tzinfo=date.tzinfo or UTC).timestamp()

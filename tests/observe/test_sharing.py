@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.observe import sharing
 from gateway.observe.metrics import Metrics, Timings
 from gateway.observe.sharing import SharedMetrics
 from tests.waiting import until
@@ -81,8 +82,16 @@ def test_own_metrics_are_current(tmp_path: Path) -> None:
     assert values(SharedMetrics(tmp_path, metrics(2)))["things_total"] == 2
 
 
-def test_counters_outlive_their_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A total never goes down; gauges go with the process."""
+@pytest.mark.parametrize("error", [ProcessLookupError, PermissionError])
+def test_counters_outlive_their_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    """A total never goes down; gauges go with the process, whoever has its number now."""
+
+    def kill(pid: int, number: int) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "kill", kill)
     written(tmp_path, NOBODY, 5, monkeypatch)
 
     assert values(SharedMetrics(tmp_path)) == {
@@ -102,13 +111,15 @@ def test_an_empty_directory_has_no_metrics(tmp_path: Path) -> None:
 
 
 async def test_a_full_disk_is_logged_and_does_no_harm(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Writing is retried, and own metrics are served."""
+    """Writing is retried, one line tells it, and own metrics are served."""
+    monkeypatch.setattr(sharing, "_INTERVAL_S", 0)
     shared = SharedMetrics(tmp_path / "nowhere", metrics(1))
 
     writing = asyncio.create_task(shared.keep_writing())
     await until(lambda: caplog.messages)
+    await asyncio.sleep(0.05)
     is_over = writing.done()
     writing.cancel()
     await asyncio.gather(writing, return_exceptions=True)

@@ -106,6 +106,19 @@ def test_seconds_are_believed_up_to_a_day(value: str, seconds: int) -> None:
     assert retry_after_s(value) == seconds
 
 
+def test_a_date_without_a_zone_is_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the zone of the machine; there the last year may have another end, too."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Pacific/Niue")
+        time.tzset()
+        in_an_hour = retry_after_s(time.asctime(time.gmtime(time.time() + 3_600)))
+        at_the_end = retry_after_s("Fri, 31 Dec 9999 23:59:59 -0000")
+    time.tzset()
+
+    assert in_an_hour in range(3_590, 3_601)
+    assert at_the_end == 86_400
+
+
 @pytest.mark.parametrize("offset_s", [30, 3_600])
 def test_a_date_is_as_far_away_as_it_is(offset_s: int) -> None:
     """An HTTP date counts from now."""

@@ -1,7 +1,6 @@
 """Whether a server can be reached, and how the REST API answers with and without credentials."""
 
 import asyncio
-import email.utils
 import socket
 import ssl
 import time
@@ -22,6 +21,7 @@ from gateway.schema.entities.chat import ChatSession
 from gateway.settings import Settings
 from gateway.settings.settings import WITH_OFFSETS
 from gateway.upstream.client import PATH, UpstreamClient
+from gateway.upstream.failures import http_date_s
 from gateway.upstream.route import ProxyError, Route, host_and_port, server_of
 from gateway.upstream.transport import PooledTransport
 from gateway.wiring.upstreams import caller_policy
@@ -165,8 +165,7 @@ def _judged(response: httpx.Response, took_ms: float) -> Finding:
 
 def _clock(response: httpx.Response) -> list[Finding]:
     try:
-        date = email.utils.parsedate_to_datetime(response.headers.get("date", ""))
-        ahead_s = time.time() - date.timestamp()
+        ahead_s = time.time() - http_date_s(response.headers.get("date", ""))
     except (ValueError, OverflowError):
         return []
     if abs(ahead_s) <= _CLOCKS_APART_S:
