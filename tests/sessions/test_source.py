@@ -484,6 +484,20 @@ async def test_what_was_read_before_a_change_is_not_fresh() -> None:
     assert len(bench.rest.calls) == 2
 
 
+async def test_what_was_read_before_the_clock_was_set_back_is_not_fresh() -> None:
+    """Its age is unknown; it may be kept for an hour, for when SuperOffice fails."""
+    bench = Bench(windows=Windows(5, if_error_s=3_600))
+    served = [await bench.source.serve(KARI)]
+    bench.source.clock_ns = lambda: round(bench.clock() * 1e9) - 1_800 * 10**9
+    served += [await bench.source.serve(KARI) for _ in range(2)]
+
+    assert [(one.how, one.fwd) for one in served] == [
+        ("miss", "miss"),
+        ("miss", "stale"),
+        ("hit", "miss"),
+    ]
+
+
 async def test_after_a_change_the_clock_may_be_set_back() -> None:
     """What is read then is cached as ever."""
     bench = Bench()
