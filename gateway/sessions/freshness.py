@@ -101,8 +101,11 @@ class Served(msgspec.Struct, frozen=True):
 
     def left_s(self) -> float:
         """Return for how long it is still fresh; negative past that."""
-        left_s = self.windows.ttl_s - self.age_s()
-        return min(left_s, 0.0) if self.snapshot.asked_ns < self.epoch_ns else left_s
+        age_s = (self.clock_ns() - self.snapshot.as_of.fetched_ns) / 1e9
+        left_s = self.windows.ttl_s - age_s
+        # Where it is of the future the clock was set back, and its age is unknown.
+        is_outdated = age_s < 0 or self.snapshot.asked_ns < self.epoch_ns
+        return min(left_s, 0.0) if is_outdated else left_s
 
     def is_good_for(self, max_age_s: float | None) -> bool:
         """Return whether it is fresh, and no older than the request accepts."""
