@@ -62,7 +62,7 @@ class SharedMetrics(Collector):
                 try:
                     await asyncio.to_thread(self.write)
                 except OSError as exc:
-                    failure = exc.strerror
+                    failure = exc.strerror or type(exc).__name__
                 if failure and failure != before:
                     logger.warning("Metrics are not shared with the other workers: %s", failure)
                 await asyncio.sleep(_INTERVAL_S)

@@ -124,7 +124,7 @@ class Schema(strawberry.Schema):
         """
         query = execution_context.query if execution_context else None
         is_valid = query is not None and not self.documents.find(query).errors
-        error_codes.replace(errors, is_valid=is_valid)
+        error_codes.give_codes(errors, is_valid=is_valid)
 
     @property
     def searched(self) -> tuple[str, ...]:

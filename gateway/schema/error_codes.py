@@ -30,8 +30,8 @@ def remove_suggestion(error: GraphQLError) -> None:
     error.message = _SUGGESTION.sub("", error.message)
 
 
-def replace(errors: list[GraphQLError], *, is_valid: bool) -> None:
-    """Replace errors, in place, by those that the client gets; the document may be valid."""
+def give_codes(errors: list[GraphQLError], *, is_valid: bool) -> None:
+    """Replace errors, in place, by coded ones; `is_valid` says whether the document is."""
     if all(error.path is None for error in errors):
         # A document or its variables can have ten thousand errors: the first few are enough.
         del errors[MOST_REQUEST_ERRORS:]

@@ -1,4 +1,4 @@
-"""How long snapshots are served, and whether one is fresh enough for a request.
+"""How long snapshots are served, whether one is fresh enough for a request, and how many were.
 
 Source of the windows past the time to live: RFC 5861.
 """
@@ -95,9 +95,8 @@ class Served(msgspec.Struct, frozen=True):
         return self.windows.ttl_s > 0
 
     def age_s(self) -> float:
-        """Return the snapshot's age; after the clock was set back, it counts as out of date."""
-        age_s = (self.clock_ns() - self.snapshot.as_of.fetched_ns) / 1e9
-        return age_s if age_s >= 0 else self.windows.ttl_s
+        """Return the snapshot's age."""
+        return max(0.0, (self.clock_ns() - self.snapshot.as_of.fetched_ns) / 1e9)
 
     def left_s(self) -> float:
         """Return for how long it is still fresh; negative past that."""

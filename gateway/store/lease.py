@@ -49,7 +49,7 @@ class Turn(Generic[T]):
             if self.found is not None or looked.has_lease or shared.outages.is_paused:
                 return has_waited
             if looked.found is not None or looked.is_invalid:
-                if age_s == _NO_ENTRY_S:  # it is no Redis that answers
+                if age_s == _NO_ENTRY_S:  # whatever answers there is not Redis
                     return has_waited
                 age_s = _NO_ENTRY_S  # the lease must be had in spite of it
                 continue

@@ -12,6 +12,8 @@ from gateway.upstream.rate_limits import STRANGERS
 IS_POLL: ContextVar[bool] = ContextVar("is_poll", default=False)
 """Whether a call is of a live subscription, which can wait for the next poll."""
 
+_LONGEST_S = 60  # as long as Redis keeps the time of a call
+
 
 class Budget:
     """Lets calls begin at a rate; those that wait take turns by caller, as at the gate."""
@@ -36,7 +38,7 @@ class Budget:
         ends_at = now() + longest_s
         try:
             async with asyncio.timeout(longest_s or None), self.turns.slot(caller):
-                left_s = max(0, ends_at - now())
+                left_s = min(_LONGEST_S, max(0, ends_at - now()))
                 wait_s = await self.rate.reserve(left_s)
                 if wait_s > left_s:
                     raise self._refusal(wait_s)

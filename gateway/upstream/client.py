@@ -42,8 +42,8 @@ _NO_BODY = httpx.ByteStream(b"")
 class UpstreamClient:
     """Calls the REST API of one host, over pooled connections; close it with `aclose`.
 
-    One deadline, `timeout_s`, holds for a whole `fetch`: queueing, connecting, reading and the one
-    retry. Redirects are not followed: the credentials are for one host only.
+    One deadline, `upstream_timeout`, holds for a whole `fetch`: queueing, connecting, reading and
+    the one retry. Redirects are not followed: the credentials are for one host only.
 
     `tenant`, `breaker`, `gate` and `budget` are public for metrics. `shared` shares the budget out
     between processes.

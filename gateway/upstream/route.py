@@ -45,8 +45,14 @@ class Route:
         SettingsError: a file of certificates cannot be used, or the environment's proxy.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.load(settings)
+    _tls: ssl.SSLContext | None = None
+    _proxy: Proxy | None = None
+    _is_set = False
+
+    def __init__(self, settings: Settings | None) -> None:
+        """Without settings: directly, and with the system's certificates."""
+        if settings is not None:
+            self.load(settings)
 
     def load(self, settings: Settings) -> None:
         """Take what the settings and their files say now, for new connections."""
@@ -107,7 +113,7 @@ def host_and_port(url: httpx.URL) -> tuple[str, int]:
 
 
 def server_of(url: httpx.URL) -> str:
-    """Return the same as a text."""
+    """Return host and port as text."""
     return "{}:{}".format(*host_and_port(url))
 
 

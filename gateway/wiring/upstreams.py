@@ -46,7 +46,7 @@ class Upstreams:
     def __post_init__(self) -> None:
         """Wire up the sources; below `/graphql` there is one for each tenant."""
         settings, transport, url = self.settings, self.transport, self.settings.address
-        self.route = Route(settings)
+        self.route = Route(None if transport else settings)
         if transport is None and url.startswith("https:"):
             self.route.tls()  # now, and not at the first request
         own = transport or PooledTransport(settings, self.route)

@@ -9,7 +9,7 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,18 +68,25 @@ def is_draining(url: str) -> None:
     pytest.fail("it stays ready")  # pragma: no cover - only when it is broken
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_readiness_ends_before_the_port_closes(rest: str, workers: str) -> None:
+@pytest.mark.parametrize(
+    ("workers", "kill"),
+    [("1", os.killpg), ("2", os.killpg), ("2", os.kill)],
+    ids=["one worker", "two workers, as systemd", "two workers, as Docker"],
+)
+def test_readiness_ends_before_the_port_closes(
+    rest: str, workers: str, kill: Callable[[int, int], None]
+) -> None:
     """Requests in the meantime are answered, on old and new connections.
 
-    As systemd does it, the whole group gets the signal: a worker has it twice then.
+    From systemd, the whole group gets the signal, so a worker has it twice; from Docker, the first
+    process alone.
     """
     options = ["--workers", workers, "--shutdown-delay", "5"]
     with gateway(rest, *options) as (command, url), httpx.Client() as client:
         client.post(f"{url}/graphql", json=QUERY, headers=KARI)
 
         started = time.monotonic()
-        os.killpg(command.process.pid, signal.SIGTERM)
+        kill(command.process.pid, signal.SIGTERM)
         is_draining(url)
         answers = [
             opened.post(f"{url}/graphql", json=QUERY, headers=KARI)

@@ -74,7 +74,7 @@ async def test_a_user_with_exactly_these_rights_is_enough(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Gateways share what they have, and news, without a word."""
-    settings = {"cache_url": user(server, RULES), "cache_secret": "s" * 32}
+    settings = {"cache_url": user(server, RULES), "cache_secret": "s" * 32, "upstream_rate": 9}
     async with (
         faulty_rest() as rest,
         gateway_to(rest.url, **settings) as one,

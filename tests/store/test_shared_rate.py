@@ -43,15 +43,17 @@ async def test_times_that_nobody_can_have_reserved_hold_nobody_up(tmp_path: Path
         cache = SharedCache(RedisCache(server.url), max_bytes=1, answer_s=10, turn_s=1)
         rate = SharedRate("a tenant", 1, shared=cache)
         found = []
-        for write, value in (("lpush", time.time() * 1000 + 3_600_000), ("lpush", "x"), ("set", 1)):
+        for value in (f"[{time.time() * 1000 + 3_600_000}]", '["x"]', "1", "[", "null", "[[]]"):
             await rate.reserve(60)
             [key] = client.keys()
-            client.delete(key)
-            getattr(client, write)(key, value)
+            client.set(key, value)
             found.append(await rate.reserve(60))
+        client.delete(key)
+        client.lpush(key, 1)
+        found.append(await rate.reserve(60))
         await cache.aclose()
 
-    assert found == [0, 0, 0]
+    assert found == [0] * 7
     assert not cache.outages.is_known
 
 

@@ -90,4 +90,4 @@ async def test_an_answer_over_the_limit_is_refused_without_taking_it_in(
     assert seen.afterwards.json() == {"data": DATA}
     assert leaks_in(seen.texts) == []
     assert leaks_in(caplog.text + "".join(capsys.readouterr())) == []
-    assert peak < 200 * MEBIBYTE
+    assert peak < 100 * MEBIBYTE

@@ -2,8 +2,10 @@
 
 import asyncio
 
+import httpx
 import pytest
 
+from gateway.errors import SettingsError
 from gateway.settings import Settings
 from gateway.store import single_flight
 from gateway.wiring.gateway import Gateway
@@ -30,3 +32,13 @@ async def test_a_task_that_swallows_a_cancellation_is_cancelled_again(
         await asyncio.sleep(0)
 
     assert len(swallowed) == 2
+
+
+def test_a_transport_of_its_own_needs_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo's tenants start behind a proxy that SuperOffice could not be reached through."""
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy:1080")
+    settings = Settings(environment="sod")
+
+    with pytest.raises(SettingsError, match="HTTPS_PROXY"):
+        Gateway(settings)
+    Gateway(settings, httpx.MockTransport(lambda _: httpx.Response(200)))

@@ -183,7 +183,7 @@ async def _grouped(columns: Columns, rows: Sequence[int], name: str) -> Mapping[
 async def _numbers(
     columns: Columns, rows: Sequence[int]
 ) -> Callable[[Collection[int]], dict[str, int]]:
-    """Return what counts some of these rows."""
+    """Return the function that counts some of these rows."""
     live = frozenset(await _where(columns, rows, "status_group", StatusGroup.LIVE))
     unanswered = frozenset(await _where(columns, rows, "status", ChatSessionStatus.CUSTOMER_LAST))
     return lambda some: {
