@@ -69,7 +69,7 @@ def run_hostile(options: Options) -> None:
     """Measure the honest callers alone, then beside all of it, and print and write both."""
     report.say_environment()
     reader, writer = os.pipe()  # nobody reads it
-    engine = Gateway({"GATEWAY_CACHE_TTL": "5"})
+    engine = Gateway({"GATEWAY_CACHE_TTL": "5", "GATEWAY_MAX_UPSTREAM_BYTES": "100MiB"})
     try:
         with (
             rest_side(delay_ms=20) as rest,

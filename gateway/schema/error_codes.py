@@ -40,6 +40,7 @@ def give_codes(errors: list[GraphQLError], *, is_valid: bool) -> None:
 
 def _coded(error: GraphQLError, *, is_valid: bool) -> GraphQLError:
     message, extensions = _public(error, is_valid=is_valid)
+    _forget_frames(error)
     if len(message) > _LONGEST_MESSAGE:
         # graphql-core quotes the client's text in full, which may be a megabyte.
         message = f"{message[:_LONGEST_MESSAGE]}…"
@@ -52,6 +53,18 @@ def _coded(error: GraphQLError, *, is_valid: bool) -> GraphQLError:
         original_error=error.original_error,
         extensions=dict(extensions),
     )
+
+
+def _forget_frames(error: GraphQLError) -> None:
+    """Break the cycles of an error and the frames that it was raised in.
+
+    They would keep all of the request until a full garbage collection.
+    """
+    left: list[BaseException | None] = [error]
+    while left:
+        if (found := left.pop()) is not None and found.__traceback__ is not None:
+            found.__traceback__ = None
+            left += [found.__cause__, found.__context__, getattr(found, "original_error", None)]
 
 
 def _public(error: GraphQLError, *, is_valid: bool) -> tuple[str, Mapping[str, object]]:

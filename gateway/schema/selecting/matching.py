@@ -113,13 +113,14 @@ class Filter:
             )
         kinds = {bound[0] for bound in (start, end) if bound}
         least, most = start[1] if start else _NO_LEAST, end[1] if end else _NO_MOST
-        if self._zone is None:
+        has_zone = self._zone is not None  # not `self` in `during`: it would be a reference cycle
+        if not has_zone:
             self.reads.add(f"{name}.zoned")
 
         def during(lists: Lists, rows: Rows) -> Rows:
             times = lists[name]
             known = [row for row in rows if times[row] is not None]
-            if self._zone is None:
+            if not has_zone:
                 zoned = lists[f"{name}.zoned"]
                 other = next((k for k in kinds for row in known if k != zoned[row]), None)
                 if other is not None:

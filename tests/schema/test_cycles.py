@@ -1,0 +1,69 @@
+"""What an operation has used is freed with it, and not by a garbage collection later."""
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.errors import UpstreamBadResponseError
+from gateway.records.dates import AsOf
+from gateway.schema.build import build_schema
+from gateway.schema.declare.scalars import DateTime
+from gateway.schema.engine import Answer, Engine, Operation
+from gateway.schema.selecting.filters import ChatSessionFilter, DateTimeRange
+from gateway.schema.selecting.matching import Filter
+from gateway.sessions.snapshot import Snapshot
+from tests.schema.asking import RestAnswered
+
+ROOTS = " ".join(f"a{n}: chatSessions {{ id }}" for n in range(3))
+
+
+class Context(RestAnswered):
+    """What resolvers get, where SuperOffice has answered."""
+
+    served, is_watching = None, False
+
+
+class Failing(Context):
+    """What they get where it has failed: the same error for each root field."""
+
+    failure = UpstreamBadResponseError("It is too large.")
+
+    async def snapshot(self) -> Snapshot:
+        raise self.failure
+
+
+@pytest.fixture
+def _no_gc() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_gc")
+@pytest.mark.parametrize("kind", [Context, Failing])
+async def test_no_cycle_holds_a_request(kind: type[Context]) -> None:
+    """Under load, garbage in cycles would grow until a collection visits all objects."""
+
+    async def answered() -> tuple[Answer, "weakref.ref[Context]"]:
+        context = kind(b"[]")
+        answer = await Engine(build_schema()).execute(Operation(f"{{ {ROOTS} }}"), context)  # type: ignore[arg-type]
+        return answer, weakref.ref(context)
+
+    answer, context = await answered()
+
+    assert ("errors" in answer.body) is (kind is Failing)
+    assert context() is None
+
+
+@pytest.mark.usefixtures("_no_gc")
+def test_no_cycle_holds_a_filter() -> None:
+    """It has the client's input."""
+    made = Filter(
+        ChatSessionFilter(when_idle=DateTimeRange(to=DateTime("2030-01-01T00:00:00Z"))), AsOf(0)
+    )
+    found = weakref.ref(made)
+    del made
+
+    assert found() is None
