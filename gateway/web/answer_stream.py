@@ -51,7 +51,8 @@ class AnswerStream(StreamingResponse):
             interval=HEARTBEAT_S,
             send_initial_heartbeat=False,
         )
-        super().__init__(parts(), headers={"Content-Type": self.content_type, **_NOT_KEPT})
+        self._answers = parts()
+        super().__init__(self._answers, headers={"Content-Type": self.content_type, **_NOT_KEPT})
         self._inbound = inbound
         self._slots = slots
         self._is_ending = asyncio.Event()
@@ -64,7 +65,9 @@ class AnswerStream(StreamingResponse):
         """Send the answers."""
         self._inbound.end_stream = self._is_ending.set
         with self._slots:
-            await super().__call__(scope, receive, send)
+            # Starlette leaves it suspended where a client disconnects; its tasks would go on.
+            async with aclosing(self._answers):
+                await super().__call__(scope, receive, send)
         if self._is_ending.is_set():
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 

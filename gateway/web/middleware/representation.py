@@ -101,7 +101,7 @@ def _whole(send: Send, known: str | None) -> Send:
                 body = body[:4] + bytes(4) + body[8:]
             if coding:
                 headers["Content-Length"] = str(len(body))
-            if is_last and known is not None and _is_known(start, headers, body, known):
+            if is_last and known is not None and _is_known_once_tagged(start, headers, body, known):
                 body = b""
             await send(start)
             start, message = None, {**message, "body": body}
@@ -110,7 +110,7 @@ def _whole(send: Send, known: str | None) -> Send:
     return send_whole
 
 
-def _is_known(start: Message, headers: MutableHeaders, body: bytes, known: str) -> bool:
+def _is_known_once_tagged(start: Message, headers: MutableHeaders, body: bytes, known: str) -> bool:
     """Put the tag on an answer; if the client has it, make the answer a 304 and return True."""
     if "content-encoding" in headers and headers.get("etag", "").startswith('"'):
         headers["ETag"] = f"W/{headers['etag']}"  # it was made from the file before compression

@@ -56,11 +56,17 @@ def readyz(checks: Mapping[str, Check]) -> Callable[[Request], Awaitable[Respons
 
 def metrics(collector: Collector) -> Callable[[Request], Response]:
     """Return the handler of metrics, in a format that Prometheus reads; it runs on a thread."""
+    one_at_a_time = threading.Lock()
 
-    @cached(TTLCache(_MOST_FORMATS, FRESH_S), condition=threading.Condition())
+    @cached(
+        TTLCache(_MOST_FORMATS, FRESH_S),
+        key=lambda accept: choose_encoder(accept)[1],
+        condition=threading.Condition(),
+    )
     def rendered(accept: str) -> tuple[bytes, str]:
         encode, content_type = choose_encoder(accept)
-        return encode(collector), content_type
+        with one_at_a_time:
+            return encode(collector), content_type
 
     def answer(request: Request) -> Response:
         inbound_of(request.scope).record.is_routine = True

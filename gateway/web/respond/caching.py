@@ -57,7 +57,7 @@ def _of_the_moment(served: Served, execute_s: float) -> dict[str, str]:
     times = {} if served.how == "hit" else served.snapshot.times_s
     timings = {**times, "execute": max(0.0, execute_s - sum(times.values()))}
     return {
-        "Cache-Status": f"{_NAME}; {_how(served)}; {_until(served)}",
+        "Cache-Status": f"{_NAME}; {_how(served)}; {_ttl_and_detail(served)}",
         "Server-Timing": ", ".join(
             f"{name};dur={seconds * 1000:.1f}" for name, seconds in timings.items()
         ),
@@ -75,9 +75,10 @@ def _how(served: Served) -> str:
     return f"fwd={served.fwd}; fwd-status=200{stored}{collapsed}"
 
 
-def _until(served: Served) -> str:
-    """Return the time that is left; negative only of a stale snapshot (RFC 9211, section 2.3)."""
+def _ttl_and_detail(served: Served) -> str:
+    """Return the time that is left; negative only of a stale snapshot (RFC 9211, 2.3)."""
     ttl_s = math.floor(served.left_s())
     if served.is_stale:
         return f"ttl={ttl_s}; detail={_why_stale(served)}"
-    return f"ttl={max(0, ttl_s)}" + ("; detail=shared" * (served.snapshot.origin == "shared"))
+    detail = "; detail=shared" if served.snapshot.origin == "shared" else ""
+    return f"ttl={max(0, ttl_s)}{detail}"

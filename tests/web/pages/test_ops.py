@@ -170,7 +170,9 @@ async def test_metrics_are_rendered_once_for_many(
         first = await gateway.http.get("/metrics")
         await gateway.post("{ chatSessions { chatSessionId } }")
 
-        assert (await gateway.http.get("/metrics")).text == first.text
+        for accept in ("*/*", "text/plain;x=1", "text/plain;x=2"):
+            again = await gateway.http.get("/metrics", headers={"Accept": accept})
+            assert again.text == first.text
         other = (await gateway.http.get("/metrics", headers=openmetrics)).text
         assert other.endswith("# EOF\n")
         assert "gateway_requests_total{" in other

@@ -1,0 +1,39 @@
+"""The end of a stream."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack
+
+from starlette.types import Message
+
+from gateway.errors import BadRequestError
+from gateway.schema.engine import Answer
+from gateway.web.answer_stream import EventStream
+from gateway.web.inbound import Inbound, RequestHead
+
+
+async def test_a_client_that_leaves_while_it_is_sent_to_ends_the_operation() -> None:
+    """Otherwise its sessions would be polled for good."""
+    has_left, has_ended = asyncio.Event(), asyncio.Event()
+
+    async def answers() -> AsyncGenerator[Answer, None]:
+        try:
+            yield Answer({"data": None})
+            await asyncio.Event().wait()
+        finally:
+            has_ended.set()
+
+    async def receive() -> Message:
+        await has_left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        if message.get("body"):
+            has_left.set()
+            await asyncio.Event().wait()
+
+    inbound = Inbound(RequestHead(BadRequestError("")), b"id")
+    stream = EventStream(answers(), note=lambda _: None, inbound=inbound, slots=ExitStack())
+    await stream({"type": "http"}, receive, send)
+
+    assert has_ended.is_set()
