@@ -117,17 +117,24 @@ def files_needed(settings: Settings) -> int:
     return settings.max_connections + settings.upstream_connections + _OTHER_FILES
 
 
-def files_limit(*, use: bool = False) -> float:
-    """Return the hard limit of open files; `use` it from now on, instead of the lower one."""
+def files_limit() -> float:
+    """Return the hard limit of open files, which a process may use."""
     if sys.platform == "win32":  # pragma: no cover - there is no such limit
         return math.inf
     import resource
 
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if use:
+    return math.inf if hard == resource.RLIM_INFINITY else hard
+
+
+def _raise_files_limit() -> None:
+    """Use the hard limit from now on, instead of the lower one."""
+    if sys.platform != "win32":  # pragma: no branch - there is no such limit
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         with contextlib.suppress(ValueError):  # macOS has a limit below the one that it reports
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return math.inf if hard == resource.RLIM_INFINITY else hard
 
 
 def with_fewer_connections(settings: Settings) -> Settings:
@@ -138,7 +145,8 @@ def with_fewer_connections(settings: Settings) -> Settings:
     Raises:
         SettingsError: it leaves none.
     """
-    most = files_limit(use=True)
+    _raise_files_limit()
+    most = files_limit()
     fewer = settings.max_connections + most - files_needed(settings)
     if fewer >= settings.max_connections:
         return settings

@@ -5,6 +5,7 @@ mode; https://www.apollographql.com/docs/graphos/routing/operations/subscription
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import ExitStack, aclosing
 
@@ -24,7 +25,7 @@ _NOT_KEPT = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no
 """Caches do not store a stream, and proxies do not hold its parts back."""
 
 
-class AnswerStream(StreamingResponse):
+class AnswerStream(StreamingResponse, ABC):
     """Streams until the answers end, the client disconnects, or the server stops.
 
     In the last case the stream ends without the end of its framing, so that clients reconnect.
@@ -57,9 +58,9 @@ class AnswerStream(StreamingResponse):
         self._slots = slots
         self._is_ending = asyncio.Event()
 
+    @abstractmethod
     def part(self, answer: Answer) -> str:
         """Write an answer."""
-        raise NotImplementedError
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answers."""

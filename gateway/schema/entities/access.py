@@ -173,12 +173,12 @@ class _Text:
 
 @entity("One custom field of an object.")
 class CustomField(_Text):
-    pass
+    """A text under the name of a custom field."""
 
 
 @entity("One extra field of an object. SuperOffice has replaced them with custom fields.")
 class ExtraField(_Text):
-    pass
+    """A text under the name of an extra field."""
 
 
 # The description of texts from the tenant's lists.
