@@ -117,7 +117,7 @@ class RedisBus(Bus):
             news = msgspec.json.decode(data, type=News)
         except ValueError:
             return  # not ours: others may publish on the channel
-        if news.sender != self._name:
+        if news.sender not in {"", self._name}:  # without a sender it is not ours either
             # The sender's clock may be wrong: a time in the future, or long ago, would do harm.
             now_ns = self._clock_ns()
             heard_ns = min(max(news.heard_ns, now_ns - _CLOCKS_APART_NS), now_ns)

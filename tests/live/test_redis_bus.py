@@ -99,7 +99,8 @@ async def test_what_others_write_to_the_channel_is_nothing(server: RedisServer) 
     process = Process(server)
     with redis.Redis.from_url(server.url) as client:
         async with listening(process):
-            for text in ("hello", "{}", json.dumps({"sender": 1, "tenant": [], "heard_ns": ""})):
+            wrong = {"sender": 1, "tenant": [], "heard_ns": ""}, {"tenant": "Cust2", "heard_ns": 1}
+            for text in ("hello", "{}", *map(json.dumps, wrong)):
                 client.publish("superoffice-chat-gateway:changed", text)
             await published(server, News("Cust1", 1))
             await until(lambda: process.tenants)
