@@ -15,8 +15,16 @@ from gateway.headers import Header
 from gateway.server.limits import LimitedProtocol
 from gateway.web import response_cache
 from gateway.web.edge import Edge
-from gateway.web.inbound import REQUEST_ID, Inbound, RequestHead, find_inbound, inbound_of, path_of
-from gateway.web.response_cache import CachedAnswer
+from gateway.web.inbound import (
+    REQUEST_ID,
+    Inbound,
+    RequestHead,
+    find_inbound,
+    inbound_of,
+    path_of,
+    request_id_of,
+)
+from gateway.web.response_cache import CachedAnswer, CacheHit
 
 _STATUS_LINES = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
@@ -39,17 +47,55 @@ class FastLaneProtocol(LimitedProtocol):
     _last_head: tuple[str, list[Header], RequestHead] | None = None
     """Path, headers and meaning of the connection's last request: the next is often the same."""
 
+    _last_request = b""
+    """The connection's last request, where it came as one piece and was answered from the cache."""
+
+    _begun_when_ended = 0
+    """How many requests had begun when the last one was complete."""
+
     def forget_head(self) -> None:
         """Read the next head anew, even if it is equal to the last one."""
         self._last_head = None
+        self._last_request = b""
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, then call the application with a request that is not answered yet."""
+        """Parse what came, then call the application with a request that is not answered yet.
+
+        Who polls sends the same bytes again. They mean the same: to parse and to read them once
+        saves a third of a cached answer's time.
+        """
+        if data == self._last_request and self._is_answered_again():
+            return
+        self._last_request = b""
+        begun, was_between = self.begun, self._is_between_requests()
         self._is_reading = True
         super().data_received(data)
         self._is_reading = False
         if self._held is not None:
             self._release(*self._held)
+        elif was_between and self._is_between_requests() and self.begun == begun + 1:
+            cycle: RequestResponseCycle | None = self.cycle  # None after a handshake
+            self._last_request = data if cycle is not None and cycle.response_complete else b""
+
+    def _is_between_requests(self) -> bool:
+        return self.begun == self._begun_when_ended
+
+    def _is_answered_again(self) -> bool:
+        """Answer the last request once more from the cache, if it still can be."""
+        edge, scope = self.edge, scope_of(self.cycle)
+        is_idle = self.timeout_keep_alive_task is not None and self._is_between_requests()
+        if edge is None or not is_idle or self.is_draining:
+            return False
+        inbound = inbound_of(scope)
+        found = self._find(edge, scope, inbound)
+        if found:
+            inbound.request_id = request_id_of(scope["headers"])
+            self._send(edge, self.cycle, *found)
+        return found is not None
+
+    def _find(self, edge: Edge, scope: Scope, inbound: Inbound) -> CacheHit | None:
+        can_send = edge.has_fast_lane and not self.flow.write_paused
+        return response_cache.find(scope, inbound) if can_send else None
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Application) -> None:
         if self._is_reading:
@@ -64,14 +110,13 @@ class FastLaneProtocol(LimitedProtocol):
     def on_message_complete(self) -> None:
         """Answer from the cache, or call the application."""
         super().on_message_complete()
+        self._begun_when_ended = self.begun
         if self._held is not None:
             cycle, app = self._held
             found, edge = None, self.edge
             if edge is not None:
                 scope = scope_of(cycle)
-                inbound = self._enter(edge, scope, bytes(cycle.body))
-                if edge.has_fast_lane and not self.flow.write_paused:
-                    found = response_cache.find(scope, inbound)
+                found = self._find(edge, scope, self._enter(edge, scope, bytes(cycle.body)))
             if edge and found:
                 self._held = None
                 self._send(edge, cycle, *found)

@@ -42,14 +42,17 @@ class LimitedProtocol(HttpToolsProtocol):
     _has_progress = False
     """Whether the piece that is parsed completes a head, or has a part of a body in it."""
 
-    _is_draining = False
+    begun = 0
+    """How many requests have begun."""
+
+    is_draining = False
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request; make room if too many connections are open."""
         super().connection_made(transport)
         state = getattr(self.app, "state", None)
-        self._is_draining = not getattr(state, "is_ready", True)
+        self.is_draining = not getattr(state, "is_ready", True)
         self.edge: Edge | None = getattr(state, "edge", None)
         if self.edge is not None and self.edge.connection_limit.is_exceeded(self.connections):
             others = (c for c in self.connections if isinstance(c, LimitedProtocol))
@@ -97,6 +100,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Count the bytes of the head that begins."""
         super().on_message_begin()
+        self.begun += 1
         self._is_in_head = True
         self._head_bytes = self._debt_bytes = 0
 
@@ -119,7 +123,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         # httptools appends trailers to this list: they are no headers (RFC 9110, section 6.5.1).
         self.headers = self.headers.copy()
-        if self._is_draining:
+        if self.is_draining:
             self.cycle.keep_alive = False
         if self.pipeline:
             self._pipeline_bytes += _head_size(self.cycle)
@@ -155,7 +159,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def drain(self) -> None:
         """Make the next answer the last one on this connection, and say so in its headers."""
-        self._is_draining = True
+        self.is_draining = True
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         if cycle is not None and not cycle.response_started:
             cycle.keep_alive = False

@@ -10,6 +10,7 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,7 +46,11 @@ class CachedAnswer:
         object.__setattr__(self, "lines", lines)
 
 
-def find(scope: Scope, inbound: Inbound) -> tuple[CachedAnswer, list[Header]] | None:
+CacheHit: TypeAlias = tuple[CachedAnswer, list[Header]]
+"""An answer, and the headers that say its age now."""
+
+
+def find(scope: Scope, inbound: Inbound) -> CacheHit | None:
     """Return the answer to an equal request, and the headers that say its age now."""
     access = inbound.head.access
     if isinstance(access, RequestError) or not _is_cacheable(scope, inbound):

@@ -1,0 +1,141 @@
+"""Requests that a connection repeats: they are parsed once, and answered each time."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from gateway.server.protocol import GatewayProtocol
+from tests.server.transport import Transport
+from tests.support import Gateway, RestSide
+
+
+def request(text: str = "{ chatSessions { chatSessionId } }", caller: str = "kari") -> bytes:
+    """Return a POST in one piece."""
+    body = b'{"query": "%b"}' % text.encode()
+    return (
+        b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Authorization: Bearer %b\r\nContent-Length: %d\r\n\r\n%b"
+        % (caller.encode(), len(body), body)
+    )
+
+
+class Connection:
+    """A connection to a gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        config = uvicorn.Config(gateway.app, log_config=None, proxy_headers=False)
+        config.load()
+        self.protocol = GatewayProtocol(config, ServerState(), {}, asyncio.get_running_loop())
+        self.transport = Transport()
+        self.transport.protocol = self.protocol
+        self.protocol.connection_made(self.transport)
+
+    async def send(self, *pieces: bytes, answers: int) -> list[str]:
+        """Send pieces, wait for so many answers, and return their bodies."""
+        self.transport.written = b""
+        for piece in pieces:
+            self.protocol.data_received(piece)
+        async with asyncio.timeout(5):
+            while self.transport.written.count(b"}]}}") < answers:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        return re.findall(r"\{\"data\".*?\}\]\}\}", self.transport.written.decode())
+
+
+@pytest.fixture
+async def connection(gateway: Gateway) -> AsyncIterator[Connection]:
+    """Return a connection whose caller's sessions are cached."""
+    made = Connection(gateway)
+    await made.send(request(), answers=1)
+    await made.send(request(), answers=1)
+    yield made
+    made.transport.close()
+    made.protocol.connection_lost(None)
+
+
+async def test_an_equal_request_is_not_parsed_again(connection: Connection) -> None:
+    """It gets the same answer under an id of its own, and its connection is kept alive anew."""
+    parsed = connection.protocol.begun
+    timers, ids = set(), set()
+    for _ in range(3):
+        (answer,) = await connection.send(request(), answers=1)
+        assert answer == '{"data":{"chatSessions":[{"chatSessionId":1}]}}'
+        timers.add(connection.protocol.timeout_keep_alive_task)
+        ids |= set(re.findall(rb"x-request-id: (\w+)", connection.transport.written))
+
+    assert connection.protocol.begun == parsed
+    assert (len(timers), len(ids)) == (3, 3)
+
+
+@pytest.mark.parametrize("other", [request("{ chatSessions { topicId } }"), request(caller="ola")])
+async def test_another_request_gets_its_own_answer(connection: Connection, other: bytes) -> None:
+    """Also where the two come in turns."""
+    (mine,) = await connection.send(request(), answers=1)
+    (first,) = await connection.send(other, answers=1)
+    for _ in range(2):
+        assert await connection.send(request(), answers=1) == [mine]
+        assert await connection.send(other, answers=1) == [first]
+
+
+async def test_an_equal_piece_is_no_equal_request(connection: Connection) -> None:
+    """A piece may be the end of one request and the start of the next: all such are equal."""
+    whole = request()
+    for cut in range(1, len(whole)):
+        shifted, begun = whole[cut:] + whole[:cut], connection.protocol.begun
+        answers = await connection.send(whole[:cut], *[shifted] * 3, whole[cut:], answers=4)
+        assert (len(answers), connection.protocol.begun - begun) == (4, 4)
+
+    two = await connection.send(*[whole + whole] * 3, answers=6)
+    assert len(two) == 6
+
+
+async def test_an_equal_request_in_the_middle_of_another_is_part_of_it(
+    connection: Connection,
+) -> None:
+    """A body may be the bytes of the last request."""
+    whole = request()
+    await connection.send(whole, answers=1)
+    head = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (2 * len(whole))
+
+    assert await connection.send(head, whole, whole, answers=0) == []
+    assert len(await connection.send(whole, answers=1)) == 1
+
+
+async def test_an_equal_request_is_parsed_where_its_answer_has_to_be_made(
+    gateway: Gateway, rest: RestSide, connection: Connection
+) -> None:
+    """As after a change that a webhook has told of."""
+    for _ in range(3):
+        await connection.send(request(), answers=1)
+    rest.body = [{"ChatSessionId": 2}]
+    source = gateway.app.state.edge.door.find_source("/graphql", [])
+    source.invalidate(source.clock_ns())
+
+    (answer,) = await connection.send(request(), answers=1)
+    assert '"chatSessionId":2' in answer
+    assert rest.calls == 2
+
+
+async def test_a_server_that_stops_parses_and_closes(connection: Connection) -> None:
+    """Its last answer says so."""
+    await connection.send(request(), answers=1)
+    connection.protocol.drain()
+
+    await connection.send(request(), answers=1)
+    assert b"connection: close" in connection.transport.written
+    assert connection.transport.is_closed
+
+
+async def test_settings_that_are_read_again_hold_for_equal_requests(
+    connection: Connection,
+) -> None:
+    """A tenant may be gone then."""
+    await connection.send(request(), answers=1)
+    parsed = connection.protocol.begun
+    connection.protocol.forget_head()
+
+    await connection.send(request(), answers=1)
+    assert connection.protocol.begun == parsed + 1
