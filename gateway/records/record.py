@@ -17,15 +17,12 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, cast
 import msgspec
 
 from gateway.errors import UpstreamBadResponseError
-from gateway.records.dates import is_unset, is_unset_by_service, normalise
+from gateway.records.dates import CACHED, is_unset, is_unset_by_service, normalise
 
 T = TypeVar("T")
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 Convert: TypeAlias = Callable[[Any], Any]
 """Makes the value of a field from that of a slot."""
-
-# The same dates come back with every snapshot, and in those of all colleagues.
-_CACHED_DATES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +174,7 @@ def converted(p: Property, convert: Convert) -> property:
     return property(get_field)
 
 
-@lru_cache(_CACHED_DATES)
+@lru_cache(CACHED)
 def date(text: str | None) -> str | None:
     """Convert a date: unset is None, the offset gets its colon.
 
@@ -187,7 +184,7 @@ def date(text: str | None) -> str | None:
     return None if text is None or is_unset(text) else normalise(text)
 
 
-@lru_cache(_CACHED_DATES)
+@lru_cache(CACHED)
 def date_of_service(text: str | None) -> str | None:
     """Convert a date of a chat or ticket, as `date` does."""
     return None if text is None or is_unset_by_service(text) else normalise(text)

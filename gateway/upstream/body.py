@@ -8,7 +8,7 @@ import asyncio
 import ssl
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import cast
+from io import BytesIO
 
 import httpx
 
@@ -41,18 +41,18 @@ async def read_body(
     inflate = _inflater(fields.get(b"content-encoding", b""))
     # Not `aiter_raw`, which refuses responses that have their content already, as in tests.
     assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  by AsyncClient
-    body = bytearray()  # it grows where it is; to join a large one would hold the event loop
+    body = BytesIO()  # grows where it is, and gives its bytes without a copy
     received = turns = 0
     try:
         async for chunk in response.stream:
             received += len(chunk)
             pieces: Iterable[bytes] = inflate.pieces(chunk) if inflate else (chunk,)
             for piece in pieces:
-                body += piece
-                if len(body) > max_bytes or received > max_bytes:
+                body.write(piece)
+                if body.tell() > max_bytes or received > max_bytes:
                     raise _too_large(max_bytes)
                 await make_room(len(piece), on_wait)
-                if len(body) // _TURN_BYTES > turns:  # it may have arrived faster than it is read
+                if body.tell() // _TURN_BYTES > turns:  # it may have arrived faster than it is read
                     turns += 1
                     await asyncio.sleep(0)
         if inflate:
@@ -64,8 +64,7 @@ async def read_body(
             raise
         message = "The connection to SuperOffice broke within an answer."
         raise UpstreamInterruptedError(message) from exc
-    # All that read it take either; a copy of a large one would hold the event loop.
-    return bytes(body) if len(body) <= _TURN_BYTES else cast("bytes", body)
+    return body.getvalue()
 
 
 def _check_head(fields: Mapping[bytes, bytes], max_bytes: int) -> None:
