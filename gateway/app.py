@@ -73,7 +73,8 @@ def create_app(
     def draining() -> bool:
         return getattr(app.state, "is_ready", None) is False
 
-    page = QueryPage(demo_users, settings.environment is not None, settings.docs)
+    has_tenants = settings.environment is not None
+    page = QueryPage(demo_users, has_tenants=has_tenants, has_manual=settings.docs)
     endpoint = Endpoint(
         graphql=gateway.graphql,
         admission=gateway.edge.admission,

@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 import zoneinfo
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
@@ -76,7 +76,7 @@ def upstream_url(value: str) -> str:
     if url.username is not None or url.password is not None:
         raise ValueError("it must not hold credentials: callers bring their own")
     if not _has_valid_server(url):
-        raise ValueError("its host must be a name, and its port a number from 1 to 65535")
+        raise ValueError("its host must be a name or address, its port a number from 1 to 65535")
     if url.query or url.fragment:
         raise ValueError("remove everything from the ? or # on")
     path = url.path.rstrip("/").removesuffix("/v1").removesuffix("/api").rstrip("/")
@@ -130,7 +130,10 @@ def paths(text: str | Path | tuple[Path, ...]) -> tuple[Path, ...]:
 
 def cookies(text: str) -> frozenset[bytes] | None:
     """Return the names of cookies; None = all."""
-    return None if text.strip() == "*" else frozenset(name.encode() for name in names(text))
+    if text.strip() == "*":
+        return None
+    problem = "the name of a cookie has no `=`, blanks or `;`"
+    return frozenset(name.encode() for name in _matching(r"[^=;\s]+", text, problem))
 
 
 def time_zone(name: str) -> zoneinfo.ZoneInfo:
@@ -203,7 +206,10 @@ def webhook_secret(value: SecretStr) -> SecretStr:
 
 def _has_valid_server(url: SplitResult) -> bool:
     try:
-        str(url.hostname).encode("idna")
+        name = str(url.hostname)
+        name.encode("idna").decode("idna")
+        if name.rpartition(".")[2].isdigit():  # such a host is an address, in full
+            ip_address(name)
         return url.port != 0
     except ValueError:
         return False
