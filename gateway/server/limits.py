@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterable
+from typing import NoReturn
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -41,6 +42,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     _has_progress = False
     """Whether the piece that is parsed completes a head, or has a part of a body in it."""
+
+    _problem = ""
+    """The limit that the request goes past."""
 
     begun = 0
     """How many requests have begun."""
@@ -108,14 +112,13 @@ class LimitedProtocol(HttpToolsProtocol):
         """Stop the timer: the rest of a request has limits of its own.
 
         Raises:
-            ValueError: there are too many headers, or too long ones; uvicorn answers 400 to what
-                httptools rejects.
+            ValueError: there are too many headers, or too long ones.
         """
         if len(self.headers) > MAX_HEADERS:
-            raise ValueError("too many headers")
+            self._reject(f"The request has more than {MAX_HEADERS} headers.")
         came_in_pieces = self._head_bytes > 0
         if came_in_pieces and len(self.url) + _size(self.headers) > _MAX_HEAD_BYTES:
-            raise ValueError("too long a head")
+            self._reject(f"The head of the request has more than {_MAX_HEAD_BYTES} bytes.")
         self._is_in_head = False
         self._has_progress = True
         if self._head_timer is not None:
@@ -129,6 +132,15 @@ class LimitedProtocol(HttpToolsProtocol):
             self._pipeline_bytes += _head_size(self.cycle)
             self._limit_pipeline()
 
+    def _reject(self, problem: str) -> NoReturn:
+        """Have uvicorn answer 400, as it does to what httptools rejects."""
+        self._problem = problem
+        raise ValueError(problem)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no request, or goes past a limit; say which."""
+        super().send_400_response(self._problem or msg)
+
     def on_body(self, body: bytes) -> None:
         """Add a piece to the body.
 
@@ -139,7 +151,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._debt_bytes = max(0, self._debt_bytes + _PIECE_COST_BYTES - len(body))
         if self._debt_bytes > _MAX_DEBT_BYTES:
-            raise ValueError("too many pieces")
+            self._reject("The body of the request came in too many pieces.")
         super().on_body(body)
         if self.pipeline:
             self._pipeline_bytes += len(body)

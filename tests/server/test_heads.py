@@ -93,18 +93,22 @@ def test_endless_trailers_close_the_connection(connection: socket.socket, endles
 
 
 @pytest.mark.parametrize(
-    "sent",
+    ("sent", "problem"),
     [
-        ALIVE + b"a: b\r\n" * 200 + b"\r\n",
-        CHUNKED.split(b"21\r\n")[0] + b"1\r\n \r\n" * 20_000,
+        (ALIVE + b"a: b\r\n" * 200 + b"\r\n", b"more than 200 headers."),
+        (CHUNKED.split(b"21\r\n")[0] + b"1\r\n \r\n" * 20_000, b"in too many pieces."),
     ],
     ids=["headers", "pieces of a body"],
 )
-def test_what_costs_by_the_piece_is_counted(connection: socket.socket, sent: bytes) -> None:
-    """However few bytes it has."""
+def test_what_costs_by_the_piece_is_counted(
+    connection: socket.socket, sent: bytes, problem: bytes
+) -> None:
+    """However few bytes it has; the answer says what is too much."""
     connection.sendall(sent)
 
-    assert b"HTTP/1.1 400 Bad Request" in connection.recv(65_536)
+    answer = connection.recv(65_536)
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request")
+    assert answer.endswith(problem)
 
 
 def test_a_body_in_many_chunks_is_read(connection: socket.socket) -> None:
