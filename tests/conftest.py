@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import HealthCheck, settings
 
 from gateway.schema.build import SchemaOptions, build_schema
@@ -139,8 +138,7 @@ def logs_as_before() -> Iterator[None]:
     root, before = logging.getLogger(), logging.getLogger().handlers[:]
     levels = {name: logging.getLogger(name).level for name in ("", "gateway", "uvicorn")}
     yield
-    if structlog.is_configured():
-        structlog.reset_defaults()
+    if root.handlers != before:
         root.handlers = before
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)

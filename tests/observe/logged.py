@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
-import structlog
 
 from gateway.observe.logs import configure_logs
 
@@ -47,7 +46,6 @@ def own_logging() -> Iterator[None]:
         root.handlers = handlers
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-        structlog.reset_defaults()
 
 
 @contextlib.contextmanager

@@ -4,8 +4,8 @@ import logging
 from typing import Literal
 
 import pytest
-import structlog
 
+from gateway.observe.logs import log_event
 from tests.observe.logged import logged
 
 OURS = "gateway.somewhere"
@@ -61,7 +61,8 @@ def test_a_traceback_is_part_of_its_line_in_json() -> None:
 def test_structured_events_keep_their_values() -> None:
     """Each keyword is a key."""
     with logged() as log:
-        structlog.get_logger().warning("request", logger=OURS, status=200, path="/graphql")
+        fields = {"status": 200, "path": "/graphql"}
+        log_event(logging.getLogger(OURS), logging.WARNING, "request", fields)
 
     (event,) = log.events
     assert event.pop("timestamp")
@@ -74,10 +75,20 @@ def test_structured_events_keep_their_values() -> None:
     }
 
 
+def test_an_event_goes_to_the_log_of_the_application_around(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where the gateway is mounted in another one, the log is not ours."""
+    with caplog.at_level(logging.INFO):
+        log_event(logging.getLogger(OURS), logging.INFO, "request", {"status": 200})
+
+    assert caplog.messages == ["request {'status': 200}"]
+
+
 def test_text_is_for_people() -> None:
     """The event comes first, then the values."""
     with logged(log_format="text") as log:
-        structlog.get_logger().info("request", logger=OURS, status=200)
+        log_event(logging.getLogger(OURS), logging.INFO, "request", {"status": 200})
 
     assert "info" in log.getvalue()
     assert "request" in log.getvalue()

@@ -5,8 +5,7 @@ Neither the query string nor any header or body is logged: they hold customers' 
 
 import logging
 import time
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 from urllib.parse import quote
 
 import structlog
@@ -14,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import TenantNotFoundError
 from gateway.observe.clients import NO_CLIENT, Client
+from gateway.observe.logs import log_event
 from gateway.observe.metrics import RequestMeter
 from gateway.web.access_record import AccessRecord
 from gateway.web.inbound import REQUEST_ID, Door, Inbound
@@ -31,7 +31,6 @@ class AccessLog:
 
     meter: RequestMeter
     shows_client: bool = False
-    _log: Any = field(default_factory=structlog.get_logger, init=False)  # structlog types none
 
     def request(
         self, scope: Scope, inbound: Inbound, status: int, started: float, record: AccessRecord
@@ -39,30 +38,24 @@ class AccessLog:
         """Log a request that began at `started`, by `time.perf_counter`."""
         seconds = time.perf_counter() - started
         client = self._count(record, record.first_answer_s or seconds, inbound.head.client)
-        level = logging.DEBUG if record.is_routine else logging.INFO
-        if not logger.isEnabledFor(level):
-            return
-        fields = _with_client(record.fields(), client)
+        fields = {
+            "method": scope.get("method", "WEBSOCKET"),
+            "path": _printable_path(scope) if record.is_known_path else UNKNOWN_PATH,
+            "status": status,
+            "duration_ms": round(seconds * 1000, 1),
+            "request_id": inbound.request_id.decode(),
+            **_with_client(record.fields(), client),
+        }
         if self.shows_client and scope.get("client"):
-            fields = {**fields, "client": scope["client"][0]}
-        write = self._log.debug if record.is_routine else self._log.info
-        write(
-            "request",
-            logger=__name__,
-            method=scope.get("method", "WEBSOCKET"),
-            path=_printable_path(scope) if record.is_known_path else UNKNOWN_PATH,
-            status=status,
-            duration_ms=round(seconds * 1000, 1),
-            request_id=inbound.request_id.decode(),
-            **fields,
-        )
+            fields["client"] = scope["client"][0]
+        log_event(logger, logging.DEBUG if record.is_routine else logging.INFO, "request", fields)
 
     def operation(self, started: float, record: AccessRecord, client: Client) -> None:
         """Log one of the operations on a WebSocket, when it has its first answer."""
         seconds = time.perf_counter() - started
         fields = _with_client(record.fields(), self._count(record, seconds, client))
         duration_ms = round(seconds * 1000, 1)
-        self._log.info("operation", logger=__name__, duration_ms=duration_ms, **fields)
+        log_event(logger, logging.INFO, "operation", {"duration_ms": duration_ms, **fields})
 
     def _count(self, record: AccessRecord, seconds: float, client: Client) -> Client:
         """Count a request, unless it is not GraphQL; return its client as it may appear."""
