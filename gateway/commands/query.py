@@ -108,7 +108,7 @@ async def answers(
     """Execute an operation by the gateway's rules; a subscription has an answer per change."""
     from gateway.app import create_app
     from gateway.schema.engine import refusal
-    from gateway.web.inbound import Inbound, check_tenant, request_id_of
+    from gateway.web.inbound import Inbound, check_tenant
     from gateway.web.respond.caching import mark_stale
 
     app = create_app(settings)
@@ -117,7 +117,7 @@ async def answers(
         try:
             check_tenant(asked)
             operation = await graphql.reader.operation(request)
-            context = graphql.context(Inbound(asked, request_id_of(headers)), headers)
+            context = graphql.context(Inbound(asked, asked.request_id()), headers)
             async with aclosing(graphql.engine.stream(operation, context)) as found:
                 async for answer in found:
                     mark_stale([answer.body], context.served)

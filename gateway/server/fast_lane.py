@@ -15,15 +15,7 @@ from gateway.headers import Header
 from gateway.server.limits import LimitedProtocol
 from gateway.web import response_cache
 from gateway.web.edge import Edge
-from gateway.web.inbound import (
-    REQUEST_ID,
-    Inbound,
-    RequestHead,
-    find_inbound,
-    inbound_of,
-    path_of,
-    request_id_of,
-)
+from gateway.web.inbound import REQUEST_ID, Inbound, RequestHead, find_inbound, inbound_of
 from gateway.web.response_cache import CachedAnswer, CacheHit
 
 _STATUS_LINES = {
@@ -44,8 +36,8 @@ class FastLaneProtocol(LimitedProtocol):
     _running: RequestResponseCycle | None = None
     """The request that the application was called with last; later ones wait in the pipeline."""
 
-    _last_head: tuple[str, list[Header], RequestHead] | None = None
-    """Path, headers and meaning of the connection's last request: the next is often the same."""
+    _last_head: RequestHead | None = None
+    """Of the connection's last request."""
 
     _last_request = b""
     """The connection's last request, where it came as one piece and was answered from the cache."""
@@ -67,29 +59,27 @@ class FastLaneProtocol(LimitedProtocol):
         if data == self._last_request and self._is_answered_again():
             return
         self._last_request = b""
-        begun, was_between = self.begun, self._is_between_requests()
+        begun, was_between = self.begun, self.begun == self._begun_when_ended
         self._is_reading = True
         super().data_received(data)
         self._is_reading = False
         if self._held is not None:
             self._release(*self._held)
-        elif was_between and self._is_between_requests() and self.begun == begun + 1:
+        elif was_between and self.begun == self._begun_when_ended == begun + 1:
             cycle: RequestResponseCycle | None = self.cycle  # None after a handshake
             self._last_request = data if cycle is not None and cycle.response_complete else b""
-
-    def _is_between_requests(self) -> bool:
-        return self.begun == self._begun_when_ended
 
     def _is_answered_again(self) -> bool:
         """Answer the last request once more from the cache, if it still can be."""
         edge, scope = self.edge, scope_of(self.cycle)
-        is_idle = self.timeout_keep_alive_task is not None and self._is_between_requests()
+        is_between = self.begun == self._begun_when_ended
+        is_idle = is_between and self.timeout_keep_alive_task is not None
         if edge is None or not is_idle or self.is_draining:
             return False
         inbound = inbound_of(scope)
         found = self._find(edge, scope, inbound)
         if found:
-            inbound.request_id = request_id_of(scope["headers"])
+            inbound.request_id = inbound.head.request_id()
             self._send(edge, self.cycle, *found)
         return found is not None
 
@@ -116,19 +106,14 @@ class FastLaneProtocol(LimitedProtocol):
             found, edge = None, self.edge
             if edge is not None:
                 scope = scope_of(cycle)
-                found = self._find(edge, scope, self._enter(edge, scope, bytes(cycle.body)))
+                inbound = edge.door.enter(scope, bytes(cycle.body), self._last_head)
+                self._last_head = inbound.head
+                found = self._find(edge, scope, inbound)
             if edge and found:
                 self._held = None
                 self._send(edge, cycle, *found)
             else:
                 self._release(cycle, app)
-
-    def _enter(self, edge: Edge, scope: Scope, body: bytes) -> Inbound:
-        path, headers = path_of(scope), scope["headers"]
-        last = self._last_head
-        if last is None or last[1] != headers or last[0] != path:
-            last = self._last_head = path, headers, edge.door.read(path, headers)
-        return edge.door.enter(scope, last[2], body)
 
     def _release(self, cycle: RequestResponseCycle, app: Application) -> None:
         """Call the application with the request that was held, or answer 503 under load."""

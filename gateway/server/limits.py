@@ -83,8 +83,10 @@ class LimitedProtocol(HttpToolsProtocol):
                 is_open = not self.transport.is_closing()
                 if is_open and self.transport.get_protocol() is self:  # not a WebSocket's
                     self._parse(data[start : start + _PIECE_BYTES])
-        if self._is_idle():
-            self._start_head_timer()
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        has_timer = self.timeout_keep_alive_task or self._head_timer
+        if not has_timer and cycle is not None and self.has_no_request():
+            self._start_head_timer()  # a request was answered, and line ends came after it
 
     def _parse(self, piece: bytes) -> None:
         """Parse a piece, and count its bytes unless it brings a request forward."""
@@ -94,12 +96,6 @@ class LimitedProtocol(HttpToolsProtocol):
             self._head_bytes += len(piece)
             if self._head_bytes > _MAX_HEAD_BYTES:
                 self._close()
-
-    def _is_idle(self) -> bool:
-        """Return whether a request was answered, and no timer runs, as after line ends."""
-        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
-        has_timer = bool(self.timeout_keep_alive_task or self._head_timer)
-        return not has_timer and cycle is not None and self.has_no_request()
 
     def on_message_begin(self) -> None:
         """Count the bytes of the head that begins."""

@@ -67,7 +67,7 @@ class _Parser(HttpRequestParser):
             HttpParserUpgrade: it ends with the handshake of a WebSocket.
         """
         protocol, parser = self._protocol, self
-        while not protocol.transport.is_closing():
+        while True:
             try:
                 HttpRequestParser.feed_data(parser, data)
                 return
@@ -76,6 +76,7 @@ class _Parser(HttpRequestParser):
                     raise
                 if parser.get_method() == b"CONNECT":  # asks without a header
                     protocol.send_400_response("This is no proxy.")
+                if protocol.transport.is_closing():
                     return
                 data = _plain_head(parser, protocol) + data[exc.args[0] :]
                 protocol.parser = parser = _Parser(protocol)

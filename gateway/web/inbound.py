@@ -48,6 +48,16 @@ class RequestHead:
     """All of the headers that shape the answer, a line each."""
 
     client: Client = NO_CLIENT
+    path: str = ""
+    headers: Sequence[Header] = field(default=(), repr=False)
+    """As they are read: those of a list in one line each."""
+
+    sent_id: bytes | None = None
+    """The request's id, if the client has sent one."""
+
+    def request_id(self) -> bytes:
+        """Return the id that the client has sent, or a new one."""
+        return self.sent_id or b"%016x" % _random.getrandbits(64)
 
 
 def do_nothing() -> None:
@@ -97,7 +107,15 @@ class Door:
             ]
         )
         max_age_s = max_age_of(headers) if self.heeds_cache_control else None
-        return RequestHead(self.access(path, headers), max_age_s, shaping, client_of(headers))
+        return RequestHead(
+            self.access(path, headers),
+            max_age_s,
+            shaping,
+            client_of(headers),
+            path,
+            headers,
+            sent_id_of(headers),
+        )
 
     def access(self, path: str, headers: Sequence[Header]) -> Access | RequestError:
         """Find the caller and its source; an error says why there is none."""
@@ -111,19 +129,22 @@ class Door:
         return Access(source, caller, source.key_of(caller))
 
     def enter(
-        self, scope: Scope, head: RequestHead | None = None, body: bytes | None = None
+        self, scope: Scope, body: bytes | None = None, last: RequestHead | None = None
     ) -> Inbound:
         """Return the request of a scope, made now unless our server has made it already.
 
-        What trusted proxies say of it is in the scope from then on.
+        What trusted proxies say of it is in the scope from then on. `last` is the head of the
+        connection's last request: the next one is often the same.
         """
         inbound = find_inbound(scope)
         if inbound is None:
             if self.proxies is not None:
                 self.proxies.apply(scope)
-            headers = scope["headers"] = in_one_line(scope["headers"])
-            head = head or self.read(path_of(scope), headers)
-            inbound = scope[_KEY] = Inbound(head, request_id_of(headers), body)
+            path, headers = path_of(scope), scope["headers"]
+            is_last = last is not None and last.headers == headers and last.path == path
+            head = last if last and is_last else self.read(path, headers)
+            scope["headers"] = head.headers
+            inbound = scope[_KEY] = Inbound(head, head.request_id(), body)
         return inbound
 
 
@@ -169,12 +190,10 @@ def max_age_of(headers: Sequence[Header]) -> float | None:
     return float(max_age[1]) if max_age else None
 
 
-def request_id_of(headers: Sequence[Header]) -> bytes:
-    """Return the id that the client has sent, or a new one."""
+def sent_id_of(headers: Sequence[Header]) -> bytes | None:
+    """Return the id that the client has sent, if it is a valid one."""
     sent = [value for name, value in headers if name == REQUEST_ID]
-    if len(sent) == 1 and _VALID_ID.fullmatch(sent[0]):
-        return sent[0]
-    return b"%016x" % _random.getrandbits(64)
+    return sent[0] if len(sent) == 1 and _VALID_ID.fullmatch(sent[0]) else None
 
 
 def trace_of(headers: Sequence[Header], request_id: bytes) -> list[Header]:

@@ -10,7 +10,7 @@ from uvicorn.server import ServerState
 
 from gateway.server.protocol import GatewayProtocol
 from tests.server.transport import Transport
-from tests.support import Gateway, RestSide
+from tests.support import Gateway, RestSide, gateway_over
 
 
 def request(text: str = "{ chatSessions { chatSessionId } }", caller: str = "kari") -> bytes:
@@ -34,13 +34,13 @@ class Connection:
         self.transport.protocol = self.protocol
         self.protocol.connection_made(self.transport)
 
-    async def send(self, *pieces: bytes, answers: int) -> list[str]:
-        """Send pieces, wait for so many answers, and return their bodies."""
+    async def send(self, *pieces: bytes, answers: int, end: bytes = b"}]}}") -> list[str]:
+        """Send pieces, wait for the end of so many answers, and return the data in them."""
         self.transport.written = b""
         for piece in pieces:
             self.protocol.data_received(piece)
         async with asyncio.timeout(5):
-            while self.transport.written.count(b"}]}}") < answers:  # noqa: ASYNC110
+            while self.transport.written.count(end) < answers:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         return re.findall(r"\{\"data\".*?\}\]\}\}", self.transport.written.decode())
 
@@ -139,3 +139,20 @@ async def test_settings_that_are_read_again_hold_for_equal_requests(
 
     await connection.send(request(), answers=1)
     assert connection.protocol.begun == parsed + 1
+
+
+async def test_what_a_proxy_says_of_a_request_tells_it_from_others(rest: RestSide) -> None:
+    """A page of another site reads nothing, also where its address is the only difference."""
+    sent = (
+        b"GET /graphql?query=%%7BchatSessions%%7BchatSessionId%%7D%%7D HTTP/1.1\r\nHost: inside\r\n"
+        b"Authorization: Bearer kari\r\nOrigin: https://a.example\r\n"
+        b"X-Forwarded-Proto: https\r\nX-Forwarded-Host: %b.example\r\n\r\n"
+    )
+    async with gateway_over(rest, trusted_proxies="unix") as gateway:
+        connection = Connection(gateway)
+        for _ in range(2):
+            assert len(await connection.send(sent % b"a", answers=1)) == 1
+        refused = await connection.send(sent % b"b", answers=1, end=b'"BAD_REQUEST"')
+        assert refused == []
+        connection.transport.close()
+        connection.protocol.connection_lost(None)

@@ -19,7 +19,7 @@ from gateway.errors import BadRequestError, RequestError, UnauthenticatedError
 from gateway.schema.context import Access
 from gateway.server.protocol import GatewayProtocol
 from gateway.tenants.path import TenantSources
-from gateway.web.inbound import Door, RequestHead, check_tenant, inbound_of, request_id_of, trace_of
+from gateway.web.inbound import Door, RequestHead, check_tenant, inbound_of, sent_id_of, trace_of
 from tests.support import CREDENTIALS, RestSide, gateway_over, served
 from tests.tenants.test_online import ONE, Online
 
@@ -155,11 +155,13 @@ def test_a_missing_login_is_no_problem_yet(problem: RequestError) -> None:
 
 def test_an_id_of_the_clients_is_taken() -> None:
     """If it is one, and if there is just one."""
-    assert request_id_of([(b"x-request-id", b"abc")]) == b"abc"
+    assert sent_id_of([(b"x-request-id", b"abc")]) == b"abc"
     for sent in ([], [b"a b"], [b"a", b"b"], [b"x" * 129]):
-        made = request_id_of([(b"x-request-id", value) for value in sent])
-        assert made not in sent
-        assert len(made) == 16
+        assert sent_id_of([(b"x-request-id", value) for value in sent]) is None
+
+    head = RequestHead(UnauthenticatedError("none"))
+    assert len(head.request_id()) == 16
+    assert head.request_id() != head.request_id()
 
 
 def test_what_goes_along_with_a_rest_call() -> None:
