@@ -18,6 +18,8 @@ from gateway.errors import BadRequestError, UnauthenticatedError
 from gateway.headers import CREDENTIALS, IN_PAYLOAD, REPRESENTATION, TENANT, Header
 
 _SCHEMES = (b"basic", b"bearer", b"soticket")
+_AS_SENT = (b"so-apptoken", *REPRESENTATION)
+_READ = CREDENTIALS.union(REPRESENTATION)
 _OVERRIDES = {b"accept-language": b"so-language"}
 """Of a header, the one that SuperOffice heeds instead of it."""
 
@@ -70,10 +72,12 @@ class CallerPolicy:
         """
         sent: dict[bytes, list[bytes]] = {}
         for name, value in headers:
-            sent.setdefault(name, []).append(value)
+            if name in _READ:
+                sent.setdefault(name, []).append(value)
         forwarded = self._credentials(sent)
-        for name in (b"so-apptoken", *REPRESENTATION):
-            forwarded += [(name, value) for value in sent.get(name, ())]
+        for name in _AS_SENT:
+            if name in sent:
+                forwarded += [(name, value) for value in sent[name]]
         forwarded += [
             (name, value)
             for name, value in self.defaults

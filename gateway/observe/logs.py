@@ -61,8 +61,9 @@ class EventHandler(logging.StreamHandler[TextIO]):
     def write(self, level: int, event: EventDict) -> None:
         """Write an event with the time, and with what is bound to its context."""
         line: Any = event
+        level_name = logging.getLevelName(level).lower()
         for process in self._processors:
-            line = process(None, logging.getLevelName(level).lower(), line)
+            line = process(None, level_name, line)
         self.stream.write(f"{line}\n")
 
 
