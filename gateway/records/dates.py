@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-CACHED = 20_000
-"""The same dates come back with every snapshot, and in those of all colleagues."""
+MOST_DATES = 20_000
+"""That are cached: the same ones come back with every snapshot, and in those of all colleagues."""
 
 _DATE_TIME = re.compile(
     r"(?P<second>(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)"
@@ -93,7 +93,7 @@ def has_zone(text: str) -> bool:
     return _parts(text)["zone"] is not None
 
 
-@lru_cache(CACHED)
+@lru_cache(MOST_DATES)
 def nanoseconds(text: str, zone: dt.tzinfo) -> int:
     """Return a checked date's nanoseconds since 1970, in `zone` unless the text has its own.
 

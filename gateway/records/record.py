@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, cast
 import msgspec
 
 from gateway.errors import UpstreamBadResponseError
-from gateway.records.dates import CACHED, is_unset, is_unset_by_service, normalise
+from gateway.records.dates import MOST_DATES, is_unset, is_unset_by_service, normalise
 
 T = TypeVar("T")
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
@@ -174,7 +174,7 @@ def converted(p: Property, convert: Convert) -> property:
     return property(get_field)
 
 
-@lru_cache(CACHED)
+@lru_cache(MOST_DATES)
 def date(text: str | None) -> str | None:
     """Convert a date: unset is None, the offset gets its colon.
 
@@ -184,7 +184,7 @@ def date(text: str | None) -> str | None:
     return None if text is None or is_unset(text) else normalise(text)
 
 
-@lru_cache(CACHED)
+@lru_cache(MOST_DATES)
 def date_of_service(text: str | None) -> str | None:
     """Convert a date of a chat or ticket, as `date` does."""
     return None if text is None or is_unset_by_service(text) else normalise(text)

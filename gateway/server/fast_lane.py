@@ -42,7 +42,7 @@ class FastLaneProtocol(LimitedProtocol):
     _last_request = b""
     """The connection's last request, where it came as one piece and was answered from the cache."""
 
-    _begun_when_ended = 0
+    _begun_when_complete = 0
     """How many requests had begun when the last one was complete."""
 
     def forget_head(self) -> None:
@@ -53,35 +53,34 @@ class FastLaneProtocol(LimitedProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came, then call the application with a request that is not answered yet.
 
-        Who polls sends the same bytes again. They mean the same: to parse and to read them once
-        saves a third of a cached answer's time.
+        A client that polls repeats its request byte for byte. To compare the bytes saves parsing,
+        half of a cached answer's time.
         """
         if data == self._last_request and self._is_answered_again():
             return
         self._last_request = b""
-        begun, was_between = self.begun, self.begun == self._begun_when_ended
+        begun, was_between = self.requests_begun, self.requests_begun == self._begun_when_complete
         self._is_reading = True
         super().data_received(data)
         self._is_reading = False
         if self._held is not None:
             self._release(*self._held)
-        elif was_between and self.begun == self._begun_when_ended == begun + 1:
+        elif was_between and self.requests_begun == self._begun_when_complete == begun + 1:
             cycle: RequestResponseCycle | None = self.cycle  # None after a handshake
             self._last_request = data if cycle is not None and cycle.response_complete else b""
 
     def _is_answered_again(self) -> bool:
         """Answer the last request once more from the cache, if it still can be."""
-        edge, scope = self.edge, scope_of(self.cycle)
-        is_between = self.begun == self._begun_when_ended
-        is_idle = is_between and self.timeout_keep_alive_task is not None
-        if edge is None or not is_idle or self.is_draining:
+        if self.edge is None or self.is_draining or self.transport.is_closing():
             return False
+        scope = scope_of(self.cycle)
         inbound = inbound_of(scope)
-        found = self._find(edge, scope, inbound)
-        if found:
-            inbound.request_id = inbound.head.request_id()
-            self._send(edge, self.cycle, *found)
-        return found is not None
+        found = self._find(self.edge, scope, inbound)
+        if found is None:
+            return False
+        inbound.request_id = inbound.head.request_id()
+        self._send(self.edge, self.cycle, *found)
+        return True
 
     def _find(self, edge: Edge, scope: Scope, inbound: Inbound) -> CacheHit | None:
         can_send = edge.has_fast_lane and not self.flow.write_paused
@@ -100,7 +99,7 @@ class FastLaneProtocol(LimitedProtocol):
     def on_message_complete(self) -> None:
         """Answer from the cache, or call the application."""
         super().on_message_complete()
-        self._begun_when_ended = self.begun
+        self._begun_when_complete = self.requests_begun
         if self._held is not None:
             cycle, app = self._held
             found, edge = None, self.edge

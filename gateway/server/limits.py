@@ -44,10 +44,9 @@ class LimitedProtocol(HttpToolsProtocol):
     """Whether the piece that is parsed completes a head, or has a part of a body in it."""
 
     _problem = ""
-    """The limit that the request goes past."""
+    """What the 400 says, where a limit is the reason."""
 
-    begun = 0
-    """How many requests have begun."""
+    requests_begun = 0
 
     is_draining = False
     _head_timer: asyncio.TimerHandle | None = None
@@ -100,7 +99,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Count the bytes of the head that begins."""
         super().on_message_begin()
-        self.begun += 1
+        self.requests_begun += 1
         self._is_in_head = True
         self._head_bytes = self._debt_bytes = 0
 
@@ -122,14 +121,18 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         # httptools appends trailers to this list: they are no headers (RFC 9110, section 6.5.1).
         self.headers = self.headers.copy()
-        if self.is_draining:
+        if self.is_draining and self.cycle is not None:  # None where a handshake comes first
             self.cycle.keep_alive = False
         if self.pipeline:
             self._pipeline_bytes += _head_size(self.cycle)
             self._limit_pipeline()
 
     def _reject(self, problem: str) -> NoReturn:
-        """Have uvicorn answer 400, as it does to what httptools rejects."""
+        """Have uvicorn answer 400, as it does to what httptools rejects.
+
+        Raises:
+            ValueError: always.
+        """
         self._problem = problem
         raise ValueError(problem)
 

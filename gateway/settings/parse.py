@@ -75,7 +75,7 @@ def upstream_url(value: str) -> str:
         raise ValueError("it must start with http:// or https:// and a host")
     if url.username is not None or url.password is not None:
         raise ValueError("it must not hold credentials: callers bring their own")
-    if not _has_valid_server(url):
+    if not _has_valid_server(url) or not _can_be_called(url.hostname):
         raise ValueError("its host must be a name or address, its port a number from 1 to 65535")
     if url.query or url.fragment:
         raise ValueError("remove everything from the ? or # on")
@@ -204,12 +204,21 @@ def webhook_secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _can_be_called(host: str) -> bool:
+    """Return whether a host is an address, or a name that the HTTP client can encode."""
+    from httpx import URL
+
+    try:
+        if host.rpartition(".")[2].isdigit():
+            ip_address(host)
+        return bool(URL(host=host).host)
+    except ValueError:
+        return False
+
+
 def _has_valid_server(url: SplitResult) -> bool:
     try:
-        name = str(url.hostname)
-        name.encode("idna").decode("idna")
-        if name.rpartition(".")[2].isdigit():  # such a host is an address, in full
-            ip_address(name)
+        str(url.hostname).encode("idna")
         return url.port != 0
     except ValueError:
         return False

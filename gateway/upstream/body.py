@@ -41,7 +41,7 @@ async def read_body(
     inflate = _inflater(fields.get(b"content-encoding", b""))
     # Not `aiter_raw`, which refuses responses that have their content already, as in tests.
     assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  by AsyncClient
-    body = BytesIO()  # grows where it is, and gives its bytes without a copy
+    body = BytesIO()  # grows where it is, and mostly gives its bytes without a copy
     received = turns = 0
     try:
         async for chunk in response.stream:

@@ -45,7 +45,7 @@ class RequestHead:
     """The oldest snapshot that the client accepts."""
 
     shaping: bytes = b""
-    """All of the headers that shape the answer, a line each."""
+    """What shapes the answer: the trusted documents, and headers, a line each."""
 
     client: Client = NO_CLIENT
     path: str = ""
@@ -95,22 +95,22 @@ class Door:
     policy: CallerPolicy
     heeds_cache_control: bool
     proxies: TrustedProxies | None = None
+    reloads: int = 0
+    """How often the trusted documents were read again: answers from before are not sent."""
 
     def read(self, path: str, headers: Sequence[Header]) -> RequestHead:
         """Read what a path and headers say."""
         headers = in_one_line(headers)
-        shaping = b"\n".join(
-            [
-                b"%b:%b" % header if header[0] in SHAPING else header[0]
-                for header in headers
-                if header[0] in SHAPING or header[0] in SHAPING_BY_PRESENCE
-            ]
-        )
+        shaping = [
+            b"%b:%b" % header if header[0] in SHAPING else header[0]
+            for header in headers
+            if header[0] in SHAPING or header[0] in SHAPING_BY_PRESENCE
+        ]
         max_age_s = max_age_of(headers) if self.heeds_cache_control else None
         return RequestHead(
             self.access(path, headers),
             max_age_s,
-            shaping,
+            b"\n".join([b"%d" % self.reloads, *shaping]),
             client_of(headers),
             path,
             headers,

@@ -5,10 +5,11 @@ import re
 from collections.abc import AsyncIterator
 
 import pytest
-import uvicorn
 from uvicorn.server import ServerState
 
 from gateway.server.protocol import GatewayProtocol
+from gateway.server.servers import config_of
+from tests.server.test_websocket import HANDSHAKE
 from tests.server.transport import Transport
 from tests.support import Gateway, RestSide, gateway_over
 
@@ -27,7 +28,7 @@ class Connection:
     """A connection to a gateway."""
 
     def __init__(self, gateway: Gateway) -> None:
-        config = uvicorn.Config(gateway.app, log_config=None, proxy_headers=False)
+        config = config_of(gateway.app)
         config.load()
         self.protocol = GatewayProtocol(config, ServerState(), {}, asyncio.get_running_loop())
         self.transport = Transport()
@@ -58,7 +59,7 @@ async def connection(gateway: Gateway) -> AsyncIterator[Connection]:
 
 async def test_an_equal_request_is_not_parsed_again(connection: Connection) -> None:
     """It gets the same answer under an id of its own, and its connection is kept alive anew."""
-    parsed = connection.protocol.begun
+    parsed = connection.protocol.requests_begun
     timers, ids = set(), set()
     for _ in range(3):
         (answer,) = await connection.send(request(), answers=1)
@@ -66,7 +67,7 @@ async def test_an_equal_request_is_not_parsed_again(connection: Connection) -> N
         timers.add(connection.protocol.timeout_keep_alive_task)
         ids |= set(re.findall(rb"x-request-id: (\w+)", connection.transport.written))
 
-    assert connection.protocol.begun == parsed
+    assert connection.protocol.requests_begun == parsed
     assert (len(timers), len(ids)) == (3, 3)
 
 
@@ -84,12 +85,44 @@ async def test_an_equal_piece_is_no_equal_request(connection: Connection) -> Non
     """A piece may be the end of one request and the start of the next: all such are equal."""
     whole = request()
     for cut in range(1, len(whole)):
-        shifted, begun = whole[cut:] + whole[:cut], connection.protocol.begun
+        shifted, begun = whole[cut:] + whole[:cut], connection.protocol.requests_begun
         answers = await connection.send(whole[:cut], *[shifted] * 3, whole[cut:], answers=4)
-        assert (len(answers), connection.protocol.begun - begun) == (4, 4)
+        assert (len(answers), connection.protocol.requests_begun - begun) == (4, 4)
 
     two = await connection.send(*[whole + whole] * 3, answers=6)
     assert len(two) == 6
+
+
+async def test_the_end_of_a_request_and_a_whole_one_are_no_request(connection: Connection) -> None:
+    """A second such piece is no HTTP."""
+    whole = request()
+    piece = whole[60:] + whole
+    await connection.send(whole[:60], piece, answers=2)
+
+    await connection.send(piece, answers=1, end=b"HTTP/1.1 400 ")
+
+
+async def test_a_request_in_two_pieces_is_not_taken_for_the_last_one(
+    connection: Connection,
+) -> None:
+    """The application answers it; the next equal piece is not answered with its data."""
+    (mine,) = await connection.send(request(), answers=1)
+    other = request("{ chatSessions { topicId } }")
+    (theirs,) = await connection.send(other[:-20], other[-20:], answers=1)
+
+    assert theirs != mine
+    assert await connection.send(request(), answers=1) == [mine]
+
+
+async def test_a_client_that_does_not_read_is_not_written_to(connection: Connection) -> None:
+    """The application answers once it reads again."""
+    await connection.send(request(), answers=1)
+    connection.protocol.pause_writing()
+    await connection.send(request(), answers=0)
+    assert connection.transport.written == b""
+
+    connection.protocol.resume_writing()
+    assert len(await connection.send(answers=1)) == 1
 
 
 async def test_an_equal_request_in_the_middle_of_another_is_part_of_it(
@@ -129,16 +162,26 @@ async def test_a_server_that_stops_parses_and_closes(connection: Connection) -> 
     assert connection.transport.is_closed
 
 
+async def test_a_server_that_stops_still_answers_handshakes(gateway: Gateway) -> None:
+    """Also where one is the first request on its connection: clients take a 400 as final."""
+    connection = Connection(gateway)
+    connection.protocol.drain()
+
+    handshake = HANDSHAKE + b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
+    await connection.send(handshake, answers=1, end=b"HTTP/1.1 101 ")
+    connection.transport.protocol.connection_lost(None)  # type: ignore[union-attr]
+
+
 async def test_settings_that_are_read_again_hold_for_equal_requests(
     connection: Connection,
 ) -> None:
     """A tenant may be gone then."""
     await connection.send(request(), answers=1)
-    parsed = connection.protocol.begun
+    parsed = connection.protocol.requests_begun
     connection.protocol.forget_head()
 
     await connection.send(request(), answers=1)
-    assert connection.protocol.begun == parsed + 1
+    assert connection.protocol.requests_begun == parsed + 1
 
 
 async def test_what_a_proxy_says_of_a_request_tells_it_from_others(rest: RestSide) -> None:

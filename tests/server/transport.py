@@ -17,6 +17,9 @@ class Transport(asyncio.Transport):
     def get_protocol(self) -> Any:
         return self.protocol
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
     def write(self, data: Any) -> None:
         self.written += data
 

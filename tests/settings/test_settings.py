@@ -288,6 +288,7 @@ def test_the_address_is_what_precedes_api_v1(load: Any, written: str) -> None:
         "http://[::1]:5000/so",
         "https://bücher.example",
         "https://crm.example.com/napi",
+        "https://xn--strae-oqa.de",
     ],
 )
 def test_other_addresses_stay_as_they_are(load: Any, written: str) -> None:
@@ -321,6 +322,7 @@ BAD_VALUES = [
     ("upstream_url", "https://crm.\nexample.com", "spaces or control characters"),
     ("upstream_url", "https://127.1", "its host"),
     ("upstream_url", "https://xn--a", "its host"),
+    ("upstream_url", "https://xn--n3h.de", "its host"),
     ("host", "unix:", "unix: and a path"),
     ("host", "[]", "unix: and a path"),
     ("forward_cookies", "a=b", "has no `=`"),

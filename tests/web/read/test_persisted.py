@@ -325,6 +325,28 @@ async def test_with_trusted_documents_only_nothing_is_kept(
         assert first_error(await post_json(gateway, body)) == NOT_SUPPORTED
 
 
+def write(manifest: Path, **documents: str) -> None:
+    """Write a manifest of documents by their ids."""
+    manifest.write_text(json.dumps(documents))
+
+
+async def test_a_document_that_is_trusted_no_more_is_not_answered_from_the_cache(
+    rest: RestSide, manifest: Path
+) -> None:
+    """Also where its answer is still fresh."""
+    query = "{ chatSessions { chatSessionId } }"
+    write(manifest, a=query)
+    async with gateway_over(
+        rest, trusted_documents=manifest, trusted_documents_only=True, cache_ttl=60
+    ) as gateway:
+        assert await gateway.ask(query)
+        write(manifest, b="{ __typename }")
+        gateway.app.state.reload()
+
+        code, _ = first_error(await gateway.post(query))
+        assert code == "BAD_REQUEST"
+
+
 def apollo(operations: Any) -> bytes:
     """Write a manifest of Apollo's kind."""
     written = {"format": "apollo-persisted-query-manifest", "operations": operations}
