@@ -72,3 +72,13 @@ async def test_what_has_been_answered_counts_no_more(connection: Connection) -> 
     assert connection.transport.written.count(b"HTTP/1.1 204") == 50
     assert not connection.transport.is_closed
     assert connection.protocol._pipeline_bytes < 6 * len(REQUEST)
+
+
+async def test_a_long_head_is_refused_with_its_limit(connection: Connection) -> None:
+    """It comes in pieces, each of which is short enough."""
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"
+    connection.protocol.data_received(head[:60_000])
+    connection.protocol.data_received(head[60_000:])
+
+    assert connection.transport.written.startswith(b"HTTP/1.1 400 ")
+    assert connection.transport.written.endswith(b"more than 65536 bytes.")
