@@ -24,25 +24,33 @@ def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "_HEAD_TIMEOUT_S", 0.2)
 
 
-@pytest.fixture
-def connection() -> Iterator[socket.socket]:
-    """Return a connection to a gateway."""
+@contextlib.contextmanager
+def connected(**options: int) -> Iterator[socket.socket]:
+    """Connect to a gateway that runs with some options of uvicorn."""
     app = create_app(Settings(upstream_url="http://rest.invalid"))
     with (
-        served(app, http=GatewayProtocol) as address,
+        served(app, http=GatewayProtocol, **options) as address,
         socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 10) as opened,
     ):
         yield opened
 
 
+@pytest.fixture
+def connection() -> Iterator[socket.socket]:
+    """Return a connection to a gateway."""
+    with connected() as opened:
+        yield opened
+
+
 @pytest.mark.usefixtures("short_timeout")
 @pytest.mark.parametrize("sent", [b"", b"GET", ALIVE, ALIVE + b"\r\nGET /healthz HTTP/1.1\r\n"])
-def test_an_incomplete_head_closes_the_connection(connection: socket.socket, sent: bytes) -> None:
+def test_an_incomplete_head_closes_the_connection(sent: bytes) -> None:
     """The first one, half of one, or half of the next one on the same connection."""
-    connection.sendall(sent)
+    with connected(timeout_keep_alive=1) as connection:
+        connection.sendall(sent)
 
-    while connection.recv(65_536):
-        pass  # what was asked for in full is answered; then it closes
+        while connection.recv(65_536):
+            pass  # what was asked for in full is answered; then it closes
 
 
 def test_an_endless_head_closes_the_connection(connection: socket.socket) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from gateway import Settings, create_app
-from tests.support import CREDENTIALS, SESSION, Gateway
+from tests.support import CREDENTIALS, SESSION, Gateway, loaded
 
 QUERY = "{ chatSessions { chatSessionId customerName } }"
 DATA = {"chatSessions": [{"chatSessionId": 1, "customerName": "Ada"}]}
@@ -198,7 +198,7 @@ async def faulty_rest(
 async def gateway_to(url: str, **settings: Any) -> AsyncIterator[Gateway]:
     """Run a gateway in process whose REST side is really called, over the network."""
     defaults = {"upstream_url": url, "upstream_timeout": 5, "max_upstream_bytes": 2**20}
-    async with gateway_with(Settings(**{**defaults, **settings})) as gateway:
+    async with gateway_with(loaded({**defaults, **settings})) as gateway:
         yield gateway
 
 

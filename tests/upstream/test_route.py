@@ -200,7 +200,7 @@ async def test_rest_without_tls_is_called_through_a_proxy(
 ) -> None:
     """As the environment says; the login ends at the proxy here, too."""
     async with faulty_rest() as rest:
-        url = rest.url.replace("127.0.0.1", "127.1")  # the same, without being this machine's name
+        url = rest.url.replace("127.0.0.1", "[::ffff:127.0.0.1]")  # the same, by another name
         with tiny_proxy(tmp_path, login=True) as proxy:
             monkeypatch.setenv("HTTP_PROXY", f"http://{LOGIN}@{proxy}")
             async with gateway_to(url) as gateway:
