@@ -276,7 +276,7 @@ def test_a_rolling_restart_fails_no_request(rest: str) -> None:
             while len(balancer.ready) < 2:
                 time.sleep(0.01)
             before = balancer.answered.copy()
-            while any(balancer.answered[p] < before[p] + 50 for p in balancer.ports):
+            while any(balancer.answered[p] < before[p] + 10 for p in balancer.ports):
                 time.sleep(0.01)
         balancer.is_over.set()
         for future in (watching, *clients):

@@ -15,8 +15,8 @@ from gateway.errors import (
     UpstreamTimeoutError,
     UpstreamUnavailableError,
 )
-from gateway.settings import Settings
 from gateway.tenants.state_service import StateService, TenantState
+from tests.support import loaded
 from tests.tenants.fakes import error_of
 
 TENANT = "Cust12345"
@@ -38,7 +38,7 @@ Handler = Callable[[httpx.Request], Any]
 def service(answer: Handler, *, timeout_s: float = 5, domains: str = "superoffice.com") -> Any:
     """Make a client of a state service that is a function."""
     options: Any = {"tenant_hosts": domains, "upstream_timeout": timeout_s}
-    settings = Settings(environment="sod", **options)
+    settings = loaded({"environment": "sod", **options})
     return StateService(settings, httpx.MockTransport(answer))
 
 

@@ -22,9 +22,9 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.headers import Header
-from gateway.settings import Settings
 from gateway.upstream import client as upstream_client
 from gateway.upstream.client import PATH, UpstreamClient
+from tests.support import loaded
 from tests.upstream.clock import FakeClock
 
 HOST = "rest.invalid:8443"
@@ -81,12 +81,14 @@ async def client_of(
 ) -> AsyncIterator[UpstreamClient]:
     """Make a client whose network is `rest`; `options` are settings, and its clock."""
     clock = options.pop("clock", time.monotonic)
-    settings = Settings(
-        upstream_url=f"https://{host}/crm",
-        upstream_timeout=options.pop("timeout", 5),
-        upstream_connections=options.pop("connections", 8),
-        max_upstream_bytes=options.pop("max_bytes", 1_000),
-        **options,
+    settings = loaded(
+        {
+            "upstream_url": f"https://{host}/crm",
+            "upstream_timeout": options.pop("timeout", 5),
+            "upstream_connections": options.pop("connections", 8),
+            "max_upstream_bytes": options.pop("max_bytes", 1_000),
+            **options,
+        }
     )
     transport = httpx.MockTransport(rest)
     client = UpstreamClient(settings, settings.address, transport, clock=clock)
