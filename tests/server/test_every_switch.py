@@ -1,4 +1,4 @@
-"""Every on/off setting, as a real process: it becomes ready, and it answers."""
+"""Every on/off setting, alone and as a real process: it becomes ready, and it answers."""
 
 import http.server
 import threading
@@ -16,7 +16,7 @@ from starlette.routing import Route
 from gateway import Settings
 from gateway.upstream.client import PATH
 from tests.commands.test_serving import ADDRESS, KARI, PATIENCE_S, QUERY, running
-from tests.support import served
+from tests.support import RestSide, gateway_over, served
 
 pytestmark = pytest.mark.socket
 
@@ -84,16 +84,35 @@ class Collector(http.server.HTTPServer):
             """Print nothing."""
 
 
+@pytest.fixture(autouse=True)
+def export_of_spans(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have spans sent to the collector, soon."""
+    collector.received = b""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+
+
 def test_there_are_switches() -> None:
     """Tracing among them, which never got ready once."""
     assert SWITCHES["tracing"] == "on"
     assert len(SWITCHES) > 5
 
 
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_gateway_with_it_alone_answers(name: str, manifest: Path) -> None:
+    """In process: the others have their defaults."""
+    more = {"trusted_documents": manifest} if name == "trusted_documents_only" else {}
+    async with gateway_over(RestSide(), **{name: SWITCHES[name]}, **more) as gateway:
+        ready = await gateway.http.get("/readyz")
+        answer = await gateway.post(QUERY["query"])
+
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+    assert answer.json() == {"data": {"chatSessions": [{"chatSessionId": 1}]}}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
-    ("names", "workers"),
-    [*(([name], 1) for name in NAMES), (SLOW_PATHS, 2), ([*{*NAMES} - {*SLOW_PATHS}], 2)],
-    ids=[*NAMES, "slow paths, two workers", "the others, two workers"],
+    "names", [SLOW_PATHS, [*{*NAMES} - {*SLOW_PATHS}]], ids=["slow paths", "the others"]
 )
 def test_a_gateway_with_them_becomes_ready_and_answers(
     names: list[str],
@@ -101,15 +120,11 @@ def test_a_gateway_with_them_becomes_ready_and_answers(
     upstream: str,
     manifest: Path,
     collector: Collector,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each at the value that is not its default."""
     flags = [f"--{name.replace('_', '-')}={SWITCHES[name]}" for name in names]
     if "trusted_documents_only" in names:
         flags.append(f"--trusted-documents={manifest}")
-    collector.received = b""
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
 
     with running(
         *("serve", "--port=0", f"--workers={workers}", f"--upstream-url={upstream}", *flags)
