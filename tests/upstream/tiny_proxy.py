@@ -38,5 +38,5 @@ def tiny_proxy(folder: Path, *, login: bool = False) -> Iterator[str]:
             time.sleep(0.01)
         yield f"127.0.0.1:{port}"
     finally:
-        process.terminate()
+        process.kill()  # SIGTERM between two of its waits is forgotten, and it runs on
         process.wait()
