@@ -136,12 +136,12 @@ def one_schema(monkeypatch: pytest.MonkeyPatch) -> None:
 def logs_as_before() -> Iterator[None]:
     """Undo what a command of the test has configured: its handlers write to a closed stream."""
     root, before = logging.getLogger(), logging.getLogger().handlers[:]
-    levels = {name: logging.getLogger(name).level for name in ("", "gateway", "uvicorn")}
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("", "gateway", "uvicorn"))}
     yield
-    if root.handlers != before:
-        root.handlers = before
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+    root.handlers = before
+    for logger, level in levels.items():
+        if logger.level != level:
+            logger.setLevel(level)
 
 
 @pytest.fixture
