@@ -83,16 +83,16 @@ async def in_turns(
     turns.in_lists += length * steps
     is_encoded = turns.in_lists > _MOST_STEPS_AS_LISTS
     items: list[object] = []
-    texts: list[bytes] = []
+    texts: list[bytes | memoryview] = []
     for start in range(0, length, size):
         await turns.give(0)  # other fields of the operation may have used this one
         part = await make(start, start + size)
         turns.steps += len(part) * steps
         if is_encoded:
-            texts.append(orjson.dumps(part)[1:-1])
+            texts += [b"," if texts else b"[", memoryview(orjson.dumps(part))[1:-1]]
         else:
             items += part
-    return orjson.Fragment(b"[" + b",".join(texts) + b"]") if is_encoded else items
+    return orjson.Fragment(b"".join([*texts, b"]"])) if is_encoded else items
 
 
 async def next_turn() -> None:
