@@ -115,8 +115,13 @@ class FastLaneProtocol(LimitedProtocol):
                 self._release(cycle, app)
 
     def _release(self, cycle: RequestResponseCycle, app: Application) -> None:
-        """Call the application with the request that was held, or answer 503 under load."""
+        """Call the application with the request that was held, or answer 503 under load.
+
+        Neither where the connection closes, as after a 400 to a part of its body.
+        """
         self._held = None
+        if self.transport.is_closing():
+            return
         edge = None if self.flow.write_paused else self.edge
         if edge and edge.sheds(scope_of(cycle)):
             edge.door.enter(scope_of(cycle))

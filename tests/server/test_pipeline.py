@@ -27,8 +27,10 @@ class Connection:
         self.transport.protocol = protocol
         protocol.connection_made(self.transport)
         self.may_answer = asyncio.Semaphore(0)
+        self.calls = 0
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
+        self.calls += 1
         await self.may_answer.acquire()
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
@@ -82,3 +84,15 @@ async def test_a_long_head_is_refused_with_its_limit(connection: Connection) -> 
 
     assert connection.transport.written.startswith(b"HTTP/1.1 400 ")
     assert connection.transport.written.endswith(b"more than 65536 bytes.")
+
+
+async def test_a_request_that_is_refused_does_not_reach_the_application(
+    connection: Connection,
+) -> None:
+    """Otherwise the log would tell of another status than the client got."""
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    connection.protocol.data_received(head + b"no chunk")
+    await asyncio.sleep(0)
+
+    assert connection.transport.written.startswith(b"HTTP/1.1 400 ")
+    assert connection.calls == 0
