@@ -168,7 +168,7 @@ class Gateway:
         names.declare(names_in(manifest.values()))
         if settings.trusted_documents_only:
             self.schema.documents.trusted = frozenset(manifest.values())
-            self.edge.door.reloads += 1
+        self.edge.door.reloads += 1
 
     def collector(self, directory: Path | None, is_draining: Callable[[], bool]) -> Collector:
         """Return the metrics; `directory` is where the processes of one gateway share theirs."""

@@ -330,21 +330,26 @@ def write(manifest: Path, **documents: str) -> None:
     manifest.write_text(json.dumps(documents))
 
 
-async def test_a_document_that_is_trusted_no_more_is_not_answered_from_the_cache(
-    rest: RestSide, manifest: Path
+@pytest.mark.parametrize("only", [True, False])
+async def test_a_document_that_has_changed_is_not_answered_from_the_cache(
+    rest: RestSide, manifest: Path, only: bool
 ) -> None:
-    """Also where its answer is still fresh."""
-    query = "{ chatSessions { chatSessionId } }"
-    write(manifest, a=query)
+    """Neither by its id nor by its text, also where its answer is still fresh."""
+    before, after = "{ chatSessions { chatSessionId } }", "{ chatSessions { topicId } }"
+    write(manifest, a=before)
     async with gateway_over(
-        rest, trusted_documents=manifest, trusted_documents_only=True, cache_ttl=60
+        rest, trusted_documents=manifest, trusted_documents_only=only, cache_ttl=60
     ) as gateway:
-        assert await gateway.ask(query)
-        write(manifest, b="{ __typename }")
+        assert await gateway.ask(before)
+        first = await post_json(gateway, {"documentId": "a"})
+        write(manifest, a=after)
         gateway.app.state.reload()
 
-        code, _ = first_error(await gateway.post(query))
-        assert code == "BAD_REQUEST"
+        again = await post_json(gateway, {"documentId": "a"})
+        by_text = await gateway.post(before)
+    assert list(first.json()["data"]["chatSessions"][0]) == ["chatSessionId"]
+    assert list(again.json()["data"]["chatSessions"][0]) == ["topicId"]
+    assert ("errors" in by_text.json()) is only
 
 
 def apollo(operations: Any) -> bytes:
