@@ -15,11 +15,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.errors import BadRequestError, UnauthenticatedError
-from gateway.headers import CREDENTIALS, IN_PAYLOAD, REPRESENTATION, TENANT, Header
+from gateway.headers import CREDENTIALS, FORWARDED, IN_PAYLOAD, REPRESENTATION, TENANT, Header
 
 _SCHEMES = (b"basic", b"bearer", b"soticket")
 _AS_SENT = (b"so-apptoken", *REPRESENTATION)
-_READ = CREDENTIALS.union(REPRESENTATION)
 _OVERRIDES = {b"accept-language": b"so-language"}
 """Of a header, the one that SuperOffice heeds instead of it."""
 
@@ -72,7 +71,7 @@ class CallerPolicy:
         """
         sent: dict[bytes, list[bytes]] = {}
         for name, value in headers:
-            if name in _READ:
+            if name in FORWARDED:
                 sent.setdefault(name, []).append(value)
         forwarded = self._credentials(sent)
         for name in _AS_SENT:

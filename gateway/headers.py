@@ -138,7 +138,8 @@ def in_one_line(headers: Sequence[Header]) -> Sequence[Header]:
 
 
 CREDENTIALS = _raw(Use.CREDENTIAL)
-REPRESENTATION = tuple(sorted(_raw(Use.FORWARDED) - CREDENTIALS))
+FORWARDED = _raw(Use.FORWARDED)
+REPRESENTATION = tuple(sorted(FORWARDED - CREDENTIALS))
 IN_PAYLOAD = _raw(Use.IN_PAYLOAD)
 PASSED_ON = _raw(Use.PASSED_ON)
 AGING = _raw(Use.AGING)

@@ -141,8 +141,9 @@ class Door:
             if self.proxies is not None:
                 self.proxies.apply(scope)
             path, headers = path_of(scope), scope["headers"]
-            is_last = last is not None and last.headers == headers and last.path == path
-            head = last if last and is_last else self.read(path, headers)
+            head = last
+            if head is None or head.headers != headers or head.path != path:
+                head = self.read(path, headers)
             scope["headers"] = head.headers
             inbound = scope[_KEY] = Inbound(head, head.request_id(), body)
         return inbound
