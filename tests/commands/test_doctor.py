@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -290,8 +291,7 @@ def demanding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deman
             with contextlib.suppress(ssl.SSLError):
                 context.wrap_socket(connection.dup(), server_side=True)
             connection.shutdown(socket.SHUT_WR)
-            while connection.recv(10_000):
-                pass
+            deque(iter(lambda: connection.recv(10_000), b""), maxlen=0)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

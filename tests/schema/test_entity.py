@@ -64,7 +64,7 @@ def test_the_fields_of_a_plain_base_class_are_declared_too() -> None:
         dog_id: int | None = prop("Primary key.")
 
     class Cat(Named):
-        pass
+        """Has a name only."""
 
     dog, cat = (record_of(entity("An animal.")(kind)) for kind in (Dog, Cat))
 

@@ -76,6 +76,15 @@ class Socket:
     def hang_up(self) -> None:
         self._incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
 
+    async def until(self, *kinds: str) -> Json:
+        """Wait for a message of one of these types, ASGI's or in its text, and return it."""
+        while True:
+            message = await self.sent.get()
+            if "text" in message:
+                message = json.loads(message["text"])
+            if message["type"] in kinds:
+                return message
+
     async def heard(self) -> Json:
         """Return the next message."""
         message: Json = json.loads((await self.sent.get())["text"])

@@ -317,8 +317,7 @@ async def test_a_socket_names_its_client_in_the_payload(rest: RestSide) -> None:
         assert (await socket.heard())["type"] == "connection_ack"
         query = "{ chatSessions { user { extraFields { name } } } }"
         socket.say({"type": "subscribe", "id": "1", "payload": {"query": query}})
-        while (await socket.heard())["type"] != "complete":
-            pass
+        await socket.until("complete")
         found = await samples(gateway)
 
     assert found["gateway_client_requests_total client=wallboard"] == 1

@@ -38,7 +38,7 @@ async def test_readyz_says_no_after_shutdown_has_begun() -> None:
     """A load balancer takes the process out."""
     app = create_app(Settings(upstream_url=UPSTREAM_URL))
     async with app.router.lifespan_context(app):
-        pass
+        assert app.state.is_ready
 
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://gateway.invalid"

@@ -62,8 +62,7 @@ async def test_others_have_a_turn_after_each_message(rest: RestSide, message: An
             socket.say(message)
         socket.say({"type": "unknown"})
         counting = asyncio.create_task(count())
-        while (await socket.sent.get())["type"] != "websocket.close":
-            pass
+        await socket.until("websocket.close")
         counting.cancel()
 
     assert turns >= 100

@@ -23,8 +23,7 @@ async def ask(socket: Socket, number: int, query: str) -> None:
     """Ask for one operation and wait for all of its answer."""
     payload = {"query": query, "operationName": None}
     socket.say({"type": "subscribe", "id": f"{number}", "payload": payload})
-    while (await socket.heard())["type"] not in {"complete", "error"}:
-        pass
+    await socket.until("complete", "error")
 
 
 def told(log: Log) -> list[dict[str, Any]]:

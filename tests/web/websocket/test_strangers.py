@@ -24,9 +24,7 @@ async def log_in(socket: Socket) -> None:
 
 async def closing(socket: Socket) -> int:
     """Wait until the gateway closes, and return the code."""
-    while (message := await socket.sent.get())["type"] != "websocket.close":
-        pass
-    return int(message["code"])
+    return int((await socket.until("websocket.close"))["code"])
 
 
 def strangers(app: Starlette) -> int:
