@@ -206,13 +206,13 @@ def webhook_secret(value: SecretStr) -> SecretStr:
 
 def _can_be_called(host: str) -> bool:
     """Return whether a host is an address, or a name that the HTTP client can encode."""
-    from httpx import URL
+    from httpx import URL, InvalidURL
 
     try:
         if host.rpartition(".")[2].isdigit():
             ip_address(host)
         return bool(URL(host=host).host)
-    except ValueError:
+    except (ValueError, InvalidURL):
         return False
 
 

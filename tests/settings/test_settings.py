@@ -323,6 +323,7 @@ BAD_VALUES = [
     ("upstream_url", "https://127.1", "its host"),
     ("upstream_url", "https://xn--a", "its host"),
     ("upstream_url", "https://xn--n3h.de", "its host"),
+    ("upstream_url", "https://☃.de", "its host"),
     ("host", "unix:", "unix: and a path"),
     ("host", "[]", "unix: and a path"),
     ("forward_cookies", "a=b", "has no `=`"),
