@@ -1,6 +1,7 @@
 """GraphiQL in Chromium: all it does for a person, and nothing it should not do."""
 
 import json
+from itertools import groupby
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -154,9 +155,12 @@ def test_the_docs_say_what_a_field_means(visit: Visit) -> None:
 
 def test_the_history_has_what_was_run(visit: Visit) -> None:
     """The latest comes first."""
-    assert visit.found["history"][-4:] == ["Summary", "Session", "MyChats", "Queue"]
-    assert visit.found["history"][0] == "MyChats"
-    assert "chatSessionSummary" in visit.found["history"][1]
+    # A run is noted once more where GraphiQL takes over another user's variables meanwhile.
+    history = [label for label, _ in groupby(visit.found["history"])]
+
+    assert history[-4:] == ["Summary", "Session", "MyChats", "Queue"]
+    assert history[0] == "MyChats"
+    assert "chatSessionSummary" in history[1]
 
 
 def test_it_can_be_dark(visit: Visit) -> None:
