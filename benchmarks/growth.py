@@ -1,12 +1,13 @@
 """How the gateway's cost grows: with sessions, fields, connections, callers and workers."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 
 from benchmarks import callers, plots, report
 from benchmarks.answers import with_data
 from benchmarks.measure import Figures, measured, medians
-from benchmarks.processes import LOAD_CORE, SERVER_CORE
+from benchmarks.processes import LOAD_CORE, SERVER_CORE, limited
 from benchmarks.queries import QUERIES, Query, leaves, of_fields
 from benchmarks.report import Options, number
 from benchmarks.servers import Gateway, Rest, rest_side, serving
@@ -34,6 +35,8 @@ class Point:
     warm_up: int = 0
     settings: Mapping[str, str] = field(default_factory=dict)
     cores: frozenset[int] = SERVER_CORE
+    share: float | None = None
+    """Of a core, what each process of the gateway may use; None = all of it."""
 
 
 Found = list[tuple[Point, Figures]]
@@ -86,11 +89,11 @@ def of_callers(options: Options) -> Iterator[Point]:
 
 
 def of_workers(options: Options) -> Iterator[Point]:
-    """Grow the number of processes, over all cores but with the load on one of them; Q2."""
-    for count in (1, 2):
+    """Grow the number of processes, each with a quarter of a core; Q2."""
+    for count in (1, 2, 3):
         for point in _kinds(("cold", "warm"), count, QUERIES["Q2"], options.connections):
             settings = {"GATEWAY_WORKERS": str(count)}
-            yield replace(point, settings=settings, cores=SERVER_CORE | LOAD_CORE)
+            yield replace(point, settings=settings, cores=SERVER_CORE | LOAD_CORE, share=0.25)
 
 
 def _kinds(kinds: Iterable[str], x: int, query: Query, connections: int) -> Iterator[Point]:
@@ -141,7 +144,12 @@ def run_growth(options: Options) -> None:
 def _measure(point: Point, rest: Rest, options: Options) -> Figures:
     gateway = Gateway({**_ROOM, **point.settings})
     url = rest.url(point.query.sessions)
-    with serving(gateway, url, caches=point.caches, cores=point.cores) as server:
+    with (
+        ExitStack() as limits,
+        serving(gateway, url, caches=point.caches, cores=point.cores) as server,
+    ):
+        if point.share is not None:
+            limits.enter_context(limited(server.process, point.share))
         return medians(
             [
                 measured(

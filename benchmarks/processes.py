@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-__all__ = ["LOAD_CORE", "SERVER_CORE", "Process", "free_port", "pin_load", "started"]
+__all__ = ["LOAD_CORE", "SERVER_CORE", "Process", "free_port", "limited", "pin_load", "started"]
 
 _CORES = sorted(os.sched_getaffinity(0))
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PATIENCE_S = 8
+_CGROUPS = Path("/sys/fs/cgroup")
+_PERIOD_US = 20_000
 
 SERVER_CORE = frozenset(_CORES[:1])
 """Where the measured server runs, alone."""
@@ -84,6 +86,32 @@ def started(
         yield process
     finally:
         process.stop()
+
+
+@contextlib.contextmanager
+def limited(process: Process, share: float) -> Iterator[None]:
+    """Let a process, and each that it started, use this share of a core at most; needs root.
+
+    So several workers and their load fit on two cores. Stop the process before the block ends.
+    """
+    is_v2 = (_CGROUPS / "cgroup.controllers").exists()
+    root, quota_us = _CGROUPS if is_v2 else _CGROUPS / "cpu", int(share * _PERIOD_US)
+    files = {"cpu.max": f"{quota_us} {_PERIOD_US}"}
+    if is_v2:
+        (root / "cgroup.subtree_control").write_text("+cpu")
+    else:
+        files = {"cpu.cfs_period_us": str(_PERIOD_US), "cpu.cfs_quota_us": str(quota_us)}
+    groups = []
+    try:
+        for pid in _tree(process.pid):
+            groups.append(group := root / f"benchmark-{pid}")
+            group.mkdir()
+            for name, text in {**files, "cgroup.procs": str(pid)}.items():
+                (group / name).write_text(text)
+        yield
+    finally:
+        for group in groups:
+            group.rmdir()
 
 
 def pin_load() -> None:

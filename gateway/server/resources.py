@@ -26,13 +26,15 @@ _OTHER_FILES = 200
 
 
 @contextlib.contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int, *, workers: int = 1) -> Iterator[socket.socket]:
     """Listen on an address, and close the socket at the end; a unix socket's path is removed.
+
+    For several workers a port is only reserved: each listens with `join`.
 
     Raises:
         SettingsError: that is not possible.
     """
-    with listen(host, port) as listener:
+    with listen(host, port) if workers == 1 else _reserve(host, port) as listener:
         path = Path(host.removeprefix(UNIX)) if host.startswith(UNIX) else None
         made = path and path.stat()
         try:
@@ -43,7 +45,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
                     path.unlink()
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
     """Listen on an address; the caller closes the socket.
 
     `::` takes IPv4, too. A unix socket is open to all who may enter its folder; one that nobody
@@ -60,10 +62,45 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         is_dual = host == "::" and socket.has_dualstack_ipv6()
         return socket.create_server(
-            (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=is_dual
+            (host, port),
+            family=family,
+            backlog=_BACKLOG,
+            reuse_port=reuse_port,
+            dualstack_ipv6=is_dual,
         )
     except (OSError, UnicodeError) as exc:
         raise cannot_listen(host, port, exc, "port") from exc
+
+
+def join(listener: socket.socket, host: str) -> socket.socket:
+    """Return the socket that a worker listens on: its own on a reserved port, or the shared one.
+
+    The kernel distributes the connections to a port evenly among its sockets. Of a shared socket,
+    the worker that wakes first accepts most: two workers would serve hardly more than one.
+
+    Raises:
+        SettingsError: that is not possible.
+    """
+    if not _can_share_port(host):
+        return listener
+    return listen(host, listener.getsockname()[1], reuse_port=True)
+
+
+def _reserve(host: str, port: int) -> socket.socket:
+    listener = listen(host, port)  # fails if another program does
+    if not _can_share_port(host):
+        return listener
+    with listener:
+        reserved = socket.socket(listener.family)
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            reserved.setsockopt(socket.SOL_SOCKET, option, 1)
+        address = listener.getsockname()
+    reserved.bind(address)
+    return reserved
+
+
+def _can_share_port(host: str) -> bool:
+    return sys.platform == "linux" and not host.startswith(UNIX)
 
 
 def _listen_on_path(path: str) -> socket.socket:

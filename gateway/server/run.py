@@ -19,6 +19,7 @@ from gateway.observe.logs import configure_logs
 from gateway.server import signals
 from gateway.server.resources import (
     LOOPBACK,
+    join,
     listen,
     listening,
     shared_metrics,
@@ -61,7 +62,7 @@ def serve(
         SettingsError: the gateway cannot start.
     """
     signals.ignore_signals()
-    with listening(settings.host, settings.port) as listener:
+    with listening(settings.host, settings.port, workers=settings.workers) as listener:
         configure_logs(settings.log_level, settings.log_format)
         settings = with_fewer_connections(settings)
         with shared_metrics(settings) as metrics_directory:
@@ -83,7 +84,7 @@ def serve(
             }
             if app is None:
                 Workers(
-                    partial(_work, build, options, delay_s),
+                    partial(_work, build, settings.host, options, delay_s),
                     listener,
                     count=settings.workers,
                     timeout_s=delay_s + finish_s + _WORKERS_TIMEOUT_S,
@@ -106,6 +107,7 @@ def serve_app(app: "Starlette", port: int, name: str) -> None:
 
 def _work(
     build: "Callable[[], Starlette]",
+    host: str,
     options: Mapping[str, float],
     shutdown_delay_s: float,
     listener: socket.socket,
@@ -117,8 +119,8 @@ def _work(
             app = build()
         from gateway.server.servers import WorkerServer, config_of
 
-        config = config_of(app, **options)
-        WorkerServer(config, shutdown_delay_s, partial(report, "")).run(sockets=[listener])
+        server = WorkerServer(config_of(app, **options), shutdown_delay_s, partial(report, ""))
+        server.run(sockets=[join(listener, host)])
     except SettingsError as exc:
         report(str(exc))
 

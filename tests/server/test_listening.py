@@ -1,13 +1,15 @@
 """What the gateway listens on, and what it says where it cannot."""
 
 import socket
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from gateway import Settings
 from gateway.errors import SettingsError
-from gateway.server.resources import listening, url_of
+from gateway.server.resources import join, listening, url_of
 
 pytestmark = pytest.mark.socket
 
@@ -20,6 +22,43 @@ def test_all_addresses_are_of_both_families() -> None:
             socket.create_connection((host, port), timeout=5).close()
 
         assert url_of("::", listener) == f"http://[::]:{port}/graphql"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux distributes connections")
+@pytest.mark.parametrize(("host", "target"), [("127.0.0.1", "127.0.0.1"), ("::", "127.0.0.1")])
+def test_each_worker_gets_its_part_of_the_connections(host: str, target: str) -> None:
+    """None are accepted before a worker listens, and no other gateway can have the port."""
+    with listening(host, 0, workers=2) as reserved:
+        port = reserved.getsockname()[1]
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((target, port))
+        with join(reserved, host) as one, join(reserved, host) as other:
+            clients = [socket.create_connection((target, port)) for _ in range(100)]
+            with pytest.raises(SettingsError, match="is in use"):
+                listening(host, port, workers=2).__enter__()
+            accepted = [_accept_all(listener) for listener in (one, other)]
+    for client in clients:
+        client.close()
+
+    assert sum(accepted) == 100
+    assert min(accepted) > 10  # fewer: once in 10**17 runs
+
+
+def _accept_all(listener: socket.socket) -> int:
+    listener.setblocking(False)
+    accepted = 0
+    with suppress(BlockingIOError):
+        while True:
+            listener.accept()[0].close()
+            accepted += 1
+    return accepted
+
+
+def test_workers_share_a_unix_socket(tmp_path: Path) -> None:
+    """The kernel distributes connections to ports only."""
+    host = f"unix:{tmp_path}/gateway.sock"
+    with listening(host, 8000, workers=2) as listener:
+        assert join(listener, host) is listener
 
 
 def test_a_unix_socket_is_open_to_all_who_may_enter_its_folder(tmp_path: Path) -> None:
