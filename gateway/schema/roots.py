@@ -95,7 +95,7 @@ async def count_chat_sessions(
     info: Info,
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
 ) -> ChatSessionSummary:
-    """Return the sessions that match in numbers."""
+    """Count the sessions that match."""
     selecting = selecting_from(info, await info.context.snapshot())
     async with selecting.work.lock:
         return await selecting.summary(filter or None, selected_groups(info))
@@ -123,12 +123,12 @@ async def find_nodes(
 
 
 def _given(argument: T) -> T | None:
-    # The default is UNSET, not None: it costs no time, and the schema shows no `= null`.
+    # The default is UNSET, not None: it is faster, and the schema shows no `= null`.
     return None if argument is UNSET else argument
 
 
 def selects(selections: list[Selection], name: str) -> bool:
-    """Return whether a field of this name is selected anywhere inside."""
+    """Return whether a field of this name is selected, at any depth."""
     return any(
         (isinstance(selection, SelectedField) and selection.name == name)
         or selects(selection.selections, name)
@@ -144,7 +144,7 @@ def selected_groups(info: Info) -> list[str]:
 def listed(
     selecting: Selecting, rows: Sequence[int], limit: int | None, offset: int | None = UNSET
 ) -> list[ChatSession]:
-    """Return the sessions in these rows, cut.
+    """Return at most `limit` of the sessions in these rows, after the first `offset`.
 
     Raises:
         BadUserInputError: a number is negative or too large.
@@ -154,7 +154,7 @@ def listed(
 
 
 def selecting_from(info: Info, snapshot: Snapshot) -> Selecting:
-    """Return what selects from a snapshot."""
+    """Make the `Selecting` for a snapshot; the context keeps its columns."""
     context, schema = info.context, cast("Schema", info.schema)
     columns, turns = context.columns, context.work.turns
     if columns is None or columns.sessions is not snapshot.sessions:

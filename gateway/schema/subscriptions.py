@@ -1,4 +1,4 @@
-"""The root fields of subscriptions, which send a result whenever something has changed."""
+"""The root fields of subscriptions: each sends a result whenever the sessions have changed."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence, Set
 from contextlib import aclosing
@@ -34,7 +34,7 @@ from gateway.schema.selecting.ordering import ChatSessionOrder
 from gateway.schema.selecting.select import Selecting
 
 Results: TypeAlias = AsyncGenerator[Any, None]
-"""Of `Any`, as an error is yielded too, and must not be part of the GraphQL type."""
+"""`Any`, because errors are yielded too and must not be part of the GraphQL type."""
 
 CHANGES = "chatSessionChanges"
 """The root field whose results are events: two equal ones in a row are both sent."""
@@ -43,7 +43,7 @@ _STEPS_PER_CHANGE, _STEPS_PER_EVENT = 10, 1_000
 
 
 Answer: TypeAlias = Callable[[Selecting, Sequence[int], State], Awaitable[object]]
-"""Makes the result of the rows of a state that match now; None stands for no result."""
+"""Makes the result from the matching rows of a state; None means that nothing is sent."""
 
 
 @strawberry.enum(name="ChatSessionChangeKind", description="What has become of a session.")
@@ -98,7 +98,7 @@ def watch_summary(
     info: Info,
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
 ) -> Results:
-    """Yield the sessions that match in numbers, for each state."""
+    """Yield the counts of the sessions that match, for each state."""
     groups = selected_groups(info)
 
     async def summary(selecting: Selecting, *_: object) -> ChatSessionSummary:
@@ -111,7 +111,7 @@ def watch_changes(
     info: Info,
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
 ) -> Results:
-    """Yield the changes of the sessions that match, for each state with any."""
+    """Yield the changes of the sessions that match, for each state that has any."""
     ignored = frozenset() if selects(info.selected_fields, "whenFetched") else SIGNS_OF_LIFE
     seen: State | None = None
     matched: Set[object] = frozenset()
@@ -151,9 +151,9 @@ async def _watch(
     wanted: ChatSessionFilter | None,
     order_by: Sequence[ChatSessionOrder] | None = None,
 ) -> Results:
-    """Yield the result for each event unless it is None, or the error where there is no state.
+    """Yield the result of each state, unless it is None, and each error that replaces a state.
 
-    An error that is raised is the last result.
+    A `GatewayError` that is raised is yielded too, and ends the subscription.
     """
     alarm = Alarm()
 
@@ -170,13 +170,13 @@ async def _watch(
         async with info.context.watching() as watcher, aclosing(watcher.states(alarm)) as states:
             async for state in states:
                 if isinstance(state, State):
-                    if info.context.state:  # others wake up at the same time
+                    if info.context.state:  # other subscriptions wake up at the same time
                         await EVENTS.give(_STEPS_PER_EVENT)
                     info.context.state = state.number
                     made = await result(watcher, state)
                     if made is not None:
                         yield made
-                        # graphql-core holds the last result; and thousands wait for the next.
+                        # graphql-core holds the last result while thousands wait for the next.
                         (made if isinstance(made, list) else vars(made)).clear()
                     info.context.columns, info.context.work = None, Work()
                 else:

@@ -139,7 +139,7 @@ class FieldProperty:
 
 
 class Rights:
-    """The two properties of nearly all types."""
+    """The caller's rights, which nearly all types have."""
 
     table_right: TableRight | None = prop("The caller's rights to this object as a whole.")
     field_properties: list[FieldProperty] | None = entries(
@@ -149,7 +149,7 @@ class Rights:
 
 
 class WebAddress:
-    """The two properties of an address on the web."""
+    """A web address and its text."""
 
     url: str | None = prop(
         "Web address, as typed. It may lack a scheme (`www.example.com`): check before linking.",
@@ -161,7 +161,7 @@ class WebAddress:
 
 
 def erp_links(name: str) -> Declared:
-    """Declare the number of ERP systems; `name` is what an object of the type is called."""
+    """Declare the number of ERP systems; `name` is the object's name in the description."""
     return prop(f"How many ERP systems the {name} is synchronised with; 0 = none.")
 
 

@@ -94,7 +94,7 @@ def _while_open(session: "ChatSession", since: object) -> int | None:
 
 
 def _accepted(session: "ChatSession") -> object:
-    """Return when an agent accepted; None while the session is before that, or never got there."""
+    """Return when an agent accepted; None if the status says that no agent has."""
     is_unaccepted = status_group(session) in _BEFORE_AGENT or (
         session.status is ChatSessionStatus.CLOSED_FROM_QUEUE
     )
@@ -116,6 +116,6 @@ def _end_or_now(session: "ChatSession") -> int | None:
 def _between(start: int | None, end: int | None) -> int | None:
     if start is None or end is None:
         return None
-    # The two ends can come from two clocks, so a negative time means "just now".
+    # The two ends can come from different clocks, so a negative time means "just now".
     seconds = max(0, end - start) // _NS
     return seconds if seconds <= _LONGEST else None

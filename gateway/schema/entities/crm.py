@@ -1,4 +1,4 @@
-"""What a chat can be linked to: a project, a sale, a ticket."""
+"""The records that a chat can be linked to: a project, a sale, a ticket."""
 
 from gateway.records.record import date_of_service
 from gateway.schema.declare.entity import entity, prop

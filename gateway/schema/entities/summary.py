@@ -1,4 +1,4 @@
-"""The numbers for a wallboard, counted once per request over the caller's snapshot."""
+"""The counts for a wallboard, made once per request from the caller's snapshot."""
 
 import statistics
 from collections import Counter, defaultdict
@@ -70,7 +70,7 @@ async def count_customers_away(
     root: "strawberry.Parent[ChatSessionSummary]",
     seconds: Annotated[int, strawberry.argument(description="Away for this long, or longer.")],
 ) -> int:
-    """Count the open sessions whose customer has been away for so long, or longer."""
+    """Count the open sessions whose customer has been away for `seconds` or more."""
     away = await root.columns.values("customer_away_seconds", root.rows)
     return sum(away_s is not None and away_s >= seconds for away_s in away)
 
@@ -117,7 +117,7 @@ class ChatSessionSummary:
 
 
 PARTS = 18
-"""How often each session is read to summarise them."""
+"""How many times a summary reads each session."""
 
 
 async def summarise(columns: Columns, rows: Sequence[int], fetched_at: str) -> ChatSessionSummary:
@@ -183,7 +183,7 @@ async def _grouped(columns: Columns, rows: Sequence[int], name: str) -> Mapping[
 async def _numbers(
     columns: Columns, rows: Sequence[int]
 ) -> Callable[[Collection[int]], dict[str, int]]:
-    """Return the function that counts some of these rows."""
+    """Return the function that counts a group of these rows."""
     live = frozenset(await _where(columns, rows, "status_group", StatusGroup.LIVE))
     unanswered = frozenset(await _where(columns, rows, "status", ChatSessionStatus.CUSTOMER_LAST))
     return lambda some: {
@@ -237,4 +237,4 @@ GROUPS: dict[str, Callable[[Columns, Sequence[int]], Coroutine[Any, Any, Sequenc
     "by_topic": _by_topic,
     "by_agent": _by_agent,
 }
-"""What makes the lists that can be long: there can be as many agents as sessions."""
+"""Make the lists that can be long: there can be as many agents as sessions."""

@@ -71,7 +71,7 @@ class Order:
 
     @property
     def signature(self) -> str:
-        """Identify this order, in a cursor."""
+        """Return the text that identifies this order in a cursor."""
         return ",".join(f"{name} {direction.value}" for name, direction in self._keys)
 
     def keys(self, session: ChatSession) -> Keys:
@@ -79,7 +79,7 @@ class Order:
         return tuple(read(session) for read in self._reads)
 
     def place(self, session: ChatSession) -> Sortable:
-        """Return a session's place, comparable."""
+        """Return a session's place in comparable form."""
         return self.sortable(self.keys(session))
 
     def sortable(self, keys: Keys) -> Sortable:
@@ -96,7 +96,7 @@ class Order:
         return [encrypt(k.encode(), None).hex() if k and isinstance(k, str) else k for k in keys]
 
     def revealed(self, keys: Iterable[Any]) -> Sortable:  # whatever a client sends
-        """Return the place in this order that is in a cursor.
+        """Return the place in this order that a cursor's keys give.
 
         Raises:
             ValueError, InvalidTag: the keys are not what `concealed` wrote.
@@ -112,22 +112,22 @@ class Order:
         return self.sortable(tuple(texts))
 
     async def sort(self, columns: Columns, rows: Sequence[int]) -> list[int]:
-        """Return the rows in this order: sorted by each key, the weightiest last."""
+        """Return the rows in this order: sorted by each key, the most significant last."""
         lists = await columns.load(self._lists)
-        ways = (*(way for _, way in self._keys), Direction.ASC)
+        directions = (*(direction for _, direction in self._keys), Direction.ASC)
         ordered = [*rows]
-        for name, way in zip(reversed(self._lists), reversed(ways), strict=True):
+        for name, direction in zip(reversed(self._lists), reversed(directions), strict=True):
             values = lists[name]
             known = [row for row in ordered if values[row] is not None]
             unknown = [row for row in ordered if values[row] is None]
             # In runs, with turns between them: sorting sorted runs takes little time.
             for start in range(0, len(known), _RUN):
                 run = known[start : start + _RUN]
-                run.sort(key=values.__getitem__, reverse=way is Direction.DESC)
+                run.sort(key=values.__getitem__, reverse=direction is Direction.DESC)
                 known[start : start + _RUN] = run
                 await columns.turns.give(len(run) * _STEPS_TO_SORT)
             if len(known) > _RUN:
-                known.sort(key=values.__getitem__, reverse=way is Direction.DESC)
+                known.sort(key=values.__getitem__, reverse=direction is Direction.DESC)
             ordered = known + unknown
         return ordered
 
@@ -142,7 +142,7 @@ def order_of(wanted: Sequence[ChatSessionOrder]) -> Order:
         raise BadUserInputError(f"`orderBy` has {len(wanted)} keys; at most {_MOST_KEYS} are used.")
     keys = []
     for number, entry in enumerate(wanted):
-        named = [(name, way) for name, way in vars(entry).items() if way is not None]
+        named = [(name, value) for name, value in vars(entry).items() if value is not None]
         if len(named) != 1:
             raise BadUserInputError(
                 f"`orderBy[{number}]` has to name one field, not {len(named)}: several keys are "
@@ -153,11 +153,11 @@ def order_of(wanted: Sequence[ChatSessionOrder]) -> Order:
 
 
 def _list_of(key: str) -> str:
-    """Name the list of what a key compares."""
+    """Return the name of the list that a key compares."""
     has_own = key in {"status", "status_group", *_TEXTS} or key.startswith("when_")
     return f"{key}.order" if has_own else key
 
 
 def _reversed(key: int | str) -> object:
-    """Return what sorts the other way round: of a longer text, less than any of its starts."""
+    """Return a value that sorts in reverse: a text comes before its own prefixes."""
     return -key if isinstance(key, int) else (*(-ord(char) for char in key), 1)

@@ -1,7 +1,7 @@
-"""Parts of a list: `limit` and `offset`, and connections with cursors.
+"""Pages of a list: `limit` and `offset`, and connections with cursors.
 
 A cursor holds a session's sort keys, not its index, so that pages neither repeat nor skip a session
-when others come or go in between.
+when others are added or removed in between.
 Source: GraphQL Cursor Connections, https://relay.dev/graphql/connections.htm.
 """
 
