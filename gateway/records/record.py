@@ -54,7 +54,7 @@ class Property:
     """
 
     load: Callable[[msgspec.Raw], object] | None = None
-    """Reads the value from the JSON in its slot; None where the slot holds the value itself.
+    """Reads the value from the JSON in its slot; None if the slot holds the value itself.
 
     Most of a response is linked objects and maps, and few queries select all of them. They are
     decoded again at each read, so a snapshot needs little more memory than the response itself.
@@ -139,7 +139,7 @@ def flawed(record: type[Record]) -> type[Record]:
 
 
 def valid(value: T) -> T | None:
-    """Return a field's value, or None where it is `Malformed`."""
+    """Return a field's value, or None if it is `Malformed`."""
     return None if value.__class__ is Malformed else value
 
 

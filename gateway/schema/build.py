@@ -103,7 +103,7 @@ class Schema(strawberry.Schema):
         self.cursor_cipher = AESSIV(key)  # equal texts have equal ciphertexts, as ETags need
 
     def _prepare(self, document: Document, operation_name: str | None) -> Prepared | None:
-        """Return the prepared query; None where graphql-core has to execute the operation."""
+        """Return the prepared query; None if graphql-core has to execute the operation."""
         if self.options.extensions or not isinstance(document.parsed, DocumentNode):
             return None
         with suppress(NotPreparedError):

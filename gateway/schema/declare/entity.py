@@ -67,7 +67,7 @@ _WIRE: dict[object, tuple[Any, str]] = {
 
 
 def prop(description: str, *, rest: str | None = None, may_be_number: bool = False) -> Declared:
-    """Declare one property; `rest` is its name in JSON where that is irregular.
+    """Declare one property; `rest` is its name in JSON if that is irregular.
 
     `may_be_number` is for a text that .NET writes as a number if it has no name for the value.
     """

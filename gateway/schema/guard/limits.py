@@ -197,12 +197,12 @@ class _Measuring:
         fragment = self._fragments.get(name)
         if fragment is None:
             return Size()
-        known = (name, page or 0)
-        if known not in self._measured:
-            self._measured[known] = Size()  # ends a cycle
+        key = (name, page or 0)
+        if key not in self._measured:
+            self._measured[key] = Size()  # ends a cycle
             parent = self.type_of(fragment, None)
-            self._measured[known] = self.of(fragment.selection_set, parent, page)
-        return self._measured[known]
+            self._measured[key] = self.of(fragment.selection_set, parent, page)
+        return self._measured[key]
 
     def _of_field(self, node: FieldNode, parent: _Parent, page: int | None) -> Size:
         name = (node.alias or node.name).value

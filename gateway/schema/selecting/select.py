@@ -84,9 +84,9 @@ class Selecting:
         for moment_ns in sorted(rows_at):
             crossing = rows_at[moment_ns]
             tries -= len(crossing)
-            sessions, some = later(self.snapshot, moment_ns).sessions, [*crossing]
-            then = Columns([sessions[row] for row in some], columns.searched, columns.turns)
-            found = {some[row] for row in await matching_rows(then, selects)}
+            sessions, candidates = later(self.snapshot, moment_ns).sessions, [*crossing]
+            then = Columns([sessions[row] for row in candidates], columns.searched, columns.turns)
+            found = {candidates[row] for row in await matching_rows(then, selects)}
             if tries < 0 or found != matched & crossing:
                 return moment_ns
         return None
