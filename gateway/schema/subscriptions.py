@@ -46,21 +46,21 @@ Answer: TypeAlias = Callable[[Selecting, Sequence[int], State], Awaitable[object
 """Makes the result from the matching rows of a state; None means that nothing is sent."""
 
 
-@strawberry.enum(name="ChatSessionChangeKind", description="What has become of a session.")
+@strawberry.enum(name="ChatSessionChangeKind", description="How a session has changed.")
 class ChangeKind(Enum):
     ADDED = strawberry.enum_value("ADDED", description="It is new, or matches the filter now.")
     UPDATED = strawberry.enum_value("UPDATED", description="Some of its fields have changed.")
     REMOVED = strawberry.enum_value(
-        "REMOVED", description="It is gone, or does not match the filter any more."
+        "REMOVED", description="It is gone, or no longer matches the filter."
     )
 
 
 @strawberry.type(description="A session that was added, updated or removed.")
 class ChatSessionChange:
-    kind: ChangeKind = described("What has become of the session.")
+    kind: ChangeKind = described("How the session has changed.")
     changed_fields: list[str] = described(
         "For `UPDATED`, the fields that SuperOffice sends and that changed: for example `status`, "
-        "but never `statusRaw`, `isOpen`, `waitSeconds` or `queuePosition`. A status can go back. "
+        "but never `statusRaw`, `isOpen`, `waitSeconds` or `queuePosition`. "
         "`whenFetched` counts only if the subscription selects it."
     )
     session: ChatSession = described(
@@ -68,7 +68,7 @@ class ChatSessionChange:
     )
 
 
-@strawberry.type(description="What has changed since the event before this one.")
+@strawberry.type(description="The changes since the previous event.")
 class ChatSessionChanges:
     is_initial: bool = described(
         "True after every (re)connect: `changes` then has every session that matches, as "
@@ -76,7 +76,7 @@ class ChatSessionChanges:
     )
     fetched_at: DateTime = described("When this data was fetched, in UTC.")
     changes: list[ChatSessionChange] = described(
-        "At most one for each session, however much has happened."
+        "At most one per session, even if it has changed several times."
     )
 
 
@@ -193,27 +193,27 @@ def _subscription(resolver: Callable[..., Results], description: str) -> Declare
 
 
 @strawberry.type(
-    description="Live updates. One user's subscriptions share one poll. They end with "
-    "`UNAUTHENTICATED` or `FORBIDDEN` if SuperOffice rejects the user. While SuperOffice fails "
-    "in another way, only alarms give events. A subscription that begins then gets the error. A "
-    "filter on `waitSeconds`, `idleSeconds` or `customerAwaySeconds` is an alarm: a session begins "
-    "or ceases to match at that second, without a poll. In such an event, computed seconds are as "
-    "of the event."
+    description="Live updates. All subscriptions of a user share one poll. They end with "
+    "`UNAUTHENTICATED` or `FORBIDDEN` if SuperOffice rejects the user. During any other failure of "
+    "SuperOffice, only alarms send events, and a new subscription gets the error. A filter on "
+    "`waitSeconds`, `idleSeconds` or `customerAwaySeconds` is an alarm: it sends an event at the "
+    "second when a session begins or ceases to match, without a poll. In such an event, computed "
+    "seconds are as of the event."
 )
 class Subscription:
     chat_sessions: list[ChatSession] | None = _subscription(
         watch_chat_sessions,
-        "The list, as the query of the same name gives it: at once, and again whenever what is "
-        "selected of it changes. `waitSeconds`, `idleSeconds`, `durationSeconds`, "
-        "`customerAwaySeconds`, `fetchedAt` and `whenFetched` are never the same for long: select "
-        "`whenRequested` and let the page count.",
+        "The result of the query of the same name: at once, and again whenever a selected value "
+        "changes. `waitSeconds`, `idleSeconds`, `durationSeconds`, `customerAwaySeconds`, "
+        "`fetchedAt` and `whenFetched` change at nearly every poll: instead, select "
+        "`whenRequested` and count in the client.",
     )
     chat_session_summary: ChatSessionSummary | None = _subscription(
         watch_summary,
-        "The numbers, as the query of the same name gives them: at once, and again whenever what "
-        "is selected of them changes.",
+        "The result of the query of the same name: at once, and again whenever a selected value "
+        "changes.",
     )
     chat_session_changes: ChatSessionChanges | None = _subscription(
         watch_changes,
-        "Every session that matches, at once, and then what is added, updated and removed.",
+        "All sessions that match, at once, and then each that is added, updated or removed.",
     )

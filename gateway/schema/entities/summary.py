@@ -41,11 +41,11 @@ class ChatSessionStatusGroupCount:
 @strawberry.type
 class _Count:
     count: int = described("How many sessions.")
-    live: int = described("How many of them are being chatted, by an agent or a bot.")
+    live: int = described("How many of them are live: with an agent or a bot.")
     unanswered: int = described("How many of them wait for an answer: status `CUSTOMER_LAST`.")
 
 
-@strawberry.type(description="The sessions of a chat channel in numbers.")
+@strawberry.type(description="Counts of a chat channel's sessions.")
 class ChatSessionTopicCount(_Count):
     topic_id: int | None = described("Id of the chat channel.")
     topic_name: str | None = described("The channel's name: see `ChatSession.topicName`.")
@@ -54,7 +54,7 @@ class ChatSessionTopicCount(_Count):
     longest_waiting: ChatSession | None = described(_LONGEST_WAITING)
 
 
-@strawberry.type(description="The sessions of an agent in numbers.")
+@strawberry.type(description="Counts of an agent's sessions.")
 class ChatSessionAgentCount(_Count):
     agent: Associate = described("The agent.")
 
@@ -76,22 +76,22 @@ async def count_customers_away(
 
 
 @strawberry.type(
-    description="The caller's sessions in numbers. Lists come largest count first; equal counts by "
-    "`topicId`, by `associateId`, or by the name of the status or group, so that rows stay where "
-    "they are. Null comes last of its equals."
+    description="Counts of the caller's sessions. Lists are sorted by count, largest first. Equal "
+    "counts are sorted by `topicId`, by `associateId`, or by the name of the status or group, null "
+    "last, so that rows keep their places."
 )
 class ChatSessionSummary:
     columns: strawberry.Private[Columns]
     rows: strawberry.Private[Sequence[int]]
-    fetched_at: DateTime = described("When the data that is counted was fetched, in UTC.")
+    fetched_at: DateTime = described("When the counted data was fetched, in UTC.")
     total: int = described("How many sessions match the filter.")
     by_status: list[ChatSessionStatusCount] = described("Per status.")
     by_status_group: list[ChatSessionStatusGroupCount] = described("Per status group.")
     by_topic: list[ChatSessionTopicCount] = described("Per chat channel.")
-    by_agent: list[ChatSessionAgentCount] = described("Per agent; the rest is `unassigned`.")
+    by_agent: list[ChatSessionAgentCount] = described("Per agent, without the `unassigned` ones.")
     unassigned: int = described(
         "How many have no agent: those that wait, those a bot answers, and those that "
-        "ended before an agent came. Filter by `statusGroup` to leave some out."
+        "ended before an agent accepted. Filter by `statusGroup` to exclude some."
     )
     transfers_pending: int = described("How many are being transferred to another agent.")
     transfers_pending_to: int = strawberry.field(
@@ -101,7 +101,7 @@ class ChatSessionSummary:
     with_bot: int = described("How many a bot is answering.")
     customers_away: int = strawberry.field(
         resolver=count_customers_away,
-        description="How many open sessions have `customerAwaySeconds` of this many or more.",
+        description="How many open sessions have at least this many `customerAwaySeconds`.",
     )
     rated: int = described("How many of the sessions have a rating.")
     average_rating: float | None = described(

@@ -13,7 +13,7 @@ from gateway.schema.entities.chat import ChatSession
 from gateway.schema.selecting.columns import Columns, reader
 
 
-@strawberry.enum(name="OrderDirection", description="Which way to sort; null comes last in both.")
+@strawberry.enum(name="OrderDirection", description="The sort direction; null is last in both.")
 class Direction(Enum):
     ASC = strawberry.enum_value("ASC", description="Small before large, early before late.")
     DESC = strawberry.enum_value("DESC", description="Large before small, late before early.")
@@ -21,21 +21,21 @@ class Direction(Enum):
 
 @sparse
 @strawberry.input(
-    description="One key to sort by: give exactly one field. Null comes last either way. What is "
-    "equal by every key comes in the order of `chatSessionId`."
+    description="One sort key: set exactly one field. Null comes last in both directions. Sessions "
+    "that are equal by all keys are in the order of `chatSessionId`."
 )
 class ChatSessionOrder:
     chat_session_id: Direction | None = optional("By key: the order in which sessions began.")
     topic_id: Direction | None = optional("By chat channel.")
     status: Direction | None = optional("By status, in the order of SuperOffice's numbers.")
     status_group: Direction | None = optional("By group: before the queue, waiting, live, over.")
-    user: Direction | None = optional("By the agent's `fullName`, whatever its case and accents.")
-    contact: Direction | None = optional("By the company's `name`, whatever its case and accents.")
+    user: Direction | None = optional("By the agent's `fullName`, ignoring case and accents.")
+    contact: Direction | None = optional("By the company's `name`, ignoring case and accents.")
     alert_level: Direction | None = optional("By escalation level.")
     rank: Direction | None = optional("By the index of the colour: see `ChatSession.rank`.")
     rating: Direction | None = optional("By the customer's rating.")
     initial_queue_pos: Direction | None = optional("By place in the queue at the request.")
-    customer_name: Direction | None = optional("By the customer's name, whatever case and accents.")
+    customer_name: Direction | None = optional("By the customer's name, ignoring case and accents.")
     when_requested: Direction | None = optional("By time of request: `ASC` = longest wait first.")
     when_started: Direction | None = optional("By time of acceptance.")
     when_ended: Direction | None = optional("By time of the end.")
