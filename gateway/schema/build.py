@@ -185,12 +185,12 @@ def build_schema(options: SchemaOptions | None = None) -> Schema:
 def sdl(schema: Schema | None = None) -> str:
     """Print a schema, or the default one, as text in the schema definition language.
 
-    It is sorted, so that it does not depend on the order of declarations.
+    The text is sorted, so that it does not depend on the order of declarations.
     """
     # A copy, because sorting removes the Python values of enums, which execution needs.
     printed = copy.copy(schema or build_schema())
     printed._schema = lexicographic_sort_schema(graphql_schema(printed))
-    roots = "schema {\n  query: Query\n  subscription: Subscription\n}"  # Strawberry prints none
+    roots = "schema {\n  query: Query\n  subscription: Subscription\n}"  # Strawberry omits it
     return f'"""\n{DESCRIPTION}\n"""\n{roots}\n\n{printed.as_str()}\n'
 
 

@@ -58,7 +58,7 @@ class Context:
     """The number of the state from which a subscription's latest result was made."""
 
     failure: GatewayError | None = None
-    """The error of the first attempt: a request calls SuperOffice only once."""
+    """The error of the call to SuperOffice, which a request makes only once."""
 
     served: Served | None = None
     """The snapshot, and where it came from; None until a resolver needs it."""

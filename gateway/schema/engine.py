@@ -211,7 +211,7 @@ async def _encoded(answer: Answer, state: int) -> Answer:
     return replace(answer, json=json, digest=digest.digest(), state=state)
 
 
-def _answer(result: Any) -> Answer:  # Strawberry has no name for the union of results
+def _answer(result: Any) -> Answer:  # a member of Strawberry's union of results
     errors = result.errors or []
     body: dict[str, object] = {}
     if result.data is not None or any(error.path is not None for error in errors):

@@ -108,9 +108,9 @@ def entity(
 ) -> Callable[[type[T]], type[T]]:
     """Make a class of declarations a GraphQL type, and derive its record type.
 
-    `key` names the field that identifies an object; a linked object with key 0 is missing.
-    `stamps` name slots of the record that the gateway fills, not the REST API. `dates` converts
-    its dates. The fields of base classes that are not entities are included.
+    `key` names the field that identifies an object; key 0 in a linked object means that there is
+    none. `stamps` name slots of the record that the gateway fills, not the REST API. `dates`
+    converts its dates. The fields of base classes that are not entities are included.
     """
 
     def declare(cls: type[T]) -> type[T]:

@@ -1,6 +1,6 @@
 """`@semanticNonNull`: fields that are null only beside an error at their path.
 
-Compilers of clients that stop at errors then leave `| null` out of such a field's type.
+Code generators of clients that stop at errors can omit `| null` from the type of such a field.
 Source: the directive of https://specs.apollo.dev/nullability, which Relay reads too.
 """
 

@@ -159,7 +159,7 @@ async def _where(columns: Columns, rows: Sequence[int], name: str, value: object
 
 
 async def _counted(columns: Columns, rows: Sequence[int], name: str) -> list[tuple[Any, int]]:
-    """Count the values of one name, most frequent first."""
+    """Count each value in one column, most frequent first."""
     counts = Counter(await columns.values(name, rows))
     return sorted(counts.items(), key=lambda row: (-row[1], row[0] is None, *_place(row[0])))
 

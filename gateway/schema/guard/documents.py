@@ -203,7 +203,7 @@ class Documents(SchemaExtension):
                 spec, section 6.1).
         """
         context: ExecutionContext = self.execution_context
-        chosen = context.operation_name  # the client's, as long as no document is set
+        chosen = context.operation_name  # the client's own, until the document is set
         parsed = self._cache.find(context.query or "").parsed
         if isinstance(parsed, GraphQLError):
             context.graphql_document = _NOTHING

@@ -141,8 +141,8 @@ def too_complex(message: str) -> GraphQLError:
 def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
     """Measure each operation of a document, and each fragment by itself.
 
-    An unused fragment is an error, but validation compares all its fields with each other first. It
-    has no root fields.
+    An unused fragment is an error, but validation compares all its fields with each other first. A
+    fragment by itself has no root fields.
     """
     measuring = _Measuring(schema, document)
     for definition in document.definitions:

@@ -38,7 +38,7 @@ def reader(name: str) -> Read:
 
         user_id              the key of a linked record
         user.node            the `id` of a linked record
-        whenIdle.zoned       whether a time names its zone
+        when_idle.zoned      whether a time names its zone
         status.order         the value that `orderBy` compares
     """
     if name in _READERS:

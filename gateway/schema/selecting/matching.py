@@ -53,7 +53,7 @@ class Filter:
         self.parts = 0
         self.reads: set[str] = set()
         self.clocks: list[tuple[str, int]] = []
-        """A field of `CLOCKS`, and the seconds at which a session begins or ceases to match."""
+        """Fields of `CLOCKS`, with the seconds at which a session begins or ceases to match."""
 
         self._zone = as_of.zone
         self._folded: dict[str, str] = {}

@@ -120,7 +120,7 @@ class Order:
             values = lists[name]
             known = [row for row in ordered if values[row] is not None]
             unknown = [row for row in ordered if values[row] is None]
-            # In runs, with turns between them: sorting sorted runs takes little time.
+            # In runs, yielding to other requests: to merge sorted runs takes little time.
             for start in range(0, len(known), _RUN):
                 run = known[start : start + _RUN]
                 run.sort(key=values.__getitem__, reverse=direction is Direction.DESC)
