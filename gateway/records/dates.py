@@ -1,8 +1,8 @@
-"""Dates of the REST API: checked, printed, and, where a time zone allows it, placed in time.
+"""Check and print dates of the REST API, and convert them to instants if their zone is known.
 
 SuperOffice writes `2026-01-31T17:46:13`, with 0-7 digits of fraction, with or without `Z`,
-`+0100` or `+01:00`. Python's datetime has six digits, and no "for ever" with seven nines. So dates
-remain text, and instants are integers: nanoseconds since 1970 in UTC.
+`+0100` or `+01:00`. Python's datetime has six digits, and SuperOffice's "never" has seven nines. So
+dates remain text, and instants are integers: nanoseconds since 1970 in UTC.
 """
 
 import datetime as dt
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 MOST_DATES = 20_000
-"""That are cached: the same ones come back with every snapshot, and in those of all colleagues."""
+"""The number of dates to cache: a user's snapshots repeat them, and so do those of colleagues."""
 
 _DATE_TIME = re.compile(
     r"(?P<second>(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)"
@@ -26,20 +26,20 @@ _SECOND = dt.timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class AsOf:
-    """When a snapshot was taken, and which zone its zone-less times are in, if that is known."""
+    """The time of a snapshot, and the zone of its times without an offset, if that is known."""
 
     fetched_ns: int
     zone: dt.tzinfo | None = None
     passed_ns: int = 0
-    """The time since then, in an event that the clock has caused."""
+    """The time since `fetched_ns`, for the event of an alarm."""
 
     @property
     def now_ns(self) -> int:
-        """The time that counts as now."""
+        """The time to which computed seconds are counted."""
         return self.fetched_ns + self.passed_ns
 
     def instant(self, text: str | None) -> int | None:
-        """Convert a checked date to an instant; None for no date and for an unknown zone."""
+        """Convert a checked date to an instant; None without a date or a known zone."""
         if text is None or (self.zone is None and not has_zone(text)):
             return None
         return nanoseconds(text, self.zone or UTC)
@@ -62,13 +62,14 @@ def is_unset(text: str) -> bool:
 def is_unset_by_service(text: str) -> bool:
     """Return whether a chat's or ticket's date is "no date".
 
-    Service writes those, for which it can also be the database's first day or the Unix epoch.
+    SuperOffice Service writes these: its "no date" can also be the database's first day or the
+    Unix epoch.
     """
     return text.startswith(_UNSET_BY_SERVICE)
 
 
 def normalise(text: str) -> str:
-    """Check a date and print its offset with a colon; everything else stays as it is.
+    """Check a date, and print its offset with a colon; the rest stays as it is.
 
     Raises:
         ValueError: the calendar has no such date.

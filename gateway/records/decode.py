@@ -1,10 +1,10 @@
-"""From bytes of the REST API to records: strict and fast, or tolerant and slower.
+"""Decode JSON of the REST API into records: strictly and fast, or tolerantly and slower.
 
-The strict decoder accepts what the contract allows. Only where it fails, the same body is read
-again value by value, and an invalid value becomes `Malformed` in its slot: it fails one field, not
-its session, not the list. A body that is not a JSON array is an error.
+The strict decoder accepts what the contract allows. If it fails, the tolerant one reads the body
+value by value and puts a `Malformed` into the slot of an invalid value, which fails that field, but
+neither its session nor the list. A body that is not a JSON array is an error.
 
-A `Sequence[Any]` holds records of the type that the caller names.
+A `Sequence[Any]` holds records of the decoder's type.
 """
 
 import json
@@ -30,10 +30,10 @@ _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def decoder(record: type[Record]) -> Decode:
-    """Make the function from a JSON array of objects to records of one type.
+    """Make the function that decodes a JSON array of objects into records of one type.
 
     Elements that are not objects are skipped. The function raises `UpstreamBadResponseError` when
-    the bytes are not JSON (RFC 8259), not an array, or an array of elements without any object.
+    the bytes are not JSON (RFC 8259), not an array, or an array with elements but no object.
     """
     strict = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
     strict_one = msgspec.json.Decoder(record)
@@ -58,17 +58,17 @@ def decoder(record: type[Record]) -> Decode:
             except msgspec.DecodeError:
                 return tolerant(body)
         except (ValueError, RecursionError) as exc:
-            # The exception's own text quotes customers' data: it must not reach the client.
+            # The exception's text quotes customers' data: it must not reach the client.
             raise UpstreamBadResponseError("SuperOffice's answer is not valid JSON.") from exc
 
     return decode
 
 
 def parts(body: bytes, size_bytes: int) -> Iterator[bytes]:
-    """Cut an array of objects, between two of them, into arrays of about a size.
+    """Cut an array of objects into arrays of about `size_bytes`.
 
-    A cut is before an object that begins with the same key as the first one. Quotes as in
-    `},{"key":` are never inside a string of JSON; inside an object, the parts are not JSON.
+    A cut is before an object that begins with the same key as the first one. `},{"key":` cannot
+    occur inside a JSON string. A cut between objects inside an object makes parts invalid JSON.
 
     Raises:
         UpstreamBadResponseError: there are too many objects.
@@ -112,9 +112,9 @@ def in_json(p: Property) -> Property:
 def excerpt_decoder(
     record: type[Record], attributes: frozenset[str]
 ) -> Callable[[msgspec.Raw], object] | None:
-    """Make a strict decoder for excerpts of records: these attributes and the key, no more.
+    """Make a strict decoder for excerpts of records: only these attributes and the key.
 
-    None where one of them is not read from a single slot.
+    Return None if an attribute is not read from a single slot.
     """
     slots = {field.name: field for field in msgspec.structs.fields(record)}
     if record.key is None or not attributes <= {*slots, "id", "__class__"}:
@@ -133,7 +133,7 @@ def excerpt_decoder(
 def _strictly(p: Property) -> Any:  # a type made at run time
     if p.shape == "record":
         return _nested(p)
-    value: Any = str if _is_of_texts(p) else _nested(p)  # likewise
+    value: Any = str if _is_of_texts(p) else _nested(p)
     return dict[str, value | None]
 
 
@@ -218,7 +218,7 @@ def _read_map(p: Property, value: Mapping[str, object]) -> list[Record]:
 
 
 def _read_element(p: Property, value: object) -> Record:
-    """Read an object in a list or map; of another value, every field is malformed."""
+    """Read an object in a list or map; any other value gives a record of malformed fields."""
     nested = _nested(p)
     if isinstance(value, dict):
         return _read_object(nested, value)
@@ -242,7 +242,7 @@ def _entries(p: Property, values: Mapping[str, object]) -> list[Record]:
         return list(_of_texts(_nested(p), values))
     entries = {name: entry for name, entry in values.items() if isinstance(entry, Record)}
     for name, entry in entries.items():
-        setattr(entry, "name", name)  # noqa: B010  a slot of the types of entries
+        setattr(entry, "name", name)  # noqa: B010  every entry type has this slot
     return list(entries.values())
 
 
@@ -258,5 +258,5 @@ def _of_texts(entry: type[Record], values: Mapping[str, object]) -> Iterator[Rec
 
 
 def _without_surrogates(text: str) -> str:
-    r"""Replace half a character (`"\ud83d"`), which JSON can write and UTF-8 cannot."""
+    r"""Replace unpaired surrogates (`"\ud83d"`): JSON can contain them, UTF-8 cannot."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

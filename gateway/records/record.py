@@ -1,11 +1,11 @@
-"""Records: one object of the REST API in memory.
+"""Records: objects of the REST API in memory.
 
 A record is a msgspec struct derived from a Strawberry type (`schema/declare/entity.py`). Its slots
-hold what SuperOffice sent; reading one of its GraphQL fields converts that value, so only selected
+hold what SuperOffice sent; reading a GraphQL field converts the value in its slot, so only selected
 fields cost time. An invalid value is represented by a `Malformed` in its slot; reading it fails
 that field alone.
 
-`Any` is the type of such values: the declarations of the entities decide it.
+Values in slots are typed `Any`: their types depend on the declarations of the entities.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ from gateway.records.dates import MOST_DATES, is_unset, is_unset_by_service, nor
 T = TypeVar("T")
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 Convert: TypeAlias = Callable[[Any], Any]
-"""Makes the value of a field from that of a slot."""
+"""Converts the value of a slot to that of a field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Malformed:
     expected: str
 
     def error(self) -> UpstreamBadResponseError:
-        """Make the error of the field: always a new one, as tracebacks accumulate on an error."""
+        """Make a new error of the field each time: a reused one would accumulate tracebacks."""
         return UpstreamBadResponseError(f"SuperOffice's {self.rest_name} is not {self.expected}.")
 
 
@@ -48,26 +48,26 @@ class Property:
     shape: Literal["value", "record", "lines", "map"] = "value"
     nested: "type[Record] | None" = None
     decode: Callable[[msgspec.Raw], object] | None = None
-    """Decodes what `load` reads, strictly: it raises where that breaks the contract.
+    """Decodes the same JSON as `load`, but strictly: it raises if that breaks the contract.
 
-    A map of objects is returned as a dict.
+    It returns a map of objects as a dict.
     """
 
     load: Callable[[msgspec.Raw], object] | None = None
-    """Reads the value from the JSON that its slot holds; None where the slot holds the value.
+    """Reads the value from the JSON in its slot; None if the slot holds the value itself.
 
     Most of a response is linked objects and maps, and few queries select all of them. They are
     decoded again at each read, so a snapshot needs little more memory than the response itself.
     """
 
     def malformed(self) -> Malformed:
-        """Make the stand-in for an invalid value."""
+        """Make the `Malformed` for an invalid value."""
         return Malformed(self.rest_name, self.expected)
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A field that is `convert` of the value in `slot`; a ValueError means malformed."""
+    """A field that `convert` computes from the value in `slot`; a ValueError means malformed."""
 
     slot: str
     convert: Convert
@@ -90,12 +90,12 @@ class Record(msgspec.Struct, kw_only=True, gc=False):
     """The fields that are computed from one slot, by name."""
 
     required: ClassVar[Mapping[str, str]] = {}
-    """The fields that are an error where they are missing, with their names in JSON."""
+    """The fields that must not be missing, with their names in JSON."""
 
     key: ClassVar[str | None] = None
 
     def __repr__(self) -> str:
-        """Show the type alone: the rest is customers' data, and reprs appear in logs."""
+        """Show only the type: slots hold customers' data, and reprs appear in logs."""
         return f"<{type(self).__name__} record>"
 
     def is_blank(self) -> bool:
@@ -132,15 +132,14 @@ def _is_blank(value: object) -> bool:
 def flawed(record: type[Record]) -> type[Record]:
     """Return the type of records that hold a `Malformed`.
 
-    It is `record` under another identity, by which the executor knows that such a record needs
-    field-by-field execution.
+    By this subclass the executor recognises records that need field-by-field execution.
     """
     made = msgspec.defstruct(record.__name__, [], bases=(record,), kw_only=True, gc=False)
     return cast("type[Record]", made)
 
 
 def valid(value: T) -> T | None:
-    """Return a field's value, or None where it is `Malformed`."""
+    """Return a field's value, or None if it is `Malformed`."""
     return None if value.__class__ is Malformed else value
 
 
@@ -159,7 +158,7 @@ def read(record: object, field: str) -> Any:
 
 
 def converted(p: Property, convert: Convert) -> property:
-    """Read what `convert` makes of a property's JSON; a ValueError means that it is malformed."""
+    """Make the attribute that converts a property's value; a ValueError means malformed."""
     get = attrgetter(p.slot)
 
     def get_field(record: Record) -> object:
@@ -176,7 +175,7 @@ def converted(p: Property, convert: Convert) -> property:
 
 @lru_cache(MOST_DATES)
 def date(text: str | None) -> str | None:
-    """Convert a date: unset is None, the offset gets its colon.
+    """Convert a date: unset becomes None, the offset gets a colon.
 
     Raises:
         ValueError: the calendar has no such date.
@@ -196,7 +195,7 @@ def as_text(value: str | int | None) -> str | None:
 
 
 def decoded(p: Property) -> property:
-    """Read a linked object, or a map as the list of its entries; a blank object is None."""
+    """Make the attribute for a linked object (None if blank) or for a map's list of entries."""
 
     def get_field(record: Record) -> object:
         value = record.sent(p)

@@ -37,14 +37,14 @@ from gateway.schema.declare.entity import record_of
 from gateway.schema.declare.nodes import LINKS
 from gateway.schema.declare.scalars import SCALARS
 from gateway.schema.entities.chat import ChatSession
-from gateway.schema.guard.documents import Document, DocumentCache, Documents, shared_out
+from gateway.schema.guard.documents import Document, DocumentCache, Documents, protected_cache
 from gateway.schema.guard.limits import Limits
 from gateway.schema.roots import Query
 from gateway.schema.selecting.matching import SEARCHED
 from gateway.schema.subscriptions import Subscription
 
 DESCRIPTION = Path(__file__).with_name("description.md").read_text("utf-8").strip()
-"""Of the whole schema: tools show it first."""
+"""The description of the whole schema: tools show it first."""
 
 _INPUTS_OVER_SESSIONS = {"ChatSessionFilter", "ChatSessionOrder"}
 
@@ -62,10 +62,10 @@ class SchemaOptions:
 
     limits: Limits = field(default_factory=Limits)
     extensions: tuple[Callable[[], SchemaExtension], ...] = ()
-    """More extensions of Strawberry."""
+    """Additional Strawberry extensions."""
 
     secret: bytes = field(default=b"", repr=False)
-    """Conceals customers' names in cursors."""
+    """Encrypts customers' names in cursors."""
 
     trusted: frozenset[str] | None = None
     """The only queries that are executed; None allows any."""
@@ -76,7 +76,7 @@ class Schema(strawberry.Schema):
 
     def __init__(self, options: SchemaOptions) -> None:
         self.options = options
-        self.prepared = shared_out(self._prepare)
+        self.prepared = protected_cache(self._prepare)
         self._projections = Projections()
         super().__init__(
             query=Query,
@@ -97,13 +97,13 @@ class Schema(strawberry.Schema):
         self.documents = DocumentCache(core, options.limits, options.trusted, rules)
         core.description = DESCRIPTION
         directives = (*core.directives, *filter(None, [semantic_non_null.DEFINITION]))
-        # Strawberry lists one of the same name, without its argument.
+        # Ours replaces Strawberry's of the same name, which has no argument.
         core.directives = tuple({directive.name: directive for directive in directives}.values())
         key = hmac.digest(options.secret, b"cursors", "sha512")
         self.cursor_cipher = AESSIV(key)  # equal texts have equal ciphertexts, as ETags need
 
     def _prepare(self, document: Document, operation_name: str | None) -> Prepared | None:
-        """Return the prepared query; None where graphql-core has to execute the operation."""
+        """Return the prepared query; None if graphql-core has to execute the operation."""
         if self.options.extensions or not isinstance(document.parsed, DocumentNode):
             return None
         with suppress(NotPreparedError):
@@ -112,15 +112,15 @@ class Schema(strawberry.Schema):
 
     @staticmethod
     def remove_field_suggestion(error: GraphQLError) -> None:
-        """Remove all suggestions; Strawberry's own removes those of fields alone."""
+        """Remove all suggestions; Strawberry's own method removes only those of fields."""
         error_codes.remove_suggestion(error)
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
-        """Replace the errors of an operation, whatever the transport, by coded ones.
+        """Replace the errors of an operation by errors with codes, for every transport.
 
-        Strawberry's own logs a traceback for each of them, even for a mistyped field.
+        Strawberry's own method logs a traceback for each error, even for a mistyped field.
         """
         query = execution_context.query if execution_context else None
         is_valid = query is not None and not self.documents.find(query).errors
@@ -145,9 +145,9 @@ class Schema(strawberry.Schema):
     def get_fields(self, type_definition: StrawberryObjectDefinition) -> list[StrawberryField]:
         """Return the fields of a type that are not hidden: Strawberry builds the type from these.
 
-        The filters and orders of a hidden field of a session are hidden too.
+        Hiding a field of a session also hides its filters and orders.
         """
-        name = self.config.name_converter.from_type(type_definition)  # the only name of a generic
+        name = self.config.name_converter.from_type(type_definition)  # generics have no other name
         if name in _INPUTS_OVER_SESSIONS:
             return [f for f in type_definition.fields if not self._reads_hidden(f)]
         return [f for f in type_definition.fields if not self._hides(name, f.python_name)]
@@ -181,16 +181,16 @@ def build_schema(options: SchemaOptions | None = None) -> Schema:
         ) from exc
 
 
-@lru_cache(1)  # it takes some 20 ms, at the first request for it
+@lru_cache(1)  # printing takes about 20 ms
 def sdl(schema: Schema | None = None) -> str:
     """Print a schema, or the default one, as text in the schema definition language.
 
-    It is sorted, so that it does not depend on the order of declarations.
+    The text is sorted, so that it does not depend on the order of declarations.
     """
-    # A copy, as sorting removes the Python values of enums: it can be printed, but not executed.
+    # A copy, because sorting removes the Python values of enums, which execution needs.
     printed = copy.copy(schema or build_schema())
     printed._schema = lexicographic_sort_schema(graphql_schema(printed))
-    roots = "schema {\n  query: Query\n  subscription: Subscription\n}"  # Strawberry prints none
+    roots = "schema {\n  query: Query\n  subscription: Subscription\n}"  # Strawberry omits it
     return f'"""\n{DESCRIPTION}\n"""\n{roots}\n\n{printed.as_str()}\n'
 
 

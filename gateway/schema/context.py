@@ -1,4 +1,4 @@
-"""What resolvers get as `info.context`: the caller, and where the caller's sessions come from."""
+"""The context of resolvers, `info.context`: the caller, and the source of its sessions."""
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -20,36 +20,36 @@ from gateway.sessions.source import Source
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A caller's way to its sessions."""
+    """A caller, and the source of its sessions."""
 
     source: Source
     caller: Caller
     key: str
-    """Of the caller's snapshot in the cache."""
+    """The cache key of the caller's snapshot."""
 
     @property
     def owner(self) -> str:
-        """A digest of the credentials alone: languages make no other caller."""
+        """A digest of the credentials only: it is the same for every language of the caller."""
         return self.source.owner_of(self.caller, self.key)
 
 
 @dataclass(slots=True, repr=False, kw_only=True)
 class Context:
-    """Of one HTTP request, or of one operation on a WebSocket."""
+    """The context of one HTTP request, or of one operation on a WebSocket."""
 
     access: Access | RequestError
-    """The error is raised when sessions are needed: introspection works without credentials."""
+    """An error is raised only when sessions are needed: introspection needs no credentials."""
 
     watchers_of: Callable[[Source], Watchers]
     searched: Collection[str] = SEARCHED
-    """The fields of a session that `filter.search` may look into."""
+    """The fields of a session that `filter.search` may read."""
 
     links: Collection[str] = LINKS
     """The fields of a session whose records `node` may find."""
 
     trace: Sequence[Header] = ()
     max_age_s: float | None = None
-    """The oldest snapshot that is accepted; None = any that is fresh."""
+    """The maximum age of the snapshot; None = any that is fresh."""
 
     is_watching: bool = False
     """Whether a subscription has started."""
@@ -58,26 +58,26 @@ class Context:
     """The number of the state from which a subscription's latest result was made."""
 
     failure: GatewayError | None = None
-    """Why there are no sessions: a request calls SuperOffice once."""
+    """The error of the call to SuperOffice, which a request makes only once."""
 
     served: Served | None = None
     """The snapshot, and where it came from; None until a resolver needs it."""
 
     work: Work = field(default_factory=Work)
-    """What has been done with the sessions."""
+    """The work on sessions so far."""
 
     columns: Columns | None = None
-    """What has been read of the sessions."""
+    """The values read from the sessions so far."""
 
     def work_for_caller(self) -> None:
-        """Have this task's long work counted as the caller's."""
+        """Count this task's long work as the caller's."""
         work_for(self.access.key if isinstance(self.access, Access) else "")
 
     async def snapshot(self) -> Snapshot:
-        """Return the caller's sessions: the same ones for the whole request.
+        """Return the snapshot of the caller's sessions, the same one for the whole request.
 
         Raises:
-            BadRequestError: no tenant is named, or two.
+            BadRequestError: no tenant is named, or two are.
             UnauthenticatedError: the request has no credentials; SuperOffice is not called.
             UpstreamError: SuperOffice did not return the sessions.
         """
@@ -93,7 +93,7 @@ class Context:
         except GatewayError as exc:
             self.failure = exc
             raise
-        # Root fields run at the same time: the first answer is the one for all of them.
+        # Root fields run concurrently: all of them use the first answer.
         if self.served is None:
             accept(access.key)
             self.served = served
@@ -101,7 +101,7 @@ class Context:
         return self.served.snapshot
 
     def watching(self) -> AbstractAsyncContextManager[Watcher]:
-        """Return the watcher of the caller's sessions, for as long as it is entered.
+        """Return the context manager of the caller's watcher.
 
         Raises:
             BadRequestError, UnauthenticatedError: as `snapshot` does.
@@ -112,6 +112,6 @@ class Context:
 
     def _access_or_raise(self) -> Access:
         if isinstance(self.access, RequestError):
-            # Other requests of the connection raise it too: its frames must not add up.
+            # Other operations of the connection raise it too: its traceback must not grow.
             raise self.access.with_traceback(None)
         return self.access

@@ -1,4 +1,4 @@
-"""Execute GraphQL operations, whatever carries them: HTTP, a WebSocket, the command line."""
+"""Execute GraphQL operations for every transport: HTTP, WebSocket and the command line."""
 
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -24,7 +24,7 @@ from gateway.sessions.snapshot import compact
 
 _DIGEST_BLOCK, _BYTES_PER_STEP = 2**17, 200
 _STEPS_PER_ANSWER, _BYTES_PER_SENT_STEP = 300, 70
-"""What it takes to send one."""
+"""The cost of sending an answer, in steps of `Turns`."""
 
 _READING = frozenset({OperationType.QUERY, OperationType.SUBSCRIPTION})
 
@@ -37,10 +37,10 @@ class Operation:
     variables: Mapping[str, object] | None = None
     operation_name: str | None = None
     when_answered: Callable[[], Awaitable[None]] | None = field(default=None, compare=False)
-    """Called when SuperOffice's sessions have answered it without errors, for the first time."""
+    """Called if the first answer is made from SuperOffice's sessions and has no errors."""
 
     async def answered(self, answer: "Answer", context: Context) -> None:
-        """Note an answer."""
+        """Call `when_answered`, unless the answer has errors or is not SuperOffice's."""
         if self.when_answered and answer.is_from_superoffice(context):
             await self.when_answered()
 
@@ -50,23 +50,23 @@ class Answer:
     """A GraphQL response (GraphQL spec, section 7.1)."""
 
     body: dict[str, object]
-    """`data`, `errors`, `extensions`; no `data` where nothing was executed."""
+    """`data`, `errors`, `extensions`; no `data` if nothing was executed."""
 
     is_refusal: bool = False
     """Whether the document was refused before execution."""
 
     json: bytes = b""
-    """The body as JSON, where it is sent to several clients."""
+    """The body as JSON, if it may be sent to several clients."""
 
     digest: bytes = b""
-    """Of the JSON."""
+    """The digest of the JSON."""
 
     state: int = 0
     """The number of the state from which it was made."""
 
     @property
     def content(self) -> object:
-        """Return the body for orjson, as what is made once already."""
+        """Return the body for orjson: the JSON, if it is encoded already."""
         return orjson.Fragment(self.json) if self.json else self.body
 
     def is_from_superoffice(self, context: Context) -> bool:
@@ -92,7 +92,7 @@ class Engine:
         """Execute a query.
 
         Raises:
-            OperationResolutionError: the document has not one operation that is meant.
+            OperationResolutionError: the operation to execute is missing or ambiguous.
             InvalidOperationTypeError: it is a mutation, and `is_read_only`.
         """
         document, prepared = self._document(operation), None
@@ -135,19 +135,19 @@ class Engine:
                 # An error may be the last answer, which is never dropped.
                 is_later = answer.state >= state or "errors" in answer.body
                 if is_first or not digest or (answer.digest != digest and is_later):
-                    if not is_first:  # all readers get it at the same time
+                    if not is_first:  # all readers of a stream get the answer at the same time
                         steps = len(answer.json) // _BYTES_PER_SENT_STEP
                         await EVENTS.give(_STEPS_PER_ANSWER + steps)
                     is_first, digest, state = False, answer.digest, answer.state
                     yield answer
-                del answer  # it is large, and thousands wait for the next one
+                del answer  # it is large, and thousands of subscriptions wait for the next one
 
     def _answers(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
         if self._subscription(operation) in {None, CHANGES}:
             return self._each(operation, context)
         distinct = partial(self._distinct, operation, context)
         if self._schema.options.extensions or not isinstance(context.access, Access):
-            return distinct()  # what is traced belongs to one request
+            return distinct()  # a trace belongs to one request
         shared: Shared[Answer] = context.watchers_of(context.access.source).shared
         declared = self._document(operation).variables(operation.operation_name)
         used = {
@@ -160,7 +160,7 @@ class Engine:
     async def _distinct(
         self, operation: Operation, context: Context
     ) -> AsyncGenerator[Answer, None]:
-        context.work_for_caller()  # this task may be one of its own
+        context.work_for_caller()  # `Shared` may run this in another task
         async with aclosing(self._each(operation, context)) as answers:
             async for answer in answers:
                 yield await _encoded(answer, context.state)
@@ -179,7 +179,7 @@ class Engine:
                 del result
 
     async def prepare(self, query: str) -> None:
-        """Parse and validate a query, in turns, before it is needed."""
+        """Parse and validate a query in advance, yielding to other requests in between."""
         await self._schema.documents.find(query).prepare()
 
     def is_subscription(self, operation: Operation) -> bool:
@@ -187,11 +187,11 @@ class Engine:
         return self._subscription(operation) is not None
 
     def _subscription(self, operation: Operation) -> str | None:
-        """Return the root field of a valid subscription; None for anything else."""
+        """Return the root field of a valid subscription, otherwise None."""
         return self._document(operation).subscription(operation.operation_name)
 
     def name_of(self, operation: Operation) -> str:
-        """Return the operation's name in its document; "" where it has none."""
+        """Return the operation's name in its document; "" if it has none."""
         return self._document(operation).operation_name(operation.operation_name)
 
     def deprecated_in(self, operation: Operation) -> tuple[str, ...]:
@@ -203,7 +203,7 @@ class Engine:
 
 
 async def _encoded(answer: Answer, state: int) -> Answer:
-    """Add the JSON that all clients get, and the digest by which repetitions are found."""
+    """Encode an answer for all clients, and add the digest that detects repeated answers."""
     json, digest, turns = orjson.dumps(answer.body), hashlib.blake2b(digest_size=16), Turns()
     for start in range(0, len(json), _DIGEST_BLOCK):
         digest.update(memoryview(json)[start : start + _DIGEST_BLOCK])
@@ -211,7 +211,7 @@ async def _encoded(answer: Answer, state: int) -> Answer:
     return replace(answer, json=json, digest=digest.digest(), state=state)
 
 
-def _answer(result: Any) -> Answer:  # of Strawberry's union
+def _answer(result: Any) -> Answer:  # a member of Strawberry's union of results
     errors = result.errors or []
     body: dict[str, object] = {}
     if result.data is not None or any(error.path is not None for error in errors):

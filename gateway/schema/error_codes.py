@@ -1,4 +1,4 @@
-"""Give every error of a response its code, and mask the details of bugs."""
+"""Give every error of a response a code, and mask the details of bugs."""
 
 import logging
 import re
@@ -26,12 +26,12 @@ _ABORTED = "Validation aborted."  # by graphql-core, when it takes too long
 
 
 def remove_suggestion(error: GraphQLError) -> None:
-    """Remove suggestions, which reveal names."""
+    """Remove suggestions from the message: they reveal names of the schema."""
     error.message = _SUGGESTION.sub("", error.message)
 
 
 def give_codes(errors: list[GraphQLError], *, is_valid: bool) -> None:
-    """Replace errors, in place, by coded ones; `is_valid` says whether the document is."""
+    """Replace errors, in place, by errors with codes; `is_valid` is about the document."""
     if all(error.path is None for error in errors):
         # A document or its variables can have ten thousand errors: the first few are enough.
         del errors[MOST_REQUEST_ERRORS:]
@@ -56,15 +56,15 @@ def _coded(error: GraphQLError, *, is_valid: bool) -> GraphQLError:
 
 
 def _forget_frames(error: GraphQLError) -> None:
-    """Break the cycles of an error and the frames that it was raised in.
+    """Break the reference cycles between an error and the frames that it was raised in.
 
-    They would keep all of the request until a full garbage collection.
+    They would keep the whole request in memory until a full garbage collection.
     """
-    left: list[BaseException | None] = [error]
-    while left:
-        if (found := left.pop()) is not None and found.__traceback__ is not None:
-            found.__traceback__ = None
-            left += [found.__cause__, found.__context__, getattr(found, "original_error", None)]
+    pending: list[BaseException | None] = [error]
+    while pending:
+        if (exc := pending.pop()) is not None and exc.__traceback__ is not None:
+            exc.__traceback__ = None
+            pending += [exc.__cause__, exc.__context__, getattr(exc, "original_error", None)]
 
 
 def _public(error: GraphQLError, *, is_valid: bool) -> tuple[str, Mapping[str, object]]:
@@ -82,7 +82,7 @@ def _public(error: GraphQLError, *, is_valid: bool) -> tuple[str, Mapping[str, o
     if error.message == _ABORTED:
         return "The query is too complex to be validated.", {"code": QueryTooComplexError.code}
     if cause is None or isinstance(cause, GraphQLError):
-        # graphql-core's own: about the document, or about the variables of a valid one.
+        # An error of graphql-core: in the document, or in the variables of a valid one.
         code = BadUserInputError.code if is_valid else _INVALID
         return error.message, {"code": code}
     if not is_valid and isinstance(cause, ValueError):
@@ -105,7 +105,7 @@ def unresolved(cause: CannotGetOperationTypeError) -> OperationResolutionError:
 
 
 def masked(exc: Exception) -> GatewayError:
-    """Return an error of ours as it is; log a bug in full, and make an error with an id of it."""
+    """Return a `GatewayError` as it is; log any other, and return an error with the logged id."""
     if isinstance(exc, GatewayError):
         return exc
     error_id = secrets.token_hex(8)

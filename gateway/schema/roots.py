@@ -49,7 +49,7 @@ async def list_chat_sessions(
     """Return the sessions that match."""
     snapshot = await info.context.snapshot()
     if not filter and not order_by:
-        return [*cut(snapshot.sessions, _given(limit), _given(offset))]
+        return [*cut(snapshot.sessions, _or_none(limit), _or_none(offset))]
     selecting = selecting_from(info, snapshot)
     async with selecting.work.lock:
         rows, _ = await selecting.rows(filter or None, order_by or None)
@@ -75,10 +75,10 @@ async def connect_chat_sessions(
             rows,
             order,
             fetched_at=selecting.snapshot.as_of.fetched_at(),
-            first=_given(first),
-            after=_given(after) or None,  # Apollo Client's relayStylePagination can send ""
-            last=_given(last),
-            before=_given(before) or None,
+            first=_or_none(first),
+            after=_or_none(after) or None,  # Apollo Client's relayStylePagination can send ""
+            last=_or_none(last),
+            before=_or_none(before) or None,
         )
 
 
@@ -95,7 +95,7 @@ async def count_chat_sessions(
     info: Info,
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
 ) -> ChatSessionSummary:
-    """Return the sessions that match in numbers."""
+    """Count the sessions that match."""
     selecting = selecting_from(info, await info.context.snapshot())
     async with selecting.work.lock:
         return await selecting.summary(filter or None, selected_groups(info))
@@ -122,13 +122,13 @@ async def find_nodes(
         return await selecting.nodes(ids, info.context.links)
 
 
-def _given(argument: T) -> T | None:
-    # The default is UNSET, not None: it costs no time, and the schema shows no `= null`.
+def _or_none(argument: T) -> T | None:
+    # The default is UNSET, not None: it is faster, and the schema shows no `= null`.
     return None if argument is UNSET else argument
 
 
 def selects(selections: list[Selection], name: str) -> bool:
-    """Return whether a field of this name is selected anywhere inside."""
+    """Return whether a field of this name is selected, at any depth."""
     return any(
         (isinstance(selection, SelectedField) and selection.name == name)
         or selects(selection.selections, name)
@@ -144,17 +144,17 @@ def selected_groups(info: Info) -> list[str]:
 def listed(
     selecting: Selecting, rows: Sequence[int], limit: int | None, offset: int | None = UNSET
 ) -> list[ChatSession]:
-    """Return the sessions in these rows, cut.
+    """Return at most `limit` of the sessions in these rows, after the first `offset`.
 
     Raises:
         BadUserInputError: a number is negative or too large.
     """
     sessions = selecting.columns.sessions
-    return [sessions[row] for row in cut(rows, _given(limit), _given(offset))]
+    return [sessions[row] for row in cut(rows, _or_none(limit), _or_none(offset))]
 
 
 def selecting_from(info: Info, snapshot: Snapshot) -> Selecting:
-    """Return what selects from a snapshot."""
+    """Make the `Selecting` for a snapshot; the context keeps its columns."""
     context, schema = info.context, cast("Schema", info.schema)
     columns, turns = context.columns, context.work.turns
     if columns is None or columns.sessions is not snapshot.sessions:
@@ -163,7 +163,7 @@ def selecting_from(info: Info, snapshot: Snapshot) -> Selecting:
     return Selecting(snapshot, columns, context.work, schema.options.limits.work)
 
 
-@strawberry.type(description="Queries. Every field of a request reads the same snapshot.")
+@strawberry.type(description="Queries. All fields of a request read the same snapshot.")
 class Query:
     chat_sessions: list[ChatSession] | None = semantic_non_null(
         resolver=list_chat_sessions,
@@ -173,7 +173,7 @@ class Query:
     chat_session_connection: ChatSessionConnection | None = semantic_non_null(
         resolver=connect_chat_sessions,
         description="The caller's sessions as a Relay connection. Default order: `chatSessionId`. "
-        "A cursor is a place in the order: it stays valid while sessions come and go.",
+        "A cursor is a place in the order: it stays valid when sessions are added or removed.",
     )
     chat_session: ChatSession | None = strawberry.field(
         resolver=find_chat_session,
@@ -181,11 +181,11 @@ class Query:
     )
     chat_session_summary: ChatSessionSummary | None = semantic_non_null(
         resolver=count_chat_sessions,
-        description="The caller's sessions in numbers: what a wallboard shows.",
+        description="Counts and wait times of the caller's sessions, for a wallboard.",
     )
     node: Node | None = strawberry.field(
         resolver=find_one_node,
-        description="Any object by its `id`; null when none of the caller's sessions holds it.",
+        description="Any object by its `id`; null when it is in none of the caller's sessions.",
     )
     nodes: list[Node | None] | None = semantic_non_null(
         resolver=find_nodes, description="Objects by their `id`, in the order of `ids`."

@@ -1,4 +1,4 @@
-"""The root fields of subscriptions, which send a result whenever something has changed."""
+"""The root fields of subscriptions: each sends a result whenever the sessions have changed."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence, Set
 from contextlib import aclosing
@@ -34,7 +34,7 @@ from gateway.schema.selecting.ordering import ChatSessionOrder
 from gateway.schema.selecting.select import Selecting
 
 Results: TypeAlias = AsyncGenerator[Any, None]
-"""Of `Any`, as an error is yielded too, and must not be part of the GraphQL type."""
+"""`Any`, because errors are yielded too and must not be part of the GraphQL type."""
 
 CHANGES = "chatSessionChanges"
 """The root field whose results are events: two equal ones in a row are both sent."""
@@ -43,24 +43,24 @@ _STEPS_PER_CHANGE, _STEPS_PER_EVENT = 10, 1_000
 
 
 Answer: TypeAlias = Callable[[Selecting, Sequence[int], State], Awaitable[object]]
-"""Makes the result of the rows of a state that match now; None stands for no result."""
+"""Makes the result from the matching rows of a state; None means that nothing is sent."""
 
 
-@strawberry.enum(name="ChatSessionChangeKind", description="What has become of a session.")
+@strawberry.enum(name="ChatSessionChangeKind", description="How a session has changed.")
 class ChangeKind(Enum):
     ADDED = strawberry.enum_value("ADDED", description="It is new, or matches the filter now.")
     UPDATED = strawberry.enum_value("UPDATED", description="Some of its fields have changed.")
     REMOVED = strawberry.enum_value(
-        "REMOVED", description="It is gone, or does not match the filter any more."
+        "REMOVED", description="It is gone, or no longer matches the filter."
     )
 
 
 @strawberry.type(description="A session that was added, updated or removed.")
 class ChatSessionChange:
-    kind: ChangeKind = described("What has become of the session.")
+    kind: ChangeKind = described("How the session has changed.")
     changed_fields: list[str] = described(
         "For `UPDATED`, the fields that SuperOffice sends and that changed: for example `status`, "
-        "but never `statusRaw`, `isOpen`, `waitSeconds` or `queuePosition`. A status can go back. "
+        "but never `statusRaw`, `isOpen`, `waitSeconds` or `queuePosition`. "
         "`whenFetched` counts only if the subscription selects it."
     )
     session: ChatSession = described(
@@ -68,7 +68,7 @@ class ChatSessionChange:
     )
 
 
-@strawberry.type(description="What has changed since the event before this one.")
+@strawberry.type(description="The changes since the previous event.")
 class ChatSessionChanges:
     is_initial: bool = described(
         "True after every (re)connect: `changes` then has every session that matches, as "
@@ -76,7 +76,7 @@ class ChatSessionChanges:
     )
     fetched_at: DateTime = described("When this data was fetched, in UTC.")
     changes: list[ChatSessionChange] = described(
-        "At most one for each session, however much has happened."
+        "At most one per session, even if it has changed several times."
     )
 
 
@@ -98,7 +98,7 @@ def watch_summary(
     info: Info,
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
 ) -> Results:
-    """Yield the sessions that match in numbers, for each state."""
+    """Yield the counts of the sessions that match, for each state."""
     groups = selected_groups(info)
 
     async def summary(selecting: Selecting, *_: object) -> ChatSessionSummary:
@@ -111,7 +111,7 @@ def watch_changes(
     info: Info,
     filter: Filter = UNSET,  # noqa: A002  the field's standard term
 ) -> Results:
-    """Yield the changes of the sessions that match, for each state with any."""
+    """Yield the changes of the sessions that match, for each state that has any."""
     ignored = frozenset() if selects(info.selected_fields, "whenFetched") else SIGNS_OF_LIFE
     seen: State | None = None
     matched: Set[object] = frozenset()
@@ -151,9 +151,9 @@ async def _watch(
     wanted: ChatSessionFilter | None,
     order_by: Sequence[ChatSessionOrder] | None = None,
 ) -> Results:
-    """Yield the result for each event unless it is None, or the error where there is no state.
+    """Yield the result of each state, unless it is None, and each error that replaces a state.
 
-    An error that is raised is the last result.
+    A `GatewayError` that is raised is yielded too, and ends the subscription.
     """
     alarm = Alarm()
 
@@ -170,13 +170,13 @@ async def _watch(
         async with info.context.watching() as watcher, aclosing(watcher.states(alarm)) as states:
             async for state in states:
                 if isinstance(state, State):
-                    if info.context.state:  # others wake up at the same time
+                    if info.context.state:  # other subscriptions wake up at the same time
                         await EVENTS.give(_STEPS_PER_EVENT)
                     info.context.state = state.number
                     made = await result(watcher, state)
                     if made is not None:
                         yield made
-                        # graphql-core holds the last result; and thousands wait for the next.
+                        # graphql-core holds the last result while thousands wait for the next.
                         (made if isinstance(made, list) else vars(made)).clear()
                     info.context.columns, info.context.work = None, Work()
                 else:
@@ -193,27 +193,27 @@ def _subscription(resolver: Callable[..., Results], description: str) -> Declare
 
 
 @strawberry.type(
-    description="Live updates. One user's subscriptions share one poll. They end with "
-    "`UNAUTHENTICATED` or `FORBIDDEN` if SuperOffice rejects the user. While SuperOffice fails "
-    "in another way, only alarms give events. A subscription that begins then gets the error. A "
-    "filter on `waitSeconds`, `idleSeconds` or `customerAwaySeconds` is an alarm: a session begins "
-    "or ceases to match at that second, without a poll. In such an event, computed seconds are as "
-    "of the event."
+    description="Live updates. All subscriptions of a user share one poll. They end with "
+    "`UNAUTHENTICATED` or `FORBIDDEN` if SuperOffice rejects the user. During any other failure of "
+    "SuperOffice, only alarms send events, and a new subscription gets the error. A filter on "
+    "`waitSeconds`, `idleSeconds` or `customerAwaySeconds` is an alarm: it sends an event at the "
+    "second when a session begins or ceases to match, without a poll. In such an event, computed "
+    "seconds are as of the event."
 )
 class Subscription:
     chat_sessions: list[ChatSession] | None = _subscription(
         watch_chat_sessions,
-        "The list, as the query of the same name gives it: at once, and again whenever what is "
-        "selected of it changes. `waitSeconds`, `idleSeconds`, `durationSeconds`, "
-        "`customerAwaySeconds`, `fetchedAt` and `whenFetched` are never the same for long: select "
-        "`whenRequested` and let the page count.",
+        "The result of the query of the same name: at once, and again whenever a selected value "
+        "changes. `waitSeconds`, `idleSeconds`, `durationSeconds`, `customerAwaySeconds`, "
+        "`fetchedAt` and `whenFetched` change at nearly every poll: instead, select "
+        "`whenRequested` and count in the client.",
     )
     chat_session_summary: ChatSessionSummary | None = _subscription(
         watch_summary,
-        "The numbers, as the query of the same name gives them: at once, and again whenever what "
-        "is selected of them changes.",
+        "The result of the query of the same name: at once, and again whenever a selected value "
+        "changes.",
     )
     chat_session_changes: ChatSessionChanges | None = _subscription(
         watch_changes,
-        "Every session that matches, at once, and then what is added, updated and removed.",
+        "All sessions that match, at once, and then each that is added, updated or removed.",
     )

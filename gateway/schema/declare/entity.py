@@ -6,20 +6,20 @@
         url_name: str | None = prop("Shown instead of the address.", rest="URLName")
 
 gives the GraphQL type `ChatSession` and the record type that decodes `{"ChatSessionId": 1, …}`.
-The name in JSON is the GraphQL name with its first letter in upper case, or else `rest`. The
-Python type of a property decides how it is read:
+The name in JSON is the GraphQL name with its first letter in upper case, unless `rest` names it.
+The Python type of a property decides how it is read:
 
     int, float, bool, str    as it is
-    DateTime                 unset is null, the offset gets its colon
+    DateTime                 null if unset; the offset gets a colon
     an enum                  a member; beside field `x` comes `xRaw`, the text as sent
-    another entity           null where it is blank
+    another entity           null if blank
     list of lists            the same, line by line
     entries(...)             a JSON map as a list of entries, each with its `name`
 
-Numbers, booleans and enums are `@semanticNonNull`: where one is missing, reading it is an error.
+Numbers, booleans and enums are `@semanticNonNull`: reading a missing one is an error.
 Computed fields use `derived(...)`. A type with a key can be a `Node`.
 
-`Any` is the type of what is known only at run time: annotations, and the values in slots.
+`Any` stands for types that are known only at run time: of annotations, and of values in slots.
 """
 
 import inspect
@@ -67,9 +67,9 @@ _WIRE: dict[object, tuple[Any, str]] = {
 
 
 def prop(description: str, *, rest: str | None = None, may_be_number: bool = False) -> Declared:
-    """Declare one property; `rest` is its name in JSON where that is irregular.
+    """Declare one property; `rest` is its name in JSON if that is irregular.
 
-    `may_be_number` is for a text that .NET writes as a number where it has no name for it.
+    `may_be_number` is for a text that .NET writes as a number if it has no name for the value.
     """
     kind = "name or number" if may_be_number else "prop"
     return strawberry.field(description=description, metadata={_KIND: kind, _REST: rest})
@@ -81,7 +81,7 @@ def derived(reader: Callable[[Any], object], description: str) -> Declared:
 
 
 def entries(description: str, *, deprecated: str | None = None) -> Declared:
-    """Declare a JSON map, shown as a list of entries; `names` picks some of them."""
+    """Declare a JSON map, shown as a list of entries; its argument `names` selects some."""
     metadata = {_KIND: "entries", _REST: None}
     return strawberry.field(
         description=description, metadata=metadata, deprecation_reason=deprecated
@@ -108,10 +108,9 @@ def entity(
 ) -> Callable[[type[T]], type[T]]:
     """Make a class of declarations a GraphQL type, and derive its record type.
 
-    `key` names the field that identifies an object; in a linked object, 0 there means that there
-    is none. `stamps` name slots of the record that the gateway fills, not the REST API. `dates`
-    converts its dates.
-    The fields of a base class that is no entity are added to those of the class.
+    `key` names the field that identifies an object; key 0 in a linked object means that there is
+    none. `stamps` name slots of the record that the gateway fills, not the REST API. `dates`
+    converts its dates. The fields of base classes that are not entities are included.
     """
 
     def declare(cls: type[T]) -> type[T]:
@@ -123,8 +122,8 @@ def entity(
             for name, annotation in inspect.get_annotations(part, eval_str=True).items():
                 derivation.add(name, annotation, copy(vars(part)[name]))
         record = derivation.derive(key)
-        # A class of its own, with annotations in its namespace. To rewrite those of `cls` would
-        # depend on how Python stores them, which PEP 649 changed in 3.14.
+        # A new class, with annotations in its namespace: rewriting those of `cls` would depend on
+        # how Python stores them, which PEP 649 changed in 3.14.
         namespace: dict[str, object] = {
             "__module__": cls.__module__,
             "__annotations__": derivation.annotations,
@@ -140,7 +139,7 @@ def entity(
 
 
 class _Derivation:
-    """Collects, field by field, what the record type and the GraphQL type need."""
+    """Collects the parts of the record type and of the GraphQL type, field by field."""
 
     def __init__(self, name: str, dates: Convert) -> None:
         self.name = name
@@ -217,7 +216,7 @@ class _Derivation:
         return cast("type[Record]", made)
 
     def add_slot(self, slot: str, wire_type: Any, rest: str) -> None:
-        # A name with a "#" is in no JSON: the gateway fills that slot.
+        # No name in JSON has a "#": the decoder leaves such a slot to the gateway.
         self.slots.append((slot, wire_type | None, msgspec.field(default=None, name=rest)))
 
     def _require(self, rest: str, *names: str) -> None:

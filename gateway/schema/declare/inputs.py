@@ -1,6 +1,6 @@
-"""Declare input types, of whose fields a client sets few: only those are converted.
+"""Declare input types that convert only the fields that a client sets.
 
-Strawberry converts all fields of each input. A filter has two dozen, and may have many parts.
+Strawberry visits all fields of an input: two dozen for each of the many parts of a filter.
 """
 
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ T = TypeVar("T")
 def optional(description: str, *reads: str, name: str | None = None) -> Declared:
     """Declare a field of an input type.
 
-    `reads` names the fields of a session that it depends on: without it, the one of its own name.
+    `reads` names the fields of a session that it depends on; by default, the one of its own name.
     """
     metadata = {"reads": reads} if reads else {}
     return strawberry.field(default=None, name=name, description=description, metadata=metadata)
 
 
 def sparse(kind: type[T]) -> type[T]:
-    """Convert only the fields that are set of an input type, whose fields are None by default."""
+    """Make an input type convert only the fields that are set; the others are None."""
     get_object_definition(kind, strict=True).from_input = _from_set_fields
     return kind
 

@@ -1,4 +1,4 @@
-"""Global ids: the `id` of an entity with a key, and how to find the entity by it.
+"""Global ids: make the `id` of an entity with a key, and read the type from an id.
 
 Source: Relay's Global Object Identification, https://relay.dev/graphql/objectidentification.htm.
 """
@@ -28,7 +28,7 @@ class Node:
 def global_id(record: Record) -> str:
     """Make the id of a record: its type and its key.
 
-    Without a key, which breaks the contract, it is made of a digest of the content: otherwise a
+    A record without a key breaks the contract; its id is a digest of the content. Otherwise a
     client's cache would merge two such objects.
     """
     assert record.key is not None  # noqa: S101  only types with a key have an id
@@ -40,7 +40,7 @@ def global_id(record: Record) -> str:
 
 
 def _content(value: object) -> object:
-    """Convert records to what SuperOffice sent, without the stamps of the gateway."""
+    """Convert records to the values that SuperOffice sent, without the gateway's stamps."""
     if isinstance(value, Record):
         sent = {p.slot: value.sent(p) for p in value.properties}
         slots = {**msgspec.structs.asdict(value), **sent}

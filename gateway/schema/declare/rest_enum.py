@@ -36,7 +36,7 @@ def unrecognized() -> EnumValueDefinition:
 def rest_enum(description: str, *, acronyms: frozenset[str] = frozenset()) -> Callable[[E], E]:
     """Make a class of members a GraphQL enum, and register how it is read from JSON.
 
-    The name of `IN_QUEUE` in JSON is `InQueue`; `acronyms` are the members written the same there.
+    The name of `IN_QUEUE` in JSON is `InQueue`; `acronyms` have the same name in both.
     """
 
     def declare(cls: E) -> E:
@@ -54,10 +54,10 @@ def rest_enum(description: str, *, acronyms: frozenset[str] = frozenset()) -> Ca
 
 
 def reader_of(enum: type[Enum]) -> Callable[[object], Enum | None]:
-    """Return the function from a string or number in JSON to the member; no value gives None."""
+    """Return the function that converts a string or number in JSON to a member or None."""
     return _READERS[enum]
 
 
 def number_of(item: Enum | None) -> int | None:
-    """Return a member's number in .NET; `UNRECOGNIZED` and no member have none."""
+    """Return a member's number in .NET; None for `UNRECOGNIZED` and for None."""
     return item.value if item and isinstance(item.value, int) else None

@@ -11,7 +11,7 @@ from gateway.records import dates
 DateTime = NewType("DateTime", str)
 
 Declared: TypeAlias = Any
-"""What the declaration of a field returns: the annotation beside it has the type."""
+"""The type of a field's declaration: the annotation beside it is the field's own type."""
 
 
 def described(description: str) -> Declared:

@@ -1,6 +1,6 @@
 """`@semanticNonNull`: fields that are null only beside an error at their path.
 
-Compilers of clients that stop at errors then leave `| null` out of such a field's type.
+Code generators of clients that stop at errors can omit `| null` from the type of such a field.
 Source: the directive of https://specs.apollo.dev/nullability, which Relay reads too.
 """
 
@@ -15,7 +15,7 @@ from gateway.schema.declare.scalars import Declared
 
 _NAME = "semanticNonNull"
 
-# Strawberry cannot declare an argument with a default, so it gets only the uses.
+# Strawberry cannot declare an argument with a default: only uses of the directive are declared.
 DEFINITION = build_schema(
     f""""The field is null only beside an error at its path. Level 1: the items of its list."
     directive @{_NAME}(levels: [Int!] = [0]) on FIELD_DEFINITION"""
@@ -33,7 +33,7 @@ NOT_ALWAYS_SENT = {f"Ticket.{name}" for name in (*_LATER.split(), "CustId")} | {
     locations=[Location.FIELD_DEFINITION], name=_NAME, print_definition=False
 )
 class SemanticNonNull:
-    """The use of the directive on a field."""
+    """A use of the directive on a field."""
 
 
 def semantic_non_null(resolver: Callable[..., Any], description: str) -> Declared:

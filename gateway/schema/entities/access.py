@@ -54,7 +54,7 @@ _UNINITIALIZED = 128
 def has_right(
     mask: str | Malformed | None, bit: int, names: Mapping[str, int]
 ) -> bool | Malformed | None:
-    """Return whether a mask grants a right; None where that is unknown.
+    """Return whether a mask grants a right; None if that is unknown.
 
     An unknown name may include the right: with one, the result is never False.
     """
@@ -92,10 +92,10 @@ class TableRight:
     can_read: bool | None = _on_table("Select", "Whether it may be read.")
     can_update: bool | None = _on_table(
         "Update",
-        "Whether it may be changed. `RestrictedUpdate` alone does not count: then some of its "
-        "fields may be changed, see `fieldProperties`.",
+        "Whether it may be changed. False with `RestrictedUpdate` alone: then some of its fields "
+        "may be changed, see `fieldProperties`.",
     )
-    can_insert: bool | None = _on_table("Insert", "Whether new ones may be made.")
+    can_insert: bool | None = _on_table("Insert", "Whether new ones may be created.")
     can_delete: bool | None = _on_table("Delete", "Whether it may be deleted.")
     reason: str | None = prop(
         "Why something is not allowed. Without a language header it may be a resource id in "
@@ -115,7 +115,7 @@ class FieldRight:
     can_write: bool | None = _on_field(
         "Write",
         "Whether it may be changed. With `UIHintReadOnly` in the mask, forms should show it as "
-        "read-only all the same.",
+        "read-only even so.",
     )
     is_mandatory: bool | None = _on_field("UIHintMandatory", "Whether it has to be filled in.")
     is_nullable: bool | None = _on_field("Nullable", "Whether it may be empty.")
@@ -134,12 +134,12 @@ class FieldProperty:
     field_right: FieldRight | None = prop("The caller's rights to the field.")
     field_type: str | None = prop("The .NET name of its type, for example `System.String`.")
     field_length: int | None = prop(
-        "The most characters it holds, or its size in bytes; 0 or -1 = not applicable."
+        "Its maximum length in characters, or its size in bytes; 0 or -1 = not applicable."
     )
 
 
 class Rights:
-    """The two properties of nearly all types."""
+    """The caller's rights, which nearly all types have."""
 
     table_right: TableRight | None = prop("The caller's rights to this object as a whole.")
     field_properties: list[FieldProperty] | None = entries(
@@ -149,7 +149,7 @@ class Rights:
 
 
 class WebAddress:
-    """The two properties of an address on the web."""
+    """A web address and its text."""
 
     url: str | None = prop(
         "Web address, as typed. It may lack a scheme (`www.example.com`): check before linking.",
@@ -161,7 +161,7 @@ class WebAddress:
 
 
 def erp_links(name: str) -> Declared:
-    """Declare the number of ERP systems; `name` is what an object of the type is called."""
+    """Declare the number of ERP systems; `name` is the object's name in the description."""
     return prop(f"How many ERP systems the {name} is synchronised with; 0 = none.")
 
 

@@ -23,14 +23,14 @@ _NO_INSTANT = (
 
 _AS_TYPED = "As the customer typed it in the form before the chat."
 _PLAIN_TEXT = (
-    "Plain text, passed on exactly as SuperOffice sends it. People can write anything, markup "
-    "included: show it as text (`textContent`, or what your templates escape), never as HTML."
+    "Plain text, passed on exactly as SuperOffice sends it. It can contain markup: show it as text "
+    "(`textContent`, or escaped by your templates), never as HTML."
 )
 
 
 @entity(
     "A chat between a customer and the agents of a channel (topic). The caller sees the sessions "
-    "of every channel in which they may respond, listen, manage or be notified, no matter who "
+    "of every channel in which they may respond, listen, manage or be notified, whichever agent "
     "handles them.",
     key="chat_session_id",
     stamps=("as_of",),
@@ -69,7 +69,7 @@ class ChatSession(Node, Rights):
     )
     is_open: bool | None = derived(
         computed.is_open,
-        "Whether the chat still goes on: any status group but `OVER`. Null if there is no group.",
+        "Whether the chat is not over: any status group but `OVER`. Null if there is no group.",
     )
     first_message: str | None = prop(
         f"The start of the customer's first message, at most 1024 characters. {_PLAIN_TEXT}"
@@ -86,7 +86,7 @@ class ChatSession(Node, Rights):
         "the queue may keep the old time: `status` decides."
     )
     when_ended: DateTime | None = prop("When it ended; normally null while it is open.")
-    when_idle: DateTime | None = prop("When anybody last wrote something, also in the queue.")
+    when_idle: DateTime | None = prop("When the last message was written, also in the queue.")
     when_fetched: DateTime | None = prop(
         "When the customer's browser last polled for messages. Changes every few seconds while "
         "the customer's page is open, and stops when it is closed: see `customerAwaySeconds`."
@@ -96,18 +96,18 @@ class ChatSession(Node, Rights):
         "customer: do not show it, do not store it."
     )
     initial_queue_pos: int | None = prop(
-        "Place in the queue at the time of the request, from 1. Now: see `queuePosition`."
+        "Place in the queue at the time of the request, from 1. The current one: `queuePosition`."
     )
     queue_position: int | None = stamped(
         "The current place among the waiting sessions of its channel, from 1 = requested first. "
         "Null unless the status group is `WAITING`. `chatSessionChanges` does not report it."
     )
     alert_level: int | None = prop("Escalation level. Normally 0 = not escalated.")
-    rank: int | None = prop("Index of the colour it has among its agent's open chats, from 1.")
+    rank: int | None = prop("Index of its colour among its agent's open chats, from 1.")
     flags: ChatSessionFlags | None = prop(
-        "Typing indicators, unreliable: `CUSTOMER_IS_TYPING` is number 0, which is also what an "
-        "idle session sends, so it says nothing about the customer. Several at once come as a "
-        "comma list, which reads as `UNRECOGNIZED`: use `flagsRaw`."
+        "Typing indicators, unreliable: `CUSTOMER_IS_TYPING` is number 0, which SuperOffice also "
+        "sends for an idle session, so it says nothing about the customer. Several at once are "
+        "sent as a comma list, which reads as `UNRECOGNIZED`: use `flagsRaw`."
     )
     contact: Contact | None = prop("The company in the CRM, if one is linked.")
     project: Project | None = prop("The project it is linked to.")
@@ -124,10 +124,10 @@ class ChatSession(Node, Rights):
     )
     wait_seconds: int | None = derived(
         computed.wait_seconds,
-        "Seconds from the request until an agent accepted. Until `fetchedAt` while nobody has, and "
+        "Seconds from the request until an agent accepted. Until `fetchedAt` if no agent has, and "
         "whenever the status group is `WAITING` or `PRE_QUEUE`, also after a reset. Until the end "
-        "for a session that ended in the queue. A bot's time may count too: while a bot answers it "
-        f"grows although nobody waits, so check `chatbotIsActive`. {_NO_INSTANT}",
+        "for a session that ended in the queue. A bot's time may count too: the seconds also grow "
+        f"while a bot answers, so check `chatbotIsActive`. {_NO_INSTANT}",
     )
     duration_seconds: int | None = derived(
         computed.duration_seconds,

@@ -21,14 +21,14 @@ _NS = 1_000_000_000
 _LONGEST = 2**31 - 1
 
 
-@strawberry.enum(name="ChatSessionStatusGroup", description="The statuses in groups.")
+@strawberry.enum(name="ChatSessionStatusGroup", description="A group of statuses.")
 class StatusGroup(Enum):
     PRE_QUEUE = strawberry.enum_value(
         "PRE_QUEUE", description="Not in the queue yet: `PRE_CHAT_FORM`, `FAQ`, `OFFLINE_FORM`."
     )
     WAITING = strawberry.enum_value("WAITING", description="In the queue: `IN_QUEUE`.")
     LIVE = strawberry.enum_value(
-        "LIVE", description="Being chatted, by an agent or a bot: `CUSTOMER_LAST`, `USER_LAST`."
+        "LIVE", description="With an agent or a bot: `CUSTOMER_LAST`, `USER_LAST`."
     )
     OVER = strawberry.enum_value(
         "OVER",
@@ -52,12 +52,12 @@ _BEFORE_AGENT = frozenset({StatusGroup.PRE_QUEUE, StatusGroup.WAITING})
 
 
 def status_group(session: "ChatSession") -> StatusGroup | None:
-    """Return the group of a session's status; None where it has no status or group."""
+    """Return the group of a session's status; None if it has no status or group."""
     return _GROUPS.get(session.status)
 
 
 def is_open(session: "ChatSession") -> bool | None:
-    """Return whether a session still goes on; None where its status has no group."""
+    """Return whether a session still goes on; None if its status has no group."""
     group = status_group(session)
     return None if group is None else group is not StatusGroup.OVER
 
@@ -94,7 +94,7 @@ def _while_open(session: "ChatSession", since: object) -> int | None:
 
 
 def _accepted(session: "ChatSession") -> object:
-    """Return when an agent accepted; None while the session is before that, or never got there."""
+    """Return when an agent accepted; None if the status says that no agent has."""
     is_unaccepted = status_group(session) in _BEFORE_AGENT or (
         session.status is ChatSessionStatus.CLOSED_FROM_QUEUE
     )
@@ -102,7 +102,7 @@ def _accepted(session: "ChatSession") -> object:
 
 
 def _instant(session: "ChatSession", date: object) -> int | None:
-    """Convert one of the session's dates to an instant; None where it is missing or malformed."""
+    """Convert one of the session's dates to an instant; None if it is missing or malformed."""
     return session.as_of.instant(date) if isinstance(date, str) else None
 
 
@@ -116,6 +116,6 @@ def _end_or_now(session: "ChatSession") -> int | None:
 def _between(start: int | None, end: int | None) -> int | None:
     if start is None or end is None:
         return None
-    # The two ends can come from two clocks, so a negative time means "just now".
+    # The two ends can come from different clocks, so a negative time means "just now".
     seconds = max(0, end - start) // _NS
     return seconds if seconds <= _LONGEST else None

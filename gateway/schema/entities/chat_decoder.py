@@ -1,4 +1,4 @@
-"""Decode sessions, and add what depends on the whole list or on the operator, once per snapshot."""
+"""Decode sessions, and set the fields that depend on the whole list or on settings."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,11 +12,11 @@ from gateway.schema.entities.chat import ChatSession
 from gateway.schema.entities.enums import ChatSessionStatus
 
 decode = decoder(record_of(ChatSession))
-"""Decodes SuperOffice's answer, or a part of it; in its order."""
+"""Decodes SuperOffice's answer, or a part of it, in the same order."""
 
 
 def complete(sessions: Iterable[ChatSession], *, topic_names: Mapping[int, str]) -> None:
-    """Set what no session says by itself: the name of its channel, and its place in the queue."""
+    """Set the fields that SuperOffice does not send: the channel's name, the place in the queue."""
     if topic_names:
         for session in sessions:
             session.topic_name = topic_names.get(session.topic_id)  # type: ignore[arg-type]

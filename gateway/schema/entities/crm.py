@@ -1,4 +1,4 @@
-"""What a chat can be linked to: a project, a sale, a ticket."""
+"""The records that a chat can be linked to: a project, a sale, a ticket."""
 
 from gateway.records.record import date_of_service
 from gateway.schema.declare.entity import entity, prop
@@ -21,7 +21,7 @@ class Project(Node, Rights, WebAddress):
     description: str | None = prop("What the project is about, in free text.")
     type: str | None = prop(f"The kind of project. {LIST_TEXT} To compare, use `typeId`.")
     associate_id: int | None = prop("The associate who leads the project.")
-    associate_full_name: str | None = prop("The full name of who leads the project.")
+    associate_full_name: str | None = prop("The full name of the associate who leads the project.")
     type_id: int | None = prop("The kind of project, by its id in the tenant's list.")
     updated: DateTime | None = prop("When it was last changed. Always UTC, even without an offset.")
     status_id: int | None = prop("The project's status, by its id in the tenant's list.")
@@ -106,12 +106,12 @@ class Ticket(Node, Rights):
     deadline: DateTime | None = prop("When it has to be done; null = no deadline.")
     created_by: int | None = prop(
         "Who created it: a user id in Service, not an associate's id. 1 = the system, on behalf of "
-        "somebody outside, such as the customer."
+        "an external person, such as the customer."
     )
     created_by_name: str | None = prop("Initials or login name of who created it.")
     author: str | None = prop("Who wrote the first message, as text. Untrusted: escape it.")
     owned_by: int | None = prop(
-        "Who handles it: a user id in Service, not an associate's id. 1 = the system: nobody yet."
+        "Who handles it: a user id in Service, not an associate's id. 1 = the system: no user yet."
     )
     owned_by_name: str | None = prop("Initials or login name of who handles it.")
     category: int | None = prop("The category it is in, by its id in the tenant's list.")
@@ -152,9 +152,9 @@ class Ticket(Node, Rights):
     real_time_to_close: int | None = prop(
         "Minutes from start to close, by the clock. Valid once `closedAt` is set."
     )
-    time_spent_internally: int | None = prop(f"Seconds it has been open and with us, {_EARLIER}")
+    time_spent_internally: int | None = prop(f"Seconds open and with employees, {_EARLIER}")
     time_spent_externally: int | None = prop(
-        f"Seconds it has waited for somebody outside, {_EARLIER}"
+        f"Seconds it has waited for an external person, {_EARLIER}"
     )
     time_spent_queue: int | None = prop(f"Seconds it has been in a queue, {_EARLIER}")
     real_time_spent_internally: int | None = prop(f"`timeSpentInternally` {_BY_THE_CLOCK}")

@@ -22,7 +22,7 @@ class LocalizedField(Rights):
         "Label to show before the field; empty if the field before it has the label for both. "
         "Without a language header it is a resource id such as `SR_AL_ADDRESS1`."
     )
-    value_length: int | None = prop("The most characters the field takes.")
+    value_length: int | None = prop("The maximum length of the value, in characters.")
     address_type: str | None = prop(
         "Which address it belongs to: an address type such as `ContactPostalAddress`, as plain "
         "text."
@@ -94,8 +94,8 @@ class Contact(Node, Rights, WebAddress):
 
 
 @entity(
-    "A person at a company, or a customer of their own. Every property that starts with "
-    "`contact` is about the company.",
+    "A person at a company, or a private customer. Every field that starts with `contact` is about "
+    "the company.",
     key="person_id",
 )
 class Person(Node, Rights):
@@ -117,7 +117,7 @@ class Person(Node, Rights):
     contact_id: int | None = prop("The company the person belongs to; 0 = none.")
     contact_name: str | None = prop("The company's name, without the department.")
     retired: int | None = prop(
-        "1 = retired: has left, not to be offered in lists; 0 = not. A number, not a boolean."
+        "1 = retired: has left, do not offer in lists; 0 = not. A number, not a boolean."
     )
     rank: int | None = prop("Place among the company's persons when they are listed.")
     active_interests: int | None = prop("How many interests are ticked on the person.")
@@ -175,7 +175,7 @@ class Associate(Node, Rights):
     full_name: str | None = prop("The name for display.")
     formal_name: str | None = prop("The name with its titles, as on an address label.")
     deleted: bool | None = prop(
-        "Whether the user is retired: has no rights and should not be offered in lists."
+        "Whether the user is retired: has no rights; do not offer in lists."
     )
     ej_user_id: int | None = prop(
         "The same user's id in Service, which `Ticket.ownedBy` and `Ticket.createdBy` refer to; "

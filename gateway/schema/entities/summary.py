@@ -1,4 +1,4 @@
-"""The numbers for a wallboard, counted once per request over the caller's snapshot."""
+"""The counts for a wallboard, made once per request from the caller's snapshot."""
 
 import statistics
 from collections import Counter, defaultdict
@@ -41,11 +41,11 @@ class ChatSessionStatusGroupCount:
 @strawberry.type
 class _Count:
     count: int = described("How many sessions.")
-    live: int = described("How many of them are being chatted, by an agent or a bot.")
+    live: int = described("How many of them are live: with an agent or a bot.")
     unanswered: int = described("How many of them wait for an answer: status `CUSTOMER_LAST`.")
 
 
-@strawberry.type(description="The sessions of a chat channel in numbers.")
+@strawberry.type(description="Counts of a chat channel's sessions.")
 class ChatSessionTopicCount(_Count):
     topic_id: int | None = described("Id of the chat channel.")
     topic_name: str | None = described("The channel's name: see `ChatSession.topicName`.")
@@ -54,7 +54,7 @@ class ChatSessionTopicCount(_Count):
     longest_waiting: ChatSession | None = described(_LONGEST_WAITING)
 
 
-@strawberry.type(description="The sessions of an agent in numbers.")
+@strawberry.type(description="Counts of an agent's sessions.")
 class ChatSessionAgentCount(_Count):
     agent: Associate = described("The agent.")
 
@@ -70,28 +70,28 @@ async def count_customers_away(
     root: "strawberry.Parent[ChatSessionSummary]",
     seconds: Annotated[int, strawberry.argument(description="Away for this long, or longer.")],
 ) -> int:
-    """Count the open sessions whose customer has been away for so long, or longer."""
+    """Count the open sessions whose customer has been away for `seconds` or more."""
     away = await root.columns.values("customer_away_seconds", root.rows)
     return sum(away_s is not None and away_s >= seconds for away_s in away)
 
 
 @strawberry.type(
-    description="The caller's sessions in numbers. Lists come largest count first; equal counts by "
-    "`topicId`, by `associateId`, or by the name of the status or group, so that rows stay where "
-    "they are. Null comes last of its equals."
+    description="Counts of the caller's sessions. Lists are sorted by count, largest first. Equal "
+    "counts are sorted by `topicId`, by `associateId`, or by the name of the status or group, null "
+    "last, so that rows keep their places."
 )
 class ChatSessionSummary:
     columns: strawberry.Private[Columns]
     rows: strawberry.Private[Sequence[int]]
-    fetched_at: DateTime = described("When the data that is counted was fetched, in UTC.")
+    fetched_at: DateTime = described("When the counted data was fetched, in UTC.")
     total: int = described("How many sessions match the filter.")
     by_status: list[ChatSessionStatusCount] = described("Per status.")
     by_status_group: list[ChatSessionStatusGroupCount] = described("Per status group.")
     by_topic: list[ChatSessionTopicCount] = described("Per chat channel.")
-    by_agent: list[ChatSessionAgentCount] = described("Per agent; the rest is `unassigned`.")
+    by_agent: list[ChatSessionAgentCount] = described("Per agent, without the `unassigned` ones.")
     unassigned: int = described(
         "How many have no agent: those that wait, those a bot answers, and those that "
-        "ended before an agent came. Filter by `statusGroup` to leave some out."
+        "ended before an agent accepted. Filter by `statusGroup` to exclude some."
     )
     transfers_pending: int = described("How many are being transferred to another agent.")
     transfers_pending_to: int = strawberry.field(
@@ -101,7 +101,7 @@ class ChatSessionSummary:
     with_bot: int = described("How many a bot is answering.")
     customers_away: int = strawberry.field(
         resolver=count_customers_away,
-        description="How many open sessions have `customerAwaySeconds` of this many or more.",
+        description="How many open sessions have at least this many `customerAwaySeconds`.",
     )
     rated: int = described("How many of the sessions have a rating.")
     average_rating: float | None = described(
@@ -117,7 +117,7 @@ class ChatSessionSummary:
 
 
 PARTS = 18
-"""How often each session is read to summarise them."""
+"""How many times a summary reads each session."""
 
 
 async def summarise(columns: Columns, rows: Sequence[int], fetched_at: str) -> ChatSessionSummary:
@@ -159,7 +159,7 @@ async def _where(columns: Columns, rows: Sequence[int], name: str, value: object
 
 
 async def _counted(columns: Columns, rows: Sequence[int], name: str) -> list[tuple[Any, int]]:
-    """Count the values of one name, most frequent first."""
+    """Count each value in one column, most frequent first."""
     counts = Counter(await columns.values(name, rows))
     return sorted(counts.items(), key=lambda row: (-row[1], row[0] is None, *_place(row[0])))
 
@@ -183,7 +183,7 @@ async def _grouped(columns: Columns, rows: Sequence[int], name: str) -> Mapping[
 async def _numbers(
     columns: Columns, rows: Sequence[int]
 ) -> Callable[[Collection[int]], dict[str, int]]:
-    """Return the function that counts some of these rows."""
+    """Return the function that counts a group of these rows."""
     live = frozenset(await _where(columns, rows, "status_group", StatusGroup.LIVE))
     unanswered = frozenset(await _where(columns, rows, "status", ChatSessionStatus.CUSTOMER_LAST))
     return lambda some: {
@@ -237,4 +237,4 @@ GROUPS: dict[str, Callable[[Columns, Sequence[int]], Coroutine[Any, Any, Sequenc
     "by_topic": _by_topic,
     "by_agent": _by_agent,
 }
-"""What makes the lists that can be long: there can be as many agents as sessions."""
+"""Make the lists that can be long: there can be as many agents as sessions."""

@@ -1,7 +1,7 @@
-"""From a query's text to a validated document, cached by the text.
+"""Parse and validate queries, and cache the documents by their text.
 
-Strawberry's own parser and validation caches have no limits, and over a WebSocket, a syntax error
-in the former ends the operation without a response.
+Strawberry's parser and validation caches have no limits, and with its parser cache, a syntax error
+over a WebSocket ends the operation without a response.
 """
 
 import re
@@ -42,28 +42,28 @@ T = TypeVar("T")
 
 _MOST_DOCUMENTS, _STRANGERS_DOCUMENTS = 128, 32
 _COORDINATE = re.compile(r"[@\w.]+\(\w+:\)|\w+\.\w+")
-"""Of a field, an argument, an input field or an enum value, in graphql-core's message."""
+"""The coordinate of a field, argument, input field or enum value in graphql-core's message."""
 
 
 def _unchained(document: DocumentNode) -> DocumentNode:
-    """Cut the links between tokens: without cycles, a document is freed as it is forgotten."""
+    """Cut the links between tokens: without cycles, an evicted document is freed at once."""
     token = document.loc.start_token if document.loc else None
     while token is not None:
         token.prev, token.next, token = None, None, token.next
     return document
 
 
-def shared_out(make: Callable[..., T]) -> Callable[..., T]:
-    """Cache the latest results; those for strangers drive out none that a known caller needs."""
+def protected_cache(make: Callable[..., T]) -> Callable[..., T]:
+    """Cache the latest results; unauthenticated clients cannot evict those of known callers."""
     strangers = lru_cache(_STRANGERS_DOCUMENTS)(make)
     known = lru_cache(_MOST_DOCUMENTS)(strangers)
     return lambda *key: (known if is_known() else strangers)(*key)
 
 
 class Document:
-    """The text of a query and what is made of it, each once and when it is needed first.
+    """A query's text, its parsed document and its errors, each made once, on first use.
 
-    `errors` are those of the document: of its syntax, its size and its validity.
+    `errors` are those of syntax, size and validation.
     """
 
     is_prepared = False
@@ -83,7 +83,7 @@ class Document:
 
     @cached_property
     def parsed(self) -> DocumentNode | GraphQLError:
-        """Parse; an error is cached like a document, as clients repeat it."""
+        """Parse; an error is cached like a document, as clients repeat invalid queries."""
         try:
             return _unchained(parse(self.text, max_tokens=self._limits.tokens))
         except GraphQLError as exc:
@@ -101,7 +101,7 @@ class Document:
 
     @cached_property
     def deprecated(self) -> tuple[str, ...]:
-        """Find the coordinates of what a valid document uses that is deprecated."""
+        """Find the coordinates of the deprecated parts of the schema in a valid document."""
         if self.errors or isinstance(self.parsed, GraphQLError):
             return ()
         errors = validate(self._schema, self.parsed, (NoDeprecatedCustomRule,))
@@ -109,9 +109,9 @@ class Document:
         return tuple(sorted({match[0] for match in found if match}))
 
     async def prepare(self) -> None:
-        """Parse and validate, each in a turn of its own.
+        """Parse and validate, yielding to other requests before each step.
 
-        However many texts arrive at once, in a batch or over sockets, each waits for its turn.
+        A batch, or many sockets, can bring many new texts at once.
         """
         if not self.is_prepared:
             for name in ("parsed", "errors", "deprecated"):
@@ -121,12 +121,12 @@ class Document:
             self.is_prepared = True
 
     def operation(self, chosen: str | None) -> OperationDefinitionNode | None:
-        """Return the operation that is executed; None where it is not clear which."""
+        """Return the operation that is executed; None if it is missing or ambiguous."""
         document = self.parsed
         return get_operation_ast(document, chosen) if isinstance(document, DocumentNode) else None
 
     def operation_name(self, chosen: str | None) -> str:
-        """Return the name of the operation that is executed; "" where it has none."""
+        """Return the name of the operation that is executed; "" if it has none."""
         operation = self.operation(chosen)
         return operation.name.value if operation and operation.name else ""
 
@@ -137,7 +137,7 @@ class Document:
         return {definition.variable.name.value for definition in declared or ()}
 
     def subscription(self, chosen: str | None) -> str | None:
-        """Return the root field of a valid subscription; None for anything else."""
+        """Return the root field of a valid subscription, otherwise None."""
         operation = self.operation(chosen)
         if not operation or operation.operation is not OperationType.SUBSCRIPTION or self.errors:
             return None
@@ -146,7 +146,7 @@ class Document:
 
 
 class DocumentCache:
-    """The documents of the latest texts.
+    """The cached documents of the latest texts.
 
     `trusted` holds the only texts that are executed; None allows any. `rules` are added to those
     of the GraphQL spec.
@@ -164,10 +164,10 @@ class DocumentCache:
         rules = (*specified_rules, *RULES, *rules)
         make = partial(Document, schema=schema, limits=limits, rules=rules)
         self._make = make
-        self._cached = shared_out(make)
+        self._cached = protected_cache(make)
 
     def find(self, text: str) -> Document:
-        """Return the document of a text; one that is refused has the reason instead."""
+        """Return the document of a text; a refused text gives a document with only the error."""
         refusal = self._refusal(text)
         if refusal is None:
             return self._cached(text)
@@ -203,13 +203,13 @@ class Documents(SchemaExtension):
                 spec, section 6.1).
         """
         context: ExecutionContext = self.execution_context
-        chosen = context.operation_name  # without a document yet: the client's own, or None
-        found = self._cache.find(context.query or "").parsed
-        if isinstance(found, GraphQLError):
+        chosen = context.operation_name  # the client's own, until the document is set
+        parsed = self._cache.find(context.query or "").parsed
+        if isinstance(parsed, GraphQLError):
             context.graphql_document = _NOTHING
-            context.pre_execution_errors = [found]
+            context.pre_execution_errors = [parsed]
         else:
-            context.graphql_document = found
+            context.graphql_document = parsed
         yield
         document = context.graphql_document
         operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]

@@ -1,7 +1,7 @@
 """The cost of introspection, counted on the schema itself: the response depends on nothing else.
 
-Its lists are as long as the schema makes them, and nested lists multiply. So counting takes a step
-for each value, and stops at the limit.
+Lists in the response are as long as in the schema, and nested lists multiply. So counting takes a
+step for each value, and stops at the limit.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ INTROSPECTION: Mapping[str, GraphQLField] = {
     "__type": TypeMetaFieldDef,
 }
 
-# graphql-core resolves these values, slower than our executor, and without credentials too.
+# High, because graphql-core is slower than our executor, and introspection needs no credentials.
 _POINTS = 20
 
 
@@ -57,7 +57,7 @@ class _Counting:
     def __init__(self, schema: GraphQLSchema, document: DocumentNode, most: int) -> None:
         self.values = 0
         self._most = most
-        self._info: Any = SimpleNamespace(schema=schema)  # all that introspection reads of it
+        self._info: Any = SimpleNamespace(schema=schema)  # introspection reads only the schema
         self._fragments = fragments_of(document)
         self._within: list[str] = []
         """The fragments being counted: a cycle is skipped, as validation rejects it."""
@@ -88,13 +88,13 @@ class _Counting:
         if field is None or node.selection_set is None:
             return
         fields = getattr(get_named_type(field.type), "fields", {})
-        for item in self._found(field, value):
+        for item in self._items(field, value):
             self.count(node.selection_set, fields, item)
 
-    def _found(self, field: GraphQLField, value: object) -> Any:  # whatever the resolver returns
+    def _items(self, field: GraphQLField, value: object) -> Any:  # as resolvers return `Any`
         """Return the values of an introspection field, always as a collection."""
         if field is TypeMetaFieldDef:
-            return self._info.schema.type_map.values()  # its name may be a variable: all types
+            return self._info.schema.type_map.values()  # the name may be a variable: all types
         everything = dict.fromkeys(field.args, True)  # the only argument is includeDeprecated
         found = field.resolve(value, self._info, **everything) if field.resolve else None
         if found is None:

@@ -41,7 +41,7 @@ MOST_STEPS = 10_000
 _COMPARISONS_OF_OBJECTS = 10
 _COMPARISONS_OF_ARGUMENT = 10
 _CHARACTERS_PER_COMPARISON = 10
-"""Of an argument's text: validation prints it for each pair of fields."""
+"""Characters of an argument's text: validation prints it for each pair of fields."""
 
 _ROOT_OF_SPREAD = _COMPARISONS_OF_OBJECTS**0.5
 _LARGEST_ROOT = 1e9
@@ -83,14 +83,14 @@ class Size:
 
     @property
     def comparisons(self) -> int:
-        """At most how much work it is to compare all fields that fall together in the answer.
+        """The most comparisons that validation makes between fields of one name in the response.
 
-        Fields of one name are compared in pairs, and so is all that is selected of them.
+        They are compared in pairs, and so are the fields selected below them.
         """
         return round(sum(min(root, _LARGEST_ROOT) ** 2 for root in self.names.values()))
 
     def add(self, other: "Size", times: int = 1) -> None:
-        """Add another part of the same level, which occurs `times` times."""
+        """Add another part of the same level that occurs `times` times."""
         self.depth = max(self.depth, other.depth)
         self.aliases += times * other.aliases
         self.directives += times * other.directives
@@ -141,8 +141,8 @@ def too_complex(message: str) -> GraphQLError:
 def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
     """Measure each operation of a document, and each fragment by itself.
 
-    An unused fragment is an error, but validation compares all its fields with each other first. It
-    has no root fields.
+    An unused fragment is an error, but validation compares all its fields with each other first. A
+    fragment by itself has no root fields.
     """
     measuring = _Measuring(schema, document)
     for definition in document.definitions:
@@ -158,7 +158,7 @@ def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
 
 
 class _TooManyStepsError(Exception):
-    """Measuring takes longer than what is measured may take."""
+    """Measuring takes more than `MOST_STEPS`."""
 
 
 class _Measuring:
@@ -197,26 +197,26 @@ class _Measuring:
         fragment = self._fragments.get(name)
         if fragment is None:
             return Size()
-        known = (name, page or 0)
-        if known not in self._measured:
-            self._measured[known] = Size()  # ends a cycle
+        key = (name, page or 0)
+        if key not in self._measured:
+            self._measured[key] = Size()  # ends a cycle
             parent = self.type_of(fragment, None)
-            self._measured[known] = self.of(fragment.selection_set, parent, page)
-        return self._measured[known]
+            self._measured[key] = self.of(fragment.selection_set, parent, page)
+        return self._measured[key]
 
     def _of_field(self, node: FieldNode, parent: _Parent, page: int | None) -> Size:
         name = (node.alias or node.name).value
         definition = getattr(parent, "fields", {}).get(node.name.value)
         kind = definition.type if definition else None
-        asked = _page_asked_for(node)
+        requested = _page_size(node)
         is_list = kind is not None and is_list_type(get_nullable_type(kind))
         # The page of a connection is the number of its `edges`.
         inner = self.of(
             node.selection_set,
             get_named_type(kind) if kind else None,
-            None if is_list or kind is None else asked or _default_page(kind),
+            None if is_list or kind is None else requested or _default_page(kind),
         )
-        times = (asked or page or _assumed(kind)) if is_list else 1
+        times = (requested or page or _assumed(kind)) if is_list else 1
         own = _COMPARISONS_OF_OBJECTS if node.selection_set else 1
         for argument in node.arguments or ():
             own += _COMPARISONS_OF_ARGUMENT + _characters(argument) // _CHARACTERS_PER_COMPARISON
@@ -242,8 +242,8 @@ def _characters(node: Node) -> int:
     return node.loc.end - node.loc.start if node.loc else 0
 
 
-def _page_asked_for(node: FieldNode) -> int | None:
-    """Return the page size in the arguments, where it is a literal."""
+def _page_size(node: FieldNode) -> int | None:
+    """Return the page size in the arguments if it is a literal."""
     for argument in node.arguments or ():
         if argument.name.value in {"limit", "first", "last"}:
             if isinstance(argument.value, IntValueNode) and len(argument.value.value) < 10:

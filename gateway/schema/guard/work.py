@@ -1,7 +1,6 @@
-"""What one request may do with a caller's sessions: counted before it is done.
+"""The limit of one request's work on a caller's sessions: work is charged before it is done.
 
-A query's cost (`limits.py`) counts the values of its answer; this counts the sessions that are gone
-through to find them.
+A query's cost (`limits.py`) counts the values in its answer; work counts the sessions read for it.
 """
 
 import asyncio
@@ -20,7 +19,7 @@ class Work:
     def __init__(self) -> None:
         self.turns = Turns()
         self.lock = asyncio.Lock()
-        """Held by the root field that works: the others then find what it has worked out."""
+        """Held by one root field at a time: the others can then use its results."""
 
         self.spent = 0
         self._results: list[tuple[object, object]] = []
@@ -29,7 +28,7 @@ class Work:
         """Charge for work that begins now.
 
         Raises:
-            QueryTooComplexError: with it, the request would exceed `most`.
+            QueryTooComplexError: the request's work would exceed `most`.
         """
         if self.spent + sessions * parts > most:
             raise QueryTooComplexError(

@@ -1,4 +1,4 @@
-"""What filters, orders and counts read of sessions: a list per value, in the order of the sessions.
+"""Columns for filters, orders and counts: a list per value, in the order of the sessions.
 
 The lists of a snapshot are made once, and stored on it.
 """
@@ -26,20 +26,20 @@ Lists: TypeAlias = Mapping[str, Sequence[Any]]
 _BLOCK, _STEPS = 50, 20
 _SEARCH_BLOCK, _SEARCH_STEPS = 10, 400
 
-# No folded text has an upper-case letter, so none is found across two fields.
+# No folded text has an upper-case letter, so no search matches across two fields.
 _BETWEEN_TEXTS = "A"
 
 
 @cache
 def reader(name: str) -> Read:
-    """Return what reads one value of a session: None where it is missing or malformed.
+    """Return the function that reads one value of a session; None if missing or malformed.
 
     A name is a field's, or one of these:
 
         user_id              the key of a linked record
         user.node            the `id` of a linked record
-        whenIdle.zoned       whether a time names its zone
-        status.order         what `orderBy` compares
+        when_idle.zoned      whether a time names its zone
+        status.order         the value that `orderBy` compares
     """
     if name in _READERS:
         return _READERS[name]
@@ -57,7 +57,7 @@ def reader(name: str) -> Read:
         read = reader(field)
         return lambda session: None if (ns := read(session)) is None else ns // 100
     if field.startswith("when_"):
-        # Wall time of an unknown zone still has an order of its own.
+        # Times in an unknown zone can still be compared with each other.
         return lambda session: (
             (text := _text(session, field))
             and dates.nanoseconds(text, session.as_of.zone or dates.UTC)
@@ -87,9 +87,9 @@ _READERS: dict[str, Read] = {
 
 
 class Columns:
-    """The lists of some sessions.
+    """The columns of a list of sessions.
 
-    `searched` names the fields that `search` may read; `store` keeps the lists, where there is one.
+    `searched` names the fields that `search` may read; `store`, if given, caches the lists.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Columns:
         self._lists: dict[str, Sequence[Any]] = {}
 
     async def load(self, names: Iterable[str]) -> Lists:
-        """Return the lists of these names, and others."""
+        """Return the lists, with at least those of these names."""
         for name in names:
             if name not in self._lists:
                 found = self._store.get(("column", name)) if self._store else None

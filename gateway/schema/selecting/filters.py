@@ -11,23 +11,23 @@ LONGEST_SEARCH = 200
 
 
 _IN = "Matches when the value is one of these; an empty list matches nothing."
-_ALARM = "As of `fetchedAt`; in a subscription as of now, so it is an alarm."
+_ALARM = "As of `fetchedAt`; in a subscription as of now: see alarms at `Subscription`."
 _NOT_IN = "Matches when the value is none of these, or there is no value."
 
 
-@strawberry.input(description="Compares a status. A session without one is never `in`.")
+@strawberry.input(description="Compares a status. A session without one matches `notIn` only.")
 class ChatSessionStatusFilter:
     in_: list[ChatSessionStatus] | None = optional(_IN, name="in")
     not_in: list[ChatSessionStatus] | None = optional(_NOT_IN, name="notIn")
 
 
-@strawberry.input(description="Compares a status group. A session without one is never `in`.")
+@strawberry.input(description="Compares a group. A session without one matches `notIn` only.")
 class ChatSessionStatusGroupFilter:
     in_: list[StatusGroup] | None = optional(_IN, name="in")
     not_in: list[StatusGroup] | None = optional(_NOT_IN, name="notIn")
 
 
-@strawberry.input(description="Matches ids. Unlinked sessions match `notIn` only.")
+@strawberry.input(description="Compares an id. A session without one matches `notIn` only.")
 class KeyFilter:
     in_: list[int] | None = optional(_IN, name="in")
     not_in: list[int] | None = optional(_NOT_IN, name="notIn")
@@ -51,8 +51,7 @@ class DateTimeRange:
 
 @sparse
 @strawberry.input(
-    description="Selects the sessions that match every part of it. A part that is null does not "
-    "count."
+    description="Selects the sessions that match every part of it. A part that is null is ignored."
 )
 class ChatSessionFilter:
     and_: list["ChatSessionFilter"] | None = optional("Every one of these.", name="and")
@@ -73,10 +72,10 @@ class ChatSessionFilter:
     assigned: bool | None = optional("Whether it has an agent.", "user")
     transfer_pending: bool | None = optional("Whether it is being transferred.", "transfer_to")
     chatbot_is_active: bool | None = optional(
-        "Whether a bot is answering; a session that does not say matches neither."
+        "Whether a bot is answering; a session without this value matches neither."
     )
     customer_consented: bool | None = optional(
-        "Whether the customer agreed to the terms; a session that does not say matches neither."
+        "Whether the customer agreed to the terms; a session without this value matches neither."
     )
     alert_level: IntRange | None = optional("By escalation level.")
     wait_seconds: IntRange | None = optional(f"By `waitSeconds`. {_ALARM}")

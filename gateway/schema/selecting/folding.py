@@ -1,10 +1,10 @@
-"""Texts without case and accents, as people search and sort them."""
+"""Remove case and accents from texts, for searching and sorting."""
 
 import unicodedata
 from functools import cache
 from itertools import filterfalse
 
-# Letters that Unicode does not define as another letter with an accent, but people search as such.
+# Letters that Unicode does not decompose, but that users expect to match these.
 _LETTERS = {"ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "ł": "l", "þ": "th"}
 
 
@@ -13,7 +13,7 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     bare, accents = _accents()
-    # First, as Unicode sorts accents that follow each other, in time quadratic in their number.
+    # First, as normalising sorts a run of accents in time quadratic in their number.
     unaccented = _without(bare, text)
     # Each step can require the other: a bold "A" has no lower case until it is decomposed.
     caseless = unicodedata.normalize("NFKD", unaccented).casefold()
@@ -32,7 +32,7 @@ def _without(letters: frozenset[str], text: str) -> str:
 
 @cache
 def _accents() -> tuple[frozenset[str], frozenset[str]]:
-    """Return what is removed: before normalising, and after it."""
+    """Return the characters to remove before normalising, and those to remove after it."""
     accents = frozenset(filter(unicodedata.combining, map(chr, range(0x20000))))
     # These decompose into accents alone; U+0345 is a letter once its case is folded.
     return (accents | {*"\u0f73\u0f75\u0f81\uff9e\uff9f"}) - {"\u0345"}, accents

@@ -19,7 +19,7 @@ from gateway.schema.selecting.folding import fold
 
 Rows: TypeAlias = list[int]
 Part: TypeAlias = Callable[[Lists, Rows], Rows]
-"""Returns which of some rows match, in their order."""
+"""Returns the rows that match, in the same order."""
 
 SEARCHED = (
     "customer_name",
@@ -35,14 +35,14 @@ CLOCKS = {
     "idle_seconds": "when_idle",
     "customer_away_seconds": "when_fetched",
 }
-"""The seconds that run with the clock, and the times that they run from."""
+"""The fields whose seconds run with the clock, and the times that they run from."""
 
 _DEEPEST = 10
 _MOST_PARTS = 50
 
 
 class Filter:
-    """A filter, read once; `select` applies it to rows of columns that have what it `reads`.
+    """A compiled filter; `select` applies it to rows of the lists that `reads` names.
 
     Raises:
         BadUserInputError: a range is reversed, a text too long, or the filter nested too deep.
@@ -53,7 +53,7 @@ class Filter:
         self.parts = 0
         self.reads: set[str] = set()
         self.clocks: list[tuple[str, int]] = []
-        """Which seconds, and at how many of them a session begins or ceases to match."""
+        """Fields of `CLOCKS`, with the seconds at which a session begins or ceases to match."""
 
         self._zone = as_of.zone
         self._folded: dict[str, str] = {}
@@ -138,7 +138,7 @@ class Filter:
 
 
 def clocks_of(wanted: ChatSessionFilter | None) -> Sequence[tuple[str, int]]:
-    """Return the `clocks` of a filter, whatever it is applied to."""
+    """Return the `clocks` of a filter, which are the same for every snapshot."""
     return Filter(wanted, AsOf(0)).clocks
 
 

@@ -13,7 +13,7 @@ from gateway.schema.entities.chat import ChatSession
 from gateway.schema.selecting.columns import Columns, reader
 
 
-@strawberry.enum(name="OrderDirection", description="Which way to sort; null comes last in both.")
+@strawberry.enum(name="OrderDirection", description="The sort direction; null is last in both.")
 class Direction(Enum):
     ASC = strawberry.enum_value("ASC", description="Small before large, early before late.")
     DESC = strawberry.enum_value("DESC", description="Large before small, late before early.")
@@ -21,21 +21,21 @@ class Direction(Enum):
 
 @sparse
 @strawberry.input(
-    description="One key to sort by: give exactly one field. Null comes last either way. What is "
-    "equal by every key comes in the order of `chatSessionId`."
+    description="One sort key: set exactly one field. Null comes last in both directions. Sessions "
+    "that are equal by all keys are in the order of `chatSessionId`."
 )
 class ChatSessionOrder:
     chat_session_id: Direction | None = optional("By key: the order in which sessions began.")
     topic_id: Direction | None = optional("By chat channel.")
     status: Direction | None = optional("By status, in the order of SuperOffice's numbers.")
     status_group: Direction | None = optional("By group: before the queue, waiting, live, over.")
-    user: Direction | None = optional("By the agent's `fullName`, whatever its case and accents.")
-    contact: Direction | None = optional("By the company's `name`, whatever its case and accents.")
+    user: Direction | None = optional("By the agent's `fullName`, ignoring case and accents.")
+    contact: Direction | None = optional("By the company's `name`, ignoring case and accents.")
     alert_level: Direction | None = optional("By escalation level.")
     rank: Direction | None = optional("By the index of the colour: see `ChatSession.rank`.")
     rating: Direction | None = optional("By the customer's rating.")
     initial_queue_pos: Direction | None = optional("By place in the queue at the request.")
-    customer_name: Direction | None = optional("By the customer's name, whatever case and accents.")
+    customer_name: Direction | None = optional("By the customer's name, ignoring case and accents.")
     when_requested: Direction | None = optional("By time of request: `ASC` = longest wait first.")
     when_started: Direction | None = optional("By time of acceptance.")
     when_ended: Direction | None = optional("By time of the end.")
@@ -71,7 +71,7 @@ class Order:
 
     @property
     def signature(self) -> str:
-        """Identify this order, in a cursor."""
+        """Return the text that identifies this order in a cursor."""
         return ",".join(f"{name} {direction.value}" for name, direction in self._keys)
 
     def keys(self, session: ChatSession) -> Keys:
@@ -79,7 +79,7 @@ class Order:
         return tuple(read(session) for read in self._reads)
 
     def place(self, session: ChatSession) -> Sortable:
-        """Return a session's place, comparable."""
+        """Return a session's place in comparable form."""
         return self.sortable(self.keys(session))
 
     def sortable(self, keys: Keys) -> Sortable:
@@ -96,7 +96,7 @@ class Order:
         return [encrypt(k.encode(), None).hex() if k and isinstance(k, str) else k for k in keys]
 
     def revealed(self, keys: Iterable[Any]) -> Sortable:  # whatever a client sends
-        """Return the place in this order that is in a cursor.
+        """Return the place in this order that a cursor's keys give.
 
         Raises:
             ValueError, InvalidTag: the keys are not what `concealed` wrote.
@@ -112,22 +112,22 @@ class Order:
         return self.sortable(tuple(texts))
 
     async def sort(self, columns: Columns, rows: Sequence[int]) -> list[int]:
-        """Return the rows in this order: sorted by each key, the weightiest last."""
+        """Return the rows in this order: sorted by each key, the most significant last."""
         lists = await columns.load(self._lists)
-        ways = (*(way for _, way in self._keys), Direction.ASC)
+        directions = (*(direction for _, direction in self._keys), Direction.ASC)
         ordered = [*rows]
-        for name, way in zip(reversed(self._lists), reversed(ways), strict=True):
+        for name, direction in zip(reversed(self._lists), reversed(directions), strict=True):
             values = lists[name]
             known = [row for row in ordered if values[row] is not None]
             unknown = [row for row in ordered if values[row] is None]
-            # In runs, with turns between them: sorting sorted runs takes little time.
+            # In runs, yielding to other requests: to merge sorted runs takes little time.
             for start in range(0, len(known), _RUN):
                 run = known[start : start + _RUN]
-                run.sort(key=values.__getitem__, reverse=way is Direction.DESC)
+                run.sort(key=values.__getitem__, reverse=direction is Direction.DESC)
                 known[start : start + _RUN] = run
                 await columns.turns.give(len(run) * _STEPS_TO_SORT)
             if len(known) > _RUN:
-                known.sort(key=values.__getitem__, reverse=way is Direction.DESC)
+                known.sort(key=values.__getitem__, reverse=direction is Direction.DESC)
             ordered = known + unknown
         return ordered
 
@@ -142,7 +142,7 @@ def order_of(wanted: Sequence[ChatSessionOrder]) -> Order:
         raise BadUserInputError(f"`orderBy` has {len(wanted)} keys; at most {_MOST_KEYS} are used.")
     keys = []
     for number, entry in enumerate(wanted):
-        named = [(name, way) for name, way in vars(entry).items() if way is not None]
+        named = [(name, value) for name, value in vars(entry).items() if value is not None]
         if len(named) != 1:
             raise BadUserInputError(
                 f"`orderBy[{number}]` has to name one field, not {len(named)}: several keys are "
@@ -153,11 +153,11 @@ def order_of(wanted: Sequence[ChatSessionOrder]) -> Order:
 
 
 def _list_of(key: str) -> str:
-    """Name the list of what a key compares."""
+    """Return the name of the list that a key compares."""
     has_own = key in {"status", "status_group", *_TEXTS} or key.startswith("when_")
     return f"{key}.order" if has_own else key
 
 
 def _reversed(key: int | str) -> object:
-    """Return what sorts the other way round: of a longer text, less than any of its starts."""
+    """Return a value that sorts in reverse: a text comes before its own prefixes."""
     return -key if isinstance(key, int) else (*(-ord(char) for char in key), 1)

@@ -1,7 +1,7 @@
-"""Parts of a list: `limit` and `offset`, and connections with cursors.
+"""Pages of a list: `limit` and `offset`, and connections with cursors.
 
 A cursor holds a session's sort keys, not its index, so that pages neither repeat nor skip a session
-when others come or go in between.
+when others are added or removed in between.
 Source: GraphQL Cursor Connections, https://relay.dev/graphql/connections.htm.
 """
 
@@ -30,9 +30,9 @@ _LARGEST_OFFSET = 1_000_000
 _STEPS_FOR_EDGE = 30
 
 
-@strawberry.type(description="A part of the caller's sessions, and where it stands in the whole.")
+@strawberry.type(description="A page of the caller's sessions, and its place among all of them.")
 class ChatSessionConnection(relay.Connection[ChatSession]):  # type: ignore[type-var]  # our Node
-    total_count: int = described("How many sessions match the filter in all.")
+    total_count: int = described("How many sessions match the filter, on all pages.")
     fetched_at: DateTime = described("When this data was fetched, in UTC.")
 
 

@@ -1,4 +1,4 @@
-"""What root fields select of a snapshot: the rows that match, in order, and records by their id."""
+"""Select from a snapshot for root fields: matching rows, in order, and records by their id."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -27,7 +27,7 @@ _OWN = "node"
 
 @dataclass(frozen=True, slots=True)
 class Selecting:
-    """Selects from the sessions of one snapshot, within the work that is allowed.
+    """Selects from the sessions of one snapshot, within the limit of work.
 
     Its methods raise `BadUserInputError` for invalid arguments, and `QueryTooComplexError`.
     """
@@ -62,10 +62,10 @@ class Selecting:
     async def next_change(
         self, wanted: ChatSessionFilter | None, rows: Collection[int]
     ) -> int | None:
-        """Return when the clock makes other rows match than these, or None if it never does.
+        """Return when the passing of time changes which rows match, or None if it never does.
 
-        It is a whole second, in nanoseconds since 1970. It can be too early for a filter that
-        many sessions cross without a change: the search ends after some.
+        It is a whole second, in nanoseconds since 1970. It can be too early if many sessions cross
+        a bound without a change: the search ends after `_MOST_CROSSINGS`.
         """
         columns, as_of = self.columns, self.snapshot.as_of
         selects, now_ns = Filter(wanted, as_of), as_of.now_ns
@@ -75,7 +75,7 @@ class Selecting:
             lists = await columns.load((name, start_name := CLOCKS[name]))
             running = zip(lists[start_name], lists[name], strict=True)
             for row, (start, seconds) in enumerate(running):
-                # Seconds that stand still are others than those since the start.
+                # Seconds that stand still differ from those since the start.
                 if start is not None and seconds == max(0, now_ns - start) // SECOND_NS < end:
                     rows_at[(end - -start // SECOND_NS) * SECOND_NS].add(row)
                     await columns.turns.give(_STEPS_PER_CROSSING)
@@ -84,9 +84,9 @@ class Selecting:
         for moment_ns in sorted(rows_at):
             crossing = rows_at[moment_ns]
             tries -= len(crossing)
-            sessions, some = later(self.snapshot, moment_ns).sessions, [*crossing]
-            then = Columns([sessions[row] for row in some], columns.searched, columns.turns)
-            found = {some[row] for row in await matching_rows(then, selects)}
+            sessions, candidates = later(self.snapshot, moment_ns).sessions, [*crossing]
+            then = Columns([sessions[row] for row in candidates], columns.searched, columns.turns)
+            found = {candidates[row] for row in await matching_rows(then, selects)}
             if tries < 0 or found != matched & crossing:
                 return moment_ns
         return None
@@ -167,7 +167,7 @@ async def matching_rows(columns: Columns, wanted: Filter) -> list[int]:
 
 
 def _lists_of(types: Collection[str | None], links: Collection[str]) -> list[str]:
-    """Name the lists of the ids of these types, in the order in which a session has them."""
+    """Return the names of the lists of ids of these types, in the order of `links`."""
     linked = {
         p.slot.removeprefix("_"): p.nested.__name__
         for p in record_of(ChatSession).properties
