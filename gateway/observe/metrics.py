@@ -150,7 +150,7 @@ class UpstreamMeter:
             try:
                 body = await fetch(headers)
             except BaseException as exc:
-                if isinstance(exc, UpstreamError) and not exc.is_of_a_call:
+                if isinstance(exc, UpstreamError) and not exc.call_was_made:
                     self.refused += 1
                 else:
                     count(outcome_of(exc), self.tenants.told(tenant), started)

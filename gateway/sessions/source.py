@@ -200,7 +200,7 @@ class Source:
             raise
         except UpstreamError as exc:
             # Calls that are not made are frequent, and the reason is in the log already.
-            level = logging.WARNING if exc.is_of_a_call else logging.DEBUG
+            level = logging.WARNING if exc.call_was_made else logging.DEBUG
             logger.log(level, "A REST call failed: %s", described(exc))
             raise
         if self.windows.ttl_s:
