@@ -63,7 +63,7 @@ def _of_upstream(gateway: "Gateway") -> Reads:
         sums: Counter[tuple[str, ...]] = Counter()
         for client in list(clients):
             for labels, value in read(client).items():
-                sums[(meter.tenants.told(client.tenant), *labels)] += value
+                sums[(meter.tenants.label(client.tenant), *labels)] += value
         return sums
 
     def breaker(client: UpstreamClient) -> Sums:
