@@ -34,7 +34,7 @@ def rhythm(settings: Settings) -> Rhythm:
 def bus(settings: Settings) -> Bus:
     """Return the bus that carries news between processes."""
     if settings.redis_url is None:
-        return Bus(is_whole=settings.workers == 1)
+        return Bus(receives_all=settings.workers == 1)
     return RedisBus(Channel(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S))
 
 
