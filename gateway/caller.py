@@ -6,7 +6,7 @@
 
 All of it is forwarded byte for byte; settings can add a token, a language and a time zone for
 callers that send none. The digest of the whole is the cache key. Negotiate and NTLM are refused:
-they authenticate a TCP connection, and ours are shared between callers.
+they authenticate a TCP connection, and callers share the gateway's connections.
 """
 
 import hmac
@@ -138,8 +138,8 @@ def headers_from_payload(
         for name, value in payload.items()
         if (lower := name.lower().encode()) in IN_PAYLOAD and value is not None
     }
-    kept = [(k, v) for k, v in handshake if k not in sent or k == TENANT]
-    return [*kept, *sent.items()]
+    from_handshake = [(k, v) for k, v in handshake if k not in sent or k == TENANT]
+    return [*from_handshake, *sent.items()]
 
 
 def _header_value(name: str, value: object) -> bytes:

@@ -133,7 +133,7 @@ def _print(answer: Answer, *, is_watched: bool) -> None:
     else:
         text = orjson.dumps(answer, option=orjson.OPT_INDENT_2 if is_terminal else 0).decode()
         if is_terminal:
-            text = _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+            text = _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     print(text, flush=True)  # noqa: T201
     codes = [error["extensions"]["code"] for error in answer.get("errors", ())]
     if any(code.startswith("UPSTREAM_") for code in codes):

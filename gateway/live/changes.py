@@ -42,7 +42,7 @@ class Changes:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether there are no changes but signs of life."""
+        """Whether nothing but `SIGNS_OF_LIFE` has changed."""
         return not (self.added or self.removed) and all(
             SIGNS_OF_LIFE.issuperset(update.fields) for update in self.updated
         )

@@ -72,14 +72,14 @@ class SharedMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Read the metrics of all processes."""
-        whole: dict[str, Metric] = {}
+        totals: dict[str, Metric] = {}
         if self._own is not None:
-            _add(whole, self._own.collect())
+            _add(totals, self._own.collect())
         for file in sorted(self._directory.glob("*.json")):
             if self._own is None or file != self._file(os.getpid()):
                 is_alive = _is_alive(int(file.stem))
-                _add(whole, (m for m in _read(file) if is_alive or m.type in _ADDED))
-        return whole.values()
+                _add(totals, (m for m in _read(file) if is_alive or m.type in _ADDED))
+        return totals.values()
 
     def _file(self, pid: int) -> Path:
         return self._directory / f"{pid}.json"
@@ -93,19 +93,19 @@ def _read(file: Path) -> Iterator[Metric]:
         yield metric
 
 
-def _add(whole: dict[str, Metric], metrics: Iterable[Metric]) -> None:
+def _add(totals: dict[str, Metric], metrics: Iterable[Metric]) -> None:
     for metric in metrics:
-        there = whole.setdefault(
+        total = totals.setdefault(
             metric.name, Metric(metric.name, metric.documentation, metric.type)
         )
         combine: _Combine = _COMBINED.get(metric.name, operator.add)
-        samples = {(sample.name, *sample.labels.items()): sample for sample in there.samples}
+        samples = {(sample.name, *sample.labels.items()): sample for sample in total.samples}
         for sample in metric.samples:
             key = (sample.name, *sample.labels.items())
             if key in samples:
                 sample = sample._replace(value=combine(samples[key].value, sample.value))
             samples[key] = sample
-        there.samples = list(samples.values())
+        total.samples = list(samples.values())
 
 
 def _is_alive(pid: int) -> bool:

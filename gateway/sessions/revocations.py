@@ -31,5 +31,5 @@ class Revocations:
         """Return whether a process saw the credentials rejected after `requested_ns`."""
         if requested_ns <= self._times_ns.get(place.name, 0):
             return True
-        found = await self._shared.get(place) if self._shared is not None else None
-        return found is not None and requested_ns <= now_ns - found.age_s * 1e9
+        rejection = await self._shared.get(place) if self._shared is not None else None
+        return rejection is not None and requested_ns <= now_ns - rejection.age_s * 1e9

@@ -74,8 +74,8 @@ class LoadedSettings(BaseSettings):
     def exposed(self) -> list[str]:
         """Return the secrets on the command line; URLs without credentials do not count."""
         flags = self._flags or {}
-        given = {name: flags[name] for name in self.secrets() if isinstance(flags.get(name), str)}
-        return [name for name, text in given.items() if "@" in str(text) or "://" not in str(text)]
+        texts = {name: flags[name] for name in self.secrets() if isinstance(flags.get(name), str)}
+        return [name for name, text in texts.items() if "@" in str(text) or "://" not in str(text)]
 
     @field_validator("*")
     @classmethod

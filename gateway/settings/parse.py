@@ -46,10 +46,10 @@ def header_names(text: str) -> frozenset[str]:
 
 
 def _matching(pattern: str, text: str, problem: str) -> frozenset[str]:
-    found = names(text)
-    if not all(re.fullmatch(pattern, name, re.ASCII) for name in found):
+    values = names(text)
+    if not all(re.fullmatch(pattern, value, re.ASCII) for value in values):
         raise ValueError(problem)
-    return found
+    return values
 
 
 def topic_names(text: str) -> dict[int, str]:
@@ -57,12 +57,12 @@ def topic_names(text: str) -> dict[int, str]:
     is_json = text.lstrip().startswith("{")
     try:
         pairs = json.loads(text).items() if is_json else [n.split("=", 1) for n in names(text)]
-        found = {int(number): name.strip() for number, name in pairs}
+        topics = {int(number): name.strip() for number, name in pairs}
     except (ValueError, AttributeError):
-        found = {0: ""}
-    if not all(found.values()):
+        topics = {0: ""}
+    if not all(topics.values()):
         raise ValueError("it must be ids and names, or a JSON object of them")
-    return found
+    return topics
 
 
 def upstream_url(value: str) -> str:
@@ -189,12 +189,12 @@ def webhook_secrets(value: SecretStr) -> dict[str | None, list[bytes]]:
 
     Secrets often end in `=`: a part is a tenant's only if a tenant's name precedes its first `=`.
     """
-    found: dict[str | None, list[bytes]] = {}
+    by_tenant: dict[str | None, list[bytes]] = {}
     for part in map(str.strip, value.get_secret_value().split(",")):
         name, _, secret = part.partition("=")
         tenant = canonical_tenant(name)
-        found.setdefault(tenant, []).append((secret if tenant else part).encode())
-    return found
+        by_tenant.setdefault(tenant, []).append((secret if tenant else part).encode())
+    return by_tenant
 
 
 def webhook_secret(value: SecretStr) -> SecretStr:

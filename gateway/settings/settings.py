@@ -114,7 +114,7 @@ class Settings(LoadedSettings):
     """Seconds for a whole REST call, its retry included."""
 
     upstream_proxy: SecretStr | None = _superoffice(None, "http://proxy.example:3128")
-    """HTTP proxy to SuperOffice; unset = as `HTTPS_PROXY` says."""
+    """HTTP proxy to SuperOffice; unset = that of `HTTPS_PROXY`."""
 
     upstream_ca_file: Path | None = _superoffice(None, "ca.pem")
     """File of certificates (PEM) to trust for SuperOffice, beside the system's."""
@@ -174,8 +174,8 @@ class Settings(LoadedSettings):
     """More request headers that pages of those sites may send, separated by commas."""
 
     cache_ttl: Seconds = _cache(5.0)
-    """Seconds for which SuperOffice's answer is used again for the same caller; 0 = only by
-    requests that wait for it at the same time.
+    """Seconds for which SuperOffice's answer is reused for the same caller; 0 = only for requests
+    that wait for it at the same time.
     """
 
     stale_while_revalidate: Seconds = _cache(0.0, "30")
@@ -192,7 +192,7 @@ class Settings(LoadedSettings):
     """
 
     cache_max_bytes: ByteSize = _cache("256MiB")
-    """Memory for cached answers; the least recently used goes first."""
+    """Memory for cached answers; the least recently used are evicted first."""
 
     cache_secret: Secret32 = _cache(
         lambda: SecretStr(secrets.token_urlsafe(32)), "32 or more random characters"
@@ -235,7 +235,7 @@ class Settings(LoadedSettings):
     """
 
     trusted_documents_only: bool = _api(False)
-    """Run nothing but the trusted documents."""
+    """Run only trusted documents."""
 
     introspection: bool = _api(True)
     """Answer introspection queries; `/schema.graphql` is served either way."""
@@ -320,7 +320,7 @@ class Settings(LoadedSettings):
     """Address of `GATEWAY_METRICS_PORT`; unset = `GATEWAY_HOST`, or 127.0.0.1 for a unix socket."""
 
     tracing: bool = _observability(False)
-    """Send traces as the OTEL_* variables say; needs the extra `tracing`."""
+    """Send traces to the collector in the OTEL_* variables; needs the extra `tracing`."""
 
     log_level: Literal["debug", "info", "warning", "error"] = _observability("info")
     """Least important message that is logged."""

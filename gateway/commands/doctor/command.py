@@ -106,8 +106,8 @@ def _settings_text(shown: dict[str, dict[str, str]], *, shows_all: bool) -> str:
         + (f"  ({setting['source']})" if setting["source"] not in {"default", name} else "")
         for name, setting in names.items()
     ]
-    left = "" if shows_all else " that differ from their defaults; --all prints the others"
-    return "\n".join([f"Settings{left}", *lines])
+    which = "" if shows_all else " that differ from their defaults; --all prints the others"
+    return "\n".join([f"Settings{which}", *lines])
 
 
 def findings_text(findings: Sequence[Finding], is_terminal: bool) -> str:

@@ -93,10 +93,10 @@ async def _name(host: str, port: int, timeout_s: float) -> Finding:
     try:
         async with asyncio.timeout(timeout_s):
             loop = asyncio.get_running_loop()
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            results = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as exc:
         return failure("name", exc, _NAME_FAILURES, host=host)
-    addresses = dict.fromkeys(str(address[0]) for *_, address in found)
+    addresses = dict.fromkeys(str(address[0]) for *_, address in results)
     where = "is an address" if host in addresses else f"is at {', '.join(addresses)}"
     return Finding("name", "ok", f"{host} {where}")
 
@@ -136,9 +136,9 @@ async def answer(network: PooledTransport, url: str, *, timeout_s: float) -> lis
             await response.aclose()
     except (httpx.TransportError, OSError) as exc:
         cause = exc.__cause__ and exc.__cause__.__cause__  # the cause of aiohttp's error
-        found = cause if isinstance(cause, ssl.SSLError) else exc
+        error = cause if isinstance(cause, ssl.SSLError) else exc
         values = {"where": server_of(request.url), "timeout_s": timeout_s}
-        return [failure(_CHECK, found, _ANSWER_FAILURES, kind=type(exc).__name__, **values)]
+        return [failure(_CHECK, error, _ANSWER_FAILURES, kind=type(exc).__name__, **values)]
     return [_judged(response, (time.perf_counter() - started) * 1000), *_clock(response)]
 
 
