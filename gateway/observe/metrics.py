@@ -123,7 +123,7 @@ class RequestMeter:
         return grouped
 
     def counts(self, *names: str) -> Values:
-        """Return the number of operations, grouped as by `by`."""
+        """Return the number of operations, with the grouping of `by`."""
         return {values: timings.count for values, timings in self.by(*names).items()}
 
 
@@ -133,7 +133,7 @@ class UpstreamMeter:
     def __init__(self, tenants: LabelNames | None = None) -> None:
         self.bytes = 0
         self.refused = 0
-        """Calls that were not made: the circuit breaker is open, or a rate limit is reached."""
+        """Calls that were not made: circuit breaker open, queue full, or rate limit reached."""
 
         self.tenants = tenants or LabelNames()
         self.timings: defaultdict[tuple[str, ...], Timings] = defaultdict(Timings)

@@ -73,7 +73,7 @@ class TenantStates:
         return cached.state()
 
     async def find_moved(self, tenant: str, old: TenantState) -> TenantState:
-        """Return the state of a tenant that is no longer at the address in `old`.
+        """Read again the state of a tenant that is no longer at the address in `old`.
 
         Raises:
             TenantNotFoundError: there is no such tenant any more.

@@ -171,7 +171,7 @@ class Gateway:
         self.edge.door.reloads += 1
 
     def collector(self, directory: Path | None, is_draining: Callable[[], bool]) -> Collector:
-        """Return the metrics; in `directory`, the processes of one gateway share theirs."""
+        """Return the metrics; the processes of one gateway share theirs through `directory`."""
         own = Metrics(metrics.reads(self, is_draining), [ProcessCollector(registry=None)])
         if directory is None:
             return own
