@@ -33,9 +33,9 @@ from gateway.wiring.gateway import Gateway
 
 _WEBHOOKS = "/webhooks/superoffice"
 
-# Compressed like application/json, which the library knows by itself.
+# The library's own list has application/json, but not this type.
 add_compress_type(GRAPHQL_JSON)
-# A compressor holds a megabyte or more, and a stream would keep its own for hours.
+# Each stream would hold a compressor, which takes a megabyte or more, for hours.
 remove_compress_type(EVENT_STREAM)
 remove_compress_type("multipart/mixed")
 
@@ -52,12 +52,12 @@ def create_app(
     Args:
         settings: how it behaves.
         upstream_transport: replaces the network in tests.
-        demo_users: name, Authorization and associateId of those that the query page offers to
-            everybody.
+        demo_users: name, Authorization and associateId of the users that the query page shows to
+            all visitors.
         metrics_directory: where the processes of one gateway share their metrics.
 
     Raises:
-        SettingsError: a file that the settings name cannot be read, or a field does not exist.
+        SettingsError: a file named in the settings cannot be read, or a field does not exist.
     """
     gateway = Gateway(settings, upstream_transport)
 
@@ -91,7 +91,7 @@ def create_app(
     app.state.graphql = gateway.graphql  # for `gateway query`
     app.state.reload = gateway.reloads  # for our server, at SIGHUP
     app.state.edge = gateway.edge
-    # It would redirect to whatever host the request names.
+    # The redirect would go to the host in the request, which any client can choose.
     app.router.redirect_slashes = False
     return app
 
@@ -121,7 +121,7 @@ def _routes(
 
 
 def _middleware(settings: Settings, gateway: Gateway) -> list[Middleware]:
-    """Return the middleware, from the outside in."""
+    """Return the middleware, the outermost first."""
     return [
         Middleware(RequestLog, door=gateway.edge.door, access_log=gateway.edge.access_log),
         *([gateway.tracing.requests(GRAPHQL_PATH)] if gateway.tracing else []),

@@ -6,7 +6,7 @@
 
 All of it is forwarded byte for byte; settings can add a token, a language and a time zone for
 callers that send none. The digest of the whole is the cache key. Negotiate and NTLM are refused:
-they authenticate a TCP connection, and ours are shared between callers.
+they authenticate a TCP connection, and callers share the gateway's connections.
 """
 
 import hmac
@@ -20,7 +20,7 @@ from gateway.headers import CREDENTIALS, FORWARDED, IN_PAYLOAD, REPRESENTATION, 
 _SCHEMES = (b"basic", b"bearer", b"soticket")
 _AS_SENT = (b"so-apptoken", *REPRESENTATION)
 _OVERRIDES = {b"accept-language": b"so-language"}
-"""Of a header, the one that SuperOffice heeds instead of it."""
+"""For a header, the one that overrides it in SuperOffice."""
 
 _HOW_TO = (
     "Send an Authorization header with the scheme Basic, Bearer or SoTicket, or the session's "
@@ -35,7 +35,7 @@ class Caller:
     headers: tuple[Header, ...]
 
     def digest(self, key: bytes, context: bytes) -> str:
-        """Return a name of the caller that reveals nothing: HMAC-SHA256 over all of its headers.
+        """Return a name of the caller that reveals no header: HMAC-SHA256 over all of them.
 
         Each part is preceded by its length, so that no two callers have the same input.
         """
@@ -54,7 +54,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class CallerPolicy:
-    """How a caller is read from a request's headers."""
+    """Reads the caller from a request's headers."""
 
     defaults: tuple[Header, ...] = field(default=(), repr=False)
     """Headers for callers that send none of that name: application token, language, time zone."""
@@ -67,7 +67,7 @@ class CallerPolicy:
 
         Raises:
             UnauthenticatedError: there are no credentials of a supported kind.
-            BadRequestError: a header holds bytes that cannot be forwarded as they are.
+            BadRequestError: a header is neither ASCII nor UTF-8.
         """
         sent: dict[bytes, list[bytes]] = {}
         for name, value in headers:
@@ -122,28 +122,28 @@ def _checked(authorization: Sequence[bytes]) -> bytes:
 
 
 def headers_from_payload(
-    payload: Mapping[str, object], *, instead_of: Iterable[Header]
+    payload: Mapping[str, object], *, handshake: Iterable[Header]
 ) -> list[Header]:
     """Merge the payload of a WebSocket's `connection_init` over the headers of its handshake.
 
-    Its keys are header names, in any case: those of a caller, and `X-Tenant`, which does not
-    replace the handshake's own, so that two different ones are an error. `Cookie` is ignored, as
-    only cookies from the browser itself prove a session.
+    Keys are header names, in any case; only headers with `Use.IN_PAYLOAD` count. `X-Tenant` does
+    not replace the handshake's: two different tenants are an error. `Cookie` is ignored, as only
+    cookies that the browser itself sends prove a session.
 
     Raises:
-        BadRequestError: a value is invalid in a header.
+        BadRequestError: a value is not valid in a header.
     """
     sent = {
         lower: _header_value(name, value)
         for name, value in payload.items()
         if (lower := name.lower().encode()) in IN_PAYLOAD and value is not None
     }
-    kept = [(k, v) for k, v in instead_of if k not in sent or k == TENANT]
-    return [*kept, *sent.items()]
+    from_handshake = [(k, v) for k, v in handshake if k not in sent or k == TENANT]
+    return [*from_handshake, *sent.items()]
 
 
 def _header_value(name: str, value: object) -> bytes:
     # RFC 9110, section 5.5: visible characters, spaces and tabs.
     if isinstance(value, str) and value.replace("\t", " ").isprintable():
         return value.strip().encode()
-    raise BadRequestError(f"`{name}` in the connection_init payload is not a header's text.")
+    raise BadRequestError(f"`{name}` in the connection_init payload is not valid in a header.")

@@ -35,7 +35,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 STATUSES = {"INTERNAL_SERVER_ERROR": 500}
-"""The HTTP status of each code: that of the class that declares it."""
+"""The HTTP status of each code, from the class that declares the code."""
 
 
 class GatewayError(Exception):
@@ -131,9 +131,9 @@ class QueryTooComplexError(RequestError, code="QUERY_TOO_COMPLEX"):
 
 
 class PersistedQueryNotFoundError(RequestError, code="PERSISTED_QUERY_NOT_FOUND", status=200):
-    """The hash of a query is unknown: the client has to send the query once.
+    """The hash of a query is unknown: the client has to send the text of the query once.
 
-    Apollo's clients do that only if this is no HTTP error.
+    Apollo's clients do so only if the HTTP status is a success.
     """
 
 
@@ -156,11 +156,11 @@ class UnauthenticatedError(RequestError, code="UNAUTHENTICATED", status=401):
 
 
 class TooManyOpenError(RequestError, code="RATE_LIMITED", status=429):
-    """The client has the maximum of sockets, streams or operations open."""
+    """The client has reached the limit on open sockets, streams or operations."""
 
 
 class GatewayFullError(TooManyOpenError, status=503):
-    """This process has the maximum of sockets and streams open."""
+    """This process has reached the limit on open sockets and streams."""
 
 
 class UpstreamError(GatewayError, code="UPSTREAM_ERROR", status=502):
@@ -170,7 +170,7 @@ class UpstreamError(GatewayError, code="UPSTREAM_ERROR", status=502):
     is known (RFC 9110, section 10.2.3).
     """
 
-    is_of_a_call = True
+    call_was_made = True
     """Whether SuperOffice was called."""
 
     def __init__(
@@ -183,7 +183,7 @@ class UpstreamError(GatewayError, code="UPSTREAM_ERROR", status=502):
 
     @property
     def is_temporary(self) -> bool:
-        """Whether the same call may succeed later: not after a refusal by SuperOffice."""
+        """Whether the same call may succeed later: not after a 3xx, or a 4xx other than 429."""
         status = self.upstream_status
         return status is None or status < 300 or status >= 500 or status == 429
 
@@ -211,7 +211,7 @@ class UpstreamRateLimitedError(UpstreamError, code="RATE_LIMITED", status=429):
 class UpstreamHeldOffError(UpstreamRateLimitedError):
     """The call was not made: this caller, or the whole tenant, is rate-limited."""
 
-    is_of_a_call = False
+    call_was_made = False
 
 
 class UpstreamTimeoutError(UpstreamError, code="UPSTREAM_TIMEOUT", status=504):
@@ -227,13 +227,13 @@ class UpstreamInterruptedError(UpstreamUnavailableError):
 
 
 class UpstreamNotCalledError(UpstreamUnavailableError):
-    """The call was not made: calls keep failing, or too many wait."""
+    """The call was not made: the circuit breaker is open, or too many calls wait."""
 
-    is_of_a_call = False
+    call_was_made = False
 
 
 class TenantNotRunningError(UpstreamUnavailableError):
-    """The tenant is suspended, in maintenance or the like: `tenantState` in `extensions`."""
+    """The tenant is suspended, in maintenance or similar: see `tenantState` in `extensions`."""
 
     def __init__(self, tenant: str, state: str) -> None:
         super().__init__(f"{tenant} does not run at the moment: its state is {state}.")
@@ -245,7 +245,7 @@ class UpstreamBadResponseError(UpstreamError, code="UPSTREAM_BAD_RESPONSE", stat
 
 
 def described(exc: UpstreamError) -> str:
-    """Describe a failure for the log; causes by their kinds, as their messages hold addresses."""
+    """Describe a failure for the log; causes by type alone, as their messages hold addresses."""
     kinds = []
     cause: BaseException | None = exc.__cause__
     while cause is not None:

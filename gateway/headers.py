@@ -1,8 +1,8 @@
-"""Every HTTP header that the gateway knows, in one table, with what each is for.
+"""Every HTTP header that the gateway knows, in one table, with its uses.
 
-The sets that the rest of the code needs derive from it: what is forwarded to SuperOffice, what
-makes the cache key, what shapes an answer, `Vary`, CORS, and what `connection_init` may carry. A
-header that is not in the table changes nothing.
+The sets of headers in the rest of the code derive from it: those forwarded to SuperOffice, those in
+the cache keys, those in `Vary`, those for CORS, and those allowed in `connection_init`. A header
+that is not in the table changes nothing.
 """
 
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ Header = tuple[bytes, bytes]
 
 
 class Use(Flag):
-    """What a header is for."""
+    """The uses of a header."""
 
     FORWARDED = auto()
     """Forwarded to SuperOffice byte for byte, and therefore part of the cache key."""
 
     CREDENTIAL = auto()
-    """Says who the caller is; the other forwarded ones say how the answer is to be written."""
+    """Identifies the caller; the other forwarded ones choose languages, formats and time zones."""
 
     TENANT = auto()
     """Chooses the SuperOffice installation, and with it the cache key."""
 
     PASSED_ON = auto()
-    """Sent along with the REST call that a request starts; identifies no caller."""
+    """Added to the REST call that a request starts; no part of the caller."""
 
     SHAPES = auto()
     """The response cache distinguishes requests by its value."""
@@ -50,21 +50,21 @@ class Use(Flag):
     """Names the client's app or its version, for metrics and the log."""
 
     LIST = auto()
-    """Its lines are one list, however many there are (RFC 9110, section 5.3)."""
+    """Several lines of it are one list (RFC 9110, section 5.3)."""
 
     AGING = auto()
-    """Differs from one moment to the next: written anew on a cached answer."""
+    """Changes with time: written again for each cached answer."""
 
 
 class KnownHeader(NamedTuple):
     """A row of the table."""
 
     name: str
-    """As it is usually written."""
+    """In its usual spelling."""
 
     uses: Use
     shared: str = ""
-    """Why requests that differ in it alone share one cached answer, where they do."""
+    """Why requests that differ only in this header share one cached answer, if they do."""
 
 
 _LANGUAGE = Use.FORWARDED | Use.VARY | Use.IN_PAYLOAD
@@ -86,7 +86,7 @@ HEADERS = (
     KnownHeader("Cache-Status", Use.EXPOSED | Use.AGING, _ANSWERED),
     KnownHeader("Content-Encoding", Use.SHAPES | Use.EXPOSED),
     KnownHeader("Content-Type", Use.SHAPES | Use.CORS),
-    # Forwarded with X-XSRF-TOKEN only, where there is no Authorization.
+    # Forwarded only beside X-XSRF-TOKEN, and only without Authorization.
     KnownHeader("Cookie", _CREDENTIAL | Use.SHAPES_BY_PRESENCE),
     KnownHeader("Date", Use.EXPOSED, _ANSWERED),
     KnownHeader("ETag", Use.EXPOSED, _ANSWERED),
@@ -114,7 +114,7 @@ HEADERS = (
 
 
 def names(use: Use, *, has_tenants: bool = True) -> list[str]:
-    """Return the headers of a use; `X-Tenant` counts only where there are several tenants."""
+    """Return the names of the headers with a use; `X-Tenant` only where there are tenants."""
     without = Use(0) if has_tenants else Use.TENANT
     return [name for name, uses, _ in HEADERS if use in uses and not uses & without]
 
@@ -124,7 +124,7 @@ def _raw(use: Use) -> frozenset[bytes]:
 
 
 def in_one_line(headers: Sequence[Header]) -> Sequence[Header]:
-    """Return headers with the lines of each list joined: many readers look at the first alone."""
+    """Join the lines of each list header: many parsers read only the first line."""
     if len({name for name, _ in headers}) == len(headers):
         return headers
     lines: dict[bytes, list[bytes]] = {}

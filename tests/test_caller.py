@@ -373,14 +373,14 @@ def test_a_payload_takes_the_place_of_the_handshakes_header(name: str) -> None:
     """What connection_init says under a header's name, in any case, counts alone."""
     handshake = [BASIC, (b"so-language", b"nb")]
 
-    headers = headers_from_payload({name: "Bearer abc"}, instead_of=handshake)
+    headers = headers_from_payload({name: "Bearer abc"}, handshake=handshake)
 
     assert headers == [(b"so-language", b"nb"), (b"authorization", b"Bearer abc")]
 
 
 def test_a_tenant_in_a_payload_stands_beside_the_handshakes() -> None:
     """Else it would not show that they name two."""
-    headers = headers_from_payload({"X-Tenant": "Cust2"}, instead_of=[(b"x-tenant", b"Cust1")])
+    headers = headers_from_payload({"X-Tenant": "Cust2"}, handshake=[(b"x-tenant", b"Cust1")])
 
     assert headers == [(b"x-tenant", b"Cust1"), (b"x-tenant", b"Cust2")]
 
@@ -399,7 +399,7 @@ def test_a_tenant_in_a_payload_stands_beside_the_handshakes() -> None:
 )
 def test_a_payload_can_hold_each_of_the_callers_headers(name: str) -> None:
     """A browser cannot set headers on a WebSocket, so all of them may come this way."""
-    headers = headers_from_payload({name: "value"}, instead_of=[])
+    headers = headers_from_payload({name: "value"}, handshake=[])
 
     assert headers == [(name.lower().encode(), b"value")]
 
@@ -409,14 +409,14 @@ def test_a_payload_can_hold_each_of_the_callers_headers(name: str) -> None:
 )
 def test_other_names_in_a_payload_are_ignored(name: str) -> None:
     """Only the browser knows that cookies are its own: a payload cannot bring any."""
-    headers = headers_from_payload({name: "a=1", "other": {"nested": True}}, instead_of=[COOKIE])
+    headers = headers_from_payload({name: "a=1", "other": {"nested": True}}, handshake=[COOKIE])
 
     assert headers == [COOKIE]
 
 
 def test_a_null_in_a_payload_is_nothing_said() -> None:
     """Clients that fill in a template leave null where they have no value."""
-    assert headers_from_payload({"Authorization": None}, instead_of=[BASIC]) == [BASIC]
+    assert headers_from_payload({"Authorization": None}, handshake=[BASIC]) == [BASIC]
 
 
 @pytest.mark.parametrize(
@@ -425,7 +425,7 @@ def test_a_null_in_a_payload_is_nothing_said() -> None:
 )
 def test_a_payloads_text_becomes_a_headers_bytes(text: str, value: bytes) -> None:
     """It is trimmed and written in UTF-8."""
-    headers = headers_from_payload({"Authorization": text}, instead_of=[])
+    headers = headers_from_payload({"Authorization": text}, handshake=[])
 
     assert headers == [(b"authorization", value)]
 
@@ -446,11 +446,11 @@ def test_a_payloads_text_becomes_a_headers_bytes(text: str, value: bytes) -> Non
 def test_a_payload_value_that_no_header_can_hold_is_refused(value: object) -> None:
     """Nothing is sent to REST that could be read as more than one header, or as none."""
     with pytest.raises(BadRequestError) as caught:
-        headers_from_payload({"Authorization": value}, instead_of=[BASIC])
+        headers_from_payload({"Authorization": value}, handshake=[BASIC])
 
     assert (
         str(caught.value)
-        == "`Authorization` in the connection_init payload is not a header's text."
+        == "`Authorization` in the connection_init payload is not valid in a header."
     )
 
 

@@ -1,4 +1,4 @@
-"""What the commands' arguments have in common: their flags, and how their values are read."""
+"""The arguments that several commands share: their flags, and the parsers of their values."""
 
 import argparse
 import os
@@ -17,7 +17,7 @@ from gateway.headers import Header
 from gateway.settings import Settings
 
 AUTHORIZATION = "SUPEROFFICE_AUTHORIZATION"
-"""An environment variable: other users can read a command line, and shells store it."""
+"""Environment variable for credentials: other users see command lines, and shells store them."""
 
 
 _METAVARS = {
@@ -35,13 +35,13 @@ _METAVARS = {
     r"dict": "1=A,2=B",
     r"int": "NUMBER",
 }
-"""What a value is called in the help; the first pattern that is found in `name: type` counts."""
+"""Placeholders for values in the help, by the first pattern that is found in `name: type`."""
 
 _COMMAND_LINES = "; other users can read command lines: use a file or the environment"
 
 
 def add_settings(command: argparse.ArgumentParser, usage: str) -> None:
-    """Give the command one flag per setting; a missing flag leaves it to the environment."""
+    """Add a flag for each setting; without the flag, the environment variable counts."""
     command.usage = f"{command.prog} {usage} [settings]".replace("  ", " ")
     meanings, defaults, secrets = (
         Settings.meanings(),
@@ -69,15 +69,15 @@ def _add_flag(group: argparse._ArgumentGroup, flag: str, metavar: str, text: str
 
 
 def _metavar(name: str, field: FieldInfo) -> str:
-    known = str(field.annotation)
-    if "Literal" in known and "frozenset" not in known:
-        return "|".join(re.findall(r"'(\w+)'", known))
-    known = f"{name}: {known}"
-    return next((text for key, text in _METAVARS.items() if re.search(key, known)), "TEXT")
+    annotation = str(field.annotation)
+    if "Literal" in annotation and "frozenset" not in annotation:
+        return "|".join(re.findall(r"'(\w+)'", annotation))
+    field_text = f"{name}: {annotation}"
+    return next((text for key, text in _METAVARS.items() if re.search(key, field_text)), "TEXT")
 
 
 def add_caller(command: argparse.ArgumentParser, usage: str) -> None:
-    """Give the command the flags of a caller and a tenant, and one per setting."""
+    """Add the flags for a caller and a tenant, and one for each setting."""
     command.add_argument(
         "--header",
         dest="headers",
@@ -92,14 +92,14 @@ def add_caller(command: argparse.ArgumentParser, usage: str) -> None:
 
 
 def count(text: str) -> int:
-    """Read a number of things: an argparse type."""
+    """Parse a number of items, as an argparse type."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text}: must be 0 or more")
     return int(text)
 
 
 def utf8(name: str, text: str) -> str:
-    """Return the text of the argument of this name; bytes are surrogates in it (PEP 383).
+    """Return an argument's text if it is UTF-8; other bytes are surrogates in it (PEP 383).
 
     Raises:
         SettingsError: the bytes are not UTF-8.
@@ -111,17 +111,17 @@ def utf8(name: str, text: str) -> str:
     return text
 
 
-def text_or_file(given: str) -> str:
+def text_or_file(text: str) -> str:
     """Return the text itself, or the content of the file in `@FILE`.
 
     Raises:
         SettingsError: the file cannot be read, or is not UTF-8.
     """
-    return _decoded(given[1:], Path(given[1:]).read_bytes) if given.startswith("@") else given
+    return _decoded(text[1:], Path(text[1:]).read_bytes) if text.startswith("@") else text
 
 
 def stdin_text() -> str:
-    """Return all of stdin as UTF-8, whatever the locale says.
+    """Read all of stdin as UTF-8, in every locale.
 
     Raises:
         SettingsError: it is not UTF-8.
@@ -139,15 +139,15 @@ def _decoded(source: str, read: Callable[[], bytes]) -> str:
 
 
 def read_caller(
-    given: Sequence[str], tenant: str | None, flags: Mapping[str, str]
+    texts: Sequence[str], tenant: str | None, flags: Mapping[str, str]
 ) -> tuple[Settings, list[Header]]:
-    """Return the settings, and a caller's headers: those given, and credentials of the environment.
+    """Return the settings, and the caller's headers with the credentials from the environment.
 
     Raises:
-        SettingsError: one is invalid; no header is quoted, as it may be a credential.
+        SettingsError: one is invalid; the message quotes no header, as it may be a credential.
     """
     settings = Settings.load(**flags)
-    headers = [_header(line) for one in given for line in text_or_file(one).splitlines()]
+    headers = [_header(line) for text in texts for line in text_or_file(text).splitlines()]
     value = os.environ.get(AUTHORIZATION, "").strip()
     if value and all(name != b"authorization" for name, _ in headers):
         headers.append(_authorization(value))

@@ -22,7 +22,7 @@ _COMMANDS = {
     "schema": "write or check schema.graphql",
     "docs": "print a page of the manual",
 }
-"""Each command is the module of this name: its `register` adds the arguments."""
+"""Each command is a module of the same name; its `register` adds the arguments."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,12 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 130
 
 
-def _run(given: Sequence[str]) -> int:
-    parser = _parser(given)
-    if not given:
+def _run(argv: Sequence[str]) -> int:
+    parser = _parser(argv)
+    if not argv:
         parser.print_help()
         return 0
-    parsed, unknown = parser.parse_known_args(given)
+    parsed, unknown = parser.parse_known_args(argv)
     arguments = vars(parsed)
     command, run = arguments.pop("command"), arguments.pop("run")
     if unknown:
@@ -49,7 +49,7 @@ def _run(given: Sequence[str]) -> int:
         return 2
 
 
-def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gateway", description="A GraphQL gateway over SuperOffice's chat sessions."
     )
@@ -59,13 +59,13 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
         description = f"{text[0].upper()}{text[1:]}."
         command = commands.add_parser(name, help=text, description=description, allow_abbrev=False)
         command.set_defaults(command=command)
-        if name in given:
+        if name in argv:
             import_module(f"gateway.commands.{name}").register(command)
     return parser
 
 
 def _unrecognized(arguments: Sequence[str], help_text: str) -> str:
-    """Return the message about arguments that a command does not have, with the most similar."""
+    """Return the message about unknown arguments, with the flag that is most similar."""
     known = re.findall(r"--[a-z-]+", help_text)
     near = get_close_matches(arguments[0].partition("=")[0], known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
@@ -73,10 +73,10 @@ def _unrecognized(arguments: Sequence[str], help_text: str) -> str:
 
 
 def _print_error(text: str, flags: Collection[str]) -> None:
-    """Print why a command cannot run; what was given as a flag is called a flag."""
+    """Print why a command cannot run; settings that came as `flags` are named as flags."""
     from gateway.settings.messages import with_flags
 
     if logs := sys.modules.get("gateway.observe.logs"):
-        logs.wait_until_written()  # it is the last line
-    with contextlib.suppress(OSError):  # a full disk, or nobody reads: the exit code says it
+        logs.wait_until_written()  # so that the error is the last line
+    with contextlib.suppress(OSError):  # a full disk or a closed pipe: the exit code remains
         print(f"gateway: {with_flags(text, flags)}", file=sys.stderr)  # noqa: T201

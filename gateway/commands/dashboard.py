@@ -5,6 +5,6 @@ from importlib.resources import files
 
 
 def register(command: argparse.ArgumentParser) -> None:
-    """Make the command run."""
+    """Set the command's action."""
     text = files("gateway.observe").joinpath("dashboard.json").read_text("utf-8")
     command.set_defaults(run=lambda: print(text, end=""))  # noqa: T201

@@ -31,7 +31,7 @@ def register(command: argparse.ArgumentParser) -> None:
 
 
 def add_data(command: argparse.ArgumentParser) -> None:
-    """Add the arguments that the demo data is made from."""
+    """Add the arguments that define the demo data."""
     command.add_argument("--sessions", type=count, default=12, help="sessions per user (12)")
     command.add_argument(
         "--delay",
@@ -46,7 +46,7 @@ def add_data(command: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def demo_upstream(**options: Any) -> Iterator[str]:  # those of create_demo_app
-    """Run the demo REST server on a free port in a thread; gives its address."""
+    """Run the demo REST server in a thread, on a free port; yield its address."""
     from gateway.demo.app import create_demo_app
     from gateway.server.resources import LOOPBACK, listen
     from gateway.server.servers import GatewayServer, config_of
@@ -71,12 +71,12 @@ def create_gateway(
     url: str | None,
     **options: Any,  # those of create_app
 ) -> "Starlette":
-    """Build the gateway of the demo; workers get this function pickled.
+    """Build the gateway of the demo; the function is pickled for worker processes.
 
     Args:
         settings: how it behaves.
-        users: name, Authorization and associateId of those that the query page offers.
-        url: the demo REST server, if it takes the place of SuperOffice Online.
+        users: name, Authorization and associateId of the users that the query page shows.
+        url: the demo REST server, if it replaces SuperOffice Online.
         options: of `create_app`.
     """
     from gateway.app import create_app

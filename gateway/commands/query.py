@@ -21,7 +21,7 @@ Answer = Mapping[str, Any]
 """The JSON of a response."""
 
 _CLEAR = "\x1b[H\x1b[2J"
-# JSON escapes the others. Customers' text must not control a terminal.
+# Control characters that JSON does not escape: customers' text must not control a terminal.
 _CONTROLS = re.compile("[\x7f-\x9f]")
 
 
@@ -65,13 +65,13 @@ def _run(
     configure_logs("error", settings.log_format)
     path = f"/graphql/{tenant}" if tenant else "/graphql"
     try:
-        found = answers(settings, path, sent, request)
+        stream = answers(settings, path, sent, request)
         timeout_s = None if is_watched else settings.request_timeout
-        return asyncio.run(_print_all(found, timeout_s=timeout_s, is_watched=is_watched))
+        return asyncio.run(_print_all(stream, timeout_s=timeout_s, is_watched=is_watched))
     except KeyboardInterrupt:
         return 0 if is_watched else 1
     except BrokenPipeError:
-        # The reader has left, as `head` does. Python would write the rest at exit, and fail.
+        # The pipe is closed, as by `head`. At exit Python would write the rest, and fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
@@ -105,21 +105,21 @@ async def _print_all(
 async def answers(
     settings: Settings, path: str, headers: Sequence[Header], request: Mapping[str, object]
 ) -> AsyncGenerator[Answer, None]:
-    """Execute an operation by the gateway's rules; a subscription has an answer per change."""
+    """Execute an operation as the gateway does; a subscription yields an answer per change."""
     from gateway.app import create_app
     from gateway.schema.engine import refusal
     from gateway.web.inbound import Inbound, check_tenant
     from gateway.web.respond.caching import mark_stale
 
     app = create_app(settings)
-    graphql, asked = app.state.graphql, app.state.edge.door.read(path, headers)
+    graphql, head = app.state.graphql, app.state.edge.door.read(path, headers)
     async with app.router.lifespan_context(app):
         try:
-            check_tenant(asked)
+            check_tenant(head)
             operation = await graphql.reader.operation(request)
-            context = graphql.context(Inbound(asked, asked.request_id()), headers)
-            async with aclosing(graphql.engine.stream(operation, context)) as found:
-                async for answer in found:
+            context = graphql.context(Inbound(head, head.request_id()), headers)
+            async with aclosing(graphql.engine.stream(operation, context)) as stream:
+                async for answer in stream:
                     mark_stale([answer.body], context.served)
                     yield answer.body
         except GatewayError as exc:
@@ -133,7 +133,7 @@ def _print(answer: Answer, *, is_watched: bool) -> None:
     else:
         text = orjson.dumps(answer, option=orjson.OPT_INDENT_2 if is_terminal else 0).decode()
         if is_terminal:
-            text = _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+            text = _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     print(text, flush=True)  # noqa: T201
     codes = [error["extensions"]["code"] for error in answer.get("errors", ())]
     if any(code.startswith("UPSTREAM_") for code in codes):

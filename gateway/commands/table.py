@@ -9,8 +9,7 @@ _WIDEST = 40
 def table(data: Mapping[str, object]) -> str:
     """Write single values, one per line; then each list of objects under its name.
 
-    A field of a nested object is called `user.fullName`. If there is just one root field, its name
-    is left out.
+    A field of a nested object is named like `user.fullName`; a single root field is not named.
     """
     match list(data.values()):
         case [Mapping() as only]:
@@ -33,7 +32,7 @@ def _rows(rows: Sequence[Mapping[str, object]]) -> str:
         return "(none)"
     cells = [{name: _text(value) for name, value in _fields(row)} for row in rows]
     names = dict.fromkeys(name for row in cells for name in row)
-    # An object that is null in one row has its fields in another.
+    # An object that is null in some rows needs no column beside those of its fields.
     columns = [name for name in names if not any(other.startswith(f"{name}.") for other in names)]
     return _aligned([columns, *([row.get(name, "") for name in columns] for row in cells)])
 

@@ -1,7 +1,4 @@
-"""Publish and subscribe: the processes of a gateway notify each other of changed chats.
-
-They do where they share a Redis or a Valkey.
-"""
+"""Publish and subscribe: processes that share a Redis or Valkey notify each other of changes."""
 
 import asyncio
 import logging
@@ -21,59 +18,59 @@ _CLOCKS_APART_NS = 10**9
 
 
 class News(msgspec.Struct, frozen=True):
-    """Something has changed among a tenant's chats."""
+    """A notification that a tenant's chats have changed."""
 
     tenant: str
-    """SuperOffice's name of it."""
+    """Its name in SuperOffice."""
 
     heard_ns: int
-    """When the notification came, in nanoseconds since 1970."""
+    """When the gateway received the notification, in nanoseconds since 1970."""
 
     sender: str = ""
-    """The process that passes it on to others."""
+    """The process that publishes it to the others."""
 
 
-Heard = Callable[[News | None], None]
-"""A listener: called with news, or with None when some may have been lost."""
+Listener = Callable[[News | None], None]
+"""Called with news, or with None when some may have been lost."""
 
 
 class Bus:
-    """Carries news inside this process; it may lose some, since watchers also poll.
+    """Carries news inside this process; losses do little harm, since watchers also poll.
 
-    `is_whole` says whether this process receives all news, also those of other processes.
+    `receives_all` says whether this process receives all news, also those of other processes.
     """
 
-    def __init__(self, *, is_whole: bool = True) -> None:
-        self.is_whole = is_whole
-        self.heard: Heard = lambda news: None
+    def __init__(self, *, receives_all: bool = True) -> None:
+        self.receives_all = receives_all
+        self.listener: Listener = lambda news: None
 
     async def publish(self, news: News) -> None:
         """Notify every process, this one included."""
-        self.heard(news)
+        self.listener(news)
 
-    async def listen(self, heard: Heard) -> None:
-        """Call `heard` with everything published from now on; receive news until cancelled."""
-        self.heard = heard
+    async def listen(self, listener: Listener) -> None:
+        """Call `listener` with all news from now on; receive news until cancelled."""
+        self.listener = listener
 
     async def aclose(self) -> None:
         """Close its connections, if it has any."""
 
 
 class RedisBus(Bus):
-    """Passes news on in this process at once, and to the others through a channel.
+    """Delivers news in this process at once, and to the other processes through a channel.
 
-    A message holds the tenant and the time. One that cannot be published is lost: `is_whole` says
-    whether this process hears the others. Close it with `aclose`.
+    A message holds the tenant and the time; one that cannot be published is lost. Close the bus
+    with `aclose`.
     """
 
     def __init__(self, channel: Channel, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
-        super().__init__(is_whole=False)
+        super().__init__(receives_all=False)
         self._name = secrets.token_hex(8)
         self._clock_ns = clock_ns
         self._channel = channel
 
     async def publish(self, news: News) -> None:
-        """Pass news on to every process."""
+        """Deliver news to every process."""
         await super().publish(news)
         message = msgspec.json.encode(News(news.tenant, news.heard_ns, self._name))
         try:
@@ -81,9 +78,9 @@ class RedisBus(Bus):
         except OSError as exc:
             logger.debug("A webhook could not be passed on: %s", exc)
 
-    async def listen(self, heard: Heard) -> None:
-        """Call `heard` with all news, and with None when some may have been lost."""
-        self.heard = heard
+    async def listen(self, listener: Listener) -> None:
+        """Call `listener` with all news, and with None when some may have been lost."""
+        self.listener = listener
         is_reported = False
         while True:
             try:
@@ -91,16 +88,16 @@ class RedisBus(Bus):
                     async for message in messages:
                         self._take(message)
                         is_reported = False
-                        await asyncio.sleep(0)  # thousands may have arrived at once
+                        await asyncio.sleep(0)  # yield: thousands may have arrived at once
             except OSError as exc:
-                # A right that is missing from the start has been reported by its name.
-                if self.is_whole or not (is_reported or isinstance(exc, PermissionError)):
+                # A right that is missing at the start has been reported by name.
+                if self.receives_all or not (is_reported or isinstance(exc, PermissionError)):
                     logger.warning("Webhooks that reach other processes are not seen here: %s", exc)
                     is_reported = True
-                if self.is_whole:
-                    self.is_whole = False
-                    heard(None)
-            # Processes must not all reconnect in the same moment.
+                if self.receives_all:
+                    self.receives_all = False
+                    listener(None)
+            # The processes must not all reconnect at the same time.
             await asyncio.sleep(random.uniform(0.5, 1.0))  # noqa: S311
 
     async def aclose(self) -> None:
@@ -109,16 +106,16 @@ class RedisBus(Bus):
 
     def _take(self, data: bytes | None) -> None:
         if data is None:
-            self.is_whole = True
-            self.heard(None)
+            self.receives_all = True
+            self.listener(None)
             logger.info("Webhooks that reach other processes are seen here")
             return
         try:
             news = msgspec.json.decode(data, type=News)
         except ValueError:
-            return  # not ours: others may publish on the channel
-        if news.sender not in {"", self._name}:  # without a sender it is not ours either
-            # The sender's clock may be wrong: a time in the future, or long ago, would do harm.
+            return  # no message of a gateway: other programs can publish on the channel
+        if news.sender not in {"", self._name}:  # a gateway always names the sender
+            # The sender's clock may be wrong: its time is limited to the last second.
             now_ns = self._clock_ns()
             heard_ns = min(max(news.heard_ns, now_ns - _CLOCKS_APART_NS), now_ns)
-            self.heard(News(news.tenant, heard_ns))
+            self.listener(News(news.tenant, heard_ns))

@@ -3,7 +3,7 @@
     before   1 InQueue   2 UserLast
     after                2 Finished   3 InQueue    →   3 added, 2 updated (status), 1 removed
 
-Only what SuperOffice sends is compared: computed fields, such as a wait time, depend on the clock.
+Only SuperOffice's properties are compared: computed fields, such as wait times, follow the clock.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from gateway.schema.entities.chat import ChatSession
 
 SIGNS_OF_LIFE = frozenset({"when_fetched"})
-"""Fields that change every few seconds while the customer's page is open, and mean no more."""
+"""Fields that only show, by a change every few seconds, that the customer's page is open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A session of both snapshots, with the fields that differ."""
+    """A session in both snapshots, with the fields that differ."""
 
     before: "ChatSession"
     after: "ChatSession"
@@ -42,21 +42,21 @@ class Changes:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether there are no changes but signs of life."""
+        """Whether nothing but `SIGNS_OF_LIFE` has changed."""
         return not (self.added or self.removed) and all(
             SIGNS_OF_LIFE.issuperset(update.fields) for update in self.updated
         )
 
 
 class Comparison:
-    """Compares snapshots by these properties of a session, and ignores all others."""
+    """Compares snapshots by some properties of their sessions, and ignores all others."""
 
     def __init__(self, properties: Iterable[Property]) -> None:
         self._properties = list(properties)
         self._values = attrgetter("__class__", *(p.slot for p in self._properties))
 
     def __call__(self, before: Sequence["ChatSession"], after: Sequence["ChatSession"]) -> Changes:
-        """Compare what a caller's snapshots hold; keys identify the sessions."""
+        """Compare the sessions of two snapshots of a caller, matched by `key_of`."""
         old = {key_of(session): session for session in before}
         new = {key_of(session): session for session in after}
         pairs = ((old[key], session) for key, session in new.items() if key in old)
@@ -69,7 +69,7 @@ class Comparison:
 
     def _differing(self, was: "ChatSession", now: "ChatSession") -> tuple[str, ...]:
         if self._values(was) == self._values(now):
-            return ()  # most of them, most of the time
+            return ()  # the usual case
         return tuple(
             p.slot.removeprefix("_")
             for p in self._properties
@@ -78,7 +78,7 @@ class Comparison:
 
 
 def key_of(session: "ChatSession") -> object:
-    """Return what identifies a session in every snapshot."""
+    """Return the identity of a session in all snapshots."""
     key = session.chat_session_id
     # A session without a key, which breaks the contract, is identified by its content.
     return key if key.__class__ is int else session.id
@@ -88,7 +88,7 @@ def _is_same(was: object, now: object) -> bool:
     if was == now or not (isinstance(was, msgspec.Raw) and isinstance(now, msgspec.Raw)):
         return was == now
     try:
-        # The order of names in a JSON object means nothing.
+        # The order of names in a JSON object has no meaning.
         return bool(msgspec.json.decode(was) == msgspec.json.decode(now))
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False

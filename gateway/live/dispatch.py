@@ -1,4 +1,4 @@
-"""Dispatch news of changes from the bus to the watchers of the tenant concerned."""
+"""Dispatch news of changes from the bus to the watchers of the tenant."""
 
 import asyncio
 from collections.abc import Callable
@@ -34,4 +34,4 @@ class Dispatch:
             return
         source = self.source_of(news.tenant)
         if source is not None:
-            self.watchers_of(source).refresh(news.heard_ns, is_all=self.bus.is_whole)
+            self.watchers_of(source).refresh(news.heard_ns, is_all=self.bus.receives_all)

@@ -1,4 +1,4 @@
-"""How long watchers wait between two polls of the REST API."""
+"""The wait times of watchers between polls of the REST API."""
 
 import random
 from collections.abc import Callable
@@ -14,13 +14,13 @@ class Rhythm:
     """The poll intervals that all watchers of a process share."""
 
     interval_s: float
-    """Between two polls while chats change."""
+    """The interval while chats change."""
 
     slowest_s: float = 60.0
     """The longest interval while nothing changes and SuperOffice notifies us of changes."""
 
     is_notified: bool = False
-    """Whether SuperOffice notifies us of changes; until the first time, we do not rely on it."""
+    """Whether SuperOffice notifies us of changes: not before its first notification."""
 
     jitter: Callable[[float, float], float] = random.uniform
 
@@ -40,12 +40,12 @@ class Pace:
     _failures: int = field(default=0, init=False)
 
     def after_success(self, *, has_changed: bool) -> float:
-        """Return the seconds to wait after a poll: more each time that it found no changes."""
+        """Return the seconds to wait after a poll; more after each poll without changes."""
         self._failures = 0
         interval_s = self.rhythm.interval_s
         slower_s = min(max(self._wait_s, interval_s) * _SLOWER, self.rhythm.quiet_s)
         wait_s = self._wait_s = interval_s if has_changed else slower_s
-        # Never shorter: the operator was promised at most one REST call per interval.
+        # Never shorter: the documentation promises at most one REST call per interval.
         return self.rhythm.jitter(wait_s, wait_s * 1.1)
 
     def after_failure(self) -> float:

@@ -1,4 +1,4 @@
-"""Streams that several readers have in common: what all of them get is made once."""
+"""Streams that several readers share, so that each item is made once."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Hashable
@@ -13,7 +13,7 @@ Start = Callable[[], AsyncGenerator[T, None]]
 
 @dataclass(slots=True, eq=False)
 class _Reader(Generic[T]):
-    """Gets the latest item; those before it that it was too slow to take are not queued."""
+    """Holds the latest item for a reader; items that a slow reader misses are not queued."""
 
     latest: T | None = None
     is_news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -27,7 +27,7 @@ class _Stream(Generic[T]):
     is_over: bool = False
 
     async def run(self, start: Start[T]) -> None:
-        """Hand each item to all readers, and then the end."""
+        """Hand each item to all readers; then signal the end."""
         try:
             async with aclosing(start()) as items:
                 async for item in items:
@@ -51,20 +51,20 @@ class Shared(Generic[T]):
 
     @property
     def joined(self) -> int:
-        """Return the number of readers that need no stream of their own."""
+        """The number of readers that joined an existing stream."""
         return sum(len(stream.readers) - 1 for stream in list(self._streams.values()))
 
     async def read(self, key: Hashable, start: Start[T]) -> AsyncGenerator[T, None]:
-        """Yield what `start` yields, as all readers of the key get it.
+        """Yield the items of `start`, from one stream for all readers of the key.
 
-        A reader that joins later gets the first item of a stream of its own before: what a
-        stream begins with depends on the time. Items that it gets then may be older ones.
+        A reader that joins later first gets the first item of a new stream, since a first item
+        depends on the time. The shared items that follow may be older.
         """
         stream, reader = self._streams.get(key), _Reader[T]()
         is_first = stream is None or stream.is_over
         if stream is None or is_first:
             self._streams[key] = stream = _Stream()
-            # A context of its own: it outlives the request that happened to be the first.
+            # A context of its own: it outlives the request that started it.
             stream.task = asyncio.create_task(stream.run(start), context=Context())
         stream.readers.add(reader)
         try:
@@ -73,7 +73,7 @@ class Shared(Generic[T]):
                     first = await anext(own, None)
                 if first is not None:
                     yield first
-                del first  # an item is large, and thousands wait for the next one
+                del first  # items are large, and thousands of readers wait for the next one
             while reader.latest is not None or not stream.is_over:
                 await reader.is_news.wait()
                 reader.is_news.clear()

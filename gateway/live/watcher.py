@@ -1,9 +1,9 @@
 """Watchers: each polls one caller's sessions, for all subscriptions of that caller.
 
-However many sockets, tabs and operations a caller has, there is one watcher and one series of
-REST calls. A subscriber gets the latest state, and then each time the latest again when there is a
-newer one: states that a slow subscriber has missed are not queued for it. A filter on seconds is an
-alarm: its subscriber gets the same state again, as of a later second, without a poll.
+A caller has one watcher and one series of REST calls, for any number of sockets and operations. A
+subscriber gets the latest state, then each newer one; states that a slow subscriber misses are not
+queued. A filter on seconds is an alarm: its subscriber gets the same state again, as of a later
+second, without a poll.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from gateway.store.single_flight import cancel_all
 SECOND_NS = 1_000_000_000
 _LEAST_BETWEEN_REFRESHES_S = 1.0
 _MANY = 1_000
-"""More sessions than these are compared in a thread, so that other requests run meanwhile."""
+"""More sessions than this are compared in a thread, so that other requests can run."""
 
 
 class LaterSessions(Sequence[Any]):  # records, as in a snapshot
@@ -42,7 +42,7 @@ class LaterSessions(Sequence[Any]):  # records, as in a snapshot
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def __getitem__(self, row: Any) -> Any:  # no slices: nobody needs them
+    def __getitem__(self, row: Any) -> Any:  # no slices: they are not used
         session = copy(self._sessions[row])
         session.as_of = self._as_of
         return session
@@ -58,22 +58,22 @@ def later(snapshot: Snapshot, now_ns: int) -> Snapshot:
 
 @dataclass(slots=True)
 class Alarm:
-    """When a subscriber gets the same state again: the clock then changes what matches."""
+    """The time when the clock changes what matches: the subscriber gets the same state again."""
 
     due_ns: int | None = None
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class State:
-    """What a watcher has read in one poll."""
+    """The result of a watcher's poll."""
 
     snapshot: Snapshot
     compare: Comparison
     changes: WeakKeyDictionary["State", Changes] = field(default_factory=WeakKeyDictionary)
-    """The changes since earlier states: a cache."""
+    """A cache of the changes since earlier states."""
 
     number: int = field(default_factory=count(1).__next__)
-    """Later states have higher ones."""
+    """Later states have higher numbers."""
 
     _later: Snapshot | None = None
 
@@ -144,7 +144,7 @@ class Watcher:
         return self.source.clock_ns()
 
     def _first(self) -> State | UpstreamError | None:
-        """Return what a new subscriber gets first."""
+        """Return the first state, or error, for a new subscriber."""
         state, error = self._state, self._error
         if state is None or error is None:
             return state or error
@@ -170,7 +170,7 @@ class Watcher:
 
     async def _poll(self) -> float:
         """Read the sessions, and return how long to wait afterwards."""
-        # A query may have read them just now; its snapshot is recent enough.
+        # A query may have read the sessions just now; its snapshot is recent enough.
         max_age_s = None if self._state is None else self.pace.rhythm.interval_s / 2
         try:
             served = await self.source.serve(
@@ -206,7 +206,7 @@ class Watchers:
     def __init__(self, source: Source, *, rhythm: Rhythm, compare: Comparison) -> None:
         self._source, self._rhythm, self._compare = source, rhythm, compare
         self.shared: Shared[Any] = Shared()
-        """Of the answers to equal subscriptions of a caller."""
+        """The streams of answers that equal subscriptions of a caller share."""
 
         self._watchers: dict[str, Watcher] = {}
         self._tasks: dict[Watcher, asyncio.Task[None]] = {}
@@ -218,22 +218,22 @@ class Watchers:
 
     @property
     def subscribers(self) -> int:
-        """Return the number of subscriptions."""
+        """The number of subscriptions."""
         watching = sum(watcher.subscribers for watcher in list(self._watchers.values()))
         return watching + self.shared.joined
 
     @asynccontextmanager
     async def watching(self, caller: Caller, key: str | None = None) -> AsyncIterator[Watcher]:
-        """Enter the caller's watcher; it stops when its last subscriber leaves.
+        """Subscribe to the caller's watcher; it stops when its last subscriber leaves.
 
-        `key` is that of the caller's snapshot, where it is known already.
+        `key` is the key of the caller's snapshot, if it is known already.
         """
         key = key or self._source.key_of(caller)
         watcher = self._watchers.get(key)
         if watcher is None or watcher.failure is not None:
             watcher = Watcher(self._source, caller, key, Pace(self._rhythm), self._compare)
             self._watchers[key] = watcher
-            # A context of its own: it outlives the request that happened to be the first.
+            # A context of its own: it outlives the request that started it.
             self._tasks[watcher] = asyncio.create_task(watcher.run(), context=Context())
         watcher.subscribers += 1
         try:
@@ -252,8 +252,8 @@ class Watchers:
     def refresh(self, heard_ns: int, *, is_all: bool = True) -> None:
         """Invalidate all snapshots from before `heard_ns`, and poll: SuperOffice reported a change.
 
-        `is_all` says whether this process is notified of every change. At most one refresh a
-        second, so that a busy desk does not cost a REST call for every message.
+        `is_all` says whether this process is notified of every change. There is at most one refresh
+        a second, so that a busy desk does not cost a REST call for every message.
         """
         self._rhythm.is_notified = is_all
         self._heard_ns = max(self._heard_ns, heard_ns)

@@ -1,7 +1,7 @@
-"""The apps that send requests, by the names and versions that they give themselves.
+"""Client apps in metrics and the log: the name and version that each sends in its headers.
 
-Both are clients' texts, so they are bounded as the names of operations are: an app appears once
-SuperOffice has accepted a caller of it, and only the first hundred do.
+Both are text of the client, so they are bounded like the names of operations: an app appears after
+SuperOffice has accepted one of its callers, and only the first hundred apps do.
 """
 
 import re
@@ -12,7 +12,7 @@ from gateway.headers import CLIENT, Header
 from gateway.observe.operations import MOST_NAMES, OTHER, is_plain
 
 Client = tuple[str, str]
-"""Name and version; "" where none is sent."""
+"""Name and version; "" if not sent."""
 
 NO_CLIENT: Client = ("", "")
 
@@ -21,7 +21,7 @@ _VERSION = re.compile(r"v?\d{1,4}(\.\d{1,6}){0,3}([-+][\w.+-]{1,20})?", re.ASCII
 
 
 def client_of(headers: Iterable[Header]) -> Client:
-    """Read the headers of Apollo and of GraphQL Hive; a text that may be data is `other`."""
+    """Read the headers of Apollo and of GraphQL Hive; text that may be personal data is `other`."""
     sent = {name.rpartition(b"-")[2]: value for name, value in headers if name in CLIENT}
     if not sent:
         return NO_CLIENT
@@ -34,13 +34,13 @@ def client_of(headers: Iterable[Header]) -> Client:
 
 
 class ClientMeter:
-    """Counts the requests of clients that name themselves."""
+    """Counts the requests that name their client app."""
 
     def __init__(self) -> None:
         self.requests: Counter[Client] = Counter()
 
     def count(self, client: Client, *, is_answered: bool) -> Client:
-        """Count a request; return the client as it may appear."""
+        """Count a request; return the client's label for the log and metrics."""
         if client not in self.requests and not (is_answered and len(self.requests) < MOST_NAMES):
             client = OTHER, ""
         self.requests[client] += 1

@@ -1,6 +1,6 @@
-"""The thread that writes the log, so that no request ever waits for it.
+"""The thread that writes the log, so that no request waits for a write.
 
-A pipe that nobody reads, a full disk or a dead reader would otherwise delay or break whatever logs.
+A full pipe, a full disk or a dead reader would otherwise delay or break the code that logs.
 """
 
 import atexit
@@ -21,18 +21,18 @@ _EXIT_S = 1.0
 class LogWriter:
     """A text stream over a file descriptor; it never blocks and never raises.
 
-    Lines wait in a queue that is bounded in lines and bytes; what does not fit, or cannot be
-    written, is dropped and counted. At exit the queue is written for a second at most. `on_loss` is
-    called, by the thread, with the number of lines that were lost since the last call.
+    Lines wait in a queue that is bounded in lines and bytes; those that do not fit or cannot be
+    written are dropped and counted. At exit the queue is written for a second at most. The thread
+    calls `on_loss` with the number of lines lost since its last call.
     """
 
     def __init__(self, fd: int, on_loss: Callable[[int], object]) -> None:
         self.fd = fd
         self._on_loss = on_loss
-        self._queue: SimpleQueue[bytes] = SimpleQueue()  # reentrant: signal handlers log
+        self._queue: SimpleQueue[bytes] = SimpleQueue()  # reentrant, as signal handlers log too
         self._lock = threading.RLock()
         self._lines = self._bytes = 0
-        self._starts_anew = False
+        self._is_mid_line = False  # whether the last write stopped within a line
         self.dropped = 0
         threading.Thread(target=self._run, name="log", daemon=True).start()
         atexit.register(self.wait)
@@ -52,7 +52,7 @@ class LogWriter:
         """Do nothing: handlers flush after each line."""
 
     def wait(self) -> None:
-        """Return once all lines are written, or a second is over."""
+        """Return when all lines are written, or after a second."""
         ends_at = time.monotonic() + _EXIT_S
         while self._lines and time.monotonic() < ends_at:
             time.sleep(_BATCH_S / 4)
@@ -61,7 +61,7 @@ class LogWriter:
         reported = 0
         while True:
             lines = [self._queue.get()]
-            time.sleep(_BATCH_S)  # one write for many lines, and few turns of this thread
+            time.sleep(_BATCH_S)  # one write for many lines, and few thread switches
             size = len(lines[0])
             while size < _LARGEST_WRITE and not self._queue.empty():
                 lines.append(self._queue.get())
@@ -71,23 +71,23 @@ class LogWriter:
                 self._lines -= len(lines)
                 self._bytes -= size
                 lost = self.dropped - reported
-            if lost and is_written:  # otherwise that line would be lost, and reported, too
+            if lost and is_written:  # otherwise the report itself would be lost and counted
                 reported += lost
                 self._on_loss(lost)
 
     def _write_all(self, data: bytes) -> bool:
-        """Write, or count the lines that are lost; return whether all went out."""
-        left = memoryview(b"\n" * self._starts_anew + data)  # after half a line
+        """Write all lines, or count those that are lost; return whether all were written."""
+        left = memoryview(b"\n" * self._is_mid_line + data)
         try:
             while left:
                 try:
                     left = left[os.write(self.fd, left) :]
-                except BlockingIOError:  # another process has made the terminal non-blocking
+                except BlockingIOError:  # another process made the terminal non-blocking
                     select.select([], [self.fd], [])
         except OSError:
-            self._starts_anew |= len(left) < len(data)
+            self._is_mid_line |= len(left) < len(data)
             with self._lock:
                 self.dropped += bytes(left).count(b"\n")
             return False
-        self._starts_anew = False
+        self._is_mid_line = False
         return True

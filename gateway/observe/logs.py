@@ -15,8 +15,8 @@ from structlog.typing import EventDict, Processor
 
 from gateway.observe.log_writer import LogWriter
 
-# What uvicorn logs of failed starts and refused handshakes, which have a line of ours, and of a
-# WebSocket's address with its query string, which may hold anything.
+# Messages of uvicorn that are dropped: on failed starts and refused handshakes, which the gateway
+# logs itself, and on WebSockets, with a query string that may hold secrets.
 _KNOWN = re.compile(
     r"Traceback |Exception in 'lifespan'|Application \w+ failed"
     r'|.*"WebSocket |Invalid UTF-8 sequence|ASGI callable returned without completing handshake'
@@ -29,7 +29,7 @@ def _second(seconds: int) -> str:
 
 
 def _stamped(_: object, __: str, event: EventDict) -> EventDict:
-    """Add the time in UTC, as structlog's own, but format it only once a second."""
+    """Add the time in UTC, as structlog does, but format each second only once."""
     seconds, left_ns = divmod(time.time_ns(), 10**9)
     event["timestamp"] = f"{_second(seconds)}.{left_ns // 1000:06}Z"
     return event
@@ -41,7 +41,7 @@ _writer: LogWriter | None = None
 
 
 class EventHandler(logging.StreamHandler[TextIO]):
-    """Writes what is logged, one line per event, as JSON or as text."""
+    """Writes log events, one per line, as JSON or as text."""
 
     def __init__(self, stream: TextIO, renderers: Sequence[Processor]) -> None:
         super().__init__(stream)
@@ -59,7 +59,7 @@ class EventHandler(logging.StreamHandler[TextIO]):
         )
 
     def write(self, level: int, event: EventDict) -> None:
-        """Write an event with the time, and with what is bound to its context."""
+        """Write an event with the time and the bound context variables."""
         line: Any = event
         level_name = logging.getLevelName(level).lower()
         for process in self._processors:
@@ -70,7 +70,7 @@ class EventHandler(logging.StreamHandler[TextIO]):
 def log_event(logger: logging.Logger, level: int, event: str, fields: Mapping[str, object]) -> None:
     """Log an event with its fields.
 
-    Where the log is ours it bypasses the standard library, which takes ten times as long.
+    With an `EventHandler` it bypasses the standard library, which takes ten times as long.
     """
     if not logger.isEnabledFor(level):
         return
@@ -91,7 +91,7 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
         structlog.processors.JSONRenderer(lambda *a, **more: orjson.dumps(*a, **more).decode()),
     ]
     if as_text:
-        # The other tracebacks print local variables, which may hold credentials.
+        # The default tracebacks print local variables, which may hold credentials.
         plain = structlog.dev.plain_traceback
         renderers = [structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=plain)]
     handler = EventHandler(_stream(), renderers)
@@ -102,14 +102,14 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
 
 
 def set_level(level: str = "") -> None:
-    """Set the least important level that is logged, or set back the configured one."""
+    """Set the lowest level that is logged; without one, the configured level."""
     _gateway.setLevel((level or _configured_level).upper())
     # Below INFO the HTTP libraries log headers and frames, credentials included.
     logging.getLogger("uvicorn").setLevel(max(logging.INFO, _gateway.level))
 
 
 def wait_until_written() -> None:
-    """Wait for the lines that are queued, for a second at most."""
+    """Wait until the queued lines are written, for a second at most."""
     if _writer is not None:
         _writer.wait()
 
@@ -120,7 +120,7 @@ def dropped_lines() -> int:
 
 
 def _stream() -> TextIO:
-    """Return what lines are written to: a queue for stderr, or a stream that is mere memory."""
+    """Return the stream for log lines: a queue in front of stderr, or a stderr without a file."""
     global _writer
     try:
         fd = sys.stderr.fileno() if sys.stderr else os.open(os.devnull, os.O_WRONLY)

@@ -1,8 +1,7 @@
 """Counters, and the metrics that Prometheus reads from them.
 
-Everything is counted in plain integers where it happens, and read when Prometheus scrapes: each
-counter of prometheus-client takes a lock and more than a microsecond. Names and units:
-https://prometheus.io/docs/practices/naming/.
+Counters are plain integers, read when Prometheus scrapes: an increment in prometheus-client takes a
+lock and more than a microsecond. Names and units: https://prometheus.io/docs/practices/naming/.
 """
 
 import asyncio
@@ -41,23 +40,23 @@ _LES = [*map(str, map(float, _BOUNDS_S)), "+Inf"]
 DECLARED: Mapping[str, Sequence[str]] = orjson.loads(
     Path(__file__).with_suffix(".json").read_bytes()
 )
-_FAMILIES: Mapping[str, Any] = {  # of two signatures
+_FAMILIES: Mapping[str, Any] = {  # their constructors differ
     "counter": CounterMetricFamily,
     "gauge": GaugeMetricFamily,
     "histogram": HistogramMetricFamily,
 }
 
 Values = Mapping[Any, "float | Timings"]
-"""A value, or a histogram, for each label or tuple of labels: Mapping is invariant in its keys."""
+"""A value or histogram by label or tuple of labels; Any, as Mapping is invariant in its keys."""
 
 Read = Callable[[], float | Values]
-"""Reads one metric as it is now, on any thread."""
+"""Reads the current value of a metric, on any thread."""
 
 T = TypeVar("T")
 
 
 def outcome_of(exc: BaseException) -> str:
-    """Return the code of an exception; never its message."""
+    """Return the error code of an exception, without its message."""
     if isinstance(exc, asyncio.CancelledError):
         return CANCELLED
     return exc.code if isinstance(exc, GatewayError) else GatewayError.code
@@ -93,7 +92,7 @@ class Timings:
 
 
 class RequestLabels(NamedTuple):
-    """What operations are counted by."""
+    """The labels by which operations are counted."""
 
     operation: str
     outcome: str
@@ -101,30 +100,30 @@ class RequestLabels(NamedTuple):
 
 
 class RequestMeter:
-    """Counts operations by name, outcome and tenant, the bytes of their answers, and their apps."""
+    """Counts operations by name, outcome and tenant, bytes of answers, and client apps."""
 
     def __init__(self, tenants: LabelNames | None = None) -> None:
         self.sent_bytes = 0
         self.clients = ClientMeter()
         self.deprecated: Counter[str] = Counter()
-        """Requests by the coordinate of a deprecated part of the schema that they used."""
+        """Requests that used a deprecated part of the schema, by its schema coordinate."""
 
         self._tenants = tenants or LabelNames()
         self._timings: defaultdict[RequestLabels, Timings] = defaultdict(Timings)
 
     def of(self, operation: str, outcome: str, tenant: str | None = None) -> Timings:
-        """Return the histogram of one name, outcome and tenant; there are few of each."""
-        return self._timings[RequestLabels(operation, outcome, self._tenants.told(tenant or ""))]
+        """Return the histogram of one name, outcome and tenant, each from a bounded set."""
+        return self._timings[RequestLabels(operation, outcome, self._tenants.label(tenant or ""))]
 
     def by(self, *names: str) -> Mapping[tuple[str, ...], Timings]:
-        """Return the durations by some of the `RequestLabels`."""
+        """Return the durations, grouped by some of the `RequestLabels`."""
         grouped: defaultdict[tuple[str, ...], Timings] = defaultdict(Timings)
         for labels, timings in list(self._timings.items()):
             grouped[tuple(getattr(labels, name) for name in names)].merge(timings)
         return grouped
 
     def counts(self, *names: str) -> Values:
-        """Return the number of operations, as `by` does."""
+        """Return the number of operations, with the grouping of `by`."""
         return {values: timings.count for values, timings in self.by(*names).items()}
 
 
@@ -134,7 +133,7 @@ class UpstreamMeter:
     def __init__(self, tenants: LabelNames | None = None) -> None:
         self.bytes = 0
         self.refused = 0
-        """Calls that were not made: SuperOffice has been failing, or asked for a pause."""
+        """Calls that were not made: circuit breaker open, queue full, or rate limit reached."""
 
         self.tenants = tenants or LabelNames()
         self.timings: defaultdict[tuple[str, ...], Timings] = defaultdict(Timings)
@@ -150,10 +149,10 @@ class UpstreamMeter:
             try:
                 body = await fetch(headers)
             except BaseException as exc:
-                if isinstance(exc, UpstreamError) and not exc.is_of_a_call:
+                if isinstance(exc, UpstreamError) and not exc.call_was_made:
                     self.refused += 1
                 else:
-                    count(outcome_of(exc), self.tenants.told(tenant), started)
+                    count(outcome_of(exc), self.tenants.label(tenant), started)
                 raise
             count(OK, self.tenants.learn(tenant), started)
             self.bytes += len(body)
@@ -168,14 +167,14 @@ class UpstreamMeter:
 
 @dataclass(eq=False)
 class Metrics(Collector):
-    """The metrics of one app, as `metrics.json` declares them: kind, help, and labels of each."""
+    """The metrics of one app; `metrics.json` declares the kind, help and labels of each."""
 
     reads: Mapping[str, Read]
     more: Sequence[Collector] = ()
     declared: Mapping[str, Sequence[str]] = field(default_factory=lambda: DECLARED)
 
     def collect(self) -> Iterable[Metric]:
-        """Read all of them."""
+        """Read all metrics."""
         for name, (kind, text, *label_names) in self.declared.items():
             family, read = _FAMILIES[kind](name, text, labels=label_names), self.reads[name]()
             values = read if isinstance(read, Mapping) else {(): read}

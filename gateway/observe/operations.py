@@ -1,10 +1,9 @@
 """The names of operations and tenants that appear in metrics, traces and the log.
 
-A name is a client's text. By GraphQL's grammar it is ASCII letters, digits and `_`, so that no
-address, no sentence and no header fits in. Long names and those with many digits do not appear:
-they may be ids, telephone numbers or tokens. Nor do names of operations that have not succeeded
-yet, so that nobody without credentials can put a name there. Where trusted documents are declared,
-only their names appear.
+A name is text of the client. GraphQL's grammar allows ASCII letters, digits and `_`, which excludes
+addresses, sentences and headers. A name that is long or has many digits does not appear: it may be
+an id, a telephone number or a token. A name appears after an operation of that name has succeeded,
+so that unauthenticated clients cannot add any. With trusted documents, only their names appear.
 """
 
 from collections.abc import Collection
@@ -19,40 +18,40 @@ _MAX_DIGITS = 4
 
 
 class LabelNames:
-    """Bounds the names that appear: all others become `other`.
+    """Bounds the set of names that appear: all others become `other`.
 
-    With `declared` only those appear; without it the first hundred are learned.
+    These are the `declared` names; without them, the first hundred that are learned.
     """
 
     may_appear = staticmethod(lambda name: True)
-    """Whether a name cannot be a client's data."""
+    """Returns whether a name is free of personal data."""
 
     def __init__(self, declared: Collection[str] | None = None) -> None:
         self._known = {ANONYMOUS, *(declared or ())}
         self._room = 0 if declared is not None else MOST_NAMES
 
     def declare(self, names: Collection[str]) -> None:
-        """Let more names appear."""
+        """Add names that may appear."""
         self._known.update(names)
 
-    def told(self, name: str) -> str:
+    def label(self, name: str) -> str:
         """Return the name, or `other` if it may not appear."""
         return name if name in self._known else OTHER
 
     def learn(self, name: str) -> str:
-        """Return a name that SuperOffice has accepted a caller for; it may appear from now on."""
+        """Return the label of a name whose caller SuperOffice has accepted; it may appear now."""
         if name not in self._known and self._room and self.may_appear(name):
             self._known.add(name)
             self._room -= 1
-        return self.told(name)
+        return self.label(name)
 
 
 def is_plain(name: str) -> bool:
-    """Return whether a client's text is too short, and has too few digits, to be data."""
+    """Return whether text of the client is short, with few digits: no personal data, no token."""
     return len(name) <= _MAX_LENGTH and sum(map(str.isdigit, name)) <= _MAX_DIGITS
 
 
 class OperationNames(LabelNames):
-    """The same for names that are a client's text."""
+    """The names of operations, which are text of the client."""
 
     may_appear = staticmethod(is_plain)

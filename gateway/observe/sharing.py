@@ -1,8 +1,8 @@
 """The metrics of several processes as one.
 
-Each worker writes its metrics to a file of its own, once a second; the process that is scraped adds
-the files up. The multiprocess mode of prometheus-client, a memory-mapped file for each counter,
-cannot be combined with counting in plain integers: "custom collectors do not work" in it.
+Each worker writes its metrics to its own file, once a second; the scraped process adds up the
+files. The multiprocess mode of prometheus-client, with a memory-mapped file for each counter, does
+not support counters in plain integers: "custom collectors do not work" in it.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 _INTERVAL_S = 1
 _ADDED = {"counter", "histogram"}
 _Combine = Callable[[float, float], float]
-# A sum of these gauges means nothing.
+# For these gauges, a sum over processes has no meaning.
 _COMBINED: Mapping[str, _Combine] = {
     "gateway_build_info": max,
     "gateway_redis_up": min,
@@ -32,10 +32,10 @@ _COMBINED: Mapping[str, _Combine] = {
 
 
 class SharedMetrics(Collector):
-    """Adds up the files in a directory.
+    """Adds up the metrics files in a directory.
 
-    `own` are the metrics of this process, if it has any: they are read, not their file. When a
-    process ends, its counters stay and its gauges go.
+    `own` are the metrics of this process, if any: they are read directly. Of a process that has
+    ended, counters still count and gauges do not.
     """
 
     def __init__(self, directory: Path, own: Collector | None = None) -> None:
@@ -43,7 +43,7 @@ class SharedMetrics(Collector):
         self._own = own
 
     def write(self) -> None:
-        """Write the metrics of this process for the others to read."""
+        """Write the metrics of this process, for the other processes."""
         own = self._own.collect() if self._own else ()
         metrics = [
             (metric.name, metric.documentation, metric.type, metric.samples) for metric in own
@@ -54,7 +54,7 @@ class SharedMetrics(Collector):
         scratch.replace(file)
 
     async def keep_writing(self) -> None:
-        """Write every second, and a last time when cancelled."""
+        """Write every second, and once more when cancelled."""
         failure = None
         try:
             while True:
@@ -72,14 +72,14 @@ class SharedMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Read the metrics of all processes."""
-        whole: dict[str, Metric] = {}
+        totals: dict[str, Metric] = {}
         if self._own is not None:
-            _add(whole, self._own.collect())
+            _add(totals, self._own.collect())
         for file in sorted(self._directory.glob("*.json")):
             if self._own is None or file != self._file(os.getpid()):
                 is_alive = _is_alive(int(file.stem))
-                _add(whole, (m for m in _read(file) if is_alive or m.type in _ADDED))
-        return whole.values()
+                _add(totals, (m for m in _read(file) if is_alive or m.type in _ADDED))
+        return totals.values()
 
     def _file(self, pid: int) -> Path:
         return self._directory / f"{pid}.json"
@@ -93,24 +93,24 @@ def _read(file: Path) -> Iterator[Metric]:
         yield metric
 
 
-def _add(whole: dict[str, Metric], metrics: Iterable[Metric]) -> None:
+def _add(totals: dict[str, Metric], metrics: Iterable[Metric]) -> None:
     for metric in metrics:
-        there = whole.setdefault(
+        total = totals.setdefault(
             metric.name, Metric(metric.name, metric.documentation, metric.type)
         )
         combine: _Combine = _COMBINED.get(metric.name, operator.add)
-        samples = {(sample.name, *sample.labels.items()): sample for sample in there.samples}
+        samples = {(sample.name, *sample.labels.items()): sample for sample in total.samples}
         for sample in metric.samples:
             key = (sample.name, *sample.labels.items())
             if key in samples:
                 sample = sample._replace(value=combine(samples[key].value, sample.value))
             samples[key] = sample
-        there.samples = list(samples.values())
+        total.samples = list(samples.values())
 
 
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except OSError:  # it has ended; another user may have its number now
+    except OSError:  # it has ended, even if another user's process has its number now
         return False
     return True

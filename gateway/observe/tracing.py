@@ -1,8 +1,8 @@
 """OpenTelemetry traces; this module is loaded only when they are on.
 
-There is a span for the request, one for each GraphQL operation, one for each cache lookup and one
-for each REST call. None holds a header, a message, or text of the client or of SuperOffice: a
-failure has its code. Names: https://opentelemetry.io/docs/specs/semconv/.
+Requests, GraphQL operations, cache lookups and REST calls have a span each. No span holds a header,
+a message, or text of the client or of SuperOffice; a failed one has the error code. Names:
+https://opentelemetry.io/docs/specs/semconv/.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ _SERVICE = "superoffice-chat-gateway"
 _SHUTDOWN_TIMEOUT_S = 2
 _MOST_SPANS = 2048  # the default of the SDK
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
-# Not the SDK's default formats: baggage, which may hold anything, is not passed on.
+# Not the SDK's default formats, which also pass on baggage: that may hold secrets.
 _W3C = TraceContextTextMapPropagator()
 _TRACE_HEADERS = frozenset({b"traceparent", b"tracestate"})
 
@@ -53,15 +53,15 @@ _TRACE_HEADERS = frozenset({b"traceparent", b"tracestate"})
 class Tracing:
     """Wraps the parts of an app so that they are traced.
 
-    Once opened, it sends spans where the `OTEL_*` variables say, by OTLP over HTTP; close it with
-    `aclose`.
+    After `open` it sends spans to the endpoint of the `OTEL_*` variables, by OTLP over HTTP; close
+    it with `aclose`.
     """
 
     def __init__(self, names: OperationNames) -> None:
         self._names = names
         self._queue: SpanQueue | None = None
         self._provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
-        # An exception's message may hold anything.
+        # An exception's message may hold secrets.
         self._start_span: _Spans = partial(
             self._provider.get_tracer(_SERVICE).start_as_current_span,
             record_exception=False,
@@ -69,7 +69,7 @@ class Tracing:
         )
 
     def open(self) -> None:
-        """Start the thread that exports: `gateway query` and the like do not need it."""
+        """Start the exporter thread, which commands such as `gateway query` do not need."""
         self._queue = SpanQueue(OTLPSpanExporter())
         self._provider.add_span_processor(self._queue)
 
@@ -78,7 +78,7 @@ class Tracing:
         return self._queue.dropped if self._queue else 0
 
     async def aclose(self) -> None:
-        """Send the last spans; without a collector the SDK would retry for half a minute."""
+        """Send the last spans, for two seconds: without a collector, the SDK retries for 30."""
         sending = threading.Thread(target=self._provider.shutdown, daemon=True)
         sending.start()
         await asyncio.to_thread(sending.join, _SHUTDOWN_TIMEOUT_S)
@@ -92,7 +92,7 @@ class Tracing:
         return _TracedOperation(self._start_span, self._names)
 
     def trace_lookups(self, cache: "BoundedMemoryCache") -> None:
-        """Give each lookup in a cache a span."""
+        """Wrap each lookup in a cache in a span."""
         get = cache.get
 
         async def traced(key: str) -> object:
@@ -104,7 +104,7 @@ class Tracing:
         cache.get = traced  # type: ignore[method-assign]
 
     def fetch(self, fetch: "Fetch", upstream_url: str, tenant: str) -> "Fetch":
-        """Return `fetch`, with a span for each REST call, which the trace is sent with."""
+        """Return `fetch` with a span for each REST call, whose headers continue the trace."""
         url = httpx.URL(upstream_url)
         attributes: dict[str, str | int] = {
             "http.request.method": "GET",
@@ -117,10 +117,10 @@ class Tracing:
             with self._start_span("GET", kind=SpanKind.CLIENT, attributes=attributes) as span:
                 own: dict[str, str] = {}
                 _W3C.inject(own)
-                kept = [header for header in headers if header[0] not in _TRACE_HEADERS]
-                kept += [(name.encode(), value.encode()) for name, value in own.items()]
+                sent = [header for header in headers if header[0] not in _TRACE_HEADERS]
+                sent += [(name.encode(), value.encode()) for name, value in own.items()]
                 try:
-                    body = await fetch(kept)
+                    body = await fetch(sent)
                 except BaseException as exc:
                     _fail(span, outcome_of(exc))
                     status = getattr(exc, "extensions", {}).get("upstreamStatus")
@@ -135,7 +135,7 @@ class Tracing:
 
 
 class SpanQueue(BatchSpanProcessor):
-    """Sends spans in batches; counts those that found no room, and those that were not taken."""
+    """Sends spans in batches; counts those dropped from a full queue, and those not accepted."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._most = int(os.environ.get("OTEL_BSP_MAX_QUEUE_SIZE", _MOST_SPANS))
@@ -156,11 +156,11 @@ class SpanQueue(BatchSpanProcessor):
 
     @property
     def dropped(self) -> int:
-        """How many spans were dropped."""
-        return self._lost + self._failed  # each is written by a thread of its own
+        """The number of spans that were dropped."""
+        return self._lost + self._failed  # two counters, as different threads write them
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Queue a span; if there is no room, the oldest one is dropped."""
+        """Queue a span; a full queue drops its oldest span."""
         is_full = self._added - self._lost - self.sent >= self._most
         self._lost += is_full
         self._added += 1
@@ -174,7 +174,7 @@ def _resource() -> Resource:
 
 
 def _client_context(headers: Sequence[Header]) -> Context:
-    """Return the span of the client, if it sends one."""
+    """Return the context with the client's span, if the request names one."""
     trace = {
         name.decode(): [value.decode("latin-1") for known, value in headers if known == name]
         for name in _TRACE_HEADERS
@@ -183,7 +183,7 @@ def _client_context(headers: Sequence[Header]) -> Context:
 
 
 class _TracedRequests:
-    """Gives each request for `path` a span; it continues the trace of the client, if any."""
+    """Wraps each request for `path` in a span, which continues the client's trace, if any."""
 
     def __init__(self, app: ASGIApp, *, start_span: _Spans, path: str) -> None:
         self.app = app
@@ -210,18 +210,18 @@ class _TracedRequests:
             trace_id = f"{span.get_span_context().trace_id:032x}"
             structlog.contextvars.bind_contextvars(trace_id=trace_id)
 
-            async def send_noted(message: Message) -> None:
+            async def send_traced(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     span.set_attribute("http.response.status_code", message["status"])
                     if message["status"] >= 500:
                         _fail(span, str(message["status"]))
                 await send(message)
 
-            await self.app(scope, receive, send_noted)
+            await self.app(scope, receive, send_traced)
 
 
 class _TracedOperation(SchemaExtension):
-    """Gives a GraphQL operation a span, without its text and variables."""
+    """Wraps a GraphQL operation in a span, without its text and variables."""
 
     def __init__(self, start_span: _Spans, names: OperationNames) -> None:
         self._start_span = start_span
@@ -237,7 +237,7 @@ class _TracedOperation(SchemaExtension):
                 _fail(span, OperationResolutionError.code)
                 raise
             except BaseException as exc:
-                # The client leaving is the normal end of a subscription.
+                # A subscription normally ends when its client disconnects.
                 is_subscription = self._name(span, context) == OperationType.SUBSCRIPTION
                 if not is_subscription or isinstance(exc, Exception):
                     _fail(span, outcome_of(exc))
@@ -251,13 +251,13 @@ class _TracedOperation(SchemaExtension):
         """Name the span after the operation, and return the kind of the operation."""
         document = context.graphql_document
         chosen = context._provided_operation_name
-        # A text that cannot be parsed has the document of another one.
+        # For a text that cannot be parsed, the document is that of another text.
         is_own = document and document.loc and document.loc.source.body == context.query
         operation = get_operation_ast(document, chosen) if document and is_own else None
         if operation is None:
             return None
         kind = operation.operation.value
-        name = self._names.told(operation.name.value if operation.name else "")
+        name = self._names.label(operation.name.value if operation.name else "")
         span.update_name(f"{kind} {name}".strip())
         span.set_attributes({"graphql.operation.type": kind, "graphql.operation.name": name})
         return operation.operation

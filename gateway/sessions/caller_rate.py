@@ -1,4 +1,4 @@
-"""A number of requests per second for each caller."""
+"""The rate limit of each caller."""
 
 import math
 import time
@@ -28,7 +28,7 @@ class CallerRate:
         """Count a request of a caller.
 
         Raises:
-            UpstreamHeldOffError: the caller has made too many requests.
+            UpstreamHeldOffError: the caller exceeds its rate.
         """
         now = self._clock()
         until = self._used_until.get(name, now) + self._interval_s

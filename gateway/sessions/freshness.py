@@ -1,4 +1,4 @@
-"""How long snapshots are served, whether one is fresh enough for a request, and how many were.
+"""The freshness of snapshots: windows of time, checks for a request, and counts of cache results.
 
 Source of the windows past the time to live: RFC 5861.
 """
@@ -13,29 +13,29 @@ from gateway.errors import UpstreamError
 from gateway.sessions.snapshot import Snapshot
 
 How = Literal["hit", "miss", "collapsed"]
-"""From the cache, from a REST call of its own, or from the call of another request."""
+"""From the cache, from the request's own REST call, or from the call of another request."""
 
 Forwarded = Literal["miss", "stale", "request"]
-"""Why SuperOffice was called: no snapshot, too old a one, or too old for this request."""
+"""Why SuperOffice was called: no snapshot, one past its time, or one too old for the request."""
 
 _Saving = Literal["hit", "shared", "collapsed", "stale-while-revalidate"]
 Result = Literal[_Saving, "stale-if-error", Forwarded]
-"""Cached by this process, cached by another one, or already being fetched; stale but allowed, while
-it is fetched anew or because that failed; or why SuperOffice was called."""
+"""The result of a lookup: a fresh snapshot of this process, of another one, or of a call in
+progress; a stale one, during a new call or after it failed; or why SuperOffice was called."""
 
 _SAVING: tuple[Result, ...] = get_args(_Saving)
 
 
 class Lookups:
-    """Counts the snapshots of requests by the result of the lookup."""
+    """Counts the results of cache lookups."""
 
     def __init__(self) -> None:
         self.counts: dict[Result, int] = dict.fromkeys(get_args(Result), 0)
         self.saved_bytes = 0
-        """Bytes of JSON that were not fetched again."""
+        """Bytes of JSON that were not fetched again from SuperOffice."""
 
     def count(self, result: Result, json_bytes: int) -> None:
-        """Count one snapshot."""
+        """Count the result of one lookup."""
         self.counts[result] += 1
         if result in _SAVING:
             self.saved_bytes += json_bytes
@@ -58,13 +58,13 @@ class Windows:
     """Past the TTL: it is served when SuperOffice fails."""
 
     @property
-    def kept_s(self) -> float:
-        """How long a snapshot stays cached: past its time, a miss is known to be `stale`."""
+    def cached_s(self) -> float:
+        """How long a snapshot stays cached: past its TTL, the result is `stale`, not `miss`."""
         return self.ttl_s + max(self.ttl_s, self.while_revalidate_s, self.if_error_s)
 
 
 class Served(msgspec.Struct, frozen=True):
-    """A snapshot for a request, and where it came from."""
+    """A snapshot for a request, and its source."""
 
     snapshot: Snapshot
     how: How
@@ -80,7 +80,7 @@ class Served(msgspec.Struct, frozen=True):
 
     @property
     def result(self) -> Result:
-        """The outcome of the lookup, in one word."""
+        """The result of the cache lookup."""
         if self.how == "miss":
             return self.fwd
         if self.is_stale:
@@ -99,15 +99,15 @@ class Served(msgspec.Struct, frozen=True):
         return max(0.0, (self.clock_ns() - self.snapshot.as_of.fetched_ns) / 1e9)
 
     def left_s(self) -> float:
-        """Return for how long it is still fresh; negative past that."""
+        """Return the seconds for which it is still fresh; negative after that."""
         age_s = (self.clock_ns() - self.snapshot.as_of.fetched_ns) / 1e9
         left_s = self.windows.ttl_s - age_s
-        # Where it is of the future the clock was set back, and its age is unknown.
-        is_outdated = age_s < 0 or self.snapshot.asked_ns < self.epoch_ns
+        # A time in the future means that the clock was set back: the age is unknown.
+        is_outdated = age_s < 0 or self.snapshot.requested_ns < self.epoch_ns
         return min(left_s, 0.0) if is_outdated else left_s
 
     def is_good_for(self, max_age_s: float | None) -> bool:
-        """Return whether it is fresh, and no older than the request accepts."""
+        """Return whether it is fresh, and young enough for the request."""
         return self.left_s() > 0 and (max_age_s is None or self.age_s() <= max_age_s)
 
     def may_be_revalidated_later(self, max_age_s: float | None) -> bool:

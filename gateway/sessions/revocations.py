@@ -1,6 +1,6 @@
-"""Credentials that SuperOffice has rejected, and when: no older snapshot is served after that.
+"""The times at which SuperOffice rejected credentials: older snapshots are not served after that.
 
-They are known by the credentials alone: a user who is locked out is so in every language.
+Languages and time zones do not count: a user is locked out in all of them.
 """
 
 from cachetools import LRUCache
@@ -12,7 +12,7 @@ _REVOKED = b"revoked"
 
 
 class Revocations:
-    """Stores them, `_MOST` in this process, and in the cache that processes share.
+    """Stores `_MOST` rejections in this process, and all in the cache that processes share.
 
     A place is named by a digest of the credentials; times are in nanoseconds since 1970.
     """
@@ -21,15 +21,15 @@ class Revocations:
         self._shared = shared
         self._times_ns: LRUCache[str, int] = LRUCache(_MOST)
 
-    async def add(self, place: Place, now_ns: int, *, kept_s: float) -> None:
+    async def add(self, place: Place, now_ns: int, *, cached_s: float) -> None:
         """Record a rejection, for as long as older snapshots may be cached."""
         self._times_ns[place.name] = now_ns
         if self._shared is not None:
-            await self._shared.put(place, _REVOKED, ttl_s=kept_s, is_owed=True)
+            await self._shared.put(place, _REVOKED, ttl_s=cached_s, is_owed=True)
 
-    async def cover(self, place: Place, asked_ns: int, now_ns: int) -> bool:
-        """Return whether they were rejected after `asked_ns`, in this process or another."""
-        if asked_ns <= self._times_ns.get(place.name, 0):
+    async def cover(self, place: Place, requested_ns: int, now_ns: int) -> bool:
+        """Return whether a process saw the credentials rejected after `requested_ns`."""
+        if requested_ns <= self._times_ns.get(place.name, 0):
             return True
-        found = await self._shared.get(place) if self._shared is not None else None
-        return found is not None and asked_ns <= now_ns - found.age_s * 1e9
+        rejection = await self._shared.get(place) if self._shared is not None else None
+        return rejection is not None and requested_ns <= now_ns - rejection.age_s * 1e9

@@ -1,4 +1,4 @@
-"""Snapshots of a caller's sessions: how they are made, and shared between processes."""
+"""Snapshots of a caller's sessions: their assembly, and their form in the shared cache."""
 
 import asyncio
 import struct
@@ -19,9 +19,9 @@ A = TypeVar("A")
 
 
 class Attachments(Generic[A]):
-    """Keeps the most recently used objects, up to `max_bytes`; they go when their snapshot goes.
+    """An LRU cache for objects of one snapshot, up to `max_bytes`; it is dropped with the snapshot.
 
-    So none needs to be invalidated, and none can reach another caller than the snapshot's.
+    So no object needs to be invalidated, and none can reach another caller.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -31,7 +31,7 @@ class Attachments(Generic[A]):
 
     @property
     def size_bytes(self) -> int:
-        """The size of all objects, as it was given."""
+        """The sum of the sizes that were passed to `add`."""
         return int(self._entries.currsize)
 
     def get(self, key: Hashable) -> A | None:
@@ -40,35 +40,35 @@ class Attachments(Generic[A]):
         return None if entry is None else entry[0]
 
     def add(self, key: Hashable, value: A, size_bytes: int) -> None:
-        """Store an object, unless there is one or it is larger than the bound."""
+        """Store an object, unless the key is in use or the object is larger than `max_bytes`."""
         if key not in self._entries:
             with suppress(ValueError):
                 self._entries[key] = (value, size_bytes)
 
 
 def compact(json: bytes) -> bytes:
-    """Copy JSON that is kept: orjson leaves it in a buffer of up to ten times its size."""
+    """Copy JSON for the cache: orjson's own buffer can be ten times as large as the JSON."""
     return memoryview(json).tobytes()
 
 
 _TOOK = struct.Struct(">q")
 
 Origin = Literal["upstream", "shared"]
-"""Where this process has a snapshot from: a REST call of its own, or the shared cache."""
+"""The source of a snapshot: a REST call of this process, or the shared cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
 class Snapshot:
     """One decoded answer of SuperOffice for one caller, immutable."""
 
-    sessions: Sequence[Any]  # of the type that the decoder makes
+    sessions: Sequence[Any]  # the type depends on the decoder
     """The records, in SuperOffice's order."""
 
     as_of: AsOf
     """The time of the answer, and the zone of its zone-less times; each session has it too."""
 
-    asked_ns: int
-    """When the call began, in nanoseconds since 1970: later changes may be missing."""
+    requested_ns: int
+    """When the call began, in nanoseconds since 1970; changes after it may be missing."""
 
     own_bytes: int
     """The approximate memory of the sessions."""
@@ -76,8 +76,8 @@ class Snapshot:
     origin: Origin
     fetch_s: float
     decode_s: float
-    attachments: Attachments[Any]  # of the rooms above
-    """Answers that were made from it."""
+    attachments: Attachments[Any]  # types of the packages that import this one
+    """Answers that were made from the snapshot."""
 
     json_bytes: int
     """The size of SuperOffice's answer, decompressed."""
@@ -89,7 +89,7 @@ class Snapshot:
 
     @property
     def times_s(self) -> Mapping[str, float]:
-        """The seconds it took, by step: `upstream` or `shared`, then `decode`."""
+        """The seconds of each step: `upstream` or `shared`, then `decode`."""
         return {self.origin: self.fetch_s, "decode": self.decode_s}
 
 
@@ -98,16 +98,16 @@ class Stored:
     """The body of one answer of SuperOffice, and its times in nanoseconds since 1970."""
 
     body: bytes
-    asked_ns: int
+    requested_ns: int
     fetched_ns: int
 
     def to_bytes(self) -> bytes:
-        """Write it for the shared cache, which keeps its age by its own clock."""
-        return _TOOK.pack(self.fetched_ns - self.asked_ns) + self.body
+        """Encode it for the shared cache, which measures its age with its own clock."""
+        return _TOOK.pack(self.fetched_ns - self.requested_ns) + self.body
 
     @classmethod
     def from_bytes(cls, content: bytes, fetched_ns: int) -> "Stored":
-        """Read what `to_bytes` wrote; `fetched_ns` comes from the age in the shared cache."""
+        """Decode the bytes of `to_bytes`; `fetched_ns` follows from the age in the shared cache."""
         (took_ns,) = _TOOK.unpack_from(content)
         return cls(content[_TOOK.size :], fetched_ns - took_ns, fetched_ns)
 
@@ -123,7 +123,7 @@ _LEAST_FOR_ATTACHMENTS = 32 * 2**10
 _PART_BYTES = 2**20
 
 Complete = Callable[[Sequence[Any]], object]
-"""Sets what depends on other sessions of the same answer, or on settings."""
+"""Sets the fields that depend on other sessions of the same answer, or on settings."""
 
 
 async def assemble(
@@ -154,7 +154,7 @@ async def assemble(
     return Snapshot(
         sessions=sessions,
         as_of=as_of,
-        asked_ns=stored.asked_ns,
+        requested_ns=stored.requested_ns,
         own_bytes=own_bytes,
         origin=origin,
         fetch_s=fetch_s,
@@ -165,7 +165,7 @@ async def assemble(
 
 
 async def _decoded(body: bytes, decode: Decode) -> Sequence[Any]:
-    """Decode; a large body in parts of a millisecond, with a turn of the event loop after each."""
+    """Decode a body; a large one in parts of a millisecond, between which other requests run."""
     if len(body) <= _PART_BYTES:
         return decode(body)
     sessions: list[Any] = []
@@ -173,4 +173,4 @@ async def _decoded(body: bytes, decode: Decode) -> Sequence[Any]:
         for part in parts(body, _PART_BYTES):
             sessions += await asyncio.to_thread(decode, part)
         return sessions
-    return await asyncio.to_thread(decode, body)  # a cut was inside an object, or it is no JSON
+    return await asyncio.to_thread(decode, body)  # a cut was within an object, or it is no JSON

@@ -1,4 +1,4 @@
-"""A caller's sessions: the REST API behind the cache of each caller."""
+"""A caller's sessions, from the cache or from the REST API."""
 
 import asyncio
 import hmac
@@ -29,7 +29,7 @@ from gateway.upstream.budget import IS_POLL
 logger = logging.getLogger(__name__)
 
 _SHORTEST_AGE_S = 1.0
-"""Whatever `Cache-Control` asks for: otherwise each such request costs a REST call."""
+"""A lower bound for `Cache-Control`: without it, `no-cache` costs a REST call per request."""
 
 Fetch = Callable[[Sequence[Header]], Awaitable[bytes]]
 """Calls SuperOffice with the given headers; returns the body of a 200, decompressed."""
@@ -39,7 +39,7 @@ Fetch = Callable[[Sequence[Header]], Awaitable[bytes]]
 class Source:
     """Serves each caller its own snapshot, no older than the windows allow.
 
-    Requests of one caller at the same time cost one REST call, in all processes that share a cache.
+    Concurrent requests of a caller cost one REST call, in all processes that share a cache.
     Failures are not cached. When SuperOffice rejects a caller, its snapshot is deleted.
     """
 
@@ -62,7 +62,7 @@ class Source:
     bodies: BodyMemory = field(default_factory=BodyMemory)
     caller_rate: CallerRate | None = None
     tenant: str | None = None
-    """Its name, where there are several."""
+    """Its name, if there are several."""
 
     async def serve(
         self,
@@ -77,11 +77,11 @@ class Source:
 
         Args:
             caller: whose sessions are served.
-            trace: headers that are added to a REST call of this request; no part of the key.
-            key: the caller's, where it is known already: `key_of` is an HMAC.
-            max_age_s: the oldest snapshot that is accepted, where that is less than the TTL; less
-                than a second counts as one, but for polls.
-            is_poll: whether it is for a live subscription, which gives way to requests.
+            trace: headers that are added to the REST call; no part of the key.
+            key: the caller's key, if it is known already; `key_of` computes an HMAC.
+            max_age_s: the age of the oldest snapshot that is accepted, if less than the TTL; except
+                for polls, one second at least.
+            is_poll: whether it is for a live subscription, which yields to requests.
 
         Raises:
             UpstreamHeldOffError: the caller sends too many requests.
@@ -93,7 +93,7 @@ class Source:
         max_age_s = max_age_s if is_poll or max_age_s is None else max(max_age_s, _SHORTEST_AGE_S)
 
         async def call() -> Snapshot:
-            IS_POLL.set(is_poll)  # in the task of the flight
+            IS_POLL.set(is_poll)  # in the context of the flight's task
             with self.bodies.hold():
                 return await self._fly(key, caller, trace, max_age_s)
 
@@ -102,8 +102,8 @@ class Source:
             cached = self._hit(await self.cache.get(key)) if self.windows.ttl_s else None
             if cached is not None and cached.is_good_for(max_age_s):
                 return cached
-            may_be_later = cached is not None and cached.may_be_revalidated_later(max_age_s)
-            if cached is not None and may_be_later and not await self._is_revoked(cached, caller):
+            is_usable = cached is not None and cached.may_be_revalidated_later(max_age_s)
+            if cached is not None and is_usable and not await self._is_revoked(cached, caller):
                 self.flights.start(key, call)
                 return msgspec.structs.replace(cached, is_stale=True)
             is_fresh = cached is not None and cached.left_s() > 0
@@ -118,10 +118,10 @@ class Source:
                 return msgspec.structs.replace(older, fwd=fwd, is_stale=True, failure=exc)
             how: How = "collapsed" if is_joined else "miss"
             served = self._served(snapshot, "hit" if snapshot.origin == "shared" else how, fwd)
-            # The request that started the flight may have accepted an older snapshot: of another
-            # process, or from before a change.
+            # The request that started the flight may have accepted an older snapshot, either from
+            # another process or from before a change.
             is_enough = snapshot.origin == "upstream" or served.is_good_for(max_age_s)
-            if not is_joined or (is_enough and snapshot.asked_ns >= epoch_ns):
+            if not is_joined or (is_enough and snapshot.requested_ns >= epoch_ns):
                 return served
             await asyncio.sleep(0)  # a flight that has just landed could still be joined
 
@@ -146,17 +146,17 @@ class Source:
         return caller.digest(self.secret, self.upstream_url.encode())
 
     def owner_of(self, caller: Caller, key: str) -> str:
-        """Return a digest of the credentials alone: languages make no other caller."""
+        """Return a digest of the credentials alone: the same user in any language."""
         credentials = caller.credentials()
         return key if credentials == caller else self.key_of(credentials)
 
     def _place(self, key: str, caller: Caller) -> Place:
-        """Return where a caller's data are in the shared cache."""
+        """Return the place of a caller's data in the shared cache."""
         secret = hmac.digest(self.secret, b"sealing", "sha256")
         return Place(key, bytes.fromhex(caller.digest(secret, self.upstream_url.encode())))
 
     def _revocation(self, caller: Caller) -> Place:
-        """Return where it is recorded that SuperOffice rejects the caller's credentials."""
+        """Return the place that records a rejection of the caller's credentials."""
         credentials = caller.credentials()
         return self._place(f"{self.key_of(credentials)}:revoked", credentials)
 
@@ -169,7 +169,7 @@ class Source:
     async def _stale(
         self, key: str, caller: Caller, failure: UpstreamError, max_age_s: float | None
     ) -> Served | None:
-        """Return the snapshot that is served in place of a failure, if there is one."""
+        """Return a stale snapshot to serve instead of the failure, if there is one."""
         if not self.windows.if_error_s:
             return None
         latest = await self.cache.get(key)
@@ -185,7 +185,7 @@ class Source:
     async def _fly(
         self, key: str, caller: Caller, trace: Sequence[Header], max_age_s: float | None
     ) -> Snapshot:
-        """Get a new snapshot, and cache it."""
+        """Fetch a new snapshot, and cache it."""
         try:
             if self.shared is None or not self.windows.ttl_s:
                 _, snapshot = await self._call(caller, trace)
@@ -196,16 +196,16 @@ class Source:
             await self.cache.delete(key)
             if self.windows.while_revalidate_s or self.windows.if_error_s:
                 place = self._revocation(caller)
-                await self.revocations.add(place, self.clock_ns(), kept_s=self.windows.kept_s)
+                await self.revocations.add(place, self.clock_ns(), cached_s=self.windows.cached_s)
             raise
         except UpstreamError as exc:
-            # Calls that are not made are frequent, and the reason is in the log already.
-            level = logging.WARNING if exc.is_of_a_call else logging.DEBUG
+            # Calls that were not made are frequent, and the log has the reason already.
+            level = logging.WARNING if exc.call_was_made else logging.DEBUG
             logger.log(level, "A REST call failed: %s", described(exc))
             raise
         if self.windows.ttl_s:
             owner = self.owner_of(caller, key)
-            await self.cache.set(key, snapshot, ttl=self.windows.kept_s, owner=owner)
+            await self.cache.set(key, snapshot, ttl=self.windows.cached_s, owner=owner)
         return snapshot
 
     async def _share(
@@ -216,12 +216,12 @@ class Source:
         trace: Sequence[Header],
         max_age_s: float | None,
     ) -> Snapshot:
-        """Take the snapshot of another process, or call SuperOffice and share the answer."""
+        """Use the snapshot of another process, or call SuperOffice and share the answer."""
         started = time.perf_counter()
 
         def usable(found: Found) -> Stored | None:
             stored = self._stored(found)
-            is_fresh = found.age_s < ttl_s and stored.asked_ns >= self.epoch_ns
+            is_fresh = found.age_s < ttl_s and stored.requested_ns >= self.epoch_ns
             return stored if is_fresh else None
 
         since_change_s, ttl_s = (self.clock_ns() - self.epoch_ns) / 1e9, self.windows.ttl_s
@@ -237,7 +237,7 @@ class Source:
                     await shared.forget(place)
                     raise
                 age_s = (self.clock_ns() - stored.fetched_ns) / 1e9
-                await mine.store(stored.to_bytes(), ttl_s=self.windows.kept_s, age_s=age_s)
+                await mine.store(stored.to_bytes(), ttl_s=self.windows.cached_s, age_s=age_s)
                 return snapshot
         except TimeoutError as exc:
             message = "SuperOffice did not answer another process in time."
@@ -247,22 +247,22 @@ class Source:
         return Stored.from_bytes(found.content, self.clock_ns() - round(found.age_s * 1e9))
 
     async def _call(self, caller: Caller, trace: Sequence[Header]) -> tuple[Stored, Snapshot]:
-        started, asked_ns = time.perf_counter(), self.clock_ns()
-        self.epoch_ns = min(self.epoch_ns, asked_ns)  # the clock may have been set back
+        started, requested_ns = time.perf_counter(), self.clock_ns()
+        self.epoch_ns = min(self.epoch_ns, requested_ns)  # the clock may have been set back
         body = await self.fetch((*caller.headers, *trace))
-        stored = Stored(body, asked_ns, self.clock_ns())
+        stored = Stored(body, requested_ns, self.clock_ns())
         took_s = time.perf_counter() - started
         return stored, await self._assemble(caller, stored, "upstream", took_s)
 
     def _assemble(
         self, caller: Caller, stored: Stored, origin: Origin, fetch_s: float
     ) -> Awaitable[Snapshot]:
-        # Unknown with `SO-TimeZone`: a server can move its times there, or ignore the header.
+        # With `SO-TimeZone` the zone is unknown: a server may convert its times, or ignore it.
         has_own = any(name == b"so-timezone" for name, _ in caller.headers)
         zone = None if has_own else self.time_zone
         return assemble(stored, self.decode, self.complete, zone, origin=origin, fetch_s=fetch_s)
 
     async def _is_revoked(self, older: Served, caller: Caller) -> bool:
-        asked_ns = older.snapshot.asked_ns
+        requested_ns = older.snapshot.requested_ns
         place = self._revocation(caller)
-        return await self.revocations.cover(place, asked_ns, self.clock_ns())
+        return await self.revocations.cover(place, requested_ns, self.clock_ns())

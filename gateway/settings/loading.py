@@ -19,13 +19,13 @@ class LoadedSettings(BaseSettings):
     """The base of `Settings`."""
 
     _flags: Mapping[str, object] | None = PrivateAttr(None)
-    """What `load` was given, if it made the settings."""
+    """The arguments of `load`, if it made the settings."""
 
     @classmethod
     def load(cls, **flags: Any) -> Self:  # pydantic checks them
-        """Read the settings from the environment; flags win over it.
+        """Read the settings from the environment and from flags, which take precedence.
 
-        A secret can also come from a file that its name with `_FILE` names.
+        A secret can also come from a file, whose path is in the setting's name with `_FILE`.
 
         Raises:
             SettingsError: a setting is missing, unknown or wrong; the message is one line.
@@ -48,19 +48,19 @@ class LoadedSettings(BaseSettings):
 
     @classmethod
     def secrets(cls) -> list[str]:
-        """Return the settings that are secrets, each of which can also come from a file."""
+        """Return the names of the secret settings, each of which can also come from a file."""
         return [name for name, field in cls.model_fields.items() if is_secret(field)]
 
     @classmethod
-    def _files(cls, given: Mapping[str, str]) -> dict[str, str]:
-        """Return the files of secrets that one source gives."""
-        found = {name: given[f"{name}_file"] for name in cls.secrets() if f"{name}_file" in given}
-        for name in found.keys() & given.keys():
+    def _files(cls, source: Mapping[str, str]) -> dict[str, str]:
+        """Return the files of secrets in one source: flags or environment."""
+        files = {name: source[f"{name}_file"] for name in cls.secrets() if f"{name}_file" in source}
+        for name in files.keys() & source.keys():
             raise SettingsError(two_secrets(name))
-        return found
+        return files
 
     def reread(self) -> Self:
-        """Return the same settings with the secrets that their files hold now.
+        """Return the same settings, with the secrets read again from their files.
 
         Raises:
             SettingsError: one cannot be read, or is invalid.
@@ -72,10 +72,10 @@ class LoadedSettings(BaseSettings):
         return self.model_copy(update={name: getattr(again, name) for name in secrets})
 
     def exposed(self) -> list[str]:
-        """Return the secrets that came on the command line."""
+        """Return the secrets on the command line; URLs without credentials do not count."""
         flags = self._flags or {}
-        given = {name: flags[name] for name in self.secrets() if isinstance(flags.get(name), str)}
-        return [name for name, text in given.items() if "@" in str(text) or "://" not in str(text)]
+        texts = {name: flags[name] for name in self.secrets() if isinstance(flags.get(name), str)}
+        return [name for name, text in texts.items() if "@" in str(text) or "://" not in str(text)]
 
     @field_validator("*")
     @classmethod
@@ -84,7 +84,7 @@ class LoadedSettings(BaseSettings):
 
 
 def _secret(name: str, path: str) -> SecretStr:
-    """Return the secret that a file holds, without the line breaks that editors write behind it."""
+    """Read a secret from a file, without the line breaks that editors add at the end."""
     try:
         with Path(path).open(encoding="utf-8-sig") as file:
             text = file.read(_LARGEST_SECRET).rstrip("\r\n")

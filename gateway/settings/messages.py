@@ -26,11 +26,11 @@ _REASONS = {
     "byte_size": "it must be a number of bytes, KiB, MiB or GiB",
     "byte_size_unit": "it must be a number of bytes, KiB, MiB or GiB",
 }
-"""What to say in place of pydantic's words, by its type of error."""
+"""Replacements for pydantic's messages, by its type of error."""
 
 
 def unknown_setting(name: str, fields: Collection[str]) -> str:
-    """Return the message for an unknown name, with the most similar one."""
+    """Return the message for an unknown setting, with the most similar name."""
     known = [f"{PREFIX}{field.upper()}" for field in fields]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else "`gateway serve --help` lists the settings."
@@ -49,7 +49,7 @@ def two_secrets(name: str) -> str:
 
 
 def with_flags(text: str, flags: Collection[str]) -> str:
-    """Name settings in a message as they were given: those of `flags` as flags."""
+    """Replace environment variables in a message by flags, for the settings in `flags`."""
 
     def named(match: re.Match[str]) -> str:
         name = match[1].lower()
@@ -64,14 +64,14 @@ def bad_setting(
 ) -> str:
     """Return the message for an invalid value, with an example; a secret is not shown.
 
-    The settings of `files` came from files.
+    The values of the settings in `files` come from files.
     """
     error = exc.errors(include_url=False)[0]
     reason = _REASONS.get(error["type"], error["msg"])
     reason = reason.removeprefix("Value error, ").partition(", unable to")[0]
     reason = reason.replace("Input should be", "it must be")
     if not error["loc"]:
-        return reason  # about several settings, and says which
+        return reason  # it concerns several settings, and names them
     field = str(error["loc"][0])
     info = fields[field]
     name = f"{PREFIX}{field.upper()}"
@@ -80,5 +80,5 @@ def bad_setting(
     # In a URL, the part before an @ may be a password.
     is_hidden = is_secret(info) or "@" in str(error["input"])
     text = json.dumps(str(error["input"])[:80], ensure_ascii=False)
-    given = "" if is_hidden else f"={text}"
-    return f"{name}{given}: {reason}; for example {name}={(info.examples or [''])[0]}"
+    shown = "" if is_hidden else f"={text}"
+    return f"{name}{shown}: {reason}; for example {name}={(info.examples or [''])[0]}"

@@ -1,6 +1,6 @@
-"""Parsers of settings: from the text that one writes to the type that the gateway uses.
+"""Parsers of settings: from the text that a user writes to the type that the gateway uses.
 
-Each raises a ValueError that says what the text must be.
+Each raises a ValueError that describes the valid form.
 """
 
 import itertools
@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from gateway.settings.tenant_names import canonical_tenant
 
 UNIX = "unix:"
-"""What precedes the path of a unix socket."""
+"""The prefix of a unix socket's path."""
 
 
 def names(text: str) -> frozenset[str]:
@@ -26,7 +26,7 @@ def names(text: str) -> frozenset[str]:
 
 
 def domains(text: str) -> frozenset[str]:
-    """Return names of two labels at least: nobody controls a whole top-level domain."""
+    """Return domain names with two labels or more: a top-level domain has many owners."""
     problem = "a domain is written in small letters, without a port or a `*`"
     if not names(text):
         raise ValueError(problem)
@@ -46,10 +46,10 @@ def header_names(text: str) -> frozenset[str]:
 
 
 def _matching(pattern: str, text: str, problem: str) -> frozenset[str]:
-    found = names(text)
-    if not all(re.fullmatch(pattern, name, re.ASCII) for name in found):
+    values = names(text)
+    if not all(re.fullmatch(pattern, value, re.ASCII) for value in values):
         raise ValueError(problem)
-    return found
+    return values
 
 
 def topic_names(text: str) -> dict[int, str]:
@@ -57,16 +57,16 @@ def topic_names(text: str) -> dict[int, str]:
     is_json = text.lstrip().startswith("{")
     try:
         pairs = json.loads(text).items() if is_json else [n.split("=", 1) for n in names(text)]
-        found = {int(number): name.strip() for number, name in pairs}
+        topics = {int(number): name.strip() for number, name in pairs}
     except (ValueError, AttributeError):
-        found = {0: ""}
-    if not all(found.values()):
+        topics = {0: ""}
+    if not all(topics.values()):
         raise ValueError("it must be ids and names, or a JSON object of them")
-    return found
+    return topics
 
 
 def upstream_url(value: str) -> str:
-    """Return what precedes `/api/v1` in an address."""
+    """Return the part of an address before `/api/v1`."""
     value = value.strip()
     if " " in value or not value.isprintable():
         raise ValueError("it must not hold spaces or control characters")
@@ -84,7 +84,7 @@ def upstream_url(value: str) -> str:
 
 
 def host(text: str) -> str:
-    """Return what to listen on: a host or an address, or `unix:` and a path."""
+    """Return an address to listen on: a host, an IP address, or `unix:` and a path."""
     text = text.strip().removeprefix("[").removesuffix("]")
     if not text or text == UNIX:
         raise ValueError("it must be a host, an IP address, or unix: and a path")
@@ -96,7 +96,7 @@ Network = IPv4Network | IPv6Network | Literal["unix"]
 
 
 def proxies(text: str) -> frozenset[Network]:
-    """Return networks."""
+    """Return the networks of proxies."""
     try:
         return frozenset(
             "unix" if name == "unix" else ip_network(name, strict=False) for name in names(text)
@@ -106,7 +106,7 @@ def proxies(text: str) -> frozenset[Network]:
 
 
 def trimmed(value: object) -> object:
-    """Check that nothing invisible stands around a secret."""
+    """Check that a secret has no white space around it."""
     text = value.get_secret_value() if isinstance(value, SecretStr) else ""
     if text != text.strip():
         raise ValueError("it begins or ends with a blank or a line break: remove that")
@@ -137,7 +137,7 @@ def cookies(text: str) -> frozenset[bytes] | None:
 
 
 def time_zone(name: str) -> zoneinfo.ZoneInfo:
-    """Return the zone of a name."""
+    """Return the zone with this name."""
     if name not in zoneinfo.available_timezones():
         raise ValueError("it must be the name of a zone in the IANA database")
     return zoneinfo.ZoneInfo(name)
@@ -157,7 +157,7 @@ def header_value(text: str) -> str:
 
 
 def redis_url(value: SecretStr | None) -> SecretStr | None:
-    """Return the URL of a Redis, whose options its client checks; None for `memory://`."""
+    """Return the URL of a Redis, or None for `memory://`; the Redis client checks its options."""
     text = value.get_secret_value() if value else "memory://"
     if text == "memory://":
         return None
@@ -185,16 +185,16 @@ def long_enough(value: SecretStr, *, shortest: int) -> SecretStr:
 
 
 def webhook_secrets(value: SecretStr) -> dict[str | None, list[bytes]]:
-    """Return the secrets of each tenant's webhooks; under None, those of any tenant's.
+    """Return the webhook secrets by tenant; those under None are for all tenants.
 
-    Secrets often end in `=`: a part is a tenant's only if a tenant's name precedes its first one.
+    Secrets often end in `=`: a part is a tenant's only if a tenant's name precedes its first `=`.
     """
-    found: dict[str | None, list[bytes]] = {}
+    by_tenant: dict[str | None, list[bytes]] = {}
     for part in map(str.strip, value.get_secret_value().split(",")):
         name, _, secret = part.partition("=")
         tenant = canonical_tenant(name)
-        found.setdefault(tenant, []).append((secret if tenant else part).encode())
-    return found
+        by_tenant.setdefault(tenant, []).append((secret if tenant else part).encode())
+    return by_tenant
 
 
 def webhook_secret(value: SecretStr) -> SecretStr:

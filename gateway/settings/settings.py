@@ -1,7 +1,7 @@
 """The settings, each declared once, and how they are loaded.
 
-Of each: type, default, example, group, and in the docstring what it is for. Flags, `--help` and the
-table of settings in the documentation come from here.
+Each has a type, a default, an example and a group; its docstring is the help text. Flags, `--help`
+and the manual's table of settings are generated from them.
 """
 
 import secrets
@@ -26,7 +26,7 @@ _ENVIRONMENT_HOSTS = {
 }
 
 WITH_OFFSETS = "UTC, includeTZOffset"
-"""The `SO-TimeZone` with which SuperOffice writes every time with its offset."""
+"""The `SO-TimeZone` that makes SuperOffice add the offset to every time."""
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Timeout = Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)]
@@ -50,7 +50,7 @@ Proxies = Annotated[frozenset[parse.Network], BeforeValidator(parse.proxies)]
 
 
 def written(default: object) -> str:
-    """Return a default as one would write it; "" where there is none."""
+    """Return a default as a user would write it; "" if there is none."""
     if default is None or default is PydanticUndefined:
         return ""
     if isinstance(default, bool):
@@ -59,9 +59,9 @@ def written(default: object) -> str:
 
 
 def _setting(group: str, default: object, example: str = "", **more: Any) -> Any:  # as Field
-    """Declare a setting; a text is parsed as if it had been written.
+    """Declare a setting; a default in text form is parsed like a user's text.
 
-    Without an example, that is the default; of a switch, the other position.
+    If there is no example, it is the default; for a switch, the opposite of the default.
     """
     more["default_factory" if callable(default) else "default"] = default
     other = not default if isinstance(default, bool) else default
@@ -85,7 +85,7 @@ class Settings(LoadedSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_ignore_empty=True,
-        enable_decoding=False,  # texts, not JSON
+        enable_decoding=False,  # values are text, not JSON
         frozen=True,
         use_attribute_docstrings=True,
     )
@@ -105,9 +105,7 @@ class Settings(LoadedSettings):
     """
 
     time_zone: Zone | None = _superoffice(None, "Europe/Oslo")
-    """Zone of the times that SuperOffice sends without one, where no `SO-TimeZone` is sent; unset =
-    unknown.
-    """
+    """Zone of SuperOffice's times without offset, if no `SO-TimeZone` is sent; unset = unknown."""
 
     upstream_connect_timeout: Timeout = _superoffice(3.0)
     """Seconds to connect to SuperOffice."""
@@ -116,7 +114,7 @@ class Settings(LoadedSettings):
     """Seconds for a whole REST call, its retry included."""
 
     upstream_proxy: SecretStr | None = _superoffice(None, "http://proxy.example:3128")
-    """HTTP proxy to SuperOffice; unset = as `HTTPS_PROXY` says."""
+    """HTTP proxy to SuperOffice; unset = that of `HTTPS_PROXY`."""
 
     upstream_ca_file: Path | None = _superoffice(None, "ca.pem")
     """File of certificates (PEM) to trust for SuperOffice, beside the system's."""
@@ -125,7 +123,7 @@ class Settings(LoadedSettings):
     """File of the client certificate (PEM) that SuperOffice requires."""
 
     upstream_client_key: Path | None = _superoffice(None, "client.key")
-    """File of its key (PEM, no password); unset = in the same file."""
+    """File of the client certificate's key (PEM, no password); unset = the certificate's file."""
 
     upstream_connections: int = _superoffice(64, ge=1, le=10_000)
     """REST calls at the same time, per process."""
@@ -136,27 +134,27 @@ class Settings(LoadedSettings):
     """
 
     caller_rate: int | None = _superoffice(None, "20", ge=1)
-    """Requests per second and caller, per process; those answered from ready bytes are free; unset
-    = any number.
+    """Requests per second and caller, per process, without those that the response cache answers;
+    unset = any number.
     """
 
     max_upstream_bytes: ByteSize = _superoffice("16MiB", ge=1)
     """Largest answer of SuperOffice, after decompression."""
 
     breaker_failures: int = _superoffice(20, ge=0)
-    """Callers in a row whose REST calls failed, after which no calls are made for a while; 0 =
-    never.
+    """Callers in a row whose REST calls failed, after which the circuit breaker stops calls for a
+    while; 0 = never.
     """
 
     breaker_cooldown: Timeout = _superoffice(5.0)
-    """Seconds without calls after that; up to six times as long while calls keep failing."""
+    """Seconds until the circuit breaker allows a call; up to six times as long while calls fail."""
 
     app_token: AppToken | None = _callers(None, "your application's client secret")
     """`SO-AppToken`, the application's client secret, added for callers that send none."""
 
     so_time_zone: HeaderValue | None = _callers(None, WITH_OFFSETS)
-    """`SO-TimeZone` for callers that send none; with `UTC, includeTZOffset`, every time says its
-    zone.
+    """`SO-TimeZone` for callers that send none; with `UTC, includeTZOffset`, every time has an
+    offset.
     """
 
     accept_language: HeaderValue | None = _callers(None, "en")
@@ -176,8 +174,8 @@ class Settings(LoadedSettings):
     """More request headers that pages of those sites may send, separated by commas."""
 
     cache_ttl: Seconds = _cache(5.0)
-    """Seconds for which SuperOffice's answer is used again for the same caller; 0 = only by
-    requests that wait for it at the same time.
+    """Seconds for which SuperOffice's answer is reused for the same caller; 0 = only for requests
+    that wait for it at the same time.
     """
 
     stale_while_revalidate: Seconds = _cache(0.0, "30")
@@ -194,7 +192,7 @@ class Settings(LoadedSettings):
     """
 
     cache_max_bytes: ByteSize = _cache("256MiB")
-    """Memory for cached answers; the least recently used goes first."""
+    """Memory for cached answers; the least recently used are evicted first."""
 
     cache_secret: Secret32 = _cache(
         lambda: SecretStr(secrets.token_urlsafe(32)), "32 or more random characters"
@@ -237,7 +235,7 @@ class Settings(LoadedSettings):
     """
 
     trusted_documents_only: bool = _api(False)
-    """Run nothing but the trusted documents."""
+    """Run only trusted documents."""
 
     introspection: bool = _api(True)
     """Answer introspection queries; `/schema.graphql` is served either way."""
@@ -255,7 +253,7 @@ class Settings(LoadedSettings):
     """GraphQL requests in progress at the same time, per process; more are answered with 503."""
 
     max_connections: int = _limits(10_000, ge=1, le=1_000_000)
-    """Open connections, per process; at the limit, one without a request is closed for another."""
+    """Open connections, per process; at the limit, a new one replaces one without a request."""
 
     request_timeout: Timeout = _limits(30.0)
     """Seconds for a whole request."""
@@ -302,8 +300,8 @@ class Settings(LoadedSettings):
     """
 
     keep_alive: Seconds = _serving(75.0, "130", gt=0)
-    """Seconds an idle connection stays open; longer than the proxy in front keeps it, which would
-    otherwise use one that is being closed.
+    """Seconds an idle connection stays open; set it higher than the proxy's, which could otherwise
+    use a connection that is closing.
     """
 
     workers: int = _serving(1, "4", ge=1, le=64)
@@ -319,10 +317,10 @@ class Settings(LoadedSettings):
     """Separate port for `/metrics`, which is then served nowhere else."""
 
     metrics_host: Host | None = _observability(None, "::1")
-    """Address of that port; unset = `GATEWAY_HOST`, or 127.0.0.1 for a unix socket."""
+    """Address of `GATEWAY_METRICS_PORT`; unset = `GATEWAY_HOST`, or 127.0.0.1 for a unix socket."""
 
     tracing: bool = _observability(False)
-    """Send traces as the OTEL_* variables say; needs the extra `tracing`."""
+    """Send traces to the collector in the OTEL_* variables; needs the extra `tracing`."""
 
     log_level: Literal["debug", "info", "warning", "error"] = _observability("info")
     """Least important message that is logged."""
@@ -340,18 +338,18 @@ class Settings(LoadedSettings):
 
     @classmethod
     def meanings(cls) -> dict[str, str]:
-        """Return, for each setting, what it is for, on one line and without a full stop."""
+        """Return the help text of each setting, on one line and without a full stop."""
         texts = {name: str(field.description) for name, field in cls.model_fields.items()}
         return {name: " ".join(text.split()).removesuffix(".") for name, text in texts.items()}
 
     @classmethod
     def shown_defaults(cls) -> dict[str, str]:
-        """Return, for each setting, its default as one would write it; "" where there is none."""
+        """Return the default of each setting as a user would write it; "" if there is none."""
         return {name: written(field.default) for name, field in cls.model_fields.items()}
 
     @property
     def warnings(self) -> list[str]:
-        """What works less well than it could, in a sentence each."""
+        """Warnings about the settings, a sentence each."""
         found = [
             f"--{name.replace('_', '-')}: other users of this machine can read command lines; set "
             f"{PREFIX}{name.upper()}_FILE instead"
@@ -382,7 +380,7 @@ class Settings(LoadedSettings):
 
     @property
     def metrics_address(self) -> str:
-        """Where `metrics_port` is listened on."""
+        """The address of `metrics_port`."""
         is_unix = self.host.startswith(parse.UNIX)
         return self.metrics_host or ("127.0.0.1" if is_unix else self.host)
 

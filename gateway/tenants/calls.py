@@ -1,4 +1,4 @@
-"""REST calls for many tenants: each over its own connections, to the tenant's current address."""
+"""REST calls for many tenants: to each one's current address, over connections of its own."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from gateway.tenants.states import MOST_TENANTS, TenantStates
 
 @dataclass(slots=True, eq=False)
 class Client:
-    """The calls to the REST API at one address, and how many of them are in progress."""
+    """Makes REST calls to one address, and counts those in progress."""
 
     url: str
     fetch: Callable[[Sequence[Header]], Awaitable[bytes]]
@@ -30,7 +30,7 @@ class Client:
             await self._close_if_idle()
 
     async def retire(self) -> None:
-        """Close it, now or after the last call."""
+        """Close the connections, now or after the last call in progress."""
         self.is_retired = True
         await self._close_if_idle()
 
@@ -41,7 +41,7 @@ class Client:
 
 @dataclass(slots=True, repr=False)
 class TenantCalls:
-    """Keeps one client per tenant, so that a slow one delays no other; close it with `aclose`.
+    """Keeps one client per tenant, so that a slow tenant delays no other; close with `aclose`.
 
     A client is closed when its tenant has moved, or when `MOST_TENANTS` others were used since;
     its calls in progress are finished first.
@@ -66,7 +66,7 @@ class TenantCalls:
             if moved.url == state.url:
                 raise
         except (UpstreamUnavailableError, UpstreamTimeoutError):
-            self.states.doubt(tenant)
+            self.states.refresh_soon(tenant)
             raise
         return await self._call(tenant, moved.url, headers)
 

@@ -9,7 +9,7 @@ from gateway.sessions.source import Source
 from gateway.settings.tenant_names import canonical_tenant
 
 GRAPHQL_PATH = "/graphql"
-_OF_A_TENANT = f"{GRAPHQL_PATH}/"
+_TENANT_PREFIX = f"{GRAPHQL_PATH}/"
 
 FindSource = Callable[[str, Sequence[Header]], Source]
 """Finds the source of sessions for a request's path and headers."""
@@ -34,8 +34,8 @@ class TenantSources:
             BadRequestError: it names two tenants.
         """
         named = [value.decode("latin-1").strip() for name, value in headers if name == TENANT]
-        if path.startswith(_OF_A_TENANT):
-            named.append(path.removeprefix(_OF_A_TENANT))
+        if path.startswith(_TENANT_PREFIX):
+            named.append(path.removeprefix(_TENANT_PREFIX))
         tenants = {canonical_tenant(name) for name in named}
         if not tenants:
             raise TenantMissingError

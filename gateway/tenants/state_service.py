@@ -54,10 +54,10 @@ _STATES = (
 
 @dataclass(frozen=True, slots=True)
 class TenantState:
-    """The state of one tenant that runs."""
+    """The state of a running tenant."""
 
     name: str
-    """`Running` most often; `Unknown` for an undocumented one."""
+    """Usually `Running`; `Unknown` for an undocumented state."""
 
     url: str
     """The part of its addresses before `/api/v1`."""
@@ -77,7 +77,7 @@ class _Answer(msgspec.Struct, rename="pascal"):
 
 @dataclass(slots=True, repr=False)
 class StateService:
-    """Calls an environment's state service, a few times at once; close it with `aclose`."""
+    """Calls an environment's state service, `_MOST_AT_ONCE` at once; close it with `aclose`."""
 
     settings: Settings
     transport: httpx.AsyncBaseTransport
@@ -95,21 +95,21 @@ class StateService:
             TenantNotRunningError: it does not run.
             UpstreamError: the service cannot be reached or is too slow, or its answer is invalid.
         """
-        where = f"where {tenant} is"
+        address = f"the address of {tenant}"
         timeout_s = min(self.settings.upstream_timeout, _LONGEST_WAIT_S)
         try:
             async with asyncio.timeout(timeout_s), self._turns:
-                body = await self._get(tenant, where)
+                body = await self._get(tenant, address)
             answer = _DECODER.decode(body)
             valid_until_s = nanoseconds(answer.valid_until or _EXPIRED, UTC) / 1e9
             if canonical_tenant(answer.context_identifier) != tenant:
                 raise ValueError("this is another tenant")
         except TimeoutError as exc:
-            raise UpstreamTimeoutError(f"SuperOffice did not say in time {where}.") from exc
+            raise UpstreamTimeoutError(f"SuperOffice did not send {address} in time.") from exc
         except (httpx.TransportError, ssl.SSLError) as exc:
-            raise UpstreamUnavailableError(f"SuperOffice cannot be asked {where}.") from exc
+            raise UpstreamUnavailableError(f"SuperOffice cannot be asked for {address}.") from exc
         except (UpstreamBadResponseError, ValueError, RecursionError) as exc:
-            message = f"SuperOffice does not make sense about {where}."
+            message = f"SuperOffice sent an invalid answer about {address}."
             raise UpstreamBadResponseError(message) from exc
         name = answer.state if answer.state in _STATES.split() else "Unknown"
         if not answer.is_running:
@@ -118,7 +118,7 @@ class StateService:
             name, self._trusted(tenant, answer.api or answer.endpoint), valid_until_s
         )
 
-    async def _get(self, tenant: str, where: str) -> bytes:
+    async def _get(self, tenant: str, address: str) -> bytes:
         url = f"{self.settings.address}/api/state/{tenant}"
         request = httpx.Request("GET", url, headers=_HEADERS)
         response = await self.transport.handle_async_request(request)
@@ -126,7 +126,7 @@ class StateService:
             if response.status_code == httpx.codes.NOT_FOUND:
                 raise TenantNotFoundError
             if response.status_code != httpx.codes.OK:
-                raise UpstreamUnavailableError(f"SuperOffice does not say at the moment {where}.")
+                raise UpstreamUnavailableError(f"SuperOffice cannot send {address} now.")
             return await read_body(response, max_bytes=_LARGEST_ANSWER)
 
     def _trusted(self, tenant: str, address: str | None) -> str:
@@ -134,7 +134,7 @@ class StateService:
         host = match["host"].lower() if match else ""
         is_trusted = any(f".{host}".endswith(f".{domain}") for domain in self.settings.tenant_hosts)
         if not match or not is_trusted or canonical_tenant(match["tenant"]) != tenant:
-            message = f"SuperOffice names an address for {tenant} that is not to be trusted."
+            message = f"SuperOffice names an address for {tenant} that is not trusted."
             raise UpstreamBadResponseError(message)
         return f"https://{host}/{tenant}"
 

@@ -40,14 +40,14 @@ class _Cached:
 
 @dataclass(slots=True, repr=False)
 class TenantStates:
-    """Caches the states of `MOST_TENANTS` tenants; the least recently used goes first.
+    """Caches the states of `MOST_TENANTS` tenants; the least recently used is evicted first.
 
     A state is valid until its `ValidUntil`, but for a minute at least and for an hour at most. In
     the last fifth of that time it is refreshed in the background, so that a tenant in use waits for
     the state service once. While the service fails, the last state is used for another hour.
 
-    Tenants that do not exist, or do not run, are cached for a minute, and apart: guessing names
-    neither reaches the service twice nor evicts a tenant in use.
+    Tenants that do not exist, or do not run, are cached for a minute, in a cache of their own:
+    guessed names neither reach the service twice nor evict a tenant in use.
     """
 
     service: StateService
@@ -57,7 +57,7 @@ class TenantStates:
     _flights: Flights[_Cached] = field(default_factory=Flights)
 
     async def find(self, tenant: str) -> TenantState:
-        """Return the state of a tenant that runs.
+        """Return the state of a running tenant.
 
         Raises:
             TenantNotFoundError: there is no such tenant.
@@ -73,7 +73,7 @@ class TenantStates:
         return cached.state()
 
     async def find_moved(self, tenant: str, old: TenantState) -> TenantState:
-        """Return the state of a tenant that is not where `old` says, reading it again for that.
+        """Read again the state of a tenant that is no longer at the address in `old`.
 
         Raises:
             TenantNotFoundError: there is no such tenant any more.
@@ -85,8 +85,8 @@ class TenantStates:
             cached = await self._refreshed(tenant)
         return cached.state()
 
-    def doubt(self, tenant: str) -> None:
-        """Have the state read again soon: the tenant may have moved, as its address fails."""
+    def refresh_soon(self, tenant: str) -> None:
+        """Refresh a state soon: its address fails, so the tenant may have moved."""
         cached = self._running.get(tenant)
         if cached is not None:
             cached.refresh_at = min(cached.refresh_at, cached.read_at + _PAUSE_S)

@@ -113,7 +113,7 @@ class UpstreamClient:
                 message = f"SuperOffice did not answer within {self._timeout_s:g} seconds."
                 raise UpstreamTimeoutError(message) from exc
             except UpstreamRateLimitedError as exc:
-                if exc.retry_after_s and exc.is_of_a_call:
+                if exc.retry_after_s and exc.call_was_made:
                     self._rate_limits.add(name, exc.retry_after_s)
                 raise
         self._rate_limits.accepted(name)

@@ -52,7 +52,7 @@ class RateLimits:
         if self._refused and name in self._refused:
             message = "SuperOffice does not accept these credentials; they may have expired."
             error = UpstreamUnauthenticatedError(message, upstream_status=401)
-            error.is_of_a_call = False
+            error.call_was_made = False
             raise error
 
     def share_of(self, name: str) -> str:

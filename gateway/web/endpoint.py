@@ -156,7 +156,7 @@ class _Exchange:
     def _begin(self, operation: Operation) -> str:
         """Record what is executed; return the operation's name."""
         name = self._graphql.engine.name_of(operation)
-        self._record.operation = self._graphql.names.told(name)
+        self._record.operation = self._graphql.names.label(name)
         self._record.outcome = CANCELLED  # unless it is answered
         self._record.deprecated += self._graphql.engine.deprecated_in(operation)
         return name

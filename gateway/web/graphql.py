@@ -60,7 +60,7 @@ class GraphQL:
             record.outcome = errors[0].get("extensions", {}).get("code", BadRequestError.code)
         served = context.served
         record.is_answered = (served is not None or context.is_watching) and not errors
-        record.operation = (self.names.learn if record.is_answered else self.names.told)(name)
+        record.operation = (self.names.learn if record.is_answered else self.names.label)(name)
         if served is not None:
             record.cache = served.result
             if served.how != "hit":

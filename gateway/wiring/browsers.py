@@ -18,7 +18,7 @@ def cross_origin(settings: Settings) -> list[Middleware]:
         Middleware(
             _CORS,
             allow_origins=sorted(origins),
-            # With `*`, any page could read what a visitor's cookies open.
+            # With `*`, any page could read data with a visitor's cookies.
             allow_credentials="*" not in origins,
             allow_methods=["GET", "POST"],
             allow_headers=[
@@ -34,14 +34,14 @@ def cross_origin(settings: Settings) -> list[Middleware]:
 
 class _CORS(CORSMiddleware):
     def preflight_response(self, request_headers: Headers) -> Response:
-        """Answer a preflight; name the headers where it is refused for them."""
+        """Answer a preflight; if headers are refused, name them."""
         sent = dict(request_headers)
-        found = sent.pop("access-control-request-headers", "").lower().split(",")
-        asked = [name.strip() for name in found if name.strip()]
-        if asked:  # empty elements of a list mean nothing (RFC 9110, section 5.6.1)
-            sent["access-control-request-headers"] = ",".join(asked)
+        elements = sent.pop("access-control-request-headers", "").lower().split(",")
+        requested = [name.strip() for name in elements if name.strip()]
+        if requested:  # empty elements of a list mean nothing (RFC 9110, section 5.6.1)
+            sent["access-control-request-headers"] = ",".join(requested)
         response = super().preflight_response(Headers(sent))
-        refused = [name for name in asked if name not in self.allow_headers]
+        refused = [name for name in requested if name not in self.allow_headers]
         if response.status_code == 200 or not refused:
             return response
         text = (

@@ -50,10 +50,10 @@ from gateway.wiring.schema import schema_options, tracing_for, trusted_documents
 
 
 class Gateway:
-    """The parts that an application is made of; they work while `running` is entered.
+    """The parts of an application; they work inside `running`.
 
     Raises:
-        SettingsError: a file that the settings name cannot be read, or a field does not exist.
+        SettingsError: a file named in the settings cannot be read, or a field does not exist.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Gateway:
         manifest = trusted_documents(settings)
         names = OperationNames(names_in(manifest.values()) if manifest else None)
         self.tracing = tracing_for(names) if settings.tracing else None
-        # All of a few tenants are known; of many, the first ones.
+        # A short list of tenants is declared; of a long one, the first in use are learned.
         tenants = LabelNames(
             settings.tenants if len(settings.tenants or ()) <= MOST_NAMES else None
         )
@@ -171,7 +171,7 @@ class Gateway:
         self.edge.door.reloads += 1
 
     def collector(self, directory: Path | None, is_draining: Callable[[], bool]) -> Collector:
-        """Return the metrics; `directory` is where the processes of one gateway share theirs."""
+        """Return the metrics; the processes of one gateway share theirs through `directory`."""
         own = Metrics(metrics.reads(self, is_draining), [ProcessCollector(registry=None)])
         if directory is None:
             return own
@@ -181,7 +181,7 @@ class Gateway:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Run what runs in the background, and close everything at the end."""
+        """Run the background tasks; at the end, cancel them and close all connections."""
         if self.tracing:
             self.tracing.open()
         tasks = {asyncio.create_task(run()) for run in self._background}

@@ -1,4 +1,4 @@
-"""What all processes share, and how they learn of changes: Redis, polling, webhooks."""
+"""The shared cache, and the sources of changes: polling, Redis and webhooks."""
 
 from gateway.live.bus import Bus, RedisBus
 from gateway.live.pace import Rhythm
@@ -14,7 +14,7 @@ _INTERVAL_WITHOUT_CACHE_S = 5.0
 
 
 def shared_cache(settings: Settings) -> SharedCache | None:
-    """Return the cache that processes share, if there is one."""
+    """Return the cache that processes share, if a Redis is set."""
     if settings.redis_url is None:
         return None
     return SharedCache(
@@ -26,7 +26,7 @@ def shared_cache(settings: Settings) -> SharedCache | None:
 
 
 def rhythm(settings: Settings) -> Rhythm:
-    """Return how often SuperOffice is polled for subscriptions."""
+    """Return the intervals at which SuperOffice is polled for subscriptions."""
     interval_s = settings.live_interval or settings.cache_ttl or _INTERVAL_WITHOUT_CACHE_S
     return Rhythm(interval_s=interval_s)
 
@@ -34,14 +34,14 @@ def rhythm(settings: Settings) -> Rhythm:
 def bus(settings: Settings) -> Bus:
     """Return the bus that carries news between processes."""
     if settings.redis_url is None:
-        return Bus(is_whole=settings.workers == 1)
+        return Bus(receives_all=settings.workers == 1)
     return RedisBus(Channel(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S))
 
 
 def webhooks(
     settings: Settings, bus: Bus, source_of: SourceOf, shared: SharedCache | None
 ) -> Webhooks | None:
-    """Return the receiver of webhooks about the tenants that are served, if there is a secret."""
+    """Return the receiver of webhooks about served tenants, if a secret is set."""
     if settings.webhook_secret is None:
         return None
     return Webhooks(

@@ -1,4 +1,4 @@
-"""How each metric of `observe/metrics.json` is read from the parts of a gateway."""
+"""Reads each metric of `observe/metrics.json` from the parts of a gateway."""
 
 import platform
 from collections import Counter
@@ -21,7 +21,7 @@ Sums = Mapping[tuple[str, ...], int]
 
 
 def reads(gateway: "Gateway", is_draining: Read) -> Reads:
-    """Return how all metrics are read."""
+    """Return a reader for each metric."""
     tracing = gateway.tracing
     return {
         **_of_requests(gateway),
@@ -35,7 +35,7 @@ def reads(gateway: "Gateway", is_draining: Read) -> Reads:
 
 
 def _of_requests(gateway: "Gateway") -> Reads:
-    """Return the metrics of requests, of what is open, of the limits, and of what is shed."""
+    """Return the metrics of requests, connections, sockets, their limits, and load shedding."""
     meter, sockets = gateway.requests, gateway.graphql.sockets
     admission, connections = gateway.edge.admission, gateway.edge.connection_limit
     limits = (("requests", admission), ("connections", connections), ("sockets", sockets))
@@ -63,7 +63,7 @@ def _of_upstream(gateway: "Gateway") -> Reads:
         sums: Counter[tuple[str, ...]] = Counter()
         for client in list(clients):
             for labels, value in read(client).items():
-                sums[(meter.tenants.told(client.tenant), *labels)] += value
+                sums[(meter.tenants.label(client.tenant), *labels)] += value
         return sums
 
     def breaker(client: UpstreamClient) -> Sums:

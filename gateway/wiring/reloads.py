@@ -1,4 +1,4 @@
-"""What a running gateway reads again at SIGHUP, without dropping a request."""
+"""Reload files of a running gateway at SIGHUP, without dropping a request."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -13,18 +13,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Reloads:
-    """The parts that can be reloaded; call it to reload them all.
+    """The parts that can be reloaded; a call reloads them all.
 
-    Only files can have changed: the environment of a process, and its flags, stay. A part has the
-    name of its setting, and gets the settings as they are now. Where it raises SettingsError, that
-    is logged, and the part must have changed nothing.
+    Only files can change: the environment and the flags of a process stay. Each part has the name
+    of its setting, and is called with the new settings. A part that raises SettingsError must have
+    changed nothing; the error is logged.
     """
 
     settings: Settings
     parts: Mapping[str, Callable[[Settings], object]]
 
     def __call__(self) -> None:
-        """Reload, and log what has been reloaded, what could not be, and what needs a restart."""
+        """Reload; log the reloaded parts, the failed ones, and changes that need a restart."""
         try:
             new = self.settings.reread()
         except SettingsError as exc:

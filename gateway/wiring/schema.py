@@ -1,4 +1,4 @@
-"""The schema, its tracing and its trusted documents, from the settings."""
+"""The options of the schema, the tracing and the trusted documents, from the settings."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ def tracing_for(names: OperationNames) -> "Tracing":
         SettingsError: its packages are not installed.
     """
     try:
-        from gateway.observe.tracing import Tracing  # with all of OpenTelemetry
+        from gateway.observe.tracing import Tracing  # imports all of OpenTelemetry
     except ImportError as exc:
         raise SettingsError(
             "GATEWAY_TRACING=on: OpenTelemetry is not installed; install the gateway from its own "
@@ -53,7 +53,7 @@ def schema_options(
     manifest: Mapping[str, str],
     extensions: tuple[Callable[[], SchemaExtension], ...] = (),
 ) -> SchemaOptions:
-    """Return what the schema has, and what it allows."""
+    """Return the schema's extensions, hidden fields and limits."""
     return SchemaOptions(
         extensions=extensions,
         hidden=settings.hidden_fields,

@@ -30,7 +30,7 @@ class Upstreams:
     """Makes a source from `fetch` and `upstream_url`."""
 
     observed: Callable[[Fetch, str, str], Fetch]
-    """Counts, or traces, the calls to an address, for a tenant."""
+    """Wraps the calls to an address, for a tenant, to count or trace them."""
 
     transport: httpx.AsyncBaseTransport | None
     """Replaces the network."""
@@ -44,11 +44,11 @@ class Upstreams:
     aclose: Callable[[], Awaitable[None]] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Wire up the sources; below `/graphql` there is one for each tenant."""
+        """Wire up the only source, or with SuperOffice Online one for each tenant."""
         settings, transport, url = self.settings, self.transport, self.settings.address
         self.route = Route(None if transport else settings)
         if transport is None and url.startswith("https:"):
-            self.route.tls()  # now, and not at the first request
+            self.route.tls()  # slow, so not at the first request
         own = transport or PooledTransport(settings, self.route)
         if settings.environment is None:
             client = self._client(url, "", own)
@@ -60,12 +60,12 @@ class Upstreams:
         calls = TenantCalls(TenantStates(StateService(settings, own)), self._tenant_client)
 
         def source_for(tenant: str) -> Source:
-            # It names the tenant for good, wherever that moves; no calls go there.
+            # The URL is for cache keys only: it stays when the tenant moves, and no calls go to it.
             fetch = partial(calls.fetch, tenant)
             return self.source(fetch=fetch, upstream_url=f"{url}/{tenant}", tenant=tenant)
 
-        made = KeyedCache(source_for, most=MOST_TENANTS)
-        sources = TenantSources(made, served=settings.tenants)
+        by_tenant = KeyedCache(source_for, most=MOST_TENANTS)
+        sources = TenantSources(by_tenant, served=settings.tenants)
         self.find_source = sources
         self.source_of = sources.named
         self.aclose = calls.aclose
@@ -80,7 +80,7 @@ class Upstreams:
         if self.transport is None:
             return self._client(url, tenant, PooledTransport(self.settings, self.route))
         client = self._client(url, tenant, self.transport)
-        client.aclose = _leave_open  # all tenants share it
+        client.aclose = _leave_open  # all tenants share the transport
         return client
 
 
@@ -88,7 +88,7 @@ async def _leave_open() -> None: ...
 
 
 def caller_policy(settings: Settings) -> CallerPolicy:
-    """Return how callers are read."""
+    """Return the policy for reading callers."""
     defaults = {
         b"so-apptoken": settings.app_token and settings.app_token.get_secret_value(),
         b"accept-language": settings.accept_language,

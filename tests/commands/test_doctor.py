@@ -600,7 +600,7 @@ async def online(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any
     [
         ("cust1", {}, 0, "Cust1 is Running, at sod1.superoffice.com"),
         ("Cust1", {"State": "Suspended", "IsRunning": False}, 1, "its state is Suspended"),
-        ("Cust1", {"Api": "https://evil.example/Cust1/api"}, 1, "that is not to be trusted"),
+        ("Cust1", {"Api": "https://evil.example/Cust1/api"}, 1, "that is not trusted"),
         ("Cust2", {}, 1, "There is no such tenant."),
         ("Cust3", {}, 1, "Cust3 is not served"),
         ("https://evil.example", {}, 1, "is not a tenant's name"),

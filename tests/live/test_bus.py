@@ -16,5 +16,5 @@ async def test_whoever_listens_hears_what_is_published() -> None:
 
 def test_one_of_several_workers_knows_that_it_does_not_hear_all() -> None:
     """A webhook reaches whichever of them takes the connection."""
-    assert Bus().is_whole
-    assert not Bus(is_whole=False).is_whole
+    assert Bus().receives_all
+    assert not Bus(receives_all=False).receives_all

@@ -100,7 +100,7 @@ async def test_news_that_may_be_lost_is_looked_for() -> None:
     async with open_for_business(online):
         await online.publish("Cust1")
         await until(lambda: online.calls.count("Cust1") == 2)
-        online.bus.heard(None)
+        online.bus.listener(None)
         await until(lambda: len(online.calls) == 5)
 
     assert not any(rhythm.is_notified for rhythm in online.rhythms.values())
@@ -109,7 +109,7 @@ async def test_news_that_may_be_lost_is_looked_for() -> None:
 async def test_nobody_relies_on_a_bus_that_does_not_reach_all() -> None:
     """The next webhook may reach another process."""
     online = Online()
-    online.bus.is_whole = False
+    online.bus.receives_all = False
     async with open_for_business(online):
         await online.publish("Cust1")
         await until(lambda: online.calls.count("Cust1") == 2)

@@ -49,7 +49,7 @@ class Process:
 async def listening(*processes: Process) -> AsyncIterator[None]:
     """Have them listen, as soon as they can."""
     tasks = [asyncio.create_task(p.bus.listen(p.heard.append)) for p in processes]
-    await until(lambda: all(p.bus.is_whole for p in processes))
+    await until(lambda: all(p.bus.receives_all for p in processes))
     try:
         yield
     finally:
@@ -140,11 +140,11 @@ async def test_an_outage_is_noticed_and_gets_over(
     with logged() as log:
         async with listening(process):
             getattr(server, fault)()
-            await until(lambda: not process.bus.is_whole)
+            await until(lambda: not process.bus.receives_all)
             await asyncio.gather(process.bus.publish(News("Cust1", 1)))
             assert process.tenants == ["Cust1"]
             getattr(server, end)()
-            await until(lambda: process.bus.is_whole)
+            await until(lambda: process.bus.receives_all)
             await published(server, News("Cust2", 1))
             await until(lambda: len(process.tenants) == 2)
 

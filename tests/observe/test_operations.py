@@ -9,16 +9,16 @@ def test_a_name_appears_once_it_is_learned() -> None:
     """Before its first success it is `other`."""
     names = OperationNames()
 
-    assert names.told("Queue") == "other"
+    assert names.label("Queue") == "other"
     assert names.learn("Queue") == "Queue"
-    assert names.told("Queue") == "Queue"
+    assert names.label("Queue") == "Queue"
 
 
 def test_anonymous_operations_stay_anonymous() -> None:
     """They are not `other`."""
     names = OperationNames()
 
-    assert names.told("") == names.learn("") == ""
+    assert names.label("") == names.learn("") == ""
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_declared_names_appear_and_no_others(declared: set[str]) -> None:
     """Others are `other`."""
     names = OperationNames(declared)
 
-    assert names.told("Queue") == ("Queue" if declared else "other")
+    assert names.label("Queue") == ("Queue" if declared else "other")
     assert names.learn("Wallboard") == "other"
 
 
@@ -61,5 +61,5 @@ def test_names_of_tenants_may_be_numbers() -> None:
     """They are no client's text: SuperOffice has confirmed them."""
     names = LabelNames()
 
-    assert names.told("Cust12345") == "other"
+    assert names.label("Cust12345") == "other"
     assert names.learn("Cust12345") == "Cust12345"

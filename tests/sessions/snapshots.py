@@ -20,7 +20,7 @@ def snapshot_of(
     return Snapshot(
         sessions=sessions,
         as_of=as_of or AsOf(0),
-        asked_ns=0,
+        requested_ns=0,
         own_bytes=0,
         origin=origin,
         fetch_s=fetch_s,

@@ -15,9 +15,9 @@ def place(name: str) -> Place:
 async def test_what_was_asked_for_later_is_not_covered() -> None:
     """REST may accept the same credentials again."""
     known = Revocations()
-    await known.add(place("kari"), 100, kept_s=5)
+    await known.add(place("kari"), 100, cached_s=5)
 
-    covered = [await known.cover(place("kari"), asked_ns, 200) for asked_ns in (99, 100, 101)]
+    covered = [await known.cover(place("kari"), time_ns, 200) for time_ns in (99, 100, 101)]
 
     assert covered == [True, True, False]
     assert not await known.cover(place("jonas"), 99, 200)
@@ -28,7 +28,7 @@ async def test_of_too_many_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(revocations, "_MOST", 2)
     known = Revocations()
     for name in ("kari", "jonas", "kari", "emma"):
-        await known.add(place(name), 100, kept_s=5)
+        await known.add(place(name), 100, cached_s=5)
 
     covered = [await known.cover(place(name), 99, 200) for name in ("kari", "jonas", "emma")]
 

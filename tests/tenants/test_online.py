@@ -434,7 +434,7 @@ async def test_a_stuck_state_service_holds_up_only_who_needs_it(online: Online) 
     assert customer(known) == of(ONE)
     assert first_error(unknown) == (
         "UPSTREAM_TIMEOUT",
-        f"SuperOffice did not say in time where {OTHER} is.",
+        f"SuperOffice did not send the address of {OTHER} in time.",
     )
 
 

@@ -160,7 +160,7 @@ async def test_no_other_address_is_believed(address: str) -> None:
     error = await refusal(saying({**RUNNING, "Api": address}))
 
     assert type(error) is UpstreamBadResponseError
-    assert str(error) == f"SuperOffice names an address for {TENANT} that is not to be trusted."
+    assert str(error) == f"SuperOffice names an address for {TENANT} that is not trusted."
 
 
 async def test_a_lie_is_not_made_good_by_the_endpoint() -> None:
@@ -270,7 +270,7 @@ async def test_what_makes_no_sense_is_not_believed(body: bytes) -> None:
     error = await refusal(saying(body))
 
     assert type(error) is UpstreamBadResponseError
-    assert str(error) == f"SuperOffice does not make sense about where {TENANT} is."
+    assert str(error) == f"SuperOffice sent an invalid answer about the address of {TENANT}."
     assert error.extensions == {"code": "UPSTREAM_BAD_RESPONSE"}
 
 
@@ -314,7 +314,7 @@ async def test_a_service_that_cannot_be_reached_is_unavailable() -> None:
     error = await refusal(broken)
 
     assert type(error) is UpstreamUnavailableError
-    assert str(error) == f"SuperOffice cannot be asked where {TENANT} is."
+    assert str(error) == f"SuperOffice cannot be asked for the address of {TENANT}."
 
 
 async def test_a_service_that_does_not_answer_is_not_waited_for() -> None:

@@ -341,8 +341,8 @@ async def test_a_doubtful_state_is_refreshed_soon(
     """Where nothing answers, the tenant may have left without notice."""
     await find(states)
     clock.now += 10
-    states.doubt(TENANT)
-    states.doubt("Cust404")
+    states.refresh_soon(TENANT)
+    states.refresh_soon("Cust404")
     await find(states)
     await landed()
 
@@ -355,7 +355,7 @@ async def test_doubts_do_not_hammer_the_service(
     """Ten seconds lie between the questions."""
     for _ in range(20):
         await find(states)
-        states.doubt(TENANT)
+        states.refresh_soon(TENANT)
         await landed()
         clock.now += 1
 

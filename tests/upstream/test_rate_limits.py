@@ -136,7 +136,7 @@ def test_a_refusal_counts_for_five_seconds_and_for_nobody_else(
     clock.advance(5)
 
     holds.check(holds.name(ADA))
-    assert not caught.value.is_of_a_call
+    assert not caught.value.call_was_made
 
 
 def test_callers_that_were_never_accepted_share_one_share(holds: RateLimits) -> None:

@@ -1,4 +1,4 @@
-"""`gateway doctor`: check settings, network and SuperOffice, and say what to do."""
+"""`gateway doctor`: check settings, network and SuperOffice, and print advice."""
 
 import argparse
 import asyncio
@@ -43,7 +43,7 @@ def _run(
     from gateway.commands.doctor.examination import examine
 
     settings, sent = arguments.read_caller(headers, tenant, flags)
-    create_app(settings)  # if it cannot start, the reason is the only finding
+    create_app(settings)  # if the gateway cannot start, no check is made
     findings = asyncio.run(examine(settings, sent, tenant or None))
     shown = _effective(settings, flags)
     if is_json:
@@ -99,19 +99,19 @@ def _shown(value: object) -> str:
 def _settings_text(shown: dict[str, dict[str, str]], *, shows_all: bool) -> str:
     names = {f"{PREFIX}{name.upper()}": setting for name, setting in shown.items()}
     if not shows_all:
-        names = {name: one for name, one in names.items() if one["source"] != "default"}
+        names = {name: value for name, value in names.items() if value["source"] != "default"}
     width = max(map(len, names), default=0)
     lines = [
         f"  {name:{width}}  {setting['value'] or '-'}"
         + (f"  ({setting['source']})" if setting["source"] not in {"default", name} else "")
         for name, setting in names.items()
     ]
-    left = "" if shows_all else " that differ from their defaults; --all prints the others"
-    return "\n".join([f"Settings{left}", *lines])
+    which = "" if shows_all else " that differ from their defaults; --all prints the others"
+    return "\n".join([f"Settings{which}", *lines])
 
 
 def findings_text(findings: Sequence[Finding], is_terminal: bool) -> str:
-    """Write a line per finding, and its advice below it; a terminal gets colours."""
+    """Return a line per finding, with its advice below it; in colours for a terminal."""
     width = max(len(finding.check) for finding in findings)
     lines = []
     for finding in findings:

@@ -36,8 +36,8 @@ async def _superoffice(
     if settings.environment is not None:
         if tenant is None or findings[-1].level == "fail":
             return findings
-        tenant_url, found = await _tenant(network, settings, tenant)
-        findings.append(found)
+        tenant_url, finding = await _tenant(network, settings, tenant)
+        findings.append(finding)
         if tenant_url is None:
             return findings
         url = tenant_url

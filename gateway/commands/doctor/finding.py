@@ -1,4 +1,4 @@
-"""What a check returns, and how an exception becomes that."""
+"""The result of a check, and how it is made from an exception."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Literal
 Level = Literal["ok", "warn", "fail"]
 
 Failures = Sequence[tuple[type[Exception] | str, str]]
-"""An exception, or a pattern of a TLS error's reason; and `found → advice`. The first counts."""
+"""By exception type, or pattern for a TLS error's reason: `found → advice`; first match counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +19,11 @@ class Finding:
     level: Level
     found: str
     advice: str | None = None
-    """What to do about it."""
+    """How to solve the problem."""
 
 
 def failure(check: str, exc: Exception, failures: Failures, **values: object) -> Finding:
-    """Return the finding of an exception, by a table whose last row matches every one."""
+    """Return the finding for an exception, from a table whose last row matches any exception."""
     names = (getattr(exc, name, None) for name in ("verify_message", "reason"))
     reason = str(next(filter(None, names), type(exc).__name__)).replace("_", " ").lower()
     found, _, advice = next(

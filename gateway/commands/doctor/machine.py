@@ -1,4 +1,4 @@
-"""What the gateway needs of this machine: ports, open files and Redis."""
+"""Checks of the resources that the gateway needs: ports, open files and Redis."""
 
 import errno
 import ssl
@@ -25,7 +25,7 @@ _REDIS_FAILURES: Failures = (
 
 
 def ports(settings: Settings) -> list[Finding]:
-    """Check that the ports are free, all at the same time."""
+    """Check that the ports are free, and differ from each other."""
     with ExitStack() as held:
         findings = [_port("port", settings.host, settings.port, held)]
         if settings.metrics_port is not None:
@@ -57,14 +57,14 @@ def open_files(settings: Settings) -> Finding:
 
 
 async def shared_cache(url: str) -> Finding:
-    """Do in Redis what the gateway does there."""
+    """Check that Redis is fast, and allows every command that the gateway uses."""
     try:
         took_s, missing = await try_out(url, timeout_s=_REDIS_TIMEOUT_S)
     except OSError as exc:
         return failure("Redis", exc, _REDIS_FAILURES, kind=str(exc) or type(exc).__name__)
     if missing:
         advice = f"give the user of GATEWAY_CACHE_URL these rights: {' '.join(missing)}"
-        return Finding("Redis", "fail", "the user may not do all that the gateway does", advice)
+        return Finding("Redis", "fail", "the user lacks rights that the gateway needs", advice)
     took_ms = 1000 * took_s
     if took_ms > _REDIS_SLOW_MS:
         return Finding("Redis", "warn", f"answers in {took_ms:.0f} ms", "use a nearer Redis")

@@ -1,4 +1,4 @@
-"""Whether a server can be reached, and how the REST API answers with and without credentials."""
+"""Checks of servers: name, connection, TLS, and REST answers with and without credentials."""
 
 import asyncio
 import socket
@@ -71,14 +71,14 @@ _CONNECTION_FAILURES: Failures = (
 )
 _ANSWER_FAILURES: Failures = (
     (TimeoutError, "no answer within {timeout_s:g} seconds → try the address in a browser"),
-    *_TLS_FAILURES,  # httpx lets them through once the handshake is over
+    *_TLS_FAILURES,  # after the handshake, httpx does not wrap them
     (httpx.ProtocolError, "the answer is not valid HTTP → check the port"),
     (Exception, f"the connection breaks: {{kind}} → check the port; {_CLIENT_CERTIFICATE}"),
 )
 
 
 async def reach(route: Route, address: str, *, timeout_s: float) -> list[Finding]:
-    """Look the name up, of the proxy if there is one, and connect; a failure is last."""
+    """Look up the server's name, or its proxy's, and connect; only the last finding can fail."""
     url = httpx.URL(address)
     proxy = route.proxy_for(url)
     host, port = host_and_port(proxy.url if proxy else url)
@@ -93,10 +93,10 @@ async def _name(host: str, port: int, timeout_s: float) -> Finding:
     try:
         async with asyncio.timeout(timeout_s):
             loop = asyncio.get_running_loop()
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            results = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as exc:
         return failure("name", exc, _NAME_FAILURES, host=host)
-    addresses = dict.fromkeys(str(address[0]) for *_, address in found)
+    addresses = dict.fromkeys(str(address[0]) for *_, address in results)
     where = "is an address" if host in addresses else f"is at {', '.join(addresses)}"
     return Finding("name", "ok", f"{host} {where}")
 
@@ -135,10 +135,10 @@ async def answer(network: PooledTransport, url: str, *, timeout_s: float) -> lis
             response = await network.handle_async_request(request)
             await response.aclose()
     except (httpx.TransportError, OSError) as exc:
-        cause = exc.__cause__ and exc.__cause__.__cause__  # of aiohttp's error
-        found = cause if isinstance(cause, ssl.SSLError) else exc
+        cause = exc.__cause__ and exc.__cause__.__cause__  # the cause of aiohttp's error
+        error = cause if isinstance(cause, ssl.SSLError) else exc
         values = {"where": server_of(request.url), "timeout_s": timeout_s}
-        return [failure(_CHECK, found, _ANSWER_FAILURES, kind=type(exc).__name__, **values)]
+        return [failure(_CHECK, error, _ANSWER_FAILURES, kind=type(exc).__name__, **values)]
     return [_judged(response, (time.perf_counter() - started) * 1000), *_clock(response)]
 
 
@@ -195,7 +195,7 @@ async def call(
 
 
 def _times(times: Sequence[str], sent: bytes | None, settings: Settings) -> Finding:
-    """Return whether times have a zone, and what explains it."""
+    """Return the finding about the zone of times, with its reason."""
     asked = sent is not None and b"includetzoffset" in sent.lower()
     header = f"SO-TimeZone: {'' if sent is None else sent.decode()}"
     base = settings.time_zone

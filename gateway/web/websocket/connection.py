@@ -182,7 +182,7 @@ class Connection:
             return self._inbound.head.access
         scope = self._socket.scope
         try:
-            headers = headers_from_payload(payload, instead_of=scope["headers"])
+            headers = headers_from_payload(payload, handshake=scope["headers"])
         except RequestError as exc:
             return exc
         self._client = client_of(headers)
