@@ -15,7 +15,7 @@ DEFINITION = GraphQLCoreConverter.DEFINITION_BACKREF
 """The key of Strawberry's own definition among the extensions of a graphql-core type or field."""
 
 RULES = (MaybeNullValidationRule, OneOfInputValidationRule)
-"""What Strawberry's `validate_document` adds to the rules; it has no limit for errors."""
+"""The rules that Strawberry's `validate_document` adds; it has no limit for errors itself."""
 
 _OVERRIDDEN = ("build_response", "complete_object_value", "complete_list_value")
 _CALLED = ("complete_list_item_value",)

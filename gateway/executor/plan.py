@@ -1,10 +1,10 @@
-"""A plan: what a selection reads from an object, worked out once per selection.
+"""A plan: what a selection reads from an object, computed once per selection.
 
 graphql-core itself collects the fields, so fragments, aliases, merged fields, `@skip` and
 `@include` mean the same as there. A selection with a field that has a resolver has no plan: it is
 executed field by field.
 
-`Any` stands for the values that plans read and write: what they are is up to the schema.
+`Any` stands for the values that plans read and write: their types depend on the schema.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ _WORDS_OF_AN_ENUM = 256
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What planning needs to know of an operation and its variables."""
+    """The parts of an operation, and its variables, that planning needs."""
 
     schema: GraphQLSchema
     node: OperationDefinitionNode
@@ -47,7 +47,7 @@ class Operation:
 
 
 class OddValueError(Exception):
-    """A value does not fit the plan; executing it field by field reports what is wrong."""
+    """A value does not fit the plan; executing it field by field reports the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,10 @@ class Plan:
     cells: "tuple[Cell, ...]"
     may_be_null: bool = False
     is_link: bool = False
-    """Whether they are linked records, where a blank object can stand for a missing one."""
+    """Whether they are linked records: of these, a blank object can stand for a missing one."""
 
     decode: Convert | None = None
-    """Decodes the value of the attribute where that is still JSON."""
+    """Decodes the value of the attribute if it is still JSON."""
 
     is_map: bool = False
     """Whether they are the values of a JSON map; each then gets its name there."""
@@ -70,7 +70,7 @@ class Plan:
     """For each list around the objects, outermost first: whether it may be null."""
 
     names: frozenset[str] | None = None
-    """Which entries of a map are wanted; None: all of them."""
+    """The names of the selected entries of a map; None: all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +80,13 @@ class Cell:
     name: str
     attribute: str
     write: Convert | None = None
-    """Converts the attribute's value for the response; None where they are the same."""
+    """Converts the attribute's value for the response; None if they are the same."""
 
     inner: Plan | None = None
-    """The plan for the attribute's objects, where it holds any."""
+    """The plan for the attribute's objects, if it has any."""
 
     is_required: bool = False
-    """Whether None does not fit: reading the field then raises."""
+    """Whether None does not fit the plan: projecting it raises."""
 
 
 class _NoPlanError(Exception):
@@ -105,7 +105,7 @@ class Planner:
     operation: Operation
 
     def plan(self, kind: GraphQLObjectType, nodes: FieldDetailsList) -> Plan | None:
-        """Plan what a field's nodes select on a type; None where that cannot be planned."""
+        """Plan what a field's nodes select on a type; None if that cannot be planned."""
         try:
             return self._plan(kind, nodes)
         except (_NoPlanError, GraphQLError):
@@ -120,7 +120,7 @@ class Planner:
             self._cell(name, kind, record, inner)
             for name, inner in selected.grouped_field_set.items()
         )
-        # Of a concrete generic, such as Edge[ChatSession], the objects are of the generic class.
+        # The objects of a concrete generic, such as Edge[ChatSession], are of the generic class.
         origin = (definition.concrete_of or definition).origin
         return Plan(record or origin, tuple(cells), **more)
 
@@ -199,7 +199,7 @@ def _nullable(kind: GraphQLOutputType) -> tuple[GraphQLOutputType, bool]:
 
 
 def _converted(convert: Convert, kind: GraphQLOutputType, *, is_required: bool) -> Convert:
-    """Write a column: a text as `convert` gives it, an enum by its name."""
+    """Make the function that writes a column: a text as `convert` returns it, an enum by name."""
     if not isinstance(kind, GraphQLEnumType):
         return convert
     complete = _completed(kind, may_be_null=not is_required)
@@ -207,7 +207,7 @@ def _converted(convert: Convert, kind: GraphQLOutputType, *, is_required: bool) 
 
 
 def _completed(kind: GraphQLLeafType, *, may_be_null: bool) -> Convert:
-    """Write a value as graphql-core does; it also words the error where there is one."""
+    """Make the function that writes a value as graphql-core does, which words any error itself."""
 
     def write(value: object) -> object:
         if value is None and may_be_null:

@@ -1,9 +1,9 @@
-"""Prepared queries: what each execution of a document has in common is worked out once.
+"""Prepared queries: work that all executions of a document have in common is done once.
 
 graphql-core collects the root fields, coerces constant arguments and builds an executor for every
 request, which takes longer than a small query itself. A prepared query calls the resolvers of its
-root fields and projects what they return. It only makes data: where anything would be an error,
-graphql-core executes the query from the start.
+root fields and projects what they return. It only makes data: after any error, graphql-core
+executes the query from the start.
 """
 
 from collections.abc import Mapping
@@ -41,11 +41,11 @@ from gateway.sessions.snapshot import Snapshot, compact
 _NO_VARIABLES = VariableValues({}, {})
 _SEEN_BYTES = 300
 _ROW_BYTES = 200
-"""What one more entry takes in memory."""
+"""The memory of one more entry."""
 
 
 class Context(Protocol):
-    """What resolvers get, as far as this room knows it."""
+    """The context of resolvers, as far as this package uses it."""
 
     @property
     def served(self) -> Served | None:
@@ -64,7 +64,7 @@ class _Root:
     kind: GraphQLObjectType
     is_list: bool
     constant: dict[str, object] | None
-    """Its arguments, where no variable is in them."""
+    """Its arguments, if they contain no variable."""
 
 
 class NotPreparedError(Exception):
@@ -84,7 +84,7 @@ class Prepared:
         """Prepare a valid document.
 
         Raises:
-            NotPreparedError: its operation is no query, or a root field is not one of ours.
+            NotPreparedError: its operation is not a query, or a root field is not one of ours.
         """
         node = get_operation_ast(document, operation_name)
         if node is None or node.operation is not OperationType.QUERY:
@@ -101,7 +101,7 @@ class Prepared:
     async def execute(
         self, context: Context, variables: Mapping[str, object] | None
     ) -> dict[str, object] | None:
-        """Return the data, for orjson; None where graphql-core has to execute the query."""
+        """Return the data, for orjson; None if graphql-core has to execute the query."""
         operation = self._operation
         if operation.node.variable_definitions:
             values = get_variable_values(
@@ -199,8 +199,8 @@ async def _rows(
 ) -> list[object] | orjson.Fragment:
     """Project the sessions of a list.
 
-    A client that asks for most of a snapshot again, by other variables, gets the same rows: from
-    the second time on they are cached as JSON. Of a hundred whole sessions, that is half the time.
+    Requests for most of a snapshot have the same rows, whatever their variables: from the second
+    one on, rows are cached as JSON. For a hundred whole sessions that halves the time.
     """
     if snapshot is None or 2 * len(items) < len(snapshot.sessions):
         return await projected(found, items, turns)

@@ -1,7 +1,7 @@
-"""From a plan to the function that projects an object onto its part of the response.
+"""Generate the function that projects an object onto its part of the response, from a plan.
 
-The function is generated as Python source, one expression for all cells of a selection, because a
-call per field would cost more than all the rest::
+It is Python source, one expression for all cells of a selection, because a call per field would
+take longer than everything else::
 
     def project(o, known):
         if o.__class__ is not kind:
@@ -23,12 +23,12 @@ from gateway.records.decode import excerpt_decoder
 from gateway.records.record import Convert, Record
 
 Known: TypeAlias = dict[object, list[object]]
-"""The maps that one list of objects has shown so far: rights are the same in most objects."""
+"""The projected maps of one list of objects: most objects have the same rights."""
 
 _MOST_KNOWN = 2_000
 
 Project: TypeAlias = Callable[[Any, Known], Any]
-"""Makes plain data for the JSON encoder from an object; raises where the plan does not fit."""
+"""Makes plain data for the JSON encoder from an object; raises if the plan does not fit."""
 
 
 def projection(plan: Plan) -> Project:
@@ -181,7 +181,7 @@ def _of_map(plan: Plan) -> Project:
 
 
 def _absent(*, may_be_null: bool) -> Convert:
-    """Make the function for what is not the object or list that is expected."""
+    """Make the function for a value that is not the expected object or list."""
 
     def absent(value: object) -> None:
         if value is not None or not may_be_null:

@@ -34,17 +34,17 @@ _STEPS_OF_A_LIST = 40
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """What makes the response's part of an object, and what that takes."""
+    """The function that makes an object's part of the response, and its cost."""
 
     project: Project
     steps: int
-    """For one object; its lists of objects without a bound are not counted."""
+    """For one object, without its unbounded lists of objects."""
 
     lists: tuple[str, ...]
     """The attributes that hold such lists."""
 
     def is_long(self, result: object, turns: Turns) -> bool:
-        """Return whether an object has lists that are better completed in turns."""
+        """Return whether an object has lists so long that they have to be completed in turns."""
         lengths = (len(getattr(result, name, None) or ()) for name in self.lists)
         return bool(self.lists) and sum(lengths) * self.steps > STEPS_PER_TURN - turns.steps
 
@@ -71,7 +71,7 @@ class Projections:
         details: FieldDetailsList,
         turns: Turns,
     ) -> Projection | None:
-        """Return the projection of what some nodes select on a type; None where there is none.
+        """Return the projection of what some nodes select on a type; None if there is no plan.
 
         `turns` counts the steps of making it.
         """

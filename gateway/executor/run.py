@@ -1,8 +1,8 @@
-"""Strawberry's executor, faster where objects are only read.
+"""Strawberry's executor, faster for objects that are only read.
 
 graphql-core takes some microseconds for each field of each object. Here a selection becomes one
-function that projects an object in a single call. Whatever that function cannot do is left to
-graphql-core, object by object: errors, their paths and their order are always its own.
+function that projects an object in a single call. Objects that it cannot project are left to
+graphql-core: errors, their paths and their order are always its own.
 
 `Any` stands where graphql-core's own signatures have it: values of resolvers, and the positions
 of incremental delivery.
@@ -43,13 +43,13 @@ def executor_over(projections: Projections) -> "type[ProjectingExecutor]":
 
 
 class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Completes objects and lists of objects by projections, where they have one."""
+    """Completes objects and lists of objects by projections, if they have one."""
 
     projections: ClassVar[Projections]
 
     @cached_property
     def turns(self) -> Turns:
-        """Of this operation."""
+        """The steps of this operation."""
         return Turns()
 
     @cached_property
@@ -147,7 +147,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
     def _projection(
         self, kind: GraphQLObjectType, field_details_list: FieldDetailsList
     ) -> Projection | None:
-        # A middleware sees each field as it is resolved: with one, every field has to be.
+        # A middleware runs when a field is resolved: with one, every field has to be resolved.
         has_middlewares = self.middleware_manager and self.middleware_manager.middlewares
         if has_middlewares or not is_planned(kind):
             return None
@@ -157,7 +157,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
 async def projected(
     found: Projection, items: list[object], turns: Turns
 ) -> list[object] | orjson.Fragment:
-    """Project a list, in turns where it is long."""
+    """Project a list; a long one in turns."""
     known: Known = {}
     if turns.steps + found.steps * len(items) <= STEPS_PER_TURN:
         turns.steps += found.steps * len(items)

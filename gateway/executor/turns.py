@@ -1,7 +1,7 @@
-"""Long work gives way: other requests run between its parts.
+"""Split long work into parts that yield to other requests.
 
-However many requests do such work, the event loop turns several times between any two parts. The
-parts are shared out by caller, however many requests each has; all strangers are one caller.
+However many requests do such work, the event loop has several iterations between any two parts.
+Callers take turns, however many requests each has; all strangers count as one caller.
 """
 
 import asyncio
@@ -17,31 +17,31 @@ STEPS_PER_TURN = 8_000
 """A step takes a quarter of a microsecond or so: reading a value, or comparing two."""
 
 _TURNS_FOR_OTHERS = 8
-"""Between two parts: about as many as an ordinary request takes, of some microseconds each."""
+"""Iterations between two parts, about as many as an ordinary request takes, some µs each."""
 
 _MOST_STEPS_AS_LISTS = 100_000
 
 _MOST_KNOWN = 10_000
 
 _STRANGERS = ""
-"""The caller that all are together whose credentials SuperOffice has not accepted so far."""
+"""The one caller that stands for all whose credentials SuperOffice has not accepted yet."""
 
 _CALLER = ContextVar("caller", default=_STRANGERS)
 _KNOWN: LRUCache[str, bool] = LRUCache(_MOST_KNOWN)
 
 _Waiting = dict[str, deque["asyncio.Future[None]"]]
-"""Who waits, by caller; the first caller is next."""
+"""The waiting parts, by caller; the first caller is next."""
 
 _WAITING: WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = WeakKeyDictionary()
 
 
 def work_for(caller: str) -> None:
-    """Have this task's long work counted as this caller's, by the key of its sessions."""
+    """Count this task's long work as this caller's, named by the key of its sessions."""
     _CALLER.set(caller if caller in _KNOWN else _STRANGERS)
 
 
 def is_known() -> bool:
-    """Return whether this task works for a caller whom SuperOffice has accepted."""
+    """Return whether this task works for a caller that SuperOffice has accepted."""
     return _CALLER.get() != _STRANGERS
 
 
@@ -53,7 +53,7 @@ def accept(caller: str) -> None:
 
 
 class Turns:
-    """Counts the steps of one request: those since it last gave way, and those in long lists."""
+    """Counts the steps of one request: those since it last yielded, and those in long lists."""
 
     __slots__ = ("in_lists", "steps")
 
@@ -61,7 +61,7 @@ class Turns:
         self.steps = self.in_lists = 0
 
     async def give(self, steps: int) -> None:
-        """Count steps that were taken, and wait for the next turn after enough of them."""
+        """Count steps that were taken; after enough of them, yield and wait for the next turn."""
         self.steps += steps
         if self.steps >= STEPS_PER_TURN:
             await next_turn()
@@ -69,7 +69,7 @@ class Turns:
 
 
 EVENTS = Turns()
-"""Of all subscriptions together: each event takes little, and there may be thousands at once."""
+"""The steps of all subscriptions: an event takes few, and there may be thousands at once."""
 
 
 async def in_turns(
@@ -85,7 +85,7 @@ async def in_turns(
     items: list[object] = []
     texts: list[bytes | memoryview] = []
     for start in range(0, length, size):
-        await turns.give(0)  # other fields of the operation may have used this one
+        await turns.give(0)  # other fields of the operation may have used this turn
         part = await make(start, start + size)
         turns.steps += len(part) * steps
         if is_encoded:
@@ -96,7 +96,7 @@ async def in_turns(
 
 
 async def next_turn() -> None:
-    """Wait until it is the turn of this one among all that do long work."""
+    """Yield to other requests, and wait for this task's turn among those with long work."""
     loop = asyncio.get_running_loop()
     waiting = _WAITING.setdefault(loop, {})
     turn = loop.create_future()

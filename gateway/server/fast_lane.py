@@ -1,7 +1,6 @@
 """Cached answers, and 503s under load, sent without calling the application.
 
-Such an answer goes out as soon as its request is complete: no task, no middleware, one write. This
-file is all that the server knows of `gateway.web`.
+Such an answer is sent as soon as its request is complete: no task, no middleware, one write.
 """
 
 import time
@@ -23,40 +22,40 @@ _STATUS_LINES = {
 }
 
 
-Application: TypeAlias = Any  # uvicorn and Starlette type the same differently
+Application: TypeAlias = Any  # the types of uvicorn and Starlette differ
 
 
 class FastLaneProtocol(LimitedProtocol):
-    """Answers from the cache if it can; stops the application when its client has left."""
+    """Answers from the cache if it can; cancels a request when its client disconnects."""
 
     _is_reading = False
     _held: tuple[RequestResponseCycle, Application] | None = None
-    """A request and the application to call with it, until everything that came is parsed."""
+    """A request and the application to call with it, until all received data is parsed."""
 
     _running: RequestResponseCycle | None = None
     """The request that the application was called with last; later ones wait in the pipeline."""
 
     _last_head: RequestHead | None = None
-    """Of the connection's last request."""
+    """The head of the connection's last request."""
 
     _last_request = b""
-    """The connection's last request, where it came as one piece and was answered from the cache."""
+    """The connection's last request, if it came in one piece and was answered from the cache."""
 
     _begun_when_complete = 0
     """How many requests had begun when the last one was complete."""
 
     def forget_head(self) -> None:
-        """Read the next head anew, even if it is equal to the last one."""
+        """Read the next head again, even if it is equal to the last one."""
         self._last_head = None
         self._last_request = b""
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, then call the application with a request that is not answered yet.
+        """Parse received data, then call the application with a request that is not answered yet.
 
-        A client that polls repeats its request byte for byte. To compare the bytes saves parsing,
+        A polling client repeats its request byte for byte. Comparing the bytes saves the parsing,
         half of a cached answer's time.
         """
-        if data == self._last_request and self._is_answered_again():
+        if data == self._last_request and self._answer_again():
             return
         self._last_request = b""
         begun, was_between = self.requests_begun, self.requests_begun == self._begun_when_complete
@@ -69,8 +68,8 @@ class FastLaneProtocol(LimitedProtocol):
             cycle: RequestResponseCycle | None = self.cycle  # None after a handshake
             self._last_request = data if cycle is not None and cycle.response_complete else b""
 
-    def _is_answered_again(self) -> bool:
-        """Answer the last request once more from the cache, if it still can be."""
+    def _answer_again(self) -> bool:
+        """Answer the last request again from the cache; return whether that was possible."""
         if self.edge is None or self.is_draining or self.transport.is_closing():
             return False
         scope = scope_of(self.cycle)
@@ -115,9 +114,9 @@ class FastLaneProtocol(LimitedProtocol):
                 self._release(cycle, app)
 
     def _release(self, cycle: RequestResponseCycle, app: Application) -> None:
-        """Call the application with the request that was held, or answer 503 under load.
+        """Call the application with the held request, or answer 503 under load.
 
-        Neither where the connection closes, as after a 400 to a part of its body.
+        Do neither if the connection is closing, as after a 400 for a part of the body.
         """
         self._held = None
         if self.transport.is_closing():
@@ -148,14 +147,14 @@ class FastLaneProtocol(LimitedProtocol):
         edge.access_log.request(scope, inbound, answer.status, started, answer.record)
 
     def shutdown(self) -> None:
-        """Let the request in progress finish; end it if it is a stream, which never finishes."""
+        """Let the request in progress finish; end a stream, which would never finish."""
         super().shutdown()
         inbound = self._running_inbound()
         if inbound:
             inbound.end_stream()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the request in progress: its client has left."""
+        """Cancel the request in progress: its client has disconnected."""
         super().connection_lost(exc)
         inbound = self._running_inbound()
         if inbound:

@@ -1,7 +1,7 @@
-"""Limits on what the client of a connection may hold: sockets, memory and time.
+"""Limits on the sockets, the memory and the time that a client can take.
 
-Without them a connection would stay open, or grow, for good where a client sends nothing, a header
-a second, an endless head or endless trailers, or does not read its answer (Kludex/uvicorn#157).
+Without them a connection would stay open or grow forever if its client sends nothing, a header a
+second, an endless head or endless trailers, or does not read its answer (Kludex/uvicorn#157).
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from gateway.web.edge import Edge
 
 MAX_HEADERS = 200
-_MAX_HEAD_BYTES = 64 * 2**10  # and as much behind a body
+_MAX_HEAD_BYTES = 64 * 2**10  # and as much after a body
 _MAX_PIPELINE = 32
 _MAX_PIPELINE_BYTES = 256 * 2**10
 
-# Each piece of a body costs as much as a number of bytes.
+# A piece of a body that is smaller than its cost adds to the debt; a larger one reduces it.
 _PIECE_COST_BYTES = 256
 _MAX_DEBT_BYTES = 4 * 2**20
 _HEAD_TIMEOUT_S = 10
@@ -28,23 +28,23 @@ _PIECE_BYTES = 16 * 2**10
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """Closes a connection when there are too many, or when its client goes past a limit."""
+    """Closes a connection when too many are open, or when its client exceeds a limit."""
 
     _head_bytes = 0
     """Bytes since the last complete head, or since the last piece of a body."""
 
     _is_in_head = True
     _debt_bytes = 0
-    """What the pieces of the body have cost beyond their bytes."""
+    """The cost of the body's pieces beyond their bytes."""
 
     _pipeline_bytes = 0
-    """The size of the requests that wait."""
+    """The size of the waiting requests."""
 
     _has_progress = False
-    """Whether the piece that is parsed completes a head, or has a part of a body in it."""
+    """Whether the piece that is being parsed completes a head, or contains a part of a body."""
 
     _problem = ""
-    """What the 400 says, where a limit is the reason."""
+    """The message of a 400 for an exceeded limit."""
 
     requests_begun = 0
 
@@ -68,13 +68,13 @@ class LimitedProtocol(HttpToolsProtocol):
         self._start_head_timer()
 
     def has_no_request(self) -> bool:
-        """Return whether it may be closed for another one: nothing is in progress."""
+        """Return whether it may be closed for another connection: no request is in progress."""
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         is_http = self.transport.get_protocol() is self and not self.transport.is_closing()
         return is_http and (cycle is None or cycle.response_complete)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; in pieces where it is large, so that a limit ends it early."""
+        """Parse received data; large data in pieces, so that a limit stops it early."""
         if len(data) <= _MAX_HEAD_BYTES:
             self._parse(data)
         else:
@@ -88,7 +88,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._start_head_timer()  # a request was answered, and line ends came after it
 
     def _parse(self, piece: bytes) -> None:
-        """Parse a piece, and count its bytes unless it brings a request forward."""
+        """Parse a piece; count its bytes in a head, and if the request makes no progress."""
         self._has_progress = False
         super().data_received(piece)
         if self._is_in_head or not self._has_progress:
@@ -104,10 +104,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self._head_bytes = self._debt_bytes = 0
 
     def on_headers_complete(self) -> None:
-        """Stop the timer: the rest of a request has limits of its own.
+        """Stop the timer: the body has limits of its own.
 
         Raises:
-            ValueError: there are too many headers, or too long ones.
+            ValueError: there are too many headers, or they are too long.
         """
         if len(self.headers) > MAX_HEADERS:
             self._reject(f"The request has more than {MAX_HEADERS} headers.")
@@ -121,7 +121,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         # httptools appends trailers to this list: they are no headers (RFC 9110, section 6.5.1).
         self.headers = self.headers.copy()
-        if self.is_draining and self.cycle is not None:  # None where a handshake comes first
+        if self.is_draining and self.cycle is not None:  # None if a handshake is the first request
             self.cycle.keep_alive = False
         if self.pipeline:
             self._pipeline_bytes += _head_size(self.cycle)
@@ -137,7 +137,7 @@ class LimitedProtocol(HttpToolsProtocol):
         raise ValueError(problem)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no request, or goes past a limit; say which."""
+        """Answer an invalid request, or one past a limit, which the message names."""
         super().send_400_response(self._problem or msg)
 
     def on_body(self, body: bytes) -> None:
@@ -204,8 +204,8 @@ def _size(headers: Iterable[tuple[bytes, bytes]]) -> int:
 def _limit_time_to_read(transport: asyncio.Transport) -> None:
     """Have the system reset a connection whose client does not read its answer (RFC 5482).
 
-    The system knows what has arrived, which no timer here does. Its limit also holds for WebSockets
-    and for connections that are being closed.
+    Only the system knows what the client has received. Its limit also holds for WebSockets and for
+    connections that are being closed.
     """
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # pragma: no branch - Linux
         with contextlib.suppress(OSError):  # a unix socket has none

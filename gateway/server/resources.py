@@ -1,4 +1,4 @@
-"""What the server takes from the system: its port, open files, and a place for shared metrics."""
+"""Resources of the system: the port, open files, and a directory for shared metrics."""
 
 import contextlib
 import errno
@@ -32,7 +32,7 @@ def listening(host: str, port: int, *, workers: int = 1) -> Iterator[socket.sock
     For several workers a port is only reserved: each listens with `join`.
 
     Raises:
-        SettingsError: that is not possible.
+        SettingsError: the address cannot be used.
     """
     with listen(host, port) if workers == 1 else _reserve(host, port) as listener:
         path = Path(host.removeprefix(UNIX)) if host.startswith(UNIX) else None
@@ -48,11 +48,11 @@ def listening(host: str, port: int, *, workers: int = 1) -> Iterator[socket.sock
 def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
     """Listen on an address; the caller closes the socket.
 
-    `::` takes IPv4, too. A unix socket is open to all who may enter its folder; one that nobody
-    listens on any more is replaced.
+    `::` accepts IPv4, too. A unix socket is open to all users who may enter its folder; one without
+    a listener is replaced.
 
     Raises:
-        SettingsError: that is not possible.
+        SettingsError: the address cannot be used.
     """
     if not 0 <= port <= 65_535:
         raise SettingsError(f"--port {port}: ports go from 0 to 65535")
@@ -121,7 +121,7 @@ def _listen_on_path(path: str) -> socket.socket:
 
 
 def cannot_listen(host: str, port: int, exc: OSError | UnicodeError, flag: str) -> SettingsError:
-    """Return the error for an address that cannot be listened on; `flag` is that of its port."""
+    """Return the error for an address that cannot be used; `flag` is the option of its port."""
     number = exc.errno if isinstance(exc, OSError) else None
     if number == errno.EADDRINUSE and not host.startswith(UNIX):
         other = f"--{flag} {port + 1 if port < 65_535 else 8000}"
@@ -136,7 +136,7 @@ def cannot_listen(host: str, port: int, exc: OSError | UnicodeError, flag: str) 
 
 
 def address_of(host: str, port: int) -> str:
-    """Return host and port as URLs have them, IPv6 addresses in brackets; or `unix:/path`."""
+    """Return host and port as in a URL, IPv6 addresses in brackets; or `unix:/path`."""
     if host.startswith(UNIX):
         return host
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -150,12 +150,12 @@ def url_of(host: str, listener: socket.socket) -> str:
 
 
 def files_needed(settings: Settings) -> int:
-    """Return how many files the settings may lead to."""
+    """Return the greatest number of files that the settings allow."""
     return settings.max_connections + settings.upstream_connections + _OTHER_FILES
 
 
 def files_limit() -> float:
-    """Return the hard limit of open files, which a process may use."""
+    """Return the hard limit of open files."""
     if sys.platform == "win32":  # pragma: no cover - there is no such limit
         return math.inf
     import resource
@@ -165,7 +165,7 @@ def files_limit() -> float:
 
 
 def _raise_files_limit() -> None:
-    """Use the hard limit from now on, instead of the lower one."""
+    """Raise the soft limit of open files to the hard one."""
     if sys.platform != "win32":  # pragma: no branch - there is no such limit
         import resource
 
@@ -175,12 +175,12 @@ def _raise_files_limit() -> None:
 
 
 def with_fewer_connections(settings: Settings) -> Settings:
-    """Raise the limit to the hard one, and return the settings with the connections it allows.
+    """Raise the limit of open files, and return the settings with the connections it allows.
 
     A refused connection is logged; running out of files is not.
 
     Raises:
-        SettingsError: it leaves none.
+        SettingsError: it allows none.
     """
     _raise_files_limit()
     most = files_limit()
@@ -196,12 +196,12 @@ def with_fewer_connections(settings: Settings) -> Settings:
 
 @contextlib.contextmanager
 def shared_metrics(settings: Settings) -> Iterator[Path | None]:
-    """Give the workers a directory to write their metrics to, if they need one.
+    """Yield a directory for the metrics of the workers, if they need one.
 
-    With a port of their own, the metrics are served from this process, by a thread.
+    Metrics with a port of their own are served by a thread of this process.
 
     Raises:
-        SettingsError: there is no place for the directory, or the port cannot be listened on.
+        SettingsError: the directory cannot be made, or the port cannot be used.
     """
     host, port = settings.metrics_address, settings.metrics_port
     if settings.workers == 1 and port is None:

@@ -1,7 +1,7 @@
 """Run the gateway, or any other Starlette app, under uvicorn.
 
 The application and uvicorn are imported where they are needed: most of a start is imports, and the
-supervisor of several workers has no use for them.
+supervisor of several workers needs neither.
 """
 
 import contextlib
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     MakeApp = Callable[..., Starlette]
 
 # Answers are trees of thousands of objects that are freed as soon as they are sent: by default the
-# collector would visit most of them once or twice before. Its visits hold the event loop: some 2 ms
-# at the first threshold, 10 ms at the second and at the third, as records are not visited. What a
-# request uses has no cycles, so that little waits for the third.
+# collector would visit most of them once or twice before. Its visits block the event loop, for some
+# 2 ms at the first threshold, 10 ms at the second and at the third, as records are not visited. The
+# objects of a request have no cycles, so that few are left for the third.
 _GC_THRESHOLDS = (10_000, 2, 50)
 _WORKERS_TIMEOUT_S = 5
 
@@ -75,7 +75,7 @@ def serve(
                 logger.warning(warning)
             if when_ready:
                 when_ready(url)
-            # Requests in flight end with their REST calls; then a moment to answer.
+            # Requests in progress need the time of a REST call, and a moment to answer.
             finish_s, delay_s = math.ceil(settings.upstream_timeout) + 2, settings.shutdown_delay
             options = {
                 "ws_max_size": int(settings.max_body_bytes),
@@ -142,9 +142,9 @@ def _build(
 
 @contextlib.contextmanager
 def _without_gc() -> Iterator[None]:
-    """Keep Python's garbage collector out of what stays for good: modules and the schema.
+    """Exempt permanent objects, modules and the schema, from Python's garbage collector.
 
-    Its visits take a sixth of a start; one more would find some 4,000 objects to free.
+    Its visits take a sixth of a start; a last one would free only some 4,000 objects.
     """
     gc.disable()
     try:

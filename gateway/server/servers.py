@@ -25,11 +25,11 @@ _VERBOSE_S = 300
 
 logger = logging.getLogger(__name__)
 
-# Longer than proxies keep connections by default: one that we close may have a request on its way.
+# Longer than proxies keep connections by default: to close one first could lose a request.
 _KEEP_ALIVE_S = 75
 
 
-def config_of(app: ASGIApp, **options: Any) -> uvicorn.Config:  # each its own
+def config_of(app: ASGIApp, **options: Any) -> uvicorn.Config:  # each has its own type
     """Return the configuration of a server for an app; `options` are uvicorn's."""
     # uvicorn's access log would print query strings, and with them customers' data.
     return uvicorn.Config(
@@ -54,15 +54,15 @@ def cannot_start(exc: Exception) -> SettingsError:
 
 
 class GatewayServer(uvicorn.Server):
-    """Lets clients go elsewhere before it stops, and returns after SIGINT and SIGTERM.
+    """Drains before it stops, and returns after SIGINT and SIGTERM.
 
-    Between the two it serves on, for `shutdown_delay_s`: load balancers need a while to see that
-    it is not ready any more. uvicorn closes the port at once, and raises the signal again when it
-    is done, which would end the process with a traceback or with exit code 143.
+    Draining, it serves for `shutdown_delay_s` more: load balancers need a while to notice that it
+    is not ready. uvicorn closes the port at once, and raises the signal again when it is done,
+    which would end the process with a traceback or with exit code 143.
     """
 
     notify = staticmethod(signals.notify_systemd)
-    """Report a state to the process that has started this one."""
+    """Report a state to systemd, if it has started this process."""
 
     def __init__(
         self,
@@ -115,16 +115,16 @@ class GatewayServer(uvicorn.Server):
         return await super().on_tick(counter)
 
     def _handle(self, number: int) -> None:
-        """Do what a signal asks for that does not stop the server by itself."""
+        """Handle a signal that does not stop the server by itself."""
         if number == signals.USR1:
             set_level("debug")
-            self._set_level_later(_VERBOSE_S)
+            self._reset_level_later(_VERBOSE_S)
             logger.info("The log has the level debug for %d s", _VERBOSE_S)
         elif number == signals.HUP and self._had_terminal and not signals.has_terminal():
             self.handle_exit(signal.SIGTERM, None)  # the terminal has been closed
         elif number == signals.HUP:
             self.notify(signals.reloading())
-            self._set_level_later(0)
+            self._reset_level_later(0)
             if reload := getattr(self.config.loaded_app.state, "reload", None):
                 reload()
             for connection in self._http_connections():
@@ -132,11 +132,11 @@ class GatewayServer(uvicorn.Server):
             self.notify("READY=1")
 
     def _http_connections(self) -> list[GatewayProtocol]:
-        """Return the open connections that are no WebSockets."""
+        """Return the open connections that are not WebSockets."""
         return [c for c in self.server_state.connections if isinstance(c, GatewayProtocol)]
 
-    def _set_level_later(self, delay_s: float) -> None:
-        """Set the log's level back to what is configured."""
+    def _reset_level_later(self, delay_s: float) -> None:
+        """Set the log's level to the configured one, after a delay."""
         if self._level_timer is not None:
             self._level_timer.cancel()
         self._level_timer = asyncio.get_running_loop().call_later(delay_s, set_level)
@@ -166,11 +166,11 @@ class GatewayServer(uvicorn.Server):
 class WorkerServer(GatewayServer):
     """The server of one of several workers.
 
-    It may get the same SIGTERM more than once, and USR2 ends its drain. It drains, too, when its
-    supervisor is gone: no signal would come any more.
+    It may get the same SIGTERM more than once, and USR2 ends its drain. It also drains when its
+    supervisor has ended: no signal would come.
     """
 
-    notify = staticmethod(lambda state: None)  # the supervisor does
+    notify = staticmethod(lambda state: None)  # the supervisor notifies
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether it is time to stop; called ten times a second."""

@@ -1,4 +1,4 @@
-"""The signals that stop nothing, and what systemd wants to know.
+"""Signals that do not stop the server, and notifications to systemd.
 
 HUP reloads, USR1 makes the log verbose for a while, USR2 is ignored. By default each would end the
 process, and with it the requests in progress.
@@ -16,13 +16,13 @@ HANDLED = [number for number in (HUP, USR1, USR2) if number is not None]
 
 
 def ignore_signals() -> None:
-    """Ignore them until a server handles them; processes that are started inherit this."""
+    """Ignore these signals until a server handles them; child processes inherit this."""
     for number in HANDLED:
         signal.signal(number, signal.SIG_IGN)
 
 
 def has_terminal() -> bool:
-    """Return whether the process belongs to a terminal; when that closes, HUP comes."""
+    """Return whether the process has a terminal, which sends HUP when it closes."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:
@@ -31,7 +31,7 @@ def has_terminal() -> bool:
 
 
 def reloading() -> str:
-    """Return the state of a reload that begins."""
+    """Return systemd's state for a reload that begins."""
     return f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
 
 

@@ -1,8 +1,8 @@
-"""Requests that ask for another protocol: WebSocket is spoken, all others are ignored.
+"""Requests for another protocol: WebSocket is supported, all others are ignored.
 
-A server may ignore such a request (RFC 9110, section 7.8) and answer in HTTP/1.1. Java's client
-asks for HTTP/2 with whatever it sends first. httptools ends these requests with their head and does
-not read their body. So the head is read again, without the headers that ask.
+A server may ignore the Upgrade header (RFC 9110, section 7.8) and answer in HTTP/1.1. Java's client
+asks for HTTP/2 in its first request. httptools ends these requests with their head and does not
+read their body. So the head is parsed again, without the headers that ask for it.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from gateway.headers import Header
 from gateway.web.read.accept import LONGEST
 
 _LISTS = frozenset({b"connection", b"sec-websocket-extensions", b"sec-websocket-protocol"})
-"""websockets takes its time to parse them."""
+"""websockets parses these slowly."""
 
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -23,7 +23,7 @@ class UpgradeProtocol(HttpToolsProtocol):
     """Hands WebSockets over, and answers requests for any other protocol in HTTP/1.1."""
 
     _is_read_again = False
-    """Whether the request asks for a protocol that is not spoken here."""
+    """Whether the request asks for a protocol that is not supported."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Read heads with a parser that ignores other protocols."""
@@ -31,7 +31,7 @@ class UpgradeProtocol(HttpToolsProtocol):
         self.parser = _Parser(self)
 
     def handle_websocket_upgrade(self) -> None:
-        """Leave the connection to the WebSocket's own protocol, which cannot read a body."""
+        """Hand the connection over to the protocol of WebSockets, which cannot read a body."""
         if any(name in _BODY_HEADERS and value != b"0" for name, value in self.headers):
             self.send_400_response("A handshake has no body.")
         elif any(name in _LISTS and len(value) > LONGEST for name, value in self.headers):
@@ -60,8 +60,8 @@ class _Parser(HttpRequestParser):
         self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
         self._protocol = protocol
 
-    def feed_data(self, data: bytes) -> None:  # type: ignore[override]  # uvicorn gives no other
-        """Parse a piece of what came.
+    def feed_data(self, data: bytes) -> None:  # type: ignore[override]  # uvicorn passes bytes
+        """Parse received data.
 
         Raises:
             HttpParserUpgrade: it ends with the handshake of a WebSocket.
@@ -74,7 +74,7 @@ class _Parser(HttpRequestParser):
             except HttpParserUpgrade as exc:
                 if _is_handshake(protocol.headers):
                     raise
-                if parser.get_method() == b"CONNECT":  # asks without a header
+                if parser.get_method() == b"CONNECT":  # it needs no Upgrade header
                     protocol.send_400_response("This is no proxy.")
                 if protocol.transport.is_closing():
                     return
@@ -90,7 +90,7 @@ def _is_handshake(headers: list[Header]) -> bool:
 
 
 def _plain_head(parser: HttpRequestParser, protocol: UpgradeProtocol) -> bytes:
-    """Write a head as if it did not ask for another protocol."""
+    """Write a head without the headers that ask for another protocol."""
     version = parser.get_http_version().encode()
     head = [b"%s %s HTTP/%s\r\n" % (parser.get_method(), protocol.url, version)]
     for name, value in protocol.headers:

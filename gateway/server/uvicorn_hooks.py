@@ -1,7 +1,7 @@
 """The undocumented parts of uvicorn that this package overrides or uses.
 
 They are checked when the package is imported: a release of uvicorn that renames one would otherwise
-switch a feature off without a word. `pyproject.toml` allows the releases that were tested. The
+silently disable a feature. `pyproject.toml` allows the releases that were tested. The
 asyncio and httptools callbacks of the protocol, such as `on_body`, are public.
 
 `HttpToolsProtocol`:
@@ -9,7 +9,7 @@ asyncio and httptools callbacks of the protocol, such as `on_body`, are public.
     `handle_websocket_upgrade`, `send_400_response`: handshakes with a body are refused.
     `headers`, `parser`, `url`: heads that ask for another protocol are read again.
     `pipeline`, `timeout_keep_alive_task`, `connections`, `loop`: limits, and the timer of a head.
-    `app`, `cycle`, `flow`, `server_state`, `transport`: what the two lanes of answers share.
+    `app`, `cycle`, `flow`, `server_state`, `transport`: cached answers use them like all others.
     `shutdown`: streams end when the server stops.
 `RequestResponseCycle`:
     `scope`, `body`: the cached answer of a request is looked up.

@@ -1,8 +1,8 @@
 """uvicorn's WebSocket protocol, with limits on what a client may send.
 
-What came is parsed in small pieces, and only while the application waits for a message: a read of
-thousands of frames leaves others their turn, and neither messages nor pongs pile up. Until
-SuperOffice has accepted the credentials of a client, it is a stranger and may send little.
+Received data is parsed in small pieces, and only while the application waits for a message: a read
+of thousands of frames yields to other requests, and neither messages nor pongs pile up. A client is
+a stranger, and may send little, until SuperOffice has accepted its credentials.
 """
 
 import asyncio
@@ -26,17 +26,17 @@ http11.MAX_NUM_HEADERS = MAX_HEADERS
 _PIECE_BYTES = 512
 _PIECES_PER_TURN = 8
 _MOST_FRAMES = 1_000
-"""Of one message."""
+"""In one message."""
 
 _MESSAGE_TIMEOUT_S = 10
 _CLOSE_TIMEOUT_S = 2
 _STRANGERS_CLOSE_TIMEOUT_S = 0.1
 
 _STRANGERS_BYTES = 16 * 2**10
-"""Of one message, and of what waits behind it."""
+"""In one message, and in the unparsed data after it."""
 
 _STRANGERS_FRAMES = 256
-"""Of all messages together."""
+"""In all messages together."""
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
@@ -53,10 +53,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._turn: asyncio.Handle | None = None
 
     def handle_connect(self, event: Request) -> None:
-        """Call the application, which reports when the client is no stranger any more."""
+        """Call the application, which reports when SuperOffice has accepted the client."""
         super().handle_connect(event)
         edge: Edge | None = getattr(getattr(self.app, "state", None), "edge", None)
-        if edge is None:  # an application that says nothing
+        if edge is None:  # another application, which does not report that
             self._lift_limits()
         elif self.response.status_code == 101:
             edge.door.enter(cast("Any", self.scope)).on_accepted = self._lift_limits
@@ -66,7 +66,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.close_timeout = _CLOSE_TIMEOUT_S
 
     def data_received(self, data: bytes) -> None:
-        """Take the handshake as a whole, and frames in turns."""
+        """Parse the handshake as a whole, and frames in pieces."""
         if self.handshake_initiated:
             self._unread = memoryview(bytes(self._unread) + data if self._unread else data)
             self._read()
@@ -75,19 +75,19 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if not self.handshake_initiated:  # websockets cannot parse it, and would wait for more
             self.transport.close()
 
-    async def receive(self) -> Any:  # uvicorn and Starlette type the same differently
+    async def receive(self) -> Any:  # the types of uvicorn and Starlette differ
         """Return the next message, or wait for it."""
         if self.queue.empty():
             self._read()
         return await self.queue.get()
 
     def resume_writing(self) -> None:
-        """Go on reading, too: the client reads again."""
+        """Resume reading, too: the client reads again."""
         super().resume_writing()
         self._read()
 
     def _read(self) -> None:
-        """Parse until a message waits, or others have to get their turn."""
+        """Parse until a message waits, or it is time to yield to other requests."""
         for _ in range(_PIECES_PER_TURN):
             if not self._unread or not self._may_read():
                 break
@@ -111,7 +111,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         return is_taken and self.writable.is_set() and not self.transport.is_closing()
 
     def handle_events(self) -> None:
-        """Count the frames of a message, or all of a stranger, and handle them."""
+        """Count the frames of a message, or all frames of a stranger, and handle them."""
         self._frames += len(self.conn.events)
         super().handle_events()
         if self.conn.current_size is None and not self._is_strangers:
@@ -154,9 +154,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
                 timer.cancel()
         self._share.hold(0)
         super().connection_lost(exc)
-        self.conn.parser.close()  # it knows itself: a flood would leave the collector a lot
+        self.conn.parser.close()  # a reference cycle: a flood would leave a lot to the collector
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
-        """Forget the request, which knows this object."""
+        """Forget the request, which refers to this object."""
         super().on_task_complete(task)
         self.scope.clear()  # type: ignore[attr-defined]  # a dict

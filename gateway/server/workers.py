@@ -34,10 +34,9 @@ class Workers:
 
     The second argument of `serve` takes its report: "" once it serves, or why it cannot start.
 
-    The first SIGINT or SIGTERM ends them all, by SIGTERM; a later one hurries them, by SIGUSR2. HUP
-    and USR1 are passed on; the terminal's HUP ends them all, too.
-    Terminals and systemd signal the whole group, so that a worker may get each signal twice; the
-    second one must change nothing.
+    The first SIGINT or SIGTERM ends them all, by SIGTERM; a later one ends their drain, by SIGUSR2.
+    HUP and USR1 are passed on; the terminal's HUP ends them all, too. Terminals and systemd signal
+    the whole group, so that a worker may get each signal twice; the second one must change nothing.
     """
 
     serve: Callable[[socket.socket, Callable[[str], None]], None]
@@ -45,7 +44,7 @@ class Workers:
     count: int
     timeout_s: float
     _reports: dict[SpawnProcess, "Connection[str, str]"] = field(default_factory=dict)
-    _said: dict[SpawnProcess, str] = field(default_factory=dict)
+    _reported: dict[SpawnProcess, str] = field(default_factory=dict)
     _is_ready: bool = False
     _signals: list[int] = field(default_factory=list)
     _to_pass_on: list[signal.Signals] = field(default_factory=list)
@@ -56,7 +55,7 @@ class Workers:
 
         Raises:
             SettingsError: a worker ended before it served, and no other one serves: the next one
-                would do the same.
+                would fail, too.
         """
         numbers = (*_SIGNALS, *signals.HANDLED)
         before = {number: signal.signal(number, self._note) for number in numbers}
@@ -102,8 +101,8 @@ class Workers:
         how = f"worker {ended.pid} ended with code {ended.exitcode}"
         self._read_reports()
         del self._reports[ended]
-        problem = self._said.pop(ended, f"{how} before it served")
-        if problem and not (self._is_ready and "" in self._said.values()):
+        problem = self._reported.pop(ended, f"{how} before it served")
+        if problem and not (self._is_ready and "" in self._reported.values()):
             raise SettingsError(problem)
         logger.warning("%s: another one starts", problem or how)
         time.sleep(_PAUSE_S if problem else 0)
@@ -111,10 +110,10 @@ class Workers:
 
     def _read_reports(self) -> None:
         for process, reports in self._reports.items():
-            if process not in self._said and reports.poll():
+            if process not in self._reported and reports.poll():
                 with contextlib.suppress(EOFError):  # it has ended
-                    self._said[process] = reports.recv()
-        if not self._is_ready and [*self._said.values()] == [""] * self.count:
+                    self._reported[process] = reports.recv()
+        if not self._is_ready and [*self._reported.values()] == [""] * self.count:
             self._is_ready = True
             notify_systemd("READY=1")
 

@@ -1,4 +1,4 @@
-"""Round trips: commands that come while one is under way go together in the next."""
+"""Batches: commands that are added during a round trip are sent together in the next one."""
 
 import asyncio
 from collections import deque
@@ -42,7 +42,7 @@ class Batches:
                 batch = [self._waiting.popleft() for _ in range(count)]
                 replies = await self._send([command for command, _ in batch])
                 for (_, future), reply in zip(batch, replies, strict=True):
-                    if not future.done():  # cancelled
+                    if not future.done():  # not cancelled
                         future.set_result(reply)
         finally:
             self._sending = None

@@ -1,4 +1,4 @@
-"""The commands of the shared cache: one round trip each, as scripts where it takes several steps.
+"""The commands of the shared cache, one round trip each: those of several steps are scripts.
 
 An entry begins with the time when it was made, by Redis' own clock, since those of machines differ.
 """
@@ -18,12 +18,12 @@ _LOOK_SHA, _STORE_SHA, _EXTEND_SHA, _RESERVE_SHA = SCRIPTS
 _LEASE_MS = round(LEASE_S * 1000)
 
 Packed = tuple[str | bytes | int | float, ...]
-Reply: TypeAlias = Any  # of whatever answers at the address
+Reply: TypeAlias = Any  # the peer may be anything
 """The reply to a command, as redis-py reads it, or its error."""
 
 
 class Look(NamedTuple):
-    """Read an entry; where there is none that is young enough, take the lease with a token.
+    """Read an entry; if none is young enough, take the lease with a token.
 
     The reply: the time by Redis' clock, the entry or None, and whether the lease was taken.
     """
@@ -35,7 +35,7 @@ class Look(NamedTuple):
 
 
 class Write(NamedTuple):
-    """Store an entry, unless it is empty, and give the lease back that a token has."""
+    """Store an entry, unless it is empty, and release the lease if the token holds it."""
 
     name: str
     token: bytes
@@ -44,7 +44,7 @@ class Write(NamedTuple):
 
 
 class Extend(NamedTuple):
-    """Renew the lease that a token has."""
+    """Renew the lease if the token holds it."""
 
     name: str
     token: bytes
@@ -68,7 +68,7 @@ Command = Look | Write | Extend | Forget | Reserve
 
 
 def packed(command: Command) -> Packed:
-    """Return a command as Redis takes it."""
+    """Return a command in Redis' form."""
     key = f"{NAMESPACE}:{{{command.name}}}"  # in a cluster, an entry and its lease are on one node
     keys = (2, key, f"{key}:lease")
     match command:

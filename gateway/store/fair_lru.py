@@ -1,4 +1,4 @@
-"""Entries that expire, up to a number of bytes, shared out between their owners."""
+"""A cache of entries that expire; their owners share its bytes fairly."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from cachetools import TLRUCache
 
 
 class Sized(Protocol):
-    """What says how much memory it takes."""
+    """An object that knows its memory."""
 
     @property
     def size_bytes(self) -> int:
@@ -16,7 +16,7 @@ class Sized(Protocol):
 
 
 class Entry(NamedTuple):
-    """A value with its owner, the size it had, and the time it is stored until."""
+    """A value with its owner, its size when it was stored, and the time when it expires."""
 
     value: Sized
     expires_at: float
@@ -28,7 +28,7 @@ class FairLRU(TLRUCache[str, Entry]):
     """Evicts from the owner with the most bytes, if these are more than an equal share.
 
     That owner loses its least recently used entry, and never its last one for this reason.
-    Otherwise the least recently used entry of all goes.
+    Otherwise the least recently used entry of all is evicted.
     """
 
     def __init__(self, max_bytes: int, clock: Callable[[], float]) -> None:
@@ -48,7 +48,7 @@ class FairLRU(TLRUCache[str, Entry]):
         self._keys[owner].move_to_end(key)
 
     def __setitem__(self, key: str, entry: Entry) -> None:
-        with self.timer as time:  # it stands still, so that nothing expires half-way
+        with self.timer as time:  # stopped, so that nothing expires half-way
             self.expire(time)
             self.pop(key, None)
             # Counted first: the room that it needs is part of its owner's share.

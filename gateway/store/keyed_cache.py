@@ -11,10 +11,10 @@ V = TypeVar("V")
 
 
 class KeyedCache(Generic[K, V]):
-    """Makes one object for each key, and keeps the `most` that were used last.
+    """Makes one object for each key, and caches the `most` that were used last.
 
-    An object that is still referenced elsewhere is found again, however many came after it: there
-    are never two for one key.
+    An object that is still referenced elsewhere is found even if it was evicted: there are never
+    two for one key.
     """
 
     def __init__(self, make: Callable[[K], V], *, most: int) -> None:

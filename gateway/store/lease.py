@@ -1,4 +1,4 @@
-"""Only one process at a time fetches the same thing: it holds a lease in the shared cache.
+"""A lease in the shared cache: only its holder fetches an entry, and other processes wait.
 
 The lease is renewed for as long as the fetch takes. If its process dies, the others wait for the
 rest of the lease, and no longer.
@@ -22,7 +22,7 @@ _NO_ENTRY_S = -1.0
 
 
 class Turn(Generic[T]):
-    """What was found in a place; nothing means: fetch it, and `store` it there."""
+    """The entry `found` in a place; if it is None, fetch it, and `store` it there."""
 
     def __init__(self, shared: SharedCache, place: Place) -> None:
         self.found: T | None = None
@@ -37,7 +37,7 @@ class Turn(Generic[T]):
         """Wait for the entry or the lease, or until the cache fails; return whether it waited.
 
         Raises:
-            TimeoutError: the time is up.
+            TimeoutError: `turn_s` has passed.
         """
         shared, has_waited, poll_s = self._shared, False, _FIRST_POLL_S
         age_s = oldest_s
@@ -49,9 +49,9 @@ class Turn(Generic[T]):
             if self.found is not None or looked.has_lease or shared.outages.is_paused:
                 return has_waited
             if looked.found is not None or looked.is_invalid:
-                if age_s == _NO_ENTRY_S:  # whatever answers there is not Redis
+                if age_s == _NO_ENTRY_S:  # the peer is not Redis
                     return has_waited
-                age_s = _NO_ENTRY_S  # the lease must be had in spite of it
+                age_s = _NO_ENTRY_S  # take the lease as if there were no entry
                 continue
             if shared.clock() - began_s >= shared.turn_s:
                 raise TimeoutError
@@ -59,12 +59,12 @@ class Turn(Generic[T]):
             age_s, has_waited, poll_s = oldest_s, True, min(2 * poll_s, _LATER_POLLS_S)
 
     async def store(self, content: bytes, *, ttl_s: float, age_s: float) -> None:
-        """Store what was fetched, and give the lease back, without waiting for Redis."""
+        """Store what was fetched and release the lease, without waiting for Redis."""
         token = self._end()
         await self._shared.hand_over(self._place, content, token, ttl_s=ttl_s, age_s=age_s)
 
     def release(self) -> None:
-        """Give the lease back, if there is one."""
+        """Release the lease, if it is held."""
         if token := self._end():
             self._shared.release(self._place, token)
 
@@ -95,10 +95,10 @@ async def turn(
 ) -> AsyncIterator[Turn[T]]:
     """Wait for this process's turn to fetch something, or for another process to store it.
 
-    `usable` makes something of an entry that is no older than `oldest_s`, or nothing.
+    `usable` converts an entry that is no older than `oldest_s`; None: it cannot be used.
 
     Raises:
-        TimeoutError: the time is up, after waiting for another process.
+        TimeoutError: `turn_s` has passed, after waiting for another process.
     """
     began_s, mine = shared.clock(), Turn[T](shared, place)
     try:

@@ -1,4 +1,4 @@
-"""A timeout that does not count the time in which this process itself is slow."""
+"""A timeout that does not count the time for which the event loop is blocked."""
 
 import asyncio
 import math
@@ -12,11 +12,11 @@ _TICK_S = 0.0125
 async def loop_timeout(
     limit_s: float, *, most_s: float = math.inf
 ) -> AsyncIterator[Callable[[], None]]:
-    """Give the body `limit_s` seconds, counting 12.5 ms at most for a turn of the event loop.
+    """Cancel the body after `limit_s` seconds; an iteration of the loop counts 12.5 ms at most.
 
-    In a burst of requests each turn takes long, and it takes several turns to read a response: by
-    the clock, a peer that responds at once would seem slow. Yields a function that starts the
-    timeout again, but for `most_s` in all.
+    In a burst of requests iterations are slow, and reading a response takes several: by the clock,
+    a peer that responds at once would seem slow. Yields a function that restarts the timeout,
+    within `most_s` in all.
 
     Raises:
         TimeoutError: it took longer.

@@ -1,8 +1,8 @@
 """A bounded cache in memory, behind aiocache's interface.
 
 aiocache's own memory cache has no bound. This one counts bytes, and shares them out between the
-owners of entries; expired entries go whenever one is stored, so that customers' data do not
-outlive their use.
+owners of entries; storing an entry removes expired ones, so that customers' data do not outlive
+their use.
 """
 
 import time
@@ -17,7 +17,7 @@ from gateway.store.fair_lru import Entry, FairLRU, Sized
 
 
 class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no types
-    """Holds objects, as they are, up to `max_bytes` by their own `size_bytes`.
+    """Stores objects, not serialized, up to `max_bytes` by their own `size_bytes`.
 
     An object larger than the bound is not stored. Objects may grow: each is measured again when it
     is looked up.
@@ -33,11 +33,11 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
         self._clock = clock
         self._entries = FairLRU(max_bytes, clock)
 
-    async def get(self, key: str) -> Any:  # the kind that was set
-        """Look up, without the layers of aiocache's own `get`, which take longer than this."""
+    async def get(self, key: str) -> Any:  # of the type that was set
+        """Return the value, or None, without the layers of aiocache's own `get`: they are slow."""
         return self.peek(key)
 
-    def peek(self, key: str) -> Any:  # the kind that was set
+    def peek(self, key: str) -> Any:  # of the type that was set
         """Return the value, or None; it counts as a use."""
         try:
             entry = self._entries[key]
@@ -60,7 +60,7 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
         return int(is_found)
 
     def _put(self, key: str, value: Sized, expires_at: float, owner: str) -> None:
-        with suppress(ValueError):  # larger than the bound; an older value is gone all the same
+        with suppress(ValueError):  # larger than the bound; an older value is removed
             self._entries[key] = Entry(value, expires_at, value.size_bytes, owner)
         self._measure()
 

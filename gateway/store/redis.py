@@ -38,7 +38,7 @@ def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
         client = Redis.from_url(
             url,
             socket_connect_timeout=connect_timeout_s,
-            # Once more, at once, for connections that a restart of Redis has broken.
+            # One immediate retry, for connections that a restart of Redis has broken.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
         pool: Any = client.connection_pool  # redis-py leaves it untyped
@@ -46,7 +46,7 @@ def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
         encoder.encode("")
         if encoder.decode_responses:
             raise ValueError
-    except Exception:  # noqa: BLE001  whatever the parts of redis-py raise; it may hold a password
+    except Exception:  # noqa: BLE001  redis-py raises any kind; its text may contain a password
         message = "GATEWAY_CACHE_URL: it has an option behind the ? that cannot be used"
         raise SettingsError(message) from None
     # With a timeout redis-py sends through `asyncio.wait_for`, which in Python 3.11 can swallow a
@@ -62,7 +62,7 @@ _TRIED = (*_ON_A_KEY, "TIME", "EVALSHA none 0", "EVAL return 0", f"PUBLISH {CHAN
 
 
 async def try_out(url: str, *, timeout_s: float) -> tuple[float, list[str]]:
-    """Do what the gateway does; return the seconds of a ping, and the ACL rules that are missing.
+    """Try every command of the gateway; return the seconds of a ping, and the missing ACL rules.
 
     Raises:
         PermissionError: Redis does not accept the user or the password.
@@ -105,14 +105,14 @@ async def try_out(url: str, *, timeout_s: float) -> tuple[float, list[str]]:
 
 
 def _rule(command: str, problem: str) -> str:
-    """Return the ACL rule that Redis misses."""
+    """Return the missing ACL rule."""
     if re.search(r"\bkeys?\b", problem):
         return f"~{NAMESPACE}:*"
     return f"&{NAMESPACE}:*" if re.search(r"\bchannels?\b", problem) else f"+{command.lower()}"
 
 
 async def report_missing_rights(url: str, *, timeout_s: float = 2.0) -> None:
-    """Log once what the user may not do; an outage is logged where it is met."""
+    """Log once which rights the user lacks; outages are logged elsewhere."""
     with suppress(OSError):
         _, missing = await try_out(url, timeout_s=timeout_s)
         for rule in missing:
@@ -123,7 +123,7 @@ def _read(reply: Reply) -> Reply:
     """Return the reply to a `Look`.
 
     Raises:
-        ValueError, TypeError: it is not Redis that answers.
+        ValueError, TypeError: the peer is not Redis.
     """
     if isinstance(reply, ResponseError):
         return reply
@@ -136,7 +136,7 @@ def _read(reply: Reply) -> Reply:
 class RedisCache:
     """Runs commands in Redis or Valkey at `url`; close it with `aclose`.
 
-    Nothing here has a timeout: callers bring their own. A cancelled command closes its connection,
+    Nothing here has a timeout: callers set their own. A cancelled command closes its connection,
     so its response is not left there for the next command.
     """
 
@@ -161,7 +161,7 @@ class RedisCache:
         ]
 
     async def _send(self, commands: Sequence[Packed], replied: Callable[[], None]) -> list[Reply]:
-        """Use a connection as it is: redis-py's pipeline takes twice the CPU time."""
+        """Use a connection directly: redis-py's pipeline takes twice the CPU time."""
         replies: list[Reply] = []
         if commands:
             pool: Any = self.client.connection_pool  # redis-py leaves it untyped
@@ -192,7 +192,7 @@ _MOST_SILENCES = 2
 
 
 class Channel:
-    """The channel of all processes; close it with `aclose`."""
+    """The channel between all processes; close it with `aclose`."""
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
         self._timeout_s = timeout_s
@@ -214,7 +214,7 @@ class Channel:
         """Yield None when the subscription has begun, and then each message.
 
         Raises:
-            PermissionError: the user may not.
+            PermissionError: the user may not subscribe.
             OSError: Redis fails, or answers no pings; the message is the kind of error.
         """
         try:

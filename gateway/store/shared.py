@@ -1,4 +1,4 @@
-"""A cache in Redis, for all processes; a failure of it fails no request."""
+"""A cache in Redis, for all processes; its failures fail no request."""
 
 import asyncio
 import logging
@@ -55,7 +55,7 @@ class Outages:
         return is_first
 
     def worked(self) -> None:
-        """Record a successful write, which is what a full Redis refuses."""
+        """Record a successful write: a full Redis refuses writes alone."""
         self._pause_s = _SHORTEST_PAUSE_S
         if self.is_known:
             self.is_known = False
@@ -71,7 +71,7 @@ _MOST_WAITING_BYTES = 4 * 2**20
 _FORM = b"3 "  # changed whenever the format of entries changes
 TIMES = struct.Struct(">dd")
 _LARGE = 2**20
-_SMALLER = 20  # how many times sessions shrink
+_SMALLER = 20  # the compression ratio of sessions
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -84,7 +84,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The content of an entry, and its age by the clock of the cache: those of processes differ."""
+    """The content of an entry, and its age by Redis' clock, as those of processes differ."""
 
     content: bytes
     age_s: float
@@ -92,7 +92,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What a process found in a place, and whether it took the lease."""
+    """The result of a lookup: the entry, and whether this process took the lease."""
 
     found: Found | None = None
     has_lease: bool = False
@@ -109,7 +109,7 @@ class _Entry:
     is_owed: bool = False
 
     def left_s(self, now_s: float) -> float:
-        """Return when it expires, rounded to Redis's milliseconds."""
+        """Return the seconds until it expires, rounded to Redis' milliseconds."""
         return round(self.made_s + self.ttl_s - now_s, 3)
 
 
@@ -117,8 +117,8 @@ class _Entry:
 class SharedCache:
     """Shares bytes through `remote`; close it with `aclose`.
 
-    After a failure `remote` is not used for a while: nothing is found there, and nobody waits. What
-    waits to be written is bounded: past that, entries are dropped.
+    After a failure `remote` is not used for a while: lookups return nothing at once. The bytes that
+    wait to be written are bounded: past that, entries are dropped.
     """
 
     remote: RedisCache
@@ -130,7 +130,7 @@ class SharedCache:
     """The timeout of a reply."""
 
     turn_s: float
-    """How long a process waits for another one to fetch what both need."""
+    """How long a process waits for another one that fetches the same entry."""
 
     clock: Callable[[], float] = time.monotonic
     dropped: int = field(default=0, init=False)
@@ -143,22 +143,22 @@ class SharedCache:
 
     def __post_init__(self) -> None:
         self.outages = Outages(clock=self.clock)
-        self._largest_entry = self.max_bytes + self.max_bytes // 128 + 1024  # what is random grows
+        self._largest_entry = self.max_bytes + self.max_bytes // 128 + 1024  # random data grow
         self._batches = Batches(self._send, most=_MOST_AT_ONCE)
 
     async def aclose(self) -> None:
-        """Write what waits, and close the connections."""
+        """Write the waiting entries, and close the connections."""
         await self._batches.finish()
         with suppress(Exception):
             async with loop_timeout(self.answer_s):
                 await self.remote.aclose()
 
     async def get(self, place: Place) -> Found | None:
-        """Return the entry; None where there is none, or one that cannot be unsealed."""
+        """Return the entry; None if there is none, or if it cannot be unsealed."""
         return (await self.look(place)).found
 
     async def look(self, place: Place, *, token: bytes = b"", oldest_s: float = math.inf) -> Looked:
-        """Read the entry; with a `token`, take the lease where none is young enough."""
+        """Read the entry; with a `token`, take the lease if no entry is young enough."""
         look = Look(place.name, token, oldest_s, self._largest_entry)
         read = await self._batches.add(look)
         if read is None:
@@ -174,7 +174,7 @@ class SharedCache:
             lambda: unseal(sealed, key=place.key, name=name, max_bytes=self.max_bytes),
         )
         age_s = max(0.0, now_s - made_s)
-        if opened is None or age_s >= ttl_s:  # Redis had deleted it: somebody else put it there
+        if opened is None or age_s >= ttl_s:  # not ours: Redis would have deleted it
             return Looked(is_invalid=True)
         return Looked(Found(opened, age_s))
 
@@ -187,20 +187,20 @@ class SharedCache:
         """
         entry = _Entry(place, content, ttl_s, self.clock() - age_s, is_owed)
         if self._ahead_s is None:
-            await self.look(place)  # for the time
+            await self.look(place)  # for the time in Redis
         if (written := await self._write(entry)) is not None:
             await written
 
     async def hand_over(
         self, place: Place, content: bytes, token: bytes, *, ttl_s: float, age_s: float = 0
     ) -> None:
-        """Store content and give the lease back, without waiting until that is done."""
+        """Store content and release the lease, without waiting for Redis."""
         entry = _Entry(place, content, ttl_s, self.clock() - age_s)
         if await self._write(entry, token) is None:
             self.release(place, token)
 
     def release(self, place: Place, token: bytes) -> None:
-        """Give the lease back, if a token has it."""
+        """Release the lease, if the token holds it."""
         if token:
             self._batches.add(Write(place.name, token, b"", 0))
 
@@ -218,7 +218,7 @@ class SharedCache:
         await self._batches.add(Forget(place.name))
 
     async def _write(self, entry: _Entry, token: bytes = b"") -> "asyncio.Future[Reply] | None":
-        """Seal an entry and begin to write it; None where it is over or may not be written now."""
+        """Seal an entry and begin to write it; None if it has expired or may not be written now."""
         place, left_s = entry.place, entry.left_s(self.clock())
         if left_s <= 0 or self.outages.is_paused or self._ahead_s is None:
             self._owe(entry)
@@ -250,7 +250,7 @@ class SharedCache:
             self._owed[entry.place.name] = entry
 
     async def _send(self, commands: Sequence[Command]) -> list[Reply]:
-        """Return the replies; None for what fails, or may not be sent now."""
+        """Return the replies; None for a command that fails, or may not be sent now."""
         if self.outages.is_paused:
             return [None] * len(commands)
         try:
@@ -260,15 +260,15 @@ class SharedCache:
             replies = [exc] * len(commands)
         failure = next((reply for reply in replies if isinstance(reply, Exception)), None)
         if failure is None:
-            await self._take(commands, replies)
+            await self._write_owed(commands, replies)
         elif self.outages.failed(failure):
             with suppress(Exception):
                 async with loop_timeout(self.answer_s):
                     await self.remote.reconnect()
         return [None if isinstance(reply, Exception) else reply for reply in replies]
 
-    async def _take(self, commands: Sequence[Command], replies: Sequence[Reply]) -> None:
-        """Once an entry was written, write what is owed."""
+    async def _write_owed(self, commands: Sequence[Command], replies: Sequence[Reply]) -> None:
+        """Write the owed entries, if one of the commands has written an entry."""
         if any(
             isinstance(command, Write) and command.entry and reply == b"OK"
             for command, reply in zip(commands, replies, strict=True)
@@ -280,7 +280,7 @@ class SharedCache:
 
 
 def _sealed_name(place: Place, times: bytes) -> bytes:
-    """Return what is sealed in: the name, the times, and the format, so that no other is read."""
+    """Return what is authenticated: name, times, and format, so that no other format is read."""
     return _FORM + times[: TIMES.size] + place.name.encode()
 
 

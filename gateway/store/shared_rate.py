@@ -1,7 +1,7 @@
-"""A number of calls in any second, shared by all processes through Redis where there is one.
+"""A limit on the calls in any second, shared by all processes through Redis, if there is one.
 
-Kept libraries were tried. aiolimiter lets 19 calls through in a second at a rate of 10, and
-`limits` cannot reserve a time to come: a call that waits has to ask again and again.
+No library fits: aiolimiter lets 19 calls through in a second at a rate of 10, and `limits`
+cannot reserve a future time: a waiting call has to poll.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from gateway.store.shared import SharedCache
 class SharedRate:
     """Reserves times for calls, so that no second has more than `per_second`.
 
-    Without Redis, also while it fails, this process uses its own part: `per_second` divided by the
+    Without Redis, and while it fails, this process uses its own part: `per_second` divided by the
     number of `workers`, and at least one.
     """
 
@@ -33,7 +33,7 @@ class SharedRate:
         self._times: deque[float] = deque(maxlen=max(1, self.per_second // workers))
 
     async def reserve(self, longest_s: float) -> float:
-        """Return in how many seconds the call may be made; past `longest_s` nothing is reserved."""
+        """Return the seconds until the call may be made; past `longest_s` nothing is reserved."""
         if self.shared is not None:
             wait_s = await self.shared.reserve(self._key, self.per_second, longest_s)
             if wait_s is not None:

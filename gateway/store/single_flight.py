@@ -33,7 +33,7 @@ class Flights(Generic[T]):
         """Wait for the call of `key`, starting it with `call` unless one is in progress.
 
         Raises:
-            Exception: whatever `call` raised, for every waiter.
+            Exception: the one that `call` raised, for every waiter.
         """
         flight = self.start(key, call)
         # Not `shield`: from Python 3.14 on it logs the failure that a cancelled waiter missed.
@@ -64,4 +64,4 @@ class Flights(Generic[T]):
     def _land(self, key: str, flight: "asyncio.Task[T]") -> None:
         del self._flights[key]
         if not flight.cancelled():
-            flight.exception()  # retrieved: asyncio would log it where no waiter is left
+            flight.exception()  # retrieved: asyncio would log it if no waiter is left

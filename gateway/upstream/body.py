@@ -41,7 +41,7 @@ async def read_body(
     inflate = _inflater(fields.get(b"content-encoding", b""))
     # Not `aiter_raw`, which refuses responses that have their content already, as in tests.
     assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  by AsyncClient
-    body = BytesIO()  # grows where it is, and mostly gives its bytes without a copy
+    body = BytesIO()  # grows in place, and mostly returns its bytes without a copy
     received = turns = 0
     try:
         async for chunk in response.stream:
@@ -52,7 +52,7 @@ async def read_body(
                 if body.tell() > max_bytes or received > max_bytes:
                     raise _too_large(max_bytes)
                 await make_room(len(piece), on_wait)
-                if body.tell() // _TURN_BYTES > turns:  # it may have arrived faster than it is read
+                if body.tell() // _TURN_BYTES > turns:  # data may arrive faster than it is read
                     turns += 1
                     await asyncio.sleep(0)
         if inflate:

@@ -6,25 +6,25 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 BODIES_BYTES = 32 * 2**20
-"""Bytes of all bodies at a time; one body more, of any size that is accepted, always fits."""
+"""The most bytes of all bodies at a time; one more body, of any accepted size, always fits."""
 
 _FREE_BYTES = 2**18
 
 
 class BodyMemory:
-    """Bounds the bodies that are read or decoded at the same time; bytes past it are not read yet.
+    """Limits the bodies that are read or decoded at the same time; past it, reading waits.
 
     The first 256 KiB of a body are free, so that usual answers never wait for large ones.
     """
 
     def __init__(self, most_bytes: int = BODIES_BYTES) -> None:
         self.left_bytes = most_bytes
-        # Only its holder reads on when nothing is left: so it can finish, and free its memory.
+        # When nothing is left, only the holder of this lock reads: it finishes, and frees memory.
         self.last = asyncio.Lock()
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Count the bodies that are read in the block until its end."""
+        """Count the body that is read in the block, until its end."""
         body = _Body(self)
         _BODY.set(body)  # of the task, which reads nothing else
         try:
@@ -46,7 +46,7 @@ _BODY: ContextVar[_Body | None] = ContextVar("body", default=None)
 
 
 async def make_room(size_bytes: int, on_wait: Callable[[], object]) -> None:
-    """Count bytes of this task's body, after a wait where there is no room for them."""
+    """Count bytes of this task's body; wait first if there is no room for them."""
     body = _BODY.get()
     if body is None or body.is_last:
         return

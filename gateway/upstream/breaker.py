@@ -58,7 +58,7 @@ class Breaker:
         return "open" if self._probe is None else "half_open"
 
     def check(self) -> None:
-        """Do nothing, unless calls are rejected.
+        """Reject a call, if the circuit does.
 
         Raises:
             UpstreamNotCalledError: the circuit is open, or its probe is in progress.
@@ -121,8 +121,8 @@ class Breaker:
                 self.cooldown_s,
                 self._in_a_row,
             )
-        asked_s = min(failure.retry_after_s or 0, _MOST_COOLDOWNS * self.cooldown_s)
-        self._open_until = self.clock() + max(self._cooldowns * self.cooldown_s, asked_s)
+        requested_s = min(failure.retry_after_s or 0, _MOST_COOLDOWNS * self.cooldown_s)
+        self._open_until = self.clock() + max(self._cooldowns * self.cooldown_s, requested_s)
         self._counted_at.clear()
 
 
@@ -132,7 +132,7 @@ class Call:
 
     `with Call(breaker, caller) as call:`, then `call.begin()` to make it.
 
-    Between the two it may wait in the queue, while the circuit may open.
+    Between the two it may wait in the queue, and the circuit may open.
     """
 
     breaker: Breaker
@@ -145,13 +145,13 @@ class Call:
         return self
 
     def begin(self, *, had_time: bool = True) -> None:
-        """See `Breaker.begin`; without `had_time`, most of its deadline, a timeout is our fault."""
+        """Begin the call; if it has less than half of its deadline, a timeout is our fault."""
         self.breaker.begin(self)
         if not self._has_begun:  # a retry has less time because of SuperOffice
             self._has_begun, self.had_time = True, had_time
 
     def lose_time(self) -> None:
-        """Record that it waits for us: a timeout is not SuperOffice's fault."""
+        """Record that the call waits for us: a timeout is then not SuperOffice's fault."""
         self.had_time = False
 
     def __exit__(self, kind: object, outcome: BaseException | None, traceback: object) -> None:

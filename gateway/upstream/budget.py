@@ -1,4 +1,4 @@
-"""The budget of REST calls per second: calls over it wait for their turn, or are refused."""
+"""The budget of REST calls per second: calls beyond it wait, or are refused."""
 
 import asyncio
 import math
@@ -10,13 +10,13 @@ from gateway.upstream.gate import Gate
 from gateway.upstream.rate_limits import STRANGERS
 
 IS_POLL: ContextVar[bool] = ContextVar("is_poll", default=False)
-"""Whether a call is of a live subscription, which can wait for the next poll."""
+"""Whether a call is that of a live subscription, which can wait for the next poll."""
 
-_LONGEST_S = 60  # as long as Redis keeps the time of a call
+_LONGEST_S = 60  # the script in Redis ignores reservations further ahead
 
 
 class Budget:
-    """Lets calls begin at a rate; those that wait take turns by caller, as at the gate."""
+    """Limits the rate at which calls begin; waiting callers take turns, as in `Gate`."""
 
     def __init__(self, rate: SharedRate, *, queue: int) -> None:
         self.rate = rate
@@ -25,10 +25,10 @@ class Budget:
         self._is_used_up = False
 
     async def take(self, caller: str, *, longest_s: float) -> None:
-        """Wait for the turn of a call; one of a live subscription is refused where it had to wait.
+        """Wait until a call may begin; refuse one of a live subscription that would have to wait.
 
         Raises:
-            UpstreamHeldOffError: its turn would not come within `longest_s`.
+            UpstreamHeldOffError: it may not begin within `longest_s`.
         """
         if IS_POLL.get():
             if self._is_used_up:

@@ -35,7 +35,7 @@ _HEADERS: Sequence[Header] = (
     (b"accept-encoding", b"gzip"),
     (b"user-agent", b"superoffice-chat-gateway"),
 )
-_LONGEST_TURN = 0.4  # of the deadline: the call has to have most of it
+_LONGEST_TURN = 0.4  # of the deadline: the call itself needs most of it
 _NO_BODY = httpx.ByteStream(b"")
 
 
@@ -125,7 +125,7 @@ class UpstreamClient:
             await self.budget.take(call.caller, longest_s=longest_s)
         async with self.gate.slot(call.caller):
             call.begin(had_time=_left_s(ends_at) > self._timeout_s / 2)
-            # With a stream of its own, httpx does not look for headers to add.
+            # Given a stream, httpx does not search for headers to add.
             request = httpx.Request(
                 "GET", self._url, headers=[*self._headers, *headers], stream=_NO_BODY
             )
@@ -146,7 +146,7 @@ class UpstreamClient:
         """Wait before the retry, if there is one.
 
         Raises:
-            UpstreamUnavailableError: `failure`, if there is none.
+            UpstreamUnavailableError: `failure`, if there is no retry.
         """
         # A probe is a single call, and during a probe a retry would be rejected.
         is_allowed = self.breaker.state == "closed"

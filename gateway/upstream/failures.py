@@ -1,7 +1,7 @@
-"""What can go wrong with a call, in two tables: errors of the connection, and statuses but 200.
+"""The failures of a call, in two tables: errors of the connection, and statuses other than 200.
 
 The transport raises httpx's errors, so that any other httpx transport can take its place. Messages
-of aiohttp and httpx name addresses and certificates: ours do not, and httpx's get the kind alone.
+of aiohttp and httpx name addresses and certificates: ours do not, and httpx's only name the kind.
 """
 
 import email.utils
@@ -43,7 +43,7 @@ _FAILURES = (
     _Failure(aiohttp.ClientProxyConnectionError, httpx.ProxyError, *_NO_PROXY),
     _Failure(aiohttp.ClientHttpProxyError, httpx.ProxyError, *_NO_PROXY),
     _Failure(aiohttp.ClientConnectorError, httpx.ConnectError, *_NO_CONNECTION),
-    # Connecting is the only thing that has a timeout in the transport.
+    # Only connecting has a timeout in the transport.
     _Failure(aiohttp.ServerTimeoutError, httpx.ConnectTimeout, *_NO_CONNECTION),
     _Failure(LineTooLong, httpx.LocalProtocolError, *_TOO_LARGE),
     _Failure(aiohttp.ClientResponseError, httpx.RemoteProtocolError, *_NOT_HTTP),
@@ -53,7 +53,7 @@ _FAILURES = (
 
 
 def in_httpx(exc: aiohttp.ClientError | HttpProcessingError) -> httpx.TransportError:
-    """Return the error of httpx that means the same; its message is the kind."""
+    """Return the equivalent error of httpx; its message is the kind of error."""
     in_the_head = getattr(exc.__cause__, "__cause__", None)  # aiohttp wraps it twice
     if isinstance(in_the_head, LineTooLong):
         exc = in_the_head
@@ -76,7 +76,7 @@ _MEANING: dict[int, tuple[type[UpstreamError], str]] = {
         "SuperOffice does not accept these credentials; they may have expired.",
     ),
     403: (UpstreamForbiddenError, "SuperOffice denies this user the chat sessions."),
-    407: _NO_PROXY,  # for http; with https, aiohttp raises its error
+    407: _NO_PROXY,  # for http; for https, aiohttp raises an error
     421: (UpstreamMisdirectedError, "SuperOffice serves this tenant at another address."),
     429: (UpstreamRateLimitedError, "SuperOffice asks to slow down."),
     **dict.fromkeys(
@@ -100,7 +100,7 @@ def error_for(response: httpx.Response) -> UpstreamError:
 def retry_after_s(value: str) -> int | None:
     """Read a Retry-After (RFC 9110, section 10.2.3): seconds or a date; None if it is invalid.
 
-    Longer waits count as a day.
+    Waits longer than a day count as a day.
     """
     value = value.strip()
     if value.isascii() and value.isdigit():

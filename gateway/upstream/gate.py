@@ -1,4 +1,4 @@
-"""A limit of concurrent REST calls, with a bounded queue that is shared out fairly."""
+"""A limit on concurrent REST calls, with a bounded and fair queue."""
 
 import asyncio
 from collections import Counter, deque
@@ -14,12 +14,12 @@ class Gate:
     """Admits `slots` calls at a time; `queue` more may wait.
 
     Slots and places in the queue are shared out by the name of the caller. A free slot goes to the
-    caller that holds the fewest; of one caller, and among equals, the call that came first goes
-    first. If the queue is full, the caller with the most places loses its last one. An eighth of
-    the slots is for callers that hold none, so that these need not wait until a slow call ends.
+    caller that holds the fewest; equals take turns, and a caller's oldest call goes first. If the
+    queue is full, the caller with the most places loses its newest. An eighth of the slots is for
+    callers that hold none, so that these need not wait until a slow call ends.
 
-    Many can hide behind the name `crowd`: there the call that came last goes first, and the first
-    one loses its place, so that a flood does not keep a newcomer waiting.
+    Many callers can share the name `crowd`: its newest call goes first, and its oldest call loses
+    its place, so that a flood does not keep a newcomer waiting.
     """
 
     def __init__(self, *, slots: int, queue: int, crowd: str | None = None) -> None:
@@ -34,12 +34,12 @@ class Gate:
 
     @asynccontextmanager
     async def slot(self, caller: str = "") -> AsyncIterator[None]:
-        """Hold a slot in the block, after a wait for it where none is free.
+        """Hold a slot in the block; wait for one first if none is free.
 
         Raises:
             UpstreamNotCalledError: the queue is full.
         """
-        # Those that wait may not have the reserve: then nobody is overtaken.
+        # A slot that is free while calls wait is reserved, and not for them: none is overtaken.
         if self._may_have(caller):
             self._take(caller)
         else:
@@ -75,7 +75,7 @@ class Gate:
         except asyncio.CancelledError:
             if turn.cancelled():
                 self._leave(caller, turn)
-            elif turn.exception() is None:  # it has the slot already
+            elif turn.exception() is None:  # it holds a slot already
                 self._give_back(caller)
             raise
 
@@ -90,7 +90,7 @@ class Gate:
             raise error
         turn = self._queues[longest][0 if is_crowd else -1]
         self._leave(longest, turn)
-        if not turn.done():  # or it has been cancelled
+        if not turn.done():  # not cancelled
             turn.set_exception(error)
 
     def _leave(self, caller: str, turn: "asyncio.Future[None]") -> None:
@@ -111,7 +111,7 @@ class Gate:
                 return
             turn = self._queues[caller][-1 if caller == self._crowd else 0]
             self._leave(caller, turn)
-            if not turn.done():  # or it has been cancelled
+            if not turn.done():  # not cancelled
                 self._take(caller)
                 turn.set_result(None)
                 return

@@ -18,20 +18,20 @@ _REFUSED_S = 5
 _MOST = 10_000
 
 STRANGERS = ""
-"""The name that all callers share whose credentials SuperOffice has not accepted so far."""
+"""The common name of all callers whose credentials SuperOffice has not accepted yet."""
 
 
 class RateLimits:
     """Rejects the calls of a rate-limited or refused caller, so that SuperOffice does not have to.
 
-    A caller is known by a digest of its credentials, in every language; the digest's key is used
-    nowhere else. A refusal counts for five seconds: an account may be unlocked.
+    A caller is identified by a digest of its credentials, without its language; the digest's key is
+    used nowhere else. A refusal counts for five seconds: an account may be unlocked.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._key = secrets.token_bytes(32)
-        # A time limit is never driven out by refusals: made-up credentials are free.
+        # Separate, so that refusals of forged credentials, which cost nothing, evict no rate limit.
         self._until, self._refused = self._times(), self._times()
         self._accepted: LRUCache[str, bool] = LRUCache(_MOST)
 
@@ -39,7 +39,7 @@ class RateLimits:
         return TLRUCache(_MOST, ttu=lambda _, until, __: until, timer=self._clock)
 
     def check(self, name: str) -> None:
-        """Do nothing, unless the caller is rate-limited or was refused.
+        """Reject a call, if its caller is rate-limited or was refused.
 
         Raises:
             UpstreamHeldOffError: it is rate-limited; the error says for how many more seconds.
@@ -56,9 +56,10 @@ class RateLimits:
             raise error
 
     def share_of(self, name: str) -> str:
-        """Return whose share of the slots a caller uses, and as whom it fails.
+        """Return the name under which a caller's slots and failures are counted.
 
-        Credentials cost nothing to make up. Until one caller is accepted, nobody is a stranger.
+        Strangers share one, as forged credentials cost nothing; until the first caller is accepted,
+        there are none.
         """
         return name if not self._accepted or self._accepted.get(name) else STRANGERS
 
@@ -71,11 +72,11 @@ class RateLimits:
         self._accepted[name] = True
 
     def refused(self, name: str) -> None:
-        """Record that SuperOffice has refused them (401)."""
+        """Record that SuperOffice has refused the caller's credentials (401)."""
         self._accepted.pop(name, None)
         self._refused[name] = self._clock() + _REFUSED_S
 
     def name(self, headers: Sequence[Header]) -> str:
-        """Return the name of the caller, which holds for this process."""
+        """Return the name of the caller in this process."""
         credentials = repr(Caller(tuple(headers)).credentials().headers).encode()
         return hashlib.blake2b(credentials, key=self._key, digest_size=16).hexdigest()

@@ -1,8 +1,7 @@
-"""Whether SuperOffice can be reached: checked in the background, without credentials.
+"""Check in the background whether SuperOffice can be reached, without credentials.
 
-A connection is opened and closed, with TLS for https; SuperOffice gets no request. So problems of
-DNS, routing, proxies and certificates are found, and SuperOffice sees neither a call nor a failed
-log-in.
+A connection is opened and closed, with TLS for https, and no request is sent. This finds problems
+of DNS, routing, proxies and certificates, and SuperOffice sees neither a call nor a failed log-in.
 """
 
 import asyncio
@@ -15,14 +14,14 @@ from gateway.upstream.route import ProxyError, Route
 
 
 class Reachability:
-    """Knows whether the last connection succeeded."""
+    """Connects to SuperOffice regularly, and has the last result."""
 
     def __init__(self, settings: Settings, route: Route) -> None:
         self._url, self._route = httpx.URL(settings.address), route
         self._interval_s = settings.ready_check
         self._connect_timeout_s = settings.upstream_connect_timeout
         self.problem: str | None = "it has not been checked yet"
-        """What is wrong, or None."""
+        """The problem, or None."""
 
     async def keep_checking(self) -> None:
         """Check until cancelled, every `ready_check` seconds."""

@@ -1,4 +1,4 @@
-"""When a failed REST call is retried, and after which pause."""
+"""Decide whether a failed REST call is retried, and after which pause."""
 
 import random
 import time

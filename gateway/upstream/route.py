@@ -17,7 +17,7 @@ class ProxyError(OSError):
     """The proxy cannot be reached, or does not connect to SuperOffice."""
 
     reason = property(str)
-    """`proxy answers 407`, or what else is wrong."""
+    """The problem, such as `proxy answers 407`."""
 
 
 class Proxy:
@@ -39,10 +39,10 @@ class Proxy:
 
 
 class Route:
-    """How SuperOffice is reached: as the settings say, or the environment's `HTTPS_PROXY`.
+    """Connects to SuperOffice through the proxy of the settings or of `HTTPS_PROXY`, if any.
 
     Raises:
-        SettingsError: a file of certificates cannot be used, or the environment's proxy.
+        SettingsError: a file of certificates, or the environment's proxy, cannot be used.
     """
 
     _tls: ssl.SSLContext | None = None
@@ -55,12 +55,12 @@ class Route:
             self.load(settings)
 
     def load(self, settings: Settings) -> None:
-        """Take what the settings and their files say now, for new connections."""
+        """Apply settings and the files that they name to new connections."""
         self._tls, self._proxy = _own_tls(settings), _proxy(settings)
         self._is_set = settings.upstream_proxy is not None
 
     def tls(self) -> ssl.SSLContext:
-        """Return the client's side of TLS, made once: it takes tens of milliseconds."""
+        """Return the TLS context, made once: it takes tens of milliseconds."""
         if self._tls is None:
             self._tls = ssl.create_default_context()
         return self._tls
@@ -75,9 +75,9 @@ class Route:
         return None if proxy_bypass(server_of(url)) else self._proxy
 
     async def connect(self, url: httpx.URL) -> asyncio.StreamWriter:
-        """Connect to SuperOffice, with TLS for https, and send no request; `abort` it.
+        """Connect to SuperOffice, with TLS for https, and send no request; the caller aborts it.
 
-        For http, the proxy is connected to.
+        For http, connect to the proxy alone, if there is one.
 
         Raises:
             OSError: ProxyError, ssl.SSLError and others.
@@ -108,7 +108,7 @@ class Route:
 
 
 def host_and_port(url: httpx.URL) -> tuple[str, int]:
-    """Return what to connect to; the name as DNS has it."""
+    """Return the host, as DNS has it, and the port to connect to."""
     return url.raw_host.decode(), url.port or (443 if url.scheme == "https" else 80)
 
 

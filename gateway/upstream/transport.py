@@ -26,10 +26,10 @@ _MOST_HEADERS = 1_000
 
 
 class PooledTransport(httpx.AsyncBaseTransport):
-    """Sends requests over at most so many connections at a time; close it with `aclose`.
+    """Sends requests over `upstream_connections` connections at most; close it with `aclose`.
 
     Bodies are not decompressed, and nothing is retried. Several can share a `route`, whose TLS
-    takes a while to make and a megabyte to keep.
+    context takes a while to make, and a megabyte of memory.
     """
 
     def __init__(self, settings: Settings, route: Route | None = None) -> None:
@@ -59,7 +59,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
                 str(request.url),
                 headers=headers,
                 allow_redirects=False,
-                # Here, and not of the pool: a reload takes effect without a broken connection.
+                # Here, and not in the pool: a reload takes effect without breaking a connection.
                 ssl=self.route.tls() if is_tls else True,
                 proxy=str(proxy.url) if proxy else None,
                 proxy_headers=proxy.headers if proxy else None,
@@ -99,10 +99,10 @@ class PooledTransport(httpx.AsyncBaseTransport):
 
 
 class _Protocol(ResponseHandler):
-    """Ends connections that are old, and passes protocol errors within a body on to its reader.
+    """Closes old connections, and passes protocol errors within a body on to its reader.
 
-    A host whose name has moved may live on: a connection is used for a minute, then for no request
-    more. A restart breaks all connections: once one has, no older one is used for the retry.
+    A host may live on after its name has moved: a connection gets no new request after a minute. A
+    restart breaks all connections: once one has broken, no older one is used for the retry.
 
     aiohttp drops the error about an invalid chunk that comes after the head: the reader would wait
     until its deadline. There is no public hook for this; a test on sockets covers it.
@@ -146,7 +146,7 @@ class _Stream(httpx.AsyncByteStream):
 async def _raise_httpx(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Translate errors where they arise: aiohttp would retry a request after its own."""
+    """Translate errors where they arise: aiohttp would retry a request after one of its own."""
     try:
         return await handler(request)
     except aiohttp.ClientError as exc:

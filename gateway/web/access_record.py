@@ -9,19 +9,19 @@ _DIGEST_SHOWN = 12
 
 @dataclass(slots=True)
 class AccessRecord:
-    """One request, or one operation on a WebSocket; none of it is a client's free text."""
+    """One request, or one operation on a WebSocket; no field has free text of the client."""
 
     operation: str | None = None
-    """The name of the operation, as metrics have it; None where there is none."""
+    """The operation's name as the metrics report it; None if the request is not GraphQL."""
 
     outcome: str = OK
     """`ok`, or the code of the first error."""
 
     cache: str | None = None
-    """How the snapshot was found."""
+    """The result of the cache lookup for the snapshot."""
 
     key: str | None = None
-    """Of the caller's snapshot: an HMAC, of which the log has the start."""
+    """The cache key of the caller's snapshot, an HMAC; the log has its first characters."""
 
     first_answer_s: float | None = None
     """The seconds to the first answer of a stream."""
@@ -31,18 +31,18 @@ class AccessRecord:
     """Whether SuperOffice has accepted the caller, and the answer has no errors."""
 
     deprecated: tuple[str, ...] = ()
-    """The coordinates of the deprecated parts of the schema that it uses."""
+    """The coordinates of the deprecated schema elements that it uses."""
 
     is_routine: bool = False
-    """Whether it is a probe or the like: its line is then logged at debug."""
+    """Whether it is a probe, a scrape of the metrics or a webhook: logged at debug."""
 
     is_known_path: bool = True
-    """Whether the path is one of ours: what clients make up is not logged."""
+    """Whether the path exists here; other paths are not logged."""
 
     upstream_s: float | None = None
     sent_bytes: int = 0
     timings: Timings | None = None
-    """The metrics of such requests, once looked up."""
+    """The metrics of this operation, outcome and tenant, once looked up."""
 
     _fields: dict[str, object] | None = field(default=None, repr=False)
 

@@ -1,7 +1,7 @@
 """Load shedding: past `max_requests`, answer 503 so that admitted requests keep their latency.
 
-Cached answers are not counted, nor are WebSockets. A stream counts until its first part: it may
-last for hours.
+Cached answers and WebSockets are not counted. A stream counts until its first part: it may last for
+hours.
 """
 
 import logging
@@ -25,7 +25,7 @@ _CALM_S = 60
 
 @dataclass(slots=True)
 class _Limit:
-    """The most of something; what exceeds it is counted, and logged once per burst."""
+    """An upper limit; refusals are counted, and logged once per burst."""
 
     most: int
     clock: Clock = time.monotonic
@@ -33,7 +33,7 @@ class _Limit:
     _exceeded_s: float = float("-inf")
 
     def _log(self, message: str) -> None:
-        """Log with the limit, unless that was done less than a minute ago."""
+        """Log with the limit, unless it was exceeded within the last minute."""
         now_s = self.clock()
         if now_s - self._exceeded_s > _CALM_S:
             logger.warning(message, self.most)
@@ -53,11 +53,11 @@ def _refusal() -> CachedAnswer:
 
 @dataclass(slots=True)
 class Admission(_Limit):
-    """Counts the requests in work, and refuses those past the limit."""
+    """Counts the requests in progress, and refuses those past the limit."""
 
     in_work: int = 0
     refusal: CachedAnswer = field(default_factory=_refusal)
-    """The 503, for a server that sends it itself."""
+    """The 503 that our own server sends itself."""
 
     def refuses_next(self) -> bool:
         """Return whether the next request is refused; logged once per burst."""
@@ -68,10 +68,10 @@ class Admission(_Limit):
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Count a request while it is in work.
+        """Count a request while it is in progress.
 
         Raises:
-            UpstreamUnavailableError: there are too many.
+            UpstreamUnavailableError: the limit is reached.
         """
         if self.refuses_next():
             self.shed += 1
@@ -85,12 +85,12 @@ class Admission(_Limit):
 
 @dataclass(slots=True)
 class ConnectionLimit(_Limit):
-    """The most connections that may be open."""
+    """The limit on open connections."""
 
     open: Collection[object] = ()
 
     def is_exceeded(self, connections: Collection[object]) -> bool:
-        """Return whether the last one of the open connections is too many."""
+        """Return whether the newest of the open connections exceeds the limit."""
         self.open = connections
         if len(connections) <= self.most:
             return False

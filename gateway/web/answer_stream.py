@@ -1,4 +1,4 @@
-"""The answers to an operation as one long HTTP answer: server-sent events, or a multipart.
+"""Streams the answers to an operation in one HTTP response: server-sent events, or a multipart.
 
 Sources: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md, distinct connections
 mode; https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol.
@@ -21,16 +21,15 @@ from gateway.web.respond.caching import VARY
 
 HEARTBEAT_S = 15.0
 
-_NOT_KEPT = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no", "Vary": VARY}
-"""Caches do not store a stream, and proxies do not hold its parts back."""
+_HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no", "Vary": VARY}
+"""They keep caches from storing a stream, and proxies from buffering it."""
 
 
 class AnswerStream(StreamingResponse, ABC):
     """Streams until the answers end, the client disconnects, or the server stops.
 
-    In the last case the stream ends without the end of its framing, so that clients reconnect.
-    `note` is called with each answer before it is written; `slots` are released at the end. Each
-    way to write a stream is a subclass.
+    In the last case the final frame is not sent, so that clients reconnect. `note` is called with
+    each answer before it is written; `slots` are released at the end. Each format is a subclass.
     """
 
     content_type: str
@@ -53,7 +52,7 @@ class AnswerStream(StreamingResponse, ABC):
             send_initial_heartbeat=False,
         )
         self._answers = parts()
-        super().__init__(self._answers, headers={"Content-Type": self.content_type, **_NOT_KEPT})
+        super().__init__(self._answers, headers={"Content-Type": self.content_type, **_HEADERS})
         self._inbound = inbound
         self._slots = slots
         self._is_ending = asyncio.Event()
@@ -66,7 +65,7 @@ class AnswerStream(StreamingResponse, ABC):
         """Send the answers."""
         self._inbound.end_stream = self._is_ending.set
         with self._slots:
-            # Starlette leaves it suspended where a client disconnects; its tasks would go on.
+            # Starlette leaves it suspended when a client disconnects; its tasks would run on.
             async with aclosing(self._answers):
                 await super().__call__(scope, receive, send)
         if self._is_ending.is_set():
@@ -95,7 +94,7 @@ class AnswerStream(StreamingResponse, ABC):
                     note(answer)
                     yield self.part(answer)
                     del answer
-        except Exception as exc:  # noqa: BLE001  the edge: anything else is a bug of ours
+        except Exception as exc:  # noqa: BLE001  the last handler: anything else is our bug
             answer = refusal(masked(exc))
             note(answer)
             yield self.part(answer)
@@ -103,33 +102,33 @@ class AnswerStream(StreamingResponse, ABC):
 
 
 class EventStream(AnswerStream):
-    """As server-sent events."""
+    """Server-sent events."""
 
     content_type = "text/event-stream"
     heartbeat = ": ping\n\n"
     end = "event: complete\ndata: \n\n"
 
     def part(self, answer: Answer) -> str:
-        """Write an event; a line feed alone ends a line, as urql knows no other end."""
+        """Write an event; its lines end with LF, the only line end that urql recognizes."""
         return f"event: next\ndata: {orjson.dumps(answer.content).decode()}\n\n"
 
 
-def _written(content: Mapping[str, object]) -> str:
-    # With the boundary behind it: a client takes a part when the next one begins.
+def _framed(content: Mapping[str, object]) -> str:
+    # The next boundary follows at once: clients handle a part only when they have read that.
     json = orjson.dumps(content).decode()
     return f"\r\nContent-Type: application/json\r\n\r\n{json}\r\n--graphql"
 
 
 class MultipartStream(AnswerStream):
-    """As the parts of a multipart, as Apollo's clients read them."""
+    """A multipart in the format of Apollo's clients."""
 
     content_type = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0"
     start = "\r\n--graphql"
-    heartbeat = _written({})
+    heartbeat = _framed({})
     end = "--\r\n"
 
     def part(self, answer: Answer) -> str:
-        """Write a part; what ends the stream has its errors beside the payload."""
+        """Write a part; an error that ends the stream stands beside the payload."""
         if answer.is_refusal:
-            return _written({"payload": None, "errors": answer.body["errors"]})
-        return _written({"payload": answer.content})
+            return _framed({"payload": None, "errors": answer.body["errors"]})
+        return _framed({"payload": answer.content})

@@ -1,4 +1,4 @@
-"""What ends a request before it is answered: its client disconnects, or its time is over."""
+"""Cancel a request's work when its client disconnects or its deadline passes."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,17 +11,17 @@ from gateway.web.inbound import Inbound, do_nothing
 
 @contextmanager
 def while_wanted(inbound: Inbound, timeout_s: float) -> Iterator[None]:
-    """Run the body of a `with` while the client is connected and there is time, in its own task.
+    """Cancel the body of a `with` when the client disconnects, or after `timeout_s` seconds.
 
-    A REST call that others wait for too goes on without it. Does what `asyncio.timeout` does, for
-    both reasons at once.
+    A REST call continues if other requests wait for it. Works like `asyncio.timeout`, for both
+    reasons at once.
 
     Raises:
         ClientDisconnect: the client has disconnected.
-        TimeoutError: `timeout_s` seconds are over.
+        TimeoutError: `timeout_s` seconds have passed.
     """
     task = asyncio.current_task()
-    assert task is not None  # noqa: S101  an application runs in one
+    assert task is not None  # noqa: S101  an ASGI application runs in one
     reasons: list[type[Exception]] = []
 
     def end(reason: type[Exception]) -> None:
@@ -34,7 +34,7 @@ def while_wanted(inbound: Inbound, timeout_s: float) -> Iterator[None]:
     try:
         yield
     except asyncio.CancelledError:
-        if not reasons or task.cancelling() > 1:  # somebody else has cancelled the task
+        if not reasons or task.cancelling() > 1:  # others have cancelled the task
             raise
         raise reasons[0] from None
     finally:

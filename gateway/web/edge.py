@@ -1,4 +1,4 @@
-"""What our own server needs of the application, to answer before it calls it."""
+"""The parts of the application that our own server uses directly, to answer without calling it."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,17 @@ from gateway.web.middleware.request_log import AccessLog
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """Found under `app.state.edge`."""
+    """Available as `app.state.edge`."""
 
     door: Door
     access_log: AccessLog
     admission: Admission
     connection_limit: ConnectionLimit
     has_fast_lane: bool
-    """Whether the server may send cached answers: with tracing, they would leave no trace."""
+    """Whether the server may send cached answers itself; tracing would miss them."""
 
     def sheds(self, scope: Scope) -> bool:
-        """Return whether the server itself refuses a request; pages need CORS headers, too."""
+        """Return whether the server sheds a request; the app does for pages, with CORS headers."""
         is_limited = scope["method"] == "POST" and scope["path"] == GRAPHQL_PATH
         is_too_much = is_limited and self.admission.refuses_next()
         is_shed = is_too_much and all(name != b"origin" for name, _ in scope["headers"])

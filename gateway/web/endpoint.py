@@ -57,16 +57,16 @@ class Endpoint:
     graphql: GraphQL
     admission: Admission
     page: QueryPage | None
-    """What a browser gets; None = no page."""
+    """The page for browsers, if there is one."""
 
     timeout_s: float
-    """For an answer in one piece, or for a stream to begin."""
+    """Seconds until an answer in one piece is made, or a stream begins."""
 
     is_running: Callable[[], bool]
     """Whether the application is not shutting down."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request; whatever is refused on the way becomes a GraphQL error."""
+        """Answer a request; a refusal at any step becomes a GraphQL error."""
         exchange = _Exchange(Request(scope, receive), self.graphql, self.page)
         with ExitStack() as slot:
             try:
@@ -83,7 +83,7 @@ class Endpoint:
             except TimeoutError:
                 message = f"The request took longer than {self.timeout_s:g} seconds."
                 response = exchange.refused(RequestTimeoutError(message))
-            except Exception as exc:  # noqa: BLE001  the edge: it is refused, or a bug of ours
+            except Exception as exc:  # noqa: BLE001  the last handler: a refusal, or our bug
                 response = exchange.refused(masked(exc))
 
             async def send_part(message: Message) -> None:
@@ -95,7 +95,7 @@ class Endpoint:
 
 
 class _Exchange:
-    """One request, and how its answer is made."""
+    """Makes the answer to one HTTP request."""
 
     def __init__(self, request: Request, graphql: GraphQL, page: QueryPage | None) -> None:
         self._request, self._graphql, self._page = request, graphql, page
@@ -103,15 +103,15 @@ class _Exchange:
         self._record = self.inbound.record
         accept = request.headers.get("accept", "")
         json, self._stream_type = preferred(accept, _JSONS), preferred(accept, _STREAMS)
-        self._takes_none = json is None and self._stream_type is None
-        self._takes_streams_alone = json is None and self._stream_type is not None
-        # An answer in one piece has one of these even where only streams are accepted.
-        self._media_type = GRAPHQL_JSON if self._takes_streams_alone else json or JSON
+        self._accepts_none = json is None and self._stream_type is None
+        self._accepts_only_streams = json is None and self._stream_type is not None
+        # An answer in one piece has one of these even if only streams are accepted.
+        self._media_type = GRAPHQL_JSON if self._accepts_only_streams else json or JSON
 
     async def answer(self) -> Response:
         """Take the request through all of its steps."""
         request, graphql = self._request, self._graphql
-        if self._takes_none and not wants_page(request):
+        if self._accepts_none and not wants_page(request):
             raise NotAcceptableError(f"The answer comes as {JSON} or {GRAPHQL_JSON}.")
         if request.method not in {"GET", "POST"}:
             raise MethodNotAllowedError(f"GraphQL takes {_METHODS}.", allow=_METHODS)
@@ -128,12 +128,12 @@ class _Exchange:
         started = time.perf_counter()
         if isinstance(read, list):
             try:
-                bodies = [await self._execute_in_turn(one) for one in read]
+                bodies = [await self._execute_item(item) for item in read]
                 return self._respond(bodies, BATCH, started, JSON)
             finally:
                 self._record.operation = BATCH
         if isinstance(read, GatewayError):
-            if read.http_status != 200 or not self._takes_streams_alone:
+            if read.http_status != 200 or not self._accepts_only_streams:
                 raise read
             return self._stream(_only(refusal(read)), "")
         name = self._begin(read)
@@ -143,26 +143,26 @@ class _Exchange:
         return self._respond(answer.body, name, started, self._media_type)
 
     def refused(self, error: GatewayError) -> Response:
-        """Return the answer to a request that is refused."""
+        """Return the answer to a refused request."""
         return refuse(self.inbound, error, self._media_type)
 
     def _is_streamed(self, operation: Operation) -> bool:
         if not self._graphql.engine.is_subscription(operation):
-            return self._takes_streams_alone
+            return self._accepts_only_streams
         if self._stream_type is None:
             raise NotAcceptableError(_NO_SUBSCRIPTION)
         return True
 
     def _begin(self, operation: Operation) -> str:
-        """Record what is executed; return the operation's name."""
+        """Record that an operation begins; return its name."""
         name = self._graphql.engine.name_of(operation)
         self._record.operation = self._graphql.names.label(name)
-        self._record.outcome = CANCELLED  # unless it is answered
+        self._record.outcome = CANCELLED  # until it is answered
         self._record.deprecated += self._graphql.engine.deprecated_in(operation)
         return name
 
-    async def _execute_in_turn(self, operation: Found) -> dict[str, Any]:
-        """Execute an operation of a batch, after other requests had their turn."""
+    async def _execute_item(self, operation: Found) -> dict[str, Any]:
+        """Yield to other requests, then execute an operation of a batch."""
         await asyncio.sleep(0)
         if isinstance(operation, GatewayError):
             return refusal(operation).body
@@ -189,7 +189,7 @@ class _Exchange:
         started: float,
         media_type: str,
     ) -> Response:
-        """Make the HTTP answer; with graphql-response+json, its status is that of the answer."""
+        """Make the HTTP answer; with graphql-response+json, its status shows errors."""
         answers = body if isinstance(body, list) else [body]
         served, has_errors = self._context.served, any("errors" in answer for answer in answers)
         headers, status = dict[str, str](), 200
@@ -204,7 +204,7 @@ class _Exchange:
         return Response(orjson.dumps(body), status, headers, media_type)
 
     def _stream(self, answers: AsyncGenerator[Answer, None], name: str) -> Response:
-        """Make the answer that is a stream, if one more can be open."""
+        """Make an answer that is a stream, within the limits on open streams."""
         record, context, started = self._record, self._context, time.perf_counter()
         sockets, inbound = self._graphql.sockets, self.inbound
 

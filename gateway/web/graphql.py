@@ -1,4 +1,4 @@
-"""What HTTP and WebSockets share: how operations are read, executed and recorded."""
+"""Reading, executing and recording operations, the same over HTTP and WebSockets."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from gateway.web.respond.caching import mark_stale
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphQL:
-    """The parts that answer operations, whatever carries them."""
+    """The components that answer operations, on every transport."""
 
     engine: Engine
     reader: Reader
@@ -39,7 +39,7 @@ class GraphQL:
         headers: Sequence[Header],
         access: Access | RequestError | None = None,
     ) -> Context:
-        """Return what resolvers work with; `access` is that of a socket that has logged in."""
+        """Return the context for resolvers; `access` is the one from `connection_init`, if any."""
         return Context(
             access=access or inbound.head.access,
             watchers_of=self.watchers_of,
@@ -52,7 +52,7 @@ class GraphQL:
     def complete(
         self, record: AccessRecord, name: str, context: Context, answers: Sequence[dict[str, Any]]
     ) -> None:
-        """Mark the answers to an operation that are stale, and complete its record by them."""
+        """Mark stale answers to an operation, and complete its record."""
         mark_stale(answers, context.served)
         errors = [error for answer in answers for error in answer.get("errors", ())]
         record.outcome = OK

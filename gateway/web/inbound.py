@@ -1,7 +1,7 @@
-"""A request as the gateway understands it: read once, at the door, and handed on.
+"""`Inbound`, the parsed request: made once, when a request arrives, and passed to every later step.
 
 Our own server makes it when a request is complete; under another server the outermost middleware
-does. It is the only key of ours in an ASGI scope.
+does. It is the only key that we add to an ASGI scope.
 """
 
 import re
@@ -30,27 +30,27 @@ _VALID_TRACE = re.compile(rb"[ -~]{1,512}")
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})\b")
 _NO_CACHE = re.compile(r"(?:^|[,\s])no-(?:cache|store)\b")
 
-# An id opens nothing: for randomness of the system, each would be a system call.
+# An id grants nothing, so it need not be unguessable; `os.urandom` would cost a system call each.
 _random = Random()  # noqa: S311
 
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """What a request's path and headers say."""
+    """A request's path and headers, parsed."""
 
     access: Access | RequestError
-    """The caller and its source, or why there is none."""
+    """The caller and its source, or the reason why the request has none."""
 
     max_age_s: float | None = None
     """The oldest snapshot that the client accepts."""
 
     shaping: bytes = b""
-    """What shapes the answer: the trusted documents, and headers, a line each."""
+    """The part of the cache key from trusted documents and headers, a line each."""
 
     client: Client = NO_CLIENT
     path: str = ""
     headers: Sequence[Header] = field(default=(), repr=False)
-    """As they are read: those of a list in one line each."""
+    """The lines of each list header are joined into one."""
 
     sent_id: bytes | None = None
     """The request's id, if the client has sent one."""
@@ -61,27 +61,27 @@ class RequestHead:
 
 
 def do_nothing() -> None:
-    """Do nothing: there is nothing to end, or no limit."""
+    """Do nothing; the default of the callbacks below."""
 
 
 @dataclass(slots=True)
 class Inbound:
-    """One request on its way through."""
+    """One request, and the state of its processing."""
 
     head: RequestHead
     request_id: bytes
     body: bytes | None = None
-    """The whole body, where it came at once."""
+    """The whole body, if it has been read already."""
 
     record: AccessRecord = field(default_factory=AccessRecord)
     snapshot: Snapshot | None = None
-    """What the answer was made from, where it may be cached."""
+    """The snapshot that the answer was made from, if the answer may be cached."""
 
     on_disconnect: Callable[[], object] = do_nothing
-    """Ends the work on the request, as long as there is any."""
+    """Cancels the work on the request, while there is any."""
 
     end_stream: Callable[[], object] = do_nothing
-    """Ends the answer, where it is a stream."""
+    """Ends an answer that is a stream."""
 
     on_accepted: Callable[[], object] = do_nothing
     """Lifts our own server's limits on a WebSocket whose credentials SuperOffice has accepted."""
@@ -96,10 +96,10 @@ class Door:
     heeds_cache_control: bool
     proxies: TrustedProxies | None = None
     reloads: int = 0
-    """How often the trusted documents were read again: answers from before are not sent."""
+    """The number of reloads of the trusted documents; part of the cache key."""
 
     def read(self, path: str, headers: Sequence[Header]) -> RequestHead:
-        """Read what a path and headers say."""
+        """Parse a path and headers."""
         headers = in_one_line(headers)
         shaping = [
             b"%b:%b" % header if header[0] in SHAPING else header[0]
@@ -118,12 +118,12 @@ class Door:
         )
 
     def access(self, path: str, headers: Sequence[Header]) -> Access | RequestError:
-        """Find the caller and its source; an error says why there is none."""
+        """Return the caller and its source, or the reason why the request has none."""
         try:
             source = self.find_source(path, headers)
             caller = self.policy.read(headers)
         except RequestError as exc:
-            # Frames would keep the request alive; the context is uvicorn's, in a handshake.
+            # Frames, in a handshake those of uvicorn's error too, would keep the request in memory.
             exc.__context__ = None
             return exc.with_traceback(None)
         return Access(source, caller, source.key_of(caller))
@@ -131,10 +131,10 @@ class Door:
     def enter(
         self, scope: Scope, body: bytes | None = None, last: RequestHead | None = None
     ) -> Inbound:
-        """Return the request of a scope, made now unless our server has made it already.
+        """Return the request of a scope; make it, unless our server has made it already.
 
-        What trusted proxies say of it is in the scope from then on. `last` is the head of the
-        connection's last request: the next one is often the same.
+        Making it applies the headers of trusted proxies to the scope. `last` is the head of the
+        connection's last request, reused if the next one is equal, as it often is.
         """
         inbound = find_inbound(scope)
         if inbound is None:
@@ -150,10 +150,10 @@ class Door:
 
 
 def check_tenant(head: RequestHead, *, may_be_missing: bool = False) -> None:
-    """Refuse a request that names no tenant that is served, or has an invalid header.
+    """Refuse a request with a missing or unknown tenant, or with an invalid header.
 
     Raises:
-        BadRequestError: as it was found when the request was read.
+        BadRequestError: the error that was found when the request was read.
     """
     problem = head.access
     is_allowed = may_be_missing and isinstance(problem, TenantMissingError)
@@ -162,19 +162,19 @@ def check_tenant(head: RequestHead, *, may_be_missing: bool = False) -> None:
 
 
 def path_of(scope: Scope) -> str:
-    """Return the path below the one that the application is mounted at."""
+    """Return the path below the application's mount point."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
 
 
 def inbound_of(scope: Scope) -> Inbound:
-    """Return the request of a scope that has come through the door."""
+    """Return the request of a scope that `Door.enter` has seen."""
     inbound: Inbound = scope[_KEY]
     return inbound
 
 
 def find_inbound(scope: Scope) -> Inbound | None:
-    """Return the request of a scope, if it has come through the door."""
+    """Return the request of a scope, if `Door.enter` has seen it."""
     return scope.get(_KEY)
 
 
@@ -192,15 +192,15 @@ def max_age_of(headers: Sequence[Header]) -> float | None:
 
 
 def sent_id_of(headers: Sequence[Header]) -> bytes | None:
-    """Return the id that the client has sent, if it is a valid one."""
+    """Return the id that the client has sent, if it is valid."""
     sent = [value for name, value in headers if name == REQUEST_ID]
     return sent[0] if len(sent) == 1 and _VALID_ID.fullmatch(sent[0]) else None
 
 
 def trace_of(headers: Sequence[Header], request_id: bytes) -> list[Header]:
-    """Return what goes along with a REST call: the request's id and its trace context.
+    """Return the tracing headers of a REST call: the request's id and its trace context.
 
-    Invalid values are left out: other requests share the call. Source: W3C Trace Context.
+    Invalid values are dropped: other requests share the call. Source: W3C Trace Context.
     """
     passed_on = [h for h in headers if h[0] in PASSED_ON and h[0] != REQUEST_ID]
     return [*(h for h in passed_on if _VALID_TRACE.fullmatch(h[1])), (REQUEST_ID, request_id)]

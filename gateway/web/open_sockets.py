@@ -1,8 +1,8 @@
-"""Limits on open WebSockets and streams: in all, for strangers, and for each caller.
+"""Limits on open WebSockets and streams: in total, for unauthenticated clients, and per caller.
 
-A stranger is a client whose credentials SuperOffice has not accepted on that socket yet. All of
-them share a tenth of the places. When a place is needed, the oldest one that shows no credentials
-goes first: so honest clients get in beside any number of others.
+A stranger is a client whose credentials SuperOffice has not accepted on that socket yet. All
+strangers share a tenth of the places. When a place is needed, the oldest socket without credentials
+is closed first, so that legitimate clients get in beside any number of others.
 """
 
 from collections import Counter
@@ -17,31 +17,31 @@ _STRANGERS_PART = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """Of one open socket."""
+    """The place of one open socket."""
 
     sockets: "OpenSockets"
 
     def claim(self) -> None:
-        """Keep the place longer than others: SuperOffice is asked about the credentials."""
+        """Evict it after those without credentials: SuperOffice is checking its credentials."""
         if evict := self.sockets.strangers.pop(self, None):
             self.sockets.claimants[self] = evict
 
     def accept(self) -> None:
-        """Keep the place for good."""
+        """Exempt it from eviction."""
         self.sockets.strangers.pop(self, None)
         self.sockets.claimants.pop(self, None)
 
 
 class OpenSockets:
-    """Counts them, and refuses those past a limit."""
+    """Counts open sockets, and refuses those past a limit."""
 
     def __init__(self, most: int, most_per_caller: int) -> None:
         self.open = self.shed = 0
         self.strangers: dict[Place, Callable[[], object]] = {}
-        """What closes the socket of each; the oldest is the first."""
+        """The callbacks that close unauthenticated sockets, the oldest first."""
 
         self.claimants: dict[Place, Callable[[], object]] = {}
-        """The same of those whose credentials are checked."""
+        """The same for sockets whose credentials are being checked."""
 
         self.most = most
         self._most_strangers = max(1, most // _STRANGERS_PART)
@@ -50,7 +50,7 @@ class OpenSockets:
 
     @contextmanager
     def count(self, evict: Callable[[], object]) -> Iterator[Place]:
-        """Count a stranger's while it is open; `evict` is called when its place is needed.
+        """Count a new socket while it is open; `evict` closes it if its place is needed.
 
         Raises:
             GatewayFullError: `most` are open, and none of them is a stranger's.
@@ -70,15 +70,15 @@ class OpenSockets:
             self.open -= 1
 
     def _evict(self) -> bool:
-        those = self.strangers or self.claimants
-        if not those:
+        evictable = self.strangers or self.claimants
+        if not evictable:
             return False
-        those.pop(next(iter(those)))()
+        evictable.pop(next(iter(evictable)))()
         return True
 
     @contextmanager
     def count_for(self, caller: str) -> Iterator[None]:
-        """Count one for a caller, named by a digest.
+        """Count an open socket of a caller, named by a digest.
 
         Raises:
             TooManyOpenError: `most_per_caller` are open for the caller.

@@ -1,9 +1,9 @@
 """The response cache: an answer is sent again for as long as its snapshot is fresh.
 
 An answer without errors depends on the caller's snapshot and on the request, and on nothing else.
-So it is stored on the snapshot, tagged and compressed as it was sent, under all of the request that
-shapes it. Our own server looks here before it calls the application (`server/fast_lane.py`); the
-middleware does so under any other server.
+So it is stored on the snapshot, tagged and compressed as it was sent; the key is every part of the
+request that shapes it. Our own server searches the cache before it calls the application
+(`server/fast_lane.py`); under any other server the middleware does.
 """
 
 import asyncio
@@ -35,10 +35,10 @@ class CachedAnswer:
     headers: tuple[Header, ...]
     body: bytes
     record: AccessRecord
-    """Of every request that gets it."""
+    """The access record of every request that gets it."""
 
     lines: bytes = field(init=False)
-    """The headers, as HTTP/1.1 has them."""
+    """The headers in HTTP/1.1's format."""
 
     def __post_init__(self) -> None:
         """Write the headers once."""
@@ -47,11 +47,11 @@ class CachedAnswer:
 
 
 CacheHit: TypeAlias = tuple[CachedAnswer, list[Header]]
-"""An answer, and the headers that say its age now."""
+"""An answer, and the headers with its current age."""
 
 
 def find(scope: Scope, inbound: Inbound) -> CacheHit | None:
-    """Return the answer to an equal request, and the headers that say its age now."""
+    """Return the cached answer to a request, and the headers with its current age."""
     access = inbound.head.access
     if isinstance(access, RequestError) or not _is_cacheable(scope, inbound):
         return None
@@ -60,7 +60,7 @@ def find(scope: Scope, inbound: Inbound) -> CacheHit | None:
     if served is None:
         return None
     snapshot = served.snapshot
-    answer: CachedAnswer | None = snapshot.attachments.get(_request(scope, inbound))
+    answer: CachedAnswer | None = snapshot.attachments.get(_key(scope, inbound))
     if answer is None:
         return None
     result: Result = "hit" if snapshot.origin == "upstream" else "shared"
@@ -104,16 +104,16 @@ def _is_cacheable(scope: Scope, inbound: Inbound) -> bool:
     return is_read and body is not None and len(body) <= _LARGEST_BODY
 
 
-def _request(scope: Scope, inbound: Inbound) -> tuple[str | bytes, ...]:
-    """Return all of a request that shapes its answer."""
+def _key(scope: Scope, inbound: Inbound) -> tuple[str | bytes, ...]:
+    """Return every part of a request that shapes its answer."""
     body, shaping = inbound.body or b"", inbound.head.shaping
     return (scope["method"], scope["path"], scope["query_string"], body, shaping)
 
 
 async def _with_body(scope: Scope, inbound: Inbound, receive: Receive) -> Receive:
-    """Take a small body that is about to arrive; return the `receive` that gives it once more.
+    """Read a small body that arrives soon after its head; return a `receive` that repeats it.
 
-    Many clients send head and body one after the other.
+    Many clients send head and body separately.
     """
     if scope["method"] == "GET":
         inbound.body = b""
@@ -138,7 +138,7 @@ async def _with_body(scope: Scope, inbound: Inbound, receive: Receive) -> Receiv
 
 
 def _storing(scope: Scope, inbound: Inbound, send: Send) -> Send:
-    """Make the `send` that also stores an answer on the snapshot it was made from."""
+    """Return a `send` that also stores an answer on the snapshot it was made from."""
     start: Message = {}
     is_whole = True
 
@@ -149,13 +149,13 @@ def _storing(scope: Scope, inbound: Inbound, send: Send) -> Send:
         elif message.get("more_body"):
             is_whole = False
         elif is_whole and inbound.snapshot is not None:
-            request, body = _request(scope, inbound), compact(message.get("body", b""))
+            key, body = _key(scope, inbound), compact(message.get("body", b""))
             headers = tuple(h for h in start["headers"] if h[0] not in AGING)
             record = inbound.record.for_cache_hit(len(body))
             answer = CachedAnswer(start["status"], headers, body, record)
-            # A client can make a request larger than its answer.
-            size_bytes = len(body) + _PER_ANSWER + sum(map(len, request))
-            inbound.snapshot.attachments.add(request, answer, size_bytes)
+            # A client can make the key larger than the answer.
+            size_bytes = len(body) + _PER_ANSWER + sum(map(len, key))
+            inbound.snapshot.attachments.add(key, answer, size_bytes)
         await send(message)
 
     return send_and_store

@@ -40,7 +40,7 @@ _EVENTS = ("chatsession.created", "chatsession.changed", "chatsession.message")
 _LARGEST_BODY = 64 * 2**10
 _LARGEST_TEST = 4 * 2**10
 _MOST_EVENT_IDS = 10_000
-# An older change has been polled already: no interval is longer.
+# An older change has been polled already: no poll interval is longer.
 _OLDEST_S = 600.0
 
 
@@ -48,8 +48,8 @@ _OLDEST_S = 600.0
 class Webhooks:
     """Accepts signed events, each once, and publishes those of tenants served here.
 
-    `secrets` are those of each tenant, and under None those that any tenant may sign with: several
-    while one is replaced. `concerns` says whether a tenant is served here.
+    `secrets` has those of each tenant, and under None those that sign for any tenant; several while
+    one is replaced. `concerns` returns whether a tenant is served here.
     """
 
     secrets: Mapping[str | None, Sequence[bytes]]
@@ -61,15 +61,15 @@ class Webhooks:
     _known: LRUCache[str, None] = field(default_factory=lambda: LRUCache(_MOST_EVENT_IDS))
 
     def reload(self, settings: Settings) -> None:
-        """Check signatures with the secret as it is now."""
+        """Replace the secrets by those of new settings."""
         if settings.webhook_secret is not None:
             self.secrets = webhook_secrets(settings.webhook_secret)
 
     async def receive(self, request: Request) -> Response:
         """Answer 200 to every signed event: SuperOffice stops sending to a URL that refuses.
 
-        That includes the `test` event, with which SuperOffice checks a webhook that is saved. A
-        refusal is never a 410, which would end the webhook at once.
+        That includes the `test` event, which SuperOffice sends when a webhook is saved. A refusal
+        is never a 410, which would end the webhook at once.
         """
         try:
             body = await read_body(request, max_bytes=_LARGEST_BODY)
@@ -91,7 +91,7 @@ class Webhooks:
             return self._take(request, "ignored")
         await self.publish(News(tenant, int(self.clock() * 1e9)))
         if place is not None:
-            await self._remember(place)  # not before: SuperOffice sends a failed one again
+            await self._remember(place)  # only now: SuperOffice sends a failed event again
         return self._take(request, "accepted")
 
     def _take(self, request: Request, result: Result) -> Response:
@@ -104,9 +104,9 @@ class Webhooks:
         return error_response(error, status=status)
 
     def _secret_of(self, body: bytes, event: Mapping[str, object], signature: str) -> bytes | None:
-        """Return the secret that a body is signed with: its tenant's, or that of any tenant.
+        """Return the secret that a body is signed with: its tenant's, or one for any tenant.
 
-        A test names no tenant, so it can be any secret. It is small, as all are tried.
+        A test names no tenant, so all secrets are tried; it has to be small to limit that work.
         """
         try:
             given = base64.b64decode(signature, validate=True)
@@ -124,7 +124,7 @@ class Webhooks:
         try:
             sent = datetime.fromisoformat(event["Timestamp"])
         except (KeyError, TypeError, ValueError):
-            return False  # rather once too often than not at all
+            return False  # a needless poll is better than a missed change
         return self.clock() - sent.replace(tzinfo=sent.tzinfo or UTC).timestamp() > _OLDEST_S
 
     async def _is_known(self, place: Place) -> bool:
@@ -139,13 +139,13 @@ class Webhooks:
 
 
 def _place(secret: bytes, event_id: str) -> Place:
-    """Return where the processes that share a cache note which events they know."""
+    """Return the place in the shared cache that marks an event as known."""
     digest = hmac.digest(secret, event_id.encode(), "sha256")
     return Place(f"event:{digest.hex()}", hmac.digest(secret, digest, "sha256"))
 
 
 def _json_object(body: bytes) -> Mapping[str, object]:
-    """Return what a body says; an empty object unless it is a JSON object."""
+    """Parse a body; return an empty object unless it is a JSON object."""
     try:
         event = orjson.loads(body.removeprefix(BOM_UTF8))
     except orjson.JSONDecodeError:

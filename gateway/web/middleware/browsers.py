@@ -1,24 +1,24 @@
-"""Cross-site requests, which other sites' pages make browsers send."""
+"""CSRF prevention: refuse requests that pages of other sites make browsers send."""
 
 from starlette.requests import HTTPConnection
 
 from gateway.errors import BadRequestError
 
 # A page of another site cannot send these without a preflight, which CORS answers. Authorization
-# is not among them: browsers can send Basic unasked. Cookies alone are no credentials here.
+# is not among them: browsers add Basic by themselves. Cookies alone are no credentials here.
 _PREFLIGHTED = ("apollo-require-preflight", "x-apollo-operation-name", "x-xsrf-token")
-_PORTS = {"http": ":80", "https": ":443"}  # which an Origin leaves out, and some proxies do not
+_PORTS = {"http": ":80", "https": ":443"}  # an Origin omits them, some proxies do not
 
 
 def refuse_cross_site(connection: HTTPConnection, allowed_origins: frozenset[str]) -> None:
-    """Refuse what a page of another site may have made a browser send.
+    """Refuse a GET that a page of another site may have made a browser send.
 
-    A POST is read only as application/json, which needs a preflight; this is for GET. Clients
-    other than browsers send none of these headers.
+    A POST has to be application/json, which needs a preflight. Only browsers send Origin and
+    Sec-Fetch-Site.
     Sources: Apollo Server's CSRF prevention; Fetch Metadata, https://www.w3.org/TR/fetch-metadata/.
 
     Raises:
-        BadRequestError: the request looks like one.
+        BadRequestError: a page of another site may have sent it.
     """
     headers = connection.headers
     if any(name in headers for name in _PREFLIGHTED):
@@ -35,18 +35,18 @@ def refuse_cross_site(connection: HTTPConnection, allowed_origins: frozenset[str
 
 
 def is_foreign(connection: HTTPConnection, allowed_origins: frozenset[str]) -> bool:
-    """Return whether a page of another site, which is not allowed, sends the request.
+    """Return whether the request comes from a page of another site that is not allowed.
 
-    Clients other than browsers send no Origin.
+    Only browsers send an Origin.
     """
     headers = connection.headers
     origin = headers.get("origin")
     if origin is None or allowed_origins & {origin, "*"}:
         return False
-    if headers.get("sec-fetch-site") == "same-origin":  # by the browser: no page can set it
+    if headers.get("sec-fetch-site") == "same-origin":  # set by the browser: no page can
         return False
     scheme, _, host = origin.partition("://")
     if connection.scope.get("scheme") in {"https", "wss"} and scheme != "https":
-        return True  # a proxy in front has taken the request by TLS
+        return True  # a page without TLS, while clients reach us by TLS, perhaps of a proxy
     own = headers.get("host", "").removesuffix(_PORTS.get(scheme, ""))
     return host != own

@@ -1,6 +1,6 @@
-"""What trusted proxies say about the client: its address, and the origin it sees.
+"""The client's address and the origin it sees, as trusted proxies report them.
 
-Anybody can send `X-Forwarded-For`, `-Host` and `-Proto`; they count only if the connection comes
+Any client can send `X-Forwarded-For`, `-Host` and `-Proto`; they count only if the connection comes
 from an address in `GATEWAY_TRUSTED_PROXIES`, and never choose a tenant.
 """
 
@@ -18,7 +18,7 @@ _MOST_PEERS = 1_000
 
 
 class TrustedProxies:
-    """Puts what they say into the scope of a request, before anybody reads that."""
+    """Applies their headers to the scope of a request, before anything reads it."""
 
     def __init__(self, trusted: Collection[IPv4Network | IPv6Network | Literal["unix"]]) -> None:
         self._networks = [network for network in trusted if not isinstance(network, str)]
@@ -45,7 +45,7 @@ class TrustedProxies:
             scope["headers"] = [*others, (b"host", host)]
 
     def _client(self, lines: list[bytes], peer: str) -> str:
-        """Return the last address that is not a trusted proxy's; those before it may be made up."""
+        """Return the last address that is not a trusted proxy's; those before it may be forged."""
         found = peer
         for text in reversed(b",".join(lines).decode("latin-1").split(",")):
             address = _address(text.strip())
@@ -64,12 +64,12 @@ class TrustedProxies:
 
 
 def _last(lines: list[bytes] | None) -> bytes:
-    """Return the last value: the one of the proxy that is nearest."""
+    """Return the last value: the nearest proxy's."""
     return lines[-1].rpartition(b",")[2].strip() if lines else b""
 
 
 def _address(text: str) -> str | None:
-    """Return an address without its port, and one of IPv4 as such; None if it is invalid."""
+    """Return an address without its port, an IPv4-mapped one as IPv4; None if it is invalid."""
     if (text.count(":") == 1 or "]" in text) and not text.endswith("]"):
         text = text.rpartition(":")[0]
     try:

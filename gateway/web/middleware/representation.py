@@ -1,4 +1,4 @@
-"""The bytes of an answer: in the coding that the client prefers, with their length and their tag.
+"""The Content-Encoding, Content-Length and ETag of answers.
 
 Source: RFC 9110, sections 12.5.3 (Accept-Encoding), 8.8.3 (ETag) and 13.1.2 (If-None-Match).
 """
@@ -14,12 +14,12 @@ from starlette_compress import CompressMiddleware
 from gateway.web.read.accept import LONGEST, ranges
 
 _CODINGS = ("br", "zstd", "gzip")
-"""What we can write, best first: some clients claim zstd, and cannot read it."""
+"""The supported codings, best first: some clients claim zstd, and cannot read it."""
 _SMALLEST_COMPRESSED = 1_000
 _PIECE_BYTES = 128 * 2**10
-"""What is compressed in one turn of the event loop: gzip takes 2 ms for it."""
+"""Compressed at once before yielding to other requests: gzip takes 2 ms for it."""
 
-# Headers of a 200 that its 304 leaves out: they describe the body.
+# Headers of a 200 that its 304 does not have: they describe the body.
 _OF_THE_BODY = ("content-length", "content-type", "content-encoding")
 
 
@@ -33,10 +33,10 @@ def _chosen(accept_encoding: bytes) -> bytes:
 
 
 class Representation:
-    """Compresses answers; tags cacheable ones to GET, and answers 304 where the client has them.
+    """Compresses answers; tags cacheable ones to GET, and answers 304 if the client has them.
 
-    The library that compresses goes by an order of its own, so it is left one coding; without any,
-    it is left out. It is given long bodies in pieces, so that others get their turn between them.
+    starlette-compress has its own order of codings, so it is offered one alone; without a coding it
+    is not called. It gets long bodies in pieces, to yield to other requests in between.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -75,10 +75,9 @@ class Representation:
 
 
 def _whole(send: Send, known: str | None) -> Send:
-    """Return a `send` that makes the pieces of a compressed answer one body, and tags an answer.
+    """Return a `send` that joins the pieces of a compressed answer, and tags it.
 
-    The same body gives the same bytes at any time. `known` are the tags that the client has; None
-    for no tags.
+    Equal bodies give equal bytes. `known` are the tags that the client has; None: do not tag.
     """
     start: Message | None = None
     pieces: list[bytes] = []
@@ -87,7 +86,7 @@ def _whole(send: Send, known: str | None) -> Send:
         nonlocal start
         if message["type"] == "http.response.start":
             headers = MutableHeaders(raw=message["headers"])
-            if "content-length" in headers or "content-encoding" in headers:  # it is no stream
+            if "content-length" in headers or "content-encoding" in headers:  # not a stream
                 start = message
                 return
         elif start is not None:
@@ -97,11 +96,11 @@ def _whole(send: Send, known: str | None) -> Send:
             if coding and not is_last:
                 return
             body = b"".join(pieces)
-            if coding == "gzip" and body:  # without the time (RFC 1952, section 2.3)
+            if coding == "gzip" and body:  # clear the time (RFC 1952, section 2.3)
                 body = body[:4] + bytes(4) + body[8:]
             if coding:
                 headers["Content-Length"] = str(len(body))
-            if is_last and known is not None and _is_known_once_tagged(start, headers, body, known):
+            if is_last and known is not None and _tag_or_make_304(start, headers, body, known):
                 body = b""
             await send(start)
             start, message = None, {**message, "body": body}
@@ -110,10 +109,10 @@ def _whole(send: Send, known: str | None) -> Send:
     return send_whole
 
 
-def _is_known_once_tagged(start: Message, headers: MutableHeaders, body: bytes, known: str) -> bool:
-    """Put the tag on an answer; if the client has it, make the answer a 304 and return True."""
+def _tag_or_make_304(start: Message, headers: MutableHeaders, body: bytes, known: str) -> bool:
+    """Tag an answer; if the client has the tag, make the answer a 304 and return True."""
     if "content-encoding" in headers and headers.get("etag", "").startswith('"'):
-        headers["ETag"] = f"W/{headers['etag']}"  # it was made from the file before compression
+        headers["ETag"] = f"W/{headers['etag']}"  # made from the file before compression
     if start["status"] != 200 or "no-store" in headers.get("cache-control", ""):
         return False
     if "etag" not in headers:

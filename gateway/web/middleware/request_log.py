@@ -58,7 +58,7 @@ class AccessLog:
         log_event(logger, logging.INFO, "operation", {"duration_ms": duration_ms, **fields})
 
     def _count(self, record: AccessRecord, seconds: float, client: Client) -> Client:
-        """Count a request, unless it is not GraphQL; return its client as it may appear."""
+        """Count a request if it is GraphQL; return the client that the log may name."""
         meter, timings = self.meter, record.timings
         if timings is None:
             if record.operation is None:
@@ -75,7 +75,7 @@ class AccessLog:
 
 @dataclass(slots=True)
 class RequestLog:
-    """The outermost middleware: has the request read, and logged when it is over."""
+    """The outermost middleware: has each request read on arrival, and logged at its end."""
 
     app: ASGIApp
     door: Door
@@ -101,7 +101,7 @@ class RequestLog:
             await send(message)
 
         started = time.perf_counter()
-        # In the context of the request's own task, which ends with it.
+        # Never unbound: the context is that of the request's own task, and ends with it.
         structlog.contextvars.bind_contextvars(request_id=request_id.decode())
         try:
             await self.app(scope, receive, send_with_id)
@@ -119,7 +119,7 @@ def _with_client(fields: dict[str, object], client: Client) -> dict[str, object]
 
 
 def _printable_path(scope: Scope) -> str:
-    """Return the start of the path as it was sent: in ASCII, with nothing that moves a cursor."""
+    """Return the start of the path as it was sent, in ASCII and without control characters."""
     raw: bytes | None = scope.get("raw_path")
     if raw is None:
         raw = quote(scope["path"]).encode()

@@ -1,4 +1,4 @@
-"""Headers that every answer gets: guards for browsers, and a tidy `Vary`."""
+"""Headers of every answer: guards for browsers, and a `Vary` without duplicates."""
 
 from functools import lru_cache
 
@@ -9,7 +9,7 @@ _GUARDS = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
 )
-"""Browsers then sniff no types, open the pages in no frame, and send no referrers."""
+"""They forbid browsers to guess types, to show pages in frames, and to send referrers."""
 
 
 @lru_cache(256)
@@ -18,10 +18,7 @@ def _once(names: bytes) -> bytes:
 
 
 class ResponseHeaders:
-    """Adds the guards, and names each header once in `Vary`, to which several parts add.
-
-    `also` is what every `Vary` names too.
-    """
+    """Adds the guards and, to every `Vary`, the names in `also`; removes duplicates from `Vary`."""
 
     def __init__(self, app: ASGIApp, *, also: bytes = b"") -> None:
         self.app = app
@@ -36,8 +33,8 @@ class ResponseHeaders:
                     (name, _once(value + self._also) if name == b"vary" else value)
                     for name, value in message["headers"]
                 ]
-                there = {name for name, _ in headers}
-                headers += [guard for guard in _GUARDS if guard[0] not in there]
+                present = {name for name, _ in headers}
+                headers += [guard for guard in _GUARDS if guard[0] not in present]
                 message["headers"] = headers
             await send(message)
 

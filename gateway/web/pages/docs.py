@@ -1,7 +1,7 @@
 """The manual: the Markdown files of `gateway/docs`, as pages at `/docs`.
 
-Links are relative, so that a proxy may serve the gateway under a path of its own. A page is
-rendered when it is first opened; the Markdown library is imported then.
+Links are relative, so that a proxy may serve the gateway under any path. A page is rendered when it
+is first opened; the Markdown library is imported then.
 """
 
 import html
@@ -33,7 +33,7 @@ _REWRITTEN = (
     (r"(?<=[A-Z]_)(?=[A-Z])", "<wbr>"),  # long names of settings, on a phone
     (r"<(h\d)>(.*?)</\1>", lambda found: _heading(found[1], found[2])),
 )
-"""What a file has for code hosts → what a page has."""
+"""Patterns in HTML from Markdown for code hosts, and their replacements for our pages."""
 
 
 def text(page: str) -> str:
@@ -49,11 +49,11 @@ def titles() -> dict[str, str]:
 
 
 def routes() -> list[BaseRoute]:
-    """Return the routes of the manual: its pages, its pictures, and what its search reads."""
+    """Return the routes of the manual: its pages, its pictures, and its search index."""
     return [
-        Route("/docs", lambda _: RedirectResponse("docs/")),  # relative links need one place
+        Route("/docs", lambda _: RedirectResponse("docs/")),  # relative links need the slash
         Mount("/docs/img", StaticFiles(directory=_FOLDER / "img")),
-        Route("/docs/search.json", lambda _: Response(_sections(), 200, page_headers(), JSON)),
+        Route("/docs/search.json", lambda _: Response(_search_index(), 200, page_headers(), JSON)),
         *(Route(path, _answer) for path in ("/docs/", "/docs/{page}")),
     ]
 
@@ -81,8 +81,8 @@ def _body(name: str) -> str:
     from markdown_it import MarkdownIt
 
     body = str(MarkdownIt("commonmark").enable("table").render(text(name)))
-    for pattern, better in _REWRITTEN:
-        body = re.sub(pattern, better, body, flags=re.DOTALL)
+    for pattern, replacement in _REWRITTEN:
+        body = re.sub(pattern, replacement, body, flags=re.DOTALL)
     return body
 
 
@@ -97,8 +97,8 @@ def _plain(markup: str) -> str:
 
 
 @cache
-def _sections() -> bytes:
-    """Return what the search reads: each section's address, title and text."""
+def _search_index() -> bytes:
+    """Return each section's address, title and text, as JSON."""
     section = re.compile(r'<h(\d) id="([^"]*)">(.*?)</h\d>(.*?)(?=<h\d id|$)', re.DOTALL)
     found = []
     for name, page in titles().items():

@@ -1,4 +1,4 @@
-"""The 404 and 405 handler: it says where GraphQL is."""
+"""The 404 and 405 handler: its message names the path of GraphQL."""
 
 from collections.abc import Awaitable, Callable
 
@@ -16,16 +16,16 @@ _NOTHING = f"There is nothing here. GraphQL is at {GRAPHQL_PATH}."
 
 
 def not_found(*, has_query_page: bool) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """Return the handler of requests that no route takes; its errors have the form of all others.
+    """Return the handler of requests that match no route; it answers with our error body.
 
     A browser at `/` is redirected to the query page, if there is one.
     """
 
     async def answer(request: Request, exc: Exception) -> Response:
-        assert isinstance(exc, HTTPException)  # noqa: S101  called for these only
+        assert isinstance(exc, HTTPException)  # noqa: S101  registered for these only
         is_root = request.url.path == "/" and not request.url.query
         if has_query_page and is_root and wants_page(request):
-            # From here, and not from whatever host and path a proxy has put in front of it.
+            # Relative: a proxy may serve the gateway at another host and path.
             headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
             return RedirectResponse(GRAPHQL_PATH.removeprefix("/"), headers=headers)
         message = _NOTHING if exc.status_code == 404 else exc.detail

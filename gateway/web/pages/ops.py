@@ -13,17 +13,17 @@ from gateway import __version__
 from gateway.web.inbound import inbound_of
 
 FRESH_S = 0.5
-"""For so long, everybody gets the same rendering of the metrics: one takes milliseconds."""
+"""All requests within this time share one rendering of the metrics, which takes milliseconds."""
 
 _MOST_FORMATS = 8
 
 _STATUS = {None: "starting", True: "ready", False: "draining"}
-"""By whether the application is ready."""
+"""By `app.state.is_ready`."""
 
 _NOT_STORED = {"Cache-Control": "no-store"}
 
 Check = Callable[[], str | None]
-"""Returns at once why requests cannot be served, or None."""
+"""Returns, without waiting, the reason why requests cannot be served, or None."""
 
 
 async def healthz(request: Request) -> Response:
@@ -33,9 +33,9 @@ async def healthz(request: Request) -> Response:
 
 
 def readyz(checks: Mapping[str, Check]) -> Callable[[Request], Awaitable[Response]]:
-    """Return the handler that says whether requests can be served, or why not.
+    """Return the handler that reports whether the gateway is ready, and each check.
 
-    They can from the end of start-up to the start of shutdown, unless a check fails:
+    It is ready from the end of start-up to the start of shutdown, unless a check fails:
     `{"status": "unready", "checks": {"rest": "it cannot be reached"}, "version": "1.2.3"}`.
     """
 

@@ -1,7 +1,7 @@
-"""The page that people see at `/graphql`: GraphiQL, or a small page of our own without its files.
+"""The page for browsers at `/graphql`: GraphiQL, or a small page of our own without its files.
 
 All scripts, styles and fonts come from this host, and the page's policy lets it connect to this
-host alone. What differs between pages is in `data-` attributes; none of it comes from a request.
+host alone. The variable parts are in `data-` attributes; a request sets the tenant alone.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from gateway.web.read.accept import GRAPHQL_JSON, HTML, JSON, preferred
 
 _PAGES = Path(__file__).parent
 _STATIC = _PAGES / "static"
-# Written last by the build that fetches GraphiQL.
+# The last file that the build writes when it fetches GraphiQL.
 _FETCHED = _STATIC / "vendor" / "LICENSES.txt"
 
 _POLICY = (
@@ -32,13 +32,13 @@ _POLICY = (
     "font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
     "form-action 'none'"
 )
-# The one style that GraphiQL writes into the page itself, each time it opens a dialog:
-# react-remove-scroll-bar's, as its text is for a page that does not scroll.
+# The one style that GraphiQL adds to the page itself, each time it opens a dialog:
+# react-remove-scroll-bar's, with the text it has for a page that does not scroll.
 _DIALOG_STYLE = "'sha256-nzTgYzXYDNe6BAHiiI7NNlfK8n/auuOAhh2t92YvuXo='"
 
 
 def wants_page(request: HTTPConnection) -> bool:
-    """Return whether a browser opens the address; a query in it is for the page to show."""
+    """Return whether a browser opens the address; the page shows a query in the URL."""
     accept = request.headers.get("accept", "")
     is_get = request.scope.get("method") == "GET"
     return is_get and preferred(accept, (JSON, GRAPHQL_JSON, HTML)) == HTML
@@ -48,8 +48,8 @@ def wants_page(request: HTTPConnection) -> bool:
 class QueryPage:
     """The page, with demo users to log in as: name, Authorization and associateId of each.
 
-    It shows them to everybody who opens it. With `has_tenants` it has a field for the tenant, and
-    with `has_manual` a link to the manual.
+    All visitors see them. With `has_tenants` the page has a field for the tenant, and with
+    `has_manual` a link to the manual.
     """
 
     demo_users: Sequence[tuple[str, str, int]] = ()
@@ -57,7 +57,7 @@ class QueryPage:
     has_manual: bool = False
 
     def response(self, request: Request) -> Response:
-        """Return the page; one for a tenant has an address one level down."""
+        """Return the page; a tenant's page has an address one level deeper."""
         tenant = canonical_tenant(request.path_params.get("tenant", ""))
         is_graphiql = _FETCHED.is_file()
         root = "../" if tenant else ""
@@ -75,18 +75,18 @@ class QueryPage:
 
 
 def page_headers(style: str = "") -> dict[str, str]:
-    """Return the headers of a page that loads from this host alone, and has this style in it."""
+    """Return the headers of a page that loads from this host alone, and may contain this style."""
     policy = _POLICY.format(styles=f"'self' {style}".strip())
     return {"Content-Security-Policy": policy, "Cache-Control": "no-cache"}
 
 
 def static_files() -> Mount:
-    """Route to what the page consists of, under a path that changes with it."""
+    """Route to the files of the page, under a path that changes with their content."""
     return Mount(f"/{STATIC_PATH}", _Unchanging(directory=_STATIC))
 
 
 class _Unchanging(StaticFiles):
-    """Files that browsers cache for good."""
+    """Files that browsers cache forever."""
 
     def file_response(self, *args: Any, **more: Any) -> Response:
         response = super().file_response(*args, **more)
@@ -105,4 +105,4 @@ _TEMPLATES = {
     name: Template((_PAGES / f"{name}.html").read_text("utf-8")) for name in ("graphiql", "query")
 }
 STATIC_PATH = f"static/{_version()}"
-"""Where the pages' scripts and styles are, from the root; it changes with them."""
+"""The path of the pages' scripts and styles, from the root; it changes with their content."""

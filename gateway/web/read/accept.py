@@ -12,7 +12,7 @@ HTML = "text/html"
 _UNWANTED = (0.0, 0)
 
 LONGEST = 1_024
-"""Characters of a header that is a list; the rest is not read."""
+"""Characters that are read of a list header; the rest is ignored."""
 
 
 def preferred(accept: str, offered: tuple[str, ...]) -> str | None:
@@ -37,7 +37,7 @@ def _preferred(accept: str, offered: tuple[str, ...]) -> str | None:
 
 
 def _rank(media_type: str, best: Mapping[str, tuple[float, int]]) -> tuple[float, int]:
-    """Return the weight and the place, from the end, of the most specific range that matches."""
+    """Return the weight and the negative position of the most specific range that matches."""
     matching = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
     return next((best[name] for name in matching if name in best), _UNWANTED)
 
@@ -58,5 +58,5 @@ def ranges(accept: str) -> Sequence[tuple[str, float]]:
 
 
 def _is_for_subscriptions(parameter: str) -> bool:
-    """Return whether a parameter of `multipart/mixed` says that it is Apollo's."""
+    """Return whether a parameter of `multipart/mixed` names Apollo's protocol."""
     return parameter.replace('"', "").startswith("subscriptionspec=1.0")

@@ -1,6 +1,6 @@
 """Read a request's body within limits of size and time.
 
-What has arrived in part is limited for all clients together: of bodies, and of messages.
+The bytes of incomplete bodies and WebSocket messages are limited for all clients together.
 """
 
 import asyncio
@@ -15,20 +15,20 @@ from gateway.web.inbound import inbound_of
 _TIMEOUT_S = 10
 MOST_BYTES = 64 * 2**20
 _SMALL_BYTES = 16 * 2**10
-"""Less than this is always taken, so that others do not keep small requests out."""
+"""Up to this size all are accepted, so that large requests do not keep small ones out."""
 
 
 @dataclass(slots=True)
 class Share:
-    """What one client has sent of something that is not complete."""
+    """The bytes received of one incomplete body or message."""
 
     held_bytes: ClassVar[int] = 0
-    """What this process holds of all clients."""
+    """The sum over all clients of this process."""
 
     _bytes: int = 0
 
     def hold(self, size: int) -> bool:
-        """Count so many bytes as held; return False where this process holds too many."""
+        """Count it with this size; return False if the process holds too many bytes."""
         size = size if size > _SMALL_BYTES else 0
         Share.held_bytes += size - self._bytes
         self._bytes = size

@@ -1,4 +1,4 @@
-"""The manifests of trusted documents: those of several apps, and of several versions of each."""
+"""Read manifests of trusted documents: of several apps, and of several versions of each."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -24,7 +24,7 @@ class _ApolloManifest(msgspec.Struct):
 
 
 def read_manifests(paths: Iterable[Path]) -> dict[str, str]:
-    """Read manifests, from files and from all `*.json` files of folders: each id and its text.
+    """Read manifests, from files and from all `*.json` files of folders: texts by id.
 
     Raises:
         SettingsError: a file cannot be read, a folder has none, or one id has two texts.
@@ -45,13 +45,13 @@ def read_manifests(paths: Iterable[Path]) -> dict[str, str]:
 
 
 def read_manifest(path: Path) -> dict[str, str]:
-    """Read a manifest of trusted documents: each id and its text.
+    """Read a manifest of trusted documents: texts by id.
 
     It is the JSON that GraphQL Code Generator and the Relay compiler write, `{"id": "text"}`, or
     Apollo's: `{"format": "apollo-persisted-query-manifest", "operations": [{"id", "body"}]}`.
 
     Raises:
-        SettingsError: the file cannot be read, or is none of these.
+        SettingsError: the file cannot be read, or has another format.
     """
     setting = f"GATEWAY_TRUSTED_DOCUMENTS={path}"
     try:
@@ -72,7 +72,7 @@ def read_manifest(path: Path) -> dict[str, str]:
 
 
 def names_in(texts: Iterable[str]) -> frozenset[str]:
-    """Return the names of the operations in documents; what is not GraphQL has none."""
+    """Return the names of the operations in documents; invalid documents are skipped."""
     names = set()
     for text in texts:
         with suppress(GraphQLError):

@@ -27,7 +27,7 @@ _STORED_S = 24 * 60 * 60.0
 _STORED_BYTES = 16 * 2**20
 _LONGEST = 100_000
 _SHARED_BYTES = 16 * 2**20
-"""What a process adds to the shared cache at most within `_STORED_S`."""
+"""The most that a process adds to the shared cache within `_STORED_S`."""
 
 
 Store = Callable[[], Awaitable[None]]
@@ -37,8 +37,9 @@ Store = Callable[[], Awaitable[None]]
 class Documents:
     """Finds the text of a document by its id.
 
-    Automatic persisted queries are stored where they are on and any document may be sent. `shared`
-    passes them on to other processes, sealed with a key derived from the cache's secret.
+    Automatic persisted queries are stored only if they are enabled and clients may send any
+    document. `shared` gives them to other processes, sealed with a key derived from the cache's
+    secret.
     """
 
     def __init__(
@@ -60,13 +61,13 @@ class Documents:
     async def find(
         self, query: str | None, data: Mapping[str, object], extensions: Mapping[str, object]
     ) -> tuple[str | None, Store | None]:
-        """Return the text that is sent or named, None where there is neither; and how to store it.
+        """Return the text that is sent or named by id, if any, and a function that stores it.
 
-        Store it once SuperOffice has accepted the client: a stranger could fill the store.
+        Call it only after SuperOffice has accepted the client: others could fill the store.
 
         Raises:
             PersistedQueryNotFoundError: the id is unknown.
-            PersistedQueryNotSupportedError: the id is not in the manifest, and none are stored.
+            PersistedQueryNotSupportedError: the id is not in the manifest; no queries are stored.
             BadRequestError: the id is malformed, or not the hash of the text beside it.
         """
         persisted = extensions.get("persistedQuery")
@@ -75,7 +76,7 @@ class Documents:
         name = next((data[key] for key in _ID_PARAMETERS if data.get(key)), None)
         if query is not None or name is None:
             return query, None
-        is_id = isinstance(name, str | int)  # to write anything else as a text may take long
+        is_id = isinstance(name, str | int)  # converting any other type may take long
         text = self._manifest.get(_bare(str(name))) if is_id else None
         if text is None:
             raise PersistedQueryNotFoundError("PersistedQueryNotFound")

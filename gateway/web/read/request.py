@@ -1,7 +1,7 @@
-"""The one reader of requests: from what a client sends to the operations to execute.
+"""Parse requests into operations, by the same rules on every transport.
 
 POST, GET, each item of a batch, event streams and each `subscribe` on a WebSocket go through
-`Reader.operation`, so they have the same rules and the same errors.
+`Reader.operation`, so their errors are the same, too.
 Source: GraphQL over HTTP, https://graphql.github.io/graphql-over-http/draft/.
 """
 
@@ -29,7 +29,7 @@ _CREDENTIAL = re.compile(
     re.IGNORECASE,
 )
 
-# Each field that takes a variable looks at all of it, and for an object at all that it may have.
+# Each field that takes a variable reads all its values, and of an object every possible field.
 _MOST_WEIGHT = 2_000
 _WEIGHT_OF_OBJECT = 10
 _DEEPEST_VARIABLES = 20
@@ -45,7 +45,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 class Reader:
     """Reads operations, within limits: bytes of a body and of variables, operations of a batch.
 
-    `prepare` parses a query before others need it.
+    `prepare` parses and validates a query in advance.
     """
 
     documents: Documents
@@ -55,7 +55,7 @@ class Reader:
     async def request(self, request: Request) -> Found | list[Found]:
         """Return the operation of an HTTP request, or those of a batch.
 
-        An error stands in the place of an operation that cannot be read.
+        An operation that cannot be read is replaced by its error.
 
         Raises:
             BadRequestError: the request is not GraphQL over HTTP, or exceeds a limit.
@@ -74,11 +74,11 @@ class Reader:
             return exc
 
     async def operation(self, data: object) -> Operation:
-        """Return the operation that a JSON object asks for.
+        """Return the operation in a parsed JSON object.
 
         Raises:
-            BadRequestError: it is not of the right shape, or exceeds a limit.
-            PersistedQueryNotFoundError, PersistedQueryNotSupportedError: of documents named by id.
+            BadRequestError: it has the wrong shape, or exceeds a limit.
+            PersistedQueryNotFoundError, PersistedQueryNotSupportedError: for documents by id.
         """
         if not isinstance(data, dict):
             raise BadRequestError("A GraphQL request has to be a JSON object.")
@@ -115,7 +115,7 @@ class Reader:
     def _check_variables(self, variables: Mapping[str, object]) -> None:
         if not variables:
             return
-        depth, weight = _measured(variables)
+        depth, weight = _depth_and_weight(variables)
         if depth > _DEEPEST_VARIABLES:
             raise BadRequestError(
                 f"The variables are nested more than {_DEEPEST_VARIABLES} levels deep."
@@ -192,8 +192,8 @@ def _typed(data: Mapping[str, object], name: str, kind: type[T]) -> T | None:
     return value
 
 
-def _measured(value: object) -> tuple[int, int]:
-    """Return the levels and the weight of a value; it is walked as far as it is accepted."""
+def _depth_and_weight(value: object) -> tuple[int, int]:
+    """Return the depth and the weight of a value; stop when one exceeds its limit."""
     depth, weight, left = 0, 0, [(value, 1)]
     while left and depth <= _DEEPEST_VARIABLES and weight <= _MOST_WEIGHT:
         value, level = left.pop()

@@ -1,4 +1,4 @@
-"""Headers and extensions that say how old an answer is, and where it came from.
+"""Headers and extensions with an answer's age and origin.
 
 Sources: RFC 9111 (Cache-Control, Age), RFC 9211 (Cache-Status), W3C Server Timing.
 """
@@ -22,10 +22,10 @@ def cache_headers(served: Served | None, *, has_errors: bool, execute_s: float) 
     if served is None:
         return headers | {"Server-Timing": f"execute;dur={execute_s * 1000:.1f}"}
     if not has_errors:
-        # Caches subtract the one from the other (RFC 9111, section 4.2): what is left is fresh.
+        # Caches subtract Age from max-age: the remaining lifetime (RFC 9111, section 4.2).
         headers["Cache-Control"] = f"private, max-age={int(served.windows.ttl_s)}"
         headers["Age"] = str(int(served.age_s()))
-    return headers | _of_the_moment(served, execute_s)
+    return headers | _status_and_timing(served, execute_s)
 
 
 def aging_headers(hit: Served, execute_s: float) -> list[Header]:
@@ -53,7 +53,7 @@ def _why_stale(served: Served) -> str:
     return "stale-while-revalidate" if served.failure is None else "stale-if-error"
 
 
-def _of_the_moment(served: Served, execute_s: float) -> dict[str, str]:
+def _status_and_timing(served: Served, execute_s: float) -> dict[str, str]:
     times = {} if served.how == "hit" else served.snapshot.times_s
     timings = {**times, "execute": max(0.0, execute_s - sum(times.values()))}
     return {
@@ -76,7 +76,7 @@ def _how(served: Served) -> str:
 
 
 def _ttl_and_detail(served: Served) -> str:
-    """Return the time that is left; negative only of a stale snapshot (RFC 9211, 2.3)."""
+    """Return the remaining lifetime, negative only for a stale snapshot (RFC 9211, 2.3)."""
     ttl_s = math.floor(served.left_s())
     if served.is_stale:
         return f"ttl={ttl_s}; detail={_why_stale(served)}"

@@ -1,7 +1,7 @@
 """Status and headers of answers with errors, and the HTTP answer to a request that is refused.
 
-With `graphql-response+json`, when every root field failed for one and the same reason, the answer
-carries that reason's status, so that proxies, monitors and token refreshers see the truth.
+With `graphql-response+json`, when every root field failed for the same reason, the answer has that
+reason's status, so that proxies, monitors and token refreshers see it.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from gateway.web.respond.caching import VARY
 
 
 def refuse(inbound: Inbound, error: GatewayError, media_type: str = JSON) -> Response:
-    """Record a refusal, and return the answer that says so."""
+    """Record a refusal, and return its answer."""
     record = inbound.record
     record.operation, record.outcome = record.operation or ANONYMOUS, error.code
     return error_response(error, media_type)

@@ -1,7 +1,6 @@
 """One WebSocket that speaks `graphql-transport-ws`.
 
-What is wrong with one operation is an `error` message with its id; only what is wrong with the
-connection closes it.
+A failed operation gets an `error` message with its id; only an error of the connection closes it.
 Source of the rules: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md.
 """
 
@@ -47,12 +46,12 @@ _FORBIDDEN = 4403
 
 
 class _CloseError(Exception):
-    """Ends the connection, with a code of the protocol and a reason."""
+    """Closes the connection, with a close code and a reason."""
 
 
 @dataclass(slots=True)
 class _Operation:
-    """One that runs, and what the log has of it."""
+    """A running operation, and its access record."""
 
     id: str
     context: Context
@@ -65,11 +64,11 @@ class _Operation:
 class Connection:
     """Serves one accepted WebSocket; `held` is released when it closes.
 
-    SuperOffice is called, or its cached answer taken, before `connection_init` is acknowledged. A
+    Before `connection_init` is acknowledged, SuperOffice is called, or its cached answer used. A
     socket whose credentials have not been accepted ten seconds after the handshake is closed.
 
     Raises:
-        GatewayFullError: there is no place for it.
+        GatewayFullError: too many sockets are open.
     """
 
     def __init__(self, socket: WebSocket, graphql: GraphQL, edge: Edge, held: ExitStack) -> None:
@@ -82,8 +81,8 @@ class Connection:
 
         self._client = self._inbound.head.client
         self._is_accepted = False
-        self._over = 4408, "Connection initialisation timeout"
-        """The code and the reason if the time is over now."""
+        self._on_timeout = 4408, "Connection initialisation timeout"
+        """The close code and the reason if the deadline passes now."""
 
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._deadline: asyncio.Timeout | None = None
@@ -97,14 +96,14 @@ class Connection:
         except _CloseError as exc:
             await self._close(*exc.args)
         except TimeoutError:
-            await self._close(*self._over)
+            await self._close(*self._on_timeout)
         finally:
             self._deadline = None
             await cancel_all(self._operations.values())
 
     def _evict(self) -> None:
-        """Close the connection: others need its place."""
-        self._over = _TRY_AGAIN_LATER, "Too many sockets wait to be accepted."
+        """Close the connection: another socket needs its place."""
+        self._on_timeout = _TRY_AGAIN_LATER, "Too many sockets wait to be accepted."
         self._end_after(0)
 
     async def _receive(self) -> None:
@@ -117,7 +116,7 @@ class Connection:
             except BadRequestError as exc:
                 raise _CloseError(4400, "WebSocket message must be valid JSON") from exc
             await self._handle(message)
-            await asyncio.sleep(0)  # others have their turn, however many messages came at once
+            await asyncio.sleep(0)  # yield to others, however many messages came at once
 
     async def _handle(self, message: object) -> None:
         match message:
@@ -130,7 +129,7 @@ class Connection:
             case {"type": "subscribe", "id": str(id_), "payload": payload}:
                 await self._subscribe(id_, payload)
             case {"type": "complete", "id": str(id_)}:
-                if task := self._end(id_):  # the client has given it up
+                if task := self._end(id_):
                     task.cancel()
             case {"type": "subscribe" | "complete"}:
                 raise _CloseError(
@@ -159,23 +158,23 @@ class Connection:
 
     async def _check(self) -> None:
         """Have SuperOffice check the credentials, unless it has done so within the TTL."""
-        self._over = _TRY_AGAIN_LATER, "SuperOffice has not answered in time."
+        self._on_timeout = _TRY_AGAIN_LATER, "SuperOffice has not answered in time."
         try:
             await self._context().snapshot()
             self._accept()
         except (RequestError, UpstreamRejectionError) as exc:
             exc.with_traceback(None)  # its frames would keep this connection alive
-            self._over = _FORBIDDEN, "SuperOffice has not accepted the credentials."
-        except Exception as exc:  # noqa: BLE001  operations report it, or have more luck
+            self._on_timeout = _FORBIDDEN, "SuperOffice has not accepted the credentials."
+        except Exception as exc:  # noqa: BLE001  operations report it, or succeed
             masked(exc)
 
     def _accept(self) -> None:
-        """Treat the client as a known one from now on."""
+        """Treat the client as authenticated from now on."""
         self._is_accepted = True
-        self._over = _GOING_AWAY, "Nothing has been asked for a while."
+        self._on_timeout = _GOING_AWAY, "Nothing has been asked for a while."
         self._place.accept()
         self._inbound.on_accepted()
-        self._rest()
+        self._limit_idle_time()
 
     def _access_from(self, payload: Mapping[str, object] | None) -> Access | RequestError:
         if not payload:
@@ -201,18 +200,18 @@ class Connection:
             await self._answer(operation, refusal(error))
             return
         self._operations[id_] = asyncio.create_task(self._run(operation, payload))
-        self._rest()
+        self._limit_idle_time()
 
     def _context(self) -> Context:
-        """Return what an operation works with."""
+        """Return the context of an operation."""
         # Browsers send no-cache with every handshake, and it would hold as long as the socket.
         headers = self._socket.headers.raw
         context = self._graphql.context(self._inbound, headers, self._access)
         context.max_age_s = None
         return context
 
-    def _rest(self) -> None:
-        """Give a known client some time to begin an operation, where none is running."""
+    def _limit_idle_time(self) -> None:
+        """Limit the time of an authenticated client without a running operation."""
         if self._is_accepted:
             self._end_after(None if self._operations else _IDLE_S)
 
@@ -239,7 +238,7 @@ class Connection:
             await self._send({"id": id_, "type": "complete"})
         except Exception as exc:  # noqa: BLE001  whatever it is, it ends this operation alone
             error = masked(exc)
-            if self._operations.get(id_) is asyncio.current_task():  # not given up meanwhile
+            if self._operations.get(id_) is asyncio.current_task():  # not cancelled meanwhile
                 await self._answer(running, refusal(error))
 
     async def _answer(self, operation: _Operation, answer: Answer) -> None:
@@ -261,17 +260,17 @@ class Connection:
         """Forget an operation, and return its task."""
         task = self._operations.pop(id_, None)
         if task is not None:
-            self._rest()
+            self._limit_idle_time()
         return task
 
     async def _send(self, message: Mapping[str, object]) -> None:
-        """Send a message as text: browsers cannot read a binary frame at once."""
+        """Send a message as text: browsers read binary frames asynchronously."""
         if self._socket.application_state is WebSocketState.CONNECTED:
             with suppress(WebSocketDisconnect):
                 await self._socket.send_text(orjson.dumps(message).decode())
 
     async def _close(self, code: int, reason: str) -> None:
-        """Close; what quotes the client may be longer than a reason can be."""
+        """Close; a reason that quotes the client may be too long, and is cut."""
         cut = reason.encode()[:_LONGEST_REASON].decode(errors="ignore")
         with suppress(WebSocketDisconnect, RuntimeError):
             await self._socket.close(code, cut)

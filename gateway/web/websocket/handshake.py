@@ -1,4 +1,4 @@
-"""`/graphql` over a WebSocket: the handshake, and what refuses it."""
+"""`/graphql` over a WebSocket: accept or refuse the handshake."""
 
 import logging
 from contextlib import ExitStack
@@ -27,7 +27,7 @@ class SocketEndpoint:
     edge: Edge
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a WebSocket, or refuse its handshake with an HTTP answer that says why."""
+        """Serve a WebSocket, or refuse its handshake with an HTTP error."""
         socket, inbound = WebSocket(scope, receive, send), inbound_of(scope)
         with ExitStack() as held:
             try:
@@ -41,10 +41,10 @@ class SocketEndpoint:
             await connection.serve()
 
     def _check(self, socket: WebSocket) -> None:
-        """Check what the handshake says.
+        """Check origin, URL and subprotocol of the handshake.
 
         Raises:
-            OriginRefusedError: a page of another site sends it, and that site is not allowed.
+            OriginRefusedError: it comes from a page of another site that is not allowed.
             BadRequestError: there are credentials in the URL, or the subprotocol is another one.
         """
         if is_foreign(socket, self.graphql.allowed_origins):
