@@ -55,11 +55,13 @@ class DemoTenant:
 DEMO_TENANTS = {
     tenant.name: tenant
     for tenant in (
-        DemoTenant("Cust10001", "as it should be"),
+        DemoTenant("Cust10001", "runs normally"),
         DemoTenant("Cust10002", "moves to another host every minute", hosts=("online2", "online3")),
         DemoTenant("Cust10003", "in maintenance, but running", state="OnlineMaintenance"),
         DemoTenant("Cust10004", "suspended", state="Suspended"),
-        DemoTenant("Cust10005", "at an address not to be trusted", api_host="online1.example.com"),
+        DemoTenant(
+            "Cust10005", "has a host outside the trusted domain", api_host="online1.example.com"
+        ),
         DemoTenant("Cust10006", "takes three seconds to answer", delay_s=3),
     )
 }

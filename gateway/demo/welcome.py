@@ -4,20 +4,20 @@ import json
 from collections.abc import Sequence
 
 _WELCOME = """
-Wallboard   {wallboard}   (open it in a browser: who waits, live)
-GraphQL     {url}   (open it in a browser to write queries)
+Wallboard   {wallboard}   shows the demo's chats live, in a browser
+GraphQL     {url}   is the endpoint for apps, and GraphiQL in a browser
 
-Log in as one of three demo users with an Authorization header:
+Log in as a demo user, with one of these Authorization headers:
 
 {users}
 
-Try it:
+Send a query:
 
     curl {url} -H 'Content-Type: application/json' \\
       -H 'Authorization: {authorization}' \\
       -d '{body}'
 
-Ctrl+C stops it.
+Ctrl+C stops the demo.
 """
 
 

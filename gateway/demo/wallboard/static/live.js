@@ -1,13 +1,13 @@
-// Subscriptions over one WebSocket (graphql-transport-ws), kept alive until it is closed for good.
+// Subscriptions over one WebSocket (graphql-transport-ws) that reconnects until it is closed.
 //
 //   const connection = connect(url, { Authorization: "…" }, {
 //     queue: { query: "subscription { … }", show: (data) => … },
 //   }, (state, text) => …);
 //   connection.close();
 //
-// States: "connecting", "live", "waiting" (it tries again by itself), "stopped" (it does not).
+// States: "connecting", "live", "waiting" (it will reconnect), "stopped" (it will not).
 
-// Close codes that another try cannot help: an invalid message, and credentials that are refused.
+// Close codes after which a reconnect fails too: invalid messages and rejected credentials.
 const FINAL = new Set([4400, 4401, 4403, 4406]);
 const FINAL_ERRORS = new Set(["UNAUTHENTICATED", "FORBIDDEN", "GRAPHQL_VALIDATION_FAILED"]);
 const PING_MS = 10_000;
@@ -38,7 +38,7 @@ export function connect(url, credentials, subscriptions, tell) {
     } else if (type === "ping") {
       send({ type: "pong" });
     } else if (type === "next") {
-      // An error nulls its field only: the other data is good.
+      // An error nulls only its field: the other data is valid.
       const [error] = payload.errors ?? [];
       const hasData = payload.data && Object.values(payload.data).every((value) => value !== null);
       if (hasData) subscriptions[id].show(payload.data);
@@ -47,7 +47,7 @@ export function connect(url, credentials, subscriptions, tell) {
       tell("live", "Live");
     } else if (type === "error") {
       fail(payload[0]);
-      if (!isClosed) socket.close(); // the subscription has ended: begin again
+      if (!isClosed) socket.close(); // the subscription has ended: reconnect
     } else if (type === "complete") {
       socket.close();
     }
@@ -59,7 +59,7 @@ export function connect(url, credentials, subscriptions, tell) {
     tell("waiting", problem);
   }
 
-  // A network can vanish without a word: the line is dead if a ping gets no answer.
+  // A connection can be lost without an event: it is dead if a ping gets no answer.
   function check() {
     if (!isAlive) return abandon();
     isAlive = false;
@@ -72,13 +72,13 @@ export function connect(url, credentials, subscriptions, tell) {
     retry();
   }
 
-  // Without waiting for the other side, which may not be there.
+  // Close without waiting for the server, which may be unreachable.
   function hangUp() {
     socket.onclose = socket.onmessage = null;
     socket.close();
   }
 
-  // Soon at first, then less and less often, and never all screens in the same moment.
+  // Exponential backoff with jitter, so that screens do not reconnect at the same moment.
   function retry() {
     clearTimeout(timer);
     if (isClosed) return;

@@ -1,11 +1,11 @@
 // The chat wallboard: two subscriptions, and a clock that counts between their events.
 import { connect } from "./live.js";
 
-const ALARM_S = 120; // from here on, a wait lights up
+const ALARM_S = 120; // a longer wait is highlighted
 const AWAY_S = 30; // a browser polls every few seconds: after this the customer has left
 
-// Numbers change only when something happens, so this sends little. No wait is selected: it would
-// be another number each time, so the page counts from `whenRequested` itself.
+// Sends an event only when a number changes. `waitSeconds` would change every second, so the page
+// counts waits from `whenRequested`.
 const NUMBERS = `subscription Numbers {
   chatSessionSummary {
     byTopic { topicId topicName waiting live unanswered longestWaiting { whenRequested } }
@@ -26,8 +26,8 @@ const $ = (id) => document.getElementById(id);
 let numbers, queue = [], connection;
 
 // --- The clock -------------------------------------------------------------------------------
-// This computer's clock may be wrong, so time is counted by the gateway's. `fetchedAt` is never in
-// the future: the largest difference seen so far is the closest to the truth.
+// This computer's clock may be wrong, so waits are counted by the gateway's clock. `fetchedAt` is
+// never in the future: the largest difference so far is the most exact.
 let behindMs; // how far this computer's clock is behind; unknown until the first event
 function setClock(fetchedAt) {
   const ms = Date.parse(fetchedAt) - Date.now();
@@ -46,7 +46,7 @@ function clock(seconds) {
 }
 
 // --- Drawing ---------------------------------------------------------------------------------
-// Names are what strangers typed: they become text, never HTML.
+// Customers type their names: show them as text, never as HTML.
 function el(tag, className, ...children) {
   const element = Object.assign(document.createElement(tag), { className });
   element.append(...children.map(String));
@@ -58,7 +58,7 @@ function nest(element, ...children) {
   return element;
 }
 
-// An element that counts up from a time; every second `tick` writes all of them.
+// An element that counts up from a time; `tick` updates all of them every second.
 function since(time, tag = "time") {
   const element = el(tag, "since");
   element.dataset.since = time ?? "";
@@ -138,7 +138,7 @@ function draw() {
   tick();
 }
 
-// Once a second: count up, and light up what has waited for too long.
+// Once a second: count up, and highlight long waits.
 function tick() {
   for (const element of document.querySelectorAll("[data-since]"))
     element.textContent = element.dataset.since ? clock(secondsSince(element.dataset.since)) : "?";
@@ -165,7 +165,7 @@ function logIn(authorization) {
     url,
     headers,
     {
-      // Each event is the whole state, also the first after a reconnect: replace what was there.
+      // Each event is the full state, also the first after a reconnect: replace the old one.
       numbers: {
         query: NUMBERS,
         show({ chatSessionSummary }) {
@@ -189,7 +189,7 @@ function logIn(authorization) {
   );
 }
 
-// The name of the user is kept in the address, so that a screen on a wall can be restarted.
+// The address has the user's name, so that a screen shows the same user after a restart.
 const named = decodeURIComponent(location.hash.slice(1));
 for (const [name, authorization] of JSON.parse(users))
   $("user").add(new Option(name, authorization, false, name === named));

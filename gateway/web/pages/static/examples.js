@@ -40,7 +40,7 @@ export const examples = (login) =>
 }`,
     ],
     [
-      "The newest session and its linked records. For\nanother one: chatSession(chatSessionId: ...)",
+      "The newest session and its linked records. For\nanother session: chatSession(chatSessionId: ...)",
       `query Session {
   chatSessions(orderBy: [{ chatSessionId: DESC }], limit: 1) {
     chatSessionId

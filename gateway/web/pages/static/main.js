@@ -41,7 +41,7 @@ function send(given, { headers, ...more } = {}) {
 
 const login = users.length
   ? "Logged in as the user chosen at the top."
-  : "Log in under Authorization, at the top, with\nSoTicket 7T:..., Basic ... or Bearer ...";
+  : "Log in at the top: enter SoTicket 7T:...,\nBasic ... or Bearer ... under Authorization.";
 const queries = examples(login);
 const asked = new URLSearchParams(location.search); // of a link to a query
 const isNarrow = window.matchMedia("(max-width: 50rem)").matches;

@@ -7,7 +7,7 @@ const users = new Map(JSON.parse(document.body.dataset.users).map(([name, ...res
 const queries = examples(
   users.size
     ? "Logged in as the user chosen at the top."
-    : "Log in with an Authorization header, below.",
+    : "Log in below: enter an Authorization header.",
 );
 
 function fill(select, names, onChoice) {
@@ -37,7 +37,7 @@ function headersFrom(text) {
   for (const line of text.split("\n")) {
     const colon = line.indexOf(":");
     if (colon > 0) headers[line.slice(0, colon).trim()] = line.slice(colon + 1).trim();
-    else if (line.trim()) throw new Error(`A header is written "Name: value", not "${line.trim()}".`);
+    else if (line.trim()) throw new Error(`Write each header as "Name: value", not "${line.trim()}".`);
   }
   return headers;
 }
@@ -46,7 +46,7 @@ function variablesFrom(text) {
   try {
     return JSON.parse(text.trim() || "{}");
   } catch (error) {
-    throw new Error(`The variables are not JSON: ${error.message}`);
+    throw new Error(`The variables are not valid JSON: ${error.message}`);
   }
 }
 

@@ -1,7 +1,7 @@
 import { InMemoryCache } from "@apollo/client";
 import { relayStylePagination } from "@apollo/client/utilities";
 
-// Objects with an `id` need nothing. Those without one are merged into the object they belong to.
+// Objects with an `id` need nothing. These have none: merge them into the object that has them.
 const merged = { merge: true };
 
 export const chatCache = () =>
@@ -18,7 +18,7 @@ export const chatCache = () =>
     },
   });
 
-// One value that SuperOffice sent wrong is null with an error: show the rest all the same.
+// An invalid value from SuperOffice is null, with an error: show the rest.
 export const defaultOptions = {
   query: { errorPolicy: "all" },
   watchQuery: { errorPolicy: "all" },
