@@ -1,5 +1,6 @@
-"""What a request through the gateway costs, beside other engines over the same REST side.
+"""Measures the cost of a request through the gateway and through other engines.
 
-`python -m benchmarks` compares the engines, `… growth`, `… savings` and `… memory` look at the
-gateway alone; `--help` tells the rest. Needs Linux, and two cores with nothing else to do.
+All engines call the same fake REST API. `python -m benchmarks` compares them; `… growth`, `…
+savings` and `… memory` measure only the gateway; `--help` lists the rest. Needs Linux, and two idle
+cores.
 """

@@ -33,7 +33,7 @@ _COMMANDS = {
 
 
 def main() -> int:
-    """Run one command; the exit code is 1 when what was measured says nothing."""
+    """Run one command; the exit code is 1 if the measurement is invalid."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure the gateway, and others beside it."
     )
@@ -57,7 +57,7 @@ def main() -> int:
         warm_up_s=asked.warm_up,
         only=frozenset(asked.only),
     )
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that started processes are stopped
     pin_load()
     try:
         _COMMANDS[asked.command](options)

@@ -1,4 +1,4 @@
-"""Read HTTP/1.1 answers off a connection, and tell the right ones from the wrong ones."""
+"""Reads HTTP/1.1 answers from a connection, and checks them."""
 
 import re
 from collections.abc import Callable
@@ -13,15 +13,15 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 _SHOWN = 300
 
 Check = Callable[[int, bytes], None]
-"""Looks at the status and the body of an answer; raises `WrongAnswerError`."""
+"""Checks the status and the body of an answer; raises `WrongAnswerError`."""
 
 
 class WrongAnswerError(Exception):
-    """An answer is not what it has to be: what was measured says nothing."""
+    """An answer is not the expected one: the measurement is invalid."""
 
 
 class AnswerReader:
-    """Puts answers together, one at a time: the next request is sent when an answer is there."""
+    """Assembles answers one at a time: the next request is sent after a complete answer."""
 
     def __init__(self) -> None:
         self._received = b""
@@ -31,7 +31,7 @@ class AnswerReader:
         self._is_chunked = False
 
     def feed(self, data: bytes) -> tuple[int, bytes] | None:
-        """Take what has come in; return status and body once the answer is complete."""
+        """Add received bytes; return status and body once the answer is complete."""
         if not self._status:
             data = self._received + data
             end = data.find(b"\r\n\r\n")
@@ -79,7 +79,7 @@ class AnswerReader:
 
 
 def with_data(wanted: Any) -> Check:
-    """Check for this data and no errors; a body that was right once is known by its bytes."""
+    """Check for this data and no errors; the bytes of a right body are remembered."""
     known: list[bytes] = []
 
     def check(status: int, body: bytes) -> None:
@@ -106,7 +106,7 @@ def exactly(wanted: bytes) -> Check:
 
 
 def any_data(status: int, body: bytes) -> None:
-    """Check for data without errors, whatever it is."""
+    """Check for any data without errors."""
     _check_status(status, body)
     if not body.startswith(b'{"data":') or b'"errors"' in body:
         raise WrongAnswerError(f"no data: {body[:_SHOWN]!r}")

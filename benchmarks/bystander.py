@@ -1,7 +1,7 @@
-"""Asks for `/healthz` beside the work of others, in a process of its own: only the gateway counts.
+"""Polls `/healthz` from its own process, so that only the gateway's delays are measured.
 
-`python -m benchmarks.bystander PORT` says when it has begun, goes on until its stdin is closed, and
-prints the longest wait in seconds.
+`python -m benchmarks.bystander PORT` prints a line when it has begun, polls until its stdin is
+closed, and prints the longest wait in seconds.
 """
 
 import http.client
@@ -14,8 +14,8 @@ _PAUSE_S = 0.002
 
 
 def main(port: int) -> None:
-    """Ask until stdin is closed."""
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))  # not where those that work are held
+    """Poll until stdin is closed."""
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))  # not only on the cores of the load
     connection = http.client.HTTPConnection("127.0.0.1", port)
 
     def ask() -> float:

@@ -1,4 +1,4 @@
-"""The requests, ready as bytes: who asks, and what for."""
+"""The requests as bytes: callers, and their queries."""
 
 from collections.abc import Callable, Iterator
 from itertools import count, cycle
@@ -9,7 +9,7 @@ from benchmarks.rest import PATH
 __all__ = ["KINDS", "by_callers", "cold", "get", "graphql", "new", "rest", "warm"]
 
 _FIRST_LIMIT, _LAST_LIMIT = 1_000, 10_000
-"""Limits that cut nothing off and that the gateway allows."""
+"""Limits that omit no session, and that the gateway allows."""
 
 
 def graphql(body: bytes, caller: str) -> bytes:
@@ -22,7 +22,7 @@ def graphql(body: bytes, caller: str) -> bytes:
 
 
 def rest(path: str, caller: str = "same") -> bytes:
-    """Return a call that goes to the REST side directly."""
+    """Return a call that goes to the REST API directly."""
     return (
         f"GET {path}{PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         f"Accept: application/json\r\nAuthorization: Bearer {caller}\r\n\r\n"
@@ -35,25 +35,25 @@ def get(path: str) -> bytes:
 
 
 def warm(body: bytes) -> Iterator[bytes]:
-    """Ask for the same as the same caller."""
+    """Repeat the same request of the same caller."""
     return cycle([graphql(body, "same")])
 
 
 def cold(body: bytes) -> Iterator[bytes]:
-    """Ask as another caller each time, so that nothing can be shared."""
+    """Use another caller for each request, so that nothing can be shared."""
     before, after = graphql(body, "cold-@").split(b"@", 1)
     return (b"%b%d%b" % (before, number, after) for number in count())
 
 
 def by_callers(body: bytes, callers: int) -> Iterator[bytes]:
-    """Ask as so many callers, in turn."""
+    """Use this many callers in turn."""
     return cycle([graphql(body, f"caller-{number}") for number in range(callers)])
 
 
 def new(query: Query) -> Iterator[bytes]:
-    """Ask each caller's snapshot for what it was not asked before, by another limit each time.
+    """Query a caller's snapshot with another limit each time, so that each query is new.
 
-    There are not limits enough for one caller: once in 9 000 requests there is a new one.
+    There are not enough limits for one caller: every 9 000 requests there is a new caller.
     """
     for caller in count():
         for limit in range(_FIRST_LIMIT, _LAST_LIMIT):
@@ -65,4 +65,4 @@ KINDS: dict[str, Callable[[Query], Iterator[bytes]]] = {
     "warm": lambda query: warm(query.body),
     "new": new,
 }
-"""Cold = REST has to be called; warm = nothing has to be done again; new = the query has."""
+"""Cold = a REST call for each; warm = a cached answer; new = a new query on a cached snapshot."""

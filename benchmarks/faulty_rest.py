@@ -1,7 +1,7 @@
-"""A REST side with bad nights: one call in twenty goes wrong, and now and then all of them do.
+"""A fake REST API with faults: one call in twenty fails, and all calls in regular outages.
 
-Run with `python -m benchmarks.faulty_rest --port 9000 --seed 1`. `GET /calls` tells, as JSON, how
-many calls there were and what they came to.
+Run with `python -m benchmarks.faulty_rest --port 9000 --seed 1`. `GET /calls` returns the number of
+calls by outcome, as JSON.
 """
 
 import argparse
@@ -27,17 +27,17 @@ FAULTS = {
     "2 s late": 0.006,
     "no answer": 0.002,
 }
-"""How likely each is to come of a call."""
+"""The probability of each fault."""
 
 OUTAGE_EVERY_S, OUTAGE_S = 120, 6
-"""All calls are reset for so long, so often."""
+"""In an outage all calls are reset."""
 
 _SESSIONS = 20
 _JSON = "application/json; charset=utf-8"
 
 
 class FaultyRest:
-    """Answers each call rightly or not, as the dice fall."""
+    """Answers each call with data or a random fault."""
 
     def __init__(self, seed: int) -> None:
         self._dice = random.Random(seed)  # noqa: S311  no secret
@@ -46,7 +46,7 @@ class FaultyRest:
         self.seen: Counter[str] = Counter()
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection until one side has had enough."""
+        """Serve one connection until one side closes it."""
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 if head.startswith(b"GET /calls "):
@@ -111,7 +111,7 @@ async def _serve(port: int, seed: int) -> None:
 
 
 def main() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is stopped."""
     parser = argparse.ArgumentParser(description="Play SuperOffice's REST side at its worst.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--seed", type=int, default=1)

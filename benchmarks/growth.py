@@ -17,14 +17,14 @@ __all__ = ["GROWTHS", "run_growth"]
 _Q1 = QUERIES["Q1"]
 _ROOM = {"GATEWAY_MAX_UPSTREAM_BYTES": "128MiB", "GATEWAY_CACHE_MAX_BYTES": "1GiB"}
 _FEW = 2
-"""Connections where each answer of REST is large."""
+"""Connections if each REST answer is large."""
 
 _MANY = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One place on one line of a growth."""
+    """One measured point of a line."""
 
     line: str
     x: int
@@ -36,24 +36,24 @@ class Point:
     settings: Mapping[str, str] = field(default_factory=dict)
     cores: frozenset[int] = SERVER_CORE
     share: float | None = None
-    """Of a core, what each process of the gateway may use; None = all of it."""
+    """The share of a core that each process of the gateway may use; None = all of it."""
 
 
 Found = list[tuple[Point, Figures]]
 
 
 def of_sessions(options: Options) -> Iterator[Point]:
-    """Grow the number of sessions in REST's answer; Q1 over all of them."""
+    """Increase the number of sessions in the REST answer; Q1 over all of them."""
     connections = min(_FEW, options.connections)
     for count in (1, 10, 100, 1_000, _MANY):
-        # The other limits of `new` would cut off some of the last ones.
+        # The limits of `new` would omit the last sessions.
         kinds = ("cold", "warm") if count == _MANY else tuple(callers.KINDS)
         yield from _kinds(kinds, count, replace(_Q1, sessions=count), connections)
 
 
 def of_fields_asked(options: Options) -> Iterator[Point]:
-    """Grow the number of fields in the query, over 20 sessions."""
-    # The session's own first: a query of one field asks for one of these.
+    """Increase the number of fields in the query, over 20 sessions."""
+    # The session's own fields come first: a query of one field selects one of these.
     paths = sorted(leaves(), key=len)
     for count in (1, 3, 10, 30, 100, len(paths)):
         query = Query("", of_fields(paths[:count]), _Q1.sessions)
@@ -61,7 +61,7 @@ def of_fields_asked(options: Options) -> Iterator[Point]:
 
 
 def of_connections(_: Options) -> Iterator[Point]:
-    """Grow the number of connections that ask at once; Q1."""
+    """Increase the number of concurrent connections; Q1."""
     for count in (1, 3, 10, 30, 100, 300, 1_000):
         for kind in ("cold", "warm"):
             yield Point(
@@ -75,7 +75,7 @@ def of_connections(_: Options) -> Iterator[Point]:
 
 
 def of_callers(options: Options) -> Iterator[Point]:
-    """Grow the number of callers whose sessions are cached; Q1, two sessions each."""
+    """Increase the number of callers with cached sessions; Q1, two sessions each."""
     query = replace(_Q1, sessions=2)
     for count in (1, 10, 100, 1_000, _MANY):
         yield Point(
@@ -89,7 +89,7 @@ def of_callers(options: Options) -> Iterator[Point]:
 
 
 def of_workers(options: Options) -> Iterator[Point]:
-    """Grow the number of processes, each with a quarter of a core; Q2."""
+    """Increase the number of processes, each with a quarter of a core; Q2."""
     for count in (1, 2, 3):
         for point in _kinds(("cold", "warm"), count, QUERIES["Q2"], options.connections):
             settings = {"GATEWAY_WORKERS": str(count)}
@@ -118,7 +118,7 @@ GROWTHS: dict[str, Callable[[Options], Iterator[Point]]] = {
 
 
 def run_growth(options: Options) -> None:
-    """Measure each growth, and print, write and draw it.
+    """Measure each growth, and print, write and plot it.
 
     Raises:
         PlotError: nothing can be drawn.
@@ -158,7 +158,7 @@ def _measure(point: Point, rest: Rest, options: Options) -> Figures:
                     with_data(point.query.expected()),
                     connections=point.connections,
                     seconds=options.seconds,
-                    # A number of requests, where there is one, takes the time that it takes.
+                    # A warm-up of a number of requests may take any time.
                     warm_up_s=options.seconds * 100 if point.warm_up else options.warm_up_s,
                     warm_up=point.warm_up or 2**62,
                 )
@@ -172,7 +172,7 @@ def _show(name: str, found: Found) -> None:
     report.say(report.markdown(header, [_row(point, figures) for point, figures in found]))
     lines: dict[str, list[tuple[float, float]]] = {}
     for point, figures in found:
-        # More workers make no request cheaper; what they are for is more of them.
+        # More workers do not make a request cheaper, but more requests possible.
         y = figures.rps if name == "workers" else figures.cpu_us
         lines.setdefault(point.line, []).append((point.x, y))
     label = "requests per s" if name == "workers" else "CPU µs per request"

@@ -1,8 +1,8 @@
-"""A hundred honest callers beside every kind of abuse at once, and what it costs them.
+"""Measures a hundred legitimate callers while every kind of abuse runs at once.
 
-Beside them: strangers that open WebSockets and say nothing useful, tokens that SuperOffice rejects,
-one caller that asks for everything in twenty languages, costly queries with and without
-credentials, and a log that nobody reads. `--seconds 300` is what the manual quotes.
+The abuse: unauthenticated clients that open WebSockets and send nothing useful, tokens that
+SuperOffice rejects, one caller that requests everything in twenty languages, costly queries with
+and without credentials, and a log without a reader. The manual quotes `--seconds 300`.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _PATIENCE_S = 30
 _ALONE_S = 20.0
 
 Abuse = Callable[[int, Counter[str]], Coroutine[Any, Any, None]]
-"""Abuses the gateway at a port until it is cancelled, and counts how often."""
+"""Abuses the gateway at a port until it is cancelled, and counts its attempts."""
 
 _HANDSHAKE = (
     b"GET /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -49,7 +49,7 @@ _EMPTY_FRAMES = b"\x01\x80\0\0\0\0" + b"\0\x80\0\0\0\0" * 500
 
 @dataclass
 class _Seen:
-    """What the honest callers saw, and the memory of the gateway."""
+    """The answers to the legitimate callers, and the memory of the gateway."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     latencies_ns: "array[int]" = field(default_factory=lambda: array("q"))
@@ -66,9 +66,9 @@ class _Seen:
 
 
 def run_hostile(options: Options) -> None:
-    """Measure the honest callers alone, then beside all of it, and print and write both."""
+    """Measure the legitimate callers alone, then during the abuse, and print and write both."""
     report.say_environment()
-    reader, writer = os.pipe()  # nobody reads it
+    reader, writer = os.pipe()  # without a reader
     engine = Gateway({"GATEWAY_CACHE_TTL": "5", "GATEWAY_MAX_UPSTREAM_BYTES": "100MiB"})
     try:
         with (
@@ -118,7 +118,7 @@ async def _call(seen: _Seen, number: int, port: int, end: float) -> None:
 
 
 async def _sockets(port: int, done: Counter[str], *, after: bytes) -> None:
-    """Keep opening WebSockets, as many at a time as the quota of strangers would hold thrice."""
+    """Keep opening WebSockets, as many at a time as unauthenticated clients may have."""
 
     async def one() -> None:
         with contextlib.suppress(OSError):
@@ -149,14 +149,14 @@ async def _silent(port: int, done: Counter[str]) -> None:
 
 
 async def _wrong_tokens(port: int, done: Counter[str]) -> None:
-    """Try a hundred made-up tokens a second."""
+    """Try a hundred invalid tokens a second."""
     for number_of in itertools.count():
         await _once(port, done, "wrong tokens", graphql(_QUERY.body, f"wrong-{number_of}"))
         await asyncio.sleep(0.01)
 
 
 async def _noisy(port: int, done: Counter[str]) -> None:
-    """Ask as one caller, in another language each time, past the cache."""
+    """Send requests of one caller with another language each time, past the cache."""
     request = graphql(_QUERY.body, "noisy")
     for language in itertools.cycle(range(_LANGUAGES)):
         line = b"\r\nAccept-Language: x-%d\r\nCache-Control: no-cache\r\n\r\n" % language

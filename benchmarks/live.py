@@ -1,4 +1,4 @@
-"""What 500 screens of 50 callers cost, and how soon all of them show what a webhook tells of."""
+"""Measures 500 screens of 50 callers: their cost, and the delay of a webhook's change."""
 
 import asyncio
 import base64
@@ -26,15 +26,15 @@ _SCREENS, _CALLERS = 500, 50
 _SESSIONS = 20
 _INTERVAL_S, _SLOWEST_S = 5.0, 60.0
 _UNTIL_SLOWEST_S = 80
-"""While nothing changes, the pause between two looks doubles."""
+"""While nothing changes, the pause between two polls doubles."""
 
 _INTERVALS = 4
 _WEBHOOKS = 20
 _BETWEEN_WEBHOOKS_S = 1.2
-"""The gateway has REST asked at most once a second."""
+"""The gateway polls SuperOffice at most once a second."""
 
 _PATIENCE_S = 30
-_SECRET = "of this benchmark alone"  # noqa: S105  it protects nothing
+_SECRET = "of this benchmark alone"  # noqa: S105  not a real secret
 _SETTINGS = {
     "GATEWAY_CACHE_TTL": str(_INTERVAL_S),
     "GATEWAY_WEBHOOK_SECRET": _SECRET,
@@ -44,7 +44,7 @@ _QUERY = "subscription { chatSessions { id chatSessionId status customerName las
 
 @dataclass
 class _Screen:
-    """One socket with one subscription: how many sessions it shows, and since when."""
+    """A socket with one subscription: the number of sessions that it shows, and since when."""
 
     sessions: int = 0
     shown_ns: int = 0
@@ -63,7 +63,7 @@ class _Screen:
 
 
 def run_live(options: Options) -> None:
-    """Measure all of it, and print and write it."""
+    """Measure everything, and print and write the figures."""
     report.say_environment()
     with (
         rest_side() as rest,
@@ -78,10 +78,10 @@ def run_live(options: Options) -> None:
 async def _measure(rest: Rest, server: Server) -> Json:
     async with _watching(server) as (screens, bytes_per_screen):
         changing = asyncio.create_task(_change_every_second(rest))
-        await asyncio.sleep(_INTERVAL_S / 2)  # to count from between two looks
+        await asyncio.sleep(_INTERVAL_S / 2)  # to start counting between two polls
         calls = await _calls_within(rest, _INTERVALS * _INTERVAL_S)
         changing.cancel()
-        await _tell(server)  # so that all show the same
+        await _tell(server)  # so that all screens show the same
         before_s = server.process.cpu_s()
         took_ms = [await _webhook_to_last_ms(rest, server, screens) for _ in range(_WEBHOOKS)]
         event_s = (server.process.cpu_s() - before_s) / _WEBHOOKS
@@ -127,7 +127,7 @@ async def _change_every_second(rest: Rest) -> None:
 
 
 async def _change(rest: Rest) -> int:
-    """Have a session leave, or some come back; return how many there are."""
+    """Remove a session, or bring some back; return the number of sessions."""
     return int((await ask_once(rest.port, callers.get("/change")))[1]) + _SESSIONS
 
 
@@ -142,7 +142,7 @@ async def _calls(rest: Rest) -> int:
 
 
 async def _webhook_to_last_ms(rest: Rest, server: Server, screens: list[_Screen]) -> float:
-    """Change something, tell the gateway, and wait until every screen shows it."""
+    """Change something, send a webhook, and wait until every screen shows the change."""
     await asyncio.sleep(_BETWEEN_WEBHOOKS_S)
     sessions = await _change(rest)
     started_ns = time.perf_counter_ns()
@@ -152,7 +152,7 @@ async def _webhook_to_last_ms(rest: Rest, server: Server, screens: list[_Screen]
 
 
 async def _until_all_show(screens: list[_Screen], sessions: int, since_ns: int) -> None:
-    """Wait for it.
+    """Wait until every screen shows this many sessions, since this time.
 
     Raises:
         WrongAnswerError: it takes too long.

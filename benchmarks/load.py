@@ -1,4 +1,4 @@
-"""The load: so many connections, each sending its next request when its answer is there."""
+"""The load: connections that each send their next request after an answer."""
 
 import asyncio
 import time
@@ -26,14 +26,14 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 @dataclass(slots=True)
 class Sample:
-    """What one run saw: a latency for each request, all answered rightly."""
+    """The latency of each request of one run, all with right answers."""
 
     latencies_ns: "array[int]" = field(default_factory=lambda: array("q"))
     seconds: float = 0.0
 
     @property
     def requests(self) -> int:
-        """How many requests there were."""
+        """The number of requests."""
         return len(self.latencies_ns)
 
     @property
@@ -42,7 +42,7 @@ class Sample:
         return self.requests / self.seconds
 
     def quantile_ms(self, share: float) -> float:
-        """Return the latency that so large a share of the requests kept below; 1 = the longest."""
+        """Return the latency that this share of the requests stayed below; 1 = the longest."""
         ordered = sorted(self.latencies_ns)
         return ordered[min(int(share * len(ordered)), len(ordered) - 1)] / 1e6
 
@@ -60,7 +60,7 @@ class _Connection(asyncio.Protocol):
         self.write, self.close = tcp.write, tcp.close
 
     def connection_lost(self, exc: Exception | None) -> None:
-        # One that has nothing more to do may be closed while others are still waited for.
+        # A connection without a pending request may close while others are still busy.
         if self._sent_ns:
             self._clients.fail(WrongAnswerError("the server closed a connection"))
 
@@ -112,10 +112,10 @@ class Clients:
         seconds: float = _PATIENCE_S,
         most: int = 2**62,
     ) -> Sample:
-        """Send requests until the time is up or all are sent; what is in flight is waited for.
+        """Send requests until the time is up or all are sent, then wait for pending answers.
 
         Raises:
-            WrongAnswerError: an answer is wrong, or none came.
+            WrongAnswerError: an answer is wrong or missing.
         """
         self._done = asyncio.get_running_loop().create_future()
         self._sample, self._requests, self._check = Sample(), requests, check
@@ -140,7 +140,7 @@ class Clients:
             connection.close()
 
     def answered(self, connection: _Connection, took_ns: int, status: int, body: bytes) -> None:
-        """Take an answer, and send the next request of its connection."""
+        """Record an answer, and send the next request of its connection."""
         self._check(status, body)
         self._sample.latencies_ns.append(took_ns)
         if self._left and time.perf_counter_ns() < self._end_ns:
@@ -161,7 +161,7 @@ class Clients:
 
 
 class Client:
-    """One connection, to ask at moments of one's own choice."""
+    """One connection for requests at any time."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -187,7 +187,7 @@ class Client:
 
 
 async def ask_once(port: int, request: bytes) -> tuple[int, bytes]:
-    """Ask over a connection of its own."""
+    """Send a request over its own connection."""
     client = await Client.connect(port)
     try:
         return await client.ask(request)

@@ -1,4 +1,4 @@
-"""One measured run: the load, and what the server used for it."""
+"""One measured run: the load, and the server's resources."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ _WARM_UP_CONNECTIONS = 4
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a request costs, and how long it takes."""
+    """The cost and the latency of a request."""
 
     cpu_us: float
     rps: float

@@ -1,4 +1,4 @@
-"""What the gateway keeps in memory, how a large answer holds up others, and how soon it is up."""
+"""Measures memory, the delay that large answers cause, and the time to start."""
 
 from itertools import islice
 from statistics import median
@@ -18,7 +18,7 @@ __all__ = ["run_memory"]
 _Q1 = QUERIES["Q1"]
 _CALLERS = 5_000
 _SETTLING = 200
-"""Callers before the first look, so that what a process needs anyway is not counted."""
+"""Callers before the first measurement, so that a process's base memory is not counted."""
 
 _REQUESTS = 100_000
 _STEP = 10_000
@@ -29,7 +29,7 @@ _TIMES = 5
 
 
 def run_memory(options: Options) -> None:
-    """Measure all of it, and print and write it."""
+    """Measure everything, and print and write the figures."""
     report.say_environment()
     parts = {"caller": _per_caller, "bound": _bound, "stall": _stall, "start": _start}
     names = report.chosen(parts, options.only)
@@ -39,7 +39,7 @@ def run_memory(options: Options) -> None:
 
 
 def _per_caller(rest: Rest, options: Options) -> Json:
-    """Weigh a cached caller of 20 sessions, by the growth over 5 000 of them."""
+    """Measure the memory of a cached caller of 20 sessions, by the growth over 5 000 of them."""
     requests = callers.by_callers(_Q1.body, _SETTLING + _CALLERS)
     with serving(Gateway(_NO_BOUND), rest.url(_Q1.sessions), caches=True) as server:
         run(_send(server, list(islice(requests, _SETTLING)), options))
@@ -54,7 +54,7 @@ def _per_caller(rest: Rest, options: Options) -> Json:
 
 
 def _bound(rest: Rest, options: Options) -> Json:
-    """Watch the memory while 5 000 callers send 100 000 requests over a cache of 64 MiB."""
+    """Record the memory while 5 000 callers send 100 000 requests over a cache of 64 MiB."""
     requests = callers.by_callers(_Q1.body, _CALLERS)
     seen: list[tuple[int, float]] = []
     with serving(Gateway(_BOUND), rest.url(_Q1.sessions), caches=True) as server:
@@ -71,7 +71,7 @@ def _bound(rest: Rest, options: Options) -> Json:
 async def _send(server: Server, requests: list[bytes], options: Options) -> Sample:
     clients = await Clients.connect(server.port, options.connections)
     check = with_data(_Q1.expected())
-    # As many as there are; a minute and a half for each thousand is far too long.
+    # All of them: the limit, a minute and a half for each thousand, is far too long.
     seconds = len(requests) * 0.09
     sample = await clients.run(iter(requests), check, seconds=seconds, most=len(requests))
     clients.close()
@@ -79,8 +79,8 @@ async def _send(server: Server, requests: list[bytes], options: Options) -> Samp
 
 
 def _stall(rest: Rest, _: Options) -> Json:
-    """Look at a small query's latency while others' answers of 50 MB come in."""
-    run(ask_once(rest.port, callers.rest("", "big-ready")))  # made once, before it is measured
+    """Measure a small query's latency while other callers' answers of 50 MB arrive."""
+    run(ask_once(rest.port, callers.rest("", "big-ready")))  # built once, before the measurement
     with serving(Gateway(_BIG_ANSWERS), rest.url(_Q1.sessions), caches=True) as server:
         waits = run(watch_big_answers(server.port, _TIMES))
     alone, beside = sorted(waits.alone_ms), sorted(waits.beside_ms)
@@ -98,7 +98,7 @@ def _stall(rest: Rest, _: Options) -> Json:
 
 
 def _start(rest: Rest, _: Options) -> Json:
-    """Time the start of a process until it is ready."""
+    """Measure the time from a process's start until it is ready."""
     seconds = [until_ready_s(GATEWAY, rest.url(_Q1.sessions)) for _ in range(_TIMES)]
     report.say(f"Ready {median(seconds):.2f} s after its start (median of {_TIMES})\n")
     return {"seconds": seconds, "median_s": median(seconds)}

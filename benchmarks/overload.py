@@ -1,4 +1,4 @@
-"""What becomes of a gateway that is asked for ten times what it lets in, and of its memory."""
+"""Measures a gateway, and its memory, with ten times as many requests as it admits."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ _QUERY = QUERIES["Q1"]
 
 @dataclass
 class _Seen:
-    """What clients saw of one load, and the memory it took."""
+    """The answers of one load, and its memory."""
 
     answered: Sample = field(default_factory=Sample)
     turned_away: Sample = field(default_factory=Sample)
@@ -30,7 +30,7 @@ class _Seen:
 
 
 def run_overload(options: Options) -> None:
-    """Measure at capacity, and at ten times that by polite and by impatient clients."""
+    """Measure at capacity, then ten times that, with clients that obey Retry-After or do not."""
     report.say_environment()
     engine = Gateway(
         {"GATEWAY_MAX_REQUESTS": str(_MOST_REQUESTS), "GATEWAY_CACHE_MAX_BYTES": "8MiB"}

@@ -1,4 +1,4 @@
-"""Line plots as small SVG files. Needs matplotlib, which nothing else here does."""
+"""Line plots as small SVG files. Only these need matplotlib."""
 
 import importlib
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ Lines = Mapping[str, Sequence[tuple[float, float]]]
 
 
 class PlotError(Exception):
-    """Nothing can be drawn; the message says what is missing."""
+    """Plots are impossible; the message has the missing package."""
 
 
 def check_plots() -> None:
@@ -45,7 +45,7 @@ def plot(name: str, lines: Lines, *, x: str, y: str) -> Path:
 
 
 def _scale(axes: Any, lines: Lines) -> None:
-    """Name the places that were measured; what grows more than tenfold needs a logarithm."""
+    """Label the measured points; a range of more than tenfold has a logarithmic axis."""
     places = sorted({place for points in lines.values() for place, _ in points})
     values = [value for points in lines.values() for _, value in points]
     axes.set_xscale("log")

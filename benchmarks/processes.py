@@ -1,4 +1,4 @@
-"""Processes on cores of their own: start and stop them, and read what they use. Linux only."""
+"""Processes on cores of their own: start and stop them, and measure their resources. Linux only."""
 
 import contextlib
 import os
@@ -19,21 +19,21 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _PERIOD_US = 20_000
 
 SERVER_CORE = frozenset(_CORES[:1])
-"""Where the measured server runs, alone."""
+"""The core of the measured server alone."""
 
 LOAD_CORE = frozenset(_CORES[1:2] or _CORES)
-"""Where the load and the REST side run."""
+"""The core of the load and the fake REST API."""
 
 
 class Process:
-    """A running process, and what it and its descendants use."""
+    """A running process, and the resources of it and its descendants."""
 
     def __init__(self, popen: "subprocess.Popen[bytes]") -> None:
         self._popen = popen
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is gone."""
+        """Whether it has ended."""
         return self._popen.poll() is not None
 
     @property
@@ -42,7 +42,7 @@ class Process:
         return self._popen.pid
 
     def descriptors(self) -> int:
-        """Return how many files, sockets among them, it has open."""
+        """Return the number of its open files and sockets."""
         return sum(_descriptors(pid) for pid in _tree(self._popen.pid))
 
     def cpu_s(self) -> float:
@@ -54,7 +54,7 @@ class Process:
         return sum(_rss(pid) for pid in _tree(self._popen.pid))
 
     def stop(self) -> None:
-        """End it and whatever it started."""
+        """Stop it and its descendants."""
         _signal(self._popen.pid, signal.SIGTERM)
         try:
             self._popen.wait(_PATIENCE_S)
@@ -71,7 +71,7 @@ def started(
     *,
     stderr: int = subprocess.DEVNULL,
 ) -> Iterator[Process]:
-    """Run a command on these cores, with what it writes thrown away, while the block lasts."""
+    """Run a command on these cores, without its output, while the block lasts."""
     popen = subprocess.Popen(  # noqa: S603  our own commands
         command,
         env={**_inherited(), **environment},
@@ -115,20 +115,20 @@ def limited(process: Process, share: float) -> Iterator[None]:
 
 
 def pin_load() -> None:
-    """Keep this process away from the servers' core, and let it open connections enough."""
+    """Keep this process off the server's core, and raise its limit of connections."""
     os.sched_setaffinity(0, LOAD_CORE)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port that no process listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
 def _inherited() -> dict[str, str]:
-    # A gateway must not take up settings of the shell it is measured from.
+    # A gateway must not read the settings of the shell that measures it.
     return {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
 
 
@@ -144,21 +144,21 @@ def _tree(pid: int) -> list[int]:
         if folder.name.isdecimal() and (fields := _stat(int(folder.name))):
             children.setdefault(int(fields[1]), []).append(int(folder.name))
     pids = [pid]
-    for parent in pids:  # grows on the way
+    for parent in pids:  # grows during the loop
         pids += children.get(parent, ())
     return pids
 
 
 def _stat(pid: int) -> list[str]:
-    """Return what `/proc` tells of a process after its name; nothing once it is gone."""
+    """Return the fields of `/proc/PID/stat` after the name; none once the process is gone."""
     with contextlib.suppress(OSError):
-        # The name before the bracket can hold anything.
+        # The name before the bracket may have any characters.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return []
 
 
 def _ticks(pid: int) -> int:
-    """Return the clock ticks of a process, with those of the children it has waited for."""
+    """Return the clock ticks of a process, and of the children that it has waited for."""
     return sum(map(int, _stat(pid)[11:15]))
 
 

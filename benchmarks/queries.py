@@ -1,4 +1,4 @@
-"""The three queries, and the data each must give, worked out without any of the engines."""
+"""The three queries and their expected data, computed without any of the engines."""
 
 import json
 import re
@@ -38,20 +38,20 @@ _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A selection on the caller's sessions, and over how many of them it is asked."""
+    """A selection on the caller's sessions, and the number of sessions."""
 
     key: str
     selection: str
     sessions: int
     root: str = "chatSessions(limit: $n)"
-    """The root field with its arguments, where they come as variables."""
+    """The root field with its arguments as variables."""
 
     nested: str = "%s"
-    """Where the selection stands below the root field."""
+    """The place of the selection below the root field."""
 
     @property
     def text(self) -> str:
-        """The query as it is sent."""
+        """The text of the query."""
         return f"{{ chatSessions {{ {self.selection} }} }}"
 
     @property
@@ -60,18 +60,18 @@ class Query:
         return json.dumps({"query": self.text}).encode()
 
     def limited_body(self, limit: int) -> bytes:
-        """Return a body that asks for the same with another value of a variable."""
+        """Return a body of the same query with a variable for its limit."""
         text = f"query Q($n: Int) {{ {self.root} {{ {self.nested % self.selection} }} }}"
         return json.dumps({"query": text, "variables": {"n": limit}}).encode()
 
     def expected(self) -> Json:
-        """Return the data that every engine must give."""
+        """Return the data that every engine must return."""
         return _expected(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Queue(Query):
-    """The sessions that wait, the longest first."""
+    """The waiting sessions, the longest wait first."""
 
     root: str = (
         "chatSessions(filter: { statusGroup: { in: [WAITING] } } "
@@ -79,7 +79,7 @@ class Queue(Query):
     )
 
     def expected(self) -> Json:
-        """Return the data, worked out plainly."""
+        """Return the data, computed in a simple way."""
         rows = _expected(self)["chatSessions"]
         waiting = [row for row in rows if row["status"] == "IN_QUEUE"]
         return {"chatSessions": sorted(waiting, key=lambda row: row["whenRequested"])}
@@ -87,7 +87,7 @@ class Queue(Query):
 
 @dataclass(frozen=True, slots=True)
 class Page(Query):
-    """The sessions in which a text is found, the latest first, as a connection."""
+    """The sessions that contain a text, the latest first, as a connection."""
 
     root: str = (
         'chatSessionConnection(filter: { search: "WEIMANN" } '
@@ -96,7 +96,7 @@ class Page(Query):
     nested: str = "totalCount edges { node { %s } }"
 
     def expected(self) -> Json:
-        """Return the data, worked out plainly."""
+        """Return the data, computed in a simple way."""
         rows = _expected(self)["chatSessions"]
         rows = sorted(rows, key=lambda row: row["whenRequested"], reverse=True)
         edges = [{"node": row} for row in rows]
@@ -117,7 +117,7 @@ def _fields(type_name: str) -> dict[str, GraphQLField]:
 
 
 def leaves(type_name: str = "ChatSession") -> list[tuple[str, ...]]:
-    """Return the path to each value that comes straight from REST."""
+    """Return the path to each value that the REST API sends."""
     paths: list[tuple[str, ...]] = []
     for name, field in _fields(type_name).items():
         if name in _DERIVED or name.endswith("Raw"):
@@ -139,7 +139,7 @@ def of_fields(paths: Sequence[tuple[str, ...]]) -> str:
 
 
 def without(query: Query, names: frozenset[str]) -> Query:
-    """Return a query of every value without the fields of these names; others as they are."""
+    """Return Q3 without the fields of these names; other queries unchanged."""
     if query.key != "Q3" or not names:
         return query
     return replace(query, selection=of_fields([p for p in leaves() if names.isdisjoint(p)]))
@@ -191,7 +191,7 @@ def _enum_name(kind: GraphQLEnumType, value: str) -> str:
 
 
 def _entry(type_name: str, name: str, value: Any, chosen: SelectionSetNode | None) -> Json:
-    """Show one entry of a map: its key is REST's name for a field, its value the rest."""
+    """Return one entry of a map: its key becomes the name, and its value the other fields."""
     if type_name in _TEXTS:
         return _object(type_name, {"Name": name, "Value": value}, chosen)
     return _object(type_name, {"Name": name, **value}, chosen)
@@ -216,8 +216,8 @@ QUERIES = {
         Query("Q3", of_fields(leaves()), 100),
     )
 }
-"""5 values of a session; 31 values over five types; and every value that REST sends."""
+"""5 values of a session; 31 values over five types; and every value that the REST API sends."""
 
 _FIVE = QUERIES["Q1"].selection
 NEW_QUERIES = (*QUERIES.values(), Queue("queue", _FIVE, 20), Page("page", _FIVE, 20))
-"""What is asked of a snapshot that has not been asked it before."""
+"""The queries that are new to a cached snapshot."""

@@ -1,7 +1,8 @@
-"""The REST side's data: the sample session again and again, with other ids, names and statuses.
+"""The fake REST API's data: copies of the sample with other ids, names and statuses.
 
-No value needs more than its GraphQL name: no unset dates, no zero keys, no empty objects, offsets
-with a colon. So an engine that translates nothing can give the same answer as one that does.
+No value needs more than its GraphQL name: there are no unset dates, no zero keys, no empty objects,
+and offsets have a colon. So an engine that translates nothing can give the same answer as one that
+does.
 """
 
 import json
@@ -43,14 +44,14 @@ _ADDRESS = {
 
 @cache
 def sessions(count: int) -> tuple[Json, ...]:
-    """Return so many sessions; the first ones are the same for every count."""
+    """Return this many sessions; the first ones are the same for every count."""
     sample = _filled(json.loads(_SAMPLE.read_bytes())[0])
     return tuple(_session(sample, number) for number in range(count))
 
 
 @cache
 def rest_body(count: int) -> bytes:
-    """Return what REST answers for so many sessions."""
+    """Return the REST answer with this many sessions."""
     return orjson.dumps(sessions(count))
 
 
@@ -86,5 +87,5 @@ def _another(name: str, value: Any, number: int) -> Any:
         return value + number
     if isinstance(value, str) and name.lower().endswith("name"):
         tag = f" {number}"
-        return value[: -len(tag)] + tag  # as long as before, so that the sizes can be compared
+        return value[: -len(tag)] + tag  # of the same length, so that sizes can be compared
     return value

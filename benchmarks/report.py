@@ -1,4 +1,4 @@
-"""What the commands say: Markdown tables, and the same numbers in files of JSON."""
+"""The output of the commands: Markdown tables, and the same numbers in JSON files."""
 
 import json
 import platform
@@ -29,7 +29,7 @@ _PACKAGES = ("strawberry-graphql", "graphql-core", "starlette", "uvicorn", "uvlo
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to measure; every command heeds what makes sense for it."""
+    """The options of a measurement; each command uses those that apply to it."""
 
     seconds: float
     rounds: int
@@ -39,17 +39,17 @@ class Options:
 
 
 def say(text: str) -> None:
-    """Print at once, so that a file that takes the output can be followed."""
+    """Print without a buffer, so that a file with the output can be followed."""
     print(text, flush=True)  # noqa: T201  the command line's own words
 
 
 def progress(text: str) -> None:
-    """Tell what is going on, beside the output."""
+    """Print progress to stderr."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def environment() -> dict[str, str]:
-    """Return when and on what this was measured."""
+    """Return the date and the system of this measurement."""
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "cpu": _cpu_model(),
@@ -60,7 +60,7 @@ def environment() -> dict[str, str]:
 
 
 def say_environment() -> None:
-    """Print when and on what this was measured."""
+    """Print the date and the system of this measurement."""
     told = environment()
     date, cpu, system = told.pop("date"), told.pop("cpu"), told.pop("system")
     versions = ", ".join(f"{name} {value}" for name, value in told.items())
@@ -68,13 +68,13 @@ def say_environment() -> None:
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Write a table, whose first column is text and the others numbers."""
+    """Write a table with a first column of text and others of numbers."""
     lines = [header, ["---", *["--:"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines) + "\n"
 
 
 def number(value: float) -> str:
-    """Write a number with the few digits that say something, and thousands apart."""
+    """Write a number with its significant digits, and with separated thousands."""
     if abs(value) >= 100:
         return f"{value:,.0f}".replace(",", "\N{NO-BREAK SPACE}")
     if abs(value) >= 10:
@@ -96,7 +96,7 @@ def chosen(known: Iterable[str], only: frozenset[str]) -> list[str]:
 
 
 def write_json(name: str, content: Any, options: Options) -> None:
-    """Write the numbers of a command to a file of its name, and of what was chosen."""
+    """Write the numbers of a command to a file with the names of command and selection."""
     how = {"seconds": options.seconds, "rounds": options.rounds, "connections": options.connections}
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps({"environment": environment(), "options": how, **content}, indent=1)

@@ -1,9 +1,9 @@
-"""The REST side: ready bytes as fast as Python can send them, and a count of the calls.
+"""The fake REST API: prepared bytes as fast as Python can send them, and a count of calls.
 
-Run with `python -m benchmarks.rest`. `/s20/api/v1/ChatSession/ForCurrentUser` gives 20 sessions,
-`/s100/…` 100, and without such a part `--sessions`. `GET /calls` tells how many calls there were;
-`GET /change` has everybody's last session leave, six times, then all come back, and tells how many
-are missing, as `-6`.
+Run with `python -m benchmarks.rest`. `/s20/api/v1/ChatSession/ForCurrentUser` returns 20 sessions,
+`/s100/…` 100, and without such a part `--sessions`. `GET /calls` returns the number of calls. `GET
+/change` removes the last session of all callers, six times, then brings all back; it returns the
+number of missing sessions, as `-6`.
 """
 
 import argparse
@@ -22,7 +22,7 @@ __all__ = ["BIG", "PATH", "main"]
 PATH = "/api/v1/ChatSession/ForCurrentUser"
 
 BIG = 7_500
-"""The sessions of callers whose token starts with `big-`, whatever the path says: 50 MB.
+"""The sessions of callers whose token starts with `big-`, for any path: 50 MB.
 
 Tokens that start with `wrong-` are rejected.
 """
@@ -104,7 +104,7 @@ async def _serve(port: int, rest: _Rest) -> None:
 
 
 def main() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is stopped."""
     parser = argparse.ArgumentParser(description="Play SuperOffice's REST side.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--sessions", type=int, default=20)

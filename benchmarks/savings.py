@@ -1,4 +1,4 @@
-"""What the gateway saves: bytes to the client, and REST calls; and what it adds in time."""
+"""Measures the bytes and REST calls that the gateway saves, and the time that it adds."""
 
 import asyncio
 import json
@@ -52,7 +52,7 @@ _DEFAULT_TTL = {"GATEWAY_CACHE_TTL": "5"}
 
 
 def run_savings(options: Options) -> None:
-    """Measure all of it, and print and write it."""
+    """Measure everything, and print and write the figures."""
     report.say_environment()
     parts = {"bytes": _bytes, "calls": _calls, "latency": _latency, "slow": _slow}
     names = report.chosen(parts, options.only)
@@ -60,7 +60,7 @@ def run_savings(options: Options) -> None:
 
 
 def _bytes(_: Options) -> Json:
-    """Weigh the answers to two queries like the README's beside REST's, over 20 sessions."""
+    """Compare the sizes of two answers like the README's with the REST answer, over 20 sessions."""
     plain = {"REST": rest_body(_SESSIONS)}
     with (
         rest_side() as rest,
@@ -69,7 +69,7 @@ def _bytes(_: Options) -> Json:
         for name, query in (("wallboard", _WALLBOARD), ("queue", _QUEUE)):
             plain[name] = _answer(server.port, query)
     sizes = {name: len(body) for name, body in plain.items()}
-    # Not compressed: these sessions are so much alike that it would say nothing.
+    # Not compressed: these sessions are too similar for a meaningful ratio.
     rows = [(name, size, f"{size / sizes['REST']:.2%}") for name, size in sizes.items()]
     report.say(report.markdown([f"{_SESSIONS} sessions", "bytes", "of REST's"], rows))
     return sizes
@@ -100,11 +100,11 @@ def _calls(_: Options) -> Json:
 
 
 async def _poll(port: int) -> int:
-    """Let all pages poll, and return how many requests they sent."""
+    """Let all pages poll, and return the number of requests."""
     bodies = [json.dumps({"query": query}).encode() for query in (_WALLBOARD, _QUEUE)]
     bodies.append(QUERIES["Q1"].body)
     chance = Random(1)  # noqa: S311  moments, not secrets
-    # The three start at moments of their own, as widgets do that were opened one by one.
+    # The three start at different moments, like widgets that were opened one by one.
     polls = [
         _poll_one(port, callers.graphql(body, f"page-{caller}"), chance.uniform(0, _EVERY_S))
         for caller in range(_CALLERS)
@@ -124,7 +124,7 @@ async def _poll_one(port: int, request: bytes, first_s: float) -> int:
 
 
 def _latency(options: Options) -> Json:
-    """Compare one connection's latency: REST itself, and through the gateway."""
+    """Compare the latency of one connection to the REST API and through the gateway."""
     query = QUERIES["Q1"]
     check = with_data(query.expected())
     found: dict[str, Sample] = {}
@@ -154,7 +154,7 @@ def _one(port: int, requests: Iterator[bytes], check: Check, options: Options) -
 
 
 def _slow(options: Options) -> Json:
-    """Load a REST side that takes 50 ms, as one caller over many connections."""
+    """Load a gateway over a REST API that takes 50 ms, as one caller over many connections."""
     found: dict[str, Json] = {}
     with rest_side(delay_ms=_DELAY_MS) as rest:
         for name, ttl in (("not cached", "0"), ("cached for 5 s", "5")):

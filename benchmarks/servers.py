@@ -1,4 +1,4 @@
-"""The servers: the REST side, the gateway, and any other engine, each started until it answers."""
+"""The servers: the fake REST API, the gateway, and other engines, each started until ready."""
 
 import asyncio
 import contextlib
@@ -31,15 +31,15 @@ _HOUR_S = "3600"
 
 
 class Engine(Protocol):
-    """A GraphQL server over the REST side: the gateway, or one of `benchmarks.peers`."""
+    """A GraphQL server over the fake REST API: the gateway, or one of `benchmarks.peers`."""
 
     @property
     def name(self) -> str:
-        """What the tables call it."""
+        """Its name in tables."""
 
     @property
     def key(self) -> str:
-        """What `--only` calls it."""
+        """Its name for `--only`."""
 
     @property
     def queries(self) -> frozenset[str]:
@@ -47,7 +47,7 @@ class Engine(Protocol):
 
     @property
     def q3_without(self) -> frozenset[str]:
-        """The fields that are left out of its Q3."""
+        """The fields that its Q3 omits."""
 
     @property
     def is_installed(self) -> bool:
@@ -55,17 +55,17 @@ class Engine(Protocol):
 
     @property
     def note(self) -> str:
-        """What to know about it; may be empty."""
+        """A remark about it; may be empty."""
 
     def command(
         self, port: int, rest_url: str, *, caches: bool
     ) -> tuple[list[str], dict[str, str]]:
-        """Return the command that starts it, and variables of its environment."""
+        """Return the command that starts it, and its environment variables."""
 
 
 @dataclass(frozen=True)
 class Gateway:
-    """The gateway itself; `settings` go into its environment."""
+    """The gateway itself; `settings` become environment variables."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
     name: str = "this gateway"
@@ -84,7 +84,7 @@ class Gateway:
             "GATEWAY_PORT": str(port),
             "GATEWAY_LOG_LEVEL": "info",
             "GATEWAY_CACHE_TTL": _HOUR_S if caches else "0",
-            # A limit that comes as a variable counts in full.
+            # A limit in a variable counts as the longest list.
             "GATEWAY_MAX_COST": "100000000",
             **self.settings,
         }
@@ -95,16 +95,16 @@ GATEWAY = Gateway()
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """A running REST side."""
+    """A running fake REST API."""
 
     port: int
 
     def url(self, sessions: int) -> str:
-        """Return the address under which each caller has so many sessions."""
+        """Return the URL at which each caller has this many sessions."""
         return f"http://127.0.0.1:{self.port}/s{sessions}"
 
     def calls(self) -> int:
-        """Return how many calls it has had."""
+        """Return the number of its calls."""
         return int(run(ask_once(self.port, get("/calls")))[1])
 
 
@@ -118,7 +118,7 @@ class Server:
 
 @contextlib.contextmanager
 def rest_side(*, delay_ms: float = 0) -> Iterator[Rest]:
-    """Run the REST side while the block lasts."""
+    """Run the fake REST API while the block lasts."""
     port = free_port()
     options = ["--port", str(port), "--delay-ms", str(delay_ms)]
     command = [sys.executable, "-m", "benchmarks.rest", *options]
@@ -136,7 +136,7 @@ def serving(
     cores: frozenset[int] = SERVER_CORE,
     stderr: int = subprocess.DEVNULL,
 ) -> Iterator[Server]:
-    """Run an engine while the block lasts; it has answered once when the block begins."""
+    """Run an engine while the block lasts; the block begins after its first answer."""
     port = free_port()
     command, environment = engine.command(port, rest_url, caches=caches)
     with started(command, environment, cores, stderr=stderr) as process:

@@ -1,7 +1,8 @@
-"""Ten minutes of two gateways, a Redis and a REST side that fails at random, and what came of it.
+"""Measures ten minutes of two gateways with a Redis and a REST API that fail at random.
 
-A thousand callers look at their queue every three seconds, each over a connection of its own. REST
-fails as `faulty_rest` tells; Redis, if it is installed, hangs for three seconds of each minute.
+A thousand callers poll their queue every three seconds, each over a connection of its own.
+`faulty_rest` has the REST API's faults. Redis, if installed, hangs for three seconds of each
+minute.
 """
 
 import asyncio
@@ -43,7 +44,7 @@ _PATIENCE_S = 40
 
 @dataclass
 class _Seen:
-    """What the callers and the watcher saw."""
+    """The answers to the callers, and the gateways' resources."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     latencies_ns: "array[int]" = field(default_factory=lambda: array("q"))
@@ -56,7 +57,7 @@ class _Seen:
 
 
 def run_soak(options: Options) -> None:
-    """Run it for as many seconds as are asked for, and print and write what came of it."""
+    """Run it for the given seconds, and print and write the figures."""
     report.say_environment()
     seen = _Seen()
     port = free_port()
@@ -100,13 +101,13 @@ async def _soak(seen: _Seen, servers: list[Server], redis: Process | None, secon
     await asyncio.gather(*callers)
     if troubles is not None:
         await troubles
-    await asyncio.sleep(_QUIET_S)  # kept-alive connections end, late REST calls land
+    await asyncio.sleep(_QUIET_S)  # idle connections close, late REST calls end
     watching.cancel()
     _look(seen, servers)
 
 
 async def _call(seen: _Seen, number: int, servers: list[Server], end: float) -> None:
-    """Look at the queue every three seconds as one caller, who changes gateways now and then."""
+    """Poll the queue every three seconds as one caller, who changes gateways now and then."""
     dice = random.Random(number)  # noqa: S311  no secret
     request = graphql(_QUERY, f"soak-{number}")
     await asyncio.sleep(dice.random() * _EVERY_S)

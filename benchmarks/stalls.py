@@ -1,7 +1,8 @@
-"""How long others wait while the gateway works on one large or costly request.
+"""Measures the wait of other requests while the gateway works on a large or costly one.
 
-`python -m benchmarks stalls` prints the longest wait of a bystander, who asks `/healthz` from a
-process of its own, for each family of request, and the memory that a stranger's socket holds.
+`python -m benchmarks stalls` prints, for each family of requests, the longest wait of a bystander
+that polls `/healthz` from its own process. It also prints the memory of an unauthenticated client's
+socket.
 """
 
 import asyncio
@@ -37,24 +38,24 @@ _BIG_QUERY = b'{"query": "{ chatSessions(limit: 10) { chatSessionId status } }"}
 
 @dataclass(slots=True)
 class Waits:
-    """What a caller of a small answer, who asks every few milliseconds, waited each time."""
+    """The waits of a caller that requests a small answer every few milliseconds."""
 
     alone_ms: list[float] = field(default_factory=list)
     beside_ms: list[float] = field(default_factory=list)
-    """While somebody's large answer was under way."""
+    """The waits during another caller's large answer."""
 
     longest_ms: list[float] = field(default_factory=list)
-    """The longest beside each of the large answers."""
+    """The longest wait during each large answer."""
 
     big_ms: list[float] = field(default_factory=list)
-    """What the callers of the large answers waited themselves."""
+    """The waits of the callers of the large answers."""
 
 
 async def watch_big_answers(port: int, times: int) -> Waits:
-    """Ask for a small answer again and again, first alone, then beside so many large ones."""
+    """Repeat a small request, first alone, then during this many large ones."""
     waits = Waits()
     client = await Client.connect(port)
-    await client.ask(_SMALL)  # from REST, this once
+    await client.ask(_SMALL)  # the only one with a REST call
     quiet = asyncio.create_task(asyncio.sleep(_QUIET_S))
     waits.alone_ms = await _ask_until(client, quiet)
     for place in range(times):
@@ -152,7 +153,7 @@ _STRANGERS = {
     "an unfinished head of 60 kB": b"GET / HTTP/1.1\r\nX: " + b"x" * 60_000,
 }
 _SOCKETS = 400
-_ROOM = {"GATEWAY_MAX_SOCKETS": "5000"}  # a tenth of them for strangers
+_ROOM = {"GATEWAY_MAX_SOCKETS": "5000"}  # a tenth of them for unauthenticated clients
 
 
 def run_stalls(options: Options) -> None:
@@ -191,10 +192,10 @@ def run_stalls(options: Options) -> None:
 
 
 async def _held_kb(server: Server, sent: bytes) -> float:
-    """Return by how much the gateway grows for each socket of strangers."""
+    """Return the gateway's growth for each socket of an unauthenticated client."""
     opened, before = [], 0
     for place in range(-_SOCKETS // 10, _SOCKETS):
-        if place == 0:  # the first ones show what a process needs anyway
+        if place == 0:  # the first ones allocate a process's base memory
             await asyncio.sleep(1)
             before = server.process.rss_bytes()
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -208,7 +209,7 @@ async def _held_kb(server: Server, sent: bytes) -> float:
 
 
 def _request(family: Any, place: int) -> bytes:
-    """Write a request that no earlier one has the answer to."""
+    """Write a request whose text no earlier one had."""
     if isinstance(family, list):
         body: Any = [{"query": f"{query}#{place}.{i}"} for i, query in enumerate(family)]
     else:
@@ -217,7 +218,7 @@ def _request(family: Any, place: int) -> bytes:
 
 
 async def _watch(port: int, work: Coroutine[Any, Any, object]) -> tuple[float, float]:
-    """Return the longest wait for `/healthz` beside some work, and how long that took, in ms."""
+    """Return the longest wait for `/healthz` during some work, and the work's duration, in ms."""
     command = (sys.executable, "-m", "benchmarks.bystander", str(port))
     bystander = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
     assert bystander.stdout  # noqa: S101  for mypy
@@ -243,5 +244,7 @@ async def _on_socket(port: int, queries: list[str]) -> None:
             await socket.send(json.dumps(message))
         waiting = {str(id_) for id_ in range(len(queries))}
         while waiting:
-            text = str(await socket.recv())[:_HEAD]  # parsing all of it would be our own wait
+            text = str(await socket.recv())[
+                :_HEAD
+            ]  # parsing all of it would add to the measured wait
             waiting -= set(_ID.findall(text))

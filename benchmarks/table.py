@@ -1,4 +1,4 @@
-"""The comparison: each engine, three queries, with REST called each time and with it cached."""
+"""The comparison: each engine, three queries, with a REST call each time and with a cache."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -19,10 +19,10 @@ from benchmarks.servers import GATEWAY, Engine, Rest, Server, rest_side, serving
 __all__ = ["engines", "run_table"]
 
 _FEW_CALLS = 8
-"""What it may take until an answer is kept; `new` has a caller more now and then."""
+"""The REST calls until an answer is cached; `new` has a further caller now and then."""
 
 Rounds = dict[tuple[str, str], list[Figures]]
-"""Key of an engine and title of a column → what each round saw."""
+"""Key of an engine and title of a column → the figures of each round."""
 
 Found = dict[tuple[str, str], Figures]
 Cell = Callable[[Found, str, str], str]
@@ -30,23 +30,23 @@ Cell = Callable[[Found, str, str], str]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A query, and whether REST's answer is cached: `new` = it is, but the query was not asked."""
+    """A query, and whether its REST answer is cached; in `new` the query itself is not."""
 
     kind: str
     query: Query
 
     @property
     def title(self) -> str:
-        """What the tables call it."""
+        """Its name in tables."""
         return f"{self.kind} {self.query.key}"
 
     @property
     def server(self) -> tuple[bool, int]:
-        """What a server has to be started with: whether it caches, and how many sessions."""
+        """The start options of its server: whether it caches, and the number of sessions."""
         return self.kind != "cold", self.query.sessions
 
     def requests(self) -> Iterator[bytes]:
-        """Return requests without end."""
+        """Return endless requests."""
         return callers.KINDS[self.kind](self.query)
 
 
@@ -55,14 +55,14 @@ _NEW = [Column("new", query) for query in NEW_QUERIES]
 
 
 def engines(only: frozenset[str]) -> list[Engine]:
-    """Return the engines to measure: those asked for, or all."""
+    """Return the chosen engines, or all, that are installed."""
     known: dict[str, Engine] = {engine.key: engine for engine in (GATEWAY, *peers.PEERS)}
     chosen = (known[key] for key in report.chosen(known, only))
     return [engine for engine in chosen if engine.is_installed]
 
 
 def run_table(options: Options) -> None:
-    """Measure all engines in turns, and print and write the medians of the rounds."""
+    """Measure all engines in turn, and print and write the medians of the rounds."""
     peers.prepare()
     os.environ["BENCH_READY"] = str(_write_ready())
     chosen = engines(options.only)
@@ -83,7 +83,7 @@ def run_table(options: Options) -> None:
 
 
 def _write_ready() -> Path:
-    """Write, for the engine that works nothing out, the answer to each query."""
+    """Write the answer to each query, for the engine that computes nothing."""
     answers = {
         query.text: orjson.dumps({"data": query.expected()}).decode() for query in QUERIES.values()
     }
@@ -127,7 +127,7 @@ def _measure(
 
 
 def _check_calls(kind: str, calls: int, requests: int) -> None:
-    """See that REST was called where it has to be, and not where its answer is kept."""
+    """Check that cold requests call the REST API and others do not."""
     is_right = calls >= requests if kind == "cold" else calls <= _FEW_CALLS + requests // 1_000
     if not is_right:
         raise WrongAnswerError(f"{calls} REST calls for {requests} requests")

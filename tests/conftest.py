@@ -1,7 +1,7 @@
-"""Fixtures that every ring of the tests uses, and how examples are drawn.
+"""Fixtures for all tests, and the profiles that draw hypothesis examples.
 
-Hypothesis draws the same examples in every run, so that a run fails for nothing but a change.
-`HYPOTHESIS_PROFILE=hunt pytest` draws new and many more ones: for a night, or a larger change.
+Hypothesis draws the same examples in every run, so that only a change can make a run fail.
+`HYPOTHESIS_PROFILE=hunt pytest` draws many new ones: for a night, or a larger change.
 """
 
 import functools
@@ -34,7 +34,7 @@ settings.register_profile("gate", _ON_ANY_MACHINE, derandomize=True, max_example
 settings.register_profile("hunt", _ON_ANY_MACHINE, derandomize=False, max_examples=5_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
-# Each process that a test starts would compile the package anew.
+# Otherwise each process that a test starts would compile the package again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 ops.FRESH_S = 0  # tests compare what was counted before and after
@@ -43,15 +43,15 @@ _build_schema = functools.lru_cache(build_schema)
 
 
 def _schema_options(settings: Settings, *more: Any) -> SchemaOptions:
-    """Return the options without the secret that each gateway draws for itself."""
+    """Return the options without the random secret that each gateway would create."""
     options = schema_options(settings, *more)
     return options if "cache_secret" in settings.model_fields_set else replace(options, secret=b"")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the files with real servers first, as they are long; then those with packages from npm.
+    """Run the slow files first: those with real servers, then those with packages from npm.
 
-    Where the packages have to be installed, that takes a minute: it happens meanwhile.
+    Installing missing packages takes a minute: it happens while the first files run.
     """
     with_packages = {item.path for item in items if _needs_packages(item)}
     real = {item.path for item in items if item.get_closest_marker("socket")}
@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """Collect tests without collecting garbage: nearly all of it stays."""
+    """Turn garbage collection off while tests are collected: nearly all objects stay."""
     gc.disable()
     try:
         return (yield)
@@ -69,7 +69,7 @@ def pytest_collection() -> Iterator[None]:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Install packages that are missing; leave what was collected out of garbage collections."""
+    """Start to install missing packages, and exempt the collected tests from garbage collection."""
     cache: pytest.Cache | None = getattr(session.config, "cache", None)
     if cache and any(map(_needs_packages, session.items)):
         npm.install_soon(cache.mkdir(npm.FOLDER))
@@ -100,7 +100,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Keep the settings of whoever runs the tests out of them."""
+    """Remove the `GATEWAY_` variables of the shell that runs the tests."""
     for name in [name for name in os.environ if name.startswith("GATEWAY_")]:
         monkeypatch.delenv(name)  # pragma: no cover - where there are any
     yield
@@ -108,15 +108,20 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_authorities() -> Iterator[None]:
-    """Load no authorities but those that a test names.
+    """Load no certificate authorities except those that a test names.
 
-    To load those of the system takes 40 ms, for each gateway and for each call of `httpx.get`.
+    Loading the system's takes 40 ms, for each gateway and for each call of `httpx.get`.
     """
-    create, named = ssl.create_default_context, os.environ.get("SSL_CERT_FILE")
+    create, file_of_environment = ssl.create_default_context, os.environ.get("SSL_CERT_FILE")
 
     def without_authorities(*args: Any, cafile: str | None = None, **more: Any) -> ssl.SSLContext:
-        is_of_httpx = cafile == named or str(cafile).endswith("certifi/cacert.pem")
-        if args or more or os.environ.get("SSL_CERT_FILE") != named or (cafile and not is_of_httpx):
+        is_default = cafile == file_of_environment or str(cafile).endswith("certifi/cacert.pem")
+        if (
+            args
+            or more
+            or os.environ.get("SSL_CERT_FILE") != file_of_environment
+            or (cafile and not is_default)
+        ):
             return create(*args, cafile=cafile, **more)
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -127,14 +132,14 @@ def no_authorities() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def one_schema(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Build a schema once for all the gateways that have the same: it takes most of the time."""
+    """Share one schema among gateways with the same options: building it takes most of the time."""
     monkeypatch.setattr(wiring, "build_schema", _build_schema)
     monkeypatch.setattr(wiring, "schema_options", _schema_options)
 
 
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
-    """Undo what a command of the test has configured: its handlers write to a closed stream."""
+    """Undo the logging configuration of a command: its handlers write to a closed stream."""
     root, before = logging.getLogger(), logging.getLogger().handlers[:]
     levels = {logger: logger.level for logger in map(logging.getLogger, ("", "gateway", "uvicorn"))}
     yield
@@ -146,7 +151,7 @@ def logs_as_before() -> Iterator[None]:
 
 @pytest.fixture
 def rest() -> RestSide:
-    """Return a REST side that answers with one plain session until it is told otherwise."""
+    """Return a fake REST API that answers with one plain session by default."""
     return RestSide()
 
 
@@ -159,7 +164,7 @@ async def gateway(rest: RestSide) -> AsyncIterator[Gateway]:
 
 @pytest.fixture
 def executed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Return a list that gets the text of each operation that is executed."""
+    """Return a list that collects the text of each executed operation."""
     operations: list[str] = []
     execute = Engine.execute
 

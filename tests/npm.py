@@ -1,4 +1,4 @@
-"""The packages from npm that clients and browser need: installed once, and kept between runs."""
+"""The packages from npm that clients and browser need: installed once, cached between runs."""
 
 import contextlib
 import fcntl
@@ -55,10 +55,10 @@ _INSTALL = ("npm", "install", "--no-save", "--no-audit", "--no-fund", "--silent"
 
 
 def install_packages(folder: Path) -> Path:
-    """Install the packages unless they are there; return their `node_modules`."""
+    """Install the packages unless they are installed; return their `node_modules`."""
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of the processes that share the tests, one installs
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one of the test processes installs
         if not are_installed(folder):
             subprocess.run((*_INSTALL, *_PACKAGES), cwd=folder, check=True)
             (folder / "complete").touch()
@@ -66,12 +66,12 @@ def install_packages(folder: Path) -> Path:
 
 
 def are_installed(folder: Path) -> bool:
-    """Return whether all packages are there."""
+    """Return whether all packages are installed."""
     return (folder / "complete").exists()
 
 
 def install_soon(folder: Path) -> None:
-    """Install the packages meanwhile; who needs them waits for it, and has the error, if any."""
+    """Install in a thread; `install_packages` waits for it, and reports any error itself."""
 
     def install() -> None:
         with contextlib.suppress(OSError, subprocess.CalledProcessError):

@@ -1,4 +1,4 @@
-"""Stand-ins for the two sides of the gateway: REST, and a GraphQL client."""
+"""Stand-ins for both sides of the gateway: the REST API, and a GraphQL client."""
 
 import asyncio
 import contextlib
@@ -23,14 +23,14 @@ CREDENTIALS = {"Authorization": "Basic ZGVtbzpkZW1v"}
 SESSION = {"ChatSessionId": 1, "TopicId": 4, "Status": "InQueue", "CustomerName": "Ada"}
 
 Answer = Callable[[httpx.Request], Any]
-"""A REST side as a function: gives an `httpx.Response`, or an awaitable of one."""
+"""A fake REST API as a function: returns an `httpx.Response`, or an awaitable of one."""
 
 
 @dataclass
 class RestSide:
-    """Plays REST inside the process: answers with `body`, or whatever `answer` makes.
+    """A fake REST API inside the process: answers with `body`, or with the result of `answer`.
 
-    `requests` holds every call that reached it.
+    `requests` holds every call that it received.
     """
 
     body: Any = field(default_factory=lambda: [SESSION])
@@ -44,8 +44,8 @@ class RestSide:
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         if self.answer is not None:
-            made = self.answer(request)
-            return made if isinstance(made, httpx.Response) else await made
+            response = self.answer(request)
+            return response if isinstance(response, httpx.Response) else await response
         body = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
         return httpx.Response(200, content=body, headers={"Content-Type": "application/json"})
 
@@ -63,7 +63,7 @@ class Gateway:
         variables: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """Send a query; with `headers` None it carries credentials that REST accepts."""
+        """Send a query; by default with credentials that the fake REST API accepts."""
         body = {"query": query, "variables": variables or {}}
         sent = CREDENTIALS if headers is None else headers
         # A task of its own: Python 3.11 stops tracing, and coverage counting, the coroutines that
@@ -71,31 +71,31 @@ class Gateway:
         return await asyncio.create_task(self.http.post("/graphql", json=body, headers=dict(sent)))
 
     async def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> Any:
-        """Send a query that has to succeed and return its data."""
+        """Send a query, require that it succeeds, and return its data."""
         answer = (await self.post(query, variables)).json()
         assert "errors" not in answer, answer
         return answer["data"]
 
 
-def loaded(given: dict[str, Any]) -> Settings:
-    """Return a copy of settings that were loaded before: to load them takes 5 ms."""
+def loaded(values: dict[str, Any]) -> Settings:
+    """Return a copy of cached settings: loading them takes 5 ms."""
     environment = tuple(item for item in os.environ.items() if item[0].startswith("GATEWAY_"))
     try:
-        return _loaded(environment, **given).model_copy()
-    except TypeError:  # a list, for example, is no key
-        return Settings(**given)
+        return _loaded(environment, **values).model_copy()
+    except TypeError:  # unhashable, such as a list
+        return Settings(**values)
 
 
 @functools.lru_cache(maxsize=None, typed=True)
-def _loaded(environment: tuple[tuple[str, str], ...], **given: Any) -> Settings:
-    return Settings(**given)
+def _loaded(environment: tuple[tuple[str, str], ...], **values: Any) -> Settings:
+    return Settings(**values)
 
 
 @contextlib.asynccontextmanager
 async def gateway_over(
     rest: httpx.AsyncBaseTransport | Answer, **settings: Any
 ) -> AsyncIterator[Gateway]:
-    """Run a gateway in process over a REST side: a function of a request, or a transport."""
+    """Run a gateway in process over a fake REST API: a function of a request, or a transport."""
     transport = rest if isinstance(rest, httpx.AsyncBaseTransport) else httpx.MockTransport(rest)
     app = create_app(
         loaded({"upstream_url": UPSTREAM_URL, **settings}), upstream_transport=transport
@@ -111,7 +111,7 @@ async def gateway_over(
 
 @contextlib.contextmanager
 def served(app: Any, **options: Any) -> Iterator[str]:
-    """Serve an ASGI app on a free loopback port, in a thread; gives its address."""
+    """Serve an ASGI app on a free loopback port, in a thread; yields its address."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_config=None, access_log=False, **options)
     server = uvicorn.Server(config)

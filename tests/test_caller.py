@@ -1,4 +1,4 @@
-"""Who asks: which headers make a caller, which never do, and how callers are told apart."""
+"""Callers: the headers that identify a caller, those that do not, and the caller's digest."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ KEY = b"k" * 32
 
 
 def read(*headers: Header, **policy: Any) -> tuple[Header, ...]:
-    """Return what is forwarded of a request with these headers."""
+    """Return the forwarded headers of a request with these headers."""
     return CallerPolicy(**policy).read(headers).headers
 
 
 def digest(*headers: Header, key: bytes = KEY, context: bytes = b"http://rest.invalid") -> str:
-    """Return the name of the caller who is made of these headers."""
+    """Return the digest of the caller with these headers."""
     return Caller(headers).digest(key, context)
 
 
@@ -40,8 +40,8 @@ def digest(*headers: Header, key: bytes = KEY, context: bytes = b"http://rest.in
         b"Basic bl\xc3\xa5b\xc3\xa6r",
     ],
 )
-def test_an_authorization_that_rest_understands_is_forwarded_byte_for_byte(value: bytes) -> None:
-    """The three schemes count in any case, and nothing about the value is tidied up."""
+def test_a_supported_authorization_is_forwarded_byte_for_byte(value: bytes) -> None:
+    """The three schemes are accepted in any case, and the value is not normalised."""
     assert read((b"authorization", value)) == ((b"authorization", value),)
 
 
@@ -60,26 +60,26 @@ def test_an_authorization_that_rest_understands_is_forwarded_byte_for_byte(value
         b"Basically ZGVtbzpkZW1v",
     ],
 )
-def test_another_authorization_is_refused(value: bytes) -> None:
-    """Schemes that log in a connection, unknown ones and empty ones never reach REST."""
+def test_an_unsupported_authorization_is_refused(value: bytes) -> None:
+    """Connection-based, unknown and empty schemes never reach SuperOffice."""
     with pytest.raises(UnauthenticatedError):
         read((b"authorization", value))
 
 
 def test_a_refused_authorization_is_not_replaced_by_the_session() -> None:
-    """A caller who sends a bad Authorization is not quietly somebody else by cookie."""
+    """A caller with a bad Authorization is not authenticated by its cookies instead."""
     with pytest.raises(UnauthenticatedError):
         read((b"authorization", b"Negotiate YIIabc"), XSRF, COOKIE)
 
 
 def test_two_authorization_headers_are_refused() -> None:
-    """Which of two would count is nothing to guess about, even when they are equal."""
+    """Two Authorization headers are ambiguous, even when they are equal."""
     with pytest.raises(UnauthenticatedError, match="more than one"):
         read(BASIC, BASIC)
 
 
 def test_a_refusal_never_quotes_the_credentials() -> None:
-    """The message goes to the client and perhaps into logs on its way."""
+    """The message goes to the client, and may be logged on its way."""
     with pytest.raises(UnauthenticatedError) as caught:
         read((b"authorization", b"Digest hunter2"))
 
@@ -113,24 +113,24 @@ def test_a_refusal_never_quotes_the_credentials() -> None:
         "only a language",
     ],
 )
-def test_a_request_without_whole_credentials_is_refused(headers: tuple[Header, ...]) -> None:
-    """A session takes its cookies and one token; neither alone is enough."""
+def test_a_request_with_incomplete_credentials_is_refused(headers: tuple[Header, ...]) -> None:
+    """A session needs its cookies and exactly one token."""
     with pytest.raises(UnauthenticatedError, match="no credentials"):
         read(*headers)
 
 
-def test_a_session_is_its_token_and_its_cookies() -> None:
+def test_a_session_forwards_its_token_and_its_cookies() -> None:
     """Without Authorization both are forwarded byte for byte."""
     assert read(COOKIE, XSRF) == (XSRF, COOKIE)
 
 
-def test_an_authorization_leaves_the_session_out() -> None:
-    """Cookies and token of a browser do not travel beside an Authorization."""
+def test_an_authorization_excludes_the_session() -> None:
+    """A browser's cookies and token are not forwarded together with an Authorization."""
     assert read(COOKIE, XSRF, BASIC) == (BASIC,)
 
 
-def test_several_cookie_fields_are_one_list() -> None:
-    """HTTP/2 lets a client split its cookies over several fields."""
+def test_several_cookie_headers_are_joined() -> None:
+    """HTTP/2 lets a client split its cookies into several headers."""
     forwarded = read(XSRF, (b"cookie", b"a=1"), (b"cookie", b" "), (b"cookie", b"b=\xc3\xa6"))
 
     assert forwarded == (XSRF, (b"cookie", b"a=1; b=\xc3\xa6"))
@@ -146,21 +146,21 @@ def test_several_cookie_fields_are_one_list() -> None:
     ],
 )
 def test_only_named_cookies_are_forwarded(allowed: set[bytes] | None, forwarded: bytes) -> None:
-    """An operator can keep cookies of other applications on the same host away from REST."""
+    """An operator can hide cookies of other applications on the same host from SuperOffice."""
     names = frozenset(allowed) if allowed else None
 
     assert read(XSRF, COOKIE, forward_cookies=names) == (XSRF, (b"cookie", forwarded))
 
 
 @pytest.mark.parametrize("allowed", [{b"absent"}, {b"THEME"}, {b"dark"}, set()])
-def test_a_session_without_a_named_cookie_is_no_session(allowed: set[bytes]) -> None:
-    """When none of the cookies may be forwarded there is nothing to log in with."""
+def test_a_session_without_an_allowed_cookie_is_refused(allowed: set[bytes]) -> None:
+    """When none of its cookies may be forwarded, a session has no credentials."""
     with pytest.raises(UnauthenticatedError):
         read(XSRF, COOKIE, forward_cookies=frozenset(allowed))
 
 
-def test_a_cookie_is_named_by_what_stands_before_its_first_equals_sign() -> None:
-    """Values hold equals signs of their own, and spaces around a name do not count."""
+def test_a_cookies_name_ends_at_its_first_equals_sign() -> None:
+    """Values may contain equals signs, and spaces around a name are ignored."""
     sent = (b"cookie", b"a=b=c;  d = e ; bare")
 
     forwarded = read(XSRF, sent, forward_cookies=frozenset({b"a", b"d", b"bare"}))
@@ -172,21 +172,23 @@ def test_a_cookie_is_named_by_what_stands_before_its_first_equals_sign() -> None
     "name", [b"accept-language", b"so-language", b"so-culture", b"so-timezone"]
 )
 @pytest.mark.parametrize("value", [b"nb-NO, en;q=0.5", b"", b"\xc3\xa6\xc3\xb8 \xc3\xa5"])
-def test_what_shapes_the_answer_is_forwarded_byte_for_byte(name: bytes, value: bytes) -> None:
-    """Language, culture and time zone change texts and times in REST's answer."""
+def test_headers_that_shape_the_answer_are_forwarded_byte_for_byte(
+    name: bytes, value: bytes
+) -> None:
+    """Language, culture and time zone change texts and times in SuperOffice's answer."""
     assert read(BASIC, (name, value)) == (BASIC, (name, value))
 
 
-def test_repeated_headers_are_forwarded_in_the_order_they_came() -> None:
-    """A list may come in several fields, and their order is its order."""
+def test_repeated_headers_keep_their_order() -> None:
+    """A list may be split into several headers, whose order is the order of the list."""
     languages = ((b"accept-language", b"nb"), (b"accept-language", b"en"))
 
     assert read(BASIC, *languages) == (BASIC, *languages)
     assert read(BASIC, *reversed(languages)) == (BASIC, *reversed(languages))
 
 
-def test_the_order_of_different_headers_makes_no_other_caller() -> None:
-    """Proxies reorder headers; the same ones still name the same caller."""
+def test_the_order_of_different_headers_does_not_change_the_caller() -> None:
+    """Proxies reorder headers; the same headers still identify the same caller."""
     headers = (BASIC, (b"so-language", b"en"), (b"accept-language", b"nb"), (b"so-apptoken", b"a"))
 
     assert read(*headers) == read(*reversed(headers))
@@ -196,7 +198,7 @@ def test_the_order_of_different_headers_makes_no_other_caller() -> None:
     "credentials", [(BASIC,), (XSRF, COOKIE)], ids=["authorization", "session"]
 )
 def test_the_configured_application_token_is_added(credentials: tuple[Header, ...]) -> None:
-    """Web pages need not know the application's secret."""
+    """Web pages do not need to know the application's secret."""
     assert read(*credentials, defaults=((b"so-apptoken", b"ours"),)) == (
         *credentials,
         (b"so-apptoken", b"ours"),
@@ -205,7 +207,7 @@ def test_the_configured_application_token_is_added(credentials: tuple[Header, ..
 
 @pytest.mark.parametrize("own", [b"theirs", b""])
 def test_the_callers_own_application_token_wins(own: bytes) -> None:
-    """An application that sends the header, even empty, speaks for itself."""
+    """A header of the caller, even an empty one, replaces the configured token."""
     assert read(BASIC, (b"so-apptoken", own), defaults=((b"so-apptoken", b"ours"),)) == (
         BASIC,
         (b"so-apptoken", own),
@@ -213,12 +215,12 @@ def test_the_callers_own_application_token_wins(own: bytes) -> None:
 
 
 def test_an_application_token_of_the_caller_needs_no_setting() -> None:
-    """Without a configured one the caller's is still forwarded."""
+    """The caller's token is forwarded even when none is configured."""
     assert read((b"so-apptoken", b"app"), BASIC) == (BASIC, (b"so-apptoken", b"app"))
 
 
 def test_the_configured_application_token_is_no_credential() -> None:
-    """It belongs to the application: it lets nobody in alone."""
+    """The token identifies the application: alone it authenticates no caller."""
     with pytest.raises(UnauthenticatedError):
         read(defaults=((b"so-apptoken", b"ours"),))
 
@@ -235,11 +237,12 @@ DEFAULTS = ((b"accept-language", b"en"), (b"so-timezone", b"UTC, includeTZOffset
         (((b"so-language", b"nb"),), DEFAULTS[1:]),
         (((b"so-culture", b"nb-NO"),), DEFAULTS),
     ],
+    ids=str,
 )
 def test_the_configured_language_and_zone_are_added_where_the_caller_sends_none(
     sent: tuple[Header, ...], added: tuple[Header, ...]
 ) -> None:
-    """Clients outside browsers send no language, and none sends a time zone by itself."""
+    """Clients other than browsers send no language, and no client sends a time zone by default."""
     assert read(BASIC, *sent, defaults=DEFAULTS) == (BASIC, *sent, *added)
 
 
@@ -267,8 +270,8 @@ def test_the_configured_language_and_zone_are_added_where_the_caller_sends_none(
         "authorization2",
     ],
 )
-def test_nothing_else_is_forwarded(name: str) -> None:
-    """What the client sends beside the caller's headers is not REST's business."""
+def test_other_headers_are_not_forwarded(name: str) -> None:
+    """SuperOffice gets none of the client's other headers."""
     assert read(BASIC, (name.encode(), b"value")) == (BASIC,)
 
 
@@ -303,11 +306,11 @@ ONE_HEADER_APART = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other"), ONE_HEADER_APART)
+@pytest.mark.parametrize(("one", "other"), ONE_HEADER_APART, ids=str)
 def test_callers_with_one_different_header_have_different_digests(
     one: tuple[Header, ...], other: tuple[Header, ...]
 ) -> None:
-    """Whatever is forwarded can change the answer, so all of it names the caller."""
+    """Every forwarded header can change the answer, so all of them are part of the digest."""
     assert digest(*read(*one)) != digest(*read(*other))
 
 
@@ -323,15 +326,17 @@ headers_of_few_letters = st.lists(
 def test_different_callers_never_have_the_same_digest(
     one: tuple[bytes, tuple[Header, ...]], other: tuple[bytes, tuple[Header, ...]]
 ) -> None:
-    """No two lists of headers, under no two contexts, are written alike."""
+    """Different lists of headers, or different contexts, are never encoded alike."""
     digests = [digest(*headers, context=context) for context, headers in (one, other)]
 
     assert (digests[0] == digests[1]) == (one == other)
 
 
 @given(text=st.binary(min_size=2, max_size=40), cuts=st.data())
-def test_where_a_header_ends_is_part_of_the_digest(text: bytes, cuts: st.DataObject) -> None:
-    """The same bytes, cut elsewhere into name and value, are another caller."""
+def test_the_boundary_of_name_and_value_is_part_of_the_digest(
+    text: bytes, cuts: st.DataObject
+) -> None:
+    """The same bytes, split differently into name and value, are another caller."""
     one = cuts.draw(st.integers(0, len(text)))
     other = cuts.draw(st.integers(0, len(text)).filter(lambda cut: cut != one))
 
@@ -339,38 +344,38 @@ def test_where_a_header_ends_is_part_of_the_digest(text: bytes, cuts: st.DataObj
 
 
 def test_the_digest_depends_on_the_key() -> None:
-    """Without the key nobody can try credentials against the names in a cache."""
+    """Without the key an attacker cannot test credentials against the cache's keys."""
     assert digest(BASIC, key=b"a" * 32) != digest(BASIC, key=b"b" * 32)
 
 
 def test_the_digest_depends_on_the_context() -> None:
-    """The same credentials at another REST address are another caller."""
+    """The same credentials at another REST API address are another caller."""
     assert digest(BASIC, context=b"http://a") != digest(BASIC, context=b"http://b")
 
 
 def test_equal_callers_have_equal_digests() -> None:
-    """A caller finds its own answer again."""
+    """A caller gets a hit for its own cached answer."""
     assert digest(BASIC, (b"so-language", b"en")) == digest(BASIC, (b"so-language", b"en"))
 
 
-def test_a_digest_tells_nothing() -> None:
-    """It has the form of a SHA-256 whoever the caller is."""
-    made = digest(BASIC)
+def test_a_digest_reveals_nothing() -> None:
+    """Every caller's digest has the form of a SHA-256."""
+    value = digest(BASIC)
 
-    assert len(made) == 64
-    assert set(made) <= set("0123456789abcdef")
+    assert len(value) == 64
+    assert set(value) <= set("0123456789abcdef")
 
 
-def test_a_caller_shows_no_values() -> None:
-    """A caller in a log or a traceback says which headers it has, never what they hold."""
+def test_a_callers_repr_has_no_values() -> None:
+    """A caller in a log or traceback shows the names of its headers, never their values."""
     caller = Caller((BASIC, (b"so-apptoken", b"hunter2")))
 
     assert repr(caller) == "Caller(authorization, so-apptoken)"
 
 
 @pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])
-def test_a_payload_takes_the_place_of_the_handshakes_header(name: str) -> None:
-    """What connection_init says under a header's name, in any case, counts alone."""
+def test_a_payload_replaces_the_handshakes_header(name: str) -> None:
+    """A header's name in connection_init, in any case, replaces the header of the handshake."""
     handshake = [BASIC, (b"so-language", b"nb")]
 
     headers = headers_from_payload({name: "Bearer abc"}, handshake=handshake)
@@ -378,8 +383,8 @@ def test_a_payload_takes_the_place_of_the_handshakes_header(name: str) -> None:
     assert headers == [(b"so-language", b"nb"), (b"authorization", b"Bearer abc")]
 
 
-def test_a_tenant_in_a_payload_stands_beside_the_handshakes() -> None:
-    """Else it would not show that they name two."""
+def test_a_tenant_in_a_payload_is_added_to_the_handshakes() -> None:
+    """Both names are kept, so that two different tenants are detected."""
     headers = headers_from_payload({"X-Tenant": "Cust2"}, handshake=[(b"x-tenant", b"Cust1")])
 
     assert headers == [(b"x-tenant", b"Cust1"), (b"x-tenant", b"Cust2")]
@@ -398,7 +403,7 @@ def test_a_tenant_in_a_payload_stands_beside_the_handshakes() -> None:
     ],
 )
 def test_a_payload_can_hold_each_of_the_callers_headers(name: str) -> None:
-    """A browser cannot set headers on a WebSocket, so all of them may come this way."""
+    """A browser cannot set headers on a WebSocket, so the payload may hold all of them."""
     headers = headers_from_payload({name: "value"}, handshake=[])
 
     assert headers == [(name.lower().encode(), b"value")]
@@ -408,14 +413,14 @@ def test_a_payload_can_hold_each_of_the_callers_headers(name: str) -> None:
     "name", ["Cookie", "cookie", "COOKIE", "Host", "traceparent", "x-request-id", "anything", ""]
 )
 def test_other_names_in_a_payload_are_ignored(name: str) -> None:
-    """Only the browser knows that cookies are its own: a payload cannot bring any."""
+    """Only the browser proves that cookies are its own: a payload cannot add any."""
     headers = headers_from_payload({name: "a=1", "other": {"nested": True}}, handshake=[COOKIE])
 
     assert headers == [COOKIE]
 
 
-def test_a_null_in_a_payload_is_nothing_said() -> None:
-    """Clients that fill in a template leave null where they have no value."""
+def test_a_null_in_a_payload_is_ignored() -> None:
+    """Clients that fill in a template leave null for a missing value."""
     assert headers_from_payload({"Authorization": None}, handshake=[BASIC]) == [BASIC]
 
 
@@ -424,7 +429,7 @@ def test_a_null_in_a_payload_is_nothing_said() -> None:
     [(" Bearer a\t", b"Bearer a"), ("Basic æ", b"Basic \xc3\xa6"), ("a\tb", b"a\tb"), ("", b"")],
 )
 def test_a_payloads_text_becomes_a_headers_bytes(text: str, value: bytes) -> None:
-    """It is trimmed and written in UTF-8."""
+    """The text is trimmed and encoded in UTF-8."""
     headers = headers_from_payload({"Authorization": text}, handshake=[])
 
     assert headers == [(b"authorization", value)]
@@ -443,8 +448,8 @@ def test_a_payloads_text_becomes_a_headers_bytes(text: str, value: bytes) -> Non
         "Basic \x7f",
     ],
 )
-def test_a_payload_value_that_no_header_can_hold_is_refused(value: object) -> None:
-    """Nothing is sent to REST that could be read as more than one header, or as none."""
+def test_a_payload_value_that_is_invalid_in_a_header_is_refused(value: object) -> None:
+    """SuperOffice gets no value that could be parsed as several headers or as none."""
     with pytest.raises(BadRequestError) as caught:
         headers_from_payload({"Authorization": value}, handshake=[BASIC])
 
@@ -454,7 +459,7 @@ def test_a_payload_value_that_no_header_can_hold_is_refused(value: object) -> No
     )
 
 
-def test_bytes_that_are_no_utf8_are_refused() -> None:
-    """They could not be forwarded as they are, and changed they would be other credentials."""
+def test_a_header_that_is_not_utf8_is_refused() -> None:
+    """Such a header cannot be forwarded unchanged, and changed it would be other credentials."""
     with pytest.raises(BadRequestError, match="cookie"):
         read(XSRF, (b"cookie", b"a=\xe6"))

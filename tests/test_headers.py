@@ -1,4 +1,4 @@
-"""The table of headers, row by row: it keeps callers apart, and answers of different shape."""
+"""The table of headers, row by row: which headers separate cached snapshots and answers."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -23,39 +23,39 @@ PAIRS = {
     "Cookie": ("id=1", "id=2"),
     "X-Tenant": (ONE, OTHER),
 }
-"""Two values of each header that does not take just any."""
+"""Two values for each header that does not accept arbitrary ones."""
 
 
 @contextlib.asynccontextmanager
-async def serving(header: KnownHeader, rest: RestSide) -> AsyncIterator[Gateway]:
-    """Run a gateway over one SuperOffice, or over several tenants where the header names one."""
+async def gateway_for(header: KnownHeader, rest: RestSide) -> AsyncIterator[Gateway]:
+    """Run a gateway over one SuperOffice, or over several tenants if the header names one."""
     over: Any = Online() if Use.TENANT in header.uses else rest
     settings = {"upstream_url": None, "environment": "sod"} if Use.TENANT in header.uses else {}
     async with gateway_over(over, **settings) as gateway:
         yield gateway
 
 
-def differing(header: KnownHeader) -> list[dict[str, str]]:
-    """Make the headers of two requests that differ in this one alone."""
+def headers_of_two_requests(header: KnownHeader) -> list[dict[str, str]]:
+    """Make the headers of two requests that differ in this one only."""
     base = SESSION if header.name in SESSION else CREDENTIALS
     pair = PAIRS.get(header.name, ("one", "two"))
     return [{**base, header.name: value} for value in pair]
 
 
 async def cache_status(gateway: Gateway, headers: dict[str, str]) -> str:
-    """Send the query and return how its snapshot was found."""
+    """Send the query and return the answer's Cache-Status."""
     answer: httpx.Response = await gateway.post(QUERY, headers=headers)
     assert "errors" not in answer.json(), answer.text
     return answer.headers["cache-status"]
 
 
 @pytest.mark.parametrize("header", HEADERS, ids=lambda header: header.name)
-async def test_a_header_alone_tells_requests_apart_or_says_why_not(
+async def test_a_header_separates_requests_or_has_a_reason_not_to(
     header: KnownHeader, rest: RestSide, executed: list[str]
 ) -> None:
-    """Part of the key: a REST call of its own. Shaping: an execution of its own. Else: a reason."""
-    async with serving(header, rest) as gateway:
-        one, other = differing(header)
+    """A header in the key has its own REST call, one that shapes its own execution."""
+    async with gateway_for(header, rest) as gateway:
+        one, other = headers_of_two_requests(header)
         assert "; hit" not in await cache_status(gateway, one)
         assert "; hit" in await cache_status(gateway, one)
         assert len(executed) == 1
@@ -63,10 +63,10 @@ async def test_a_header_alone_tells_requests_apart_or_says_why_not(
         is_hit = "; hit" in await cache_status(gateway, other)
 
     is_in_key = bool(header.uses & (Use.FORWARDED | Use.TENANT))
-    is_told_apart = is_in_key or Use.SHAPES in header.uses
+    is_separate = is_in_key or Use.SHAPES in header.uses
     assert is_hit is not is_in_key
-    assert len(executed) == (2 if is_told_apart else 1)
-    assert bool(header.shared) is not is_told_apart
+    assert len(executed) == (2 if is_separate else 1)
+    assert bool(header.shared) is not is_separate
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ async def test_a_header_alone_tells_requests_apart_or_says_why_not(
     [h for h in HEADERS if Use.SHAPES_BY_PRESENCE in h.uses],
     ids=lambda header: header.name,
 )
-async def test_a_header_that_shapes_by_presence_tells_requests_with_it_from_those_without(
+async def test_a_header_that_shapes_by_presence_separates_requests_by_its_presence(
     header: KnownHeader, gateway: Gateway, executed: list[str]
 ) -> None:
-    """Beside Authorization it is not forwarded, but an answer may depend on its being there."""
+    """Beside Authorization it is not forwarded, but an answer may depend on its presence."""
     await cache_status(gateway, CREDENTIALS)
     assert "; hit" in await cache_status(gateway, {**CREDENTIALS, header.name: "one"})
     assert len(executed) == 2
@@ -88,7 +88,7 @@ async def test_a_header_that_shapes_by_presence_tells_requests_with_it_from_thos
 async def test_a_header_that_is_not_in_the_table_changes_nothing(
     gateway: Gateway, rest: RestSide, executed: list[str]
 ) -> None:
-    """Whatever else clients send, they share the cached answer, and SuperOffice never sees it."""
+    """Requests that differ in other headers share a cached answer; SuperOffice never gets them."""
     await cache_status(gateway, CREDENTIALS)
     assert "; hit" in await cache_status(gateway, {**CREDENTIALS, "X-Forwarded-For": "10.0.0.1"})
     assert len(executed) == rest.calls == 1
@@ -97,8 +97,8 @@ async def test_a_header_that_is_not_in_the_table_changes_nothing(
     assert "x-forwarded-for" not in rest.requests[-1].headers
 
 
-def test_names_come_once_and_in_order() -> None:
-    """A row that stands twice could contradict itself."""
+def test_the_names_are_unique_and_sorted() -> None:
+    """Two rows of one name could contradict each other."""
     names = [header.name.lower() for header in HEADERS if Use.TENANT not in header.uses]
     assert names == sorted(set(names))
 
@@ -112,17 +112,20 @@ def test_names_come_once_and_in_order() -> None:
         ("Cache-Control", ["no-transform", "max-age=0"]),
         ("If-None-Match", ['"x"', "*"]),
     ],
+    ids=str,
 )
-async def test_the_lines_of_a_list_are_one(rest: RestSide, name: str, lines: list[str]) -> None:
-    """However a proxy or a client has cut it (RFC 9110, section 5.3)."""
-    seen = []
+async def test_the_lines_of_a_list_header_are_joined(
+    rest: RestSide, name: str, lines: list[str]
+) -> None:
+    """A proxy or client may split a list into several lines (RFC 9110, section 5.3)."""
+    answers = []
     for sent in (lines, [", ".join(lines)]):
         async with gateway_over(rest) as gateway:
             headers = [*CREDENTIALS.items(), *((name, line) for line in sent)]
             answer = await gateway.http.get("/graphql", params={"query": QUERY}, headers=headers)
             shaped = [answer.headers.get(n) for n in ("content-type", "content-encoding")]
             language = rest.requests[-1].headers.get("accept-language")
-            seen.append([answer.status_code, *shaped, language])
+            answers.append([answer.status_code, *shaped, language])
 
-    assert seen[0] == seen[1]
-    assert seen[0][0] == (304 if name == "If-None-Match" else 200)
+    assert answers[0] == answers[1]
+    assert answers[0][0] == (304 if name == "If-None-Match" else 200)

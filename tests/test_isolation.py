@@ -1,4 +1,4 @@
-"""Nobody ever sees what belongs to somebody else, and equal questions cost one REST call."""
+"""Callers never see each other's data, and equal requests share one REST call."""
 
 import asyncio
 import json
@@ -33,38 +33,38 @@ IDENTIFYING = (
 )
 
 
-def what_rest_saw(headers: Mapping[str, str]) -> str:
-    """Write down everything that tells one caller from another."""
-    found = {name.lower(): value for name, value in headers.items()}
-    return json.dumps([found.get(name) for name in IDENTIFYING])
+def identity_of(headers: Mapping[str, str]) -> str:
+    """Return the headers that identify a caller, as JSON."""
+    values = {name.lower(): value for name, value in headers.items()}
+    return json.dumps([values.get(name) for name in IDENTIFYING])
 
 
 def echo(request: httpx.Request) -> httpx.Response:
-    """Play a REST side whose one customer is called what the caller sent."""
-    name = what_rest_saw(request.headers)
+    """Play a REST API whose one customer is named after the caller's headers."""
+    name = identity_of(request.headers)
     return httpx.Response(200, json=[{"ChatSessionId": 1, "CustomerName": name}])
 
 
 async def answer_for(gateway: Gateway, headers: Mapping[str, str], query: str = QUERY) -> Any:
-    """Return what one caller is told, in a task of its own, as a server runs each request."""
+    """Return one caller's answer, from a task of its own, as a server runs each request."""
     response = await asyncio.create_task(gateway.post(query, headers=headers))
     return response.json()
 
 
-def only(headers: Mapping[str, str]) -> dict[str, Any]:
-    """Return the answer that holds nothing but this caller's own data."""
-    return {"data": {"chatSessions": [{"customerName": what_rest_saw(headers)}]}}
+def answer_with_own_data(headers: Mapping[str, str]) -> dict[str, Any]:
+    """Return the answer with only this caller's own data."""
+    return {"data": {"chatSessions": [{"customerName": identity_of(headers)}]}}
 
 
 @pytest.fixture
 def rest() -> RestSide:
-    """Return a REST side that tells callers what they sent."""
+    """Return a fake REST API that answers callers with their own headers."""
     return RestSide(answer=echo)
 
 
 NEIGHBOURS = [
     pytest.param(BASIC, {"Authorization": "Basic b3RoZXI6b3RoZXI="}, id="credentials"),
-    pytest.param(BASIC, {"Authorization": "basic ZGVtbzpkZW1v"}, id="scheme's case"),
+    pytest.param(BASIC, {"Authorization": "basic ZGVtbzpkZW1v"}, id="case of the scheme"),
     pytest.param(BASIC, {"Authorization": "Bearer ZGVtbzpkZW1v"}, id="scheme"),
     pytest.param(BASIC, SESSION, id="kind of credentials"),
     pytest.param(SESSION, {**SESSION, "X-XSRF-TOKEN": "other"}, id="token"),
@@ -81,21 +81,21 @@ NEIGHBOURS = [
 async def test_callers_who_differ_in_one_header_never_share_an_answer(
     gateway: Gateway, rest: RestSide, one: dict[str, str], other: dict[str, str]
 ) -> None:
-    """Each of two such callers gets its own, from REST and then from the cache."""
-    answers = [await answer_for(gateway, who) for who in (one, other, one, other)]
+    """Each of two such callers gets its own answer, first from SuperOffice, then from the cache."""
+    answers = [await answer_for(gateway, headers) for headers in (one, other, one, other)]
 
-    assert answers == [only(one), only(other)] * 2
+    assert answers == [answer_with_own_data(one), answer_with_own_data(other)] * 2
     assert rest.calls == 2
 
 
 @pytest.mark.parametrize(("one", "other"), NEIGHBOURS)
-async def test_callers_who_differ_in_one_header_never_share_a_flight(
+async def test_callers_who_differ_in_one_header_never_share_a_rest_call(
     gateway: Gateway, rest: RestSide, one: dict[str, str], other: dict[str, str]
 ) -> None:
-    """Asking at the same moment mixes nothing up either."""
-    answers = await asyncio.gather(*(answer_for(gateway, who) for who in (one, other) * 5))
+    """Simultaneous requests of such callers are answered by separate REST calls."""
+    answers = await asyncio.gather(*(answer_for(gateway, headers) for headers in (one, other) * 5))
 
-    assert answers == [only(one), only(other)] * 5
+    assert answers == [answer_with_own_data(one), answer_with_own_data(other)] * 5
     assert rest.calls == 2
 
 
@@ -103,20 +103,20 @@ async def test_callers_who_differ_in_one_header_never_share_a_flight(
     "name",
     ["X-Forwarded-For", "Referer", "User-Agent", "X-Request-ID", "traceparent", "Origin", "Cookie"],
 )
-async def test_headers_that_rest_never_sees_make_no_other_caller(
+async def test_headers_that_are_not_forwarded_do_not_change_the_caller(
     gateway: Gateway, rest: RestSide, name: str
 ) -> None:
-    """The same user behind another proxy, page or trace finds the same snapshot."""
+    """The same user behind another proxy, page or trace gets the same snapshot."""
     answers = [await answer_for(gateway, {**BASIC, name: value}) for value in ("one", "two")]
 
-    assert answers == [only(BASIC)] * 2
+    assert answers == [answer_with_own_data(BASIC)] * 2
     assert rest.calls == 1
 
 
-async def test_rest_gets_nothing_of_the_client_but_the_caller(
+async def test_superoffice_gets_only_the_callers_headers_of_a_request(
     gateway: Gateway, rest: RestSide
 ) -> None:
-    """What arrives at REST is the caller, a request id, and what the gateway says of itself."""
+    """A REST call has the caller's headers, a request id, and the gateway's own headers."""
     noise = {"Referer": "https://page.invalid/", "X-Forwarded-For": "192.0.2.1", "Cookie": "a=b"}
 
     await answer_for(gateway, {**BASIC, **noise, "Accept": "text/html, application/json"})
@@ -135,8 +135,8 @@ async def test_rest_gets_nothing_of_the_client_but_the_caller(
 
 
 @pytest.mark.parametrize("cache_ttl", [60, 0])
-async def test_fifty_callers_at_once_only_ever_see_their_own(cache_ttl: float) -> None:
-    """Whoever starts first and whichever answer of REST comes first, nothing is mixed up."""
+async def test_fifty_callers_at_once_see_only_their_own_data(cache_ttl: float) -> None:
+    """Neither the order of the requests nor that of the REST answers mixes up callers."""
     order = random.Random(20260921)
 
     async def slow_echo(request: httpx.Request) -> httpx.Response:
@@ -149,8 +149,8 @@ async def test_fifty_callers_at_once_only_ever_see_their_own(cache_ttl: float) -
     callers += [{**SESSION, "Cookie": f"id={n}"} for n in range(10)]
     callers += [{**SESSION, "X-XSRF-TOKEN": f"t{n}"} for n in range(10)]
     rounds = 4
-    asked = callers * rounds
-    order.shuffle(asked)
+    requests = callers * rounds
+    order.shuffle(requests)
 
     async with gateway_over(rest, cache_ttl=cache_ttl) as gateway:
 
@@ -158,18 +158,18 @@ async def test_fifty_callers_at_once_only_ever_see_their_own(cache_ttl: float) -
             await asyncio.sleep(order.uniform(0, 0.05))
             return await answer_for(gateway, headers, ALIASES)
 
-        answers = await asyncio.gather(*(ask(headers) for headers in asked))
+        answers = await asyncio.gather(*(ask(headers) for headers in requests))
 
-    for headers, answer in zip(asked, answers, strict=True):
-        mine = what_rest_saw(headers)
+    for headers, answer in zip(requests, answers, strict=True):
+        identity = identity_of(headers)
         assert answer == {
             "data": {
-                "one": [{"customerName": mine}],
-                "two": [{"customerName": mine, "chatSessionId": 1}],
-                "three": {"customerName": mine},
+                "one": [{"customerName": identity}],
+                "two": [{"customerName": identity, "chatSessionId": 1}],
+                "three": {"customerName": identity},
             }
         }
-    most = len(callers) if cache_ttl else len(asked)
+    most = len(callers) if cache_ttl else len(requests)
     assert len(callers) <= rest.calls <= most
 
 
@@ -184,10 +184,10 @@ async def test_fifty_callers_at_once_only_ever_see_their_own(cache_ttl: float) -
     ],
     ids=["nothing", "cookies alone", "token alone", "empty", "negotiate"],
 )
-async def test_without_credentials_nothing_of_the_last_caller_is_seen(
+async def test_a_request_without_credentials_gets_no_data_of_the_last_caller(
     gateway: Gateway, rest: RestSide, headers: dict[str, str]
 ) -> None:
-    """Right after somebody with a session, somebody without one gets an error and no REST call."""
+    """After an authenticated request, one without credentials gets an error and no REST call."""
     await answer_for(gateway, SESSION)
 
     answer = await answer_for(gateway, headers)
@@ -198,8 +198,8 @@ async def test_without_credentials_nothing_of_the_last_caller_is_seen(
     assert rest.calls == 1
 
 
-async def test_a_cookie_that_rest_sets_goes_to_nobody(gateway: Gateway, rest: RestSide) -> None:
-    """It comes back with no later call, the same caller's or another's, and not to the client."""
+async def test_a_cookie_that_superoffice_sets_is_dropped(gateway: Gateway, rest: RestSide) -> None:
+    """Neither later REST calls, of any caller, nor the client get the cookie."""
     rest.answer = lambda request: httpx.Response(200, json=[], headers={"Set-Cookie": "id=kari"})
 
     first = await gateway.post(QUERY, headers=BASIC)
@@ -209,53 +209,53 @@ async def test_a_cookie_that_rest_sets_goes_to_nobody(gateway: Gateway, rest: Re
     assert [request.headers.get("cookie") for request in rest.requests] == [None, None]
 
 
-async def test_a_caller_whom_rest_turns_away_gets_nothing_old(rest: RestSide) -> None:
-    """With the cache at its shortest, a 401 is what the caller sees from then on."""
+async def test_a_caller_refused_by_superoffice_gets_no_cached_data(rest: RestSide) -> None:
+    """With `cache_ttl` 0, a caller sees a 401 from the moment SuperOffice sends it."""
     async with gateway_over(rest, cache_ttl=0) as gateway:
         before = await answer_for(gateway, BASIC)
         rest.answer = lambda request: httpx.Response(401)
         after = [await answer_for(gateway, BASIC) for _ in range(2)]
 
-    assert before == only(BASIC)
+    assert before == answer_with_own_data(BASIC)
     assert [answer["data"] for answer in after] == [{"chatSessions": None}] * 2
-    assert rest.calls == 2  # a 401 is remembered for some seconds
+    assert rest.calls == 2  # a 401 is cached for some seconds
 
 
 async def test_twenty_aliases_are_one_rest_call(rest: RestSide) -> None:
-    """However often one request names the field, its caller is asked for once."""
+    """All occurrences of the field in one request share a snapshot."""
     aliases = " ".join(f"a{n}: chatSessions {{ customerName }}" for n in range(20))
 
     async with gateway_over(rest) as gateway:
         answer = await answer_for(gateway, BASIC, f"{{ {aliases} }}")
 
-    mine = [{"customerName": what_rest_saw(BASIC)}]
-    assert answer == {"data": {f"a{n}": mine for n in range(20)}}
+    own_data = [{"customerName": identity_of(BASIC)}]
+    assert answer == {"data": {f"a{n}": own_data for n in range(20)}}
     assert rest.calls == 1
 
 
 async def test_a_hundred_requests_at_once_are_one_rest_call(
     gateway: Gateway, rest: RestSide
 ) -> None:
-    """A page that everybody opens at nine does not multiply REST's load."""
+    """A page that all users open at nine does not multiply SuperOffice's load."""
     answers = await asyncio.gather(*(answer_for(gateway, BASIC) for _ in range(100)))
 
-    assert answers == [only(BASIC)] * 100
+    assert answers == [answer_with_own_data(BASIC)] * 100
     assert rest.calls == 1
 
 
-async def test_a_client_who_hangs_up_does_not_take_the_others_along(rest: RestSide) -> None:
-    """The first of several equal requests is given up; the others are answered by its call."""
-    asked, may_answer = asyncio.Event(), asyncio.Event()
+async def test_a_disconnected_client_does_not_cancel_equal_requests(rest: RestSide) -> None:
+    """The first of several equal requests is cancelled; its REST call answers the others."""
+    called, may_answer = asyncio.Event(), asyncio.Event()
 
     async def slow_echo(request: httpx.Request) -> httpx.Response:
-        asked.set()
+        called.set()
         await may_answer.wait()
         return echo(request)
 
     rest.answer = slow_echo
     async with gateway_over(rest) as gateway:
         first = asyncio.create_task(answer_for(gateway, BASIC))
-        await asked.wait()
+        await called.wait()
         others = [asyncio.create_task(answer_for(gateway, BASIC)) for _ in range(3)]
         await asyncio.sleep(0)
         first.cancel()
@@ -263,12 +263,12 @@ async def test_a_client_who_hangs_up_does_not_take_the_others_along(rest: RestSi
         may_answer.set()
         answers = await asyncio.gather(*others)
 
-    assert answers == [only(BASIC)] * 3
+    assert answers == [answer_with_own_data(BASIC)] * 3
     assert rest.calls == 1
 
 
-async def test_the_configured_application_token_reaches_rest(rest: RestSide) -> None:
-    """It is added for callers that send none, and theirs wins where they do."""
+async def test_the_configured_application_token_reaches_superoffice(rest: RestSide) -> None:
+    """The token is added for callers without one; a caller's own token replaces it."""
     async with gateway_over(rest, app_token="ours") as gateway:
         answers = [
             await answer_for(gateway, BASIC),
@@ -276,18 +276,18 @@ async def test_the_configured_application_token_reaches_rest(rest: RestSide) -> 
         ]
 
     assert answers == [
-        only({**BASIC, "SO-AppToken": "ours"}),
-        only({**BASIC, "SO-AppToken": "theirs"}),
+        answer_with_own_data({**BASIC, "SO-AppToken": "ours"}),
+        answer_with_own_data({**BASIC, "SO-AppToken": "theirs"}),
     ]
 
 
-async def test_only_named_cookies_reach_rest(rest: RestSide) -> None:
-    """Two browsers that differ in another cookie alone are the same caller."""
+async def test_only_named_cookies_reach_superoffice(rest: RestSide) -> None:
+    """Two browsers that differ only in another cookie are the same caller."""
     async with gateway_over(rest, forward_cookies="id, other") as gateway:
         answers = [
             await answer_for(gateway, {**SESSION, "Cookie": f"id=abc; theme={theme}"})
             for theme in ("dark", "light")
         ]
 
-    assert answers == [only(SESSION)] * 2
+    assert answers == [answer_with_own_data(SESSION)] * 2
     assert rest.calls == 1

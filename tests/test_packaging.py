@@ -1,4 +1,4 @@
-"""What the project declares: every package that it imports, within bounds that are tested."""
+"""The declared requirements: every imported package, within tested bounds."""
 
 import ast
 import functools
@@ -39,7 +39,7 @@ def declared(*extras: str) -> set[str]:
 
 
 def imports(folder: str) -> Iterator[str]:
-    """Give the full name of everything that the modules in a folder import from outside."""
+    """Yield the full name of each import from outside in the modules of a folder."""
     for file in (ROOT / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.Import):
@@ -72,7 +72,7 @@ def is_from(name: str, package: str) -> bool:
 
 
 def pins(file: str) -> dict[str, str]:
-    """Read a file of constraints: the version of each package."""
+    """Return the version of each package in a file of constraints."""
     lines = (ROOT / file).read_text("utf-8").splitlines()
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines), file
     assert lines == sorted(lines, key=str.lower), file
@@ -108,18 +108,18 @@ def installed_with(*extras: str) -> set[str]:
     [
         ("gateway", ["tracing"]),
         ("tests", ["tracing", "test"]),
-        ("benchmarks", ["tracing", "test"]),  # matplotlib is looked for where plots are drawn
+        ("benchmarks", ["tracing", "test"]),  # matplotlib is optional: only plots need it
     ],
 )
 def test_every_imported_package_is_declared(folder: str, extras: list[str]) -> None:
-    """No module relies on a package that is there only because another one requires it."""
+    """No module relies on a package that only another package requires."""
     packages, names = declared(*extras), set(imports(folder))
 
     assert not {name for name in names if not any(is_from(name, package) for package in packages)}
 
 
 def test_every_declared_package_is_imported() -> None:
-    """A dependency that nothing uses any more is removed, unless a reason is noted here."""
+    """An unused dependency is removed, unless it is listed here with a reason."""
     names = set(imports("gateway"))
     packages = declared("tracing")
 
@@ -128,7 +128,7 @@ def test_every_declared_package_is_imported() -> None:
 
 
 def test_the_lowest_versions_are_the_lower_bounds() -> None:
-    """What the gate installs to test the lower bounds is what pyproject.toml allows at least."""
+    """The tests of the lower bounds install exactly the lower bounds of pyproject.toml."""
     bounds = {}
     for requirement in requirements("tracing"):
         (lowest,) = [spec for spec in requirement.specifier if spec.operator == ">="]
@@ -139,7 +139,7 @@ def test_the_lowest_versions_are_the_lower_bounds() -> None:
 
 
 def test_the_constraints_are_within_the_bounds() -> None:
-    """What the README installs is what pyproject.toml allows."""
+    """The versions that the README installs are allowed by pyproject.toml."""
     pinned = pins(".constraints.txt") | pins(".constraints-dev.txt")
 
     assert not [
@@ -150,8 +150,8 @@ def test_the_constraints_are_within_the_bounds() -> None:
     ]
 
 
-def test_the_constraints_pin_all_that_is_installed() -> None:
-    """The runtime's file is enough for `pip install .`; the other adds what development needs."""
+def test_the_constraints_pin_all_installed_packages() -> None:
+    """The runtime's file is enough for `pip install .`; the other adds the development packages."""
     runtime, development = pins(".constraints.txt"), pins(".constraints-dev.txt")
 
     assert installed_with("tracing") <= set(runtime)
@@ -160,7 +160,7 @@ def test_the_constraints_pin_all_that_is_installed() -> None:
 
 
 def test_this_python_is_declared() -> None:
-    """The tests run on no Python that the classifiers do not name."""
+    """The Python that runs the tests is in the classifiers."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
 
     assert f"Programming Language :: Python :: {version}" in PROJECT["classifiers"]

@@ -1,8 +1,8 @@
-"""Nothing of a caller's or a customer's comes out where it does not belong.
+"""Secrets and customers' data never leak into answers, logs, traces, metrics or caches.
 
-Each place has marks of its own, so that a leak says where it comes from: `hunter2` is in what is
-nobody else's business (credentials, what REST says, secrets of the settings), `sesame` in a
-client's own texts, which may come back to that client in an error, and are told to nobody else.
+Each kind has its own mark, so that a leak shows its origin. `hunter2` marks credentials,
+SuperOffice's texts and secret settings. `sesame` marks a client's own texts, which only that client
+may get back, in an error.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ MARKS = {
     "answers": re.compile(r"hunter2|rest\.invalid", re.IGNORECASE),
     "objects": re.compile("hunter2", re.IGNORECASE),
 }
-# `id:hunter2` and the like, as Basic has it.
+# `id:hunter2` and the like in Base64, as in Basic credentials.
 ENCODED = re.compile("aHVudGVyM|h1bnRlcj|odW50ZXIy", re.ASCII)
 
 SETTINGS = {
@@ -74,7 +74,7 @@ CUSTOMER = [
         "Person": {"FullName": "hunter2-person", "Email": "hunter2-email"},
     }
 ]
-# An operation's name: with a customer's number in it, as it must not be.
+# An operation's name with a customer's number in it, which clients should not send.
 NAMED = "query sesame_0815_4711"
 FILTERED = "chatSessions(filter: {{ search: {} }}) {{ customerName }}"
 ALL = (
@@ -95,55 +95,55 @@ PERSISTED = {"persistedQuery": {"version": 1, "sha256Hash": SHA256}}
 WATCH = f"subscription sesame_0815_4711 {{ {ALL} }}"
 
 
-def broken(body: bytes, status: int = 200) -> Callable[[httpx.Request], httpx.Response]:
-    """Make a REST side that answers so."""
+def answering(body: bytes, status: int = 200) -> Callable[[httpx.Request], httpx.Response]:
+    """Make a fake REST API with this body and status."""
     headers = {"Location": "https://hunter2-location.example", "Set-Cookie": "hunter2=set"}
     return lambda request: httpx.Response(status, content=body, headers=headers)
 
 
 def unreachable(request: httpx.Request) -> httpx.Response:
-    """Play a REST side that nobody reaches."""
+    """Play an unreachable REST API."""
     raise httpx.ConnectError("hunter2-error")
 
 
 def buggy(request: httpx.Request) -> httpx.Response:
-    """Play a fault of our own."""
+    """Play a bug of the gateway."""
     raise RuntimeError("a bug")
 
 
-async def never(request: httpx.Request) -> httpx.Response:
-    """Play a REST side that hangs."""
+async def hanging(request: httpx.Request) -> httpx.Response:
+    """Play a REST API that hangs."""
     await asyncio.Event().wait()
-    raise AssertionError  # pragma: no cover - it waits for good
+    raise AssertionError  # pragma: no cover - it waits for ever
 
 
 ANSWERS: dict[str, Any] = {
     "sessions": None,
-    "cut": broken(orjson.dumps(CUSTOMER)[:-5]),
-    "a page": broken(b"<html>hunter2-page</html>"),
-    "odd values": broken(b'[{"CustomerName": ["hunter2-list"], "TopicId": "hunter2-int"}]'),
+    "cut": answering(orjson.dumps(CUSTOMER)[:-5]),
+    "a page": answering(b"<html>hunter2-page</html>"),
+    "odd values": answering(b'[{"CustomerName": ["hunter2-list"], "TopicId": "hunter2-int"}]'),
     "unreachable": unreachable,
     "a bug": buggy,
-    "no answer": never,
+    "no answer": hanging,
     **{
-        f"{status}": broken(b'{"ErrorMessage": "hunter2-message"}', status)
+        f"{status}": answering(b'{"ErrorMessage": "hunter2-message"}', status)
         for status in (302, 401, 403, 429, 500, 503)
     },
 }
 
 
 @dataclass
-class CameOut:
-    """Everything that came out of a gateway, by where it did."""
+class Outputs:
+    """All outputs of a gateway, by kind."""
 
     texts: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, where: str, text: Any) -> None:
-        """Take something down."""
+        """Record a text."""
         self.texts.setdefault(where, []).append(str(text))
 
     def answer(self, answer: httpx.Response) -> None:
-        """Take an answer down, but for its data, which the caller may see."""
+        """Record an answer except its data, which the caller may see."""
         self.add("answers", f"{answer.status_code} {answer.headers}")
         try:
             body = answer.json()
@@ -153,13 +153,13 @@ class CameOut:
             self.message(one)
 
     def message(self, message: Any) -> None:
-        """Take one answer down, but for its data."""
+        """Record one message except its data."""
         if isinstance(message, dict):
             message = {name: value for name, value in message.items() if name != "data"}
         self.add("answers", json.dumps(message))
 
-    def found(self) -> dict[str, list[str]]:
-        """Return what should not have come out."""
+    def leaks(self) -> dict[str, list[str]]:
+        """Return the lines that contain a secret."""
         return {
             where: lines[:3]
             for where, texts in self.texts.items()
@@ -175,16 +175,16 @@ def _lines(text: str, marks: re.Pattern[str]) -> Iterator[str]:
 
 @dataclass
 class Running:
-    """A gateway with everything on, and what it says."""
+    """A gateway with every feature on, and its outputs."""
 
     app: Any
     http: httpx.AsyncClient
     spans: InMemorySpanExporter
     server: RedisServer
-    out: CameOut = field(default_factory=CameOut)
+    out: Outputs = field(default_factory=Outputs)
 
     async def send(self, method: str, headers: Any, path: str = "/graphql", **more: Any) -> None:
-        """Send a request, and take its answer down."""
+        """Send a request, and record its answer."""
         # A task of its own: Python 3.11 stops tracing, and coverage counting, the coroutines that
         # an exception was thrown through.
         sending = asyncio.create_task(self.http.request(method, path, headers=headers, **more))
@@ -198,7 +198,7 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running(rest: RestSide, server: RedisServer, password: str) -> AsyncIterator[Running]:
-    """Run a gateway over a REST side, and a Redis that takes any password, or none."""
+    """Run a gateway over a fake REST API, and a Redis that accepts any password, or none."""
     settings: dict[str, Any] = {
         "upstream_url": "http://rest.invalid:8443/crm",
         "cache_url": server.url.replace("//", f"//{password}"),
@@ -220,7 +220,7 @@ async def running(rest: RestSide, server: RedisServer, password: str) -> AsyncIt
 
 
 async def over_http(gateway: Running) -> None:
-    """Send requests, good ones and bad ones."""
+    """Send valid and invalid requests."""
     for headers in (HEADERS, *OTHERS):
         for query in QUERIES:
             await gateway.post({"query": query}, headers)
@@ -239,13 +239,13 @@ async def over_http(gateway: Running) -> None:
 
 
 async def over_a_socket(gateway: Running) -> None:
-    """Ask, and watch, over a WebSocket, with the credentials in its first message."""
+    """Query and subscribe over a WebSocket, with the credentials in its first message."""
     async with connected_to(gateway.app, {"sec-websocket-protocol": "hunter2"}) as socket:
         await socket.sent.get()
         socket.say({"type": "connection_init", "payload": HEADERS})
         for number, query in enumerate((*QUERIES, WATCH, WATCH), 1):
             socket.say({"type": "subscribe", "id": f"{number}", "payload": {"query": query}})
-        await heard(socket, gateway.out)
+        await record_messages(socket, gateway.out)
     async with connected_to(gateway.app, HEADERS, "token=hunter2-token") as socket:
         gateway.out.message(repr(await socket.sent.get()))
     async with connected_to(gateway.app, HEADERS) as socket:
@@ -254,8 +254,8 @@ async def over_a_socket(gateway: Running) -> None:
         gateway.out.message(repr(await socket.sent.get()))
 
 
-async def heard(socket: Socket, out: CameOut) -> None:
-    """Take down what comes, for a while."""
+async def record_messages(socket: Socket, out: Outputs) -> None:
+    """Record the messages of half a second."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(0.5):
             while True:
@@ -265,7 +265,7 @@ async def heard(socket: Socket, out: CameOut) -> None:
 
 
 async def over_a_stream(gateway: Running) -> None:
-    """Watch over server-sent events, and hang up."""
+    """Subscribe over server-sent events, and disconnect."""
     headers = {**HEADERS, "Accept": "text/event-stream"}
     watching = asyncio.create_task(gateway.post({"query": WATCH}, headers))
     await asyncio.wait([watching], timeout=0.2)
@@ -274,7 +274,7 @@ async def over_a_stream(gateway: Running) -> None:
 
 
 async def by_webhooks(gateway: Running) -> None:
-    """Send webhooks, signed and not."""
+    """Send webhooks with right and wrong signatures."""
     event = {"Event": "chatsession.changed", "EventId": "hunter2-id", "ContextIdentifier": "Cust1"}
     for body in (orjson.dumps(event), orjson.dumps({**event, "Event": "hunter2"}), b"hunter2"):
         for secret in (SETTINGS["webhook_secret"], "wrong"):
@@ -285,8 +285,8 @@ async def by_webhooks(gateway: Running) -> None:
 WAYS = (over_http, over_a_socket, over_a_stream, by_webhooks)
 
 
-async def take_down(gateway: Running) -> None:
-    """Take down all that is to be found elsewhere than in answers."""
+async def record_state(gateway: Running) -> None:
+    """Record metrics, spans, objects in memory and everything in Redis."""
     out = gateway.out
     for path in ("/metrics", "/readyz", "/healthz", "/schema.graphql"):
         out.add(path, (await gateway.http.get(path)).text)
@@ -304,7 +304,7 @@ async def take_down(gateway: Running) -> None:
 
 
 def marked_memory_of(pid: int) -> Iterator[str]:
-    """Find the marks in all that a process has in its memory."""
+    """Yield the marked texts in the memory of a process."""
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
             addresses, access, *_ = line.split()
@@ -312,26 +312,26 @@ def marked_memory_of(pid: int) -> Iterator[str]:
                 start, end = (int(address, 16) for address in addresses.split("-"))
                 memory.seek(start)
                 content = memory.read(end - start)
-                # One after the other: a search for one plain text is many times as fast.
+                # One by one: searching for one plain text is many times as fast.
                 marks = (re.finditer(mark, content) for mark in (b"hunter2", b"sesame"))
-                for found in chain.from_iterable(marks):
-                    at = found.start()
+                for match in chain.from_iterable(marks):
+                    at = match.start()
                     before = content[max(0, at - 40) : at].rpartition(b"\0")[2]
                     after = content[at : at + 40].partition(b"\0")[0]
-                    # Its own password is what it has to know.
+                    # Redis has to know its own password.
                     yield repr(before + after).replace("hunter2-redis-password", "")
 
 
 @pytest.fixture
 def older_objects_left_out() -> None:
-    """Look only at the objects that a test makes: `gc.get_objects` leaves out what is frozen."""
+    """Freeze existing objects: `gc.get_objects` then returns only those of the test."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """Run a Redis."""
+    """Run a Redis server."""
     with redis_server(tmp_path) as started:
         yield started
 
@@ -343,29 +343,29 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
         *((name, "json", "") for name in ANSWERS),
         *((name, "text", ":hunter2-redis-password@") for name in ("sessions", "a bug")),
     ],
-    ids=lambda value: value.partition("hunter2")[0],  # it gets into the environment of Redis
+    ids=lambda value: value.partition("hunter2")[0],  # ids get into the environment of Redis
 )
-async def test_nothing_that_is_marked_comes_out(
+async def test_no_output_contains_a_secret(
     answer: str,
     log_format: Any,
     password: str,
     server: RedisServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever REST answers, and whatever becomes of a request."""
+    """No SuperOffice answer and no fate of a request leaks a secret."""
     wait_for_redis(monkeypatch)
     rest = RestSide(body=CUSTOMER, answer=ANSWERS[answer])
     with logged("debug", log_format) as log:
         async with running(rest, server, password) as gateway:
             for way in WAYS:
                 await asyncio.create_task(way(gateway))
-            await asyncio.create_task(take_down(gateway))
+            await asyncio.create_task(record_state(gateway))
     gateway.out.add("log", log.getvalue())
 
     assert len(gateway.spans.get_finished_spans()) > 20
     assert 'gateway_webhooks_total{result="accepted"} 1.0' in gateway.out.texts["/metrics"][0]
     assert "Redis" in gateway.out.texts
-    assert gateway.out.found() == {}
+    assert gateway.out.leaks() == {}
 
 
 BAD = (
@@ -381,10 +381,10 @@ BAD = (
 
 
 @pytest.mark.parametrize("arguments", BAD, ids=range(len(BAD)))
-def test_commands_tell_no_secret(
+def test_commands_print_no_secret(
     arguments: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither what is wrong with the settings nor what there is to set."""
+    """Neither error messages about settings nor the help contain a secret."""
     for name, value in SETTINGS.items():
         monkeypatch.setenv(f"GATEWAY_{name.upper()}", value)
     monkeypatch.setenv("GATEWAY_UPSTREAM_URL", "http://rest.invalid")

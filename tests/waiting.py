@@ -1,4 +1,4 @@
-"""Waiting for what happens by itself."""
+"""Wait for conditions that become true without the test's help."""
 
 import asyncio
 import time
@@ -8,18 +8,18 @@ PATIENCE_S = 10
 
 
 async def until(holds: Callable[[], object]) -> None:
-    """Return as soon as something holds."""
+    """Return as soon as a condition holds."""
     for _ in range(PATIENCE_S * 500):
         if holds():
             return
         await asyncio.sleep(0.002)
-    raise AssertionError("it never came to be")  # pragma: no cover - only when it is broken
+    raise AssertionError("the condition never held")  # pragma: no cover - only when it is broken
 
 
 def until_soon(holds: Callable[[], object], patience_s: int = PATIENCE_S) -> None:
-    """Return as soon as something holds, outside an event loop."""
+    """Return as soon as a condition holds, outside an event loop."""
     for _ in range(patience_s * 100):
         if holds():
             return
         time.sleep(0.01)
-    raise AssertionError("it never came to be")  # pragma: no cover - only when it is broken
+    raise AssertionError("the condition never held")  # pragma: no cover - only when it is broken

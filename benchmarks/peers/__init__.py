@@ -105,9 +105,9 @@ PEERS = (
         "extraFields and customFields; dates are plain text",
     ),
 )
-"""Every server there is; those that `prepare` could not install are not `is_installed`."""
+"""All servers; those that `prepare` could not install are not `is_installed`."""
 
 
 def prepare() -> None:
-    """Install what is not installed yet."""
+    """Install the missing peers."""
     install()

@@ -1,7 +1,7 @@
-"""The least that any gateway on uvicorn has to do: ready bytes, with or without a REST call.
+"""The least work of any gateway on uvicorn: prepared bytes, with or without a REST call.
 
-`BENCH_READY` names a JSON file of query → answer, `REST_URL` the REST server, and `CACHES` leaves
-the call out.
+`BENCH_READY` names a JSON file of query → answer, `REST_URL` the REST server, and `CACHES` omits
+the call.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _PATH = "/api/v1/ChatSession/ForCurrentUser"
 
 
 class _Connection(asyncio.Protocol):
-    """A connection to REST that is kept for the next call, and throws away what it reads."""
+    """A keep-alive connection to the REST API that discards the bytes that it reads."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -66,7 +66,7 @@ class _Rest:
         self._free: deque[_Connection] = deque()
 
     async def call(self, authorization: str) -> int:
-        """Ask for the caller's sessions and return the status."""
+        """Request the caller's sessions and return the status."""
         connection = await self._connection()
         status = await connection.call(
             b"%bAuthorization: %b\r\n\r\n" % (self._head, authorization.encode("latin-1"))

@@ -1,4 +1,4 @@
-"""Installs the peers, and writes what they are told about the schema."""
+"""Installs the peers, and writes their schemas."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ _INSTALL = ("npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "-
 
 
 def install() -> None:
-    """Install and write whatever is not there yet; say in a line what cannot be installed."""
+    """Install and write the missing parts; print a line for each that cannot be installed."""
     CACHE.mkdir(parents=True, exist_ok=True)
     (CACHE / ".gitignore").write_text("*\n", encoding="utf-8")
     _write_schema(source())
@@ -39,7 +39,7 @@ def _write_schema(rest: Source) -> None:
 
 
 def _install(folder: str) -> None:
-    """Copy a folder beside its packages, which are installed unless they were for these files."""
+    """Copy a folder and install its packages, unless they are installed for the same files."""
     target = CACHE / folder
     shutil.copytree(_HERE / folder, target, dirs_exist_ok=True)
     installed = target / "installed.json"

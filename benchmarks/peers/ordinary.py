@@ -1,6 +1,6 @@
 """The gateway as it is ordinarily written with Strawberry and httpx.
 
-`REST_URL` names the REST server; `CACHES` keeps the sessions of a caller.
+`REST_URL` names the REST server; `CACHES` caches the sessions of a caller.
 """
 
 import os
@@ -31,7 +31,7 @@ async def _fetch(authorization: str) -> list[ChatSession]:
 
 @strawberry.type
 class Query:
-    """All that can be asked."""
+    """The root type."""
 
     @strawberry.field
     async def chat_sessions(self, info: strawberry.Info[Any, Any]) -> list[ChatSession] | None:

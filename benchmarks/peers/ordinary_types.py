@@ -24,7 +24,7 @@ _SUFFIX = ":DisplayText"
 
 
 def module_text(source: Source) -> str:
-    """Write the module with every type, and how each is built from REST's JSON."""
+    """Write the module with every type, and its construction from REST JSON."""
     enums = (_enum(name, members) for name, members in source.enums.items())
     types = (_type(name, fields, source) for name, fields in source.types.items())
     return "\n\n".join([_HEAD, *enums, *types])

@@ -1,4 +1,4 @@
-"""What a server to compare with is to the benchmark."""
+"""The interface of a server to compare the gateway with."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from pathlib import Path
 __all__ = ["CACHE", "Command", "Peer"]
 
 CACHE = Path(__file__).parents[1] / ".cache" / "peers"
-"""Where everything is put that is installed or written for the peers."""
+"""The folder of all installed and written files of the peers."""
 
 Command = Callable[[int, str, bool], tuple[list[str], dict[str, str]]]
-"""Port, address of REST, whether to cache → command, and variables of its environment."""
+"""Port, URL of the REST API, whether to cache → command and environment variables."""
 
 
 @dataclass(frozen=True)
@@ -19,20 +19,20 @@ class Peer:
 
     name: str
     key: str
-    """What `--only` calls it."""
+    """Its name for `--only`."""
 
     start: Command
     needs: Path
-    """A file that is there when the peer is installed."""
+    """A file that exists if the peer is installed."""
 
     queries: frozenset[str] = frozenset({"Q1", "Q2", "Q3"})
     """The queries it can answer."""
 
     q3_without: frozenset[str] = frozenset()
-    """Fields that are left out of its Q3."""
+    """Fields that its Q3 omits."""
 
     requires_ready: bool = False
-    """Whether its environment has to name a file of ready answers, `BENCH_READY`."""
+    """Whether its environment has to name a file of prepared answers, `BENCH_READY`."""
 
     note: str = ""
 
@@ -44,9 +44,9 @@ class Peer:
     def command(
         self, port: int, rest_url: str, *, caches: bool
     ) -> tuple[list[str], dict[str, str]]:
-        """Return the command that starts it, and variables of its environment.
+        """Return the command that starts it, and its environment variables.
 
-        It answers POST of /graphql on 127.0.0.1 until it is ended. `caches` turns its own
-        response cache on, for an hour.
+        It answers POST of /graphql on 127.0.0.1 until it is stopped. `caches` turns on its own
+        response cache, for an hour.
         """
         return self.start(port, rest_url, caches)

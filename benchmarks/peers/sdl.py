@@ -1,4 +1,4 @@
-"""What REST sends, as every peer needs it: told from the gateway's own schema."""
+"""The REST API's types and names for the peers, derived from the gateway's own schema."""
 
 import re
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ ROOT = "chatSessions"
 """The one root field that every peer has."""
 
 MAPS = {"FieldProperty", "ExtraField", "CustomField"}
-"""Types of the entries of an object in REST, whose names are in `name`."""
+"""Types of the entries of a REST map; their keys are in `name`."""
 
 _SCHEMA = Path(__file__).parents[2] / "schema.graphql"
 _IRREGULAR = {"url": "URL", "urlName": "URLName"}
@@ -35,30 +35,30 @@ _DERIVED = re.compile(
 
 @dataclass(frozen=True)
 class Field:
-    """A property of an object in REST, and the field of the schema that shows it."""
+    """A REST property, and its field in the schema."""
 
     name: str
     rest_name: str
     kind: str
-    """Its type, as GraphQL writes it."""
+    """Its type in GraphQL's notation."""
 
     named: str
     """Its type without lists and exclamation marks."""
 
     depth: int
-    """How many lists it is in."""
+    """The number of lists around it."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Types that hold nothing but what REST sends, and how REST says it."""
+    """Types with only the fields that the REST API sends, and their REST names."""
 
     types: dict[str, dict[str, Field]]
     enums: dict[str, dict[str, str]]
     """Enum → member in GraphQL → member in REST."""
 
     def sdl(self) -> str:
-        """Write the schema of a server that has nothing else."""
+        """Write the schema of a server with only these types."""
         blocks = ["scalar DateTime", _block("type Query", [f"{ROOT}: [ChatSession!]"])]
         blocks += [_block(f"enum {name}", members) for name, members in self.enums.items()]
         blocks += [
@@ -68,7 +68,7 @@ class Source:
         return "\n\n".join(blocks) + "\n"
 
     def names(self) -> dict[str, dict[str, dict[str, str]]]:
-        """Say what everything is called in REST."""
+        """Return the REST names of all fields and enum members."""
         types = {
             type_name: {field.name: field.rest_name for field in fields.values()}
             for type_name, fields in self.types.items()
@@ -78,7 +78,7 @@ class Source:
 
 @cache
 def source() -> Source:
-    """Read the gateway's schema, and leave out what the gateway adds to REST."""
+    """Read the gateway's schema, without the fields that the gateway adds."""
     types: dict[str, dict[str, Field]] = {}
     enums: dict[str, dict[str, str]] = {}
     waiting: list[GraphQLNamedType] = [

@@ -1,4 +1,4 @@
-"""Tailcall's configuration: the schema with what REST calls everything."""
+"""Tailcall's configuration: the schema with the REST names of its fields."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ __all__ = ["LEFT_OUT", "start"]
 _BINARY = CACHE / "tailcall/node_modules/@tailcallhq/core-linux-x64-gnu/bin/tailcall"
 
 LEFT_OUT = frozenset({"fieldProperties", "extraFields", "customFields"})
-"""The maps: it makes no lists of them."""
+"""The maps, which Tailcall cannot convert to lists."""
 
 _TTL_MS = 3_600_000
 
@@ -54,6 +54,6 @@ def _types(rest: Source) -> Iterator[str]:
 
 
 def _line(field: Field) -> str:
-    # Its own DateTime refuses times without a zone.
+    # Tailcall's own DateTime refuses times without a zone.
     kind = field.kind.replace("DateTime", "String")
     return f'  {field.rest_name}: {kind} @modify(name: "{field.name}")'

@@ -1,4 +1,4 @@
-"""Fixtures for a browser: gateways over the demo REST server, and what Chromium sees of them."""
+"""Fixtures for a browser: gateways over the demo REST server, visited by Chromium."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,12 +14,12 @@ from tests.clock import fast_clock
 from tests.support import served
 
 Visiting = Callable[..., Visit]
-"""Takes the name of a scenario, whether the page offers the demo's users, and a tenant's name."""
+"""Takes a scenario's name, whether the page offers the demo's users, and a tenant's name."""
 
 
 @pytest.fixture(scope="session")
 def browser(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Return one Chromium for all visits, each in a profile of its own."""
+    """Return one Chromium for all visits, each with a new profile."""
     if not CHROMIUM:  # pragma: no cover - CI has it
         pytest.skip(f"needs {HOW_TO_INSTALL}")
     with Browser.prepared_in(tmp_path_factory.mktemp("browser"), packages) as running:
@@ -28,7 +28,7 @@ def browser(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="session")
 def graphiql() -> None:
-    """Have GraphiQL's files in the source tree; an installation has them already."""
+    """Fetch GraphiQL's files into the source tree; an installation already has them."""
     pytest.importorskip("hatchling", reason="needs hatchling: `pip install hatchling`")
     try:
         fetch_graphiql()
@@ -38,7 +38,7 @@ def graphiql() -> None:
 
 @pytest.fixture(scope="session")
 def demo() -> Iterator[str]:
-    """Return the address of a demo REST server where something happens every second."""
+    """Return the address of a demo REST server with changes every second."""
     with served(create_demo_app(clock=fast_clock())) as url:
         yield url
 

@@ -32,7 +32,7 @@ _COLOURS = {
     "light": ("#1f2328", "#9aa4b2", "#1a5fb4"),
     "dark": ("#e6edf3", "#57606a", "#8ab8f5"),
 }
-"""Text, plain bars, and ours."""
+"""Text, the other engines' bars, and the gateway's."""
 _COLUMN = "warm Q2"
 _WIDTH, _ROW, _LEFT = 760, 30, 210
 
@@ -66,7 +66,7 @@ def screenshots() -> None:
     """Take a picture of each page of the demo."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        cache = _ROOT / ".pytest_cache" / "d"  # where the tests have installed the packages
+        cache = _ROOT / ".pytest_cache" / "d"  # where the tests install the packages
         cache.mkdir(parents=True, exist_ok=True)
         (folder / "node_modules").symlink_to(install_packages(cache / FOLDER))
         shutil.copy(Path(__file__).with_name("scripts") / "pictures.mjs", folder)

@@ -1,4 +1,4 @@
-"""What must not stay behind in a browser."""
+"""Finds credentials in a browser's storage."""
 
 import json
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ from gateway.demo.users import DEMO_USERS
 __all__ = ["secrets_in"]
 
 
-def secrets_in(kept: Mapping[str, str]) -> list[str]:
-    """Return the credentials of demo users that are in what localStorage keeps, in any form."""
-    text = json.dumps(dict(kept))
+def secrets_in(stored: Mapping[str, str]) -> list[str]:
+    """Return the credentials of demo users in the stored values, in any form."""
+    text = json.dumps(dict(stored))
     secrets = [
         secret
         for user in DEMO_USERS

@@ -1,4 +1,4 @@
-"""The manual in Chromium: readable on a phone and on a desk, with a search, and accessible."""
+"""The manual in Chromium: readable on phone and desktop, searchable, and accessible."""
 
 from urllib.parse import urlsplit
 
@@ -12,18 +12,18 @@ pytestmark = pytest.mark.socket
 
 @pytest.fixture(scope="module")
 def visit(visiting: Visiting) -> Visit:
-    """Return what a person saw who read pages in every size and colour, and searched."""
+    """Return the findings of a person who read pages in every size and colour, and searched."""
     return visiting("manual")
 
 
-def test_it_fits_and_is_accessible(visit: Visit) -> None:
-    """No page scrolls sideways, and axe finds nothing in light or in dark."""
+def test_the_manual_fits_and_is_accessible(visit: Visit) -> None:
+    """No page scrolls sideways, and axe reports nothing in light or dark."""
     assert visit.found["overflowing"] == []
     assert visit.found["inaccessible"] == []
 
 
-def test_it_needs_nothing_from_elsewhere(visit: Visit) -> None:
-    """And nothing that its policy forbids; the pictures are there."""
+def test_the_manual_needs_no_other_host(visit: Visit) -> None:
+    """All requests go to the gateway, its policy blocks none, and the pictures load."""
     assert visit.violations == []
     assert visit.console_errors == []
     assert {urlsplit(url).hostname for url in visit.requests if url.startswith("http")} == {
@@ -33,7 +33,7 @@ def test_it_needs_nothing_from_elsewhere(visit: Visit) -> None:
 
 
 def test_the_search_finds_sections(visit: Visit) -> None:
-    """Its hits lead to their headings, and Escape leads back to the page."""
+    """A hit opens the page at its heading, and Escape returns to the previous page."""
     assert visit.found["hits"][0] == "Live updates: Webhooks"
     assert visit.found["heading"] == "Webhooks"
     assert visit.found["nothing"] == "Nothing found."

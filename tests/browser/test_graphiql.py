@@ -1,4 +1,4 @@
-"""GraphiQL in Chromium: all it does for a person, and nothing it should not do."""
+"""GraphiQL in Chromium: its features, and the data that it must not store or send."""
 
 import json
 from itertools import groupby
@@ -19,31 +19,31 @@ BEARER = DEMO_USERS[1].authorization_bearer
 
 @pytest.fixture(scope="module")
 def visit(visiting: Visiting, graphiql: None) -> Visit:
-    """Return what a person saw who tried everything, in demo mode."""
+    """Return the findings of a person who tried every feature, in demo mode."""
     return visiting("graphiql")
 
 
 @pytest.fixture(scope="module")
 def keeping(visiting: Visiting, graphiql: None) -> Visit:
-    """Return what a person saw who had their headers kept for a while, outside demo mode."""
+    """Return the findings of a person who stored their headers for a while, outside demo mode."""
     return visiting("keepingHeaders", has_users=False)
 
 
 @pytest.fixture(scope="module")
 def windows(visiting: Visiting, graphiql: None) -> Visit:
-    """Return where a person saw things in a phone's window and in a desk's, in demo mode."""
+    """Return the positions of elements in a phone's window and a desktop's, in demo mode."""
     return visiting("narrowAndWide")
 
 
 @pytest.fixture(scope="module")
 def tenants(visiting: Visiting, graphiql: None) -> Visit:
-    """Return what a person saw who tried the examples on the page of a tenant."""
+    """Return the findings of a person who tried the examples on a tenant's page."""
     return visiting("examples", tenant=next(iter(DEMO_TENANTS)))
 
 
 @pytest.mark.parametrize("name", ["visit", "tenants"])
-def test_it_opens_with_queries_worth_running(name: str, request: pytest.FixtureRequest) -> None:
-    """Each has a tab, and is answered for the demo's first user as it stands."""
+def test_it_opens_with_working_example_queries(name: str, request: pytest.FixtureRequest) -> None:
+    """Each has a tab, and succeeds unchanged for the demo's first user."""
     visit: Visit = request.getfixturevalue(name)
 
     assert visit.found["title"] == f"SuperOffice chat sessions · GraphQL {__version__}"
@@ -53,13 +53,13 @@ def test_it_opens_with_queries_worth_running(name: str, request: pytest.FixtureR
     assert not any("errors" in answer for answer in visit.found["examples"])
 
 
-def test_the_demo_says_that_somebody_is_logged_in(windows: Visit) -> None:
-    """Nobody has to choose a user before the first query."""
+def test_the_demo_states_that_a_user_is_logged_in(windows: Visit) -> None:
+    """No user has to be chosen before the first query."""
     assert windows.found["comment"] == "# Logged in as the user chosen at the top."
 
 
-def test_all_of_it_fits_on_a_phone(windows: Visit) -> None:
-    """Users have a line of their own, tabs scroll, and the editor stands above the answer."""
+def test_the_page_fits_on_a_phone(windows: Visit) -> None:
+    """Users have their own line, tabs scroll, and the editor is above the answer."""
     narrow = windows.found["narrow"]
 
     assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in narrow.values())
@@ -72,8 +72,8 @@ def test_all_of_it_fits_on_a_phone(windows: Visit) -> None:
     assert narrow["editor"]["y"] + narrow["editor"]["height"] <= narrow["answer"]["y"]
 
 
-def test_what_is_out_of_sight_on_a_phone_can_be_reached(windows: Visit) -> None:
-    """The last tab comes by scrolling, and the docs open in readable width."""
+def test_elements_beyond_a_phones_window_can_be_reached(windows: Visit) -> None:
+    """The last tab is reached by scrolling, and the docs open in readable width."""
     tab, docs = windows.found["lastTab"], windows.found["docs"]
 
     assert 0 <= tab["x"] <= tab["x"] + tab["width"] <= 390
@@ -81,7 +81,7 @@ def test_what_is_out_of_sight_on_a_phone_can_be_reached(windows: Visit) -> None:
 
 
 def test_a_wide_window_has_the_answer_beside_the_editor(windows: Visit) -> None:
-    """With users and tabs in one line above both."""
+    """Users and tabs are in one line above both."""
     wide = windows.found["wide"]
 
     assert wide["login"]["x"] > wide["tabs"]["x"] + wide["tabs"]["width"]
@@ -90,13 +90,13 @@ def test_a_wide_window_has_the_answer_beside_the_editor(windows: Visit) -> None:
 
 
 def test_typing_is_completed_from_the_schema(visit: Visit) -> None:
-    """What begins like a field brings up that field, and Enter takes it."""
+    """The beginning of a field's name suggests the field, and Enter inserts it."""
     assert visit.found["completion"][0] == "chatSessionSummary"
     assert "".join(visit.found["typed"].split()) == "{chatSessionSummary{total}}"
 
 
-def test_a_subscription_shows_what_happens(visit: Visit) -> None:
-    """At once, and again without anybody doing anything."""
+def test_a_subscription_shows_events(visit: Visit) -> None:
+    """The first event comes at once, the next one without any action of the user."""
     first, second = visit.found["live"]
 
     assert first.keys() == second.keys() == {"data"}
@@ -105,22 +105,22 @@ def test_a_subscription_shows_what_happens(visit: Visit) -> None:
 
 
 def test_a_subscription_may_be_run_as_soon_as_it_is_pasted(visit: Visit) -> None:
-    """It is not taken for a query meanwhile."""
+    """A pasted subscription is not run as a query."""
     assert visit.found["pasted"] == {"data": {"chatSessionSummary": {"total": 12}}}
 
 
 def test_a_typed_query_is_answered_with_typed_headers(visit: Visit) -> None:
-    """A person needs nothing else to use it."""
+    """A query and headers typed by hand are enough for an answer."""
     assert visit.found["answer"] == {"status": 200, "data": {"chatSessionSummary": {"total": 12}}}
 
 
-def test_a_header_of_a_tabs_own_wins(visit: Visit) -> None:
-    """Whoever is chosen at the top."""
+def test_a_tabs_own_header_wins(visit: Visit) -> None:
+    """A tab's own Authorization is sent instead of that of the chosen user."""
     assert visit.found["ownAuthorization"] == BEARER
 
 
 def test_a_click_logs_in_as_another_user(visit: Visit) -> None:
-    """In all tabs; other headers stay, and `$me` is that user."""
+    """All tabs use the new user and set `$me` to it; other headers stay."""
     emma = DEMO_USERS[2]
 
     assert visit.found["answerToEmma"]["status"] == 200
@@ -128,8 +128,8 @@ def test_a_click_logs_in_as_another_user(visit: Visit) -> None:
     assert visit.found["emmasVariables"] == {"me": emma.associate_id}
 
 
-def test_one_login_is_for_all_tabs_and_for_a_tenant(visiting: Visiting, graphiql: None) -> None:
-    """It lasts as long as the page, and the browser keeps nothing of it."""
+def test_one_login_applies_to_all_tabs_and_one_tenant(visiting: Visiting, graphiql: None) -> None:
+    """The login lasts as long as the page, and the browser stores no part of it."""
     visit = visiting("loggingIn", has_users=False, tenant="")
 
     assert visit.found["statuses"] == ["data", "data"]
@@ -138,24 +138,24 @@ def test_one_login_is_for_all_tabs_and_for_a_tenant(visiting: Visiting, graphiql
     assert visit.console_errors == visit.violations == []
 
 
-def test_everybody_can_use_what_is_ours(visit: Visit) -> None:
-    """Nothing that axe-core calls serious, in the dark or in the light."""
+def test_our_additions_are_accessible(visit: Visit) -> None:
+    """Axe-core reports nothing serious, in dark or light."""
     assert visit.found["barriers"] == []
 
 
-def test_the_empty_answer_says_how_to_run(windows: Visit) -> None:
-    """A newcomer need not guess what the pink button is."""
+def test_the_empty_answer_explains_how_to_run_a_query(windows: Visit) -> None:
+    """A newcomer does not have to guess the purpose of the pink button."""
     assert "Ctrl+Enter" in windows.found["hint"]
 
 
-def test_the_docs_say_what_a_field_means(visit: Visit) -> None:
-    """They can be searched, and show the schema's description."""
+def test_the_docs_explain_a_field(visit: Visit) -> None:
+    """The docs can be searched, and show the schema's description."""
     assert "Seconds from the request until an agent accepted" in visit.found["docs"]
 
 
-def test_the_history_has_what_was_run(visit: Visit) -> None:
-    """The latest comes first."""
-    # A run is noted once more where GraphiQL takes over another user's variables meanwhile.
+def test_the_history_lists_the_queries_that_were_run(visit: Visit) -> None:
+    """The latest query comes first."""
+    # GraphiQL lists a run twice if another user's variables are set during it.
     history = [label for label, _ in groupby(visit.found["history"])]
 
     assert history[-4:] == ["Summary", "Session", "MyChats", "Queue"]
@@ -164,20 +164,20 @@ def test_the_history_has_what_was_run(visit: Visit) -> None:
 
 
 def test_it_can_be_dark(visit: Visit) -> None:
-    """The choice lasts."""
+    """The choice of dark colours survives a reload."""
     assert visit.found["dark"] != visit.found["light"]
     assert visit.found["isStillDark"]
 
 
-def test_the_tabs_are_there_again(visit: Visit) -> None:
-    """Nobody has to write a query twice."""
+def test_the_tabs_survive_a_reload(visit: Visit) -> None:
+    """No query has to be written twice."""
     assert visit.found["tabsAfterReload"][:5] == ["Queue", "MyChats", "Session", "Summary", "Live"]
     assert len(visit.found["tabsAfterReload"]) == 7
 
 
 @pytest.mark.parametrize("name", ["visit", "tenants", "keeping", "windows"])
-def test_nothing_goes_wrong_in_the_console(name: str, request: pytest.FixtureRequest) -> None:
-    """No error is written there, and nothing is stopped by the page's policy."""
+def test_the_console_has_no_errors(name: str, request: pytest.FixtureRequest) -> None:
+    """No error is logged, and the page's policy blocks nothing."""
     visit: Visit = request.getfixturevalue(name)
 
     assert visit.console_errors == []
@@ -185,8 +185,8 @@ def test_nothing_goes_wrong_in_the_console(name: str, request: pytest.FixtureReq
 
 
 @pytest.mark.parametrize("name", ["visit", "tenants", "keeping", "windows"])
-def test_nothing_comes_from_another_host(name: str, request: pytest.FixtureRequest) -> None:
-    """All requests go to the gateway, and none says more in its address than where it goes."""
+def test_the_page_needs_no_other_host(name: str, request: pytest.FixtureRequest) -> None:
+    """All requests go to the gateway, and no URL has a query string."""
     visit: Visit = request.getfixturevalue(name)
 
     assert len({urlsplit(url).netloc for url in visit.requests}) == 1
@@ -194,25 +194,25 @@ def test_nothing_comes_from_another_host(name: str, request: pytest.FixtureReque
 
 
 def test_no_credential_stays_in_the_browser(visit: Visit) -> None:
-    """Neither the headers editor, nor the tabs, nor the history leave any behind."""
+    """Headers editor, tabs and history store no credentials."""
     assert secrets_in(visit.found["kept"]) == []
     assert {"gateway:graphiql:queries", "gateway:graphiql:tabState"} <= visit.found["kept"].keys()
 
 
-def test_headers_are_kept_once_somebody_asks(keeping: Visit) -> None:
-    """Then they are there again when the page is."""
+def test_headers_are_stored_on_request(keeping: Visit) -> None:
+    """Stored headers are restored by a reload."""
     assert secrets_in(keeping.found["keptOnceAsked"]) != []
     assert json.loads(keeping.found["headersAfterReload"]) == {"Authorization": BEARER}
 
 
-def test_headers_are_forgotten_when_somebody_asks(keeping: Visit) -> None:
-    """Wherever they were kept."""
+def test_stored_headers_are_removed_on_request(keeping: Visit) -> None:
+    """Headers are removed from every place that stored them."""
     assert secrets_in(keeping.found["keptNoLonger"]) == []
     assert keeping.found["headersInTheEnd"] == ""
 
 
 def test_a_link_opens_its_query(visiting: Visiting, graphiql: None) -> None:
-    """With its variables and the operation that it names, ready to run."""
+    """The query opens with its variables and its named operation, ready to run."""
     query = "query A { __typename } query B($n: Int) { chatSessions(limit: $n) { id } }"
     link = urlencode({"query": query, "variables": '{"n": 1}', "operationName": "B"})
 

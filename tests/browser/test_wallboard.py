@@ -1,4 +1,4 @@
-"""The demo's wallboard in Chromium: numbers that count, an alarm, a restart, a refusal."""
+"""The demo's wallboard in Chromium: numbers, an alarm, a restart, and refused credentials."""
 
 import asyncio
 import re
@@ -24,18 +24,18 @@ MARKUP = "<img src=x onerror=alert(1)>"
 
 
 def ago(seconds: float) -> str:
-    """Return a time of SuperOffice."""
+    """Return a past time in SuperOffice's format."""
     return f"{datetime.now(UTC) - timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}+0000"
 
 
 class Desk:
-    """Plays SuperOffice: somebody who is about to have waited for two minutes, and others."""
+    """A fake SuperOffice where one customer is about to have waited for two minutes."""
 
     def __init__(self) -> None:
         self.calls = 0
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        """Answer with all sessions, except to nobody."""
+        """Answer with all sessions, or with 401 to the user Nobody."""
         if request.headers["authorization"] == NOBODY:
             return httpx.Response(401)
         self.calls += 1
@@ -66,7 +66,7 @@ class Restarting:
         self._ends: set[asyncio.Event] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything else on."""
+        """Pass other requests on."""
         if scope.get("path") == "/restart":
             for end in self._ends:
                 end.set()
@@ -88,7 +88,7 @@ class Restarting:
 
 @pytest.fixture(scope="module")
 def visit(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
-    """Return what a person saw in front of the wallboard."""
+    """Return the findings of a person in front of the wallboard."""
     folder: Path = tmp_path_factory.mktemp("wallboard")
     settings = Settings.load(
         upstream_url="http://superoffice.invalid", topic_names="10=Support,30=Sales", cache_ttl=300
@@ -103,8 +103,8 @@ def visit(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield visit
 
 
-def test_it_shows_who_waits_where(visit: Visit) -> None:
-    """Per channel, in the queue, per agent, and in all; what customers typed is text."""
+def test_it_shows_waiting_customers_and_agents(visit: Visit) -> None:
+    """Numbers are per channel, agent and in total; text typed by customers is never markup."""
     sales, support = visit.found["channels"]
 
     assert sales == ["Sales", "0 waiting", "Longest wait", "\u2013", "Live", "1", "Unanswered", "1"]
@@ -116,8 +116,8 @@ def test_it_shows_who_waits_where(visit: Visit) -> None:
     assert ["Rating of 1", "4.0 ★"] in visit.found["totals"]
 
 
-def test_it_shows_who_has_left(visit: Visit) -> None:
-    """Only those whose browser is silent."""
+def test_it_shows_customers_who_have_left(visit: Visit) -> None:
+    """A customer has left if their browser has stopped polling."""
     first, second = visit.found["queue"]
 
     assert not any(part.startswith("left ") for part in first)
@@ -125,32 +125,32 @@ def test_it_shows_who_has_left(visit: Visit) -> None:
 
 
 def test_an_alarm_lights_up_after_two_minutes(visit: Visit) -> None:
-    """Without a poll and an event of the gateway: the page's clock makes it true."""
+    """The page's own clock raises it, without a poll or an event of the gateway."""
     assert visit.found["calls"] == 1
     assert visit.found["isCalm"]
     assert visit.found["alarm"].endswith("1 customer has waited for over two minutes")
     assert visit.found["late"] == ["Support"]
 
 
-def test_it_says_that_it_is_not_live_and_is_live_again(visit: Visit) -> None:
-    """After a restart of the gateway, by itself."""
+def test_it_reports_a_disconnect_and_reconnects(visit: Visit) -> None:
+    """After a restart of the gateway the page reconnects by itself."""
     assert visit.found["waiting"].startswith("Disconnected. Next try in ")
 
 
 def test_a_refusal_is_final(visit: Visit) -> None:
-    """Nothing is tried again with credentials that SuperOffice does not accept."""
+    """Credentials that SuperOffice refuses are not sent again."""
     assert "credentials" in visit.found["stopped"]
     assert visit.found["userAfterReload"] == "Nobody"
 
 
-def test_everybody_can_use_it(visit: Visit) -> None:
-    """In each size and colour scheme axe-core finds nothing, and nothing is cut off."""
+def test_the_wallboard_is_accessible(visit: Visit) -> None:
+    """In each size and colour scheme axe-core reports nothing, and nothing is cut off."""
     assert visit.found["axe"] == {}
     assert visit.found["overflow"] == [0] * 6
 
 
-def test_it_needs_nothing_but_the_gateway(visit: Visit) -> None:
-    """No other host, no violation of its policy, no error, and nothing kept in the browser."""
+def test_it_needs_only_the_gateway(visit: Visit) -> None:
+    """The wallboard uses no other host, violates no policy, logs no error, and stores nothing."""
     assert len({urlsplit(url).netloc for url in visit.requests}) <= 2  # data: has none
     assert visit.violations == []
     assert visit.console_errors == []

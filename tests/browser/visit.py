@@ -1,4 +1,4 @@
-"""Visits a page of the gateway with Chromium, and tells what was seen there."""
+"""Visits a page of the gateway with Chromium, and returns the findings."""
 
 import contextlib
 import importlib.util
@@ -20,7 +20,7 @@ _ROOT = _HERE.parent.parent
 
 @dataclass(frozen=True)
 class Visit:
-    """What was seen: `found` by the person, the rest by the browser."""
+    """The findings of a visit: `found` comes from the scenario, the rest from the browser."""
 
     found: dict[str, Any]
     console_errors: list[str]
@@ -30,14 +30,14 @@ class Visit:
 
 @dataclass(frozen=True)
 class Browser:
-    """A Chromium that runs, and the script that drives it."""
+    """A running Chromium, and the script that drives it."""
 
     process: subprocess.Popen[str]
 
     @classmethod
     @contextlib.contextmanager
     def prepared_in(cls, folder: Path, packages: Path) -> Iterator["Browser"]:
-        """Copy the scripts to where they find what drives Chromium, and start both."""
+        """Copy the scripts to the packages that drive Chromium, and start both."""
         (folder / "node_modules").symlink_to(packages)
         shutil.copytree(_HERE / "scripts", folder, dirs_exist_ok=True)
         with subprocess.Popen(

@@ -23,7 +23,7 @@ def node(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Node:
 
 @pytest.fixture(scope="session")
 def demo() -> Iterator[Demo]:
-    """Return the demo REST server, where time stands still."""
+    """Return the demo REST server, with a clock that stands still."""
     app = create_demo_app(clock=lambda: A_MOMENT)
     with served(app) as url:
         yield Demo(url, app)
@@ -37,20 +37,20 @@ def run(demo: Demo) -> Run:
 
 @pytest.fixture
 def live(run: Run) -> Iterator[Running]:
-    """Return a gateway of the test's own, with default settings."""
+    """Return a gateway for one test, with default settings."""
     with run() as one:
         yield one
 
 
 @pytest.fixture(scope="module")
 def shared(run: Run) -> Iterator[Running]:
-    """Return a gateway for tests that do not count what they send."""
+    """Return a gateway for tests that do not count requests."""
     with run() as one:
         yield one
 
 
 class Manifests(dict[str, Path]):
-    """What each compiler writes about an app, once somebody needs it."""
+    """The manifest of each compiler for an app, built on first use."""
 
     def __init__(self, node: Node, run: Run) -> None:
         self._node = node
@@ -81,5 +81,5 @@ class Manifests(dict[str, Path]):
 
 @pytest.fixture(scope="session")
 def manifests(node: Node, run: Run) -> Manifests:
-    """Return what each compiler writes about an app, from the schema that a gateway serves."""
+    """Return the compilers' manifests for an app, from the schema that a gateway serves."""
     return Manifests(node, run)

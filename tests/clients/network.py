@@ -12,7 +12,7 @@ _LOOPBACK = "127.0.0.1"
 
 
 class Network:
-    """Forwards the connections to one of its ports to another one."""
+    """Forwards connections from one of its own ports to another port."""
 
     def __init__(self, to_port: int) -> None:
         self._to_port = to_port
@@ -26,7 +26,7 @@ class Network:
         return f"http://{_LOOPBACK}:{self._port}"
 
     def restore(self) -> None:
-        """Listen."""
+        """Open the port again."""
         listener = socket.create_server((_LOOPBACK, self._port))
         self._open = [listener]
         threading.Thread(target=self._accept, args=[listener], daemon=True).start()
@@ -42,7 +42,7 @@ class Network:
             while True:
                 client, _ = listener.accept()
                 pair = [client]
-                with suppress(OSError):  # the gateway is away
+                with suppress(OSError):  # the gateway is down
                     pair.append(socket.create_connection((_LOOPBACK, self._to_port)))
                 with self._lock:
                     is_open = len(pair) == 2 and listener in self._open
@@ -63,7 +63,7 @@ class Network:
 
 def _close(*sockets: socket.socket) -> None:
     for one in sockets:
-        with suppress(OSError):  # it is closed already
+        with suppress(OSError):  # already closed
             one.shutdown(socket.SHUT_RDWR)
         one.close()
 

@@ -20,7 +20,7 @@ class Script:
     process: subprocess.Popen[str]
 
     def __call__(self, scenario: str, **more: Any) -> Any:
-        """Run one of its scenarios and return what came of it."""
+        """Run one of its scenarios and return the result."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps({"scenario": scenario, **more}) + "\n")
@@ -32,13 +32,13 @@ class Script:
 
 @dataclass(frozen=True)
 class Node:
-    """A folder with the packages and the scripts in it, where imports find both."""
+    """A folder with the packages and the scripts, where imports find both."""
 
     folder: Path
 
     @classmethod
     def prepared_in(cls, folder: Path, packages: Path) -> "Node":
-        """Copy the scripts and the app to where they find the packages."""
+        """Copy the scripts and the app to the packages."""
         (folder / "node_modules").symlink_to(packages)
         shutil.copytree(_HERE / "scripts", folder, dirs_exist_ok=True)
         shutil.copytree(_HERE / "app", folder / "app")
@@ -46,7 +46,7 @@ class Node:
 
     @contextlib.contextmanager
     def script(self, name: str, *arguments: str) -> Iterator[Script]:
-        """Run a script for as long as it is asked."""
+        """Run a script until the context ends."""
         command = ("node", name, *arguments)
         with subprocess.Popen(
             command, cwd=self.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -54,7 +54,7 @@ class Node:
             try:
                 yield Script(process)
             finally:
-                process.kill()  # a client that reconnects for ever would not end by itself
+                process.kill()  # a client that reconnects for ever does not end by itself
 
     def run(self, *command: str, cwd: Path) -> None:
         """Run a command of one of the packages."""

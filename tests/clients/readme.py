@@ -1,4 +1,4 @@
-"""The JavaScript of the README and the manual, block by block."""
+"""The JavaScript blocks of the README and the manual."""
 
 import re
 
@@ -12,5 +12,5 @@ NAMES = frozenset(_BLOCKS)
 
 
 def code(name: str) -> str:
-    """Return the block of this name."""
+    """Return the block with this name."""
     return str(_BLOCKS[name])

@@ -1,4 +1,4 @@
-"""A gateway over the demo REST server, both on real sockets, and what went over the wires."""
+"""A gateway over the demo REST server, both on real sockets, with a record of the requests."""
 
 import contextlib
 import json
@@ -29,16 +29,16 @@ class Demo:
 
     @property
     def calls(self) -> int:
-        """How often it was called since it is there."""
+        """The number of calls since it started."""
         return int(self.app.state.calls)
 
 
 @dataclass
-class _Wire:
-    """Notes what each HTTP request brings, on its way to the app."""
+class _Recorder:
+    """Records the operations in each HTTP request on its way to the app."""
 
     app: ASGIApp
-    notes: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = bytearray()
@@ -50,27 +50,27 @@ class _Wire:
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                brought = _brought(bytes(body), scope["query_string"].decode())
-                self.notes.append(f"{scope['method']} {_told(brought)}")
+                content = _content(bytes(body), scope["query_string"].decode())
+                self.requests.append(f"{scope['method']} {_summary(content)}")
             await send(message)
 
         await self.app(scope, listen, answer)
 
 
-def _brought(body: bytes, query_string: str) -> Any:
+def _content(body: bytes, query_string: str) -> Any:
     try:
         return json.loads(body) if body else dict(parse_qsl(query_string))
-    except (ValueError, RecursionError):  # what attackers send
+    except (ValueError, RecursionError):  # some attacks
         return {}
 
 
-def _told(brought: Any) -> str:
-    if isinstance(brought, list):
-        return f"[{', '.join(_told(operation) for operation in brought)}]"
-    if not isinstance(brought, dict):
+def _summary(content: Any) -> str:
+    if isinstance(content, list):
+        return f"[{', '.join(_summary(operation) for operation in content)}]"
+    if not isinstance(content, dict):
         return "no operation"
-    names = ["hash"] if "persistedQuery" in (brought.get("extensions") or "") else []
-    return "+".join(names + [name for name in _NAMES if brought.get(name)])
+    names = ["hash"] if "persistedQuery" in (content.get("extensions") or "") else []
+    return "+".join(names + [name for name in _NAMES if content.get(name)])
 
 
 @dataclass
@@ -79,25 +79,25 @@ class Running:
 
     url: str
     requests: list[str]
-    """What came, in order: `POST hash`, `GET hash+query`, `POST [query, query]`."""
+    """The requests in order: `POST hash`, `GET hash+query`, `POST [query, query]`."""
 
     demo: Demo
     calls_before: int
 
     @property
     def calls(self) -> int:
-        """How often it called REST."""
+        """The number of its REST calls."""
         return self.demo.calls - self.calls_before
 
 
 Run = Callable[..., AbstractContextManager[Running]]
-"""Runs a gateway with some settings for as long as it is needed."""
+"""Runs a gateway with some settings until the context ends."""
 
 
 @contextlib.contextmanager
 def running(demo: Demo, **settings: Any) -> Iterator[Running]:
     """Serve a gateway over the demo REST server."""
     options = {"upstream_url": demo.url, "cache_ttl": 600, **settings}
-    wire = _Wire(create_app(Settings(**options)))
-    with served(wire) as address:
-        yield Running(f"{address}/graphql", wire.notes, demo, demo.calls)
+    recorder = _Recorder(create_app(Settings(**options)))
+    with served(recorder) as address:
+        yield Running(f"{address}/graphql", recorder.requests, demo, demo.calls)

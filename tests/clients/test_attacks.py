@@ -1,4 +1,4 @@
-"""What attackers send: each ends in a clear error, in bounded time, without a call of REST."""
+"""Attacks: each ends in a clear error, in bounded time, without a REST call."""
 
 import json
 import time
@@ -13,24 +13,24 @@ from tests.clients.running import AUTHORIZATION, Running
 pytestmark = pytest.mark.socket
 
 HEADERS = {"Authorization": AUTHORIZATION, "Content-Type": "application/json"}
-BOUND_S = 20  # a hang, whatever else the machine does
+BOUND_S = 20  # more is a hang, even on a busy machine
 LARGEST_ANSWER = 20_000
 MOST_ERRORS = 5
 
 
 def nested(levels: int) -> str:
-    """Return a query of so many levels."""
+    """Return a query with this many levels."""
     return "{ " + "a { " * levels + "b" + " }" * levels + " }"
 
 
 def fragments(count: int, inner: str, last: str = "__typename") -> str:
-    """Return a query of fragments, each with the next one where `inner` says so."""
+    """Return a query of fragments; `inner` may spread the next one as `F{0}`."""
     parts = [f"fragment F{i} on Query {{ {inner.format(i + 1)} }}" for i in range(count)]
     return f"{{ ...F0 }} {' '.join(parts)} fragment F{count} on Query {{ {last} }}"
 
 
 def numbered(count: int, text: str) -> str:
-    """Return a text again and again, with its number in it."""
+    """Repeat a text, with its number in it."""
     return " ".join(text.format(i) for i in range(count))
 
 
@@ -114,7 +114,7 @@ MALFORMED = {
 
 @pytest.fixture(autouse=True)
 def bounded(shared: Running) -> Iterator[None]:
-    """Fail a test that takes long, or whose request gets as far as REST."""
+    """Fail a test that takes too long, or whose request causes a REST call."""
     started, calls = time.perf_counter(), shared.calls
     yield
     assert time.perf_counter() - started < BOUND_S
@@ -122,7 +122,7 @@ def bounded(shared: Running) -> Iterator[None]:
 
 
 def send(live: Running, body: bytes | Iterable[bytes]) -> httpx.Response:
-    """Send a body; whatever comes back is short."""
+    """Send a body, and check that the answer is short."""
     answer = httpx.post(live.url, content=body, headers=HEADERS)
     assert len(answer.content) < LARGEST_ANSWER
     return answer
@@ -132,38 +132,36 @@ def code(answer: Any) -> str:
     """Return the one code of all errors of an answer without data."""
     assert "data" not in answer
     assert len(answer["errors"]) <= MOST_ERRORS
-    [found] = {error["extensions"]["code"] for error in answer["errors"]}
-    return str(found)
+    [code_found] = {error["extensions"]["code"] for error in answer["errors"]}
+    return str(code_found)
 
 
 def code_of(live: Running, query: str, variables: Any = None) -> str:
-    """Send a query and return the code that it is refused with."""
+    """Send a query and return the code of its refusal."""
     body = json.dumps({"query": query, "variables": variables}).encode()
     return code(send(live, body).json())
 
 
 @pytest.mark.parametrize("query", TOO_COMPLEX.values(), ids=TOO_COMPLEX)
 def test_a_query_beyond_a_limit_is_too_complex(shared: Running, query: str) -> None:
-    """It is measured before it is validated, and fragments count as often as they are spread."""
+    """A query is measured before validation, and a fragment counts each time it is spread."""
     assert code_of(shared, query) == "QUERY_TOO_COMPLEX"
 
 
 @pytest.mark.parametrize("query", INVALID.values(), ids=INVALID)
-def test_a_query_in_a_circle_or_in_error_a_thousand_times_is_invalid(
-    shared: Running, query: str
-) -> None:
-    """Whichever is found first: it is invalid, or takes too many comparisons to validate."""
+def test_a_cyclic_query_or_one_with_many_errors_is_refused(shared: Running, query: str) -> None:
+    """Such a query is either invalid, or needs too many comparisons to validate."""
     assert code_of(shared, query) in {"GRAPHQL_VALIDATION_FAILED", "QUERY_TOO_COMPLEX"}
 
 
 @pytest.mark.parametrize("query", MALFORMED.values(), ids=MALFORMED)
-def test_a_text_that_is_no_graphql_is_malformed(shared: Running, query: str) -> None:
-    """Unicode is for strings and comments; no letter passes for another."""
+def test_a_text_that_is_not_graphql_is_malformed(shared: Running, query: str) -> None:
+    """Unicode is allowed in strings and comments only; similar letters are not confused."""
     assert code_of(shared, query) == "GRAPHQL_PARSE_FAILED"
 
 
-def test_of_many_operations_none_is_run(shared: Running) -> None:
-    """Without a name it is not clear which one is meant, and there are many of one name."""
+def test_many_operations_of_one_name_are_refused(shared: Running) -> None:
+    """Without an operation name it is ambiguous which one to run."""
     assert code_of(shared, "query Q { __typename } " * 300) == "OPERATION_RESOLUTION_FAILURE"
 
 
@@ -172,7 +170,7 @@ LIMIT = "query Q($v: Int) { chatSessions(limit: $v) { id } }"
 
 @pytest.mark.parametrize("digits", [pytest.param("9" * n, id=f"{n} digits") for n in (10, 20, 300)])
 def test_a_large_integer_in_a_variable_is_bad_input(shared: Running, digits: str) -> None:
-    """JSON can write it; an Int has 32 bits."""
+    """JSON allows it, but an Int has 32 bits."""
     body = json.dumps({"query": LIMIT, "variables": {"v": 1}}).replace('"v": 1', f'"v": {digits}')
 
     assert code(send(shared, body.encode()).json()) == "BAD_USER_INPUT"
@@ -194,8 +192,8 @@ def test_a_large_integer_in_a_variable_is_bad_input(shared: Running, digits: str
         pytest.param("[" * 100_000 + "]" * 100_000, id="100 000 levels"),
     ],
 )
-def test_such_a_value_of_a_variable_is_a_bad_request(shared: Running, value: str) -> None:
-    """It is not JSON, or more than variables may be, and no query is looked at."""
+def test_a_malformed_or_oversized_variable_is_a_bad_request(shared: Running, value: str) -> None:
+    """Variables that are not JSON or exceed a limit are refused before the query is parsed."""
     answer = send(shared, f'{{"query": "{LIMIT}", "variables": {{"v": {value}}}}}'.encode())
 
     assert (answer.status_code, code(answer.json())) == (400, "BAD_REQUEST")
@@ -211,15 +209,16 @@ def test_such_a_value_of_a_variable_is_a_bad_request(shared: Running, value: str
         pytest.param(b'{"query": "{ __typename }"}\x00', id="a zero byte at the end"),
         pytest.param(b"[" * 500_000, id="500 000 open brackets"),
         pytest.param(b'{"a":' * 100_000, id="100 000 open braces"),
-        pytest.param(b"[]", id="a batch of nothing"),
+        pytest.param(b"[]", id="an empty batch"),
         pytest.param(
-            b"[" + b'{"query": "{ __typename }"},' * 8 + b"{}]", id="a batch of one too many"
+            b"[" + b'{"query": "{ __typename }"},' * 8 + b"{}]",
+            id="a batch with one item more than allowed",
         ),
         pytest.param(b"[" + b"{}," * 300_000 + b"{}]", id="a batch of 300 000"),
     ],
 )
-def test_such_a_body_is_a_bad_request(shared: Running, body: bytes) -> None:
-    """It is refused before any query is looked at."""
+def test_a_malformed_or_oversized_body_is_a_bad_request(shared: Running, body: bytes) -> None:
+    """The body is refused before any query is parsed."""
     answer = send(shared, body)
 
     assert (answer.status_code, code(answer.json())) == (400, "BAD_REQUEST")
@@ -232,9 +231,7 @@ def test_such_a_body_is_a_bad_request(shared: Running, body: bytes) -> None:
         pytest.param(b"[" + b"null," * 7 + b"null]", id="a batch of nulls"),
     ],
 )
-def test_what_is_no_operation_in_a_batch_is_a_bad_request_of_its_own(
-    shared: Running, body: bytes
-) -> None:
+def test_an_invalid_item_of_a_batch_is_its_own_bad_request(shared: Running, body: bytes) -> None:
     """Each item of a batch has its own answer."""
     answers = send(shared, body).json()
 
@@ -242,7 +239,7 @@ def test_what_is_no_operation_in_a_batch_is_a_bad_request_of_its_own(
 
 
 def test_in_a_batch_each_attack_has_its_own_error(shared: Running) -> None:
-    """A batch multiplies what one request can bring; the limits hold for each operation."""
+    """A batch multiplies the work of one request; the limits apply to each operation."""
     queries = [TOO_COMPLEX[name] for name in ("200 levels", "600 aliases", "200 directives")]
     queries += [INVALID["900 unknown fields"]]
     queries += [MALFORMED["an emoji"], "{ __typename }"]
@@ -269,7 +266,7 @@ def test_in_a_batch_each_attack_has_its_own_error(shared: Running) -> None:
 def test_a_body_that_is_too_large_is_not_read_to_its_end(
     shared: Running, body: bytes | list[bytes]
 ) -> None:
-    """It is refused by its declared length, or as soon as more has come than may."""
+    """A body is refused by its declared length, or as soon as it exceeds the limit."""
     answer = send(shared, body if isinstance(body, bytes) else iter(body))
 
     assert (answer.status_code, code(answer.json())) == (413, "BAD_REQUEST")

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.socket
 
 
 def test_every_audit_is_ok(node: Node, live: Running, subtests: pytest.Subtests) -> None:
-    """Each MUST, SHOULD and MAY of GraphQL over HTTP holds."""
+    """The gateway meets each MUST, SHOULD and MAY of GraphQL over HTTP."""
     with node.script("audits.mjs") as script:
         audits = script("all", url=live.url)
 

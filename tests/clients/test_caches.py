@@ -1,4 +1,4 @@
-"""The normalised caches of clients, set up as the manual's recipes do it."""
+"""The normalised caches of clients, configured as in the manual's recipes."""
 
 import json
 from collections.abc import Iterator
@@ -34,45 +34,45 @@ def ask(caches: Script, scenario: str, live: Running, **more: Any) -> Any:
 
 
 def test_two_polled_summaries_do_not_evict_each_other(caches: Script, live: Running) -> None:
-    """Each makes its own six requests, and no other one because of the other's answers."""
+    """Each makes its own six requests, and none because of the other's answers."""
     assert ask(caches, "summaries", live, times=6) == [6, 6]
     assert len(live.requests) == 12
 
 
 def test_fetch_more_adds_rows(caches: Script, live: Running) -> None:
-    """Five and five are ten, none of them twice."""
+    """Two pages of five are ten different rows."""
     rows = ask(caches, "pages", live)
 
     assert len(rows) == len(set(rows)) == 10
 
 
 @pytest.mark.parametrize("scenario", ["apolloWarnings", "graphcacheWarnings"])
-def test_a_cache_has_nothing_to_warn_of(caches: Script, shared: Running, scenario: str) -> None:
-    """Every type without an `id` is named."""
+def test_a_cache_logs_no_warnings(caches: Script, shared: Running, scenario: str) -> None:
+    """The recipe names every type without an `id`."""
     assert ask(caches, scenario, shared) == []
 
 
-def test_one_odd_value_hides_no_row(caches: Script, demo: Demo) -> None:
-    """With `errorPolicy: 'all'`, twenty rows are shown, and the error beside them."""
-    sent = httpx.get(f"{demo.url}{PATH}", headers={"Authorization": AUTHORIZATION}).json()
-    sessions = [{**session, "ChatSessionId": n} for n, session in enumerate(2 * sent, 1)][:20]
+def test_one_invalid_value_hides_no_row(caches: Script, demo: Demo) -> None:
+    """With `errorPolicy: 'all'`, twenty rows are shown together with the error."""
+    answer = httpx.get(f"{demo.url}{PATH}", headers={"Authorization": AUTHORIZATION}).json()
+    sessions = [{**session, "ChatSessionId": n} for n, session in enumerate(2 * answer, 1)][:20]
     sessions[3]["ChatSessionId"] = "four"
     rest = Starlette(routes=[Route(PATH, lambda _: JSONResponse(sessions))])
     with served(rest) as url, served(create_app(Settings(upstream_url=url))) as gateway:
         to = {"url": f"{gateway}/graphql", "authorization": AUTHORIZATION}
-        found = caches("oddValue", **to)
+        result = caches("oddValue", **to)
 
-    assert found == {"rows": 20, "paths": [["chatSessions", 3, "chatSessionId"]]}
+    assert result == {"rows": 20, "paths": [["chatSessions", 3, "chatSessionId"]]}
 
 
 @pytest.mark.parametrize("scenario", ["apolloList", "urqlList"])
-def test_changes_keep_a_list_as_it_is(caches: Script, scenario: str) -> None:
-    """Rows come and go with the events, and in the end the list is SuperOffice's."""
+def test_changes_keep_a_list_up_to_date(caches: Script, scenario: str) -> None:
+    """Events add and remove rows, and the final list is SuperOffice's."""
     app = create_demo_app(sessions=30, clock=fast_clock())
     with served(app) as url, running(Demo(url, app), live_interval=0.2, cache_ttl=0.1) as live:
-        found = ask(caches, scenario, live, changes=2)
+        result = ask(caches, scenario, live, changes=2)
 
-    assert len(found["first"]) == 30
-    assert found["last"] != found["first"]
-    # Between the two, at ten times the speed, some come and go.
-    assert len(set(found["last"]) ^ set(found["now"])) <= 6, json.dumps(found)
+    assert len(result["first"]) == 30
+    assert result["last"] != result["first"]
+    # Sessions change between the two requests: the clock runs at ten times the speed.
+    assert len(set(result["last"]) ^ set(result["now"])) <= 6, json.dumps(result)

@@ -1,4 +1,4 @@
-"""A console of each kind in a browser far from the tenant's time zone."""
+"""A console with each client, in a browser far from the tenant's time zone."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ CONSOLES = ("apollo", "urql")
 
 @pytest.fixture(scope="module")
 def folder(node: Node) -> Path:
-    """Return the folder of the consoles, as a build makes them."""
+    """Return the folder of the built consoles."""
     app = node.folder / "app" / "console"
     build = ("esbuild", "--bundle", "--jsx=automatic", "--log-level=error", "--outdir=built")
     define = "--define:process.env.NODE_ENV='production'"
@@ -39,7 +39,7 @@ def folder(node: Node) -> Path:
 
 @pytest.fixture(scope="module")
 def site(node: Node, folder: Path) -> Iterator[str]:
-    """Return the address of the consoles and of Altair, which is not the gateway's."""
+    """Return the address of the consoles and Altair, a site other than the gateway's."""
     altair = node.folder / "node_modules" / "altair-static" / "build" / "dist"
     routes = [
         Mount("/altair", StaticFiles(directory=altair)),
@@ -50,8 +50,8 @@ def site(node: Node, folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def seen(node: Node, site: str, folder: Path) -> dict[str, Any]:
-    """Return what a person in New York saw, with the settings of the demo."""
+def findings(node: Node, site: str, folder: Path) -> dict[str, Any]:
+    """Return the findings of a person in New York, with the settings of the demo."""
     if not CHROMIUM:  # pragma: no cover - CI has it
         pytest.skip(f"needs {HOW_TO_INSTALL}")
     started = time.time()
@@ -78,24 +78,24 @@ def seen(node: Node, site: str, folder: Path) -> dict[str, Any]:
             timeout=120,
         )
     assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
 
 
 @pytest.mark.parametrize("name", CONSOLES)
-def test_a_console_in_new_york_shows_right_ages(seen: dict[str, Any], name: str) -> None:
-    """Times are instants, texts are in one language, rows live."""
-    found = seen[name]
-    waiting = [row for row in found["rows"] if row["status"] == "IN_QUEUE"]
+def test_a_console_in_new_york_shows_right_ages(findings: dict[str, Any], name: str) -> None:
+    """Times are instants, texts are in one language, and rows change live."""
+    console = findings[name]
+    waiting = [row for row in console["rows"] if row["status"] == "IN_QUEUE"]
 
-    assert len(found["rows"]) == 20
+    assert len(console["rows"]) == 20
     assert waiting
-    # The demo's clock is ahead by ten times what the test has taken.
+    # The demo's clock is ahead by ten times the duration of the test.
     assert all(abs(row["age"] - row["wait"]) < 600 for row in waiting), waiting
-    assert not any('"' in row["country"] for row in found["rows"])
-    assert (found["errors"], found["hasChanged"]) == ([], True)
+    assert not any('"' in row["country"] for row in console["rows"])
+    assert (console["errors"], console["hasChanged"]) == ([], True)
 
 
-def test_altair_shows_docs_answers_and_events(seen: dict[str, Any]) -> None:
-    """From another site, with its own settings for headers and connection parameters."""
-    assert seen["altair"] == {"errors": []}
+def test_altair_shows_docs_answers_and_events(findings: dict[str, Any]) -> None:
+    """Altair runs on another site, with its own settings for headers and connection parameters."""
+    assert findings["altair"] == {"errors": []}

@@ -22,17 +22,17 @@ Transport = Callable[[str, dict[str, str]], AsyncTransport]
 
 
 def over_aiohttp(url: str, headers: dict[str, str]) -> AsyncTransport:
-    """Return POST over aiohttp, with credentials."""
+    """Return a transport that POSTs with aiohttp, with credentials."""
     return AIOHTTPTransport(url, headers=headers)
 
 
 def over_httpx(url: str, headers: dict[str, str]) -> AsyncTransport:
-    """Return POST over httpx, with credentials."""
+    """Return a transport that POSTs with httpx, with credentials."""
     return HTTPXAsyncTransport(url, headers=headers)
 
 
 def over_websocket(url: str, headers: dict[str, str]) -> AsyncTransport:
-    """Return graphql-transport-ws, with credentials."""
+    """Return a graphql-transport-ws transport, with credentials."""
     return WebsocketsTransport(url.replace("http", "ws", 1), init_payload=headers)
 
 
@@ -41,7 +41,7 @@ transports = pytest.mark.parametrize("transport", [over_aiohttp, over_httpx, ove
 
 @transports
 async def test_a_query_with_variables_is_answered(transport: Transport, live: Running) -> None:
-    """Credentials arrive as headers, or in the payload of connection_init."""
+    """Credentials are sent as headers, or in the payload of connection_init."""
     async with Client(transport=transport(live.url, {"Authorization": AUTHORIZATION})) as session:
         data = await session.execute(QUEUE)
 
@@ -51,7 +51,7 @@ async def test_a_query_with_variables_is_answered(transport: Transport, live: Ru
 
 @transports
 async def test_the_schema_can_be_fetched(transport: Transport, shared: Running) -> None:
-    """The introspection query of the client is within the limits, and checks its queries."""
+    """The client's introspection query is within the limits, and the client validates with it."""
     client = Client(
         transport=transport(shared.url, {"Authorization": AUTHORIZATION}),
         fetch_schema_from_transport=True,
@@ -66,7 +66,7 @@ async def test_the_schema_can_be_fetched(transport: Transport, shared: Running) 
 
 @transports
 async def test_the_client_sees_the_code_of_an_error(transport: Transport, live: Running) -> None:
-    """Without credentials its error says so, and REST is not called."""
+    """Without credentials the error is UNAUTHENTICATED, and there is no REST call."""
     async with Client(transport=transport(live.url, {})) as session:
         with pytest.raises(TransportQueryError) as caught:
             await session.execute(COUNT)

@@ -23,7 +23,7 @@ def graphql_request(node: Node) -> Iterator[Script]:
 def test_a_query_with_variables_is_answered(
     graphql_request: Script, live: Running, scenario: str, sent: str
 ) -> None:
-    """Variables arrive, over either method."""
+    """Variables are accepted by GET and POST."""
     data = graphql_request(scenario, url=live.url, authorization=AUTHORIZATION)
 
     assert len(data["chatSessions"]) == 2
@@ -47,7 +47,7 @@ def test_a_batch_is_answered_in_order(graphql_request: Script, live: Running) ->
 def test_the_client_sees_the_code_of_an_error(
     graphql_request: Script, shared: Running, scenario: str, status: int, code: str
 ) -> None:
-    """Its ClientError has the answer's errors, and a status: it prefers graphql-response+json."""
-    seen = graphql_request(scenario, url=shared.url, authorization=AUTHORIZATION)
+    """ClientError has the errors and a status, since the client prefers graphql-response+json."""
+    status_and_code = graphql_request(scenario, url=shared.url, authorization=AUTHORIZATION)
 
-    assert seen == [status, code]
+    assert status_and_code == [status, code]

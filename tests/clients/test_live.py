@@ -1,4 +1,4 @@
-"""Subscriptions in the clients that people use, over a desk where things happen."""
+"""Subscriptions in common clients, over a demo with changes every second."""
 
 import signal
 from collections.abc import Iterator
@@ -35,13 +35,13 @@ CLIENTS = [
     "urqlOverSse",
     "urqlByItself",
 ]
-RETURNING = ["graphqlWs", "graphqlSse"]
-"""Those that connect again by themselves."""
+RECONNECTING = ["graphqlWs", "graphqlSse"]
+"""The clients that reconnect by themselves."""
 
 
 @pytest.fixture(scope="module")
 def busy() -> Iterator[Running]:
-    """Return a gateway over a desk where something happens every second."""
+    """Return a gateway over a demo with changes every second."""
     app = create_demo_app(sessions=60, clock=fast_clock())
     with (
         served(app) as url,
@@ -58,14 +58,14 @@ def client(node: Node) -> Iterator[Script]:
 
 
 def check_list(answers: list[Any]) -> None:
-    """Check that a list came, and then another one."""
+    """Check that a list came, and then a different one."""
     first, second = (answer["chatSessions"] for answer in answers)
     assert len(first) == len(second) == 60
     assert first != second
 
 
 def check_changes(answers: list[Any]) -> None:
-    """Check that all that was there came, and then what had happened."""
+    """Check that all sessions came, and then the changes."""
     first, second = (answer["chatSessionChanges"] for answer in answers)
     assert (first["isInitial"], second["isInitial"]) == (True, False)
     assert {change["kind"] for change in first["changes"]} == {"ADDED"}
@@ -74,19 +74,21 @@ def check_changes(answers: list[Any]) -> None:
 
 @pytest.mark.parametrize("name", CLIENTS)
 def test_a_javascript_client_watches_a_list(client: Script, busy: Running, name: str) -> None:
-    """As it is, and as it is after something has happened."""
+    """The client gets the current list, and another one after a change."""
     check_list(client(name, url=busy.url, authorization=AUTHORIZATION, query=LIST, count=2))
 
 
 @pytest.mark.parametrize("name", CLIENTS)
 def test_a_javascript_client_watches_changes(client: Script, busy: Running, name: str) -> None:
-    """All that is there, and then what happens."""
+    """The client gets all sessions, and then the changes."""
     check_changes(client(name, url=busy.url, authorization=AUTHORIZATION, query=CHANGES, count=2))
 
 
 @pytest.mark.parametrize(("query", "check"), [(LIST, check_list), (CHANGES, check_changes)])
-async def test_the_python_client_watches(busy: Running, query: str, check: Any) -> None:
-    """With gql, over a WebSocket."""
+async def test_the_python_client_watches_lists_and_changes(
+    busy: Running, query: str, check: Any
+) -> None:
+    """The gql client subscribes over a WebSocket."""
     transport = WebsocketsTransport(
         busy.url.replace("http", "ws", 1), init_payload={"Authorization": AUTHORIZATION}
     )
@@ -100,8 +102,8 @@ async def test_the_python_client_watches(busy: Running, query: str, check: Any) 
     check(answers)
 
 
-def test_a_client_that_was_asleep_gets_what_has_happened(client: Script, busy: Running) -> None:
-    """It answers no ping meanwhile, and is not closed with a code after which it gives up."""
+def test_a_client_that_was_asleep_gets_the_changes(client: Script, busy: Running) -> None:
+    """A client that answers no pings is not closed with a code that stops reconnects."""
     app = create_app(Settings(upstream_url=busy.demo.url, live_interval=0.5))
     config = config_of(app)
     options = {name: getattr(config, name) for name in ("http", "ws", "ws_ping_timeout")}
@@ -114,11 +116,11 @@ def test_a_client_that_was_asleep_gets_what_has_happened(client: Script, busy: R
     check_list([before, after])
 
 
-@pytest.mark.parametrize("name", RETURNING)
-def test_a_client_comes_back_after_failed_attempts_to_connect(
+@pytest.mark.parametrize("name", RECONNECTING)
+def test_a_client_reconnects_after_failed_attempts(
     client: Script, busy: Running, name: str
 ) -> None:
-    """While the network is gone every attempt fails; afterwards the client begins anew."""
+    """Every attempt fails while the network is down; later the client gets a new first event."""
     port = int(busy.url.split(":")[2].partition("/")[0])
     with Network(port) as network:
         to = {"url": f"{network.url}/graphql", "authorization": AUTHORIZATION}
@@ -131,20 +133,20 @@ def test_a_client_comes_back_after_failed_attempts_to_connect(
     assert first["isInitial"] is second["isInitial"] is True
 
 
-def test_after_a_process_was_killed_the_screen_shows_what_there_is(
+def test_after_a_process_was_killed_the_screen_shows_the_current_state(
     client: Script, demo: Demo
 ) -> None:
-    """The client comes back by itself, to another process, and is told to begin anew."""
+    """The client reconnects to another process, and gets a new first event."""
     serve = ("serve", "--upstream-url", demo.url, "--port")
     port = str(free_port())
     with command(*serve, port) as process:
         address = process.waits_for(f"serving {ADDRESS}/graphql")
         process.waits_for("Application startup complete")
         to = {"url": f"{address}/graphql", "authorization": AUTHORIZATION, "query": CHANGES}
-        before = [client("begin", name=name, **to) for name in RETURNING]
+        before = [client("begin", name=name, **to) for name in RECONNECTING]
         process.ends(signal.SIGKILL)
     with command(*serve, port):
-        after = [client("end", name=name) for name in RETURNING]
+        after = [client("end", name=name) for name in RECONNECTING]
 
     assert all(answer["chatSessionChanges"]["isInitial"] for answer in (*before, *after))
     assert before == after

@@ -1,4 +1,4 @@
-"""Tools that read the schema by its URL, and those that make it part of a larger graph."""
+"""Tools that read the schema from its URL, and tools that add it to a larger graph."""
 
 from collections.abc import Iterator
 
@@ -32,7 +32,7 @@ def schema_of(live: Running) -> str:
 
 
 def test_code_generator_reads_the_schema_by_its_url(node: Node, shared: Running) -> None:
-    """It asks for compression that Node 20 cannot undo; what it gets, it can."""
+    """The generator accepts compression that Node 20 cannot decode, but gets one that it can."""
     folder = node.folder / "codegen-by-url"
     folder.mkdir()
     (folder / "codegen.mjs").write_text(
@@ -44,8 +44,8 @@ def test_code_generator_reads_the_schema_by_its_url(node: Node, shared: Running)
     assert "type ChatSession" in (folder / "out.graphql").read_text("utf-8")
 
 
-def test_inspector_finds_the_url_and_the_file_alike(node: Node, shared: Running) -> None:
-    """Introspection shows what `/schema.graphql` does."""
+def test_introspection_and_the_schema_file_are_equal(node: Node, shared: Running) -> None:
+    """Inspector finds no difference between introspection and `/schema.graphql`."""
     folder = node.folder / "inspector"
     folder.mkdir()
     (folder / "schema.graphql").write_text(schema_of(shared), "utf-8")
@@ -54,15 +54,15 @@ def test_inspector_finds_the_url_and_the_file_alike(node: Node, shared: Running)
 
 
 def test_a_stitched_schema_adds_a_field(tools: Script, shared: Running) -> None:
-    """A gateway of one's own gives channels their names."""
-    made = tools("stitched", url=shared.url, authorization=AUTHORIZATION)
+    """A stitching gateway can add names to channels."""
+    result = tools("stitched", url=shared.url, authorization=AUTHORIZATION)
 
-    assert len(made["data"]["chatSessions"]) == 12
-    assert all(session["channelLabel"] for session in made["data"]["chatSessions"])
+    assert len(result["data"]["chatSessions"]) == 12
+    assert all(session["channelLabel"] for session in result["data"]["chatSessions"])
 
 
 def test_mesh_makes_it_a_source_of_a_supergraph(tools: Script, node: Node, shared: Running) -> None:
-    """With the manual's configuration; Hive Gateway then serves queries and subscriptions."""
+    """With the manual's configuration, Hive Gateway serves queries and subscriptions."""
     folder = node.folder / "mesh"
     folder.mkdir()
     config = readme.code("mesh.config.mjs").replace(
@@ -72,14 +72,14 @@ def test_mesh_makes_it_a_source_of_a_supergraph(tools: Script, node: Node, share
     node.run("mesh-compose", "-c", "mesh.config.mjs", "-o", "supergraph.graphql", cwd=folder)
     supergraph = str(folder / "supergraph.graphql")
 
-    made = tools("supergraph", file=supergraph, authorization=AUTHORIZATION)
+    result = tools("supergraph", file=supergraph, authorization=AUTHORIZATION)
 
-    assert len(made["list"]["data"]["chatSessions"]) == 12
-    assert made["event"] == {"data": {"chatSessionSummary": {"total": 12}}}
+    assert len(result["list"]["data"]["chatSessions"]) == 12
+    assert result["event"] == {"data": {"chatSessionSummary": {"total": 12}}}
 
 
 def test_it_composes_as_a_subgraph(tools: Script, run: Run) -> None:
-    """Beside another Relay-style subgraph once `node` and `nodes` are hidden."""
+    """The schema composes with a Relay-style subgraph once `node` and `nodes` are hidden."""
     with run() as live:
         alone = tools("composed", sdl=schema_of(live), other="type Query { orders: [ID!] }")
         colliding = tools("composed", sdl=schema_of(live), other=RELAY_SUBGRAPH)

@@ -1,4 +1,4 @@
-"""Trusted documents: manifests as three compilers write them, and all ways to name a document."""
+"""Trusted documents: manifests of three compilers, and every way to send a document's id."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +26,7 @@ WAYS: dict[str, Callable[[str], dict[str, Any]]] = {
 
 
 def documents(manifest: Path) -> dict[str, str]:
-    """Return a manifest's texts by their ids, without the algorithm before them."""
+    """Return a manifest's texts by their ids, without the `sha256:` prefix."""
     parsed = json.loads(manifest.read_text("utf-8"))
     operations = {o["id"]: o["body"] for o in parsed.get("operations", ())} or parsed
     return {name.removeprefix("sha256:"): text for name, text in operations.items()}
@@ -34,7 +34,7 @@ def documents(manifest: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module", params=["apollo", "codegen", "relay"])
 def manifest(manifests: Mapping[str, Path], request: pytest.FixtureRequest) -> Path:
-    """Return what one of the compilers wrote."""
+    """Return the manifest of one of the compilers."""
     return manifests[request.param]
 
 
@@ -46,7 +46,7 @@ def queue(manifest: Path) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def strict(run: Run, manifest: Path) -> Iterator[Running]:
-    """Return a gateway that runs nothing but the documents of the manifest."""
+    """Return a gateway that runs only the documents of the manifest."""
     with run(trusted_documents=manifest, trusted_documents_only=True) as live:
         yield live
 
@@ -64,7 +64,7 @@ def codes(answer: Mapping[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_document_is_run_by_its_id(strict: Running, queue: tuple[str, str], way: str) -> None:
-    """The id is enough, wherever a client puts it, and variables come beside it."""
+    """The id is enough in each field that clients use for it, and variables may come with it."""
     answer = post(strict, {**WAYS[way](queue[0]), "variables": {"limit": 3}})
 
     assert len(answer["data"]["chatSessions"]) == 3
@@ -72,23 +72,25 @@ def test_a_document_is_run_by_its_id(strict: Running, queue: tuple[str, str], wa
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_document_is_run_over_get(strict: Running, queue: tuple[str, str], way: str) -> None:
-    """The same in a URL, where extensions and variables are JSON."""
-    sent = {**WAYS[way](queue[0]), "variables": {"limit": 3}}
-    url = {name: part if isinstance(part, str) else json.dumps(part) for name, part in sent.items()}
-    answer = httpx.get(strict.url, params=url, headers=HEADERS).json()
+    """The id is accepted in a URL, with extensions and variables as JSON."""
+    body = {**WAYS[way](queue[0]), "variables": {"limit": 3}}
+    parameters = {
+        name: part if isinstance(part, str) else json.dumps(part) for name, part in body.items()
+    }
+    answer = httpx.get(strict.url, params=parameters, headers=HEADERS).json()
 
     assert len(answer["data"]["chatSessions"]) == 3
 
 
 def test_each_document_of_a_batch_is_run_by_its_id(strict: Running, queue: tuple[str, str]) -> None:
-    """A batch can name documents in all ways at once."""
+    """One batch can use all ways to send an id."""
     answers = post(strict, [way(queue[0]) for way in WAYS.values()])
 
     assert [len(answer["data"]["chatSessions"]) for answer in answers] == [12] * len(WAYS)
 
 
 def test_the_text_of_a_trusted_document_is_run(strict: Running, queue: tuple[str, str]) -> None:
-    """What is trusted is the text: whoever sends it needs no id."""
+    """The text itself is trusted: a client that sends it needs no id."""
     answer = post(strict, {"query": queue[1], "variables": {"limit": 1}})
 
     assert len(answer["data"]["chatSessions"]) == 1
@@ -96,14 +98,14 @@ def test_the_text_of_a_trusted_document_is_run(strict: Running, queue: tuple[str
 
 @pytest.mark.parametrize("suffix", ["", " ", "\n# a remark"])
 def test_any_other_text_is_refused(strict: Running, queue: tuple[str, str], suffix: str) -> None:
-    """A text that differs by one blank is another text."""
+    """A text that differs by one space is another text."""
     text = queue[1] + suffix if suffix else "{ __typename }"
 
     assert codes(post(strict, {"query": text})) == ["BAD_REQUEST"]
 
 
 def test_a_text_is_not_made_trusted_by_its_hash(strict: Running) -> None:
-    """The protocol that keeps queries is off: it would let anybody add one."""
+    """Automatic persisted queries are off, as they would let any client add a query."""
     assert codes(post(strict, {"query": "{ __typename }", **WAYS["sha256Hash"]("0" * 64)})) == [
         "PERSISTED_QUERY_NOT_SUPPORTED"
     ]
@@ -111,14 +113,14 @@ def test_a_text_is_not_made_trusted_by_its_hash(strict: Running) -> None:
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way != "sha256Hash"])
 def test_an_unknown_id_is_not_found(strict: Running, way: str) -> None:
-    """An app that is newer than the manifest learns that its document is not there."""
+    """An app that is newer than the manifest gets a code for its missing document."""
     assert codes(post(strict, WAYS[way]("f" * 64))) == ["PERSISTED_QUERY_NOT_FOUND"]
 
 
-def test_any_text_is_run_where_trust_is_not_demanded(
+def test_any_text_is_run_without_trusted_documents_only(
     run: Run, manifest: Path, queue: tuple[str, str]
 ) -> None:
-    """Without the second setting the manifest only gives names to queries."""
+    """Without the second setting the manifest only adds ids for queries."""
     with run(trusted_documents=manifest) as live:
         named = post(live, WAYS["id"](queue[0]))
         written = post(live, {"query": "{ chatSessionSummary { total } }"})
@@ -128,7 +130,7 @@ def test_any_text_is_run_where_trust_is_not_demanded(
 
 
 @pytest.mark.parametrize("version", ["4", "3"])
-def test_apollo_names_what_its_manifest_has(
+def test_apollo_sends_the_ids_of_its_manifest(
     node: Node, run: Run, manifests: Mapping[str, Path], version: str
 ) -> None:
     """Apollo Client with its own manifest sends no text at all."""

@@ -1,4 +1,4 @@
-"""The types that compilers of clients make from the schema."""
+"""The types that client compilers generate from the schema."""
 
 import httpx
 import pytest
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.socket
 
 
 def test_a_consoles_code_needs_no_null_checks(node: Node, shared: Running) -> None:
-    """Relay, Code Generator and gql.tada leave `| null` out where the schema says so."""
+    """Relay, Code Generator and gql.tada omit `| null` where the schema allows it."""
     app = node.folder / "app" / "types"
     schema = httpx.get(shared.url.replace("/graphql", "/schema.graphql")).text
     (app / "schema.graphql").write_text(schema, "utf-8")

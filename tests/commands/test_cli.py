@@ -1,4 +1,4 @@
-"""The command line: its help, its exit codes, and what it hands on."""
+"""The command line: its help, its exit codes, and the arguments that it passes on."""
 
 import contextlib
 import subprocess
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class Served:
-    """Takes the place of the servers and remembers what it was asked to serve."""
+    """Replaces the servers, and records the settings and options that they would serve."""
 
     settings: list[Settings] = field(default_factory=list)
     upstreams: list[dict[str, Any]] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Served:
         make_app: Any = None,
         when_ready: Callable[[str], None] | None = None,
     ) -> None:
-        """Be ready at once, and done."""
+        """Report readiness and return."""
         if make_app:
             self.demo_users = make_app.keywords["users"]
             self.demo_url = make_app.keywords["url"]
@@ -50,19 +50,19 @@ class Served:
             when_ready("http://127.0.0.1:8000/graphql")
 
     def serve_upstream(self, port: int, **options: Any) -> None:
-        """Be done at once."""
+        """Return at once."""
         self.upstreams.append({"port": port, **options})
 
     @contextlib.contextmanager
     def demo_upstream(self, **options: Any) -> Iterator[str]:
-        """Give an address nobody listens on."""
+        """Yield an address where no process listens."""
         self.upstreams.append(options)
         yield "http://127.0.0.1:1"
 
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Served:
-    """Return what was served, without serving it."""
+    """Return a record of the served settings, with servers replaced."""
     fake = Served()
     monkeypatch.setattr(serving, "serve", fake.serve)
     monkeypatch.setattr(demo, "demo_upstream", fake.demo_upstream)
@@ -83,8 +83,9 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Served:
         (["schema", "export"], ["file"]),
         (["schema", "check"], ["file"]),
     ],
+    ids=str,
 )
-def test_help_names_what_there_is(
+def test_help_lists_commands_and_flags(
     command: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each command explains itself and exits with 0."""
@@ -99,10 +100,10 @@ def test_help_names_what_there_is(
 @pytest.mark.parametrize(
     ("command", "file"), [("dashboard", "dashboard.json"), ("alerts", "alerts.yml")]
 )
-def test_dashboard_and_alerts_are_printed_as_they_are(
+def test_dashboard_and_alerts_are_printed_unchanged(
     command: str, file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """To be imported into Grafana and read by Prometheus."""
+    """The output can be imported into Grafana and read by Prometheus."""
     assert main([command]) == 0
 
     assert capsys.readouterr().out == (ROOT / "gateway/observe" / file).read_text("utf-8")
@@ -127,11 +128,12 @@ def test_the_help_of_serve_has_every_setting(capsys: pytest.CaptureFixture[str])
         (["demo", "--port", "http"], "invalid int value: 'http'"),
         (["serve", "--nonsense", "1"], "unrecognized arguments"),
     ],
+    ids=str,
 )
-def test_a_command_that_is_none_exits_with_2(
+def test_an_invalid_command_exits_with_2(
     command: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is wrong with it is said on stderr."""
+    """Stderr has the reason."""
     with pytest.raises(SystemExit) as exited:
         main(command)
 
@@ -142,15 +144,15 @@ def test_a_command_that_is_none_exits_with_2(
 def test_the_arguments_are_those_of_the_process(
     monkeypatch: pytest.MonkeyPatch, served: Served
 ) -> None:
-    """The installed command gives none of its own."""
+    """The installed command reads the arguments of its process."""
     monkeypatch.setattr(sys, "argv", ["gateway", "upstream", "--port", "9"])
 
     assert main() == 0
     assert served.upstreams[0]["port"] == 9
 
 
-def test_serve_hands_its_flags_on(served: Served) -> None:
-    """A flag is a setting; what is not given is left to the environment and the defaults."""
+def test_serve_passes_its_flags_on(served: Served) -> None:
+    """A flag is a setting; other settings come from the environment and the defaults."""
     code = main(["serve", "--upstream-url", f"{URL}/api", "--cache-ttl", "2", "--graphiql", "off"])
 
     (settings,) = served.settings
@@ -162,7 +164,7 @@ def test_serve_hands_its_flags_on(served: Served) -> None:
 def test_a_flag_of_serve_wins_over_the_environment(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever types a flag means it."""
+    """A typed flag is more specific than a variable."""
     monkeypatch.setenv("GATEWAY_UPSTREAM_URL", URL)
     monkeypatch.setenv("GATEWAY_PORT", "8080")
 
@@ -171,10 +173,10 @@ def test_a_flag_of_serve_wins_over_the_environment(
     assert (served.settings[0].upstream_url, served.settings[0].port) == (URL, 9090)
 
 
-def test_ctrl_c_before_a_server_has_started_is_no_traceback(
+def test_ctrl_c_before_a_server_has_started_prints_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Most of a start is imports."""
+    """A start consists mostly of imports, which can be interrupted."""
 
     def interrupted(_: str) -> None:
         raise KeyboardInterrupt
@@ -199,15 +201,16 @@ def test_ctrl_c_before_a_server_has_started_is_no_traceback(
         (["upstream", "--sample", "no/such/file.json"], {}),
         (["schema", "export", "no/such/folder/schema.graphql"], {}),
     ],
+    ids=str,
 )
-def test_what_cannot_be_done_is_one_line_and_exit_code_2(
+def test_a_command_that_cannot_run_prints_one_line_and_exits_with_2(
     command: list[str],
     variables: dict[str, str],
     served: Served,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Nothing is served, nobody has to read a traceback, and stdout stays empty."""
+    """Nothing is served, stdout stays empty, and there is no traceback."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
 
@@ -222,7 +225,7 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_2(
 
 
 def test_demo_serves_the_gateway_over_the_demo_rest_server(served: Served) -> None:
-    """Its flags shape the REST side, and the port is the gateway's."""
+    """Flags configure the demo REST server, except the port, which is the gateway's."""
     code = main(["demo", "--port", "9", "--sessions", "3", "--delay", "20", "--seed", "7"])
 
     (settings,) = served.settings
@@ -242,7 +245,7 @@ def test_demo_serves_the_gateway_over_the_demo_rest_server(served: Served) -> No
 def test_demo_can_be_all_of_superoffice_online(
     served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The demo REST server stands in for all of its hosts, whatever the shell is set up for."""
+    """The demo REST server replaces all hosts, whatever the environment variables are."""
     monkeypatch.setenv("GATEWAY_UPSTREAM_URL", URL)
     monkeypatch.setenv("GATEWAY_TENANTS", "Cust1")
     monkeypatch.setenv("GATEWAY_TENANT_HOSTS", "example.net")
@@ -260,10 +263,10 @@ def test_demo_can_be_all_of_superoffice_online(
     assert [name for name in DEMO_TENANTS if f"/graphql/{name} " not in shown] == []
 
 
-def test_demo_obeys_the_environment_but_for_the_address(
+def test_demo_obeys_the_environment_except_for_addresses(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A shell that is set up for the real thing can still run the demo, without touching it."""
+    """A shell configured for a real SuperOffice can run the demo without calling it."""
     monkeypatch.setenv("GATEWAY_UPSTREAM_URL", URL)
     monkeypatch.setenv("GATEWAY_ENVIRONMENT", "sod")
     monkeypatch.setenv("GATEWAY_UPSTREAM_PROXY", "http://proxy.invalid:3128")
@@ -276,8 +279,8 @@ def test_demo_obeys_the_environment_but_for_the_address(
     assert served.settings[0].cache_ttl == 1
 
 
-def test_demo_says_how_to_try_it(served: Served, capsys: pytest.CaptureFixture[str]) -> None:
-    """It prints the address, the three users with their credentials, and a curl line."""
+def test_demo_prints_how_to_use_it(served: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    """The demo prints its address, the three users with their credentials, and a curl line."""
     main(["demo"])
 
     shown = capsys.readouterr().out
@@ -287,8 +290,8 @@ def test_demo_says_how_to_try_it(served: Served, capsys: pytest.CaptureFixture[s
     assert "curl http://127.0.0.1:8000/graphql" in shown
 
 
-def test_upstream_hands_its_flags_on(served: Served, tmp_path: Path) -> None:
-    """The demo REST server runs alone, if one likes with a file to serve."""
+def test_upstream_passes_its_flags_on(served: Served, tmp_path: Path) -> None:
+    """The demo REST server runs alone, and can serve a file."""
     sample = tmp_path / "sample.json"
     sample.write_text("[]")
 
@@ -300,8 +303,8 @@ def test_upstream_hands_its_flags_on(served: Served, tmp_path: Path) -> None:
     ]
 
 
-def test_upstream_sends_webhooks_where_it_is_told_to(served: Served) -> None:
-    """To a gateway that is being developed, for one."""
+def test_upstream_sends_webhooks_to_the_given_url(served: Served) -> None:
+    """The receiver can be a gateway in development."""
     url = "http://127.0.0.1:8000/webhooks/superoffice"
     main(["upstream", "--webhook-url", url, "--webhook-secret", "hunter2"])
 
@@ -311,24 +314,24 @@ def test_upstream_sends_webhooks_where_it_is_told_to(served: Served) -> None:
 def test_webhooks_without_a_secret_are_not_sent(
     served: Served, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody would take them."""
+    """A gateway refuses unsigned webhooks, so the command refuses to start."""
     assert main(["upstream", "--webhook-url", "http://127.0.0.1:8000/x"]) == 2
     assert "--webhook-secret" in capsys.readouterr().err
     assert not served.upstreams
 
 
 def test_schema_export_writes_the_schema(tmp_path: Path) -> None:
-    """The file holds the schema and nothing else."""
+    """The file has only the schema."""
     file = tmp_path / "schema.graphql"
 
     assert main(["schema", "export", str(file)]) == 0
     assert file.read_bytes() == sdl().encode()
 
 
-def test_schema_export_writes_to_schema_graphql_unless_told_otherwise(
+def test_schema_export_writes_to_schema_graphql_by_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That is the file that `schema check` looks at, too."""
+    """The file is also the default of `schema check`."""
     monkeypatch.chdir(tmp_path)
 
     assert main(["schema", "export"]) == 0
@@ -344,7 +347,7 @@ def test_schema_export_writes_to_schema_graphql_unless_told_otherwise(
 def test_schema_check_fails_when_the_file_is_not_the_schema(
     content: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It says in one line what to run, and changes nothing."""
+    """One line has the command to run, and the file is not changed."""
     file = tmp_path / "schema.graphql"
     if content is not None:
         file.write_bytes(content)
@@ -360,14 +363,14 @@ def test_schema_check_fails_when_the_file_is_not_the_schema(
 
 
 def test_the_repositorys_schema_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code generators read `schema.graphql`: it is what the gateway serves."""
+    """Code generators read `schema.graphql`: it equals the served schema."""
     monkeypatch.chdir(ROOT)
 
     assert main(["schema", "check"]) == 0
 
 
 def test_python_m_gateway_is_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The module runs what the installed command runs, and exits with its code."""
+    """The module runs the installed command's function, and exits with its code."""
     monkeypatch.setattr(cli, "main", lambda: 7)
     monkeypatch.delitem(sys.modules, "gateway.__main__", raising=False)
 
@@ -377,8 +380,8 @@ def test_python_m_gateway_is_the_command(monkeypatch: pytest.MonkeyPatch) -> Non
     assert exited.value.code == 7
 
 
-def test_alone_it_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """That is what somebody wants who types it for the first time."""
+def test_without_a_command_it_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """A first-time user types only `gateway`."""
     assert main([]) == 0
 
     shown = capsys.readouterr()
@@ -386,8 +389,8 @@ def test_alone_it_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown.err == ""
 
 
-def test_it_knows_its_version(capsys: pytest.CaptureFixture[str]) -> None:
-    """The one of the package."""
+def test_it_prints_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """The version is that of the package."""
     with pytest.raises(SystemExit) as exited:
         main(["--version"])
 
@@ -395,8 +398,8 @@ def test_it_knows_its_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"gateway {gateway.__version__}\n"
 
 
-def test_the_help_is_in_groups_and_says_what_a_value_is(capsys: pytest.CaptureFixture[str]) -> None:
-    """A line of usage is short, and secrets are not for command lines."""
+def test_the_help_has_groups_and_kinds_of_values(capsys: pytest.CaptureFixture[str]) -> None:
+    """The usage line is short, and secrets have a warning about command lines."""
     with pytest.raises(SystemExit):
         main(["serve", "--help"])
 
@@ -423,7 +426,7 @@ def test_the_help_is_in_groups_and_says_what_a_value_is(capsys: pytest.CaptureFi
 def test_a_mistyped_flag_is_explained(
     arguments: list[str], hint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the most similar one, and without all of the help."""
+    """The error suggests the most similar flag, and does not print the whole help."""
     with pytest.raises(SystemExit) as caught:
         main(["serve", *arguments])
 
@@ -439,7 +442,7 @@ def test_a_mistyped_flag_is_explained(
 def test_an_error_names_a_setting_as_it_was_given(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Flag or variable, also where the settings as such are right."""
+    """The error has the flag or the variable, even if it is found after validation."""
     flag, variable = f"--{name.replace('_', '-')}", f"GATEWAY_{name.upper()}"
     assert main(["query", "{ a }", "--upstream-url", URL, flag, value]) == 2
     assert capsys.readouterr().err.startswith(f"gateway: {flag} {value}: ")
@@ -449,8 +452,8 @@ def test_an_error_names_a_setting_as_it_was_given(
     assert capsys.readouterr().err.startswith(f"gateway: {variable}={value}: ")
 
 
-def test_a_flag_is_written_out(capsys: pytest.CaptureFixture[str]) -> None:
-    """A shorter one could mean another flag in the next version."""
+def test_a_flag_cannot_be_abbreviated(capsys: pytest.CaptureFixture[str]) -> None:
+    """An abbreviation could mean another flag in the next version."""
     with pytest.raises(SystemExit) as caught:
         main(["serve", "--upstream-url", URL, "--cache-t", "3"])
 
@@ -459,10 +462,8 @@ def test_a_flag_is_written_out(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("flag", ["--sessions", "--delay"])
-def test_the_demo_has_no_fewer_than_no_sessions(
-    flag: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Nor does it answer before it is asked."""
+def test_the_demo_refuses_negative_numbers(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither the number of sessions nor the delay can be negative."""
     with pytest.raises(SystemExit) as caught:
         main(["demo", flag, "-3"])
 
@@ -470,8 +471,8 @@ def test_the_demo_has_no_fewer_than_no_sessions(
     assert "-3: must be 0 or more" in capsys.readouterr().err
 
 
-def test_the_schema_goes_to_stdout_too(capsys: pytest.CaptureFixture[str]) -> None:
-    """For whoever pipes it on."""
+def test_the_schema_can_be_exported_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    """The file name `-` prints the schema, to be piped."""
     assert main(["schema", "export", "-"]) == 0
 
     assert capsys.readouterr().out == sdl()
@@ -496,7 +497,7 @@ def test_a_command_loads_only_the_modules_that_it_needs(command: str) -> None:
 
 
 def test_the_supervisor_of_workers_loads_no_application() -> None:
-    """Its start is theirs, too: they begin once it is there."""
+    """Workers start only after their supervisor, so its imports delay them."""
     script = "import sys, gateway.server.run\nprint(*sys.modules)"
     run = [sys.executable, "-c", script]
     loaded = subprocess.run(run, capture_output=True, check=True, text=True).stdout.split()
@@ -505,7 +506,7 @@ def test_the_supervisor_of_workers_loads_no_application() -> None:
 
 
 def test_the_package_has_only_its_public_names() -> None:
-    """They are imported when they are first used; another name is an AttributeError."""
+    """Public names are imported on first use; any other name is an AttributeError."""
     assert gateway.create_app is create_app
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = gateway.nonsense  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""`gateway doctor` over real sockets: what it finds, and what it says."""
+"""`gateway doctor` over real sockets: its findings, and its output."""
 
 import asyncio
 import contextlib
@@ -38,20 +38,20 @@ ZONED = "UTC, includeTZOffset"
 REFUSED = answer(b"{}", status="401 Unauthorized")
 
 Demanding = Callable[[ssl.TLSVersion, int], str]
-"""Takes so many connections, up to a version of TLS; gives the address."""
+"""Accepts a number of connections, up to a version of TLS; returns the address."""
 
 
-async def judged(play: Play, timeout_s: float = 10) -> list[Finding]:
-    """Return what is found of a REST side that answers so."""
+async def examined(play: Play, timeout_s: float = 10) -> list[Finding]:
+    """Return the findings about a fake REST API that answers so."""
     network = PooledTransport(DIRECT)
     async with faulty_rest(play) as side, network:
-        found = await asyncio.create_task(
+        findings = await asyncio.create_task(
             servers.answer(network, f"{side.url}/crm", timeout_s=timeout_s)
         )
         assert side.calls == 1
         assert side.requests[0].startswith(f"GET /crm{PATH} ".encode())
         assert b"authorization" not in side.requests[0].lower()
-    return found
+    return findings
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,11 @@ async def judged(play: Play, timeout_s: float = 10) -> list[Finding]:
         (answer(b"no gzip", "Content-Encoding: gzip", status="401 Unauthorized"), "ok", "401"),
     ],
 )
-async def test_an_answer_without_credentials_is_judged(play: Play, level: str, words: str) -> None:
-    """401 is as it should be; of everything else it is said what it means."""
-    finding = (await judged(play, 0.3 if "0.3" in words else 10))[0]
+async def test_an_answer_to_a_call_without_credentials_is_explained(
+    play: Play, level: str, words: str
+) -> None:
+    """A 401 is right; any other answer is explained."""
+    finding = (await examined(play, 0.3 if "0.3" in words else 10))[0]
 
     assert (finding.check, finding.level) == ("REST API", level)
     assert words in finding.found
@@ -98,52 +100,52 @@ async def test_an_answer_without_credentials_is_judged(play: Play, level: str, w
     ],
 )
 async def test_clocks_are_compared(ahead_s: float, level: str, words: str) -> None:
-    """By the Date of the answer."""
+    """SuperOffice's time is the Date header of the answer."""
     date = email.utils.formatdate(time.time() + ahead_s, usegmt=True)
-    _, clock = await judged(answer(b"", f"Date: {date}", status="401 Unauthorized"))
+    _, clock = await examined(answer(b"", f"Date: {date}", status="401 Unauthorized"))
 
     assert clock.level == level
     assert words in clock.found
 
 
 @pytest.mark.parametrize("date", ["soon", "Wed, 99 Nov 99999 22:00:00 GMT"])
-async def test_a_date_that_is_none_is_not_compared(date: str) -> None:
-    """A server need not have a clock."""
-    assert len(await judged(answer(b"", f"Date: {date}", status="401 Unauthorized"))) == 1
+async def test_an_invalid_date_is_not_compared(date: str) -> None:
+    """A server may send no date, or an invalid one."""
+    assert len(await examined(answer(b"", f"Date: {date}", status="401 Unauthorized"))) == 1
 
 
-async def reached(url: str, timeout_s: float = 10) -> Finding:
-    """Return the last thing that is found of an address."""
+async def last_finding(url: str, timeout_s: float = 10) -> Finding:
+    """Return the last finding about an address."""
     return (await asyncio.create_task(servers.reach(Route(DIRECT), url, timeout_s=timeout_s)))[-1]
 
 
 async def test_a_server_that_listens_is_reached() -> None:
-    """Nothing is sent to it."""
+    """Doctor connects to it and sends nothing."""
     async with faulty_rest() as side:
-        found = await servers.reach(Route(DIRECT), side.url, timeout_s=10)
+        findings = await servers.reach(Route(DIRECT), side.url, timeout_s=10)
         assert side.calls == 0
 
-    assert [(finding.check, finding.level) for finding in found] == [
+    assert [(finding.check, finding.level) for finding in findings] == [
         ("name", "ok"),
         ("connection", "ok"),
     ]
-    assert found[0].found == "127.0.0.1 is an address"
+    assert findings[0].found == "127.0.0.1 is an address"
 
 
 async def test_a_name_is_looked_up() -> None:
-    """All its addresses are told."""
+    """The finding lists all addresses of the name."""
     async with faulty_rest() as side:
         url = side.url.replace("127.0.0.1", "localhost")
-        found = await servers.reach(Route(DIRECT), url, timeout_s=10)
+        findings = await servers.reach(Route(DIRECT), url, timeout_s=10)
 
-    assert "127.0.0.1" in found[0].found
-    assert found[0].found.startswith("localhost is at ")
+    assert "127.0.0.1" in findings[0].found
+    assert findings[0].found.startswith("localhost is at ")
 
 
-async def test_a_name_that_is_unknown_or_no_answer_about_it_ends_it(
+async def test_an_unknown_name_or_a_dns_timeout_ends_the_examination(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """There is nowhere to connect to."""
+    """Without an address there is nothing to connect to."""
 
     async def never(*_: Any, **__: Any) -> None:
         await asyncio.Event().wait()
@@ -152,49 +154,49 @@ async def test_a_name_that_is_unknown_or_no_answer_about_it_ends_it(
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    assert (await reached("http://crm.invalid")).found == "crm.invalid is unknown"
+    assert (await last_finding("http://crm.invalid")).found == "crm.invalid is unknown"
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never, raising=False)
-    found = await reached("http://crm.invalid", 0.5)
-    assert found.found == "DNS does not answer about crm.invalid"
+    finding = await last_finding("http://crm.invalid", 0.5)
+    assert finding.found == "DNS does not answer about crm.invalid"
 
 
-async def test_a_port_that_nobody_listens_on_is_told() -> None:
-    """By its number, to be compared."""
+async def test_a_closed_port_is_a_finding() -> None:
+    """The finding has the number of the port."""
     port = free_port()
 
     assert (
-        await reached(f"http://127.0.0.1:{port}")
+        await last_finding(f"http://127.0.0.1:{port}")
     ).found == f"nothing listens at 127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize(
     ("failure", "words"), [(TimeoutError(), "does not answer"), (OSError(), "cannot be reached")]
 )
-async def test_an_address_that_nothing_comes_from_is_told(
+async def test_an_unreachable_address_is_a_finding(
     failure: Exception, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A firewall swallows it, or no way leads there."""
+    """A firewall drops the packets, or there is no route."""
 
     async def fails(*_: Any, **__: Any) -> None:
         raise failure
 
     monkeypatch.setattr(asyncio, "open_connection", fails)
 
-    assert words in (await reached("http://127.0.0.1:1")).found
+    assert words in (await last_finding("http://127.0.0.1:1")).found
 
 
-async def test_a_server_without_tls_is_told_from_one_with() -> None:
-    """The scheme may be wrong."""
+async def test_a_server_without_tls_is_a_finding() -> None:
+    """The scheme of the URL may be wrong."""
 
     def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()
 
     async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
-        found = await reached(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        finding = await last_finding(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
 
-    assert (found.check, found.level) == ("TLS", "fail")
-    assert "does not speak TLS" in found.found
+    assert (finding.check, finding.level) == ("TLS", "fail")
+    assert "does not speak TLS" in finding.found
 
 
 def make_certificate(folder: Path, days: int) -> None:
@@ -210,68 +212,68 @@ def make_certificate(folder: Path, days: int) -> None:
 
 @asynccontextmanager
 async def certified(folder: Path, days: int) -> AsyncIterator[str]:
-    """Run a REST side with a certificate of its own, in `rest.pem`."""
+    """Run a fake REST API with its own certificate, in `rest.pem`."""
     make_certificate(folder, days)
     async with faulty_rest(tls=serving(folder)) as side:
         yield side.url
 
 
 @pytest.mark.parametrize(("days", "level"), [(30, "ok"), (10, "warn")])
-async def test_a_certificate_is_told_of(
+async def test_a_certificate_is_a_finding(
     days: int, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whose it is, and how long it is good for: not for much longer is worth a warning."""
+    """The finding has the issuer and the days left; few days are a warning."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "rest.pem"))
     async with certified(tmp_path, days) as url:
-        found = await reached(url)
+        finding = await last_finding(url)
 
-    assert found.level == level
+    assert finding.level == level
     assert re.fullmatch(
-        rf"TLSv1\.\d, certificate by Us, valid for ({days}|{days - 1}) days", found.found
+        rf"TLSv1\.\d, certificate by Us, valid for ({days}|{days - 1}) days", finding.found
     )
 
 
-async def test_rest_is_asked_by_the_same_trust(
+async def test_doctor_trusts_the_gateways_authorities(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the gateway would accept is accepted when it is asked for its answer."""
+    """The call to the REST API uses the same certificate authorities as the gateway."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "rest.pem"))
     network = PooledTransport(DIRECT)
     async with certified(tmp_path, 30) as url, network:
-        found, *_ = await servers.answer(network, url, timeout_s=5)
+        finding, *_ = await servers.answer(network, url, timeout_s=5)
 
-    assert "HTTP/1.1 200, application/json" in found.found
+    assert "HTTP/1.1 200, application/json" in finding.found
 
 
-async def test_a_certificate_that_is_not_accepted_is_told_why(tmp_path: Path) -> None:
-    """And what to do if its authority is one's own."""
+async def test_a_refused_certificate_is_explained(tmp_path: Path) -> None:
+    """The advice names the setting for a private authority."""
     async with certified(tmp_path, 30) as url:
-        found = await reached(url)
+        finding = await last_finding(url)
 
-    assert found.level == "fail"
-    assert "the certificate is not trusted: self" in found.found
-    assert "GATEWAY_UPSTREAM_CA_FILE" in str(found.advice)
+    assert finding.level == "fail"
+    assert "the certificate is not trusted: self" in finding.found
+    assert "GATEWAY_UPSTREAM_CA_FILE" in str(finding.advice)
 
 
 class Doctor:
-    """The command, as one types it."""
+    """Runs the command as from a shell."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
 
     def __call__(self, *arguments: str) -> tuple[int, str]:
-        """Return its exit code and what it shows."""
+        """Return its exit code and its output."""
         code = main(["doctor", "--port", "0", *arguments])
         return code, "".join(self._capsys.readouterr())
 
     async def about(self, url: str, *arguments: str) -> tuple[int, str]:
-        """Run it beside a server that runs here."""
+        """Run it in a thread, next to a server in this process."""
         return await asyncio.to_thread(self, "--upstream-url", url, *arguments)
 
 
 @pytest.fixture
 def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Doctor:
-    """Return the command, with nothing in the environment."""
+    """Return the command, without a URL in the environment."""
     monkeypatch.delenv("GATEWAY_UPSTREAM_URL", raising=False)
     return Doctor(capsys)
 
@@ -287,7 +289,7 @@ def demanding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deman
 
     def refuse(listener: socket.socket) -> None:
         with listener.accept()[0] as connection, contextlib.suppress(OSError):
-            # asyncio would reset the connection, and the client might never see the alert.
+            # asyncio would reset the connection, and the client might never receive the alert.
             with contextlib.suppress(ssl.SSLError):
                 context.wrap_socket(connection.dup(), server_side=True)
             connection.shutdown(socket.SHUT_WR)
@@ -310,16 +312,16 @@ def demanding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deman
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_a_client_certificate_that_is_not_accepted_is_a_finding(
+async def test_a_refused_client_certificate_is_a_finding(
     doctor: Doctor, demanding: Demanding, version: ssl.TLSVersion, tmp_path: Path
 ) -> None:
-    """With TLS 1.3, the handshake is over when the refusal comes."""
+    """With TLS 1.3 the refusal comes after the handshake."""
     (other := tmp_path / "other").mkdir()
     make_certificate(other, 30)
-    given = (f"--upstream-client-cert={other}/rest.pem", f"--upstream-client-key={other}/rest.key")
+    flags = (f"--upstream-client-cert={other}/rest.pem", f"--upstream-client-key={other}/rest.key")
     connections = 1 if version is ssl.TLSVersion.TLSv1_2 else 2
     code, missing = await doctor.about(demanding(version, connections))
-    _, rejected = await doctor.about(demanding(version, connections), *given)
+    _, rejected = await doctor.about(demanding(version, connections), *flags)
 
     check = "TLS     " if connections == 1 else "REST API"
     assert code == 1
@@ -328,13 +330,13 @@ async def test_a_client_certificate_that_is_not_accepted_is_a_finding(
 
 
 async def breaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Reset the connection as soon as something comes."""
+    """Reset the connection after the first byte."""
     await reader.read(1)
     await resets()(reader, writer)
 
 
 async def sends_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Wait until the client gives up."""
+    """Wait until the client disconnects."""
     await reader.read()
     writer.close()
 
@@ -354,20 +356,20 @@ async def warns(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         (warns, "breaks the TLS connection: tlsv1 alert internal error"),
     ],
 )
-async def test_a_tls_handshake_that_fails_is_a_finding(play: Any, words: str) -> None:
-    """Whatever the server does, there is a sentence about it."""
+async def test_a_failed_tls_handshake_is_a_finding(play: Any, words: str) -> None:
+    """Each way to fail has its own sentence."""
     timeout_s = 0.5 if play is sends_nothing else 10
     async with await asyncio.start_server(play, "127.0.0.1", 0) as server:
         url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        found = await reached(url, timeout_s)
+        finding = await last_finding(url, timeout_s)
 
-    assert (found.check, found.level) == ("TLS", "fail")
-    assert words in found.found
+    assert (finding.check, finding.level) == ("TLS", "fail")
+    assert words in finding.found
 
 
 @pytest.mark.parametrize("sent", [b":many\r\n", b"SSH-2.0\r\n", b"$x\r\n", b"-ERR no\r\n", b""])
 async def test_a_server_that_is_not_redis_is_a_finding(sent: bytes) -> None:
-    """Its answer makes no sense to the client."""
+    """The server's answer is not valid for the Redis client."""
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -376,16 +378,14 @@ async def test_a_server_that_is_not_redis_is_a_finding(sent: bytes) -> None:
 
     async with await asyncio.start_server(play, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        found = await asyncio.create_task(machine.shared_cache(f"redis://127.0.0.1:{port}"))
+        finding = await asyncio.create_task(machine.shared_cache(f"redis://127.0.0.1:{port}"))
 
-    assert found.level == "fail"
-    assert found.found.startswith("cannot be used: ")
+    assert finding.level == "fail"
+    assert finding.found.startswith("cannot be used: ")
 
 
-async def test_a_redis_that_answers_is_well(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One that is slow, or does not answer, is not."""
+async def test_a_redis_is_examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Redis that answers is ok; slow, silent and refusing ones are not."""
     monkeypatch.setattr(machine, "_REDIS_SLOW_MS", 60_000)
     with redis_server(tmp_path) as server:
         well = await machine.shared_cache(server.url)
@@ -399,7 +399,7 @@ async def test_a_redis_that_answers_is_well(
         monkeypatch.setattr(machine, "_REDIS_TIMEOUT_S", 2)
         foreign = await asyncio.create_task(machine.shared_cache(user))
 
-    assert [found.level for found in (well, slow, paused, foreign)] == [
+    assert [finding.level for finding in (well, slow, paused, foreign)] == [
         "ok",
         "warn",
         "fail",
@@ -410,8 +410,8 @@ async def test_a_redis_that_answers_is_well(
     assert "hunter2" not in f"{well}{slow}{paused}{foreign}"
 
 
-async def test_all_is_well(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exit code 0; each setting has its value and where it comes from, but for secrets."""
+async def test_no_problem_is_exit_code_0(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The output has each setting's value and source, but no secrets."""
     monkeypatch.setenv("GATEWAY_CACHE_SECRET", "hunter2" * 5)
     monkeypatch.setenv("GATEWAY_CACHE_TTL", "7")
     async with faulty_rest(REFUSED) as side:
@@ -427,10 +427,8 @@ async def test_all_is_well(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> N
     assert "hunter2" not in shown
 
 
-async def test_what_nobody_has_set_is_shown_as_it_is(
-    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No Redis is none, and a secret that is drawn at the start is not set."""
+async def test_defaults_are_shown_with_all(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache URL has its default value; a secret drawn at the start counts as not set."""
     monkeypatch.setenv("GATEWAY_WEBHOOK_SECRET", "//[what-is-no-address")
     for name in ("GATEWAY_CACHE_URL", "GATEWAY_CACHE_SECRET"):
         monkeypatch.delenv(name, raising=False)
@@ -443,8 +441,8 @@ async def test_what_nobody_has_set_is_shown_as_it_is(
     assert re.search(r"GATEWAY_WEBHOOK_SECRET +\*{8}\n", shown)
 
 
-async def test_what_keeps_the_gateway_from_starting_is_exit_code_2(doctor: Doctor) -> None:
-    """With the words that it would be refused with."""
+async def test_an_error_that_prevents_a_start_is_exit_code_2(doctor: Doctor) -> None:
+    """The error is the one that the gateway would print."""
     code, shown = await doctor.about("http://127.0.0.1:1", "--hidden-fields", "Person.nope")
 
     assert code == 2
@@ -454,18 +452,20 @@ async def test_what_keeps_the_gateway_from_starting_is_exit_code_2(doctor: Docto
 async def test_the_warnings_of_the_settings_are_findings(
     doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are the ones that the gateway logs when it starts."""
+    """Doctor reports the warnings that the gateway logs when it starts."""
     monkeypatch.delenv("GATEWAY_CACHE_SECRET", raising=False)
-    nowhere = f"http://127.0.0.1:{free_port()}"
-    _, shown = await doctor.about(nowhere, "--cache-url", "unix://gw:hunter2@/none/redis.sock?db=1")
+    closed_url = f"http://127.0.0.1:{free_port()}"
+    _, shown = await doctor.about(
+        closed_url, "--cache-url", "unix://gw:hunter2@/none/redis.sock?db=1"
+    )
 
     assert "\n  warn  settings    GATEWAY_CACHE_SECRET is not set" in shown
     assert re.search(r"CACHE_URL +unix:///none/redis.sock", shown)
     assert "hunter2" not in shown
 
 
-async def test_what_is_wrong_is_exit_code_1(doctor: Doctor) -> None:
-    """With what to do about it in a line of its own; what needs it is not looked at."""
+async def test_a_problem_is_exit_code_1(doctor: Doctor) -> None:
+    """Advice has its own line, and checks that depend on a failed one are skipped."""
     code, shown = await doctor.about(f"http://127.0.0.1:{free_port()}", "--header", "a: b")
 
     assert code == 1
@@ -473,25 +473,25 @@ async def test_what_is_wrong_is_exit_code_1(doctor: Doctor) -> None:
     assert "REST API" not in shown
 
 
-async def test_scripts_read_json(doctor: Doctor, tmp_path: Path) -> None:
-    """With the same in it."""
+async def test_the_findings_can_be_json(doctor: Doctor, tmp_path: Path) -> None:
+    """The JSON has the same settings and findings as the text."""
     with redis_server(tmp_path) as server:
         cache = server.url.replace("//", "//:hunter2@")
         async with faulty_rest(REFUSED) as side:
             code, shown = await doctor.about(side.url, "--json", "--cache-url", cache)
-    told = json.loads(shown)
+    report = json.loads(shown)
 
     assert code == 0
-    assert told["settings"]["cache_url"] == {
+    assert report["settings"]["cache_url"] == {
         "value": f"redis://127.0.0.1:{server.port}",
         "source": "flag",
     }
-    assert {finding["check"] for finding in told["findings"]} > {"port", "Redis", "REST API"}
+    assert {finding["check"] for finding in report["findings"]} > {"port", "Redis", "REST API"}
     assert "hunter2" not in shown
 
 
 async def test_a_real_call_is_made_for_a_caller(doctor: Doctor) -> None:
-    """It tells how much came, and nothing of what."""
+    """Doctor reports the size of the answer, and none of its content."""
     async with faulty_rest(REFUSED, answer()) as side:
         code, shown = await doctor.about(side.url, "--header", "Authorization: Basic aHVudGVyMg==")
         assert b"aHVudGVyMg==" in side.requests[1]
@@ -517,7 +517,7 @@ async def test_a_real_call_is_made_for_a_caller(doctor: Doctor) -> None:
 async def test_times_with_and_without_a_zone_are_explained(
     doctor: Doctor, time: str, flags: list[str], level: str, words: str
 ) -> None:
-    """It names the header or the setting that is the reason, or the one that is missing."""
+    """The finding names the header or setting that is the cause, or the missing one."""
     sessions = json.dumps([{"ChatSessionId": 1, "WhenRequested": time}]).encode()
     async with faulty_rest(REFUSED, answer(sessions)) as side:
         _, shown = await doctor.about(side.url, "--header", "Authorization: Basic YTpi", *flags)
@@ -533,8 +533,8 @@ async def test_times_with_and_without_a_zone_are_explained(
         ("Authorization: Basic \udcff", "UTF-8"),
     ],
 )
-async def test_a_caller_who_is_none_is_told_why(doctor: Doctor, header: str, words: str) -> None:
-    """No call is made for it."""
+async def test_invalid_credentials_are_explained(doctor: Doctor, header: str, words: str) -> None:
+    """No call is made with invalid credentials."""
     async with faulty_rest(REFUSED) as side:
         code, shown = await doctor.about(side.url, "--header", header)
         assert side.calls == 1
@@ -544,8 +544,8 @@ async def test_a_caller_who_is_none_is_told_why(doctor: Doctor, header: str, wor
     assert "aHVudGVyMg==" not in shown
 
 
-async def test_a_real_call_that_fails_is_told_by_its_code(doctor: Doctor) -> None:
-    """As clients would see it."""
+async def test_a_failed_call_is_reported_with_its_code(doctor: Doctor) -> None:
+    """The code is the one that clients would get."""
     header = ("--header", "Authorization: Basic YTpi", "--app-token", "token")
     async with faulty_rest(REFUSED) as side:
         code, shown = await doctor.about(side.url, *header)
@@ -556,14 +556,14 @@ async def test_a_real_call_that_fails_is_told_by_its_code(doctor: Doctor) -> Non
 
 
 def test_levels_have_colours_on_a_terminal() -> None:
-    """Red is seen at once."""
+    """A failure is red."""
     text = command.findings_text([Finding("port", "fail", "taken")], is_terminal=True)
 
     assert "\x1b[31mfail\x1b[0m  port  taken" in text
 
 
 def test_a_tenant_needs_an_environment(doctor: Doctor) -> None:
-    """That is a mistake of who types it."""
+    """A tenant without an environment is an error in the command line."""
     assert doctor("--upstream-url", "http://rest.invalid", "--tenant", "Cust1") == (
         2,
         "gateway: --tenant needs GATEWAY_ENVIRONMENT\n",
@@ -572,7 +572,7 @@ def test_a_tenant_needs_an_environment(doctor: Doctor) -> None:
 
 @pytest.fixture
 async def online(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any]]:
-    """Play SuperOffice Online; what its state service says can be changed."""
+    """Play SuperOffice Online; the answer of its state service can be changed."""
     state: dict[str, Any] = {"ContextIdentifier": "Cust1", "State": "Running", "IsRunning": True}
     state |= {"ValidUntil": "2999-01-01T00:00:00Z", "Api": "https://sod1.superoffice.com/Cust1/api"}
 
@@ -606,23 +606,23 @@ async def online(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any
         ("https://evil.example", {}, 1, "is not a tenant's name"),
     ],
 )
-async def test_a_tenant_is_found_as_the_gateway_finds_it(
+async def test_a_tenant_is_located_as_the_gateway_locates_it(
     doctor: Doctor, online: dict[str, Any], name: str, change: Any, code: int, words: str
 ) -> None:
-    """Its own host is looked at then."""
+    """Doctor locates the tenant first, then examines the tenant's own host."""
     online |= change
-    given = ("--environment", "sod", "--tenants", "Cust1,Cust2", "--tenant", name)
-    exit_code, shown = await asyncio.to_thread(doctor, *given)
+    flags = ("--environment", "sod", "--tenants", "Cust1,Cust2", "--tenant", name)
+    exit_code, shown = await asyncio.to_thread(doctor, *flags)
 
     assert exit_code == code
     assert words in shown
     assert ("https://sod1.superoffice.com/Cust1 asks for credentials" in shown) is (code == 0)
 
 
-async def test_without_a_tenant_the_state_service_is_looked_at(
+async def test_without_a_tenant_only_the_state_service_is_examined(
     doctor: Doctor, online: dict[str, Any]
 ) -> None:
-    """More is not known."""
+    """The tenants' hosts are unknown."""
     code, shown = await asyncio.to_thread(doctor, "--environment", "sod")
 
     assert code == 0

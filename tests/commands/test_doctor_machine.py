@@ -1,4 +1,4 @@
-"""What `gateway doctor` says of the machine."""
+"""The findings of `gateway doctor` about the machine."""
 
 import resource
 import socket
@@ -11,19 +11,19 @@ from gateway.commands.doctor import machine
 
 
 def settings(**more: Any) -> Settings:
-    """Return some settings."""
+    """Return settings with port 0 and the given changes."""
     return Settings(**{"upstream_url": "http://rest.invalid", "port": 0, **more})
 
 
-def test_a_free_port_is_one() -> None:
-    """It is given back at once."""
+def test_a_free_port_is_ok() -> None:
+    """Doctor releases the port at once."""
     [finding] = machine.ports(settings())
 
     assert (finding.level, finding.found) == ("ok", "127.0.0.1:0 is free")
 
 
-def test_a_port_that_is_taken_may_be_the_gateways_own() -> None:
-    """So it is no failure."""
+def test_a_port_in_use_is_a_warning() -> None:
+    """The gateway itself may be using it, so it is no failure."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         [finding] = machine.ports(settings(port=port))
@@ -32,8 +32,8 @@ def test_a_port_that_is_taken_may_be_the_gateways_own() -> None:
     assert finding.found == f"127.0.0.1:{port} is in use"
 
 
-def test_the_port_of_the_metrics_has_to_be_another_one() -> None:
-    """Both are listened on."""
+def test_the_metrics_port_must_differ_from_the_port() -> None:
+    """The gateway listens on both."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     same = machine.ports(settings(port=port, metrics_port=port))
@@ -47,8 +47,8 @@ def test_the_port_of_the_metrics_has_to_be_another_one() -> None:
 
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "no such host.invalid", "a..b"])
-def test_an_address_that_is_not_this_machines_is_a_failure(host: str) -> None:
-    """It could not be listened on."""
+def test_an_address_of_another_machine_is_a_failure(host: str) -> None:
+    """The gateway cannot listen on another machine's address."""
     [finding] = machine.ports(settings(host=host))
 
     assert finding.level == "fail"
@@ -58,10 +58,10 @@ def test_an_address_that_is_not_this_machines_is_a_failure(host: str) -> None:
 @pytest.mark.parametrize(
     ("most", "level"), [(resource.RLIM_INFINITY, "ok"), (500, "ok"), (364, "ok"), (363, "warn")]
 )
-def test_as_many_files_are_needed_as_connections_may_be_open(
+def test_too_few_open_files_for_all_connections_is_a_warning(
     most: int, level: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And some more: for the log, the pool and the like."""
+    """Log, pool and the like need some more files than the connections."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10, most))
     monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
 

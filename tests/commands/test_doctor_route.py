@@ -1,4 +1,4 @@
-"""`gateway doctor` about the way to SuperOffice: a line for each thing that can be wrong."""
+"""`gateway doctor` about the route to SuperOffice: a line for each possible problem."""
 
 import asyncio
 import re
@@ -22,15 +22,15 @@ REFUSED = answer(b"{}", status="401 Unauthorized")
 
 
 class Doctor:
-    """The command, as a process of its own would run it."""
+    """Runs the command as a process would."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
 
     async def __call__(self, url: str, **flags: object) -> str:
         """Return the last finding: its level, check, text and advice."""
-        given = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
-        await asyncio.to_thread(main, ["doctor", "--port=0", "--upstream-url", url, *given])
+        options = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
+        await asyncio.to_thread(main, ["doctor", "--port=0", "--upstream-url", url, *options])
         shown = "".join(self._capsys.readouterr())
         assert "Traceback" not in shown
         assert "hunter2" not in shown
@@ -46,22 +46,22 @@ def doctor(capsys: pytest.CaptureFixture[str]) -> Doctor:
 
 
 async def test_a_proxy_is_examined(doctor: Doctor, certificates: Path) -> None:
-    """Whether it runs, accepts the login and connects."""
+    """The proxy has to run, accept the login and connect."""
     trust = {"upstream_ca_file": certificates / "rest.pem"}
     async with faulty_rest(REFUSED, tls=serving(certificates)) as rest:
         with tiny_proxy(certificates, login=True) as proxy:
-            ours = f"http://{LOGIN}@{proxy}"
-            found = [
-                await doctor(rest.url, upstream_proxy=ours, **trust),
+            proxy_with_login = f"http://{LOGIN}@{proxy}"
+            findings = [
+                await doctor(rest.url, upstream_proxy=proxy_with_login, **trust),
                 await doctor(rest.url, upstream_proxy=f"http://hunter2:hunter2@{proxy}"),
                 await doctor("http://127.0.0.1:1", upstream_proxy=proxy),
-                await doctor(f"https://127.0.0.1:{free_port()}", upstream_proxy=ours),
+                await doctor(f"https://127.0.0.1:{free_port()}", upstream_proxy=proxy_with_login),
             ]
-        found.append(await doctor(rest.url, upstream_proxy=ours))
-        found.append(await doctor(rest.url, upstream_proxy="http://proxy.invalid:8080"))
+        findings.append(await doctor(rest.url, upstream_proxy=proxy_with_login))
+        findings.append(await doctor(rest.url, upstream_proxy="http://proxy.invalid:8080"))
 
     for text, words in zip(
-        found,
+        findings,
         [
             "ok REST API HTTP/1.1 401",
             "fail proxy the proxy answers 401: it requires a login",
@@ -87,43 +87,43 @@ async def test_a_proxy_is_examined(doctor: Doctor, certificates: Path) -> None:
 async def test_a_proxy_that_does_not_connect_is_a_finding(
     doctor: Doctor, play: Play, words: str
 ) -> None:
-    """With its status, where it has one."""
+    """The finding has the status of the proxy's answer, if there is one."""
     async with faulty_rest(play) as proxy:
-        found = await doctor("https://crm.example.com", upstream_proxy=proxy.url)
+        finding = await doctor("https://crm.example.com", upstream_proxy=proxy.url)
 
-    assert found.startswith(f"fail proxy the proxy {words}")
+    assert finding.startswith(f"fail proxy the proxy {words}")
 
 
-async def test_a_file_that_cannot_be_used_is_all_that_is_said(doctor: Doctor) -> None:
-    """The gateway would not start, with the same line."""
-    said = await doctor("http://127.0.0.1:1", upstream_ca_file="/none.pem")
+async def test_an_unusable_file_is_the_only_output(doctor: Doctor) -> None:
+    """The gateway would refuse to start with the same line."""
+    output = await doctor("http://127.0.0.1:1", upstream_ca_file="/none.pem")
 
-    assert said == "gateway: --upstream-ca-file /none.pem: No such file or directory"
+    assert output == "gateway: --upstream-ca-file /none.pem: No such file or directory"
 
 
 async def test_an_expired_certificate_is_a_finding(
     doctor: Doctor, expired: ssl.SSLContext, tmp_path: Path
 ) -> None:
-    """Being trusted is not enough."""
+    """A trusted but expired certificate is a failure."""
     async with faulty_rest(tls=expired) as rest:
-        found = await doctor(rest.url, upstream_ca_file=tmp_path / "rest.pem")
+        finding = await doctor(rest.url, upstream_ca_file=tmp_path / "rest.pem")
 
-    assert found.startswith("fail TLS the certificate has expired → renew it")
+    assert finding.startswith("fail TLS the certificate has expired → renew it")
 
 
 async def test_certificates_are_examined(doctor: Doctor, certificates: Path) -> None:
-    """Whose is not accepted, and why."""
+    """The finding names the side whose certificate is refused, and the reason."""
     trust = {"upstream_ca_file": certificates / "rest.pem"}
     async with faulty_rest(REFUSED, tls=demanding(certificates)) as rest:
         name = rest.url.replace("127.0.0.1", "localhost")
-        found = [
+        findings = [
             await doctor(rest.url, **files(certificates)),
             await doctor(rest.url),
             await doctor(name, **trust),
         ]
 
     for text, words in zip(
-        found,
+        findings,
         [
             "ok REST API HTTP/1.1 401",
             "fail TLS the certificate is not trusted: self-signed .* GATEWAY_UPSTREAM_CA_FILE",

@@ -1,4 +1,4 @@
-"""`gateway query`, as one types it."""
+"""`gateway query`, run as from a shell."""
 
 import asyncio
 import io
@@ -28,20 +28,20 @@ WATCH = "subscription { chatSessions { status } }"
 
 
 class Terminal(io.StringIO):
-    """A stdout that is a terminal, or is not."""
+    """A stdout that may be a terminal."""
 
     def __init__(self, *, is_terminal: bool) -> None:
         super().__init__()
         self._is_terminal = is_terminal
 
     def isatty(self) -> bool:
-        """Say whether a person looks at it."""
+        """Return whether it is a terminal."""
         return self._is_terminal
 
 
 @pytest.fixture(autouse=True)
 def in_process(rest: RestSide, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Have REST in this process, and let what a command does to the logs end with it."""
+    """Play the REST API in this process, and undo the command's logging configuration."""
     monkeypatch.setenv("GATEWAY_UPSTREAM_URL", "http://rest.invalid")
     monkeypatch.delenv(AUTHORIZATION, raising=False)
     app = partial(create_app, upstream_transport=httpx.MockTransport(rest))
@@ -52,14 +52,14 @@ def in_process(rest: RestSide, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 @pytest.fixture
 def query(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
-    """Return what runs the command; gives its exit code, and what it printed."""
+    """Return a function that runs the command and returns its exit code and output."""
 
     def run(*arguments: str, stdin: str | bytes = "", is_terminal: bool = False) -> tuple[int, str]:
         out = Terminal(is_terminal=is_terminal)
         monkeypatch.setattr(sys, "stdout", out)
-        given = stdin.encode() if isinstance(stdin, str) else stdin
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), "ascii"))
-        # On a thread of its own: Python 3.11 stops tracing, and coverage counting, where the end
+        content = stdin.encode() if isinstance(stdin, str) else stdin
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), "ascii"))
+        # On its own thread: Python 3.11 stops tracing, and coverage counting, where the end
         # of an asynchronous generator has been thrown through.
         with ThreadPoolExecutor(1) as thread:
             code = thread.submit(main, ["query", *arguments]).result()
@@ -69,15 +69,15 @@ def query(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
 
 
 def test_an_answer_is_one_line_of_json(query: Any) -> None:
-    """For whatever program reads it."""
+    """A program can read the answer line by line."""
     code, shown = query(QUERY, "--header", KARI)
 
     assert (code, shown.count("\n")) == (0, 1)
     assert json.loads(shown) == SESSIONS
 
 
-def test_on_a_terminal_it_is_indented(query: Any) -> None:
-    """For whoever looks at it."""
+def test_on_a_terminal_the_answer_is_indented(query: Any) -> None:
+    """A person can read the answer on a terminal."""
     code, shown = query(QUERY, "--header", KARI, is_terminal=True)
 
     assert code == 0
@@ -85,13 +85,13 @@ def test_on_a_terminal_it_is_indented(query: Any) -> None:
 
 
 def test_the_query_may_come_on_stdin_or_in_a_file(query: Any, tmp_path: Path) -> None:
-    """So may what else is long, or secret."""
-    given = {
+    """Headers and variables can also come from files, as they may be long or secret."""
+    texts = {
         "query": "query One($n: Int) { chatSessions(limit: $n) { chatSessionId } }",
         "variables": '{"n": 1}',
         "headers": f"{KARI}\nSO-Language: nb\n",
     }
-    for name, text in given.items():
+    for name, text in texts.items():
         (tmp_path / name).write_text(text, "utf-8-sig")  # with the mark that Windows writes
     flags = {"--header": "headers", "--variables": "variables"}
     more = [f"{flag}=@{tmp_path / name}" for flag, name in flags.items()]
@@ -119,7 +119,7 @@ def test_credentials_may_come_from_the_environment(
     headers: list[str],
     sent: str,
 ) -> None:
-    """Where others cannot see them; a header wins over it."""
+    """Other users cannot read the environment; a header wins over the variable."""
     monkeypatch.setenv(AUTHORIZATION, variable)
 
     assert query(QUERY, *headers)[0] == 0
@@ -131,7 +131,7 @@ def test_credentials_may_come_from_the_environment(
     [("{ nope }", "GRAPHQL_VALIDATION_FAILED"), (QUERY, "UNAUTHENTICATED")],
 )
 def test_an_error_in_the_answer_is_exit_code_1(query: Any, text: str, code: str) -> None:
-    """The answer is printed as ever."""
+    """The answer is printed as usual."""
     exit_code, shown = query(text)
 
     assert exit_code == 1
@@ -155,23 +155,23 @@ def test_an_error_in_the_answer_is_exit_code_1(query: Any, text: str, code: str)
         ([QUERY, "--tenant", "Cust1"], "--tenant needs GATEWAY_ENVIRONMENT"),
     ],
 )
-def test_what_cannot_be_asked_is_exit_code_2(
+def test_an_invalid_argument_is_exit_code_2(
     query: Any, arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With one line that says why, and quotes no credential."""
+    """One line on stderr has the reason and quotes no credentials."""
     code, shown = query(*arguments)
 
-    told = capsys.readouterr().err
-    assert (code, shown, told.count("\n")) == (2, "", 1)
-    assert complaint in told or "GATEWAY_CACHE_TTL" in told
-    assert "hunter2" not in told
+    error = capsys.readouterr().err
+    assert (code, shown, error.count("\n")) == (2, "", 1)
+    assert complaint in error or "GATEWAY_CACHE_TTL" in error
+    assert "hunter2" not in error
 
 
 @pytest.mark.parametrize("value", ["hunter2", "Digest hunter2", "Basic hunt\ner2", "Basic \udcff"])
-def test_bad_credentials_of_the_environment_are_told_by_its_name(
+def test_bad_credentials_in_the_environment_are_reported_by_the_variables_name(
     query: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], value: str
 ) -> None:
-    """Nobody has given a header, and none of it is shown."""
+    """The error does not blame a header, and quotes no credentials."""
     monkeypatch.setenv(AUTHORIZATION, value)
 
     assert query(QUERY) == (2, "")
@@ -180,10 +180,8 @@ def test_bad_credentials_of_the_environment_are_told_by_its_name(
     )
 
 
-def test_no_credentials_in_the_environment_are_none(
-    query: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An empty variable is as good as none: it is asked without."""
+def test_an_empty_variable_has_no_credentials(query: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The query is then run without credentials."""
     monkeypatch.setenv(AUTHORIZATION, "")
 
     code, shown = query(QUERY)
@@ -196,7 +194,7 @@ def test_no_credentials_in_the_environment_are_none(
 def test_a_terminal_gets_no_control_characters(
     query: Any, rest: RestSide, is_terminal: bool
 ) -> None:
-    """What customers write cannot steer it; a program gets the very characters."""
+    """Customers' text cannot control a terminal; a program gets the original characters."""
     name = "\x1b[31m\x7f\x80\x9b31m\x9fÆ"
     rest.body = [{**SESSION, "CustomerName": name}]
 
@@ -207,18 +205,18 @@ def test_a_terminal_gets_no_control_characters(
     assert shown.replace("\n", "").isprintable() == is_terminal
 
 
-def test_stdin_that_is_no_text_is_exit_code_2(
+def test_stdin_that_is_not_utf8_is_exit_code_2(
     query: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is not UTF-8."""
+    """The error names stdin."""
     assert query("-", stdin=b"{ \xff }") == (2, "")
     assert capsys.readouterr().err == "gateway: cannot read stdin: not UTF-8\n"
 
 
-def test_a_file_that_is_no_text_is_exit_code_2(
+def test_a_file_that_is_not_utf8_is_exit_code_2(
     query: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is not UTF-8."""
+    """The error is on stderr."""
     (tmp_path / "query").write_bytes(b"\xff")
 
     assert query(f"@{tmp_path / 'query'}")[0] == 2
@@ -226,15 +224,15 @@ def test_a_file_that_is_no_text_is_exit_code_2(
 
 
 def test_a_subscription_is_answered_once(query: Any) -> None:
-    """Unless somebody watches."""
+    """Without `--watch` only the first answer is printed."""
     code, shown = query(WATCH, "--header", KARI)
 
     assert (code, shown.count("\n")) == (0, 1)
 
 
 @pytest.mark.parametrize("is_terminal", [False, True])
-def test_who_watches_sees_each_answer(query: Any, rest: RestSide, is_terminal: bool) -> None:
-    """Until REST turns the caller away; on a terminal as a table, on a screen that is cleared."""
+def test_watching_prints_each_answer(query: Any, rest: RestSide, is_terminal: bool) -> None:
+    """Watching ends when SuperOffice refuses the caller; a terminal gets tables and is cleared."""
     statuses = ["InQueue", "UserLast"]
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -252,10 +250,10 @@ def test_who_watches_sees_each_answer(query: Any, rest: RestSide, is_terminal: b
 
 
 @pytest.mark.parametrize(("watch", "expected"), [(["--watch"], 0), ([], 1)])
-def test_ctrl_c_ends_it(
+def test_ctrl_c_ends_the_command(
     query: Any, monkeypatch: pytest.MonkeyPatch, watch: list[str], expected: int
 ) -> None:
-    """That is how watching ends; else there is no answer."""
+    """Watching ends normally by Ctrl+C; otherwise it means that there is no answer."""
 
     async def interrupted(*_: Any, **__: Any) -> int:
         raise KeyboardInterrupt
@@ -265,13 +263,13 @@ def test_ctrl_c_ends_it(
     assert query(QUERY, "--header", KARI, *watch) == (expected, "")
 
 
-def test_whoever_has_read_enough_can_leave(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As `head` does; nothing is said about it, now or at the end of the process."""
+def test_a_closed_pipe_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`head` closes its pipe early: nothing is reported, then or at exit."""
 
-    async def unread(*_: Any, **__: Any) -> int:
+    async def broken_pipe(*_: Any, **__: Any) -> int:
         raise BrokenPipeError
 
-    monkeypatch.setattr(command, "_print_all", unread)
+    monkeypatch.setattr(command, "_print_all", broken_pipe)
     with (tmp_path / "out").open("w") as out:
         monkeypatch.setattr(sys, "stdout", out)
         assert main(["query", QUERY]) == 0
@@ -280,8 +278,10 @@ def test_whoever_has_read_enough_can_leave(monkeypatch: pytest.MonkeyPatch, tmp_
     assert (tmp_path / "out").read_text() == ""
 
 
-def test_a_tenant_can_be_asked(query: Any, rest: RestSide, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the environment that the settings name."""
+def test_a_tenant_can_be_queried(
+    query: Any, rest: RestSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tenant is one of the environment in the settings."""
     monkeypatch.delenv("GATEWAY_UPSTREAM_URL")
     rest.body = {
         "ContextIdentifier": "Cust1",
@@ -296,8 +296,8 @@ def test_a_tenant_can_be_asked(query: Any, rest: RestSide, monkeypatch: pytest.M
     assert json.loads(shown)["errors"][0]["extensions"]["tenantState"] == "Suspended"
 
 
-def test_a_fault_of_ours_is_not_hidden(query: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody would know why there is no answer."""
+def test_a_bug_is_not_hidden(query: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unexpected exception has its traceback."""
 
     def broken(*_: Any) -> None:
         raise LookupError("oops")
@@ -318,10 +318,10 @@ def test_a_fault_of_ours_is_not_hidden(query: Any, monkeypatch: pytest.MonkeyPat
         (["{"], "GRAPHQL_PARSE_FAILED"),
     ],
 )
-def test_an_operation_is_read_by_the_rules_of_every_transport(
+def test_an_operation_is_read_by_the_rules_of_all_transports(
     query: Any, arguments: list[str], code: str
 ) -> None:
-    """What the gateway refuses over HTTP is refused here, with the same code."""
+    """An operation refused over HTTP is refused here with the same code."""
     exit_code, shown = query(*arguments)
 
     answer = json.loads(shown)
@@ -330,10 +330,10 @@ def test_an_operation_is_read_by_the_rules_of_every_transport(
     assert {error["extensions"]["code"] for error in answer["errors"]} == {code}
 
 
-def test_an_answer_that_does_not_come_is_given_up(
+def test_a_missing_answer_times_out(
     query: Any, rest: RestSide, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A script must not hang; the limit is that of a request to the gateway."""
+    """A script must not hang; the limit is the request timeout of the gateway."""
 
     async def never(request: httpx.Request) -> httpx.Response:
         await asyncio.Event().wait()
@@ -346,10 +346,10 @@ def test_an_answer_that_does_not_come_is_given_up(
     assert capsys.readouterr().err == "gateway: no answer within 0.05 s (--request-timeout)\n"
 
 
-def test_where_superoffice_fails_there_is_a_next_step(
+def test_a_failure_of_superoffice_has_a_hint(
     query: Any, rest: RestSide, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`gateway doctor` finds out why; stdout has the answer alone."""
+    """Stderr suggests `gateway doctor`; stdout has only the answer."""
     rest.answer = lambda request: httpx.Response(503)
 
     code, shown = query(QUERY, "--header", KARI)

@@ -1,4 +1,4 @@
-"""The commands as processes: what they print, what they serve, and how they end."""
+"""The commands as processes: their output, their service, and their end."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ PATIENCE_S = 30
 
 
 class Command:
-    """A `gateway` command that runs, and everything it has printed so far."""
+    """A running `gateway` command, and its output so far."""
 
     def __init__(self, *arguments: str) -> None:
         self.process = subprocess.Popen(
@@ -59,7 +59,7 @@ class Command:
             self._lines.put(line)
 
     def waits_for(self, pattern: str) -> str:
-        """Read on until a line matches, and return the match's first group or all of it."""
+        """Read until a line matches; return the match's first group, or the whole match."""
         while True:
             try:
                 line = self._lines.get(timeout=PATIENCE_S)
@@ -75,7 +75,7 @@ class Command:
         return self.process.wait(PATIENCE_S)
 
     def close(self) -> None:
-        """End it whatever it does, and all of its workers, by their own process group."""
+        """Kill its process group: the command and all its workers."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(PATIENCE_S)
@@ -88,7 +88,7 @@ class Command:
 
 @contextlib.contextmanager
 def running(*arguments: str) -> Iterator[Command]:
-    """Run a command until the test is over."""
+    """Run a command until the context ends."""
     command = Command(*arguments)
     try:
         yield command
@@ -97,7 +97,7 @@ def running(*arguments: str) -> Iterator[Command]:
 
 
 def ask(url: str, **headers: str) -> Any:
-    """Ask a gateway for the caller's sessions."""
+    """Query a gateway for the caller's sessions."""
     response = httpx.post(url, json=QUERY, headers=headers or KARI, timeout=PATIENCE_S)
     return response.json()
 
@@ -118,7 +118,7 @@ def fails(*arguments: str, **variables: str) -> tuple[int, list[str]]:
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[tuple[str, str]]:
-    """Return the address of a demo's GraphQL endpoint, and what it printed."""
+    """Return the address of a demo's GraphQL endpoint, and the demo's output."""
     with running("demo", "--port", "0", "--sessions", "3") as command:
         url = command.waits_for(rf"GraphQL\s+{ADDRESS}/graphql") + "/graphql"
         command.waits_for("Ctrl")
@@ -128,7 +128,7 @@ def demo() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("user", DEMO_USERS, ids=lambda user: user.login)
 def test_each_user_that_the_demo_prints_can_log_in(demo: tuple[str, str], user: Any) -> None:
-    """The line with the name holds the Authorization to send."""
+    """The line with a user's name has the Authorization to send."""
     url, printed = demo
     (authorization,) = re.findall(rf"^ +{user.full_name} +(\S.*)$", printed, re.MULTILINE)
 
@@ -139,7 +139,7 @@ def test_each_user_that_the_demo_prints_can_log_in(demo: tuple[str, str], user: 
     shutil.which("curl") is None, reason="needs curl; install it with: apt-get install curl"
 )
 def test_the_curl_line_that_the_demo_prints_works_when_pasted(demo: tuple[str, str]) -> None:
-    """A person who knows nothing else sees sessions in one step."""
+    """A new user gets sessions in one step."""
     (line,) = re.findall(r"^ +(curl (?:.*\\\n)*.*)$", demo[1], re.MULTILINE)
 
     done = subprocess.run(
@@ -152,7 +152,7 @@ def test_the_curl_line_that_the_demo_prints_works_when_pasted(demo: tuple[str, s
 
 
 def test_a_browser_gets_the_demos_query_page(demo: tuple[str, str]) -> None:
-    """The address that is printed first is one to open."""
+    """The printed address can be opened in a browser."""
     response = httpx.get(demo[0], headers={"Accept": "text/html"})
 
     assert response.status_code == 200
@@ -160,7 +160,7 @@ def test_a_browser_gets_the_demos_query_page(demo: tuple[str, str]) -> None:
 
 
 def test_the_demo_can_be_superoffice_online() -> None:
-    """Every tenant that it prints is there, as it says; Ctrl+C ends it without a traceback."""
+    """The printed tenants answer as described; Ctrl+C ends the demo without a traceback."""
     with running("demo", "--tenants", "--port", "0", "--sessions", "3") as command:
         first = command.waits_for(rf"GraphQL\s+({ADDRESS[1:-1]}/graphql/\w+)")
         suspended = command.waits_for(r"(http\S+)   suspended")
@@ -172,8 +172,8 @@ def test_the_demo_can_be_superoffice_online() -> None:
     assert "Traceback" not in "".join(command.printed)
 
 
-def test_serve_answers_over_another_process(tmp_path: Path) -> None:
-    """The gateway over the demo REST server, which serves a file; both end as they should."""
+def test_serve_answers_from_a_rest_server_in_another_process(tmp_path: Path) -> None:
+    """The demo REST server serves a file; both processes end with exit code 0."""
     sample = tmp_path / "sample.json"
     sample.write_text('[{"ChatSessionId": 4711}]')
 
@@ -191,7 +191,7 @@ def test_serve_answers_over_another_process(tmp_path: Path) -> None:
 
 
 class SlowRest:
-    """A REST side that says when it was called, and answers when it is told to."""
+    """A fake REST API that signals a call, and answers once the test allows it."""
 
     def __init__(self) -> None:
         self.called = threading.Event()
@@ -199,14 +199,14 @@ class SlowRest:
         self.app = Starlette(routes=[Route(PATH, self.answer)])
 
     async def answer(self, request: Request) -> JSONResponse:
-        """Answer with one session, in good time."""
+        """Answer with one session once the test allows it."""
         self.called.set()
         await asyncio.to_thread(self.may_answer.wait, PATIENCE_S)
         return JSONResponse([{"ChatSessionId": 1}])
 
 
 def refuses(url: str) -> None:
-    """Wait until nobody listens at the address any more."""
+    """Wait until the address refuses connections."""
     address = httpx.URL(url)
     with contextlib.suppress(OSError):
         for _ in range(PATIENCE_S * 20):
@@ -215,8 +215,8 @@ def refuses(url: str) -> None:
         pytest.fail("it still listens")  # pragma: no cover - only when it is broken
 
 
-def test_sigterm_lets_what_is_in_flight_be_answered() -> None:
-    """New connections are refused; the client that waits for REST gets its answer; then it ends."""
+def test_sigterm_completes_requests_in_flight() -> None:
+    """New connections are refused, the waiting client gets its answer, then the gateway ends."""
     rest = SlowRest()
     with (
         served(rest.app) as upstream_url,
@@ -235,8 +235,8 @@ def test_sigterm_lets_what_is_in_flight_be_answered() -> None:
         assert gateway.process.wait(PATIENCE_S) == 0
 
 
-def test_sigterm_does_not_wait_for_a_rest_side_that_hangs() -> None:
-    """The call's own deadline ends it, and the client is told so."""
+def test_sigterm_does_not_wait_for_a_rest_api_that_hangs() -> None:
+    """The call's own timeout ends it, and the client gets UPSTREAM_TIMEOUT."""
     rest = SlowRest()
     with (
         served(rest.app) as upstream_url,
@@ -258,7 +258,7 @@ def test_sigterm_does_not_wait_for_a_rest_side_that_hangs() -> None:
 
 
 def test_a_port_in_use_is_one_line_and_exit_code_2() -> None:
-    """It says which address, and how to choose another."""
+    """The line has the address, and how to choose another port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
 
@@ -270,7 +270,7 @@ def test_a_port_in_use_is_one_line_and_exit_code_2() -> None:
 
 
 def test_a_bad_setting_is_one_line_and_exit_code_2() -> None:
-    """What a unit or a container shows as the reason it did not start."""
+    """A unit or container shows this line as the reason of its failed start."""
     code, lines = fails("serve", "--upstream-url", "http://crm", GATEWAY_CACHE_SECRET="hunter2")
 
     assert code == 2
@@ -289,8 +289,8 @@ sys.exit(main(["serve", "--port", "0", "--upstream-url", "http://127.0.0.1:1"]))
 """
 
 
-def test_serve_loads_nothing_of_the_demo_or_of_tracing() -> None:
-    """The demo's users and data are not in the memory of a real gateway; tracing is off."""
+def test_serve_does_not_load_the_demo_or_tracing() -> None:
+    """A real gateway has no demo users in memory, and no tracing while it is off."""
     done = subprocess.run(
         [sys.executable, "-c", _IMPORTS], capture_output=True, text=True, check=True
     )

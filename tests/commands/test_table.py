@@ -1,4 +1,4 @@
-"""Answers as tables."""
+"""Answers printed as tables."""
 
 from typing import Any
 
@@ -29,12 +29,12 @@ from gateway.commands.table import table
     ],
 )
 def test_a_list_has_a_row_for_each_object(data: Any, lines: list[str]) -> None:
-    """Below its name and those of the fields; control characters reach no terminal."""
+    """The list's name and the fields' names come first; control characters are replaced."""
     assert table(data).splitlines() == lines
 
 
-def test_all_there_is_is_shown() -> None:
-    """Single values come first, wherever they stand; then the lists, empty ones too."""
+def test_every_value_is_shown() -> None:
+    """Single values come first, wherever they are; then the lists, including empty ones."""
     summary = {
         "byTopic": [{"topicId": 10, "count": 2}],
         "byAgent": [],
@@ -59,7 +59,7 @@ def test_all_there_is_is_shown() -> None:
 
 
 def test_several_root_fields_keep_their_names() -> None:
-    """They may have fields of the same name."""
+    """Several root fields may have fields of the same name."""
     data = {"one": {"total": 1}, "two": {"total": 2}, "three": [{"total": 3}]}
 
     assert table(data).splitlines() == [

@@ -1,4 +1,4 @@
-"""Asking the demo server, as the tests of this folder do."""
+"""Requests to the demo REST server."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 async def ask(
     app: Starlette, headers: dict[str, str], *, path: str = PATH, method: str = "GET"
 ) -> httpx.Response:
-    """Send one request with these headers and no others that matter."""
+    """Send one request with these headers."""
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://demo") as client:
         return await client.request(method, path, headers=headers)
@@ -26,9 +26,9 @@ async def ask(
 async def sessions_of(
     user: DemoUser, *, now: float = NOON, sessions: int = 12, seed: int = 1, **headers: str
 ) -> list[Json]:
-    """Return what a user sees at one time; header names are written with underscores."""
+    """Return a user's sessions at one time; header names are written with underscores."""
     app = create_demo_app(sessions=sessions, seed=seed, clock=lambda: now)
-    wanted = {name.replace("_", "-"): value for name, value in headers.items()}
-    answer = await ask(app, {"Authorization": user.authorization_basic, **wanted})
-    found: list[Json] = answer.json()
-    return found
+    more_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    answer = await ask(app, {"Authorization": user.authorization_basic, **more_headers})
+    records: list[Json] = answer.json()
+    return records

@@ -1,4 +1,4 @@
-"""Every property of the REST contract, by type, and which of them hold other types."""
+"""Every property of the REST contract, by type, and those whose values are records."""
 
 _NAMES = {
     "ChatSessionEntity": """
@@ -73,7 +73,7 @@ _NAMES = {
 }
 PROPERTIES = {kind: frozenset(names.split()) for kind, names in _NAMES.items()}
 
-# How to get from a record to the records in it: property -> their type.
+# The properties with nested records: property -> type of the records.
 NESTED: dict[str, str] = {
     "User": "Associate",
     "Person": "Person",

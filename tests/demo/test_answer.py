@@ -1,4 +1,4 @@
-"""What is in an answer, whenever it is asked for."""
+"""The content of an answer, at any time."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def records(value: object, kind: str) -> Iterator[tuple[str, Json]]:
 
 
 async def test_the_same_seed_and_second_give_the_same_answer() -> None:
-    """Nothing is remembered between answers, nor drawn anew."""
+    """An answer depends on no earlier answer and on no random draw."""
     headers = {"Authorization": KARI.authorization_basic}
     apps = [create_demo_app(clock=lambda: NOON + 0.2), create_demo_app(clock=lambda: NOON + 0.9)]
 
@@ -40,18 +40,18 @@ async def test_the_same_seed_and_second_give_the_same_answer() -> None:
 
 
 async def test_another_second_gives_another_answer() -> None:
-    """The desk is alive."""
+    """The sessions change every second."""
     assert await sessions_of(KARI, now=NOON) != await sessions_of(KARI, now=NOON + 1)
 
 
 async def test_another_seed_gives_another_answer() -> None:
-    """The seed is what everything made up comes from."""
+    """All invented data comes from the seed."""
     assert await sessions_of(KARI, seed=1) != await sessions_of(KARI, seed=2)
 
 
 @pytest.mark.parametrize("sessions", [0, 1, 12, 500])
-async def test_each_user_sees_as_many_sessions_as_asked_for(sessions: int) -> None:
-    """The number holds for each user, and every session is there once."""
+async def test_each_user_sees_the_configured_number_of_sessions(sessions: int) -> None:
+    """The number applies to each user, and no session is there twice."""
     for user in (KARI, JONAS, EMMA):
         ids = {s["ChatSessionId"] for s in await sessions_of(user, sessions=sessions)}
 
@@ -59,7 +59,7 @@ async def test_each_user_sees_as_many_sessions_as_asked_for(sessions: int) -> No
 
 
 async def test_users_share_some_sessions_and_have_others_alone() -> None:
-    """Two users with a topic in common see the same sessions of it."""
+    """Two users with a common topic see the same sessions of it."""
     kari, jonas, emma = [
         {s["ChatSessionId"]: s for s in await sessions_of(user)} for user in (KARI, JONAS, EMMA)
     ]
@@ -72,32 +72,32 @@ async def test_users_share_some_sessions_and_have_others_alone() -> None:
 
 
 async def test_a_user_sees_only_sessions_of_own_topics() -> None:
-    """Membership of a topic is what lets a user see a session."""
+    """A user sees a session if they are a member of its topic."""
     assert {s["TopicId"] for s in await sessions_of(EMMA)} == set(EMMA.topics)
 
 
-async def test_every_property_of_the_contract_is_there_and_no_other() -> None:
-    """All 264 properties over 13 types are in one answer."""
-    seen: defaultdict[str, set[str]] = defaultdict(set)
+async def test_an_answer_has_exactly_the_properties_of_the_contract() -> None:
+    """One answer has all 264 properties of 13 types."""
+    properties: defaultdict[str, set[str]] = defaultdict(set)
     for kind, record in records(await sessions_of(KARI, sessions=100), "ChatSessionEntity"):
-        seen[kind] |= record.keys()
+        properties[kind] |= record.keys()
 
-    assert seen == PROPERTIES
+    assert properties == PROPERTIES
     assert sum(map(len, PROPERTIES.values())) == 264
 
 
 async def test_a_small_answer_has_every_property_too() -> None:
-    """A user of the demo does not have to ask for many sessions to see it all."""
-    seen: defaultdict[str, set[str]] = defaultdict(set)
+    """The default number of sessions is enough to see every property."""
+    properties: defaultdict[str, set[str]] = defaultdict(set)
     for kind, record in records(await sessions_of(KARI), "ChatSessionEntity"):
-        seen[kind] |= record.keys()
+        properties[kind] |= record.keys()
 
-    assert seen == PROPERTIES
+    assert properties == PROPERTIES
 
 
 @pytest.mark.parametrize("name", LINKS)
 async def test_a_nested_record_is_there_on_some_sessions_and_null_on_others(name: str) -> None:
-    """A client meets both within one answer."""
+    """One answer has both."""
     links = [session[name] for session in await sessions_of(KARI, sessions=100)]
 
     assert None in links
@@ -107,8 +107,8 @@ async def test_a_nested_record_is_there_on_some_sessions_and_null_on_others(name
 @pytest.mark.parametrize(
     "name", ["TableRight", "FieldProperties", "Address", "Street", "FieldRight"]
 )
-async def test_what_hangs_on_records_is_sometimes_null_as_well(name: str) -> None:
-    """Rights and addresses cannot be relied on either."""
+async def test_rights_and_addresses_are_sometimes_null(name: str) -> None:
+    """Clients cannot rely on rights or addresses either."""
     answer = await sessions_of(KARI, sessions=100)
     values = [r[name] for _, r in records(answer, "ChatSessionEntity") if name in r]
 
@@ -121,7 +121,7 @@ async def test_some_table_rights_are_empty_objects() -> None:
     assert {} in [session["TableRight"] for session in await sessions_of(KARI, sessions=100)]
 
 
-async def test_nobody_is_now_and_then_an_object_of_blanks() -> None:
+async def test_a_missing_agent_is_sometimes_an_empty_record() -> None:
     """A session without an agent has null, or an Associate whose key is 0."""
     users = [s["User"] for s in await sessions_of(KARI, sessions=100) if s["User"]]
     blanks = [user for user in users if user["AssociateId"] == 0]
@@ -131,17 +131,17 @@ async def test_nobody_is_now_and_then_an_object_of_blanks() -> None:
 
 
 async def test_a_record_is_the_same_wherever_it_is_linked() -> None:
-    """Two sessions with the same company, person or agent agree about it."""
+    """Two sessions with the same company, person or agent have equal records of it."""
     answer = await sessions_of(KARI, sessions=200)
-    seen: dict[tuple[str, int], Json] = {}
+    first_records: dict[tuple[str, int], Json] = {}
     for kind, record in records(answer, "ChatSessionEntity"):
         key = record.get(f"{kind}Id")
         if key is not None:
-            assert seen.setdefault((kind, key), record) == record
+            assert first_records.setdefault((kind, key), record) == record
 
 
-async def test_about_half_of_the_sessions_carry_everything() -> None:
-    """A fully linked session is the rule as much as the exception."""
+async def test_about_half_of_the_sessions_have_all_links() -> None:
+    """Fully linked sessions are as frequent as others."""
     answer = await sessions_of(KARI, sessions=400)
     full = [s for s in answer if all(s[n] for n in LINKS if n not in {"User", "TransferTo"})]
 
@@ -149,7 +149,7 @@ async def test_about_half_of_the_sessions_carry_everything() -> None:
 
 
 async def test_a_fully_linked_session_has_the_size_of_a_real_one() -> None:
-    """Between 15 and 25 kB of compact JSON, most of it about rights."""
+    """A session has 15 to 25 kB of compact JSON, most of it rights."""
     answer = await sessions_of(KARI, sessions=400, accept_language="en")
     sizes = [
         len(json.dumps(session, ensure_ascii=False, separators=(",", ":")).encode())
@@ -188,7 +188,7 @@ async def test_keys_of_field_properties_are_not_property_names() -> None:
 
 
 async def test_an_address_has_its_lines_in_the_order_of_the_country() -> None:
-    """Norway puts the postcode before the city, on one line, with one label."""
+    """Norway has the postcode before the city, on one line, with one label."""
     answer = await sessions_of(KARI, sessions=100)
     address = next(
         s["Contact"]["Address"]
@@ -203,19 +203,21 @@ async def test_an_address_has_its_lines_in_the_order_of_the_country() -> None:
 
 
 async def test_people_write_plain_text_in_four_languages_with_emoji() -> None:
-    """Names and messages go beyond ASCII; what would be markup elsewhere is just text."""
+    """Names and messages go beyond ASCII, and characters of markup are not escaped."""
     answer = await sessions_of(KARI, sessions=400)
-    said = " ".join(s["FirstMessage"] + s["LastMessage"] for s in answer)
+    messages = " ".join(s["FirstMessage"] + s["LastMessage"] for s in answer)
     countries = {s["Contact"]["CountryId"] for s in answer if s["Contact"]}
 
     assert countries == {578, 276, 826, 392}
-    assert all(piece in said for piece in ("Hei", "Guten Tag", "Hi ", "です", "<500>", " & ", "😊"))
-    assert not re.search(r"&#?\w+;|</\w", said)
-    assert "{" not in said
+    assert all(
+        piece in messages for piece in ("Hei", "Guten Tag", "Hi ", "です", "<500>", " & ", "😊")
+    )
+    assert not re.search(r"&#?\w+;|</\w", messages)
+    assert "{" not in messages
 
 
 async def test_some_agents_have_custom_fields() -> None:
-    """Values are encoded with their type, beside the text to show."""
+    """A value is encoded with its type, and has a display text next to it."""
     agents = [s["User"] for s in await sessions_of(KARI, sessions=100) if s["User"]]
     fields = next(agent["CustomFields"] for agent in agents if agent["CustomFields"])
 
@@ -225,7 +227,7 @@ async def test_some_agents_have_custom_fields() -> None:
 
 
 async def test_later_sessions_have_higher_keys() -> None:
-    """Keys grow with time, as those of a database do."""
+    """Keys grow with time, as in a database."""
     answer = sorted(await sessions_of(KARI, sessions=50), key=lambda s: int(s["ChatSessionId"]))
 
     assert all(a["WhenRequested"] <= b["WhenRequested"] for a, b in pairwise(answer))

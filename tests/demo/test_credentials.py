@@ -1,4 +1,4 @@
-"""Who is let in."""
+"""The credentials that the demo accepts."""
 
 import base64
 
@@ -8,8 +8,8 @@ from gateway.demo import DEMO_USERS, DemoUser, create_demo_app
 from tests.demo.asking import EMMA, JONAS, KARI, NOON, ask
 
 
-def forms(user: DemoUser) -> list[dict[str, str]]:
-    """Return the four kinds of credentials of a user."""
+def credentials_of(user: DemoUser) -> list[dict[str, str]]:
+    """Return the four forms of a user's credentials."""
     return [
         {"Authorization": user.authorization_basic},
         {"Authorization": user.authorization_ticket, "SO-AppToken": "demo-app"},
@@ -20,10 +20,10 @@ def forms(user: DemoUser) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("user", DEMO_USERS, ids=lambda user: user.login)
 async def test_all_four_credential_forms_give_the_same_answer(user: DemoUser) -> None:
-    """A user sees the same sessions however the user has logged in."""
+    """A user sees the same sessions with each form of credentials."""
     app = create_demo_app(clock=lambda: NOON)
 
-    answers = [await ask(app, form) for form in forms(user)]
+    answers = [await ask(app, form) for form in credentials_of(user)]
 
     assert {answer.status_code for answer in answers} == {200}
     assert len({answer.content for answer in answers}) == 1
@@ -57,8 +57,9 @@ async def test_the_scheme_is_case_insensitive() -> None:
         {"X-XSRF-TOKEN": KARI.xsrf, "Cookie": JONAS.cookie},
         {"Authorization": "Bearer wrong", "X-XSRF-TOKEN": KARI.xsrf, "Cookie": KARI.cookie},
     ],
+    ids=str,
 )
-async def test_other_credentials_get_401_in_the_documented_body(headers: dict[str, str]) -> None:
+async def test_other_credentials_get_401_with_the_documented_body(headers: dict[str, str]) -> None:
     """Missing, malformed, foreign and mixed credentials are refused."""
     answer = await ask(create_demo_app(), headers)
 
@@ -69,8 +70,8 @@ async def test_other_credentials_get_401_in_the_documented_body(headers: dict[st
     assert answer.json()["ErrorType"] == "SoSecurityException"
 
 
-def test_credentials_look_made_up() -> None:
-    """Nobody can take a demo secret for a real one."""
+def test_credentials_are_recognisable_as_invented() -> None:
+    """A demo secret cannot be mistaken for a real one."""
     secrets = [
         secret
         for user in DEMO_USERS

@@ -1,4 +1,4 @@
-"""How language and zone headers change an answer."""
+"""The effect of language and time zone headers on an answer."""
 
 import re
 
@@ -28,11 +28,10 @@ DATES = ["WhenRequested", "WhenStarted", "WhenEnded", "WhenIdle", "WhenFetched"]
         ({"accept-language": "en", "so-language": "*"}, RAW),
         ({"accept-language": "en", "so-language": "x"}, RAW),
     ],
+    ids=str,
 )
-def test_a_list_text_is_written_in_the_language_asked_for(
-    headers: dict[str, str], text: str
-) -> None:
-    """Without a language it has them all; SO-Language wins, and can say so."""
+def test_a_list_text_is_in_the_requested_language(headers: dict[str, str], text: str) -> None:
+    """Without a language it has all of them; SO-Language wins, and can request all."""
     assert Wire.from_headers(headers).text(SUPPLIER) == text
 
 
@@ -53,16 +52,16 @@ def test_a_list_text_is_written_in_the_language_asked_for(
         ("US-NY, includeTZOffset", "2026-11-23T06:00:00-0500"),
     ],
 )
-def test_a_date_is_wall_time_in_the_zone_asked_for(zone: str, written: str) -> None:
-    """The zone is left out unless asked for, and an offset has no colon."""
+def test_a_date_is_wall_time_in_the_requested_zone(zone: str, written: str) -> None:
+    """The offset is omitted unless requested, and has no colon."""
     assert Wire.from_headers({"so-timezone": zone}).date(NOON) == written
 
 
 @pytest.mark.parametrize(
     ("ticks", "fraction"), [(0, ""), (9_553_621, ".9553621"), (5_000_000, ".5"), (1, ".0000001")]
 )
-def test_a_fraction_is_there_only_when_it_is_not_zero(ticks: int, fraction: str) -> None:
-    """Up to seven digits, without trailing zeros."""
+def test_a_fraction_is_written_only_when_it_is_not_zero(ticks: int, fraction: str) -> None:
+    """A fraction has up to seven digits, without trailing zeros."""
     assert Wire().date(NOON, ticks) == "2026-11-23T12:00:00" + fraction
 
 
@@ -71,15 +70,15 @@ def test_an_unset_date_never_gets_an_offset() -> None:
     assert Wire(zone="US-NY", has_offset=True).date(None) == UNSET
 
 
-async def test_a_stamp_is_in_utc_whatever_the_zone() -> None:
-    """Project.Updated does not move with the zone."""
-    found = []
+async def test_a_stamp_is_in_utc_with_any_zone() -> None:
+    """Project.Updated does not change with the zone header."""
+    stamps = []
     for zone in ("NO", "JP"):
         answer = await sessions_of(KARI, so_timezone=zone)
-        found.append([s["Project"]["Updated"] for s in answer if s["Project"]])
+        stamps.append([s["Project"]["Updated"] for s in answer if s["Project"]])
 
-    assert found[0]
-    assert found[0] == found[1]
+    assert stamps[0]
+    assert stamps[0] == stamps[1]
 
 
 async def test_a_published_project_never_expires() -> None:
@@ -91,7 +90,7 @@ async def test_a_published_project_never_expires() -> None:
 
 
 async def test_the_dates_of_a_session_follow_the_zone_header() -> None:
-    """All five carry the offset asked for, or are unset."""
+    """All five dates have the requested offset, or are unset."""
     answer = await sessions_of(KARI, so_timezone="UTC, includeTZOffset")
     dates = [session[name] for session in answer for name in DATES]
 
@@ -104,12 +103,12 @@ async def test_the_dates_of_a_session_follow_the_zone_header() -> None:
 
 
 def raw_texts(answer: list[Json]) -> list[str]:
-    """Return everything in an answer that waits for a translation."""
+    """Return the untranslated texts in an answer."""
     return re.findall(r"SR_\w+|NO:", str(answer))
 
 
 async def test_an_answer_without_a_language_has_raw_texts() -> None:
-    """Resource ids and all languages at once, in reasons, labels and list texts."""
+    """Reasons, labels and list texts are resource ids, or have all languages at once."""
     answer = await sessions_of(KARI)
 
     assert {"NO:", "SR_AL_ADDRESS1", "SR_MANDATORY_FIELD_1281"} <= set(raw_texts(answer))
@@ -117,6 +116,6 @@ async def test_an_answer_without_a_language_has_raw_texts() -> None:
 
 
 @pytest.mark.parametrize("language", ["nb", "en", "de"])
-async def test_an_answer_with_a_language_has_none(language: str) -> None:
-    """Everything that can be translated is."""
+async def test_an_answer_with_a_language_has_no_raw_texts(language: str) -> None:
+    """Every text that can be translated is translated."""
     assert raw_texts(await sessions_of(KARI, sessions=50, accept_language=language)) == []

@@ -1,4 +1,4 @@
-"""Sessions live: they arrive, wait, are talked in, handed over, ended and replaced."""
+"""The life of a session: it arrives, waits, is answered, transferred, ended and replaced."""
 
 from itertools import pairwise
 
@@ -29,17 +29,17 @@ Film = list[list[Record]]
 
 @pytest.fixture(scope="module")
 def lives() -> Film:
-    """Every second of many sessions' lives, session by session."""
+    """Return every second of many sessions' lives, session by session."""
     desk = Desk(sessions=SESSIONS, seed=3)
-    seen: dict[object, list[Record]] = {}
+    records_by_id: dict[object, list[Record]] = {}
     for now in range(NOON, NOON + 2 * CYCLE_S):
         for moment in desk.moments(KARI, now):
-            seen.setdefault(moment.session_id, []).append(session_record(moment, Wire()))
-    return list(seen.values())
+            records_by_id.setdefault(moment.session_id, []).append(session_record(moment, Wire()))
+    return list(records_by_id.values())
 
 
-def test_statuses_follow_each_other_sensibly(lives: Film) -> None:
-    """Nobody is answered before being picked up, and nothing happens after the end."""
+def test_statuses_follow_each_other_in_a_valid_order(lives: Film) -> None:
+    """No session is answered before it is accepted, and none changes after its end."""
     changes = {
         (before["Status"], after["Status"])
         for life in lives
@@ -52,8 +52,8 @@ def test_statuses_follow_each_other_sensibly(lives: Film) -> None:
 
 
 @pytest.mark.parametrize("user", DEMO_USERS, ids=lambda user: user.login)
-def test_somebody_waits_at_any_time(user: DemoUser) -> None:
-    """Whoever looks at the queue of a demo as it starts by itself sees how it works."""
+def test_a_customer_waits_at_any_time(user: DemoUser) -> None:
+    """The queue of a demo with default settings is never empty."""
     desk = Desk(sessions=12, seed=1)
     waiting = [
         sum(session_record(moment, Wire())["Status"] == "InQueue" for moment in moments)
@@ -63,8 +63,8 @@ def test_somebody_waits_at_any_time(user: DemoUser) -> None:
     assert min(waiting) >= 1
 
 
-def test_kari_is_hardly_ever_without_a_chat() -> None:
-    """Whoever asks for the chats of the one who is logged in by default nearly always sees some."""
+def test_kari_nearly_always_has_a_chat() -> None:
+    """Kari is logged in by default, so a query for the user's own chats has results."""
     desk = Desk(sessions=12, seed=1)
     has_chats = []
     for now in range(NOON, NOON + 20 * CYCLE_S, 41):
@@ -75,14 +75,14 @@ def test_kari_is_hardly_ever_without_a_chat() -> None:
     assert sum(has_chats) > 0.8 * len(has_chats)
 
 
-def test_a_slot_goes_on_with_a_new_session(lives: Film) -> None:
-    """After one cycle every session has made room for another."""
+def test_an_ended_session_is_replaced(lives: Film) -> None:
+    """After one cycle every session has been replaced by another."""
     assert 2 * SESSIONS <= len(lives) <= 3 * SESSIONS
     assert all(len(life) <= CYCLE_S for life in lives)
 
 
-def test_every_life_reaches_its_end_before_the_next_begins(lives: Film) -> None:
-    """No session is cut off in the middle of a talk."""
+def test_every_session_ends_before_it_is_replaced(lives: Film) -> None:
+    """No session disappears in the middle of a chat."""
     whole = [life for life in lives if len(life) == CYCLE_S]
 
     assert whole
@@ -90,14 +90,14 @@ def test_every_life_reaches_its_end_before_the_next_begins(lives: Film) -> None:
 
 
 def test_dates_agree_with_the_status(lives: Film) -> None:
-    """Started means an agent has accepted, also before a reset; ended means it is over."""
+    """WhenStarted is set once an agent accepts, even after a reset; WhenEnded once it is over."""
     for record in (record for life in lives for record in life):
         has_agent, is_reset = record["Rank"] != 0, record["Status"] == "InQueue"
         assert (record["WhenStarted"] != UNSET) == has_agent or is_reset
         assert (record["WhenEnded"] != UNSET) == (record["Status"] in OVER)
 
 
-def test_times_come_in_order(lives: Film) -> None:
+def test_times_are_in_order(lives: Film) -> None:
     """Requested, started, idle and ended never overtake each other, nor the clock."""
     for life in lives:
         for record in life:
@@ -109,26 +109,26 @@ def test_times_come_in_order(lives: Film) -> None:
 
 
 def test_no_date_is_in_the_future(lives: Film) -> None:
-    """What the clock has not reached is not told."""
+    """Dates that the clock has not reached are unset."""
     latest = max(str(record["WhenFetched"]) for life in lives for record in life)
 
     assert latest < Wire().date(NOON + 2 * CYCLE_S)
 
 
 def test_the_customer_polls_while_the_session_is_open(lives: Film) -> None:
-    """WhenFetched moves on all the time, and stands still afterwards, or once the customer left."""
-    left = 0
+    """WhenFetched advances while it is open, and stops at its end or when the customer leaves."""
+    sessions_left = 0
     for life in lives:
         over = [r["WhenFetched"] for r in life if r["Status"] == "Closed"]
         live = {r["WhenFetched"] for r in life if r["Status"] in LIVE}
         assert len(set(over)) <= 1
-        left += len(live) < sum(r["Status"] in LIVE for r in life) // 4
+        sessions_left += len(live) < sum(r["Status"] in LIVE for r in life) // 4
 
-    assert 0 < left < len(lives) / 4
+    assert 0 < sessions_left < len(lives) / 4
 
 
-def test_a_chat_can_go_back(lives: Film) -> None:
-    """From the talk into the queue, and from the end into the talk."""
+def test_a_chat_can_return_to_an_earlier_status(lives: Film) -> None:
+    """A chat can return from live to the queue, and from finished to live."""
     back = {
         (before["Status"] in LIVE, after["Status"])
         for life in lives
@@ -142,7 +142,7 @@ def test_a_chat_can_go_back(lives: Film) -> None:
 
 
 def test_some_sessions_begin_with_a_bot(lives: Film) -> None:
-    """A bot's session looks live, with no agent."""
+    """A bot's session has a live status and no agent."""
     bots = [record for life in lives for record in life if record["ChatbotIsActive"]]
 
     assert bots
@@ -151,7 +151,7 @@ def test_some_sessions_begin_with_a_bot(lives: Film) -> None:
 
 
 def test_transfers_are_accepted_or_declined(lives: Film) -> None:
-    """A pending transfer ends, and the agent changes on some of them only."""
+    """A pending transfer ends, and only some transfers change the agent."""
     outcomes = set()
     for life in lives:
         for before, after in pairwise(life):
@@ -166,15 +166,15 @@ def _text(fragment: object) -> object:
     return getattr(fragment, "contents", fragment)
 
 
-def test_messages_move_on_and_the_first_stays(lives: Film) -> None:
-    """The first message is the question; the last one changes as people talk."""
+def test_the_last_message_changes_and_the_first_does_not(lives: Film) -> None:
+    """The first message is the customer's question."""
     for life in (life for life in lives if any(r["Status"] == "Finished" for r in life)):
         assert len({record["FirstMessage"] for record in life}) == 1
     assert any(len({record["LastMessage"] for record in life}) > 5 for life in lives)
 
 
 def test_flags_are_the_zero_member_unless_an_agent_types(lives: Film) -> None:
-    """An idle session says CustomerIsTyping; only UserIsTyping means something."""
+    """An idle session has CustomerIsTyping; only UserIsTyping has a meaning."""
     flags = [record["Flags"] for life in lives for record in life]
 
     assert set(flags) == {"CustomerIsTyping", "UserIsTyping"}
@@ -182,14 +182,14 @@ def test_flags_are_the_zero_member_unless_an_agent_types(lives: Film) -> None:
 
 
 def test_ratings_come_after_the_end(lives: Film) -> None:
-    """Zero stands for none."""
+    """A rating of zero means none."""
     rated = {str(r["Status"]) for life in lives for r in life if r["Rating"]}
 
     assert rated == {"Finished", "Closed"}
 
 
-def test_alerts_rise_with_the_wait(lives: Film) -> None:
-    """Who waits long is escalated."""
+def test_the_alert_level_rises_with_the_wait_time(lives: Film) -> None:
+    """Customers who wait long are escalated."""
     assert {r["AlertLevel"] for life in lives for r in life if r["Status"] == "InQueue"} == {
         0,
         1,
@@ -197,8 +197,8 @@ def test_alerts_rise_with_the_wait(lives: Film) -> None:
     }
 
 
-async def test_tickets_move_along_with_their_chat() -> None:
-    """A ticket is closed when its chat is over, and read once an agent has come."""
+async def test_a_ticket_follows_its_chat() -> None:
+    """A ticket is closed when its chat is over, and replied to when an agent has accepted."""
     for session in await sessions_of(KARI, sessions=200):
         if ticket := session["Ticket"]:
             is_over = session["Status"] in OVER
@@ -210,7 +210,7 @@ async def test_tickets_move_along_with_their_chat() -> None:
 
 @pytest.mark.parametrize("now", [0, NOON, 4_000_000_000])
 def test_keys_are_32_bit_numbers_at_any_time(now: int) -> None:
-    """A clock that is wrong by decades does no harm."""
+    """A clock that is wrong by decades does not break the demo."""
     ids = [moment.session_id for moment in Desk(sessions=200, seed=1).moments(KARI, now)]
 
     assert len(set(ids)) == 200

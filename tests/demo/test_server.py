@@ -1,4 +1,4 @@
-"""The server around the answer: routes, the wait, the count, the sample."""
+"""The demo REST server: routes, delay, count of calls, and a file as its answer."""
 
 import time
 from pathlib import Path
@@ -12,8 +12,8 @@ AUTH = {"Authorization": KARI.authorization_basic}
 
 
 @pytest.mark.parametrize("path", ["/", "/api/v1/ChatTopic", "/api/v1/ChatSession/ForCurrentUser/"])
-async def test_another_path_is_404_in_the_documented_body(path: str) -> None:
-    """Only one route of SuperOffice is played."""
+async def test_another_path_is_404_with_the_documented_body(path: str) -> None:
+    """The demo has only one route of SuperOffice's REST API."""
     answer = await ask(create_demo_app(), AUTH, path=path)
 
     assert answer.status_code == 404
@@ -22,7 +22,7 @@ async def test_another_path_is_404_in_the_documented_body(path: str) -> None:
 
 
 async def test_another_method_is_405() -> None:
-    """The endpoint is only read, and says so."""
+    """The endpoint accepts GET only, and its Allow header lists it."""
     answer = await ask(create_demo_app(), AUTH, method="POST")
 
     assert answer.status_code == 405
@@ -30,8 +30,8 @@ async def test_another_method_is_405() -> None:
     assert answer.json()["Error"] is True
 
 
-async def test_calls_are_counted_whatever_their_status() -> None:
-    """Tests of the gateway learn from the count how often REST was called."""
+async def test_calls_of_any_status_are_counted() -> None:
+    """Tests of the gateway read the number of REST calls from it."""
     app = create_demo_app()
 
     await ask(app, AUTH)
@@ -41,8 +41,8 @@ async def test_calls_are_counted_whatever_their_status() -> None:
     assert app.state.calls == 2
 
 
-async def test_the_answer_waits_as_long_as_asked() -> None:
-    """A slow tenant can be played."""
+async def test_the_answer_is_delayed_as_configured() -> None:
+    """The demo can play a slow tenant."""
     app = create_demo_app(delay_ms=30)
     began = time.perf_counter()
 
@@ -52,7 +52,7 @@ async def test_the_answer_waits_as_long_as_asked() -> None:
 
 
 async def test_a_sample_is_served_byte_for_byte(tmp_path: Path) -> None:
-    """A file takes the place of the sessions, odd spaces and all."""
+    """A file replaces the sessions, and its spaces are preserved."""
     sample = tmp_path / "sample.json"
     sample.write_bytes(b'[ {"ChatSessionId" : 938}\r\n]')
 
@@ -62,8 +62,8 @@ async def test_a_sample_is_served_byte_for_byte(tmp_path: Path) -> None:
     assert answer.headers["content-type"].startswith("application/json")
 
 
-async def test_a_sample_still_asks_for_credentials(tmp_path: Path) -> None:
-    """A sample changes the answer, not who may have it."""
+async def test_a_sample_requires_credentials(tmp_path: Path) -> None:
+    """A sample changes the answer, not the access to it."""
     sample = tmp_path / "sample.json"
     sample.write_bytes(b"[]")
 

@@ -1,4 +1,4 @@
-"""The demo's SuperOffice Online: its state service, and what is the matter with each tenant."""
+"""The demo's SuperOffice Online: its state service, and the special behaviour of each tenant."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ STEADY, MOVING, MAINTAINED, SUSPENDED, LYING, SLOW = DEMO_TENANTS
 
 
 class Clock:
-    """A clock that is set by hand."""
+    """A clock that the test sets."""
 
     now = float(NOON)
 
@@ -39,7 +39,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def gateway(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
-    """Return a gateway over the demo's SuperOffice Online that keeps no snapshot."""
+    """Return a gateway over the demo's SuperOffice Online that caches no snapshots."""
     monkeypatch.setattr(states, "_LEAST_APART_S", 0)
     app = create_demo_app(sessions=2, clock=clock)
     settings = {"upstream_url": None, "environment": "online", "cache_ttl": 0}
@@ -47,38 +47,40 @@ async def gateway(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         yield running
 
 
-async def queried(gateway: Gateway, tenant: str) -> httpx.Response:
-    """Ask the gateway for a tenant's sessions."""
+async def query_tenant(gateway: Gateway, tenant: str) -> httpx.Response:
+    """Query the gateway for a tenant's sessions."""
     return await asyncio.create_task(
         gateway.http.post(f"/graphql/{tenant}", json={"query": QUERY}, headers=AUTH)
     )
 
 
 @pytest.mark.parametrize("tenant", [STEADY, MOVING, MAINTAINED])
-async def test_a_tenant_that_runs_is_served(gateway: Gateway, tenant: str) -> None:
-    """Through its state, to its host."""
-    assert len((await queried(gateway, tenant)).json()["data"]["chatSessions"]) == 2
+async def test_a_running_tenant_is_served(gateway: Gateway, tenant: str) -> None:
+    """The gateway reads its state, then calls its host."""
+    assert len((await query_tenant(gateway, tenant)).json()["data"]["chatSessions"]) == 2
 
 
-async def test_tenants_have_chats_of_their_own(gateway: Gateway) -> None:
-    """So that a mix-up would be seen."""
-    one, other = [(await queried(gateway, tenant)).json()["data"] for tenant in (STEADY, MOVING)]
+async def test_tenants_have_different_chats(gateway: Gateway) -> None:
+    """A mix-up of tenants would be visible."""
+    one, other = [
+        (await query_tenant(gateway, tenant)).json()["data"] for tenant in (STEADY, MOVING)
+    ]
 
     assert one != other
 
 
 async def test_a_tenant_that_moves_is_followed(gateway: Gateway, clock: Clock) -> None:
-    """Nobody notices."""
-    await queried(gateway, MOVING)
+    """A client gets data before and after the move."""
+    await query_tenant(gateway, MOVING)
     clock.now += 60
 
-    answer = await queried(gateway, MOVING)
+    answer = await query_tenant(gateway, MOVING)
 
     assert len(answer.json()["data"]["chatSessions"]) == 2
 
 
-async def test_where_a_tenant_was_it_is_misdirected(clock: Clock) -> None:
-    """Before that second it was right."""
+async def test_the_former_host_of_a_tenant_answers_421(clock: Clock) -> None:
+    """The host is right until the second of the move."""
     app = create_demo_app(clock=clock)
     path = f"/{MOVING}{PATH}"
     host = DEMO_TENANTS[MOVING].host(clock.now)
@@ -90,8 +92,8 @@ async def test_where_a_tenant_was_it_is_misdirected(clock: Clock) -> None:
     assert (before.status_code, after.status_code) == (200, 421)
 
 
-async def test_on_loopback_no_host_is_wrong(clock: Clock) -> None:
-    """A tenant can be called there without any gateway."""
+async def test_any_tenant_is_served_on_loopback(clock: Clock) -> None:
+    """A tenant can be called there without a gateway."""
     answer = await ask(create_demo_app(clock=clock), AUTH, path=f"/{MOVING}{PATH}")
 
     assert answer.status_code == 200
@@ -105,15 +107,15 @@ async def test_on_loopback_no_host_is_wrong(clock: Clock) -> None:
         ("Cust404", "BAD_REQUEST"),
     ],
 )
-async def test_a_tenant_that_cannot_be_served_shows_why(
+async def test_a_tenant_that_cannot_be_served_has_a_code(
     gateway: Gateway, tenant: str, code: str
 ) -> None:
-    """Suspended, at an address that is not to be trusted, or not there."""
-    assert first_error(await queried(gateway, tenant))[0] == code
+    """The tenant is suspended, has an untrusted address, or does not exist."""
+    assert first_error(await query_tenant(gateway, tenant))[0] == code
 
 
 def test_one_tenant_is_slow() -> None:
-    """And no other is."""
+    """No other tenant is slow."""
     delays = {name: tenant.delay_s for name, tenant in DEMO_TENANTS.items() if tenant.delay_s}
 
     assert delays == {SLOW: 3}
@@ -128,8 +130,8 @@ def test_one_tenant_is_slow() -> None:
         (f"/{STEADY}/api/v1/ChatTopic", 404),
     ],
 )
-async def test_what_is_not_there_is_an_error(path: str, status: int) -> None:
-    """Of the kind that REST's errors are."""
+async def test_an_unknown_path_or_tenant_is_an_error(path: str, status: int) -> None:
+    """The body has the form of SuperOffice's errors."""
     answer = await ask(create_demo_app(), AUTH, path=path)
 
     assert answer.status_code == status
@@ -137,7 +139,7 @@ async def test_what_is_not_there_is_an_error(path: str, status: int) -> None:
 
 
 async def test_a_state_is_written_as_documented() -> None:
-    """With seven digits of a second, and the port that need not be there."""
+    """Times have seven digits of a second, and URLs may have a port."""
     answer: dict[str, Any] = (
         await ask(create_demo_app(clock=Clock()), {}, path=f"/api/state/{STEADY}")
     ).json()
@@ -154,7 +156,7 @@ async def test_a_state_is_written_as_documented() -> None:
 
 @pytest.mark.socket
 async def test_the_demos_network_leads_every_host_to_loopback() -> None:
-    """The server sees from Host where a request was to go."""
+    """The server reads the intended host from the Host header."""
     with served(create_demo_app()) as url:
         service = StateService(Settings(environment="online"), DemoNetwork(url))
         state = await service.read(STEADY)

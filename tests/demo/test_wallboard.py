@@ -1,4 +1,4 @@
-"""The wallboard page: served by the demo alone, with a strict policy, and named first."""
+"""The wallboard page: served only by the demo, with a strict policy."""
 
 import httpx
 import pytest
@@ -23,7 +23,7 @@ async def get(app: Starlette, path: str) -> httpx.Response:
     ("url", "endpoint"), [(None, "graphql"), ("http://rest.invalid", "graphql/Cust10001")]
 )
 async def test_the_demo_has_a_wallboard(url: str | None, endpoint: str) -> None:
-    """It loads nothing from elsewhere, runs no script in the page, and offers the demo's users."""
+    """The page needs no other host, has no inline scripts, and offers the demo's users."""
     page = await get(create_gateway(SETTINGS, users=USERS, url=url), "/wallboard")
 
     assert page.status_code == 200
@@ -36,7 +36,7 @@ async def test_the_demo_has_a_wallboard(url: str | None, endpoint: str) -> None:
 
 @pytest.mark.parametrize(("docs", "link"), [(True, "docs/wallboard"), (False, "")])
 async def test_it_links_to_the_manual_if_there_is_one(docs: bool, link: str) -> None:
-    """A link without an address is not shown."""
+    """Without a manual the link has no address, and is not shown."""
     settings = SETTINGS.model_copy(update={"docs": docs})
     page = await get(create_gateway(settings, users=USERS, url=None), "/wallboard")
 
@@ -44,8 +44,8 @@ async def test_it_links_to_the_manual_if_there_is_one(docs: bool, link: str) -> 
 
 
 @pytest.mark.parametrize("name", ["wallboard.js", "live.js", "wallboard.css"])
-async def test_its_files_are_small_and_checked_each_time(name: str) -> None:
-    """So whoever changes one sees it."""
+async def test_its_files_are_small_and_revalidated(name: str) -> None:
+    """A changed file is used at once."""
     file = await get(create_gateway(SETTINGS, users=USERS, url=None), f"/wallboard/{name}")
 
     assert (file.status_code, file.headers["cache-control"]) == (200, "no-cache")
@@ -53,13 +53,13 @@ async def test_its_files_are_small_and_checked_each_time(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/wallboard", "/wallboard/live.js"])
-async def test_a_gateway_has_none(path: str) -> None:
-    """Its users are those of the demo."""
+async def test_a_real_gateway_has_no_wallboard(path: str) -> None:
+    """The wallboard's users are those of the demo."""
     assert (await get(create_app(SETTINGS), path)).status_code == 404
 
 
-def test_its_address_is_told_first() -> None:
-    """Whoever starts the demo sees at once what it is for."""
+def test_its_address_is_printed_first() -> None:
+    """The demo's output starts with its most useful page."""
     text = welcome("http://127.0.0.1:8000/graphql", USERS, {})
 
     assert text.split()[:2] == ["Wallboard", "http://127.0.0.1:8000/wallboard"]

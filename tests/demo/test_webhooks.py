@@ -1,4 +1,4 @@
-"""The webhooks of the demo server: what they tell, how they are signed, and where they go."""
+"""The webhooks of the demo server: their events, signatures and receiver."""
 
 import asyncio
 import base64
@@ -25,40 +25,40 @@ URL = "http://gateway.invalid/webhooks/superoffice"
 DESK = Desk(sessions=24, seed=3)
 
 
-def seen(now: int) -> dict[int, Any]:
-    """Return the sessions that somebody sees at a second."""
+def visible_sessions(now: int) -> dict[int, Any]:
+    """Return the sessions that any user sees at a second."""
     moments = (moment for user in DEMO_USERS for moment in DESK.moments(user, now))
     return {moment.session_id: session_record(moment, Wire()) for moment in moments}
 
 
-def happened(before: int, now: int) -> set[tuple[str, int]]:
-    """Tell what has happened by what REST shows."""
-    was, shown = seen(before), seen(now)
-    told = {("chatsession.created", key) for key in shown if key not in was}
-    for key in shown.keys() & was.keys():
-        if was[key]["Status"] != shown[key]["Status"]:
-            told.add(("chatsession.changed", key))
-        if was[key]["WhenIdle"] != shown[key]["WhenIdle"]:
-            told.add(("chatsession.message", key))
-    return told
+def expected_events(before: int, now: int) -> set[tuple[str, int]]:
+    """Return the events that explain the difference between two answers."""
+    earlier, later = visible_sessions(before), visible_sessions(now)
+    events = {("chatsession.created", key) for key in later if key not in earlier}
+    for key in later.keys() & earlier.keys():
+        if earlier[key]["Status"] != later[key]["Status"]:
+            events.add(("chatsession.changed", key))
+        if earlier[key]["WhenIdle"] != later[key]["WhenIdle"]:
+            events.add(("chatsession.message", key))
+    return events
 
 
-def test_each_thing_that_happens_is_told_once() -> None:
-    """Arrivals, changes of status and messages, and nothing else."""
+def test_each_event_is_sent_once() -> None:
+    """Arrivals, changes of status and messages have events, and nothing else has."""
     hooks = Webhooks(DESK, Hook("secret", URL), tenant=ONLY_TENANT, clock=lambda: NOON)
     names = set()
     for before, now in itertools.pairwise(range(NOON, NOON + 120)):
         events = list(hooks.events(before, now))
-        told = [(event["Event"], event["PrimaryKey"]) for event in events]
-        names |= {name for name, _ in told}
+        keys = [(event["Event"], event["PrimaryKey"]) for event in events]
+        names |= {name for name, _ in keys}
 
-        assert sorted(told) == sorted(happened(before, now))
+        assert sorted(keys) == sorted(expected_events(before, now))
 
     assert names == {"chatsession.created", "chatsession.changed", "chatsession.message"}
 
 
 class Ticks:
-    """A clock that is always just before the next second, and then in it."""
+    """A clock that alternates between the end and the start of a second, and advances quickly."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -71,7 +71,7 @@ class Ticks:
 
 @asynccontextmanager
 async def sending(hook: Hook, handle: Callable[[httpx.Request], Any]) -> AsyncIterator[None]:
-    """Have webhooks sent for a while."""
+    """Send webhooks until the context ends."""
     transport = httpx.MockTransport(handle)
     running = asyncio.create_task(
         Webhooks(DESK, hook, tenant=ONLY_TENANT, clock=Ticks(), transport=transport).run()
@@ -84,15 +84,15 @@ async def sending(hook: Hook, handle: Callable[[httpx.Request], Any]) -> AsyncIt
 
 
 async def test_a_webhook_is_signed_over_its_bytes() -> None:
-    """With the secret that both sides know, as SuperOffice does it."""
-    got = asyncio.Queue[httpx.Request]()
+    """A webhook is signed with the shared secret, as SuperOffice does."""
+    requests = asyncio.Queue[httpx.Request]()
 
-    def take(request: httpx.Request) -> httpx.Response:
-        got.put_nowait(request)
+    def accept(request: httpx.Request) -> httpx.Response:
+        requests.put_nowait(request)
         return httpx.Response(200)
 
-    async with sending(Hook("hunter2", URL), take):
-        request = await asyncio.wait_for(got.get(), 5)
+    async with sending(Hook("hunter2", URL), accept):
+        request = await asyncio.wait_for(requests.get(), 5)
 
     signature = base64.b64decode(request.headers["x-superoffice-signature"])
     assert signature == hmac.digest(b"hunter2", request.content, "sha256")
@@ -100,43 +100,43 @@ async def test_a_webhook_is_signed_over_its_bytes() -> None:
     assert json.loads(request.content)["ContextIdentifier"] == "Cust00000"
 
 
-async def test_without_an_address_nothing_is_sent_until_there_is_one() -> None:
-    """The gateway's port is known only when it listens."""
-    got = asyncio.Queue[httpx.Request]()
+async def test_webhooks_wait_for_an_address() -> None:
+    """The gateway's port is known only once it listens."""
+    requests = asyncio.Queue[httpx.Request]()
 
-    def take(request: httpx.Request) -> httpx.Response:
-        got.put_nowait(request)
+    def accept(request: httpx.Request) -> httpx.Response:
+        requests.put_nowait(request)
         return httpx.Response(200)
 
     hook = Hook("hunter2")
-    async with sending(hook, take):
+    async with sending(hook, accept):
         await asyncio.sleep(0.05)
-        assert got.empty()
+        assert requests.empty()
         hook.url = URL
-        await asyncio.wait_for(got.get(), 5)
+        await asyncio.wait_for(requests.get(), 5)
 
 
-async def test_a_webhook_that_is_not_taken_is_sent_three_times(
+async def test_a_refused_webhook_is_sent_three_times(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever keeps it from being taken; then it is given up."""
+    """After three failures of any kind it is dropped and logged."""
     monkeypatch.setattr(webhooks, "_WAITS_S", (0.0, 0.0, 0.0))
-    tries: dict[str, int] = {}
-    given_up = asyncio.Event()
+    attempts: dict[str, int] = {}
+    last_attempt = asyncio.Event()
 
     def refuse(request: httpx.Request) -> httpx.Response:
         event = json.loads(request.content)["EventId"]
-        tries[event] = tries.get(event, 0) + 1
-        if tries[event] == 2:
+        attempts[event] = attempts.get(event, 0) + 1
+        if attempts[event] == 2:
             raise httpx.ConnectError("refused")
-        if tries[event] == 3:
-            given_up.set()
+        if attempts[event] == 3:
+            last_attempt.set()
         return httpx.Response(503)
 
     with logged("warning") as log:
         async with sending(Hook("hunter2", URL), refuse):
-            await asyncio.wait_for(given_up.wait(), 5)
+            await asyncio.wait_for(last_attempt.wait(), 5)
             await until(lambda: "A webhook was not accepted: chatsession." in log.getvalue())
 
-    assert max(tries.values()) == 3
+    assert max(attempts.values()) == 3
     assert "hunter2" not in log.getvalue()

@@ -1,4 +1,4 @@
-"""The proxies of the manual as processes: its configurations, with other ports and certificates."""
+"""The manual's proxies as processes: its configurations, with test ports and certificates."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ CERTIFICATE = f"{SITE}.pem"
 
 
 def certify(folder: Path) -> None:
-    """Write a certificate of the site, and its key."""
+    """Write a certificate for the site, and its key."""
     certificate = folder / CERTIFICATE
     new = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2")
     name = ("-subj", f"/CN={SITE}", "-addext", f"subjectAltName=DNS:{SITE}")
@@ -28,7 +28,7 @@ def certify(folder: Path) -> None:
 
 
 def configuration(name: str, folder: Path, port: int, changes: Mapping[str, str]) -> str:
-    """Return a proxy's configuration, with `changes` made to the one that the manual quotes."""
+    """Return the manual's configuration of a proxy, with `changes` applied."""
     text = QUOTED[name].replace("/etc/ssl/", f"{folder}/")
     for old, new in changes.items():
         assert old in text, old
@@ -48,7 +48,7 @@ def configuration(name: str, folder: Path, port: int, changes: Mapping[str, str]
 
 @contextlib.contextmanager
 def front(name: str, folder: Path, changes: Mapping[str, str]) -> Iterator[int]:
-    """Start a proxy; return its port, which may not be open yet."""
+    """Start a proxy; yield its port, which may not be open yet."""
     port = free_port()
     file = folder / f"{name}.conf"
     file.write_text(configuration(name, folder, port, changes), "utf-8")
@@ -71,6 +71,6 @@ def front(name: str, folder: Path, changes: Mapping[str, str]) -> Iterator[int]:
 
 
 def is_open(port: int) -> bool:
-    """Return whether somebody listens on a port of this machine."""
+    """Return whether a process listens on a loopback port."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0

@@ -13,7 +13,7 @@ ALL = "\n\n".join(TEXTS.values())
 
 
 def blocks(language: str, text: str = ALL) -> list[str]:
-    """Return the blocks of code in a language; without a text, those of all pages."""
+    """Return the blocks of code in a language, by default those of all pages."""
     return re.findall(rf"```{language}\n(.*?)\n```", text, re.DOTALL)
 
 

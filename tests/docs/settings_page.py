@@ -1,6 +1,6 @@
 """The table of settings in the manual, made from their declarations.
 
-`python -m tests.docs.settings_page` writes it anew.
+`python -m tests.docs.settings_page` writes the page.
 """
 
 from gateway import Settings

@@ -1,4 +1,4 @@
-"""The commands of the README and the manual do what is said of them."""
+"""The commands of the README and the manual work as documented."""
 
 import re
 import shlex
@@ -26,21 +26,21 @@ RUN_BY_THE_GATE = ".venv/bin/pytest"
 INSTALLS_AN_EXTRA = "pip install '.[tracing]'"
 
 
-def of_gateway(command: str) -> tuple[str, ...]:
-    """Return the words of a `gateway` command, without what installs it; none if it is another."""
+def words_of_gateway(command: str) -> tuple[str, ...]:
+    """Return the words of a `gateway` command, without its installation; none for others."""
     words = shlex.split(command.rpartition("&& ")[2].replace(".venv/bin/", ""))
     return tuple(words) if "gateway" in words else ()
 
 
 STARTING = sorted(
-    {words for words in map(of_gateway, COMMANDS) if words and set(words) & set(SERVERS)}
+    {words for words in map(words_of_gateway, COMMANDS) if words and set(words) & set(SERVERS)}
 )
-ENDING = [words for words in map(of_gateway, COMMANDS) if words and words not in STARTING]
+ENDING = [words for words in map(words_of_gateway, COMMANDS) if words and words not in STARTING]
 CURL = [command for command in COMMANDS if command.startswith("curl ")]
 
 
 def split(words: tuple[str, ...]) -> tuple[dict[str, str], list[str]]:
-    """Return the variables of a command, and the arguments of `gateway`."""
+    """Return the environment variables of a command, and the arguments of `gateway`."""
     start = words.index("gateway")
     return dict(word.split("=", 1) for word in words[:start]), list(words[start + 1 :])
 
@@ -53,8 +53,8 @@ def demo() -> Iterator[str]:
 
 
 def test_every_command_is_run() -> None:
-    """By one of the tests here, or by the gate, which takes its command from the README."""
-    others = set(COMMANDS) - set(CURL) - {line for line in COMMANDS if of_gateway(line)}
+    """The tests here or the gate, which takes its command from the README, run each command."""
+    others = set(COMMANDS) - set(CURL) - {line for line in COMMANDS if words_of_gateway(line)}
     pattern = "'^python3 -m venv .*pytest$'"
 
     assert others == {
@@ -68,7 +68,7 @@ def test_every_command_is_run() -> None:
 
 @pytest.mark.parametrize("words", STARTING, ids=" ".join)
 def test_a_server_starts(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each server comes up, on a free port, and would go on until a signal."""
+    """Each server starts on a free port, and would run until a signal."""
     variables, arguments = split(words)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -96,7 +96,7 @@ def test_a_command_succeeds(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It prints something, and its exit code is 0."""
+    """A command prints something and exits with 0."""
     variables, arguments = split(words)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -110,7 +110,7 @@ def test_a_command_succeeds(
 
 @pytest.mark.parametrize("command", CURL)
 def test_curl_gets_an_answer(command: str, demo: str, tmp_path: Path) -> None:
-    """From a gateway at the address that `gateway demo` prints; an event stream goes on."""
+    """The gateway has the address that `gateway demo` prints; an event stream does not end."""
     with served(create_app(Settings(upstream_url=demo))) as url:
         words = shlex.split(command.replace("http://127.0.0.1:8000", url))
         longest_s = "5" if "-N" in words else "20"
@@ -124,8 +124,8 @@ def test_curl_gets_an_answer(command: str, demo: str, tmp_path: Path) -> None:
     assert '"data"' in answer or "type Query" in answer
 
 
-def test_the_windows_command_is_the_other_one() -> None:
-    """The same three steps, as PowerShell wants them."""
+def test_the_windows_command_has_the_same_steps() -> None:
+    """The steps of the shell command are translated to PowerShell."""
     [windows] = blocks("powershell")
     [here] = [line for line in COMMANDS if line.endswith("gateway demo") and "venv" in line]
     translated = here.replace("python3", "py").replace(" && ", "; ")

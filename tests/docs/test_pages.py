@@ -1,4 +1,4 @@
-"""The README and the manual: complete, small, and without a dead link."""
+"""The README and the manual: complete, small, and without dead links."""
 
 import configparser
 import json
@@ -19,14 +19,14 @@ LARGEST_PICTURE = 200_000
 
 
 def anchors(file: Path) -> set[str]:
-    """Return the anchors that code hosts give the headings of a page."""
+    """Return the anchors of a page's headings, as code hosts make them."""
     headings = re.findall(r"^#+ (.*)$", without_code(file.read_text("utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_every_link_leads_somewhere(name: str) -> None:
-    """To a file of the repository and, where it names one, to a heading in it."""
+def test_every_link_has_a_target(name: str) -> None:
+    """The target is a file of the repository, and a heading in it if the link names one."""
     text = without_code(TEXTS[name])
     for link in re.findall(r'(?:\]\(|src="|srcset=")([^)"]+)', text):
         if link.startswith("https://"):
@@ -38,8 +38,8 @@ def test_every_link_leads_somewhere(name: str) -> None:
         assert not anchor or anchor in anchors(file), link
 
 
-def test_a_page_links_to_nothing_that_a_running_gateway_lacks() -> None:
-    """Apart from pages and pictures it serves the schema."""
+def test_a_page_links_only_to_files_that_a_running_gateway_serves() -> None:
+    """A gateway serves the pages, their pictures and the schema."""
     manual = "".join(file.read_text("utf-8") for file in FOLDER.glob("*.md"))
     outside = set(re.findall(r"\]\((\.\./[^)]+)\)", manual))
 
@@ -47,14 +47,14 @@ def test_a_page_links_to_nothing_that_a_running_gateway_lacks() -> None:
 
 
 def test_the_contents_list_every_page() -> None:
-    """So each is at `/docs`, and `gateway docs` can print it."""
+    """Each listed page is served at `/docs`, and printed by `gateway docs`."""
     assert set(titles()) == {file.stem for file in FOLDER.glob("*.md")} - {"README"}
     assert all(f"gateway/docs/{name}.md" in TEXTS["README"] for name in titles())
 
 
 @pytest.mark.parametrize("name", [name for name in TEXTS if name != "README"])
 def test_a_page_begins_with_its_reader(name: str) -> None:
-    """Its first sentence names them."""
+    """The first sentence names the readers."""
     title, empty, first, *_ = TEXTS[name].splitlines()
 
     assert title.startswith("# ")
@@ -63,13 +63,13 @@ def test_a_page_begins_with_its_reader(name: str) -> None:
 
 
 def test_the_readme_is_short_and_shows_pictures() -> None:
-    """Anybody reads it in five minutes."""
+    """The README can be read in five minutes."""
     assert len(TEXTS["README"].encode()) <= LONGEST_README
     assert TEXTS["README"].count("<picture>") >= 2
 
 
 def test_pictures_are_small_and_shown() -> None:
-    """Each has a light and a dark version."""
+    """Each has a light and a dark version, and a page that shows it."""
     pictures = {file.name: file for file in (FOLDER / "img").iterdir()}
 
     assert all(file.stat().st_size < LARGEST_PICTURE for file in pictures.values())
@@ -79,13 +79,13 @@ def test_pictures_are_small_and_shown() -> None:
     assert all(name in ALL for name in pictures)
 
 
-def test_the_settings_page_is_the_settings() -> None:
-    """Every setting with its default; `python -m tests.docs.settings_page` writes it anew."""
+def test_the_settings_page_is_up_to_date() -> None:
+    """The page has every setting; `python -m tests.docs.settings_page` writes it."""
     assert settings_page.FILE.read_text("utf-8") == settings_page.page()
 
 
 def test_every_setting_that_is_named_exists() -> None:
-    """A misspelt one would stop the start."""
+    """A misspelt setting would stop the gateway's start."""
     names = set(re.findall(r"GATEWAY_[A-Z_]*[A-Z]", ALL))
 
     fields = {name.removeprefix("GATEWAY_").lower() for name in names}
@@ -95,7 +95,7 @@ def test_every_setting_that_is_named_exists() -> None:
 
 
 async def test_every_metric_that_is_named_exists(gateway: Any) -> None:
-    """In the text, in the alerts, and in what a gateway reports."""
+    """A gateway reports every metric in the README and the manual."""
     reported = (await gateway.http.get("/metrics")).text
     names = set(re.findall(r"\b(?:gateway|process)_[a-z_]*[a-z]", ALL))
 
@@ -104,7 +104,7 @@ async def test_every_metric_that_is_named_exists(gateway: Any) -> None:
 
 
 def test_the_error_table_names_every_code_and_status() -> None:
-    """Each code that the gateway can send has its HTTP status, and what an app does."""
+    """Each code has its HTTP status, and the right reaction of an app."""
     rows = dict(
         re.findall(
             r"^\| `([A-Z_]+)` \| (\d{3}) \|[^|]+\|[^|]+\|$", TEXTS["docs/errors"], re.MULTILINE
@@ -125,8 +125,8 @@ def test_the_error_table_names_every_code_and_status() -> None:
     assert rows == {**raised, **by_graphql_core}
 
 
-def test_data_is_well_formed() -> None:
-    """Each block of JSON and YAML can be read, and the unit is one."""
+def test_blocks_of_data_are_well_formed() -> None:
+    """Each block of JSON, YAML and unit files can be parsed."""
     for block in blocks("json"):
         json.loads(block)
     for block in blocks("yaml"):

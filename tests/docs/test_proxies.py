@@ -1,4 +1,4 @@
-"""The manual's nginx, HAProxy and Caddy, as it quotes them, in front of a gateway."""
+"""The manual's configurations of nginx, HAProxy and Caddy, in front of a gateway."""
 
 import contextlib
 import gzip
@@ -37,7 +37,7 @@ PROXIES = [
     for name in QUOTED
 ]
 INSTALLED = [name for name in QUOTED if shutil.which(name)]
-CLIENT = "127.0.0.2"  # another address than that of the proxies, which the gateway trusts
+CLIENT = "127.0.0.2"  # not the proxies' address, which the gateway trusts
 QUERY = {"query": "{ chatSessions { chatSessionId customerName topicName status } }"}
 SUBSCRIPTION = {"query": "subscription { chatSessionSummary { total } }"}
 IDLE = {
@@ -59,7 +59,7 @@ pytestmark = [
 
 
 class Answer(NamedTuple):
-    """What curl reports of a response, and its body."""
+    """The fields of a response that curl reports, and its body."""
 
     version: str
     status: str
@@ -69,7 +69,7 @@ class Answer(NamedTuple):
 
 
 class Site:
-    """A proxy, as its clients see it."""
+    """A proxy from the view of its clients."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self._certificate = folder / CERTIFICATE
@@ -77,7 +77,7 @@ class Site:
         self.origin = f"https://{SITE}:{port}"
 
     def curl(self, path: str, *options: str, post: dict[str, str] | None = None) -> list[str]:
-        """Return the command that sends a request by HTTP/2."""
+        """Return a curl command that sends a request over HTTP/2."""
         headers = {**KARI, "Content-Type": "application/json"} if post else {}
         sent = ["-d", json.dumps(post)] if post else []
         for name, value in headers.items():
@@ -87,7 +87,7 @@ class Site:
         return ["curl", *network.split(), *tls, *sent, *options, f"{self.origin}{path}"]
 
     def answer(self, path: str, *options: str, post: dict[str, str] | None = None) -> Answer:
-        """Send a request by HTTP/2, and follow redirects."""
+        """Send a request over HTTP/2, and follow redirects."""
         fields = "%{http_version} %{response_code} %{url_effective} %header{content-encoding}"
         command = self.curl(path, "-Lw", f"%{{stderr}}{fields}", *options, post=post)
         done = subprocess.run(command, check=True, capture_output=True)
@@ -95,7 +95,7 @@ class Site:
         return Answer(version, status, url.removeprefix(self.origin), encoding, done.stdout)
 
     def socket(self, prefix: str, origin: str = "") -> ClientConnection:
-        """Open a WebSocket, from a page of this origin or of the site itself."""
+        """Open a WebSocket, with this origin or that of the site."""
         return connect(
             f"wss://{SITE}:{self._port}{prefix}/graphql",
             sock=socket.create_connection(("127.0.0.1", self._port)),
@@ -109,7 +109,7 @@ class Site:
 def sites(
     folder: Path, address: str, changes: dict[str, dict[str, str]]
 ) -> Iterator[dict[str, Site]]:
-    """Start proxies with changes to what the manual quotes, in front of one gateway."""
+    """Start the manual's proxies with changes, in front of one gateway."""
     with contextlib.ExitStack() as stack:
         ports = {
             name: stack.enter_context(front(name, folder, {GATEWAY: address, **changed}))
@@ -141,20 +141,20 @@ def gateway_process() -> Iterator[tuple[Command, str]]:
 
 @pytest.fixture(scope="module")
 def all_sites(folder: Path, gateway_process: tuple[Command, str]) -> Iterator[dict[str, Site]]:
-    """Return the proxies that are installed, all in front of the same gateway."""
+    """Return all installed proxies, in front of the same gateway."""
     with sites(folder, gateway_process[1], {name: {} for name in INSTALLED}) as started:
         yield started
 
 
 @pytest.fixture(params=PROXIES)
 def site(request: pytest.FixtureRequest, all_sites: dict[str, Site]) -> Site:
-    """Return each of the proxies."""
+    """Return one of the proxies."""
     return all_sites[request.param]
 
 
 @pytest.mark.parametrize("prefix", ["", "/chat"])
-def test_requests_pass_by_http2(site: Site, prefix: str) -> None:
-    """Compressed once, by the gateway; and nobody outside gets the metrics."""
+def test_requests_pass_over_http2(site: Site, prefix: str) -> None:
+    """Only the gateway compresses, and the metrics are not public."""
     answer = site.answer(f"{prefix}/graphql", "-H", "Accept-Encoding: gzip", post=QUERY)
 
     assert answer[:2] == ("2", "200")
@@ -166,7 +166,7 @@ def test_requests_pass_by_http2(site: Site, prefix: str) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "/chat"])
 def test_the_page_and_its_files_are_found(site: Site, prefix: str) -> None:
-    """The redirect to it and its links are relative."""
+    """The redirect to the page and its links are relative."""
     page = site.answer(f"{prefix}/", "-H", "Accept: text/html")
     links = re.findall(r'(?:src|href)="([^"#]+)"', page.body.decode())
     files = [site.answer(f"{prefix}/{link}").status for link in links if "://" not in link]
@@ -177,21 +177,21 @@ def test_the_page_and_its_files_are_found(site: Site, prefix: str) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "/chat"])
-def test_events_arrive_at_once(site: Site, prefix: str) -> None:
-    """While the stream goes on."""
+def test_events_are_not_buffered(site: Site, prefix: str) -> None:
+    """An event arrives while its stream continues."""
     command = site.curl(f"{prefix}/graphql", "-H", "Accept: text/event-stream", post=SUBSCRIPTION)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as stream:
         assert stream.stdout is not None
         event = next(line for line in stream.stdout if line.startswith("data: "))
-        is_going_on = stream.poll() is None
+        is_open = stream.poll() is None
         stream.terminate()
 
     assert json.loads(event.removeprefix("data: "))["data"]["chatSessionSummary"]["total"] == 12
-    assert is_going_on
+    assert is_open
 
 
 def total_on(opened: ClientConnection) -> int:
-    """Log in on a WebSocket, and return the first event of a subscription."""
+    """Authenticate on a WebSocket, and return the total in a subscription's first event."""
     opened.send(json.dumps({"type": "connection_init", "payload": KARI}))
     assert json.loads(opened.recv(10))["type"] == "connection_ack"
     opened.send(json.dumps({"id": "1", "type": "subscribe", "payload": SUBSCRIPTION}))
@@ -201,7 +201,7 @@ def total_on(opened: ClientConnection) -> int:
 
 @pytest.mark.parametrize("prefix", ["", "/chat"])
 def test_a_socket_of_the_gateways_own_page_passes(site: Site, prefix: str) -> None:
-    """Its origin is the address of the proxy."""
+    """The origin of the page is the address of the proxy."""
     with site.socket(prefix) as opened:
         assert total_on(opened) == 12
 
@@ -209,7 +209,7 @@ def test_a_socket_of_the_gateways_own_page_passes(site: Site, prefix: str) -> No
 def test_the_log_has_the_address_of_the_client(
     site: Site, gateway_process: tuple[Command, str]
 ) -> None:
-    """The one that the proxy has seen, whatever the client says."""
+    """The log has the address that the proxy sees, whatever X-Forwarded-For the client sends."""
     site.answer("/graphql", "-H", "X-Forwarded-For: 203.0.113.9", post=QUERY)
 
     line = json.loads(gateway_process[0].waits_for(r'^.*"client".*$'))
@@ -219,7 +219,7 @@ def test_the_log_has_the_address_of_the_client(
 def test_a_refused_handshake_is_logged_with_its_reason(
     site: Site, gateway_process: tuple[Command, str]
 ) -> None:
-    """A page of another site; the warning names the settings that would let it in."""
+    """For a page of another site, a warning names the settings that would allow it."""
     with pytest.raises(InvalidStatus) as refused:
         site.socket("", "https://other.example")
 
@@ -235,7 +235,7 @@ def test_a_refused_handshake_is_logged_with_its_reason(
 def test_a_trusted_proxy_need_not_pass_on_the_host(
     folder: Path, gateway_process: tuple[Command, str]
 ) -> None:
-    """With `proxy_pass` alone nginx sends the name of its upstream as `Host`."""
+    """With `proxy_pass` alone, nginx sends the name of its upstream as `Host`."""
     changes = {"  proxy_set_header Host $http_host;\n": ""}
     with (
         sites(folder, gateway_process[1], {"nginx": changes}) as started,
@@ -256,14 +256,14 @@ def test_a_proxy_keeps_idle_connections_for_less_time_than_the_gateway(name: str
 @pytest.mark.parametrize(
     ("proxy_waits", "gateway_s", "is_gateway_first"), [("200ms", 30, False), ("30s", 0.2, True)]
 )
-def test_the_side_that_waits_for_less_time_closes(
+def test_the_side_with_the_shorter_idle_timeout_closes(
     proxy_waits: str,
     gateway_s: float,
     is_gateway_first: bool,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The times are shortened; no health check uses the connections in between."""
+    """The timeouts are shortened, and no health check uses the connections in between."""
     closed: list[GatewayProtocol] = []
     closed_by_gateway: list[GatewayProtocol] = []
     connection_lost = GatewayProtocol.connection_lost
@@ -281,7 +281,7 @@ def test_the_side_that_waits_for_less_time_closes(
     monkeypatch.setattr(GatewayProtocol, "connection_lost", lost)
     changes = {}
     for name in INSTALLED:
-        [line] = (found[0] for found in re.finditer(IDLE[name], QUOTED[name]))
+        [line] = (match[0] for match in re.finditer(IDLE[name], QUOTED[name]))
         changes[name] = {line: re.sub(r"\d+s", proxy_waits, line), **UNCHECKED[name]}
 
     with serving() as address, sites(folder, address, changes) as started:

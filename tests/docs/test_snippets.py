@@ -1,4 +1,4 @@
-"""The queries of the README and of the manual run as they stand."""
+"""The queries of the README and the manual run unchanged."""
 
 import json
 from collections.abc import Iterator
@@ -13,29 +13,29 @@ from gateway.demo.users import DEMO_USERS
 from tests.docs.pages import blocks
 from tests.support import gateway_over, served
 
-# When the README's answer was given.
+# The time of the README's answer.
 A_MOMENT = 1_790_000_000.0
 
 RECIPES = {
     kind: [block for block in blocks("graphql")[1:] if block.startswith(kind)]
     for kind in ("query", "subscription")
 }
-# What nobody can promise: Kari has no chat at times, or not with a company that is known, and
+# These are empty at times: Kari may have no chat, or none with a known company, and
 # every customer may have been answered.
 AT_TIMES_EMPTY = {"mine", "mine.contact", "chatSessionSummary.oldestUnanswered"}
 
 
-def places(value: Any, place: str = "") -> Iterator[tuple[str, bool]]:
-    """Give each place in an answer, whichever row it is in, and whether there is anything."""
-    yield place, value is not None and value != []
+def paths(value: Any, path: str = "") -> Iterator[tuple[str, bool]]:
+    """Yield each path in an answer, without row numbers, and whether it has a value."""
+    yield path, value is not None and value != []
     for inner in value if isinstance(value, list) else ():
-        yield from places(inner, place)
+        yield from paths(inner, path)
     for name, inner in value.items() if isinstance(value, dict) else ():
-        yield from places(inner, f"{place}.{name}".lstrip("."))
+        yield from paths(inner, f"{path}.{name}".lstrip("."))
 
 
-async def test_the_query_gets_the_answer_beside_it() -> None:
-    """Whoever runs the README's query against the demo sees an answer like the one shown."""
+async def test_the_readmes_query_gets_the_printed_answer() -> None:
+    """The README's query against the demo has an answer like the printed one."""
     query, answer = blocks("graphql")[0], blocks("json")[0]
     demo = create_demo_app(sessions=2, clock=lambda: A_MOMENT)
     user = {"Authorization": DEMO_USERS[0].authorization_basic}
@@ -49,7 +49,7 @@ async def test_the_query_gets_the_answer_beside_it() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES["query"])
 async def test_a_recipe_is_answered_in_one_rest_call(recipe: str) -> None:
-    """Each recipe runs as it stands, without an error, and none of its fields is without data."""
+    """Each recipe runs unchanged, without errors, and all its root fields have data."""
     demo = create_demo_app(clock=lambda: A_MOMENT)
     user = {"Authorization": DEMO_USERS[0].authorization_basic}
 
@@ -62,33 +62,33 @@ async def test_a_recipe_is_answered_in_one_rest_call(recipe: str) -> None:
 
 
 @pytest.mark.parametrize("recipe", [recipe for kind in RECIPES.values() for recipe in kind])
-async def test_a_recipe_shows_something_whenever_it_is_tried(recipe: str) -> None:
-    """Whoever pastes it into the demo sees each of its fields filled, in one row at least."""
+async def test_a_recipe_always_has_data(recipe: str) -> None:
+    """At any time, each of its fields has a value in at least one row of the demo's answer."""
     now = A_MOMENT
     demo = create_demo_app(clock=lambda: now)
     user = {"Authorization": DEMO_USERS[0].authorization_basic}
     query = recipe.replace("subscription", "query", 1)
-    asked, seen = set(), set()
+    all_paths, filled_paths = set(), set()
 
     async with gateway_over(
         httpx.ASGITransport(demo), time_zone="Europe/Oslo", cache_ttl=0
     ) as gateway:
         for _ in range(20):
-            now += 397  # the desk is another one every 560 seconds
+            now += 397  # the demo's sessions are all new every 560 seconds
             answer = (await gateway.post(query, headers=user)).json()
-            found = list(places(answer["data"]))
-            filled = {place for place, is_filled in found if is_filled}
-            assert {place for place, _ in found} - filled <= AT_TIMES_EMPTY
-            asked |= {place for place, _ in found}
-            seen |= filled
+            answer_paths = list(paths(answer["data"]))
+            filled = {path for path, is_filled in answer_paths if is_filled}
+            assert {path for path, _ in answer_paths} - filled <= AT_TIMES_EMPTY
+            all_paths |= {path for path, _ in answer_paths}
+            filled_paths |= filled
 
-    assert seen == asked
+    assert filled_paths == all_paths
 
 
 @pytest.mark.socket
 @pytest.mark.parametrize("recipe", RECIPES["subscription"])
-def test_a_recipe_that_moves_begins_at_once(recipe: str) -> None:
-    """Its first answer has no error, and is there after one REST call."""
+def test_a_subscription_recipe_begins_at_once(recipe: str) -> None:
+    """The first answer of a subscription comes after one REST call, without errors."""
     demo = create_demo_app(clock=lambda: A_MOMENT)
     headers = {
         "Authorization": DEMO_USERS[0].authorization_basic,
@@ -110,5 +110,5 @@ def test_a_recipe_that_moves_begins_at_once(recipe: str) -> None:
 
 
 def test_all_recipes_are_run() -> None:
-    """Each of them begins with what it is."""
+    """Each recipe begins with the kind of its operation."""
     assert sum(map(len, RECIPES.values())) == len(blocks("graphql")) - 1

@@ -7,18 +7,18 @@ import pytest
 from tests.docs.pages import ROOT, TEXTS
 from tests.docs.words import LONGEST, avoided, prose_of, too_long
 
-# Sentences that are longer for a reason: each begins like this.
+# The beginnings of sentences that have a reason to be longer.
 LONG_FOR_A_REASON = {
     "Most points a query may cost": "the one place that says how cost is counted, also in --help",
     "Most points of work": "likewise",
 }
-# Code that it writes, in strings.
+# Modules that write code, in strings.
 GENERATORS = {"gateway/executor/project.py"}
 
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_page_has_short_sentences(name: str) -> None:
-    """No reader has to begin one again."""
+    """Readers understand a sentence at first reading."""
     long = [
         sentence
         for sentence in too_long(TEXTS[name])
@@ -29,7 +29,7 @@ def test_a_page_has_short_sentences(name: str) -> None:
 
 
 def test_the_schema_has_short_sentences() -> None:
-    """GraphiQL shows them one at a time, without the rest of the manual."""
+    """GraphiQL shows each description alone, without the rest of the manual."""
     schema = (ROOT / "schema.graphql").read_text("utf-8")
     descriptions = re.findall(r'"""(.+?)"""', schema, re.DOTALL)
 
@@ -38,18 +38,20 @@ def test_the_schema_has_short_sentences() -> None:
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_page_has_none_of_the_words_to_avoid(name: str) -> None:
-    """One word for one thing, and SuperOffice has its name."""
+    """Each thing has one word."""
     assert not avoided(TEXTS[name])
 
 
 def test_the_code_has_none_of_the_words_to_avoid() -> None:
-    """Neither in docstrings and comments nor in the texts that people see."""
-    found = {
+    """Docstrings, comments, and texts that users see have one word for each thing."""
+    words_by_file = {
         str(file.relative_to(ROOT)): avoided(prose_of(file))
         for file in sorted((ROOT / "gateway").rglob("*.py"))
     }
 
-    assert not {file: words for file, words in found.items() if words and file not in GENERATORS}
+    assert not {
+        file: words for file, words in words_by_file.items() if words and file not in GENERATORS
+    }
 
 
 @pytest.mark.parametrize(
@@ -62,13 +64,13 @@ def test_the_code_has_none_of_the_words_to_avoid() -> None:
         ("`REST says` in code is fine.", 0),
     ],
 )
-def test_the_words_are_found(text: str, problems: int) -> None:
-    """In prose, and not in code."""
+def test_the_words_to_avoid_are_found(text: str, problems: int) -> None:
+    """Words to avoid are found in prose, and ignored in code."""
     assert len(avoided(text)) == problems
 
 
 def test_a_long_sentence_is_found() -> None:
-    """Cells and items are sentences of their own."""
+    """Table cells and list items are sentences of their own."""
     assert too_long("word " * (LONGEST + 1))
     assert not too_long("- " + "word " * LONGEST + "\n- " + "word " * LONGEST)
     assert not too_long("| " + "word " * LONGEST + "| " + "word " * LONGEST + "|")

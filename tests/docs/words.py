@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.docs.pages import ROOT, TEXTS, without_code
 
 LONGEST = 30
-"""Words of a sentence."""
+"""Most words of a sentence."""
 
 BANNED = {
     r"\bREST (?!API|call|server|stand|answer|response|propert)\w+": "SuperOffice, or the REST API",
@@ -31,11 +31,11 @@ BANNED = {
     r"\bmends?\b|\bmended\b": "fix",
     r"\bmak(?:e|es|ing) do with\b|\bheed\b|\bread anew\b": "plain words",
 }
-"""What to avoid, and what to write instead."""
+"""Patterns to avoid, and the words to write instead."""
 
 
 def sentences(text: str) -> Iterator[str]:
-    """Give each sentence of a page; a cell of a table and an item of a list end one."""
+    """Yield the sentences of a page; a table cell or list item is a sentence of its own."""
     text = re.sub(r"<[^>]+>", "", without_code(text))
     for block in re.split(r"\n\s*\n|\n(?=\s*(?:[-*>#|]|\d+\.) ?)", text):
         plain = re.sub(r"^\s*(?:[-*>]|#+|\d+\.) +", "", block.replace("\n", " "))
@@ -44,7 +44,7 @@ def sentences(text: str) -> Iterator[str]:
 
 
 def _spoken(text: str) -> str:
-    """Return a text with one word for each piece of code, and the text alone of each link."""
+    """Replace each piece of code by one word, and each link by its text."""
     text = re.sub(r"`[^`]+`", "code", text)
     return re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
 
@@ -59,7 +59,7 @@ def too_long(text: str) -> list[str]:
 
 
 def avoided(text: str) -> list[str]:
-    """Return what should be said in other words, with its surroundings and what to write."""
+    """Return the avoided words in a text, with their context and the words to write."""
     spoken = _spoken(without_code(text))
     return [
         f"{spoken[max(0, match.start() - 30) : match.end() + 20]!r} → {better}"
@@ -69,7 +69,7 @@ def avoided(text: str) -> list[str]:
 
 
 def prose_of(file: Path) -> str:
-    """Return the docstrings and comments of a module, and its texts of several words."""
+    """Return a module's docstrings, comments, and strings of several words."""
     source = file.read_text("utf-8")
     texts = [
         node.value

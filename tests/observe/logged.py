@@ -35,11 +35,11 @@ class Log(io.StringIO):
 
 @contextlib.contextmanager
 def own_logging() -> Iterator[None]:
-    """Restore the logs of the process at the end."""
+    """Restore the logging configuration at the end."""
     root = logging.getLogger()
     loggers = [root, *(logging.getLogger(name) for name in ("gateway", "uvicorn"))]
     levels = [logger.level for logger in loggers]
-    handlers, root.handlers = root.handlers, []  # what is left there is closed
+    handlers, root.handlers = root.handlers, []  # the remaining handlers' streams are closed
     try:
         yield
     finally:
@@ -55,7 +55,7 @@ def logged(
     *,
     to_terminal: bool = False,
 ) -> Iterator[Log]:
-    """Configure the logs as a process does; gives what is written."""
+    """Configure the logs as a process does; yields the log."""
     log = Log()
     log.is_terminal = to_terminal
     with own_logging(), pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""The names and versions of clients: bounded, and never a customer's text or a credential."""
+"""The names and versions of clients: bounded, and never customers' text or credentials."""
 
 import pytest
 
@@ -11,13 +11,13 @@ NAME, VERSION = b"apollographql-client-name", b"apollographql-client-version"
 @pytest.mark.parametrize("name", [b"wallboard", b"@acme/web-app", b"com.acme.Chat"])
 @pytest.mark.parametrize("version", [b"1", b"v2.10.3", b"2026.11.29-beta.1", b"1.2.3+4f5e6d7"])
 def test_an_apps_name_and_version_are_read(prefix: bytes, name: bytes, version: bytes) -> None:
-    """From the headers of Apollo's clients, and from those of GraphQL Hive's."""
+    """Name and version are in the headers of Apollo's clients, or in those of GraphQL Hive's."""
     headers = [(prefix + b"-client-name", name), (prefix + b"-client-version", version)]
 
     assert client_of(headers) == (name.decode(), version.decode())
 
 
-def test_either_may_be_missing() -> None:
+def test_name_and_version_may_be_missing() -> None:
     """Most clients send neither."""
     assert client_of([(b"accept", b"*/*")]) == ("", "")
     assert client_of([(NAME, b"web")]) == ("web", "")
@@ -32,7 +32,7 @@ def test_either_may_be_missing() -> None:
     ],
 )
 def test_a_text_that_may_be_data_is_other(text: bytes) -> None:
-    """Sentences, addresses, numbers and tokens."""
+    """Sentences, addresses, numbers and tokens are replaced by `other`."""
     name, version = client_of([(NAME, text), (VERSION, text)])
 
     assert name == "other" or text == b"eyJhbGciOi.J9"
@@ -41,7 +41,7 @@ def test_a_text_that_may_be_data_is_other(text: bytes) -> None:
 
 
 def test_a_client_appears_once_it_is_answered() -> None:
-    """Strangers cannot put a name there."""
+    """Unauthenticated clients cannot add a name."""
     meter = ClientMeter()
 
     shown = [meter.count(("web", "1"), is_answered=good) for good in (False, True, False)]
@@ -50,8 +50,8 @@ def test_a_client_appears_once_it_is_answered() -> None:
     assert meter.requests == {("other", ""): 1, ("web", "1"): 2}
 
 
-def test_a_hundred_clients_appear() -> None:
-    """Each version is one."""
+def test_at_most_a_hundred_clients_appear() -> None:
+    """Each version counts as a client."""
     meter = ClientMeter()
 
     for version in range(150):

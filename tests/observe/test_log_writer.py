@@ -1,4 +1,4 @@
-"""The log's own thread: nobody waits for it, and what is lost is counted."""
+"""The log's own thread: no caller waits for it, and lost lines are counted."""
 
 import os
 from collections.abc import Callable
@@ -15,24 +15,24 @@ LINE = "x" * 999 + "\n"
 
 @pytest.fixture
 def lost() -> list[int]:
-    """Return the losses that are reported."""
+    """Return the reported numbers of lost lines."""
     return []
 
 
 @pytest.fixture
-def over(lost: list[int]) -> Callable[[int], LogWriter]:
-    """Return what makes a writer over a file descriptor."""
+def writer_over(lost: list[int]) -> Callable[[int], LogWriter]:
+    """Return a function that makes a writer over a file descriptor."""
     return lambda fd: LogWriter(fd, lost.append)
 
 
 def test_lines_arrive_in_order(
-    over: Callable[[int], LogWriter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    writer_over: Callable[[int], LogWriter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At exit all of them are there; half a character of a path does no harm."""
+    """At exit all of them are written, and invalid characters are escaped."""
     monkeypatch.setattr(log_writer, "_EXIT_S", 60)
     file = tmp_path / "log"
     fd = os.open(file, os.O_WRONLY | os.O_CREAT)
-    writer = over(fd)
+    writer = writer_over(fd)
     lines = [*(f"line {number}\n" for number in range(300)), "\udcff\n"]
 
     for line in lines:
@@ -45,19 +45,22 @@ def test_lines_arrive_in_order(
 
 
 @pytest.mark.parametrize("name", ["_MOST_LINES", "_MOST_BYTES"])
-def test_a_reader_that_stalls_delays_nobody(
-    over: Callable[[int], LogWriter], lost: list[int], name: str, monkeypatch: pytest.MonkeyPatch
+def test_a_stalled_reader_delays_no_caller(
+    writer_over: Callable[[int], LogWriter],
+    lost: list[int],
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The queue is bounded, the rest is dropped; when it reads again it learns how much."""
+    """The queue is bounded, and the rest is dropped; the number of lost lines is reported later."""
     monkeypatch.setattr(log_writer, name, {"_MOST_LINES": 200, "_MOST_BYTES": 200_000}[name])
     monkeypatch.setattr(log_writer, "_EXIT_S", 0)
     reader, fd = os.pipe()
-    writer = over(fd)
+    writer = writer_over(fd)
 
     for _ in range(1_000):
         writer.write(LINE)
-    writer.wait()  # does not wait for good
-    assert writer.dropped >= 1_000 - 200 - 64  # what a pipe holds
+    writer.wait()  # does not wait for ever
+    assert writer.dropped >= 1_000 - 200 - 64  # the capacity of a pipe
 
     received = b""
     while len(received) < (1_000 - writer.dropped) * len(LINE):
@@ -69,13 +72,13 @@ def test_a_reader_that_stalls_delays_nobody(
         os.close(one)
 
 
-def test_a_reader_that_is_gone_breaks_nothing(
-    over: Callable[[int], LogWriter], lost: list[int]
+def test_a_closed_pipe_breaks_nothing(
+    writer_over: Callable[[int], LogWriter], lost: list[int]
 ) -> None:
-    """Each line is lost and counted; nobody is told through the same pipe."""
+    """Each line is lost and counted, and no report is written to the closed pipe."""
     reader, fd = os.pipe()
     os.close(reader)
-    writer = over(fd)
+    writer = writer_over(fd)
 
     for _ in range(5):
         writer.write(LINE)
@@ -84,23 +87,23 @@ def test_a_reader_that_is_gone_breaks_nothing(
     os.close(fd)
 
 
-def test_a_full_disk_cuts_no_two_lines_together(
-    over: Callable[[int], LogWriter], monkeypatch: pytest.MonkeyPatch
+def test_a_full_disk_does_not_join_two_lines(
+    writer_over: Callable[[int], LogWriter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half a line may be there; the next one begins on a line of its own."""
+    """A line may be cut; the next one begins on its own line."""
     written, room = bytearray(), [4]
 
     def write(fd: int, data: memoryview) -> int:
-        taken = bytes(data[: room[0]])
-        if not taken:
+        chunk = bytes(data[: room[0]])
+        if not chunk:
             raise OSError(28, "No space left on device")
-        room[0] -= len(taken)
-        written.extend(taken)
-        return len(taken)
+        room[0] -= len(chunk)
+        written.extend(chunk)
+        return len(chunk)
 
     monkeypatch.setattr(os, "write", write)
     monkeypatch.setattr(log_writer, "_EXIT_S", 60)
-    writer = over(1)
+    writer = writer_over(1)
     writer.write("first\n")
     until_soon(lambda: writer.dropped)
     room[0] = 100
@@ -111,13 +114,13 @@ def test_a_full_disk_cuts_no_two_lines_together(
     assert writer.dropped == 1
 
 
-def test_a_terminal_that_another_process_made_non_blocking_loses_nothing(
-    over: Callable[[int], LogWriter],
+def test_a_non_blocking_terminal_loses_no_lines(
+    writer_over: Callable[[int], LogWriter],
 ) -> None:
-    """The thread waits until it takes more."""
+    """The thread waits until a terminal that another process made non-blocking accepts more."""
     reader, fd = os.pipe()
     os.set_blocking(fd, False)
-    writer = over(fd)
+    writer = writer_over(fd)
 
     for _ in range(100):
         writer.write(LINE)

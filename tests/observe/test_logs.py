@@ -1,4 +1,4 @@
-"""Logs: formats, levels, and what is never in them."""
+"""Logs: formats, levels, and data that is never logged."""
 
 import logging
 from typing import Literal
@@ -19,10 +19,10 @@ def fail(credentials: str) -> None:
 @pytest.mark.parametrize("credentials", ["".join(("hunter", "2"))])
 @pytest.mark.parametrize("log_format", ["json", "text"])
 @pytest.mark.parametrize("to_terminal", [True, False])
-def test_a_traceback_holds_no_local_variables(
+def test_a_traceback_has_no_local_variables(
     log_format: Literal["json", "text"], credentials: str, to_terminal: bool
 ) -> None:
-    """It has the code but no values: credentials may be among them."""
+    """A traceback shows code without values, as credentials may be among them."""
     with logged(log_format=log_format, to_terminal=to_terminal) as log:
         try:
             fail(credentials)
@@ -47,7 +47,7 @@ def test_json_is_one_object_a_line() -> None:
 
 
 def test_a_traceback_is_part_of_its_line_in_json() -> None:
-    """A log collector gets one event, not thirty."""
+    """A log collector gets one event instead of thirty lines."""
     with logged() as log:
         try:
             fail("")
@@ -59,7 +59,7 @@ def test_a_traceback_is_part_of_its_line_in_json() -> None:
 
 
 def test_structured_events_keep_their_values() -> None:
-    """Each keyword is a key."""
+    """Each field is a key."""
     with logged() as log:
         fields = {"status": 200, "path": "/graphql"}
         log_event(logging.getLogger(OURS), logging.WARNING, "request", fields)
@@ -75,17 +75,17 @@ def test_structured_events_keep_their_values() -> None:
     }
 
 
-def test_an_event_goes_to_the_log_of_the_application_around(
+def test_an_event_goes_to_the_surrounding_applications_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Where the gateway is mounted in another one, the log is not ours."""
+    """An application that mounts the gateway configures the logs."""
     with caplog.at_level(logging.INFO):
         log_event(logging.getLogger(OURS), logging.INFO, "request", {"status": 200})
 
     assert caplog.messages == ["request {'status': 200}"]
 
 
-def test_text_is_for_people() -> None:
+def test_text_has_the_event_and_its_values() -> None:
     """The event comes first, then the values."""
     with logged(log_format="text") as log:
         log_event(logging.getLogger(OURS), logging.INFO, "request", {"status": 200})
@@ -112,7 +112,7 @@ def test_the_format_suits_its_reader(
     is_json: bool,
     is_coloured: bool,
 ) -> None:
-    """Auto is text on a terminal and JSON elsewhere; colours are for terminals."""
+    """Auto is text on a terminal and JSON elsewhere; only terminals get colours."""
     with logged(log_format=log_format, to_terminal=to_terminal) as log:
         logging.getLogger(OURS).info("hello")
 
@@ -124,8 +124,8 @@ LEVELS = ["debug", "info", "warning", "error"]
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_less_important_messages_are_left_out(level: str) -> None:
-    """The level is that of the gateway's own messages."""
+def test_messages_below_the_level_are_omitted(level: str) -> None:
+    """The level applies to the gateway's own messages."""
     with logged(level) as log:
         for name in LEVELS:
             getattr(logging.getLogger(OURS), name)(name)
@@ -139,7 +139,7 @@ def test_less_important_messages_are_left_out(level: str) -> None:
     ["httpx", "httpcore.http11", "websockets.server", "asyncio", "aiocache", "strawberry.ws"],
 )
 def test_libraries_log_warnings_and_errors_only(level: str, library: str) -> None:
-    """Below WARNING they log headers, credentials included."""
+    """Below WARNING they log headers, including credentials."""
     with logged(level) as log:
         logging.getLogger(library).debug("Authorization: Basic hunter2")
         logging.getLogger(library).info("HTTP Request: GET http://rest.invalid")
@@ -149,20 +149,20 @@ def test_libraries_log_warnings_and_errors_only(level: str, library: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("level", "heard"),
+    ("level", "logged_events"),
     [("debug", ["started"]), ("info", ["started"]), ("warning", []), ("error", [])],
 )
-def test_the_server_logs_its_start_and_no_frames(level: str, heard: list[str]) -> None:
-    """At DEBUG uvicorn would print whole frames."""
+def test_the_server_logs_its_start_and_no_frames(level: str, logged_events: list[str]) -> None:
+    """At DEBUG uvicorn would log whole frames."""
     with logged(level) as log:
         logging.getLogger("uvicorn.error").debug("< TEXT 'Authorization: Basic hunter2'")
         logging.getLogger("uvicorn.error").info("started")
 
-    assert [event["event"] for event in log.events] == heard
+    assert [event["event"] for event in log.events] == logged_events
 
 
-def test_the_server_does_not_log_the_address_of_a_websocket() -> None:
-    """It would include the query string; and a refused handshake is no error."""
+def test_the_server_does_not_log_the_url_of_a_websocket() -> None:
+    """The URL has the query string; and a refused handshake is no error."""
     with logged() as log:
         server = logging.getLogger("uvicorn.error")
         server.info('%s - "WebSocket %s" [accepted]', "192.0.2.1:80", "/graphql?token=hunter2")
@@ -173,7 +173,7 @@ def test_the_server_does_not_log_the_address_of_a_websocket() -> None:
 
 
 def test_configuring_again_does_not_write_twice() -> None:
-    """A process that serves configures its logs before and in its workers."""
+    """A serving process configures its logs once itself and once in its workers."""
     with logged(), logged() as log:
         logging.getLogger(OURS).info("once")
 

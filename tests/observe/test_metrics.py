@@ -30,7 +30,7 @@ def read(metrics: Metrics) -> dict[str, float]:
     [(0.0, "0.0005"), (0.0005, "0.0005"), (0.0006, "0.001"), (11.0, "15.0"), (61.0, "+Inf")],
 )
 def test_a_duration_is_counted_in_its_bucket(seconds: float, le: str) -> None:
-    """A bucket includes its bound."""
+    """A bucket includes its upper bound."""
     timings = Timings()
 
     timings.add(seconds)
@@ -40,7 +40,7 @@ def test_a_duration_is_counted_in_its_bucket(seconds: float, le: str) -> None:
 
 
 def test_the_histogram_of_an_operation_has_all_outcomes() -> None:
-    """And that of an outcome has all operations; tenants do not multiply either."""
+    """Operations, outcomes and tenants have separate metrics, so labels do not multiply."""
     meter = RequestMeter(LabelNames(["Cust1", "Cust2"]))
     for outcome, seconds, tenant in (
         ("ok", 1.0, "Cust1"),
@@ -67,7 +67,7 @@ def test_the_histogram_of_an_operation_has_all_outcomes() -> None:
 
 
 def test_metrics_are_read_when_they_are_scraped() -> None:
-    """Nothing is copied earlier."""
+    """Values are not copied before a scrape."""
     values = {"a": 1.0}
     timings = Timings()
     metrics = Metrics(
@@ -96,7 +96,7 @@ def test_metrics_are_read_when_they_are_scraped() -> None:
 
 
 async def test_a_rest_call_is_counted_with_its_bytes() -> None:
-    """Each time."""
+    """Each call adds to its outcome, its bytes and its duration."""
     meter = UpstreamMeter()
 
     async def fetch(headers: str) -> bytes:
@@ -116,10 +116,8 @@ async def test_a_rest_call_is_counted_with_its_bytes() -> None:
         (RuntimeError("a bug, and what Ada said"), "INTERNAL_SERVER_ERROR"),
     ],
 )
-async def test_a_rest_call_that_fails_is_counted_by_its_code(
-    failure: Exception, outcome: str
-) -> None:
-    """The exception itself passes through."""
+async def test_a_failed_rest_call_is_counted_by_its_code(failure: Exception, outcome: str) -> None:
+    """The exception itself is raised unchanged."""
     meter = UpstreamMeter()
 
     async def fetch(headers: str) -> bytes:
@@ -132,12 +130,12 @@ async def test_a_rest_call_that_fails_is_counted_by_its_code(
 
 
 async def test_a_cancelled_rest_call_is_counted() -> None:
-    """At shutdown, for example."""
+    """Calls are cancelled at shutdown, for example."""
     meter = UpstreamMeter()
 
     async def fetch(headers: str) -> bytes:
         await asyncio.Event().wait()
-        raise AssertionError  # pragma: no cover - it waits for good
+        raise AssertionError  # pragma: no cover - it waits for ever
 
     call = asyncio.ensure_future(meter.around(fetch)(""))
     await asyncio.sleep(0)

@@ -6,7 +6,7 @@ from gateway.observe.operations import LabelNames, OperationNames
 
 
 def test_a_name_appears_once_it_is_learned() -> None:
-    """Before its first success it is `other`."""
+    """Before an operation's first success its label is `other`."""
     names = OperationNames()
 
     assert names.label("Queue") == "other"
@@ -15,14 +15,14 @@ def test_a_name_appears_once_it_is_learned() -> None:
 
 
 def test_anonymous_operations_stay_anonymous() -> None:
-    """They are not `other`."""
+    """The label of an operation without a name is empty and not `other`."""
     names = OperationNames()
 
     assert names.label("") == names.learn("") == ""
 
 
 @pytest.mark.parametrize(
-    ("name", "is_told"),
+    ("name", "is_shown"),
     [
         ("Queue2026", True),
         ("Queue20261", False),
@@ -32,25 +32,25 @@ def test_anonymous_operations_stay_anonymous() -> None:
         ("deadbeef0123456789abcdef", False),
     ],
 )
-def test_names_that_may_be_data_do_not_appear(name: str, is_told: bool) -> None:
+def test_names_that_may_be_data_do_not_appear(name: str, is_shown: bool) -> None:
     """Ids, telephone numbers and tokens are long or have many digits."""
-    assert (OperationNames().learn(name) == name) is is_told
+    assert (OperationNames().learn(name) == name) is is_shown
 
 
-def test_a_hundred_names_appear() -> None:
-    """Made-up names cannot create metrics without end."""
+def test_at_most_a_hundred_names_appear() -> None:
+    """Invented names cannot create an unlimited number of metrics."""
     names = OperationNames()
-    made_up = [f"N{index}" for index in range(150)]
+    invented = [f"N{index}" for index in range(150)]
 
-    told = [names.learn(name) for name in made_up]
+    labels = [names.learn(name) for name in invented]
 
-    assert told == made_up[:100] + ["other"] * 50
+    assert labels == invented[:100] + ["other"] * 50
     assert names.learn("N0") == "N0"
 
 
 @pytest.mark.parametrize("declared", [{"Queue"}, set()])
 def test_declared_names_appear_and_no_others(declared: set[str]) -> None:
-    """Others are `other`."""
+    """The label of undeclared names is `other`."""
     names = OperationNames(declared)
 
     assert names.label("Queue") == ("Queue" if declared else "other")
@@ -58,7 +58,7 @@ def test_declared_names_appear_and_no_others(declared: set[str]) -> None:
 
 
 def test_names_of_tenants_may_be_numbers() -> None:
-    """They are no client's text: SuperOffice has confirmed them."""
+    """Names of tenants are not clients' text: SuperOffice has confirmed them."""
     names = LabelNames()
 
     assert names.label("Cust12345") == "other"

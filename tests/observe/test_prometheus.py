@@ -1,4 +1,4 @@
-"""Alerts and dashboard: checked by promtool, and against what Prometheus reads of a gateway."""
+"""Alerts and dashboard, checked by promtool and by a Prometheus that scrapes a gateway."""
 
 import json
 import re
@@ -38,20 +38,20 @@ needs_prometheus = pytest.mark.skipif(
 
 
 def promtool(*arguments: str | Path) -> None:
-    """Run promtool, which has to find nothing wrong."""
+    """Run promtool, and require that it finds no error."""
     done = subprocess.run(["promtool", *map(str, arguments)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @needs_prometheus
 def test_the_rules_are_valid_and_fire_when_they_should() -> None:
-    """Each on its fault, and none on what clients do wrong."""
+    """Each alert fires on its fault, and none on errors of clients."""
     promtool("check", "rules", ALERTS)
     promtool("test", "rules", UNIT_TESTS)
 
 
 def test_each_alert_is_tested_to_fire_and_to_stay_silent() -> None:
-    """An alert that never fires is worse than none."""
+    """The unit tests of the rules cover each alert in both states."""
     cases = [
         c
         for t in yaml.safe_load(UNIT_TESTS.read_text("utf-8"))["tests"]
@@ -65,7 +65,7 @@ def test_each_alert_is_tested_to_fire_and_to_stay_silent() -> None:
 
 @pytest.mark.parametrize("expr", [*QUERIES.values(), *(rule["expr"] for rule in RULES)])
 def test_metrics_and_labels_that_are_named_are_declared(expr: str) -> None:
-    """A mistyped one would match nothing without a word."""
+    """A mistyped metric or label would silently match nothing."""
     labels = {
         f"{name}{suffix}": {*of, *OF_PROCESSES}
         for name, (kind, _, *of) in DECLARED.items()
@@ -81,14 +81,14 @@ def test_metrics_and_labels_that_are_named_are_declared(expr: str) -> None:
 
 
 def test_every_metric_is_on_the_dashboard() -> None:
-    """So that the list of metrics is no longer than what somebody looks at."""
+    """A metric that is on no panel would have no reader."""
     shown = " ".join(QUERIES.values())
 
     assert not [n for n in DECLARED if not re.search(rf"\b{n}(_total|_bucket)?{{", shown)]
 
 
 def test_the_manual_explains_every_alert_and_metric() -> None:
-    """And none that does not exist: a test of the manual checks the names of metrics."""
+    """The manual names no other alerts; another test checks its names of metrics."""
     alerts, operate = TEXTS["docs/alerts"], TEXTS["docs/operate"]
 
     assert {*re.findall(r"ChatGateway\w+", alerts)} == {r["alert"] for r in RULES if "alert" in r}
@@ -96,13 +96,13 @@ def test_the_manual_explains_every_alert_and_metric() -> None:
 
 
 def test_the_panels_of_the_dashboard_do_not_overlap() -> None:
-    """Each has an id and a place of its own, within the width that there is."""
+    """Each has its own id and place, within the width of the dashboard."""
     places = [p["gridPos"] for p in DASHBOARD["panels"]]
     cells = [
         (x, y)
-        for at in places
-        for x in range(at["x"], at["x"] + at["w"])
-        for y in range(at["y"], at["y"] + at["h"])
+        for place in places
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
     ]
 
     assert len(set(cells)) == len(cells)
@@ -112,14 +112,14 @@ def test_the_panels_of_the_dashboard_do_not_overlap() -> None:
 
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """Return a client of a Prometheus with the alerts, which reads a gateway that has had traffic.
+    """Return a client of a Prometheus with the alerts, which scrapes a gateway after some traffic.
 
     SuperOffice answers one caller and fails for others, its budget is small, and Redis is down.
     """
     rest, folder = RestSide(), tmp_path_factory.mktemp("prometheus")
-    good = CREDENTIALS["Authorization"]
+    good_authorization = CREDENTIALS["Authorization"]
     rest.answer = lambda request: httpx.Response(
-        200 if request.headers["authorization"] == good else 503, json=[]
+        200 if request.headers["authorization"] == good_authorization else 503, json=[]
     )
     options: dict[str, Any] = {
         "upstream_url": UPSTREAM_URL,
@@ -132,7 +132,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clien
     with served(app) as url:
         query = "query Queue { chatSessions { user { extraFields { name } } } }"
         client = {"apollographql-client-name": "web", "apollographql-client-version": "1.0"}
-        for caller in (good, good, "Bearer b", "Bearer c"):
+        for caller in (good_authorization, good_authorization, "Bearer b", "Bearer c"):
             httpx.post(
                 f"{url}/graphql", json={"query": query}, headers={"Authorization": caller, **client}
             )
@@ -162,10 +162,10 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clien
 
 
 def scrapes(http: httpx.Client) -> float:
-    """Return how often Prometheus has read the gateway."""
+    """Return how often Prometheus has scraped the gateway."""
     try:
         result = query(http, "count_over_time(gateway_build_info[1m])")
-    except (httpx.TransportError, ValueError):  # it is starting
+    except (httpx.TransportError, ValueError):  # Prometheus is starting
         return 0
     return float(result[0]["value"][1]) if result else 0
 
@@ -178,35 +178,35 @@ def query(http: httpx.Client, expr: str) -> list[Any]:
     return result
 
 
-def comes(http: httpx.Client, expr: str) -> bool:
-    """Return whether an expression has a value, if not now, then after the next readings."""
+def has_value(http: httpx.Client, expr: str) -> bool:
+    """Return whether an expression has a value, now or after a few more scrapes."""
     for _ in range(100):
         if query(http, expr):
             return True
-        time.sleep(0.1)  # pragma: no cover - on a slow machine, where a reading may fail
+        time.sleep(0.1)  # pragma: no cover - on a slow machine, where a scrape may fail
     return False  # pragma: no cover - only when it is broken
 
 
 def health(http: httpx.Client) -> set[str]:
-    """Return how the evaluations of all rules went."""
+    """Return the health of all rules' evaluations."""
     groups = http.get("/rules").json()["data"]["groups"]
     return {rule["health"] for group in groups for rule in group["rules"]}
 
 
 def alerts(http: httpx.Client) -> set[str]:
     """Return the names of the alerts that are pending or firing."""
-    found = http.get("/alerts").json()["data"]["alerts"]
-    return {alert["labels"]["alertname"] for alert in found}
+    active = http.get("/alerts").json()["data"]["alerts"]
+    return {alert["labels"]["alertname"] for alert in active}
 
 
 @needs_prometheus
 @pytest.mark.socket
 def test_every_panel_shows_data(prometheus: httpx.Client) -> None:
-    """As Grafana would ask for it."""
+    """The queries of the panels have values, with Grafana's variables filled in."""
     empty = []
     for title, expr in QUERIES.items():
         filled = expr.replace("$job", "chat").replace("$__rate_interval", "1m")
-        if not comes(prometheus, filled):
+        if not has_value(prometheus, filled):
             empty.append(title)
 
     assert empty == []
@@ -214,10 +214,10 @@ def test_every_panel_shows_data(prometheus: httpx.Client) -> None:
 
 @needs_prometheus
 @pytest.mark.socket
-def test_every_metric_of_the_alerts_is_read(prometheus: httpx.Client) -> None:
-    """And all rules are evaluated; the one for Redis, which is down, is on its way."""
+def test_every_metric_of_the_alerts_has_a_value(prometheus: httpx.Client) -> None:
+    """All rules are evaluated, and the alert for Redis, which is down, is pending or firing."""
     names = {n for rule in RULES for n in re.findall(r"\b(?:gateway|process)_\w+", rule["expr"])}
 
-    assert [name for name in names if not comes(prometheus, name)] == []
+    assert [name for name in names if not has_value(prometheus, name)] == []
     until_soon(lambda: health(prometheus) == {"ok"})
     until_soon(lambda: "ChatGatewayRedisLost" in alerts(prometheus))

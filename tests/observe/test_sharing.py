@@ -1,4 +1,4 @@
-"""The metrics of several processes as one."""
+"""The metrics of several processes, added up."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from gateway.observe.metrics import Metrics, Timings
 from gateway.observe.sharing import SharedMetrics
 from tests.waiting import until
 
-NOBODY = 2**22 + 1  # past the largest process id there can be
+NOBODY = 2**22 + 1  # larger than any process id
 
 
 def metrics(amount: float) -> Metrics:
@@ -38,7 +38,7 @@ def metrics(amount: float) -> Metrics:
 
 
 def values(shared: SharedMetrics) -> dict[str, float]:
-    """Return what it gives, but for most of the buckets."""
+    """Return the shared samples, without most of the buckets."""
     return {
         sample.name + sample.labels.get("le", ""): sample.value
         for metric in shared.collect()
@@ -47,8 +47,10 @@ def values(shared: SharedMetrics) -> dict[str, float]:
     }
 
 
-def written(directory: Path, pid: int, amount: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a process write its metrics."""
+def write_metrics(
+    directory: Path, pid: int, amount: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Write the metrics of a process with this id."""
     with monkeypatch.context() as patch:
         patch.setattr(os, "getpid", lambda: pid)
         SharedMetrics(directory, metrics(amount)).write()
@@ -58,9 +60,9 @@ def written(directory: Path, pid: int, amount: float, monkeypatch: pytest.Monkey
 def test_metrics_of_processes_are_added_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_one_of_them: bool
 ) -> None:
-    """In one of them, or in another process."""
-    written(tmp_path, os.getppid(), 3, monkeypatch)
-    written(tmp_path, os.getpid(), 10, monkeypatch)
+    """The reader may be one of the processes, or another one."""
+    write_metrics(tmp_path, os.getppid(), 3, monkeypatch)
+    write_metrics(tmp_path, os.getpid(), 10, monkeypatch)
     shared = SharedMetrics(tmp_path, metrics(10) if is_one_of_them else None)
 
     assert values(shared) == {
@@ -76,7 +78,7 @@ def test_metrics_of_processes_are_added_up(
 
 
 def test_own_metrics_are_current(tmp_path: Path) -> None:
-    """The file of the process is older."""
+    """A process uses its own counters instead of its older file."""
     SharedMetrics(tmp_path, metrics(1)).write()
 
     assert values(SharedMetrics(tmp_path, metrics(2)))["things_total"] == 2
@@ -86,13 +88,13 @@ def test_own_metrics_are_current(tmp_path: Path) -> None:
 def test_counters_outlive_their_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
 ) -> None:
-    """A total never goes down; gauges go with the process, whoever has its number now."""
+    """A total never decreases; gauges end with their process, even if its id is used again."""
 
     def kill(pid: int, number: int) -> None:
         raise error
 
     monkeypatch.setattr(os, "kill", kill)
-    written(tmp_path, NOBODY, 5, monkeypatch)
+    write_metrics(tmp_path, NOBODY, 5, monkeypatch)
 
     assert values(SharedMetrics(tmp_path)) == {
         "things_total": 5,
@@ -104,16 +106,16 @@ def test_counters_outlive_their_process(
 
 
 def test_an_empty_directory_has_no_metrics(tmp_path: Path) -> None:
-    """As long as no worker has started."""
+    """The directory is empty until a worker starts."""
     nothing: Sequence[object] = list(SharedMetrics(tmp_path).collect())
 
     assert nothing == []
 
 
-async def test_a_full_disk_is_logged_and_does_no_harm(
+async def test_a_failed_write_is_logged_and_retried(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Writing is retried, one line tells it, and own metrics are served."""
+    """One line reports it, and the process still serves its own metrics."""
     monkeypatch.setattr(sharing, "_INTERVAL_S", 0)
     shared = SharedMetrics(tmp_path / "nowhere", metrics(1))
 
@@ -132,7 +134,7 @@ async def test_a_full_disk_is_logged_and_does_no_harm(
 
 
 async def test_a_process_writes_until_it_ends(tmp_path: Path) -> None:
-    """At the start, and a last time at the end."""
+    """Metrics are written at the start of a process, and a last time at its end."""
     shared = SharedMetrics(tmp_path, metrics(1))
     writing = asyncio.create_task(shared.keep_writing())
     file = tmp_path / f"{os.getpid()}.json"

@@ -1,4 +1,4 @@
-"""Traces: the spans, their parents, and the gateway without them."""
+"""Traces: the spans, their parents, and a gateway without the packages for them."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ TRACEPARENT = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "congo=t6
 
 
 class Traced:
-    """A gateway with traces on, and the spans that have ended."""
+    """A gateway with tracing on, and its finished spans."""
 
     def __init__(self, gateway: Gateway, exporter: InMemorySpanExporter) -> None:
         self.gateway = gateway
@@ -44,18 +44,18 @@ class Traced:
 
     @property
     def spans(self) -> dict[str, ReadableSpan]:
-        """The spans that have ended."""
-        return ended(self.exporter)
+        """The last finished span of each name."""
+        return finished_spans(self.exporter)
 
 
-def ended(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
-    """Return the spans that have ended, by their names: the last one of each."""
+def finished_spans(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
+    """Return the last finished span of each name."""
     return {span.name: span for span in exporter.get_finished_spans()}
 
 
 @contextlib.asynccontextmanager
 async def traced_over(rest: RestSide, **settings: Any) -> AsyncIterator[Traced]:
-    """Run a gateway over a REST side, with traces that stay in memory."""
+    """Run a gateway over a fake REST API, with its traces in memory."""
     with traces_in_memory() as exporter:
         app = create_app(
             Settings(upstream_url=f"{UPSTREAM_URL}:8443/crm", tracing=True, **settings),
@@ -72,18 +72,18 @@ async def traced_over(rest: RestSide, **settings: Any) -> AsyncIterator[Traced]:
 
 @pytest.fixture
 async def traced(rest: RestSide) -> AsyncIterator[Traced]:
-    """Return a gateway whose traces stay in memory."""
+    """Return a gateway with its traces in memory."""
     async with traced_over(rest) as running:
         yield running
 
 
 def attributes(span: ReadableSpan) -> dict[str, Any]:
-    """Return what a span says."""
+    """Return the attributes of a span."""
     return dict(span.attributes or {})
 
 
 def parent(span: ReadableSpan) -> int | None:
-    """Return the id of the span that a span is in."""
+    """Return the id of a span's parent."""
     return span.parent.span_id if span.parent else None
 
 
@@ -144,8 +144,8 @@ async def test_the_trace_of_the_client_is_passed_on(traced: Traced, rest: RestSi
     assert {ids(span)[0] for span in traced.spans.values()} == {int(TRACE, 16)}
 
 
-async def test_a_trace_starts_where_the_client_has_none(traced: Traced, rest: RestSide) -> None:
-    """SuperOffice gets it too."""
+async def test_a_trace_starts_if_the_client_has_none(traced: Traced, rest: RestSide) -> None:
+    """SuperOffice gets the new trace too."""
     await traced.post(QUERY)
 
     trace_id, _ = ids(traced.spans["POST /graphql"])
@@ -153,7 +153,7 @@ async def test_a_trace_starts_where_the_client_has_none(traced: Traced, rest: Re
 
 
 async def test_log_lines_name_their_trace(traced: Traced) -> None:
-    """To find one from the other."""
+    """A trace id in the log leads from one to the other."""
     with logged() as log:
         await traced.post(QUERY, {**CREDENTIALS, **TRACEPARENT})
 
@@ -161,7 +161,7 @@ async def test_log_lines_name_their_trace(traced: Traced) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "said"),
+    ("status", "code", "expected"),
     [
         (401, "UNAUTHENTICATED", {"http.response.status_code": 401}),
         (500, "UPSTREAM_ERROR", {"http.response.status_code": 500}),
@@ -169,9 +169,9 @@ async def test_log_lines_name_their_trace(traced: Traced) -> None:
     ],
 )
 async def test_a_failed_span_has_a_code(
-    traced: Traced, rest: RestSide, status: int, code: str, said: dict[str, Any]
+    traced: Traced, rest: RestSide, status: int, code: str, expected: dict[str, Any]
 ) -> None:
-    """The call and the operation; neither has a message or a traceback."""
+    """The call and the operation have the code, but no message and no traceback."""
 
     def fail(request: httpx.Request) -> httpx.Response:
         if status:
@@ -182,7 +182,7 @@ async def test_a_failed_span_has_a_code(
     await traced.post(QUERY)
 
     spans = traced.spans
-    assert attributes(spans["GET"]).items() >= {"error.type": code, **said}.items()
+    assert attributes(spans["GET"]).items() >= {"error.type": code, **expected}.items()
     assert attributes(spans["query other"])["error.type"] == code
     for span in spans.values():
         assert not span.events
@@ -205,18 +205,18 @@ async def test_a_failed_span_has_a_code(
 async def test_an_operation_that_is_not_run_has_a_span(
     traced: Traced, query: str, name: str, code: str
 ) -> None:
-    """Its name is as precise as possible."""
+    """The name of the span has the kind of the operation if it is known."""
     await traced.post(query)
 
     assert attributes(traced.spans[name])["error.type"] == code
 
 
 async def test_an_operation_that_takes_too_long_has_a_span(rest: RestSide) -> None:
-    """It was cancelled; the REST call goes on, for the next request."""
+    """The operation is cancelled; the REST call continues for the next request."""
 
     async def never(request: httpx.Request) -> httpx.Response:
         await asyncio.Event().wait()
-        raise AssertionError  # pragma: no cover - it waits for good
+        raise AssertionError  # pragma: no cover - it waits for ever
 
     rest.answer = never
     async with traced_over(rest, request_timeout=2) as traced:
@@ -237,16 +237,16 @@ def test_the_normal_end_of_a_subscription_is_no_error(rest: RestSide) -> None:
         with httpx.stream("POST", f"{url}/graphql", json=body, headers=headers) as response:
             assert "event: next" in next(response.iter_text())
         deadline = time.monotonic() + 10
-        while "subscription Board" not in ended(exporter) and time.monotonic() < deadline:
+        while "subscription Board" not in finished_spans(exporter) and time.monotonic() < deadline:
             time.sleep(0.01)
 
-    spans = ended(exporter)
+    spans = finished_spans(exporter)
     assert "error.type" not in attributes(spans["subscription Board"])
     assert ids(spans["GET"])[0] != ids(spans["subscription Board"])[0]
 
 
 async def test_a_status_of_500_and_more_is_an_error(rest: RestSide) -> None:
-    """Below 500 it is not (HTTP semantic conventions)."""
+    """A status below 500 is no error of the span (HTTP semantic conventions)."""
     rest.answer = lambda request: httpx.Response(500)
     accept = {**CREDENTIALS, "Accept": "application/graphql-response+json"}
     async with traced_over(rest) as traced:
@@ -261,7 +261,7 @@ async def test_a_status_of_500_and_more_is_an_error(rest: RestSide) -> None:
 
 
 async def test_an_unknown_method_is_not_recorded(traced: Traced) -> None:
-    """It could be any text."""
+    """A method could be any text."""
     await traced.gateway.http.request("ADA", "/graphql")
     await traced.gateway.http.get("/healthz")
     await traced.gateway.http.get("/Ada")
@@ -271,11 +271,11 @@ async def test_an_unknown_method_is_not_recorded(traced: Traced) -> None:
 
 
 async def test_a_cancelled_rest_call_has_a_span() -> None:
-    """At shutdown, for example."""
+    """Calls are cancelled at shutdown, for example."""
 
     async def never(headers: Any) -> bytes:
         await asyncio.Event().wait()
-        raise AssertionError  # pragma: no cover - it waits for good
+        raise AssertionError  # pragma: no cover - it waits for ever
 
     with traces_in_memory() as exporter:
         traces = tracing.Tracing(OperationNames())
@@ -308,10 +308,10 @@ async def test_a_cached_answer_has_a_span(traced: Traced) -> None:
         ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=chat"}, "chat"),
     ],
 )
-async def test_spans_go_where_the_environment_says(
+async def test_the_environment_configures_the_export(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], name: str
 ) -> None:
-    """The exporter opens with the application; the name of the service can be changed."""
+    """The exporter opens with the application; a variable can change the service's name."""
     sent: list[ReadableSpan] = []
 
     class Exporter(InMemorySpanExporter):
@@ -338,7 +338,7 @@ async def test_spans_go_where_the_environment_says(
 def test_dropped_spans_are_counted(
     monkeypatch: pytest.MonkeyPatch, is_up: bool, dropped: int
 ) -> None:
-    """Those that find no room in the queue while the collector is slow, and those it never got."""
+    """Spans are dropped when the queue is full or the collector refuses them."""
     may_send = threading.Event()
 
     class Exporter(InMemorySpanExporter):
@@ -363,7 +363,7 @@ def test_dropped_spans_are_counted(
 
 
 def test_traces_need_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names the command to install them."""
+    """The message has the command to install them."""
     monkeypatch.setitem(sys.modules, "gateway.observe.tracing", None)
 
     with pytest.raises(SettingsError, match=r"pip install '\.\[tracing\]'"):

@@ -1,4 +1,4 @@
-"""Traces that stay in memory."""
+"""Traces in memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from gateway.observe import tracing
 
 @contextmanager
 def traces_in_memory() -> Iterator[InMemorySpanExporter]:
-    """Give the spans of the gateways that are made and run in the block."""
+    """Yield the spans of the gateways that are made and run in the block."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))

@@ -1,4 +1,4 @@
-"""A large answer in parts: together they are the answer, or it shows that they are not."""
+"""A large answer split into parts: joined they are the answer, or parsing fails."""
 
 import json
 from typing import Any
@@ -22,8 +22,10 @@ VALUES = st.recursive(
     size=st.integers(0, 30),
     indent=st.none() | st.just(1),
 )
-def test_parts_are_the_whole_or_no_json(answer: list[Any], size: int, indent: int | None) -> None:
-    """Whatever the texts in it look like."""
+def test_parts_are_the_whole_answer_or_invalid_json(
+    answer: list[Any], size: int, indent: int | None
+) -> None:
+    """Texts in the answer may look like the border between parts."""
     separators = (",", ":") if indent is None else (", ", ": ")
     body = json.dumps(answer, indent=indent, separators=separators).encode()
     cut = [*parts(body, size)]
@@ -37,8 +39,8 @@ def test_parts_are_the_whole_or_no_json(answer: list[Any], size: int, indent: in
 
 
 @pytest.mark.parametrize("text", ["x", '},{"a":1', "\\"])
-def test_parts_are_about_as_large_as_they_should_be(text: str) -> None:
-    """One session more, at most."""
+def test_parts_have_about_the_requested_size(text: str) -> None:
+    """A part is longer by one session at most."""
     body = json.dumps([{"a": n, "b": text} for n in range(1_000)], separators=(",", ":")).encode()
 
     sizes = [len(part) for part in parts(body, 1_000)]

@@ -1,4 +1,4 @@
-"""Run queries over REST answers without HTTP on either side."""
+"""Runs queries over answers of the REST API, without HTTP on either side."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -27,7 +27,7 @@ decode = decoder(record_of(ChatSession))
 
 @dataclass(frozen=True)
 class Answer:
-    """What a client gets; `errors` in the form they have on the wire."""
+    """A client's answer, with `errors` in their JSON form."""
 
     data: Any
     errors: list[Json]
@@ -55,7 +55,7 @@ def snapshot_of(sessions: Sequence[Any]) -> Snapshot:
 
 @dataclass
 class RestAnswered:
-    """A request's context for which REST has answered with a body."""
+    """The context of a request for which SuperOffice has sent a body."""
 
     body: bytes
     searched: Collection[str] = SEARCHED
@@ -73,7 +73,7 @@ async def ask(
     variables: Mapping[str, Any] | None = None,
     context: object = None,
 ) -> Answer:
-    """Answer a query over REST's answer, or with a context of the test's own."""
+    """Run a query over a body of the REST API, or with the test's own context."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     result = await SCHEMA.execute(
         query,
@@ -84,8 +84,8 @@ async def ask(
 
 
 async def read(selection: str, session: str | Json) -> tuple[Json, Answer]:
-    """Read fields of one session, given as JSON text or as an object; gives them, and all else."""
+    """Read fields of one session, given as JSON or an object; return them and the whole answer."""
     text = session if isinstance(session, str) else json.dumps(session)
     answer = await ask(f"{{ chatSessions {{ {selection} }} }}", f"[{text}]".encode())
-    (found,) = answer.data["chatSessions"]
-    return found, answer
+    (fields,) = answer.data["chatSessions"]
+    return fields, answer

@@ -1,7 +1,7 @@
-"""The contract of REST's `ChatSession/ForCurrentUser`, written out.
+"""The contract of the REST API's `ChatSession/ForCurrentUser`, written out.
 
-From the OpenAPI description that SuperOffice publishes (product 12.2), beside which every line of
-the schema is held: a property forgotten there is still named here.
+From the OpenAPI description that SuperOffice publishes (product 12.2). The tests compare the schema
+with it, so a property that the schema forgets is found.
 """
 
 __all__ = ["CONTRACT", "ENUMS", "KEYS", "field_name"]
@@ -149,7 +149,7 @@ CONTRACT = {
     type_name: {name: kind for kind, names in kinds.items() for name in names.split()}
     for type_name, kinds in _NAMES.items()
 }
-"""Type in GraphQL → property in REST → kind of value, as GraphQL writes the type."""
+"""GraphQL type → REST property → type of its value, in GraphQL's notation."""
 
 KEYS = {
     "Associate": "AssociateId",
@@ -159,7 +159,7 @@ KEYS = {
     "Sale": "SaleId",
     "Ticket": "TicketId",
 }
-"""The property whose 0 means, in a linked record, that there is none."""
+"""The key of a linked record: 0 means that there is no record."""
 
 ENUMS = {
     "ChatSessionStatus": {
@@ -256,11 +256,11 @@ ENUMS = {
         "QuoteShippingAddress": ("QUOTE_SHIPPING_ADDRESS", 8197),
     },
 }
-"""Enum → member in REST → member in GraphQL, and its number in .NET."""
+"""Enum → REST member → GraphQL member, and its number in .NET."""
 
 _IRREGULAR = {"URL": "url", "URLName": "urlName"}
 
 
 def field_name(rest_name: str) -> str:
-    """Say how a property of REST is called in GraphQL."""
+    """Return the GraphQL name of a REST property."""
     return _IRREGULAR.get(rest_name) or rest_name[0].lower() + rest_name[1:]

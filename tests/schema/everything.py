@@ -1,4 +1,4 @@
-"""One query for all that REST sends, and what it must answer, worked out without the gateway."""
+"""One query for all REST properties, and its expected answer, computed without the gateway."""
 
 import re
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ GRAPHQL = build_schema(sdl())
 
 
 def fields_of(type_name: str) -> dict[str, GraphQLField]:
-    """Return the fields that a type has in the gateway's schema."""
+    """Return the fields of a type in the gateway's schema."""
     fields: dict[str, GraphQLField] = cast("GraphQLObjectType", GRAPHQL.type_map[type_name]).fields
     return fields
 
 
-# What else a type has is told from these.
+# Other fields of a type are derived from these.
 _SENT = {
     type_name: {
         "name" if type_name == "FieldProperty" else "",
@@ -50,29 +50,35 @@ QUERY = f"{{ chatSessions {{ {_selection('ChatSession')} }} }}"
 
 
 def expected(sessions: Sequence[Json]) -> Json:
-    """Say what `QUERY` gives over these sessions."""
+    """Return the expected answer of `QUERY` over these sessions."""
     return {"chatSessions": [_object("ChatSession", session) for session in sessions]}
 
 
-def like(wanted: Any, found: Any) -> Any:
-    """Leave out of an answer the fields that the contract does not know."""
-    if isinstance(wanted, dict) and isinstance(found, dict):
+def like(expected_value: Any, answer: Any) -> Any:
+    """Remove the fields that are not in the contract from an answer."""
+    if isinstance(expected_value, dict) and isinstance(answer, dict):
         return {
-            name: like(wanted.get(name), value) for name, value in found.items() if name in wanted
+            name: like(expected_value.get(name), value)
+            for name, value in answer.items()
+            if name in expected_value
         }
-    if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
-        return [like(*pair) for pair in zip(wanted, found, strict=True)]
-    return found
+    if (
+        isinstance(expected_value, list)
+        and isinstance(answer, list)
+        and len(expected_value) == len(answer)
+    ):
+        return [like(*pair) for pair in zip(expected_value, answer, strict=True)]
+    return answer
 
 
 def _object(type_name: str, record: Json) -> Json:
-    shown: Json = {}
+    fields: Json = {}
     for rest_name, kind in CONTRACT[type_name].items():
         name, value = field_name(rest_name), record.get(rest_name)
-        shown[name] = None if value is None else _value(kind, value)
+        fields[name] = None if value is None else _value(kind, value)
         if kind in ENUMS:
-            shown[f"{name}Raw"] = value
-    return shown
+            fields[f"{name}Raw"] = value
+    return fields
 
 
 def _value(kind: str, value: Any) -> Any:
@@ -102,5 +108,5 @@ def _is_none(type_name: str, record: Json) -> bool:
         return all(value is None for value in record.values())
     rights = {"TableRight", "FieldProperties"}
     blank: list[object] = [None, 0, "", "Unknown", "0001-01-01T00:00:00", {}]
-    # The key is among the rest: it has to be 0, or missing.
+    # The key is one of these values: it has to be 0, or missing.
     return all(value in blank for name, value in record.items() if name not in rights)

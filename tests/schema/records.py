@@ -1,4 +1,4 @@
-"""REST records with something in every property, made up from the contract."""
+"""REST records with a value in every property, generated from the contract."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ _PLAIN: dict[str, Callable[[int], object]] = {
 
 
 def full_record(type_name: str = "ChatSession", first: int = 1) -> Json:
-    """Make a record in which no two properties hold the same number or text."""
+    """Make a record in which no two properties have the same number or text."""
     return _record(type_name, itertools.count(first))
 
 

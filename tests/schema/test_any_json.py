@@ -1,4 +1,4 @@
-"""Whatever JSON REST sends in the place of anything, it costs no more than that place."""
+"""Any JSON in the place of any value affects only that place."""
 
 import copy
 import datetime as dt
@@ -28,7 +28,7 @@ INSIDE = {
 
 
 def places(kind: str, value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Yield the way to each value inside a record, with its kind in the contract."""
+    """Yield the path of each value inside a record, with its kind in the contract."""
     if path:
         yield path, kind
     if kind in CONTRACT:
@@ -44,7 +44,7 @@ PROPERTIES = {path: kind for path, kind in PLACES.items() if kind not in INSIDE.
 
 
 def changed(changes: dict[Path, Any]) -> Json:
-    """Return the session with other values at some places, the deepest ones put in first."""
+    """Return the session with other values at some paths; the deepest are changed first."""
     session = copy.deepcopy(SESSION)
     for path in sorted(changes, key=len, reverse=True):
         *way, last = path
@@ -56,7 +56,7 @@ def changed(changes: dict[Path, Any]) -> Json:
 
 
 def graphql_path(path: Path) -> list[str | int]:
-    """Say where in the answer the field of a property of the first session is."""
+    """Return the path in the answer of a property of the first session."""
     steps: list[str | int] = ["chatSessions", 0]
     value: Any = SESSION
     for n, step in enumerate(path):
@@ -69,22 +69,22 @@ def graphql_path(path: Path) -> list[str | int]:
 
 
 def assert_errors_are_in_the_first_session(answer: Answer) -> None:
-    """Check that every error says where it is and that it is REST's."""
+    """Check that every error blames SuperOffice and has a path in the first session."""
     assert set(answer.codes) <= {"UPSTREAM_BAD_RESPONSE"}
     assert all(path[:2] == ["chatSessions", 0] and len(path) > 2 for path in answer.paths)
 
 
-texts = st.text(st.characters(exclude_categories=()), max_size=20)  # with halves of characters
+texts = st.text(st.characters(exclude_categories=()), max_size=20)  # with lone surrogates
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
     max_leaves=12,
 )
-# Under the names of REST, or else no value would ever be looked at.
+# With the REST API's property names, as other values are never read.
 objects = st.dictionaries(st.sampled_from(list(CONTRACT["ChatSession"])), anything, max_size=8)
 dates = st.builds(
     "{:%Y-%m-%dT%H:%M:%S}{}{}".format,
-    st.datetimes(min_value=dt.datetime(1000, 1, 1)),  # strftime pads no year before
+    st.datetimes(min_value=dt.datetime(1000, 1, 1)),  # strftime does not pad earlier years
     st.just("") | st.from_regex(r"\.[0-9]{1,7}", fullmatch=True),
     st.sampled_from(["", "Z", "+01:00", "-0500", "+1345"]),
 )
@@ -104,56 +104,56 @@ allowed: dict[str, st.SearchStrategy[Any]] = {
 
 @st.composite
 def good_changes(draw: st.DrawFn) -> dict[Path, Any]:
-    """Draw values that the contract allows for some places; every property may be null."""
+    """Draw values that the contract allows for some paths; every property may be null."""
     paths = draw(st.lists(st.sampled_from(list(PROPERTIES)), min_size=1, max_size=8, unique=True))
     return {path: draw(allowed.get(PROPERTIES[path], st.just({})) | st.none()) for path in paths}
 
 
 @given(st.dictionaries(st.sampled_from(list(PLACES)), anything, min_size=1, max_size=6))
-async def test_odd_values_anywhere_in_a_session_leave_the_others_alone(
+async def test_invalid_values_in_a_session_do_not_affect_others(
     changes: dict[Path, Any],
 ) -> None:
-    """The list is whole, the other session is what it was, and the answer is JSON."""
+    """The list is complete, the other session is unchanged, and the answer is valid JSON."""
     answer = await ask(QUERY, [changed(changes), UNTOUCHED])
 
     _, other = answer.data["chatSessions"]
-    (wanted,) = expected([UNTOUCHED])["chatSessions"]
-    assert like(wanted, other) == wanted
+    (expected_data,) = expected([UNTOUCHED])["chatSessions"]
+    assert like(expected_data, other) == expected_data
     assert_errors_are_in_the_first_session(answer)
     assert orjson.dumps([answer.data, answer.errors])
 
 
 @given(objects)
-async def test_an_odd_session_leaves_the_others_alone(odd: Json) -> None:
-    """Also one that has hardly anything in common with a session."""
+async def test_an_invalid_session_does_not_affect_others(odd: Json) -> None:
+    """The object may have hardly any property of a session."""
     answer = await ask(QUERY, [odd, UNTOUCHED])
 
     _, other = answer.data["chatSessions"]
-    (wanted,) = expected([UNTOUCHED])["chatSessions"]
-    assert like(wanted, other) == wanted
+    (expected_data,) = expected([UNTOUCHED])["chatSessions"]
+    assert like(expected_data, other) == expected_data
     assert_errors_are_in_the_first_session(answer)
     assert orjson.dumps([answer.data, answer.errors])
 
 
 @given(st.lists(anything, max_size=4), st.lists(anything, max_size=4))
-async def test_odd_elements_of_the_list_leave_the_sessions_alone(
+async def test_invalid_elements_of_the_list_are_omitted(
     before: list[Any], after: list[Any]
 ) -> None:
-    """Objects stay in their order, everything else is left out."""
+    """Objects keep their order, and other elements are omitted."""
     sent = [*before, UNTOUCHED, *after]
 
     answer = await ask("{ chatSessions { chatSessionId } }", sent)
 
-    kept = [element for element in sent if isinstance(element, dict)]
+    objects_sent = [element for element in sent if isinstance(element, dict)]
     ids = [session["chatSessionId"] for session in answer.data["chatSessions"]]
-    assert ids == [element.get("ChatSessionId") for element in kept]
+    assert ids == [element.get("ChatSessionId") for element in objects_sent]
 
 
 @given(st.sampled_from(list(PROPERTIES)), anything)
-async def test_an_odd_value_leaves_its_neighbours_alone(path: Path, value: Any) -> None:
-    """Everything else in its session is as if the property were missing."""
+async def test_an_invalid_value_does_not_affect_its_neighbours(path: Path, value: Any) -> None:
+    """The rest of its session is as if the property were missing."""
     *way, name = graphql_path(path)
-    (wanted,) = expected([changed({path: None})])["chatSessions"]
+    (expected_data,) = expected([changed({path: None})])["chatSessions"]
 
     answer = await ask(QUERY, [changed({path: value})])
 
@@ -163,15 +163,15 @@ async def test_an_odd_value_leaves_its_neighbours_alone(path: Path, value: Any) 
         holder = holder[step]
     for field in (name, f"{name}Raw"):
         holder[field] = None
-    assert like(wanted, session) == wanted
+    assert like(expected_data, session) == expected_data
     assert all(error[: len(way)] == way for error in answer.paths)
 
 
 @given(good_changes())
-async def test_whatever_the_contract_allows_comes_through(changes: dict[Path, Any]) -> None:
-    """Any number, date and text, and a null or an empty object; a null is an error where marked."""
+async def test_every_valid_value_is_answered(changes: dict[Path, Any]) -> None:
+    """Any number, date and text is; a null or empty object is null, with an error where marked."""
     sessions = [changed(changes)]
-    wanted = expected(sessions)
+    expected_data = expected(sessions)
 
     answer = await ask(QUERY, sessions)
 
@@ -179,12 +179,12 @@ async def test_whatever_the_contract_allows_comes_through(changes: dict[Path, An
     raws = [[*way, f"{name}Raw"] for *way, name in nulls]
     assert all(path in nulls + raws for path in answer.paths)
     assert set(answer.codes) <= {"UPSTREAM_BAD_RESPONSE"}
-    assert like(wanted, answer.data) == wanted
+    assert like(expected_data, answer.data) == expected_data
 
 
 @given(good_changes())
-async def test_an_odd_neighbour_changes_nothing(changes: dict[Path, Any]) -> None:
-    """Good values read the same in an answer that also holds bad ones."""
+async def test_an_invalid_element_does_not_change_valid_values(changes: dict[Path, Any]) -> None:
+    """Valid values are the same in an answer with invalid ones."""
     session = changed(changes)
     alone = await ask(QUERY, [session])
 

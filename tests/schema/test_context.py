@@ -1,4 +1,4 @@
-"""What resolvers get: the sessions of whoever sent the request."""
+"""The context of resolvers: the sessions of the request's caller."""
 
 import traceback
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ ADA = (b"authorization", b"Bearer ada")
 SNAPSHOT = snapshot_of()
 
 
-class Asked:
-    """A source that remembers who asked it, and with which trace headers."""
+class RecordingSource:
+    """A source that records callers and trace headers."""
 
     def __init__(self) -> None:
         self.callers: list[tuple[Sequence[Header], Sequence[Header]]] = []
@@ -32,7 +32,7 @@ class Asked:
         return Served(SNAPSHOT, "hit", "miss", Windows(5), lambda: 0)
 
 
-class Failing(Asked):
+class Failing(RecordingSource):
     """A source that cannot reach SuperOffice."""
 
     def __init__(self, failure: Exception) -> None:
@@ -44,15 +44,15 @@ class Failing(Asked):
         raise self._failure
 
 
-def context_over(source: Asked, **options: Any) -> Context:
-    """Make the context of a request; without more, one of Ada's."""
+def context_over(source: RecordingSource, **options: Any) -> Context:
+    """Make the context of a request, by default one of Ada's."""
     access = Access(cast("Source", source), Caller((ADA,)), "key")
     return Context(**{"access": access, "watchers_of": None, **options})
 
 
-async def test_the_source_is_asked_for_the_requests_caller() -> None:
-    """The headers of tracing go along, apart from what the caller is made of."""
-    source = Asked()
+async def test_the_source_gets_the_requests_caller() -> None:
+    """Trace headers are passed too, separately from the caller's."""
+    source = RecordingSource()
     trace = [(b"traceparent", b"00-1-2-03")]
 
     snapshot = await context_over(source, trace=trace).snapshot()
@@ -61,9 +61,9 @@ async def test_the_source_is_asked_for_the_requests_caller() -> None:
     assert source.callers == [((ADA,), trace)]
 
 
-async def test_without_credentials_the_source_is_not_asked() -> None:
-    """REST would only turn the caller away."""
-    source = Asked()
+async def test_without_credentials_the_source_is_not_called() -> None:
+    """SuperOffice would only refuse the caller."""
+    source = RecordingSource()
 
     with pytest.raises(UnauthenticatedError):
         await context_over(source, access=UnauthenticatedError("none")).snapshot()
@@ -71,10 +71,10 @@ async def test_without_credentials_the_source_is_not_asked() -> None:
     assert source.callers == []
 
 
-async def test_a_missing_login_leaves_no_frames_behind() -> None:
-    """One error serves all requests of a connection; frames would hold their texts."""
+async def test_an_authentication_error_does_not_collect_frames() -> None:
+    """One error serves all requests of a connection; frames would keep their texts in memory."""
     error = UnauthenticatedError("none")
-    context = context_over(Asked(), access=error)
+    context = context_over(RecordingSource(), access=error)
 
     for _ in range(3):
         with pytest.raises(UnauthenticatedError):
@@ -83,7 +83,7 @@ async def test_a_missing_login_leaves_no_frames_behind() -> None:
 
 
 async def test_a_failed_call_is_not_repeated_by_the_same_request() -> None:
-    """A prepared query that fails is executed from the start, and root fields come one by one."""
+    """Neither a fallback execution nor a second root field calls SuperOffice again."""
     failure = UpstreamUnavailableError("down")
     source = Failing(failure)
     context = context_over(source)

@@ -1,4 +1,4 @@
-"""The schema holds all of REST's contract, and says what each part of it means."""
+"""The schema has all of the REST API's contract, with descriptions."""
 
 from typing import cast
 
@@ -19,7 +19,7 @@ def members_of(enum: str) -> set[str]:
 
 @pytest.mark.parametrize("type_name", CONTRACT)
 def test_every_property_has_a_field_of_its_type(type_name: str) -> None:
-    """Nothing that REST sends is out of a query's reach, and all of it is typed."""
+    """Queries can read every REST property, with its type."""
     fields = fields_of(type_name)
 
     types = {name: str(fields[field_name(name)].type) for name in CONTRACT[type_name]}
@@ -29,7 +29,7 @@ def test_every_property_has_a_field_of_its_type(type_name: str) -> None:
 
 @pytest.mark.parametrize("type_name", [*CONTRACT, "CustomField", "ExtraField", "Query"])
 def test_every_field_has_a_description(type_name: str) -> None:
-    """Whoever explores the schema reads there what a field means."""
+    """Tools that explore the schema show the meaning of each field."""
     silent = [name for name, field in fields_of(type_name).items() if not field.description]
 
     assert silent == []
@@ -37,26 +37,26 @@ def test_every_field_has_a_description(type_name: str) -> None:
 
 @pytest.mark.parametrize("type_name", [*CONTRACT, *ENUMS, "CustomField", "ExtraField", "DateTime"])
 def test_every_type_has_a_description(type_name: str) -> None:
-    """Types say what they stand for in SuperOffice."""
+    """The description explains the type's meaning in SuperOffice."""
     assert GRAPHQL.type_map[type_name].description
 
 
 @pytest.mark.parametrize("enum", ENUMS)
 def test_an_enum_has_the_members_of_the_contract_and_one_for_all_others(enum: str) -> None:
-    """Members are called as in REST, but in the case that GraphQL writes enums in."""
+    """Members have the REST API's names, in the upper case of GraphQL's enums."""
     assert members_of(enum) == {name for name, _ in ENUMS[enum].values()} | {"UNRECOGNIZED"}
 
 
 @pytest.mark.parametrize("enum", ENUMS)
 def test_every_member_of_an_enum_has_a_description(enum: str) -> None:
-    """SuperOffice's words for a status are not always plain."""
+    """SuperOffice's names of statuses are not always plain."""
     values = cast("GraphQLEnumType", GRAPHQL.type_map[enum]).values
 
     assert [name for name, value in values.items() if not value.description] == []
 
 
-def test_beside_every_enum_field_stands_its_text() -> None:
-    """What the schema does not know can still be read."""
+def test_every_enum_field_has_a_raw_field() -> None:
+    """The raw field has values that the schema does not know."""
     raw = {
         f"{type_name}.{field_name(name)}Raw": str(
             fields_of(type_name)[f"{field_name(name)}Raw"].type
@@ -77,7 +77,7 @@ def test_an_entry_always_has_its_name(entry: str) -> None:
 
 
 def test_every_root_field_is_nullable() -> None:
-    """A failure of REST nulls one root field and leaves the others standing."""
+    """A failed REST call makes one root field null and does not affect others."""
     types = {name: str(field.type) for name, field in fields_of("Query").items()}
 
     assert [name for name, type_ in types.items() if type_.endswith("!")] == []
@@ -97,11 +97,13 @@ ROOTS = {
 
 
 def test_fields_that_are_null_only_beside_an_error_are_marked() -> None:
-    """Numbers, booleans and enums that every server sends, and root fields that always answer."""
-    always = {"Int", "Float", "Boolean", *ENUMS}
+    """Numbers, booleans and enums that every server sends, and some root fields, are marked."""
+    never_null = {"Int", "Float", "Boolean", *ENUMS}
     expected = {f"{kind}.{name}" for kind, names in ROOTS.items() for name in names}
     for kind, properties in CONTRACT.items():
-        sent = {field_name(name): type_ for name, type_ in properties.items() if type_ in always}
+        sent = {
+            field_name(name): type_ for name, type_ in properties.items() if type_ in never_null
+        }
         expected |= {f"{kind}.{name}" for name in sent}
         expected |= {f"{kind}.{name}Raw" for name, type_ in sent.items() if type_ in ENUMS}
 

@@ -1,4 +1,4 @@
-"""What an operation has used is freed with it, and not by a garbage collection later."""
+"""An operation's objects are freed at its end, without a garbage collection."""
 
 import gc
 import weakref
@@ -20,13 +20,13 @@ ROOTS = " ".join(f"a{n}: chatSessions {{ id }}" for n in range(3))
 
 
 class Context(RestAnswered):
-    """What resolvers get, where SuperOffice has answered."""
+    """A context for which SuperOffice has answered."""
 
     served, is_watching = None, False
 
 
 class Failing(Context):
-    """What they get where it has failed: the same error for each root field."""
+    """A context for which SuperOffice has failed: each root field gets the same error."""
 
     failure = UpstreamBadResponseError("It is too large.")
 
@@ -44,7 +44,7 @@ def _no_gc() -> Iterator[None]:
 @pytest.mark.usefixtures("_no_gc")
 @pytest.mark.parametrize("kind", [Context, Failing])
 async def test_no_cycle_holds_a_request(kind: type[Context]) -> None:
-    """Under load, garbage in cycles would grow until a collection visits all objects."""
+    """Under load, cycles would accumulate until a collection visits all objects."""
 
     async def answered() -> tuple[Answer, "weakref.ref[Context]"]:
         context = kind(b"[]")
@@ -59,11 +59,11 @@ async def test_no_cycle_holds_a_request(kind: type[Context]) -> None:
 
 @pytest.mark.usefixtures("_no_gc")
 def test_no_cycle_holds_a_filter() -> None:
-    """It has the client's input."""
-    made = Filter(
+    """A filter has the client's input."""
+    condition = Filter(
         ChatSessionFilter(when_idle=DateTimeRange(to=DateTime("2030-01-01T00:00:00Z"))), AsOf(0)
     )
-    found = weakref.ref(made)
-    del made
+    reference = weakref.ref(condition)
+    del condition
 
-    assert found() is None
+    assert reference() is None

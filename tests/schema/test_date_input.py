@@ -1,4 +1,4 @@
-"""Dates as arguments: what a client may write is what it may read."""
+"""Dates as arguments: clients can send every form that they receive."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class Echo:
 
 
 class Schema(strawberry.Schema):
-    """The least of a schema that has our error codes."""
+    """A minimal schema that has our error codes."""
 
     def process_errors(self, errors: list[Any], execution_context: Any = None) -> None:
         give_codes(errors, is_valid=execution_context.result is not None)
@@ -29,7 +29,7 @@ BAD = ["", "tomorrow", "2026-01-31", "2026-02-30T00:00:00", 1769877973, True, ["
 
 
 async def run(query: str, **variables: object) -> Any:
-    """Run a query over a schema whose only field gives back the date that it gets."""
+    """Run a query over a schema whose only field returns its date argument."""
     return await SCHEMA.execute(query, variable_values=variables)
 
 
@@ -41,8 +41,10 @@ async def run(query: str, **variables: object) -> Any:
         ("2026-01-31T17:46:13+0100", "2026-01-31T17:46:13+01:00"),
     ],
 )
-async def test_a_date_is_taken_in_every_form_that_rest_writes(sent: str, read: str) -> None:
-    """In the document and as a variable."""
+async def test_a_date_is_accepted_in_every_form_that_the_rest_api_writes(
+    sent: str, read: str
+) -> None:
+    """A date can be in the document or in a variable."""
     in_document = await run(f'{{ echo(at: "{sent}") }}')
     as_variable = await run("query ($at: DateTime!) { echo(at: $at) }", at=sent)
 
@@ -51,7 +53,7 @@ async def test_a_date_is_taken_in_every_form_that_rest_writes(sent: str, read: s
 
 @pytest.mark.parametrize("sent", BAD)
 async def test_a_variable_that_is_no_date_is_bad_input(sent: object) -> None:
-    """The message shows what a date looks like."""
+    """The message has an example of a date."""
     result = await run("query ($at: DateTime!) { echo(at: $at) }", at=sent)
 
     (error,) = result.errors
@@ -60,7 +62,7 @@ async def test_a_variable_that_is_no_date_is_bad_input(sent: object) -> None:
 
 
 async def test_a_literal_that_is_no_date_is_refused() -> None:
-    """Before anything is executed."""
+    """An invalid literal is refused before execution."""
     result = await run('{ echo(at: "tomorrow") }')
 
     (error,) = result.errors

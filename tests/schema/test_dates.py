@@ -1,4 +1,4 @@
-"""Dates: passed on without losing a digit, never the date that means "no date"."""
+"""Dates: passed on with all digits, except the dates that mean "no date"."""
 
 import pytest
 
@@ -21,7 +21,7 @@ LONG_AGO = "0001-01-01T00:00:00"
     ],
 )
 async def test_an_unset_date_is_null(rest: str) -> None:
-    """REST writes year one where there is no date, in the zone that was asked for."""
+    """The REST API writes year one for no date, in the requested zone."""
     session, answer = await read("whenEnded", {"WhenEnded": rest})
 
     assert (session["whenEnded"], answer.errors) == (None, [])
@@ -30,8 +30,8 @@ async def test_an_unset_date_is_null(rest: str) -> None:
 @pytest.mark.parametrize(
     "rest", ["1760-01-01T00:00:00", "1970-01-01T00:00:00", "1970-01-01T00:00:00Z"]
 )
-async def test_service_has_its_own_unset_dates(rest: str) -> None:
-    """In chats and tickets the database's first day and the Unix epoch mean no date either."""
+async def test_chats_and_tickets_have_more_unset_dates(rest: str) -> None:
+    """The database's first day and the Unix epoch mean no date in chats and tickets."""
     session, answer = await read(
         "whenStarted ticket { closedAt } sale { saleDate }",
         {
@@ -51,7 +51,7 @@ async def test_service_has_its_own_unset_dates(rest: str) -> None:
 
 @pytest.mark.parametrize("rest", ["1970-01-01T00:00:01", "1970-01-02T00:00:00"])
 async def test_the_second_after_the_epoch_is_a_date(rest: str) -> None:
-    """Only the epoch itself stands for no date."""
+    """Only the epoch itself means no date."""
     session, _ = await read("whenStarted", {"WhenStarted": rest})
 
     assert session["whenStarted"] == rest
@@ -75,7 +75,7 @@ async def test_the_second_after_the_epoch_is_a_date(rest: str) -> None:
     ],
 )
 async def test_a_date_keeps_its_text_and_its_offset_gets_a_colon(rest: str, graphql: str) -> None:
-    """A time without zone stays without one, and nothing is moved to another zone."""
+    """A time without a zone stays without one, and no time is converted to another zone."""
     session, answer = await read("whenEnded", {"WhenEnded": rest})
 
     assert (session["whenEnded"], answer.errors) == (graphql, [])
@@ -84,7 +84,7 @@ async def test_a_date_keeps_its_text_and_its_offset_gets_a_colon(rest: str, grap
 @pytest.mark.parametrize("zone", ["", "Z", "+01:00"])
 @pytest.mark.parametrize("digits", range(1, 8))
 async def test_a_fraction_keeps_its_digits(digits: int, zone: str) -> None:
-    """From none to seven digits, zeros at the end included: .NET counts 100 ns."""
+    """.NET counts units of 100 ns: up to seven digits, including trailing zeros."""
     rest = f"2020-08-19T17:12:16.{'9553620'[:digits]}{zone}"
 
     session, _ = await read("whenEnded", {"WhenEnded": rest})
@@ -119,8 +119,8 @@ ODD = [
 
 
 @pytest.mark.parametrize("rest", ODD)
-async def test_an_odd_date_is_null_with_an_error_at_its_path(rest: str) -> None:
-    """It costs its own field and no other."""
+async def test_an_invalid_date_is_null_with_an_error_at_its_path(rest: str) -> None:
+    """Only the field of the invalid date is affected."""
     session, answer = await read("topicId whenEnded", {"TopicId": 4, "WhenEnded": rest})
 
     assert session == {"topicId": 4, "whenEnded": None}
@@ -128,8 +128,8 @@ async def test_an_odd_date_is_null_with_an_error_at_its_path(rest: str) -> None:
     assert answer.codes == ["UPSTREAM_BAD_RESPONSE"]
 
 
-async def test_the_error_of_an_odd_date_names_the_property_and_not_the_value() -> None:
-    """What REST sent may be a customer's data: it stays out of messages."""
+async def test_the_error_of_an_invalid_date_names_the_property_and_not_the_value() -> None:
+    """A REST value may be a customer's data: messages do not quote it."""
     _, answer = await read("whenEnded", {"WhenEnded": "next Tuesday"})
 
     (message,) = answer.messages
@@ -137,8 +137,8 @@ async def test_the_error_of_an_odd_date_names_the_property_and_not_the_value() -
     assert "Tuesday" not in message
 
 
-async def test_an_odd_date_that_nobody_asks_for_is_no_error() -> None:
-    """Fields are read when they are asked for."""
+async def test_an_invalid_date_that_is_not_selected_is_no_error() -> None:
+    """Only selected fields are read."""
     _, answer = await read("topicId", {"TopicId": 4, "WhenEnded": "soon"})
 
     assert answer.errors == []

@@ -1,4 +1,4 @@
-"""What tools show of the schema: its description, deprecations, and the words it uses."""
+"""Descriptions in the schema: their content, deprecations, and their words."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ SCHEMA = graphql_schema(build_schema())
 
 
 def descriptions() -> Iterator[tuple[str, str]]:
-    """Return all descriptions of the schema with their places."""
+    """Yield all descriptions of the schema with their places."""
     for name, kind in SCHEMA.type_map.items():
         if name.startswith("__") or is_specified_scalar_type(kind):
             continue
@@ -23,12 +23,12 @@ def descriptions() -> Iterator[tuple[str, str]]:
             **getattr(kind, "values", {}),
         }.items():
             yield f"{name}.{field}", member.description or ""
-            for argument, taken in getattr(member, "args", {}).items():
-                yield f"{name}.{field}({argument})", taken.description or ""
+            for argument, input_value in getattr(member, "args", {}).items():
+                yield f"{name}.{field}({argument})", input_value.description or ""
 
 
-def test_the_schema_says_what_it_is_and_how_to_log_in() -> None:
-    """In introspection and in the SDL, which remains valid."""
+def test_the_schemas_description_explains_login_and_terms() -> None:
+    """The description is in introspection and in the SDL, which remains valid."""
     query = get_introspection_query(schema_description=True)
     introspected = graphql_sync(SCHEMA, query).data or {}
     text = introspected["__schema"]["description"]
@@ -38,15 +38,15 @@ def test_the_schema_says_what_it_is_and_how_to_log_in() -> None:
     assert parsed(sdl()).description == text
 
 
-def test_no_description_speaks_of_rest_as_of_a_person() -> None:
-    """It is SuperOffice, or the REST API."""
-    found = [place for place, text in descriptions() if re.search(r"\bREST\b(?! API)", text)]
+def test_no_description_uses_rest_as_a_name() -> None:
+    """Descriptions write SuperOffice, or the REST API."""
+    places = [place for place, text in descriptions() if re.search(r"\bREST\b(?! API)", text)]
 
-    assert found == []
+    assert places == []
 
 
-def test_what_superoffice_deprecates_is_deprecated() -> None:
-    """Linters and editors then show it, and what to use instead."""
+def test_fields_that_superoffice_deprecates_are_deprecated() -> None:
+    """Linters and editors then show it, with the replacement."""
     deprecated = {
         f"{name}.{field}": member.deprecation_reason
         for name, kind in SCHEMA.type_map.items()

@@ -1,4 +1,4 @@
-"""REST's maps: lists of entries, whole or only those that are named."""
+"""The REST API's maps as lists of entries, complete or only with given names."""
 
 import pytest
 
@@ -14,7 +14,7 @@ MAPS = {
 
 
 async def names_of(field: str, arguments: str, variables: Json | None = None) -> object:
-    """Ask a map with entries a, b, c and d for its names."""
+    """Query a map with entries a, b, c and d for its names."""
     link, session = MAPS[field]
     selection = f"{field}{arguments} {{ name }}"
     query = f"{{ chatSessions {{ {f'{link} {{ {selection} }}' if link else selection} }} }}"
@@ -22,9 +22,9 @@ async def names_of(field: str, arguments: str, variables: Json | None = None) ->
         query = f"query ($names: [String!]) {query}"
     answer = await ask(query, [session], variables)
     assert answer.errors == []
-    found = answer.data["chatSessions"][0]
-    listed = (found[link] if link else found)[field]
-    return None if listed is None else "".join(entry["name"] for entry in listed)
+    fields = answer.data["chatSessions"][0]
+    entries = (fields[link] if link else fields)[field]
+    return None if entries is None else "".join(entry["name"] for entry in entries)
 
 
 @pytest.mark.parametrize("field", MAPS)
@@ -41,23 +41,25 @@ async def names_of(field: str, arguments: str, variables: Json | None = None) ->
         ('(names: ["B", "nope", "", "c"])', "c"),
     ],
 )
-async def test_names_pick_entries(field: str, arguments: str, names: str) -> None:
-    """In REST's order; a name that is not there is skipped, and no argument means all."""
+async def test_names_select_entries(field: str, arguments: str, names: str) -> None:
+    """Entries keep the REST API's order, unknown names are skipped, and no argument means all."""
     assert await names_of(field, arguments) == names
 
 
 @pytest.mark.parametrize("field", MAPS)
 @pytest.mark.parametrize(
-    ("variables", "names"), [({}, "abcd"), ({"names": None}, "abcd"), ({"names": ["c"]}, "c")]
+    ("variables", "names"),
+    [({}, "abcd"), ({"names": None}, "abcd"), ({"names": ["c"]}, "c")],
+    ids=str,
 )
 async def test_names_may_come_from_a_variable(field: str, variables: Json, names: str) -> None:
-    """A variable that is left out is an argument that is left out."""
+    """An omitted variable is an omitted argument."""
     assert await names_of(field, "(names: $names)", variables) == names
 
 
 @pytest.mark.parametrize("rest_name", ["CustomFields", "ExtraFields"])
 async def test_texts_are_entries_with_their_value(rest_name: str) -> None:
-    """As REST encodes it; no text is null, and what a value means in words stands beside it."""
+    """The value stays encoded, a missing one is null, and the display text is a separate field."""
     field = f"{rest_name[0].lower()}{rest_name[1:]}"
     selection = f"user {{ {field} {{ name value displayText }} }}"
 
@@ -71,8 +73,8 @@ async def test_texts_are_entries_with_their_value(rest_name: str) -> None:
 
 
 @pytest.mark.parametrize("neighbour", [4, "odd"], ids=["strict", "tolerant"])
-async def test_an_entry_that_is_null_is_left_out(neighbour: object) -> None:
-    """Whatever stands beside it: REST describes no such field."""
+async def test_a_null_entry_is_omitted(neighbour: object) -> None:
+    """The REST API then describes no field, whatever the other values are."""
     session, _ = await read(
         "fieldProperties { name }", {"TopicId": neighbour, "FieldProperties": {"a": None, "b": {}}}
     )
@@ -81,22 +83,22 @@ async def test_an_entry_that_is_null_is_left_out(neighbour: object) -> None:
 
 
 async def test_an_empty_map_is_an_empty_list() -> None:
-    """REST sends no entries, which is not the same as no map."""
+    """No entries are not the same as no map."""
     session, _ = await read("fieldProperties { name }", {"FieldProperties": {}})
 
     assert session["fieldProperties"] == []
 
 
 @pytest.mark.parametrize("arguments", ["", '(names: ["a"])'])
-async def test_no_map_is_null(arguments: str) -> None:
-    """Also where names were asked for."""
+async def test_a_missing_map_is_null(arguments: str) -> None:
+    """A missing map is null even if names are given."""
     session, _ = await read(f"fieldProperties{arguments} {{ name }}", {"FieldProperties": None})
 
     assert session["fieldProperties"] is None
 
 
-async def test_names_of_a_bad_map_give_its_error() -> None:
-    """Picking entries hides no fault."""
+async def test_selecting_names_of_an_invalid_map_is_an_error() -> None:
+    """Selecting entries does not hide the error."""
     _, answer = await read('fieldProperties(names: ["a"]) { name }', {"FieldProperties": 4})
 
     assert answer.codes == ["UPSTREAM_BAD_RESPONSE"]
@@ -105,8 +107,8 @@ async def test_names_of_a_bad_map_give_its_error() -> None:
 @pytest.mark.parametrize(
     "name", ["", " ", "UserDefinedFields.SuperOffice:1", "#name", "é🎄", "__x"]
 )
-async def test_an_entrys_name_is_any_text(name: str) -> None:
-    """Keys are data in SuperOffice, not names of fields."""
+async def test_an_entrys_name_may_be_any_text(name: str) -> None:
+    """Keys are data in SuperOffice, and not names of fields."""
     session, _ = await read(
         "fieldProperties { name fieldRight { mask reason } }",
         {"FieldProperties": {name: {"FieldRight": RIGHTS}}},
@@ -117,8 +119,8 @@ async def test_an_entrys_name_is_any_text(name: str) -> None:
     ]
 
 
-async def test_half_a_character_in_a_name_is_replaced() -> None:
-    """As it is in values."""
+async def test_a_lone_surrogate_in_a_name_is_replaced() -> None:
+    """Lone surrogates are replaced in names as in values."""
     session, _ = await read("fieldProperties { name }", r'{"FieldProperties": {"a\ud83d": {}}}')
 
     assert session["fieldProperties"] == [{"name": "a\N{REPLACEMENT CHARACTER}"}]

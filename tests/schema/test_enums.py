@@ -1,11 +1,11 @@
-"""Enums: known names as members, whatever else REST sends as `UNRECOGNIZED` beside its text."""
+"""Enums: known names are members, other REST values are `UNRECOGNIZED` with their raw text."""
 
 import pytest
 
 from tests.schema.asking import Json, read
 from tests.schema.contract import CONTRACT, ENUMS, field_name
 
-# Where in a session each enum stands: the way through REST's properties, and the property.
+# The place of each enum in a session: links to follow, type, and property.
 PLACES = [
     ((), "ChatSession", "Status"),
     ((), "ChatSession", "Flags"),
@@ -26,25 +26,25 @@ MEMBERS = [
 
 
 async def read_enum(way: tuple[str, ...], name: str, value: object) -> tuple[object, object]:
-    """Put a value in place of an enum, reached through `way`; gives the field and its raw twin."""
-    # A key beside it, as REST would write "no such record" without one.
+    """Set an enum's value at the end of the links `way`; return its field and its raw field."""
+    # With a key, as a record without one means that there is no record.
     session: Json = {name: value, f"{way[0]}Id" if way else "ChatSessionId": 7}
     selection = f"{field_name(name)} {field_name(name)}Raw"
     for link in reversed(way):
         session = {link: {**session, f"{link}Id": 7, "AssociateId": 7}}
         selection = f"{field_name(link)} {{ {selection} }}"
-    found, answer = await read(selection, session)
+    fields, answer = await read(selection, session)
     assert answer.errors == []
     for link in way:
-        found = found[field_name(link)]
-    return found[field_name(name)], found[f"{field_name(name)}Raw"]
+        fields = fields[field_name(link)]
+    return fields[field_name(name)], fields[f"{field_name(name)}Raw"]
 
 
 @pytest.mark.parametrize(("way", "name", "rest", "graphql", "number"), MEMBERS)
 async def test_a_member_is_read_by_its_name(
     way: tuple[str, ...], name: str, rest: str, graphql: str, number: int
 ) -> None:
-    """REST writes a member's name; both fields show it, each in its own way."""
+    """SuperOffice sends a member's name; the raw field has it unchanged."""
     assert await read_enum(way, name, rest) == (graphql, rest)
 
 
@@ -52,7 +52,7 @@ async def test_a_member_is_read_by_its_name(
 async def test_a_member_is_read_by_its_number(
     way: tuple[str, ...], name: str, rest: str, graphql: str, number: int
 ) -> None:
-    """As .NET may write it; the raw field is text all the same."""
+    """.NET may write the number; the raw field is still text."""
     assert await read_enum(way, name, number) == (graphql, str(number))
 
 
@@ -60,7 +60,7 @@ async def test_a_member_is_read_by_its_number(
 async def test_a_member_is_read_by_the_digits_of_its_number(
     way: tuple[str, ...], name: str, rest: str, graphql: str, number: int
 ) -> None:
-    """Which form a number has depends on the server's JSON converter."""
+    """The form of a number depends on the server's JSON converter."""
     assert await read_enum(way, name, str(number)) == (graphql, str(number))
 
 
@@ -69,7 +69,7 @@ async def test_a_member_is_read_by_the_digits_of_its_number(
     ["Snoozed", "inqueue", "IN_QUEUE", "InQueue ", "4.0", "+4", "99", "-1", "UNRECOGNIZED", "🎄"],
 )
 async def test_an_unknown_name_is_unrecognized(rest: str) -> None:
-    """SuperOffice adds members every few weeks: no error, and the text is there to read."""
+    """SuperOffice adds members every few weeks: it is no error, and the raw field has the name."""
     assert await read_enum((), "Status", rest) == ("UNRECOGNIZED", rest)
 
 
@@ -81,13 +81,13 @@ async def test_an_unknown_number_is_unrecognized(rest: int) -> None:
 
 @pytest.mark.parametrize("rest", ["CustomerIsTyping, UserIsTyping", "UserIsTyping,", "1, 0"])
 async def test_a_comma_list_is_unrecognized(rest: str) -> None:
-    """Several flags at once are no single member; the raw field has them all."""
+    """Several flags at once are not a single member; the raw field has all of them."""
     assert await read_enum((), "Flags", rest) == ("UNRECOGNIZED", rest)
 
 
 @pytest.mark.parametrize(("rest", "failing"), [("", ["status"]), (None, ["status", "statusRaw"])])
-async def test_no_name_is_null_with_an_error(rest: str | None, failing: list[str]) -> None:
-    """SuperOffice always sends one; the raw field tells an empty name from null."""
+async def test_a_missing_name_is_null_with_an_error(rest: str | None, failing: list[str]) -> None:
+    """SuperOffice always sends one; the raw field distinguishes an empty name from null."""
     session, answer = await read("status statusRaw", {"Status": rest})
 
     assert session == {"status": None, "statusRaw": rest}
@@ -95,8 +95,8 @@ async def test_no_name_is_null_with_an_error(rest: str | None, failing: list[str
 
 
 @pytest.mark.parametrize("rest", ["true", "{}", "[]", '["InQueue"]', "1.5", "4294967296", "NaN"])
-async def test_what_is_neither_name_nor_number_is_an_error_in_both_fields(rest: str) -> None:
-    """Each of the two that is asked for is null, and has an error at its own path."""
+async def test_a_value_of_another_type_is_an_error_in_both_fields(rest: str) -> None:
+    """Each selected field is null, and has an error at its own path."""
     session, answer = await read("topicId status statusRaw", f'{{"TopicId": 4, "Status": {rest}}}')
 
     assert session == {"topicId": 4, "status": None, "statusRaw": None}

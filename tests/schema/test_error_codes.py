@@ -1,4 +1,4 @@
-"""Every error has a code, and says no more than its reader may know."""
+"""Every error has a code, and reveals only what its reader may know."""
 
 import logging
 
@@ -26,8 +26,8 @@ class Broken:
 
 
 @pytest.mark.parametrize("query", ["{", "#", "{ a() }", "query {{}}", '{ a(b: "', "\0"])
-async def test_what_is_no_graphql_is_a_parse_error(query: str) -> None:
-    """Nothing is executed, so there is no path."""
+async def test_text_that_is_not_graphql_is_a_parse_error(query: str) -> None:
+    """Nothing is executed, so the error has no path."""
     answer = await ask(query)
 
     assert answer.data is None
@@ -49,8 +49,8 @@ async def test_what_is_no_graphql_is_a_parse_error(query: str) -> None:
         "{ ...Missing }",
     ],
 )
-async def test_what_the_schema_does_not_allow_is_a_validation_error(query: str) -> None:
-    """Found before anything is executed."""
+async def test_a_query_that_the_schema_does_not_allow_is_a_validation_error(query: str) -> None:
+    """An invalid query is found before execution."""
     answer = await ask(query)
 
     assert answer.data is None
@@ -60,15 +60,15 @@ async def test_what_the_schema_does_not_allow_is_a_validation_error(query: str) 
 
 @pytest.mark.parametrize("id_", ["x", None, 1.5, 2**31, True, [], {}])
 async def test_a_variable_of_the_wrong_type_is_bad_input(id_: object) -> None:
-    """The document is right, what was sent with it is not."""
+    """The document is valid, but not the variable."""
     answer = await ask(BY_ID, variables={"id": id_})
 
     assert answer.data is None
     assert answer.codes == ["BAD_USER_INPUT"]
 
 
-async def test_a_variable_that_is_missing_is_bad_input() -> None:
-    """The document says that it needs one."""
+async def test_a_missing_variable_is_bad_input() -> None:
+    """The document declares the variable as required."""
     answer = await ask(BY_ID)
 
     assert answer.codes == ["BAD_USER_INPUT"]
@@ -86,14 +86,14 @@ async def test_a_variable_that_is_missing_is_bad_input() -> None:
     ids=["document", "variables"],
 )
 async def test_a_request_has_at_most_five_errors(query: str, variables: dict[str, object]) -> None:
-    """It can be wrong in hundreds of places: the first ones will do."""
+    """A request can have hundreds of faults: the first ones are enough."""
     answer = await ask(query, variables=variables)
 
     assert len(answer.errors) == 5
 
 
 async def test_fields_may_have_more_than_five_errors() -> None:
-    """Each one tells why a field in the answer is null."""
+    """Each one explains a null in the answer."""
     answer = await ask(SESSIONS, [{"TopicId": "odd"}] * 50)
 
     assert len(answer.errors) == 50
@@ -107,8 +107,8 @@ async def test_fields_may_have_more_than_five_errors() -> None:
         pytest.param("{ chatSessions { rank(" + "x" * 90_000 + ": 1) } }", id="argument"),
     ],
 )
-async def test_what_a_client_sent_is_quoted_only_so_far(query: str) -> None:
-    """An error is no way to have a hundred kilobytes sent back."""
+async def test_long_quotes_of_a_query_are_cut(query: str) -> None:
+    """An error must not send a hundred kilobytes back."""
     answer = await ask(query)
 
     assert answer.codes == ["GRAPHQL_VALIDATION_FAILED"]
@@ -117,14 +117,14 @@ async def test_what_a_client_sent_is_quoted_only_so_far(query: str) -> None:
 
 
 async def test_a_short_message_is_not_cut() -> None:
-    """It is a help as it stands."""
+    """A short message is already short enough to read."""
     answer = await ask("{ xyzzy }")
 
     assert answer.messages == ["Cannot query field 'xyzzy' on type 'Query'."]
 
 
 async def test_a_bug_is_masked() -> None:
-    """Whoever asked gets a code and a number to report, and not the exception's text."""
+    """The client gets a code and an error id to report, but not the exception's text."""
     answer = await ask(SESSIONS, context=Broken(RuntimeError(SECRET)))
 
     (error,) = answer.errors
@@ -135,8 +135,8 @@ async def test_a_bug_is_masked() -> None:
     assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
 
 
-async def test_the_log_tells_a_bug_by_the_same_number(caplog: pytest.LogCaptureFixture) -> None:
-    """So that whoever runs the gateway finds the traceback that belongs to a report."""
+async def test_the_log_has_the_same_error_id(caplog: pytest.LogCaptureFixture) -> None:
+    """Operators find the traceback for a reported id."""
     answer = await ask(SESSIONS, context=Broken(RuntimeError(SECRET)))
 
     (logged,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
@@ -145,8 +145,8 @@ async def test_the_log_tells_a_bug_by_the_same_number(caplog: pytest.LogCaptureF
     assert "Traceback" in caplog.text
 
 
-async def test_every_bug_has_its_own_number() -> None:
-    """Also within one answer."""
+async def test_every_bug_has_its_own_error_id() -> None:
+    """Two bugs in one answer have different ids."""
     two = "{ a: chatSessions { topicId } b: chatSessions { topicId } }"
 
     answer = await ask(two, context=Broken(RuntimeError(SECRET)))
@@ -171,7 +171,7 @@ async def test_every_bug_has_its_own_number() -> None:
 async def test_an_error_raised_on_purpose_keeps_its_code(
     error: UpstreamError, extensions: dict[str, object]
 ) -> None:
-    """Its message was written for the client."""
+    """The message of such an error was written for clients."""
     answer = await ask(SESSIONS, context=Broken(error))
 
     (shown,) = answer.errors
@@ -179,7 +179,7 @@ async def test_an_error_raised_on_purpose_keeps_its_code(
 
 
 async def test_an_expected_error_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """A mistyped field is no event in the life of the gateway."""
+    """A client's mistyped field does not concern the operator."""
     await ask("{ nope }")
     await ask(SESSIONS, b"null")
 

@@ -1,4 +1,4 @@
-"""A marked value that is missing, over HTTP: the same answer every time."""
+"""A missing value of a marked field, over HTTP: the same answer every time."""
 
 import pytest
 
@@ -9,11 +9,11 @@ SESSIONS = [{"ChatSessionId": n, "Status": "InQueue"} for n in range(1, 20)] + [
 
 @pytest.mark.parametrize("limit", [5, 20])
 async def test_a_missing_value_has_its_error_in_every_answer(rest: RestSide, limit: int) -> None:
-    """Also in those that are made from rows that are ready; rows without it have none."""
+    """Answers made from cached rows have it too; those without the row have no error."""
     rest.body = SESSIONS
     query = f"{{ chatSessions(limit: {limit}) {{ chatSessionId statusRaw }} }}"
     async with gateway_over(rest) as gateway:
-        for spaces in range(4):  # another text each time: not the same answer again
+        for spaces in range(4):  # another text each time, so that no cached answer is used
             answer = (await gateway.post(query + spaces * " ", headers=CREDENTIALS)).json()
             paths = [error["path"] for error in answer.get("errors", [])]
 

@@ -1,4 +1,4 @@
-"""What REST writes for "nothing here" is null."""
+"""The REST API's ways to write "no value" are all null."""
 
 import pytest
 
@@ -50,7 +50,7 @@ ALWAYS_SENT = [
 async def test_a_missing_value_is_an_error_only_where_superoffice_always_sends_one(
     session: Json,
 ) -> None:
-    """Numbers, booleans and enums, unless older servers do not know them; all else is null."""
+    """Numbers, booleans and enums that all servers send are errors; other values are just null."""
     answer = await ask(QUERY, [session])
 
     assert set(answer.data["chatSessions"][0].values()) == {None}
@@ -67,40 +67,41 @@ async def test_a_missing_value_is_an_error_only_where_superoffice_always_sends_o
         ),
         ("tableRight { mask }", {"TableRight": {}}),
     ],
+    ids=str,
 )
 async def test_an_empty_object_is_null(selection: str, session: Json) -> None:
-    """REST's own samples write `{}` where there is no record, or no right to speak of."""
-    found, answer = await read(selection, session)
+    """SuperOffice's own samples write `{}` for no record, or for no special right."""
+    fields, answer = await read(selection, session)
 
-    assert list(found.values()) == [None]
+    assert list(fields.values()) == [None]
     assert answer.errors == []
 
 
 @pytest.mark.parametrize("inner", ["Street", "Postal"])
 async def test_an_empty_object_inside_a_record_is_null(inner: str) -> None:
-    """At any depth."""
+    """An empty object is null at any depth."""
     session = {"Contact": {"ContactId": 7, "Address": {inner: {}, "Formatted": "x"}}}
 
-    found, _ = await read("contact { address { street { city } postal { city } } }", session)
+    fields, _ = await read("contact { address { street { city } postal { city } } }", session)
 
-    assert found["contact"]["address"] == {"street": None, "postal": None}
+    assert fields["contact"]["address"] == {"street": None, "postal": None}
 
 
 @pytest.mark.parametrize("link", LINKS)
 async def test_a_blank_record_with_key_0_is_null(link: str) -> None:
-    """.NET writes a link to nothing as a record full of zeros, empty texts and unset dates."""
+    """.NET writes a link to nothing as a record with only zeros, empty texts and unset dates."""
     key = KEYS[LINKS[link]]
     name = f"{link[0].lower()}{link[1:]}"
 
-    found, answer = await read(
+    fields, answer = await read(
         f"{name} {{ tableRight {{ mask }} }}", {link: {key: 0, **BLANK[link], **RIGHTS}}
     )
 
-    assert (found[name], answer.errors) == (None, [])
+    assert (fields[name], answer.errors) == (None, [])
 
 
 @pytest.mark.parametrize(
-    ("link", "something"),
+    ("link", "value"),
     [
         ("User", {"Name": "ada"}),
         ("User", {"Deleted": True}),
@@ -113,39 +114,38 @@ async def test_a_blank_record_with_key_0_is_null(link: str) -> None:
         ("Sale", {"Amount": 0.5}),
         ("Ticket", {"CustId": -1}),
     ],
+    ids=str,
 )
-async def test_a_record_with_key_0_that_holds_something_is_there(
-    link: str, something: Json
-) -> None:
-    """Only what is blank throughout is nothing."""
+async def test_a_record_with_key_0_and_a_value_is_not_null(link: str, value: Json) -> None:
+    """Only a record without any value is null."""
     key = KEYS[LINKS[link]]
     name = f"{link[0].lower()}{link[1:]}"
 
-    found, _ = await read(
-        f"{name} {{ {key[0].lower()}{key[1:]} }}", {link: {key: 0, **BLANK[link], **something}}
+    fields, _ = await read(
+        f"{name} {{ {key[0].lower()}{key[1:]} }}", {link: {key: 0, **BLANK[link], **value}}
     )
 
-    assert found[name] == {f"{key[0].lower()}{key[1:]}": 0}
+    assert fields[name] == {f"{key[0].lower()}{key[1:]}": 0}
 
 
-async def test_a_record_with_a_key_and_nothing_else_is_there() -> None:
-    """A key is enough to know that there is one."""
-    found, _ = await read("user { associateId name }", {"User": {"AssociateId": 7}})
+async def test_a_record_with_only_a_key_is_not_null() -> None:
+    """A key proves that there is a record."""
+    fields, _ = await read("user { associateId name }", {"User": {"AssociateId": 7}})
 
-    assert found["user"] == {"associateId": 7, "name": None}
+    assert fields["user"] == {"associateId": 7, "name": None}
 
 
-async def test_a_record_with_a_name_and_no_key_is_there() -> None:
-    """So is a name."""
-    found, _ = await read("user { associateId name }", {"User": {"Name": "ada"}})
+async def test_a_record_with_only_a_name_is_not_null() -> None:
+    """A name proves that there is a record."""
+    fields, _ = await read("user { associateId name }", {"User": {"Name": "ada"}})
 
-    assert found["user"] == {"associateId": None, "name": "ada"}
+    assert fields["user"] == {"associateId": None, "name": "ada"}
 
 
 @pytest.mark.parametrize("odd", [{"AssociateId": "x"}, {"AssociateId": 0, "Name": 4}])
-async def test_a_record_with_a_bad_property_is_there_to_tell_of_it(odd: Json) -> None:
-    """An error needs a field to stand at."""
-    found, answer = await read("user { associateId name }", {"User": odd})
+async def test_a_record_with_an_invalid_property_is_not_null(odd: Json) -> None:
+    """An error needs a field for its path."""
+    fields, answer = await read("user { associateId name }", {"User": odd})
 
-    assert found["user"] is not None
+    assert fields["user"] is not None
     assert answer.codes == ["UPSTREAM_BAD_RESPONSE"]

@@ -1,4 +1,4 @@
-"""Answers that are not the JSON array of objects that REST promises are refused whole."""
+"""REST answers that are not a JSON array of objects are refused as a whole."""
 
 import pytest
 
@@ -6,9 +6,9 @@ from gateway.errors import UpstreamBadResponseError
 from tests.schema.asking import Answer, ask, decode
 
 SESSION = b'{"ChatSessionId": 1}'
-DEEP = 400_000  # more than the stack holds, from Python 3.14 on no other limit
+DEEP = 400_000  # deeper than the stack, the only limit from Python 3.14 on
 BODIES = {
-    "nothing": b"",
+    "empty": b"",
     "white space": b" \n",
     "a byte order mark alone": b"\xef\xbb\xbf",
     "null": b"null",
@@ -67,27 +67,30 @@ UNREAD = {
 
 
 @pytest.mark.parametrize("members", UNREAD.values(), ids=UNREAD.keys())
-async def test_invalid_utf8_in_what_nobody_reads_costs_nothing(members: bytes) -> None:
-    """What is skipped is looked at for its structure only."""
+async def test_invalid_utf8_in_a_skipped_value_has_no_effect(members: bytes) -> None:
+    """Only the structure of skipped values is checked."""
     answer = await ask("{ chatSessions { topicId } }", b'[{"TopicId": 4, ' + members + b"}]")
 
     assert answer == Answer({"chatSessions": [{"topicId": 4}]}, [])
 
 
-async def test_a_linked_object_that_is_no_json_costs_itself() -> None:
-    """It is read when it is asked for, as it is an object of its own."""
+async def test_a_linked_object_that_is_no_json_affects_only_itself() -> None:
+    """A linked object is parsed separately, once it is selected."""
     body = b'[{"TopicId": 4, "Sale": {"Amount": ' + b"9" * 5_000 + b"}}]"
 
-    unasked = await ask("{ chatSessions { topicId } }", body)
-    asked = await ask("{ chatSessions { topicId sale { title } } }", body)
+    without_sale = await ask("{ chatSessions { topicId } }", body)
+    with_sale = await ask("{ chatSessions { topicId sale { title } } }", body)
 
-    assert unasked == Answer({"chatSessions": [{"topicId": 4}]}, [])
-    assert asked.data == {"chatSessions": [{"topicId": 4, "sale": None}]}
-    assert (asked.codes, asked.paths) == (["UPSTREAM_BAD_RESPONSE"], [["chatSessions", 0, "sale"]])
+    assert without_sale == Answer({"chatSessions": [{"topicId": 4}]}, [])
+    assert with_sale.data == {"chatSessions": [{"topicId": 4, "sale": None}]}
+    assert (with_sale.codes, with_sale.paths) == (
+        ["UPSTREAM_BAD_RESPONSE"],
+        [["chatSessions", 0, "sale"]],
+    )
 
 
-async def test_invalid_utf8_in_a_map_costs_the_map() -> None:
-    """It is read when it is asked for, and then its field alone is an error."""
+async def test_invalid_utf8_in_a_map_affects_only_the_map() -> None:
+    """A map is read once it is selected, and only its field is an error."""
     answer = await ask(
         "{ chatSessions { topicId fieldProperties { name } } }",
         b'[{"TopicId": 4, "FieldProperties": {"a": {"FieldType": "\xff"}}}]',
@@ -99,14 +102,14 @@ async def test_invalid_utf8_in_a_map_costs_the_map() -> None:
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
-def test_what_is_no_array_of_objects_is_refused(body: bytes) -> None:
-    """Nothing is made of half an answer, nor of another one."""
+def test_a_body_that_is_no_array_of_objects_is_refused(body: bytes) -> None:
+    """No part of such a body is used."""
     with pytest.raises(UpstreamBadResponseError):
         decode(body)
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
-async def test_a_refused_answer_is_one_error_that_quotes_nothing_of_it(body: bytes) -> None:
+async def test_a_refused_body_is_one_error_without_quotes(body: bytes) -> None:
     """The root field is null, and the message is one of ours."""
     answer = await ask("{ chatSessions { topicId } }", body)
 
@@ -117,7 +120,7 @@ async def test_a_refused_answer_is_one_error_that_quotes_nothing_of_it(body: byt
     assert len(answer.messages[0]) < 60
 
 
-def test_more_objects_than_memory_has_room_for_are_refused() -> None:
-    """A record takes memory however little it holds."""
+def test_too_many_objects_are_refused() -> None:
+    """A record takes memory even if it has no values."""
     with pytest.raises(UpstreamBadResponseError, match="more than 500000 objects"):
         decode(b"[" + b"{}," * 500_000 + b"{}]")

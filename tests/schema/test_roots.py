@@ -5,7 +5,7 @@ from tests.schema.asking import SCHEMA, RestAnswered, ask
 
 
 async def test_one_session_is_found_by_its_key() -> None:
-    """Among those that the caller can see."""
+    """The session is one of those that the caller can see."""
     sessions = [{"ChatSessionId": n, "CustomerName": f"customer {n}"} for n in range(5)]
 
     answer = await ask("{ chatSession(chatSessionId: 3) { customerName } }", sessions)
@@ -13,8 +13,8 @@ async def test_one_session_is_found_by_its_key() -> None:
     assert answer.data == {"chatSession": {"customerName": "customer 3"}}
 
 
-async def test_a_session_that_is_not_there_is_null() -> None:
-    """Not an error: it may have ended a moment ago."""
+async def test_an_unknown_session_is_null() -> None:
+    """An unknown session is no error, as it may have ended a moment ago."""
     sessions = [{"ChatSessionId": 1}, {"ChatSessionId": "odd"}, {}]
 
     answer = await ask("{ chatSession(chatSessionId: 3) { customerName } }", sessions)
@@ -23,14 +23,14 @@ async def test_a_session_that_is_not_there_is_null() -> None:
 
 
 async def test_the_schema_can_be_explored() -> None:
-    """Introspection is on unless it is turned off."""
+    """Introspection is on by default."""
     answer = await ask("{ __schema { queryType { name } } }")
 
     assert answer.data == {"__schema": {"queryType": {"name": "Query"}}}
 
 
 async def test_introspection_can_be_turned_off() -> None:
-    """Then the schema's own fields are refused like unknown ones."""
+    """The fields of introspection are then refused like unknown ones."""
     schema = build_schema(SchemaOptions(introspection=False))
 
     result = await schema.execute("{ __schema { queryType { name } } }")
@@ -41,13 +41,13 @@ async def test_introspection_can_be_turned_off() -> None:
 
 
 def test_the_schemas_text_ends_with_one_line_break() -> None:
-    """As a file should; the default schema's is the one that is printed when none is given."""
+    """By default the text is that of the default schema."""
     assert sdl() == sdl(SCHEMA)
     assert sdl().endswith("}\n")
 
 
 async def test_a_schema_that_was_printed_can_still_be_executed() -> None:
-    """Sorting takes the values of enums away: from a copy alone."""
+    """Sorting for the print removes the values of enums, but only in a copy."""
     schema = build_schema()
     sdl(schema)
     query = "{ chatSessions(filter: { status: { in: [IN_QUEUE] } }) { status } }"

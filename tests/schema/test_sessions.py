@@ -1,4 +1,4 @@
-"""The list as a whole: which sessions are in it, and what around them does not matter."""
+"""The list of sessions: its elements, and parts of the body that are ignored."""
 
 import pytest
 
@@ -8,16 +8,16 @@ IDS = "{ chatSessions { chatSessionId } }"
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 10_000])
-async def test_every_session_is_there_in_rests_order(count: int) -> None:
-    """However many there are."""
+async def test_every_session_is_listed_in_the_order_of_the_rest_api(count: int) -> None:
+    """The list has no limit of its own."""
     answer = await ask(IDS, [{"ChatSessionId": count - n} for n in range(count)])
 
-    wanted = [{"chatSessionId": count - n} for n in range(count)]
-    assert (answer.data["chatSessions"], answer.errors) == (wanted, [])
+    expected = [{"chatSessionId": count - n} for n in range(count)]
+    assert (answer.data["chatSessions"], answer.errors) == (expected, [])
 
 
-async def test_ten_thousand_sessions_survive_one_bad_property() -> None:
-    """One odd value costs itself, whatever the number of its neighbours."""
+async def test_one_invalid_property_does_not_affect_ten_thousand_sessions() -> None:
+    """Only the field of the invalid value is null."""
     sessions: list[Json] = [{"ChatSessionId": n, "TopicId": 4} for n in range(10_000)]
     sessions[5_000]["TopicId"] = "odd"
 
@@ -30,8 +30,8 @@ async def test_ten_thousand_sessions_survive_one_bad_property() -> None:
 
 @pytest.mark.parametrize("odd", ["null", "4", "true", '"x"', "[]", "[{}]", "NaN"])
 @pytest.mark.parametrize("place", [0, 1, 2])
-async def test_an_element_that_is_no_object_is_left_out(odd: str, place: int) -> None:
-    """There is nothing in it to ask for."""
+async def test_an_element_that_is_no_object_is_omitted(odd: str, place: int) -> None:
+    """Such an element has no fields to select."""
     elements = ['{"ChatSessionId": 1}', '{"ChatSessionId": 2}']
     elements.insert(place, odd)
 
@@ -61,16 +61,16 @@ async def test_an_unknown_property_is_ignored(unknown: str) -> None:
 
 
 @pytest.mark.parametrize("first", ["1", '"odd"', "null", "{}", "NaN"])
-async def test_of_a_property_written_twice_the_last_one_counts(first: str) -> None:
-    """As in most readers of JSON, also when the first one is odd."""
+async def test_the_last_of_two_equal_properties_counts(first: str) -> None:
+    """Most JSON parsers do so; the first value may even be invalid."""
     session, answer = await read("topicId", f'{{"TopicId": {first}, "TopicId": 4}}')
 
     assert (session, answer.errors) == ({"topicId": 4}, [])
 
 
 @pytest.mark.parametrize("neighbour", ["4", '"odd"'], ids=["strict", "tolerant"])
-async def test_of_an_entry_written_twice_the_last_one_counts(neighbour: str) -> None:
-    """Maps are no different."""
+async def test_the_last_of_two_equal_entries_counts(neighbour: str) -> None:
+    """Maps follow the same rule as properties."""
     entries = '{"a": "1", "b": "2", "a": "3"}'
 
     session, _ = await read(
@@ -93,14 +93,14 @@ async def test_a_byte_order_mark_is_ignored(text: str) -> None:
 
 
 async def test_white_space_around_the_answer_is_ignored() -> None:
-    """As JSON has it."""
+    """JSON allows white space around any value."""
     answer = await ask(IDS, b' \r\n\t[ { "ChatSessionId" : 1 } ]\n')
 
     assert answer.data == {"chatSessions": [{"chatSessionId": 1}]}
 
 
-def test_the_text_of_a_record_shows_no_data() -> None:
-    """Reprs end up in logs."""
+def test_a_records_repr_has_no_data() -> None:
+    """A repr may be logged."""
     (record,) = decode(b'[{"CustomerName": "Ada", "User": {"Name": "Bob"}, "TopicId": "Cy"}]')
 
     assert repr(record) == "<ChatSession record>"

@@ -1,4 +1,4 @@
-"""A property of the wrong type costs its own field: null, with an error at its path."""
+"""A property of the wrong type affects only its own field: null, with an error at its path."""
 
 import pytest
 
@@ -23,7 +23,7 @@ BAD = {
     ("selection", "value"), [(field, value) for field, values in BAD.items() for value in values]
 )
 async def test_a_value_of_the_wrong_type_is_null_with_an_error(selection: str, value: str) -> None:
-    """The error has the field's path; what stands before and after the property is unharmed."""
+    """The error has the field's path; the properties before and after are unaffected."""
     name = selection.split()[0]
     rest_name = name[0].upper() + name[1:]
 
@@ -40,8 +40,8 @@ async def test_a_value_of_the_wrong_type_is_null_with_an_error(selection: str, v
 @pytest.mark.parametrize(
     "value", ['"1"', "true", "[]", "{}", "1e400", "-1e400", "1" + 400 * "0", *NOT_JSON]
 )
-async def test_what_is_no_finite_number_is_null_with_an_error(value: str) -> None:
-    """A Float takes numbers that a double can hold, and nothing else."""
+async def test_a_value_that_is_no_finite_number_is_null_with_an_error(value: str) -> None:
+    """A Float accepts only numbers that fit in a double."""
     session, answer = await read(
         "sale { saleId amount }", f'{{"Sale": {{"SaleId": 7, "Amount": {value}}}}}'
     )
@@ -52,32 +52,32 @@ async def test_what_is_no_finite_number_is_null_with_an_error(value: str) -> Non
 
 
 @pytest.mark.parametrize("value", ["3", "3.0", "3e0", "30e-1", "0.3E1"])
-async def test_an_integer_is_one_in_every_spelling(value: str) -> None:
-    """JSON does not tell 3.0 from 3."""
+async def test_an_integer_may_have_any_json_spelling(value: str) -> None:
+    """JSON does not distinguish 3.0 from 3."""
     session, answer = await read("topicId", f'{{"TopicId": {value}}}')
 
     assert (session["topicId"], answer.errors) == (3, [])
 
 
 @pytest.mark.parametrize("value", [2**31 - 1, -(2**31), 0, -1])
-async def test_an_integer_of_32_bits_comes_through(value: int) -> None:
-    """REST's integers and GraphQL's have the same limits."""
+async def test_an_integer_of_32_bits_is_answered(value: int) -> None:
+    """The REST API's integers and GraphQL's have the same limits."""
     session, _ = await read("topicId", {"TopicId": value})
 
     assert session["topicId"] == value
 
 
 @pytest.mark.parametrize("value", [0.0, 150.0, 1629.6799999999998, 7, 1e308, 5e-324, 2**53])
-async def test_a_number_comes_through_digit_for_digit(value: float) -> None:
-    """Binary noise included: rounding is up to whoever shows it."""
+async def test_a_number_keeps_all_its_digits(value: float) -> None:
+    """Rounding is left to the client."""
     session, _ = await read("sale { amount }", {"Sale": {"SaleId": 7, "Amount": value}})
 
     assert session["sale"]["amount"] == value
 
 
 @pytest.mark.parametrize("half", ["\\ud83d", "\\ude00", "\\ude00\\ud83d"])
-async def test_half_a_character_is_replaced(half: str) -> None:
-    """JSON can write a lone surrogate, UTF-8 cannot: the text around it is kept."""
+async def test_a_lone_surrogate_is_replaced(half: str) -> None:
+    """JSON can write it and UTF-8 cannot: the text around it is unchanged."""
     session, answer = await read("customerName", f'{{"CustomerName": "A{half}B"}}')
 
     assert session["customerName"].strip("AB").strip("\N{REPLACEMENT CHARACTER}") == ""
@@ -86,15 +86,15 @@ async def test_half_a_character_is_replaced(half: str) -> None:
     assert answer.errors == []
 
 
-async def test_a_whole_character_written_in_halves_comes_through() -> None:
-    """A pair of surrogates is how JSON writes a character beyond the first 65,536."""
+async def test_a_pair_of_surrogates_is_one_character() -> None:
+    """JSON escapes characters beyond the first 65,536 as a pair of surrogates."""
     session, _ = await read("customerName", '{"CustomerName": "\\ud83d\\ude00", "Rank": "odd"}')
 
     assert session["customerName"] == "😀"
 
 
 async def test_errors_show_neither_the_value_nor_its_neighbours() -> None:
-    """What REST sent is a customer's data, and stays out of messages."""
+    """REST values are customers' data: messages do not quote them."""
     _, answer = await read("topicId", {"TopicId": "Ada's topic", "CustomerName": "Ada"})
 
     (message,) = answer.messages
@@ -102,8 +102,8 @@ async def test_errors_show_neither_the_value_nor_its_neighbours() -> None:
     assert "Ada" not in message
 
 
-async def test_each_reader_of_a_bad_value_gets_its_own_error() -> None:
-    """Two sessions, two aliases: four places, four errors."""
+async def test_each_use_of_an_invalid_value_has_its_own_error() -> None:
+    """Two sessions with two aliases have four errors."""
     answer = await ask("{ chatSessions { a: topicId b: topicId } }", 2 * [{"TopicId": "odd"}])
 
     assert answer.paths == [["chatSessions", n, alias] for n in (0, 1) for alias in "ab"]
@@ -112,9 +112,9 @@ async def test_each_reader_of_a_bad_value_gets_its_own_error() -> None:
 FIELD: Json = {"FieldType": "System.Int32", "FieldLength": 4}
 
 
-@pytest.mark.parametrize("odd", [4, True, "x", [], [FIELD]])
-async def test_an_entry_of_the_wrong_type_costs_its_own_fields(odd: object) -> None:
-    """Its name is still a name; the entries around it are unharmed."""
+@pytest.mark.parametrize("odd", [4, True, "x", [], [FIELD]], ids=str)
+async def test_an_entry_of_the_wrong_type_affects_only_its_own_fields(odd: object) -> None:
+    """The entry's name is still valid, and the entries around it are unaffected."""
     session, answer = await read(
         "fieldProperties { name fieldType fieldLength }",
         {"FieldProperties": {"a": FIELD, "b": odd, "c": FIELD}},
@@ -132,8 +132,8 @@ async def test_an_entry_of_the_wrong_type_costs_its_own_fields(odd: object) -> N
     assert set(answer.codes) == {"UPSTREAM_BAD_RESPONSE"}
 
 
-async def test_a_bad_property_inside_an_entry_costs_itself() -> None:
-    """Tolerance reaches to the bottom of the answer."""
+async def test_an_invalid_property_inside_an_entry_affects_only_itself() -> None:
+    """The rule holds at any depth."""
     odd = {**FIELD, "FieldRight": {"Mask": True, "Reason": "x"}}
 
     session, answer = await read(
@@ -145,10 +145,10 @@ async def test_a_bad_property_inside_an_entry_costs_itself() -> None:
     assert answer.paths == [["chatSessions", 0, "fieldProperties", 0, "fieldRight", "mask"]]
 
 
-@pytest.mark.parametrize("odd", [4, 4.5, True, [], {}])
+@pytest.mark.parametrize("odd", [4, 4.5, True, [], {}], ids=str)
 @pytest.mark.parametrize("field", ["customFields", "extraFields"])
-async def test_a_custom_field_that_is_no_text_costs_its_value(field: str, odd: object) -> None:
-    """Its name and its neighbours are unharmed."""
+async def test_a_custom_field_that_is_no_text_has_no_value(field: str, odd: object) -> None:
+    """The custom field's name and its neighbours are unaffected."""
     session, answer = await read(
         f"user {{ {field} {{ name value }} }}",
         {"User": {field[0].upper() + field[1:]: {"a": "1", "b": odd, "c": "3"}}},
@@ -160,7 +160,7 @@ async def test_a_custom_field_that_is_no_text_costs_its_value(field: str, odd: o
 
 
 def localized(lines: object) -> Json:
-    """Return a session whose company has an address of these lines."""
+    """Return a session whose company has an address with these lines."""
     return {"Contact": {"ContactId": 7, "Address": {"LocalizedAddress": lines, "Formatted": "x"}}}
 
 
@@ -169,18 +169,20 @@ LINES_PATH = ["chatSessions", 0, "contact", "address", "localizedAddress"]
 CITY = {"Name": "City", "Value": "Oslo"}
 
 
-@pytest.mark.parametrize("odd", [4, True, "x", {}, CITY, [CITY], [[CITY], "x"], [[CITY], None]])
+@pytest.mark.parametrize(
+    "odd", [4, True, "x", {}, CITY, [CITY], [[CITY], "x"], [[CITY], None]], ids=str
+)
 async def test_lines_that_are_no_list_of_lists_are_null_with_an_error(odd: object) -> None:
-    """Without lines there is no telling which field stands on which: all of them go."""
+    """With one wrong line it is unknown which field is on which line, so all are null."""
     session, answer = await read(LINES, localized(odd))
 
     assert session["contact"]["address"] == {"formatted": "x", "localizedAddress": None}
     assert answer.paths == [LINES_PATH]
 
 
-@pytest.mark.parametrize("odd", [4, True, "x", [], [CITY]])
-async def test_an_element_of_a_line_of_the_wrong_type_costs_its_own_fields(odd: object) -> None:
-    """The lines and what else stands on them are unharmed."""
+@pytest.mark.parametrize("odd", [4, True, "x", [], [CITY]], ids=str)
+async def test_an_element_of_the_wrong_type_affects_only_its_own_fields(odd: object) -> None:
+    """The lines and their other elements are unaffected."""
     session, answer = await read(LINES, localized([[CITY], [odd, CITY]]))
 
     city = {"name": "City", "value": "Oslo"}
@@ -189,8 +191,8 @@ async def test_an_element_of_a_line_of_the_wrong_type_costs_its_own_fields(odd: 
     assert answer.paths == [[*LINES_PATH, 1, 0, name] for name in ("name", "value")]
 
 
-async def test_a_null_on_a_line_is_left_out() -> None:
-    """The type of the list has no place for it."""
+async def test_a_null_on_a_line_is_omitted() -> None:
+    """The type of the list does not allow null."""
     session, answer = await read(LINES, localized([[None, CITY], [None]]))
 
     city = {"name": "City", "value": "Oslo"}

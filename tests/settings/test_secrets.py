@@ -10,7 +10,9 @@ from gateway.settings import Settings
 from gateway.settings.messages import with_flags
 
 URL = "https://crm.example.com"
-SECRET = "redis://:hunter2@redis.example.com/0?12345678"  # long enough for each, and a URL
+SECRET = (
+    "redis://:hunter2@redis.example.com/0?12345678"  # long enough for each secret, and a valid URL
+)
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def problem(**flags: str) -> str:
-    """Return the message of a failed start."""
+    """Return the error message of a failed start."""
     with pytest.raises(SettingsError) as caught:
         Settings.load(upstream_url=URL, **flags)
     assert len(str(caught.value).splitlines()) == 1
@@ -34,7 +36,7 @@ def problem(**flags: str) -> str:
 def test_every_secret_can_come_from_a_file(
     name: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a variable or a flag; a byte order mark and line breaks at its end are no part of it."""
+    """A variable or flag names the file; a byte order mark and line breaks at its end are cut."""
     by_flag = Settings.load(upstream_url=URL, **{f"{name}_file": str(file)})
     monkeypatch.setenv(f"GATEWAY_{name.upper()}_FILE", str(file))
     by_variable = Settings.load(upstream_url=URL)
@@ -47,7 +49,7 @@ def test_every_secret_can_come_from_a_file(
 def test_a_secret_comes_from_one_place(
     name: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A value and a file are one line, of which neither wins; a flag wins over both."""
+    """A value together with a file is an error, but a flag wins over both."""
     variable = f"GATEWAY_{name.upper()}"
     monkeypatch.setenv(variable, "x" * 32)
     monkeypatch.setenv(f"{variable}_FILE", str(file))
@@ -55,15 +57,17 @@ def test_a_secret_comes_from_one_place(
     assert problem().startswith(f"{variable} and {variable}_FILE are both set")
 
     monkeypatch.delenv(variable)
-    given = Settings.load(upstream_url=URL, **{name: SECRET + "x"})
-    assert getattr(given, name) == SecretStr(SECRET + "x")
-    assert given.exposed() == [name]
-    assert given.warnings[0].startswith(f"--{name.replace('_', '-')}: other users of this machine")
+    settings = Settings.load(upstream_url=URL, **{name: SECRET + "x"})
+    assert getattr(settings, name) == SecretStr(SECRET + "x")
+    assert settings.exposed() == [name]
+    assert settings.warnings[0].startswith(
+        f"--{name.replace('_', '-')}: other users of this machine"
+    )
 
 
 @pytest.mark.parametrize("name", Settings.secrets())
 @pytest.mark.parametrize("text", ["{}\n", "{}\r", "{} ", "\t{}"])
-def test_nothing_invisible_is_part_of_a_secret(
+def test_a_secret_with_blanks_at_its_ends_is_refused(
     name: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A Kubernetes secret made with `echo` ends with a line break: every signature would fail."""
@@ -73,7 +77,7 @@ def test_nothing_invisible_is_part_of_a_secret(
 
 
 @pytest.mark.parametrize(
-    ("content", "found"),
+    ("content", "reason"),
     [
         (None, "cannot read {}: No such file or directory"),
         (b"\xff\xfe", "cannot read {}: not UTF-8"),
@@ -82,19 +86,21 @@ def test_nothing_invisible_is_part_of_a_secret(
         (b"hunter2" * 5 + b" \n", "it begins or ends with a blank or a line break: remove that"),
     ],
 )
-def test_a_file_that_holds_no_secret(tmp_path: Path, content: bytes | None, found: str) -> None:
-    """One line names the variable and the file, and shows nothing of it."""
+def test_a_file_without_a_valid_secret_is_refused(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    """One line names the variable and the file, and quotes none of its content."""
     file = tmp_path / "secret"
     if content is not None:
         file.write_bytes(content)
 
     line = problem(cache_secret_file=str(file))
 
-    assert line == f"GATEWAY_CACHE_SECRET_FILE: {found.format(file)}"
+    assert line == f"GATEWAY_CACHE_SECRET_FILE: {reason.format(file)}"
 
 
 def test_files_are_read_again(file: Path) -> None:
-    """Everything else stays, also what was drawn at random."""
+    """Other settings keep their values, including random ones."""
     settings = Settings.load(upstream_url=URL, webhook_secret_file=str(file))
     file.write_text("another secret as long")
 
@@ -102,15 +108,15 @@ def test_files_are_read_again(file: Path) -> None:
 
     assert again.webhook_secret == SecretStr("another secret as long")
     assert again.cache_secret == settings.cache_secret
-    made = Settings(upstream_url=URL)
-    assert made.reread() is made
+    without_files = Settings(upstream_url=URL)
+    assert without_files.reread() is without_files
     file.write_text("short")
     with pytest.raises(SettingsError, match="GATEWAY_WEBHOOK_SECRET_FILE: "):
         settings.reread()
 
 
-def test_what_was_given_as_a_flag_is_called_a_flag() -> None:
-    """Wherever the message comes from; a name that only begins like it is another one."""
+def test_messages_name_a_flag_as_a_flag() -> None:
+    """The name is replaced in any message, but not where it is only the beginning of another."""
     text = "GATEWAY_TRACING=on: no; GATEWAY_TRACING_X, GATEWAY_HOST"
 
     assert with_flags(text, ["tracing"]) == "--tracing on: no; GATEWAY_TRACING_X, GATEWAY_HOST"

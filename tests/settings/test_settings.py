@@ -1,4 +1,4 @@
-"""Settings: where they come from, what they accept, and what is said about a bad one."""
+"""Settings: their sources, their valid values, and the messages about invalid ones."""
 
 import itertools
 from ipaddress import ip_network
@@ -15,7 +15,7 @@ from gateway.settings import Settings
 URL = "https://crm.example.com/superoffice"
 SECRET = "s" * 32
 
-# name, what is written, what comes of it
+# name, text, value
 EVERY_SETTING = [
     ("upstream_url", f"{URL}/api/v1/", URL),
     ("environment", "sod", "sod"),
@@ -92,11 +92,11 @@ EVERY_SETTING = [
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return a way to load settings from an environment that has an address in it."""
+    """Return a function that loads settings, from an environment that has an address."""
 
     def load(flags: dict[str, Any] | None = None, **environment: str) -> Settings:
-        given = {**environment, **(flags or {})}
-        address = {} if "environment" in given else {"upstream_url": URL}
+        texts = {**environment, **(flags or {})}
+        address = {} if "environment" in texts else {"upstream_url": URL}
         for name, value in {**address, **environment}.items():
             monkeypatch.setenv(f"GATEWAY_{name.upper()}", value)
         return Settings.load(**flags or {})
@@ -105,41 +105,47 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def message(load: Any, environment: dict[str, str], **flags: str) -> str:
-    """Return what is said about settings that cannot be used."""
+    """Return the error message of invalid settings."""
     with pytest.raises(SettingsError) as caught:
         load(flags, **environment)
     return str(caught.value)
 
 
 def test_the_table_above_has_every_setting() -> None:
-    """A new setting is tested too."""
+    """Every new setting is tested too."""
     assert [name for name, _, _ in EVERY_SETTING] == list(Settings.model_fields)
 
 
-@pytest.mark.parametrize(("name", "written", "value"), EVERY_SETTING)
+@pytest.mark.parametrize(
+    ("name", "written", "value"), EVERY_SETTING, ids=[name for name, _, _ in EVERY_SETTING]
+)
 def test_a_setting_is_read_from_the_environment(
     load: Any, name: str, written: str, value: object
 ) -> None:
-    """`GATEWAY_` and the name in capitals."""
+    """The variable is `GATEWAY_` and the name in capitals."""
     assert getattr(load(**{name: written}), name) == value
 
 
-@pytest.mark.parametrize(("name", "written", "value"), EVERY_SETTING)
+@pytest.mark.parametrize(
+    ("name", "written", "value"), EVERY_SETTING, ids=[name for name, _, _ in EVERY_SETTING]
+)
 def test_a_setting_is_read_from_a_flag(load: Any, name: str, written: str, value: object) -> None:
-    """A flag's text means what it means in the environment."""
+    """A flag's text has the same meaning as in the environment."""
     assert getattr(load({name: written}), name) == value
 
 
-@pytest.mark.parametrize(("name", "written", "value"), EVERY_SETTING)
+@pytest.mark.parametrize(
+    ("name", "written", "value"), EVERY_SETTING, ids=[name for name, _, _ in EVERY_SETTING]
+)
 def test_a_flag_wins_over_the_environment(
     load: Any, name: str, written: str, value: object
 ) -> None:
-    """Even over a value in the environment that would be wrong."""
+    """A flag even wins over an invalid value in the environment."""
     assert getattr(load({name: written}, **{name: "\x7f"}), name) == value
 
 
 def test_an_empty_variable_is_not_set(load: Any) -> None:
-    """Compose files and units leave variables empty where they mean nothing by them."""
+    """Compose files and units leave variables empty for settings that they do not use."""
     assert load(port="", app_token="", cache_ttl="").model_dump(exclude={"cache_secret"}) == load(
         {}
     ).model_dump(exclude={"cache_secret"})
@@ -177,13 +183,13 @@ def test_an_empty_variable_is_not_set(load: Any) -> None:
         ("introspection", True),
     ],
 )
-def test_what_is_not_set_has_its_default(load: Any, name: str, default: object) -> None:
-    """An address is all that one has to give."""
+def test_a_setting_that_is_not_set_has_its_default(load: Any, name: str, default: object) -> None:
+    """Only the address is required."""
     assert getattr(load(), name) == default
 
 
-def test_a_cache_secret_that_nobody_set_is_a_new_one(load: Any) -> None:
-    """It is as long as one that is set has to be."""
+def test_an_unset_cache_secret_is_random(load: Any) -> None:
+    """The random secret is as long as a configured one has to be."""
     one, other = load().cache_secret, load().cache_secret
 
     assert one != other
@@ -204,8 +210,10 @@ def test_a_cache_secret_that_nobody_set_is_a_new_one(load: Any) -> None:
         ("unix:///run/redis.sock?db=1", "unix:///run/redis.sock?db=1"),
     ],
 )
-def test_a_cache_is_shared_where_there_is_a_redis(load: Any, written: str, url: str | None) -> None:
-    """Otherwise each process has its own memory."""
+def test_a_cache_is_shared_if_its_url_is_that_of_a_redis(
+    load: Any, written: str, url: str | None
+) -> None:
+    """Without a Redis each process has its own memory."""
     assert load(cache_url=written).redis_url == url
 
 
@@ -230,11 +238,12 @@ def test_a_cache_is_shared_where_there_is_a_redis(load: Any, written: str, url: 
         ({"so_time_zone": "UTC"}, ["Neither"]),
         ({"time_zone": "", "so_time_zone": "NO,includetzoffset"}, []),
     ],
+    ids=str,
 )
-def test_what_will_not_work_as_well_as_it_could_is_told(
+def test_settings_that_do_not_work_well_together_cause_a_warning(
     load: Any, settings: dict[str, str], missing: list[str]
 ) -> None:
-    """It is no error: each may be what somebody wants."""
+    """Such settings are no error: each may be intended."""
     warnings = load(**{"time_zone": "Europe/Oslo", **settings}).warnings
 
     assert [warning.partition(" ")[0] for warning in warnings] == missing
@@ -242,7 +251,7 @@ def test_what_will_not_work_as_well_as_it_could_is_told(
 
 
 def test_settings_show_no_secret(load: Any) -> None:
-    """Neither their repr nor their text may end in a log with one."""
+    """The repr and the text of settings may be logged."""
     settings = load(
         app_token="hunter2", cache_secret="hunter3" * 5, cache_url="redis://:hunter2@localhost"
     )
@@ -254,7 +263,7 @@ def test_settings_show_no_secret(load: Any) -> None:
 
 
 def test_settings_cannot_be_changed(load: Any) -> None:
-    """What a process was started with holds until it ends."""
+    """A process keeps the settings that it was started with."""
     settings = load()
 
     with pytest.raises(ValueError, match="frozen"):
@@ -275,8 +284,8 @@ def test_settings_cannot_be_changed(load: Any) -> None:
         "HTTPS://crm.example.com/superoffice",
     ],
 )
-def test_the_address_is_what_precedes_api_v1(load: Any, written: str) -> None:
-    """However much of the documented address is pasted, the same comes out."""
+def test_the_address_is_the_part_before_api_v1(load: Any, written: str) -> None:
+    """The documented address may be pasted in full or in part."""
     assert load(upstream_url=written).upstream_url == URL
 
 
@@ -292,7 +301,7 @@ def test_the_address_is_what_precedes_api_v1(load: Any, written: str) -> None:
     ],
 )
 def test_other_addresses_stay_as_they_are(load: Any, written: str) -> None:
-    """Ports, IPv6 and paths of one's own are nothing to tidy up."""
+    """Ports, IPv6 addresses and custom paths are not changed."""
     assert load(upstream_url=written).upstream_url == written
 
 
@@ -403,7 +412,7 @@ BAD_VALUES = [
 def test_a_bad_value_is_explained_in_one_line(
     load: Any, name: str, written: str, reason: str
 ) -> None:
-    """The line names the setting, says what is wrong with the value, and gives an example."""
+    """The line has the setting, the problem with its value, and an example."""
     line = message(load, {name: written})
 
     assert line.startswith(f"GATEWAY_{name.upper()}=")
@@ -414,7 +423,7 @@ def test_a_bad_value_is_explained_in_one_line(
 
 
 def test_names_with_commas_are_a_json_object(load: Any) -> None:
-    """Channels can be called anything."""
+    """Names of channels may have any characters."""
     settings = load({"topic_names": '{"10": "Support, Norway", "30": "Sales"}'})
 
     assert settings.topic_names == {10: "Support, Norway", 30: "Sales"}
@@ -443,8 +452,8 @@ def test_names_with_commas_are_a_json_object(load: Any) -> None:
         ("upstream_url", "ftp://kari:hunter2@crm.example.com", "http:// or https://"),
     ],
 )
-def test_a_secret_is_never_repeated(load: Any, name: str, written: str, reason: str) -> None:
-    """The line ends up in journals and on screens."""
+def test_a_secret_is_never_quoted(load: Any, name: str, written: str, reason: str) -> None:
+    """The message is written to journals and screens."""
     line = message(load, {}, **{name: written})
 
     assert line.startswith(f"GATEWAY_{name.upper()}: ")
@@ -453,12 +462,12 @@ def test_a_secret_is_never_repeated(load: Any, name: str, written: str, reason: 
 
 
 def test_a_long_value_is_cut(load: Any) -> None:
-    """One line stays one line to read."""
+    """The message stays short enough to read."""
     assert len(message(load, {"port": "9" * 10_000})) < 300
 
 
-def test_without_an_address_the_way_out_is_shown() -> None:
-    """Whoever only wants to look is told of the demo."""
+def test_a_missing_address_is_explained() -> None:
+    """The message shows both settings, and suggests the demo."""
     with pytest.raises(SettingsError) as caught:
         Settings.load()
 
@@ -468,7 +477,7 @@ def test_without_an_address_the_way_out_is_shown() -> None:
 
 
 def test_an_address_and_an_environment_exclude_each_other(load: Any) -> None:
-    """It would not be clear which of them is meant."""
+    """With both it would be ambiguous which one to use."""
     line = message(load, {"upstream_url": URL, "environment": "online"})
 
     assert line.startswith("GATEWAY_UPSTREAM_URL and GATEWAY_ENVIRONMENT are both set: ")
@@ -483,9 +492,10 @@ def test_an_address_and_an_environment_exclude_each_other(load: Any) -> None:
         ({"environment": "stage"}, "https://qaonline.superoffice.com"),
         ({"environment": "online"}, "https://online.superoffice.com"),
     ],
+    ids=str,
 )
 def test_an_environment_has_an_address(load: Any, settings: dict[str, str], address: str) -> None:
-    """Of the state service; tenants are elsewhere."""
+    """The address is that of the state service; tenants have other hosts."""
     assert load(**settings).address == address
 
 
@@ -494,7 +504,7 @@ def test_an_environment_has_an_address(load: Any, settings: dict[str, str], addr
     [("", None), ("Cust1", {"Cust1"}), (" cust1 , CUST22,,", {"Cust1", "Cust22"})],
 )
 def test_tenants_are_a_list_or_all(load: Any, written: str, served: set[str] | None) -> None:
-    """However they are written."""
+    """Case, spaces and empty names do not matter."""
     assert load({"tenants": written}, environment="sod").tenants == served
 
 
@@ -508,7 +518,7 @@ def test_tenants_are_a_list_or_all(load: Any, written: str, served: set[str] | N
     ],
 )
 def test_an_unknown_name_stops_the_start(load: Any, name: str, hint: str) -> None:
-    """A misspelt setting would otherwise be a default that nobody wanted."""
+    """Otherwise a misspelt setting would silently have its default."""
     line = message(load, {name: "hunter2"})
 
     assert line == f"GATEWAY_{name.upper()}: there is no such setting; {hint}"
@@ -524,10 +534,8 @@ def test_an_unknown_name_stops_the_start(load: Any, name: str, hint: str) -> Non
         (",", set()),
     ],
 )
-def test_cookie_names_are_a_list_or_everything(
-    load: Any, written: str, names: set[bytes] | None
-) -> None:
-    """Spaces around a name and empty ones do not count."""
+def test_cookie_names_are_a_list_or_all(load: Any, written: str, names: set[bytes] | None) -> None:
+    """Spaces around a name and empty names are ignored."""
     assert load(forward_cookies=written).forward_cookies == names
 
 
@@ -541,15 +549,15 @@ def test_cookie_names_are_a_list_or_everything(
         "capacitor://localhost",
     ],
 )
-def test_origins_are_what_browsers_and_web_views_send(load: Any, origin: str) -> None:
-    """Spaces around an origin and empty ones do not count."""
+def test_origins_are_those_that_browsers_and_web_views_send(load: Any, origin: str) -> None:
+    """Spaces around an origin and empty origins are ignored."""
     loaded = load(cors_origins=f" {origin} ,, https://b.example,")
 
     assert loaded.cors_origins == {origin, "https://b.example"}
 
 
-def test_defaults_are_shown_as_one_would_write_them() -> None:
-    """They go into the help and into the README."""
+def test_defaults_are_shown_in_the_form_of_a_setting() -> None:
+    """Defaults are printed in the help and in the README."""
     shown = Settings.shown_defaults()
 
     assert (shown["cache_ttl"], shown["graphiql"], shown["port"]) == ("5", "on", "8000")
@@ -558,7 +566,7 @@ def test_defaults_are_shown_as_one_would_write_them() -> None:
 
 
 def test_every_setting_is_in_a_group() -> None:
-    """The help and the documentation are divided by them; a group is in one piece."""
+    """Help and manual are divided by groups, so the settings of a group follow each other."""
     groups = [
         field.json_schema_extra["group"]
         for field in Settings.model_fields.values()

@@ -15,8 +15,8 @@ from gateway.settings.tenant_names import canonical_tenant
         ("Cust1234567890", "Cust1234567890"),
     ],
 )
-def test_a_name_is_written_as_superoffice_writes_it(written: str, name: str) -> None:
-    """In any case; its digits stay as they are."""
+def test_a_name_gets_superoffices_spelling(written: str, name: str) -> None:
+    """The case is corrected; the digits are not changed."""
     assert canonical_tenant(written) == name
 
 
@@ -35,11 +35,11 @@ def test_a_name_is_written_as_superoffice_writes_it(written: str, name: str) -> 
         "Cust1.example.com",
         "Cust1?a=b",
         "Cust1%2f",
-        "Cu\u017ft1",  # a long s, which in small letters is an s
-        "Cust\u0661",  # an Arabic one
+        "Cu\u017ft1",  # a long s, which matches an s if case is ignored
+        "Cust\u0661",  # an Arabic digit
         "xCust1",
     ],
 )
-def test_what_is_no_name_has_none(written: str) -> None:
-    """It goes into an address, so nothing but letters and digits gets through."""
+def test_an_invalid_name_is_refused(written: str) -> None:
+    """The name becomes part of a URL, so it has only letters and digits."""
     assert canonical_tenant(written) is None

@@ -1,4 +1,4 @@
-"""Stand-ins for the state service, the clock and REST."""
+"""Stand-ins for the state service, the clock and the REST API."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -15,7 +15,7 @@ START_S = 1_700_000_000.0
 
 @dataclass
 class FakeClock:
-    """A clock that is set by hand."""
+    """A clock that the test sets."""
 
     now: float = START_S
 
@@ -24,14 +24,15 @@ class FakeClock:
 
 
 def running(host: str = "online1", *, good_for_s: float = 600, now: float = START_S) -> TenantState:
-    """Make the state of a tenant that runs."""
+    """Make the state of a running tenant."""
     return TenantState("Running", f"https://{host}.superoffice.com/{TENANT}", now + good_for_s)
 
 
 async def error_of(call: Coroutine[Any, Any, object]) -> BaseException | None:
-    """Make a call that fails and return its error.
+    """Run a call that fails, and return its error.
 
-    Nothing is thrown through who waits: Python 3.11 would stop tracing, and coverage counting, it.
+    The error is not raised in the caller: Python 3.11 would stop tracing, and coverage counting,
+    it.
     """
     task = asyncio.create_task(call)
     await asyncio.wait({task})
@@ -39,21 +40,21 @@ async def error_of(call: Coroutine[Any, Any, object]) -> BaseException | None:
 
 
 class FakeService(StateService):
-    """Says what it is told to of every tenant, as soon as `is_open`."""
+    """A state service that gives the same answer for every tenant, once `is_open` is set."""
 
     def __init__(self) -> None:
-        self.says: TenantState | GatewayError = running()
-        self.asked = list[str]()
+        self.answer: TenantState | GatewayError = running()
+        self.tenants_read = list[str]()
         self.is_open = asyncio.Event()
         self.is_open.set()
         self.is_closed = False
 
     async def read(self, tenant: str) -> TenantState:
-        self.asked.append(tenant)
+        self.tenants_read.append(tenant)
         await self.is_open.wait()
-        if isinstance(self.says, GatewayError):
-            raise self.says
-        return self.says
+        if isinstance(self.answer, GatewayError):
+            raise self.answer
+        return self.answer
 
     async def aclose(self) -> None:
         self.is_closed = True
@@ -61,7 +62,7 @@ class FakeService(StateService):
 
 @dataclass
 class FakeClient:
-    """REST at one address: gives its address, or raises what is in `errors` for it."""
+    """The REST API at one address: returns the address, or raises its entry in `errors`."""
 
     url: str
     errors: dict[str, GatewayError]

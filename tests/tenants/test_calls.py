@@ -1,4 +1,4 @@
-"""Calls go where the tenant is, over connections that are the tenant's own."""
+"""Calls go to the tenant's current host, over connections of that tenant only."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ MOVED = UpstreamMisdirectedError("moved", upstream_status=421)
 
 
 class Bench:
-    """Calls of tenants over stand-ins for all that is around them."""
+    """Calls of tenants over stand-ins for everything around them."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
@@ -42,20 +42,20 @@ class Bench:
         return Client(url, self.clients[-1].fetch, self.clients[-1].aclose)
 
     async def fetch(self, tenant: str = TENANT) -> bytes:
-        """Make a call, in a task of its own as each flight has."""
+        """Make a call in a task of its own, as each shared call has."""
         return await asyncio.create_task(self.calls.fetch(tenant, HEADERS))
 
     async def refusal(self) -> GatewayError:
-        """Make a call that fails and return the error."""
+        """Make a call that fails, and return the error."""
         error = await error_of(self.calls.fetch(TENANT, HEADERS))
         assert isinstance(error, GatewayError)
         return error
 
-    async def has_moved(self) -> None:
-        """Call a tenant, and have it move a while later."""
+    async def move(self) -> None:
+        """Call a tenant, and move it some time later."""
         assert await self.fetch() == FIRST.encode()
         self.errors[FIRST] = MOVED
-        self.service.says = running("online2")
+        self.service.answer = running("online2")
         self.clock.now += 30
 
 
@@ -65,69 +65,69 @@ def bench() -> Bench:
     return Bench()
 
 
-async def landed() -> None:
-    """Let what has been started come to where it waits."""
+async def settle() -> None:
+    """Let started tasks run until they wait."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 async def test_calls_of_a_tenant_go_through_one_client(bench: Bench) -> None:
-    """Its connections are used again."""
+    """A tenant's connections are reused."""
     assert [await bench.fetch() for _ in range(3)] == [FIRST.encode()] * 3
     assert [client.calls for client in bench.clients] == [3]
-    assert bench.service.asked == [TENANT]
+    assert bench.service.tenants_read == [TENANT]
 
 
 async def test_each_tenant_has_a_client_of_its_own(bench: Bench) -> None:
-    """At one and the same address, too."""
+    """Tenants at the same address have separate clients too."""
     await bench.fetch("Cust1")
     await bench.fetch("Cust2")
 
     assert [client.calls for client in bench.clients] == [1, 1]
 
 
-async def test_a_call_to_a_tenant_that_has_moved_is_made_again_where_it_is(bench: Bench) -> None:
-    """Whoever waits for it notices nothing."""
-    await bench.has_moved()
+async def test_a_call_to_a_moved_tenant_is_repeated_at_its_new_host(bench: Bench) -> None:
+    """The caller gets its answer, and no error."""
+    await bench.move()
 
     assert await bench.fetch() == SECOND.encode()
     assert await bench.fetch() == SECOND.encode()
     assert [(client.url, client.calls) for client in bench.clients] == [(FIRST, 2), (SECOND, 2)]
-    assert bench.service.asked == [TENANT] * 2
+    assert bench.service.tenants_read == [TENANT] * 2
 
 
 async def test_a_call_is_made_twice_at_most(bench: Bench) -> None:
-    """A tenant that is nowhere is not chased."""
-    await bench.has_moved()
+    """If the new host answers 421 as well, the caller gets the error."""
+    await bench.move()
     bench.errors[SECOND] = MOVED
 
     assert await bench.refusal() is MOVED
     assert [client.calls for client in bench.clients] == [2, 1]
-    assert bench.service.asked == [TENANT] * 2
+    assert bench.service.tenants_read == [TENANT] * 2
 
 
-async def test_a_call_is_not_made_again_at_the_same_address(bench: Bench) -> None:
+async def test_a_call_is_not_repeated_at_the_same_address(bench: Bench) -> None:
     """The answer would be the same."""
-    await bench.has_moved()
-    bench.service.says = running("online1")
+    await bench.move()
+    bench.service.answer = running("online1")
 
     assert await bench.refusal() is MOVED
     assert [client.calls for client in bench.clients] == [2]
 
 
-async def test_all_callers_of_a_tenant_that_has_moved_cause_one_question(bench: Bench) -> None:
-    """However many calls were on their way."""
-    await bench.has_moved()
+async def test_all_callers_of_a_moved_tenant_share_one_state_request(bench: Bench) -> None:
+    """The number of concurrent calls does not matter."""
+    await bench.move()
 
     answers = await asyncio.gather(*(bench.fetch() for _ in range(20)))
 
     assert answers == [SECOND.encode()] * 20
-    assert bench.service.asked == [TENANT] * 2
+    assert bench.service.tenants_read == [TENANT] * 2
     assert len(bench.clients) == 2
 
 
-async def test_a_call_that_fails_otherwise_is_not_made_again(bench: Bench) -> None:
-    """Only the client knows what may be tried again, and has."""
+async def test_a_call_with_another_error_is_not_repeated(bench: Bench) -> None:
+    """Only the client knows which errors can be retried, and has retried them."""
     bench.errors[FIRST] = UpstreamRateLimitedError("slower")
 
     assert await bench.refusal() is bench.errors[FIRST]
@@ -135,30 +135,30 @@ async def test_a_call_that_fails_otherwise_is_not_made_again(bench: Bench) -> No
 
 
 @pytest.mark.parametrize("kind", [UpstreamUnavailableError, UpstreamTimeoutError])
-async def test_where_nothing_answers_the_state_is_soon_read_again(
+async def test_the_state_is_soon_read_again_if_a_host_does_not_answer(
     bench: Bench, kind: type[UpstreamError]
 ) -> None:
-    """A host that is gone cannot say so."""
-    await bench.has_moved()
+    """A host that is gone cannot send 421."""
+    await bench.move()
     bench.errors[FIRST] = kind("gone")
     await bench.refusal()
     await bench.refusal()
-    await landed()
+    await settle()
 
     assert await bench.fetch() == SECOND.encode()
-    assert bench.service.asked == [TENANT] * 2
+    assert bench.service.tenants_read == [TENANT] * 2
 
 
 async def test_the_old_client_closes_when_its_last_call_has_ended(bench: Bench) -> None:
-    """What is under way is finished; nothing new begins there."""
+    """Running calls are finished; new ones use the new client."""
     await bench.fetch()
     bench.is_open.clear()
     under_way = asyncio.create_task(bench.fetch())
-    await landed()
-    bench.service.says = running("online2")
+    await settle()
+    bench.service.answer = running("online2")
     bench.clock.now += 600
     meanwhile = asyncio.create_task(bench.fetch())
-    await landed()
+    await settle()
     old, new = bench.clients
     assert not old.is_closed
 
@@ -169,10 +169,10 @@ async def test_the_old_client_closes_when_its_last_call_has_ended(bench: Bench) 
     assert (old.is_closed, new.is_closed) == (True, False)
 
 
-async def test_the_client_used_least_recently_goes_first(
+async def test_the_least_recently_used_client_is_closed_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Connections have an end."""
+    """The number of clients is bounded."""
     monkeypatch.setattr(calls_module, "MOST_TENANTS", 2)
     bench = Bench()
 
@@ -182,8 +182,8 @@ async def test_the_client_used_least_recently_goes_first(
     assert [client.is_closed for client in bench.clients] == [False, True, False]
 
 
-async def test_closing_closes_all(bench: Bench) -> None:
-    """Every client, and the state service."""
+async def test_closing_closes_all_clients(bench: Bench) -> None:
+    """The state service is closed too."""
     for tenant in ("Cust1", "Cust2"):
         await bench.fetch(tenant)
 
@@ -193,11 +193,11 @@ async def test_closing_closes_all(bench: Bench) -> None:
     assert bench.service.is_closed
 
 
-async def test_a_sick_tenant_does_not_hold_up_another(bench: Bench) -> None:
-    """However many wait for the one, the other answers."""
+async def test_a_slow_tenant_does_not_delay_another(bench: Bench) -> None:
+    """Any number of callers may wait for one tenant while another answers."""
     bench.is_open.clear()
     waiting: list[Any] = [asyncio.create_task(bench.fetch("Cust1")) for _ in range(200)]
-    await landed()
+    await settle()
     bench.is_open = asyncio.Event()
     bench.is_open.set()
 

@@ -1,4 +1,4 @@
-"""The gateway over SuperOffice Online: tenants that move, are sick, lie, and are kept apart."""
+"""The gateway over SuperOffice Online: moved, slow, untrusted and separate tenants."""
 
 import asyncio
 import contextlib
@@ -29,14 +29,14 @@ BROWSER = {"Accept": "text/html"}
 
 @dataclass
 class Online:
-    """Plays SuperOffice Online: the state service, and every tenant's REST at its own host.
+    """Plays SuperOffice Online: the state service, and each tenant's REST API at its own host.
 
-    A tenant's one customer is called after the tenant and the credentials that came.
+    A tenant's one customer is named after the tenant and the credentials of the request.
     """
 
     hosts: dict[str, str] = field(default_factory=lambda: {ONE: "sod1", OTHER: "sod2"})
     api: dict[str, str] = field(default_factory=dict)
-    """Addresses that the state service names in place of the true ones."""
+    """Addresses that the state service returns instead of the right ones."""
 
     states: dict[str, str] = field(default_factory=dict)
     stuck: set[str] = field(default_factory=set)
@@ -73,7 +73,7 @@ class Online:
 
     @property
     def called(self) -> list[str]:
-        """Where the requests went, in order."""
+        """Host and path of each request, in order."""
         return [f"{request.url.host.split('.')[0]}{request.url.path}" for request in self.requests]
 
 
@@ -85,7 +85,7 @@ def online() -> Online:
 
 @pytest.fixture
 async def gateway(online: Online) -> AsyncIterator[Gateway]:
-    """Return a gateway over it."""
+    """Return a gateway over SuperOffice Online."""
     async with over(online) as running:
         yield running
 
@@ -106,21 +106,21 @@ async def ask(
     return await asyncio.create_task(gateway.http.post(path, json={"query": query}, headers=sent))
 
 
-def customer(answer: httpx.Response) -> str:
+def customer_in(answer: httpx.Response) -> str:
     """Return the name of the one customer in an answer without errors."""
     body = answer.json()
     assert "errors" not in body, body
     return str(body["data"]["chatSessions"][0]["customerName"])
 
 
-def of(tenant: str) -> str:
-    """Return what the tenant's customer is called."""
+def customer_of(tenant: str) -> str:
+    """Return the name of the tenant's customer."""
     return f"{tenant} {CREDENTIALS['Authorization']}"
 
 
-async def test_a_tenant_is_found_and_called_where_it_is(gateway: Gateway, online: Online) -> None:
-    """One question to the state service, one call of REST."""
-    assert customer(await ask(gateway)) == of(ONE)
+async def test_a_tenant_is_located_and_called(gateway: Gateway, online: Online) -> None:
+    """There is one request to the state service, and one REST call."""
+    assert customer_in(await ask(gateway)) == customer_of(ONE)
     assert online.called == [f"sod/api/state/{ONE}", f"sod1/{ONE}{PATH}"]
 
 
@@ -130,7 +130,7 @@ async def test_a_tenant_is_found_and_called_where_it_is(gateway: Gateway, online
 async def test_an_environment_has_its_own_state_service(
     online: Online, environment: str, host: str
 ) -> None:
-    """By the names that SuperOffice gives them."""
+    """The host is the one that SuperOffice documents for the environment."""
     async with over(online, environment=environment) as gateway:
         await ask(gateway)
 
@@ -138,7 +138,7 @@ async def test_an_environment_has_its_own_state_service(
 
 
 async def test_no_credential_goes_to_the_state_service(gateway: Gateway, online: Online) -> None:
-    """It is nobody's but the tenant's."""
+    """Only the tenant's host gets credentials."""
     await ask(gateway, SO_AppToken="hunter2", X_Tenant=ONE)
 
     state, rest = online.requests
@@ -149,18 +149,20 @@ async def test_no_credential_goes_to_the_state_service(gateway: Gateway, online:
 
 
 async def test_a_tenant_may_be_named_in_a_header(gateway: Gateway) -> None:
-    """For clients that cannot change the path."""
-    assert customer(await ask(gateway, "/graphql", X_Tenant=OTHER)) == of(OTHER)
+    """Some clients cannot change the path."""
+    assert customer_in(await ask(gateway, "/graphql", X_Tenant=OTHER)) == customer_of(OTHER)
 
 
-async def test_the_same_credentials_open_each_tenant_by_itself(
+async def test_tenants_are_separate_even_with_the_same_credentials(
     gateway: Gateway, online: Online
 ) -> None:
-    """Neither snapshots nor ready answers cross over: the tenant is part of who asks."""
+    """The tenant is part of the cache key of snapshots and of cached answers."""
     for _ in range(3):
         for tenant in (ONE, OTHER):
-            assert customer(await ask(gateway, f"/graphql/{tenant}")) == of(tenant)
-            assert customer(await ask(gateway, "/graphql", X_Tenant=tenant)) == of(tenant)
+            assert customer_in(await ask(gateway, f"/graphql/{tenant}")) == customer_of(tenant)
+            assert customer_in(await ask(gateway, "/graphql", X_Tenant=tenant)) == customer_of(
+                tenant
+            )
 
     assert sorted(online.called) == [
         f"sod/api/state/{ONE}",
@@ -170,28 +172,30 @@ async def test_the_same_credentials_open_each_tenant_by_itself(
     ]
 
 
-async def test_equal_requests_of_two_tenants_at_once_do_not_share_a_flight(
+async def test_concurrent_equal_requests_of_two_tenants_do_not_share_a_rest_call(
     gateway: Gateway, online: Online
 ) -> None:
-    """They would share the answer."""
+    """One tenant would get the other's answer."""
     tenants = [ONE, OTHER] * 10
 
     answers = await asyncio.gather(*(ask(gateway, f"/graphql/{tenant}") for tenant in tenants))
 
-    assert [customer(answer) for answer in answers] == [of(tenant) for tenant in tenants]
+    assert [customer_in(answer) for answer in answers] == [
+        customer_of(tenant) for tenant in tenants
+    ]
     assert len(online.requests) == 4
 
 
-async def test_a_ready_answer_is_given_again(gateway: Gateway) -> None:
-    """To an equal request for the same tenant, as for one address."""
+async def test_a_cached_answer_is_sent_again(gateway: Gateway) -> None:
+    """An equal request for the same tenant is a hit."""
     first, second = [await ask(gateway) for _ in range(2)]
 
     assert second.content == first.content
     assert "; hit; ttl=" in second.headers["cache-status"]
 
 
-async def test_a_ready_answer_does_not_hide_a_second_name(gateway: Gateway) -> None:
-    """The header is looked at each time."""
+async def test_a_cached_answer_does_not_hide_a_second_name(gateway: Gateway) -> None:
+    """The header is checked for each request."""
     await ask(gateway, X_Tenant=ONE)
 
     answer = await ask(gateway, X_Tenant=OTHER)
@@ -201,10 +205,10 @@ async def test_a_ready_answer_does_not_hide_a_second_name(gateway: Gateway) -> N
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
-async def test_a_request_without_a_tenant_is_told_how_to_name_one(
+async def test_a_request_without_a_tenant_gets_an_explanation(
     gateway: Gateway, online: Online, method: str
 ) -> None:
-    """REST is not called, and neither is the state service."""
+    """Neither the REST API nor the state service is called."""
     answer = await gateway.http.request(
         method,
         "/graphql",
@@ -224,7 +228,7 @@ async def test_a_request_without_a_tenant_is_told_how_to_name_one(
 async def test_a_tenant_that_is_not_served_is_not_found(
     online: Online, name: str, is_header: bool
 ) -> None:
-    """The one answer for wrong names and for those off the list; nothing is asked."""
+    """Invalid names and unlisted tenants have the same answer, and cause no request."""
     async with over(online, tenants=ONE) as gateway:
         if is_header:
             answer = await ask(gateway, "/graphql", X_Tenant=name)
@@ -239,8 +243,10 @@ async def test_a_tenant_that_is_not_served_is_not_found(
     assert online.requests == []
 
 
-async def test_guessing_names_reaches_the_service_once(gateway: Gateway, online: Online) -> None:
-    """What it does not know is known for a while."""
+async def test_an_unknown_name_reaches_the_state_service_once(
+    gateway: Gateway, online: Online
+) -> None:
+    """The service's 404 is cached for a while."""
     for _ in range(5):
         answer = await ask(gateway, "/graphql/Cust404")
 
@@ -248,8 +254,10 @@ async def test_guessing_names_reaches_the_service_once(gateway: Gateway, online:
     assert online.called == ["sod/api/state/Cust404"]
 
 
-async def test_without_credentials_nobody_is_asked(gateway: Gateway, online: Online) -> None:
-    """Names cannot be tried out for nothing."""
+async def test_a_request_without_credentials_causes_no_request(
+    gateway: Gateway, online: Online
+) -> None:
+    """Unauthenticated clients cannot test names of tenants."""
     answer = await gateway.http.post(f"/graphql/{ONE}", json={"query": QUERY})
 
     assert first_error(answer)[0] == "UNAUTHENTICATED"
@@ -259,14 +267,14 @@ async def test_without_credentials_nobody_is_asked(gateway: Gateway, online: Onl
 async def test_a_tenant_that_moves_is_followed(
     online: Online, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The call is made once more, at the new host; the old one is not called again."""
+    """The call is repeated at the new host, and the old host is not called again."""
     monkeypatch.setattr(states, "_LEAST_APART_S", 0)
     async with over(online, cache_ttl=0) as gateway:
         await ask(gateway)
         online.hosts[ONE] = "sod3"
         answers = [await ask(gateway) for _ in range(2)]
 
-    assert [customer(answer) for answer in answers] == [of(ONE)] * 2
+    assert [customer_in(answer) for answer in answers] == [customer_of(ONE)] * 2
     assert online.called[2:] == [
         f"sod1/{ONE}{PATH}",
         f"sod/api/state/{ONE}",
@@ -275,21 +283,19 @@ async def test_a_tenant_that_moves_is_followed(
     ]
 
 
-async def test_a_tenant_that_keeps_its_snapshot_when_it_moves(
-    gateway: Gateway, online: Online
-) -> None:
-    """The cache goes by the tenant and not by its host."""
+async def test_a_moved_tenant_keeps_its_snapshot(gateway: Gateway, online: Online) -> None:
+    """The cache key has the tenant, and not its host."""
     await ask(gateway)
     online.hosts[ONE] = "sod3"
 
-    assert customer(await ask(gateway)) == of(ONE)
+    assert customer_in(await ask(gateway)) == customer_of(ONE)
     assert len(online.requests) == 2
 
 
-async def test_a_tenant_that_is_nowhere_is_an_upstream_error(
+async def test_a_tenant_that_is_not_at_its_address_is_an_upstream_error(
     gateway: Gateway, online: Online
 ) -> None:
-    """REST and the state service disagree."""
+    """The state service and the REST API disagree about the host."""
     online.api[ONE] = f"https://sod9.superoffice.com/{ONE}/api"
 
     error = (await ask(gateway)).json()["errors"][0]
@@ -301,10 +307,8 @@ async def test_a_tenant_that_is_nowhere_is_an_upstream_error(
 @pytest.mark.parametrize(
     ("path", "headers"), [(f"/graphql/{ONE}", {}), ("/graphql", {"X_Tenant": ONE.lower()})]
 )
-async def test_the_log_says_whose_sessions_were_asked_for(
-    online: Online, path: str, headers: dict[str, str]
-) -> None:
-    """By its right name, also of ready answers."""
+async def test_the_log_has_the_tenant(online: Online, path: str, headers: dict[str, str]) -> None:
+    """The log has the tenant's canonical name, also for cached answers."""
     with logged() as log:
         async with over(online) as gateway:
             for _ in range(3):
@@ -318,23 +322,23 @@ async def test_the_log_says_whose_sessions_were_asked_for(
     ]
 
 
-async def test_the_log_says_which_tenant_is_left_alone(online: Online) -> None:
-    """And nothing of where it is."""
+async def test_the_log_names_a_tenant_whose_breaker_opens(online: Online) -> None:
+    """The line does not have the tenant's host."""
     online.stuck.add("sod1")
     with logged() as log:
         async with over(online, breaker_failures=1, upstream_timeout=1) as gateway:
             await ask(gateway)
 
-    told = [event["event"] for event in log.events if event["level"] == "warning"]
+    warnings = [event["event"] for event in log.events if event["level"] == "warning"]
     assert (
         "SuperOffice of Cust1 is not called for 5 seconds: the calls of 1 callers in a row have "
-        "failed." in told
+        "failed." in warnings
     )
     assert "sod1" not in log.getvalue()
 
 
-async def test_a_webhook_concerns_its_tenant_alone(online: Online) -> None:
-    """What is kept of the other one is as fresh as before."""
+async def test_a_webhook_affects_only_its_tenant(online: Online) -> None:
+    """Another tenant's cached data stays fresh."""
     secret = "only SuperOffice and we know it"
     body = orjson.dumps({"Event": "chatsession.changed", "ContextIdentifier": ONE.lower()})
     signed = {"X-SuperOffice-Signature": signature(secret, body)}
@@ -353,7 +357,7 @@ async def test_a_webhook_concerns_its_tenant_alone(online: Online) -> None:
 async def test_a_webhook_about_a_tenant_that_is_not_served_is_ignored(
     online: Online, named: Any, result: str
 ) -> None:
-    """Webhooks of an app come from all who have installed it; who has forgotten one sees it."""
+    """Webhooks come from all tenants with the app; the answer shows a missing entry in the list."""
     secret = "only SuperOffice and we know it"
     body = orjson.dumps({"Event": "chatsession.changed", "ContextIdentifier": named})
     signed = {"X-SuperOffice-Signature": signature(secret, body)}
@@ -363,8 +367,10 @@ async def test_a_webhook_about_a_tenant_that_is_not_served_is_ignored(
     assert answer.json() == {"status": result}
 
 
-async def test_a_suspended_tenant_says_so(gateway: Gateway, online: Online) -> None:
-    """In a way that a program can read; its REST is not called."""
+async def test_a_suspended_tenant_has_its_state_in_the_error(
+    gateway: Gateway, online: Online
+) -> None:
+    """A program can read the state, and the tenant's REST API is not called."""
     online.states[ONE] = "Suspended"
 
     answer = await ask(gateway, Accept=GRAPHQL_JSON)
@@ -386,10 +392,10 @@ async def test_a_suspended_tenant_says_so(gateway: Gateway, online: Online) -> N
         f"https://sod2.superoffice.com/{OTHER}/api",
     ],
 )
-async def test_no_caller_is_sent_to_an_address_that_is_not_trusted(
+async def test_credentials_are_not_sent_to_an_untrusted_address(
     gateway: Gateway, online: Online, address: str
 ) -> None:
-    """One line in the log; the address is in none, and no credential leaves."""
+    """One warning names the tenant; neither log nor answer has the address."""
     online.api[ONE] = address
 
     with logged() as log:
@@ -403,8 +409,8 @@ async def test_no_caller_is_sent_to_an_address_that_is_not_trusted(
     assert CREDENTIALS["Authorization"] not in log.getvalue()
 
 
-async def test_a_sick_tenant_does_not_slow_another(online: Online) -> None:
-    """More callers than it has connections wait for the one; the other is answered."""
+async def test_a_slow_tenant_does_not_delay_another(online: Online) -> None:
+    """More callers wait for one tenant than it has connections; another tenant is answered."""
     online.stuck.add("sod1")
     async with over(online, upstream_connections=2) as gateway:
         waiting = [
@@ -415,15 +421,15 @@ async def test_a_sick_tenant_does_not_slow_another(online: Online) -> None:
 
         answer = await asyncio.wait_for(ask(gateway, f"/graphql/{OTHER}"), 5)
 
-        assert customer(answer) == of(OTHER)
+        assert customer_in(answer) == customer_of(OTHER)
         assert not any(task.done() for task in waiting)
         assert online.called.count(f"sod1/{ONE}{PATH}") == 2
         for task in waiting:
             task.cancel()
 
 
-async def test_a_stuck_state_service_holds_up_only_who_needs_it(online: Online) -> None:
-    """A tenant that was found before is served; another waits, and is told."""
+async def test_a_stuck_state_service_delays_only_unknown_tenants(online: Online) -> None:
+    """A known tenant is served; a request for an unknown one times out."""
     async with over(online, cache_ttl=0, upstream_timeout=1) as gateway:
         await ask(gateway)
         online.stuck.add("sod")
@@ -431,7 +437,7 @@ async def test_a_stuck_state_service_holds_up_only_who_needs_it(online: Online) 
         known = await ask(gateway)
         unknown = await ask(gateway, f"/graphql/{OTHER}")
 
-    assert customer(known) == of(ONE)
+    assert customer_in(known) == customer_of(ONE)
     assert first_error(unknown) == (
         "UPSTREAM_TIMEOUT",
         f"SuperOffice did not send the address of {OTHER} in time.",
@@ -439,7 +445,7 @@ async def test_a_stuck_state_service_holds_up_only_who_needs_it(online: Online) 
 
 
 async def test_answers_vary_by_the_tenants_header(gateway: Gateway) -> None:
-    """Caches that go by the address have to see it."""
+    """Caches need it, as the header changes the answer at one URL."""
     answers = [await ask(gateway), await ask(gateway, "/graphql")]
 
     for answer in answers:
@@ -450,7 +456,7 @@ async def test_answers_vary_by_the_tenants_header(gateway: Gateway) -> None:
 async def test_pages_of_other_sites_may_name_a_tenant(
     online: Online, environment: str | None, is_allowed: bool
 ) -> None:
-    """Where there are tenants."""
+    """CORS allows the header only with an environment."""
     settings = {"environment": environment} if environment else {"upstream_url": "http://a.invalid"}
     async with gateway_over(
         online, **{"upstream_url": None, "cors_origins": "https://b.example", **settings}
@@ -468,12 +474,14 @@ async def test_pages_of_other_sites_may_name_a_tenant(
 
 
 @pytest.mark.parametrize("kind", ["graphiql", "query"])
-async def test_a_tenants_page_works_one_level_down(
+async def test_the_links_of_a_tenants_page_work(
     gateway: Gateway, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its files, its schema and its endpoint are where it looks for them."""
-    ours = next(file for file in query_page._STATIC.iterdir() if file.is_file())
-    monkeypatch.setattr(query_page, "_FETCHED", ours if kind == "graphiql" else ours / "nothing")
+    """The page is one level deeper, so its files, schema and endpoint have other links."""
+    own_file = next(file for file in query_page._STATIC.iterdir() if file.is_file())
+    monkeypatch.setattr(
+        query_page, "_FETCHED", own_file if kind == "graphiql" else own_file / "nothing"
+    )
 
     page = await gateway.http.get("/graphql/cust1", headers=BROWSER)
 
@@ -485,19 +493,19 @@ async def test_a_tenants_page_works_one_level_down(
     assert len(links) >= 3
     assert [(await gateway.http.get(link)).status_code for link in links] == [200] * len(links)
     (endpoint,) = re.findall(r'data-endpoint="([^"]+)"', page.text)
-    assert customer(await ask(gateway, urljoin("/graphql/cust1", endpoint))) == of(ONE)
+    assert customer_in(await ask(gateway, urljoin("/graphql/cust1", endpoint))) == customer_of(ONE)
 
 
 async def test_the_page_needs_no_tenant(gateway: Gateway) -> None:
-    """People may name it among the headers."""
+    """Users can enter the tenant among the headers."""
     page = await gateway.http.get("/graphql", headers=BROWSER)
 
     assert page.status_code == 200
     assert 'data-endpoint="graphql"' in page.text
 
 
-async def test_there_is_no_page_of_a_tenant_that_is_none(gateway: Gateway) -> None:
-    """It would only answer with errors."""
+async def test_an_invalid_tenant_has_no_page(gateway: Gateway) -> None:
+    """A page for an invalid tenant could only show errors."""
     assert (await gateway.http.get("/graphql/nonsense", headers=BROWSER)).status_code == 404
 
 
@@ -506,7 +514,7 @@ async def connected(
     online: Online, path: str = "/graphql", headers: Mapping[str, str] | None = None
 ) -> AsyncIterator[Socket]:
     """Open a WebSocket to a gateway over SuperOffice Online."""
-    made = create_app(
+    app = create_app(
         Settings(upstream_url=None, environment="sod"),
         upstream_transport=httpx.MockTransport(online),
     )
@@ -520,8 +528,8 @@ async def connected(
         "extensions": {"websocket.http.response": {}},
     }
     socket = Socket()
-    async with made.router.lifespan_context(made):
-        running = asyncio.create_task(made(scope, socket.receive, socket.send))
+    async with app.router.lifespan_context(app):
+        running = asyncio.create_task(app(scope, socket.receive, socket.send))
         try:
             yield socket
         finally:
@@ -529,8 +537,8 @@ async def connected(
             await running
 
 
-async def said(socket: Socket, payload: Mapping[str, str]) -> Any:
-    """Initiate a socket, ask on it and return what comes back."""
+async def answer_on(socket: Socket, payload: Mapping[str, str]) -> Any:
+    """Initialise a socket, send the query and return the answer."""
     await socket.sent.get()
     socket.say({"type": "connection_init", "payload": payload})
     await socket.heard()
@@ -547,15 +555,16 @@ async def said(socket: Socket, payload: Mapping[str, str]) -> Any:
         ("/graphql", {"X-Tenant": OTHER}, {"x-tenant": OTHER}),
         (f"/graphql/{OTHER}", {}, {"X-Tenant": OTHER}),
     ],
+    ids=str,
 )
 async def test_a_socket_names_its_tenant(
     online: Online, path: str, headers: dict[str, str], payload: dict[str, str]
 ) -> None:
-    """In its path, its handshake, or the payload of `connection_init`, or the same in several."""
+    """Path, handshake, payload of `connection_init`, or several of them name it."""
     async with connected(online, path, headers) as socket:
-        answer = await said(socket, payload)
+        answer = await answer_on(socket, payload)
 
-    assert answer["data"] == {"chatSessions": [{"customerName": of(OTHER)}]}
+    assert answer["data"] == {"chatSessions": [{"customerName": customer_of(OTHER)}]}
 
 
 @pytest.mark.parametrize(
@@ -566,21 +575,22 @@ async def test_a_socket_names_its_tenant(
         ("/graphql", {"X-Tenant": ONE}, {"x-tenant": OTHER}),
         (f"/graphql/{ONE}", {}, {"X-Tenant": OTHER}),
     ],
+    ids=str,
 )
 async def test_a_socket_for_no_tenant_or_two_gets_no_data(
     online: Online, path: str, headers: dict[str, str], payload: dict[str, str]
 ) -> None:
-    """The operation says why, as over HTTP."""
+    """The operation's error has the reason, as over HTTP."""
     async with connected(online, path, headers) as socket:
-        answer = await said(socket, payload)
+        answer = await answer_on(socket, payload)
 
     assert answer["data"] == {"chatSessions": None}
     assert answer["errors"][0]["extensions"] == {"code": "BAD_REQUEST"}
     assert online.requests == []
 
 
-async def test_a_handshake_for_a_tenant_that_is_none_is_refused(online: Online) -> None:
-    """There is nothing that could be said on that socket."""
+async def test_a_handshake_for_an_invalid_tenant_is_refused(online: Online) -> None:
+    """No operation could succeed on that socket."""
     async with connected(online, "/graphql/nonsense") as socket:
         message = await socket.sent.get()
 
@@ -588,9 +598,9 @@ async def test_a_handshake_for_a_tenant_that_is_none_is_refused(online: Online) 
 
 
 async def test_over_one_address_there_are_no_tenants(online: Online) -> None:
-    """The path is not there, the header is nothing, and 421 is a status like others."""
+    """The path is 404, the header is ignored, and a 421 is an ordinary upstream error."""
     async with gateway_over(online, upstream_url=f"https://sod1.superoffice.com/{ONE}") as gateway:
-        assert customer(await ask(gateway, "/graphql", X_Tenant=OTHER)) == of(ONE)
+        assert customer_in(await ask(gateway, "/graphql", X_Tenant=OTHER)) == customer_of(ONE)
         assert (await ask(gateway)).status_code == 404
     async with gateway_over(online, upstream_url=f"https://sod9.superoffice.com/{ONE}") as gateway:
         error = (await ask(gateway, "/graphql")).json()["errors"][0]

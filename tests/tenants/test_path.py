@@ -1,4 +1,4 @@
-"""Which tenant a request is for."""
+"""The tenant in a request's path and headers."""
 
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ Names = list[bytes]
 
 
 def tenant(path: str, *names: bytes, served: frozenset[str] | None = None) -> Any:
-    """Return the name that a source is asked for."""
+    """Return the name of a request's tenant."""
     sources = TenantSources(lambda name: cast("Any", name), served=served)
     headers = [(b"accept", b"Cust9"), *((b"x-tenant", name) for name in names)]
     return sources(path, headers)
@@ -28,17 +28,18 @@ def tenant(path: str, *names: bytes, served: frozenset[str] | None = None) -> An
         ("/graphql", [b"Cust1", b"cust1"]),
         ("/graphql/Cust1", [b"CUST1"]),
     ],
+    ids=str,
 )
 @pytest.mark.parametrize("served", [None, SERVED])
-def test_the_path_or_the_header_names_it(
+def test_the_path_or_the_header_names_the_tenant(
     path: str, names: Names, served: frozenset[str] | None
 ) -> None:
-    """In any case; if both do, they have to agree."""
+    """Case is ignored; if both name a tenant, they have to agree."""
     assert tenant(path, *names, served=served) == "Cust1"
 
 
-def test_without_a_name_the_way_to_name_one_is_shown() -> None:
-    """Both ways."""
+def test_a_missing_name_is_explained() -> None:
+    """The message shows the path and the header."""
     with pytest.raises(TenantMissingError, match=r"/graphql/Cust12345.*X-Tenant: Cust12345"):
         tenant("/graphql")
 
@@ -51,9 +52,10 @@ def test_without_a_name_the_way_to_name_one_is_shown() -> None:
         ("/graphql/Cust1", [b"nonsense"]),
         ("/graphql/Cust1", [b""]),
     ],
+    ids=str,
 )
 def test_two_names_are_refused(path: str, names: Names) -> None:
-    """A proxy may have added one, and a caller must not end up in the other's data."""
+    """A proxy may have added one, and a caller must not get the other tenant's data."""
     with pytest.raises(BadRequestError, match="names two tenants"):
         tenant(path, *names)
 
@@ -71,9 +73,10 @@ def test_two_names_are_refused(path: str, names: Names) -> None:
         ("/graphql", [b"Cust1, Cust2"]),
         ("/graphql", [b"\xc5\xbf"]),
     ],
+    ids=str,
 )
-def test_what_is_not_served_is_not_found(path: str, names: Names) -> None:
-    """No name, a wrong one, or one of a tenant that others are served at: it looks the same."""
+def test_a_tenant_that_is_not_served_is_not_found(path: str, names: Names) -> None:
+    """Empty, invalid and unlisted names have the same error."""
     with pytest.raises(TenantNotFoundError) as caught:
         tenant(path, *names, served=SERVED)
 
@@ -82,11 +85,11 @@ def test_what_is_not_served_is_not_found(path: str, names: Names) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "found"),
+    ("name", "expected"),
     [("Cust1", "Cust1"), ("cust2", "Cust2"), ("Cust3", None), ("https://evil.example", None)],
 )
-def test_a_tenant_that_is_served_is_found_by_its_name(name: str, found: str | None) -> None:
-    """As webhooks name it."""
+def test_a_tenant_that_is_served_is_found_by_its_name(name: str, expected: str | None) -> None:
+    """Webhooks name their tenant."""
     sources = TenantSources(lambda name: cast("Any", name), served=SERVED)
 
-    assert cast("Any", sources.named(name)) == found
+    assert cast("Any", sources.named(name)) == expected

@@ -1,4 +1,4 @@
-"""What the state service says, and how much of it is believed."""
+"""The answers of the state service, and the checks before they are trusted."""
 
 import asyncio
 import json
@@ -29,54 +29,54 @@ RUNNING = {
     "Api": f"https://sod2.superoffice.com/{TENANT}/api",
     "Version": "11.13",
 }
-WHERE_IT_IS = f"https://sod2.superoffice.com/{TENANT}"
+ADDRESS = f"https://sod2.superoffice.com/{TENANT}"
 VALID_UNTIL_S = 1_769_881_573.1234567
 
 Handler = Callable[[httpx.Request], Any]
 
 
 def service(answer: Handler, *, timeout_s: float = 5, domains: str = "superoffice.com") -> Any:
-    """Make a client of a state service that is a function."""
+    """Make a client of a fake state service."""
     options: Any = {"tenant_hosts": domains, "upstream_timeout": timeout_s}
     settings = loaded({"environment": "sod", **options})
     return StateService(settings, httpx.MockTransport(answer))
 
 
-def saying(body: object, status: int = 200, **headers: str) -> Handler:
-    """Make a service that says the same to everybody."""
+def answering(body: object, status: int = 200, **headers: str) -> Handler:
+    """Make a state service that always gives the same answer."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return lambda request: httpx.Response(status, content=content, headers=headers)
 
 
-async def said(**changes: object) -> TenantState:
-    """Read a state that differs from the documented sample in these properties."""
-    state: TenantState = await service(saying({**RUNNING, **changes})).read(TENANT)
+async def state_with(**changes: object) -> TenantState:
+    """Read a state with these changes to the documented sample."""
+    state: TenantState = await service(answering({**RUNNING, **changes})).read(TENANT)
     return state
 
 
 async def refusal(answer: Handler, **options: Any) -> GatewayError:
-    """Read a state that cannot be had and return the error."""
+    """Read a state that fails, and return the error."""
     error = await error_of(service(answer, **options).read(TENANT))
     assert isinstance(error, GatewayError)
     return error
 
 
-async def test_a_running_tenant_is_where_the_service_says() -> None:
-    """The documented sample, with all that may come along."""
-    assert await said() == TenantState("Running", WHERE_IT_IS, VALID_UNTIL_S)
+async def test_a_running_tenant_has_its_address_and_validity() -> None:
+    """The documented sample is read, including unused properties."""
+    assert await state_with() == TenantState("Running", ADDRESS, VALID_UNTIL_S)
 
 
-async def test_the_question_carries_nothing_but_the_name() -> None:
-    """No credentials: it is answered to everybody."""
-    asked: list[httpx.Request] = []
+async def test_the_request_has_only_the_tenants_name() -> None:
+    """The request has no credentials, as the service is public."""
+    requests: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request)
+        requests.append(request)
         return httpx.Response(200, json=RUNNING)
 
     await service(answer).read(TENANT)
 
-    (request,) = asked
+    (request,) = requests
     assert (request.method, str(request.url)) == (
         "GET",
         f"https://sod.superoffice.com/api/state/{TENANT}",
@@ -90,7 +90,7 @@ async def test_the_question_carries_nothing_but_the_name() -> None:
     }
 
 
-TRUE_ADDRESSES = [
+VALID_ADDRESSES = [
     {"Api": f"https://sod2.superoffice.com/{TENANT}/api/"},
     {"Api": f"https://sod2.superoffice.com:443/{TENANT}/api"},
     {"Api": f"HTTPS://SOD2.SuperOffice.com/{TENANT.lower()}/API"},
@@ -103,19 +103,19 @@ TRUE_ADDRESSES = [
 ]
 
 
-@pytest.mark.parametrize("changes", TRUE_ADDRESSES, ids=str)
+@pytest.mark.parametrize("changes", VALID_ADDRESSES, ids=str)
 async def test_an_address_may_be_written_in_each_documented_way(changes: Any) -> None:
-    """`Api` goes first, `Endpoint` will do; what comes of it is always the same."""
-    assert (await said(**changes)).url == WHERE_IT_IS
+    """`Api` is preferred to `Endpoint`, and each form results in the same address."""
+    assert (await state_with(**changes)).url == ADDRESS
 
 
 @pytest.mark.parametrize("host", ["app.superoffice.com", "a.b.superoffice.com", "superoffice.com"])
 async def test_any_host_of_the_domain_is_trusted(host: str) -> None:
-    """Hosts come and go, under names that follow no pattern."""
-    assert (await said(Api=f"https://{host}/{TENANT}/api")).url == f"https://{host}/{TENANT}"
+    """Hosts are added and removed, and their names have no pattern."""
+    assert (await state_with(Api=f"https://{host}/{TENANT}/api")).url == f"https://{host}/{TENANT}"
 
 
-LIES = [
+UNTRUSTED_ADDRESSES = [
     f"http://sod2.superoffice.com/{TENANT}/api",
     f"//sod2.superoffice.com/{TENANT}/api",
     f"sod2.superoffice.com/{TENANT}/api",
@@ -154,33 +154,33 @@ LIES = [
 ]
 
 
-@pytest.mark.parametrize("address", LIES)
-async def test_no_other_address_is_believed(address: str) -> None:
-    """Callers' credentials would go there. The error does not repeat it."""
-    error = await refusal(saying({**RUNNING, "Api": address}))
+@pytest.mark.parametrize("address", UNTRUSTED_ADDRESSES)
+async def test_no_other_address_is_trusted(address: str) -> None:
+    """Callers' credentials would be sent there. The error does not quote it."""
+    error = await refusal(answering({**RUNNING, "Api": address}))
 
     assert type(error) is UpstreamBadResponseError
     assert str(error) == f"SuperOffice names an address for {TENANT} that is not trusted."
 
 
-async def test_a_lie_is_not_made_good_by_the_endpoint() -> None:
-    """A service that names one address to be trusted and one not to be is not itself."""
-    error = await refusal(saying({**RUNNING, "Api": f"https://example.net/{TENANT}/api"}))
+async def test_a_trusted_endpoint_does_not_excuse_an_untrusted_api() -> None:
+    """An answer with one trusted and one untrusted address is not from the real service."""
+    error = await refusal(answering({**RUNNING, "Api": f"https://example.net/{TENANT}/api"}))
 
     assert type(error) is UpstreamBadResponseError
 
 
-async def test_a_running_tenant_without_an_address_is_not_believed() -> None:
-    """There is nowhere to call."""
-    error = await refusal(saying({**RUNNING, "Api": None, "Endpoint": None}))
+async def test_a_running_tenant_without_an_address_is_an_invalid_answer() -> None:
+    """There is no host to call."""
+    error = await refusal(answering({**RUNNING, "Api": None, "Endpoint": None}))
 
     assert type(error) is UpstreamBadResponseError
 
 
 @pytest.mark.parametrize("domains", ["example.net", "superoffice.com,example.net"])
-async def test_the_domains_to_trust_can_be_others(domains: str) -> None:
-    """They are a setting."""
-    answer = saying({**RUNNING, "Api": f"https://crm.example.net/{TENANT}/api"})
+async def test_the_trusted_domains_can_be_configured(domains: str) -> None:
+    """`tenant_hosts` replaces the default."""
+    answer = answering({**RUNNING, "Api": f"https://crm.example.net/{TENANT}/api"})
 
     state = await service(answer, domains=domains).read(TENANT)
 
@@ -198,15 +198,15 @@ async def test_the_domains_to_trust_can_be_others(domains: str) -> None:
     ],
 )
 async def test_a_tenant_that_does_not_run_has_no_address(written: str, name: str) -> None:
-    """Whatever else is said; the name of its state is one of those documented."""
+    """The address is ignored; the state in the error is one of the documented names."""
     stopped = {**RUNNING, "State": written, "IsRunning": False, "Api": "http://example.net"}
 
-    assert (await refusal(saying(stopped))).extensions["tenantState"] == name
+    assert (await refusal(answering(stopped))).extensions["tenantState"] == name
 
 
 async def test_a_tenant_in_online_maintenance_runs() -> None:
-    """What counts is `IsRunning`."""
-    assert (await said(State="OnlineMaintenance")).url == WHERE_IT_IS
+    """`IsRunning` decides."""
+    assert (await state_with(State="OnlineMaintenance")).url == ADDRESS
 
 
 @pytest.mark.parametrize(
@@ -219,23 +219,21 @@ async def test_a_tenant_in_online_maintenance_runs() -> None:
         ("9999-12-31T23:59:59.9999999Z", 253_402_300_800),
     ],
 )
-async def test_a_date_is_read_in_each_form_that_net_writes(
-    written: str, valid_until_s: float
-) -> None:
+async def test_a_date_is_read_in_each_form_of_dotnet(written: str, valid_until_s: float) -> None:
     """Without a zone it is in UTC, as documented."""
-    assert (await said(ValidUntil=written)).valid_until_s == pytest.approx(valid_until_s)
+    assert (await state_with(ValidUntil=written)).valid_until_s == pytest.approx(valid_until_s)
 
 
 async def test_a_tenant_that_does_not_run_may_have_no_date() -> None:
-    """Its state is what the client is told, not that the answer makes no sense."""
+    """The error has the state instead of an invalid answer."""
     stopped = {**RUNNING, "ValidUntil": None, "State": "Suspended", "IsRunning": False}
 
-    assert (await refusal(saying(stopped))).extensions["tenantState"] == "Suspended"
-    assert (await said(ValidUntil=None)).valid_until_s < 0
+    assert (await refusal(answering(stopped))).extensions["tenantState"] == "Suspended"
+    assert (await state_with(ValidUntil=None)).valid_until_s < 0
 
 
 GARBAGE: dict[str, bytes] = {
-    "nothing": b"",
+    "empty": b"",
     "null": b"null",
     "a list": b"[]",
     "a number": b"42",
@@ -258,24 +256,24 @@ GARBAGE: dict[str, bytes] = {
         )
     },
     **{
-        f"no {left_out}": json.dumps({k: v for k, v in RUNNING.items() if k != left_out}).encode()
-        for left_out in ("ContextIdentifier", "State", "IsRunning")
+        f"no {missing}": json.dumps({k: v for k, v in RUNNING.items() if k != missing}).encode()
+        for missing in ("ContextIdentifier", "State", "IsRunning")
     },
 }
 
 
 @pytest.mark.parametrize("body", GARBAGE.values(), ids=GARBAGE.keys())
-async def test_what_makes_no_sense_is_not_believed(body: bytes) -> None:
-    """Cut, of another shape, about another tenant, or larger than any state is."""
-    error = await refusal(saying(body))
+async def test_an_invalid_answer_is_refused(body: bytes) -> None:
+    """The answer is cut, has another shape, is about another tenant, or is too large."""
+    error = await refusal(answering(body))
 
     assert type(error) is UpstreamBadResponseError
     assert str(error) == f"SuperOffice sent an invalid answer about the address of {TENANT}."
     assert error.extensions == {"code": "UPSTREAM_BAD_RESPONSE"}
 
 
-async def test_an_answer_that_cannot_be_decompressed_makes_no_sense() -> None:
-    """Like one that is cut."""
+async def test_an_answer_that_cannot_be_decompressed_is_invalid() -> None:
+    """Such an answer is handled like one that is cut."""
     headers = {"Content-Encoding": "gzip"}
 
     error = await refusal(lambda _: httpx.Response(200, stream=_Bytes(b"no"), headers=headers))
@@ -291,22 +289,22 @@ class _Bytes(httpx.AsyncByteStream):
         yield self._body
 
 
-async def test_a_tenant_that_is_not_known_is_not_found() -> None:
-    """404 is an answer too."""
-    assert type(await refusal(saying(RUNNING, 404))) is TenantNotFoundError
+async def test_an_unknown_tenant_is_not_found() -> None:
+    """A 404 is a valid answer."""
+    assert type(await refusal(answering(RUNNING, 404))) is TenantNotFoundError
 
 
 @pytest.mark.parametrize("status", [204, 301, 302, 400, 401, 403, 429, 500, 503])
-async def test_any_other_status_is_no_answer(status: int) -> None:
-    """A redirect is not followed, and none of it is taken for REST's own status."""
-    error = await refusal(saying(RUNNING, status, Location=f"https://example.net/{TENANT}"))
+async def test_any_other_status_is_unavailable(status: int) -> None:
+    """Redirects are not followed, and the status is not reported as that of the REST API."""
+    error = await refusal(answering(RUNNING, status, Location=f"https://example.net/{TENANT}"))
 
     assert type(error) is UpstreamUnavailableError
     assert error.extensions == {"code": "UPSTREAM_UNAVAILABLE"}
 
 
 async def test_a_service_that_cannot_be_reached_is_unavailable() -> None:
-    """What httpx says, addresses and all, goes no further."""
+    """The message of httpx, which has addresses, is not passed on."""
 
     def broken(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("sod.superoffice.com")
@@ -317,31 +315,31 @@ async def test_a_service_that_cannot_be_reached_is_unavailable() -> None:
     assert str(error) == f"SuperOffice cannot be asked for the address of {TENANT}."
 
 
-async def test_a_service_that_does_not_answer_is_not_waited_for() -> None:
-    """It has a deadline of its own."""
+async def test_a_service_that_does_not_answer_times_out() -> None:
+    """The request has its own deadline."""
 
     async def silent(request: httpx.Request) -> httpx.Response:
         await asyncio.Event().wait()
-        raise AssertionError  # pragma: no cover - it never comes
+        raise AssertionError  # pragma: no cover - it waits for ever
 
     error = await refusal(silent, timeout_s=0.01)
 
     assert type(error) is UpstreamTimeoutError
 
 
-async def test_few_questions_are_asked_at_once() -> None:
-    """However many names somebody tries; the others have their turn, or are too late."""
-    asked: list[httpx.Request] = []
+async def test_few_requests_run_at_once() -> None:
+    """Further names wait for a free place or time out."""
+    running: list[httpx.Request] = []
     at_once: list[int] = []
 
     async def silent(request: httpx.Request) -> httpx.Response:
-        asked.append(request)
-        at_once.append(len(asked))
+        running.append(request)
+        at_once.append(len(running))
         try:
             await asyncio.Event().wait()
         finally:
-            asked.remove(request)
-        raise AssertionError  # pragma: no cover - it never comes
+            running.remove(request)
+        raise AssertionError  # pragma: no cover - it waits for ever
 
     states = service(silent, timeout_s=1)
     errors = await asyncio.gather(

@@ -1,4 +1,4 @@
-"""How long a tenant's state is kept, and how seldom the service is asked."""
+"""How long a tenant's state is cached, and how rarely the service is called."""
 
 import asyncio
 
@@ -28,136 +28,138 @@ FAILURES = [
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """Return the clock that states grow old by."""
+    """Return the clock that ages states."""
     return FakeClock()
 
 
 @pytest.fixture
 def service() -> FakeService:
-    """Return a state service that says a tenant runs for ten minutes."""
+    """Return a state service that reports a tenant as running for ten minutes."""
     return FakeService()
 
 
 @pytest.fixture
 def states(service: FakeService, clock: FakeClock) -> TenantStates:
-    """Return what is known of tenants: nothing."""
+    """Return an empty cache of states."""
     return TenantStates(service, clock=clock)
 
 
-async def landed() -> None:
-    """Let what happens in the background happen."""
+async def settle() -> None:
+    """Let background tasks run."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 async def find(states: TenantStates, tenant: str = TENANT) -> TenantState:
-    """Find a state, in a task of its own as each request has."""
+    """Find a state, in a task of its own, as each request has."""
     return await asyncio.create_task(states.find(tenant))
 
 
 async def refusal(states: TenantStates, tenant: str = TENANT) -> GatewayError:
-    """Return why a state cannot be had."""
+    """Return the error of a lookup that fails."""
     error = await error_of(states.find(tenant))
     assert isinstance(error, GatewayError)
     return error
 
 
-async def test_a_state_is_asked_for_once(states: TenantStates, service: FakeService) -> None:
-    """It holds until its time is up."""
-    found = [await find(states) for _ in range(3)]
+async def test_a_state_is_requested_once(states: TenantStates, service: FakeService) -> None:
+    """A state is cached until it expires."""
+    results = [await find(states) for _ in range(3)]
 
-    assert found == [running()] * 3
-    assert service.asked == [TENANT]
-
-
-async def test_all_who_wait_share_one_question(states: TenantStates, service: FakeService) -> None:
-    """However many requests a tenant's first moment brings."""
-    found = await asyncio.gather(*(find(states) for _ in range(20)))
-
-    assert found == [running()] * 20
-    assert service.asked == [TENANT]
+    assert results == [running()] * 3
+    assert service.tenants_read == [TENANT]
 
 
-async def test_a_waiter_who_leaves_does_not_take_the_answer_along(
+async def test_concurrent_lookups_share_one_request(
     states: TenantStates, service: FakeService
 ) -> None:
-    """Others wait for it, or will come for it."""
+    """The first requests for a tenant may come at once."""
+    results = await asyncio.gather(*(find(states) for _ in range(20)))
+
+    assert results == [running()] * 20
+    assert service.tenants_read == [TENANT]
+
+
+async def test_a_cancelled_lookup_does_not_cancel_the_request(
+    states: TenantStates, service: FakeService
+) -> None:
+    """Other lookups wait for the answer, or will need it."""
     service.is_open.clear()
     waiter = asyncio.create_task(states.find(TENANT))
-    await landed()
+    await settle()
     waiter.cancel()
     service.is_open.set()
-    await landed()
+    await settle()
 
     assert await find(states) == running()
-    assert service.asked == [TENANT]
+    assert service.tenants_read == [TENANT]
 
 
 @pytest.mark.parametrize(
-    ("good_for_s", "kept_for_s"),
+    ("good_for_s", "cached_for_s"),
     [(600, 600), (-1e6, 60), (0, 60), (59, 60), (3_601, 3_600), (1e11, 3_600)],
 )
-async def test_a_state_is_kept_until_it_says_within_limits(
+async def test_a_state_is_cached_for_its_validity_within_limits(
     states: TenantStates,
     service: FakeService,
     clock: FakeClock,
     good_for_s: float,
-    kept_for_s: float,
+    cached_for_s: float,
 ) -> None:
-    """At least a minute, at most an hour; its last fifth does not wait for the service."""
-    service.says = running("online1", good_for_s=good_for_s)
+    """A state is cached for 1 to 60 minutes; lookups wait for the service only after that."""
+    service.answer = running("online1", good_for_s=good_for_s)
     await find(states)
     service.is_open.clear()
-    clock.now += kept_for_s - 1
+    clock.now += cached_for_s - 1
     await find(states)
 
     clock.now += 1
     waiting = asyncio.create_task(states.find(TENANT))
-    await landed()
+    await settle()
     assert not waiting.done()
 
     service.is_open.set()
     await waiting
 
 
-async def test_a_state_is_refreshed_before_it_runs_out(
+async def test_a_state_is_refreshed_before_it_expires(
     states: TenantStates, service: FakeService, clock: FakeClock
 ) -> None:
-    """In the background, once, and whoever asks meanwhile goes by the old one."""
+    """One request runs in the background, and lookups use the old state meanwhile."""
     await find(states)
-    service.says = running("online2", good_for_s=1_200)
+    service.answer = running("online2", good_for_s=1_200)
     service.is_open.clear()
     clock.now += 481
 
     meanwhile = [await find(states) for _ in range(3)]
-    await landed()
+    await settle()
     service.is_open.set()
-    await landed()
+    await settle()
 
     assert meanwhile == [running()] * 3
     assert await find(states) == running("online2", good_for_s=1_200)
-    assert len(service.asked) == 2
+    assert len(service.tenants_read) == 2
 
 
 async def test_a_state_is_not_refreshed_early(
     states: TenantStates, service: FakeService, clock: FakeClock
 ) -> None:
-    """Nor for tenants that nobody asks for."""
+    """A lookup in the first four fifths of its lifetime causes no request."""
     await find(states)
     clock.now += 479
     await find(states)
-    await landed()
+    await settle()
 
-    assert len(service.asked) == 1
+    assert len(service.tenants_read) == 1
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=str)
-async def test_while_the_service_fails_the_last_state_will_do(
+async def test_the_last_state_is_used_while_the_service_fails(
     states: TenantStates, service: FakeService, clock: FakeClock, failure: GatewayError
 ) -> None:
-    """For an hour more; the service is asked every ten seconds, and nobody waits for it again."""
+    """The last state serves an hour more; the service is retried every ten seconds."""
     await find(states)
-    service.says = failure
+    service.answer = failure
     clock.now += 600
     with logged() as log:
         assert await find(states) == running()
@@ -166,82 +168,82 @@ async def test_while_the_service_fails_the_last_state_will_do(
     for _ in range(30):
         clock.now += 1
         assert await find(states) == running()
-        await landed()
-    assert len(service.asked) == 3
+        await settle()
+    assert len(service.tenants_read) == 3
     (event,) = log.events
     assert event["event"] == f"The last known state of a tenant is used: {failure}"
 
     service.is_open.set()
-    await landed()
+    await settle()
     clock.now = START_S + 600 + 3_600
     assert await refusal(states) is failure
 
 
-async def test_a_refresh_that_fails_changes_nothing(
+async def test_a_failed_refresh_keeps_the_state(
     states: TenantStates, service: FakeService, clock: FakeClock
 ) -> None:
-    """The next one, ten seconds later, may succeed."""
+    """The next refresh, ten seconds later, may succeed."""
     await find(states)
-    service.says = FAILURES[0]
+    service.answer = FAILURES[0]
     clock.now += 500
     await find(states)
-    await landed()
-    service.says = running("online2")
+    await settle()
+    service.answer = running("online2")
     clock.now += 9
     await find(states)
-    await landed()
-    assert len(service.asked) == 2
+    await settle()
+    assert len(service.tenants_read) == 2
 
     clock.now += 1
     await find(states)
-    await landed()
+    await settle()
 
     assert await find(states) == running("online2")
 
 
-async def test_a_tenant_that_is_gone_is_not_kept(
+async def test_a_tenant_that_no_longer_exists_is_dropped(
     states: TenantStates, service: FakeService, clock: FakeClock
 ) -> None:
-    """Its last state will do for a service that fails, not for one that says otherwise."""
+    """The last state replaces a failed request, but not the answer that there is no such tenant."""
     await find(states)
-    service.says = TenantNotFoundError()
+    service.answer = TenantNotFoundError()
     clock.now += 600
 
     assert type(await refusal(states)) is TenantNotFoundError
     assert type(await refusal(states)) is TenantNotFoundError
-    assert len(service.asked) == 2
+    assert len(service.tenants_read) == 2
 
 
 @pytest.mark.parametrize(
-    ("says", "kept_for_s"),
+    ("answer", "cached_for_s"),
     [(TenantNotFoundError(), 60), (SUSPENDED, 60), (FAILURES[0], 1)],
     ids=["not found", "suspended", "failed"],
 )
-async def test_a_refusal_is_kept_for_a_while(
+async def test_a_refusal_is_cached_for_a_while(
     states: TenantStates,
     service: FakeService,
     clock: FakeClock,
-    says: TenantState | GatewayError,
-    kept_for_s: float,
+    answer: TenantState | GatewayError,
+    cached_for_s: float,
 ) -> None:
-    """So that asking again and again does not reach the service, and a tenant soon comes back."""
-    service.says = says
+    """Repeated lookups do not reach the service, and a recovered tenant is soon served."""
+    service.answer = answer
     first = await refusal(states)
-    clock.now += kept_for_s - 0.001
+    clock.now += cached_for_s - 0.001
     assert type(await refusal(states)) is type(first)
-    assert len(service.asked) == 1
+    assert len(service.tenants_read) == 1
 
     clock.now += 0.001
-    service.says = running()
+    service.answer = running()
 
     assert await find(states) == running()
 
 
-async def test_a_tenant_that_does_not_run_says_why(
+async def test_a_tenant_that_does_not_run_has_its_state_in_the_error(
     states: TenantStates, service: FakeService
 ) -> None:
-    """Its state is in the error's extensions."""
-    service.says = SUSPENDED
+    """The state is in the error's extensions."""
+    service.answer = SUSPENDED
 
     error = await refusal(states)
 
@@ -253,8 +255,8 @@ async def test_a_tenant_that_does_not_run_says_why(
 async def test_an_error_that_is_raised_again_does_not_grow(
     states: TenantStates, service: FakeService
 ) -> None:
-    """Its traceback would hold on to every request that it was raised for."""
-    service.says = TenantNotFoundError()
+    """A growing traceback would keep every earlier request in memory."""
+    service.answer = TenantNotFoundError()
 
     lengths = set()
     for _ in range(4):
@@ -266,10 +268,10 @@ async def test_an_error_that_is_raised_again_does_not_grow(
     assert len(lengths) == 1
 
 
-async def test_the_tenant_asked_for_least_recently_goes_first(
+async def test_the_least_recently_used_state_is_dropped_first(
     clock: FakeClock, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Memory has an end."""
+    """The number of cached states is bounded."""
     monkeypatch.setattr(states_module, "MOST_TENANTS", 2)
     states = TenantStates(service, clock=clock)
     for tenant in ("Cust1", "Cust2", "Cust1", "Cust3"):
@@ -278,97 +280,95 @@ async def test_the_tenant_asked_for_least_recently_goes_first(
     for tenant in ("Cust1", "Cust3", "Cust2"):
         await find(states, tenant)
 
-    assert service.asked == ["Cust1", "Cust2", "Cust3", "Cust2"]
+    assert service.tenants_read == ["Cust1", "Cust2", "Cust3", "Cust2"]
 
 
-async def test_guessing_names_drives_out_no_tenant_in_use(
+async def test_unknown_names_do_not_evict_tenants_in_use(
     clock: FakeClock, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What there is not is kept apart, and has an end too."""
+    """Unknown names have a separate cache, which is bounded too."""
     monkeypatch.setattr(states_module, "MOST_TENANTS", 2)
     states = TenantStates(service, clock=clock)
     await find(states)
-    service.says = TenantNotFoundError()
+    service.answer = TenantNotFoundError()
     for number in range(5):
         await refusal(states, f"Cust{number}")
     await refusal(states, "Cust4")
-    assert len(service.asked) == 6
+    assert len(service.tenants_read) == 6
 
     assert await find(states) == running()
     await refusal(states, "Cust0")
 
-    assert service.asked[6:] == ["Cust0"]
+    assert service.tenants_read[6:] == ["Cust0"]
 
 
-async def test_a_tenant_that_has_moved_is_found_again(
+async def test_the_state_of_a_moved_tenant_is_read_again(
     states: TenantStates, service: FakeService, clock: FakeClock
 ) -> None:
-    """REST has said that it is somewhere else, whatever was known."""
+    """A 421 from the REST API makes the cached state invalid."""
     old = await find(states)
-    service.says = running("online2")
+    service.answer = running("online2")
     clock.now += 1
 
     moved = [await states.find_moved(TENANT, old) for _ in range(3)]
 
     assert moved == [running("online2")] * 3
-    assert len(service.asked) == 2
+    assert len(service.tenants_read) == 2
 
 
-async def test_a_tenant_is_asked_for_again_once_a_second_at_most(
+async def test_a_moved_tenants_state_is_read_once_a_second_at_most(
     states: TenantStates, service: FakeService, clock: FakeClock
 ) -> None:
-    """Where REST and the service go on disagreeing."""
+    """The REST API and the service may keep disagreeing."""
     for _ in range(10):
         old = await find(states)
         assert await states.find_moved(TENANT, old) == old
         clock.now += 0.25
 
-    assert len(service.asked) == 3
+    assert len(service.tenants_read) == 3
 
 
-async def test_a_moved_tenant_may_not_be_known_any_more(
+async def test_a_moved_tenant_may_have_been_evicted(
     states: TenantStates, service: FakeService
 ) -> None:
-    """It may have gone from memory while REST was being called."""
+    """A tenant may have left the cache during the REST call."""
     await states.find_moved(TENANT, running("online9"))
 
-    assert service.asked == [TENANT]
+    assert service.tenants_read == [TENANT]
 
 
 async def test_a_doubtful_state_is_refreshed_soon(
     states: TenantStates, service: FakeService, clock: FakeClock
 ) -> None:
-    """Where nothing answers, the tenant may have left without notice."""
+    """If a host does not answer, the tenant may have moved."""
     await find(states)
     clock.now += 10
     states.refresh_soon(TENANT)
     states.refresh_soon("Cust404")
     await find(states)
-    await landed()
+    await settle()
 
-    assert service.asked == [TENANT] * 2
+    assert service.tenants_read == [TENANT] * 2
 
 
-async def test_doubts_do_not_hammer_the_service(
+async def test_doubtful_states_do_not_flood_the_service(
     states: TenantStates, service: FakeService, clock: FakeClock
 ) -> None:
-    """Ten seconds lie between the questions."""
+    """Requests are at least ten seconds apart."""
     for _ in range(20):
         await find(states)
         states.refresh_soon(TENANT)
-        await landed()
+        await settle()
         clock.now += 1
 
-    assert len(service.asked) == 2
+    assert len(service.tenants_read) == 2
 
 
-async def test_closing_gives_up_what_is_being_asked(
-    states: TenantStates, service: FakeService
-) -> None:
-    """And closes the service's connections."""
+async def test_closing_cancels_running_requests(states: TenantStates, service: FakeService) -> None:
+    """The service's connections are closed too."""
     service.is_open.clear()
     waiting = asyncio.create_task(states.find(TENANT))
-    await landed()
+    await settle()
 
     await states.aclose()
 

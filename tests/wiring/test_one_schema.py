@@ -1,4 +1,4 @@
-"""What keeps the tests fast: the schema is built once for gateways with the same settings."""
+"""The tests build the schema once for gateways with the same settings, to be fast."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from tests.support import UPSTREAM_URL
 
 
 def schema_with(**settings: Any) -> object:
-    """Return the schema of a gateway of its own."""
+    """Return the schema of a new gateway."""
     return Gateway(Settings(upstream_url=UPSTREAM_URL, **settings)).schema
 
 
 def test_gateways_share_a_schema_unless_it_differs() -> None:
-    """A secret that a gateway draws for itself makes no difference; one that is set does."""
+    """A random secret makes no difference; a configured one does."""
     shared = schema_with()
 
     assert schema_with() is shared

@@ -1,4 +1,4 @@
-"""What SIGHUP reads again, and what the log says of it."""
+"""Reloads by SIGHUP, and their log lines."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.observe.logged import logged
 URL = "http://rest.invalid"
 
 
-def said(reloads: Reloads) -> list[tuple[str, str]]:
+def reload_log(reloads: Reloads) -> list[tuple[str, str]]:
     """Reload; return the levels and the lines."""
     with logged() as log:
         reloads()
@@ -20,7 +20,7 @@ def said(reloads: Reloads) -> list[tuple[str, str]]:
 
 
 def test_each_part_is_reloaded_by_itself() -> None:
-    """One that fails is logged and stops no other."""
+    """A part that fails is logged, and does not stop the others."""
     applied: list[Settings] = []
 
     def fail(settings: Settings) -> None:
@@ -29,15 +29,15 @@ def test_each_part_is_reloaded_by_itself() -> None:
     settings = Settings(upstream_url=URL)
     reloads = Reloads(settings, {"trusted_documents": fail, "log_level": applied.append})
 
-    assert said(reloads) == [
+    assert reload_log(reloads) == [
         ("error", "Not reloaded: GATEWAY_TRUSTED_DOCUMENTS=a: it is not JSON"),
         ("info", "Reloaded: GATEWAY_LOG_LEVEL"),
     ]
     assert applied == [settings]
 
 
-def test_what_needs_a_restart_is_logged(tmp_path: Path) -> None:
-    """Once for each change; a part that is reloaded is not among it."""
+def test_a_change_that_needs_a_restart_is_logged(tmp_path: Path) -> None:
+    """One line is logged for each change; reloaded parts are not included."""
     file = tmp_path / "secret"
     file.write_text("x" * 32)
     settings = Settings.load(upstream_url=URL, cache_secret_file=file, webhook_secret_file=file)
@@ -45,13 +45,13 @@ def test_what_needs_a_restart_is_logged(tmp_path: Path) -> None:
     file.write_text("y" * 32)
 
     warning = ("warning", "GATEWAY_CACHE_SECRET has changed: that needs a restart")
-    assert said(reloads) == [("info", "Reloaded: GATEWAY_WEBHOOK_SECRET"), warning]
-    assert said(reloads) == [("info", "Reloaded: GATEWAY_WEBHOOK_SECRET")]
+    assert reload_log(reloads) == [("info", "Reloaded: GATEWAY_WEBHOOK_SECRET"), warning]
+    assert reload_log(reloads) == [("info", "Reloaded: GATEWAY_WEBHOOK_SECRET")]
 
 
 @pytest.mark.parametrize("content", [None, "short"])
-def test_where_one_file_is_wrong_nothing_changes(tmp_path: Path, content: str | None) -> None:
-    """The gateway goes on with what it has."""
+def test_an_invalid_file_prevents_the_reload(tmp_path: Path, content: str | None) -> None:
+    """The gateway keeps its settings."""
     file = tmp_path / "secret"
     file.write_text("x" * 32)
     settings = Settings.load(upstream_url=URL, webhook_secret_file=str(file))
@@ -59,7 +59,7 @@ def test_where_one_file_is_wrong_nothing_changes(tmp_path: Path, content: str | 
     reloads = Reloads(settings, parts)
     file.unlink() if content is None else file.write_text(content)
 
-    [(level, line)] = said(reloads)
+    [(level, line)] = reload_log(reloads)
 
     assert level == "error"
     assert line.startswith("Nothing was reloaded: GATEWAY_WEBHOOK_SECRET_FILE: ")

@@ -1,4 +1,4 @@
-"""What the settings name is checked when a gateway is built, before anything is started."""
+"""Settings are checked when a gateway is built, before any part starts."""
 
 from typing import Any
 
@@ -21,9 +21,10 @@ def build(**settings: Any) -> None:
         ({"hidden_fields": "ChatSession.nope"}, "GATEWAY_HIDDEN_FIELDS="),
         ({"cache_url": "redis://redis.invalid?retry=1"}, "GATEWAY_CACHE_URL: "),
     ],
+    ids=str,
 )
-def test_what_is_missing_or_invalid_is_named(settings: dict[str, Any], name: str) -> None:
-    """In one line that begins with the setting."""
+def test_a_missing_or_invalid_target_is_an_error(settings: dict[str, Any], name: str) -> None:
+    """One line begins with the setting."""
     with pytest.raises(SettingsError) as caught:
         build(**settings)
 
@@ -31,6 +32,6 @@ def test_what_is_missing_or_invalid_is_named(settings: dict[str, Any], name: str
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_what_exists_passes() -> None:
-    """Nothing is opened for it: neither Redis nor SuperOffice is there."""
+def test_valid_settings_are_accepted() -> None:
+    """No connection is opened: neither Redis nor SuperOffice is running."""
     build(hidden_fields="ChatSession.sessionKey", cache_url="redis://redis.invalid", tracing=True)

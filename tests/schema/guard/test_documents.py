@@ -1,4 +1,4 @@
-"""Documents are parsed and validated once, and only what is allowed to."""
+"""Documents are parsed and validated once, and only allowed documents are run."""
 
 import asyncio
 from functools import cached_property
@@ -42,21 +42,21 @@ SUGGESTIVE = [
 
 @pytest.mark.parametrize(("query", "message"), SUGGESTIVE)
 async def test_suggestions_can_be_switched_off(query: str, message: str) -> None:
-    """No name of the schema is told to who does not know it."""
+    """Messages reveal no names of the schema."""
     schema = build_schema(SchemaOptions(suggestions=False))
 
     assert await errors_in(schema, query) == [("GRAPHQL_VALIDATION_FAILED", message)]
 
 
-async def test_suggestions_are_there_by_default() -> None:
-    """They help whoever mistypes a name."""
+async def test_suggestions_are_on_by_default() -> None:
+    """Suggestions help developers who mistype a name."""
     (error,) = await errors_in(build_schema(), "{ chatSessions { topicIdd } }")
 
     assert "Did you mean 'topicId'" in error[1]
 
 
-async def test_a_variable_gives_no_suggestion_away_either() -> None:
-    """A value is checked like a literal."""
+async def test_a_variables_error_has_no_suggestions_either() -> None:
+    """The value of a variable is checked like a literal."""
     schema = build_schema(SchemaOptions(suggestions=False))
     query = "query ($f: ChatSessionFilter) { chatSessions(filter: $f) { id } }"
     result = await schema.execute(query, variable_values={"f": {"topic": 1}})
@@ -70,7 +70,7 @@ async def test_a_variable_gives_no_suggestion_away_either() -> None:
     "query", ["{ __schema { queryType { kind } } }", '{ __type(name: "A") { name } }']
 )
 async def test_introspection_can_be_switched_off(query: str) -> None:
-    """Both of its fields are refused."""
+    """Both fields of introspection are refused."""
     errors = await errors_in(build_schema(SchemaOptions(introspection=False)), query)
 
     assert {code for code, _ in errors} == {"GRAPHQL_VALIDATION_FAILED"}
@@ -78,14 +78,14 @@ async def test_introspection_can_be_switched_off(query: str) -> None:
 
 
 async def test_typename_is_no_introspection() -> None:
-    """Clients need it for their caches."""
+    """Clients need `__typename` for their caches."""
     schema = build_schema(SchemaOptions(introspection=False))
 
     assert await errors_in(schema, "{ __typename }") == []
 
 
 async def test_only_trusted_documents_are_run() -> None:
-    """Another text is not even parsed."""
+    """Other texts are not even parsed."""
     schema = build_schema(SchemaOptions(trusted=frozenset({"{ __typename }"})))
 
     assert await errors_in(schema, "{ __typename }") == []
@@ -94,8 +94,8 @@ async def test_only_trusted_documents_are_run() -> None:
     ]
 
 
-async def test_a_trusted_document_keeps_to_the_limits() -> None:
-    """Trust is in its author, not in its size."""
+async def test_the_limits_apply_to_trusted_documents() -> None:
+    """A trusted author can still write a document that is too large."""
     query = "{ a: __typename }"
     options = SchemaOptions(trusted=frozenset({query}), limits=Limits(aliases=0))
 
@@ -104,14 +104,14 @@ async def test_a_trusted_document_keeps_to_the_limits() -> None:
     ]
 
 
-def cached() -> DocumentCache:
-    """Return the documents of a new schema."""
+def new_document_cache() -> DocumentCache:
+    """Return the document cache of a new schema."""
     return build_schema().documents
 
 
 @pytest.fixture
 def validated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the texts that have been validated, in order."""
+    """Return a list that collects the validated texts, in order."""
     texts: list[str] = []
     validate = vars(Document)["errors"].func
 
@@ -126,8 +126,8 @@ def validated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_text_is_parsed_and_validated_once() -> None:
-    """The next time, the same document and the same errors are there."""
-    cache = cached()
+    """The second time, the same document and the same errors are returned."""
+    cache = new_document_cache()
     document = cache.find("{ nope }")
 
     assert cache.find("{ nope }") is document
@@ -135,9 +135,9 @@ def test_a_text_is_parsed_and_validated_once() -> None:
     assert document.errors is document.errors
 
 
-def test_the_documents_that_are_kept_are_bounded() -> None:
-    """The one that was used least recently goes first."""
-    cache = cached()
+def test_the_document_cache_is_bounded() -> None:
+    """The least recently used document is evicted first."""
+    cache = new_document_cache()
     first = cache.find("{ a }")
     for number in range(128):
         cache.find(f"{{ a{number} }}")
@@ -146,10 +146,12 @@ def test_the_documents_that_are_kept_are_bounded() -> None:
     assert cache.find("{ a }") is not first
 
 
-async def test_texts_of_strangers_drive_out_none_of_a_known_caller(validated: list[str]) -> None:
-    """Whoever sends many new ones has them parsed again, and nobody else's."""
+async def test_an_unauthenticated_client_does_not_evict_documents_of_a_known_caller(
+    validated: list[str],
+) -> None:
+    """A client with many new texts makes only its own texts be parsed again."""
     accept("kari")
-    cache = cached()
+    cache = new_document_cache()
 
     def validates(caller: str, query: str) -> int:
         work_for(caller)
@@ -158,17 +160,17 @@ async def test_texts_of_strangers_drive_out_none_of_a_known_caller(validated: li
         return len(validated)
 
     first = validates("kari", "{ a }"), cache.find("{ a }").parsed
-    assert sum(validates("a stranger", f"{{ a{number} }}") for number in range(200)) == 200
-    assert validates("a stranger", "{ a0 }") == 1
+    assert sum(validates("unauthenticated", f"{{ a{number} }}") for number in range(200)) == 200
+    assert validates("unauthenticated", "{ a0 }") == 1
 
     assert (first[0], validates("kari", "{ a }")) == (1, 0)
     assert cache.find("{ a }").parsed is first[1]
-    assert validates("kari", "{ a199 }") == 0  # what is there is used
+    assert validates("kari", "{ a199 }") == 0  # cached documents are used
 
 
-async def test_texts_that_arrive_at_once_have_turns_of_their_own(validated: list[str]) -> None:
-    """Others run between any two, and between the parsing and the validating of each."""
-    documents = [cached().find(f"{{ a{number} }}") for number in range(20)]
+async def test_preparing_many_texts_yields_to_other_requests(validated: list[str]) -> None:
+    """Other tasks run between any two texts, and between parsing and validation of each."""
+    documents = [new_document_cache().find(f"{{ a{number} }}") for number in range(20)]
     done: list[int] = []
     preparing = asyncio.gather(*(document.prepare() for document in documents))
     while not preparing.done():
@@ -177,11 +179,11 @@ async def test_texts_that_arrive_at_once_have_turns_of_their_own(validated: list
 
     assert max(later - earlier for earlier, later in pairwise([0, *done])) == 1
     assert done[-1] == 40
-    at_once(documents[0].prepare())  # a known text waits for nothing
+    at_once(documents[0].prepare())  # a known text does not yield
 
 
-async def test_a_document_that_is_trusted_no_more_is_not_run() -> None:
-    """However often it was: `SIGHUP` brings another list."""
+async def test_a_document_that_is_no_longer_trusted_is_not_run() -> None:
+    """`SIGHUP` loads another list, which applies to cached documents too."""
 
     class Context(RestAnswered):
         served, is_watching = None, False
@@ -198,15 +200,15 @@ async def test_a_document_that_is_trusted_no_more_is_not_run() -> None:
 
 
 def test_a_syntax_error_is_found_once() -> None:
-    """A client that repeats a text that is wrong costs no more than one that is right."""
-    cache = cached()
+    """A repeated invalid text costs no more than a valid one."""
+    cache = new_document_cache()
 
     assert cache.find("{").parsed is cache.find("{").parsed
     assert isinstance(cache.find("{").parsed, GraphQLError)
 
 
-async def test_an_error_comes_again_with_the_same_text() -> None:
-    """A refusal that was kept is not used up by the first who gets it."""
+async def test_a_cached_document_repeats_its_error() -> None:
+    """A cached refusal is the same for each request."""
     schema = build_schema()
 
     assert await errors_in(schema, "{ nope }") == await errors_in(schema, "{ nope }") != []
@@ -214,8 +216,8 @@ async def test_an_error_comes_again_with_the_same_text() -> None:
 
 
 def test_a_document_has_no_cycles_of_tokens() -> None:
-    """It is freed as it is forgotten: a collection of many of them would hold the event loop."""
-    document = cached().find("{ chatSessions { id status } }").parsed
+    """Evicted documents are freed at once: collecting many would block the event loop."""
+    document = new_document_cache().find("{ chatSessions { id status } }").parsed
 
     assert isinstance(document, DocumentNode)
     assert document.loc is not None

@@ -1,4 +1,4 @@
-"""What introspection may ask for: all that tools need, once or twice, and not lists without end."""
+"""Introspection is limited to what tools need: one or two queries without endless lists."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ TOO_MUCH = [
 
 
 def cost_of(query: str, most: int = 10**9) -> int:
-    """Return what the introspection in a query costs."""
+    """Return the cost of the introspection in a query."""
     return introspection_cost(SCHEMA._schema, parse(query), most)
 
 
@@ -38,8 +38,8 @@ def values_in(answer: Any) -> int:
 
 
 @pytest.mark.parametrize("query", [get_introspection_query(), EVERYTHING])
-async def test_the_introspection_query_is_within_the_limits_with_room(query: str) -> None:
-    """Every tool sends it, and it takes a third of what it may at most."""
+async def test_the_introspection_query_is_far_below_the_limit(query: str) -> None:
+    """Every tool sends the introspection query, which costs a third of the limit."""
     assert await errors_in(SCHEMA, query) == []
     assert cost_of(query) < Limits().cost / 3
 
@@ -53,21 +53,21 @@ async def test_the_introspection_query_is_within_the_limits_with_room(query: str
     ],
 )
 def test_introspection_costs_its_values(query: str) -> None:
-    """They are counted as they come; a fragment is one more wherever it is spread."""
+    """Each value costs 20 points, and a fragment counts wherever it is spread."""
     values = values_in(execute_sync(SCHEMA._schema, parse(query)).data)
 
     assert 20 * values <= cost_of(query) <= 20 * values * 1.5
 
 
-def test_a_type_of_whatever_name_costs_as_all_of_them() -> None:
+def test_a_type_of_any_name_costs_as_much_as_all_types() -> None:
     """The name may be a variable."""
     cost = cost_of('{ __type(name: "Nope") { name } }')
 
     assert cost == 20 * (1 + len(SCHEMA._schema.type_map))
 
 
-def test_counting_ends_where_there_are_too_many() -> None:
-    """It takes no more steps than there may be values."""
+def test_counting_stops_at_the_limit() -> None:
+    """The steps are bounded by the allowed number of values."""
     query = "{ __schema { types { fields { name } } } }"
 
     assert cost_of(query, most=100) == 120
@@ -82,13 +82,13 @@ def test_counting_ends_where_there_are_too_many() -> None:
         "{ possibleTypes { fields { name args { name } type { kind name } } } } } } } } }",
     ],
 )
-async def test_lists_in_lists_are_refused(query: str) -> None:
-    """A few hundred bytes would make an answer of megabytes, for people without credentials."""
+async def test_nested_lists_are_refused(query: str) -> None:
+    """A few hundred bytes without credentials would cause an answer of megabytes."""
     assert await errors_in(SCHEMA, query) == TOO_MUCH
 
 
-async def test_introspection_is_asked_for_twice_at_most() -> None:
-    """Under whatever names, and wherever they stand."""
+async def test_a_query_may_introspect_twice_at_most() -> None:
+    """Aliases and fragments make no difference."""
     once = "a: __schema { queryType { name } } "
     twice = once + '...F } fragment F on Query { b: __type(name: "Query") { name }'
 
@@ -110,8 +110,8 @@ async def test_introspection_is_asked_for_twice_at_most() -> None:
         "{ __schema { " + "... { " * 150 + "nope" + "}" * 152,
     ],
 )
-async def test_what_is_wrong_with_introspection_is_for_validation_to_say(query: str) -> None:
-    """What is not there counts for nothing, and what comes back to itself ends."""
+async def test_invalid_introspection_is_refused_by_validation(query: str) -> None:
+    """Unknown fields cost nothing, and cycles end."""
     assert {code for code, _ in await errors_in(SCHEMA, query)} <= {
         "GRAPHQL_VALIDATION_FAILED",
         "GRAPHQL_PARSE_FAILED",
@@ -119,7 +119,7 @@ async def test_what_is_wrong_with_introspection_is_for_validation_to_say(query: 
 
 
 def test_a_directive_is_listed_once() -> None:
-    """Tools that compose schemas refuse one with a name twice."""
+    """Tools that compose schemas refuse two directives of one name."""
     names = [directive.name for directive in SCHEMA._schema.directives]
 
     assert "semanticNonNull" in names

@@ -1,4 +1,4 @@
-"""How large a document is, and which limit it exceeds."""
+"""The size of a document, and the limit that it exceeds."""
 
 import asyncio
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ from tests.schema.guard.asking import errors_in
 
 
 def size_of(query: str) -> Size:
-    """Measure the operation that a document begins with."""
+    """Measure the first operation of a document."""
     return next(measure(SCHEMA._schema, parse(query)))
 
 
 async def errors_of(query: str, **limits: int) -> list[tuple[str, str]]:
-    """Run a query under these limits and give the codes and messages of its errors."""
+    """Run a query under these limits, and return the codes and messages of its errors."""
     return await errors_in(build_schema(SchemaOptions(limits=Limits(**limits))), query)
 
 
@@ -158,7 +158,7 @@ async def test_a_limit_can_be_reached_and_not_exceeded(
 
 
 async def test_tokens_are_limited() -> None:
-    """Two braces and eight names are ten; the text is not read any further."""
+    """Two braces and eight names are ten tokens; parsing stops at the limit."""
     assert await errors_of("{" + " __typename" * 8 + "}", tokens=10) == []
     assert await errors_of("{" + " __typename" * 9 + "}", tokens=10) == [
         (
@@ -169,15 +169,15 @@ async def test_tokens_are_limited() -> None:
 
 
 async def test_characters_are_limited() -> None:
-    """Comments and white space count; what is too long is not read at all."""
+    """Comments and white space count; a text that is too long is not parsed."""
     assert await errors_of("{ __typename }" + " " * 86, characters=100) == []
     assert await errors_of("#" * 101, characters=100) == [
         ("QUERY_TOO_COMPLEX", "The query has 101 characters; at most 100 are allowed.")
     ]
 
 
-async def test_a_limit_holds_for_the_operations_that_are_not_run() -> None:
-    """They would be validated with the others, and that is work."""
+async def test_the_limits_apply_to_operations_that_are_not_run() -> None:
+    """Validating further operations would be work too."""
     schema = build_schema(SchemaOptions(limits=Limits(aliases=0)))
     query = "query A { __typename } query B { b: __typename }"
 
@@ -187,8 +187,8 @@ async def test_a_limit_holds_for_the_operations_that_are_not_run() -> None:
     assert error.message == "The query has 1 aliases; at most 0 are allowed."
 
 
-async def test_a_limit_holds_for_a_fragment_that_nothing_spreads() -> None:
-    """It is an error, but validation looks at all of it first."""
+async def test_the_limits_apply_to_unused_fragments() -> None:
+    """An unused fragment is an error, but validation visits all of it first."""
     query = "{ __typename } fragment F on Query { a: __typename }"
 
     assert await errors_of(query, aliases=0) == [
@@ -196,8 +196,8 @@ async def test_a_limit_holds_for_a_fragment_that_nothing_spreads() -> None:
     ]
 
 
-async def test_a_fragment_has_no_root_fields() -> None:
-    """Where nothing spreads it, there is no root that they would be at."""
+async def test_an_unused_fragment_has_no_root_fields() -> None:
+    """A fragment that nothing spreads is at no root."""
     query = "{ __typename } fragment F on Contact { id name }"
 
     assert await errors_of(query, root_fields=1) == [
@@ -205,15 +205,15 @@ async def test_a_fragment_has_no_root_fields() -> None:
     ]
 
 
-def test_an_operation_is_what_it_spreads() -> None:
-    """Its own directives count, and no fragment that it does not use."""
+def test_the_size_of_an_operation_includes_only_its_own_fragments() -> None:
+    """Directives of the operation count, but not those of unused fragments."""
     size = size_of("query @a { x } fragment F on Query { b: x @c }")
 
     assert (size.directives, size.aliases) == (1, 0)
 
 
-def test_fields_that_fall_together_are_compared_in_pairs_at_each_level() -> None:
-    """Six objects of six objects of six fields take the work of a hundred times as many fields."""
+def test_fields_of_one_response_name_are_compared_in_pairs_at_each_level() -> None:
+    """Three levels of six equal fields need the work of a hundred times as many fields."""
     inner = "user { " + "id " * 6 + "} "
     size = size_of("{ " + ("chatSessions { " + inner * 6 + "} ") * 6 + "}")
 
@@ -262,7 +262,7 @@ def test_fields_that_fall_together_are_compared_in_pairs_at_each_level() -> None
     ],
 )
 def test_a_query_costs_a_point_per_value(query: str, cost: int) -> None:
-    """Lists count as long as they can be told to be, else as a guess; unknown fields as one."""
+    """A list counts with its known or an estimated length, an unknown field as one."""
     assert size_of(query).cost == cost
 
 
@@ -276,7 +276,7 @@ def test_a_query_costs_a_point_per_value(query: str, cost: int) -> None:
     ],
 )
 async def test_a_cycle_of_fragments_ends(query: str) -> None:
-    """It is for validation to say what is wrong with it."""
+    """Validation reports the cycle."""
     (error,) = await errors_in(SCHEMA, query)
 
     assert error[0] == "GRAPHQL_VALIDATION_FAILED"
@@ -287,8 +287,8 @@ async def test_a_cycle_of_fragments_ends(query: str) -> None:
     "query",
     ["{ ...F }", "{ ... on Nope { a } }", "{ nope { a } }", "{ __typename } type A { a: Int }"],
 )
-async def test_what_is_not_there_is_for_validation_to_refuse(query: str) -> None:
-    """It costs nothing, and is an error all the same."""
+async def test_unknown_names_are_refused_by_validation(query: str) -> None:
+    """Unknown names cost nothing, and are still an error."""
     assert {code for code, _ in await errors_in(SCHEMA, query)} == {"GRAPHQL_VALIDATION_FAILED"}
 
 
@@ -305,17 +305,17 @@ async def test_what_is_not_there_is_for_validation_to_refuse(query: str) -> None
     ],
 )
 async def test_the_introspection_query_is_within_the_limits(options: dict[str, Any]) -> None:
-    """Every tool sends it."""
+    """Every tool sends the introspection query."""
     assert await errors_in(SCHEMA, get_introspection_query(**options)) == []
 
 
 async def test_the_query_for_everything_is_within_the_limits() -> None:
-    """All fields of all that a session holds can be asked for at once."""
+    """One query can select all fields of all linked records."""
     assert await errors_in(SCHEMA, EVERY_FIELD) == []
 
 
 def attacks() -> Iterator[tuple[str, str]]:
-    """Give documents that take long to validate where nobody looks at their size first."""
+    """Yield documents that take long to validate unless their size is limited."""
     doubled = " ".join(f"fragment F{i} on Query {{ ...F{i + 1} ...F{i + 1} }}" for i in range(99))
     chained = " ".join(f"fragment F{i} on Query {{ ...F{i + 1} }}" for i in range(240))
     numbered = " ".join(f"a{i}" for i in range(1_900))
@@ -341,7 +341,7 @@ ATTACKS = dict(attacks())
 
 @pytest.mark.parametrize("query", ATTACKS.values(), ids=ATTACKS)
 async def test_an_attack_ends_in_an_error(query: str) -> None:
-    """No document takes long: each is refused for its size, or is small enough."""
+    """Each document is refused for its size, or is small enough to be validated quickly."""
     async with asyncio.timeout(30):  # without the limits some take for ever
         errors = await errors_in(SCHEMA, query)
 
@@ -354,13 +354,13 @@ async def test_an_attack_ends_in_an_error(query: str) -> None:
     assert all(len(message) <= 501 for _, message in errors)
 
 
-def test_doubling_is_counted_and_not_done() -> None:
-    """Each fragment is measured once, however often it is spread."""
+def test_spread_fragments_are_measured_once() -> None:
+    """Doubling fragments is calculated, and not executed."""
     assert size_of(ATTACKS["doubling"]).aliases == 2**99
 
 
-def test_the_first_excess_is_the_one_that_is_told() -> None:
-    """One error says enough."""
+def test_only_the_first_exceeded_limit_is_reported() -> None:
+    """One error is enough."""
     document = parse("{ a: __typename @skip(if: false) }")
     error = excess(SCHEMA._schema, document, Limits(aliases=0, directives=0, depth=0))
 
@@ -369,7 +369,7 @@ def test_the_first_excess_is_the_one_that_is_told() -> None:
 
 
 def fan(aliases: int, spreads: int, fields: int) -> str:
-    """Make a query of few characters that spreads a fragment of a fragment, again and again."""
+    """Make a short query that spreads nested fragments very often."""
     names = [*ascii_letters, *(a + b for a in ascii_letters for b in ascii_letters)]
     roots = " ".join(f"node(first:{n}){{...A}}" for n in range(1, aliases + 1))
     inline = "...{...B}" * spreads
@@ -378,10 +378,8 @@ def fan(aliases: int, spreads: int, fields: int) -> str:
 
 
 @pytest.mark.parametrize("size", [(33, 70, 200), (60, 120, 500), (20, 10, 1000)])
-def test_measuring_ends_after_so_many_steps(
-    size: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The guard costs no more than what it guards, however the text is made."""
+def test_measuring_is_bounded(size: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measuring costs no more than the validation that it protects."""
     added: list[int] = []
     add = Size.add
 

@@ -1,4 +1,4 @@
-"""A desk of made-up sessions: as records, and as a snapshot that queries are asked of."""
+"""Invented sessions, as records or as a snapshot to query."""
 
 import asyncio
 import datetime as dt
@@ -36,7 +36,7 @@ T = TypeVar("T")
 SCHEMA = build_schema()
 OSLO = zoneinfo.ZoneInfo("Europe/Oslo")
 NOON_NS = int(dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC).timestamp()) * 1_000_000_000
-"""When snapshots are taken: 2026-11-23T12:00:00Z, which is 13:00 in Oslo."""
+"""The time of snapshots: 2026-11-23T12:00:00Z, which is 13:00 in Oslo."""
 
 _decode = decoder(record_of(ChatSession))
 
@@ -44,7 +44,7 @@ _decode = decoder(record_of(ChatSession))
 def records(
     *sessions: Json, zone: dt.tzinfo | None = None, fetched_ns: int = NOON_NS
 ) -> Sequence[Any]:
-    """Return sessions as the gateway holds them; one without a key gets its place, from 1."""
+    """Return decoded sessions; one without a key gets its position, from 1."""
     numbered = [{"ChatSessionId": n, **session} for n, session in enumerate(sessions, 1)]
     decoded = _decode(json.dumps(numbered).encode())
     for record in decoded:
@@ -60,7 +60,7 @@ def record(
     fetched_ns: int = NOON_NS,
     **properties: Any,
 ) -> Any:
-    """Return one session as the gateway holds it."""
+    """Return one decoded session."""
     return records({**(session or {}), **properties}, zone=zone, fetched_ns=fetched_ns)[0]
 
 
@@ -70,26 +70,26 @@ def ids_of(sessions: Iterable[Any]) -> list[int]:
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run what gives no turn, as over few sessions."""
+    """Run a coroutine that never yields, as over few sessions."""
     try:
         coroutine.send(None)
     except StopIteration as end:
         return cast("T", end.value)
-    raise AssertionError("It waits for a turn.")
+    raise AssertionError("It yields.")
 
 
 def columns_of(sessions: Sequence[Any], searched: Collection[str] = SEARCHED) -> Columns:
-    """Return what is read of some sessions."""
+    """Return the columns of some sessions."""
     return Columns(sessions, searched, Turns())
 
 
 def matching(
     sessions: Sequence[Any], searched: Collection[str] = SEARCHED, /, **parts: Any
 ) -> list[int]:
-    """Return the keys of the sessions that a filter of these parts wants."""
+    """Return the keys of the sessions that match a filter with these parts."""
     as_of = sessions[0].as_of if sessions else AsOf(NOON_NS)
-    wanted = Filter(ChatSessionFilter(**parts), as_of)
-    rows = at_once(matching_rows(columns_of(sessions, searched), wanted))
+    condition = Filter(ChatSessionFilter(**parts), as_of)
+    rows = at_once(matching_rows(columns_of(sessions, searched), condition))
     return ids_of(sessions[row] for row in rows)
 
 
@@ -100,18 +100,20 @@ def ordered(order: Order, sessions: Sequence[Any]) -> list[Any]:
 
 
 def page_of(sessions: Sequence[Any], order: Order, **arguments: Any) -> ChatSessionConnection:
-    """Return a page of sessions, which come in any order."""
-    wanted = {"first": None, "after": None, "last": None, "before": None, **arguments}
+    """Return a page of sessions, which may be in any order."""
+    page_arguments = {"first": None, "after": None, "last": None, "before": None, **arguments}
     columns = columns_of(ordered(order, sessions))
     rows = range(len(sessions))
-    return at_once(connect(columns, rows, order, fetched_at="2026-11-23T12:00:00.000Z", **wanted))
+    return at_once(
+        connect(columns, rows, order, fetched_at="2026-11-23T12:00:00.000Z", **page_arguments)
+    )
 
 
 @dataclass
 class Desk:
-    """Answers queries over some sessions, in process and at a time of its own; counts REST calls.
+    """Answers queries over some sessions, in process and at a fixed time; counts REST calls.
 
-    Nothing is reused between queries, so each of them shows what it costs.
+    Nothing is cached between queries, so each query shows its own cost.
     """
 
     sessions: Sequence[Json] = ()
@@ -121,12 +123,12 @@ class Desk:
     calls: int = field(default=0, init=False)
 
     async def fetch(self, headers: Sequence[Header]) -> bytes:
-        """Play REST."""
+        """Play the REST API."""
         self.calls += 1
         return json.dumps(list(self.sessions)).encode()
 
     async def answer(self, query: str, variables: Mapping[str, Any] | None = None) -> Any:
-        """Run a query and return its result, errors and all."""
+        """Run a query and return its result, including errors."""
         source = Source(
             fetch=self.fetch,
             decode=_decode,
@@ -148,18 +150,18 @@ class Desk:
         return await self.schema.execute(query, dict(variables or {}), context_value=context)
 
     async def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> Any:
-        """Run a query that has to succeed and return its data."""
+        """Run a query, require that it succeeds, and return its data."""
         result = await self.answer(query, variables)
         assert result.errors is None, result.errors
         return result.data
 
     async def refusal(self, query: str, variables: Mapping[str, Any] | None = None) -> str:
-        """Run a query that has to fail for the client's fault, once; return what it is told."""
+        """Run a query that fails with one BAD_USER_INPUT, and return its message."""
         result = await self.answer(query, variables)
         (error,) = result.errors
         assert error.extensions["code"] == "BAD_USER_INPUT", error
         return str(error.message)
 
     def now(self, query: str, variables: Mapping[str, Any] | None = None) -> Any:
-        """Ask from a test that is not async, such as one that Hypothesis runs."""
+        """Run a query from a synchronous test, such as one of Hypothesis."""
         return asyncio.run(self.ask(query, variables))

@@ -1,7 +1,7 @@
-"""Filter, order and page together, against a plain reading of their descriptions.
+"""Filter, order and page together, compared with a simple reference implementation.
 
-The reference works on REST's JSON and GraphQL's variables with Python's own datetime; it shares
-no code with the gateway.
+The reference works on the REST API's JSON and GraphQL's variables with Python's own datetime. It
+shares no code with the gateway.
 """
 
 import datetime as dt
@@ -45,7 +45,7 @@ IN_GRAPHQL = {
     name: "".join(f"_{c}" if c.isupper() else c for c in name).lstrip("_").upper()
     for name in STATUSES
 }
-# Texts, and what is left of them without case and accents.
+# Texts, and the same without case and accents.
 PLAIN = {
     "Ada Lovelace": "ada lovelace",
     "ÅSE BJØRN": "ase bjorn",
@@ -85,7 +85,7 @@ def lowered(rest_name: str) -> str:
     return rest_name[0].lower() + rest_name[1:]
 
 
-# --- what the descriptions say ---
+# --- the reference ---
 
 
 def group_of(status: Any) -> str | None:
@@ -99,13 +99,13 @@ def status_of(status: Any) -> str | None:
 
 
 def key_of(session: Json, link: str, key: str) -> int | None:
-    """Return the key of a linked record: none of null, of nothing and of a blank."""
+    """Return the key of a linked record, or None if the link is null, empty or blank."""
     linked = session.get(link)
     return linked[key] if linked and linked[key] else None
 
 
 def moment(text: str | None, zone: dt.tzinfo | None) -> tuple[dt.datetime, str] | None:
-    """Place a time; the fraction stays beside it, since datetime would round it."""
+    """Parse a time; its fraction stays text, since datetime would round it."""
     if not text or text == UNSET:
         return None
     whole, _, digits = text.partition(".")
@@ -113,7 +113,7 @@ def moment(text: str | None, zone: dt.tzinfo | None) -> tuple[dt.datetime, str] 
 
 
 def seconds_of(session: Json, name: str, zone: dt.tzinfo | None) -> int | None:
-    """Count from a time until now, and a wait until an agent accepted or it ended in the queue."""
+    """Count from a time until now; a wait ends when an agent accepts or the queue closes."""
     status, group = session.get("Status"), group_of(session.get("Status"))
     is_open = group not in {None, "OVER"}
     until: tuple[dt.datetime, str] | None = NOW
@@ -131,27 +131,27 @@ def seconds_of(session: Json, name: str, zone: dt.tzinfo | None) -> int | None:
     return max(0, whole - (until[1] < since[1]))
 
 
-def is_listed(value: Any, wanted: Json) -> bool:
-    """`in`: the value is one of these. `notIn`: it is none of these, or there is no value."""
-    allowed, banned = wanted.get("in"), wanted.get("notIn")
+def is_listed(value: Any, condition: Json) -> bool:
+    """`in`: the value is one of these. `notIn`: it is not one of these, or there is no value."""
+    allowed, banned = condition.get("in"), condition.get("notIn")
     is_in = allowed is None or (value is not None and value in allowed)
     return is_in and (banned is None or value is None or value not in banned)
 
 
-def is_wanted(session: Json, wanted: Json | None, zone: dt.tzinfo | None) -> bool:
-    """Every part that is given holds; a part that is null is not given."""
+def is_match(session: Json, condition: Json | None, zone: dt.tzinfo | None) -> bool:
+    """Return whether every given part holds; null means that a part is not given."""
     return all(
-        part is None or holds(session, name, part, zone) for name, part in (wanted or {}).items()
+        part is None or holds(session, name, part, zone) for name, part in (condition or {}).items()
     )
 
 
 def holds(session: Json, name: str, part: Any, zone: dt.tzinfo | None) -> bool:
-    """Tell whether one part of a filter holds."""
+    """Return whether one part of a filter holds."""
     if name in {"and", "or"}:
-        each = [is_wanted(session, inner, zone) for inner in part]
+        each = [is_match(session, inner, zone) for inner in part]
         return all(each) if name == "and" else any(each)
     if name == "not":
-        return not is_wanted(session, part, zone)
+        return not is_match(session, part, zone)
     if name == "search":
         texts = [session.get(text) for text in [*TEXTS, *MESSAGES]]
         return not part or any(text and NEEDLES[part] in PLAIN[text] for text in texts)
@@ -169,15 +169,15 @@ def holds(session: Json, name: str, part: Any, zone: dt.tzinfo | None) -> bool:
     return holds_of_value(session.get(name[0].upper() + name[1:]), name, part, zone)
 
 
-def is_between(value: Any, wanted: Json) -> bool:
-    """Compare with both ends, which belong to the range; there has to be a value."""
-    low, high = wanted.get("min"), wanted.get("max")
+def is_between(value: Any, condition: Json) -> bool:
+    """Return whether there is a value within a range that includes both ends."""
+    low, high = condition.get("min"), condition.get("max")
     is_enough = value is not None and (low is None or low <= value)
     return is_enough and (high is None or value <= high)
 
 
 def holds_of_value(value: Any, name: str, part: Any, zone: dt.tzinfo | None) -> bool:
-    """Tell whether a part of a filter holds that asks for one property."""
+    """Return whether a part of a filter about one property holds."""
     if name in {"chatSessionId", "topicId"}:
         return is_listed(value, part)
     if isinstance(part, bool):
@@ -189,7 +189,7 @@ def holds_of_value(value: Any, name: str, part: Any, zone: dt.tzinfo | None) -> 
 
 
 def sort_key(session: Json, name: str, zone: dt.tzinfo | None) -> Any:
-    """Return what a session is sorted by, or None."""
+    """Return a session's value to sort by, or None."""
     value = session.get(name[0].upper() + name[1:])
     if name == "status":
         return STATUSES[value][0] if value in STATUSES else None
@@ -207,7 +207,7 @@ def sort_key(session: Json, name: str, zone: dt.tzinfo | None) -> Any:
 def in_order(
     sessions: list[Json], order_by: list[Json] | None, zone: dt.tzinfo | None
 ) -> list[Json]:
-    """Compare pair by pair: by each key in turn, nulls last both ways, then by `chatSessionId`."""
+    """Sort by each key in turn, nulls last both ways, then by `chatSessionId`."""
 
     def compare(a: Json, b: Json) -> int:
         for entry in order_by or []:
@@ -223,11 +223,11 @@ def in_order(
     return sorted(sessions, key=functools.cmp_to_key(compare))
 
 
-# --- sessions and questions ---
+# --- sessions and queries ---
 
 
 def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Leave a value out now and then."""
+    """Make a value or None."""
     return st.one_of(strategy, st.none())
 
 
@@ -280,26 +280,26 @@ def lists(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.fixed_dictionaries({}, optional={"in": some, "notIn": some})
 
 
-def right_way_up(low: str, high: str) -> Callable[[tuple[Any, Any]], Json]:
-    """Make a range of two values that are in their order."""
+def ordered_range(low: str, high: str) -> Callable[[tuple[Any, Any]], Json]:
+    """Return a function that makes a range of two values in their order."""
 
     def make(pair: tuple[Any, Any]) -> Json:
         a, b = pair
-        is_wrong = a is not None and b is not None and a > b
-        return {low: b, high: a} if is_wrong else {low: a, high: b}
+        is_reversed = a is not None and b is not None and a > b
+        return {low: b, high: a} if is_reversed else {low: a, high: b}
 
     return make
 
 
 def ranges_of(values: st.SearchStrategy[int]) -> st.SearchStrategy[Json]:
     """Make a range of numbers."""
-    return st.tuples(maybe(values), maybe(values)).map(right_way_up("min", "max"))
+    return st.tuples(maybe(values), maybe(values)).map(ordered_range("min", "max"))
 
 
 keys = lists(small)
 graphql_statuses = st.sampled_from([*IN_GRAPHQL.values(), "UNRECOGNIZED"])
 groups = st.sampled_from(["PRE_QUEUE", "WAITING", "LIVE", "OVER"])
-time_ranges = st.tuples(maybe(clock_times), maybe(clock_times)).map(right_way_up("from", "to"))
+time_ranges = st.tuples(maybe(clock_times), maybe(clock_times)).map(ordered_range("from", "to"))
 PARTS: dict[str, st.SearchStrategy[Any]] = {
     "status": lists(graphql_statuses),
     "statusGroup": lists(groups),
@@ -318,7 +318,7 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
 
 
 def some_parts(parts: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[Json]:
-    """Make a filter of at most three parts, of which few are null."""
+    """Make a filter of at most three parts, few of which are null."""
     names = st.lists(st.sampled_from(list(parts)), min_size=1, max_size=3, unique=True)
     return names.flatmap(
         lambda chosen: st.fixed_dictionaries(
@@ -348,7 +348,7 @@ orders = st.lists(
 zones = st.sampled_from([None, zoneinfo.ZoneInfo("Europe/Oslo"), dt.UTC])
 
 
-# What chance may leave out of a run: every part of a filter on a session that has everything.
+# Random examples may miss this: every part of a filter, on a session with every value.
 FULL = {
     "ChatSessionId": 1,
     "Status": "InQueue",
@@ -359,7 +359,7 @@ FULL = {
         link: {key: 1, "Name": "Ada Lovelace", "FullName": "ÅSE BJØRN"}
         for link, key in LINKS.values()
     },
-    "TransferTo": {"AssociateId": 1, "Name": "somebody"},
+    "TransferTo": {"AssociateId": 1, "Name": "Kari"},
     **dict.fromkeys([*TIMES, "WhenFetched"], "2026-11-23T12:00:00"),
 }
 WANTS_FULL = {
@@ -409,28 +409,28 @@ BY_ALL = [
     1,
     dt.UTC,
 )
-def test_a_selection_is_what_its_description_says(
+def test_a_selection_equals_that_of_the_reference(
     sessions: list[Json],
-    wanted: Json,
+    condition: Json,
     order_by: list[Json] | None,
     limit: int | None,
     offset: int | None,
     zone: dt.tzinfo | None,
 ) -> None:
-    """The list, the connection and the summary select alike, for any desk and any question."""
+    """List, connection and summary select the same sessions, for any sessions and any query."""
     desk = Desk(sessions, zone=zone)
-    asked = {"filter": wanted, "orderBy": order_by, "limit": limit, "offset": offset}
-    left = [s for s in sessions if is_wanted(s, wanted, zone)]
-    ordered = in_order(left, order_by, zone)
+    variables = {"filter": condition, "orderBy": order_by, "limit": limit, "offset": offset}
+    matches = [s for s in sessions if is_match(s, condition, zone)]
+    ordered = in_order(matches, order_by, zone)
 
-    found = desk.now(QUERY, asked)
+    data = desk.now(QUERY, variables)
 
-    ids = [s["ChatSessionId"] for s in (ordered if order_by else left)]
+    ids = [s["ChatSessionId"] for s in (ordered if order_by else matches)]
     start = offset or 0
     end = None if limit is None else start + limit
-    assert [s["chatSessionId"] for s in found["list"]] == ids[start:end]
+    assert [s["chatSessionId"] for s in data["list"]] == ids[start:end]
     by_key = [s["ChatSessionId"] for s in ordered][:limit]
-    edges = found["connection"]["edges"]
+    edges = data["connection"]["edges"]
     assert [edge["node"]["chatSessionId"] for edge in edges] == by_key
-    assert found["connection"]["totalCount"] == found["summary"]["total"] == len(left)
+    assert data["connection"]["totalCount"] == data["summary"]["total"] == len(matches)
     assert desk.calls == 1

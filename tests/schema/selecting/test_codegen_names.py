@@ -1,7 +1,7 @@
-"""Names that generated code can use as they are, in Swift and in Kotlin.
+"""Names in the schema are usable in generated Swift and Kotlin code.
 
-Apollo's generators write fields as they are named and enum members in lowerCamelCase. Whatever is
-left of collisions with the languages' own words is listed here, each with its reason.
+Apollo's generators write fields as they are named and enum members in lowerCamelCase. The remaining
+collisions with words of the languages are listed here, each with its reason.
 """
 
 from collections import Counter
@@ -33,7 +33,7 @@ KOTLIN = """
     as break class continue do else false for fun if in interface is null object package return
     super this throw true try typealias typeof val var when while
 """
-# Names that Apollo iOS refuses, and those that its enums and Kotlin's have already.
+# Names that Apollo iOS refuses, and members that all its enums or Kotlin's have.
 GENERATED = """
     __data fragments Fragments _ rawValue allCases hashValue
     ordinal entries valueOf values safeValueOf
@@ -41,11 +41,11 @@ GENERATED = """
 RESERVED = frozenset(f"{SWIFT} {KOTLIN} {GENERATED}".split())
 
 ALLOWED = {
-    # The operator every GraphQL client knows by this name; both generators escape it.
+    # The usual name of this operator in GraphQL; both generators escape it.
     "ChatSessionStatusFilter.in",
     "ChatSessionStatusGroupFilter.in",
     "KeyFilter.in",
-    # REST's own words, which we do not translate; a keyword of Swift alone, escaped by backticks.
+    # SuperOffice's names, which we do not change; keywords only in Swift, escaped by backticks.
     "SaleStatus.OPEN",
     "TicketOrigin.INTERNAL",
     "TicketSecurityLevel.INTERNAL",
@@ -70,7 +70,7 @@ ARGUMENTS: dict[str, list[str]] = {
 
 
 def cased(name: str) -> str:
-    """Write a member of an enum as generated code does."""
+    """Write an enum's member as generated code does."""
     if not name.isupper():
         return name
     first, *others = name.lower().split("_")
@@ -78,13 +78,13 @@ def cased(name: str) -> str:
 
 
 def alike(names: Iterable[str]) -> list[str]:
-    """Return names that several have once case and underscores are gone."""
+    """Return the names that are equal without case and underscores."""
     plain = Counter(name.replace("_", "").lower() for name in names)
     return [name for name, count in plain.items() if count > 1]
 
 
 def reserved() -> Iterator[str]:
-    """Yield the fields, members and arguments whose names are words of their own."""
+    """Yield the fields, members and arguments with reserved names."""
     for owner, names in {**MEMBERS, **ARGUMENTS}.items():
         yield from (f"{owner}.{name}" for name in names if cased(name) in RESERVED)
 
@@ -93,36 +93,36 @@ def reserved() -> Iterator[str]:
     ("name", "written"), [("IN_QUEUE", "inQueue"), ("FAQ", "faq"), ("urlName", "urlName")]
 )
 def test_names_are_cased_as_generators_do(name: str, written: str) -> None:
-    """What the tests below compare."""
+    """The tests below compare names in this form."""
     assert cased(name) == written
 
 
 @pytest.mark.parametrize("type_name", MEMBERS)
 def test_no_two_names_of_a_type_differ_in_case_only(type_name: str) -> None:
-    """Generated code could not tell them apart."""
+    """Generated code could not distinguish such names."""
     assert alike(MEMBERS[type_name]) == []
 
 
 def test_no_two_types_differ_in_case_only() -> None:
-    """Each becomes a file, and some file systems do not tell case apart."""
+    """Each type becomes a file, and some file systems ignore case."""
     assert alike(TYPES) == []
 
 
 def test_no_name_is_a_word_of_swift_or_kotlin() -> None:
-    """Except those that are listed above with a reason; one that is gone leaves the list."""
+    """The exceptions are exactly those listed above."""
     assert set(reserved()) == ALLOWED
 
 
-def test_no_type_is_named_like_one_of_the_languages() -> None:
-    """`Error`, `Type` or `Int` would hide those that generated code needs itself."""
+def test_no_type_has_the_name_of_a_type_of_the_languages() -> None:
+    """`Error`, `Type` or `Int` would hide types that generated code needs."""
     own = {"Any", "Array", "Bool", "Data", "Date", "Dictionary", "Error", "Protocol", "Self"}
     own |= {"Set", "Type", "Unit", "List", "Map", "Pair", "Result", "Optional", "Nothing"}
 
     assert own.isdisjoint(TYPES)
 
 
-def test_no_member_of_an_enum_begins_with_a_digit_once_cased() -> None:
-    """Nor is it empty."""
+def test_every_member_of_an_enum_begins_with_a_letter_in_generated_code() -> None:
+    """Neither language allows a name that begins with a digit."""
     enums = [n for n, kind in TYPES.items() if isinstance(kind, GraphQLEnumType)]
 
     assert all(cased(member)[:1].isalpha() for name in enums for member in MEMBERS[name])

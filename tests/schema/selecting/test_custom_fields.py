@@ -1,4 +1,4 @@
-"""Custom fields: the words of a value stand beside it, not after it."""
+"""Custom fields: the display text of a value is part of its entry."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ both = pytest.mark.parametrize(("field", "rest"), FIELDS)
 
 
 async def entries(field: str, values: Json, rest: str, arguments: str = "") -> Any:
-    """Return the entries of an agent's map of texts, as name, value and words."""
+    """Return the entries of an agent's map as tuples of name, value and display text."""
     desk = Desk([{"User": {"AssociateId": 7, rest: values}}])
     query = f"{{ chatSessions {{ user {{ {field}{arguments} {{ name value displayText }} }} }} }}"
-    listed = (await desk.ask(query))["chatSessions"][0]["user"][field]
-    return [tuple(entry.values()) for entry in listed]
+    rows = (await desk.ask(query))["chatSessions"][0]["user"][field]
+    return [tuple(entry.values()) for entry in rows]
 
 
 @both
-async def test_the_words_of_a_value_are_part_of_its_entry(field: str, rest: str) -> None:
-    """REST sends them as a sibling; as an entry of its own it would be no field."""
+async def test_a_display_text_is_part_of_its_values_entry(field: str, rest: str) -> None:
+    """SuperOffice sends it as a separate property, which is no field of its own."""
     values = {"x:1": "[I:14]", "x:1:DisplayText": "Gold", "x:2": "plain"}
 
     assert await entries(field, values, rest) == [
@@ -30,7 +30,7 @@ async def test_the_words_of_a_value_are_part_of_its_entry(field: str, rest: str)
 
 
 @both
-async def test_the_words_may_come_first(field: str, rest: str) -> None:
+async def test_the_display_text_may_come_before_the_value(field: str, rest: str) -> None:
     """JSON objects have no order; entries keep that of the values."""
     values = {"b:DisplayText": "Bee", "a": "1", "b": "2", "a:DisplayText": "Ay"}
 
@@ -39,14 +39,14 @@ async def test_the_words_may_come_first(field: str, rest: str) -> None:
 
 @both
 @pytest.mark.parametrize("name", ["x:DisplayText", ":DisplayText"])
-async def test_words_without_a_value_are_an_entry(field: str, rest: str, name: str) -> None:
-    """Nothing that REST sends is lost."""
+async def test_a_display_text_without_a_value_is_an_entry(field: str, rest: str, name: str) -> None:
+    """No property that SuperOffice sends is lost."""
     assert await entries(field, {name: "Gold"}, rest) == [(name, "Gold", None)]
 
 
 @both
-async def test_a_value_may_be_null_beside_its_words(field: str, rest: str) -> None:
-    """And the words beside the value."""
+async def test_value_or_display_text_may_be_null(field: str, rest: str) -> None:
+    """A value may be null while its display text is not, and the other way round."""
     values = {"a": None, "a:DisplayText": "none", "b": "[I:0]", "b:DisplayText": None}
 
     assert await entries(field, values, rest) == [("a", None, "none"), ("b", "[I:0]", None)]
@@ -54,7 +54,7 @@ async def test_a_value_may_be_null_beside_its_words(field: str, rest: str) -> No
 
 @both
 @pytest.mark.parametrize(
-    ("names", "found"),
+    ("names", "expected"),
     [
         ("", ["a", "b", "c"]),
         ("(names: null)", ["a", "b", "c"]),
@@ -65,15 +65,15 @@ async def test_a_value_may_be_null_beside_its_words(field: str, rest: str) -> No
         ('(names: ["a:DisplayText"])', []),
     ],
 )
-async def test_names_pick_entries(field: str, rest: str, names: str, found: list[str]) -> None:
-    """In REST's order; a name that is not there picks nothing."""
+async def test_names_select_entries(field: str, rest: str, names: str, expected: list[str]) -> None:
+    """Entries keep the REST API's order; an unknown name selects nothing."""
     values = {"a": "1", "a:DisplayText": "one", "b": "2", "c": "3"}
 
-    assert [name for name, _, _ in await entries(field, values, rest, names)] == found
+    assert [name for name, _, _ in await entries(field, values, rest, names)] == expected
 
 
-async def test_a_picked_entry_has_its_words() -> None:
-    """They belong to it, so they need not be named."""
+async def test_a_selected_entry_has_its_display_text() -> None:
+    """The display text belongs to the entry, so it need not be named."""
     values = {"a": "1", "a:DisplayText": "one"}
 
     assert await entries("customFields", values, "CustomFields", '(names: ["a"])') == [

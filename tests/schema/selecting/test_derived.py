@@ -1,4 +1,4 @@
-"""What is computed from a session: its group, and how long it waited, lasted and lay idle."""
+"""Fields computed from a session: its group, and its wait, duration and idle time."""
 
 import datetime as dt
 import json
@@ -17,7 +17,7 @@ from tests.support import CREDENTIALS, RestSide, gateway_over
 
 UNSET = "0001-01-01T00:00:00"
 
-# The snapshot is of 2026-11-23T12:00:00Z.
+# The snapshot was taken at 2026-11-23T12:00:00Z.
 REQUESTED, ACCEPTED = "2026-11-23T11:00:00Z", "2026-11-23T11:01:30Z"
 IDLE, ENDED = "2026-11-23T11:30:00Z", "2026-11-23T11:40:00Z"
 
@@ -38,7 +38,7 @@ GROUPS = {
 
 
 def test_every_status_is_in_the_table_above() -> None:
-    """A new one cannot be forgotten."""
+    """A new status is tested too."""
     names = [m.name for m in ChatSessionStatus if m is not ChatSessionStatus.UNRECOGNIZED]
 
     assert list(GROUPS) == [name.title().replace("_", "") for name in names]
@@ -46,7 +46,7 @@ def test_every_status_is_in_the_table_above() -> None:
 
 @pytest.mark.parametrize(("status", "group"), GROUPS.items())
 def test_a_status_has_its_group(status: str, group: StatusGroup | None) -> None:
-    """Before the queue, in it, live, or over; and open unless it is over."""
+    """Groups are before the queue, in it, live, and over; all except over are open."""
     session = record(Status=status)
 
     assert session.status_group is group
@@ -54,20 +54,20 @@ def test_a_status_has_its_group(status: str, group: StatusGroup | None) -> None:
 
 
 @pytest.mark.parametrize("status", ["Revived", "InQueue, Closed", 99, "", None, True, {}])
-def test_a_status_that_is_not_known_has_no_group(status: object) -> None:
-    """Then nobody can tell whether the session is open."""
+def test_an_unknown_status_has_no_group(status: object) -> None:
+    """With an unknown status it is unknown whether the session is open."""
     session = record(Status=status)
 
     assert (session.status_group, session.is_open) == (None, None)
 
 
-def test_no_status_has_no_group() -> None:
-    """A missing property is null, and so is what depends on it."""
+def test_a_missing_status_has_no_group() -> None:
+    """Fields that depend on a missing property are null."""
     assert (record().status_group, record().is_open) == (None, None)
 
 
 def times(session: Any) -> tuple[int | None, int | None, int | None]:
-    """Return how long a session waited, lasted and lay idle."""
+    """Return a session's wait, duration and idle time."""
     return session.wait_seconds, session.duration_seconds, session.idle_seconds
 
 
@@ -118,12 +118,12 @@ def times(session: Any) -> tuple[int | None, int | None, int | None]:
             (2400, None, None),
         ),
         (
-            "over, nobody knows since when",
+            "over since an unknown time",
             {"Status": "Closed", "WhenRequested": REQUESTED, "WhenStarted": ACCEPTED},
             (90, None, None),
         ),
         (
-            "over before it was accepted, nobody knows when",
+            "over before it was accepted, at an unknown time",
             {"Status": "Deleted", "WhenRequested": REQUESTED},
             (None, None, None),
         ),
@@ -273,10 +273,10 @@ def times(session: Any) -> tuple[int | None, int | None, int | None]:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_session_is_timed(
+def test_the_times_of_a_session(
     name: str, session: Json, expected: tuple[int | None, int | None, int | None]
 ) -> None:
-    """Whole seconds, as of the snapshot; null where an end is not known or 32 bits are too few."""
+    """Whole seconds, as of the snapshot; null if an end is unknown or 32 bits are too few."""
     assert times(record(session)) == expected
 
 
@@ -296,7 +296,7 @@ def test_a_session_is_timed(
 def test_a_customer_is_away_since_the_last_poll(
     status: str, fetched: object, seconds: int | None
 ) -> None:
-    """While the session is open, and both ends are known."""
+    """The absence is known while the session is open and the last poll has a time and a zone."""
     assert record(Status=status, WhenFetched=fetched).customer_away_seconds == seconds
 
 
@@ -312,7 +312,7 @@ def queued(number: int, topic: object, minute: object, status: str = "InQueue") 
 
 
 def test_each_channel_has_a_queue_of_its_own() -> None:
-    """First come, first served; among equals by key. Who does not wait has no place."""
+    """Positions follow the time of request, then the key; only waiting sessions have one."""
     sessions = decode(
         json.dumps(
             [
@@ -334,8 +334,8 @@ def test_each_channel_has_a_queue_of_its_own() -> None:
     assert [s.queue_position for s in sessions] == [3, 1, 1, 2, None, None, None, None, None]
 
 
-async def test_channels_have_the_names_that_the_operator_gives(rest: RestSide) -> None:
-    """In each session and in the summary; others have none."""
+async def test_channels_have_their_configured_names(rest: RestSide) -> None:
+    """Sessions and the summary have them; other channels have none."""
     rest.body = [queued(n, topic, 30) for n, topic in enumerate((10, 10, 30, None), 1)]
     query = """{
       chatSessions { topicName queuePosition }
@@ -378,18 +378,18 @@ LIVE = {
 def test_times_without_a_zone_need_one(
     zone: dt.tzinfo | None, expected: tuple[int | None, int | None, int | None]
 ) -> None:
-    """Wall time of an unknown zone is no instant, and no guess is made."""
+    """Wall time of an unknown zone is no instant, and nothing is guessed."""
     assert times(record(LIVE, zone=zone)) == expected
 
 
-def test_an_instant_counts_beside_a_time_without_zone() -> None:
-    """Each field needs its own two ends only."""
+def test_an_instant_is_used_even_if_other_times_have_no_zone() -> None:
+    """Each field needs only its own two ends."""
     session = record(LIVE, WhenIdle=IDLE)
 
     assert times(session) == (None, None, 1800)
 
 
-def test_an_hour_that_comes_twice_is_taken_for_the_first() -> None:
+def test_a_repeated_hour_counts_as_the_first_one() -> None:
     """When summer time ends, 02:30 in Oslo is 00:30Z and then again 01:30Z."""
     session = record(
         zone=OSLO,
@@ -402,8 +402,8 @@ def test_an_hour_that_comes_twice_is_taken_for_the_first() -> None:
     assert times(session)[:2] == (3600, 7200)
 
 
-def test_a_night_in_spring_is_an_hour_short() -> None:
-    """From 01:30 to 03:30 in Oslo one hour goes by when summer time begins."""
+def test_the_missing_hour_of_spring_is_not_counted() -> None:
+    """When summer time begins, one hour passes from 01:30 to 03:30 in Oslo."""
     session = record(
         zone=OSLO, WhenRequested="2026-03-29T01:30:00", WhenStarted="2026-03-29T03:30:00"
     )
@@ -414,8 +414,8 @@ def test_a_night_in_spring_is_an_hour_short() -> None:
 @pytest.mark.parametrize(
     ("elapsed_s", "expected"), [(2**31 - 1, 2**31 - 1), (2**31, None), (0, 0), (-1, 0)]
 )
-def test_a_time_is_what_graphql_can_hold(elapsed_s: int, expected: int | None) -> None:
-    """Int has 32 bits; longer times are null, times before the beginning are none."""
+def test_a_time_fits_in_a_graphql_int(elapsed_s: int, expected: int | None) -> None:
+    """An Int has 32 bits; longer times are null, and negative ones 0."""
     fetched_ns = nanoseconds(REQUESTED, dt.UTC) + elapsed_s * 1_000_000_000
 
     session = record(fetched_ns=fetched_ns, Status="InQueue", WhenRequested=REQUESTED)
@@ -423,15 +423,15 @@ def test_a_time_is_what_graphql_can_hold(elapsed_s: int, expected: int | None) -
     assert session.wait_seconds == expected
 
 
-def test_the_snapshot_says_when_it_was_taken() -> None:
-    """To the millisecond, rounded down, in UTC."""
+def test_a_session_has_the_time_of_its_snapshot() -> None:
+    """The time is in UTC, rounded down to the millisecond."""
     session = record(fetched_ns=NOON_NS + 1_999_999)
 
     assert session.fetched_at == "2026-11-23T12:00:00.001Z"
 
 
-async def test_everything_is_as_of_the_snapshot() -> None:
-    """A client can go on counting from `fetchedAt`."""
+async def test_computed_fields_are_as_of_the_snapshot() -> None:
+    """A client can continue to count from `fetchedAt`."""
     desk = Desk([{"Status": "InQueue", "WhenRequested": REQUESTED}])
 
     data = await desk.ask("{ chatSessions { statusGroup isOpen waitSeconds fetchedAt } }")
@@ -447,7 +447,7 @@ async def test_everything_is_as_of_the_snapshot() -> None:
 
 
 async def test_a_malformed_status_is_one_error_and_not_three() -> None:
-    """What depends on it is null."""
+    """The fields that depend on it are just null."""
     result = await Desk([{"Status": True}]).answer("{ chatSessions { status statusGroup isOpen } }")
 
     assert [error.path for error in result.errors] == [["chatSessions", 0, "status"]]
@@ -467,10 +467,10 @@ async def test_a_malformed_status_is_one_error_and_not_three() -> None:
         ("Europe/Oslo", "", None),
     ],
 )
-async def test_the_settings_name_the_zone_only_where_no_header_asks_for_another(
+async def test_the_configured_zone_applies_only_without_a_zone_header(
     rest: RestSide, setting: str | None, header: str | None, seconds: int | None
 ) -> None:
-    """Zone-less times with a header are of no known zone: SuperOffice may not have heeded it."""
+    """With a header the zone of such times is unknown: SuperOffice may have ignored the header."""
     rest.body = [{"WhenRequested": "2026-11-23T12:00:00", "WhenStarted": "2026-11-23T12:01:00"}]
     headers = {**CREDENTIALS, **({} if header is None else {"SO-TimeZone": header})}
 
@@ -488,10 +488,10 @@ async def test_the_settings_name_the_zone_only_where_no_header_asks_for_another(
     st.sampled_from(["", "Z", "+0000", "+14:00", "-14:59", "+05:30", "-0800"]),
     st.sampled_from([None, dt.UTC, OSLO]),
 )
-def test_what_passes_for_a_date_has_its_place_in_time(
+def test_every_valid_date_can_be_computed_with(
     text: str, offset: str, zone: dt.tzinfo | None
 ) -> None:
-    """No date that is let in breaks what is computed from it, at either end of the calendar."""
+    """No valid date breaks a computation, at either end of the calendar."""
     try:
         checked = normalise(text + offset)
     except ValueError:

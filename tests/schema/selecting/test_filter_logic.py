@@ -1,4 +1,4 @@
-"""`and`, `or` and `not`, how deep they may go, and what a filter costs."""
+"""`and`, `or` and `not`: their meaning, their depth, and their cost."""
 
 from typing import Any
 
@@ -15,22 +15,22 @@ RANGES = ["alertLevel", "waitSeconds", "idleSeconds", "customerAwaySeconds", "ra
 WAYS = ["and", "or", "not"]
 
 
-async def found(wanted: Any) -> list[int]:
-    """Return the keys of the sessions that a filter wants."""
-    data = await Desk(TOPICS).ask(QUERY, {"f": wanted})
+async def ids_matching(condition: Any) -> list[int]:
+    """Return the keys of the sessions that match a filter."""
+    data = await Desk(TOPICS).ask(QUERY, {"f": condition})
     return [session["chatSessionId"] for session in data["chatSessions"]]
 
 
 def nested(way: str, depth: int) -> dict[str, Any]:
-    """Return a filter in so many others."""
-    wanted: dict[str, Any] = {}
+    """Return a filter at this depth."""
+    condition: dict[str, Any] = {}
     for _ in range(depth):
-        wanted = {way: wanted if way == "not" else [wanted]}
-    return wanted
+        condition = {way: condition if way == "not" else [condition]}
+    return condition
 
 
 @pytest.mark.parametrize(
-    ("wanted", "ids"),
+    ("condition", "ids"),
     [
         (None, ALL),
         ({}, ALL),
@@ -52,12 +52,13 @@ def nested(way: str, depth: int) -> dict[str, Any]:
         ({"and": [{"not": ONE}, {"not": TWO}]}, [3]),
         ({"or": [ONE, TWO], "not": ONE}, [2]),
         ({"or": [ONE, TWO], **TWO}, [2]),
-        ({"or": ONE}, [1]),  # GraphQL takes one value for a list of one
+        ({"or": ONE}, [1]),  # GraphQL coerces a value to a list of one
     ],
+    ids=str,
 )
-async def test_filters_combine(wanted: Any, ids: list[int]) -> None:
-    """Every part that is given holds; one that is null is not given."""
-    assert await found(wanted) == ids
+async def test_filters_combine(condition: Any, ids: list[int]) -> None:
+    """Every given part holds; null means that a part is not given."""
+    assert await ids_matching(condition) == ids
 
 
 @pytest.mark.parametrize(
@@ -85,45 +86,45 @@ async def test_filters_combine(wanted: Any, ids: list[int]) -> None:
         "search",
     ],
 )
-async def test_a_part_that_is_null_is_not_given(part: str) -> None:
-    """Clients send null for what their user has not chosen."""
-    assert await found({part: None}) == ALL
+async def test_a_null_part_is_ignored(part: str) -> None:
+    """Clients send null for parts that their user has not chosen."""
+    assert await ids_matching({part: None}) == ALL
 
 
 @pytest.mark.parametrize("part", ["status", "statusGroup", "topicId", "userId", "ticketId"])
-async def test_a_list_that_is_null_is_not_given(part: str) -> None:
-    """Neither `in: null` nor `notIn: null` asks for anything."""
-    assert await found({part: {"in": None, "notIn": None}}) == ALL
+async def test_a_null_list_is_ignored(part: str) -> None:
+    """Neither `in: null` nor `notIn: null` restricts the sessions."""
+    assert await ids_matching({part: {"in": None, "notIn": None}}) == ALL
 
 
 @pytest.mark.parametrize("part", [*RANGES, "whenRequested"])
-async def test_a_range_without_ends_still_asks_for_a_value(part: str) -> None:
+async def test_a_range_without_ends_still_requires_a_value(part: str) -> None:
     """A session without the value does not match."""
     ends = {"min": None, "max": None} if part in RANGES else {"from": None, "to": None}
 
-    assert await found({part: ends}) == []
+    assert await ids_matching({part: ends}) == []
 
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_ten_levels_are_not_too_deep(way: str) -> None:
-    """An even number of negations is none; lists of one are what is in them."""
-    assert await found(nested(way, 10)) == ALL
+    """Ten negations cancel each other, and lists of one are the same as their element."""
+    assert await ids_matching(nested(way, 10)) == ALL
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("depth", [11, 50])
 async def test_more_levels_are_refused(way: str, depth: int) -> None:
-    """Whoever needs so many has made a mistake, or is after our stack."""
-    told = await Desk(TOPICS).refusal(QUERY, {"f": nested(way, depth)})
+    """Deeper filters are a mistake, or an attack on the stack."""
+    error = await Desk(TOPICS).refusal(QUERY, {"f": nested(way, depth)})
 
-    assert told == "The filter is nested deeper than 10 levels."
+    assert error == "The filter is nested deeper than 10 levels."
 
 
 @pytest.mark.parametrize("depth", [300, 5000])
 async def test_no_depth_breaks_the_gateway(gateway: Gateway, depth: int) -> None:
-    """Far beyond Python's own limit the client is still told that it is its fault."""
-    wanted = '{"not":' * depth + "{}" + "}" * depth
-    text = f'{{"query":"{QUERY}","variables":{{"f":{wanted}}}}}'
+    """Far beyond Python's recursion limit the client still gets an error of its own."""
+    condition = '{"not":' * depth + "{}" + "}" * depth
+    text = f'{{"query":"{QUERY}","variables":{{"f":{condition}}}}}'
 
     answer = await gateway.http.post(
         "/graphql",
@@ -135,8 +136,8 @@ async def test_no_depth_breaks_the_gateway(gateway: Gateway, depth: int) -> None
     assert error["extensions"]["code"] in {"BAD_USER_INPUT", "BAD_REQUEST"}
 
 
-async def test_selecting_costs_no_rest_call_of_its_own(gateway: Gateway, rest: RestSide) -> None:
-    """However many selections over however many queries: one REST call per TTL."""
+async def test_selections_share_one_rest_call(gateway: Gateway, rest: RestSide) -> None:
+    """Any number of selections in any number of queries needs one REST call per TTL."""
     query = """{
       a: chatSessions(filter: {topicId: {in: [4]}}, orderBy: [{status: DESC}], limit: 1) { id }
       b: chatSessions(filter: {search: "ada"}, offset: 1) { id }

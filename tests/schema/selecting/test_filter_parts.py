@@ -1,4 +1,4 @@
-"""What each part of a filter matches, times and text search left to their own files."""
+"""The parts of a filter, except times and text search, which have their own files."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from gateway.schema.selecting.filters import (
 )
 from tests.schema.selecting.desk import Json, matching, records
 
-# The part of the filter, and a session that has this key there.
+# The part of the filter, and a function that makes a session with this key.
 KEYS: list[tuple[str, Any]] = [
     ("chat_session_id", lambda key: {"ChatSessionId": key}),
     ("topic_id", lambda key: {"TopicId": key}),
@@ -34,52 +34,52 @@ FLAGS = [("chatbot_is_active", "ChatbotIsActive"), ("customer_consented", "Custo
 
 
 @by_key
-def test_in_matches_the_keys_it_names(part: str, having: Any) -> None:
-    """Of three sessions, those whose key is in the list."""
+def test_in_matches_the_given_keys(part: str, having: Any) -> None:
+    """Of three sessions, those with a key in the list match."""
     desk = records(having(11), having(12), having(13))
 
-    found = matching(desk, **{part: KeyFilter(in_=[11, 13, 99])})
+    ids = matching(desk, **{part: KeyFilter(in_=[11, 13, 99])})
 
-    assert found == [desk[0].chat_session_id, desk[2].chat_session_id]
+    assert ids == [desk[0].chat_session_id, desk[2].chat_session_id]
 
 
 @by_key
 def test_not_in_matches_the_other_keys(part: str, having: Any) -> None:
-    """Of three sessions, those whose key is not in the list."""
+    """Of three sessions, those with a key that is not in the list match."""
     desk = records(having(11), having(12), having(13))
 
-    found = matching(desk, **{part: KeyFilter(not_in=[12, 99])})
+    ids = matching(desk, **{part: KeyFilter(not_in=[12, 99])})
 
-    assert found == [desk[0].chat_session_id, desk[2].chat_session_id]
+    assert ids == [desk[0].chat_session_id, desk[2].chat_session_id]
 
 
 @by_key
 def test_in_and_not_in_both_hold(part: str, having: Any) -> None:
-    """A key that is in both lists is not wanted."""
+    """A key that is in both lists does not match."""
     desk = records(having(11), having(12))
 
-    found = matching(desk, **{part: KeyFilter(in_=[11, 12], not_in=[12])})
+    ids = matching(desk, **{part: KeyFilter(in_=[11, 12], not_in=[12])})
 
-    assert found == [desk[0].chat_session_id]
+    assert ids == [desk[0].chat_session_id]
 
 
 @by_key
-def test_in_nothing_matches_nothing(part: str, having: Any) -> None:
-    """An empty list is a list, not the absence of one."""
+def test_in_an_empty_list_matches_nothing(part: str, having: Any) -> None:
+    """An empty list is not the same as no list."""
     assert matching(records(having(11), {}), **{part: KeyFilter(in_=[])}) == []
 
 
 @by_key
-def test_not_in_nothing_matches_everything(part: str, having: Any) -> None:
-    """None of no values: that holds for each session, also for one without the key."""
+def test_not_in_an_empty_list_matches_everything(part: str, having: Any) -> None:
+    """An empty `notIn` also matches a session without the key."""
     desk = records(having(11), {})
 
     assert len(matching(desk, **{part: KeyFilter(not_in=[])})) == 2
 
 
 @by_key
-def test_a_comparison_that_compares_nothing_matches_everything(part: str, having: Any) -> None:
-    """Neither list is given: nothing is asked for."""
+def test_a_comparison_without_lists_matches_everything(part: str, having: Any) -> None:
+    """Without `in` and `notIn` nothing is restricted."""
     desk = records(having(11), {})
 
     assert len(matching(desk, **{part: KeyFilter()})) == 2
@@ -98,7 +98,7 @@ def test_a_comparison_that_compares_nothing_matches_everything(part: str, having
     ],
 )
 def test_a_session_without_the_link_is_never_in(part: str, having: Any, absent: Any) -> None:
-    """However REST says that there is no such record, its key is neither 0 nor any other."""
+    """In each of SuperOffice's forms of no record, the key is neither 0 nor any other."""
     ((link, linked),) = having(7).items()
     desk = records(absent(link, *linked))
 
@@ -108,8 +108,8 @@ def test_a_session_without_the_link_is_never_in(part: str, having: Any, absent: 
 
 @pytest.mark.parametrize("part", ["chat_session_id", "topic_id"])
 @pytest.mark.parametrize("odd", ["seven", None, 2**40], ids=["text", "null", "too large"])
-def test_a_key_that_is_no_key_is_never_in(part: str, odd: object) -> None:
-    """A value that REST should not have sent is like none."""
+def test_an_invalid_key_is_never_in(part: str, odd: object) -> None:
+    """An invalid value from SuperOffice is handled like a missing one."""
     rest = {"chat_session_id": "ChatSessionId", "topic_id": "TopicId"}[part]
     (session,) = records({rest: odd})
     matches_in = matching([session], **{part: KeyFilter(in_=[7])})
@@ -132,7 +132,7 @@ STATUSES: tuple[Json, ...] = (
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found"),
+    ("condition", "ids"),
     [
         (ChatSessionStatusFilter(in_=[ChatSessionStatus.IN_QUEUE]), [1, 3]),
         (ChatSessionStatusFilter(in_=[ChatSessionStatus.UNRECOGNIZED]), [4]),
@@ -144,14 +144,14 @@ STATUSES: tuple[Json, ...] = (
     ],
 )
 def test_a_status_is_compared_as_it_is_shown(
-    wanted: ChatSessionStatusFilter, found: list[int]
+    condition: ChatSessionStatusFilter, ids: list[int]
 ) -> None:
-    """Names and numbers of REST are one status; no status is never `in`."""
-    assert matching(records(*STATUSES), status=wanted) == found
+    """SuperOffice's names and numbers are one status; a missing status is never `in`."""
+    assert matching(records(*STATUSES), status=condition) == ids
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found"),
+    ("condition", "ids"),
     [
         (ChatSessionStatusGroupFilter(in_=[StatusGroup.WAITING]), [1, 3]),
         (ChatSessionStatusGroupFilter(in_=[StatusGroup.WAITING, StatusGroup.LIVE]), [1, 2, 3]),
@@ -162,31 +162,31 @@ def test_a_status_is_compared_as_it_is_shown(
     ],
 )
 def test_a_status_group_is_compared_as_it_is_shown(
-    wanted: ChatSessionStatusGroupFilter, found: list[int]
+    condition: ChatSessionStatusGroupFilter, ids: list[int]
 ) -> None:
-    """A status that belongs to no group is never `in`."""
-    assert matching(records(*STATUSES), status_group=wanted) == found
+    """A status without a group is never `in`."""
+    assert matching(records(*STATUSES), status_group=condition) == ids
 
 
 @pytest.mark.parametrize(("part", "rest"), FLAGS)
-@pytest.mark.parametrize(("wanted", "found"), [(True, [1]), (False, [2])])
-def test_a_flag_that_is_not_there_matches_neither(
-    part: str, rest: str, wanted: bool, found: list[int]
+@pytest.mark.parametrize(("condition", "ids"), [(True, [1]), (False, [2])])
+def test_an_unknown_flag_matches_neither_value(
+    part: str, rest: str, condition: bool, ids: list[int]
 ) -> None:
-    """Unknown is not false: null, missing and malformed flags are in neither answer."""
+    """Null, missing and malformed flags are neither true nor false."""
     desk = records({rest: True}, {rest: False}, {rest: None}, {rest: "yes"}, {rest: 1}, {})
 
-    assert matching(desk, **{part: wanted}) == found
+    assert matching(desk, **{part: condition}) == ids
 
 
 @pytest.mark.parametrize(
     ("part", "link"), [("assigned", "User"), ("transfer_pending", "TransferTo")]
 )
-@pytest.mark.parametrize(("wanted", "found"), [(True, [1, 2]), (False, [3, 4, 5, 6])])
-def test_a_session_has_an_agent_or_has_not(
-    part: str, link: str, wanted: bool, found: list[int]
+@pytest.mark.parametrize(("condition", "ids"), [(True, [1, 2]), (False, [3, 4, 5, 6])])
+def test_a_session_either_has_an_agent_or_none(
+    part: str, link: str, condition: bool, ids: list[int]
 ) -> None:
-    """Each session is in one of the two answers; every form of "nobody" is nobody."""
+    """Each session matches one of the two; every form of no agent counts as none."""
     desk = records(
         {link: {"AssociateId": 7}},
         {link: {"AssociateId": 0, "Name": "EXT"}},
@@ -196,11 +196,11 @@ def test_a_session_has_an_agent_or_has_not(
         {},
     )
 
-    assert matching(desk, **{part: wanted}) == found
+    assert matching(desk, **{part: condition}) == ids
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found"),
+    ("condition", "ids"),
     [
         (IntRange(min=1), [3, 4]),
         (IntRange(max=1), [1, 2, 3]),
@@ -210,38 +210,38 @@ def test_a_session_has_an_agent_or_has_not(
         (IntRange(), [1, 2, 3, 4]),
     ],
 )
-def test_both_ends_of_a_range_of_numbers_belong_to_it(wanted: IntRange, found: list[int]) -> None:
+def test_a_range_of_numbers_includes_both_ends(condition: IntRange, ids: list[int]) -> None:
     """A session without the number is in no range, not even in one without ends."""
     levels: list[object] = [-1, 0, 1, 2, None, "high"]
     desk = records(*({"AlertLevel": level} for level in levels), {})
 
-    assert matching(desk, alert_level=wanted) == found
+    assert matching(desk, alert_level=condition) == ids
 
 
-def test_a_range_of_numbers_upside_down_is_refused() -> None:
-    """It could only match nothing, so it is a mistake; the message has the schema's names."""
+def test_a_reversed_range_of_numbers_is_refused() -> None:
+    """A reversed range could only match nothing; the message has the schema's names."""
     with pytest.raises(BadUserInputError, match=r"`alertLevel\.min` is greater than `alertLevel"):
         matching([], alert_level=IntRange(min=2, max=1))
 
 
 def test_every_part_has_to_hold() -> None:
-    """Parts side by side are joined by "and"."""
+    """Several parts are joined by "and"."""
     desk = records({"TopicId": 1, "AlertLevel": 2}, {"TopicId": 1, "AlertLevel": 0}, {"TopicId": 2})
 
-    found = matching(desk, topic_id=KeyFilter(in_=[1]), alert_level=IntRange(min=1))
+    ids = matching(desk, topic_id=KeyFilter(in_=[1]), alert_level=IntRange(min=1))
 
-    assert found == [1]
+    assert ids == [1]
 
 
 def test_no_filter_matches_everything() -> None:
-    """Whoever asks for nothing gets it all."""
+    """Without a filter all sessions are listed."""
     desk = records({}, {"TopicId": 1})
 
     assert matching(desk) == [1, 2]
 
 
 def test_computed_seconds_and_ratings_are_numbers_too() -> None:
-    """As of the time when the sessions were fetched; a session without one does not match."""
+    """Seconds are as of the snapshot; a session without the value does not match."""
     times = {"WhenRequested": "2026-11-23T11:58:00Z", "WhenIdle": "2026-11-23T11:59:00Z"}
     desk = records(
         {"Status": "InQueue", **times, "WhenFetched": "2026-11-23T11:59:30Z", "Rating": 5},

@@ -1,4 +1,4 @@
-"""`search`: where it looks, and what it takes for the same letter."""
+"""`search`: the fields that it reads, and the letters that it treats as equal."""
 
 import unicodedata
 from types import SimpleNamespace
@@ -30,20 +30,20 @@ ACCENTED = "aAøİΐ한㌀ᾂ\u0300\u0315\u0323\u0345\u0f71\u0f73\u3099\uff9e\U0
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_each_of_the_customers_texts_is_searched(text: str) -> None:
-    """A part of any of them is enough."""
+    """A part of any of the customer's texts is enough."""
     desk = records({text: "Ada Lovelace"}, {text: "Grace Hopper"})
 
     assert matching(desk, search="love") == [1]
 
 
 @pytest.mark.parametrize("text", ["CustomerHost", "SessionKey", "Status"])
-def test_nothing_else_is_searched(text: str) -> None:
-    """Least of all the customer's secret: a search would guess it letter by letter."""
+def test_other_fields_are_not_searched(text: str) -> None:
+    """The customer's secret above all: a search would reveal it letter by letter."""
     assert matching(records({text: "InQueue"}), search="inqueue") == []
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "search"),
     [
         ("Ada Lovelace", "ada lovelace"),
         ("ada", "ADA"),
@@ -73,13 +73,13 @@ def test_nothing_else_is_searched(text: str) -> None:
         (r"c:\temp", r"\t"),
     ],
 )
-def test_case_and_accents_make_no_difference(text: str, wanted: str) -> None:
-    """People type names as their keyboard lets them; no character has a special meaning."""
-    assert matching(records({"CustomerName": text}), search=wanted) == [1]
+def test_case_and_accents_make_no_difference(text: str, search: str) -> None:
+    """Users type names as their keyboard allows; no character has a special meaning."""
+    assert matching(records({"CustomerName": text}), search=search) == [1]
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "search"),
     [
         ("Ada", "Bda"),
         ("Ada", "A.a"),
@@ -89,51 +89,51 @@ def test_case_and_accents_make_no_difference(text: str, wanted: str) -> None:
         ("", "a"),
     ],
 )
-def test_other_text_is_not_found(text: str, wanted: str) -> None:
-    """Nor are patterns understood."""
-    assert matching(records({"CustomerName": text}), search=wanted) == []
+def test_other_text_is_not_found(text: str, search: str) -> None:
+    """Patterns have no special meaning."""
+    assert matching(records({"CustomerName": text}), search=search) == []
 
 
-@pytest.mark.parametrize("wanted", ["", "\u0301"])
-def test_empty_text_is_in_everything(wanted: str) -> None:
-    """Also in a session without a single text; an accent alone is as good as nothing."""
-    assert matching(records({}, {"CustomerName": "Ada"}), search=wanted) == [1, 2]
+@pytest.mark.parametrize("search", ["", "\u0301"])
+def test_empty_text_matches_everything(search: str) -> None:
+    """Empty text, or a single accent, even matches a session without text."""
+    assert matching(records({}, {"CustomerName": "Ada"}), search=search) == [1, 2]
 
 
-def test_one_text_holds_it_all() -> None:
-    """A search does not go over from one field into the next."""
+def test_a_search_does_not_span_two_fields() -> None:
+    """A text that continues in another field is not found."""
     desk = records({"CustomerName": "Ada", "CustomerAlias": "Lovelace"})
 
     assert matching(desk, search="ada lovelace") == []
     assert matching(desk, search="adalovelace") == []
 
 
-def test_what_is_no_text_is_passed_over() -> None:
-    """A value that REST should not have sent, or did not send, does not stop the search."""
+def test_values_that_are_not_text_are_skipped() -> None:
+    """Invalid and missing values do not stop the search."""
     desk = records({"CustomerName": 12, "CustomerAlias": None, "LastMessage": "12 please"})
 
     assert matching(desk, search="12") == [1]
 
 
-def test_only_the_fields_that_are_left_are_searched() -> None:
-    """What the operator hides cannot be found out by searching."""
+def test_hidden_fields_are_not_searched() -> None:
+    """A search must not reveal a field that the operator hides."""
     desk = records({"CustomerName": "Ada"}, {"CustomerEmail": "ada@example.com"})
-    left = [name for name in SEARCHED if name != "customer_email"]
+    visible = [name for name in SEARCHED if name != "customer_email"]
 
-    assert matching(desk, left, search="ada") == [1]
+    assert matching(desk, visible, search="ada") == [1]
 
 
 @given(st.text())
-def test_case_is_folded_whatever_the_script(text: str) -> None:
-    """Capitals and small letters of one text read alike, where Unicode has them in pairs."""
+def test_case_is_folded_in_every_script(text: str) -> None:
+    """Capitals and small letters are equal wherever Unicode pairs them."""
     assume(text.upper().casefold() == text.casefold())
 
     assert fold(text) == fold(text.upper())
 
 
 @given(st.text())
-def test_folding_leaves_nothing_to_fold(text: str) -> None:
-    """What combines with a letter is gone, and folding twice is folding once."""
+def test_folding_is_idempotent(text: str) -> None:
+    """Folded text has no combining characters, and folding it again changes nothing."""
     folded = fold(text)
 
     assert not any(unicodedata.combining(c) for c in unicodedata.normalize("NFKD", folded))
@@ -141,8 +141,8 @@ def test_folding_leaves_nothing_to_fold(text: str) -> None:
 
 
 @given(st.text(ACCENTED))
-def test_accents_are_taken_off_as_if_they_had_been_sorted(text: str) -> None:
-    """What is left out of the sorting, which takes long, would have been folded away after it."""
+def test_accents_are_removed_as_if_they_were_sorted(text: str) -> None:
+    """Skipping the slow sorting of accents does not change the result."""
     caseless = unicodedata.normalize("NFKD", text).casefold()
     bare = [c for c in unicodedata.normalize("NFKD", caseless) if not unicodedata.combining(c)]
 
@@ -150,29 +150,27 @@ def test_accents_are_taken_off_as_if_they_had_been_sorted(text: str) -> None:
 
 
 @pytest.mark.parametrize("accents", ["\u0315\u0300", "\uff9e\u0f73", "\u0345"])
-def test_accents_do_not_come_in_crowds_to_where_they_are_sorted(
-    monkeypatch: pytest.MonkeyPatch, accents: str
-) -> None:
-    """Sorting takes time that grows with the square of their number, unless all are the same."""
+def test_many_accents_are_not_sorted(monkeypatch: pytest.MonkeyPatch, accents: str) -> None:
+    """Sorting different accents takes time that grows with the square of their number."""
     kinds: list[int] = []
 
-    def noted(form: Literal["NFKD"], text: str) -> str:
+    def recorded(form: Literal["NFKD"], text: str) -> str:
         decomposed = unicodedata.normalize(form, text)
         kinds.append(len({c for c in decomposed if unicodedata.combining(c)}))
         return decomposed
 
     fold("é")  # makes the tables
-    monkeypatch.setattr(folding, "unicodedata", SimpleNamespace(normalize=noted))
+    monkeypatch.setattr(folding, "unicodedata", SimpleNamespace(normalize=recorded))
 
     fold("a" + accents * 1_000)
 
     assert kinds in ([0, 0], [1, 0])
 
 
-async def test_a_text_is_folded_once_however_often_it_is_searched(
+async def test_a_text_is_folded_once_for_all_searches(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Many searches of one snapshot cost no more folding than one, nor does one text many times."""
+    """Neither many searches of a snapshot nor one text searched often repeat the folding."""
     folded: list[str] = []
 
     def counted(text: str) -> str:
@@ -189,32 +187,32 @@ async def test_a_text_is_folded_once_however_often_it_is_searched(
     assert sorted(folded) == sorted([*map(str, range(20)), "Ada", "Bo"])
 
 
-def test_no_text_is_found_across_two_fields() -> None:
-    """What stands between them is in no text that can be searched for."""
+def test_the_separator_of_fields_cannot_be_searched_for() -> None:
+    """Folded text never has the character that separates two fields."""
     desk = records({"CustomerName": "Ada", "CustomerAlias": "Lovelace"})
 
     assert matching(desk, search="adalovelace") == matching(desk, search="daALove") == []
     assert "A" not in fold("".join(map(chr, range(0xD800))))
 
 
-async def test_a_search_is_only_so_long() -> None:
-    """The limit itself is allowed; one character more is refused, wherever it stands."""
+async def test_the_length_of_a_search_is_limited() -> None:
+    """The limit itself is allowed; one character more is refused, at any depth."""
     desk = Desk([{}])
     query = "query ($f: ChatSessionFilter) { chatSessions(filter: $f) { id } }"
 
     await desk.ask(query, {"f": {"search": "x" * 200}})
-    told = await desk.refusal(query, {"f": {"not": {"search": "x" * 201}}})
+    error = await desk.refusal(query, {"f": {"not": {"search": "x" * 201}}})
 
-    assert told == "`search` has 201 characters; at most 200 are allowed."
+    assert error == "`search` has 201 characters; at most 200 are allowed."
 
 
-async def test_a_filter_has_only_so_many_parts() -> None:
-    """What a request may have computed is bounded, whatever its size."""
+async def test_the_number_of_parts_of_a_filter_is_limited() -> None:
+    """The limit bounds the work of a request of any size."""
     desk = Desk([{}])
     query = "query ($f: ChatSessionFilter) { chatSessions(filter: $f) { id } }"
     parts = [{"topicId": {"in": [1]}}] * 49
 
     await desk.ask(query, {"f": {"or": parts}})
-    told = await desk.refusal(query, {"f": {"or": [*parts, *parts]}})
+    error = await desk.refusal(query, {"f": {"or": [*parts, *parts]}})
 
-    assert told == "The filter has more than 50 parts."
+    assert error == "The filter has more than 50 parts."

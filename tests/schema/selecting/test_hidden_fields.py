@@ -1,4 +1,4 @@
-"""Fields that the operator hides are not there, wherever one looks."""
+"""Fields that the operator hides cannot be read or inferred in any way."""
 
 from typing import Any
 
@@ -33,13 +33,13 @@ def desk_without(*hidden: str) -> Desk:
 
 
 async def names_in(desk: Desk, type_name: str) -> set[str]:
-    """Return the names of a type's fields, as introspection gives them."""
-    found = (await desk.ask(TYPE, {"name": type_name}))["__type"]
-    return {field["name"] for field in found["fields"] or found["inputFields"]}
+    """Return the names of a type's fields from introspection."""
+    kind = (await desk.ask(TYPE, {"name": type_name}))["__type"]
+    return {field["name"] for field in kind["fields"] or kind["inputFields"]}
 
 
 def fields_by_type() -> dict[str, list[str]]:
-    """Return the fields that may be hidden, such as `Sale.amount`, by the name of their type."""
+    """Return the fields that can be hidden, such as `Sale.amount`, by the name of their type."""
     kinds = build_schema()._schema.type_map.items()
     return {
         name: [f"{name}.{field}" for field in kind.fields if field != "id"]
@@ -52,7 +52,7 @@ FIELDS = fields_by_type()
 
 
 async def test_a_hidden_field_is_unknown_to_introspection() -> None:
-    """Tools that read the schema do not see it."""
+    """Tools that read the schema do not get it."""
     shown, hidden = Desk([]), desk_without("ChatSession.sessionKey", "ChatSession.customerHost")
 
     gone = await names_in(shown, "ChatSession") - await names_in(hidden, "ChatSession")
@@ -61,18 +61,18 @@ async def test_a_hidden_field_is_unknown_to_introspection() -> None:
 
 
 async def test_a_hidden_field_is_unknown_to_validation() -> None:
-    """And the error does not suggest it."""
+    """The error for a hidden field does not suggest it either."""
     desk = desk_without("ChatSession.sessionKey")
 
-    for asked in ("sessionKey", "sessionKei"):
-        (error,) = (await desk.answer(f"{{ chatSessions {{ {asked} }} }}")).errors
+    for field in ("sessionKey", "sessionKei"):
+        (error,) = (await desk.answer(f"{{ chatSessions {{ {field} }} }}")).errors
 
         assert error.extensions["code"] == "GRAPHQL_VALIDATION_FAILED"
-        assert error.message == f"Cannot query field '{asked}' on type 'ChatSession'."
+        assert error.message == f"Cannot query field '{field}' on type 'ChatSession'."
 
 
 def test_a_hidden_field_is_not_in_the_schemas_text() -> None:
-    """Whoever generates code from it cannot ask for the field."""
+    """Generated code cannot select the field."""
     text = sdl(schema_without("ChatSession.sessionKey"))
 
     assert "sessionKey" in sdl()
@@ -80,7 +80,7 @@ def test_a_hidden_field_is_not_in_the_schemas_text() -> None:
 
 
 async def test_the_gateway_serves_the_schema_without_hidden_fields(rest: RestSide) -> None:
-    """At `/schema.graphql`, over HTTP and to queries."""
+    """Neither `/schema.graphql` nor queries have hidden fields."""
     hidden = " ChatSession.sessionKey , ChatSession.customerHost, "
 
     async with gateway_over(rest, hidden_fields=hidden) as gateway:
@@ -92,7 +92,7 @@ async def test_the_gateway_serves_the_schema_without_hidden_fields(rest: RestSid
     assert rest.calls == 0
 
 
-# Of each type the first field, but no field that alone leads to another type.
+# The first field of each type, except fields that are the only way to another type.
 ONE_OF_EACH = {
     **{type_name: fields[0] for type_name, fields in FIELDS.items()},
     "ChatSessionConnection": "ChatSessionConnection.totalCount",
@@ -107,32 +107,32 @@ def without_one_of_each() -> Schema:
 
 @pytest.mark.parametrize("type_name", FIELDS)
 def test_every_field_can_be_hidden(type_name: str, without_one_of_each: Schema) -> None:
-    """Of each type, connections and page infos too, as long as one is left."""
-    kept = ONE_OF_EACH[type_name]
-    hidden = [name for name in FIELDS[type_name] if name != kept]
+    """All fields but one can be hidden of each type, including connections and page infos."""
+    visible = ONE_OF_EACH[type_name]
+    hidden = [name for name in FIELDS[type_name] if name != visible]
 
-    (left,) = fields_of(schema_without(*hidden), type_name)
+    (remaining,) = fields_of(schema_without(*hidden), type_name)
     others = fields_of(without_one_of_each, type_name)
 
-    assert left == kept
-    assert others == [name for name in hidden if name != f"{kept}Raw"]
+    assert remaining == visible
+    assert others == [name for name in hidden if name != f"{visible}Raw"]
 
 
 def fields_of(schema: Schema, type_name: str) -> list[str]:
-    """Return what is left of a type's fields."""
+    """Return the remaining fields of a type."""
     kind: Any = schema._schema.type_map[type_name]
     return [f"{type_name}.{field}" for field in kind.fields if field != "id"]
 
 
-async def test_the_raw_text_of_an_enum_goes_with_it() -> None:
-    """It would tell the same."""
+async def test_hiding_an_enum_hides_its_raw_field() -> None:
+    """The raw field has the same information."""
     hidden = await names_in(desk_without("ChatSession.status"), "ChatSession")
 
     assert not {"status", "statusRaw"} & hidden
 
 
-async def test_the_raw_text_can_be_hidden_alone() -> None:
-    """The enum stays."""
+async def test_a_raw_field_can_be_hidden_alone() -> None:
+    """The enum field stays."""
     hidden = await names_in(desk_without("ChatSession.statusRaw"), "ChatSession")
 
     assert {"status", "statusRaw"} & hidden == {"status"}
@@ -166,16 +166,16 @@ async def test_the_raw_text_can_be_hidden_alone() -> None:
         ("whenIdle", "whenIdle"),
     ],
 )
-async def test_a_filter_over_a_hidden_field_goes_with_it(hidden: str, part: str) -> None:
-    """Asking whether it is this or that would give it away."""
+async def test_hiding_a_field_hides_its_filters(hidden: str, part: str) -> None:
+    """Filtering by guesses would reveal the value."""
     desk = desk_without(f"ChatSession.{hidden}")
 
     assert part in await names_in(Desk([]), "ChatSessionFilter")
     assert part not in await names_in(desk, "ChatSessionFilter")
 
 
-async def test_every_key_to_sort_by_goes_with_its_field() -> None:
-    """The order would give it away; each key has the name of what it sorts by."""
+async def test_hiding_a_field_hides_its_sort_key() -> None:
+    """The order would reveal values; each sort key has the name of its field."""
     keys = await names_in(Desk([]), "ChatSessionOrder")
     gone = sorted(keys - {"topicId"})
 
@@ -185,7 +185,7 @@ async def test_every_key_to_sort_by_goes_with_its_field() -> None:
 
 
 async def test_the_other_parts_of_a_filter_stay() -> None:
-    """Hiding a field takes away no more than what is over it."""
+    """Hiding a field removes only the parts about that field."""
     before = await names_in(Desk([]), "ChatSessionFilter")
     after = await names_in(desk_without("ChatSession.user"), "ChatSessionFilter")
 
@@ -193,7 +193,7 @@ async def test_the_other_parts_of_a_filter_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hidden", "found"),
+    ("hidden", "is_match"),
     [
         ([], True),
         (["ChatSession.customerEmail"], False),
@@ -202,16 +202,16 @@ async def test_the_other_parts_of_a_filter_stay() -> None:
     ],
 )
 async def test_a_hidden_field_is_not_searched(
-    rest: RestSide, hidden: list[str], found: bool
+    rest: RestSide, hidden: list[str], is_match: bool
 ) -> None:
-    """A search would find it out, letter by letter."""
+    """A search would reveal a hidden field letter by letter."""
     rest.body = [SESSION]
     query = '{ chatSessions(filter: {search: "@example"}) { __typename } }'
 
     async with gateway_over(rest, hidden_fields=",".join(hidden)) as gateway:
         data = await gateway.ask(query)
 
-    assert len(data["chatSessions"]) == found
+    assert len(data["chatSessions"]) == is_match
 
 
 async def test_with_all_texts_hidden_a_search_finds_nothing() -> None:
@@ -235,21 +235,21 @@ async def test_with_all_texts_hidden_a_search_finds_nothing() -> None:
 async def test_a_record_behind_a_hidden_field_is_not_found_by_its_id(
     rest: RestSide, hidden: str, node_id: str
 ) -> None:
-    """An id can be made up, so `node` must not be a way around."""
+    """Ids can be guessed, so `node` must not bypass the setting."""
     rest.body = [SESSION]
     query = "query ($id: ID!) { node(id: $id) { __typename } nodes(ids: [$id]) { __typename } }"
 
     async with gateway_over(rest) as gateway:
-        shown: Json = await gateway.ask(query, {"id": node_id})
+        visible_data: Json = await gateway.ask(query, {"id": node_id})
     async with gateway_over(rest, hidden_fields=hidden) as gateway:
-        found: Json = await gateway.ask(query, {"id": node_id})
+        hidden_data: Json = await gateway.ask(query, {"id": node_id})
 
-    assert shown["node"] is not None
-    assert found == {"node": None, "nodes": [None]}
+    assert visible_data["node"] is not None
+    assert hidden_data == {"node": None, "nodes": [None]}
 
 
 async def test_fields_of_other_types_can_be_hidden() -> None:
-    """Wherever the type occurs."""
+    """A field is hidden wherever its type occurs."""
     desk = desk_without("Associate.fullName", "FieldRight.mask", "Query.nodes")
 
     assert "fullName" not in await names_in(desk, "Associate")
@@ -260,8 +260,8 @@ async def test_fields_of_other_types_can_be_hidden() -> None:
     }
 
 
-def test_a_type_that_nothing_leads_to_is_gone() -> None:
-    """With `ChatSession.contact` goes `Contact`, and what only it leads to."""
+def test_an_unreachable_type_is_removed() -> None:
+    """Hiding `ChatSession.contact` removes `Contact`, and types used only by it."""
     text = sdl(schema_without("ChatSession.contact"))
 
     assert not {"type Contact implements Node {", "type Address {"} & set(text.splitlines())
@@ -290,18 +290,18 @@ NOT_HIDDEN = "GATEWAY_HIDDEN_FIELDS={}: there is no such field that can be hidde
     ],
 )
 def test_a_name_that_cannot_be_hidden_stops_the_start(name: str, hint: str | None) -> None:
-    """One line that says which name, and the nearest one where there is a near one."""
+    """One line has the name, and the most similar one if there is any."""
     with pytest.raises(SettingsError) as refused:
         build_schema(SchemaOptions(hidden=frozenset(["ChatSession.customerHost", name])))
 
-    told = str(refused.value)
-    assert told.startswith(NOT_HIDDEN.format(name, ""))
-    assert "\n" not in told
-    assert hint is None or told == NOT_HIDDEN.format(name, hint)
+    message = str(refused.value)
+    assert message.startswith(NOT_HIDDEN.format(name, ""))
+    assert "\n" not in message
+    assert hint is None or message == NOT_HIDDEN.format(name, hint)
 
 
 async def test_the_gateway_does_not_start_with_a_wrong_name(rest: RestSide) -> None:
-    """The operator sees it at once, not when a secret has been read."""
+    """The operator gets the error at once, and not after a secret has been read."""
     with pytest.raises(SettingsError, match=r"did you mean ChatSession\.sessionKey"):
         await gateway_over(rest, hidden_fields="ChatSession.sesionKey").__aenter__()
 
@@ -310,18 +310,18 @@ async def test_the_gateway_does_not_start_with_a_wrong_name(rest: RestSide) -> N
     "type_name", ["TableRight", "CustomField", "PageInfo", "ChatSessionEdge", "Query"]
 )
 def test_a_type_cannot_lose_all_its_fields(type_name: str) -> None:
-    """GraphQL has no empty types; one line says what to do instead."""
+    """GraphQL has no empty types; one line has the alternative."""
     with pytest.raises(SettingsError) as refused:
         build_schema(SchemaOptions(hidden=frozenset(FIELDS[type_name])))
 
-    told = str(refused.value)
-    assert told.endswith(
+    message = str(refused.value)
+    assert message.endswith(
         "a type would have no fields left; hide the field that leads to it instead"
     )
-    assert "\n" not in told
+    assert "\n" not in message
 
 
-def test_the_last_key_to_sort_by_cannot_go() -> None:
+def test_the_last_sort_key_cannot_be_hidden() -> None:
     """An input type cannot be empty either."""
     fields: Any = build_schema()._schema.type_map["ChatSessionOrder"]
     names = [f"ChatSession.{name}" for name in fields.fields]
@@ -340,15 +340,15 @@ def test_the_last_key_to_sort_by_cannot_go() -> None:
     ],
 )
 def test_names_are_a_list_with_commas(written: str, names: set[str]) -> None:
-    """Spaces and empty places do not matter."""
+    """Spaces and empty items do not matter."""
     settings = Settings.load(upstream_url="http://rest.invalid", hidden_fields=written)
 
     assert settings.hidden_fields == names
 
 
 @pytest.mark.parametrize("zone", ["Oslo", "europe/oslo", "+01:00", "NO", "../etc/passwd"])
-def test_a_zone_that_does_not_exist_stops_the_start(zone: str) -> None:
-    """SuperOffice's own codes are not understood, and nothing is guessed."""
+def test_an_unknown_zone_stops_the_start(zone: str) -> None:
+    """SuperOffice's own codes are not accepted, and nothing is guessed."""
     with pytest.raises(SettingsError) as refused:
         Settings.load(upstream_url="http://rest.invalid", time_zone=zone)
 

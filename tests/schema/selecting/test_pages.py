@@ -17,12 +17,12 @@ TOO_LARGE = 2**31 - 1
 
 
 def page(sessions: Any, order: Order | None = None, /, **arguments: Any) -> ChatSessionConnection:
-    """Return the connection of some sessions in an order, with the arguments of a client."""
+    """Return the connection of some sessions in an order, with a client's arguments."""
     return page_of(sessions, order or Order(), **arguments)
 
 
 def nodes(connection: ChatSessionConnection) -> list[int]:
-    """Return the keys of the sessions of a page."""
+    """Return the keys of a page's sessions."""
     return ids_of(edge.node for edge in connection.edges)
 
 
@@ -52,14 +52,15 @@ def cursor_from(value: object) -> str:
         (2, 4, [5]),
         (0, 4, []),
     ],
+    ids=str,
 )
 def test_a_list_is_cut(limit: int | None, offset: int | None, ids: list[int]) -> None:
-    """So many, after leaving out so many; beyond the end there is nothing, and no error."""
+    """`offset` skips and `limit` bounds; beyond the end there is nothing, and no error."""
     assert cut(ALL, limit, offset) == ids
 
 
 @pytest.mark.parametrize(
-    ("limit", "offset", "told"),
+    ("limit", "offset", "message"),
     [
         (-1, None, "`limit` has to be from 0 to 10000, not -1."),
         (10_001, None, "`limit` has to be from 0 to 10000, not 10001."),
@@ -68,12 +69,12 @@ def test_a_list_is_cut(limit: int | None, offset: int | None, ids: list[int]) ->
         (-1, -1, "`limit` has to be from 0 to 10000, not -1."),
     ],
 )
-def test_a_bad_number_is_refused(limit: int | None, offset: int | None, told: str) -> None:
-    """The message says which number, why, and what it was."""
+def test_an_invalid_number_is_refused(limit: int | None, offset: int | None, message: str) -> None:
+    """The message has the argument, its range, and the value."""
     with pytest.raises(BadUserInputError) as refused:
         cut(ALL, limit, offset)
 
-    assert str(refused.value) == told
+    assert str(refused.value) == message
 
 
 @pytest.mark.parametrize(
@@ -104,35 +105,36 @@ def test_a_bad_number_is_refused(limit: int | None, offset: int | None, told: st
         ({"after": 4, "before": 2}, [], True, True),
         ({"after": 3, "before": 3}, [], True, True),
     ],
+    ids=str,
 )
-def test_a_page_knows_what_lies_around_it(
+def test_a_page_knows_whether_there_are_others(
     arguments: Json, ids: list[int], has_previous: bool, has_next: bool
 ) -> None:
-    """`pageInfo` is true both ways, whichever way the client goes."""
-    given = {
+    """`pageInfo` is right in both directions, for any direction of paging."""
+    page_arguments = {
         name: cursor_of(value) if name in {"after", "before"} else value
         for name, value in arguments.items()
     }
 
-    found = page(FIVE, **given)
+    result = page(FIVE, **page_arguments)
 
-    assert nodes(found) == ids
-    assert found.page_info.has_previous_page is has_previous
-    assert found.page_info.has_next_page is has_next
-    assert found.total_count == 5
+    assert nodes(result) == ids
+    assert result.page_info.has_previous_page is has_previous
+    assert result.page_info.has_next_page is has_next
+    assert result.total_count == 5
 
 
-def test_a_page_names_its_first_and_last_cursor() -> None:
-    """They are those of its edges."""
-    found = page(FIVE, first=3)
+def test_a_page_has_its_first_and_last_cursor() -> None:
+    """`startCursor` and `endCursor` are the cursors of the page's edges."""
+    result = page(FIVE, first=3)
 
-    assert found.page_info.start_cursor == found.edges[0].cursor
-    assert found.page_info.end_cursor == found.edges[2].cursor
+    assert result.page_info.start_cursor == result.edges[0].cursor
+    assert result.page_info.end_cursor == result.edges[2].cursor
 
 
 @pytest.mark.parametrize("sessions", [(), FIVE], ids=["no sessions", "none of five"])
 def test_an_empty_page_has_no_cursors(sessions: Any) -> None:
-    """There is no edge to take them from."""
+    """Without edges `startCursor` and `endCursor` are null."""
     info = page(sessions, first=0).page_info
 
     assert (info.start_cursor, info.end_cursor) == (None, None)
@@ -140,8 +142,8 @@ def test_an_empty_page_has_no_cursors(sessions: Any) -> None:
 
 @pytest.mark.parametrize("name", ["first", "last"])
 @pytest.mark.parametrize("number", [-1, 10_001, TOO_LARGE])
-def test_a_bad_page_size_is_refused(name: str, number: int) -> None:
-    """The message says which number, why, and what it was."""
+def test_an_invalid_page_size_is_refused(name: str, number: int) -> None:
+    """The message has the argument, its range, and the value."""
     with pytest.raises(BadUserInputError) as refused:
         page(FIVE, **{name: number})
 
@@ -149,8 +151,8 @@ def test_a_bad_page_size_is_refused(name: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("first", [0, 2])
-def test_both_ends_at_once_are_refused(first: int) -> None:
-    """Nobody can tell which page is meant."""
+def test_first_and_last_together_are_refused(first: int) -> None:
+    """`first` together with `last` is ambiguous."""
     with pytest.raises(BadUserInputError, match="`first` or `last`, not both"):
         page(FIVE, first=first, last=2)
 
@@ -161,11 +163,11 @@ ODD_CURSORS = [
     pytest.param("", id="empty"),
     pytest.param("garbage", id="garbage"),
     pytest.param("größer", id="not ASCII"),
-    pytest.param("\ud800", id="half a character"),
+    pytest.param("\ud800", id="a lone surrogate"),
     pytest.param("YQ==", id="not JSON"),
     pytest.param("/w==", id="not UTF-8"),
     pytest.param("====", id="padding"),
-    pytest.param("YXJyYXljb25uZWN0aW9uOjE=", id="an offset, as others write it"),
+    pytest.param("YXJyYXljb25uZWN0aW9uOjE=", id="an offset, as in other servers"),
     pytest.param(base64.b64encode(b"[" * 100_000).decode(), id="deep"),
     pytest.param(base64.b64encode(b"[NaN]").decode(), id="not a number"),
     pytest.param("A" * 1_000_000, id="long"),
@@ -191,14 +193,14 @@ ODD_CURSORS = [
 
 @pytest.mark.parametrize("name", ["after", "before"])
 @pytest.mark.parametrize("cursor", ODD_CURSORS)
-def test_what_is_no_cursor_of_this_order_is_refused(name: str, cursor: str) -> None:
-    """Garbage and forgeries are told from cursors, and the message says which argument it is."""
+def test_an_invalid_cursor_is_refused(name: str, cursor: str) -> None:
+    """The message for garbage and forgeries names the argument."""
     with pytest.raises(BadUserInputError, match=f"`{name}` is "):
         page(FIVE, **{name: cursor})
 
 
-def test_a_cursor_of_another_order_says_so() -> None:
-    """The likeliest mistake: the client changed `orderBy` and kept the cursor."""
+def test_a_cursor_of_another_order_has_its_own_message() -> None:
+    """The likeliest mistake: the client changed `orderBy` and sent its old cursor."""
     with pytest.raises(BadUserInputError, match=r"`after` is a cursor of another `orderBy`\."):
         page(FIVE, BY_NAME, after=cursor_of(1))
 
@@ -209,32 +211,32 @@ def test_a_number_for_a_name_is_refused() -> None:
         page(FIVE, BY_NAME, after=cursor_from([BY_NAME.signature, 1, 1]))
 
 
-def test_a_cursor_can_go_into_a_url() -> None:
-    """Clients keep their place there, so it has none of the characters that mean something."""
+def test_a_cursor_is_safe_in_a_url() -> None:
+    """Clients store their position in URLs, so it has no special characters."""
     desk = records(*({"CustomerName": name} for name in ["ÿþ?>~", "さくら", "<<<???>>>"]))
 
     for edge in page(desk, BY_NAME).edges:
         assert set("+/&?# ").isdisjoint(edge.cursor)
 
 
-def test_a_cursor_stays_good_when_its_session_leaves() -> None:
-    """It is a place in the order, not a session."""
-    left = [session for session in FIVE if session.chat_session_id != 3]
+def test_a_cursor_stays_valid_without_its_session() -> None:
+    """A cursor is a position in the order, and not a session."""
+    remaining = [session for session in FIVE if session.chat_session_id != 3]
 
-    assert nodes(page(left, after=cursor_of(3))) == [4, 5]
-    assert nodes(page(left, before=cursor_of(3))) == [1, 2]
+    assert nodes(page(remaining, after=cursor_of(3))) == [4, 5]
+    assert nodes(page(remaining, before=cursor_of(3))) == [1, 2]
 
 
 def test_sessions_that_arrive_before_a_cursor_do_not_move_it() -> None:
-    """An offset would give a session twice here."""
+    """An offset would return a session twice here."""
     cursor = cursor_of(3)
     more = records(*({"ChatSessionId": n} for n in (-2, -1, 1, 2, 3, 4, 5)))
 
     assert nodes(page(more, after=cursor, first=1)) == [4]
 
 
-def test_a_cursor_holds_the_place_of_a_session_without_the_key() -> None:
-    """What is missing comes last, and has an order of its own by `chatSessionId`."""
+def test_a_cursor_can_point_to_a_session_without_the_sort_key() -> None:
+    """Missing values come last, sorted by `chatSessionId`."""
     desk = records({"CustomerName": "Ada"}, {}, {"CustomerName": None}, {"CustomerName": "Bo"})
     cursor = cursor_of(2, BY_NAME, desk)
 
@@ -244,14 +246,14 @@ def test_a_cursor_holds_the_place_of_a_session_without_the_key() -> None:
 
 @pytest.mark.parametrize("way", list(Direction))
 @pytest.mark.parametrize("time", ["0001-01-02T00:00:00", "9999-12-31T23:59:59.9999999"])
-def test_a_cursor_holds_any_time(way: Direction, time: str) -> None:
-    """From one end of the calendar to the other, digits and all."""
+def test_a_cursor_can_have_any_time(way: Direction, time: str) -> None:
+    """A cursor keeps all digits of a time, from one end of the calendar to the other."""
     order = order_of([ChatSessionOrder(when_requested=way)])
     desk = records({"WhenRequested": time}, {"WhenRequested": "2026-01-01T00:00:00"})
 
-    found = nodes(page(desk, order, after=cursor_of(1, order, desk)))
+    ids = nodes(page(desk, order, after=cursor_of(1, order, desk)))
 
-    assert found == ([2] if (way is Direction.ASC) == time.startswith("0001") else [])
+    assert ids == ([2] if (way is Direction.ASC) == time.startswith("0001") else [])
 
 
 CONNECTION = """query ($first: Int, $after: String, $last: Int, $before: String) {
@@ -263,8 +265,8 @@ CONNECTION = """query ($first: Int, $after: String, $last: Int, $before: String)
 DESK = Desk([{"ChatSessionId": n} for n in (3, 1, 2)])
 
 
-async def test_a_connection_comes_by_key_unless_told_otherwise() -> None:
-    """REST's own order is not one that cursors could hold on to."""
+async def test_a_connection_is_sorted_by_key_by_default() -> None:
+    """The REST API's own order is not stable enough for cursors."""
     data = (await DESK.ask(CONNECTION, {"first": 2}))["chatSessionConnection"]
 
     assert [edge["node"]["chatSessionId"] for edge in data["edges"]] == [1, 2]
@@ -279,8 +281,8 @@ async def test_a_connection_comes_by_key_unless_told_otherwise() -> None:
 
 
 @pytest.mark.parametrize("key", ["customerName", "user", "contact"])
-async def test_a_cursor_shows_no_name(key: str) -> None:
-    """It goes into URLs, and so into logs; it is the same for the same place."""
+async def test_a_cursor_reveals_no_name(key: str) -> None:
+    """Cursors are in URLs and so in logs; the same position always has the same cursor."""
     sessions = [
         {
             "ChatSessionId": n,
@@ -305,7 +307,7 @@ async def test_a_cursor_shows_no_name(key: str) -> None:
     assert [edge["node"]["customerName"] for edge in following["edges"]] == ["Bo"]
 
 
-async def test_an_empty_cursor_is_none() -> None:
+async def test_an_empty_cursor_is_ignored() -> None:
     """Apollo Client's relayStylePagination sends one before it has a page."""
     data = await DESK.ask(CONNECTION, {"first": 2, "after": "", "before": ""})
 
@@ -313,7 +315,7 @@ async def test_an_empty_cursor_is_none() -> None:
 
 
 async def test_the_total_is_that_of_the_filter() -> None:
-    """Pages do not change it, filters do."""
+    """Filters change the total, and pages do not."""
     data = await DESK.ask(
         "{ chatSessionConnection(first: 1, filter: {chatSessionId: {in: [1, 2]}}) { totalCount } }"
     )
@@ -332,18 +334,22 @@ async def test_the_total_is_that_of_the_filter() -> None:
         ({"first": "two"}, "$first"),
         ({"after": 1}, "$after"),
     ],
+    ids=str,
 )
-async def test_a_bad_argument_is_the_clients_fault(variables: Json, named: str) -> None:
-    """And it is told which one."""
+async def test_an_invalid_argument_of_a_connection_is_bad_input(
+    variables: Json, named: str
+) -> None:
+    """The message names the argument."""
     assert named in await DESK.refusal(CONNECTION, variables)
 
 
 @pytest.mark.parametrize(
     ("variables", "named"),
     [({"limit": -1}, "`limit`"), ({"offset": -1}, "`offset`"), ({"limit": 2**31}, "$limit")],
+    ids=str,
 )
-async def test_a_bad_argument_of_the_list_is_too(variables: Json, named: str) -> None:
-    """Whichever part of a list is asked for."""
+async def test_an_invalid_argument_of_a_list_is_bad_input(variables: Json, named: str) -> None:
+    """The message names the argument."""
     query = (
         "query ($limit: Int, $offset: Int) { chatSessions(limit: $limit, offset: $offset) {id} }"
     )
@@ -352,17 +358,17 @@ async def test_a_bad_argument_of_the_list_is_too(variables: Json, named: str) ->
 
 
 async def test_sessions_without_a_key_are_paged_too() -> None:
-    """REST should send none, but what it sends is not lost: each goes by what it holds."""
+    """SuperOffice should not send any, but they are still listed, sorted by their content."""
     desk = Desk([{"ChatSessionId": None, "CustomerName": name} for name in "abc"])
     query = """query ($after: String) { chatSessionConnection(first: 1, after: $after) {
         edges { cursor node { customerName } } pageInfo { hasNextPage } } }"""
-    seen: list[str] = []
+    customer_names: list[str] = []
     after = None
     for _ in range(3):
         page = (await desk.ask(query, {"after": after}))["chatSessionConnection"]
         [edge] = page["edges"]
-        seen.append(edge["node"]["customerName"])
+        customer_names.append(edge["node"]["customerName"])
         after = edge["cursor"]
 
-    assert sorted(seen) == ["a", "b", "c"]
+    assert sorted(customer_names) == ["a", "b", "c"]
     assert page["pageInfo"] == {"hasNextPage": False}

@@ -1,4 +1,4 @@
-"""The summary against plain counting in REST's answer."""
+"""The summary, compared with simple counts over the REST answer."""
 
 import statistics
 from collections import Counter
@@ -39,7 +39,7 @@ async def summary(desk: Desk, **variables: Any) -> Any:
 
 
 async def demo_sessions(now: float = NOON) -> list[Json]:
-    """Return the sessions of a lively desk; its times are in Oslo's zone and do not say so."""
+    """Return sessions of the demo, with times in Oslo's zone and no offsets."""
     return await sessions_of(KARI, now=now, sessions=60)
 
 
@@ -49,37 +49,37 @@ def desk_of(sessions: list[Json], now: float = NOON) -> Desk:
 
 
 def counts(rows: list[Json], *keys: str) -> dict[Any, int]:
-    """Return what is counted as a map from the values of some keys to the count."""
+    """Return the counts of rows by the values of some keys."""
     return {tuple(row[key] for key in keys): row["count"] for row in rows}
 
 
 def agent_of(session: Json, link: str = "User") -> Any:
-    """Return the id of an agent of a session, or None."""
+    """Return the id of a session's agent, or None."""
     return (session[link] or {}).get("AssociateId") or None
 
 
 @pytest.mark.parametrize("now", [NOON, NOON + 97, NOON + 1234])
-async def test_a_lively_desk_is_counted(now: float) -> None:
-    """Every number is what one finds by counting in REST's answer."""
+async def test_the_demos_sessions_are_counted(now: float) -> None:
+    """Every number equals a count over the REST answer."""
     sessions = await demo_sessions(now)
     waiting = [s for s in sessions if s["Status"] == "InQueue"]
     agents = [agent for s in sessions if (agent := agent_of(s))]
     topics = Counter(s["TopicId"] for s in sessions)
 
-    found = await summary(desk_of(sessions, now))
+    result = await summary(desk_of(sessions, now))
 
-    assert found["total"] == len(sessions) == 60
-    assert counts(found["byStatus"], "status") == Counter(
+    assert result["total"] == len(sessions) == 60
+    assert counts(result["byStatus"], "status") == Counter(
         (STATUS[s["Status"]][0],) for s in sessions
     )
-    assert counts(found["byStatusGroup"], "statusGroup") == Counter(
+    assert counts(result["byStatusGroup"], "statusGroup") == Counter(
         (STATUS[s["Status"]][1],) for s in sessions
     )
-    assert {(row["topicId"], row["count"], row["waiting"]) for row in found["byTopic"]} == {
+    assert {(row["topicId"], row["count"], row["waiting"]) for row in result["byTopic"]} == {
         (topic, count, sum(s["TopicId"] == topic for s in waiting))
         for topic, count in topics.items()
     }
-    assert {(r["agent"]["associateId"], r["count"], r["live"]) for r in found["byAgent"]} == {
+    assert {(r["agent"]["associateId"], r["count"], r["live"]) for r in result["byAgent"]} == {
         (
             agent,
             count,
@@ -87,14 +87,14 @@ async def test_a_lively_desk_is_counted(now: float) -> None:
         )
         for agent, count in Counter(agents).items()
     }
-    assert found["unassigned"] == len(sessions) - len(agents)
-    assert found["transfersPending"] == sum(s["TransferTo"] is not None for s in sessions)
-    assert found["withBot"] == sum(s["ChatbotIsActive"] for s in sessions)
+    assert result["unassigned"] == len(sessions) - len(agents)
+    assert result["transfersPending"] == sum(s["TransferTo"] is not None for s in sessions)
+    assert result["withBot"] == sum(s["ChatbotIsActive"] for s in sessions)
 
 
 @pytest.mark.parametrize("now", [NOON, NOON + 97, NOON + 1234])
 async def test_waits_are_those_of_the_queue(now: float) -> None:
-    """Longest, median, and who it is that waits."""
+    """Longest and median wait, and the longest waiting session, are those of the queue."""
     sessions = await demo_sessions(now)
     waiting = [s for s in sessions if s["Status"] == "InQueue"]
     unanswered = [s for s in sessions if s["Status"] == "CustomerLast"]
@@ -104,45 +104,45 @@ async def test_waits_are_those_of_the_queue(now: float) -> None:
     )
     desk = desk_of(sessions, now)
 
-    found = await summary(desk)
+    result = await summary(desk)
     waits = await desk.ask(
         "{ chatSessions(filter: {status: {in: [IN_QUEUE]}}) { chatSessionId waitSeconds } }"
     )
 
     seconds = [session["waitSeconds"] for session in waits["chatSessions"]]
-    assert found["longestWaitSeconds"] == max(seconds)
-    assert found["medianWaitSeconds"] == statistics.median(seconds)
-    assert found["longestWaiting"] == {"chatSessionId": first}
-    assert found["oldestUnanswered"] == {"chatSessionId": oldest}
+    assert result["longestWaitSeconds"] == max(seconds)
+    assert result["medianWaitSeconds"] == statistics.median(seconds)
+    assert result["longestWaiting"] == {"chatSessionId": first}
+    assert result["oldestUnanswered"] == {"chatSessionId": oldest}
 
 
 @pytest.mark.parametrize("now", [NOON, NOON + 97, NOON + 1234])
 async def test_channels_and_agents_have_numbers_of_their_own(now: float) -> None:
-    """Each row is what the summary of that channel, or of that agent, alone would say."""
+    """Each row equals the summary of that channel or agent alone."""
     sessions = await demo_sessions(now)
-    found = await summary(desk_of(sessions, now))
+    result = await summary(desk_of(sessions, now))
 
-    for row in found["byTopic"]:
+    for row in result["byTopic"]:
         here = [s for s in sessions if s["TopicId"] == row["topicId"]]
         alone = await summary(desk_of(here, now))
         assert row["longestWaitSeconds"] == alone["longestWaitSeconds"]
         assert row["longestWaiting"] == alone["longestWaiting"]
         assert row["live"] == counts(alone["byStatusGroup"], "statusGroup").get(("LIVE",), 0)
         assert row["unanswered"] == sum(s["Status"] == "CustomerLast" for s in here)
-    for row in found["byAgent"]:
+    for row in result["byAgent"]:
         theirs = [s for s in sessions if agent_of(s) == row["agent"]["associateId"]]
         assert row["unanswered"] == sum(s["Status"] == "CustomerLast" for s in theirs)
 
 
-async def test_ratings_are_averaged_over_those_that_have_one() -> None:
-    """Zero is no rating, and so is what is malformed."""
-    found = await summary(Desk([{"Rating": rating} for rating in (0, 5, 4, None, "x", 0, 2)]))
+async def test_only_given_ratings_are_averaged() -> None:
+    """Zero and malformed values are no ratings."""
+    result = await summary(Desk([{"Rating": rating} for rating in (0, 5, 4, None, "x", 0, 2)]))
 
-    assert (found["rated"], found["averageRating"]) == (3, pytest.approx(11 / 3))
+    assert (result["rated"], result["averageRating"]) == (3, pytest.approx(11 / 3))
 
 
 async def test_customers_away_are_counted_from_a_threshold_on() -> None:
-    """Inclusive, and only while the session is open."""
+    """The threshold is inclusive, and only open sessions count."""
     desk = Desk(
         [
             {"ChatSessionId": 1, "Status": status, "WhenFetched": f"2026-11-23T11:59:{second}Z"}
@@ -159,49 +159,49 @@ async def test_customers_away_are_counted_from_a_threshold_on() -> None:
 
 
 async def test_each_agents_pending_transfers_are_counted() -> None:
-    """They add up to all of them, over a minute in which there are some."""
+    """Transfers of a whole minute are compared, so that there are some."""
     pending = 0
     for now in range(NOON, NOON + 60, 20):
         sessions = await demo_sessions(now)
         by_agent = Counter(a for s in sessions if (a := agent_of(s, "TransferTo")))
         for agent, count in by_agent.items():
-            found = await summary(desk_of(sessions, now), me=agent)
+            result = await summary(desk_of(sessions, now), me=agent)
 
-            assert found["transfersPendingTo"] == count
+            assert result["transfersPendingTo"] == count
         pending += sum(by_agent.values())
 
     assert pending > 0
 
 
-async def test_nobody_is_handed_what_nobody_is_handed() -> None:
-    """An unknown associate, and 0, have no transfers; nor does a malformed one count."""
+async def test_unknown_agents_have_no_pending_transfers() -> None:
+    """An unknown associate and 0 have none, and a malformed transfer does not count."""
     desk = Desk([{"TransferTo": None}, {"TransferTo": {}}, {"TransferTo": {"AssociateId": "x"}}])
 
     assert (await summary(desk, me=0))["transfersPendingTo"] == 0
     assert (await summary(desk, me=77))["transfersPendingTo"] == 0
 
 
-async def test_a_filter_leaves_some_out() -> None:
-    """The numbers are those of the sessions that match."""
+async def test_the_summary_of_a_filter() -> None:
+    """All numbers are those of the matching sessions."""
     sessions = await demo_sessions()
     topic = next(s["TopicId"] for s in sessions if s["Status"] == "InQueue")
     here = [s for s in sessions if s["TopicId"] == topic and s["Status"] == "InQueue"]
-    wanted = {"topicId": {"in": [topic]}, "statusGroup": {"in": ["WAITING"]}}
+    condition = {"topicId": {"in": [topic]}, "statusGroup": {"in": ["WAITING"]}}
 
-    found = await summary(desk_of(sessions), filter=wanted)
+    result = await summary(desk_of(sessions), filter=condition)
 
-    assert found["total"] == len(here)
-    (row,) = found["byTopic"]
+    assert result["total"] == len(here)
+    (row,) = result["byTopic"]
     assert (row["topicId"], row["count"], row["waiting"]) == (topic, len(here), len(here))
-    assert found["byStatus"] == [{"status": "IN_QUEUE", "count": len(here)}]
-    assert found["oldestUnanswered"] is None
+    assert result["byStatus"] == [{"status": "IN_QUEUE", "count": len(here)}]
+    assert result["oldestUnanswered"] is None
 
 
-async def test_an_empty_desk_is_all_zeros() -> None:
-    """Nothing to count, nobody who waits."""
-    found = await summary(Desk([]))
+async def test_the_summary_of_no_sessions_is_all_zeros() -> None:
+    """Lists are empty, and times and sessions are null."""
+    result = await summary(Desk([]))
 
-    assert found == {
+    assert result == {
         "fetchedAt": "2026-11-23T12:00:00.000Z",
         **dict.fromkeys(
             [
@@ -220,20 +220,20 @@ async def test_an_empty_desk_is_all_zeros() -> None:
     }
 
 
-async def test_lists_come_largest_count_first() -> None:
+async def test_lists_are_sorted_by_descending_count() -> None:
     """A wallboard shows the busiest on top."""
     desk = Desk(
         [{"TopicId": topic, "User": {"AssociateId": topic}} for topic in (1, 2, 2, 3, 3, 3)]
     )
 
-    found = await summary(desk)
+    result = await summary(desk)
 
-    assert [row["topicId"] for row in found["byTopic"]] == [3, 2, 1]
-    assert [row["agent"]["associateId"] for row in found["byAgent"]] == [3, 2, 1]
+    assert [row["topicId"] for row in result["byTopic"]] == [3, 2, 1]
+    assert [row["agent"]["associateId"] for row in result["byAgent"]] == [3, 2, 1]
 
 
-async def test_equal_counts_stay_in_their_places() -> None:
-    """By what they count, whichever session REST gives first; null comes last."""
+async def test_rows_of_equal_count_have_a_fixed_order() -> None:
+    """Such rows are sorted by value, whatever the REST API's order is; null comes last."""
     sessions: list[Json] = [
         {
             "ChatSessionId": 1,
@@ -246,18 +246,23 @@ async def test_equal_counts_stay_in_their_places() -> None:
         {"TopicId": 11, "Status": "UserLast", "User": {"AssociateId": 0, "Name": "EXT"}},
     ]
 
-    found, turned = [await summary(Desk(order)) for order in (sessions, sessions[::-1])]
+    result, reversed_result = [await summary(Desk(order)) for order in (sessions, sessions[::-1])]
 
-    assert found == turned
-    assert [row["topicId"] for row in found["byTopic"]] == [9, 10, 11, None]
-    assert [row["agent"]["associateId"] for row in found["byAgent"]] == [0, 9, 10, 101]
-    assert [row["status"] for row in found["byStatus"]] == ["CLOSED", "IN_QUEUE", "USER_LAST", None]
-    groups = [row["statusGroup"] for row in found["byStatusGroup"]]
+    assert result == reversed_result
+    assert [row["topicId"] for row in result["byTopic"]] == [9, 10, 11, None]
+    assert [row["agent"]["associateId"] for row in result["byAgent"]] == [0, 9, 10, 101]
+    assert [row["status"] for row in result["byStatus"]] == [
+        "CLOSED",
+        "IN_QUEUE",
+        "USER_LAST",
+        None,
+    ]
+    groups = [row["statusGroup"] for row in result["byStatusGroup"]]
     assert groups == ["LIVE", "OVER", "WAITING", None]
 
 
-async def test_what_rest_did_not_say_is_counted_as_null() -> None:
-    """Missing, null and malformed values are one row; a status that is not known is another."""
+async def test_missing_values_are_counted_as_null() -> None:
+    """Missing, null and malformed values share one row; an unknown status has another."""
     desk = Desk(
         [
             {},
@@ -268,31 +273,31 @@ async def test_what_rest_did_not_say_is_counted_as_null() -> None:
         ]
     )
 
-    found = await summary(desk)
+    result = await summary(desk)
 
-    assert counts(found["byStatus"], "status") == {
+    assert counts(result["byStatus"], "status") == {
         (None,): 3,
         ("UNRECOGNIZED",): 1,
         ("INVALID",): 1,
     }
-    assert found["byStatusGroup"] == [{"statusGroup": None, "count": 5}]
-    assert counts(found["byTopic"], "topicId") == {(None,): 3, (4,): 2}
+    assert result["byStatusGroup"] == [{"statusGroup": None, "count": 5}]
+    assert counts(result["byTopic"], "topicId") == {(None,): 3, (4,): 2}
 
 
 async def test_a_blank_agent_is_no_agent() -> None:
-    """Each session is either an agent's or unassigned, and each row has an agent."""
+    """Each session has an agent or is unassigned, and each row has an agent."""
     blank = {"AssociateId": 0, "Name": ""}
     desk = Desk([{"User": user} for user in (None, {}, blank, "odd", {"AssociateId": 7})])
 
-    found = await summary(desk)
+    result = await summary(desk)
 
-    assert found["unassigned"] == 4
-    (row,) = found["byAgent"]
+    assert result["unassigned"] == 4
+    (row,) = result["byAgent"]
     assert (row["agent"]["associateId"], row["count"], row["live"]) == (7, 1, 0)
 
 
 @pytest.mark.parametrize(
-    ("query", "made"),
+    ("query", "names"),
     [
         ("{ chatSessionSummary { total unassigned } }", []),
         (
@@ -307,8 +312,8 @@ async def test_a_blank_agent_is_no_agent() -> None:
         ),
     ],
 )
-async def test_long_lists_are_made_once_and_only_where_they_are_selected(
-    query: str, made: list[str], monkeypatch: pytest.MonkeyPatch
+async def test_long_lists_are_built_once_and_only_if_selected(
+    query: str, names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There can be as many agents as sessions, for each of many filters."""
     calls = []
@@ -323,20 +328,20 @@ async def test_long_lists_are_made_once_and_only_where_they_are_selected(
 
     await Desk([{"User": {"AssociateId": 7}}]).ask(query)
 
-    assert calls == made
+    assert calls == names
 
 
-async def test_agents_without_a_key_are_told_apart() -> None:
-    """By what they hold; REST should not send such agents."""
+async def test_agents_without_a_key_are_counted_by_content() -> None:
+    """SuperOffice should not send such agents."""
     named = [{"AssociateId": 0, "Name": name} for name in ("EXT", "BOT", "EXT")]
 
-    found = await summary(Desk([{"User": user} for user in named]))
+    result = await summary(Desk([{"User": user} for user in named]))
 
-    assert [row["count"] for row in found["byAgent"]] == [2, 1]
+    assert [row["count"] for row in result["byAgent"]] == [2, 1]
 
 
-async def test_waits_that_nobody_can_tell_are_null() -> None:
-    """Without a zone the first in the queue is still known, how long it has waited is not."""
+async def test_waits_without_a_zone_are_null() -> None:
+    """The first session in the queue is still known, but not its wait."""
     minutes = {1: 30, 2: 10, 3: 20}
     desk = Desk(
         [
@@ -345,14 +350,14 @@ async def test_waits_that_nobody_can_tell_are_null() -> None:
         ]
     )
 
-    found = await summary(desk)
+    result = await summary(desk)
 
-    assert (found["longestWaitSeconds"], found["medianWaitSeconds"]) == (None, None)
-    assert found["longestWaiting"] == {"chatSessionId": 2}
+    assert (result["longestWaitSeconds"], result["medianWaitSeconds"]) == (None, None)
+    assert result["longestWaiting"] == {"chatSessionId": 2}
 
 
-async def test_the_median_lies_between_two() -> None:
-    """Of an even number of waits it is the mean of the middle ones."""
+async def test_the_median_of_an_even_number_of_waits() -> None:
+    """The median is the mean of the two middle waits."""
     desk = Desk(
         [
             {
@@ -364,13 +369,13 @@ async def test_the_median_lies_between_two() -> None:
         ]
     )
 
-    found = await summary(desk)
+    result = await summary(desk)
 
-    assert (found["longestWaitSeconds"], found["medianWaitSeconds"]) == (50, 29.5)
+    assert (result["longestWaitSeconds"], result["medianWaitSeconds"]) == (50, 29.5)
 
 
-async def test_a_request_without_a_time_does_not_wait_longest() -> None:
-    """What is not known comes last."""
+async def test_a_session_without_a_time_of_request_does_not_wait_longest() -> None:
+    """Unknown times come last."""
     desk = Desk(
         [
             {"ChatSessionId": 1, "Status": "InQueue"},
@@ -381,8 +386,8 @@ async def test_a_request_without_a_time_does_not_wait_longest() -> None:
     assert (await summary(desk))["longestWaiting"] == {"chatSessionId": 2}
 
 
-async def test_a_summary_costs_one_rest_call(rest: RestSide) -> None:
-    """With and without a filter, however often, within the TTL."""
+async def test_summaries_share_one_rest_call(rest: RestSide) -> None:
+    """Summaries with and without filters within the TTL need one call."""
     async with gateway_over(rest) as gateway:
         await gateway.ask(SUMMARY)
         await gateway.ask(SUMMARY, {"filter": {"search": "ada"}})

@@ -1,4 +1,4 @@
-"""What others' tools say of the schema: graphql-schema-linter and Relay's compiler, from npm."""
+"""Checks of the schema by graphql-schema-linter and Relay's compiler, from npm."""
 
 import json
 import re
@@ -63,7 +63,7 @@ def tools(packages: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def compiled(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the queries that Relay's compiler makes of a small app, by their names."""
+    """Return the queries that Relay's compiler generates for a small app, by their names."""
     folder = tmp_path_factory.mktemp("relay")
     source = folder / "src"
     source.mkdir()
@@ -81,8 +81,8 @@ def compiled(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     return texts
 
 
-def test_the_linter_has_nothing_to_say(tools: Path, tmp_path: Path) -> None:
-    """All of its rules, those for Relay's connections among them."""
+def test_the_linter_finds_no_problem(tools: Path, tmp_path: Path) -> None:
+    """All of its rules apply, including those for Relay's connections."""
     (tmp_path / "schema.graphql").write_text(sdl(), "utf-8")
 
     done = run(tools / "graphql-schema-linter", "schema.graphql", cwd=tmp_path)
@@ -91,26 +91,26 @@ def test_the_linter_has_nothing_to_say(tools: Path, tmp_path: Path) -> None:
 
 
 def test_relay_can_page_and_refetch(compiled: dict[str, str]) -> None:
-    """Its compiler makes the app's own query, one for the next page and one for a node."""
+    """Relay's compiler generates the app's query, one for the next page and one for a node."""
     assert set(compiled) == {"QueueQuery", "QueuePageQuery", "QueueSessionQuery"}
 
 
 async def test_relays_queries_are_answered(compiled: dict[str, str]) -> None:
-    """Page after page, then one session again, without an error."""
+    """Two pages and a refetched session are answered without errors."""
     desk = Desk([{"ChatSessionId": n, "User": {"AssociateId": 7}} for n in (1, 2, 3)])
-    seen: list[int] = []
+    ids: list[int] = []
     cursor: str | None = None
     for _ in range(2):
         page: Any = await desk.ask(compiled["QueuePageQuery"], {"cursor": cursor})
         connection = page["chatSessionConnection"]
-        seen += [edge["node"]["chatSessionId"] for edge in connection["edges"]]
+        ids += [edge["node"]["chatSessionId"] for edge in connection["edges"]]
         cursor = connection["pageInfo"]["endCursor"]
     last = connection["edges"][-1]["node"]
 
     again = await desk.ask(compiled["QueueSessionQuery"], {"id": last["id"]})
     both = await desk.ask(compiled["QueueQuery"], {"id": last["id"]})
 
-    assert seen == [1, 2, 3]
+    assert ids == [1, 2, 3]
     assert not connection["pageInfo"]["hasNextPage"]
     assert again["node"]["chatSessionId"] == both["node"]["chatSessionId"] == 3
     assert both["chatSessionConnection"]["totalCount"] == 3

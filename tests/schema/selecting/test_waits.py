@@ -1,4 +1,4 @@
-"""Waits, queue positions and absences against plain counting, over stories that the demo draws."""
+"""Waits, queue positions and absences, compared with simple counts over the demo's sessions."""
 
 import statistics
 from collections import Counter
@@ -30,7 +30,7 @@ Json = dict[str, Any]
 
 @st.composite
 def desks(draw: st.DrawFn) -> tuple[list[Json], int]:
-    """Draw what a user of some demo sees at some second, in any order, and that second."""
+    """Draw the sessions of a demo user at some second, in any order, and that second."""
     seed = draw(st.integers(0, 50))
     now = NOON + draw(st.integers(0, 20 * CYCLE_S))
     user = draw(st.sampled_from(DEMO_USERS))
@@ -48,12 +48,12 @@ def seconds(text: str) -> float:
 
 
 def is_set(text: str) -> bool:
-    """Tell whether a time is one."""
+    """Return whether a time is set."""
     return not text.startswith("0001")
 
 
 def wait_of(session: Json, now: int) -> int:
-    """Count a session's wait as a person would, from its status first."""
+    """Return a session's wait, computed from its status and times."""
     requested = seconds(session["WhenRequested"])
     match session["Status"]:
         case "InQueue":
@@ -68,7 +68,7 @@ def wait_of(session: Json, now: int) -> int:
 
 
 def duration_of(session: Json, now: int) -> int | None:
-    """Count how long a session has been chatted with an agent."""
+    """Return the duration of a session's chat with an agent."""
     if session["Status"] in {"InQueue", "ClosedFromQueue"} or not is_set(session["WhenStarted"]):
         return None
     is_over = session["Status"] in {"Finished", "Closed"}
@@ -77,19 +77,19 @@ def duration_of(session: Json, now: int) -> int | None:
 
 
 def since(session: Json, time: str, now: int) -> int | None:
-    """Count the seconds since one of a session's times, while it is open."""
+    """Return the seconds since one of a session's times, while it is open."""
     if session["Status"] in {"Finished", "Closed", "ClosedFromQueue"}:
         return None
     return int(now - seconds(session[time]))
 
 
 def away_of(session: Json, now: int) -> int | None:
-    """Count how long the customer's page has been silent."""
+    """Return the seconds since the last poll of the customer's page."""
     return since(session, "WhenFetched", now)
 
 
 def position_of(session: Json, sessions: list[Json]) -> int | None:
-    """Count who stands before a session in its channel."""
+    """Return a session's position in the queue of its channel."""
     if session["Status"] != "InQueue":
         return None
     place = (session["WhenRequested"], session["ChatSessionId"])
@@ -101,7 +101,7 @@ def position_of(session: Json, sessions: list[Json]) -> int | None:
 
 
 def decoded(sessions: list[Json], now: int) -> list[Any]:
-    """Return the sessions as the gateway holds them at that second."""
+    """Return the sessions as decoded records at that second."""
     records = decode(orjson.dumps(sessions))
     complete(records, topic_names={10: "Support"})
     for record in records:
@@ -111,8 +111,8 @@ def decoded(sessions: list[Json], now: int) -> list[Any]:
 
 @settings(max_examples=40)
 @given(desks())
-def test_times_and_places_are_what_a_person_would_count(desk: tuple[list[Json], int]) -> None:
-    """Reset, handed off, transferred, revived, left: whatever the story is."""
+def test_times_and_queue_positions_equal_the_simple_counts(desk: tuple[list[Json], int]) -> None:
+    """The sessions include ones that were reset, handed off, transferred, revived or left."""
     sessions, now = desk
 
     for session, record in zip(sessions, decoded(sessions, now), strict=True):
@@ -126,19 +126,19 @@ def test_times_and_places_are_what_a_person_would_count(desk: tuple[list[Json], 
 
 @settings(max_examples=40)
 @given(desks(), st.integers(0, 120))
-def test_the_summary_counts_the_same(desk: tuple[list[Json], int], threshold: int) -> None:
-    """Waits per channel, the median of all, absences, ratings."""
+def test_the_summary_equals_the_simple_counts(desk: tuple[list[Json], int], threshold: int) -> None:
+    """Waits per channel, the median of all, absences and ratings are compared."""
     sessions, now = desk
     waiting = [s for s in sessions if s["Status"] == "InQueue"]
     ratings = [s["Rating"] for s in sessions if s["Rating"]]
 
     columns = columns_of(decoded(sessions, now))
-    found: Any = at_once(summarise(columns, range(len(sessions)), ""))
+    result: Any = at_once(summarise(columns, range(len(sessions)), ""))
 
     waits = [wait_of(s, now) for s in waiting]
-    assert found.longest_wait_seconds == max(waits, default=None)
-    assert found.median_wait_seconds == (statistics.median(waits) if waits else None)
-    assert (found.rated, found.average_rating) == (
+    assert result.longest_wait_seconds == max(waits, default=None)
+    assert result.median_wait_seconds == (statistics.median(waits) if waits else None)
+    assert (result.rated, result.average_rating) == (
         len(ratings),
         statistics.fmean(ratings) if ratings else None,
     )
@@ -147,15 +147,15 @@ def test_the_summary_counts_the_same(desk: tuple[list[Json], int], threshold: in
         here = [wait_of(s, now) for s in waiting if s["TopicId"] == row.topic_id]
         assert (row.waiting, row.longest_wait_seconds) == (len(here), max(here, default=None))
     away = sum((away_of(s, now) or 0) >= threshold for s in sessions if away_of(s, now) is not None)
-    assert at_once(count_customers_away(found, threshold)) == away
+    assert at_once(count_customers_away(result, threshold)) == away
 
 
 @settings(max_examples=40)
 @given(desks(), st.sampled_from(["wait_seconds", "customer_away_seconds"]), st.integers(1, 300))
-def test_an_alarm_is_due_when_a_person_would_raise_it(
+def test_the_next_change_of_a_time_filter_is_known(
     desk: tuple[list[Json], int], name: str, least_s: int
 ) -> None:
-    """At the first second at which other sessions have waited, or been left, for so long."""
+    """The next change is the first second at which other sessions match."""
     sessions, now = desk
     count = wait_of if name == "wait_seconds" else away_of
 
@@ -164,29 +164,29 @@ def test_an_alarm_is_due_when_a_person_would_raise_it(
 
     snapshot = snapshot_of(decoded(sessions, now), AsOf(now * 10**9))
     selecting = Selecting(snapshot, columns_of(snapshot.sessions), Work(), 10**6)
-    wanted = ChatSessionFilter(**{name: IntRange(min=least_s)})  # type: ignore[arg-type]
+    condition = ChatSessionFilter(**{name: IntRange(min=least_s)})  # type: ignore[arg-type]
 
-    rows, _ = at_once(selecting.rows(wanted))
-    due_ns = at_once(selecting.next_change(wanted, rows))
+    rows, _ = at_once(selecting.rows(condition))
+    due_ns = at_once(selecting.next_change(condition, rows))
 
     assert rows == late(now)
     others = (s for s in range(now + 1, now + 302) if late(s) != late(now))
     assert due_ns == next((second * 10**9 for second in others), None)
 
 
-def test_the_stories_are_told() -> None:
-    """The examples above hold what can go wrong in the life of a chat."""
-    told = Counter[str]()
+def test_the_demo_has_every_kind_of_session() -> None:
+    """The examples above include all special events in the life of a chat."""
+    kinds = Counter[str]()
     for now in range(NOON, NOON + 3 * CYCLE_S, 20):
         moments = DemoDesk(sessions=30, seed=1).moments(DEMO_USERS[0], now)
         for session in (session_record(m, Wire(zone="UTC", has_offset=True)) for m in moments):
             is_waiting = session["Status"] == "InQueue"
-            told["reset"] += is_waiting and is_set(str(session["WhenStarted"]))
-            told["left"] += is_waiting and (away_of(session, now) or 0) > 30
-            told["handed off"] += is_waiting and session["LastMessage"] in BOT_HANDOVER.values()
-            told["transferred"] += session["TransferTo"] is not None
-            told["revived"] += session["Status"] == "CustomerLast" and (
+            kinds["reset"] += is_waiting and is_set(str(session["WhenStarted"]))
+            kinds["left"] += is_waiting and (away_of(session, now) or 0) > 30
+            kinds["handed off"] += is_waiting and session["LastMessage"] in BOT_HANDOVER.values()
+            kinds["transferred"] += session["TransferTo"] is not None
+            kinds["revived"] += session["Status"] == "CustomerLast" and (
                 str(session["LastMessage"]).endswith(" …")
             )
 
-    assert min(told.values()) > 0, told
+    assert min(kinds.values()) > 0, kinds

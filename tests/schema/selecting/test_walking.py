@@ -1,4 +1,4 @@
-"""Walking a connection page by page while sessions come and go between the pages."""
+"""Paging through a connection while sessions appear and disappear between the pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ KEYS = [
 
 @dataclass(frozen=True)
 class Walk:
-    """A desk, the order it is walked in, and which sessions are there at each page."""
+    """Sessions, their order, and the sessions that are present at each page."""
 
     sessions: Sequence[Any]
     order: Order
@@ -36,46 +36,46 @@ class Walk:
     sizes: Sequence[int]
 
     def at(self, step: int) -> list[Any]:
-        """Return the sessions that are there at a step; after the last change nothing changes."""
-        there = self.presences[min(step, len(self.presences) - 1)]
-        return [session for session in self.sessions if session.chat_session_id in there]
+        """Return the sessions that are present at a step; after the last step nothing changes."""
+        present_ids = self.presences[min(step, len(self.presences) - 1)]
+        return [session for session in self.sessions if session.chat_session_id in present_ids]
 
     def page(self, step: int, **arguments: Any) -> ChatSessionConnection:
         """Fetch a page at a step."""
         return page_of(self.at(step), self.order, **arguments)
 
     def forwards(self) -> list[int]:
-        """Walk from the start to the end, as an infinite list does."""
-        seen: list[int] = []
+        """Page from the start to the end, as an infinite list does."""
+        ids: list[int] = []
         after, step, has_more = None, 0, True
         while has_more:
-            found = self.page(step, first=self.sizes[step % len(self.sizes)], after=after)
-            seen += ids_of(edge.node for edge in found.edges)
-            after, has_more = found.page_info.end_cursor or after, found.page_info.has_next_page
+            page = self.page(step, first=self.sizes[step % len(self.sizes)], after=after)
+            ids += ids_of(edge.node for edge in page.edges)
+            after, has_more = page.page_info.end_cursor or after, page.page_info.has_next_page
             step += 1
-        return seen
+        return ids
 
     def backwards(self) -> list[int]:
-        """Walk from the end to the start, as a chat's history does."""
-        seen: list[int] = []
+        """Page from the end to the start, as a chat's history does."""
+        ids: list[int] = []
         before, step, has_more = None, 0, True
         while has_more:
-            found = self.page(step, last=self.sizes[step % len(self.sizes)], before=before)
-            seen = [*ids_of(edge.node for edge in found.edges), *seen]
+            page = self.page(step, last=self.sizes[step % len(self.sizes)], before=before)
+            ids = [*ids_of(edge.node for edge in page.edges), *ids]
             before, has_more = (
-                found.page_info.start_cursor or before,
-                found.page_info.has_previous_page,
+                page.page_info.start_cursor or before,
+                page.page_info.has_previous_page,
             )
             step += 1
-        return seen
+        return ids
 
-    def stayed(self) -> set[int]:
-        """Return the keys of the sessions that were there the whole time."""
+    def always_present(self) -> set[int]:
+        """Return the keys of the sessions that are present at all steps."""
         return set(frozenset.intersection(*self.presences))
 
 
 def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Leave a value out now and then."""
+    """Make a value or None."""
     return st.one_of(strategy, st.none())
 
 
@@ -109,7 +109,7 @@ orders = st.lists(
 
 @st.composite
 def walks(draw: st.DrawFn) -> Walk:
-    """Make a desk and what happens to it."""
+    """Draw sessions and their changes."""
     desk: list[Json] = draw(st.lists(sessions, min_size=1, max_size=12))
     ids = st.sampled_from(range(1, len(desk) + 1))
     presence = st.sets(ids).map(frozenset)
@@ -119,32 +119,32 @@ def walks(draw: st.DrawFn) -> Walk:
     return Walk(records(*desk), draw(orders), presences, sizes)
 
 
-def check(walk: Walk, seen: list[int]) -> None:
-    """Nothing came twice, what stayed came, and all of it came in its order."""
+def check(walk: Walk, ids: list[int]) -> None:
+    """Check that no session is repeated, none that stays is missing, and the order is right."""
     by_id = {session.chat_session_id: session for session in walk.sessions}
-    places = [walk.order.place(by_id[number]) for number in seen]
-    assert len(seen) == len(set(seen))
-    assert walk.stayed() <= set(seen)
+    places = [walk.order.place(by_id[number]) for number in ids]
+    assert len(ids) == len(set(ids))
+    assert walk.always_present() <= set(ids)
     assert all(before < after for before, after in pairwise(places))
 
 
 @given(walks())
-def test_walking_forwards_neither_repeats_nor_skips_a_session_that_stays(walk: Walk) -> None:
-    """Whatever comes and goes meanwhile, and however large the pages are."""
+def test_paging_forwards_neither_repeats_nor_skips_a_session_that_stays(walk: Walk) -> None:
+    """Other sessions may appear and disappear, and pages may have any size."""
     check(walk, walk.forwards())
 
 
 @given(walks())
-def test_walking_backwards_neither_repeats_nor_skips_a_session_that_stays(walk: Walk) -> None:
-    """The other way round the same holds."""
+def test_paging_backwards_neither_repeats_nor_skips_a_session_that_stays(walk: Walk) -> None:
+    """Paging backwards is as complete as paging forwards."""
     check(walk, walk.backwards())
 
 
 @given(walks())
-def test_on_a_quiet_desk_both_ways_give_the_whole_list(walk: Walk) -> None:
-    """Where nothing changes, the pages put together are the list."""
-    quiet = Walk(walk.sessions, walk.order, [frozenset(ids_of(walk.sessions))], walk.sizes)
+def test_without_changes_all_pages_together_are_the_list(walk: Walk) -> None:
+    """All pages together are the list, in both directions."""
+    unchanged = Walk(walk.sessions, walk.order, [frozenset(ids_of(walk.sessions))], walk.sizes)
     whole = ids_of(ordered(walk.order, walk.sessions))
 
-    assert quiet.forwards() == whole
-    assert quiet.backwards() == whole
+    assert unchanged.forwards() == whole
+    assert unchanged.backwards() == whole

@@ -1,4 +1,4 @@
-"""What a request's filters, orders and counts may take, and that equal ones are done once."""
+"""The limit of work for a request's filters, orders and counts, and the sharing of equal work."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ from tests.sessions.snapshots import snapshot_of
 DESK = [{"ChatSessionId": n} for n in range(1, 11)]
 
 
-async def answered(query: str, work: int) -> Any:
-    """Ask over ten sessions, with a limit of work."""
+async def answer_within(query: str, work: int) -> Any:
+    """Run a query over ten sessions, with a limit of work."""
     return await Desk(DESK, schema=build_schema(SchemaOptions(limits=Limits(work=work)))).answer(
         query
     )
@@ -38,28 +38,28 @@ async def answered(query: str, work: int) -> Any:
         ('node(id: "x") { id }', 0),
     ],
 )
-async def test_a_field_is_charged_before_it_is_worked_out(field: str, cost: int) -> None:
-    """Sessions times parts, keys and counts; over the limit nothing of it is done."""
-    assert (await answered(f"{{ {field} }}", cost)).errors is None
+async def test_a_field_is_charged_before_it_is_computed(field: str, cost: int) -> None:
+    """Cost is sessions times parts, keys and counts; over the limit nothing is computed."""
+    assert (await answer_within(f"{{ {field} }}", cost)).errors is None
     if cost:
-        (error,) = (await answered(f"{{ {field} }}", cost - 1)).errors
+        (error,) = (await answer_within(f"{{ {field} }}", cost - 1)).errors
         assert error.extensions["code"] == "QUERY_TOO_COMPLEX"
         assert "for 10 sessions: this field takes" in error.message
         assert f"{cost - 1} are allowed. Use fewer" in error.message
 
 
-async def test_the_fields_of_a_request_share_its_work() -> None:
-    """What is too much is refused; what came before is answered."""
+async def test_the_fields_of_a_request_share_one_limit() -> None:
+    """The field that exceeds it is refused, and earlier fields are answered."""
     query = "{ a: chatSession(chatSessionId: 1) { id } b: chatSession(chatSessionId: 2) { id } }"
 
-    result = await answered(query, 15)
+    result = await answer_within(query, 15)
 
     assert result.data["a"] is not None
     assert [error.path for error in result.errors] == [["b"]]
 
 
-async def test_equal_arguments_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twenty equal fields cost as much as one, and pages of one list share it."""
+async def test_equal_arguments_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty equal fields cost as much as one, and all pages of a list share its cost."""
     field = "chatSessions(filter: {assigned: false}, orderBy: {topicId: ASC}, limit: %d) { id }"
     query = " ".join(f"a{n}: {field % n}" for n in range(20))
     filters: list[object] = []
@@ -70,7 +70,7 @@ async def test_equal_arguments_are_worked_out_once(monkeypatch: pytest.MonkeyPat
         make(self, *arguments)
 
     monkeypatch.setattr(matching.Filter, "__init__", counted)
-    result = await answered(f"{{ {query} }}", 30)
+    result = await answer_within(f"{{ {query} }}", 30)
 
     assert result.errors is None
     assert [len(result.data[f"a{n}"]) for n in (0, 3, 19)] == [0, 3, 10]
@@ -78,12 +78,12 @@ async def test_equal_arguments_are_worked_out_once(monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_value_is_read_once_per_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Later requests find the lists on the snapshot, whose memory counts them."""
-    read: list[str] = []
+    """Columns are stored on the snapshot, and count as its memory."""
+    names_read: list[str] = []
     make = columns.reader
 
     def counted(name: str) -> Any:
-        read.append(name)
+        names_read.append(name)
         return make(name)
 
     monkeypatch.setattr(columns, "reader", counted)
@@ -100,5 +100,5 @@ async def test_a_value_is_read_once_per_snapshot(monkeypatch: pytest.MonkeyPatch
         result = await build_schema().execute(query, context_value=Context(b""))
         assert result.data == {"chatSessions": [{"topicId": number}]}
 
-    assert read == ["topic_id"]
+    assert names_read == ["topic_id"]
     assert snapshot.size_bytes > before + 2 * 8
