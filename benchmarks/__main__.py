@@ -49,18 +49,18 @@ def main() -> int:
     parser.add_argument("--warm-up", type=float, default=2, help="seconds before it (2)")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each (3)")
     parser.add_argument("--connections", type=int, default=32, help="that ask at once (32)")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     options = Options(
-        seconds=asked.seconds,
-        rounds=asked.rounds,
-        connections=asked.connections,
-        warm_up_s=asked.warm_up,
-        only=frozenset(asked.only),
+        seconds=arguments.seconds,
+        rounds=arguments.rounds,
+        connections=arguments.connections,
+        warm_up_s=arguments.warm_up,
+        only=frozenset(arguments.only),
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that started processes are stopped
     pin_load()
     try:
-        _COMMANDS[asked.command](options)
+        _COMMANDS[arguments.command](options)
     except (PlotError, ValueError, WrongAnswerError) as exc:
         report.progress(f"benchmarks: {exc}")
         return 1

@@ -115,8 +115,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Play SuperOffice's REST side at its worst.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
-    uvloop.run(_serve(asked.port, asked.seed))
+    arguments = parser.parse_args()
+    uvloop.run(_serve(arguments.port, arguments.seed))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def of_sessions(options: Options) -> Iterator[Point]:
         yield from _kinds(kinds, count, replace(_Q1, sessions=count), connections)
 
 
-def of_fields_asked(options: Options) -> Iterator[Point]:
+def of_selected_fields(options: Options) -> Iterator[Point]:
     """Increase the number of fields in the query, over 20 sessions."""
     # The session's own fields come first: a query of one field selects one of these.
     paths = sorted(leaves(), key=len)
@@ -110,7 +110,7 @@ def _kinds(kinds: Iterable[str], x: int, query: Query, connections: int) -> Iter
 
 GROWTHS: dict[str, Callable[[Options], Iterator[Point]]] = {
     "sessions": of_sessions,
-    "fields": of_fields_asked,
+    "fields": of_selected_fields,
     "connections": of_connections,
     "callers": of_callers,
     "workers": of_workers,

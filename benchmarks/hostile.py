@@ -29,10 +29,10 @@ from benchmarks.servers import Gateway, Server, rest_side, serving
 
 __all__ = ["run_hostile"]
 
-_HONEST, _EVERY_S = 100, 1.0
-_STRANGERS, _LANGUAGES = 300, 20
+_LEGITIMATE, _EVERY_S = 100, 1.0
+_UNAUTHENTICATED, _LANGUAGES = 300, 20
 _QUERY = QUERIES["Q1"]
-_PATIENCE_S = 30
+_TIMEOUT_S = 30
 _ALONE_S = 20.0
 
 Abuse = Callable[[int, Counter[str]], Coroutine[Any, Any, None]]
@@ -87,7 +87,7 @@ async def _measure(server: Server, seconds: float, abuses: "Sequence[Abuse]") ->
     seen = _Seen()
     end = time.monotonic() + seconds
     hostile = [asyncio.create_task(abuse(server.port, seen.abuse)) for abuse in abuses]
-    await asyncio.gather(*(_call(seen, number, server.port, end) for number in range(_HONEST)))
+    await asyncio.gather(*(_call(seen, number, server.port, end) for number in range(_LEGITIMATE)))
     seen.rss_mb = server.process.rss_bytes() / 1e6
     for task in hostile:
         task.cancel()
@@ -99,14 +99,14 @@ async def _call(seen: _Seen, number: int, port: int, end: float) -> None:
     """Poll once a second as one caller."""
     dice = random.Random(number)  # noqa: S311  no secret
     check = with_data(_QUERY.expected())
-    request = graphql(_QUERY.body, f"honest-{number}")
+    request = graphql(_QUERY.body, f"legitimate-{number}")
     client: Client | None = None
     await asyncio.sleep(dice.random() * _EVERY_S)
     while time.monotonic() < end:
         started_ns = time.perf_counter_ns()
         try:
             client = client or await Client.connect(port)
-            check(*await asyncio.wait_for(client.ask(request), _PATIENCE_S))
+            check(*await asyncio.wait_for(client.ask(request), _TIMEOUT_S))
             outcome = "right"
         except (OSError, TimeoutError, WrongAnswerError) as exc:
             outcome = f"{type(exc).__name__}: {exc}"[:100]
@@ -118,14 +118,14 @@ async def _call(seen: _Seen, number: int, port: int, end: float) -> None:
 
 
 async def _sockets(port: int, done: Counter[str], *, after: bytes) -> None:
-    """Keep opening WebSockets, as many at a time as unauthenticated clients may have."""
+    """Keep opening WebSockets without credentials, a hundred at a time."""
 
     async def one() -> None:
         with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            done["sockets of strangers"] += 1
+            done["sockets without credentials"] += 1
             writer.write(_HANDSHAKE + after)
-            await asyncio.wait_for(reader.read(-1), _PATIENCE_S)
+            await asyncio.wait_for(reader.read(-1), _TIMEOUT_S)
 
     async def again() -> None:
         while True:
@@ -133,7 +133,7 @@ async def _sockets(port: int, done: Counter[str], *, after: bytes) -> None:
                 await one()
             await asyncio.sleep(0.5)
 
-    await asyncio.gather(*(again() for _ in range(_STRANGERS // 3)))
+    await asyncio.gather(*(again() for _ in range(_UNAUTHENTICATED // 3)))
 
 
 async def _unfinished(port: int, done: Counter[str]) -> None:
@@ -187,7 +187,7 @@ async def _fans(port: int, done: Counter[str]) -> None:
 
 async def _once(port: int, done: Counter[str], what: str, request: bytes) -> None:
     with contextlib.suppress(OSError, TimeoutError, WrongAnswerError):
-        await asyncio.wait_for(ask_once(port, request), _PATIENCE_S)
+        await asyncio.wait_for(ask_once(port, request), _TIMEOUT_S)
     done[what] += 1
     await asyncio.sleep(0)
 
@@ -198,7 +198,7 @@ _ABUSES = [_silent, _unfinished, _empty_frames, _wrong_tokens, _noisy, _costly, 
 def _say(alone: _Seen, beside: _Seen, options: Options) -> None:
     both = alone, beside
     figures: dict[str, list[float]] = {
-        "honest requests": [seen.requests for seen in both],
+        "legitimate requests": [seen.requests for seen in both],
         "of these, wrong or failed": [seen.requests - seen.outcomes["right"] for seen in both],
         "median, ms": [seen.quantile_ms(0.5) for seen in both],
         "99th percentile, ms": [seen.quantile_ms(0.99) for seen in both],
@@ -207,7 +207,7 @@ def _say(alone: _Seen, beside: _Seen, options: Options) -> None:
     }
     rows = [(name, *map(number, cells)) for name, cells in figures.items()]
     header = [
-        f"{_HONEST} callers that poll once a second",
+        f"{_LEGITIMATE} callers that poll once a second",
         "alone",
         f"{options.seconds:.0f} s of abuse",
     ]

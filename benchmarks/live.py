@@ -33,7 +33,7 @@ _WEBHOOKS = 20
 _BETWEEN_WEBHOOKS_S = 1.2
 """The gateway polls SuperOffice at most once a second."""
 
-_PATIENCE_S = 30
+_TIMEOUT_S = 30
 _SECRET = "of this benchmark alone"  # noqa: S105  not a real secret
 _SETTINGS = {
     "GATEWAY_CACHE_TTL": str(_INTERVAL_S),
@@ -81,7 +81,7 @@ async def _measure(rest: Rest, server: Server) -> Json:
         await asyncio.sleep(_INTERVAL_S / 2)  # to start counting between two polls
         calls = await _calls_within(rest, _INTERVALS * _INTERVAL_S)
         changing.cancel()
-        await _tell(server)  # so that all screens show the same
+        await _notify(server)  # so that all screens show the same
         before_s = server.process.cpu_s()
         took_ms = [await _webhook_to_last_ms(rest, server, screens) for _ in range(_WEBHOOKS)]
         event_s = (server.process.cpu_s() - before_s) / _WEBHOOKS
@@ -146,7 +146,7 @@ async def _webhook_to_last_ms(rest: Rest, server: Server, screens: list[_Screen]
     await asyncio.sleep(_BETWEEN_WEBHOOKS_S)
     sessions = await _change(rest)
     started_ns = time.perf_counter_ns()
-    await _tell(server)
+    await _notify(server)
     await _until_all_show(screens, sessions, started_ns)
     return (max(screen.shown_ns for screen in screens) - started_ns) / 1e6
 
@@ -157,14 +157,14 @@ async def _until_all_show(screens: list[_Screen], sessions: int, since_ns: int) 
     Raises:
         WrongAnswerError: it takes too long.
     """
-    end = time.monotonic() + _PATIENCE_S
+    end = time.monotonic() + _TIMEOUT_S
     while any(s.sessions != sessions or s.shown_ns < since_ns for s in screens):
         if time.monotonic() > end:
             raise WrongAnswerError("not every socket has shown what it should")
         await asyncio.sleep(0.01)
 
 
-async def _tell(server: Server) -> None:
+async def _notify(server: Server) -> None:
     """Send a webhook.
 
     Raises:

@@ -13,7 +13,7 @@ from benchmarks.answers import AnswerReader, Check, WrongAnswerError
 
 __all__ = ["Client", "Clients", "Sample", "ask_once", "run"]
 
-_PATIENCE_S = 120
+_TIMEOUT_S = 120
 
 T = TypeVar("T")
 
@@ -109,7 +109,7 @@ class Clients:
         requests: Iterator[bytes],
         check: Check,
         *,
-        seconds: float = _PATIENCE_S,
+        seconds: float = _TIMEOUT_S,
         most: int = 2**62,
     ) -> Sample:
         """Send requests until the time is up or all are sent, then wait for pending answers.
@@ -125,7 +125,7 @@ class Clients:
         for connection in self._connections[: self._busy]:
             self._send(connection)
         try:
-            async with asyncio.timeout(seconds + _PATIENCE_S):
+            async with asyncio.timeout(seconds + _TIMEOUT_S):
                 await self._done
         except TimeoutError:
             raise WrongAnswerError("no answer came") from None

@@ -25,7 +25,7 @@ class _Seen:
     """The answers of one load, and its memory."""
 
     answered: Sample = field(default_factory=Sample)
-    turned_away: Sample = field(default_factory=Sample)
+    shed: Sample = field(default_factory=Sample)
     rss_mb: float = 0
 
 
@@ -50,7 +50,7 @@ def run_overload(options: Options) -> None:
         ):
             seconds = options.seconds * (10 if name.endswith("as long") else 1)
             seen = run(_load(server, requests, clients, pause_s, seconds))
-            rows.append((name, *_told(seen, seconds)))
+            rows.append((name, *_row(seen, seconds)))
             report.progress(" | ".join(rows[-1]))
     columns = ["", "answered/s", "median ms", "p99 ms", "503/s", "median ms", "memory MB"]
     report.say(report.markdown(columns, rows))
@@ -77,7 +77,7 @@ async def _ask(
         status, body = await client.ask(next(requests))
         took_ns = time.perf_counter_ns() - started_ns
         if status == 503:
-            seen.turned_away.latencies_ns.append(took_ns)
+            seen.shed.latencies_ns.append(took_ns)
             await asyncio.sleep(pause_s)
         else:
             check(status, body)
@@ -85,14 +85,14 @@ async def _ask(
     client.close()
 
 
-def _told(seen: _Seen, seconds: float) -> list[str]:
+def _row(seen: _Seen, seconds: float) -> list[str]:
     cells = [
         seen.answered.requests / seconds,
         seen.answered.quantile_ms(0.5),
         seen.answered.quantile_ms(0.99),
     ]
-    if seen.turned_away.requests:
-        cells += [seen.turned_away.requests / seconds, seen.turned_away.quantile_ms(0.5)]
+    if seen.shed.requests:
+        cells += [seen.shed.requests / seconds, seen.shed.quantile_ms(0.5)]
     else:
         cells += [0, 0]
     return [number(cell) for cell in (*cells, seen.rss_mb)]

@@ -14,7 +14,7 @@ __all__ = ["LOAD_CORE", "SERVER_CORE", "Process", "free_port", "limited", "pin_l
 
 _CORES = sorted(os.sched_getaffinity(0))
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_PATIENCE_S = 8
+_TIMEOUT_S = 8
 _CGROUPS = Path("/sys/fs/cgroup")
 _PERIOD_US = 20_000
 
@@ -57,7 +57,7 @@ class Process:
         """Stop it and its descendants."""
         _signal(self._popen.pid, signal.SIGTERM)
         try:
-            self._popen.wait(_PATIENCE_S)
+            self._popen.wait(_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             _signal(self._popen.pid, signal.SIGKILL)
             self._popen.wait()

@@ -56,8 +56,8 @@ class _Rest:
         )
 
     def _count(self, path: str) -> int:
-        asked = _COUNT.match(path)
-        return int(asked[1]) if asked else self._sessions
+        count = _COUNT.match(path)
+        return int(count[1]) if count else self._sessions
 
 
 class _Connection(asyncio.Protocol):
@@ -109,8 +109,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--delay-ms", type=float, default=0)
-    asked = parser.parse_args()
-    uvloop.run(_serve(asked.port, _Rest(asked.sessions, asked.delay_ms / 1000)))
+    arguments = parser.parse_args()
+    uvloop.run(_serve(arguments.port, _Rest(arguments.sessions, arguments.delay_ms / 1000)))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ __all__ = [
     "until_ready_s",
 ]
 
-_PATIENCE_S = 60
+_TIMEOUT_S = 60
 _HOUR_S = "3600"
 
 
@@ -156,11 +156,11 @@ def until_ready_s(engine: Engine, rest_url: str) -> float:
 
 def _wait(process: Process, port: int, request: bytes, name: str) -> None:
     """Wait until the server answers this request with 200."""
-    end = time.monotonic() + _PATIENCE_S
+    end = time.monotonic() + _TIMEOUT_S
     seen = ""
     while time.monotonic() < end and not process.has_ended:
         try:
-            status, body = run(asyncio.wait_for(ask_once(port, request), _PATIENCE_S))
+            status, body = run(asyncio.wait_for(ask_once(port, request), _TIMEOUT_S))
         except (OSError, TimeoutError, WrongAnswerError) as exc:
             seen = str(exc)
         else:

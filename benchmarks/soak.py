@@ -39,7 +39,7 @@ _REDIS_EVERY_S, _REDIS_PAUSE_S = 60.0, 3.0
 _QUIET_S = 15.0
 _QUERY = QUERIES["Q1"].body
 _CALLS = b"GET /calls HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-_PATIENCE_S = 40
+_TIMEOUT_S = 40
 
 
 @dataclass
@@ -77,7 +77,7 @@ def run_soak(options: Options) -> None:
         ):
             run(_soak(seen, [one, other], redis, options.seconds))
             calls = orjson.loads(run(ask_once(port, _CALLS))[1])
-    _tell(seen, calls, options)
+    _report(seen, calls, options)
 
 
 @contextlib.contextmanager
@@ -103,7 +103,7 @@ async def _soak(seen: _Seen, servers: list[Server], redis: Process | None, secon
         await troubles
     await asyncio.sleep(_QUIET_S)  # idle connections close, late REST calls end
     watching.cancel()
-    _look(seen, servers)
+    _sample(seen, servers)
 
 
 async def _call(seen: _Seen, number: int, servers: list[Server], end: float) -> None:
@@ -117,7 +117,7 @@ async def _call(seen: _Seen, number: int, servers: list[Server], end: float) -> 
         try:
             if client is None:
                 client = await Client.connect(dice.choice(servers).port)
-            status, body = await asyncio.wait_for(client.ask(request), _PATIENCE_S)
+            status, body = await asyncio.wait_for(client.ask(request), _TIMEOUT_S)
             outcome = _outcome(status, body)
         except (OSError, TimeoutError, WrongAnswerError) as exc:
             outcome = f"no answer: {type(exc).__name__}"
@@ -143,11 +143,11 @@ def _outcome(status: int, body: bytes) -> str:
 
 async def _watch(seen: _Seen, servers: list[Server]) -> None:
     while True:
-        _look(seen, servers)
+        _sample(seen, servers)
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
-def _look(seen: _Seen, servers: list[Server]) -> None:
+def _sample(seen: _Seen, servers: list[Server]) -> None:
     seen.rss_mb.append(sum(server.process.rss_bytes() for server in servers) / 1e6)
     seen.descriptors.append(sum(server.process.descriptors() for server in servers))
 
@@ -160,7 +160,7 @@ async def _stop_redis(redis: Process, end: float) -> None:
         os.kill(redis.pid, signal.SIGCONT)
 
 
-def _tell(seen: _Seen, calls: dict[str, int], options: Options) -> None:
+def _report(seen: _Seen, calls: dict[str, int], options: Options) -> None:
     requests, all_calls = sum(seen.outcomes.values()), sum(calls.values())
     report.say(
         f"{options.seconds:.0f} s, {_CALLERS} callers, two gateways; REST down for {OUTAGE_S} s of "

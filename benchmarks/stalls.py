@@ -146,7 +146,7 @@ _HANDSHAKE = (
     b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
 )
 _HEAD_OF_15_KB = b"\x01\xfe" + (15_000).to_bytes(2, "big") + bytes(4)
-_STRANGERS = {
+_UNAUTHENTICATED = {
     "a WebSocket that says nothing": _HANDSHAKE,
     "an unfinished message of 15 kB": _HANDSHAKE + _HEAD_OF_15_KB + bytes(15_000),
     "200 empty fragments": _HANDSHAKE + b"\x01\x80" + bytes(4) + (b"\x00\x80" + bytes(4)) * 199,
@@ -182,12 +182,12 @@ def run_stalls(options: Options) -> None:
     columns = [f"over {_SESSIONS:,} sessions", "longest wait of others, ms", "itself, ms"]
     report.say(report.markdown(columns, rows))
     held = []
-    for name, sent in _STRANGERS.items():
+    for name, sent in _UNAUTHENTICATED.items():
         if options.only and name not in options.only:
             continue
         with rest_side() as rest, serving(Gateway(_ROOM), rest.url(1), caches=True) as server:
             held.append((name, number(run(_held_kb(server, sent)))))
-    report.say(report.markdown(["a stranger sends", "kB held per socket"], held))
+    report.say(report.markdown(["an unauthenticated client sends", "kB held per socket"], held))
     report.write_json("stalls", {"columns": columns, "rows": rows, "held": held}, options)
 
 
