@@ -11,7 +11,7 @@ const place = document.getElementById("graphiql");
 const url = new URL(place.dataset.endpoint, document.baseURI).href;
 const fetcher = GraphiQL.createFetcher({
   url,
-  subscriptionUrl: url.replace(/^http/, "ws"), // the headers go along with connection_init
+  subscriptionUrl: url.replace(/^http/, "ws"), // connection_init carries the headers
   enableIncrementalDelivery: false,
   headers: { accept: "application/graphql-response+json, application/json;q=0.9" },
 });
@@ -19,10 +19,10 @@ const fetcher = GraphiQL.createFetcher({
 const TEXTS_AND_COMMENTS = /"""(?:\\"""|[^])*?"""|"(?:\\.|[^"\\\n])*"|#.*/g;
 const OPERATIONS = /(?:^|\})[\s,]*(query\b|subscription\b|\{)\s*(\w*)/g;
 
-// GraphiQL takes a moment to see which operation was typed, and of what kind. For whoever is quicker
-// than that it would name another one, or send a subscription like a query.
-function send(given, { headers, ...more } = {}) {
-  const params = withMe(given);
+// GraphiQL detects the name and the kind of a typed operation with a delay. If it is run sooner, GraphiQL
+// would send the name of another one, or send a subscription as a query.
+function send(request, { headers, ...more } = {}) {
+  const params = withMe(request);
   const options = { ...more, headers: withLogin(headers) };
   const operations = [...params.query.replace(TEXTS_AND_COMMENTS, "").matchAll(OPERATIONS)].map(
     ([, kind, name]) => (kind === "{" ? { kind: "query", name: "" } : { kind, name }),
@@ -43,7 +43,7 @@ const login = users.length
   ? "Logged in as the user chosen at the top."
   : "Log in at the top: enter SoTicket 7T:...,\nBasic ... or Bearer ... under Authorization.";
 const queries = examples(login);
-const asked = new URLSearchParams(location.search); // of a link to a query
+const linked = new URLSearchParams(location.search); // of a link to a query
 const isNarrow = window.matchMedia("(max-width: 50rem)").matches;
 const storage = openStorage();
 const needsMe = (query) => !users.length && query.includes("$me");
@@ -65,12 +65,12 @@ function render() {
     h(
       GraphiQL,
       {
-        fetcher: (...given) => send(...given), // another one has the schema read again
+        fetcher: (...request) => send(...request), // a new function: GraphiQL reads the schema again
         schema: lacksTenant() ? null : undefined,
         storage,
-        query: asked.get("query") ?? undefined,
-        variables: asked.get("variables") ?? undefined,
-        operationName: asked.get("operationName") ?? undefined,
+        query: linked.get("query") ?? undefined,
+        variables: linked.get("variables") ?? undefined,
+        operationName: linked.get("operationName") ?? undefined,
         defaultTabs: queries.map((query) => ({ query, variables: variablesOf(query) })),
         defaultQuery: comment(login),
         defaultEditorToolsVisibility: isNarrow ? false : "variables",
