@@ -28,7 +28,7 @@ async def tell(gateway: Gateway) -> None:
 
 async def status(socket: Socket) -> Any:
     """Return the status of the one session in the next answer."""
-    message = await socket.heard()
+    message = await socket.next_message()
     return message["payload"]["data"]["chatSessions"][0]["status"]
 
 
@@ -56,10 +56,10 @@ async def test_screens_stay_right_while_redis_is_restarted(rest: RestSide, tmp_p
             connected(rest, CREDENTIALS, **shared) as socket,
         ):
             await socket.sent.get()
-            socket.say({"type": "connection_init"})
-            await socket.heard()
+            socket.send_json({"type": "connection_init"})
+            await socket.next_message()
             await until(both_listen)
-            socket.say({"type": "subscribe", "id": "1", "payload": {"query": WATCH}})
+            socket.send_json({"type": "subscribe", "id": "1", "payload": {"query": WATCH}})
             seen.append(await status(socket))
             change("UserLast")
             await tell(other)

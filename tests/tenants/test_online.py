@@ -525,17 +525,17 @@ async def connected(
         try:
             yield socket
         finally:
-            socket.hang_up()
+            socket.disconnect()
             await running
 
 
 async def said(socket: Socket, payload: Mapping[str, str]) -> Any:
     """Initiate a socket, ask on it and return what comes back."""
     await socket.sent.get()
-    socket.say({"type": "connection_init", "payload": payload})
-    await socket.heard()
-    socket.say({"type": "subscribe", "id": "1", "payload": {"query": QUERY}})
-    return (await socket.heard())["payload"]
+    socket.send_json({"type": "connection_init", "payload": payload})
+    await socket.next_message()
+    socket.send_json({"type": "subscribe", "id": "1", "payload": {"query": QUERY}})
+    return (await socket.next_message())["payload"]
 
 
 @pytest.mark.parametrize(
