@@ -108,7 +108,7 @@ async def test_what_is_shared_is_sealed() -> None:
     machines = Machines()
     await text(machines.source())
 
-    [(name, (value, _))] = machines.remote.kept.items()
+    [(name, (value, _))] = machines.remote.entries.items()
     assert value is not None
     for secret in (b"kari", b"Basic", SECRET):
         assert secret not in value
@@ -120,7 +120,7 @@ async def test_one_callers_entry_does_not_open_for_another() -> None:
     machines = Machines()
     source = machines.source()
     await text(source)
-    kept = machines.remote.kept
+    kept = machines.remote.entries
     kept[source.key_of(JONAS)] = kept[source.key_of(KARI)]
 
     assert await text(machines.source(), JONAS) == "Basic jonas 2"
@@ -166,7 +166,7 @@ async def test_a_caller_whom_rest_turns_away_loses_it_everywhere() -> None:
     with pytest.raises(UpstreamUnauthenticatedError):
         await text(machines.source())
 
-    assert not machines.remote.kept
+    assert not machines.remote.entries
 
 
 async def test_a_gateway_that_has_just_started_has_something_to_fall_back_on() -> None:
@@ -246,15 +246,15 @@ async def test_nobody_waits_longer_than_rest_may_take(waited_s: float, calls: in
     machines = Machines(rest=Rest(is_hung=True))
     source = machines.source()
     lease = f"{source.key_of(KARI)}:lease"
-    machines.remote.kept[lease] = (b"another's", machines.clock() + 2)
+    machines.remote.entries[lease] = (b"another's", machines.clock() + 2)
     waiting = asyncio.create_task(text(source))
     for _ in range(10):
         for _ in range(20):
             await asyncio.sleep(0)
         machines.clock.advance(waited_s / 10)
-        machines.remote.kept[lease] = (b"another's", machines.clock() + 2)
+        machines.remote.entries[lease] = (b"another's", machines.clock() + 2)
     if calls:
-        del machines.remote.kept[lease]
+        del machines.remote.entries[lease]
 
     with pytest.raises(UpstreamTimeoutError):
         await waiting
@@ -268,7 +268,7 @@ async def test_an_answer_that_cannot_be_read_is_not_shared() -> None:
     with pytest.raises(UpstreamError):
         await text(machines.source())
 
-    assert not machines.remote.kept
+    assert not machines.remote.entries
 
 
 async def test_a_failing_cache_fails_no_request() -> None:

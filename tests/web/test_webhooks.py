@@ -266,7 +266,7 @@ async def test_a_replay_at_another_process_is_ignored() -> None:
 
     assert [result for _, result in results] == ["accepted", "ignored", "accepted", "accepted"]
     assert len(published) == 3
-    assert event()["EventId"] not in repr(remote.kept)
+    assert event()["EventId"] not in repr(remote.entries)
 
 
 @pytest.mark.parametrize(("level", "statuses"), [("info", [401]), ("debug", [200, 200, 401])])
