@@ -117,6 +117,14 @@ async def test_fields_without_a_plan_are_executed(selection: str) -> None:
         Street(length_m="far", numbers=[], shops=[shop()]),  # type: ignore[arg-type]
         None,
     ],
+    ids=[
+        "no length",
+        "no shops",
+        "a null shop",
+        "a shop without its key",
+        "a text as length",
+        "a null street",
+    ],
 )
 async def test_a_missing_required_value_is_an_error(street: Any) -> None:
     """A null in a required field rises as far as the schema says."""

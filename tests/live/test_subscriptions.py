@@ -232,6 +232,7 @@ async def test_a_hidden_field_is_not_named() -> None:
             "BAD_USER_INPUT",
         ),
     ],
+    ids=["a negative limit", "an inverted range"],
 )
 async def test_an_invalid_argument_ends_the_subscription(query: str, code: str) -> None:
     """An invalid argument ends the subscription with the error that a query gets."""
@@ -316,6 +317,7 @@ async def test_repeated_answers_are_not_sent(query: str) -> None:
         ("subscription {", None, False),
         ("subscription { chatSessions { status } }" + " " * 100_000, None, False),
     ],
+    ids=lambda value: f"{value!r:.60}",
 )
 def test_only_a_valid_subscription_counts_as_one(
     query: str, name: str | None, *, is_subscription: bool

@@ -121,6 +121,7 @@ async def test_changes_are_computed_once_for_all_readers() -> None:
         (UpstreamUnauthenticatedError("no"), "UNAUTHENTICATED"),
         (UpstreamForbiddenError("no"), "FORBIDDEN"),
     ],
+    ids=["401", "403"],
 )
 async def test_rejected_credentials_end_a_subscription(failure: UpstreamError, code: str) -> None:
     """A subscription ends with an error when SuperOffice rejects its credentials."""

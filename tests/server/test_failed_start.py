@@ -54,7 +54,9 @@ def test_a_setting_that_fails_in_workers_is_named() -> None:
         assert command.process.wait(PATIENCE_S) == 2
 
 
-@pytest.mark.parametrize("options", [{"workers": 2}, {"metrics_port": 0}])
+@pytest.mark.parametrize(
+    "options", [{"workers": 2}, {"metrics_port": 0}], ids=["two workers", "a port of metrics"]
+)
 def test_a_missing_temporary_directory_is_an_error(
     options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

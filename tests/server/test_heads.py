@@ -137,7 +137,9 @@ UPGRADING = (
 
 
 @pytest.mark.parametrize(
-    "pieces", [[UPGRADING + UPGRADE_BODY], [UPGRADING, UPGRADE_BODY], [UPGRADING[:99]]]
+    "pieces",
+    [[UPGRADING + UPGRADE_BODY], [UPGRADING, UPGRADE_BODY], [UPGRADING[:99]]],
+    ids=["in one piece", "head and body", "cut in the head"],
 )
 def test_a_request_for_another_protocol_is_answered_in_http_1_1(
     connection: socket.socket, pieces: list[bytes]

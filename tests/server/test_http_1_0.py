@@ -83,7 +83,7 @@ async def page(request: Request) -> StreamingResponse:
 
 
 @pytest.mark.parametrize(
-    ("method", "body"), [("GET", "<p>" * 1_000 + "</p>" * 1_000), ("HEAD", "")]
+    ("method", "body"), [("GET", "<p>" * 1_000 + "</p>" * 1_000), ("HEAD", "")], ids=["GET", "HEAD"]
 )
 def test_an_answer_without_a_length_ends_with_its_connection(method: str, body: str) -> None:
     """An answer without a length, such as a large compressed file, ends with the connection."""

@@ -226,6 +226,11 @@ def test_the_shutdown_timeout_covers_a_rest_call(started: list[FakeWorkers]) -> 
 TERM, CTRL_C = signal.SIGTERM, signal.SIGINT
 
 
+def signal_names(value: object) -> str | None:
+    """Return the names of signals as the id of a test."""
+    return " ".join(number.name for number in value) if isinstance(value, list) else None
+
+
 @pytest.mark.parametrize(
     ("signals", "is_hurried", "is_forced"),
     [
@@ -238,6 +243,7 @@ TERM, CTRL_C = signal.SIGTERM, signal.SIGINT
         ([TERM, TERM, CTRL_C], True, True),
         ([CTRL_C, CTRL_C, TERM], True, True),
     ],
+    ids=signal_names,
 )
 def test_each_further_signal_ends_a_wait(
     signals: list[signal.Signals], is_hurried: bool, is_forced: bool
@@ -266,6 +272,7 @@ def worker_server() -> WorkerServer:
         ([TERM, CTRL_C, TERM], True, False),
         ([TERM, CTRL_C, CTRL_C], True, True),
     ],
+    ids=signal_names,
 )
 def test_a_second_sigterm_changes_nothing_in_a_worker(
     signals: list[signal.Signals], is_hurried: bool, is_forced: bool

@@ -57,7 +57,11 @@ def test_sockets_have_no_compression() -> None:
         assert opened.protocol.extensions == []
 
 
-@pytest.mark.parametrize("headers", [CREDENTIALS, {}, {"Authorization": "NTLM x"}])
+@pytest.mark.parametrize(
+    "headers",
+    [CREDENTIALS, {}, {"Authorization": "NTLM x"}],
+    ids=["credentials", "no credentials", "NTLM"],
+)
 def test_a_closed_socket_is_freed_without_the_garbage_collector(
     headers: dict[str, str],
 ) -> None:

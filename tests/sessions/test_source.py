@@ -211,6 +211,7 @@ async def test_simultaneous_requests_share_a_failed_call() -> None:
         UpstreamForbiddenError("403"),
         RuntimeError("a bug"),
     ],
+    ids=repr,
 )
 async def test_a_failure_is_not_cached(failure: Exception) -> None:
     """After a failure the next request calls REST again."""
@@ -250,6 +251,7 @@ class NeverHits(BoundedMemoryCache):
         (UpstreamTimeoutError("late"), True),
         (UpstreamError("500"), True),
     ],
+    ids=repr,
 )
 async def test_rejected_credentials_delete_the_cached_snapshot(
     failure: UpstreamError, is_cached: bool

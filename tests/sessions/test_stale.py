@@ -202,7 +202,9 @@ async def test_a_failure_in_the_background_is_logged_once(caplog: Any) -> None:
     assert len(bench.rest.calls) == 3
 
 
-@pytest.mark.parametrize("failure", [UpstreamNotCalledError("open"), UpstreamHeldOffError("held")])
+@pytest.mark.parametrize(
+    "failure", [UpstreamNotCalledError("open"), UpstreamHeldOffError("held")], ids=repr
+)
 async def test_refused_calls_are_logged_at_debug(failure: UpstreamError, caplog: Any) -> None:
     """Refused calls are logged at debug, as the breaker reports the outage once."""
     bench = Bench()

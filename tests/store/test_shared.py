@@ -154,7 +154,9 @@ async def test_a_forgotten_entry_is_gone_for_all_processes(remote: Remote) -> No
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"", b"{}", bytes(100), TIMES.pack(1000, 500) + bytes(100), bytes(10**6)]
+    "garbage",
+    [b"", b"{}", bytes(100), TIMES.pack(1000, 500) + bytes(100), bytes(10**6)],
+    ids=["empty", "JSON", "zeros", "a recent date", "a megabyte"],
 )
 async def test_garbage_counts_as_a_miss_and_is_overwritten(remote: Remote, garbage: bytes) -> None:
     """Garbage, even with a recent date, is a miss and is overwritten."""

@@ -36,7 +36,11 @@ async def gateway(rest: FaultyRest) -> AsyncIterator[Gateway]:
         yield running
 
 
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic"}, {"Cookie": "id=1"}])
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Authorization": "Basic"}, {"Cookie": "id=1"}],
+    ids=["no headers", "an incomplete header", "a cookie"],
+)
 async def test_without_credentials_rest_is_not_called(
     headers: dict[str, str], rest: FaultyRest, gateway: Gateway
 ) -> None:

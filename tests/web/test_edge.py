@@ -81,6 +81,7 @@ async def test_a_bug_before_the_query_is_masked(
         ("mutation { change }", 400, "GRAPHQL_VALIDATION_FAILED"),
         ("subscription { change }", 400, "GRAPHQL_VALIDATION_FAILED"),
     ],
+    ids=lambda value: f"{value!r:.60}",
 )
 async def test_a_query_error_has_a_4xx_status_with_graphql_response_json(
     gateway: Gateway, query: str, status: int, code: str
@@ -127,7 +128,7 @@ async def test_each_operation_on_a_socket_reads_a_new_snapshot(rest: RestSide) -
     assert rest.calls == 3  # one for the login
 
 
-@pytest.mark.parametrize("more", [{}, {"operationName": "C"}])
+@pytest.mark.parametrize("more", [{}, {"operationName": "C"}], ids=["no name", "an unknown name"])
 async def test_an_ambiguous_operation_on_a_socket_is_an_error(
     rest: RestSide, caplog: pytest.LogCaptureFixture, more: Json
 ) -> None:

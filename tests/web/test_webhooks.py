@@ -103,6 +103,20 @@ async def test_a_webhook_invalidates_the_cache(gateway: Gateway, rest: RestSide,
         b"",
         b"\xff",
     ],
+    ids=[
+        "a contact",
+        "an unknown event",
+        "a list as event",
+        "a number as id",
+        "an old time",
+        "an old time without a zone",
+        "no properties",
+        "a list",
+        "null",
+        "incomplete JSON",
+        "empty",
+        "not UTF-8",
+    ],
 )
 async def test_an_irrelevant_webhook_is_ignored_with_200(
     gateway: Gateway, rest: RestSide, body: Mapping[str, Any] | bytes
@@ -121,6 +135,7 @@ async def test_an_irrelevant_webhook_is_ignored_with_200(
         {"Timestamp": None},
         {"EventId": None},
     ],
+    ids=["an unknown format", "no time", "no id"],
 )
 async def test_a_webhook_with_an_unknown_time_or_id_is_accepted(
     gateway: Gateway, more: dict[str, Any]
@@ -173,6 +188,16 @@ async def test_the_ids_of_past_webhooks_are_limited_in_number(
         {"X-SuperOffice-Signature": hmac.new(SECRET.encode(), b"{}", "sha256").hexdigest()},
         headers_of(b"{}", "another secret of some length"),
         headers_of(b"{ }"),
+    ],
+    ids=[
+        "no signature",
+        "empty",
+        "not base64",
+        "not ASCII",
+        "another signature",
+        "hexadecimal",
+        "another secret",
+        "another body",
     ],
 )
 async def test_a_webhook_without_a_valid_signature_is_refused(
@@ -339,6 +364,22 @@ TEST = {"Event": "test", "Entity": "test", "ContextIdentifier": "Default", "Chan
         (f"Cust1={OLD},Cust2={OTHER}", OTHER, TEST, (200, "ignored")),
         (f"Cust1={OLD},Cust2={OTHER}", NEW, TEST, (401, None)),
         (f"Cust1={OLD},Cust2={OTHER}", OTHER, {**TEST, "WebhookName": "x" * 2**12}, (401, None)),
+    ],
+    ids=[
+        "old secret",
+        "new secret",
+        "unknown secret",
+        "old secret of the tenant",
+        "new secret of the tenant",
+        "secret of another tenant",
+        "unknown tenant",
+        "invalid tenant",
+        "shared secret",
+        "shared secret of another tenant",
+        "setting as secret",
+        "test event",
+        "test event with an unknown secret",
+        "large test event",
     ],
 )
 async def test_each_tenant_has_secrets_of_its_own(

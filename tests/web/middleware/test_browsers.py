@@ -87,6 +87,15 @@ async def test_a_page_of_an_allowed_site_may_send_requests(
         preflight(CONSOLE, method="DELETE"),
         preflight(CONSOLE, headers="x-anything"),
     ],
+    ids=[
+        "another site",
+        "null",
+        "a longer host",
+        "another port",
+        "without TLS",
+        "another method",
+        "another header",
+    ],
 )
 async def test_a_preflight_of_another_origin_method_or_header_is_refused(
     rest: RestSide, headers: dict[str, str]
@@ -190,6 +199,7 @@ async def test_with_all_origins_allowed_no_cookies_are_sent(rest: RestSide) -> N
         ("*", {"Origin": EVIL}, True),
         ("*", {"Sec-Fetch-Site": "cross-site"}, False),
     ],
+    ids=repr,
 )
 async def test_a_get_that_another_sites_page_may_have_sent_is_refused(
     rest: RestSide, origins: str, headers: dict[str, str], is_allowed: bool
@@ -264,6 +274,13 @@ async def test_a_preflight_answer_has_security_headers(rest: RestSide) -> None:
         (ORIGINS, {"Origin": CONSOLE}),
         (ORIGINS, {"Origin": WALLBOARD}),
         ("*", {"Origin": EVIL}),
+    ],
+    ids=[
+        "no Origin",
+        "same origin",
+        "an allowed site",
+        "another allowed site",
+        "all sites allowed",
     ],
 )
 async def test_a_page_of_an_allowed_site_may_open_a_socket(

@@ -20,7 +20,11 @@ def log() -> Iterator[Log]:
         yield log
 
 
-@pytest.mark.parametrize("sent", ["abc", "a-1_2.3:4/5+6=7@8", "x" * 128])
+@pytest.mark.parametrize(
+    "sent",
+    ["abc", "a-1_2.3:4/5+6=7@8", "x" * 128],
+    ids=["letters", "punctuation", "128 characters"],
+)
 async def test_the_clients_id_is_used(
     gateway: Gateway, rest: RestSide, log: Log, sent: str
 ) -> None:
@@ -60,6 +64,16 @@ async def test_every_request_has_an_id_of_its_own(gateway: Gateway) -> None:
         [b"{}"],
         [b"x" * 129],
         [b"one", b"two"],
+    ],
+    ids=[
+        "empty",
+        "a space",
+        "a semicolon",
+        "a quote",
+        "not ASCII",
+        "braces",
+        "129 bytes",
+        "two ids",
     ],
 )
 async def test_an_invalid_id_is_replaced(

@@ -75,6 +75,7 @@ async def test_readyz_answers_503_before_the_start() -> None:
             {"status": "unready", "checks": {"rest": "it is out"}, "version": __version__},
         ),
     ],
+    ids=["no problem", "a problem"],
 )
 async def test_readyz_reports_the_last_check_of_rest(
     rest: RestSide,

@@ -99,6 +99,16 @@ async def test_json_content_types_are_accepted_in_any_case(
             "The request's body must not be compressed.",
         ),
     ],
+    ids=[
+        "no type",
+        "an empty type",
+        "JSON as a parameter",
+        "jsonx",
+        "graphql",
+        "multipart",
+        "latin1",
+        "gzip",
+    ],
 )
 async def test_a_body_of_another_type_gets_415(
     gateway: Gateway, headers: dict[str, str], message: str
@@ -231,6 +241,7 @@ async def test_a_client_that_disconnects_is_a_client_error() -> None:
         (b'{"query": "{a}", "extensions": "x"}', "`extensions` has to be an object or null."),
         (b'{"query": "{a}", "extensions": []}', "`extensions` has to be an object or null."),
     ],
+    ids=lambda value: f"{value!r:.60}",
 )
 async def test_an_invalid_request_gets_400(gateway: Gateway, body: bytes, message: str) -> None:
     """A body that is no GraphQL request gets 400, with the reason."""
@@ -271,6 +282,13 @@ async def test_empty_parameters_in_a_url_count_as_missing(gateway: Gateway) -> N
         ({"extensions": "x"}, "`extensions` is not valid JSON."),
         ({"extensions": "[]"}, "`extensions` has to be an object or null."),
         ({"query": ""}, NO_QUERY),
+    ],
+    ids=[
+        "variables not JSON",
+        "variables a number",
+        "extensions not JSON",
+        "extensions a list",
+        "query empty",
     ],
 )
 async def test_an_invalid_parameter_in_a_url_gets_400(
@@ -344,7 +362,9 @@ async def test_larger_variables_are_refused(rest: RestSide) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [[1] * 1_988, [{}] * 198 + [1] * 8, [[]] * 1_988, [{"a": {"b": [1]}}] * 90]
+    "values",
+    [[1] * 1_988, [{}] * 198 + [1] * 8, [[]] * 1_988, [{"a": {"b": [1]}}] * 90],
+    ids=["numbers", "objects", "lists", "nested objects"],
 )
 async def test_variables_may_have_many_values(gateway: Gateway, values: list[Any]) -> None:
     """Variables may have 2000 values, where each object counts as ten."""
@@ -352,7 +372,9 @@ async def test_variables_may_have_many_values(gateway: Gateway, values: list[Any
 
 
 @pytest.mark.parametrize(
-    "values", [[1] * 1_990, [{}] * 199, [{"a": {"b": [1]}}] * 91, [[{}] * 20] * 20]
+    "values",
+    [[1] * 1_990, [{}] * 199, [{"a": {"b": [1]}}] * 91, [[{}] * 20] * 20],
+    ids=["numbers", "objects", "nested objects", "lists of objects"],
 )
 async def test_variables_with_too_many_values_are_refused(
     gateway: Gateway, values: list[Any]

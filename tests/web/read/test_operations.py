@@ -15,7 +15,11 @@ SESSIONS = {"query": "{ chatSessions { chatSessionId } }"}
 ANSWERED = {"data": {"chatSessions": [{"chatSessionId": 1}]}}
 
 
-@pytest.mark.parametrize("named", [{}, {"operationName": None}, {"operationName": ""}])
+@pytest.mark.parametrize(
+    "named",
+    [{}, {"operationName": None}, {"operationName": ""}],
+    ids=["no name", "null", "an empty name"],
+)
 async def test_one_of_several_operations_must_be_named(
     gateway: Gateway, named: dict[str, str | None]
 ) -> None:

@@ -115,6 +115,7 @@ async def test_a_wrong_hash_is_refused(gateway: Gateway) -> None:
         {"version": 2, "sha256Hash": "0" * 64},
         {"sha256Hash": "0" * 64},
     ],
+    ids=lambda value: f"{value!r:.60}",
 )
 async def test_a_malformed_hash_is_refused(gateway: Gateway, persisted: Any) -> None:
     """A malformed hash is refused with an example of the right form."""
@@ -127,7 +128,7 @@ async def test_a_malformed_hash_is_refused(gateway: Gateway, persisted: Any) -> 
     )
 
 
-@pytest.mark.parametrize("extensions", [{}, {"persistedQuery": None}, {"tracing": True}])
+@pytest.mark.parametrize("extensions", [{}, {"persistedQuery": None}, {"tracing": True}], ids=repr)
 async def test_other_extensions_are_ignored(gateway: Gateway, extensions: Json) -> None:
     """Extensions other than persisted queries are ignored."""
     answer = await post_json(gateway, {"query": QUERY, "extensions": extensions})
@@ -135,7 +136,7 @@ async def test_other_extensions_are_ignored(gateway: Gateway, extensions: Json) 
     assert answer.json() == DATA
 
 
-@pytest.mark.parametrize("body", [{}, {"query": QUERY}])
+@pytest.mark.parametrize("body", [{}, {"query": QUERY}], ids=["hash only", "query and hash"])
 async def test_persisted_queries_can_be_switched_off(rest: RestSide, body: Json) -> None:
     """With persisted queries switched off, clients learn not to retry."""
     async with gateway_over(rest, persisted_queries=False) as gateway:
@@ -269,6 +270,7 @@ async def test_each_kind_of_manifest_is_read(
         {"extensions": extensions_of("q1")},
         {"query": QUERY},
     ],
+    ids=lambda value: f"{value!r:.60}",
 )
 async def test_a_trusted_document_is_found_by_any_id_field_or_its_text(
     rest: RestSide, manifest: Path, body: Json
@@ -291,7 +293,7 @@ async def test_a_trusted_document_is_found_by_documentid_in_a_url(
     assert answer.json() == DATA
 
 
-@pytest.mark.parametrize("body", [{"documentId": "q3"}, {"id": 5}, {"doc_id": {"q1": 1}}])
+@pytest.mark.parametrize("body", [{"documentId": "q3"}, {"id": 5}, {"doc_id": {"q1": 1}}], ids=repr)
 async def test_an_unknown_document_is_not_found(rest: RestSide, manifest: Path, body: Json) -> None:
     """An id that is not in the manifest, of any type, is not found."""
     async with gateway_over(rest, trusted_documents=manifest) as gateway:

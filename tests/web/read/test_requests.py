@@ -189,6 +189,14 @@ async def test_a_body_that_is_not_json_is_refused(
         {"query": QUERY, "extensions": "42"},
         {"variables": "{}"},
     ],
+    ids=[
+        "query empty",
+        "variables not JSON",
+        "variables a list",
+        "variables a number",
+        "extensions a number",
+        "no query",
+    ],
 )
 async def test_malformed_parameters_are_a_bad_request(
     gateway: Gateway, parameters: dict[str, str]
@@ -221,6 +229,22 @@ async def test_malformed_parameters_are_a_bad_request(
         ({"query": QUERY, "operationName": 42}, "BAD_REQUEST"),
         ({"query": QUERY, "operationName": []}, "BAD_REQUEST"),
         ({"query": "fragment F on Query { __typename }"}, "OPERATION_RESOLUTION_FAILURE"),
+    ],
+    ids=[
+        "half a document",
+        "white space",
+        "a deep document",
+        "an unknown field",
+        "an unused fragment",
+        "a mutation",
+        "an unknown subscription",
+        "a missing variable",
+        "a text as number",
+        "a large number",
+        "an unknown operation",
+        "a number as operation",
+        "a list as operation",
+        "no operation",
     ],
 )
 async def test_an_invalid_document_is_refused_before_rest_is_called(

@@ -108,6 +108,18 @@ def served_as(
         ),
         (served_as("hit", from_="shared", age_s=1), f"{NAME}; hit; ttl=4; detail=shared"),
     ],
+    ids=[
+        "hit",
+        "miss",
+        "no-cache",
+        "collapsed",
+        "no TTL",
+        "no TTL, a second old",
+        "stale while revalidate",
+        "stale after a timeout",
+        "stale after a 503",
+        "shared",
+    ],
 )
 def test_cache_status_describes_the_use_of_the_cache(served: Served, status: str) -> None:
     """Cache-Status describes hits, misses and stale answers as in RFC 9211."""
@@ -275,6 +287,17 @@ ON_REQUEST = "fwd=request; fwd-status=200; stored"
         ({"Cache-Control": "max-age=0"}, {"client_cache_control": False}, "hit", 1),
         ({"Accept-Language": "de"}, {}, MISS, 2),
         ({}, {"cache_ttl": 0}, "fwd=miss; fwd-status=200", 2),
+    ],
+    ids=[
+        "an equal request",
+        "no-cache",
+        "no-store",
+        "max-age=0",
+        "max-age=60",
+        "no-cache is ignored",
+        "max-age=0 is ignored",
+        "another language",
+        "no TTL",
     ],
 )
 async def test_the_second_request_uses_the_cache(

@@ -40,6 +40,8 @@ FAILURES: list[tuple[httpx.Response | Exception, str, int, dict[str, str]]] = [
     (TimeoutError(), "UPSTREAM_TIMEOUT", 504, {}),
     (httpx.ConnectError("refused"), "UPSTREAM_UNAVAILABLE", 503, {}),
 ]
+FAILURE_NAMES = ["401", "403", "429", "429 with Retry-After", "400", "500", "302"]
+FAILURE_NAMES += ["503", "an object", "204", "a timeout", "no connection"]
 
 
 def answering(rest: RestSide, outcome: httpx.Response | Exception) -> RestSide:
@@ -60,7 +62,11 @@ def status_headers(response: httpx.Response) -> dict[str, str]:
     return {name: response.headers[name] for name in names if name in response.headers}
 
 
-@pytest.mark.parametrize(("outcome", "code", "status", "headers"), FAILURES)
+@pytest.mark.parametrize(
+    ("outcome", "code", "status", "headers"),
+    FAILURES,
+    ids=FAILURE_NAMES,
+)
 @pytest.mark.parametrize("query", [QUERY, TWO], ids=["one field", "two fields"])
 async def test_with_graphql_response_json_the_status_is_the_error(
     rest: RestSide,
@@ -78,7 +84,11 @@ async def test_with_graphql_response_json_the_status_is_the_error(
     assert (codes, response.status_code, status_headers(response)) == ({code}, status, headers)
 
 
-@pytest.mark.parametrize(("outcome", "code", "status", "headers"), FAILURES)
+@pytest.mark.parametrize(
+    ("outcome", "code", "status", "headers"),
+    FAILURES,
+    ids=FAILURE_NAMES,
+)
 async def test_with_json_the_status_is_200(
     rest: RestSide,
     outcome: httpx.Response | Exception,
@@ -126,7 +136,9 @@ async def test_a_partial_success_gets_200(gateway: Gateway, rest: RestSide) -> N
 
 
 @pytest.mark.parametrize("query", ["{", "{ nope }"])
-@pytest.mark.parametrize(("accept", "status"), [(GRAPHQL_JSON, 400), (JSON, 200)])
+@pytest.mark.parametrize(
+    ("accept", "status"), [(GRAPHQL_JSON, 400), (JSON, 200)], ids=["graphql", "json"]
+)
 async def test_an_invalid_query_has_no_data(
     gateway: Gateway, query: str, accept: dict[str, str], status: int
 ) -> None:

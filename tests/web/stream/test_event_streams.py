@@ -118,7 +118,9 @@ def test_a_subscription_is_answered_over_get(url: str) -> None:
         assert next(events(response)) == ("next", IN_QUEUE)
 
 
-@pytest.mark.parametrize("accept", [ANYTHING, "*/*", f"{JSON}, {STREAM};q=0.1"])
+@pytest.mark.parametrize(
+    "accept", [ANYTHING, "*/*", f"{JSON}, {STREAM};q=0.1"], ids=["urql", "anything", "JSON first"]
+)
 def test_a_query_is_answered_with_json(url: str, accept: str) -> None:
     """A query is answered with JSON if the client accepts that as well as streams."""
     answer = httpx.post(url, json={"query": QUERY}, headers={**CREDENTIALS, "Accept": accept})
@@ -127,7 +129,7 @@ def test_a_query_is_answered_with_json(url: str, accept: str) -> None:
     assert answer.json() == {"data": {"chatSessions": [{"chatSessionId": 1}]}}
 
 
-@pytest.mark.parametrize("accept", [ANYTHING, "*/*"])
+@pytest.mark.parametrize("accept", [ANYTHING, "*/*"], ids=["urql", "anything"])
 def test_a_subscription_is_answered_with_a_stream(url: str, accept: str) -> None:
     """A subscription is answered with a stream if the client accepts one."""
     with streamed(url, accept=accept) as response:
@@ -188,6 +190,7 @@ def test_a_batch_of_queries_is_answered(url: str) -> None:
         {"documentId": "unknown"},
         {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}},
     ],
+    ids=["documentId", "hash"],
 )
 def test_an_unknown_document_is_an_event_for_clients_that_accept_only_streams(
     url: str, body: dict[str, object]

@@ -85,7 +85,11 @@ def test_a_refused_document_is_a_transport_error(url: str) -> None:
     assert response.headers["content-type"] == "application/graphql-response+json"
 
 
-@pytest.mark.parametrize("accept", [APOLLO, APOLLO.replace("subscriptionSpec", "deferSpec")])
+@pytest.mark.parametrize(
+    "accept",
+    [APOLLO, APOLLO.replace("subscriptionSpec", "deferSpec")],
+    ids=["subscriptionSpec", "deferSpec"],
+)
 def test_a_query_is_answered_with_json(url: str, accept: str) -> None:
     """A query is answered with JSON, although these clients always accept multipart."""
     answer = httpx.post(
@@ -103,7 +107,7 @@ def test_other_multipart_types_get_406(url: str) -> None:
     assert answer.status_code == 406
 
 
-@pytest.mark.parametrize("accept", [APOLLO, "text/event-stream"])
+@pytest.mark.parametrize("accept", [APOLLO, "text/event-stream"], ids=["multipart", "events"])
 def test_a_bug_ends_a_stream_with_a_masked_error(
     url: str, monkeypatch: pytest.MonkeyPatch, accept: str
 ) -> None:

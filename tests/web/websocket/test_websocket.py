@@ -160,7 +160,9 @@ def test_the_payload_wins_over_the_handshake(address: str, rest: RestSide) -> No
 
 
 @pytest.mark.parametrize(
-    "payload", [{}, {"Cookie": "id=abc", "X-XSRF-TOKEN": "token"}, {"Authorization": "NTLM x"}]
+    "payload",
+    [{}, {"Cookie": "id=abc", "X-XSRF-TOKEN": "token"}, {"Authorization": "NTLM x"}],
+    ids=["nothing", "a session", "NTLM"],
 )
 def test_without_credentials_a_query_gets_unauthenticated(
     address: str, rest: RestSide, payload: dict[str, str]
