@@ -310,7 +310,7 @@ def test_a_vanished_client_with_two_requests_leaves_nothing(slow: SlowRest) -> N
             client.sendall(post(QUERY) * 2)
             until(lambda: slow.calls == 1)
             reset(client)
-        slow.may_answer.set()  # nothing is read while a request waits: a write sees the end
+        slow.may_answer.set()  # reading is paused: a write detects the reset
         until(lambda: not gateway.open_count)
 
 

@@ -353,9 +353,8 @@ async def test_pending_writes_are_limited(remote: Remote) -> None:
     async with contextlib.AsyncExitStack() as stack:
         turns = [turn(shared, Place(str(i), bytes(32)), usable=content) for i in range(10)]
         for own_turn in [await stack.enter_async_context(one) for one in turns]:
-            await own_turn.store(
-                os.urandom(2**20 - 100), ttl_s=5, age_s=0
-            )  # not one turn of the loop
+            # without a turn of the event loop
+            await own_turn.store(os.urandom(2**20 - 100), ttl_s=5, age_s=0)
 
     await shared.aclose()
 

@@ -38,7 +38,7 @@ Check = Callable[..., Awaitable[None]]
 
 THIS_HOST = "IP:127.0.0.1"
 
-# What `openssl ca` needs: unlike `req`, every version of it takes the dates of a certificate.
+# The configuration of `openssl ca`: unlike `req`, every version of it can set the dates.
 AUTHORITY = f"""
 [ca]
 default_ca = rest

@@ -186,7 +186,7 @@ async def test_a_body_that_does_not_arrive_gets_408(
         yield QUERY[:5]
         await asyncio.Event().wait()
 
-    # A task of its own: Python 3.11 stops tracing the coroutines that a time-out went through.
+    # In a task: Python 3.11 stops tracing coroutines that a timeout was thrown through.
     answer = await asyncio.create_task(
         gateway.http.post(
             "/graphql", content=stalling(), headers={"Content-Type": "application/json"}

@@ -28,7 +28,7 @@ JSON, GRAPHQL_JSON, STREAM = (
     "application/graphql-response+json",
     "text/event-stream",
 )
-# As urql sends it with everything.
+# The Accept header that urql sends with every request.
 ANYTHING = f"{GRAPHQL_JSON}, application/graphql+json, {JSON}, {STREAM}, multipart/mixed"
 IN_QUEUE = {"data": {"chatSessions": [{"chatSessionId": 1, "status": "IN_QUEUE"}]}}
 CLOSED = {"data": {"chatSessions": [{"chatSessionId": 1, "status": "CLOSED"}]}}
