@@ -242,15 +242,15 @@ async def over_a_socket(gateway: Running) -> None:
     """Query and subscribe over a WebSocket, with the credentials in its first message."""
     async with connected_to(gateway.app, {"sec-websocket-protocol": "hunter2"}) as socket:
         await socket.sent.get()
-        socket.say({"type": "connection_init", "payload": HEADERS})
+        socket.send_json({"type": "connection_init", "payload": HEADERS})
         for number, query in enumerate((*QUERIES, WATCH, WATCH), 1):
-            socket.say({"type": "subscribe", "id": f"{number}", "payload": {"query": query}})
+            socket.send_json({"type": "subscribe", "id": f"{number}", "payload": {"query": query}})
         await record_messages(socket, gateway.out)
     async with connected_to(gateway.app, HEADERS, "token=hunter2-token") as socket:
         gateway.out.message(repr(await socket.sent.get()))
     async with connected_to(gateway.app, HEADERS) as socket:
         await socket.sent.get()
-        socket.say({"type": "sesame"})
+        socket.send_json({"type": "sesame"})
         gateway.out.message(repr(await socket.sent.get()))
 
 
@@ -259,7 +259,7 @@ async def record_messages(socket: Socket, out: Outputs) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(0.5):
             while True:
-                payload = (await socket.heard()).get("payload")
+                payload = (await socket.next_message()).get("payload")
                 for one in payload if isinstance(payload, list) else [payload]:
                     out.message(one)
 

@@ -10,7 +10,7 @@ import pytest
 from gateway.commands.cli import main
 from tests.ports import free_port
 from tests.upstream.faulty import Play, answer, closes, faulty_rest
-from tests.upstream.test_route import certificates, demanding, files
+from tests.upstream.test_route import certificates, client_files, requiring_client_certificate
 from tests.upstream.test_unreachable import certify, expired, needs_openssl, serving
 from tests.upstream.tiny_proxy import LOGIN, tiny_proxy
 
@@ -114,10 +114,10 @@ async def test_an_expired_certificate_is_a_finding(
 async def test_certificates_are_examined(doctor: Doctor, certificates: Path) -> None:
     """The finding names the side whose certificate is refused, and the reason."""
     trust = {"upstream_ca_file": certificates / "rest.pem"}
-    async with faulty_rest(REFUSED, tls=demanding(certificates)) as rest:
+    async with faulty_rest(REFUSED, tls=requiring_client_certificate(certificates)) as rest:
         name = rest.url.replace("127.0.0.1", "localhost")
         findings = [
-            await doctor(rest.url, **files(certificates)),
+            await doctor(rest.url, **client_files(certificates)),
             await doctor(rest.url),
             await doctor(name, **trust),
         ]

@@ -1,4 +1,4 @@
-"""Operations drawn at random over the whole schema, with variables, and REST answers to go with."""
+"""Random operations over the whole schema with variables, and REST answers for them."""
 
 import re
 from dataclasses import dataclass
@@ -151,7 +151,7 @@ class _Writer:
         inner = get_named_type(field.type)
         choices = _ARGUMENTS.get(name, _NAMES) if field.args else [""]
         chosen = self.draw(st.integers(0, len(choices) - 1))
-        # Equal names for equal fields, so that they merge; now and then one that clashes.
+        # Equal aliases for equal fields, so that they merge; sometimes one that conflicts.
         alias = self.pick(*[f"{name}{chosen}: "] * 9, "same: ")
         if not chosen:
             alias = self.pick("", alias)
@@ -194,7 +194,7 @@ def documents(draw: st.DrawFn) -> Operation:
 
 @st.composite
 def bodies(draw: st.DrawFn) -> list[Any]:
-    """Draw what REST answers: a few sessions, with odd values here and there."""
+    """Draw a REST answer of a few sessions, some with odd values."""
     places = st.sampled_from(sorted(PLACES, key=str)) | st.sampled_from(_KEYS)
     changes = st.dictionaries(places, st.sampled_from(_ODD), max_size=4)
     sessions = [changed(draw(changes)) for _ in range(draw(st.sampled_from([2, 1, 3, 0])))]

@@ -1,4 +1,4 @@
-"""The executor against plain graphql-core: same data, same errors, same order."""
+"""The executor compared with plain graphql-core: same data, errors and order."""
 
 import json
 from functools import lru_cache, partial
@@ -28,8 +28,8 @@ PLAIN.execution_context_class = StrawberryGraphQLCoreExecutionContext
 PLAIN.prepared = lru_cache(lambda *_: None)
 
 
-async def answered(schema: Any, operation: Operation, context: Any) -> str:
-    """Answer an operation, as the text that a client gets: the order of keys counts."""
+async def answer_text(schema: Any, operation: Operation, context: Any) -> str:
+    """Execute an operation and return the answer as text, in which the order of keys counts."""
     executed = engine.Operation(operation.document, operation.variables, operation.name)
     try:
         answer = await engine.Engine(schema).execute(executed, context)
@@ -41,30 +41,32 @@ async def answered(schema: Any, operation: Operation, context: Any) -> str:
 in_order = partial(json.loads, object_pairs_hook=list)
 
 
-def answered_with(sessions: list[Any]) -> Any:
-    """Return a context for which REST has answered so."""
+def context_with(sessions: list[Any]) -> Any:
+    """Return a context with these sessions as the answer of REST."""
     body = json.dumps(sessions).encode()
 
     class Context(RestAnswered):
-        kept = snapshot_of(decode(body))
-        served = SimpleNamespace(snapshot=kept)
+        current = snapshot_of(decode(body))
+        served = SimpleNamespace(snapshot=current)
         is_watching = False
 
         async def snapshot(self) -> Any:
-            return self.kept
+            return self.current
 
     return Context(body)
 
 
 @settings(max_examples=2 * settings().max_examples)
 @given(operation=documents(), sessions=bodies())
-async def test_both_give_the_same_answer(operation: Operation, sessions: list[Any]) -> None:
-    """Whatever is asked and whatever REST sent: data, errors, paths and the order of keys."""
-    context = answered_with(sessions)
+async def test_both_executors_give_the_same_answer(
+    operation: Operation, sessions: list[Any]
+) -> None:
+    """Data, errors, paths and the order of keys are equal for any operation and answer of REST."""
+    context = context_with(sessions)
 
-    plain = await answered(PLAIN, operation, context)
-    for _ in ("not seen before", "seen on this snapshot", "with cached rows"):
-        assert in_order(await answered(OURS, operation, context)) == in_order(plain)
+    plain = await answer_text(PLAIN, operation, context)
+    for _ in ("a new query", "known on this snapshot", "with cached rows"):
+        assert in_order(await answer_text(OURS, operation, context)) == in_order(plain)
 
 
 LINKS = {path[0]: kind for path, kind in PLACES.items() if len(path) == 1 and kind in KEYS}
@@ -78,8 +80,8 @@ ODD_KEYS: list[object] = [0, None, -1, 7, "7", 1.0, 2**40, {}]
 
 @pytest.mark.parametrize("selection", SELECTIONS.values(), ids=SELECTIONS.keys())
 @pytest.mark.parametrize("link", LINKS)
-async def test_a_linked_object_is_there_for_both_or_for_neither(link: Any, selection: str) -> None:
-    """Whatever its key is, alone or with all that belongs to it, or as something else."""
+async def test_both_executors_agree_on_linked_objects(link: Any, selection: str) -> None:
+    """Both executors return a linked object, or null, for any of its keys and contents."""
     kind = LINKS[link]
     key, text = KEYS[kind], next(n for n, k in CONTRACT[kind].items() if k == "String")
     selection = selection.format(key=field_name(key), text=field_name(text))
@@ -87,10 +89,12 @@ async def test_a_linked_object_is_there_for_both_or_for_neither(link: Any, selec
     whole: Json = SESSION[link]
     linked: list[Any] = [{**whole, key: odd} for odd in ODD_KEYS] + [{key: odd} for odd in ODD_KEYS]
     linked += [None, {}, [], "x", {**whole, text: 5}, {key: 0, text: ""}, {key: 0, text: "x"}]
-    context = answered_with([{link: value} for value in linked])
+    context = context_with([{link: value} for value in linked])
     operation = Operation(query, None, {})
 
-    assert await answered(OURS, operation, context) == await answered(PLAIN, operation, context)
+    assert await answer_text(OURS, operation, context) == await answer_text(
+        PLAIN, operation, context
+    )
 
 
 PAGE = "{ chatSessionConnection { totalCount edges { cursor node { status } } } }"
@@ -100,45 +104,45 @@ PAGE = "{ chatSessionConnection { totalCount edges { cursor node { status } } } 
 async def test_the_whole_answer_takes_one_call_of_graphql_core(
     query: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All fields of all sessions are made in one go: only the root field is executed."""
+    """All fields of all sessions are made at once: graphql-core executes the root field only."""
     executed = []
     execute_field = Executor.execute_field
 
-    def counted(self: Any, parent: Any, *more: Any) -> Any:
+    def record(self: Any, parent: Any, *more: Any) -> Any:
         executed.append(parent.name)
         return execute_field(self, parent, *more)
 
-    monkeypatch.setattr(Executor, "execute_field", counted)
-    result = await OURS.execute(query, context_value=answered_with([SESSION] * 300))
+    monkeypatch.setattr(Executor, "execute_field", record)
+    result = await OURS.execute(query, context_value=context_with([SESSION] * 300))
 
     assert not result.errors
-    # The lists of a long page are completed in turns, so its own fields are executed.
+    # The lists of a long page are completed in several turns, so its own fields are executed.
     assert set(executed) <= {"Query", "ChatSessionConnection"}
     assert executed.count("Query") == 1
 
 
 @pytest.mark.parametrize("query", [QUERY, PAGE], ids=["a list", "a page"])
-async def test_a_prepared_query_takes_none(query: str) -> None:
-    """It calls the resolvers itself."""
+async def test_a_prepared_query_needs_no_call_of_graphql_core(query: str) -> None:
+    """A prepared query calls the resolvers itself."""
     prepared = OURS.prepared(OURS.documents.find(query), None)
     assert prepared is not None
 
-    data = await prepared.execute(answered_with([SESSION] * 3), None)
-    assert data == (await OURS.execute(query, context_value=answered_with([SESSION] * 3))).data
+    data = await prepared.execute(context_with([SESSION] * 3), None)
+    assert data == (await OURS.execute(query, context_value=context_with([SESSION] * 3))).data
 
 
-async def test_everything_is_answered() -> None:
-    """Every field of the contract, of 300 sessions."""
-    result = await OURS.execute(QUERY, context_value=answered_with([SESSION] * 300))
+async def test_every_field_is_answered() -> None:
+    """Every field of the contract is answered, for 300 sessions."""
+    result = await OURS.execute(QUERY, context_value=context_with([SESSION] * 300))
 
     assert orjson.loads(orjson.dumps(result.data)) == expected([SESSION] * 300)
 
 
-async def test_equal_rights_are_read_once_for_each_selection_of_them() -> None:
-    """They are the same in most sessions; other places and other arguments have their own."""
+async def test_equal_rights_are_read_once_for_each_selection() -> None:
+    """Equal rights of sessions are read once for each field and its arguments."""
     rights = {n: {"FieldRight": {"Mask": "Full"}, "FieldLength": 9} for n in ("Name", "City")}
     session = {"FieldProperties": rights, "Contact": {"ContactId": 7, "FieldProperties": rights}}
-    context = answered_with([session, session, {**session, "FieldProperties": {}}])
+    context = context_with([session, session, {**session, "FieldProperties": {}}])
     query = """{ chatSessions {
         all: fieldProperties { name fieldLength }
         city: fieldProperties(names: ["City"]) { name }
@@ -146,7 +150,9 @@ async def test_equal_rights_are_read_once_for_each_selection_of_them() -> None:
     } }"""
     operation = Operation(query, None, {})
 
-    assert await answered(OURS, operation, context) == await answered(PLAIN, operation, context)
+    assert await answer_text(OURS, operation, context) == await answer_text(
+        PLAIN, operation, context
+    )
     answer = await engine.Engine(OURS).execute(engine.Operation(query), context)
     first, second, third = answer.body["data"]["chatSessions"]  # type: ignore[index]
     assert first["all"] is second["all"]

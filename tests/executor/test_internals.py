@@ -1,4 +1,4 @@
-"""The private parts of Strawberry and graphql-core, on the installed versions."""
+"""The private parts of Strawberry and graphql-core that are used, on the installed versions."""
 
 import gc
 import weakref
@@ -13,8 +13,8 @@ from gateway.executor import internals
 from tests.schema.asking import SCHEMA, RestAnswered, ask
 
 
-def test_our_rules_are_those_of_strawberry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A rule that Strawberry adds to its validation is added to ours."""
+def test_validation_uses_all_rules_of_strawberry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that Strawberry adds must be added to ours."""
     used: list[Any] = []
     monkeypatch.setattr(
         strawberry_schema, "validate", lambda _schema, _document, rules: used.extend(rules)
@@ -27,8 +27,8 @@ def test_our_rules_are_those_of_strawberry(monkeypatch: pytest.MonkeyPatch) -> N
     assert used == [*specified_rules, *internals.RULES]
 
 
-def test_a_private_part_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An upgrade fails at import, not in a request."""
+def test_a_missing_private_part_is_an_import_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing private part fails at import, not in a request."""
     monkeypatch.delattr(Executor, "complete_object_value")
 
     with pytest.raises(ImportError, match="complete_object_value"):

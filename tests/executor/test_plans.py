@@ -1,4 +1,4 @@
-"""Plans and projections over a small schema of its own, against plain graphql-core."""
+"""Plans and projections over a small schema, compared with plain graphql-core."""
 
 import json
 from typing import Any
@@ -60,14 +60,14 @@ OURS, PLAIN = (
 )
 
 
-def shop(**sent: Any) -> Any:
-    """Decode a shop from what REST sends for it."""
-    body = json.dumps({"ShopId": 7, "Owner": {"OwnerId": 1, "Name": "Ada"}, **sent}).encode()
+def shop(**properties: Any) -> Any:
+    """Return a shop as decoded from REST."""
+    body = json.dumps({"ShopId": 7, "Owner": {"OwnerId": 1, "Name": "Ada"}, **properties}).encode()
     return msgspec.json.decode(body, type=record_of(Shop))
 
 
-async def both(query: str, *streets: Any, **variables: Any) -> Any:
-    """Answer a query both ways, see that the answers are the same, and return that answer."""
+async def answer_of_both(query: str, *streets: Any, **variables: Any) -> Any:
+    """Execute a query with both executors, check that the answers are equal, and return one."""
     STREETS[:] = streets
     results = [await s.execute(query, variable_values=variables) for s in (OURS, PLAIN)]
     ours, plain = (
@@ -77,11 +77,11 @@ async def both(query: str, *streets: Any, **variables: Any) -> Any:
     return ours
 
 
-async def test_objects_of_the_program_are_read_like_records() -> None:
-    """A street is a plain Strawberry object, its shops are records."""
+async def test_plain_objects_are_read_like_records() -> None:
+    """A plain Strawberry object and its records are read alike."""
     street = Street(length_m=80, numbers=[1, 2], shops=[shop()])
 
-    answer = await both("{ streets { lengthM shops { shopId owner { name } } } }", street)
+    answer = await answer_of_both("{ streets { lengthM shops { shopId owner { name } } } }", street)
 
     assert answer["data"]["streets"] == [
         {"lengthM": 80, "shops": [{"shopId": 7, "owner": {"name": "Ada"}}]}
@@ -98,11 +98,11 @@ async def test_objects_of_the_program_are_read_like_records() -> None:
         "shops { id shopId owner { __typename } }",
     ],
 )
-async def test_what_cannot_be_planned_is_executed(selection: str) -> None:
-    """Lists of values, interfaces; and of a linked object, what is told from all of it."""
+async def test_fields_without_a_plan_are_executed(selection: str) -> None:
+    """Lists of values, interfaces, and fields derived from a linked object are executed."""
     street = Street(length_m=1, numbers=[1], shops=[shop(), shop(Owner=None)], corner=shop())
 
-    answer = await both(f"{{ streets {{ {selection} }} }}", street)
+    answer = await answer_of_both(f"{{ streets {{ {selection} }} }}", street)
 
     assert answer["errors"] == []
 
@@ -117,18 +117,26 @@ async def test_what_cannot_be_planned_is_executed(selection: str) -> None:
         Street(length_m="far", numbers=[], shops=[shop()]),  # type: ignore[arg-type]
         None,
     ],
+    ids=[
+        "no length",
+        "no shops",
+        "a null shop",
+        "a shop without its key",
+        "a text as length",
+        "a null street",
+    ],
 )
-async def test_what_is_not_there_is_an_error_where_it_has_to_be(street: Any) -> None:
-    """Nulls rise as far as the schema says."""
-    answer = await both("{ streets { lengthM shops { shopId } } }", street)
+async def test_a_missing_required_value_is_an_error(street: Any) -> None:
+    """A null in a required field rises as far as the schema says."""
+    answer = await answer_of_both("{ streets { lengthM shops { shopId } } }", street)
 
     assert len(answer["errors"]) == 1
 
 
-async def test_variables_inside_a_selection_are_heeded_each_time(
+async def test_a_selection_has_a_projection_for_each_set_of_variables(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A selection has a projection for each of its variables' values, the latest few."""
+    """A selection has a projection for each of the latest variables' values."""
     monkeypatch.setattr(projections_module, "_MOST_PER_SELECTION", 1)
     query = (
         "query ($with: Boolean!) { streets { ...S } } fragment S on Street { lengthM ...T } "
@@ -137,5 +145,5 @@ async def test_variables_inside_a_selection_are_heeded_each_time(
     street = Street(length_m=1, numbers=[], shops=[])
 
     for is_with in (True, False, True):
-        answer = await both(query, street, **{"with": is_with})
+        answer = await answer_of_both(query, street, **{"with": is_with})
         assert ("shops" in answer["data"]["streets"][0]) is is_with

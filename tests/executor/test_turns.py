@@ -1,4 +1,4 @@
-"""Long work gives way: one part of it per turn of the event loop, however many do it."""
+"""Long work yields: one part per turn of the event loop, however many tasks work."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from gateway.executor.turns import STEPS_PER_TURN, Turns, accept, in_turns, work
 
 
 async def between_turns(*works: Any) -> list[int]:
-    """Run some works and return how many parts were done between any two turns of the loop."""
+    """Run several works, and return the number of parts between any two turns of the loop."""
     parts = [0]
     running = asyncio.gather(*(work(parts) for work in works))
     while not running.done():
@@ -20,8 +20,8 @@ async def between_turns(*works: Any) -> list[int]:
     return parts
 
 
-def of_parts(number: int) -> Any:
-    """Return work that takes a turn for each of its parts."""
+def work_of_parts(number: int) -> Any:
+    """Return work that takes a turn for each part."""
 
     async def work(parts: list[int]) -> None:
         turns = Turns()
@@ -32,34 +32,34 @@ def of_parts(number: int) -> Any:
     return work
 
 
-async def test_one_part_runs_per_turn_however_many_works_there_are() -> None:
-    """Twenty requests that each do a little would hold the loop as one that does much."""
-    parts = await between_turns(*[of_parts(3)] * 20)
+async def test_one_part_runs_per_turn_with_any_number_of_works() -> None:
+    """Twenty small works block the loop no longer than one."""
+    parts = await between_turns(*[work_of_parts(3)] * 20)
 
     assert max(parts) == 1
     assert sum(parts) == 60
 
 
 async def test_an_ordinary_request_fits_between_two_parts() -> None:
-    """It takes several turns of the loop itself."""
-    parts = await between_turns(*[of_parts(3)] * 2)
+    """Between two parts the loop has enough turns for an ordinary request."""
+    parts = await between_turns(*[work_of_parts(3)] * 2)
 
     between = "".join(map(str, parts)).strip("0").split("1")[1:-1]
     assert min(map(len, between)) >= 8
 
 
-async def test_a_work_that_is_given_up_holds_no_other() -> None:
-    """Its turn is passed on."""
+async def test_a_cancelled_work_passes_its_turn_on() -> None:
+    """The turn of a cancelled work is passed on."""
     waiting = asyncio.create_task(Turns().give(STEPS_PER_TURN))
     await asyncio.sleep(0)
     waiting.cancel()
 
-    assert sum(await between_turns(of_parts(2))) == 2
+    assert sum(await between_turns(work_of_parts(2))) == 2
     assert waiting.cancelled()
 
 
-def test_a_little_work_waits_for_nothing() -> None:
-    """Ordinary requests take no turn at all."""
+def test_a_small_work_does_not_wait() -> None:
+    """An ordinary request takes no turn."""
     work = Turns().give(STEPS_PER_TURN - 1)
 
     with pytest.raises(StopIteration):
@@ -68,7 +68,7 @@ def test_a_little_work_waits_for_nothing() -> None:
 
 @pytest.mark.parametrize("length", [3, 300, 30_000])
 async def test_a_long_list_is_made_in_parts_and_the_longest_as_json(length: int) -> None:
-    """Encoding a list takes long too, so that is done part by part; the text is the same."""
+    """A long list is made in parts, and a very long one encoded in parts, with the same text."""
     sizes: list[int] = []
 
     async def make(start: int, end: int) -> list[object]:
@@ -76,56 +76,56 @@ async def test_a_long_list_is_made_in_parts_and_the_longest_as_json(length: int)
         sizes.append(len(part))
         return [*part]
 
-    made = await in_turns(make, length, 10, Turns())
+    result = await in_turns(make, length, 10, Turns())
 
-    assert orjson.loads(orjson.dumps(made)) == list(range(length))
+    assert orjson.loads(orjson.dumps(result)) == list(range(length))
     assert max(sizes) * 10 <= STEPS_PER_TURN
-    assert isinstance(made, orjson.Fragment) == (length == 30_000)
+    assert isinstance(result, orjson.Fragment) == (length == 30_000)
 
 
 async def finished_after(caller: str, crowd: int) -> int:
-    """Return how many parts of a crowd were done when a caller's three were."""
+    """Return the number of a crowd's parts that were done when a caller's three were."""
     done = 0
 
-    async def work(whose: str, parts: int) -> None:
+    async def work(name: str, parts: int) -> None:
         nonlocal done
-        work_for(whose)
+        work_for(name)
         for _ in range(parts):
             await Turns().give(STEPS_PER_TURN)
-            done += whose != caller
+            done += name != caller
 
-    others = [asyncio.create_task(work("somebody without a login", 3)) for _ in range(crowd)]
+    others = [asyncio.create_task(work("an unauthenticated client", 3)) for _ in range(crowd)]
     await asyncio.sleep(0)
     await asyncio.create_task(work(caller, 3))
-    found = done
+    count = done
     await asyncio.gather(*others)
-    return found
+    return count
 
 
-async def test_turns_are_shared_out_by_caller() -> None:
-    """However many requests strangers send, a known caller has every second turn."""
+async def test_turns_alternate_between_callers() -> None:
+    """An accepted caller has every second turn, however many requests others send."""
     accept("kari")
 
     assert await finished_after("kari", crowd=100) <= 4
-    assert await finished_after("nobody knows her", crowd=100) >= 200
+    assert await finished_after("an unknown caller", crowd=100) >= 200
 
 
-async def test_many_works_that_are_given_up_cost_no_turns() -> None:
-    """Clients can begin and give up operations faster than the turns come."""
+async def test_cancelled_works_cost_no_turns() -> None:
+    """Clients that start and cancel many operations take no turns from others."""
     accept("kari")
-    given_up = [asyncio.create_task(Turns().give(STEPS_PER_TURN)) for _ in range(1_000)]
+    cancelled = [asyncio.create_task(Turns().give(STEPS_PER_TURN)) for _ in range(1_000)]
     await asyncio.sleep(0)
-    for work in given_up:
+    for work in cancelled:
         work.cancel()
     loops = 0
 
-    async def counting() -> None:
+    async def count_loops() -> None:
         nonlocal loops
         while True:
             await asyncio.sleep(0)
             loops += 1
 
-    counter = asyncio.create_task(counting())
+    counter = asyncio.create_task(count_loops())
     await Turns().give(STEPS_PER_TURN)
     counter.cancel()
 

@@ -1,4 +1,4 @@
-"""A desk whose time a test moves, and that counts who wakes up."""
+"""A desk whose time a test sets, and that counts the watchers' wake-ups."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from tests.schema.selecting.desk import NOON_NS
 
 
 class Clock:
-    """A desk that is not polled within an hour, and its time; counts the wake-ups."""
+    """A desk that is polled once an hour, and its time; counts the wake-ups."""
 
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, *sessions: Json, since_ns: int = NOON_NS
@@ -23,12 +23,12 @@ class Clock:
         self.wakes = 0
         states = Watcher.states
 
-        async def counted(watcher: Watcher, alarm: Alarm) -> AsyncGenerator[Any, None]:
+        async def counting_states(watcher: Watcher, alarm: Alarm) -> AsyncGenerator[Any, None]:
             async for state in states(watcher, alarm):
                 self.wakes += 1
                 yield state
 
-        monkeypatch.setattr(Watcher, "states", counted)
+        monkeypatch.setattr(Watcher, "states", counting_states)
         loop = asyncio.get_running_loop()
         monkeypatch.setattr(loop, "time", lambda: time.monotonic() + self.desk.ahead_s)
 
@@ -40,7 +40,7 @@ class Clock:
             yield screen
 
     async def at(self, seconds: float) -> None:
-        """Let it be so many seconds after the beginning, and what is due happen."""
+        """Set the time to so many seconds after the start, and run what is due."""
         self.desk.ahead_s = seconds
         for _ in range(20):
             await asyncio.sleep(0.001)

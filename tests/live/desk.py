@@ -1,4 +1,4 @@
-"""A desk that a test moves, watched as a gateway watches REST, in milliseconds."""
+"""A desk that a test changes, with a source and watchers that poll within milliseconds."""
 
 import asyncio
 import contextlib
@@ -33,18 +33,18 @@ _decode = decoder(record_of(ChatSession))
 
 
 def session(number: int, status: str = "InQueue", **more: Any) -> Json:
-    """Return a session as REST sends it."""
+    """Return a session in the JSON of REST."""
     return {"ChatSessionId": number, "Status": status, **more}
 
 
 def caller(name: str = "kari") -> Caller:
-    """Return somebody."""
+    """Return a caller of this name."""
     return Caller(((b"authorization", f"Basic {name}".encode()),))
 
 
 @dataclass
 class Screen:
-    """Whoever subscribed: what was answered so far."""
+    """A subscriber, and the answers that it has received."""
 
     answers: list[Any] = field(default_factory=list)
     errors: list[Any] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Screen:
     is_over: bool = False
 
     async def read(self, results: AsyncIterator[Any]) -> None:
-        """Read for as long as there is something to come."""
+        """Read answers until the end of the subscription."""
         async for result in results:
             (answer,) = (result.body.get("data") or {"": None}).values()
             self.answers.append(answer)
@@ -62,7 +62,7 @@ class Screen:
         self.is_over = True
 
     async def shows(self, count: int) -> Any:
-        """Wait for the answer of that number, and return it."""
+        """Wait for this number of answers, and return the last of them."""
         await until(lambda: len(self.answers) >= count)
         return self.answers[count - 1]
 
@@ -74,7 +74,7 @@ class Screen:
 
 @dataclass
 class Desk:
-    """REST, a source and watchers over it; `sessions` is what REST answers with."""
+    """A REST API, a source and watchers; REST answers with `sessions`."""
 
     sessions: list[Json] = field(default_factory=lambda: [session(1)])
     failure: Exception | None = None
@@ -83,18 +83,18 @@ class Desk:
     slowest_s: float = 0.02
     ttl_s: float = 5.0
     ahead_s: float = 0
-    """How much later it is than it seems."""
+    """The seconds by which the clock is ahead."""
 
     since_ns: int | None = None
-    """When it began, where time passes by `ahead_s` alone."""
+    """The start, if time passes by `ahead_s` only."""
 
     calls: list[str] = field(default_factory=list)
-    """Who called."""
+    """The callers of the REST calls."""
 
     is_answering: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        """Wire it up."""
+        """Build the source and the watchers."""
         self.is_answering.set()
         self.source = Source(
             fetch=self.fetch,
@@ -111,7 +111,7 @@ class Desk:
         self.watchers = Watchers(self.source, rhythm=self.rhythm, compare=compare)
 
     async def fetch(self, headers: Sequence[Header]) -> bytes:
-        """Answer a REST call with what is there when it comes in."""
+        """Answer a REST call with the sessions at its arrival."""
         self.calls.append(headers[0][1].decode().removeprefix("Basic "))
         body, failure = json.dumps(self.sessions).encode(), self.failure
         await self.is_answering.wait()
@@ -119,18 +119,18 @@ class Desk:
             raise failure
         return body
 
-    def hear(self) -> None:
-        """Hear from REST that something has changed."""
+    def notify(self) -> None:
+        """Notify the watchers of a change, as a webhook does."""
         self.watchers.refresh(time.time_ns())
 
-    async def has_looked(self, times: int = 1) -> None:
-        """Wait until REST has been called so many times more, and the last answer was taken in."""
+    async def wait_for_polls(self, times: int = 1) -> None:
+        """Wait until REST was called this many times more, and the last answer was processed."""
         calls = len(self.calls) + times
         await until(lambda: len(self.calls) > calls)
 
     @contextlib.asynccontextmanager
     async def screen(self, query: str, user: str = "kari", **options: Any) -> AsyncIterator[Screen]:
-        """Subscribe for a while."""
+        """Subscribe for the time of the block."""
         screen = Screen()
         if not options.pop("is_stuck", False):
             screen.is_reading.set()

@@ -1,4 +1,4 @@
-"""A filter on seconds is an alarm: the clock moves sessions in and out, and nobody calls REST."""
+"""Alarms: filters on seconds, for which the clock adds and removes sessions without REST calls."""
 
 import datetime as dt
 import gc
@@ -41,18 +41,18 @@ LATE = "{ waitSeconds: { min: 60, max: 89 } }"
 
 
 def ago(seconds: float) -> str:
-    """Return a time so long before the desk begins."""
+    """Return the time this many seconds before the desk starts."""
     moment = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC) - dt.timedelta(seconds=seconds)
     return f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def waiting(number: int, seconds: float, **more: Any) -> Json:
-    """Return a session that has waited so long when the desk begins."""
+    """Return a session that has waited this long when the desk starts."""
     return session(number, WhenRequested=ago(seconds), **more)
 
 
-def moved(screen: Screen) -> list[Any]:
-    """Return what the events after the first report: kinds and keys."""
+def changes_of(screen: Screen) -> list[Any]:
+    """Return kinds and keys in the events after the first."""
     return [
         [(change["kind"], change["session"]["chatSessionId"]) for change in answer["changes"]]
         for answer in screen.answers[1:]
@@ -60,20 +60,20 @@ def moved(screen: Screen) -> list[Any]:
 
 
 async def test_the_clock_adds_a_session_and_removes_it(clock: Callable[..., Clock]) -> None:
-    """At the whole second, without a REST call, and awake for nothing else."""
+    """A session is added and removed at whole seconds, without REST calls and further wake-ups."""
     desk = clock(waiting(1, 50), waiting(2, 30.5), waiting(3, 0, Status="UserLast"))
     desk.desk.sessions[2]["WhenStarted"] = ago(0)
     async with desk.screen(CHANGES % LATE) as screen:
         await desk.at(9.999)
-        assert moved(screen) == []
+        assert changes_of(screen) == []
         await desk.at(10)
-        assert moved(screen) == [[("ADDED", 1)]]
+        assert changes_of(screen) == [[("ADDED", 1)]]
         await desk.at(29.999)
-        assert len(moved(screen)) == 1
+        assert len(changes_of(screen)) == 1
         for second in (30, 39, 40, 59, 60, 3_000):
             await desk.at(second)
 
-    assert moved(screen)[1:] == [[("ADDED", 2)], [("REMOVED", 1)], [("REMOVED", 2)]]
+    assert changes_of(screen)[1:] == [[("ADDED", 2)], [("REMOVED", 1)], [("REMOVED", 2)]]
     assert desk.desk.calls == ["kari"]
     assert desk.wakes == 5
 
@@ -89,28 +89,28 @@ async def test_the_clock_adds_a_session_and_removes_it(clock: Callable[..., Cloc
 async def test_every_root_field_has_alarms(
     clock: Callable[..., Clock], name: str, time: str
 ) -> None:
-    """With each of the seconds; those that are selected are as of the event, as a poll's are."""
+    """Each root field has alarms for each kind of seconds, which are as of the event."""
     desk = clock(session(1, **{**dict.fromkeys(TIMES, ago(0)), time: ago(5)}))
-    wanted = f"{{ {name}: {{ min: 60 }} }}"
+    filter_ = f"{{ {name}: {{ min: 60 }} }}"
     async with AsyncExitStack() as stack:
         listed, counted, changed = [
-            await stack.enter_async_context(desk.screen(query % wanted))
+            await stack.enter_async_context(desk.screen(query % filter_))
             for query in (LIST, COUNT, CHANGES)
         ]
         await desk.at(55)
 
-    (found,) = listed.answers[1]
+    (added,) = listed.answers[1]
     seconds = {"waitSeconds": 55, "idleSeconds": 55, "customerAwaySeconds": 55, name: 60}
     assert listed.answers[0] == []
-    assert found == {"chatSessionId": 1, "fetchedAt": "2026-11-23T12:00:00.000Z", **seconds}
+    assert added == {"chatSessionId": 1, "fetchedAt": "2026-11-23T12:00:00.000Z", **seconds}
     assert counted.answers[1] == {"total": 1, "longestWaitSeconds": seconds["waitSeconds"]}
-    assert moved(changed) == [[("ADDED", 1)]]
+    assert changes_of(changed) == [[("ADDED", 1)]]
     assert desk.desk.calls == ["kari"]
     assert desk.wakes == 6
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "filter_",
     [
         "null",
         "{ rating: { max: 5 }, alertLevel: { min: 0 }, not: { assigned: true } }",
@@ -123,13 +123,13 @@ async def test_every_root_field_has_alarms(
         "{ and: [{ waitSeconds: { min: 60 } }, { waitSeconds: { max: 20 } }] }",
     ],
 )
-async def test_nothing_wakes_where_the_clock_changes_nothing(
-    clock: Callable[..., Clock], wanted: str
+async def test_no_watcher_wakes_if_the_clock_changes_nothing(
+    clock: Callable[..., Clock], filter_: str
 ) -> None:
-    """Neither without a range of seconds, nor for a session that does not match because of it."""
+    """Without a filter on seconds that decides about a session, no watcher wakes."""
     times = dict.fromkeys(TIMES, ago(20))
     desk = clock(session(1, TopicId=4, Rating=3, AlertLevel=1, **times))
-    async with desk.screen(LIST % wanted) as screen, desk.screen(CHANGES % wanted) as other:
+    async with desk.screen(LIST % filter_) as screen, desk.screen(CHANGES % filter_) as other:
         for second in (10, 40, 41, 600, 3_000):
             await desk.at(second)
 
@@ -139,7 +139,7 @@ async def test_nothing_wakes_where_the_clock_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "filter_",
     [
         "{ or: [{ topicId: { in: [9] } }, { waitSeconds: { min: 60 } }] }",
         "{ and: [{ statusGroup: { in: [WAITING] } }, { waitSeconds: { min: 60 } }] }",
@@ -147,22 +147,22 @@ async def test_nothing_wakes_where_the_clock_changes_nothing(
         "{ not: { and: [{ not: { or: [{ waitSeconds: { min: 60 } }] } }] } }",
     ],
 )
-async def test_an_alarm_can_be_deep_in_a_filter(clock: Callable[..., Clock], wanted: str) -> None:
-    """In `and`, `or` and `not`."""
+async def test_an_alarm_can_be_deep_in_a_filter(clock: Callable[..., Clock], filter_: str) -> None:
+    """An alarm can be in `and`, `or` and `not`."""
     desk = clock(waiting(1, 20))
-    async with desk.screen(CHANGES % wanted) as screen:
+    async with desk.screen(CHANGES % filter_) as screen:
         await desk.at(39)
         await desk.at(40)
         await desk.at(600)
 
-    assert moved(screen) == [[("ADDED", 1)]]
+    assert changes_of(screen) == [[("ADDED", 1)]]
     assert desk.wakes == 2
 
 
-async def test_a_session_that_ends_before_its_time_raises_no_alarm(
+async def test_a_session_that_has_ended_raises_no_alarm(
     clock: Callable[..., Clock],
 ) -> None:
-    """Nobody wakes up for it."""
+    """A session that ends before its alarm wakes no watcher."""
     desk = clock(waiting(1, 20))
     async with desk.screen(CHANGES % "{ waitSeconds: { min: 60 } }") as screen:
         await desk.at(30)
@@ -171,13 +171,13 @@ async def test_a_session_that_ends_before_its_time_raises_no_alarm(
         await until(lambda: desk.wakes == 2)
         await desk.at(600)
 
-    assert moved(screen) == []
+    assert changes_of(screen) == []
     assert desk.wakes == 2
     assert len(desk.desk.calls) == 2
 
 
-async def test_the_clock_goes_on_while_rest_is_down(clock: Callable[..., Clock]) -> None:
-    """Who waited when it was last there still waits, as far as anybody knows."""
+async def test_alarms_continue_while_rest_is_down(clock: Callable[..., Clock]) -> None:
+    """While REST is down, alarms use the last known sessions."""
     desk = clock(waiting(1, 20))
     async with desk.screen(CHANGES % "{ waitSeconds: { min: 60 } }") as screen:
         desk.desk.failure = UpstreamTimeoutError("late")
@@ -186,14 +186,14 @@ async def test_the_clock_goes_on_while_rest_is_down(clock: Callable[..., Clock])
         await until(lambda: len(desk.desk.calls) == 2)
         await desk.at(40)
 
-    assert moved(screen) == [[("ADDED", 1)]]
+    assert changes_of(screen) == [[("ADDED", 1)]]
     assert screen.errors == []
 
 
-async def test_who_subscribes_later_gets_the_list_as_it_is_now(
+async def test_a_later_subscriber_gets_the_current_list(
     clock: Callable[..., Clock],
 ) -> None:
-    """What the clock has changed since the poll is in the first event already."""
+    """The first event includes what the clock has changed since the poll."""
     desk = clock(waiting(1, 20))
     async with desk.screen("subscription { chatSessions { chatSessionId } }"):
         await desk.at(50)
@@ -204,57 +204,57 @@ async def test_who_subscribes_later_gets_the_list_as_it_is_now(
     assert desk.desk.calls == ["kari"]
 
 
-async def test_screens_share_what_is_read_for_an_alarm(
+async def test_screens_share_the_values_of_an_alarm(
     clock: Callable[..., Clock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once a second, however many they are; and afterwards none of them holds it."""
-    desk, read = clock(waiting(1, 20), waiting(2, 10)), Counter[str]()
+    """Screens share the values that are read for an alarm, and free them afterwards."""
+    desk, reads = clock(waiting(1, 20), waiting(2, 10)), Counter[str]()
     original = columns_module.reader
 
-    def counted(name: str) -> Any:
+    def counting_reader(name: str) -> Any:
         def reading(record: Any) -> Any:
-            read[name] += record.as_of.passed_ns == 40_000_000_000
+            reads[name] += record.as_of.passed_ns == 40_000_000_000
             return original(name)(record)
 
         return reading
 
-    monkeypatch.setattr(columns_module, "reader", counted)
+    monkeypatch.setattr(columns_module, "reader", counting_reader)
     async with AsyncExitStack() as stack:
         screens = [
             await stack.enter_async_context(desk.screen(query % "{ waitSeconds: { min: 60 } }"))
             for query in (CHANGES, COUNT, LIST) * 20
         ]
-        before = read.copy()
+        before = reads.copy()
         await desk.at(40)
         gc.collect()
-        held = [o for o in gc.get_objects() if isinstance(o, LaterSessions)]
+        later_sessions = [o for o in gc.get_objects() if isinstance(o, LaterSessions)]
 
-        assert [moved(screen) for screen in screens[::3]] == [[[("ADDED", 1)]]] * 20
-        assert set((read - before).values()) == {2}  # once for each session
-        assert len(held) <= 1
+        assert [changes_of(screen) for screen in screens[::3]] == [[[("ADDED", 1)]]] * 20
+        assert set((reads - before).values()) == {2}  # once for each session
+        assert len(later_sessions) <= 1
         await desk.at(50)
     assert desk.desk.calls == ["kari"]
     assert desk.wakes == 20 * 3 + 2 * (3 + 19)  # equal ones share all but their first events
 
 
-async def test_the_search_for_the_next_second_ends(
+async def test_the_search_for_the_next_change_is_limited(
     clock: Callable[..., Clock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After many crossings that change nothing; to wake up for the next one then sends nothing."""
+    """The search stops after many crossings without a change; waking then sends nothing."""
     monkeypatch.setattr(select, "_MOST_CROSSINGS", 3)
-    wanted = "{ or: [{ waitSeconds: { max: 50 } }, { waitSeconds: { min: 51 } }] }"
+    filter_ = "{ or: [{ waitSeconds: { max: 50 } }, { waitSeconds: { min: 51 } }] }"
     desk = clock(*(waiting(number, number) for number in range(1, 7)))
-    async with desk.screen(CHANGES % wanted) as screen:
+    async with desk.screen(CHANGES % filter_) as screen:
         await desk.at(47)
         assert desk.wakes == 1
         await desk.at(600)
 
-    assert moved(screen) == []
+    assert changes_of(screen) == []
     assert desk.wakes == 2
 
 
-async def test_what_is_shared_stays_as_it_was(clock: Callable[..., Clock]) -> None:
-    """Neither the sessions of the snapshot nor its lists are touched by the clock."""
+async def test_alarms_do_not_change_the_shared_snapshot(clock: Callable[..., Clock]) -> None:
+    """The clock changes neither the sessions of the shared snapshot nor its attachments."""
     desk = clock(waiting(1, 20))
     watching = caller()
     async with (
@@ -303,20 +303,20 @@ desks = st.lists(
 
 
 @given(desks, filters, st.sampled_from([0, 0.25]))
-def test_an_alarm_is_due_when_a_poll_would_first_give_another_answer(
-    sessions: list[Json], wanted: ChatSessionFilter, later_s: float
+def test_an_alarm_is_due_at_the_first_changed_poll(
+    sessions: list[Json], filter_: ChatSessionFilter, later_s: float
 ) -> None:
-    """Never too early, never too late, for any filter on seconds and any sessions."""
+    """An alarm is due exactly when a poll would first give another answer, for any filter."""
     now_ns = NOON_NS + round(later_s * SECOND_NS)
 
     def polled(moment_ns: int) -> list[int]:
-        return matching(records(*sessions, fetched_ns=moment_ns), **vars(wanted))
+        return matching(records(*sessions, fetched_ns=moment_ns), **vars(filter_))
 
     held = snapshot_of(records(*sessions, fetched_ns=now_ns), AsOf(now_ns))
     selecting = Selecting(held, columns_of(held.sessions), Work(), 10**6)
-    rows, _ = at_once(selecting.rows(wanted))
+    rows, _ = at_once(selecting.rows(filter_))
 
-    due_ns = at_once(selecting.next_change(wanted, rows))
+    due_ns = at_once(selecting.next_change(filter_, rows))
 
     moments = (NOON_NS + second * SECOND_NS for second in range(1, 40))
     changed = (moment for moment in moments if polled(moment) != polled(now_ns))

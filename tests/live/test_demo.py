@@ -1,4 +1,4 @@
-"""The demo's two servers: what happens at its desk is on every screen at once."""
+"""Live updates between the demo's two servers."""
 
 import json
 import threading
@@ -27,15 +27,15 @@ subscription {
 
 @pytest.fixture(autouse=True)
 def own_logs() -> Iterator[None]:
-    """Let what a server does to the logs end with the test."""
+    """Restore the logging configuration after each test."""
     with own_logging():
         yield
 
 
-def test_webhooks_move_the_screens_of_all_users() -> None:
-    """Though nobody would look at REST again within five minutes."""
+def test_webhooks_update_the_screens_of_all_users() -> None:
+    """Webhooks update the screens of all users, although the polling interval is five minutes."""
     hook = Hook("both sides know this one")
-    seen: dict[str, list[bool]] = {}
+    events: dict[str, list[bool]] = {}
 
     def watch(address: str, name: str, authorization: str) -> None:
         with connect(address, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
@@ -46,7 +46,7 @@ def test_webhooks_move_the_screens_of_all_users() -> None:
             socket.send(json.dumps(message))
             for _ in range(2):
                 data = json.loads(socket.recv(timeout=10))["payload"]["data"]
-                seen.setdefault(name, []).append(data["chatSessionChanges"]["isInitial"])
+                events.setdefault(name, []).append(data["chatSessionChanges"]["isInitial"])
 
     with demo_upstream(sessions=60, hook=hook) as upstream_url:
         settings = Settings(
@@ -67,4 +67,4 @@ def test_webhooks_move_the_screens_of_all_users() -> None:
             for thread in threads:
                 thread.join()
 
-    assert seen == {user.login: [True, False] for user in DEMO_USERS}
+    assert events == {user.login: [True, False] for user in DEMO_USERS}

@@ -1,4 +1,4 @@
-"""Whom news of changes concerns."""
+"""The dispatch of news to the watchers of a tenant."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ LONG_S = 3600.0
 
 
 class Online:
-    """Two tenants, what is asked of each, and a dispatch for their watchers."""
+    """Two tenants, the REST calls to each, and a dispatch for their watchers."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -53,13 +53,13 @@ class Online:
         return Watchers(source, rhythm=self.rhythms[source], compare=Comparison(()))
 
     async def publish(self, tenant: str) -> None:
-        """Tell of a change, now."""
+        """Publish a change of a tenant."""
         await self.bus.publish(News(tenant, self.sources["Cust1"].clock_ns()))
 
 
 @contextlib.asynccontextmanager
-async def open_for_business(online: Online) -> AsyncIterator[None]:
-    """Have the dispatch listen, with a watcher of Kari at each tenant."""
+async def dispatching(online: Online) -> AsyncIterator[None]:
+    """Run the dispatch, with a watcher of one caller at each tenant."""
     async with contextlib.AsyncExitStack() as stack:
         listening = asyncio.create_task(online.dispatch.run())
         for source in online.sources.values():
@@ -70,10 +70,10 @@ async def open_for_business(online: Online) -> AsyncIterator[None]:
         await asyncio.gather(listening, return_exceptions=True)
 
 
-async def test_news_concerns_one_tenant_alone() -> None:
-    """However long ago it was asked for: it is watched, so it is known."""
+async def test_news_concerns_one_tenant_only() -> None:
+    """News polls the watchers of its own tenant only, also if they are no longer cached."""
     online = Online()
-    async with open_for_business(online):
+    async with dispatching(online):
         await online.publish("Cust1")
         await until(lambda: online.calls.count("Cust1") == 2)
 
@@ -84,20 +84,20 @@ async def test_news_concerns_one_tenant_alone() -> None:
     ]
 
 
-async def test_news_of_a_tenant_that_is_not_served_concerns_nobody() -> None:
-    """Webhooks of an app come from all who have installed it."""
+async def test_news_of_an_unknown_tenant_is_ignored() -> None:
+    """News of an unknown tenant, where the app may be installed as well, is ignored."""
     online = Online()
-    async with open_for_business(online):
+    async with dispatching(online):
         await online.publish("Cust3")
         await asyncio.sleep(0.01)
 
     assert sorted(online.calls) == ["Cust1", "Cust2"]
 
 
-async def test_news_that_may_be_lost_is_looked_for() -> None:
-    """All read anew, and nobody relies on being told until there is news again."""
+async def test_after_a_gap_all_tenants_are_polled() -> None:
+    """If news may be lost, all tenants are polled, at short intervals until the next news."""
     online = Online()
-    async with open_for_business(online):
+    async with dispatching(online):
         await online.publish("Cust1")
         await until(lambda: online.calls.count("Cust1") == 2)
         online.bus.listener(None)
@@ -106,11 +106,11 @@ async def test_news_that_may_be_lost_is_looked_for() -> None:
     assert not any(rhythm.is_notified for rhythm in online.rhythms.values())
 
 
-async def test_nobody_relies_on_a_bus_that_does_not_reach_all() -> None:
-    """The next webhook may reach another process."""
+async def test_intervals_stay_short_without_a_complete_bus() -> None:
+    """Intervals stay short if the next webhook may reach another process."""
     online = Online()
     online.bus.receives_all = False
-    async with open_for_business(online):
+    async with dispatching(online):
         await online.publish("Cust1")
         await until(lambda: online.calls.count("Cust1") == 2)
 
@@ -118,9 +118,9 @@ async def test_nobody_relies_on_a_bus_that_does_not_reach_all() -> None:
 
 
 async def test_closing_stops_all_watchers() -> None:
-    """Also those of tenants that nobody has asked for lately."""
+    """Closing stops all watchers, also of tenants that are no longer cached."""
     online = Online()
-    async with open_for_business(online):
+    async with dispatching(online):
         await online.dispatch.aclose()
         await online.publish("Cust1")
         await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""How long a watcher waits."""
+"""The time between two polls of a watcher."""
 
 import pytest
 
@@ -6,14 +6,14 @@ from gateway.live.pace import Pace, Rhythm
 
 
 def rhythm(*, is_notified: bool = False, slowest_s: float = 60.0) -> Rhythm:
-    """Return a rhythm of five seconds in which nothing is left to chance."""
+    """Return a rhythm of five seconds without a random part."""
     return Rhythm(
         interval_s=5.0, slowest_s=slowest_s, is_notified=is_notified, jitter=lambda least, _: least
     )
 
 
-def test_while_chats_change_the_interval_is_kept() -> None:
-    """One look in each."""
+def test_while_sessions_change_the_interval_is_constant() -> None:
+    """While sessions change, each poll is one interval after the last."""
     pace = Pace(rhythm())
 
     assert [pace.after_success(has_changed=True) for _ in range(3)] == [5, 5, 5]
@@ -27,19 +27,19 @@ def test_while_chats_change_the_interval_is_kept() -> None:
         (False, 6, [6, 6]),
         (True, 1, [5, 5]),
     ],
-    ids=["nobody tells", "REST tells", "slowest is little", "slowest is less than the interval"],
+    ids=["no webhooks", "webhooks", "a low maximum", "a maximum below the interval"],
 )
-def test_while_nothing_changes_it_slows_down(
+def test_without_changes_the_interval_grows(
     *, is_notified: bool, slowest_s: float, waits: list[float]
 ) -> None:
-    """As far as three intervals, and much farther where REST tells of changes by itself."""
+    """Without changes the interval grows up to three times, and to its maximum with webhooks."""
     pace = Pace(rhythm(is_notified=is_notified, slowest_s=slowest_s))
 
     assert [pace.after_success(has_changed=False) for _ in waits] == waits
 
 
-def test_a_change_ends_the_slowness() -> None:
-    """And so it begins anew afterwards."""
+def test_a_change_resets_the_interval() -> None:
+    """After a change the interval grows from its start again."""
     pace = Pace(rhythm())
     for _ in range(5):
         pace.after_success(has_changed=False)
@@ -47,15 +47,15 @@ def test_a_change_ends_the_slowness() -> None:
     assert [pace.after_success(has_changed=True), pace.after_success(has_changed=False)] == [5, 7.5]
 
 
-def test_while_rest_is_in_trouble_the_wait_doubles_up_to_a_minute() -> None:
-    """By chance no more than half of it, so that not all come back in the same second."""
+def test_after_failures_the_wait_doubles() -> None:
+    """After failures the wait doubles up to a minute, of which half is random."""
     pace = Pace(rhythm())
 
     assert [pace.after_failure() for _ in range(6)] == [2.5, 5, 10, 20, 30, 30]
 
 
-def test_a_success_ends_the_trouble() -> None:
-    """Whether there was news in it or not."""
+def test_a_success_resets_the_wait_after_failures() -> None:
+    """A success, with changes or without, resets the wait after failures."""
     pace = Pace(rhythm())
     for _ in range(40):
         pace.after_failure()
@@ -67,8 +67,8 @@ def test_a_success_ends_the_trouble() -> None:
     ]
 
 
-def test_a_wait_is_never_shorter_than_was_promised() -> None:
-    """Chance makes it up to a tenth longer."""
+def test_a_wait_is_never_shorter_than_the_interval() -> None:
+    """The random part lengthens a wait by up to a tenth."""
     pace = Pace(Rhythm(interval_s=5.0, slowest_s=60.0))
 
     assert all(5 <= pace.after_success(has_changed=True) <= 5.5 for _ in range(100))

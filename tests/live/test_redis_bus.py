@@ -1,4 +1,4 @@
-"""News between processes that share a real Redis, while it is well and while it is not."""
+"""News between processes that share a real Redis, with and without outages."""
 
 import asyncio
 import contextlib
@@ -30,10 +30,10 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 class Process:
-    """One of those that share a bus, and what it has heard."""
+    """A process on the bus, and the news that it has received."""
 
     def __init__(self, server: RedisServer, *, ahead_s: int = 0, timeout_s: float = 5) -> None:
-        self.heard: list[News | None] = []
+        self.received: list[News | None] = []
         self.bus = RedisBus(
             Channel(server.url, timeout_s=timeout_s),
             clock_ns=lambda: time.time_ns() + ahead_s * SECOND,
@@ -41,14 +41,14 @@ class Process:
 
     @property
     def tenants(self) -> list[str]:
-        """Return whose news came."""
-        return [news.tenant for news in self.heard if news is not None]
+        """The tenants of the received news."""
+        return [news.tenant for news in self.received if news is not None]
 
 
 @contextlib.asynccontextmanager
 async def listening(*processes: Process) -> AsyncIterator[None]:
-    """Have them listen, as soon as they can."""
-    tasks = [asyncio.create_task(p.bus.listen(p.heard.append)) for p in processes]
+    """Listen in these processes, and wait until all are connected."""
+    tasks = [asyncio.create_task(p.bus.listen(p.received.append)) for p in processes]
     await until(lambda: all(p.bus.receives_all for p in processes))
     try:
         yield
@@ -60,15 +60,15 @@ async def listening(*processes: Process) -> AsyncIterator[None]:
             await process.bus.aclose()
 
 
-async def published(server: RedisServer, news: News) -> None:
-    """Have another process publish something."""
+async def publish_from_another_process(server: RedisServer, news: News) -> None:
+    """Publish news from another process."""
     other = Process(server)
     await other.bus.publish(news)
     await other.bus.aclose()
 
 
-async def test_every_process_hears_what_one_publishes(server: RedisServer) -> None:
-    """Once, also the one that has published it."""
+async def test_every_process_receives_published_news(server: RedisServer) -> None:
+    """Each process, also the publisher, receives news once."""
     one, two = Process(server), Process(server)
     async with listening(one, two):
         await one.bus.publish(News("Cust1", time.time_ns()))
@@ -80,61 +80,66 @@ async def test_every_process_hears_what_one_publishes(server: RedisServer) -> No
 
 
 @pytest.mark.parametrize("ahead_s", [-100, 0, 100])
-async def test_clocks_that_differ_do_no_harm(server: RedisServer, ahead_s: int) -> None:
-    """What is heard was never in the future, nor long ago, by the clock of who hears it."""
+async def test_news_has_a_valid_time_despite_different_clocks(
+    server: RedisServer, ahead_s: int
+) -> None:
+    """By the receiver's clock, the time of news is recent and never in the future."""
     one, other = Process(server), Process(server, ahead_s=ahead_s)
     async with listening(one, other):
-        told_ns = time.time_ns()
-        await one.bus.publish(News("Cust1", told_ns))
+        published_ns = time.time_ns()
+        await one.bus.publish(News("Cust1", published_ns))
         await until(lambda: other.tenants)
 
-    (heard_ns,) = [news.heard_ns for news in other.heard if news is not None]
+    (heard_ns,) = [news.heard_ns for news in other.received if news is not None]
     now_ns = time.time_ns() + ahead_s * SECOND
     assert now_ns - 5 * SECOND < heard_ns <= now_ns
-    assert (heard_ns == told_ns) is (ahead_s == 0)
+    assert (heard_ns == published_ns) is (ahead_s == 0)
 
 
-async def test_what_others_write_to_the_channel_is_nothing(server: RedisServer) -> None:
-    """A Redis may be shared with anybody."""
+async def test_invalid_messages_on_the_channel_are_ignored(server: RedisServer) -> None:
+    """Invalid messages on the channel of a shared Redis are ignored."""
     process = Process(server)
     with redis.Redis.from_url(server.url) as client:
         async with listening(process):
-            wrong = {"sender": 1, "tenant": [], "heard_ns": ""}, {"tenant": "Cust2", "heard_ns": 1}
-            for text in ("hello", "{}", *map(json.dumps, wrong)):
+            invalid = (
+                {"sender": 1, "tenant": [], "heard_ns": ""},
+                {"tenant": "Cust2", "heard_ns": 1},
+            )
+            for text in ("hello", "{}", *map(json.dumps, invalid)):
                 client.publish("superoffice-chat-gateway:changed", text)
-            await published(server, News("Cust1", 1))
+            await publish_from_another_process(server, News("Cust1", 1))
             await until(lambda: process.tenants)
 
     assert process.tenants == ["Cust1"]
 
 
-async def test_others_have_their_turn_between_messages() -> None:
-    """Thousands may have arrived at once."""
-    taken: list[int] = []
+async def test_other_tasks_run_between_messages() -> None:
+    """Other tasks run between messages, also if many arrive at once."""
+    yielded: list[int] = []
 
     class Flooded(Channel):
         async def messages(self) -> AsyncGenerator[bytes | None, None]:
             for number in range(100):
-                taken.append(number)
+                yielded.append(number)
                 yield b"garbage"
             await asyncio.Event().wait()
 
     bus = RedisBus(Flooded("redis://127.0.0.1", timeout_s=1))
     listening = asyncio.create_task(bus.listen(lambda news: None))
-    seen = set()
-    while len(taken) < 100:
+    counts = set()
+    while len(yielded) < 100:
         await asyncio.sleep(0)
-        seen.add(len(taken))
+        counts.add(len(yielded))
     listening.cancel()
 
-    assert len(seen) > 90
+    assert len(counts) > 90
 
 
 @pytest.mark.parametrize(("fault", "end"), [("kill", "start"), ("pause", "resume")])
-async def test_an_outage_is_noticed_and_gets_over(
+async def test_an_outage_is_detected_and_recovered_from(
     server: RedisServer, fault: str, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Told once each way; what this process is told itself is heard all the time."""
+    """The outage and its end are logged once; the own news is received during it."""
     monkeypatch.setattr(pubsub, "_SILENCE_S", 1)
     process = Process(server, timeout_s=0.25)
     with logged() as log:
@@ -145,20 +150,20 @@ async def test_an_outage_is_noticed_and_gets_over(
             assert process.tenants == ["Cust1"]
             getattr(server, end)()
             await until(lambda: process.bus.receives_all)
-            await published(server, News("Cust2", 1))
+            await publish_from_another_process(server, News("Cust2", 1))
             await until(lambda: len(process.tenants) == 2)
 
-    assert process.heard.count(None) == 3
-    told = [event["event"].partition(":")[0] for event in log.events]
-    heard, lost = (
+    assert process.received.count(None) == 3
+    messages = [event["event"].partition(":")[0] for event in log.events]
+    connected, lost = (
         "Webhooks that reach other processes are seen here",
         "Webhooks that reach other processes are not seen here",
     )
-    assert told == [heard, lost, heard]
+    assert messages == [connected, lost, connected]
 
 
-async def test_whenever_it_is_told_to_stop_it_does(server: RedisServer) -> None:
-    """A cancellation at any step ends it: while it connects, subscribes or listens."""
+async def test_listening_can_be_cancelled_at_any_step(server: RedisServer) -> None:
+    """A cancellation ends the listener while it connects, subscribes or listens."""
     for steps in range(60):
         bus = Process(server).bus
         listening = asyncio.create_task(bus.listen(lambda _: None))

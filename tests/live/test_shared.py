@@ -1,4 +1,4 @@
-"""Streams that readers have in common, and equal subscriptions over them."""
+"""Streams that several readers share, and equal subscriptions over them."""
 
 import asyncio
 import gc
@@ -17,7 +17,7 @@ LIST = "subscription { chatSessions { status } }"
 
 
 class Stream:
-    """What a test lets all streams yield; counts how many there are."""
+    """A source of streams whose items a test sends; counts them."""
 
     def __init__(self) -> None:
         self.queues: list[asyncio.Queue[str | None]] = []
@@ -25,7 +25,7 @@ class Stream:
         self.shared = Shared[str]()
 
     async def start(self) -> AsyncGenerator[str, None]:
-        """Yield its number, and then what a test says, up to the end."""
+        """Yield its number, then the items of the test, until None."""
         queue = asyncio.Queue[str | None]()
         self.queues.append(queue)
         try:
@@ -38,16 +38,17 @@ class Stream:
             self.ended += 1
 
     def read(self, key: object = "key") -> AsyncGenerator[str, None]:
-        """Read like any other reader."""
+        """Return a new reader."""
         return self.shared.read(key, self.start)
 
 
-async def test_a_later_reader_begins_with_an_item_of_its_own() -> None:
-    """What comes after that is for all."""
+async def test_a_later_reader_starts_with_its_own_first_item() -> None:
+    """A later reader gets its own first item, then the items of the shared stream."""
     stream = Stream()
     async with aclosing(stream.read()) as one, aclosing(stream.read()) as two:
         assert [await anext(one), await anext(two)] == ["stream 1", "stream 2"]
-        assert (stream.ended, stream.shared.joined) == (1, 1)  # the second's own is over
+        # The second reader's own stream has ended.
+        assert (stream.ended, stream.shared.joined) == (1, 1)
         stream.queues[0].put_nowait("news")
         assert [await anext(one), await anext(two)] == ["news", "news"]
 
@@ -55,8 +56,8 @@ async def test_a_later_reader_begins_with_an_item_of_its_own() -> None:
     assert stream.shared.joined == 0
 
 
-async def test_who_leaves_takes_nothing_from_the_others() -> None:
-    """Not even the one that the stream began with; the last one ends it."""
+async def test_a_reader_that_leaves_does_not_end_the_stream() -> None:
+    """A reader, also the first one, can leave a stream; the last one ends it."""
     stream = Stream()
     one, two = stream.read(), stream.read()
     await anext(one)
@@ -72,7 +73,7 @@ async def test_who_leaves_takes_nothing_from_the_others() -> None:
 
 
 async def test_a_slow_reader_gets_the_latest_item() -> None:
-    """Those before it are not queued; the last one comes before the end."""
+    """A slow reader gets the latest item only, and the last one before the end."""
     stream = Stream()
     async with aclosing(stream.read()) as quick, aclosing(stream.read()) as slow:
         await anext(quick)
@@ -86,8 +87,8 @@ async def test_a_slow_reader_gets_the_latest_item() -> None:
         assert [item async for item in quick] == []
 
 
-async def test_a_failure_is_for_all() -> None:
-    """And the next reader begins anew, even while others have not left yet."""
+async def test_a_failure_ends_the_stream_for_all_readers() -> None:
+    """All readers get the failure, and the next reader starts a new stream."""
     stream = Stream()
     async with aclosing(stream.read()) as one, aclosing(stream.read()) as two:
         await anext(one)
@@ -100,8 +101,8 @@ async def test_a_failure_is_for_all() -> None:
             assert await anext(again) == "stream 3"
 
 
-async def test_other_keys_have_other_streams() -> None:
-    """Nothing is shared between them."""
+async def test_each_key_has_its_own_stream() -> None:
+    """Streams of different keys share nothing."""
     stream = Stream()
     async with aclosing(stream.read("a")) as one, aclosing(stream.read("b")) as two:
         await anext(one)
@@ -114,40 +115,40 @@ async def test_other_keys_have_other_streams() -> None:
 
 @pytest.fixture
 def executions(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Return the results of subscriptions that were executed, as they come."""
-    found: list[object] = []
-    each = Engine._each
+    """Return a list that gets the result of each executed subscription."""
+    results: list[object] = []
+    original = Engine._each
 
-    async def counted(*arguments: object) -> AsyncGenerator[Answer, None]:
-        async for answer in each(*arguments):  # type: ignore[arg-type]
-            found.append(answer.body)
+    async def recording(*arguments: object) -> AsyncGenerator[Answer, None]:
+        async for answer in original(*arguments):  # type: ignore[arg-type]
+            results.append(answer.body)
             yield answer
 
-    monkeypatch.setattr(Engine, "_each", counted)
-    return found
+    monkeypatch.setattr(Engine, "_each", recording)
+    return results
 
 
 async def test_equal_subscriptions_of_a_caller_are_executed_once(executions: list[object]) -> None:
-    """For each of them at its beginning, and then once for all; other callers do not matter."""
+    """Equal subscriptions of a caller are executed once for each change."""
     desk = Desk(interval_s=300)
     async with AsyncExitStack() as stack:
         screens: list[Screen] = []
         for user in ("kari", "jonas") * 10:
             screens.append(await stack.enter_async_context(desk.screen(LIST, user)))
             await screens[-1].shows(1)
-        began = len(executions)
+        initial_count = len(executions)
         desk.sessions = [session(1, "Closed")]
-        desk.hear()
+        desk.notify()
         for screen in screens:
             assert await screen.shows(2) == [{"status": "CLOSED"}]
 
-        assert (began, len(executions) - began) == (20, 2)
+        assert (initial_count, len(executions) - initial_count) == (20, 2)
         assert desk.watchers.subscribers == 20
     assert sorted(desk.calls) == ["jonas", "jonas", "kari", "kari"]
 
 
 async def test_other_variables_are_another_subscription(executions: list[object]) -> None:
-    """As are another text and another operation; the order of variables is none."""
+    """Subscriptions differ by text, operation and variables, whose order does not count."""
     desk = Desk(interval_s=300)
     query = """
     subscription A($limit: Int, $offset: Boolean = true) {
@@ -155,22 +156,22 @@ async def test_other_variables_are_another_subscription(executions: list[object]
     }
     subscription B { chatSessions { chatSessionId } }
     """
-    chosen: list[dict[str, Any]] = [
+    options: list[dict[str, Any]] = [
         {"operation_name": "A", "variables": {"limit": 1, "offset": True}},
         {"operation_name": "A", "variables": {"offset": True, "limit": 1}},
         {"operation_name": "A", "variables": {"limit": 0}},
         {"operation_name": "B"},
     ]
     async with AsyncExitStack() as stack:
-        screens = [await stack.enter_async_context(desk.screen(query, **more)) for more in chosen]
+        screens = [await stack.enter_async_context(desk.screen(query, **more)) for more in options]
         for screen in screens:
             await screen.shows(1)
-        began = len(executions)
+        initial_count = len(executions)
         desk.sessions = [session(2, "Closed")]
-        desk.hear()
+        desk.notify()
         for screen in (screens[0], screens[1], screens[3]):
             await screen.shows(2)
-        await until(lambda: len(executions) == began + 3)
+        await until(lambda: len(executions) == initial_count + 3)
 
     assert [screen.answers[-1] for screen in screens] == [
         [{"status": "CLOSED"}],
@@ -180,8 +181,8 @@ async def test_other_variables_are_another_subscription(executions: list[object]
     ]
 
 
-async def test_waiting_screens_hold_no_answers() -> None:
-    """There are thousands of them, and answers are large."""
+async def test_waiting_screens_keep_no_answers_in_memory() -> None:
+    """Thousands of waiting screens keep no answers, which are large, in memory."""
     desk = Desk(interval_s=300)
     async with AsyncExitStack() as stack:
         for query in (LIST, LIST, "subscription { chatSessionChanges { isInitial } }"):
@@ -189,20 +190,20 @@ async def test_waiting_screens_hold_no_answers() -> None:
             await screen.shows(1)
         gc.collect()
 
-        assert [found for found in gc.get_objects() if isinstance(found, Answer)] == []
+        assert [item for item in gc.get_objects() if isinstance(item, Answer)] == []
 
 
-async def test_a_variable_that_is_not_declared_is_no_difference(executions: list[object]) -> None:
-    """It means nothing, and would be a way to have everything executed many times."""
+async def test_undeclared_variables_are_ignored(executions: list[object]) -> None:
+    """Undeclared variables do not make equal subscriptions different."""
     desk = Desk(interval_s=300)
     async with AsyncExitStack() as stack:
         for number in range(5):
             screen = desk.screen(LIST, variables={"undeclared": number})
             await (await stack.enter_async_context(screen)).shows(1)
-        began = len(executions)
+        initial_count = len(executions)
         desk.sessions = [session(1, "Closed")]
-        desk.hear()
-        await until(lambda: len(executions) > began)
+        desk.notify()
+        await until(lambda: len(executions) > initial_count)
 
         assert desk.watchers.shared.joined == 4
 
@@ -210,27 +211,27 @@ async def test_a_variable_that_is_not_declared_is_no_difference(executions: list
 async def test_the_error_that_ends_a_stream_is_never_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Not even where a reader has begun with a later state, from a watcher that came after."""
-    refused, began = asyncio.Event(), 0
+    """The error that ends a stream also reaches a reader that started with a later state."""
+    is_refused, started = asyncio.Event(), 0
 
     async def answers(*_: object) -> AsyncGenerator[Answer, None]:
-        nonlocal began
-        began += 1
-        if began > 1:
+        nonlocal started
+        started += 1
+        if started > 1:
             yield Answer({"data": {"": 7}}, json=b"7", digest=b"7", state=7)
             return
         yield Answer({"data": {"": 5}}, json=b"5", digest=b"5", state=5)
-        await refused.wait()
+        await is_refused.wait()
         errors = [{"extensions": {"code": "FORBIDDEN"}}]
         yield Answer({"data": {"": None}, "errors": errors}, json=b"-", digest=b"-", state=5)
 
     monkeypatch.setattr(Engine, "_distinct", answers)
     desk = Desk()
     async with desk.screen(LIST) as one:
-        await until(lambda: began == 1)
+        await until(lambda: started == 1)
         async with desk.screen(LIST) as two:
-            await until(lambda: began == 2)
-            refused.set()
+            await until(lambda: started == 2)
+            is_refused.set()
             await until(lambda: one.is_over and two.is_over)
 
     assert one.codes == two.codes == ["FORBIDDEN"]

@@ -1,4 +1,4 @@
-"""What a wallboard costs: the bytes of its events, against those of SuperOffice's answers."""
+"""The size of a wallboard's events, compared with SuperOffice's answers."""
 
 import re
 from collections.abc import Callable
@@ -23,7 +23,7 @@ NUMBERS, QUEUE = re.findall(r"`(subscription .*?)`;", SCRIPT, re.DOTALL)
 
 
 def sessions_at(second: int) -> list[Json]:
-    """Return what the demo's first user sees so long after noon."""
+    """Return the sessions of the demo's first user this many seconds after noon."""
     moments = DemoDesk(sessions=12, seed=1).moments(DEMO_USERS[0], NOON + second)
     wire = Wire(zone="UTC", has_offset=True)
     sessions: list[Json] = orjson.loads(orjson.dumps([session_record(m, wire) for m in moments]))
@@ -31,14 +31,14 @@ def sessions_at(second: int) -> list[Json]:
 
 
 def size(content: object) -> int:
-    """Return the bytes of some JSON."""
+    """Return the number of bytes as JSON."""
     return len(orjson.dumps(content))
 
 
-async def test_an_event_is_a_hundredth_of_what_superoffice_sends(
+async def test_an_event_is_a_hundredth_of_an_answer_of_superoffice(
     clock: Callable[..., Clock],
 ) -> None:
-    """With the wallboard's own subscriptions, over a minute of the demo."""
+    """Over a minute of the demo, each event of the wallboard is below 900 bytes."""
     desk = clock(*sessions_at(0), since_ns=NOON * 10**9)
     desk.desk.source.complete = partial(complete, topic_names=TOPIC_NAMES)
     answers = [size(desk.desk.sessions)]

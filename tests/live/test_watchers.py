@@ -1,4 +1,4 @@
-"""Watchers: how often REST is called, who learns of what, and what becomes of failures."""
+"""Watchers: the number of REST calls, the delivery of changes, and failures."""
 
 import asyncio
 from contextlib import AsyncExitStack, aclosing
@@ -23,8 +23,8 @@ TAKEN = [{"chatSessionId": 1, "status": "USER_LAST"}]
 LONG_S = 300.0
 
 
-async def test_all_screens_of_a_caller_share_one_series_of_calls() -> None:
-    """Twenty screens cost what one costs."""
+async def test_all_screens_of_a_caller_share_their_polls() -> None:
+    """Twenty screens of a caller cost one REST call."""
     desk = Desk(interval_s=LONG_S)
     async with AsyncExitStack() as stack:
         screens = [await stack.enter_async_context(desk.screen(STATUS)) for _ in range(20)]
@@ -34,8 +34,8 @@ async def test_all_screens_of_a_caller_share_one_series_of_calls() -> None:
     assert desk.calls == ["kari"]
 
 
-async def test_each_caller_has_a_series_of_its_own() -> None:
-    """As REST answers each of them otherwise."""
+async def test_each_caller_has_its_own_polls() -> None:
+    """Each caller costs its own REST calls, as REST answers each differently."""
     desk = Desk(interval_s=LONG_S)
     users = ["kari", "jonas", "emma"]
     async with AsyncExitStack() as stack:
@@ -47,20 +47,20 @@ async def test_each_caller_has_a_series_of_its_own() -> None:
 
 
 async def test_screens_of_many_callers_cost_one_call_for_each_caller_and_interval() -> None:
-    """A hundred screens of ten callers: ten calls, and ten more when the interval is over."""
+    """A hundred screens of ten callers cost ten calls, and ten more for the next change."""
     desk = Desk(interval_s=LONG_S, ttl_s=LONG_S)
     async with AsyncExitStack() as stack:
         for number in range(100):
             await stack.enter_async_context(desk.screen(STATUS, f"user {number % 10}"))
         await until(lambda: len(desk.calls) == 10)
-        desk.hear()
+        desk.notify()
         await until(lambda: len(desk.calls) == 20)
 
     assert {desk.calls.count(f"user {n}") for n in range(10)} == {2}
 
 
-async def test_a_caller_whose_sessions_are_cached_costs_no_call() -> None:
-    """What a query has just read is good enough to begin with."""
+async def test_the_first_event_comes_from_the_cache() -> None:
+    """The first event uses a cached snapshot, without a REST call."""
     desk = Desk(interval_s=LONG_S)
     await desk.source.serve(caller())
 
@@ -70,40 +70,40 @@ async def test_a_caller_whose_sessions_are_cached_costs_no_call() -> None:
     assert desk.calls == ["kari"]
 
 
-async def test_when_the_last_screen_is_gone_nobody_looks_any_more() -> None:
-    """As long as there is one, somebody does."""
+async def test_polls_stop_after_the_last_screen() -> None:
+    """Polls continue until the last screen of a caller has left."""
     desk = Desk()
     async with desk.watchers.watching(caller()) as watcher:
         async with desk.watchers.watching(caller()) as same, desk.screen(STATUS):
-            await desk.has_looked(2)
-        await desk.has_looked(2)
+            await desk.wait_for_polls(2)
+        await desk.wait_for_polls(2)
     assert same is watcher
     calls = len(desk.calls)
     await asyncio.sleep(0.05)
 
-    assert len(desk.calls) <= calls + 1  # what was under way lands
+    assert len(desk.calls) <= calls + 1  # a call that has started may end
     assert not desk.watchers._watchers
     assert not desk.watchers._tasks
 
 
-async def test_a_slow_screen_gets_the_newest_state_and_none_in_between() -> None:
-    """What happened while it was not reading is not kept for it."""
+async def test_a_slow_screen_gets_the_latest_state_only() -> None:
+    """A slow screen gets the latest state and none of those before."""
     desk = Desk()
     async with desk.screen(STATUS, is_stuck=True) as screen:
         assert await screen.shows(1) == QUEUE
         for status in ("CustomerLast", "Finished", "UserLast"):
             desk.sessions = [session(1, status)]
-            await desk.has_looked(2)
+            await desk.wait_for_polls(2)
         screen.is_reading.set()
 
         assert await screen.shows(2) == TAKEN
-        await desk.has_looked(3)
+        await desk.wait_for_polls(3)
 
     assert screen.answers == [QUEUE, TAKEN]
 
 
-async def test_differences_are_worked_out_once_for_all() -> None:
-    """Not once for each who asks."""
+async def test_changes_are_computed_once_for_all_readers() -> None:
+    """The changes between two states are computed once for all readers."""
     desk = Desk()
     async with desk.watchers.watching(caller()) as watcher:
         async with aclosing(watcher.states(Alarm())) as states:
@@ -121,9 +121,10 @@ async def test_differences_are_worked_out_once_for_all() -> None:
         (UpstreamUnauthenticatedError("no"), "UNAUTHENTICATED"),
         (UpstreamForbiddenError("no"), "FORBIDDEN"),
     ],
+    ids=["401", "403"],
 )
-async def test_who_is_turned_away_learns_of_it(failure: UpstreamError, code: str) -> None:
-    """The subscription ends, at once or whenever the credentials are no longer good."""
+async def test_rejected_credentials_end_a_subscription(failure: UpstreamError, code: str) -> None:
+    """A subscription ends with an error when SuperOffice rejects its credentials."""
     desk = Desk()
     async with desk.screen(STATUS) as screen, desk.screen(STATUS) as other:
         await screen.shows(1)
@@ -135,8 +136,8 @@ async def test_who_is_turned_away_learns_of_it(failure: UpstreamError, code: str
     assert screen.errors[0]["path"] == ["chatSessions"]
 
 
-async def test_who_comes_back_is_asked_for_anew() -> None:
-    """Even while others have not left yet that were turned away with the same credentials."""
+async def test_a_new_subscription_after_a_rejection_calls_rest() -> None:
+    """A new subscription calls REST again, even while rejected ones have not left yet."""
     desk = Desk(failure=UpstreamUnauthenticatedError("no"))
     async with desk.watchers.watching(caller()) as watcher:
         with pytest.raises(UpstreamUnauthenticatedError):
@@ -150,27 +151,27 @@ async def test_who_comes_back_is_asked_for_anew() -> None:
     assert len(state.snapshot.sessions) == 1
 
 
-async def test_while_rest_is_down_screens_stay_as_they_are_and_then_show_what_is_new() -> None:
-    """Once, and not what was there before."""
+async def test_an_outage_of_rest_sends_nothing() -> None:
+    """During an outage nothing is sent; after it, the new state is sent once."""
     desk = Desk()
     async with desk.screen(STATUS) as screen:
         await screen.shows(1)
         desk.failure = UpstreamTimeoutError("late")
-        await desk.has_looked(3)
+        await desk.wait_for_polls(3)
         desk.sessions, desk.failure = [session(1, "UserLast")], None
         await screen.shows(2)
-        await desk.has_looked(2)
+        await desk.wait_for_polls(2)
 
     assert screen.answers == [QUEUE, TAKEN]
     assert screen.errors == []
 
 
 @pytest.mark.parametrize("query", [STATUS, "subscription { chatSessionChanges { isInitial } }"])
-async def test_a_screen_that_begins_while_rest_is_down_is_told_so(query: str) -> None:
-    """Once; what comes when REST is back is its first state."""
+async def test_a_screen_that_starts_in_an_outage_gets_an_error(query: str) -> None:
+    """A screen that starts in an outage gets one error, then the first state after it."""
     desk = Desk(failure=UpstreamTimeoutError("late"))
     async with desk.screen(query) as screen:
-        await desk.has_looked(3)
+        await desk.wait_for_polls(3)
         desk.failure = None
         first = await screen.shows(2)
 
@@ -180,8 +181,8 @@ async def test_a_screen_that_begins_while_rest_is_down_is_told_so(query: str) ->
 
 
 @pytest.mark.parametrize(("age_s", "is_shown"), [(0, True), (3_600, False)])
-async def test_a_screen_that_joins_others_while_rest_is_down(age_s: float, is_shown: bool) -> None:
-    """What they show is shown there too, as long as it is no older than it would be else."""
+async def test_a_screen_that_joins_others_in_an_outage(age_s: float, is_shown: bool) -> None:
+    """A screen that joins others in an outage gets their state unless it is too old."""
     desk = Desk(slowest_s=10, interval_s=5)
     async with desk.screen(STATUS) as screen:
         await screen.shows(1)
@@ -200,19 +201,19 @@ async def test_a_screen_that_joins_others_while_rest_is_down(age_s: float, is_sh
     assert other.codes == ([] if is_shown else ["UPSTREAM_TIMEOUT"])
 
 
-async def test_rest_is_left_alone_for_as_long_as_it_asks() -> None:
-    """Also when it tells of changes in the meantime."""
+async def test_retry_after_delays_the_next_poll() -> None:
+    """A Retry-After of REST delays the next poll, also if a webhook arrives."""
     desk = Desk(failure=UpstreamRateLimitedError("slow down", retry_after_s=60))
     async with desk.screen(STATUS):
         await until(lambda: len(desk.calls) == 1)
-        desk.hear()
+        desk.notify()
         await asyncio.sleep(0.05)
 
     assert len(desk.calls) == 1
 
 
-async def test_a_mistake_of_rest_locks_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever it asks for, a caller's screens are not dark for a day."""
+async def test_a_long_retry_after_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Retry-After of a day does not stop a caller's screens for a day."""
     monkeypatch.setattr(watcher_module, "LONGEST_AFTER_FAILURE_S", 0.01)
     desk = Desk(failure=UpstreamRateLimitedError("slow down", retry_after_s=86_400))
     async with desk.screen(STATUS) as screen:
@@ -224,8 +225,8 @@ async def test_a_mistake_of_rest_locks_nobody_out(monkeypatch: pytest.MonkeyPatc
     assert screen.errors[0]["extensions"]["retryAfter"] == 86_400
 
 
-async def test_a_fault_of_ours_ends_the_subscription() -> None:
-    """It is masked like any other, and nobody waits for an answer that cannot come."""
+async def test_a_bug_ends_the_subscription() -> None:
+    """A bug ends the subscription with a masked error."""
     desk = Desk(failure=ZeroDivisionError("oops"))
     async with desk.screen(STATUS) as screen:
         await until(lambda: screen.is_over)
@@ -234,13 +235,13 @@ async def test_a_fault_of_ours_ends_the_subscription() -> None:
     assert "oops" not in str(screen.errors)
 
 
-async def test_news_from_rest_wakes_the_watchers() -> None:
-    """Long before the interval is over, and though what is cached is fresh."""
+async def test_news_causes_a_poll() -> None:
+    """News causes a poll before the interval is over, although the snapshot is fresh."""
     desk = Desk(interval_s=LONG_S, ttl_s=LONG_S)
     async with desk.screen(STATUS) as screen:
         await screen.shows(1)
         desk.sessions = [session(1, "UserLast")]
-        desk.hear()
+        desk.notify()
 
         assert await screen.shows(2) == TAKEN
 
@@ -248,14 +249,14 @@ async def test_news_from_rest_wakes_the_watchers() -> None:
     assert desk.rhythm.is_notified
 
 
-async def test_news_that_comes_during_a_call_is_not_lost() -> None:
-    """The call may have seen the time before, so there is another one."""
+async def test_news_during_a_poll_causes_another_one() -> None:
+    """News during a poll causes another one, as the first may have read the old state."""
     desk = Desk(interval_s=LONG_S, ttl_s=LONG_S)
     desk.is_answering.clear()
     async with desk.screen(STATUS) as screen:
         await until(lambda: len(desk.calls) == 1)
         desk.sessions = [session(1, "UserLast")]
-        desk.hear()
+        desk.notify()
         desk.is_answering.set()
 
         assert await screen.shows(2) == TAKEN
@@ -263,13 +264,13 @@ async def test_news_that_comes_during_a_call_is_not_lost() -> None:
     assert len(desk.calls) == 2
 
 
-async def test_a_flood_of_news_is_one_call_a_second() -> None:
-    """The first at once, all the others together afterwards."""
+async def test_many_news_cause_one_poll_a_second() -> None:
+    """Of many news, the first causes a poll at once and the others one poll a second later."""
     desk = Desk(interval_s=LONG_S, ttl_s=LONG_S)
     async with desk.screen(STATUS) as screen:
         await screen.shows(1)
         for _ in range(100):
-            desk.hear()
+            desk.notify()
             await asyncio.sleep(0)
         await asyncio.sleep(0.1)
         assert len(desk.calls) == 2
@@ -277,12 +278,12 @@ async def test_a_flood_of_news_is_one_call_a_second() -> None:
 
 
 async def test_closing_stops_the_watchers() -> None:
-    """What is planned as well."""
+    """Closing stops the watchers and their planned polls."""
     desk = Desk(interval_s=LONG_S, ttl_s=LONG_S)
     async with desk.screen(STATUS) as screen:
         await screen.shows(1)
-        desk.hear()
-        desk.hear()
+        desk.notify()
+        desk.notify()
         await until(lambda: len(desk.calls) == 2)
         await desk.watchers.close()
         await asyncio.sleep(1.1)
@@ -290,8 +291,8 @@ async def test_closing_stops_the_watchers() -> None:
         assert len(desk.calls) == 2
 
 
-async def test_nothing_to_close_is_closed() -> None:
-    """A gateway that nobody ever watched stops like any other."""
+async def test_closing_without_watchers_does_nothing() -> None:
+    """A gateway without watchers can be closed."""
     desk = Desk()
 
     await desk.watchers.close()

@@ -1,6 +1,6 @@
-"""Slow and vanished clients: none of them holds a connection, memory or a request for good.
+"""Slow and vanished clients: none of them occupies a connection, memory or a request forever.
 
-Tests of the timeouts shorten them; all others are for any machine.
+Tests of a timeout shorten it; all others keep the defaults.
 """
 
 import asyncio
@@ -49,15 +49,15 @@ def post(content: bytes, more: bytes = b"") -> bytes:
 
 
 @dataclass
-class Serving:
-    """A running gateway, and what it holds."""
+class ServedGateway:
+    """A running gateway and its open connections and requests."""
 
     port: int
     server: uvicorn.Server
 
     @contextlib.contextmanager
     def client(self, receive_buffer: int = 0) -> Iterator[socket.socket]:
-        """Connect to it."""
+        """Connect to the gateway."""
         with socket.socket() as opened:
             if receive_buffer:
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -66,14 +66,14 @@ class Serving:
             yield opened
 
     @property
-    def held(self) -> int:
-        """Connections that are open, and requests in work."""
+    def open_count(self) -> int:
+        """The number of open connections and requests in progress."""
         state = self.server.server_state
         return len(state.connections) + len(state.tasks)
 
 
 @contextlib.contextmanager
-def serving(rest: RestSide, keep_alive_s: int = 30, **settings: Any) -> Iterator[Serving]:
+def serving(rest: RestSide, keep_alive_s: int = 30, **settings: Any) -> Iterator[ServedGateway]:
     """Serve a gateway as `gateway serve` does."""
     transport = httpx.MockTransport(rest)
     app = create_app(Settings(upstream_url=UPSTREAM_URL, **settings), upstream_transport=transport)
@@ -91,7 +91,7 @@ def serving(rest: RestSide, keep_alive_s: int = 30, **settings: Any) -> Iterator
     thread.start()
     until(lambda: server.started)
     try:
-        yield Serving(listener.getsockname()[1], server)
+        yield ServedGateway(listener.getsockname()[1], server)
     finally:
         server.should_exit = True
         thread.join()
@@ -115,18 +115,18 @@ def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def gateway() -> Iterator[Serving]:
-    """Return a gateway over a REST side that answers at once."""
+def gateway() -> Iterator[ServedGateway]:
+    """Return a gateway over a REST API that answers at once."""
     with serving(RestSide()) as running:
         yield running
 
 
-def drip(client: socket.socket, sent: bytes) -> None:
-    """Send a byte now and then, until the gateway closes the connection."""
-    for byte in sent:
+def drip(client: socket.socket, content: bytes) -> None:
+    """Send a byte at a time, slowly, until the gateway closes the connection."""
+    for byte in content:
         client.sendall(bytes((byte,)))
         time.sleep(TIMEOUT_S / 5)
-    pytest.fail("it was taken in to the end")  # pragma: no cover - only when it is broken
+    pytest.fail("the gateway read it to the end")  # pragma: no cover - only when it is broken
 
 
 ENDLESS = b"X: " + b"x" * 1_000
@@ -152,20 +152,20 @@ ENDLESS = b"X: " + b"x" * 1_000
         "a second head",
         "line ends after a request",
         "a body",
-        "a body that nobody reads",
+        "a body that is ignored",
         "a body that is refused",
     ],
 )
-def test_a_client_that_sends_a_byte_now_and_then_is_disconnected(
-    gateway: Serving, at_once: bytes, dripped: bytes
+def test_a_client_that_sends_byte_by_byte_is_disconnected(
+    gateway: ServedGateway, at_once: bytes, dripped: bytes
 ) -> None:
-    """The time limit is for the whole head or body, not for each byte."""
+    """The timeout is for the whole head or body, not for each byte."""
     with gateway.client() as client:
         client.sendall(at_once)
         with pytest.raises(OSError):
             drip(client, dripped)
 
-    until(lambda: not gateway.held)
+    until(lambda: not gateway.open_count)
 
 
 @pytest.mark.usefixtures("short_timeouts")
@@ -175,15 +175,15 @@ def test_a_client_that_sends_a_byte_now_and_then_is_disconnected(
     ids=["nothing", "half a head", "half a WebSocket's head", "half a body", "TLS"],
 )
 def test_a_client_that_stops_sending_is_disconnected(sent: bytes) -> None:
-    """A hundred of them hold nothing after the timeout, and an idle connection's timeout."""
+    """A hundred clients that stop sending are disconnected after the timeout."""
     with serving(RestSide(), keep_alive_s=1) as gateway, contextlib.ExitStack() as clients:
         for _ in range(100):
             clients.enter_context(gateway.client()).sendall(sent)
-        until(lambda: not gateway.held)
+        until(lambda: not gateway.open_count)
 
 
-def test_a_head_of_more_than_64_kib_is_refused(gateway: Serving) -> None:
-    """Whatever the pieces in which the system hands it over; nothing after it is read."""
+def test_a_head_of_more_than_64_kib_is_refused(gateway: ServedGateway) -> None:
+    """A head above 64 KiB is refused, and nothing after it is read."""
     with gateway.client() as client, contextlib.suppress(ConnectionError):
         client.sendall(ALIVE + b"X: " + b"x" * 60_000 + b"\r\n\r\n")
         assert client.recv(65_536).startswith(b"HTTP/1.1 200")
@@ -192,16 +192,16 @@ def test_a_head_of_more_than_64_kib_is_refused(gateway: Serving) -> None:
         assert b"HTTP/1.1 200" not in b"".join(iter(lambda: client.recv(65_536), b""))
 
 
-def test_an_endless_head_is_not_read_to_its_end(gateway: Serving) -> None:
-    """Of 20 MB, only the first pieces are read."""
+def test_an_endless_head_is_not_read_to_its_end(gateway: ServedGateway) -> None:
+    """Of a head of 20 MB, only the first pieces are read."""
     with gateway.client() as client, pytest.raises(OSError):
         client.sendall(ALIVE + b"X: " + b"x" * 20_000_000)
 
-    until(lambda: not gateway.held)
+    until(lambda: not gateway.open_count)
 
 
-def test_a_large_body_does_not_count_as_head(gateway: Serving) -> None:
-    """It arrives in many pieces, followed by the next requests."""
+def test_a_large_body_does_not_count_as_head(gateway: ServedGateway) -> None:
+    """A large body, followed by other requests, is not limited as a head."""
     large = QUERY + b" " * 500_000
     with gateway.client() as client, client.makefile("rb") as answers:
         client.sendall(post(large) + post(QUERY) + ALIVE + b"Connection: close\r\n\r\n")
@@ -211,7 +211,7 @@ def test_a_large_body_does_not_count_as_head(gateway: Serving) -> None:
 
 @pytest.fixture
 def large() -> RestSide:
-    """Return a REST side with a larger answer than socket buffers hold."""
+    """Return a REST API whose answer exceeds the socket buffers."""
     return RestSide(body=[{"CustomerName": f"{number}" * 1_000_000} for number in range(9)])
 
 
@@ -224,18 +224,18 @@ def large() -> RestSide:
 def test_a_client_that_does_not_read_is_disconnected(
     large: RestSide, count: int, more: bytes
 ) -> None:
-    """The rest of the answer is freed with the connection."""
+    """A client that reads nothing is disconnected, which frees the rest of its answer."""
     with serving(large) as gateway, gateway.client(receive_buffer=4096) as client:
         client.sendall(post(QUERY, more) * count)
         until(lambda: large.calls == 1)
-        until(lambda: not gateway.held)
+        until(lambda: not gateway.open_count)
 
 
 def test_a_client_that_reads_slowly_gets_the_whole_answer(
     large: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The timeout is for reading nothing; the whole answer may take longer."""
-    # The system's clock runs on while this process stands still: no fraction of a second.
+    """The timeout is for reading nothing, so a slow client gets the whole answer."""
+    # Time passes while this process is suspended, so no fraction of a second.
     monkeypatch.setattr(limits, "_READER_TIMEOUT_S", 2)
     read = 0
     with serving(large) as gateway, gateway.client() as client:
@@ -251,7 +251,7 @@ def test_a_client_that_reads_slowly_gets_the_whole_answer(
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_an_idle_connection_is_closed(count: int) -> None:
-    """After an answer of the application and after a cached one."""
+    """A connection is closed when it is idle after an executed or a cached answer."""
     with serving(RestSide(), keep_alive_s=1) as gateway, gateway.client() as client:
         for _ in range(count):
             client.sendall(post(QUERY))
@@ -261,32 +261,32 @@ def test_an_idle_connection_is_closed(count: int) -> None:
 
 
 class SlowRest(RestSide):
-    """A REST side that answers when an event is set."""
+    """A REST API that answers once `may_answer` is set."""
 
     def __init__(self) -> None:
         super().__init__(answer=self.wait)
         self.may_answer = threading.Event()
 
     async def wait(self, request: httpx.Request) -> httpx.Response:
-        """Answer with one session once the event is set."""
+        """Answer with one session once `may_answer` is set."""
         await asyncio.to_thread(self.may_answer.wait, LONG_S)
         return httpx.Response(200, json=[{"CustomerName": "Ada"}])
 
 
 @pytest.fixture
 def slow() -> SlowRest:
-    """Return a slow REST side."""
+    """Return a slow REST API."""
     return SlowRest()
 
 
 def reset(client: socket.socket) -> None:
-    """Reset the connection, as a vanished client does."""
+    """Reset the connection, as after the loss of a client."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
 
 
-def test_a_client_that_vanishes_holds_nothing(slow: SlowRest) -> None:
-    """The REST call goes on, for other requests that wait for it and for the next one."""
+def test_a_vanished_client_leaves_nothing(slow: SlowRest) -> None:
+    """A vanished client frees its request; its REST call continues for other requests."""
     with serving(slow, max_requests=20) as gateway, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(gateway.client()) for _ in range(20)]
         for client in clients:
@@ -294,7 +294,7 @@ def test_a_client_that_vanishes_holds_nothing(slow: SlowRest) -> None:
         until(lambda: len(gateway.server.server_state.tasks) == 20)
         for client in clients:
             reset(client)
-        until(lambda: not gateway.held)
+        until(lambda: not gateway.open_count)
 
         with gateway.client() as client:
             client.sendall(post(QUERY))
@@ -303,25 +303,25 @@ def test_a_client_that_vanishes_holds_nothing(slow: SlowRest) -> None:
         assert slow.calls == 1
 
 
-def test_a_client_that_vanishes_with_two_requests_holds_nothing(slow: SlowRest) -> None:
-    """The first request is in progress, and the second one waits in the pipeline."""
+def test_a_vanished_client_with_two_requests_leaves_nothing(slow: SlowRest) -> None:
+    """A vanished client frees a request in progress and one in the pipeline."""
     with serving(slow) as gateway:
         with gateway.client() as client:
             client.sendall(post(QUERY) * 2)
             until(lambda: slow.calls == 1)
             reset(client)
-        slow.may_answer.set()  # nothing is read while a request waits: a write sees the end
-        until(lambda: not gateway.held)
+        slow.may_answer.set()  # reading is paused: a write detects the reset
+        until(lambda: not gateway.open_count)
 
 
 def test_a_cancelled_batch_is_logged_as_a_batch(slow: SlowRest) -> None:
-    """With the same operation as an answered one."""
+    """A cancelled batch is logged with the operation name of an answered one."""
     with logged() as log, serving(slow) as gateway:
         with gateway.client() as client:
             client.sendall(post(b"[%b, %b]" % (QUERY, QUERY)))
             until(lambda: slow.calls == 1)
             reset(client)
-        until(lambda: not gateway.held)
+        until(lambda: not gateway.open_count)
         slow.may_answer.set()
 
     (event,) = [event for event in log.events if event["event"] == "request"]
@@ -331,7 +331,7 @@ def test_a_cancelled_batch_is_logged_as_a_batch(slow: SlowRest) -> None:
 def test_a_request_that_outlasts_the_shutdown_is_answered_with_503(
     slow: SlowRest, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With a code, a Retry-After and no traceback."""
+    """A request that outlasts the shutdown gets 503 with Retry-After, and no traceback."""
     with serving(slow) as gateway, gateway.client() as client:
         client.sendall(post(QUERY))
         until(lambda: slow.calls == 1)
@@ -346,7 +346,7 @@ def test_a_request_that_outlasts_the_shutdown_is_answered_with_503(
 
 
 def test_a_long_pipeline_closes_the_connection(slow: SlowRest) -> None:
-    """Thousands of requests behind a slow one are not stored."""
+    """A connection with thousands of requests behind a slow one is closed."""
     with serving(slow) as gateway, gateway.client() as client:
         client.sendall(post(QUERY))
         until(lambda: slow.calls == 1)
@@ -355,13 +355,13 @@ def test_a_long_pipeline_closes_the_connection(slow: SlowRest) -> None:
         until(lambda: not gateway.server.server_state.connections)
 
         slow.may_answer.set()
-        until(lambda: not gateway.held)
+        until(lambda: not gateway.open_count)
 
 
 def test_a_websocket_outlives_the_timeout_of_a_head(
-    gateway: Serving, monkeypatch: pytest.MonkeyPatch
+    gateway: ServedGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also on a connection that answered a request before."""
+    """The timeout of a head does not close a WebSocket, also not after a request."""
     with gateway.client() as client:
         client.sendall(ALIVE + b"\r\n")
         assert client.recv(65_536).startswith(b"HTTP/1.1 200")
@@ -379,7 +379,7 @@ def test_a_websocket_outlives_the_timeout_of_a_head(
 
 
 def test_a_connection_without_a_request_makes_room(slow: SlowRest) -> None:
-    """However many clients sit idle, another one gets in; requests in progress go on."""
+    """At the limit, an idle connection is closed for a new one; requests continue."""
     with (
         logged() as log,
         serving(slow, max_connections=3) as gateway,
@@ -398,12 +398,12 @@ def test_a_connection_without_a_request_makes_room(slow: SlowRest) -> None:
         closed = select.select(idle, [], [], LONG_S)[0][0]
         assert closed.recv(1) == b""
 
-    told = [event["event"] for event in log.events if event["level"] == "warning"]
-    assert told == ["3 connections are open: those without a request make room"]
+    warnings = [event["event"] for event in log.events if event["level"] == "warning"]
+    assert warnings == ["3 connections are open: those without a request make room"]
 
 
-def test_a_connection_is_closed_where_all_others_have_requests(slow: SlowRest) -> None:
-    """When one of them is answered, another client gets in."""
+def test_a_connection_past_the_limit_is_closed_if_all_others_have_requests(slow: SlowRest) -> None:
+    """A new connection is closed if all others have requests in progress."""
     with (
         serving(slow, max_connections=2) as gateway,
         gateway.client() as first,
@@ -426,7 +426,7 @@ def test_a_connection_is_closed_where_all_others_have_requests(slow: SlowRest) -
 def test_a_request_past_the_limit_is_shed_before_its_body_arrives(
     slow: SlowRest, more: bytes
 ) -> None:
-    """Admitted requests are answered as usual."""
+    """A request past the limit gets 503 before its body arrives."""
     with (
         serving(slow, max_requests=1) as gateway,
         gateway.client() as first,

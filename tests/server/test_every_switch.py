@@ -1,4 +1,4 @@
-"""Every on/off setting, alone and as a real process: it becomes ready, and it answers."""
+"""Each on/off setting, changed from its default: the gateway becomes ready and answers."""
 
 import http.server
 import threading
@@ -27,7 +27,7 @@ SWITCHES = {
 }
 NAMES = list(SWITCHES)
 SLOW_PATHS = ["tracing", "trusted_documents_only"]
-"""With these, requests do not take the paths that they take in most places."""
+"""These switch off the fast paths of a request."""
 
 
 async def one_session(request: Request) -> JSONResponse:
@@ -37,14 +37,14 @@ async def one_session(request: Request) -> JSONResponse:
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[str]:
-    """Return the address of one REST API for all of them."""
+    """Return the address of one REST API for all tests."""
     with served(Starlette(routes=[Route(PATH, one_session)])) as address:
         yield address
 
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file of trusted documents."""
+    """Return a manifest of trusted documents."""
     file = tmp_path_factory.mktemp("trusted") / "documents.json"
     file.write_text(f'{{"sessions": "{QUERY["query"]}"}}')
     return file
@@ -63,17 +63,17 @@ def collector() -> Iterator["Collector"]:
 
 
 class Collector(http.server.HTTPServer):
-    """Takes traces in OTLP over HTTP."""
+    """Receives traces in OTLP over HTTP."""
 
     received = b""
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        """Notes what is sent to it."""
+        """Stores the spans that it receives."""
 
         server: "Collector"
 
         def do_POST(self) -> None:
-            """Take some spans."""
+            """Receive spans."""
             assert self.path == "/v1/traces"
             self.server.received += self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(200)
@@ -86,21 +86,21 @@ class Collector(http.server.HTTPServer):
 
 @pytest.fixture(autouse=True)
 def export_of_spans(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have spans sent to the collector, soon."""
+    """Export spans to the collector with a short delay."""
     collector.received = b""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
 
 
-def test_there_are_switches() -> None:
-    """Tracing among them, which never got ready once."""
+def test_the_switches_include_tracing() -> None:
+    """The list of switches is not empty and includes tracing."""
     assert SWITCHES["tracing"] == "on"
     assert len(SWITCHES) > 5
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_gateway_with_it_alone_answers(name: str, manifest: Path) -> None:
-    """In process: the others have their defaults."""
+async def test_a_gateway_with_one_switch_answers(name: str, manifest: Path) -> None:
+    """A gateway with one switch changed answers; the others have their defaults."""
     more = {"trusted_documents": manifest} if name == "trusted_documents_only" else {}
     async with gateway_over(RestSide(), **{name: SWITCHES[name]}, **more) as gateway:
         ready = await gateway.http.get("/readyz")
@@ -112,16 +112,16 @@ async def test_a_gateway_with_it_alone_answers(name: str, manifest: Path) -> Non
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
-    "names", [SLOW_PATHS, [*{*NAMES} - {*SLOW_PATHS}]], ids=["slow paths", "the others"]
+    "names", [SLOW_PATHS, [*{*NAMES} - {*SLOW_PATHS}]], ids=["slow paths", "other switches"]
 )
-def test_a_gateway_with_them_becomes_ready_and_answers(
+def test_a_gateway_with_several_switches_becomes_ready_and_answers(
     names: list[str],
     workers: int,
     upstream: str,
     manifest: Path,
     collector: Collector,
 ) -> None:
-    """Each at the value that is not its default."""
+    """A real process with several switches changed becomes ready and answers."""
     flags = [f"--{name.replace('_', '-')}={SWITCHES[name]}" for name in names]
     if "trusted_documents_only" in names:
         flags.append(f"--trusted-documents={manifest}")
@@ -143,7 +143,7 @@ def test_a_gateway_with_them_becomes_ready_and_answers(
 
 
 def wait_for_spans(collector: Collector) -> None:
-    """Wait until one has arrived."""
+    """Wait until a span has arrived."""
     for _ in range(PATIENCE_S * 50):
         if collector.received:
             return

@@ -1,4 +1,4 @@
-"""A start that fails ends the process with one line and exit code 2, however many workers."""
+"""A failed start ends the process with one line and exit code 2, with any number of workers."""
 
 import contextlib
 import json
@@ -30,10 +30,10 @@ SERVE += ["--time-zone", "Europe/Oslo"]  # no warning about times
     ],
     ids=["before it starts", "when each of two workers starts"],
 )
-def test_an_invalid_setting_of_a_library(
+def test_an_invalid_setting_of_a_library_is_printed_once(
     variable: str, value: str, workers: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reason is printed once, after the log's lines of information."""
+    """An invalid setting of a library is printed once, after the informational lines."""
     monkeypatch.setenv(variable, value)
 
     with running(*SERVE, "--workers", workers, "--tracing", "on") as command:
@@ -46,17 +46,21 @@ def test_an_invalid_setting_of_a_library(
     assert code == 2
 
 
-def test_a_setting_that_no_worker_can_serve() -> None:
-    """It is named, as with one worker."""
+def test_a_setting_that_fails_in_workers_is_named() -> None:
+    """A setting that fails in the workers is named as it is with one process."""
     with running(*SERVE, "--workers", "2", "--hidden-fields", "ChatSession.nope") as command:
         command.waits_for(r"^gateway: .*--hidden-fields ChatSession\.nope.*$")
 
         assert command.process.wait(PATIENCE_S) == 2
 
 
-@pytest.mark.parametrize("options", [{"workers": 2}, {"metrics_port": 0}])
-def test_no_temporary_directory(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Metrics are put together there; the line says which variable names another one."""
+@pytest.mark.parametrize(
+    "options", [{"workers": 2}, {"metrics_port": 0}], ids=["two workers", "a port of metrics"]
+)
+def test_a_missing_temporary_directory_is_an_error(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a directory for metrics, the error names the variable that sets another one."""
     monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
 
     with own_logging(), pytest.raises(SettingsError, match=r"writable one in TMPDIR: No such file"):
@@ -64,7 +68,7 @@ def test_no_temporary_directory(options: dict[str, Any], monkeypatch: pytest.Mon
 
 
 def failing(*, at_start: bool, in_middleware: bool = False) -> Starlette:
-    """Return an app that fails when it starts, or when it stops."""
+    """Return an application that fails at its start or at its stop."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -86,8 +90,8 @@ def failing(*, at_start: bool, in_middleware: bool = False) -> Starlette:
         (True, "cannot start: KeyError('path')"),
     ],
 )
-def test_an_application_that_does_not_start(in_middleware: bool, line: str) -> None:
-    """The log has its traceback at debug only."""
+def test_an_application_that_fails_to_start_is_an_error(in_middleware: bool, line: str) -> None:
+    """The reason of a failed start is printed; the traceback is logged at debug only."""
     with logged() as log, pytest.raises(SettingsError) as caught:
         app = failing(at_start=True, in_middleware=in_middleware)
         GatewayServer(config_of(app)).run(sockets=[])
@@ -96,8 +100,8 @@ def test_an_application_that_does_not_start(in_middleware: bool, line: str) -> N
     assert {event["level"] for event in log.events} == {"info"}
 
 
-def test_an_application_that_does_not_stop_as_it_should() -> None:
-    """That is in the log, whole, and once."""
+def test_an_application_that_fails_to_stop_is_logged() -> None:
+    """An error at the stop is logged once, with its traceback."""
     server = GatewayServer(config_of(failing(at_start=False)))
     server.should_exit = True
 

@@ -1,4 +1,4 @@
-"""Requests that a connection repeats: they are parsed once, and answered each time."""
+"""Repeated requests on a connection are parsed once and answered each time."""
 
 import asyncio
 import re
@@ -36,7 +36,7 @@ class Connection:
         self.protocol.connection_made(self.transport)
 
     async def send(self, *pieces: bytes, answers: int, end: bytes = b"}]}}") -> list[str]:
-        """Send pieces, wait for the end of so many answers, and return the data in them."""
+        """Send pieces, wait for this many answers, and return their data."""
         self.transport.written = b""
         for piece in pieces:
             self.protocol.data_received(piece)
@@ -49,16 +49,16 @@ class Connection:
 @pytest.fixture
 async def connection(gateway: Gateway) -> AsyncIterator[Connection]:
     """Return a connection whose caller's sessions are cached."""
-    made = Connection(gateway)
-    await made.send(request(), answers=1)
-    await made.send(request(), answers=1)
-    yield made
-    made.transport.close()
-    made.protocol.connection_lost(None)
+    opened = Connection(gateway)
+    await opened.send(request(), answers=1)
+    await opened.send(request(), answers=1)
+    yield opened
+    opened.transport.close()
+    opened.protocol.connection_lost(None)
 
 
 async def test_an_equal_request_is_not_parsed_again(connection: Connection) -> None:
-    """It gets the same answer under an id of its own, and its connection is kept alive anew."""
+    """An equal request gets the cached answer with a new id, and restarts the idle timeout."""
     parsed = connection.protocol.requests_begun
     timers, ids = set(), set()
     for _ in range(3):
@@ -73,7 +73,7 @@ async def test_an_equal_request_is_not_parsed_again(connection: Connection) -> N
 
 @pytest.mark.parametrize("other", [request("{ chatSessions { topicId } }"), request(caller="ola")])
 async def test_another_request_gets_its_own_answer(connection: Connection, other: bytes) -> None:
-    """Also where the two come in turns."""
+    """Another request gets its own answer, also when the two alternate."""
     (mine,) = await connection.send(request(), answers=1)
     (first,) = await connection.send(other, answers=1)
     for _ in range(2):
@@ -81,8 +81,8 @@ async def test_another_request_gets_its_own_answer(connection: Connection, other
         assert await connection.send(other, answers=1) == [first]
 
 
-async def test_an_equal_piece_is_no_equal_request(connection: Connection) -> None:
-    """A piece may be the end of one request and the start of the next: all such are equal."""
+async def test_an_equal_piece_is_not_always_an_equal_request(connection: Connection) -> None:
+    """Pieces that each end one request and start the next are equal, but no request."""
     whole = request()
     for cut in range(1, len(whole)):
         shifted, begun = whole[cut:] + whole[:cut], connection.protocol.requests_begun
@@ -93,8 +93,10 @@ async def test_an_equal_piece_is_no_equal_request(connection: Connection) -> Non
     assert len(two) == 6
 
 
-async def test_the_end_of_a_request_and_a_whole_one_are_no_request(connection: Connection) -> None:
-    """A second such piece is no HTTP."""
+async def test_a_piece_with_the_end_of_another_request_is_not_repeated(
+    connection: Connection,
+) -> None:
+    """A repeated piece that starts with the end of a request is invalid HTTP."""
     whole = request()
     piece = whole[60:] + whole
     await connection.send(whole[:60], piece, answers=2)
@@ -102,20 +104,20 @@ async def test_the_end_of_a_request_and_a_whole_one_are_no_request(connection: C
     await connection.send(piece, answers=1, end=b"HTTP/1.1 400 ")
 
 
-async def test_a_request_in_two_pieces_is_not_taken_for_the_last_one(
+async def test_a_request_in_two_pieces_is_not_confused_with_the_last_one(
     connection: Connection,
 ) -> None:
-    """The application answers it; the next equal piece is not answered with its data."""
-    (mine,) = await connection.send(request(), answers=1)
+    """The answer to a request in two pieces is not sent for the next equal piece."""
+    (first,) = await connection.send(request(), answers=1)
     other = request("{ chatSessions { topicId } }")
-    (theirs,) = await connection.send(other[:-20], other[-20:], answers=1)
+    (second,) = await connection.send(other[:-20], other[-20:], answers=1)
 
-    assert theirs != mine
-    assert await connection.send(request(), answers=1) == [mine]
+    assert second != first
+    assert await connection.send(request(), answers=1) == [first]
 
 
-async def test_a_client_that_does_not_read_is_not_written_to(connection: Connection) -> None:
-    """The application answers once it reads again."""
+async def test_nothing_is_written_to_a_client_that_does_not_read(connection: Connection) -> None:
+    """A client that does not read gets its answer once it reads again."""
     await connection.send(request(), answers=1)
     connection.protocol.pause_writing()
     await connection.send(request(), answers=0)
@@ -128,7 +130,7 @@ async def test_a_client_that_does_not_read_is_not_written_to(connection: Connect
 async def test_an_equal_request_in_the_middle_of_another_is_part_of_it(
     connection: Connection,
 ) -> None:
-    """A body may be the bytes of the last request."""
+    """The bytes of the last request are a part of the next one if they are in its body."""
     whole = request()
     await connection.send(whole, answers=1)
     head = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (2 * len(whole))
@@ -137,10 +139,10 @@ async def test_an_equal_request_in_the_middle_of_another_is_part_of_it(
     assert len(await connection.send(whole, answers=1)) == 1
 
 
-async def test_an_equal_request_is_parsed_where_its_answer_has_to_be_made(
+async def test_an_equal_request_is_parsed_after_the_cache_was_invalidated(
     gateway: Gateway, rest: RestSide, connection: Connection
 ) -> None:
-    """As after a change that a webhook has told of."""
+    """After a webhook has invalidated the cache, an equal request is executed."""
     for _ in range(3):
         await connection.send(request(), answers=1)
     rest.body = [{"ChatSessionId": 2}]
@@ -152,8 +154,8 @@ async def test_an_equal_request_is_parsed_where_its_answer_has_to_be_made(
     assert rest.calls == 2
 
 
-async def test_a_server_that_stops_parses_and_closes(connection: Connection) -> None:
-    """Its last answer says so."""
+async def test_a_stopping_server_parses_an_equal_request_and_closes(connection: Connection) -> None:
+    """A stopping server sends `Connection: close` with its last answer."""
     await connection.send(request(), answers=1)
     connection.protocol.drain()
 
@@ -162,8 +164,8 @@ async def test_a_server_that_stops_parses_and_closes(connection: Connection) -> 
     assert connection.transport.is_closed
 
 
-async def test_a_server_that_stops_still_answers_handshakes(gateway: Gateway) -> None:
-    """Also where one is the first request on its connection: clients take a 400 as final."""
+async def test_a_stopping_server_still_answers_handshakes(gateway: Gateway) -> None:
+    """A stopping server accepts handshakes, since clients do not retry after a 400."""
     connection = Connection(gateway)
     connection.protocol.drain()
 
@@ -172,10 +174,10 @@ async def test_a_server_that_stops_still_answers_handshakes(gateway: Gateway) ->
     connection.transport.protocol.connection_lost(None)  # type: ignore[union-attr]
 
 
-async def test_settings_that_are_read_again_hold_for_equal_requests(
+async def test_reloaded_settings_apply_to_equal_requests(
     connection: Connection,
 ) -> None:
-    """A tenant may be gone then."""
+    """After a reload, which may remove a tenant, an equal request is parsed again."""
     await connection.send(request(), answers=1)
     parsed = connection.protocol.requests_begun
     connection.protocol.forget_head()
@@ -184,9 +186,9 @@ async def test_settings_that_are_read_again_hold_for_equal_requests(
     assert connection.protocol.requests_begun == parsed + 1
 
 
-async def test_what_a_proxy_says_of_a_request_tells_it_from_others(rest: RestSide) -> None:
-    """A page of another site reads nothing, also where its address is the only difference."""
-    sent = (
+async def test_requests_that_differ_in_proxy_headers_are_different(rest: RestSide) -> None:
+    """A page of another site gets no answer, even if only the proxy's headers differ."""
+    request_ = (
         b"GET /graphql?query=%%7BchatSessions%%7BchatSessionId%%7D%%7D HTTP/1.1\r\nHost: inside\r\n"
         b"Authorization: Bearer kari\r\nOrigin: https://a.example\r\n"
         b"X-Forwarded-Proto: https\r\nX-Forwarded-Host: %b.example\r\n\r\n"
@@ -194,8 +196,8 @@ async def test_what_a_proxy_says_of_a_request_tells_it_from_others(rest: RestSid
     async with gateway_over(rest, trusted_proxies="unix") as gateway:
         connection = Connection(gateway)
         for _ in range(2):
-            assert len(await connection.send(sent % b"a", answers=1)) == 1
-        refused = await connection.send(sent % b"b", answers=1, end=b'"BAD_REQUEST"')
+            assert len(await connection.send(request_ % b"a", answers=1)) == 1
+        refused = await connection.send(request_ % b"b", answers=1, end=b'"BAD_REQUEST"')
         assert refused == []
         connection.transport.close()
         connection.protocol.connection_lost(None)

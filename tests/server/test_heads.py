@@ -1,4 +1,4 @@
-"""Limits on the head of a request, and heads that ask for another protocol."""
+"""Limits on the head of a request, and requests that ask for another protocol."""
 
 import contextlib
 import socket
@@ -20,13 +20,13 @@ ALIVE = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
 
 @pytest.fixture
 def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the timeout for a head to a fifth of a second."""
+    """Shorten the timeout of a head to a fifth of a second."""
     monkeypatch.setattr(limits, "_HEAD_TIMEOUT_S", 0.2)
 
 
 @contextlib.contextmanager
 def connected(**options: int) -> Iterator[socket.socket]:
-    """Connect to a gateway that runs with some options of uvicorn."""
+    """Connect to a gateway that runs with these options of uvicorn."""
     app = create_app(Settings(upstream_url="http://rest.invalid"))
     with (
         served(app, http=GatewayProtocol, **options) as address,
@@ -45,24 +45,24 @@ def connection() -> Iterator[socket.socket]:
 @pytest.mark.usefixtures("short_timeout")
 @pytest.mark.parametrize("sent", [b"", b"GET", ALIVE, ALIVE + b"\r\nGET /healthz HTTP/1.1\r\n"])
 def test_an_incomplete_head_closes_the_connection(sent: bytes) -> None:
-    """The first one, half of one, or half of the next one on the same connection."""
+    """A missing or incomplete head, also after a complete request, closes the connection."""
     with connected(timeout_keep_alive=1) as connection:
         connection.sendall(sent)
 
         while connection.recv(65_536):
-            pass  # what was asked for in full is answered; then it closes
+            pass  # complete requests are answered before the close
 
 
 def test_an_endless_head_closes_the_connection(connection: socket.socket) -> None:
-    """The limit is 64 KiB."""
+    """A head without an end closes the connection at 64 KiB."""
     with pytest.raises(OSError):
         while True:
             connection.sendall(b"GET /healthz HTTP/1.1\r\nX: " + b"x" * 65_536)
 
 
 @pytest.mark.parametrize("first", [1, 60_000, 89_999])
-def test_a_long_head_is_refused_in_whatever_pieces_it_comes(first: int) -> None:
-    """The piece that completes it counts as well."""
+def test_a_long_head_is_refused_in_any_pieces(first: int) -> None:
+    """A long head is refused also if its last piece exceeds the limit."""
     app = create_app(Settings(upstream_url="http://rest.invalid"))
     with (
         served(app, http=GatewayProtocol) as address,
@@ -84,7 +84,7 @@ CHUNKED = (
 
 
 def test_trailers_are_not_read_as_headers(connection: socket.socket) -> None:
-    """Proxies that check headers do not check trailers."""
+    """Trailers do not count as headers, since proxies do not check them."""
     connection.sendall(CHUNKED + b"Authorization: Basic a2FyaTpkZW1v\r\n\r\n")
 
     answer = b"".join(iter(lambda: connection.recv(65_536), b""))
@@ -94,7 +94,7 @@ def test_trailers_are_not_read_as_headers(connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("endless", [b"x: y\r\n" * 10_000, b"x" * 60_000], ids=["many", "long"])
 def test_endless_trailers_close_the_connection(connection: socket.socket, endless: bytes) -> None:
-    """Many of them or a long one; the system buffers more, but a bounded amount."""
+    """Many trailers or a long one close the connection."""
     connection.sendall(CHUNKED + b"x: y")
     with pytest.raises(OSError):
         deque(map(connection.sendall, [endless] * (2**24 // len(endless))))
@@ -108,10 +108,10 @@ def test_endless_trailers_close_the_connection(connection: socket.socket, endles
     ],
     ids=["headers", "pieces of a body"],
 )
-def test_what_costs_by_the_piece_is_counted(
+def test_too_many_headers_or_chunks_are_refused(
     connection: socket.socket, sent: bytes, problem: bytes
 ) -> None:
-    """However few bytes it has; the answer says what is too much."""
+    """Too many headers or chunks get 400 with the reason, however few bytes they have."""
     connection.sendall(sent)
 
     answer = connection.recv(65_536)
@@ -120,7 +120,7 @@ def test_what_costs_by_the_piece_is_counted(
 
 
 def test_a_body_in_many_chunks_is_read(connection: socket.socket) -> None:
-    """With extensions between them."""
+    """A body in 10,000 chunks with extensions is read."""
     head, body = CHUNKED.split(b"\r\n\r\n", 1)
     spaces = b"8;extension=of-the-chunk\r\n        \r\n" * 10_000
     connection.sendall(head + b"\r\n\r\n" + spaces + body + b"\r\n")
@@ -128,20 +128,24 @@ def test_a_body_in_many_chunks_is_read(connection: socket.socket) -> None:
     assert b"HTTP/1.1 200 OK" in connection.recv(65_536)
 
 
-ASKED = b'{"query": "{ __typename }"}'
+UPGRADE_BODY = b'{"query": "{ __typename }"}'
 UPGRADING = (
     b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
-    b"Content-Length: %d\r\n\r\n" % len(ASKED)
+    b"Content-Length: %d\r\n\r\n" % len(UPGRADE_BODY)
 )
 
 
-@pytest.mark.parametrize("pieces", [[UPGRADING + ASKED], [UPGRADING, ASKED], [UPGRADING[:99]]])
+@pytest.mark.parametrize(
+    "pieces",
+    [[UPGRADING + UPGRADE_BODY], [UPGRADING, UPGRADE_BODY], [UPGRADING[:99]]],
+    ids=["in one piece", "head and body", "cut in the head"],
+)
 def test_a_request_for_another_protocol_is_answered_in_http_1_1(
     connection: socket.socket, pieces: list[bytes]
 ) -> None:
-    """Java's client asks for HTTP/2 with its first request; the next one is an ordinary one."""
-    whole = UPGRADING + ASKED
+    """A request for HTTP/2, as Java's client sends it first, is answered in HTTP/1.1."""
+    whole = UPGRADING + UPGRADE_BODY
     sent = b"".join(pieces)
     for piece in (*pieces, whole[len(sent) :]):
         connection.sendall(piece)
@@ -158,7 +162,7 @@ def test_a_request_for_another_protocol_is_answered_in_http_1_1(
 def test_a_get_may_ask_for_another_protocol(
     connection: socket.socket, connection_header: bytes
 ) -> None:
-    """Without a body."""
+    """A GET, which has no body, may ask for another protocol."""
     connection.sendall(ALIVE + b"Connection: " + connection_header + b"\r\nUpgrade: h2c\r\n\r\n")
 
     answer = connection.recv(65_536)
@@ -170,9 +174,9 @@ def test_a_get_may_ask_for_another_protocol(
 def test_pipelined_requests_for_another_protocol_are_answered(
     connection: socket.socket, count: int
 ) -> None:
-    """Each body ends where its request ends."""
+    """Each body of a pipelined request ends where the request ends."""
     hidden = b'{"query": "{ __typename }", "x": "' + ALIVE + b'"}'
-    one = UPGRADING.replace(b"%d\r\n\r\n" % len(ASKED), b"%d\r\n\r\n" % len(hidden)) + hidden
+    one = UPGRADING.replace(b"%d\r\n\r\n" % len(UPGRADE_BODY), b"%d\r\n\r\n" % len(hidden)) + hidden
     connection.sendall(one * count + ALIVE + b"Connection: close\r\n\r\n")
 
     answers = b"".join(iter(lambda: connection.recv(65_536), b""))
@@ -183,7 +187,7 @@ def test_pipelined_requests_for_another_protocol_are_answered(
 
 @pytest.mark.parametrize("body", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
 def test_a_handshake_with_a_body_is_refused(connection: socket.socket, body: bytes) -> None:
-    """The WebSocket protocol could not read it, and would hold the connection for good."""
+    """A handshake with a body, which the WebSocket protocol cannot read, gets 400."""
     connection.sendall(
         b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
@@ -197,7 +201,7 @@ def test_a_handshake_with_a_body_is_refused(connection: socket.socket, body: byt
 
 
 def test_connect_is_refused(connection: socket.socket) -> None:
-    """The gateway is no proxy."""
+    """CONNECT gets 400, as the gateway is no proxy."""
     connection.sendall(b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n")
 
     answer = b"".join(iter(lambda: connection.recv(65_536), b""))
@@ -206,7 +210,7 @@ def test_connect_is_refused(connection: socket.socket) -> None:
 
 
 def test_an_answer_to_http_1_0_closes_the_connection(connection: socket.socket) -> None:
-    """HTTP/1.0 has neither other protocols nor a second request."""
+    """HTTP/1.0 has no upgrade and no second request, so the connection closes."""
     connection.sendall(
         b"GET /healthz HTTP/1.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     )
@@ -216,7 +220,7 @@ def test_an_answer_to_http_1_0_closes_the_connection(connection: socket.socket) 
 
 
 def test_the_bytes_of_each_head_are_counted_separately(connection: socket.socket) -> None:
-    """Whatever the size of the one before, and in any pieces."""
+    """Each head on a connection is limited by itself, in any pieces."""
     head = ALIVE + b"X: " + b"x" * 40_000 + b"\r\n\r\n"
     for pieces in ([head], [head[:30_000], head[30_000:]], [head[:20_000], head[20_000:]]):
         for piece in pieces:
@@ -226,7 +230,7 @@ def test_the_bytes_of_each_head_are_counted_separately(connection: socket.socket
 
 
 def test_complete_requests_are_answered(connection: socket.socket) -> None:
-    """Several on one connection."""
+    """Several complete requests on one connection are answered."""
     for _ in range(3):
         connection.sendall(ALIVE + b"\r\n")
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")

@@ -1,4 +1,4 @@
-"""Clients of HTTP/1.0 get no chunks, which they do not know (RFC 9112, section 6.1)."""
+"""Clients of HTTP/1.0 get no chunked encoding, which they cannot read (RFC 9112, section 6.1)."""
 
 import contextlib
 import gzip
@@ -33,15 +33,15 @@ def address(rest: RestSide) -> Iterator[tuple[str, int]]:
 
 
 @contextlib.contextmanager
-def asked(address: tuple[str, int], head: str, body: str = "") -> Iterator[socket.socket]:
-    """Send a request of HTTP/1.0."""
+def sent_request(address: tuple[str, int], head: str, body: str = "") -> Iterator[socket.socket]:
+    """Send a request of HTTP/1.0 and yield the connection."""
     with socket.create_connection(address, 10) as connection:
         connection.sendall(f"{head}\r\nHost: x\r\n\r\n{body}".encode())
         yield connection
 
 
 def read_until(connection: socket.socket, end: bytes) -> bytes:
-    """Read until the answer ends so."""
+    """Read until the answer ends with these bytes."""
     answer = b""
     while not answer.endswith(end):
         answer += connection.recv(65_536)
@@ -64,9 +64,9 @@ def post(query: str, accept: str) -> tuple[str, str]:
 
 
 def test_an_event_stream_has_no_chunks(address: tuple[str, int]) -> None:
-    """Each event comes as it is, at once."""
+    """Events are sent at once, without chunked encoding."""
     request = post("subscription { chatSessions { chatSessionId } }", "text/event-stream")
-    with asked(address, *request) as connection:
+    with sent_request(address, *request) as connection:
         head, _, events = read_until(connection, b"\n\n").partition(b"\r\n\r\n")
         while b"event: next" not in events:
             events += connection.recv(65_536)
@@ -78,22 +78,22 @@ def test_an_event_stream_has_no_chunks(address: tuple[str, int]) -> None:
 
 
 async def page(request: Request) -> StreamingResponse:
-    """Answer in pieces whose number is not known beforehand."""
+    """Answer in pieces, without a length."""
     return StreamingResponse(iter(("<p>" * 1_000, "", "</p>" * 1_000)), media_type="text/html")
 
 
 @pytest.mark.parametrize(
-    ("method", "body"), [("GET", "<p>" * 1_000 + "</p>" * 1_000), ("HEAD", "")]
+    ("method", "body"), [("GET", "<p>" * 1_000 + "</p>" * 1_000), ("HEAD", "")], ids=["GET", "HEAD"]
 )
 def test_an_answer_without_a_length_ends_with_its_connection(method: str, body: str) -> None:
-    """Large files that are compressed on their way, for example."""
+    """An answer without a length, such as a large compressed file, ends with the connection."""
     app = Starlette(
         routes=[Route("/", page)],
         middleware=[Middleware(CompressMiddleware, minimum_size=1)],
     )
     with (
         served(app, http=GatewayProtocol) as url,
-        asked(
+        sent_request(
             ("127.0.0.1", int(url.rpartition(":")[2])),
             f"{method} / HTTP/1.0\r\nAccept-Encoding: gzip",
         ) as connection,
@@ -108,10 +108,10 @@ def test_an_answer_without_a_length_ends_with_its_connection(method: str, body: 
 
 
 def test_an_answer_with_a_length_keeps_it(address: tuple[str, int]) -> None:
-    """As over HTTP/1.1, for the first answer and for the cached one."""
+    """A first and a cached answer have the Content-Length that HTTP/1.1 gets."""
     for _ in range(2):
         request = post("{ chatSessions { chatSessionId } }", "application/json")
-        with asked(address, *request) as connection:
+        with sent_request(address, *request) as connection:
             answer = read_all(connection)
         head, _, body = answer.partition(b"\r\n\r\n")
         assert f"content-length: {len(body)}".encode() in head

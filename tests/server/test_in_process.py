@@ -1,4 +1,4 @@
-"""The servers around the apps, run in this process and ended by a signal, as an operator would."""
+"""`serve` and the demo server, run in this process and ended by SIGTERM."""
 
 import contextlib
 import json
@@ -35,18 +35,18 @@ KARI = {"Authorization": DEMO_USERS[0].authorization_basic}
 
 @pytest.fixture(autouse=True)
 def own_logs() -> Iterator[None]:
-    """Let what a server does to the logs end with the test."""
+    """Restore the logging configuration after each test."""
     with own_logging():
         yield
 
 
-def once_up(url: str, then: Callable[[], None]) -> threading.Thread:
-    """Do something when the address answers, and then end this process's server with SIGTERM."""
+def stop_after(url: str, action: Callable[[], None]) -> threading.Thread:
+    """When the address answers, call a function and then send SIGTERM to this process."""
 
     def run() -> None:
         try:
-            answers(url)
-            then()
+            wait_for_answer(url)
+            action()
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -55,8 +55,8 @@ def once_up(url: str, then: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def answers(url: str) -> None:
-    """Wait until an address answers at all."""
+def wait_for_answer(url: str) -> None:
+    """Wait until an address answers."""
     for _ in range(500):
         with contextlib.suppress(httpx.TransportError):
             httpx.get(url)
@@ -66,26 +66,26 @@ def answers(url: str) -> None:
 
 
 @pytest.fixture
-def until_sigterm() -> Iterator[None]:
-    """Keep a signal that comes too late from ending the tests."""
+def ignore_late_sigterm() -> Iterator[None]:
+    """Ignore a SIGTERM that arrives after the server has stopped."""
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     yield
     signal.signal(signal.SIGTERM, before)
 
 
-@pytest.mark.usefixtures("until_sigterm")
+@pytest.mark.usefixtures("ignore_late_sigterm")
 def test_serve_logs_its_address_and_answers_until_sigterm(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Then it returns, so that its caller can clean up."""
-    got: list[Any] = []
+    """`serve` logs its address, answers, and returns after SIGTERM."""
+    answers: list[Any] = []
     threads = []
 
     def ready(url: str) -> None:
         def ask() -> None:
-            got.append(httpx.post(url, json={"query": "{ __typename }"}).json())
+            answers.append(httpx.post(url, json={"query": "{ __typename }"}).json())
 
-        threads.append(once_up(url, ask))
+        threads.append(stop_after(url, ask))
 
     settings = Settings(
         upstream_url="http://127.0.0.1:1", port=0, log_format="json", shutdown_delay=0
@@ -94,17 +94,17 @@ def test_serve_logs_its_address_and_answers_until_sigterm(
     threads[0].join()
 
     first = json.loads(capsys.readouterr().err.splitlines()[0])["event"]
-    assert got == [{"data": {"__typename": "Query"}}]
+    assert answers == [{"data": {"__typename": "Query"}}]
     assert re.fullmatch(r"serving http://127.0.0.1:\d+/graphql over http://127.0.0.1:1", first)
 
 
-@pytest.mark.usefixtures("until_sigterm")
+@pytest.mark.usefixtures("ignore_late_sigterm")
 def test_serve_needs_no_callback(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The log has its address."""
+    """Without a callback the address is in the log."""
     port = free_port()
-    thread = once_up(f"http://127.0.0.1:{port}/readyz", lambda: None)
+    thread = stop_after(f"http://127.0.0.1:{port}/readyz", lambda: None)
 
     serve(Settings(upstream_url="http://127.0.0.1:1", port=port))
     thread.join()
@@ -115,28 +115,28 @@ def test_serve_needs_no_callback(
     )
 
 
-@pytest.mark.usefixtures("until_sigterm")
+@pytest.mark.usefixtures("ignore_late_sigterm")
 def test_the_demo_rest_server_answers_until_sigterm(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Its options shape its answers."""
+    """The demo REST server has the requested number of sessions."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    got: list[int] = []
+    counts: list[int] = []
 
     def ask() -> None:
-        got.append(len(httpx.get(url + PATH, headers=KARI).json()))
+        counts.append(len(httpx.get(url + PATH, headers=KARI).json()))
 
-    thread = once_up(url, ask)
+    thread = stop_after(url, ask)
     serve_upstream(port, sessions=3)
     thread.join()
 
-    assert got == [3]
+    assert counts == [3]
     assert f"demo REST server on {url}" in capsys.readouterr().err
 
 
 def test_the_demo_rest_server_runs_beside_the_gateway() -> None:
-    """It has a port of its own while it is needed, and nobody listens there afterwards."""
+    """The demo REST server listens on a free port, until the context ends."""
     with demo_upstream(sessions=3) as url:
         count = len(httpx.get(url + PATH, headers=KARI).json())
 
@@ -145,10 +145,10 @@ def test_the_demo_rest_server_runs_beside_the_gateway() -> None:
         httpx.get(url)
 
 
-class Workers:
-    """Replaces the supervisor, which would start processes."""
+class FakeWorkers:
+    """Replaces the supervisor, and starts no processes."""
 
-    started: list["Workers"]
+    started: list["FakeWorkers"]
 
     def __init__(
         self, serve: Any, listener: socket.socket, *, count: int, timeout_s: float
@@ -159,21 +159,21 @@ class Workers:
         self.timeout_s = timeout_s
 
     def run(self) -> None:
-        """Start nothing."""
+        """Record the call instead of starting processes."""
         self.started.append(self)
         self.listener.close()
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[Workers]:
-    """Return what was started instead of workers."""
-    Workers.started = []
-    monkeypatch.setattr(serving, "Workers", Workers)
-    return Workers.started
+def started(monkeypatch: pytest.MonkeyPatch) -> list[FakeWorkers]:
+    """Return the supervisors that were started."""
+    FakeWorkers.started = []
+    monkeypatch.setattr(serving, "Workers", FakeWorkers)
+    return FakeWorkers.started
 
 
-def test_several_workers_each_build_an_app_of_their_own(started: list[Workers]) -> None:
-    """All of them with the same settings, the secret of the cache included."""
+def test_each_worker_builds_its_own_app(started: list[FakeWorkers]) -> None:
+    """Each worker builds an app with the same settings, including the secret of the cache."""
     settings = Settings(upstream_url="http://127.0.0.1:1", port=0, workers=3)
 
     serve(settings)
@@ -181,13 +181,13 @@ def test_several_workers_each_build_an_app_of_their_own(started: list[Workers]) 
     (workers,) = started
     assert workers.count == 3
     assert workers.build() is not workers.build()
-    given, _, metrics_directory = workers.build.args
-    assert given == settings
+    worker_settings, _, metrics_directory = workers.build.args
+    assert worker_settings == settings
     assert not metrics_directory.exists()
 
 
-def test_warnings_are_logged_once(started: list[Workers]) -> None:
-    """However many workers there are."""
+def test_warnings_are_logged_once(started: list[FakeWorkers]) -> None:
+    """Warnings about settings are logged once, not by each worker."""
     settings = Settings(
         upstream_url="http://127.0.0.1:1",
         port=0,
@@ -199,12 +199,12 @@ def test_warnings_are_logged_once(started: list[Workers]) -> None:
         serve(settings)
 
     assert started
-    told = [event["event"] for event in log.events if event["level"] == "warning"]
-    assert told == settings.warnings
+    warnings = [event["event"] for event in log.events if event["level"] == "warning"]
+    assert warnings == settings.warnings
 
 
-def test_stopping_waits_as_long_as_a_rest_call_may_take(started: list[Workers]) -> None:
-    """And a moment longer, for the answer; workers that do not end are killed soon after."""
+def test_the_shutdown_timeout_covers_a_rest_call(started: list[FakeWorkers]) -> None:
+    """Requests in progress have the time of a REST call, and workers a little more."""
     serve(
         Settings(
             upstream_url="http://127.0.0.1:1",
@@ -226,6 +226,11 @@ def test_stopping_waits_as_long_as_a_rest_call_may_take(started: list[Workers]) 
 TERM, CTRL_C = signal.SIGTERM, signal.SIGINT
 
 
+def signal_names(value: object) -> str | None:
+    """Return the names of signals as the id of a test."""
+    return " ".join(number.name for number in value) if isinstance(value, list) else None
+
+
 @pytest.mark.parametrize(
     ("signals", "is_hurried", "is_forced"),
     [
@@ -238,11 +243,12 @@ TERM, CTRL_C = signal.SIGTERM, signal.SIGINT
         ([TERM, TERM, CTRL_C], True, True),
         ([CTRL_C, CTRL_C, TERM], True, True),
     ],
+    ids=signal_names,
 )
 def test_each_further_signal_ends_a_wait(
     signals: list[signal.Signals], is_hurried: bool, is_forced: bool
 ) -> None:
-    """First the drain, then the wait for requests in progress."""
+    """A further signal ends the drain, and the next one the wait for requests."""
     server = GatewayServer(uvicorn.Config("nothing", log_config=None))
 
     for number in signals:
@@ -253,7 +259,7 @@ def test_each_further_signal_ends_a_wait(
 
 
 def worker_server() -> WorkerServer:
-    """Return the server of a worker that serves nothing."""
+    """Return the server of a worker without an application."""
     return WorkerServer(uvicorn.Config("nothing", log_config=None))
 
 
@@ -266,11 +272,12 @@ def worker_server() -> WorkerServer:
         ([TERM, CTRL_C, TERM], True, False),
         ([TERM, CTRL_C, CTRL_C], True, True),
     ],
+    ids=signal_names,
 )
 def test_a_second_sigterm_changes_nothing_in_a_worker(
     signals: list[signal.Signals], is_hurried: bool, is_forced: bool
 ) -> None:
-    """The supervisor sends one, and so does whatever signals the whole group."""
+    """A worker gets SIGTERM twice if the whole process group is signalled."""
     worker = worker_server()
 
     for number in signals:
@@ -279,8 +286,8 @@ def test_a_second_sigterm_changes_nothing_in_a_worker(
     assert (worker.is_hurried, worker.force_exit) == (is_hurried, is_forced)
 
 
-async def test_a_worker_is_hurried_by_a_signal_of_its_own() -> None:
-    """The supervisor sends USR2 at a second SIGTERM; before the first it means nothing."""
+async def test_usr2_after_sigterm_hurries_a_worker() -> None:
+    """USR2, sent at the supervisor's second SIGTERM, hurries a worker that is stopping."""
     worker = worker_server()
 
     for number, is_hurried in ((signal.SIGUSR2, False), (TERM, False), (signal.SIGUSR2, True)):
@@ -293,7 +300,7 @@ async def test_a_worker_is_hurried_by_a_signal_of_its_own() -> None:
 
 
 def test_a_port_in_use_is_a_settings_error() -> None:
-    """It is found before the gateway serves, and names the flag to change."""
+    """A port in use is an error before the start, which names the flag to change."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
@@ -306,8 +313,8 @@ def test_a_port_in_use_is_a_settings_error() -> None:
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "no.such.host.invalid", "a..b"])
-def test_an_address_of_another_machine_is_a_settings_error(host: str) -> None:
-    """These addresses are reserved for documentation."""
+def test_an_unavailable_address_is_a_settings_error(host: str) -> None:
+    """An address of another machine or an unknown host is an error."""
     with pytest.raises(SettingsError) as caught:
         serve(Settings(upstream_url="http://127.0.0.1:1", host=host, port=0))
 
@@ -317,6 +324,6 @@ def test_an_address_of_another_machine_is_a_settings_error(host: str) -> None:
 
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_an_invalid_port_is_a_settings_error(port: int) -> None:
-    """The flag of `gateway upstream` is any number."""
+    """`gateway upstream` refuses a port outside of 0 to 65535."""
     with pytest.raises(SettingsError, match=f"--port {port}: ports go from 0 to 65535"):
         serve_upstream(port)

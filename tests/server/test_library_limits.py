@@ -1,4 +1,4 @@
-"""The limits of the libraries that a client or SuperOffice can meet: each is one that we chose."""
+"""The limits of libraries that apply to clients and to SuperOffice are chosen, not defaults."""
 
 import aiohttp
 import orjson
@@ -18,7 +18,7 @@ UVICORN = {
     "ws_ping_timeout": None,
     "ws_max_size": 16 * 2**20,  # `serve` sets GATEWAY_MAX_BODY_BYTES
     "timeout_keep_alive": 75,
-    "limit_concurrency": None,  # GATEWAY_MAX_REQUESTS, with an answer that says when to try again
+    "limit_concurrency": None,  # GATEWAY_MAX_REQUESTS, whose answer has Retry-After
     "limit_max_requests": None,
 }
 AIOHTTP = {
@@ -32,28 +32,28 @@ AIOHTTP = {
 
 @pytest.mark.parametrize(("name", "chosen"), UVICORN.items(), ids=UVICORN)
 def test_a_limit_of_uvicorn_is_chosen(name: str, chosen: object) -> None:
-    """As the manual has it."""
+    """Each limit of uvicorn has the value in the manual."""
     config = config_of(create_app(Settings(upstream_url=UPSTREAM_URL)))
 
     assert getattr(config, name) == chosen
 
 
 def test_the_settings_reach_uvicorn() -> None:
-    """Those of a client's largest message and of idle connections."""
+    """The settings for the largest message and for idle connections reach uvicorn."""
     config: uvicorn.Config = config_of(None, ws_max_size=1, timeout_keep_alive=2)  # type: ignore[arg-type]
 
     assert (config.ws_max_size, config.timeout_keep_alive) == (1, 2)
 
 
-def test_websockets_takes_the_heads_that_the_server_takes() -> None:
-    """Its own limit, 8 KiB a header, is less than cookies may have."""
+def test_websockets_accepts_heads_as_large_as_the_server_does() -> None:
+    """The library's own limit of 8 KiB a header is too small for cookies."""
     assert http11.MAX_LINE_LENGTH >= 64 * 2**10
     assert http11.MAX_NUM_HEADERS == MAX_HEADERS
 
 
 @pytest.mark.parametrize(("name", "chosen"), AIOHTTP.items(), ids=AIOHTTP)
 async def test_a_limit_of_aiohttp_is_chosen(name: str, chosen: object) -> None:
-    """A long challenge of a 401 is still a 401."""
+    """Each limit of aiohttp is large enough for SuperOffice's answers, such as long challenges."""
     transport = PooledTransport(Settings(upstream_url="http://127.0.0.1", upstream_connections=5))
     transport._session = session = transport._opened()
     assert getattr(session, name) == chosen
@@ -62,8 +62,8 @@ async def test_a_limit_of_aiohttp_is_chosen(name: str, chosen: object) -> None:
     await transport.aclose()
 
 
-def test_orjson_stops_at_a_depth_of_its_own() -> None:
-    """Deeper JSON is not valid, which is an answer, and not the end of the stack."""
+def test_orjson_refuses_deep_json() -> None:
+    """JSON deeper than 1024 levels is an error and does not overflow the stack."""
     orjson.loads("[" * 1_024 + "]" * 1_024)
     with pytest.raises(orjson.JSONDecodeError):
         orjson.loads("[" * 1_025 + "]" * 1_025)

@@ -1,4 +1,4 @@
-"""What the gateway listens on, and what it says where it cannot."""
+"""Addresses, ports and unix sockets that the gateway listens on, and errors where it cannot."""
 
 import socket
 import sys
@@ -14,8 +14,8 @@ from gateway.server.resources import join, listening, url_of
 pytestmark = pytest.mark.socket
 
 
-def test_all_addresses_are_of_both_families() -> None:
-    """One process serves IPv4 and IPv6."""
+def test_the_address_for_all_interfaces_accepts_ipv4_and_ipv6() -> None:
+    """One process accepts IPv4 and IPv6 on `::`."""
     with listening("::", 0) as listener:
         port = listener.getsockname()[1]
         for host in ("127.0.0.1", "::1"):
@@ -26,8 +26,8 @@ def test_all_addresses_are_of_both_families() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux distributes connections")
 @pytest.mark.parametrize(("host", "target"), [("127.0.0.1", "127.0.0.1"), ("::", "127.0.0.1")])
-def test_each_worker_gets_its_part_of_the_connections(host: str, target: str) -> None:
-    """None are accepted before a worker listens, and no other gateway can have the port."""
+def test_connections_are_distributed_to_workers(host: str, target: str) -> None:
+    """The kernel distributes connections to listening workers, and the port is reserved."""
     with listening(host, 0, workers=2) as reserved:
         port = reserved.getsockname()[1]
         with pytest.raises(ConnectionRefusedError):
@@ -55,14 +55,14 @@ def _accept_all(listener: socket.socket) -> int:
 
 
 def test_workers_share_a_unix_socket(tmp_path: Path) -> None:
-    """The kernel distributes connections to ports only."""
+    """Workers share one unix socket, as the kernel distributes connections to ports only."""
     host = f"unix:{tmp_path}/gateway.sock"
     with listening(host, 8000, workers=2) as listener:
         assert join(listener, host) is listener
 
 
-def test_a_unix_socket_is_open_to_all_who_may_enter_its_folder(tmp_path: Path) -> None:
-    """One that is left from before is replaced, and at the end there is none."""
+def test_a_unix_socket_is_writable_for_all_users(tmp_path: Path) -> None:
+    """Any user with access to the folder may connect; a stale socket is replaced."""
     path = tmp_path / "gateway.sock"
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(path))
@@ -74,8 +74,8 @@ def test_a_unix_socket_is_open_to_all_who_may_enter_its_folder(tmp_path: Path) -
     assert not path.exists()
 
 
-def test_a_unix_socket_of_another_one_stays(tmp_path: Path) -> None:
-    """Whether it is there before, or has taken the place meanwhile."""
+def test_a_path_that_belongs_to_another_process_is_kept(tmp_path: Path) -> None:
+    """A unix socket in use is not replaced, and a file that took its place is not removed."""
     path = tmp_path / "gateway.sock"
     with listening(f"unix:{path}", 8000) as first:
         with pytest.raises(SettingsError, match=r"gateway\.sock: Address already in use; .*--host"):
@@ -91,8 +91,8 @@ def test_a_unix_socket_of_another_one_stays(tmp_path: Path) -> None:
     ("name", "problem"),
     [("no/such/folder", "No such file or directory"), ("x" * 200, "path too long")],
 )
-def test_a_path_that_cannot_be_listened_on(tmp_path: Path, name: str, problem: str) -> None:
-    """One line names it; a file that is no socket stays as it is."""
+def test_an_invalid_path_is_a_settings_error(tmp_path: Path, name: str, problem: str) -> None:
+    """An invalid path is an error in one line; a regular file is not replaced."""
     with pytest.raises(SettingsError, match=rf"^cannot listen on unix:/.*{problem}.*--host$"):
         listening(f"unix:{tmp_path}/{name}", 8000).__enter__()
     file = tmp_path / "file"
@@ -111,10 +111,10 @@ def test_a_path_that_cannot_be_listened_on(tmp_path: Path, name: str, problem: s
         ("unix:/run/gateway.sock", "::", "::"),
     ],
 )
-def test_metrics_have_an_address_of_their_own(
+def test_the_address_of_metrics_defaults_to_the_gateways(
     host: str, metrics_host: str | None, address: str
 ) -> None:
-    """Unset, it is the gateway's, if that is one."""
+    """The address of metrics is the gateway's by default, or loopback beside a unix socket."""
     settings = Settings(upstream_url="http://rest.invalid", host=host, metrics_host=metrics_host)
 
     assert settings.metrics_address == address

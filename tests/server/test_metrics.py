@@ -1,4 +1,4 @@
-"""Metrics of a gateway as it is served: one worker or several, on the main port or their own."""
+"""Metrics of a served gateway: one or several workers, on the main port or another one."""
 
 import contextlib
 import os
@@ -24,33 +24,35 @@ from tests.waiting import until_soon
 pytestmark = pytest.mark.socket
 
 
-def requests_of(url: str) -> tuple[float, float]:
-    """Return how many requests were answered, and by how many processes."""
+def counts_of_requests_and_processes(url: str) -> tuple[float, float]:
+    """Return the number of answered requests and of processes that report metrics."""
     text = httpx.get(f"{url}/metrics").text
     samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
     count = sum(s.value for s in samples if s.name == "gateway_requests_total")
     return count, sum(1 for s in samples if s.name == "process_resident_memory_bytes")
 
 
-def reaches(url: str, count: float) -> None:
-    """Wait until so many requests are counted: those of other workers appear a second later."""
+def wait_for_count(url: str, count: float) -> None:
+    """Wait until this many requests are counted; other workers' counts arrive a second later."""
     for _ in range(PATIENCE_S * 10):
         with contextlib.suppress(httpx.TransportError):
-            if requests_of(url)[0] == count:
+            if counts_of_requests_and_processes(url)[0] == count:
                 return
         time.sleep(0.1)
-    pytest.fail(f"{requests_of(url)} instead of {count}")  # pragma: no cover - when it is broken
+    pytest.fail(
+        f"{counts_of_requests_and_processes(url)} instead of {count}"
+    )  # pragma: no cover - when it is broken
 
 
-def written(folder: Path) -> float:
-    """Return how many requests are counted in the files that workers write."""
+def written_count(folder: Path) -> float:
+    """Return the number of requests in the workers' metrics files."""
     (shared,) = folder.glob("gateway-metrics-*")
     samples = [s for metric in SharedMetrics(shared).collect() for s in metric.samples]
     return sum(s.value for s in samples if s.name == "gateway_requests_total")
 
 
-def workers(command: Command) -> set[int]:
-    """Return the process ids of those that have started."""
+def worker_pids(command: Command) -> set[int]:
+    """Return the process ids of the started workers."""
     printed = "".join(command.printed)
     return {int(pid) for pid in re.findall(r"Started server process \[(\d+)\]", printed)}
 
@@ -59,9 +61,9 @@ def workers(command: Command) -> set[int]:
 def test_the_metrics_of_several_workers_are_added_up(
     port: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Whichever worker is scraped, and with the counts of a worker that died and is replaced.
+    """The metrics of all workers, also of one that was killed and replaced, are summed.
 
-    All of them end together, and nothing stays on the disk.
+    All workers end together, and no file is left.
     """
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with (
@@ -80,15 +82,15 @@ def test_the_metrics_of_several_workers_are_added_up(
             ask(f"{url}/graphql")
 
         for _ in range(5):
-            reaches(metrics_url or url, 20)
-        # What was counted since the last writing would go with it.
-        until_soon(lambda: written(tmp_path) == 20)
-        pid = workers(gateway).pop()
+            wait_for_count(metrics_url or url, 20)
+        # Counts since the last write are lost with the process.
+        until_soon(lambda: written_count(tmp_path) == 20)
+        pid = worker_pids(gateway).pop()
         os.kill(pid, signal.SIGKILL)
         gateway.waits_for(f"worker {pid} ended with code -9: another one starts")
         assert len(ask(f"{url}/graphql")["data"]["chatSessions"]) == 2
         gateway.waits_for("Application startup complete")
-        reaches(metrics_url or url, 21)
+        wait_for_count(metrics_url or url, 21)
         if metrics_url:
             assert httpx.get(f"{url}/metrics").status_code == 404
         code = gateway.ends()
@@ -100,7 +102,7 @@ def test_the_metrics_of_several_workers_are_added_up(
 
 
 def test_one_worker_can_serve_metrics_on_their_own_port() -> None:
-    """Nothing else is served there."""
+    """The port of metrics serves nothing else."""
     with running(
         *("serve", "--port", "0", "--metrics-port", "0", "--upstream-url", "http://127.0.0.1:1")
     ) as gateway:
@@ -109,8 +111,8 @@ def test_one_worker_can_serve_metrics_on_their_own_port() -> None:
         gateway.waits_for("Application startup complete")
         ask(f"{url}/graphql")
 
-        reaches(metrics_url, 1)
-        with httpx.Client() as client:  # it keeps its connection
+        wait_for_count(metrics_url, 1)
+        with httpx.Client() as client:  # keeps its connection open
             client.get(f"{url}/healthz")
             until_soon(
                 lambda: "\ngateway_connections 1.0" in httpx.get(f"{metrics_url}/metrics").text
@@ -119,7 +121,7 @@ def test_one_worker_can_serve_metrics_on_their_own_port() -> None:
 
 
 def test_a_port_for_metrics_that_is_in_use_is_a_settings_error() -> None:
-    """It names the port and the flag to change."""
+    """A port of metrics in use is an error that names the flag to change."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 

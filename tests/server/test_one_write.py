@@ -1,4 +1,4 @@
-"""Answers leave in one write, whatever uvicorn makes of them."""
+"""Head and body of an answer are sent in one write."""
 
 import asyncio
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
 
 
 class Wire:
-    """A transport that remembers what was sent in one go."""
+    """A transport that records each write."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
@@ -30,18 +30,18 @@ class Wire:
 
 @pytest.fixture
 def wire() -> Wire:
-    """Return the transport below."""
+    """Return the recording transport."""
     return Wire()
 
 
 @pytest.fixture
 async def transport(wire: Wire) -> Any:
-    """Return what uvicorn writes to."""
+    """Return the transport that uvicorn writes to."""
     return OneWrite(wire, asyncio.get_running_loop())  # type: ignore[arg-type]
 
 
 async def test_a_head_and_its_body_are_one_write(wire: Wire, transport: Any) -> None:
-    """Bodies that follow are writes of their own."""
+    """A head and its first body are one write; further bodies are written separately."""
     for data in (HEAD, b"{}", b"more"):
         transport.write(data)
     await asyncio.sleep(0)
@@ -49,8 +49,8 @@ async def test_a_head_and_its_body_are_one_write(wire: Wire, transport: Any) -> 
     assert wire.sent == [HEAD + b"{}", b"more"]
 
 
-async def test_the_head_of_a_stream_waits_for_nothing(wire: Wire, transport: Any) -> None:
-    """Its first event may come minutes later."""
+async def test_the_head_of_a_stream_is_sent_at_once(wire: Wire, transport: Any) -> None:
+    """The head of a stream is sent before its first event, which may be minutes later."""
     transport.write(HEAD)
     await asyncio.sleep(0)
     assert wire.sent == [HEAD]
@@ -60,14 +60,14 @@ async def test_the_head_of_a_stream_waits_for_nothing(wire: Wire, transport: Any
 
 
 async def test_a_cached_answer_is_written_at_once(wire: Wire, transport: Any) -> None:
-    """It is whole already."""
+    """A cached answer is complete, so it is written at once."""
     transport.write(HEAD + b"{}")
 
     assert wire.sent == [HEAD + b"{}"]
 
 
 async def test_closing_sends_the_head_first(wire: Wire, transport: Any) -> None:
-    """An answer to HEAD has no body."""
+    """A head without a body, as for HEAD, is sent before the connection closes."""
     transport.write(HEAD)
     transport.close()
 

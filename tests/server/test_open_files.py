@@ -1,4 +1,4 @@
-"""Open files: as many as the system allows, and no more connections than there are files for."""
+"""The limit of open files is raised, and connections are limited to it."""
 
 import resource
 
@@ -16,26 +16,26 @@ SETTINGS = Settings(
 @pytest.mark.parametrize(
     ("most", "connections"), [(resource.RLIM_INFINITY, 100), (364, 100), (363, 99), (265, 1)]
 )
-def test_there_are_no_more_connections_than_files(
+def test_connections_are_limited_by_open_files(
     most: int,
     connections: int,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A reduction is logged."""
-    asked_for = []
+    """Fewer files than connections reduce max_connections, which is logged."""
+    new_limits = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10, most))
-    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked_for.append(limits))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: new_limits.append(limits))
 
     settings = resources.with_fewer_connections(SETTINGS)
 
     assert settings.max_connections == connections
     assert len(caplog.records) == (connections < 100)
-    assert asked_for == [(most, most)]
+    assert new_limits == [(most, most)]
 
 
-def test_without_files_for_connections_nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line says what to raise; a gateway without connections would be of no use."""
+def test_too_few_files_for_any_connection_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With no file left for connections, the start fails and names the limit to raise."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10, 264))
     monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
 
@@ -47,8 +47,8 @@ def test_without_files_for_connections_nothing_starts(monkeypatch: pytest.Monkey
     )
 
 
-def test_a_system_may_refuse_its_own_hard_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then the limit stays unchanged."""
+def test_a_refused_hard_limit_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the system refuses its own hard limit, the limit stays unchanged."""
 
     def refuse(*_: object) -> None:
         raise ValueError
@@ -59,7 +59,7 @@ def test_a_system_may_refuse_its_own_hard_limit(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_reading_the_limit_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`gateway doctor` reports it as it is."""
+    """Reading the limit, as `gateway doctor` does, does not change it."""
     monkeypatch.setattr(resource, "setrlimit", lambda *_: pytest.fail("it was changed"))
 
     assert resources.files_limit() > 0

@@ -1,4 +1,4 @@
-"""Requests that wait for the one before them, counted in bytes, without a network."""
+"""Pipelined requests are limited in bytes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % BODY + b
 
 
 class Connection:
-    """A connection to an application that answers one request after the other, when it may."""
+    """A connection to an application that answers requests when `may_answer` allows it."""
 
     def __init__(self) -> None:
         config = uvicorn.Config(self.app, log_config=None, interface="asgi3", proxy_headers=False)
@@ -36,33 +36,33 @@ class Connection:
         await send({"type": "http.response.body", "body": b""})
 
     @property
-    def held_bytes(self) -> int:
-        """The bodies that wait."""
+    def waiting_bytes(self) -> int:
+        """The size of the bodies in the pipeline."""
         return sum(len(cycle.body) for cycle, _ in self.protocol.pipeline)
 
 
 @pytest.fixture
 async def connection() -> AsyncIterator[Connection]:
     """Return a connection, and close it at the end."""
-    made = Connection()
-    yield made
-    made.transport.close()
-    made.protocol.connection_lost(None)
+    opened = Connection()
+    yield opened
+    opened.transport.close()
+    opened.protocol.connection_lost(None)
 
 
-async def test_requests_that_wait_are_bounded_in_bytes(connection: Connection) -> None:
-    """However slow the first one is; it is answered by nobody then, as its client has left."""
-    taken = 0
+async def test_pipelined_requests_are_limited_in_bytes(connection: Connection) -> None:
+    """Past the limit of waiting bytes, the connection is closed."""
+    largest = 0
     while not connection.transport.is_closed:
         connection.protocol.data_received(REQUEST)
-        taken = max(taken, connection.held_bytes)
+        largest = max(largest, connection.waiting_bytes)
 
-    assert taken <= limits._MAX_PIPELINE_BYTES
-    assert connection.held_bytes == 0
+    assert largest <= limits._MAX_PIPELINE_BYTES
+    assert connection.waiting_bytes == 0
 
 
-async def test_what_has_been_answered_counts_no_more(connection: Connection) -> None:
-    """A client may go on for ever with a few requests on their way."""
+async def test_answered_requests_do_not_count(connection: Connection) -> None:
+    """A client may send any number of requests, with a few of them waiting."""
     for _ in range(5):
         connection.protocol.data_received(REQUEST)
     for _ in range(50):
@@ -77,7 +77,7 @@ async def test_what_has_been_answered_counts_no_more(connection: Connection) -> 
 
 
 async def test_a_long_head_is_refused_with_its_limit(connection: Connection) -> None:
-    """It comes in pieces, each of which is short enough."""
+    """A head that is too long in total is refused with the limit."""
     head = b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"
     connection.protocol.data_received(head[:60_000])
     connection.protocol.data_received(head[60_000:])
@@ -86,10 +86,10 @@ async def test_a_long_head_is_refused_with_its_limit(connection: Connection) -> 
     assert connection.transport.written.endswith(b"more than 65536 bytes.")
 
 
-async def test_a_request_that_is_refused_does_not_reach_the_application(
+async def test_an_invalid_request_does_not_reach_the_application(
     connection: Connection,
 ) -> None:
-    """Otherwise the log would tell of another status than the client got."""
+    """An invalid request does not reach the application, which would log another status."""
     head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     connection.protocol.data_received(head + b"no chunk")
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Cached answers on a real socket, sent without calling the application."""
+"""Cached answers on a real socket, sent without a call of the application."""
 
 import contextlib
 import json
@@ -24,20 +24,20 @@ HEADERS = b"Host: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
 
 
 def request(caller: bytes = b"a", *, line: bytes = LINE, more: bytes = b"") -> bytes:
-    """Return a request as it is on the wire, for a caller who is called so."""
+    """Return the bytes of a request by this caller."""
     return b"%s\r\nAuthorization: Bearer %s\r\n%s%s\r\n%s" % (line, caller, HEADERS, more, BODY)
 
 
 @dataclass
 class Connection:
-    """One connection, its answers read one by one."""
+    """One connection, whose answers are read one by one."""
 
     opened: socket.socket
     file: Any
 
-    def ask(self, sent: bytes) -> tuple[int, dict[str, str], Any]:
-        """Send something and return the next answer: status, headers, JSON."""
-        self.opened.sendall(sent)
+    def ask(self, answer_for: bytes) -> tuple[int, dict[str, str], Any]:
+        """Send bytes and return the next answer: status, headers, JSON."""
+        self.opened.sendall(answer_for)
         return self.answer()
 
     def answer(self) -> tuple[int, dict[str, str], Any]:
@@ -62,16 +62,16 @@ def connected(address: str) -> Iterator[Connection]:
         yield Connection(opened, file)
 
 
-def named(request: httpx.Request) -> httpx.Response:
-    """Play a REST side in which each caller has one chat of their own name."""
+def session_named_by_caller(request: httpx.Request) -> httpx.Response:
+    """Play a REST API in which each caller has one chat of its own name."""
     name = request.headers["authorization"].removeprefix("Bearer ")
     return httpx.Response(200, json=[{"CustomerName": name}])
 
 
 @pytest.fixture
 def rest() -> RestSide:
-    """Return a REST side that tells callers apart."""
-    return RestSide(answer=named)
+    """Return a REST API with different sessions for each caller."""
+    return RestSide(answer=session_named_by_caller)
 
 
 @contextlib.contextmanager
@@ -88,13 +88,13 @@ def gateway_over(rest: RestSide, cache_ttl: float = 60) -> Iterator[Connection]:
 
 @pytest.fixture
 def connection(rest: RestSide) -> Iterator[Connection]:
-    """Return a connection to a gateway over it."""
+    """Return a connection to a gateway."""
     with gateway_over(rest) as opened:
         yield opened
 
 
-def by_address(request: httpx.Request) -> httpx.Response:
-    """Play SuperOffice Online, where each tenant has one chat, with itself."""
+def session_named_by_tenant(request: httpx.Request) -> httpx.Response:
+    """Play SuperOffice Online, where each tenant has one chat of its own name."""
     tenant = request.url.path.removeprefix("/api/state").split("/")[1]
     if not request.url.path.startswith("/api/state/"):
         return httpx.Response(200, json=[{"CustomerName": tenant}])
@@ -108,10 +108,12 @@ def by_address(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, json=answer)
 
 
-def test_two_tenants_on_one_connection_never_share_an_answer(called: list[Any]) -> None:
-    """Their requests differ in the path only, and both answers are cached."""
+def test_two_tenants_on_one_connection_never_share_an_answer(calls: list[Any]) -> None:
+    """Requests that differ in the tenant's path only get their own cached answers."""
     settings = Settings(upstream_url=None, environment="sod", cache_ttl=60)
-    app = create_app(settings, upstream_transport=httpx.MockTransport(RestSide(answer=by_address)))
+    app = create_app(
+        settings, upstream_transport=httpx.MockTransport(RestSide(answer=session_named_by_tenant))
+    )
     tenants = ["Cust1", "Cust2"] * 3
 
     with (
@@ -122,71 +124,71 @@ def test_two_tenants_on_one_connection_never_share_an_answer(called: list[Any]) 
         answers = [connection.ask(request(line=line))[2] for line in lines]
 
     assert answers == [{"data": {"chatSessions": [{"customerName": name}]}} for name in tenants]
-    assert len(called) == 2
+    assert len(calls) == 2
 
 
 @pytest.fixture
-def called(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Return a list that gets an entry for each request that reaches the application."""
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return the scopes of the requests that reach the application."""
     scopes: list[Any] = []
     call = ResponseCache.__call__
 
-    async def counted(self: ResponseCache, scope: Any, receive: Any, send: Any) -> None:
+    async def record(self: ResponseCache, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             scopes.append(scope)
         await call(self, scope, receive, send)
 
-    monkeypatch.setattr(ResponseCache, "__call__", counted)
+    monkeypatch.setattr(ResponseCache, "__call__", record)
     return scopes
 
 
-def data(name: str) -> Any:
+def answer_for(name: str) -> Any:
     """Return the answer for a caller."""
     return {"data": {"chatSessions": [{"customerName": name}]}}
 
 
-def hit(headers: dict[str, str]) -> bool:
-    """Tell whether an answer came from the cache."""
+def is_hit(headers: dict[str, str]) -> bool:
+    """Return whether an answer came from the cache."""
     return "; hit;" in headers["cache-status"]
 
 
 def test_the_second_answer_comes_from_the_cache(
-    called: list[Any], connection: Connection, rest: RestSide
+    calls: list[Any], connection: Connection, rest: RestSide
 ) -> None:
-    """It equals the first one, but has its own id, date and age."""
+    """A cached answer equals the first one except for its id, date and age."""
     first, second, third = [connection.ask(request()) for _ in range(3)]
 
     assert (first[0], second[0]) == (200, 200)
-    assert first[2] == second[2] == third[2] == data("a")
+    assert first[2] == second[2] == third[2] == answer_for("a")
     assert first[1].keys() == second[1].keys()
-    assert (hit(first[1]), hit(second[1])) == (False, True)
+    assert (is_hit(first[1]), is_hit(second[1])) == (False, True)
     assert first[1]["x-request-id"] != second[1]["x-request-id"]
-    assert (len(called), rest.calls) == (1, 1)
+    assert (len(calls), rest.calls) == (1, 1)
 
 
-def test_callers_take_turns_on_one_connection(
-    called: list[Any], connection: Connection, rest: RestSide
+def test_callers_can_share_one_connection(
+    calls: list[Any], connection: Connection, rest: RestSide
 ) -> None:
-    """As on the connection of a proxy: each gets its own answer, cached or not."""
+    """Callers on one connection, as behind a proxy, get their own answers."""
     for caller in (b"a", b"b", b"a", b"a", b"b", b"c", b"a"):
-        assert connection.ask(request(caller))[2] == data(caller.decode())
+        assert connection.ask(request(caller))[2] == answer_for(caller.decode())
 
-    assert (len(called), rest.calls) == (3, 3)
+    assert (len(calls), rest.calls) == (3, 3)
 
 
-def test_requests_in_one_piece_are_answered_in_their_order(connection: Connection) -> None:
-    """Cached ones wait for those before them that are not."""
+def test_pipelined_requests_are_answered_in_order(connection: Connection) -> None:
+    """A cached answer waits for the answers before it."""
     connection.ask(request(b"b"))
     connection.opened.sendall(request(b"a") + request(b"b") + request(b"b") + request(b"a"))
 
     answers = [connection.answer() for _ in range(4)]
 
-    assert [answer[2] for answer in answers] == [data(name) for name in "abba"]
+    assert [answer[2] for answer in answers] == [answer_for(name) for name in "abba"]
 
 
 @pytest.mark.parametrize("cut", [10, len(request()) - len(BODY), len(request()) - 3])
-def test_a_request_that_comes_in_pieces_is_answered(connection: Connection, cut: int) -> None:
-    """Cut in its head, between head and body, or in its body."""
+def test_a_request_in_pieces_is_answered(connection: Connection, cut: int) -> None:
+    """A request is answered if it is cut in its head, in its body or between them."""
     connection.ask(request())
 
     connection.opened.sendall(request()[:cut])
@@ -195,32 +197,30 @@ def test_a_request_that_comes_in_pieces_is_answered(connection: Connection, cut:
         connection.opened.recv(1)
     connection.opened.settimeout(10)
 
-    assert connection.ask(request()[cut:])[2] == data("a")
+    assert connection.ask(request()[cut:])[2] == answer_for("a")
 
 
-def test_the_clients_id_comes_back(connection: Connection) -> None:
-    """On a cached answer, too; an invalid one is replaced."""
-    for sent, is_kept in ((b"abc", True), (b"a;b", False)):
+def test_a_cached_answer_has_the_clients_id(connection: Connection) -> None:
+    """A cached answer has the client's request id; an invalid id is replaced."""
+    for sent, is_valid in ((b"abc", True), (b"a;b", False)):
         for _ in range(2):
             headers = connection.ask(request(more=b"X-Request-ID: %s\r\n" % sent))[1]
-            assert (headers["x-request-id"] == sent.decode()) is is_kept
+            assert (headers["x-request-id"] == sent.decode()) is is_valid
 
 
-def test_a_fresh_answer_can_be_asked_for(
+def test_no_cache_requests_a_fresh_answer(
     connection: Connection, rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cache-Control is read before the cache is."""
+    """`Cache-Control: no-cache` gets a fresh answer."""
     monkeypatch.setattr("gateway.sessions.source._SHORTEST_AGE_S", 0)
     connection.ask(request())
 
-    assert not hit(connection.ask(request(more=b"Cache-Control: no-cache\r\n"))[1])
+    assert not is_hit(connection.ask(request(more=b"Cache-Control: no-cache\r\n"))[1])
     assert rest.calls == 2
 
 
-def test_an_answer_to_if_none_match_is_cached_too(
-    called: list[Any], connection: Connection
-) -> None:
-    """Over GET: 304 without a body."""
+def test_a_304_is_cached(calls: list[Any], connection: Connection) -> None:
+    """A 304 for If-None-Match is cached."""
     get = b"GET /graphql?query=%7BchatSessions%7BcustomerName%7D%7D HTTP/1.1\r\nHost: x\r\n"
     get += b"Authorization: Bearer a\r\n"
     tag = connection.ask(get + b"\r\n")[1]["etag"].encode()
@@ -228,25 +228,25 @@ def test_an_answer_to_if_none_match_is_cached_too(
     answers = [connection.ask(get + b"If-None-Match: " + tag + b"\r\n\r\n") for _ in range(3)]
 
     assert [(status, body) for status, _, body in answers] == [(304, None)] * 3
-    assert len(called) == 2
+    assert len(calls) == 2
 
 
 @pytest.mark.parametrize(
     ("line", "more"), [(LINE, b"Connection: close\r\n"), (b"POST /graphql HTTP/1.0", b"")]
 )
 def test_connection_close_is_obeyed(connection: Connection, line: bytes, more: bytes) -> None:
-    """After a cached answer as after any other."""
+    """The connection is closed after a cached answer if the client asks for it."""
     connection.ask(request())
 
     _, headers, answer = connection.ask(request(line=line, more=more))
 
-    assert answer == data("a")
+    assert answer == answer_for("a")
     assert headers["connection"] == "close"
     assert connection.file.read() == b""
 
 
 def test_a_cached_answer_is_logged(rest: RestSide) -> None:
-    """Like any other, with the id that the client got."""
+    """A cached answer is logged like any other, with the id that the client got."""
     with logged() as log, gateway_over(rest) as opened:
         ids = [opened.ask(request())[1]["x-request-id"] for _ in range(2)]
 
@@ -257,10 +257,10 @@ def test_a_cached_answer_is_logged(rest: RestSide) -> None:
         assert line["logger"] == "gateway.web.middleware.request_log"
 
 
-def test_without_a_cache_every_request_goes_to_the_application(rest: RestSide) -> None:
-    """No answer is cached."""
+def test_without_a_cache_every_request_reaches_the_application(rest: RestSide) -> None:
+    """Without a cache every request reaches the application."""
     with gateway_over(rest, cache_ttl=0) as opened:
         for _ in range(2):
-            assert opened.ask(request())[2] == data("a")
+            assert opened.ask(request())[2] == answer_for("a")
 
     assert rest.calls == 2

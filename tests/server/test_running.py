@@ -1,4 +1,4 @@
-"""The manual's unit, container, Compose file and pod are right, as far as a test can see."""
+"""The unit, container, Compose file and pod in the manual are valid, as far as a test can check."""
 
 import configparser
 import json
@@ -45,7 +45,7 @@ RESTRICTED: dict[str, bool] = {
     "no root": SECURITY["runAsNonRoot"] is True and SECURITY["runAsUser"] > 0,
     "no capabilities": SECURITY["capabilities"] == {"drop": ["ALL"]},
     "a filter of system calls": SECURITY["seccompProfile"] == {"type": "RuntimeDefault"},
-    "nothing that is not checked here": SECURITY.keys()
+    "no other settings": SECURITY.keys()
     <= {
         "allowPrivilegeEscalation",
         "capabilities",
@@ -60,23 +60,23 @@ RESTRICTED: dict[str, bool] = {
 
 
 def stop_s(shutdown_delay: float) -> int:
-    """Return how long a gateway takes to stop at most, without its own work."""
+    """Return the longest time in which a gateway stops, its own work excluded."""
     defaults = Settings(upstream_url=UPSTREAM_URL)
     return math.ceil(shutdown_delay + defaults.upstream_timeout) + 2
 
 
-def test_every_setting_that_is_named_exists() -> None:
-    """An unknown one would stop the start."""
-    named = re.findall(r"GATEWAY_([A-Z_]+)", re.sub(r"(^|\s)#.*", "", PAGE))
+def test_every_setting_in_the_manual_exists() -> None:
+    """Every setting in the manual exists, as an unknown one would fail the start."""
+    settings = re.findall(r"GATEWAY_([A-Z_]+)", re.sub(r"(^|\s)#.*", "", PAGE))
     known = Settings.model_fields.keys()
     secrets = {f"{name}_file" for name in known}
 
-    assert len(named) > 5
-    assert {name.lower() for name in named} <= known | secrets
+    assert len(settings) > 5
+    assert {name.lower() for name in settings} <= known | secrets
 
 
 def test_the_unit_waits_until_a_gateway_has_stopped() -> None:
-    """It signals the main process alone, which signals its workers."""
+    """The unit waits for a gateway, and signals the main process, which signals its workers."""
     unit = configparser.ConfigParser(interpolation=None, strict=False)
     unit.optionxform = str  # type: ignore[assignment,method-assign]  # as its documentation says
     unit.read_string(UNIT)
@@ -89,10 +89,10 @@ def test_the_unit_waits_until_a_gateway_has_stopped() -> None:
 
 
 @pytest.mark.parametrize("setting", ["--cache-ttl=x", "--port=70000"])
-def test_a_wrong_setting_does_not_restart_forever(
+def test_an_invalid_setting_is_not_restarted(
     setting: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It ends the start with the exit code at which systemd does not retry."""
+    """An invalid setting ends the start with the exit code at which systemd does not retry."""
     code = main(["serve", "--upstream-url", UPSTREAM_URL, setting])
 
     assert f"RestartPreventExitStatus={code}" in UNIT.splitlines()
@@ -105,8 +105,8 @@ def test_a_wrong_setting_does_not_restart_forever(
 @pytest.mark.parametrize(
     "command", ["verify", "security --offline=true --threshold=25"], ids=["verify", "security"]
 )
-def test_systemd_takes_the_unit(command: str, tmp_path: Path) -> None:
-    """With an existing program in place of the gateway; its exposure is less than 2.5 of 10."""
+def test_systemd_accepts_the_unit(command: str, tmp_path: Path) -> None:
+    """The unit is valid for systemd, which rates its exposure below 2.5 of 10."""
     unit = tmp_path / "chat-gateway.service"
     unit.write_text(UNIT.replace("/opt/chat-gateway/bin/gateway", sys.executable))
 
@@ -114,13 +114,13 @@ def test_systemd_takes_the_unit(command: str, tmp_path: Path) -> None:
         ["systemd-analyze", *command.split(), unit], capture_output=True, text=True, check=False
     )
 
-    about_it = [line for line in done.stderr.splitlines() if "chat-gateway" in line]
-    assert (done.returncode, about_it) == (0, [])
+    messages = [line for line in done.stderr.splitlines() if "chat-gateway" in line]
+    assert (done.returncode, messages) == (0, [])
 
 
 @pytest.mark.socket
 def test_the_containers_health_check_works() -> None:
-    """It needs nothing but Python."""
+    """The container's health check needs nothing but Python."""
     match = re.search(r"CMD (\[.*\])\n", CONTAINER)
     assert match is not None
     program, *arguments = json.loads(match[1])
@@ -137,8 +137,8 @@ def test_the_containers_health_check_works() -> None:
     assert check(address) == 1
 
 
-def test_the_container_is_built_from_what_the_wheel_needs() -> None:
-    """Those files alone, as another test builds it; and the pinned versions of what it requires."""
+def test_the_container_is_built_from_the_sources_of_the_wheel() -> None:
+    """The container copies the sources of the wheel only, and installs pinned versions."""
     copied = re.search(r"^COPY (.*) \./$", CONTAINER, re.MULTILINE)
     assert copied is not None
 
@@ -149,7 +149,7 @@ def test_the_container_is_built_from_what_the_wheel_needs() -> None:
 
 
 def test_the_container_runs_any_command_without_root() -> None:
-    """Below an init, which ends orphaned processes."""
+    """The container runs commands as an ordinary user below an init, which reaps orphans."""
     lines = CONTAINER.splitlines()
 
     assert "USER 65532:65532" in lines
@@ -157,13 +157,13 @@ def test_the_container_runs_any_command_without_root() -> None:
     assert lines[-1] == 'CMD ["serve"]'
 
 
-def test_the_services_of_compose_fit_together() -> None:
-    """What one names, another is; and there is time to stop."""
+def test_the_services_of_compose_are_consistent() -> None:
+    """Services, ports and secrets in the Compose file match, and there is time to stop."""
     services = COMPOSED["services"]
     gateway, grafana = services["gateway"], services["grafana"]
     provisioned = {name: yaml.safe_load(c["content"]) for name, c in COMPOSED["configs"].items()}
     [scraped] = provisioned["prometheus"]["scrape_configs"]
-    [looked_up] = scraped["dns_sd_configs"]
+    [dns] = scraped["dns_sd_configs"]
     [provider] = provisioned["dashboards"]["providers"]
     [source] = provisioned["datasource"]["datasources"]
     used = [
@@ -172,8 +172,8 @@ def test_the_services_of_compose_fit_together() -> None:
 
     assert sorted(used) == sorted(provisioned)
     assert gateway["environment"]["GATEWAY_CACHE_URL"] == "redis://redis"
-    assert gateway["environment"]["GATEWAY_METRICS_PORT"] == str(looked_up["port"])
-    assert [gateway["secrets"], looked_up["names"]] == [[*COMPOSED["secrets"]], ["gateway"]]
+    assert gateway["environment"]["GATEWAY_METRICS_PORT"] == str(dns["port"])
+    assert [gateway["secrets"], dns["names"]] == [[*COMPOSED["secrets"]], ["gateway"]]
     assert (gateway["read_only"], gateway["tmpfs"]) == (True, ["/tmp"])
     assert int(gateway["stop_grace_period"].removesuffix("s")) > stop_s(1)
     assert source["url"] == "http://prometheus:9090"
@@ -183,8 +183,8 @@ def test_the_services_of_compose_fit_together() -> None:
 @pytest.mark.skipif(
     shutil.which("promtool") is None, reason="needs promtool: `apt-get install prometheus`"
 )
-def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
-    """The one in the Compose file, with a file of rules beside it."""
+def test_prometheus_accepts_its_configuration(tmp_path: Path) -> None:
+    """The configuration in the Compose file is valid for promtool."""
     (tmp_path / "alerts.yml").write_text("groups: []")
     (tmp_path / "prometheus.yml").write_text(COMPOSED["configs"]["prometheus"]["content"])
 
@@ -197,13 +197,13 @@ def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rule", RESTRICTED)
-def test_a_namespace_with_the_standard_restricted_takes_the_pod(rule: str) -> None:
-    """Kubernetes would not start it otherwise."""
+def test_the_pod_meets_the_restricted_standard(rule: str) -> None:
+    """The pod meets the rules of Kubernetes' restricted standard."""
     assert RESTRICTED[rule]
 
 
-def test_the_objects_of_kubernetes_belong_together() -> None:
-    """By their labels, and by the names of ports."""
+def test_the_kubernetes_objects_are_consistent() -> None:
+    """Labels and port names of the Kubernetes objects match."""
     labels = DEPLOYMENT["spec"]["template"]["metadata"]["labels"]
     [spread] = POD["topologySpreadConstraints"]
     selectors = [
@@ -224,16 +224,16 @@ def test_the_objects_of_kubernetes_belong_together() -> None:
 
 
 def test_the_pod_has_time_to_stop() -> None:
-    """Its delay, SuperOffice's timeout and a moment fit into the grace period."""
+    """The grace period covers the delay, SuperOffice's timeout and a moment more."""
     delay_s = float(VARIABLES["GATEWAY_SHUTDOWN_DELAY"])
 
     assert POD["terminationGracePeriodSeconds"] > stop_s(delay_s)
-    # Three failures are one.
+    # Three failed probes make a pod unready.
     assert delay_s > 3 * CONTAINER_OF_POD["readinessProbe"]["periodSeconds"]
 
 
 async def test_the_probes_use_existing_paths(gateway: Any) -> None:
-    """Readiness reports the drain, liveness does not."""
+    """The readiness probe (which fails during the drain) and the liveness probe answer 200."""
     probes = [CONTAINER_OF_POD[probe]["httpGet"] for probe in ("readinessProbe", "livenessProbe")]
     answers: list[httpx.Response] = [await gateway.http.get(probe["path"]) for probe in probes]
 
@@ -245,13 +245,13 @@ async def test_the_probes_use_existing_paths(gateway: Any) -> None:
 
 
 def test_the_pod_has_no_service_links() -> None:
-    """For a service named gateway Kubernetes would set GATEWAY_PORT, and the start would fail."""
+    """Service links would set GATEWAY_PORT for a service named gateway, and fail the start."""
     assert POD["enableServiceLinks"] is False
     assert SECURITY["readOnlyRootFilesystem"] is True
 
 
 def test_the_manual_has_the_limits() -> None:
-    """Those that are not settings."""
+    """The manual has the limits that are not settings."""
     page = TEXTS["docs/limits"]
 
     assert f"A head has {limits._HEAD_TIMEOUT_S} s and {limits._MAX_HEAD_BYTES // 1024} KiB" in page

@@ -1,4 +1,4 @@
-"""What uvicorn is told: its defaults are not made for clients and proxies that stay."""
+"""uvicorn's configuration, which differs from its defaults for long-lived clients and proxies."""
 
 import contextlib
 import gc
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.socket
 
 @contextlib.contextmanager
 def serving(**settings: Any) -> Iterator[str]:
-    """Serve a gateway with the configuration of `gateway serve`; gives its host and port."""
+    """Serve a gateway with the configuration of `gateway serve` and yield its host and port."""
     app = create_app(
         Settings(upstream_url=UPSTREAM_URL, **settings),
         upstream_transport=httpx.MockTransport(RestSide()),
@@ -43,8 +43,8 @@ def serving(**settings: Any) -> Iterator[str]:
         thread.join()
 
 
-def test_nothing_is_inflated_for_a_socket() -> None:
-    """A thousandth of the bytes would do for what fills the memory."""
+def test_sockets_have_no_compression() -> None:
+    """Compression is off: a small compressed message could fill the memory."""
     with (
         serving() as address,
         connect(
@@ -57,18 +57,22 @@ def test_nothing_is_inflated_for_a_socket() -> None:
         assert opened.protocol.extensions == []
 
 
-@pytest.mark.parametrize("headers", [CREDENTIALS, {}, {"Authorization": "NTLM x"}])
-def test_a_socket_that_closes_leaves_nothing_to_the_garbage_collector(
+@pytest.mark.parametrize(
+    "headers",
+    [CREDENTIALS, {}, {"Authorization": "NTLM x"}],
+    ids=["credentials", "no credentials", "NTLM"],
+)
+def test_a_closed_socket_is_freed_without_the_garbage_collector(
     headers: dict[str, str],
 ) -> None:
-    """It runs seldom, and thousands of strangers a second would fill the memory until then.
+    """A closed socket is freed at once, and an open one has freed its HTTP connection.
 
-    An open one has no HTTP connection any more.
+    The garbage collector runs seldom: thousands of handshakes a second would fill the memory.
     """
     kinds = (GatewayProtocol, SocketProtocol, Connection, Inbound)
 
-    def held() -> set[type]:
-        return {type(found) for found in gc.get_objects()}.intersection(kinds)
+    def live_kinds() -> set[type]:
+        return {type(item) for item in gc.get_objects()}.intersection(kinds)
 
     with serving() as address:
         gc.collect()
@@ -82,15 +86,15 @@ def test_a_socket_that_closes_leaves_nothing_to_the_garbage_collector(
                 ) as opened:
                     opened.send('{"type": "connection_init"}')
                     opened.recv(10)
-                    until(lambda: GatewayProtocol not in held())
+                    until(lambda: GatewayProtocol not in live_kinds())
                     assert opened.ping().wait(10), "it is still open"
-            until(lambda: not held())
+            until(lambda: not live_kinds())
         finally:
             gc.enable()
 
 
-def test_a_socket_of_the_page_opens_where_a_trusted_proxy_names_its_host() -> None:
-    """The proxy's own `Host` is another one, as with nginx' `proxy_pass` alone."""
+def test_a_page_behind_a_trusted_proxy_can_open_a_socket() -> None:
+    """A trusted proxy names the host of the page, which is not in its own Host header."""
     with (
         serving(trusted_proxies="127.0.0.1") as address,
         connect(
@@ -103,15 +107,15 @@ def test_a_socket_of_the_page_opens_where_a_trusted_proxy_names_its_host() -> No
         assert opened.subprotocol == "graphql-transport-ws"
 
 
-def test_an_idle_connection_stays_for_longer_than_a_proxy_keeps_it() -> None:
-    """Nginx and others keep theirs for a minute."""
+def test_idle_connections_outlast_those_of_proxies() -> None:
+    """The idle timeout exceeds the minute of nginx and other proxies."""
     config = config_of(create_app(Settings(upstream_url=UPSTREAM_URL)))
 
     assert config.timeout_keep_alive == Settings(upstream_url=UPSTREAM_URL).keep_alive == 75
 
 
 def test_a_silent_socket_is_not_closed_with_a_final_code() -> None:
-    """Npm graphql-ws does not come back after 1011, which ends a ping that nobody answers."""
+    """A missing pong does not close a socket, as npm's graphql-ws does not reconnect after 1011."""
     config = config_of(create_app(Settings(upstream_url=UPSTREAM_URL)))
 
     assert config.ws_ping_interval is not None

@@ -1,4 +1,4 @@
-"""The shutdown of a real process: it stops being ready, drains, and finishes its requests."""
+"""The shutdown of a real process: it becomes unready, drains, and finishes its requests."""
 
 import contextlib
 import http.client
@@ -40,14 +40,14 @@ ONE_SESSION = {"data": {"chatSessions": [{"chatSessionId": 1}]}}
 
 @pytest.fixture(scope="module")
 def rest() -> Iterator[str]:
-    """Return the address of a REST side with a delay before each answer."""
+    """Return the address of a REST API with a delay before each answer."""
     with served(create_demo_app(sessions=2, delay_ms=20)) as url:
         yield url
 
 
 @contextlib.contextmanager
 def gateway(rest: str, *options: str) -> Iterator[tuple[Command, str]]:
-    """Run a gateway over a REST side; gives its address, too."""
+    """Run a gateway over a REST API and yield its process and address."""
     with running("serve", "--port", "0", "--upstream-url", rest, *options) as command:
         url = command.waits_for(f"serving {ADDRESS}/graphql")
         for _ in range(int(dict(itertools.pairwise(options)).get("--workers", "1"))):
@@ -56,7 +56,7 @@ def gateway(rest: str, *options: str) -> Iterator[tuple[Command, str]]:
         yield command, url
 
 
-def is_draining(url: str) -> None:
+def wait_for_draining(url: str) -> None:
     """Wait until a gateway is no longer ready."""
     for _ in range(PATIENCE_S * 50):
         response = httpx.get(f"{url}/readyz")
@@ -76,10 +76,10 @@ def is_draining(url: str) -> None:
 def test_readiness_ends_before_the_port_closes(
     rest: str, workers: str, kill: Callable[[int, int], None]
 ) -> None:
-    """Requests in the meantime are answered, on old and new connections.
+    """During the drain, requests on old and new connections are answered.
 
-    From systemd, the whole group gets the signal, so a worker has it twice; from Docker, the first
-    process alone.
+    systemd signals the whole group, so that a worker gets the signal twice; Docker signals the
+    first process only.
     """
     options = ["--workers", workers, "--shutdown-delay", "5"]
     with gateway(rest, *options) as (command, url), httpx.Client() as client:
@@ -87,7 +87,7 @@ def test_readiness_ends_before_the_port_closes(
 
         started = time.monotonic()
         kill(command.process.pid, signal.SIGTERM)
-        is_draining(url)
+        wait_for_draining(url)
         answers = [
             opened.post(f"{url}/graphql", json=QUERY, headers=KARI)
             for opened in (client, client, httpx)
@@ -97,14 +97,14 @@ def test_readiness_ends_before_the_port_closes(
         code = command.process.wait(PATIENCE_S)
 
     assert [len(answer.json()["data"]["chatSessions"]) for answer in answers] == [2] * 3
-    if workers == "1":  # of several, another one may be told a moment later
+    if workers == "1":  # of several workers, another may get the signal a moment later
         assert [answer.headers["connection"] for answer in answers] == ["close"] * 3
     assert took_s > 4
     assert code == 0
 
 
-def test_a_cached_answer_announces_that_it_is_the_last(rest: str) -> None:
-    """An idle connection is closed together with the port."""
+def test_a_cached_answer_during_the_drain_closes_the_connection(rest: str) -> None:
+    """A cached answer has `Connection: close`; idle connections close with the port."""
     body = json.dumps(QUERY)
     headers = {**KARI, "Content-Type": "application/json"}
     with (
@@ -118,7 +118,7 @@ def test_a_cached_answer_announces_that_it_is_the_last(rest: str) -> None:
         assert idle.sock is not None
 
         command.process.send_signal(signal.SIGTERM)
-        is_draining(url)
+        wait_for_draining(url)
         used.request("POST", "/graphql", body, headers)
         answer = used.getresponse()
 
@@ -129,8 +129,8 @@ def test_a_cached_answer_announces_that_it_is_the_last(rest: str) -> None:
         assert command.process.wait(PATIENCE_S) == 0
 
 
-def tell(command: Command, number: signal.Signals) -> None:
-    """Send a signal: to the process, but Ctrl+C as a terminal does it."""
+def send_signal(command: Command, number: signal.Signals) -> None:
+    """Send a signal to the process, or Ctrl+C to its group as a terminal does."""
     if number == signal.SIGINT:
         os.killpg(command.process.pid, number)
     else:
@@ -150,14 +150,14 @@ def tell(command: Command, number: signal.Signals) -> None:
 def test_ctrl_c_or_a_second_signal_ends_the_drain(
     rest: str, workers: str, signals: list[signal.Signals]
 ) -> None:
-    """Ctrl+C goes to every process of a terminal, and a second signal ends the delay."""
+    """Ctrl+C, which reaches every process of a terminal, or a second signal ends the drain."""
     options = ["--workers", workers, "--shutdown-delay", "600"]
     with gateway(rest, *options) as (command, url):
         first, *second = signals
-        tell(command, first)
+        send_signal(command, first)
         for number in second:
-            is_draining(url)
-            tell(command, number)
+            wait_for_draining(url)
+            send_signal(command, number)
         code = command.process.wait(PATIENCE_S)
 
     assert code == 0
@@ -165,7 +165,7 @@ def test_ctrl_c_or_a_second_signal_ends_the_drain(
 
 
 def test_workers_close_the_port_while_they_finish() -> None:
-    """No process would accept new connections then."""
+    """Workers close the port while they finish, as they accept no new connections."""
     slow = SlowRest()
     with (
         served(slow.app) as rest,
@@ -184,7 +184,7 @@ def test_workers_close_the_port_while_they_finish() -> None:
 
 
 def test_workers_without_a_supervisor_end(rest: str) -> None:
-    """They would keep the port, and no signal would come."""
+    """Workers end when their supervisor was killed, which frees the port."""
     with gateway(rest, "--workers", "2", "--shutdown-delay", "0") as (command, url):
         command.process.kill()
 
@@ -212,11 +212,11 @@ class LoadBalancer:
             return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
         return False
 
-    def ask(self, client: int) -> None:
-        """Send one client's requests on kept-alive connections; no request is retried."""
-        kept = {port: http.client.HTTPConnection("127.0.0.1", port) for port in self.ports}
+    def send_requests(self, client: int) -> None:
+        """Send one client's requests on kept-alive connections, without retries."""
+        connections = {port: http.client.HTTPConnection("127.0.0.1", port) for port in self.ports}
         with contextlib.ExitStack() as stack:
-            for connection in kept.values():
+            for connection in connections.values():
                 stack.callback(connection.close)
             numbers = itertools.count(client)
             while not self.is_over.is_set():
@@ -225,11 +225,11 @@ class LoadBalancer:
                     time.sleep(0.01)
                     continue
                 port = ready[number % len(ready)]
-                self._ask(kept[port], port, number)
+                self._ask(connections[port], port, number)
                 time.sleep(0.01)
 
-    def forgets(self, port: int) -> None:
-        """Wait until no request is on its way to an instance that is not ready any more."""
+    def wait_until_unused(self, port: int) -> None:
+        """Wait until no request is on its way to an instance that is no longer ready."""
         until_soon(lambda: port not in self.ready)
         before = self.latest.copy()
         until_soon(lambda: all(self.latest[client] > before[client] for client in before))
@@ -239,7 +239,7 @@ class LoadBalancer:
         headers = {**KARI, "Content-Type": "application/json"}
         try:
             if connection.sock and select.select([connection.sock], [], [], 0)[0]:
-                connection.close()  # the gateway has closed it: proxies notice, too
+                connection.close()  # the gateway has closed it, which proxies notice, too
             connection.request("POST", "/graphql", body, headers)
             answer: Any = json.loads(connection.getresponse().read())
         except (OSError, http.client.HTTPException) as exc:  # pragma: no cover - there is none
@@ -252,7 +252,7 @@ class LoadBalancer:
 
 
 def test_a_rolling_restart_fails_no_request(rest: str) -> None:
-    """One instance after the other is replaced under load."""
+    """No request fails while instances are replaced one by one under load."""
     balancer = LoadBalancer([free_port(), free_port()])
     options = ["--upstream-url", rest, "--cache-ttl", "0.1", "--shutdown-delay", "600"]
 
@@ -266,11 +266,11 @@ def test_a_rolling_restart_fails_no_request(rest: str) -> None:
         watching = threads.submit(balancer.watch)
         while len(balancer.ready) < 2:
             time.sleep(0.01)
-        clients = [threads.submit(balancer.ask, number) for number in range(4)]
+        clients = [threads.submit(balancer.send_requests, number) for number in range(4)]
         codes = []
         for port, command in old.items():
             command.process.send_signal(signal.SIGTERM)
-            balancer.forgets(port)
+            balancer.wait_until_unused(port)
             codes.append(command.ends())  # a second signal ends the delay
             start(port)
             while len(balancer.ready) < 2:

@@ -1,4 +1,4 @@
-"""Signals, listening and a log that nobody reads, on real processes under load."""
+"""Signals, listening and a blocked log, on real processes under load."""
 
 import base64
 import contextlib
@@ -32,7 +32,7 @@ EVENT = b'{"EventId": "1", "Events": ["chatsession.changed"]}'
 
 @contextlib.contextmanager
 def load(client: httpx.Client, url: str) -> Iterator[list[int]]:
-    """Send one request after the other; gives their statuses."""
+    """Send one request after the other and yield their statuses."""
     statuses: list[int] = []
     is_over = threading.Event()
 
@@ -54,8 +54,8 @@ def load(client: httpx.Client, url: str) -> Iterator[list[int]]:
         thread.join()
 
 
-def signed_status(url: str, secret: str) -> int:
-    """Send a webhook on a connection of its own, so that each worker gets its turn."""
+def webhook_status(url: str, secret: str) -> int:
+    """Send a signed webhook on a new connection, which may reach any worker."""
     signature = base64.b64encode(hmac.digest(secret.encode(), EVENT, hashlib.sha256)).decode()
     headers = {"X-SuperOffice-Signature": signature}
     return httpx.post(f"{url}/webhooks/superoffice", content=EVENT, headers=headers).status_code
@@ -63,7 +63,7 @@ def signed_status(url: str, secret: str) -> int:
 
 @pytest.fixture
 def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """Return the socket on which systemd waits for states."""
+    """Return the socket on which systemd receives states."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as waiting:
         waiting.bind(str(tmp_path / "notify"))
         waiting.settimeout(PATIENCE_S)
@@ -91,7 +91,7 @@ def test_signals_under_load(
         command.process.send_signal(signal.SIGUSR2)
         url, other = f"http://127.0.0.1:{port}", f"http://[::1]:{port}"
         with httpx.Client() as client, load(client, f"{other}/graphql") as statuses:
-            assert signed_status(url, OLD) == 200
+            assert webhook_status(url, OLD) == 200
             secret.write_text(NEW)
             documents.write_text(json.dumps({"sessions": QUERY["query"]}))
             command.process.send_signal(signal.SIGHUP)
@@ -100,14 +100,14 @@ def test_signals_under_load(
             assert systemd.recv(100).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
             assert systemd.recv(100) == b"READY=1"
             for _ in range(2 * workers):
-                assert (signed_status(url, OLD), signed_status(url, NEW)) == (401, 200)
-                named = httpx.post(f"{url}/graphql", json={"id": "sessions"}, headers=KARI)
-                assert named.json() == {"data": {"chatSessions": [{"chatSessionId": 1}]}}
+                assert (webhook_status(url, OLD), webhook_status(url, NEW)) == (401, 200)
+                answer = httpx.post(f"{url}/graphql", json={"id": "sessions"}, headers=KARI)
+                assert answer.json() == {"data": {"chatSessions": [{"chatSessionId": 1}]}}
 
             secret.write_text("short")
             command.process.send_signal(signal.SIGHUP)
             command.waits_for("Nothing was reloaded: GATEWAY_WEBHOOK_SECRET_FILE: ")
-            assert signed_status(url, NEW) == 200
+            assert webhook_status(url, NEW) == 200
 
             command.process.send_signal(signal.SIGUSR1)
             for _ in range(workers):
@@ -119,20 +119,24 @@ def test_signals_under_load(
     assert set(statuses) == {200}
     assert code == 0
     systemd.setblocking(False)
-    states = list(received(systemd))
+    states = list(received_states(systemd))
     assert states[-1] == b"STOPPING=1"
 
 
-def received(waiting: socket.socket) -> Iterator[bytes]:
-    """Receive what has been sent so far."""
+def received_states(waiting: socket.socket) -> Iterator[bytes]:
+    """Return the states that have been sent so far."""
     with contextlib.suppress(BlockingIOError):
         while True:
             yield waiting.recv(100)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_log_that_nobody_reads(workers: int, upstream: str, tmp_path: Path) -> None:  # noqa: F811
-    """Every request on a unix socket is answered, lines are counted as lost, SIGTERM ends it."""
+def test_a_blocked_log_does_not_block_the_gateway(
+    workers: int,
+    upstream: str,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """With a log that nothing reads, requests are answered and lost lines are counted."""
     path = tmp_path / "gateway.sock"
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(path))
@@ -163,17 +167,17 @@ def test_a_log_that_nobody_reads(workers: int, upstream: str, tmp_path: Path) ->
 
 
 def statuses_of(pipeline: socket.socket, request: httpx.Request, count: int) -> set[bytes]:
-    """Send a request so many times at once; return the statuses of all answers."""
+    """Send a request this many times at once, and return the statuses of all answers."""
     head = [b"POST /graphql HTTP/1.1", *(b"%b: %b" % header for header in request.headers.raw)]
     pipeline.sendall(count * (b"\r\n".join([*head, b"", request.read()])))
-    received = b""
-    while received.count(b'{"data"') < count:
-        received += pipeline.recv(2**16)
-    return set(re.findall(rb"HTTP/1.1 (\d+)", received))
+    received_states = b""
+    while received_states.count(b'{"data"') < count:
+        received_states += pipeline.recv(2**16)
+    return set(re.findall(rb"HTTP/1.1 (\d+)", received_states))
 
 
 def connects(path: Path) -> bool:
-    """Return whether somebody listens."""
+    """Return whether a process listens on the socket."""
     with socket.socket(socket.AF_UNIX) as client:
         return client.connect_ex(str(path)) == 0
 

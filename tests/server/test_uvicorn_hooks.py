@@ -1,4 +1,4 @@
-"""The parts of uvicorn that are used have to be there."""
+"""The parts of uvicorn that the gateway relies on are checked at import."""
 
 import pytest
 import uvicorn
@@ -7,7 +7,7 @@ from gateway.server.uvicorn_hooks import check_hooks
 
 
 class Renamed:
-    """A server of a later uvicorn, say."""
+    """A server as in a later version of uvicorn."""
 
     def __init__(self) -> None:
         self.is_stopping = False
@@ -15,14 +15,14 @@ class Renamed:
     def run_loop(self) -> None: ...
 
 
-def test_what_is_there_is_no_problem() -> None:
-    """Methods count, and attributes that a method sets."""
+def test_existing_hooks_are_accepted() -> None:
+    """Methods, and attributes that a method sets, count as hooks."""
     check_hooks(Renamed, "run_loop is_stopping")
 
 
 @pytest.mark.parametrize("name", ["main_loop", "should_exit"])
-def test_a_missing_hook_is_named_at_once(name: str) -> None:
-    """In one line that says which uvicorn has it: nobody has to find out what is switched off."""
+def test_a_missing_hook_is_an_import_error(name: str) -> None:
+    """The error names the missing hook and the versions of uvicorn that have it."""
     with pytest.raises(ImportError) as caught:
         check_hooks(Renamed, f"run_loop {name}")
 

@@ -1,4 +1,4 @@
-"""What a client may send over a WebSocket: counted in frames and bytes, without a network."""
+"""Limits on a WebSocket's messages in frames and bytes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -22,7 +22,7 @@ LARGEST = 2**20
 
 
 class Client:
-    """A connection, and an application that accepts it and receives when it is told to."""
+    """A WebSocket connection, and an application that receives when `may_receive` allows it."""
 
     def __init__(self, *, is_stranger: bool) -> None:
         config = uvicorn.Config(self.app, log_config=None, ws_max_size=LARGEST, interface="asgi3")
@@ -42,10 +42,10 @@ class Client:
             self.received.append(await receive())
 
     async def open(self, more: bytes = b"") -> "Client":
-        """Take the handshake."""
+        """Complete the handshake."""
         self.protocol.data_received(HANDSHAKE + more + b"\r\n")
         self.protocol._is_strangers = self._is_stranger
-        await turns(5)
+        await run_loop(5)
         self.transport.written = self.transport.written.partition(b"\r\n\r\n")[2]
         return self
 
@@ -55,36 +55,36 @@ class Client:
 
     @property
     def code(self) -> int | None:
-        """The code that the connection was closed with."""
+        """The code with which the connection was closed, or None."""
         closed = self.protocol.conn.close_sent
         return closed.code if closed and self.transport.is_closed else None
 
 
-async def turns(count: int) -> None:
-    """Let everything else run so many times."""
+async def run_loop(count: int) -> None:
+    """Let other tasks run for this many turns of the event loop."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 def frame(data: bytes, opcode: Opcode = Opcode.TEXT, *, fin: bool = True) -> bytes:
-    """Return a frame as clients send it."""
+    """Return a client's frame."""
     return Frame(opcode, data, fin).serialize(mask=True)
 
 
 @pytest.fixture
 async def stranger() -> Client:
-    """Return a connection whose client is not accepted yet."""
+    """Return a connection of an unauthenticated client."""
     return await Client(is_stranger=True).open()
 
 
 @pytest.fixture
 async def known() -> AsyncIterator[Client]:
-    """Return a connection whose client is accepted; at the end it holds nothing."""
+    """Return a connection of an authenticated client, which at its end has freed all memory."""
     client = await Client(is_stranger=False).open()
     yield client
     client.protocol.connection_lost(None)
     client.may_receive.release()
-    await turns(3)
+    await run_loop(3)
     assert receiving.Share.held_bytes == 0
 
 
@@ -99,67 +99,69 @@ TOO_MUCH = {
         *([frame(b"", Opcode.CONT, fin=False)] * 300),
     ],
     "many pings": [frame(b"", Opcode.PING)] * 300,
-    "a message, and much behind it": [frame(b"{}"), frame(b"x" * 20_000)],
+    "a message, and a large one after it": [frame(b"{}"), frame(b"x" * 20_000)],
 }
 
 
 @pytest.mark.parametrize("frames", TOO_MUCH.values(), ids=TOO_MUCH)
-async def test_a_stranger_may_send_little(stranger: Client, frames: list[bytes]) -> None:
-    """After 1013 clients try again, since it may be the login that takes long."""
+async def test_an_unauthenticated_client_may_send_little(
+    stranger: Client, frames: list[bytes]
+) -> None:
+    """An unauthenticated client that sends much is closed with 1013, after which it may retry."""
     stranger.may_receive.release()
     stranger.send(*frames)
-    await turns(100)
+    await run_loop(100)
 
     assert stranger.code == 1013
     assert len(stranger.protocol.conn.reader.buffer) < 17_000
 
 
-async def test_a_stranger_can_log_in_and_ask(stranger: Client) -> None:
-    """A message of 8 kB is no problem, nor is one in a few fragments."""
+async def test_an_unauthenticated_client_can_log_in_and_send_a_query(stranger: Client) -> None:
+    """A message of 8 kB or in a few fragments is accepted before the login."""
     for _ in range(2):
         stranger.may_receive.release()
     stranger.send(frame(b"x" * 8_000), frame(b"a", fin=False), frame(b"b", Opcode.CONT))
-    await turns(20)
+    await run_loop(20)
 
     assert [len(message["text"]) for message in stranger.received] == [8_000, 2]
 
 
 async def test_frames_are_parsed_in_turns(known: Client) -> None:
-    """Others get theirs between: 40,000 pings in one read are answered bit by bit."""
-    answered: list[int] = []
+    """Other tasks run while 40,000 pings of one read are answered."""
+    answered_per_turn: list[int] = []
     known.send(frame(b"", Opcode.PING) * 40_000)
     for _ in range(1_000):
-        answered.append(len(known.transport.written) // 2 - sum(answered))
-        await turns(1)
+        answered_per_turn.append(len(known.transport.written) // 2 - sum(answered_per_turn))
+        await run_loop(1)
 
-    assert max(answered) < 700
+    assert max(answered_per_turn) < 700
     assert len(known.transport.written) == 2 * 40_000
     assert not known.transport.is_paused
 
 
 async def test_messages_wait_unparsed(known: Client) -> None:
-    """The application gets one after the other; what waits is what came in one read."""
+    """Messages that the application has not received yet wait unparsed, and reading pauses."""
     known.send(*[frame(b"%d" % number) for number in range(10_000)])
-    await turns(5)
+    await run_loop(5)
     assert known.protocol.queue.qsize() < 100
     assert known.transport.is_paused
 
     known.may_receive._value = 10_000
     known.may_receive.release()
-    await turns(50_000)
+    await run_loop(50_000)
     assert [int(message["text"]) for message in known.received] == list(range(10_000))
     assert not known.transport.is_paused
 
 
 async def test_a_client_that_does_not_read_gets_no_more_pongs(known: Client) -> None:
-    """Until it reads again: they would pile up."""
+    """A client that does not read gets its pongs once it reads again."""
     known.protocol.pause_writing()
     known.send(frame(b"", Opcode.PING) * 100)
     assert known.transport.is_paused
     assert known.transport.written == b""
 
     known.protocol.resume_writing()
-    await turns(5)
+    await run_loop(5)
     assert len(known.transport.written) == 200
 
 
@@ -171,22 +173,24 @@ async def test_a_client_that_does_not_read_gets_no_more_pongs(known: Client) -> 
         ([frame(b"\xff")], 1007),
         ([frame(b"", Opcode.CONT)], 1002),
     ],
-    ids=["too large", "too many fragments", "not UTF-8", "no message to go on with"],
+    ids=["too large", "too many fragments", "not UTF-8", "a continuation without a message"],
 )
-async def test_what_no_retry_mends_has_a_code_that_is_final(
+async def test_an_invalid_message_is_closed_with_a_final_code(
     known: Client, frames: list[bytes], code: int
 ) -> None:
-    """Whoever the client is."""
+    """An invalid message, which a retry cannot correct, is closed with a final code."""
     known.may_receive.release()
     known.send(*frames)
-    await turns(2_500)
+    await run_loop(2_500)
 
     assert known.code == code
 
 
 @pytest.mark.parametrize("binary", [False, True])
-async def test_a_known_client_may_send_as_much_as_is_set(known: Client, *, binary: bool) -> None:
-    """A megabyte, in fragments of a few kilobytes, too."""
+async def test_an_authenticated_client_may_send_messages_up_to_the_limit(
+    known: Client, *, binary: bool
+) -> None:
+    """An authenticated client may send a megabyte, also in fragments."""
     known.may_receive.release()
     opcode = Opcode.BINARY if binary else Opcode.TEXT
     known.send(
@@ -194,24 +198,24 @@ async def test_a_known_client_may_send_as_much_as_is_set(known: Client, *, binar
         frame(b"x" * 8_192, Opcode.CONT, fin=False) * 126,
         frame(b"x" * 8_192, Opcode.CONT),
     )
-    await turns(5_000)
+    await run_loop(5_000)
 
     assert len(known.received[0]["bytes" if binary else "text"]) == LARGEST
 
 
-async def test_messages_that_are_not_complete_are_bounded_in_all(
+async def test_incomplete_messages_are_limited_in_total(
     known: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each of them is small enough; small ones of others are not affected."""
+    """Past the limit for all incomplete messages, a large one is refused; a small one is not."""
     monkeypatch.setattr(receiving, "MOST_BYTES", 100_000)
     other = await Client(is_stranger=False).open()
     for client in (known, other):
         client.send(frame(b"x" * 60_000, fin=False))
-        await turns(50)
+        await run_loop(50)
     third = await Client(is_stranger=False).open()
     third.may_receive.release()
     third.send(frame(b"x" * 9_000))
-    await turns(50)
+    await run_loop(50)
 
     assert [known.code, other.code, third.code] == [None, 1013, None]
     assert len(third.received) == 1
@@ -219,39 +223,39 @@ async def test_messages_that_are_not_complete_are_bounded_in_all(
 
 
 @pytest.mark.parametrize(
-    "begun",
+    "beginning",
     [frame(b"x", fin=False), frame(b"x" * 100)[:50]],
     ids=["a frame is missing", "half a frame"],
 )
-async def test_a_message_has_some_time_to_arrive(
-    known: Client, monkeypatch: pytest.MonkeyPatch, begun: bytes
+async def test_a_message_has_a_timeout(
+    known: Client, monkeypatch: pytest.MonkeyPatch, beginning: bytes
 ) -> None:
-    """From its first byte to its last."""
+    """A message that is incomplete after a timeout closes the connection."""
     monkeypatch.setattr(websocket, "_MESSAGE_TIMEOUT_S", 0.01)
     known.may_receive.release()
-    known.send(begun)
+    known.send(beginning)
     await asyncio.sleep(0.05)
 
     assert known.code == 1013
 
 
-async def test_a_message_that_arrives_in_time_stops_its_timer(known: Client) -> None:
-    """A client that then is silent stays."""
+async def test_a_complete_message_stops_its_timer(known: Client) -> None:
+    """A complete message stops its timer, so that a silent client stays connected."""
     known.may_receive.release()
     whole = frame(b"x" * 100)
     known.send(whole[:50])
     known.send(whole[50:])
-    await turns(3)
+    await run_loop(3)
 
     assert len(known.received) == 1
     assert known.protocol._message_timer is None
 
 
-async def test_a_close_of_ours_is_completed_by_the_clients(known: Client) -> None:
-    """Whatever it has sent before is dropped."""
+async def test_the_clients_close_completes_ours(known: Client) -> None:
+    """Messages before the client's close frame are dropped, then the connection closes."""
     await known.protocol.send({"type": "websocket.close", "code": 1000, "reason": ""})
     known.send(*([frame(b"x")] * 200), frame(b"\x03\xe8", Opcode.CLOSE))
-    await turns(10)
+    await run_loop(10)
 
     assert known.transport.is_closed
     assert known.protocol.close_timer is None
@@ -271,5 +275,5 @@ HEADS: dict[str, tuple[bytes, Callable[[Client], bool]]] = {
 async def test_a_handshake_is_accepted_or_refused(
     more: bytes, holds: Callable[[Client], bool]
 ) -> None:
-    """It never waits for more, and has the same limits as any other request."""
+    """A handshake has the limits of any request's head."""
     assert holds(await Client(is_stranger=True).open(more))

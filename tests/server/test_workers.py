@@ -1,4 +1,4 @@
-"""The supervisor of several processes, without a gateway in them."""
+"""The supervisor of several worker processes, without a gateway in them."""
 
 import multiprocessing
 import os
@@ -33,8 +33,10 @@ def greet(listener: socket.socket, report: Report) -> None:  # pragma: no cover 
             connection.sendall(b"%d" % os.getpid())
 
 
-def greet_for_good(listener: socket.socket, report: Report) -> None:  # pragma: no cover - killed
-    """Do the same, and ignore signals."""
+def greet_ignoring_signals(
+    listener: socket.socket, report: Report
+) -> None:  # pragma: no cover - killed
+    """Send the process id to each client, and ignore signals."""
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     greet(listener, report)
@@ -53,7 +55,7 @@ def crash(listener: socket.socket, report: Report) -> None:  # pragma: no cover 
 def greet_but_third(
     folder: Path, listener: socket.socket, report: Report
 ) -> None:  # pragma: no cover
-    """Fail at the third start of all."""
+    """Send the process id to each client, but fail at the third start of all."""
     number = len(list(folder.iterdir()))
     (folder / str(os.getpid())).touch()
     if number == 2:
@@ -62,8 +64,8 @@ def greet_but_third(
         greet(listener, report)
 
 
-def greet_first(file: Path, listener: socket.socket, report: Report) -> None:  # pragma: no cover
-    """Be able to start only once."""
+def greet_once(file: Path, listener: socket.socket, report: Report) -> None:  # pragma: no cover
+    """Send the process id to each client, but fail at the second start."""
     if file.exists():
         report("the disk is full")
     else:
@@ -71,14 +73,14 @@ def greet_first(file: Path, listener: socket.socket, report: Report) -> None:  #
         greet(listener, report)
 
 
-def answered(address: tuple[str, int]) -> int:
-    """Return the process that answers."""
+def answering_pid(address: tuple[str, int]) -> int:
+    """Return the process id of the worker that answers."""
     with socket.create_connection(address, 10) as connection:
-        return int(connection.recv(100) or b"0")  # 0: by one that ended meanwhile
+        return int(connection.recv(100) or b"0")  # 0: the worker ended meanwhile
 
 
-def after(action: Callable[[], None]) -> threading.Thread:
-    """Do something, and then end this process's workers."""
+def stop_after(action: Callable[[], None]) -> threading.Thread:
+    """Call a function in a thread, and then send SIGTERM to this process."""
 
     def run() -> None:
         try:
@@ -92,48 +94,48 @@ def after(action: Callable[[], None]) -> threading.Thread:
 
 
 def test_a_worker_that_ends_is_replaced() -> None:
-    """At the end the signal handlers are restored."""
+    """A worker that ends is replaced, and the signal handlers are restored at the end."""
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()
-    seen: list[int] = []
+    pids: list[int] = []
 
     def kill_one() -> None:
-        seen.append(answered(address))
-        os.kill(seen[0], signal.SIGKILL)
-        while len(seen) < 2 or seen[-1] in {seen[0], 0}:
-            seen.append(answered(address))
+        pids.append(answering_pid(address))
+        os.kill(pids[0], signal.SIGKILL)
+        while len(pids) < 2 or pids[-1] in {pids[0], 0}:
+            pids.append(answering_pid(address))
 
     before = signal.getsignal(signal.SIGTERM)
     with logged() as log:
-        thread = after(kill_one)
+        thread = stop_after(kill_one)
         Workers(greet, listener, count=1, timeout_s=10).run()
         thread.join()
 
     [warning] = log.events
-    assert warning["event"] == f"worker {seen[0]} ended with code -9: another one starts"
+    assert warning["event"] == f"worker {pids[0]} ended with code -9: another one starts"
     assert signal.getsignal(signal.SIGTERM) == before
     with pytest.raises(ConnectionRefusedError):
-        answered(address)
+        answering_pid(address)
 
 
-def test_while_another_one_serves_a_replacement_may_fail(
+def test_a_failed_replacement_is_retried_while_another_worker_serves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may have been killed for its memory; the next one starts after a pause."""
+    """A replacement that fails is retried after a pause."""
     monkeypatch.setattr(workers, "_PAUSE_S", 0)
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()
-    seen: set[int] = set()
+    pids: set[int] = set()
 
     def kill_one() -> None:
         for known in (2, 3):
-            while len(seen - {0}) < known:
-                seen.add(answered(address))
+            while len(pids - {0}) < known:
+                pids.add(answering_pid(address))
             if known == 2:
-                os.kill(max(seen), signal.SIGKILL)
+                os.kill(max(pids), signal.SIGKILL)
 
     with logged() as log:
-        thread = after(kill_one)
+        thread = stop_after(kill_one)
         Workers(partial(greet_but_third, tmp_path), listener, count=2, timeout_s=10).run()
         thread.join()
 
@@ -141,35 +143,35 @@ def test_while_another_one_serves_a_replacement_may_fail(
 
 
 def test_workers_that_do_not_end_are_killed() -> None:
-    """In time, and the port is free."""
+    """Workers that do not end in time are killed."""
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()
-    seen: list[int] = []
+    pids: list[int] = []
 
-    def tell_early() -> None:
-        seen.append(answered(address))
+    def send_sigterm_early() -> None:
+        pids.append(answering_pid(address))
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.3)
 
-    # On a slow machine the second signal comes when no worker is left to be told.
+    # On a slow machine the second signal arrives when no worker is left.
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with logged() as log:
-        thread = after(tell_early)
-        Workers(greet_for_good, listener, count=1, timeout_s=0.6).run()
+        thread = stop_after(send_sigterm_early)
+        Workers(greet_ignoring_signals, listener, count=1, timeout_s=0.6).run()
         thread.join()
     signal.signal(signal.SIGTERM, before)
 
     assert log.events[-1]["event"] == "workers that do not end are killed"
     with pytest.raises(ProcessLookupError):
-        os.kill(seen[0], 0)
+        os.kill(pids[0], 0)
 
 
 @pytest.mark.parametrize(
     ("serve", "message"),
     [(fail, "the disk is full"), (crash, r"worker \d+ ended with code 7 before it served")],
 )
-def test_workers_that_cannot_start_end_the_whole(serve: Any, message: str) -> None:
-    """Their replacements would do the same, over and over."""
+def test_workers_that_cannot_start_end_the_supervisor(serve: Any, message: str) -> None:
+    """If no worker can start, the supervisor ends with the reason."""
     listener = socket.create_server(("127.0.0.1", 0))
     before = signal.getsignal(signal.SIGTERM)
 
@@ -180,16 +182,16 @@ def test_workers_that_cannot_start_end_the_whole(serve: Any, message: str) -> No
     assert not multiprocessing.active_children()
 
 
-def test_a_replacement_that_cannot_start_ends_the_whole(tmp_path: Path) -> None:
-    """The others drain first."""
+def test_a_failed_replacement_of_the_only_worker_ends_the_supervisor(tmp_path: Path) -> None:
+    """If the only worker cannot be replaced, the supervisor ends with the reason."""
     listener = socket.create_server(("127.0.0.1", 0))
     address = listener.getsockname()
 
     def kill_one() -> None:
-        os.kill(answered(address), signal.SIGKILL)
+        os.kill(answering_pid(address), signal.SIGKILL)
 
     thread = threading.Thread(target=kill_one)
     thread.start()
     with pytest.raises(SettingsError, match="the disk is full"):
-        Workers(partial(greet_first, tmp_path / "a"), listener, count=1, timeout_s=10).run()
+        Workers(partial(greet_once, tmp_path / "a"), listener, count=1, timeout_s=10).run()
     thread.join()

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Transport(asyncio.Transport):
-    """Keeps what is written; reading is up to the test."""
+    """Records what is written; a test calls the protocol to simulate reads."""
 
     def __init__(self) -> None:
         super().__init__({"socket": socket.socket()})

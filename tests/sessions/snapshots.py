@@ -1,4 +1,4 @@
-"""Snapshots for tests that need little of them."""
+"""Snapshots for tests."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ def snapshot_of(
     decode_s: float = 0,
     max_attached: int = 0,
 ) -> Snapshot:
-    """Make a snapshot."""
+    """Return a snapshot of these sessions."""
     return Snapshot(
         sessions=sessions,
         as_of=as_of or AsOf(0),

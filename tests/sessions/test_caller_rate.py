@@ -1,4 +1,4 @@
-"""Requests per second of one caller."""
+"""The limit of requests per second of one caller."""
 
 import pytest
 
@@ -8,8 +8,8 @@ from tests.sessions.test_source import KARI, Bench
 from tests.upstream.clock import FakeClock
 
 
-def test_a_caller_has_so_many_a_second_and_others_have_their_own() -> None:
-    """The refusal says when the next one is accepted."""
+def test_each_caller_has_its_own_rate() -> None:
+    """Each caller has its own rate, and a refused request gets the time to wait."""
     clock = FakeClock()
     rate = CallerRate(4, clock=clock)
     for _ in range(4):
@@ -25,7 +25,7 @@ def test_a_caller_has_so_many_a_second_and_others_have_their_own() -> None:
 
 
 async def test_live_polls_are_not_counted() -> None:
-    """And a request past the rate makes no REST call."""
+    """Live polls do not count, and a request past the rate makes no REST call."""
     bench = Bench()
     bench.source.caller_rate = CallerRate(1, clock=FakeClock())
     await bench.source.serve(KARI)

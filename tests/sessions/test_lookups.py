@@ -16,7 +16,7 @@ from gateway.sessions.freshness import Lookups, Result
     ],
 )
 def test_hits_save_calls_and_bytes(result: Result, saved: tuple[int, int]) -> None:
-    """Misses save neither."""
+    """Hits and collapsed requests save calls and bytes; misses do not."""
     lookups = Lookups()
 
     lookups.count(result, 70)

@@ -1,4 +1,4 @@
-"""Whom REST has turned away: how long that is known, and of how many."""
+"""Callers whose credentials REST has rejected: for how long and how many are remembered."""
 
 import pytest
 
@@ -8,12 +8,12 @@ from gateway.store.shared import Place
 
 
 def place(name: str) -> Place:
-    """Return what somebody's credentials are called."""
+    """Return the place of a caller in the cache."""
     return Place(name, bytes(32))
 
 
-async def test_what_was_asked_for_later_is_not_covered() -> None:
-    """REST may accept the same credentials again."""
+async def test_a_later_answer_is_not_revoked() -> None:
+    """Answers from before the rejection are revoked; REST may accept later calls."""
     known = Revocations()
     await known.add(place("kari"), 100, cached_s=5)
 
@@ -23,8 +23,8 @@ async def test_what_was_asked_for_later_is_not_covered() -> None:
     assert not await known.cover(place("jonas"), 99, 200)
 
 
-async def test_of_too_many_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that comes again is not."""
+async def test_past_the_limit_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the limit the oldest rejection is forgotten; a repeated one is renewed."""
     monkeypatch.setattr(revocations, "_MOST", 2)
     known = Revocations()
     for name in ("kari", "jonas", "kari", "emma"):

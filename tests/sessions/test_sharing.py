@@ -1,4 +1,4 @@
-"""Processes that share a cache: one REST call for all of them, and no failure but REST's own."""
+"""Processes that share a cache: one REST call for all, and no failures but REST's."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -22,18 +22,18 @@ SECRET = b"s" * 32
 
 @dataclass
 class Machines:
-    """Several gateways over one REST side and one shared cache."""
+    """Several gateways over one REST API and one shared cache."""
 
     windows: Windows = field(default_factory=lambda: Windows(5))
     rest: Rest = field(default_factory=Rest)
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        """Start the cache."""
+        """Create the shared cache."""
         self.remote = Remote(self.clock)
 
     def source(self, secret: bytes = SECRET) -> Source:
-        """Start one more gateway, with an empty memory."""
+        """Start another gateway, with an empty memory."""
         bench = Bench(rest=self.rest, clock=self.clock, windows=self.windows)
         shared = SharedCache(
             self.remote, max_bytes=10_000, answer_s=0.25, turn_s=10, clock=self.clock
@@ -43,19 +43,19 @@ class Machines:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let processes look again at once."""
+    """Remove the pauses between polls of a lease."""
     monkeypatch.setattr(lease, "_FIRST_POLL_S", 0)
     monkeypatch.setattr(lease, "_LATER_POLLS_S", 0)
 
 
 async def text(source: Source, caller: Caller = KARI, **more: Any) -> str:
-    """Return what a gateway has for the caller."""
+    """Return what a gateway serves to the caller."""
     (session,) = (await source.serve(caller, **more)).snapshot.sessions
     return str(session.text)
 
 
-async def test_many_gateways_are_one_rest_call() -> None:
-    """At the same time, and later within the TTL."""
+async def test_many_gateways_share_one_rest_call() -> None:
+    """Several gateways share one REST call, at the same time and within the TTL."""
     machines = Machines()
     sources = [machines.source() for _ in range(5)]
 
@@ -66,7 +66,7 @@ async def test_many_gateways_are_one_rest_call() -> None:
 
 
 async def test_a_shared_snapshot_is_a_hit_with_its_age() -> None:
-    """REST was not asked for it; what it counts from is REST's answer, not its arrival here."""
+    """A shared snapshot is a hit, whose age counts from REST's answer."""
     machines = Machines()
     await machines.source().serve(KARI)
     machines.clock.advance(3)
@@ -76,8 +76,8 @@ async def test_a_shared_snapshot_is_a_hit_with_its_age() -> None:
     assert (served.how, served.age_s(), served.snapshot.origin) == ("hit", 3, "shared")
 
 
-async def test_a_shared_snapshot_is_no_fresher_for_being_shared() -> None:
-    """After its TTL it is fetched anew, wherever it came from."""
+async def test_a_shared_snapshot_expires_after_its_ttl() -> None:
+    """A shared snapshot expires as one of the own process does."""
     machines = Machines()
     await text(machines.source())
     machines.clock.advance(3)
@@ -90,8 +90,8 @@ async def test_a_shared_snapshot_is_no_fresher_for_being_shared() -> None:
 
 
 @pytest.mark.parametrize("ahead_s", [-60, 60])
-async def test_clocks_that_differ_make_nothing_younger_or_older(ahead_s: float) -> None:
-    """The age of what is shared is told by the clock of the cache."""
+async def test_the_age_does_not_depend_on_the_clocks_of_gateways(ahead_s: float) -> None:
+    """The age of a shared snapshot is by the clock of the cache."""
     machines = Machines()
     other = replace(machines.source(), clock_ns=lambda: round((machines.clock() + ahead_s) * 1e9))
     await text(machines.source())
@@ -103,12 +103,12 @@ async def test_clocks_that_differ_make_nothing_younger_or_older(ahead_s: float) 
     assert await text(other) == "Basic kari 2"
 
 
-async def test_what_is_shared_is_sealed() -> None:
-    """Neither who asked nor what was answered can be read there."""
+async def test_shared_entries_are_encrypted() -> None:
+    """Neither the caller nor the answer is readable in the shared cache."""
     machines = Machines()
     await text(machines.source())
 
-    [(name, (value, _))] = machines.remote.kept.items()
+    [(name, (value, _))] = machines.remote.entries.items()
     assert value is not None
     for secret in (b"kari", b"Basic", SECRET):
         assert secret not in value
@@ -116,26 +116,26 @@ async def test_what_is_shared_is_sealed() -> None:
 
 
 async def test_one_callers_entry_does_not_open_for_another() -> None:
-    """Not even where it was put in the other's place."""
+    """An entry that is moved to another caller's name does not open."""
     machines = Machines()
     source = machines.source()
     await text(source)
-    kept = machines.remote.kept
-    kept[source.key_of(JONAS)] = kept[source.key_of(KARI)]
+    entries = machines.remote.entries
+    entries[source.key_of(JONAS)] = entries[source.key_of(KARI)]
 
     assert await text(machines.source(), JONAS) == "Basic jonas 2"
 
 
 async def test_gateways_with_different_secrets_share_nothing() -> None:
-    """Neither finds what the other has put there."""
+    """Gateways with different secrets do not find each other's entries."""
     machines = Machines()
     await text(machines.source())
 
     assert await text(machines.source(b"t" * 32)) == "Basic kari 2"
 
 
-async def test_who_wants_it_younger_asks_rest() -> None:
-    """And shares what comes of it."""
+async def test_a_request_for_a_younger_answer_calls_rest() -> None:
+    """A request for a younger answer calls REST, and its snapshot is shared."""
     machines = Machines()
     await text(machines.source())
     machines.clock.advance(3)
@@ -144,8 +144,8 @@ async def test_who_wants_it_younger_asks_rest() -> None:
     assert await text(machines.source()) == "Basic kari 2"
 
 
-async def test_who_joins_a_flight_that_found_a_shared_answer_may_want_it_younger() -> None:
-    """Then REST is asked after all."""
+async def test_a_collapsed_request_may_need_a_younger_answer() -> None:
+    """A request that was collapsed into a lookup calls REST if the shared answer is too old."""
     machines = Machines()
     await text(machines.source())
     machines.clock.advance(3)
@@ -156,8 +156,8 @@ async def test_who_joins_a_flight_that_found_a_shared_answer_may_want_it_younger
     assert (any_age, young) == ("Basic kari 1", "Basic kari 2")
 
 
-async def test_a_caller_whom_rest_turns_away_loses_it_everywhere() -> None:
-    """What was shared goes too."""
+async def test_a_401_deletes_the_shared_entry() -> None:
+    """A 401 deletes the caller's shared entry."""
     machines = Machines()
     await text(machines.source())
     machines.clock.advance(5)
@@ -166,11 +166,11 @@ async def test_a_caller_whom_rest_turns_away_loses_it_everywhere() -> None:
     with pytest.raises(UpstreamUnauthenticatedError):
         await text(machines.source())
 
-    assert not machines.remote.kept
+    assert not machines.remote.entries
 
 
-async def test_a_gateway_that_has_just_started_has_something_to_fall_back_on() -> None:
-    """REST is down, but another process was answered before."""
+async def test_a_new_gateway_can_serve_a_stale_shared_answer() -> None:
+    """A gateway that starts while REST is down serves a stale shared answer."""
     machines = Machines(Windows(5, if_error_s=60))
     await text(machines.source())
     machines.clock.advance(20)
@@ -185,32 +185,32 @@ async def test_a_gateway_that_has_just_started_has_something_to_fall_back_on() -
         await machines.source().serve(KARI)
 
 
-async def turned_away(machines: Machines, source: Source, **more: Any) -> None:
-    """Have REST turn Kari away when this gateway asks, and fail from then on."""
+async def reject_caller(machines: Machines, source: Source, **more: Any) -> None:
+    """Let REST reject the caller at this gateway, and fail from then on."""
     machines.rest.failure = UpstreamUnauthenticatedError("401")
-    assert await failure(source, **more) is UpstreamUnauthenticatedError
+    assert await failure_of(source, **more) is UpstreamUnauthenticatedError
     machines.rest.failure = UpstreamTimeoutError("late")
 
 
-async def failure(source: Source, **more: Any) -> type:
-    """Return what kind of failure Kari is told of by this gateway."""
-    # Gathered, for the sake of coverage: see `Gateway.post`.
+async def failure_of(source: Source, **more: Any) -> type:
+    """Return the type of the error that the caller gets at this gateway."""
+    # Gathered for coverage: see `Gateway.post`.
     [failed] = await asyncio.gather(source.serve(KARI, **more), return_exceptions=True)
     return type(failed)
 
 
 @pytest.mark.parametrize("revalidate_s", [0, 10])
-async def test_after_a_401_no_gateway_gives_what_is_old(revalidate_s: float) -> None:
-    """Whatever it has in its memory; until REST accepts the caller again."""
+async def test_after_a_401_no_gateway_serves_stale_answers(revalidate_s: float) -> None:
+    """After a 401 no gateway serves stale answers until REST accepts the caller again."""
     machines = Machines(Windows(5, while_revalidate_s=revalidate_s, if_error_s=60))
     one, other = machines.source(), machines.source()
     await text(one)
     await text(other)
     machines.clock.advance(10)
-    await turned_away(machines, one, max_age_s=1)
+    await reject_caller(machines, one, max_age_s=1)
 
     for source in (one, other, machines.source()):
-        assert await failure(source) is UpstreamTimeoutError
+        assert await failure_of(source) is UpstreamTimeoutError
 
     machines.clock.advance(8)
     machines.rest.failure = None
@@ -220,59 +220,61 @@ async def test_after_a_401_no_gateway_gives_what_is_old(revalidate_s: float) -> 
     assert await text(one) == await text(other)
 
 
-async def test_a_401_is_told_as_soon_as_the_cache_works_again() -> None:
-    """It was away when REST turned the caller away."""
+async def test_a_401_is_shared_after_an_outage_of_the_cache() -> None:
+    """A 401 during an outage of the shared cache reaches other gateways after it."""
     machines = Machines(Windows(5, if_error_s=60))
     one, other = machines.source(), machines.source()
     await text(one)
     await text(other)
     machines.clock.advance(6)
     machines.remote.failure = TimeoutError()
-    await turned_away(machines, one)
+    await reject_caller(machines, one)
     machines.remote.failure = None
     machines.clock.advance(1)
-    assert await failure(one) is UpstreamTimeoutError
+    assert await failure_of(one) is UpstreamTimeoutError
 
     machines.rest.failure = None
     await text(one, JONAS)
     machines.rest.failure = UpstreamTimeoutError("late")
 
-    assert await failure(other) is UpstreamTimeoutError
+    assert await failure_of(other) is UpstreamTimeoutError
 
 
 @pytest.mark.parametrize(("waited_s", "calls"), [(9.99, 1), (10, 0)])
-async def test_nobody_waits_longer_than_rest_may_take(waited_s: float, calls: int) -> None:
-    """Neither for another process alone, nor for that and then for REST."""
+async def test_the_wait_for_another_process_and_rest_has_one_timeout(
+    waited_s: float, calls: int
+) -> None:
+    """A request waits no longer than REST's timeout for another process and REST together."""
     machines = Machines(rest=Rest(is_hung=True))
     source = machines.source()
     lease = f"{source.key_of(KARI)}:lease"
-    machines.remote.kept[lease] = (b"another's", machines.clock() + 2)
+    machines.remote.entries[lease] = (b"another's", machines.clock() + 2)
     waiting = asyncio.create_task(text(source))
     for _ in range(10):
         for _ in range(20):
             await asyncio.sleep(0)
         machines.clock.advance(waited_s / 10)
-        machines.remote.kept[lease] = (b"another's", machines.clock() + 2)
+        machines.remote.entries[lease] = (b"another's", machines.clock() + 2)
     if calls:
-        del machines.remote.kept[lease]
+        del machines.remote.entries[lease]
 
     with pytest.raises(UpstreamTimeoutError):
         await waiting
     assert len(machines.rest.calls) == calls
 
 
-async def test_an_answer_that_cannot_be_read_is_not_shared() -> None:
-    """What REST sent by mistake stays where it came in."""
+async def test_an_invalid_answer_is_not_shared() -> None:
+    """An invalid answer of REST is not shared."""
     machines = Machines(rest=Rest(is_broken=True))
 
     with pytest.raises(UpstreamError):
         await text(machines.source())
 
-    assert not machines.remote.kept
+    assert not machines.remote.entries
 
 
 async def test_a_failing_cache_fails_no_request() -> None:
-    """Each gateway goes on by itself."""
+    """With a failing cache each gateway continues by itself."""
     machines = Machines(Windows(5, if_error_s=60))
     machines.remote.failure = TimeoutError()
 
@@ -284,8 +286,8 @@ async def test_a_failing_cache_fails_no_request() -> None:
         await text(machines.source())
 
 
-async def test_without_a_ttl_nothing_is_shared() -> None:
-    """Then not even this process would use it again."""
+async def test_with_a_ttl_of_0_nothing_is_shared() -> None:
+    """With a TTL of 0 the shared cache is not called."""
     machines = Machines(Windows(0))
 
     await text(machines.source())

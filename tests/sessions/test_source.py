@@ -1,4 +1,4 @@
-"""REST behind the per-caller cache: when it is called, and who gets which answer."""
+"""The source: REST behind a cache of snapshots per caller."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ JONAS = Caller(((b"authorization", b"Basic jonas"),))
 
 @dataclass
 class Rest:
-    """Answers with the credentials it got and the number of the call, or fails as told."""
+    """Answers with the caller's credentials and the number of the call, or raises `failure`."""
 
     failure: Exception | None = None
     is_broken: bool = False
@@ -40,7 +40,7 @@ class Rest:
     calls: list[tuple[Header, ...]] = field(default_factory=list)
 
     async def __call__(self, headers: Sequence[Header]) -> bytes:
-        """Answer one call, not at once."""
+        """Answer one call asynchronously."""
         self.calls.append(tuple(headers))
         number = len(self.calls)
         await asyncio.sleep(3_600 if self.is_hung else 0)
@@ -51,7 +51,7 @@ class Rest:
 
 @dataclass
 class Bench:
-    """A source with everything around it."""
+    """A source with its cache, clock and REST API."""
 
     ttl_s: float = 5.0
     max_bytes: int = 10_000
@@ -60,7 +60,7 @@ class Bench:
     windows: Windows | None = None
 
     def __post_init__(self) -> None:
-        """Wire it up."""
+        """Build the cache and the source."""
         self.cache = BoundedMemoryCache(max_bytes=self.max_bytes, clock=self.clock)
         self.source = Source(
             fetch=self.rest,
@@ -72,28 +72,28 @@ class Bench:
         )
 
     async def ask(self, caller: Caller = KARI) -> object:
-        """Return what the source has for the caller."""
+        """Return what the source serves to the caller."""
         (answer,) = (await self.source.serve(caller)).snapshot.sessions
         return answer.text
 
 
 @dataclass
 class Record:
-    """The one record in a body."""
+    """The one record of a body."""
 
     text: str
     as_of: AsOf | None = None
 
 
 def decode(body: bytes) -> list[Record]:
-    """Read the one record in a body."""
+    """Decode the one record of a body."""
     if body == b"broken":
         raise UpstreamBadResponseError("not an array")
     return [Record(body.decode())]
 
 
-async def test_a_fresh_snapshot_is_given_again() -> None:
-    """Within its time the very same snapshot answers, and REST is not called."""
+async def test_a_fresh_snapshot_is_served_again() -> None:
+    """Within its TTL the same snapshot is served, and REST is not called."""
     bench = Bench()
 
     first = (await bench.source.serve(KARI)).snapshot
@@ -104,8 +104,8 @@ async def test_a_fresh_snapshot_is_given_again() -> None:
     assert len(bench.rest.calls) == 1
 
 
-async def test_an_old_snapshot_is_fetched_anew() -> None:
-    """When its time is up REST is called again."""
+async def test_an_expired_snapshot_is_fetched_again() -> None:
+    """After its TTL a snapshot is fetched again."""
     bench = Bench()
     await bench.ask()
 
@@ -114,8 +114,8 @@ async def test_an_old_snapshot_is_fetched_anew() -> None:
     assert await bench.ask() == "Basic kari 2"
 
 
-async def test_a_hit_does_not_lengthen_the_time() -> None:
-    """Someone who asks every second still sees news after five."""
+async def test_a_hit_does_not_prolong_the_ttl() -> None:
+    """A caller who sends a request every second gets new sessions after five."""
     bench = Bench()
 
     answers = []
@@ -126,8 +126,8 @@ async def test_a_hit_does_not_lengthen_the_time() -> None:
     assert answers == ["Basic kari 1"] * 5 + ["Basic kari 2"] * 2
 
 
-async def test_a_snapshot_says_when_it_was_fetched() -> None:
-    """The time is on the source's clock, stays when it is given again, and is on each record."""
+async def test_a_snapshot_has_the_time_of_its_fetch() -> None:
+    """The time of the fetch is on the snapshot and on each record."""
     bench = Bench()
     bench.clock.advance(7)
 
@@ -139,8 +139,8 @@ async def test_a_snapshot_says_when_it_was_fetched() -> None:
     assert snapshot.sessions[0].as_of is snapshot.as_of
 
 
-async def test_a_snapshot_weighs_a_multiple_of_its_json() -> None:
-    """What the cache counts is memory, and records take more of it than their JSON."""
+async def test_the_size_of_a_snapshot_exceeds_its_json() -> None:
+    """The cache counts memory, and records take more of it than their JSON."""
     bench = Bench()
 
     snapshot = (await bench.source.serve(KARI)).snapshot
@@ -149,16 +149,16 @@ async def test_a_snapshot_weighs_a_multiple_of_its_json() -> None:
     assert bench.cache.size_bytes == snapshot.size_bytes
 
 
-async def test_without_a_ttl_nothing_is_used_again() -> None:
-    """At 0 each request sees REST as it is."""
+async def test_with_a_ttl_of_0_each_request_calls_rest() -> None:
+    """With a TTL of 0 each request calls REST, and nothing is cached."""
     bench = Bench(ttl_s=0)
 
     assert [await bench.ask(), await bench.ask()] == ["Basic kari 1", "Basic kari 2"]
     assert bench.cache.size_bytes == 0
 
 
-async def test_without_a_ttl_the_cache_is_left_alone() -> None:
-    """What is not to be used again is in no memory, not for a moment."""
+async def test_with_a_ttl_of_0_the_cache_is_not_used() -> None:
+    """With a TTL of 0 no snapshot is stored, not even for a moment."""
     no_cache: Any = None
     source = Source(
         fetch=Rest(),
@@ -173,8 +173,8 @@ async def test_without_a_ttl_the_cache_is_left_alone() -> None:
     assert session.text == "Basic kari 1"
 
 
-async def test_without_a_ttl_requests_at_the_same_time_still_share() -> None:
-    """A flight has no age: who waits for it gets what is new."""
+async def test_with_a_ttl_of_0_simultaneous_requests_share_a_call() -> None:
+    """Simultaneous requests share a call also with a TTL of 0."""
     bench = Bench(ttl_s=0)
 
     answers = await asyncio.gather(*(bench.ask() for _ in range(20)))
@@ -183,7 +183,7 @@ async def test_without_a_ttl_requests_at_the_same_time_still_share() -> None:
 
 
 async def test_a_hundred_requests_at_once_are_one_call() -> None:
-    """However many ask for the same caller, REST is called once."""
+    """A hundred simultaneous requests of a caller cost one REST call."""
     bench = Bench()
 
     answers = await asyncio.gather(*(bench.ask() for _ in range(100)))
@@ -192,8 +192,8 @@ async def test_a_hundred_requests_at_once_are_one_call() -> None:
     assert len(bench.rest.calls) == 1
 
 
-async def test_a_shared_failure_is_one_call_too() -> None:
-    """REST is not asked a hundred times because it failed once."""
+async def test_simultaneous_requests_share_a_failed_call() -> None:
+    """A hundred simultaneous requests share a failed REST call."""
     bench = Bench(rest=Rest(UpstreamTimeoutError("late")))
 
     outcomes = await asyncio.gather(*(bench.ask() for _ in range(100)), return_exceptions=True)
@@ -211,9 +211,10 @@ async def test_a_shared_failure_is_one_call_too() -> None:
         UpstreamForbiddenError("403"),
         RuntimeError("a bug"),
     ],
+    ids=repr,
 )
-async def test_a_failure_is_not_kept(failure: Exception) -> None:
-    """The next request tries again, and can succeed."""
+async def test_a_failure_is_not_cached(failure: Exception) -> None:
+    """After a failure the next request calls REST again."""
     bench = Bench(rest=Rest(failure))
     with pytest.raises(type(failure)):
         await bench.ask()
@@ -223,8 +224,8 @@ async def test_a_failure_is_not_kept(failure: Exception) -> None:
     assert await bench.ask() == "Basic kari 2"
 
 
-async def test_a_body_that_cannot_be_decoded_is_not_kept() -> None:
-    """A broken answer costs one request, and its error says that REST answered 200."""
+async def test_an_invalid_body_is_not_cached() -> None:
+    """An invalid body is not cached, and its error has the status 200 of REST."""
     bench = Bench(rest=Rest(is_broken=True))
     with pytest.raises(UpstreamBadResponseError) as caught:
         await bench.ask()
@@ -235,28 +236,29 @@ async def test_a_body_that_cannot_be_decoded_is_not_kept() -> None:
     assert await bench.ask() == "Basic kari 2"
 
 
-class Forgetful(BoundedMemoryCache):
-    """A cache that keeps what has expired, so that only a deletion empties it."""
+class NeverHits(BoundedMemoryCache):
+    """A cache without hits, so that only a deletion empties it."""
 
     async def get(self, key: str, default: object = None, **_: object) -> None:
-        """Find nothing fresh."""
+        """Return a miss."""
 
 
 @pytest.mark.parametrize(
-    ("failure", "is_kept"),
+    ("failure", "is_cached"),
     [
         (UpstreamUnauthenticatedError("401"), False),
         (UpstreamForbiddenError("403"), False),
         (UpstreamTimeoutError("late"), True),
         (UpstreamError("500"), True),
     ],
+    ids=repr,
 )
-async def test_a_caller_whom_rest_turns_away_loses_what_was_kept(
-    failure: UpstreamError, is_kept: bool
+async def test_rejected_credentials_delete_the_cached_snapshot(
+    failure: UpstreamError, is_cached: bool
 ) -> None:
-    """Nothing of an answer stays in memory for credentials that are no longer good."""
+    """After rejected credentials no answer stays in memory; other failures keep it."""
     bench = Bench()
-    cache = Forgetful(max_bytes=10_000, clock=bench.clock)
+    cache = NeverHits(max_bytes=10_000, clock=bench.clock)
     source = Source(
         fetch=bench.rest,
         decode=decode,
@@ -270,11 +272,11 @@ async def test_a_caller_whom_rest_turns_away_loses_what_was_kept(
     with pytest.raises(type(failure)):
         await source.serve(KARI)
 
-    assert (cache.size_bytes > 0) is is_kept
+    assert (cache.size_bytes > 0) is is_cached
 
 
 async def test_an_old_answer_does_not_come_back_after_a_401() -> None:
-    """Cached, expired, refused: from then on only REST can let the caller in again."""
+    """After a 401 only REST can let the caller in again, also if the clock is set back."""
     bench = Bench()
     await bench.ask()
     bench.clock.advance(5)
@@ -282,14 +284,14 @@ async def test_an_old_answer_does_not_come_back_after_a_401() -> None:
     with pytest.raises(UpstreamUnauthenticatedError):
         await bench.ask()
 
-    bench.clock.now = 1000.0  # were it still kept, it would be fresh again
+    bench.clock.now = 1000.0  # a snapshot in the cache would be fresh again
 
     with pytest.raises(UpstreamUnauthenticatedError):
         await bench.ask()
 
 
-async def test_another_callers_401_takes_nothing_away() -> None:
-    """What one caller loses the others keep."""
+async def test_a_401_of_another_caller_changes_nothing() -> None:
+    """A 401 of one caller does not delete the snapshot of another."""
     bench = Bench()
     await bench.ask(KARI)
     bench.rest.failure = UpstreamUnauthenticatedError("401")
@@ -300,25 +302,25 @@ async def test_another_callers_401_takes_nothing_away() -> None:
 
 
 async def test_two_callers_never_share_a_snapshot() -> None:
-    """One after the other, each has its own answer and keeps it."""
+    """Callers that alternate have their own snapshots."""
     bench = Bench()
 
-    answers = [await bench.ask(who) for who in (KARI, JONAS, KARI, JONAS)]
+    answers = [await bench.ask(caller) for caller in (KARI, JONAS, KARI, JONAS)]
 
     assert answers == ["Basic kari 1", "Basic jonas 2", "Basic kari 1", "Basic jonas 2"]
 
 
-async def test_two_callers_never_share_a_flight() -> None:
-    """At the same time, too, each has its own."""
+async def test_two_callers_never_share_a_call() -> None:
+    """Simultaneous requests of two callers do not share a REST call."""
     bench = Bench(ttl_s=0)
 
-    answers = await asyncio.gather(*(bench.ask(who) for who in (KARI, JONAS) * 10))
+    answers = await asyncio.gather(*(bench.ask(caller) for caller in (KARI, JONAS) * 10))
 
     assert answers == ["Basic kari 1", "Basic jonas 2"] * 10
 
 
-async def test_the_headers_of_a_trace_go_along_and_tell_no_callers_apart() -> None:
-    """They reach REST with the call that the request starts, and the cache ignores them."""
+async def test_trace_headers_are_sent_and_not_part_of_the_key() -> None:
+    """Trace headers are sent with the REST call of their request, and the cache ignores them."""
     bench = Bench()
 
     await bench.source.serve(KARI, [(b"traceparent", b"1")])
@@ -327,16 +329,16 @@ async def test_the_headers_of_a_trace_go_along_and_tell_no_callers_apart() -> No
     assert bench.rest.calls == [(*KARI.headers, (b"traceparent", b"1"))]
 
 
-async def test_sources_with_different_secrets_name_callers_differently() -> None:
-    """A secret that nobody set is a new one each time."""
+async def test_each_source_has_a_random_secret_by_default() -> None:
+    """Without a setting each source has a random secret, which is in no repr."""
     one, other = Bench().source, Bench().source
 
     assert one.secret != other.secret
     assert one.secret not in repr(one).encode()
 
 
-async def test_an_answer_too_large_to_keep_is_still_given() -> None:
-    """It costs a REST call each time."""
+async def test_an_answer_too_large_for_the_cache_is_served() -> None:
+    """An answer too large for the cache is served, with a REST call each time."""
     bench = Bench(max_bytes=5)
 
     assert [await bench.ask(), await bench.ask()] == ["Basic kari 1", "Basic kari 2"]
@@ -356,10 +358,10 @@ async def test_an_answer_too_large_to_keep_is_still_given() -> None:
         (10, None, "miss", "miss"),
     ],
 )
-async def test_a_request_is_told_how_its_snapshot_was_come_by(
+async def test_served_has_the_cache_status(
     passed_s: float, max_age_s: float | None, how: str, fwd: str
 ) -> None:
-    """From the cache, or from REST because there was nothing, or nothing young enough."""
+    """The result shows whether a hit, a miss, or a too old snapshot was found."""
     bench = Bench()
     await bench.ask()
 
@@ -369,8 +371,8 @@ async def test_a_request_is_told_how_its_snapshot_was_come_by(
     assert (served.how, served.fwd) == (how, fwd)
 
 
-async def test_a_poll_may_ask_for_less_than_a_second() -> None:
-    """Otherwise one that comes twice a second would be given the same again and again."""
+async def test_a_poll_may_request_an_age_below_a_second() -> None:
+    """A poll may request an age below a second, so that frequent polls see changes."""
     bench = Bench()
     await bench.ask()
 
@@ -379,20 +381,20 @@ async def test_a_poll_may_ask_for_less_than_a_second() -> None:
     assert (await bench.source.serve(KARI, max_age_s=0.25, is_poll=True)).how == "miss"
 
 
-async def test_a_large_answer_is_decoded_in_parts_with_turns_for_others(
+async def test_a_large_answer_is_decoded_in_parts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """However many sessions there are; what depends on all of them is worked out at the end."""
+    """Other tasks run between the parts, and `complete` gets all sessions at the end."""
     monkeypatch.setattr(reading, "_PART_BYTES", 100)
     sessions = [{"ChatSessionId": n, "TopicId": 4, "Status": "InQueue"} for n in range(99)]
     body = json.dumps(sessions, separators=(",", ":")).encode()
     turns = [0]
     decoded: list[tuple[int, int]] = []
 
-    def noted(part: bytes) -> Sequence[Any]:
-        found = chat_decoder.decode(part)
-        decoded.append((len(found), turns[0]))
-        return found
+    def decode_part(part: bytes) -> Sequence[Any]:
+        part_sessions = chat_decoder.decode(part)
+        decoded.append((len(part_sessions), turns[0]))
+        return part_sessions
 
     async def count() -> None:
         while True:
@@ -403,8 +405,8 @@ async def test_a_large_answer_is_decoded_in_parts_with_turns_for_others(
     completed: list[int] = []
     snapshot = await assemble(
         Stored(body, 0, 0),
-        noted,
-        lambda all_of_them: completed.append(len(all_of_them)),
+        decode_part,
+        lambda all_sessions: completed.append(len(all_sessions)),
         None,
         origin="upstream",
         fetch_s=0,
@@ -417,25 +419,25 @@ async def test_a_large_answer_is_decoded_in_parts_with_turns_for_others(
 
 
 @pytest.mark.parametrize("body", [b"broken", b"[]", b'[1,{"a":', b'[{"a":1},{"a":2},{"a":3}'])
-async def test_a_large_answer_is_refused_as_a_small_one(
+async def test_an_invalid_large_answer_has_the_error_of_a_small_one(
     monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
-    """Whichever part is wrong."""
+    """An invalid body has the same error whether it is decoded in parts or whole."""
 
     async def outcome(size: int) -> str:
         monkeypatch.setattr(reading, "_PART_BYTES", size)
         stored, decode = Stored(body, 0, 0), chat_decoder.decode
         try:
-            made = await assemble(stored, decode, bool, None, origin="upstream", fetch_s=0)
+            snapshot = await assemble(stored, decode, bool, None, origin="upstream", fetch_s=0)
         except UpstreamBadResponseError as exc:
             return f"{exc} {exc.extensions}"
-        return f"{len(made.sessions)} sessions"
+        return f"{len(snapshot.sessions)} sessions"
 
     assert await outcome(1) == await outcome(1_000)
 
 
 async def test_a_small_snapshot_has_room_for_answers() -> None:
-    """Nobody's empty list is polled as often as anybody's."""
+    """An empty list, which is polled as often as others, can have cached answers."""
     bench = Bench(max_bytes=10**6)
     snapshot = (await bench.source.serve(KARI)).snapshot
 
@@ -450,12 +452,10 @@ async def test_a_small_snapshot_has_room_for_answers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age_s", "max_age_s", "is_there"), [(4, None, True), (5, None, False), (2, 1, False)]
+    ("age_s", "max_age_s", "is_found"), [(4, None, True), (5, None, False), (2, 1, False)]
 )
-async def test_looking_for_a_snapshot_calls_nobody(
-    age_s: float, max_age_s: float | None, is_there: bool
-) -> None:
-    """It is there while it is fresh, for those for whom it is young enough."""
+async def test_peek_makes_no_call(age_s: float, max_age_s: float | None, is_found: bool) -> None:
+    """`peek` returns a snapshot that is fresh and young enough, without a REST call."""
     bench = Bench()
     key = bench.source.key_of(KARI)
     assert bench.source.peek(key) is None
@@ -463,12 +463,12 @@ async def test_looking_for_a_snapshot_calls_nobody(
     await bench.ask()
     bench.clock.advance(age_s)
 
-    assert (bench.source.peek(key, max_age_s=max_age_s) is not None) is is_there
+    assert (bench.source.peek(key, max_age_s=max_age_s) is not None) is is_found
     assert len(bench.rest.calls) == 1
 
 
-async def test_what_was_read_before_a_change_is_not_fresh() -> None:
-    """Neither for who can wait nor for who cannot; what is read afterwards is."""
+async def test_an_invalidated_snapshot_is_not_fresh() -> None:
+    """A snapshot from before a change is not served; one from after it is."""
     bench = Bench()
     await bench.ask()
     bench.clock.advance(1)
@@ -484,8 +484,8 @@ async def test_what_was_read_before_a_change_is_not_fresh() -> None:
     assert len(bench.rest.calls) == 2
 
 
-async def test_what_was_read_before_the_clock_was_set_back_is_not_fresh() -> None:
-    """Its age is unknown; it may be kept for an hour, for when SuperOffice fails."""
+async def test_a_snapshot_from_the_future_is_not_fresh() -> None:
+    """A snapshot from before the clock was set back has an unknown age, so it is fetched again."""
     bench = Bench(windows=Windows(5, if_error_s=3_600))
     served = [await bench.source.serve(KARI)]
     bench.source.clock_ns = lambda: round(bench.clock() * 1e9) - 1_800 * 10**9
@@ -498,8 +498,8 @@ async def test_what_was_read_before_the_clock_was_set_back_is_not_fresh() -> Non
     ]
 
 
-async def test_after_a_change_the_clock_may_be_set_back() -> None:
-    """What is read then is cached as ever."""
+async def test_after_an_invalidation_the_clock_may_be_set_back() -> None:
+    """Snapshots from after the clock was set back are cached."""
     bench = Bench()
     bench.source.invalidate(bench.source.clock_ns())
     bench.clock.advance(-3_600)
@@ -509,11 +509,11 @@ async def test_after_a_change_the_clock_may_be_set_back() -> None:
     assert [one.how for one in served] == ["miss", "hit"]
 
 
-async def test_a_call_under_way_at_a_change_is_not_for_those_who_ask_later() -> None:
-    """It may have seen the time before; for who asked before that is good enough."""
+async def test_a_call_from_before_a_change_does_not_serve_later_requests() -> None:
+    """A call from before a change serves its own request; later requests share another."""
     bench = Bench()
     before = asyncio.create_task(bench.ask())
-    while not bench.rest.calls:  # noqa: ASYNC110  it is a matter of steps
+    while not bench.rest.calls:  # noqa: ASYNC110  waits a few steps only
         await asyncio.sleep(0)
     bench.clock.advance(1)
     bench.source.invalidate(bench.source.clock_ns())
@@ -526,17 +526,17 @@ async def test_a_call_under_way_at_a_change_is_not_for_those_who_ask_later() -> 
 
 
 async def test_a_known_key_is_not_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request has one HMAC, whoever made it: neither a hit nor a miss needs another."""
+    """A request whose key is known needs no further HMAC."""
     bench = Bench()
     key = bench.source.key_of(KARI)
     digests: list[bytes] = []
     digest = Caller.digest
 
-    def counted(caller: Caller, secret: bytes, context: bytes) -> str:
+    def record(caller: Caller, secret: bytes, context: bytes) -> str:
         digests.append(context)
         return digest(caller, secret, context)
 
-    monkeypatch.setattr(Caller, "digest", counted)
+    monkeypatch.setattr(Caller, "digest", record)
     hows = [(await bench.source.serve(KARI, key=key)).how for _ in range(2)]
 
     assert (hows, digests) == (["miss", "hit"], [])

@@ -1,4 +1,4 @@
-"""Past its time: when an old snapshot still serves, and when it never does (RFC 5861)."""
+"""Stale snapshots: when they are served, and when not (RFC 5861)."""
 
 import asyncio
 import logging
@@ -23,13 +23,13 @@ from tests.sessions.test_source import JONAS, KARI, Bench
 
 
 async def settle() -> None:
-    """Let what is under way in the background end."""
+    """Let background calls end."""
     for _ in range(10):
         await asyncio.sleep(0)
 
 
-async def test_a_stale_snapshot_is_given_while_rest_is_asked() -> None:
-    """Nobody waits, REST is called once, and who comes next gets what is new."""
+async def test_a_stale_snapshot_is_served_while_rest_is_called() -> None:
+    """Stale answers are served at once, REST is called once, and then answers are fresh."""
     bench = Bench(windows=Windows(5, while_revalidate_s=10))
     await bench.ask()
     bench.clock.advance(6)
@@ -43,8 +43,8 @@ async def test_a_stale_snapshot_is_given_while_rest_is_asked() -> None:
     assert len(bench.rest.calls) == 2
 
 
-async def test_what_was_fresh_when_it_was_given_is_not_called_stale_later() -> None:
-    """However long its answer takes to be written."""
+async def test_a_fresh_snapshot_does_not_become_stale_later() -> None:
+    """A snapshot that was fresh when served counts as a hit, however long its answer takes."""
     bench = Bench()
     await bench.ask()
     bench.clock.advance(4.9)
@@ -57,8 +57,8 @@ async def test_what_was_fresh_when_it_was_given_is_not_called_stale_later() -> N
 
 
 @pytest.mark.parametrize(("age_s", "answer"), [(14.9, "Basic kari 1"), (15, "Basic kari 2")])
-async def test_revalidating_later_has_its_window(age_s: float, answer: str) -> None:
-    """Past it, who asks waits for REST."""
+async def test_past_the_window_a_request_waits_for_rest(age_s: float, answer: str) -> None:
+    """Past the window of stale-while-revalidate, a request waits for REST."""
     bench = Bench(windows=Windows(5, while_revalidate_s=10))
     await bench.ask()
 
@@ -80,17 +80,17 @@ async def test_revalidating_later_has_its_window(age_s: float, answer: str) -> N
     ],
     ids=repr,
 )
-@pytest.mark.parametrize(("age_s", "is_given"), [(5, True), (64.9, True), (65, False)])
-async def test_a_stale_snapshot_stands_in_when_rest_fails(
-    failure: UpstreamError, age_s: float, is_given: bool
+@pytest.mark.parametrize(("age_s", "is_served"), [(5, True), (64.9, True), (65, False)])
+async def test_a_stale_snapshot_is_served_when_rest_fails(
+    failure: UpstreamError, age_s: float, is_served: bool
 ) -> None:
-    """Within its window, with the failure beside it; past it the failure is the answer."""
+    """Within its window a stale snapshot is served with the failure; past it the failure is."""
     bench = Bench(windows=Windows(5, if_error_s=60))
     await bench.ask()
     bench.clock.advance(age_s)
     bench.rest.failure = failure
 
-    if is_given:
+    if is_served:
         (served,) = await asyncio.gather(bench.source.serve(KARI))
         assert served.is_stale
         assert served.failure is failure
@@ -110,8 +110,10 @@ async def test_a_stale_snapshot_stands_in_when_rest_fails(
     ],
     ids=repr,
 )
-async def test_nothing_stands_in_for_what_rest_has_decided(failure: UpstreamError) -> None:
-    """A user who was shut out sees nothing more."""
+async def test_a_decision_of_rest_is_not_replaced_by_a_stale_snapshot(
+    failure: UpstreamError,
+) -> None:
+    """A rejected user gets the error, and no stale snapshot."""
     bench = Bench(windows=Windows(5, if_error_s=60))
     await bench.ask()
     bench.clock.advance(5)
@@ -122,7 +124,7 @@ async def test_nothing_stands_in_for_what_rest_has_decided(failure: UpstreamErro
 
 
 async def test_a_401_in_the_background_ends_the_window() -> None:
-    """The next request is refused, not served what is old."""
+    """After a 401 in the background, the next request gets the error."""
     bench = Bench(windows=Windows(5, while_revalidate_s=60, if_error_s=60))
     await bench.ask()
     bench.clock.advance(6)
@@ -137,8 +139,8 @@ async def test_a_401_in_the_background_ends_the_window() -> None:
         await bench.ask()
 
 
-async def test_a_caller_who_is_shut_out_is_so_in_every_language() -> None:
-    """REST has told in one of them."""
+async def test_rejected_credentials_count_in_every_language() -> None:
+    """A caller who was rejected in one language gets no stale snapshot in another."""
     bench = Bench(windows=Windows(5, while_revalidate_s=60, if_error_s=60))
     in_norwegian = Caller((*KARI.headers, (b"accept-language", b"nb")))
     await bench.ask(in_norwegian)
@@ -153,8 +155,8 @@ async def test_a_caller_who_is_shut_out_is_so_in_every_language() -> None:
 
 
 @pytest.mark.parametrize("max_age_s", [0, 3, 100])
-async def test_who_asks_for_a_young_answer_gets_no_old_one(max_age_s: float) -> None:
-    """`Cache-Control` of a request is a wish to be told the truth."""
+async def test_a_request_with_max_age_gets_no_stale_answer(max_age_s: float) -> None:
+    """A request that limits the age gets an error and no stale answer."""
     bench = Bench(windows=Windows(5, while_revalidate_s=60, if_error_s=60))
     await bench.ask()
     bench.clock.advance(6)
@@ -164,8 +166,8 @@ async def test_who_asks_for_a_young_answer_gets_no_old_one(max_age_s: float) -> 
         await bench.source.serve(KARI, max_age_s=max_age_s)
 
 
-async def test_another_callers_snapshot_never_stands_in() -> None:
-    """Who was never answered has nothing to fall back on."""
+async def test_another_callers_snapshot_is_never_served() -> None:
+    """A caller without a snapshot gets the error, not another's stale snapshot."""
     bench = Bench(windows=Windows(5, if_error_s=60))
     await bench.ask(KARI)
     bench.rest.failure = UpstreamTimeoutError("late")
@@ -174,8 +176,8 @@ async def test_another_callers_snapshot_never_stands_in() -> None:
         await bench.ask(JONAS)
 
 
-async def test_without_windows_an_old_snapshot_is_never_given() -> None:
-    """That is the default."""
+async def test_by_default_no_stale_snapshot_is_served() -> None:
+    """Without windows, the default, no stale snapshot is served."""
     bench = Bench()
     await bench.ask()
     bench.clock.advance(5)
@@ -185,8 +187,8 @@ async def test_without_windows_an_old_snapshot_is_never_given() -> None:
         await bench.ask()
 
 
-async def test_a_failure_in_the_background_is_told_once(caplog: Any) -> None:
-    """In the log; the next request asks again."""
+async def test_a_failure_in_the_background_is_logged_once(caplog: Any) -> None:
+    """Each failed background call is logged once, and the next request starts another."""
     bench = Bench(windows=Windows(5, while_revalidate_s=60))
     await bench.ask()
     bench.clock.advance(6)
@@ -200,9 +202,11 @@ async def test_a_failure_in_the_background_is_told_once(caplog: Any) -> None:
     assert len(bench.rest.calls) == 3
 
 
-@pytest.mark.parametrize("failure", [UpstreamNotCalledError("open"), UpstreamHeldOffError("held")])
-async def test_calls_that_are_not_made_fill_no_log(failure: UpstreamError, caplog: Any) -> None:
-    """In an outage there is one for each request; the breaker tells of it once."""
+@pytest.mark.parametrize(
+    "failure", [UpstreamNotCalledError("open"), UpstreamHeldOffError("held")], ids=repr
+)
+async def test_refused_calls_are_logged_at_debug(failure: UpstreamError, caplog: Any) -> None:
+    """Refused calls are logged at debug, as the breaker reports the outage once."""
     bench = Bench()
     bench.rest.failure = failure
     caplog.set_level(logging.DEBUG, "gateway")

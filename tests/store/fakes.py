@@ -1,11 +1,11 @@
-"""What the tests of caching put in the place of time and of answers."""
+"""A clock and a cached object for the tests of caching."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class Clock:
-    """A clock that stands still until it is told to go on."""
+    """A clock that stands still until `advance`."""
 
     now: float = 1000.0
 
@@ -20,6 +20,6 @@ class Clock:
 
 @dataclass(frozen=True)
 class Thing:
-    """Something to keep that says what it weighs."""
+    """An object to cache, with a size."""
 
     size_bytes: int = 10

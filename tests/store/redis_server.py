@@ -1,4 +1,4 @@
-"""A real Redis on a loopback port, to be paused, killed, filled and started again."""
+"""A real Redis on a loopback port, which tests can pause, kill, fill and restart."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ _PROGRAM = next((p for p in map(shutil.which, ("redis-server", "valkey-server"))
 
 @dataclass
 class RedisServer:
-    """One server; what it holds goes when it is killed."""
+    """One server, which loses its data when it is killed."""
 
     port: int
     folder: Path
@@ -36,20 +36,20 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def pause(self) -> None:
-        """Let it take connections and answer nothing."""
+        """Suspend the server, which then accepts connections and answers nothing."""
         os.kill(self.process.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it answer again."""
+        """Resume the server."""
         os.kill(self.process.pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        """End it without a goodbye."""
+        """Kill the server."""
         self.process.kill()
         self.process.wait()
 
     def start(self) -> None:
-        """Start it again, empty."""
+        """Start the server again, empty."""
         self.process = _started(self.port, self.folder, self.options)
 
 
@@ -67,14 +67,14 @@ def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
 
 
 def wait_for_redis(patch: pytest.MonkeyPatch) -> None:
-    """Let gateways wait for a Redis that a slow machine holds up, where no outage is the test."""
+    """Lengthen the timeouts of Redis for tests without an outage, as a machine may be slow."""
     patch.setattr(live, "_REDIS_TIMEOUT_S", 5)
     patch.setattr(shared, "_LONGEST_ROUND_TRIP_S", 5)
 
 
-def _started(port: int, folder: Path, more: Sequence[str]) -> "subprocess.Popen[bytes]":
+def _started(port: int, folder: Path, extra_options: Sequence[str]) -> "subprocess.Popen[bytes]":
     options = ("--bind", "127.0.0.1", "--save", "", "--dir", str(folder), "--loglevel", "warning")
-    command = [str(_PROGRAM), "--port", str(port), *options, *more]
+    command = [str(_PROGRAM), "--port", str(port), *options, *extra_options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):

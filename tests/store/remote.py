@@ -1,4 +1,4 @@
-"""Plays the cache that processes share, inside one."""
+"""A fake of the shared cache, in memory."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -17,18 +17,18 @@ FULL = ResponseError("OOM command not allowed when used memory > 'maxmemory'.")
 
 @dataclass
 class Remote(RedisCache):
-    """Keeps bytes until their time is up, or fails as told."""
+    """Stores bytes for their TTL, or raises `failure`."""
 
     clock: Clock
     failure: Exception | None = None
     is_full: bool = False
     most: float = float("inf")
-    """The bytes that a value may have."""
+    """The largest value in bytes."""
 
     is_hung: bool = False
-    kept: dict[str, tuple[bytes, float]] = field(default_factory=dict)
+    entries: dict[str, tuple[bytes, float]] = field(default_factory=dict)
     calls: int = 0
-    """The round trips."""
+    """The number of round trips."""
 
     connections: int = 1
     is_closed: bool = False
@@ -65,21 +65,21 @@ class Remote(RedisCache):
             case Write(name, token, entry, left_s):
                 is_stored = not entry or self._set(name, entry, left_s)
                 if token and self._value(lease) == token:
-                    del self.kept[lease]
+                    del self.entries[lease]
                 return b"OK" if is_stored else FULL
             case Extend(name, token):
                 return self._value(lease) == token and self._set(lease, token, LEASE_S)
             case Forget(name):
-                return int(self.kept.pop(name, None) is not None)
+                return int(self.entries.pop(name, None) is not None)
 
     def _set(self, key: str, value: bytes, ttl_s: float) -> bool:
         if self.is_full or len(value) > self.most:
             return False
-        self.kept[key] = (value, self.clock() + ttl_s)
+        self.entries[key] = (value, self.clock() + ttl_s)
         return True
 
     def _value(self, key: str) -> bytes:
-        return self.kept[key][0] if self._left_s(key) > 0 else b""
+        return self.entries[key][0] if self._left_s(key) > 0 else b""
 
     def _left_s(self, key: str) -> float:
-        return self.kept[key][1] - self.clock() if key in self.kept else 0
+        return self.entries[key][1] - self.clock() if key in self.entries else 0

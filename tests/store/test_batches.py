@@ -1,4 +1,4 @@
-"""Commands that share round trips."""
+"""Batches of commands that share round trips."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from gateway.store.batches import Batches
 from gateway.store.commands import Command, Forget
 
 
-async def test_what_comes_meanwhile_goes_together() -> None:
-    """In order, and no more than so many; each gets its own reply."""
+async def test_commands_during_a_round_trip_share_the_next_one() -> None:
+    """Commands keep their order, a batch has a largest size, and each gets its own reply."""
     sent: list[list[str]] = []
 
     async def send(commands: Sequence[Command]) -> list[str]:
@@ -25,6 +25,6 @@ async def test_what_comes_meanwhile_goes_together() -> None:
     await batches.finish()
 
     assert sent == [["0"], ["1", "2", "3"], ["4", "5"]]
-    found = [reply.result() for reply in replies if not reply.cancelled()]
-    assert found == [f"reply to {name}" for name in "01345"]
+    results = [reply.result() for reply in replies if not reply.cancelled()]
+    assert results == [f"reply to {name}" for name in "01345"]
     await batches.finish()

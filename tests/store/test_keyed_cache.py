@@ -1,4 +1,4 @@
-"""Objects that are kept while they are of use."""
+"""A cache of objects by key, which live as long as they are in use."""
 
 import gc
 
@@ -6,22 +6,22 @@ from gateway.store.keyed_cache import KeyedCache
 
 
 class Thing:
-    """Something with a name, of which it is known how many there are."""
+    """An object with a name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
 
 def test_a_key_has_one_object() -> None:
-    """It is made once."""
+    """The object of a key is made once."""
     things = KeyedCache(Thing, most=2)
 
     assert things("a") is things("a")
     assert things("a").name == "a"
 
 
-def test_what_was_not_asked_for_lately_goes() -> None:
-    """The one whose last time is the longest ago."""
+def test_the_least_recently_used_object_is_dropped() -> None:
+    """Past the limit, the least recently used object is dropped."""
     things = KeyedCache(Thing, most=2)
     for name in ("a", "b", "a", "c"):
         things(name)
@@ -30,11 +30,11 @@ def test_what_was_not_asked_for_lately_goes() -> None:
     assert sorted(thing.name for thing in things.all()) == ["a", "c"]
 
 
-def test_what_somebody_holds_stays() -> None:
-    """However many came after it: there are never two for a key."""
+def test_an_object_in_use_is_kept() -> None:
+    """An object in use is kept past the limit, so a key never has two."""
     things = KeyedCache(Thing, most=1)
-    held = things("a")
+    thing = things("a")
     things("b")
 
-    assert things("a") is held
-    assert held in things.all()
+    assert things("a") is thing
+    assert thing in things.all()

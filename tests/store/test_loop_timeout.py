@@ -1,4 +1,4 @@
-"""A time limit: what counts for it, and what does not."""
+"""A timeout that counts turns of the event loop."""
 
 import asyncio
 import time
@@ -8,30 +8,30 @@ import pytest
 from gateway.store.loop_timeout import loop_timeout
 
 
-async def test_who_is_in_time_is_let_be() -> None:
-    """Then, and later."""
+async def test_a_block_within_the_timeout_is_not_cancelled() -> None:
+    """A block that ends in time is cancelled neither then nor later."""
     async with loop_timeout(0.02):
         await asyncio.sleep(0)
     await asyncio.sleep(0.05)
 
 
-async def test_who_is_late_is_given_up() -> None:
-    """With the exception that `asyncio.timeout` raises."""
+async def test_a_block_past_the_timeout_is_cancelled() -> None:
+    """A late block raises TimeoutError, as with `asyncio.timeout`."""
     with pytest.raises(TimeoutError):
         async with loop_timeout(0.02):
             await asyncio.Event().wait()
 
 
-async def test_a_busy_event_loop_is_nobody_elses_fault() -> None:
-    """Six turns of 30 ms are more than 100 ms, and no more than six ticks of them."""
+async def test_a_busy_event_loop_does_not_cause_a_timeout() -> None:
+    """Six turns of 30 ms count as six short ticks, not as 180 ms."""
     async with loop_timeout(0.1):
         for _ in range(6):
-            time.sleep(0.03)  # noqa: ASYNC251  that is the point
+            time.sleep(0.03)  # noqa: ASYNC251  blocks on purpose
             await asyncio.sleep(0)
 
 
-async def test_what_goes_on_is_let_be_for_a_while() -> None:
-    """Each sign of life starts the time again; in all it is bounded."""
+async def test_progress_restarts_the_timeout() -> None:
+    """Each sign of progress restarts the timeout, up to a limit in total."""
     signs = 0
     with pytest.raises(TimeoutError):
         async with loop_timeout(0.03, most_s=0.1) as restart:

@@ -1,4 +1,4 @@
-"""The bounded cache in memory, through aiocache's public methods."""
+"""The bounded cache in memory, tested through aiocache's public methods."""
 
 import itertools
 import random
@@ -19,46 +19,46 @@ def clock() -> Clock:
 
 @pytest.fixture
 def cache(clock: Clock) -> BoundedMemoryCache:
-    """Return a cache for a hundred bytes."""
+    """Return a cache of a hundred bytes."""
     return BoundedMemoryCache(max_bytes=100, clock=clock)
 
 
-async def kept(cache: BoundedMemoryCache, *keys: str) -> list[str]:
-    """Return those of the keys that are found."""
+async def cached(cache: BoundedMemoryCache, *keys: str) -> list[str]:
+    """Return the keys that are in the cache."""
     return [key for key in keys if await cache.get(key) is not None]
 
 
-async def test_what_is_kept_is_found_as_it_is(cache: BoundedMemoryCache) -> None:
-    """Objects are neither copied nor written to bytes."""
+async def test_the_same_object_is_returned(cache: BoundedMemoryCache) -> None:
+    """Objects are neither copied nor serialized."""
     thing = Thing()
 
     await cache.set("a", thing, ttl=5)
     assert await cache.get("a") is thing
 
 
-async def test_an_unknown_key_gives_nothing(cache: BoundedMemoryCache) -> None:
+async def test_an_unknown_key_is_a_miss(cache: BoundedMemoryCache) -> None:
     """A miss is None."""
     await cache.set("a", Thing(), ttl=5)
 
     assert await cache.get("b") is None
 
 
-@pytest.mark.parametrize(("passed_s", "is_kept"), [(0, True), (4.99, True), (5, False), (9, False)])
-async def test_an_entry_ends_with_its_time(
-    cache: BoundedMemoryCache, clock: Clock, passed_s: float, is_kept: bool
+@pytest.mark.parametrize(("passed_s", "is_hit"), [(0, True), (4.99, True), (5, False), (9, False)])
+async def test_an_entry_expires_after_its_ttl(
+    cache: BoundedMemoryCache, clock: Clock, passed_s: float, is_hit: bool
 ) -> None:
-    """At `ttl` seconds and after them it is gone."""
+    """An entry is gone when its TTL has passed."""
     await cache.set("a", Thing(), ttl=5)
 
     clock.advance(passed_s)
 
-    assert (await cache.get("a") is not None) is is_kept
+    assert (await cache.get("a") is not None) is is_hit
 
 
-async def test_an_expired_entry_leaves_its_room_when_it_is_asked_for(
+async def test_an_expired_entry_is_dropped_by_a_lookup(
     cache: BoundedMemoryCache, clock: Clock
 ) -> None:
-    """What cannot be given any more is not counted any more."""
+    """A lookup drops an expired entry, whose size no longer counts."""
     await cache.set("a", Thing(), ttl=5)
 
     clock.advance(5)
@@ -67,23 +67,23 @@ async def test_an_expired_entry_leaves_its_room_when_it_is_asked_for(
     assert cache.size_bytes == 0
 
 
-async def test_what_has_no_time_is_not_kept(cache: BoundedMemoryCache) -> None:
-    """A ttl of 0 is over at once."""
+async def test_an_entry_with_ttl_0_is_not_stored(cache: BoundedMemoryCache) -> None:
+    """An entry with a TTL of 0 is not stored."""
     await cache.set("a", Thing(), ttl=0)
 
     assert cache.size_bytes == 0
 
 
-async def test_the_size_is_the_sum_of_what_is_kept(cache: BoundedMemoryCache) -> None:
-    """Each object says what it weighs."""
+async def test_the_size_is_the_sum_of_all_entries(cache: BoundedMemoryCache) -> None:
+    """The size of the cache is the sum of its entries' sizes."""
     await cache.set("a", Thing(10), ttl=5)
     await cache.set("b", Thing(25), ttl=5)
 
     assert cache.size_bytes == 35
 
 
-async def test_a_new_value_takes_the_old_ones_place(cache: BoundedMemoryCache) -> None:
-    """The old value is neither found nor counted."""
+async def test_a_new_value_replaces_the_old_one(cache: BoundedMemoryCache) -> None:
+    """A replaced value is neither found nor counted."""
     new = Thing(7)
     await cache.set("a", Thing(60), ttl=5)
 
@@ -93,72 +93,72 @@ async def test_a_new_value_takes_the_old_ones_place(cache: BoundedMemoryCache) -
     assert cache.size_bytes == 7
 
 
-async def test_a_new_value_has_a_time_of_its_own(cache: BoundedMemoryCache, clock: Clock) -> None:
-    """What is left of the old value's time does not count."""
+async def test_a_new_value_has_its_own_ttl(cache: BoundedMemoryCache, clock: Clock) -> None:
+    """The TTL starts again with a new value."""
     await cache.set("a", Thing(), ttl=5)
     clock.advance(4)
 
     await cache.set("a", Thing(), ttl=5)
     clock.advance(4)
 
-    assert await kept(cache, "a") == ["a"]
+    assert await cached(cache, "a") == ["a"]
 
 
-async def test_the_bound_can_be_filled_to_the_last_byte(cache: BoundedMemoryCache) -> None:
-    """`max_bytes` may be used, all of it."""
+async def test_the_cache_can_be_filled_to_its_limit(cache: BoundedMemoryCache) -> None:
+    """The entries may have exactly `max_bytes`."""
     await cache.set("a", Thing(60), ttl=5)
     await cache.set("b", Thing(40), ttl=5)
 
-    assert await kept(cache, "a", "b") == ["a", "b"]
+    assert await cached(cache, "a", "b") == ["a", "b"]
 
 
-async def test_the_least_recently_used_goes_first(cache: BoundedMemoryCache) -> None:
-    """An entry that was asked for since outlives an older one that was not."""
+async def test_the_least_recently_used_entry_is_evicted(cache: BoundedMemoryCache) -> None:
+    """A recently read entry outlives one that was not read."""
     await cache.set("a", Thing(40), ttl=5)
     await cache.set("b", Thing(40), ttl=5)
     await cache.get("a")
 
     await cache.set("c", Thing(40), ttl=5)
 
-    assert await kept(cache, "a", "b", "c") == ["a", "c"]
+    assert await cached(cache, "a", "b", "c") == ["a", "c"]
     assert cache.size_bytes == 80
 
 
-async def test_as_many_go_as_the_new_one_needs(cache: BoundedMemoryCache) -> None:
-    """One large answer can push out several small ones, and no more of them than it must."""
+async def test_as_many_entries_are_evicted_as_needed(cache: BoundedMemoryCache) -> None:
+    """A large entry evicts as many small ones as it needs, and no more."""
     for key in "abcde":
         await cache.set(key, Thing(20), ttl=5)
 
     await cache.set("large", Thing(50), ttl=5)
 
-    assert await kept(cache, *"abcde", "large") == ["d", "e", "large"]
+    assert await cached(cache, *"abcde", "large") == ["d", "e", "large"]
 
 
-async def test_what_is_larger_than_the_bound_is_not_kept(cache: BoundedMemoryCache) -> None:
-    """It pushes nothing out either."""
+async def test_an_entry_larger_than_the_cache_is_not_stored(cache: BoundedMemoryCache) -> None:
+    """An entry larger than the cache is not stored and evicts nothing."""
     await cache.set("a", Thing(60), ttl=5)
 
     await cache.set("large", Thing(101), ttl=5)
-    assert await kept(cache, "a", "large") == ["a"]
+    assert await cached(cache, "a", "large") == ["a"]
     assert cache.size_bytes == 60
 
 
-async def test_a_value_that_grew_too_large_takes_the_old_one_with_it(
+async def test_a_too_large_new_value_drops_the_old_one(
     cache: BoundedMemoryCache,
 ) -> None:
-    """An older answer must not be served after a newer one was there."""
+    """A too large value drops the older one, which must not be served any more."""
     await cache.set("a", Thing(60), ttl=5)
 
     await cache.set("a", Thing(101), ttl=5)
 
-    assert await kept(cache, "a") == []
+    assert await cached(cache, "a") == []
     assert cache.size_bytes == 0
 
 
-async def test_expired_entries_go_when_another_is_set(
+async def test_expired_entries_are_dropped_by_a_set(
     cache: BoundedMemoryCache, clock: Clock
 ) -> None:
-    """Customers' data do not outlive their use for want of anybody asking again."""
+    """Customers' data are dropped after their TTL, also without a further lookup."""
     await cache.set("a", Thing(), ttl=5)
     await cache.set("b", Thing(), ttl=5)
     clock.advance(5)
@@ -166,14 +166,14 @@ async def test_expired_entries_go_when_another_is_set(
     await cache.set("c", Thing(), ttl=5)
 
     assert cache.size_bytes == 10
-    assert await kept(cache, "a", "b", "c") == ["c"]
+    assert await cached(cache, "a", "b", "c") == ["c"]
 
 
 @pytest.mark.parametrize(("key", "deleted"), [("a", 1), ("b", 0)])
-async def test_delete_says_how_many_it_deleted(
+async def test_delete_returns_the_number_of_deleted_entries(
     cache: BoundedMemoryCache, key: str, deleted: int
 ) -> None:
-    """Deleting what is not there does no harm."""
+    """Deleting a missing entry returns 0."""
     await cache.set("a", Thing(), ttl=5)
 
     assert await cache.delete(key) == deleted
@@ -181,8 +181,8 @@ async def test_delete_says_how_many_it_deleted(
     assert cache.size_bytes == 10 - 10 * deleted
 
 
-async def test_the_clock_is_the_machines_unless_it_is_given() -> None:
-    """A cache made as the gateway makes it keeps things too."""
+async def test_the_default_clock_is_the_machines() -> None:
+    """A cache without a clock uses the machine's."""
     thing: Any = Thing()
     cache = BoundedMemoryCache(max_bytes=100)
 
@@ -193,13 +193,13 @@ async def test_the_clock_is_the_machines_unless_it_is_given() -> None:
 
 @dataclass
 class Growing:
-    """Something that weighs more from time to time."""
+    """An object whose size changes."""
 
     size_bytes: int
 
 
-async def test_what_grows_while_it_is_kept_counts_in_full(cache: BoundedMemoryCache) -> None:
-    """Its size is taken again when it is looked up, and others make room."""
+async def test_a_grown_entry_is_measured_again(cache: BoundedMemoryCache) -> None:
+    """A lookup measures an entry again, and others are evicted for it."""
     thing = Growing(10)
     await cache.set("old", Thing(60), ttl=5)
     await cache.set("a", thing, ttl=5)
@@ -207,23 +207,23 @@ async def test_what_grows_while_it_is_kept_counts_in_full(cache: BoundedMemoryCa
 
     assert await cache.get("a") is thing
     assert cache.size_bytes == 50
-    assert await kept(cache, "old", "a") == ["a"]
+    assert await cached(cache, "old", "a") == ["a"]
 
 
-async def test_what_outgrows_the_bound_goes_alone(cache: BoundedMemoryCache) -> None:
-    """It is given once more; others need not make room in vain."""
+async def test_an_entry_that_outgrows_the_cache_is_dropped_alone(cache: BoundedMemoryCache) -> None:
+    """It is returned once more, and no other entry is evicted."""
     thing = Growing(10)
     await cache.set("old", Thing(60), ttl=5)
     await cache.set("a", thing, ttl=5)
     thing.size_bytes = 101
 
     assert await cache.get("a") is thing
-    assert await kept(cache, "old", "a") == ["old"]
+    assert await cached(cache, "old", "a") == ["old"]
     assert (cache.size_bytes, cache.count) == (60, 1)
 
 
-async def test_looking_needs_no_waiting(cache: BoundedMemoryCache) -> None:
-    """What is in memory is at hand."""
+async def test_peek_needs_no_await(cache: BoundedMemoryCache) -> None:
+    """`peek` returns an entry without await."""
     thing = Thing()
     await cache.set("a", thing, ttl=5)
 
@@ -234,7 +234,7 @@ async def test_looking_needs_no_waiting(cache: BoundedMemoryCache) -> None:
 async def test_an_owner_over_its_share_loses_its_own_entries_first(
     cache: BoundedMemoryCache,
 ) -> None:
-    """Its least recently used one goes, and others' older entries stay."""
+    """An owner over its share loses its least recently used entry, before those of others."""
     await cache.set("quiet", Thing(10), ttl=5, owner="quiet")
     for key in "abc":
         await cache.set(key, Thing(30), ttl=5, owner="noisy")
@@ -242,42 +242,42 @@ async def test_an_owner_over_its_share_loses_its_own_entries_first(
     await cache.set("d", Thing(30), ttl=5, owner="noisy")
     await cache.set("new", Thing(30), ttl=5, owner="new")
 
-    assert await kept(cache, "quiet", *"abcd", "new") == ["quiet", "a", "d", "new"]
+    assert await cached(cache, "quiet", *"abcd", "new") == ["quiet", "a", "d", "new"]
     assert cache.size_bytes == 100
 
 
 async def test_alone_an_owner_may_use_the_whole_cache(cache: BoundedMemoryCache) -> None:
-    """And what left, in whichever way, counts no more against its share."""
+    """An owner may fill the cache; dropped entries no longer count against its share."""
     for key in "abcd":
         await cache.set(key, Thing(25), ttl=5, owner="one")
-    assert await kept(cache, *"abcd") == [*"abcd"]
+    assert await cached(cache, *"abcd") == [*"abcd"]
 
     await cache.delete("a")
     await cache.set("large", Thing(101), ttl=5, owner="one")
     await cache.set("quiet", Thing(25), ttl=5, owner="other")
 
-    assert await kept(cache, *"abcd", "quiet") == [*"bcd", "quiet"]
+    assert await cached(cache, *"abcd", "quiet") == [*"bcd", "quiet"]
 
 
-async def test_nobody_loses_its_last_entry_for_being_large(cache: BoundedMemoryCache) -> None:
-    """The least recently used entry of all goes then."""
+async def test_an_owners_only_large_entry_is_kept(cache: BoundedMemoryCache) -> None:
+    """If each owner has one entry, the least recently used one is evicted."""
     await cache.set("old", Thing(20), ttl=5, owner="old")
     await cache.set("large", Thing(70), ttl=5, owner="large")
     await cache.set("new", Thing(20), ttl=5, owner="new")
 
-    assert await kept(cache, "old", "large", "new") == ["large", "new"]
+    assert await cached(cache, "old", "large", "new") == ["large", "new"]
 
 
-async def test_time_may_pass_anywhere() -> None:
-    """Entries that expire between any two steps are counted once, and go once."""
+async def test_entries_may_expire_at_any_step() -> None:
+    """Entries that expire between any two steps are counted once and dropped once."""
     ticks = itertools.count()
     cache = BoundedMemoryCache(max_bytes=100, clock=lambda: next(ticks))
-    chance = random.Random(4)
+    rng = random.Random(4)
     for _ in range(5_000):
-        key = str(chance.randrange(8))
-        thing = Thing(chance.randrange(1, 60))
-        await cache.set(key, thing, ttl=chance.randrange(1, 30), owner=chance.choice("ab"))
-        await cache.get(str(chance.randrange(8)))
+        key = str(rng.randrange(8))
+        thing = Thing(rng.randrange(1, 60))
+        await cache.set(key, thing, ttl=rng.randrange(1, 30), owner=rng.choice("ab"))
+        await cache.get(str(rng.randrange(8)))
         assert 0 <= cache.size_bytes <= 100
     for _ in range(40):
         await cache.get("none")

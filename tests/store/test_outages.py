@@ -1,4 +1,4 @@
-"""A failing cache: how long it is left alone, and how often that is told."""
+"""Outages of the shared cache: pauses, and log lines."""
 
 import logging
 
@@ -8,8 +8,8 @@ from gateway.store.shared import Outages
 from tests.store.fakes import Clock
 
 
-def test_it_is_left_alone_for_longer_each_time() -> None:
-    """Half a second at first, ten at most."""
+def test_each_failure_prolongs_the_pause() -> None:
+    """The pause grows from half a second to ten seconds."""
     clock = Clock()
     outages = Outages(clock=clock)
     pauses = []
@@ -24,8 +24,8 @@ def test_it_is_left_alone_for_longer_each_time() -> None:
     assert pauses == [0.5, 1, 2, 4, 8, 10, 10]
 
 
-def test_failures_at_the_same_time_are_one() -> None:
-    """A hundred requests that were waiting do not make the pause a hundred times as long."""
+def test_simultaneous_failures_count_once() -> None:
+    """A hundred simultaneous failures do not prolong the pause a hundred times."""
     clock = Clock()
     outages = Outages(clock=clock)
 
@@ -36,8 +36,8 @@ def test_failures_at_the_same_time_are_one() -> None:
     assert not outages.is_paused
 
 
-def test_what_works_starts_the_pauses_again() -> None:
-    """The next trouble is a new one."""
+def test_a_success_resets_the_pause() -> None:
+    """After a success the next failure starts with the shortest pause."""
     clock = Clock()
     outages = Outages(clock=clock)
     for _ in range(3):
@@ -51,8 +51,8 @@ def test_what_works_starts_the_pauses_again() -> None:
     assert not outages.is_paused
 
 
-def test_trouble_and_its_end_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    """By the kind of failure alone: its text could hold an address."""
+def test_an_outage_and_its_end_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The log names the kind of the failure only, as its text could contain an address."""
     caplog.set_level(logging.INFO)
     outages = Outages(clock=Clock())
 

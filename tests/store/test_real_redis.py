@@ -1,4 +1,4 @@
-"""Gateways that share a real Redis, while it is well and while it is not."""
+"""Gateways that share a real Redis, with and without outages."""
 
 import asyncio
 import contextlib
@@ -43,14 +43,14 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def rest() -> AsyncIterator[FaultyRest]:
-    """Run a REST side that is well."""
+    """Run a REST API that answers normally."""
     async with faulty_rest() as running:
         yield running
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let gateways wait for Redis."""
+def long_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lengthen the timeouts of Redis."""
     wait_for_redis(monkeypatch)
 
 
@@ -58,37 +58,39 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def gateways(
     number: int, rest: FaultyRest, server: RedisServer, **settings: Any
 ) -> AsyncIterator[list[Gateway]]:
-    """Run some gateways over the same REST side and the same Redis."""
+    """Run several gateways over one REST API and one Redis."""
     shared = {"cache_url": server.url, "cache_secret": SECRET, **settings}
     async with contextlib.AsyncExitStack() as stack:
         running = [gateway_to(rest.url, **shared) for _ in range(number)]
         yield [await stack.enter_async_context(gateway) for gateway in running]
 
 
-@pytest.mark.usefixtures("patient")
-async def test_three_gateways_are_one_rest_call(rest: FaultyRest, server: RedisServer) -> None:
-    """However many requests each of them has at the same time."""
-    async with gateways(3, rest, server) as all_of_them:
-        answers = await asyncio.gather(*(ask(gateway) for gateway in all_of_them * 20))
+@pytest.mark.usefixtures("long_timeouts")
+async def test_three_gateways_share_one_rest_call(rest: FaultyRest, server: RedisServer) -> None:
+    """Any number of requests at three gateways cost one REST call."""
+    async with gateways(3, rest, server) as all_gateways:
+        answers = await asyncio.gather(*(ask(gateway) for gateway in all_gateways * 20))
 
     assert all(answer.json()["data"] == DATA for answer in answers)
     assert rest.calls == 1
 
 
-@pytest.mark.usefixtures("patient")
-async def test_fifty_callers_are_fifty_rest_calls(rest: FaultyRest, server: RedisServer) -> None:
-    """Each has one of its own, wherever it asks."""
-    async with gateways(3, rest, server) as all_of_them:
+@pytest.mark.usefixtures("long_timeouts")
+async def test_fifty_callers_cost_fifty_rest_calls(rest: FaultyRest, server: RedisServer) -> None:
+    """Each caller costs one REST call, at any of the gateways."""
+    async with gateways(3, rest, server) as all_gateways:
         await asyncio.gather(
-            *(ask(gateway, user=str(user)) for gateway in all_of_them for user in range(50))
+            *(ask(gateway, user=str(user)) for gateway in all_gateways for user in range(50))
         )
 
     assert rest.calls == 50
 
 
-@pytest.mark.usefixtures("patient")
-async def test_a_persisted_query_is_known_to_all(rest: FaultyRest, server: RedisServer) -> None:
-    """The client that has sent it to one gateway may name it to the next."""
+@pytest.mark.usefixtures("long_timeouts")
+async def test_a_persisted_query_is_known_to_all_gateways(
+    rest: FaultyRest, server: RedisServer
+) -> None:
+    """A query that was sent to one gateway is found by its hash at another."""
     sha256 = hashlib.sha256(QUERY.encode()).hexdigest()
     extensions = {"persistedQuery": {"version": 1, "sha256Hash": sha256}}
 
@@ -105,9 +107,11 @@ async def test_a_persisted_query_is_known_to_all(rest: FaultyRest, server: Redis
     assert known == [{"data": DATA}] * 2
 
 
-@pytest.mark.usefixtures("patient")
-async def test_redis_learns_nothing(rest: FaultyRest, server: RedisServer, tmp_path: Path) -> None:
-    """Neither its memory nor the file that it writes holds a credential or a customer's text."""
+@pytest.mark.usefixtures("long_timeouts")
+async def test_redis_contains_no_plain_data(
+    rest: FaultyRest, server: RedisServer, tmp_path: Path
+) -> None:
+    """Neither Redis' memory nor its dump contains a credential or a customer's text."""
     rest.play(answer(BODY.replace(b"Ada", b"Marked-customer")))
     headers = {"Authorization": "Bearer Marked-token", "SO-AppToken": "Marked-app-token"}
     async with gateways(1, rest, server) as (gateway,):
@@ -124,33 +128,31 @@ async def test_redis_learns_nothing(rest: FaultyRest, server: RedisServer, tmp_p
 
     with redis.Redis(port=server.port) as client:
         client.save()
-        kept = [(key, client.get(key)) for key in client.scan_iter()]
+        entries = [(key, client.get(key)) for key in client.scan_iter()]
 
-    everything = repr(kept).encode() + (tmp_path / "dump.rdb").read_bytes()
-    assert len(kept) == 2
+    everything = repr(entries).encode() + (tmp_path / "dump.rdb").read_bytes()
+    assert len(entries) == 2
     for secret in (b"Marked", b"customer", SECRET.encode(), b"chatSession"):
         assert secret not in everything
 
 
 async def load(gateway: Gateway, answers: list[httpx.Response], stop: asyncio.Event) -> None:
-    """Ask again and again, each time as somebody else, until it is enough."""
+    """Send requests as different users until the event is set."""
     while not stop.is_set():
         answers.append(await ask(gateway, user=f"{id(gateway)}-{len(answers)}"))
         await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize(
-    "trouble", ["paused", "killed", "restarted", "flapping", "full", "flushed"]
-)
+@pytest.mark.parametrize("outage", ["paused", "killed", "restarted", "flapping", "full", "flushed"])
 async def test_no_request_fails_because_of_redis(
     rest: FaultyRest,
     server: RedisServer,
-    trouble: str,
+    outage: str,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In the middle of the load it goes; the gateways go on, and say so once."""
-    if trouble not in ("paused", "flapping"):
+    """An outage under load fails no request, and each gateway logs it once."""
+    if outage not in ("paused", "flapping"):
         wait_for_redis(monkeypatch)
     caplog.set_level(logging.INFO)
     answers: list[httpx.Response] = []
@@ -158,19 +160,19 @@ async def test_no_request_fails_because_of_redis(
     async with gateways(2, rest, server) as running:
         loads = [asyncio.create_task(load(gateway, answers, stop)) for gateway in running]
         await until(lambda: len(answers) > 5)
-        await _trouble(server, trouble)
+        await _outage(server, outage)
         before = len(answers)
         await until(lambda: len(answers) > before + 10)
         stop.set()
         await asyncio.gather(*loads)
 
     assert all(answer.status_code == 200 and answer.json() == {"data": DATA} for answer in answers)
-    told = [r.getMessage() for r in caplog.records if r.name == "gateway.store.shared"]
-    assert sum("fails" in line for line in told) <= 2 * (3 if trouble == "flapping" else 1)
+    messages = [r.getMessage() for r in caplog.records if r.name == "gateway.store.shared"]
+    assert sum("fails" in line for line in messages) <= 2 * (3 if outage == "flapping" else 1)
 
 
-async def _trouble(server: RedisServer, trouble: str) -> None:
-    match trouble:
+async def _outage(server: RedisServer, outage: str) -> None:
+    match outage:
         case "paused":
             server.pause()
         case "killed":
@@ -193,11 +195,11 @@ async def _trouble(server: RedisServer, trouble: str) -> None:
                 client.config_set("maxmemory", "1")
 
 
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("long_timeouts")
 async def test_after_a_restart_the_gateways_share_again(
     rest: FaultyRest, server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """By themselves, within a second or so; and they say so."""
+    """Within about a second after a restart, gateways share answers again and log it."""
     caplog.set_level(logging.INFO)
     async with gateways(2, rest, server) as (one, other):
         server.kill()
@@ -213,7 +215,7 @@ async def test_after_a_restart_the_gateways_share_again(
 
 
 async def entry_in(client: redis.Redis) -> str:
-    """Return the name of the one entry, as soon as it is there and its lease is not."""
+    """Wait for the one entry without a lease, and return its name."""
     names: list[bytes] = []
 
     def is_there() -> bool:
@@ -224,7 +226,7 @@ async def entry_in(client: redis.Redis) -> str:
     return names[0].decode()
 
 
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("long_timeouts")
 @pytest.mark.parametrize("key", ["", ":lease"])
 @pytest.mark.parametrize(
     "garbage",
@@ -236,10 +238,10 @@ async def entry_in(client: redis.Redis) -> str:
     ],
     ids=["text", "large", "list", "bits"],
 )
-async def test_garbage_in_any_key_holds_nobody_up(
+async def test_garbage_in_any_key_is_overwritten(
     rest: FaultyRest, server: RedisServer, key: str, garbage: tuple[Any, ...]
 ) -> None:
-    """It is written over; the cache goes on working."""
+    """Garbage in a key is overwritten, and delays no request."""
     async with gateways(2, rest, server, cache_ttl=60) as (one, other):
         await ask(one)
         with redis.Redis(port=server.port) as client:
@@ -255,11 +257,11 @@ async def test_garbage_in_any_key_holds_nobody_up(
     assert rest.calls == 2
 
 
-@pytest.mark.usefixtures("patient")
+@pytest.mark.usefixtures("long_timeouts")
 async def test_an_old_entry_that_is_set_again_is_not_fresh(
     rest: FaultyRest, server: RedisServer
 ) -> None:
-    """Its date is by Redis' clock, and sealed in."""
+    """An entry's date is sealed in it, by Redis' clock."""
     async with gateways(2, rest, server, cache_ttl=3) as (one, other):
         await ask(one)
         with redis.Redis(port=server.port) as client:
@@ -275,8 +277,10 @@ async def test_an_old_entry_that_is_set_again_is_not_fresh(
 @pytest.mark.parametrize(
     "reply", [b":5\r\n", b"*1\r\n$1\r\na\r\n", b"$abc\r\n", b"HTTP/1.1 400\r\n"]
 )
-async def test_what_is_no_redis_fails_no_request(rest: FaultyRest, reply: bytes) -> None:
-    """Whatever listens there and answers whatever it likes."""
+async def test_another_server_in_place_of_redis_fails_no_request(
+    rest: FaultyRest, reply: bytes
+) -> None:
+    """A server with any other answers than Redis' fails no request."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
@@ -293,11 +297,11 @@ async def test_what_is_no_redis_fails_no_request(rest: FaultyRest, reply: bytes)
     assert [answer.json() for answer in answers] == [{"data": DATA}] * 3
 
 
-@pytest.mark.usefixtures("patient")
-async def test_a_webhook_that_one_gateway_gets_counts_for_all(
+@pytest.mark.usefixtures("long_timeouts")
+async def test_a_webhook_at_one_gateway_invalidates_the_cache_of_all(
     rest: FaultyRest, server: RedisServer
 ) -> None:
-    """What they have kept is fresh no more; together they ask REST once more."""
+    """A webhook at one gateway invalidates the snapshots of all; together they call REST once."""
     secret = "webhook secret of sixteen characters or more"
     body = json.dumps({"Event": "chatsession.changed", "ContextIdentifier": "Cust1"}).encode()
     signature = {"X-SuperOffice-Signature": signed(secret, body)}

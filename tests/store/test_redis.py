@@ -1,4 +1,4 @@
-"""The client of Redis, where it is more than aiocache's."""
+"""The client of Redis, where it differs from aiocache's."""
 
 import pytest
 
@@ -10,8 +10,8 @@ from gateway.store.redis import client_for
     "option",
     ["family=0", "socket_timeout=abc", "decode_responses=true", "retry=1", "encoding=utf-99"],
 )
-def test_an_option_that_cannot_be_used_is_explained(option: str) -> None:
-    """In one line, without the password; no connection is opened for it."""
+def test_an_invalid_option_is_a_settings_error(option: str) -> None:
+    """The error is one line without the password, and no connection is opened."""
     with pytest.raises(SettingsError, match="it has an option behind the") as caught:
         client_for(f"redis://:hunter2@redis.invalid?{option}")
 

@@ -1,4 +1,4 @@
-"""A primary and a replica that change places behind HAProxy, as Sentinel has them do."""
+"""A failover from a primary Redis to its replica behind HAProxy, as Sentinel triggers it."""
 
 import asyncio
 import contextlib
@@ -46,7 +46,7 @@ backend primary
 
 @contextlib.contextmanager
 def haproxy(folder: Path, a: RedisServer, b: RedisServer) -> Iterator[int]:
-    """Run it in front of two servers; return its port."""
+    """Run HAProxy in front of two servers, and yield its port."""
     port = free_port()
     file = folder / "haproxy.cfg"
     file.write_text(CONFIGURATION.format(port=port, a=a.port, b=b.port))
@@ -59,7 +59,7 @@ def haproxy(folder: Path, a: RedisServer, b: RedisServer) -> Iterator[int]:
 
 
 async def test_a_failover_fails_no_request(tmp_path: Path) -> None:
-    """Afterwards the gateways share again, through the new primary."""
+    """A failover fails no request, and the gateways share answers through the new primary."""
     with (
         redis_server(tmp_path) as a,
         redis_server(tmp_path, "--replicaof", f"127.0.0.1 {a.port}") as b,
@@ -84,7 +84,7 @@ async def test_a_failover_fails_no_request(tmp_path: Path) -> None:
             await until(lambda: len(answers) > before + 10)
             stop.set()
             await asyncio.gather(*loads)
-            for number in range(100):  # each may still keep away from what has just failed
+            for number in range(100):  # each may still pause after the failure
                 await ask(one, user=f"shared-{number}")
                 await asyncio.sleep(0.1)
                 calls = rest.calls

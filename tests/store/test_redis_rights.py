@@ -1,4 +1,4 @@
-"""What a user of a real Redis must be allowed, and how it is told what is missing."""
+"""The rights that Redis' user needs, and reports of missing ones."""
 
 import asyncio
 import contextlib
@@ -36,8 +36,8 @@ RULES = [KEYS, CHANNELS, *COMMANDS]
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a Redis be well however long it takes on a slow machine."""
+def long_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lengthen the timeouts of Redis, as the machine may be slow."""
     wait_for_redis(monkeypatch)
     monkeypatch.setattr(machine, "_REDIS_SLOW_MS", 60_000)
 
@@ -49,32 +49,32 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
         yield running
 
 
-def user(server: RedisServer, rules: list[str]) -> str:
-    """Give a user exactly these rights; return its URL."""
+def user_url(server: RedisServer, rules: list[str]) -> str:
+    """Create a user with exactly these rights, and return its URL."""
     with redis.Redis(port=server.port) as client:
         client.execute_command("ACL", "SETUSER", "gw", "reset", "on", ">hunter2", *rules)
     return server.url.replace("//", "//gw:hunter2@")
 
 
 async def test_doctor_names_each_right_that_is_missing(server: RedisServer) -> None:
-    """By the rule that the ACL needs; with all of them it is well."""
-    found = {
-        rule: await machine.shared_cache(user(server, [r for r in RULES if r != rule]))
+    """`gateway doctor` names each missing right by the rule of the ACL."""
+    findings = {
+        rule: await machine.shared_cache(user_url(server, [r for r in RULES if r != rule]))
         for rule in RULES
     }
-    well = await machine.shared_cache(user(server, RULES))
+    complete = await machine.shared_cache(user_url(server, RULES))
 
-    assert well.level == "ok"
-    for rule, finding in found.items():
+    assert complete.level == "ok"
+    for rule, finding in findings.items():
         assert finding.level == "fail"
         assert (finding.advice or "").endswith(f"these rights: {rule}")
 
 
-async def test_a_user_with_exactly_these_rights_is_enough(
+async def test_a_user_with_exactly_these_rights_works(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Gateways share what they have, and news, without a word."""
-    settings = {"cache_url": user(server, RULES), "cache_secret": "s" * 32, "upstream_rate": 9}
+    """With these rights gateways share answers and news, and log no warning."""
+    settings = {"cache_url": user_url(server, RULES), "cache_secret": "s" * 32, "upstream_rate": 9}
     async with (
         faulty_rest() as rest,
         gateway_to(rest.url, **settings) as one,
@@ -90,11 +90,11 @@ async def test_a_user_with_exactly_these_rights_is_enough(
 
 
 @pytest.mark.parametrize("missing", [CHANNELS, "+subscribe", "+set", "+evalsha"])
-async def test_a_right_that_is_missing_is_told_once_at_the_start(
+async def test_a_missing_right_is_logged_once_at_the_start(
     server: RedisServer, missing: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """By its rule, without the password; no request fails."""
-    url = user(server, [rule for rule in RULES if rule != missing])
+    """The log names the rule, without the password, and no request fails."""
+    url = user_url(server, [rule for rule in RULES if rule != missing])
     async with (
         faulty_rest() as rest,
         gateway_to(rest.url, cache_url=url, cache_secret="s" * 32) as gateway,
@@ -103,14 +103,14 @@ async def test_a_right_that_is_missing_is_told_once_at_the_start(
         answer = await ask(gateway)
 
     assert answer.json() == {"data": DATA}
-    told = [record.getMessage() for record in caplog.records if "ACL" in record.getMessage()]
-    assert told == [f"The user in GATEWAY_CACHE_URL lacks a right: its ACL needs {missing}"]
+    messages = [record.getMessage() for record in caplog.records if "ACL" in record.getMessage()]
+    assert messages == [f"The user in GATEWAY_CACHE_URL lacks a right: its ACL needs {missing}"]
     assert "Webhooks that reach other processes are not seen here" not in caplog.text
     assert "hunter2" not in caplog.text
 
 
-def listening_with_tls(client: "redis.Redis") -> int:
-    """Make a Redis listen with TLS, on a port that nobody has taken meanwhile."""
+def enable_tls(client: "redis.Redis") -> int:
+    """Make a Redis listen with TLS, and return the free port."""
     while True:
         port = free_port()
         with contextlib.suppress(redis.ResponseError):
@@ -119,8 +119,8 @@ def listening_with_tls(client: "redis.Redis") -> int:
 
 
 @needs_openssl
-async def test_a_certificate_that_is_not_trusted_is_called_one(tmp_path: Path) -> None:
-    """Unless its authority is named; a socket in the file system needs none."""
+async def test_an_untrusted_certificate_is_reported(tmp_path: Path) -> None:
+    """An untrusted certificate is reported unless its authority is set."""
     openssl(
         tmp_path,
         "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout redis.key "
@@ -131,12 +131,12 @@ async def test_a_certificate_that_is_not_trusted_is_called_one(tmp_path: Path) -
     options += ["--tls-ca-cert-file", pem, "--tls-auth-clients", "no", "--unixsocket", "redis.sock"]
     with redis_server(tmp_path, *options) as server:
         with redis.Redis(port=server.port) as client:
-            tls_port = listening_with_tls(client)
+            tls_port = enable_tls(client)
         secure = f"rediss://127.0.0.1:{tls_port}"
-        foreign = await asyncio.create_task(machine.shared_cache(secure))
-        known = await machine.shared_cache(f"{secure}?ssl_ca_certs={pem}")
+        untrusted = await asyncio.create_task(machine.shared_cache(secure))
+        trusted = await machine.shared_cache(f"{secure}?ssl_ca_certs={pem}")
         local = await machine.shared_cache(f"unix://{tmp_path}/redis.sock")
 
-    assert foreign.found == "the certificate is not trusted: self-signed certificate"
-    assert "ssl_ca_certs" in (foreign.advice or "")
-    assert (known.level, local.level) == ("ok", "ok")
+    assert untrusted.found == "the certificate is not trusted: self-signed certificate"
+    assert "ssl_ca_certs" in (untrusted.advice or "")
+    assert (trusted.level, local.level) == ("ok", "ok")

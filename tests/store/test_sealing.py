@@ -1,4 +1,4 @@
-"""What leaves the process: it opens for its own caller, at its own place, and for nobody else."""
+"""Encryption of shared entries: each opens for its own caller and under its own name only."""
 
 import pytest
 
@@ -8,23 +8,23 @@ KEY = bytes(range(32))
 CONTENT = b"Ada Lovelace, ada@example.com" * 20
 
 
-def test_what_is_sealed_opens_again() -> None:
-    """With the same key and under the same name."""
+def test_a_sealed_entry_can_be_opened() -> None:
+    """The same key and name open an entry."""
     sealed = seal(CONTENT, key=KEY, name=b"a")
 
     assert unseal(sealed, key=KEY, name=b"a", max_bytes=1000) == CONTENT
 
 
-def test_what_is_sealed_is_small_and_says_nothing() -> None:
-    """It is compressed, and neither the text nor a part of it can be seen."""
+def test_a_sealed_entry_is_compressed_and_unreadable() -> None:
+    """A sealed entry is compressed, and no part of the text is readable."""
     sealed = seal(CONTENT, key=KEY, name=b"a")
 
     assert len(sealed) < len(CONTENT) / 4
     assert b"Ada" not in sealed
 
 
-def test_the_same_is_never_sealed_alike() -> None:
-    """Equal entries cannot be told from others."""
+def test_equal_entries_are_sealed_differently() -> None:
+    """Equal contents cannot be recognized."""
     assert seal(CONTENT, key=KEY, name=b"a") != seal(CONTENT, key=KEY, name=b"a")
 
 
@@ -33,7 +33,7 @@ def test_the_same_is_never_sealed_alike() -> None:
     [(bytes(32), b"a", 1000), (KEY, b"b", 1000), (KEY, b"a", len(CONTENT) - 1)],
 )
 def test_another_key_name_or_size_does_not_open_it(key: bytes, name: bytes, max_bytes: int) -> None:
-    """Another caller's entry, one moved to another place, or one that would fill the memory."""
+    """An entry of another caller, under another name or above the limit does not open."""
     sealed = seal(CONTENT, key=KEY, name=b"a")
 
     assert unseal(sealed, key=key, name=name, max_bytes=max_bytes) is None
@@ -41,12 +41,12 @@ def test_another_key_name_or_size_does_not_open_it(key: bytes, name: bytes, max_
 
 @pytest.mark.parametrize("change", [b"", b"x", bytes(range(200))])
 def test_garbage_does_not_open(change: bytes) -> None:
-    """Whatever somebody else wrote there is as good as nothing."""
+    """Garbage does not open."""
     assert unseal(change, key=KEY, name=b"a", max_bytes=1000) is None
 
 
-def test_a_changed_bit_is_noticed() -> None:
-    """In the nonce, in the text, in the tag."""
+def test_a_changed_bit_is_detected() -> None:
+    """A changed bit in the nonce, the text or the tag is detected."""
     sealed = seal(CONTENT, key=KEY, name=b"a")
 
     for place in (0, 20, len(sealed) - 1):

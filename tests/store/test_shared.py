@@ -1,4 +1,4 @@
-"""What processes share: who gets what is there, whose turn it is, and what failures cost."""
+"""The cache that processes share: entries, leases and outages."""
 
 import asyncio
 import contextlib
@@ -21,104 +21,110 @@ PLACE = Place("kari", bytes(32))
 
 @pytest.fixture
 def clock() -> Clock:
-    """Return the time that everything here goes by."""
+    """Return the clock of the cache and all processes."""
     return Clock()
 
 
 @pytest.fixture
 def remote(clock: Clock) -> Remote:
-    """Return the cache that everybody shares."""
+    """Return the shared cache."""
     return Remote(clock)
 
 
 def process_over(remote: Remote, **options: Any) -> SharedCache:
-    """Return one process's view of it."""
-    made = {"max_bytes": 1000, "answer_s": 0.25, "turn_s": 10, "clock": remote.clock, **options}
-    return SharedCache(remote, **made)
+    """Return the view of one process on the shared cache."""
+    all_options = {
+        "max_bytes": 1000,
+        "answer_s": 0.25,
+        "turn_s": 10,
+        "clock": remote.clock,
+        **options,
+    }
+    return SharedCache(remote, **all_options)
 
 
-def content(kept: Found) -> bytes:
-    """Return what was kept."""
-    return kept.content
+def content(found: Found) -> bytes:
+    """Return the content of an entry."""
+    return found.content
 
 
 def nothing(_: Found) -> bytes | None:
-    """Find what was kept useless."""
+    """Treat an entry as unusable."""
     return None
 
 
 async def found_by(shared: SharedCache) -> bytes | None:
-    """Return what a process finds there."""
-    kept = await shared.get(PLACE)
-    return None if kept is None else kept.content
+    """Return the content that a process finds, or None."""
+    found = await shared.get(PLACE)
+    return None if found is None else found.content
 
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let processes look again at once; the clock is told what time it is."""
+    """Remove the pauses between polls of a lease."""
     monkeypatch.setattr(lease, "_FIRST_POLL_S", 0)
     monkeypatch.setattr(lease, "_LATER_POLLS_S", 0)
 
 
-async def test_what_one_process_puts_there_another_gets(remote: Remote) -> None:
-    """Under the same name, with the same key, until its time is up."""
+async def test_processes_share_an_entry_until_its_ttl(remote: Remote) -> None:
+    """An entry of one process is found by another until its TTL has passed."""
     await process_over(remote).put(PLACE, b"sessions", ttl_s=5)
 
-    found = [await found_by(process_over(remote))]
+    contents = [await found_by(process_over(remote))]
     remote.clock.advance(5)
-    found.append(await found_by(process_over(remote)))
+    contents.append(await found_by(process_over(remote)))
 
-    assert found == [b"sessions", None]
+    assert contents == [b"sessions", None]
 
 
-async def test_what_is_kept_has_an_age(remote: Remote) -> None:
-    """By the clock of the cache; what was old already when it was put there ends the sooner."""
+async def test_an_entry_has_an_age(remote: Remote) -> None:
+    """The age of an entry, by Redis' clock, includes its age when it was stored."""
     shared = process_over(remote)
     await shared.put(PLACE, b"sessions", ttl_s=5, age_s=2)
 
     remote.clock.advance(1)
-    kept = await shared.get(PLACE)
+    found = await shared.get(PLACE)
     remote.clock.advance(2)
 
-    assert kept is not None
-    assert kept.age_s == 3
+    assert found is not None
+    assert found.age_s == 3
     assert await shared.get(PLACE) is None
 
 
 @pytest.mark.parametrize("age_s", [4.9997, 5, 6])
-async def test_what_is_over_is_not_kept(remote: Remote, age_s: float) -> None:
-    """Redis would take it for a mistake."""
+async def test_an_expired_entry_is_not_stored(remote: Remote, age_s: float) -> None:
+    """An expired entry is not stored, as Redis refuses a TTL of 0."""
     shared = process_over(remote)
 
     await shared.put(PLACE, b"sessions", ttl_s=5, age_s=age_s)
 
-    assert not remote.kept
+    assert not remote.entries
 
 
-@pytest.mark.parametrize("dated", [False, True])
+@pytest.mark.parametrize("has_new_date", [False, True])
 @pytest.mark.parametrize("ttl_s", [5, float("inf")])
 async def test_an_old_entry_that_is_set_again_stays_old(
-    remote: Remote, ttl_s: float, dated: bool
+    remote: Remote, ttl_s: float, has_new_date: bool
 ) -> None:
-    """With a fresh time to live, or none, and also with a fresh date."""
+    """An old entry stays old with a new TTL, or none, and with a new date."""
     shared = process_over(remote)
     await shared.put(PLACE, b"sessions", ttl_s=5)
-    entry, _ = remote.kept["kari"]
+    entry, _ = remote.entries["kari"]
     remote.clock.advance(3)
-    remote.kept["kari"] = (entry, remote.clock() + ttl_s)
+    remote.entries["kari"] = (entry, remote.clock() + ttl_s)
     aged = await shared.get(PLACE)
     remote.clock.advance(2)
-    if dated:
+    if has_new_date:
         entry = TIMES.pack(remote.clock(), 500) + entry[TIMES.size :]
-    remote.kept["kari"] = (entry, remote.clock() + ttl_s)
+    remote.entries["kari"] = (entry, remote.clock() + ttl_s)
 
     assert aged is not None
     assert aged.age_s == 3
     assert await shared.get(PLACE) is None
 
 
-async def test_an_entry_of_the_future_is_not_used(remote: Remote) -> None:
-    """After a failover to a Redis whose clock is behind."""
+async def test_an_entry_from_the_future_is_not_used(remote: Remote) -> None:
+    """An entry from the future, as after a failover to a slow clock, is not used."""
     await process_over(remote).put(PLACE, b"sessions", ttl_s=500)
 
     remote.clock.advance(-60)
@@ -126,10 +132,10 @@ async def test_an_entry_of_the_future_is_not_used(remote: Remote) -> None:
     assert await process_over(remote).get(PLACE) is None
 
 
-async def test_what_is_written_in_another_way_is_not_read(
+async def test_an_entry_in_another_format_is_not_read(
     remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While a new version of the gateway takes over, both share the cache."""
+    """During an upgrade, versions with different formats can share one cache."""
     await process_over(remote).put(PLACE, b"sessions", ttl_s=5)
 
     monkeypatch.setattr(shared_module, "_FORM", b"4 ")
@@ -137,8 +143,8 @@ async def test_what_is_written_in_another_way_is_not_read(
     assert await process_over(remote).get(PLACE) is None
 
 
-async def test_what_is_forgotten_is_gone(remote: Remote) -> None:
-    """For every process."""
+async def test_a_forgotten_entry_is_gone_for_all_processes(remote: Remote) -> None:
+    """A forgotten entry is gone for all processes."""
     shared = process_over(remote)
     await shared.put(PLACE, b"sessions", ttl_s=5)
 
@@ -148,26 +154,28 @@ async def test_what_is_forgotten_is_gone(remote: Remote) -> None:
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"", b"{}", bytes(100), TIMES.pack(1000, 500) + bytes(100), bytes(10**6)]
+    "garbage",
+    [b"", b"{}", bytes(100), TIMES.pack(1000, 500) + bytes(100), bytes(10**6)],
+    ids=["empty", "JSON", "zeros", "a recent date", "a megabyte"],
 )
-async def test_garbage_is_as_good_as_nothing(remote: Remote, garbage: bytes) -> None:
-    """Whoever wrote it there, and however young it looks: it is fetched, and written over."""
-    remote.kept["kari"] = (garbage, float("inf"))
+async def test_garbage_counts_as_a_miss_and_is_overwritten(remote: Remote, garbage: bytes) -> None:
+    """Garbage, even with a recent date, is a miss and is overwritten."""
+    remote.entries["kari"] = (garbage, float("inf"))
     shared = process_over(remote)
 
     assert await found_by(shared) is None
-    async with turn(shared, PLACE, usable=content) as mine:
-        assert mine.found is None
-        await mine.store(b"sessions", ttl_s=5, age_s=0)
+    async with turn(shared, PLACE, usable=content) as own_turn:
+        assert own_turn.found is None
+        await own_turn.store(b"sessions", ttl_s=5, age_s=0)
 
     assert await found_by(shared) == b"sessions"
 
 
 @pytest.mark.parametrize("size", [0, 10**9])
-async def test_large_entries_are_sealed_beside_the_event_loop(
+async def test_large_entries_are_sealed_in_a_thread(
     remote: Remote, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    """What comes of it is the same."""
+    """An entry that is sealed in a thread equals one that is sealed in the event loop."""
     monkeypatch.setattr(shared_module, "_LARGE", size)
     shared = process_over(remote)
 
@@ -176,77 +184,77 @@ async def test_large_entries_are_sealed_beside_the_event_loop(
     assert await found_by(shared) == b"sessions"
 
 
-async def test_of_all_processes_one_gets_what_is_missing(remote: Remote) -> None:
-    """The others wait until it is there."""
+async def test_one_of_all_processes_fetches_a_missing_entry(remote: Remote) -> None:
+    """One process fetches a missing entry, and the others wait for it."""
     calls = []
 
     async def process(number: int) -> bytes:
         shared = process_over(remote)
-        async with turn(shared, PLACE, usable=content) as mine:
-            if mine.found is None:
+        async with turn(shared, PLACE, usable=content) as own_turn:
+            if own_turn.found is None:
                 calls.append(number)
                 await asyncio.sleep(0.01)
-                await mine.store(b"sessions", ttl_s=5, age_s=0)
-            return mine.found or b"sessions"
+                await own_turn.store(b"sessions", ttl_s=5, age_s=0)
+            return own_turn.found or b"sessions"
 
-    found = await asyncio.gather(*(process(number) for number in range(10)))
+    contents = await asyncio.gather(*(process(number) for number in range(10)))
 
-    assert found == [b"sessions"] * 10
+    assert contents == [b"sessions"] * 10
     assert len(calls) == 1
-    assert not [key for key in remote.kept if "lease" in key]
+    assert not [key for key in remote.entries if "lease" in key]
 
 
-async def test_what_is_there_but_of_no_use_is_got_anew(remote: Remote) -> None:
-    """Too old, for one."""
+async def test_an_unusable_entry_is_fetched_again(remote: Remote) -> None:
+    """An unusable entry, such as one that is too old, is fetched again."""
     shared = process_over(remote)
     await shared.put(PLACE, b"sessions", ttl_s=5)
 
-    async with turn(shared, PLACE, usable=nothing) as mine:
-        assert mine.found is None
+    async with turn(shared, PLACE, usable=nothing) as own_turn:
+        assert own_turn.found is None
 
 
 @pytest.mark.parametrize("entry", [b"ab", bytes(40)])
-async def test_an_entry_whatever_is_asked_for_holds_nobody_up(
+async def test_an_invalid_reply_counts_as_a_miss(
     remote: Remote, monkeypatch: pytest.MonkeyPatch, entry: bytes
 ) -> None:
-    """It is no Redis that answers."""
+    """An invalid reply, which does not come from Redis, is a miss."""
     monkeypatch.setattr(remote, "_reply", lambda _: (remote.clock(), entry, False))
 
-    async with turn(process_over(remote), PLACE, usable=content) as mine:
-        assert mine.found is None
+    async with turn(process_over(remote), PLACE, usable=content) as own_turn:
+        assert own_turn.found is None
 
 
-async def test_who_fails_gives_the_turn_to_the_next(remote: Remote) -> None:
-    """At once."""
+async def test_a_failure_passes_the_lease_on(remote: Remote) -> None:
+    """A process that fails frees its lease at once."""
     shared = process_over(remote)
     with contextlib.suppress(RuntimeError):
         async with turn(shared, PLACE, usable=content):
             raise RuntimeError
 
-    async with turn(process_over(remote), PLACE, usable=content) as mine:
-        assert mine.found is None
+    async with turn(process_over(remote), PLACE, usable=content) as own_turn:
+        assert own_turn.found is None
 
 
-async def test_a_dead_holder_costs_its_lease(remote: Remote) -> None:
-    """Two seconds later the next one has its turn."""
+async def test_the_lease_of_a_dead_process_expires(remote: Remote) -> None:
+    """Two seconds after a holder has died, the next process gets the lease."""
     dead = turn(process_over(remote), PLACE, usable=content)
     await dead.__aenter__()
     waiting = asyncio.create_task(turn(process_over(remote), PLACE, usable=content).__aenter__())
 
-    waited = []
+    is_done = []
     for _ in range(5):
         for _ in range(20):
             await asyncio.sleep(0)
-        waited.append(waiting.done())
+        is_done.append(waiting.done())
         remote.clock.advance(0.5)
 
-    assert waited == [False, False, False, False, True]
+    assert is_done == [False, False, False, False, True]
 
 
-async def test_a_living_holder_keeps_its_lease(
+async def test_a_live_process_renews_its_lease(
     remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It renews it for as long as REST takes."""
+    """A holder renews its lease for as long as REST takes."""
     monkeypatch.setattr(lease, "_RENEWED_AFTER_S", 0)
     async with turn(process_over(remote), PLACE, usable=content):
         waiting = asyncio.create_task(
@@ -260,12 +268,12 @@ async def test_a_living_holder_keeps_its_lease(
     assert (await waiting).found is None
 
 
-async def test_waiting_has_an_end(remote: Remote) -> None:
-    """A holder that lives and never comes back is not waited for longer than patience lasts."""
+async def test_the_wait_for_a_lease_has_a_timeout(remote: Remote) -> None:
+    """A process waits a limited time for a lease that is renewed forever."""
     shared = process_over(remote, turn_s=3)
     waiting = asyncio.create_task(turn(shared, PLACE, usable=content).__aenter__())
     for _ in range(4):
-        remote.kept["kari:lease"] = (b"another's", remote.clock() + 2)
+        remote.entries["kari:lease"] = (b"another's", remote.clock() + 2)
         for _ in range(20):
             await asyncio.sleep(0)
         assert waiting.done() == (remote.clock() == 1003)
@@ -273,7 +281,7 @@ async def test_waiting_has_an_end(remote: Remote) -> None:
 
     with pytest.raises(TimeoutError):
         await waiting
-    assert remote.kept["kari:lease"][0] == b"another's"
+    assert remote.entries["kari:lease"][0] == b"another's"
 
 
 @pytest.mark.parametrize(
@@ -287,23 +295,23 @@ async def test_waiting_has_an_end(remote: Remote) -> None:
     ],
     ids=repr,
 )
-async def test_no_failure_gets_out(remote: Remote, failure: Exception) -> None:
-    """Nothing is found, nothing is kept, and it is this process's turn at once."""
+async def test_failures_of_redis_are_misses(remote: Remote, failure: Exception) -> None:
+    """A failure of Redis is a miss, and the process fetches at once."""
     remote.failure = failure
     shared = process_over(remote)
 
     await shared.put(PLACE, b"sessions", ttl_s=5)
     await shared.forget(PLACE)
-    async with turn(shared, PLACE, usable=content) as mine:
-        assert mine.found is None
+    async with turn(shared, PLACE, usable=content) as own_turn:
+        assert own_turn.found is None
     await shared.aclose()
 
     assert await found_by(shared) is None
     assert remote.is_closed
 
 
-async def test_a_failing_cache_is_left_alone(remote: Remote) -> None:
-    """A thousand requests in an outage do not each wait for it."""
+async def test_a_failing_cache_is_called_once(remote: Remote) -> None:
+    """During an outage, a thousand requests make one call."""
     remote.failure = TimeoutError()
     shared = process_over(remote)
 
@@ -314,47 +322,48 @@ async def test_a_failing_cache_is_left_alone(remote: Remote) -> None:
     assert remote.calls == 1
 
 
-async def test_a_cache_that_hangs_is_waited_for_once(remote: Remote) -> None:
-    """Who stands in line behind the first few goes on when these give up."""
+async def test_a_hanging_cache_is_waited_for_once(remote: Remote) -> None:
+    """Requests in the queue stop waiting when the first batch has timed out."""
     remote.is_hung = True
     shared = process_over(remote, answer_s=0.01)
 
-    found = await asyncio.gather(*(shared.get(PLACE) for _ in range(1000)), shared.aclose())
+    results = await asyncio.gather(*(shared.get(PLACE) for _ in range(1000)), shared.aclose())
 
-    assert found == [None] * (1000 + 1)
+    assert results == [None] * (1000 + 1)
     assert remote.calls == 1
 
 
 async def test_round_trips_are_few(remote: Remote) -> None:
-    """One to look and to take the lease, one to store and to give it back; many share one."""
+    """One round trip looks up and takes the lease, one stores and frees it."""
     shared = process_over(remote)
-    async with turn(shared, PLACE, usable=content) as mine:
-        assert (mine.found, remote.calls) == (None, 1)
-        await mine.store(b"sessions", ttl_s=5, age_s=0)
+    async with turn(shared, PLACE, usable=content) as own_turn:
+        assert (own_turn.found, remote.calls) == (None, 1)
+        await own_turn.store(b"sessions", ttl_s=5, age_s=0)
     await shared.aclose()
-    assert ([*remote.kept], remote.calls) == (["kari"], 2)
+    assert ([*remote.entries], remote.calls) == (["kari"], 2)
 
     await asyncio.gather(*(shared.get(PLACE) for _ in range(1000)))
 
     assert remote.calls == 2 + 16
 
 
-async def test_what_waits_to_be_written_is_bounded(remote: Remote) -> None:
-    """Past 4 MiB it is dropped, and counted; its lease is given back all the same."""
+async def test_pending_writes_are_limited(remote: Remote) -> None:
+    """Writes past 4 MiB are dropped and counted, and their leases are freed."""
     shared = process_over(remote, max_bytes=2**20)
     async with contextlib.AsyncExitStack() as stack:
         turns = [turn(shared, Place(str(i), bytes(32)), usable=content) for i in range(10)]
-        for mine in [await stack.enter_async_context(one) for one in turns]:
-            await mine.store(os.urandom(2**20 - 100), ttl_s=5, age_s=0)  # not one turn of the loop
+        for own_turn in [await stack.enter_async_context(one) for one in turns]:
+            # without a turn of the event loop
+            await own_turn.store(os.urandom(2**20 - 100), ttl_s=5, age_s=0)
 
     await shared.aclose()
 
-    assert len(remote.kept) == 4
+    assert len(remote.entries) == 4
     assert shared.dropped == 6
 
 
 async def test_after_a_failure_new_connections_are_made(remote: Remote) -> None:
-    """Once: where the old ones lead to, nothing may be written any more."""
+    """After a failure the old connections, which may lead to a replica, are replaced once."""
     remote.failure = ResponseError("READONLY You can't write against a read only replica.")
     shared = process_over(remote)
 
@@ -363,8 +372,8 @@ async def test_after_a_failure_new_connections_are_made(remote: Remote) -> None:
     assert remote.connections == 2
 
 
-async def test_what_is_owed_is_kept_when_the_cache_works_again(remote: Remote) -> None:
-    """Unless its time is up; what is not owed is not."""
+async def test_owed_entries_are_stored_after_an_outage(remote: Remote) -> None:
+    """After an outage, owed entries are stored unless they have expired."""
     remote.failure = TimeoutError()
     shared = process_over(remote)
     for name, ttl_s, is_owed in (("a", 5, True), ("b", 1, True), ("c", 5, False)):
@@ -375,14 +384,14 @@ async def test_what_is_owed_is_kept_when_the_cache_works_again(remote: Remote) -
     await shared.put(PLACE, b"sessions", ttl_s=5)
     await shared.aclose()
 
-    assert {name: until - remote.clock() for name, (_, until) in remote.kept.items()} == {
+    assert {name: until - remote.clock() for name, (_, until) in remote.entries.items()} == {
         "kari": 5,
         "a": 3,
     }
 
 
-async def test_what_fails_again_is_owed_on(remote: Remote) -> None:
-    """The cache takes small things before it takes large ones."""
+async def test_an_entry_that_fails_again_stays_owed(remote: Remote) -> None:
+    """An owed entry that fails again is stored later: the cache may accept small entries first."""
     remote.is_full = True
     shared = process_over(remote)
     await shared.put(PLACE, bytes(range(256)), ttl_s=50, is_owed=True)
@@ -392,39 +401,39 @@ async def test_what_fails_again_is_owed_on(remote: Remote) -> None:
         remote.most = most
         await shared.put(Place("jonas", bytes(32)), b"", ttl_s=50)
         await shared.aclose()
-        assert ("kari" in remote.kept) == (most == 1_000)
+        assert ("kari" in remote.entries) == (most == 1_000)
 
 
 @pytest.mark.parametrize("left_s", [2.5, 3_600, float("inf")])
-async def test_a_lease_that_ends_later_than_ours_is_not_ours(remote: Remote, left_s: float) -> None:
-    """Whoever put it there holds nobody up."""
-    remote.kept["kari:lease"] = (b"garbage", remote.clock() + left_s)
+async def test_a_lease_with_an_invalid_ttl_is_replaced(remote: Remote, left_s: float) -> None:
+    """A lease with a longer TTL than ours is garbage, and delays no process."""
+    remote.entries["kari:lease"] = (b"garbage", remote.clock() + left_s)
 
     shared = process_over(remote)
-    async with turn(shared, PLACE, usable=content) as mine:
-        assert mine.found is None
+    async with turn(shared, PLACE, usable=content) as own_turn:
+        assert own_turn.found is None
     await shared.aclose()
 
-    assert not remote.kept
+    assert not remote.entries
 
 
-async def test_a_cache_that_takes_only_what_is_small_does_not_work(
+async def test_a_cache_that_stores_only_small_entries_is_failing(
     remote: Remote, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It takes leases and no answers: that is told once."""
+    """A cache that stores leases but no answers is logged once as failing."""
     remote.most = 100
     shared = process_over(remote)
     for _ in range(5):
-        async with turn(shared, PLACE, usable=content) as mine:
-            assert mine.found is None
-            await mine.store(bytes(range(256)), ttl_s=5, age_s=0)
+        async with turn(shared, PLACE, usable=content) as own_turn:
+            assert own_turn.found is None
+            await own_turn.store(bytes(range(256)), ttl_s=5, age_s=0)
         remote.clock.advance(10)
 
     assert len(caplog.records) == 1
 
 
-async def test_it_recovers_by_itself(remote: Remote) -> None:
-    """After the pause it is asked again, and used again."""
+async def test_the_cache_is_used_again_after_an_outage(remote: Remote) -> None:
+    """After the pause the cache is called and used again."""
     remote.failure = TimeoutError()
     shared = process_over(remote)
     assert await found_by(shared) is None
@@ -437,8 +446,8 @@ async def test_it_recovers_by_itself(remote: Remote) -> None:
     assert not shared.outages.is_known
 
 
-async def test_a_full_cache_still_gives_what_it_has(remote: Remote) -> None:
-    """And its trouble is not over because something could be read."""
+async def test_a_full_cache_can_still_be_read(remote: Remote) -> None:
+    """A full cache can be read, which does not end its outage."""
     shared = process_over(remote)
     await shared.put(PLACE, b"sessions", ttl_s=500)
     remote.is_full = True
@@ -447,5 +456,5 @@ async def test_a_full_cache_still_gives_what_it_has(remote: Remote) -> None:
 
     assert await found_by(shared) == b"sessions"
     assert shared.outages.is_known
-    async with turn(shared, Place("per", bytes(32)), usable=content) as mine:
-        assert mine.found is None
+    async with turn(shared, Place("per", bytes(32)), usable=content) as own_turn:
+        assert own_turn.found is None

@@ -1,4 +1,4 @@
-"""Single flight: one call under way per key, whoever waits for it."""
+"""Single flight: one call at a time for each key, shared by all waiters."""
 
 import asyncio
 import gc
@@ -11,18 +11,18 @@ from gateway.store.single_flight import Flights
 
 @dataclass
 class Call:
-    """A call that lands when it is told to, and counts how often it took off."""
+    """A call that ends when `may_end` is set, and counts its starts."""
 
     outcome: str | Exception = "answer"
     started: int = 0
     cancelled: int = 0
-    may_land: asyncio.Event = field(default_factory=asyncio.Event)
+    may_end: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self) -> str:
-        """Fly."""
+        """Wait, then return or raise the outcome."""
         self.started += 1
         try:
-            await self.may_land.wait()
+            await self.may_end.wait()
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
@@ -31,43 +31,43 @@ class Call:
         return self.outcome
 
 
-async def everyone_waits() -> None:
-    """Let every task go on until it has to wait."""
+async def settle() -> None:
+    """Let every task run until it waits."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
-def board(flights: Flights[str], call: Call, *keys: str) -> list["asyncio.Task[str]"]:
-    """Let someone wait for each of the keys."""
+def join(flights: Flights[str], call: Call, *keys: str) -> list["asyncio.Task[str]"]:
+    """Start a waiter for each key."""
     return [asyncio.create_task(flights.join(key, call)) for key in keys]
 
 
 async def test_many_waiters_share_one_call() -> None:
-    """However many join, the call is made once and all get its outcome."""
+    """A hundred waiters share one call and its outcome."""
     flights, call = Flights[str](), Call()
-    waiters = board(flights, call, *["a"] * 100)
-    await everyone_waits()
+    waiters = join(flights, call, *["a"] * 100)
+    await settle()
 
-    call.may_land.set()
+    call.may_end.set()
 
     assert await asyncio.gather(*waiters) == ["answer"] * 100
     assert call.started == 1
 
 
-async def test_keys_fly_apart() -> None:
-    """Each key has a flight of its own."""
+async def test_each_key_has_its_own_call() -> None:
+    """Each key has its own call."""
     flights, call = Flights[str](), Call()
-    call.may_land.set()
+    call.may_end.set()
 
-    await asyncio.gather(*board(flights, call, "a", "b", "a", "b"))
+    await asyncio.gather(*join(flights, call, "a", "b", "a", "b"))
 
     assert call.started == 2
 
 
-async def test_a_landed_flight_is_not_kept() -> None:
-    """Whoever comes later starts anew: keeping answers is the cache's part."""
+async def test_a_finished_call_is_not_cached() -> None:
+    """A later request starts a new call, as caching is another module's task."""
     flights, call = Flights[str](), Call()
-    call.may_land.set()
+    call.may_end.set()
 
     await flights.join("a", call)
     await flights.join("a", call)
@@ -75,23 +75,23 @@ async def test_a_landed_flight_is_not_kept() -> None:
     assert call.started == 2
 
 
-async def test_a_failure_is_every_waiters() -> None:
-    """All who waited see the same exception."""
+async def test_all_waiters_get_the_failure() -> None:
+    """All waiters get the same exception."""
     flights, call = Flights[str](), Call(ValueError("no"))
-    waiters = board(flights, call, *["a"] * 3)
-    await everyone_waits()
+    waiters = join(flights, call, *["a"] * 3)
+    await settle()
 
-    call.may_land.set()
+    call.may_end.set()
     outcomes = await asyncio.gather(*waiters, return_exceptions=True)
 
     assert outcomes == [call.outcome] * 3
     assert call.started == 1
 
 
-async def test_a_failure_is_not_kept() -> None:
-    """The next one to ask tries again."""
+async def test_a_failure_is_not_cached() -> None:
+    """After a failure the next request starts a new call."""
     flights, call = Flights[str](), Call(ValueError("no"))
-    call.may_land.set()
+    call.may_end.set()
     with pytest.raises(ValueError, match="no"):
         await flights.join("a", call)
     call.outcome = "answer"
@@ -99,87 +99,87 @@ async def test_a_failure_is_not_kept() -> None:
     assert await flights.join("a", call) == "answer"
 
 
-async def test_a_first_waiter_who_leaves_does_not_take_the_others_along() -> None:
-    """The client that happened to start the call may hang up."""
+async def test_a_cancelled_first_waiter_does_not_cancel_the_call() -> None:
+    """The call continues for others if the waiter that started it is cancelled."""
     flights, call = Flights[str](), Call()
-    first, *others = board(flights, call, *["a"] * 3)
-    await everyone_waits()
+    first, *others = join(flights, call, *["a"] * 3)
+    await settle()
 
     first.cancel()
-    await everyone_waits()
-    call.may_land.set()
+    await settle()
+    call.may_end.set()
 
     assert await asyncio.gather(*others) == ["answer"] * 2
     assert first.cancelled()
     assert call.started == 1
 
 
-async def test_a_flight_lands_without_waiters() -> None:
-    """When everybody has left, the call is still finished, and can be kept."""
+async def test_a_call_without_waiters_is_finished() -> None:
+    """A call whose waiters were all cancelled is finished, so that its answer can be cached."""
     flights, call = Flights[str](), Call()
-    (only,) = board(flights, call, "a")
-    await everyone_waits()
+    (only,) = join(flights, call, "a")
+    await settle()
 
     only.cancel()
-    await everyone_waits()
-    call.may_land.set()
-    await everyone_waits()
+    await settle()
+    call.may_end.set()
+    await settle()
 
     assert call.cancelled == 0
     assert await flights.join("a", call) == "answer"
     assert call.started == 2
 
 
-async def test_a_newcomer_joins_a_flight_that_everybody_left() -> None:
-    """A client that reloads the page gets the call that it had started before."""
+async def test_a_new_waiter_joins_a_call_without_waiters() -> None:
+    """A client that reloads the page joins the call that it had started before."""
     flights, call = Flights[str](), Call()
-    (left,) = board(flights, call, "a")
-    await everyone_waits()
-    left.cancel()
-    await everyone_waits()
+    (cancelled,) = join(flights, call, "a")
+    await settle()
+    cancelled.cancel()
+    await settle()
 
-    (back,) = board(flights, call, "a")
-    call.may_land.set()
+    (new,) = join(flights, call, "a")
+    call.may_end.set()
 
-    assert await back == "answer"
+    assert await new == "answer"
     assert call.started == 1
 
 
-async def test_a_failure_nobody_waits_for_is_not_reported_as_lost() -> None:
-    """An exception that nobody has looked at would be logged by asyncio."""
+async def test_a_failure_without_waiters_is_not_logged_by_asyncio() -> None:
+    """An exception that is never retrieved would be logged by asyncio."""
     reported: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
     flights, call = Flights[str](), Call(ValueError("no"))
-    waiters = board(flights, call, "a")
-    await everyone_waits()
+    waiters = join(flights, call, "a")
+    await settle()
     waiters[0].cancel()
-    await everyone_waits()
+    await settle()
 
-    call.may_land.set()
-    await everyone_waits()
-    waiters.clear()  # its traceback holds the flight, and asyncio reports when that is let go
+    call.may_end.set()
+    await settle()
+    waiters.clear()  # its traceback refers to the call, and asyncio logs when the call is freed
     gc.collect()
 
     assert reported == []
 
 
-async def test_cancel_ends_what_is_under_way() -> None:
-    """At the end of the process calls are given up, and waiters are told."""
+async def test_cancel_cancels_calls_and_waiters() -> None:
+    """At the end of the process calls and their waiters are cancelled."""
     flights, call = Flights[str](), Call()
-    waiters = board(flights, call, "a", "b")
-    await everyone_waits()
+    waiters = join(flights, call, "a", "b")
+    await settle()
 
     await flights.cancel()
-    await everyone_waits()
+    await settle()
 
     assert call.cancelled == 2
     assert all(waiter.cancelled() for waiter in waiters)
 
 
-async def test_cancel_without_flights_does_nothing() -> None:
-    """Most processes end while nothing is under way."""
+async def test_cancel_without_calls_does_nothing() -> None:
+    """Without a call `cancel` does nothing."""
     flights, call = Flights[str](), Call()
-    call.may_land.set()
+    call.may_end.set()
 
     await flights.cancel()
 

@@ -533,17 +533,17 @@ async def connected(
         try:
             yield socket
         finally:
-            socket.hang_up()
+            socket.disconnect()
             await running
 
 
 async def answer_on(socket: Socket, payload: Mapping[str, str]) -> Any:
     """Initialise a socket, send the query and return the answer."""
     await socket.sent.get()
-    socket.say({"type": "connection_init", "payload": payload})
-    await socket.heard()
-    socket.say({"type": "subscribe", "id": "1", "payload": {"query": QUERY}})
-    return (await socket.heard())["payload"]
+    socket.send_json({"type": "connection_init", "payload": payload})
+    await socket.next_message()
+    socket.send_json({"type": "subscribe", "id": "1", "payload": {"query": QUERY}})
+    return (await socket.next_message())["payload"]
 
 
 @pytest.mark.parametrize(

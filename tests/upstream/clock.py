@@ -1,8 +1,8 @@
-"""Time that passes when a test says so."""
+"""A clock for tests."""
 
 
 class FakeClock:
-    """Stands still until it is told to advance."""
+    """A clock that stands still until `advance`."""
 
     def __init__(self) -> None:
         self.now = 1_000.0

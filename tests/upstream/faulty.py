@@ -1,4 +1,4 @@
-"""A REST side over real sockets that can misbehave in every way TCP allows, and its gateway."""
+"""A REST API on real sockets with any fault that TCP allows, and gateways over it."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ BODY = json.dumps([SESSION]).encode()
 
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Play = bytes | Behaviour
-"""What comes of one request: bytes to send, or something to do before the connection closes."""
+"""The reaction to one request: bytes to send, or a behaviour that ends the connection."""
 
 
 def answer(
@@ -30,32 +30,32 @@ def answer(
     status: str = "200 OK",
     content_type: str = "application/json",
 ) -> bytes:
-    """Write a well-formed HTTP answer; the connection can be used again after it."""
+    """Return a well-formed HTTP answer, after which the connection stays open."""
     fields = (f"Content-Type: {content_type}", f"Content-Length: {len(body)}", *headers)
     return head(*fields, status=status) + body
 
 
 def head(*headers: str, status: str = "200 OK") -> bytes:
-    """Write an answer's first lines, up to where its body begins."""
+    """Return the head of an HTTP answer."""
     return "".join(f"{line}\r\n" for line in (f"HTTP/1.1 {status}", *headers, "")).encode()
 
 
-def closes(sent: bytes = b"") -> Behaviour:
-    """Send something and close the connection."""
+def closes(data: bytes = b"") -> Behaviour:
+    """Send bytes and close the connection."""
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(sent)
+        writer.write(data)
 
     return play
 
 
-def resets(sent: bytes = b"") -> Behaviour:
-    """Send something and reset the connection (RST in place of FIN)."""
+def resets(data: bytes = b"") -> Behaviour:
+    """Send bytes and reset the connection (RST in place of FIN)."""
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(sent)
+        writer.write(data)
         await writer.drain()
-        await asyncio.sleep(0.05)  # a reset may overtake what was sent before it
+        await asyncio.sleep(0.05)  # a reset may overtake the bytes before it
         no_linger = struct.pack("ii", 1, 0)
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
         writer.transport.abort()
@@ -63,18 +63,18 @@ def resets(sent: bytes = b"") -> Behaviour:
     return play
 
 
-def stalls(sent: bytes = b"") -> Behaviour:
-    """Send something and then nothing more, until the other side gives up."""
+def stalls(data: bytes = b"") -> Behaviour:
+    """Send bytes and then nothing more, until the other side closes."""
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(sent)
+        writer.write(data)
         await reader.read()
 
     return play
 
 
 def sends_in_parts(*parts: bytes) -> Behaviour:
-    """Send several things, each in a packet of its own, and then nothing more."""
+    """Send each part in a packet of its own, and then nothing more."""
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for part in parts:
@@ -86,11 +86,11 @@ def sends_in_parts(*parts: bytes) -> Behaviour:
     return play
 
 
-def drips(sent: bytes, *, every_s: float) -> Behaviour:
+def drips(data: bytes, *, every_s: float) -> Behaviour:
     """Send one byte at a time."""
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for byte in sent:
+        for byte in data:
             writer.write(bytes([byte]))
             await writer.drain()
             await asyncio.sleep(every_s)
@@ -99,7 +99,7 @@ def drips(sent: bytes, *, every_s: float) -> Behaviour:
 
 
 def never_ends(first: bytes, chunk: bytes) -> Behaviour:
-    """Send the same chunk again and again until the other side has had enough."""
+    """Send the same chunk repeatedly until the other side closes."""
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(first)
@@ -110,19 +110,19 @@ def never_ends(first: bytes, chunk: bytes) -> Behaviour:
     return play
 
 
-def waits_for(event: asyncio.Event, sent: bytes) -> Behaviour:
-    """Send something once the event has come."""
+def waits_for(event: asyncio.Event, data: bytes) -> Behaviour:
+    """Send bytes once the event is set."""
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await event.wait()
-        writer.write(sent)
+        writer.write(data)
 
     return play
 
 
 @dataclass
 class FaultyRest:
-    """Plays `plays` in turn, one per request, and the last of them for all that follow.
+    """Plays `plays` in turn, one per request, and repeats the last.
 
     Bytes leave the connection open for the next request; a behaviour closes it at its end.
     """
@@ -142,7 +142,7 @@ class FaultyRest:
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def play(self, *plays: Play) -> None:
-        """Start anew with these plays, and count from zero."""
+        """Replace the plays and reset the counts."""
         self.plays = plays
         self.requests.clear()
         self.connections = 0
@@ -165,7 +165,7 @@ class FaultyRest:
 async def faulty_rest(
     *plays: Play, tls: ssl.SSLContext | None = None, port: int = 0
 ) -> AsyncIterator[FaultyRest]:
-    """Run a faulty REST side on a loopback port: a free one, unless told which."""
+    """Run a faulty REST API on a loopback port, a free one by default."""
     rest = FaultyRest(plays or (answer(),), scheme="https" if tls else "http")
     serving: set[asyncio.Task[None]] = set()
 
@@ -196,7 +196,7 @@ async def faulty_rest(
 
 @contextlib.asynccontextmanager
 async def gateway_to(url: str, **settings: Any) -> AsyncIterator[Gateway]:
-    """Run a gateway in process whose REST side is really called, over the network."""
+    """Run a gateway in process that calls REST over the network."""
     defaults = {"upstream_url": url, "upstream_timeout": 5, "max_upstream_bytes": 2**20}
     async with gateway_with(loaded({**defaults, **settings})) as gateway:
         yield gateway
@@ -216,19 +216,19 @@ async def gateway_with(settings: Settings) -> AsyncIterator[Gateway]:
 
 
 async def ask(gateway: Gateway, accept: str = "application/json", user: str = "") -> httpx.Response:
-    """Send the query as some user; different users have nothing in common in the cache."""
+    """Send the query as this user; different users share nothing in the cache."""
     authorization = f"{CREDENTIALS['Authorization']}{user}"
-    question = gateway.post(QUERY, headers={"Authorization": authorization, "Accept": accept})
-    # A task of its own: Python 3.11 stops tracing, and coverage counting, every coroutine that an
-    # exception was thrown through, even where one further in catches it.
-    return await asyncio.create_task(question)
+    request = gateway.post(QUERY, headers={"Authorization": authorization, "Accept": accept})
+    # In a task: Python 3.11 stops tracing, and coverage counting, every coroutine that an exception
+    # was thrown through, even if an inner one catches it.
+    return await asyncio.create_task(request)
 
 
 GRAPHQL_JSON = "application/graphql-response+json"
 MARKER = "Zq7-from-the-upstream"
-"""Put into whatever REST says that no client and no log may ever see."""
+"""A text in REST's answers that must not reach a client or the log."""
 
-_NOBODYS_BUSINESS = (
+_INTERNALS = (
     MARKER,
     CREDENTIALS["Authorization"].split()[1],
     "127.0.0.1",
@@ -243,18 +243,18 @@ _NOBODYS_BUSINESS = (
 
 
 def leaks_in(text: str) -> list[str]:
-    """List what a text has from the other side of the gateway."""
-    return [word for word in _NOBODYS_BUSINESS if word in text]
+    """Return the internals of the upstream side that a text contains."""
+    return [word for word in _INTERNALS if word in text]
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What clients see of a REST side that fails, and once it is well again."""
+    """Answers during and after a failure of REST."""
 
     as_json: httpx.Response
     as_graphql: httpx.Response
     calls: int
-    """REST calls that one question cost."""
+    """REST calls for one request."""
 
     took_s: float
     afterwards: httpx.Response
@@ -266,13 +266,13 @@ class Failure:
 
     @property
     def texts(self) -> str:
-        """Everything the clients were sent."""
+        """Everything that the clients received."""
         answers = (self.as_json, self.as_graphql)
         return "".join(f"{answer.headers!r}{answer.text}" for answer in answers)
 
 
 async def failure_of(rest: FaultyRest, gateway: Gateway) -> Failure:
-    """Ask once for each media type, as two users; then let REST be well and ask again."""
+    """Send a request for each media type, as two users; then repair REST and send another."""
     clock = asyncio.get_running_loop().time
     started = clock()
     as_json, as_graphql = await asyncio.gather(
@@ -280,6 +280,6 @@ async def failure_of(rest: FaultyRest, gateway: Gateway) -> Failure:
     )
     took_s, calls = clock() - started, rest.calls // 2
     rest.play(answer())
-    # A wrong password is remembered for a while.
+    # A rejected password is remembered for a while.
     afterwards = await ask(gateway, user="3" if as_graphql.status_code == 401 else "1")
     return Failure(as_json, as_graphql, calls, took_s, afterwards)

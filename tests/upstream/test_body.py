@@ -1,4 +1,4 @@
-"""How a body is read: only if it may be JSON, decompressed, and never past its limit."""
+"""Reading a body: only if it may be JSON, decompressed, and never past its limit."""
 
 import asyncio
 import gzip
@@ -18,31 +18,31 @@ from gateway.upstream.body import read_body
 TEXT = b'[{"ChatSessionId": 1}]' * 40
 MEBIBYTE = 2**20
 BOMB = gzip.compress(bytes(16 * MEBIBYTE), compresslevel=1)
-# Nothing compresses it: it stays larger than its own text.
+# Incompressible: its compressed form is larger.
 NOISE = random.Random(1).randbytes(2_000)
 
 
 def raw_deflate(data: bytes) -> bytes:
-    """Compress without header and checksum, as some servers understand `deflate`."""
+    """Compress without header and checksum, as some servers implement `deflate`."""
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return packer.compress(data) + packer.flush()
 
 
 class Chunks(httpx.AsyncByteStream):
-    """A body that arrives in pieces; counts how many were taken."""
+    """A body in chunks that counts how many were read."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self.chunks = chunks
-        self.taken = 0
+        self.read_count = 0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in self.chunks:
-            self.taken += 1
+            self.read_count += 1
             yield chunk
 
 
 def endless(chunk: bytes) -> Iterable[bytes]:
-    """Give the same piece again and again, far past any limit here."""
+    """Repeat a chunk, far past any limit here."""
     return itertools.repeat(chunk, 100_000)
 
 
@@ -54,7 +54,7 @@ async def read(
     length: str | None = None,
     media_type: str | None = None,
 ) -> bytes:
-    """Read a body, by default in one piece, as REST would have sent it."""
+    """Read a body, by default in one chunk, as a response of REST."""
     headers = {
         "Content-Encoding": encoding,
         "Content-Length": length,
@@ -69,7 +69,7 @@ async def read(
 
 
 def pieces(data: bytes, size: int) -> Chunks:
-    """Cut a body into pieces of one size."""
+    """Split a body into chunks of one size."""
     return Chunks([data[at : at + size] for at in range(0, len(data), size)])
 
 
@@ -89,20 +89,18 @@ def pieces(data: bytes, size: int) -> Chunks:
     ],
 )
 @pytest.mark.parametrize("size", [7, 10_000])
-async def test_a_body_comes_out_as_it_was_before_compression(
-    encoding: str | None, sent: bytes, size: int
-) -> None:
-    """In whatever pieces it arrives."""
+async def test_a_body_is_decompressed(encoding: str | None, sent: bytes, size: int) -> None:
+    """A body is decompressed in each supported coding, in chunks of any size."""
     assert await read(pieces(sent, size), encoding) == TEXT
 
 
-async def test_gzip_may_come_a_byte_at_a_time() -> None:
-    """No piece is too small."""
+async def test_gzip_may_arrive_byte_by_byte() -> None:
+    """A gzip body in chunks of one byte is decompressed."""
     assert await read(pieces(gzip.compress(TEXT), 1), "gzip") == TEXT
 
 
-async def test_a_body_without_a_byte_is_empty() -> None:
-    """What an empty body means is for the decoder to say."""
+async def test_an_empty_body_is_returned() -> None:
+    """An empty body is returned; the decoder judges its meaning."""
     assert await read(Chunks([])) == b""
 
 
@@ -125,24 +123,24 @@ async def test_a_body_without_a_byte_is_empty() -> None:
         pytest.param("deflate", raw_deflate(TEXT)[:-3], id="cut deflate"),
     ],
 )
-async def test_what_cannot_be_decompressed_is_a_bad_response(encoding: str, sent: bytes) -> None:
-    """It was a 200 all the same, and the error says so."""
+async def test_an_invalid_compressed_body_is_a_bad_response(encoding: str, sent: bytes) -> None:
+    """A body that cannot be decompressed is an error with the status 200 of its response."""
     with pytest.raises(UpstreamBadResponseError) as caught:
         await read(sent, encoding)
 
     assert caught.value.extensions["upstreamStatus"] == 200
 
 
-async def test_a_failure_in_a_later_piece_is_a_bad_response() -> None:
-    """A stream that starts well may still turn bad."""
+async def test_an_invalid_later_chunk_is_a_bad_response() -> None:
+    """A stream that becomes invalid in a later chunk is an error."""
     good = gzip.compress(NOISE)
 
     with pytest.raises(UpstreamBadResponseError):
         await read(Chunks([good[:1_000], b"\xff" * 1_000]), "gzip")
 
 
-async def test_zlibs_own_words_stay_inside() -> None:
-    """The message is ours; zlib's stays the error's cause."""
+async def test_the_message_of_zlib_is_not_shown() -> None:
+    """The message is ours; zlib's error is the cause only."""
     with pytest.raises(UpstreamBadResponseError) as caught:
         await read(b"junk", "gzip")
 
@@ -159,44 +157,46 @@ async def test_zlibs_own_words_stay_inside() -> None:
     ],
 )
 class TestTheLimit:
-    async def test_it_is_the_largest_body_allowed(self, encoding: str | None, sent: bytes) -> None:
-        """A body of exactly that size is read."""
+    async def test_a_body_of_exactly_the_limit_is_read(
+        self, encoding: str | None, sent: bytes
+    ) -> None:
+        """A body of exactly the limit is read."""
         assert await read(sent, encoding, max_bytes=len(TEXT)) == TEXT
 
-    async def test_one_byte_more_is_too_much(self, encoding: str | None, sent: bytes) -> None:
-        """It holds for what comes out, not for what goes in."""
+    async def test_one_byte_more_is_refused(self, encoding: str | None, sent: bytes) -> None:
+        """The limit is for the decompressed body."""
         with pytest.raises(UpstreamBadResponseError, match=f"larger than {len(TEXT) - 1} bytes"):
             await read(sent, encoding, max_bytes=len(TEXT) - 1)
 
 
 @pytest.mark.parametrize("length", [MEBIBYTE + 1, 50 * 2**30, 10**18, 10**400])
-async def test_a_body_declared_too_large_is_not_even_begun(length: int) -> None:
-    """Content-Length is enough to refuse it."""
+async def test_a_too_large_content_length_is_refused_unread(length: int) -> None:
+    """A too large Content-Length is refused before the body is read."""
     body = Chunks([TEXT])
 
     with pytest.raises(UpstreamBadResponseError):
         await read(body, length=str(length))
-    assert body.taken == 0
+    assert body.read_count == 0
 
 
 @pytest.mark.parametrize("length", ["-1", "many", "1,1", ""])
-async def test_a_content_length_that_is_no_number_is_refused(length: str) -> None:
-    """Nothing is read on trust."""
+async def test_an_invalid_content_length_is_refused(length: str) -> None:
+    """An invalid Content-Length is refused."""
     with pytest.raises(UpstreamBadResponseError):
         await read(TEXT, length=length)
 
 
-async def test_an_endless_body_is_left_at_the_limit() -> None:
-    """No piece is taken after the one that is too much."""
+async def test_reading_stops_at_the_limit() -> None:
+    """No chunk is read after the one that exceeds the limit."""
     body = Chunks(endless(bytes(1_024)))
 
     with pytest.raises(UpstreamBadResponseError):
         await read(body, max_bytes=10_240)
-    assert body.taken == 11
+    assert body.read_count == 11
 
 
-async def test_the_limit_counts_what_arrives_too() -> None:
-    """Empty gzip members can go on for ever without a byte of content."""
+async def test_the_limit_includes_compressed_bytes() -> None:
+    """An endless sequence of empty gzip members is refused."""
     body = Chunks(endless(gzip.compress(b"")))
 
     with pytest.raises(UpstreamBadResponseError):
@@ -212,8 +212,8 @@ async def test_the_limit_counts_what_arrives_too() -> None:
         pytest.param("gzip", gzip.compress(bytes(MEBIBYTE)) * 16, id="many members"),
     ],
 )
-async def test_a_bomb_does_not_go_off(encoding: str, sent: bytes) -> None:
-    """What 16 MiB of zeros would take is never taken."""
+async def test_a_decompression_bomb_is_not_inflated(encoding: str, sent: bytes) -> None:
+    """A bomb of 16 MiB is refused in a fraction of that memory."""
     tracemalloc.start()
     try:
         with pytest.raises(UpstreamBadResponseError, match="larger"):
@@ -225,8 +225,8 @@ async def test_a_bomb_does_not_go_off(encoding: str, sent: bytes) -> None:
     assert peak < 8 * MEBIBYTE
 
 
-async def test_a_bomb_in_gzip_stays_packed() -> None:
-    """One layer is opened: what comes out is for the JSON decoder to refuse."""
+async def test_only_one_layer_of_gzip_is_inflated() -> None:
+    """Only one layer of gzip is inflated; the JSON decoder refuses the rest."""
     assert await read(gzip.compress(BOMB), "gzip") == BOMB
 
 
@@ -243,8 +243,8 @@ async def test_a_bomb_in_gzip_stays_packed() -> None:
         "application/octet-stream",
     ],
 )
-async def test_what_may_be_json_is_read(media_type: str | None) -> None:
-    """Its content decides: servers are careless with the type."""
+async def test_any_media_type_that_may_be_json_is_read(media_type: str | None) -> None:
+    """Servers are careless with Content-Type, so any type that may be JSON is read."""
     assert await read(TEXT, media_type=media_type) == TEXT
 
 
@@ -260,17 +260,17 @@ async def test_what_may_be_json_is_read(media_type: str | None) -> None:
         "application/problem+xml",
     ],
 )
-async def test_a_page_is_refused_without_reading_it(media_type: str) -> None:
-    """A log-in page with a 200, or REST's other form."""
+async def test_html_and_xml_are_refused_unread(media_type: str) -> None:
+    """HTML, such as a login page with status 200, and XML are refused unread."""
     body = Chunks([TEXT])
 
     with pytest.raises(UpstreamBadResponseError, match="HTML or XML"):
         await read(body, media_type=media_type)
-    assert body.taken == 0
+    assert body.read_count == 0
 
 
 class BreakingChunks(Chunks):
-    """A body whose connection breaks after its last piece."""
+    """A body whose connection breaks after its last chunk."""
 
     def __init__(self, chunks: Iterable[bytes], error: Exception) -> None:
         super().__init__(chunks)
@@ -283,29 +283,29 @@ class BreakingChunks(Chunks):
 
 
 @pytest.mark.parametrize("error", [httpx.ReadError("reset"), ssl.SSLError("bad record")], ids=repr)
-async def test_a_break_within_the_body_is_told_from_others(error: Exception) -> None:
-    """What has been begun is not to be fetched again."""
+async def test_a_break_within_the_body_is_an_interruption(error: Exception) -> None:
+    """A break within the body has its own error, as the call must not be retried."""
     with pytest.raises(UpstreamInterruptedError) as caught:
         await read(BreakingChunks([TEXT[:1]], error))
 
     assert caught.value.__cause__ is error
 
 
-async def test_a_break_before_the_body_is_left_as_it_is() -> None:
-    """No byte has been used."""
+async def test_a_break_before_the_body_is_not_translated() -> None:
+    """A break before the first byte of the body keeps its error, so that it is retried."""
     with pytest.raises(httpx.ReadError):
         await read(BreakingChunks([], httpx.ReadError("reset")))
 
 
-async def test_what_is_not_http_within_the_body_is_left_as_it_is() -> None:
-    """It is no break of the connection."""
+async def test_invalid_http_within_the_body_is_not_translated() -> None:
+    """Invalid HTTP within the body keeps its error, as it is no break of the connection."""
     with pytest.raises(httpx.RemoteProtocolError):
         await read(BreakingChunks([TEXT], httpx.RemoteProtocolError("bad chunk")))
 
 
 @pytest.mark.parametrize("encoding", [None, "gzip"])
-async def test_others_get_their_turn_while_a_large_body_is_read(encoding: str | None) -> None:
-    """It may have arrived before it is read, or become large only as it is inflated."""
+async def test_other_tasks_run_while_a_large_body_is_read(encoding: str | None) -> None:
+    """Other tasks run while a body is read that had already arrived or that inflates."""
     turns = 0
 
     async def count() -> None:

@@ -1,4 +1,4 @@
-"""The memory of the bodies that are read and decoded at the same time."""
+"""The memory of bodies that are read and decoded at the same time."""
 
 import asyncio
 import gzip
@@ -21,8 +21,8 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_bodies_past_the_bound_are_read_one_at_a_time() -> None:
-    """All get through, whatever their size; usual ones wait for nobody."""
+async def test_bodies_past_the_limit_are_read_one_at_a_time() -> None:
+    """Past the limit, large bodies are read one at a time and small ones without a wait."""
     memory, waits, decoded = BodyMemory(512 * KIBIBYTE), [0], asyncio.Event()
     bodies = [Chunks([CHUNK] * 16) for _ in range(8)]
 
@@ -39,22 +39,22 @@ async def test_bodies_past_the_bound_are_read_one_at_a_time() -> None:
 
     tasks = [asyncio.create_task(read(body)) for body in bodies]
     await settle()
-    taken = sum(body.taken for body in bodies) * 64
-    gone = tasks.pop()  # it waits for memory
-    gone.cancel()
+    read_kib = sum(body.read_count for body in bodies) * 64
+    cancelled = tasks.pop()  # waits for memory
+    cancelled.cancel()
     small = asyncio.create_task(read(Chunks([CHUNK] * 4)))
     decoded.set()
 
-    # Free parts, the bound, one whole body, and the chunk that each waits with.
-    assert taken <= 8 * 256 + 512 + 1024 + 8 * 64
+    # The free parts, the limit, one whole body, and a chunk for each that waits.
+    assert read_kib <= 8 * 256 + 512 + 1024 + 8 * 64
     assert await small == 4 * len(CHUNK)
     assert await asyncio.gather(*tasks) == [2**20] * 7
     assert waits[0] >= 6
     assert (memory.left_bytes, memory.last.locked()) == (512 * KIBIBYTE, False)
 
 
-async def test_what_inflates_a_thousandfold_waits_in_pieces() -> None:
-    """Not even one network chunk is inflated past the bound; nothing of it gets lost."""
+async def test_a_highly_compressed_chunk_waits_for_memory() -> None:
+    """A chunk that inflates past the limit waits in the middle, and none of it is lost."""
     memory = BodyMemory(0)
     text = bytes(2**20 + 1)
     for packed in (gzip.compress(text), raw_deflate(text), gzip.compress(text) * 2):
@@ -74,8 +74,8 @@ async def test_what_inflates_a_thousandfold_waits_in_pieces() -> None:
         assert len(await task) in {len(text), 2 * len(text)}
 
 
-async def test_a_wait_for_memory_ends_with_the_deadline_and_is_our_own_fault() -> None:
-    """Such a timeout does not count against SuperOffice."""
+async def test_a_timeout_while_waiting_for_memory_does_not_open_the_breaker() -> None:
+    """The wait for memory ends with the deadline, and does not count against SuperOffice."""
     memory, rest = BodyMemory(0), Script(httpx.Response(200, content=CHUNK * 8))
     await memory.last.acquire()
     async with client_of(rest, timeout=0.05, breaker_failures=1, max_bytes=2**20) as client:

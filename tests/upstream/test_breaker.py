@@ -1,4 +1,4 @@
-"""When REST is left alone, for how long, and how it is found to be well again."""
+"""The circuit breaker: when it opens, for how long, and how it closes."""
 
 import asyncio
 import contextlib
@@ -38,8 +38,10 @@ def breaker(clock: FakeClock) -> Breaker:
     return Breaker(failures=FAILURES, cooldown_s=COOLDOWN_S, clock=clock)
 
 
-def make(breaker: Breaker, outcome: BaseException | None = None, caller: str | None = None) -> None:
-    """Make one call that ends so, of another caller each time."""
+def make_call(
+    breaker: Breaker, outcome: BaseException | None = None, caller: str | None = None
+) -> None:
+    """Make one call with this outcome, by a new caller unless named."""
     caller = caller or str(next(NAMES))
     with contextlib.suppress(*([type(outcome)] if outcome else [])), Call(breaker, caller) as call:
         call.begin()
@@ -48,39 +50,39 @@ def make(breaker: Breaker, outcome: BaseException | None = None, caller: str | N
 
 
 def opened(breaker: Breaker) -> Breaker:
-    """Let calls fail until it opens."""
+    """Open a breaker by failed calls."""
     for _ in range(FAILURES):
-        make(breaker, DOWN)
+        make_call(breaker, DOWN)
     return breaker
 
 
-def begun(breaker: Breaker) -> Call:
-    """Begin a call that has not ended yet."""
+def started_call(breaker: Breaker) -> Call:
+    """Start a call that does not end."""
     call = Call(breaker, str(next(NAMES)))
     call.__enter__()
     call.begin()
     return call
 
 
-def end(call: Call, outcome: BaseException | None = None) -> None:
-    """End a call that was begun."""
+def end_call(call: Call, outcome: BaseException | None = None) -> None:
+    """End a started call."""
     call.__exit__(None, outcome, None)
 
 
 def retry_after(breaker: Breaker) -> int | None:
-    """Return what a caller is told who is refused."""
+    """Return the Retry-After of a refused call."""
     with pytest.raises(UpstreamNotCalledError) as caught:
-        make(breaker)
+        make_call(breaker)
     return caught.value.retry_after_s
 
 
 @pytest.mark.parametrize("failure", [DOWN, UpstreamTimeoutError("Too late.")], ids=repr)
 def test_failures_in_a_row_open_it(breaker: Breaker, failure: UpstreamError) -> None:
-    """No answer is no answer, whether it was refused or waited for."""
+    """Refused connections and timeouts in a row open the breaker."""
     for _ in range(FAILURES - 1):
-        make(breaker, failure)
+        make_call(breaker, failure)
     before = breaker.state
-    make(breaker, failure)
+    make_call(breaker, failure)
 
     assert (before, breaker.state) == ("closed", "open")
 
@@ -88,20 +90,20 @@ def test_failures_in_a_row_open_it(breaker: Breaker, failure: UpstreamError) -> 
 def test_the_failures_of_one_caller_count_once_in_a_cooldown(
     breaker: Breaker, clock: FakeClock
 ) -> None:
-    """It is not called off for all, unless for a long time nothing at all is answered."""
+    """One caller's failures count once a cooldown, so they open it only without any success."""
     for _ in range(20):
-        make(breaker, DOWN, "ada")
+        make_call(breaker, DOWN, "ada")
     before = breaker.state
 
     for _ in range(FAILURES - 1):
         clock.advance(COOLDOWN_S)
-        make(breaker, DOWN, "ada")
+        make_call(breaker, DOWN, "ada")
 
     assert (before, breaker.state) == ("closed", "open")
 
 
-def test_a_timeout_after_a_long_wait_for_its_turn_is_our_own(breaker: Breaker) -> None:
-    """It neither counts nor starts the count again."""
+def test_a_timeout_after_a_long_wait_in_the_queue_is_ignored(breaker: Breaker) -> None:
+    """A timeout after a long wait in the queue neither counts nor resets the count."""
     for _ in range(FAILURES):
         with pytest.raises(UpstreamTimeoutError), Call(breaker, str(next(NAMES))) as call:
             call.begin(had_time=False)
@@ -110,12 +112,12 @@ def test_a_timeout_after_a_long_wait_for_its_turn_is_our_own(breaker: Breaker) -
     assert breaker.state == "closed"
 
 
-def test_a_success_starts_the_count_again(breaker: Breaker) -> None:
-    """It is failures in a row that count."""
+def test_a_success_resets_the_count(breaker: Breaker) -> None:
+    """Only failures in a row count."""
     for _ in range(5):
         for _ in range(FAILURES - 1):
-            make(breaker, DOWN)
-        make(breaker)
+            make_call(breaker, DOWN)
+        make_call(breaker)
 
     assert breaker.state == "closed"
 
@@ -130,32 +132,30 @@ def test_a_success_starts_the_count_again(breaker: Breaker) -> None:
     ],
     ids=repr,
 )
-def test_whatever_rest_answers_shows_that_it_is_alive(
-    breaker: Breaker, answer: UpstreamError
-) -> None:
-    """An error, too, starts the count again, as it was REST's own."""
+def test_an_error_of_rest_resets_the_count(breaker: Breaker, answer: UpstreamError) -> None:
+    """An error answer shows that REST is alive, so it resets the count."""
     for _ in range(FAILURES - 1):
-        make(breaker, DOWN)
-    make(breaker, answer)
-    make(breaker, DOWN)
+        make_call(breaker, DOWN)
+    make_call(breaker, answer)
+    make_call(breaker, DOWN)
 
     assert breaker.state == "closed"
 
 
 @pytest.mark.parametrize("outcome", [asyncio.CancelledError(), ZeroDivisionError()], ids=repr)
-def test_a_call_that_was_given_up_tells_nothing(breaker: Breaker, outcome: BaseException) -> None:
-    """It neither counts nor starts the count again."""
+def test_a_cancelled_call_is_ignored(breaker: Breaker, outcome: BaseException) -> None:
+    """A cancelled call neither counts nor resets the count."""
     for _ in range(FAILURES - 1):
-        make(breaker, DOWN)
-    make(breaker, outcome)
+        make_call(breaker, DOWN)
+    make_call(breaker, outcome)
     before = breaker.state
-    make(breaker, DOWN)
+    make_call(breaker, DOWN)
 
     assert (before, breaker.state) == ("closed", "open")
 
 
-def test_a_call_that_never_went_to_rest_does_not_count(breaker: Breaker) -> None:
-    """As one whose time was up while it waited for its turn."""
+def test_a_call_that_did_not_reach_rest_is_ignored(breaker: Breaker) -> None:
+    """A timeout before the call was made does not count."""
     for _ in range(FAILURES):
         with pytest.raises(UpstreamTimeoutError), Call(breaker):
             raise UpstreamTimeoutError("Too late.")
@@ -164,7 +164,7 @@ def test_a_call_that_never_went_to_rest_does_not_count(breaker: Breaker) -> None
 
 
 def test_while_it_is_open_calls_are_refused(breaker: Breaker, clock: FakeClock) -> None:
-    """At once, and with the seconds that are left, rounded up."""
+    """An open breaker refuses calls with the remaining seconds, rounded up."""
     opened(breaker)
     assert retry_after(breaker) == 5
 
@@ -173,135 +173,133 @@ def test_while_it_is_open_calls_are_refused(breaker: Breaker, clock: FakeClock) 
     assert retry_after(breaker) == 2
 
 
-def test_a_call_that_waited_for_its_turn_meanwhile_is_refused(breaker: Breaker) -> None:
-    """What stood in line does not go on to a REST side that is down."""
+def test_a_queued_call_is_refused_when_it_opens(breaker: Breaker) -> None:
+    """A call that waited in the queue while the breaker opened is refused."""
     with pytest.raises(UpstreamNotCalledError), Call(breaker) as waiting:
         opened(breaker)
         waiting.begin()
 
 
-def test_after_its_time_one_call_goes_through(breaker: Breaker, clock: FakeClock) -> None:
-    """The others are refused until it is known how it ends."""
+def test_after_the_cooldown_one_probe_is_made(breaker: Breaker, clock: FakeClock) -> None:
+    """After the cooldown one call is the probe, and others are refused until it ends."""
     opened(breaker)
     clock.advance(COOLDOWN_S)
-    begun(breaker)
+    started_call(breaker)
 
     assert breaker.state == "half_open"
     assert retry_after(breaker) == 1
 
 
-def test_a_probe_that_succeeds_closes_it(breaker: Breaker, clock: FakeClock) -> None:
-    """Calls pass, and the count begins anew."""
+def test_a_successful_probe_closes_it(breaker: Breaker, clock: FakeClock) -> None:
+    """A successful probe closes the breaker and resets the count."""
     opened(breaker)
     clock.advance(COOLDOWN_S)
-    make(breaker)
+    make_call(breaker)
     assert breaker.state == "closed"
 
-    make(breaker, DOWN)
+    make_call(breaker, DOWN)
 
     assert breaker.state == "closed"
 
 
-def test_a_probe_that_fails_opens_it_for_longer_each_time(
-    breaker: Breaker, clock: FakeClock
-) -> None:
-    """Up to six times as long as at first."""
+def test_each_failed_probe_opens_it_for_longer(breaker: Breaker, clock: FakeClock) -> None:
+    """Each failed probe prolongs the cooldown, up to six times its start."""
     opened(breaker)
-    told = []
+    cooldowns = []
     for _ in range(5):
-        told.append(retry_after(breaker))
-        clock.advance(told[-1] or 0)
-        make(breaker, DOWN)
+        cooldowns.append(retry_after(breaker))
+        clock.advance(cooldowns[-1] or 0)
+        make_call(breaker, DOWN)
 
-    assert told == [5, 10, 20, 30, 30]
+    assert cooldowns == [5, 10, 20, 30, 30]
 
 
-def test_once_it_was_closed_it_opens_for_as_long_as_at_first(
-    breaker: Breaker, clock: FakeClock
-) -> None:
-    """What was learnt in one outage says nothing about the next."""
+def test_after_a_close_the_cooldown_is_short_again(breaker: Breaker, clock: FakeClock) -> None:
+    """After a close the next outage starts with the shortest cooldown."""
     opened(breaker)
     clock.advance(COOLDOWN_S)
-    make(breaker, DOWN)
+    make_call(breaker, DOWN)
     clock.advance(2 * COOLDOWN_S)
-    make(breaker)
+    make_call(breaker)
     opened(breaker)
 
     assert retry_after(breaker) == COOLDOWN_S
 
 
 @pytest.mark.parametrize("outcome", [asyncio.CancelledError(), ZeroDivisionError()], ids=repr)
-def test_a_probe_that_is_given_up_leaves_its_place_to_the_next(
+def test_a_cancelled_probe_makes_room_for_the_next(
     breaker: Breaker, clock: FakeClock, outcome: BaseException
 ) -> None:
-    """It must not be half-open for ever."""
+    """A cancelled probe does not leave the breaker half-open."""
     opened(breaker)
     clock.advance(COOLDOWN_S)
-    make(breaker, outcome)
+    make_call(breaker, outcome)
     before = breaker.state
-    make(breaker)
+    make_call(breaker)
 
     assert (before, breaker.state) == ("open", "closed")
 
 
-def test_failures_of_calls_from_before_it_opened_change_nothing(
+def test_failures_of_earlier_calls_are_ignored_while_open(
     breaker: Breaker, clock: FakeClock
 ) -> None:
-    """They neither prolong it nor speak for the probe."""
-    early, late = begun(breaker), begun(breaker)
+    """Failures of calls that started before it opened neither prolong it nor count as the probe."""
+    early, late = started_call(breaker), started_call(breaker)
     opened(breaker)
-    end(early, DOWN)
+    end_call(early, DOWN)
     clock.advance(COOLDOWN_S)
-    begun(breaker)
-    end(late, DOWN)
+    started_call(breaker)
+    end_call(late, DOWN)
 
     assert breaker.state == "half_open"
 
 
-def test_a_success_from_before_it_opened_closes_it(breaker: Breaker, clock: FakeClock) -> None:
-    """REST has just answered, whenever it was asked; the probe then is a call like others."""
-    early = begun(breaker)
+def test_a_success_of_an_earlier_call_closes_it(breaker: Breaker, clock: FakeClock) -> None:
+    """A success of a call that started before it opened closes the breaker."""
+    early = started_call(breaker)
     opened(breaker)
     clock.advance(COOLDOWN_S)
-    probe = begun(breaker)
-    end(early)
+    probe = started_call(breaker)
+    end_call(early)
     assert breaker.state == "closed"
 
-    end(probe, DOWN)
+    end_call(probe, DOWN)
 
     assert breaker.state == "closed"
 
 
-@pytest.mark.parametrize(("asked_s", "told"), [(3, 5), (12, 12), (86_400, 30)])
-def test_it_opens_for_as_long_as_rest_asks(breaker: Breaker, asked_s: int, told: int) -> None:
-    """Within its own bounds: a 503 may say when the maintenance is over."""
+@pytest.mark.parametrize(("retry_after_s", "expected_s"), [(3, 5), (12, 12), (86_400, 30)])
+def test_retry_after_prolongs_the_cooldown(
+    breaker: Breaker, retry_after_s: int, expected_s: int
+) -> None:
+    """A 503's Retry-After sets the cooldown, within the breaker's limits."""
     for _ in range(FAILURES):
-        make(breaker, UpstreamUnavailableError("Out of service.", retry_after_s=asked_s))
+        make_call(breaker, UpstreamUnavailableError("Out of service.", retry_after_s=retry_after_s))
 
-    assert retry_after(breaker) == told
+    assert retry_after(breaker) == expected_s
 
 
-def test_with_no_failures_allowed_for_it_never_opens() -> None:
-    """Zero switches it off."""
+def test_with_0_failures_it_never_opens() -> None:
+    """Zero failures switch the breaker off."""
     breaker = Breaker(failures=0, cooldown_s=COOLDOWN_S)
     for _ in range(1_000):
-        make(breaker, DOWN)
+        make_call(breaker, DOWN)
 
     assert breaker.state == "closed"
 
 
-def test_the_log_has_one_line_each_way(
+def test_opening_and_closing_are_logged_once(
     breaker: Breaker, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However often it is probed in between."""
+    """Each outage is logged once when the breaker opens and once when it closes."""
     caplog.set_level(logging.INFO, "gateway")
     opened(breaker)
     for _ in range(3):
         clock.advance(60)
-        make(breaker, DOWN)
+        make_call(breaker, DOWN)
     clock.advance(60)
-    make(breaker)
-    make(breaker)
+    make_call(breaker)
+    make_call(breaker)
 
     lines = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert lines == [
@@ -313,7 +311,7 @@ def test_the_log_has_one_line_each_way(
     ]
 
 
-def test_a_refusal_is_an_unavailable_upstream(breaker: Breaker) -> None:
-    """Clients know what to do about it."""
+def test_a_refused_call_is_an_unavailable_upstream(breaker: Breaker) -> None:
+    """A refused call is an error that clients know."""
     with pytest.raises(UpstreamUnavailableError, match=re.escape("is not called for a moment.")):
-        make(opened(breaker))
+        make_call(opened(breaker))

@@ -1,4 +1,4 @@
-"""REST calls per second: which wait, which are refused, and who goes first."""
+"""The budget of REST calls per second: calls wait, are refused, and take turns."""
 
 import asyncio
 
@@ -13,12 +13,12 @@ from tests.upstream.test_client import CALLER, Script, client_of, failed
 
 
 def budget_of(per_second: int, clock: FakeClock) -> Budget:
-    """Make a budget whose second never passes by itself."""
+    """Return a budget whose time passes only with the clock."""
     return Budget(SharedRate("a tenant", per_second, clock=clock), queue=5)
 
 
 async def test_calls_past_the_budget_are_refused_with_the_time_to_wait() -> None:
-    """If their turn would come too late; the caller itself is not held off afterwards."""
+    """A call whose turn comes too late gets the time to wait, and may be repeated afterwards."""
     rest, clock = Script(httpx.Response(200, content=b"[]")), FakeClock()
     async with client_of(rest, timeout=0.5) as client:
         client.budget = budget_of(2, clock)
@@ -37,7 +37,7 @@ async def test_calls_past_the_budget_are_refused_with_the_time_to_wait() -> None
 
 
 async def test_a_call_waits_for_its_turn_within_its_deadline() -> None:
-    """Its second is the one that the first call leaves."""
+    """A call waits for the next free second if its deadline allows it."""
     clock = FakeClock()
     budget = budget_of(1, clock)
     await budget.take("ada", longest_s=5)
@@ -48,7 +48,7 @@ async def test_a_call_waits_for_its_turn_within_its_deadline() -> None:
 
 
 async def test_a_live_poll_never_waits() -> None:
-    """What is left of the budget is for requests."""
+    """A live poll is refused rather than queued, which leaves the budget to requests."""
     budget = budget_of(1, FakeClock())
     await budget.take("ada", longest_s=5)
     waiting = asyncio.create_task(budget.take("bob", longest_s=5))

@@ -1,4 +1,4 @@
-"""What the client sends to REST, when it tries again, and what it says when REST fails."""
+"""The client of the REST API: headers that it sends, retries, limits and errors."""
 
 import asyncio
 import contextlib
@@ -41,12 +41,12 @@ OURS = {
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the random pause before a retry take a millisecond."""
+    """Shorten the random pause before a retry to a millisecond."""
     monkeypatch.setattr("random.uniform", lambda low, high: 0.001)
 
 
 class Script:
-    """Plays REST: gives its answers in turn, the last of them for ever; an exception is raised."""
+    """Plays REST: returns or raises its answers in turn, and repeats the last."""
 
     def __init__(self, *answers: httpx.Response | Exception) -> None:
         self.answers = answers
@@ -64,22 +64,22 @@ class Script:
         return answer
 
 
-def good() -> httpx.Response:
-    """Make the answer of a REST that is well."""
+def ok() -> httpx.Response:
+    """Return a successful answer."""
     return httpx.Response(200, content=b"[]")
 
 
 def failing(status: int, **headers: str) -> httpx.Response:
-    """Make an answer with another status, and a text that is nobody's business."""
-    sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    return httpx.Response(status, headers=sent, text=SECRET)
+    """Return an answer with another status and a secret text."""
+    raw_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.Response(status, headers=raw_headers, text=SECRET)
 
 
 @contextlib.asynccontextmanager
 async def client_of(
     rest: Any, *, host: str = HOST, **options: Any
 ) -> AsyncIterator[UpstreamClient]:
-    """Make a client whose network is `rest`; `options` are settings, and its clock."""
+    """Make a client whose network is `rest`; `options` are settings and its clock."""
     clock = options.pop("clock", time.monotonic)
     settings = loaded(
         {
@@ -99,15 +99,15 @@ async def client_of(
 
 
 async def failure_of(rest: Any, **options: Any) -> UpstreamError:
-    """Make one call that has to fail."""
+    """Make one call that must fail with a new client, and return the error."""
     async with client_of(rest, **options) as client:
         return await failed(client)
 
 
 async def failed(client: UpstreamClient, caller: list[Header] = CALLER) -> UpstreamError:
-    """Make one call that has to fail, with a client that is there already."""
-    # A task of its own: Python 3.11 stops tracing, and coverage counting, every coroutine that a
-    # timeout was thrown through, even where one further in catches it.
+    """Make one call that must fail with this client, and return the error."""
+    # In a task: Python 3.11 stops tracing, and coverage counting, every coroutine that a timeout
+    # was thrown through, even if an inner one catches it.
     call = asyncio.create_task(client.fetch(caller))
     await asyncio.wait([call])
     with pytest.raises(UpstreamError) as caught:
@@ -116,20 +116,20 @@ async def failed(client: UpstreamClient, caller: list[Header] = CALLER) -> Upstr
 
 
 async def settle() -> None:
-    """Let every task get as far as it can."""
+    """Let every task run until it waits."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
-async def test_it_gives_the_body_of_a_200() -> None:
-    """As bytes: what they mean is not its business."""
-    async with client_of(Script(good())) as client:
+async def test_the_body_of_a_200_is_returned() -> None:
+    """The body of a 200 is returned as bytes."""
+    async with client_of(Script(ok())) as client:
         assert await client.fetch(CALLER) == b"[]"
 
 
 async def test_it_calls_the_one_endpoint_without_query_or_body() -> None:
-    """REST's operation takes no parameters."""
-    rest = Script(good())
+    """The client calls the one endpoint, which takes no parameters."""
+    rest = Script(ok())
     async with client_of(rest) as client:
         await client.fetch(CALLER)
 
@@ -139,18 +139,18 @@ async def test_it_calls_the_one_endpoint_without_query_or_body() -> None:
     assert request.content == b""
 
 
-async def test_without_headers_only_ours_go_out() -> None:
-    """Nothing about this machine or this process is added."""
-    rest = Script(good())
+async def test_without_a_callers_headers_only_ours_are_sent() -> None:
+    """Headers that describe this machine or process are not sent."""
+    rest = Script(ok())
     async with client_of(rest) as client:
         await client.fetch([])
 
     assert {(name.lower(), value) for name, value in rest.requests[0].headers.raw} == OURS
 
 
-async def test_the_callers_headers_go_out_byte_for_byte() -> None:
-    """In any bytes, in their order, repeated ones too."""
-    sent = [
+async def test_the_callers_headers_are_sent_byte_for_byte() -> None:
+    """The caller's headers keep their bytes, order and repetitions."""
+    headers = [
         (b"x-xsrf-token", b"\xe6\xf8\xe5 \xff%20=="),
         (b"cookie", b'a=1; b="x, y"; a=2'),
         (b"so-apptoken", b"t" * 4_000),
@@ -158,17 +158,17 @@ async def test_the_callers_headers_go_out_byte_for_byte() -> None:
         (b"accept-language", b"en;q=0.5"),
         (b"so-language", b""),
     ]
-    rest = Script(good())
+    rest = Script(ok())
     async with client_of(rest) as client:
-        await client.fetch(sent)
+        await client.fetch(headers)
 
     raw = rest.requests[0].headers.raw
-    assert [header for header in raw if (header[0].lower(), header[1]) not in OURS] == sent
+    assert [header for header in raw if (header[0].lower(), header[1]) not in OURS] == headers
 
 
-async def test_one_callers_headers_do_not_stay_for_the_next() -> None:
-    """The client remembers nobody."""
-    rest = Script(good())
+async def test_one_callers_headers_are_not_sent_for_the_next() -> None:
+    """The headers of one caller are not sent for the next."""
+    rest = Script(ok())
     async with client_of(rest) as client:
         await client.fetch([(b"authorization", b"Basic first"), (b"so-apptoken", b"first")])
         await client.fetch([(b"authorization", b"Basic second")])
@@ -178,8 +178,8 @@ async def test_one_callers_headers_do_not_stay_for_the_next() -> None:
     assert "so-apptoken" not in second
 
 
-async def test_a_cookie_that_rest_sets_is_not_kept() -> None:
-    """It was for one caller; on `localhost`, too, where cookie rules differ."""
+async def test_a_cookie_that_rest_sets_is_not_stored() -> None:
+    """A cookie from REST is for one caller, and not sent with the next call."""
     rest = Script(httpx.Response(200, headers={"Set-Cookie": "id=1; Path=/"}, content=b"[]"))
     async with client_of(rest, host="localhost") as client:
         await client.fetch(CALLER)
@@ -189,16 +189,16 @@ async def test_a_cookie_that_rest_sets_is_not_kept() -> None:
 
 
 async def test_a_cookie_that_rest_sets_is_not_sent_with_the_retry() -> None:
-    """An answer that failed leaves nothing behind either."""
-    rest = Script(failing(503, Set_Cookie="id=1; Path=/"), good())
+    """A cookie in a failed answer is not sent with the retry."""
+    rest = Script(failing(503, Set_Cookie="id=1; Path=/"), ok())
     async with client_of(rest, host="localhost") as client:
         await client.fetch(CALLER)
 
     assert "cookie" not in rest.requests[1].headers
 
 
-async def test_the_callers_own_cookie_goes_out_unmixed() -> None:
-    """What REST set for somebody is not added to what a caller sends."""
+async def test_the_callers_own_cookie_is_sent_alone() -> None:
+    """A cookie that REST set for one caller is not added to another caller's."""
     rest = Script(httpx.Response(200, headers={"Set-Cookie": "id=1; Path=/"}, content=b"[]"))
     async with client_of(rest, host="localhost") as client:
         await client.fetch(CALLER)
@@ -210,7 +210,7 @@ async def test_the_callers_own_cookie_goes_out_unmixed() -> None:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("target", ["https://elsewhere.invalid/", PATH])
 async def test_a_redirect_is_not_followed(status: int, target: str) -> None:
-    """Wherever it points: the credentials are for one address."""
+    """A redirect is not followed, as the credentials are for one address."""
     rest = Script(failing(status, Location=target))
 
     error = await failure_of(rest)
@@ -229,22 +229,22 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize("trouble", [*BROKEN, *map(failing, (502, 503, 504))], ids=repr)
-async def test_after_a_passing_trouble_it_tries_once_more(
-    trouble: httpx.Response | Exception,
+@pytest.mark.parametrize("failure", [*BROKEN, *map(failing, (502, 503, 504))], ids=repr)
+async def test_a_transient_failure_is_retried_once(
+    failure: httpx.Response | Exception,
 ) -> None:
-    """The caller does not notice."""
-    rest = Script(trouble, good())
+    """After a transient failure the retry succeeds, unnoticed by the caller."""
+    rest = Script(failure, ok())
     async with client_of(rest) as client:
         assert await client.fetch(CALLER) == b"[]"
 
     assert rest.calls == 2
 
 
-@pytest.mark.parametrize("trouble", [*BROKEN, *map(failing, (502, 503, 504))], ids=repr)
-async def test_it_tries_no_more_than_twice(trouble: httpx.Response | Exception) -> None:
-    """Then the caller is told that REST is not available."""
-    rest = Script(trouble)
+@pytest.mark.parametrize("failure", [*BROKEN, *map(failing, (502, 503, 504))], ids=repr)
+async def test_a_call_is_made_twice_at_most(failure: httpx.Response | Exception) -> None:
+    """After two failures the caller gets an error."""
+    rest = Script(failure)
 
     error = await failure_of(rest)
 
@@ -253,8 +253,8 @@ async def test_it_tries_no_more_than_twice(trouble: httpx.Response | Exception) 
 
 
 async def test_the_retry_sends_the_same_headers() -> None:
-    """Credentials included."""
-    rest = Script(failing(503), good())
+    """The retry sends the same headers, including credentials."""
+    rest = Script(failing(503), ok())
     async with client_of(rest) as client:
         await client.fetch(CALLER)
 
@@ -262,8 +262,8 @@ async def test_the_retry_sends_the_same_headers() -> None:
     assert first.headers.raw == second.headers.raw
 
 
-async def test_the_second_trouble_is_the_one_reported() -> None:
-    """It is the newer one, and may say more."""
+async def test_the_second_failure_is_reported() -> None:
+    """The error of the retry, which is newer, is reported."""
     error = await failure_of(Script(failing(503), failing(401)))
 
     assert type(error) is UpstreamUnauthenticatedError
@@ -282,10 +282,8 @@ async def test_the_second_trouble_is_the_one_reported() -> None:
         (206, UpstreamError),
     ],
 )
-async def test_what_a_retry_cannot_cure_is_not_tried_again(
-    status: int, kind: type[UpstreamError]
-) -> None:
-    """A wrong password sent twice is two failed log-ins."""
+async def test_a_permanent_failure_is_not_retried(status: int, kind: type[UpstreamError]) -> None:
+    """A permanent failure is not retried: two wrong passwords are two failed logins."""
     rest = Script(failing(status))
 
     error = await failure_of(rest)
@@ -297,8 +295,8 @@ async def test_what_a_retry_cannot_cure_is_not_tried_again(
 @pytest.mark.parametrize(
     "exc", [httpx.RemoteProtocolError("illegal status line"), httpx.RemoteProtocolError("")]
 )
-async def test_what_is_not_http_is_a_bad_response_at_once(exc: Exception) -> None:
-    """A server that talks nonsense would do so again."""
+async def test_invalid_http_is_not_retried(exc: Exception) -> None:
+    """Invalid HTTP is a bad response, and not retried."""
     rest = Script(exc)
 
     error = await failure_of(rest)
@@ -307,8 +305,8 @@ async def test_what_is_not_http_is_a_bad_response_at_once(exc: Exception) -> Non
     assert rest.calls == 1
 
 
-async def test_a_body_that_is_too_large_is_not_fetched_again() -> None:
-    """Once was enough."""
+async def test_a_too_large_body_is_not_retried() -> None:
+    """A too large body is not fetched again."""
     rest = Script(httpx.Response(200, content=bytes(1_001)))
 
     error = await failure_of(rest)
@@ -318,9 +316,9 @@ async def test_a_body_that_is_too_large_is_not_fetched_again() -> None:
 
 
 @pytest.mark.parametrize("retry_after", ["5", "3600", "Fri, 31 Dec 9999 23:59:59 GMT"])
-async def test_a_wait_longer_than_the_deadline_is_not_begun(retry_after: str) -> None:
-    """The caller is told at once, and for how long."""
-    rest = Script(failing(503, Retry_After=retry_after), good())
+async def test_a_retry_after_beyond_the_deadline_is_reported_at_once(retry_after: str) -> None:
+    """The caller gets a Retry-After beyond the deadline at once."""
+    rest = Script(failing(503, Retry_After=retry_after), ok())
     started = time.monotonic()
 
     error = await failure_of(rest, timeout=5)
@@ -330,9 +328,9 @@ async def test_a_wait_longer_than_the_deadline_is_not_begun(retry_after: str) ->
     assert time.monotonic() - started < 4
 
 
-async def test_a_wait_within_the_deadline_is_kept() -> None:
-    """REST is not called before the time it gave."""
-    rest = Script(failing(503, Retry_After="1"), good())
+async def test_a_retry_after_within_the_deadline_is_obeyed() -> None:
+    """REST is not called before the time of its Retry-After."""
+    rest = Script(failing(503, Retry_After="1"), ok())
     started = time.monotonic()
     async with client_of(rest) as client:
         await client.fetch(CALLER)
@@ -342,7 +340,7 @@ async def test_a_wait_within_the_deadline_is_kept() -> None:
 
 
 async def test_one_deadline_holds_for_the_whole_call() -> None:
-    """The retry gets what the first attempt has left."""
+    """The retry has the time that the first attempt has left."""
     calls = 0
 
     async def rest(request: httpx.Request) -> httpx.Response:
@@ -359,14 +357,14 @@ async def test_one_deadline_holds_for_the_whole_call() -> None:
     assert time.monotonic() - started < 10
 
 
-async def test_a_timeout_is_not_tried_again() -> None:
-    """There is no time left for it."""
+async def test_a_timeout_is_not_retried() -> None:
+    """After a timeout no time is left for a retry."""
     calls = 0
 
     async def rest(request: httpx.Request) -> httpx.Response:
         nonlocal calls
         calls += 1
-        return await asyncio.sleep(60, good())
+        return await asyncio.sleep(60, ok())
 
     error = await failure_of(rest, timeout=0.2)
 
@@ -376,23 +374,23 @@ async def test_a_timeout_is_not_tried_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "failure",
     [*BROKEN, httpx.RemoteProtocolError(SECRET), *map(failing, (204, 302, 400, 401, 403, 500))],
     ids=repr,
 )
-async def test_messages_hold_neither_address_nor_foreign_words(
-    trouble: httpx.Response | Exception,
+async def test_messages_contain_neither_addresses_nor_texts_of_others(
+    failure: httpx.Response | Exception,
 ) -> None:
-    """Everything in the error is written for the client."""
-    error = await failure_of(Script(trouble))
+    """Error messages contain no address and no text of REST or of a library."""
+    error = await failure_of(Script(failure))
 
     shown = f"{error} {error.extensions}"
-    foreign = [HOST, "rest.invalid", PATH, SECRET, "disconnected", "ssl", "Basic", "ZGVtbz"]
-    assert [word for word in foreign if word in shown] == []
+    internals = [HOST, "rest.invalid", PATH, SECRET, "disconnected", "ssl", "Basic", "ZGVtbz"]
+    assert [word for word in internals if word in shown] == []
 
 
-async def test_the_answer_of_a_failure_is_closed() -> None:
-    """Its connection goes back to the pool."""
+async def test_a_failed_answer_is_closed() -> None:
+    """A failed answer is closed, so that its connection returns to the pool."""
     answer = failing(403)
 
     await failure_of(Script(answer))
@@ -400,8 +398,8 @@ async def test_the_answer_of_a_failure_is_closed() -> None:
     assert answer.is_closed
 
 
-async def test_a_bug_is_not_taken_for_an_upstream_error() -> None:
-    """Only what the network does wrong is translated."""
+async def test_a_bug_is_not_an_upstream_error() -> None:
+    """An exception that is no network error is not translated."""
     async with client_of(Script(ZeroDivisionError())) as client:
         with pytest.raises(ZeroDivisionError):
             await client.fetch(CALLER)
@@ -415,9 +413,9 @@ class Interrupted(httpx.AsyncByteStream):
         raise httpx.ReadError(SECRET)
 
 
-async def test_an_answer_that_breaks_off_is_not_fetched_again() -> None:
-    """A byte of it has been used."""
-    rest = Script(httpx.Response(200, stream=Interrupted()), good())
+async def test_an_interrupted_answer_is_not_retried() -> None:
+    """An answer whose body has begun is not fetched again."""
+    rest = Script(httpx.Response(200, stream=Interrupted()), ok())
 
     error = await failure_of(rest)
 
@@ -425,18 +423,19 @@ async def test_an_answer_that_breaks_off_is_not_fetched_again() -> None:
     assert rest.calls == 1
 
 
-async def test_when_the_budget_is_spent_there_is_no_retry() -> None:
-    """An outage does not double REST's load."""
+async def test_retries_have_a_budget() -> None:
+    """An outage adds a fifth to REST's load and does not double it."""
     rest = Script(failing(503))
     async with client_of(rest, breaker_failures=0, clock=FakeClock()) as client:
         for _ in range(200):
             await failed(client)
 
-    assert rest.calls - 200 == pytest.approx(140, abs=1)  # a hundred, and a fifth of the calls
+    # the reserve of 100, and a fifth of the calls
+    assert rest.calls - 200 == pytest.approx(140, abs=1)
 
 
-async def test_a_rest_side_that_fails_again_and_again_is_left_alone() -> None:
-    """Whoever calls next is told so at once, without a call, and when to come back."""
+async def test_after_repeated_failures_rest_is_not_called() -> None:
+    """With the breaker open, callers get an error and a Retry-After without a REST call."""
     rest = Script(failing(500), *[failing(400)] * 20, httpx.ConnectError(SECRET))
     async with client_of(rest, breaker_failures=2, clock=FakeClock()) as client:
         for number in range(23):
@@ -451,7 +450,7 @@ async def test_a_rest_side_that_fails_again_and_again_is_left_alone() -> None:
 
 
 async def test_a_call_and_its_retry_count_as_one_failure() -> None:
-    """So as not to be left alone for half as many failures as were allowed for."""
+    """A call and its retry count as one failure for the breaker."""
     rest = Script(failing(503))
     async with client_of(rest, breaker_failures=2) as client:
         await failed(client)
@@ -462,9 +461,9 @@ async def test_a_call_and_its_retry_count_as_one_failure() -> None:
     assert rest.calls == 4
 
 
-async def test_a_rest_side_that_is_well_again_is_found_out_by_one_call() -> None:
-    """And there it stays: the probe is not tried again, the next time is."""
-    rest = Script(*[failing(503)] * 3, good())
+async def test_one_probe_closes_the_breaker() -> None:
+    """After the cooldown one probe, which is not retried, closes the breaker if it succeeds."""
+    rest = Script(*[failing(503)] * 3, ok())
     clock = FakeClock()
     async with client_of(rest, breaker_failures=1, clock=clock) as client:
         await failed(client)
@@ -478,11 +477,11 @@ async def test_a_rest_side_that_is_well_again_is_found_out_by_one_call() -> None
     assert client.breaker.state == "closed"
 
 
-async def test_timeouts_open_the_breaker_too() -> None:
-    """A REST side that hangs costs more than one that refuses."""
+async def test_timeouts_open_the_breaker() -> None:
+    """Timeouts open the breaker, as failures do."""
 
     async def rest(request: httpx.Request) -> httpx.Response:
-        return await asyncio.sleep(60, good())
+        return await asyncio.sleep(60, ok())
 
     async with client_of(rest, breaker_failures=1, timeout=0.02) as client:
         await failed(client)
@@ -490,24 +489,24 @@ async def test_timeouts_open_the_breaker_too() -> None:
     assert client.breaker.state == "open"
 
 
-async def test_no_more_calls_than_connections_are_made_at_a_time(
+async def test_calls_past_the_connections_wait_in_a_queue(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The others wait in line, and the line has an end."""
+    """Calls past the number of connections wait in a queue, and past its end they are refused."""
     go_on = asyncio.Event()
-    at_rest = 0
+    started = 0
 
     async def rest(request: httpx.Request) -> httpx.Response:
-        nonlocal at_rest
-        at_rest += 1
+        nonlocal started
+        started += 1
         await go_on.wait()
-        return good()
+        return ok()
 
     monkeypatch.setattr(upstream_client, "CALLS_WAITING", 1)
     async with client_of(rest, connections=2) as client:
         calls = [asyncio.create_task(client.fetch(CALLER)) for _ in range(3)]
         await settle()
-        assert (at_rest, client.gate.busy, client.gate.waiting) == (2, 2, 1)
+        assert (started, client.gate.busy, client.gate.waiting) == (2, 2, 1)
         error = await failed(client)
         go_on.set()
         bodies = await asyncio.gather(*calls)
@@ -517,9 +516,9 @@ async def test_no_more_calls_than_connections_are_made_at_a_time(
     assert bodies == [b"[]"] * 3
 
 
-async def test_the_deadline_holds_in_the_line_too() -> None:
-    """And says nothing about REST, which was never asked."""
-    rest = Script(good())
+async def test_a_timeout_in_the_queue_does_not_open_the_breaker() -> None:
+    """The deadline holds in the queue, and such a timeout does not count against REST."""
+    rest = Script(ok())
     async with (
         client_of(rest, connections=1, breaker_failures=1, timeout=0.02) as client,
         client.gate.slot(),
@@ -532,9 +531,9 @@ async def test_the_deadline_holds_in_the_line_too() -> None:
     assert rest.calls == 0
 
 
-async def test_who_pauses_before_a_retry_lets_others_through() -> None:
-    """A pause is no call."""
-    rest = Script(failing(503, Retry_After="2"), good())
+async def test_a_pause_before_a_retry_frees_the_slot() -> None:
+    """A call that pauses before its retry frees its slot for others."""
+    rest = Script(failing(503, Retry_After="2"), ok())
     async with client_of(rest, connections=1) as client:
         pausing = asyncio.create_task(client.fetch(CALLER))
         await settle()
@@ -546,9 +545,9 @@ async def test_who_pauses_before_a_retry_lets_others_through() -> None:
     assert client.gate.busy == 0
 
 
-async def test_a_caller_that_was_too_fast_is_held_off() -> None:
-    """Until the time REST gave, no call of that caller's is made; others are served."""
-    rest = Script(failing(429, Retry_After="7"), good())
+async def test_after_a_429_a_caller_is_held_off() -> None:
+    """After a 429 no call of this caller is made until its Retry-After; others are served."""
+    rest = Script(failing(429, Retry_After="7"), ok())
     clock = FakeClock()
     async with client_of(rest, clock=clock) as client:
         first = await failed(client)
@@ -563,9 +562,9 @@ async def test_a_caller_that_was_too_fast_is_held_off() -> None:
     assert held.extensions == {"code": "RATE_LIMITED", "retryAfter": 4}
 
 
-async def test_being_held_off_does_not_prolong_it() -> None:
-    """However impatient the caller is."""
-    rest = Script(failing(429, Retry_After="1"), good())
+async def test_refused_calls_do_not_prolong_the_hold() -> None:
+    """Calls of a caller that is held off do not prolong the hold."""
+    rest = Script(failing(429, Retry_After="1"), ok())
     clock = FakeClock()
     async with client_of(rest, clock=clock) as client:
         await failed(client)
@@ -577,25 +576,25 @@ async def test_being_held_off_does_not_prolong_it() -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Retry_After": "0"}, {"Retry_After": "soon"}], ids=repr)
-async def test_a_429_that_names_no_time_holds_nobody_off(headers: dict[str, str]) -> None:
-    """It is passed on, and that is all."""
-    rest = Script(failing(429, **headers), good())
+async def test_a_429_without_retry_after_holds_no_caller_off(headers: dict[str, str]) -> None:
+    """A 429 without a valid Retry-After is passed on and holds no caller off."""
+    rest = Script(failing(429, **headers), ok())
     async with client_of(rest) as client:
         await failed(client)
         assert await client.fetch(CALLER) == b"[]"
 
 
 async def test_a_503_holds_no_caller_off() -> None:
-    """It is about REST, not about who asked; that is the breaker's business."""
-    rest = Script(failing(503, Retry_After="3600"), good())
+    """A 503 is about REST, so it concerns the breaker and no caller."""
+    rest = Script(failing(503, Retry_After="3600"), ok())
     async with client_of(rest) as client:
         await failed(client)
         assert await client.fetch(CALLER) == b"[]"
 
 
 @pytest.mark.parametrize("is_probe", [False, True])
-async def test_a_call_that_is_cancelled_leaves_nothing_behind(is_probe: bool) -> None:
-    """No slot, no place in line, no probe that is out for ever."""
+async def test_a_cancelled_call_leaves_nothing_behind(is_probe: bool) -> None:
+    """A cancelled call frees its slot, its place in the queue and its probe."""
     go_on = asyncio.Event()
     clock = FakeClock()
     is_down = is_probe
@@ -604,7 +603,7 @@ async def test_a_call_that_is_cancelled_leaves_nothing_behind(is_probe: bool) ->
         if is_down:
             raise httpx.ConnectError(SECRET)
         await go_on.wait()
-        return good()
+        return ok()
 
     async with client_of(rest, connections=1, breaker_failures=1, clock=clock) as client:
         if is_probe:

@@ -1,7 +1,7 @@
-"""What clients see of every fault REST and the network are known for.
+"""The answers of a gateway for each known fault of REST and the network.
 
-Under `application/json` the status is 200 and the code tells; under graphql-response+json the
-status tells too.
+With application/json the status is 200 and the code shows the fault; with graphql-response+json
+the status shows it, too.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ CHUNKED = head("Content-Type: application/json", "Transfer-Encoding: chunked")
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing REST does, and what has to come of it."""
+    """A fault of REST and the expected answer."""
 
     play: Play
     code: str
@@ -54,33 +54,33 @@ class Fault:
 
 
 def bad_body(body: bytes, *headers: str, content_type: str = "application/json") -> Fault:
-    """A 200 that cannot be used."""
+    """A 200 with an unusable body."""
     play = answer(body, *headers, content_type=content_type)
     return Fault(play, "UPSTREAM_BAD_RESPONSE", 502, upstream_status=200)
 
 
 def bad_http(play: Play) -> Fault:
-    """Bytes that are no HTTP answer, or not a whole one."""
+    """Invalid or incomplete HTTP."""
     return Fault(play, "UPSTREAM_BAD_RESPONSE", 502)
 
 
 def broken(play: Play) -> Fault:
-    """A connection that breaks, and breaks again."""
+    """A connection that breaks, also at the retry."""
     return Fault(play, "UPSTREAM_UNAVAILABLE", 503, calls=2)
 
 
 def interrupted(play: Play) -> Fault:
-    """A connection that breaks when a part of the body has come."""
+    """A connection that breaks within the body."""
     return Fault(play, "UPSTREAM_UNAVAILABLE", 503)
 
 
 def slow(play: Play) -> Fault:
-    """An answer that does not come in time."""
+    """An answer that does not arrive in time."""
     return Fault(play, "UPSTREAM_TIMEOUT", 504)
 
 
 def refused(status: int, code: str, http_status: int, *headers: str, calls: int = 1) -> Fault:
-    """Another status than 200, with a page of its own."""
+    """Another status than 200, with an HTML page."""
     play = answer(LOGIN_PAGE, *headers, status=f"{status} {MARKER}", content_type="text/html")
     if status in {204, 304}:
         play = head(*headers, status=f"{status} {MARKER}")
@@ -162,54 +162,54 @@ FAULTS = {
 
 @pytest.fixture
 async def rest() -> AsyncIterator[FaultyRest]:
-    """Return a REST side that is well until it is told otherwise."""
+    """Return a REST API that answers normally until a test changes it."""
     async with faulty_rest() as running:
         yield running
 
 
 @pytest.fixture
 def fault() -> Fault | None:
-    """Return none, where a test has none of its own."""
+    """Return None for tests without a fault."""
     return None
 
 
 @pytest.fixture
 async def gateway(rest: FaultyRest, fault: Fault | None) -> AsyncIterator[Gateway]:
-    """Return a gateway over `rest` that waits a second for what does not come."""
+    """Return a gateway over `rest`, with a timeout of a second for slow faults."""
     is_slow = fault is not None and fault.code == "UPSTREAM_TIMEOUT"
     async with gateway_to(rest.url, upstream_timeout=1 if is_slow else 10) as running:
         yield running
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-async def test_a_fault_is_reported_by_its_code_and_forgotten(
+async def test_a_fault_is_reported_by_its_code(
     fault: Fault,
     rest: FaultyRest,
     gateway: Gateway,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Code, path and statuses are right, nothing leaks, REST is not asked too often."""
+    """Code, path and statuses are right, nothing leaks, and the next request is answered."""
     caplog.set_level(logging.INFO, "gateway")
     rest.play(fault.play)
 
-    seen = await failure_of(rest, gateway)
+    failure = await failure_of(rest, gateway)
 
-    assert seen.as_json.status_code == 200
-    assert seen.as_json.json()["data"] == {"chatSessions": None}
-    assert seen.error["extensions"]["code"] == fault.code
-    assert seen.error["path"] == ["chatSessions"]
-    assert seen.error["extensions"].get("upstreamStatus") == fault.upstream_status
-    assert seen.as_graphql.status_code == fault.status
-    assert seen.calls == fault.calls
-    assert seen.took_s < 15
-    assert seen.afterwards.json() == {"data": DATA}
-    assert leaks_in(seen.texts) == []
+    assert failure.as_json.status_code == 200
+    assert failure.as_json.json()["data"] == {"chatSessions": None}
+    assert failure.error["extensions"]["code"] == fault.code
+    assert failure.error["path"] == ["chatSessions"]
+    assert failure.error["extensions"].get("upstreamStatus") == fault.upstream_status
+    assert failure.as_graphql.status_code == fault.status
+    assert failure.calls == fault.calls
+    assert failure.took_s < 15
+    assert failure.afterwards.json() == {"data": DATA}
+    assert leaks_in(failure.texts) == []
     assert leaks_in(caplog.text + "".join(capsys.readouterr())) == []
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "failure",
     [
         pytest.param(closes(), id="close"),
         pytest.param(resets(), id="reset"),
@@ -219,20 +219,20 @@ async def test_a_fault_is_reported_by_its_code_and_forgotten(
         pytest.param(answer(status="503 Service Unavailable"), id="503"),
     ],
 )
-async def test_a_trouble_that_passes_is_not_noticed(
-    trouble: Play, rest: FaultyRest, gateway: Gateway
+async def test_a_transient_failure_is_hidden_by_the_retry(
+    failure: Play, rest: FaultyRest, gateway: Gateway
 ) -> None:
-    """The one retry brings the data."""
-    rest.play(trouble, answer())
+    """The retry after a transient failure brings the data."""
+    rest.play(failure, answer())
 
-    seen = await ask(gateway)
+    response = await ask(gateway)
 
-    assert seen.json() == {"data": DATA}
+    assert response.json() == {"data": DATA}
     assert rest.calls == 2
 
 
 @pytest.mark.parametrize(
-    ("retry_after", "told"),
+    ("retry_after", "expected_s"),
     [
         ("7", 7),
         ("Sun, 06 Nov 1994 08:49:37 GMT", 0),
@@ -242,28 +242,30 @@ async def test_a_trouble_that_passes_is_not_noticed(
         ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
     ],
 )
-async def test_clients_are_told_how_long_rest_wants_them_to_wait(
-    retry_after: str, told: int | None, rest: FaultyRest, gateway: Gateway
+async def test_clients_get_the_retry_after_of_rest(
+    retry_after: str, expected_s: int | None, rest: FaultyRest, gateway: Gateway
 ) -> None:
-    """In the error, and in the header for those who read headers; nonsense is left out."""
+    """A valid Retry-After of REST is in the error and in a header."""
     rest.play(
         answer(LOGIN_PAGE, f"Retry-After: {retry_after}", status="429 Too Many Requests"),
     )
 
-    seen = await failure_of(rest, gateway)
+    failure = await failure_of(rest, gateway)
 
-    assert seen.calls == 1
-    assert seen.error["extensions"].get("retryAfter") == told
-    assert seen.as_graphql.headers.get("retry-after") == (None if told is None else f"{told}")
+    assert failure.calls == 1
+    assert failure.error["extensions"].get("retryAfter") == expected_s
+    assert failure.as_graphql.headers.get("retry-after") == (
+        None if expected_s is None else f"{expected_s}"
+    )
 
 
-async def test_rests_401_comes_with_our_own_challenge(rest: FaultyRest, gateway: Gateway) -> None:
-    """HTTP asks for WWW-Authenticate (RFC 9110, section 15.5.2)."""
+async def test_a_401_of_rest_gets_our_own_challenge(rest: FaultyRest, gateway: Gateway) -> None:
+    """A 401 has our own WWW-Authenticate (RFC 9110, section 15.5.2)."""
     rest.play(answer(status="401 Unauthorized"))
 
-    seen = await failure_of(rest, gateway)
+    failure = await failure_of(rest, gateway)
 
-    assert "SoTicket" in seen.as_graphql.headers["www-authenticate"]
+    assert "SoTicket" in failure.as_graphql.headers["www-authenticate"]
 
 
 @pytest.mark.parametrize(
@@ -271,13 +273,13 @@ async def test_rests_401_comes_with_our_own_challenge(rest: FaultyRest, gateway:
     [[f"WWW-Authenticate: Negotiate {'A' * 60_000}"], ["X-Note: x"] * 500],
     ids=["a long challenge", "many headers"],
 )
-async def test_a_401_ends_what_was_cached_however_long_it_is(
+async def test_a_401_of_any_length_invalidates_the_cache(
     rest: FaultyRest, headers: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The old answer does not outlive it, neither now nor when SuperOffice fails afterwards."""
+    """After a 401 the old answer is not served, also if SuperOffice fails afterwards."""
     monkeypatch.setattr("gateway.upstream.rate_limits._REFUSED_S", 0.01)
-    refusal = answer(b"no", *headers, status="401 Unauthorized")
-    rest.play(answer(), refusal, answer(status="500 Internal Server Error"))
+    unauthorized = answer(b"no", *headers, status="401 Unauthorized")
+    rest.play(answer(), unauthorized, answer(status="500 Internal Server Error"))
     async with gateway_to(rest.url, cache_ttl=0.01, stale_if_error=60) as gateway:
         codes = []
         for _ in range(3):
@@ -288,30 +290,28 @@ async def test_a_401_ends_what_was_cached_however_long_it_is(
     assert codes == [[], ["UNAUTHENTICATED"], ["UPSTREAM_ERROR"]]
 
 
-async def test_a_connection_that_rest_closes_just_now_is_made_up_for(
+async def test_a_connection_that_closes_during_a_request_is_replaced(
     rest: FaultyRest, gateway: Gateway
 ) -> None:
-    """It was kept open, and closes as the next question comes in on it."""
+    """A request on a kept-alive connection that closes just then is retried."""
     rest.play(answer(), closes(), answer())
 
-    seen = [await ask(gateway, user=f"{number}") for number in range(2)]
+    responses = [await ask(gateway, user=f"{number}") for number in range(2)]
 
-    assert [one.json() for one in seen] == [{"data": DATA}] * 2
+    assert [one.json() for one in responses] == [{"data": DATA}] * 2
     assert (rest.calls, rest.connections) == (3, 2)
 
 
 @pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden", "500 Oops"])
-async def test_a_failure_is_not_covered_up_with_an_older_answer(
-    status: str, rest: FaultyRest
-) -> None:
-    """Whoever has lost a right sees nothing that was kept before."""
+async def test_a_failure_is_not_hidden_by_an_older_answer(status: str, rest: FaultyRest) -> None:
+    """A caller who has lost a right does not see the older answer."""
     rest.play(answer(), answer(status=status))
     async with gateway_to(rest.url, cache_ttl=0.1) as gateway:
         await ask(gateway)
         await asyncio.sleep(0.2)
-        seen = await ask(gateway)
+        response = await ask(gateway)
 
-    assert seen.json()["data"] == {"chatSessions": None}
+    assert response.json()["data"] == {"chatSessions": None}
     assert rest.calls == 2
 
 
@@ -324,34 +324,32 @@ async def test_a_failure_is_not_covered_up_with_an_older_answer(
         (308, "http://{host}" + PATH),
     ],
 )
-async def test_a_redirect_leads_nobody_to_another_host(
+async def test_a_redirect_to_another_host_is_not_followed(
     status: int, target: str, rest: FaultyRest, gateway: Gateway
 ) -> None:
-    """The caller's credentials are for one host; not even a connection is made to the other."""
+    """Credentials are for one host, and no connection is made to the other."""
     async with faulty_rest() as elsewhere:
         location = target.format(host=f"127.0.0.1:{elsewhere.port}")
         rest.play(answer(b"", f"Location: {location}", status=f"{status} Moved"))
-        seen = await ask(gateway)
+        response = await ask(gateway)
 
-    assert seen.json()["errors"][0]["extensions"]["code"] == "UPSTREAM_ERROR"
+    assert response.json()["errors"][0]["extensions"]["code"] == "UPSTREAM_ERROR"
     assert rest.calls == 1
     assert elsewhere.connections == 0
 
 
-async def test_a_connection_that_rest_closed_meanwhile_is_not_used(
-    rest: FaultyRest, gateway: Gateway
-) -> None:
-    """Its answer said keep-alive, and then the server thought better of it."""
+async def test_a_closed_connection_is_not_reused(rest: FaultyRest, gateway: Gateway) -> None:
+    """A connection that REST closed after a keep-alive answer is not reused."""
     rest.play(closes(answer(BODY, "Connection: keep-alive")))
 
-    seen = [await ask(gateway, user=f"{number}") for number in range(3)]
+    responses = [await ask(gateway, user=f"{number}") for number in range(3)]
 
-    assert [one.json() for one in seen] == [{"data": DATA}] * 3
+    assert [one.json() for one in responses] == [{"data": DATA}] * 3
     assert rest.connections == 3
 
 
 @pytest.mark.parametrize(
-    ("trouble", "timeout_s"),
+    ("failure", "timeout_s"),
     [
         pytest.param(stalls(), 1, id="stall"),
         pytest.param(stalls(answer()[:-4]), 1, id="stall in the body"),
@@ -360,15 +358,15 @@ async def test_a_connection_that_rest_closed_meanwhile_is_not_used(
         pytest.param(answer(status="500 Oops"), 10, id="500"),
     ],
 )
-async def test_a_failed_call_gives_its_connection_back(
-    trouble: Play, timeout_s: float, rest: FaultyRest
+async def test_a_failed_call_frees_its_connection(
+    failure: Play, timeout_s: float, rest: FaultyRest
 ) -> None:
-    """With room for one, the next call still gets through."""
-    rest.play(trouble)
+    """With one connection only, the call after a failed one succeeds."""
+    rest.play(failure)
     async with gateway_to(rest.url, upstream_timeout=timeout_s, upstream_connections=1) as gateway:
         failed = await ask(gateway)
         rest.play(answer())
-        seen = await ask(gateway)
+        response = await ask(gateway)
 
     assert "errors" in failed.json()
-    assert seen.json() == {"data": DATA}
+    assert response.json() == {"data": DATA}

@@ -1,4 +1,4 @@
-"""Who is let through, who waits, in which order, and who is turned away."""
+"""The queue for REST calls: slots, order, fairness and refusal."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,64 +9,64 @@ from gateway.errors import UpstreamNotCalledError
 from gateway.upstream.gate import Gate
 
 
-class Visitors:
-    """Calls that go through a gate and stay until they are told to leave."""
+class Calls:
+    """Calls that go through a gate and hold a slot until they are told to end."""
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
-        self.inside: list[str] = []
+        self.running: list[str] = []
         self.tasks: dict[str, asyncio.Task[None]] = {}
-        self._leave: dict[str, asyncio.Event] = {}
+        self._may_end: dict[str, asyncio.Event] = {}
 
-    async def come(self, *names: str) -> None:
-        """Send some to the gate, in this order."""
+    async def start(self, *names: str) -> None:
+        """Start calls in this order."""
         for name in names:
-            self._leave[name] = asyncio.Event()
-            self.tasks[name] = asyncio.create_task(self._visit(name))
+            self._may_end[name] = asyncio.Event()
+            self.tasks[name] = asyncio.create_task(self._call(name))
             await settle()
 
-    async def leave(self, *names: str) -> None:
-        """Let some that are inside go."""
+    async def end(self, *names: str) -> None:
+        """End calls that hold a slot."""
         for name in names:
-            self._leave[name].set()
+            self._may_end[name].set()
         await settle()
 
-    async def _visit(self, name: str) -> None:
+    async def _call(self, name: str) -> None:
         async with self.gate.slot():
-            self.inside.append(name)
+            self.running.append(name)
             try:
-                await self._leave[name].wait()
+                await self._may_end[name].wait()
             finally:
-                self.inside.remove(name)
+                self.running.remove(name)
 
 
 async def settle() -> None:
-    """Let every task get as far as it can."""
+    """Let every task run until it waits."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 @pytest.fixture
-async def visitors() -> AsyncIterator[Visitors]:
-    """Return nobody yet, before a gate with two slots and room for three to wait."""
-    visitors = Visitors(Gate(slots=2, queue=3))
-    yield visitors
-    for task in visitors.tasks.values():
+async def calls() -> AsyncIterator[Calls]:
+    """Return no calls yet, for a gate with two slots and a queue of three."""
+    calls = Calls(Gate(slots=2, queue=3))
+    yield calls
+    for task in calls.tasks.values():
         task.cancel()
-    await asyncio.gather(*visitors.tasks.values(), return_exceptions=True)
-    assert (visitors.gate.busy, visitors.gate.waiting) == (0, 0)
+    await asyncio.gather(*calls.tasks.values(), return_exceptions=True)
+    assert (calls.gate.busy, calls.gate.waiting) == (0, 0)
 
 
-async def test_as_many_as_there_are_slots_go_through(visitors: Visitors) -> None:
-    """The others wait."""
-    await visitors.come("a", "b", "c", "d")
+async def test_calls_up_to_the_slots_run(calls: Calls) -> None:
+    """As many calls run as there are slots, and the others wait."""
+    await calls.start("a", "b", "c", "d")
 
-    assert visitors.inside == ["a", "b"]
-    assert (visitors.gate.busy, visitors.gate.waiting) == (2, 2)
+    assert calls.running == ["a", "b"]
+    assert (calls.gate.busy, calls.gate.waiting) == (2, 2)
 
 
 async def test_a_free_slot_is_taken_without_a_turn_of_the_event_loop() -> None:
-    """Nothing is scheduled where nothing has to wait."""
+    """A free slot is taken without a turn of the event loop."""
     gate = Gate(slots=1, queue=0)
     coroutine = gate.slot().__aenter__()
 
@@ -75,93 +75,93 @@ async def test_a_free_slot_is_taken_without_a_turn_of_the_event_loop() -> None:
     assert gate.busy == 1
 
 
-async def test_who_came_first_is_let_in_first(visitors: Visitors) -> None:
-    """Every slot that is given back goes to the head of the line."""
-    await visitors.come("a", "b", "c", "d", "e")
-    await visitors.leave("b")
-    assert visitors.inside == ["a", "c"]
+async def test_calls_run_in_the_order_of_their_arrival(calls: Calls) -> None:
+    """A freed slot goes to the first call in the queue."""
+    await calls.start("a", "b", "c", "d", "e")
+    await calls.end("b")
+    assert calls.running == ["a", "c"]
 
-    await visitors.leave("a", "c")
+    await calls.end("a", "c")
 
-    assert visitors.inside == ["d", "e"]
-
-
-async def test_nobody_slips_in_before_those_who_wait(visitors: Visitors) -> None:
-    """A slot that was given back is not free for who comes in the same moment."""
-    await visitors.come("a", "b", "c")
-    visitors._leave["a"].set()
-    await asyncio.sleep(0)  # `a` has left, and `c` does not know yet
-    await visitors.come("d")
-
-    assert visitors.inside == ["b", "c"]
+    assert calls.running == ["d", "e"]
 
 
-async def test_who_finds_the_line_full_is_turned_away(visitors: Visitors) -> None:
-    """At once, and with a word on when to come back."""
-    await visitors.come("a", "b", "c", "d", "e", "f")
+async def test_a_new_call_does_not_overtake_the_queue(calls: Calls) -> None:
+    """A freed slot belongs to the queue, also before the waiting call has run."""
+    await calls.start("a", "b", "c")
+    calls._may_end["a"].set()
+    await asyncio.sleep(0)  # `a` has ended, and `c` has not run yet
+    await calls.start("d")
+
+    assert calls.running == ["b", "c"]
+
+
+async def test_a_call_past_the_queue_is_refused(calls: Calls) -> None:
+    """A call past the end of the queue is refused with a Retry-After."""
+    await calls.start("a", "b", "c", "d", "e", "f")
 
     with pytest.raises(UpstreamNotCalledError, match="Too many calls wait") as caught:
-        await visitors.tasks["f"]
+        await calls.tasks["f"]
     assert caught.value.extensions == {"code": "UPSTREAM_UNAVAILABLE", "retryAfter": 1}
 
 
-async def test_without_a_line_nobody_waits() -> None:
-    """Zero is a length, too."""
-    visitors = Visitors(Gate(slots=1, queue=0))
-    await visitors.come("a", "b")
-    await visitors.leave("a")
+async def test_without_a_queue_calls_are_refused() -> None:
+    """With a queue of 0, calls are refused when no slot is free."""
+    calls = Calls(Gate(slots=1, queue=0))
+    await calls.start("a", "b")
+    await calls.end("a")
 
     with pytest.raises(UpstreamNotCalledError):
-        await visitors.tasks["b"]
+        await calls.tasks["b"]
 
 
-async def test_who_gives_up_leaves_no_hole(visitors: Visitors) -> None:
-    """Those behind move up, and there is room for one more."""
-    await visitors.come("a", "b", "c", "d", "e")
-    visitors.tasks["c"].cancel()
+async def test_a_cancelled_call_leaves_the_queue(calls: Calls) -> None:
+    """A cancelled call leaves the queue, so that there is room for another."""
+    await calls.start("a", "b", "c", "d", "e")
+    calls.tasks["c"].cancel()
     await settle()
-    await visitors.come("f")
-    await visitors.leave("a", "b")
+    await calls.start("f")
+    await calls.end("a", "b")
 
-    assert visitors.inside == ["d", "e"]
-    assert visitors.gate.waiting == 1
+    assert calls.running == ["d", "e"]
+    assert calls.gate.waiting == 1
 
 
-async def test_a_slot_that_comes_together_with_the_cancellation_is_handed_on(
-    visitors: Visitors,
+async def test_a_slot_for_a_cancelled_call_is_passed_on(
+    calls: Calls,
 ) -> None:
-    """It would be lost otherwise, once and for all."""
-    await visitors.come("a", "b", "c", "d")
-    visitors._leave["a"].set()
+    """A slot that a cancelled call had just got is passed on."""
+    await calls.start("a", "b", "c", "d")
+    calls._may_end["a"].set()
     await asyncio.sleep(0)  # `c` has been given the slot, and has not run yet
-    visitors.tasks["c"].cancel()
+    calls.tasks["c"].cancel()
     await settle()
 
-    assert visitors.inside == ["b", "d"]
+    assert calls.running == ["b", "d"]
 
 
-async def test_a_slot_that_nobody_wants_is_free_again(visitors: Visitors) -> None:
-    """Also when the last in line has just given up."""
-    await visitors.come("a", "b", "c")
-    visitors.tasks["c"].cancel()
-    visitors._leave["a"].set()
+async def test_a_slot_for_the_last_cancelled_call_is_free(calls: Calls) -> None:
+    """A slot is free if the last call in the queue was cancelled."""
+    await calls.start("a", "b", "c")
+    calls.tasks["c"].cancel()
+    calls._may_end["a"].set()
     await settle()
 
-    assert (visitors.gate.busy, visitors.gate.waiting) == (1, 0)
+    assert (calls.gate.busy, calls.gate.waiting) == (1, 0)
 
 
-async def test_a_deadline_can_pass_in_the_line(visitors: Visitors) -> None:
-    """Whoever waits under a time limit is let go in time."""
-    await visitors.come("a", "b")
+async def test_a_deadline_ends_the_wait(calls: Calls) -> None:
+    """A deadline ends the wait in the queue."""
+    await calls.start("a", "b")
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await visitors.gate.slot().__aenter__()
-    assert visitors.gate.waiting == 0
+            await calls.gate.slot().__aenter__()
+    assert calls.gate.waiting == 0
 
 
-async def test_an_error_inside_gives_the_slot_back() -> None:
-    """However a call ends."""
+async def test_a_failed_call_frees_its_slot() -> None:
+    """A call that raises an exception frees its slot."""
     gate = Gate(slots=1, queue=0)
     with pytest.raises(ZeroDivisionError):
         async with gate.slot():
@@ -170,19 +170,19 @@ async def test_an_error_inside_gives_the_slot_back() -> None:
     assert gate.busy == 0
 
 
-async def test_a_free_slot_goes_to_the_caller_that_holds_the_fewest() -> None:
-    """However many calls of another one wait already."""
-    gate, order, leave = Gate(slots=2, queue=9), [], asyncio.Event()
+async def test_a_free_slot_goes_to_the_caller_with_the_fewest() -> None:
+    """A free slot goes to the caller with the fewest slots, however many calls of others wait."""
+    gate, order, end = Gate(slots=2, queue=9), [], asyncio.Event()
 
     async def visit(caller: str) -> None:
         async with gate.slot(caller):
             order.append(caller)
-            await leave.wait()
+            await end.wait()
 
     async with gate.slot("noisy"):
         tasks = [asyncio.create_task(visit(caller)) for caller in ("noisy",) * 3 + ("quiet",)]
         await settle()
-    leave.set()
+    end.set()
     await asyncio.gather(*tasks)
 
     assert order == ["noisy", "quiet", "noisy", "noisy"]
@@ -190,7 +190,7 @@ async def test_a_free_slot_goes_to_the_caller_that_holds_the_fewest() -> None:
 
 
 async def test_in_a_full_queue_the_caller_with_the_most_places_loses_one() -> None:
-    """Its last one; it cannot have others turned away, only itself."""
+    """In a full queue, the caller with the most places loses its last one."""
     gate = Gate(slots=1, queue=3)
 
     async def visit(caller: str) -> str:
@@ -206,7 +206,7 @@ async def test_in_a_full_queue_the_caller_with_the_most_places_loses_one() -> No
 
 
 async def test_an_eighth_of_the_slots_is_for_callers_that_hold_none() -> None:
-    """So that these need not wait until another's slow calls end."""
+    """An eighth of the slots is reserved for callers without any slot."""
     gate = Gate(slots=8, queue=20)
 
     async def visit(caller: str) -> None:
@@ -225,8 +225,8 @@ async def test_an_eighth_of_the_slots_is_for_callers_that_hold_none() -> None:
     assert (gate.busy, gate.waiting) == (0, 0)
 
 
-async def test_of_a_crowd_the_newest_goes_first_and_the_oldest_loses_its_place() -> None:
-    """Many hide behind its name: a flood must not keep a newcomer waiting."""
+async def test_among_unauthenticated_callers_the_newest_goes_first() -> None:
+    """Unauthenticated callers share one name: the newest goes first, the oldest is refused."""
     gate, order = Gate(slots=1, queue=3, crowd=""), []
 
     async def visit(number: int) -> None:

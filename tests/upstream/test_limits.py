@@ -1,4 +1,4 @@
-"""Answers that are meant to fill the gateway's memory."""
+"""Answers that try to fill the gateway's memory."""
 
 import gzip
 import logging
@@ -57,7 +57,7 @@ FAULTS = {
 
 @pytest.fixture
 def traced() -> Iterator[None]:
-    """Have Python count what it allocates."""
+    """Trace Python's memory allocations."""
     tracemalloc.start()
     yield
     tracemalloc.stop()
@@ -65,29 +65,29 @@ def traced() -> Iterator[None]:
 
 @pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize(("play", "upstream_status"), FAULTS.values(), ids=FAULTS)
-async def test_an_answer_over_the_limit_is_refused_without_taking_it_in(
+async def test_an_answer_over_the_limit_is_not_read_into_memory(
     play: Play,
     upstream_status: int | None,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """However large it is or says it is, memory stays small and it is fetched once."""
+    """An answer over the limit is fetched once, and memory stays small."""
     caplog.set_level(logging.INFO, "gateway")
     async with (
         faulty_rest(play) as rest,
         gateway_to(rest.url, max_upstream_bytes=LIMIT, upstream_timeout=10) as gateway,
     ):
-        seen = await failure_of(rest, gateway)
+        failure = await failure_of(rest, gateway)
         _, peak = tracemalloc.get_traced_memory()
 
-    assert seen.as_json.status_code == 200
-    assert seen.error["extensions"]["code"] == "UPSTREAM_BAD_RESPONSE"
-    assert seen.error["path"] == ["chatSessions"]
-    assert seen.error["extensions"].get("upstreamStatus") == upstream_status
-    assert seen.as_graphql.status_code == 502
-    assert seen.calls == 1
-    assert seen.took_s < 15
-    assert seen.afterwards.json() == {"data": DATA}
-    assert leaks_in(seen.texts) == []
+    assert failure.as_json.status_code == 200
+    assert failure.error["extensions"]["code"] == "UPSTREAM_BAD_RESPONSE"
+    assert failure.error["path"] == ["chatSessions"]
+    assert failure.error["extensions"].get("upstreamStatus") == upstream_status
+    assert failure.as_graphql.status_code == 502
+    assert failure.calls == 1
+    assert failure.took_s < 15
+    assert failure.afterwards.json() == {"data": DATA}
+    assert leaks_in(failure.texts) == []
     assert leaks_in(caplog.text + "".join(capsys.readouterr())) == []
     assert peak < 100 * MEBIBYTE

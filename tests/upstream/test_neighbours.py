@@ -1,4 +1,4 @@
-"""Through a whole gateway: wrong tokens and one noisy caller cost an honest caller nothing."""
+"""A whole gateway with hostile callers: wrong tokens and one noisy caller do not affect others."""
 
 import asyncio
 from typing import Any
@@ -25,16 +25,16 @@ def bearer(token: str, language: str = "en") -> dict[str, str]:
 
 
 async def ask_all(gateway: Gateway, callers: list[dict[str, str]]) -> list[httpx.Response]:
-    """Send the query as all of these at once."""
+    """Send the query as all of these callers at once."""
     return await asyncio.gather(*(gateway.post(QUERY, headers=headers) for headers in callers))
 
 
 def rest_with(hostile: Any) -> RestSide:
-    """Play a REST side where `hostile` answers calls that are not of honest callers."""
+    """Play a REST API that answers legitimate callers, and calls `hostile` for others."""
     rest = RestSide()
 
     async def answer(request: httpx.Request) -> httpx.Response:
-        if not request.headers["authorization"].startswith("Bearer honest"):
+        if not request.headers["authorization"].startswith("Bearer legitimate"):
             refused: httpx.Response = await hostile()
             return refused
         return httpx.Response(200, json=[SESSION])
@@ -43,8 +43,8 @@ def rest_with(hostile: Any) -> RestSide:
     return rest
 
 
-async def test_wrong_tokens_cost_an_honest_caller_nothing() -> None:
-    """One that was accepted is called for at once, a newcomer with the next free slot."""
+async def test_wrong_tokens_do_not_delay_a_legitimate_caller() -> None:
+    """A caller that was accepted is served at once, a new one with the next free slot."""
     may_end = asyncio.Event()
 
     async def refuse() -> httpx.Response:
@@ -53,12 +53,12 @@ async def test_wrong_tokens_cost_an_honest_caller_nothing() -> None:
 
     rest = rest_with(refuse)
     async with gateway_over(rest) as gateway:
-        await ask_all(gateway, [bearer("honest")])
+        await ask_all(gateway, [bearer("legitimate")])
         wrong = asyncio.create_task(ask_all(gateway, [bearer(f"wrong{n}") for n in range(330)]))
         await until(lambda: rest.calls == 1 + 56)
-        served = await ask_all(gateway, [bearer("honest"), bearer("honest", "sv")])
+        served = await ask_all(gateway, [bearer("legitimate"), bearer("legitimate", "sv")])
         calls = rest.calls
-        newcomer = asyncio.create_task(ask_all(gateway, [bearer("honest too")]))
+        newcomer = asyncio.create_task(ask_all(gateway, [bearer("legitimate too")]))
         for _ in range(50):
             await asyncio.sleep(0.001)  # by then it is in the queue, however slow the machine
         may_end.set()
@@ -67,43 +67,43 @@ async def test_wrong_tokens_cost_an_honest_caller_nothing() -> None:
 
     assert [one.json() for one in served] == [DATA] * 3
     assert calls == 1 + 56 + 1
-    assert rest.requests[calls].headers["authorization"] == "Bearer honest too"
+    assert rest.requests[calls].headers["authorization"] == "Bearer legitimate too"
     assert codes == {"UNAUTHENTICATED", "UPSTREAM_UNAVAILABLE"}
 
 
 async def test_the_languages_of_one_caller_open_no_breaker() -> None:
-    """However many of its calls fail at the same time."""
+    """Failing calls of one caller in many languages do not open the breaker."""
 
     async def fail() -> httpx.Response:
         raise httpx.ReadTimeout("gone")
 
     async with gateway_over(rest_with(fail), breaker_failures=3) as gateway:
         await ask_all(gateway, [bearer("noisy", f"en-{n}") for n in range(20)])
-        [served] = await ask_all(gateway, [bearer("honest")])
+        [served] = await ask_all(gateway, [bearer("legitimate")])
 
     assert served.json() == DATA
 
 
-async def test_the_languages_of_one_caller_drive_out_no_other() -> None:
-    """They are many times the cache; each of 20 other callers still has its entry."""
+async def test_the_languages_of_one_caller_evict_no_other() -> None:
+    """One caller's snapshots in many languages do not evict those of others."""
 
     async def answer_much() -> httpx.Response:
         return httpx.Response(200, json=[{**SESSION, "ChatSessionId": n} for n in range(1, 201)])
 
     rest = rest_with(answer_much)
-    honest = [bearer(f"honest{n}") for n in range(20)]
+    legitimate = [bearer(f"legitimate{n}") for n in range(20)]
     async with gateway_over(rest, cache_max_bytes="1MiB", cache_ttl=120) as gateway:
-        await ask_all(gateway, honest)
+        await ask_all(gateway, legitimate)
         await ask_all(gateway, [bearer("noisy", f"en-{n}") for n in range(60)])
         calls = rest.calls
-        served = await ask_all(gateway, honest)
+        served = await ask_all(gateway, legitimate)
 
     assert [one.json() for one in served] == [DATA] * 20
     assert rest.calls == calls == 80
 
 
 async def test_a_wrong_password_costs_one_call() -> None:
-    """In fifty requests at once, with or without `no-cache`, and in fifty later ones."""
+    """Any number of requests with a wrong password cost one REST call."""
 
     async def refuse() -> httpx.Response:
         return httpx.Response(401)
@@ -111,29 +111,29 @@ async def test_a_wrong_password_costs_one_call() -> None:
     rest = rest_with(refuse)
     async with gateway_over(rest) as gateway:
         wrong = [bearer("wrong"), {**bearer("wrong"), "Cache-Control": "no-cache"}] * 25
-        seen = await ask_all(gateway, wrong) + await ask_all(gateway, wrong)
+        answers = await ask_all(gateway, wrong) + await ask_all(gateway, wrong)
 
-    assert {one.status_code for one in seen} == {401}
+    assert {one.status_code for one in answers} == {401}
     assert rest.calls == 1
 
 
-@pytest.mark.parametrize("wanted", ["no-cache", "max-age=0", "no-store"])
-async def test_asking_for_fresh_answers_does_not_multiply_calls(
-    wanted: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("cache_control", ["no-cache", "max-age=0", "no-store"])
+async def test_requests_for_fresh_answers_share_calls(
+    cache_control: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Equal requests at the same time share one, in each language."""
+    """Simultaneous requests for fresh answers share one call for each language."""
     monkeypatch.setattr("gateway.sessions.source._SHORTEST_AGE_S", 60)
     rest = RestSide()
-    fresh = [{**bearer("one", f"en-{n}"), "Cache-Control": wanted} for n in range(20)]
+    fresh = [{**bearer("one", f"en-{n}"), "Cache-Control": cache_control} for n in range(20)]
     async with gateway_over(rest) as gateway:
-        seen = await ask_all(gateway, fresh * 3)
+        answers = await ask_all(gateway, fresh * 3)
 
-    assert [one.json() for one in seen] == [DATA] * 60
+    assert [one.json() for one in answers] == [DATA] * 60
     assert rest.calls == 20
 
 
-async def test_the_rate_of_a_caller_is_a_429() -> None:
-    """With the time to wait, in all of its languages together; others are served."""
+async def test_a_caller_past_its_rate_gets_429() -> None:
+    """A caller past its rate, in all languages together, gets 429 with the time to wait."""
     rest = RestSide()
     async with gateway_over(rest, caller_rate=1) as gateway:
         callers = [bearer("one"), bearer("one", "sv"), bearer("two")]
@@ -147,7 +147,7 @@ async def test_the_rate_of_a_caller_is_a_429() -> None:
 async def test_past_the_rate_of_calls_stale_answers_are_served(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A caller that has none gets a 429."""
+    """Past the rate of REST calls, callers get stale answers, or 429 if there are none."""
     rest = RestSide()
     async with gateway_over(rest, upstream_rate=9, cache_ttl=0.01, stale_if_error=60) as gateway:
         await ask_all(gateway, [bearer("one")])

@@ -1,4 +1,4 @@
-"""Every form in which REST may rightly send its array."""
+"""Every valid form of REST's answer."""
 
 import asyncio
 import gzip
@@ -25,14 +25,14 @@ CHUNKED = head("Content-Type: application/json", "Transfer-Encoding: chunked")
 
 
 def chunks(body: bytes) -> bytes:
-    """Write a body as chunks of seven bytes, with an extension and a trailer."""
+    """Return a body in chunks of seven bytes, with an extension and a trailer."""
     pieces = [body[at : at + 7] for at in range(0, len(body), 7)]
-    written = b"".join(b"%x;ext=1\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
-    return written + b"0\r\nX-Trailer: 1\r\n\r\n"
+    encoded = b"".join(b"%x;ext=1\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+    return encoded + b"0\r\nX-Trailer: 1\r\n\r\n"
 
 
 def raw_deflate(data: bytes) -> bytes:
-    """Compress without header and checksum, as IIS understands `deflate`."""
+    """Compress without header and checksum, as IIS implements `deflate`."""
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return packer.compress(data) + packer.flush()
 
@@ -61,8 +61,8 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-async def test_the_array_is_read_in_every_form_and_kept(form: bytes) -> None:
-    """One call, and the next question is answered without one."""
+async def test_every_valid_form_is_read_and_cached(form: bytes) -> None:
+    """Every valid form is read with one call, and the next request uses the cache."""
     async with faulty_rest(form) as rest, gateway_to(rest.url, cache_ttl=60) as gateway:
         first = await ask(gateway)
         second = await ask(gateway)
@@ -72,8 +72,8 @@ async def test_the_array_is_read_in_every_form_and_kept(form: bytes) -> None:
     assert rest.calls == 1
 
 
-async def test_an_empty_array_is_an_empty_list_and_kept() -> None:
-    """Having no chats is no error."""
+async def test_an_empty_array_is_read_and_cached() -> None:
+    """An empty array is an empty list of sessions, and cached."""
     async with faulty_rest(answer(b"[]")) as rest, gateway_to(rest.url, cache_ttl=60) as gateway:
         first = await ask(gateway)
         second = await ask(gateway)
@@ -83,15 +83,15 @@ async def test_an_empty_array_is_an_empty_list_and_kept() -> None:
 
 
 async def test_a_body_of_exactly_the_limit_is_read() -> None:
-    """The limit is the largest size allowed."""
+    """A body of exactly the limit is read."""
     async with faulty_rest() as rest, gateway_to(rest.url, max_upstream_bytes=len(BODY)) as gateway:
-        seen = await ask(gateway)
+        response = await ask(gateway)
 
-    assert seen.json() == {"data": DATA}
+    assert response.json() == {"data": DATA}
 
 
-async def test_a_cookie_that_rest_sets_goes_to_nobody() -> None:
-    """Neither to the next caller's REST call nor to the gateway's clients."""
+async def test_a_cookie_that_rest_sets_is_dropped() -> None:
+    """A cookie from REST reaches neither the next REST call nor a client."""
     async with (
         faulty_rest(answer(BODY, "Set-Cookie: ASP.NET_SessionId=1; Path=/")) as rest,
         gateway_to(rest.url.replace("127.0.0.1", "localhost")) as gateway,
@@ -106,7 +106,7 @@ async def test_a_cookie_that_rest_sets_goes_to_nobody() -> None:
 
 
 async def test_calls_share_connections() -> None:
-    """Two callers in turn cost one connection."""
+    """Calls of two callers, one after the other, share a connection."""
     async with faulty_rest() as rest, gateway_to(rest.url) as gateway:
         await ask(gateway, user="1")
         await ask(gateway, user="2")
@@ -114,13 +114,13 @@ async def test_calls_share_connections() -> None:
     assert (rest.calls, rest.connections) == (2, 1)
 
 
-async def test_more_callers_than_connections_wait_for_their_turn() -> None:
-    """A bound on connections is no bound on callers."""
+async def test_more_callers_than_connections_are_served() -> None:
+    """More callers than connections wait, and all are served."""
     async with (
         faulty_rest() as rest,
         gateway_to(rest.url, upstream_connections=1, cache_ttl=0) as gateway,
     ):
-        seen = await asyncio.gather(*(ask(gateway, user=f"{number}") for number in range(5)))
+        responses = await asyncio.gather(*(ask(gateway, user=f"{number}") for number in range(5)))
 
-    assert [one.json() for one in seen] == [{"data": DATA}] * 5
+    assert [one.json() for one in responses] == [{"data": DATA}] * 5
     assert rest.connections == 1

@@ -1,4 +1,4 @@
-"""When a failed call is made again, after which pause, and how often in all."""
+"""Retries: which failures, after which pause, and how many."""
 
 import itertools
 
@@ -27,31 +27,31 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def retries(clock: FakeClock) -> Retries:
-    """Return a full budget."""
+    """Return a full budget of retries."""
     return Retries(clock=clock)
 
 
-def taken(retries: Retries, most: int = 10_000) -> int:
-    """Count how many retries in a row are allowed."""
+def count_allowed(retries: Retries, most: int = 10_000) -> int:
+    """Use up the retries that are allowed in a row, and return their number."""
     pauses = (retries.pause_s(OUT_OF_SERVICE, left_s=10) for _ in range(most))
     return len([*itertools.takewhile(lambda pause_s: pause_s is not None, pauses)])
 
 
-def asked_to_wait(seconds: int) -> UpstreamError:
-    """Make a failure with a Retry-After."""
+def failure_with_retry_after(seconds: int) -> UpstreamError:
+    """Return a failure with a Retry-After."""
     return UpstreamUnavailableError("Out of service.", retry_after_s=seconds)
 
 
-def test_a_trouble_that_may_pass_is_tried_again_after_a_short_pause(retries: Retries) -> None:
-    """Long enough for a restart to get along, short enough to go unnoticed."""
+def test_a_transient_failure_is_retried_after_a_short_pause(retries: Retries) -> None:
+    """The pause covers a short restart of REST and is hardly noticed by clients."""
     pauses = [retries.pause_s(OUT_OF_SERVICE, left_s=10) or 0 for _ in range(50)]
 
     assert min(pauses) >= 0.05
     assert max(pauses) <= 0.2
 
 
-def test_no_two_pauses_are_alike(retries: Retries) -> None:
-    """Callers that failed together do not come back together."""
+def test_pauses_are_random(retries: Retries) -> None:
+    """Callers that failed together do not retry together."""
     assert len({retries.pause_s(OUT_OF_SERVICE, left_s=10) for _ in range(20)}) > 15
 
 
@@ -67,69 +67,69 @@ def test_no_two_pauses_are_alike(retries: Retries) -> None:
     ],
     ids=repr,
 )
-def test_what_another_try_cannot_cure_has_none(failure: UpstreamError, retries: Retries) -> None:
-    """An answer that has been begun, above all, is not fetched twice."""
+def test_a_permanent_failure_is_not_retried(failure: UpstreamError, retries: Retries) -> None:
+    """A permanent failure, or an interrupted answer, is not retried and costs no budget."""
     assert retries.pause_s(failure, left_s=10) is None
-    assert taken(retries) == 100
+    assert count_allowed(retries) == 100
 
 
-def test_rest_is_not_called_before_the_time_it_asked_for(retries: Retries) -> None:
-    """Retry-After comes first, and the draw on top: all callers were told the same."""
-    pauses = [retries.pause_s(asked_to_wait(3), left_s=10) or 0 for _ in range(50)]
+def test_the_pause_includes_retry_after(retries: Retries) -> None:
+    """The pause is the Retry-After and a random part, as all callers got the same time."""
+    pauses = [retries.pause_s(failure_with_retry_after(3), left_s=10) or 0 for _ in range(50)]
 
     assert min(pauses) >= 3.05
     assert max(pauses) <= 3.2
 
 
 @pytest.mark.parametrize("seconds", [5, 3_600])
-def test_a_wait_that_outlasts_the_deadline_is_none(seconds: int, retries: Retries) -> None:
-    """The caller is better off with the error at once; and it costs the budget nothing."""
-    assert retries.pause_s(asked_to_wait(seconds), left_s=5) is None
-    assert taken(retries) == 100
+def test_a_retry_after_beyond_the_deadline_allows_no_retry(seconds: int, retries: Retries) -> None:
+    """A Retry-After beyond the deadline allows no retry, and costs no budget."""
+    assert retries.pause_s(failure_with_retry_after(seconds), left_s=5) is None
+    assert count_allowed(retries) == 100
 
 
 def test_without_time_there_is_no_retry(retries: Retries) -> None:
-    """Not even a pause fits in."""
+    """A retry whose pause does not fit into the deadline is not made."""
     assert retries.pause_s(OUT_OF_SERVICE, left_s=0.01) is None
 
 
-def test_all_of_a_hundred_connections_that_break_at_once_are_made_up_for(retries: Retries) -> None:
-    """As when REST restarts; after that the reserve is spent."""
-    assert taken(retries) == 100
+def test_a_hundred_calls_that_fail_at_once_are_retried(retries: Retries) -> None:
+    """The reserve of 100 retries covers a restart of REST."""
+    assert count_allowed(retries) == 100
 
 
 @pytest.mark.parametrize(("seconds", "allowed"), [(0.05, 0), (1, 10), (5, 50), (3_600, 100)])
 def test_time_fills_the_reserve_by_ten_a_second(
     seconds: float, allowed: int, retries: Retries, clock: FakeClock
 ) -> None:
-    """Up to what it was at first, and no further."""
-    taken(retries)
+    """The reserve grows by ten a second, up to its start."""
+    count_allowed(retries)
     clock.advance(seconds)
 
-    assert taken(retries) == allowed
+    assert count_allowed(retries) == allowed
 
 
-def test_a_fifth_of_the_calls_may_be_tried_again(retries: Retries) -> None:
-    """Whatever the load: an outage costs REST a fifth more, not twice as much."""
-    taken(retries)
+def test_a_fifth_of_the_calls_may_be_retried(retries: Retries) -> None:
+    """Under any load an outage costs REST a fifth more calls, not twice as many."""
+    count_allowed(retries)
     allowed = 0
     for _ in range(1_000):
         retries.note_call()
-        allowed += taken(retries)
+        allowed += count_allowed(retries)
 
     assert allowed == pytest.approx(200, abs=1)
 
 
-def test_what_calls_have_saved_up_is_bounded(retries: Retries) -> None:
-    """A good day does not pay for a storm of retries at night."""
+def test_the_reserve_is_limited(retries: Retries) -> None:
+    """Any number of successful calls fills the reserve to its limit only."""
     for _ in range(100_000):
         retries.note_call()
 
-    assert taken(retries) == 100
+    assert count_allowed(retries) == 100
 
 
-def test_a_quiet_hour_always_has_its_retry(retries: Retries, clock: FakeClock) -> None:
-    """One failing call a second, for hours."""
+def test_rare_failures_are_always_retried(retries: Retries, clock: FakeClock) -> None:
+    """One failing call a second, for hours, is always retried."""
     for _ in range(10_000):
         clock.advance(1)
         retries.note_call()

@@ -1,4 +1,4 @@
-"""The way to SuperOffice: proxies, authorities and client certificates, by settings or not."""
+"""The route to SuperOffice: proxies, certificate authorities and client certificates."""
 
 import logging
 import ssl
@@ -22,7 +22,7 @@ from tests.upstream.faulty import (
     gateway_with,
     leaks_in,
 )
-from tests.upstream.test_reach import found
+from tests.upstream.test_reach import problem_of
 from tests.upstream.test_unreachable import needs_openssl, openssl, serving
 from tests.upstream.tiny_proxy import LOGIN, tiny_proxy
 
@@ -33,7 +33,7 @@ REST = "https://crm.example.com"
 
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the machine have no proxy."""
+    """Remove the machine's proxies from the environment."""
     for name in ("http_proxy", "https_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -41,7 +41,7 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def certificates(tmp_path: Path) -> Path:
-    """Write certificates and keys of a server, a client, and a client that is unknown."""
+    """Write certificates and keys of a server, a client and an unknown client."""
     for name in ("rest", "client", "other"):
         openssl(
             tmp_path,
@@ -52,16 +52,16 @@ def certificates(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def demanding(folder: Path) -> ssl.SSLContext:
-    """Return the server's side of TLS, which requires the client's certificate."""
+def requiring_client_certificate(folder: Path) -> ssl.SSLContext:
+    """Return the server's TLS context, which requires the client's certificate."""
     context = serving(folder)
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(folder / "client.pem")
     return context
 
 
-def files(folder: Path, client: str = "client") -> dict[str, Any]:  # keyword arguments
-    """Return the settings that name a client's files."""
+def client_files(folder: Path, client: str = "client") -> dict[str, Any]:  # keyword arguments
+    """Return the settings with a client's files."""
     return {
         "upstream_ca_file": folder / "rest.pem",
         "upstream_client_cert": folder / f"{client}.pem",
@@ -96,22 +96,20 @@ def test_a_setting_wins_over_the_environment(
     proxy: str | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """NO_PROXY belongs to the environment's proxies, which never are for this machine."""
+    """A setting takes precedence over the environment, whose NO_PROXY then does not count."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     route = Route(
         Settings.load(upstream_url=url, **({"upstream_proxy": setting} if setting else {}))
     )
-    found = route.proxy_for(httpx.URL(url))
+    chosen = route.proxy_for(httpx.URL(url))
 
-    assert (found and str(found.url)) == proxy
+    assert (chosen and str(chosen.url)) == proxy
 
 
 @pytest.mark.parametrize("url", ["socks5://u:hunter2@p", "http://u:hunter2@:1", "//u:hunter2@[p"])
-def test_a_proxy_that_cannot_be_used_stops_the_start(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The message names the setting, or the variable, and not the password."""
+def test_an_invalid_proxy_is_a_settings_error(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the setting or the variable, and not the password."""
     with pytest.raises(SettingsError, match=r"^GATEWAY_UPSTREAM_PROXY: it must be http") as failed:
         Route(Settings.load(upstream_url=REST, upstream_proxy=url))
     monkeypatch.setenv("HTTPS_PROXY", url)
@@ -122,7 +120,7 @@ def test_a_proxy_that_cannot_be_used_stops_the_start(
 
 
 def test_a_password_is_decoded_and_not_shown() -> None:
-    """It goes into one header, and nowhere else."""
+    """A proxy's password is sent decoded in one header, and is in no repr."""
     proxy = Proxy("http://gateway:p%40ss-hunter2@proxy:3128")
 
     assert proxy.headers == {"Proxy-Authorization": "Basic Z2F0ZXdheTpwQHNzLWh1bnRlcjI="}
@@ -130,33 +128,33 @@ def test_a_password_is_decoded_and_not_shown() -> None:
 
 
 @needs_openssl
-def test_files_that_cannot_be_used_stop_the_start(certificates: Path) -> None:
-    """With a line that names them and says why; nothing is asked on the terminal."""
+def test_unusable_files_are_settings_errors(certificates: Path) -> None:
+    """The error names the file's setting and the reason in one line, without a prompt."""
     openssl(certificates, "pkcs8 -topk8 -in client.key -passout pass:hunter2 -out locked.key")
     (certificates / "empty").touch()
-    _, cert, key = files(certificates).values()
-    wrong: list[tuple[dict[str, Any], str]] = [
+    _, cert, key = client_files(certificates).values()
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"upstream_ca_file": certificates / "none"}, "No such file"),
         ({"upstream_ca_file": certificates}, "Is a directory"),
         ({"upstream_ca_file": certificates / "empty"}, "no certificate in PEM"),
         ({"upstream_client_cert": cert}, "no key beside it"),
         ({"upstream_client_key": key}, "set GATEWAY_UPSTREAM_CLIENT_CERT"),
     ]
-    for name, why in (
+    for name, reason in (
         ("none", "No such"),
         ("other", "the key is of another one"),
         ("locked", "has a password"),
     ):
-        another = {
+        case = {
             "upstream_client_cert": cert,
             "upstream_client_key": certificates / f"{name}.key",
         }
-        wrong.append((another, why))
+        cases.append((case, reason))
 
-    for given, why in wrong:
-        with pytest.raises(SettingsError, match=why) as failed:
-            Route(Settings(upstream_url=REST, **given))
-        [*_, last] = given
+    for settings, reason in cases:
+        with pytest.raises(SettingsError, match=reason) as failed:
+            Route(Settings(upstream_url=REST, **settings))
+        [*_, last] = settings
         assert f"GATEWAY_{last.upper()}" in str(failed.value)
         assert "\n" not in str(failed.value)
 
@@ -165,28 +163,32 @@ def test_files_that_cannot_be_used_stop_the_start(certificates: Path) -> None:
 async def test_rest_is_called_through_a_proxy_with_certificates(
     certificates: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The proxy's login goes to the proxy alone; a wrong one is an error that names nothing."""
+    """The proxy's login is sent to the proxy only; a wrong login is an error without details."""
     caplog.set_level(logging.DEBUG)
-    settings: dict[str, Any] = {**files(certificates), "cache_ttl": 0}
-    async with faulty_rest(tls=demanding(certificates)) as rest:
+    settings: dict[str, Any] = {**client_files(certificates), "cache_ttl": 0}
+    async with faulty_rest(tls=requiring_client_certificate(certificates)) as rest:
         with tiny_proxy(certificates, login=True) as proxy:
-            way = {**settings, "upstream_proxy": f"http://{LOGIN}@{proxy}"}
-            async with gateway_to(rest.url, **way) as gateway:
-                seen = [await ask(gateway), await ask(gateway)]
+            route_settings = {**settings, "upstream_proxy": f"http://{LOGIN}@{proxy}"}
+            async with gateway_to(rest.url, **route_settings) as gateway:
+                responses = [await ask(gateway), await ask(gateway)]
             connections = rest.connections
-            checked = await found(rest.url, Route(Settings(upstream_url=rest.url, **way)))
-            way["upstream_proxy"] = f"http://gateway:wrong-hunter2@{proxy}"
-            async with gateway_to(rest.url, **way) as gateway:
+            problem = await problem_of(
+                rest.url, Route(Settings(upstream_url=rest.url, **route_settings))
+            )
+            route_settings["upstream_proxy"] = f"http://gateway:wrong-hunter2@{proxy}"
+            async with gateway_to(rest.url, **route_settings) as gateway:
                 refused = await ask(gateway)
-            not_checked = await found(rest.url, Route(Settings(upstream_url=rest.url, **way)))
-        async with gateway_to(rest.url, **way) as gateway:
+            problem_with_wrong_login = await problem_of(
+                rest.url, Route(Settings(upstream_url=rest.url, **route_settings))
+            )
+        async with gateway_to(rest.url, **route_settings) as gateway:
             stopped = await ask(gateway)
 
-    assert [one.json() for one in seen] == [{"data": DATA}] * 2
+    assert [one.json() for one in responses] == [{"data": DATA}] * 2
     assert connections == 1
     assert not any(b"roxy" in request for request in rest.requests)
-    assert checked is None
-    assert not_checked == "the proxy on the way cannot be reached, or does not connect"
+    assert problem is None
+    assert problem_with_wrong_login == "the proxy on the way cannot be reached, or does not connect"
     for answered in (refused, stopped):
         [error] = answered.json()["errors"]
         assert error["message"] == "The proxy on the way to SuperOffice does not connect."
@@ -198,28 +200,28 @@ async def test_rest_is_called_through_a_proxy_with_certificates(
 async def test_rest_without_tls_is_called_through_a_proxy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the environment says; the login ends at the proxy here, too."""
+    """Plain HTTP uses the environment's proxy, and the login ends at the proxy."""
     async with faulty_rest() as rest:
-        url = rest.url.replace("127.0.0.1", "[::ffff:127.0.0.1]")  # the same, by another name
+        url = rest.url.replace("127.0.0.1", "[::ffff:127.0.0.1]")  # the same host by another name
         with tiny_proxy(tmp_path, login=True) as proxy:
             monkeypatch.setenv("HTTP_PROXY", f"http://{LOGIN}@{proxy}")
             async with gateway_to(url) as gateway:
-                seen = await ask(gateway)
+                response = await ask(gateway)
             monkeypatch.setenv("HTTP_PROXY", proxy)
             async with gateway_to(url) as gateway:
                 refused = await ask(gateway)
-            checked = await found(url, Route(Settings(upstream_url=url)))
+            problem = await problem_of(url, Route(Settings(upstream_url=url)))
 
-    assert seen.json() == {"data": DATA}
+    assert response.json() == {"data": DATA}
     assert b"via:" in rest.requests[0].lower()
     assert b"proxy-authorization" not in rest.requests[0].lower()
     [error] = refused.json()["errors"]
     assert error["extensions"] == {"code": "UPSTREAM_UNAVAILABLE", "upstreamStatus": 407}
-    assert checked is None
+    assert problem is None
 
 
-async def test_the_hosts_of_superoffice_online_are_behind_the_proxy_too() -> None:
-    """The state service is the first of them."""
+async def test_the_hosts_of_superoffice_online_are_called_through_the_proxy() -> None:
+    """SuperOffice Online, beginning with its state service, is called through the proxy."""
     async with faulty_rest(answer(b"", status="403 Forbidden")) as proxy:
         settings: dict[str, Any] = {
             "upstream_url": None,
@@ -228,49 +230,55 @@ async def test_the_hosts_of_superoffice_online_are_behind_the_proxy_too() -> Non
         }
         async with gateway_to("", **settings) as gateway:
             body = {"query": QUERY}
-            seen = await gateway.http.post("/graphql/Cust1", json=body, headers=CREDENTIALS)
+            response = await gateway.http.post("/graphql/Cust1", json=body, headers=CREDENTIALS)
 
     assert proxy.requests[0].startswith(b"CONNECT sod.superoffice.com:443 ")
-    assert seen.json()["errors"][0]["extensions"] == {"code": "UPSTREAM_UNAVAILABLE"}
+    assert response.json()["errors"][0]["extensions"] == {"code": "UPSTREAM_UNAVAILABLE"}
 
 
 @needs_openssl
 async def test_certificates_and_proxy_are_reloaded(certificates: Path) -> None:
-    """New connections have the new ones; where a file is wrong, the old ones stay."""
+    """New connections use reloaded files; with an invalid file the old ones stay."""
     trusted = certificates / "trusted.pem"
     trusted.write_bytes((certificates / "other.pem").read_bytes())
     login = certificates / "login"
     login.write_text("http://127.0.0.1:1")
-    async with faulty_rest(tls=demanding(certificates)) as rest:
+    async with faulty_rest(tls=requiring_client_certificate(certificates)) as rest:
         with tiny_proxy(certificates) as proxy:
-            given = {**files(certificates), "upstream_ca_file": trusted, "cache_ttl": 0}
-            settings = Settings.load(upstream_url=rest.url, upstream_proxy_file=login, **given)
+            file_settings = {
+                **client_files(certificates),
+                "upstream_ca_file": trusted,
+                "cache_ttl": 0,
+            }
+            settings = Settings.load(
+                upstream_url=rest.url, upstream_proxy_file=login, **file_settings
+            )
             async with gateway_with(settings) as gateway:
-                seen = [await ask(gateway)]
+                responses = [await ask(gateway)]
                 login.write_text(f"http://{proxy}")
                 gateway.app.state.reload()
-                seen += [await ask(gateway)]
+                responses += [await ask(gateway)]
                 trusted.write_bytes((certificates / "rest.pem").read_bytes())
                 gateway.app.state.reload()
-                seen += [await ask(gateway)]
+                responses += [await ask(gateway)]
                 trusted.write_text("")
                 gateway.app.state.reload()
-                seen += [await ask(gateway)]
+                responses += [await ask(gateway)]
 
-    assert ["errors" in one.json() for one in seen] == [True, True, False, False]
-    assert "proxy" in seen[0].text
-    assert "cannot be reached" in seen[1].text
+    assert ["errors" in one.json() for one in responses] == [True, True, False, False]
+    assert "proxy" in responses[0].text
+    assert "cannot be reached" in responses[1].text
     assert rest.connections == 1
 
 
 @needs_openssl
-def test_a_ca_file_is_beside_those_of_the_system(
+def test_a_ca_file_is_added_to_those_of_the_system(
     certificates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both are trusted."""
-    given = files(certificates)
-    monkeypatch.setenv("SSL_CERT_FILE", str(given["upstream_client_cert"]))
+    """The authorities of the file and of the system are both trusted."""
+    settings = client_files(certificates)
+    monkeypatch.setenv("SSL_CERT_FILE", str(settings["upstream_client_cert"]))
 
-    route = Route(Settings(upstream_url=REST, upstream_ca_file=given["upstream_ca_file"]))
+    route = Route(Settings(upstream_url=REST, upstream_ca_file=settings["upstream_ca_file"]))
 
     assert route.tls().cert_store_stats()["x509"] == 2

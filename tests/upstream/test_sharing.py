@@ -1,4 +1,4 @@
-"""Who causes a REST call and who shares one."""
+"""REST calls that requests share."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.socket
 
 @pytest.fixture
 async def rest() -> AsyncIterator[FaultyRest]:
-    """Return a REST side that is well until it is told otherwise."""
+    """Return a REST API that answers normally until a test changes it."""
     async with faulty_rest() as running:
         yield running
 
@@ -36,111 +36,115 @@ async def gateway(rest: FaultyRest) -> AsyncIterator[Gateway]:
         yield running
 
 
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic"}, {"Cookie": "id=1"}])
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Authorization": "Basic"}, {"Cookie": "id=1"}],
+    ids=["no headers", "an incomplete header", "a cookie"],
+)
 async def test_without_credentials_rest_is_not_called(
     headers: dict[str, str], rest: FaultyRest, gateway: Gateway
 ) -> None:
-    """The gateway says so itself, with a challenge and without an upstream status."""
-    seen = await gateway.post(QUERY, headers={**headers, "Accept": GRAPHQL_JSON})
+    """Without credentials the gateway itself answers 401 with a challenge."""
+    response = await gateway.post(QUERY, headers={**headers, "Accept": GRAPHQL_JSON})
 
-    [error] = seen.json()["errors"]
-    assert seen.status_code == 401
-    assert "www-authenticate" in seen.headers
+    [error] = response.json()["errors"]
+    assert response.status_code == 401
+    assert "www-authenticate" in response.headers
     assert error["extensions"] == {"code": "UNAUTHENTICATED"}
     assert error["path"] == ["chatSessions"]
     assert rest.connections == 0
 
 
-async def test_without_credentials_plain_json_is_a_200_with_the_code(gateway: Gateway) -> None:
-    """As for every other field error."""
-    seen = await gateway.post(QUERY, headers={})
+async def test_without_credentials_json_gets_200_with_the_code(gateway: Gateway) -> None:
+    """Missing credentials are a field error, which has status 200 in JSON."""
+    response = await gateway.post(QUERY, headers={})
 
-    assert seen.status_code == 200
-    assert seen.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+    assert response.status_code == 200
+    assert response.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
-async def test_fifty_equal_questions_at_once_cost_one_call(
+async def test_fifty_equal_requests_at_once_cost_one_call(
     rest: FaultyRest, gateway: Gateway
 ) -> None:
-    """All of them get its data."""
-    asked_all = asyncio.Event()
-    rest.play(waits_for(asked_all, answer()))
-    questions = [asyncio.create_task(ask(gateway)) for _ in range(50)]
+    """Fifty equal requests at once share the data of one REST call."""
+    may_answer = asyncio.Event()
+    rest.play(waits_for(may_answer, answer()))
+    requests = [asyncio.create_task(ask(gateway)) for _ in range(50)]
     await until(lambda: rest.calls > 0)
-    asked_all.set()
-    seen = await asyncio.gather(*questions)
+    may_answer.set()
+    responses = await asyncio.gather(*requests)
 
-    assert [one.json() for one in seen] == [{"data": DATA}] * 50
+    assert [one.json() for one in responses] == [{"data": DATA}] * 50
     assert rest.calls == 1
 
 
-async def test_fifty_equal_questions_at_once_cost_one_call_that_fails(
+async def test_fifty_equal_requests_at_once_share_one_failed_call(
     rest: FaultyRest, gateway: Gateway
 ) -> None:
-    """Nobody tries again on their own."""
-    asked_all = asyncio.Event()
-    rest.play(answer(), waits_for(asked_all, answer(status="500 Oops")))
-    await ask(gateway, user="who makes the query known: a new one is parsed in turns")
-    questions = [asyncio.create_task(ask(gateway)) for _ in range(50)]
+    """Fifty equal requests at once share the error of one REST call."""
+    may_answer = asyncio.Event()
+    rest.play(answer(), waits_for(may_answer, answer(status="500 Oops")))
+    await ask(gateway, user="first: a new query is parsed in several turns")
+    requests = [asyncio.create_task(ask(gateway)) for _ in range(50)]
     await until(lambda: rest.calls > 1)
-    asked_all.set()
-    seen = await asyncio.gather(*questions)
+    may_answer.set()
+    responses = await asyncio.gather(*requests)
 
-    codes = {one.json()["errors"][0]["extensions"]["code"] for one in seen}
+    codes = {one.json()["errors"][0]["extensions"]["code"] for one in responses}
     assert codes == {"UPSTREAM_ERROR"}
     assert rest.calls == 2
 
 
 async def test_different_users_cost_a_call_each(rest: FaultyRest, gateway: Gateway) -> None:
-    """What one of them may see is nothing to the others."""
-    seen = await asyncio.gather(*(ask(gateway, user=f"{number}") for number in range(5)))
+    """Different users, who may see different sessions, cost one call each."""
+    responses = await asyncio.gather(*(ask(gateway, user=f"{number}") for number in range(5)))
 
-    assert [one.json() for one in seen] == [{"data": DATA}] * 5
+    assert [one.json() for one in responses] == [{"data": DATA}] * 5
     assert rest.calls == 5
 
 
-async def test_a_client_who_hangs_up_leaves_the_call_to_the_others(
+async def test_a_cancelled_request_leaves_its_call_to_others(
     rest: FaultyRest, gateway: Gateway
 ) -> None:
-    """It is the one who started it that goes."""
-    first_is_gone = asyncio.Event()
-    rest.play(waits_for(first_is_gone, answer()))
+    """The call continues if the request that started it is cancelled."""
+    may_answer = asyncio.Event()
+    rest.play(waits_for(may_answer, answer()))
     first = asyncio.create_task(ask(gateway))
     await until(lambda: rest.calls == 1)
     others = [asyncio.create_task(ask(gateway)) for _ in range(5)]
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.wait([first])
-    first_is_gone.set()
-    seen = await asyncio.gather(*others)
+    may_answer.set()
+    responses = await asyncio.gather(*others)
 
     assert first.cancelled()
-    assert [one.json() for one in seen] == [{"data": DATA}] * 5
+    assert [one.json() for one in responses] == [{"data": DATA}] * 5
     assert rest.calls == 1
 
 
-async def test_an_answer_that_nobody_waits_for_is_kept_all_the_same(
+async def test_an_answer_without_a_waiting_request_is_cached(
     rest: FaultyRest, gateway: Gateway
 ) -> None:
-    """Whoever comes back finds it."""
-    everybody_is_gone = asyncio.Event()
-    rest.play(waits_for(everybody_is_gone, answer()))
-    question = asyncio.create_task(ask(gateway))
+    """The answer is cached although its only request was cancelled."""
+    may_answer = asyncio.Event()
+    rest.play(waits_for(may_answer, answer()))
+    request = asyncio.create_task(ask(gateway))
     await until(lambda: rest.calls == 1)
-    question.cancel()
-    await asyncio.wait([question])
-    everybody_is_gone.set()
-    seen = await ask(gateway)
+    request.cancel()
+    await asyncio.wait([request])
+    may_answer.set()
+    response = await ask(gateway)
 
-    assert seen.json() == {"data": DATA}
+    assert response.json() == {"data": DATA}
     assert rest.calls == 1
 
 
 @pytest.mark.parametrize("surplus", [answer(b'[{"ChatSessionId": 666}]'), b"HTTP/1.1 200"])
-async def test_what_rest_sends_too_much_is_never_the_next_callers_answer(
+async def test_surplus_bytes_are_never_the_next_callers_answer(
     surplus: bytes, rest: FaultyRest, gateway: Gateway
 ) -> None:
-    """An answer nobody asked for belongs to nobody."""
+    """Surplus bytes after an answer are not taken for the next caller's answer."""
     rest.play(answer() + surplus, answer())
 
     first = await ask(gateway, user="1")
@@ -150,7 +154,7 @@ async def test_what_rest_sends_too_much_is_never_the_next_callers_answer(
 
 
 async def test_credentials_reach_rest_byte_for_byte(rest: FaultyRest, gateway: Gateway) -> None:
-    """Also those whose bytes are no ASCII, and also on the wire."""
+    """Credentials reach REST byte for byte, also if they are not ASCII."""
     cookie = 'ASP.NET_SessionId=å; x="a, b"'
     body = {"query": QUERY}
 

@@ -1,4 +1,4 @@
-"""What each REST status and Retry-After mean."""
+"""The errors for REST's statuses, and Retry-After."""
 
 import email.utils
 import time
@@ -38,26 +38,26 @@ def _date_in(seconds: float) -> str:
 
 
 @pytest.mark.parametrize(("status", "kind"), _WITH_A_MEANING.items())
-def test_a_status_with_a_meaning_has_its_own_error(status: int, kind: type[UpstreamError]) -> None:
-    """The class carries the code and the gateway's own status."""
+def test_a_known_status_has_its_own_error(status: int, kind: type[UpstreamError]) -> None:
+    """A known status has an error class with a code and a status of the gateway."""
     assert type(error_for(httpx.Response(status))) is kind
 
 
 def test_every_other_status_is_an_upstream_error() -> None:
-    """Whatever REST comes up with, there is a code for it."""
+    """Every other status is an UpstreamError."""
     kinds = {type(error_for(httpx.Response(status))) for status in _EVERY_OTHER}
 
     assert kinds == {UpstreamError}
 
 
 @pytest.mark.parametrize("status", [100, 204, 302, 401, 403, 404, 429, 500, 503, 599])
-def test_the_error_tells_the_status(status: int) -> None:
-    """Clients see it as `upstreamStatus`."""
+def test_the_error_has_the_status_of_rest(status: int) -> None:
+    """Clients get the status of REST as `upstreamStatus`."""
     assert error_for(httpx.Response(status)).extensions["upstreamStatus"] == status
 
 
-def test_a_redirect_is_said_to_be_one_without_its_target() -> None:
-    """The address it points to may be internal."""
+def test_the_error_of_a_redirect_omits_its_target() -> None:
+    """The error of a redirect omits its target, which may be internal."""
     error = error_for(httpx.Response(302, headers={"Location": "https://internal.example/"}))
 
     assert "redirect" in str(error)
@@ -65,15 +65,15 @@ def test_a_redirect_is_said_to_be_one_without_its_target() -> None:
     assert "redirect" not in str(error_for(httpx.Response(304)))
 
 
-def test_no_text_of_the_answer_gets_into_the_message() -> None:
-    """REST's error messages are for its own log."""
+def test_the_error_contains_no_text_of_the_answer() -> None:
+    """The error contains no text of REST's answer."""
     error = error_for(httpx.Response(500, text=_SECRET, headers={"X-Error": _SECRET}))
 
     assert _SECRET not in f"{error} {error.extensions}"
 
 
-def test_without_retry_after_nothing_is_said_about_waiting() -> None:
-    """An absent header leaves no `retryAfter` behind, not even null."""
+def test_without_retry_after_the_error_has_none() -> None:
+    """Without the header the error has no `retryAfter`, not even null."""
     error = error_for(httpx.Response(429))
 
     assert error.retry_after_s is None
@@ -82,7 +82,7 @@ def test_without_retry_after_nothing_is_said_about_waiting() -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_passed_on(status: int) -> None:
-    """Clients see it as `retryAfter`, in seconds."""
+    """Clients get REST's Retry-After as `retryAfter` in seconds."""
     error = error_for(httpx.Response(status, headers={"Retry-After": "7"}))
 
     assert error.retry_after_s == 7
@@ -101,13 +101,13 @@ def test_retry_after_is_passed_on(status: int) -> None:
         ("9" * 5_000, 86_400),
     ],
 )
-def test_seconds_are_believed_up_to_a_day(value: str, seconds: int) -> None:
-    """A number of any length is read, and cut."""
+def test_seconds_are_limited_to_a_day(value: str, seconds: int) -> None:
+    """Seconds of any length are read, and limited to a day."""
     assert retry_after_s(value) == seconds
 
 
 def test_a_date_without_a_zone_is_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the zone of the machine; there the last year may have another end, too."""
+    """A date without a zone is in UTC, whatever the zone of the machine."""
     with monkeypatch.context() as patch:
         patch.setenv("TZ", "Pacific/Niue")
         time.tzset()
@@ -120,8 +120,8 @@ def test_a_date_without_a_zone_is_in_utc(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("offset_s", [30, 3_600])
-def test_a_date_is_as_far_away_as_it_is(offset_s: int) -> None:
-    """An HTTP date counts from now."""
+def test_a_date_is_converted_to_seconds_from_now(offset_s: int) -> None:
+    """An HTTP date is converted to seconds from now."""
     seconds = retry_after_s(_date_in(offset_s))
 
     assert seconds is not None
@@ -137,16 +137,16 @@ def test_a_date_is_as_far_away_as_it_is(offset_s: int) -> None:
         "Mon, 01 Jan 0001 00:00:00 GMT",
     ],
 )
-def test_a_date_that_is_past_means_now(value: str) -> None:
-    """All three forms of RFC 9110, section 5.6.7, are read; none gives a negative wait."""
+def test_a_date_in_the_past_is_0_seconds(value: str) -> None:
+    """A past date in any form of RFC 9110, section 5.6.7, is 0 seconds."""
     assert retry_after_s(value) == 0
 
 
 @pytest.mark.parametrize(
     "value", [_date_in(10 * 86_400), "Fri, 31 Dec 9999 23:59:59 GMT"], ids=["10 days", "9999"]
 )
-def test_a_date_far_away_is_cut_to_a_day(value: str) -> None:
-    """What holds for seconds holds for dates."""
+def test_a_date_is_limited_to_a_day(value: str) -> None:
+    """A date is limited to a day, as seconds are."""
     assert retry_after_s(value) == 86_400
 
 
@@ -168,6 +168,6 @@ def test_a_date_far_away_is_cut_to_a_day(value: str) -> None:
         "Mon, 01 Jan 2030 00:00:00 +99999999999999999",
     ],
 )
-def test_nonsense_is_ignored(value: str) -> None:
-    """What is neither seconds nor a date says nothing, and breaks nothing."""
+def test_an_invalid_retry_after_is_ignored(value: str) -> None:
+    """A value that is neither seconds nor a date is ignored."""
     assert retry_after_s(value) is None

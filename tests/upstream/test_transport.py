@@ -1,4 +1,4 @@
-"""aiohttp's errors in httpx's words."""
+"""The translation of aiohttp's errors to httpx's, and the connection pool."""
 
 import asyncio
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ def kinds(kind: type[aiohttp.ClientError]) -> Iterator[type[aiohttp.ClientError]
         yield from kinds(narrower)
 
 
-def test_what_is_not_http_is_a_protocol_error() -> None:
-    """It is no ClientError, and quotes what was sent: only its kind is told."""
+def test_invalid_http_is_a_protocol_error() -> None:
+    """The error of invalid HTTP has its class name only, as its message quotes REST."""
     error = failures.in_httpx(BadHttpMessage("sent by REST"))
 
     assert type(error) is httpx.RemoteProtocolError
@@ -33,8 +33,8 @@ def test_what_is_not_http_is_a_protocol_error() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(set(kinds(aiohttp.ClientError)), key=str))
-def test_every_error_of_aiohttp_is_one_of_httpx(kind: type[aiohttp.ClientError]) -> None:
-    """And says no more than its name: messages hold addresses."""
+def test_every_error_of_aiohttp_is_translated_to_httpx(kind: type[aiohttp.ClientError]) -> None:
+    """Each error has its class name only, as messages contain addresses."""
     error = failures.in_httpx(kind.__new__(kind, "http://rest.invalid"))
 
     assert isinstance(error, httpx.TransportError)
@@ -55,15 +55,15 @@ def test_every_error_of_aiohttp_is_one_of_httpx(kind: type[aiohttp.ClientError])
         (aiohttp.ClientError, httpx.ReadError),
     ],
 )
-def test_an_error_is_translated_by_what_it_means(
+def test_errors_are_translated_by_their_meaning(
     kind: type[aiohttp.ClientError], meaning: type[httpx.TransportError]
 ) -> None:
-    """No connection, a broken one, or one that speaks something else."""
+    """Connection failures, breaks and protocol errors are distinguished."""
     assert type(failures.in_httpx(kind.__new__(kind))) is meaning
 
 
-async def test_a_header_that_is_too_large_is_named() -> None:
-    """It is valid HTTP: the limit is ours."""
+async def test_the_error_of_a_large_header_names_our_limit() -> None:
+    """A header above 64 KiB is valid HTTP, so the error names our limit."""
     pool = transport.PooledTransport(ONE)
     async with faulty_rest(answer(b"[]", f"X-Note: {'x' * 70_000}")) as rest, pool:
         with pytest.raises(httpx.LocalProtocolError) as failed:
@@ -73,8 +73,8 @@ async def test_a_header_that_is_too_large_is_named() -> None:
     assert str(failures.upstream_error(failed.value)) == message
 
 
-async def test_an_old_connection_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The name may have moved while the old host lives on."""
+async def test_an_old_connection_is_not_reused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old connection is closed, as the host name may have another address."""
     for seconds, connections in ((60, 1), (-1, 3)):
         monkeypatch.setattr(transport, "_CONNECTION_S", seconds)
         pool = transport.PooledTransport(ONE)
@@ -84,8 +84,8 @@ async def test_an_old_connection_is_not_used_again(monkeypatch: pytest.MonkeyPat
             assert rest.connections == connections
 
 
-async def test_once_a_connection_has_broken_no_older_one_is_used() -> None:
-    """A restart of SuperOffice has broken all of them: the retry must not meet another one."""
+async def test_after_a_break_no_older_connection_is_used() -> None:
+    """After a break, probably a restart of SuperOffice, the retry uses a new connection."""
     pool = transport.PooledTransport(
         Settings(upstream_url="http://rest.test", upstream_connections=2)
     )
@@ -100,20 +100,22 @@ async def test_once_a_connection_has_broken_no_older_one_is_used() -> None:
         assert rest.connections == 3
 
 
-async def test_a_failed_connection_forgets_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name is looked up again at once, and not only when its entry is old."""
-    looked_up = []
-    lookup = aiohttp.ThreadedResolver.resolve
+async def test_a_failed_connection_drops_the_cached_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a failed connection the host name is resolved again."""
+    resolved_hosts = []
+    resolve = aiohttp.ThreadedResolver.resolve
 
-    async def counted(self: Any, host: str, *args: Any, **more: Any) -> Any:
-        looked_up.append(host)
-        return await lookup(self, host, *args, **more)
+    async def record(self: Any, host: str, *args: Any, **more: Any) -> Any:
+        resolved_hosts.append(host)
+        return await resolve(self, host, *args, **more)
 
-    monkeypatch.setattr(aiohttp.DefaultResolver, "resolve", counted)
+    monkeypatch.setattr(aiohttp.DefaultResolver, "resolve", record)
     pool, port = transport.PooledTransport(ONE), free_port()
     async with httpx.AsyncClient(transport=pool) as client:
         for _ in range(2):
             with pytest.raises(httpx.ConnectError):
                 await client.get(f"http://localhost:{port}")
 
-    assert looked_up == ["localhost"] * 2
+    assert resolved_hosts == ["localhost"] * 2

@@ -1,4 +1,4 @@
-"""A REST side that cannot be reached at all, or whose certificate is not to be trusted."""
+"""A REST API that cannot be reached, or whose certificate is not trusted."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ Check = Callable[..., Awaitable[None]]
 
 THIS_HOST = "IP:127.0.0.1"
 
-# What `openssl ca` needs: unlike `req`, every version of it takes the dates of a certificate.
+# The configuration of `openssl ca`: unlike `req`, every version of it can set the dates.
 AUTHORITY = f"""
 [ca]
 default_ca = rest
@@ -92,7 +92,7 @@ def expired(tmp_path: Path, certify: Certify) -> ssl.SSLContext:
 
 
 def serving(folder: Path) -> ssl.SSLContext:
-    """Make the server's side of TLS from what openssl wrote."""
+    """Return the server's TLS context with openssl's files."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "rest.pem", folder / "rest.key")
     return context
@@ -108,7 +108,7 @@ def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def check_unavailable(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> Check:
-    """Return a check that a REST side counts as unavailable, for every client, in good time."""
+    """Return a check that clients get UPSTREAM_UNAVAILABLE for a URL, in time and without leaks."""
     caplog.set_level(logging.INFO, "gateway")
 
     async def check(url: str, connect_timeout_s: float = 3) -> None:
@@ -118,20 +118,20 @@ def check_unavailable(
             as_json = await ask(gateway)
             as_graphql = await ask(gateway, GRAPHQL_JSON)
         [error] = as_json.json()["errors"]
-        written = caplog.text + "".join(capsys.readouterr())
+        output = caplog.text + "".join(capsys.readouterr())
 
         assert as_json.status_code == 200
         assert error["extensions"] == {"code": "UPSTREAM_UNAVAILABLE"}
         assert error["path"] == ["chatSessions"]
         assert as_graphql.status_code == 503
         assert clock() - started < 10
-        assert leaks_in(as_json.text + as_graphql.text + written) == []
-        assert ".invalid" not in as_json.text + written
+        assert leaks_in(as_json.text + as_graphql.text + output) == []
+        assert ".invalid" not in as_json.text + output
 
     return check
 
 
-def speaks_junk_under_tls(sent: bytes) -> Behaviour:
+def sends_plain_bytes_after_tls(sent: bytes) -> Behaviour:
     """Send something encrypted, and then plain bytes on the same socket."""
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -145,12 +145,12 @@ def speaks_junk_under_tls(sent: bytes) -> Behaviour:
 
 
 async def test_a_refused_connection_means_unavailable(check_unavailable: Check) -> None:
-    """Nobody listens there."""
+    """A port without a listener is unavailable."""
     await check_unavailable(f"http://127.0.0.1:{free_port()}")
 
 
-async def test_a_refused_connection_is_tried_anew_by_the_next_question() -> None:
-    """A REST side that starts later is found."""
+async def test_the_next_request_connects_again() -> None:
+    """The next request after a refused connection connects again."""
     port = free_port()
     async with gateway_to(f"http://127.0.0.1:{port}") as gateway:
         before = await ask(gateway)
@@ -164,7 +164,7 @@ async def test_a_refused_connection_is_tried_anew_by_the_next_question() -> None
 async def test_an_unknown_host_means_unavailable(
     check_unavailable: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The resolver's answer is its own: here it is given without a network."""
+    """A host name that does not resolve is unavailable."""
 
     def unknown(*args: object, **kwargs: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -174,10 +174,10 @@ async def test_an_unknown_host_means_unavailable(
     await check_unavailable("http://rest.invalid")
 
 
-async def test_a_name_that_takes_too_long_means_unavailable(
+async def test_a_slow_name_resolution_means_unavailable(
     check_unavailable: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The time for connecting holds for the name, too."""
+    """The connect timeout includes the resolution of the name."""
     is_over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: is_over.wait(10) and [])
 
@@ -187,10 +187,10 @@ async def test_a_name_that_takes_too_long_means_unavailable(
         is_over.set()
 
 
-async def test_a_host_that_does_not_take_connections_means_unavailable(
+async def test_a_host_with_a_full_backlog_means_unavailable(
     check_unavailable: Check,
 ) -> None:
-    """Its line of connections that nobody accepts is full: the next gets no answer at all."""
+    """A host with a full backlog, which does not answer at all, is unavailable."""
     with contextlib.ExitStack() as sockets:
         listener = sockets.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -203,16 +203,16 @@ async def test_a_host_that_does_not_take_connections_means_unavailable(
 
 
 async def test_a_handshake_that_never_ends_means_unavailable(check_unavailable: Check) -> None:
-    """The time for connecting holds for TLS too: this server says nothing."""
+    """The connect timeout includes the TLS handshake."""
     async with faulty_rest() as rest:
         await check_unavailable(rest.url.replace("http:", "https:"), 0.3)
 
 
 @needs_openssl
-async def test_a_certificate_nobody_signed_means_unavailable(
+async def test_an_untrusted_certificate_means_unavailable(
     check_unavailable: Check, certify: Certify
 ) -> None:
-    """The credentials are not sent to whoever happens to answer."""
+    """No credentials are sent to a host without a trusted certificate."""
     async with faulty_rest(tls=certify(THIS_HOST)) as rest:
         await check_unavailable(rest.url)
 
@@ -224,7 +224,7 @@ async def test_a_certificate_nobody_signed_means_unavailable(
 async def test_a_certificate_for_another_host_means_unavailable(
     check_unavailable: Check, certify: Certify
 ) -> None:
-    """Being trusted is not enough."""
+    """A trusted certificate for another host is refused."""
     async with faulty_rest(tls=certify("DNS:elsewhere.example")) as rest:
         await check_unavailable(rest.url)
 
@@ -236,7 +236,7 @@ async def test_a_certificate_for_another_host_means_unavailable(
 async def test_an_expired_certificate_means_unavailable(
     check_unavailable: Check, expired: ssl.SSLContext
 ) -> None:
-    """It was good once."""
+    """A trusted certificate that has expired is refused."""
     async with faulty_rest(tls=expired) as rest:
         await check_unavailable(rest.url)
 
@@ -247,23 +247,23 @@ async def test_an_expired_certificate_means_unavailable(
 async def test_a_private_authority_can_be_trusted(
     certify: Certify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Servers on site have certificates of their own: SSL_CERT_FILE names their authority."""
+    """SSL_CERT_FILE adds the private authority of an installation on site."""
     async with faulty_rest(tls=certify(THIS_HOST)) as rest:
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "rest.pem"))
         async with gateway_to(rest.url) as gateway:
-            seen = await ask(gateway)
+            response = await ask(gateway)
 
-    assert seen.json() == {"data": DATA}
+    assert response.json() == {"data": DATA}
 
 
 @needs_openssl
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("sent", [b"", answer()[:-4]], ids=["at once", "in the body"])
-async def test_a_tls_connection_that_turns_to_junk_means_unavailable(
+async def test_invalid_bytes_after_the_handshake_mean_unavailable(
     sent: bytes, check_unavailable: Check, certify: Certify
 ) -> None:
-    """After the handshake, too, TLS can fail."""
-    async with faulty_rest(speaks_junk_under_tls(sent), tls=certify(THIS_HOST)) as rest:
+    """A TLS failure after the handshake is an unavailable REST API."""
+    async with faulty_rest(sends_plain_bytes_after_tls(sent), tls=certify(THIS_HOST)) as rest:
         await check_unavailable(rest.url)
 
     assert rest.calls == 4
@@ -274,7 +274,7 @@ async def test_a_tls_connection_that_turns_to_junk_means_unavailable(
 async def test_a_missing_client_certificate_means_unavailable(
     check_unavailable: Check, certify: Certify, tmp_path: Path
 ) -> None:
-    """TLS 1.3 lets the client believe that it is connected before it is refused."""
+    """A missing client certificate is refused, in TLS 1.3 after the handshake."""
     context = certify(THIS_HOST)
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(tmp_path / "rest.pem")

@@ -1,4 +1,4 @@
-"""tinyproxy, a forward proxy as companies have them, on a free port of this machine."""
+"""tinyproxy, a forward proxy like those of companies, on a free port."""
 
 import contextlib
 import shutil
@@ -18,7 +18,7 @@ LOGIN = "gateway:hunter2"
 
 @contextlib.contextmanager
 def tiny_proxy(folder: Path, *, login: bool = False) -> Iterator[str]:
-    """Run it until the end of the block; yield its host and port, and log to `proxy.log`."""
+    """Run the proxy until the end of the block; yield its host and port, and log to `proxy.log`."""
     if _PROGRAM is None:  # pragma: no cover - the gate installs it
         pytest.skip("there is no tinyproxy: apt-get install tinyproxy")
     port, file = free_port(), folder / "tinyproxy.conf"
@@ -38,5 +38,5 @@ def tiny_proxy(folder: Path, *, login: bool = False) -> Iterator[str]:
             time.sleep(0.01)
         yield f"127.0.0.1:{port}"
     finally:
-        process.kill()  # SIGTERM between two of its waits is forgotten, and it runs on
+        process.kill()  # tinyproxy may miss a SIGTERM
         process.wait()

@@ -1,4 +1,4 @@
-"""Asking the gateway, as the tests of this folder do: over GET, in raw bytes, over a socket."""
+"""Requests to the gateway for the tests of this folder: GET, raw bytes, JSON, WebSocket."""
 
 import asyncio
 import contextlib
@@ -39,9 +39,9 @@ async def get(
 
 async def post_body(gateway: Gateway, body: bytes, **headers: str) -> httpx.Response:
     """Send bytes as JSON; header names are written with underscores."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    extra_headers = {name.replace("_", "-"): value for name, value in headers.items()}
     return await gateway.http.post(
-        "/graphql", content=body, headers={"Content-Type": "application/json", **named}
+        "/graphql", content=body, headers={"Content-Type": "application/json", **extra_headers}
     )
 
 
@@ -57,7 +57,7 @@ def first_error(answer: httpx.Response) -> tuple[str, str]:
 
 
 class Socket:
-    """One WebSocket to an ASGI application, without a network between."""
+    """One WebSocket to an ASGI application, without a network."""
 
     def __init__(self) -> None:
         self.sent: asyncio.Queue[Json] = asyncio.Queue()
@@ -70,14 +70,14 @@ class Socket:
     async def send(self, message: Any) -> None:
         await self.sent.put(message)
 
-    def say(self, message: Json) -> None:
+    def send_json(self, message: Json) -> None:
         self._incoming.put_nowait({"type": "websocket.receive", "text": json.dumps(message)})
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         self._incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
 
     async def until(self, *kinds: str) -> Json:
-        """Wait for a message of one of these types, ASGI's or in its text, and return it."""
+        """Wait for a message whose type, ASGI's or in its JSON, is one of these, and return it."""
         while True:
             message = await self.sent.get()
             if "text" in message:
@@ -85,7 +85,7 @@ class Socket:
             if message["type"] in kinds:
                 return message
 
-    async def heard(self) -> Json:
+    async def next_message(self) -> Json:
         """Return the next message."""
         message: Json = json.loads((await self.sent.get())["text"])
         return message
@@ -98,7 +98,7 @@ async def connected(
     query_string: str = "",
     **settings: Any,
 ) -> AsyncIterator[Socket]:
-    """Open a WebSocket to a gateway of its own; what it answers first is left in `sent`."""
+    """Open a WebSocket to a new gateway; the first answer is in `sent`."""
     app = create_app(
         Settings(**{"upstream_url": UPSTREAM_URL, **settings}),
         upstream_transport=httpx.MockTransport(rest),
@@ -114,13 +114,13 @@ async def connected(
 async def connected_to(
     app: Starlette, headers: Mapping[str, str] | None = None, query_string: str = ""
 ) -> AsyncIterator[Socket]:
-    """Open a WebSocket to an application that runs."""
-    sent = {"host": "gateway.invalid", **(headers or {})}
+    """Open a WebSocket to a running application."""
+    all_headers = {"host": "gateway.invalid", **(headers or {})}
     scope = {
         "type": "websocket",
         "path": "/graphql",
         "query_string": query_string.encode(),
-        "headers": [(name.lower().encode(), value.encode()) for name, value in sent.items()],
+        "headers": [(name.lower().encode(), value.encode()) for name, value in all_headers.items()],
         "subprotocols": [PROTOCOL],
         "extensions": {"websocket.http.response": {}},
     }
@@ -129,12 +129,12 @@ async def connected_to(
     try:
         yield socket
     finally:
-        socket.hang_up()
+        socket.disconnect()
         await running
 
 
 def behind_the_door(*routes: BaseRoute) -> Starlette:
-    """Make an application of these routes, whose requests come through a door of its own."""
+    """Make an application of these routes, whose requests pass a `Door`."""
 
     def find_source(path: str, headers: Sequence[Header]) -> Source:
         raise TenantMissingError

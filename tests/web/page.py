@@ -1,4 +1,4 @@
-"""Asking a gateway, as the tests of this folder do."""
+"""A request to the gateway for the tests of the pages."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ from tests.support import Gateway
 
 
 async def post(gateway: Gateway, query: str, headers: Mapping[str, str]) -> httpx.Response:
-    """Send a query in a task of its own, as a server runs it.
+    """Send a query in a new task, as a server runs it.
 
-    Python 3.11 no longer traces a coroutine into which a failure was thrown, and coverage of what
-    comes after it is lost.
+    Python 3.11 stops tracing a coroutine into which an exception was thrown, and coverage of its
+    remaining lines would be lost.
     """
     return await asyncio.create_task(gateway.post(query, headers=headers))

@@ -1,4 +1,4 @@
-"""Load shedding: requests past the limit get 503, those in work are answered."""
+"""Load shedding: requests past the limit get 503, admitted requests are answered."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ ORIGIN = "https://console.example.com"
 
 
 class SlowRest(RestSide):
-    """A REST side that answers when it is told to."""
+    """A REST API that answers once `may_answer` is set."""
 
     def __init__(self) -> None:
         super().__init__(answer=self.wait)
@@ -27,40 +27,42 @@ class SlowRest(RestSide):
         self._called = asyncio.Semaphore(0)
 
     async def wait(self, request: httpx.Request) -> httpx.Response:
-        """Answer with no sessions, in good time."""
+        """Answer with no sessions once `may_answer` is set."""
         self._called.release()
         await self.may_answer.wait()
         return httpx.Response(200, json=[])
 
-    async def has_calls(self, count: int) -> None:
-        """Wait until so many more calls have come."""
+    async def wait_for_calls(self, count: int) -> None:
+        """Wait until this many more calls have arrived."""
         for _ in range(count):
             await self._called.acquire()
 
 
 @pytest.fixture
 async def slow() -> SlowRest:
-    """Return a REST side that takes its time."""
+    """Return a slow REST API."""
     return SlowRest()
 
 
 @pytest.fixture
 async def full(slow: SlowRest) -> AsyncIterator[Gateway]:
-    """Return a gateway that has two requests in work, as many as it may have."""
+    """Return a gateway with as many requests in progress as `max_requests` allows."""
     async with gateway_over(slow, max_requests=2, cors_origins=ORIGIN) as gateway:
-        asked = [
+        requests = [
             asyncio.create_task(gateway.post(QUERY, headers={"Authorization": f"Basic {name}"}))
             for name in ("YQ==", "Yg==")
         ]
-        await slow.has_calls(2)
+        await slow.wait_for_calls(2)
         yield gateway
         slow.may_answer.set()
-        for answer in await asyncio.gather(*asked):
+        for answer in await asyncio.gather(*requests):
             assert answer.json() == NONE
 
 
-async def test_one_more_is_told_to_come_back(full: Gateway, slow: SlowRest) -> None:
-    """With a status and a header for machines, and an error like any other for clients."""
+async def test_a_request_past_the_limit_gets_503_with_retry_after(
+    full: Gateway, slow: SlowRest
+) -> None:
+    """A request past the limit gets 503, Retry-After and a GraphQL error."""
     response = await full.post(QUERY)
 
     [error] = response.json()["errors"]
@@ -72,8 +74,8 @@ async def test_one_more_is_told_to_come_back(full: Gateway, slow: SlowRest) -> N
     assert slow.calls == 2
 
 
-async def test_a_page_of_another_site_is_told_too(full: Gateway) -> None:
-    """Without the headers of CORS it would see no status at all."""
+async def test_a_page_of_another_site_can_read_the_503(full: Gateway) -> None:
+    """A shed answer has the CORS headers: without them a page could not read its status."""
     response = await full.post(QUERY, headers={**CREDENTIALS, "Origin": ORIGIN})
 
     assert response.status_code == 503
@@ -81,13 +83,13 @@ async def test_a_page_of_another_site_is_told_too(full: Gateway) -> None:
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/schema.graphql"])
-async def test_what_operators_ask_for_is_never_turned_away(full: Gateway, path: str) -> None:
-    """A busy process is neither dead nor unready."""
+async def test_health_checks_and_the_schema_are_never_shed(full: Gateway, path: str) -> None:
+    """Health checks and the schema are answered while requests are shed."""
     assert (await full.http.get(path)).status_code == 200
 
 
-async def test_a_request_that_is_done_makes_room(slow: SlowRest) -> None:
-    """For the next one."""
+async def test_a_finished_request_frees_its_place(slow: SlowRest) -> None:
+    """A finished request, failed or not, frees its place for the next one."""
     slow.may_answer.set()
     async with gateway_over(slow, max_requests=1) as gateway:
         answers = [await gateway.post(query) for query in (QUERY, "{ nonsense", QUERY + " ")]
@@ -95,26 +97,26 @@ async def test_a_request_that_is_done_makes_room(slow: SlowRest) -> None:
     assert [answer.status_code for answer in answers] == [200, 200, 200]
 
 
-async def test_a_ready_answer_is_sent_all_the_same(slow: SlowRest) -> None:
-    """It costs less than what is turned away; another query of the same caller has to wait."""
+async def test_a_cached_answer_is_sent_past_the_limit(slow: SlowRest) -> None:
+    """A cached answer, cheap to send, is sent; a query that must be executed is shed."""
     async with gateway_over(slow, max_requests=1) as gateway:
         slow.may_answer.set()
         first = await gateway.post(QUERY)
         slow.may_answer.clear()
-        asked = asyncio.create_task(gateway.post(QUERY, headers={"Authorization": "Basic YQ=="}))
-        await slow.has_calls(2)  # the first one too
+        request = asyncio.create_task(gateway.post(QUERY, headers={"Authorization": "Basic YQ=="}))
+        await slow.wait_for_calls(2)  # the first one too
 
         again = await gateway.post(QUERY)
         other = await gateway.post("{ chatSessions { id } }")
 
         slow.may_answer.set()
-        await asked
+        await request
     assert (again.status_code, again.content) == (200, first.content)
     assert other.status_code == 503
 
 
-def test_a_request_that_fails_counts_no_longer() -> None:
-    """Its place is free for the next one."""
+def test_a_failed_request_frees_its_place() -> None:
+    """A request that raises an exception frees its place."""
     admission = Admission(1)
 
     with pytest.raises(LookupError), admission.slot():
@@ -123,18 +125,18 @@ def test_a_request_that_fails_counts_no_longer() -> None:
     assert admission.in_work == 0
 
 
-def test_a_request_past_the_limit_is_refused() -> None:
-    """The ones in work keep their places."""
+def test_a_slot_past_the_limit_is_refused() -> None:
+    """A slot past the limit raises an error and leaves the slots in use alone."""
     admission = Admission(1)
 
     with admission.slot(), pytest.raises(UpstreamUnavailableError), admission.slot():
-        pass  # pragma: no cover - it is not entered
+        pass  # pragma: no cover - the second slot is refused
 
     assert admission.in_work == 0
 
 
-async def test_a_stream_counts_until_it_has_begun(rest: RestSide) -> None:
-    """It may last for hours, and has limits of its own."""
+async def test_an_event_stream_counts_until_its_first_event(rest: RestSide) -> None:
+    """An event stream, which may last for hours, counts as a request until its first event only."""
     query = "subscription { chatSessions { chatSessionId } }"
     scope = {
         "type": "http",
@@ -181,7 +183,7 @@ class Clock:
 
 
 def test_shedding_is_logged_once_per_burst() -> None:
-    """Each request has its own line in the access log; this one says the cause."""
+    """One warning a burst names the cause; each shed request has its own access log line."""
     clock = Clock()
     admission = Admission(0, clock=clock)
 
@@ -190,11 +192,11 @@ def test_shedding_is_logged_once_per_burst() -> None:
             clock.now += later_s
             assert admission.refuses_next()
 
-    assert events(log) == ["0 requests in work: more get 503"] * 2
+    assert warnings(log) == ["0 requests in work: more get 503"] * 2
 
 
-def test_connections_beyond_the_limit_are_noticed() -> None:
-    """The last one of so many is the one that is asked about."""
+def test_more_connections_than_the_limit_exceed_it() -> None:
+    """More open connections than the limit exceed it."""
     limit = ConnectionLimit(3)
 
     assert [limit.is_exceeded(range(count)) for count in (1, 3, 4, 5, 3)] == [
@@ -206,8 +208,8 @@ def test_connections_beyond_the_limit_are_noticed() -> None:
     ]
 
 
-def test_too_many_connections_are_told_once_per_burst() -> None:
-    """A minute without any ends it."""
+def test_too_many_connections_are_logged_once_per_burst() -> None:
+    """Too many connections are logged once, and again after a minute below the limit."""
     clock = Clock()
     limit = ConnectionLimit(1, clock=clock)
 
@@ -216,9 +218,9 @@ def test_too_many_connections_are_told_once_per_burst() -> None:
             clock.now += later_s
             limit.is_exceeded(range(2))
 
-    assert events(log) == ["1 connections are open: those without a request make room"] * 2
+    assert warnings(log) == ["1 connections are open: those without a request make room"] * 2
 
 
-def events(log: Any) -> list[str]:
-    """Return the warnings in a log."""
+def warnings(log: Any) -> list[str]:
+    """Return the texts of the warnings in a log."""
     return [event["event"] for event in log.events if event["level"] == "warning"]

@@ -1,4 +1,4 @@
-"""What the outermost layer does when something takes too long or goes wrong."""
+"""Timeouts, bugs and errors of a query, as the client sees them."""
 
 import asyncio
 import logging
@@ -15,15 +15,15 @@ QUERY = "{ chatSessions { chatSessionId } }"
 SEVERAL = "query A { a: __typename } query B { b: __typename }"
 
 
-async def never(request: httpx.Request) -> httpx.Response:
-    """Play a REST side that does not answer."""
+async def never_answers(request: httpx.Request) -> httpx.Response:
+    """Play a REST API that never answers."""
     future: asyncio.Future[httpx.Response] = asyncio.Future()
     return await future
 
 
-async def test_a_request_has_a_time_limit(rest: RestSide) -> None:
-    """Past it, the answer is a 504 that names the limit, whatever the media type."""
-    rest.answer = never
+async def test_a_request_that_takes_too_long_gets_504(rest: RestSide) -> None:
+    """Past the request timeout the answer is a 504 that names the limit."""
+    rest.answer = never_answers
     async with gateway_over(rest, request_timeout=0.02) as gateway:
         answer = await gateway.post(QUERY)
 
@@ -35,8 +35,8 @@ async def test_a_request_has_a_time_limit(rest: RestSide) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_a_request_within_its_time_is_answered(rest: RestSide) -> None:
-    """The limit is on the request, not on REST."""
+async def test_a_request_within_the_timeout_is_answered(rest: RestSide) -> None:
+    """A query that needs no REST call is answered within the request timeout."""
     async with gateway_over(rest, request_timeout=30) as gateway:
         assert (await gateway.post("{ __typename }")).json() == TYPENAME
 
@@ -48,7 +48,7 @@ async def test_a_bug_before_the_query_is_masked(
     caplog: pytest.LogCaptureFixture,
     accept: str,
 ) -> None:
-    """The client gets an id, and the log has the same id and the traceback."""
+    """The client gets an error id and no details; the log has the id and the traceback."""
 
     async def fail(*args: Any) -> Any:
         raise ZeroDivisionError("s3cret")
@@ -81,61 +81,65 @@ async def test_a_bug_before_the_query_is_masked(
         ("mutation { change }", 400, "GRAPHQL_VALIDATION_FAILED"),
         ("subscription { change }", 400, "GRAPHQL_VALIDATION_FAILED"),
     ],
+    ids=lambda value: f"{value!r:.60}",
 )
-async def test_an_error_of_the_query_has_a_status_where_statuses_tell(
+async def test_a_query_error_has_a_4xx_status_with_graphql_response_json(
     gateway: Gateway, query: str, status: int, code: str
 ) -> None:
-    """With graphql-response+json; with json the same answer is a 200."""
-    telling = await gateway.post(query, headers={**CREDENTIALS, "Accept": GRAPHQL_JSON})
-    plain = await gateway.post(query)
+    """An invalid query gets a 4xx as graphql-response+json, and a 200 as application/json."""
+    graphql_json = await gateway.post(query, headers={**CREDENTIALS, "Accept": GRAPHQL_JSON})
+    plain_json = await gateway.post(query)
 
-    assert (telling.status_code, first_error(telling)[0]) == (status, code)
-    assert (plain.status_code, plain.json()["errors"]) == (200, telling.json()["errors"])
+    assert (graphql_json.status_code, first_error(graphql_json)[0]) == (status, code)
+    assert (plain_json.status_code, plain_json.json()["errors"]) == (
+        200,
+        graphql_json.json()["errors"],
+    )
 
 
 async def test_get_has_the_same_statuses(gateway: Gateway) -> None:
-    """The method makes no difference to what is wrong."""
+    """An invalid query over GET gets the same status as over POST."""
     answer = await get(gateway, "{ nope }", {"Accept": GRAPHQL_JSON})
 
     assert answer.status_code == 400
 
 
-async def test_an_extension_of_the_request_is_left_alone(gateway: Gateway) -> None:
-    """Clients send their own."""
+async def test_extensions_of_a_request_are_ignored(gateway: Gateway) -> None:
+    """`extensions` of a request are accepted and ignored."""
     answer = await post_json(gateway, {"query": "{ __typename }", "extensions": {"a": {"b": 1}}})
 
     assert answer.json() == TYPENAME
 
 
-async def test_each_operation_on_a_socket_has_a_snapshot_of_its_time(rest: RestSide) -> None:
-    """A socket lives for hours: what it read at first is not what it reads at last."""
+async def test_each_operation_on_a_socket_reads_a_new_snapshot(rest: RestSide) -> None:
+    """Each operation on a WebSocket reads a new snapshot, as the socket stays open for hours."""
     async with connected(rest, CREDENTIALS, cache_ttl=0) as socket:
         await socket.sent.get()
-        socket.say({"type": "connection_init"})
-        await socket.heard()
-        found = []
+        socket.send_json({"type": "connection_init"})
+        await socket.next_message()
+        answers = []
         for number in (1, 2):
             rest.body = [{"ChatSessionId": number}]
-            socket.say({"type": "subscribe", "id": str(number), "payload": {"query": QUERY}})
-            found.append((await socket.heard())["payload"]["data"])
-            await socket.heard()
+            socket.send_json({"type": "subscribe", "id": str(number), "payload": {"query": QUERY}})
+            answers.append((await socket.next_message())["payload"]["data"])
+            await socket.next_message()
 
-    assert found == [{"chatSessions": [{"chatSessionId": number}]} for number in (1, 2)]
+    assert answers == [{"chatSessions": [{"chatSessionId": number}]} for number in (1, 2)]
     assert rest.calls == 3  # one for the login
 
 
-@pytest.mark.parametrize("more", [{}, {"operationName": "C"}])
-async def test_it_is_not_guessed_on_a_socket_either_which_operation_is_meant(
+@pytest.mark.parametrize("more", [{}, {"operationName": "C"}], ids=["no name", "an unknown name"])
+async def test_an_ambiguous_operation_on_a_socket_is_an_error(
     rest: RestSide, caplog: pytest.LogCaptureFixture, more: Json
 ) -> None:
-    """The client's mistake is an error of its operation, and no fault of ours in the log."""
+    """Several operations without a valid `operationName` get an error, which is not logged."""
     payload = {"query": SEVERAL, **more}
     async with connected(rest, CREDENTIALS) as socket:
         await socket.sent.get()
-        socket.say({"type": "connection_init"})
-        await socket.heard()
-        socket.say({"type": "subscribe", "id": "1", "payload": payload})
-        message = await socket.heard()
+        socket.send_json({"type": "connection_init"})
+        await socket.next_message()
+        socket.send_json({"type": "subscribe", "id": "1", "payload": payload})
+        message = await socket.next_message()
 
     assert (message["type"], message["id"]) == ("error", "1")
     assert message["payload"][0]["extensions"]["code"] == "OPERATION_RESOLUTION_FAILURE"

@@ -1,4 +1,4 @@
-"""A request is understood once: counted over each transport, under our server and another."""
+"""Each request is parsed once, over every transport, under our server and under plain uvicorn."""
 
 import contextlib
 import json
@@ -31,7 +31,7 @@ ONCE = {"read": 1, "digest": 1, "find_source": 1}
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Count how often callers are read and digested, and sources looked for."""
+    """Count how often callers are read and digested, and sources looked up."""
     counts = Counter[str]()
 
     def count(owner: type, method: str, name: str) -> None:
@@ -50,7 +50,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 def post(http: httpx.Client, query: str = QUERY, accept: str = "application/json") -> Any:
-    """Send a query."""
+    """Send a query in a POST request."""
     return http.post(PATH, json={"query": query}, headers={**CREDENTIALS, "Accept": accept})
 
 
@@ -66,7 +66,7 @@ REQUESTS: dict[str, Callable[[httpx.Client], Any]] = {
 
 @contextlib.contextmanager
 def running(**options: Any) -> Iterator[str]:
-    """Serve a gateway over two tenants; gives its address."""
+    """Serve a gateway over two tenants and yield its address."""
     settings = Settings(environment="sod")
     app = create_app(settings, upstream_transport=httpx.MockTransport(Online()))
     with served(app, **options) as url:
@@ -74,12 +74,12 @@ def running(**options: Any) -> Iterator[str]:
 
 
 @pytest.mark.socket
-@pytest.mark.parametrize("options", [OURS, {}], ids=["ours", "another"])
+@pytest.mark.parametrize("options", [OURS, {}], ids=["our server", "plain uvicorn"])
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
-def test_a_request_is_understood_once(
+def test_a_request_is_parsed_once(
     counted: Counter[str], options: dict[str, Any], request_: Callable[[httpx.Client], Any]
 ) -> None:
-    """One read of the caller, one HMAC, one look for the source."""
+    """Each request reads its caller, computes one HMAC and finds its source once."""
     with running(**options) as url, httpx.Client(base_url=url) as http:
         answer = request_(http)
 
@@ -89,8 +89,8 @@ def test_a_request_is_understood_once(
 
 
 @pytest.mark.socket
-def test_a_connection_understands_equal_headers_once(counted: Counter[str]) -> None:
-    """A page that polls repeats them; a cached answer needs no more than a comparison."""
+def test_equal_headers_on_a_connection_are_parsed_once(counted: Counter[str]) -> None:
+    """Repeated headers on a connection are compared and not parsed again."""
     with running(**OURS) as url, httpx.Client(base_url=url) as http:
         answers = [REQUESTS["GET"](http) for _ in range(3)]
 
@@ -99,8 +99,8 @@ def test_a_connection_understands_equal_headers_once(counted: Counter[str]) -> N
 
 
 @pytest.mark.socket
-def test_a_socket_is_understood_once_for_its_login(counted: Counter[str]) -> None:
-    """However many operations come; `connection_init` brings other headers, which are read."""
+def test_a_socket_parses_its_login_once(counted: Counter[str]) -> None:
+    """A WebSocket parses its handshake and `connection_init`, however many operations follow."""
     with running(**OURS) as url:
         socket = connect(
             f"{url.replace('http', 'ws')}{PATH}",
@@ -119,26 +119,26 @@ def test_a_socket_is_understood_once_for_its_login(counted: Counter[str]) -> Non
     assert counted == {"read": 2, "digest": 1, "find_source": 2}
 
 
-async def test_there_is_one_key_of_ours_in_a_scope(rest: RestSide) -> None:
-    """What the server and the parts of the application share is a typed object."""
+async def test_the_gateway_adds_one_key_to_the_scope(rest: RestSide) -> None:
+    """The server and the application share one typed object in the ASGI scope."""
     scopes = []
     async with gateway_over(rest) as gateway:
         app = gateway.app
-        build = app.router.app if hasattr(app.router, "app") else app.router
+        router = app.router.app if hasattr(app.router, "app") else app.router
 
-        async def noting(scope: Any, receive: Any, send: Any) -> None:
+        async def record_scope(scope: Any, receive: Any, send: Any) -> None:
             scopes.append(scope)
-            await build(scope, receive, send)
+            await router(scope, receive, send)
 
-        app.router = noting  # type: ignore[assignment]
+        app.router = record_scope  # type: ignore[assignment]
         await gateway.post(QUERY)
 
     assert [k for scope in scopes for k in scope if k.startswith("gateway")] == ["gateway.inbound"]
     assert inbound_of(scopes[0]).record.outcome == "ok"
 
 
-def test_an_error_is_raised_without_the_frames_of_its_last_time() -> None:
-    """A connection holds what its last request said: it must not collect tracebacks."""
+def test_a_stored_error_collects_no_tracebacks() -> None:
+    """The stored error of a connection collects no tracebacks when it is raised again."""
     problem = BadRequestError("two tenants")
 
     for _ in range(3):
@@ -148,13 +148,13 @@ def test_an_error_is_raised_without_the_frames_of_its_last_time() -> None:
 
 
 @pytest.mark.parametrize("problem", [UnauthenticatedError("none"), RequestError("other")])
-def test_a_missing_login_is_no_problem_yet(problem: RequestError) -> None:
-    """Introspection works without one."""
+def test_missing_credentials_pass_the_tenant_check(problem: RequestError) -> None:
+    """Missing credentials pass the tenant check: introspection needs none."""
     check_tenant(RequestHead(problem))
 
 
-def test_an_id_of_the_clients_is_taken() -> None:
-    """If it is one, and if there is just one."""
+def test_the_clients_request_id_is_used() -> None:
+    """A single valid request id of the client is used; otherwise a new one is made."""
     assert sent_id_of([(b"x-request-id", b"abc")]) == b"abc"
     for sent in ([], [b"a b"], [b"a", b"b"], [b"x" * 129]):
         assert sent_id_of([(b"x-request-id", value) for value in sent]) is None
@@ -164,28 +164,28 @@ def test_an_id_of_the_clients_is_taken() -> None:
     assert head.request_id() != head.request_id()
 
 
-def test_what_goes_along_with_a_rest_call() -> None:
-    """The trace context, where it is valid, and the request's id, the client's or ours."""
+def test_a_rest_call_carries_trace_context_and_request_id() -> None:
+    """A REST call carries the valid trace headers and the id of the request."""
     headers = [(b"traceparent", b"00-1-2-03"), (b"tracestate", b"\xff"), (b"x-request-id", b"?")]
 
     assert trace_of(headers, b"id") == [(b"traceparent", b"00-1-2-03"), (b"x-request-id", b"id")]
 
 
 async def test_the_door_reads_the_caller(rest: RestSide) -> None:
-    """By the headers that are in the table."""
+    """The door reads the caller and the requested maximum age from the headers."""
     async with gateway_over(rest) as gateway:
         door: Door = gateway.app.state.edge.door
         headers = [(b"authorization", b"Bearer a"), (b"cache-control", b"max-age=3")]
 
-        asked = door.read("/graphql", headers)
-        assert isinstance(asked.access, Access)
-        assert asked.access.caller == Caller((headers[0],))
-        assert asked.max_age_s == 3
+        head = door.read("/graphql", headers)
+        assert isinstance(head.access, Access)
+        assert head.access.caller == Caller((headers[0],))
+        assert head.max_age_s == 3
         assert isinstance(door.read("/graphql", headers[1:]).access, UnauthenticatedError)
 
 
-async def test_the_gateway_works_below_a_prefix(rest: RestSide) -> None:
-    """As an application inside another one, or behind a proxy that the server knows of."""
+async def test_the_gateway_works_below_a_path_prefix(rest: RestSide) -> None:
+    """The gateway works when it is mounted below a path of another application."""
     async with gateway_over(rest) as gateway:
         outer = Starlette(routes=[Mount("/api", gateway.app)])
         transport = httpx.ASGITransport(outer)
@@ -196,10 +196,10 @@ async def test_the_gateway_works_below_a_prefix(rest: RestSide) -> None:
 
 
 @pytest.mark.socket
-def test_a_body_that_follows_its_head_is_looked_for_in_the_cache(
+def test_a_body_that_arrives_after_its_head_gets_a_cached_answer(
     executed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Many clients send the two one after the other, as this one does."""
+    """A body that arrives separately, after its head, still gets the cached answer."""
     monkeypatch.setattr("gateway.web.response_cache._BODY_S", 10)
     with running(**OURS) as url, httpx.Client(base_url=url) as http:
         answers = [post(http) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""How many sockets may be open, and which of them go when others need a place."""
+"""The number of open WebSockets is limited, and unauthenticated ones make room for others."""
 
 from contextlib import ExitStack
 
@@ -9,7 +9,7 @@ from gateway.web.open_sockets import OpenSockets, Place
 
 
 class Room:
-    """Sockets that are open, by name, and those that were evicted."""
+    """Opens sockets by name and records which were evicted."""
 
     def __init__(self, most: int) -> None:
         self.sockets = OpenSockets(most=most, most_per_caller=2)
@@ -21,8 +21,8 @@ class Room:
         return self._stack.enter_context(self.sockets.count(lambda: self.evicted.append(name)))
 
 
-def test_one_socket_too_many_is_refused_until_another_closes() -> None:
-    """Where all of them are accepted."""
+def test_a_socket_past_the_limit_is_refused_until_another_closes() -> None:
+    """A socket past the limit is refused while all others are authenticated."""
     sockets = OpenSockets(most=2, most_per_caller=9)
     with sockets.count(list) as first:
         first.accept()
@@ -36,8 +36,8 @@ def test_one_socket_too_many_is_refused_until_another_closes() -> None:
     assert sockets.open == 0
 
 
-def test_the_oldest_stranger_goes_when_there_are_too_many() -> None:
-    """They share a tenth of the places; who is accepted stays."""
+def test_the_oldest_unauthenticated_socket_is_evicted() -> None:
+    """Unauthenticated sockets share a tenth of the places; the oldest of them is evicted."""
     room = Room(most=30)
     room.open("kari").accept()
     for name in ("a", "b", "c", "d", "e"):
@@ -46,8 +46,8 @@ def test_the_oldest_stranger_goes_when_there_are_too_many() -> None:
     assert room.evicted == ["a", "b"]
 
 
-def test_a_stranger_that_shows_credentials_goes_after_all_others() -> None:
-    """Any number of handshakes does not end the check of an honest client's credentials."""
+def test_a_socket_with_credentials_is_evicted_last() -> None:
+    """Any number of handshakes does not evict a socket whose credentials are being checked."""
     room = Room(most=30)
     room.open("kari").claim()
     for number in range(5_000):
@@ -59,8 +59,8 @@ def test_a_stranger_that_shows_credentials_goes_after_all_others() -> None:
     assert room.evicted[-1] == "kari"
 
 
-def test_a_stranger_makes_room_where_all_places_are_taken() -> None:
-    """So a tenth of the places is not lost to callers."""
+def test_an_unauthenticated_socket_makes_room_for_a_caller() -> None:
+    """Authenticated callers can use all places: an unauthenticated socket is evicted."""
     room = Room(most=10)
     for number in range(9):
         room.open(f"caller {number}").accept()
@@ -70,8 +70,8 @@ def test_a_stranger_makes_room_where_all_places_are_taken() -> None:
     assert room.evicted == ["stranger"]
 
 
-def test_a_caller_has_its_own_number() -> None:
-    """What one has open does not count for another."""
+def test_each_caller_has_its_own_limit() -> None:
+    """Sockets of one caller do not count toward the limit of another."""
     sockets = OpenSockets(most=9, most_per_caller=2)
     with ExitStack() as stack:
         for name in ("kari", "kari", "jonas"):
@@ -84,8 +84,8 @@ def test_a_caller_has_its_own_number() -> None:
         stack.enter_context(sockets.count_for("kari"))
 
 
-def test_who_has_left_is_forgotten() -> None:
-    """Memory goes by who is there."""
+def test_a_closed_socket_is_forgotten() -> None:
+    """A closed socket leaves nothing in memory."""
     sockets = OpenSockets(most=9, most_per_caller=2)
     with sockets.count_for("kari"), sockets.count(list), sockets.count(list) as other:
         other.claim()

@@ -1,4 +1,4 @@
-"""Ready answers: an equal request is not executed again, and no other one gets its answer."""
+"""The response cache: an equal request gets the stored answer, any other request is executed."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from tests.web.asking import get, post_json
 
 @pytest.fixture
 async def door(gateway: Gateway) -> Door:
-    """Return what reads the requests of a gateway."""
+    """Return the door of a gateway, which reads its requests."""
     made: Door = gateway.app.state.edge.door
     return made
 
@@ -30,7 +30,7 @@ OTHER = {"Authorization": "Bearer other"}
 async def test_an_equal_request_is_not_executed_again(
     gateway: Gateway, rest: RestSide, executed: list[Any]
 ) -> None:
-    """It gets the same bytes, under an id and an age of its own."""
+    """A cached answer has the same bytes, with a request id and an age of its own."""
     first = await gateway.post(QUERY)
     second = await gateway.post(QUERY)
 
@@ -43,8 +43,8 @@ async def test_an_equal_request_is_not_executed_again(
     assert (len(executed), rest.calls) == (1, 1)
 
 
-async def test_every_header_of_the_answer_comes_once(gateway: Gateway) -> None:
-    """The ready answer has the headers that the first one had."""
+async def test_a_cached_answer_has_every_header_once(gateway: Gateway) -> None:
+    """A cached answer has the headers of the first answer, each once."""
     first, second = [await gateway.post(QUERY) for _ in range(2)]
 
     names = [name.lower() for name, _ in second.headers.raw]
@@ -74,7 +74,7 @@ DIFFERENT: dict[str, Callable[[Gateway], Any]] = {
 async def test_a_request_that_differs_is_executed(
     gateway: Gateway, executed: list[Any], ask: Callable[[Gateway], Any]
 ) -> None:
-    """Whatever an answer may depend on tells requests apart; the second time it is ready, too."""
+    """A request that differs in anything the answer depends on is executed, then cached, too."""
     await gateway.post(QUERY)
     first: httpx.Response = await ask(gateway)
     assert len(executed) == 2
@@ -84,14 +84,14 @@ async def test_a_request_that_differs_is_executed(
     assert len(executed) == (3 if first.request.headers.get("cache-control") else 2)
 
 
-async def test_each_caller_gets_what_was_made_for_it(executed: list[Any]) -> None:
-    """In turns, over and over."""
+async def test_each_caller_gets_its_own_cached_answer(executed: list[Any]) -> None:
+    """Callers that take turns get their own cached answers."""
 
-    def named(request: httpx.Request) -> httpx.Response:
+    def session_named_by_caller(request: httpx.Request) -> httpx.Response:
         name = request.headers["authorization"]
         return httpx.Response(200, json=[{"ChatSessionId": 1, "CustomerName": name}])
 
-    async with gateway_over(named) as gateway:
+    async with gateway_over(session_named_by_caller) as gateway:
         for _ in range(3):
             for headers in (CREDENTIALS, OTHER):
                 answer = (await gateway.post(QUERY, headers=headers)).json()
@@ -101,10 +101,8 @@ async def test_each_caller_gets_what_was_made_for_it(executed: list[Any]) -> Non
     assert len(executed) == 2
 
 
-async def test_an_answer_with_an_error_is_made_each_time(
-    rest: RestSide, executed: list[Any]
-) -> None:
-    """Of REST's failures, and of one odd property."""
+async def test_an_answer_with_an_error_is_not_cached(rest: RestSide, executed: list[Any]) -> None:
+    """An answer with errors is not cached."""
     rest.body = [{"ChatSessionId": "odd"}]
     async with gateway_over(rest) as gateway:
         answers = [(await gateway.post(QUERY)).json() for _ in range(2)]
@@ -115,18 +113,18 @@ async def test_an_answer_with_an_error_is_made_each_time(
 
 
 @pytest.mark.parametrize("query", ["{ __typename }", "{ __schema { queryType { name } } }"])
-async def test_what_has_no_caller_is_made_each_time(
+async def test_an_answer_without_a_caller_is_not_cached(
     gateway: Gateway, executed: list[Any], query: str
 ) -> None:
-    """It hangs on no snapshot."""
+    """An answer without credentials belongs to no snapshot and is not cached."""
     for _ in range(2):
         await gateway.post(query, headers={})
 
     assert len(executed) == 2
 
 
-async def test_without_a_cache_nothing_is_ready(rest: RestSide, executed: list[Any]) -> None:
-    """With a TTL of 0 there is no snapshot for an answer to hang on."""
+async def test_with_a_ttl_of_0_no_answer_is_cached(rest: RestSide, executed: list[Any]) -> None:
+    """With a TTL of 0 there is no snapshot to attach a cached answer to."""
     async with gateway_over(rest, cache_ttl=0) as gateway:
         for _ in range(2):
             await gateway.post(QUERY)
@@ -134,10 +132,10 @@ async def test_without_a_cache_nothing_is_ready(rest: RestSide, executed: list[A
     assert (len(executed), rest.calls) == (2, 2)
 
 
-async def test_a_new_snapshot_has_no_answers_yet(
+async def test_a_new_snapshot_has_no_cached_answers(
     gateway: Gateway, rest: RestSide, executed: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They go with the one they were made from."""
+    """A new snapshot discards the answers that were made from the old one."""
     monkeypatch.setattr("gateway.sessions.source._SHORTEST_AGE_S", 0)
     await gateway.post(QUERY)
     rest.body = [{"ChatSessionId": 2}]
@@ -148,8 +146,8 @@ async def test_a_new_snapshot_has_no_answers_yet(
     assert len(executed) == 2
 
 
-async def test_a_tag_that_matches_is_ready_too(gateway: Gateway, executed: list[Any]) -> None:
-    """304 the first time and the second."""
+async def test_a_304_is_cached(gateway: Gateway, executed: list[Any]) -> None:
+    """A 304 for a matching If-None-Match is cached, too."""
     tag = (await get(gateway, QUERY)).headers["etag"]
 
     answers = [await get(gateway, QUERY, {"If-None-Match": tag}) for _ in range(2)]
@@ -160,7 +158,7 @@ async def test_a_tag_that_matches_is_ready_too(gateway: Gateway, executed: list[
 
 
 async def test_a_compressed_answer_is_compressed_once(rest: RestSide) -> None:
-    """What goes out is what is kept."""
+    """The compressed bytes are cached and sent again."""
     rest.body = [{"ChatSessionId": n, "CustomerName": "Ada"} for n in range(100)]
     headers = {**CREDENTIALS, "Accept-Encoding": "gzip"}
     async with gateway_over(rest) as gateway:
@@ -171,8 +169,8 @@ async def test_a_compressed_answer_is_compressed_once(rest: RestSide) -> None:
     assert second.json() == first.json()
 
 
-async def test_a_large_request_is_not_remembered(gateway: Gateway, executed: list[Any]) -> None:
-    """Its text would weigh more than its answer."""
+async def test_a_large_request_is_not_cached(gateway: Gateway, executed: list[Any]) -> None:
+    """A large request, whose text would outweigh its answer, is not cached."""
     query = QUERY + " " * 65_536
     for _ in range(2):
         await gateway.post(query)
@@ -180,8 +178,8 @@ async def test_a_large_request_is_not_remembered(gateway: Gateway, executed: lis
     assert len(executed) == 2
 
 
-async def test_a_request_that_would_be_refused_is(gateway: Gateway) -> None:
-    """No ready answer goes to a page of another site, nor to one that takes no JSON."""
+async def test_a_refused_request_gets_no_cached_answer(gateway: Gateway) -> None:
+    """No cached answer is sent to another site's page, nor to a client that accepts no JSON."""
     await get(gateway, QUERY)
 
     foreign = await get(gateway, QUERY, {"Origin": "https://evil.invalid"})
@@ -190,23 +188,25 @@ async def test_a_request_that_would_be_refused_is(gateway: Gateway) -> None:
     assert (foreign.status_code, css.status_code) == (400, 406)
 
 
-async def test_no_credential_is_part_of_what_is_stored(door: Door) -> None:
-    """Requests are told apart without a cookie's value, a token's, or a password's."""
+async def test_cache_keys_contain_no_credentials(door: Door) -> None:
+    """Cache keys contain no value of a cookie, a token or a password."""
     secrets = {"X-XSRF-TOKEN": "marked-1", "Cookie": "id=marked-2", "SO-AppToken": "marked-3"}
     headers = [(name.lower().encode(), value.encode()) for name, value in secrets.items()]
     headers.append((b"authorization", b"Bearer marked-4"))
 
-    asked = door.read("/graphql", headers)
+    head = door.read("/graphql", headers)
 
-    assert asked.shaping == b"0\nx-xsrf-token\ncookie"
-    assert "marked" not in repr(asked)
+    assert head.shaping == b"0\nx-xsrf-token\ncookie"
+    assert "marked" not in repr(head)
 
 
 SCOPE = {"type": "http", "method": "GET", "path": "/graphql"}
 
 
-def entered(door: Door, query: bytes = b"query=x", accept: bytes = b"a") -> tuple[Any, Snapshot]:
-    """Make the scope of a request that is answered from a snapshot; return both."""
+def scope_and_snapshot(
+    door: Door, query: bytes = b"query=x", accept: bytes = b"a"
+) -> tuple[Any, Snapshot]:
+    """Return the scope of a request that is answered from a snapshot, and the snapshot."""
     headers = [(b"authorization", b"Bearer a"), (b"accept", accept)]
     scope = {**SCOPE, "query_string": query, "headers": headers}
     snapshot = snapshot_of(max_attached=1_000_000)
@@ -214,28 +214,28 @@ def entered(door: Door, query: bytes = b"query=x", accept: bytes = b"a") -> tupl
     return scope, snapshot
 
 
-async def test_the_request_counts_with_the_answer(door: Door) -> None:
-    """Both are stored, and a client can make either of them large."""
+async def test_the_size_of_a_cached_answer_includes_its_request(door: Door) -> None:
+    """The size of a cached answer includes its request, which a client can make large."""
     sizes = []
     for query, accept in ((b"x", b"a"), (b"x" * 10_001, b"a"), (b"x", b"a" * 20_001)):
-        scope, snapshot = entered(door, query, accept)
-        await ResponseCache(answering(b"a"))(scope, never, ignore)
+        scope, snapshot = scope_and_snapshot(door, query, accept)
+        await ResponseCache(answers_with(b"a"))(scope, receive_nothing, ignore)
         sizes.append(snapshot.attachments.size_bytes)
 
     assert [size - sizes[0] for size in sizes] == [0, 10_000, 20_000]
 
 
-async def test_an_answer_that_comes_in_parts_is_not_stored(door: Door) -> None:
-    """Only what is sent whole can be sent again."""
-    scope, snapshot = entered(door)
+async def test_an_answer_in_parts_is_not_cached(door: Door) -> None:
+    """An answer that is sent in parts is not cached."""
+    scope, snapshot = scope_and_snapshot(door)
 
-    await ResponseCache(answering(b"a", b"b"))(scope, never, ignore)
+    await ResponseCache(answers_with(b"a", b"b"))(scope, receive_nothing, ignore)
 
     assert snapshot.attachments.size_bytes == 0
 
 
-async def test_a_body_that_comes_in_parts_reaches_the_application_whole(door: Door) -> None:
-    """Under any server: what was looked at first is given on first."""
+async def test_a_body_in_parts_reaches_the_application_whole(door: Door) -> None:
+    """The application receives every part of a body, those read for the cache first."""
     parts = [b"a", b"b"]
 
     async def receive() -> Any:
@@ -245,29 +245,29 @@ async def test_a_body_that_comes_in_parts_reaches_the_application_whole(door: Do
         bodies.extend([(await receive())["body"] for _ in range(2)])
 
     bodies: list[bytes] = []
-    scope, _ = entered(door)
+    scope, _ = scope_and_snapshot(door)
     await ResponseCache(app)({**scope, "method": "POST"}, receive, ignore)
 
     assert bodies == [b"a", b"b"]
 
 
-async def test_a_body_that_does_not_come_is_waited_for_by_the_application(
+async def test_the_application_waits_for_a_missing_body(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It answers with 408 in the end."""
+    """The application, which can answer 408, waits for a body that does not arrive."""
     monkeypatch.setattr(response_cache, "_BODY_S", 0)
-    called = []
+    scopes = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        called.append(scope)
+        scopes.append(scope)
 
-    scope, _ = entered(door)
-    await ResponseCache(app)({**scope, "method": "POST"}, never, ignore)
+    scope, _ = scope_and_snapshot(door)
+    await ResponseCache(app)({**scope, "method": "POST"}, receive_nothing, ignore)
 
-    assert len(called) == 1
+    assert len(scopes) == 1
 
 
-def answering(*parts: bytes) -> Any:
+def answers_with(*parts: bytes) -> Any:
     """Make an application that answers with these parts."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -280,9 +280,9 @@ def answering(*parts: bytes) -> Any:
 
 
 async def ignore(message: Any) -> None:
-    """Take what is sent."""
+    """Ignore a message."""
 
 
-async def never() -> Any:
-    """Receive nothing."""
+async def receive_nothing() -> Any:
+    """Never receive a message."""
     await asyncio.Event().wait()

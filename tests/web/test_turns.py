@@ -1,4 +1,4 @@
-"""Nobody can make others wait: what the event loop does between two of its turns, in counts."""
+"""No request blocks the event loop: function calls between two turns of the loop are bounded."""
 
 import asyncio
 import base64
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 SESSIONS = 10_000
 MOST_CALLS = 250_000
-"""Function calls between two turns: 2,000 tokens, which are validated in one piece, take most."""
+"""Function calls between two turns: validating 2,000 tokens in one piece takes the most."""
 MOST_BYTES = 4_096
 
 STATUSES = ["InQueue", "CustomerLast", "UserLast", "Closed"]
@@ -41,13 +41,13 @@ SESSIONS_AS_JSON = json.dumps(
 
 
 @dataclass
-class Bystander:
-    """Counts the calls of functions between its own turns of the event loop."""
+class CallCounter:
+    """Counts function calls between its own turns of the event loop."""
 
     calls: list[int] = field(default_factory=list)
 
-    async def beside(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do some work and count meanwhile."""
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine and count the calls between turns meanwhile."""
         profile = cProfile.Profile(subcalls=False)
         profile.enable()
         task = asyncio.ensure_future(work)
@@ -61,14 +61,14 @@ class Bystander:
 
 @pytest.fixture
 async def large() -> AsyncIterator[Gateway]:
-    """Run a gateway whose callers have 10,000 sessions, which it has read already."""
+    """Return a gateway with a cached snapshot of 10,000 sessions."""
     async with gateway_over(RestSide(SESSIONS_AS_JSON), cache_ttl=3_600) as gateway:
         await gateway.ask("{ chatSession(chatSessionId: 1) { id } }")
         yield gateway
 
 
-def numbered(count: int, text: str) -> str:
-    """Return a field so many times, with its number in it."""
+def query_of(count: int, text: str) -> str:
+    """Return a query of this many fields; `#` in a field becomes its number."""
     return "{" + " ".join(f"a{n}: {text.replace('#', str(n))}" for n in range(count)) + "}"
 
 
@@ -97,20 +97,20 @@ MERGED = "{" + ("chatSessions{" + ("user{" + "id " * 19 + "}") * 19 + "}") * 2 +
 
 @st.composite
 def fields(draw: st.DrawFn) -> str:
-    """Draw a root field whose number is `#`."""
+    """Draw a root field with `#` in the place of its number."""
     parts = draw(st.lists(st.sampled_from(PARTS), max_size=8))
     keys = ",".join(f"{{{key}:DESC}}" for key in draw(st.lists(st.sampled_from(KEYS), max_size=4)))
     selection = draw(st.sampled_from(SELECTIONS))
-    wanted = f"{{topicId:{{notIn:[#]}},or:[{','.join(parts)}]}}" if parts else "{}"
+    filter_ = f"{{topicId:{{notIn:[#]}},or:[{','.join(parts)}]}}" if parts else "{}"
     size = draw(st.sampled_from([1, 100, 1_000]))
     return str(
         draw(
             st.sampled_from(
                 [
-                    f"chatSessions(filter:{wanted},orderBy:[{keys}],limit:{size}){{{selection}}}",
-                    f"chatSessionConnection(filter:{wanted},orderBy:[{keys}],first:{size})"
+                    f"chatSessions(filter:{filter_},orderBy:[{keys}],limit:{size}){{{selection}}}",
+                    f"chatSessionConnection(filter:{filter_},orderBy:[{keys}],first:{size})"
                     f"{{totalCount edges{{cursor node{{{selection}}}}}}}",
-                    f"chatSessionSummary(filter:{wanted}){{byAgent{{agent{{id}}count}}total}}",
+                    f"chatSessionSummary(filter:{filter_}){{byAgent{{agent{{id}}count}}total}}",
                     f'nodes(ids:["{PERSON}","x#"]){{id}}',
                     "chatSession(chatSessionId:99#){id}",
                 ]
@@ -121,11 +121,11 @@ def fields(draw: st.DrawFn) -> str:
 
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
-    """Draw the body of a request of at most 4 kB: an operation, or a batch of some."""
+    """Draw a request body of at most 4 kB: an operation or a batch."""
     text, count = draw(fields()), draw(st.sampled_from([20, 20, 5, 1]))
     operations = draw(st.sampled_from([1, 1, 1, 8]))
     while True:
-        batch = [{"query": numbered(count, text)}] * operations
+        batch = [{"query": query_of(count, text)}] * operations
         body = json.dumps(batch if operations > 1 else batch[0]).encode()
         if len(body) <= MOST_BYTES:
             return body
@@ -136,18 +136,18 @@ def bodies(draw: st.DrawFn) -> bytes:
 @given(body=bodies(), has_credentials=st.sampled_from([True, True, True, False]))
 @example(body=json.dumps({"query": FAN}).encode(), has_credentials=False)
 @example(body=json.dumps({"query": MERGED}).encode(), has_credentials=False)
-async def test_no_request_of_4_kb_makes_others_wait(
+async def test_no_request_of_4_kb_blocks_the_event_loop(
     large: Gateway, body: bytes, has_credentials: bool
 ) -> None:
-    """Whatever is asked, with or without credentials: the work between two turns is bounded."""
+    """The work between two turns is bounded for any request, with or without credentials."""
     assert len(body) <= MOST_BYTES
-    bystander = Bystander()
+    counter = CallCounter()
     headers = CREDENTIALS if has_credentials else {}
 
-    answer = await bystander.beside(post_body(large, body, **headers))
+    answer = await counter.run(post_body(large, body, **headers))
 
     assert answer.status_code == 200
-    assert max(bystander.calls) <= MOST_CALLS
+    assert max(counter.calls) <= MOST_CALLS
 
 
 WALLBOARD = """{
@@ -167,22 +167,22 @@ WALLBOARD = """{
 }"""
 
 
-async def test_a_wallboard_over_10_000_sessions_is_answered_and_others_run_meanwhile(
+async def test_a_wallboard_over_10_000_sessions_lets_other_requests_run(
     large: Gateway,
 ) -> None:
-    """Ten widgets are reasonable: half the work that a request may do, in a hundred turns."""
-    bystander = Bystander()
+    """A wallboard of ten widgets is answered, in more than a hundred turns of the event loop."""
+    counter = CallCounter()
 
-    data = await bystander.beside(large.ask(WALLBOARD))
+    data = await counter.run(large.ask(WALLBOARD))
 
     assert data["all"]["total"] == SESSIONS
     assert len(data["found"]) == 1_100
-    assert max(bystander.calls) <= MOST_CALLS
-    assert len(bystander.calls) > 100
+    assert max(counter.calls) <= MOST_CALLS
+    assert len(counter.calls) > 100
 
 
-async def test_a_deadline_cuts_in(large: Gateway) -> None:
-    """Work that gives way can be stopped; what it held is free for the next request."""
+async def test_a_deadline_stops_a_long_query(large: Gateway) -> None:
+    """A deadline stops a long query, and frees what the next request needs."""
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
             await large.http.post("/graphql", json={"query": WALLBOARD}, headers=CREDENTIALS)

@@ -319,10 +319,10 @@ async def test_a_socket_names_its_client_in_the_payload(rest: RestSide) -> None:
     async with gateway_over(rest) as gateway, connected_to(gateway.app) as socket:
         await socket.sent.get()  # the socket is accepted
         payload = {**CREDENTIALS, "graphql-client-name": "wallboard"}
-        socket.say({"type": "connection_init", "payload": payload})
-        assert (await socket.heard())["type"] == "connection_ack"
+        socket.send_json({"type": "connection_init", "payload": payload})
+        assert (await socket.next_message())["type"] == "connection_ack"
         query = "{ chatSessions { user { extraFields { name } } } }"
-        socket.say({"type": "subscribe", "id": "1", "payload": {"query": query}})
+        socket.send_json({"type": "subscribe", "id": "1", "payload": {"query": query}})
         await socket.until("complete")
         values = await samples(gateway)
 

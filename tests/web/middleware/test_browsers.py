@@ -1,4 +1,4 @@
-"""What protects people's browsers: CORS, cross-site requests, security headers."""
+"""The protection of browsers: CORS, cross-site requests, security headers."""
 
 import pytest
 from starlette.requests import HTTPConnection
@@ -26,7 +26,7 @@ CROSS_SITE = (
 
 
 def preflight(origin: str, method: str = "POST", headers: str = "content-type") -> dict[str, str]:
-    """Return what a browser sends with OPTIONS before it sends a request of a page's."""
+    """Return the headers of a preflight, which a browser sends before a page's request."""
     return {
         "Origin": origin,
         "Access-Control-Request-Method": method,
@@ -44,13 +44,15 @@ WANTED_HEADERS = [
 ]
 
 
-async def test_a_preflight_may_ask_for_nothing_and_for_a_private_network(rest: RestSide) -> None:
-    """Empty elements of a list mean nothing (RFC 9110, section 5.6.1)."""
+async def test_a_preflight_may_have_empty_headers_and_ask_for_a_private_network(
+    rest: RestSide,
+) -> None:
+    """Empty elements in a preflight's list of headers are ignored (RFC 9110, section 5.6.1)."""
     async with gateway_over(rest, cors_origins=ORIGINS) as gateway:
         for headers in ("", "content-type,", " , authorization"):
-            sent = preflight(CONSOLE, headers=headers)
-            sent["Access-Control-Request-Private-Network"] = "true"
-            answer = await gateway.http.options("/graphql", headers=sent)
+            preflight_headers = preflight(CONSOLE, headers=headers)
+            preflight_headers["Access-Control-Request-Private-Network"] = "true"
+            answer = await gateway.http.options("/graphql", headers=preflight_headers)
 
             assert answer.status_code == 200, answer.text
             assert answer.headers["access-control-allow-private-network"] == "true"
@@ -58,8 +60,10 @@ async def test_a_preflight_may_ask_for_nothing_and_for_a_private_network(rest: R
 
 @pytest.mark.parametrize("origin", [CONSOLE, WALLBOARD])
 @pytest.mark.parametrize("headers", WANTED_HEADERS)
-async def test_a_page_of_an_allowed_site_may_ask(rest: RestSide, origin: str, headers: str) -> None:
-    """With every header that means something to us, and with its cookies."""
+async def test_a_page_of_an_allowed_site_may_send_requests(
+    rest: RestSide, origin: str, headers: str
+) -> None:
+    """A page of an allowed site may send cookies and every header that the gateway knows."""
     async with gateway_over(rest, cors_origins=ORIGINS) as gateway:
         answer = await gateway.http.options("/graphql", headers=preflight(origin, headers=headers))
 
@@ -73,7 +77,7 @@ async def test_a_page_of_an_allowed_site_may_ask(rest: RestSide, origin: str, he
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "headers",
     [
         preflight(EVIL),
         preflight("null"),
@@ -83,29 +87,40 @@ async def test_a_page_of_an_allowed_site_may_ask(rest: RestSide, origin: str, he
         preflight(CONSOLE, method="DELETE"),
         preflight(CONSOLE, headers="x-anything"),
     ],
+    ids=[
+        "another site",
+        "null",
+        "a longer host",
+        "another port",
+        "without TLS",
+        "another method",
+        "another header",
+    ],
 )
-async def test_another_page_or_request_may_not(rest: RestSide, asked: dict[str, str]) -> None:
-    """An origin counts as a whole; methods and headers are the ones we take."""
+async def test_a_preflight_of_another_origin_method_or_header_is_refused(
+    rest: RestSide, headers: dict[str, str]
+) -> None:
+    """A preflight with another origin, method or header than the allowed ones gets 400."""
     async with gateway_over(rest, cors_origins=ORIGINS) as gateway:
-        answer = await gateway.http.options("/graphql", headers=asked)
+        answer = await gateway.http.options("/graphql", headers=headers)
 
     assert answer.status_code == 400
 
 
-async def test_more_headers_can_be_allowed_and_a_refused_one_is_named(rest: RestSide) -> None:
-    """Monitoring adds headers to every request of a page, which then fails as a whole."""
-    asked = preflight(CONSOLE, headers="Baggage, content-type,sentry-trace")
+async def test_cors_headers_allows_more_headers(rest: RestSide) -> None:
+    """Headers of monitoring tools can be allowed, and an error names the headers that are not."""
+    request = preflight(CONSOLE, headers="Baggage, content-type,sentry-trace")
     async with gateway_over(rest, cors_origins=ORIGINS) as gateway:
-        refused = await gateway.http.options("/graphql", headers=asked)
+        refused = await gateway.http.options("/graphql", headers=request)
     async with gateway_over(rest, cors_origins=ORIGINS, cors_headers="sentry-trace,baggage") as g:
-        allowed = await g.http.options("/graphql", headers=asked)
+        allowed = await g.http.options("/graphql", headers=request)
 
     assert (refused.status_code, allowed.status_code) == (400, 200)
     assert refused.text.startswith("Disallowed CORS headers: baggage, sentry-trace. ")
 
 
 async def test_a_page_of_an_allowed_site_can_read_the_answer(rest: RestSide) -> None:
-    """And those of its headers that it has a use for."""
+    """A page of an allowed site can read the answer and its useful headers."""
     async with gateway_over(rest, cors_origins=ORIGINS) as gateway:
         answer = await gateway.post("{ __typename }", headers={**CREDENTIALS, "Origin": CONSOLE})
 
@@ -127,8 +142,8 @@ async def test_a_page_of_an_allowed_site_can_read_the_answer(rest: RestSide) -> 
     }
 
 
-async def test_a_page_of_an_allowed_site_can_read_a_refusal(rest: RestSide) -> None:
-    """Otherwise its author would see a network error and no reason."""
+async def test_a_page_of_an_allowed_site_can_read_an_error(rest: RestSide) -> None:
+    """A page can read why a request was refused: without CORS headers it sees a network error."""
     async with gateway_over(rest, cors_origins=ORIGINS) as gateway:
         answer = await gateway.http.put("/graphql", headers={"Origin": CONSOLE})
 
@@ -138,20 +153,20 @@ async def test_a_page_of_an_allowed_site_can_read_a_refusal(rest: RestSide) -> N
 
 @pytest.mark.parametrize("origins", ["", ORIGINS])
 async def test_a_page_of_another_site_cannot_read_the_answer(rest: RestSide, origins: str) -> None:
-    """Without its origin on the answer, the browser keeps it from the page."""
+    """An answer has no CORS headers for another site, so the browser hides it from the page."""
     async with gateway_over(rest, cors_origins=origins) as gateway:
         answer = await gateway.post("{ __typename }", headers={"Origin": EVIL})
 
     assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_any_page_may_ask_where_all_are_allowed_but_without_cookies(rest: RestSide) -> None:
-    """A browser sends no cookies to `*`, or hands out no answer to them."""
+async def test_with_all_origins_allowed_no_cookies_are_sent(rest: RestSide) -> None:
+    """With all origins allowed, any page may send requests, but without cookies."""
     async with gateway_over(rest, cors_origins="*") as gateway:
-        asked = await gateway.http.options("/graphql", headers=preflight(EVIL))
+        preflight_answer = await gateway.http.options("/graphql", headers=preflight(EVIL))
         answer = await gateway.post("{ __typename }", headers={"Origin": EVIL})
 
-    for headers in (asked.headers, answer.headers):
+    for headers in (preflight_answer.headers, answer.headers):
         assert headers["access-control-allow-origin"] == "*"
         assert "access-control-allow-credentials" not in headers
 
@@ -184,11 +199,12 @@ async def test_any_page_may_ask_where_all_are_allowed_but_without_cookies(rest: 
         ("*", {"Origin": EVIL}, True),
         ("*", {"Sec-Fetch-Site": "cross-site"}, False),
     ],
+    ids=repr,
 )
-async def test_a_get_must_not_be_the_doing_of_another_sites_page(
+async def test_a_get_that_another_sites_page_may_have_sent_is_refused(
     rest: RestSide, origins: str, headers: dict[str, str], is_allowed: bool
 ) -> None:
-    """A page can make a browser send a GET; one that needed a preflight was let through by CORS."""
+    """A GET that a page of another site can send without a preflight is refused."""
     async with gateway_over(rest, cors_origins=origins) as gateway:
         answer = await gateway.http.get(
             "/graphql", params={"query": "{ __typename }"}, headers=headers
@@ -199,8 +215,8 @@ async def test_a_get_must_not_be_the_doing_of_another_sites_page(
         assert first_error(answer) == ("BAD_REQUEST", CROSS_SITE)
 
 
-async def test_a_post_is_no_danger_as_its_type_needs_a_preflight(gateway: Gateway) -> None:
-    """Servers that pass an Origin on are answered."""
+async def test_a_json_post_with_a_foreign_origin_is_answered(gateway: Gateway) -> None:
+    """A JSON POST is answered whatever its Origin, as its type needs a preflight."""
     answer = await post_body(gateway, b'{"query": "{ __typename }"}', origin=EVIL)
 
     assert answer.json() == TYPENAME
@@ -210,10 +226,8 @@ async def test_a_post_is_no_danger_as_its_type_needs_a_preflight(gateway: Gatewa
     "content_type",
     ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"],
 )
-async def test_a_post_that_needs_no_preflight_is_not_read(
-    gateway: Gateway, content_type: str
-) -> None:
-    """What a form of another site can send."""
+async def test_a_post_that_needs_no_preflight_gets_415(gateway: Gateway, content_type: str) -> None:
+    """A POST with a media type that a form of another site can send gets 415."""
     answer = await gateway.http.post(
         "/graphql",
         content=b'{"query": "{ __typename }"}',
@@ -223,8 +237,8 @@ async def test_a_post_that_needs_no_preflight_is_not_read(
     assert answer.status_code == 415
 
 
-async def test_a_link_from_another_site_may_lead_to_the_page(gateway: Gateway) -> None:
-    """The page alone gives nothing away."""
+async def test_a_link_from_another_site_may_open_the_page(gateway: Gateway) -> None:
+    """A link on another site may open the query page, which contains no data."""
     headers = {"Accept": "text/html", "Sec-Fetch-Site": "cross-site"}
     answer = await gateway.http.get("/graphql", headers=headers)
 
@@ -235,8 +249,8 @@ async def test_a_link_from_another_site_may_lead_to_the_page(gateway: Gateway) -
     "path", ["/graphql", "/schema.graphql", "/healthz", "/readyz", "/static/nothing", "/nothing"]
 )
 @pytest.mark.parametrize("accept", ["application/json", "text/html"])
-async def test_every_answer_is_guarded(gateway: Gateway, path: str, accept: str) -> None:
-    """No guessing of types, no frames, no referrers, whatever the answer is."""
+async def test_every_answer_has_security_headers(gateway: Gateway, path: str, accept: str) -> None:
+    """Every answer forbids MIME sniffing, frames and referrers."""
     answer = await gateway.http.get(path, headers={"Accept": accept})
 
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -244,8 +258,8 @@ async def test_every_answer_is_guarded(gateway: Gateway, path: str, accept: str)
     assert answer.headers["referrer-policy"] == "no-referrer"
 
 
-async def test_a_preflight_is_guarded_too(rest: RestSide) -> None:
-    """The guard stands around CORS."""
+async def test_a_preflight_answer_has_security_headers(rest: RestSide) -> None:
+    """The answer to a preflight has the security headers, too."""
     async with gateway_over(rest, cors_origins=ORIGINS) as gateway:
         answer = await gateway.http.options("/graphql", headers=preflight(CONSOLE))
 
@@ -261,11 +275,18 @@ async def test_a_preflight_is_guarded_too(rest: RestSide) -> None:
         (ORIGINS, {"Origin": WALLBOARD}),
         ("*", {"Origin": EVIL}),
     ],
+    ids=[
+        "no Origin",
+        "same origin",
+        "an allowed site",
+        "another allowed site",
+        "all sites allowed",
+    ],
 )
 async def test_a_page_of_an_allowed_site_may_open_a_socket(
     rest: RestSide, origins: str, headers: dict[str, str]
 ) -> None:
-    """The same list as for CORS, and whatever is no browser."""
+    """A page of an allowed site, or a client without an Origin, may open a WebSocket."""
     async with connected(rest, headers, cors_origins=origins) as socket:
         accepted = await socket.sent.get()
 
@@ -275,10 +296,10 @@ async def test_a_page_of_an_allowed_site_may_open_a_socket(
 @pytest.mark.parametrize(
     ("origins", "origin"), [("", EVIL), ("", "null"), (ORIGINS, EVIL), (ORIGINS, "http://[")]
 )
-async def test_another_page_may_not_open_a_socket(
+async def test_a_page_of_another_site_may_not_open_a_socket(
     rest: RestSide, origins: str, origin: str
 ) -> None:
-    """The handshake is refused with 403, and the setting that would allow it is named."""
+    """The handshake of another site's page gets 403, which names the setting that allows it."""
     async with connected(rest, {"Origin": origin}, cors_origins=origins) as socket:
         start, body = await socket.sent.get(), await socket.sent.get()
 
@@ -288,7 +309,7 @@ async def test_another_page_may_not_open_a_socket(
 
 @pytest.mark.parametrize("name", ["token", "Authorization", "access_token", "SO-AppToken"])
 async def test_credentials_in_a_sockets_url_are_refused(rest: RestSide, name: str) -> None:
-    """The handshake is answered with 400 and the reason, without the secret."""
+    """Credentials in a WebSocket's URL get 400 with the reason, without the secret."""
     async with connected(rest, query_string=f"{name}=s3cret") as socket:
         start: Json = await socket.sent.get()
         body: Json = await socket.sent.get()
@@ -298,36 +319,36 @@ async def test_credentials_in_a_sockets_url_are_refused(rest: RestSide, name: st
     assert b"s3cret" not in body["body"]
 
 
-async def test_other_parameters_of_a_sockets_url_are_no_trouble(rest: RestSide) -> None:
-    """Only what is named like a credential is refused."""
+async def test_other_parameters_of_a_sockets_url_are_ignored(rest: RestSide) -> None:
+    """Parameters that are not named like credentials are ignored in a WebSocket's URL."""
     async with connected(rest, query_string="client=wallboard") as socket:
         assert (await socket.sent.get())["type"] == "websocket.accept"
 
 
-async def test_a_query_in_a_url_is_read_with_the_callers_headers(gateway: Gateway) -> None:
-    """GET is for queries of programs and of our own page."""
+async def test_a_get_is_answered_with_the_callers_headers(gateway: Gateway) -> None:
+    """A GET with credentials in its headers is answered."""
     answer = await get(gateway, "{ chatSessions { chatSessionId } }")
 
     assert answer.json() == {"data": {"chatSessions": [{"chatSessionId": 1}]}}
 
 
-def foreign(scheme: str = "http", **headers: str) -> bool:
-    """Return whether a request is taken for one of another site's pages."""
+def is_cross_site(scheme: str = "http", **headers: str) -> bool:
+    """Return whether a request counts as sent by another site's page."""
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "headers": raw, "scheme": scheme}
     return is_foreign(HTTPConnection(scope), frozenset())
 
 
-def test_a_page_is_of_this_site_where_the_browser_says_so() -> None:
-    """Behind a proxy that passes another Host on, the origin alone would not tell."""
+def test_sec_fetch_site_decides_before_the_origin() -> None:
+    """Sec-Fetch-Site shows that a page is our own where a proxy changes the Host."""
     headers = {"origin": "https://chat.example", "host": "127.0.0.1:8000"}
 
-    assert foreign(**headers)
-    assert not foreign(**headers, sec_fetch_site="same-origin")
+    assert is_cross_site(**headers)
+    assert not is_cross_site(**headers, sec_fetch_site="same-origin")
 
 
 @pytest.mark.parametrize(
-    ("origin", "host", "scheme", "is_one"),
+    ("origin", "host", "scheme", "is_other_site"),
     [
         ("https://chat.example", "chat.example", "http", False),  # TLS ends in front of us
         ("https://chat.example", "chat.example:443", "http", False),
@@ -337,8 +358,8 @@ def test_a_page_is_of_this_site_where_the_browser_says_so() -> None:
         ("https://chat.example", "chat.example", "wss", False),
     ],
 )
-def test_an_origin_is_ours_whatever_port_a_proxy_adds(
-    origin: str, host: str, scheme: str, is_one: bool
+def test_an_own_origin_is_recognized_behind_a_proxy(
+    origin: str, host: str, scheme: str, is_other_site: bool
 ) -> None:
-    """A page without TLS is another site than ours with it, where that is known."""
-    assert foreign(scheme, origin=origin, host=host) is is_one
+    """An origin is ours despite a proxy's default port, but not without TLS if we have it."""
+    assert is_cross_site(scheme, origin=origin, host=host) is is_other_site

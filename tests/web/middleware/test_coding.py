@@ -1,4 +1,4 @@
-"""How answers are compressed."""
+"""The compression of answers."""
 
 import asyncio
 import gzip
@@ -21,8 +21,8 @@ READERS = {
 
 
 @pytest.mark.parametrize("coding", READERS)
-async def test_others_get_turns_while_a_long_answer_is_compressed(coding: str) -> None:
-    """It is compressed in pieces, and sent as one body with its length."""
+async def test_other_tasks_run_while_a_long_answer_is_compressed(coding: str) -> None:
+    """A long answer is compressed in pieces, and sent as one body with its length."""
     turns, is_sent = 0, False
 
     async def count_turns() -> None:

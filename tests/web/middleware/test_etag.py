@@ -23,17 +23,17 @@ STRONG = re.compile(r'"[0-9a-f]{32}"')
 
 @pytest.fixture
 def rest() -> RestSide:
-    """Return a REST side with enough sessions to be worth compressing."""
+    """Return a REST API with enough sessions to be worth compressing."""
     return RestSide([{"ChatSessionId": n, "CustomerName": "Ada"} for n in range(100)])
 
 
 async def tag_of(gateway: Gateway, query: str = QUERY, coding: str = "identity") -> str:
-    """Return the tag of the answer to a query."""
+    """Return the ETag of a query's answer."""
     return str((await get(gateway, query, {"Accept-Encoding": coding})).headers["etag"])
 
 
-async def test_a_get_has_a_strong_tag(gateway: Gateway) -> None:
-    """It is the same as long as the answer is."""
+async def test_the_answer_to_a_get_has_a_strong_tag(gateway: Gateway) -> None:
+    """The answer to a GET has a strong ETag, equal for equal answers."""
     tag = await tag_of(gateway)
 
     assert STRONG.fullmatch(tag)
@@ -43,27 +43,27 @@ async def test_a_get_has_a_strong_tag(gateway: Gateway) -> None:
 async def test_another_answer_has_another_tag(
     gateway: Gateway, rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The tag goes by the bytes."""
+    """The ETag of a changed answer differs."""
     monkeypatch.setattr("gateway.sessions.source._SHORTEST_AGE_S", 0)
     tag = await tag_of(gateway)
     rest.body = rest.body[1:]
 
-    sent = {"Accept-Encoding": "identity", "Cache-Control": "no-cache", "If-None-Match": tag}
-    answer = await get(gateway, QUERY, sent)
+    headers = {"Accept-Encoding": "identity", "Cache-Control": "no-cache", "If-None-Match": tag}
+    answer = await get(gateway, QUERY, headers)
 
     assert answer.status_code == 200
     assert answer.headers["etag"] != tag
 
 
 async def test_each_content_coding_has_its_own_tag(gateway: Gateway) -> None:
-    """A strong tag stands for bytes, and those differ."""
+    """Each content coding has its own strong ETag, as its bytes differ."""
     tags = {coding: await tag_of(gateway, QUERY, coding) for coding in CODINGS}
 
     assert len(set(tags.values())) == len(CODINGS)
 
 
 async def test_each_media_type_has_its_own_tag(gateway: Gateway) -> None:
-    """Though the bytes are the same (RFC 9110, section 8.8.1)."""
+    """Each media type has its own ETag for the same bytes (RFC 9110, section 8.8.1)."""
     types = ("application/json", "application/graphql-response+json")
     tags = {(await get(gateway, QUERY, {"Accept": kind})).headers["etag"] for kind in types}
 
@@ -74,12 +74,12 @@ async def test_each_media_type_has_its_own_tag(gateway: Gateway) -> None:
 async def test_the_tag_does_not_depend_on_the_time(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, coding: str
 ) -> None:
-    """Python writes it into what it compresses with gzip."""
+    """The ETag does not depend on the time, which Python's gzip would write into the bytes."""
     tag, now = await tag_of(gateway, QUERY, coding), time.time()
     monkeypatch.setattr(time, "time", lambda: now + 100)
-    sent = {"If-None-Match": tag, "Accept-Encoding": coding}
+    headers = {"If-None-Match": tag, "Accept-Encoding": coding}
 
-    assert (await get(gateway, QUERY, sent)).status_code == 304
+    assert (await get(gateway, QUERY, headers)).status_code == 304
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,8 @@ async def test_the_tag_does_not_depend_on_the_time(
     ["{tag}", '"a", {tag}', '{tag},"b"', "W/{tag}", '"a" , W/{tag}', "*", '"a, b", {tag}'],
 )
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
-async def test_what_the_client_has_is_not_sent_again(
-    gateway: Gateway, known: str, coding: str
-) -> None:
-    """If-None-Match may be a list, weak, or a star."""
+async def test_a_matching_tag_gets_304(gateway: Gateway, known: str, coding: str) -> None:
+    """A matching tag gets 304: If-None-Match may be a list, weak, or a star."""
     tag = await tag_of(gateway, QUERY, coding)
 
     answer = await get(
@@ -102,8 +100,8 @@ async def test_what_the_client_has_is_not_sent_again(
 
 
 @pytest.mark.parametrize("known", ["", '"other"', "{tag}x", "other, W/other"])
-async def test_what_the_client_does_not_have_is_sent(gateway: Gateway, known: str) -> None:
-    """Other tags and nonsense are no match."""
+async def test_another_tag_gets_the_answer(gateway: Gateway, known: str) -> None:
+    """Other and invalid tags do not match, so the whole answer is sent."""
     tag = await tag_of(gateway)
 
     answer = await get(
@@ -114,30 +112,30 @@ async def test_what_the_client_does_not_have_is_sent(gateway: Gateway, known: st
     assert len(answer.json()["data"]["chatSessions"]) == 100
 
 
-async def test_a_304_says_what_the_200_says_but_of_its_body(gateway: Gateway) -> None:
-    """RFC 9110, section 15.4.5: Cache-Control, ETag and Vary; the freshness is renewed."""
-    whole = await get(gateway, QUERY, {"Accept-Encoding": "gzip"})
-    bare = await get(
-        gateway, QUERY, {"Accept-Encoding": "gzip", "If-None-Match": whole.headers["etag"]}
+async def test_a_304_has_the_headers_of_the_200(gateway: Gateway) -> None:
+    """A 304 has the headers of the 200 except those of its body (RFC 9110, section 15.4.5)."""
+    ok = await get(gateway, QUERY, {"Accept-Encoding": "gzip"})
+    not_modified = await get(
+        gateway, QUERY, {"Accept-Encoding": "gzip", "If-None-Match": ok.headers["etag"]}
     )
 
     dropped = {"content-length", "content-type", "content-encoding"}
-    assert set(whole.headers) - set(bare.headers) == dropped
-    assert bare.headers["vary"] == whole.headers["vary"]
-    assert re.fullmatch(r"private, max-age=\d", bare.headers["cache-control"])
+    assert set(ok.headers) - set(not_modified.headers) == dropped
+    assert not_modified.headers["vary"] == ok.headers["vary"]
+    assert re.fullmatch(r"private, max-age=\d", not_modified.headers["cache-control"])
 
 
 async def test_a_304_costs_no_rest_call_while_the_snapshot_is_fresh(
     gateway: Gateway, rest: RestSide
 ) -> None:
-    """The cache serves both."""
+    """A 304 is answered from the fresh snapshot, without a REST call."""
     await get(gateway, QUERY, {"If-None-Match": await tag_of(gateway)})
 
     assert rest.calls == 1
 
 
-async def test_a_post_has_no_tag(gateway: Gateway) -> None:
-    """And If-None-Match means nothing to it."""
+async def test_the_answer_to_a_post_has_no_tag(gateway: Gateway) -> None:
+    """The answer to a POST has no ETag, and If-None-Match is ignored."""
     answer = await gateway.post(QUERY, headers={**CREDENTIALS, "If-None-Match": "*"})
 
     assert answer.status_code == 200
@@ -146,7 +144,7 @@ async def test_a_post_has_no_tag(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("query", ["{ chatSessions { nope } }", "{", "mutation { a }"])
 async def test_an_error_has_no_tag(gateway: Gateway, query: str) -> None:
-    """What must not be kept cannot be asked after."""
+    """An error, which must not be cached, has no ETag."""
     answer = await get(gateway, query, {"If-None-Match": "*"})
 
     assert answer.status_code in {200, 405}
@@ -154,8 +152,8 @@ async def test_an_error_has_no_tag(gateway: Gateway, query: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/schema.graphql"])
-async def test_other_paths_have_tags_too(gateway: Gateway, path: str) -> None:
-    """A client that has them need not fetch them again."""
+async def test_the_schema_has_a_tag(gateway: Gateway, path: str) -> None:
+    """The schema has an ETag, and a client that has the schema gets 304."""
     tag = (await gateway.http.get(path)).headers["etag"]
 
     assert (await gateway.http.get(path, headers={"If-None-Match": tag})).status_code == 304
@@ -163,7 +161,7 @@ async def test_other_paths_have_tags_too(gateway: Gateway, path: str) -> None:
 
 @pytest.fixture
 async def files(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """Return a client of a server of two files, one of them sent in several parts."""
+    """Return a client of a server of two files, the larger one sent in several parts."""
     (tmp_path / "small.txt").write_text("a" * 2_000)
     (tmp_path / "large.txt").write_text("a" * 1_000_000)
     app = Starlette(
@@ -176,10 +174,8 @@ async def files(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize("path", ["/small.txt", "/large.txt"])
-async def test_a_file_that_is_compressed_has_a_weak_tag(
-    files: httpx.AsyncClient, path: str
-) -> None:
-    """Its tag goes by the file, and is no promise about the bytes on the wire."""
+async def test_a_compressed_file_has_a_weak_tag(files: httpx.AsyncClient, path: str) -> None:
+    """A compressed file has a weak ETag, which identifies the file and not its bytes."""
     plain = (await files.get(path, headers={"Accept-Encoding": "identity"})).headers
     packed = (await files.get(path, headers={"Accept-Encoding": "gzip"})).headers
 
@@ -188,24 +184,26 @@ async def test_a_file_that_is_compressed_has_a_weak_tag(
     assert packed["etag"] == f"W/{plain['etag']}"
 
 
-async def test_a_file_that_the_client_has_is_not_sent_again(files: httpx.AsyncClient) -> None:
-    """A weak tag will do for that."""
+async def test_a_matching_weak_tag_of_a_file_gets_304(files: httpx.AsyncClient) -> None:
+    """A matching weak ETag of a file gets 304."""
     first = await files.get("/small.txt", headers={"Accept-Encoding": "gzip"})
     headers = {"Accept-Encoding": "gzip", "If-None-Match": first.headers["etag"]}
 
     assert (await files.get("/small.txt", headers=headers)).status_code == 304
 
 
-def plain(body: bytes) -> bytes:
-    """Read what is not compressed."""
+def uncompressed(body: bytes) -> bytes:
+    """Return the body as it is."""
     return body
 
 
-CODINGS = {"identity": plain, **READERS}
+CODINGS = {"identity": uncompressed, **READERS}
 
 
-async def raw(gateway: Gateway, accept_encoding: str, query: str = QUERY) -> tuple[str, bytes]:
-    """Return the coding and the bytes of an answer as they are sent."""
+async def coding_and_body(
+    gateway: Gateway, accept_encoding: str, query: str = QUERY
+) -> tuple[str, bytes]:
+    """Return the content coding and the raw bytes of an answer."""
     headers = {**CREDENTIALS, "Accept-Encoding": accept_encoding}
     request = gateway.http.build_request("POST", "/graphql", json={"query": query}, headers=headers)
     answer = await gateway.http.send(request, stream=True)
@@ -233,19 +231,19 @@ async def raw(gateway: Gateway, accept_encoding: str, query: str = QUERY) -> tup
         ("deflate", "identity"),
     ],
 )
-async def test_an_answer_is_compressed_as_the_client_likes(
+async def test_accept_encoding_chooses_the_coding(
     gateway: Gateway, accept_encoding: str, coding: str
 ) -> None:
-    """It is the same answer in every coding."""
-    used, body = await raw(gateway, accept_encoding)
+    """The client's preferred coding is used, and the decoded answer is always the same."""
+    used, body = await coding_and_body(gateway, accept_encoding)
 
     assert used == coding
-    assert CODINGS[used](body) == (await raw(gateway, "identity"))[1]
+    assert CODINGS[used](body) == (await coding_and_body(gateway, "identity"))[1]
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "application/graphql-response+json"])
 async def test_both_media_types_are_compressed(gateway: Gateway, media_type: str) -> None:
-    """The newer one is JSON as well."""
+    """JSON and GraphQL's own media type are compressed."""
     headers = {"Accept": media_type, "Accept-Encoding": "gzip"}
     answer = await get(gateway, QUERY, headers)
 
@@ -254,12 +252,12 @@ async def test_both_media_types_are_compressed(gateway: Gateway, media_type: str
 
 
 @pytest.mark.parametrize(("size", "coding"), [(999, "identity"), (1_000, "gzip")])
-async def test_a_tiny_answer_is_not_compressed(size: int, coding: str) -> None:
-    """It would hardly get smaller."""
+async def test_an_answer_below_1000_bytes_is_not_compressed(size: int, coding: str) -> None:
+    """An answer below 1000 bytes is not compressed."""
     around = len(b'{"data":{"chatSessions":[{"customerName":""}]}}')
     rest = RestSide([{"CustomerName": "a" * (size - around)}])
     async with gateway_over(rest) as gateway:
-        used, body = await raw(gateway, "gzip", "{ chatSessions { customerName } }")
+        used, body = await coding_and_body(gateway, "gzip", "{ chatSessions { customerName } }")
 
     assert used == coding
     assert len(CODINGS[used](body)) == size

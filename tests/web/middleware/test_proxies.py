@@ -1,4 +1,4 @@
-"""What trusted proxies say of a request: its own origin; nobody else is believed."""
+"""X-Forwarded headers count only from a trusted proxy."""
 
 from typing import Any
 
@@ -9,12 +9,14 @@ from gateway.settings.parse import proxies
 from gateway.web.middleware.browsers import is_foreign
 from gateway.web.middleware.proxies import TrustedProxies
 
-SENT = {"x-forwarded-host": "inner, chat.example", "x-forwarded-proto": "https"}
+FORWARDED = {"x-forwarded-host": "inner, chat.example", "x-forwarded-proto": "https"}
 
 
-def applied(client: str | None, trusted: str, sent: dict[str, str], kind: str = "http") -> Any:
-    """Return the scope of a request as the rest of the gateway sees it."""
-    headers = {"host": "127.0.0.1:8000", "origin": "https://chat.example", **sent}
+def scope_after_proxies(
+    client: str | None, trusted: str, extra_headers: dict[str, str], kind: str = "http"
+) -> Any:
+    """Return the scope of a request after `TrustedProxies`."""
+    headers = {"host": "127.0.0.1:8000", "origin": "https://chat.example", **extra_headers}
     scope: dict[str, Any] = {
         "type": kind,
         "scheme": "ws" if kind == "websocket" else "http",
@@ -38,11 +40,11 @@ def applied(client: str | None, trusted: str, sent: dict[str, str], kind: str = 
         ("127.0.0.1", "", False),
     ],
 )
-def test_the_own_origin_is_what_a_trusted_proxy_says(
+def test_a_trusted_proxy_sets_host_and_scheme(
     kind: str, client: str | None, trusted: str, is_believed: bool
 ) -> None:
-    """So the page behind it is no page of another site, and one without TLS is."""
-    scope = applied(client, trusted, SENT, kind)
+    """A trusted proxy sets host and scheme, so that the page behind it counts as our own."""
+    scope = scope_after_proxies(client, trusted, FORWARDED, kind)
     page = HTTPConnection(scope)
 
     assert is_foreign(page, frozenset()) is not is_believed
@@ -51,9 +53,11 @@ def test_the_own_origin_is_what_a_trusted_proxy_says(
 
 
 @pytest.mark.parametrize("host", ["", "a b", "a/b", "a:b", "chat.example\x00", "[::1"])
-def test_a_host_that_is_none_changes_nothing(host: str) -> None:
-    """Neither does an unknown scheme."""
-    scope = applied("127.0.0.1", "127.0.0.1", {"x-forwarded-host": host, "x-forwarded-proto": "x"})
+def test_an_invalid_host_or_scheme_is_ignored(host: str) -> None:
+    """An invalid host or an unknown scheme from a proxy is ignored."""
+    scope = scope_after_proxies(
+        "127.0.0.1", "127.0.0.1", {"x-forwarded-host": host, "x-forwarded-proto": "x"}
+    )
 
     assert (b"host", b"127.0.0.1:8000") in scope["headers"]
     assert scope["scheme"] == "http"

@@ -1,4 +1,4 @@
-"""One id and one log line for each request, and no secrets in either."""
+"""Each request has one id and one log line, without secrets."""
 
 import json
 from collections.abc import Iterator
@@ -15,16 +15,20 @@ QUERY = "{ chatSessions { chatSessionId } }"
 
 @pytest.fixture
 def log() -> Iterator[Log]:
-    """Return the log of a process in JSON."""
+    """Return the JSON log of the process."""
     with logged() as log:
         yield log
 
 
-@pytest.mark.parametrize("sent", ["abc", "a-1_2.3:4/5+6=7@8", "x" * 128])
+@pytest.mark.parametrize(
+    "sent",
+    ["abc", "a-1_2.3:4/5+6=7@8", "x" * 128],
+    ids=["letters", "punctuation", "128 characters"],
+)
 async def test_the_clients_id_is_used(
     gateway: Gateway, rest: RestSide, log: Log, sent: str
 ) -> None:
-    """It comes back, goes to REST, and stands in the log."""
+    """The client's request id is returned, sent to REST and logged."""
     response = await gateway.post(QUERY, headers={**CREDENTIALS, "X-Request-ID": sent})
 
     assert response.headers["x-request-id"] == sent
@@ -32,23 +36,21 @@ async def test_the_clients_id_is_used(
     assert [event["request_id"] for event in log.events] == [sent]
 
 
-async def test_an_id_is_made_where_there_is_none(
-    gateway: Gateway, rest: RestSide, log: Log
-) -> None:
-    """Every answer has one, and REST sees the same."""
+async def test_a_missing_id_is_made(gateway: Gateway, rest: RestSide, log: Log) -> None:
+    """A new request id is returned, sent to REST and logged if the client sends none."""
     response = await gateway.post(QUERY)
 
-    made = response.headers["x-request-id"]
-    assert len(made) == 16
-    assert rest.requests[0].headers["x-request-id"] == made
-    assert [event["request_id"] for event in log.events] == [made]
+    request_id = response.headers["x-request-id"]
+    assert len(request_id) == 16
+    assert rest.requests[0].headers["x-request-id"] == request_id
+    assert [event["request_id"] for event in log.events] == [request_id]
 
 
 async def test_every_request_has_an_id_of_its_own(gateway: Gateway) -> None:
-    """Two that are made are never the same."""
-    made = {(await gateway.http.get("/healthz")).headers["x-request-id"] for _ in range(5)}
+    """Every new request id differs."""
+    ids = {(await gateway.http.get("/healthz")).headers["x-request-id"] for _ in range(5)}
 
-    assert len(made) == 5
+    assert len(ids) == 5
 
 
 @pytest.mark.parametrize(
@@ -63,21 +65,33 @@ async def test_every_request_has_an_id_of_its_own(gateway: Gateway) -> None:
         [b"x" * 129],
         [b"one", b"two"],
     ],
+    ids=[
+        "empty",
+        "a space",
+        "a semicolon",
+        "a quote",
+        "not ASCII",
+        "braces",
+        "129 bytes",
+        "two ids",
+    ],
 )
-async def test_an_odd_id_is_replaced(gateway: Gateway, rest: RestSide, sent: list[bytes]) -> None:
-    """Nothing goes to logs and to REST that could be taken for something else there."""
+async def test_an_invalid_id_is_replaced(
+    gateway: Gateway, rest: RestSide, sent: list[bytes]
+) -> None:
+    """An invalid or repeated request id is replaced before it reaches the log or REST."""
     headers: list[tuple[bytes, bytes]] = [(b"X-Request-ID", value) for value in sent]
     headers += [(name.encode(), value.encode()) for name, value in CREDENTIALS.items()]
 
     response = await gateway.http.post("/graphql", json={"query": QUERY}, headers=headers)
 
-    made = response.headers["x-request-id"]
-    assert len(made) == 16
-    assert rest.requests[0].headers.get_list("x-request-id") == [made]
+    request_id = response.headers["x-request-id"]
+    assert len(request_id) == 16
+    assert rest.requests[0].headers.get_list("x-request-id") == [request_id]
 
 
-async def test_a_trace_goes_on_to_rest(gateway: Gateway, rest: RestSide) -> None:
-    """`traceparent` and `tracestate` are passed on as they are (W3C Trace Context)."""
+async def test_a_trace_context_is_passed_to_rest(gateway: Gateway, rest: RestSide) -> None:
+    """`traceparent` and `tracestate` are passed to REST unchanged (W3C Trace Context)."""
     trace = {
         "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "tracestate": "congo=t61rcWkgMzE",
@@ -89,12 +103,12 @@ async def test_a_trace_goes_on_to_rest(gateway: Gateway, rest: RestSide) -> None
 
 
 @pytest.mark.parametrize("odd", [b"\xff\xfe", "é".encode(), b"", b"a\x1bb", b"x" * 513])
-async def test_what_no_trace_can_say_is_not_passed_on(
+async def test_an_invalid_trace_header_is_dropped(
     gateway: Gateway, rest: RestSide, odd: bytes
 ) -> None:
-    """The call does not fail for it: others share it."""
-    sent = {**CREDENTIALS, "tracestate": "x" * 512}
-    headers = [(name.encode(), value.encode()) for name, value in sent.items()]
+    """An invalid trace header is dropped and does not fail the REST call."""
+    valid_headers = {**CREDENTIALS, "tracestate": "x" * 512}
+    headers = [(name.encode(), value.encode()) for name, value in valid_headers.items()]
 
     response = await gateway.http.post(
         "/graphql", json={"query": QUERY}, headers=[*headers, (b"traceparent", odd)]
@@ -105,15 +119,15 @@ async def test_what_no_trace_can_say_is_not_passed_on(
     assert rest.requests[0].headers["tracestate"] == "x" * 512
 
 
-async def test_no_trace_is_made_up(gateway: Gateway, rest: RestSide) -> None:
-    """A client without a trace starts none at REST."""
+async def test_no_trace_context_is_invented(gateway: Gateway, rest: RestSide) -> None:
+    """Without a trace of the client, REST gets no trace headers."""
     await gateway.post(QUERY)
 
     assert not {"traceparent", "tracestate"} & set(rest.requests[0].headers)
 
 
-async def test_a_request_is_one_line(gateway: Gateway, log: Log) -> None:
-    """Method, path, status and time say what there is to say."""
+async def test_a_request_is_logged_in_one_line(gateway: Gateway, log: Log) -> None:
+    """A request is logged in one line with method, path, status and duration."""
     await gateway.post(QUERY)
 
     (event,) = log.events
@@ -126,15 +140,15 @@ async def test_a_request_is_one_line(gateway: Gateway, log: Log) -> None:
 async def test_an_unknown_path_is_logged_without_its_text(
     gateway: Gateway, log: Log, path: str
 ) -> None:
-    """A token or an address that is typed into one does not stay in the log."""
+    """An unknown path, which may contain a token, is logged as `(unknown)`."""
     await gateway.http.get(path)
     await gateway.http.get("/schema.graphql")
 
     assert [event["path"] for event in log.events] == ["(unknown)", "/schema.graphql"]
 
 
-async def test_a_tenant_that_is_none_is_not_logged(rest: RestSide, log: Log) -> None:
-    """Whatever is wrong with the request besides; one that is served is."""
+async def test_an_invalid_tenant_is_not_logged(rest: RestSide, log: Log) -> None:
+    """A path with an invalid tenant is logged as `(unknown)`."""
     async with gateway_over(rest, upstream_url=None, environment="sod") as gateway:
         await gateway.http.put("/graphql/hunter2")
         await gateway.http.put("/graphql/Cust1")
@@ -143,7 +157,7 @@ async def test_a_tenant_that_is_none_is_not_logged(rest: RestSide, log: Log) -> 
 
 
 async def test_probes_are_logged_at_debug(gateway: Gateway) -> None:
-    """They come every few seconds for good."""
+    """Health checks and metrics, which are requested every few seconds, are logged at debug."""
     paths = ["/healthz", "/readyz", "/metrics"]
     for level, shown in (("info", []), ("debug", paths)):
         with logged(level) as log:
@@ -166,10 +180,10 @@ async def test_probes_are_logged_at_debug(gateway: Gateway) -> None:
         ("", "203.0.113.9", None),
     ],
 )
-async def test_the_address_of_a_client_is_that_of_a_trusted_proxy(
+async def test_a_client_address_comes_from_a_trusted_proxy(
     rest: RestSide, log: Log, trusted: str, sent: str | None, client: str | None
 ) -> None:
-    """Only addresses are logged; nobody else's header counts, and unset there is none."""
+    """The client's address is read from a trusted proxy; without one, none is logged."""
     headers = CREDENTIALS if sent is None else {**CREDENTIALS, "X-Forwarded-For": sent}
     async with gateway_over(rest, trusted_proxies=trusted) as gateway:
         await gateway.post(QUERY, headers=headers)
@@ -177,10 +191,8 @@ async def test_the_address_of_a_client_is_that_of_a_trusted_proxy(
     assert log.events[-1].get("client") == client
 
 
-async def test_a_line_tells_what_came_of_an_operation(
-    gateway: Gateway, rest: RestSide, log: Log
-) -> None:
-    """Its name, its outcome, how the snapshot was come by, and REST's time where it was asked."""
+async def test_a_line_describes_the_operation(gateway: Gateway, rest: RestSide, log: Log) -> None:
+    """The line has the operation's name, outcome, cache status and REST time."""
     for _ in range(2):
         await gateway.post("query Queue { chatSessions { chatSessionId } }")
 
@@ -192,10 +204,10 @@ async def test_a_line_tells_what_came_of_an_operation(
 
 
 @pytest.mark.parametrize("cache_ttl", [0, 5])
-async def test_a_line_tells_callers_apart_without_naming_them(
+async def test_a_line_has_a_digest_of_the_caller(
     rest: RestSide, log: Log, cache_ttl: float
 ) -> None:
-    """By the start of a keyed digest, which finds nothing in the cache."""
+    """The line identifies a caller by the start of a keyed digest, without naming it."""
     others = {"Authorization": "Bearer other"}
     async with gateway_over(rest, cache_ttl=cache_ttl) as gateway:
         for headers in (CREDENTIALS, CREDENTIALS, others):
@@ -208,10 +220,10 @@ async def test_a_line_tells_callers_apart_without_naming_them(
     assert {len(caller) for caller in callers} == {12}
 
 
-async def test_a_line_tells_the_code_of_a_failure(
+async def test_a_line_has_the_code_of_the_first_error(
     gateway: Gateway, rest: RestSide, log: Log
 ) -> None:
-    """The first one's."""
+    """The outcome of a failed operation is the code of its first error."""
     rest.answer = lambda request: httpx.Response(429)
 
     await post(gateway, QUERY, CREDENTIALS)
@@ -220,25 +232,25 @@ async def test_a_line_tells_the_code_of_a_failure(
     assert "cache" not in log.events[-1]
 
 
-async def test_what_is_no_graphql_has_no_outcome(gateway: Gateway, log: Log) -> None:
-    """Its status says it all."""
+async def test_a_request_without_graphql_has_no_outcome(gateway: Gateway, log: Log) -> None:
+    """A request without GraphQL has no operation, outcome, cache status or caller."""
     await gateway.http.get("/schema.graphql")
 
     assert not {"operation", "outcome", "cache", "caller"} & log.events[0].keys()
 
 
-async def test_the_status_is_what_was_sent(gateway: Gateway, log: Log) -> None:
-    """Refusals and unknown paths are logged like any other."""
+async def test_errors_are_logged_with_their_status(gateway: Gateway, log: Log) -> None:
+    """Refused requests and unknown paths are logged with their status."""
     await gateway.http.get("/nowhere")
     await gateway.http.put("/graphql")
 
     assert [event["status"] for event in log.events] == [404, 405]
 
 
-async def test_a_line_holds_neither_query_string_nor_credentials(
+async def test_a_line_contains_neither_query_nor_credentials(
     gateway: Gateway, rest: RestSide, log: Log
 ) -> None:
-    """What customers and callers send stays out of the log, whatever comes of the request."""
+    """The log contains no data of customers or callers, whatever the outcome of the request."""
     parameters = {"query": '{ chatSession(chatSessionId: 1) { customerName } } # "hunter2"'}
     headers = {
         "Authorization": "Basic hunter2",
@@ -257,10 +269,10 @@ async def test_a_line_holds_neither_query_string_nor_credentials(
     assert "hunter2" not in log.getvalue()
 
 
-async def test_what_is_logged_meanwhile_has_the_requests_id(
+async def test_events_during_a_request_have_its_id(
     gateway: Gateway, rest: RestSide, log: Log
 ) -> None:
-    """The story of a masked error can be found by its id, and belongs to its request."""
+    """Each event during a request has its id, so the traceback of a masked error can be found."""
 
     def fail(request: httpx.Request) -> httpx.Response:
         raise RuntimeError("a bug")
@@ -277,8 +289,8 @@ async def test_what_is_logged_meanwhile_has_the_requests_id(
     assert "Basic" not in json.dumps(bug)
 
 
-async def test_the_client_is_logged_as_metrics_have_it(gateway: Gateway, log: Log) -> None:
-    """Once SuperOffice has accepted a caller of it, and without what may be data."""
+async def test_the_client_is_logged_as_in_the_metrics(gateway: Gateway, log: Log) -> None:
+    """The client's name is logged for accepted callers only, and only if it cannot be data."""
     for name, credentials in (("web", {}), ("web", CREDENTIALS), ("Kari Nordmann", CREDENTIALS)):
         client = {"apollographql-client-name": name, "apollographql-client-version": "1.2"}
         await gateway.post(QUERY, headers={**credentials, **client})

@@ -1,4 +1,4 @@
-"""The manual at `/docs`, and on a terminal."""
+"""The manual at `/docs` and in a terminal."""
 
 import re
 from typing import Any
@@ -11,8 +11,8 @@ from tests.support import RestSide, gateway_over
 
 
 @pytest.mark.parametrize("path", ["/docs/", *(f"/docs/{name}" for name in titles())])
-async def test_a_page_is_whole_and_strict(gateway: Any, path: str) -> None:
-    """It lists the others, all that it links to is there, and it may run nothing of its own."""
+async def test_a_page_has_no_broken_links_and_a_strict_policy(gateway: Any, path: str) -> None:
+    """A page lists all pages, has no broken links, and may run no scripts of other hosts."""
     response = await gateway.http.get(path)
     page = response.text
 
@@ -24,14 +24,14 @@ async def test_a_page_is_whole_and_strict(gateway: Any, path: str) -> None:
     links = set(re.findall(r'(?:href|src|srcset)="([^"#]+)[^"]*"', page))
     for link in links:
         if not link.startswith(("data:", "https://")):
-            found = await gateway.http.get(
+            target = await gateway.http.get(
                 str(response.url.join(link)), headers={"Accept": "text/html"}
             )
-            assert found.status_code == 200, link
+            assert target.status_code == 200, link
 
 
-async def test_an_anchor_leads_to_its_heading(gateway: Any) -> None:
-    """Headings have the ids that code hosts give them; links go from `/docs/` on."""
+async def test_headings_have_the_ids_of_code_hosts(gateway: Any) -> None:
+    """Headings have the ids that code hosts give them, and links are relative to `/docs/`."""
     page = (await gateway.http.get("/docs/queries")).text
 
     assert (await gateway.http.get("/docs")).headers["location"] == "docs/"
@@ -39,31 +39,31 @@ async def test_an_anchor_leads_to_its_heading(gateway: Any) -> None:
     assert 'href="live"' in page
 
 
-async def test_the_search_has_every_section(gateway: Any) -> None:
-    """With its address, its title and its text."""
+async def test_the_search_index_has_every_section(gateway: Any) -> None:
+    """The search index has the address, title and text of every section."""
     sections = (await gateway.http.get("/docs/search.json")).json()
 
     assert {section["url"].partition("#")[0] for section in sections} == set(titles())
-    [found] = [section for section in sections if section["title"] == "Live updates: Webhooks"]
-    assert found["url"] == "live#webhooks"
-    assert "GATEWAY_WEBHOOK_SECRET" in found["text"]
+    [webhooks] = [section for section in sections if section["title"] == "Live updates: Webhooks"]
+    assert webhooks["url"] == "live#webhooks"
+    assert "GATEWAY_WEBHOOK_SECRET" in webhooks["text"]
 
 
 async def test_an_unknown_page_is_a_404(gateway: Any) -> None:
-    """The table of contents is at `/docs`, not under its file's name."""
+    """An unknown page is a 404; the table of contents is at `/docs` only."""
     for path in ("/docs/nothing", "/docs/README", "/docs/img/nothing.png", "/docs/..%2fpyproject"):
         assert (await gateway.http.get(path)).status_code == 404
 
 
 async def test_the_manual_can_be_turned_off(rest: RestSide) -> None:
-    """Nothing is at `/docs` then."""
+    """With `docs` off, all paths below `/docs` are 404."""
     async with gateway_over(rest, docs=False) as gateway:
         for path in ("/docs", "/docs/queries", "/docs/search.json"):
             assert (await gateway.http.get(path)).status_code == 404
 
 
 def test_the_command_lists_and_prints_pages(capsys: pytest.CaptureFixture[str]) -> None:
-    """As Markdown, without pictures; an unknown page is a usage error."""
+    """The command prints pages as Markdown without pictures; an unknown page is a usage error."""
     assert main(["docs"]) == 0
     listed = capsys.readouterr().out
     assert main(["docs", "performance"]) == 0
@@ -76,8 +76,8 @@ def test_the_command_lists_and_prints_pages(capsys: pytest.CaptureFixture[str]) 
         main(["docs", "nothing"])
 
 
-def test_a_page_goes_through_a_pager_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And only there."""
+def test_a_terminal_gets_a_pager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal the command shows a page in a pager."""
     shown: list[str] = []
     monkeypatch.setattr("gateway.commands.docs.pydoc.pager", shown.append)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)

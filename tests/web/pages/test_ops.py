@@ -1,4 +1,4 @@
-"""What operators and code generators ask for."""
+"""Health checks, metrics and the schema: pages for operators and code generators."""
 
 import asyncio
 from pathlib import Path
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 
 
 async def test_healthz_says_that_the_process_is_alive(gateway: Gateway, rest: RestSide) -> None:
-    """Nothing else is looked at: a REST side that is down must not restart the gateway."""
+    """`/healthz` calls nothing: a REST API that is down must not restart the gateway."""
     response = await gateway.http.get("/healthz")
 
     assert (response.status_code, response.json()) == (200, {"status": "alive"})
@@ -24,7 +24,7 @@ async def test_healthz_says_that_the_process_is_alive(gateway: Gateway, rest: Re
 
 
 async def test_readyz_says_that_requests_can_be_served(gateway: Gateway, rest: RestSide) -> None:
-    """From the end of start-up on."""
+    """`/readyz` answers 200 after start-up, without a REST call."""
     response = await gateway.http.get("/readyz")
 
     assert (response.status_code, response.json()) == (
@@ -34,8 +34,8 @@ async def test_readyz_says_that_requests_can_be_served(gateway: Gateway, rest: R
     assert rest.calls == 0
 
 
-async def test_readyz_says_no_after_shutdown_has_begun() -> None:
-    """A load balancer takes the process out."""
+async def test_readyz_answers_503_during_the_shutdown() -> None:
+    """`/readyz` answers 503 during the shutdown, so a load balancer removes the process."""
     app = create_app(Settings(upstream_url=UPSTREAM_URL))
     async with app.router.lifespan_context(app):
         assert app.state.is_ready
@@ -51,8 +51,8 @@ async def test_readyz_says_no_after_shutdown_has_begun() -> None:
     )
 
 
-async def test_readyz_says_that_it_has_not_started_yet() -> None:
-    """Before the end of start-up."""
+async def test_readyz_answers_503_before_the_start() -> None:
+    """`/readyz` answers 503 before the end of start-up."""
     app = create_app(Settings(upstream_url=UPSTREAM_URL))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://gateway.invalid"
@@ -66,7 +66,7 @@ async def test_readyz_says_that_it_has_not_started_yet() -> None:
 
 
 @pytest.mark.parametrize(
-    ("problem", "status", "said"),
+    ("problem", "status", "body"),
     [
         (None, 200, {"status": "ready", "checks": {"rest": "ok"}, "version": __version__}),
         (
@@ -75,38 +75,39 @@ async def test_readyz_says_that_it_has_not_started_yet() -> None:
             {"status": "unready", "checks": {"rest": "it is out"}, "version": __version__},
         ),
     ],
+    ids=["no problem", "a problem"],
 )
-async def test_readyz_says_what_a_check_found(
+async def test_readyz_reports_the_last_check_of_rest(
     rest: RestSide,
     monkeypatch: pytest.MonkeyPatch,
     problem: str | None,
     status: int,
-    said: dict[str, Any],
+    body: dict[str, Any],
 ) -> None:
-    """It was looked for in the background: nobody waits for REST here."""
-    looked = asyncio.Event()
+    """`/readyz` reports the result of a background check, without a REST call of its own."""
+    is_checked = asyncio.Event()
 
-    async def look(self: Reachability) -> str | None:
-        looked.set()
+    async def check(self: Reachability) -> str | None:
+        is_checked.set()
         return problem
 
-    monkeypatch.setattr(Reachability, "_check", look)
+    monkeypatch.setattr(Reachability, "_check", check)
     async with gateway_over(rest, ready_check=60) as gateway:
         before = await gateway.http.get("/readyz")
-        await looked.wait()
+        await is_checked.wait()
         after = await gateway.http.get("/readyz")
 
     assert before.json()["checks"]["rest"] in {
         "it has not been checked yet",
-        *said["checks"].values(),
+        *body["checks"].values(),
     }
-    assert (after.status_code, after.json()) == (status, said)
+    assert (after.status_code, after.json()) == (status, body)
     assert after.headers["cache-control"] == "no-store"
     assert rest.calls == 0
 
 
-async def test_the_schema_is_served_as_the_repository_has_it(gateway: Gateway) -> None:
-    """Code generators may take either."""
+async def test_the_served_schema_equals_schema_graphql(gateway: Gateway) -> None:
+    """The served schema equals the file in the repository."""
     response = await gateway.http.get("/schema.graphql")
 
     assert response.content == (ROOT / "schema.graphql").read_bytes()
@@ -114,7 +115,7 @@ async def test_the_schema_is_served_as_the_repository_has_it(gateway: Gateway) -
 
 
 async def test_the_schema_is_served_without_introspection_too(rest: RestSide) -> None:
-    """It is a file for programmers; the setting is about queries."""
+    """The schema is served as a file even if introspection is off."""
     async with gateway_over(rest, introspection=False) as gateway:
         response = await gateway.http.get("/schema.graphql")
 
@@ -123,8 +124,8 @@ async def test_the_schema_is_served_without_introspection_too(rest: RestSide) ->
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/schema.graphql"])
-async def test_what_is_only_read_takes_no_other_method(gateway: Gateway, path: str) -> None:
-    """405 for everything else."""
+async def test_a_post_to_a_read_only_path_gets_405(gateway: Gateway, path: str) -> None:
+    """A POST to a read-only path gets 405."""
     response = await gateway.http.post(path)
 
     assert response.status_code == 405
@@ -133,8 +134,8 @@ async def test_what_is_only_read_takes_no_other_method(gateway: Gateway, path: s
 @pytest.mark.parametrize(
     "path", ["/", "/api/v1/ChatSession/ForCurrentUser", "/static/", "/static/..%2fapp.py"]
 )
-async def test_there_is_nothing_else(gateway: Gateway, rest: RestSide, path: str) -> None:
-    """Unknown paths are 404, and none of them leads to REST or to a file."""
+async def test_an_unknown_path_gets_404(gateway: Gateway, rest: RestSide, path: str) -> None:
+    """Unknown paths get 404, and none of them reaches REST or a file."""
     response = await gateway.http.get(path)
 
     assert response.status_code == 404
@@ -142,8 +143,8 @@ async def test_there_is_nothing_else(gateway: Gateway, rest: RestSide, path: str
 
 
 @pytest.mark.parametrize("path", ["/", "/graphiql", "/graphql/", "/graphlq"])
-async def test_an_unknown_path_is_told_where_graphql_is(gateway: Gateway, path: str) -> None:
-    """In the form that all errors have: nobody has to read plain text or HTML."""
+async def test_the_404_names_the_path_of_graphql(gateway: Gateway, path: str) -> None:
+    """The 404 is a JSON error that names the path of GraphQL."""
     response = await gateway.http.get(path)
 
     [error] = response.json()["errors"]
@@ -152,18 +153,16 @@ async def test_an_unknown_path_is_told_where_graphql_is(gateway: Gateway, path: 
     assert error["extensions"] == {"code": "BAD_REQUEST"}
 
 
-async def test_no_redirect_follows_the_name_of_the_host(gateway: Gateway) -> None:
-    """A path with a slash too many is unknown: it leads nowhere, least of all to another host."""
+async def test_a_trailing_slash_is_not_redirected(gateway: Gateway) -> None:
+    """A path with a slash too many gets 404: a redirect could lead to another host."""
     response = await gateway.http.post("/graphql/", headers={"Host": "evil.example"})
 
     assert response.status_code == 404
     assert "location" not in response.headers
 
 
-async def test_metrics_are_rendered_once_for_many(
-    rest: RestSide, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A rendering takes milliseconds, and anybody can ask; formats have each their own."""
+async def test_rendered_metrics_are_reused(rest: RestSide, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rendering takes milliseconds, so metrics in each format are rendered once a period."""
     monkeypatch.setattr(ops, "FRESH_S", 60)
     openmetrics = {"Accept": "application/openmetrics-text"}
     async with gateway_over(rest) as gateway:
@@ -179,6 +178,6 @@ async def test_metrics_are_rendered_once_for_many(
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-async def test_no_probe_is_answered_from_a_cache(gateway: Gateway, path: str) -> None:
-    """A proxy in between must not keep what held a moment ago."""
+async def test_health_checks_forbid_caching(gateway: Gateway, path: str) -> None:
+    """Health checks forbid caching, so a proxy in between answers with no old state."""
     assert (await gateway.http.get(path)).headers["cache-control"] == "no-store"

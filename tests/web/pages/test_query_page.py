@@ -1,4 +1,4 @@
-"""The query page: all of it from this host, and nothing that a policy would have to allow."""
+"""The query page: it loads everything from its own host, under a strict policy."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ DIALOG_STYLE = "'sha256-nzTgYzXYDNe6BAHiiI7NNlfK8n/auuOAhh2t92YvuXo='"
 
 @pytest.fixture(params=["graphiql", "query"])
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return which page there is, whatever this installation was built with."""
+    """Return the kind of page, whichever of them this installation was built with."""
     is_graphiql = request.param == "graphiql"
     monkeypatch.setattr(query_page, "_FETCHED", OURS[0] if is_graphiql else STATIC / "nothing")
     return str(request.param)
@@ -31,12 +31,12 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
 @pytest.fixture
 async def page(kind: str, gateway: Gateway) -> httpx.Response:
-    """Return what a browser gets."""
+    """Return the page that a browser gets."""
     return await gateway.http.get("/graphql", headers=BROWSER)
 
 
 async def test_a_browser_gets_the_page(page: httpx.Response, kind: str, rest: RestSide) -> None:
-    """It needs no credentials: what is asked from it does."""
+    """A browser gets the page without credentials."""
     assert page.status_code == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert page.text.startswith("<!doctype html>")
@@ -44,8 +44,8 @@ async def test_a_browser_gets_the_page(page: httpx.Response, kind: str, rest: Re
     assert rest.calls == 0
 
 
-async def test_a_browser_at_the_root_is_taken_to_the_page(gateway: Gateway) -> None:
-    """On whatever host, and below whatever path, a proxy shows it."""
+async def test_a_browser_at_the_root_is_redirected_to_the_page(gateway: Gateway) -> None:
+    """The redirect is relative, so it works on any host and below any path."""
     response = await gateway.http.get("/", headers={**BROWSER, "Host": "evil.example"})
 
     assert (response.status_code, response.headers["location"]) == (307, "graphql")
@@ -55,15 +55,15 @@ async def test_a_browser_at_the_root_is_taken_to_the_page(gateway: Gateway) -> N
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "/"), ("GET", "/?query=x"), ("GET", "/graphql/"), ("GET", "/x")]
 )
-async def test_nothing_else_is_taken_there(gateway: Gateway, method: str, path: str) -> None:
-    """A wrong address is told that it is wrong, in a browser too."""
+async def test_no_other_path_is_redirected(gateway: Gateway, method: str, path: str) -> None:
+    """Other methods and unknown paths get 404, in a browser too."""
     response = await gateway.http.request(method, path, headers=BROWSER)
 
     assert response.status_code == 404
 
 
-async def test_the_page_talks_to_its_own_host_alone(page: httpx.Response, kind: str) -> None:
-    """Its policy says so, and allows no inline script, one known style and no frame around it."""
+async def test_the_policy_allows_the_own_host_only(page: httpx.Response, kind: str) -> None:
+    """The policy allows the own host only, no inline script, one known style and no frame."""
     policy = dict(
         directive.strip().split(" ", 1)
         for directive in page.headers["content-security-policy"].split(";")
@@ -90,10 +90,8 @@ async def test_the_page_talks_to_its_own_host_alone(page: httpx.Response, kind: 
         ("cache-control", "no-cache"),
     ],
 )
-async def test_the_page_is_guarded_by_its_headers(
-    page: httpx.Response, name: str, value: str
-) -> None:
-    """Credentials are typed into it."""
+async def test_the_page_has_security_headers(page: httpx.Response, name: str, value: str) -> None:
+    """The page, into which credentials are typed, has security headers."""
     assert page.headers[name] == value
 
 
@@ -101,7 +99,7 @@ async def test_the_page_is_guarded_by_its_headers(
 async def test_the_page_links_to_the_manual(
     kind: str, rest: RestSide, docs: bool, address: str
 ) -> None:
-    """If there is one: a link without an address is not shown."""
+    """The page links to the manual unless it is turned off."""
     async with gateway_over(rest, docs=docs) as running:
         page = await running.http.get("/graphql", headers=BROWSER)
 
@@ -109,20 +107,20 @@ async def test_the_page_links_to_the_manual(
     assert f'{attribute}="{address}"' in page.text
 
 
-async def test_the_page_varies_by_what_is_accepted(page: httpx.Response) -> None:
-    """Programs get JSON from the same address."""
+async def test_the_page_varies_by_accept(page: httpx.Response) -> None:
+    """The page names Accept in Vary, as programs get JSON from the same address."""
     assert "Accept" in page.headers["vary"].split(", ")
 
 
-async def test_the_page_holds_no_script_and_no_style(page: httpx.Response) -> None:
-    """The policy would stop both, and whatever is typed could end up in them."""
+async def test_the_page_has_no_inline_script_or_style(page: httpx.Response) -> None:
+    """The page has no inline script or style, which the policy would block."""
     assert re.findall(r"<script(?![^>]*\bsrc=)", page.text) == []
     assert re.findall(r"<script[^>]*>[^<]+</script>", page.text) == []
     assert re.findall(r"<style|\bstyle=|\bon\w+=|javascript:", page.text) == []
 
 
 async def test_the_page_is_the_same_for_every_host(page: httpx.Response, gateway: Gateway) -> None:
-    """Nothing that a request says is in it."""
+    """The page contains nothing from the request."""
     other = await gateway.http.get("/graphql", headers={**BROWSER, "Host": "<b>.invalid"})
 
     assert other.text == page.text
@@ -130,14 +128,14 @@ async def test_the_page_is_the_same_for_every_host(page: httpx.Response, gateway
 
 @pytest.mark.parametrize("file", [*OURS, *PAGES], ids=lambda file: file.name)
 def test_no_file_of_the_page_names_another_host(file: Path) -> None:
-    """It works without the internet and tells nobody that it is used."""
+    """The page works without the internet and reports its use to nobody."""
     text = file.read_text("utf-8").replace("xmlns='http://www.w3.org/2000/svg'", "")
 
     assert re.findall(r"(?:https?:|wss?:|[\"'(]//)\S*", text) == []
 
 
-async def test_what_the_page_links_to_is_there(page: httpx.Response, gateway: Gateway) -> None:
-    """Each of its links and files is answered by this host; a build may lack GraphiQL's own."""
+async def test_the_page_has_no_broken_links(page: httpx.Response, gateway: Gateway) -> None:
+    """Every link and file of the page is answered by this host, GraphiQL's own files apart."""
     links = [
         link
         for link in re.findall(r'(?:src|href|data-schema)="([^"]+)"', page.text)
@@ -150,8 +148,10 @@ async def test_what_the_page_links_to_is_there(page: httpx.Response, gateway: Ga
     assert answers == [200] * len(links)
 
 
-async def test_the_pages_files_are_kept_for_good(page: httpx.Response, gateway: Gateway) -> None:
-    """Their address changes with them, so that browsers need not ask again."""
+async def test_the_pages_files_are_cached_for_a_year(
+    page: httpx.Response, gateway: Gateway
+) -> None:
+    """Browsers may cache files for a year, as their address changes with their content."""
     (script,) = re.findall(r'src="([^"]+)" type="module"', page.text)
 
     answer = await gateway.http.get(urljoin("/graphql", script))
@@ -161,20 +161,20 @@ async def test_the_pages_files_are_kept_for_good(page: httpx.Response, gateway: 
     assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
 
 
-async def test_files_of_another_version_are_not_there(gateway: Gateway) -> None:
-    """Or a browser would keep the wrong ones for good."""
+async def test_files_of_another_version_get_404(gateway: Gateway) -> None:
+    """Files of another version get 404: a browser would cache the wrong content."""
     assert (await gateway.http.get("/static/000000000000/main.js")).status_code == 404
 
 
-async def test_the_page_holds_no_credentials(page: httpx.Response) -> None:
-    """Only the demo's page offers any."""
+async def test_the_page_offers_no_credentials(page: httpx.Response) -> None:
+    """The page offers no credentials outside the demo."""
     assert 'data-users="[]"' in page.text
     assert "Basic " not in page.text.replace("Authorization: Basic …", "")
 
 
 @pytest.mark.usefixtures("kind")
 def test_the_demos_page_offers_its_users() -> None:
-    """Names and headers are data in an attribute: nothing in them can be markup."""
+    """The demo's page offers its users, whose names are escaped."""
     user = DEMO_USERS[1]
 
     shown = query_page.QueryPage([(f'"<b>{user.full_name}', user.authorization_basic, 1)])
@@ -185,8 +185,8 @@ def test_the_demos_page_offers_its_users() -> None:
     assert user.authorization_basic.encode() in page
 
 
-def test_our_page_keeps_nothing_in_the_browser() -> None:
-    """Credentials that were typed in are gone when the page is closed."""
+def test_our_page_stores_nothing_in_the_browser() -> None:
+    """Our page uses no storage and no cookies, so typed credentials are gone when it closes."""
     script = (STATIC / "query.js").read_text("utf-8")
 
     assert re.findall(r"localStorage|sessionStorage|indexedDB|document\.cookie", script) == []
@@ -196,13 +196,13 @@ def test_our_page_keeps_nothing_in_the_browser() -> None:
     "name", ["answer", "took", "run", "query", "variables", "headers", "example", "user", "users"]
 )
 def test_our_script_finds_its_elements(name: str) -> None:
-    """What it asks for by id is on the page."""
+    """The page has every element that its script looks up by id."""
     assert f'byId("{name}")' in (STATIC / "query.js").read_text("utf-8")
     assert f'id="{name}"' in (WEB / "query.html").read_text("utf-8")
 
 
 async def test_a_query_in_the_address_is_shown_and_not_answered(gateway: Gateway) -> None:
-    """A browser that follows such a link gets the page, which reads it from its address."""
+    """A browser with a query in the address gets the page, which shows the query."""
     response = await gateway.http.get(
         "/graphql", params={"query": "{ __typename }"}, headers=BROWSER
     )
@@ -212,7 +212,7 @@ async def test_a_query_in_the_address_is_shown_and_not_answered(gateway: Gateway
 
 
 async def test_the_page_can_be_turned_off(rest: RestSide) -> None:
-    """Then there is nothing at the address for browsers, and queries go on working."""
+    """With the page turned off, browsers get an error and queries are answered."""
     async with gateway_over(rest, graphiql=False) as gateway:
         page = await gateway.http.get("/graphql", headers=BROWSER)
         root = await gateway.http.get("/", headers=BROWSER)

@@ -1,4 +1,4 @@
-"""Which media type an answer has: content negotiation."""
+"""Content negotiation: the media type of an answer."""
 
 import pytest
 
@@ -44,13 +44,13 @@ from tests.web.asking import first_error
         (",;,=", None),
     ],
 )
-def test_the_type_liked_best_is_chosen(accept: str, chosen: str | None) -> None:
-    """The most specific range decides, then its weight, then the client's own order."""
+def test_the_preferred_type_is_chosen(accept: str, chosen: str | None) -> None:
+    """The most specific range decides, then its weight, then the order in the header."""
     assert preferred(accept, (JSON, GRAPHQL_JSON)) == chosen
 
 
 def test_a_browser_gets_the_page() -> None:
-    """What Chromium sends when a person opens an address prefers HTML to anything else."""
+    """Chromium's Accept header prefers HTML, so it gets the page."""
     accept = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 
     assert preferred(accept, (JSON, GRAPHQL_JSON, HTML)) == HTML
@@ -65,20 +65,18 @@ def test_a_browser_gets_the_page() -> None:
         ("*/*", JSON),
     ],
 )
-async def test_the_answer_is_of_the_chosen_type(
+async def test_the_answer_has_the_chosen_type(
     gateway: Gateway, accept: str, media_type: str
 ) -> None:
-    """The media type that is chosen is the one on the answer."""
+    """The answer's Content-Type is the chosen media type."""
     answer = await gateway.post("{ __typename }", headers={"Accept": accept})
 
     assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "image/*"])
-async def test_a_client_that_takes_no_json_is_told_what_there_is(
-    gateway: Gateway, accept: str
-) -> None:
-    """It is 406 and, for want of anything better, in JSON."""
+async def test_a_client_that_accepts_no_json_gets_406(gateway: Gateway, accept: str) -> None:
+    """A client that accepts no JSON gets 406, with the possible media types in JSON."""
     answer = await gateway.post("{ __typename }", headers={"Accept": accept})
 
     assert answer.status_code == 406
@@ -89,15 +87,15 @@ async def test_a_client_that_takes_no_json_is_told_what_there_is(
     )
 
 
-async def test_a_refusal_is_of_the_chosen_type_too(gateway: Gateway) -> None:
-    """Errors before execution keep to the Accept header."""
+async def test_an_error_before_execution_has_the_chosen_type(gateway: Gateway) -> None:
+    """An error before execution has the media type of the Accept header, too."""
     answer = await gateway.http.put("/graphql", headers={"Accept": GRAPHQL_JSON})
 
     assert answer.headers["content-type"] == GRAPHQL_JSON
 
 
-def test_of_a_long_header_only_the_beginning_is_read() -> None:
-    """Sixty kilobytes would take others' time, and then the memory of what is remembered."""
+def test_only_the_start_of_a_long_header_is_read() -> None:
+    """Only the start of a long Accept header is read, which bounds time and memory."""
     many = "a/b," * LONGEST
 
     assert preferred(f"{JSON},{many}", (GRAPHQL_JSON, JSON)) == JSON

@@ -1,4 +1,4 @@
-"""What may stand in a request, and how it is refused otherwise."""
+"""Bodies and URLs of requests: valid ones are read, others are refused with a reason."""
 
 import asyncio
 import json
@@ -24,23 +24,23 @@ NO_QUERY = "The request has no `query`."
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
-async def test_other_methods_are_refused(gateway: Gateway, method: str) -> None:
-    """GET and POST it is, and the answer says so in Allow."""
+async def test_other_methods_get_405(gateway: Gateway, method: str) -> None:
+    """Methods other than GET and POST get 405, with Allow."""
     answer = await gateway.http.request(method, "/graphql", json={"query": "{ __typename }"})
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
     assert first_error(answer) == ("BAD_REQUEST", "GraphQL takes GET, POST.")
 
 
-async def test_head_is_refused(gateway: Gateway) -> None:
-    """There is nothing to say about a query without running it."""
+async def test_head_gets_405(gateway: Gateway) -> None:
+    """HEAD gets 405, as its headers would need the query to be run."""
     answer = await gateway.http.head("/graphql", params={"query": "{ __typename }"})
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
 
 
-async def test_a_mutation_over_get_is_refused(gateway: Gateway) -> None:
-    """GET is safe: it only reads."""
+async def test_a_mutation_over_get_gets_405(gateway: Gateway) -> None:
+    """A mutation over GET, which must be safe, gets 405."""
     answer = await get(gateway, "mutation { change }")
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
@@ -58,10 +58,10 @@ async def test_a_mutation_over_get_is_refused(gateway: Gateway) -> None:
         "application/json; profile=x",
     ],
 )
-async def test_json_is_read_however_its_type_is_written(
+async def test_json_content_types_are_accepted_in_any_case(
     gateway: Gateway, content_type: str
 ) -> None:
-    """Media types and the names of charsets have no case."""
+    """Media types and charsets are case-insensitive."""
     answer = await gateway.http.post(
         "/graphql", content=QUERY, headers={"Content-Type": content_type}
     )
@@ -99,33 +99,43 @@ async def test_json_is_read_however_its_type_is_written(
             "The request's body must not be compressed.",
         ),
     ],
+    ids=[
+        "no type",
+        "an empty type",
+        "JSON as a parameter",
+        "jsonx",
+        "graphql",
+        "multipart",
+        "latin1",
+        "gzip",
+    ],
 )
-async def test_bodies_of_other_types_are_not_read(
+async def test_a_body_of_another_type_gets_415(
     gateway: Gateway, headers: dict[str, str], message: str
 ) -> None:
-    """It is 415, and says what would be read."""
+    """A body that is not plain JSON in UTF-8 gets 415, with the reason."""
     answer = await gateway.http.post("/graphql", content=QUERY, headers=headers)
 
     assert answer.status_code == 415
     assert first_error(answer) == ("BAD_REQUEST", message)
 
 
-async def test_a_body_that_is_not_encoded_may_say_so(gateway: Gateway) -> None:
-    """`identity` is no compression."""
+async def test_content_encoding_identity_is_accepted(gateway: Gateway) -> None:
+    """A Content-Encoding of `identity` is accepted."""
     answer = await post_body(gateway, QUERY, content_encoding="Identity")
 
     assert answer.json() == TYPENAME
 
 
 async def in_chunks(body: bytes) -> AsyncIterator[bytes]:
-    """Give a body without telling its length first."""
+    """Yield a body in chunks, so that no Content-Length is sent."""
     for start in range(0, len(body), 5):
         yield body[start : start + 5]
 
 
 @pytest.mark.parametrize("is_chunked", [False, True])
 async def test_a_body_may_be_as_large_as_the_limit(rest: RestSide, is_chunked: bool) -> None:
-    """The limit itself is within the limit, by Content-Length and by count."""
+    """A body of exactly the limit is read, with a Content-Length or in chunks."""
     body = in_chunks(QUERY) if is_chunked else QUERY
     async with gateway_over(rest, max_body_bytes=len(QUERY)) as gateway:
         answer = await gateway.http.post(
@@ -136,8 +146,8 @@ async def test_a_body_may_be_as_large_as_the_limit(rest: RestSide, is_chunked: b
 
 
 @pytest.mark.parametrize(("is_chunked", "size"), [(False, "27"), (True, "more than 26")])
-async def test_a_larger_body_is_refused(rest: RestSide, is_chunked: bool, size: str) -> None:
-    """One byte more is 413, by Content-Length or by count."""
+async def test_a_larger_body_gets_413(rest: RestSide, is_chunked: bool, size: str) -> None:
+    """A body of one byte more gets 413, with a Content-Length or in chunks."""
     body = in_chunks(QUERY) if is_chunked else QUERY
     async with gateway_over(rest, max_body_bytes=26) as gateway:
         answer = await gateway.http.post(
@@ -151,32 +161,32 @@ async def test_a_larger_body_is_refused(rest: RestSide, is_chunked: bool, size: 
     )
 
 
-async def test_a_large_body_is_refused_by_its_own_account(gateway: Gateway) -> None:
-    """Not a byte of it is read; a number of any length is no trouble."""
+async def test_a_large_content_length_gets_413(gateway: Gateway) -> None:
+    """A Content-Length above the limit, however long a number, gets 413 before the body is read."""
     answer = await post_body(gateway, QUERY, content_length="9" * 5_000)
 
     assert answer.status_code == 413
 
 
-async def test_a_length_that_is_no_number_does_not_count(gateway: Gateway) -> None:
-    """A superscript two is a digit to Python, and no length."""
+async def test_an_invalid_content_length_is_ignored(gateway: Gateway) -> None:
+    """A Content-Length of `²`, a digit to Python, is ignored."""
     headers = [(b"content-type", b"application/json"), (b"content-length", b"\xb2")]
     answer = await gateway.http.post("/graphql", content=QUERY, headers=headers)
 
     assert answer.json() == TYPENAME
 
 
-async def test_a_body_that_does_not_arrive_is_not_waited_for(
+async def test_a_body_that_does_not_arrive_gets_408(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sender who stalls gets 408 when patience is at its end."""
+    """A body that does not arrive before the timeout gets 408."""
     monkeypatch.setattr(body_module, "_TIMEOUT_S", 0.02)
 
     async def stalling() -> AsyncIterator[bytes]:
         yield QUERY[:5]
         await asyncio.Event().wait()
 
-    # A task of its own: Python 3.11 stops tracing the coroutines that a time-out went through.
+    # In a task: Python 3.11 stops tracing coroutines that a timeout was thrown through.
     answer = await asyncio.create_task(
         gateway.http.post(
             "/graphql", content=stalling(), headers={"Content-Type": "application/json"}
@@ -190,8 +200,8 @@ async def test_a_body_that_does_not_arrive_is_not_waited_for(
     )
 
 
-async def test_a_sender_who_goes_away_is_not_our_fault() -> None:
-    """A request cut short is the client's error, not a bug."""
+async def test_a_client_that_disconnects_is_a_client_error() -> None:
+    """A client that disconnects before its body is complete causes a client error, not a bug."""
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.disconnect"}
@@ -231,35 +241,34 @@ async def test_a_sender_who_goes_away_is_not_our_fault() -> None:
         (b'{"query": "{a}", "extensions": "x"}', "`extensions` has to be an object or null."),
         (b'{"query": "{a}", "extensions": []}', "`extensions` has to be an object or null."),
     ],
+    ids=lambda value: f"{value!r:.60}",
 )
-async def test_a_body_that_is_no_request_is_refused(
-    gateway: Gateway, body: bytes, message: str
-) -> None:
-    """It is 400 whatever it is, and says what is wrong with it."""
+async def test_an_invalid_request_gets_400(gateway: Gateway, body: bytes, message: str) -> None:
+    """A body that is no GraphQL request gets 400, with the reason."""
     answer = await post_body(gateway, body)
 
     assert answer.status_code == 400
     assert first_error(answer) == ("BAD_REQUEST", message)
 
 
-async def test_null_stands_for_nothing(gateway: Gateway) -> None:
-    """Clients may send the parameters they do not need as null."""
+async def test_null_parameters_count_as_missing(gateway: Gateway) -> None:
+    """Optional parameters may be null."""
     parameters = {"variables": None, "operationName": None, "extensions": None}
     answer = await post_json(gateway, {"query": "{ __typename }", **parameters})
 
     assert answer.json() == TYPENAME
 
 
-async def test_variables_go_into_a_url_as_json(gateway: Gateway) -> None:
-    """`variables` of a GET is JSON, like in a POST."""
+async def test_variables_in_a_url_are_json(gateway: Gateway) -> None:
+    """`variables` in a URL is JSON."""
     query = "query ($id: Int!) { chatSession(chatSessionId: $id) { chatSessionId } }"
     answer = await get(gateway, query, variables='{"id": 1}')
 
     assert answer.json() == {"data": {"chatSession": {"chatSessionId": 1}}}
 
 
-async def test_empty_parameters_of_a_url_are_none(gateway: Gateway) -> None:
-    """Forms and clients send those too."""
+async def test_empty_parameters_in_a_url_count_as_missing(gateway: Gateway) -> None:
+    """Empty parameters in a URL count as missing."""
     answer = await get(gateway, "{ __typename }", variables="", extensions="", operationName="")
 
     assert answer.json() == TYPENAME
@@ -274,11 +283,18 @@ async def test_empty_parameters_of_a_url_are_none(gateway: Gateway) -> None:
         ({"extensions": "[]"}, "`extensions` has to be an object or null."),
         ({"query": ""}, NO_QUERY),
     ],
+    ids=[
+        "variables not JSON",
+        "variables a number",
+        "extensions not JSON",
+        "extensions a list",
+        "query empty",
+    ],
 )
-async def test_a_url_that_is_no_request_is_refused(
+async def test_an_invalid_parameter_in_a_url_gets_400(
     gateway: Gateway, parameters: dict[str, str], message: str
 ) -> None:
-    """It is 400, and says which parameter is wrong."""
+    """An invalid parameter in a URL gets 400, which names it."""
     params = {"query": "{ __typename }", **parameters}
     answer = await gateway.http.get("/graphql", params=params)
 
@@ -286,37 +302,37 @@ async def test_a_url_that_is_no_request_is_refused(
     assert first_error(answer) == ("BAD_REQUEST", message)
 
 
-async def test_a_bare_url_is_refused(gateway: Gateway) -> None:
-    """Without a query, and without a person to show the page to, there is nothing to do."""
+async def test_a_url_without_a_query_gets_400(gateway: Gateway) -> None:
+    """A URL without a query gets 400 if the client does not accept the HTML page."""
     answer = await gateway.http.get("/graphql", headers={"Accept": "application/json"})
 
     assert (answer.status_code, first_error(answer)) == (400, ("BAD_REQUEST", NO_QUERY))
 
 
 def nested(depth: int) -> dict[str, Any]:
-    """Return variables that are so many objects and lists deep."""
+    """Return variables with this many levels of objects and lists."""
     variables: Any = 1
     for level in range(depth - 1):
         variables = [variables] if level % 2 else {"a": variables}
     return {"a": variables}
 
 
-async def ask_with(gateway: Gateway, variables: dict[str, Any]) -> httpx.Response:
+async def post_variables(gateway: Gateway, variables: dict[str, Any]) -> httpx.Response:
     """Send variables that the query does not use."""
     return await gateway.post("{ __typename }", variables)
 
 
 async def test_variables_may_be_as_deep_as_the_limit(rest: RestSide) -> None:
-    """Lists and objects count; the limit itself is within."""
+    """Variables of exactly the deepest allowed level are accepted."""
     async with gateway_over(rest) as gateway:
-        assert (await ask_with(gateway, nested(20))).json() == TYPENAME
+        assert (await post_variables(gateway, nested(20))).json() == TYPENAME
 
 
 @pytest.mark.parametrize("depth", [21, 300, 500])
 async def test_deeper_variables_are_refused(rest: RestSide, depth: int) -> None:
-    """One level more is refused, and so is what JSON can say but not write again."""
+    """Variables of one level more are refused, and so are those too deep to serialize."""
     async with gateway_over(rest) as gateway:
-        answer = await ask_with(gateway, nested(depth))
+        answer = await post_variables(gateway, nested(depth))
 
     assert answer.status_code == 400
     assert first_error(answer) == (
@@ -326,17 +342,17 @@ async def test_deeper_variables_are_refused(rest: RestSide, depth: int) -> None:
 
 
 async def test_variables_may_be_as_large_as_the_limit(rest: RestSide) -> None:
-    """Written without spaces, in bytes."""
+    """Variables of exactly the limit are accepted, counted in bytes of JSON without spaces."""
     variables = {"a": "ø" * 10}
     size = len(json.dumps(variables, ensure_ascii=False, separators=(",", ":")).encode())
     async with gateway_over(rest, max_variables_bytes=size) as gateway:
-        assert (await ask_with(gateway, variables)).json() == TYPENAME
+        assert (await post_variables(gateway, variables)).json() == TYPENAME
 
 
 async def test_larger_variables_are_refused(rest: RestSide) -> None:
-    """One byte more is refused, with the size and the limit."""
+    """Variables of one byte more are refused, with their size and the limit."""
     async with gateway_over(rest, max_variables_bytes=27) as gateway:
-        answer = await ask_with(gateway, {"a": "ø" * 10})
+        answer = await post_variables(gateway, {"a": "ø" * 10})
 
     assert answer.status_code == 400
     assert first_error(answer) == (
@@ -346,21 +362,25 @@ async def test_larger_variables_are_refused(rest: RestSide) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [[1] * 1_988, [{}] * 198 + [1] * 8, [[]] * 1_988, [{"a": {"b": [1]}}] * 90]
+    "values",
+    [[1] * 1_988, [{}] * 198 + [1] * 8, [[]] * 1_988, [{"a": {"b": [1]}}] * 90],
+    ids=["numbers", "objects", "lists", "nested objects"],
 )
 async def test_variables_may_have_many_values(gateway: Gateway, values: list[Any]) -> None:
-    """An object weighs ten of them, and so do the variables themselves."""
-    assert (await ask_with(gateway, {"a": values})).json() == TYPENAME
+    """Variables may have 2000 values, where each object counts as ten."""
+    assert (await post_variables(gateway, {"a": values})).json() == TYPENAME
 
 
 @pytest.mark.parametrize(
-    "values", [[1] * 1_990, [{}] * 199, [{"a": {"b": [1]}}] * 91, [[{}] * 20] * 20]
+    "values",
+    [[1] * 1_990, [{}] * 199, [{"a": {"b": [1]}}] * 91, [[{}] * 20] * 20],
+    ids=["numbers", "objects", "nested objects", "lists of objects"],
 )
 async def test_variables_with_too_many_values_are_refused(
     gateway: Gateway, values: list[Any]
 ) -> None:
-    """Each field that takes them would look at each of them."""
-    answer = await ask_with(gateway, {"a": values})
+    """Variables with more than 2000 values are refused."""
+    answer = await post_variables(gateway, {"a": values})
 
     assert answer.status_code == 400
     assert first_error(answer) == (
@@ -389,7 +409,7 @@ CREDENTIALS_IN_URL = [
 @pytest.mark.parametrize("name", CREDENTIALS_IN_URL)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_credentials_in_a_url_are_refused(gateway: Gateway, method: str, name: str) -> None:
-    """The answer says why, and does not repeat the secret."""
+    """Credentials in a URL are refused, with the reason and without the secret."""
     answer = await gateway.http.request(
         method, "/graphql", params={name: "s3cret", "query": "{ __typename }"}
     )
@@ -403,8 +423,8 @@ async def test_credentials_in_a_url_are_refused(gateway: Gateway, method: str, n
     assert "s3cret" not in answer.text
 
 
-async def test_a_body_that_came_at_once_is_measured_too() -> None:
-    """In chunks it has no length of its own account."""
+async def test_a_body_that_arrived_with_its_head_is_limited() -> None:
+    """A body that arrived together with its head is measured by its bytes."""
     inbound = Inbound(RequestHead(RequestError("no caller")), b"id", b"x" * 11)
     scope = {"type": "http", "headers": [], "gateway.inbound": inbound}
 
@@ -415,17 +435,17 @@ async def test_a_body_that_came_at_once_is_measured_too() -> None:
 
 
 async def test_a_url_with_many_parameters_is_refused(gateway: Gateway) -> None:
-    """They are counted before they are read."""
+    """A URL with more than 100 parameters is refused before they are parsed."""
     answer = await gateway.http.get(f"/graphql?query={{__typename}}{'&a=b' * 100}")
 
     assert answer.status_code == 400
     assert first_error(answer)[1] == "The URL has more than 100 parameters."
 
 
-async def test_bodies_that_are_not_complete_are_bounded_in_all(
+async def test_incomplete_bodies_are_limited_in_total(
     rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Past the bound a large one is told to come back later; a small one is read."""
+    """Past the limit for all incomplete bodies, a large one gets 503 and a small one is read."""
     monkeypatch.setattr(receiving, "MOST_BYTES", 50_000)
 
     async def chunks(size: int) -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""One reader: an operation means the same, whatever carries it."""
+"""An operation is read and refused alike over every transport."""
 
 import asyncio
 import hashlib
@@ -27,15 +27,15 @@ async def over_post(gateway: Gateway, payload: Payload) -> Any:
 
 
 async def over_get(gateway: Gateway, payload: Payload) -> Any:
-    """Send an operation in the URL, where null is left out."""
-    given = {k: v for k, v in payload.items() if v is not None}
-    text = {k: v if isinstance(v, str) else json.dumps(v) for k, v in given.items()}
+    """Send an operation in the URL, without parameters that are null."""
+    present = {k: v for k, v in payload.items() if v is not None}
+    text = {k: v if isinstance(v, str) else json.dumps(v) for k, v in present.items()}
     answer = await gateway.http.get("/graphql", params=text, headers=CREDENTIALS)
     return answer.json()
 
 
 async def in_a_batch(gateway: Gateway, payload: Payload) -> Any:
-    """Send an operation as an item of a batch, beside one that is well."""
+    """Send an operation in a batch, beside a valid one."""
     body = json.dumps([payload, {"query": QUERY}]).encode()
     answer, other = (await post_body(gateway, body, **CREDENTIALS)).json()
     assert other == {"data": A}
@@ -43,7 +43,7 @@ async def in_a_batch(gateway: Gateway, payload: Payload) -> Any:
 
 
 async def as_events(gateway: Gateway, payload: Payload) -> Any:
-    """Send an operation whose answer is a stream of events."""
+    """Send an operation that is answered as an event stream."""
     headers = {**CREDENTIALS, "Accept": "text/event-stream"}
     answer = await post_body(gateway, json.dumps(payload).encode(), **headers)
     if answer.headers["content-type"].startswith("application/"):
@@ -52,13 +52,13 @@ async def as_events(gateway: Gateway, payload: Payload) -> Any:
 
 
 async def on_a_socket(gateway: Gateway, payload: Payload) -> Any:
-    """Send an operation in a message."""
+    """Send an operation over a WebSocket."""
     async with connected_to(gateway.app, CREDENTIALS) as socket:
         await socket.sent.get()
-        socket.say({"type": "connection_init", "payload": None})
-        assert (await socket.heard())["type"] == "connection_ack"
-        socket.say({"type": "subscribe", "id": "1", "payload": payload})
-        message = await socket.heard()
+        socket.send_json({"type": "connection_init", "payload": None})
+        assert (await socket.next_message())["type"] == "connection_ack"
+        socket.send_json({"type": "subscribe", "id": "1", "payload": payload})
+        message = await socket.next_message()
     if message["type"] == "error":
         return {"errors": message["payload"]}
     return message["payload"]
@@ -98,7 +98,7 @@ REFUSED: dict[str, tuple[Payload, str]] = {
 
 @pytest.fixture
 async def gateway(rest: RestSide, tmp_path: Any) -> Any:
-    """Return a gateway with a trusted document, in a file as PowerShell writes it."""
+    """Return a gateway with a trusted document, in a file with a byte order mark."""
     file = tmp_path / "documents.json"
     file.write_text(json.dumps({"one": QUERY, HASH: QUERY}), "utf-8-sig")
     async with gateway_over(rest, trusted_documents=file) as running:
@@ -107,19 +107,19 @@ async def gateway(rest: RestSide, tmp_path: Any) -> Any:
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize(("payload", "data"), READ.values(), ids=READ)
-async def test_an_operation_is_read_alike(
+async def test_an_operation_is_read_alike_over_every_transport(
     gateway: Gateway, transport: Transport, payload: Payload, data: Any
 ) -> None:
-    """Each way to name it, over each transport."""
+    """Each way to name an operation works over every transport."""
     assert await transport(gateway, payload) == {"data": data}
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize(("payload", "code"), REFUSED.values(), ids=REFUSED)
-async def test_an_operation_is_refused_alike(
+async def test_an_operation_is_refused_alike_over_every_transport(
     gateway: Gateway, transport: Transport, payload: Payload, code: str
 ) -> None:
-    """With the same code, and by itself: the batch or the socket around it stays."""
+    """An invalid operation gets the same code everywhere; its batch or socket continues."""
     answer = await transport(gateway, payload)
 
     assert [error["extensions"]["code"] for error in answer["errors"]] == [code]
@@ -127,7 +127,7 @@ async def test_an_operation_is_refused_alike(
 
 
 async def test_a_byte_order_mark_is_skipped(gateway: Gateway) -> None:
-    """PowerShell writes it before everything, and so do some editors."""
+    """A byte order mark, which PowerShell and some editors write, is skipped."""
     text = "\ufeff" + json.dumps({"query": QUERY})
     assert (await post_body(gateway, text.encode(), **CREDENTIALS)).json() == {"data": A}
     assert (await get(gateway, QUERY, variables="\ufeff{}")).json() == {"data": A}
@@ -135,5 +135,5 @@ async def test_a_byte_order_mark_is_skipped(gateway: Gateway) -> None:
         await socket.sent.get()
         for message in ('{"type": "connection_init"}', '{"type": "ping"}'):
             socket._incoming.put_nowait({"type": "websocket.receive", "text": "\ufeff" + message})
-        heard = [(await asyncio.wait_for(socket.heard(), 5))["type"] for _ in range(2)]
-    assert heard == ["connection_ack", "pong"]
+        types = [(await asyncio.wait_for(socket.next_message(), 5))["type"] for _ in range(2)]
+    assert types == ["connection_ack", "pong"]

@@ -1,4 +1,4 @@
-"""Which operation of a document is run, and batches of operations."""
+"""The choice of the operation in a document, and batches of operations."""
 
 import asyncio
 from typing import Any
@@ -15,11 +15,15 @@ SESSIONS = {"query": "{ chatSessions { chatSessionId } }"}
 ANSWERED = {"data": {"chatSessions": [{"chatSessionId": 1}]}}
 
 
-@pytest.mark.parametrize("named", [{}, {"operationName": None}, {"operationName": ""}])
-async def test_it_is_not_guessed_which_operation_is_meant(
+@pytest.mark.parametrize(
+    "named",
+    [{}, {"operationName": None}, {"operationName": ""}],
+    ids=["no name", "null", "an empty name"],
+)
+async def test_one_of_several_operations_must_be_named(
     gateway: Gateway, named: dict[str, str | None]
 ) -> None:
-    """Of several operations, one has to be named."""
+    """A document with several operations and no `operationName` gets 400."""
     answer = await post_json(gateway, {"query": SEVERAL, **named})
 
     assert answer.status_code == 400
@@ -27,21 +31,21 @@ async def test_it_is_not_guessed_which_operation_is_meant(
 
 
 async def test_the_named_operation_is_run(gateway: Gateway) -> None:
-    """And no other."""
+    """The operation that `operationName` names is the only one that runs."""
     answer = await post_json(gateway, {"query": SEVERAL, "operationName": "B"})
 
     assert answer.json() == {"data": {"b": "Query"}}
 
 
 async def test_a_single_operation_need_not_be_named(gateway: Gateway) -> None:
-    """A name in the document does not ask for one beside it."""
+    """A single operation runs without an `operationName`, even if it has a name itself."""
     answer = await post_json(gateway, {"query": "query A { __typename }"})
 
     assert answer.json() == TYPENAME
 
 
-async def test_a_name_that_is_not_there_is_refused(gateway: Gateway) -> None:
-    """The name is repeated, but not more of it than helps."""
+async def test_an_unknown_operation_name_is_refused(gateway: Gateway) -> None:
+    """An unknown `operationName` gets 400, with at most 100 characters of it in the error."""
     answer = await post_json(gateway, {"query": SEVERAL, "operationName": "C" * 200})
 
     assert answer.status_code == 400
@@ -52,7 +56,7 @@ async def test_a_name_that_is_not_there_is_refused(gateway: Gateway) -> None:
 
 
 async def test_a_batch_is_answered_in_its_order(gateway: Gateway) -> None:
-    """A list of operations gets a list of answers, as JSON whatever was asked for."""
+    """A list of operations gets a list of answers, always as application/json."""
     batch = [{"query": "{ __typename }"}, SESSIONS, {"query": "{ b: __typename }"}]
     answer = await post_json(gateway, batch, accept=GRAPHQL_JSON)
 
@@ -64,7 +68,7 @@ async def test_a_batch_is_answered_in_its_order(gateway: Gateway) -> None:
 async def test_a_batch_costs_one_rest_call(
     gateway: Gateway, rest: RestSide, cache_control: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of its operations read one snapshot, a fresh one where that is asked for."""
+    """All operations of a batch read one snapshot, a fresh one on request."""
     monkeypatch.setattr("gateway.sessions.source._SHORTEST_AGE_S", 0)
     await post_json(gateway, SESSIONS)
     rest.requests.clear()
@@ -75,8 +79,8 @@ async def test_a_batch_costs_one_rest_call(
     assert rest.calls == (1 if cache_control else 0)
 
 
-async def test_an_operation_that_fails_leaves_the_others_alone(gateway: Gateway) -> None:
-    """Each is answered for itself."""
+async def test_a_failed_operation_of_a_batch_does_not_affect_others(gateway: Gateway) -> None:
+    """Each operation of a batch gets its own result or error."""
     batch = [
         SESSIONS,
         {"query": "{"},
@@ -98,29 +102,31 @@ async def test_an_operation_that_fails_leaves_the_others_alone(gateway: Gateway)
     ]
 
 
-@pytest.mark.parametrize(("last", "kept"), [(SESSIONS, "private"), ({"query": "{"}, "no-store")])
-async def test_a_batch_may_be_kept_when_all_of_it_succeeds(
-    gateway: Gateway, last: dict[str, str], kept: str
+@pytest.mark.parametrize(
+    ("last", "cache_control"), [(SESSIONS, "private"), ({"query": "{"}, "no-store")]
+)
+async def test_a_batch_may_be_cached_if_all_of_it_succeeds(
+    gateway: Gateway, last: dict[str, str], cache_control: str
 ) -> None:
-    """One error in it, and it is not for caches."""
+    """The answer to a batch with one error must not be cached."""
     answer = await post_json(gateway, [SESSIONS, last])
 
-    assert answer.headers["cache-control"].startswith(kept)
+    assert answer.headers["cache-control"].startswith(cache_control)
 
 
-async def test_others_have_a_turn_between_the_operations_of_a_batch(
+async def test_other_tasks_run_between_the_operations_of_a_batch(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Eight large ones after each other would keep everybody waiting."""
+    """Other tasks run between the operations of a batch, which may be large."""
     order: list[str] = []
     execute = Engine.execute
 
-    async def noted(self: Any, *args: Any, **more: Any) -> Any:
+    async def record_order(self: Any, *args: Any, **more: Any) -> Any:
         order.append("operation")
         asyncio.get_running_loop().call_soon(order.append, "other")
         return await execute(self, *args, **more)
 
-    monkeypatch.setattr(Engine, "execute", noted)
+    monkeypatch.setattr(Engine, "execute", record_order)
 
     await post_json(gateway, [{"query": "{ __typename }"}] * 3)
 
@@ -131,7 +137,7 @@ INTROSPECTIONS = ["{ __schema { description } }", 'query Q { a: __type(name: "Q"
 
 
 async def test_one_operation_of_a_batch_may_introspect(gateway: Gateway) -> None:
-    """It takes long, and no tool needs it twice at once; `__typename` is none."""
+    """Introspection is slow, so a batch may contain it once; `__typename` does not count."""
     names = {"query": "{ __typename }"}
 
     one = await post_json(gateway, [names, {"query": INTROSPECTIONS[0]}, names])
@@ -143,7 +149,7 @@ async def test_one_operation_of_a_batch_may_introspect(gateway: Gateway) -> None
 
 
 async def test_a_batch_may_be_as_long_as_the_limit(rest: RestSide) -> None:
-    """The limit itself is within."""
+    """A batch of exactly the limit is answered."""
     async with gateway_over(rest, max_batch=2) as gateway:
         answer = await post_json(gateway, [{"query": "{ __typename }"}] * 2)
 
@@ -159,10 +165,10 @@ async def test_a_batch_may_be_as_long_as_the_limit(rest: RestSide) -> None:
         (0, b"[]", "Batches are not accepted: send one operation per request."),
     ],
 )
-async def test_a_batch_that_is_none_is_refused(
+async def test_an_empty_or_too_long_batch_is_refused(
     rest: RestSide, most: int, batch: bytes, message: str
 ) -> None:
-    """As a whole, before any of it is run."""
+    """An empty or too long batch is refused before any operation runs."""
     async with gateway_over(rest, max_batch=most) as gateway:
         answer = await post_body(gateway, batch)
 

@@ -1,4 +1,4 @@
-"""Queries that clients name instead of sending them."""
+"""Persisted queries by hash, and trusted documents by id."""
 
 import hashlib
 import json
@@ -24,42 +24,42 @@ NOT_SUPPORTED = ("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
 
 
 def sha256(text: str) -> str:
-    """Return the hash that clients name a query by."""
+    """Return the hash that identifies a query."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def named(sha256_hash: str) -> Json:
-    """Return the extensions that name a query."""
+def extensions_of(sha256_hash: str) -> Json:
+    """Return the extensions with the hash of a persisted query."""
     return {"persistedQuery": {"version": 1, "sha256Hash": sha256_hash}}
 
 
-async def test_an_unknown_hash_is_asked_for_in_full(gateway: Gateway) -> None:
-    """It is the error that clients wait for, as JSON they can read."""
-    answer = await post_json(gateway, {"extensions": named(sha256(QUERY))})
+async def test_an_unknown_hash_gets_persisted_query_not_found(gateway: Gateway) -> None:
+    """An unknown hash gets the error on which clients send the full query."""
+    answer = await post_json(gateway, {"extensions": extensions_of(sha256(QUERY))})
 
     assert answer.status_code == 200
     assert first_error(answer) == NOT_FOUND
     assert "data" not in answer.json()
 
 
-async def test_an_unknown_hash_is_no_http_error(gateway: Gateway) -> None:
-    """Apollo iOS sends the query only after a 2xx, and browsers log every 400 in red."""
-    answer = await post_json(gateway, {"extensions": named("0")}, accept=GRAPHQL_JSON)
+async def test_an_unknown_hash_gets_200(gateway: Gateway) -> None:
+    """An unknown hash gets 200: Apollo iOS sends the query only after a 2xx."""
+    answer = await post_json(gateway, {"extensions": extensions_of("0")}, accept=GRAPHQL_JSON)
 
     assert (answer.status_code, first_error(answer)) == (200, NOT_FOUND)
 
 
 async def test_a_query_sent_with_its_hash_is_answered(gateway: Gateway) -> None:
-    """The second request of the protocol."""
-    answer = await post_json(gateway, {"query": QUERY, "extensions": named(sha256(QUERY))})
+    """A query with its hash, the protocol's second request, is answered."""
+    answer = await post_json(gateway, {"query": QUERY, "extensions": extensions_of(sha256(QUERY))})
 
     assert answer.json() == DATA
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_hash_is_enough_from_then_on(gateway: Gateway, method: str) -> None:
-    """The text was kept, and it is found over POST and GET."""
-    extensions = named(sha256(QUERY))
+async def test_a_stored_query_is_found_by_its_hash(gateway: Gateway, method: str) -> None:
+    """A query that was stored is found by its hash over POST and GET."""
+    extensions = extensions_of(sha256(QUERY))
     await post_json(gateway, {"query": QUERY, "extensions": extensions})
 
     if method == "POST":
@@ -71,30 +71,35 @@ async def test_a_hash_is_enough_from_then_on(gateway: Gateway, method: str) -> N
     assert answer.json() == DATA
 
 
-async def test_a_query_is_kept_from_a_url_too(gateway: Gateway) -> None:
-    """Clients that use GET for hashes send the text that way."""
-    extensions = named(sha256(QUERY))
+async def test_a_query_in_a_url_is_stored(gateway: Gateway) -> None:
+    """A query that arrives in a URL with its hash is stored, too."""
+    extensions = extensions_of(sha256(QUERY))
     await get(gateway, QUERY, extensions=json.dumps(extensions))
 
     assert (await post_json(gateway, {"extensions": extensions})).json() == DATA
 
 
-async def test_a_hash_has_no_case(gateway: Gateway) -> None:
-    """Hexadecimal digits are the same in either."""
-    await post_json(gateway, {"query": QUERY, "extensions": named(sha256(QUERY).upper())})
+async def test_a_hash_is_case_insensitive(gateway: Gateway) -> None:
+    """A hash may have upper or lower case digits."""
+    await post_json(gateway, {"query": QUERY, "extensions": extensions_of(sha256(QUERY).upper())})
 
-    assert (await post_json(gateway, {"extensions": named(sha256(QUERY))})).json() == DATA
+    assert (await post_json(gateway, {"extensions": extensions_of(sha256(QUERY))})).json() == DATA
 
 
 async def test_a_wrong_hash_is_refused(gateway: Gateway) -> None:
-    """Nobody can put a query under the name of another."""
-    answer = await post_json(gateway, {"query": "{ a }", "extensions": named(sha256(QUERY))})
+    """A query with the hash of another query is refused and not stored."""
+    answer = await post_json(
+        gateway, {"query": "{ a }", "extensions": extensions_of(sha256(QUERY))}
+    )
 
     assert first_error(answer) == (
         "BAD_REQUEST",
         "`sha256Hash` is not the SHA-256 of the query beside it.",
     )
-    assert first_error(await post_json(gateway, {"extensions": named(sha256(QUERY))})) == NOT_FOUND
+    assert (
+        first_error(await post_json(gateway, {"extensions": extensions_of(sha256(QUERY))}))
+        == NOT_FOUND
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,9 +115,10 @@ async def test_a_wrong_hash_is_refused(gateway: Gateway) -> None:
         {"version": 2, "sha256Hash": "0" * 64},
         {"sha256Hash": "0" * 64},
     ],
+    ids=lambda value: f"{value!r:.60}",
 )
 async def test_a_malformed_hash_is_refused(gateway: Gateway, persisted: Any) -> None:
-    """The answer shows what it should look like."""
+    """A malformed hash is refused with an example of the right form."""
     body = {"query": QUERY, "extensions": {"persistedQuery": persisted}}
     answer = await post_json(gateway, body)
 
@@ -122,42 +128,42 @@ async def test_a_malformed_hash_is_refused(gateway: Gateway, persisted: Any) -> 
     )
 
 
-@pytest.mark.parametrize("extensions", [{}, {"persistedQuery": None}, {"tracing": True}])
-async def test_other_extensions_are_nobodys_business(gateway: Gateway, extensions: Json) -> None:
-    """What is not about persisted queries is left alone."""
+@pytest.mark.parametrize("extensions", [{}, {"persistedQuery": None}, {"tracing": True}], ids=repr)
+async def test_other_extensions_are_ignored(gateway: Gateway, extensions: Json) -> None:
+    """Extensions other than persisted queries are ignored."""
     answer = await post_json(gateway, {"query": QUERY, "extensions": extensions})
 
     assert answer.json() == DATA
 
 
-@pytest.mark.parametrize("body", [{}, {"query": QUERY}])
+@pytest.mark.parametrize("body", [{}, {"query": QUERY}], ids=["hash only", "query and hash"])
 async def test_persisted_queries_can_be_switched_off(rest: RestSide, body: Json) -> None:
-    """Clients then learn that they need not try again."""
+    """With persisted queries switched off, clients learn not to retry."""
     async with gateway_over(rest, persisted_queries=False) as gateway:
-        answer = await post_json(gateway, {**body, "extensions": named(sha256(QUERY))})
+        answer = await post_json(gateway, {**body, "extensions": extensions_of(sha256(QUERY))})
 
     assert first_error(answer) == NOT_SUPPORTED
 
 
-async def test_the_queries_that_are_stored_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one that was used least recently goes first."""
+async def test_stored_queries_are_limited_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the store is full, the least recently used query is dropped."""
     monkeypatch.setattr(persisted, "_STORED_BYTES", 1_000)
     documents = Documents(Settings(upstream_url=UPSTREAM_URL), {})
     queries = [f"{{ {letter * 100} }}" for letter in "abc"]
     for query in queries[:2]:
-        await stored(documents, query)
-    await documents.find(None, {}, named(sha256(queries[0])))
+        await store_query(documents, query)
+    await documents.find(None, {}, extensions_of(sha256(queries[0])))
 
-    await stored(documents, queries[2])
+    await store_query(documents, queries[2])
 
-    assert (await documents.find(None, {}, named(sha256(queries[0]))))[0] == queries[0]
+    assert (await documents.find(None, {}, extensions_of(sha256(queries[0]))))[0] == queries[0]
     with pytest.raises(PersistedQueryNotFoundError):
-        await documents.find(None, {}, named(sha256(queries[1])))
+        await documents.find(None, {}, extensions_of(sha256(queries[1])))
 
 
-async def stored(documents: Documents, query: str) -> bool:
-    """Send a query with its hash, and store it if it can be stored."""
-    text, store = await documents.find(query, {}, named(sha256(query)))
+async def store_query(documents: Documents, query: str) -> bool:
+    """Store a query by its hash if possible, and return whether it was."""
+    text, store = await documents.find(query, {}, extensions_of(sha256(query)))
     assert text == query
     if store is not None:
         await store()
@@ -166,31 +172,31 @@ async def stored(documents: Documents, query: str) -> bool:
 
 @pytest.mark.parametrize(("length", "is_stored"), [(100_000, True), (100_001, False)])
 async def test_a_very_long_query_is_not_stored(length: int, is_stored: bool) -> None:
-    """It is run, if the limits allow, but takes no room."""
+    """A query above 100,000 characters is run, but not stored."""
     documents = Documents(Settings(upstream_url=UPSTREAM_URL), {})
 
-    assert await stored(documents, "#" * length) is is_stored
+    assert await store_query(documents, "#" * length) is is_stored
 
 
-class Shared:
-    """Plays the shared cache, and counts what is put there."""
+class FakeSharedCache:
+    """Plays the shared cache, and records the size of each entry."""
 
     def __init__(self) -> None:
         self.put_bytes: list[int] = []
 
     async def put(self, place: Place, content: bytes, *, ttl_s: float) -> None:
-        """Take an entry."""
+        """Record the size of an entry."""
         self.put_bytes.append(len(content))
 
 
-async def test_what_a_process_shares_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is shared once, whatever a client repeats; a full Redis would be everybody's trouble."""
+async def test_a_process_shares_a_limited_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process shares each query once, and no more bytes than its limit."""
     monkeypatch.setattr(persisted, "_SHARED_BYTES", 1_000)
-    shared: Any = Shared()
+    shared: Any = FakeSharedCache()
     documents = Documents(Settings(upstream_url=UPSTREAM_URL), {}, shared)
     for number in range(9):
         for _ in range(3):
-            await stored(documents, f"#{number}".ljust(300))
+            await store_query(documents, f"#{number}".ljust(300))
 
     assert shared.put_bytes == [300] * 3
 
@@ -205,16 +211,16 @@ NOT_STORED: dict[str, tuple[str, Json, int]] = {
 
 
 @pytest.mark.parametrize(("query", "headers", "status"), NOT_STORED.values(), ids=NOT_STORED)
-async def test_nothing_is_stored_on_a_strangers_word(
+async def test_no_query_is_stored_for_an_unauthenticated_client(
     rest: RestSide, query: str, headers: Json, status: int
 ) -> None:
-    """A query is stored when SuperOffice's sessions have answered it, and not before."""
+    """A query is stored only after SuperOffice has answered it."""
     rest.answer = lambda request: httpx.Response(status, json=rest.body)
     async with gateway_over(rest) as gateway:
         for _ in range(2):
-            body = {"query": query, "extensions": named(sha256(query))}
+            body = {"query": query, "extensions": extensions_of(sha256(query))}
             await gateway.http.post("/graphql", json=body, headers=headers)
-        answer = await post_json(gateway, {"extensions": named(sha256(query))})
+        answer = await post_json(gateway, {"extensions": extensions_of(sha256(query))})
 
     assert first_error(answer) == NOT_FOUND
 
@@ -240,11 +246,13 @@ def manifest(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("written", MANIFESTS, ids=["codegen and relay", "apollo"])
-async def test_each_kind_of_manifest_is_read(rest: RestSide, tmp_path: Path, written: Json) -> None:
-    """GraphQL Code Generator, Relay and Apollo write two formats between them."""
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=["codegen and relay", "apollo"])
+async def test_each_kind_of_manifest_is_read(
+    rest: RestSide, tmp_path: Path, manifest: Json
+) -> None:
+    """GraphQL Code Generator and Relay write one format, Apollo another."""
     path = tmp_path / "manifest.json"
-    path.write_text(json.dumps(written), "utf-8")
+    path.write_text(json.dumps(manifest), "utf-8")
     async with gateway_over(rest, trusted_documents=(path,)) as gateway:
         answer = await post_json(gateway, {"documentId": "q2"})
 
@@ -259,22 +267,25 @@ async def test_each_kind_of_manifest_is_read(rest: RestSide, tmp_path: Path, wri
         {"doc_id": "q1"},
         {"id": "q1"},
         {"documentId": None, "id": "q1"},
-        {"extensions": named("q1")},
+        {"extensions": extensions_of("q1")},
         {"query": QUERY},
     ],
+    ids=lambda value: f"{value!r:.60}",
 )
-async def test_a_trusted_document_is_run_by_any_clients_name_for_it(
+async def test_a_trusted_document_is_found_by_any_id_field_or_its_text(
     rest: RestSide, manifest: Path, body: Json
 ) -> None:
-    """Its id goes under several names, and its text is as good, also where nothing else is."""
+    """A trusted document runs by its id in any of the known fields, or by its text."""
     async with gateway_over(
         rest, trusted_documents=manifest, trusted_documents_only=True
     ) as gateway:
         assert (await post_json(gateway, body)).json() == DATA
 
 
-async def test_a_trusted_document_is_found_from_a_url(rest: RestSide, manifest: Path) -> None:
-    """The id goes there as `documentId`."""
+async def test_a_trusted_document_is_found_by_documentid_in_a_url(
+    rest: RestSide, manifest: Path
+) -> None:
+    """A trusted document is found by `documentId` in a URL."""
     async with gateway_over(rest, trusted_documents=manifest) as gateway:
         params = {"documentId": "q1"}
         answer = await gateway.http.get("/graphql", params=params, headers=CREDENTIALS)
@@ -282,15 +293,15 @@ async def test_a_trusted_document_is_found_from_a_url(rest: RestSide, manifest: 
     assert answer.json() == DATA
 
 
-@pytest.mark.parametrize("body", [{"documentId": "q3"}, {"id": 5}, {"doc_id": {"q1": 1}}])
+@pytest.mark.parametrize("body", [{"documentId": "q3"}, {"id": 5}, {"doc_id": {"q1": 1}}], ids=repr)
 async def test_an_unknown_document_is_not_found(rest: RestSide, manifest: Path, body: Json) -> None:
-    """An id of any kind that is not in the manifest."""
+    """An id that is not in the manifest, of any type, is not found."""
     async with gateway_over(rest, trusted_documents=manifest) as gateway:
         assert first_error(await post_json(gateway, body)) == NOT_FOUND
 
 
 async def test_a_text_beside_an_id_is_run(rest: RestSide, manifest: Path) -> None:
-    """Where anything is run, the text says more."""
+    """If any document may run, a text takes precedence over an id."""
     async with gateway_over(rest, trusted_documents=manifest) as gateway:
         answer = await post_json(gateway, {"documentId": "q2", "query": QUERY})
 
@@ -301,7 +312,7 @@ async def test_a_text_beside_an_id_is_run(rest: RestSide, manifest: Path) -> Non
 async def test_with_trusted_documents_only_nothing_else_is_run(
     rest: RestSide, manifest: Path, query: str
 ) -> None:
-    """Not even a text that differs in its white space, or is none."""
+    """A text that differs from a trusted document, if only in white space, is refused."""
     async with gateway_over(
         rest, trusted_documents=manifest, trusted_documents_only=True
     ) as gateway:
@@ -314,35 +325,35 @@ async def test_with_trusted_documents_only_nothing_else_is_run(
 
 
 @pytest.mark.parametrize("query", [None, QUERY, "{ a: __typename }"])
-async def test_with_trusted_documents_only_nothing_is_kept(
+async def test_with_trusted_documents_only_nothing_is_stored(
     rest: RestSide, manifest: Path, query: str | None
 ) -> None:
-    """A hash that the manifest does not have is no way in."""
-    body = {"query": query, "extensions": named(sha256(query or QUERY))}
+    """A hash that the manifest does not contain is refused."""
+    body = {"query": query, "extensions": extensions_of(sha256(query or QUERY))}
     async with gateway_over(
         rest, trusted_documents=manifest, trusted_documents_only=True
     ) as gateway:
         assert first_error(await post_json(gateway, body)) == NOT_SUPPORTED
 
 
-def write(manifest: Path, **documents: str) -> None:
+def write_manifest(manifest: Path, **documents: str) -> None:
     """Write a manifest of documents by their ids."""
     manifest.write_text(json.dumps(documents))
 
 
 @pytest.mark.parametrize("only", [True, False])
-async def test_a_document_that_has_changed_is_not_answered_from_the_cache(
+async def test_a_changed_document_is_not_answered_from_the_cache(
     rest: RestSide, manifest: Path, only: bool
 ) -> None:
-    """Neither by its id nor by its text, also where its answer is still fresh."""
+    """The cached answer of a changed document is not used, by id or by text."""
     before, after = "{ chatSessions { chatSessionId } }", "{ chatSessions { topicId } }"
-    write(manifest, a=before)
+    write_manifest(manifest, a=before)
     async with gateway_over(
         rest, trusted_documents=manifest, trusted_documents_only=only, cache_ttl=60
     ) as gateway:
         assert await gateway.ask(before)
         first = await post_json(gateway, {"documentId": "a"})
-        write(manifest, a=after)
+        write_manifest(manifest, a=after)
         gateway.app.state.reload()
 
         again = await post_json(gateway, {"documentId": "a"})
@@ -353,16 +364,16 @@ async def test_a_document_that_has_changed_is_not_answered_from_the_cache(
 
 
 def apollo(operations: Any) -> bytes:
-    """Write a manifest of Apollo's kind."""
-    written = {"format": "apollo-persisted-query-manifest", "operations": operations}
-    return json.dumps(written).encode()
+    """Return a manifest in Apollo's format."""
+    manifest = {"format": "apollo-persisted-query-manifest", "operations": operations}
+    return json.dumps(manifest).encode()
 
 
 SHAPE = 'it has to be a JSON object such as {"id": "query …"}, or a manifest as Apollo writes it'
 
 
 @pytest.mark.parametrize(
-    ("written", "reason"),
+    ("content", "reason"),
     [
         (b"", "it is not JSON"),
         (b"{", "it is not JSON"),
@@ -380,12 +391,10 @@ SHAPE = 'it has to be a JSON object such as {"id": "query …"}, or a manifest a
         (apollo([{"id": ["q"], "body": "{ a }"}]), SHAPE),
     ],
 )
-def test_a_manifest_that_is_none_stops_the_start(
-    tmp_path: Path, written: bytes, reason: str
-) -> None:
-    """With one line that says which file, and what is wrong with it."""
+def test_an_invalid_manifest_is_an_error(tmp_path: Path, content: bytes, reason: str) -> None:
+    """An invalid manifest stops the start, with its path and the reason in one line."""
     path = tmp_path / "manifest.json"
-    path.write_bytes(written)
+    path.write_bytes(content)
 
     with pytest.raises(SettingsError) as caught:
         create_app(Settings(upstream_url=UPSTREAM_URL, trusted_documents=(path,)))
@@ -393,8 +402,8 @@ def test_a_manifest_that_is_none_stops_the_start(
     assert str(caught.value) == f"GATEWAY_TRUSTED_DOCUMENTS={path}: {reason}"
 
 
-def test_a_manifest_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
-    """The operating system's reason is given."""
+def test_a_missing_manifest_is_an_error(tmp_path: Path) -> None:
+    """A missing manifest stops the start, with the operating system's reason."""
     path = tmp_path / "nowhere.json"
 
     with pytest.raises(SettingsError) as caught:
@@ -404,14 +413,14 @@ def test_a_manifest_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
 
 
 def test_a_manifest_may_be_empty(tmp_path: Path) -> None:
-    """Then there are no trusted documents."""
+    """With an empty manifest there are no trusted documents."""
     path = tmp_path / "manifest.json"
     path.write_bytes(b"{}")
 
     assert read_manifest(path) == {}
 
 
-def test_nothing_but_trusted_documents_needs_some() -> None:
-    """A gateway that would refuse everything does not start."""
+def test_trusted_documents_only_requires_trusted_documents() -> None:
+    """A gateway that would refuse every document does not start."""
     with pytest.raises(SettingsError, match="GATEWAY_TRUSTED_DOCUMENTS"):
         create_app(Settings(upstream_url="http://rest.invalid", trusted_documents_only=True))

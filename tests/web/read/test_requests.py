@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: what is answered, and how what is no such request is refused."""
+"""GraphQL over HTTP: valid requests are answered, invalid ones are refused."""
 
 import asyncio
 import json
@@ -18,14 +18,14 @@ GRAPHQL_JSON = "application/graphql-response+json"
 
 
 async def send(gateway: Gateway, body: bytes, **headers: str) -> httpx.Response:
-    """Send a body as it is; names of headers are written with underscores."""
-    sent = {"Content-Type": JSON, **CREDENTIALS}
-    sent.update({name.replace("_", "-"): value for name, value in headers.items()})
-    return await gateway.http.post("/graphql", content=body, headers=sent)
+    """Send a body unchanged; write header names with underscores."""
+    all_headers = {"Content-Type": JSON, **CREDENTIALS}
+    all_headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    return await gateway.http.post("/graphql", content=body, headers=all_headers)
 
 
-def refusal(response: httpx.Response) -> tuple[int, str]:
-    """Return the status and the code of an answer that is one GraphQL error and nothing else."""
+def status_and_code(response: httpx.Response) -> tuple[int, str]:
+    """Return the status and code of an answer with one GraphQL error and nothing else."""
     answer = response.json()
     assert list(answer) == ["errors"], answer
     (error,) = answer["errors"]
@@ -34,15 +34,15 @@ def refusal(response: httpx.Response) -> tuple[int, str]:
 
 
 async def test_a_query_can_be_posted(gateway: Gateway) -> None:
-    """The usual way: a JSON object with the query in it."""
+    """A POST with a query in a JSON object is answered."""
     response = await gateway.post(QUERY)
 
     assert (response.status_code, response.json()) == (200, ANSWER)
     assert response.headers["content-type"] == JSON
 
 
-async def test_a_query_can_be_got(gateway: Gateway) -> None:
-    """GET carries everything in its parameters."""
+async def test_a_query_can_be_sent_over_get(gateway: Gateway) -> None:
+    """A GET carries query, variables and operation name in its parameters."""
     parameters = {"query": f"{ONE} {QUERY.replace('{', 'query All {', 1)}"}
     parameters |= {"variables": '{"id": 1}', "operationName": "One"}
 
@@ -52,7 +52,7 @@ async def test_a_query_can_be_got(gateway: Gateway) -> None:
 
 
 async def test_variables_reach_the_query(gateway: Gateway) -> None:
-    """One operation of several is chosen by its name."""
+    """A query uses the variables of its request."""
     body = {"query": ONE, "variables": {"id": 2}, "operationName": "One", "extensions": {}}
 
     response = await send(gateway, json.dumps(body).encode())
@@ -70,8 +70,10 @@ async def test_variables_reach_the_query(gateway: Gateway) -> None:
         "Application/Json",
     ],
 )
-async def test_json_is_json_in_any_case(gateway: Gateway, content_type: str) -> None:
-    """Media types are written in any case, and may have parameters."""
+async def test_json_content_types_are_accepted_in_any_case(
+    gateway: Gateway, content_type: str
+) -> None:
+    """Media types are case-insensitive and may have parameters."""
     response = await send(gateway, json.dumps({"query": QUERY}).encode(), Content_Type=content_type)
 
     assert response.json() == ANSWER
@@ -88,18 +90,18 @@ async def test_json_is_json_in_any_case(gateway: Gateway, content_type: str) -> 
         (f"application/json;q=0.9, {GRAPHQL_JSON.upper()}", GRAPHQL_JSON),
     ],
 )
-async def test_the_answer_has_the_media_type_that_is_wanted(
+async def test_the_answer_has_the_accepted_media_type(
     gateway: Gateway, accept: str, content_type: str
 ) -> None:
-    """Clients that know GraphQL's own type get it; all others get JSON."""
+    """Clients that accept GraphQL's own type get it; all others get JSON."""
     response = await gateway.post(QUERY, headers={**CREDENTIALS, "Accept": accept})
 
     assert response.headers["content-type"] == content_type
     assert response.json() == ANSWER
 
 
-async def test_text_of_all_the_world_goes_through(rest: RestSide) -> None:
-    """The answer is UTF-8, whatever is in it."""
+async def test_any_unicode_text_is_preserved(rest: RestSide) -> None:
+    """Any Unicode text is preserved in the answer."""
     rest.body = [{"ChatSessionId": 1, "CustomerName": "Ødegård 田中 🙂 \u2028"}]
 
     async with gateway_over(rest) as gateway:
@@ -146,19 +148,19 @@ MALFORMED_BODIES = {
 async def test_a_malformed_body_is_a_bad_request(
     gateway: Gateway, rest: RestSide, body: bytes
 ) -> None:
-    """Whatever it is, the answer is a GraphQL error in JSON with 400, and REST is not called."""
+    """A malformed body gets a GraphQL error in JSON with 400, and REST is not called."""
     response = await send(gateway, body)
 
-    assert refusal(response) == (400, "BAD_REQUEST")
+    assert status_and_code(response) == (400, "BAD_REQUEST")
     assert rest.calls == 0
 
 
 @pytest.mark.parametrize("accept", [JSON, GRAPHQL_JSON])
-async def test_a_refusal_has_the_media_type_that_is_wanted(gateway: Gateway, accept: str) -> None:
-    """Its status is the same in both."""
+async def test_an_error_has_the_accepted_media_type(gateway: Gateway, accept: str) -> None:
+    """An error has the accepted media type, and the same status in each."""
     response = await send(gateway, b"null", Accept=accept)
 
-    assert refusal(response) == (400, "BAD_REQUEST")
+    assert status_and_code(response) == (400, "BAD_REQUEST")
     assert response.headers["content-type"] == accept
 
 
@@ -168,12 +170,12 @@ async def test_a_refusal_has_the_media_type_that_is_wanted(gateway: Gateway, acc
 async def test_a_body_that_is_not_json_is_refused(
     gateway: Gateway, rest: RestSide, content_type: str
 ) -> None:
-    """Types that a page of another site may send without asking are among them."""
+    """A body of another type gets 415, as do types that need no CORS preflight."""
     body = json.dumps({"query": QUERY}).encode()
 
     response = await send(gateway, body, Content_Type=content_type)
 
-    assert refusal(response) == (415, "BAD_REQUEST")
+    assert status_and_code(response) == (415, "BAD_REQUEST")
     assert rest.calls == 0
 
 
@@ -187,16 +189,24 @@ async def test_a_body_that_is_not_json_is_refused(
         {"query": QUERY, "extensions": "42"},
         {"variables": "{}"},
     ],
+    ids=[
+        "query empty",
+        "variables not JSON",
+        "variables a list",
+        "variables a number",
+        "extensions a number",
+        "no query",
+    ],
 )
 async def test_malformed_parameters_are_a_bad_request(
     gateway: Gateway, parameters: dict[str, str]
 ) -> None:
-    """A GET is read as strictly as a body."""
+    """Invalid parameters of a GET get 400, as they do in a body."""
     headers = {**CREDENTIALS, "Accept": JSON}
 
     response = await gateway.http.get("/graphql", params=parameters, headers=headers)
 
-    assert refusal(response) == (400, "BAD_REQUEST")
+    assert status_and_code(response) == (400, "BAD_REQUEST")
 
 
 @pytest.mark.parametrize(
@@ -220,40 +230,56 @@ async def test_malformed_parameters_are_a_bad_request(
         ({"query": QUERY, "operationName": []}, "BAD_REQUEST"),
         ({"query": "fragment F on Query { __typename }"}, "OPERATION_RESOLUTION_FAILURE"),
     ],
+    ids=[
+        "half a document",
+        "white space",
+        "a deep document",
+        "an unknown field",
+        "an unused fragment",
+        "a mutation",
+        "an unknown subscription",
+        "a missing variable",
+        "a text as number",
+        "a large number",
+        "an unknown operation",
+        "a number as operation",
+        "a list as operation",
+        "no operation",
+    ],
 )
-async def test_a_document_that_cannot_be_run_is_refused_before_rest_is_called(
+async def test_an_invalid_document_is_refused_before_rest_is_called(
     gateway: Gateway, rest: RestSide, body: dict[str, Any], code: str
 ) -> None:
-    """With GraphQL's own media type the status is 400, and the code says why."""
+    """With GraphQL's own media type an invalid document gets 400 and a code."""
     response = await send(gateway, json.dumps(body).encode(), Accept=GRAPHQL_JSON)
 
-    assert refusal(response) == (400, code)
+    assert status_and_code(response) == (400, code)
     assert rest.calls == 0
 
 
 async def test_a_mutation_is_refused_over_get(gateway: Gateway) -> None:
-    """Nothing that a link can do changes anything."""
+    """A mutation over GET gets 405, as a link must not change data."""
     response = await gateway.http.get("/graphql", params={"query": "mutation { drop }"})
 
-    assert refusal(response) == (405, "BAD_REQUEST")
+    assert status_and_code(response) == (405, "BAD_REQUEST")
     assert response.headers["allow"] == "POST"
 
 
-async def test_a_long_name_is_not_sent_back_in_full(gateway: Gateway) -> None:
-    """What the client wrote is quoted, but not a megabyte of it."""
+async def test_a_long_name_is_truncated_in_an_error(gateway: Gateway) -> None:
+    """An error quotes only the start of a long name."""
     body = json.dumps({"query": QUERY, "operationName": "N" * 100_000}).encode()
 
     response = await send(gateway, body)
 
-    assert refusal(response) == (400, "OPERATION_RESOLUTION_FAILURE")
+    assert status_and_code(response) == (400, "OPERATION_RESOLUTION_FAILURE")
     assert len(response.content) < 1000
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"])
-async def test_other_methods_are_told_which_there_are(
+async def test_other_methods_get_405_with_allow(
     gateway: Gateway, rest: RestSide, method: str
 ) -> None:
-    """405 comes with Allow (RFC 9110, section 15.5.6)."""
+    """Methods other than GET and POST get 405 with Allow (RFC 9110, section 15.5.6)."""
     response = await gateway.http.request(method, "/graphql", headers=CREDENTIALS)
 
     assert response.status_code == 405
@@ -269,7 +295,7 @@ async def test_other_methods_are_told_which_there_are(
     ],
 )
 async def test_introspection_can_be_turned_off(rest: RestSide, query: str) -> None:
-    """Then nobody can ask for the schema, and queries go on working."""
+    """With introspection off, the schema cannot be queried, and other queries are answered."""
     async with gateway_over(rest, introspection=False) as gateway:
         response = await gateway.post(query)
         data = await gateway.ask(QUERY)
@@ -280,8 +306,8 @@ async def test_introspection_can_be_turned_off(rest: RestSide, query: str) -> No
     assert data == ANSWER["data"]
 
 
-async def test_introspection_answers_unless_it_is_off(gateway: Gateway, rest: RestSide) -> None:
-    """It needs no credentials: the schema is no secret."""
+async def test_introspection_needs_no_credentials(gateway: Gateway, rest: RestSide) -> None:
+    """Introspection needs no credentials, as the schema is no secret."""
     response = await gateway.post("{ __schema { queryType { name } } }", headers={})
 
     assert response.json() == {"data": {"__schema": {"queryType": {"name": "Query"}}}}
@@ -289,7 +315,7 @@ async def test_introspection_answers_unless_it_is_off(gateway: Gateway, rest: Re
 
 
 async def test_a_bug_is_masked(gateway: Gateway, rest: RestSide) -> None:
-    """What nobody raised on purpose is not shown; an id leads to it in the log."""
+    """A bug gets a masked error with an id that leads to it in the log."""
 
     def fail(request: httpx.Request) -> httpx.Response:
         raise RuntimeError("hunter2")
@@ -305,8 +331,8 @@ async def test_a_bug_is_masked(gateway: Gateway, rest: RestSide) -> None:
     assert "hunter2" not in response.text
 
 
-async def test_a_client_that_hangs_up_in_its_request_is_no_fault(gateway: Gateway) -> None:
-    """Nobody waits for the answer, which is no traceback either."""
+async def test_a_client_that_disconnects_causes_no_traceback(gateway: Gateway) -> None:
+    """A client that disconnects before its body is complete gets 408 and no traceback."""
     app = gateway.http._transport.app  # type: ignore[attr-defined]  # httpx has no name for it
     received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()

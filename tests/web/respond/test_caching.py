@@ -1,4 +1,4 @@
-"""What an answer tells caches, and how fresh a request can ask it to be."""
+"""Cache headers of answers, and the freshness that requests ask for."""
 
 import asyncio
 import re
@@ -40,7 +40,7 @@ VARY = [
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that stands still until it is set."""
 
     now_ns = 0
 
@@ -48,15 +48,15 @@ class Clock:
         return self.now_ns
 
 
-async def no_rest(headers: Any) -> bytes:
-    """Play a REST side that has no sessions."""
+async def no_sessions(headers: Any) -> bytes:
+    """Play a REST API without sessions."""
     return b"[]"
 
 
 def source_at(clock: Clock, ttl_s: float = 5) -> Source:
-    """Return a source whose time is `clock`'s, over a cache whose time is the real one."""
+    """Return a source whose time is `clock`, over a cache with the real time."""
     return Source(
-        fetch=no_rest,
+        fetch=no_sessions,
         decode=lambda body: [],
         cache=BoundedMemoryCache(max_bytes=10**6),
         upstream_url="http://rest.invalid",
@@ -74,7 +74,7 @@ def served_as(
     failure: UpstreamError | None = None,
     from_: Any = "upstream",
 ) -> Served:
-    """Return what a request got, at some age."""
+    """Return what `Source.serve` returns, at this age."""
     clock = Clock()
     clock.now_ns = int(age_s * SECOND)
     snapshot = snapshot_of(origin=from_, fetch_s=0.25, decode_s=0.125)
@@ -108,9 +108,21 @@ def served_as(
         ),
         (served_as("hit", from_="shared", age_s=1), f"{NAME}; hit; ttl=4; detail=shared"),
     ],
+    ids=[
+        "hit",
+        "miss",
+        "no-cache",
+        "collapsed",
+        "no TTL",
+        "no TTL, a second old",
+        "stale while revalidate",
+        "stale after a timeout",
+        "stale after a 503",
+        "shared",
+    ],
 )
-def test_cache_status_tells_how_an_answer_was_come_by(served: Served, status: str) -> None:
-    """In the words of RFC 9211."""
+def test_cache_status_describes_the_use_of_the_cache(served: Served, status: str) -> None:
+    """Cache-Status describes hits, misses and stale answers as in RFC 9211."""
     headers = cache_headers(served, has_errors=False, execute_s=1)
 
     assert headers["Cache-Status"] == status
@@ -119,17 +131,15 @@ def test_cache_status_tells_how_an_answer_was_come_by(served: Served, status: st
 @pytest.mark.parametrize(
     ("age_s", "max_age", "age"), [(0, 5, 0), (0.1, 5, 0), (3.9, 5, 3), (5, 5, 5), (9, 5, 9)]
 )
-def test_an_answer_is_fresh_for_what_is_left_of_its_snapshot(
-    age_s: float, max_age: int, age: int
-) -> None:
-    """`max-age` less `Age`, as RFC 9111 has it (section 4.2), in whole seconds."""
+def test_an_answer_is_as_fresh_as_its_snapshot(age_s: float, max_age: int, age: int) -> None:
+    """`max-age` and `Age` give the freshness in whole seconds (RFC 9111, section 4.2)."""
     headers = cache_headers(served_as("hit", age_s=age_s), has_errors=False, execute_s=1)
 
     assert headers["Cache-Control"] == f"private, max-age={max_age}"
     assert headers["Age"] == str(age)
 
 
-def test_an_answer_of_the_future_has_no_negative_age() -> None:
+def test_an_age_is_never_negative() -> None:
     """A clock that is set back does not make an answer fresh for longer."""
     headers = cache_headers(served_as("hit", age_s=-3), has_errors=False, execute_s=1)
 
@@ -144,15 +154,15 @@ def test_an_answer_of_the_future_has_no_negative_age() -> None:
         ("collapsed", 0.1, "upstream;dur=250.0, decode;dur=125.0, execute;dur=0.0"),
     ],
 )
-def test_server_timing_tells_where_the_time_went(how: str, execute_s: float, timing: str) -> None:
-    """In milliseconds; a hit has not waited for REST, and who joins a flight has not for all."""
+def test_server_timing_splits_the_time(how: str, execute_s: float, timing: str) -> None:
+    """Server-Timing splits the time in milliseconds; a hit has no time for REST."""
     headers = cache_headers(served_as(how), has_errors=False, execute_s=execute_s)
 
     assert headers["Server-Timing"] == timing
 
 
 def test_an_answer_without_sessions_has_no_age() -> None:
-    """The schema does not come from REST; it may be kept, and asked after."""
+    """An answer from the schema alone has no age, and may be stored and revalidated."""
     headers = cache_headers(None, has_errors=False, execute_s=0.5)
 
     assert headers["Cache-Control"] == "private, no-cache"
@@ -160,8 +170,8 @@ def test_an_answer_without_sessions_has_no_age() -> None:
     assert not {"Age", "Cache-Status"} & set(headers)
 
 
-def test_an_answer_with_errors_is_not_kept() -> None:
-    """It is no answer to the next one who asks, but it still says how it came about."""
+def test_an_answer_with_errors_must_not_be_cached() -> None:
+    """An answer with errors must not be cached, but still has a Cache-Status."""
     headers = cache_headers(served_as("miss"), has_errors=True, execute_s=1)
 
     assert headers["Cache-Control"] == "no-store"
@@ -170,7 +180,7 @@ def test_an_answer_with_errors_is_not_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cache_control", "asked"),
+    ("cache_control", "max_age_s"),
     [
         ("", None),
         ("no-cache", 0),
@@ -192,13 +202,15 @@ def test_an_answer_with_errors_is_not_kept() -> None:
         ("only-if-cached", None),
     ],
 )
-def test_a_request_says_how_old_an_answer_may_be(cache_control: str, asked: float | None) -> None:
-    """What is not understood asks for nothing."""
-    assert max_age_of([(b"cache-control", cache_control.encode())]) == asked
+def test_cache_control_of_a_request_limits_the_age(
+    cache_control: str, max_age_s: float | None
+) -> None:
+    """Cache-Control limits the age of the answer; invalid directives are ignored."""
+    assert max_age_of([(b"cache-control", cache_control.encode())]) == max_age_s
 
 
-def test_several_lines_of_cache_control_are_one() -> None:
-    """The second counts as well (RFC 9110, section 5.3)."""
+def test_several_cache_control_headers_are_combined() -> None:
+    """Several Cache-Control headers are combined (RFC 9110, section 5.3)."""
     first, second = (b"cache-control", b"max-age=100"), (b"cache-control", b"no-cache")
 
     assert max_age_of([first, (b"accept", b"*/*"), second]) == 0
@@ -218,7 +230,7 @@ def test_several_lines_of_cache_control_are_one() -> None:
 async def test_a_snapshot_that_is_too_old_for_a_request_is_fetched_again(
     max_age_s: float | None, how: str, fwd: str
 ) -> None:
-    """The request's own limit counts, besides the time to live."""
+    """A snapshot that is older than the request's limit is fetched again."""
     clock = Clock()
     source = source_at(clock)
     await source.serve(CALLER)
@@ -230,7 +242,7 @@ async def test_a_snapshot_that_is_too_old_for_a_request_is_fetched_again(
 
 
 async def test_a_snapshot_fetched_for_one_request_is_there_for_the_next() -> None:
-    """Whoever asks for a fresh answer refreshes the cache for all."""
+    """A fresh snapshot for one request serves the next ones."""
     clock = Clock()
     source = source_at(clock)
     await source.serve(CALLER)
@@ -240,8 +252,8 @@ async def test_a_snapshot_fetched_for_one_request_is_there_for_the_next() -> Non
     assert (await source.serve(CALLER)).snapshot is fresh.snapshot
 
 
-async def test_requests_at_the_same_time_share_one_flight() -> None:
-    """One of them is a miss, the others are collapsed into it."""
+async def test_simultaneous_requests_share_one_fetch() -> None:
+    """One of several simultaneous requests is a miss, the others are collapsed into it."""
     source = source_at(Clock())
 
     all_served = await asyncio.gather(*(source.serve(CALLER) for _ in range(3)))
@@ -251,7 +263,7 @@ async def test_requests_at_the_same_time_share_one_flight() -> None:
 
 
 def cache_status(answer: httpx.Response) -> str:
-    """Return Cache-Status without the seconds that are left."""
+    """Return Cache-Status without the remaining seconds."""
     return re.sub(r"; ttl=\d+$", "", answer.headers["cache-status"]).removeprefix(f"{NAME}; ")
 
 
@@ -276,11 +288,22 @@ ON_REQUEST = "fwd=request; fwd-status=200; stored"
         ({"Accept-Language": "de"}, {}, MISS, 2),
         ({}, {"cache_ttl": 0}, "fwd=miss; fwd-status=200", 2),
     ],
+    ids=[
+        "an equal request",
+        "no-cache",
+        "no-store",
+        "max-age=0",
+        "max-age=60",
+        "no-cache is ignored",
+        "max-age=0 is ignored",
+        "another language",
+        "no TTL",
+    ],
 )
-async def test_the_second_request_costs_a_rest_call_or_not(
+async def test_the_second_request_uses_the_cache(
     rest: RestSide, headers: dict[str, str], settings: dict[str, Any], status: str, calls: int
 ) -> None:
-    """It is answered from the cache unless it asks otherwise, and is heeded."""
+    """The second request is a hit unless it differs, or there is no cache."""
     async with gateway_over(rest, **settings) as gateway:
         await gateway.post(QUERY)
         answer = await gateway.post(QUERY, headers={**CREDENTIALS, **headers})
@@ -289,10 +312,10 @@ async def test_the_second_request_costs_a_rest_call_or_not(
 
 
 @pytest.mark.parametrize("directive", ["no-cache", "no-store", "max-age=0"])
-async def test_a_client_can_ask_for_an_answer_no_older_than_a_second(
+async def test_a_client_can_ask_for_a_fresh_answer(
     rest: RestSide, directive: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A younger one it gets all the same, so that it cannot multiply REST calls."""
+    """A client can ask for a fresh answer, but not again within a second."""
     monkeypatch.setattr("gateway.sessions.source._SHORTEST_AGE_S", 0.01)
     async with gateway_over(rest) as gateway:
         await gateway.post(QUERY)
@@ -303,14 +326,14 @@ async def test_a_client_can_ask_for_an_answer_no_older_than_a_second(
 
 
 async def test_several_fields_are_one_miss(gateway: Gateway, rest: RestSide) -> None:
-    """Fields that ask at once share one call, which is not called collapsed."""
+    """Fields of one request share one REST call, which does not count as collapsed."""
     answer = await gateway.post("{ a: chatSessions { id } b: chatSessions { id } }")
 
     assert (cache_status(answer), rest.calls) == (MISS, 1)
 
 
-async def test_requests_at_the_same_time_are_collapsed(gateway: Gateway, rest: RestSide) -> None:
-    """One of them waits for REST, the other for it."""
+async def test_simultaneous_requests_are_collapsed(gateway: Gateway, rest: RestSide) -> None:
+    """Of two simultaneous requests one calls REST, and the other waits for it."""
 
     async def slow(request: httpx.Request) -> httpx.Response:
         await asyncio.sleep(0.02)
@@ -324,8 +347,8 @@ async def test_requests_at_the_same_time_are_collapsed(gateway: Gateway, rest: R
     assert rest.calls == 1
 
 
-async def test_an_answer_tells_its_freshness(gateway: Gateway) -> None:
-    """A fresh one is good for the time to live, less what the request took."""
+async def test_an_answer_has_its_freshness(gateway: Gateway) -> None:
+    """A fresh answer has a max-age, an age of 0 and Server-Timing."""
     answer = await gateway.post(QUERY)
 
     assert re.fullmatch(r"private, max-age=[45]", answer.headers["cache-control"])
@@ -337,8 +360,8 @@ async def test_an_answer_tells_its_freshness(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("is_batch", [False, True])
-async def test_an_old_answer_says_so_and_why(rest: RestSide, is_batch: bool) -> None:
-    """In the headers for caches, in the answer for people and programs."""
+async def test_a_stale_answer_says_so_and_why(rest: RestSide, is_batch: bool) -> None:
+    """A stale answer says so in its headers and in its extensions."""
     async with gateway_over(rest, cache_ttl=0.01, stale_if_error=60) as gateway:
         await gateway.post(QUERY)
         await asyncio.sleep(0.02)
@@ -358,33 +381,33 @@ async def test_an_old_answer_says_so_and_why(rest: RestSide, is_batch: bool) -> 
     assert _status(response) == "fwd=stale; fwd-status=500; ttl=-1; detail=stale-if-error"
 
 
-async def test_an_old_answer_is_given_at_once_while_rest_is_asked(rest: RestSide) -> None:
-    """It says so; the next one is new, and nothing of the old one is left in it."""
+async def test_a_stale_answer_is_sent_while_rest_is_called(rest: RestSide) -> None:
+    """A stale answer is sent at once; after the REST call, answers are fresh."""
     async with gateway_over(rest, stale_while_revalidate=60) as gateway:
         await gateway.post(QUERY)
         access = gateway.app.state.edge.door.read("/graphql", LOGIN).access
         access.source.clock_ns = lambda: time.time_ns() + 6 * SECOND
         rest.body = []
-        old, _, new = [await gateway.post(QUERY) for _ in range(3)]
+        stale, _, fresh = [await gateway.post(QUERY) for _ in range(3)]
 
-    assert old.json()["extensions"]["stale"]["reason"] == "stale-while-revalidate"
-    assert _status(old).endswith("detail=stale-while-revalidate")
-    assert new.json() == {"data": {"chatSessions": []}}
+    assert stale.json()["extensions"]["stale"]["reason"] == "stale-while-revalidate"
+    assert _status(stale).endswith("detail=stale-while-revalidate")
+    assert fresh.json() == {"data": {"chatSessions": []}}
     assert rest.calls == 2
 
 
 @pytest.mark.parametrize(
     "query", ["{ chatSessions { nope } }", "{", "{ chatSessions(limit: -1) { id } }"]
 )
-async def test_an_error_is_not_for_caches(gateway: Gateway, query: str) -> None:
-    """Neither of the query nor of a field."""
+async def test_an_error_must_not_be_cached(gateway: Gateway, query: str) -> None:
+    """An error of the query or of a field must not be cached."""
     answer = await gateway.post(query)
 
     assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_a_refusal_is_not_for_caches(gateway: Gateway) -> None:
-    """It depends on headers, like any answer."""
+async def test_a_refused_request_must_not_be_cached(gateway: Gateway) -> None:
+    """The answer to a refused request must not be cached, and varies like any other."""
     answer = await gateway.http.put("/graphql")
 
     assert answer.headers["cache-control"] == "no-store"
@@ -396,7 +419,7 @@ async def test_a_refusal_is_not_for_caches(gateway: Gateway) -> None:
 async def test_vary_names_each_header_once(
     gateway: Gateway, rest: RestSide, sessions: int, coding: str
 ) -> None:
-    """All that can change the answer, whether it is compressed or not."""
+    """Vary names each header that can change the answer, compressed or not."""
     rest.body = [{"ChatSessionId": number} for number in range(sessions)]
 
     answer = await gateway.post(QUERY, headers={**CREDENTIALS, "Accept-Encoding": coding})
@@ -404,14 +427,14 @@ async def test_vary_names_each_header_once(
     assert answer.headers["vary"].split(", ") == VARY
 
 
-async def test_vary_names_the_origin_where_it_matters(rest: RestSide) -> None:
-    """With CORS, the answer's headers depend on it."""
+async def test_vary_names_origin_with_cors(rest: RestSide) -> None:
+    """With CORS, Vary names Origin, too."""
     async with gateway_over(rest, cors_origins="https://console.example") as gateway:
         answer = await get(gateway, QUERY)
 
     assert answer.headers["vary"].split(", ") == [*VARY, "Origin"]
 
 
-async def test_what_varies_by_nothing_says_nothing(gateway: Gateway) -> None:
-    """No Vary is made up."""
+async def test_health_checks_have_no_vary(gateway: Gateway) -> None:
+    """Health checks, which vary by nothing, have no Vary."""
     assert "vary" not in (await gateway.http.get("/healthz")).headers

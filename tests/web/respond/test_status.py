@@ -1,4 +1,4 @@
-"""The HTTP status of a GraphQL answer: the truth for those who ask for it."""
+"""The HTTP status of a GraphQL answer."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ JSON = {"Accept": "application/json"}
 GRAPHQL_JSON = {"Accept": "application/graphql-response+json"}
 CHALLENGE = 'Bearer realm="SuperOffice", SoTicket realm="SuperOffice"'
 
-# what REST answers, the code, the status and the headers that the client sees
+# the answer of REST, then the code, status and headers that the client gets
 FAILURES: list[tuple[httpx.Response | Exception, str, int, dict[str, str]]] = [
     (httpx.Response(401), "UNAUTHENTICATED", 401, {"WWW-Authenticate": CHALLENGE}),
     (httpx.Response(403), "FORBIDDEN", 403, {}),
@@ -40,10 +40,12 @@ FAILURES: list[tuple[httpx.Response | Exception, str, int, dict[str, str]]] = [
     (TimeoutError(), "UPSTREAM_TIMEOUT", 504, {}),
     (httpx.ConnectError("refused"), "UPSTREAM_UNAVAILABLE", 503, {}),
 ]
+FAILURE_NAMES = ["401", "403", "429", "429 with Retry-After", "400", "500", "302"]
+FAILURE_NAMES += ["503", "an object", "204", "a timeout", "no connection"]
 
 
-def playing(rest: RestSide, outcome: httpx.Response | Exception) -> RestSide:
-    """Let REST answer so, or fail so."""
+def answering(rest: RestSide, outcome: httpx.Response | Exception) -> RestSide:
+    """Make a REST API return this response or raise this error."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         if isinstance(outcome, Exception):
@@ -54,15 +56,19 @@ def playing(rest: RestSide, outcome: httpx.Response | Exception) -> RestSide:
     return rest
 
 
-def seen(response: httpx.Response) -> dict[str, str]:
-    """Return the headers of an answer that go with its status."""
+def status_headers(response: httpx.Response) -> dict[str, str]:
+    """Return the headers of an answer that belong to its status."""
     names = ("WWW-Authenticate", "Retry-After")
     return {name: response.headers[name] for name in names if name in response.headers}
 
 
-@pytest.mark.parametrize(("outcome", "code", "status", "headers"), FAILURES)
+@pytest.mark.parametrize(
+    ("outcome", "code", "status", "headers"),
+    FAILURES,
+    ids=FAILURE_NAMES,
+)
 @pytest.mark.parametrize("query", [QUERY, TWO], ids=["one field", "two fields"])
-async def test_with_graphqls_own_type_the_status_is_the_reason(
+async def test_with_graphql_response_json_the_status_is_the_error(
     rest: RestSide,
     query: str,
     outcome: httpx.Response | Exception,
@@ -70,15 +76,19 @@ async def test_with_graphqls_own_type_the_status_is_the_reason(
     status: int,
     headers: dict[str, str],
 ) -> None:
-    """When every root field failed for one reason, proxies and monitors see that reason."""
-    async with gateway_over(playing(rest, outcome), cache_ttl=0) as gateway:
+    """If every root field failed for one reason, the HTTP status shows it."""
+    async with gateway_over(answering(rest, outcome), cache_ttl=0) as gateway:
         response = await post(gateway, query, {**CREDENTIALS, **GRAPHQL_JSON})
 
     codes = {error["extensions"]["code"] for error in response.json()["errors"]}
-    assert (codes, response.status_code, seen(response)) == ({code}, status, headers)
+    assert (codes, response.status_code, status_headers(response)) == ({code}, status, headers)
 
 
-@pytest.mark.parametrize(("outcome", "code", "status", "headers"), FAILURES)
+@pytest.mark.parametrize(
+    ("outcome", "code", "status", "headers"),
+    FAILURES,
+    ids=FAILURE_NAMES,
+)
 async def test_with_json_the_status_is_200(
     rest: RestSide,
     outcome: httpx.Response | Exception,
@@ -86,14 +96,14 @@ async def test_with_json_the_status_is_200(
     status: int,
     headers: dict[str, str],
 ) -> None:
-    """Older clients take any other status for a broken connection; the code is the same."""
-    async with gateway_over(playing(rest, outcome)) as gateway:
+    """With JSON the status is 200, as older clients expect; the code is the same."""
+    async with gateway_over(answering(rest, outcome)) as gateway:
         response = await post(gateway, QUERY, {**CREDENTIALS, **JSON})
 
     (error,) = response.json()["errors"]
     assert (error["extensions"]["code"], response.status_code) == (code, 200)
     assert response.json()["data"] == {"chatSessions": None}
-    assert seen(response) == {}
+    assert status_headers(response) == {}
 
 
 @pytest.mark.parametrize(
@@ -104,16 +114,16 @@ async def test_with_json_the_status_is_200(
 async def test_a_request_without_credentials_is_challenged(
     gateway: Gateway, rest: RestSide, accept: dict[str, str], status: int, headers: dict[str, str]
 ) -> None:
-    """The challenge names no Basic, which would make a browser open a window of its own."""
+    """The challenge omits Basic, for which a browser would open a login window."""
     response = await gateway.post(QUERY, headers=accept)
 
-    assert (response.status_code, seen(response)) == (status, headers)
+    assert (response.status_code, status_headers(response)) == (status, headers)
     assert response.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
     assert rest.calls == 0
 
 
-async def test_a_partial_success_is_a_success(gateway: Gateway, rest: RestSide) -> None:
-    """A field with a value that cannot be read is null, and the rest of the answer stands."""
+async def test_a_partial_success_gets_200(gateway: Gateway, rest: RestSide) -> None:
+    """An unreadable value is null, and the rest of the answer stands."""
     rest.body = [{"ChatSessionId": 1, "TopicId": "four"}]
 
     response = await gateway.post(
@@ -126,11 +136,13 @@ async def test_a_partial_success_is_a_success(gateway: Gateway, rest: RestSide) 
 
 
 @pytest.mark.parametrize("query", ["{", "{ nope }"])
-@pytest.mark.parametrize(("accept", "status"), [(GRAPHQL_JSON, 400), (JSON, 200)])
-async def test_a_query_that_was_never_run_has_no_data(
+@pytest.mark.parametrize(
+    ("accept", "status"), [(GRAPHQL_JSON, 400), (JSON, 200)], ids=["graphql", "json"]
+)
+async def test_an_invalid_query_has_no_data(
     gateway: Gateway, query: str, accept: dict[str, str], status: int
 ) -> None:
-    """There is an error and no `data` at all (GraphQL spec, section 7.1)."""
+    """An invalid query gets errors and no `data` (GraphQL spec, section 7.1)."""
     response = await gateway.post(query, headers={**CREDENTIALS, **accept})
 
     assert list(response.json()) == ["errors"]
@@ -138,7 +150,7 @@ async def test_a_query_that_was_never_run_has_no_data(
 
 
 def failure(code: str, field: str = "a") -> dict[str, Any]:
-    """Write one error of an answer."""
+    """Return an error of an answer."""
     return {"message": "no", "path": [field], "extensions": {"code": code}}
 
 
@@ -171,6 +183,8 @@ def failure(code: str, field: str = "a") -> dict[str, Any]:
         ({"data": {"a": None}, "errors": [failure("UNHEARD_OF")]}, 200),
     ],
 )
-def test_the_status_of_an_answer(response: dict[str, Any], status: int) -> None:
-    """Only when nothing came of it, and for one reason, is an answer not 200."""
+def test_the_status_is_200_unless_all_fields_failed_alike(
+    response: dict[str, Any], status: int
+) -> None:
+    """The status differs from 200 only if every field failed with the same code."""
     assert headers_and_status(response) == ({}, status)

@@ -1,4 +1,4 @@
-"""The end of a stream."""
+"""The end of an event stream."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -12,8 +12,8 @@ from gateway.web.answer_stream import EventStream
 from gateway.web.inbound import Inbound, RequestHead
 
 
-async def test_a_client_that_leaves_while_it_is_sent_to_ends_the_operation() -> None:
-    """Otherwise its sessions would be polled for good."""
+async def test_a_client_that_disconnects_during_a_send_ends_the_operation() -> None:
+    """A client that disconnects during a send ends its operation and the polling."""
     has_left, has_ended = asyncio.Event(), asyncio.Event()
 
     async def answers() -> AsyncGenerator[Answer, None]:

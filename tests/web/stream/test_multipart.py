@@ -1,4 +1,4 @@
-"""Subscriptions as Apollo's clients ask for them over HTTP: as parts of a multipart."""
+"""Subscriptions of Apollo's clients over HTTP: parts of a multipart answer."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.web.stream.test_event_streams import CLOSED, IN_QUEUE, WATCH, gateway
 
 pytestmark = pytest.mark.socket
 
-# What Apollo Client's HttpLink, Apollo iOS and Apollo Kotlin send with a subscription.
+# The Accept header of Apollo Client's HttpLink, Apollo iOS and Apollo Kotlin for a subscription.
 APOLLO = (
     'multipart/mixed;boundary="graphql";subscriptionSpec=1.0,'
     "application/graphql-response+json,application/json;q=0.9"
@@ -22,7 +22,7 @@ APOLLO = (
 
 
 def parts(response: httpx.Response) -> Iterator[Any]:
-    """Read one part after the other, as Apollo Client does: each up to the next boundary."""
+    """Yield the parts as Apollo Client reads them, each up to the next boundary."""
     buffer = ""
     for text in response.iter_text():
         *messages, buffer = (buffer + text).split("\r\n--graphql")
@@ -36,13 +36,13 @@ def parts(response: httpx.Response) -> Iterator[Any]:
 
 @pytest.fixture
 def url(rest: RestSide) -> Iterator[str]:
-    """Return the address of a gateway."""
+    """Return the URL of a gateway."""
     with gateway_over(rest) as address:
         yield address
 
 
 def test_each_answer_is_a_part(url: str, rest: RestSide) -> None:
-    """In a payload; the next one comes when something has changed."""
+    """Each answer of a subscription is a part with a payload."""
     with streamed(url, accept=APOLLO) as response:
         answers = parts(response)
         first = next(answers)
@@ -56,14 +56,14 @@ def test_each_answer_is_a_part(url: str, rest: RestSide) -> None:
 
 
 def test_a_heartbeat_is_an_empty_part(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that nobody takes the connection for dead."""
+    """A heartbeat is an empty part, which keeps the connection open."""
     monkeypatch.setattr(answer_stream, "HEARTBEAT_S", 0.05)
     with streamed(url, accept=APOLLO) as response:
         assert {} in parts(response)
 
 
-def test_an_end_is_marked(url: str, rest: RestSide) -> None:
-    """After the reason, which is the last answer."""
+def test_a_stream_ends_with_the_last_boundary(url: str, rest: RestSide) -> None:
+    """A stream ends with its error in the last part, then the closing boundary."""
     rest.answer = lambda request: httpx.Response(401)
     with streamed(url, accept=APOLLO) as response:
         (last,) = parts(response)
@@ -72,22 +72,26 @@ def test_an_end_is_marked(url: str, rest: RestSide) -> None:
     assert last["payload"]["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
-def test_a_document_that_is_refused_is_an_error_of_the_transport(url: str) -> None:
-    """Where the client takes nothing but parts; otherwise it is plain JSON."""
+def test_a_refused_document_is_a_transport_error(url: str) -> None:
+    """A refused document is a transport error in a part, or JSON if the client accepts it."""
     only = "multipart/mixed;subscriptionSpec=1.0"
     with streamed(url, "subscription { nope }", accept=only) as response:
-        (refusal,) = parts(response)
+        (part,) = parts(response)
     with streamed(url, "subscription { nope }", accept=APOLLO) as response:
         response.read()
 
-    assert refusal["payload"] is None
-    assert refusal["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+    assert part["payload"] is None
+    assert part["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
     assert response.headers["content-type"] == "application/graphql-response+json"
 
 
-@pytest.mark.parametrize("accept", [APOLLO, APOLLO.replace("subscriptionSpec", "deferSpec")])
-def test_a_query_is_answered_in_one_piece(url: str, accept: str) -> None:
-    """These clients send multipart types with everything."""
+@pytest.mark.parametrize(
+    "accept",
+    [APOLLO, APOLLO.replace("subscriptionSpec", "deferSpec")],
+    ids=["subscriptionSpec", "deferSpec"],
+)
+def test_a_query_is_answered_with_json(url: str, accept: str) -> None:
+    """A query is answered with JSON, although these clients always accept multipart."""
     answer = httpx.post(
         url, json={"query": "{ __typename }"}, headers={**CREDENTIALS, "Accept": accept}
     )
@@ -95,19 +99,19 @@ def test_a_query_is_answered_in_one_piece(url: str, accept: str) -> None:
     assert answer.json() == {"data": {"__typename": "Query"}}
 
 
-def test_parts_for_something_else_are_not_meant(url: str) -> None:
-    """`multipart/mixed` alone, or for `@defer`, is no way to answer a subscription."""
+def test_other_multipart_types_get_406(url: str) -> None:
+    """A subscription whose client accepts other multipart types only gets 406."""
     headers = {**CREDENTIALS, "Accept": "multipart/mixed;deferSpec=20220824, application/json"}
     answer = httpx.post(url, json={"query": WATCH}, headers=headers)
 
     assert answer.status_code == 406
 
 
-@pytest.mark.parametrize("accept", [APOLLO, "text/event-stream"])
+@pytest.mark.parametrize("accept", [APOLLO, "text/event-stream"], ids=["multipart", "events"])
 def test_a_bug_ends_a_stream_with_a_masked_error(
     url: str, monkeypatch: pytest.MonkeyPatch, accept: str
 ) -> None:
-    """The client learns of it, and of nothing else."""
+    """A bug ends a stream with a masked error."""
 
     async def broken(self: Engine, *args: Any) -> Any:
         yield Answer({"data": {}})

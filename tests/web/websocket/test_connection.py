@@ -1,4 +1,4 @@
-"""Operations of one socket: how many may run, and what ends them."""
+"""Operations on one WebSocket: how many may run, and how they end."""
 
 import asyncio
 import json
@@ -14,30 +14,30 @@ from tests.web.asking import Socket, connected
 WATCH = "subscription { chatSessions { chatSessionId } }"
 
 
-async def opened(socket: Socket) -> None:
-    """Take the handshake and log in."""
+async def log_in(socket: Socket) -> None:
+    """Receive the handshake and log in."""
     await socket.sent.get()
-    socket.say({"type": "connection_init"})
-    await socket.heard()
+    socket.send_json({"type": "connection_init"})
+    await socket.next_message()
 
 
 def subscribe(socket: Socket, id_: str, query: str = WATCH) -> None:
-    """Begin an operation."""
-    socket.say({"type": "subscribe", "id": id_, "payload": {"query": query}})
+    """Start an operation."""
+    socket.send_json({"type": "subscribe", "id": id_, "payload": {"query": query}})
 
 
 async def test_the_operations_past_the_limit_are_refused(
     rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those and no others, however fast they come."""
+    """Operations past the limit get an error, however fast they arrive."""
     monkeypatch.setattr(connection, "_MOST_OPERATIONS", 3)
     async with connected(rest, CREDENTIALS) as socket:
-        await opened(socket)
+        await log_in(socket)
         for number in range(5):
             subscribe(socket, str(number))
-        heard = [await socket.heard() for _ in range(5)]
+        messages = [await socket.next_message() for _ in range(5)]
 
-    kinds = {message["id"]: message["type"] for message in heard}
+    kinds = {message["id"]: message["type"] for message in messages}
     assert kinds == {"0": "next", "1": "next", "2": "next", "3": "error", "4": "error"}
 
 
@@ -46,8 +46,8 @@ async def test_the_operations_past_the_limit_are_refused(
     [{"type": "ping"}, {"type": "complete", "id": "x"}, {"type": "pong"}],
     ids=lambda message: message["type"],
 )
-async def test_others_have_a_turn_after_each_message(rest: RestSide, message: Any) -> None:
-    """However many of them the system hands over at once."""
+async def test_other_tasks_run_after_each_message(rest: RestSide, message: Any) -> None:
+    """Other tasks run after each message, also if many messages arrive at once."""
     turns = 0
 
     async def count() -> None:
@@ -57,10 +57,10 @@ async def test_others_have_a_turn_after_each_message(rest: RestSide, message: An
             await asyncio.sleep(0)
 
     async with connected(rest, CREDENTIALS) as socket:
-        await opened(socket)
+        await log_in(socket)
         for _ in range(100):
-            socket.say(message)
-        socket.say({"type": "unknown"})
+            socket.send_json(message)
+        socket.send_json({"type": "unknown"})
         counting = asyncio.create_task(count())
         await socket.until("websocket.close")
         counting.cancel()
@@ -68,10 +68,10 @@ async def test_others_have_a_turn_after_each_message(rest: RestSide, message: An
     assert turns >= 100
 
 
-async def test_an_operation_that_is_given_up_does_not_end_the_next_one_of_its_id(
+async def test_a_cancelled_operation_does_not_end_the_next_one_with_its_id(
     rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even if giving it up fails."""
+    """A new operation with the id of a cancelled one runs, even if the cancellation fails."""
     stream = Engine.stream
     is_first = True
 
@@ -88,21 +88,21 @@ async def test_an_operation_that_is_given_up_does_not_end_the_next_one_of_its_id
 
     monkeypatch.setattr(Engine, "stream", failing)
     async with connected(rest, CREDENTIALS) as socket:
-        await opened(socket)
+        await log_in(socket)
         subscribe(socket, "1")
-        assert (await socket.heard())["type"] == "next"
-        socket.say({"type": "complete", "id": "1"})
+        assert (await socket.next_message())["type"] == "next"
+        socket.send_json({"type": "complete", "id": "1"})
         subscribe(socket, "1")
-        assert (await socket.heard())["type"] == "next"
-        socket.say({"type": "ping"})
-        assert (await socket.heard())["type"] == "pong"
+        assert (await socket.next_message())["type"] == "next"
+        socket.send_json({"type": "ping"})
+        assert (await socket.next_message())["type"] == "pong"
         assert socket.sent.empty()
 
 
 async def test_a_bug_ends_its_operation_with_a_masked_error(
     rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The socket stays."""
+    """A bug ends its operation with a masked error, and the socket stays open."""
 
     async def broken(self: Engine, *args: Any) -> Any:
         yield Answer({"data": {}})
@@ -110,19 +110,19 @@ async def test_a_bug_ends_its_operation_with_a_masked_error(
 
     monkeypatch.setattr(Engine, "stream", broken)
     async with connected(rest, CREDENTIALS) as socket:
-        await opened(socket)
+        await log_in(socket)
         subscribe(socket, "1")
-        heard = [await socket.heard() for _ in range(2)]
+        messages = [await socket.next_message() for _ in range(2)]
 
-    assert [message["type"] for message in heard] == ["next", "error"]
-    assert heard[1]["payload"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
-    assert "secret" not in json.dumps(heard)
+    assert [message["type"] for message in messages] == ["next", "error"]
+    assert messages[1]["payload"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+    assert "secret" not in json.dumps(messages)
 
 
-async def test_a_pong_is_taken_without_an_answer(rest: RestSide) -> None:
-    """Clients may send one unasked, as a sign of life."""
+async def test_a_pong_gets_no_answer(rest: RestSide) -> None:
+    """An unsolicited pong, a client's keep-alive, gets no answer."""
     async with connected(rest, CREDENTIALS) as socket:
-        await opened(socket)
-        socket.say({"type": "pong"})
-        socket.say({"type": "ping"})
-        assert await socket.heard() == {"type": "pong"}
+        await log_in(socket)
+        socket.send_json({"type": "pong"})
+        socket.send_json({"type": "ping"})
+        assert await socket.next_message() == {"type": "pong"}

@@ -1,4 +1,4 @@
-"""What is told of the operations on a WebSocket."""
+"""Log lines of operations on a WebSocket."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,40 +14,40 @@ QUERY = "query Queue { chatSessions { chatSessionId } }"
 
 @pytest.fixture
 def log() -> Iterator[Log]:
-    """Return the log of a process in JSON."""
+    """Return the JSON log of the process."""
     with logged() as log:
         yield log
 
 
 async def ask(socket: Socket, number: int, query: str) -> None:
-    """Ask for one operation and wait for all of its answer."""
+    """Run one operation and wait for its end."""
     payload = {"query": query, "operationName": None}
-    socket.say({"type": "subscribe", "id": f"{number}", "payload": payload})
+    socket.send_json({"type": "subscribe", "id": f"{number}", "payload": payload})
     await socket.until("complete", "error")
 
 
-def told(log: Log) -> list[dict[str, Any]]:
-    """Return what is told of operations, but for times."""
-    kept = ("operation", "outcome", "cache")
+def operation_lines(log: Log) -> list[dict[str, Any]]:
+    """Return the logged operations without their times."""
+    names = ("operation", "outcome", "cache")
     events = [event for event in log.events if event["event"] == "operation"]
-    return [{name: event[name] for name in kept if name in event} for event in events]
+    return [{name: event[name] for name in names if name in event} for event in events]
 
 
-async def opened(socket: Socket) -> None:
-    """Begin the protocol."""
+async def log_in(socket: Socket) -> None:
+    """Receive the handshake and log in."""
     await socket.sent.get()
-    socket.say({"type": "connection_init"})
-    assert (await socket.heard())["type"] == "connection_ack"
+    socket.send_json({"type": "connection_init"})
+    assert (await socket.next_message())["type"] == "connection_ack"
 
 
 async def test_each_operation_on_a_socket_has_a_line(rest: RestSide, log: Log) -> None:
-    """With its name, what came of it, how its snapshot was come by, and who asked."""
+    """Each operation is logged with its name, outcome, cache status and caller."""
     async with connected(rest, {**CREDENTIALS, "X-Request-ID": "mine"}, cache_ttl=0) as socket:
-        await opened(socket)
+        await log_in(socket)
         for number, query in enumerate([QUERY, QUERY, "query Queue { nope }", "{ __typename }"]):
             await ask(socket, number, query)
 
-    assert told(log) == [
+    assert operation_lines(log) == [
         {"operation": "Queue", "outcome": "ok", "cache": "miss"},
         {"operation": "Queue", "outcome": "ok", "cache": "miss"},
         {"operation": "Queue", "outcome": "GRAPHQL_VALIDATION_FAILED"},
@@ -62,38 +62,36 @@ async def test_each_operation_on_a_socket_has_a_line(rest: RestSide, log: Log) -
     assert len(first["caller"]) == 12
 
 
-async def test_an_operation_beyond_the_limit_of_a_socket_is_told(
+async def test_an_operation_past_the_limit_is_logged(
     rest: RestSide, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that somebody wonders why."""
+    """An operation past the limit of a socket is logged."""
     monkeypatch.setattr("gateway.web.websocket.connection._MOST_OPERATIONS", 0)
     async with connected(rest, CREDENTIALS) as socket:
-        await opened(socket)
+        await log_in(socket)
         await ask(socket, 1, QUERY)
 
-    assert told(log) == [{"operation": "", "outcome": "RATE_LIMITED"}]
+    assert operation_lines(log) == [{"operation": "", "outcome": "RATE_LIMITED"}]
 
 
-async def test_an_operation_that_is_given_up_is_not_told(rest: RestSide, log: Log) -> None:
-    """It has no outcome; nor is anything kept of it."""
+async def test_a_cancelled_operation_is_not_logged(rest: RestSide, log: Log) -> None:
+    """An operation that is cancelled before its answer is not logged."""
     async with connected(rest, CREDENTIALS) as socket:
-        await opened(socket)
+        await log_in(socket)
         payload = {"query": f"{QUERY} # a new text, which takes some turns to prepare"}
-        socket.say({"type": "subscribe", "id": "1", "payload": payload})
-        socket.say({"type": "complete", "id": "1"})
+        socket.send_json({"type": "subscribe", "id": "1", "payload": payload})
+        socket.send_json({"type": "complete", "id": "1"})
         await ask(socket, 2, "{ __typename }")
 
-    assert [event["operation"] for event in told(log)] == [""]
+    assert [event["operation"] for event in operation_lines(log)] == [""]
 
 
-async def test_a_subscription_is_told_of_when_it_is_answered_first(
-    rest: RestSide, log: Log
-) -> None:
-    """It may last for hours; that it came from REST makes its name one to tell."""
+async def test_a_subscription_is_logged_with_its_first_answer(rest: RestSide, log: Log) -> None:
+    """A subscription, which may last for hours, is logged with its first answer."""
     async with connected(rest, CREDENTIALS) as socket:
-        await opened(socket)
+        await log_in(socket)
         query = "subscription Live { chatSessions { chatSessionId } }"
-        socket.say({"type": "subscribe", "id": "1", "payload": {"query": query}})
-        assert (await socket.heard())["type"] == "next"
+        socket.send_json({"type": "subscribe", "id": "1", "payload": {"query": query}})
+        assert (await socket.next_message())["type"] == "next"
 
-    assert told(log) == [{"operation": "Live", "outcome": "ok"}]
+    assert operation_lines(log) == [{"operation": "Live", "outcome": "ok"}]

@@ -1,4 +1,4 @@
-"""Sockets whose credentials SuperOffice has not accepted: how long they may stay, and why."""
+"""WebSockets of unauthenticated clients, whose credentials SuperOffice has not accepted yet."""
 
 import asyncio
 from typing import Any
@@ -16,26 +16,26 @@ QUERY = {"query": "{ chatSessions { chatSessionId } }"}
 
 
 async def log_in(socket: Socket) -> None:
-    """Take the handshake and log in."""
+    """Receive the handshake and log in."""
     assert (await socket.sent.get())["type"] == "websocket.accept"
-    socket.say({"type": "connection_init"})
-    assert await socket.heard() == {"type": "connection_ack"}
+    socket.send_json({"type": "connection_init"})
+    assert await socket.next_message() == {"type": "connection_ack"}
 
 
-async def closing(socket: Socket) -> int:
-    """Wait until the gateway closes, and return the code."""
+async def close_code(socket: Socket) -> int:
+    """Wait until the gateway closes the socket, and return the code."""
     return int((await socket.until("websocket.close"))["code"])
 
 
 def strangers(app: Starlette) -> int:
-    """Return how many sockets are not accepted."""
+    """Return the number of unauthenticated sockets."""
     sockets = app.state.graphql.sockets
     return len(sockets.strangers) + len(sockets.claimants)
 
 
 @pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give strangers a moment in which SuperOffice can answer."""
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the time in which SuperOffice has to accept the credentials."""
     monkeypatch.setattr(connection, "_STRANGER_S", 0.5)
 
 
@@ -54,21 +54,21 @@ UNACCEPTED: dict[str, tuple[Any, dict[str, str], int]] = {
 }
 
 
-@pytest.mark.usefixtures("short")
+@pytest.mark.usefixtures("short_timeout")
 @pytest.mark.parametrize(("answer", "headers", "code"), UNACCEPTED.values(), ids=UNACCEPTED)
-async def test_a_socket_that_is_not_accepted_is_closed(
+async def test_an_unauthenticated_socket_is_closed(
     rest: RestSide, answer: Any, headers: dict[str, str], code: int
 ) -> None:
-    """With a code that clients retry; after 4403 they read their credentials again."""
+    """An unauthenticated socket is closed with a code after which clients reconnect."""
     rest.answer = answer if callable(answer) else lambda _: httpx.Response(answer, json=[])
     async with connected(rest, headers) as socket:
         await socket.sent.get()
-        socket.say({"type": "connection_init"})
-        assert await closing(socket) == code
+        socket.send_json({"type": "connection_init"})
+        assert await close_code(socket) == code
 
 
-async def test_a_socket_is_accepted_by_its_login(rest: RestSide) -> None:
-    """Clients that connect eagerly keep idle sockets; it costs one REST call for all of them."""
+async def test_a_socket_is_authenticated_at_its_login(rest: RestSide) -> None:
+    """The login authenticates a socket, with one REST call for all sockets of a caller."""
     app = create_app(Settings(upstream_url=UPSTREAM_URL), upstream_transport=_mock(rest))
     async with (
         app.router.lifespan_context(app),
@@ -82,32 +82,32 @@ async def test_a_socket_is_accepted_by_its_login(rest: RestSide) -> None:
     assert rest.calls == 1
 
 
-async def test_a_good_answer_later_is_enough(rest: RestSide) -> None:
-    """SuperOffice was out of service at the login."""
+async def test_a_later_answer_authenticates_a_socket(rest: RestSide) -> None:
+    """After an outage at the login, the first successful answer authenticates a socket."""
     rest.answer = lambda _: httpx.Response(500)
     app = create_app(Settings(upstream_url=UPSTREAM_URL), upstream_transport=_mock(rest))
     async with app.router.lifespan_context(app), connected_to(app, CREDENTIALS) as socket:
         await log_in(socket)
         assert strangers(app) == 1
         rest.answer = None
-        socket.say({"type": "subscribe", "id": "1", "payload": QUERY})
-        assert (await socket.heard())["payload"]["data"]["chatSessions"]
+        socket.send_json({"type": "subscribe", "id": "1", "payload": QUERY})
+        assert (await socket.next_message())["payload"]["data"]["chatSessions"]
         assert strangers(app) == 0
 
 
-async def test_an_operation_of_a_rejected_client_is_told_why(rest: RestSide) -> None:
-    """As over HTTP, while the socket is there."""
+async def test_an_operation_with_rejected_credentials_gets_an_error(rest: RestSide) -> None:
+    """An operation with rejected credentials gets the error that it gets over HTTP."""
     rest.answer = lambda _: httpx.Response(401)
     async with connected(rest, CREDENTIALS) as socket:
         await log_in(socket)
-        socket.say({"type": "subscribe", "id": "1", "payload": QUERY})
-        [error] = (await socket.heard())["payload"]["errors"]
+        socket.send_json({"type": "subscribe", "id": "1", "payload": QUERY})
+        [error] = (await socket.next_message())["payload"]["errors"]
 
     assert error["extensions"]["code"] == "UNAUTHENTICATED"
 
 
-async def test_beside_many_strangers_an_honest_client_gets_in(rest: RestSide) -> None:
-    """The oldest of them is told to come back later, and does not wait for its ten seconds."""
+async def test_an_unauthenticated_socket_makes_room_for_a_client(rest: RestSide) -> None:
+    """An unauthenticated socket is closed at once if a client with credentials needs its place."""
     app = create_app(
         Settings(upstream_url=UPSTREAM_URL, max_sockets=10), upstream_transport=_mock(rest)
     )
@@ -116,11 +116,11 @@ async def test_beside_many_strangers_an_honest_client_gets_in(rest: RestSide) ->
         connected_to(app) as stranger,
     ):
         assert (await stranger.sent.get())["type"] == "websocket.accept"
-        async with connected_to(app, CREDENTIALS) as honest:
-            await log_in(honest)
-            assert await closing(stranger) == 1013
-            honest.say({"type": "ping"})
-            assert await honest.heard() == {"type": "pong"}
+        async with connected_to(app, CREDENTIALS) as client:
+            await log_in(client)
+            assert await close_code(stranger) == 1013
+            client.send_json({"type": "ping"})
+            assert await client.next_message() == {"type": "pong"}
 
 
 def _mock(rest: RestSide) -> httpx.MockTransport:

@@ -1,4 +1,4 @@
-"""GraphQL over a WebSocket, with the protocol `graphql-transport-ws`, over real sockets."""
+"""GraphQL over a WebSocket, with the protocol `graphql-transport-ws`, on real sockets."""
 
 import contextlib
 import json
@@ -32,26 +32,26 @@ OURS: dict[str, Any] = {"http": GatewayProtocol, "ws": SocketProtocol, "proxy_he
 
 @pytest.fixture(scope="module")
 def the_rest() -> RestSide:
-    """Return the REST side of all tests here."""
+    """Return the REST API that all tests here share."""
     return RestSide()
 
 
 @pytest.fixture(scope="module")
 def address(the_rest: RestSide) -> Iterator[str]:
-    """Return the address of a gateway that really listens, and keeps nothing between tests."""
+    """Return the address of a real gateway that caches nothing between tests."""
     with served(gateway_app(the_rest), **OURS) as url:
         yield f"{url.replace('http', 'ws')}/graphql"
 
 
 @pytest.fixture
 def rest(the_rest: RestSide) -> RestSide:
-    """Return the REST side with its count at zero."""
+    """Return the shared REST API with its count at zero."""
     the_rest.requests.clear()
     return the_rest
 
 
 def gateway_app(rest: RestSide) -> Starlette:
-    """Build a gateway over a stand-in for REST."""
+    """Build a gateway over a fake REST API."""
     settings = Settings(upstream_url=UPSTREAM_URL, cache_ttl=0)
     return create_app(settings, upstream_transport=httpx.MockTransport(rest))
 
@@ -63,7 +63,7 @@ def opened(
     protocol: str = "graphql-transport-ws",
     origin: str | None = None,
 ) -> Iterator[ClientConnection]:
-    """Open a socket with these headers in its handshake."""
+    """Open a WebSocket with these headers in its handshake."""
     with connect(
         address,
         subprotocols=[Subprotocol(protocol)],
@@ -81,14 +81,14 @@ def send(socket: ClientConnection, **message: Any) -> None:
 
 
 def receive(socket: ClientConnection) -> Any:
-    """Return the next message, which has to be text: browsers give anything else as a blob."""
+    """Return the next message, which must be text: browsers return anything else as a blob."""
     text = socket.recv(timeout=10)
     assert isinstance(text, str)
     return json.loads(text)
 
 
 def initiate(socket: ClientConnection, **payload: Any) -> None:
-    """Start the protocol with this payload."""
+    """Log in with this payload."""
     send(socket, type="connection_init", payload=payload)
     assert receive(socket) == {"type": "connection_ack"}
 
@@ -102,8 +102,8 @@ def ask(socket: ClientConnection, query: str = QUERY, **payload: Any) -> Any:
     return answer["payload"]
 
 
-def closing(socket: ClientConnection) -> tuple[int, str]:
-    """Wait until the other side closes, and return how."""
+def close_code_and_reason(socket: ClientConnection) -> tuple[int, str]:
+    """Wait until the gateway closes the socket, and return its code and reason."""
     with pytest.raises(ConnectionClosed) as closed:
         receive(socket)
     assert closed.value.rcvd is not None
@@ -111,8 +111,8 @@ def closing(socket: ClientConnection) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])
-def test_credentials_come_with_connection_init(address: str, rest: RestSide, name: str) -> None:
-    """Browsers cannot set headers on a WebSocket; the payload has them, in any case."""
+def test_credentials_in_connection_init_are_used(address: str, rest: RestSide, name: str) -> None:
+    """Browsers cannot set headers on a WebSocket, so the payload has them, in any case."""
     with opened(address) as socket:
         initiate(socket, **{name: "Bearer abc", "so-LANGUAGE": "nb"})
 
@@ -125,10 +125,10 @@ def test_credentials_come_with_connection_init(address: str, rest: RestSide, nam
 
 
 @pytest.mark.parametrize("headers", [CREDENTIALS, SESSION], ids=["authorization", "session"])
-def test_credentials_come_with_the_handshake(
+def test_credentials_in_the_handshake_are_used(
     address: str, rest: RestSide, headers: dict[str, str]
 ) -> None:
-    """Other clients can set headers, and a browser sends its cookies by itself."""
+    """Headers and cookies of the handshake are credentials, too."""
     with opened(address, headers) as socket:
         initiate(socket)
 
@@ -137,10 +137,10 @@ def test_credentials_come_with_the_handshake(
     assert headers.items() <= {(name, rest.requests[0].headers[name]) for name in headers}
 
 
-def test_a_browser_brings_cookies_in_the_handshake_and_its_token_in_the_payload(
+def test_cookies_of_the_handshake_and_a_token_in_the_payload_are_combined(
     address: str, rest: RestSide
 ) -> None:
-    """Together they are a session."""
+    """A browser's cookies in the handshake and its token in the payload are one login."""
     with opened(address, {"Cookie": "id=abc"}) as socket:
         initiate(socket, **{"X-XSRF-TOKEN": "token"})
 
@@ -151,7 +151,7 @@ def test_a_browser_brings_cookies_in_the_handshake_and_its_token_in_the_payload(
 
 
 def test_the_payload_wins_over_the_handshake(address: str, rest: RestSide) -> None:
-    """Who is logged in on the page counts, not what a proxy put into the handshake."""
+    """The user of the page takes precedence over a proxy's credentials in the handshake."""
     with opened(address, CREDENTIALS) as socket:
         initiate(socket, authorization="Bearer abc")
         ask(socket)
@@ -160,12 +160,14 @@ def test_the_payload_wins_over_the_handshake(address: str, rest: RestSide) -> No
 
 
 @pytest.mark.parametrize(
-    "payload", [{}, {"Cookie": "id=abc", "X-XSRF-TOKEN": "token"}, {"Authorization": "NTLM x"}]
+    "payload",
+    [{}, {"Cookie": "id=abc", "X-XSRF-TOKEN": "token"}, {"Authorization": "NTLM x"}],
+    ids=["nothing", "a session", "NTLM"],
 )
-def test_without_credentials_there_are_no_sessions(
+def test_without_credentials_a_query_gets_unauthenticated(
     address: str, rest: RestSide, payload: dict[str, str]
 ) -> None:
-    """The error is that of HTTP; cookies in a payload are nobody's."""
+    """A query without credentials gets the error of HTTP; cookies in a payload do not count."""
     with opened(address) as socket:
         initiate(socket, **payload)
         answer = ask(socket)
@@ -175,8 +177,10 @@ def test_without_credentials_there_are_no_sessions(
     assert rest.calls == 0
 
 
-def test_an_odd_value_in_the_payload_is_a_bad_request(address: str, rest: RestSide) -> None:
-    """What no header can hold goes nowhere."""
+def test_an_invalid_header_value_in_the_payload_is_a_bad_request(
+    address: str, rest: RestSide
+) -> None:
+    """A value in the payload that no header may have is refused."""
     with opened(address, CREDENTIALS) as socket:
         initiate(socket, Authorization="Basic a\r\nSO-AppToken: b")
         answer = ask(socket)
@@ -193,18 +197,18 @@ def test_a_socket_answers_one_query_after_another(address: str) -> None:
         assert [ask(socket), ask(socket)] == [DATA, DATA]
 
 
-def test_an_old_answer_says_so_on_a_socket_too(moved: RestSide) -> None:
-    """The next operation on it is one by itself: nothing of the answer before sticks to it."""
+def test_a_stale_answer_says_so_on_a_socket(changing_rest: RestSide) -> None:
+    """A stale answer says so, and the next answer on the socket does not."""
     with (
-        live(moved, cache_ttl=0.01, stale_if_error=60) as address,
+        live(changing_rest, cache_ttl=0.01, stale_if_error=60) as address,
         opened(address, CREDENTIALS) as socket,
     ):
         initiate(socket)
         answers = [ask(socket)]
         time.sleep(0.02)
-        moved.answer = lambda _: httpx.Response(500)
+        changing_rest.answer = lambda _: httpx.Response(500)
         answers.append(ask(socket))
-        moved.answer = None
+        changing_rest.answer = None
         answers.append(ask(socket))
 
     stale = {"ageSeconds": 0, "reason": "stale-if-error", "code": "UPSTREAM_ERROR"}
@@ -212,7 +216,7 @@ def test_an_old_answer_says_so_on_a_socket_too(moved: RestSide) -> None:
 
 
 def test_variables_and_names_work_as_over_http(address: str) -> None:
-    """The payload of `subscribe` is what a POST has in its body."""
+    """The payload of `subscribe` has the form of a POST's body."""
     one = "query One($id: Int!) { chatSession(chatSessionId: $id) { topicId } }"
 
     with opened(address, CREDENTIALS) as socket:
@@ -223,29 +227,29 @@ def test_variables_and_names_work_as_over_http(address: str) -> None:
     assert answer == {"data": {"chatSession": {"topicId": 4}}}
 
 
-def test_a_query_that_does_not_fit_the_schema_is_an_error(address: str) -> None:
-    """It has the code of HTTP, and the socket stays open."""
+def test_an_invalid_query_is_an_error(address: str) -> None:
+    """An invalid query gets the code of HTTP, and the socket stays open."""
     with opened(address, CREDENTIALS) as socket:
         initiate(socket)
         send(socket, id="1", type="subscribe", payload={"query": "{ nope }"})
         answer = receive(socket)
-        after = ask(socket)
+        next_answer = ask(socket)
 
     assert (answer["id"], answer["type"]) == ("1", "error")
     assert answer["payload"][0]["extensions"] == {"code": "GRAPHQL_VALIDATION_FAILED"}
-    assert after == DATA
+    assert next_answer == DATA
 
 
 def test_a_ping_is_answered(address: str) -> None:
-    """Clients ask whether the socket is still alive."""
+    """A ping, with which clients check the connection, gets a pong."""
     with opened(address) as socket:
         send(socket, type="ping")
 
         assert receive(socket) == {"type": "pong"}
 
 
-def test_an_operation_can_be_given_up(address: str) -> None:
-    """`complete` for what is over already does no harm."""
+def test_complete_for_an_unknown_operation_is_ignored(address: str) -> None:
+    """`complete` for an operation that does not run is ignored."""
     with opened(address, CREDENTIALS) as socket:
         initiate(socket)
         send(socket, id="1", type="complete")
@@ -280,11 +284,11 @@ MALFORMED_MESSAGES = {
 def test_a_malformed_message_closes_the_socket(
     address: str, rest: RestSide, message: str | bytes
 ) -> None:
-    """With 4400, the protocol's own code; 1006 would be a crash."""
+    """A malformed message closes the socket with the protocol's code 4400."""
     with opened(address, CREDENTIALS) as socket:
         initiate(socket)
         socket.send(message)
-        code, reason = closing(socket)
+        code, reason = close_code_and_reason(socket)
 
     assert code == 4400
     assert reason
@@ -312,10 +316,8 @@ MALFORMED_OPERATIONS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("payload", MALFORMED_OPERATIONS.values(), ids=MALFORMED_OPERATIONS)
-def test_a_malformed_operation_is_an_error_of_its_own(
-    address: str, rest: RestSide, payload: Any
-) -> None:
-    """The socket stays, and so does every other operation on it."""
+def test_a_malformed_operation_is_an_error(address: str, rest: RestSide, payload: Any) -> None:
+    """A malformed operation gets an error, and the socket and other operations continue."""
     with opened(address, CREDENTIALS) as socket:
         initiate(socket)
         send(socket, id="bad", type="subscribe", payload=payload)
@@ -331,30 +333,30 @@ def test_a_malformed_operation_is_an_error_of_its_own(
     }
 
 
-def test_a_query_before_the_start_closes_the_socket(address: str, rest: RestSide) -> None:
-    """4401 says that `connection_init` has to come first."""
+def test_a_query_before_connection_init_closes_the_socket(address: str, rest: RestSide) -> None:
+    """A query before `connection_init` closes the socket with 4401."""
     with opened(address, CREDENTIALS) as socket:
         send(socket, id="1", type="subscribe", payload={"query": QUERY})
 
-        assert closing(socket)[0] == 4401
+        assert close_code_and_reason(socket)[0] == 4401
 
     assert rest.calls == 0
 
 
 def test_a_message_larger_than_the_limit_closes_the_socket(rest: RestSide) -> None:
-    """The server's own limit holds for each message."""
+    """A message larger than uvicorn's limit closes the socket with 1009."""
     with (
         served(gateway_app(rest), ws_max_size=1000) as url,
         opened(f"{url.replace('http', 'ws')}/graphql") as socket,
     ):
         socket.send("x" * 2000)
 
-        assert closing(socket)[0] == 1009
+        assert close_code_and_reason(socket)[0] == 1009
 
 
 @pytest.mark.parametrize("protocol", ["graphql-ws", "mqtt"])
-def test_another_protocol_is_not_spoken(address: str, protocol: str) -> None:
-    """The handshake is refused, with an answer that names the protocol that is spoken."""
+def test_another_protocol_is_refused(address: str, protocol: str) -> None:
+    """A handshake for another protocol gets an error that names the right one."""
     with pytest.raises(InvalidStatus) as refused, opened(address, CREDENTIALS, protocol):
         pytest.fail("it was opened")  # pragma: no cover - it must not be
 
@@ -363,8 +365,8 @@ def test_another_protocol_is_not_spoken(address: str, protocol: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/graphql/", "/subscriptions", "/", "/graphql/Cust1"])
-def test_there_is_nothing_at_another_path(address: str, path: str) -> None:
-    """The refusal says where GraphQL is, as it does over HTTP."""
+def test_a_handshake_at_another_path_gets_404(address: str, path: str) -> None:
+    """A handshake at another path gets a 404 that names the path of GraphQL."""
     other = address.removesuffix("/graphql") + path
     with pytest.raises(InvalidStatus) as refused, opened(other, CREDENTIALS):
         pytest.fail("it was opened")  # pragma: no cover - it must not be
@@ -374,7 +376,7 @@ def test_there_is_nothing_at_another_path(address: str, path: str) -> None:
 
 
 def test_a_page_of_another_site_cannot_open_a_socket(address: str, rest: RestSide) -> None:
-    """The browser would send the user's cookies along."""
+    """A page of another site, with which the browser would send cookies, gets 403."""
     with (
         pytest.raises(InvalidStatus) as refused,
         opened(address, SESSION, origin="https://evil.example"),
@@ -386,7 +388,7 @@ def test_a_page_of_another_site_cannot_open_a_socket(address: str, rest: RestSid
 
 
 def test_a_page_of_this_site_can_open_a_socket(address: str) -> None:
-    """Its origin is the host that it calls."""
+    """A page whose origin is the gateway's own host can open a socket."""
     origin = address.replace("ws", "http", 1).removesuffix("/graphql")
 
     with opened(address, SESSION, origin=origin) as socket:
@@ -396,7 +398,7 @@ def test_a_page_of_this_site_can_open_a_socket(address: str) -> None:
 
 
 def test_a_socket_has_a_request_id_and_a_line_in_the_log(rest: RestSide) -> None:
-    """One for all of its operations; what is said on it stays out of the log."""
+    """A socket has one request id and one log line, without its messages."""
     with (
         logged() as log,
         served(gateway_app(rest)) as url,
@@ -414,8 +416,8 @@ def test_a_socket_has_a_request_id_and_a_line_in_the_log(rest: RestSide) -> None
     assert "hunter2" not in log.getvalue()
 
 
-def test_a_handshakes_cache_control_is_not_heeded() -> None:
-    """Browsers send no-cache with each, and it would hold for as long as the socket."""
+def test_cache_control_of_a_handshake_is_ignored() -> None:
+    """Browsers send no-cache with each handshake, so it does not bypass the cache."""
     rest = RestSide()
     transport = httpx.MockTransport(rest)
     app = create_app(Settings(upstream_url=UPSTREAM_URL), upstream_transport=transport)
@@ -433,14 +435,14 @@ WATCH = "subscription { chatSessions { chatSessionId status } }"
 
 
 @pytest.fixture
-def moved() -> RestSide:
-    """Return a REST side of the test's own, which it moves."""
+def changing_rest() -> RestSide:
+    """Return a REST API for one test, which changes its sessions."""
     return RestSide()
 
 
 @contextlib.contextmanager
 def live(rest: RestSide, **settings: Any) -> Iterator[str]:
-    """Serve a gateway that looks often; gives the address of its endpoint."""
+    """Serve a gateway that polls often and yield the address of its endpoint."""
     options = {"upstream_url": UPSTREAM_URL, "live_interval": 0.02}
     app = create_app(
         Settings(**{**options, **settings}), upstream_transport=httpx.MockTransport(rest)
@@ -454,158 +456,161 @@ def subscribe(socket: ClientConnection, query: str = WATCH, name: str = "1") -> 
     send(socket, id=name, type="subscribe", payload={"query": query})
 
 
-def next_of(socket: ClientConnection) -> Any:
+def next_data(socket: ClientConnection) -> Any:
     """Return the data of the next answer."""
     answer = receive(socket)
     assert answer["type"] == "next", answer
     return answer["payload"]["data"]
 
 
-def test_a_subscription_is_answered_again_and_again(moved: RestSide) -> None:
-    """Until the client has enough of it."""
-    with live(moved) as address, opened(address) as socket:
+def test_a_subscription_sends_each_change(changing_rest: RestSide) -> None:
+    """A subscription sends each change until the client completes it."""
+    with live(changing_rest) as address, opened(address) as socket:
         initiate(socket, **CREDENTIALS)
         subscribe(socket)
-        first = next_of(socket)
-        moved.body = [{"ChatSessionId": 1, "Status": "Closed"}]
-        second = next_of(socket)
+        first = next_data(socket)
+        changing_rest.body = [{"ChatSessionId": 1, "Status": "Closed"}]
+        second = next_data(socket)
         send(socket, id="1", type="complete")
-        after = ask(socket)
+        next_answer = ask(socket)
 
     assert first == {"chatSessions": [{"chatSessionId": 1, "status": "IN_QUEUE"}]}
     assert second == {"chatSessions": [{"chatSessionId": 1, "status": "CLOSED"}]}
-    assert after == DATA
+    assert next_answer == DATA
 
 
-def test_when_the_credentials_expire_the_subscription_ends(moved: RestSide) -> None:
-    """The client learns why, and comes back with new ones on a new socket."""
-    with live(moved) as address, opened(address) as socket:
+def test_expired_credentials_end_a_subscription(changing_rest: RestSide) -> None:
+    """Expired credentials end a subscription with an error, so that the client logs in again."""
+    with live(changing_rest) as address, opened(address) as socket:
         initiate(socket, **CREDENTIALS)
         subscribe(socket)
-        next_of(socket)
-        moved.answer = lambda _: httpx.Response(401)
+        next_data(socket)
+        changing_rest.answer = lambda _: httpx.Response(401)
         answer = receive(socket)
 
         assert answer["payload"]["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
         assert receive(socket) == {"id": "1", "type": "complete"}
 
 
-def test_an_outage_of_rest_passes(moved: RestSide) -> None:
-    """The screen stays as it is, the circuit opens, and then what is new comes, once."""
+def test_a_subscription_survives_an_outage_of_rest(changing_rest: RestSide) -> None:
+    """During an outage nothing is sent and the breaker opens; the next change is sent once."""
     with (
-        live(moved, breaker_failures=2, breaker_cooldown=0.1) as address,
+        live(changing_rest, breaker_failures=2, breaker_cooldown=0.1) as address,
         opened(address) as socket,
     ):
         initiate(socket, **CREDENTIALS)
         subscribe(socket)
-        next_of(socket)
-        moved.answer = lambda _: httpx.Response(503)
-        calls, started = moved.calls, time.monotonic()
+        next_data(socket)
+        changing_rest.answer = lambda _: httpx.Response(503)
+        calls, started = changing_rest.calls, time.monotonic()
         time.sleep(1)
-        during, took_s = moved.calls - calls, time.monotonic() - started
-        moved.body = [{"ChatSessionId": 1, "Status": "Closed"}]
-        moved.answer = None
+        during, took_s = changing_rest.calls - calls, time.monotonic() - started
+        changing_rest.body = [{"ChatSessionId": 1, "Status": "Closed"}]
+        changing_rest.answer = None
 
-        assert next_of(socket) == {"chatSessions": [{"chatSessionId": 1, "status": "CLOSED"}]}
+        assert next_data(socket) == {"chatSessions": [{"chatSessionId": 1, "status": "CLOSED"}]}
         send(socket, id="1", type="complete")
         assert ask(socket) == DATA
     assert 1 <= during <= 10 * took_s  # fifty polls would have been due
 
 
-def test_a_socket_that_closes_ends_its_subscriptions(moved: RestSide) -> None:
-    """REST is left alone afterwards."""
-    with live(moved) as address:
+def test_a_closed_socket_ends_its_subscriptions(changing_rest: RestSide) -> None:
+    """A closed socket ends the polling of its subscriptions."""
+    with live(changing_rest) as address:
         with opened(address) as socket:
             initiate(socket, **CREDENTIALS)
             subscribe(socket)
-            next_of(socket)
+            next_data(socket)
 
-        until_soon(lambda: is_left_alone(moved))
+        until_soon(lambda: has_no_polls(changing_rest))
 
 
-def is_left_alone(rest: RestSide) -> bool:
-    """Return whether ten polls in a row are not made."""
+def has_no_polls(rest: RestSide) -> bool:
+    """Return whether ten polls in a row are missing."""
     calls = rest.calls
     time.sleep(0.2)
     return rest.calls == calls
 
 
-def test_one_socket_too_many_is_refused_until_another_is_closed(moved: RestSide) -> None:
-    """503 lets a load balancer try another process."""
-    with live(moved, max_sockets=1) as address:
+def test_a_socket_past_the_limit_is_refused_until_another_closes(changing_rest: RestSide) -> None:
+    """A socket past the limit gets 503, so that a load balancer tries another process."""
+    with live(changing_rest, max_sockets=1) as address:
         with opened(address) as first:
             initiate(first, **CREDENTIALS)
             with pytest.raises(InvalidStatus) as refused, opened(address):
                 pytest.fail("it was opened")  # pragma: no cover - it must not be
-        until_soon(lambda: lets_in(address))
+        until_soon(lambda: accepts(address))
 
     assert refused.value.response.status_code == 503
     assert b"RATE_LIMITED" in refused.value.response.body
 
 
-def lets_in(address: str) -> bool:
-    """Return whether there is room: the server learns a moment later that a client has left."""
+def accepts(address: str) -> bool:
+    """Return whether a socket is accepted: the server notices a disconnect a moment later."""
     with contextlib.suppress(InvalidStatus), opened(address) as socket:
         initiate(socket)
         return True
     return False  # pragma: no cover - on a slow machine
 
 
-def test_a_user_has_so_many_sockets(moved: RestSide) -> None:
-    """1013 tells clients to come back later; one without credentials is nobody's."""
-    with live(moved, max_sockets_per_caller=1) as address, opened(address) as first:
+def test_each_user_has_a_limit_of_sockets(changing_rest: RestSide) -> None:
+    """A user past its limit is closed with 1013; sockets without credentials do not count."""
+    with live(changing_rest, max_sockets_per_caller=1) as address, opened(address) as first:
         initiate(first, **CREDENTIALS)
         with opened(address, CREDENTIALS) as second:
             send(second, type="connection_init")
-            assert closing(second) == (1013, "1 sockets may be open for one user at the same time.")
-        with opened(address) as nobody, opened(address) as other:
-            initiate(nobody)
+            assert close_code_and_reason(second) == (
+                1013,
+                "1 sockets may be open for one user at the same time.",
+            )
+        with opened(address) as anonymous, opened(address) as other:
+            initiate(anonymous)
             initiate(other, Authorization="Basic b3RoZXI6b3RoZXI=")
 
 
-def test_a_socket_that_does_not_start_is_closed(
-    moved: RestSide, monkeypatch: pytest.MonkeyPatch
+def test_a_socket_without_connection_init_is_closed(
+    changing_rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It takes the place of another."""
+    """A socket without `connection_init` is closed after a timeout."""
     monkeypatch.setattr(websocket, "_STRANGER_S", 0.1)
-    with live(moved) as address, opened(address) as socket:
-        assert closing(socket)[0] == 4408
+    with live(changing_rest) as address, opened(address) as socket:
+        assert close_code_and_reason(socket)[0] == 4408
 
 
-def test_a_second_start_closes_the_socket(address: str) -> None:
-    """With the protocol's own code."""
+def test_a_second_connection_init_closes_the_socket(address: str) -> None:
+    """A second `connection_init` closes the socket with 4429."""
     with opened(address) as socket:
         initiate(socket, **CREDENTIALS)
         send(socket, type="connection_init", payload=CREDENTIALS)
 
-        assert closing(socket)[0] == 4429
+        assert close_code_and_reason(socket)[0] == 4429
 
 
-def test_so_many_operations_run_on_a_socket(
-    moved: RestSide, monkeypatch: pytest.MonkeyPatch
+def test_an_operation_past_the_limit_gets_an_error(
+    changing_rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One more gets an error; the others go on."""
+    """An operation past the limit of a socket gets an error; the others continue."""
     monkeypatch.setattr(websocket, "_MOST_OPERATIONS", 2)
-    with live(moved) as address, opened(address) as socket:
+    with live(changing_rest) as address, opened(address) as socket:
         initiate(socket, **CREDENTIALS)
         for name in "ab":
             subscribe(socket, name=name)
-            next_of(socket)
+            next_data(socket)
         subscribe(socket, name="c")
         refused = receive(socket)
-        moved.body = [{"ChatSessionId": 1, "Status": "Closed"}]
-        next_of(socket)
+        changing_rest.body = [{"ChatSessionId": 1, "Status": "Closed"}]
+        next_data(socket)
 
     assert (refused["id"], refused["type"]) == ("c", "error")
     assert refused["payload"][0]["extensions"] == {"code": "RATE_LIMITED"}
 
 
-def test_an_id_in_use_closes_the_socket_whatever_else_runs(
-    moved: RestSide, monkeypatch: pytest.MonkeyPatch
+def test_an_id_in_use_closes_the_socket(
+    changing_rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With as many operations as there may be, too."""
+    """An id in use closes the socket with 4409, also at the limit of operations."""
     monkeypatch.setattr(websocket, "_MOST_OPERATIONS", 1)
-    with live(moved) as address, opened(address, CREDENTIALS) as socket:
+    with live(changing_rest) as address, opened(address, CREDENTIALS) as socket:
         initiate(socket)
         subscribe(socket, name="a")
         subscribe(socket, name="a")
@@ -617,29 +622,27 @@ def test_an_id_in_use_closes_the_socket_whatever_else_runs(
     assert closed.value.rcvd.code == 4409
 
 
-def test_a_socket_on_which_nothing_is_asked_is_closed(
-    moved: RestSide, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One with a subscription stays open, however little happens on it."""
+def test_an_idle_socket_is_closed(changing_rest: RestSide, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An idle socket is closed; one with a subscription stays open."""
     monkeypatch.setattr(websocket, "_IDLE_S", 1)
-    with live(moved) as address, opened(address) as busy, opened(address) as idle:
+    with live(changing_rest) as address, opened(address) as busy, opened(address) as idle:
         initiate(busy, **CREDENTIALS)
         subscribe(busy)
-        next_of(busy)
+        next_data(busy)
         initiate(idle, **CREDENTIALS)
 
-        assert closing(idle)[0] == 1001
+        assert close_code_and_reason(idle)[0] == 1001
         send(busy, type="ping")
         assert receive(busy) == {"type": "pong"}
 
 
-def test_a_server_that_stops_tells_its_sockets_to_come_back(moved: RestSide) -> None:
-    """1012, service restart: clients connect again, to another process."""
+def test_a_shutdown_closes_sockets_with_1012(changing_rest: RestSide) -> None:
+    """A shutdown closes sockets with 1012, after which clients reconnect."""
     with contextlib.ExitStack() as client:
-        with live(moved) as address:
+        with live(changing_rest) as address:
             socket = client.enter_context(opened(address))
             initiate(socket, **CREDENTIALS)
             subscribe(socket)
-            next_of(socket)
+            next_data(socket)
 
-        assert closing(socket)[0] == 1012
+        assert close_code_and_reason(socket)[0] == 1012
