@@ -289,13 +289,13 @@ sys.exit(main(["serve", "--port", "0", "--upstream-url", "http://127.0.0.1:1"]))
 """
 
 
-def test_serve_loads_nothing_of_the_demo_or_of_tracing() -> None:
-    """The demo's users and data are not in the memory of a real gateway; tracing is off."""
+def test_serve_loads_nothing_of_the_demo_of_tracing_or_of_redis() -> None:
+    """The demo's users and data are not in the memory of a real gateway; the others are off."""
     done = subprocess.run(
         [sys.executable, "-c", _IMPORTS], capture_output=True, text=True, check=True
     )
 
     modules = done.stdout.split()
     assert "gateway.server.protocol" in modules
-    unwanted = ("gateway.demo", "gateway.observe.tracing")
+    unwanted = ("gateway.demo", "gateway.observe.tracing", "gateway.store.redis", "redis")
     assert [name for name in modules if name.startswith(unwanted)] == []
