@@ -6,7 +6,9 @@ the variables inside it, since `@skip`, `@include` and arguments depend on those
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+import msgspec
 from cachetools import LRUCache
 from graphql import (
     FieldNode,
@@ -18,7 +20,7 @@ from graphql import (
 from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails
 
 from gateway.executor.plan import Operation, Plan, Planner
-from gateway.executor.project import Project, projection
+from gateway.executor.project import Known, Project, projection
 from gateway.executor.turns import STEPS_PER_TURN, Turns
 from gateway.records.record import Record
 
@@ -42,6 +44,18 @@ class Projection:
 
     lists: tuple[str, ...]
     """The attributes that hold such lists."""
+
+    def json(self, o: object, known: Known) -> bytes:
+        """Return an object's part as JSON."""
+        return msgspec.json.encode(self.project(o, known))
+
+    def json_of_all(self, objects: Iterable[object], known: Known) -> bytes:
+        """Return the parts of several objects as one JSON list."""
+        return msgspec.json.encode([self.project(o, known) for o in objects])
+
+    def data(self, o: object, known: Known) -> Any:  # as graphql-core
+        """Return an object's part as graphql-core would, in dicts."""
+        return msgspec.to_builtins(self.project(o, known))
 
     def is_long(self, result: object, turns: Turns) -> bool:
         """Return whether an object has lists that are better completed in turns."""
