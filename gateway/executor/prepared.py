@@ -8,10 +8,11 @@ graphql-core executes the query from the start.
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Protocol
 
+import msgspec
 import orjson
 import strawberry
 from graphql import (
@@ -108,7 +109,7 @@ class Prepared:
             )
             if isinstance(values, list):
                 return None
-            operation = replace(operation, variables=values)
+            operation = Operation(operation.schema, operation.node, operation.fragments, values)
         data, turns = dict[str, object](), Turns()
         with suppress(Exception):  # graphql-core then reports the error
             for root in self._roots:
@@ -227,9 +228,10 @@ async def _projected(
     known: Known = {}
     if turns.steps + found.steps * len(items) <= STEPS_PER_TURN:
         turns.steps += found.steps * len(items)
-        return orjson.Fragment(found.json_of_all(items, known))
-    rows = []
+        rows = [found.project(item, known) for item in items]
+        return orjson.Fragment(msgspec.json.encode(rows))
+    made = []
     for item in items:
-        rows.append(orjson.Fragment(found.json(item, known)))
+        made.append(orjson.Fragment(found.json(item, known)))
         await turns.give(found.steps)
-    return rows
+    return made

@@ -151,9 +151,9 @@ def _of_lists(project: Project, absent: Convert) -> Project:
 
 def _of_map(plan: Plan) -> Project:
     """Make the function for a map: still JSON, a dict of objects, or a list of entries."""
-    names = plan.names
+    names, may_be_null = plan.names, plan.lists[0]
     project = _of_objects(plan)
-    project_list = _of_lists(project, _absent(may_be_null=plan.lists[0]))
+    project_list = _of_lists(project, _absent(may_be_null=may_be_null))
 
     def project_entries(items: object, known: Known) -> object:
         if names is not None and type(items) is list:
@@ -176,7 +176,9 @@ def _of_map(plan: Plan) -> Project:
     )
 
     def project_map(o: object, known: Known) -> object:
-        if not isinstance(o, msgspec.Raw):
+        if o is None and may_be_null:  # as most maps are, so without the calls below
+            return None
+        if o.__class__ is not msgspec.Raw:
             return project_any(o, known)
         key = (project_any, bytes(o))
         made = known.get(key)
