@@ -30,7 +30,7 @@ from gateway.schema.engine import Answer, Operation, refusal
 from gateway.schema.error_codes import masked
 from gateway.web.admission import Admission
 from gateway.web.answer_stream import EventStream, MultipartStream
-from gateway.web.disconnect import while_wanted
+from gateway.web.disconnect import WhileWanted
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import check_tenant, inbound_of
 from gateway.web.middleware.browsers import refuse_cross_site
@@ -71,7 +71,7 @@ class Endpoint:
         with ExitStack() as slot:
             try:
                 slot.enter_context(self.admission.slot())
-                with while_wanted(exchange.inbound, self.timeout_s):
+                with WhileWanted(exchange.inbound, self.timeout_s):
                     response = await exchange.answer()
             except ClientDisconnect:
                 return
