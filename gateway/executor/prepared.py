@@ -8,10 +8,11 @@ executes the query from the start.
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Protocol
 
+import msgspec
 import orjson
 import strawberry
 from graphql import (
@@ -33,8 +34,7 @@ from gateway.executor.internals import DEFINITION, graphql_schema
 from gateway.executor.plan import Operation
 from gateway.executor.project import Known
 from gateway.executor.projections import Projection, Projections, variables_in
-from gateway.executor.run import projected
-from gateway.executor.turns import Turns
+from gateway.executor.turns import STEPS_PER_TURN, Turns
 from gateway.sessions.freshness import Served
 from gateway.sessions.snapshot import Snapshot, compact
 
@@ -109,7 +109,7 @@ class Prepared:
             )
             if isinstance(values, list):
                 return None
-            operation = replace(operation, variables=values)
+            operation = Operation(operation.schema, operation.node, operation.fragments, values)
         data, turns = dict[str, object](), Turns()
         with suppress(Exception):  # graphql-core then reports the error
             for root in self._roots:
@@ -125,7 +125,7 @@ class Prepared:
                     if found.is_long(value, turns):
                         return None
                     turns.steps += found.steps
-                    value = found.project(value, {})
+                    value = orjson.Fragment(found.json(value, {}))
                 data[root.name] = value
             return data
         return None
@@ -196,26 +196,42 @@ class Prepared:
 
 async def _rows(
     found: Projection, items: list[object], snapshot: Snapshot | None, turns: Turns
-) -> list[object] | orjson.Fragment:
+) -> list[orjson.Fragment] | orjson.Fragment:
     """Project the sessions of a list.
 
     Requests for most of a snapshot have the same rows, whatever their variables: from the second
     one on, rows are cached as JSON. For a hundred whole sessions that halves the time.
     """
     if snapshot is None or 2 * len(items) < len(snapshot.sessions):
-        return await projected(found, items, turns)
+        return await _projected(found, items, turns)
     cached, key = snapshot.attachments, found.project
     rows: dict[int, orjson.Fragment] | None = cached.get(key)
     if rows is None and cached.get((key,)) is None:
         cached.add((key,), "seen", _SEEN_BYTES)
-        return await projected(found, items, turns)
+        return await _projected(found, items, turns)
     if rows is None:
         rows, size_bytes = {}, 0
         known: Known = {}
         for session in snapshot.sessions:
-            made = compact(orjson.dumps(key(session, known)))
+            made = compact(found.json(session, known))
             rows[id(session)] = orjson.Fragment(made)
             size_bytes += len(made) + _ROW_BYTES
             await turns.give(found.steps)
         cached.add(key, rows, size_bytes)
     return [rows[id(item)] for item in items]
+
+
+async def _projected(
+    found: Projection, items: list[object], turns: Turns
+) -> list[orjson.Fragment] | orjson.Fragment:
+    """Project a list, in turns where it is long."""
+    known: Known = {}
+    if turns.steps + found.steps * len(items) <= STEPS_PER_TURN:
+        turns.steps += found.steps * len(items)
+        rows = [found.project(item, known) for item in items]
+        return orjson.Fragment(msgspec.json.encode(rows))
+    made = []
+    for item in items:
+        made.append(orjson.Fragment(found.json(item, known)))
+        await turns.give(found.steps)
+    return made

@@ -6,9 +6,10 @@ take longer than everything else::
     def project(o, known):
         if o.__class__ is not kind:
             return absent(o)
-        return {"chatSessionId": o.chat_session_id, "status": write1(o._status)}
+        return row(o.chat_session_id, write1(o._status))
 
-Names from the query appear in it as string literals only.
+A row is a msgspec struct whose fields have the names of the response: to make a dict of sixty
+entries takes four times as long. No name from the query appears in the source.
 """
 
 from collections.abc import Callable
@@ -28,7 +29,7 @@ Known: TypeAlias = dict[object, list[object]]
 _MOST_KNOWN = 2_000
 
 Project: TypeAlias = Callable[[Any, Known], Any]
-"""Makes plain data for the JSON encoder from an object; raises if the plan does not fit."""
+"""Makes rows from an object, for msgspec's encoder; raises if the plan does not fit."""
 
 
 def projection(plan: Plan) -> Project:
@@ -95,19 +96,20 @@ class _Source:
         return f"({absent}({o}) if {got}.__class__ is not {kind} else {blank}{self.cells(plan, o)})"
 
     def cells(self, plan: Plan, o: str) -> str:
-        return f"{{{', '.join(self.cell(cell, f'{o}.{cell.attribute}') for cell in plan.cells)}}}"
+        row = self.name("row", _row(tuple(cell.name for cell in plan.cells)))
+        return (
+            f"{row}({', '.join(self.cell(cell, f'{o}.{cell.attribute}') for cell in plan.cells)})"
+        )
 
     def cell(self, cell: Cell, value: str) -> str:
         if cell.is_required:
             odd = self.name("odd", _absent(may_be_null=False))
             value = f"(v if (v := {value}) is not None else {odd}(None))"
         if cell.inner is None:
-            text = value if cell.write is None else f"{self.name('write', cell.write)}({value})"
-        elif cell.inner.is_map or cell.inner.lists or cell.inner.decode is not None:
-            text = f"{self.name('project', projection(cell.inner))}({value}, known)"
-        else:
-            text = self.expression(cell.inner, value)
-        return f"{cell.name!r}: {text}"
+            return value if cell.write is None else f"{self.name('write', cell.write)}({value})"
+        if cell.inner.is_map or cell.inner.lists or cell.inner.decode is not None:
+            return f"{self.name('project', projection(cell.inner))}({value}, known)"
+        return self.expression(cell.inner, value)
 
     def name(self, word: str, what: object) -> str:
         name = f"{word}{len(self.names)}"
@@ -118,6 +120,13 @@ class _Source:
 @lru_cache(256)  # rights are selected in the same way in many places of one query
 def _compiled(source: str) -> CodeType:
     return compile(source, "<projection>", "exec")
+
+
+@lru_cache(256)
+def _row(names: tuple[str, ...]) -> type[msgspec.Struct]:
+    """Make the type of an object of the response."""
+    fields = [(f"f{i}", Any, msgspec.field(name=name)) for i, name in enumerate(names)]
+    return msgspec.defstruct("Row", fields, gc=False)
 
 
 def _is_blank(plan: Plan, o: str) -> str:
@@ -142,9 +151,9 @@ def _of_lists(project: Project, absent: Convert) -> Project:
 
 def _of_map(plan: Plan) -> Project:
     """Make the function for a map: still JSON, a dict of objects, or a list of entries."""
-    names = plan.names
+    names, may_be_null = plan.names, plan.lists[0]
     project = _of_objects(plan)
-    project_list = _of_lists(project, _absent(may_be_null=plan.lists[0]))
+    project_list = _of_lists(project, _absent(may_be_null=may_be_null))
 
     def project_entries(items: object, known: Known) -> object:
         if names is not None and type(items) is list:
@@ -167,7 +176,9 @@ def _of_map(plan: Plan) -> Project:
     )
 
     def project_map(o: object, known: Known) -> object:
-        if not isinstance(o, msgspec.Raw):
+        if o is None and may_be_null:  # as most maps are, so without the calls below
+            return None
+        if o.__class__ is not msgspec.Raw:
             return project_any(o, known)
         key = (project_any, bytes(o))
         made = known.get(key)

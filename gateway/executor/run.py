@@ -13,7 +13,6 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
-import orjson
 from graphql import (
     GraphQLList,
     GraphQLNonNull,
@@ -78,7 +77,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         if found and not found.is_long(result, self.turns):
             self.turns.steps += found.steps
             with suppress(Exception):  # graphql-core then reports the error
-                return found.project(result, {})
+                return found.data(result, {})
             self.turns.steps += _STEPS_OF_AN_ERROR
         return super().complete_object_value(
             return_type, field_details_list, info, path, result, position_context
@@ -113,7 +112,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         async def complete(start: int, end: int) -> list[object]:
             if found:
                 with suppress(Exception):  # graphql-core then reports the error
-                    return [found.project(item, known) for item in result[start:end]]
+                    return [found.data(item, known) for item in result[start:end]]
             completed: list[Any] = []
             for index, item in enumerate(result[start:end], start):
                 item_path = path.add_key(index, None)
@@ -134,7 +133,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         self.turns.steps += steps * len(result)
         if found:
             with suppress(Exception):
-                return [found.project(item, known) for item in result]
+                return [found.data(item, known) for item in result]
         return super().complete_list_value(
             return_type, field_details_list, info, path, result, position_context
         )
@@ -152,18 +151,3 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         if has_middlewares or not is_planned(kind):
             return None
         return self.projections.find(self._planned, kind, field_details_list, self.turns)
-
-
-async def projected(
-    found: Projection, items: list[object], turns: Turns
-) -> list[object] | orjson.Fragment:
-    """Project a list; a long one in turns."""
-    known: Known = {}
-    if turns.steps + found.steps * len(items) <= STEPS_PER_TURN:
-        turns.steps += found.steps * len(items)
-        return [found.project(item, known) for item in items]
-
-    async def make(start: int, end: int) -> list[object]:
-        return [found.project(item, known) for item in items[start:end]]
-
-    return await in_turns(make, len(items), found.steps, turns)

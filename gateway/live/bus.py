@@ -7,10 +7,12 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from gateway.store.redis import Channel
+if TYPE_CHECKING:
+    from gateway.store.redis import Channel
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +65,7 @@ class RedisBus(Bus):
     with `aclose`.
     """
 
-    def __init__(self, channel: Channel, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, channel: "Channel", *, clock_ns: Callable[[], int] = time.time_ns) -> None:
         super().__init__(receives_all=False)
         self._name = secrets.token_hex(8)
         self._clock_ns = clock_ns

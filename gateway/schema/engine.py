@@ -95,7 +95,7 @@ class Engine:
             OperationResolutionError: the operation to execute is missing or ambiguous.
             InvalidOperationTypeError: it is a mutation, and `is_read_only`.
         """
-        document, prepared = self._document(operation), None
+        document, prepared = self.document(operation), None
         if not document.errors:
             prepared = self._schema.prepared(document, operation.operation_name)
         data = await prepared.execute(context, operation.variables) if prepared else None
@@ -143,13 +143,14 @@ class Engine:
                 del answer  # it is large, and thousands of subscriptions wait for the next one
 
     def _answers(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
-        if self._subscription(operation) in {None, CHANGES}:
+        document = self.document(operation)
+        if document.subscription(operation.operation_name) in {None, CHANGES}:
             return self._each(operation, context)
         distinct = partial(self._distinct, operation, context)
         if self._schema.options.extensions or not isinstance(context.access, Access):
             return distinct()  # a trace belongs to one request
         shared: Shared[Answer] = context.watchers_of(context.access.source).shared
-        declared = self._document(operation).variables(operation.operation_name)
+        declared = document.variables(operation.operation_name)
         used = {
             name: value for name, value in (operation.variables or {}).items() if name in declared
         }
@@ -182,23 +183,8 @@ class Engine:
         """Parse and validate a query in advance, yielding to other requests in between."""
         await self._schema.documents.find(query).prepare()
 
-    def is_subscription(self, operation: Operation) -> bool:
-        """Return whether the operation is a valid subscription."""
-        return self._subscription(operation) is not None
-
-    def _subscription(self, operation: Operation) -> str | None:
-        """Return the root field of a valid subscription, otherwise None."""
-        return self._document(operation).subscription(operation.operation_name)
-
-    def name_of(self, operation: Operation) -> str:
-        """Return the operation's name in its document; "" if it has none."""
-        return self._document(operation).operation_name(operation.operation_name)
-
-    def deprecated_in(self, operation: Operation) -> tuple[str, ...]:
-        """Return the coordinates of the deprecated parts of the schema that a document uses."""
-        return self._document(operation).deprecated
-
-    def _document(self, operation: Operation) -> Document:
+    def document(self, operation: Operation) -> Document:
+        """Return the document of an operation, which may be refused."""
         return self._schema.documents.find(operation.query)
 
 

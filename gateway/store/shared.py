@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from gateway.store.batches import Batches
 from gateway.store.commands import Command, Extend, Forget, Look, Reply, Reserve, Write
 from gateway.store.loop_timeout import loop_timeout
-from gateway.store.redis import RedisCache
 from gateway.store.sealing import seal, unseal
+
+if TYPE_CHECKING:
+    from gateway.store.redis import RedisCache
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +123,7 @@ class SharedCache:
     wait to be written are bounded: past that, entries are dropped.
     """
 
-    remote: RedisCache
+    remote: "RedisCache"
     _: KW_ONLY
     max_bytes: int
     """The largest content of an entry."""

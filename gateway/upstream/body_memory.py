@@ -1,8 +1,7 @@
 """The memory of SuperOffice's bodies, from their first byte until they are decoded and stored."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 
 BODIES_BYTES = 32 * 2**20
@@ -22,17 +21,9 @@ class BodyMemory:
         # When nothing is left, only the holder of this lock reads: it finishes, and frees memory.
         self.last = asyncio.Lock()
 
-    @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Count the body that is read in the block, until its end."""
-        body = _Body(self)
-        _BODY.set(body)  # of the task, which reads nothing else
-        try:
-            yield
-        finally:
-            self.left_bytes += body.counted_bytes
-            if body.is_last:
-                self.last.release()
+    def hold(self) -> "_Body":
+        """Count the body that is read in the block of a `with`, until its end."""
+        return _Body(self)
 
 
 class _Body:
@@ -40,6 +31,14 @@ class _Body:
         self.memory = memory
         self.size_bytes = self.counted_bytes = 0
         self.is_last = False
+
+    def __enter__(self) -> None:
+        _BODY.set(self)  # of the task, which reads nothing else
+
+    def __exit__(self, *_: object) -> None:
+        self.memory.left_bytes += self.counted_bytes
+        if self.is_last:
+            self.memory.last.release()
 
 
 _BODY: ContextVar[_Body | None] = ContextVar("body", default=None)

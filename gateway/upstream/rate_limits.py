@@ -45,11 +45,11 @@ class RateLimits:
             UpstreamHeldOffError: it is rate-limited; the error says for how many more seconds.
             UpstreamUnauthenticatedError: SuperOffice has just refused the same credentials.
         """
-        if self._until and (until := self._until.get(name)) is not None:
+        if (until := self._until.get(name)) is not None:
             message = "SuperOffice has asked this user to slow down."
             retry_after_s = max(1, math.ceil(until - self._clock()))
             raise UpstreamHeldOffError(message, retry_after_s=retry_after_s)
-        if self._refused and name in self._refused:
+        if name in self._refused:
             message = "SuperOffice does not accept these credentials; they may have expired."
             error = UpstreamUnauthenticatedError(message, upstream_status=401)
             error.call_was_made = False
@@ -61,7 +61,7 @@ class RateLimits:
         Strangers share one, as forged credentials cost nothing; until the first caller is accepted,
         there are none.
         """
-        return name if not self._accepted or self._accepted.get(name) else STRANGERS
+        return name if not self._accepted or name in self._accepted else STRANGERS
 
     def add(self, name: str, seconds: float) -> None:
         """Limit a caller, for a minute at most."""

@@ -1,17 +1,15 @@
 """Cancel a request's work when its client disconnects or its deadline passes."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 
 from starlette.requests import ClientDisconnect
 
 from gateway.web.inbound import Inbound, do_nothing
 
 
-@contextmanager
-def while_wanted(inbound: Inbound, timeout_s: float) -> Iterator[None]:
-    """Cancel the body of a `with` when the client disconnects, or after `timeout_s` seconds.
+class WhileWanted:
+    """Cancels the body of a `with` when the client disconnects, or after `timeout_s` seconds.
 
     A REST call continues if other requests wait for it. Works like `asyncio.timeout`, for both
     reasons at once.
@@ -20,25 +18,29 @@ def while_wanted(inbound: Inbound, timeout_s: float) -> Iterator[None]:
         ClientDisconnect: the client has disconnected.
         TimeoutError: `timeout_s` seconds have passed.
     """
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101  an ASGI application runs in one
-    reasons: list[type[Exception]] = []
 
-    def end(reason: type[Exception]) -> None:
-        if not reasons:
-            reasons.append(reason)
-            task.cancel()
+    _reason: type[Exception] | None = None
 
-    inbound.on_disconnect = lambda: end(ClientDisconnect)
-    timer = task.get_loop().call_later(timeout_s, end, TimeoutError)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not reasons or task.cancelling() > 1:  # others have cancelled the task
-            raise
-        raise reasons[0] from None
-    finally:
-        timer.cancel()
-        inbound.on_disconnect = do_nothing
-        if reasons:
-            task.uncancel()
+    def __init__(self, inbound: Inbound, timeout_s: float) -> None:
+        self._inbound, self._timeout_s = inbound, timeout_s
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  an application runs in one
+        self._task = task
+        self._inbound.on_disconnect = partial(self._end, ClientDisconnect)
+        self._timer = task.get_loop().call_later(self._timeout_s, self._end, TimeoutError)
+
+    def __exit__(self, kind: object, exc: BaseException | None, traceback: object) -> None:
+        self._timer.cancel()
+        self._inbound.on_disconnect = do_nothing
+        if self._reason is None:
+            return
+        is_ours = not self._task.uncancel()  # nobody else has cancelled the task
+        if is_ours and isinstance(exc, asyncio.CancelledError):
+            raise self._reason from None
+
+    def _end(self, reason: type[Exception]) -> None:
+        if self._reason is None:
+            self._reason = reason
+            self._task.cancel()

@@ -30,7 +30,7 @@ from gateway.schema.engine import Answer, Operation, refusal
 from gateway.schema.error_codes import masked
 from gateway.web.admission import Admission
 from gateway.web.answer_stream import EventStream, MultipartStream
-from gateway.web.disconnect import while_wanted
+from gateway.web.disconnect import WhileWanted
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import check_tenant, inbound_of
 from gateway.web.middleware.browsers import refuse_cross_site
@@ -71,7 +71,7 @@ class Endpoint:
         with ExitStack() as slot:
             try:
                 slot.enter_context(self.admission.slot())
-                with while_wanted(exchange.inbound, self.timeout_s):
+                with WhileWanted(exchange.inbound, self.timeout_s):
                     response = await exchange.answer()
             except ClientDisconnect:
                 return
@@ -136,8 +136,8 @@ class _Exchange:
             if read.http_status != 200 or not self._accepts_only_streams:
                 raise read
             return self._stream(_only(refusal(read)), "")
-        name = self._begin(read)
-        if self._is_streamed(read):
+        name, is_subscription = self._begin(read)
+        if self._is_streamed(is_subscription=is_subscription):
             return self._stream(graphql.engine.stream(read, self._context), name)
         answer = await self._execute(read)
         return self._respond(answer.body, name, started, self._media_type)
@@ -146,29 +146,30 @@ class _Exchange:
         """Return the answer to a refused request."""
         return refuse(self.inbound, error, self._media_type)
 
-    def _is_streamed(self, operation: Operation) -> bool:
-        if not self._graphql.engine.is_subscription(operation):
+    def _is_streamed(self, *, is_subscription: bool) -> bool:
+        if not is_subscription:
             return self._accepts_only_streams
         if self._stream_type is None:
             raise NotAcceptableError(_NO_SUBSCRIPTION)
         return True
 
-    def _begin(self, operation: Operation) -> str:
-        """Record that an operation begins; return its name."""
-        name = self._graphql.engine.name_of(operation)
+    def _begin(self, operation: Operation) -> tuple[str, bool]:
+        """Record that an operation begins; return its name, and whether it is a subscription."""
+        document = self._graphql.engine.document(operation)
+        name = document.operation_name(operation.operation_name)
         self._record.operation = self._graphql.names.label(name)
         self._record.outcome = CANCELLED  # until it is answered
-        self._record.deprecated += self._graphql.engine.deprecated_in(operation)
-        return name
+        self._record.deprecated += document.deprecated
+        return name, document.subscription(operation.operation_name) is not None
 
     async def _execute_item(self, operation: Found) -> dict[str, Any]:
         """Yield to other requests, then execute an operation of a batch."""
         await asyncio.sleep(0)
         if isinstance(operation, GatewayError):
             return refusal(operation).body
-        self._begin(operation)
+        _, is_subscription = self._begin(operation)
         try:
-            if self._graphql.engine.is_subscription(operation):
+            if is_subscription:
                 raise NotAcceptableError(_NONE_IN_A_BATCH)
             return (await self._execute(operation)).body
         except GatewayError as exc:

@@ -28,7 +28,6 @@ from gateway.sessions.source import Fetch, Source
 from gateway.settings import Settings
 from gateway.store.keyed_cache import KeyedCache
 from gateway.store.memory import BoundedMemoryCache
-from gateway.store.redis import report_missing_rights
 from gateway.store.single_flight import Flights, cancel_all
 from gateway.tenants.states import MOST_TENANTS
 from gateway.upstream.body_memory import BodyMemory
@@ -98,6 +97,8 @@ class Gateway:
         self._dispatch = Dispatch(bus, self.upstreams.source_of, self.watchers_of)
         self._background: list[Callable[[], Coroutine[object, object, None]]] = [self._dispatch.run]
         if settings.redis_url is not None:
+            from gateway.store.redis import report_missing_rights
+
             self._background.append(partial(report_missing_rights, settings.redis_url))
         self.reloads = self._reloads(names)
         self.checks: dict[str, Check] = {}

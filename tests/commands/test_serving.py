@@ -289,13 +289,13 @@ sys.exit(main(["serve", "--port", "0", "--upstream-url", "http://127.0.0.1:1"]))
 """
 
 
-def test_serve_does_not_load_the_demo_or_tracing() -> None:
-    """A real gateway has no demo users in memory, and no tracing while it is off."""
+def test_serve_does_not_load_the_demo_tracing_or_redis() -> None:
+    """A real gateway has no demo users in memory, and neither tracing nor redis while unused."""
     done = subprocess.run(
         [sys.executable, "-c", _IMPORTS], capture_output=True, text=True, check=True
     )
 
     modules = done.stdout.split()
     assert "gateway.server.protocol" in modules
-    unwanted = ("gateway.demo", "gateway.observe.tracing")
+    unwanted = ("gateway.demo", "gateway.observe.tracing", "gateway.store.redis", "redis")
     assert [name for name in modules if name.startswith(unwanted)] == []

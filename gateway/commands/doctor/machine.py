@@ -8,7 +8,6 @@ from gateway.commands.doctor.finding import Failures, Finding, failure
 from gateway.errors import SettingsError
 from gateway.server import resources
 from gateway.settings import Settings
-from gateway.store.redis import try_out
 
 _URL = "GATEWAY_CACHE_URL"
 _REDIS_TIMEOUT_S = 2.0
@@ -58,6 +57,8 @@ def open_files(settings: Settings) -> Finding:
 
 async def shared_cache(url: str) -> Finding:
     """Check that Redis is fast, and allows every command that the gateway uses."""
+    from gateway.store.redis import try_out
+
     try:
         took_s, missing = await try_out(url, timeout_s=_REDIS_TIMEOUT_S)
     except OSError as exc:

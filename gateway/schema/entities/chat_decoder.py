@@ -1,8 +1,8 @@
 """Decode sessions, and set the fields that depend on the whole list or on settings."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from operator import itemgetter
+from collections.abc import Collection, Mapping
+from operator import attrgetter, itemgetter
 
 from gateway.records.dates import UTC, nanoseconds
 from gateway.records.decode import decoder
@@ -14,8 +14,11 @@ from gateway.schema.entities.enums import ChatSessionStatus
 decode = decoder(record_of(ChatSession))
 """Decodes SuperOffice's answer, or a part of it, in the same order."""
 
+_status = record_of(ChatSession).columns["status"]
+_sent_status = attrgetter(_status.slot)
 
-def complete(sessions: Iterable[ChatSession], *, topic_names: Mapping[int, str]) -> None:
+
+def complete(sessions: Collection[ChatSession], *, topic_names: Mapping[int, str]) -> None:
     """Set the fields that SuperOffice does not send: the channel's name, the place in the queue."""
     if topic_names:
         for session in sessions:
@@ -23,14 +26,17 @@ def complete(sessions: Iterable[ChatSession], *, topic_names: Mapping[int, str])
     number_queues(sessions)
 
 
-def number_queues(sessions: Iterable[ChatSession]) -> None:
+def number_queues(sessions: Collection[ChatSession]) -> None:
     """Set the place of each waiting session in the queue of its channel.
 
     Sessions without a channel or a time of request get none. Times without a zone are compared as
     they are written: within one answer, all are in the same zone.
     """
     waiting = []
-    for session in [s for s in sessions if s.status is ChatSessionStatus.IN_QUEUE]:
+    # Each word is converted once: all sessions of each snapshot are looked at.
+    words = set(map(_sent_status, sessions))
+    words = {word for word in words if _status.convert(word) is ChatSessionStatus.IN_QUEUE}
+    for session in [s for s in sessions if _sent_status(s) in words]:
         topic, requested = valid(session.topic_id), valid(session.when_requested)
         if topic is not None and requested is not None:
             key = valid(session.chat_session_id) or 0

@@ -39,9 +39,9 @@ _DIALOG_STYLE = "'sha256-nzTgYzXYDNe6BAHiiI7NNlfK8n/auuOAhh2t92YvuXo='"
 
 def wants_page(request: HTTPConnection) -> bool:
     """Return whether a browser opens the address; the page shows a query in the URL."""
-    accept = request.headers.get("accept", "")
-    is_get = request.scope.get("method") == "GET"
-    return is_get and preferred(accept, (JSON, GRAPHQL_JSON, HTML)) == HTML
+    if request.scope.get("method") != "GET":
+        return False
+    return preferred(request.headers.get("accept", ""), (JSON, GRAPHQL_JSON, HTML)) == HTML
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,14 +42,14 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
         BodyTooLargeError: it has more than `max_bytes`, by its Content-Length or by count.
         BodyTooSlowError: it took longer than ten seconds to arrive, or the client disconnected.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > max_bytes:
-        raise _too_large(max_bytes, declared[:20])
     whole = inbound_of(request.scope).body
     if whole is not None:
         if len(whole) > max_bytes:
-            raise _too_large(max_bytes, f"more than {max_bytes}")
+            raise _too_large(max_bytes, f"{len(whole)}")
         return whole
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared[:20]) > max_bytes:
+        raise _too_large(max_bytes, declared[:20])
     body, share = bytearray(), Share()
     try:
         async with asyncio.timeout(_TIMEOUT_S):

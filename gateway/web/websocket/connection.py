@@ -226,8 +226,9 @@ class Connection:
         running.context.work_for_caller()
         try:
             operation = await self._graphql.reader.operation(payload)
-            running.name = engine.name_of(operation)
-            running.record.deprecated = engine.deprecated_in(operation)
+            document = engine.document(operation)
+            running.name = document.operation_name(operation.operation_name)
+            running.record.deprecated = document.deprecated
             async with aclosing(engine.stream(operation, running.context)) as answers:
                 async for answer in answers:
                     await self._answer(running, answer)

@@ -194,7 +194,7 @@ async def test_a_document_that_is_no_longer_trusted_is_not_run() -> None:
     async def body() -> Any:
         return (await Engine(schema).execute(Operation("{ chatSessions { id } }"), context)).body
 
-    assert await body() == {"data": {"chatSessions": []}}
+    assert list(await body()) == ["data"]
     schema.documents.trusted = frozenset()
     assert [error["extensions"]["code"] for error in (await body())["errors"]] == ["BAD_REQUEST"]
 
