@@ -1,15 +1,13 @@
 """Cached answers, and 503s under load, sent without calling the application.
 
-Such an answer goes out as soon as its request is complete: no task, no middleware, one write. This
-file is all that the server knows of `gateway.web`.
+Such an answer goes out as soon as its request is complete: no task, no middleware, one write.
 """
 
 import time
-from http import HTTPStatus
 from typing import Any, TypeAlias, cast
 
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from gateway.headers import Header
 from gateway.server.limits import LimitedProtocol
@@ -17,11 +15,6 @@ from gateway.web import response_cache
 from gateway.web.edge import Edge
 from gateway.web.inbound import REQUEST_ID, Inbound, RequestHead, find_inbound, inbound_of
 from gateway.web.response_cache import CachedAnswer, CacheHit
-
-_STATUS_LINES = {
-    status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
-}
-
 
 Application: TypeAlias = Any  # uvicorn and Starlette type the same differently
 
@@ -139,7 +132,7 @@ class FastLaneProtocol(LimitedProtocol):
             headers.append((b"connection", b"close"))
         lines = [b"%b: %b\r\n" % header for header in headers]
         self.transport.write(
-            b"".join((_STATUS_LINES[answer.status], answer.lines, *lines, b"\r\n", answer.body))
+            b"".join((STATUS_LINE[answer.status], answer.lines, *lines, b"\r\n", answer.body))
         )
         cycle.response_started = cycle.response_complete = True
         if not cycle.keep_alive:
