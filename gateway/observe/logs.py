@@ -35,6 +35,7 @@ def _stamped(_: object, __: str, event: EventDict) -> EventDict:
     return event
 
 
+_as_logfmt = structlog.processors.LogfmtRenderer()
 _gateway = logging.getLogger("gateway")
 _configured_level = "info"
 _writer: LogWriter | None = None
@@ -78,7 +79,7 @@ def log_event(logger: logging.Logger, level: int, event: str, fields: Mapping[st
         if isinstance(handler, EventHandler):
             handler.write(level, {**fields, "event": event, "logger": logger.name})
             return
-    logger.log(level, "%s %s", event, fields)
+    logger.log(level, "%s %s", event, _as_logfmt(logger, "", {**fields}))
 
 
 def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> None:
