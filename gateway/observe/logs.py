@@ -69,12 +69,10 @@ class EventHandler(logging.StreamHandler[TextIO]):
 
 
 def log_event(logger: logging.Logger, level: int, event: str, fields: Mapping[str, object]) -> None:
-    """Log an event with its fields.
+    """Log an event with its fields; the caller checks that the logger is enabled for the level.
 
     Where the log is ours it bypasses the standard library, which takes ten times as long.
     """
-    if not logger.isEnabledFor(level):
-        return
     for handler in logging.root.handlers:
         if isinstance(handler, EventHandler):
             handler.write(level, {**fields, "event": event, "logger": logger.name})
