@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from gateway.schema.entities import summary as entity
+from gateway.schema.entities.chat_computed import StatusGroup
 from gateway.schema.entities.summary import GROUPS
 from tests.demo.asking import KARI, NOON, sessions_of
 from tests.schema.selecting.desk import OSLO, Desk, Json
@@ -324,6 +326,23 @@ async def test_long_lists_are_made_once_and_only_where_they_are_selected(
     await Desk([{"User": {"AssociateId": 7}}]).ask(query)
 
     assert calls == made
+
+
+async def test_who_is_live_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many lists of the summary count them."""
+    found: list[object] = []
+    where = entity._where
+
+    async def counted(columns: Any, rows: Any, name: str, value: object) -> Any:
+        found.append(value)
+        return await where(columns, rows, name, value)
+
+    monkeypatch.setattr(entity, "_where", counted)
+    await Desk([{"User": {"AssociateId": 7}}]).ask(
+        "{ chatSessionSummary { byAgent { live } byTopic { live } } }"
+    )
+
+    assert found.count(StatusGroup.LIVE) == 1
 
 
 async def test_agents_without_a_key_are_told_apart() -> None:
