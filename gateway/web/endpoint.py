@@ -147,7 +147,7 @@ class _Exchange:
         return refuse(self.inbound, error, self._media_type)
 
     def _is_streamed(self, operation: Operation) -> bool:
-        if not self._graphql.engine.is_subscription(operation):
+        if operation.subscription is None:
             return self._takes_streams_alone
         if self._stream_type is None:
             raise NotAcceptableError(_NO_SUBSCRIPTION)
@@ -155,11 +155,10 @@ class _Exchange:
 
     def _begin(self, operation: Operation) -> str:
         """Record what is executed; return the operation's name."""
-        name = self._graphql.engine.name_of(operation)
-        self._record.operation = self._graphql.names.told(name)
+        self._record.operation = self._graphql.names.told(operation.name)
         self._record.outcome = CANCELLED  # unless it is answered
-        self._record.deprecated += self._graphql.engine.deprecated_in(operation)
-        return name
+        self._record.deprecated += operation.document.deprecated
+        return operation.name
 
     async def _execute_in_turn(self, operation: Found) -> dict[str, Any]:
         """Execute an operation of a batch, after other requests had their turn."""
@@ -168,7 +167,7 @@ class _Exchange:
             return refusal(operation).body
         self._begin(operation)
         try:
-            if self._graphql.engine.is_subscription(operation):
+            if operation.subscription is not None:
                 raise NotAcceptableError(_NONE_IN_A_BATCH)
             return (await self._execute(operation)).body
         except GatewayError as exc:

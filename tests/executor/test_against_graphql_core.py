@@ -30,7 +30,9 @@ PLAIN.prepared = lru_cache(lambda *_: None)
 
 async def answered(schema: Any, operation: Operation, context: Any) -> str:
     """Answer an operation, as the text that a client gets: the order of keys counts."""
-    executed = engine.Operation(operation.document, operation.variables, operation.name)
+    executed = engine.Operation(
+        OURS.documents.find(operation.document), operation.variables, operation.name
+    )
     try:
         answer = await engine.Engine(schema).execute(executed, context)
     except (OperationResolutionError, InvalidOperationTypeError) as exc:
@@ -147,7 +149,9 @@ async def test_equal_rights_are_read_once_for_each_selection_of_them() -> None:
     operation = Operation(query, None, {})
 
     assert await answered(OURS, operation, context) == await answered(PLAIN, operation, context)
-    answer = await engine.Engine(OURS).execute(engine.Operation(query), context)
+    answer = await engine.Engine(OURS).execute(
+        engine.Operation(OURS.documents.find(query)), context
+    )
     first, second, third = answer.body["data"]["chatSessions"]  # type: ignore[index]
     assert first["all"] is second["all"]
     assert first["contact"]["fieldProperties"] is third["contact"]["fieldProperties"]

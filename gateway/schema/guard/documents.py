@@ -171,9 +171,15 @@ class DocumentCache:
         refusal = self._refusal(text)
         if refusal is None:
             return self._cached(text)
-        refused = self._make("")
+        refused = self._make(text)
         refused.parsed, refused.is_prepared = refusal, True
         return refused
+
+    async def prepared(self, text: str) -> Document:
+        """Return the document of a text, parsed and validated: see `Document.prepare`."""
+        document = self.find(text)
+        await document.prepare()
+        return document
 
     def _refusal(self, query: str) -> GraphQLError | None:
         if self.trusted is not None and query not in self.trusted:

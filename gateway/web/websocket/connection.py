@@ -223,13 +223,12 @@ class Connection:
 
     async def _run(self, running: _Operation, payload: object) -> None:
         """Execute an operation, and send its answers."""
-        engine, id_ = self._graphql.engine, running.id
+        id_ = running.id
         running.context.work_for_caller()
         try:
             operation = await self._graphql.reader.operation(payload)
-            running.name = engine.name_of(operation)
-            running.record.deprecated = engine.deprecated_in(operation)
-            async with aclosing(engine.stream(operation, running.context)) as answers:
+            running.name, running.record.deprecated = operation.name, operation.document.deprecated
+            async with aclosing(self._graphql.engine.stream(operation, running.context)) as answers:
                 async for answer in answers:
                     await self._answer(running, answer)
                     if answer.is_refusal:
