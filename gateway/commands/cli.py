@@ -10,6 +10,7 @@ from importlib import import_module
 
 from gateway import __version__
 from gateway.errors import SettingsError
+from gateway.server.signals import ignore_signals
 
 _COMMANDS = {
     "serve": "run the gateway over SuperOffice",
@@ -24,6 +25,8 @@ _COMMANDS = {
 }
 """Each command is the module of this name: its `register` adds the arguments."""
 
+_SERVERS = ("serve", "demo", "upstream")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 1 (it failed), 2 (wrong usage) or 130 (Ctrl+C)."""
@@ -33,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(given: Sequence[str]) -> int:
+    if given and given[0] in _SERVERS:
+        ignore_signals()  # before the imports, which take a while
     parser = _parser(given)
     if not given:
         parser.print_help()

@@ -1,6 +1,7 @@
 """The command line: its help, its exit codes, and what it hands on."""
 
 import contextlib
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -94,6 +95,34 @@ def test_help_names_what_there_is(
     assert exited.value.code == 0
     shown = capsys.readouterr().out
     assert [word for word in words if word not in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "is_server"),
+    [("serve", True), ("demo", True), ("upstream", True), ("query", False), ("doctor", False)],
+)
+def test_a_signal_ends_no_server_that_starts(
+    command: str, monkeypatch: pytest.MonkeyPatch, *, is_server: bool
+) -> None:
+    """A reload may come before the imports are done; other commands end with their terminal."""
+    seen: list[object] = []
+
+    def note(name: str) -> None:
+        seen.extend(signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGUSR1))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", note)
+    before = {
+        number: signal.signal(number, signal.SIG_DFL)
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+    }
+    try:
+        assert main([command]) == 130
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    assert seen == 2 * [signal.SIG_IGN if is_server else signal.SIG_DFL]
 
 
 @pytest.mark.parametrize(
