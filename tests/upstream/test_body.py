@@ -303,9 +303,20 @@ async def test_what_is_not_http_within_the_body_is_left_as_it_is() -> None:
         await read(BreakingChunks([TEXT], httpx.RemoteProtocolError("bad chunk")))
 
 
-@pytest.mark.parametrize("encoding", [None, "gzip"])
-async def test_others_get_their_turn_while_a_large_body_is_read(encoding: str | None) -> None:
-    """It may have arrived before it is read, or become large only as it is inflated."""
+@pytest.mark.parametrize(
+    ("pieces", "encoding"),
+    [
+        ([bytes(MEBIBYTE // 4)] * 64, None),
+        ([BOMB], "gzip"),
+        ([b" "] * 20_000, None),
+        ([gzip.compress(b"")] * 20_000, "gzip"),
+    ],
+    ids=["large", "large once inflated", "tiny pieces", "empty members"],
+)
+async def test_others_get_their_turn_while_a_body_is_read(
+    pieces: list[bytes], encoding: str | None
+) -> None:
+    """All of it may have arrived before it is read."""
     turns = 0
 
     async def count() -> None:
@@ -314,7 +325,6 @@ async def test_others_get_their_turn_while_a_large_body_is_read(encoding: str | 
             turns += 1
             await asyncio.sleep(0)
 
-    pieces = [BOMB] if encoding else [bytes(MEBIBYTE // 4)] * 64
     counting = asyncio.create_task(count())
     await read(Chunks(pieces), encoding, max_bytes=16 * MEBIBYTE)
     counting.cancel()
