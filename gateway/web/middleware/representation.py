@@ -35,8 +35,8 @@ def _chosen(accept_encoding: bytes) -> bytes:
 class Representation:
     """Compresses answers; tags cacheable ones to GET, and answers 304 where the client has them.
 
-    The library that compresses goes by an order of its own, so it is left one coding; without any,
-    it is left out. It is given long bodies in pieces, so that others get their turn between them.
+    The library that compresses goes by an order of its own, so it is left one coding. It is given
+    long bodies in pieces, so that others get their turn between them.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -54,17 +54,16 @@ class Representation:
         is_tagged = scope["method"] in {"GET", "HEAD"}
         if is_tagged or coding != b"identity":
             send = _whole(send, known if is_tagged else None)
-        if coding == b"identity":
-            await self.app(scope, receive, send)
-            return
         headers = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
         headers.append((b"accept-encoding", coding))
         await self._compressed({**scope, "headers": headers}, receive, send)
 
     async def _in_pieces(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_compressed = (b"accept-encoding", b"identity") not in scope["headers"]
+
         async def send_pieces(message: Message) -> None:
             body, begin = message.get("body", b""), 0
-            while len(body) - begin > _PIECE_BYTES:
+            while is_compressed and len(body) - begin > _PIECE_BYTES:
                 piece = body[begin : begin + _PIECE_BYTES]
                 await send({**message, "body": piece, "more_body": True})
                 await asyncio.sleep(0)
