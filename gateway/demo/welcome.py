@@ -4,8 +4,9 @@ import json
 from collections.abc import Sequence
 
 _WELCOME = """
-Wallboard   {wallboard}   (open it in a browser: who waits, live)
+Wallboard   {base}/wallboard   (open it in a browser: who waits, live)
 GraphQL     {url}   (open it in a browser to write queries)
+Manual      {base}/docs
 
 Log in as one of three demo users with an Authorization header:
 
@@ -26,7 +27,7 @@ def welcome(url: str, users: Sequence[tuple[str, str, int]], tenants: dict[str, 
     query = {"query": "{ chatSessions { chatSessionId status customerName } }"}
     text = _WELCOME.format(
         url=next(iter(tenants), url),
-        wallboard=url.replace("/graphql", "/wallboard"),
+        base=url.removesuffix("/graphql"),
         users="\n".join(f"    {name:14} {authorization}" for name, authorization, _ in users),
         authorization=users[0][1],
         body=json.dumps(query),
