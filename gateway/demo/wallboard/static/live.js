@@ -8,7 +8,7 @@
 // States: "connecting", "live", "waiting" (it tries again by itself), "stopped" (it does not).
 
 // Close codes that another try cannot help: an invalid message, and credentials that are refused.
-const FINAL = new Set([4400, 4401, 4403, 4406]);
+const FINAL = new Set([4400, 4401, 4403]);
 const FINAL_ERRORS = new Set(["UNAUTHENTICATED", "FORBIDDEN", "GRAPHQL_VALIDATION_FAILED"]);
 const PING_MS = 10_000;
 
