@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import re
 import sys
 from collections.abc import Collection, Sequence
@@ -48,7 +49,13 @@ def _run(given: Sequence[str]) -> int:
     if unknown:
         command.error(_unrecognized(unknown, command.format_help()))
     try:
-        return int(run(**arguments) or 0)
+        code = int(run(**arguments) or 0)
+        print(end="", flush=True)  # noqa: T201  what is left, while errors can be handled
+        return code
+    except BrokenPipeError:
+        # The reader has left, as `head` does. Python would write the rest at exit, and fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except SettingsError as exc:
         _print_error(str(exc), arguments)
         return 2

@@ -1,6 +1,7 @@
 """The command line: its help, its exit codes, and what it hands on."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -123,6 +124,21 @@ def test_a_signal_ends_no_server_that_starts(
             signal.signal(number, handler)
 
     assert seen == 2 * [signal.SIG_IGN if is_server else signal.SIG_DFL]
+
+
+@pytest.mark.parametrize(
+    "command", [["docs"], ["docs", "settings"], ["dashboard"], ["schema", "export", "-"]]
+)
+def test_whoever_has_read_enough_can_leave(
+    command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `head` does; nothing is said about it, now or at the end of the process."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert main(command) == 0
+        out.write("more")
 
 
 @pytest.mark.parametrize(

@@ -265,21 +265,6 @@ def test_ctrl_c_ends_it(
     assert query(QUERY, "--header", KARI, *watch) == (expected, "")
 
 
-def test_whoever_has_read_enough_can_leave(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As `head` does; nothing is said about it, now or at the end of the process."""
-
-    async def unread(*_: Any, **__: Any) -> int:
-        raise BrokenPipeError
-
-    monkeypatch.setattr(command, "_print_all", unread)
-    with (tmp_path / "out").open("w") as out:
-        monkeypatch.setattr(sys, "stdout", out)
-        assert main(["query", QUERY]) == 0
-        out.write("more")
-
-    assert (tmp_path / "out").read_text() == ""
-
-
 def test_a_tenant_can_be_asked(query: Any, rest: RestSide, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the environment that the settings name."""
     monkeypatch.delenv("GATEWAY_UPSTREAM_URL")
