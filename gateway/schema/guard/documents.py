@@ -202,7 +202,7 @@ class Documents(SchemaExtension):
         self._cache = cache
 
     def on_parse(self) -> Iterator[None]:
-        """Parse, unless the text is rejected; validation then returns the error.
+        """Parse and validate, unless the text is rejected; the errors are returned later.
 
         Raises:
             CannotGetOperationTypeError: there are several operations and none is named (GraphQL
@@ -210,24 +210,14 @@ class Documents(SchemaExtension):
         """
         context: ExecutionContext = self.execution_context
         chosen = context.operation_name  # without a document yet: the client's own, or None
-        found = self._cache.find(context.query or "").parsed
-        if isinstance(found, GraphQLError):
-            context.graphql_document = _NOTHING
-            context.pre_execution_errors = [found]
-        else:
-            context.graphql_document = found
+        found = self._cache.find(context.query or "")
+        context.pre_execution_errors = [*found.errors]
+        document = found.parsed if isinstance(found.parsed, DocumentNode) else _NOTHING
+        context.graphql_document = document
         yield
-        document = context.graphql_document
         operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
         if len(operations) > 1 and not chosen:
             raise CannotGetOperationTypeError(None)
-
-    def on_validate(self) -> Iterator[None]:
-        """Validate, unless there is an error already."""
-        context: ExecutionContext = self.execution_context
-        if context.pre_execution_errors is None:
-            context.pre_execution_errors = [*self._cache.find(context.query or "").errors]
-        yield
 
 
 _NOTHING = parse("{ __typename }")
