@@ -51,9 +51,7 @@ class Representation:
         sent = dict(scope["headers"])
         coding = _chosen(sent.get(b"accept-encoding", b"")[:LONGEST])
         known = sent.get(b"if-none-match", b"").decode("latin-1")
-        is_tagged = scope["method"] in {"GET", "HEAD"}
-        if is_tagged or coding != b"identity":
-            send = _whole(send, known if is_tagged else None)
+        send = _whole(send, known if scope["method"] in {"GET", "HEAD"} else None)
         headers = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
         headers.append((b"accept-encoding", coding))
         await self._compressed({**scope, "headers": headers}, receive, send)
