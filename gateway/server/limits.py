@@ -121,8 +121,8 @@ class LimitedProtocol(HttpToolsProtocol):
         """
         if len(self.headers) > MAX_HEADERS:
             self._reject(f"The request has more than {MAX_HEADERS} headers.", 431)
-        came_in_pieces = self._head_bytes > 0
-        if came_in_pieces and len(self.url) + _size(self.headers) > _MAX_HEAD_BYTES:
+        # The head is short enough if it came in one piece.
+        if self._head_bytes and len(self.url) + _size(self.headers) > _MAX_HEAD_BYTES:
             self._reject(*self._too_large())
         self._is_in_head = False
         self._has_progress = True
@@ -134,7 +134,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.is_draining and self.cycle is not None:  # None where a handshake comes first
             self.cycle.keep_alive = False
         if self.pipeline:
-            self._pipeline_bytes += _head_size(self.cycle)
+            self._pipeline_bytes += _size(self.cycle.scope["headers"])
             self._limit_pipeline()
 
     def _too_large(self) -> tuple[str, int]:
@@ -179,7 +179,8 @@ class LimitedProtocol(HttpToolsProtocol):
         """Begin the next request, and count those that wait behind it."""
         super().on_response_complete()
         if self._pipeline_bytes:
-            self._pipeline_bytes = sum(len(c.body) + _head_size(c) for c, _ in self.pipeline)
+            waiting = (cycle for cycle, _ in self.pipeline)
+            self._pipeline_bytes = sum(len(c.body) + _size(c.scope["headers"]) for c in waiting)
 
     def _limit_pipeline(self) -> None:
         """Close the connection when too many requests wait, or too large ones."""
@@ -210,10 +211,6 @@ class LimitedProtocol(HttpToolsProtocol):
     def _close(self) -> None:
         self._stop_head_timer()
         self.transport.close()
-
-
-def _head_size(cycle: RequestResponseCycle) -> int:
-    return _size(cycle.scope["headers"])
 
 
 def _size(headers: Iterable[tuple[bytes, bytes]]) -> int:

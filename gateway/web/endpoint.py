@@ -136,11 +136,11 @@ class _Exchange:
             if read.http_status != 200 or not self._takes_streams_alone:
                 raise read
             return self._stream(_only(refusal(read)), "")
-        name = self._begin(read)
+        self._begin(read)
         if self._is_streamed(read):
-            return self._stream(graphql.engine.stream(read, self._context), name)
+            return self._stream(graphql.engine.stream(read, self._context), read.name)
         answer = await self._execute(read)
-        return self._respond(answer.body, name, started, self._media_type)
+        return self._respond(answer.body, read.name, started, self._media_type)
 
     def refused(self, error: GatewayError) -> Response:
         """Return the answer to a request that is refused."""
@@ -153,12 +153,11 @@ class _Exchange:
             raise NotAcceptableError(_NO_SUBSCRIPTION)
         return True
 
-    def _begin(self, operation: Operation) -> str:
-        """Record what is executed; return the operation's name."""
+    def _begin(self, operation: Operation) -> None:
+        """Record what is executed."""
         self._record.operation = self._graphql.names.told(operation.name)
         self._record.outcome = CANCELLED  # unless it is answered
         self._record.deprecated += operation.document.deprecated
-        return operation.name
 
     async def _execute_in_turn(self, operation: Found) -> dict[str, Any]:
         """Execute an operation of a batch, after other requests had their turn."""
