@@ -103,8 +103,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._is_in_head or not self._has_progress:
             self._head_bytes += len(piece)
             if self._head_bytes > _MAX_HEAD_BYTES and not self.transport.is_closing():
-                self._refusal = self._too_large()
-                self.send_400_response("")
+                self.send_400_response(*self._too_large())
 
     def on_message_begin(self) -> None:
         """Count the bytes of the head that begins."""
@@ -150,9 +149,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._refusal = problem, status
         raise ValueError(problem)
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, msg: str, status: int = 400) -> None:
         """Answer what is no request, or goes past a limit, as other errors; then close."""
-        message, status = self._refusal or (msg, 400)
+        message, status = self._refusal or (msg, status)
         response = error_response(BadRequestError(message), status=status)
         headers = (*self.server_state.default_headers, *response.raw_headers)
         lines = [b"%b: %b\r\n" % header for header in (*headers, (b"connection", b"close"))]

@@ -162,9 +162,8 @@ class DocumentCache:
         self.trusted = trusted
         self._limits = limits
         rules = (*specified_rules, *RULES, *rules)
-        make = partial(Document, schema=schema, limits=limits, rules=rules)
-        self._make = make
-        self._cached = shared_out(make)
+        self._make = partial(Document, schema=schema, limits=limits, rules=rules)
+        self._cached = shared_out(self._make)
 
     def find(self, text: str) -> Document:
         """Return the document of a text; one that is refused has the reason instead."""
