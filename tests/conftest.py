@@ -169,7 +169,7 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     execute = Engine.execute
 
     async def counted(self: Engine, operation: Operation, *args: Any, **more: Any) -> Answer:
-        operations.append(operation.query)
+        operations.append(operation.document.text)
         return await execute(self, operation, *args, **more)
 
     monkeypatch.setattr(Engine, "execute", counted)

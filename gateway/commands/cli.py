@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import re
 import sys
 from collections.abc import Collection, Sequence
@@ -10,6 +11,7 @@ from importlib import import_module
 
 from gateway import __version__
 from gateway.errors import SettingsError
+from gateway.server.signals import ignore_signals
 
 _COMMANDS = {
     "serve": "run the gateway over SuperOffice",
@@ -24,6 +26,8 @@ _COMMANDS = {
 }
 """Each command is a module of the same name; its `register` adds the arguments."""
 
+_SERVERS = ("serve", "demo", "upstream")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 1 (it failed), 2 (wrong usage) or 130 (Ctrl+C)."""
@@ -33,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str]) -> int:
+    if argv and argv[0] in _SERVERS:
+        ignore_signals()  # before the imports, which take a while
     parser = _parser(argv)
     if not argv:
         parser.print_help()
@@ -43,7 +49,13 @@ def _run(argv: Sequence[str]) -> int:
     if unknown:
         command.error(_unrecognized(unknown, command.format_help()))
     try:
-        return int(run(**arguments) or 0)
+        code = int(run(**arguments) or 0)
+        print(end="", flush=True)  # noqa: T201  what is left, while errors can be handled
+        return code
+    except BrokenPipeError:
+        # The reader has left, as `head` does. Python would write the rest at exit, and fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except SettingsError as exc:
         _print_error(str(exc), arguments)
         return 2

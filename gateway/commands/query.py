@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import os
 import re
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -70,10 +69,6 @@ def _run(
         return asyncio.run(_print_all(stream, timeout_s=timeout_s, is_watched=is_watched))
     except KeyboardInterrupt:
         return 0 if is_watched else 1
-    except BrokenPipeError:
-        # The pipe is closed, as by `head`. At exit Python would write the rest, and fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _variables(text: str) -> dict[str, object]:

@@ -4,8 +4,9 @@ import json
 from collections.abc import Sequence
 
 _WELCOME = """
-Wallboard   {wallboard}   shows the demo's chats live, in a browser
+Wallboard   {base}/wallboard   shows the demo's chats live, in a browser
 GraphQL     {url}   is the endpoint for apps, and GraphiQL in a browser
+Manual      {base}/docs   has every query, setting and error
 
 Log in as a demo user, with one of these Authorization headers:
 
@@ -26,7 +27,7 @@ def welcome(url: str, users: Sequence[tuple[str, str, int]], tenants: dict[str, 
     query = {"query": "{ chatSessions { chatSessionId status customerName } }"}
     text = _WELCOME.format(
         url=next(iter(tenants), url),
-        wallboard=url.replace("/graphql", "/wallboard"),
+        base=url.removesuffix("/graphql"),
         users="\n".join(f"    {name:14} {authorization}" for name, authorization, _ in users),
         authorization=users[0][1],
         body=json.dumps(query),

@@ -35,6 +35,7 @@ def _stamped(_: object, __: str, event: EventDict) -> EventDict:
     return event
 
 
+_as_logfmt = structlog.processors.LogfmtRenderer()
 _gateway = logging.getLogger("gateway")
 _configured_level = "info"
 _writer: LogWriter | None = None
@@ -68,17 +69,15 @@ class EventHandler(logging.StreamHandler[TextIO]):
 
 
 def log_event(logger: logging.Logger, level: int, event: str, fields: Mapping[str, object]) -> None:
-    """Log an event with its fields.
+    """Log an event with its fields; the caller checks that the logger is enabled for the level.
 
     With an `EventHandler` it bypasses the standard library, which takes ten times as long.
     """
-    if not logger.isEnabledFor(level):
-        return
     for handler in logging.root.handlers:
         if isinstance(handler, EventHandler):
             handler.write(level, {**fields, "event": event, "logger": logger.name})
             return
-    logger.log(level, "%s %s", event, fields)
+    logger.log(level, "%s %s", event, _as_logfmt(logger, "", {**fields}))
 
 
 def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> None:

@@ -33,11 +33,21 @@ _READING = frozenset({OperationType.QUERY, OperationType.SUBSCRIPTION})
 class Operation:
     """A request to execute one operation of a document (GraphQL spec, section 6.1)."""
 
-    query: str
+    document: Document
     variables: Mapping[str, object] | None = None
     operation_name: str | None = None
     when_answered: Callable[[], Awaitable[None]] | None = field(default=None, compare=False)
     """Called if the first answer is made from SuperOffice's sessions and has no errors."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the document; "" where it has none."""
+        return self.document.operation_name(self.operation_name)
+
+    @property
+    def subscription(self) -> str | None:
+        """The root field of a valid subscription; None for anything else."""
+        return self.document.subscription(self.operation_name)
 
     async def answered(self, answer: "Answer", context: Context) -> None:
         """Call `when_answered`, unless the answer has errors or is not SuperOffice's."""
@@ -95,9 +105,9 @@ class Engine:
             OperationResolutionError: the operation to execute is missing or ambiguous.
             InvalidOperationTypeError: it is a mutation, and `is_read_only`.
         """
-        document, prepared = self.document(operation), None
-        if not document.errors:
-            prepared = self._schema.prepared(document, operation.operation_name)
+        prepared = None
+        if not operation.document.errors:
+            prepared = self._schema.prepared(operation.document, operation.operation_name)
         data = await prepared.execute(context, operation.variables) if prepared else None
         answer = Answer({"data": data}) if data is not None else None
         if answer is None:
@@ -110,7 +120,7 @@ class Engine:
     ) -> Answer:
         try:
             result = await self._schema.execute(
-                operation.query,
+                operation.document.text,
                 dict(operation.variables) if operation.variables else None,
                 context_value=context,
                 operation_name=operation.operation_name,
@@ -143,19 +153,18 @@ class Engine:
                 del answer  # it is large, and thousands of subscriptions wait for the next one
 
     def _answers(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
-        document = self.document(operation)
-        if document.subscription(operation.operation_name) in {None, CHANGES}:
+        if operation.subscription in {None, CHANGES}:
             return self._each(operation, context)
         distinct = partial(self._distinct, operation, context)
         if self._schema.options.extensions or not isinstance(context.access, Access):
             return distinct()  # a trace belongs to one request
         shared: Shared[Answer] = context.watchers_of(context.access.source).shared
-        declared = document.variables(operation.operation_name)
+        declared = operation.document.variables(operation.operation_name)
         used = {
             name: value for name, value in (operation.variables or {}).items() if name in declared
         }
         variables = compact(orjson.dumps(used, option=orjson.OPT_SORT_KEYS))
-        key = context.access.key, operation.query, operation.operation_name, variables
+        key = context.access.key, operation.document.text, operation.operation_name, variables
         return shared.read(key, distinct)
 
     async def _distinct(
@@ -169,7 +178,7 @@ class Engine:
 
     async def _each(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
         results = await self._schema.stream(
-            operation.query,
+            operation.document.text,
             dict(operation.variables) if operation.variables else None,
             context_value=context,
             operation_name=operation.operation_name,
@@ -178,14 +187,6 @@ class Engine:
             async for result in results:
                 yield _answer(result)
                 del result
-
-    async def prepare(self, query: str) -> None:
-        """Parse and validate a query in advance, yielding to other requests in between."""
-        await self._schema.documents.find(query).prepare()
-
-    def document(self, operation: Operation) -> Document:
-        """Return the document of an operation, which may be refused."""
-        return self._schema.documents.find(operation.query)
 
 
 async def _encoded(answer: Answer, state: int) -> Answer:

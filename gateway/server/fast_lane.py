@@ -4,11 +4,10 @@ Such an answer is sent as soon as its request is complete: no task, no middlewar
 """
 
 import time
-from http import HTTPStatus
 from typing import Any, TypeAlias, cast
 
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from gateway.headers import Header
 from gateway.server.limits import LimitedProtocol
@@ -16,11 +15,6 @@ from gateway.web import response_cache
 from gateway.web.edge import Edge
 from gateway.web.inbound import REQUEST_ID, Inbound, RequestHead, find_inbound, inbound_of
 from gateway.web.response_cache import CachedAnswer, CacheHit
-
-_STATUS_LINES = {
-    status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
-}
-
 
 Application: TypeAlias = Any  # the types of uvicorn and Starlette differ
 
@@ -138,7 +132,7 @@ class FastLaneProtocol(LimitedProtocol):
             headers.append((b"connection", b"close"))
         lines = [b"%b: %b\r\n" % header for header in headers]
         self.transport.write(
-            b"".join((_STATUS_LINES[answer.status], answer.lines, *lines, b"\r\n", answer.body))
+            b"".join((STATUS_LINE[answer.status], answer.lines, *lines, b"\r\n", answer.body))
         )
         cycle.response_started = cycle.response_complete = True
         if not cycle.keep_alive:

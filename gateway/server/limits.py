@@ -10,9 +10,15 @@ import socket
 from collections.abc import Iterable
 from typing import NoReturn
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
+from gateway.errors import BadRequestError
 from gateway.web.edge import Edge
+from gateway.web.respond.errors import error_response
 
 MAX_HEADERS = 200
 _MAX_HEAD_BYTES = 64 * 2**10  # and as much after a body
@@ -30,6 +36,9 @@ _PIECE_BYTES = 16 * 2**10
 class LimitedProtocol(HttpToolsProtocol):
     """Closes a connection when too many are open, or when its client exceeds a limit."""
 
+    url = b""
+    """Of the last request; uvicorn sets it when the first one begins."""
+
     _head_bytes = 0
     """Bytes since the last complete head, or since the last piece of a body."""
 
@@ -43,8 +52,8 @@ class LimitedProtocol(HttpToolsProtocol):
     _has_progress = False
     """Whether the piece that is being parsed completes a head, or contains a part of a body."""
 
-    _problem = ""
-    """The message of a 400 for an exceeded limit."""
+    _refusal: tuple[str, int] | None = None
+    """The message and the status of the answer to an exceeded limit."""
 
     requests_begun = 0
 
@@ -93,8 +102,8 @@ class LimitedProtocol(HttpToolsProtocol):
         super().data_received(piece)
         if self._is_in_head or not self._has_progress:
             self._head_bytes += len(piece)
-            if self._head_bytes > _MAX_HEAD_BYTES:
-                self._close()
+            if self._head_bytes > _MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response(*self._too_large())
 
     def on_message_begin(self) -> None:
         """Count the bytes of the head that begins."""
@@ -110,10 +119,10 @@ class LimitedProtocol(HttpToolsProtocol):
             ValueError: there are too many headers, or they are too long.
         """
         if len(self.headers) > MAX_HEADERS:
-            self._reject(f"The request has more than {MAX_HEADERS} headers.")
-        came_in_pieces = self._head_bytes > 0
-        if came_in_pieces and len(self.url) + _size(self.headers) > _MAX_HEAD_BYTES:
-            self._reject(f"The head of the request has more than {_MAX_HEAD_BYTES} bytes.")
+            self._reject(f"The request has more than {MAX_HEADERS} headers.", 431)
+        # The head is short enough if it came in one piece.
+        if self._head_bytes and len(self.url) + _size(self.headers) > _MAX_HEAD_BYTES:
+            self._reject(*self._too_large())
         self._is_in_head = False
         self._has_progress = True
         if self._head_timer is not None:
@@ -124,21 +133,30 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.is_draining and self.cycle is not None:  # None if a handshake is the first request
             self.cycle.keep_alive = False
         if self.pipeline:
-            self._pipeline_bytes += _head_size(self.cycle)
+            self._pipeline_bytes += _size(self.cycle.scope["headers"])
             self._limit_pipeline()
 
-    def _reject(self, problem: str) -> NoReturn:
-        """Have uvicorn answer 400, as it does to what httptools rejects.
+    def _too_large(self) -> tuple[str, int]:
+        part, status = ("URI", 414) if len(self.url) > _MAX_HEAD_BYTES // 2 else ("head", 431)
+        return f"The {part} of the request is too large: the head may have 64 KiB.", status
+
+    def _reject(self, problem: str, status: int = 400) -> NoReturn:
+        """Have the problem answered, as uvicorn answers what httptools rejects.
 
         Raises:
             ValueError: always.
         """
-        self._problem = problem
+        self._refusal = problem, status
         raise ValueError(problem)
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer an invalid request, or one past a limit, which the message names."""
-        super().send_400_response(self._problem or msg)
+    def send_400_response(self, msg: str, status: int = 400) -> None:
+        """Refuse an invalid request, or one past a limit, with an error body; then close."""
+        message, status = self._refusal or (msg, status)
+        response = error_response(BadRequestError(message), status=status)
+        headers = (*self.server_state.default_headers, *response.raw_headers)
+        lines = [b"%b: %b\r\n" % header for header in (*headers, (b"connection", b"close"))]
+        self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", response.body)))
+        self._close()
 
     def on_body(self, body: bytes) -> None:
         """Add a piece to the body.
@@ -160,7 +178,8 @@ class LimitedProtocol(HttpToolsProtocol):
         """Begin the next request, and count those that wait behind it."""
         super().on_response_complete()
         if self._pipeline_bytes:
-            self._pipeline_bytes = sum(len(c.body) + _head_size(c) for c, _ in self.pipeline)
+            waiting = (cycle for cycle, _ in self.pipeline)
+            self._pipeline_bytes = sum(len(c.body) + _size(c.scope["headers"]) for c in waiting)
 
     def _limit_pipeline(self) -> None:
         """Close the connection when too many requests wait, or too large ones."""
@@ -191,10 +210,6 @@ class LimitedProtocol(HttpToolsProtocol):
     def _close(self) -> None:
         self._stop_head_timer()
         self.transport.close()
-
-
-def _head_size(cycle: RequestResponseCycle) -> int:
-    return _size(cycle.scope["headers"])
 
 
 def _size(headers: Iterable[tuple[bytes, bytes]]) -> int:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import SettingsError
 from gateway.observe.logs import configure_logs
-from gateway.server import signals
 from gateway.server.resources import (
     LOOPBACK,
     join,
@@ -61,7 +60,6 @@ def serve(
     Raises:
         SettingsError: the gateway cannot start.
     """
-    signals.ignore_signals()
     with listening(settings.host, settings.port, workers=settings.workers) as listener:
         configure_logs(settings.log_level, settings.log_format)
         settings = with_fewer_connections(settings)

@@ -46,6 +46,9 @@ class Workers:
     _reports: dict[SpawnProcess, "Connection[str, str]"] = field(default_factory=dict)
     _reported: dict[SpawnProcess, str] = field(default_factory=dict)
     _is_ready: bool = False
+    _starts_at: float = 0
+    """When the next worker may start, by `time.monotonic`."""
+
     _signals: list[int] = field(default_factory=list)
     _to_pass_on: list[signal.Signals] = field(default_factory=list)
     _had_terminal: bool = field(default_factory=signals.has_terminal)
@@ -60,12 +63,12 @@ class Workers:
         numbers = (*_SIGNALS, *signals.HANDLED)
         before = {number: signal.signal(number, self._note) for number in numbers}
         try:
-            for _ in range(self.count):
-                self._start()
             while not self._signals:
+                while len(self._reports) < self.count and time.monotonic() >= self._starts_at:
+                    self._start()
                 wait([process.sentinel for process in self._reports], _TICK_S)
                 for process in [process for process in self._reports if not process.is_alive()]:
-                    self._replace(process)
+                    self._forget(process)
                 self._read_reports()
                 while self._to_pass_on:
                     self._pass_on(self._to_pass_on.pop(0))
@@ -95,7 +98,7 @@ class Workers:
         sender.close()  # the worker's own is the only one left: it closes when the worker ends
         self._reports[process] = reports
 
-    def _replace(self, ended: SpawnProcess) -> None:
+    def _forget(self, ended: SpawnProcess) -> None:
         if self._signals:
             return
         how = f"worker {ended.pid} ended with code {ended.exitcode}"
@@ -105,8 +108,7 @@ class Workers:
         if problem and not (self._is_ready and "" in self._reported.values()):
             raise SettingsError(problem)
         logger.warning("%s: another one starts", problem or how)
-        time.sleep(_PAUSE_S if problem else 0)
-        self._start()
+        self._starts_at = time.monotonic() + (_PAUSE_S if problem else 0)
 
     def _read_reports(self) -> None:
         for process, reports in self._reports.items():

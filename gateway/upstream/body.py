@@ -19,6 +19,8 @@ _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _RAW_DEFLATE = -zlib.MAX_WBITS
 _PIECE = 2**16
 _TURN_BYTES = 2**20
+_PIECE_COST_BYTES = 2**10
+"""What a piece costs beyond its bytes: they may be few."""
 
 # Log-in pages, maintenance pages of proxies, and SuperOffice's XML. Other types prove nothing: some
 # servers label JSON as text/plain, or not at all.
@@ -42,7 +44,7 @@ async def read_body(
     # Not `aiter_raw`, which refuses responses that have their content already, as in tests.
     assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  by AsyncClient
     body = BytesIO()  # grows in place, and mostly returns its bytes without a copy
-    received = turns = 0
+    received = cost = 0
     try:
         async for chunk in response.stream:
             received += len(chunk)
@@ -52,8 +54,9 @@ async def read_body(
                 if body.tell() > max_bytes or received > max_bytes:
                     raise _too_large(max_bytes)
                 await make_room(len(piece), on_wait)
-                if body.tell() // _TURN_BYTES > turns:  # data may arrive faster than it is read
-                    turns += 1
+                cost += len(piece) + _PIECE_COST_BYTES
+                if cost > _TURN_BYTES:  # data may arrive faster than it is read
+                    cost = 0
                     await asyncio.sleep(0)
         if inflate:
             inflate.finish()

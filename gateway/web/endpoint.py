@@ -136,40 +136,37 @@ class _Exchange:
             if read.http_status != 200 or not self._accepts_only_streams:
                 raise read
             return self._stream(_only(refusal(read)), "")
-        name, is_subscription = self._begin(read)
-        if self._is_streamed(is_subscription=is_subscription):
-            return self._stream(graphql.engine.stream(read, self._context), name)
+        self._begin(read)
+        if self._is_streamed(read):
+            return self._stream(graphql.engine.stream(read, self._context), read.name)
         answer = await self._execute(read)
-        return self._respond(answer.body, name, started, self._media_type)
+        return self._respond(answer.body, read.name, started, self._media_type)
 
     def refused(self, error: GatewayError) -> Response:
         """Return the answer to a refused request."""
         return refuse(self.inbound, error, self._media_type)
 
-    def _is_streamed(self, *, is_subscription: bool) -> bool:
-        if not is_subscription:
+    def _is_streamed(self, operation: Operation) -> bool:
+        if operation.subscription is None:
             return self._accepts_only_streams
         if self._stream_type is None:
             raise NotAcceptableError(_NO_SUBSCRIPTION)
         return True
 
-    def _begin(self, operation: Operation) -> tuple[str, bool]:
-        """Record that an operation begins; return its name, and whether it is a subscription."""
-        document = self._graphql.engine.document(operation)
-        name = document.operation_name(operation.operation_name)
-        self._record.operation = self._graphql.names.label(name)
+    def _begin(self, operation: Operation) -> None:
+        """Record that an operation begins."""
+        self._record.operation = self._graphql.names.label(operation.name)
         self._record.outcome = CANCELLED  # until it is answered
-        self._record.deprecated += document.deprecated
-        return name, document.subscription(operation.operation_name) is not None
+        self._record.deprecated += operation.document.deprecated
 
     async def _execute_item(self, operation: Found) -> dict[str, Any]:
         """Yield to other requests, then execute an operation of a batch."""
         await asyncio.sleep(0)
         if isinstance(operation, GatewayError):
             return refusal(operation).body
-        _, is_subscription = self._begin(operation)
+        self._begin(operation)
         try:
-            if is_subscription:
+            if operation.subscription is not None:
                 raise NotAcceptableError(_NONE_IN_A_BATCH)
             return (await self._execute(operation)).body
         except GatewayError as exc:

@@ -34,17 +34,16 @@ def cross_origin(settings: Settings) -> list[Middleware]:
 
 class _CORS(CORSMiddleware):
     def preflight_response(self, request_headers: Headers) -> Response:
-        """Answer a preflight; if headers are refused, name them."""
+        """Answer a preflight; a refusal names the headers and the settings."""
         sent = dict(request_headers)
         elements = sent.pop("access-control-request-headers", "").lower().split(",")
         requested = [name.strip() for name in elements if name.strip()]
         if requested:  # empty elements of a list mean nothing (RFC 9110, section 5.6.1)
             sent["access-control-request-headers"] = ",".join(requested)
         response = super().preflight_response(Headers(sent))
-        refused = [name for name in requested if name not in self.allow_headers]
-        if response.status_code == 200 or not refused:
+        if response.status_code == 200:
             return response
-        text = (
-            f"Disallowed CORS headers: {', '.join(refused)}. GATEWAY_CORS_HEADERS can allow them."
-        )
+        refused = ", ".join(name for name in requested if name not in self.allow_headers)
+        what = bytes(response.body).decode() + (f": {refused}" if refused else "")
+        text = f"{what}. GATEWAY_CORS_ORIGINS and GATEWAY_CORS_HEADERS name what is allowed."
         return PlainTextResponse(text, status_code=400, headers=self.preflight_headers)

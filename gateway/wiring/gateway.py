@@ -81,10 +81,10 @@ class Gateway:
         rhythm, compare = live.rhythm(settings), Comparison(self.schema.watched)
         watchers = partial(Watchers, rhythm=rhythm, compare=compare)
         self.watchers_of = KeyedCache[Source, Watchers](watchers, most=MOST_TENANTS)
-        engine = Engine(self.schema)
+        documents = Documents(settings, manifest, self.shared)
         self.graphql = GraphQL(
-            engine=engine,
-            reader=Reader(Documents(settings, manifest, self.shared), engine.prepare, settings),
+            engine=Engine(self.schema),
+            reader=Reader(documents, self.schema.documents.prepared, settings),
             names=names,
             sockets=OpenSockets(settings.max_sockets, settings.max_sockets_per_caller),
             watchers_of=self.watchers_of,

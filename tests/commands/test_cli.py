@@ -1,6 +1,8 @@
 """The command line: its help, its exit codes, and the arguments that it passes on."""
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -95,6 +97,49 @@ def test_help_lists_commands_and_flags(
     assert exited.value.code == 0
     shown = capsys.readouterr().out
     assert [word for word in words if word not in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "is_server"),
+    [("serve", True), ("demo", True), ("upstream", True), ("query", False), ("doctor", False)],
+)
+def test_a_signal_ends_no_server_that_starts(
+    command: str, monkeypatch: pytest.MonkeyPatch, *, is_server: bool
+) -> None:
+    """A reload may come before the imports are done; other commands end with their terminal."""
+    seen: list[object] = []
+
+    def note(name: str) -> None:
+        seen.extend(signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGUSR1))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", note)
+    before = {
+        number: signal.signal(number, signal.SIG_DFL)
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+    }
+    try:
+        assert main([command]) == 130
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    assert seen == 2 * [signal.SIG_IGN if is_server else signal.SIG_DFL]
+
+
+@pytest.mark.parametrize(
+    "command", [["docs"], ["docs", "settings"], ["dashboard"], ["schema", "export", "-"]]
+)
+def test_whoever_has_read_enough_can_leave(
+    command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `head` does; nothing is said about it, now or at the end of the process."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert main(command) == 0
+        out.write("more")
 
 
 @pytest.mark.parametrize(

@@ -263,21 +263,6 @@ def test_ctrl_c_ends_the_command(
     assert query(QUERY, "--header", KARI, *watch) == (expected, "")
 
 
-def test_a_closed_pipe_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`head` closes its pipe early: nothing is reported, then or at exit."""
-
-    async def broken_pipe(*_: Any, **__: Any) -> int:
-        raise BrokenPipeError
-
-    monkeypatch.setattr(command, "_print_all", broken_pipe)
-    with (tmp_path / "out").open("w") as out:
-        monkeypatch.setattr(sys, "stdout", out)
-        assert main(["query", QUERY]) == 0
-        out.write("more")
-
-    assert (tmp_path / "out").read_text() == ""
-
-
 def test_a_tenant_can_be_queried(
     query: Any, rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,7 @@
 """The wallboard page: served only by the demo, with a strict policy."""
 
+import re
+
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -63,3 +65,4 @@ def test_its_address_is_printed_first() -> None:
     text = welcome("http://127.0.0.1:8000/graphql", USERS, {})
 
     assert text.split()[:2] == ["Wallboard", "http://127.0.0.1:8000/wallboard"]
+    assert re.search("^Manual +http://127.0.0.1:8000/docs ", text, re.MULTILINE)

@@ -34,7 +34,9 @@ PLAIN.prepared = lru_cache(lambda *_: None)
 
 async def answer_text(schema: Any, operation: Operation, context: Any) -> str:
     """Execute an operation and return the answer as text, in which the order of keys counts."""
-    executed = engine.Operation(operation.document, operation.variables, operation.name)
+    executed = engine.Operation(
+        OURS.documents.find(operation.document), operation.variables, operation.name
+    )
     try:
         answer = await engine.Engine(schema).execute(executed, context)
     except (OperationResolutionError, InvalidOperationTypeError) as exc:

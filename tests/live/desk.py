@@ -141,7 +141,8 @@ class Desk:
             watchers_of=lambda source: self.watchers,
             searched=self.schema.searched,
         )
-        results = Engine(self.schema).stream(Operation(query, **options), context)
+        operation = Operation(self.schema.documents.find(query), **options)
+        results = Engine(self.schema).stream(operation, context)
         reading = asyncio.create_task(screen.read(results))
         try:
             yield screen

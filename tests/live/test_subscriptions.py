@@ -7,7 +7,7 @@ import pytest
 
 from gateway.errors import UnauthenticatedError
 from gateway.schema.build import SchemaOptions, build_schema
-from gateway.schema.engine import Engine, Operation
+from gateway.schema.engine import Operation
 from gateway.schema.guard.limits import Limits
 from tests.live.desk import Desk, session
 from tests.waiting import until
@@ -323,9 +323,9 @@ def test_only_a_valid_subscription_counts_as_one(
     query: str, name: str | None, *, is_subscription: bool
 ) -> None:
     """Only a valid subscription within the limits counts as one."""
-    document = Engine(build_schema()).document(Operation(query))
+    operation = Operation(build_schema().documents.find(query), operation_name=name)
 
-    assert (document.subscription(name) is not None) is is_subscription
+    assert (operation.subscription is not None) is is_subscription
 
 
 FILTERED = "(filter: {assigned: false, topicId: {notIn: [9]}})"

@@ -80,9 +80,12 @@ def test_an_event_goes_to_the_surrounding_applications_log(
 ) -> None:
     """An application that mounts the gateway configures the logs."""
     with caplog.at_level(logging.INFO):
-        log_event(logging.getLogger(OURS), logging.INFO, "request", {"status": 200})
+        fields = {"status": 200, "path": "/graphql", "message": "two words\nof two lines"}
+        log_event(logging.getLogger(OURS), logging.INFO, "request", fields)
 
-    assert caplog.messages == ["request {'status': 200}"]
+    assert caplog.messages == [
+        r'request status=200 path=/graphql message="two words\nof two lines"'
+    ]
 
 
 def test_text_has_the_event_and_its_values() -> None:

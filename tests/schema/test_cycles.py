@@ -48,7 +48,9 @@ async def test_no_cycle_holds_a_request(kind: type[Context]) -> None:
 
     async def answered() -> tuple[Answer, "weakref.ref[Context]"]:
         context = kind(b"[]")
-        answer = await Engine(build_schema()).execute(Operation(f"{{ {ROOTS} }}"), context)  # type: ignore[arg-type]
+        schema = build_schema()
+        operation = Operation(schema.documents.find(f"{{ {ROOTS} }}"))
+        answer = await Engine(schema).execute(operation, context)  # type: ignore[arg-type]
         return answer, weakref.ref(context)
 
     answer, context = await answered()

@@ -1,6 +1,7 @@
 """Pipelined requests are limited in bytes."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -76,14 +77,37 @@ async def test_answered_requests_do_not_count(connection: Connection) -> None:
     assert connection.protocol._pipeline_bytes < 6 * len(REQUEST)
 
 
-async def test_a_long_head_is_refused_with_its_limit(connection: Connection) -> None:
-    """A head that is too long in total is refused with the limit."""
-    head = b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"
-    connection.protocol.data_received(head[:60_000])
-    connection.protocol.data_received(head[60_000:])
+HEADER, URI = (431, "head"), (414, "URI")
 
-    assert connection.transport.written.startswith(b"HTTP/1.1 400 ")
-    assert connection.transport.written.endswith(b"more than 65536 bytes.")
+
+@pytest.mark.parametrize("first", [1, 60_000, 65_536, 89_999])
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 90_000 + b"\r\n\r\n", HEADER),
+        (b"GET / HTTP/1.1\r\n" + b"Name: value\r\n" * 9_000, HEADER),
+        (b"GET /" + b"x" * 90_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", URI),
+        (b"GET /" + b"x" * 90_000, URI),
+        (b"\r\n" * 50_000, HEADER),
+    ],
+    ids=["header", "endless headers", "URI", "endless URI", "line ends"],
+)
+async def test_a_long_head_is_refused_in_whatever_pieces_it_comes(
+    connection: Connection, first: int, head: bytes, expected: tuple[int, str]
+) -> None:
+    """Once, with an error as for any other request; then the connection closes."""
+    for piece in (head[:first], head[first:]):
+        if not connection.transport.is_closed:
+            connection.protocol.data_received(piece)
+
+    status, part = expected
+    start, _, body = connection.transport.written.partition(b"\r\n\r\n")
+    assert start.startswith(b"HTTP/1.1 %d " % status)
+    assert start.endswith(b"\r\nconnection: close")
+    message = f"The {part} of the request is too large: the head may have 64 KiB."
+    error = {"message": message, "extensions": {"code": "BAD_REQUEST"}}
+    assert json.loads(body) == {"errors": [error]}
+    assert connection.transport.is_closed
 
 
 async def test_an_invalid_request_does_not_reach_the_application(

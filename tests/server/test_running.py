@@ -254,6 +254,7 @@ def test_the_manual_has_the_limits() -> None:
     """The manual has the limits that are not settings."""
     page = TEXTS["docs/limits"]
 
-    assert f"A head has {limits._HEAD_TIMEOUT_S} s and {limits._MAX_HEAD_BYTES // 1024} KiB" in page
-    assert f"cut off after {limits._READER_TIMEOUT_S} s" in page
-    assert f"More than {limits._MAX_PIPELINE} requests" in page
+    assert f"| {limits._HEAD_TIMEOUT_S} s and {limits._MAX_HEAD_BYTES // 1024} KiB; " in page
+    assert f"disconnected after {limits._READER_TIMEOUT_S} s" in page
+    pipeline_kib = limits._MAX_PIPELINE_BYTES // 1024
+    assert f"| {limits._MAX_PIPELINE} requests and {pipeline_kib} KiB; " in page

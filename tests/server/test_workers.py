@@ -142,6 +142,31 @@ def test_a_failed_replacement_is_retried_while_another_worker_serves(
     assert log.events[-1]["event"] == "the disk is full: another one starts"
 
 
+def test_no_signal_waits_for_the_pause_before_a_replacement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM ends the others at once."""
+    monkeypatch.setattr(workers, "_PAUSE_S", 3_600)
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = listener.getsockname()
+    seen: set[int] = set()
+
+    with logged() as log:
+
+        def kill_one() -> None:
+            while len(seen - {0}) < 2:
+                seen.add(answering_pid(address))
+            os.kill(max(seen), signal.SIGKILL)
+            while "the disk is full" not in log.getvalue():
+                time.sleep(0.01)
+
+        thread = stop_after(kill_one)
+        Workers(partial(greet_but_third, tmp_path), listener, count=2, timeout_s=10).run()
+        thread.join()
+
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def test_workers_that_do_not_end_are_killed() -> None:
     """Workers that do not end in time are killed."""
     listener = socket.create_server(("127.0.0.1", 0))

@@ -303,9 +303,20 @@ async def test_invalid_http_within_the_body_is_not_translated() -> None:
         await read(BreakingChunks([TEXT], httpx.RemoteProtocolError("bad chunk")))
 
 
-@pytest.mark.parametrize("encoding", [None, "gzip"])
-async def test_other_tasks_run_while_a_large_body_is_read(encoding: str | None) -> None:
-    """Other tasks run while a body is read that had already arrived or that inflates."""
+@pytest.mark.parametrize(
+    ("pieces", "encoding"),
+    [
+        ([bytes(MEBIBYTE // 4)] * 64, None),
+        ([BOMB], "gzip"),
+        ([b" "] * 20_000, None),
+        ([gzip.compress(b"")] * 20_000, "gzip"),
+    ],
+    ids=["large", "large once inflated", "tiny pieces", "empty members"],
+)
+async def test_other_tasks_run_while_a_body_is_read(
+    pieces: list[bytes], encoding: str | None
+) -> None:
+    """Other tasks run even if all of the body had arrived before it is read."""
     turns = 0
 
     async def count() -> None:
@@ -314,7 +325,6 @@ async def test_other_tasks_run_while_a_large_body_is_read(encoding: str | None) 
             turns += 1
             await asyncio.sleep(0)
 
-    pieces = [BOMB] if encoding else [bytes(MEBIBYTE // 4)] * 64
     counting = asyncio.create_task(count())
     await read(Chunks(pieces), encoding, max_bytes=16 * MEBIBYTE)
     counting.cancel()

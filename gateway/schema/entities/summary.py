@@ -2,7 +2,7 @@
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from enum import Enum
 from operator import itemgetter
 from typing import Annotated, Any, cast
@@ -83,6 +83,8 @@ async def count_customers_away(
 class ChatSessionSummary:
     columns: strawberry.Private[Columns]
     rows: strawberry.Private[Sequence[int]]
+    live_rows: strawberry.Private[frozenset[int]]
+    unanswered_rows: strawberry.Private[frozenset[int]]
     fetched_at: DateTime = described("When the counted data was fetched, in UTC.")
     total: int = described("How many sessions match the filter.")
     by_status: list[ChatSessionStatusCount] = described("Per status.")
@@ -123,12 +125,15 @@ PARTS = 18
 async def summarise(columns: Columns, rows: Sequence[int], fetched_at: str) -> ChatSessionSummary:
     """Count the sessions in these rows, except by topic and by agent: see `GROUPS`."""
     waiting = await _where(columns, rows, "status_group", StatusGroup.WAITING)
+    live = await _where(columns, rows, "status_group", StatusGroup.LIVE)
     unanswered = await _where(columns, rows, "status", ChatSessionStatus.CUSTOMER_LAST)
     waits = await _waits(columns, waiting)
     ratings = [rating for rating in await columns.values("rating", rows) if rating]
     return ChatSessionSummary(
         columns=columns,
         rows=rows,
+        live_rows=frozenset(live),
+        unanswered_rows=frozenset(unanswered),
         fetched_at=DateTime(fetched_at),
         total=len(rows),
         by_status=[
@@ -180,23 +185,18 @@ async def _grouped(columns: Columns, rows: Sequence[int], name: str) -> Mapping[
     return groups
 
 
-async def _numbers(
-    columns: Columns, rows: Sequence[int]
-) -> Callable[[Collection[int]], dict[str, int]]:
-    """Return the function that counts a group of these rows."""
-    live = frozenset(await _where(columns, rows, "status_group", StatusGroup.LIVE))
-    unanswered = frozenset(await _where(columns, rows, "status", ChatSessionStatus.CUSTOMER_LAST))
-    return lambda some: {
-        "count": len(some),
-        "live": len(live.intersection(some)),
-        "unanswered": len(unanswered.intersection(some)),
+def _numbers(summary: ChatSessionSummary, rows: Sequence[int]) -> dict[str, int]:
+    """Count some of a summary's rows."""
+    return {
+        "count": len(rows),
+        "live": len(summary.live_rows.intersection(rows)),
+        "unanswered": len(summary.unanswered_rows.intersection(rows)),
     }
 
 
-async def _by_topic(columns: Columns, rows: Sequence[int]) -> list[ChatSessionTopicCount]:
-    numbers = await _numbers(columns, rows)
+async def _by_topic(summary: ChatSessionSummary) -> list[ChatSessionTopicCount]:
+    columns, rows, made = summary.columns, summary.rows, []
     of_topic = await _grouped(columns, rows, "topic_id")
-    made = []
     for topic, _ in await _counted(columns, rows, "topic_id"):
         waiting = await _where(columns, of_topic[topic], "status_group", StatusGroup.WAITING)
         made.append(
@@ -206,19 +206,19 @@ async def _by_topic(columns: Columns, rows: Sequence[int]) -> list[ChatSessionTo
                 waiting=len(waiting),
                 longest_wait_seconds=max(await _waits(columns, waiting), default=None),
                 longest_waiting=await _earliest(columns, waiting, "when_requested"),
-                **numbers(of_topic[topic]),
+                **_numbers(summary, of_topic[topic]),
             )
         )
     return made
 
 
-async def _by_agent(columns: Columns, rows: Sequence[int]) -> list[ChatSessionAgentCount]:
-    numbers, made = await _numbers(columns, rows), []
-    for agent_id, own in (await _grouped(columns, rows, "user.node")).items():
+async def _by_agent(summary: ChatSessionSummary) -> list[ChatSessionAgentCount]:
+    columns, made = summary.columns, []
+    for agent_id, own in (await _grouped(columns, summary.rows, "user.node")).items():
         if agent_id is not None:
             agent = cast("Associate", columns.sessions[own[-1]].user)
             place = (-len(own), _place(agent.associate_id)[0], agent_id)
-            row = ChatSessionAgentCount(agent=agent, **numbers(own))
+            row = ChatSessionAgentCount(agent=agent, **_numbers(summary, own))
             made.append((place, row))
             await columns.turns.give(_STEPS_PER_AGENT)
     return [row for _, row in sorted(made, key=itemgetter(0))]
@@ -233,7 +233,7 @@ async def _earliest(columns: Columns, rows: Iterable[int], time: str) -> ChatSes
     return columns.sessions[min(places)[1]] if places else None
 
 
-GROUPS: dict[str, Callable[[Columns, Sequence[int]], Coroutine[Any, Any, Sequence[_Count]]]] = {
+GROUPS: dict[str, Callable[[ChatSessionSummary], Coroutine[Any, Any, Sequence[_Count]]]] = {
     "by_topic": _by_topic,
     "by_agent": _by_agent,
 }

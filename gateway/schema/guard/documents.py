@@ -162,18 +162,23 @@ class DocumentCache:
         self.trusted = trusted
         self._limits = limits
         rules = (*specified_rules, *RULES, *rules)
-        make = partial(Document, schema=schema, limits=limits, rules=rules)
-        self._make = make
-        self._cached = protected_cache(make)
+        self._make = partial(Document, schema=schema, limits=limits, rules=rules)
+        self._cached = protected_cache(self._make)
 
     def find(self, text: str) -> Document:
         """Return the document of a text; a refused text gives a document with only the error."""
         refusal = self._refusal(text)
         if refusal is None:
             return self._cached(text)
-        refused = self._make("")
+        refused = self._make(text)
         refused.parsed, refused.is_prepared = refusal, True
         return refused
+
+    async def prepared(self, text: str) -> Document:
+        """Return the document of a text, parsed and validated: see `Document.prepare`."""
+        document = self.find(text)
+        await document.prepare()
+        return document
 
     def _refusal(self, query: str) -> GraphQLError | None:
         if self.trusted is not None and query not in self.trusted:
@@ -196,7 +201,7 @@ class Documents(SchemaExtension):
         self._cache = cache
 
     def on_parse(self) -> Iterator[None]:
-        """Parse, unless the text is rejected; validation then returns the error.
+        """Parse and validate, unless the text is rejected; the errors are returned later.
 
         Raises:
             CannotGetOperationTypeError: there are several operations and none is named (GraphQL
@@ -204,24 +209,14 @@ class Documents(SchemaExtension):
         """
         context: ExecutionContext = self.execution_context
         chosen = context.operation_name  # the client's own, until the document is set
-        parsed = self._cache.find(context.query or "").parsed
-        if isinstance(parsed, GraphQLError):
-            context.graphql_document = _NOTHING
-            context.pre_execution_errors = [parsed]
-        else:
-            context.graphql_document = parsed
+        found = self._cache.find(context.query or "")
+        context.pre_execution_errors = [*found.errors]
+        document = found.parsed if isinstance(found.parsed, DocumentNode) else _NOTHING
+        context.graphql_document = document
         yield
-        document = context.graphql_document
         operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
         if len(operations) > 1 and not chosen:
             raise CannotGetOperationTypeError(None)
-
-    def on_validate(self) -> Iterator[None]:
-        """Validate, unless there is an error already."""
-        context: ExecutionContext = self.execution_context
-        if context.pre_execution_errors is None:
-            context.pre_execution_errors = [*self._cache.find(context.query or "").errors]
-        yield
 
 
 _NOTHING = parse("{ __typename }")

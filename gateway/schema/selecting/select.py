@@ -103,7 +103,7 @@ class Selecting:
 
         summary = await self.work.once((wanted, "summary"), make)
         for name in groups:
-            made = await self.work.once((wanted, name), partial(GROUPS[name], self.columns, rows))
+            made = await self.work.once((wanted, name), partial(GROUPS[name], summary))
             setattr(summary, name, made)
         return summary
 

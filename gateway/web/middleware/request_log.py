@@ -38,6 +38,9 @@ class AccessLog:
         """Log a request that began at `started`, by `time.perf_counter`."""
         seconds = time.perf_counter() - started
         client = self._count(record, record.first_answer_s or seconds, inbound.head.client)
+        level = logging.DEBUG if record.is_routine else logging.INFO
+        if not logger.isEnabledFor(level):
+            return
         fields = {
             "method": scope.get("method", "WEBSOCKET"),
             "path": _printable_path(scope) if record.is_known_path else UNKNOWN_PATH,
@@ -48,14 +51,16 @@ class AccessLog:
         }
         if self.shows_client and scope.get("client"):
             fields["client"] = scope["client"][0]
-        log_event(logger, logging.DEBUG if record.is_routine else logging.INFO, "request", fields)
+        log_event(logger, level, "request", fields)
 
     def operation(self, started: float, record: AccessRecord, client: Client) -> None:
         """Log one of the operations on a WebSocket, when it has its first answer."""
         seconds = time.perf_counter() - started
-        fields = _with_client(record.fields(), self._count(record, seconds, client))
-        duration_ms = round(seconds * 1000, 1)
-        log_event(logger, logging.INFO, "operation", {"duration_ms": duration_ms, **fields})
+        client = self._count(record, seconds, client)
+        if logger.isEnabledFor(logging.INFO):
+            fields = _with_client(record.fields(), client)
+            fields = {"duration_ms": round(seconds * 1000, 1), **fields}
+            log_event(logger, logging.INFO, "operation", fields)
 
     def _count(self, record: AccessRecord, seconds: float, client: Client) -> Client:
         """Count a request if it is GraphQL; return the client that the log may name."""

@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection, Request
 
 from gateway.errors import BadRequestError, GatewayError, UnsupportedMediaTypeError
 from gateway.schema.engine import Operation
+from gateway.schema.guard.documents import Document
 from gateway.settings import Settings
 from gateway.web.read.body import read_body
 from gateway.web.read.persisted import Documents
@@ -45,11 +46,11 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 class Reader:
     """Reads operations, within limits: bytes of a body and of variables, operations of a batch.
 
-    `prepare` parses and validates a query in advance.
+    `prepared` returns the document of a query, parsed and validated.
     """
 
     documents: Documents
-    prepare: Callable[[str], Awaitable[None]]
+    prepared: Callable[[str], Awaitable[Document]]
     settings: Settings
 
     async def request(self, request: Request) -> Found | list[Found]:
@@ -90,8 +91,7 @@ class Reader:
         query, store = await self.documents.find(query or None, data, extensions or {})
         if not query:
             raise BadRequestError("The request has no `query`.")
-        await self.prepare(query)
-        return Operation(query, variables, name or None, store)
+        return Operation(await self.prepared(query), variables, name or None, store)
 
     async def _batch(self, parsed: list[object]) -> list[Found]:
         most = self.settings.max_batch
@@ -105,7 +105,7 @@ class Reader:
         has_introspection = False
         for item in parsed:
             operation = await self._found(item)
-            if isinstance(operation, Operation) and _INTROSPECTION.search(operation.query):
+            if isinstance(operation, Operation) and _INTROSPECTION.search(operation.document.text):
                 if has_introspection:
                     operation = BadRequestError("Only one operation of a batch may introspect.")
                 has_introspection = True

@@ -222,14 +222,12 @@ class Connection:
 
     async def _run(self, running: _Operation, payload: object) -> None:
         """Execute an operation, and send its answers."""
-        engine, id_ = self._graphql.engine, running.id
+        id_ = running.id
         running.context.work_for_caller()
         try:
             operation = await self._graphql.reader.operation(payload)
-            document = engine.document(operation)
-            running.name = document.operation_name(operation.operation_name)
-            running.record.deprecated = document.deprecated
-            async with aclosing(engine.stream(operation, running.context)) as answers:
+            running.name, running.record.deprecated = operation.name, operation.document.deprecated
+            async with aclosing(self._graphql.engine.stream(operation, running.context)) as answers:
                 async for answer in answers:
                     await self._answer(running, answer)
                     if answer.is_refusal:

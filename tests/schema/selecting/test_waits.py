@@ -142,7 +142,7 @@ def test_the_summary_equals_the_simple_counts(desk: tuple[list[Json], int], thre
         len(ratings),
         statistics.fmean(ratings) if ratings else None,
     )
-    by_topic: Any = at_once(GROUPS["by_topic"](columns, range(len(sessions))))
+    by_topic: Any = at_once(GROUPS["by_topic"](result))
     for row in by_topic:
         here = [wait_of(s, now) for s in waiting if s["TopicId"] == row.topic_id]
         assert (row.waiting, row.longest_wait_seconds) == (len(here), max(here, default=None))

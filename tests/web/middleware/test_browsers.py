@@ -77,15 +77,16 @@ async def test_a_page_of_an_allowed_site_may_send_requests(
 
 
 @pytest.mark.parametrize(
-    "headers",
+    ("headers", "reason"),
     [
-        preflight(EVIL),
-        preflight("null"),
-        preflight(f"{CONSOLE}.evil.example"),
-        preflight(f"{CONSOLE}:444"),
-        preflight(CONSOLE.replace("https", "http")),
-        preflight(CONSOLE, method="DELETE"),
-        preflight(CONSOLE, headers="x-anything"),
+        (preflight(EVIL), "origin"),
+        (preflight("null"), "origin"),
+        (preflight(f"{CONSOLE}.evil.example"), "origin"),
+        (preflight(f"{CONSOLE}:444"), "origin"),
+        (preflight(CONSOLE.replace("https", "http")), "origin"),
+        (preflight(CONSOLE, method="DELETE"), "method"),
+        (preflight(CONSOLE, headers="x-anything"), "headers: x-anything"),
+        (preflight(EVIL, headers="x-anything"), "origin, headers: x-anything"),
     ],
     ids=[
         "another site",
@@ -95,16 +96,21 @@ async def test_a_page_of_an_allowed_site_may_send_requests(
         "without TLS",
         "another method",
         "another header",
+        "another site and header",
     ],
 )
 async def test_a_preflight_of_another_origin_method_or_header_is_refused(
-    rest: RestSide, headers: dict[str, str]
+    rest: RestSide, headers: dict[str, str], reason: str
 ) -> None:
     """A preflight with another origin, method or header than the allowed ones gets 400."""
     async with gateway_over(rest, cors_origins=ORIGINS) as gateway:
         answer = await gateway.http.options("/graphql", headers=headers)
 
     assert answer.status_code == 400
+    assert answer.text == (
+        f"Disallowed CORS {reason}. GATEWAY_CORS_ORIGINS and GATEWAY_CORS_HEADERS name what is "
+        "allowed."
+    )
 
 
 async def test_cors_headers_allows_more_headers(rest: RestSide) -> None:

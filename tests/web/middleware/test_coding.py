@@ -44,3 +44,17 @@ async def test_other_tasks_run_while_a_long_answer_is_compressed(coding: str) ->
     assert answer.headers["content-encoding"] == coding
     assert answer.headers["content-length"] == str(len(body))
     assert turns >= 7
+
+
+@pytest.mark.parametrize("coding", ["identity", *READERS])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_every_coding_of_an_answer_has_the_same_vary(coding: str, method: str) -> None:
+    """Otherwise a cache gives the first one that it gets to all (RFC 9110, section 12.5.5)."""
+    app = Representation(Response(MEBIBYTE, media_type="text/plain", headers={"Vary": "Accept"}))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
+        url, headers = "http://gateway/", {"Accept-Encoding": coding}
+        answer = await client.request(method, url, headers=headers)
+
+    assert answer.headers["vary"] == "Accept, Accept-Encoding"
+    assert answer.headers.get("content-encoding", "identity") == coding
+    assert answer.content == MEBIBYTE

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from gateway.web.access_record import AccessRecord
 from tests.observe.logged import Log, logged
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.page import post
@@ -154,6 +155,19 @@ async def test_an_invalid_tenant_is_not_logged(rest: RestSide, log: Log) -> None
         await gateway.http.put("/graphql/Cust1")
 
     assert [event["path"] for event in log.events] == ["(unknown)", "/graphql/Cust1"]
+
+
+async def test_a_line_that_is_not_logged_is_not_made(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the level warning a request costs no line; it is counted all the same."""
+    made: list[AccessRecord] = []
+    monkeypatch.setattr(AccessRecord, "fields", made.append)
+    with logged("warning") as log:
+        await gateway.post(QUERY)
+
+    assert (made, log.lines) == ([], [])
+    assert "gateway_requests_total{" in (await gateway.http.get("/metrics")).text
 
 
 async def test_probes_are_logged_at_debug(gateway: Gateway) -> None:

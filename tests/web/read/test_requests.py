@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.schema.guard.documents import Document, DocumentCache
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.page import post
 
@@ -39,6 +40,22 @@ async def test_a_query_can_be_posted(gateway: Gateway) -> None:
 
     assert (response.status_code, response.json()) == (200, ANSWER)
     assert response.headers["content-type"] == JSON
+
+
+async def test_a_document_is_found_once(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lookup takes as long as the text, and the document may be evicted before the next one."""
+    texts: list[str] = []
+    find = DocumentCache.find
+
+    def record(self: DocumentCache, text: str) -> Document:
+        texts.append(text)
+        return find(self, text)
+
+    monkeypatch.setattr(DocumentCache, "find", record)
+    response = await gateway.post(QUERY)
+
+    assert response.json() == ANSWER
+    assert texts == [QUERY]
 
 
 async def test_a_query_can_be_sent_over_get(gateway: Gateway) -> None:

@@ -8,7 +8,7 @@
 // States: "connecting", "live", "waiting" (it will reconnect), "stopped" (it will not).
 
 // Close codes after which a reconnect fails too: invalid messages and rejected credentials.
-const FINAL = new Set([4400, 4401, 4403, 4406]);
+const FINAL = new Set([4400, 4401, 4403]);
 const FINAL_ERRORS = new Set(["UNAUTHENTICATED", "FORBIDDEN", "GRAPHQL_VALIDATION_FAILED"]);
 const PING_MS = 10_000;
 
