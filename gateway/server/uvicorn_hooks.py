@@ -12,6 +12,7 @@ asyncio and httptools callbacks of the protocol, such as `on_body`, are public.
     `pipeline`, `timeout_keep_alive_task`, `connections`, `loop`: limits, and the timer of a head.
     `app`, `cycle`, `flow`, `server_state`, `transport`: cached answers use them like all others.
     `shutdown`: streams end when the server stops.
+`STATUS_LINE` beside it: the first line of answers that are sent without the application.
 `RequestResponseCycle`:
     `scope`, `body`: the cached answer of a request is looked up.
     `response_started`, `response_complete`, `on_response`: it is marked as answered.
