@@ -35,8 +35,8 @@ def _chosen(accept_encoding: bytes) -> bytes:
 class Representation:
     """Compresses answers; tags cacheable ones to GET, and answers 304 if the client has them.
 
-    starlette-compress has its own order of codings, so it is offered one alone. It gets long bodies
-    in pieces, to yield to other requests in between.
+    starlette-compress has its own order of codings, so it is offered one alone; without a coding it
+    is not called. It gets long bodies in pieces, to yield to other requests in between.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -51,17 +51,20 @@ class Representation:
         sent = dict(scope["headers"])
         coding = _chosen(sent.get(b"accept-encoding", b"")[:LONGEST])
         known = sent.get(b"if-none-match", b"").decode("latin-1")
-        send = _whole(send, known if scope["method"] in {"GET", "HEAD"} else None)
+        is_tagged = scope["method"] in {"GET", "HEAD"}
+        if is_tagged or coding != b"identity":
+            send = _whole(send, known if is_tagged else None)
+        if coding == b"identity":
+            await self.app(scope, receive, send)
+            return
         headers = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
         headers.append((b"accept-encoding", coding))
         await self._compressed({**scope, "headers": headers}, receive, send)
 
     async def _in_pieces(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_compressed = (b"accept-encoding", b"identity") not in scope["headers"]
-
         async def send_pieces(message: Message) -> None:
             body, begin = message.get("body", b""), 0
-            while is_compressed and len(body) - begin > _PIECE_BYTES:
+            while len(body) - begin > _PIECE_BYTES:
                 piece = body[begin : begin + _PIECE_BYTES]
                 await send({**message, "body": piece, "more_body": True})
                 await asyncio.sleep(0)

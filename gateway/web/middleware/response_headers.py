@@ -1,15 +1,17 @@
-"""Headers of every answer: guards for browsers, and a `Vary` without duplicates."""
+"""Headers of every answer: rules for browsers, and a complete `Vary` without duplicates."""
 
 from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_GUARDS = (
+_CODING = b"Accept-Encoding"
+_DEFAULTS = (
+    (b"vary", _CODING),  # also of answers that are not compressed (RFC 9110, section 12.5.5)
+    # Browsers must not guess types, show pages in frames, or send referrers.
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
 )
-"""They forbid browsers to guess types, to show pages in frames, and to send referrers."""
 
 
 @lru_cache(256)
@@ -18,11 +20,11 @@ def _once(names: bytes) -> bytes:
 
 
 class ResponseHeaders:
-    """Adds the guards and, to every `Vary`, the names in `also`; removes duplicates from `Vary`."""
+    """Adds missing headers and, to every `Vary`, the names in `also`, each once."""
 
     def __init__(self, app: ASGIApp, *, also: bytes = b"") -> None:
         self.app = app
-        self._also = b", " + also if also else b""
+        self._also = b", ".join([b"", _CODING, *filter(None, [also])])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and complete the headers of its answer."""
@@ -34,7 +36,7 @@ class ResponseHeaders:
                     for name, value in message["headers"]
                 ]
                 present = {name for name, _ in headers}
-                headers += [guard for guard in _GUARDS if guard[0] not in present]
+                headers += [default for default in _DEFAULTS if default[0] not in present]
                 message["headers"] = headers
             await send(message)
 
