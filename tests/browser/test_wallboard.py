@@ -113,7 +113,7 @@ def test_it_shows_waiting_customers_and_agents(visit: Visit) -> None:
     assert "Support, place 2" in visit.found["queue"][1]
     assert visit.found["agents"] == [["Kari Nordmann", "1 live", "1 unanswered"]]
     assert ["Waiting", "2"] in visit.found["totals"]
-    assert ["Rating of 1", "4.0 ★"] in visit.found["totals"]
+    assert ["Average of 1 rating", "4.0 ★"] in visit.found["totals"]
 
 
 def test_it_shows_customers_who_have_left(visit: Visit) -> None:

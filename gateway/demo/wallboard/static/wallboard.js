@@ -125,7 +125,7 @@ function draw() {
     fact("Longest wait", first ? since(first) : "–", first),
     fact("Live", total(byTopic, "live")),
     fact("Unanswered", total(byTopic, "unanswered")),
-    fact(`Rating of ${rated}`, rated ? `${averageRating.toFixed(1)} ★` : "–"),
+    fact(`Average of ${rated} rating${rated === 1 ? "" : "s"}`, rated ? `${averageRating.toFixed(1)} ★` : "–"),
   );
   $("channels").replaceChildren(...byTopic.toSorted(byName).map(channel));
   $("queue").replaceChildren(
