@@ -155,8 +155,16 @@ class LimitedProtocol(HttpToolsProtocol):
         response = error_response(BadRequestError(message), status=status)
         headers = (*self.server_state.default_headers, *response.raw_headers)
         lines = [b"%b: %b\r\n" % header for header in (*headers, (b"connection", b"close"))]
-        self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", response.body)))
+        if self._is_next_to_answer():
+            self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", response.body)))
         self._close()
+
+    def _is_next_to_answer(self) -> bool:
+        """Return whether the client expects the answer to the last request next."""
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        if cycle is not None and cycle.scope is self.scope:
+            return not self.pipeline and not cycle.response_started
+        return cycle is None or cycle.response_complete  # the head of the last one is incomplete
 
     def on_body(self, body: bytes) -> None:
         """Add a piece to the body.

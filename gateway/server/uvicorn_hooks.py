@@ -11,6 +11,7 @@ asyncio and httptools callbacks of the protocol, such as `on_body`, are public.
     `headers`, `parser`, `url`: heads that ask for another protocol are read again.
     `pipeline`, `timeout_keep_alive_task`, `connections`, `loop`: limits, and the timer of a head.
     `app`, `cycle`, `flow`, `server_state`, `transport`: cached answers use them like all others.
+    `scope`: the request that is being parsed, to which a refusal belongs.
     `shutdown`: streams end when the server stops.
 `RequestResponseCycle`:
     `scope`, `body`: the cached answer of a request is looked up.
@@ -40,7 +41,7 @@ from websockets.protocol import Protocol
 _HOOKS: dict[type | ModuleType, str] = {
     HttpToolsProtocol: "_start_asgi_task handle_websocket_upgrade send_400_response headers parser "
     "url pipeline timeout_keep_alive_task connections loop app cycle flow server_state transport "
-    "shutdown",
+    "scope shutdown",
     RequestResponseCycle: "scope body response_started response_complete on_response keep_alive "
     "chunked_encoding expected_content_length",
     WebSocketsSansIOProtocol: "handle_connect handle_events handle_parser_exception conn queue "
