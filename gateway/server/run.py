@@ -9,6 +9,7 @@ import gc
 import logging
 import math
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -126,9 +127,14 @@ def _work(
 def _build(
     settings: Settings, make_app: "MakeApp | None", metrics_directory: Path | None
 ) -> "Starlette":
+    # aiocache imports redis where it finds it, for a cache that is not used here: a twentieth of a
+    # start. So redis is not found during this import. Another process may use that cache itself.
+    redis = sys.modules.setdefault("redis", None)  # type: ignore[arg-type]  # None = not found
     from gateway.app import create_app
     from gateway.server.servers import cannot_start
 
+    if redis is None:
+        del sys.modules["redis"]
     configure_logs(settings.log_level, settings.log_format)
     with contextlib.suppress(SettingsError):  # a worker that starts later has the new secrets, too
         settings = settings.reread()
