@@ -163,7 +163,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Return whether the client expects the answer to the last request next."""
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         if cycle is not None and cycle.scope is self.scope:
-            return not self.pipeline and not cycle.response_started
+            return cycle.more_body and not (self.pipeline or cycle.response_started)
         return cycle is None or cycle.response_complete  # the head of the last one is incomplete
 
     def on_body(self, body: bytes) -> None:

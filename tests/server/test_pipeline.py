@@ -138,6 +138,15 @@ async def test_a_refusal_is_not_the_answer_to_an_earlier_request(
     assert connection.transport.is_closed
 
 
+async def test_data_after_the_last_request_is_not_refused(connection: Connection) -> None:
+    """After a request with `Connection: close` the rest is no request, and only closes."""
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    connection.protocol.data_received(request + b"x" * 100_000)
+
+    assert connection.transport.is_closed
+    assert connection.transport.written == b""
+
+
 async def test_an_invalid_request_does_not_reach_the_application(
     connection: Connection,
 ) -> None:
