@@ -34,7 +34,8 @@ def listening(host: str, port: int, *, workers: int = 1) -> Iterator[socket.sock
     Raises:
         SettingsError: the address cannot be used.
     """
-    with listen(host, port) if workers == 1 else _reserve(host, port) as listener:
+    is_shared = workers > 1 and sys.platform == "linux" and not host.startswith(UNIX)
+    with (_reserve if is_shared else listen)(host, port) as listener:
         path = Path(host.removeprefix(UNIX)) if host.startswith(UNIX) else None
         made = path and path.stat()
         try:
@@ -68,21 +69,19 @@ def listen(host: str, port: int) -> socket.socket:
         raise cannot_listen(host, port, exc, "port") from exc
 
 
-def join(listener: socket.socket, host: str) -> socket.socket:
+def join(listener: socket.socket) -> socket.socket:
     """Return the socket that a worker listens on: its own on a reserved port, or the shared one.
 
     The kernel distributes the connections to a port evenly among its sockets. Of a shared socket,
     the worker that wakes first accepts most: two workers would serve hardly more than one. uvicorn
     listens once the application has started: until then other workers get the connections.
     """
-    return _bound_like(listener) if _can_share_port(host) else listener
+    is_own = sys.platform == "linux" and listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
+    return _bound_like(listener) if is_own else listener
 
 
 def _reserve(host: str, port: int) -> socket.socket:
-    listener = listen(host, port)  # fails if another program listens
-    if not _can_share_port(host):
-        return listener
-    with listener:
+    with listen(host, port) as listener:  # fails if another program listens
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         reserved = _bound_like(listener)
         # Otherwise a second gateway could take the port until a worker listens.
@@ -100,10 +99,6 @@ def _bound_like(other: socket.socket) -> socket.socket:
         own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
     own.bind(other.getsockname())
     return own
-
-
-def _can_share_port(host: str) -> bool:
-    return sys.platform == "linux" and not host.startswith(UNIX)
 
 
 def _listen_on_path(path: str) -> socket.socket:

@@ -83,7 +83,7 @@ def serve(
             }
             if app is None:
                 Workers(
-                    partial(_work, build, settings.host, options, delay_s),
+                    partial(_work, build, options, delay_s),
                     listener,
                     count=settings.workers,
                     timeout_s=delay_s + finish_s + _WORKERS_TIMEOUT_S,
@@ -106,7 +106,6 @@ def serve_app(app: "Starlette", port: int, name: str) -> None:
 
 def _work(
     build: "Callable[[], Starlette]",
-    host: str,
     options: Mapping[str, float],
     shutdown_delay_s: float,
     listener: socket.socket,
@@ -119,7 +118,7 @@ def _work(
         from gateway.server.servers import WorkerServer, config_of
 
         server = WorkerServer(config_of(app, **options), shutdown_delay_s, partial(report, ""))
-        server.run(sockets=[join(listener, host)])
+        server.run(sockets=[join(listener)])
     except SettingsError as exc:
         report(str(exc))
 

@@ -33,7 +33,7 @@ def test_connections_are_distributed_to_workers(host: str, target: str) -> None:
     """The kernel distributes connections to the workers that listen."""
     with listening(host, 0, workers=2) as reserved:
         address = target, reserved.getsockname()[1]
-        with join(reserved, host) as one, join(reserved, host) as other:
+        with join(reserved) as one, join(reserved) as other:
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(address)
             one.listen()
@@ -60,7 +60,7 @@ def test_a_reserved_port_is_in_use(host: str, workers: int) -> None:
                 listening(host, port, workers=workers).__enter__()
 
         assert_in_use()
-        with join(reserved, host) as own:
+        with join(reserved) as own:
             own.listen()
             assert_in_use()
         assert_in_use()
@@ -73,7 +73,7 @@ def test_closed_connections_do_not_hold_a_port() -> None:
     for workers in (1, 2, 2):
         with listening(host, port, workers=workers) as listener:
             port = listener.getsockname()[1]
-            with join(listener, host) if workers > 1 else listener as own:
+            with join(listener) if workers > 1 else listener as own:
                 own.listen()
                 with socket.create_connection((host, port)):
                     own.accept()[0].close()  # before the client: it waits in TIME_WAIT
@@ -93,7 +93,7 @@ def test_workers_share_a_unix_socket(tmp_path: Path) -> None:
     """Workers share one unix socket, as the kernel distributes connections to ports only."""
     host = f"unix:{tmp_path}/gateway.sock"
     with listening(host, 8000, workers=2) as listener:
-        assert join(listener, host) is listener
+        assert join(listener) is listener
 
 
 def test_a_unix_socket_is_writable_for_all_users(tmp_path: Path) -> None:
