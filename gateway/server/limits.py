@@ -88,12 +88,11 @@ class LimitedProtocol(HttpToolsProtocol):
             self._parse(data)
         else:
             for start in range(0, len(data), _PIECE_BYTES):
-                is_open = not self.transport.is_closing()
-                if is_open and self.transport.get_protocol() is self:  # not a WebSocket's
+                # Not closed by a limit, nor handed over to a WebSocket.
+                if not self.transport.is_closing() and self.transport.get_protocol() is self:
                     self._parse(data[start : start + _PIECE_BYTES])
-        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         has_timer = self.timeout_keep_alive_task or self._head_timer
-        if not has_timer and cycle is not None and self.has_no_request():
+        if not has_timer and self.has_no_request():
             self._start_head_timer()  # a request was answered, and line ends came after it
 
     def _parse(self, piece: bytes) -> None:
@@ -125,8 +124,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._reject(*self._too_large())
         self._is_in_head = False
         self._has_progress = True
-        if self._head_timer is not None:
-            self._stop_head_timer()
+        self._stop_head_timer()
         super().on_headers_complete()
         # httptools appends trailers to this list: they are no headers (RFC 9110, section 6.5.1).
         self.headers = self.headers.copy()
