@@ -88,12 +88,11 @@ class LimitedProtocol(HttpToolsProtocol):
             self._parse(data)
         else:
             for start in range(0, len(data), _PIECE_BYTES):
-                is_open = not self.transport.is_closing()
-                if is_open and self.transport.get_protocol() is self:  # not a WebSocket's
+                # Not closed by a limit, nor handed over to a WebSocket.
+                if not self.transport.is_closing() and self.transport.get_protocol() is self:
                     self._parse(data[start : start + _PIECE_BYTES])
-        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         has_timer = self.timeout_keep_alive_task or self._head_timer
-        if not has_timer and cycle is not None and self.has_no_request():
+        if not has_timer and self.has_no_request():
             self._start_head_timer()  # a request was answered, and line ends came after it
 
     def _parse(self, piece: bytes) -> None:
@@ -125,8 +124,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._reject(*self._too_large())
         self._is_in_head = False
         self._has_progress = True
-        if self._head_timer is not None:
-            self._stop_head_timer()
+        self._stop_head_timer()
         super().on_headers_complete()
         # httptools appends trailers to this list: they are no headers (RFC 9110, section 6.5.1).
         self.headers = self.headers.copy()
@@ -155,8 +153,16 @@ class LimitedProtocol(HttpToolsProtocol):
         response = error_response(BadRequestError(message), status=status)
         headers = (*self.server_state.default_headers, *response.raw_headers)
         lines = [b"%b: %b\r\n" % header for header in (*headers, (b"connection", b"close"))]
-        self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", response.body)))
+        if self._is_next_to_answer():
+            self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", response.body)))
         self._close()
+
+    def _is_next_to_answer(self) -> bool:
+        """Return whether the client expects the answer to the last request next."""
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        if cycle is not None and cycle.scope is self.scope:
+            return cycle.more_body and not (self.pipeline or cycle.response_started)
+        return cycle is None or cycle.response_complete  # the head of the last one is incomplete
 
     def on_body(self, body: bytes) -> None:
         """Add a piece to the body.

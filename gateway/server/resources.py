@@ -34,7 +34,8 @@ def listening(host: str, port: int, *, workers: int = 1) -> Iterator[socket.sock
     Raises:
         SettingsError: the address cannot be used.
     """
-    with listen(host, port) if workers == 1 else _reserve(host, port) as listener:
+    is_shared = workers > 1 and sys.platform == "linux" and not host.startswith(UNIX)
+    with (_reserve if is_shared else listen)(host, port) as listener:
         path = Path(host.removeprefix(UNIX)) if host.startswith(UNIX) else None
         made = path and path.stat()
         try:
@@ -45,7 +46,7 @@ def listening(host: str, port: int, *, workers: int = 1) -> Iterator[socket.sock
                     path.unlink()
 
 
-def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """Listen on an address; the caller closes the socket.
 
     `::` accepts IPv4, too. A unix socket is open to all users who may enter its folder; one without
@@ -62,45 +63,42 @@ def listen(host: str, port: int, *, reuse_port: bool = False) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         is_dual = host == "::" and socket.has_dualstack_ipv6()
         return socket.create_server(
-            (host, port),
-            family=family,
-            backlog=_BACKLOG,
-            reuse_port=reuse_port,
-            dualstack_ipv6=is_dual,
+            (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=is_dual
         )
     except (OSError, UnicodeError) as exc:
         raise cannot_listen(host, port, exc, "port") from exc
 
 
-def join(listener: socket.socket, host: str) -> socket.socket:
+def join(listener: socket.socket) -> socket.socket:
     """Return the socket that a worker listens on: its own on a reserved port, or the shared one.
 
     The kernel distributes the connections to a port evenly among its sockets. Of a shared socket,
-    the worker that wakes first accepts most: two workers would serve hardly more than one.
-
-    Raises:
-        SettingsError: that is not possible.
+    the worker that wakes first accepts most: two workers would serve hardly more than one. uvicorn
+    listens once the application has started: until then other workers get the connections.
     """
-    if not _can_share_port(host):
-        return listener
-    return listen(host, listener.getsockname()[1], reuse_port=True)
+    is_own = sys.platform == "linux" and listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
+    return _bound_like(listener) if is_own else listener
 
 
 def _reserve(host: str, port: int) -> socket.socket:
-    listener = listen(host, port)  # fails if another program does
-    if not _can_share_port(host):
-        return listener
-    with listener:
-        reserved = socket.socket(listener.family)
-        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
-            reserved.setsockopt(socket.SOL_SOCKET, option, 1)
-        address = listener.getsockname()
-    reserved.bind(address)
+    with listen(host, port) as listener:  # fails if another program listens
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved = _bound_like(listener)
+        # Otherwise a second gateway could take the port until a worker listens.
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     return reserved
 
 
-def _can_share_port(host: str) -> bool:
-    return sys.platform == "linux" and not host.startswith(UNIX)
+def _bound_like(other: socket.socket) -> socket.socket:
+    """Return one more socket at an address, which does not listen yet."""
+    own = socket.socket(other.family)
+    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+        own.setsockopt(socket.SOL_SOCKET, option, 1)
+    if own.family == socket.AF_INET6:
+        v6_only = other.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+        own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
+    own.bind(other.getsockname())
+    return own
 
 
 def _listen_on_path(path: str) -> socket.socket:

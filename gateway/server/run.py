@@ -9,6 +9,7 @@ import gc
 import logging
 import math
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -82,7 +83,7 @@ def serve(
             }
             if app is None:
                 Workers(
-                    partial(_work, build, settings.host, options, delay_s),
+                    partial(_work, build, options, delay_s),
                     listener,
                     count=settings.workers,
                     timeout_s=delay_s + finish_s + _WORKERS_TIMEOUT_S,
@@ -105,7 +106,6 @@ def serve_app(app: "Starlette", port: int, name: str) -> None:
 
 def _work(
     build: "Callable[[], Starlette]",
-    host: str,
     options: Mapping[str, float],
     shutdown_delay_s: float,
     listener: socket.socket,
@@ -118,7 +118,7 @@ def _work(
         from gateway.server.servers import WorkerServer, config_of
 
         server = WorkerServer(config_of(app, **options), shutdown_delay_s, partial(report, ""))
-        server.run(sockets=[join(listener, host)])
+        server.run(sockets=[join(listener)])
     except SettingsError as exc:
         report(str(exc))
 
@@ -126,9 +126,14 @@ def _work(
 def _build(
     settings: Settings, make_app: "MakeApp | None", metrics_directory: Path | None
 ) -> "Starlette":
+    # aiocache imports redis where it finds it, for a cache that is not used here: a twentieth of a
+    # start. So redis is not found during this import. Another process may use that cache itself.
+    redis = sys.modules.setdefault("redis", None)  # type: ignore[arg-type]  # None = not found
     from gateway.app import create_app
     from gateway.server.servers import cannot_start
 
+    if redis is None:
+        del sys.modules["redis"]
     configure_logs(settings.log_level, settings.log_format)
     with contextlib.suppress(SettingsError):  # a worker that starts later has the new secrets, too
         settings = settings.reread()

@@ -11,10 +11,12 @@ asyncio and httptools callbacks of the protocol, such as `on_body`, are public.
     `headers`, `parser`, `url`: heads that ask for another protocol are read again.
     `pipeline`, `timeout_keep_alive_task`, `connections`, `loop`: limits, and the timer of a head.
     `app`, `cycle`, `flow`, `server_state`, `transport`: cached answers use them like all others.
+    `scope`: the request that is being parsed, to which a refusal belongs.
     `shutdown`: streams end when the server stops.
 `STATUS_LINE` beside it: the first line of answers that are sent without the application.
 `RequestResponseCycle`:
     `scope`, `body`: the cached answer of a request is looked up.
+    `more_body`: whether it can be refused, as its end is missing.
     `response_started`, `response_complete`, `on_response`: it is marked as answered.
     `keep_alive`: connections are closed while the server drains.
     `chunked_encoding`, `expected_content_length`: HTTP/1.0 is answered without chunks.
@@ -41,9 +43,9 @@ from websockets.protocol import Protocol
 _HOOKS: dict[type | ModuleType, str] = {
     HttpToolsProtocol: "_start_asgi_task handle_websocket_upgrade send_400_response headers parser "
     "url pipeline timeout_keep_alive_task connections loop app cycle flow server_state transport "
-    "shutdown",
-    RequestResponseCycle: "scope body response_started response_complete on_response keep_alive "
-    "chunked_encoding expected_content_length",
+    "scope shutdown",
+    RequestResponseCycle: "scope body more_body response_started response_complete on_response "
+    "keep_alive chunked_encoding expected_content_length",
     WebSocketsSansIOProtocol: "handle_connect handle_events handle_parser_exception conn queue "
     "read_paused writable close_sent close_timeout handshake_initiated",
     uvicorn.Server: "startup started main_loop on_tick handle_exit should_exit force_exit "

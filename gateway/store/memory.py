@@ -5,22 +5,15 @@ owners of entries; storing an entry removes expired ones, so that customers' dat
 their use.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from aiocache.base import BaseCache
+from aiocache.serializers import NullSerializer
+
 from gateway.store.fair_lru import Entry, FairLRU, Sized
-
-# aiocache imports redis where it finds it, for a cache that is not used here: a twentieth of a
-# start. So redis is not found during this import, unless it is imported already.
-_redis = sys.modules.setdefault("redis", None)  # type: ignore[arg-type]  # None = not found
-from aiocache.base import BaseCache  # noqa: E402
-from aiocache.serializers import NullSerializer  # noqa: E402
-
-if _redis is None:
-    del sys.modules["redis"]
 
 
 class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no types

@@ -282,9 +282,9 @@ def test_a_bad_setting_is_one_line_and_exit_code_2() -> None:
 _IMPORTS = """
 import sys
 from gateway.commands.cli import main
-from gateway.server.servers import GatewayServer
+from uvicorn import Server
 
-GatewayServer.run = lambda *_, **__: print(*sys.modules)
+Server.run = lambda *_, **__: print(*sys.modules)
 sys.exit(main(["serve", "--port", "0", "--upstream-url", "http://127.0.0.1:1"]))
 """
 

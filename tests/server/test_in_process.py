@@ -153,7 +153,7 @@ class FakeWorkers:
     def __init__(
         self, serve: Any, listener: socket.socket, *, count: int, timeout_s: float
     ) -> None:
-        self.build, _, self.options, self.shutdown_delay_s = serve.args
+        self.build, self.options, self.shutdown_delay_s = serve.args
         self.listener = listener
         self.count = count
         self.timeout_s = timeout_s

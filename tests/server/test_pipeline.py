@@ -110,6 +110,43 @@ async def test_a_long_head_is_refused_in_whatever_pieces_it_comes(
     assert connection.transport.is_closed
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        b"no request\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 201 + b"\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000,
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nno chunk",
+    ],
+    ids=["invalid", "many headers", "endless head", "invalid body"],
+)
+@pytest.mark.parametrize("is_answered", [False, True])
+async def test_a_refusal_is_not_the_answer_to_an_earlier_request(
+    connection: Connection, second: bytes, *, is_answered: bool
+) -> None:
+    """A client takes the first answer for that of its first request, so there is none before it."""
+    connection.protocol.data_received(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+    await asyncio.sleep(0)
+    if is_answered:
+        connection.may_answer.release()
+        await asyncio.sleep(0)
+    connection.protocol.data_received(second)
+
+    lines = [line for line in connection.transport.written.split(b"\r\n") if b"HTTP/1" in line]
+    assert [line[:12] for line in lines[:1]] == [b"HTTP/1.1 204"] * is_answered
+    assert len(lines) == 2 * is_answered
+    assert connection.transport.is_closed
+
+
+async def test_data_after_the_last_request_is_not_refused(connection: Connection) -> None:
+    """After a request with `Connection: close` the rest is no request, and only closes."""
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    connection.protocol.data_received(request + b"x" * 100_000)
+
+    assert connection.transport.is_closed
+    assert connection.transport.written == b""
+
+
 async def test_an_invalid_request_does_not_reach_the_application(
     connection: Connection,
 ) -> None:

@@ -2,6 +2,8 @@
 
 import itertools
 import random
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -283,3 +285,13 @@ async def test_entries_may_expire_at_any_step() -> None:
         await cache.get("none")
 
     assert (cache.size_bytes, cache.count) == (0, 0)
+
+
+def test_another_application_in_the_process_has_all_caches_of_aiocache() -> None:
+    """An application around the gateway may use the cache of aiocache that is in Redis."""
+    program = "import gateway.app, aiocache; print(aiocache.Cache.REDIS.NAME)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "redis\n"
