@@ -7,7 +7,7 @@ import time
 from typing import Any, TypeAlias, cast
 
 from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.headers import Header
 from gateway.server.limits import LimitedProtocol
@@ -127,13 +127,10 @@ class FastLaneProtocol(LimitedProtocol):
     ) -> None:
         scope, started = scope_of(cycle), time.perf_counter()
         inbound = inbound_of(scope)
-        headers = [*self.server_state.default_headers, *aging, (REQUEST_ID, inbound.request_id)]
+        headers = [*aging, (REQUEST_ID, inbound.request_id)]
         if not cycle.keep_alive:
             headers.append((b"connection", b"close"))
-        lines = [b"%b: %b\r\n" % header for header in headers]
-        self.transport.write(
-            b"".join((STATUS_LINE[answer.status], answer.lines, *lines, b"\r\n", answer.body))
-        )
+        self.write_answer(answer.status, headers, answer.body, answer.lines)
         cycle.response_started = cycle.response_complete = True
         if not cycle.keep_alive:
             self.transport.close()

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from gateway.errors import BadRequestError
+from gateway.headers import Header
 from gateway.web.edge import Edge
 from gateway.web.respond.errors import error_response
 
@@ -136,7 +137,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _too_large(self) -> tuple[str, int]:
         part, status = ("URI", 414) if len(self.url) > _MAX_HEAD_BYTES // 2 else ("head", 431)
-        return f"The {part} of the request is too large: the head may have 64 KiB.", status
+        most = f"{_MAX_HEAD_BYTES // 1024} KiB"
+        return f"The {part} of the request is too large: the head may have {most}.", status
 
     def _reject(self, problem: str, status: int = 400) -> NoReturn:
         """Have the problem answered, as uvicorn answers what httptools rejects.
@@ -149,13 +151,19 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str, status: int = 400) -> None:
         """Refuse an invalid request, or one past a limit, with an error body; then close."""
-        message, status = self._refusal or (msg, status)
-        response = error_response(BadRequestError(message), status=status)
-        headers = (*self.server_state.default_headers, *response.raw_headers)
-        lines = [b"%b: %b\r\n" % header for header in (*headers, (b"connection", b"close"))]
         if self._is_next_to_answer():
-            self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", response.body)))
+            message, status = self._refusal or (msg, status)
+            response = error_response(BadRequestError(message), status=status)
+            headers = (*response.raw_headers, (b"connection", b"close"))
+            self.write_answer(status, headers, bytes(response.body))
         self._close()
+
+    def write_answer(
+        self, status: int, headers: Iterable[Header], body: bytes, lines: bytes = b""
+    ) -> None:
+        """Write a whole answer; `lines` are more headers, as HTTP/1.1 has them."""
+        own = [b"%b: %b\r\n" % header for header in (*self.server_state.default_headers, *headers)]
+        self.transport.write(b"".join((STATUS_LINE[status], lines, *own, b"\r\n", body)))
 
     def _is_next_to_answer(self) -> bool:
         """Return whether the client expects the answer to the last request next."""
@@ -218,7 +226,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def _size(headers: Iterable[tuple[bytes, bytes]]) -> int:
+def _size(headers: Iterable[Header]) -> int:
     return sum(len(name) + len(value) for name, value in headers)
 
 
