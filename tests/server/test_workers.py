@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,14 @@ def answering_pid(address: tuple[str, int]) -> int:
         return int(connection.recv(100) or b"0")  # 0: the worker ended meanwhile
 
 
+def answering_pids(listener: socket.socket, count: int, known: Collection[int] = ()) -> set[int]:
+    """Return the processes that have answered, once there are this many with the known ones."""
+    pids = set(known)
+    while len(pids) < count:
+        pids |= {answering_pid(listener.getsockname())} - {0}
+    return pids
+
+
 def stop_after(action: Callable[[], None]) -> threading.Thread:
     """Call a function in a thread, and then send SIGTERM to this process."""
 
@@ -124,15 +132,11 @@ def test_a_failed_replacement_is_retried_while_another_worker_serves(
     """A replacement that fails is retried after a pause."""
     monkeypatch.setattr(workers, "_PAUSE_S", 0)
     listener = socket.create_server(("127.0.0.1", 0))
-    address = listener.getsockname()
-    pids: set[int] = set()
 
     def kill_one() -> None:
-        for known in (2, 3):
-            while len(pids - {0}) < known:
-                pids.add(answering_pid(address))
-            if known == 2:
-                os.kill(max(pids), signal.SIGKILL)
+        pids = answering_pids(listener, 2)
+        os.kill(max(pids), signal.SIGKILL)
+        answering_pids(listener, 3, pids)
 
     with logged() as log:
         thread = stop_after(kill_one)
@@ -145,18 +149,14 @@ def test_a_failed_replacement_is_retried_while_another_worker_serves(
 def test_no_signal_waits_for_the_pause_before_a_replacement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SIGTERM ends the others at once."""
+    """SIGTERM ends the other workers at once."""
     monkeypatch.setattr(workers, "_PAUSE_S", 3_600)
     listener = socket.create_server(("127.0.0.1", 0))
-    address = listener.getsockname()
-    seen: set[int] = set()
 
     with logged() as log:
 
         def kill_one() -> None:
-            while len(seen - {0}) < 2:
-                seen.add(answering_pid(address))
-            os.kill(max(seen), signal.SIGKILL)
+            os.kill(max(answering_pids(listener, 2)), signal.SIGKILL)
             while "the disk is full" not in log.getvalue():
                 time.sleep(0.01)
 
