@@ -50,10 +50,10 @@ def _run(argv: Sequence[str]) -> int:
         command.error(_unrecognized(unknown, command.format_help()))
     try:
         code = int(run(**arguments) or 0)
-        print(end="", flush=True)  # noqa: T201  what is left, while errors can be handled
+        print(end="", flush=True)  # noqa: T201  at exit, an error could not be handled
         return code
     except BrokenPipeError:
-        # The reader has left, as `head` does. Python would write the rest at exit, and fail.
+        # The pipe is closed, as by `head`. Python would write the rest at exit, and fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except SettingsError as exc:

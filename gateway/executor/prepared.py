@@ -224,7 +224,7 @@ async def _rows(
 async def _projected(
     found: Projection, items: list[object], turns: Turns
 ) -> list[orjson.Fragment] | orjson.Fragment:
-    """Project a list, in turns where it is long."""
+    """Project a list; yield to other requests if it is long."""
     known: Known = {}
     if turns.steps + found.steps * len(items) <= STEPS_PER_TURN:
         turns.steps += found.steps * len(items)

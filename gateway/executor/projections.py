@@ -117,7 +117,7 @@ def _projection(plan: Plan) -> Projection:
 
 
 def _cells(plan: Plan) -> int:
-    """Return what a plan reads of an object, in the time that a slot takes."""
+    """Return the cost of projecting an object; reading a slot costs 1."""
     slots = getattr(plan.kind, "__struct_fields__", None)  # of a record; others have attributes
     cells = 1
     for cell in plan.cells:

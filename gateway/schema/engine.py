@@ -41,7 +41,7 @@ class Operation:
 
     @property
     def name(self) -> str:
-        """Its name in the document; "" where it has none."""
+        """Its name in the document; "" if it has none."""
         return self.document.operation_name(self.operation_name)
 
     @property

@@ -126,8 +126,8 @@ def _work(
 def _build(
     settings: Settings, make_app: "MakeApp | None", metrics_directory: Path | None
 ) -> "Starlette":
-    # aiocache imports redis where it finds it, for a cache that is not used here: a twentieth of a
-    # start. So redis is not found during this import. Another process may use that cache itself.
+    # aiocache imports redis if it is installed, for a cache that is not used here: a twentieth of a
+    # start. So it is hidden during this import, in processes of the gateway alone.
     redis = sys.modules.setdefault("redis", None)  # type: ignore[arg-type]  # None = not found
     from gateway.app import create_app
     from gateway.server.servers import cannot_start

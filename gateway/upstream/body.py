@@ -20,7 +20,7 @@ _RAW_DEFLATE = -zlib.MAX_WBITS
 _PIECE = 2**16
 _TURN_BYTES = 2**20
 _PIECE_COST_BYTES = 2**10
-"""What a piece costs beyond its bytes: they may be few."""
+"""The cost of a piece beyond its bytes: a body may come in many tiny pieces."""
 
 # Log-in pages, maintenance pages of proxies, and SuperOffice's XML. Other types prove nothing: some
 # servers label JSON as text/plain, or not at all.

@@ -26,7 +26,7 @@ class WhileWanted:
 
     def __enter__(self) -> None:
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101  an application runs in one
+        assert task is not None  # noqa: S101  an ASGI application runs in one
         self._task = task
         self._inbound.on_disconnect = partial(self._end, ClientDisconnect)
         self._timer = task.get_loop().call_later(self._timeout_s, self._end, TimeoutError)
@@ -36,7 +36,7 @@ class WhileWanted:
         self._inbound.on_disconnect = do_nothing
         if self._reason is None:
             return
-        is_ours = not self._task.uncancel()  # nobody else has cancelled the task
+        is_ours = not self._task.uncancel()  # no other code has cancelled the task
         if is_ours and isinstance(exc, asyncio.CancelledError):
             raise self._reason from None
 

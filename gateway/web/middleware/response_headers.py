@@ -24,7 +24,7 @@ class ResponseHeaders:
 
     def __init__(self, app: ASGIApp, *, also: bytes = b"") -> None:
         self.app = app
-        self._also = b", ".join([b"", _CODING, *filter(None, [also])])
+        self._also = b", " + _CODING + (b", " + also if also else b"")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and complete the headers of its answer."""
