@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from enum import Enum
 from operator import itemgetter
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeAlias, cast
 
 import strawberry
 
@@ -83,8 +83,6 @@ async def count_customers_away(
 class ChatSessionSummary:
     columns: strawberry.Private[Columns]
     rows: strawberry.Private[Sequence[int]]
-    live_rows: strawberry.Private[frozenset[int]]
-    unanswered_rows: strawberry.Private[frozenset[int]]
     fetched_at: DateTime = described("When the counted data was fetched, in UTC.")
     total: int = described("How many sessions match the filter.")
     by_status: list[ChatSessionStatusCount] = described("Per status.")
@@ -125,15 +123,12 @@ PARTS = 18
 async def summarise(columns: Columns, rows: Sequence[int], fetched_at: str) -> ChatSessionSummary:
     """Count the sessions in these rows, except by topic and by agent: see `GROUPS`."""
     waiting = await _where(columns, rows, "status_group", StatusGroup.WAITING)
-    live = await _where(columns, rows, "status_group", StatusGroup.LIVE)
     unanswered = await _where(columns, rows, "status", ChatSessionStatus.CUSTOMER_LAST)
     waits = await _waits(columns, waiting)
     ratings = [rating for rating in await columns.values("rating", rows) if rating]
     return ChatSessionSummary(
         columns=columns,
         rows=rows,
-        live_rows=frozenset(live),
-        unanswered_rows=frozenset(unanswered),
         fetched_at=DateTime(fetched_at),
         total=len(rows),
         by_status=[
@@ -185,17 +180,25 @@ async def _grouped(columns: Columns, rows: Sequence[int], name: str) -> Mapping[
     return groups
 
 
-def _numbers(summary: ChatSessionSummary, rows: Sequence[int]) -> dict[str, int]:
-    """Count some of a summary's rows."""
-    return {
-        "count": len(rows),
-        "live": len(summary.live_rows.intersection(rows)),
-        "unanswered": len(summary.unanswered_rows.intersection(rows)),
+Numbers: TypeAlias = Callable[[Sequence[int]], dict[str, int]]
+"""Counts some of a summary's rows."""
+
+
+async def numbers_of(columns: Columns, rows: Sequence[int]) -> Numbers:
+    """Return the function that counts some of these rows, for all of `GROUPS`."""
+    live = frozenset(await _where(columns, rows, "status_group", StatusGroup.LIVE))
+    unanswered = frozenset(await _where(columns, rows, "status", ChatSessionStatus.CUSTOMER_LAST))
+    return lambda some: {
+        "count": len(some),
+        "live": len(live.intersection(some)),
+        "unanswered": len(unanswered.intersection(some)),
     }
 
 
-async def _by_topic(summary: ChatSessionSummary) -> list[ChatSessionTopicCount]:
-    columns, rows, made = summary.columns, summary.rows, []
+async def _by_topic(
+    columns: Columns, rows: Sequence[int], numbers: Numbers
+) -> list[ChatSessionTopicCount]:
+    made = []
     of_topic = await _grouped(columns, rows, "topic_id")
     for topic, _ in await _counted(columns, rows, "topic_id"):
         waiting = await _where(columns, of_topic[topic], "status_group", StatusGroup.WAITING)
@@ -206,19 +209,21 @@ async def _by_topic(summary: ChatSessionSummary) -> list[ChatSessionTopicCount]:
                 waiting=len(waiting),
                 longest_wait_seconds=max(await _waits(columns, waiting), default=None),
                 longest_waiting=await _earliest(columns, waiting, "when_requested"),
-                **_numbers(summary, of_topic[topic]),
+                **numbers(of_topic[topic]),
             )
         )
     return made
 
 
-async def _by_agent(summary: ChatSessionSummary) -> list[ChatSessionAgentCount]:
-    columns, made = summary.columns, []
-    for agent_id, own in (await _grouped(columns, summary.rows, "user.node")).items():
+async def _by_agent(
+    columns: Columns, rows: Sequence[int], numbers: Numbers
+) -> list[ChatSessionAgentCount]:
+    made = []
+    for agent_id, own in (await _grouped(columns, rows, "user.node")).items():
         if agent_id is not None:
             agent = cast("Associate", columns.sessions[own[-1]].user)
             place = (-len(own), _place(agent.associate_id)[0], agent_id)
-            row = ChatSessionAgentCount(agent=agent, **_numbers(summary, own))
+            row = ChatSessionAgentCount(agent=agent, **numbers(own))
             made.append((place, row))
             await columns.turns.give(_STEPS_PER_AGENT)
     return [row for _, row in sorted(made, key=itemgetter(0))]
@@ -233,7 +238,10 @@ async def _earliest(columns: Columns, rows: Iterable[int], time: str) -> ChatSes
     return columns.sessions[min(places)[1]] if places else None
 
 
-GROUPS: dict[str, Callable[[ChatSessionSummary], Coroutine[Any, Any, Sequence[_Count]]]] = {
+_Group: TypeAlias = Callable[
+    [Columns, Sequence[int], Numbers], Coroutine[Any, Any, Sequence[_Count]]
+]
+GROUPS: dict[str, _Group] = {
     "by_topic": _by_topic,
     "by_agent": _by_agent,
 }

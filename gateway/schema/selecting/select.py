@@ -10,7 +10,13 @@ from gateway.live.watcher import SECOND_NS, later
 from gateway.schema.declare.entity import record_of
 from gateway.schema.declare.nodes import type_name
 from gateway.schema.entities.chat import ChatSession
-from gateway.schema.entities.summary import GROUPS, PARTS, ChatSessionSummary, summarise
+from gateway.schema.entities.summary import (
+    GROUPS,
+    PARTS,
+    ChatSessionSummary,
+    numbers_of,
+    summarise,
+)
 from gateway.schema.guard.work import Work
 from gateway.schema.selecting.columns import Columns
 from gateway.schema.selecting.filters import ChatSessionFilter
@@ -103,7 +109,10 @@ class Selecting:
 
         summary = await self.work.once((wanted, "summary"), make)
         for name in groups:
-            made = await self.work.once((wanted, name), partial(GROUPS[name], summary))
+            make_numbers = partial(numbers_of, self.columns, rows)
+            numbers = await self.work.once((wanted, "numbers"), make_numbers)
+            make_group = partial(GROUPS[name], self.columns, rows, numbers)
+            made = await self.work.once((wanted, name), make_group)
             setattr(summary, name, made)
         return summary
 
