@@ -1,75 +1,106 @@
-"""Head and body of an answer are sent in one write."""
+"""Answers of one piece are sent in one write, and all answers as uvicorn sends them."""
 
 import asyncio
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
-from gateway.server.protocol import OneWrite
+from gateway.server.protocol import GatewayProtocol
+from tests.server.transport import Transport
 
-HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
+Messages = list[dict[str, Any]]
 
 
-class Wire:
-    """A transport that records each write."""
+def start(*headers: tuple[bytes, bytes], status: int = 200) -> dict[str, Any]:
+    """Return the first message of an answer."""
+    return {"type": "http.response.start", "status": status, "headers": [*headers]}
+
+
+def piece(body: bytes, *, more: bool = False) -> dict[str, Any]:
+    """Return a message with a part of the body."""
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+LENGTH = (b"content-length", b"2")
+WHOLE = [start((b"vary", b"a"), (b"vary", b"b"), LENGTH), piece(b"{}")]
+STREAM = [start(), piece(b"1", more=True), piece(b"2", more=True), piece(b"")]
+
+ANSWERS: dict[str, Messages] = {
+    "whole": WHOLE,
+    "empty": [start((b"content-length", b"0")), {"type": "http.response.body"}],
+    "no content": [start(status=204), piece(b"")],
+    "in two pieces": [start(LENGTH), piece(b"{", more=True), piece(b"}")],
+    "with an end of its own": [start(LENGTH), piece(b"{}", more=True), piece(b"")],
+    "a stream": STREAM,
+    "that closes": [start(LENGTH, (b"connection", b"close")), piece(b"{}")],
+    "too short": [start(LENGTH), piece(b"{")],
+    "too long": [start(LENGTH), piece(b"{}}")],
+    "without a body": [start(LENGTH)],
+    "with a line break in a header": [start(LENGTH, (b"x", b"a\r\nb: c")), piece(b"{}")],
+}
+REQUESTS = {
+    "GET": b"GET / HTTP/1.1\r\n\r\n",
+    "HEAD": b"HEAD / HTTP/1.1\r\n\r\n",
+    "the last HEAD": b"HEAD / HTTP/1.1\r\nConnection: close\r\n\r\n",
+    "the last one": b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
+    "pipelined": b"GET / HTTP/1.1\r\n\r\n" * 2,
+    "unfinished": b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nab",
+}
+
+
+class Writes(Transport):
+    """Records each write."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.sent: list[bytes] = []
-        self.is_closed = False
 
-    def write(self, data: bytes) -> None:
-        self.sent.append(data)
-
-    def writelines(self, parts: Iterable[bytes]) -> None:
-        self.write(b"".join(parts))
-
-    def close(self) -> None:
-        self.is_closed = True
+    def write(self, data: Any) -> None:
+        self.sent.append(bytes(data))
 
 
-@pytest.fixture
-def wire() -> Wire:
-    """Return the recording transport."""
-    return Wire()
+async def answered(protocol: type[HttpToolsProtocol], request: bytes, answer: Messages) -> Writes:
+    """Send a request to an application with this answer; return what was written."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for message in answer:
+            await send({**message})
+
+    config = uvicorn.Config(app, log_config=None, interface="asgi3", proxy_headers=False)
+    config.load()
+    connection = protocol(config, ServerState(), {}, asyncio.get_running_loop())
+    transport = Writes()
+    transport.protocol = connection
+    connection.connection_made(transport)
+    connection.data_received(request)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    connection.connection_lost(None)
+    return transport
 
 
-@pytest.fixture
-async def transport(wire: Wire) -> Any:
-    """Return the transport that uvicorn writes to."""
-    return OneWrite(wire, asyncio.get_running_loop())  # type: ignore[arg-type]
+@pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+async def test_the_bytes_are_those_of_uvicorn(answer: Messages, request_: bytes) -> None:
+    """Every answer, and the end of its connection, is as uvicorn sends it."""
+    expected = await answered(HttpToolsProtocol, request_, answer)
+    transport = await answered(GatewayProtocol, request_, answer)
+
+    assert b"".join(transport.sent) == b"".join(expected.sent)
+    assert transport.is_closed == expected.is_closed
 
 
-async def test_a_head_and_its_body_are_one_write(wire: Wire, transport: Any) -> None:
-    """A head and its first body are one write; further bodies are written separately."""
-    for data in (HEAD, b"{}", b"more"):
-        transport.write(data)
-    await asyncio.sleep(0)
-
-    assert wire.sent == [HEAD + b"{}", b"more"]
+async def test_a_whole_answer_is_one_write() -> None:
+    """Head and body are one write, also for the second request of a connection."""
+    assert len((await answered(GatewayProtocol, REQUESTS["GET"], WHOLE)).sent) == 1
+    assert len((await answered(GatewayProtocol, REQUESTS["pipelined"], WHOLE)).sent) == 2
 
 
-async def test_the_head_of_a_stream_is_sent_at_once(wire: Wire, transport: Any) -> None:
+async def test_the_head_of_a_stream_is_sent_at_once() -> None:
     """The head of a stream is sent before its first event, which may be minutes later."""
-    transport.write(HEAD)
-    await asyncio.sleep(0)
-    assert wire.sent == [HEAD]
+    transport = await answered(GatewayProtocol, REQUESTS["GET"], STREAM[:1])
 
-    transport.write(b"event")
-    assert wire.sent == [HEAD, b"event"]
-
-
-async def test_a_cached_answer_is_written_at_once(wire: Wire, transport: Any) -> None:
-    """A cached answer is complete, so it is written at once."""
-    transport.write(HEAD + b"{}")
-
-    assert wire.sent == [HEAD + b"{}"]
-
-
-async def test_closing_sends_the_head_first(wire: Wire, transport: Any) -> None:
-    """A head without a body, as for HEAD, is sent before the connection closes."""
-    transport.write(HEAD)
-    transport.close()
-
-    assert wire.sent == [HEAD]
-    assert wire.is_closed
+    assert transport.sent[0].endswith(b"\r\n\r\n")
