@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from gateway.errors import BadRequestError
 from gateway.headers import Header
-from gateway.web.edge import Edge
+from gateway.server.slow_readers import SlowReaderProtocol
 from gateway.web.respond.errors import error_response
 
 MAX_HEADERS = 200
@@ -34,7 +34,7 @@ _READER_TIMEOUT_S = 30
 _PIECE_BYTES = 16 * 2**10
 
 
-class LimitedProtocol(HttpToolsProtocol):
+class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
     """Closes a connection when too many are open, or when its client exceeds a limit."""
 
     url = b""
@@ -64,9 +64,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request; make room if too many connections are open."""
         super().connection_made(transport)
-        state = getattr(self.app, "state", None)
-        self.is_draining = not getattr(state, "is_ready", True)
-        self.edge: Edge | None = getattr(state, "edge", None)
+        self.is_draining = not getattr(getattr(self.app, "state", None), "is_ready", True)
         if self.edge is not None and self.edge.connection_limit.is_exceeded(self.connections):
             others = (c for c in self.connections if isinstance(c, LimitedProtocol))
             waiting = next((c for c in others if c is not self and c.has_no_request()), None)
@@ -163,7 +161,8 @@ class LimitedProtocol(HttpToolsProtocol):
     ) -> None:
         """Write a whole answer; `lines` are more headers, as HTTP/1.1 has them."""
         own = [b"%b: %b\r\n" % header for header in (*self.server_state.default_headers, *headers)]
-        self.transport.write(b"".join((STATUS_LINE[status], lines, *own, b"\r\n", body)))
+        head = b"".join((STATUS_LINE[status], lines, *own, b"\r\n"))
+        self.transport.writelines((head, body))  # without a copy of the body
 
     def _is_next_to_answer(self) -> bool:
         """Return whether the client expects the answer to the last request next."""

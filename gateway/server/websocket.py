@@ -16,7 +16,7 @@ from websockets.protocol import OPEN
 
 from gateway.server import uvicorn_hooks  # noqa: F401  fails on a release without a hook
 from gateway.server.limits import MAX_HEADERS
-from gateway.web.edge import Edge
+from gateway.server.slow_readers import SlowReaderProtocol
 from gateway.web.read.body import Share
 
 # As much as any head may have: a Cookie can be longer than the 8 KiB of the library.
@@ -39,7 +39,7 @@ _STRANGERS_FRAMES = 256
 """In all messages together."""
 
 
-class SocketProtocol(WebSocketsSansIOProtocol):
+class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):
     """One WebSocket to a client."""
 
     def __init__(self, *args: Any, **more: Any) -> None:  # as uvicorn's
@@ -55,11 +55,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Request) -> None:
         """Call the application, which reports when SuperOffice has accepted the client."""
         super().handle_connect(event)
-        edge: Edge | None = getattr(getattr(self.app, "state", None), "edge", None)
-        if edge is None:  # another application, which does not report that
+        if self.edge is None:  # another application, which does not report that
             self._lift_limits()
         elif self.response.status_code == 101:
-            edge.door.enter(cast("Any", self.scope)).on_accepted = self._lift_limits
+            self.edge.door.enter(cast("Any", self.scope)).on_accepted = self._lift_limits
 
     def _lift_limits(self) -> None:
         self._is_strangers = False
@@ -159,4 +158,4 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         """Forget the request, which refers to this object."""
         super().on_task_complete(task)
-        self.scope.clear()  # type: ignore[attr-defined]  # a dict
+        self.scope.clear()  # a dict

@@ -4,8 +4,10 @@ Cached answers and WebSockets are not counted. A stream counts until its first p
 hours.
 """
 
+import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -97,3 +99,35 @@ class ConnectionLimit(_Limit):
         self.shed += 1
         self._log("%d connections are open: those without a request make room")
         return True
+
+
+@dataclass(slots=True)
+class UnsentLimit(_Limit):
+    """The limit on the bytes of answers that their clients have not read yet."""
+
+    most: int = 128 * 2**20
+    _callers: dict[asyncio.Transport, str] = field(default_factory=dict)
+    """The callers whose connections have unsent bytes, by connection."""
+
+    def add(self, transport: asyncio.Transport, caller: str) -> None:
+        """Add a connection with unsent bytes; past the limit, reset some connections.
+
+        The caller with the most unsent bytes loses the connection with the most of them.
+        """
+        self._callers[transport] = caller
+        sizes = {slow: slow.get_write_buffer_size() for slow in self._callers}
+        while sum(sizes.values()) > self.most:
+            of_callers = Counter[str]()
+            for slow, size in sizes.items():
+                of_callers[self._callers[slow]] += size
+            most = max(of_callers, key=of_callers.__getitem__)
+            of_most = [slow for slow in sizes if self._callers[slow] == most]
+            largest = max(of_most, key=sizes.__getitem__)
+            del sizes[largest], self._callers[largest]
+            largest.abort()
+            self.shed += 1
+            self._log("%d bytes of answers wait for slow clients: some are disconnected")
+
+    def discard(self, transport: asyncio.Transport) -> None:
+        """Forget a connection: its client has read its answers, or it is closed."""
+        self._callers.pop(transport, None)

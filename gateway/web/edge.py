@@ -1,11 +1,11 @@
 """The parts of the application that our own server uses directly, to answer without calling it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
 from gateway.tenants.path import GRAPHQL_PATH
-from gateway.web.admission import Admission, ConnectionLimit
+from gateway.web.admission import Admission, ConnectionLimit, UnsentLimit
 from gateway.web.inbound import Door
 from gateway.web.middleware.request_log import AccessLog
 
@@ -18,6 +18,7 @@ class Edge:
     access_log: AccessLog
     admission: Admission
     connection_limit: ConnectionLimit
+    unsent_limit: UnsentLimit = field(default_factory=UnsentLimit)
     has_fast_lane: bool
     """Whether the server may send cached answers itself; tracing would miss them."""
 

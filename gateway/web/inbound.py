@@ -86,6 +86,12 @@ class Inbound:
     on_accepted: Callable[[], object] = do_nothing
     """Lifts our own server's limits on a WebSocket whose credentials SuperOffice has accepted."""
 
+    @property
+    def owner(self) -> str:
+        """A digest of the caller's credentials; empty without a caller."""
+        access = self.head.access
+        return access.owner if isinstance(access, Access) else ""
+
 
 @dataclass(slots=True, kw_only=True)
 class Door:

@@ -38,7 +38,12 @@ def _of_requests(gateway: "Gateway") -> Reads:
     """Return the metrics of requests, connections, sockets, their limits, and load shedding."""
     meter, sockets = gateway.requests, gateway.graphql.sockets
     admission, connections = gateway.edge.admission, gateway.edge.connection_limit
-    limits = (("requests", admission), ("connections", connections), ("sockets", sockets))
+    limits = (
+        ("requests", admission),
+        ("connections", connections),
+        ("sockets", sockets),
+        ("unsent_bytes", gateway.edge.unsent_limit),
+    )
     return {
         "gateway_requests": lambda: meter.counts("operation", "outcome"),
         "gateway_tenant_requests": lambda: meter.counts("tenant", "outcome"),

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -171,6 +171,8 @@ class Connection:
     def _accept(self) -> None:
         """Treat the client as authenticated from now on."""
         self._is_accepted = True
+        if isinstance(self._access, Access):
+            self._inbound.head = replace(self._inbound.head, access=self._access)
         self._on_timeout = _GOING_AWAY, "Nothing has been asked for a while."
         self._place.accept()
         self._inbound.on_accepted()

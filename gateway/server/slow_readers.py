@@ -1,0 +1,44 @@
+"""A limit on the memory of answers that clients have not read yet."""
+
+import asyncio
+from typing import Any
+
+from gateway.web.edge import Edge
+from gateway.web.inbound import find_inbound
+
+
+class SlowReaderProtocol(asyncio.Protocol):
+    """Counts a connection's unsent bytes while its client reads slower than answers are written."""
+
+    app: Any
+    scope: Any
+    transport: asyncio.Transport
+
+    edge: Edge | None = None
+    """The parts of our application; None with any other one."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Find the application's limit."""
+        super().connection_made(transport)
+        self.edge = getattr(getattr(self.app, "state", None), "edge", None)
+
+    def pause_writing(self) -> None:
+        """Count them; past the limit, a connection is reset."""
+        super().pause_writing()
+        if self.edge is not None:
+            inbound = find_inbound(self.scope or {})
+            self.edge.unsent_limit.add(self.transport, inbound.owner if inbound else "")
+
+    def resume_writing(self) -> None:
+        """Count them no longer."""
+        super().resume_writing()
+        self._forget()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count them no longer."""
+        super().connection_lost(exc)
+        self._forget()
+
+    def _forget(self) -> None:
+        if self.edge is not None:
+            self.edge.unsent_limit.discard(self.transport)

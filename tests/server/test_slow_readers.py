@@ -1,0 +1,137 @@
+"""Clients that do not read their answers share a limit on unsent bytes."""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import pytest
+from websockets.frames import Frame, Opcode
+
+from gateway import Settings, create_app
+from gateway.server.protocol import GatewayProtocol
+from gateway.server.websocket import SocketProtocol
+from tests.support import UPSTREAM_URL, RestSide, served
+
+pytestmark = pytest.mark.socket
+
+LARGE = 8 * 2**20  # more than the system takes
+LIMIT = 3 * LARGE
+QUERY = {"query": "{ chatSessions { customerName } }"}
+Connect = Callable[[bytes], socket.socket]
+
+
+@pytest.fixture
+def app() -> Any:
+    """Return an application whose answers have eight megabytes."""
+    rest = RestSide(answer=lambda _: httpx.Response(200, json=[{"CustomerName": "x" * LARGE}]))
+    app = create_app(
+        Settings(upstream_url=UPSTREAM_URL), upstream_transport=httpx.MockTransport(rest)
+    )
+    app.state.edge.unsent_limit.most = LIMIT
+    return app
+
+
+@pytest.fixture
+def connect(app: Any) -> Iterator[Connect]:
+    """Return a function that connects a client with a small receive buffer and sends bytes."""
+    with (
+        served(app, http=GatewayProtocol, ws=SocketProtocol, proxy_headers=False) as url,
+        ExitStack() as opened,
+    ):
+
+        def connected(sent: bytes) -> socket.socket:
+            client = opened.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            client.settimeout(10)
+            client.connect(("127.0.0.1", int(url.rpartition(":")[2])))
+            client.sendall(sent)
+            return client
+
+        yield connected
+
+
+def post(caller: str) -> bytes:
+    """Return a request for an answer of eight megabytes."""
+    body = json.dumps(QUERY).encode()
+    head = f"POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {caller}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def frame(message: dict[str, Any]) -> bytes:
+    """Return a message of a WebSocket's client."""
+    return Frame(Opcode.TEXT, json.dumps(message).encode()).serialize(mask=True)
+
+
+def over_a_websocket(connect: Connect, caller: str) -> socket.socket:
+    """Ask for an answer of eight megabytes over a WebSocket."""
+    client = connect(
+        b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        b"Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
+    )
+    read_until(client, b"\r\n\r\n")
+    credentials = {"Authorization": f"Bearer {caller}"}
+    client.sendall(frame({"type": "connection_init", "payload": credentials}))
+    read_until(client, b"connection_ack")
+    client.sendall(frame({"id": "1", "type": "subscribe", "payload": QUERY}))
+    return client
+
+
+def read_until(client: socket.socket, text: bytes) -> None:
+    """Read until this text has come."""
+    received = b""
+    while text not in received:
+        received += (data := client.recv(4_096))
+        assert data, received
+
+
+def over_http(connect: Connect, caller: str) -> socket.socket:
+    """Ask for an answer of eight megabytes over HTTP."""
+    return connect(post(caller))
+
+
+def read(client: socket.socket, count: int) -> int:
+    """Read until so many bytes have come, or the connection ends; return their number."""
+    size = 0
+    try:
+        while size < count and (data := client.recv(65_536)):
+            size += len(data)
+    except ConnectionResetError:
+        pass
+    return size
+
+
+@pytest.mark.parametrize("ask", [over_http, over_a_websocket])
+def test_the_caller_with_the_most_unsent_bytes_is_disconnected(
+    app: Any, connect: Connect, ask: Callable[[Connect, str], socket.socket]
+) -> None:
+    """Past the limit, the greediest caller loses connections; others get their whole answers."""
+    limit = app.state.edge.unsent_limit
+    honest = ask(connect, "honest")
+    greedy = [ask(connect, "greedy") for _ in range(12)]
+    deadline = time.monotonic() + 10
+    while limit.shed < 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    assert read(honest, LARGE) >= LARGE
+    assert 1 <= sum(read(client, LARGE) < LARGE for client in greedy) == limit.shed
+    assert limit.shed < len(greedy), "those within the limit are served"
+
+
+def test_answers_that_are_read_do_not_count(app: Any, connect: Connect) -> None:
+    """A client may read any number of answers, one after another, and disconnect."""
+    for _ in range(8):
+        assert read(connect(post("a")), LARGE) >= LARGE
+
+    connect(post("a")).close()
+    limit = app.state.edge.unsent_limit
+    deadline = time.monotonic() + 10
+    while limit._callers and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not limit._callers
+    assert limit.shed == 0
