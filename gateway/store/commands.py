@@ -1,9 +1,10 @@
 """The commands of the shared cache, one round trip each: those of several steps are scripts.
 
+A script is sent as its text: Redis hashes it in some microseconds, and it is never unknown there.
+
 An entry begins with the time when it was made, by Redis' own clock, since those of machines differ.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -12,12 +13,11 @@ LEASE_S = 2.0
 """How long a lease lasts unless it is renewed."""
 
 _FOLDER = Path(__file__).with_name("scripts")
-_TEXTS = [(_FOLDER / f"{name}.lua").read_text() for name in ("look", "store", "extend", "reserve")]
-SCRIPTS = {hashlib.sha1(text.encode()).hexdigest(): text for text in _TEXTS}  # noqa: S324
-_LOOK_SHA, _STORE_SHA, _EXTEND_SHA, _RESERVE_SHA = SCRIPTS
+_LOOK, _STORE, _EXTEND, _RESERVE = (
+    (_FOLDER / f"{name}.lua").read_text() for name in ("look", "store", "extend", "reserve")
+)
 _LEASE_MS = round(LEASE_S * 1000)
 
-Packed = tuple[str | bytes | int | float, ...]
 Reply: TypeAlias = Any  # the peer may be anything
 """The reply to a command, as redis-py reads it, or its error."""
 
@@ -67,18 +67,18 @@ class Reserve(NamedTuple):
 Command = Look | Write | Extend | Forget | Reserve
 
 
-def packed(command: Command) -> Packed:
+def packed(command: Command) -> tuple[str | bytes | int | float, ...]:
     """Return a command in Redis' form."""
     key = f"{NAMESPACE}:{{{command.name}}}"  # in a cluster, an entry and its lease are on one node
     keys = (2, key, f"{key}:lease")
     match command:
         case Look(_, token, oldest_s, max_bytes):
-            return ("EVALSHA", _LOOK_SHA, *keys, token, _LEASE_MS, oldest_s, max_bytes)
+            return ("EVAL", _LOOK, *keys, token, _LEASE_MS, oldest_s, max_bytes)
         case Write(_, token, entry, left_s):
-            return ("EVALSHA", _STORE_SHA, *keys, token, entry, round(left_s * 1000))
+            return ("EVAL", _STORE, *keys, token, entry, round(left_s * 1000))
         case Extend(_, token):
-            return ("EVALSHA", _EXTEND_SHA, *keys, token, _LEASE_MS)
+            return ("EVAL", _EXTEND, *keys, token, _LEASE_MS)
         case Reserve(_, per_second, longest_s):
-            return ("EVALSHA", _RESERVE_SHA, *keys, per_second, int(longest_s * 1000))
+            return ("EVAL", _RESERVE, *keys, per_second, int(longest_s * 1000))
         case Forget():
             return ("DEL", key)

@@ -12,17 +12,11 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    NoPermissionError,
-    NoScriptError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from gateway.errors import SettingsError
-from gateway.store.commands import NAMESPACE, SCRIPTS, Command, Look, Packed, Reply, packed
+from gateway.store.commands import NAMESPACE, Command, Look, Reply, packed
 from gateway.store.loop_timeout import loop_timeout
 
 logger = logging.getLogger(__name__)
@@ -58,7 +52,7 @@ def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
 CHANNEL = f"{NAMESPACE}:changed"
 _KEY = f"{NAMESPACE}:{{doctor}}"
 _ON_A_KEY = ("SET {} tried PX 1000", "GET {}", "PTTL {}", "DEL {}")
-_TRIED = (*_ON_A_KEY, "TIME", "EVALSHA none 0", "EVAL return 0", f"PUBLISH {CHANNEL} tried")
+_TRIED = (*_ON_A_KEY, "TIME", "EVAL return 0", f"PUBLISH {CHANNEL} tried")
 
 
 async def try_out(url: str, *, timeout_s: float) -> tuple[float, list[str]]:
@@ -74,8 +68,7 @@ async def try_out(url: str, *, timeout_s: float) -> tuple[float, list[str]]:
 
     async def attempt(name: str, call: Awaitable[object]) -> None:
         try:
-            with suppress(NoScriptError):
-                await call
+            await call
         except NoPermissionError as exc:
             missing[_rule(name, str(exc))] = None
 
@@ -148,35 +141,25 @@ class RedisCache:
 
         Call `replied` at each reply.
         """
-        sent = [packed(command) for command in commands]
-        replies = await self._send(sent, replied)
-        # A Redis that was restarted has forgotten the scripts.
-        unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        texts = [("EVAL", SCRIPTS[str(sent[i][1])], *sent[i][2:]) for i in unknown]
-        for i, reply in zip(unknown, await self._send(texts, replied), strict=True):
-            replies[i] = reply
+        replies: list[Reply] = []
+        # A connection is used directly: redis-py's pipeline takes twice the CPU time.
+        pool: Any = self.client.connection_pool  # redis-py leaves it untyped
+        connection = await pool.get_connection()
+        try:
+            sent = connection.pack_commands([packed(command) for command in commands])
+            await connection.send_packed_command(sent)
+            for _ in commands:
+                try:
+                    replies.append(await connection.read_response())
+                except ResponseError as exc:
+                    replies.append(exc)
+                replied()
+        finally:
+            await pool.release(connection)
         return [
             _read(reply) if isinstance(command, Look) else reply
             for command, reply in zip(commands, replies, strict=True)
         ]
-
-    async def _send(self, commands: Sequence[Packed], replied: Callable[[], None]) -> list[Reply]:
-        """Use a connection directly: redis-py's pipeline takes twice the CPU time."""
-        replies: list[Reply] = []
-        if commands:
-            pool: Any = self.client.connection_pool  # redis-py leaves it untyped
-            connection = await pool.get_connection()
-            try:
-                await connection.send_packed_command(connection.pack_commands(commands))
-                for _ in commands:
-                    try:
-                        replies.append(await connection.read_response())
-                    except ResponseError as exc:
-                        replies.append(exc)
-                    replied()
-            finally:
-                await pool.release(connection)
-        return replies
 
     async def reconnect(self) -> None:
         """Use new connections from now on: after a failover the old ones lead to a replica."""
