@@ -103,7 +103,7 @@ HEADERS = (
     KnownHeader("SO-Language", _LANGUAGE | Use.CORS),
     KnownHeader("SO-TimeZone", _LANGUAGE | Use.CORS),
     KnownHeader("traceparent", Use.PASSED_ON | Use.CORS, "names the trace only"),
-    KnownHeader("tracestate", Use.PASSED_ON | Use.CORS, "names the trace only"),
+    KnownHeader("tracestate", Use.PASSED_ON | Use.CORS | Use.LIST, "names the trace only"),
     KnownHeader("Vary", Use.EXPOSED, _ANSWERED),
     KnownHeader("WWW-Authenticate", Use.EXPOSED, _ANSWERED),
     KnownHeader("X-Apollo-Operation-Name", Use.SHAPES | Use.CORS),

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 import httpx
 import structlog
 from graphql import OperationType, get_operation_ast
-from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from strawberry.extensions import SchemaExtension
@@ -173,15 +173,6 @@ def _resource() -> Resource:
     return named.merge(OTELResourceDetector().detect())
 
 
-def _client_context(headers: Sequence[Header]) -> Context:
-    """Return the context with the client's span, if the request names one."""
-    trace = {
-        name.decode(): [value.decode("latin-1") for known, value in headers if known == name]
-        for name in _TRACE_HEADERS
-    }
-    return _W3C.extract(trace)
-
-
 class _TracedRequests:
     """Wraps each request for `path` in a span, which continues the client's trace, if any."""
 
@@ -203,7 +194,7 @@ class _TracedRequests:
             "url.scheme": scope["scheme"],
         }
         name = f"{'HTTP' if method == '_OTHER' else method} {route}"
-        context = _client_context(scope["headers"])
+        context = _W3C.extract(Headers(scope=scope))
         with self._start_span(
             name, context=context, kind=SpanKind.SERVER, attributes=attributes
         ) as span:
