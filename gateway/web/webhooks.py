@@ -8,7 +8,6 @@ import base64
 import hmac
 import logging
 import time
-from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Literal, get_args
 
-import orjson
 from cachetools import LRUCache
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -29,6 +27,7 @@ from gateway.settings.tenant_names import canonical_tenant
 from gateway.store.shared import Place, SharedCache
 from gateway.web.inbound import inbound_of
 from gateway.web.read.body import read_body
+from gateway.web.read.request import from_json
 from gateway.web.respond.errors import error_response
 
 logger = logging.getLogger(__name__)
@@ -147,7 +146,7 @@ def _place(secret: bytes, event_id: str) -> Place:
 def _json_object(body: bytes) -> Mapping[str, object]:
     """Parse a body; return an empty object unless it is a JSON object."""
     try:
-        event = orjson.loads(body.removeprefix(BOM_UTF8))
-    except orjson.JSONDecodeError:
+        event = from_json(body, "The body")
+    except BadRequestError:
         return {}
     return event if isinstance(event, dict) else {}
