@@ -27,8 +27,8 @@ REQUEST_ID = b"x-request-id"
 _VALID_ID = re.compile(rb"[\w.:/+=@-]{1,128}", re.ASCII)
 _VALID_TRACE = re.compile(rb"[ -~]{1,512}")
 
-_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})\b")
-_NO_CACHE = re.compile(r"(?:^|[,\s])no-(?:cache|store)\b")
+_MAX_AGE = re.compile(rb"(?:^|[,\s])max-age=(\d{1,9})\b", re.IGNORECASE)
+_NO_CACHE = re.compile(rb"(?:^|[,\s])no-(?:cache|store)\b", re.IGNORECASE)
 
 # An id grants nothing, so it need not be unguessable; `os.urandom` would cost a system call each.
 _random = Random()  # noqa: S311
@@ -146,7 +146,9 @@ class Door:
         if inbound is None:
             if self.proxies is not None:
                 self.proxies.apply(scope)
-            path, headers = path_of(scope), scope["headers"]
+            # The path below the application's mount point.
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            headers = scope["headers"]
             head = last
             if head is None or head.headers != headers or head.path != path:
                 head = self.read(path, headers)
@@ -167,12 +169,6 @@ def check_tenant(head: RequestHead, *, may_be_missing: bool = False) -> None:
         raise problem.with_traceback(None)
 
 
-def path_of(scope: Scope) -> str:
-    """Return the path below the application's mount point."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
-
-
 def inbound_of(scope: Scope) -> Inbound:
     """Return the request of a scope that `Door.enter` has seen."""
     inbound: Inbound = scope[_KEY]
@@ -186,14 +182,12 @@ def find_inbound(scope: Scope) -> Inbound | None:
 
 def max_age_of(headers: Sequence[Header]) -> float | None:
     """Read `Cache-Control` (RFC 9111, section 5.2.1): the oldest answer accepted, in seconds."""
-    lines = [value for name, value in headers if name == b"cache-control"]
-    if not lines:
+    value = dict(headers).get(b"cache-control")
+    if value is None:
         return None
-    # Several lines are one list (RFC 9110, section 5.3).
-    text = b",".join(lines).decode("latin-1").lower()
-    if _NO_CACHE.search(text):
+    if _NO_CACHE.search(value):
         return 0
-    max_age = _MAX_AGE.search(text)
+    max_age = _MAX_AGE.search(value)
     return float(max_age[1]) if max_age else None
 
 
