@@ -17,9 +17,7 @@ class Reachability:
     """Connects to SuperOffice regularly, and has the last result."""
 
     def __init__(self, settings: Settings, route: Route) -> None:
-        self._url, self._route = httpx.URL(settings.address), route
-        self._interval_s = settings.ready_check
-        self._connect_timeout_s = settings.upstream_connect_timeout
+        self._settings, self._route = settings, route
         self.problem: str | None = "it has not been checked yet"
         """The problem, or None."""
 
@@ -27,16 +25,17 @@ class Reachability:
         """Check until cancelled, every `ready_check` seconds."""
         while True:
             self.problem = await self._check()
-            await asyncio.sleep(self._interval_s)
+            await asyncio.sleep(self._settings.ready_check)
 
     async def _check(self) -> str | None:
+        timeout_s = self._settings.upstream_connect_timeout
         try:
-            async with asyncio.timeout(self._connect_timeout_s):
-                writer = await self._route.connect(self._url)
+            async with asyncio.timeout(timeout_s):
+                writer = await self._route.connect(httpx.URL(self._settings.address))
         except ssl.SSLError:
             return "its certificate is not accepted, or it does not speak TLS"
         except TimeoutError:
-            return f"it did not answer within {self._connect_timeout_s:g} seconds"
+            return f"it did not answer within {timeout_s:g} seconds"
         except ProxyError:
             return "the proxy on the way cannot be reached, or does not connect"
         except (OSError, UnicodeError):  # the latter for an invalid name

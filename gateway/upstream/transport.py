@@ -33,10 +33,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, settings: Settings, route: Route | None = None) -> None:
-        self._connections = settings.upstream_connections
-        # For the whole of connecting: DNS, TCP and TLS.
-        timeout_s = settings.upstream_connect_timeout
-        self._timeout = aiohttp.ClientTimeout(total=None, connect=timeout_s)
+        self._settings = settings
         self.route = route or Route(settings)
         self._session: aiohttp.ClientSession | None = None
         self.broke_s = float("-inf")  # when a connection last broke before an answer
@@ -80,7 +77,9 @@ class PooledTransport(httpx.AsyncBaseTransport):
             await self._session.close()
 
     def _opened(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=self._connections)
+        connector = aiohttp.TCPConnector(limit=self._settings.upstream_connections)
+        # For the whole of connecting: DNS, TCP and TLS.
+        connect_timeout_s = self._settings.upstream_connect_timeout
         connector._factory = cast(
             "partial[ResponseHandler]", partial(_Protocol, asyncio.get_running_loop(), self)
         )
@@ -93,7 +92,7 @@ class PooledTransport(httpx.AsyncBaseTransport):
             max_line_size=_LONGEST_HEADER,
             max_field_size=_LONGEST_HEADER,
             max_headers=_MOST_HEADERS,
-            timeout=self._timeout,
+            timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout_s),
             middlewares=(_raise_httpx,),
         )
 
