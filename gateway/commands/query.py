@@ -112,7 +112,7 @@ async def answers(
         try:
             check_tenant(head)
             operation = await graphql.reader.operation(request)
-            context = graphql.context(Inbound(head, head.request_id()), headers)
+            context = graphql.context(Inbound(head, head.request_id()))
             async with aclosing(graphql.engine.stream(operation, context)) as stream:
                 async for answer in stream:
                     mark_stale([answer.body], context.served)

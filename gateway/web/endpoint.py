@@ -122,7 +122,7 @@ class _Exchange:
         if request.method == "GET":
             refuse_cross_site(request, graphql.allowed_origins)
         check_tenant(self.inbound.head)
-        self._context = graphql.context(self.inbound, request.headers.raw)
+        self._context = graphql.context(self.inbound)
         self._context.work_for_caller()
         read = await graphql.reader.request(request)
         started = time.perf_counter()

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import BadRequestError, RequestError
-from gateway.headers import Header
 from gateway.live.watcher import Watchers
 from gateway.observe.metrics import OK
 from gateway.observe.operations import OperationNames
@@ -33,19 +32,14 @@ class GraphQL:
     allowed_origins: frozenset[str]
     """Other sites whose pages may use the gateway."""
 
-    def context(
-        self,
-        inbound: Inbound,
-        headers: Sequence[Header],
-        access: Access | RequestError | None = None,
-    ) -> Context:
+    def context(self, inbound: Inbound, access: Access | RequestError | None = None) -> Context:
         """Return the context for resolvers; `access` is the one from `connection_init`, if any."""
         return Context(
             access=access or inbound.head.access,
             watchers_of=self.watchers_of,
             searched=self.searched,
             links=self.links,
-            trace=trace_of(headers, inbound.request_id),
+            trace=trace_of(inbound.head.headers, inbound.request_id),
             max_age_s=inbound.head.max_age_s,
         )
 

@@ -14,12 +14,7 @@ import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from gateway.caller import headers_from_payload
-from gateway.errors import (
-    BadRequestError,
-    RequestError,
-    TooManyOpenError,
-    UpstreamRejectionError,
-)
+from gateway.errors import BadRequestError, RequestError, TooManyOpenError, UpstreamRejectionError
 from gateway.observe.clients import client_of
 from gateway.schema.context import Access, Context
 from gateway.schema.engine import Answer, refusal
@@ -206,9 +201,8 @@ class Connection:
 
     def _context(self) -> Context:
         """Return the context of an operation."""
+        context = self._graphql.context(self._inbound, self._access)
         # Browsers send no-cache with every handshake, and it would hold as long as the socket.
-        headers = self._socket.headers.raw
-        context = self._graphql.context(self._inbound, headers, self._access)
         context.max_age_s = None
         return context
 
