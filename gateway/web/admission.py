@@ -20,8 +20,6 @@ from gateway.web.response_cache import CachedAnswer
 
 logger = logging.getLogger(__name__)
 
-Clock = Callable[[], float]
-
 _CALM_S = 60
 
 
@@ -30,7 +28,7 @@ class _Limit:
     """An upper limit; refusals are counted, and logged once per burst."""
 
     most: int
-    clock: Clock = time.monotonic
+    clock: Callable[[], float] = time.monotonic
     shed: int = 0
     _exceeded_s: float = float("-inf")
 

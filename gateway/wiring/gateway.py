@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from gateway.live.changes import Comparison
 from gateway.live.dispatch import Dispatch
+from gateway.live.pace import Rhythm
 from gateway.live.watcher import Watchers
 from gateway.observe.logs import set_level
 from gateway.observe.metrics import Metrics, RequestMeter, UpstreamMeter
@@ -47,6 +48,8 @@ from gateway.wiring import live, metrics, upstreams
 from gateway.wiring.reloads import Reloads
 from gateway.wiring.schema import schema_options, tracing_for, trusted_documents
 
+_INTERVAL_WITHOUT_CACHE_S = 5.0
+
 
 class Gateway:
     """The parts of an application; they work inside `running`.
@@ -78,7 +81,8 @@ class Gateway:
         self.edge = self._edge()
         extensions = (self.tracing.operations,) if self.tracing else ()
         self.schema = build_schema(schema_options(settings, manifest, extensions))
-        rhythm, compare = live.rhythm(settings), Comparison(self.schema.watched)
+        interval_s = settings.live_interval or settings.cache_ttl or _INTERVAL_WITHOUT_CACHE_S
+        rhythm, compare = Rhythm(interval_s=interval_s), Comparison(self.schema.watched)
         watchers = partial(Watchers, rhythm=rhythm, compare=compare)
         self.watchers_of = KeyedCache[Source, Watchers](watchers, most=MOST_TENANTS)
         documents = Documents(settings, manifest, self.shared)

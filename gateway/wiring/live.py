@@ -1,10 +1,9 @@
-"""The shared cache, and the sources of changes: polling, Redis and webhooks.
+"""The shared cache, and the sources of changes: Redis and webhooks.
 
 redis is imported only if it is used: the import takes a twentieth of a start.
 """
 
 from gateway.live.bus import Bus, RedisBus
-from gateway.live.pace import Rhythm
 from gateway.settings import Settings
 from gateway.settings.parse import webhook_secrets
 from gateway.store.shared import SharedCache
@@ -12,7 +11,6 @@ from gateway.tenants.path import SourceOf
 from gateway.web.webhooks import Webhooks
 
 _REDIS_TIMEOUT_S = 0.1
-_INTERVAL_WITHOUT_CACHE_S = 5.0
 
 
 def shared_cache(settings: Settings) -> SharedCache | None:
@@ -27,12 +25,6 @@ def shared_cache(settings: Settings) -> SharedCache | None:
         answer_s=_REDIS_TIMEOUT_S,
         turn_s=settings.upstream_timeout,
     )
-
-
-def rhythm(settings: Settings) -> Rhythm:
-    """Return the intervals at which SuperOffice is polled for subscriptions."""
-    interval_s = settings.live_interval or settings.cache_ttl or _INTERVAL_WITHOUT_CACHE_S
-    return Rhythm(interval_s=interval_s)
 
 
 def bus(settings: Settings) -> Bus:
