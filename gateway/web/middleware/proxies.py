@@ -7,7 +7,7 @@ from an address in `GATEWAY_TRUSTED_PROXIES`, and never choose a tenant.
 import re
 from collections.abc import Collection
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Literal
 
 from starlette.types import Scope
@@ -51,16 +51,14 @@ class TrustedProxies:
             address = _address(text.strip())
             if address is None:
                 break
-            found = address
-            if not self._trusts(address):
+            found = str(address)
+            if not self._trusts(found):
                 break
         return found
 
     def _is_trusted(self, text: str) -> bool:
         address = _address(text)
-        return address is not None and any(
-            ip_address(address) in network for network in self._networks
-        )
+        return address is not None and any(address in network for network in self._networks)
 
 
 def _last(lines: list[bytes] | None) -> bytes:
@@ -68,7 +66,7 @@ def _last(lines: list[bytes] | None) -> bytes:
     return lines[-1].rpartition(b",")[2].strip() if lines else b""
 
 
-def _address(text: str) -> str | None:
+def _address(text: str) -> IPv4Address | IPv6Address | None:
     """Return an address without its port, an IPv4-mapped one as IPv4; None if it is invalid."""
     if (text.count(":") == 1 or "]" in text) and not text.endswith("]"):
         text = text.rpartition(":")[0]
@@ -77,4 +75,4 @@ def _address(text: str) -> str | None:
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return str(mapped or address)
+    return mapped or address
