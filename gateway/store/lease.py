@@ -65,8 +65,7 @@ class Turn(Generic[T]):
 
     def release(self) -> None:
         """Release the lease, if it is held."""
-        if token := self._end():
-            self._shared.release(self._place, token)
+        self._shared.release(self._place, self._end())
 
     def _renew_later(self) -> None:
         loop = asyncio.get_running_loop()
