@@ -56,7 +56,6 @@ def readyz(checks: Mapping[str, Check]) -> Callable[[Request], Awaitable[Respons
 
 def metrics(collector: Collector) -> Callable[[Request], Response]:
     """Return the handler of metrics, in a format that Prometheus reads; it runs on a thread."""
-    one_at_a_time = threading.Lock()
 
     @cached(
         TTLCache(_MOST_FORMATS, FRESH_S),
@@ -65,8 +64,7 @@ def metrics(collector: Collector) -> Callable[[Request], Response]:
     )
     def rendered(accept: str) -> tuple[bytes, str]:
         encode, content_type = choose_encoder(accept)
-        with one_at_a_time:
-            return encode(collector), content_type
+        return encode(collector), content_type
 
     def answer(request: Request) -> Response:
         inbound_of(request.scope).record.is_routine = True
