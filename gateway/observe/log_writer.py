@@ -48,9 +48,6 @@ class LogWriter:
             self._bytes += len(data)
         self._queue.put(data)
 
-    def flush(self) -> None:
-        """Do nothing: handlers flush after each line."""
-
     def wait(self) -> None:
         """Return when all lines are written, or after a second."""
         ends_at = time.monotonic() + _EXIT_S

@@ -46,26 +46,25 @@ class EventHandler(logging.StreamHandler[TextIO]):
 
     def __init__(self, stream: TextIO, renderers: Sequence[Processor]) -> None:
         super().__init__(stream)
-        stamps = (
+        self._processors = (
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             _stamped,
-        )
-        self._processors = (*stamps, *renderers)
-        self.setFormatter(
-            structlog.stdlib.ProcessorFormatter(
-                foreign_pre_chain=[*stamps, structlog.stdlib.add_logger_name],
-                processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
-            )
+            *renderers,
         )
 
-    def write(self, level: int, event: EventDict) -> None:
-        """Write an event with the time and the bound context variables."""
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line for a record of the standard library."""
+        event = {"event": record.getMessage(), "logger": record.name, "exc_info": record.exc_info}
+        return self.line(record.levelno, event)
+
+    def line(self, level: int, event: EventDict) -> str:
+        """Return the line for an event, with the time and the bound context variables."""
         line: Any = event
         level_name = logging.getLevelName(level).lower()
         for process in self._processors:
             line = process(None, level_name, line)
-        self.stream.write(f"{line}\n")
+        return str(line)
 
 
 def log_event(logger: logging.Logger, level: int, event: str, fields: Mapping[str, object]) -> None:
@@ -75,7 +74,8 @@ def log_event(logger: logging.Logger, level: int, event: str, fields: Mapping[st
     """
     for handler in logging.root.handlers:
         if isinstance(handler, EventHandler):
-            handler.write(level, {**fields, "event": event, "logger": logger.name})
+            line = handler.line(level, {**fields, "event": event, "logger": logger.name})
+            handler.stream.write(f"{line}\n")
             return
     logger.log(level, "%s %s", event, _as_logfmt(logger, "", {**fields}))
 
