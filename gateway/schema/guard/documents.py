@@ -6,6 +6,7 @@ over a WebSocket ends the operation without a response.
 
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import TypeVar
 
@@ -60,32 +61,24 @@ def protected_cache(make: Callable[..., T]) -> Callable[..., T]:
     return lambda *key: (known if is_known() else strangers)(*key)
 
 
+@dataclass(eq=False, repr=False)
 class Document:
     """A query's text, its parsed document and its errors, each made once, on first use.
 
     `errors` are those of syntax, size and validation.
     """
 
-    is_prepared = False
-
-    def __init__(
-        self,
-        text: str,
-        *,
-        schema: GraphQLSchema,
-        limits: Limits,
-        rules: Sequence[type[ASTValidationRule]],
-    ) -> None:
-        self.text = text
-        self._schema = schema
-        self._limits = limits
-        self._rules = rules
+    text: str
+    schema: GraphQLSchema
+    limits: Limits
+    rules: Sequence[type[ASTValidationRule]]
+    is_prepared: bool = False
 
     @cached_property
     def parsed(self) -> DocumentNode | GraphQLError:
         """Parse; an error is cached like a document, as clients repeat invalid queries."""
         try:
-            return _unchained(parse(self.text, max_tokens=self._limits.tokens))
+            return _unchained(parse(self.text, max_tokens=self.limits.tokens))
         except GraphQLError as exc:
             return exc.with_traceback(None)
 
@@ -94,17 +87,17 @@ class Document:
         """Measure and validate."""
         if isinstance(self.parsed, GraphQLError):
             return [self.parsed]
-        too_much = excess(self._schema, self.parsed, self._limits)
+        too_much = excess(self.schema, self.parsed, self.limits)
         if too_much:
             return [too_much]
-        return validate(self._schema, self.parsed, self._rules, max_errors=MOST_REQUEST_ERRORS)
+        return validate(self.schema, self.parsed, self.rules, max_errors=MOST_REQUEST_ERRORS)
 
     @cached_property
     def deprecated(self) -> tuple[str, ...]:
         """Find the coordinates of the deprecated parts of the schema in a valid document."""
         if self.errors or isinstance(self.parsed, GraphQLError):
             return ()
-        errors = validate(self._schema, self.parsed, (NoDeprecatedCustomRule,))
+        errors = validate(self.schema, self.parsed, (NoDeprecatedCustomRule,))
         found = (_COORDINATE.search(error.message) for error in errors)
         return tuple(sorted({match[0] for match in found if match}))
 

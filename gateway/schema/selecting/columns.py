@@ -5,6 +5,7 @@ The lists of a snapshot are made once, and stored on it.
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
 from typing import Any, TypeAlias
@@ -86,30 +87,25 @@ _READERS: dict[str, Read] = {
 }
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Columns:
-    """The columns of a list of sessions.
+    """The columns of a list of sessions."""
 
-    `searched` names the fields that `search` may read; `store`, if given, caches the lists.
-    """
+    sessions: Sequence[ChatSession]
+    searched: Collection[str]
+    """The fields that `search` may read."""
 
-    def __init__(
-        self,
-        sessions: Sequence[ChatSession],
-        searched: Collection[str],
-        turns: Turns,
-        store: Attachments[Any] | None = None,
-    ) -> None:
-        self.sessions = sessions
-        self.turns = turns
-        self.searched = searched
-        self._store = store
-        self._lists: dict[str, Sequence[Any]] = {}
+    turns: Turns
+    store: Attachments[Any] | None = None
+    """Caches the lists."""
+
+    _lists: dict[str, Sequence[Any]] = field(default_factory=dict, init=False)
 
     async def load(self, names: Iterable[str]) -> Lists:
         """Return the lists, with at least those of these names."""
         for name in names:
             if name not in self._lists:
-                found = self._store.get(("column", name)) if self._store else None
+                found = self.store.get(("column", name)) if self.store else None
                 self._lists[name] = await self._read(name) if found is None else found
         return self._lists
 
@@ -128,9 +124,9 @@ class Columns:
         while block := [*islice(sessions, size)]:
             column += map(read, block)
             await self.turns.give(steps * len(block))
-        if self._store is not None:
+        if self.store is not None:
             size_bytes = sys.getsizeof(column) + sum(map(sys.getsizeof, column))
-            self._store.add(("column", name), column, size_bytes)
+            self.store.add(("column", name), column, size_bytes)
         return column
 
     def _folded(self, session: ChatSession) -> str:
