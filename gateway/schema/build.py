@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import strawberry
@@ -126,7 +126,7 @@ class Schema(strawberry.Schema):
         is_valid = query is not None and not self.documents.find(query).errors
         error_codes.give_codes(errors, is_valid=is_valid)
 
-    @property
+    @cached_property
     def searched(self) -> tuple[str, ...]:
         """Return the fields of a session that `filter.search` may read."""
         return tuple(name for name in SEARCHED if not self._hides("ChatSession", name))
@@ -137,7 +137,7 @@ class Schema(strawberry.Schema):
         properties = record_of(ChatSession).properties
         return [p for p in properties if not self._hides("ChatSession", p.slot.removeprefix("_"))]
 
-    @property
+    @cached_property
     def links(self) -> tuple[str, ...]:
         """Return the fields of a session whose records `node` may find."""
         return tuple(name for name in LINKS if not self._hides("ChatSession", name))

@@ -1,6 +1,6 @@
 """The context of resolvers, `info.context`: the caller, and the source of its sessions."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
@@ -9,10 +9,8 @@ from gateway.errors import GatewayError, RequestError
 from gateway.executor.turns import accept, work_for
 from gateway.headers import Header
 from gateway.live.watcher import Watcher, Watchers
-from gateway.schema.declare.nodes import LINKS
 from gateway.schema.guard.work import Work
 from gateway.schema.selecting.columns import Columns
-from gateway.schema.selecting.matching import SEARCHED
 from gateway.sessions.freshness import Served
 from gateway.sessions.snapshot import Snapshot
 from gateway.sessions.source import Source
@@ -41,12 +39,6 @@ class Context:
     """An error is raised only when sessions are needed: introspection needs no credentials."""
 
     watchers_of: Callable[[Source], Watchers]
-    searched: Collection[str] = SEARCHED
-    """The fields of a session that `filter.search` may read."""
-
-    links: Collection[str] = LINKS
-    """The fields of a session whose records `node` may find."""
-
     trace: Sequence[Header] = ()
     max_age_s: float | None = None
     """The maximum age of the snapshot; None = any that is fresh."""

@@ -119,7 +119,7 @@ async def find_nodes(
         raise BadUserInputError(f"`ids` may have {_MOST_IDS} entries at most, not {len(ids)}.")
     selecting = selecting_from(info, await info.context.snapshot())
     async with selecting.work.lock:
-        return await selecting.nodes(ids, info.context.links)
+        return await selecting.nodes(ids, cast("Schema", info.schema).links)
 
 
 def _or_none(argument: T) -> T | None:
@@ -159,7 +159,7 @@ def selecting_from(info: Info, snapshot: Snapshot) -> Selecting:
     columns, turns = context.columns, context.work.turns
     if columns is None or columns.sessions is not snapshot.sessions:
         store = snapshot.attachments
-        context.columns = columns = Columns(snapshot.sessions, context.searched, turns, store)
+        context.columns = columns = Columns(snapshot.sessions, schema.searched, turns, store)
     return Selecting(snapshot, columns, context.work, schema.options.limits.work)
 
 

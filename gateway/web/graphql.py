@@ -1,6 +1,6 @@
 """Reading, executing and recording operations, the same over HTTP and WebSockets."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +27,6 @@ class GraphQL:
     names: OperationNames
     sockets: OpenSockets
     watchers_of: Callable[[Source], Watchers]
-    searched: Collection[str]
-    links: Collection[str]
     allowed_origins: frozenset[str]
     """Other sites whose pages may use the gateway."""
 
@@ -37,8 +35,6 @@ class GraphQL:
         return Context(
             access=access or inbound.head.access,
             watchers_of=self.watchers_of,
-            searched=self.searched,
-            links=self.links,
             trace=trace_of(inbound.head.headers, inbound.request_id),
             max_age_s=inbound.head.max_age_s,
         )

@@ -92,8 +92,6 @@ class Gateway:
             names=names,
             sockets=OpenSockets(settings.max_sockets, settings.max_sockets_per_caller),
             watchers_of=self.watchers_of,
-            searched=self.schema.searched,
-            links=self.schema.links,
             allowed_origins=settings.cors_origins,
         )
         bus = live.bus(settings)

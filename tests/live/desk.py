@@ -139,7 +139,6 @@ class Desk:
             access=options.pop("access", None)
             or Access(self.source, watching, self.source.key_of(watching)),
             watchers_of=lambda source: self.watchers,
-            searched=self.schema.searched,
         )
         operation = Operation(self.schema.documents.find(query), **options)
         results = Engine(self.schema).stream(operation, context)

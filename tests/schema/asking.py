@@ -1,7 +1,7 @@
 """Runs queries over answers of the REST API, without HTTP on either side."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,11 +9,9 @@ from gateway.records.dates import AsOf
 from gateway.records.decode import decoder
 from gateway.schema.build import build_schema
 from gateway.schema.declare.entity import record_of
-from gateway.schema.declare.nodes import LINKS
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.guard.work import Work
 from gateway.schema.selecting.columns import Columns
-from gateway.schema.selecting.matching import SEARCHED
 from gateway.sessions.snapshot import Snapshot
 from tests.sessions import snapshots
 
@@ -58,8 +56,6 @@ class RestAnswered:
     """The context of a request for which SuperOffice has sent a body."""
 
     body: bytes
-    searched: Collection[str] = SEARCHED
-    links: Collection[str] = LINKS
     work: Work = field(default_factory=Work)
     columns: Columns | None = None
 

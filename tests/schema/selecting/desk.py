@@ -144,8 +144,6 @@ class Desk:
             watchers_of=lambda source: Watchers(
                 source, rhythm=Rhythm(interval_s=5, slowest_s=60), compare=Comparison(())
             ),
-            searched=self.schema.searched,
-            links=self.schema.links,
         )
         return await self.schema.execute(query, dict(variables or {}), context_value=context)
 
