@@ -1,11 +1,10 @@
 """The counts for a wallboard, made once per request from the caller's snapshot."""
 
 import statistics
-from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from enum import Enum
+from collections import defaultdict
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from operator import itemgetter
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Annotated, Any, cast
 
 import strawberry
 
@@ -83,6 +82,9 @@ async def count_customers_away(
 class ChatSessionSummary:
     columns: strawberry.Private[Columns]
     rows: strawberry.Private[Sequence[int]]
+    waiting: strawberry.Private[frozenset[int]]
+    live: strawberry.Private[frozenset[int]]
+    unanswered: strawberry.Private[frozenset[int]]
     fetched_at: DateTime = described("When the counted data was fetched, in UTC.")
     total: int = described("How many sessions match the filter.")
     by_status: list[ChatSessionStatusCount] = described("Per status.")
@@ -122,22 +124,27 @@ PARTS = 18
 
 async def summarise(columns: Columns, rows: Sequence[int], fetched_at: str) -> ChatSessionSummary:
     """Count the sessions in these rows, except by topic and by agent: see `GROUPS`."""
-    waiting = await _where(columns, rows, "status_group", StatusGroup.WAITING)
-    unanswered = await _where(columns, rows, "status", ChatSessionStatus.CUSTOMER_LAST)
+    statuses = await _grouped(columns, rows, "status")
+    groups = await _grouped(columns, rows, "status_group")
+    waiting = frozenset(groups.get(StatusGroup.WAITING, ()))
+    unanswered = frozenset(statuses.get(ChatSessionStatus.CUSTOMER_LAST, ()))
     waits = await _waits(columns, waiting)
     ratings = [rating for rating in await columns.values("rating", rows) if rating]
     return ChatSessionSummary(
         columns=columns,
         rows=rows,
+        waiting=waiting,
+        live=frozenset(groups.get(StatusGroup.LIVE, ())),
+        unanswered=unanswered,
         fetched_at=DateTime(fetched_at),
         total=len(rows),
         by_status=[
-            ChatSessionStatusCount(status=status, count=count)
-            for status, count in await _counted(columns, rows, "status")
+            ChatSessionStatusCount(status=status, count=len(own))
+            for status, own in statuses.items()
         ],
         by_status_group=[
-            ChatSessionStatusGroupCount(status_group=group, count=count)
-            for group, count in await _counted(columns, rows, "status_group")
+            ChatSessionStatusGroupCount(status_group=group, count=len(own))
+            for group, own in groups.items()
         ],
         by_topic=[],
         by_agent=[],
@@ -153,83 +160,63 @@ async def summarise(columns: Columns, rows: Sequence[int], fetched_at: str) -> C
     )
 
 
-async def _where(columns: Columns, rows: Sequence[int], name: str, value: object) -> Sequence[int]:
-    values = await columns.values(name, rows)
-    return [row for row, found in zip(rows, values, strict=True) if found is value]
+async def _grouped(columns: Columns, rows: Sequence[int], name: str) -> Mapping[Any, list[int]]:
+    """Return the rows of each value in one column, most frequent first."""
+    groups = defaultdict[Any, list[int]](list)
+    for row, value in zip(rows, await columns.values(name, rows), strict=True):
+        groups[value].append(row)
+    return dict(sorted(groups.items(), key=_place))
 
 
-async def _counted(columns: Columns, rows: Sequence[int], name: str) -> list[tuple[Any, int]]:
-    """Count each value in one column, most frequent first."""
-    counts = Counter(await columns.values(name, rows))
-    return sorted(counts.items(), key=lambda row: (-row[1], row[0] is None, *_place(row[0])))
+def _place(group: tuple[Any, Sequence[int]]) -> tuple[int, bool, int, str]:
+    value, rows = group
+    number, name = value if isinstance(value, int) else 0, getattr(value, "name", "")
+    return -len(rows), value is None, number, name
 
 
-def _place(value: object) -> tuple[int, str]:
-    return value if isinstance(value, int) else 0, value.name if isinstance(value, Enum) else ""
-
-
-async def _waits(columns: Columns, waiting: Sequence[int]) -> list[int]:
+async def _waits(columns: Columns, waiting: Collection[int]) -> list[int]:
     waits = await columns.values("wait_seconds.waiting", waiting)
     return [wait for wait in waits if wait is not None]
 
 
-async def _grouped(columns: Columns, rows: Sequence[int], name: str) -> Mapping[Any, list[int]]:
-    groups: Mapping[Any, list[int]] = defaultdict(list)
-    for row, value in zip(rows, await columns.values(name, rows), strict=True):
-        groups[value].append(row)
-    return groups
-
-
-Numbers: TypeAlias = Callable[[Sequence[int]], dict[str, int]]
-"""Counts some of a summary's rows."""
-
-
-async def numbers_of(columns: Columns, rows: Sequence[int]) -> Numbers:
-    """Return the function that counts some of these rows, for all of `GROUPS`."""
-    live = frozenset(await _where(columns, rows, "status_group", StatusGroup.LIVE))
-    unanswered = frozenset(await _where(columns, rows, "status", ChatSessionStatus.CUSTOMER_LAST))
-    return lambda some: {
-        "count": len(some),
-        "live": len(live.intersection(some)),
-        "unanswered": len(unanswered.intersection(some)),
+def _numbers(summary: ChatSessionSummary, rows: Sequence[int]) -> dict[str, int]:
+    return {
+        "count": len(rows),
+        "live": len(summary.live.intersection(rows)),
+        "unanswered": len(summary.unanswered.intersection(rows)),
     }
 
 
-async def _by_topic(
-    columns: Columns, rows: Sequence[int], numbers: Numbers
-) -> list[ChatSessionTopicCount]:
-    made = []
-    of_topic = await _grouped(columns, rows, "topic_id")
-    for topic, _ in await _counted(columns, rows, "topic_id"):
-        waiting = await _where(columns, of_topic[topic], "status_group", StatusGroup.WAITING)
+async def _by_topic(summary: ChatSessionSummary) -> list[ChatSessionTopicCount]:
+    made, columns = [], summary.columns
+    for topic, own in (await _grouped(columns, summary.rows, "topic_id")).items():
+        waiting = summary.waiting.intersection(own)
         made.append(
             ChatSessionTopicCount(
                 topic_id=topic,
-                topic_name=columns.sessions[of_topic[topic][0]].topic_name,
+                topic_name=columns.sessions[own[0]].topic_name,
                 waiting=len(waiting),
                 longest_wait_seconds=max(await _waits(columns, waiting), default=None),
                 longest_waiting=await _earliest(columns, waiting, "when_requested"),
-                **numbers(of_topic[topic]),
+                **_numbers(summary, own),
             )
         )
     return made
 
 
-async def _by_agent(
-    columns: Columns, rows: Sequence[int], numbers: Numbers
-) -> list[ChatSessionAgentCount]:
-    made = []
-    for agent_id, own in (await _grouped(columns, rows, "user.node")).items():
+async def _by_agent(summary: ChatSessionSummary) -> list[ChatSessionAgentCount]:
+    made, columns = [], summary.columns
+    for agent_id, own in (await _grouped(columns, summary.rows, "user.node")).items():
         if agent_id is not None:
             agent = cast("Associate", columns.sessions[own[-1]].user)
-            place = (-len(own), _place(agent.associate_id)[0], agent_id)
-            row = ChatSessionAgentCount(agent=agent, **numbers(own))
+            place = (*_place((agent.associate_id, own)), agent_id)
+            row = ChatSessionAgentCount(agent=agent, **_numbers(summary, own))
             made.append((place, row))
             await columns.turns.give(_STEPS_PER_AGENT)
     return [row for _, row in sorted(made, key=itemgetter(0))]
 
 
-async def _earliest(columns: Columns, rows: Iterable[int], time: str) -> ChatSession | None:
+async def _earliest(columns: Columns, rows: Collection[int], time: str) -> ChatSession | None:
     place = Order([(time, Direction.ASC)]).place
     places = []
     for row in rows:
@@ -238,10 +225,7 @@ async def _earliest(columns: Columns, rows: Iterable[int], time: str) -> ChatSes
     return columns.sessions[min(places)[1]] if places else None
 
 
-_Group: TypeAlias = Callable[
-    [Columns, Sequence[int], Numbers], Coroutine[Any, Any, Sequence[_Count]]
-]
-GROUPS: dict[str, _Group] = {
+GROUPS: dict[str, Callable[[ChatSessionSummary], Coroutine[Any, Any, object]]] = {
     "by_topic": _by_topic,
     "by_agent": _by_agent,
 }

@@ -109,7 +109,7 @@ class Columns:
                 self._lists[name] = await self._read(name) if found is None else found
         return self._lists
 
-    async def values(self, name: str, rows: Sequence[int]) -> list[Any]:
+    async def values(self, name: str, rows: Collection[int]) -> list[Any]:
         """Return one value of the sessions in these rows."""
         column = (await self.load((name,)))[name]
         await self.turns.give(len(rows))

@@ -14,7 +14,6 @@ from gateway.schema.entities.summary import (
     GROUPS,
     PARTS,
     ChatSessionSummary,
-    numbers_of,
     summarise,
 )
 from gateway.schema.guard.work import Work
@@ -109,11 +108,8 @@ class Selecting:
 
         summary = await self.work.once((wanted, "summary"), make)
         for name in groups:
-            make_numbers = partial(numbers_of, self.columns, rows)
-            numbers = await self.work.once((wanted, "numbers"), make_numbers)
-            make_group = partial(GROUPS[name], self.columns, rows, numbers)
-            made = await self.work.once((wanted, name), make_group)
-            setattr(summary, name, made)
+            make_group = partial(GROUPS[name], summary)
+            setattr(summary, name, await self.work.once((wanted, name), make_group))
         return summary
 
     async def session(self, key: int) -> ChatSession | None:

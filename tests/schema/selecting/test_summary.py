@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from gateway.schema.entities import summary as entity
-from gateway.schema.entities.chat_computed import StatusGroup
 from gateway.schema.entities.summary import GROUPS
 from tests.demo.asking import KARI, NOON, sessions_of
 from tests.schema.selecting.desk import OSLO, Desk, Json
@@ -331,24 +329,6 @@ async def test_long_lists_are_built_once_and_only_if_selected(
     await Desk([{"User": {"AssociateId": 7}}]).ask(query)
 
     assert calls == names
-
-
-async def test_live_sessions_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lists of a summary share the set of live sessions, which is made only for them."""
-    values: list[object] = []
-    where = entity._where
-
-    async def record(columns: Any, rows: Any, name: str, value: object) -> Any:
-        values.append(value)
-        return await where(columns, rows, name, value)
-
-    monkeypatch.setattr(entity, "_where", record)
-    desk = Desk([{"User": {"AssociateId": 7}}])
-    await desk.ask("{ chatSessionSummary { total longestWaitSeconds } }")
-    assert StatusGroup.LIVE not in values
-
-    await desk.ask("{ chatSessionSummary { byAgent { live } byTopic { live } } }")
-    assert values.count(StatusGroup.LIVE) == 1
 
 
 async def test_agents_without_a_key_are_counted_by_content() -> None:

@@ -20,7 +20,6 @@ from gateway.schema.entities.chat_decoder import complete, decode
 from gateway.schema.entities.summary import (
     GROUPS,
     count_customers_away,
-    numbers_of,
     summarise,
 )
 from gateway.schema.guard.work import Work
@@ -147,8 +146,7 @@ def test_the_summary_equals_the_simple_counts(desk: tuple[list[Json], int], thre
         len(ratings),
         statistics.fmean(ratings) if ratings else None,
     )
-    numbers = at_once(numbers_of(columns, result.rows))
-    by_topic: Any = at_once(GROUPS["by_topic"](columns, result.rows, numbers))
+    by_topic: Any = at_once(GROUPS["by_topic"](result))
     for row in by_topic:
         here = [wait_of(s, now) for s in waiting if s["TopicId"] == row.topic_id]
         assert (row.waiting, row.longest_wait_seconds) == (len(here), max(here, default=None))
