@@ -70,8 +70,8 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> Any:
         """Complete an object."""
+        arguments = (return_type, field_details_list, info, path, result, position_context)
         if self.turns.steps >= STEPS_PER_TURN:
-            arguments = (return_type, field_details_list, info, path, result, position_context)
             return self._later(self.complete_object_value, *arguments)
         found = self._projection(return_type, field_details_list)
         if found and not found.is_long(result, self.turns):
@@ -79,9 +79,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
             with suppress(Exception):  # graphql-core then reports the error
                 return found.data(result, {})
             self.turns.steps += _STEPS_OF_AN_ERROR
-        return super().complete_object_value(
-            return_type, field_details_list, info, path, result, position_context
-        )
+        return super().complete_object_value(*arguments)
 
     def complete_list_value(
         self,
@@ -93,15 +91,13 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> Any:
         """Complete a list."""
+        arguments = (return_type, field_details_list, info, path, result, position_context)
+        if result.__class__ is not list:
+            return super().complete_list_value(*arguments)
+        if self.turns.steps >= STEPS_PER_TURN:
+            return self._later(self.complete_list_value, *arguments)
         item_type = return_type.of_type
         kind = item_type.of_type if isinstance(item_type, GraphQLNonNull) else item_type
-        if result.__class__ is not list:
-            return super().complete_list_value(
-                return_type, field_details_list, info, path, result, position_context
-            )
-        if self.turns.steps >= STEPS_PER_TURN:
-            arguments = (return_type, field_details_list, info, path, result, position_context)
-            return self._later(self.complete_list_value, *arguments)
         found = None
         if isinstance(kind, GraphQLObjectType):
             found = self._projection(kind, field_details_list)
@@ -134,9 +130,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         if found:
             with suppress(Exception):
                 return [found.data(item, known) for item in result]
-        return super().complete_list_value(
-            return_type, field_details_list, info, path, result, position_context
-        )
+        return super().complete_list_value(*arguments)
 
     async def _later(self, complete: Callable[..., Any], *arguments: Any) -> Any:
         await self.turns.give(0)
