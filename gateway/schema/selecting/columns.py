@@ -49,9 +49,9 @@ def reader(name: str) -> Read:
         link = field.removesuffix("_id")
         return lambda session: _key_of(getattr(session, link))
     if part == "node":
-        return lambda session: _id_of(getattr(session, field))
+        return lambda session: getattr(getattr(session, field), "id", None)
     if part == "zoned":
-        return lambda session: (text := _text(session, field)) and dates.has_zone(text)
+        return lambda session: (text := valid(getattr(session, field))) and dates.has_zone(text)
     if part == "order" and field.startswith("when_"):
         # In units of the last digit that SuperOffice sends, 100 ns, any date fits into 64 bits,
         # which is the limit in a cursor's JSON.
@@ -60,7 +60,7 @@ def reader(name: str) -> Read:
     if field.startswith("when_"):
         # Times in an unknown zone can still be compared with each other.
         return lambda session: (
-            (text := _text(session, field))
+            (text := valid(getattr(session, field)))
             and dates.nanoseconds(text, session.as_of.zone or dates.UTC)
         )
     return lambda session: valid(getattr(session, field))
@@ -136,19 +136,10 @@ class Columns:
 
 def _folded_text(linked: object, field: str) -> str | None:
     text = valid(getattr(linked, field)) if isinstance(linked, Record) else None
-    return fold(text) if isinstance(text, str) else None
-
-
-def _text(session: ChatSession, field: str) -> str | None:
-    text = valid(getattr(session, field))
-    return text if isinstance(text, str) else None
+    return None if text is None else fold(text)
 
 
 def _key_of(linked: object) -> object:
     if isinstance(linked, Record) and linked.key:
         return valid(getattr(linked, linked.key))
     return None
-
-
-def _id_of(linked: object) -> object:
-    return getattr(linked, "id", None) if isinstance(linked, Record) else None
