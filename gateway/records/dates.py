@@ -50,22 +50,15 @@ class AsOf:
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-_UNSET = ("0001-01-01",)
-_UNSET_BY_SERVICE = (*_UNSET, "1760-01-01", "1970-01-01T00:00:00")
+UNSET = ("0001-01-01",)
+"""The beginnings of SuperOffice's "no date": year one, in any zone."""
 
+UNSET_BY_SERVICE = (*UNSET, "1760-01-01", "1970-01-01T00:00:00")
+"""Those of a chat or ticket.
 
-def is_unset(text: str) -> bool:
-    """Return whether a date is SuperOffice's "no date": year one, in any zone."""
-    return text.startswith(_UNSET)
-
-
-def is_unset_by_service(text: str) -> bool:
-    """Return whether a chat's or ticket's date is "no date".
-
-    SuperOffice Service writes these: its "no date" can also be the database's first day or the
-    Unix epoch.
-    """
-    return text.startswith(_UNSET_BY_SERVICE)
+SuperOffice Service writes these: its "no date" can also be the database's first day or the Unix
+epoch.
+"""
 
 
 def normalise(text: str) -> str:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar, cast
 import msgspec
 
 from gateway.errors import UpstreamBadResponseError
-from gateway.records.dates import MOST_DATES, is_unset, is_unset_by_service, normalise
+from gateway.records.dates import MOST_DATES, UNSET, UNSET_BY_SERVICE, normalise
 
 T = TypeVar("T")
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
@@ -124,7 +124,7 @@ _UNSET_WORDS = frozenset({"", "Unknown"})
 
 def _is_blank(value: object) -> bool:
     if isinstance(value, str):
-        return value in _UNSET_WORDS or is_unset_by_service(value)
+        return value in _UNSET_WORDS or value.startswith(UNSET_BY_SERVICE)
     return value.is_blank() if isinstance(value, Record) else not value
 
 
@@ -180,13 +180,13 @@ def date(text: str | None) -> str | None:
     Raises:
         ValueError: the calendar has no such date.
     """
-    return None if text is None or is_unset(text) else normalise(text)
+    return None if text is None or text.startswith(UNSET) else normalise(text)
 
 
 @lru_cache(MOST_DATES)
 def date_of_service(text: str | None) -> str | None:
     """Convert a date of a chat or ticket, as `date` does."""
-    return None if text is None or is_unset_by_service(text) else normalise(text)
+    return None if text is None or text.startswith(UNSET_BY_SERVICE) else normalise(text)
 
 
 def as_text(value: str | int | None) -> str | None:
