@@ -36,17 +36,6 @@ def decoder(record: type[Record]) -> Decode:
     the bytes are not JSON (RFC 8259), not an array, or an array with elements but no object.
     """
     strict = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
-    strict_one = msgspec.json.Decoder(record)
-
-    def tolerant(body: bytes) -> Sequence[Record]:
-        body.decode()  # the json module would accept UTF-16 too
-        try:
-            elements = _ELEMENTS.decode(body)
-        except msgspec.DecodeError:
-            return _tolerant(record, json.loads(body))
-        # Only elements that break the contract are read again.
-        read = [_read_element_strictly(record, strict_one, element) for element in elements]
-        return _without_none(read)
 
     def decode(body: bytes) -> Sequence[Record]:
         body = body.removeprefix(_BOM)
@@ -56,7 +45,7 @@ def decoder(record: type[Record]) -> Decode:
             try:
                 return strict.decode(body)
             except msgspec.DecodeError:
-                return tolerant(body)
+                return _tolerant(record, body)
         except (ValueError, RecursionError) as exc:
             # The exception's text quotes customers' data: it must not reach the client.
             raise UpstreamBadResponseError("SuperOffice's answer is not valid JSON.") from exc
@@ -144,27 +133,31 @@ def _loaded_tolerantly(p: Property, json_text: bytes) -> object:
         return p.malformed()
 
 
-def _read_element_strictly(
-    record: type[Record], strict: "msgspec.json.Decoder[Record]", element: msgspec.Raw
-) -> Record | None:
+def _tolerant(record: type[Record], body: bytes) -> Sequence[Record]:
+    body.decode()  # the json module would accept UTF-16 too
     try:
-        return strict.decode(element)
+        elements: object = _ELEMENTS.decode(body)
     except msgspec.DecodeError:
-        parsed = json.loads(bytes(element))
-        return _read_object(record, parsed) if isinstance(parsed, dict) else None
-
-
-def _without_none(read: Sequence[Record | None]) -> Sequence[Record]:
-    records = [record for record in read if record is not None]
-    if read and not records:
+        elements = json.loads(body)
+    if not isinstance(elements, list):
+        raise UpstreamBadResponseError("SuperOffice's answer is not a JSON array.")
+    strict = msgspec.json.Decoder(record)
+    read = (_read_record(record, strict, element) for element in elements)
+    records = [one for one in read if one is not None]
+    if elements and not records:
         raise UpstreamBadResponseError("SuperOffice's answer is not an array of objects.")
     return records
 
 
-def _tolerant(record: type[Record], parsed: object) -> Sequence[Record]:
-    if not isinstance(parsed, list):
-        raise UpstreamBadResponseError("SuperOffice's answer is not a JSON array.")
-    return _without_none([_read_object(record, e) if isinstance(e, dict) else None for e in parsed])
+def _read_record(
+    record: type[Record], strict: "msgspec.json.Decoder[Record]", element: object
+) -> Record | None:
+    if isinstance(element, msgspec.Raw):
+        try:
+            return strict.decode(element)
+        except msgspec.DecodeError:  # only such elements are read value by value
+            element = json.loads(bytes(element))
+    return _read_object(record, element) if isinstance(element, dict) else None
 
 
 def _read_object(record: type[Record], parsed: Mapping[str, object]) -> Record:
