@@ -14,10 +14,8 @@ from gateway.commands.doctor.finding import Failures, Finding, Level, failure
 from gateway.errors import GatewayError
 from gateway.headers import Header
 from gateway.records.dates import has_zone
-from gateway.records.decode import decoder
 from gateway.records.record import valid
-from gateway.schema.declare.entity import record_of
-from gateway.schema.entities.chat import ChatSession
+from gateway.schema.entities.chat_decoder import decode
 from gateway.settings import Settings
 from gateway.settings.settings import WITH_OFFSETS
 from gateway.upstream.client import PATH, UpstreamClient
@@ -184,7 +182,7 @@ async def call(
     try:
         caller = caller_policy(settings).read(headers)
         body = await client.fetch(caller.headers)
-        sessions = decoder(record_of(ChatSession))(body)
+        sessions = decode(body)
     except GatewayError as exc:
         return [Finding("call", "fail", f"{exc.code}: {exc}")]
     took_ms = (time.perf_counter() - started) * 1000
