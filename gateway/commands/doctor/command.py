@@ -4,18 +4,17 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from urllib.parse import urlsplit
 
 import orjson
-from pydantic import ByteSize, SecretStr
+from pydantic import SecretStr
 
 from gateway.commands import arguments
 from gateway.commands.doctor.finding import Finding
 from gateway.settings import Settings
 from gateway.settings.messages import PREFIX
-from gateway.settings.settings import written
 
 _MASK = "********"
 _COLORS = {"ok": "\x1b[32m", "warn": "\x1b[33m", "fail": "\x1b[31m"}
@@ -56,44 +55,33 @@ def _run(
     return int(any(finding.level == "fail" for finding in findings))
 
 
-def _effective(settings: Settings, flags: Collection[str]) -> dict[str, dict[str, str]]:
-    """Return the value of each setting, masked if it is a secret, and where it comes from."""
-    shown, defaults = {}, Settings.shown_defaults()
-    for name, field in type(settings).model_fields.items():
+def _effective(settings: Settings, flags: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return each setting as it was written, masked if it is a secret, and where it comes from."""
+    shown = {}
+    for name, default in Settings.shown_defaults().items():
         variable = f"{PREFIX}{name.upper()}"
-        sources = {
-            "flag": name in flags or f"{name}_file" in flags,
-            variable: variable in os.environ,
-            f"{variable}_FILE": f"{variable}_FILE" in os.environ,
+        texts = {
+            "flag": flags.get(name) or flags.get(f"{name}_file"),
+            variable: os.environ.get(variable),
+            f"{variable}_FILE": os.environ.get(f"{variable}_FILE"),
         }
-        source = next((source for source, is_used in sources.items() if is_used), "default")
-        is_random = source == "default" and field.default_factory is not None
-        value = None if is_random else getattr(settings, name)
-        text = defaults[name] if value is None else _shown(value)
-        shown[name] = {"value": text, "source": source}
+        source, text = next((item for item in texts.items() if item[1]), ("default", default))
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr) and source != "default":
+            text = _masked(value.get_secret_value())
+        shown[name] = {"value": text or "", "source": source}
     return shown
 
 
-def _shown(value: object) -> str:
-    match value:
-        case ByteSize():
-            return value.human_readable(separator="").replace(".0", "")
-        case bool() | float():
-            return written(value)
-        case frozenset() | tuple():
-            names = (name.decode() if isinstance(name, bytes) else str(name) for name in value)
-            return ",".join(sorted(names))
-        case SecretStr():
-            try:
-                url = urlsplit(value.get_secret_value())
-            except ValueError:
-                return _MASK
-            if url.scheme in {"redis", "rediss"} and url.hostname:
-                return f"{url.scheme}://{url.hostname}:{url.port or 6379}"
-            if url.scheme == "unix":
-                return f"unix://{url.path}"
-            return _MASK
-    return str(value)
+def _masked(secret: str) -> str:
+    """Return a secret's mask, or the part of a Redis' URL that is none."""
+    try:
+        url = urlsplit(secret)
+    except ValueError:
+        return _MASK
+    if url.scheme in {"redis", "rediss"} and url.hostname:
+        return f"{url.scheme}://{url.hostname}:{url.port or 6379}"
+    return f"unix://{url.path}" if url.scheme == "unix" else _MASK
 
 
 def _settings_text(shown: dict[str, dict[str, str]], *, shows_all: bool) -> str:
