@@ -74,7 +74,7 @@ def _effective(settings: Settings, flags: Mapping[str, str]) -> dict[str, dict[s
 
 
 def _masked(secret: str) -> str:
-    """Return a secret's mask, or the part of a Redis' URL that is none."""
+    """Return the mask of a secret, or the URL of a Redis without its credentials."""
     try:
         url = urlsplit(secret)
     except ValueError:
