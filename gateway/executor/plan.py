@@ -36,16 +36,6 @@ from gateway.records.record import Convert, Record, find_record
 _WORDS_OF_AN_ENUM = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """The parts of an operation, and its variables, that planning needs."""
-
-    schema: GraphQLSchema
-    node: OperationDefinitionNode
-    fragments: dict[str, FragmentDetails]
-    variables: VariableValues
-
-
 class OddValueError(Exception):
     """A value does not fit the plan; executing it field by field reports the error."""
 
@@ -99,10 +89,13 @@ def is_planned(kind: GraphQLObjectType) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Planner:
-    """Makes plans for an operation."""
+class Operation:
+    """The parts of an operation, and its variables, that planning needs."""
 
-    operation: Operation
+    schema: GraphQLSchema
+    node: OperationDefinitionNode
+    fragments: dict[str, FragmentDetails]
+    variables: VariableValues
 
     def plan(self, kind: GraphQLObjectType, nodes: FieldDetailsList) -> Plan | None:
         """Plan what a field's nodes select on a type; None if that cannot be planned."""
@@ -114,8 +107,9 @@ class Planner:
     def _plan(self, kind: GraphQLObjectType, nodes: FieldDetailsList, **more: Any) -> Plan:
         definition: StrawberryObjectDefinition = kind.extensions[DEFINITION]
         record = find_record(definition.origin)
-        o = self.operation
-        selected = collect_subfields(o.schema, o.fragments, o.variables, o.node, kind, nodes)
+        selected = collect_subfields(
+            self.schema, self.fragments, self.variables, self.node, kind, nodes
+        )
         cells = (
             self._cell(name, kind, record, inner)
             for name, inner in selected.grouped_field_set.items()
@@ -168,7 +162,7 @@ class Planner:
     def _names(self, field: GraphQLField, nodes: FieldDetailsList) -> frozenset[str] | None:
         first = nodes[0]
         arguments = get_argument_values(
-            field, first.node, self.operation.variables, first.fragment_variable_values
+            field, first.node, self.variables, first.fragment_variable_values
         )
         names = arguments.get("names")
         return None if names is None else frozenset(names)

@@ -19,7 +19,7 @@ from graphql import (
 )
 from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails
 
-from gateway.executor.plan import Operation, Plan, Planner
+from gateway.executor.plan import Operation, Plan
 from gateway.executor.project import Known, Project, projection
 from gateway.executor.turns import STEPS_PER_TURN, Turns
 from gateway.records.record import Record
@@ -94,7 +94,7 @@ class Projections:
             if len(known) == _MOST_PER_SELECTION:
                 known.clear()
             turns.steps += _STEPS_TO_PLAN
-            plan = Planner(operation).plan(kind, details)
+            plan = operation.plan(kind, details)
             known[values] = _projection(plan) if plan else None
         return known[values]
 
