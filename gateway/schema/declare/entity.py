@@ -33,7 +33,8 @@ from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 import msgspec
 import strawberry
 from strawberry.types.field import StrawberryField
-from strawberry.utils.str_converters import to_camel_case
+from strawberry.utils.str_converters import capitalize_first, to_camel_case
+from strawberry.utils.typing import get_optional_annotation, is_optional
 
 from gateway.records.decode import in_json
 from gateway.records.record import (
@@ -157,12 +158,12 @@ class _Derivation:
         self.fields[name] = field
         kind = field.metadata[_KIND]
         if kind == "stamp":
-            self.add_slot(name, _without_none(annotation), f"#{name}")
+            self.add_slot(name, Any, f"#{name}")
             return
         if kind == "derived":
             self.namespace[name] = property(field.metadata["reader"])
             return
-        rest = field.metadata[_REST] or _rest_name(name)
+        rest = field.metadata[_REST] or capitalize_first(to_camel_case(name))
         slot, base = f"_{name}", _without_none(annotation)
         nested = find_record(base)
         if kind == "entries":
@@ -245,15 +246,8 @@ class _Derivation:
         self.namespace[name] = converted(p, convert)
 
 
-def _rest_name(name: str) -> str:
-    camel = to_camel_case(name)
-    return camel[0].upper() + camel[1:]
-
-
-def _without_none(annotation: object) -> object:
-    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
-        return next(arm for arm in typing.get_args(annotation) if arm is not types.NoneType)
-    return annotation
+def _without_none(annotation: Any) -> object:
+    return get_optional_annotation(annotation) if is_optional(annotation) else annotation
 
 
 _NAMES = "Only these; omit for all."
