@@ -17,7 +17,6 @@ from gateway.schema.selecting.columns import Columns
 from gateway.schema.selecting.ordering import Direction, Order
 
 _STEPS_PER_AGENT = 100
-_STEPS_PER_PLACE = 30
 
 _OF_WAITING = "`waitSeconds` of the waiting sessions; null if there are none, or no wait is known."
 _LONGEST_WAITING = "The waiting session with the earliest `whenRequested`."
@@ -217,12 +216,8 @@ async def _by_agent(summary: ChatSessionSummary) -> list[ChatSessionAgentCount]:
 
 
 async def _earliest(columns: Columns, rows: Collection[int], time: str) -> ChatSession | None:
-    place = Order([(time, Direction.ASC)]).place
-    places = []
-    for row in rows:
-        places.append((place(columns.sessions[row]), row))
-        await columns.turns.give(_STEPS_PER_PLACE)
-    return columns.sessions[min(places)[1]] if places else None
+    ordered = await Order([(time, Direction.ASC)]).sort(columns, rows)
+    return columns.sessions[ordered[0]] if ordered else None
 
 
 GROUPS: dict[str, Callable[[ChatSessionSummary], Coroutine[Any, Any, object]]] = {

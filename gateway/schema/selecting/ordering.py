@@ -111,7 +111,7 @@ class Order:
             raise ValueError("A key has another type than those of this order.")
         return self.sortable(tuple(texts))
 
-    async def sort(self, columns: Columns, rows: Sequence[int]) -> list[int]:
+    async def sort(self, columns: Columns, rows: Iterable[int]) -> list[int]:
         """Return the rows in this order: sorted by each key, the most significant last."""
         lists = await columns.load(self._lists)
         directions = (*(direction for _, direction in self._keys), Direction.ASC)
