@@ -17,7 +17,7 @@ def table(data: Mapping[str, object]) -> str:
     fields = dict(_fields(data))
     lists = {name: value for name, value in fields.items() if _is_rows(value)}
     single = [[name, _text(value)] for name, value in fields.items() if name not in lists]
-    parts = [_aligned(single)] if single else []
+    parts = [aligned(single)] if single else []
     parts += [f"{name}\n{_rows(rows)}" for name, rows in lists.items()]
     return "\n\n".join(parts)
 
@@ -34,10 +34,11 @@ def _rows(rows: Sequence[Mapping[str, object]]) -> str:
     names = dict.fromkeys(name for row in cells for name in row)
     # An object that is null in some rows needs no column beside those of its fields.
     columns = [name for name in names if not any(other.startswith(f"{name}.") for other in names)]
-    return _aligned([columns, *([row.get(name, "") for name in columns] for row in cells)])
+    return aligned([columns, *([row.get(name, "") for name in columns] for row in cells)])
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Write lines of cells in columns."""
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -420,7 +420,7 @@ async def test_no_problem_is_exit_code_0(doctor: Doctor, monkeypatch: pytest.Mon
     assert code == 0
     assert shown.startswith("Findings\n")
     assert re.search(r"GATEWAY_CACHE_TTL +7\n", shown)
-    assert re.search(r"GATEWAY_GRAPHIQL +off  \(flag\)\n", shown)
+    assert re.search(r"GATEWAY_GRAPHIQL +off +\(flag\)\n", shown)
     assert "GATEWAY_WORKERS" not in shown
     assert re.search(r"GATEWAY_CACHE_SECRET +\*{8}\n", shown)
     assert re.search(r"\n  ok    REST API +HTTP/1.1 401", shown)

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from gateway.commands import arguments
 from gateway.commands.doctor.finding import Finding
+from gateway.commands.table import aligned
 from gateway.settings import Settings
 from gateway.settings.messages import PREFIX
 
@@ -85,17 +86,14 @@ def _masked(secret: str) -> str:
 
 
 def _settings_text(shown: dict[str, dict[str, str]], *, shows_all: bool) -> str:
-    names = {f"{PREFIX}{name.upper()}": setting for name, setting in shown.items()}
-    if not shows_all:
-        names = {name: value for name, value in names.items() if value["source"] != "default"}
-    width = max(map(len, names), default=0)
-    lines = [
-        f"  {name:{width}}  {setting['value'] or '-'}"
-        + (f"  ({setting['source']})" if setting["source"] not in {"default", name} else "")
-        for name, setting in names.items()
-    ]
+    lines = []
+    for name, setting in shown.items():
+        variable, source = f"{PREFIX}{name.upper()}", setting["source"]
+        if shows_all or source != "default":
+            where = "" if source in {"default", variable} else f"({source})"
+            lines.append(("", variable, setting["value"] or "-", where))
     which = "" if shows_all else " that differ from their defaults; --all prints the others"
-    return "\n".join([f"Settings{which}", *lines])
+    return f"Settings{which}\n{aligned(lines)}"
 
 
 def findings_text(findings: Sequence[Finding], is_terminal: bool) -> str:
