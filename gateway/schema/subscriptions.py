@@ -13,6 +13,7 @@ from gateway.errors import GatewayError
 from gateway.executor.turns import EVENTS
 from gateway.live.changes import SIGNS_OF_LIFE, Changes, key_of
 from gateway.live.watcher import Alarm, State, Watcher
+from gateway.schema.declare.rest_enum import member
 from gateway.schema.declare.scalars import DateTime, Declared, described
 from gateway.schema.declare.semantic_non_null import SemanticNonNull
 from gateway.schema.entities.chat import ChatSession
@@ -48,11 +49,9 @@ Answer: TypeAlias = Callable[[Selecting, Sequence[int], State], Awaitable[object
 
 @strawberry.enum(name="ChatSessionChangeKind", description="How a session has changed.")
 class ChangeKind(Enum):
-    ADDED = strawberry.enum_value("ADDED", description="It is new, or matches the filter now.")
-    UPDATED = strawberry.enum_value("UPDATED", description="Some of its fields have changed.")
-    REMOVED = strawberry.enum_value(
-        "REMOVED", description="It is gone, or no longer matches the filter."
-    )
+    ADDED = member("ADDED", "It is new, or matches the filter now.")
+    UPDATED = member("UPDATED", "Some of its fields have changed.")
+    REMOVED = member("REMOVED", "It is gone, or no longer matches the filter.")
 
 
 @strawberry.type(description="A session that was added, updated or removed.")

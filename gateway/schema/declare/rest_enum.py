@@ -20,9 +20,9 @@ E = TypeVar("E", bound=type[Enum])
 _READERS: dict[type[Enum], Callable[[object], Enum | None]] = {}
 
 
-def member(number: int, description: str) -> EnumValueDefinition:
-    """Declare a member: its number in .NET, and its meaning."""
-    return EnumValueDefinition(value=number, description=description)
+def member(value: int | str, description: str) -> EnumValueDefinition:
+    """Declare a member: its number in .NET, or its name in an enum of our own, and its meaning."""
+    return EnumValueDefinition(value=value, description=description)
 
 
 def unrecognized() -> EnumValueDefinition:

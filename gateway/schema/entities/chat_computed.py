@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import strawberry
 
+from gateway.schema.declare.rest_enum import member
 from gateway.schema.entities.enums import ChatSessionStatus
 
 if TYPE_CHECKING:
@@ -23,16 +24,12 @@ _LONGEST = 2**31 - 1
 
 @strawberry.enum(name="ChatSessionStatusGroup", description="A group of statuses.")
 class StatusGroup(Enum):
-    PRE_QUEUE = strawberry.enum_value(
-        "PRE_QUEUE", description="Not in the queue yet: `PRE_CHAT_FORM`, `FAQ`, `OFFLINE_FORM`."
-    )
-    WAITING = strawberry.enum_value("WAITING", description="In the queue: `IN_QUEUE`.")
-    LIVE = strawberry.enum_value(
-        "LIVE", description="With an agent or a bot: `CUSTOMER_LAST`, `USER_LAST`."
-    )
-    OVER = strawberry.enum_value(
+    PRE_QUEUE = member("PRE_QUEUE", "Not in the queue yet: `PRE_CHAT_FORM`, `FAQ`, `OFFLINE_FORM`.")
+    WAITING = member("WAITING", "In the queue: `IN_QUEUE`.")
+    LIVE = member("LIVE", "With an agent or a bot: `CUSTOMER_LAST`, `USER_LAST`.")
+    OVER = member(
         "OVER",
-        description="`FINISHED` (the customer may still revive it), `CLOSED`, `CLOSED_FROM_QUEUE`, "
+        "`FINISHED` (the customer may still revive it), `CLOSED`, `CLOSED_FROM_QUEUE`, "
         "`REQUEST_POSTED`, `DELETED`.",
     )
 

@@ -9,14 +9,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from gateway.errors import BadUserInputError
 from gateway.schema.declare.inputs import optional, sparse
+from gateway.schema.declare.rest_enum import member
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.selecting.columns import Columns, reader
 
 
 @strawberry.enum(name="OrderDirection", description="The sort direction; null is last in both.")
 class Direction(Enum):
-    ASC = strawberry.enum_value("ASC", description="Small before large, early before late.")
-    DESC = strawberry.enum_value("DESC", description="Large before small, late before early.")
+    ASC = member("ASC", "Small before large, early before late.")
+    DESC = member("DESC", "Large before small, late before early.")
 
 
 @sparse
