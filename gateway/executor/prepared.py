@@ -105,7 +105,11 @@ class Prepared:
         operation = self._operation
         if operation.node.variable_definitions:
             values = get_variable_values(
-                operation.schema, operation.node.variable_definitions, dict(variables or {})
+                operation.schema,
+                operation.node.variable_definitions,
+                dict(variables or {}),
+                max_errors=0,  # graphql-core then reports fifty of them
+                hide_suggestions=True,
             )
             if isinstance(values, list):
                 return None
