@@ -11,7 +11,7 @@ LONGEST_AFTER_FAILURE_S = 60.0
 
 @dataclass(slots=True, kw_only=True)
 class Rhythm:
-    """The poll intervals that all watchers of a process share."""
+    """The poll intervals that all watchers of a tenant share."""
 
     interval_s: float
     """The interval while chats change."""

@@ -82,8 +82,12 @@ class Gateway:
         extensions = (self.tracing.operations,) if self.tracing else ()
         self.schema = build_schema(schema_options(settings, manifest, extensions))
         interval_s = settings.live_interval or settings.cache_ttl or _INTERVAL_WITHOUT_CACHE_S
-        rhythm, compare = Rhythm(interval_s=interval_s), Comparison(self.schema.watched)
-        watchers = partial(Watchers, rhythm=rhythm, compare=compare)
+        compare = Comparison(self.schema.watched)
+
+        def watchers(source: Source) -> Watchers:
+            # Each tenant has its own rhythm: only some notify us of changes.
+            return Watchers(source, rhythm=Rhythm(interval_s=interval_s), compare=compare)
+
         self.watchers_of = KeyedCache[Source, Watchers](watchers, most=MOST_TENANTS)
         documents = Documents(settings, manifest, self.shared)
         self.graphql = GraphQL(

@@ -42,3 +42,19 @@ def test_a_custom_transport_needs_no_proxy(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(SettingsError, match="HTTPS_PROXY"):
         Gateway(settings)
     Gateway(settings, httpx.MockTransport(lambda _: httpx.Response(200)))
+
+
+async def test_a_notified_tenant_leaves_the_rhythm_of_others_alone() -> None:
+    """A tenant without webhooks is polled at its own intervals."""
+    gateway = Gateway(
+        Settings(environment="sod"), httpx.MockTransport(lambda _: httpx.Response(200))
+    )
+    watchers = []
+    for name in ("Cust1", "Cust2"):
+        source = gateway.upstreams.source_of(name)
+        assert source is not None
+        watchers.append(gateway.watchers_of(source))
+
+    watchers[0].refresh(0)
+
+    assert [one._rhythm.is_notified for one in watchers] == [True, False]
