@@ -36,7 +36,7 @@ _WAITING: WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = WeakKeyDictio
 
 
 def work_for(caller: str) -> None:
-    """Count this task's long work as this caller's, named by the key of its sessions."""
+    """Count this task's long work as this caller's, named by a digest of its credentials."""
     _CALLER.set(caller if caller in _KNOWN else _STRANGERS)
 
 

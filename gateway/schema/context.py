@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from gateway.caller import Caller
 from gateway.errors import GatewayError, RequestError
@@ -16,7 +17,7 @@ from gateway.sessions.snapshot import Snapshot
 from gateway.sessions.source import Source
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Access:
     """A caller, and the source of its sessions."""
 
@@ -25,9 +26,9 @@ class Access:
     key: str
     """The cache key of the caller's snapshot."""
 
-    @property
+    @cached_property
     def owner(self) -> str:
-        """A digest of the credentials only: it is the same for every language of the caller."""
+        """A digest that is the same for every language of the user: it names the user's share."""
         return self.source.owner_of(self.caller, self.key)
 
 
@@ -63,7 +64,7 @@ class Context:
 
     def work_for_caller(self) -> None:
         """Count this task's long work as the caller's."""
-        work_for(self.access.key if isinstance(self.access, Access) else "")
+        work_for(self.access.owner if isinstance(self.access, Access) else "")
 
     async def snapshot(self) -> Snapshot:
         """Return the snapshot of the caller's sessions, the same one for the whole request.
@@ -87,7 +88,7 @@ class Context:
             raise
         # Root fields run concurrently: all of them use the first answer.
         if self.served is None:
-            accept(access.key)
+            accept(access.owner)
             self.served = served
             access.source.lookups.count(served.result, served.snapshot.json_bytes)
         return self.served.snapshot

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
+from gateway.executor import turns
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.asking import post_body
 
@@ -148,6 +149,35 @@ async def test_no_request_of_4_kb_blocks_the_event_loop(
 
     assert answer.status_code == 200
     assert max(counter.calls) <= MOST_CALLS
+
+
+FILTERED = "query ($f: ChatSessionFilter) { chatSessions(filter: $f) { id } }"
+WRONG_NAMES: dict[str, object] = {f"customerAwaySecond{n}": 1 for n in range(1_900)}
+WRONG_VALUES: dict[str, object] = {"status": {"in": [f"CLOSED_FROM_QUEU{n}" for n in range(1_900)]}}
+
+
+@pytest.mark.parametrize("wrong", [WRONG_NAMES, WRONG_VALUES], ids=["names", "values"])
+async def test_wrong_variables_do_not_block_the_event_loop(
+    large: Gateway, wrong: dict[str, object]
+) -> None:
+    """Only the first errors are searched for suggestions, however many there are."""
+    counter = CallCounter()
+    body = json.dumps({"query": FILTERED, "variables": {"f": wrong}}).encode()
+
+    answer = await counter.run(post_body(large, body))
+
+    assert len(answer.json()["errors"]) <= 6
+    assert max(counter.calls) <= MOST_CALLS
+
+
+async def test_the_languages_of_a_user_take_turns_as_one(large: Gateway) -> None:
+    """Long work is counted as the user's, in whatever language."""
+    known = set(turns._KNOWN)
+    for language in ("en", "nb", "de"):
+        headers = {"Authorization": "Bearer polyglot", "Accept-Language": language}
+        await large.post("{ chatSession(chatSessionId: 1) { id } }", headers=headers)
+
+    assert len(set(turns._KNOWN) - known) == 1
 
 
 WALLBOARD = """{
