@@ -385,6 +385,7 @@ async def test_a_large_answer_is_decoded_in_parts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Other tasks run between the parts, and `complete` gets all sessions at the end."""
+    monkeypatch.setattr(reading, "_LARGEST_ON_THE_LOOP", 100)
     monkeypatch.setattr(reading, "_PART_BYTES", 100)
     sessions = [{"ChatSessionId": n, "TopicId": 4, "Status": "InQueue"} for n in range(99)]
     body = json.dumps(sessions, separators=(",", ":")).encode()
@@ -425,6 +426,7 @@ async def test_an_invalid_large_answer_has_the_error_of_a_small_one(
     """An invalid body has the same error whether it is decoded in parts or whole."""
 
     async def outcome(size: int) -> str:
+        monkeypatch.setattr(reading, "_LARGEST_ON_THE_LOOP", size)
         monkeypatch.setattr(reading, "_PART_BYTES", size)
         stored, decode = Stored(body, 0, 0), chat_decoder.decode
         try:
