@@ -122,9 +122,11 @@ class Filter:
             known = [row for row in rows if times[row] is not None]
             if not has_zone:
                 zoned = lists[f"{name}.zoned"]
-                other = next((k for k in kinds for row in known if k != zoned[row]), None)
-                if other is not None:
-                    raise BadUserInputError(_NO_ZONE if other else _NO_OFFSET)
+                comparable = [row for row in known if kinds <= {zoned[row]}]
+                if known and not comparable:
+                    is_zoned = zoned[known[0]]
+                    raise BadUserInputError(_NO_OFFSET if is_zoned else _NO_ZONE)
+                known = comparable
             return [row for row in known if least <= times[row] < most]
 
         return during

@@ -127,6 +127,18 @@ def test_a_session_without_the_time_needs_no_zone() -> None:
     assert matching(desk, when_requested=range_of("2026-11-23T11:00:00Z")) == []
 
 
+@pytest.mark.parametrize(
+    ("bound", "found"), [("2026-11-23T11:00:00Z", 1), ("2026-11-23T11:00:00", 2)]
+)
+def test_an_odd_time_matches_no_bound(bound: str, found: int) -> None:
+    """A time that cannot be compared does not match, as long as others can be compared."""
+    desk = records(
+        {"WhenRequested": "2026-11-23T12:00:00Z"}, {"WhenRequested": "2026-11-23T12:00:00"}
+    )
+
+    assert matching(desk, when_requested=range_of(bound)) == [found]
+
+
 def test_the_ends_of_a_range_are_compared_as_instants() -> None:
     """12:00 in Oslo is earlier than 11:30 in London."""
     desk = records({"WhenRequested": "2026-11-23T11:15:00Z"})
