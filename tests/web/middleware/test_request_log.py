@@ -103,6 +103,15 @@ async def test_a_trace_context_is_passed_to_rest(gateway: Gateway, rest: RestSid
     assert trace.items() <= dict(rest.requests[0].headers).items()
 
 
+async def test_lines_of_tracestate_are_one_list(gateway: Gateway, rest: RestSide) -> None:
+    """Several lines of `tracestate` are passed on as one list (W3C Trace Context)."""
+    headers = [*CREDENTIALS.items(), ("tracestate", "a=1"), ("tracestate", "b=2")]
+
+    await gateway.http.post("/graphql", json={"query": QUERY}, headers=headers)
+
+    assert rest.requests[0].headers.get_list("tracestate") == ["a=1, b=2"]
+
+
 @pytest.mark.parametrize("odd", [b"\xff\xfe", "é".encode(), b"", b"a\x1bb", b"x" * 513])
 async def test_an_invalid_trace_header_is_dropped(
     gateway: Gateway, rest: RestSide, odd: bytes
