@@ -9,9 +9,13 @@ callers that send none. The digest of the whole is the cache key. Negotiate and 
 they authenticate a TCP connection, and callers share the gateway's connections.
 """
 
+import hashlib
 import hmac
 import itertools
+import secrets
+from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from gateway.errors import BadRequestError, UnauthenticatedError
@@ -26,6 +30,9 @@ _HOW_TO = (
     "Send an Authorization header with the scheme Basic, Bearer or SoTicket, or the session's "
     "cookies together with X-XSRF-TOKEN."
 )
+
+
+_OWNERS_KEY = secrets.token_bytes(32)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -46,6 +53,22 @@ class Caller:
     def credentials(self) -> "Caller":
         """Return the caller without the headers for language, culture and time zone."""
         return Caller(tuple(header for header in self.headers if header[0] in CREDENTIALS))
+
+    def owner(self, context: bytes = b"") -> str:
+        """Return a digest of the login alone, which names the user's share in this process.
+
+        It is the same in any language, and for any application token or cookie beside the login,
+        which SuperOffice may ignore, and in each way to write the login in `Authorization`.
+        """
+        sent = dict(self.headers)
+        login = sent.get(b"x-xsrf-token", b"")
+        if authorization := sent.get(b"authorization"):
+            scheme, *parts = authorization.split()
+            login = scheme.lower() + b" " + b"".join(parts)
+            if login.startswith(b"basic "):
+                login = _folded(login)
+        text = b"%d:%b%b" % (len(context), context, login)
+        return hashlib.blake2b(text, key=_OWNERS_KEY, digest_size=16).hexdigest()
 
     def __repr__(self) -> str:
         """Show the names of the headers, never the values."""
@@ -107,6 +130,14 @@ class CallerPolicy:
             return joined
         pairs = (pair.strip() for pair in joined.split(b";"))
         return b"; ".join(p for p in pairs if p.partition(b"=")[0].strip() in self.forward_cookies)
+
+
+def _folded(basic: bytes) -> bytes:
+    """Decode `basic BASE64` (RFC 7617): padding may vary, and user names ignore case."""
+    with suppress(ValueError):
+        user, colon, password = b64decode(basic.partition(b" ")[2] + b"==").partition(b":")
+        basic = b"basic %b:%b" % (user.lower(), password) if colon else basic
+    return basic
 
 
 def _checked(authorization: Sequence[bytes]) -> bytes:

@@ -463,3 +463,46 @@ def test_a_header_that_is_not_utf8_is_refused() -> None:
     """Such a header cannot be forwarded unchanged, and changed it would be other credentials."""
     with pytest.raises(BadRequestError, match="cookie"):
         read(XSRF, (b"cookie", b"a=\xe6"))
+
+
+LANGUAGE, TOKEN = (b"accept-language", b"nb"), (b"so-apptoken", b"junk")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"authorization", b"Basic a2FyaTpkZW1vLWthcmk=")],
+        [(b"authorization", b"bAsIC a2FyaTpkZW1vLWthcmk=")],
+        [(b"authorization", b"Basic   a2FyaTpk ZW1vLWthcmk")],
+        [(b"authorization", b"Basic S0FSSTpkZW1vLWthcmk=")],  # KARI
+        [(b"authorization", b"Basic a2FyaTpkZW1vLWthcmk="), LANGUAGE, TOKEN],
+    ],
+)
+def test_a_user_has_one_share_however_the_login_is_written(headers: list[Header]) -> None:
+    """SuperOffice may accept all of these: they must not multiply the user's share."""
+    login = Caller(((b"authorization", b"Basic a2FyaTpkZW1vLWthcmk="),))
+
+    assert Caller(tuple(headers)).owner(b"a") == login.owner(b"a")
+    assert Caller(tuple(headers)).owner(b"a") != login.owner(b"b")
+
+
+def test_a_session_has_one_share_whatever_its_cookies() -> None:
+    """Cookies beside the session's own must not multiply its share."""
+    assert Caller((XSRF, COOKIE)).owner() == Caller((XSRF, (b"cookie", b"junk=1"))).owner()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (b"authorization", b"Bearer 8a:Cust00000.abc"),
+        (b"authorization", b"SoTicket 8A:Cust00000.abc"),
+        (b"authorization", b"Basic a2FyaTpERU1PLWthcmk="),  # the password in another case
+        (b"authorization", b"Basic !"),
+        XSRF,
+    ],
+)
+def test_other_logins_have_other_shares(other: Header) -> None:
+    """Tokens and passwords are compared as they are."""
+    known = [(b"authorization", b"Bearer 8A:Cust00000.abc"), BASIC, (b"x-xsrf-token", b"token-2")]
+
+    assert Caller((other,)).owner() not in {Caller((header,)).owner() for header in known}

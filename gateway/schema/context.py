@@ -28,8 +28,8 @@ class Access:
 
     @cached_property
     def owner(self) -> str:
-        """A digest that is the same for every language of the user: it names the user's share."""
-        return self.source.owner_of(self.caller, self.key)
+        """A digest of the user's login, in any language: it names the user's share."""
+        return self.source.owner_of(self.caller)
 
 
 @dataclass(slots=True, repr=False, kw_only=True)

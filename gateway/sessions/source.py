@@ -89,7 +89,7 @@ class Source:
         """
         key = key or self.key_of(caller)
         if self.caller_rate is not None and not is_poll:
-            self.caller_rate.check(self.owner_of(caller, key))
+            self.caller_rate.check(self.owner_of(caller))
         max_age_s = max_age_s if is_poll or max_age_s is None else max(max_age_s, _SHORTEST_AGE_S)
 
         async def call() -> Snapshot:
@@ -145,10 +145,9 @@ class Source:
         """Return the key of the caller's snapshot: an HMAC, which reveals nothing."""
         return caller.digest(self.secret, self.upstream_url.encode())
 
-    def owner_of(self, caller: Caller, key: str) -> str:
-        """Return a digest of the credentials alone: the same user in any language."""
-        credentials = caller.credentials()
-        return key if credentials == caller else self.key_of(credentials)
+    def owner_of(self, caller: Caller) -> str:
+        """Return a digest that names the share of a user of this SuperOffice."""
+        return caller.owner(self.upstream_url.encode())
 
     def _place(self, key: str, caller: Caller) -> Place:
         """Return the place of a caller's data in the shared cache."""
@@ -204,7 +203,7 @@ class Source:
             logger.log(level, "A REST call failed: %s", described(exc))
             raise
         if self.windows.ttl_s:
-            owner = self.owner_of(caller, key)
+            owner = self.owner_of(caller)
             await self.cache.set(key, snapshot, ttl=self.windows.cached_s, owner=owner)
         return snapshot
 

@@ -95,7 +95,7 @@ class UpstreamClient:
         """
         name = self._rate_limits.name(headers)
         self._rate_limits.check(name)
-        share = self._rate_limits.share_of(name)
+        share = self._rate_limits.share_of(name, headers)
         ends_at = asyncio.get_running_loop().time() + self._timeout_s
         with Call(self.breaker, share) as call:
             try:

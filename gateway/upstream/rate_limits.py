@@ -55,13 +55,14 @@ class RateLimits:
             error.call_was_made = False
             raise error
 
-    def share_of(self, name: str) -> str:
+    def share_of(self, name: str, headers: Sequence[Header]) -> str:
         """Return the name under which a caller's slots and failures are counted.
 
         Strangers share one, as forged credentials cost nothing; until the first caller is accepted,
         there are none.
         """
-        return name if not self._accepted or name in self._accepted else STRANGERS
+        is_known = not self._accepted or name in self._accepted
+        return Caller(tuple(headers)).owner() if is_known else STRANGERS
 
     def add(self, name: str, seconds: float) -> None:
         """Limit a caller, for a minute at most."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.caller import Caller
 from gateway.errors import UpstreamRateLimitedError, UpstreamUnauthenticatedError
 from gateway.headers import Header
 from gateway.upstream import rate_limits as module
@@ -138,13 +139,17 @@ def test_rejected_credentials_are_remembered_for_five_seconds(
 def test_unauthenticated_callers_share_one_share(limits: RateLimits) -> None:
     """Once a caller was accepted, all unauthenticated callers share one share."""
     ada, bob = limits.name(ADA), limits.name(BOB)
-    before = limits.share_of(bob)
-    limits.accepted(ada)
+    own = [Caller(tuple(headers)).owner() for headers in (ADA, BOB)]
 
-    assert (before, limits.share_of(ada), limits.share_of(bob)) == (bob, ada, module.STRANGERS)
+    def shares() -> list[str]:
+        return [limits.share_of(ada, ADA), limits.share_of(bob, BOB)]
+
+    assert shares() == own
+    limits.accepted(ada)
+    assert shares() == [own[0], module.STRANGERS]
     limits.accepted(bob)
     limits.refused(ada)
-    assert (limits.share_of(ada), limits.share_of(bob)) == (module.STRANGERS, bob)
+    assert shares() == [module.STRANGERS, own[1]]
 
 
 def test_no_credential_is_stored(limits: RateLimits) -> None:
