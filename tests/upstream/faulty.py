@@ -217,7 +217,7 @@ async def gateway_with(settings: Settings) -> AsyncIterator[Gateway]:
 
 async def ask(gateway: Gateway, accept: str = "application/json", user: str = "") -> httpx.Response:
     """Send the query as this user; different users share nothing in the cache."""
-    authorization = f"{CREDENTIALS['Authorization']}{user}"
+    authorization = f"Bearer {user}" if user else CREDENTIALS["Authorization"]
     request = gateway.post(QUERY, headers={"Authorization": authorization, "Accept": accept})
     # In a task: Python 3.11 stops tracing, and coverage counting, every coroutine that an exception
     # was thrown through, even if an inner one catches it.
