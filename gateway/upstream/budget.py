@@ -12,6 +12,7 @@ from gateway.upstream.rate_limits import STRANGERS
 IS_POLL: ContextVar[bool] = ContextVar("is_poll", default=False)
 """Whether a call is that of a live subscription, which can wait for the next poll."""
 
+_LONGEST_OF_POLL_S = 2
 _LONGEST_S = 60  # the script in Redis ignores reservations further ahead
 
 
@@ -25,15 +26,17 @@ class Budget:
         self._is_used_up = False
 
     async def take(self, caller: str, *, longest_s: float) -> None:
-        """Wait until a call may begin; refuse one of a live subscription that would have to wait.
+        """Wait until a call may begin.
+
+        One of a live subscription waits two seconds, and only for calls of strangers.
 
         Raises:
             UpstreamHeldOffError: it may not begin within `longest_s`.
         """
         if IS_POLL.get():
-            if self._is_used_up:
+            if self._is_used_up or self.turns.has_known_waiting:
                 raise self._refusal(0)
-            longest_s = 0
+            longest_s = min(longest_s, _LONGEST_OF_POLL_S)
         now = asyncio.get_running_loop().time
         ends_at = now() + longest_s
         try:
@@ -43,7 +46,7 @@ class Budget:
                 if wait_s > left_s:
                     raise self._refusal(wait_s)
                 if wait_s:
-                    self._is_used_up = True
+                    self._is_used_up = caller != STRANGERS
                     try:
                         await asyncio.sleep(wait_s)
                     finally:

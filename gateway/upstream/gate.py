@@ -49,6 +49,11 @@ class Gate:
         finally:
             self._give_back(caller)
 
+    @property
+    def has_known_waiting(self) -> bool:
+        """Whether calls wait that are not the crowd's."""
+        return any(name != self._crowd for name in self._queues)
+
     def _may_have(self, caller: str) -> bool:
         reserved = self._reserved if self._held[caller] else 0
         return self.busy < self._slots - reserved

@@ -8,6 +8,7 @@ import pytest
 from gateway.errors import UpstreamHeldOffError
 from gateway.store.shared_rate import SharedRate
 from gateway.upstream.budget import IS_POLL, Budget
+from gateway.upstream.rate_limits import STRANGERS
 from tests.upstream.clock import FakeClock
 from tests.upstream.test_client import CALLER, Script, client_of, failed
 
@@ -47,14 +48,31 @@ async def test_a_call_waits_for_its_turn_within_its_deadline() -> None:
     assert (budget.granted, budget.refused) == (2, 0)
 
 
-async def test_a_live_poll_never_waits() -> None:
+@pytest.mark.parametrize("others", [["bob"], [STRANGERS, "bob"]])
+async def test_a_live_poll_does_not_wait_for_requests(others: list[str]) -> None:
     """A live poll is refused rather than queued, which leaves the budget to requests."""
     budget = budget_of(1, FakeClock())
     await budget.take("ada", longest_s=5)
-    waiting = asyncio.create_task(budget.take("bob", longest_s=5))
+    waiting = [asyncio.create_task(budget.take(other, longest_s=5)) for other in others]
     await asyncio.sleep(0)
     IS_POLL.set(True)
 
     with pytest.raises(UpstreamHeldOffError):
         await budget.take("eve", longest_s=5)
-    waiting.cancel()
+    for one in waiting:
+        one.cancel()
+
+
+async def test_a_live_poll_takes_turns_with_strangers() -> None:
+    """A flood of wrong credentials does not stop the subscriptions of known users."""
+    budget = Budget(SharedRate("a tenant", 10), queue=40)
+    flood = [asyncio.create_task(budget.take(STRANGERS, longest_s=5)) for _ in range(40)]
+    await asyncio.sleep(0)
+    IS_POLL.set(True)
+
+    for _ in range(3):
+        await budget.take("ada", longest_s=5)
+
+    assert budget.granted < len(flood)
+    for one in flood:
+        one.cancel()
