@@ -35,9 +35,14 @@ _Waiting = dict[str, deque["asyncio.Future[None]"]]
 _WAITING: WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = WeakKeyDictionary()
 
 
+def share_of(caller: str) -> str:
+    """Return the name of a caller's share; `caller` is a digest of its login."""
+    return caller if caller in _KNOWN else _STRANGERS
+
+
 def work_for(caller: str) -> None:
-    """Count this task's long work as this caller's, named by a digest of its credentials."""
-    _CALLER.set(caller if caller in _KNOWN else _STRANGERS)
+    """Count this task's long work in the share of this caller."""
+    _CALLER.set(share_of(caller))
 
 
 def is_known() -> bool:

@@ -53,34 +53,54 @@ def _refusal() -> CachedAnswer:
 
 @dataclass(slots=True)
 class Admission(_Limit):
-    """Counts the requests in progress, and refuses those past the limit."""
+    """Counts the requests in progress, and refuses those past the limit.
+
+    A caller may have half of the places; all strangers are one caller.
+    """
 
     in_work: int = 0
     refusal: CachedAnswer = field(default_factory=_refusal)
     """The 503 that our own server sends itself."""
 
-    def refuses_next(self) -> bool:
-        """Return whether the next request is refused; logged once per burst."""
-        if self.in_work < self.most:
+    _of_callers: Counter[str] = field(default_factory=Counter)
+
+    def refuses_next(self, caller: str) -> bool:
+        """Return whether a caller's next request is refused; logged once per burst."""
+        if self.in_work >= self.most:
+            self._log("%d requests in work: more get 503")
+        elif self._of_callers[caller] >= max(1, self.most // 2):
+            self._log("one caller has half of the places for %d requests: its next ones get 503")
+        else:
             return False
-        self._log("%d requests in work: more get 503")
         return True
 
-    @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Count a request while it is in progress.
+    def check(self, caller: str) -> None:
+        """Refuse a caller's next request, if it is past the limit.
 
         Raises:
-            UpstreamUnavailableError: the limit is reached.
+            UpstreamUnavailableError: it is.
         """
-        if self.refuses_next():
+        if self.refuses_next(caller):
             self.shed += 1
             raise _overloaded()
+
+    @contextmanager
+    def slot(self, caller: str) -> Iterator[None]:
+        """Count a caller's request while it is in progress.
+
+        Raises:
+            UpstreamUnavailableError: it is past the limit.
+        """
+        self.check(caller)
         self.in_work += 1
+        self._of_callers[caller] += 1
         try:
             yield
         finally:
             self.in_work -= 1
+            self._of_callers[caller] -= 1
+            if not self._of_callers[caller]:
+                del self._of_callers[caller]
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
+from gateway.executor.turns import share_of
 from gateway.tenants.path import GRAPHQL_PATH
 from gateway.web.admission import Admission, ConnectionLimit, UnsentLimit
 from gateway.web.inbound import Door
@@ -25,7 +26,8 @@ class Edge:
     def sheds(self, scope: Scope) -> bool:
         """Return whether the server sheds a request; the app does for pages, with CORS headers."""
         is_limited = scope["method"] == "POST" and scope["path"] == GRAPHQL_PATH
-        is_too_much = is_limited and self.admission.refuses_next()
+        share = share_of(self.door.enter(scope).owner) if is_limited else ""
+        is_too_much = is_limited and self.admission.refuses_next(share)
         is_shed = is_too_much and all(name != b"origin" for name, _ in scope["headers"])
         self.admission.shed += is_shed
         return is_shed

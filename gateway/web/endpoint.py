@@ -23,6 +23,7 @@ from gateway.errors import (
     RequestTimeoutError,
     UpstreamUnavailableError,
 )
+from gateway.executor.turns import share_of
 from gateway.observe.metrics import CANCELLED
 from gateway.observe.operations import BATCH
 from gateway.schema.context import Access
@@ -68,11 +69,14 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; a refusal at any step becomes a GraphQL error."""
         exchange = _Exchange(Request(scope, receive), self.graphql, self.page)
+        share = share_of(exchange.inbound.owner)
         with ExitStack() as slot:
             try:
-                slot.enter_context(self.admission.slot())
+                self.admission.check(share)
                 with WhileWanted(exchange.inbound, self.timeout_s):
-                    response = await exchange.answer()
+                    response = await exchange.answer(
+                        lambda: slot.enter_context(self.admission.slot(share))
+                    )
             except ClientDisconnect:
                 return
             except asyncio.CancelledError:
@@ -108,8 +112,8 @@ class _Exchange:
         # An answer in one piece has one of these even if only streams are accepted.
         self._media_type = GRAPHQL_JSON if self._accepts_only_streams else json or JSON
 
-    async def answer(self) -> Response:
-        """Take the request through all of its steps."""
+    async def answer(self, admit: Callable[[], object]) -> Response:
+        """Take the request through all of its steps; `admit` counts it from then on."""
         request, graphql = self._request, self._graphql
         if self._accepts_none and not wants_page(request):
             raise NotAcceptableError(f"The answer comes as {JSON} or {GRAPHQL_JSON}.")
@@ -125,6 +129,7 @@ class _Exchange:
         self._context = graphql.context(self.inbound)
         self._context.work_for_caller()
         read = await graphql.reader.request(request)
+        admit()  # not before: a body may take ten seconds to come
         started = time.perf_counter()
         if isinstance(read, list):
             try:

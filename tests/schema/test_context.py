@@ -31,6 +31,9 @@ class RecordingSource:
         self.callers.append((caller.headers, trace))
         return Served(SNAPSHOT, "hit", "miss", Windows(5), lambda: 0)
 
+    def owner_of(self, caller: Caller) -> str:
+        return caller.owner()
+
 
 class Failing(RecordingSource):
     """A source that cannot reach SuperOffice."""

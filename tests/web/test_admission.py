@@ -16,6 +16,7 @@ from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 QUERY = "{ chatSessions { chatSessionId } }"
 NONE: Any = {"data": {"chatSessions": []}}
 ORIGIN = "https://console.example.com"
+JSON = {**CREDENTIALS, "Content-Type": "application/json"}
 
 
 class SlowRest(RestSide):
@@ -47,12 +48,14 @@ async def slow() -> SlowRest:
 @pytest.fixture
 async def full(slow: SlowRest) -> AsyncIterator[Gateway]:
     """Return a gateway with as many requests in progress as `max_requests` allows."""
-    async with gateway_over(slow, max_requests=2, cors_origins=ORIGIN) as gateway:
-        requests = [
-            asyncio.create_task(gateway.post(QUERY, headers={"Authorization": f"Basic {name}"}))
-            for name in ("YQ==", "Yg==")
-        ]
-        await slow.wait_for_calls(2)
+    async with gateway_over(slow, max_requests=2, cache_ttl=0, cors_origins=ORIGIN) as gateway:
+        slow.may_answer.set()
+        users = [{"Authorization": f"Bearer {name}"} for name in ("ada", "bob")]
+        for user in users:
+            await gateway.post(QUERY, headers=user)
+        slow.may_answer.clear()
+        requests = [asyncio.create_task(gateway.post(QUERY, headers=user)) for user in users]
+        await slow.wait_for_calls(4)
         yield gateway
         slow.may_answer.set()
         for answer in await asyncio.gather(*requests):
@@ -71,7 +74,7 @@ async def test_a_request_past_the_limit_gets_503_with_retry_after(
     assert response.headers["cache-control"] == "no-store"
     assert response.headers["content-type"] == "application/json"
     assert error["extensions"] == {"code": "UPSTREAM_UNAVAILABLE", "retryAfter": 1}
-    assert slow.calls == 2
+    assert slow.calls == 4
 
 
 async def test_a_page_of_another_site_can_read_the_503(full: Gateway) -> None:
@@ -119,17 +122,56 @@ def test_a_failed_request_frees_its_place() -> None:
     """A request that raises an exception frees its place."""
     admission = Admission(1)
 
-    with pytest.raises(LookupError), admission.slot():
+    with pytest.raises(LookupError), admission.slot("a"):
         raise LookupError
 
     assert admission.in_work == 0
+
+
+async def test_one_caller_leaves_places_to_others(slow: SlowRest) -> None:
+    """A user has at most half of the places, and so have all unauthenticated clients together."""
+    async with gateway_over(slow, max_requests=8, cache_ttl=0) as gateway:
+        slow.may_answer.set()
+        ada, bob = ({"Authorization": f"Bearer {name}"} for name in ("ada", "bob"))
+        for user in (ada, bob):
+            await gateway.post(QUERY, headers=user)
+        slow.may_answer.clear()
+        strangers = [{"Authorization": f"Bearer {number}"} for number in range(4)]
+        held = [
+            asyncio.create_task(gateway.post(QUERY, headers=user))
+            for user in (*strangers, ada, ada, ada)
+        ]
+        await slow.wait_for_calls(7)  # that of ada is shared
+        refused = await gateway.post(QUERY, headers={"Authorization": "Bearer 9"})
+        last = asyncio.create_task(gateway.post(QUERY, headers=bob))
+        await slow.wait_for_calls(1)
+        slow.may_answer.set()
+
+        assert refused.status_code == 503
+        assert [one.status_code for one in await asyncio.gather(*held, last)] == [200] * 8
+
+
+async def test_a_body_that_does_not_come_takes_no_place(rest: RestSide) -> None:
+    """A place is taken when the body is complete: until then a request costs little."""
+    asked = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"{"
+        asked.set()
+        await asyncio.Event().wait()
+
+    async with gateway_over(rest, max_requests=1) as gateway:
+        request = asyncio.create_task(gateway.http.post("/graphql", content=body(), headers=JSON))
+        await asked.wait()
+        assert gateway.app.state.edge.admission.in_work == 0
+        request.cancel()
 
 
 def test_a_slot_past_the_limit_is_refused() -> None:
     """A slot past the limit raises an error and leaves the slots in use alone."""
     admission = Admission(1)
 
-    with admission.slot(), pytest.raises(UpstreamUnavailableError), admission.slot():
+    with admission.slot("a"), pytest.raises(UpstreamUnavailableError), admission.slot("a"):
         pass  # pragma: no cover - the second slot is refused
 
     assert admission.in_work == 0
@@ -190,7 +232,7 @@ def test_shedding_is_logged_once_per_burst() -> None:
     with logged() as log:
         for later_s in (0, 50, 50, 61):
             clock.now += later_s
-            assert admission.refuses_next()
+            assert admission.refuses_next("a")
 
     assert warnings(log) == ["0 requests in work: more get 503"] * 2
 
