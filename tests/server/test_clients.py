@@ -287,7 +287,7 @@ def reset(client: socket.socket) -> None:
 
 def test_a_vanished_client_leaves_nothing(slow: SlowRest) -> None:
     """A vanished client frees its request; its REST call continues for other requests."""
-    with serving(slow, max_requests=20) as gateway, contextlib.ExitStack() as stack:
+    with serving(slow, max_requests=40) as gateway, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(gateway.client()) for _ in range(20)]
         for client in clients:
             client.sendall(post(QUERY))
