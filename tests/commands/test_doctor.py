@@ -180,7 +180,7 @@ async def test_an_unreachable_address_is_a_finding(
     async def fails(*_: Any, **__: Any) -> None:
         raise failure
 
-    monkeypatch.setattr(asyncio, "open_connection", fails)
+    monkeypatch.setattr(Route, "connect", fails)
 
     assert words in (await last_finding("http://127.0.0.1:1")).found
 

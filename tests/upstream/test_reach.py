@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -54,6 +56,29 @@ async def test_the_check_connects_and_sends_nothing() -> None:
 
     assert problem is None
     assert received == [b""]
+
+
+async def test_an_address_that_does_not_answer_does_not_delay_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As with REST calls, a name is reachable if its second address is: IPv6 is often broken."""
+    async with contextlib.AsyncExitStack() as stack:
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):  # a full queue drops further connections
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(silent.getsockname())
+        port, _ = await stack.enter_async_context(listening())
+
+        async def lookup(*_: object, **__: object) -> list[Any]:
+            return [
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", address)
+                for address in (silent.getsockname(), ("127.0.0.1", port))
+            ]
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lookup)
+
+        assert await problem_of("http://crm.example.com") is None
 
 
 async def test_the_check_is_repeated() -> None:
