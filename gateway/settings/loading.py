@@ -77,10 +77,8 @@ class LoadedSettings(BaseSettings):
         texts = {name: flags[name] for name in self.secrets() if isinstance(flags.get(name), str)}
         return [name for name, text in texts.items() if "@" in str(text) or "://" not in str(text)]
 
-    @field_validator("*")
-    @classmethod
-    def _check_secret(cls, value: object) -> object:
-        return parse.trimmed(value)
+    _check_text = field_validator("*", mode="before")(parse.utf8)
+    _check_secret = field_validator("*")(parse.trimmed)
 
 
 def _secret(name: str, path: str) -> SecretStr:

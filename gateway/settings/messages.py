@@ -21,11 +21,7 @@ TWO_UPSTREAMS = (
     "second for all tenants of SuperOffice Online"
 )
 
-_REASONS = {
-    "bool_parsing": "it must be on or off",
-    "byte_size": "it must be a number of bytes, KiB, MiB or GiB",
-    "byte_size_unit": "it must be a number of bytes, KiB, MiB or GiB",
-}
+_REASONS = {"bool_parsing": "it must be on or off"}
 """Replacements for pydantic's messages, by its type of error."""
 
 

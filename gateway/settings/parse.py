@@ -20,6 +20,22 @@ UNIX = "unix:"
 """The prefix of a unix socket's path."""
 
 
+def utf8(value: object) -> object:
+    """Check that text is UTF-8: other bytes are surrogates in it (PEP 383)."""
+    try:
+        str(value).encode()
+    except UnicodeEncodeError:
+        raise ValueError("it is not UTF-8") from None  # the error would quote a secret
+    return value
+
+
+def size(text: str) -> str:
+    """Check a number of bytes: pydantic would ignore a comma and what follows it."""
+    if not re.fullmatch(r"\s*\d{0,15}\.?\d{1,9}\s*(b|[kmgt](i?b)?)?\s*", str(text), re.IGNORECASE):
+        raise ValueError("it must be a number of bytes, KiB, MiB or GiB")
+    return text
+
+
 def names(text: str) -> frozenset[str]:
     """Split names at commas."""
     return frozenset(name.strip() for name in text.split(",") if name.strip())
@@ -57,7 +73,8 @@ def topic_names(text: str) -> dict[int, str]:
     is_json = text.lstrip().startswith("{")
     try:
         pairs = json.loads(text).items() if is_json else [n.split("=", 1) for n in names(text)]
-        topics = {int(number): name.strip() for number, name in pairs}
+        # JSON can hold half a surrogate pair, which no answer could contain.
+        topics = {int(number): name.strip().encode().decode() for number, name in pairs}
     except (ValueError, AttributeError):
         topics = {0: ""}
     if not all(topics.values()):

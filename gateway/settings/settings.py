@@ -30,6 +30,7 @@ WITH_OFFSETS = "UTC, includeTZOffset"
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Timeout = Annotated[float, Field(gt=0, le=300, allow_inf_nan=False)]
+Size = Annotated[ByteSize, BeforeValidator(parse.size)]
 HeaderValue = Annotated[str, AfterValidator(parse.header_value)]
 Host = Annotated[str, AfterValidator(parse.host)]
 UpstreamUrl = Annotated[str, AfterValidator(parse.upstream_url)]
@@ -128,17 +129,17 @@ class Settings(LoadedSettings):
     upstream_connections: int = _superoffice(64, ge=1, le=10_000)
     """REST calls at the same time, per process."""
 
-    upstream_rate: int | None = _superoffice(None, "10", ge=1)
+    upstream_rate: int | None = _superoffice(None, "10", ge=1, le=1_000_000)
     """REST calls per second and tenant, of all processes that share a Redis, or of all workers;
     unset = any number.
     """
 
-    caller_rate: int | None = _superoffice(None, "20", ge=1)
+    caller_rate: int | None = _superoffice(None, "20", ge=1, le=1_000_000)
     """Requests per second and caller, per process, without those that the response cache answers;
     unset = any number.
     """
 
-    max_upstream_bytes: ByteSize = _superoffice("16MiB", ge=1)
+    max_upstream_bytes: Size = _superoffice("16MiB", ge=1)
     """Largest answer of SuperOffice, after decompression."""
 
     breaker_failures: int = _superoffice(20, ge=0)
@@ -191,7 +192,7 @@ class Settings(LoadedSettings):
     `valkey://…`, `valkeys://…`, `unix://…`; entries there are compressed and sealed.
     """
 
-    cache_max_bytes: ByteSize = _cache("256MiB")
+    cache_max_bytes: Size = _cache("256MiB")
     """Memory for cached answers; the least recently used are evicted first."""
 
     cache_secret: Secret32 = _cache(
@@ -258,13 +259,13 @@ class Settings(LoadedSettings):
     request_timeout: Timeout = _limits(30.0)
     """Seconds for a whole request."""
 
-    max_body_bytes: ByteSize = _limits("1MiB", ge=1)
+    max_body_bytes: Size = _limits("1MiB", ge=1)
     """Largest request body, or message on a WebSocket."""
 
     max_batch: int = _limits(8, ge=0, le=100)
     """Most operations in one request; 0 = no batches."""
 
-    max_variables_bytes: ByteSize = _limits("64KiB", ge=1)
+    max_variables_bytes: Size = _limits("64KiB", ge=1)
     """Largest `variables`."""
 
     max_tokens: int = _limits(2_000, ge=10)

@@ -1,13 +1,15 @@
 """Settings: their sources, their valid values, and the messages about invalid ones."""
 
 import itertools
+import os
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from pydantic import SecretStr
+from pydantic import ByteSize, SecretStr
 
 from gateway.errors import SettingsError
 from gateway.settings import Settings
@@ -373,6 +375,10 @@ BAD_VALUES = [
     ("max_body_bytes", "0", "greater than or equal to 1"),
     ("max_body_bytes", "lots", "a number of bytes"),
     ("max_body_bytes", "-1", "a number of bytes"),
+    ("max_body_bytes", "1.5.5MiB", "a number of bytes"),
+    ("max_body_bytes", "16MiB # why", "a number of bytes"),
+    ("max_body_bytes", "1e-3", "a number of bytes"),
+    ("max_body_bytes", f"{'9' * 400}MiB", "a number of bytes"),
     ("max_batch", "-1", "greater than or equal to 0"),
     ("max_batch", "101", "less than or equal to 100"),
     ("max_variables_bytes", "0", "greater than or equal to 1"),
@@ -405,6 +411,15 @@ BAD_VALUES = [
     ("topic_names", "10=", "ids and names"),
     ("topic_names", '{"10": null}', "ids and names"),
     ("topic_names", '{"10": "Sales"', "ids and names"),
+    ("topic_names", '{"10": "\\ud83d"}', "ids and names"),
+    ("upstream_rate", "9" * 20, "less than or equal to 1000000"),
+    ("caller_rate", "9" * 20, "less than or equal to 1000000"),
+    *(
+        (name, size, "a number of bytes")
+        for name, field in Settings.model_fields.items()
+        if field.annotation is ByteSize
+        for size in ("1,5MiB", "1,000,000")
+    ),
 ]
 
 
@@ -420,6 +435,15 @@ def test_a_bad_value_is_explained_in_one_line(
     (example,) = Settings.model_fields[name].examples or []
     assert line.endswith(f"; for example GATEWAY_{name.upper()}={example}")
     assert len(line.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_text_that_is_not_utf8_is_refused(load: Any, name: str) -> None:
+    """Such bytes could not be hashed, sent or answered; a secret is not shown."""
+    line = message(load, {name: os.fsdecode(b"hunter2" * 5 + b"\xff")})
+
+    assert re.match(rf"GATEWAY_{name.upper()}\b.*: it is not UTF-8; for example ", line)
+    assert ("hunter2" in line) == (name not in Settings.secrets())
 
 
 def test_names_with_commas_are_a_json_object(load: Any) -> None:
