@@ -109,6 +109,8 @@ def _listen_on_path(path: str) -> socket.socket:
                 if client.connect_ex(path) == 0:
                     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
             Path(path).unlink()
+        elif os.path.lexists(path):  # to bind, it is in use
+            raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
         listener.bind(path)
         Path(path).chmod(0o666)
         listener.listen(_BACKLOG)
@@ -126,7 +128,8 @@ def cannot_listen(host: str, port: int, exc: OSError | UnicodeError, flag: str) 
         return SettingsError(
             f"port {port} of {host} is in use: stop the other program, or pass {other}"
         )
-    other = flag if number == errno.EACCES and not host.startswith(UNIX) else "host"
+    is_port = number == errno.EACCES and not host.startswith(UNIX)
+    other = flag if is_port else flag.replace("port", "host")
     reason = "invalid host name" if isinstance(exc, UnicodeError) else exc.strerror or exc
     return SettingsError(
         f"cannot listen on {address_of(host, port)}: {reason}; give another --{other}"
@@ -218,7 +221,7 @@ def shared_metrics(settings: Settings) -> Iterator[Path | None]:
             registry.register(SharedMetrics(directory))
             try:
                 server, thread = start_http_server(port, host, registry)
-            except OSError as exc:
+            except (OSError, UnicodeError) as exc:
                 raise cannot_listen(host, port, exc, "metrics-port") from exc
             for close in (thread.join, server.server_close, server.shutdown):  # the last one first
                 stack.callback(close)

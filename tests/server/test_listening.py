@@ -132,7 +132,7 @@ def test_an_invalid_path_is_a_settings_error(tmp_path: Path, name: str, problem:
         listening(f"unix:{tmp_path}/{name}", 8000).__enter__()
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(SettingsError, match="in use"):
+    with pytest.raises(SettingsError, match="File exists"):
         listening(f"unix:{file}", 8000).__enter__()
     assert file.exists()
 

@@ -2,7 +2,7 @@
 
 import errno
 import ssl
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 
 from gateway.commands.doctor.finding import Failures, Finding, failure
 from gateway.errors import SettingsError
@@ -24,25 +24,31 @@ _REDIS_FAILURES: Failures = (
 
 
 def ports(settings: Settings) -> list[Finding]:
-    """Check that the ports are free, and differ from each other."""
+    """Check that the ports are free and differ, and that workers can share their metrics."""
+    host, port, metrics_port = settings.host, settings.port, settings.metrics_port
     with ExitStack() as held:
-        findings = [_port("port", settings.host, settings.port, held)]
-        if settings.metrics_port is not None:
-            host = settings.metrics_address
-            findings.append(_port("metrics port", host, settings.metrics_port, held))
+        where = resources.address_of(host, port)
+        findings = [_resource("port", where, resources.listening(host, port), held)]
+        if settings.workers > 1 or metrics_port is not None:
+            where = "a temporary directory"
+            if metrics_port is not None:
+                where = resources.address_of(settings.metrics_address, metrics_port)
+            shared = resources.shared_metrics(settings)
+            findings.append(_resource("metrics", where, shared, held))
     return findings
 
 
-def _port(check: str, host: str, port: int, held: ExitStack) -> Finding:
-    address = resources.address_of(host, port)
+def _resource(
+    check: str, where: str, resource: AbstractContextManager[object], held: ExitStack
+) -> Finding:
     try:
-        held.enter_context(resources.listening(host, port))
+        held.enter_context(resource)
     except SettingsError as exc:
         if isinstance(exc.__cause__, OSError) and exc.__cause__.errno == errno.EADDRINUSE:
             advice = "stop the other program or choose another port, unless it is this gateway"
-            return Finding(check, "warn", f"{address} is in use", advice)
+            return Finding(check, "warn", f"{where} is in use", advice)
         return Finding(check, "fail", str(exc))
-    return Finding(check, "ok", f"{address} is free")
+    return Finding(check, "ok", f"{where} can be used")
 
 
 def open_files(settings: Settings) -> Finding:
@@ -51,7 +57,8 @@ def open_files(settings: Settings) -> Finding:
     if limit < needed:
         advice = "raise the limit (LimitNOFILE=, ulimit -n), or lower GATEWAY_MAX_CONNECTIONS"
         found = f"the limit is {limit:g}, and {needed} may be needed"
-        return Finding("open files", "warn", found, advice)
+        has_room = limit - needed + settings.max_connections >= 1
+        return Finding("open files", "warn" if has_room else "fail", found, advice)
     return Finding("open files", "ok", f"{needed} may be needed, which the limit allows")
 
 
