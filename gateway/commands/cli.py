@@ -11,7 +11,7 @@ from importlib import import_module
 
 from gateway import __version__
 from gateway.errors import SettingsError
-from gateway.server.signals import ignore_signals
+from gateway.server.signals import handle_early_signals
 
 _COMMANDS = {
     "serve": "run the gateway over SuperOffice",
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     if argv and argv[0] in _SERVERS:
-        ignore_signals()  # before the imports, which take a while
+        handle_early_signals()  # before the imports, which take a while
     parser = _parser(argv)
     if not argv:
         parser.print_help()

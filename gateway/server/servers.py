@@ -149,6 +149,8 @@ class GatewayServer(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """Serve until a signal comes, then drain."""
+        if signals.early:
+            self.should_exit = self.is_hurried = True
         await super().main_loop()
         self.notify("STOPPING=1")
         self.config.loaded_app.state.is_ready = False

@@ -14,10 +14,18 @@ _NAMES = ("SIGHUP", "SIGUSR1", "SIGUSR2")
 HUP, USR1, USR2 = (getattr(signal, name, None) for name in _NAMES)  # None on Windows
 HANDLED = [number for number in (HUP, USR1, USR2) if number is not None]
 
+early: list[int] = []
+"""SIGTERMs that came before a server handled them; the server then stops as soon as it starts."""
 
-def ignore_signals() -> None:
-    """Ignore these signals until a server handles them; child processes inherit this."""
-    for number in HANDLED:
+
+def handle_early_signals() -> None:
+    """Until a server handles signals, note SIGTERM, and ignore those that do not stop it.
+
+    Without a handler, process 1 gets no SIGTERM, and any other leaves its socket and files behind.
+    An exception in place of the note could end anywhere, as in an import.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: early.append(number))
+    for number in HANDLED:  # in child processes, too
         signal.signal(number, signal.SIG_IGN)
 
 

@@ -62,6 +62,7 @@ class Workers:
         """
         numbers = (*_SIGNALS, *signals.HANDLED)
         before = {number: signal.signal(number, self._note) for number in numbers}
+        self._signals += signals.early
         try:
             while not self._signals:
                 while len(self._reports) < self.count and time.monotonic() >= self._starts_at:

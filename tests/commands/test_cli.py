@@ -106,17 +106,22 @@ def test_help_lists_commands_and_flags(
 def test_a_signal_ends_no_server_that_starts(
     command: str, monkeypatch: pytest.MonkeyPatch, *, is_server: bool
 ) -> None:
-    """A reload may come before the imports are done; other commands end with their terminal."""
+    """A reload may come before the imports are done; other commands end with their terminal.
+
+    SIGTERM has a handler, without which it would not reach a server that is process 1.
+    """
     seen: list[object] = []
+    ended: list[object] = []
 
     def note(name: str) -> None:
         seen.extend(signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGUSR1))
+        ended.append(signal.getsignal(signal.SIGTERM))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "import_module", note)
     before = {
         number: signal.signal(number, signal.SIG_DFL)
-        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM)
     }
     try:
         assert main([command]) == 130
@@ -125,6 +130,8 @@ def test_a_signal_ends_no_server_that_starts(
             signal.signal(number, handler)
 
     assert seen == 2 * [signal.SIG_IGN if is_server else signal.SIG_DFL]
+    assert ended == [signal.SIG_DFL] or is_server
+    assert callable(ended[0]) == is_server
 
 
 @pytest.mark.parametrize(

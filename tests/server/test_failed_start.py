@@ -4,6 +4,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ from tests.observe.logged import logged, own_logging
 
 pytestmark = pytest.mark.socket
 
-SERVE = ["serve", "--port", "0", "--upstream-url", "http://127.0.0.1:1"]
+REST = "http://127.0.0.1:1"
+SERVE = ["serve", "--port", "0", "--upstream-url", REST]
 SERVE += ["--time-zone", "Europe/Oslo"]  # no warning about times
 
 
@@ -64,7 +66,32 @@ def test_a_missing_temporary_directory_is_an_error(
     monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
 
     with own_logging(), pytest.raises(SettingsError, match=r"writable one in TMPDIR: No such file"):
-        serve(Settings(upstream_url="http://127.0.0.1:1", port=0, **options))
+        serve(Settings(upstream_url=REST, port=0, **options))
+
+
+@pytest.mark.parametrize("host", ["a..b", "203.0.113.1"])
+def test_an_invalid_host_of_metrics_is_an_error(host: str) -> None:
+    """The error names the flag of the metrics' host, and not that of the gateway's."""
+    with own_logging(), pytest.raises(SettingsError, match=r"; give another --metrics-host$"):
+        serve(Settings(upstream_url=REST, port=0, metrics_host=host, metrics_port=0))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sigterm_during_the_start_leaves_nothing(
+    workers: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server stops once it has started; its socket and directory of metrics are removed."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    options = ["--host", f"unix:{tmp_path}/gateway.sock", "--metrics-port", "0"]
+    options += ["--workers", workers, "--shutdown-delay", str(10 * PATIENCE_S)]
+
+    with running("serve", *options, "--upstream-url", REST) as command:
+        command.waits_for("metrics on http")  # the application is imported next
+        assert len([*tmp_path.iterdir()]) == 2
+        code = command.ends()
+
+    assert code == 0
+    assert [*tmp_path.iterdir()] == []
 
 
 def failing(*, at_start: bool, in_middleware: bool = False) -> Starlette:
