@@ -133,7 +133,7 @@ def _decoded(source: str, read: Callable[[], bytes]) -> str:
     try:
         return read().decode("utf-8-sig")
     except OSError as exc:
-        raise SettingsError(f"cannot read {source}: {exc.strerror}") from exc
+        raise SettingsError(f"cannot read {source}: {exc.strerror or exc}") from exc
     except UnicodeDecodeError as exc:
         raise SettingsError(f"cannot read {source}: not UTF-8") from exc
 

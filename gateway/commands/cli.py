@@ -2,12 +2,14 @@
 
 import argparse
 import contextlib
+import io
 import os
 import re
 import sys
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 
 from gateway import __version__
 from gateway.errors import SettingsError
@@ -31,9 +33,30 @@ _SERVERS = ("serve", "demo", "upstream")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 1 (it failed), 2 (wrong usage) or 130 (Ctrl+C)."""
-    with contextlib.suppress(KeyboardInterrupt):  # a server handles it once it has started
-        return _run(sys.argv[1:] if argv is None else argv)
-    return 130
+    _open_streams()
+    try:
+        try:
+            return _run(sys.argv[1:] if argv is None else argv)
+        finally:
+            sys.stdout.flush()  # at exit, an error could not be handled
+    except KeyboardInterrupt:  # a server handles it once it has started
+        return 130
+    except OSError as exc:
+        # Python would write the rest at exit, and fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(exc, BrokenPipeError):  # the reader has enough, as `head`
+            return 0
+        _print_error(f"{exc.filename or 'stdout'}: {exc.strerror or exc}", ())
+        return 1
+
+
+def _open_streams() -> None:
+    """Have output in UTF-8, except on a terminal; fail on use of a stream that is closed."""
+    sys.stdin = sys.stdin or Path(os.devnull).open("w")  # noqa: SIM115  until the process ends
+    sys.stdout = sys.stdout or Path(os.devnull).open()  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        encoding = None if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def _run(argv: Sequence[str]) -> int:
@@ -49,13 +72,7 @@ def _run(argv: Sequence[str]) -> int:
     if unknown:
         command.error(_unrecognized(unknown, command.format_help()))
     try:
-        code = int(run(**arguments) or 0)
-        print(end="", flush=True)  # noqa: T201  at exit, an error could not be handled
-        return code
-    except BrokenPipeError:
-        # The pipe is closed, as by `head`. Python would write the rest at exit, and fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return int(run(**arguments) or 0)
     except SettingsError as exc:
         _print_error(str(exc), arguments)
         return 2

@@ -68,7 +68,7 @@ def _run(
         timeout_s = None if is_watched else settings.request_timeout
         return asyncio.run(_print_all(stream, timeout_s=timeout_s, is_watched=is_watched))
     except KeyboardInterrupt:
-        return 0 if is_watched else 1
+        return 0 if is_watched else 130
 
 
 def _variables(text: str) -> dict[str, object]:

@@ -32,7 +32,7 @@ def _export(file: Path) -> None:
         sys.stdout.write(sdl())
         return
     try:
-        file.write_text(sdl(), "utf-8")
+        file.write_bytes(sdl().encode())
     except OSError as exc:
         raise SettingsError(f"cannot write {file}: {exc.strerror}") from exc
 

@@ -1,6 +1,7 @@
 """The command line: its help, its exit codes, and the arguments that it passes on."""
 
 import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from gateway.demo.users import DEMO_USERS
 from gateway.demo.webhooks import Hook
 from gateway.schema.build import sdl
 from gateway.server import run as serving
+from tests.observe.logged import own_logging
 
 URL = "https://crm.example.com"
 ROOT = Path(__file__).parents[2]
@@ -147,6 +149,65 @@ def test_whoever_has_read_enough_can_leave(
         monkeypatch.setattr(sys, "stdout", out)
         assert main(command) == 0
         out.write("more")
+
+
+PRINTING = [
+    ["alerts"],
+    ["dashboard"],
+    ["docs"],
+    ["docs", "queries"],
+    ["doctor", "--upstream-url", "http://127.0.0.1:1"],
+    ["query", "{ chatSessions { customerName } }", "--upstream-url", "http://127.0.0.1:1"],
+    ["schema", "export", "-"],
+]
+
+
+@pytest.mark.parametrize("command", PRINTING, ids=" ".join)
+@pytest.mark.parametrize(
+    ("is_open", "reason"), [(True, "No space left on device"), (False, "not writable")]
+)
+def test_output_that_cannot_be_written_is_one_line_and_exit_code_1(
+    command: list[str],
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    is_open: bool,
+) -> None:
+    """A full disk, or a closed stdout, ends no command with a traceback, now or at its exit."""
+    with own_logging():
+        monkeypatch.setattr(sys, "stdout", Path("/dev/full").open("w") if is_open else None)  # noqa: SIM115
+        assert main(command) == 1
+        sys.stdout.close()
+
+    assert capsys.readouterr().err.splitlines()[-1] == f"gateway: stdout: {reason}"
+
+
+@pytest.mark.parametrize("command", PRINTING, ids=" ".join)
+def test_output_is_utf8_in_every_locale(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """JSON and schemas are UTF-8, and Windows has no letters for some of our text."""
+    with own_logging():
+        expected = main(command), capsys.readouterr().out
+        out = io.TextIOWrapper(io.BytesIO(), "cp1252")
+        monkeypatch.setattr(sys, "stdout", out)
+        code = main(command)
+
+    shown = out.buffer.getvalue().decode()
+    assert code == expected[0]
+    assert [*map(len, shown.splitlines())] == [*map(len, expected[1].splitlines())]
+
+
+def test_a_closed_stdin_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is an error like any other file that cannot be read."""
+    monkeypatch.setattr(sys, "stdin", None)
+
+    assert main(["query", "-", "--upstream-url", URL]) == 2
+    sys.stdin.close()
+    assert capsys.readouterr().err.startswith("gateway: cannot read stdin: ")
 
 
 @pytest.mark.parametrize(

@@ -249,11 +249,11 @@ def test_watching_prints_each_answer(query: Any, rest: RestSide, is_terminal: bo
     assert shown.count("\x1b[H\x1b[2JchatSessions\nstatus\n") == (2 if is_terminal else 0)
 
 
-@pytest.mark.parametrize(("watch", "expected"), [(["--watch"], 0), ([], 1)])
+@pytest.mark.parametrize(("watch", "expected"), [(["--watch"], 0), ([], 130)])
 def test_ctrl_c_ends_the_command(
     query: Any, monkeypatch: pytest.MonkeyPatch, watch: list[str], expected: int
 ) -> None:
-    """Watching ends normally by Ctrl+C; otherwise it means that there is no answer."""
+    """Watching ends normally by Ctrl+C; otherwise the code is that of any command."""
 
     async def interrupted(*_: Any, **__: Any) -> int:
         raise KeyboardInterrupt
