@@ -15,11 +15,12 @@ from structlog.typing import EventDict, Processor
 
 from gateway.observe.log_writer import LogWriter
 
-# Messages of uvicorn that are dropped: on failed starts and refused handshakes, which the gateway
+# Messages of uvicorn that are dropped: on failed starts and refused requests, which the gateway
 # logs itself, and on WebSockets, with a query string that may hold secrets.
 _KNOWN = re.compile(
     r"Traceback |Exception in 'lifespan'|Application \w+ failed"
-    r'|.*"WebSocket |Invalid UTF-8 sequence|ASGI callable returned without completing handshake'
+    r'|.*"WebSocket |Invalid HTTP request|Invalid UTF-8 sequence'
+    r"|ASGI callable returned without completing handshake"
 )
 
 

@@ -7,9 +7,11 @@ second, an endless head or endless trailers, or does not read its answer (Kludex
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Iterable
 from typing import NoReturn
 
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -19,6 +21,9 @@ from uvicorn.protocols.http.httptools_impl import (
 from gateway.errors import BadRequestError
 from gateway.headers import Header
 from gateway.server.slow_readers import SlowReaderProtocol
+from gateway.web.edge import Edge
+from gateway.web.inbound import REQUEST_ID, find_inbound
+from gateway.web.middleware.request_log import UNKNOWN
 from gateway.web.respond.errors import error_response
 
 MAX_HEADERS = 200
@@ -114,7 +119,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         """Stop the timer: the body has limits of its own.
 
         Raises:
-            ValueError: there are too many headers, or they are too long.
+            ValueError: there are too many headers, or they are too long; or `Host` is missing.
         """
         if len(self.headers) > MAX_HEADERS:
             self._reject(f"The request has more than {MAX_HEADERS} headers.", 431)
@@ -124,7 +129,15 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         self._is_in_head = False
         self._has_progress = True
         self._stop_head_timer()
+        if self.expect_100_continue and self.parser.get_http_version() == "1.0":
+            self.expect_100_continue = False  # its client cannot read a 100
         super().on_headers_complete()
+        hosts = 0
+        for name, _ in self.headers:
+            if name == b"host":
+                hosts += 1
+        if hosts != 1 and (hosts or self.scope["http_version"] != "1.0"):
+            self._reject("The request must have one Host header.")  # RFC 9112, section 3.2
         # httptools appends trailers to this list: they are no headers (RFC 9110, section 6.5.1).
         self.headers = self.headers.copy()
         if self.is_draining and self.cycle is not None:  # None if a handshake is the first request
@@ -152,9 +165,23 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         if self._is_next_to_answer():
             message, status = self._refusal or (msg, status)
             response = error_response(BadRequestError(message), status=status)
-            headers = (*response.raw_headers, (b"connection", b"close"))
+            headers = [*response.raw_headers, (b"connection", b"close")]
+            if self.edge is not None:
+                headers.append((REQUEST_ID, self._log_refusal(self.edge, status)))
             self.write_answer(status, headers, bytes(response.body))
         self._close()
+
+    def _log_refusal(self, edge: Edge, status: int) -> bytes:
+        """Log a refused request, unless the application runs and will do so; return its id."""
+        scope: Scope = {"method": UNKNOWN, "path": "", "headers": [], **(self.scope or {})}
+        is_running = find_inbound(scope) is not None
+        inbound = edge.door.enter(scope)
+        inbound.refused = status
+        if not is_running:
+            paths = {getattr(route, "path", None) for route in self.app.routes}
+            inbound.record.is_known_path = scope["path"] in paths
+            edge.access_log.request(scope, inbound, status, time.perf_counter(), inbound.record)
+        return inbound.request_id
 
     def write_answer(
         self, status: int, headers: Iterable[Header], body: bytes, lines: bytes = b""

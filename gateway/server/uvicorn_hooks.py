@@ -8,6 +8,7 @@ asyncio and httptools callbacks of the protocol, such as `on_body`, are public.
     `_start_asgi_task`: a cached answer is sent instead of calling the application.
     `handle_websocket_upgrade`: handshakes with a body are refused.
     `send_400_response`: what goes past a limit, and what is no HTTP, is answered like other errors.
+    `expect_100_continue`: HTTP/1.0 gets no 100.
     `headers`, `parser`, `url`: heads that ask for another protocol are read again.
     `pipeline`, `timeout_keep_alive_task`, `connections`, `loop`: limits, and the timer of a head.
     `app`, `cycle`, `flow`, `server_state`, `transport`: cached answers use them like all others.
@@ -43,7 +44,7 @@ from websockets.protocol import Protocol
 _HOOKS: dict[type | ModuleType, str] = {
     HttpToolsProtocol: "_start_asgi_task handle_websocket_upgrade send_400_response headers parser "
     "url pipeline timeout_keep_alive_task connections loop app cycle flow server_state transport "
-    "scope shutdown",
+    "scope shutdown expect_100_continue",
     RequestResponseCycle: "scope body more_body response_started response_complete on_response "
     "keep_alive chunked_encoding expected_content_length",
     WebSocketsSansIOProtocol: "handle_connect handle_events handle_parser_exception conn queue "

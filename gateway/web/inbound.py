@@ -77,6 +77,9 @@ class Inbound:
     snapshot: Snapshot | None = None
     """The snapshot that the answer was made from, if the answer may be cached."""
 
+    refused: int = 0
+    """The status of our own server's answer, if it refused the request."""
+
     on_disconnect: Callable[[], object] = do_nothing
     """Cancels the work on the request, while there is any."""
 

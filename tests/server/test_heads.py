@@ -11,6 +11,7 @@ import pytest
 from gateway import Settings, create_app
 from gateway.server import limits
 from gateway.server.protocol import GatewayProtocol
+from tests.observe.logged import logged
 from tests.support import served
 
 pytestmark = pytest.mark.socket
@@ -203,6 +204,73 @@ def test_an_answer_to_http_1_0_closes_the_connection(connection: socket.socket) 
 
     answer = b"".join(iter(lambda: connection.recv(65_536), b""))
     assert b"connection: close" in answer
+
+
+@pytest.mark.parametrize("hosts", [b"", b"Host: x\r\nhost: x\r\n"], ids=["none", "two"])
+@pytest.mark.parametrize("rest", [b"", UPGRADING.split(b"Host: x\r\n")[1]], ids=["GET", "POST"])
+def test_a_request_without_one_host_is_refused(
+    connection: socket.socket, hosts: bytes, rest: bytes
+) -> None:
+    """No Host, or two, get 400, whatever protocol the request asks for; HTTP/1.0 needs none."""
+    connection.sendall(b"GET /healthz HTTP/1.1\r\n" + hosts + (rest or b"\r\n"))
+
+    answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request")
+    assert b"must have one Host header." in answer
+    assert b"BAD_REQUEST" in answer
+
+
+@pytest.mark.parametrize(("version", "interim"), [(b"1.0", b""), (b"1.1", b"100 Continue")])
+def test_http_1_0_gets_no_100_continue(
+    connection: socket.socket, version: bytes, interim: bytes
+) -> None:
+    """A client of HTTP/1.0 would take it for the answer (RFC 9110, section 15.2)."""
+    connection.sendall(
+        b"POST /graphql HTTP/%b\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n" % version
+    )
+    if interim:
+        assert connection.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    time.sleep(0.1)  # time for the application to ask for the body
+    connection.sendall(b"{}")
+
+    assert connection.recv(65_536).startswith(b"HTTP/1.1 400 Bad Request")
+
+
+NO_HOST = b"GET /%b HTTP/1.1\r\nX-Request-Id: mine\r\n"
+BODY, NO_CHUNK = CHUNKED.split(b"21\r\n")[0], b"no chunk"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "status", "method", "path"),
+    [
+        ([NO_HOST % b"healthz" + b"\r\n"], 400, "GET", "/healthz"),
+        ([NO_HOST % b"secret" + b"\r\n"], 400, "GET", "(unknown)"),
+        ([NO_HOST % b"" + b"a: b\r\n" * 200 + b"\r\n"], 431, "(unknown)", "(unknown)"),
+        ([b"GET /" + b"x" * 70_000], 414, "(unknown)", "(unknown)"),
+        ([b"\x16\x03\x01\x00"], 400, "(unknown)", "(unknown)"),
+        ([BODY + NO_CHUNK], 400, "POST", "/graphql"),
+        ([BODY, NO_CHUNK], 400, "POST", "/graphql"),
+    ],
+    ids=["host", "other path", "headers", "URI", "TLS", "body", "body of a running request"],
+)
+def test_a_refused_request_is_logged_like_any_other(
+    pieces: list[bytes], status: int, method: str, path: str
+) -> None:
+    """It has one line, whose id the answer has too; browsers must not guess the answer's type."""
+    with logged() as log, connected(proxy_headers=False) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.1)
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+
+    (line,) = [event for event in log.events if "request" in event["event"]]
+    request_id = line["request_id"]
+    assert (line["event"], line["status"]) == ("request", status)
+    assert (line["method"], line["path"]) == (method, path)
+    assert b"x-request-id: %b\r\n" % request_id.encode() in answer
+    assert (request_id == "mine") == (b"mine" in pieces[0])
+    assert b"x-content-type-options: nosniff\r\n" in answer
 
 
 def test_the_bytes_of_each_head_are_counted_separately(connection: socket.socket) -> None:

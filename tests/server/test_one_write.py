@@ -42,12 +42,12 @@ ANSWERS: dict[str, Messages] = {
     "with a line break in a header": [start(LENGTH, (b"x", b"a\r\nb: c")), piece(b"{}")],
 }
 REQUESTS = {
-    "GET": b"GET / HTTP/1.1\r\n\r\n",
-    "HEAD": b"HEAD / HTTP/1.1\r\n\r\n",
-    "the last HEAD": b"HEAD / HTTP/1.1\r\nConnection: close\r\n\r\n",
-    "the last one": b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
-    "pipelined": b"GET / HTTP/1.1\r\n\r\n" * 2,
-    "unfinished": b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nab",
+    "GET": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "HEAD": b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "the last HEAD": b"HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "the last one": b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "pipelined": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 2,
+    "unfinished": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab",
 }
 
 

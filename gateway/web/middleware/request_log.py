@@ -20,7 +20,7 @@ from gateway.web.inbound import REQUEST_ID, Door, Inbound
 
 logger = logging.getLogger(__name__)
 
-UNKNOWN_PATH = "(unknown)"
+UNKNOWN = "(unknown)"
 _LONGEST_PATH = 200
 _STARTS = {"http.response.start", "websocket.accept", "websocket.http.response.start"}
 
@@ -43,7 +43,7 @@ class AccessLog:
             return
         fields = {
             "method": scope.get("method", "WEBSOCKET"),
-            "path": _printable_path(scope) if record.is_known_path else UNKNOWN_PATH,
+            "path": _printable_path(scope) if record.is_known_path else UNKNOWN,
             "status": status,
             "duration_ms": round(seconds * 1000, 1),
             "request_id": inbound.request_id.decode(),
@@ -114,6 +114,7 @@ class RequestLog:
             if status == 404 or isinstance(inbound.head.access, TenantNotFoundError):
                 inbound.record.is_known_path = False
             inbound.snapshot = None  # the scope lives until the next request of the connection
+            status = status or inbound.refused
             self.access_log.request(scope, inbound, status, started, inbound.record)
 
 

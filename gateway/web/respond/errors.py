@@ -28,8 +28,8 @@ def error_response(
     error: GatewayError, media_type: str = JSON, *, status: int | None = None
 ) -> Response:
     """Return `{"errors": [{"message", "extensions"}]}` with the error's status and headers."""
-    headers = {"Cache-Control": "no-store", "Vary": VARY, **error.headers}
-    headers |= _headers(error.extensions)
+    headers = {"Cache-Control": "no-store", "Vary": VARY, "X-Content-Type-Options": "nosniff"}
+    headers |= {**error.headers, **_headers(error.extensions)}
     body = orjson.dumps({"errors": [error.formatted]})
     return Response(body, status or error.http_status, headers, media_type)
 
