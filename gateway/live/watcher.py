@@ -148,8 +148,8 @@ class Watcher:
         state, error = self._state, self._error
         if state is None or error is None:
             return state or error
-        age_s = self.source.age_s(state.snapshot)
-        return state if age_s <= self.pace.rhythm.quiet_s else error
+        age_ns = self.now_ns() - state.snapshot.as_of.fetched_ns
+        return state if age_ns <= self.pace.rhythm.quiet_s * SECOND_NS else error
 
     def wake(self) -> None:
         """Poll now: something has changed."""

@@ -137,10 +137,6 @@ class Source:
         """
         self.epoch_ns = max(self.epoch_ns, min(since_ns, self.clock_ns()))
 
-    def age_s(self, snapshot: Snapshot) -> float:
-        """Return the age of a snapshot."""
-        return max(0.0, (self.clock_ns() - snapshot.as_of.fetched_ns) / 1e9)
-
     def key_of(self, caller: Caller) -> str:
         """Return the key of the caller's snapshot: an HMAC, which reveals nothing."""
         return caller.digest(self.secret, self.upstream_url.encode())
