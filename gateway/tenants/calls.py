@@ -79,9 +79,8 @@ class TenantCalls:
     async def _call(self, tenant: str, url: str, headers: Sequence[Header]) -> bytes:
         client, retired = self._clients.get(tenant), None
         if client is None or client.url != url:
-            if client is not None:
-                retired = client
-            elif len(self._clients) >= self._clients.maxsize:
+            retired = client
+            if client is None and len(self._clients) >= self._clients.maxsize:
                 _, retired = self._clients.popitem()
             client = self._clients[tenant] = self.client_for(url)
         try:
