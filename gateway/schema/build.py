@@ -110,10 +110,8 @@ class Schema(strawberry.Schema):
             return Prepared(self, self._projections, document.parsed, operation_name)
         return None
 
-    @staticmethod
-    def remove_field_suggestion(error: GraphQLError) -> None:
-        """Remove all suggestions; Strawberry's own method removes only those of fields."""
-        error_codes.remove_suggestion(error)
+    # Strawberry's own method removes only suggestions of fields.
+    remove_field_suggestion = staticmethod(error_codes.remove_suggestion)
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None

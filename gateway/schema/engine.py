@@ -51,7 +51,8 @@ class Operation:
 
     async def answered(self, answer: "Answer", context: Context) -> None:
         """Call `when_answered`, unless the answer has errors or is not SuperOffice's."""
-        if self.when_answered and answer.is_from_superoffice(context):
+        is_served = context.served is not None or context.is_watching
+        if self.when_answered and is_served and "errors" not in answer.body:
             await self.when_answered()
 
 
@@ -78,11 +79,6 @@ class Answer:
     def content(self) -> object:
         """Return the body for orjson: the JSON, if it is encoded already."""
         return orjson.Fragment(self.json) if self.json else self.body
-
-    def is_from_superoffice(self, context: Context) -> bool:
-        """Return whether SuperOffice has accepted the caller and answered without errors."""
-        is_answered = context.served is not None or context.is_watching
-        return is_answered and "errors" not in self.body
 
 
 def refusal(error: GatewayError) -> Answer:
