@@ -36,8 +36,7 @@ from gateway.errors import BadRequestError
 from gateway.executor.internals import RULES
 from gateway.executor.turns import is_known, next_turn
 from gateway.schema.error_codes import MOST_REQUEST_ERRORS
-from gateway.schema.guard.introspection import fragments_of
-from gateway.schema.guard.limits import Limits, excess, too_complex
+from gateway.schema.guard.limits import Limits, excess, fragments_of, too_complex
 
 T = TypeVar("T")
 

@@ -15,26 +15,37 @@ from graphql import (
     FragmentDefinitionNode,
     GraphQLError,
     GraphQLNamedType,
-    GraphQLObjectType,
-    GraphQLOutputType,
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
     Node,
     OperationDefinitionNode,
+    SchemaMetaFieldDef,
     SelectionSetNode,
+    TypeMetaFieldDef,
     get_named_type,
     get_nullable_type,
     is_list_type,
 )
 
 from gateway.errors import QueryTooComplexError
-from gateway.schema.guard.introspection import INTROSPECTION, fragments_of, introspection_cost
 
 _Parent = GraphQLNamedType | None
 _ASSUMED_SESSIONS = 100
 _ASSUMED_ENTRIES = 10
+_ASSUMED = {
+    "ChatSession": _ASSUMED_SESSIONS,
+    "ChatSessionChange": _ASSUMED_SESSIONS,
+    "__InputValue": 1,  # few fields have arguments, and few types are inputs
+}
+_INTROSPECTION = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
+_POINTS_OF_INTROSPECTION = 9
+"""For each value: the schema has more than ten types, and graphql-core, which is slower, runs it.
+
+Validation limits the nesting of lists, so the values are never many times as many as assumed.
+"""
+
 MOST_STEPS = 10_000
 """Fields visited or copied while a document is measured; clients' documents take a fifth of it."""
 
@@ -45,8 +56,6 @@ _CHARACTERS_PER_COMPARISON = 10
 
 _ROOT_OF_SPREAD = _COMPARISONS_OF_OBJECTS**0.5
 _LARGEST_ROOT = 1e9
-
-_AS_MANY_AS_SESSIONS = frozenset({"ChatSession", "ChatSessionChange"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,10 +123,8 @@ _WORDS = {
 
 def excess(schema: GraphQLSchema, document: DocumentNode, limits: Limits) -> GraphQLError | None:
     """Return the error for the first limit that a document exceeds; None without one."""
-    introspections = 0
     try:
         for size in measure(schema, document):
-            introspections += size.introspections
             for name, words in _WORDS.items():
                 value, most = getattr(size, name), getattr(limits, name)
                 if value > most:
@@ -125,12 +132,12 @@ def excess(schema: GraphQLSchema, document: DocumentNode, limits: Limits) -> Gra
                     return too_complex(f"The query {measured}; at most {most} are allowed.")
     except _TooManyStepsError:
         return too_complex("The query is too complex to be measured.")
-    # Last, as counting takes too long for documents that exceed the other limits.
-    if introspections:
-        most = limits.cost
-        if introspection_cost(schema, document, most) > most:
-            return too_complex(f"The query's introspection would cost more than {most} points.")
     return None
+
+
+def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
+    """Return the fragments of a document by name."""
+    return {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
 
 
 def too_complex(message: str) -> GraphQLError:
@@ -206,17 +213,19 @@ class _Measuring:
 
     def _of_field(self, node: FieldNode, parent: _Parent, page: int | None) -> Size:
         name = (node.alias or node.name).value
-        definition = getattr(parent, "fields", {}).get(node.name.value)
+        introspection = _INTROSPECTION.get(node.name.value)
+        definition = introspection or getattr(parent, "fields", {}).get(node.name.value)
         kind = definition.type if definition else None
-        requested = _page_size(node)
-        is_list = kind is not None and is_list_type(get_nullable_type(kind))
-        # The page of a connection is the number of its `edges`.
-        inner = self.of(
-            node.selection_set,
-            get_named_type(kind) if kind else None,
-            None if is_list or kind is None else requested or _default_page(kind),
-        )
-        times = (requested or page or _assumed(kind)) if is_list else 1
+        named, requested = get_named_type(kind), _page_size(node)
+        of_type = named.name if named else ""
+        if is_list_type(get_nullable_type(kind)):
+            times = requested or page or _ASSUMED.get(of_type, _ASSUMED_ENTRIES)
+            inner = self.of(node.selection_set, named)
+        else:
+            times = _POINTS_OF_INTROSPECTION if introspection else 1
+            # The page of a connection is the number of its `edges`.
+            edges = _ASSUMED_SESSIONS if of_type.endswith("Connection") else None
+            inner = self.of(node.selection_set, named, requested or edges)
         own = _COMPARISONS_OF_OBJECTS if node.selection_set else 1
         for argument in node.arguments or ():
             own += _COMPARISONS_OF_ARGUMENT + _characters(argument) // _CHARACTERS_PER_COMPARISON
@@ -224,7 +233,7 @@ class _Measuring:
             depth=inner.depth + 1,
             aliases=inner.aliases + (node.alias is not None),
             directives=inner.directives,
-            introspections=inner.introspections + (node.name.value in INTROSPECTION),
+            introspections=inner.introspections + (introspection is not None),
             cost=1 + times * inner.cost,
             root_fields=1,
             names=defaultdict(float, {name: (own + inner.comparisons) ** 0.5}),
@@ -253,13 +262,3 @@ def _page_size(node: FieldNode) -> int | None:
                 return max(1, len(argument.value.values))
             return _ASSUMED_SESSIONS
     return None
-
-
-def _default_page(kind: GraphQLOutputType) -> int | None:
-    return _ASSUMED_SESSIONS if get_named_type(kind).name.endswith("Connection") else None
-
-
-def _assumed(kind: GraphQLOutputType | None) -> int:
-    named = get_named_type(kind)
-    is_large = isinstance(named, GraphQLObjectType) and named.name in _AS_MANY_AS_SESSIONS
-    return _ASSUMED_SESSIONS if is_large else _ASSUMED_ENTRIES
