@@ -19,6 +19,7 @@ _DATE_TIME = re.compile(
     r"(?P<zone>Z|[+-](?:0\d|1[0-4]):?[0-5]\d)?",
     re.ASCII,
 )
+_MISSING_SECONDS = re.compile(r"(?<=T\d\d:\d\d)(?=Z|[+-]|\Z)", re.ASCII)
 UTC = dt.UTC
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _SECOND = dt.timedelta(seconds=1)
@@ -67,15 +68,21 @@ def normalise(text: str) -> str:
     Raises:
         ValueError: the calendar has no such date.
     """
-    zone = _parts(text)["zone"]
-    if zone is None or zone == "Z" or ":" in zone:
-        return text
-    return f"{text[:-2]}:{text[-2:]}"
+    zone = _parts(text)["zone"] or "Z"
+    return text if zone == "Z" or ":" in zone else f"{text[:-2]}:{text[-2:]}"
+
+
+def normalise_input(text: str) -> str:
+    """Check a client's date, which may have no seconds: Java omits them if they are zero.
+
+    Raises:
+        ValueError: the calendar has no such date.
+    """
+    return normalise(_MISSING_SECONDS.sub(":00", text))
 
 
 def _parts(text: str) -> re.Match[str]:
-    match = _DATE_TIME.fullmatch(text)
-    if match is None:
+    if (match := _DATE_TIME.fullmatch(text)) is None:
         raise ValueError("not an ISO 8601 date-time")
     if text[8:10] > "28":
         dt.date.fromisoformat(text[:10])

@@ -21,7 +21,7 @@ def described(description: str) -> Declared:
 
 def _parse_input(value: object) -> DateTime:
     try:
-        return DateTime(dates.normalise(value if isinstance(value, str) else ""))
+        return DateTime(dates.normalise_input(value if isinstance(value, str) else ""))
     except ValueError as exc:
         example = "2026-01-31T17:46:13, 2026-01-31T16:46:13Z or 2026-01-31T17:46:13+01:00"
         raise BadUserInputError(f"A DateTime is written like {example}.") from exc
