@@ -98,7 +98,6 @@ class Engine:
         """Execute a query.
 
         Raises:
-            OperationResolutionError: the operation to execute is missing or ambiguous.
             InvalidOperationTypeError: it is a mutation, and `is_read_only`.
         """
         prepared = None
@@ -123,7 +122,7 @@ class Engine:
                 allowed_operation_types=_READING if is_read_only else None,
             )
         except CannotGetOperationTypeError as exc:
-            raise unresolved(exc) from exc
+            return refusal(unresolved(exc))
         return _answer(result)
 
     async def stream(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:

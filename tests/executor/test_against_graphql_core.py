@@ -13,7 +13,6 @@ from msgspec.structs import astuple
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from gateway.errors import OperationResolutionError
 from gateway.executor import projections
 from gateway.executor.plan import Plan
 from gateway.executor.project import Known, Project, projection
@@ -39,7 +38,7 @@ async def answer_text(schema: Any, operation: Operation, context: Any) -> str:
     )
     try:
         answer = await engine.Engine(schema).execute(executed, context)
-    except (OperationResolutionError, InvalidOperationTypeError) as exc:
+    except InvalidOperationTypeError as exc:
         return json.dumps(repr(exc))
     return orjson.dumps(answer.body, option=orjson.OPT_INDENT_2).decode()
 
