@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.clients import readme
+
 _HERE = Path(__file__).parent
 
 
@@ -32,16 +34,19 @@ class Script:
 
 @dataclass(frozen=True)
 class Node:
-    """A folder with the packages and the scripts, where imports find both."""
+    """A folder with the packages, the scripts and the manual's code, where imports find all."""
 
     folder: Path
 
     @classmethod
     def prepared_in(cls, folder: Path, packages: Path) -> "Node":
-        """Copy the scripts and the app to the packages."""
+        """Copy the scripts, the app and the manual's code to the packages."""
         (folder / "node_modules").symlink_to(packages)
         shutil.copytree(_HERE / "scripts", folder, dirs_exist_ok=True)
         shutil.copytree(_HERE / "app", folder / "app")
+        (folder / "manual").mkdir()
+        for name in readme.NAMES:
+            (folder / "manual" / name).write_text(readme.code(name), "utf-8")
         return cls(folder)
 
     @contextlib.contextmanager

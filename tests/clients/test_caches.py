@@ -1,4 +1,4 @@
-"""The normalised caches of clients, configured as in the manual's recipes."""
+"""The normalised caches of clients, with the manual's code."""
 
 import json
 from collections.abc import Iterator

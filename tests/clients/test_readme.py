@@ -5,21 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients import readme
 from tests.clients.node import Node, Script
 from tests.clients.running import AUTHORIZATION, Run, Running
 
 pytestmark = pytest.mark.socket
-RECIPES = Path(__file__).parent / "scripts" / "recipes"
 
 
 @pytest.fixture(scope="module")
 def clients(node: Node, manifests: Mapping[str, Path]) -> Iterator[Script]:
     """Return these clients, one of which imports the output of Relay's compiler."""
     assert manifests["relay"].exists()
-    (node.folder / "readme").mkdir()
-    for name in (name for name in readme.NAMES if name.endswith(".mjs")):
-        (node.folder / "readme" / name).write_text(readme.code(name), "utf-8")
     with node.script("readme.mjs") as script:
         yield script
 
@@ -30,12 +25,6 @@ def test_fetch_gets_data_and_says_when_to_log_in(clients: Script, live: Running)
 
     assert len(result["data"]["chatSessions"]) == 12
     assert result["refused"] == "log in again"
-
-
-@pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.mjs")), ids=lambda file: file.name)
-def test_a_recipe_is_in_the_manual(recipe: Path) -> None:
-    """The manual has the same code as the files that the tests of caches run."""
-    assert readme.code(recipe.name) == recipe.read_text("utf-8").rstrip()
 
 
 def test_live_updates_begin(clients: Script, live: Running) -> None:

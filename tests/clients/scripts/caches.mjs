@@ -1,12 +1,12 @@
-// The caches of clients, set up as in `recipes`.
+// The caches of clients, set up as in the manual.
 import { ApolloClient, ApolloLink, HttpLink, gql as apolloGql } from "@apollo/client";
 import { Client, fetchExchange, gql as urqlGql } from "@urql/core";
 
 import { answer } from "./answer.mjs";
-import { chatCache as apolloCache, defaultOptions } from "./recipes/apolloCache.mjs";
-import { LIST, keepList } from "./recipes/apolloLive.mjs";
-import { chatCache as graphcache } from "./recipes/graphcache.mjs";
-import { CHANGES, LIST as URQL_LIST } from "./recipes/graphcacheLive.mjs";
+import { chatCache as apolloCache, defaultOptions } from "./manual/apolloCache.mjs";
+import { LIST, keepList } from "./manual/apolloLive.mjs";
+import { chatCache as graphcache } from "./manual/graphcache.mjs";
+import { CHANGES, LIST as URQL_LIST } from "./manual/graphcacheLive.mjs";
 
 const PAGE = `query Page($after: String) {
   chatSessionConnection(first: 5, after: $after) {

@@ -7,11 +7,11 @@ import { fetchQuery } from "relay-runtime";
 import WebSocket from "ws";
 
 import { answer } from "./answer.mjs";
-import { chatClient as apolloClient } from "./readme/apollo.mjs";
-import { chatQuery } from "./readme/fetch.mjs";
-import { liveClient } from "./readme/live.mjs";
-import { chatEnvironment } from "./readme/relay.mjs";
-import { chatClient as urqlClient } from "./readme/urql.mjs";
+import { chatClient as apolloClient } from "./manual/apollo.mjs";
+import { chatQuery } from "./manual/fetch.mjs";
+import { liveClient } from "./manual/live.mjs";
+import { chatEnvironment } from "./manual/relay.mjs";
+import { chatClient as urqlClient } from "./manual/urql.mjs";
 
 const QUEUE = "query Queue($limit: Int) { chatSessions(limit: $limit) { id user { id fullName } } }";
 const variables = { limit: 12 };

@@ -4,8 +4,8 @@ import { ApolloProvider, useQuery } from "@apollo/client/react";
 import { StrictMode, useEffect } from "react";
 import { createRoot } from "react-dom/client";
 
-import { chatCache, defaultOptions } from "../../recipes/apolloCache.mjs";
-import { LIST, keepList } from "../../recipes/apolloLive.mjs";
+import { chatCache, defaultOptions } from "../../manual/apolloCache.mjs";
+import { LIST, keepList } from "../../manual/apolloLive.mjs";
 import { Page, Rows, login } from "./page.jsx";
 
 const { url, authorization } = login;

@@ -3,7 +3,7 @@ import { StrictMode, useEffect } from "react";
 import { createRoot } from "react-dom/client";
 import { Client, Provider, fetchExchange, gql, useQuery } from "urql";
 
-import { chatCache } from "../../recipes/graphcache.mjs";
+import { chatCache } from "../../manual/graphcache.mjs";
 import { Page, Rows, login } from "./page.jsx";
 
 const { url, authorization } = login;
