@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway import Settings, create_app
@@ -63,6 +63,78 @@ def test_one_invalid_value_hides_no_row(caches: Script, demo: Demo) -> None:
         result = caches("oddValue", **to)
 
     assert result == {"rows": 20, "paths": [["chatSessions", 3, "chatSessionId"]]}
+
+
+class Desk:
+    """SuperOffice's sessions of customers with these names; "Odd" has an invalid status."""
+
+    def __init__(self, *names: str) -> None:
+        self.names, self.is_down = [*names], False
+
+    def answer(self, _: object) -> Response:
+        """Return the answer of the REST API."""
+        sessions = [
+            {
+                "ChatSessionId": ord(name[0]),
+                "CustomerName": name,
+                "Status": None if name.startswith("Odd") else "InQueue",
+                "Contact": {"ContactId": 5, "CountryName": "Norway"},
+            }
+            for name in self.names
+        ]
+        return JSONResponse(sessions, 500 if self.is_down else 200)
+
+
+@pytest.fixture(params=["apollo", "urql"])
+def kept(node: Node, request: pytest.FixtureRequest) -> Iterator[tuple[Desk, Script]]:
+    """Return a desk, and a client for which `keep` shows its list and keeps it up to date."""
+    desk = Desk("Ada", "Odd")
+    rest = Starlette(routes=[Route(PATH, desk.answer)])
+    with (
+        served(rest) as url,
+        served(create_app(Settings(upstream_url=url, live_interval=0.2, cache_ttl=0.1))) as gateway,
+        node.script("caches.mjs", request.param, f"{gateway}/graphql", AUTHORIZATION) as client,
+    ):
+        yield desk, client
+
+
+def test_an_invalid_value_loses_no_row_of_a_live_list(kept: tuple[Desk, Script]) -> None:
+    """A session with an invalid value is shown, and so are the others, whatever changes."""
+    desk, client = kept
+    client("keep")
+    for names in (
+        ["Ada", "Odd"],
+        ["Ada", "Odd", "Bo"],
+        ["Ada", "Odd 2", "Bo", "Cai"],
+        ["Ada", "Bo", "Cai"],
+        ["Ada", "Bo", "Cai", "Odd", "Dag"],
+        ["Bo", "Cai", "Odd", "Dag"],
+    ):
+        desk.names = names
+        assert client("names", expected=names) == names
+
+
+def test_a_live_list_is_complete_after_an_outage(kept: tuple[Desk, Script]) -> None:
+    """The client fetches the list during an outage, and the next change brings all rows back."""
+    desk, client = kept
+    client("keep")
+    client("names", expected=["Ada", "Odd"])
+    desk.is_down = True
+    client("lose")
+    desk.names, desk.is_down = ["Ada", "Odd", "Bo"], False
+
+    assert client("names", expected=desk.names) == desk.names
+
+
+def test_a_live_list_may_begin_in_an_outage(kept: tuple[Desk, Script]) -> None:
+    """The first event is an error; later the client shows all rows."""
+    desk, client = kept
+    desk.is_down = True
+    client("keep")
+    client("lose")
+    desk.is_down = False
+
+    assert client("names", expected=desk.names) == desk.names
 
 
 @pytest.mark.parametrize("scenario", ["apolloList", "urqlList"])

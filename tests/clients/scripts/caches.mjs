@@ -42,6 +42,26 @@ const urql = ({ url, authorization }) =>
     fetchSubscriptions: true,
   });
 
+// Lists that are shown and kept up to date. Each returns a function that fetches its list again.
+let shown;
+const show = ({ data }) => (shown = data?.chatSessions);
+const KEEPING = {
+  apollo(to) {
+    const client = apollo(to);
+    const list = client.watchQuery({ query: LIST });
+    list.subscribe(show);
+    keepList(client);
+    return () => list.refetch();
+  },
+  urql(to) {
+    const client = urql(to);
+    client.query(URQL_LIST, {}).subscribe(show);
+    client.subscription(CHANGES, {}).subscribe(() => {});
+    return () => client.query(URQL_LIST, {}, { requestPolicy: "network-only" }).toPromise();
+  },
+};
+let refetch;
+
 const idsOf = (data) => data?.chatSessions?.map(({ id }) => id) ?? [];
 
 // The rows of a list after all that are there have come, and after the last of some changes of rows.
@@ -103,6 +123,24 @@ await answer({
     const query = apolloGql("query Odd { chatSessions { id chatSessionId } }");
     const { data, error } = await apollo(to).query({ query });
     return { rows: data.chatSessions.length, paths: error.errors.map(({ path }) => path) };
+  },
+  keep() {
+    const [name, url, authorization] = process.argv.slice(2);
+    refetch = KEEPING[name]({ url, authorization });
+    return true;
+  },
+  // Fetches the list during an outage.
+  async lose() {
+    do await refetch();
+    while (shown); // the gateway may have it in its cache at first
+    return true;
+  },
+  // The names in the list, once they are the expected ones; otherwise those after ten seconds.
+  async names({ expected }) {
+    const names = () => (shown ?? []).map(({ customerName }) => customerName);
+    for (let tries = 0; tries < 500 && names().join() !== expected.join(); tries++)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    return names();
   },
   async apolloWarnings(to) {
     return warnings(() => apollo(to).query({ query: apolloGql(WIDE) }));
