@@ -143,6 +143,11 @@ def test_a_refusal_is_final(visit: Visit) -> None:
     assert visit.found["userAfterReload"] == "Nobody"
 
 
+def test_another_user_sees_nothing_of_the_last_one(visit: Visit) -> None:
+    """Their numbers and customers are gone at once, whatever the answer to the new credentials."""
+    assert visit.found["left"] == []
+
+
 def test_the_wallboard_is_accessible(visit: Visit) -> None:
     """In each size and colour scheme axe-core reports nothing, and nothing is cut off."""
     assert visit.found["axe"] == {}

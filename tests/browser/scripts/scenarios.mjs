@@ -422,6 +422,7 @@ export async function wallboard(page, shot) {
   await page.getByLabel("Log in as").selectOption({ label: "Nobody" });
   await state("stopped");
   found.stopped = await page.locator("#state").innerText();
+  found.left = await texts("#totals > *, #channels > *, #queue > *, #agents > *");
   await page.reload();
   found.userAfterReload = await page.locator("#user option:checked").innerText();
   found.kept = await page.evaluate(() => ({ ...localStorage }));

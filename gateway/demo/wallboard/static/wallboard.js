@@ -157,6 +157,8 @@ function tick() {
 function logIn(authorization) {
   connection?.close();
   [numbers, queue, behindMs] = [undefined, [], undefined];
+  // Nothing of the last user stays, even if the gateway does not answer.
+  for (const id of ["totals", "channels", "queue", "agents"]) $(id).replaceChildren();
   const url = new URL(endpoint, location.href.replace(/^http/, "ws"));
   // Headers go into `connection_init`: browsers cannot send them with a WebSocket. Times with an
   // offset mean the same everywhere.
