@@ -1,4 +1,4 @@
-"""A network between client and gateway that can be cut: its port is then closed."""
+"""A network between client and gateway that can be cut, or lose its connections."""
 
 import socket
 import threading
@@ -18,6 +18,7 @@ class Network:
         self._to_port = to_port
         self._port = free_port()
         self._open: list[socket.socket] = []
+        self._lost: frozenset[socket.socket] = frozenset()
         self._lock = threading.Lock()
 
     @property
@@ -37,6 +38,11 @@ class Network:
             opened, self._open = self._open, []
         _close(*opened)
 
+    def lose(self) -> None:
+        """Forward nothing more on the connections that are open, and close none of them."""
+        with self._lock:
+            self._lost = frozenset(self._open)
+
     def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):  # cut
             while True:
@@ -51,7 +57,15 @@ class Network:
                     _close(*pair)
                     continue
                 for ends in (pair, pair[::-1]):
-                    threading.Thread(target=_pipe, args=ends, daemon=True).start()
+                    threading.Thread(target=self._pipe, args=ends, daemon=True).start()
+
+    def _pipe(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):  # cut
+            while data := source.recv(65_536):
+                if source not in self._lost:
+                    target.sendall(data)
+            if source not in self._lost:
+                target.shutdown(socket.SHUT_WR)
 
     def __enter__(self) -> Self:
         self.restore()
@@ -66,12 +80,3 @@ def _close(*sockets: socket.socket) -> None:
         with suppress(OSError):  # already closed
             one.shutdown(socket.SHUT_RDWR)
         one.close()
-
-
-def _pipe(source: socket.socket, target: socket.socket) -> None:
-    try:
-        while data := source.recv(65_536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        return  # cut

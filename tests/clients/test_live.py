@@ -35,8 +35,8 @@ CLIENTS = [
     "urqlOverSse",
     "urqlByItself",
 ]
-RECONNECTING = ["graphqlWs", "graphqlSse"]
-"""The clients that reconnect by themselves."""
+RECONNECTING = ["graphqlWs", "graphqlSse", "apolloOverHttp"]
+"""The clients that reconnect, with the manual's code."""
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,13 @@ def busy() -> Iterator[Running]:
 def client(node: Node) -> Iterator[Script]:
     """Return the JavaScript clients."""
     with node.script("live.mjs") as script:
+        yield script
+
+
+@pytest.fixture(scope="module")
+def fast_client(node: Node) -> Iterator[Script]:
+    """Return the clients with timers that are ten times as fast: they wait for seconds."""
+    with node.script("live.mjs", "10") as script:
         yield script
 
 
@@ -116,25 +123,53 @@ def test_a_client_that_was_asleep_gets_the_changes(client: Script, busy: Running
     check_list([before, after])
 
 
+@pytest.fixture
+def network(busy: Running) -> Iterator[Network]:
+    """Return a network between the clients and the gateway."""
+    with Network(int(busy.url.split(":")[2].partition("/")[0])) as network:
+        yield network
+
+
 @pytest.mark.parametrize("name", RECONNECTING)
 def test_a_client_reconnects_after_failed_attempts(
-    client: Script, busy: Running, name: str
+    fast_client: Script, network: Network, name: str
 ) -> None:
     """Every attempt fails while the network is down; later the client gets a new first event."""
-    port = int(busy.url.split(":")[2].partition("/")[0])
-    with Network(port) as network:
-        to = {"url": f"{network.url}/graphql", "authorization": AUTHORIZATION}
-        first = client("begin", name=name, **to, query=CHANGES)["chatSessionChanges"]
-        network.cut()
-        client("retries", count=5)
-        network.restore()
-        second = client("end", name=name, isAnew=True)["chatSessionChanges"]
+    to = {"url": f"{network.url}/graphql", "authorization": AUTHORIZATION}
+    first = fast_client("begin", name=name, **to, query=CHANGES)["chatSessionChanges"]
+    network.cut()
+    fast_client("attempts", count=5)
+    network.restore()
+    second = fast_client("end", name=name, isAnew=True)["chatSessionChanges"]
 
     assert first["isInitial"] is second["isInitial"] is True
 
 
+def test_a_client_notices_a_connection_that_is_lost_without_a_close(
+    fast_client: Script, network: Network
+) -> None:
+    """A ping without an answer makes it reconnect, and it gets a new first event."""
+    to = {"url": f"{network.url}/graphql", "authorization": AUTHORIZATION}
+    first = fast_client("begin", name="graphqlWs", **to, query=CHANGES)["chatSessionChanges"]
+    network.lose()
+    second = fast_client("end", name="graphqlWs", isAnew=True)["chatSessionChanges"]
+
+    assert first["isInitial"] is second["isInitial"] is True
+
+
+def test_a_client_waits_up_to_thirty_seconds_and_by_chance(client: Script) -> None:
+    """However long an outage was, a client is back within a minute."""
+    url = f"http://127.0.0.1:{free_port()}/graphql"
+    waits = client("waits", url=url, authorization=AUTHORIZATION, query=CHANGES, count=20)
+
+    seconds = [min(30, 2**failures) for failures in range(20)]
+    factors = [wait / 1_000 / second for wait, second in zip(waits, seconds, strict=True)]
+    assert all(0.5 <= factor <= 1.5 for factor in factors)
+    assert len(set(factors)) == 20
+
+
 def test_after_a_process_was_killed_the_screen_shows_the_current_state(
-    client: Script, demo: Demo
+    fast_client: Script, demo: Demo
 ) -> None:
     """The client reconnects to another process, and gets a new first event."""
     serve = ("serve", "--upstream-url", demo.url, "--port")
@@ -143,10 +178,22 @@ def test_after_a_process_was_killed_the_screen_shows_the_current_state(
         address = process.waits_for(f"serving {ADDRESS}/graphql")
         process.waits_for("Application startup complete")
         to = {"url": f"{address}/graphql", "authorization": AUTHORIZATION, "query": CHANGES}
-        before = [client("begin", name=name, **to) for name in RECONNECTING]
+        before = [fast_client("begin", name=name, **to) for name in RECONNECTING]
         process.ends(signal.SIGKILL)
     with command(*serve, port):
-        after = [client("end", name=name) for name in RECONNECTING]
+        after = [fast_client("end", name=name) for name in RECONNECTING]
 
     assert all(answer["chatSessionChanges"]["isInitial"] for answer in (*before, *after))
     assert before == after
+
+
+def test_urql_over_fetch_does_not_reconnect(client: Script, demo: Demo) -> None:
+    """After a restart of the gateway its subscription has ended without an error."""
+    with command("serve", "--upstream-url", demo.url, "--port", str(free_port())) as process:
+        address = process.waits_for(f"serving {ADDRESS}/graphql")
+        process.waits_for("Application startup complete")
+        to = {"url": f"{address}/graphql", "authorization": AUTHORIZATION, "query": CHANGES}
+        client("urqlBegin", **to)
+        process.ends(signal.SIGTERM)
+
+    assert client("urqlEnd") == {"error": None}

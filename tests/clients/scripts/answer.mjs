@@ -1,6 +1,7 @@
 // Answers each line of JSON on stdin, an object, with one on stdout: what the scenario it names
 // makes of it.
 import { createInterface } from "node:readline";
+import { clearTimeout, setTimeout } from "node:timers"; // those of live.mjs may be fast
 
 const LONGEST_MS = 30_000;
 

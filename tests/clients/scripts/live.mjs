@@ -1,33 +1,61 @@
-// Subscriptions, in each client as apps use it.
-import { ApolloClient, HttpLink, InMemoryCache, gql as apolloGql } from "@apollo/client";
+// Subscriptions, in each client as apps use it. Argument: how much faster than real time timers run.
+import { setTimeout as wait } from "node:timers/promises";
+
+import { ApolloClient, ApolloLink, HttpLink, InMemoryCache, gql as apolloGql } from "@apollo/client";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { Client, fetchExchange, gql as urqlGql, subscriptionExchange } from "@urql/core";
 import { createClient as createSseClient } from "graphql-sse";
-import { createClient as createWsClient } from "graphql-ws";
 import WebSocket from "ws";
 
 import { answer } from "./answer.mjs";
+import { retryLink } from "./manual/apolloRetry.mjs";
+import { liveClient, retryWait } from "./manual/live.mjs";
 
-// Until a gateway is there again; by default the clients wait longer and longer, by chance.
-let retries = 0;
-const persistent = {
-  retryAttempts: Infinity,
-  retryWait() {
-    retries += 1;
-    return new Promise((resolve) => setTimeout(resolve, 50));
-  },
-};
+const { setTimeout } = globalThis;
+const SPEED = Number(process.argv[2] ?? 1);
+globalThis.setTimeout = (act, ms, ...more) => setTimeout(act, ms / SPEED, ...more);
+globalThis.WebSocket ??= WebSocket; // as browsers have it
 
-const overWs = ({ url, authorization }) =>
-  createWsClient({
-    url: url.replace("http", "ws"),
-    webSocketImpl: WebSocket,
-    connectionParams: { authorization },
-    ...persistent,
-    shouldRetry: () => true, // also while nobody listens
-  });
+let attempts = 0; // to connect
+const attempt = () => (attempts += 1);
+
+function overWs({ url, authorization }) {
+  const client = liveClient(url.replace("http", "ws"), () => authorization);
+  client.on("connecting", attempt);
+  return client;
+}
 const overSse = ({ url, authorization }) =>
-  createSseClient({ url, headers: { authorization }, retryAttempts: Infinity, retry: persistent.retryWait });
+  createSseClient({
+    url,
+    headers: { authorization },
+    retryAttempts: Infinity,
+    retry: retryWait,
+    on: { connecting: attempt },
+  });
+
+// Apollo's observable as an iterator.
+function overHttp({ url, authorization }) {
+  const fetchFn = (...request) => (attempt(), fetch(...request));
+  const http = new HttpLink({ uri: url, headers: { authorization }, fetch: fetchFn });
+  const client = new ApolloClient({
+    link: ApolloLink.from([retryLink(), http]),
+    cache: new InMemoryCache(),
+  });
+  return {
+    async *iterate({ query }) {
+      const events = [];
+      let ended;
+      const subscription = client
+        .subscribe({ query: apolloGql(query) })
+        .subscribe({ next: (event) => events.push(event), complete: () => (ended = true) });
+      try {
+        for (; !ended || events.length; await wait(20)) yield* events.splice(0);
+      } finally {
+        subscription.unsubscribe();
+      }
+    },
+  };
+}
 
 // The data of the first so many answers.
 async function first(count, answers) {
@@ -76,7 +104,8 @@ const watched = {};
 
 await answer({
   async begin({ name, query, ...to }) {
-    watched[name] = { graphqlWs: overWs, graphqlSse: overSse }[name](to).iterate({ query });
+    const over = { graphqlWs: overWs, graphqlSse: overSse, apolloOverHttp: overHttp }[name];
+    watched[name] = over(to).iterate({ query });
     return (await watched[name].next()).value.data;
   },
   // The next answer; or the first one of a new connection, as the old one may have had more.
@@ -94,11 +123,22 @@ await answer({
   },
   graphqlWs: (to) => first(to.count, overWs(to).iterate({ query: to.query })),
   graphqlSse: (to) => first(to.count, overSse(to).iterate({ query: to.query })),
-  // After so many more attempts to connect have failed.
-  async retries({ count }) {
-    const enough = retries + count;
-    while (retries < enough) await new Promise((resolve) => setTimeout(resolve, 20));
+  // After so many more attempts to connect.
+  async attempts({ count }) {
+    const enough = attempts + count;
+    while (attempts < enough) await wait(20);
     return true;
+  },
+  // The milliseconds that a client waits before each attempt, while nothing listens.
+  async waits({ count, ...to }) {
+    const before = globalThis.setTimeout;
+    const waits = [];
+    globalThis.setTimeout = (act, ms) => (waits.push(ms), setImmediate(act));
+    const stop = overWs(to).subscribe({ query: to.query }, {});
+    while (waits.length < count) await wait(20);
+    globalThis.setTimeout = before;
+    stop();
+    return waits.slice(0, count);
   },
   apolloOverWs: (to) => apollo(to, new GraphQLWsLink(overWs(to))),
   apolloByItself({ url, authorization, ...to }) {
@@ -107,4 +147,17 @@ await answer({
   urqlOverWs: (to) => urql(to, { exchanges: [forwarding(overWs(to))] }),
   urqlOverSse: (to) => urql(to, { exchanges: [forwarding(overSse(to))] }),
   urqlByItself: (to) => urql(to, { exchanges: [fetchExchange], fetchSubscriptions: true }),
+  // Its last result, after the connection was lost.
+  async urqlBegin({ url, authorization, query }) {
+    const options = { url, fetchOptions: { headers: { authorization } } };
+    const client = new Client({ ...options, exchanges: [fetchExchange], fetchSubscriptions: true });
+    await new Promise((resolve) => {
+      client.subscription(urqlGql(query), {}).subscribe((result) => resolve((watched.urql = result)));
+    });
+    return watched.urql.data;
+  },
+  async urqlEnd() {
+    while (watched.urql.hasNext) await wait(20);
+    return { error: watched.urql.error ?? null };
+  },
 });
