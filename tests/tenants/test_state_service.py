@@ -348,3 +348,22 @@ async def test_few_requests_run_at_once() -> None:
 
     assert {type(error) for error in errors} == {UpstreamTimeoutError}
     assert max(at_once) == 8
+
+
+async def test_a_flood_of_names_does_not_keep_a_tenant_waiting() -> None:
+    """The newest name is read next: earlier ones may be made up."""
+    may_answer, asked = asyncio.Event(), list[str]()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path.rpartition("/")[2])
+        await may_answer.wait()
+        return httpx.Response(404)
+
+    states = service(answer)
+    names = [*(f"Cust{number}" for number in range(50)), TENANT]
+    reads = [asyncio.create_task(error_of(states.read(name))) for name in names]
+    await asyncio.sleep(0.01)
+    may_answer.set()
+    await asyncio.gather(*reads)
+
+    assert asked.index(TENANT) == 8
