@@ -68,7 +68,7 @@ class Admission(_Limit):
         """Return whether a caller's next request is refused; logged once per burst."""
         if self.in_work >= self.most:
             self._log("%d requests in work: more get 503")
-        elif self._of_callers[caller] >= max(1, self.most // 2):
+        elif self._of_callers.get(caller, 0) >= max(1, self.most // 2):
             self._log("one caller has half of the places for %d requests: its next ones get 503")
         else:
             return False
