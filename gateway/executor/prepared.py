@@ -117,7 +117,7 @@ class Prepared:
         data, turns = dict[str, object](), Turns()
         with suppress(Exception):  # graphql-core then reports the error
             for root in self._roots:
-                await turns.give(0)
+                await turns.spend(0)
                 found = self._projections.find(operation, root.kind, root.details, turns)
                 if found is None:
                     return None
@@ -220,7 +220,7 @@ async def _rows(
             made = compact(found.json(session, known))
             rows[id(session)] = orjson.Fragment(made)
             size_bytes += len(made) + _ROW_BYTES
-            await turns.give(found.steps)
+            await turns.spend(found.steps)
         cached.add(key, rows, size_bytes)
     return [rows[id(item)] for item in items]
 
@@ -237,5 +237,5 @@ async def _projected(
     made = []
     for item in items:
         made.append(orjson.Fragment(found.json(item, known)))
-        await turns.give(found.steps)
+        await turns.spend(found.steps)
     return made

@@ -133,7 +133,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         return super().complete_list_value(*arguments)
 
     async def _later(self, complete: Callable[..., Any], *arguments: Any) -> Any:
-        await self.turns.give(0)
+        await self.turns.spend(0)
         completed = complete(*arguments)
         return await completed if self.is_awaitable(completed) else completed
 

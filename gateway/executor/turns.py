@@ -65,7 +65,7 @@ class Turns:
     def __init__(self) -> None:
         self.steps = self.in_lists = 0
 
-    async def give(self, steps: int) -> None:
+    async def spend(self, steps: int) -> None:
         """Count steps that were taken; after enough of them, yield and wait for the next turn."""
         self.steps += steps
         if self.steps >= STEPS_PER_TURN:
@@ -90,7 +90,7 @@ async def in_turns(
     items: list[object] = []
     texts: list[bytes | memoryview] = []
     for start in range(0, length, size):
-        await turns.give(0)  # other fields of the operation may have used this turn
+        await turns.spend(0)  # other fields of the operation may have used this turn
         part = await make(start, start + size)
         turns.steps += len(part) * steps
         if is_encoded:

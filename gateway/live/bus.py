@@ -25,7 +25,7 @@ class News(msgspec.Struct, frozen=True):
     tenant: str
     """Its name in SuperOffice."""
 
-    heard_ns: int
+    received_ns: int
     """When the gateway received the notification, in nanoseconds since 1970."""
 
     sender: str = ""
@@ -74,7 +74,7 @@ class RedisBus(Bus):
     async def publish(self, news: News) -> None:
         """Deliver news to every process."""
         await super().publish(news)
-        message = msgspec.json.encode(News(news.tenant, news.heard_ns, self._name))
+        message = msgspec.json.encode(News(news.tenant, news.received_ns, self._name))
         try:
             await self._channel.publish(message)
         except OSError as exc:
@@ -119,5 +119,5 @@ class RedisBus(Bus):
         if news.sender not in {"", self._name}:  # a gateway always names the sender
             # The sender's clock may be wrong: its time is limited to the last second.
             now_ns = self._clock_ns()
-            heard_ns = min(max(news.heard_ns, now_ns - _CLOCKS_APART_NS), now_ns)
-            self.listener(News(news.tenant, heard_ns))
+            received_ns = min(max(news.received_ns, now_ns - _CLOCKS_APART_NS), now_ns)
+            self.listener(News(news.tenant, received_ns))

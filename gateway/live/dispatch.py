@@ -34,4 +34,4 @@ class Dispatch:
             return
         source = self.source_of(news.tenant)
         if source is not None:
-            self.watchers_of(source).refresh(news.heard_ns, is_all=self.bus.receives_all)
+            self.watchers_of(source).refresh(news.received_ns, is_all=self.bus.receives_all)

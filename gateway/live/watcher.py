@@ -210,7 +210,7 @@ class Watchers:
 
         self._watchers: dict[str, Watcher] = {}
         self._tasks: dict[Watcher, asyncio.Task[None]] = {}
-        self._refreshed_s, self._heard_ns = float("-inf"), 0
+        self._refreshed_s, self._received_ns = float("-inf"), 0
         self._planned: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -249,14 +249,14 @@ class Watchers:
         """Poll now, and more often from now on: notifications may have been lost."""
         self.refresh(self._source.clock_ns(), is_all=False)
 
-    def refresh(self, heard_ns: int, *, is_all: bool = True) -> None:
-        """Invalidate all snapshots from before `heard_ns`, and poll: SuperOffice reported a change.
+    def refresh(self, received_ns: int, *, is_all: bool = True) -> None:
+        """Invalidate all snapshots from before `received_ns`, and poll: something has changed.
 
         `is_all` says whether this process is notified of every change. There is at most one refresh
         a second, so that a busy desk does not cost a REST call for every message.
         """
         self._rhythm.is_notified = is_all
-        self._heard_ns = max(self._heard_ns, heard_ns)
+        self._received_ns = max(self._received_ns, received_ns)
         if self._planned is not None:
             return
         loop = asyncio.get_running_loop()
@@ -269,7 +269,7 @@ class Watchers:
     def _refresh(self) -> None:
         self._planned = None
         self._refreshed_s = asyncio.get_running_loop().time()
-        self._source.invalidate(self._heard_ns)
+        self._source.invalidate(self._received_ns)
         for watcher in self._watchers.values():
             watcher.wake()
 

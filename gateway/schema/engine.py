@@ -142,7 +142,7 @@ class Engine:
                 if is_first or not digest or (answer.digest != digest and is_later):
                     if not is_first:  # all readers of a stream get the answer at the same time
                         steps = len(answer.json) // _BYTES_PER_SENT_STEP
-                        await EVENTS.give(_STEPS_PER_ANSWER + steps)
+                        await EVENTS.spend(_STEPS_PER_ANSWER + steps)
                     is_first, digest, state = False, answer.digest, answer.state
                     yield answer
                 del answer  # it is large, and thousands of subscriptions wait for the next one
@@ -189,7 +189,7 @@ async def _encoded(answer: Answer, state: int) -> Answer:
     json, digest, turns = orjson.dumps(answer.body), hashlib.blake2b(digest_size=16), Turns()
     for start in range(0, len(json), _DIGEST_BLOCK):
         digest.update(memoryview(json)[start : start + _DIGEST_BLOCK])
-        await turns.give(_DIGEST_BLOCK // _BYTES_PER_STEP)
+        await turns.spend(_DIGEST_BLOCK // _BYTES_PER_STEP)
     return replace(answer, json=json, digest=digest.digest(), state=state)
 
 

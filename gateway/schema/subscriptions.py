@@ -132,7 +132,7 @@ def watch_changes(
                 kind, fields = ChangeKind.ADDED if key in matched else ChangeKind.REMOVED, []
             if kind is not None and (key in matched or key in was):
                 found.append(ChatSessionChange(kind=kind, changed_fields=fields, session=session))
-            await selecting.work.turns.give(_STEPS_PER_CHANGE)
+            await selecting.work.turns.spend(_STEPS_PER_CHANGE)
         if before is not None and not found:
             return None
         return ChatSessionChanges(
@@ -170,7 +170,7 @@ async def _watch(
             async for state in states:
                 if isinstance(state, State):
                     if info.context.state:  # other subscriptions wake up at the same time
-                        await EVENTS.give(_STEPS_PER_EVENT)
+                        await EVENTS.spend(_STEPS_PER_EVENT)
                     info.context.state = state.number
                     made = await result(watcher, state)
                     if made is not None:

@@ -13,8 +13,8 @@ LEASE_S = 2.0
 """How long a lease lasts unless it is renewed."""
 
 _FOLDER = Path(__file__).with_name("scripts")
-_LOOK, _STORE, _EXTEND, _RESERVE = (
-    (_FOLDER / f"{name}.lua").read_text() for name in ("look", "store", "extend", "reserve")
+_LOOKUP, _STORE, _EXTEND, _RESERVE = (
+    (_FOLDER / f"{name}.lua").read_text() for name in ("lookup", "store", "extend", "reserve")
 )
 _LEASE_MS = round(LEASE_S * 1000)
 
@@ -22,7 +22,7 @@ Reply: TypeAlias = Any  # the peer may be anything
 """The reply to a command, as redis-py reads it, or its error."""
 
 
-class Look(NamedTuple):
+class Lookup(NamedTuple):
     """Read an entry; if none is young enough, take the lease with a token.
 
     The reply: the time by Redis' clock, the entry or None, and whether the lease was taken.
@@ -64,7 +64,7 @@ class Reserve(NamedTuple):
     longest_s: float
 
 
-Command = Look | Write | Extend | Forget | Reserve
+Command = Lookup | Write | Extend | Forget | Reserve
 
 
 def packed(command: Command) -> tuple[str | bytes | int | float, ...]:
@@ -72,8 +72,8 @@ def packed(command: Command) -> tuple[str | bytes | int | float, ...]:
     key = f"{NAMESPACE}:{{{command.name}}}"  # in a cluster, an entry and its lease are on one node
     keys = (2, key, f"{key}:lease")
     match command:
-        case Look(_, token, oldest_s, max_bytes):
-            return ("EVAL", _LOOK, *keys, token, _LEASE_MS, oldest_s, max_bytes)
+        case Lookup(_, token, oldest_s, max_bytes):
+            return ("EVAL", _LOOKUP, *keys, token, _LEASE_MS, oldest_s, max_bytes)
         case Write(_, token, entry, left_s):
             return ("EVAL", _STORE, *keys, token, entry, round(left_s * 1000))
         case Extend(_, token):

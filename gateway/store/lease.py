@@ -42,13 +42,13 @@ class Turn(Generic[T]):
         shared, has_waited, poll_s = self._shared, False, _FIRST_POLL_S
         age_s = oldest_s
         while True:
-            looked = await shared.look(self._place, token=self._token, oldest_s=age_s)
-            self.found = usable(looked.found) if looked.found else None
-            if looked.has_lease:
+            result = await shared.look_up(self._place, token=self._token, oldest_s=age_s)
+            self.found = usable(result.found) if result.found else None
+            if result.has_lease:
                 self._renew_later()
-            if self.found is not None or looked.has_lease or shared.outages.is_paused:
+            if self.found is not None or result.has_lease or shared.outages.is_paused:
                 return has_waited
-            if looked.found is not None or looked.is_invalid:
+            if result.found is not None or result.is_invalid:
                 if age_s == _NO_ENTRY_S:  # the peer is not Redis
                     return has_waited
                 age_s = _NO_ENTRY_S  # take the lease as if there were no entry

@@ -16,7 +16,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from gateway.errors import SettingsError
-from gateway.store.commands import NAMESPACE, Command, Look, Reply, packed
+from gateway.store.commands import NAMESPACE, Command, Lookup, Reply, packed
 from gateway.store.loop_timeout import loop_timeout
 
 logger = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ async def report_missing_rights(url: str, *, timeout_s: float = 2.0) -> None:
 
 
 def _read(reply: Reply) -> Reply:
-    """Return the reply to a `Look`.
+    """Return the reply to a `Lookup`.
 
     Raises:
         ValueError, TypeError: the peer is not Redis.
@@ -157,7 +157,7 @@ class RedisCache:
         finally:
             await pool.release(connection)
         return [
-            _read(reply) if isinstance(command, Look) else reply
+            _read(reply) if isinstance(command, Lookup) else reply
             for command, reply in zip(commands, replies, strict=True)
         ]
 

@@ -11,7 +11,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from gateway.store.batches import Batches
-from gateway.store.commands import Command, Extend, Forget, Look, Reply, Reserve, Write
+from gateway.store.commands import Command, Extend, Forget, Lookup, Reply, Reserve, Write
 from gateway.store.loop_timeout import loop_timeout
 from gateway.store.sealing import seal, unseal
 
@@ -93,7 +93,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class LookupResult:
     """The result of a lookup: the entry, and whether this process took the lease."""
 
     found: Found | None = None
@@ -157,18 +157,20 @@ class SharedCache:
 
     async def get(self, place: Place) -> Found | None:
         """Return the entry; None if there is none, or if it cannot be unsealed."""
-        return (await self.look(place)).found
+        return (await self.look_up(place)).found
 
-    async def look(self, place: Place, *, token: bytes = b"", oldest_s: float = math.inf) -> Looked:
+    async def look_up(
+        self, place: Place, *, token: bytes = b"", oldest_s: float = math.inf
+    ) -> LookupResult:
         """Read the entry; with a `token`, take the lease if no entry is young enough."""
-        look = Look(place.name, token, oldest_s, self._largest_entry)
-        read = await self._batches.add(look)
+        lookup = Lookup(place.name, token, oldest_s, self._largest_entry)
+        read = await self._batches.add(lookup)
         if read is None:
-            return Looked()
+            return LookupResult()
         now_s, entry, is_mine = read
         self._ahead_s = now_s - self.clock()
         if entry is None:
-            return Looked(has_lease=is_mine)
+            return LookupResult(has_lease=is_mine)
         made_s, ttl_s = TIMES.unpack_from(entry.ljust(TIMES.size))
         name, sealed = _sealed_name(place, entry), entry[TIMES.size :]
         opened = await _threaded_if_large(
@@ -177,8 +179,8 @@ class SharedCache:
         )
         age_s = max(0.0, now_s - made_s)
         if opened is None or age_s >= ttl_s:  # not ours: Redis would have deleted it
-            return Looked(is_invalid=True)
-        return Looked(Found(opened, age_s))
+            return LookupResult(is_invalid=True)
+        return LookupResult(Found(opened, age_s))
 
     async def put(
         self, place: Place, content: bytes, *, ttl_s: float, age_s: float = 0, is_owed: bool = False
@@ -189,7 +191,7 @@ class SharedCache:
         """
         entry = _Entry(place, content, ttl_s, self.clock() - age_s, is_owed)
         if self._ahead_s is None:
-            await self.look(place)  # for the time in Redis
+            await self.look_up(place)  # for the time in Redis
         if (written := await self._write(entry)) is not None:
             await written
 

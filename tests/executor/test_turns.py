@@ -26,7 +26,7 @@ def work_of_parts(number: int) -> Any:
     async def work(parts: list[int]) -> None:
         turns = Turns()
         for _ in range(number):
-            await turns.give(STEPS_PER_TURN)
+            await turns.spend(STEPS_PER_TURN)
             parts[-1] += 1
 
     return work
@@ -50,7 +50,7 @@ async def test_an_ordinary_request_fits_between_two_parts() -> None:
 
 async def test_a_cancelled_work_passes_its_turn_on() -> None:
     """The turn of a cancelled work is passed on."""
-    waiting = asyncio.create_task(Turns().give(STEPS_PER_TURN))
+    waiting = asyncio.create_task(Turns().spend(STEPS_PER_TURN))
     await asyncio.sleep(0)
     waiting.cancel()
 
@@ -60,7 +60,7 @@ async def test_a_cancelled_work_passes_its_turn_on() -> None:
 
 def test_a_small_work_does_not_wait() -> None:
     """An ordinary request takes no turn."""
-    work = Turns().give(STEPS_PER_TURN - 1)
+    work = Turns().spend(STEPS_PER_TURN - 1)
 
     with pytest.raises(StopIteration):
         work.send(None)
@@ -91,7 +91,7 @@ async def finished_after(caller: str, crowd: int) -> int:
         nonlocal done
         work_for(name)
         for _ in range(parts):
-            await Turns().give(STEPS_PER_TURN)
+            await Turns().spend(STEPS_PER_TURN)
             done += name != caller
 
     others = [asyncio.create_task(work("an unauthenticated client", 3)) for _ in range(crowd)]
@@ -113,7 +113,7 @@ async def test_turns_alternate_between_callers() -> None:
 async def test_cancelled_works_cost_no_turns() -> None:
     """Clients that start and cancel many operations take no turns from others."""
     accept("kari")
-    cancelled = [asyncio.create_task(Turns().give(STEPS_PER_TURN)) for _ in range(1_000)]
+    cancelled = [asyncio.create_task(Turns().spend(STEPS_PER_TURN)) for _ in range(1_000)]
     await asyncio.sleep(0)
     for work in cancelled:
         work.cancel()
@@ -126,7 +126,7 @@ async def test_cancelled_works_cost_no_turns() -> None:
             loops += 1
 
     counter = asyncio.create_task(count_loops())
-    await Turns().give(STEPS_PER_TURN)
+    await Turns().spend(STEPS_PER_TURN)
     counter.cancel()
 
     assert loops < 40

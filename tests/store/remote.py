@@ -7,7 +7,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from gateway.store.commands import LEASE_S, Command, Extend, Forget, Look, Write
+from gateway.store.commands import LEASE_S, Command, Extend, Forget, Lookup, Write
 from gateway.store.redis import RedisCache
 from gateway.store.shared import TIMES
 from tests.store.fakes import Clock
@@ -52,7 +52,7 @@ class Remote(RedisCache):
     def _reply(self, command: Command) -> Any:
         lease = f"{command.name}:lease"
         match command:
-            case Look(name, token, oldest_s, max_bytes):
+            case Lookup(name, token, oldest_s, max_bytes):
                 entry = self._value(name)
                 if len(entry) > TIMES.size and len(entry) <= max_bytes:
                     made_s, _ = TIMES.unpack_from(entry)

@@ -211,7 +211,7 @@ async def _by_agent(summary: ChatSessionSummary) -> list[ChatSessionAgentCount]:
             place = (*_place((agent.associate_id, own)), agent_id)
             row = ChatSessionAgentCount(agent=agent, **_numbers(summary, own))
             made.append((place, row))
-            await columns.turns.give(_STEPS_PER_AGENT)
+            await columns.turns.spend(_STEPS_PER_AGENT)
     return [row for _, row in sorted(made, key=itemgetter(0))]
 
 

@@ -112,7 +112,7 @@ class Columns:
     async def values(self, name: str, rows: Collection[int]) -> list[Any]:
         """Return one value of the sessions in these rows."""
         column = (await self.load((name,)))[name]
-        await self.turns.give(len(rows))
+        await self.turns.spend(len(rows))
         return [column[row] for row in rows]
 
     async def _read(self, name: str) -> list[Any]:
@@ -123,7 +123,7 @@ class Columns:
         sessions = iter(self.sessions)
         while block := [*islice(sessions, size)]:
             column += map(read, block)
-            await self.turns.give(steps * len(block))
+            await self.turns.spend(steps * len(block))
         if self.store is not None:
             size_bytes = sys.getsizeof(column) + sum(map(sys.getsizeof, column))
             self.store.add(("column", name), column, size_bytes)

@@ -126,7 +126,7 @@ class Order:
                 run = known[start : start + _RUN]
                 run.sort(key=values.__getitem__, reverse=direction is Direction.DESC)
                 known[start : start + _RUN] = run
-                await columns.turns.give(len(run) * _STEPS_TO_SORT)
+                await columns.turns.spend(len(run) * _STEPS_TO_SORT)
             if len(known) > _RUN:
                 known.sort(key=values.__getitem__, reverse=direction is Direction.DESC)
             ordered = known + unknown

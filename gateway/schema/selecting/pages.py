@@ -87,7 +87,7 @@ async def connect(
     for row in rows[start:end]:
         session = sessions[row]
         edges.append(relay.Edge(node=session, cursor=_cursor(order.keys(session), order)))
-        await columns.turns.give(_STEPS_FOR_EDGE)
+        await columns.turns.spend(_STEPS_FOR_EDGE)
     return ChatSessionConnection(
         edges=edges,
         page_info=relay.PageInfo(

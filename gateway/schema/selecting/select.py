@@ -83,8 +83,8 @@ class Selecting:
                 # Seconds that stand still differ from those since the start.
                 if start is not None and seconds == max(0, now_ns - start) // SECOND_NS < end:
                     rows_at[(end - -start // SECOND_NS) * SECOND_NS].add(row)
-                    await columns.turns.give(_STEPS_PER_CROSSING)
-            await columns.turns.give(len(columns.sessions))
+                    await columns.turns.spend(_STEPS_PER_CROSSING)
+            await columns.turns.spend(len(columns.sessions))
         matched, tries = frozenset(rows), _MOST_CROSSINGS
         for moment_ns in sorted(rows_at):
             crossing = rows_at[moment_ns]
@@ -118,7 +118,7 @@ class Selecting:
         async def make() -> ChatSession | None:
             self._charge(1)
             keys = (await self.columns.load(["chat_session_id"]))["chat_session_id"]
-            await self.columns.turns.give(len(keys) // _KEYS_PER_STEP)
+            await self.columns.turns.spend(len(keys) // _KEYS_PER_STEP)
             return self.columns.sessions[keys.index(key)] if key in keys else None
 
         return await self.work.once(("session", key), make)
@@ -167,7 +167,7 @@ async def matching_rows(columns: Columns, wanted: Filter) -> list[int]:
     for start in range(0, count, size):
         block = [*range(start, min(start + size, count))]
         rows += wanted.select(lists, block)
-        await columns.turns.give(len(block) * wanted.parts)
+        await columns.turns.spend(len(block) * wanted.parts)
     return rows
 
 
