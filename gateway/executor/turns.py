@@ -1,7 +1,8 @@
 """Split long work into parts that yield to other requests.
 
 However many requests do such work, the event loop has several iterations between any two parts.
-Callers take turns, however many requests each has; all strangers count as one caller.
+Callers take turns, however many requests each has. A caller's work is done one after the other, the
+newest first. All strangers count as one caller, and take turns too.
 """
 
 import asyncio
@@ -107,7 +108,12 @@ async def next_turn() -> None:
     turn = loop.create_future()
     if not waiting:
         loop.call_soon(_resume_one, loop, waiting, _TURNS_FOR_OTHERS)
-    waiting.setdefault(_CALLER.get(), deque()).append(turn)
+    caller = _CALLER.get()
+    turns = waiting.setdefault(caller, deque())
+    if caller == _STRANGERS:
+        turns.append(turn)
+    else:  # first: half-made answers take memory
+        turns.appendleft(turn)
     await turn
 
 

@@ -17,6 +17,14 @@ class SlowReaderProtocol(asyncio.Protocol):
     edge: Edge | None = None
     """The parts of our application; None with any other one."""
 
+    waiting_bytes = 0
+    """The size of the messages that wait until the client reads."""
+
+    @property
+    def unsent_bytes(self) -> int:
+        """The size of everything that the client has not read."""
+        return self.transport.get_write_buffer_size() + self.waiting_bytes
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Find the application's limit."""
         super().connection_made(transport)
@@ -25,9 +33,13 @@ class SlowReaderProtocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Count them; past the limit, a connection is reset."""
         super().pause_writing()
+        self.count_unsent()
+
+    def count_unsent(self) -> None:
+        """Count the unsent bytes as the caller's."""
         if self.edge is not None:
             inbound = find_inbound(self.scope or {})
-            self.edge.unsent_limit.add(self.transport, inbound.owner if inbound else "")
+            self.edge.unsent_limit.add(self, inbound.owner if inbound else "")
 
     def resume_writing(self) -> None:
         """Count them no longer."""
@@ -41,4 +53,4 @@ class SlowReaderProtocol(asyncio.Protocol):
 
     def _forget(self) -> None:
         if self.edge is not None:
-            self.edge.unsent_limit.discard(self.transport)
+            self.edge.unsent_limit.discard(self)

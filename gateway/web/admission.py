@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from gateway.errors import UpstreamUnavailableError
 from gateway.observe.operations import ANONYMOUS
@@ -119,21 +120,31 @@ class ConnectionLimit(_Limit):
         return True
 
 
+class Connection(Protocol):
+    """A connection of our own server."""
+
+    transport: asyncio.Transport
+
+    @property
+    def unsent_bytes(self) -> int:
+        """The size of everything that its client has not read."""
+
+
 @dataclass(slots=True)
 class UnsentLimit(_Limit):
     """The limit on the bytes of answers that their clients have not read yet."""
 
     most: int = 128 * 2**20
-    _callers: dict[asyncio.Transport, str] = field(default_factory=dict)
+    _callers: dict[Connection, str] = field(default_factory=dict)
     """The callers whose connections have unsent bytes, by connection."""
 
-    def add(self, transport: asyncio.Transport, caller: str) -> None:
+    def add(self, connection: Connection, caller: str) -> None:
         """Add a connection with unsent bytes; past the limit, reset some connections.
 
         The caller with the most unsent bytes loses the connection with the most of them.
         """
-        self._callers[transport] = caller
-        sizes = {slow: slow.get_write_buffer_size() for slow in self._callers}
+        self._callers[connection] = caller
+        sizes = {slow: slow.unsent_bytes for slow in self._callers}
         while sum(sizes.values()) > self.most:
             of_callers = Counter[str]()
             for slow, size in sizes.items():
@@ -142,10 +153,10 @@ class UnsentLimit(_Limit):
             of_most = [slow for slow in sizes if self._callers[slow] == most]
             largest = max(of_most, key=sizes.__getitem__)
             del sizes[largest], self._callers[largest]
-            largest.abort()
+            largest.transport.abort()
             self.shed += 1
             self._log("%d bytes of answers wait for slow clients: some are disconnected")
 
-    def discard(self, transport: asyncio.Transport) -> None:
+    def discard(self, connection: Connection) -> None:
         """Forget a connection: its client has read its answers, or it is closed."""
-        self._callers.pop(transport, None)
+        self._callers.pop(connection, None)

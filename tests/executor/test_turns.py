@@ -130,3 +130,23 @@ async def test_cancelled_works_cost_no_turns() -> None:
     counter.cancel()
 
     assert loops < 40
+
+
+@pytest.mark.parametrize(("caller", "most"), [("kari", 1), ("an unauthenticated client", 20)])
+async def test_a_known_callers_works_are_done_one_after_the_other(caller: str, most: int) -> None:
+    """Only one of its answers is half-made at a time: those of large data take much memory."""
+    accept("kari")
+    at_work, largest = set[int](), 0
+
+    async def work(number: int) -> None:
+        nonlocal largest
+        work_for(caller)
+        for _ in range(3):
+            await Turns().spend(STEPS_PER_TURN)
+            at_work.add(number)  # a part is made
+            largest = max(largest, len(at_work))
+        at_work.remove(number)
+
+    await asyncio.gather(*(work(number) for number in range(20)))
+
+    assert largest == most

@@ -67,8 +67,8 @@ def frame(message: dict[str, Any]) -> bytes:
     return Frame(Opcode.TEXT, json.dumps(message).encode()).serialize(mask=True)
 
 
-def over_a_websocket(connect: Connect, caller: str) -> socket.socket:
-    """Ask for an answer of eight megabytes over a WebSocket."""
+def over_a_websocket(connect: Connect, caller: str, times: int = 1) -> socket.socket:
+    """Ask once or several times for an answer of eight megabytes over a WebSocket."""
     client = connect(
         b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
@@ -78,7 +78,8 @@ def over_a_websocket(connect: Connect, caller: str) -> socket.socket:
     credentials = {"Authorization": f"Bearer {caller}"}
     client.sendall(frame({"type": "connection_init", "payload": credentials}))
     read_until(client, b"connection_ack")
-    client.sendall(frame({"id": "1", "type": "subscribe", "payload": QUERY}))
+    messages = ({"id": f"{n}", "type": "subscribe", "payload": QUERY} for n in range(times))
+    client.sendall(b"".join(map(frame, messages)))
     return client
 
 
@@ -121,6 +122,17 @@ def test_the_caller_with_the_most_unsent_bytes_is_disconnected(
     assert read(honest, LARGE) >= LARGE
     assert 1 <= sum(read(client, LARGE) < LARGE for client in greedy) == limit.shed
     assert limit.shed < len(greedy), "those within the limit are served"
+
+
+def test_messages_that_wait_for_a_slow_reader_count(app: Any, connect: Connect) -> None:
+    """A WebSocket with many answers, which wait until its client reads, is disconnected."""
+    client = over_a_websocket(connect, "greedy", times=8)
+    deadline = time.monotonic() + 10
+    while not app.state.edge.unsent_limit.shed and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    assert app.state.edge.unsent_limit.shed == 1
+    assert read(client, 8 * LARGE) < LARGE
 
 
 def test_answers_that_are_read_do_not_count(app: Any, connect: Connect) -> None:
