@@ -23,11 +23,12 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     OperationType,
+    Undefined,
     get_operation_ast,
 )
 from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails, collect_fields
 from graphql.execution.values import VariableValues, get_argument_values, get_variable_values
-from strawberry.types.arguments import convert_arguments
+from strawberry.types.arguments import StrawberryArgument, convert_arguments
 from strawberry.types.field import StrawberryField
 
 from gateway.executor.internals import DEFINITION, graphql_schema
@@ -60,6 +61,11 @@ class _Root:
     """In the response."""
 
     field: GraphQLField
+    """With the arguments alone that the query has: each other one takes 3 µs a request."""
+
+    declared: list[StrawberryArgument]
+    """The same arguments."""
+
     details: FieldDetailsList
     kind: GraphQLObjectType
     is_list: bool
@@ -146,17 +152,20 @@ class Prepared:
         info = self._schema.config.info_class(_raw_info=raw_info, _field=declared)
         arguments = root.constant
         if arguments is None:
-            arguments = self._arguments(root.field, root.details, variables)
+            arguments = self._arguments(root.field, root.declared, root.details, variables)
         assert declared.base_resolver  # noqa: S101  checked when it was prepared
         return await declared.base_resolver(info=info, **arguments)
 
     def _arguments(
-        self, field: GraphQLField, details: FieldDetailsList, variables: VariableValues
+        self,
+        field: GraphQLField,
+        declared: list[StrawberryArgument],
+        details: FieldDetailsList,
+        variables: VariableValues,
     ) -> dict[str, object]:
-        declared: StrawberryField = field.extensions[DEFINITION]
         return convert_arguments(
             get_argument_values(field, details[0].node, variables),
-            declared.arguments,
+            declared,
             self._schema.schema_converter.scalar_registry,
             self._schema.config,
         )
@@ -185,6 +194,12 @@ class Prepared:
         field = query_type.fields.get(node.name.value)
         if field is None or not field.extensions[DEFINITION].base_resolver:
             raise NotPreparedError
+        sent = {argument.name.value for argument in node.arguments or ()}
+        used = {
+            name: argument
+            for name, argument in field.args.items()
+            if name in sent or argument.default_value is not Undefined
+        }
         kind = field.type
         is_list = isinstance(kind, GraphQLList)
         if is_list:
@@ -192,10 +207,13 @@ class Prepared:
             kind = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
         if not isinstance(kind, GraphQLObjectType):
             raise NotPreparedError
+        field = GraphQLField(**{**field.to_kwargs(), "args": used})
+        name_of = self._schema.config.name_converter.from_argument
+        declared = [one for one in field.extensions[DEFINITION].arguments if name_of(one) in used]
         arguments = None
         if not variables_in(node.arguments or (), {}):
-            arguments = self._arguments(field, details, _NO_VARIABLES)
-        return _Root(name, field, details, kind, is_list, arguments)
+            arguments = self._arguments(field, declared, details, _NO_VARIABLES)
+        return _Root(name, field, declared, details, kind, is_list, arguments)
 
 
 async def _rows(
