@@ -34,7 +34,8 @@ class Workers:
 
     The second argument of `serve` takes its report: "" once it serves, or why it cannot start.
 
-    The first SIGINT or SIGTERM ends them all, by SIGTERM; a later one ends their drain, by SIGUSR2.
+    The first SIGINT or SIGTERM ends them all, by SIGTERM; a later one, and the first SIGINT, ends
+    their drain, by SIGUSR2; a later SIGINT drops their requests.
     HUP and USR1 are passed on; the terminal's HUP ends them all, too. Terminals and systemd signal
     the whole group, so that a worker may get each signal twice; the second one must change nothing.
     """
@@ -130,13 +131,15 @@ class Workers:
     def _stop(self) -> None:
         """End all workers; kill those that do not end in time."""
         self.listener.close()
-        handled = len(self._signals[:1])
+        first = self._signals[:1]
+        handled = 0 if first == [signal.SIGINT] else len(first)  # Ctrl+C allows no delay
         self._send(signal.SIGTERM)
         ends_at = time.monotonic() + self.timeout_s
         while alive := [process.sentinel for process in self._reports if process.is_alive()]:
             wait(alive, _TICK_S)
-            for _ in self._signals[handled:]:
-                self._send(signal.SIGUSR2)
+            for place, number in enumerate(self._signals[handled:], handled):
+                is_again = number == signal.SIGINT and place > 0
+                self._send(signal.SIGINT if is_again else signal.SIGUSR2)
             handled = len(self._signals)
             if time.monotonic() > ends_at:
                 logger.error("workers that do not end are killed")

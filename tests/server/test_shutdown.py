@@ -164,6 +164,28 @@ def test_ctrl_c_or_a_second_signal_ends_the_drain(
     assert "Traceback" not in "".join(command.printed)
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sigint_to_the_process_alone_does_the_same(workers: str) -> None:
+    """The first SIGINT allows no delay, and a second one drops requests in progress."""
+    slow = SlowRest()
+    with (
+        served(slow.app) as rest,
+        gateway(rest, "--workers", workers, "--shutdown-delay", "600") as (command, url),
+        ThreadPoolExecutor() as threads,
+    ):
+        answer = threads.submit(ask, f"{url}/graphql")
+        assert slow.called.wait(PATIENCE_S)
+
+        command.process.send_signal(signal.SIGINT)
+        refuses(url)
+        command.process.send_signal(signal.SIGINT)
+
+        assert command.process.wait(PATIENCE_S) == 0
+        with contextlib.suppress(OSError):
+            answer.result(PATIENCE_S)
+        slow.may_answer.set()
+
+
 def test_workers_close_the_port_while_they_finish() -> None:
     """Workers close the port while they finish, as they accept no new connections."""
     slow = SlowRest()
