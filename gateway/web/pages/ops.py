@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from cachetools import TTLCache, cached
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -67,6 +68,9 @@ def metrics(collector: Collector) -> Callable[[Request], Response]:
         return encode(collector), content_type
 
     def answer(request: Request) -> Response:
+        # A proxy that hides this path may not know other spellings, such as `/%6detrics`.
+        if not request.scope.get("raw_path", b"/metrics").endswith(b"/metrics"):
+            raise HTTPException(404)
         inbound_of(request.scope).record.is_routine = True
         body, content_type = rendered(request.headers.get("accept", ""))
         return Response(body, headers={"Content-Type": content_type, **_NOT_STORED})

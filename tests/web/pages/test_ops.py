@@ -161,6 +161,13 @@ async def test_a_trailing_slash_is_not_redirected(gateway: Gateway) -> None:
     assert "location" not in response.headers
 
 
+@pytest.mark.parametrize("path", ["/%6detrics", "/metrics%0A"])
+async def test_metrics_have_one_spelling(gateway: Gateway, path: str) -> None:
+    """A proxy that hides `/metrics` from clients need not know other spellings."""
+    assert (await gateway.http.get("/metrics")).status_code == 200
+    assert (await gateway.http.get(path)).status_code == 404
+
+
 async def test_rendered_metrics_are_reused(rest: RestSide, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rendering takes milliseconds, so metrics in each format are rendered once a period."""
     monkeypatch.setattr(ops, "FRESH_S", 60)
