@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from gateway.executor.turns import share_of
 from gateway.web.edge import Edge
 from gateway.web.inbound import find_inbound
 
@@ -39,7 +40,7 @@ class SlowReaderProtocol(asyncio.Protocol):
         """Count the unsent bytes as the caller's."""
         if self.edge is not None:
             inbound = find_inbound(self.scope or {})
-            self.edge.unsent_limit.add(self, inbound.owner if inbound else "")
+            self.edge.unsent_limit.add(self, share_of(inbound.owner) if inbound else "")
 
     def resume_writing(self) -> None:
         """Count them no longer."""

@@ -1,5 +1,6 @@
 """Clients that do not read their answers share a limit on unsent bytes."""
 
+import asyncio
 import json
 import socket
 import time
@@ -9,11 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 
 from gateway import Settings, create_app
 from gateway.server.protocol import GatewayProtocol
 from gateway.server.websocket import SocketProtocol
+from tests.server.transport import Transport
 from tests.support import UPSTREAM_URL, RestSide, served
 
 pytestmark = pytest.mark.socket
@@ -147,3 +151,24 @@ def test_answers_that_are_read_do_not_count(app: Any, connect: Connect) -> None:
         time.sleep(0.01)
     assert not limit._callers
     assert limit.shed == 0
+
+
+async def test_strangers_share_one_share(app: Any) -> None:
+    """Made-up logins, which cost nothing, do not make one client many callers."""
+    config = uvicorn.Config(app, log_config=None, interface="asgi3", proxy_headers=False)
+    config.load()
+    edge = app.state.edge
+    for name in (b"made-up", b"made-up-too"):
+        protocol = GatewayProtocol(config, ServerState(), {}, asyncio.get_running_loop())
+        transport = Transport()
+        transport.protocol = protocol
+        protocol.connection_made(transport)
+        headers = [(b"authorization", b"Bearer " + name)]
+        protocol.scope = {"path": "/graphql", "headers": headers}
+        edge.door.enter(protocol.scope)
+        protocol.pause_writing()
+
+    assert [*edge.unsent_limit._callers.values()] == ["", ""]
+    for protocol in [*edge.unsent_limit._callers]:
+        protocol.connection_lost(None)
+    assert not edge.unsent_limit._callers
