@@ -8,12 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import strawberry
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from graphql import (
     DocumentNode,
     GraphQLError,
+    GraphQLInputObjectType,
     GraphQLObjectType,
     NoSchemaIntrospectionCustomRule,
     lexicographic_sort_schema,
@@ -26,7 +28,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
 from gateway.errors import SettingsError
-from gateway.executor.internals import graphql_schema
+from gateway.executor.internals import DEFINITION, graphql_schema
 from gateway.executor.prepared import NotPreparedError, Prepared
 from gateway.executor.projections import Projections
 from gateway.executor.run import executor_over
@@ -93,6 +95,8 @@ class Schema(strawberry.Schema):
             ],
         )
         core = graphql_schema(self)
+        introspection: Any = core.type_map["__Type"]
+        introspection.fields["isOneOf"].resolve = _is_one_of
         rules = () if options.introspection else (NoSchemaIntrospectionCustomRule,)
         self.documents = DocumentCache(core, options.limits, options.trusted, rules)
         core.description = DESCRIPTION
@@ -159,6 +163,14 @@ class Schema(strawberry.Schema):
         return f"{type_name}.{name}" in self.options.hidden or (
             f"{type_name}.{name.removesuffix('Raw')}" in self.options.hidden
         )
+
+
+def _is_one_of(kind: object, info: object) -> bool | None:
+    """Resolve `__Type.isOneOf`: null for other types than inputs, where Strawberry's fails."""
+    if not isinstance(kind, GraphQLInputObjectType):
+        return None
+    is_one_of: bool = kind.extensions[DEFINITION].is_one_of
+    return is_one_of
 
 
 def build_schema(options: SchemaOptions | None = None) -> Schema:

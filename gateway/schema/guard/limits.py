@@ -37,7 +37,6 @@ _ASSUMED_ENTRIES = 10
 _ASSUMED = {
     "ChatSession": _ASSUMED_SESSIONS,
     "ChatSessionChange": _ASSUMED_SESSIONS,
-    "__InputValue": 1,  # few fields have arguments, and few types are inputs
 }
 _INTROSPECTION = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
 _POINTS_OF_INTROSPECTION = 9
@@ -219,7 +218,9 @@ class _Measuring:
         named, requested = get_named_type(kind), _page_size(node)
         of_type = named.name if named else ""
         if is_list_type(get_nullable_type(kind)):
-            times = requested or page or _ASSUMED.get(of_type, _ASSUMED_ENTRIES)
+            # Introspection: few fields have arguments.
+            assumed = 1 if node.name.value == "args" else _ASSUMED.get(of_type, _ASSUMED_ENTRIES)
+            times = requested or page or assumed
             inner = self.of(node.selection_set, named)
         else:
             times = _POINTS_OF_INTROSPECTION if introspection else 1

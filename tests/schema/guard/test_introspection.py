@@ -47,6 +47,8 @@ ALIASES = " ".join(f"a{i}: description" for i in range(50))
         "{ __schema { types { fields { " + ALIASES + " } } } }",
         "{ __schema { types { enumValues { " + ALIASES + " } } } }",
         "{ __schema { types { inputFields { type { inputFields { " + ALIASES + " } } } } } }",
+        '{ __type(name: "ChatSessionFilter") { inputFields { type { inputFields { name type { '
+        "inputFields { name } ofType { inputFields { name } } } } } } } }",
         "{ __schema { types { interfaces { possibleTypes { " + ALIASES + " } } } } }",
         "{ __schema { directives { locations args { name } } } }",
     ],
@@ -112,3 +114,15 @@ def test_a_directive_is_listed_once() -> None:
 
     assert "semanticNonNull" in names
     assert len(names) == len(set(names))
+
+
+async def test_is_one_of_is_null_for_types_that_are_no_inputs() -> None:
+    """As the spec has it; also for lists and non-null types."""
+    query = "{ __schema { types { kind isOneOf inputFields { type { isOneOf } } } } }"
+
+    result = await SCHEMA.execute(query)
+
+    assert result.errors is None
+    assert result.data is not None
+    for kind in result.data["__schema"]["types"]:
+        assert kind["isOneOf"] is (False if kind["kind"] == "INPUT_OBJECT" else None)
