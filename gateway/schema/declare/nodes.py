@@ -13,6 +13,7 @@ from strawberry.relay.types import GlobalIDValueError
 from gateway.records.record import Record
 from gateway.schema.declare.scalars import described
 
+_STAMPS = frozenset({"as_of", "queue_position", "topic_name"})
 LINKS = ("user", "transfer_to", "person", "contact", "project", "sale", "ticket")
 
 
@@ -33,9 +34,18 @@ def global_id(record: Record) -> str:
     assert record.key is not None  # noqa: S101  only types with a key have an id
     key = getattr(record, record.key)
     if not key or not isinstance(key, int):
-        content = msgspec.json.encode([getattr(record, p.slot) for p in record.properties])
+        content = msgspec.json.encode(_content(record), order="deterministic")
         key = f"?{hashlib.blake2b(content, digest_size=8).hexdigest()}"
     return str(GlobalID(type(record).__name__, str(key)))
+
+
+def _content(value: object) -> object:
+    """Convert records to the values that SuperOffice sent, without the gateway's stamps."""
+    if isinstance(value, Record):
+        sent = {p.slot: value.sent(p) for p in value.properties}
+        slots = {**msgspec.structs.asdict(value), **sent}
+        return {name: _content(part) for name, part in slots.items() if name not in _STAMPS}
+    return [_content(item) for item in value] if isinstance(value, list) else value
 
 
 def type_name(node_id: str) -> str | None:
