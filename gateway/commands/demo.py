@@ -52,13 +52,14 @@ def demo_upstream(**options: Any) -> Iterator[str]:  # those of create_demo_app
     from gateway.server.servers import GatewayServer, config_of
 
     listener = listen(LOOPBACK, 0)
+    address = f"http://{LOOPBACK}:{listener.getsockname()[1]}"  # a server that stops closes it
     started = threading.Event()
     server = GatewayServer(config_of(create_demo_app(**options)), when_started=started.set)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     started.wait()
     try:
-        yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+        yield address
     finally:
         server.should_exit = True
         thread.join()

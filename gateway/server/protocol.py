@@ -28,7 +28,9 @@ class OneWrite:
     _head: bytes = b""
 
     def write(self, data: bytes) -> None:
-        """Send bytes, after a delayed head."""
+        """Send bytes, after a delayed head; after the connection is lost, do nothing."""
+        if self._transport.is_closing():
+            return
         if self._head:
             head, self._head = self._head, b""
             self._transport.writelines((head, data))

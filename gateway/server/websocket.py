@@ -157,6 +157,11 @@ class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):
         else:
             self.transport.close()
 
+    def handle_parser_exception(self) -> None:
+        """Close after invalid data; a message that is being sent is then no error."""
+        super().handle_parser_exception()
+        self.disconnected = True
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         for timer in (self._message_timer, self._turn):
