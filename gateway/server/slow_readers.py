@@ -32,23 +32,23 @@ class SlowReaderProtocol(asyncio.Protocol):
         self.edge = getattr(getattr(self.app, "state", None), "edge", None)
 
     def pause_writing(self) -> None:
-        """Count them; past the limit, a connection is reset."""
+        """Count the unsent bytes; past the limit, a connection is reset."""
         super().pause_writing()
         self.count_unsent()
 
     def count_unsent(self) -> None:
-        """Count the unsent bytes as the caller's."""
+        """Count the unsent bytes in the share of the caller."""
         if self.edge is not None:
             inbound = find_inbound(self.scope or {})
             self.edge.unsent_limit.add(self, share_of(inbound.owner) if inbound else "")
 
     def resume_writing(self) -> None:
-        """Count them no longer."""
+        """Count the unsent bytes no longer."""
         super().resume_writing()
         self._forget()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count them no longer."""
+        """Count the unsent bytes no longer."""
         super().connection_lost(exc)
         self._forget()
 

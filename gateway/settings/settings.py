@@ -280,7 +280,7 @@ class Settings(LoadedSettings):
     max_cost: int = _limits(500_000, ge=1)
     """Most points a query may cost: one per field, times the size of the lists around it; a list of
     sessions counts as its `limit`, `first` or `last`, or as 100, others as 10; introspection counts
-    nine times, and tools need 130000.
+    nine times, and tools need 160000.
     """
 
     max_work: int = _limits(2_000_000, ge=1)

@@ -28,7 +28,7 @@ class Budget:
     async def take(self, caller: str, *, longest_s: float) -> None:
         """Wait until a call may begin.
 
-        One of a live subscription waits two seconds, and only for calls of strangers.
+        A poll of a live subscription waits two seconds at most, and only behind strangers' calls.
 
         Raises:
             UpstreamHeldOffError: it may not begin within `longest_s`.

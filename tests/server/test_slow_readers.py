@@ -5,7 +5,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import httpx
@@ -103,11 +103,9 @@ def over_http(connect: Connect, caller: str) -> socket.socket:
 def read(client: socket.socket, count: int) -> int:
     """Read until so many bytes have come, or the connection ends; return their number."""
     size = 0
-    try:
+    with suppress(ConnectionResetError):
         while size < count and (data := client.recv(65_536)):
             size += len(data)
-    except ConnectionResetError:
-        pass
     return size
 
 

@@ -32,7 +32,7 @@ def values_in(answer: Any) -> int:
 
 @pytest.mark.parametrize("query", [get_introspection_query(), EVERYTHING])
 async def test_the_introspection_query_is_far_below_the_limit(query: str) -> None:
-    """Every tool sends the introspection query, which costs a third of the limit."""
+    """Every tool sends the introspection query, which costs less than a third of the limit."""
     assert await errors_in(SCHEMA, query) == []
     assert cost_of(query) < Limits().cost / 3
 
