@@ -12,7 +12,6 @@ from contextlib import ExitStack, aclosing
 import orjson
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
-from strawberry.http.streaming import merge_stream_with_heartbeat
 
 from gateway.schema.engine import Answer, refusal
 from gateway.schema.error_codes import masked
@@ -33,9 +32,9 @@ class AnswerStream(StreamingResponse, ABC):
     """
 
     content_type: str
-    start = ""
-    heartbeat: str
-    end: str
+    start = b""
+    heartbeat: bytes
+    end: bytes
 
     def __init__(
         self,
@@ -45,55 +44,66 @@ class AnswerStream(StreamingResponse, ABC):
         inbound: Inbound,
         slots: ExitStack,
     ) -> None:
-        parts = merge_stream_with_heartbeat(
-            lambda: self._parts(answers, note),
-            lambda: self.heartbeat,
-            interval=HEARTBEAT_S,
-            send_initial_heartbeat=False,
-        )
-        self._answers = parts()
-        super().__init__(self._answers, headers={"Content-Type": self.content_type, **_HEADERS})
+        self._parts = self._written(answers, note)
+        super().__init__(self._parts, headers={"Content-Type": self.content_type, **_HEADERS})
         self._inbound = inbound
         self._slots = slots
-        self._is_ending = asyncio.Event()
 
     @abstractmethod
-    def part(self, answer: Answer) -> str:
+    def part(self, answer: Answer) -> bytes:
         """Write an answer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answers."""
-        self._inbound.end_stream = self._is_ending.set
+        is_ending = asyncio.Event()
+        self._inbound.end_stream = is_ending.set
+        streaming = asyncio.ensure_future(self.stream_response(send))
+        tasks = [
+            streaming,
+            asyncio.ensure_future(self._send_heartbeats(send)),
+            asyncio.ensure_future(self.listen_for_disconnect(receive)),
+            asyncio.ensure_future(is_ending.wait()),
+        ]
         with self._slots:
-            # Starlette leaves it suspended when a client disconnects; its tasks would run on.
-            async with aclosing(self._answers):
-                await super().__call__(scope, receive, send)
-        if self._is_ending.is_set():
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await self._parts.aclose()
+        if not streaming.cancelled():
+            streaming.result()  # raises what it raised
+        if is_ending.is_set():
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def listen_for_disconnect(self, receive: Receive) -> None:
-        """Wait until the client has disconnected, or the server stops."""
-        waits = [
-            asyncio.ensure_future(super().listen_for_disconnect(receive)),
-            asyncio.ensure_future(self._is_ending.wait()),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+    async def stream_response(self, send: Send) -> None:
+        """Send the head and all parts."""
+        head = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **head})
+        async for part in self._parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+            del part  # it is large, and thousands of streams wait for the next one
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _parts(
+    async def _send_heartbeats(self, send: Send) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            await send({"type": "http.response.body", "body": self.heartbeat, "more_body": True})
+
+    async def _written(
         self, answers: AsyncGenerator[Answer, None], note: Callable[[Answer], None]
-    ) -> AsyncGenerator[str, None]:
+    ) -> AsyncGenerator[bytes, None]:
         if self.start:
             yield self.start
         try:
             async with aclosing(answers):
                 async for answer in answers:
                     note(answer)
-                    yield self.part(answer)
+                    part = self.part(answer)
                     del answer
+                    yield part
+                    del part
         except Exception as exc:  # noqa: BLE001  the last handler: anything else is our bug
             answer = refusal(masked(exc))
             note(answer)
@@ -105,29 +115,29 @@ class EventStream(AnswerStream):
     """Server-sent events."""
 
     content_type = "text/event-stream"
-    heartbeat = ": ping\n\n"
-    end = "event: complete\ndata: \n\n"
+    heartbeat = b": ping\n\n"
+    end = b"event: complete\ndata: \n\n"
 
-    def part(self, answer: Answer) -> str:
+    def part(self, answer: Answer) -> bytes:
         """Write an event; its lines end with LF, the only line end that urql recognizes."""
-        return f"event: next\ndata: {orjson.dumps(answer.content).decode()}\n\n"
+        return b"event: next\ndata: %b\n\n" % orjson.dumps(answer.content)
 
 
-def _framed(content: Mapping[str, object]) -> str:
+def _framed(content: Mapping[str, object]) -> bytes:
     # The next boundary follows at once: clients handle a part only when they have read that.
-    json = orjson.dumps(content).decode()
-    return f"\r\nContent-Type: application/json\r\n\r\n{json}\r\n--graphql"
+    json = orjson.dumps(content)
+    return b"\r\nContent-Type: application/json\r\n\r\n%b\r\n--graphql" % json
 
 
 class MultipartStream(AnswerStream):
     """A multipart in the format of Apollo's clients."""
 
     content_type = "multipart/mixed;boundary=graphql;subscriptionSpec=1.0"
-    start = "\r\n--graphql"
+    start = b"\r\n--graphql"
     heartbeat = _framed({})
-    end = "--\r\n"
+    end = b"--\r\n"
 
-    def part(self, answer: Answer) -> str:
+    def part(self, answer: Answer) -> bytes:
         """Write a part; an error that ends the stream stands beside the payload."""
         if answer.is_refusal:
             return _framed({"payload": None, "errors": answer.body["errors"]})

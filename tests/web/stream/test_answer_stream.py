@@ -1,4 +1,4 @@
-"""The end of an event stream."""
+"""The end of an event stream, and what it holds."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -37,3 +37,39 @@ async def test_a_client_that_disconnects_during_a_send_ends_the_operation() -> N
     await stream({"type": "http"}, receive, send)
 
     assert has_ended.is_set()
+
+
+async def test_an_event_that_was_sent_is_not_held() -> None:
+    """A stream that waits for its next answer does not hold the last event: thousands wait."""
+    held = set[int]()
+    is_waiting = asyncio.Event()
+
+    class Event(bytes):
+        def __new__(cls, text: bytes) -> "Event":
+            event = super().__new__(cls, text)
+            held.add(id(event))
+            return event
+
+        def __del__(self) -> None:
+            held.discard(id(self))
+
+    class Stream(EventStream):
+        def part(self, answer: Answer) -> bytes:
+            return Event(super().part(answer))
+
+    async def answers() -> AsyncGenerator[Answer, None]:
+        yield Answer({"data": None})
+        assert held == set()
+        is_waiting.set()
+        await asyncio.Event().wait()
+
+    async def receive() -> Message:
+        await is_waiting.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        assert bool(held) == bool(message.get("body"))
+
+    inbound = Inbound(RequestHead(BadRequestError("")), b"id")
+    stream = Stream(answers(), note=lambda _: None, inbound=inbound, slots=ExitStack())
+    await stream({"type": "http"}, receive, send)
