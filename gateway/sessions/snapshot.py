@@ -40,8 +40,11 @@ class Attachments(Generic[A]):
         return None if entry is None else entry[0]
 
     def add(self, key: Hashable, value: A, size_bytes: int) -> None:
-        """Store an object, unless the key is in use or the object is larger than `max_bytes`."""
-        if key not in self._entries:
+        """Store an object, unless the key is in use or the object is larger than `max_bytes`.
+
+        A key in use becomes the latest one: another request has just made the same.
+        """
+        if self.get(key) is None:
             with suppress(ValueError):
                 self._entries[key] = (value, size_bytes)
 

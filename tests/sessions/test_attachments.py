@@ -53,6 +53,16 @@ def test_the_least_recently_used_answer_is_evicted(answers: Attachments[str]) ->
     assert (stored_answers(answers), answers.size_bytes) == ("AC", 80)
 
 
+def test_an_answer_that_is_made_again_is_the_latest(answers: Attachments[str]) -> None:
+    """Requests that make the same rows at once do not evict them by their different answers."""
+    answers.add("a", "rows", 40)
+    answers.add("b", "B", 40)
+    answers.add("a", "the same rows", 40)
+    answers.add("c", "C", 40)
+
+    assert stored_answers(answers) == "rowsC"
+
+
 def test_stored_json_takes_its_own_size() -> None:
     """JSON is copied out of orjson's buffer, which can be ten times as large."""
     tracemalloc.start()
