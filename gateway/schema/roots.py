@@ -133,6 +133,8 @@ def selects(selections: list[Selection], name: str) -> bool:
         (isinstance(selection, SelectedField) and selection.name == name)
         or selects(selection.selections, name)
         for selection in selections
+        if not selection.directives.get("skip", {}).get("if")
+        and selection.directives.get("include", {}).get("if", True)
     )
 
 

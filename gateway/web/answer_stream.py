@@ -5,6 +5,8 @@ mode; https://www.apollographql.com/docs/graphos/routing/operations/subscription
 """
 
 import asyncio
+import codecs
+import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import ExitStack, aclosing
@@ -22,6 +24,19 @@ HEARTBEAT_S = 15.0
 
 _HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no", "Vary": VARY}
 """They keep caches from storing a stream, and proxies from buffering it."""
+
+
+def _escaped(problem: UnicodeError) -> tuple[str, int]:
+    assert isinstance(problem, UnicodeEncodeError)  # noqa: S101  narrows the type
+    return json.dumps(problem.object[problem.start : problem.end])[1:-1], problem.end
+
+
+codecs.register_error("json", _escaped)
+
+
+def _ascii(content: object) -> bytes:
+    """Return JSON in ASCII: Apollo Client 3 and urql 5 break characters that two reads share."""
+    return orjson.dumps(content).decode().encode("ascii", "json")
 
 
 class AnswerStream(StreamingResponse, ABC):
@@ -120,13 +135,12 @@ class EventStream(AnswerStream):
 
     def part(self, answer: Answer) -> bytes:
         """Write an event; its lines end with LF, the only line end that urql recognizes."""
-        return b"event: next\ndata: %b\n\n" % orjson.dumps(answer.content)
+        return b"event: next\ndata: %b\n\n" % _ascii(answer.content)
 
 
 def _framed(content: Mapping[str, object]) -> bytes:
     # The next boundary follows at once: clients handle a part only when they have read that.
-    json = orjson.dumps(content)
-    return b"\r\nContent-Type: application/json\r\n\r\n%b\r\n--graphql" % json
+    return b"\r\nContent-Type: application/json\r\n\r\n%b\r\n--graphql" % _ascii(content)
 
 
 class MultipartStream(AnswerStream):

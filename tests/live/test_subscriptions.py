@@ -156,6 +156,9 @@ async def test_two_equal_changes_are_two_events() -> None:
         ("whenFetched", True),
         ("...on ChatSession { at: whenFetched }", True),
         ("...Signs", True),
+        ("whenFetched @include(if: true) @skip(if: false)", True),
+        ("whenFetched @include(if: false)", False),
+        ("...on ChatSession @skip(if: true) { whenFetched }", False),
         ("whenIdle", False),
     ],
 )

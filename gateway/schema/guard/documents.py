@@ -22,7 +22,6 @@ from graphql import (
     NoDeprecatedCustomRule,
     OperationDefinitionNode,
     OperationType,
-    SelectionNode,
     get_operation_ast,
     parse,
     specified_rules,
@@ -217,9 +216,9 @@ _NOTHING = parse("{ __typename }")
 def _root_field(document: DocumentNode, operation: OperationDefinitionNode) -> str:
     """Return the name of a valid subscription's only root field."""
     fragments = fragments_of(document)
-    node: SelectionNode | FragmentDefinitionNode = operation.selection_set.selections[0]
-    while not isinstance(node, FieldNode):
+    nodes = [*operation.selection_set.selections]
+    while not isinstance(node := nodes.pop(), FieldNode):  # a fragment can be empty
         inner = fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
         assert isinstance(inner, InlineFragmentNode | FragmentDefinitionNode)  # noqa: S101  for mypy
-        node = inner.selection_set.selections[0]
+        nodes += inner.selection_set.selections
     return node.name.value

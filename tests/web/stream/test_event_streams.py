@@ -110,6 +110,27 @@ def test_the_lines_of_a_stream_end_with_line_feeds(url: str) -> None:
     assert b"\r" not in body
 
 
+@pytest.mark.parametrize("accept", [STREAM, "multipart/mixed;subscriptionSpec=1.0"])
+def test_a_stream_is_in_ascii(url: str, rest: RestSide, accept: str) -> None:
+    """Events are in ASCII: Apollo Client 3 breaks a character that comes in two reads."""
+    name = 'Håkon \N{GRINNING FACE} 渡辺 "\\'
+    rest.body = [{**SESSION, "CustomerName": name}]
+    with streamed(url, "{ chatSessions { customerName } }", accept=accept) as response:
+        body = response.read()
+
+    assert body.isascii()
+    assert json.dumps(name).encode() in body
+
+
+@pytest.mark.parametrize("empty", ["...{}", "...None", "...on Subscription {...None}"])
+def test_an_empty_fragment_before_the_root_field_changes_nothing(url: str, empty: str) -> None:
+    """The root field of a subscription need not be its first selection."""
+    query = WATCH.replace("{", f"{{ {empty} ", 1)
+    fragment = "fragment None on Subscription {}" if "None" in empty else ""
+    with streamed(url, f"{query} {fragment}") as response:
+        assert next(events(response)) == ("next", IN_QUEUE)
+
+
 def test_a_subscription_is_answered_over_get(url: str) -> None:
     """A subscription can be requested over GET."""
     parameters = {"query": WATCH}
