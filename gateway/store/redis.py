@@ -31,6 +31,7 @@ def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
     try:
         client = Redis.from_url(
             url,
+            protocol=2,  # Redis 5 and many proxies know no HELLO, and redis-py does not fall back
             socket_connect_timeout=connect_timeout_s,
             # One immediate retry, for connections that a restart of Redis has broken.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
