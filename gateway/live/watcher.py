@@ -124,6 +124,9 @@ class Watcher:
             UpstreamError: SuperOffice rejects the caller's credentials.
         """
         seen: State | UpstreamError | None = None
+        cached, state = self.source.peek(self.key), self._state
+        if cached and state and cached.snapshot.as_of.fetched_ns > state.snapshot.as_of.fetched_ns:
+            await self._take(cached.snapshot)  # of a query: its client must not see older data now
         while True:
             if self.failure is not None:
                 raise self.failure

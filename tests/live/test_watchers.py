@@ -70,6 +70,21 @@ async def test_the_first_event_comes_from_the_cache() -> None:
     assert desk.calls == ["kari"]
 
 
+async def test_a_new_screen_is_not_behind_a_query() -> None:
+    """What a query has read since the last poll is shown to the new screen, and to all others."""
+    desk = Desk(interval_s=LONG_S, slowest_s=LONG_S)
+    async with desk.screen(STATUS) as screen:
+        await screen.shows(1)
+        desk.sessions = [session(1, "UserLast")]
+        desk.ahead_s = 2
+        await desk.source.serve(caller(), max_age_s=1)
+        async with desk.screen(STATUS) as other:
+            assert await other.shows(1) == TAKEN
+        assert await screen.shows(2) == TAKEN
+
+    assert len(desk.calls) == 2
+
+
 async def test_polls_stop_after_the_last_screen() -> None:
     """Polls continue until the last screen of a caller has left."""
     desk = Desk()
