@@ -42,7 +42,7 @@ def config_of(app: ASGIApp, **options: Any) -> uvicorn.Config:  # each has its o
         server_header=False,
         proxy_headers=False,  # nothing depends on the client's address
         ws_per_message_deflate=False,  # a kilobyte could become a megabyte, before any login
-        ws_ping_timeout=None,  # it closes with 1011, after which clients give up
+        ws_ping_timeout=None,  # `SocketProtocol` ends silent connections
         **{"timeout_keep_alive": _KEEP_ALIVE_S, **options},
     )
 

@@ -8,9 +8,8 @@ read their body. So the head is parsed again, without the headers that ask for i
 import asyncio
 
 from httptools import HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gateway.headers import Header
 from gateway.web.read.accept import LONGEST
 
 _LISTS = frozenset({b"connection", b"sec-websocket-extensions", b"sec-websocket-protocol"})
@@ -40,9 +39,21 @@ class UpgradeProtocol(HttpToolsProtocol):
             super().handle_websocket_upgrade()
             self.parser = None  # type: ignore[assignment]  # it would keep this object alive
 
+    def is_handshake(self) -> bool:
+        """Return whether a head asks for a WebSocket, by uvicorn's rule: the last header counts.
+
+        A pipelined one does not: the connection cannot change before earlier requests are answered.
+        """
+        last = dict(self.headers)
+        tokens = {token.strip().lower() for token in last.get(b"connection", b"").split(b",")}
+        cycle: RequestResponseCycle | None = self.cycle  # None at first
+        is_pipelined = cycle is not None and not cycle.response_complete
+        is_asked = b"upgrade" in tokens and last.get(b"upgrade", b"").lower() == b"websocket"
+        return is_asked and not is_pipelined
+
     def on_headers_complete(self) -> None:
         """Go on with the request, unless its head is read again."""
-        self._is_read_again = self.parser.should_upgrade() and not _is_handshake(self.headers)
+        self._is_read_again = self.parser.should_upgrade() and not self.is_handshake()
         if not self._is_read_again:
             super().on_headers_complete()
 
@@ -72,7 +83,7 @@ class _Parser(HttpRequestParser):
                 HttpRequestParser.feed_data(parser, data)
                 return
             except HttpParserUpgrade as exc:
-                if _is_handshake(protocol.headers):
+                if protocol.is_handshake():
                     raise
                 if parser.get_method() == b"CONNECT":  # it needs no Upgrade header
                     protocol.send_400_response("This is no proxy.")
@@ -80,13 +91,6 @@ class _Parser(HttpRequestParser):
                     return
                 data = _plain_head(parser, protocol) + data[exc.args[0] :]
                 protocol.parser = parser = _Parser(protocol)
-
-
-def _is_handshake(headers: list[Header]) -> bool:
-    """Return whether a head asks for a WebSocket, by uvicorn's rule: the last header counts."""
-    last = dict(headers)
-    tokens = {token.strip().lower() for token in last.get(b"connection", b"").split(b",")}
-    return b"upgrade" in tokens and last.get(b"upgrade", b"").lower() == b"websocket"
 
 
 def _plain_head(parser: HttpRequestParser, protocol: UpgradeProtocol) -> bytes:

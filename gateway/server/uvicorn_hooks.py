@@ -26,6 +26,7 @@ asyncio and httptools callbacks of the protocol, such as `on_body`, are public.
     `writable`, `close_sent`, `close_timeout`, `disconnected`, `handshake_initiated`: messages are
     parsed within limits, which need `current_size`, `reader` and `events` of websockets'
     `Protocol`, too, and the limits of its `http11`.
+    `send_keepalive_ping`: silent connections end.
 `Server`:
     `startup`, `started`: an application that does not start ends the process with one line.
     `main_loop`, `on_tick`, `handle_exit`, `should_exit`, `force_exit`, `server_state`: the drain.
@@ -48,7 +49,8 @@ _HOOKS: dict[type | ModuleType, str] = {
     RequestResponseCycle: "scope body more_body response_started response_complete on_response "
     "keep_alive chunked_encoding expected_content_length",
     WebSocketsSansIOProtocol: "handle_connect handle_events handle_parser_exception conn queue "
-    "read_paused writable close_sent close_timeout disconnected handshake_initiated",
+    "read_paused writable close_sent close_timeout disconnected handshake_initiated "
+    "send_keepalive_ping",
     uvicorn.Server: "startup started main_loop on_tick handle_exit should_exit force_exit "
     "server_state",
     uvicorn.Config: "loaded_app",

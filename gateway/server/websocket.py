@@ -29,6 +29,7 @@ _MOST_FRAMES = 1_000
 """In one message."""
 
 _MESSAGE_TIMEOUT_S = 10
+_SILENCE_S = 60
 _CLOSE_TIMEOUT_S = 2
 _STRANGERS_CLOSE_TIMEOUT_S = 0.1
 
@@ -47,6 +48,7 @@ class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):
         self.close_timeout = _STRANGERS_CLOSE_TIMEOUT_S
         self._is_strangers = True
         self._frames = 0
+        self._heard_s = self.loop.time()
         self._unread = memoryview(b"")
         self._share = Share()
         self._message_timer: asyncio.TimerHandle | None = None
@@ -60,12 +62,24 @@ class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):
         elif self.response.status_code == 101:
             self.edge.door.enter(cast("Any", self.scope)).on_accepted = self._lift_limits
 
+    def send_keepalive_ping(self) -> None:
+        """Send a ping; after a minute without a pong, or anything else, end the connection.
+
+        The client is gone, although a proxy may keep the connection. Not by a close with 1011, as
+        uvicorn's own timeout does: after that, clients give up.
+        """
+        if self.loop.time() - self._heard_s > _SILENCE_S and not self.read_paused:
+            self.transport.abort()
+        else:
+            super().send_keepalive_ping()
+
     def _lift_limits(self) -> None:
         self._is_strangers = False
         self.close_timeout = _CLOSE_TIMEOUT_S
 
     def data_received(self, data: bytes) -> None:
         """Parse the handshake as a whole, and frames in pieces."""
+        self._heard_s = self.loop.time()
         if self.handshake_initiated:
             self._unread = memoryview(bytes(self._unread) + data if self._unread else data)
             self._read()

@@ -187,6 +187,20 @@ def test_a_handshake_with_a_body_is_refused(connection: socket.socket, body: byt
     assert b"A handshake has no body." in answer
 
 
+def test_a_pipelined_handshake_does_not_overtake_an_answer(connection: socket.socket) -> None:
+    """Answers come in the order of their requests (RFC 9112, section 9.3.2)."""
+    connection.sendall(
+        b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+        b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+
+    answers = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert answers.startswith(b"HTTP/1.1 415 ")
+    assert answers.count(b"HTTP/1.1 ") == 2
+    assert b"HTTP/1.1 101 " not in answers
+
+
 def test_connect_is_refused(connection: socket.socket) -> None:
     """CONNECT gets 400, as the gateway is no proxy."""
     connection.sendall(b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n")

@@ -112,11 +112,3 @@ def test_idle_connections_outlast_those_of_proxies() -> None:
     config = config_of(create_app(Settings(upstream_url=UPSTREAM_URL)))
 
     assert config.timeout_keep_alive == Settings(upstream_url=UPSTREAM_URL).keep_alive == 75
-
-
-def test_a_silent_socket_is_not_closed_with_a_final_code() -> None:
-    """A missing pong does not close a socket, as npm's graphql-ws does not reconnect after 1011."""
-    config = config_of(create_app(Settings(upstream_url=UPSTREAM_URL)))
-
-    assert config.ws_ping_interval is not None
-    assert config.ws_ping_timeout is None

@@ -261,6 +261,22 @@ async def test_the_clients_close_completes_ours(known: Client) -> None:
     assert known.protocol.close_timer is None
 
 
+async def test_a_silent_client_is_disconnected(
+    known: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that does not even send pongs is gone, although a proxy keeps its connection."""
+    monkeypatch.setattr(websocket, "_SILENCE_S", 0.02)
+    await asyncio.sleep(0.03)
+    known.send(frame(b"", Opcode.PONG))
+    known.protocol.send_keepalive_ping()
+    assert not known.transport.is_closed
+
+    await asyncio.sleep(0.03)
+    known.protocol.send_keepalive_ping()
+    assert known.transport.is_closed
+    assert known.code is None  # no close frame: after 1011, npm's graphql-ws does not reconnect
+
+
 HEADS: dict[str, tuple[bytes, Callable[[Client], bool]]] = {
     "a long cookie": (
         b"Cookie: " + b"x" * 50_000 + b"\r\n",

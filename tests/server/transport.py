@@ -30,6 +30,9 @@ class Transport(asyncio.Transport):
         self.is_closed = True
         self.get_extra_info("socket").close()
 
+    def abort(self) -> None:
+        self.close()
+
     def is_closing(self) -> bool:
         return self.is_closed
 

@@ -14,7 +14,13 @@ import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from gateway.caller import headers_from_payload
-from gateway.errors import BadRequestError, RequestError, TooManyOpenError, UpstreamRejectionError
+from gateway.errors import (
+    BadRequestError,
+    RequestError,
+    TooManyOpenError,
+    UnauthenticatedError,
+    UpstreamRejectionError,
+)
 from gateway.observe.clients import client_of
 from gateway.schema.context import Access, Context
 from gateway.schema.engine import Answer, refusal
@@ -173,6 +179,12 @@ class Connection:
         self._inbound.on_accepted()
         self._limit_idle_time()
 
+    def _reject(self) -> None:
+        """Close soon: a socket's credentials never change, so its client has to connect again."""
+        self._is_accepted = False
+        self._on_timeout = _FORBIDDEN, "SuperOffice no longer accepts the credentials."
+        self._end_after(_STRANGER_S)
+
     def _access_from(self, payload: Mapping[str, object] | None) -> Access | RequestError:
         if not payload:
             return self._inbound.head.access
@@ -240,6 +252,8 @@ class Connection:
         """Send an answer; the operation is logged with its first one."""
         id_, record = operation.id, operation.record
         self._graphql.complete(record, operation.name, operation.context, [answer.body])
+        if self._is_accepted and record.outcome == UnauthenticatedError.code:
+            self._reject()
         if answer.is_refusal:
             self._end(id_)  # before the message: the client may use the id again at once
             await self._send({"id": id_, "type": "error", "payload": answer.body["errors"]})

@@ -106,6 +106,19 @@ async def test_an_operation_with_rejected_credentials_gets_an_error(rest: RestSi
     assert error["extensions"]["code"] == "UNAUTHENTICATED"
 
 
+@pytest.mark.usefixtures("short_timeout")
+async def test_a_socket_whose_credentials_have_expired_is_closed(rest: RestSide) -> None:
+    """Its credentials never change, so its client has to connect again, with new ones."""
+    async with connected(rest, CREDENTIALS, cache_ttl=0) as socket:
+        await log_in(socket)
+        rest.answer = lambda _: httpx.Response(401)
+        socket.send_json({"type": "subscribe", "id": "1", "payload": QUERY})
+        [error] = (await socket.until("next"))["payload"]["errors"]
+        assert await close_code(socket) == 4403
+
+    assert error["extensions"]["code"] == "UNAUTHENTICATED"
+
+
 async def test_an_unauthenticated_socket_makes_room_for_a_client(rest: RestSide) -> None:
     """An unauthenticated socket is closed at once if a client with credentials needs its place."""
     app = create_app(
