@@ -24,6 +24,7 @@ from gateway import Settings, create_app
 from gateway.server import limits
 from gateway.server.protocol import GatewayProtocol
 from gateway.server.servers import GatewayServer
+from gateway.web import response_cache
 from gateway.web.read import body
 from tests.observe.logged import logged
 from tests.support import UPSTREAM_URL, RestSide
@@ -343,6 +344,21 @@ def test_a_request_that_outlasts_the_shutdown_is_answered_with_503(
     assert b'"retryAfter":1' in answer
     assert b'"UPSTREAM_UNAVAILABLE"' in answer
     assert "Traceback" not in caplog.text
+
+
+def test_a_body_that_does_not_come_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A place is taken when the body is complete: until then a request costs little."""
+    monkeypatch.setattr(response_cache, "_BODY_S", 0)
+    rest = RestSide()
+    with (
+        serving(rest, max_requests=1) as gateway,
+        gateway.client() as stuck,
+        gateway.client() as other,
+    ):
+        stuck.sendall(POST + LOGIN + b"Content-Length: 9\r\n\r\n{")
+        time.sleep(0.1)  # the gateway waits for the rest by then
+        other.sendall(post(QUERY))
+        assert other.recv(65_536).startswith(b"HTTP/1.1 200 OK")
 
 
 def test_a_long_pipeline_closes_the_connection(slow: SlowRest) -> None:

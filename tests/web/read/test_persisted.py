@@ -200,6 +200,10 @@ async def test_a_process_shares_a_limited_number_of_bytes(monkeypatch: pytest.Mo
 
     assert shared.put_bytes == [300] * 3
 
+    monkeypatch.setattr(persisted, "_STORED_S", 0)  # as if that time were over
+    await store_query(documents, "#9".ljust(300))
+    assert len(shared.put_bytes) == 4
+
 
 NOT_STORED: dict[str, tuple[str, Json, int]] = {
     "without credentials": (QUERY, {}, 200),
