@@ -109,7 +109,7 @@ class StateService:
         except TimeoutError as exc:
             raise UpstreamTimeoutError(f"SuperOffice did not send {address} in time.") from exc
         except (httpx.TransportError, ssl.SSLError) as exc:
-            raise UpstreamUnavailableError(f"SuperOffice cannot be asked for {address}.") from exc
+            raise UpstreamUnavailableError(f"SuperOffice cannot be reached for {address}.") from exc
         except (UpstreamBadResponseError, ValueError, RecursionError) as exc:
             message = f"SuperOffice sent an invalid answer about {address}."
             raise UpstreamBadResponseError(message) from exc

@@ -168,7 +168,7 @@ class Connection:
         self._is_accepted = True
         if isinstance(self._access, Access):
             self._inbound.head = replace(self._inbound.head, access=self._access)
-        self._on_timeout = _GOING_AWAY, "Nothing has been asked for a while."
+        self._on_timeout = _GOING_AWAY, "No operation for five minutes."
         self._place.accept()
         self._inbound.on_accepted()
         self._limit_idle_time()

@@ -208,7 +208,7 @@ async def test_a_client_that_disconnects_is_a_client_error() -> None:
 
     inbound = Inbound(RequestHead(RequestError("no caller")), b"id")
     scope = {"type": "http", "headers": [], "gateway.inbound": inbound}
-    with pytest.raises(BodyTooSlowError, match="went away before its request was complete"):
+    with pytest.raises(BodyTooSlowError, match="disconnected before its request was complete"):
         await read_body(Request(scope, receive), max_bytes=10)
 
 
