@@ -45,7 +45,7 @@ class RequestHead:
     """The oldest snapshot that the client accepts."""
 
     shaping: bytes = b""
-    """The part of the cache key from trusted documents and headers, a line each."""
+    """Part of the response cache's key: the number of reloads, then the headers of `SHAPING`."""
 
     client: Client = NO_CLIENT
     path: str = ""
@@ -98,7 +98,7 @@ class Inbound:
 
 @dataclass(slots=True, kw_only=True)
 class Door:
-    """Reads requests: one read of the caller, one HMAC, one search for the source."""
+    """Parses each request once: finds its caller and its source, and computes the cache key."""
 
     find_source: FindSource
     policy: CallerPolicy

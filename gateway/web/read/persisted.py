@@ -63,7 +63,8 @@ class Documents:
     ) -> tuple[str | None, Store | None]:
         """Return the text that is sent or named by id, if any, and a function that stores it.
 
-        Call it only after SuperOffice has accepted the client: others could fill the store.
+        Call that function only after SuperOffice has accepted the client: others could fill the
+        store.
 
         Raises:
             PersistedQueryNotFoundError: the id is unknown.
