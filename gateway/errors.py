@@ -20,6 +20,7 @@
       - UpstreamUnauthenticatedError  UNAUTHENTICATED, 401
       - UpstreamForbiddenError    FORBIDDEN, 403
     - UpstreamRateLimitedError    RATE_LIMITED, 429
+      - UpstreamHeldOffError      the call was not made
     - UpstreamTimeoutError        UPSTREAM_TIMEOUT, 504
     - UpstreamUnavailableError    UPSTREAM_UNAVAILABLE, 503
       - UpstreamInterruptedError  the connection broke within an answer
@@ -120,7 +121,7 @@ class TenantMissingError(BadRequestError):
 
 
 class TenantNotFoundError(BadRequestError, status=404):
-    """There is no such tenant, or it is not served: the client does not learn which."""
+    """There is no such tenant, or it is not served."""
 
     def __init__(self) -> None:
         super().__init__("There is no such tenant.")
