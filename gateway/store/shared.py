@@ -183,19 +183,13 @@ class SharedCache:
         return LookupResult(Found(opened, age_s))
 
     async def put(
-        self,
-        key: SharedKey,
-        content: bytes,
-        *,
-        ttl_s: float,
-        age_s: float = 0,
-        is_owed: bool = False,
+        self, key: SharedKey, content: bytes, *, ttl_s: float, is_owed: bool = False
     ) -> None:
-        """Store content until it is `ttl_s` seconds old.
+        """Store new content for `ttl_s` seconds.
 
         In an outage it is lost, unless `is_owed`: then it is stored after the outage.
         """
-        entry = _Entry(key, content, ttl_s, self.clock() - age_s, is_owed)
+        entry = _Entry(key, content, ttl_s, self.clock(), is_owed)
         if self._ahead_s is None:
             await self.look_up(key)  # for the time in Redis
         if (written := await self._write(entry)) is not None:
@@ -204,7 +198,10 @@ class SharedCache:
     async def hand_over(
         self, key: SharedKey, content: bytes, token: bytes, *, ttl_s: float, age_s: float = 0
     ) -> None:
-        """Store content and release the lease, without waiting for Redis."""
+        """Store content and release the lease, without waiting for Redis.
+
+        The content expires when it is `ttl_s` seconds old.
+        """
         entry = _Entry(key, content, ttl_s, self.clock() - age_s)
         if await self._write(entry, token) is None:
             self.release(key, token)

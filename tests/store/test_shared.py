@@ -80,7 +80,9 @@ async def test_processes_share_an_entry_until_its_ttl(remote: Remote) -> None:
 async def test_an_entry_has_an_age(remote: Remote) -> None:
     """The age of an entry, by Redis' clock, includes its age when it was stored."""
     shared = process_over(remote)
-    await shared.put(KEY, b"sessions", ttl_s=5, age_s=2)
+    await shared.get(KEY)  # for the time in Redis
+    await shared.hand_over(KEY, b"sessions", b"", ttl_s=5, age_s=2)
+    await shared.get(KEY)  # sent after the entry
 
     remote.clock.advance(1)
     found = await shared.get(KEY)
@@ -95,8 +97,10 @@ async def test_an_entry_has_an_age(remote: Remote) -> None:
 async def test_an_expired_entry_is_not_stored(remote: Remote, age_s: float) -> None:
     """An expired entry is not stored, as Redis refuses a TTL of 0."""
     shared = process_over(remote)
+    await shared.get(KEY)  # for the time in Redis
 
-    await shared.put(KEY, b"sessions", ttl_s=5, age_s=age_s)
+    await shared.hand_over(KEY, b"sessions", b"", ttl_s=5, age_s=age_s)
+    await shared.get(KEY)  # sent after the entry
 
     assert not remote.entries
 
