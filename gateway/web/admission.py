@@ -116,7 +116,7 @@ class ConnectionLimit(_Limit):
         if len(connections) <= self.most:
             return False
         self.shed += 1
-        self._log("%d connections are open: those without a request make room")
+        self._log("%d connections are open: new ones replace those without a request")
         return True
 
 

@@ -1,6 +1,6 @@
 """`Inbound`, the parsed request: made once, when a request arrives, and passed to every later step.
 
-Our own server makes it when a request is complete; under another server the outermost middleware
+Our own server makes it for a request that arrives as a whole; otherwise the outermost middleware
 does. It is the only key that we add to an ASGI scope.
 """
 

@@ -98,7 +98,7 @@ class Connection:
 
     def _evict(self) -> None:
         """Close the connection: another socket needs its place."""
-        self._on_timeout = _TRY_AGAIN_LATER, "Too many sockets wait to be accepted."
+        self._on_timeout = _TRY_AGAIN_LATER, "Too many unauthenticated sockets are open."
         self._end_after(0)
 
     async def _receive(self) -> None:
