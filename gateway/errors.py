@@ -1,7 +1,7 @@
 """Every error that the gateway raises on purpose.
 
 * GatewayError                    a message that is safe to show, a code, an HTTP status
-  + SettingsError                 start-up only: one line on stderr, exit code 2
+  + SettingsError                 one line on stderr and exit code 2; at a reload, in the log
   + RequestTimeoutError           UPSTREAM_TIMEOUT, 504
   + RequestError                  the client's fault
     - BadRequestError             BAD_REQUEST, 400
