@@ -57,7 +57,7 @@ class OpenSockets:
         """
         if self.open >= self.most and not self._evict():
             self.shed += 1
-            raise GatewayFullError("The gateway has as many sockets open as it can serve.")
+            raise GatewayFullError("Too many sockets are open.")
         if len(self.strangers) + len(self.claimants) >= self._most_strangers:
             self._evict()
         place = Place(self)

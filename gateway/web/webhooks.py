@@ -80,7 +80,7 @@ class Webhooks:
             logger.warning(
                 "A webhook was refused: its signature does not match GATEWAY_WEBHOOK_SECRET"
             )
-            return self._refuse(BadRequestError("The signature is not that of the body."), 401)
+            return self._refuse(BadRequestError("The signature does not match the body."), 401)
         tenant, event_id = str(event.get("ContextIdentifier")), event.get("EventId")
         if not isinstance(event_id, str | None) or event.get("Event") not in _EVENTS:
             return self._take(request, "ignored")

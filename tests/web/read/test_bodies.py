@@ -29,7 +29,7 @@ async def test_other_methods_get_405(gateway: Gateway, method: str) -> None:
     answer = await gateway.http.request(method, "/graphql", json={"query": "{ __typename }"})
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
-    assert first_error(answer) == ("BAD_REQUEST", "GraphQL takes GET, POST.")
+    assert first_error(answer) == ("BAD_REQUEST", "Only GET and POST are allowed.")
 
 
 async def test_head_gets_405(gateway: Gateway) -> None:
