@@ -127,7 +127,7 @@ class Settings(LoadedSettings):
     """File of the client certificate's key (PEM, no password); unset = the certificate's file."""
 
     upstream_connections: int = _superoffice(64, ge=1, le=10_000)
-    """REST calls at the same time, per process."""
+    """REST calls at the same time, per process and tenant."""
 
     upstream_rate: int | None = _superoffice(None, "10", ge=1, le=1_000_000)
     """REST calls per second and tenant, of all processes that share a Redis, or of all workers;
@@ -219,7 +219,7 @@ class Settings(LoadedSettings):
     """WebSockets and event streams at the same time, per process."""
 
     max_sockets_per_caller: int = _live(50, ge=1)
-    """WebSockets and event streams per caller."""
+    """WebSockets and event streams per caller and process."""
 
     hidden_fields: Names = _api("", "ChatSession.sessionKey,ChatSession.customerHost")
     """Fields to leave out of the schema, separated by commas; fields computed from them stay."""

@@ -116,9 +116,9 @@ class _Exchange:
         """Take the request through all of its steps; `admit` counts it from then on."""
         request, graphql = self._request, self._graphql
         if self._accepts_none and not wants_page(request):
-            raise NotAcceptableError(f"The answer comes as {JSON} or {GRAPHQL_JSON}.")
+            raise NotAcceptableError(f"Accept has to allow {JSON} or {GRAPHQL_JSON}.")
         if request.method not in {"GET", "POST"}:
-            raise MethodNotAllowedError(f"GraphQL takes {_METHODS}.", allow=_METHODS)
+            raise MethodNotAllowedError("Only GET and POST are allowed.", allow=_METHODS)
         refuse_credentials_in_url(request)
         if self._page and wants_page(request):
             check_tenant(self.inbound.head, may_be_missing=True)

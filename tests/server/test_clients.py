@@ -415,7 +415,7 @@ def test_a_connection_without_a_request_makes_room(slow: SlowRest) -> None:
         assert closed.recv(1) == b""
 
     warnings = [event["event"] for event in log.events if event["level"] == "warning"]
-    assert warnings == ["3 connections are open: those without a request make room"]
+    assert warnings == ["3 connections are open: new ones replace those without a request"]
 
 
 def test_a_connection_past_the_limit_is_closed_if_all_others_have_requests(slow: SlowRest) -> None:

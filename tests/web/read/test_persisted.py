@@ -10,7 +10,7 @@ import pytest
 
 from gateway import Settings, create_app
 from gateway.errors import PersistedQueryNotFoundError, SettingsError
-from gateway.store.shared import Place
+from gateway.store.shared import SharedKey
 from gateway.web.read import persisted
 from gateway.web.read.manifests import read_manifest
 from gateway.web.read.persisted import Documents
@@ -184,7 +184,7 @@ class FakeSharedCache:
     def __init__(self) -> None:
         self.put_bytes: list[int] = []
 
-    async def put(self, place: Place, content: bytes, *, ttl_s: float) -> None:
+    async def put(self, key: SharedKey, content: bytes, *, ttl_s: float) -> None:
         """Record the size of an entry."""
         self.put_bytes.append(len(content))
 
