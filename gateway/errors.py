@@ -120,7 +120,7 @@ class TenantMissingError(BadRequestError):
 
 
 class TenantNotFoundError(BadRequestError, status=404):
-    """There is no such tenant, or it is not served: the client does not learn which."""
+    """There is no such tenant, or it is not served."""
 
     def __init__(self) -> None:
         super().__init__("There is no such tenant.")
