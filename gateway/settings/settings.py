@@ -150,15 +150,15 @@ class Settings(LoadedSettings):
     """Seconds until the circuit breaker allows a call; up to six times as long while calls fail."""
 
     app_token: AppToken | None = _callers(None)
-    """`SO-AppToken`, the application's client secret, added for callers that send none."""
+    """`SO-AppToken`, the application's client secret, added to requests without one."""
 
     so_time_zone: HeaderValue | None = _callers(None, WITH_OFFSETS)
-    """`SO-TimeZone` for callers that send none; with `UTC, includeTZOffset`, every time has an
+    """`SO-TimeZone` for requests without one; with `UTC, includeTZOffset`, every time has an
     offset.
     """
 
     accept_language: HeaderValue | None = _callers(None, "en")
-    """`Accept-Language` for callers that send neither that nor `SO-Language`."""
+    """`Accept-Language` for requests with neither it nor `SO-Language`."""
 
     forward_cookies: Cookies = _callers("*", "ASP.NET_SessionId,XSRF-TOKEN")
     """Names of the cookies that are forwarded in session mode, separated by commas; `*` = all."""
