@@ -278,8 +278,8 @@ async def test_removed_entries_do_not_count_against_their_owner(
         await cache.set(key, Thing(size), ttl=5, owner="was large")
     for key in "ab":
         await cache.delete(key)
-    for key in "fgh":
-        await cache.set(key, Thing(40), ttl=5, owner="is large")
+    for key, size in {"f": 40, "g": 40, "h": 15}.items():
+        await cache.set(key, Thing(size), ttl=5, owner="is large")
 
     assert await cached(cache, *"defgh") == [*"degh"]
 
