@@ -40,7 +40,7 @@ def config_of(app: ASGIApp, **options: Any) -> uvicorn.Config:  # each has its o
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # web/middleware/proxies.py reads them, from trusted addresses alone
+        proxy_headers=False,  # web/read/proxies.py reads them, from trusted addresses alone
         ws_per_message_deflate=False,  # a kilobyte could become a megabyte, before any login
         ws_ping_timeout=None,  # `SocketProtocol` ends silent connections
         **{"timeout_keep_alive": _KEEP_ALIVE_S, **options},

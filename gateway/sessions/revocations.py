@@ -27,7 +27,7 @@ class Revocations:
         if self._shared is not None:
             await self._shared.put(key, _REVOKED, ttl_s=cached_s, is_owed=True)
 
-    async def cover(self, key: SharedKey, requested_ns: int, now_ns: int) -> bool:
+    async def is_revoked(self, key: SharedKey, requested_ns: int, now_ns: int) -> bool:
         """Return whether a process saw the credentials rejected after `requested_ns`."""
         if requested_ns <= self._times_ns.get(key.name, 0):
             return True

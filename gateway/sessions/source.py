@@ -260,4 +260,4 @@ class Source:
     async def _is_revoked(self, older: Served, caller: Caller) -> bool:
         requested_ns = older.snapshot.requested_ns
         revocation = self._revocation(caller)
-        return await self.revocations.cover(revocation, requested_ns, self.clock_ns())
+        return await self.revocations.is_revoked(revocation, requested_ns, self.clock_ns())

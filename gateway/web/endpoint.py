@@ -34,9 +34,9 @@ from gateway.web.answer_stream import EventStream, MultipartStream
 from gateway.web.disconnect import WhileWanted
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import check_tenant, inbound_of
-from gateway.web.middleware.browsers import refuse_cross_site
 from gateway.web.pages.query_page import QueryPage, wants_page
 from gateway.web.read.accept import EVENT_STREAM, GRAPHQL_JSON, JSON, MULTIPART, preferred
+from gateway.web.read.cross_site import refuse_cross_site
 from gateway.web.read.request import Found, refuse_credentials_in_url
 from gateway.web.respond.caching import cache_headers
 from gateway.web.respond.errors import headers_and_status, refuse

@@ -19,7 +19,7 @@ from gateway.schema.context import Access
 from gateway.sessions.snapshot import Snapshot
 from gateway.tenants.path import FindSource
 from gateway.web.access_record import AccessRecord
-from gateway.web.middleware.proxies import TrustedProxies
+from gateway.web.read.proxies import TrustedProxies
 
 _KEY = "gateway.inbound"
 REQUEST_ID = b"x-request-id"

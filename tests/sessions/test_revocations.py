@@ -17,10 +17,10 @@ async def test_a_later_answer_is_not_revoked() -> None:
     known = Revocations()
     await known.add(key("kari"), 100, cached_s=5)
 
-    covered = [await known.cover(key("kari"), time_ns, 200) for time_ns in (99, 100, 101)]
+    covered = [await known.is_revoked(key("kari"), time_ns, 200) for time_ns in (99, 100, 101)]
 
     assert covered == [True, True, False]
-    assert not await known.cover(key("jonas"), 99, 200)
+    assert not await known.is_revoked(key("jonas"), 99, 200)
 
 
 async def test_past_the_limit_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,6 +30,6 @@ async def test_past_the_limit_the_oldest_is_forgotten(monkeypatch: pytest.Monkey
     for name in ("kari", "jonas", "kari", "emma"):
         await known.add(key(name), 100, cached_s=5)
 
-    covered = [await known.cover(key(name), 99, 200) for name in ("kari", "jonas", "emma")]
+    covered = [await known.is_revoked(key(name), 99, 200) for name in ("kari", "jonas", "emma")]
 
     assert covered == [True, False, True]
