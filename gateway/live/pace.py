@@ -48,9 +48,12 @@ class Pace:
         # Never shorter: the documentation promises at most one REST call per interval.
         return self.rhythm.jitter(wait_s, wait_s * 1.1)
 
-    def after_failure(self) -> float:
-        """Return the seconds to wait after a poll that failed."""
-        most_s = max(LONGEST_AFTER_FAILURE_S, self.rhythm.interval_s)
+    def after_failure(self, asked_s: float = 0.0) -> float:
+        """Return the seconds to wait after a poll that failed.
+
+        `asked_s`, for which SuperOffice asked, have been waited already: the maximum is for both.
+        """
+        most_s = max(LONGEST_AFTER_FAILURE_S, self.rhythm.interval_s) - asked_s
         wait_s = min(self.rhythm.interval_s * 2**self._failures, most_s)
         self._failures = min(self._failures + 1, 16)
         # Thousands of watchers must not retry in the same second.

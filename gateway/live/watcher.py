@@ -185,8 +185,9 @@ class Watcher:
             # It has been logged. Subscribers keep the latest state until a poll succeeds.
             self._error = exc
             self._notify()
-            await asyncio.sleep(min(exc.retry_after_s or 0, LONGEST_AFTER_FAILURE_S))
-            return self.pace.after_failure()
+            asked_s = min(exc.retry_after_s or 0, LONGEST_AFTER_FAILURE_S)
+            await asyncio.sleep(asked_s)
+            return self.pace.after_failure(asked_s)
         has_changed = await self._take(served.snapshot)
         wait_s = self.pace.after_success(has_changed=has_changed)
         return max(0.0, wait_s - served.age_s())

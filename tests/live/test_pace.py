@@ -54,6 +54,18 @@ def test_after_failures_the_wait_doubles() -> None:
     assert [pace.after_failure() for _ in range(6)] == [2.5, 5, 10, 20, 30, 30]
 
 
+@pytest.mark.parametrize(
+    ("asked_s", "waits"),
+    [(10, [2.5, 5, 10, 20, 25, 25]), (58, [1, 1, 1]), (60, [0, 0])],
+    ids=str,
+)
+def test_a_wait_that_was_asked_for_counts(asked_s: float, waits: list[float]) -> None:
+    """A Retry-After and the wait after it are a minute at most, and the rest stays random."""
+    pace = Pace(rhythm())
+
+    assert [pace.after_failure(asked_s) for _ in waits] == waits
+
+
 def test_a_success_resets_the_wait_after_failures() -> None:
     """A success, with changes or without, resets the wait after failures."""
     pace = Pace(rhythm())

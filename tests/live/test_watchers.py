@@ -11,9 +11,11 @@ from gateway.errors import (
     UpstreamRateLimitedError,
     UpstreamTimeoutError,
     UpstreamUnauthenticatedError,
+    UpstreamUnavailableError,
 )
 from gateway.live import watcher as watcher_module
 from gateway.live.watcher import Alarm, State
+from tests.live.clock import Clock
 from tests.live.desk import Desk, caller, session
 from tests.waiting import until
 
@@ -238,6 +240,20 @@ async def test_a_long_retry_after_is_limited(monkeypatch: pytest.MonkeyPatch) ->
         assert await screen.shows(2) == QUEUE
 
     assert screen.errors[0]["extensions"]["retryAfter"] == 86_400
+
+
+async def test_in_a_maintenance_with_retry_after_there_is_a_poll_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However long an outage with a long Retry-After lasts, its end is seen within a minute."""
+    clock = Clock(monkeypatch)
+    desk = clock.desk
+    desk.rhythm.interval_s = 5
+    desk.failure = UpstreamUnavailableError("maintenance", retry_after_s=7_200)
+    async with clock.screen(STATUS):
+        for minute in range(1, 10):
+            await clock.at(minute * 61)
+            assert len(desk.calls) == 1 + minute
 
 
 async def test_a_bug_ends_the_subscription() -> None:
