@@ -184,9 +184,9 @@ class UpstreamError(GatewayError, code="UPSTREAM_ERROR", status=502):
 
     @property
     def is_temporary(self) -> bool:
-        """Whether the same call may succeed later: not after a 3xx, or a 4xx other than 429."""
+        """Whether the same call may succeed later: not after a 3xx, or a 4xx but 421 and 429."""
         status = self.upstream_status
-        return status is None or status < 300 or status >= 500 or status == 429
+        return status is None or status < 300 or status >= 500 or status in {421, 429}
 
 
 class UpstreamRejectionError(UpstreamError):

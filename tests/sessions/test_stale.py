@@ -12,6 +12,7 @@ from gateway.errors import (
     UpstreamError,
     UpstreamForbiddenError,
     UpstreamHeldOffError,
+    UpstreamMisdirectedError,
     UpstreamNotCalledError,
     UpstreamRateLimitedError,
     UpstreamTimeoutError,
@@ -77,6 +78,7 @@ async def test_past_the_window_a_request_waits_for_rest(age_s: float, answer: st
         UpstreamError("500", upstream_status=500),
         UpstreamBadResponseError("a page", upstream_status=200),
         UpstreamRateLimitedError("429", upstream_status=429),
+        UpstreamMisdirectedError("421", upstream_status=421),
     ],
     ids=repr,
 )
