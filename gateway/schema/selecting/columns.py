@@ -72,6 +72,7 @@ _READERS: dict[str, Read] = {
     "assigned": lambda session: valid(session.user) is not None,
     "transfer_pending": lambda session: valid(session.transfer_to) is not None,
     "node": lambda session: session.id,
+    "rating": lambda session: valid(session.rating) or None,  # 0 = none
     # A session without a key, which breaks the contract, is identified by its content.
     "id.order": lambda session: session.id if valid(session.chat_session_id) is None else None,
     "status.order": lambda session: number_of(valid(session.status)),

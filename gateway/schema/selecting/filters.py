@@ -81,7 +81,7 @@ class ChatSessionFilter:
     wait_seconds: IntRange | None = optional(f"By `waitSeconds`. {_ALARM}")
     idle_seconds: IntRange | None = optional(f"By `idleSeconds`. {_ALARM}")
     customer_away_seconds: IntRange | None = optional(f"By `customerAwaySeconds`. {_ALARM}")
-    rating: IntRange | None = optional("By the customer's rating.")
+    rating: IntRange | None = optional("By the customer's rating; 0 = none, and does not match.")
     when_requested: DateTimeRange | None = optional("By time of request.")
     when_started: DateTimeRange | None = optional("By time of acceptance.")
     when_ended: DateTimeRange | None = optional("By time of the end.")

@@ -34,7 +34,7 @@ class ChatSessionOrder:
     contact: Direction | None = optional("By the company's `name`, ignoring case and accents.")
     alert_level: Direction | None = optional("By escalation level.")
     rank: Direction | None = optional("By the index of the colour: see `ChatSession.rank`.")
-    rating: Direction | None = optional("By the customer's rating.")
+    rating: Direction | None = optional("By the customer's rating; 0 = none, and comes last.")
     initial_queue_pos: Direction | None = optional("By place in the queue at the request.")
     customer_name: Direction | None = optional("By the customer's name, ignoring case and accents.")
     when_requested: Direction | None = optional("By time of request: `ASC` = longest wait first.")

@@ -182,6 +182,8 @@ def holds_of_value(value: Any, name: str, part: Any, zone: dt.tzinfo | None) -> 
         return is_listed(value, part)
     if isinstance(part, bool):
         return value is part
+    if name == "rating":
+        value = value or None  # "1 to 5 stars, 0 = none", and none does not match
     if name in {"alertLevel", "rating"}:
         return is_between(value, part)
     time, start, end = (moment(text, zone) for text in (value, part.get("from"), part.get("to")))
@@ -191,6 +193,8 @@ def holds_of_value(value: Any, name: str, part: Any, zone: dt.tzinfo | None) -> 
 def sort_key(session: Json, name: str, zone: dt.tzinfo | None) -> Any:
     """Return a session's value to sort by, or None."""
     value = session.get(name[0].upper() + name[1:])
+    if name == "rating":
+        return value or None  # as in a filter: 0 = none
     if name == "status":
         return STATUSES[value][0] if value in STATUSES else None
     if name == "statusGroup":

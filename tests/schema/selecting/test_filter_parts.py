@@ -241,11 +241,12 @@ def test_no_filter_matches_everything() -> None:
 
 
 def test_computed_seconds_and_ratings_are_numbers_too() -> None:
-    """Seconds are as of the snapshot; a session without the value does not match."""
+    """Seconds are as of the snapshot; a session without the value, or rated 0, does not match."""
     times = {"WhenRequested": "2026-11-23T11:58:00Z", "WhenIdle": "2026-11-23T11:59:00Z"}
     desk = records(
         {"Status": "InQueue", **times, "WhenFetched": "2026-11-23T11:59:30Z", "Rating": 5},
         {"Status": "InQueue", "WhenRequested": "2026-11-23T11:59:59Z", "Rating": 1},
+        {"Status": "InQueue", "Rating": 0},
         {"Status": "InQueue"},
     )
 

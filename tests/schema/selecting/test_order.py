@@ -22,7 +22,7 @@ KEYS: list[tuple[str, str, list[Any]]] = [
     ("status_group", "Status", ["PreChatForm", "InQueue", "UserLast", "Closed"]),
     ("alert_level", "AlertLevel", [0, 1, 2, 10]),
     ("rank", "Rank", [0, 1, 2, 10]),
-    ("rating", "Rating", [0, 1, 5]),
+    ("rating", "Rating", [1, 2, 5]),
     ("initial_queue_pos", "InitialQueuePos", [1, 2, 10]),
     ("customer_name", "CustomerName", ["", "ada", "Bjørn", "Björna", "CECIL", "émile", "Frida"]),
     *(
@@ -117,6 +117,14 @@ def test_an_unset_date_is_missing(unset: str, way: Direction) -> None:
     desk = records({"WhenStarted": unset}, {"WhenStarted": "1999-01-01T00:00:00"})
 
     assert ids_of(ordered(order_of(by(("when_started", way))), desk)) == [2, 1]
+
+
+@BOTH_WAYS
+def test_a_rating_of_zero_is_missing(way: Direction) -> None:
+    """A customer who gave no rating is not the least happy one."""
+    desk = records({"Rating": 0}, {"Rating": 1})
+
+    assert ids_of(ordered(order_of(by(("rating", way))), desk)) == [2, 1]
 
 
 @BOTH_WAYS
