@@ -81,7 +81,7 @@ def key_of(session: "ChatSession") -> object:
     """Return the identity of a session in all snapshots."""
     key = session.chat_session_id
     # A session without a key, which breaks the contract, is identified by its content.
-    return key if key.__class__ is int else session.id
+    return key if key and key.__class__ is int else session.id
 
 
 def _is_same(was: object, now: object) -> bool:

@@ -95,13 +95,15 @@ def test_values_of_the_wrong_type_are_compared() -> None:
     assert changed_fields(session(1, TopicId="odd"), session(1, TopicId=4)) == ["topicId"]
 
 
-def test_a_session_without_a_key_is_identified_by_its_content() -> None:
+@pytest.mark.parametrize("key", [{}, {"ChatSessionId": "x"}, {"ChatSessionId": 0}], ids=str)
+def test_a_session_without_a_key_is_identified_by_its_content(key: Json) -> None:
     """Sessions without a key, which REST should not send, are identified by their content."""
-    result = changes([{"CustomerName": "Ada"}], [{"CustomerName": "Bob"}])
+    ada, bob, eve = ({**key, "CustomerName": name} for name in ("Ada", "Bob", "Eve"))
+    result = changes([ada, eve], [bob, eve])
 
     assert [s.customer_name for s in result.added] == ["Bob"]
     assert [s.customer_name for s in result.removed] == ["Ada"]
-    assert changes([{"CustomerName": "Ada"}], [{"CustomerName": "Ada"}]).is_quiet
+    assert changes([ada, bob], [bob, ada]).is_quiet
 
 
 def test_a_hidden_field_is_not_compared() -> None:

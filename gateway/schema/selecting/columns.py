@@ -74,7 +74,7 @@ _READERS: dict[str, Read] = {
     "node": lambda session: session.id,
     "rating": lambda session: valid(session.rating) or None,  # 0 = none
     # A session without a key, which breaks the contract, is identified by its content.
-    "id.order": lambda session: session.id if valid(session.chat_session_id) is None else None,
+    "id.order": lambda session: None if valid(session.chat_session_id) else session.id,
     "status.order": lambda session: number_of(valid(session.status)),
     "status_group.order": lambda session: (
         None if session.status_group is None else _GROUPS.index(session.status_group)

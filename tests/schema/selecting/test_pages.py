@@ -357,9 +357,10 @@ async def test_an_invalid_argument_of_a_list_is_bad_input(variables: Json, named
     assert named in await DESK.refusal(query, variables)
 
 
-async def test_sessions_without_a_key_are_paged_too() -> None:
+@pytest.mark.parametrize("key", [None, "x", 0])
+async def test_sessions_without_a_key_are_paged_too(key: object) -> None:
     """SuperOffice should not send any, but they are still listed, sorted by their content."""
-    desk = Desk([{"ChatSessionId": None, "CustomerName": name} for name in "abc"])
+    desk = Desk([{"ChatSessionId": key, "CustomerName": name} for name in "abc"])
     query = """query ($after: String) { chatSessionConnection(first: 1, after: $after) {
         edges { cursor node { customerName } } pageInfo { hasNextPage } } }"""
     customer_names: list[str] = []
