@@ -87,7 +87,7 @@ def customer_away_seconds(session: "ChatSession") -> int | None:
 
 
 def _while_open(session: "ChatSession", since: object) -> int | None:
-    return _between(_instant(session, since), session.as_of.now_ns) if is_open(session) else None
+    return _between(_instant(session, since), session.as_of.now_ns) if _goes_on(session) else None
 
 
 def _accepted(session: "ChatSession") -> object:
@@ -104,10 +104,13 @@ def _instant(session: "ChatSession", date: object) -> int | None:
 
 
 def _end_or_now(session: "ChatSession") -> int | None:
+    return session.as_of.now_ns if _goes_on(session) else _instant(session, session.when_ended)
+
+
+def _goes_on(session: "ChatSession") -> bool:
+    """Return whether time still passes for a session: of an unknown status, until its end."""
     goes_on = is_open(session)
-    if goes_on or (goes_on is None and session.when_ended is None):
-        return session.as_of.now_ns
-    return _instant(session, session.when_ended)
+    return session.when_ended is None if goes_on is None else goes_on
 
 
 def _between(start: int | None, end: int | None) -> int | None:

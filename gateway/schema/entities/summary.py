@@ -68,7 +68,7 @@ async def count_customers_away(
     root: "strawberry.Parent[ChatSessionSummary]",
     seconds: Annotated[int, strawberry.argument(description="Away for this long, or longer.")],
 ) -> int:
-    """Count the open sessions whose customer has been away for `seconds` or more."""
+    """Count the sessions whose customer has been away for `seconds` or more."""
     away = await root.columns.values("customer_away_seconds", root.rows)
     return sum(away_s is not None and away_s >= seconds for away_s in away)
 
@@ -102,7 +102,7 @@ class ChatSessionSummary:
     with_bot: int = described("How many a bot is answering.")
     customers_away: int = strawberry.field(
         resolver=count_customers_away,
-        description="How many open sessions have at least this many `customerAwaySeconds`.",
+        description="How many sessions have at least this many `customerAwaySeconds`.",
     )
     rated: int = described("How many of the sessions have a rating.")
     average_rating: float | None = described(

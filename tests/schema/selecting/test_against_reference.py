@@ -123,7 +123,7 @@ def seconds_of(session: Json, name: str, zone: dt.tzinfo | None) -> int | None:
     is_unaccepted = group in {"PRE_QUEUE", "WAITING"} or status == "ClosedFromQueue"
     if name == "waitSeconds" and started and not is_unaccepted:
         until = started
-    elif not is_open and (name != "waitSeconds" or group == "OVER" or ended):
+    elif not is_open and (group == "OVER" or ended):
         until = ended if name == "waitSeconds" else None
     if zone is None or since is None or until is None:
         return None

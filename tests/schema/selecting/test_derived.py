@@ -130,7 +130,7 @@ def times(session: Any) -> tuple[int | None, int | None, int | None]:
         (
             "of an unknown status",
             {"Status": "Revived", "WhenRequested": REQUESTED, "WhenIdle": IDLE},
-            (3600, None, None),
+            (3600, None, 1800),
         ),
         ("without a request", {"Status": "InQueue"}, (None, None, None)),
         (
@@ -251,6 +251,7 @@ def times(session: Any) -> tuple[int | None, int | None, int | None]:
                 "Status": "Revived",
                 "WhenRequested": REQUESTED,
                 "WhenStarted": ACCEPTED,
+                "WhenIdle": IDLE,
                 "WhenEnded": ENDED,
             },
             (90, 2310, None),
@@ -287,7 +288,7 @@ def test_the_times_of_a_session(
         ("UserLast", "2026-11-23T11:59:15Z", 45),
         ("PreChatForm", "2026-11-23T12:00:01Z", 0),
         ("Closed", "2026-11-23T11:59:15Z", None),
-        ("Revived", "2026-11-23T11:59:15Z", None),
+        ("Revived", "2026-11-23T11:59:15Z", 45),
         ("InQueue", "2026-11-23T11:59:15", None),
         ("InQueue", UNSET, None),
         ("InQueue", 7, None),
@@ -296,7 +297,7 @@ def test_the_times_of_a_session(
 def test_a_customer_is_away_since_the_last_poll(
     status: str, fetched: object, seconds: int | None
 ) -> None:
-    """The absence is known while the session is open and the last poll has a time and a zone."""
+    """The absence is known until the session is over, if the last poll has a time and a zone."""
     assert record(Status=status, WhenFetched=fetched).customer_away_seconds == seconds
 
 
