@@ -23,7 +23,11 @@ from gateway.headers import CREDENTIALS, FORWARDED, IN_PAYLOAD, REPRESENTATION, 
 
 _SCHEMES = (b"basic", b"bearer", b"soticket")
 _AS_SENT = (b"so-apptoken", *REPRESENTATION)
-_OVERRIDES = {b"accept-language": b"so-language"}
+_LANGUAGE = b"accept-language"
+_ANY = b"*,; \tQq=.0123456789"
+"""The characters of a list whose only language range is `*` (RFC 9110, section 12.5.4)."""
+
+_OVERRIDES = {_LANGUAGE: b"so-language"}
 """For a header, the one that overrides it in SuperOffice."""
 
 _HOW_TO = (
@@ -80,7 +84,10 @@ class CallerPolicy:
     """Reads the caller from a request's headers."""
 
     defaults: tuple[Header, ...] = field(default=(), repr=False)
-    """Headers for callers that send none of that name: application token, language, time zone."""
+    """Headers for callers that send none of that name: application token, language, time zone.
+
+    `Accept-Language: *`, which Node's `fetch` sends by itself, is no preference and counts as none.
+    """
 
     forward_cookies: frozenset[bytes] | None = None
     """Names of the cookies that are forwarded; None = all."""
@@ -96,6 +103,9 @@ class CallerPolicy:
         for name, value in headers:
             if name in FORWARDED:
                 sent.setdefault(name, []).append(value)
+        languages = b",".join(sent.get(_LANGUAGE, ()))
+        if _LANGUAGE in dict(self.defaults) and b"*" in languages and not languages.strip(_ANY):
+            del sent[_LANGUAGE]
         forwarded = self._credentials(sent)
         for name in _AS_SENT:
             if name in sent:

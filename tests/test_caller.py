@@ -236,6 +236,9 @@ DEFAULTS = ((b"accept-language", b"en"), (b"so-timezone", b"UTC, includeTZOffset
         (((b"accept-language", b""),), DEFAULTS[1:]),
         (((b"so-language", b"nb"),), DEFAULTS[1:]),
         (((b"so-culture", b"nb-NO"),), DEFAULTS),
+        (((b"accept-language", b"*, nb;q=0.5"),), DEFAULTS[1:]),
+        (((b"accept-language", b"*"), (b"accept-language", b"nb")), DEFAULTS[1:]),
+        (((b"accept-language", b"*-CH"),), DEFAULTS[1:]),
     ],
     ids=str,
 )
@@ -244,6 +247,21 @@ def test_the_configured_language_and_zone_are_added_where_the_caller_sends_none(
 ) -> None:
     """Clients other than browsers send no language, and no client sends a time zone by default."""
     assert read(BASIC, *sent, defaults=DEFAULTS) == (BASIC, *sent, *added)
+
+
+@pytest.mark.parametrize("value", [b"*", b" * ;\tq=0.5 ", b"*;Q=1.000,*;q=0", b"*,"])
+def test_any_language_is_none_where_one_is_configured(value: bytes) -> None:
+    """Node's `fetch` sends `*` by itself: it is no preference (RFC 9110, section 12.5.4)."""
+    own = (b"accept-language", value)
+
+    assert read(BASIC, own, defaults=DEFAULTS) == read(BASIC, defaults=DEFAULTS)
+    assert read(BASIC, own, own, defaults=DEFAULTS) == read(BASIC, defaults=DEFAULTS)
+    assert read(BASIC, own, (b"so-language", b"nb"), defaults=DEFAULTS) == (
+        BASIC,
+        (b"so-language", b"nb"),
+        DEFAULTS[1],
+    )
+    assert read(BASIC, own, defaults=DEFAULTS[1:]) == (BASIC, own, DEFAULTS[1])
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,19 @@ async def test_a_header_separates_requests_or_has_a_reason_not_to(
     assert bool(header.shared) is not is_separate
 
 
+async def test_any_language_shares_the_answer_in_the_language_of_the_operator(
+    rest: RestSide,
+) -> None:
+    """`Accept-Language: *` and none cost one REST call, with the configured language."""
+    async with gateway_over(rest, accept_language="nb") as gateway:
+        assert "; hit" not in await cache_status(gateway, CREDENTIALS)
+        assert "; hit" in await cache_status(gateway, {**CREDENTIALS, "Accept-Language": "*"})
+        assert "; hit" not in await cache_status(gateway, {**CREDENTIALS, "Accept-Language": "en"})
+
+    languages = [request.headers["accept-language"] for request in rest.requests]
+    assert languages == ["nb", "en"]
+
+
 @pytest.mark.parametrize(
     "header",
     [h for h in HEADERS if Use.SHAPES_BY_PRESENCE in h.uses],

@@ -158,7 +158,7 @@ class Settings(LoadedSettings):
     """
 
     accept_language: HeaderValue | None = _callers(None, "en")
-    """`Accept-Language` for requests with neither it nor `SO-Language`."""
+    """`Accept-Language` for requests whose own is missing or `*`, without `SO-Language`."""
 
     forward_cookies: Cookies = _callers("*", "ASP.NET_SessionId,XSRF-TOKEN")
     """Names of the cookies that are forwarded in session mode, separated by commas; `*` = all."""
