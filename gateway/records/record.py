@@ -119,13 +119,20 @@ class Record(msgspec.Struct, kw_only=True, gc=False):
 
 
 _RIGHTS = frozenset({"_table_right", "_field_properties"})
+_NO_VALUES = _RIGHTS | {"name"}
+"""Slots of an object without a key that are no values: its rights, and the name of an entry."""
+
 _UNSET_WORDS = frozenset({"", "Unknown"})
 
 
 def _is_blank(value: object) -> bool:
     if isinstance(value, str):
         return value in _UNSET_WORDS or value.startswith(UNSET_BY_SERVICE)
-    return value.is_blank() if isinstance(value, Record) else not value
+    if isinstance(value, Record):  # without a key: an address, or an entry of a map
+        value = [getattr(value, slot) for slot in value.__struct_fields__ if slot not in _NO_VALUES]
+    if isinstance(value, list):
+        return all(map(_is_blank, value))
+    return not value or value == -1  # a ticket's link to nothing can be -1
 
 
 @cache
