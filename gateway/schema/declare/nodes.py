@@ -20,8 +20,8 @@ LINKS = ("user", "transfer_to", "person", "contact", "project", "sale", "ticket"
 @strawberry.interface(description="An object with a globally unique `id`.")
 class Node:
     id: strawberry.ID = described(
-        "Globally unique, opaque ID, for caches and for `node(id:)`, which finds the object as "
-        "long as one of the caller's sessions has it."
+        "Opaque ID, unique among all objects of a tenant: use a cache for each tenant. "
+        "`node(id:)` finds the object as long as one of the caller's sessions has it."
     )
 
 
