@@ -4,7 +4,6 @@ Only this module and `upstream` import `gateway.demo`, and only when they run.
 """
 
 import argparse
-import json
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
@@ -119,8 +118,8 @@ def _run(port: int, *, tenants: bool, **data: int) -> None:
             port=port,
             so_time_zone=WITH_OFFSETS,
             accept_language="en",
-            topic_names=json.dumps(TOPIC_NAMES),
+            topic_names="",
             webhook_secret=SecretStr(hook.secret),
-        )
+        ).model_copy(update={"topic_names": TOPIC_NAMES})  # its tenants have the same channels
         make_app = partial(create_gateway, users=users, url=demo_url if tenants else None)
         serve(settings, make_app=make_app, when_ready=ready)

@@ -20,6 +20,10 @@ TWO_UPSTREAMS = (
     f"{PREFIX}UPSTREAM_URL and {PREFIX}ENVIRONMENT are both set: the first is for one address, the "
     "second for all tenants of SuperOffice Online"
 )
+ONE_TENANT = (
+    f"{PREFIX}TOPIC_NAMES and {PREFIX}ENVIRONMENT are both set: channels of several tenants "
+    f"can have the same id, so {PREFIX}TENANTS has to be the one tenant whose channels are named"
+)
 
 _REASONS = {"bool_parsing": "it must be on or off"}
 """Replacements for pydantic's messages, by its type of error."""

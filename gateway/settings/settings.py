@@ -17,7 +17,7 @@ from pydantic_settings import SettingsConfigDict
 
 from gateway.settings import parse
 from gateway.settings.loading import LoadedSettings
-from gateway.settings.messages import EXAMPLE_URL, NO_UPSTREAM, PREFIX, TWO_UPSTREAMS
+from gateway.settings.messages import EXAMPLE_URL, NO_UPSTREAM, ONE_TENANT, PREFIX, TWO_UPSTREAMS
 
 _ENVIRONMENT_HOSTS = {
     "sod": "sod.superoffice.com",
@@ -107,7 +107,9 @@ class Settings(LoadedSettings):
     """
 
     time_zone: Zone | None = _superoffice(None, "Europe/Oslo")
-    """Zone of SuperOffice's times without offset, if no `SO-TimeZone` is sent; unset = unknown."""
+    """Zone of SuperOffice's times without offset, of all tenants, if no `SO-TimeZone` is sent;
+    unset = unknown.
+    """
 
     upstream_connect_timeout: Timeout = _superoffice(3.0)
     """Seconds to connect to SuperOffice."""
@@ -222,7 +224,9 @@ class Settings(LoadedSettings):
     """Fields to leave out of the schema, separated by commas; fields computed from them stay."""
 
     topic_names: TopicNames = _api("", "10=Support Norway,30=Sales")
-    """Names of chat channels by their ids, for `topicName`; names with commas as a JSON object."""
+    """Names of chat channels by their ids, for `topicName`; names with commas as a JSON object; not
+    for several tenants.
+    """
 
     persisted_queries: bool = _api(True)
     """Store queries that clients then name by their SHA-256 (Apollo's protocol)."""
@@ -328,10 +332,10 @@ class Settings(LoadedSettings):
 
     @model_validator(mode="after")
     def _check_upstream(self) -> Self:
-        if self.upstream_url is None and self.environment is None:
-            raise ValueError(NO_UPSTREAM)
-        if self.upstream_url is not None and self.environment is not None:
-            raise ValueError(TWO_UPSTREAMS)
+        if (self.upstream_url is None) is (self.environment is None):
+            raise ValueError(TWO_UPSTREAMS if self.environment else NO_UPSTREAM)
+        if self.environment and self.topic_names and len(self.tenants or ()) != 1:
+            raise ValueError(ONE_TENANT)
         return self
 
     @classmethod

@@ -362,6 +362,7 @@ def test_demo_can_be_all_of_superoffice_online(
     monkeypatch.setenv("GATEWAY_UPSTREAM_URL", URL)
     monkeypatch.setenv("GATEWAY_TENANTS", "Cust1")
     monkeypatch.setenv("GATEWAY_TENANT_HOSTS", "example.net")
+    monkeypatch.setenv("GATEWAY_TOPIC_NAMES", "1=Sales")
 
     code = main(["demo", "--tenants"])
 
@@ -370,6 +371,7 @@ def test_demo_can_be_all_of_superoffice_online(
     assert (settings.upstream_url, settings.environment) == (None, "online")
     assert settings.tenants is None
     assert settings.tenant_hosts == {"superoffice.com"}
+    assert settings.topic_names[10] == "Support"
     assert served.demo_url == "http://127.0.0.1:1"
     shown = capsys.readouterr().out
     assert f"curl http://127.0.0.1:8000/graphql/{next(iter(DEMO_TENANTS))}" in shown

@@ -508,6 +508,20 @@ def test_an_address_and_an_environment_exclude_each_other(load: Any) -> None:
     assert len(line.splitlines()) == 1
 
 
+@pytest.mark.parametrize("tenants", ["", "Cust1,Cust2"])
+def test_names_of_channels_are_not_for_several_tenants(load: Any, tenants: str) -> None:
+    """One tenant's names would be shown at the others, whose channels have the same ids."""
+    several = {"environment": "online", "tenants": tenants}
+    line = message(load, {**several, "topic_names": "10=Sales"})
+
+    assert line.startswith("GATEWAY_TOPIC_NAMES and GATEWAY_ENVIRONMENT are both set: ")
+    assert "GATEWAY_TENANTS" in line
+    assert len(line.splitlines()) == 1
+    assert load(**{**several, "topic_names": ""}).topic_names == {}
+    one = load(environment="online", tenants="Cust1", topic_names="10=Sales")
+    assert one.topic_names == {10: "Sales"}
+
+
 @pytest.mark.parametrize(
     ("settings", "address"),
     [
