@@ -341,7 +341,7 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
     ("answer", "log_format", "password"),
     [
         *((name, "json", "") for name in ANSWERS),
-        *((name, "text", ":hunter2-redis-password@") for name in ("sessions", "a bug")),
+        *((name, "text", "default:hunter2-redis-password@") for name in ("sessions", "a bug")),
     ],
     ids=lambda value: value.partition("hunter2")[0],  # ids get into the environment of Redis
 )

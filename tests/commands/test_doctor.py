@@ -476,7 +476,7 @@ async def test_a_problem_is_exit_code_1(doctor: Doctor) -> None:
 async def test_the_findings_can_be_json(doctor: Doctor, tmp_path: Path) -> None:
     """The JSON has the same settings and findings as the text."""
     with redis_server(tmp_path) as server:
-        cache = server.url.replace("//", "//:hunter2@")
+        cache = server.url.replace("//", "//default:hunter2@")
         async with faulty_rest(REFUSED) as side:
             code, shown = await doctor.about(side.url, "--json", "--cache-url", cache)
     report = json.loads(shown)

@@ -136,13 +136,13 @@ async def test_one_caller_leaves_places_to_others(slow: SlowRest) -> None:
         for user in (ada, bob):
             await gateway.post(QUERY, headers=user)
         slow.may_answer.clear()
-        strangers = [{"Authorization": f"Bearer {number}"} for number in range(4)]
+        *strangers, fifth = ({"Authorization": f"Bearer stranger {n}"} for n in range(5))
         held = [
             asyncio.create_task(gateway.post(QUERY, headers=user))
             for user in (*strangers, ada, ada, ada)
         ]
         await slow.wait_for_calls(7)  # that of ada is shared
-        refused = await gateway.post(QUERY, headers={"Authorization": "Bearer 9"})
+        refused = await gateway.post(QUERY, headers=fifth)
         last = asyncio.create_task(gateway.post(QUERY, headers=bob))
         await slow.wait_for_calls(1)
         slow.may_answer.set()
