@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from os.path import isdir
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +32,8 @@ def read_manifests(paths: Iterable[Path]) -> dict[str, str]:
     """
     documents: dict[str, str] = {}
     for path in paths:
-        files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+        is_folder = isdir(path)  # noqa: PTH112  `Path.is_dir` may raise PermissionError
+        files = sorted(path.glob("*.json")) if is_folder else [path]
         if not files:
             raise SettingsError(f"GATEWAY_TRUSTED_DOCUMENTS={path}: the folder has no *.json files")
         for file in files:
