@@ -5,6 +5,7 @@ import ssl
 import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 
 import httpx
 
@@ -19,6 +20,7 @@ from gateway.settings import Settings
 from gateway.store.shared import SharedCache
 from gateway.store.shared_rate import SharedRate
 from gateway.upstream.body import read_body
+from gateway.upstream.body_memory import make_room
 from gateway.upstream.breaker import Breaker, Call
 from gateway.upstream.budget import Budget
 from gateway.upstream.failures import error_for, upstream_error
@@ -134,9 +136,8 @@ class UpstreamClient:
                 async with aclosing(response):
                     if response.status_code != httpx.codes.OK:
                         raise error_for(response)
-                    return await read_body(
-                        response, max_bytes=self._max_bytes, on_wait=call.lose_time
-                    )
+                    room = partial(make_room, on_wait=call.lose_time)
+                    return await read_body(response, max_bytes=self._max_bytes, make_room=room)
             except (httpx.TransportError, ssl.SSLError) as exc:
                 # After the handshake TLS errors are not translated; in TLS 1.3 the refusal of a
                 # client without a certificate is one of them.
