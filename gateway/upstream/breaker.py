@@ -88,8 +88,6 @@ class Breaker:
         is_probe = self._probe is call
         if is_probe:
             self._probe = None
-        if isinstance(outcome, UpstreamError) and not outcome.call_was_made:
-            return  # a retry that was not made
         if isinstance(outcome, UpstreamTimeoutError) and not call.had_time and not is_probe:
             return
         if isinstance(outcome, UpstreamUnavailableError | UpstreamTimeoutError):

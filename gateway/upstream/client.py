@@ -10,6 +10,8 @@ from functools import partial
 import httpx
 
 from gateway.errors import (
+    UpstreamHeldOffError,
+    UpstreamNotCalledError,
     UpstreamRateLimitedError,
     UpstreamTimeoutError,
     UpstreamUnauthenticatedError,
@@ -107,7 +109,10 @@ class UpstreamClient:
                         body = await self._attempt(call, headers, ends_at)
                     except UpstreamUnavailableError as exc:
                         await self._pause(exc, ends_at)
-                        body = await self._attempt(call, headers, ends_at)
+                        try:
+                            body = await self._attempt(call, headers, ends_at)
+                        except (UpstreamHeldOffError, UpstreamNotCalledError):
+                            raise exc from exc.__cause__  # there was no retry
             except UpstreamUnauthenticatedError:
                 self._rate_limits.refused(name)
                 raise

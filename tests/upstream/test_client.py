@@ -22,7 +22,9 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.headers import Header
+from gateway.store.shared_rate import SharedRate
 from gateway.upstream import client as upstream_client
+from gateway.upstream.budget import Budget
 from gateway.upstream.client import PATH, UpstreamClient
 from tests.support import loaded
 from tests.upstream.clock import FakeClock
@@ -432,6 +434,19 @@ async def test_retries_have_a_budget() -> None:
 
     # the reserve of 100, and a fifth of the calls
     assert rest.calls - 200 == pytest.approx(140, abs=1)
+
+
+async def test_a_retry_over_the_rate_leaves_the_first_failure() -> None:
+    """If no call is left for the retry, the failure is reported, with its cause, and counted."""
+    rest, clock = Script(httpx.ConnectError(SECRET)), FakeClock()
+    async with client_of(rest, timeout=1, breaker_failures=1, clock=clock) as client:
+        client.budget = Budget(SharedRate("", 1, clock=clock), queue=5)
+        error = await failed(client)
+
+    assert rest.calls == 1
+    assert type(error) is UpstreamUnavailableError
+    assert type(error.__cause__) is httpx.ConnectError
+    assert client.breaker.state == "open"
 
 
 async def test_after_repeated_failures_rest_is_not_called() -> None:
