@@ -94,7 +94,8 @@ class Documents:
             return text, None
         if query is not None:
             return query, partial(self._store, place, query) if len(query) <= _LONGEST else None
-        found = await self._shared.get(place) if self._shared else None
+        is_hash = len(sha256) == 64  # another text may be as long as a request, and so a key
+        found = await self._shared.get(place) if self._shared and is_hash else None
         if found is None:
             raise PersistedQueryNotFoundError("PersistedQueryNotFound")
         text = self._texts[place.name] = found.content.decode()
