@@ -162,7 +162,6 @@ class Watcher:
         """Poll until cancelled, or until SuperOffice rejects the caller."""
         try:
             while True:
-                self._is_woken.clear()
                 wait_s = await self._poll()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
@@ -173,6 +172,8 @@ class Watcher:
 
     async def _poll(self) -> float:
         """Read the sessions, and return how long to wait afterwards."""
+        is_by_clock = self._state is not None and not self._is_woken.is_set()
+        self._is_woken.clear()
         # A query may have read the sessions just now; its snapshot is recent enough.
         max_age_s = None if self._state is None else self.pace.rhythm.interval_s / 2
         try:
@@ -188,6 +189,8 @@ class Watcher:
             await asyncio.sleep(min(exc.retry_after_s or 0, LONGEST_AFTER_FAILURE_S))
             return self.pace.after_failure()
         has_changed = await self._take(served.snapshot)
+        if has_changed and is_by_clock and not self._is_woken.is_set():
+            self.pace.rhythm.is_notified = False  # nobody announced it: webhooks may have stopped
         wait_s = self.pace.after_success(has_changed=has_changed)
         return max(0.0, wait_s - served.age_s())
 

@@ -264,6 +264,22 @@ async def test_news_causes_a_poll() -> None:
     assert desk.rhythm.is_notified
 
 
+async def test_a_change_without_news_makes_polls_frequent_again() -> None:
+    """SuperOffice switches a failing webhook off; the next webhook makes polls rare again."""
+    desk = Desk(interval_s=0.02, slowest_s=0.02, ttl_s=LONG_S)
+    async with desk.screen(STATUS) as screen:
+        await screen.shows(1)
+        desk.sessions = [session(1, "UserLast")]
+        desk.notify()
+        await screen.shows(2)
+        await desk.wait_for_polls(2)
+        was_notified = desk.rhythm.is_notified
+        desk.sessions = [session(1)]
+        await screen.shows(3)
+
+        assert (was_notified, desk.rhythm.is_notified) == (True, False)
+
+
 async def test_news_during_a_poll_causes_another_one() -> None:
     """News during a poll causes another one, as the first may have read the old state."""
     desk = Desk(interval_s=LONG_S, ttl_s=LONG_S)
