@@ -75,16 +75,18 @@ class State:
     number: int = field(default_factory=count(1).__next__)
     """Later states have higher numbers."""
 
+    _comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _later: Snapshot | None = None
 
     async def since(self, earlier: "State") -> Changes:
         """Return the changes since an earlier state; computed once for all subscribers."""
-        if earlier not in self.changes:
-            before, after = earlier.snapshot.sessions, self.snapshot.sessions
-            if len(after) > _MANY:
-                self.changes[earlier] = await asyncio.to_thread(self.compare, before, after)
-            else:
-                self.changes[earlier] = self.compare(before, after)
+        async with self._comparing:
+            if earlier not in self.changes:
+                before, after = earlier.snapshot.sessions, self.snapshot.sessions
+                if len(after) > _MANY:
+                    self.changes[earlier] = await asyncio.to_thread(self.compare, before, after)
+                else:
+                    self.changes[earlier] = self.compare(before, after)
         return self.changes[earlier]
 
     def at(self, now_ns: int) -> Snapshot:

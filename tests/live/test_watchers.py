@@ -1,7 +1,9 @@
 """Watchers: the number of REST calls, the delivery of changes, and failures."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, aclosing
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from gateway.errors import (
     UpstreamUnauthenticatedError,
 )
 from gateway.live import watcher as watcher_module
+from gateway.live.changes import Changes
 from gateway.live.watcher import Alarm, State
 from tests.live.desk import Desk, caller, session
 from tests.waiting import until
@@ -117,17 +120,31 @@ async def test_a_slow_screen_gets_the_latest_state_only() -> None:
     assert screen.answers == [QUEUE, TAKEN]
 
 
-async def test_changes_are_computed_once_for_all_readers() -> None:
-    """The changes between two states are computed once for all readers."""
+@pytest.mark.parametrize("many", [0, 1_000])
+async def test_changes_are_computed_once_for_all_readers(
+    many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers at the same time share one comparison, also if a thread makes it."""
+    monkeypatch.setattr(watcher_module, "_MANY", many)
     desk = Desk()
-    async with desk.watchers.watching(caller()) as watcher:
-        async with aclosing(watcher.states(Alarm())) as states:
-            first, second = await anext(states), await anext(states)
+    async with (
+        desk.watchers.watching(caller()) as watcher,
+        aclosing(watcher.states(Alarm())) as states,
+    ):
+        first, second = await anext(states), await anext(states)
+    assert isinstance(first, State)
+    assert isinstance(second, State)
+    comparisons: list[Any] = []
 
-        assert isinstance(first, State)
-        assert isinstance(second, State)
-        changes = await second.since(first)
-        assert await second.since(first) is changes
+    def compare(*snapshots: Sequence[Any]) -> Changes:
+        comparisons.append(snapshots)
+        return Changes([], [], [])
+
+    other = State(second.snapshot, compare)  # type: ignore[arg-type]
+    changes = await asyncio.gather(*(other.since(first) for _ in range(3)))
+
+    assert len(comparisons) == 1
+    assert len({id(one) for one in changes}) == 1
 
 
 @pytest.mark.parametrize(
