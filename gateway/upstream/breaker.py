@@ -88,7 +88,7 @@ class Breaker:
         is_probe = self._probe is call
         if is_probe:
             self._probe = None
-        if isinstance(outcome, UpstreamTimeoutError) and not call.had_time and not is_probe:
+        if isinstance(outcome, UpstreamTimeoutError) and not call.had_time:
             return
         if isinstance(outcome, UpstreamUnavailableError | UpstreamTimeoutError):
             self._count_failure(outcome, call.caller, is_probe=is_probe)
@@ -121,7 +121,6 @@ class Breaker:
             )
         requested_s = min(failure.retry_after_s or 0, _MOST_COOLDOWNS * self.cooldown_s)
         self._open_until = self.clock() + max(self._cooldowns * self.cooldown_s, requested_s)
-        self._counted_at.clear()
 
 
 @dataclass(slots=True, eq=False)
