@@ -88,7 +88,7 @@ class Breaker:
         is_probe = self._probe is call
         if is_probe:
             self._probe = None
-        if isinstance(outcome, UpstreamTimeoutError) and not call.had_time:
+        if not self.failures or (isinstance(outcome, UpstreamTimeoutError) and not call.had_time):
             return
         if isinstance(outcome, UpstreamUnavailableError | UpstreamTimeoutError):
             self._count_failure(outcome, call.caller, is_probe=is_probe)
