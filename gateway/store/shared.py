@@ -264,19 +264,16 @@ class SharedCache:
             replies = [exc] * len(commands)
         failure = next((reply for reply in replies if isinstance(reply, Exception)), None)
         if failure is None:
-            await self._write_owed(commands, replies)
+            await self._write_owed(commands)
         elif self.outages.failed(failure):
             with suppress(Exception):
                 async with loop_timeout(self.answer_s):
                     await self.remote.reconnect()
         return [None if isinstance(reply, Exception) else reply for reply in replies]
 
-    async def _write_owed(self, commands: Sequence[Command], replies: Sequence[Reply]) -> None:
+    async def _write_owed(self, commands: Sequence[Command]) -> None:
         """Write the owed entries, if one of the commands has written an entry."""
-        if any(
-            isinstance(command, Write) and command.entry and reply == b"OK"
-            for command, reply in zip(commands, replies, strict=True)
-        ):
+        if any(isinstance(command, Write) and command.entry for command in commands):
             self.outages.worked()
             owed, self._owed = self._owed, {}
             for entry in owed.values():
