@@ -1,5 +1,6 @@
 """Read manifests of trusted documents: of several apps, and of several versions of each."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from contextlib import suppress
 from os.path import isdir
@@ -10,8 +11,6 @@ import msgspec
 from graphql import GraphQLError, OperationDefinitionNode, parse
 
 from gateway.errors import SettingsError
-
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class _Document(msgspec.Struct):
@@ -57,7 +56,7 @@ def read_manifest(path: Path) -> dict[str, str]:
     """
     setting = f"GATEWAY_TRUSTED_DOCUMENTS={path}"
     try:
-        json = path.read_bytes().removeprefix(_BYTE_ORDER_MARK)
+        json = path.read_bytes().removeprefix(BOM_UTF8)
         with suppress(msgspec.ValidationError):
             documents = msgspec.json.decode(json, type=_ApolloManifest).operations
             return {document.id: document.body for document in documents}
