@@ -135,7 +135,8 @@ class Call:
     breaker: Breaker
     caller: str = ""
     had_time: bool = True
-    _has_begun: bool = False
+    has_begun: bool = False
+    """Whether it was made, once at least."""
 
     def __enter__(self) -> Self:
         self.breaker.check()
@@ -144,13 +145,13 @@ class Call:
     def begin(self, *, had_time: bool = True) -> None:
         """Begin the call; if it has less than half of its deadline, a timeout is our fault."""
         self.breaker.begin(self)
-        if not self._has_begun:  # a retry has less time because of SuperOffice
-            self._has_begun, self.had_time = True, had_time
+        if not self.has_begun:  # a retry has less time because of SuperOffice
+            self.has_begun, self.had_time = True, had_time
 
     def lose_time(self) -> None:
         """Record that the call waits for us: a timeout is then not SuperOffice's fault."""
         self.had_time = False
 
     def __exit__(self, kind: object, outcome: BaseException | None, traceback: object) -> None:
-        if self._has_begun:
+        if self.has_begun:
             self.breaker.end(self, outcome)

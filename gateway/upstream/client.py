@@ -117,8 +117,12 @@ class UpstreamClient:
                 self._rate_limits.refused(name)
                 raise
             except TimeoutError as exc:
-                message = f"SuperOffice did not answer within {self._timeout_s:g} seconds."
-                raise UpstreamTimeoutError(message) from exc
+                problem = (
+                    "SuperOffice did not answer" if call.has_begun else "No connection was free"
+                )
+                error = UpstreamTimeoutError(f"{problem} within {self._timeout_s:g} seconds.")
+                error.call_was_made = call.has_begun
+                raise error from exc
             except UpstreamRateLimitedError as exc:
                 if exc.retry_after_s and exc.call_was_made:
                     self._rate_limits.add(name, exc.retry_after_s)

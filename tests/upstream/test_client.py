@@ -541,6 +541,8 @@ async def test_a_timeout_in_the_queue_does_not_open_the_breaker() -> None:
         error = await failed(client)
 
         assert type(error) is UpstreamTimeoutError
+        assert str(error) == "No connection was free within 0.02 seconds."
+        assert not error.call_was_made
         assert client.breaker.state == "closed"
         assert client.gate.waiting == 0
     assert rest.calls == 0
