@@ -1,7 +1,6 @@
 """All parts of one gateway, wired by hand."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
@@ -48,8 +47,6 @@ from gateway.web.read.request import Reader
 from gateway.wiring import live, metrics, upstreams
 from gateway.wiring.reloads import Reloads
 from gateway.wiring.schema import schema_options, tracing_for, trusted_documents
-
-logger = logging.getLogger(__name__)
 
 _INTERVAL_WITHOUT_CACHE_S = 5.0
 
@@ -194,7 +191,10 @@ class Gateway:
         """Run the background tasks; at the end, cancel them and close all connections."""
         if self.tracing:
             self.tracing.open()
-        tasks = {asyncio.create_task(_logged(run)) for run in self._background}
+        tasks = {asyncio.create_task(run()) for run in self._background}
+        for task in tasks:
+            # asyncio logs what a callback raises.
+            task.add_done_callback(lambda ended: ended.cancelled() or ended.result())
         try:
             yield
         finally:
@@ -206,10 +206,3 @@ class Gateway:
                 await self.shared.aclose()
             if self.tracing:
                 await self.tracing.aclose()
-
-
-async def _logged(run: Callable[[], Coroutine[object, object, None]]) -> None:
-    try:
-        await run()
-    except Exception:
-        logger.exception("A background task has ended: restart the gateway")
