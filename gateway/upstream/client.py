@@ -105,22 +105,13 @@ class UpstreamClient:
             try:
                 async with asyncio.timeout_at(ends_at):
                     self._retries.note_call()
-                    try:
-                        body = await self._attempt(call, headers, ends_at)
-                    except UpstreamUnavailableError as exc:
-                        await self._pause(exc, ends_at)
-                        try:
-                            body = await self._attempt(call, headers, ends_at)
-                        except (UpstreamHeldOffError, UpstreamNotCalledError):
-                            raise exc from exc.__cause__  # there was no retry
+                    body = await self._attempt_twice(call, headers, ends_at)
             except UpstreamUnauthenticatedError:
                 self._rate_limits.refused(name)
                 raise
             except TimeoutError as exc:
-                problem = (
-                    "SuperOffice did not answer" if call.has_begun else "No connection was free"
-                )
-                error = UpstreamTimeoutError(f"{problem} within {self._timeout_s:g} seconds.")
+                why = "SuperOffice did not answer" if call.has_begun else "No connection was free"
+                error = UpstreamTimeoutError(f"{why} within {self._timeout_s:g} seconds.")
                 error.call_was_made = call.has_begun
                 raise error from exc
             except UpstreamRateLimitedError as exc:
@@ -129,6 +120,20 @@ class UpstreamClient:
                 raise
         self._rate_limits.accepted(name)
         return body
+
+    async def _attempt_twice(self, call: Call, headers: Sequence[Header], ends_at: float) -> bytes:
+        try:
+            return await self._attempt(call, headers, ends_at)
+        except UpstreamUnavailableError as exc:
+            pause_s = self._retries.pause_s(exc, left_s=_left_s(ends_at))
+            # A probe is a single call, and during a probe a retry would be rejected.
+            if pause_s is None or self.breaker.state != "closed":
+                raise
+            await asyncio.sleep(pause_s)
+            try:
+                return await self._attempt(call, headers, ends_at)
+            except (UpstreamHeldOffError, UpstreamNotCalledError):
+                raise exc from exc.__cause__  # there was no retry
 
     async def _attempt(self, call: Call, headers: Sequence[Header], ends_at: float) -> bytes:
         if self.budget is not None:
@@ -151,19 +156,6 @@ class UpstreamClient:
                 # After the handshake TLS errors are not translated; in TLS 1.3 the refusal of a
                 # client without a certificate is one of them.
                 raise upstream_error(exc) from exc
-
-    async def _pause(self, failure: UpstreamUnavailableError, ends_at: float) -> None:
-        """Wait before the retry, if there is one.
-
-        Raises:
-            UpstreamUnavailableError: `failure`, if there is no retry.
-        """
-        # A probe is a single call, and during a probe a retry would be rejected.
-        is_allowed = self.breaker.state == "closed"
-        pause_s = self._retries.pause_s(failure, left_s=_left_s(ends_at)) if is_allowed else None
-        if pause_s is None:
-            raise failure
-        await asyncio.sleep(pause_s)
 
 
 def _left_s(ends_at: float) -> float:

@@ -481,10 +481,11 @@ async def test_one_probe_closes_the_breaker() -> None:
     rest = Script(*[failing(503)] * 3, ok())
     clock = FakeClock()
     async with client_of(rest, breaker_failures=1, clock=clock) as client:
+        client.budget = Budget(SharedRate("", 100, clock=clock), queue=5)
         await failed(client)
         clock.advance(5)
         await failed(client)
-        assert rest.calls == 3
+        assert rest.calls == client.budget.granted == 3
 
         clock.advance(10)
         assert await client.fetch(CALLER) == b"[]"
