@@ -14,6 +14,9 @@ import httpx
 
 from gateway.errors import UpstreamBadResponseError, UpstreamInterruptedError
 
+MakeRoom = Callable[[int], Awaitable[object]]
+"""Waits until there is memory for so many bytes more."""
+
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _RAW_DEFLATE = -zlib.MAX_WBITS
 _PIECE = 2**16
@@ -27,12 +30,9 @@ _NEVER_JSON = (b"text/html", b"text/xml", b"application/xml")
 
 
 async def read_body(
-    response: httpx.Response,
-    *,
-    max_bytes: int,
-    make_room: Callable[[int], Awaitable[object]] | None = None,
+    response: httpx.Response, *, max_bytes: int, make_room: MakeRoom | None = None
 ) -> bytes:
-    """Return the body of a 200, decompressed; `make_room` may wait for memory for each piece.
+    """Return the body of a 200, decompressed; `make_room` is awaited for each piece.
 
     Raises:
         UpstreamBadResponseError: it is HTML or XML, it is larger than `max_bytes`, compressed or

@@ -31,8 +31,8 @@ def read_manifests(paths: Iterable[Path]) -> dict[str, str]:
     """
     documents: dict[str, str] = {}
     for path in paths:
-        is_folder = isdir(path)  # noqa: PTH112  `Path.is_dir` may raise PermissionError
-        files = sorted(path.glob("*.json")) if is_folder else [path]
+        # Not by `Path.is_dir`: it raises PermissionError if a folder on the way is closed.
+        files = sorted(path.glob("*.json")) if isdir(path) else [path]  # noqa: PTH112
         if not files:
             raise SettingsError(f"GATEWAY_TRUSTED_DOCUMENTS={path}: the folder has no *.json files")
         for file in files:
