@@ -76,7 +76,7 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def number(value: float) -> str:
     """Write a number with its significant digits, and with separated thousands."""
     if abs(value) >= 100:
-        return f"{value:,.0f}".replace(",", "\N{NO-BREAK SPACE}")
+        return f"{value:,.0f}"
     if abs(value) >= 10:
         return f"{value:.1f}"
     return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"

@@ -18,6 +18,7 @@ from gateway.schema.build import sdl
 from gateway.settings import Settings
 from gateway.tenants.path import GRAPHQL_PATH
 from gateway.web.endpoint import Endpoint
+from gateway.web.middleware.cors import cross_origin
 from gateway.web.middleware.representation import Representation
 from gateway.web.middleware.request_log import RequestLog
 from gateway.web.middleware.response_headers import ResponseHeaders
@@ -28,7 +29,6 @@ from gateway.web.pages.query_page import QueryPage, static_files
 from gateway.web.read.accept import EVENT_STREAM, GRAPHQL_JSON
 from gateway.web.response_cache import ResponseCache
 from gateway.web.websocket.handshake import SocketEndpoint
-from gateway.wiring.browsers import cross_origin
 from gateway.wiring.gateway import Gateway
 
 _WEBHOOKS = "/webhooks/superoffice"

@@ -1,7 +1,7 @@
 """Every error that the gateway raises on purpose.
 
 * GatewayError                    a message that is safe to show, a code, an HTTP status
-  + SettingsError                 start-up only: one line on stderr, exit code 2
+  + SettingsError                 one line on stderr and exit code 2; at a reload, in the log
   + RequestTimeoutError           UPSTREAM_TIMEOUT, 504
   + RequestError                  the client's fault
     - BadRequestError             BAD_REQUEST, 400
@@ -20,6 +20,7 @@
       - UpstreamUnauthenticatedError  UNAUTHENTICATED, 401
       - UpstreamForbiddenError    FORBIDDEN, 403
     - UpstreamRateLimitedError    RATE_LIMITED, 429
+      - UpstreamHeldOffError      the call was not made
     - UpstreamTimeoutError        UPSTREAM_TIMEOUT, 504
     - UpstreamUnavailableError    UPSTREAM_UNAVAILABLE, 503
       - UpstreamInterruptedError  the connection broke within an answer
@@ -120,7 +121,7 @@ class TenantMissingError(BadRequestError):
 
 
 class TenantNotFoundError(BadRequestError, status=404):
-    """There is no such tenant, or it is not served: the client does not learn which."""
+    """There is no such tenant, or it is not served."""
 
     def __init__(self) -> None:
         super().__init__("There is no such tenant.")

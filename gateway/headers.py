@@ -1,8 +1,7 @@
-"""Every HTTP header that the gateway knows, in one table, with its uses.
+"""Every HTTP header that affects caching, CORS or the REST call, in one table, with its uses.
 
 The sets of headers in the rest of the code derive from it: those forwarded to SuperOffice, those in
-the cache keys, those in `Vary`, those for CORS, and those allowed in `connection_init`. A header
-that is not in the table changes nothing.
+the cache keys, those in `Vary`, those for CORS, and those allowed in `connection_init`.
 """
 
 from collections.abc import Sequence

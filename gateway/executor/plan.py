@@ -201,7 +201,7 @@ def _converted(convert: Convert, kind: GraphQLOutputType, *, is_required: bool) 
 
 
 def _completed(kind: GraphQLLeafType, *, may_be_null: bool) -> Convert:
-    """Make the function that writes a value as graphql-core does, which words any error itself."""
+    """Make the function that writes a leaf value; if it raises, graphql-core reports the error."""
 
     def write(value: object) -> object:
         if value is None and may_be_null:

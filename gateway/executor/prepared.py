@@ -61,7 +61,7 @@ class _Root:
     """In the response."""
 
     field: GraphQLField
-    """With the arguments alone that the query has: each other one takes 3 µs a request."""
+    """Only with arguments that are sent or have a default: each other one takes 3 µs a request."""
 
     declared: list[StrawberryArgument]
     """The same arguments."""

@@ -111,8 +111,8 @@ class Projections:
 
 
 def _projection(plan: Plan) -> Projection:
-    has_bounds = issubclass(plan.kind, Record)
-    lists = [c.attribute for c in plan.cells if c.inner and c.inner.lists and not has_bounds]
+    is_record = issubclass(plan.kind, Record)  # its lists are short, and count in `steps`
+    lists = [c.attribute for c in plan.cells if c.inner and c.inner.lists and not is_record]
     return Projection(projection(plan), 1 + _cells(plan) // _CELLS_IN_A_STEP, tuple(lists))
 
 

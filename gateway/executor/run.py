@@ -4,8 +4,7 @@ graphql-core takes some microseconds for each field of each object. Here a selec
 function that projects an object in a single call. Objects that it cannot project are left to
 graphql-core: errors, their paths and their order are always its own.
 
-`Any` stands where graphql-core's own signatures have it: values of resolvers, and the positions
-of incremental delivery.
+`Any` is used where graphql-core's signatures use it.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,9 @@
 """Split long work into parts that yield to other requests.
 
 However many requests do such work, the event loop has several iterations between any two parts.
-Callers take turns, however many requests each has. A caller's work is done one after the other, the
-newest first. All strangers count as one caller, and take turns too.
+Callers take turns, however many requests each has. A caller's requests are finished one after the
+other, the newest first. A *stranger* is an unauthenticated client: one whose credentials
+SuperOffice has not accepted yet. All strangers count as one caller, whose requests take turns too.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ _MOST_STEPS_AS_LISTS = 100_000
 _MOST_KNOWN = 10_000
 
 _STRANGERS = ""
-"""The one caller that stands for all whose credentials SuperOffice has not accepted yet."""
+"""The name of the one caller that all strangers count as."""
 
 _CALLER = ContextVar("caller", default=_STRANGERS)
 _KNOWN: LRUCache[str, bool] = LRUCache(_MOST_KNOWN)
@@ -83,7 +84,8 @@ async def in_turns(
 ) -> list[object] | orjson.Fragment:
     """Make a long list in parts; `make` gets the bounds of one, and an item takes `steps`.
 
-    After many steps lists are returned as JSON, because encoding them takes long too.
+    Past 100,000 steps of an operation, it is returned as JSON, encoded in parts too: to encode the
+    whole answer at once would block the event loop.
     """
     size = max(1, STEPS_PER_TURN // 2 // steps)
     turns.in_lists += length * steps

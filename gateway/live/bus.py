@@ -94,7 +94,7 @@ class RedisBus(Bus):
             except OSError as exc:
                 # A right that is missing at the start has been reported by name.
                 if self.receives_all or not (is_reported or isinstance(exc, PermissionError)):
-                    logger.warning("Webhooks that reach other processes are not seen here: %s", exc)
+                    logger.warning("Webhooks from other processes do not arrive here: %s", exc)
                     is_reported = True
                 if self.receives_all:
                     self.receives_all = False
@@ -110,7 +110,7 @@ class RedisBus(Bus):
         if data is None:
             self.receives_all = True
             self.listener(None)
-            logger.info("Webhooks that reach other processes are seen here")
+            logger.info("Webhooks from other processes arrive here")
             return
         try:
             news = msgspec.json.decode(data, type=News)

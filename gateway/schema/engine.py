@@ -137,7 +137,7 @@ class Engine:
             async for answer in answers:
                 if is_first:
                     await operation.answered(answer, context)
-                # An error may be the last answer, which is never dropped.
+                # An older error is sent, too: it may be the last answer.
                 is_later = answer.state >= state or "errors" in answer.body
                 if is_first or not digest or (answer.digest != digest and is_later):
                     if not is_first:  # all readers of a stream get the answer at the same time

@@ -110,4 +110,4 @@ def masked(exc: Exception) -> GatewayError:
         return exc
     error_id = secrets.token_hex(8)
     logger.error("The gateway has a fault, errorId %s", error_id, exc_info=exc)
-    return GatewayError("The gateway failed here.", errorId=error_id)
+    return GatewayError("Internal error: the gateway's log has its errorId.", errorId=error_id)

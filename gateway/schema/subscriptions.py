@@ -192,12 +192,12 @@ def _subscription(resolver: Callable[..., Results], description: str) -> Declare
 
 
 @strawberry.type(
-    description="Live updates. All subscriptions of a user share one poll. They end with "
-    "`UNAUTHENTICATED` or `FORBIDDEN` if SuperOffice rejects the user. During any other failure of "
-    "SuperOffice, only alarms send events, and a new subscription gets the error. A filter on "
-    "`waitSeconds`, `idleSeconds` or `customerAwaySeconds` is an alarm: it sends an event at the "
-    "second when a session begins or ceases to match, without a poll. In such an event, computed "
-    "seconds are as of the event."
+    description="Live updates. A caller's subscriptions in the same language share one poll. They "
+    "end with `UNAUTHENTICATED` or `FORBIDDEN` if SuperOffice rejects the caller. During any "
+    "other failure of SuperOffice, only alarms send events, and a new subscription gets the "
+    "error. A filter on `waitSeconds`, `idleSeconds` or `customerAwaySeconds` is an alarm: it "
+    "sends an event at the second when a session begins or ceases to match, without a poll. Its "
+    "computed seconds are as of the event."
 )
 class Subscription:
     chat_sessions: list[ChatSession] | None = _subscription(
@@ -210,7 +210,8 @@ class Subscription:
     chat_session_summary: ChatSessionSummary | None = _subscription(
         watch_summary,
         "The result of the query of the same name: at once, and again whenever a selected value "
-        "changes.",
+        "changes. `longestWaitSeconds`, `medianWaitSeconds` and `fetchedAt` change at nearly every "
+        "poll: instead, select `longestWaiting { whenRequested }` and count in the client.",
     )
     chat_session_changes: ChatSessionChanges | None = _subscription(
         watch_changes,

@@ -27,11 +27,11 @@ from gateway.web.middleware.request_log import UNKNOWN
 from gateway.web.respond.errors import error_response
 
 MAX_HEADERS = 200
-_MAX_HEAD_BYTES = 64 * 2**10  # and as much after a body
+_MAX_HEAD_BYTES = 64 * 2**10  # also of what follows a body, such as trailers
 _MAX_PIPELINE = 32
 _MAX_PIPELINE_BYTES = 256 * 2**10
 
-# A piece of a body that is smaller than its cost adds to the debt; a larger one reduces it.
+# Limits bodies of many tiny pieces: each adds its cost to a debt, which its bytes reduce.
 _PIECE_COST_BYTES = 256
 _MAX_DEBT_BYTES = 4 * 2**20
 _HEAD_TIMEOUT_S = 10
@@ -50,7 +50,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
 
     _is_in_head = True
     _debt_bytes = 0
-    """The cost of the body's pieces beyond their bytes."""
+    """The cost of the body's pieces so far, less their bytes; never below 0."""
 
     _pipeline_bytes = 0
     """The size of the waiting requests."""
@@ -149,7 +149,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         return f"The {part} of the request is too large: the head may have {most}.", status
 
     def _reject(self, problem: str, status: int = 400) -> NoReturn:
-        """Have the problem answered, as uvicorn answers what httptools rejects.
+        """Raise: uvicorn then calls `send_400_response`, which sends this problem and status.
 
         Raises:
             ValueError: always.

@@ -72,9 +72,10 @@ def listen(host: str, port: int) -> socket.socket:
 def join(listener: socket.socket) -> socket.socket:
     """Return the socket that a worker listens on: its own on a reserved port, or the shared one.
 
-    The kernel distributes the connections to a port evenly among its sockets. Of a shared socket,
-    the worker that wakes first accepts most: two workers would serve hardly more than one. uvicorn
-    listens once the application has started: until then other workers get the connections.
+    The kernel distributes the connections to a port evenly among its sockets. With one shared
+    socket, the first worker to wake accepts most connections, and two workers serve hardly more
+    than one. uvicorn listens once the application has started: until then other workers get the
+    connections.
     """
     is_own = sys.platform == "linux" and listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
     return _bound_like(listener) if is_own else listener

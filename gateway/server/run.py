@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
     MakeApp = Callable[..., Starlette]
 
-# Answers are trees of thousands of objects that are freed as soon as they are sent: by default the
-# collector would visit most of them once or twice before. Its visits block the event loop, for some
-# 2 ms at the first threshold, 10 ms at the second and at the third, as records are not visited. The
-# objects of a request have no cycles, so that few are left for the third.
+# Answers are trees of thousands of objects that are freed as soon as they are sent. By default, the
+# garbage collector would visit most of them once or twice before. It blocks the event loop for some
+# 2 ms for the youngest generation, and for 10 ms for the others, as records are exempt. Requests
+# leave no cycles, so the oldest generation has little to collect.
 _GC_THRESHOLDS = (10_000, 2, 50)
 _WORKERS_TIMEOUT_S = 5
 
@@ -147,7 +147,8 @@ def _build(
 def _without_gc() -> Iterator[None]:
     """Exempt permanent objects, modules and the schema, from Python's garbage collector.
 
-    Its visits take a sixth of a start; a last one would free only some 4,000 objects.
+    Collections would take a sixth of the start-up time. One before the freeze would free only some
+    4,000 objects.
     """
     gc.disable()
     try:

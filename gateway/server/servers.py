@@ -25,7 +25,7 @@ _VERBOSE_S = 300
 
 logger = logging.getLogger(__name__)
 
-# Longer than proxies keep connections by default: to close one first could lose a request.
+# Longer than nginx and AWS keep idle connections: to close one first could lose a request.
 _KEEP_ALIVE_S = 75
 
 
@@ -40,7 +40,7 @@ def config_of(app: ASGIApp, **options: Any) -> uvicorn.Config:  # each has its o
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # nothing depends on the client's address
+        proxy_headers=False,  # web/read/proxies.py reads them, from trusted addresses alone
         ws_per_message_deflate=False,  # a kilobyte could become a megabyte, before any login
         ws_ping_timeout=None,  # `SocketProtocol` ends silent connections
         **{"timeout_keep_alive": _KEEP_ALIVE_S, **options},
@@ -142,7 +142,7 @@ class GatewayServer(uvicorn.Server):
         self._level_timer = asyncio.get_running_loop().call_later(delay_s, set_level)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Drain; after Ctrl+C or a second signal stop now; after one more Ctrl+C drop requests."""
+        """Drain; Ctrl+C or a second signal ends the drain; one more Ctrl+C drops requests."""
         self.force_exit |= self.is_hurried and sig == signal.SIGINT
         self.is_hurried |= self.should_exit or sig == signal.SIGINT
         self.should_exit = True

@@ -1,7 +1,7 @@
 """Signals that do not stop the server, and notifications to systemd.
 
-HUP reloads, USR1 makes the log verbose for a while, USR2 is ignored. By default each would end the
-process, and with it the requests in progress.
+HUP reloads, USR1 makes the log verbose for a while, USR2 ends the drain of a worker and is ignored
+otherwise. By default each would end the process, and with it the requests in progress.
 """
 
 import contextlib
@@ -19,10 +19,10 @@ early: list[int] = []
 
 
 def handle_early_signals() -> None:
-    """Until a server handles signals, note SIGTERM, and ignore those that do not stop it.
+    """Until a server handles signals, record SIGTERM, and ignore those that do not stop it.
 
     Without a handler, process 1 gets no SIGTERM, and any other leaves its socket and files behind.
-    An exception in place of the note could end anywhere, as in an import.
+    The handler only records the signal: an exception could interrupt anything, even an import.
     """
     signal.signal(signal.SIGTERM, lambda number, _: early.append(number))
     for number in HANDLED:  # in child processes, too

@@ -86,7 +86,7 @@ class _Parser(HttpRequestParser):
                 if protocol.is_handshake():
                     raise
                 if parser.get_method() == b"CONNECT":  # it needs no Upgrade header
-                    protocol.send_400_response("This is no proxy.")
+                    protocol.send_400_response("CONNECT is not supported.")
                 if protocol.transport.is_closing():
                     return
                 data = _plain_head(parser, protocol) + data[exc.args[0] :]

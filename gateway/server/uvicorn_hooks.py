@@ -7,7 +7,7 @@ asyncio and httptools callbacks of the protocol, such as `on_body`, are public.
 `HttpToolsProtocol`:
     `_start_asgi_task`: a cached answer is sent instead of calling the application.
     `handle_websocket_upgrade`: handshakes with a body are refused.
-    `send_400_response`: what goes past a limit, and what is no HTTP, is answered like other errors.
+    `send_400_response`: requests past a limit, and invalid HTTP, get our error body.
     `expect_100_continue`: HTTP/1.0 gets no 100.
     `headers`, `parser`, `url`: heads that ask for another protocol are read again.
     `pipeline`, `timeout_keep_alive_task`, `connections`, `loop`: limits, and the timer of a head.

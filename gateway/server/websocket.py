@@ -1,8 +1,9 @@
 """uvicorn's WebSocket protocol, with limits on what a client may send.
 
 Received data is parsed in small pieces, and only while the application waits for a message: a read
-of thousands of frames yields to other requests, and neither messages nor pongs pile up. A client is
-a stranger, and may send little, until SuperOffice has accepted its credentials.
+of thousands of frames yields to other requests, and neither messages nor pongs pile up. Until
+SuperOffice has accepted its credentials, a client is a stranger (`executor/turns.py`), and may send
+little.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from websockets.protocol import OPEN
 from gateway.server import uvicorn_hooks  # noqa: F401  fails on a release without a hook
 from gateway.server.limits import MAX_HEADERS
 from gateway.server.slow_readers import SlowReaderProtocol
-from gateway.web.read.body import Share
+from gateway.web.read.body import TOO_MANY_BYTES, Share
 
 # As much as any head may have: a Cookie can be longer than the 8 KiB of the library.
 http11.MAX_LINE_LENGTH = 128 * 2**10
@@ -135,7 +136,7 @@ class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):
         return is_taken and self.writable.is_set() and not self.transport.is_closing()
 
     def handle_events(self) -> None:
-        """Count the frames of a message, or all frames of a stranger, and handle them."""
+        """Handle frames; count those of a message, or all of an unauthenticated client."""
         self._frames += len(self.conn.events)
         super().handle_events()
         if self.conn.current_size is None and not self._is_strangers:
@@ -147,11 +148,11 @@ class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):
         waiting = 0 if self._may_read() else len(self._unread)
         is_much = max(parsed, waiting) > _STRANGERS_BYTES or self._frames > _STRANGERS_FRAMES
         if self._is_strangers and is_much:
-            self._fail(CloseCode.TRY_AGAIN_LATER, "This is too much before a login.")
+            self._fail(CloseCode.TRY_AGAIN_LATER, "Too many bytes or frames before authentication.")
         elif self._frames > _MOST_FRAMES:
             self._fail(CloseCode.MESSAGE_TOO_BIG, "The message has too many frames.")
         elif not self._share.hold(parsed):
-            self._fail(CloseCode.TRY_AGAIN_LATER, "The gateway receives too much; retry later.")
+            self._fail(CloseCode.TRY_AGAIN_LATER, TOO_MANY_BYTES)
 
     def _time_message(self, *, is_waiting: bool) -> None:
         """Limit the time for the rest of a message that has begun."""

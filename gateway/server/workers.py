@@ -34,10 +34,16 @@ class Workers:
 
     The second argument of `serve` takes its report: "" once it serves, or why it cannot start.
 
-    The first SIGINT or SIGTERM ends them all, by SIGTERM; a later one, and the first SIGINT, ends
-    their drain, by SIGUSR2; a later SIGINT drops their requests.
-    HUP and USR1 are passed on; the terminal's HUP ends them all, too. Terminals and systemd signal
-    the whole group, so that a worker may get each signal twice; the second one must change nothing.
+    What the supervisor sends to all of them when it gets a signal:
+
+    * the first SIGTERM: SIGTERM, which begins their drain;
+    * the first SIGINT: SIGTERM and SIGUSR2, which ends their drain;
+    * a later SIGTERM: SIGUSR2;
+    * a later SIGINT: SIGINT, which drops their requests once the drain has ended;
+    * HUP and USR1: the same; but the HUP of a closed terminal counts as a SIGTERM.
+
+    Terminals and systemd signal the whole group, so that a worker may get each signal twice; the
+    second one must change nothing.
     """
 
     serve: Callable[[socket.socket, Callable[[str], None]], None]

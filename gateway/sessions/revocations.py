@@ -5,7 +5,7 @@ Languages and time zones do not count: a user is locked out in all of them.
 
 from cachetools import LRUCache
 
-from gateway.store.shared import Place, SharedCache
+from gateway.store.shared import SharedCache, SharedKey
 
 _MOST = 10_000
 _REVOKED = b"revoked"
@@ -14,22 +14,22 @@ _REVOKED = b"revoked"
 class Revocations:
     """Stores `_MOST` rejections in this process, and all in the cache that processes share.
 
-    A place is named by a digest of the credentials; times are in nanoseconds since 1970.
+    A key's name is a digest of the credentials; times are in nanoseconds since 1970.
     """
 
     def __init__(self, shared: SharedCache | None = None) -> None:
         self._shared = shared
         self._times_ns: LRUCache[str, int] = LRUCache(_MOST)
 
-    async def add(self, place: Place, now_ns: int, *, cached_s: float) -> None:
+    async def add(self, key: SharedKey, now_ns: int, *, cached_s: float) -> None:
         """Record a rejection, for as long as older snapshots may be cached."""
-        self._times_ns[place.name] = now_ns
+        self._times_ns[key.name] = now_ns
         if self._shared is not None:
-            await self._shared.put(place, _REVOKED, ttl_s=cached_s, is_owed=True)
+            await self._shared.put(key, _REVOKED, ttl_s=cached_s, is_owed=True)
 
-    async def cover(self, place: Place, requested_ns: int, now_ns: int) -> bool:
+    async def is_revoked(self, key: SharedKey, requested_ns: int, now_ns: int) -> bool:
         """Return whether a process saw the credentials rejected after `requested_ns`."""
-        if requested_ns <= self._times_ns.get(place.name, 0):
+        if requested_ns <= self._times_ns.get(key.name, 0):
             return True
-        rejection = await self._shared.get(place) if self._shared is not None else None
+        rejection = await self._shared.get(key) if self._shared is not None else None
         return rejection is not None and requested_ns <= now_ns - rejection.age_s * 1e9

@@ -21,7 +21,7 @@ from gateway.sessions.revocations import Revocations
 from gateway.sessions.snapshot import Complete, Origin, Snapshot, Stored, assemble
 from gateway.store.lease import turn
 from gateway.store.memory import BoundedMemoryCache
-from gateway.store.shared import Found, Place, SharedCache
+from gateway.store.shared import Found, SharedCache, SharedKey
 from gateway.store.single_flight import Flights
 from gateway.upstream.body_memory import BodyMemory
 from gateway.upstream.budget import IS_POLL
@@ -142,15 +142,15 @@ class Source:
         """Return a digest that names the share of a user of this SuperOffice."""
         return caller.owner(self.upstream_url.encode())
 
-    def _place(self, key: str, caller: Caller) -> Place:
-        """Return the place of a caller's data in the shared cache."""
+    def _shared_key(self, key: str, caller: Caller) -> SharedKey:
+        """Return the key of a caller's data in the shared cache."""
         secret = hmac.digest(self.secret, b"sealing", "sha256")
-        return Place(key, bytes.fromhex(caller.digest(secret, self.upstream_url.encode())))
+        return SharedKey(key, bytes.fromhex(caller.digest(secret, self.upstream_url.encode())))
 
-    def _revocation(self, caller: Caller) -> Place:
-        """Return the place that records a rejection of the caller's credentials."""
+    def _revocation(self, caller: Caller) -> SharedKey:
+        """Return the key of the entry that records a rejection of the caller's credentials."""
         credentials = caller.credentials()
-        return self._place(f"{self.key_of(credentials)}:revoked", credentials)
+        return self._shared_key(f"{self.key_of(credentials)}:revoked", credentials)
 
     def _hit(self, snapshot: Snapshot | None) -> Served | None:
         return None if snapshot is None else self._served(snapshot, "hit", "miss")
@@ -166,7 +166,7 @@ class Source:
             return None
         latest = await self.cache.get(key)
         if latest is None and self.shared is not None:
-            found = await self.shared.get(self._place(key, caller))
+            found = await self.shared.get(self._shared_key(key, caller))
             if found is not None:
                 latest = await self._assemble(caller, self._stored(found), "shared", 0)
         older = self._hit(latest)
@@ -182,13 +182,13 @@ class Source:
             if self.shared is None or not self.windows.ttl_s:
                 _, snapshot = await self._call(caller, trace)
             else:
-                place = self._place(key, caller)
-                snapshot = await self._share(self.shared, place, caller, trace, max_age_s)
+                shared_key = self._shared_key(key, caller)
+                snapshot = await self._share(self.shared, shared_key, caller, trace, max_age_s)
         except UpstreamRejectionError:
             await self.cache.delete(key)
             if self.windows.while_revalidate_s or self.windows.if_error_s:
-                place = self._revocation(caller)
-                await self.revocations.add(place, self.clock_ns(), cached_s=self.windows.cached_s)
+                revocation, cached_s = self._revocation(caller), self.windows.cached_s
+                await self.revocations.add(revocation, self.clock_ns(), cached_s=cached_s)
             raise
         except UpstreamError as exc:
             # Calls that were not made are frequent, and the log has the reason already.
@@ -203,7 +203,7 @@ class Source:
     async def _share(
         self,
         shared: SharedCache,
-        place: Place,
+        shared_key: SharedKey,
         caller: Caller,
         trace: Sequence[Header],
         max_age_s: float | None,
@@ -219,14 +219,14 @@ class Source:
         since_change_s, ttl_s = (self.clock_ns() - self.epoch_ns) / 1e9, self.windows.ttl_s
         oldest_s = min(ttl_s, since_change_s, ttl_s if max_age_s is None else max_age_s)
         try:
-            async with turn(shared, place, usable=usable, oldest_s=oldest_s) as mine:
+            async with turn(shared, shared_key, usable=usable, oldest_s=oldest_s) as mine:
                 if mine.found is not None:
                     took_s = time.perf_counter() - started
                     return await self._assemble(caller, mine.found, "shared", took_s)
                 try:
                     stored, snapshot = await self._call(caller, trace)
                 except UpstreamRejectionError:
-                    await shared.forget(place)
+                    await shared.forget(shared_key)
                     raise
                 age_s = (self.clock_ns() - stored.fetched_ns) / 1e9
                 await mine.store(stored.to_bytes(), ttl_s=self.windows.cached_s, age_s=age_s)
@@ -256,5 +256,5 @@ class Source:
 
     async def _is_revoked(self, older: Served, caller: Caller) -> bool:
         requested_ns = older.snapshot.requested_ns
-        place = self._revocation(caller)
-        return await self.revocations.cover(place, requested_ns, self.clock_ns())
+        revocation = self._revocation(caller)
+        return await self.revocations.is_revoked(revocation, requested_ns, self.clock_ns())

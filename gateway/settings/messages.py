@@ -58,7 +58,7 @@ def with_flags(text: str, flags: Collection[str]) -> str:
 def bad_setting(
     exc: ValidationError, fields: Mapping[str, FieldInfo], files: Collection[str]
 ) -> str:
-    """Return the message for an invalid value, with an example; a secret is not shown.
+    """Return the message for an invalid value, with its example; a secret is not shown.
 
     The values of the settings in `files` come from files.
     """
@@ -77,4 +77,5 @@ def bad_setting(
     is_hidden = is_secret(info) or "@" in str(error["input"])
     text = json.dumps(str(error["input"])[:80], ensure_ascii=False)
     shown = "" if is_hidden else f"={text}"
-    return f"{name}{shown}: {reason}; for example {name}={(info.examples or [''])[0]}"
+    example = (info.examples or [""])[0]
+    return f"{name}{shown}: {reason}" + (f"; for example {name}={example}" if example else "")

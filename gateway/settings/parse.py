@@ -195,10 +195,12 @@ def redis_url(value: SecretStr | None) -> SecretStr | None:
     return SecretStr(text)
 
 
-def long_enough(value: SecretStr, *, shortest: int) -> SecretStr:
-    """Check the length of a secret."""
+def long_enough(
+    value: SecretStr, *, shortest: int = 32, source: str = "`openssl rand -hex 32` prints one"
+) -> SecretStr:
+    """Check the length of a secret; `source` says where users get one."""
     if len(value.get_secret_value()) < shortest:
-        raise ValueError(f"it must have at least {shortest} characters")
+        raise ValueError(f"it must have at least {shortest} characters: {source}")
     return value
 
 
@@ -217,8 +219,8 @@ def webhook_secrets(value: SecretStr) -> dict[str | None, list[bytes]]:
 
 def webhook_secret(value: SecretStr) -> SecretStr:
     """Check the length of each secret."""
-    for secret in itertools.chain(*webhook_secrets(value).values()):
-        long_enough(SecretStr(secret.decode()), shortest=16)
+    for secret in map(bytes.decode, itertools.chain(*webhook_secrets(value).values())):
+        long_enough(SecretStr(secret), shortest=16, source="copy the one of SuperOffice")
     return value
 
 

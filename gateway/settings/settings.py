@@ -37,7 +37,7 @@ UpstreamUrl = Annotated[str, AfterValidator(parse.upstream_url)]
 RedisUrl = Annotated[SecretStr | None, AfterValidator(parse.redis_url)]
 AppToken = Annotated[SecretStr, AfterValidator(parse.app_token)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(parse.webhook_secret)]
-Secret32 = Annotated[SecretStr, AfterValidator(partial(parse.long_enough, shortest=32))]
+Secret32 = Annotated[SecretStr, AfterValidator(parse.long_enough)]
 Zone = Annotated[ZoneInfo, BeforeValidator(parse.time_zone)]
 Tenants = Annotated[frozenset[str] | None, BeforeValidator(parse.tenants)]
 Domains = Annotated[frozenset[str], BeforeValidator(parse.domains)]
@@ -52,7 +52,7 @@ Proxies = Annotated[frozenset[parse.Network], BeforeValidator(parse.proxies)]
 
 def written(default: object) -> str:
     """Return a default as a user would write it; "" if there is none."""
-    if default is None or default is PydanticUndefined:
+    if default is None or default is PydanticUndefined or callable(default):
         return ""
     if isinstance(default, bool):
         return "on" if default else "off"
@@ -62,7 +62,8 @@ def written(default: object) -> str:
 def _setting(group: str, default: object, example: str = "", **more: Any) -> Any:  # as Field
     """Declare a setting; a default in text form is parsed like a user's text.
 
-    If there is no example, it is the default; for a switch, the opposite of the default.
+    If there is no example, it is the default; for a switch, the opposite of the default. A secret
+    has none, unless it is a URL: users could set that public text.
     """
     more["default_factory" if callable(default) else "default"] = default
     other = not default if isinstance(default, bool) else default
@@ -127,7 +128,7 @@ class Settings(LoadedSettings):
     """File of the client certificate's key (PEM, no password); unset = the certificate's file."""
 
     upstream_connections: int = _superoffice(64, ge=1, le=10_000)
-    """REST calls at the same time, per process."""
+    """REST calls at the same time, per process and tenant."""
 
     upstream_rate: int | None = _superoffice(None, "10", ge=1, le=1_000_000)
     """REST calls per second and tenant, of all processes that share a Redis, or of all workers;
@@ -143,23 +144,21 @@ class Settings(LoadedSettings):
     """Largest answer of SuperOffice, after decompression."""
 
     breaker_failures: int = _superoffice(20, ge=0)
-    """Callers in a row whose REST calls failed, after which the circuit breaker stops calls for a
-    while; 0 = never.
-    """
+    """Number of callers whose calls fail in a row before the circuit breaker opens; 0 = never."""
 
     breaker_cooldown: Timeout = _superoffice(5.0)
     """Seconds until the circuit breaker allows a call; up to six times as long while calls fail."""
 
-    app_token: AppToken | None = _callers(None, "your application's client secret")
-    """`SO-AppToken`, the application's client secret, added for callers that send none."""
+    app_token: AppToken | None = _callers(None)
+    """`SO-AppToken`, the application's client secret, added to requests without one."""
 
     so_time_zone: HeaderValue | None = _callers(None, WITH_OFFSETS)
-    """`SO-TimeZone` for callers that send none; with `UTC, includeTZOffset`, every time has an
+    """`SO-TimeZone` for requests without one; with `UTC, includeTZOffset`, every time has an
     offset.
     """
 
     accept_language: HeaderValue | None = _callers(None, "en")
-    """`Accept-Language` for callers that send neither that nor `SO-Language`."""
+    """`Accept-Language` for requests with neither it nor `SO-Language`."""
 
     forward_cookies: Cookies = _callers("*", "ASP.NET_SessionId,XSRF-TOKEN")
     """Names of the cookies that are forwarded in session mode, separated by commas; `*` = all."""
@@ -175,8 +174,8 @@ class Settings(LoadedSettings):
     """More request headers that pages of those sites may send, separated by commas."""
 
     cache_ttl: Seconds = _cache(5.0)
-    """Seconds for which SuperOffice's answer is reused for the same caller; 0 = only for requests
-    that wait for it at the same time.
+    """Seconds for which SuperOffice's answer is reused for the same caller and language; 0 = only
+    for requests that wait for it at the same time.
     """
 
     stale_while_revalidate: Seconds = _cache(0.0, "30")
@@ -195,11 +194,9 @@ class Settings(LoadedSettings):
     cache_max_bytes: Size = _cache("256MiB")
     """Memory for cached answers; the least recently used are evicted first."""
 
-    cache_secret: Secret32 = _cache(
-        lambda: SecretStr(secrets.token_urlsafe(32)), "32 or more random characters"
-    )
-    """Key for the digests that name callers in the cache, and for sealing their answers; random at
-    each start unless set, and the same wherever a Redis is shared.
+    cache_secret: Secret32 = _cache(lambda: SecretStr(secrets.token_urlsafe(32)))
+    """Key of the cache's names, of sealed answers and of cursors, 32 characters or more; unset =
+    random at each start. Set the same in all processes that share a Redis.
     """
 
     client_cache_control: bool = _cache(True)
@@ -210,7 +207,7 @@ class Settings(LoadedSettings):
     `GATEWAY_CACHE_TTL`, or 5 where that is 0.
     """
 
-    webhook_secret: WebhookSecret | None = _live(None, "16 or more random characters")
+    webhook_secret: WebhookSecret | None = _live(None)
     """Secret of SuperOffice's webhooks, which `/webhooks/superoffice` then accepts; several with
     commas, a tenant's own as `Cust12345=secret`.
     """
@@ -219,7 +216,7 @@ class Settings(LoadedSettings):
     """WebSockets and event streams at the same time, per process."""
 
     max_sockets_per_caller: int = _live(50, ge=1)
-    """WebSockets and event streams per caller."""
+    """WebSockets and event streams per caller and process."""
 
     hidden_fields: Names = _api("", "ChatSession.sessionKey,ChatSession.customerHost")
     """Fields to leave out of the schema, separated by commas; fields computed from them stay."""

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
-from gateway.store.shared import Found, Place, SharedCache
+from gateway.store.shared import Found, SharedCache, SharedKey
 
 T = TypeVar("T")
 
@@ -22,12 +22,12 @@ _NO_ENTRY_S = -1.0
 
 
 class Turn(Generic[T]):
-    """The entry `found` in a place; if it is None, fetch it, and `store` it there."""
+    """The entry `found` under a key; if it is None, fetch it, and `store` it."""
 
-    def __init__(self, shared: SharedCache, place: Place) -> None:
+    def __init__(self, shared: SharedCache, key: SharedKey) -> None:
         self.found: T | None = None
         self._shared = shared
-        self._place = place
+        self._key = key
         self._token = secrets.token_bytes(16)
         self._renewing: asyncio.TimerHandle | None = None
 
@@ -42,7 +42,7 @@ class Turn(Generic[T]):
         shared, has_waited, poll_s = self._shared, False, _FIRST_POLL_S
         age_s = oldest_s
         while True:
-            result = await shared.look_up(self._place, token=self._token, oldest_s=age_s)
+            result = await shared.look_up(self._key, token=self._token, oldest_s=age_s)
             self.found = usable(result.found) if result.found else None
             if result.has_lease:
                 self._renew_later()
@@ -61,18 +61,18 @@ class Turn(Generic[T]):
     async def store(self, content: bytes, *, ttl_s: float, age_s: float) -> None:
         """Store what was fetched and release the lease, without waiting for Redis."""
         token = self._end()
-        await self._shared.hand_over(self._place, content, token, ttl_s=ttl_s, age_s=age_s)
+        await self._shared.hand_over(self._key, content, token, ttl_s=ttl_s, age_s=age_s)
 
     def release(self) -> None:
         """Release the lease, if it is held."""
-        self._shared.release(self._place, self._end())
+        self._shared.release(self._key, self._end())
 
     def _renew_later(self) -> None:
         loop = asyncio.get_running_loop()
         self._renewing = loop.call_later(_RENEWED_AFTER_S, self._renew)
 
     def _renew(self) -> None:
-        self._shared.extend(self._place, self._token)
+        self._shared.extend(self._key, self._token)
         self._renew_later()
 
     def _end(self) -> bytes:
@@ -87,7 +87,7 @@ class Turn(Generic[T]):
 @asynccontextmanager
 async def turn(
     shared: SharedCache,
-    place: Place,
+    key: SharedKey,
     *,
     usable: Callable[[Found], T | None],
     oldest_s: float = math.inf,
@@ -99,7 +99,7 @@ async def turn(
     Raises:
         TimeoutError: `turn_s` has passed, after waiting for another process.
     """
-    began_s, mine = shared.clock(), Turn[T](shared, place)
+    began_s, mine = shared.clock(), Turn[T](shared, key)
     try:
         has_waited = await mine.wait(usable, oldest_s, began_s)
         left_s = shared.turn_s - (shared.clock() - began_s) if has_waited else None

@@ -1,8 +1,9 @@
 """Seal entries that are stored outside this process: without the keys they cannot be read.
 
-zstd, then AES-256-GCM (NIST SP 800-38D) with a key per caller, derived from the configured secret
-and from the caller's credentials, neither of which is stored. The entry's name and times are
-authenticated with it, so that an entry with another name or other times does not open.
+zstd, then AES-256-GCM (NIST SP 800-38D). Each caller's answers have a key of their own, derived
+from the configured secret and the caller's headers, neither of which is stored. The entry's name
+and times are authenticated with it, so that an entry with another name or other times does not
+open.
 """
 
 import os

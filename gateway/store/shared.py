@@ -78,11 +78,11 @@ _SMALLER = 20  # the compression ratio of sessions
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Place:
-    """Where an entry is stored: under a public name, sealed with a key of 32 bytes."""
+class SharedKey:
+    """The key of an entry: its name in Redis, and the secret of 32 bytes that seals its content."""
 
     name: str
-    key: bytes
+    secret: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class LookupResult:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    place: Place
+    key: SharedKey
     content: bytes
     ttl_s: float
     made_s: float
@@ -156,15 +156,15 @@ class SharedCache:
             async with loop_timeout(self.answer_s):
                 await self.remote.aclose()
 
-    async def get(self, place: Place) -> Found | None:
+    async def get(self, key: SharedKey) -> Found | None:
         """Return the entry; None if there is none, or if it cannot be unsealed."""
-        return (await self.look_up(place)).found
+        return (await self.look_up(key)).found
 
     async def look_up(
-        self, place: Place, *, token: bytes = b"", oldest_s: float = math.inf
+        self, key: SharedKey, *, token: bytes = b"", oldest_s: float = math.inf
     ) -> LookupResult:
         """Read the entry; with a `token`, take the lease if no entry is young enough."""
-        lookup = Lookup(place.name, token, oldest_s, self._largest_entry)
+        lookup = Lookup(key.name, token, oldest_s, self._largest_entry)
         read = await self._batches.add(lookup)
         if read is None:
             return LookupResult()
@@ -173,10 +173,10 @@ class SharedCache:
         if entry is None:
             return LookupResult(has_lease=is_mine)
         made_s, ttl_s = TIMES.unpack_from(entry.ljust(TIMES.size))
-        name, sealed = _sealed_name(place, entry), entry[TIMES.size :]
+        name, sealed = _sealed_name(key, entry), entry[TIMES.size :]
         opened = await _threaded_if_large(
             _SMALLER * len(sealed),
-            lambda: unseal(sealed, key=place.key, name=name, max_bytes=self.max_bytes),
+            lambda: unseal(sealed, key=key.secret, name=name, max_bytes=self.max_bytes),
         )
         age_s = max(0.0, now_s - made_s)
         if opened is None or age_s >= ttl_s:  # not ours: Redis would have deleted it
@@ -184,54 +184,57 @@ class SharedCache:
         return LookupResult(Found(opened, age_s))
 
     async def put(
-        self, place: Place, content: bytes, *, ttl_s: float, age_s: float = 0, is_owed: bool = False
+        self, key: SharedKey, content: bytes, *, ttl_s: float, is_owed: bool = False
     ) -> None:
-        """Store content until it is `ttl_s` seconds old.
+        """Store new content for `ttl_s` seconds.
 
         In an outage it is lost, unless `is_owed`: then it is stored after the outage.
         """
-        entry = _Entry(place, content, ttl_s, self.clock() - age_s, is_owed)
+        entry = _Entry(key, content, ttl_s, self.clock(), is_owed)
         if self._ahead_s is None:
-            await self.look_up(place)  # for the time in Redis
+            await self.look_up(key)  # for the time in Redis
         if (written := await self._write(entry)) is not None:
             await written
 
     async def hand_over(
-        self, place: Place, content: bytes, token: bytes, *, ttl_s: float, age_s: float = 0
+        self, key: SharedKey, content: bytes, token: bytes, *, ttl_s: float, age_s: float = 0
     ) -> None:
-        """Store content and release the lease, without waiting for Redis."""
-        entry = _Entry(place, content, ttl_s, self.clock() - age_s)
-        if await self._write(entry, token) is None:
-            self.release(place, token)
+        """Store content and release the lease, without waiting for Redis.
 
-    def release(self, place: Place, token: bytes) -> None:
+        The content expires when it is `ttl_s` seconds old.
+        """
+        entry = _Entry(key, content, ttl_s, self.clock() - age_s)
+        if await self._write(entry, token) is None:
+            self.release(key, token)
+
+    def release(self, key: SharedKey, token: bytes) -> None:
         """Release the lease, if the token holds it."""
         if token:
-            self._batches.add(Write(place.name, token, b"", 0))
+            self._batches.add(Write(key.name, token, b"", 0))
 
-    def extend(self, place: Place, token: bytes) -> None:
+    def extend(self, key: SharedKey, token: bytes) -> None:
         """Renew the lease."""
-        self._batches.add(Extend(place.name, token))
+        self._batches.add(Extend(key.name, token))
 
     async def reserve(self, name: str, per_second: int, longest_s: float) -> float | None:
         """Reserve the time of a call; return the seconds to wait, None while the cache fails."""
         wait_ms = await self._batches.add(Reserve(name, per_second, longest_s))
         return wait_ms / 1000 if isinstance(wait_ms, int) else None
 
-    async def forget(self, place: Place) -> None:
+    async def forget(self, key: SharedKey) -> None:
         """Delete the entry."""
-        await self._batches.add(Forget(place.name))
+        await self._batches.add(Forget(key.name))
 
     async def _write(self, entry: _Entry, token: bytes = b"") -> "asyncio.Future[Reply] | None":
         """Seal an entry and begin to write it; None if it has expired or may not be written now."""
-        place, left_s = entry.place, entry.left_s(self.clock())
+        key, left_s = entry.key, entry.left_s(self.clock())
         if left_s <= 0 or self.outages.is_paused or self._ahead_s is None:
             self._owe(entry)
             return None
         times = TIMES.pack(entry.made_s + self._ahead_s, entry.ttl_s)
-        content, key, name = entry.content, place.key, _sealed_name(place, times)
+        content, secret, name = entry.content, key.secret, _sealed_name(key, times)
         sealed = times + await _threaded_if_large(
-            len(content), lambda: seal(content, key=key, name=name)
+            len(content), lambda: seal(content, key=secret, name=name)
         )
         if self._waiting_bytes and self._waiting_bytes + len(sealed) > _MOST_WAITING_BYTES:
             self.dropped += 1
@@ -244,7 +247,7 @@ class SharedCache:
                 self._owe(entry)
 
         self._waiting_bytes += len(sealed)
-        writing = self._batches.add(Write(place.name, token, sealed, left_s))
+        writing = self._batches.add(Write(key.name, token, sealed, left_s))
         writing.add_done_callback(written)
         return writing
 
@@ -252,7 +255,7 @@ class SharedCache:
         """Keep an entry that must be written once the cache works."""
         is_left = entry.left_s(self.clock()) > 0
         if entry.is_owed and is_left and len(self._owed) < _MOST_OWED:
-            self._owed[entry.place.name] = entry
+            self._owed[entry.key.name] = entry
 
     async def _send(self, commands: Sequence[Command]) -> list[Reply]:
         """Return the replies; None for a command that fails, or may not be sent now."""
@@ -280,9 +283,9 @@ class SharedCache:
                 await self._write(self._owed.pop(name))
 
 
-def _sealed_name(place: Place, times: bytes) -> bytes:
+def _sealed_name(key: SharedKey, times: bytes) -> bytes:
     """Return what is authenticated: name, times, and format, so that no other format is read."""
-    return _FORM + times[: TIMES.size] + place.name.encode()
+    return _FORM + times[: TIMES.size] + key.name.encode()
 
 
 async def _threaded_if_large(size_bytes: int, work: Callable[[], T]) -> T:

@@ -39,7 +39,7 @@ _HEADERS = {
 }
 _LARGEST_ANSWER = 64 * 2**10
 _LONGEST_WAIT_S = 5
-_MOST_AT_ONCE = 9  # an eighth of a gate's slots is not for a crowd
+_SLOTS = 9  # the crowd gets eight: a gate reserves an eighth for callers that hold none
 
 # No user, no other port, no other path, no query.
 _ADDRESS = re.compile(
@@ -78,12 +78,12 @@ class _Answer(msgspec.Struct, rename="pascal"):
 
 @dataclass(slots=True, repr=False)
 class StateService:
-    """Calls an environment's state service, `_MOST_AT_ONCE` at once; close it with `aclose`."""
+    """Calls an environment's state service, at most eight times at once; close it with `aclose`."""
 
     settings: Settings
     transport: httpx.AsyncBaseTransport
-    _turns: Gate = field(default_factory=lambda: Gate(slots=_MOST_AT_ONCE, queue=256, crowd=""))
-    """Anybody can name tenants: all are one crowd, whose newest call goes first."""
+    _turns: Gate = field(default_factory=lambda: Gate(slots=_SLOTS, queue=256, crowd=""))
+    """Anybody can name tenants, so all callers are one crowd, whose newest call goes first."""
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -109,7 +109,7 @@ class StateService:
         except TimeoutError as exc:
             raise UpstreamTimeoutError(f"SuperOffice did not send {address} in time.") from exc
         except (httpx.TransportError, ssl.SSLError) as exc:
-            raise UpstreamUnavailableError(f"SuperOffice cannot be asked for {address}.") from exc
+            raise UpstreamUnavailableError(f"SuperOffice cannot be reached for {address}.") from exc
         except (UpstreamBadResponseError, ValueError, RecursionError) as exc:
             message = f"SuperOffice sent an invalid answer about {address}."
             raise UpstreamBadResponseError(message) from exc

@@ -28,7 +28,8 @@ class Budget:
     async def take(self, caller: str, *, longest_s: float) -> None:
         """Wait until a call may begin.
 
-        A poll of a live subscription waits two seconds at most, and only behind strangers' calls.
+        A poll of a live subscription waits two seconds at most, and only behind calls of
+        unauthenticated clients.
 
         Raises:
             UpstreamHeldOffError: it may not begin within `longest_s`.
@@ -57,5 +58,5 @@ class Budget:
 
     def _refusal(self, wait_s: float) -> UpstreamHeldOffError:
         self.refused += 1
-        message = "The calls to SuperOffice that this gateway may make are used up for the moment."
+        message = "The gateway's budget of calls to SuperOffice is used up for the moment."
         return UpstreamHeldOffError(message, retry_after_s=max(1, math.ceil(wait_s)))

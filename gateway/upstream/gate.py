@@ -18,8 +18,8 @@ class Gate:
     queue is full, the caller with the most places loses its newest. An eighth of the slots is for
     callers that hold none, so that these need not wait until a slow call ends.
 
-    Many callers can share the name `crowd`: its newest call goes first, and its oldest call loses
-    its place, so that a flood does not keep a newcomer waiting.
+    Many callers can share the name `crowd`, as all unauthenticated clients do: its newest call goes
+    first, and its oldest call loses its place, so that a flood does not keep a newcomer waiting.
     """
 
     def __init__(self, *, slots: int, queue: int, crowd: str | None = None) -> None:

@@ -18,7 +18,7 @@ _REFUSED_S = 5
 _MOST = 10_000
 
 STRANGERS = ""
-"""The common name of all callers whose credentials SuperOffice has not accepted yet."""
+"""The common name of unauthenticated clients: SuperOffice has not accepted their credentials."""
 
 
 class RateLimits:
@@ -58,8 +58,8 @@ class RateLimits:
     def share_of(self, name: str, headers: Sequence[Header]) -> str:
         """Return the name under which a caller's slots and failures are counted.
 
-        Strangers share one, as forged credentials cost nothing; until the first caller is accepted,
-        there are none.
+        Unauthenticated clients share one, as forged credentials cost nothing; but until the first
+        caller is accepted, each caller has its own.
         """
         is_known = not self._accepted or name in self._accepted
         return Caller(tuple(headers)).owner() if is_known else STRANGERS

@@ -9,7 +9,7 @@ _DIGEST_SHOWN = 12
 
 @dataclass(slots=True)
 class AccessRecord:
-    """One request, or one operation on a WebSocket; no field has free text of the client."""
+    """One request, or one operation on a WebSocket; text of clients only as bounded labels."""
 
     operation: str | None = None
     """The operation's name as the metrics report it; None if the request is not GraphQL."""

@@ -42,7 +42,7 @@ class _Limit:
 
 
 def _overloaded() -> UpstreamUnavailableError:
-    return UpstreamUnavailableError("The gateway has too much to do; retry later.", retry_after_s=1)
+    return UpstreamUnavailableError("The gateway is overloaded; retry later.", retry_after_s=1)
 
 
 def _refusal() -> CachedAnswer:
@@ -56,7 +56,7 @@ def _refusal() -> CachedAnswer:
 class Admission(_Limit):
     """Counts the requests in progress, and refuses those past the limit.
 
-    A caller may have half of the places; all strangers are one caller.
+    A caller may have half of the places; all unauthenticated clients are one caller.
     """
 
     in_work: int = 0
@@ -116,7 +116,7 @@ class ConnectionLimit(_Limit):
         if len(connections) <= self.most:
             return False
         self.shed += 1
-        self._log("%d connections are open: those without a request make room")
+        self._log("%d connections are open: new ones replace those without a request")
         return True
 
 

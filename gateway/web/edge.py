@@ -24,7 +24,10 @@ class Edge:
     """Whether the server may send cached answers itself; tracing would miss them."""
 
     def sheds(self, scope: Scope) -> bool:
-        """Return whether the server sheds a request; the app does for pages, with CORS headers."""
+        """Return whether to answer 503 without calling the application.
+
+        A request with an Origin goes to the application, whose 503 has CORS headers.
+        """
         is_limited = scope["method"] == "POST" and scope["path"] == GRAPHQL_PATH
         share = share_of(self.door.enter(scope).owner) if is_limited else ""
         is_too_much = is_limited and self.admission.refuses_next(share)

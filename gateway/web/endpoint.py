@@ -34,9 +34,9 @@ from gateway.web.answer_stream import EventStream, MultipartStream
 from gateway.web.disconnect import WhileWanted
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import check_tenant, inbound_of
-from gateway.web.middleware.browsers import refuse_cross_site
 from gateway.web.pages.query_page import QueryPage, wants_page
 from gateway.web.read.accept import EVENT_STREAM, GRAPHQL_JSON, JSON, MULTIPART, preferred
+from gateway.web.read.cross_site import refuse_cross_site
 from gateway.web.read.request import Found, refuse_credentials_in_url
 from gateway.web.respond.caching import cache_headers
 from gateway.web.respond.errors import headers_and_status, refuse
@@ -116,9 +116,9 @@ class _Exchange:
         """Take the request through all of its steps; `admit` counts it from then on."""
         request, graphql = self._request, self._graphql
         if self._accepts_none and not wants_page(request):
-            raise NotAcceptableError(f"The answer comes as {JSON} or {GRAPHQL_JSON}.")
+            raise NotAcceptableError(f"Accept has to allow {JSON} or {GRAPHQL_JSON}.")
         if request.method not in {"GET", "POST"}:
-            raise MethodNotAllowedError(f"GraphQL takes {_METHODS}.", allow=_METHODS)
+            raise MethodNotAllowedError("Only GET and POST are allowed.", allow=_METHODS)
         refuse_credentials_in_url(request)
         if self._page and wants_page(request):
             check_tenant(self.inbound.head, may_be_missing=True)

@@ -1,6 +1,6 @@
 """`Inbound`, the parsed request: made once, when a request arrives, and passed to every later step.
 
-Our own server makes it when a request is complete; under another server the outermost middleware
+Our own server makes it for a request that arrives as a whole; otherwise the outermost middleware
 does. It is the only key that we add to an ASGI scope.
 """
 
@@ -19,7 +19,7 @@ from gateway.schema.context import Access
 from gateway.sessions.snapshot import Snapshot
 from gateway.tenants.path import FindSource
 from gateway.web.access_record import AccessRecord
-from gateway.web.middleware.proxies import TrustedProxies
+from gateway.web.read.proxies import TrustedProxies
 
 _KEY = "gateway.inbound"
 REQUEST_ID = b"x-request-id"
@@ -45,7 +45,7 @@ class RequestHead:
     """The oldest snapshot that the client accepts."""
 
     shaping: bytes = b""
-    """The part of the cache key from trusted documents and headers, a line each."""
+    """Part of the response cache's key: the number of reloads, then the headers of `SHAPING`."""
 
     client: Client = NO_CLIENT
     path: str = ""
@@ -98,7 +98,7 @@ class Inbound:
 
 @dataclass(slots=True, kw_only=True)
 class Door:
-    """Reads requests: one read of the caller, one HMAC, one search for the source."""
+    """Parses each request once: finds its caller and its source, and computes the cache key."""
 
     find_source: FindSource
     policy: CallerPolicy

@@ -1,8 +1,8 @@
 """Limits on open WebSockets and streams: in total, for unauthenticated clients, and per caller.
 
-A stranger is a client whose credentials SuperOffice has not accepted on that socket yet. All
-strangers share a tenth of the places. When a place is needed, the oldest socket without credentials
-is closed first, so that legitimate clients get in beside any number of others.
+A *stranger* is an unauthenticated client: SuperOffice has not accepted its credentials on that
+socket yet. All strangers share a tenth of the places. When a place is needed, the oldest socket
+without credentials is closed first, so that legitimate clients get in beside any number of others.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ class Place:
     sockets: "OpenSockets"
 
     def claim(self) -> None:
-        """Evict it after those without credentials: SuperOffice is checking its credentials."""
+        """Its credentials are being checked: evict sockets without credentials before it."""
         if evict := self.sockets.strangers.pop(self, None):
             self.sockets.claimants[self] = evict
 
@@ -57,7 +57,7 @@ class OpenSockets:
         """
         if self.open >= self.most and not self._evict():
             self.shed += 1
-            raise GatewayFullError("The gateway has as many sockets open as it can serve.")
+            raise GatewayFullError("Too many sockets are open.")
         if len(self.strangers) + len(self.claimants) >= self._most_strangers:
             self._evict()
         place = Place(self)

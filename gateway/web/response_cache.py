@@ -2,8 +2,8 @@
 
 An answer without errors depends on the caller's snapshot and on the request, and on nothing else.
 So it is stored on the snapshot, tagged and compressed as it was sent; the key is every part of the
-request that shapes it. Our own server searches the cache before it calls the application
-(`server/fast_lane.py`); under any other server the middleware does.
+request that shapes it. Our own server searches the cache for a request that arrives as a whole
+(`server/fast_lane.py`); otherwise the middleware does.
 """
 
 import asyncio

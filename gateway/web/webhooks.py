@@ -24,7 +24,7 @@ from gateway.live.bus import News
 from gateway.settings import Settings
 from gateway.settings.parse import webhook_secrets
 from gateway.settings.tenant_names import canonical_tenant
-from gateway.store.shared import Place, SharedCache
+from gateway.store.shared import SharedCache, SharedKey
 from gateway.web.inbound import inbound_of
 from gateway.web.read.body import read_body
 from gateway.web.read.request import from_json
@@ -80,17 +80,17 @@ class Webhooks:
             logger.warning(
                 "A webhook was refused: its signature does not match GATEWAY_WEBHOOK_SECRET"
             )
-            return self._refuse(BadRequestError("The signature is not that of the body."), 401)
+            return self._refuse(BadRequestError("The signature does not match the body."), 401)
         tenant, event_id = str(event.get("ContextIdentifier")), event.get("EventId")
         if not isinstance(event_id, str | None) or event.get("Event") not in _EVENTS:
             return self._take(request, "ignored")
-        place = _place(secret, event_id) if event_id is not None else None
+        key = _key(secret, event_id) if event_id is not None else None
         is_news = self.concerns(tenant) and not self._is_old(event)
-        if not is_news or (place is not None and await self._is_known(place)):
+        if not is_news or (key is not None and await self._is_known(key)):
             return self._take(request, "ignored")
         await self.publish(News(tenant, int(self.clock() * 1e9)))
-        if place is not None:
-            await self._remember(place)  # only now: SuperOffice sends a failed event again
+        if key is not None:
+            await self._remember(key)  # only now: SuperOffice sends a failed event again
         return self._take(request, "accepted")
 
     def _take(self, request: Request, result: Result) -> Response:
@@ -126,21 +126,21 @@ class Webhooks:
             return False  # a needless poll is better than a missed change
         return self.clock() - sent.replace(tzinfo=sent.tzinfo or UTC).timestamp() > _OLDEST_S
 
-    async def _is_known(self, place: Place) -> bool:
-        if place.name in self._known:
+    async def _is_known(self, key: SharedKey) -> bool:
+        if key.name in self._known:
             return True
-        return self.shared is not None and await self.shared.get(place) is not None
+        return self.shared is not None and await self.shared.get(key) is not None
 
-    async def _remember(self, place: Place) -> None:
-        self._known[place.name] = None
+    async def _remember(self, key: SharedKey) -> None:
+        self._known[key.name] = None
         if self.shared is not None:
-            await self.shared.put(place, b"known", ttl_s=_OLDEST_S)
+            await self.shared.put(key, b"known", ttl_s=_OLDEST_S)
 
 
-def _place(secret: bytes, event_id: str) -> Place:
-    """Return the place in the shared cache that marks an event as known."""
+def _key(secret: bytes, event_id: str) -> SharedKey:
+    """Return the key of the entry that marks an event as known in the shared cache."""
     digest = hmac.digest(secret, event_id.encode(), "sha256")
-    return Place(f"event:{digest.hex()}", hmac.digest(secret, digest, "sha256"))
+    return SharedKey(f"event:{digest.hex()}", hmac.digest(secret, digest, "sha256"))
 
 
 def _json_object(body: bytes) -> Mapping[str, object]:

@@ -37,12 +37,12 @@ from gateway.web.admission import Admission, ConnectionLimit
 from gateway.web.edge import Edge
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import Door
-from gateway.web.middleware.proxies import TrustedProxies
 from gateway.web.middleware.request_log import AccessLog
 from gateway.web.open_sockets import OpenSockets
 from gateway.web.pages.ops import Check
 from gateway.web.read.manifests import names_in
 from gateway.web.read.persisted import Documents
+from gateway.web.read.proxies import TrustedProxies
 from gateway.web.read.request import Reader
 from gateway.wiring import live, metrics, upstreams
 from gateway.wiring.reloads import Reloads

@@ -53,7 +53,7 @@ def schema_options(
     manifest: Mapping[str, str],
     extensions: tuple[Callable[[], SchemaExtension], ...] = (),
 ) -> SchemaOptions:
-    """Return the schema's extensions, hidden fields and limits."""
+    """Return the options of the schema."""
     return SchemaOptions(
         extensions=extensions,
         hidden=settings.hidden_fields,

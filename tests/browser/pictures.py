@@ -34,7 +34,7 @@ _COLOURS = {
 }
 """Text, the other engines' bars, and the gateway's."""
 _COLUMN = "warm Q2"
-_WIDTH, _ROW, _LEFT = 760, 30, 210
+_WIDTH, _ROW, _LEFT = 520, 30, 210  # narrow, so that a phone shows it in a legible size
 
 
 def charts() -> None:

@@ -38,3 +38,9 @@ def test_the_search_finds_sections(visit: Visit) -> None:
     assert visit.found["heading"] == "Webhooks"
     assert visit.found["nothing"] == "Nothing found."
     assert visit.found["isBack"]
+
+
+def test_the_search_shows_whole_words_first(visit: Visit) -> None:
+    """A word ranks before the same letters in "Operate" or "Login"."""
+    assert "Limits: Budgets of REST calls" in visit.found["ranked"]["rate"][:10]
+    assert visit.found["ranked"]["log"][0] == "Operate: Logs"

@@ -13,11 +13,11 @@ For operators: every setting with its default.
 
 Settings are environment variables, or flags of `gateway serve` with the same names:
 `GATEWAY_CACHE_TTL=2` is `--cache-ttl 2`. Flags win. An invalid value or an unknown name stops the
-start with one line that says what is wrong.
+start with one line that says what is wrong. `gateway doctor --all` prints the values in use.
 
 Exactly one of `GATEWAY_UPSTREAM_URL` and `GATEWAY_ENVIRONMENT` has to be set. Sizes are written as
-`16MiB`, switches as `on` and `off`, and times in seconds. `gateway doctor --all` prints each value
-and where it comes from. A secret can also come [from a file](deploy.md#secrets).
+`16MiB`, switches as `on` and `off`, and times in seconds. A secret can also come
+[from a file](deploy.md#secrets). Most installations need [these settings](deploy.md#settings).
 """
 
 

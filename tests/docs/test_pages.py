@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from gateway import Settings, errors
+from gateway.observe.metrics import DECLARED
 from gateway.web.pages.docs import titles
 from tests.docs import settings_page
 from tests.docs.pages import ALL, FILES, FOLDER, ROOT, TEXTS, blocks, without_code
@@ -54,12 +55,13 @@ def test_the_contents_list_every_page() -> None:
 
 @pytest.mark.parametrize("name", [name for name in TEXTS if name != "README"])
 def test_a_page_begins_with_its_reader(name: str) -> None:
-    """The first sentence names the readers."""
+    """The first sentence names the readers, without Markdown: `gateway docs` lists it."""
     title, empty, first, *_ = TEXTS[name].splitlines()
 
     assert title.startswith("# ")
     assert not empty
     assert re.match(r"For (everybody|developers|operators|people|contributors|web)\b", first), first
+    assert not re.search(r"[`[]", first)
 
 
 def test_the_readme_is_short_and_shows_pictures() -> None:
@@ -101,6 +103,14 @@ async def test_every_metric_that_is_named_exists(gateway: Any) -> None:
 
     assert len(names) > 20
     assert not {name for name in names if f"{name.removesuffix('_bucket')}" not in reported}
+
+
+def test_the_table_of_metrics_has_every_metric_with_its_labels() -> None:
+    """Names and labels of metrics are public, so a user has to find them."""
+    rows = re.findall(r"`(gateway_\w+?)(?:_total)?(?:{(.*?)})?`", TEXTS["docs/operate"])
+    shown = {name: labels.split(",") if labels else [] for name, labels in reversed(rows)}
+
+    assert shown == {name: labels for name, (_, _, *labels) in DECLARED.items()}
 
 
 def test_the_error_table_names_every_code_and_status() -> None:

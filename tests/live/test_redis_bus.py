@@ -156,8 +156,8 @@ async def test_an_outage_is_detected_and_recovered_from(
     assert process.received.count(None) == 3
     messages = [event["event"].partition(":")[0] for event in log.events]
     connected, lost = (
-        "Webhooks that reach other processes are seen here",
-        "Webhooks that reach other processes are not seen here",
+        "Webhooks from other processes arrive here",
+        "Webhooks from other processes do not arrive here",
     )
     assert messages == [connected, lost, connected]
 

@@ -130,7 +130,7 @@ async def test_a_bug_is_masked() -> None:
     (error,) = answer.errors
     assert answer.data == {"chatSessions": None}
     assert error["path"] == ["chatSessions"]
-    assert error["message"] == "The gateway failed here."
+    assert error["message"] == "Internal error: the gateway's log has its errorId."
     assert set(error["extensions"]) == {"code", "errorId"}
     assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
 

@@ -24,6 +24,7 @@ from gateway import Settings, create_app
 from gateway.server import limits
 from gateway.server.protocol import GatewayProtocol
 from gateway.server.servers import GatewayServer
+from gateway.web import response_cache
 from gateway.web.read import body
 from tests.observe.logged import logged
 from tests.support import UPSTREAM_URL, RestSide
@@ -345,6 +346,21 @@ def test_a_request_that_outlasts_the_shutdown_is_answered_with_503(
     assert "Traceback" not in caplog.text
 
 
+def test_a_body_that_does_not_come_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A place is taken when the body is complete: until then a request costs little."""
+    monkeypatch.setattr(response_cache, "_BODY_S", 0)
+    rest = RestSide()
+    with (
+        serving(rest, max_requests=1) as gateway,
+        gateway.client() as stuck,
+        gateway.client() as other,
+    ):
+        stuck.sendall(POST + LOGIN + b"Content-Length: 9\r\n\r\n{")
+        time.sleep(0.1)  # the gateway waits for the rest by then
+        other.sendall(post(QUERY))
+        assert other.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+
+
 def test_a_long_pipeline_closes_the_connection(slow: SlowRest) -> None:
     """A connection with thousands of requests behind a slow one is closed."""
     with serving(slow) as gateway, gateway.client() as client:
@@ -399,7 +415,7 @@ def test_a_connection_without_a_request_makes_room(slow: SlowRest) -> None:
         assert closed.recv(1) == b""
 
     warnings = [event["event"] for event in log.events if event["level"] == "warning"]
-    assert warnings == ["3 connections are open: those without a request make room"]
+    assert warnings == ["3 connections are open: new ones replace those without a request"]
 
 
 def test_a_connection_past_the_limit_is_closed_if_all_others_have_requests(slow: SlowRest) -> None:

@@ -2,13 +2,15 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from uvicorn.server import ServerState
 
+from gateway.headers import Header
 from gateway.server.protocol import GatewayProtocol
 from gateway.server.servers import config_of
+from gateway.web.inbound import Door, RequestHead
 from tests.server.test_websocket import HANDSHAKE
 from tests.server.transport import Transport
 from tests.support import Gateway, RestSide, gateway_over
@@ -184,6 +186,27 @@ async def test_reloaded_settings_apply_to_equal_requests(
 
     await connection.send(request(), answers=1)
     assert connection.protocol.requests_begun == parsed + 1
+
+
+async def test_reloaded_settings_apply_to_equal_heads(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a reload, which may change the application's token, an equal head is read again."""
+    read = Door.read
+    heads = list[str]()
+
+    def counted(door: Door, path: str, headers: Sequence[Header]) -> RequestHead:
+        heads.append(path)
+        return read(door, path, headers)
+
+    monkeypatch.setattr(Door, "read", counted)
+    for name in ("customerName", "customerHost"):  # of equal length
+        await connection.send(request(f"{{ chatSessions {{ {name} }} }}"), answers=1)
+    assert len(heads) == 1
+
+    connection.protocol.forget_head()
+    await connection.send(request("{ chatSessions { customerName } }"), answers=1)
+    assert len(heads) == 2
 
 
 async def test_requests_that_differ_in_proxy_headers_are_different(rest: RestSide) -> None:

@@ -207,7 +207,7 @@ def test_connect_is_refused(connection: socket.socket) -> None:
 
     answer = b"".join(iter(lambda: connection.recv(65_536), b""))
     assert answer.startswith(b"HTTP/1.1 400 Bad Request")
-    assert b"This is no proxy." in answer
+    assert b"CONNECT is not supported." in answer
 
 
 def test_an_answer_to_http_1_0_closes_the_connection(connection: socket.socket) -> None:

@@ -11,6 +11,7 @@ from uvicorn.server import ServerState
 
 from gateway.server import limits
 from gateway.server.protocol import GatewayProtocol
+from tests.server.test_websocket import run_loop
 from tests.server.transport import Transport
 
 BODY = 10_000
@@ -69,12 +70,28 @@ async def test_answered_requests_do_not_count(connection: Connection) -> None:
     for _ in range(50):
         connection.protocol.data_received(REQUEST)
         connection.may_answer.release()
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await run_loop(5)
 
     assert connection.transport.written.count(b"HTTP/1.1 204") == 50
     assert not connection.transport.is_closed
     assert connection.protocol._pipeline_bytes < 6 * len(REQUEST)
+
+
+async def test_small_pieces_of_earlier_requests_do_not_count(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long connection may have any number of bodies in a few small pieces."""
+    monkeypatch.setattr(limits, "_MAX_DEBT_BYTES", 1_000)
+    for _ in range(5):
+        connection.may_answer.release()
+        connection.protocol.data_received(
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n"
+        )
+        for _ in range(3):
+            connection.protocol.data_received(b"x")
+        await run_loop(5)
+
+    assert connection.transport.written.count(b"HTTP/1.1 204") == 5
 
 
 HEADER, URI = (431, "head"), (414, "URI")

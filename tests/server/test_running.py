@@ -75,6 +75,18 @@ def test_every_setting_in_the_manual_exists() -> None:
     assert {name.lower() for name in settings} <= known | secrets
 
 
+def test_the_example_of_settings_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example has valid settings that need no warning, and every way to start reads it."""
+    [example] = re.findall(r"```env\n# (.*?)\n(.*?)```", PAGE, re.DOTALL)
+    for line in re.sub(r"#.*\n", "", example[1]).splitlines():
+        monkeypatch.setenv(*line.split("=", 1))
+
+    assert Settings.load().warnings == []
+    assert f"EnvironmentFile=/etc/{example[0]}" in UNIT
+    assert COMPOSED["services"]["gateway"]["env_file"] == [example[0]]
+    assert f"--from-env-file={example[0]}" in PAGE
+
+
 def test_the_unit_waits_until_a_gateway_has_stopped() -> None:
     """The unit waits for a gateway, and signals the main process, which signals its workers."""
     unit = configparser.ConfigParser(interpolation=None, strict=False)

@@ -4,23 +4,23 @@ import pytest
 
 from gateway.sessions import revocations
 from gateway.sessions.revocations import Revocations
-from gateway.store.shared import Place
+from gateway.store.shared import SharedKey
 
 
-def place(name: str) -> Place:
-    """Return the place of a caller in the cache."""
-    return Place(name, bytes(32))
+def key(name: str) -> SharedKey:
+    """Return the key of the rejection of a caller's credentials."""
+    return SharedKey(name, bytes(32))
 
 
 async def test_a_later_answer_is_not_revoked() -> None:
     """Answers from before the rejection are revoked; REST may accept later calls."""
     known = Revocations()
-    await known.add(place("kari"), 100, cached_s=5)
+    await known.add(key("kari"), 100, cached_s=5)
 
-    covered = [await known.cover(place("kari"), time_ns, 200) for time_ns in (99, 100, 101)]
+    covered = [await known.is_revoked(key("kari"), time_ns, 200) for time_ns in (99, 100, 101)]
 
     assert covered == [True, True, False]
-    assert not await known.cover(place("jonas"), 99, 200)
+    assert not await known.is_revoked(key("jonas"), 99, 200)
 
 
 async def test_past_the_limit_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,8 +28,8 @@ async def test_past_the_limit_the_oldest_is_forgotten(monkeypatch: pytest.Monkey
     monkeypatch.setattr(revocations, "_MOST", 2)
     known = Revocations()
     for name in ("kari", "jonas", "kari", "emma"):
-        await known.add(place(name), 100, cached_s=5)
+        await known.add(key(name), 100, cached_s=5)
 
-    covered = [await known.cover(place(name), 99, 200) for name in ("kari", "jonas", "emma")]
+    covered = [await known.is_revoked(key(name), 99, 200) for name in ("kari", "jonas", "emma")]
 
     assert covered == [True, False, True]

@@ -76,13 +76,26 @@ def test_a_secret_with_blanks_at_its_ends_is_refused(
     assert problem().startswith(f"GATEWAY_{name.upper()}: ")
 
 
+@pytest.mark.parametrize("name", Settings.secrets())
+def test_an_example_is_no_secret(name: str) -> None:
+    """An example in a message could be copied as it is: only a URL has one, and it is valid."""
+    line = problem(**{name: " x"})
+
+    assert ("; for example " in line) is name.endswith(("_url", "_proxy"))
+    for example in filter(None, Settings.model_fields[name].examples or []):
+        assert getattr(Settings.load(upstream_url=URL, **{name: example}), name) is not None
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         (None, "cannot read {}: No such file or directory"),
         (b"\xff\xfe", "cannot read {}: not UTF-8"),
         (b"\n", "{} is empty"),
-        (b"hunter2", "it must have at least 32 characters"),
+        (
+            b"hunter2",
+            "it must have at least 32 characters: `openssl rand -hex 32` prints one",
+        ),
         (b"hunter2" * 5 + b" \n", "it begins or ends with a blank or a line break: remove that"),
     ],
 )

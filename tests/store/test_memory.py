@@ -270,6 +270,30 @@ async def test_an_owners_only_large_entry_is_kept(cache: BoundedMemoryCache) -> 
     assert await cached(cache, "old", "large", "new") == ["large", "new"]
 
 
+async def test_removed_entries_do_not_count_against_their_owner(
+    cache: BoundedMemoryCache,
+) -> None:
+    """An owner that had much, and has little, loses nothing to one that has much."""
+    for key, size in {"a": 45, "b": 45, "d": 5, "e": 5}.items():
+        await cache.set(key, Thing(size), ttl=5, owner="was large")
+    for key in "ab":
+        await cache.delete(key)
+    for key, size in {"f": 40, "g": 40, "h": 15}.items():
+        await cache.set(key, Thing(size), ttl=5, owner="is large")
+
+    assert await cached(cache, *"defgh") == [*"degh"]
+
+
+async def test_owners_without_entries_are_forgotten(cache: BoundedMemoryCache) -> None:
+    """There may be any number of owners over time."""
+    for key in "ab":
+        await cache.set(key, Thing(10), ttl=5, owner=key)
+        await cache.delete(key)
+
+    assert not cache._entries._keys
+    assert not cache._entries._bytes
+
+
 async def test_entries_may_expire_at_any_step() -> None:
     """Entries that expire between any two steps are counted once and dropped once."""
     ticks = itertools.count()

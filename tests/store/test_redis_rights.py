@@ -104,7 +104,7 @@ async def test_a_missing_right_is_logged_once_at_the_start(
     assert answer.json() == {"data": DATA}
     messages = [record.getMessage() for record in caplog.records if "ACL" in record.getMessage()]
     assert messages == [f"The user in GATEWAY_CACHE_URL lacks a right: its ACL needs {missing}"]
-    assert "Webhooks that reach other processes are not seen here" not in caplog.text
+    assert "Webhooks from other processes do not arrive here" not in caplog.text
     assert "hunter2" not in caplog.text
 
 

@@ -12,11 +12,11 @@ from redis.exceptions import ResponseError
 from gateway.store import lease
 from gateway.store import shared as shared_module
 from gateway.store.lease import turn
-from gateway.store.shared import TIMES, Found, Place, SharedCache
+from gateway.store.shared import TIMES, Found, SharedCache, SharedKey
 from tests.store.fakes import Clock
 from tests.store.remote import Remote
 
-PLACE = Place("kari", bytes(32))
+KEY = SharedKey("kari", bytes(32))
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def nothing(_: Found) -> bytes | None:
 
 async def found_by(shared: SharedCache) -> bytes | None:
     """Return the content that a process finds, or None."""
-    found = await shared.get(PLACE)
+    found = await shared.get(KEY)
     return None if found is None else found.content
 
 
@@ -68,7 +68,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_processes_share_an_entry_until_its_ttl(remote: Remote) -> None:
     """An entry of one process is found by another until its TTL has passed."""
-    await process_over(remote).put(PLACE, b"sessions", ttl_s=5)
+    await process_over(remote).put(KEY, b"sessions", ttl_s=5)
 
     contents = [await found_by(process_over(remote))]
     remote.clock.advance(5)
@@ -80,23 +80,27 @@ async def test_processes_share_an_entry_until_its_ttl(remote: Remote) -> None:
 async def test_an_entry_has_an_age(remote: Remote) -> None:
     """The age of an entry, by Redis' clock, includes its age when it was stored."""
     shared = process_over(remote)
-    await shared.put(PLACE, b"sessions", ttl_s=5, age_s=2)
+    await shared.get(KEY)  # for the time in Redis
+    await shared.hand_over(KEY, b"sessions", b"", ttl_s=5, age_s=2)
+    await shared.get(KEY)  # sent after the entry
 
     remote.clock.advance(1)
-    found = await shared.get(PLACE)
+    found = await shared.get(KEY)
     remote.clock.advance(2)
 
     assert found is not None
     assert found.age_s == 3
-    assert await shared.get(PLACE) is None
+    assert await shared.get(KEY) is None
 
 
 @pytest.mark.parametrize("age_s", [4.9997, 5, 6])
 async def test_an_expired_entry_is_not_stored(remote: Remote, age_s: float) -> None:
     """An expired entry is not stored, as Redis refuses a TTL of 0."""
     shared = process_over(remote)
+    await shared.get(KEY)  # for the time in Redis
 
-    await shared.put(PLACE, b"sessions", ttl_s=5, age_s=age_s)
+    await shared.hand_over(KEY, b"sessions", b"", ttl_s=5, age_s=age_s)
+    await shared.get(KEY)  # sent after the entry
 
     assert not remote.entries
 
@@ -108,11 +112,11 @@ async def test_an_old_entry_that_is_set_again_stays_old(
 ) -> None:
     """An old entry stays old with a new TTL, or none, and with a new date."""
     shared = process_over(remote)
-    await shared.put(PLACE, b"sessions", ttl_s=5)
+    await shared.put(KEY, b"sessions", ttl_s=5)
     entry, _ = remote.entries["kari"]
     remote.clock.advance(3)
     remote.entries["kari"] = (entry, remote.clock() + ttl_s)
-    aged = await shared.get(PLACE)
+    aged = await shared.get(KEY)
     remote.clock.advance(2)
     if has_new_date:
         entry = TIMES.pack(remote.clock(), 500) + entry[TIMES.size :]
@@ -120,35 +124,35 @@ async def test_an_old_entry_that_is_set_again_stays_old(
 
     assert aged is not None
     assert aged.age_s == 3
-    assert await shared.get(PLACE) is None
+    assert await shared.get(KEY) is None
 
 
 async def test_an_entry_from_the_future_is_not_used(remote: Remote) -> None:
     """An entry from the future, as after a failover to a slow clock, is not used."""
-    await process_over(remote).put(PLACE, b"sessions", ttl_s=500)
+    await process_over(remote).put(KEY, b"sessions", ttl_s=500)
 
     remote.clock.advance(-60)
 
-    assert await process_over(remote).get(PLACE) is None
+    assert await process_over(remote).get(KEY) is None
 
 
 async def test_an_entry_in_another_format_is_not_read(
     remote: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """During an upgrade, versions with different formats can share one cache."""
-    await process_over(remote).put(PLACE, b"sessions", ttl_s=5)
+    await process_over(remote).put(KEY, b"sessions", ttl_s=5)
 
     monkeypatch.setattr(shared_module, "_FORM", b"4 ")
 
-    assert await process_over(remote).get(PLACE) is None
+    assert await process_over(remote).get(KEY) is None
 
 
 async def test_a_forgotten_entry_is_gone_for_all_processes(remote: Remote) -> None:
     """A forgotten entry is gone for all processes."""
     shared = process_over(remote)
-    await shared.put(PLACE, b"sessions", ttl_s=5)
+    await shared.put(KEY, b"sessions", ttl_s=5)
 
-    await shared.forget(PLACE)
+    await shared.forget(KEY)
 
     assert await found_by(process_over(remote)) is None
 
@@ -164,7 +168,7 @@ async def test_garbage_counts_as_a_miss_and_is_overwritten(remote: Remote, garba
     shared = process_over(remote)
 
     assert await found_by(shared) is None
-    async with turn(shared, PLACE, usable=content) as own_turn:
+    async with turn(shared, KEY, usable=content) as own_turn:
         assert own_turn.found is None
         await own_turn.store(b"sessions", ttl_s=5, age_s=0)
 
@@ -179,7 +183,7 @@ async def test_large_entries_are_sealed_in_a_thread(
     monkeypatch.setattr(shared_module, "_LARGE", size)
     shared = process_over(remote)
 
-    await shared.put(PLACE, b"sessions", ttl_s=5)
+    await shared.put(KEY, b"sessions", ttl_s=5)
 
     assert await found_by(shared) == b"sessions"
 
@@ -190,7 +194,7 @@ async def test_one_of_all_processes_fetches_a_missing_entry(remote: Remote) -> N
 
     async def process(number: int) -> bytes:
         shared = process_over(remote)
-        async with turn(shared, PLACE, usable=content) as own_turn:
+        async with turn(shared, KEY, usable=content) as own_turn:
             if own_turn.found is None:
                 calls.append(number)
                 await asyncio.sleep(0.01)
@@ -207,9 +211,9 @@ async def test_one_of_all_processes_fetches_a_missing_entry(remote: Remote) -> N
 async def test_an_unusable_entry_is_fetched_again(remote: Remote) -> None:
     """An unusable entry, such as one that is too old, is fetched again."""
     shared = process_over(remote)
-    await shared.put(PLACE, b"sessions", ttl_s=5)
+    await shared.put(KEY, b"sessions", ttl_s=5)
 
-    async with turn(shared, PLACE, usable=nothing) as own_turn:
+    async with turn(shared, KEY, usable=nothing) as own_turn:
         assert own_turn.found is None
 
 
@@ -220,7 +224,7 @@ async def test_an_invalid_reply_counts_as_a_miss(
     """An invalid reply, which does not come from Redis, is a miss."""
     monkeypatch.setattr(remote, "_reply", lambda _: (remote.clock(), entry, False))
 
-    async with turn(process_over(remote), PLACE, usable=content) as own_turn:
+    async with turn(process_over(remote), KEY, usable=content) as own_turn:
         assert own_turn.found is None
 
 
@@ -228,18 +232,18 @@ async def test_a_failure_passes_the_lease_on(remote: Remote) -> None:
     """A process that fails frees its lease at once."""
     shared = process_over(remote)
     with contextlib.suppress(RuntimeError):
-        async with turn(shared, PLACE, usable=content):
+        async with turn(shared, KEY, usable=content):
             raise RuntimeError
 
-    async with turn(process_over(remote), PLACE, usable=content) as own_turn:
+    async with turn(process_over(remote), KEY, usable=content) as own_turn:
         assert own_turn.found is None
 
 
 async def test_the_lease_of_a_dead_process_expires(remote: Remote) -> None:
     """Two seconds after a holder has died, the next process gets the lease."""
-    dead = turn(process_over(remote), PLACE, usable=content)
+    dead = turn(process_over(remote), KEY, usable=content)
     await dead.__aenter__()
-    waiting = asyncio.create_task(turn(process_over(remote), PLACE, usable=content).__aenter__())
+    waiting = asyncio.create_task(turn(process_over(remote), KEY, usable=content).__aenter__())
 
     is_done = []
     for _ in range(5):
@@ -256,10 +260,8 @@ async def test_a_live_process_renews_its_lease(
 ) -> None:
     """A holder renews its lease for as long as REST takes."""
     monkeypatch.setattr(lease, "_RENEWED_AFTER_S", 0)
-    async with turn(process_over(remote), PLACE, usable=content):
-        waiting = asyncio.create_task(
-            turn(process_over(remote), PLACE, usable=content).__aenter__()
-        )
+    async with turn(process_over(remote), KEY, usable=content):
+        waiting = asyncio.create_task(turn(process_over(remote), KEY, usable=content).__aenter__())
         for _ in range(8):
             remote.clock.advance(1)
             for _ in range(20):
@@ -271,7 +273,7 @@ async def test_a_live_process_renews_its_lease(
 async def test_the_wait_for_a_lease_has_a_timeout(remote: Remote) -> None:
     """A process waits a limited time for a lease that is renewed forever."""
     shared = process_over(remote, turn_s=3)
-    waiting = asyncio.create_task(turn(shared, PLACE, usable=content).__aenter__())
+    waiting = asyncio.create_task(turn(shared, KEY, usable=content).__aenter__())
     for _ in range(4):
         remote.entries["kari:lease"] = (b"another's", remote.clock() + 2)
         for _ in range(20):
@@ -300,9 +302,9 @@ async def test_failures_of_redis_are_misses(remote: Remote, failure: Exception) 
     remote.failure = failure
     shared = process_over(remote)
 
-    await shared.put(PLACE, b"sessions", ttl_s=5)
-    await shared.forget(PLACE)
-    async with turn(shared, PLACE, usable=content) as own_turn:
+    await shared.put(KEY, b"sessions", ttl_s=5)
+    await shared.forget(KEY)
+    async with turn(shared, KEY, usable=content) as own_turn:
         assert own_turn.found is None
     await shared.aclose()
 
@@ -316,8 +318,8 @@ async def test_a_failing_cache_is_called_once(remote: Remote) -> None:
     shared = process_over(remote)
 
     for _ in range(1000):
-        async with turn(shared, PLACE, usable=content):
-            await shared.put(PLACE, b"sessions", ttl_s=5)
+        async with turn(shared, KEY, usable=content):
+            await shared.put(KEY, b"sessions", ttl_s=5)
 
     assert remote.calls == 1
 
@@ -327,7 +329,7 @@ async def test_a_hanging_cache_is_waited_for_once(remote: Remote) -> None:
     remote.is_hung = True
     shared = process_over(remote, answer_s=0.01)
 
-    results = await asyncio.gather(*(shared.get(PLACE) for _ in range(1000)), shared.aclose())
+    results = await asyncio.gather(*(shared.get(KEY) for _ in range(1000)), shared.aclose())
 
     assert results == [None] * (1000 + 1)
     assert remote.calls == 1
@@ -336,13 +338,13 @@ async def test_a_hanging_cache_is_waited_for_once(remote: Remote) -> None:
 async def test_round_trips_are_few(remote: Remote) -> None:
     """One round trip looks up and takes the lease, one stores and frees it."""
     shared = process_over(remote)
-    async with turn(shared, PLACE, usable=content) as own_turn:
+    async with turn(shared, KEY, usable=content) as own_turn:
         assert (own_turn.found, remote.calls) == (None, 1)
         await own_turn.store(b"sessions", ttl_s=5, age_s=0)
     await shared.aclose()
     assert ([*remote.entries], remote.calls) == (["kari"], 2)
 
-    await asyncio.gather(*(shared.get(PLACE) for _ in range(1000)))
+    await asyncio.gather(*(shared.get(KEY) for _ in range(1000)))
 
     assert remote.calls == 2 + 16
 
@@ -351,7 +353,7 @@ async def test_pending_writes_are_limited(remote: Remote) -> None:
     """Writes past 4 MiB are dropped and counted, and their leases are freed."""
     shared = process_over(remote, max_bytes=2**20)
     async with contextlib.AsyncExitStack() as stack:
-        turns = [turn(shared, Place(str(i), bytes(32)), usable=content) for i in range(10)]
+        turns = [turn(shared, SharedKey(str(i), bytes(32)), usable=content) for i in range(10)]
         for own_turn in [await stack.enter_async_context(one) for one in turns]:
             # without a turn of the event loop
             await own_turn.store(os.urandom(2**20 - 100), ttl_s=5, age_s=0)
@@ -367,7 +369,7 @@ async def test_after_a_failure_new_connections_are_made(remote: Remote) -> None:
     remote.failure = ResponseError("READONLY You can't write against a read only replica.")
     shared = process_over(remote)
 
-    await asyncio.gather(*(shared.forget(PLACE) for _ in range(5)))
+    await asyncio.gather(*(shared.forget(KEY) for _ in range(5)))
 
     assert remote.connections == 2
 
@@ -377,11 +379,11 @@ async def test_owed_entries_are_stored_after_an_outage(remote: Remote) -> None:
     remote.failure = TimeoutError()
     shared = process_over(remote)
     for name, ttl_s, is_owed in (("a", 5, True), ("b", 1, True), ("c", 5, False)):
-        await shared.put(Place(name, bytes(32)), b"", ttl_s=ttl_s, is_owed=is_owed)
+        await shared.put(SharedKey(name, bytes(32)), b"", ttl_s=ttl_s, is_owed=is_owed)
     remote.clock.advance(2)
     remote.failure = None
 
-    await shared.put(PLACE, b"sessions", ttl_s=5)
+    await shared.put(KEY, b"sessions", ttl_s=5)
     await shared.aclose()
 
     assert {name: until - remote.clock() for name, (_, until) in remote.entries.items()} == {
@@ -395,11 +397,11 @@ async def test_many_owed_entries_delay_no_other_command(remote: Remote) -> None:
     remote.failure = TimeoutError()
     shared = process_over(remote)
     for number in range(100):
-        await shared.put(Place(f"{number}", bytes(32)), b"", ttl_s=50, is_owed=True)
+        await shared.put(SharedKey(f"{number}", bytes(32)), b"", ttl_s=50, is_owed=True)
     remote.clock.advance(2)
     remote.failure = None
 
-    await shared.put(PLACE, b"sessions", ttl_s=50)
+    await shared.put(KEY, b"sessions", ttl_s=50)
     sealed = 100 - len(shared._owed)
     await shared.aclose()
 
@@ -411,12 +413,12 @@ async def test_an_entry_that_fails_again_stays_owed(remote: Remote) -> None:
     """An owed entry that fails again is stored later: the cache may accept small entries first."""
     remote.is_full = True
     shared = process_over(remote)
-    await shared.put(PLACE, bytes(range(256)), ttl_s=50, is_owed=True)
+    await shared.put(KEY, bytes(range(256)), ttl_s=50, is_owed=True)
     remote.is_full, remote.most = False, 100
     for most in (100, 1_000):
         remote.clock.advance(10)
         remote.most = most
-        await shared.put(Place("jonas", bytes(32)), b"", ttl_s=50)
+        await shared.put(SharedKey("jonas", bytes(32)), b"", ttl_s=50)
         await shared.aclose()
         assert ("kari" in remote.entries) == (most == 1_000)
 
@@ -427,7 +429,7 @@ async def test_a_lease_with_an_invalid_ttl_is_replaced(remote: Remote, left_s: f
     remote.entries["kari:lease"] = (b"garbage", remote.clock() + left_s)
 
     shared = process_over(remote)
-    async with turn(shared, PLACE, usable=content) as own_turn:
+    async with turn(shared, KEY, usable=content) as own_turn:
         assert own_turn.found is None
     await shared.aclose()
 
@@ -441,7 +443,7 @@ async def test_a_cache_that_stores_only_small_entries_is_failing(
     remote.most = 100
     shared = process_over(remote)
     for _ in range(5):
-        async with turn(shared, PLACE, usable=content) as own_turn:
+        async with turn(shared, KEY, usable=content) as own_turn:
             assert own_turn.found is None
             await own_turn.store(bytes(range(256)), ttl_s=5, age_s=0)
         remote.clock.advance(10)
@@ -457,7 +459,7 @@ async def test_the_cache_is_used_again_after_an_outage(remote: Remote) -> None:
 
     remote.failure = None
     remote.clock.advance(1)
-    await shared.put(PLACE, b"sessions", ttl_s=5)
+    await shared.put(KEY, b"sessions", ttl_s=5)
 
     assert await found_by(shared) == b"sessions"
     assert not shared.outages.is_known
@@ -466,12 +468,12 @@ async def test_the_cache_is_used_again_after_an_outage(remote: Remote) -> None:
 async def test_a_full_cache_can_still_be_read(remote: Remote) -> None:
     """A full cache can be read, which does not end its outage."""
     shared = process_over(remote)
-    await shared.put(PLACE, b"sessions", ttl_s=500)
+    await shared.put(KEY, b"sessions", ttl_s=500)
     remote.is_full = True
-    await shared.put(Place("jonas", bytes(32)), b"sessions", ttl_s=5)
+    await shared.put(SharedKey("jonas", bytes(32)), b"sessions", ttl_s=5)
     remote.clock.advance(1)
 
     assert await found_by(shared) == b"sessions"
     assert shared.outages.is_known
-    async with turn(shared, Place("per", bytes(32)), usable=content) as own_turn:
+    async with turn(shared, SharedKey("per", bytes(32)), usable=content) as own_turn:
         assert own_turn.found is None

@@ -324,7 +324,7 @@ async def test_a_service_that_cannot_be_reached_is_unavailable() -> None:
     error = await refusal(broken)
 
     assert type(error) is UpstreamUnavailableError
-    assert str(error) == f"SuperOffice cannot be asked for the address of {TENANT}."
+    assert str(error) == f"SuperOffice cannot be reached for the address of {TENANT}."
 
 
 async def test_a_service_that_does_not_answer_times_out() -> None:

@@ -246,8 +246,11 @@ def test_failures_of_earlier_calls_are_ignored_while_open(
     """Failures of calls that started before it opened neither prolong it nor count as the probe."""
     early, late = started_call(breaker), started_call(breaker)
     opened(breaker)
+    clock.advance(3)
     end_call(early, DOWN)
-    clock.advance(COOLDOWN_S)
+    assert retry_after(breaker) == COOLDOWN_S - 3
+
+    clock.advance(COOLDOWN_S - 3)
     started_call(breaker)
     end_call(late, DOWN)
 

@@ -151,22 +151,6 @@ async def test_one_caller_leaves_places_to_others(slow: SlowRest) -> None:
         assert [one.status_code for one in await asyncio.gather(*held, last)] == [200] * 8
 
 
-async def test_a_body_that_does_not_come_takes_no_place(rest: RestSide) -> None:
-    """A place is taken when the body is complete: until then a request costs little."""
-    asked = asyncio.Event()
-
-    async def body() -> AsyncIterator[bytes]:
-        yield b"{"
-        asked.set()
-        await asyncio.Event().wait()
-
-    async with gateway_over(rest, max_requests=1) as gateway:
-        request = asyncio.create_task(gateway.http.post("/graphql", content=body(), headers=JSON))
-        await asked.wait()
-        assert gateway.app.state.edge.admission.in_work == 0
-        request.cancel()
-
-
 def test_a_slot_past_the_limit_is_refused() -> None:
     """A slot past the limit raises an error and leaves the slots in use alone."""
     admission = Admission(1)
@@ -260,7 +244,7 @@ def test_too_many_connections_are_logged_once_per_burst() -> None:
             clock.now += later_s
             limit.is_exceeded(range(2))
 
-    assert warnings(log) == ["1 connections are open: those without a request make room"] * 2
+    assert warnings(log) == ["1 connections are open: new ones replace those without a request"] * 2
 
 
 def warnings(log: Any) -> list[str]:

@@ -61,7 +61,7 @@ async def test_a_bug_before_the_query_is_masked(
     (error,) = answer.json()["errors"]
     assert answer.status_code == 500
     assert answer.headers["content-type"] == accept
-    assert error["message"] == "The gateway failed here."
+    assert error["message"] == "Internal error: the gateway's log has its errorId."
     assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
     assert "s3cret" not in answer.text
     (record,) = [r for r in caplog.records if r.name.startswith("gateway")]

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.sessions.snapshot import Snapshot
 from gateway.web import response_cache
-from gateway.web.inbound import Door
+from gateway.web.inbound import Door, inbound_of
 from gateway.web.response_cache import ResponseCache
 from tests.sessions.snapshots import snapshot_of
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
@@ -251,20 +251,25 @@ async def test_a_body_in_parts_reaches_the_application_whole(door: Door) -> None
     assert bodies == [b"a", b"b"]
 
 
+@pytest.mark.parametrize("is_begun", [False, True])
 async def test_the_application_waits_for_a_missing_body(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+    door: Door, monkeypatch: pytest.MonkeyPatch, *, is_begun: bool
 ) -> None:
-    """The application, which can answer 408, waits for a body that does not arrive."""
-    monkeypatch.setattr(response_cache, "_BODY_S", 0)
-    scopes = []
+    """The application, which can answer 408, waits for a body whose rest does not arrive."""
+    monkeypatch.setattr(response_cache, "_BODY_S", 0.01)
+    parts = [{"type": "http.request", "body": b"{", "more_body": True}][:is_begun]
+    bodies = []
+
+    async def receive() -> Any:
+        return parts.pop() if parts else await asyncio.Event().wait()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        scopes.append(scope)
+        bodies.append(inbound_of(scope).body)
 
     scope, _ = scope_and_snapshot(door)
-    await ResponseCache(app)({**scope, "method": "POST"}, receive_nothing, ignore)
+    await ResponseCache(app)({**scope, "method": "POST"}, receive, ignore)
 
-    assert len(scopes) == 1
+    assert bodies == [None]
 
 
 def answers_with(*parts: bytes) -> Any:

@@ -27,7 +27,7 @@ from gateway.wiring.upstreams import caller_policy
 _CHECK = "REST API"
 _WRONG_PATH = "GATEWAY_UPSTREAM_URL must have everything that comes before /api/v1"
 _MOVED = "the tenants of SuperOffice Online move: use GATEWAY_ENVIRONMENT"
-_UNEXPECTED = "SuperOffice answers 401: check proxies in between; is a client certificate missing?"
+_UNEXPECTED = "expected 401: check proxies in between; is a client certificate missing?"
 _FOLLOWS_NONE = "the gateway follows no redirects: use that address"
 _OWN_AUTHORITY = "if your own authority has issued it, set GATEWAY_UPSTREAM_CA_FILE to its file"
 _CLIENT_CERTIFICATE = "if it requires a client certificate, set GATEWAY_UPSTREAM_CLIENT_CERT"

@@ -16,7 +16,8 @@ The Python type of a property decides how it is read:
     list of lists            the same, line by line
     entries(...)             a JSON map as a list of entries, each with its `name`
 
-Numbers, booleans and enums are `@semanticNonNull`: reading a missing one is an error.
+Numbers, booleans and enums are `@semanticNonNull`: reading a missing one is an error, unless
+`NOT_ALWAYS_SENT` names it.
 Computed fields use `derived(...)`. A type with a key can be a `Node`.
 
 `Any` stands for types that are known only at run time: of annotations, and of values in slots.

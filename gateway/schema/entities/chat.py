@@ -60,9 +60,7 @@ class ChatSession(Node, Rights):
         "Whether the customer agreed to the terms. Also false if the channel does not ask."
     )
     customer_company_name: str | None = prop(_AS_TYPED)
-    status: ChatSessionStatus | None = prop(
-        "The state of the chat. It can go back, for example into the queue: see the type."
-    )
+    status: ChatSessionStatus | None = prop("The state. It can go back: see `ChatSessionStatus`.")
     status_group: StatusGroup | None = derived(
         computed.status_group,
         "The state of the chat in four groups; null for `INVALID` and `UNRECOGNIZED`.",

@@ -65,7 +65,7 @@ def fetched_at(session: "ChatSession") -> str:
 
 
 def wait_seconds(session: "ChatSession") -> int | None:
-    """Measure from the request to the agent's acceptance, to the end without one, or to now."""
+    """Measure from the request to the agent's acceptance; without one, to the end or to now."""
     started = _accepted(session)
     until = _end_or_now(session) if started is None else _instant(session, started)
     return _between(_instant(session, session.when_requested), until)

@@ -33,7 +33,7 @@ def number_queues(sessions: Collection[ChatSession]) -> None:
     they are written: within one answer, all are in the same zone.
     """
     waiting = []
-    # Each word is converted once: all sessions of each snapshot are looked at.
+    # Each different status is converted once, not once per session: every snapshot comes here.
     words = set(map(_sent_status, sessions))
     words = {word for word in words if _status.convert(word) is ChatSessionStatus.IN_QUEUE}
     for session in [s for s in sessions if _sent_status(s) in words]:

@@ -40,9 +40,9 @@ _ASSUMED = {
 }
 _INTROSPECTION = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
 _POINTS_OF_INTROSPECTION = 9
-"""For each value: the schema has more than ten types, and graphql-core, which is slower, runs it.
+"""Points per value: lists are longer than the ten entries assumed, and graphql-core is slow.
 
-Validation limits the nesting of lists, so the values are never many times as many as assumed.
+Validation limits the nesting of lists, so that they never have many times the values assumed.
 """
 
 MOST_STEPS = 10_000

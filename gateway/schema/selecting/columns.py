@@ -35,7 +35,7 @@ _BETWEEN_TEXTS = "A"
 def reader(name: str) -> Read:
     """Return the function that reads one value of a session; None if missing or malformed.
 
-    A name is a field's, or one of these:
+    A name is a field's, one of `_READERS`, or one of these:
 
         user_id              the key of a linked record
         user.node            the `id` of a linked record

@@ -140,7 +140,7 @@ def order_of(wanted: Sequence[ChatSessionOrder]) -> Order:
         BadUserInputError: an entry names no key or several, or there are too many of them.
     """
     if len(wanted) > _MOST_KEYS:
-        raise BadUserInputError(f"`orderBy` has {len(wanted)} keys; at most {_MOST_KEYS} are used.")
+        raise BadUserInputError(f"`orderBy` has {len(wanted)} keys, more than {_MOST_KEYS}.")
     keys = []
     for number, entry in enumerate(wanted):
         named = [(name, value) for name, value in vars(entry).items() if value is not None]

@@ -14,7 +14,7 @@ from starlette_compress import CompressMiddleware
 from gateway.web.read.accept import LONGEST, ranges
 
 _CODINGS = ("br", "zstd", "gzip")
-"""The supported codings, best first: some clients claim zstd, and cannot read it."""
+"""Preferred first. zstd comes after br: some clients offer it and cannot read it."""
 _SMALLEST_COMPRESSED = 1_000
 _PIECE_BYTES = 128 * 2**10
 """Compressed at once before yielding to other requests: gzip takes 2 ms for it."""

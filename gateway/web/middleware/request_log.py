@@ -80,7 +80,7 @@ class AccessLog:
 
 @dataclass(slots=True)
 class RequestLog:
-    """The outermost middleware: has each request read on arrival, and logged at its end."""
+    """The outermost middleware: parses each request, and logs it when it is over."""
 
     app: ASGIApp
     door: Door

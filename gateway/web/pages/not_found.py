@@ -12,7 +12,7 @@ from gateway.tenants.path import GRAPHQL_PATH
 from gateway.web.pages.query_page import wants_page
 from gateway.web.respond.errors import error_response
 
-_NOTHING = f"There is nothing here. GraphQL is at {GRAPHQL_PATH}."
+_NOT_FOUND = f"Not found. GraphQL is at {GRAPHQL_PATH}."
 
 
 def not_found(*, has_query_page: bool) -> Callable[[Request, Exception], Awaitable[Response]]:
@@ -28,7 +28,7 @@ def not_found(*, has_query_page: bool) -> Callable[[Request, Exception], Awaitab
             # Relative: a proxy may serve the gateway at another host and path.
             headers = {"Cache-Control": "no-cache", "Vary": "Accept"}
             return RedirectResponse(GRAPHQL_PATH.removeprefix("/"), headers=headers)
-        message = _NOTHING if exc.status_code == 404 else exc.detail
+        message = _NOT_FOUND if exc.status_code == 404 else exc.detail
         response = error_response(BadRequestError(message), status=exc.status_code)
         response.headers.update(exc.headers or {})
         return response
@@ -38,4 +38,4 @@ def not_found(*, has_query_page: bool) -> Callable[[Request, Exception], Awaitab
 
 async def socket_not_found(socket: WebSocket) -> None:
     """Refuse the handshake of a WebSocket at any other path."""
-    await socket.send_denial_response(error_response(BadRequestError(_NOTHING), status=404))
+    await socket.send_denial_response(error_response(BadRequestError(_NOT_FOUND), status=404))

@@ -14,6 +14,7 @@ from gateway.web.inbound import inbound_of
 
 _TIMEOUT_S = 10
 MOST_BYTES = 64 * 2**20
+TOO_MANY_BYTES = "The gateway has too many bytes of incomplete requests; retry later."
 _SMALL_BYTES = 16 * 2**10
 """Up to this size all are accepted, so that large requests do not keep small ones out."""
 
@@ -41,6 +42,7 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     Raises:
         BodyTooLargeError: it has more than `max_bytes`, by its Content-Length or by count.
         BodyTooSlowError: it took longer than ten seconds to arrive, or the client disconnected.
+        UpstreamUnavailableError: all incomplete bodies together have too many bytes.
     """
     whole = inbound_of(request.scope).body
     if whole is not None:
@@ -58,15 +60,13 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
                 if len(body) > max_bytes:
                     raise _too_large(max_bytes, f"more than {max_bytes}")
                 if not share.hold(len(body)):
-                    raise UpstreamUnavailableError(
-                        "The gateway receives too much; retry later.", retry_after_s=1
-                    )
+                    raise UpstreamUnavailableError(TOO_MANY_BYTES, retry_after_s=1)
     except TimeoutError as exc:
         raise BodyTooSlowError(
             f"The request's body did not arrive within {_TIMEOUT_S} seconds."
         ) from exc
     except ClientDisconnect as exc:
-        raise BodyTooSlowError("The client went away before its request was complete.") from exc
+        raise BodyTooSlowError("The client disconnected before its request was complete.") from exc
     finally:
         share.hold(0)
     return bytes(body)

@@ -20,7 +20,7 @@ from gateway.errors import (
     PersistedQueryNotSupportedError,
 )
 from gateway.settings import Settings
-from gateway.store.shared import Place, SharedCache
+from gateway.store.shared import SharedCache, SharedKey
 
 _ID_PARAMETERS = ("documentId", "doc_id", "id")
 _STORED_S = 24 * 60 * 60.0
@@ -51,7 +51,7 @@ class Documents:
         self._shared = shared
         self._shared_bytes, self._shared_since_s = 0, float("-inf")
         secret = settings.cache_secret.get_secret_value().encode()
-        self._key = hmac.digest(secret, b"persisted queries", "sha256")
+        self._secret = hmac.digest(secret, b"persisted queries", "sha256")
         self.trust(manifest)
 
     def trust(self, manifest: Mapping[str, str]) -> None:
@@ -63,7 +63,8 @@ class Documents:
     ) -> tuple[str | None, Store | None]:
         """Return the text that is sent or named by id, if any, and a function that stores it.
 
-        Call it only after SuperOffice has accepted the client: others could fill the store.
+        Call that function only after SuperOffice has accepted the client: others could fill the
+        store.
 
         Raises:
             PersistedQueryNotFoundError: the id is unknown.
@@ -89,22 +90,22 @@ class Documents:
             raise PersistedQueryNotSupportedError("PersistedQueryNotSupported")
         if query is not None and hashlib.sha256(query.encode()).hexdigest() != sha256.lower():
             raise BadRequestError("`sha256Hash` is not the SHA-256 of the query beside it.")
-        place = Place(f"persisted-query:{sha256.lower()}", self._key)
-        if (text := self._texts.get(place.name)) is not None:
+        key = SharedKey(f"persisted-query:{sha256.lower()}", self._secret)
+        if (text := self._texts.get(key.name)) is not None:
             return text, None
         if query is not None:
-            return query, partial(self._store, place, query) if len(query) <= _LONGEST else None
+            return query, partial(self._store, key, query) if len(query) <= _LONGEST else None
         is_hash = len(sha256) == 64  # another text may be as long as a request, and so a key
-        found = await self._shared.get(place) if self._shared and is_hash else None
+        found = await self._shared.get(key) if self._shared and is_hash else None
         if found is None:
             raise PersistedQueryNotFoundError("PersistedQueryNotFound")
-        text = self._texts[place.name] = found.content.decode()
+        text = self._texts[key.name] = found.content.decode()
         return text, None
 
-    async def _store(self, place: Place, query: str) -> None:
-        self._texts[place.name] = query
+    async def _store(self, key: SharedKey, query: str) -> None:
+        self._texts[key.name] = query
         if self._shared is not None and self._may_share(len(query)):
-            await self._shared.put(place, query.encode(), ttl_s=_STORED_S)
+            await self._shared.put(key, query.encode(), ttl_s=_STORED_S)
 
     def _may_share(self, size: int) -> bool:
         now_s = time.monotonic()

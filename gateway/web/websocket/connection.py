@@ -104,7 +104,7 @@ class Connection:
 
     def _evict(self) -> None:
         """Close the connection: another socket needs its place."""
-        self._on_timeout = _TRY_AGAIN_LATER, "Too many sockets wait to be accepted."
+        self._on_timeout = _TRY_AGAIN_LATER, "Too many unauthenticated sockets are open."
         self._end_after(0)
 
     async def _receive(self) -> None:
@@ -174,7 +174,7 @@ class Connection:
         self._is_accepted = True
         if isinstance(self._access, Access):
             self._inbound.head = replace(self._inbound.head, access=self._access)
-        self._on_timeout = _GOING_AWAY, "Nothing has been asked for a while."
+        self._on_timeout = _GOING_AWAY, "No operation for five minutes."
         self._place.accept()
         self._inbound.on_accepted()
         self._limit_idle_time()

@@ -11,7 +11,7 @@ from gateway.errors import BadRequestError, GatewayError, OriginRefusedError
 from gateway.web.edge import Edge
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import check_tenant, inbound_of
-from gateway.web.middleware.browsers import is_foreign
+from gateway.web.read.cross_site import is_foreign
 from gateway.web.read.request import refuse_credentials_in_url
 from gateway.web.respond.errors import refuse
 from gateway.web.websocket.connection import PROTOCOL, Connection

@@ -311,6 +311,12 @@ export async function manual(page, shot, { page: home }) {
   await first.waitFor();
   found.hits = await page.locator("#hits a").allInnerTexts();
   await shot("search");
+  found.ranked = {};
+  for (const word of ["rate", "log"]) {
+    await page.locator("#search").fill(word);
+    found.ranked[word] = await page.locator("#hits a").allInnerTexts();
+  }
+  await page.locator("#search").fill("webhook redis");
   await first.click();
   await page.waitForURL("**/docs/live#webhooks");
   found.heading = await page.locator("#webhooks").innerText();

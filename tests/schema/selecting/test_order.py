@@ -258,4 +258,4 @@ async def test_more_keys_than_there_are_fields_are_refused() -> None:
 
     error = await Desk([{}]).refusal(query, {"o": order})
 
-    assert error == "`orderBy` has 16 keys; at most 15 are used."
+    assert error == "`orderBy` has 16 keys, more than 15."

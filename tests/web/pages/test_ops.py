@@ -149,7 +149,7 @@ async def test_the_404_names_the_path_of_graphql(gateway: Gateway, path: str) ->
 
     [error] = response.json()["errors"]
     assert response.status_code == 404
-    assert error["message"] == "There is nothing here. GraphQL is at /graphql."
+    assert error["message"] == "Not found. GraphQL is at /graphql."
     assert error["extensions"] == {"code": "BAD_REQUEST"}
 
 

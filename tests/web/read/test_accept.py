@@ -83,7 +83,7 @@ async def test_a_client_that_accepts_no_json_gets_406(gateway: Gateway, accept: 
     assert answer.headers["content-type"] == JSON
     assert first_error(answer) == (
         "BAD_REQUEST",
-        "The answer comes as application/json or application/graphql-response+json.",
+        "Accept has to allow application/json or application/graphql-response+json.",
     )
 
 

@@ -29,7 +29,7 @@ async def test_other_methods_get_405(gateway: Gateway, method: str) -> None:
     answer = await gateway.http.request(method, "/graphql", json={"query": "{ __typename }"})
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
-    assert first_error(answer) == ("BAD_REQUEST", "GraphQL takes GET, POST.")
+    assert first_error(answer) == ("BAD_REQUEST", "Only GET and POST are allowed.")
 
 
 async def test_head_gets_405(gateway: Gateway) -> None:
@@ -208,7 +208,7 @@ async def test_a_client_that_disconnects_is_a_client_error() -> None:
 
     inbound = Inbound(RequestHead(RequestError("no caller")), b"id")
     scope = {"type": "http", "headers": [], "gateway.inbound": inbound}
-    with pytest.raises(BodyTooSlowError, match="went away before its request was complete"):
+    with pytest.raises(BodyTooSlowError, match="disconnected before its request was complete"):
         await read_body(Request(scope, receive), max_bytes=10)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from gateway import Settings, create_app
 from gateway.errors import PersistedQueryNotFoundError, SettingsError
-from gateway.store.shared import Place
+from gateway.store.shared import SharedKey
 from gateway.web.read import persisted
 from gateway.web.read.manifests import read_manifest
 from gateway.web.read.persisted import Documents
@@ -185,11 +185,11 @@ class FakeSharedCache:
         self.put_bytes: list[int] = []
         self.names: list[str] = []
 
-    async def get(self, place: Place) -> None:
+    async def get(self, key: SharedKey) -> None:
         """Record the name of an entry."""
-        self.names.append(place.name)
+        self.names.append(key.name)
 
-    async def put(self, place: Place, content: bytes, *, ttl_s: float) -> None:
+    async def put(self, key: SharedKey, content: bytes, *, ttl_s: float) -> None:
         """Record the size of an entry."""
         self.put_bytes.append(len(content))
 
@@ -204,6 +204,10 @@ async def test_a_process_shares_a_limited_number_of_bytes(monkeypatch: pytest.Mo
             await store_query(documents, f"#{number}".ljust(300))
 
     assert shared.put_bytes == [300] * 3
+
+    monkeypatch.setattr(persisted, "_STORED_S", 0)  # as if that time were over
+    await store_query(documents, "#9".ljust(300))
+    assert len(shared.put_bytes) == 4
 
 
 @pytest.mark.parametrize("digits", [1, 63, 64, 65, 2**20])

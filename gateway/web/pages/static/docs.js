@@ -1,4 +1,5 @@
-// The search of the manual: every word has to be in a section, or in its title.
+// The search of the manual: every word has to be in a section, or in its title. Whole words and
+// plurals come before beginnings of words, these before other parts, and titles count three times.
 const search = document.querySelector("#search");
 const hits = document.querySelector("#hits");
 const article = document.querySelector("article");
@@ -19,6 +20,10 @@ function hit({ url, title, text }, word) {
   return item;
 }
 
+const rankOf = (part, word) => (part === word || part === `${word}s` ? 2 : +part.startsWith(word));
+const score = (text, word) =>
+  Math.max(...text.toLowerCase().split(/[^a-z0-9]+/).map((part) => rankOf(part, word)));
+
 function show(items) {
   hits.replaceChildren(...items);
   hits.hidden = !items.length;
@@ -32,7 +37,9 @@ search.addEventListener("input", async () => {
   if (!words.length) return show([]);
   const has = (text) => words.every((word) => text.toLowerCase().includes(word));
   const found = all.filter(({ title, text }) => has(`${title} ${text}`));
-  found.sort((one, other) => has(other.title) - has(one.title));
+  const rank = ({ title, text }) =>
+    words.reduce((sum, word) => sum + 3 * score(title, word) + score(text, word), 0);
+  found.sort((one, other) => rank(other) - rank(one));
   const none = Object.assign(document.createElement("li"), { textContent: "Nothing found." });
   show(found.length ? found.slice(0, MOST).map((section) => hit(section, words[0])) : [none]);
 });

@@ -3,7 +3,7 @@
 import pytest
 from starlette.requests import HTTPConnection
 
-from gateway.web.middleware.browsers import is_foreign
+from gateway.web.read.cross_site import is_foreign
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.asking import (
     PROTOCOL,

@@ -1,4 +1,4 @@
-"""The middleware for pages of other sites."""
+"""CORS, for pages of other sites."""
 
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware

@@ -6,8 +6,8 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from gateway.settings.parse import proxies
-from gateway.web.middleware.browsers import is_foreign
-from gateway.web.middleware.proxies import TrustedProxies
+from gateway.web.read.cross_site import is_foreign
+from gateway.web.read.proxies import TrustedProxies
 
 FORWARDED = {"x-forwarded-host": "inner, chat.example", "x-forwarded-proto": "https"}
 
