@@ -90,5 +90,5 @@ def _is_same(was: object, now: object) -> bool:
     try:
         # The order of names in a JSON object has no meaning.
         return bool(msgspec.json.decode(was) == msgspec.json.decode(now))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except ValueError:
         return False

@@ -20,7 +20,7 @@ class Rhythm:
     """The longest interval while nothing changes and SuperOffice notifies us of changes."""
 
     is_notified: bool = False
-    """Whether SuperOffice notifies us of changes: not before its first notification."""
+    """Whether SuperOffice notifies us of changes: from a notification to a change without one."""
 
     jitter: Callable[[float, float], float] = random.uniform
 

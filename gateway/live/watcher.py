@@ -75,16 +75,18 @@ class State:
     number: int = field(default_factory=count(1).__next__)
     """Later states have higher numbers."""
 
+    _comparing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _later: Snapshot | None = None
 
     async def since(self, earlier: "State") -> Changes:
         """Return the changes since an earlier state; computed once for all subscribers."""
-        if earlier not in self.changes:
-            before, after = earlier.snapshot.sessions, self.snapshot.sessions
-            if len(after) > _MANY:
-                self.changes[earlier] = await asyncio.to_thread(self.compare, before, after)
-            else:
-                self.changes[earlier] = self.compare(before, after)
+        async with self._comparing:
+            if earlier not in self.changes:
+                before, after = earlier.snapshot.sessions, self.snapshot.sessions
+                if len(after) > _MANY:
+                    self.changes[earlier] = await asyncio.to_thread(self.compare, before, after)
+                else:
+                    self.changes[earlier] = self.compare(before, after)
         return self.changes[earlier]
 
     def at(self, now_ns: int) -> Snapshot:
@@ -162,7 +164,6 @@ class Watcher:
         """Poll until cancelled, or until SuperOffice rejects the caller."""
         try:
             while True:
-                self._is_woken.clear()
                 wait_s = await self._poll()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
@@ -173,6 +174,8 @@ class Watcher:
 
     async def _poll(self) -> float:
         """Read the sessions, and return how long to wait afterwards."""
+        is_by_clock = self._state is not None and not self._is_woken.is_set()
+        self._is_woken.clear()
         # A query may have read the sessions just now; its snapshot is recent enough.
         max_age_s = None if self._state is None else self.pace.rhythm.interval_s / 2
         try:
@@ -189,6 +192,8 @@ class Watcher:
             await asyncio.sleep(asked_s)
             return self.pace.after_failure(asked_s)
         has_changed = await self._take(served.snapshot)
+        if has_changed and is_by_clock and not self._is_woken.is_set():
+            self.pace.rhythm.is_notified = False  # nobody announced it: webhooks may have stopped
         wait_s = self.pace.after_success(has_changed=has_changed)
         return max(0.0, wait_s - served.age_s())
 

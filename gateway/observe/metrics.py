@@ -133,7 +133,7 @@ class UpstreamMeter:
     def __init__(self, tenants: LabelNames | None = None) -> None:
         self.bytes = 0
         self.refused = 0
-        """Calls that were not made: circuit breaker open, queue full, or rate limit reached."""
+        """Calls that were not made: circuit breaker open, no free connection, or rate limit."""
 
         self.tenants = tenants or LabelNames()
         self.timings: defaultdict[tuple[str, ...], Timings] = defaultdict(Timings)

@@ -10,6 +10,7 @@ A `Sequence[Any]` holds records of the decoder's type.
 import json
 import math
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -22,7 +23,6 @@ from gateway.records.record import Int32, Malformed, Property, Record, flawed
 
 Decode = Callable[[bytes], Sequence[Any]]
 
-_BOM = b"\xef\xbb\xbf"
 _FIRST_KEY = re.compile(rb'\s*\[\s*(\{"\w+":)')
 _DISPLAY_TEXT = ":DisplayText"
 _MOST_OBJECTS = 500_000
@@ -38,7 +38,7 @@ def decoder(record: type[Record]) -> Decode:
     strict = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
 
     def decode(body: bytes) -> Sequence[Record]:
-        body = body.removeprefix(_BOM)
+        body = body.removeprefix(BOM_UTF8)
         if len(body) > 3 * _MOST_OBJECTS:
             _check_objects(body)
         try:
@@ -89,7 +89,7 @@ def in_json(p: Property) -> Property:
     def load(json_text: msgspec.Raw) -> object:
         try:
             value = decode(json_text)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except ValueError:
             return _loaded_tolerantly(p, bytes(json_text))
         return _entries(p, value) if value.__class__ is dict else value
 

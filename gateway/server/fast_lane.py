@@ -140,15 +140,13 @@ class FastLaneProtocol(LimitedProtocol):
     def shutdown(self) -> None:
         """Let the request in progress finish; end a stream, which would never finish."""
         super().shutdown()
-        inbound = self._running_inbound()
-        if inbound:
+        if inbound := self._running_inbound():
             inbound.end_stream()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the request in progress: its client has disconnected."""
         super().connection_lost(exc)
-        inbound = self._running_inbound()
-        if inbound:
+        if inbound := self._running_inbound():
             inbound.on_disconnect()
 
     def _running_inbound(self) -> Inbound | None:

@@ -132,10 +132,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         if self.expect_100_continue and self.parser.get_http_version() == "1.0":
             self.expect_100_continue = False  # its client cannot read a 100
         super().on_headers_complete()
-        hosts = 0
-        for name, _ in self.headers:
-            if name == b"host":
-                hosts += 1
+        hosts = [name for name, _ in self.headers].count(b"host")
         if hosts != 1 and (hosts or self.scope["http_version"] != "1.0"):
             self._reject("The request must have one Host header.")  # RFC 9112, section 3.2
         # httptools appends trailers to this list: they are no headers (RFC 9110, section 6.5.1).

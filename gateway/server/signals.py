@@ -45,8 +45,7 @@ def reloading() -> str:
 
 def notify_systemd(state: str) -> None:
     """Report a state to systemd, if it waits for that: sd_notify(3)."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if address:
+    if address := os.environ.get("NOTIFY_SOCKET"):
         with (
             contextlib.suppress(OSError),
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender,

@@ -36,8 +36,7 @@ class Attachments(Generic[A]):
 
     def get(self, key: Hashable) -> A | None:
         """Return the object stored under `key`."""
-        entry = self._entries.get(key)
-        return None if entry is None else entry[0]
+        return self._entries.get(key, (None, 0))[0]
 
     def add(self, key: Hashable, value: A, size_bytes: int) -> None:
         """Store an object, unless the key is in use or the object is larger than `max_bytes`.

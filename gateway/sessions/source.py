@@ -131,11 +131,8 @@ class Source:
         return cached if cached is not None and cached.is_good_for(max_age_s) else None
 
     def invalidate(self, since_ns: int) -> None:
-        """Treat snapshots that were requested before a change as out of date.
-
-        `since_ns` may come from another clock: a time in the future counts as now.
-        """
-        self.epoch_ns = max(self.epoch_ns, min(since_ns, self.clock_ns()))
+        """Treat snapshots that were requested before a change as out of date."""
+        self.epoch_ns = max(self.epoch_ns, since_ns)
 
     def key_of(self, caller: Caller) -> str:
         """Return the key of the caller's snapshot: an HMAC, which reveals nothing."""

@@ -75,10 +75,11 @@ def topic_names(text: str) -> dict[int, str]:
         pairs = json.loads(text).items() if is_json else [n.split("=", 1) for n in names(text)]
         # JSON can hold half a surrogate pair, which no answer could contain.
         topics = {int(number): name.strip().encode().decode() for number, name in pairs}
+        topics = topics if len(topics) == len(pairs) else {0: ""}
     except (ValueError, AttributeError):
         topics = {0: ""}
     if not all(topics.values()):
-        raise ValueError("it must be ids and names, or a JSON object of them")
+        raise ValueError("it must be ids and names, each id once, or a JSON object of them")
     return topics
 
 
@@ -96,7 +97,7 @@ def upstream_url(value: str) -> str:
         raise ValueError("its host must be a name or address, its port a number from 1 to 65535")
     if url.query or url.fragment:
         raise ValueError("remove everything from the ? or # on")
-    path = url.path.rstrip("/").removesuffix("/v1").removesuffix("/api").rstrip("/")
+    path = url.path.rstrip("/").removesuffix("/api/v1").removesuffix("/api").rstrip("/")
     return f"{url.scheme}://{url.netloc}{path}"
 
 

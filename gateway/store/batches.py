@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 
 from gateway.store.commands import Command, Reply
 
@@ -27,7 +28,8 @@ class Batches:
         reply = asyncio.get_running_loop().create_future()
         self._waiting.append((command, reply))
         if self._sending is None:
-            self._sending = asyncio.create_task(self._send_all())
+            # A context of its own: it also sends the commands of other requests.
+            self._sending = asyncio.create_task(self._send_all(), context=Context())
         return reply
 
     async def finish(self) -> None:

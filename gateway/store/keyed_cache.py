@@ -32,4 +32,5 @@ class KeyedCache(Generic[K, V]):
 
     def all(self) -> Collection[V]:
         """Return all objects that exist."""
-        return list(self._alive.values())
+        # A copy made at once: metrics are read on another thread.
+        return [made for one in self._alive.valuerefs() if (made := one()) is not None]

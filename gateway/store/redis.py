@@ -21,6 +21,9 @@ from gateway.store.loop_timeout import loop_timeout
 
 logger = logging.getLogger(__name__)
 
+# The last three are redis-py's answers to a peer that is not Redis.
+_FAILURES = (RedisError, OSError, ValueError, TypeError, LookupError)
+
 
 def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
     """Return a client; no connection is opened yet.
@@ -87,7 +90,7 @@ async def try_out(url: str, *, timeout_s: float) -> tuple[float, list[str]]:
         return took_s, [*missing]
     except AuthenticationError as exc:
         raise PermissionError from exc
-    except (RedisError, OSError, ValueError) as exc:  # the latter from a peer that is not Redis
+    except _FAILURES as exc:
         cause: BaseException | None = exc
         while cause is not None:
             if isinstance(cause, ssl.SSLCertVerificationError):
@@ -191,7 +194,7 @@ class Channel:
         try:
             async with loop_timeout(self._timeout_s):
                 await self._redis.publish(CHANNEL, message)
-        except (RedisError, OSError) as exc:
+        except _FAILURES as exc:
             raise ConnectionError(type(exc).__name__) from exc
 
     async def messages(self) -> AsyncGenerator[bytes | None, None]:
@@ -218,7 +221,7 @@ class Channel:
                 raise TimeoutError
         except NoPermissionError as exc:
             raise PermissionError(type(exc).__name__) from exc
-        except (RedisError, OSError) as exc:
+        except _FAILURES as exc:
             raise ConnectionError(type(exc).__name__) from exc
 
     async def aclose(self) -> None:

@@ -69,6 +69,7 @@ T = TypeVar("T")
 _MOST_AT_ONCE = 64
 _LONGEST_ROUND_TRIP_S = 0.5
 _MOST_OWED = 10_000
+_OWED_AT_ONCE = 16
 _MOST_WAITING_BYTES = 4 * 2**20
 _FORM = b"3 "  # changed whenever the format of entries changes
 TIMES = struct.Struct(">dd")
@@ -267,23 +268,19 @@ class SharedCache:
             replies = [exc] * len(commands)
         failure = next((reply for reply in replies if isinstance(reply, Exception)), None)
         if failure is None:
-            await self._write_owed(commands, replies)
+            await self._write_owed(commands)
         elif self.outages.failed(failure):
             with suppress(Exception):
                 async with loop_timeout(self.answer_s):
                     await self.remote.reconnect()
         return [None if isinstance(reply, Exception) else reply for reply in replies]
 
-    async def _write_owed(self, commands: Sequence[Command], replies: Sequence[Reply]) -> None:
-        """Write the owed entries, if one of the commands has written an entry."""
-        if any(
-            isinstance(command, Write) and command.entry and reply == b"OK"
-            for command, reply in zip(commands, replies, strict=True)
-        ):
+    async def _write_owed(self, commands: Sequence[Command]) -> None:
+        """Write some owed entries after a written one; after these the next, until none is left."""
+        if any(isinstance(command, Write) and command.entry for command in commands):
             self.outages.worked()
-            owed, self._owed = self._owed, {}
-            for entry in owed.values():
-                await self._write(entry)
+            for name in [*self._owed][:_OWED_AT_ONCE]:
+                await self._write(self._owed.pop(name))
 
 
 def _sealed_name(key: SharedKey, times: bytes) -> bytes:

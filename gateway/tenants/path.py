@@ -41,8 +41,7 @@ class TenantSources:
             raise TenantMissingError
         if len(tenants) > 1:
             raise BadRequestError("The request names two tenants. Name one.")
-        source = self.named(named[0])
-        if source is None:
+        if (source := self.named(named[0])) is None:
             raise TenantNotFoundError
         return source
 

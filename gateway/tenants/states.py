@@ -87,8 +87,7 @@ class TenantStates:
 
     def refresh_soon(self, tenant: str) -> None:
         """Refresh a state soon: its address fails, so the tenant may have moved."""
-        cached = self._running.get(tenant)
-        if cached is not None:
+        if cached := self._running.get(tenant):
             cached.refresh_at = min(cached.refresh_at, cached.read_at + _PAUSE_S)
 
     async def aclose(self) -> None:

@@ -7,13 +7,15 @@ small pieces.
 import asyncio
 import ssl
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from io import BytesIO
 
 import httpx
 
 from gateway.errors import UpstreamBadResponseError, UpstreamInterruptedError
-from gateway.upstream.body_memory import make_room
+
+MakeRoom = Callable[[int], Awaitable[object]]
+"""Waits until there is memory for so many bytes more."""
 
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _RAW_DEFLATE = -zlib.MAX_WBITS
@@ -28,9 +30,9 @@ _NEVER_JSON = (b"text/html", b"text/xml", b"application/xml")
 
 
 async def read_body(
-    response: httpx.Response, *, max_bytes: int, on_wait: Callable[[], object] = bool
+    response: httpx.Response, *, max_bytes: int, make_room: MakeRoom | None = None
 ) -> bytes:
-    """Return the body of a 200, decompressed; `on_wait` is called before it waits for memory.
+    """Return the body of a 200, decompressed; `make_room` is awaited for each piece.
 
     Raises:
         UpstreamBadResponseError: it is HTML or XML, it is larger than `max_bytes`, compressed or
@@ -53,7 +55,8 @@ async def read_body(
                 body.write(piece)
                 if body.tell() > max_bytes or received > max_bytes:
                     raise _too_large(max_bytes)
-                await make_room(len(piece), on_wait)
+                if make_room is not None:
+                    await make_room(len(piece))
                 cost += len(piece) + _PIECE_COST_BYTES
                 if cost > _TURN_BYTES:  # data may arrive faster than it is read
                     cost = 0

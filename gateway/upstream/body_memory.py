@@ -33,7 +33,7 @@ class _Body:
         self.is_last = False
 
     def __enter__(self) -> None:
-        _BODY.set(self)  # of the task, which reads nothing else
+        _BODY.set(self)  # for `make_room`, which is for REST calls alone
 
     def __exit__(self, *_: object) -> None:
         self.memory.left_bytes += self.counted_bytes
@@ -45,7 +45,7 @@ _BODY: ContextVar[_Body | None] = ContextVar("body", default=None)
 
 
 async def make_room(size_bytes: int, on_wait: Callable[[], object]) -> None:
-    """Count bytes of this task's body; wait first if there is no room for them."""
+    """Count bytes of the REST call's body; wait first if there is no room for them."""
     body = _BODY.get()
     if body is None or body.is_last:
         return

@@ -88,9 +88,7 @@ class Breaker:
         is_probe = self._probe is call
         if is_probe:
             self._probe = None
-        if isinstance(outcome, UpstreamError) and not outcome.call_was_made:
-            return  # a retry that was not made
-        if isinstance(outcome, UpstreamTimeoutError) and not call.had_time and not is_probe:
+        if not self.failures or (isinstance(outcome, UpstreamTimeoutError) and not call.had_time):
             return
         if isinstance(outcome, UpstreamUnavailableError | UpstreamTimeoutError):
             self._count_failure(outcome, call.caller, is_probe=is_probe)
@@ -123,7 +121,6 @@ class Breaker:
             )
         requested_s = min(failure.retry_after_s or 0, _MOST_COOLDOWNS * self.cooldown_s)
         self._open_until = self.clock() + max(self._cooldowns * self.cooldown_s, requested_s)
-        self._counted_at.clear()
 
 
 @dataclass(slots=True, eq=False)
@@ -138,7 +135,8 @@ class Call:
     breaker: Breaker
     caller: str = ""
     had_time: bool = True
-    _has_begun: bool = False
+    has_begun: bool = False
+    """Whether it was made, once at least."""
 
     def __enter__(self) -> Self:
         self.breaker.check()
@@ -147,13 +145,13 @@ class Call:
     def begin(self, *, had_time: bool = True) -> None:
         """Begin the call; if it has less than half of its deadline, a timeout is our fault."""
         self.breaker.begin(self)
-        if not self._has_begun:  # a retry has less time because of SuperOffice
-            self._has_begun, self.had_time = True, had_time
+        if not self.has_begun:  # a retry has less time because of SuperOffice
+            self.has_begun, self.had_time = True, had_time
 
     def lose_time(self) -> None:
         """Record that the call waits for us: a timeout is then not SuperOffice's fault."""
         self.had_time = False
 
     def __exit__(self, kind: object, outcome: BaseException | None, traceback: object) -> None:
-        if self._has_begun:
+        if self.has_begun:
             self.breaker.end(self, outcome)

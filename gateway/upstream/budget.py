@@ -41,7 +41,7 @@ class Budget:
         now = asyncio.get_running_loop().time
         ends_at = now() + longest_s
         try:
-            async with asyncio.timeout(longest_s or None), self.turns.slot(caller):
+            async with asyncio.timeout(longest_s), self.turns.slot(caller):
                 left_s = min(_LONGEST_S, max(0, ends_at - now()))
                 wait_s = await self.rate.reserve(left_s)
                 if wait_s > left_s:

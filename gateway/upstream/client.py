@@ -5,10 +5,13 @@ import ssl
 import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 
 import httpx
 
 from gateway.errors import (
+    UpstreamHeldOffError,
+    UpstreamNotCalledError,
     UpstreamRateLimitedError,
     UpstreamTimeoutError,
     UpstreamUnauthenticatedError,
@@ -19,6 +22,7 @@ from gateway.settings import Settings
 from gateway.store.shared import SharedCache
 from gateway.store.shared_rate import SharedRate
 from gateway.upstream.body import read_body
+from gateway.upstream.body_memory import make_room
 from gateway.upstream.breaker import Breaker, Call
 from gateway.upstream.budget import Budget
 from gateway.upstream.failures import error_for, upstream_error
@@ -101,23 +105,35 @@ class UpstreamClient:
             try:
                 async with asyncio.timeout_at(ends_at):
                     self._retries.note_call()
-                    try:
-                        body = await self._attempt(call, headers, ends_at)
-                    except UpstreamUnavailableError as exc:
-                        await self._pause(exc, ends_at)
-                        body = await self._attempt(call, headers, ends_at)
+                    body = await self._attempt_twice(call, headers, ends_at)
             except UpstreamUnauthenticatedError:
                 self._rate_limits.refused(name)
                 raise
             except TimeoutError as exc:
-                message = f"SuperOffice did not answer within {self._timeout_s:g} seconds."
-                raise UpstreamTimeoutError(message) from exc
+                why = "SuperOffice did not answer" if call.has_begun else "No connection was free"
+                error = UpstreamTimeoutError(f"{why} within {self._timeout_s:g} seconds.")
+                error.call_was_made = call.has_begun
+                raise error from exc
             except UpstreamRateLimitedError as exc:
                 if exc.retry_after_s and exc.call_was_made:
                     self._rate_limits.add(name, exc.retry_after_s)
                 raise
         self._rate_limits.accepted(name)
         return body
+
+    async def _attempt_twice(self, call: Call, headers: Sequence[Header], ends_at: float) -> bytes:
+        try:
+            return await self._attempt(call, headers, ends_at)
+        except UpstreamUnavailableError as exc:
+            pause_s = self._retries.pause_s(exc, left_s=_left_s(ends_at))
+            # A probe is a single call, and during a probe a retry would be rejected.
+            if pause_s is None or self.breaker.state != "closed":
+                raise
+            await asyncio.sleep(pause_s)
+            try:
+                return await self._attempt(call, headers, ends_at)
+            except (UpstreamHeldOffError, UpstreamNotCalledError):
+                raise exc from exc.__cause__  # there was no retry
 
     async def _attempt(self, call: Call, headers: Sequence[Header], ends_at: float) -> bytes:
         if self.budget is not None:
@@ -134,26 +150,12 @@ class UpstreamClient:
                 async with aclosing(response):
                     if response.status_code != httpx.codes.OK:
                         raise error_for(response)
-                    return await read_body(
-                        response, max_bytes=self._max_bytes, on_wait=call.lose_time
-                    )
+                    room = partial(make_room, on_wait=call.lose_time)
+                    return await read_body(response, max_bytes=self._max_bytes, make_room=room)
             except (httpx.TransportError, ssl.SSLError) as exc:
                 # After the handshake TLS errors are not translated; in TLS 1.3 the refusal of a
                 # client without a certificate is one of them.
                 raise upstream_error(exc) from exc
-
-    async def _pause(self, failure: UpstreamUnavailableError, ends_at: float) -> None:
-        """Wait before the retry, if there is one.
-
-        Raises:
-            UpstreamUnavailableError: `failure`, if there is no retry.
-        """
-        # A probe is a single call, and during a probe a retry would be rejected.
-        is_allowed = self.breaker.state == "closed"
-        pause_s = self._retries.pause_s(failure, left_s=_left_s(ends_at)) if is_allowed else None
-        if pause_s is None:
-            raise failure
-        await asyncio.sleep(pause_s)
 
 
 def _left_s(ends_at: float) -> float:

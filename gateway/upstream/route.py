@@ -73,9 +73,8 @@ class Route:
 
         The environment's proxy is not for this machine, nor for the hosts of `NO_PROXY`.
         """
-        if self._proxy is None or self._is_set:
-            return self._proxy
-        return None if proxy_bypass(server_of(url)) else self._proxy
+        is_bypassed = self._proxy and not self._is_set and proxy_bypass(server_of(url))
+        return None if is_bypassed else self._proxy
 
     async def connect(self, url: httpx.URL) -> asyncio.StreamWriter:
         """Connect to SuperOffice, with TLS for https, and send no request; the caller aborts it.

@@ -100,8 +100,7 @@ class ResponseCache:
 
 def _is_cacheable(scope: Scope, inbound: Inbound) -> bool:
     body = inbound.body
-    is_read = scope["method"] == "POST" or (scope["method"] == "GET" and not body)
-    return is_read and body is not None and len(body) <= _LARGEST_BODY
+    return scope["method"] in {"GET", "POST"} and body is not None and len(body) <= _LARGEST_BODY
 
 
 def _key(scope: Scope, inbound: Inbound) -> tuple[str | bytes, ...]:

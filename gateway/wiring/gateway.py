@@ -192,6 +192,9 @@ class Gateway:
         if self.tracing:
             self.tracing.open()
         tasks = {asyncio.create_task(run()) for run in self._background}
+        for task in tasks:
+            # asyncio logs what a callback raises.
+            task.add_done_callback(lambda ended: ended.cancelled() or ended.result())
         try:
             yield
         finally:

@@ -66,7 +66,8 @@ def _of_upstream(gateway: "Gateway") -> Reads:
 
     def by_tenant(read: Callable[[UpstreamClient], Sums]) -> Sums:
         sums: Counter[tuple[str, ...]] = Counter()
-        for client in list(clients):
+        # A copy made at once: this is another thread than that of the clients.
+        for client in filter(None, [reference() for reference in clients.keyrefs()]):
             for labels, value in read(client).items():
                 sums[(meter.tenants.label(client.tenant), *labels)] += value
         return sums
@@ -83,7 +84,7 @@ def _of_upstream(gateway: "Gateway") -> Reads:
         "gateway_upstream_bytes": lambda: meter.bytes,
         "gateway_upstream_calls_refused": lambda: meter.refused,
         "gateway_upstream_breakers": lambda: by_tenant(breaker),
-        "gateway_upstream_waiting": lambda: sum(client.gate.waiting for client in list(clients)),
+        "gateway_upstream_waiting": lambda: sum(by_tenant(lambda c: {(): c.gate.waiting}).values()),
         "gateway_upstream_budget": of_budgets(lambda budget: budget.rate.per_second),
         "gateway_upstream_budget_used": of_budgets(lambda budget: budget.granted),
         "gateway_upstream_budget_refused": of_budgets(lambda budget: budget.refused),

@@ -16,8 +16,8 @@ class Reloads:
     """The parts that can be reloaded; a call reloads them all.
 
     Only files can change: the environment and the flags of a process stay. Each part has the name
-    of its setting, and is called with the new settings. A part that raises SettingsError must have
-    changed nothing; the error is logged.
+    of its setting, and is called with the new settings. A part that raises must have changed
+    nothing; the error is logged, whatever its kind: a reload must not end the server.
     """
 
     settings: Settings
@@ -36,6 +36,8 @@ class Reloads:
                 apply(new)
             except SettingsError as exc:
                 logger.error("Not reloaded: %s", exc)
+            except Exception:
+                logger.exception("Not reloaded: %s%s", PREFIX, name.upper())
             else:
                 done.append(f"{PREFIX}{name.upper()}")
         logger.info("Reloaded: %s", ", ".join(done) or "nothing")

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -36,7 +36,7 @@ class Upstreams:
     """Replaces the network."""
 
     shared: SharedCache | None
-    clients: WeakSet[UpstreamClient] = field(default_factory=WeakSet)
+    clients: WeakKeyDictionary[UpstreamClient, None] = field(default_factory=WeakKeyDictionary)
     """One for each address in use."""
 
     find_source: FindSource = field(init=False)
@@ -72,7 +72,7 @@ class Upstreams:
 
     def _client(self, url: str, tenant: str, transport: httpx.AsyncBaseTransport) -> Client:
         client = UpstreamClient(self.settings, url, transport, tenant=tenant, shared=self.shared)
-        self.clients.add(client)
+        self.clients[client] = None
         return Client(url, self.observed(client.fetch, url, tenant), client.aclose)
 
     def _tenant_client(self, url: str) -> Client:

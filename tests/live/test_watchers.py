@@ -1,7 +1,9 @@
 """Watchers: the number of REST calls, the delivery of changes, and failures."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, aclosing
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.live import watcher as watcher_module
+from gateway.live.changes import Changes
 from gateway.live.watcher import Alarm, State
 from tests.live.clock import Clock
 from tests.live.desk import Desk, caller, session
@@ -119,17 +122,31 @@ async def test_a_slow_screen_gets_the_latest_state_only() -> None:
     assert screen.answers == [QUEUE, TAKEN]
 
 
-async def test_changes_are_computed_once_for_all_readers() -> None:
-    """The changes between two states are computed once for all readers."""
+@pytest.mark.parametrize("many", [0, 1_000])
+async def test_changes_are_computed_once_for_all_readers(
+    many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers at the same time share one comparison, also if a thread makes it."""
+    monkeypatch.setattr(watcher_module, "_MANY", many)
     desk = Desk()
-    async with desk.watchers.watching(caller()) as watcher:
-        async with aclosing(watcher.states(Alarm())) as states:
-            first, second = await anext(states), await anext(states)
+    async with (
+        desk.watchers.watching(caller()) as watcher,
+        aclosing(watcher.states(Alarm())) as states,
+    ):
+        first, second = await anext(states), await anext(states)
+    assert isinstance(first, State)
+    assert isinstance(second, State)
+    comparisons: list[Any] = []
 
-        assert isinstance(first, State)
-        assert isinstance(second, State)
-        changes = await second.since(first)
-        assert await second.since(first) is changes
+    def compare(*snapshots: Sequence[Any]) -> Changes:
+        comparisons.append(snapshots)
+        return Changes([], [], [])
+
+    other = State(second.snapshot, compare)  # type: ignore[arg-type]
+    changes = await asyncio.gather(*(other.since(first) for _ in range(3)))
+
+    assert len(comparisons) == 1
+    assert len({id(one) for one in changes}) == 1
 
 
 @pytest.mark.parametrize(
@@ -278,6 +295,22 @@ async def test_news_causes_a_poll() -> None:
 
     assert len(desk.calls) == 2
     assert desk.rhythm.is_notified
+
+
+async def test_a_change_without_news_makes_polls_frequent_again() -> None:
+    """SuperOffice switches a failing webhook off; the next webhook makes polls rare again."""
+    desk = Desk(interval_s=0.02, slowest_s=0.02, ttl_s=LONG_S)
+    async with desk.screen(STATUS) as screen:
+        await screen.shows(1)
+        desk.sessions = [session(1, "UserLast")]
+        desk.notify()
+        await screen.shows(2)
+        await desk.wait_for_polls(2)
+        was_notified = desk.rhythm.is_notified
+        desk.sessions = [session(1)]
+        await screen.shows(3)
+
+        assert (was_notified, desk.rhythm.is_notified) == (True, False)
 
 
 async def test_news_during_a_poll_causes_another_one() -> None:

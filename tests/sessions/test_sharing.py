@@ -1,6 +1,7 @@
 """Processes that share a cache: one REST call for all, and no failures but REST's."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from gateway.caller import Caller
 from gateway.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnauthenticatedError
+from gateway.headers import Header
 from gateway.sessions.freshness import Windows
 from gateway.sessions.revocations import Revocations
 from gateway.sessions.source import Source
@@ -101,6 +103,23 @@ async def test_the_age_does_not_depend_on_the_clocks_of_gateways(ahead_s: float)
 
     machines.clock.advance(2)
     assert await text(other) == "Basic kari 2"
+
+
+async def test_an_answer_whose_call_began_before_a_change_is_not_shared() -> None:
+    """Another gateway that knows of the change calls REST: the answer may lack it."""
+    machines = Machines()
+    other = machines.source()
+
+    async def during_a_change(headers: Sequence[Header]) -> bytes:
+        machines.clock.advance(1)
+        other.invalidate(other.clock_ns())
+        machines.clock.advance(1)
+        return await machines.rest(headers)
+
+    first = await text(replace(machines.source(), fetch=during_a_change))
+    machines.clock.advance(0.5)
+
+    assert (first, await text(other)) == ("Basic kari 1", "Basic kari 2")
 
 
 async def test_shared_entries_are_encrypted() -> None:

@@ -296,6 +296,7 @@ def test_the_address_is_the_part_before_api_v1(load: Any, written: str) -> None:
     [
         "http://localhost",
         "http://localhost:5000",
+        "http://localhost/v1",
         "http://[::1]:5000/so",
         "https://bücher.example",
         "https://crm.example.com/napi",
@@ -409,6 +410,8 @@ BAD_VALUES = [
     ("topic_names", "Sales", "ids and names"),
     ("topic_names", "ten=Sales", "ids and names"),
     ("topic_names", "10=", "ids and names"),
+    ("topic_names", "10=Sales,10=Support", "each id once"),
+    ("topic_names", '{"10": "Sales", "010": "Support"}', "each id once"),
     ("topic_names", '{"10": null}', "ids and names"),
     ("topic_names", '{"10": "Sales"', "ids and names"),
     ("topic_names", '{"10": "\\ud83d"}', "ids and names"),

@@ -1,6 +1,7 @@
 """Batches of commands that share round trips."""
 
 import asyncio
+import contextvars
 from collections.abc import Sequence
 
 from gateway.store.batches import Batches
@@ -28,3 +29,18 @@ async def test_commands_during_a_round_trip_share_the_next_one() -> None:
     results = [reply.result() for reply in replies if not reply.cancelled()]
     assert results == [f"reply to {name}" for name in "01345"]
     await batches.finish()
+
+
+async def test_commands_are_sent_in_no_ones_context() -> None:
+    """A failure is not logged with the id of the request whose command came first."""
+    request_id = contextvars.ContextVar("request_id", default="none")
+    seen: list[str] = []
+
+    async def send(commands: Sequence[Command]) -> list[None]:
+        seen.append(request_id.get())
+        return [None] * len(commands)
+
+    request_id.set("a request's")
+    await Batches(send, most=3).add(Forget("0"))
+
+    assert seen == ["none"]

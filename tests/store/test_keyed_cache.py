@@ -1,6 +1,7 @@
 """A cache of objects by key, which live as long as they are in use."""
 
 import gc
+import sys
 
 from gateway.store.keyed_cache import KeyedCache
 
@@ -38,3 +39,17 @@ def test_an_object_in_use_is_kept() -> None:
 
     assert things("a") is thing
     assert thing in things.all()
+
+
+def test_all_objects_can_be_read_on_another_thread() -> None:
+    """An object that is made at any step of reading them breaks nothing."""
+    things = KeyedCache(Thing, most=9)
+    first, made = {things("a"), things("b")}, list[Thing]()
+    sys.setprofile(lambda *_: made.append(things(f"{len(made)}")) if len(made) < 99 else None)
+    try:
+        found = things.all()
+    finally:
+        sys.setprofile(None)
+
+    assert made
+    assert first <= {*found}

@@ -1,11 +1,13 @@
 """The client of Redis, where it differs from aiocache's."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from gateway.errors import SettingsError
-from gateway.store.redis import client_for
+from gateway.store.redis import Channel, client_for, try_out
 
 
 @pytest.mark.parametrize(
@@ -20,21 +22,51 @@ def test_an_invalid_option_is_a_settings_error(option: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@contextlib.asynccontextmanager
+async def peer(reply: Callable[[bytes], bytes]) -> AsyncIterator[str]:
+    """Run a server that replies to each command; yield its URL."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while commands := await reader.read(1_000):
+                writer.write(reply(commands) * commands.count(b"*"))
+        writer.close()
+
+    async with asyncio.timeout(5), await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
 async def test_a_peer_without_hello_is_used() -> None:
     """Redis 5 and many proxies know no HELLO, and redis-py does not fall back."""
     received = bytearray()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while commands := await reader.read(1_000):
-            received.extend(commands)
-            reply = b"-ERR unknown command\r\n" if b"HELLO" in commands else b"+PONG\r\n"
-            writer.write(reply * commands.count(b"*"))
-        writer.close()
+    def reply(commands: bytes) -> bytes:
+        received.extend(commands)
+        return b"-ERR unknown command\r\n" if b"HELLO" in commands else b"+PONG\r\n"
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with asyncio.timeout(5), server, client_for(url) as client:
+    async with peer(reply) as url, client_for(url) as client:
         assert await client.ping()
 
     assert b"PING" in received
     assert b"HELLO" not in received
+
+
+@pytest.mark.parametrize("reply", [b"$x", b"*x", b":x", b":1", b"*1\r\n:1", b"junk"])
+async def test_a_peer_that_is_not_redis_is_an_outage(reply: bytes) -> None:
+    """A proxy that is not ready, or another service, fails as Redis does: it may come back."""
+    async with peer(lambda commands: reply + b"\r\n") as url:
+        channel = Channel(url, timeout_s=1)
+        with pytest.raises(OSError):
+            await anext(channel.messages())
+        with pytest.raises(OSError):
+            await try_out(url, timeout_s=1)
+        await channel.aclose()
+
+
+async def test_a_peer_that_is_not_redis_receives_no_news() -> None:
+    """Publishing to it fails as to Redis."""
+    async with peer(lambda commands: b"*x\r\n") as url:
+        channel = Channel(url, timeout_s=1)
+        with pytest.raises(OSError, match="ValueError"):
+            await channel.publish(b"")
+        await channel.aclose()

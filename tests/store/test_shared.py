@@ -392,6 +392,23 @@ async def test_owed_entries_are_stored_after_an_outage(remote: Remote) -> None:
     }
 
 
+async def test_many_owed_entries_delay_no_other_command(remote: Remote) -> None:
+    """Thousands may be owed; they are sealed a few at a time, until none is left."""
+    remote.failure = TimeoutError()
+    shared = process_over(remote)
+    for number in range(100):
+        await shared.put(SharedKey(f"{number}", bytes(32)), b"", ttl_s=50, is_owed=True)
+    remote.clock.advance(2)
+    remote.failure = None
+
+    await shared.put(KEY, b"sessions", ttl_s=50)
+    sealed = 100 - len(shared._owed)
+    await shared.aclose()
+
+    assert 0 < sealed <= 20
+    assert len(remote.entries) == 101
+
+
 async def test_an_entry_that_fails_again_stays_owed(remote: Remote) -> None:
     """An owed entry that fails again is stored later: the cache may accept small entries first."""
     remote.is_full = True

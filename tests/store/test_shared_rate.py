@@ -1,6 +1,7 @@
 """A rate of calls that processes share."""
 
 import asyncio
+import json
 import time
 from itertools import chain
 from pathlib import Path
@@ -55,6 +56,23 @@ async def test_invalid_reservations_are_ignored(tmp_path: Path) -> None:
 
     assert wait_times == [0] * 7
     assert not cache.outages.is_known
+
+
+async def test_times_of_the_last_second_alone_are_kept(tmp_path: Path) -> None:
+    """A high rate does not make each call read and write the calls of hours."""
+    with redis_server(tmp_path) as server, redis.Redis.from_url(server.url) as client:
+        cache = SharedCache(RedisCache(server.url), max_bytes=1, answer_s=10, turn_s=1)
+        rate = SharedRate("a tenant", 1_000, shared=cache)
+        await rate.reserve(60)
+        [key] = client.keys()
+        now_ms = int(time.time() * 1000)
+        times = [now_ms + 500, *(now_ms - 60_000 - number for number in range(900))]
+        client.set(key, json.dumps(times))
+        await rate.reserve(60)
+        await cache.aclose()
+        left = json.loads(client.get(key) or "")
+
+    assert len(left) == 2
 
 
 async def test_processes_share_one_rate_through_redis(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.tenants.state_service import StateService, TenantState
+from gateway.upstream.body_memory import BodyMemory, make_room
 from tests.support import loaded
 from tests.tenants.fakes import error_of
 
@@ -64,6 +65,17 @@ async def refusal(answer: Handler, **options: Any) -> GatewayError:
 async def test_a_running_tenant_has_its_address_and_validity() -> None:
     """The documented sample is read, including unused properties."""
     assert await state_with() == TenantState("Running", ADDRESS, VALID_UNTIL_S)
+
+
+async def test_its_answer_does_not_count_as_part_of_a_rest_answer() -> None:
+    """A refresh that a REST call has started may end after the call, whose memory is given back."""
+    memory = BodyMemory(0)
+    with memory.hold():
+        await make_room(2**18, bool)  # the free part
+        refresh = asyncio.create_task(service(answering(RUNNING)).read(TENANT))
+    await refresh
+
+    assert (memory.left_bytes, memory.last.locked()) == (0, False)
 
 
 async def test_the_request_has_only_the_tenants_name() -> None:

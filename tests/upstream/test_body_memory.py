@@ -2,12 +2,13 @@
 
 import asyncio
 import gzip
+from functools import partial
 
 import httpx
 
 from gateway.errors import UpstreamTimeoutError
 from gateway.upstream.body import read_body
-from gateway.upstream.body_memory import BodyMemory
+from gateway.upstream.body_memory import BodyMemory, make_room
 from tests.upstream.test_body import Chunks, raw_deflate
 from tests.upstream.test_client import Script, client_of, failed
 
@@ -31,9 +32,9 @@ async def test_bodies_past_the_limit_are_read_one_at_a_time() -> None:
 
     async def read(body: Chunks) -> int:
         with memory.hold():
-            whole = await read_body(
-                httpx.Response(200, stream=body), max_bytes=2**20, on_wait=on_wait
-            )
+            room = partial(make_room, on_wait=on_wait)
+            response = httpx.Response(200, stream=body)
+            whole = await read_body(response, max_bytes=2**20, make_room=room)
             await decoded.wait()
             return len(whole)
 
@@ -64,7 +65,8 @@ async def test_a_highly_compressed_chunk_waits_for_memory() -> None:
 
         async def read(response: httpx.Response = response) -> bytes:
             with memory.hold():
-                return await read_body(response, max_bytes=2**22)
+                room = partial(make_room, on_wait=bool)
+                return await read_body(response, max_bytes=2**22, make_room=room)
 
         task = asyncio.create_task(read())
         await settle()

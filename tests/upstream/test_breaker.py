@@ -283,12 +283,13 @@ def test_retry_after_prolongs_the_cooldown(
 
 
 def test_with_0_failures_it_never_opens() -> None:
-    """Zero failures switch the breaker off."""
+    """Zero failures switch the breaker off, and no caller is remembered."""
     breaker = Breaker(failures=0, cooldown_s=COOLDOWN_S)
     for _ in range(1_000):
         make_call(breaker, DOWN)
 
     assert breaker.state == "closed"
+    assert not breaker._counted_at
 
 
 def test_opening_and_closing_are_logged_once(

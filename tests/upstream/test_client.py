@@ -22,7 +22,9 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.headers import Header
+from gateway.store.shared_rate import SharedRate
 from gateway.upstream import client as upstream_client
+from gateway.upstream.budget import Budget
 from gateway.upstream.client import PATH, UpstreamClient
 from tests.support import loaded
 from tests.upstream.clock import FakeClock
@@ -434,6 +436,19 @@ async def test_retries_have_a_budget() -> None:
     assert rest.calls - 200 == pytest.approx(140, abs=1)
 
 
+async def test_a_retry_over_the_rate_leaves_the_first_failure() -> None:
+    """If no call is left for the retry, the failure is reported, with its cause, and counted."""
+    rest, clock = Script(httpx.ConnectError(SECRET)), FakeClock()
+    async with client_of(rest, timeout=1, breaker_failures=1, clock=clock) as client:
+        client.budget = Budget(SharedRate("", 1, clock=clock), queue=5)
+        error = await failed(client)
+
+    assert rest.calls == 1
+    assert type(error) is UpstreamUnavailableError
+    assert type(error.__cause__) is httpx.ConnectError
+    assert client.breaker.state == "open"
+
+
 async def test_after_repeated_failures_rest_is_not_called() -> None:
     """With the breaker open, callers get an error and a Retry-After without a REST call."""
     rest = Script(failing(500), *[failing(400)] * 20, httpx.ConnectError(SECRET))
@@ -466,10 +481,11 @@ async def test_one_probe_closes_the_breaker() -> None:
     rest = Script(*[failing(503)] * 3, ok())
     clock = FakeClock()
     async with client_of(rest, breaker_failures=1, clock=clock) as client:
+        client.budget = Budget(SharedRate("", 100, clock=clock), queue=5)
         await failed(client)
         clock.advance(5)
         await failed(client)
-        assert rest.calls == 3
+        assert rest.calls == client.budget.granted == 3
 
         clock.advance(10)
         assert await client.fetch(CALLER) == b"[]"
@@ -526,6 +542,8 @@ async def test_a_timeout_in_the_queue_does_not_open_the_breaker() -> None:
         error = await failed(client)
 
         assert type(error) is UpstreamTimeoutError
+        assert str(error) == "No connection was free within 0.02 seconds."
+        assert not error.call_was_made
         assert client.breaker.state == "closed"
         assert client.gate.waiting == 0
     assert rest.calls == 0

@@ -9,6 +9,7 @@ from gateway.errors import SettingsError
 from gateway.settings import Settings
 from gateway.store import single_flight
 from gateway.wiring.gateway import Gateway
+from tests.observe.logged import logged
 from tests.support import UPSTREAM_URL
 
 
@@ -32,6 +33,25 @@ async def test_a_task_that_swallows_a_cancellation_is_cancelled_again(
         await asyncio.sleep(0)
 
     assert len(cancellations) == 2
+
+
+async def test_a_background_task_that_fails_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway serves on, without what the task did."""
+    parts = Gateway(Settings(upstream_url=UPSTREAM_URL))
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    parts._background.append(fail)
+    monkeypatch.setattr(asyncio.get_running_loop(), "_exception_handler", None)  # pytest's
+    with logged() as log:
+        async with parts.running():
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            [event] = log.events
+
+    assert event["level"] == "error"
+    assert "ZeroDivisionError" in event["exception"]
 
 
 def test_a_custom_transport_needs_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sys
 from pathlib import Path
 
 import httpx
@@ -10,7 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.errors import GatewayFullError
 from gateway.observe.metrics import DECLARED
+from gateway.settings import Settings
 from gateway.upstream.client import PATH
+from gateway.wiring import metrics
+from gateway.wiring.gateway import Gateway as WiredGateway
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.tenants.test_online import ONE, Online, ask, over
 from tests.tenants.test_online import OTHER as OTHER_TENANT
@@ -375,6 +379,29 @@ async def test_declared_tenants_have_a_label_at_once(count: int, label: str) -> 
         values = await samples(gateway)
 
     assert values[f"gateway_tenant_requests_total outcome=UPSTREAM_UNAVAILABLE tenant={label}"] == 1
+
+
+def test_the_calls_of_tenants_can_be_read_on_another_thread() -> None:
+    """A tenant whose first call is made at any step of reading them breaks nothing."""
+    network = httpx.MockTransport(lambda _: httpx.Response(200))
+    gateway = WiredGateway(Settings(environment="sod"), network)
+    made = [gateway.upstreams._tenant_client(f"https://sod.superoffice.com/Cust{n}") for n in "12"]
+    reads = metrics.reads(gateway, lambda: 0)
+
+    def add(*_: object) -> None:
+        if len(made) < 99:
+            made.append(
+                gateway.upstreams._tenant_client(f"https://sod.superoffice.com/Cust{len(made)}")
+            )
+
+    for name in ("gateway_upstream_breakers", "gateway_upstream_waiting"):
+        sys.setprofile(add)
+        try:
+            reads[name]()
+        finally:
+            sys.setprofile(None)
+        assert len(made) > 2, name
+        del made[2:]
 
 
 async def test_every_metric_is_declared(gateway: Gateway) -> None:

@@ -36,6 +36,23 @@ def test_each_part_is_reloaded_by_itself() -> None:
     assert applied == [settings]
 
 
+def test_a_part_that_fails_unexpectedly_ends_nothing() -> None:
+    """Any other exception is logged with its traceback, and the other parts are reloaded."""
+
+    def fail(settings: Settings) -> None:
+        raise OSError(116, "Stale file handle")
+
+    applied: list[Settings] = []
+    reloads = Reloads(Settings(upstream_url=URL), {"app_token": fail, "log_level": applied.append})
+    with logged() as log:
+        reloads()
+
+    failure, done = log.events
+    assert (failure["level"], failure["event"]) == ("error", "Not reloaded: GATEWAY_APP_TOKEN")
+    assert "Stale file handle" in failure["exception"]
+    assert (done["event"], len(applied)) == ("Reloaded: GATEWAY_LOG_LEVEL", 1)
+
+
 def test_a_change_that_needs_a_restart_is_logged(tmp_path: Path) -> None:
     """One line is logged for each change; reloaded parts are not included."""
     file = tmp_path / "secret"

@@ -85,8 +85,7 @@ class Document:
         """Measure and validate."""
         if isinstance(self.parsed, GraphQLError):
             return [self.parsed]
-        too_much = excess(self.schema, self.parsed, self.limits)
-        if too_much:
+        if too_much := excess(self.schema, self.parsed, self.limits):
             return [too_much]
         return validate(self.schema, self.parsed, self.rules, max_errors=MOST_REQUEST_ERRORS)
 

@@ -170,8 +170,7 @@ def _some(parts: list[Part]) -> Part:
     def some(lists: Lists, rows: Rows) -> Rows:
         found: Rows = []
         for part in parts:
-            matching = part(lists, rows)
-            if matching:
+            if matching := part(lists, rows):
                 found += matching
                 rows = _without(rows, matching)
         return sorted(found)

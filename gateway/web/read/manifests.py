@@ -1,7 +1,9 @@
 """Read manifests of trusted documents: of several apps, and of several versions of each."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from contextlib import suppress
+from os.path import isdir
 from pathlib import Path
 from typing import Literal
 
@@ -9,8 +11,6 @@ import msgspec
 from graphql import GraphQLError, OperationDefinitionNode, parse
 
 from gateway.errors import SettingsError
-
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class _Document(msgspec.Struct):
@@ -31,7 +31,8 @@ def read_manifests(paths: Iterable[Path]) -> dict[str, str]:
     """
     documents: dict[str, str] = {}
     for path in paths:
-        files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+        # Not by `Path.is_dir`: it raises PermissionError if a folder on the way is closed.
+        files = sorted(path.glob("*.json")) if isdir(path) else [path]  # noqa: PTH112
         if not files:
             raise SettingsError(f"GATEWAY_TRUSTED_DOCUMENTS={path}: the folder has no *.json files")
         for file in files:
@@ -55,7 +56,7 @@ def read_manifest(path: Path) -> dict[str, str]:
     """
     setting = f"GATEWAY_TRUSTED_DOCUMENTS={path}"
     try:
-        json = path.read_bytes().removeprefix(_BYTE_ORDER_MARK)
+        json = path.read_bytes().removeprefix(BOM_UTF8)
         with suppress(msgspec.ValidationError):
             documents = msgspec.json.decode(json, type=_ApolloManifest).operations
             return {document.id: document.body for document in documents}

@@ -95,7 +95,8 @@ class Documents:
             return text, None
         if query is not None:
             return query, partial(self._store, key, query) if len(query) <= _LONGEST else None
-        found = await self._shared.get(key) if self._shared else None
+        is_hash = len(sha256) == 64  # another text may be as long as a request, and so a key
+        found = await self._shared.get(key) if self._shared and is_hash else None
         if found is None:
             raise PersistedQueryNotFoundError("PersistedQueryNotFound")
         text = self._texts[key.name] = found.content.decode()

@@ -6,6 +6,7 @@ Source: GraphQL over HTTP, https://graphql.github.io/graphql-over-http/draft/.
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -39,7 +40,6 @@ _MOST_PARAMETERS = 100
 """In a URL."""
 
 _INTROSPECTION = re.compile(r"\b__(?:schema|type)\b")
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def from_json(text: str | bytes, what: str) -> object:
     """
     raw = text.encode() if isinstance(text, str) else text
     try:
-        return orjson.loads(raw.removeprefix(_BYTE_ORDER_MARK))
+        return orjson.loads(raw.removeprefix(BOM_UTF8))
     except orjson.JSONDecodeError as exc:
         raise BadRequestError(f"{what} is not valid JSON.") from exc
 

@@ -267,8 +267,7 @@ class Connection:
 
     def _end(self, id_: str) -> "asyncio.Task[None] | None":
         """Forget an operation, and return its task."""
-        task = self._operations.pop(id_, None)
-        if task is not None:
+        if task := self._operations.pop(id_, None):
             self._limit_idle_time()
         return task
 

@@ -1,6 +1,8 @@
 """Manifests of trusted documents in files and folders."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,18 @@ def test_an_id_with_two_texts_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match=r"b\.json: the id one has another text"):
         read_manifests([one, other])
+
+
+def test_a_folder_that_cannot_be_entered_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the setting, as for a missing file; a stale mount gives it too."""
+
+    def refuse(path: Path, **options: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    for name in ("stat", "read_bytes"):  # root may enter any folder
+        monkeypatch.setattr(Path, name, refuse)
+
+    with pytest.raises(SettingsError, match=r"^GATEWAY_TRUSTED_DOCUMENTS=.*: Permission denied$"):
+        read_manifests([tmp_path / "documents"])

@@ -183,6 +183,11 @@ class FakeSharedCache:
 
     def __init__(self) -> None:
         self.put_bytes: list[int] = []
+        self.names: list[str] = []
+
+    async def get(self, key: SharedKey) -> None:
+        """Record the name of an entry."""
+        self.names.append(key.name)
 
     async def put(self, key: SharedKey, content: bytes, *, ttl_s: float) -> None:
         """Record the size of an entry."""
@@ -203,6 +208,18 @@ async def test_a_process_shares_a_limited_number_of_bytes(monkeypatch: pytest.Mo
     monkeypatch.setattr(persisted, "_STORED_S", 0)  # as if that time were over
     await store_query(documents, "#9".ljust(300))
     assert len(shared.put_bytes) == 4
+
+
+@pytest.mark.parametrize("digits", [1, 63, 64, 65, 2**20])
+async def test_only_a_hash_is_looked_up_in_the_shared_cache(digits: int) -> None:
+    """Another text in the place of a hash is unknown: as a key it could fill Redis' memory."""
+    shared: Any = FakeSharedCache()
+    documents = Documents(Settings(upstream_url=UPSTREAM_URL), {}, shared)
+
+    with pytest.raises(PersistedQueryNotFoundError):
+        await documents.find(None, {}, extensions_of("a" * digits))
+
+    assert len(shared.names) == (digits == 64)
 
 
 NOT_STORED: dict[str, tuple[str, Json, int]] = {
