@@ -125,9 +125,10 @@ class UpstreamClient:
         try:
             return await self._attempt(call, headers, ends_at)
         except UpstreamUnavailableError as exc:
-            pause_s = self._retries.pause_s(exc, left_s=_left_s(ends_at))
             # A probe is a single call, and during a probe a retry would be rejected.
-            if pause_s is None or self.breaker.state != "closed":
+            is_allowed = self.breaker.state == "closed"
+            pause_s = self._retries.pause_s(exc, left_s=_left_s(ends_at)) if is_allowed else None
+            if pause_s is None:
                 raise
             await asyncio.sleep(pause_s)
             try:

@@ -64,7 +64,9 @@ class Gate:
 
     def _give_back(self, caller: str) -> None:
         self.busy -= 1
-        self._held -= Counter((caller,))  # and forget a caller that holds none
+        self._held[caller] -= 1
+        if not self._held[caller]:
+            del self._held[caller]
         self._hand_on()
 
     async def _wait(self, caller: str) -> None:
