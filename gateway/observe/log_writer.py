@@ -13,7 +13,10 @@ from queue import SimpleQueue
 
 _MOST_LINES = 10_000
 _MOST_BYTES = 4 * 2**20
-_LARGEST_WRITE = 64 * 2**10
+_LARGEST_BATCH = 64 * 2**10
+_PIPE_BUF = 4_096
+"""Workers share a pipe: Linux mixes no other writes into one of at most as many bytes."""
+
 _BATCH_S = 0.02
 _EXIT_S = 1.0
 
@@ -60,7 +63,7 @@ class LogWriter:
             lines = [self._queue.get()]
             time.sleep(_BATCH_S)  # one write for many lines, and few thread switches
             size = len(lines[0])
-            while size < _LARGEST_WRITE and not self._queue.empty():
+            while size < _LARGEST_BATCH and not self._queue.empty():
                 lines.append(self._queue.get())
                 size += len(lines[-1])
             is_written = self._write_all(b"".join(lines))
@@ -74,17 +77,19 @@ class LogWriter:
 
     def _write_all(self, data: bytes) -> bool:
         """Write all lines, or count those that are lost; return whether all were written."""
-        left = memoryview(b"\n" * self._is_mid_line + data)
+        data, written = b"\n" * self._is_mid_line + data, 0
         try:
-            while left:
+            while written < len(data):
+                ends = data.rfind(b"\n", written, written + _PIPE_BUF), data.find(b"\n", written)
                 try:
-                    left = left[os.write(self.fd, left) :]
+                    written += os.write(self.fd, data[written : max(ends) + 1])
                 except BlockingIOError:  # another process made the terminal non-blocking
                     select.select([], [self.fd], [])
         except OSError:
-            self._is_mid_line |= len(left) < len(data)
+            if written:
+                self._is_mid_line = not data.endswith(b"\n", 0, written)
             with self._lock:
-                self.dropped += bytes(left).count(b"\n")
+                self.dropped += data.count(b"\n", written)
             return False
         self._is_mid_line = False
         return True

@@ -113,7 +113,8 @@ class Workers:
         self._read_reports()
         del self._reports[ended]
         problem = self._reported.pop(ended, f"{how} before it served")
-        if problem and not (self._is_ready and "" in self._reported.values()):
+        is_killed = (ended.exitcode or 0) < 0  # for lack of memory, perhaps: it may not last
+        if problem and not (self._is_ready and (is_killed or "" in self._reported.values())):
             raise SettingsError(problem)
         logger.warning("%s: another one starts", problem or how)
         self._starts_at = time.monotonic() + (_PAUSE_S if problem else 0)

@@ -1,5 +1,6 @@
 """How settings are loaded: from flags, the environment, and files that hold secrets."""
 
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -84,6 +85,8 @@ class LoadedSettings(BaseSettings):
 def _secret(name: str, path: str) -> SecretStr:
     """Read a secret from a file, without the line breaks that editors add at the end."""
     try:
+        if Path(path).is_fifo():
+            raise OSError(errno.ESPIPE, "a pipe cannot be read again, as a reload does")
         with Path(path).open(encoding="utf-8-sig") as file:
             text = file.read(_LARGEST_SECRET).rstrip("\r\n")
         problem = "" if text else f"{path} is empty"

@@ -100,7 +100,7 @@ class Route:
                 if not answer[9:].startswith(b"200"):  # HTTP/1.1 200
                     status = answer[9:12].decode(errors="replace")
                     raise ProxyError(f"proxy answers {status}")
-                await writer.start_tls(tls, server_hostname=host_and_port(url)[0])
+                await writer.start_tls(tls, server_hostname=_server_name(url))
         except BaseException as exc:
             writer.transport.abort()
             if isinstance(exc, EOFError | asyncio.LimitOverrunError):
@@ -117,7 +117,14 @@ async def _opened(
     loop = asyncio.get_running_loop()
     addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     sock = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_S)
-    return await asyncio.open_connection(sock=sock, ssl=tls, server_hostname=tls and host)
+    return await asyncio.open_connection(
+        sock=sock, ssl=tls, server_hostname=tls and _server_name(url)
+    )
+
+
+def _server_name(url: httpx.URL) -> str:
+    """Return the name for TLS, without a final dot (RFC 6066, section 3)."""
+    return host_and_port(url)[0].rstrip(".")
 
 
 def host_and_port(url: httpx.URL) -> tuple[str, int]:

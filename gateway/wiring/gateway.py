@@ -140,7 +140,8 @@ class Gateway:
             "trusted_documents": partial(self._reload_documents, names),
         }
         used = {name: part for name, part in parts.items() if part and getattr(settings, name)}
-        return Reloads(settings, used)
+        # Without a file of ours too: SSL_CERT_FILE can name the authorities.
+        return Reloads(settings, {"upstream_ca_file": load, **used})
 
     def _source(self) -> Callable[..., Source]:
         settings = self._settings

@@ -44,6 +44,33 @@ def test_lines_arrive_in_order(
     os.close(fd)
 
 
+def test_workers_do_not_tear_each_others_lines(
+    writer_over: Callable[[int], LogWriter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each write ends with a line, and is so small that Linux writes it to a pipe in one piece."""
+    monkeypatch.setattr(log_writer, "_EXIT_S", 60)
+    writes = list[bytes]()
+    fd = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
+    write = os.write
+
+    def recorded(to: int, data: bytes) -> int:
+        if to == fd:
+            writes.append(data)
+        return write(to, data)
+
+    monkeypatch.setattr(os, "write", recorded)
+    writer = writer_over(fd)
+    lines = [LINE, "y" * 10_000 + "\n", *[LINE] * 20]
+    for line in lines:
+        writer.write(line)
+    writer.wait()
+
+    assert b"".join(writes).decode() == "".join(lines)
+    assert all(data.endswith(b"\n") for data in writes)
+    assert sorted(map(len, writes))[-2:] == [4_000, 10_001]
+    os.close(fd)
+
+
 @pytest.mark.parametrize("name", ["_MOST_LINES", "_MOST_BYTES"])
 def test_a_stalled_reader_delays_no_caller(
     writer_over: Callable[[int], LogWriter],

@@ -73,6 +73,17 @@ def greet_once(file: Path, listener: socket.socket, report: Report) -> None:  # 
         greet(listener, report)
 
 
+def greet_but_killed(
+    folder: Path, listener: socket.socket, report: Report
+) -> None:  # pragma: no cover
+    """Send the process id to each client, but be killed at the second start."""
+    number = len(list(folder.iterdir()))
+    (folder / str(os.getpid())).touch()
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    greet(listener, report)
+
+
 def answering_pid(address: tuple[str, int]) -> int:
     """Return the process id of the worker that answers."""
     with socket.create_connection(address, 10) as connection:
@@ -144,6 +155,26 @@ def test_a_failed_replacement_is_retried_while_another_worker_serves(
         thread.join()
 
     assert log.events[-1]["event"] == "the disk is full: another one starts"
+
+
+def test_a_replacement_that_is_killed_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lack of memory may be over soon, though it has killed all workers."""
+    monkeypatch.setattr(workers, "_PAUSE_S", 0)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def kill_one() -> None:
+        [pid] = answering_pids(listener, 1)
+        os.kill(pid, signal.SIGKILL)
+        answering_pids(listener, 2, {pid})
+
+    with logged() as log:
+        thread = stop_after(kill_one)
+        Workers(partial(greet_but_killed, tmp_path), listener, count=1, timeout_s=10).run()
+        thread.join()
+
+    assert "ended with code -9 before it served: another one starts" in log.events[-1]["event"]
 
 
 def test_no_signal_waits_for_the_pause_before_a_replacement(

@@ -1,5 +1,6 @@
 """Secrets: from files, without line breaks, and not on command lines."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,17 @@ def test_a_file_without_a_valid_secret_is_refused(
     line = problem(cache_secret_file=str(file))
 
     assert line == f"GATEWAY_CACHE_SECRET_FILE: {reason.format(file)}"
+
+
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    """A pipe can be read once: a reload would wait for its next writer."""
+    pipe = tmp_path / "secret"
+    os.mkfifo(pipe)
+
+    line = problem(cache_secret_file=str(pipe))
+
+    reason = "a pipe cannot be read again, as a reload does"
+    assert line == f"GATEWAY_CACHE_SECRET_FILE: cannot read {pipe}: {reason}"
 
 
 def test_files_are_read_again(file: Path) -> None:

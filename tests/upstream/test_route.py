@@ -1,6 +1,7 @@
 """The route to SuperOffice: proxies, certificate authorities and client certificates."""
 
 import logging
+import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,39 @@ async def test_certificates_and_proxy_are_reloaded(certificates: Path) -> None:
     assert "proxy" in responses[0].text
     assert "cannot be reached" in responses[1].text
     assert rest.connections == 1
+
+
+@needs_openssl
+async def test_a_host_may_end_with_a_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Certificates, and names in TLS, have no final dot (RFC 6066, section 3)."""
+    openssl(
+        tmp_path,
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout rest.key "
+        "-out rest.pem -days 2 -subj /O=rest -addext subjectAltName=DNS:crm.test",
+    )
+    find = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda _, *args, **more: find("127.0.0.1", *args, **more)
+    )
+    async with faulty_rest(tls=serving(tmp_path)) as rest:
+        url = rest.url.replace("127.0.0.1", "crm.test.")
+        route = Route(Settings(upstream_url=url, upstream_ca_file=tmp_path / "rest.pem"))
+        assert await problem_of(url, route) is None
+
+
+@needs_openssl
+async def test_a_reload_reads_the_authorities_of_the_system(
+    certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSL_CERT_FILE can name them, also without any setting of ours."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "other.pem"))
+    async with faulty_rest(tls=serving(certificates)) as rest, gateway_to(rest.url) as gateway:
+        before = await ask(gateway)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "rest.pem"))
+        gateway.app.state.reload()
+        after = await ask(gateway)
+
+    assert ["errors" in one.json() for one in (before, after)] == [True, False]
 
 
 @needs_openssl
