@@ -201,7 +201,10 @@ class Documents(SchemaExtension):
         chosen = context.operation_name  # the client's own, until the document is set
         found = self._cache.find(context.query or "")
         context.pre_execution_errors = [*found.errors]
-        document = found.parsed if isinstance(found.parsed, DocumentNode) else _NOTHING
+        document = found.parsed
+        if not isinstance(document, DocumentNode):
+            # Strawberry would look for the client's operation in the other document.
+            document, context._provided_operation_name = _NOTHING, None
         context.graphql_document = document
         yield
         operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]

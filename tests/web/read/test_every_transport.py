@@ -81,6 +81,8 @@ READ: dict[str, tuple[Payload, Any]] = {
     "hash beside null": ({"query": None, "extensions": PERSISTED}, A),
 }
 
+NAMED = {"operationName": "A"}
+
 REFUSED: dict[str, tuple[Payload, str]] = {
     "nothing": ({}, "BAD_REQUEST"),
     "no such document": ({"documentId": "none"}, "PERSISTED_QUERY_NOT_FOUND"),
@@ -93,6 +95,23 @@ REFUSED: dict[str, tuple[Payload, str]] = {
     "variables a list": ({"query": QUERY, "variables": []}, "BAD_REQUEST"),
     "a syntax error": ({"query": "{"}, "GRAPHQL_PARSE_FAILED"),
     "an unknown field": ({"query": "{ nope }"}, "GRAPHQL_VALIDATION_FAILED"),
+    "a name and a syntax error": ({**NAMED, "query": "query A {"}, "GRAPHQL_PARSE_FAILED"),
+    "a name and an unknown field": (
+        {**NAMED, "query": "query A { nope }"},
+        "GRAPHQL_VALIDATION_FAILED",
+    ),
+    "a name and too many levels": (
+        {**NAMED, "query": "query A" + "{a" * 200 + "}" * 200},
+        "QUERY_TOO_COMPLEX",
+    ),
+    "a name and too many tokens": (
+        {**NAMED, "query": "query A {" + " a" * 2_000 + "}"},
+        "QUERY_TOO_COMPLEX",
+    ),
+    "a name and too many characters": (
+        {**NAMED, "query": f"{QUERY} #" + "x" * 100_000},
+        "QUERY_TOO_COMPLEX",
+    ),
 }
 
 
