@@ -51,9 +51,10 @@ class Pace:
     def after_failure(self, asked_s: float = 0.0) -> float:
         """Return the seconds to wait after a poll that failed.
 
-        `asked_s`, for which SuperOffice asked, have been waited already: the maximum is for both.
+        `asked_s`, for which SuperOffice asked, have been waited already: the maximum is for both,
+        but for an interval in which the watchers spread out.
         """
-        most_s = max(LONGEST_AFTER_FAILURE_S, self.rhythm.interval_s) - asked_s
+        most_s = max(LONGEST_AFTER_FAILURE_S - asked_s, self.rhythm.interval_s)
         wait_s = min(self.rhythm.interval_s * 2**self._failures, most_s)
         self._failures = min(self._failures + 1, 16)
         # Thousands of watchers must not retry in the same second.

@@ -82,7 +82,7 @@ class LogWriter:
             while written < len(data):
                 ends = data.rfind(b"\n", written, written + _PIPE_BUF), data.find(b"\n", written)
                 try:
-                    written += os.write(self.fd, data[written : max(ends) + 1])
+                    written += os.write(self.fd, data[written : max(ends) + 1 or None])
                 except BlockingIOError:  # another process made the terminal non-blocking
                     select.select([], [self.fd], [])
         except OSError:

@@ -30,7 +30,9 @@ _MOST_FRAMES = 1_000
 """In one message."""
 
 _MESSAGE_TIMEOUT_S = 10
-_SILENCE_S = 60
+_MOST_PINGS = 4
+"""In a row that the client does not answer."""
+
 _CLOSE_TIMEOUT_S = 2
 _STRANGERS_CLOSE_TIMEOUT_S = 0.1
 
@@ -49,7 +51,7 @@ class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):
         self.close_timeout = _STRANGERS_CLOSE_TIMEOUT_S
         self._is_strangers = True
         self._frames = 0
-        self._heard_s = self.loop.time()
+        self._pings = self._unsent = 0
         self._unread = memoryview(b"")
         self._share = Share()
         self._message_timer: asyncio.TimerHandle | None = None
@@ -64,14 +66,18 @@ class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):
             self.edge.door.enter(cast("Any", self.scope)).on_accepted = self._lift_limits
 
     def send_keepalive_ping(self) -> None:
-        """Send a ping; after a minute without a pong, or anything else, end the connection.
+        """Send a ping; after four without a pong, or anything else, end the connection.
 
         The client is gone, although a proxy may keep the connection. Not by a close with 1011, as
         uvicorn's own timeout does: after that, clients give up.
         """
-        if self.loop.time() - self._heard_s > _SILENCE_S and not self.read_paused:
+        unsent, self._unsent = self._unsent, self.transport.get_write_buffer_size()
+        if self._unsent < unsent:  # the client reads, and gets to the ping later
+            self._pings = 0
+        if self._pings == _MOST_PINGS and not self.read_paused:
             self.transport.abort()
         else:
+            self._pings = min(self._pings + 1, _MOST_PINGS)
             super().send_keepalive_ping()
 
     def _lift_limits(self) -> None:
@@ -80,7 +86,7 @@ class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse the handshake as a whole, and frames in pieces."""
-        self._heard_s = self.loop.time()
+        self._pings = 0
         if self.handshake_initiated:
             self._unread = memoryview(bytes(self._unread) + data if self._unread else data)
             self._read()

@@ -1,6 +1,7 @@
 """The way to SuperOffice: the proxy in between, and the certificates of TLS."""
 
 import asyncio
+import os
 import socket
 import ssl
 from base64 import b64encode
@@ -13,6 +14,7 @@ from gateway.errors import SettingsError
 from gateway.settings import Settings
 
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+_CA_FILE = "SSL_CERT_FILE"  # of OpenSSL, which ignores one that it cannot read
 _NEXT_ADDRESS_S = 0.25  # as aiohttp
 
 
@@ -160,13 +162,14 @@ def _proxy(settings: Settings) -> Proxy | None:
 
 def _own_tls(settings: Settings) -> ssl.SSLContext | None:
     """Return TLS with the settings' files; None if they name none."""
-    ca, cert = settings.upstream_ca_file, settings.upstream_client_cert
+    ca, cert = settings.upstream_ca_file or os.environ.get(_CA_FILE), settings.upstream_client_cert
     key = settings.upstream_client_key
     if key and not cert:
         raise SettingsError("GATEWAY_UPSTREAM_CLIENT_KEY is set: set GATEWAY_UPSTREAM_CLIENT_CERT")
     if not ca and not cert:
         return None
-    tls, files = ssl.create_default_context(), f"GATEWAY_UPSTREAM_CA_FILE={ca}"
+    tls, name = ssl.create_default_context(), "GATEWAY_UPSTREAM_CA_FILE"
+    files = f"{name if settings.upstream_ca_file else _CA_FILE}={ca}"
     wrong = "there is no certificate in PEM format"
     try:
         if ca:

@@ -5,7 +5,6 @@ mode; https://www.apollographql.com/docs/graphos/routing/operations/subscription
 """
 
 import asyncio
-import codecs
 import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -21,22 +20,21 @@ from gateway.web.inbound import Inbound
 from gateway.web.respond.caching import VARY
 
 HEARTBEAT_S = 15.0
+_LONGEST_ASCII = 2**19
 
 _HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no", "Vary": VARY}
 """They keep caches from storing a stream, and proxies from buffering it."""
 
 
-def _escaped(problem: UnicodeError) -> tuple[str, int]:
-    assert isinstance(problem, UnicodeEncodeError)  # noqa: S101  narrows the type
-    return json.dumps(problem.object[problem.start : problem.end])[1:-1], problem.end
-
-
-codecs.register_error("json", _escaped)
-
-
 def _ascii(content: object) -> bytes:
-    """Return JSON in ASCII: Apollo Client 3 and urql 5 break characters that two reads share."""
-    return orjson.dumps(content).decode().encode("ascii", "json")
+    """Return JSON in ASCII, unless it is so long that the event loop would have to wait.
+
+    Apollo Client 3 and urql 5 break characters that come in two reads.
+    """
+    text = orjson.dumps(content)
+    if text.isascii() or len(text) > _LONGEST_ASCII:
+        return text
+    return json.dumps(orjson.loads(text), separators=(",", ":")).encode()
 
 
 class AnswerStream(StreamingResponse, ABC):

@@ -1,6 +1,7 @@
 """All parts of one gateway, wired by hand."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
@@ -140,8 +141,9 @@ class Gateway:
             "trusted_documents": partial(self._reload_documents, names),
         }
         used = {name: part for name, part in parts.items() if part and getattr(settings, name)}
-        # Without a file of ours too: SSL_CERT_FILE can name the authorities.
-        return Reloads(settings, {"upstream_ca_file": load, **used})
+        if "SSL_CERT_FILE" in os.environ:
+            used.setdefault("upstream_ca_file", load)
+        return Reloads(settings, used)
 
     def _source(self) -> Callable[..., Source]:
         settings = self._settings

@@ -262,14 +262,15 @@ async def test_a_long_retry_after_is_limited(monkeypatch: pytest.MonkeyPatch) ->
 async def test_in_a_maintenance_with_retry_after_there_is_a_poll_a_minute(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """However long an outage with a long Retry-After lasts, its end is seen within a minute."""
+    """After a minute, however long Retry-After is, and the part of an interval that spreads them."""
     clock = Clock(monkeypatch)
     desk = clock.desk
     desk.rhythm.interval_s = 5
     desk.failure = UpstreamUnavailableError("maintenance", retry_after_s=7_200)
     async with clock.screen(STATUS):
         for minute in range(1, 10):
-            await clock.at(minute * 61)
+            await clock.at(minute * 66 - 5)
+            await clock.at(minute * 66)
             assert len(desk.calls) == 1 + minute
 
 

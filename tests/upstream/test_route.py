@@ -12,6 +12,7 @@ import pytest
 from gateway import Settings
 from gateway.errors import SettingsError
 from gateway.upstream.route import Proxy, Route
+from tests.observe.logged import logged
 from tests.support import CREDENTIALS
 from tests.upstream.faulty import (
     DATA,
@@ -301,8 +302,15 @@ async def test_a_reload_reads_the_authorities_of_the_system(
         monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "rest.pem"))
         gateway.app.state.reload()
         after = await ask(gateway)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "away.pem"))
+        with logged() as log:
+            gateway.app.state.reload()
+        away = await ask(gateway)
 
-    assert ["errors" in one.json() for one in (before, after)] == [True, False]
+    assert ["errors" in one.json() for one in (before, after, away)] == [True, False, False]
+    assert log.events[0]["event"] == (
+        f"Not reloaded: SSL_CERT_FILE={certificates}/away.pem: No such file or directory"
+    )
 
 
 @needs_openssl

@@ -252,7 +252,8 @@ class Connection:
         """Send an answer; the operation is logged with its first one."""
         id_, record = operation.id, operation.record
         self._graphql.complete(record, operation.name, operation.context, [answer.body])
-        if self._is_accepted and record.outcome == UnauthenticatedError.code:
+        is_alone = self._operations.keys() <= {id_}  # others may go on after a passing 401
+        if self._is_accepted and is_alone and record.outcome == UnauthenticatedError.code:
             self._reject()
         if answer.is_refusal:
             self._end(id_)  # before the message: the client may use the id again at once
