@@ -262,7 +262,7 @@ async def test_a_long_retry_after_is_limited(monkeypatch: pytest.MonkeyPatch) ->
 async def test_in_a_maintenance_with_retry_after_there_is_a_poll_a_minute(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """After a minute, however long Retry-After is, and the part of an interval that spreads them."""
+    """A poll a minute, however long Retry-After is, and a part of an interval that spreads them."""
     clock = Clock(monkeypatch)
     desk = clock.desk
     desk.rhythm.interval_s = 5

@@ -21,8 +21,10 @@ function hit({ url, title, text }, word) {
 }
 
 const rankOf = (part, word) => (part === word || part === `${word}s` ? 2 : +part.startsWith(word));
-const score = (text, word) =>
-  Math.max(...text.toLowerCase().split(/[^a-z0-9]+/).map((part) => rankOf(part, word)));
+const score = (text, word) => {
+  const ranks = text.toLowerCase().split(/[^a-z0-9]+/).map((part) => rankOf(part, word));
+  return Math.max(...ranks) + Math.min(9, ranks.filter(Boolean).length) / 10;
+};
 
 function show(items) {
   hits.replaceChildren(...items);
