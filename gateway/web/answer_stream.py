@@ -60,6 +60,7 @@ class AnswerStream(StreamingResponse, ABC):
         self._parts = self._written(answers, note)
         super().__init__(self._parts, headers={"Content-Type": self.content_type, **_HEADERS})
         self._inbound = inbound
+        self._sending = asyncio.Lock()
         self._slots = slots
 
     @abstractmethod
@@ -95,14 +96,18 @@ class AnswerStream(StreamingResponse, ABC):
         head = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start", **head})
         async for part in self._parts:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+            await self._send(send, part)
             del part  # it is large, and thousands of streams wait for the next one
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send_heartbeats(self, send: Send) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            await send({"type": "http.response.body", "body": self.heartbeat, "more_body": True})
+            await self._send(send, self.heartbeat)
+
+    async def _send(self, send: Send, part: bytes) -> None:
+        async with self._sending:  # a long part is sent in pieces: no heartbeat between them
+            await send({"type": "http.response.body", "body": part, "more_body": True})
 
     async def _written(
         self, answers: AsyncGenerator[Answer, None], note: Callable[[Answer], None]

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack
 
+import pytest
 from starlette.types import Message
 
 from gateway.errors import BadRequestError
 from gateway.schema.engine import Answer
+from gateway.web import answer_stream
 from gateway.web.answer_stream import EventStream
 from gateway.web.inbound import Inbound, RequestHead
 
@@ -73,3 +75,31 @@ async def test_an_event_that_was_sent_is_not_held() -> None:
     inbound = Inbound(RequestHead(BadRequestError("")), b"id")
     stream = Stream(answers(), note=lambda _: None, inbound=inbound, slots=ExitStack())
     await stream({"type": "http"}, receive, send)
+
+
+async def test_no_heartbeat_comes_within_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long event is sent in pieces, and may take longer than the time between heartbeats."""
+    monkeypatch.setattr(answer_stream, "HEARTBEAT_S", 0.01)
+    sent = bytearray()
+    has_beaten = asyncio.Event()
+
+    async def answers() -> AsyncGenerator[Answer, None]:
+        yield Answer({"data": "x" * 100})
+        await asyncio.Event().wait()
+
+    async def receive() -> Message:
+        await has_beaten.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        for byte in message.get("body", b""):
+            sent.append(byte)
+            await asyncio.sleep(0.001)
+        if sent.endswith(b": ping\n\n"):
+            has_beaten.set()
+
+    inbound = Inbound(RequestHead(BadRequestError("")), b"id")
+    stream = EventStream(answers(), note=lambda _: None, inbound=inbound, slots=ExitStack())
+    await stream({"type": "http"}, receive, send)
+
+    assert sent == b'event: next\ndata: {"data":"%b"}\n\n: ping\n\n' % (b"x" * 100)
