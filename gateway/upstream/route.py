@@ -162,7 +162,8 @@ def _proxy(settings: Settings) -> Proxy | None:
 
 def _own_tls(settings: Settings) -> ssl.SSLContext | None:
     """Return TLS with the settings' files; None if they name none."""
-    ca, cert = settings.upstream_ca_file or os.environ.get(_CA_FILE), settings.upstream_client_cert
+    systems = os.environ.get(_CA_FILE) if settings.address.startswith("https:") else None
+    ca, cert = settings.upstream_ca_file or systems, settings.upstream_client_cert
     key = settings.upstream_client_key
     if key and not cert:
         raise SettingsError("GATEWAY_UPSTREAM_CLIENT_KEY is set: set GATEWAY_UPSTREAM_CLIENT_CERT")

@@ -238,8 +238,7 @@ async def test_doctor_trusts_the_gateways_authorities(
 ) -> None:
     """The call to the REST API uses the same certificate authorities as the gateway."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "rest.pem"))
-    network = PooledTransport(DIRECT)
-    async with certified(tmp_path, 30) as url, network:
+    async with certified(tmp_path, 30) as url, PooledTransport(DIRECT) as network:
         finding, *_ = await servers.answer(network, url, timeout_s=5)
 
     assert "HTTP/1.1 200, application/json" in finding.found
