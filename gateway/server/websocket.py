@@ -74,10 +74,10 @@ class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):
         unsent, self._unsent = self._unsent, self.transport.get_write_buffer_size()
         if self._unsent < unsent:  # the client reads, and gets to the ping later
             self._pings = 0
-        if self._pings == _MOST_PINGS and not self.read_paused:
+        if self._pings >= _MOST_PINGS and not self.read_paused:  # then a pong may wait unread
             self.transport.abort()
         else:
-            self._pings = min(self._pings + 1, _MOST_PINGS)
+            self._pings += 1
             super().send_keepalive_ping()
 
     def _lift_limits(self) -> None:
