@@ -104,7 +104,7 @@ class CallerPolicy:
             if name in FORWARDED:
                 sent.setdefault(name, []).append(value)
         languages = b",".join(sent.get(_LANGUAGE, ()))
-        if _LANGUAGE in dict(self.defaults) and b"*" in languages and not languages.strip(_ANY):
+        if b"*" in languages and not languages.strip(_ANY) and _LANGUAGE in dict(self.defaults):
             del sent[_LANGUAGE]
         forwarded = self._credentials(sent)
         for name in _AS_SENT:
