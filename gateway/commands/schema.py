@@ -41,7 +41,7 @@ def _check(file: Path) -> int:
     from gateway.schema.build import sdl
 
     is_there = file.is_file()
-    if is_there and file.read_bytes() == sdl().encode():
+    if is_there and file.read_text("utf-8-sig", errors="replace") == sdl():
         return 0
     problem = "is not the current schema" if is_there else "is missing"
     command = "gateway schema export" + (f" {file}" if file != _FILE else "")

@@ -32,7 +32,9 @@ class LoadedSettings(BaseSettings):
             SettingsError: a setting is missing, unknown or wrong; the message is one line.
         """
         names = {*cls.model_fields, *(f"{name}_file" for name in cls.secrets())}
-        environment = {k.removeprefix(PREFIX).lower(): k for k in os.environ if k[:8] == PREFIX}
+        prefixed = [k for k in os.environ if k[:8].upper() == PREFIX]
+        # pydantic would also take a name in another case; here it is unknown.
+        environment = {k[8:].lower() if k.isupper() else k: k for k in prefixed}
         for field in sorted(environment.keys() - names):
             raise SettingsError(unknown_setting(environment[field], cls.model_fields))
         variables = {field: value for field, k in environment.items() if (value := os.environ[k])}

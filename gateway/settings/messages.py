@@ -32,7 +32,7 @@ _REASONS = {"bool_parsing": "it must be on or off"}
 def unknown_setting(name: str, fields: Collection[str]) -> str:
     """Return the message for an unknown setting, with the most similar name."""
     known = [f"{PREFIX}{field.upper()}" for field in fields]
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name.upper(), known, n=1)
     hint = f"did you mean {near[0]}?" if near else "`gateway serve --help` lists the settings."
     return f"{name}: there is no such setting; {hint}"
 

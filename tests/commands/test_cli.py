@@ -454,6 +454,15 @@ def test_schema_export_writes_to_schema_graphql_by_default(
     assert [path.name for path in tmp_path.iterdir()] == ["schema.graphql"]
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["", "with a byte order mark"])
+def test_schema_check_accepts_what_git_and_editors_do_on_windows(mark: str, tmp_path: Path) -> None:
+    """`core.autocrlf` makes CRLF of each line end."""
+    file = tmp_path / "schema.graphql"
+    file.write_bytes((mark + sdl().replace("\n", "\r\n")).encode())
+
+    assert main(["schema", "check", str(file)]) == 0
+
+
 @pytest.mark.parametrize(
     "content",
     [None, b"", b"type Query { other: Int }\n", sdl().encode().rstrip(), b"\xff\xfe"],

@@ -440,6 +440,17 @@ async def test_defaults_are_shown_with_all(doctor: Doctor, monkeypatch: pytest.M
     assert re.search(r"GATEWAY_WEBHOOK_SECRET +\*{8}\n", shown)
 
 
+async def test_an_empty_flag_overrides_the_environment(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Doctor shows the value in use, as for `"$UNSET"` in a script."""
+    monkeypatch.setenv("GATEWAY_HIDDEN_FIELDS", "ChatSession.sessionKey")
+    async with faulty_rest(REFUSED) as side:
+        _, shown = await doctor.about(side.url, "--hidden-fields", "")
+
+    assert re.search(r"GATEWAY_HIDDEN_FIELDS +- +\(flag\)\n", shown)
+
+
 async def test_an_error_that_prevents_a_start_is_exit_code_2(doctor: Doctor) -> None:
     """The error is the one that the gateway would print."""
     code, shown = await doctor.about("http://127.0.0.1:1", "--hidden-fields", "Person.nope")

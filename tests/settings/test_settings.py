@@ -565,6 +565,16 @@ def test_an_unknown_name_stops_the_start(load: Any, name: str, hint: str) -> Non
     assert line == f"GATEWAY_{name.upper()}: there is no such setting; {hint}"
 
 
+@pytest.mark.parametrize("name", ["gateway_port", "Gateway_Port", "GATEWAY_port"])
+def test_a_name_in_another_case_stops_the_start(
+    name: str, load: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be a second value of the same setting."""
+    monkeypatch.setenv(name, "8001")
+
+    assert message(load, {}) == f"{name}: there is no such setting; did you mean GATEWAY_PORT?"
+
+
 @pytest.mark.parametrize(
     ("written", "names"),
     [

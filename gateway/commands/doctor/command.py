@@ -62,11 +62,13 @@ def _effective(settings: Settings, flags: Mapping[str, str]) -> dict[str, dict[s
     for name, default in Settings.shown_defaults().items():
         variable = f"{PREFIX}{name.upper()}"
         texts = {
-            "flag": flags.get(name) or flags.get(f"{name}_file"),
-            variable: os.environ.get(variable),
-            f"{variable}_FILE": os.environ.get(f"{variable}_FILE"),
+            "flag": flags.get(name, flags.get(f"{name}_file")),
+            variable: os.environ.get(variable) or None,
+            f"{variable}_FILE": os.environ.get(f"{variable}_FILE") or None,
         }
-        source, text = next((item for item in texts.items() if item[1]), ("default", default))
+        source, text = next(
+            (item for item in texts.items() if item[1] is not None), ("default", default)
+        )
         value = getattr(settings, name)
         if isinstance(value, SecretStr) and source != "default":
             text = _masked(value.get_secret_value())
