@@ -33,6 +33,7 @@ Info: TypeAlias = GraphQLResolveInfo[Any]
 
 _STEPS_OF_AN_UNPLANNED_ITEM = 100
 _STEPS_OF_AN_ERROR = 500
+_STEPS_OF_A_ROOT_FIELD = STEPS_PER_TURN // 3  # its arguments can have 2,000 values
 
 
 def executor_over(projections: Projections) -> "type[ProjectingExecutor]":
@@ -58,6 +59,22 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         """Build the response, then break the reference cycle."""
         internals.release(self)
         return super().build_response(data)
+
+    def execute_field(
+        self,
+        parent_type: GraphQLObjectType,
+        source: object,
+        field_details_list: FieldDetailsList,
+        path: Path,
+        position_context: Any,
+    ) -> Any:
+        """Execute a field; a root field waits for its turn if others came before."""
+        arguments = (parent_type, source, field_details_list, path, position_context)
+        if path.prev is None:
+            if self.turns.steps >= STEPS_PER_TURN:
+                return self._later(self.execute_field, *arguments)
+            self.turns.steps += _STEPS_OF_A_ROOT_FIELD
+        return super().execute_field(*arguments)
 
     def complete_object_value(
         self,

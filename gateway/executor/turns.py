@@ -75,8 +75,9 @@ class Turns:
             self.steps = 0
 
 
-EVENTS = Turns()
-"""The steps of all subscriptions: an event takes few, and there may be thousands at once."""
+EVENTS, REQUESTS = Turns(), Turns()
+"""The steps of all subscriptions, and those of reading all requests: one event or request takes
+few, but there may be thousands at once."""
 
 
 async def in_turns(

@@ -13,7 +13,7 @@ from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from gateway.errors import GatewayError
-from gateway.executor.turns import EVENTS, Turns
+from gateway.executor.turns import EVENTS, Turns, next_turn
 from gateway.live.shared import Shared
 from gateway.schema.build import Schema
 from gateway.schema.context import Access, Context
@@ -113,6 +113,7 @@ class Engine:
     async def _execute(
         self, operation: Operation, context: Context, *, is_read_only: bool
     ) -> Answer:
+        await next_turn()  # otherwise many equal queries would begin in one iteration
         try:
             result = await self._schema.execute(
                 operation.document.text,
@@ -172,6 +173,7 @@ class Engine:
                 del answer
 
     async def _each(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
+        await next_turn()
         results = await self._schema.stream(
             operation.document.text,
             dict(operation.variables) if operation.variables else None,

@@ -31,28 +31,17 @@ def remove_suggestion(error: GraphQLError) -> None:
 
 
 def give_codes(errors: list[GraphQLError], *, is_valid: bool) -> None:
-    """Replace errors, in place, by errors with codes; `is_valid` is about the document."""
+    """Give errors a code and a message for clients; `is_valid` is about the document."""
     if all(error.path is None for error in errors):
         # A document or its variables can have ten thousand errors: the first few are enough.
         del errors[MOST_REQUEST_ERRORS:]
-    errors[:] = [_coded(error, is_valid=is_valid) for error in errors]
-
-
-def _coded(error: GraphQLError, *, is_valid: bool) -> GraphQLError:
-    message, extensions = _public(error, is_valid=is_valid)
-    _forget_frames(error)
-    if len(message) > _LONGEST_MESSAGE:
-        # graphql-core quotes the client's text in full, which may be a megabyte.
-        message = f"{message[:_LONGEST_MESSAGE]}…"
-    return GraphQLError(
-        message,
-        nodes=error.nodes,
-        source=error.source,
-        positions=error.positions,
-        path=error.path,
-        original_error=error.original_error,
-        extensions=dict(extensions),
-    )
+    for error in errors:
+        message, extensions = _public(error, is_valid=is_valid)
+        _forget_frames(error)
+        if len(message) > _LONGEST_MESSAGE:
+            # graphql-core quotes the client's text in full, which may be a megabyte.
+            message = f"{message[:_LONGEST_MESSAGE]}…"
+        error.message, error.extensions = message, dict(extensions)
 
 
 def _forget_frames(error: GraphQLError) -> None:

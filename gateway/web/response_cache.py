@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import RequestError
 from gateway.headers import AGING, Header
+from gateway.schema.context import Access
 from gateway.sessions.freshness import Result
 from gateway.sessions.snapshot import compact
 from gateway.web.access_record import AccessRecord
@@ -94,7 +95,7 @@ class ResponseCache:
         access = inbound.head.access
         if not isinstance(access, RequestError) and _is_cacheable(scope, inbound):
             inbound.record.key = access.key
-            send = _storing(scope, inbound, send)
+            send = _storing(scope, inbound, access, send)
         await self.app(scope, receive, send)
 
 
@@ -136,7 +137,7 @@ async def _with_body(scope: Scope, inbound: Inbound, receive: Receive) -> Receiv
     return receive_again
 
 
-def _storing(scope: Scope, inbound: Inbound, send: Send) -> Send:
+def _storing(scope: Scope, inbound: Inbound, access: Access, send: Send) -> Send:
     """Return a `send` that also stores an answer on the snapshot it was made from."""
     start: Message = {}
     is_whole = True
@@ -155,6 +156,7 @@ def _storing(scope: Scope, inbound: Inbound, send: Send) -> Send:
             # A client can make the key larger than the answer.
             size_bytes = len(body) + _PER_ANSWER + sum(map(len, key))
             inbound.snapshot.attachments.add(key, answer, size_bytes)
+            access.source.cache.peek(access.key)  # measures the snapshot again: it has grown
         await send(message)
 
     return send_and_store

@@ -14,6 +14,8 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.executor import turns
+from gateway.web.read import request
+from gateway.web.read.request import from_json
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.asking import post_body
 
@@ -168,6 +170,73 @@ async def test_wrong_variables_do_not_block_the_event_loop(
 
     assert len(answer.json()["errors"]) <= 6
     assert max(counter.calls) <= MOST_CALLS
+
+
+PARTS_IN_VARIABLE = {"or": [{"topicId": {"in": 1}}] * 80}
+ROOTS = query_of(20, "chatSessions(filter: $f) { id }")
+SMALLEST = {"query": "{ __typename }"}
+AT_ONCE: dict[str, Any] = {
+    "variables of twenty fields": {
+        "query": f"query ($f: ChatSessionFilter) {ROOTS}",
+        "variables": {"f": PARTS_IN_VARIABLE},
+    },
+    "introspection": {"query": "{ __schema { types { fields { args { name type { name } } } } } }"},
+}
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize("body", AT_ONCE.values(), ids=AT_ONCE)
+async def test_equal_requests_at_once_take_turns(large: Gateway, body: Any, accept: str) -> None:
+    """Thirty connections without credentials hold the loop hardly longer than one."""
+    small, one, thirty = CallCounter(), CallCounter(), CallCounter()
+
+    async def post(json_body: Any, times: int = 1) -> None:
+        content = json.dumps(json_body).encode()
+        posts = (post_body(large, content, accept=accept) for _ in range(times))
+        turns.REQUESTS.steps = 0  # of other tests
+        await asyncio.gather(*posts)
+
+    for seen in (body, SMALLEST):
+        await post(seen)  # its document is cached from now on
+    await small.run(post(SMALLEST, times=30))
+    await one.run(post(body))
+    await thirty.run(post(body, times=30))
+
+    assert max(one.calls) <= MOST_CALLS
+    assert max(thirty.calls) <= max(one.calls) + 1.2 * max(small.calls)
+
+
+@pytest.mark.parametrize("lists", [15_000, 100_000])
+async def test_large_bodies_are_parsed_one_per_turn(
+    large: Gateway, lists: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty bodies whose last bytes arrive together are not parsed together."""
+    counter, parsed = CallCounter(), list[int]()
+
+    def parse(*arguments: Any) -> object:
+        parsed.append(len(counter.calls))
+        return from_json(*arguments)
+
+    monkeypatch.setattr(request, "from_json", parse)
+    body = json.dumps([[]] * lists).encode()
+
+    async def post_thirty() -> None:
+        await asyncio.gather(*(post_body(large, body) for _ in range(30)))
+
+    await counter.run(post_thirty())
+
+    assert len(set(parsed)) == len(parsed) == 30
+
+
+async def test_line_ends_do_not_make_errors_slow(large: Gateway) -> None:
+    """The place of each error is found without a search for every line end before it."""
+    body = json.dumps({"query": "\n" * 90_000 + query_of(20, "chatSessions { id }")}).encode()
+    counter = CallCounter()
+
+    answer = await counter.run(post_body(large, body))
+
+    assert answer.json()["errors"][0]["locations"] == [{"line": 90_001, "column": 2}]
+    assert sum(counter.calls) < 90_000
 
 
 async def test_the_languages_of_a_user_take_turns_as_one(large: Gateway) -> None:

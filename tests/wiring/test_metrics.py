@@ -183,6 +183,16 @@ async def test_lookups_calls_and_bytes_add_up(
     assert values["gateway_cache_bytes"] > 2 * size
 
 
+async def test_the_memory_of_the_cache_includes_each_new_answer(gateway: Gateway) -> None:
+    """A snapshot is measured again when an answer is attached to it, not only when it is used."""
+    sizes = []
+    for query in (QUERY, f"{QUERY} ", f"{QUERY} #{'x' * 10_000}"):
+        await gateway.post(query)
+        sizes.append((await samples(gateway))["gateway_cache_bytes"])
+
+    assert sizes[0] < sizes[1] - 4_000 < sizes[2] - 18_000
+
+
 async def test_fields_of_one_request_are_one_lookup(gateway: Gateway) -> None:
     """The second field of a request does not count as a saved call."""
     await gateway.ask("{ a: chatSessions { chatSessionId } b: chatSessions { topicId } }")

@@ -22,6 +22,8 @@ from graphql import (
     NoDeprecatedCustomRule,
     OperationDefinitionNode,
     OperationType,
+    Source,
+    SourceLocation,
     get_operation_ast,
     parse,
     specified_rules,
@@ -52,6 +54,18 @@ def _unchained(document: DocumentNode) -> DocumentNode:
     return document
 
 
+class _Source(Source):
+    """A query's text, in which a position is found in microseconds.
+
+    graphql-core looks for each line end before it with a regular expression, for every error.
+    """
+
+    def get_location(self, position: int) -> SourceLocation:
+        """Return the line and the column (GraphQL spec, section 2.1.2: three kinds of line end)."""
+        before = self.body[:position].replace("\r\n", " \n").replace("\r", "\n")
+        return SourceLocation(before.count("\n") + 1, position - before.rfind("\n"))
+
+
 def protected_cache(make: Callable[..., T]) -> Callable[..., T]:
     """Cache the latest results; unauthenticated clients cannot evict those of known callers."""
     strangers = lru_cache(_STRANGERS_DOCUMENTS)(make)
@@ -76,7 +90,7 @@ class Document:
     def parsed(self) -> DocumentNode | GraphQLError:
         """Parse; an error is cached like a document, as clients repeat invalid queries."""
         try:
-            return _unchained(parse(self.text, max_tokens=self.limits.tokens))
+            return _unchained(parse(_Source(self.text), max_tokens=self.limits.tokens))
         except GraphQLError as exc:
             return exc.with_traceback(None)
 

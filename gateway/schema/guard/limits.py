@@ -20,10 +20,12 @@ from graphql import (
     IntValueNode,
     ListValueNode,
     Node,
+    ObjectValueNode,
     OperationDefinitionNode,
     SchemaMetaFieldDef,
     SelectionSetNode,
     TypeMetaFieldDef,
+    ValueNode,
     get_named_type,
     get_nullable_type,
     is_list_type,
@@ -65,6 +67,7 @@ class Limits:
     aliases: int = 50
     root_fields: int = 20
     directives: int = 50
+    default_values: int = 500
     comparisons: int = 40_000
     introspections: int = 2
     cost: int = 500_000
@@ -83,6 +86,9 @@ class Size:
     directives: int = 0
     introspections: int = 0
     cost: int = 0
+    default_values: int = 0
+    """Those of an operation's variables, which each field that takes one reads."""
+
     root_fields: int = 0
     """The number of fields at its own level."""
 
@@ -114,6 +120,7 @@ _WORDS = {
     "aliases": "has {value} aliases",
     "root_fields": "has {value} root fields",
     "directives": "has {value} directives",
+    "default_values": "has {value} values in defaults of variables, an object counting as ten",
     "comparisons": "takes {value} comparisons of fields to validate",
     "introspections": "asks for the schema {value} times",
     "cost": "would cost {value} points",
@@ -157,6 +164,8 @@ def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
                 definition.selection_set, schema.get_root_type(definition.operation)
             )
             size.directives += len(definition.directives or ())
+            variables = definition.variable_definitions or ()
+            size.default_values = sum(_weight(variable.default_value) for variable in variables)
             yield size
         elif isinstance(definition, FragmentDefinitionNode):
             size = measuring.of(definition.selection_set, measuring.type_of(definition, None))
@@ -246,6 +255,14 @@ class _Measuring:
         """Return the type that a fragment is on: its own, otherwise `parent`."""
         condition = node.type_condition
         return self._schema.get_type(condition.name.value) if condition else parent
+
+
+def _weight(value: ValueNode | None) -> int:
+    if isinstance(value, ObjectValueNode):
+        return 10 + sum(_weight(field.value) for field in value.fields)
+    if isinstance(value, ListValueNode):
+        return 1 + sum(map(_weight, value.values))
+    return int(value is not None)
 
 
 def _characters(node: Node) -> int:

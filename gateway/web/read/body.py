@@ -10,6 +10,7 @@ from typing import ClassVar
 from starlette.requests import ClientDisconnect, Request
 
 from gateway.errors import BodyTooLargeError, BodyTooSlowError, UpstreamUnavailableError
+from gateway.executor.turns import REQUESTS
 from gateway.web.inbound import inbound_of
 
 _TIMEOUT_S = 10
@@ -17,6 +18,9 @@ MOST_BYTES = 64 * 2**20
 TOO_MANY_BYTES = "The gateway has too many bytes of incomplete requests; retry later."
 _SMALL_BYTES = 16 * 2**10
 """Up to this size all are accepted, so that large requests do not keep small ones out."""
+
+_BYTES_PER_STEP = 7
+"""Of JSON to parse, such as thousands of empty lists."""
 
 
 @dataclass(slots=True)
@@ -37,7 +41,7 @@ class Share:
 
 
 async def read_body(request: Request, *, max_bytes: int) -> bytes:
-    """Return the body.
+    """Return the body, when it is its turn to be parsed.
 
     Raises:
         BodyTooLargeError: it has more than `max_bytes`, by its Content-Length or by count.
@@ -48,6 +52,7 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     if whole is not None:
         if len(whole) > max_bytes:
             raise _too_large(max_bytes, f"{len(whole)}")
+        await REQUESTS.spend(len(whole) // _BYTES_PER_STEP)
         return whole
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > max_bytes:
@@ -61,6 +66,7 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
                     raise _too_large(max_bytes, f"more than {max_bytes}")
                 if not share.hold(len(body)):
                     raise UpstreamUnavailableError(TOO_MANY_BYTES, retry_after_s=1)
+        await REQUESTS.spend(len(body) // _BYTES_PER_STEP)  # still counted as incomplete
     except TimeoutError as exc:
         raise BodyTooSlowError(
             f"The request's body did not arrive within {_TIMEOUT_S} seconds."

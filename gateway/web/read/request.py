@@ -16,6 +16,7 @@ import orjson
 from starlette.requests import HTTPConnection, Request
 
 from gateway.errors import BadRequestError, GatewayError, UnsupportedMediaTypeError
+from gateway.executor.turns import REQUESTS
 from gateway.schema.engine import Operation
 from gateway.schema.guard.documents import Document
 from gateway.settings import Settings
@@ -34,6 +35,7 @@ _CREDENTIAL = re.compile(
 # Each field that takes a variable reads all its values, and of an object every possible field.
 _MOST_WEIGHT = 2_000
 _WEIGHT_OF_OBJECT = 10
+_STEPS_OF_WEIGHT = 3
 _DEEPEST_VARIABLES = 20
 
 _MOST_PARAMETERS = 100
@@ -87,7 +89,7 @@ class Reader:
         variables = _typed(data, "variables", dict)
         name = _typed(data, "operationName", str)
         extensions = _typed(data, "extensions", dict)
-        self._check_variables(variables or {})
+        await REQUESTS.spend(_STEPS_OF_WEIGHT * self._weight(variables or {}))
         query, store = await self.documents.find(query or None, data, extensions or {})
         if not query:
             raise BadRequestError("The request has no `query`.")
@@ -112,9 +114,9 @@ class Reader:
             operations.append(operation)
         return operations
 
-    def _check_variables(self, variables: Mapping[str, object]) -> None:
+    def _weight(self, variables: Mapping[str, object]) -> int:
         if not variables:
-            return
+            return 0
         depth, weight = _depth_and_weight(variables)
         if depth > _DEEPEST_VARIABLES:
             raise BadRequestError(
@@ -128,6 +130,7 @@ class Reader:
         size, most = len(orjson.dumps(variables)), self.settings.max_variables_bytes
         if size > most:
             raise BadRequestError(f"The variables have {size} bytes; at most {most} are accepted.")
+        return weight
 
 
 def from_json(text: str | bytes, what: str) -> object:

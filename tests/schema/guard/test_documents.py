@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from graphql import DocumentNode, GraphQLError
+from graphql import DocumentNode, GraphQLError, parse
 
 from gateway.executor.turns import accept, work_for
 from gateway.schema.build import SchemaOptions, build_schema
@@ -180,6 +180,18 @@ async def test_preparing_many_texts_yields_to_other_requests(validated: list[str
     assert max(later - earlier for earlier, later in pairwise([0, *done])) == 1
     assert done[-1] == 40
     at_once(documents[0].prepare())  # a known text does not yield
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\n\r", "\r\r\n", ""])
+@pytest.mark.parametrize("text", ["{{ø{0}", "{0}{0}{{ø", "{{a{0}b{0}ø}}", "{0}ø{0}"])
+def test_an_error_has_the_place_that_graphql_core_finds(text: str, end: str) -> None:
+    """Lines and columns are those of graphql-core, for every kind of line end."""
+    query = text.format(end)
+    (error,) = build_schema().documents.find(query).errors
+    with pytest.raises(GraphQLError) as expected:
+        parse(query)
+
+    assert error.formatted["locations"] == expected.value.formatted["locations"]
 
 
 async def test_a_document_that_is_no_longer_trusted_is_not_run() -> None:

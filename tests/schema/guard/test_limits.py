@@ -104,6 +104,15 @@ async def errors_of(query: str, **limits: int) -> list[tuple[str, str]]:
             "has 2 directives",
         ),
         (
+            "default_values",
+            22,
+            "query ($f: ChatSessionFilter = {topicId: {in: [1]}}, $l: Int) "
+            "{ chatSessions(filter: $f, limit: $l) { id } }",
+            "query ($f: ChatSessionFilter = {topicId: {in: [1]}}, $l: Int = 9) "
+            "{ chatSessions(filter: $f, limit: $l) { id } }",
+            "has 23 values in defaults of variables, an object counting as ten",
+        ),
+        (
             "comparisons",
             4,
             "{ __typename __typename }",
