@@ -89,11 +89,6 @@ class Served(msgspec.Struct, frozen=True):
             return "shared"
         return self.how
 
-    @property
-    def is_stored(self) -> bool:
-        """Whether the snapshot was cached for later requests."""
-        return self.windows.ttl_s > 0
-
     def age_s(self) -> float:
         """Return the snapshot's age."""
         return max(0.0, (self.clock_ns() - self.snapshot.as_of.fetched_ns) / 1e9)

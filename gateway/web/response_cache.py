@@ -17,7 +17,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.errors import RequestError
 from gateway.headers import AGING, Header
 from gateway.schema.context import Access
-from gateway.sessions.freshness import Result
 from gateway.sessions.snapshot import compact
 from gateway.web.access_record import AccessRecord
 from gateway.web.inbound import Inbound, inbound_of
@@ -64,8 +63,7 @@ def find(scope: Scope, inbound: Inbound) -> CacheHit | None:
     answer: CachedAnswer | None = snapshot.attachments.get(_key(scope, inbound))
     if answer is None:
         return None
-    result: Result = "hit" if snapshot.origin == "upstream" else "shared"
-    access.source.lookups.count(result, snapshot.json_bytes)
+    access.source.lookups.count(served.result, snapshot.json_bytes)
     return answer, aging_headers(served, time.perf_counter() - started)
 
 

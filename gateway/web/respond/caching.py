@@ -42,15 +42,11 @@ def mark_stale(answers: Iterable[Any], served: Served | None) -> None:
     """Add `extensions.stale` to answers that were made from a stale snapshot."""
     if served is None or not served.is_stale:
         return
-    stale: dict[str, object] = {"ageSeconds": int(served.age_s()), "reason": _why_stale(served)}
+    stale: dict[str, object] = {"ageSeconds": int(served.age_s()), "reason": served.result}
     if served.failure is not None:
         stale["code"] = served.failure.code
     for answer in answers:
         answer["extensions"] = {**(answer.get("extensions") or {}), "stale": stale}
-
-
-def _why_stale(served: Served) -> str:
-    return "stale-while-revalidate" if served.failure is None else "stale-if-error"
 
 
 def _status_and_timing(served: Served, execute_s: float) -> dict[str, str]:
@@ -70,7 +66,7 @@ def _how(served: Served) -> str:
         return f"fwd={served.fwd}" + (f"; fwd-status={status}" if status else "")
     if served.how == "hit":
         return "hit"
-    stored = "; stored" if served.is_stored else ""
+    stored = "; stored" if served.windows.ttl_s else ""
     collapsed = "; collapsed" if served.how == "collapsed" else ""
     return f"fwd={served.fwd}; fwd-status=200{stored}{collapsed}"
 
@@ -79,6 +75,6 @@ def _ttl_and_detail(served: Served) -> str:
     """Return the remaining lifetime, negative only for a stale snapshot (RFC 9211, 2.3)."""
     ttl_s = math.floor(served.left_s())
     if served.is_stale:
-        return f"ttl={ttl_s}; detail={_why_stale(served)}"
+        return f"ttl={ttl_s}; detail={served.result}"
     detail = "; detail=shared" if served.snapshot.origin == "shared" else ""
     return f"ttl={max(0, ttl_s)}{detail}"
