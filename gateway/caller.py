@@ -35,6 +35,8 @@ _HOW_TO = (
     "cookies together with X-XSRF-TOKEN."
 )
 
+STRANGERS = ""
+"""The name of the one share of all clients whose credentials SuperOffice has not accepted yet."""
 
 _OWNERS_KEY = secrets.token_bytes(32)
 

@@ -15,6 +15,8 @@ from weakref import WeakKeyDictionary
 import orjson
 from cachetools import LRUCache
 
+from gateway.caller import STRANGERS
+
 STEPS_PER_TURN = 8_000
 """A step takes a quarter of a microsecond or so: reading a value, or comparing two."""
 
@@ -25,10 +27,7 @@ _MOST_STEPS_AS_LISTS = 100_000
 
 _MOST_KNOWN = 10_000
 
-_STRANGERS = ""
-"""The name of the one caller that all strangers count as."""
-
-_CALLER = ContextVar("caller", default=_STRANGERS)
+_CALLER = ContextVar("caller", default=STRANGERS)
 _KNOWN: LRUCache[str, bool] = LRUCache(_MOST_KNOWN)
 
 _Waiting = dict[str, deque["asyncio.Future[None]"]]
@@ -39,7 +38,7 @@ _WAITING: WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = WeakKeyDictio
 
 def share_of(caller: str) -> str:
     """Return the name of a caller's share; `caller` is a digest of its login."""
-    return caller if caller in _KNOWN else _STRANGERS
+    return caller if caller in _KNOWN else STRANGERS
 
 
 def work_for(caller: str) -> None:
@@ -49,7 +48,7 @@ def work_for(caller: str) -> None:
 
 def is_known() -> bool:
     """Return whether this task works for a caller that SuperOffice has accepted."""
-    return _CALLER.get() != _STRANGERS
+    return _CALLER.get() != STRANGERS
 
 
 def accept(caller: str) -> None:
@@ -113,7 +112,7 @@ async def next_turn() -> None:
         loop.call_soon(_resume_one, loop, waiting, _TURNS_FOR_OTHERS)
     caller = _CALLER.get()
     turns = waiting.setdefault(caller, deque())
-    if caller == _STRANGERS:
+    if caller == STRANGERS:
         turns.append(turn)
     else:  # first: half-made answers take memory
         turns.appendleft(turn)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import httpx
 import msgspec
 
+from gateway.caller import STRANGERS
 from gateway.errors import (
     TenantNotFoundError,
     TenantNotRunningError,
@@ -39,7 +40,7 @@ _HEADERS = {
 }
 _LARGEST_ANSWER = 64 * 2**10
 _LONGEST_WAIT_S = 5
-_SLOTS = 9  # the crowd gets eight: a gate reserves an eighth for callers that hold none
+_SLOTS = 9  # strangers get eight: a gate reserves an eighth for callers that hold none
 
 # No user, no other port, no other path, no query.
 _ADDRESS = re.compile(
@@ -82,8 +83,8 @@ class StateService:
 
     settings: Settings
     transport: httpx.AsyncBaseTransport
-    _turns: Gate = field(default_factory=lambda: Gate(slots=_SLOTS, queue=256, crowd=""))
-    """Anybody can name tenants, so all callers are one crowd, whose newest call goes first."""
+    _turns: Gate = field(default_factory=lambda: Gate(slots=_SLOTS, queue=256))
+    """Anybody can name tenants, so all callers are strangers, whose newest call goes first."""
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -100,7 +101,7 @@ class StateService:
         address = f"the address of {tenant}"
         timeout_s = min(self.settings.upstream_timeout, _LONGEST_WAIT_S)
         try:
-            async with asyncio.timeout(timeout_s), self._turns.slot():
+            async with asyncio.timeout(timeout_s), self._turns.slot(STRANGERS):
                 body = await self._get(tenant, address)
             answer = _DECODER.decode(body)
             valid_until_s = nanoseconds(answer.valid_until or _EXPIRED, UTC) / 1e9

@@ -4,10 +4,10 @@ import asyncio
 import math
 from contextvars import ContextVar
 
+from gateway.caller import STRANGERS
 from gateway.errors import UpstreamHeldOffError, UpstreamNotCalledError
 from gateway.store.shared_rate import SharedRate
 from gateway.upstream.gate import Gate
-from gateway.upstream.rate_limits import STRANGERS
 
 IS_POLL: ContextVar[bool] = ContextVar("is_poll", default=False)
 """Whether a call is that of a live subscription, which can wait for the next poll."""
@@ -21,7 +21,7 @@ class Budget:
 
     def __init__(self, rate: SharedRate, *, queue: int) -> None:
         self.rate = rate
-        self.turns = Gate(slots=1, queue=queue, crowd=STRANGERS)
+        self.turns = Gate(slots=1, queue=queue)
         self.granted = self.refused = 0
         self._is_used_up = False
 

@@ -27,7 +27,7 @@ from gateway.upstream.breaker import Breaker, Call
 from gateway.upstream.budget import Budget
 from gateway.upstream.failures import error_for, upstream_error
 from gateway.upstream.gate import Gate
-from gateway.upstream.rate_limits import STRANGERS, RateLimits
+from gateway.upstream.rate_limits import RateLimits
 from gateway.upstream.retry import Retries
 
 PATH = "/api/v1/ChatSession/ForCurrentUser"
@@ -64,7 +64,7 @@ class UpstreamClient:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.tenant = tenant
-        self.gate = Gate(slots=settings.upstream_connections, queue=CALLS_WAITING, crowd=STRANGERS)
+        self.gate = Gate(slots=settings.upstream_connections, queue=CALLS_WAITING)
         self.breaker = Breaker(
             failures=settings.breaker_failures,
             cooldown_s=settings.breaker_cooldown,

@@ -5,6 +5,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from gateway.caller import STRANGERS
 from gateway.errors import UpstreamNotCalledError
 
 _RESERVED = 8
@@ -18,13 +19,12 @@ class Gate:
     queue is full, the caller with the most places loses its newest. An eighth of the slots is for
     callers that hold none, so that these need not wait until a slow call ends.
 
-    Many callers can share the name `crowd`, as all unauthenticated clients do: its newest call goes
-    first, and its oldest call loses its place, so that a flood does not keep a newcomer waiting.
+    All unauthenticated clients share the name `STRANGERS`: its newest call goes first, and its
+    oldest call loses its place, so that a flood does not keep a newcomer waiting.
     """
 
-    def __init__(self, *, slots: int, queue: int, crowd: str | None = None) -> None:
+    def __init__(self, *, slots: int, queue: int) -> None:
         self._slots = slots
-        self._crowd = crowd
         self._reserved = slots // _RESERVED
         self._max_waiting = queue
         self._held: Counter[str] = Counter()
@@ -33,7 +33,7 @@ class Gate:
         self.waiting = 0
 
     @asynccontextmanager
-    async def slot(self, caller: str = "") -> AsyncIterator[None]:
+    async def slot(self, caller: str) -> AsyncIterator[None]:
         """Hold a slot in the block; wait for one first if none is free.
 
         Raises:
@@ -51,8 +51,8 @@ class Gate:
 
     @property
     def has_known_waiting(self) -> bool:
-        """Whether calls wait that are not the crowd's."""
-        return any(name != self._crowd for name in self._queues)
+        """Whether calls of authenticated clients wait."""
+        return any(name != STRANGERS for name in self._queues)
 
     def _may_have(self, caller: str) -> bool:
         reserved = self._reserved if self._held[caller] else 0
@@ -89,11 +89,11 @@ class Gate:
         error = UpstreamNotCalledError(
             "Too many calls wait for SuperOffice in this gateway.", retry_after_s=1
         )
-        is_crowd = longest == self._crowd
+        are_strangers = longest == STRANGERS
         mine, most = (len(self._queues.get(name, ())) for name in (caller, longest))
-        if most <= mine + 1 and not (is_crowd and caller == longest and mine):
+        if most <= mine + 1 and not (are_strangers and caller == longest and mine):
             raise error
-        turn = self._queues[longest][0 if is_crowd else -1]
+        turn = self._queues[longest][0 if are_strangers else -1]
         self._leave(longest, turn)
         if not turn.done():  # not cancelled
             turn.set_exception(error)
@@ -114,7 +114,7 @@ class Gate:
             caller = min(self._queues, key=self._held.__getitem__)
             if not self._may_have(caller):
                 return
-            turn = self._queues[caller][-1 if caller == self._crowd else 0]
+            turn = self._queues[caller][-1 if caller == STRANGERS else 0]
             self._leave(caller, turn)
             if not turn.done():  # not cancelled
                 self._take(caller)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from cachetools import LRUCache, TLRUCache
 
-from gateway.caller import Caller
+from gateway.caller import STRANGERS, Caller
 from gateway.errors import UpstreamHeldOffError, UpstreamUnauthenticatedError
 from gateway.headers import Header
 
@@ -16,9 +16,6 @@ from gateway.headers import Header
 _LONGEST_S = 60
 _REFUSED_S = 5
 _MOST = 10_000
-
-STRANGERS = ""
-"""The common name of unauthenticated clients: SuperOffice has not accepted their credentials."""
 
 
 class RateLimits:

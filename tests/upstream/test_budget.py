@@ -5,10 +5,10 @@ import asyncio
 import httpx
 import pytest
 
+from gateway.caller import STRANGERS
 from gateway.errors import UpstreamHeldOffError
 from gateway.store.shared_rate import SharedRate
 from gateway.upstream.budget import IS_POLL, Budget
-from gateway.upstream.rate_limits import STRANGERS
 from tests.upstream.clock import FakeClock
 from tests.upstream.test_client import CALLER, Script, client_of, failed
 

@@ -537,7 +537,7 @@ async def test_a_timeout_in_the_queue_does_not_open_the_breaker() -> None:
     rest = Script(ok())
     async with (
         client_of(rest, connections=1, breaker_failures=1, timeout=0.02) as client,
-        client.gate.slot(),
+        client.gate.slot("another"),
     ):
         error = await failed(client)
 

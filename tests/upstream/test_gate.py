@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gateway.caller import STRANGERS
 from gateway.errors import UpstreamNotCalledError
 from gateway.upstream.gate import Gate
 
@@ -32,7 +33,7 @@ class Calls:
         await settle()
 
     async def _call(self, name: str) -> None:
-        async with self.gate.slot():
+        async with self.gate.slot(name):
             self.running.append(name)
             try:
                 await self._may_end[name].wait()
@@ -68,7 +69,7 @@ async def test_calls_up_to_the_slots_run(calls: Calls) -> None:
 async def test_a_free_slot_is_taken_without_a_turn_of_the_event_loop() -> None:
     """A free slot is taken without a turn of the event loop."""
     gate = Gate(slots=1, queue=0)
-    coroutine = gate.slot().__aenter__()
+    coroutine = gate.slot("a").__aenter__()
 
     with pytest.raises(StopIteration):
         coroutine.send(None)
@@ -156,7 +157,7 @@ async def test_a_deadline_ends_the_wait(calls: Calls) -> None:
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await calls.gate.slot().__aenter__()
+            await calls.gate.slot("c").__aenter__()
     assert calls.gate.waiting == 0
 
 
@@ -164,7 +165,7 @@ async def test_a_failed_call_frees_its_slot() -> None:
     """A call that raises an exception frees its slot."""
     gate = Gate(slots=1, queue=0)
     with pytest.raises(ZeroDivisionError):
-        async with gate.slot():
+        async with gate.slot("a"):
             raise ZeroDivisionError
 
     assert gate.busy == 0
@@ -228,10 +229,10 @@ async def test_an_eighth_of_the_slots_is_for_callers_that_hold_none() -> None:
 
 async def test_among_unauthenticated_callers_the_newest_goes_first() -> None:
     """Unauthenticated callers share one name: the newest goes first, the oldest is refused."""
-    gate, order = Gate(slots=1, queue=3, crowd=""), []
+    gate, order = Gate(slots=1, queue=3), []
 
     async def visit(number: int) -> None:
-        async with gate.slot():
+        async with gate.slot(STRANGERS):
             order.append(number)
 
     async with gate.slot("known"):

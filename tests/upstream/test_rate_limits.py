@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.caller import Caller
+from gateway.caller import STRANGERS, Caller
 from gateway.errors import UpstreamRateLimitedError, UpstreamUnauthenticatedError
 from gateway.headers import Header
 from gateway.upstream import rate_limits as module
@@ -146,10 +146,10 @@ def test_unauthenticated_callers_share_one_share(limits: RateLimits) -> None:
 
     assert shares() == own
     limits.accepted(ada)
-    assert shares() == [own[0], module.STRANGERS]
+    assert shares() == [own[0], STRANGERS]
     limits.accepted(bob)
     limits.refused(ada)
-    assert shares() == [module.STRANGERS, own[1]]
+    assert shares() == [STRANGERS, own[1]]
 
 
 def test_no_credential_is_stored(limits: RateLimits) -> None:
