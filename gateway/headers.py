@@ -24,8 +24,8 @@ class Use(Flag):
     TENANT = auto()
     """Chooses the SuperOffice installation, and with it the cache key."""
 
-    PASSED_ON = auto()
-    """Added to the REST call that a request starts; no part of the caller."""
+    TRACE = auto()
+    """Names the trace of a request: passed on to its REST call, and no part of the caller."""
 
     SHAPES = auto()
     """The response cache distinguishes requests by its value."""
@@ -101,12 +101,12 @@ HEADERS = (
     KnownHeader("SO-Culture", _LANGUAGE | Use.CORS),
     KnownHeader("SO-Language", _LANGUAGE | Use.CORS),
     KnownHeader("SO-TimeZone", _LANGUAGE | Use.CORS),
-    KnownHeader("traceparent", Use.PASSED_ON | Use.CORS, "names the trace only"),
-    KnownHeader("tracestate", Use.PASSED_ON | Use.CORS | Use.LIST, "names the trace only"),
+    KnownHeader("traceparent", Use.TRACE | Use.CORS, "names the trace only"),
+    KnownHeader("tracestate", Use.TRACE | Use.CORS | Use.LIST, "names the trace only"),
     KnownHeader("Vary", Use.EXPOSED, _ANSWERED),
     KnownHeader("WWW-Authenticate", Use.EXPOSED, _ANSWERED),
     KnownHeader("X-Apollo-Operation-Name", Use.SHAPES | Use.CORS),
-    KnownHeader("X-Request-ID", Use.PASSED_ON | Use.CORS | Use.EXPOSED, "names the request"),
+    KnownHeader("X-Request-ID", Use.CORS | Use.EXPOSED, "names the request"),
     KnownHeader("X-XSRF-TOKEN", _CREDENTIAL | Use.SHAPES_BY_PRESENCE | Use.CORS | Use.IN_PAYLOAD),
     KnownHeader("X-Tenant", Use.TENANT | Use.VARY | Use.CORS | Use.IN_PAYLOAD),
 )
@@ -140,7 +140,7 @@ CREDENTIALS = _raw(Use.CREDENTIAL)
 FORWARDED = _raw(Use.FORWARDED)
 REPRESENTATION = tuple(sorted(FORWARDED - CREDENTIALS))
 IN_PAYLOAD = _raw(Use.IN_PAYLOAD)
-PASSED_ON = _raw(Use.PASSED_ON)
+TRACE = _raw(Use.TRACE)
 AGING = _raw(Use.AGING)
 CLIENT = _raw(Use.CLIENT)
 _LISTS = _raw(Use.LIST)

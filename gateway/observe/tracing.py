@@ -30,7 +30,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.execution import ExecutionContext
 
 from gateway.errors import GatewayError, OperationResolutionError
-from gateway.headers import Header
+from gateway.headers import TRACE, Header
 from gateway.observe.metrics import outcome_of
 from gateway.observe.operations import OperationNames
 
@@ -47,7 +47,6 @@ _MOST_SPANS = 2048  # the default of the SDK
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
 # Not the SDK's default formats, which also pass on baggage: that may hold secrets.
 _W3C = TraceContextTextMapPropagator()
-_TRACE_HEADERS = frozenset({b"traceparent", b"tracestate"})
 
 
 class Tracing:
@@ -117,7 +116,7 @@ class Tracing:
             with self._start_span("GET", kind=SpanKind.CLIENT, attributes=attributes) as span:
                 own: dict[str, str] = {}
                 _W3C.inject(own)
-                sent = [header for header in headers if header[0] not in _TRACE_HEADERS]
+                sent = [header for header in headers if header[0] not in TRACE]
                 sent += [(name.encode(), value.encode()) for name, value in own.items()]
                 try:
                     body = await fetch(sent)

@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from gateway.caller import CallerPolicy
 from gateway.errors import BadRequestError, RequestError, TenantMissingError
-from gateway.headers import PASSED_ON, SHAPING, SHAPING_BY_PRESENCE, Header, in_one_line
+from gateway.headers import SHAPING, SHAPING_BY_PRESENCE, TRACE, Header, in_one_line
 from gateway.observe.clients import NO_CLIENT, Client, client_of
 from gateway.schema.context import Access
 from gateway.sessions.snapshot import Snapshot
@@ -205,5 +205,5 @@ def trace_of(headers: Sequence[Header], request_id: bytes) -> list[Header]:
 
     Invalid values are dropped: other requests share the call. Source: W3C Trace Context.
     """
-    passed_on = [h for h in headers if h[0] in PASSED_ON and h[0] != REQUEST_ID]
-    return [*(h for h in passed_on if _VALID_TRACE.fullmatch(h[1])), (REQUEST_ID, request_id)]
+    trace = [h for h in headers if h[0] in TRACE and _VALID_TRACE.fullmatch(h[1])]
+    return [*trace, (REQUEST_ID, request_id)]
