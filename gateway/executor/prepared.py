@@ -6,7 +6,6 @@ root fields and projects what they return. It only makes data: after any error, 
 executes the query from the start.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -105,7 +104,7 @@ class Prepared:
         self._roots = self._collected()
 
     async def execute(
-        self, context: Context, variables: Mapping[str, object] | None
+        self, context: Context, variables: dict[str, object] | None
     ) -> dict[str, object] | None:
         """Return the data, for orjson; None if graphql-core has to execute the query."""
         operation = self._operation
@@ -113,7 +112,7 @@ class Prepared:
             values = get_variable_values(
                 operation.schema,
                 operation.node.variable_definitions,
-                dict(variables or {}),
+                variables or {},
                 max_errors=0,  # graphql-core then reports fifty of them
                 hide_suggestions=True,
             )

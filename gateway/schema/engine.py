@@ -1,7 +1,7 @@
 """Execute GraphQL operations for every transport: HTTP, WebSocket and the command line."""
 
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -34,7 +34,7 @@ class Operation:
     """A request to execute one operation of a document (GraphQL spec, section 6.1)."""
 
     document: Document
-    variables: Mapping[str, object] | None = None
+    variables: dict[str, object] | None = None
     operation_name: str | None = None
     when_answered: Callable[[], Awaitable[None]] | None = field(default=None, compare=False)
     """Called if the first answer is made from SuperOffice's sessions and has no errors."""
@@ -117,7 +117,7 @@ class Engine:
         try:
             result = await self._schema.execute(
                 operation.document.text,
-                dict(operation.variables) if operation.variables else None,
+                operation.variables,
                 context_value=context,
                 operation_name=operation.operation_name,
                 allowed_operation_types=_READING if is_read_only else None,
@@ -176,7 +176,7 @@ class Engine:
         await next_turn()
         results = await self._schema.stream(
             operation.document.text,
-            dict(operation.variables) if operation.variables else None,
+            operation.variables,
             context_value=context,
             operation_name=operation.operation_name,
         )

@@ -49,15 +49,15 @@ class Upstreams:
         self.route = Route(None if transport else settings)
         if transport is None and url.startswith("https:"):
             self.route.tls()  # slow, so not at the first request
-        own = transport or PooledTransport(settings, self.route)
         if settings.environment is None:
-            client = self._client(url, "", own)
+            client = self._client(url)
             the_source = self.source(fetch=client.fetch, upstream_url=url)
             self.find_source = lambda path, headers: the_source
             self.source_of = lambda tenant: the_source
             self.aclose = client.aclose
             return
-        calls = TenantCalls(TenantStates(StateService(settings, own)), self._tenant_client)
+        states = TenantStates(StateService(settings, self._network()))
+        calls = TenantCalls(states, lambda url: self._client(url, url.rpartition("/")[2]))
 
         def source_for(tenant: str) -> Source:
             # The URL is for cache keys only: it stays when the tenant moves, and no calls go to it.
@@ -70,18 +70,17 @@ class Upstreams:
         self.source_of = sources.named
         self.aclose = calls.aclose
 
-    def _client(self, url: str, tenant: str, transport: httpx.AsyncBaseTransport) -> Client:
-        client = UpstreamClient(self.settings, url, transport, tenant=tenant, shared=self.shared)
-        self.clients[client] = None
-        return Client(url, self.observed(client.fetch, url, tenant), client.aclose)
+    def _network(self) -> httpx.AsyncBaseTransport:
+        return self.transport or PooledTransport(self.settings, self.route)
 
-    def _tenant_client(self, url: str) -> Client:
-        tenant = url.rpartition("/")[2]
-        if self.transport is None:
-            return self._client(url, tenant, PooledTransport(self.settings, self.route))
-        client = self._client(url, tenant, self.transport)
-        client.aclose = _leave_open  # all tenants share the transport
-        return client
+    def _client(self, url: str, tenant: str = "") -> Client:
+        client = UpstreamClient(
+            self.settings, url, self._network(), tenant=tenant, shared=self.shared
+        )
+        self.clients[client] = None
+        # All tenants and the state service share a replaced network: the service closes it.
+        aclose = _leave_open if self.transport and tenant else client.aclose
+        return Client(url, self.observed(client.fetch, url, tenant), aclose)
 
 
 async def _leave_open() -> None: ...

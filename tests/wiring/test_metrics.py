@@ -395,14 +395,13 @@ def test_the_calls_of_tenants_can_be_read_on_another_thread() -> None:
     """A tenant whose first call is made at any step of reading them breaks nothing."""
     network = httpx.MockTransport(lambda _: httpx.Response(200))
     gateway = WiredGateway(Settings(environment="sod"), network)
-    made = [gateway.upstreams._tenant_client(f"https://sod.superoffice.com/Cust{n}") for n in "12"]
+    made = [gateway.upstreams._client("https://sod.superoffice.com", f"Cust{n}") for n in "12"]
     reads = metrics.reads(gateway, lambda: 0)
 
     def add(*_: object) -> None:
         if len(made) < 99:
-            made.append(
-                gateway.upstreams._tenant_client(f"https://sod.superoffice.com/Cust{len(made)}")
-            )
+            tenant = f"Cust{len(made)}"
+            made.append(gateway.upstreams._client("https://sod.superoffice.com", tenant))
 
     for name in ("gateway_upstream_breakers", "gateway_upstream_waiting"):
         sys.setprofile(add)
