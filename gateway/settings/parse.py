@@ -139,10 +139,8 @@ def tenants(text: str) -> frozenset[str] | None:
     return frozenset(name for name in canonical if name) or None
 
 
-def paths(text: str | Path | tuple[Path, ...]) -> tuple[Path, ...]:
+def paths(text: str | Path) -> tuple[Path, ...]:
     """Split paths at commas."""
-    if isinstance(text, tuple):
-        return text
     return tuple(Path(path.strip()) for path in str(text).split(",") if path.strip())
 
 

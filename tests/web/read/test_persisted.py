@@ -274,7 +274,7 @@ async def test_each_kind_of_manifest_is_read(
     """GraphQL Code Generator and Relay write one format, Apollo another."""
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps(manifest), "utf-8")
-    async with gateway_over(rest, trusted_documents=(path,)) as gateway:
+    async with gateway_over(rest, trusted_documents=path) as gateway:
         answer = await post_json(gateway, {"documentId": "q2"})
 
     assert answer.json() == {"data": {"other": "Query"}}
@@ -418,7 +418,7 @@ def test_an_invalid_manifest_is_an_error(tmp_path: Path, content: bytes, reason:
     path.write_bytes(content)
 
     with pytest.raises(SettingsError) as caught:
-        create_app(Settings(upstream_url=UPSTREAM_URL, trusted_documents=(path,)))
+        create_app(Settings.load(upstream_url=UPSTREAM_URL, trusted_documents=str(path)))
 
     assert str(caught.value) == f"GATEWAY_TRUSTED_DOCUMENTS={path}: {reason}"
 
