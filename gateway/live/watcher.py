@@ -22,7 +22,7 @@ from gateway.live.changes import Changes, Comparison
 from gateway.live.pace import LONGEST_AFTER_FAILURE_S, Pace, Rhythm
 from gateway.live.shared import Shared
 from gateway.records.dates import AsOf
-from gateway.sessions.snapshot import Attachments, Snapshot
+from gateway.sessions.snapshot import Snapshot, attachments_for
 from gateway.sessions.source import Source
 from gateway.store.single_flight import cancel_all
 
@@ -52,7 +52,7 @@ def later(snapshot: Snapshot, now_ns: int) -> Snapshot:
     """Return the snapshot as of `now_ns`, with attachments of its own."""
     as_of = replace(snapshot.as_of, passed_ns=now_ns - snapshot.as_of.fetched_ns)
     sessions = LaterSessions(snapshot.sessions, as_of)
-    attachments = Attachments[Any](2 * snapshot.own_bytes + 2**15)  # as much as the original's
+    attachments = attachments_for(snapshot.own_bytes)
     return replace(snapshot, sessions=sessions, as_of=as_of, attachments=attachments)
 
 

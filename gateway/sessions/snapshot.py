@@ -119,7 +119,6 @@ class Stored:
 _MEMORY_PER_JSON_BYTE = 1.3
 _MEMORY_PER_SESSION = 600
 
-# Attachments may take twice the memory of the sessions: an answer with all of them, and its rows.
 _LEAST_FOR_ATTACHMENTS = 32 * 2**10
 
 _LARGEST_ON_THE_LOOP = 2**18
@@ -174,9 +173,14 @@ async def assemble(
         origin=origin,
         fetch_s=fetch_s,
         decode_s=time.perf_counter() - started,
-        attachments=Attachments(max(2 * own_bytes, _LEAST_FOR_ATTACHMENTS)),
+        attachments=attachments_for(own_bytes),
         json_bytes=len(body),
     )
+
+
+def attachments_for(own_bytes: int) -> Attachments[Any]:
+    """Make room for twice the memory of some sessions: an answer with all of them, and its rows."""
+    return Attachments(max(2 * own_bytes, _LEAST_FOR_ATTACHMENTS))
 
 
 async def _decoded(body: bytes, decode: Decode) -> Sequence[Any]:
