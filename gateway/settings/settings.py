@@ -1,4 +1,4 @@
-"""The settings, each declared once, and how they are loaded.
+"""The settings, each declared once.
 
 Each has a type, a default, an example and a group; its docstring is the help text. Flags, `--help`
 and the manual's table of settings are generated from them.

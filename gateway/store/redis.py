@@ -53,69 +53,6 @@ def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
     return client
 
 
-CHANNEL = f"{NAMESPACE}:changed"
-_KEY = f"{NAMESPACE}:{{doctor}}"
-_ON_A_KEY = ("SET {} tried PX 1000", "GET {}", "PTTL {}", "DEL {}")
-_TRIED = (*_ON_A_KEY, "TIME", "EVAL return 0", f"PUBLISH {CHANNEL} tried")
-
-
-async def try_out(url: str, *, timeout_s: float) -> tuple[float, list[str]]:
-    """Try every command of the gateway; return the seconds of a ping, and the missing ACL rules.
-
-    Raises:
-        PermissionError: Redis does not accept the user or the password.
-        ssl.SSLCertVerificationError: its certificate is not trusted.
-        OSError: there is no Redis, or it fails; the message is the kind of error.
-    """
-    client: Any = client_for(url, connect_timeout_s=timeout_s)  # redis-py leaves it untyped
-    missing: dict[str, None] = {}
-
-    async def attempt(name: str, call: Awaitable[object]) -> None:
-        try:
-            await call
-        except NoPermissionError as exc:
-            missing[_rule(name, str(exc))] = None
-
-    try:
-        async with asyncio.timeout(timeout_s), client.pubsub() as pubsub:
-            await attempt("PING", client.ping())
-            started = time.perf_counter()
-            await attempt("PING", client.ping())
-            took_s = time.perf_counter() - started
-            for command in _TRIED:
-                words = command.format(_KEY).split()
-                await attempt(words[0], client.execute_command(*words))
-            await pubsub.subscribe(CHANNEL)
-            await attempt("SUBSCRIBE", pubsub.get_message(timeout=timeout_s))
-        return took_s, [*missing]
-    except AuthenticationError as exc:
-        raise PermissionError from exc
-    except _FAILURES as exc:
-        cause: BaseException | None = exc
-        while cause is not None:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                raise cause from None
-            cause = cause.__cause__ or cause.__context__
-        raise ConnectionError(type(exc).__name__) from exc
-    finally:
-        await client.aclose()
-
-
-def _rule(command: str, problem: str) -> str:
-    """Return the missing ACL rule."""
-    if re.search(r"\bkeys?\b", problem):
-        return f"~{NAMESPACE}:*"
-    return f"&{NAMESPACE}:*" if re.search(r"\bchannels?\b", problem) else f"+{command.lower()}"
-
-
-async def report_missing_rights(url: str, *, timeout_s: float = 2.0) -> None:
-    """Log once which rights the user lacks; outages are logged elsewhere."""
-    with suppress(OSError):
-        _, missing = await try_out(url, timeout_s=timeout_s)
-        for rule in missing:
-            logger.warning("The user in GATEWAY_CACHE_URL lacks a right: its ACL needs %s", rule)
-
-
 def _read(reply: Reply) -> Reply:
     """Return the reply to a `Lookup`.
 
@@ -174,6 +111,7 @@ class RedisCache:
         await self.client.aclose()
 
 
+CHANNEL = f"{NAMESPACE}:changed"
 _SILENCE_S = 2.0
 _MOST_SILENCES = 2
 
@@ -227,3 +165,66 @@ class Channel:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
+
+
+_TRIAL_S = 2.0
+_KEY = f"{NAMESPACE}:{{doctor}}"
+_ON_A_KEY = ("SET {} tried PX 1000", "GET {}", "PTTL {}", "DEL {}")
+_TRIED = (*_ON_A_KEY, "TIME", "EVAL return 0", f"PUBLISH {CHANNEL} tried")
+
+
+async def try_out(url: str) -> tuple[float, list[str]]:
+    """Try every command of the gateway; return the seconds of a ping, and the missing ACL rules.
+
+    Raises:
+        PermissionError: Redis does not accept the user or the password.
+        ssl.SSLCertVerificationError: its certificate is not trusted.
+        OSError: there is no Redis, or it fails; the message is the kind of error.
+    """
+    client: Any = client_for(url, connect_timeout_s=_TRIAL_S)  # redis-py leaves it untyped
+    missing: dict[str, None] = {}
+
+    async def attempt(name: str, call: Awaitable[object]) -> None:
+        try:
+            await call
+        except NoPermissionError as exc:
+            missing[_rule(name, str(exc))] = None
+
+    try:
+        async with asyncio.timeout(_TRIAL_S), client.pubsub() as pubsub:
+            await attempt("PING", client.ping())
+            started = time.perf_counter()
+            await attempt("PING", client.ping())
+            took_s = time.perf_counter() - started
+            for command in _TRIED:
+                words = command.format(_KEY).split()
+                await attempt(words[0], client.execute_command(*words))
+            await pubsub.subscribe(CHANNEL)
+            await attempt("SUBSCRIBE", pubsub.get_message(timeout=_TRIAL_S))
+        return took_s, [*missing]
+    except AuthenticationError as exc:
+        raise PermissionError from exc
+    except _FAILURES as exc:
+        cause: BaseException | None = exc
+        while cause is not None:
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                raise cause from None
+            cause = cause.__cause__ or cause.__context__
+        raise ConnectionError(type(exc).__name__) from exc
+    finally:
+        await client.aclose()
+
+
+def _rule(command: str, problem: str) -> str:
+    """Return the missing ACL rule."""
+    if re.search(r"\bkeys?\b", problem):
+        return f"~{NAMESPACE}:*"
+    return f"&{NAMESPACE}:*" if re.search(r"\bchannels?\b", problem) else f"+{command.lower()}"
+
+
+async def report_missing_rights(url: str) -> None:
+    """Log once which rights the user lacks; outages are logged elsewhere."""
+    with suppress(OSError):
+        _, missing = await try_out(url)
+        for rule in missing:
+            logger.warning("The user in GATEWAY_CACHE_URL lacks a right: its ACL needs %s", rule)

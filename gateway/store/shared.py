@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+_MOST_AT_ONCE = 64
+_LONGEST_ROUND_TRIP_S = 0.5
+_MOST_OWED = 10_000
+_OWED_AT_ONCE = 16
+_MOST_WAITING_BYTES = 4 * 2**20
+_FORM = b"3 "  # changed whenever the format of entries changes
+TIMES = struct.Struct(">dd")
+_LARGE = 2**20
+_SMALLER = 20  # the compression ratio of sessions
 _SHORTEST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
 
@@ -62,19 +73,6 @@ class Outages:
         if self.is_known:
             self.is_known = False
             logger.info("The shared cache works again")
-
-
-T = TypeVar("T")
-
-_MOST_AT_ONCE = 64
-_LONGEST_ROUND_TRIP_S = 0.5
-_MOST_OWED = 10_000
-_OWED_AT_ONCE = 16
-_MOST_WAITING_BYTES = 4 * 2**20
-_FORM = b"3 "  # changed whenever the format of entries changes
-TIMES = struct.Struct(">dd")
-_LARGE = 2**20
-_SMALLER = 20  # the compression ratio of sessions
 
 
 @dataclass(frozen=True, slots=True, repr=False)

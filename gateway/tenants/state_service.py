@@ -77,6 +77,10 @@ class _Answer(msgspec.Struct, rename="pascal"):
     endpoint: str | None = None
 
 
+_DECODER = msgspec.json.Decoder(_Answer)
+_EXPIRED = "0001-01-01T00:00:00"
+
+
 @dataclass(slots=True, repr=False)
 class StateService:
     """Calls an environment's state service, at most eight times at once; close it with `aclose`."""
@@ -140,7 +144,3 @@ class StateService:
             message = f"SuperOffice names an address for {tenant} that is not trusted."
             raise UpstreamBadResponseError(message)
         return f"https://{host}/{tenant}"
-
-
-_EXPIRED = "0001-01-01T00:00:00"
-_DECODER = msgspec.json.Decoder(_Answer)

@@ -23,6 +23,7 @@ from gateway.commands.cli import main
 from gateway.commands.doctor import command, examination, machine, servers
 from gateway.commands.doctor.finding import Finding
 from gateway.settings import Settings
+from gateway.store import redis
 from gateway.upstream.client import PATH
 from gateway.upstream.route import Route
 from gateway.upstream.transport import PooledTransport
@@ -390,12 +391,12 @@ async def test_a_redis_is_examined(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         well = await machine.shared_cache(server.url)
         monkeypatch.setattr(machine, "_REDIS_SLOW_MS", 0)
         slow = await machine.shared_cache(server.url)
-        monkeypatch.setattr(machine, "_REDIS_TIMEOUT_S", 0.1)
+        monkeypatch.setattr(redis, "_TRIAL_S", 0.1)
         server.pause()
         paused = await asyncio.create_task(machine.shared_cache(server.url))
         server.resume()
         user = server.url.replace("//", "//nobody:hunter2@")
-        monkeypatch.setattr(machine, "_REDIS_TIMEOUT_S", 2)
+        monkeypatch.setattr(redis, "_TRIAL_S", 2)
         foreign = await asyncio.create_task(machine.shared_cache(user))
 
     assert [finding.level for finding in (well, slow, paused, foreign)] == [

@@ -10,7 +10,6 @@ from gateway.server import resources
 from gateway.settings import Settings
 
 _URL = "GATEWAY_CACHE_URL"
-_REDIS_TIMEOUT_S = 2.0
 _REDIS_SLOW_MS = 50
 _REDIS_FAILURES: Failures = (
     (PermissionError, f"the credentials are not accepted → check user and password in {_URL}"),
@@ -67,7 +66,7 @@ async def shared_cache(url: str) -> Finding:
     from gateway.store.redis import try_out
 
     try:
-        took_s, missing = await try_out(url, timeout_s=_REDIS_TIMEOUT_S)
+        took_s, missing = await try_out(url)
     except OSError as exc:
         return failure("Redis", exc, _REDIS_FAILURES, kind=str(exc) or type(exc).__name__)
     if missing:
