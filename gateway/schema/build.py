@@ -39,7 +39,7 @@ from gateway.schema.declare.entity import record_of
 from gateway.schema.declare.nodes import LINKS
 from gateway.schema.declare.scalars import SCALARS
 from gateway.schema.entities.chat import ChatSession
-from gateway.schema.guard.documents import Document, DocumentCache, Documents, protected_cache
+from gateway.schema.guard.documents import CachedDocuments, Document, DocumentCache, protected_cache
 from gateway.schema.guard.limits import Limits
 from gateway.schema.roots import Query
 from gateway.schema.selecting.matching import SEARCHED
@@ -90,7 +90,7 @@ class Schema(strawberry.Schema):
             ),
             execution_context_class=executor_over(self._projections),
             extensions=[
-                lambda: Documents(self.documents),
+                lambda: CachedDocuments(self.documents),
                 *options.extensions,
             ],
         )

@@ -42,7 +42,7 @@ from gateway.web.middleware.request_log import AccessLog
 from gateway.web.open_sockets import OpenSockets
 from gateway.web.pages.ops import Check
 from gateway.web.read.manifests import names_in
-from gateway.web.read.persisted import Documents
+from gateway.web.read.persisted import DocumentsById
 from gateway.web.read.proxies import TrustedProxies
 from gateway.web.read.request import Reader
 from gateway.wiring import live, metrics, upstreams
@@ -90,10 +90,10 @@ class Gateway:
             return Watchers(source, rhythm=Rhythm(interval_s=interval_s), compare=compare)
 
         self.watchers_of = KeyedCache[Source, Watchers](watchers, most=MOST_TENANTS)
-        documents = Documents(settings, manifest, self.shared)
+        documents = DocumentsById(settings, manifest, self.shared)
         self.graphql = GraphQL(
             engine=Engine(self.schema),
-            reader=Reader(documents, self.schema.documents.prepared, settings),
+            reader=Reader(documents, self.schema.documents.validated, settings),
             names=names,
             sockets=OpenSockets(settings.max_sockets, settings.max_sockets_per_caller),
             watchers_of=self.watchers_of,

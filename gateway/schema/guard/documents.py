@@ -84,7 +84,7 @@ class Document:
     schema: GraphQLSchema
     limits: Limits
     rules: Sequence[type[ASTValidationRule]]
-    is_prepared: bool = False
+    is_validated: bool = False
 
     @cached_property
     def parsed(self) -> DocumentNode | GraphQLError:
@@ -112,17 +112,17 @@ class Document:
         found = (_COORDINATE.search(error.message) for error in errors)
         return tuple(sorted({match[0] for match in found if match}))
 
-    async def prepare(self) -> None:
+    async def validate(self) -> None:
         """Parse and validate, yielding to other requests before each step.
 
         A batch, or many sockets, can bring many new texts at once.
         """
-        if not self.is_prepared:
+        if not self.is_validated:
             for name in ("parsed", "errors", "deprecated"):
                 await next_turn()
                 getattr(self, name)
             await next_turn()
-            self.is_prepared = True
+            self.is_validated = True
 
     def operation(self, chosen: str | None) -> OperationDefinitionNode | None:
         """Return the operation that is executed; None if it is missing or ambiguous."""
@@ -175,13 +175,13 @@ class DocumentCache:
         if refusal is None:
             return self._cached(text)
         refused = self._make(text)
-        refused.parsed, refused.is_prepared = refusal, True
+        refused.parsed, refused.is_validated = refusal, True
         return refused
 
-    async def prepared(self, text: str) -> Document:
-        """Return the document of a text, parsed and validated: see `Document.prepare`."""
+    async def validated(self, text: str) -> Document:
+        """Return the document of a text, parsed and validated: see `Document.validate`."""
         document = self.find(text)
-        await document.prepare()
+        await document.validate()
         return document
 
     def _refusal(self, query: str) -> GraphQLError | None:
@@ -198,7 +198,7 @@ class DocumentCache:
         return None
 
 
-class Documents(SchemaExtension):
+class CachedDocuments(SchemaExtension):
     """Provides Strawberry with the cached document and the cached errors of an operation."""
 
     def __init__(self, cache: DocumentCache) -> None:

@@ -34,7 +34,7 @@ Store = Callable[[], Awaitable[None]]
 """Stores a text, to be found by its hash."""
 
 
-class Documents:
+class DocumentsById:
     """Finds the text of a document by its id.
 
     Automatic persisted queries are stored only if they are enabled and clients may send any

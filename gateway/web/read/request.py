@@ -21,7 +21,7 @@ from gateway.schema.engine import Operation
 from gateway.schema.guard.documents import Document
 from gateway.settings import Settings
 from gateway.web.read.body import read_body
-from gateway.web.read.persisted import Documents
+from gateway.web.read.persisted import DocumentsById
 
 T = TypeVar("T")
 Found: TypeAlias = Operation | GatewayError
@@ -48,11 +48,11 @@ _INTROSPECTION = re.compile(r"\b__(?:schema|type)\b")
 class Reader:
     """Reads operations, within limits: bytes of a body and of variables, operations of a batch.
 
-    `prepared` returns the document of a query, parsed and validated.
+    `validated` returns the document of a query, parsed and validated.
     """
 
-    documents: Documents
-    prepared: Callable[[str], Awaitable[Document]]
+    documents: DocumentsById
+    validated: Callable[[str], Awaitable[Document]]
     settings: Settings
 
     async def request(self, request: Request) -> Found | list[Found]:
@@ -93,7 +93,7 @@ class Reader:
         query, store = await self.documents.find(query or None, data, extensions or {})
         if not query:
             raise BadRequestError("The request has no `query`.")
-        return Operation(await self.prepared(query), variables, name or None, store)
+        return Operation(await self.validated(query), variables, name or None, store)
 
     async def _batch(self, parsed: list[object]) -> list[Found]:
         most = self.settings.max_batch

@@ -168,18 +168,18 @@ async def test_an_unauthenticated_client_does_not_evict_documents_of_a_known_cal
     assert validates("kari", "{ a199 }") == 0  # cached documents are used
 
 
-async def test_preparing_many_texts_yields_to_other_requests(validated: list[str]) -> None:
+async def test_validating_many_texts_yields_to_other_requests(validated: list[str]) -> None:
     """Other tasks run between any two texts, and between parsing and validation of each."""
     documents = [new_document_cache().find(f"{{ a{number} }}") for number in range(20)]
     done: list[int] = []
-    preparing = asyncio.gather(*(document.prepare() for document in documents))
-    while not preparing.done():
+    validating = asyncio.gather(*(document.validate() for document in documents))
+    while not validating.done():
         await asyncio.sleep(0)
         done.append(sum("parsed" in vars(document) for document in documents) + len(validated))
 
     assert max(later - earlier for earlier, later in pairwise([0, *done])) == 1
     assert done[-1] == 40
-    at_once(documents[0].prepare())  # a known text does not yield
+    at_once(documents[0].validate())  # a known text does not yield
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\n\r", "\r\r\n", ""])

@@ -13,7 +13,7 @@ from gateway.errors import PersistedQueryNotFoundError, SettingsError
 from gateway.store.shared import SharedKey
 from gateway.web.read import persisted
 from gateway.web.read.manifests import read_manifest
-from gateway.web.read.persisted import Documents
+from gateway.web.read.persisted import DocumentsById
 from tests.support import CREDENTIALS, UPSTREAM_URL, Gateway, RestSide, gateway_over
 from tests.web.asking import GRAPHQL_JSON, Json, first_error, get, post_json
 
@@ -148,7 +148,7 @@ async def test_persisted_queries_can_be_switched_off(rest: RestSide, body: Json)
 async def test_stored_queries_are_limited_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the store is full, the least recently used query is dropped."""
     monkeypatch.setattr(persisted, "_STORED_BYTES", 1_000)
-    documents = Documents(Settings(upstream_url=UPSTREAM_URL), {})
+    documents = DocumentsById(Settings(upstream_url=UPSTREAM_URL), {})
     queries = [f"{{ {letter * 100} }}" for letter in "abc"]
     for query in queries[:2]:
         await store_query(documents, query)
@@ -161,7 +161,7 @@ async def test_stored_queries_are_limited_in_bytes(monkeypatch: pytest.MonkeyPat
         await documents.find(None, {}, extensions_of(sha256(queries[1])))
 
 
-async def store_query(documents: Documents, query: str) -> bool:
+async def store_query(documents: DocumentsById, query: str) -> bool:
     """Store a query by its hash if possible, and return whether it was."""
     text, store = await documents.find(query, {}, extensions_of(sha256(query)))
     assert text == query
@@ -173,7 +173,7 @@ async def store_query(documents: Documents, query: str) -> bool:
 @pytest.mark.parametrize(("length", "is_stored"), [(100_000, True), (100_001, False)])
 async def test_a_very_long_query_is_not_stored(length: int, is_stored: bool) -> None:
     """A query above 100,000 characters is run, but not stored."""
-    documents = Documents(Settings(upstream_url=UPSTREAM_URL), {})
+    documents = DocumentsById(Settings(upstream_url=UPSTREAM_URL), {})
 
     assert await store_query(documents, "#" * length) is is_stored
 
@@ -198,7 +198,7 @@ async def test_a_process_shares_a_limited_number_of_bytes(monkeypatch: pytest.Mo
     """A process shares each query once, and no more bytes than its limit."""
     monkeypatch.setattr(persisted, "_SHARED_BYTES", 1_000)
     shared: Any = FakeSharedCache()
-    documents = Documents(Settings(upstream_url=UPSTREAM_URL), {}, shared)
+    documents = DocumentsById(Settings(upstream_url=UPSTREAM_URL), {}, shared)
     for number in range(9):
         for _ in range(3):
             await store_query(documents, f"#{number}".ljust(300))
@@ -214,7 +214,7 @@ async def test_a_process_shares_a_limited_number_of_bytes(monkeypatch: pytest.Mo
 async def test_only_a_hash_is_looked_up_in_the_shared_cache(digits: int) -> None:
     """Another text in the place of a hash is unknown: as a key it could fill Redis' memory."""
     shared: Any = FakeSharedCache()
-    documents = Documents(Settings(upstream_url=UPSTREAM_URL), {}, shared)
+    documents = DocumentsById(Settings(upstream_url=UPSTREAM_URL), {}, shared)
 
     with pytest.raises(PersistedQueryNotFoundError):
         await documents.find(None, {}, extensions_of("a" * digits))
