@@ -19,7 +19,7 @@ from gateway.sessions.caller_rate import CallerRate
 from gateway.sessions.freshness import Forwarded, How, Lookups, Served, Windows
 from gateway.sessions.revocations import Revocations
 from gateway.sessions.snapshot import Complete, Origin, Snapshot, Stored, assemble
-from gateway.store.lease import turn
+from gateway.store.lease import leased
 from gateway.store.memory import BoundedMemoryCache
 from gateway.store.shared import Found, SharedCache, SharedKey
 from gateway.store.single_flight import Flights
@@ -219,7 +219,7 @@ class Source:
         since_change_s, ttl_s = (self.clock_ns() - self.epoch_ns) / 1e9, self.windows.ttl_s
         oldest_s = min(ttl_s, since_change_s, ttl_s if max_age_s is None else max_age_s)
         try:
-            async with turn(shared, shared_key, usable=usable, oldest_s=oldest_s) as mine:
+            async with leased(shared, shared_key, usable=usable, oldest_s=oldest_s) as mine:
                 if mine.found is not None:
                     took_s = time.perf_counter() - started
                     return await self._assemble(caller, mine.found, "shared", took_s)

@@ -21,7 +21,7 @@ _LATER_POLLS_S = 0.1
 _NO_ENTRY_S = -1.0
 
 
-class Turn(Generic[T]):
+class Lease(Generic[T]):
     """The entry `found` under a key; if it is None, fetch it, and `store` it."""
 
     def __init__(self, shared: SharedCache, key: SharedKey) -> None:
@@ -37,7 +37,7 @@ class Turn(Generic[T]):
         """Wait for the entry or the lease, or until the cache fails; return whether it waited.
 
         Raises:
-            TimeoutError: `turn_s` has passed.
+            TimeoutError: `lease_wait_s` has passed.
         """
         shared, has_waited, poll_s = self._shared, False, _FIRST_POLL_S
         age_s = oldest_s
@@ -53,7 +53,7 @@ class Turn(Generic[T]):
                     return has_waited
                 age_s = _NO_ENTRY_S  # take the lease as if there were no entry
                 continue
-            if shared.clock() - began_s >= shared.turn_s:
+            if shared.clock() - began_s >= shared.lease_wait_s:
                 raise TimeoutError
             await asyncio.sleep(poll_s)
             age_s, has_waited, poll_s = oldest_s, True, min(2 * poll_s, _LATER_POLLS_S)
@@ -85,24 +85,24 @@ class Turn(Generic[T]):
 
 
 @asynccontextmanager
-async def turn(
+async def leased(
     shared: SharedCache,
     key: SharedKey,
     *,
     usable: Callable[[Found], T | None],
     oldest_s: float = math.inf,
-) -> AsyncIterator[Turn[T]]:
+) -> AsyncIterator[Lease[T]]:
     """Wait for this process's turn to fetch something, or for another process to store it.
 
     `usable` converts an entry that is no older than `oldest_s`; None: it cannot be used.
 
     Raises:
-        TimeoutError: `turn_s` has passed, after waiting for another process.
+        TimeoutError: `lease_wait_s` has passed, after waiting for another process.
     """
-    began_s, mine = shared.clock(), Turn[T](shared, key)
+    began_s, mine = shared.clock(), Lease[T](shared, key)
     try:
         has_waited = await mine.wait(usable, oldest_s, began_s)
-        left_s = shared.turn_s - (shared.clock() - began_s) if has_waited else None
+        left_s = shared.lease_wait_s - (shared.clock() - began_s) if has_waited else None
         async with asyncio.timeout(None if mine.found else left_s):
             yield mine
     finally:

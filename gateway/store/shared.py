@@ -130,7 +130,7 @@ class SharedCache:
     answer_s: float
     """The timeout of a reply."""
 
-    turn_s: float
+    lease_wait_s: float
     """How long a process waits for another one that fetches the same entry."""
 
     clock: Callable[[], float] = time.monotonic

@@ -23,7 +23,7 @@ def shared_cache(settings: Settings) -> SharedCache | None:
         RedisCache(settings.redis_url),
         max_bytes=settings.max_upstream_bytes,
         answer_s=_REDIS_TIMEOUT_S,
-        turn_s=settings.upstream_timeout,
+        lease_wait_s=settings.upstream_timeout,
     )
 
 

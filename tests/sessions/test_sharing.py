@@ -38,7 +38,7 @@ class Machines:
         """Start another gateway, with an empty memory."""
         bench = Bench(rest=self.rest, clock=self.clock, windows=self.windows)
         shared = SharedCache(
-            self.remote, max_bytes=10_000, answer_s=0.25, turn_s=10, clock=self.clock
+            self.remote, max_bytes=10_000, answer_s=0.25, lease_wait_s=10, clock=self.clock
         )
         return replace(bench.source, shared=shared, secret=secret, revocations=Revocations(shared))
 

@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 
 from gateway.store import lease
 from gateway.store import shared as shared_module
-from gateway.store.lease import turn
+from gateway.store.lease import leased
 from gateway.store.shared import TIMES, Found, SharedCache, SharedKey
 from tests.store.fakes import Clock
 from tests.store.remote import Remote
@@ -36,7 +36,7 @@ def process_over(remote: Remote, **options: Any) -> SharedCache:
     all_options = {
         "max_bytes": 1000,
         "answer_s": 0.25,
-        "turn_s": 10,
+        "lease_wait_s": 10,
         "clock": remote.clock,
         **options,
     }
@@ -168,9 +168,9 @@ async def test_garbage_counts_as_a_miss_and_is_overwritten(remote: Remote, garba
     shared = process_over(remote)
 
     assert await found_by(shared) is None
-    async with turn(shared, KEY, usable=content) as own_turn:
-        assert own_turn.found is None
-        await own_turn.store(b"sessions", ttl_s=5, age_s=0)
+    async with leased(shared, KEY, usable=content) as own:
+        assert own.found is None
+        await own.store(b"sessions", ttl_s=5, age_s=0)
 
     assert await found_by(shared) == b"sessions"
 
@@ -194,12 +194,12 @@ async def test_one_of_all_processes_fetches_a_missing_entry(remote: Remote) -> N
 
     async def process(number: int) -> bytes:
         shared = process_over(remote)
-        async with turn(shared, KEY, usable=content) as own_turn:
-            if own_turn.found is None:
+        async with leased(shared, KEY, usable=content) as own:
+            if own.found is None:
                 calls.append(number)
                 await asyncio.sleep(0.01)
-                await own_turn.store(b"sessions", ttl_s=5, age_s=0)
-            return own_turn.found or b"sessions"
+                await own.store(b"sessions", ttl_s=5, age_s=0)
+            return own.found or b"sessions"
 
     contents = await asyncio.gather(*(process(number) for number in range(10)))
 
@@ -213,8 +213,8 @@ async def test_an_unusable_entry_is_fetched_again(remote: Remote) -> None:
     shared = process_over(remote)
     await shared.put(KEY, b"sessions", ttl_s=5)
 
-    async with turn(shared, KEY, usable=nothing) as own_turn:
-        assert own_turn.found is None
+    async with leased(shared, KEY, usable=nothing) as own:
+        assert own.found is None
 
 
 @pytest.mark.parametrize("entry", [b"ab", bytes(40)])
@@ -224,26 +224,26 @@ async def test_an_invalid_reply_counts_as_a_miss(
     """An invalid reply, which does not come from Redis, is a miss."""
     monkeypatch.setattr(remote, "_reply", lambda _: (remote.clock(), entry, False))
 
-    async with turn(process_over(remote), KEY, usable=content) as own_turn:
-        assert own_turn.found is None
+    async with leased(process_over(remote), KEY, usable=content) as own:
+        assert own.found is None
 
 
 async def test_a_failure_passes_the_lease_on(remote: Remote) -> None:
     """A process that fails frees its lease at once."""
     shared = process_over(remote)
     with contextlib.suppress(RuntimeError):
-        async with turn(shared, KEY, usable=content):
+        async with leased(shared, KEY, usable=content):
             raise RuntimeError
 
-    async with turn(process_over(remote), KEY, usable=content) as own_turn:
-        assert own_turn.found is None
+    async with leased(process_over(remote), KEY, usable=content) as own:
+        assert own.found is None
 
 
 async def test_the_lease_of_a_dead_process_expires(remote: Remote) -> None:
     """Two seconds after a holder has died, the next process gets the lease."""
-    dead = turn(process_over(remote), KEY, usable=content)
+    dead = leased(process_over(remote), KEY, usable=content)
     await dead.__aenter__()
-    waiting = asyncio.create_task(turn(process_over(remote), KEY, usable=content).__aenter__())
+    waiting = asyncio.create_task(leased(process_over(remote), KEY, usable=content).__aenter__())
 
     is_done = []
     for _ in range(5):
@@ -260,8 +260,10 @@ async def test_a_live_process_renews_its_lease(
 ) -> None:
     """A holder renews its lease for as long as REST takes."""
     monkeypatch.setattr(lease, "_RENEWED_AFTER_S", 0)
-    async with turn(process_over(remote), KEY, usable=content):
-        waiting = asyncio.create_task(turn(process_over(remote), KEY, usable=content).__aenter__())
+    async with leased(process_over(remote), KEY, usable=content):
+        waiting = asyncio.create_task(
+            leased(process_over(remote), KEY, usable=content).__aenter__()
+        )
         for _ in range(8):
             remote.clock.advance(1)
             for _ in range(20):
@@ -272,8 +274,8 @@ async def test_a_live_process_renews_its_lease(
 
 async def test_the_wait_for_a_lease_has_a_timeout(remote: Remote) -> None:
     """A process waits a limited time for a lease that is renewed forever."""
-    shared = process_over(remote, turn_s=3)
-    waiting = asyncio.create_task(turn(shared, KEY, usable=content).__aenter__())
+    shared = process_over(remote, lease_wait_s=3)
+    waiting = asyncio.create_task(leased(shared, KEY, usable=content).__aenter__())
     for _ in range(4):
         remote.entries["kari:lease"] = (b"another's", remote.clock() + 2)
         for _ in range(20):
@@ -304,8 +306,8 @@ async def test_failures_of_redis_are_misses(remote: Remote, failure: Exception) 
 
     await shared.put(KEY, b"sessions", ttl_s=5)
     await shared.forget(KEY)
-    async with turn(shared, KEY, usable=content) as own_turn:
-        assert own_turn.found is None
+    async with leased(shared, KEY, usable=content) as own:
+        assert own.found is None
     await shared.aclose()
 
     assert await found_by(shared) is None
@@ -318,7 +320,7 @@ async def test_a_failing_cache_is_called_once(remote: Remote) -> None:
     shared = process_over(remote)
 
     for _ in range(1000):
-        async with turn(shared, KEY, usable=content):
+        async with leased(shared, KEY, usable=content):
             await shared.put(KEY, b"sessions", ttl_s=5)
 
     assert remote.calls == 1
@@ -338,9 +340,9 @@ async def test_a_hanging_cache_is_waited_for_once(remote: Remote) -> None:
 async def test_round_trips_are_few(remote: Remote) -> None:
     """One round trip looks up and takes the lease, one stores and frees it."""
     shared = process_over(remote)
-    async with turn(shared, KEY, usable=content) as own_turn:
-        assert (own_turn.found, remote.calls) == (None, 1)
-        await own_turn.store(b"sessions", ttl_s=5, age_s=0)
+    async with leased(shared, KEY, usable=content) as own:
+        assert (own.found, remote.calls) == (None, 1)
+        await own.store(b"sessions", ttl_s=5, age_s=0)
     await shared.aclose()
     assert ([*remote.entries], remote.calls) == (["kari"], 2)
 
@@ -353,10 +355,10 @@ async def test_pending_writes_are_limited(remote: Remote) -> None:
     """Writes past 4 MiB are dropped and counted, and their leases are freed."""
     shared = process_over(remote, max_bytes=2**20)
     async with contextlib.AsyncExitStack() as stack:
-        turns = [turn(shared, SharedKey(str(i), bytes(32)), usable=content) for i in range(10)]
-        for own_turn in [await stack.enter_async_context(one) for one in turns]:
+        leases = [leased(shared, SharedKey(str(i), bytes(32)), usable=content) for i in range(10)]
+        for own in [await stack.enter_async_context(one) for one in leases]:
             # without a turn of the event loop
-            await own_turn.store(os.urandom(2**20 - 100), ttl_s=5, age_s=0)
+            await own.store(os.urandom(2**20 - 100), ttl_s=5, age_s=0)
 
     await shared.aclose()
 
@@ -429,8 +431,8 @@ async def test_a_lease_with_an_invalid_ttl_is_replaced(remote: Remote, left_s: f
     remote.entries["kari:lease"] = (b"garbage", remote.clock() + left_s)
 
     shared = process_over(remote)
-    async with turn(shared, KEY, usable=content) as own_turn:
-        assert own_turn.found is None
+    async with leased(shared, KEY, usable=content) as own:
+        assert own.found is None
     await shared.aclose()
 
     assert not remote.entries
@@ -443,9 +445,9 @@ async def test_a_cache_that_stores_only_small_entries_is_failing(
     remote.most = 100
     shared = process_over(remote)
     for _ in range(5):
-        async with turn(shared, KEY, usable=content) as own_turn:
-            assert own_turn.found is None
-            await own_turn.store(bytes(range(256)), ttl_s=5, age_s=0)
+        async with leased(shared, KEY, usable=content) as own:
+            assert own.found is None
+            await own.store(bytes(range(256)), ttl_s=5, age_s=0)
         remote.clock.advance(10)
 
     assert len(caplog.records) == 1
@@ -475,5 +477,5 @@ async def test_a_full_cache_can_still_be_read(remote: Remote) -> None:
 
     assert await found_by(shared) == b"sessions"
     assert shared.outages.is_known
-    async with turn(shared, SharedKey("per", bytes(32)), usable=content) as own_turn:
-        assert own_turn.found is None
+    async with leased(shared, SharedKey("per", bytes(32)), usable=content) as own:
+        assert own.found is None

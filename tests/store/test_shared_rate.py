@@ -41,7 +41,7 @@ async def test_without_redis_each_worker_has_a_part_of_the_rate() -> None:
 async def test_invalid_reservations_are_ignored(tmp_path: Path) -> None:
     """Invalid values in Redis, or times from a clock that was set back, delay no call."""
     with redis_server(tmp_path) as server, redis.Redis.from_url(server.url) as client:
-        cache = SharedCache(RedisCache(server.url), max_bytes=1, answer_s=10, turn_s=1)
+        cache = SharedCache(RedisCache(server.url), max_bytes=1, answer_s=10, lease_wait_s=1)
         rate = SharedRate("a tenant", 1, shared=cache)
         wait_times = []
         for value in (f"[{time.time() * 1000 + 3_600_000}]", '["x"]', "1", "[", "null", "[[]]"):
@@ -61,7 +61,7 @@ async def test_invalid_reservations_are_ignored(tmp_path: Path) -> None:
 async def test_times_of_the_last_second_alone_are_kept(tmp_path: Path) -> None:
     """A high rate does not make each call read and write the calls of hours."""
     with redis_server(tmp_path) as server, redis.Redis.from_url(server.url) as client:
-        cache = SharedCache(RedisCache(server.url), max_bytes=1, answer_s=10, turn_s=1)
+        cache = SharedCache(RedisCache(server.url), max_bytes=1, answer_s=10, lease_wait_s=1)
         rate = SharedRate("a tenant", 1_000, shared=cache)
         await rate.reserve(60)
         [key] = client.keys()
@@ -79,7 +79,7 @@ async def test_processes_share_one_rate_through_redis(tmp_path: Path) -> None:
     """Processes share one rate; without Redis each continues with its part."""
     with redis_server(tmp_path) as server:
         caches = [
-            SharedCache(RedisCache(server.url), max_bytes=1, answer_s=10, turn_s=1)
+            SharedCache(RedisCache(server.url), max_bytes=1, answer_s=10, lease_wait_s=1)
             for _ in range(2)
         ]
         rates = [SharedRate("a tenant", 10, workers=2, shared=cache) for cache in caches]

@@ -280,7 +280,9 @@ async def test_a_replay_at_another_process_is_ignored() -> None:
 
     remote, results = Remote(Clock()), []
     for body in [event(), event(), event(EventId=None), event(EventId=None)]:
-        shared = SharedCache(remote, max_bytes=1_000, answer_s=1, turn_s=1, clock=remote.clock)
+        shared = SharedCache(
+            remote, max_bytes=1_000, answer_s=1, lease_wait_s=1, clock=remote.clock
+        )
         receive = Webhooks({None: [SECRET.encode()]}, publish, concerns=bool, shared=shared).receive
         app = behind_the_door(Route(PATH, receive, methods=["POST"]))
         transport = httpx.ASGITransport(app)
