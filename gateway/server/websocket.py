@@ -18,7 +18,7 @@ from websockets.protocol import OPEN
 from gateway.server import uvicorn_hooks  # noqa: F401  fails on a release without a hook
 from gateway.server.limits import MAX_HEADERS
 from gateway.server.slow_readers import SlowReaderProtocol
-from gateway.web.read.body import TOO_MANY_BYTES, Share
+from gateway.web.read.body import TOO_MANY_BYTES, IncompleteBytes
 
 # As much as any head may have: a Cookie can be longer than the 8 KiB of the library.
 http11.MAX_LINE_LENGTH = 128 * 2**10
@@ -53,7 +53,7 @@ class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):
         self._frames = 0
         self._pings = self._unsent = 0
         self._unread = memoryview(b"")
-        self._share = Share()
+        self._incomplete = IncompleteBytes()
         self._message_timer: asyncio.TimerHandle | None = None
         self._turn: asyncio.Handle | None = None
 
@@ -157,7 +157,7 @@ class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):
             self._fail(CloseCode.TRY_AGAIN_LATER, "Too many bytes or frames before authentication.")
         elif self._frames > _MOST_FRAMES:
             self._fail(CloseCode.MESSAGE_TOO_BIG, "The message has too many frames.")
-        elif not self._share.hold(parsed):
+        elif not self._incomplete.hold(parsed):
             self._fail(CloseCode.TRY_AGAIN_LATER, TOO_MANY_BYTES)
 
     def _time_message(self, *, is_waiting: bool) -> None:
@@ -188,7 +188,7 @@ class SocketProtocol(SlowReaderProtocol, WebSocketsSansIOProtocol):
         for timer in (self._message_timer, self._turn):
             if timer is not None:
                 timer.cancel()
-        self._share.hold(0)
+        self._incomplete.hold(0)
         super().connection_lost(exc)
         self.conn.parser.close()  # a reference cycle: a flood would leave a lot to the collector
 

@@ -85,7 +85,7 @@ async def known() -> AsyncIterator[Client]:
     client.protocol.connection_lost(None)
     client.may_receive.release()
     await run_loop(3)
-    assert receiving.Share.held_bytes == 0
+    assert receiving.IncompleteBytes.total == 0
 
 
 TOO_MUCH = {

@@ -24,10 +24,10 @@ _BYTES_PER_STEP = 7
 
 
 @dataclass(slots=True)
-class Share:
+class IncompleteBytes:
     """The bytes received of one incomplete body or message."""
 
-    held_bytes: ClassVar[int] = 0
+    total: ClassVar[int] = 0
     """The sum over all clients of this process."""
 
     _bytes: int = 0
@@ -35,9 +35,9 @@ class Share:
     def hold(self, size: int) -> bool:
         """Count it with this size; return False if the process holds too many bytes."""
         size = size if size > _SMALL_BYTES else 0
-        Share.held_bytes += size - self._bytes
+        IncompleteBytes.total += size - self._bytes
         self._bytes = size
-        return not size or Share.held_bytes <= MOST_BYTES
+        return not size or IncompleteBytes.total <= MOST_BYTES
 
 
 async def read_body(request: Request, *, max_bytes: int) -> bytes:
@@ -57,14 +57,14 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > max_bytes:
         raise _too_large(max_bytes, declared[:20])
-    body, share = bytearray(), Share()
+    body, incomplete = bytearray(), IncompleteBytes()
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > max_bytes:
                     raise _too_large(max_bytes, f"more than {max_bytes}")
-                if not share.hold(len(body)):
+                if not incomplete.hold(len(body)):
                     raise UpstreamUnavailableError(TOO_MANY_BYTES, retry_after_s=1)
         await REQUESTS.spend(len(body) // _BYTES_PER_STEP)  # still counted as incomplete
     except TimeoutError as exc:
@@ -74,7 +74,7 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     except ClientDisconnect as exc:
         raise BodyTooSlowError("The client disconnected before its request was complete.") from exc
     finally:
-        share.hold(0)
+        incomplete.hold(0)
     return bytes(body)
 
 

@@ -462,4 +462,4 @@ async def test_incomplete_bodies_are_limited_in_total(
 
     assert [answer.status_code for answer in answers] == [200, 200, 503, 200]
     assert answers[2].headers["retry-after"] == "1"
-    assert receiving.Share.held_bytes == 0
+    assert receiving.IncompleteBytes.total == 0
