@@ -20,7 +20,7 @@ from gateway.caller import Caller
 from gateway.errors import UpstreamError, UpstreamRejectionError
 from gateway.live.changes import Changes, Comparison
 from gateway.live.pace import LONGEST_AFTER_FAILURE_S, Pace, Rhythm
-from gateway.live.shared import Shared
+from gateway.live.shared_streams import SharedStreams
 from gateway.records.dates import AsOf
 from gateway.sessions.snapshot import Snapshot, attachments_for
 from gateway.sessions.source import Source
@@ -214,7 +214,7 @@ class Watchers:
 
     def __init__(self, source: Source, *, rhythm: Rhythm, compare: Comparison) -> None:
         self._source, self._rhythm, self._compare = source, rhythm, compare
-        self.shared: Shared[Any] = Shared()
+        self.streams: SharedStreams[Any] = SharedStreams()
         """The streams of answers that equal subscriptions of a caller share."""
 
         self._watchers: dict[str, Watcher] = {}
@@ -229,7 +229,7 @@ class Watchers:
     def subscribers(self) -> int:
         """The number of subscriptions."""
         watching = sum(watcher.subscribers for watcher in list(self._watchers.values()))
-        return watching + self.shared.joined
+        return watching + self.streams.joined
 
     @asynccontextmanager
     async def watching(self, caller: Caller, key: str | None = None) -> AsyncIterator[Watcher]:

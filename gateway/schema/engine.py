@@ -14,7 +14,7 @@ from strawberry.types.graphql import OperationType
 
 from gateway.errors import GatewayError
 from gateway.executor.turns import EVENTS, Turns, next_turn
-from gateway.live.shared import Shared
+from gateway.live.shared_streams import SharedStreams
 from gateway.schema.build import Schema
 from gateway.schema.context import Access, Context
 from gateway.schema.error_codes import unresolved
@@ -154,19 +154,19 @@ class Engine:
         distinct = partial(self._distinct, operation, context)
         if self._schema.options.extensions or not isinstance(context.access, Access):
             return distinct()  # a trace belongs to one request
-        shared: Shared[Answer] = context.watchers_of(context.access.source).shared
+        streams: SharedStreams[Answer] = context.watchers_of(context.access.source).streams
         declared = operation.document.variables(operation.operation_name)
         used = {
             name: value for name, value in (operation.variables or {}).items() if name in declared
         }
         variables = compact(orjson.dumps(used, option=orjson.OPT_SORT_KEYS))
         key = context.access.key, operation.document.text, operation.operation_name, variables
-        return shared.read(key, distinct)
+        return streams.read(key, distinct)
 
     async def _distinct(
         self, operation: Operation, context: Context
     ) -> AsyncGenerator[Answer, None]:
-        context.work_for_caller()  # `Shared` may run this in another task
+        context.work_for_caller()  # `SharedStreams` may run this in another task
         async with aclosing(self._each(operation, context)) as answers:
             async for answer in answers:
                 yield await _encoded(answer, context.state)

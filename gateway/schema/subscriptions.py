@@ -43,7 +43,7 @@ CHANGES = "chatSessionChanges"
 _STEPS_PER_CHANGE, _STEPS_PER_EVENT = 10, 1_000
 
 
-Answer: TypeAlias = Callable[[Selecting, Sequence[int], State], Awaitable[object]]
+MakeResult: TypeAlias = Callable[[Selecting, Sequence[int], State], Awaitable[object]]
 """Makes the result from the matching rows of a state; None means that nothing is sent."""
 
 
@@ -146,7 +146,7 @@ def watch_changes(
 
 async def _watch(
     info: Info,
-    answer: Answer,
+    make: MakeResult,
     wanted: ChatSessionFilter | None,
     order_by: Sequence[ChatSessionOrder] | None = None,
 ) -> Results:
@@ -160,7 +160,7 @@ async def _watch(
         snapshot = state.at(watcher.now_ns()) if has_clock else state.snapshot
         selecting = selecting_from(info, snapshot)
         rows, _ = await selecting.rows(wanted, order_by)
-        made = await answer(selecting, rows, state)
+        made = await make(selecting, rows, state)
         alarm.due_ns = await selecting.next_change(wanted, rows) if has_clock else None
         return made
 

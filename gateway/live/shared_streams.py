@@ -43,7 +43,7 @@ class _Stream(Generic[T]):
                 reader.is_news.set()
 
 
-class Shared(Generic[T]):
+class SharedStreams(Generic[T]):
     """The streams, by key; each ends when its last reader leaves."""
 
     def __init__(self) -> None:

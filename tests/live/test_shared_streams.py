@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.live.shared import Shared
+from gateway.live.shared_streams import SharedStreams
 from gateway.schema.engine import Answer, Engine
 from tests.live.desk import Desk, Screen, session
 from tests.waiting import until
@@ -22,7 +22,7 @@ class Stream:
     def __init__(self) -> None:
         self.queues: list[asyncio.Queue[str | None]] = []
         self.ended = 0
-        self.shared = Shared[str]()
+        self.streams = SharedStreams[str]()
 
     async def start(self) -> AsyncGenerator[str, None]:
         """Yield its number, then the items of the test, until None."""
@@ -39,7 +39,7 @@ class Stream:
 
     def read(self, key: object = "key") -> AsyncGenerator[str, None]:
         """Return a new reader."""
-        return self.shared.read(key, self.start)
+        return self.streams.read(key, self.start)
 
 
 async def test_a_later_reader_starts_with_its_own_first_item() -> None:
@@ -48,12 +48,12 @@ async def test_a_later_reader_starts_with_its_own_first_item() -> None:
     async with aclosing(stream.read()) as one, aclosing(stream.read()) as two:
         assert [await anext(one), await anext(two)] == ["stream 1", "stream 2"]
         # The second reader's own stream has ended.
-        assert (stream.ended, stream.shared.joined) == (1, 1)
+        assert (stream.ended, stream.streams.joined) == (1, 1)
         stream.queues[0].put_nowait("news")
         assert [await anext(one), await anext(two)] == ["news", "news"]
 
     await until(lambda: stream.ended == 2)
-    assert stream.shared.joined == 0
+    assert stream.streams.joined == 0
 
 
 async def test_a_reader_that_leaves_does_not_end_the_stream() -> None:
@@ -205,7 +205,7 @@ async def test_undeclared_variables_are_ignored(executions: list[object]) -> Non
         desk.notify()
         await until(lambda: len(executions) > initial_count)
 
-        assert desk.watchers.shared.joined == 4
+        assert desk.watchers.streams.joined == 4
 
 
 async def test_the_error_that_ends_a_stream_is_never_dropped(
