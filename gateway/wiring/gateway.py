@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -71,7 +71,7 @@ class Gateway:
             settings.tenants if len(settings.tenants or ()) <= MOST_NAMES else None
         )
         self.requests, self.calls = RequestMeter(tenants), UpstreamMeter(tenants)
-        self.shared = live.shared_cache(settings)
+        self.shared, bus, self._background = live.shared(settings)
         self.flights, self.lookups = Flights[Snapshot](), Lookups()
         self.cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
         if self.tracing:
@@ -99,14 +99,9 @@ class Gateway:
             watchers_of=self.watchers_of,
             allowed_origins=settings.cors_origins,
         )
-        bus = live.bus(settings)
         self.webhooks = live.webhooks(settings, bus, self.upstreams.source_of, self.shared)
         self._dispatch = Dispatch(bus, self.upstreams.source_of, self.watchers_of)
-        self._background: list[Callable[[], Coroutine[object, object, None]]] = [self._dispatch.run]
-        if settings.redis_url is not None:
-            from gateway.store.redis import report_missing_rights
-
-            self._background.append(partial(report_missing_rights, settings.redis_url))
+        self._background.append(self._dispatch.run)
         self.reloads = self._reloads(names)
         self.checks: dict[str, Check] = {}
         if settings.ready_check:

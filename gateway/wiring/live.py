@@ -3,6 +3,9 @@
 redis is imported only if it is used: the import takes a twentieth of a start.
 """
 
+from collections.abc import Callable, Coroutine
+from functools import partial
+
 from gateway.live.bus import Bus, RedisBus
 from gateway.settings import Settings
 from gateway.settings.parse import webhook_secrets
@@ -12,28 +15,25 @@ from gateway.web.webhooks import Webhooks
 
 _REDIS_TIMEOUT_S = 0.1
 
+Background = Callable[[], Coroutine[object, object, None]]
+"""Runs until it is cancelled, or has done its work."""
 
-def shared_cache(settings: Settings) -> SharedCache | None:
-    """Return the cache that processes share, if a Redis is set."""
-    if settings.redis_url is None:
-        return None
-    from gateway.store.redis import RedisCache
 
-    return SharedCache(
-        RedisCache(settings.redis_url),
+def shared(settings: Settings) -> tuple[SharedCache | None, Bus, list[Background]]:
+    """Return the cache and the bus that processes share; in the background, Redis is tried out."""
+    url = settings.redis_url
+    if url is None:
+        return None, Bus(receives_all=settings.workers == 1), []
+    from gateway.store.redis import Channel, RedisCache, report_missing_rights
+
+    cache = SharedCache(
+        RedisCache(url),
         max_bytes=settings.max_upstream_bytes,
         answer_s=_REDIS_TIMEOUT_S,
         lease_wait_s=settings.upstream_timeout,
     )
-
-
-def bus(settings: Settings) -> Bus:
-    """Return the bus that carries news between processes."""
-    if settings.redis_url is None:
-        return Bus(receives_all=settings.workers == 1)
-    from gateway.store.redis import Channel
-
-    return RedisBus(Channel(settings.redis_url, timeout_s=_REDIS_TIMEOUT_S))
+    bus = RedisBus(Channel(url, timeout_s=_REDIS_TIMEOUT_S))
+    return cache, bus, [partial(report_missing_rights, url)]
 
 
 def webhooks(
