@@ -69,11 +69,11 @@ async def connect_chat_sessions(
     selecting = selecting_from(info, await info.context.snapshot())
     async with selecting.work.lock:
         rows, order = await selecting.rows(filter or None, order_by or None, is_ordered=True)
-        order.cipher = cast("Schema", info.schema).cursor_cipher
         return await connect(
             selecting.columns,
             rows,
             order,
+            cast("Schema", info.schema).cursor_cipher,
             fetched_at=selecting.snapshot.as_of.fetched_at(),
             first=_or_none(first),
             after=_or_none(after) or None,  # Apollo Client's relayStylePagination can send ""

@@ -47,7 +47,6 @@ _MOST_KEYS = 15
 _TEXTS = frozenset({"customer_name", "user", "contact"})
 _RUN = 1_000
 _STEPS_TO_SORT = 2
-_UNSET = AESSIV(bytes(64))
 
 Key: TypeAlias = int | str | None
 Keys: TypeAlias = tuple[Key, ...]
@@ -61,7 +60,6 @@ class Order:
 
     def __init__(self, keys: Sequence[tuple[str, Direction]] = ()) -> None:
         self._keys = (*keys, ("chat_session_id", Direction.ASC))
-        self.cipher = _UNSET
         self._lists = [*(_list_of(name) for name, _ in self._keys), "id.order"]
         self._reads = [reader(name) for name in self._lists]
 
@@ -91,18 +89,18 @@ class Order:
             for key, (_, direction) in pairs
         )
 
-    def concealed(self, keys: Keys) -> list[Key]:
+    def concealed(self, keys: Keys, cipher: AESSIV) -> list[Key]:
         """Return keys for a cursor, which goes into URLs and logs: texts are encrypted."""
-        encrypt = self.cipher.encrypt
+        encrypt = cipher.encrypt
         return [encrypt(k.encode(), None).hex() if k and isinstance(k, str) else k for k in keys]
 
-    def revealed(self, keys: Iterable[Any]) -> Sortable:  # whatever a client sends
+    def revealed(self, keys: Iterable[Any], cipher: AESSIV) -> Sortable:  # whatever a client sends
         """Return the place in this order that a cursor's keys give.
 
         Raises:
             ValueError, InvalidTag: the keys are not what `concealed` wrote.
         """
-        decrypt = self.cipher.decrypt
+        decrypt = cipher.decrypt
         texts = [
             decrypt(bytes.fromhex(k), None).decode() if k and isinstance(k, str) else k
             for k in keys

@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 import orjson
 import strawberry
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from strawberry import relay
 
 from gateway.errors import BadUserInputError
 from gateway.schema.declare.scalars import DateTime, described
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.selecting.columns import Columns
-from gateway.schema.selecting.ordering import Keys, Order, Sortable
+from gateway.schema.selecting.ordering import Order, Sortable
 
 T = TypeVar("T")
 
@@ -52,6 +53,7 @@ async def connect(
     columns: Columns,
     rows: Sequence[int],
     order: Order,
+    cipher: AESSIV,
     *,
     fetched_at: str,
     first: int | None,
@@ -60,6 +62,8 @@ async def connect(
     before: str | None,
 ) -> ChatSessionConnection:
     """Make the connection of sessions whose rows are sorted by `order`.
+
+    `cipher` encrypts the texts in cursors.
 
     Raises:
         BadUserInputError: a number is negative or too large, a cursor is invalid or of another
@@ -76,9 +80,9 @@ async def connect(
 
     start, end = 0, len(rows)
     if after is not None:
-        start = bisect_right(rows, _place("after", after, order), key=place)
+        start = bisect_right(rows, _place("after", after, order, cipher), key=place)
     if before is not None:
-        end = max(start, bisect_left(rows, _place("before", before, order), key=place))
+        end = max(start, bisect_left(rows, _place("before", before, order, cipher), key=place))
     if first is not None:
         end = min(end, start + first)
     if last is not None:
@@ -86,7 +90,7 @@ async def connect(
     edges: list[Any] = []  # relay.Edge, whose bound is Strawberry's own Node
     for row in rows[start:end]:
         session = sessions[row]
-        edges.append(relay.Edge(node=session, cursor=_cursor(order.keys(session), order)))
+        edges.append(relay.Edge(node=session, cursor=_cursor(session, order, cipher)))
         await columns.turns.spend(_STEPS_FOR_EDGE)
     return ChatSessionConnection(
         edges=edges,
@@ -106,13 +110,12 @@ def _check(name: str, number: int | None, largest: int) -> None:
         raise BadUserInputError(f"`{name}` has to be from 0 to {largest}, not {number}.")
 
 
-def _cursor(keys: Keys, order: Order) -> str:
-    return base64.urlsafe_b64encode(
-        orjson.dumps([order.signature, *order.concealed(keys)])
-    ).decode()
+def _cursor(session: ChatSession, order: Order, cipher: AESSIV) -> str:
+    keys = order.concealed(order.keys(session), cipher)
+    return base64.urlsafe_b64encode(orjson.dumps([order.signature, *keys])).decode()
 
 
-def _place(name: str, cursor: str, order: Order) -> Sortable:
+def _place(name: str, cursor: str, order: Order, cipher: AESSIV) -> Sortable:
     try:
         parts = orjson.loads(base64.urlsafe_b64decode(cursor))
     except (binascii.Error, ValueError):
@@ -122,5 +125,5 @@ def _place(name: str, cursor: str, order: Order) -> Sortable:
     signature, *keys = parts
     with suppress(ValueError, InvalidTag):
         if signature == order.signature:
-            return order.revealed(keys)
+            return order.revealed(keys, cipher)
     raise BadUserInputError(f"`{name}` is a cursor of another `orderBy`.")

@@ -8,6 +8,8 @@ from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
 from gateway.caller import Caller
 from gateway.executor.turns import Turns
 from gateway.headers import Header
@@ -34,6 +36,7 @@ Json = dict[str, Any]
 T = TypeVar("T")
 
 SCHEMA = build_schema()
+CIPHER = AESSIV(bytes(64))
 OSLO = zoneinfo.ZoneInfo("Europe/Oslo")
 NOON_NS = int(dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC).timestamp()) * 1_000_000_000
 """The time of snapshots: 2026-11-23T12:00:00Z, which is 13:00 in Oslo."""
@@ -105,7 +108,7 @@ def page_of(sessions: Sequence[Any], order: Order, **arguments: Any) -> ChatSess
     columns = columns_of(ordered(order, sessions))
     rows = range(len(sessions))
     return at_once(
-        connect(columns, rows, order, fetched_at="2026-11-23T12:00:00.000Z", **page_arguments)
+        connect(columns, rows, order, CIPHER, fetched_at="2026-11-23T12:00:00Z", **page_arguments)
     )
 
 
