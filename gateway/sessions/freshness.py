@@ -59,7 +59,7 @@ class Windows:
 
     @property
     def cached_s(self) -> float:
-        """How long a snapshot stays cached: past its TTL, the result is `stale`, not `miss`."""
+        """How long a snapshot stays cached: for two TTLs at least, so that `stale` is no `miss`."""
         return self.ttl_s + max(self.ttl_s, self.while_revalidate_s, self.if_error_s)
 
 

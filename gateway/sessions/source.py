@@ -100,14 +100,15 @@ class Source:
         while True:
             epoch_ns = self.epoch_ns
             cached = self._hit(await self.cache.get(key)) if self.windows.ttl_s else None
-            if cached is not None and cached.is_good_for(max_age_s):
-                return cached
-            is_usable = cached is not None and cached.may_be_revalidated_later(max_age_s)
-            if cached is not None and is_usable and not await self._is_revoked(cached, caller):
-                self.flights.start(key, call)
-                return msgspec.structs.replace(cached, is_stale=True)
-            is_fresh = cached is not None and cached.left_s() > 0
-            fwd: Forwarded = "miss" if cached is None else "request" if is_fresh else "stale"
+            fwd: Forwarded = "miss"
+            if cached is not None:
+                if cached.is_good_for(max_age_s):
+                    return cached
+                is_usable = cached.may_be_revalidated_later(max_age_s)
+                if is_usable and not await self._is_revoked(cached, caller):
+                    self.flights.start(key, call)
+                    return msgspec.structs.replace(cached, is_stale=True)
+                fwd = "request" if cached.left_s() > 0 else "stale"
             is_joined = key in self.flights
             try:
                 snapshot = await self.flights.join(key, call)
