@@ -27,35 +27,37 @@ _MOST_STEPS_AS_LISTS = 100_000
 
 _MOST_KNOWN = 10_000
 
-_CALLER = ContextVar("caller", default=STRANGERS)
+_SHARE = ContextVar("share", default=STRANGERS)
+"""The share that this task's long work counts in."""
+
 _KNOWN: LRUCache[str, bool] = LRUCache(_MOST_KNOWN)
 
 _Waiting = dict[str, deque["asyncio.Future[None]"]]
-"""The waiting parts, by caller; the first caller is next."""
+"""The waiting parts, by share; the first share is next."""
 
 _WAITING: WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = WeakKeyDictionary()
 
 
-def share_of(caller: str) -> str:
-    """Return the name of a caller's share; `caller` is a digest of its login."""
-    return caller if caller in _KNOWN else STRANGERS
+def share_of(owner: str) -> str:
+    """Return the name of a caller's share; `owner` is a digest of its login: see `Caller.owner`."""
+    return owner if owner in _KNOWN else STRANGERS
 
 
-def work_for(caller: str) -> None:
-    """Count this task's long work in the share of this caller."""
-    _CALLER.set(share_of(caller))
+def work_for(owner: str) -> None:
+    """Count this task's long work in the share of a caller."""
+    _SHARE.set(share_of(owner))
 
 
 def is_known() -> bool:
     """Return whether this task works for a caller that SuperOffice has accepted."""
-    return _CALLER.get() != STRANGERS
+    return _SHARE.get() != STRANGERS
 
 
-def accept(caller: str) -> None:
+def accept(owner: str) -> None:
     """Treat a caller as known: SuperOffice has accepted its credentials."""
-    if caller not in _KNOWN:
-        _KNOWN[caller] = True
-        work_for(caller)
+    if owner not in _KNOWN:
+        _KNOWN[owner] = True
+        work_for(owner)
 
 
 class Turns:
@@ -110,9 +112,9 @@ async def next_turn() -> None:
     turn = loop.create_future()
     if not waiting:
         loop.call_soon(_resume_one, loop, waiting, _TURNS_FOR_OTHERS)
-    caller = _CALLER.get()
-    turns = waiting.setdefault(caller, deque())
-    if caller == STRANGERS:
+    share = _SHARE.get()
+    turns = waiting.setdefault(share, deque())
+    if share == STRANGERS:
         turns.append(turn)
     else:  # first: half-made answers take memory
         turns.appendleft(turn)
@@ -125,11 +127,11 @@ def _resume_one(loop: asyncio.AbstractEventLoop, waiting: _Waiting, turns_left: 
         return
     is_taken = False
     while waiting and not is_taken:
-        caller = next(iter(waiting))
-        turns = waiting.pop(caller)
+        share = next(iter(waiting))
+        turns = waiting.pop(share)
         turn = turns.popleft()
         if turns:
-            waiting[caller] = turns  # behind the others
+            waiting[share] = turns  # behind the others
         if not turn.done():  # not cancelled
             turn.set_result(None)
             is_taken = True

@@ -1,5 +1,6 @@
 """The wait times of watchers between polls of the REST API."""
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,8 +28,8 @@ class Rhythm:
     @property
     def quiet_s(self) -> float:
         """The longest interval without failures."""
-        slowest_s = self.slowest_s if self.is_notified else _QUIET_INTERVALS * self.interval_s
-        return max(self.interval_s, min(slowest_s, self.slowest_s))
+        quiet_s = math.inf if self.is_notified else _QUIET_INTERVALS * self.interval_s
+        return max(self.interval_s, min(quiet_s, self.slowest_s))
 
 
 @dataclass(slots=True)

@@ -91,7 +91,7 @@ class Breaker:
         if not self.failures or (isinstance(outcome, UpstreamTimeoutError) and not call.had_time):
             return
         if isinstance(outcome, UpstreamUnavailableError | UpstreamTimeoutError):
-            self._count_failure(outcome, call.caller, is_probe=is_probe)
+            self._count_failure(outcome, call.share, is_probe=is_probe)
         elif outcome is None or isinstance(outcome, UpstreamError):
             self._in_a_row = 0
             self._counted_at.clear()
@@ -99,16 +99,16 @@ class Breaker:
                 self._open_until = self._probe = None
                 logger.info("%s answers again.", self.name)
 
-    def _count_failure(self, failure: UpstreamError, caller: str, *, is_probe: bool) -> None:
+    def _count_failure(self, failure: UpstreamError, share: str, *, is_probe: bool) -> None:
         if is_probe:
             self._cooldowns = min(2 * self._cooldowns, _MOST_COOLDOWNS)
         elif self._open_until is not None:
             return  # it began before the circuit opened
         else:
             now = self.clock()
-            if now - self._counted_at.get(caller, -math.inf) < self.cooldown_s:
+            if now - self._counted_at.get(share, -math.inf) < self.cooldown_s:
                 return
-            self._counted_at[caller] = now
+            self._counted_at[share] = now
             self._in_a_row += 1
             if self._in_a_row != self.failures:
                 return
@@ -127,13 +127,15 @@ class Breaker:
 class Call:
     """One call of a caller under a breaker, whose outcome is counted.
 
-    `with Call(breaker, caller) as call:`, then `call.begin()` to make it.
+    `with Call(breaker, share) as call:`, then `call.begin()` to make it.
 
     Between the two it may wait in the queue, and the circuit may open.
     """
 
     breaker: Breaker
-    caller: str = ""
+    share: str = ""
+    """The name under which its caller's failures are counted: see `RateLimits.share_of`."""
+
     had_time: bool = True
     has_begun: bool = False
     """Whether it was made, once at least."""
@@ -143,7 +145,7 @@ class Call:
         return self
 
     def begin(self, *, had_time: bool = True) -> None:
-        """Begin the call; if it has less than half of its deadline, a timeout is our fault."""
+        """Begin the call; unless it `had_time`, half of its deadline, a timeout is our fault."""
         self.breaker.begin(self)
         if not self.has_begun:  # a retry has less time because of SuperOffice
             self.has_begun, self.had_time = True, had_time

@@ -23,9 +23,10 @@ class Budget:
         self.rate = rate
         self.turns = Gate(slots=1, queue=queue)
         self.granted = self.refused = 0
-        self._is_used_up = False
+        self._is_known_paused = False
+        """Whether an authenticated caller has its turn, and waits for its time."""
 
-    async def take(self, caller: str, *, longest_s: float) -> None:
+    async def take(self, share: str, *, longest_s: float) -> None:
         """Wait until a call may begin.
 
         A poll of a live subscription waits two seconds at most, and only behind calls of
@@ -35,23 +36,23 @@ class Budget:
             UpstreamHeldOffError: it may not begin within `longest_s`.
         """
         if IS_POLL.get():
-            if self._is_used_up or self.turns.has_known_waiting:
+            if self._is_known_paused or self.turns.has_known_waiting:
                 raise self._refusal(0)
             longest_s = min(longest_s, _LONGEST_OF_POLL_S)
         now = asyncio.get_running_loop().time
         ends_at = now() + longest_s
         try:
-            async with asyncio.timeout(longest_s), self.turns.slot(caller):
+            async with asyncio.timeout(longest_s), self.turns.slot(share):
                 left_s = min(_LONGEST_S, max(0, ends_at - now()))
                 wait_s = await self.rate.reserve(left_s)
                 if wait_s > left_s:
                     raise self._refusal(wait_s)
                 if wait_s:
-                    self._is_used_up = caller != STRANGERS
+                    self._is_known_paused = share != STRANGERS
                     try:
                         await asyncio.sleep(wait_s)
                     finally:
-                        self._is_used_up = False
+                        self._is_known_paused = False
         except (TimeoutError, UpstreamNotCalledError) as exc:
             raise self._refusal(self.turns.waiting / self.rate.per_second) from exc
         self.granted += 1

@@ -139,8 +139,8 @@ class UpstreamClient:
     async def _attempt(self, call: Call, headers: Sequence[Header], ends_at: float) -> bytes:
         if self.budget is not None:
             longest_s = min(_left_s(ends_at), _LONGEST_TURN * self._timeout_s)
-            await self.budget.take(call.caller, longest_s=longest_s)
-        async with self.gate.slot(call.caller):
+            await self.budget.take(call.share, longest_s=longest_s)
+        async with self.gate.slot(call.share):
             call.begin(had_time=_left_s(ends_at) > self._timeout_s / 2)
             # Given a stream, httpx does not search for headers to add.
             request = httpx.Request(

@@ -65,43 +65,43 @@ class Admission(_Limit):
 
     _of_callers: Counter[str] = field(default_factory=Counter)
 
-    def refuses_next(self, caller: str) -> bool:
+    def refuses_next(self, share: str) -> bool:
         """Return whether a caller's next request is refused; logged once per burst."""
         if self.in_work >= self.most:
             self._log("%d requests in work: more get 503")
-        elif self._of_callers.get(caller, 0) >= max(1, self.most // 2):
+        elif self._of_callers.get(share, 0) >= max(1, self.most // 2):
             self._log("one caller has half of the places for %d requests: its next ones get 503")
         else:
             return False
         return True
 
-    def check(self, caller: str) -> None:
+    def check(self, share: str) -> None:
         """Refuse a caller's next request, if it is past the limit.
 
         Raises:
             UpstreamUnavailableError: it is.
         """
-        if self.refuses_next(caller):
+        if self.refuses_next(share):
             self.shed += 1
             raise _overloaded()
 
     @contextmanager
-    def slot(self, caller: str) -> Iterator[None]:
+    def slot(self, share: str) -> Iterator[None]:
         """Count a caller's request while it is in progress.
 
         Raises:
             UpstreamUnavailableError: it is past the limit.
         """
-        self.check(caller)
+        self.check(share)
         self.in_work += 1
-        self._of_callers[caller] += 1
+        self._of_callers[share] += 1
         try:
             yield
         finally:
             self.in_work -= 1
-            self._of_callers[caller] -= 1
-            if not self._of_callers[caller]:
-                del self._of_callers[caller]
+            self._of_callers[share] -= 1
+            if not self._of_callers[share]:
+                del self._of_callers[share]
 
 
 @dataclass(slots=True)
