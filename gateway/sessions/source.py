@@ -184,7 +184,7 @@ class Source:
                 _, snapshot = await self._call(caller, trace)
             else:
                 shared_key = self._shared_key(key, caller)
-                snapshot = await self._share(self.shared, shared_key, caller, trace, max_age_s)
+                snapshot = await self._fetch_once(self.shared, shared_key, caller, trace, max_age_s)
         except UpstreamRejectionError:
             await self.cache.delete(key)
             if self.windows.while_revalidate_s or self.windows.if_error_s:
@@ -201,7 +201,7 @@ class Source:
             await self.cache.set(key, snapshot, ttl=self.windows.cached_s, owner=owner)
         return snapshot
 
-    async def _share(
+    async def _fetch_once(
         self,
         shared: SharedCache,
         shared_key: SharedKey,
@@ -209,7 +209,7 @@ class Source:
         trace: Sequence[Header],
         max_age_s: float | None,
     ) -> Snapshot:
-        """Use the snapshot of another process, or call SuperOffice and share the answer."""
+        """Call SuperOffice and share the answer, or use the answer to another process."""
         started = time.perf_counter()
 
         def usable(found: Found) -> Stored | None:
