@@ -13,12 +13,10 @@ from gateway.headers import Header
 from gateway.live.changes import Comparison
 from gateway.live.pace import Rhythm
 from gateway.live.watcher import Watchers
-from gateway.records.decode import decoder
 from gateway.schema.build import Schema, build_schema
 from gateway.schema.context import Access, Context
-from gateway.schema.declare.entity import record_of
 from gateway.schema.engine import Engine, Operation
-from gateway.schema.entities.chat import ChatSession
+from gateway.schema.entities.chat_decoder import decode
 from gateway.sessions.freshness import Windows
 from gateway.sessions.source import Source
 from gateway.store.memory import BoundedMemoryCache
@@ -29,7 +27,6 @@ __all__ = ["SCHEMA", "Desk", "Json", "Screen", "caller", "session", "until"]
 Json = dict[str, Any]
 
 SCHEMA = build_schema()
-_decode = decoder(record_of(ChatSession))
 
 
 def session(number: int, status: str = "InQueue", **more: Any) -> Json:
@@ -98,7 +95,7 @@ class Desk:
         self.is_answering.set()
         self.source = Source(
             fetch=self.fetch,
-            decode=_decode,
+            decode=decode,
             cache=BoundedMemoryCache(max_bytes=2**20),
             upstream_url="http://rest.invalid",
             windows=Windows(self.ttl_s),

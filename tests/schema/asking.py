@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.records.dates import AsOf
-from gateway.records.decode import decoder
 from gateway.schema.build import build_schema
-from gateway.schema.declare.entity import record_of
-from gateway.schema.entities.chat import ChatSession
+from gateway.schema.entities.chat_decoder import decode
 from gateway.schema.guard.work import Work
 from gateway.schema.selecting.columns import Columns
 from gateway.sessions.snapshot import Snapshot
@@ -20,7 +18,6 @@ __all__ = ["SCHEMA", "Answer", "Json", "ask", "decode", "read", "snapshot_of"]
 Json = dict[str, Any]
 
 SCHEMA = build_schema()
-decode = decoder(record_of(ChatSession))
 
 
 @dataclass(frozen=True)

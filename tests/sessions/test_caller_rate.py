@@ -4,8 +4,8 @@ import pytest
 
 from gateway.errors import UpstreamHeldOffError
 from gateway.sessions.caller_rate import CallerRate
+from tests.clock import FakeClock
 from tests.sessions.test_source import KARI, Bench
-from tests.upstream.clock import FakeClock
 
 
 def test_each_caller_has_its_own_rate() -> None:

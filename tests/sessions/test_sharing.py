@@ -15,8 +15,8 @@ from gateway.sessions.revocations import Revocations
 from gateway.sessions.source import Source
 from gateway.store import lease
 from gateway.store.shared import SharedCache
+from tests.clock import FakeClock
 from tests.sessions.test_source import JONAS, KARI, Bench, Rest
-from tests.store.fakes import Clock
 from tests.store.remote import Remote
 
 SECRET = b"s" * 32
@@ -28,7 +28,7 @@ class Machines:
 
     windows: Windows = field(default_factory=lambda: Windows(5))
     rest: Rest = field(default_factory=Rest)
-    clock: Clock = field(default_factory=Clock)
+    clock: FakeClock = field(default_factory=FakeClock)
 
     def __post_init__(self) -> None:
         """Create the shared cache."""

@@ -24,7 +24,7 @@ from gateway.sessions.freshness import Windows
 from gateway.sessions.snapshot import Stored, assemble
 from gateway.sessions.source import Source
 from gateway.store.memory import BoundedMemoryCache
-from tests.store.fakes import Clock
+from tests.clock import FakeClock
 
 KARI = Caller(((b"authorization", b"Basic kari"),))
 JONAS = Caller(((b"authorization", b"Basic jonas"),))
@@ -56,7 +56,7 @@ class Bench:
     ttl_s: float = 5.0
     max_bytes: int = 10_000
     rest: Rest = field(default_factory=Rest)
-    clock: Clock = field(default_factory=Clock)
+    clock: FakeClock = field(default_factory=FakeClock)
     windows: Windows | None = None
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 from gateway.store.commands import LEASE_S, Command, Extend, Forget, Lookup, Write
 from gateway.store.redis import RedisCache
 from gateway.store.shared import TIMES
-from tests.store.fakes import Clock
+from tests.clock import FakeClock
 
 FULL = ResponseError("OOM command not allowed when used memory > 'maxmemory'.")
 
@@ -19,7 +19,7 @@ FULL = ResponseError("OOM command not allowed when used memory > 'maxmemory'.")
 class Remote(RedisCache):
     """Stores bytes for their TTL, or raises `failure`."""
 
-    clock: Clock
+    clock: FakeClock
     failure: Exception | None = None
     is_full: bool = False
     most: float = float("inf")

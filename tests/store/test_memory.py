@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 
 from gateway.store.memory import BoundedMemoryCache
-from tests.store.fakes import Clock, Thing
+from tests.clock import FakeClock
+from tests.store.fakes import Thing
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> FakeClock:
     """Return a clock that stands still."""
-    return Clock()
+    return FakeClock()
 
 
 @pytest.fixture
-def cache(clock: Clock) -> BoundedMemoryCache:
+def cache(clock: FakeClock) -> BoundedMemoryCache:
     """Return a cache of a hundred bytes."""
     return BoundedMemoryCache(max_bytes=100, clock=clock)
 
@@ -47,7 +48,7 @@ async def test_an_unknown_key_is_a_miss(cache: BoundedMemoryCache) -> None:
 
 @pytest.mark.parametrize(("passed_s", "is_hit"), [(0, True), (4.99, True), (5, False), (9, False)])
 async def test_an_entry_expires_after_its_ttl(
-    cache: BoundedMemoryCache, clock: Clock, passed_s: float, is_hit: bool
+    cache: BoundedMemoryCache, clock: FakeClock, passed_s: float, is_hit: bool
 ) -> None:
     """An entry is gone when its TTL has passed."""
     await cache.set("a", Thing(), ttl=5)
@@ -58,7 +59,7 @@ async def test_an_entry_expires_after_its_ttl(
 
 
 async def test_an_expired_entry_is_dropped_by_a_lookup(
-    cache: BoundedMemoryCache, clock: Clock
+    cache: BoundedMemoryCache, clock: FakeClock
 ) -> None:
     """A lookup drops an expired entry, whose size no longer counts."""
     await cache.set("a", Thing(), ttl=5)
@@ -95,7 +96,7 @@ async def test_a_new_value_replaces_the_old_one(cache: BoundedMemoryCache) -> No
     assert cache.size_bytes == 7
 
 
-async def test_a_new_value_has_its_own_ttl(cache: BoundedMemoryCache, clock: Clock) -> None:
+async def test_a_new_value_has_its_own_ttl(cache: BoundedMemoryCache, clock: FakeClock) -> None:
     """The TTL starts again with a new value."""
     await cache.set("a", Thing(), ttl=5)
     clock.advance(4)
@@ -158,7 +159,7 @@ async def test_a_too_large_new_value_drops_the_old_one(
 
 
 async def test_expired_entries_are_dropped_by_a_set(
-    cache: BoundedMemoryCache, clock: Clock
+    cache: BoundedMemoryCache, clock: FakeClock
 ) -> None:
     """Customers' data are dropped after their TTL, also without a further lookup."""
     await cache.set("a", Thing(), ttl=5)

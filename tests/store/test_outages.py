@@ -5,12 +5,12 @@ import logging
 import pytest
 
 from gateway.store.shared import Outages
-from tests.store.fakes import Clock
+from tests.clock import FakeClock
 
 
 def test_each_failure_prolongs_the_pause() -> None:
     """The pause grows from half a second to ten seconds."""
-    clock = Clock()
+    clock = FakeClock()
     outages = Outages(clock=clock)
     pauses = []
 
@@ -26,7 +26,7 @@ def test_each_failure_prolongs_the_pause() -> None:
 
 def test_simultaneous_failures_count_once() -> None:
     """A hundred simultaneous failures do not prolong the pause a hundred times."""
-    clock = Clock()
+    clock = FakeClock()
     outages = Outages(clock=clock)
 
     for _ in range(100):
@@ -38,7 +38,7 @@ def test_simultaneous_failures_count_once() -> None:
 
 def test_a_success_resets_the_pause() -> None:
     """After a success the next failure starts with the shortest pause."""
-    clock = Clock()
+    clock = FakeClock()
     outages = Outages(clock=clock)
     for _ in range(3):
         outages.failed(OSError())
@@ -54,7 +54,7 @@ def test_a_success_resets_the_pause() -> None:
 def test_an_outage_and_its_end_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """The log names the kind of the failure only, as its text could contain an address."""
     caplog.set_level(logging.INFO)
-    outages = Outages(clock=Clock())
+    outages = Outages(clock=FakeClock())
 
     for _ in range(3):
         outages.failed(OSError("redis://:hunter2@redis.example.com"))

@@ -13,20 +13,20 @@ from gateway.store import lease
 from gateway.store import shared as shared_module
 from gateway.store.lease import leased
 from gateway.store.shared import TIMES, Found, SharedCache, SharedKey
-from tests.store.fakes import Clock
+from tests.clock import FakeClock
 from tests.store.remote import Remote
 
 KEY = SharedKey("kari", bytes(32))
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> FakeClock:
     """Return the clock of the cache and all processes."""
-    return Clock()
+    return FakeClock()
 
 
 @pytest.fixture
-def remote(clock: Clock) -> Remote:
+def remote(clock: FakeClock) -> Remote:
     """Return the shared cache."""
     return Remote(clock)
 

@@ -11,7 +11,7 @@ import redis
 from gateway.store.redis import RedisCache
 from gateway.store.shared import SharedCache
 from gateway.store.shared_rate import SharedRate
-from tests.store.fakes import Clock
+from tests.clock import FakeClock
 from tests.store.redis_server import redis_server
 
 
@@ -22,7 +22,7 @@ async def waits(rate: SharedRate, *, times: int, longest_s: float = 60) -> list[
 
 async def test_no_second_has_more_calls_than_the_rate() -> None:
     """Calls past the rate are reserved for later seconds."""
-    clock = Clock()
+    clock = FakeClock()
     rate = SharedRate("a tenant", 2, clock=clock)
 
     assert await waits(rate, times=5) == [0, 0, 1, 1, 2]
@@ -33,7 +33,7 @@ async def test_no_second_has_more_calls_than_the_rate() -> None:
 
 async def test_without_redis_each_worker_has_a_part_of_the_rate() -> None:
     """Without Redis the workers divide the rate."""
-    rate = SharedRate("a tenant", 4, workers=2, clock=Clock())
+    rate = SharedRate("a tenant", 4, workers=2, clock=FakeClock())
 
     assert await waits(rate, times=4) == [0, 0, 1, 1]
 

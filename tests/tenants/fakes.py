@@ -1,4 +1,4 @@
-"""Stand-ins for the state service, the clock and the REST API."""
+"""Stand-ins for the state service and the REST API."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -11,16 +11,6 @@ from gateway.tenants.state_service import StateService, TenantState
 
 TENANT = "Cust12345"
 START_S = 1_700_000_000.0
-
-
-@dataclass
-class FakeClock:
-    """A clock that the test sets."""
-
-    now: float = START_S
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def running(host: str = "online1", *, good_for_s: float = 600, now: float = START_S) -> TenantState:

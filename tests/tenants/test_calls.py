@@ -18,7 +18,8 @@ from gateway.headers import Header
 from gateway.tenants import calls as calls_module
 from gateway.tenants.calls import Client, TenantCalls
 from gateway.tenants.states import TenantStates
-from tests.tenants.fakes import TENANT, FakeClient, FakeClock, FakeService, error_of, running
+from tests.clock import FakeClock
+from tests.tenants.fakes import START_S, TENANT, FakeClient, FakeService, error_of, running
 
 HEADERS: Sequence[Header] = ((b"authorization", b"Bearer a"),)
 FIRST, SECOND = (str(running(host).url) for host in ("online1", "online2"))
@@ -29,7 +30,7 @@ class Bench:
     """Calls of tenants over stand-ins for everything around them."""
 
     def __init__(self) -> None:
-        self.clock = FakeClock()
+        self.clock = FakeClock(START_S)
         self.service = FakeService()
         self.errors: dict[str, GatewayError] = {}
         self.is_open = asyncio.Event()

@@ -15,8 +15,9 @@ from gateway.errors import (
 from gateway.tenants import states as states_module
 from gateway.tenants.state_service import TenantState
 from gateway.tenants.states import TenantStates
+from tests.clock import FakeClock
 from tests.observe.logged import logged
-from tests.tenants.fakes import START_S, TENANT, FakeClock, FakeService, error_of, running
+from tests.tenants.fakes import START_S, TENANT, FakeService, error_of, running
 
 SUSPENDED = TenantNotRunningError(TENANT, "Suspended")
 FAILURES = [
@@ -29,7 +30,7 @@ FAILURES = [
 @pytest.fixture
 def clock() -> FakeClock:
     """Return the clock that ages states."""
-    return FakeClock()
+    return FakeClock(START_S)
 
 
 @pytest.fixture

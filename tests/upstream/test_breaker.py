@@ -18,7 +18,7 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.upstream.breaker import Breaker, Call
-from tests.upstream.clock import FakeClock
+from tests.clock import FakeClock
 
 DOWN = UpstreamUnavailableError("Out of service.")
 FAILURES = 3

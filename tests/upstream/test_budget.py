@@ -9,7 +9,7 @@ from gateway.caller import STRANGERS
 from gateway.errors import UpstreamHeldOffError
 from gateway.store.shared_rate import SharedRate
 from gateway.upstream.budget import IS_POLL, Budget
-from tests.upstream.clock import FakeClock
+from tests.clock import FakeClock
 from tests.upstream.test_client import CALLER, Script, client_of, failed
 
 

@@ -26,8 +26,8 @@ from gateway.store.shared_rate import SharedRate
 from gateway.upstream import client as upstream_client
 from gateway.upstream.budget import Budget
 from gateway.upstream.client import PATH, UpstreamClient
+from tests.clock import FakeClock
 from tests.support import loaded
-from tests.upstream.clock import FakeClock
 
 HOST = "rest.invalid:8443"
 SECRET = "/home/rest/private"

@@ -7,7 +7,7 @@ from gateway.errors import UpstreamRateLimitedError, UpstreamUnauthenticatedErro
 from gateway.headers import Header
 from gateway.upstream import rate_limits as module
 from gateway.upstream.rate_limits import RateLimits
-from tests.upstream.clock import FakeClock
+from tests.clock import FakeClock
 
 ADA: list[Header] = [(b"authorization", b"Basic ZGVtbzpkZW1v"), (b"accept-language", b"en")]
 BOB: list[Header] = [(b"authorization", b"Basic Ym9iOmJvYg=="), (b"accept-language", b"en")]

@@ -14,7 +14,7 @@ from gateway.errors import (
     UpstreamUnavailableError,
 )
 from gateway.upstream.retry import Retries
-from tests.upstream.clock import FakeClock
+from tests.clock import FakeClock
 
 OUT_OF_SERVICE = UpstreamUnavailableError("Out of service.")
 

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.errors import UpstreamUnavailableError
 from gateway.web.admission import Admission, ConnectionLimit
+from tests.clock import FakeClock
 from tests.observe.logged import logged
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 
@@ -197,20 +198,9 @@ async def test_an_event_stream_counts_until_its_first_event(rest: RestSide) -> N
         assert admission.in_work == 0
 
 
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
-
-
 def test_shedding_is_logged_once_per_burst() -> None:
     """One warning a burst names the cause; each shed request has its own access log line."""
-    clock = Clock()
+    clock = FakeClock()
     admission = Admission(0, clock=clock)
 
     with logged() as log:
@@ -236,7 +226,7 @@ def test_more_connections_than_the_limit_exceed_it() -> None:
 
 def test_too_many_connections_are_logged_once_per_burst() -> None:
     """Too many connections are logged once, and again after a minute below the limit."""
-    clock = Clock()
+    clock = FakeClock()
     limit = ConnectionLimit(1, clock=clock)
 
     with logged() as log:

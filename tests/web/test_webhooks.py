@@ -16,8 +16,8 @@ from gateway.live.bus import News
 from gateway.store.shared import SharedCache
 from gateway.web import webhooks
 from gateway.web.webhooks import Webhooks
+from tests.clock import FakeClock
 from tests.observe.logged import logged
-from tests.store.fakes import Clock
 from tests.store.remote import Remote
 from tests.support import Gateway, RestSide, gateway_over
 from tests.web.asking import behind_the_door
@@ -278,7 +278,7 @@ async def test_a_replay_at_another_process_is_ignored() -> None:
     async def publish(news: News) -> None:
         published.append(news)
 
-    remote, results = Remote(Clock()), []
+    remote, results = Remote(FakeClock()), []
     for body in [event(), event(), event(EventId=None), event(EventId=None)]:
         shared = SharedCache(
             remote, max_bytes=1_000, answer_s=1, lease_wait_s=1, clock=remote.clock

@@ -17,11 +17,9 @@ from gateway.live.changes import Comparison
 from gateway.live.pace import Rhythm
 from gateway.live.watcher import Watchers
 from gateway.records.dates import AsOf
-from gateway.records.decode import decoder
 from gateway.schema.build import Schema, build_schema
 from gateway.schema.context import Access, Context
-from gateway.schema.declare.entity import record_of
-from gateway.schema.entities.chat import ChatSession
+from gateway.schema.entities.chat_decoder import decode
 from gateway.schema.selecting.columns import Columns
 from gateway.schema.selecting.filters import ChatSessionFilter
 from gateway.schema.selecting.matching import SEARCHED, Filter
@@ -41,15 +39,13 @@ OSLO = zoneinfo.ZoneInfo("Europe/Oslo")
 NOON_NS = int(dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC).timestamp()) * 1_000_000_000
 """The time of snapshots: 2026-11-23T12:00:00Z, which is 13:00 in Oslo."""
 
-_decode = decoder(record_of(ChatSession))
-
 
 def records(
     *sessions: Json, zone: dt.tzinfo | None = None, fetched_ns: int = NOON_NS
 ) -> Sequence[Any]:
     """Return decoded sessions; one without a key gets its position, from 1."""
     numbered = [{"ChatSessionId": n, **session} for n, session in enumerate(sessions, 1)]
-    decoded = _decode(json.dumps(numbered).encode())
+    decoded = decode(json.dumps(numbered).encode())
     for record in decoded:
         record.as_of = AsOf(fetched_ns, zone)
     return decoded
@@ -134,7 +130,7 @@ class Desk:
         """Run a query and return its result, including errors."""
         source = Source(
             fetch=self.fetch,
-            decode=_decode,
+            decode=decode,
             cache=BoundedMemoryCache(max_bytes=0),
             upstream_url="http://rest.invalid",
             windows=Windows(0),
