@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 from starlette.applications import Starlette
 
-from gateway.demo import DEMO_USERS, DemoUser, create_demo_app
-from gateway.demo.app import PATH
+from gateway.demo.app import PATH, create_demo_app
+from gateway.demo.users import DEMO_USERS, DemoUser
 
 KARI, JONAS, EMMA = DEMO_USERS
 NOON = 1_795_431_600  # 2026-11-23 12:00 in Norway

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.demo import create_demo_app
+from gateway.demo.app import create_demo_app
 from tests.demo.asking import EMMA, JONAS, KARI, NOON, Json, ask, sessions_of
 from tests.demo.properties import NESTED, PROPERTIES
 

@@ -4,7 +4,8 @@ import base64
 
 import pytest
 
-from gateway.demo import DEMO_USERS, DemoUser, create_demo_app
+from gateway.demo.app import create_demo_app
+from gateway.demo.users import DEMO_USERS, DemoUser
 from tests.demo.asking import EMMA, JONAS, KARI, NOON, ask
 
 

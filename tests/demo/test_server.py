@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo import create_demo_app
+from gateway.demo.app import create_demo_app
 from tests.demo.asking import KARI, ask
 
 AUTH = {"Authorization": KARI.authorization_basic}

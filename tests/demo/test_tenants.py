@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.demo import DEMO_TENANTS, create_demo_app
-from gateway.demo.app import PATH
+from gateway.demo.app import PATH, create_demo_app
 from gateway.demo.network import DemoNetwork
+from gateway.demo.tenants import DEMO_TENANTS
 from gateway.settings import Settings
 from gateway.tenants import states
 from gateway.tenants.state_service import StateService

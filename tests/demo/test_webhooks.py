@@ -12,9 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.demo import DEMO_USERS, webhooks
+from gateway.demo import webhooks
 from gateway.demo.desk import Desk
 from gateway.demo.sessions import session_record
+from gateway.demo.users import DEMO_USERS
 from gateway.demo.webhooks import ONLY_TENANT, Hook, Webhooks
 from gateway.demo.wire import Wire
 from tests.demo.asking import NOON
