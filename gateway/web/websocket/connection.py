@@ -51,7 +51,7 @@ class _CloseError(Exception):
 
 
 @dataclass(slots=True)
-class _Operation:
+class _Running:
     """A running operation, and its access record."""
 
     id: str
@@ -201,14 +201,14 @@ class Connection:
             raise _CloseError(4401, "Unauthorized")
         if id_ in self._operations:
             raise _CloseError(4409, f"Subscriber for {id_} already exists")
-        operation = _Operation(id_, self._context())
+        running = _Running(id_, self._context())
         if len(self._operations) >= _MOST_OPERATIONS:
             error = TooManyOpenError(
                 f"{_MOST_OPERATIONS} operations may run on one socket at the same time."
             )
-            await self._answer(operation, refusal(error))
+            await self._answer(running, refusal(error))
             return
-        self._operations[id_] = asyncio.create_task(self._run(operation, payload))
+        self._operations[id_] = asyncio.create_task(self._run(running, payload))
         self._limit_idle_time()
 
     def _context(self) -> Context:
@@ -228,7 +228,7 @@ class Connection:
             now = asyncio.get_running_loop().time()
             self._deadline.reschedule(None if delay_s is None else now + delay_s)
 
-    async def _run(self, running: _Operation, payload: object) -> None:
+    async def _run(self, running: _Running, payload: object) -> None:
         """Execute an operation, and send its answers."""
         id_ = running.id
         running.context.work_for_caller()
@@ -248,10 +248,10 @@ class Connection:
             if self._operations.get(id_) is asyncio.current_task():  # not cancelled meanwhile
                 await self._answer(running, refusal(error))
 
-    async def _answer(self, operation: _Operation, answer: Answer) -> None:
+    async def _answer(self, running: _Running, answer: Answer) -> None:
         """Send an answer; the operation is logged with its first one."""
-        id_, record = operation.id, operation.record
-        self._graphql.complete(record, operation.name, operation.context, [answer.body])
+        id_, record = running.id, running.record
+        self._graphql.complete(record, running.name, running.context, [answer.body])
         is_alone = self._operations.keys() <= {id_}  # others may go on after a passing 401
         if self._is_accepted and is_alone and record.outcome == UnauthenticatedError.code:
             self._reject()
@@ -262,9 +262,9 @@ class Connection:
             if not self._is_accepted and record.is_answered:
                 self._accept()
             await self._send({"id": id_, "type": "next", "payload": answer.content})
-        if operation.started is not None:
-            self._edge.access_log.operation(operation.started, record, self._client)
-            operation.started = None
+        if running.started is not None:
+            self._edge.access_log.operation(running.started, record, self._client)
+            running.started = None
 
     def _end(self, id_: str) -> "asyncio.Task[None] | None":
         """Forget an operation, and return its task."""
