@@ -51,7 +51,7 @@ class Bus:
         self.listener(news)
 
     async def listen(self, listener: Listener) -> None:
-        """Call `listener` with all news from now on; receive news until cancelled."""
+        """Call `listener` with all news from now on."""
         self.listener = listener
 
     async def aclose(self) -> None:
@@ -81,7 +81,7 @@ class RedisBus(Bus):
             logger.debug("A webhook could not be passed on: %s", exc)
 
     async def listen(self, listener: Listener) -> None:
-        """Call `listener` with all news, and with None when some may have been lost."""
+        """Call `listener` with all news until cancelled; with None when some may have been lost."""
         self.listener = listener
         is_reported = False
         while True:

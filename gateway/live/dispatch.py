@@ -19,7 +19,7 @@ class Dispatch:
     watchers_of: KeyedCache[Source, Watchers]
 
     async def run(self) -> None:
-        """Dispatch news until cancelled."""
+        """Dispatch all news from now on; of other processes, until cancelled."""
         await self.bus.listen(self._dispatch)
 
     async def aclose(self) -> None:

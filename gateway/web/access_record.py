@@ -15,7 +15,7 @@ class AccessRecord:
     """The operation's name as the metrics report it; None if the request is not GraphQL."""
 
     outcome: str = OK
-    """`ok`, or the code of the first error."""
+    """`ok`, `cancelled`, or the code of the first error."""
 
     cache: str | None = None
     """The result of the cache lookup for the snapshot."""
