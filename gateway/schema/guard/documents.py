@@ -45,6 +45,9 @@ _MOST_DOCUMENTS, _STRANGERS_DOCUMENTS = 128, 32
 _COORDINATE = re.compile(r"[@\w.]+\(\w+:\)|\w+\.\w+")
 """The coordinate of a field, argument, input field or enum value in graphql-core's message."""
 
+_NOTHING = parse("{ __typename }")
+"""Takes the place of a document that is not executed."""
+
 
 def _unchained(document: DocumentNode) -> DocumentNode:
     """Cut the links between tokens: without cycles, an evicted document is freed at once."""
@@ -224,9 +227,6 @@ class CachedDocuments(SchemaExtension):
         operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
         if len(operations) > 1 and not chosen:
             raise CannotGetOperationTypeError(None)
-
-
-_NOTHING = parse("{ __typename }")
 
 
 def _root_field(document: DocumentNode, operation: OperationDefinitionNode) -> str:

@@ -40,6 +40,17 @@ CLOCKS = {
 _DEEPEST = 10
 _MOST_PARTS = 50
 
+_NO_LEAST, _NO_MOST = float("-inf"), float("inf")
+
+_NO_OFFSET = (
+    "SuperOffice's times have an offset, and this bound has none: give it one, for example Z."
+)
+_NO_ZONE = (
+    "This bound has an offset, and SuperOffice's times have none: send the header `SO-TimeZone: "
+    "UTC, includeTZOffset`, or a bound without an offset. Where SuperOffice ignores that header, "
+    "the gateway's operator can set GATEWAY_TIME_ZONE."
+)
+
 
 class Filter:
     """A compiled filter; `select` applies it to rows of the lists that `reads` names.
@@ -142,19 +153,6 @@ class Filter:
 def clocks_of(wanted: ChatSessionFilter | None) -> Sequence[tuple[str, int]]:
     """Return the `clocks` of a filter, which are the same for every snapshot."""
     return Filter(wanted, AsOf(0)).clocks
-
-
-_NO_LEAST, _NO_MOST = float("-inf"), float("inf")
-
-
-_NO_OFFSET = (
-    "SuperOffice's times have an offset, and this bound has none: give it one, for example Z."
-)
-_NO_ZONE = (
-    "This bound has an offset, and SuperOffice's times have none: send the header `SO-TimeZone: "
-    "UTC, includeTZOffset`, or a bound without an offset. Where SuperOffice ignores that header, "
-    "the gateway's operator can set GATEWAY_TIME_ZONE."
-)
 
 
 def _every(parts: list[Part]) -> Part:

@@ -42,6 +42,7 @@ _MOST_PARAMETERS = 100
 """In a URL."""
 
 _INTROSPECTION = re.compile(r"\b__(?:schema|type)\b")
+_KINDS: dict[type, str] = {str: "a string", dict: "an object"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +184,6 @@ def _check_content_type(request: Request) -> None:
         raise UnsupportedMediaTypeError("The request's JSON has to be in UTF-8.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaTypeError("The request's body must not be compressed.")
-
-
-_KINDS: dict[type, str] = {str: "a string", dict: "an object"}
 
 
 def _typed(data: Mapping[str, object], name: str, kind: type[T]) -> T | None:

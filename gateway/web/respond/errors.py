@@ -16,6 +16,9 @@ from gateway.web.inbound import Inbound
 from gateway.web.read.accept import JSON
 from gateway.web.respond.caching import VARY
 
+# No Basic: a browser would open its own login window over the page.
+_CHALLENGE = 'Bearer realm="SuperOffice", SoTicket realm="SuperOffice"'
+
 
 def refuse(inbound: Inbound, error: GatewayError, media_type: str = JSON) -> Response:
     """Record a refusal, and return its answer."""
@@ -32,10 +35,6 @@ def error_response(
     headers |= {**error.headers, **_headers(error.extensions)}
     body = orjson.dumps({"errors": [error.formatted]})
     return Response(body, status or error.http_status, headers, media_type)
-
-
-# No Basic: a browser would open its own login window over the page.
-_CHALLENGE = 'Bearer realm="SuperOffice", SoTicket realm="SuperOffice"'
 
 
 def headers_and_status(response: Mapping[str, Any]) -> tuple[dict[str, str], int]:
