@@ -10,8 +10,8 @@ from pydantic import PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings
 
 from gateway.errors import SettingsError
-from gateway.settings import parse
-from gateway.settings.messages import PREFIX, bad_setting, is_secret, two_secrets, unknown_setting
+from gateway.settings import messages, parse
+from gateway.settings.messages import PREFIX
 
 _LARGEST_SECRET = 64 * 2**10
 
@@ -36,7 +36,7 @@ class LoadedSettings(BaseSettings):
         # pydantic would also take a name in another case; here it is unknown.
         environment = {k[8:].lower() if k.isupper() else k: k for k in prefixed}
         for field in sorted(environment.keys() - names):
-            raise SettingsError(unknown_setting(environment[field], cls.model_fields))
+            raise SettingsError(messages.unknown_setting(environment[field], cls.model_fields))
         variables = {field: value for field, k in environment.items() if (value := os.environ[k])}
         values = {name: value for name, value in flags.items() if name in cls.model_fields}
         files = {**cls._files(variables), **cls._files(flags)}
@@ -45,21 +45,21 @@ class LoadedSettings(BaseSettings):
         try:
             settings = cls(**values)
         except ValidationError as exc:
-            raise SettingsError(bad_setting(exc, cls.model_fields, files)) from None
+            raise SettingsError(messages.bad_setting(exc, cls.model_fields, files)) from None
         settings._flags = flags
         return settings
 
     @classmethod
     def secrets(cls) -> list[str]:
         """Return the names of the secret settings, each of which can also come from a file."""
-        return [name for name, field in cls.model_fields.items() if is_secret(field)]
+        return [name for name, field in cls.model_fields.items() if messages.is_secret(field)]
 
     @classmethod
     def _files(cls, source: Mapping[str, str]) -> dict[str, str]:
         """Return the files of secrets in one source: flags or environment."""
         files = {name: source[f"{name}_file"] for name in cls.secrets() if f"{name}_file" in source}
         for name in files.keys() & source.keys():
-            raise SettingsError(two_secrets(name))
+            raise SettingsError(messages.two_secrets(name))
         return files
 
     def reread(self) -> Self:
@@ -97,5 +97,5 @@ def _secret(name: str, path: str) -> SecretStr:
     except UnicodeDecodeError:
         problem = f"cannot read {path}: not UTF-8"
     if problem:
-        raise SettingsError(f"{PREFIX}{name.upper()}_FILE: {problem}")
+        raise SettingsError(f"{messages.variable(name)}_FILE: {problem}")
     return SecretStr(text)

@@ -29,10 +29,14 @@ _REASONS = {"bool_parsing": "it must be on or off"}
 """Replacements for pydantic's messages, by its type of error."""
 
 
+def variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return f"{PREFIX}{name.upper()}"
+
+
 def unknown_setting(name: str, fields: Collection[str]) -> str:
     """Return the message for an unknown setting, with the most similar name."""
-    known = [f"{PREFIX}{field.upper()}" for field in fields]
-    near = difflib.get_close_matches(name.upper(), known, n=1)
+    near = difflib.get_close_matches(name.upper(), map(variable, fields), n=1)
     hint = f"did you mean {near[0]}?" if near else "`gateway serve --help` lists the settings."
     return f"{name}: there is no such setting; {hint}"
 
@@ -44,8 +48,7 @@ def is_secret(field: FieldInfo) -> bool:
 
 def two_secrets(name: str) -> str:
     """Return the message for a secret that is given both as a value and as a file."""
-    variable = f"{PREFIX}{name.upper()}"
-    return f"{variable} and {variable}_FILE are both set: remove one of them"
+    return f"{variable(name)} and {variable(name)}_FILE are both set: remove one of them"
 
 
 def with_flags(text: str, flags: Collection[str]) -> str:
@@ -74,7 +77,7 @@ def bad_setting(
         return reason  # it concerns several settings, and names them
     field = str(error["loc"][0])
     info = fields[field]
-    name = f"{PREFIX}{field.upper()}"
+    name = variable(field)
     if field in files:
         return f"{name}_FILE: {reason}"
     # In a URL, the part before an @ may be a password.

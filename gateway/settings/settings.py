@@ -15,9 +15,8 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticUndefined
 from pydantic_settings import SettingsConfigDict
 
-from gateway.settings import parse
+from gateway.settings import messages, parse
 from gateway.settings.loading import LoadedSettings
-from gateway.settings.messages import EXAMPLE_URL, NO_UPSTREAM, ONE_TENANT, PREFIX, TWO_UPSTREAMS
 
 _ENVIRONMENT_HOSTS = {
     "sod": "sod.superoffice.com",
@@ -85,14 +84,14 @@ class Settings(LoadedSettings):
     """How one gateway process behaves; `load` raises `SettingsError`."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
+        env_prefix=messages.PREFIX,
         env_ignore_empty=True,
         enable_decoding=False,  # values are text, not JSON
         frozen=True,
         use_attribute_docstrings=True,
     )
 
-    upstream_url: UpstreamUrl | None = _superoffice(None, EXAMPLE_URL)
+    upstream_url: UpstreamUrl | None = _superoffice(None, messages.EXAMPLE_URL)
     """SuperOffice's address: what comes before `/api/v1`."""
 
     environment: Literal["sod", "stage", "online"] | None = _superoffice(None, "online")
@@ -333,9 +332,9 @@ class Settings(LoadedSettings):
     @model_validator(mode="after")
     def _check_upstream(self) -> Self:
         if (self.upstream_url is None) is (self.environment is None):
-            raise ValueError(TWO_UPSTREAMS if self.environment else NO_UPSTREAM)
+            raise ValueError(messages.TWO_UPSTREAMS if self.environment else messages.NO_UPSTREAM)
         if self.environment and self.topic_names and len(self.tenants or ()) != 1:
-            raise ValueError(ONE_TENANT)
+            raise ValueError(messages.ONE_TENANT)
         return self
 
     @classmethod
@@ -354,7 +353,7 @@ class Settings(LoadedSettings):
         """Warnings about the settings, a sentence each."""
         found = [
             f"--{name.replace('_', '-')}: other users of this machine can read command lines; set "
-            f"{PREFIX}{name.upper()}_FILE instead"
+            f"{messages.variable(name)}_FILE instead"
             for name in self.exposed()
         ]
         if self.cache_url is not None and "cache_secret" not in self.model_fields_set:
@@ -369,7 +368,7 @@ class Settings(LoadedSettings):
             )
         for name, needed in (("tenants", "environment"), ("metrics_host", "metrics_port")):
             if getattr(self, name) and getattr(self, needed) is None:
-                names = PREFIX + name.upper(), PREFIX + needed.upper()
+                names = messages.variable(name), messages.variable(needed)
                 found.append(" does nothing without ".join(names))
         if not self.has_zones:
             found.append(

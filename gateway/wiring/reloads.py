@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.errors import SettingsError
 from gateway.settings import Settings
-from gateway.settings.messages import PREFIX
+from gateway.settings.messages import variable
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +37,12 @@ class Reloads:
             except SettingsError as exc:
                 logger.error("Not reloaded: %s", exc)
             except Exception:
-                logger.exception("Not reloaded: %s%s", PREFIX, name.upper())
+                logger.exception("Not reloaded: %s", variable(name))
             else:
-                done.append(f"{PREFIX}{name.upper()}")
+                done.append(variable(name))
         logger.info("Reloaded: %s", ", ".join(done) or "nothing")
         for name in Settings.secrets():
             is_new = getattr(new, name) != getattr(self.settings, name)
             if is_new and name not in self.parts:
-                logger.warning("%s%s has changed: that needs a restart", PREFIX, name.upper())
+                logger.warning("%s has changed: that needs a restart", variable(name))
         self.settings = new

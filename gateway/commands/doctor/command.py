@@ -15,7 +15,7 @@ from gateway.commands import arguments
 from gateway.commands.doctor.finding import Finding
 from gateway.commands.table import aligned
 from gateway.settings import Settings
-from gateway.settings.messages import PREFIX
+from gateway.settings.messages import variable
 
 _MASK = "********"
 _COLORS = {"ok": "\x1b[32m", "warn": "\x1b[33m", "fail": "\x1b[31m"}
@@ -60,11 +60,10 @@ def _effective(settings: Settings, flags: Mapping[str, str]) -> dict[str, dict[s
     """Return each setting as it was written, masked if it is a secret, and where it comes from."""
     shown = {}
     for name, default in Settings.shown_defaults().items():
-        variable = f"{PREFIX}{name.upper()}"
+        variables = variable(name), f"{variable(name)}_FILE"
         texts = {
             "flag": flags.get(name, flags.get(f"{name}_file")),
-            variable: os.environ.get(variable) or None,
-            f"{variable}_FILE": os.environ.get(f"{variable}_FILE") or None,
+            **{key: os.environ.get(key) or None for key in variables},
         }
         source, text = next(
             (item for item in texts.items() if item[1] is not None), ("default", default)
@@ -90,10 +89,10 @@ def _masked(secret: str) -> str:
 def _settings_text(shown: dict[str, dict[str, str]], *, shows_all: bool) -> str:
     lines = []
     for name, setting in shown.items():
-        variable, source = f"{PREFIX}{name.upper()}", setting["source"]
+        source = setting["source"]
         if shows_all or source != "default":
-            where = "" if source in {"default", variable} else f"({source})"
-            lines.append(("", variable, setting["value"] or "-", where))
+            where = "" if source in {"default", variable(name)} else f"({source})"
+            lines.append(("", variable(name), setting["value"] or "-", where))
     which = "" if shows_all else " that differ from their defaults; --all prints the others"
     return f"Settings{which}\n{aligned(lines)}"
 
