@@ -179,14 +179,13 @@ class UpstreamError(GatewayError, code="UPSTREAM_ERROR", status=502):
     ) -> None:
         known = {"upstreamStatus": upstream_status, "retryAfter": retry_after_s}
         super().__init__(message, **{k: v for k, v in known.items() if v is not None})
-        self.upstream_status = upstream_status
         self.retry_after_s = retry_after_s
 
     @property
     def is_temporary(self) -> bool:
         """Whether the same call may succeed later: not after a 3xx, or a 4xx but 421 and 429."""
-        status = self.upstream_status
-        return status is None or status < 300 or status >= 500 or status in {421, 429}
+        status = self.extensions.get("upstreamStatus")
+        return not isinstance(status, int) or not 300 <= status < 500 or status in {421, 429}
 
 
 class UpstreamRejectionError(UpstreamError):
