@@ -117,7 +117,6 @@ class FastLaneProtocol(LimitedProtocol):
             return
         edge = None if self.flow.write_paused else self.edge
         if edge and edge.sheds(scope_of(cycle)):
-            edge.door.enter(scope_of(cycle))
             self._send(edge, cycle, edge.admission.refusal, [])
         else:
             self._call(cycle, app)

@@ -28,9 +28,9 @@ class Edge:
 
         A request with an Origin goes to the application, whose 503 has CORS headers.
         """
-        is_limited = scope["method"] == "POST" and scope["path"] == GRAPHQL_PATH
-        share = share_of(self.door.enter(scope).owner) if is_limited else ""
-        is_too_much = is_limited and self.admission.refuses_next(share)
+        if scope["method"] != "POST" or scope["path"] != GRAPHQL_PATH:
+            return False
+        is_too_much = self.admission.refuses_next(share_of(self.door.enter(scope).owner))
         is_shed = is_too_much and all(name != b"origin" for name, _ in scope["headers"])
         self.admission.shed += is_shed
         return is_shed
