@@ -21,8 +21,8 @@ class _Reader(Generic[T]):
 
 @dataclass(slots=True, eq=False)
 class _Stream(Generic[T]):
+    task: asyncio.Task[None] = field(init=False)
     readers: set[_Reader[T]] = field(default_factory=set)
-    task: asyncio.Task[None] | None = None
     failure: Exception | None = None
     is_over: bool = False
 
@@ -85,7 +85,7 @@ class SharedStreams(Generic[T]):
                 raise stream.failure.with_traceback(None)
         finally:
             stream.readers.discard(reader)
-            if not stream.readers and stream.task is not None:
+            if not stream.readers:
                 stream.task.cancel()
                 if self._streams.get(key) is stream:
                     del self._streams[key]
