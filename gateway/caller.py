@@ -5,8 +5,12 @@
 * Representation: `Accept-Language`, `SO-Language`, `SO-Culture`, `SO-TimeZone`.
 
 All of it is forwarded byte for byte; settings can add a token, a language and a time zone for
-callers that send none. The digest of the whole is the cache key. Negotiate and NTLM are refused:
-they authenticate a TCP connection, and callers share the gateway's connections.
+callers that send none. Negotiate and NTLM are refused: they authenticate a TCP connection, and
+callers share the gateway's connections.
+
+Three texts stand for a caller. Its *key* is the digest of the whole: the cache has a snapshot for
+each. Its *owner* is a digest of the login alone. Its *share*, of whatever is limited, is named by
+the owner once SuperOffice has accepted the credentials; until then it is that of `STRANGERS`.
 """
 
 import hashlib
