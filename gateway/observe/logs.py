@@ -17,7 +17,7 @@ from gateway.observe.log_writer import LogWriter
 
 # Messages of uvicorn that are dropped: on failed starts and refused requests, which the gateway
 # logs itself, and on WebSockets, with a query string that may hold secrets.
-_KNOWN = re.compile(
+_DROPPED = re.compile(
     r"Traceback |Exception in 'lifespan'|Application \w+ failed"
     r'|.*"WebSocket |Invalid HTTP request|Invalid UTF-8 sequence'
     r"|ASGI callable returned without completing handshake"
@@ -136,4 +136,4 @@ def _report_loss(lines: int) -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    return not _KNOWN.match(str(record.msg))
+    return not _DROPPED.match(str(record.msg))

@@ -44,7 +44,7 @@ async def read_body(
     _check_head(fields, max_bytes)
     inflate = _inflater(fields.get(b"content-encoding", b""))
     # Not `aiter_raw`, which refuses responses that have their content already, as in tests.
-    assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  by AsyncClient
+    assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  of an async transport
     body = BytesIO()  # grows in place, and mostly returns its bytes without a copy
     received = cost = 0
     try:
