@@ -136,8 +136,7 @@ def _tenant(request: Request) -> DemoTenant:
 
 async def _refuse(request: Request, exc: Exception) -> Response:
     """Answer an unknown route or method with JSON, as SuperOffice does."""
-    if not isinstance(exc, HTTPException):  # pragma: no cover - Starlette calls us for these only
-        raise exc
+    assert isinstance(exc, HTTPException)  # noqa: S101  registered for these only
     kind = "SoNotFoundException" if exc.status_code == 404 else "SoNotSupportedException"
     message = f"No resource answers {request.method} {request.url.path}"
     answer = _error(exc.status_code, kind, message)

@@ -27,22 +27,29 @@ class Moment:
     requested: int
     now: int
 
+    @property
+    def place(self) -> int:
+        """The index of the chat's current beat."""
+        return self.chat.place_at(self.now - self.requested)
+
+    @property
+    def beat(self) -> Beat:
+        """The chat's current beat."""
+        return self.chat.beats[self.place]
+
 
 def session_record(moment: Moment, wire: Wire) -> Record:
     """Return a session's 33 properties, nested records included."""
-    chat = moment.chat
-    place = chat.place_at(moment.now - moment.requested)
-    beat = chat.beats[place]
     return {
-        "TableRight": table_right(chat.variety, wire),
-        "FieldProperties": field_properties("ChatSession", beat.status in OVER, wire),
+        "TableRight": table_right(moment.chat.variety, wire),
+        "FieldProperties": field_properties("ChatSession", moment.beat.status in OVER, wire),
         "ChatSessionId": moment.session_id,
         "TopicId": moment.topic_id,
         **_customer(moment),
-        **_state(moment, place),
-        **_times(moment, place, wire),
-        **_agents(moment, beat, wire),
-        **_links(moment, place, wire),
+        **_state(moment),
+        **_times(moment, wire),
+        **_agents(moment, wire),
+        **_links(moment, wire),
     }
 
 
@@ -61,8 +68,8 @@ def _customer(moment: Moment) -> Record:
     }
 
 
-def _state(moment: Moment, place: int) -> Record:
-    chat, beat = moment.chat, moment.chat.beats[place]
+def _state(moment: Moment) -> Record:
+    chat, beat = moment.chat, moment.beat
     # A reset chat has waited since its first request.
     waited_s = moment.now - moment.requested if beat.status == "InQueue" else 0
     return {
@@ -73,25 +80,24 @@ def _state(moment: Moment, place: int) -> Record:
         "AlertLevel": min(waited_s // 30, 2),
         "Rank": chat.variety % 5 + 1 if beat.agent else 0,
         # The zero member of the enum: idle sessions have this value too.
-        "Flags": "UserIsTyping" if _is_agent_typing(moment, place) else "CustomerIsTyping",
+        "Flags": "UserIsTyping" if _is_agent_typing(moment) else "CustomerIsTyping",
         "ChatbotIsActive": beat.is_bot,
         "Rating": chat.rating if beat.status in OVER and beat.agent else 0,
     }
 
 
-def _is_agent_typing(moment: Moment, place: int) -> bool:
+def _is_agent_typing(moment: Moment) -> bool:
     """Return whether the agent's next message follows within seconds."""
-    beats = moment.chat.beats
-    if beats[place].status not in _CHATTING or beats[place].agent is None:
+    if moment.beat.status not in _CHATTING or moment.beat.agent is None:
         return False
-    following = beats[place + 1]  # a chat always goes on to Finished
+    following = moment.chat.beats[moment.place + 1]  # a chat always goes on to Finished
     is_soon = moment.now - moment.requested >= following.at - _TYPING_S
     return is_soon and following.status == "UserLast"
 
 
-def _times(moment: Moment, place: int, wire: Wire) -> Record:
-    requested, beat = moment.requested, moment.chat.beats[place]
-    ended = _since(requested, moment.chat.ended_at(place))
+def _times(moment: Moment, wire: Wire) -> Record:
+    requested = moment.requested
+    ended = _since(requested, moment.chat.ended_at(moment.place))
     # The customer's browser polls until the end, or until the customer leaves; the last poll is
     # never in the future.
     polled = moment.now - 1 - (moment.now + moment.chat.variety) % _POLL_S
@@ -100,9 +106,9 @@ def _times(moment: Moment, place: int, wire: Wire) -> Record:
     ticks = (fetched * 7919 + moment.chat.variety * 104_729) % 10_000_000
     return {
         "WhenRequested": wire.date(requested),
-        "WhenStarted": wire.date(_since(requested, moment.chat.picked_up_at(place))),
+        "WhenStarted": wire.date(_since(requested, moment.chat.picked_up_at(moment.place))),
         "WhenEnded": wire.date(ended),
-        "WhenIdle": wire.date(requested + beat.message_at),
+        "WhenIdle": wire.date(requested + moment.beat.message_at),
         "WhenFetched": wire.date(fetched, ticks if requested < fetched not in {ended, left} else 0),
     }
 
@@ -111,8 +117,9 @@ def _since(requested: int, elapsed_s: int | None) -> int | None:
     return None if elapsed_s is None else requested + elapsed_s
 
 
-def _agents(moment: Moment, beat: Beat, wire: Wire) -> Record:
+def _agents(moment: Moment, wire: Wire) -> Record:
     """No agent is null, or, in some sessions, an object of zeros and empty strings."""
+    beat = moment.beat
     is_blank = beat.agent is None and moment.chat.variety % 4 == 0
     has_user = beat.agent is not None or is_blank
     return {
@@ -121,7 +128,7 @@ def _agents(moment: Moment, beat: Beat, wire: Wire) -> Record:
     }
 
 
-def _links(moment: Moment, place: int, wire: Wire) -> Record:
+def _links(moment: Moment, wire: Wire) -> Record:
     chat, seed = moment.chat, moment.seed
     who, owner = chat.customer, chat.owner
     company = who.company
@@ -133,12 +140,12 @@ def _links(moment: Moment, place: int, wire: Wire) -> Record:
         else None,
         "Project": project_record(seed, company, owner, wire) if has("Project") else None,
         "Sale": sale_record(seed, company, owner, wire) if has("Sale") else None,
-        "Ticket": ticket_record(_facts(moment, place), wire) if has("Ticket") else None,
+        "Ticket": ticket_record(_facts(moment), wire) if has("Ticket") else None,
     }
 
 
-def _facts(moment: Moment, place: int) -> ChatFacts:
-    chat, beat = moment.chat, moment.chat.beats[place]
+def _facts(moment: Moment) -> ChatFacts:
+    chat, beat, place = moment.chat, moment.beat, moment.place
     return ChatFacts(
         session_id=moment.session_id,
         variety=chat.variety,

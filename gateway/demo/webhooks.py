@@ -80,13 +80,13 @@ class Webhooks:
         """Return the changes between two seconds; the end of a chat is not one."""
         known = self._sessions(before)
         for key, moment in self._sessions(now).items():
-            was, beat = known.get(key), _beat(moment)
+            was, beat = known.get(key), moment.beat
             if was is None:
                 yield self._event("created", moment, ["status"])
                 continue
-            if _beat(was).status != beat.status:
+            if was.beat.status != beat.status:
                 yield self._event("changed", moment, ["status"])
-            if _beat(was).message_at != beat.message_at:
+            if was.beat.message_at != beat.message_at:
                 yield self._event("message", moment, ["lastMessage"])
 
     def _sessions(self, now: int) -> dict[int, Moment]:
@@ -94,7 +94,7 @@ class Webhooks:
         return {moment.session_id: moment for moment in moments}
 
     def _event(self, what: str, moment: Moment, changes: list[str]) -> dict[str, Any]:
-        agent = _beat(moment).agent
+        agent = moment.beat.agent
         return {
             "EventId": str(uuid.uuid4()),
             "Timestamp": datetime.fromtimestamp(moment.now, UTC).isoformat(),
@@ -122,8 +122,3 @@ class Webhooks:
             if answer.is_success:
                 return
         logger.warning("A webhook was not accepted: %s", event["Event"])
-
-
-def _beat(moment: Moment) -> Any:
-    chat = moment.chat
-    return chat.beats[chat.place_at(moment.now - moment.requested)]
