@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, ParamSpec
 
 import orjson
 from prometheus_client.metrics_core import (
@@ -52,7 +52,7 @@ Values = Mapping[Any, "float | Timings"]
 Read = Callable[[], float | Values]
 """Reads the current value of a metric, on any thread."""
 
-T = TypeVar("T")
+P = ParamSpec("P")
 
 
 def outcome_of(exc: BaseException) -> str:
@@ -140,14 +140,14 @@ class UpstreamMeter:
         self.outcomes: Counter[tuple[str, ...]] = Counter({(ANONYMOUS, OK): 0})
 
     def around(
-        self, fetch: Callable[[T], Awaitable[bytes]], tenant: str = ANONYMOUS
-    ) -> Callable[[T], Awaitable[bytes]]:
+        self, fetch: Callable[P, Awaitable[bytes]], tenant: str = ANONYMOUS
+    ) -> Callable[P, Awaitable[bytes]]:
         """Return `fetch`, counted for a tenant."""
 
-        async def counted(headers: T) -> bytes:
+        async def counted(*args: P.args, **more: P.kwargs) -> bytes:
             started = time.perf_counter()
             try:
-                body = await fetch(headers)
+                body = await fetch(*args, **more)
             except BaseException as exc:
                 if isinstance(exc, UpstreamError) and not exc.call_was_made:
                     self.refused += 1

@@ -35,6 +35,7 @@ from gateway.observe.metrics import outcome_of
 from gateway.observe.operations import OperationNames
 
 if TYPE_CHECKING:
+    from gateway.caller import Caller
     from gateway.sessions.source import Fetch
     from gateway.store.memory import BoundedMemoryCache
 
@@ -112,14 +113,14 @@ class Tracing:
             **({"gateway.tenant": tenant} if tenant else {}),
         }
 
-        async def traced(headers: Sequence[Header]) -> bytes:
+        async def traced(caller: "Caller", trace: Sequence[Header]) -> bytes:
             with self._start_span("GET", kind=SpanKind.CLIENT, attributes=attributes) as span:
                 own: dict[str, str] = {}
                 _W3C.inject(own)
-                sent = [header for header in headers if header[0] not in TRACE]
+                sent = [header for header in trace if header[0] not in TRACE]
                 sent += [(name.encode(), value.encode()) for name, value in own.items()]
                 try:
-                    body = await fetch(sent)
+                    body = await fetch(caller, sent)
                 except BaseException as exc:
                     _fail(span, outcome_of(exc))
                     status = getattr(exc, "extensions", {}).get("upstreamStatus")

@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 _SHORTEST_AGE_S = 1.0
 """A lower bound for `Cache-Control`: without it, `no-cache` costs a REST call per request."""
 
-Fetch = Callable[[Sequence[Header]], Awaitable[bytes]]
-"""Calls SuperOffice with the given headers; returns the body of a 200, decompressed."""
+Fetch = Callable[[Caller, Sequence[Header]], Awaitable[bytes]]
+"""Calls SuperOffice for a caller, within a trace; returns the body of a 200, decompressed."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False, weakref_slot=True)
@@ -242,7 +242,7 @@ class Source:
     async def _call(self, caller: Caller, trace: Sequence[Header]) -> tuple[Stored, Snapshot]:
         started, requested_ns = time.perf_counter(), self.clock_ns()
         self.epoch_ns = min(self.epoch_ns, requested_ns)  # the clock may have been set back
-        body = await self.fetch((*caller.headers, *trace))
+        body = await self.fetch(caller, trace)
         stored = Stored(body, requested_ns, self.clock_ns())
         took_s = time.perf_counter() - started
         return stored, await self._assemble(caller, stored, "upstream", took_s)

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 
 from cachetools import LRUCache
 
+from gateway.caller import Caller
 from gateway.errors import UpstreamMisdirectedError, UpstreamTimeoutError, UpstreamUnavailableError
 from gateway.headers import Header
+from gateway.sessions.source import Fetch
 from gateway.tenants.states import MOST_TENANTS, TenantStates
 
 
@@ -15,16 +17,16 @@ class Client:
     """Makes REST calls to one address, and counts those in progress."""
 
     url: str
-    fetch: Callable[[Sequence[Header]], Awaitable[bytes]]
+    fetch: Fetch
     aclose: Callable[[], Awaitable[None]]
     calls: int = 0
     is_retired: bool = False
 
-    async def call(self, headers: Sequence[Header]) -> bytes:
+    async def call(self, caller: Caller, trace: Sequence[Header]) -> bytes:
         """Make a call."""
         self.calls += 1
         try:
-            return await self.fetch(headers)
+            return await self.fetch(caller, trace)
         finally:
             self.calls -= 1
             await self._close_if_idle()
@@ -51,7 +53,7 @@ class TenantCalls:
     client_for: Callable[[str], Client]
     _clients: LRUCache[str, Client] = field(default_factory=lambda: LRUCache(MOST_TENANTS))
 
-    async def fetch(self, tenant: str, headers: Sequence[Header]) -> bytes:
+    async def fetch(self, tenant: str, caller: Caller, trace: Sequence[Header]) -> bytes:
         """Make a tenant's call; if the tenant has moved, once more at its new address.
 
         Raises:
@@ -60,7 +62,7 @@ class TenantCalls:
         """
         state = await self.states.find(tenant)
         try:
-            return await self._call(tenant, state.url, headers)
+            return await self._call(tenant, state.url, caller, trace)
         except UpstreamMisdirectedError:
             moved = await self.states.find_moved(tenant, state)
             if moved.url == state.url:
@@ -68,7 +70,7 @@ class TenantCalls:
         except (UpstreamUnavailableError, UpstreamTimeoutError):
             self.states.refresh_soon(tenant)
             raise
-        return await self._call(tenant, moved.url, headers)
+        return await self._call(tenant, moved.url, caller, trace)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -76,7 +78,7 @@ class TenantCalls:
             await client.retire()
         await self.states.aclose()
 
-    async def _call(self, tenant: str, url: str, headers: Sequence[Header]) -> bytes:
+    async def _call(self, tenant: str, url: str, caller: Caller, trace: Sequence[Header]) -> bytes:
         client, retired = self._clients.get(tenant), None
         if client is None or client.url != url:
             retired = client
@@ -84,7 +86,7 @@ class TenantCalls:
                 _, retired = self._clients.popitem()
             client = self._clients[tenant] = self.client_for(url)
         try:
-            return await client.call(headers)
+            return await client.call(caller, trace)
         finally:
             if retired is not None:
                 await retired.retire()

@@ -9,6 +9,7 @@ from functools import partial
 
 import httpx
 
+from gateway.caller import Caller
 from gateway.errors import (
     UpstreamHeldOffError,
     UpstreamNotCalledError,
@@ -89,23 +90,25 @@ class UpstreamClient:
         """Close the pooled connections."""
         await self._transport.aclose()
 
-    async def fetch(self, headers: Sequence[Header]) -> bytes:
-        """Make the call with a caller's headers and return the body of its 200, decompressed.
+    async def fetch(self, caller: Caller, trace: Sequence[Header] = ()) -> bytes:
+        """Make the call for a caller and return the body of its 200, decompressed.
+
+        `trace` are headers beside the caller's.
 
         Raises:
             UpstreamError: SuperOffice could not be reached, answered with another status or an
                 unreadable body, or too late; or the call was not made, because calls keep failing
                 or this caller is rate-limited.
         """
-        name = self._rate_limits.name(headers)
+        name = self._rate_limits.name(caller)
         self._rate_limits.check(name)
-        share = self._rate_limits.share_of(name, headers)
+        share = self._rate_limits.share_of(name, caller)
         ends_at = asyncio.get_running_loop().time() + self._timeout_s
         with Call(self.breaker, share) as call:
             try:
                 async with asyncio.timeout_at(ends_at):
                     self._retries.note_call()
-                    body = await self._attempt_twice(call, headers, ends_at)
+                    body = await self._attempt_twice(call, (*caller.headers, *trace), ends_at)
             except UpstreamUnauthenticatedError:
                 self._rate_limits.refused(name)
                 raise

@@ -4,13 +4,12 @@ import hashlib
 import math
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from cachetools import LRUCache, TLRUCache
 
 from gateway.caller import STRANGERS, Caller
 from gateway.errors import UpstreamHeldOffError, UpstreamUnauthenticatedError
-from gateway.headers import Header
 
 # A mistake of SuperOffice, or of a proxy before it, must not lock a caller out for a day.
 _LONGEST_S = 60
@@ -52,14 +51,14 @@ class RateLimits:
             error.call_was_made = False
             raise error
 
-    def share_of(self, name: str, headers: Sequence[Header]) -> str:
+    def share_of(self, name: str, caller: Caller) -> str:
         """Return the name under which a caller's slots and failures are counted.
 
         Unauthenticated clients share one, as forged credentials cost nothing; but until the first
         caller is accepted, each caller has its own.
         """
         is_known = not self._accepted or name in self._accepted
-        return Caller(tuple(headers)).owner() if is_known else STRANGERS
+        return caller.owner() if is_known else STRANGERS
 
     def add(self, name: str, seconds: float) -> None:
         """Limit a caller, for a minute at most."""
@@ -74,7 +73,7 @@ class RateLimits:
         self._accepted.pop(name, None)
         self._refused[name] = self._clock() + _REFUSED_S
 
-    def name(self, headers: Sequence[Header]) -> str:
+    def name(self, caller: Caller) -> str:
         """Return the name of the caller in this process."""
-        credentials = repr(Caller(tuple(headers)).credentials().headers).encode()
+        credentials = repr(caller.credentials().headers).encode()
         return hashlib.blake2b(credentials, key=self._key, digest_size=16).hexdigest()

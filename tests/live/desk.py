@@ -107,9 +107,9 @@ class Desk:
         compare = Comparison(self.schema.watched)
         self.watchers = Watchers(self.source, rhythm=self.rhythm, compare=compare)
 
-    async def fetch(self, headers: Sequence[Header]) -> bytes:
+    async def fetch(self, caller: Caller, trace: Sequence[Header]) -> bytes:
         """Answer a REST call with the sessions at its arrival."""
-        self.calls.append(headers[0][1].decode().removeprefix("Basic "))
+        self.calls.append(caller.headers[0][1].decode().removeprefix("Basic "))
         body, failure = json.dumps(self.sessions).encode(), self.failure
         await self.is_answering.wait()
         if failure is not None:

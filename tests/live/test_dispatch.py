@@ -35,7 +35,7 @@ class Online:
     def source(self, name: str) -> Source:
         """Make the source of a tenant."""
 
-        async def fetch(headers: Sequence[Header]) -> bytes:
+        async def fetch(caller: Caller, trace: Sequence[Header]) -> bytes:
             self.calls.append(name)
             return b"[]"
 

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 
 from gateway import Settings, create_app
+from gateway.caller import Caller
 from gateway.errors import SettingsError
 from gateway.observe import tracing
 from gateway.observe.operations import OperationNames
@@ -273,13 +274,15 @@ async def test_an_unknown_method_is_not_recorded(traced: Traced) -> None:
 async def test_a_cancelled_rest_call_has_a_span() -> None:
     """Calls are cancelled at shutdown, for example."""
 
-    async def never(headers: Any) -> bytes:
+    async def never(*_: Any) -> bytes:
         await asyncio.Event().wait()
         raise AssertionError  # pragma: no cover - it waits for ever
 
     with traces_in_memory() as exporter:
         traces = tracing.Tracing(OperationNames())
-    call = asyncio.ensure_future(traces.fetch(never, "https://rest.invalid", "Cust1")(()))
+    call = asyncio.ensure_future(
+        traces.fetch(never, "https://rest.invalid", "Cust1")(Caller(()), ())
+    )
     await asyncio.sleep(0)
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)

@@ -110,11 +110,11 @@ async def test_an_answer_whose_call_began_before_a_change_is_not_shared() -> Non
     machines = Machines()
     other = machines.source()
 
-    async def during_a_change(headers: Sequence[Header]) -> bytes:
+    async def during_a_change(caller: Caller, trace: Sequence[Header]) -> bytes:
         machines.clock.advance(1)
         other.invalidate(other.clock_ns())
         machines.clock.advance(1)
-        return await machines.rest(headers)
+        return await machines.rest(caller, trace)
 
     first = await text(replace(machines.source(), fetch=during_a_change))
     machines.clock.advance(0.5)

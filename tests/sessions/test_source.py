@@ -39,14 +39,14 @@ class Rest:
     is_hung: bool = False
     calls: list[tuple[Header, ...]] = field(default_factory=list)
 
-    async def __call__(self, headers: Sequence[Header]) -> bytes:
+    async def __call__(self, caller: Caller, trace: Sequence[Header]) -> bytes:
         """Answer one call asynchronously."""
-        self.calls.append(tuple(headers))
+        self.calls.append((*caller.headers, *trace))
         number = len(self.calls)
         await asyncio.sleep(3_600 if self.is_hung else 0)
         if self.failure:
             raise self.failure
-        return b"broken" if self.is_broken else b"%s %d" % (headers[0][1], number)
+        return b"broken" if self.is_broken else b"%s %d" % (caller.headers[0][1], number)
 
 
 @dataclass

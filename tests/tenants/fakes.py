@@ -5,6 +5,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.caller import Caller
 from gateway.errors import GatewayError
 from gateway.headers import Header
 from gateway.tenants.state_service import StateService, TenantState
@@ -60,7 +61,7 @@ class FakeClient:
     calls: int = 0
     is_closed: bool = False
 
-    async def fetch(self, headers: Sequence[Header]) -> bytes:
+    async def fetch(self, caller: Caller, trace: Sequence[Header]) -> bytes:
         assert not self.is_closed
         self.calls += 1
         await self.is_open.wait()

@@ -1,11 +1,11 @@
 """Calls go to the tenant's current host, over connections of that tenant only."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from gateway.caller import Caller
 from gateway.errors import (
     GatewayError,
     UpstreamError,
@@ -14,14 +14,13 @@ from gateway.errors import (
     UpstreamTimeoutError,
     UpstreamUnavailableError,
 )
-from gateway.headers import Header
 from gateway.tenants import calls as calls_module
 from gateway.tenants.calls import Client, TenantCalls
 from gateway.tenants.states import TenantStates
 from tests.clock import FakeClock
 from tests.tenants.fakes import START_S, TENANT, FakeClient, FakeService, error_of, running
 
-HEADERS: Sequence[Header] = ((b"authorization", b"Bearer a"),)
+CALLER = Caller(((b"authorization", b"Bearer a"),))
 FIRST, SECOND = (str(running(host).url) for host in ("online1", "online2"))
 MOVED = UpstreamMisdirectedError("moved", upstream_status=421)
 
@@ -44,11 +43,11 @@ class Bench:
 
     async def fetch(self, tenant: str = TENANT) -> bytes:
         """Make a call in a task of its own, as each shared call has."""
-        return await asyncio.create_task(self.calls.fetch(tenant, HEADERS))
+        return await asyncio.create_task(self.calls.fetch(tenant, CALLER, ()))
 
     async def refusal(self) -> GatewayError:
         """Make a call that fails, and return the error."""
-        error = await error_of(self.calls.fetch(TENANT, HEADERS))
+        error = await error_of(self.calls.fetch(TENANT, CALLER, ()))
         assert isinstance(error, GatewayError)
         return error
 

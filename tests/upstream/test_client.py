@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.caller import Caller
 from gateway.errors import (
     UpstreamBadResponseError,
     UpstreamError,
@@ -21,7 +22,6 @@ from gateway.errors import (
     UpstreamUnauthenticatedError,
     UpstreamUnavailableError,
 )
-from gateway.headers import Header
 from gateway.store.shared_rate import SharedRate
 from gateway.upstream import client as upstream_client
 from gateway.upstream.budget import Budget
@@ -31,7 +31,7 @@ from tests.support import loaded
 
 HOST = "rest.invalid:8443"
 SECRET = "/home/rest/private"
-CALLER: list[Header] = [(b"authorization", b"Basic ZGVtbzpkZW1v")]
+CALLER = Caller(((b"authorization", b"Basic ZGVtbzpkZW1v"),))
 
 OURS = {
     (b"host", HOST.encode()),
@@ -106,7 +106,7 @@ async def failure_of(rest: Any, **options: Any) -> UpstreamError:
         return await failed(client)
 
 
-async def failed(client: UpstreamClient, caller: list[Header] = CALLER) -> UpstreamError:
+async def failed(client: UpstreamClient, caller: Caller = CALLER) -> UpstreamError:
     """Make one call that must fail with this client, and return the error."""
     # In a task: Python 3.11 stops tracing, and coverage counting, every coroutine that a timeout
     # was thrown through, even if an inner one catches it.
@@ -145,35 +145,42 @@ async def test_without_a_callers_headers_only_ours_are_sent() -> None:
     """Headers that describe this machine or process are not sent."""
     rest = Script(ok())
     async with client_of(rest) as client:
-        await client.fetch([])
+        await client.fetch(Caller(()))
 
     assert {(name.lower(), value) for name, value in rest.requests[0].headers.raw} == OURS
 
 
 async def test_the_callers_headers_are_sent_byte_for_byte() -> None:
     """The caller's headers keep their bytes, order and repetitions."""
-    headers = [
+    headers = (
         (b"x-xsrf-token", b"\xe6\xf8\xe5 \xff%20=="),
         (b"cookie", b'a=1; b="x, y"; a=2'),
         (b"so-apptoken", b"t" * 4_000),
         (b"accept-language", b"nb"),
         (b"accept-language", b"en;q=0.5"),
         (b"so-language", b""),
-    ]
+    )
     rest = Script(ok())
     async with client_of(rest) as client:
-        await client.fetch(headers)
+        await client.fetch(Caller(headers))
 
     raw = rest.requests[0].headers.raw
-    assert [header for header in raw if (header[0].lower(), header[1]) not in OURS] == headers
+    assert tuple(header for header in raw if (header[0].lower(), header[1]) not in OURS) == headers
 
 
 async def test_one_callers_headers_are_not_sent_for_the_next() -> None:
     """The headers of one caller are not sent for the next."""
     rest = Script(ok())
     async with client_of(rest) as client:
-        await client.fetch([(b"authorization", b"Basic first"), (b"so-apptoken", b"first")])
-        await client.fetch([(b"authorization", b"Basic second")])
+        await client.fetch(
+            Caller(
+                (
+                    (b"authorization", b"Basic first"),
+                    (b"so-apptoken", b"first"),
+                )
+            )
+        )
+        await client.fetch(Caller(((b"authorization", b"Basic second"),)))
 
     second = rest.requests[1].headers
     assert second["authorization"] == "Basic second"
@@ -204,7 +211,7 @@ async def test_the_callers_own_cookie_is_sent_alone() -> None:
     rest = Script(httpx.Response(200, headers={"Set-Cookie": "id=1; Path=/"}, content=b"[]"))
     async with client_of(rest, host="localhost") as client:
         await client.fetch(CALLER)
-        await client.fetch([(b"cookie", b"id=2")])
+        await client.fetch(Caller(((b"cookie", b"id=2"),)))
 
     assert rest.requests[1].headers.get_list("cookie") == ["id=2"]
 
@@ -454,7 +461,7 @@ async def test_after_repeated_failures_rest_is_not_called() -> None:
     rest = Script(failing(500), *[failing(400)] * 20, httpx.ConnectError(SECRET))
     async with client_of(rest, breaker_failures=2, clock=FakeClock()) as client:
         for number in range(23):
-            await failed(client, [(b"authorization", b"Basic %d" % number)])
+            await failed(client, Caller(((b"authorization", b"Basic %d" % number),)))
         before = rest.calls
         error = await failed(client)
 
@@ -470,7 +477,7 @@ async def test_a_call_and_its_retry_count_as_one_failure() -> None:
     async with client_of(rest, breaker_failures=2) as client:
         await failed(client)
         before = client.breaker.state
-        await failed(client, [(b"authorization", b"Basic Ym9iOmJvYg==")])
+        await failed(client, Caller(((b"authorization", b"Basic Ym9iOmJvYg=="),)))
 
     assert (before, client.breaker.state) == ("closed", "open")
     assert rest.calls == 4
@@ -555,7 +562,7 @@ async def test_a_pause_before_a_retry_frees_the_slot() -> None:
     async with client_of(rest, connections=1) as client:
         pausing = asyncio.create_task(client.fetch(CALLER))
         await settle()
-        assert await client.fetch([]) == b"[]"
+        assert await client.fetch(Caller(())) == b"[]"
 
         assert not pausing.done()
         pausing.cancel()
@@ -570,9 +577,9 @@ async def test_after_a_429_a_caller_is_held_off() -> None:
     async with client_of(rest, clock=clock) as client:
         first = await failed(client)
         clock.advance(3)
-        held = await failed(client, [*CALLER, (b"accept-language", b"nb")])
+        held = await failed(client, Caller((*CALLER.headers, (b"accept-language", b"nb"))))
         assert rest.calls == 1
-        assert await client.fetch([(b"authorization", b"Basic other")]) == b"[]"
+        assert await client.fetch(Caller(((b"authorization", b"Basic other"),))) == b"[]"
         clock.advance(4)
         assert await client.fetch(CALLER) == b"[]"
 

@@ -4,13 +4,12 @@ import pytest
 
 from gateway.caller import STRANGERS, Caller
 from gateway.errors import UpstreamRateLimitedError, UpstreamUnauthenticatedError
-from gateway.headers import Header
 from gateway.upstream import rate_limits as module
 from gateway.upstream.rate_limits import RateLimits
 from tests.clock import FakeClock
 
-ADA: list[Header] = [(b"authorization", b"Basic ZGVtbzpkZW1v"), (b"accept-language", b"en")]
-BOB: list[Header] = [(b"authorization", b"Basic Ym9iOmJvYg=="), (b"accept-language", b"en")]
+ADA = Caller(((b"authorization", b"Basic ZGVtbzpkZW1v"), (b"accept-language", b"en")))
+BOB = Caller(((b"authorization", b"Basic Ym9iOmJvYg=="), (b"accept-language", b"en")))
 
 
 @pytest.fixture
@@ -25,10 +24,10 @@ def limits(clock: FakeClock) -> RateLimits:
     return RateLimits(clock=clock)
 
 
-def seconds_left(limits: RateLimits, headers: list[Header]) -> int | None:
+def seconds_left(limits: RateLimits, caller: Caller) -> int | None:
     """Return the seconds that a caller must wait, or None."""
     try:
-        limits.check(limits.name(headers))
+        limits.check(limits.name(caller))
     except UpstreamRateLimitedError as exc:
         return exc.retry_after_s
     return None
@@ -56,12 +55,14 @@ def test_other_callers_are_not_held(limits: RateLimits) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        pytest.param([ADA[0], (b"accept-language", b"nb")], id="language"),
-        pytest.param([*ADA, (b"so-timezone", b"UTC")], id="time zone"),
-        pytest.param([*ADA, (b"x-request-id", b"17"), (b"traceparent", b"00-1")], id="trace"),
+        pytest.param(Caller((ADA.headers[0], (b"accept-language", b"nb"))), id="language"),
+        pytest.param(Caller((*ADA.headers, (b"so-timezone", b"UTC"))), id="time zone"),
+        pytest.param(
+            Caller((*ADA.headers, (b"x-request-id", b"17"), (b"traceparent", b"00-1"))), id="trace"
+        ),
     ],
 )
-def test_a_caller_is_recognized_in_any_language(limits: RateLimits, other: list[Header]) -> None:
+def test_a_caller_is_recognized_in_any_language(limits: RateLimits, other: Caller) -> None:
     """A caller is held in all languages and time zones, as REST counts users."""
     limits.add(limits.name(ADA), 7)
 
@@ -71,10 +72,11 @@ def test_a_caller_is_recognized_in_any_language(limits: RateLimits, other: list[
 @pytest.mark.parametrize("name", [b"so-apptoken", b"cookie", b"x-xsrf-token"])
 def test_every_credential_distinguishes_callers(limits: RateLimits, name: bytes) -> None:
     """Each header with a credential distinguishes users or applications."""
-    limits.add(limits.name([(name, b"1")]), 7)
+    one, two = Caller(((name, b"1"),)), Caller(((name, b"2"),))
+    limits.add(limits.name(one), 7)
 
-    assert seconds_left(limits, [(name, b"1")]) == 7
-    assert seconds_left(limits, [(name, b"2")]) is None
+    assert seconds_left(limits, one) == 7
+    assert seconds_left(limits, two) is None
 
 
 def test_no_caller_is_held_longer_than_a_minute(limits: RateLimits) -> None:
@@ -115,11 +117,11 @@ def test_the_number_of_holds_is_limited(clock: FakeClock, monkeypatch: pytest.Mo
     """Past the limit, the oldest hold is dropped."""
     monkeypatch.setattr(module, "_MOST", 2)
     limits = RateLimits(clock=clock)
-    for number in range(3):
-        limits.add(limits.name([(b"authorization", b"%d" % number)]), 60)
+    callers = [Caller(((b"authorization", b"%d" % number),)) for number in range(3)]
+    for caller in callers:
+        limits.add(limits.name(caller), 60)
 
-    assert seconds_left(limits, [(b"authorization", b"0")]) is None
-    assert seconds_left(limits, [(b"authorization", b"2")]) == 60
+    assert [seconds_left(limits, caller) for caller in callers] == [None, 60, 60]
 
 
 def test_rejected_credentials_are_remembered_for_five_seconds(
@@ -129,7 +131,7 @@ def test_rejected_credentials_are_remembered_for_five_seconds(
     limits.refused(limits.name(ADA))
     limits.check(limits.name(BOB))
     with pytest.raises(UpstreamUnauthenticatedError) as caught:
-        limits.check(limits.name([ADA[0]]))  # in any language
+        limits.check(limits.name(ADA.credentials()))  # in any language
     clock.advance(5)
 
     limits.check(limits.name(ADA))
@@ -139,7 +141,7 @@ def test_rejected_credentials_are_remembered_for_five_seconds(
 def test_unauthenticated_callers_share_one_share(limits: RateLimits) -> None:
     """Once a caller was accepted, all unauthenticated callers share one share."""
     ada, bob = limits.name(ADA), limits.name(BOB)
-    own = [Caller(tuple(headers)).owner() for headers in (ADA, BOB)]
+    own = [ADA.owner(), BOB.owner()]
 
     def shares() -> list[str]:
         return [limits.share_of(ada, ADA), limits.share_of(bob, BOB)]

@@ -181,7 +181,7 @@ async def call(
     started = time.perf_counter()
     try:
         caller = caller_policy(settings).read(headers)
-        body = await client.fetch(caller.headers)
+        body = await client.fetch(caller)
         sessions = decode(body)
     except GatewayError as exc:
         return [Finding("call", "fail", f"{exc.code}: {exc}")]

@@ -121,7 +121,7 @@ class Desk:
     fetched_ns: int = NOON_NS
     calls: int = field(default=0, init=False)
 
-    async def fetch(self, headers: Sequence[Header]) -> bytes:
+    async def fetch(self, caller: Caller, trace: Sequence[Header]) -> bytes:
         """Play the REST API."""
         self.calls += 1
         return json.dumps(list(self.sessions)).encode()

@@ -49,7 +49,7 @@ class Clock:
         return self.now_ns
 
 
-async def no_sessions(headers: Any) -> bytes:
+async def no_sessions(*_: Any) -> bytes:
     """Play a REST API without sessions."""
     return b"[]"
 
