@@ -89,8 +89,8 @@ def is_planned(kind: GraphQLObjectType) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
-    """The parts of an operation, and its variables, that planning needs."""
+class Planner:
+    """Plans the selections of an operation, for some values of its variables."""
 
     schema: GraphQLSchema
     node: OperationDefinitionNode

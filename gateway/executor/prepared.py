@@ -31,7 +31,7 @@ from strawberry.types.arguments import StrawberryArgument, convert_arguments
 from strawberry.types.field import StrawberryField
 
 from gateway.executor.internals import DEFINITION, graphql_schema
-from gateway.executor.plan import Operation
+from gateway.executor.plan import Planner
 from gateway.executor.project import Known
 from gateway.executor.projections import Projection, Projections, variables_in
 from gateway.executor.turns import STEPS_PER_TURN, Turns
@@ -100,33 +100,33 @@ class Prepared:
         fragments = {name: FragmentDetails(d) for name, d in self._fragments.items()}
         self._schema = schema
         self._projections = projections
-        self._operation = Operation(graphql_schema(schema), node, fragments, _NO_VARIABLES)
+        self._planner = Planner(graphql_schema(schema), node, fragments, _NO_VARIABLES)
         self._roots = self._collected()
 
     async def execute(
         self, context: Context, variables: dict[str, object] | None
     ) -> dict[str, object] | None:
         """Return the data, for orjson; None if graphql-core has to execute the query."""
-        operation = self._operation
-        if operation.node.variable_definitions:
+        planner = self._planner
+        if planner.node.variable_definitions:
             values = get_variable_values(
-                operation.schema,
-                operation.node.variable_definitions,
+                planner.schema,
+                planner.node.variable_definitions,
                 variables or {},
                 max_errors=0,  # graphql-core then reports fifty of them
                 hide_suggestions=True,
             )
             if isinstance(values, list):
                 return None
-            operation = Operation(operation.schema, operation.node, operation.fragments, values)
+            planner = Planner(planner.schema, planner.node, planner.fragments, values)
         data, turns = dict[str, object](), Turns()
         with suppress(Exception):  # graphql-core then reports the error
             for root in self._roots:
                 await turns.spend(0)
-                found = self._projections.find(operation, root.kind, root.details, turns)
+                found = self._projections.find(planner, root.kind, root.details, turns)
                 if found is None:
                     return None
-                value = await self._resolved(root, context, operation.variables)
+                value = await self._resolved(root, context, planner.variables)
                 if value is not None and root.is_list:
                     snapshot = context.served.snapshot if context.served else None
                     value = await _rows(found, value, snapshot, turns)
@@ -143,7 +143,7 @@ class Prepared:
         declared: StrawberryField = root.field.extensions[DEFINITION]
         raw_info: Any = SimpleNamespace(
             context=context,
-            schema=self._operation.schema,
+            schema=self._planner.schema,
             field_nodes=[detail.node for detail in root.details],
             fragments=self._fragments,
             variable_values=variables,
@@ -170,15 +170,15 @@ class Prepared:
         )
 
     def _collected(self) -> list[_Root]:
-        operation = self._operation
-        query_type = operation.schema.query_type
+        planner = self._planner
+        query_type = planner.schema.query_type
         assert query_type  # noqa: S101  there is one
         collected = collect_fields(
-            operation.schema,
-            operation.fragments,
+            planner.schema,
+            planner.fragments,
             _NO_VARIABLES,
             query_type,
-            operation.node,
+            planner.node,
             forbid_skip_and_include=True,
         )
         if collected.forbidden_directive_instances:

@@ -19,7 +19,7 @@ from graphql import (
 )
 from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails
 
-from gateway.executor.plan import Operation, Plan
+from gateway.executor.plan import Plan, Planner
 from gateway.executor.project import Known, Project, projection
 from gateway.executor.turns import STEPS_PER_TURN, Turns
 from gateway.records.record import Record
@@ -77,7 +77,7 @@ class Projections:
 
     def find(
         self,
-        operation: Operation,
+        planner: Planner,
         kind: GraphQLObjectType,
         details: FieldDetailsList,
         turns: Turns,
@@ -86,26 +86,26 @@ class Projections:
 
         `turns` counts the steps of making it.
         """
-        selection = self._selection(operation, kind, tuple(detail.node for detail in details))
-        coerced = operation.variables.coerced
+        selection = self._selection(planner, kind, tuple(detail.node for detail in details))
+        coerced = planner.variables.coerced
         values = repr([coerced.get(name) for name in selection.variables])
         known = selection.projections
         if values not in known:
             if len(known) == _MOST_PER_SELECTION:
                 known.clear()
             turns.steps += _STEPS_TO_PLAN
-            plan = operation.plan(kind, details)
+            plan = planner.plan(kind, details)
             known[values] = _projection(plan) if plan else None
         return known[values]
 
     def _selection(
-        self, operation: Operation, kind: GraphQLObjectType, nodes: tuple[FieldNode, ...]
+        self, planner: Planner, kind: GraphQLObjectType, nodes: tuple[FieldNode, ...]
     ) -> _Selection:
         key = (kind.name, *map(id, nodes))
         selection = self._selections.get(key)
         if selection is None:
             selections = [node.selection_set for node in nodes if node.selection_set]
-            variables = variables_in(selections, operation.fragments)
+            variables = variables_in(selections, planner.fragments)
             selection = self._selections[key] = _Selection(nodes, tuple(sorted(variables)))
         return selection
 

@@ -24,7 +24,7 @@ from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.executor import internals
-from gateway.executor.plan import Operation, is_planned
+from gateway.executor.plan import Planner, is_planned
 from gateway.executor.project import Known
 from gateway.executor.projections import Projection, Projections
 from gateway.executor.turns import STEPS_PER_TURN, Turns, in_turns
@@ -52,8 +52,8 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         return Turns()
 
     @cached_property
-    def _planned(self) -> Operation:
-        return Operation(self.schema, self.operation, self.fragments, self.variable_values)
+    def _planner(self) -> Planner:
+        return Planner(self.schema, self.operation, self.fragments, self.variable_values)
 
     def build_response(self, data: dict[str, Any] | None) -> Any:
         """Build the response, then break the reference cycle."""
@@ -160,4 +160,4 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         has_middlewares = self.middleware_manager and self.middleware_manager.middlewares
         if has_middlewares or not is_planned(kind):
             return None
-        return self.projections.find(self._planned, kind, field_details_list, self.turns)
+        return self.projections.find(self._planner, kind, field_details_list, self.turns)
