@@ -101,9 +101,10 @@ class Served(msgspec.Struct, frozen=True):
         is_outdated = age_s < 0 or self.snapshot.requested_ns < self.epoch_ns
         return min(left_s, 0.0) if is_outdated else left_s
 
-    def is_good_for(self, max_age_s: float | None) -> bool:
-        """Return whether it is fresh, and young enough for the request."""
-        return self.left_s() > 0 and (max_age_s is None or self.age_s() <= max_age_s)
+    def is_good_for(self, max_age_s: float | None, since_ns: float) -> bool:
+        """Return whether it is fresh, and young enough: its call began at `since_ns` or later."""
+        is_recent = self.snapshot.requested_ns >= since_ns
+        return is_recent and self.left_s() > 0 and (max_age_s is None or self.age_s() <= max_age_s)
 
     def may_be_revalidated_later(self, max_age_s: float | None) -> bool:
         """Return whether it may be served while SuperOffice is called (RFC 5861, section 3)."""

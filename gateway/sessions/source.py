@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import logging
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -91,18 +92,19 @@ class Source:
         if self.caller_rate is not None and not is_poll:
             self.caller_rate.check(self.owner_of(caller))
         max_age_s = max_age_s if is_poll or max_age_s is None else max(max_age_s, _SHORTEST_AGE_S)
+        since_ns = self._since_ns(None if is_poll else max_age_s)
 
         async def call() -> Snapshot:
             IS_POLL.set(is_poll)  # in the context of the flight's task
             with self.bodies.hold():
-                return await self._fly(key, caller, trace, max_age_s)
+                return await self._fly(key, caller, trace, max_age_s, since_ns)
 
         while True:
-            epoch_ns = self.epoch_ns
+            epoch_ns = max(self.epoch_ns, since_ns)
             cached = self._hit(await self.cache.get(key)) if self.windows.ttl_s else None
             fwd: Forwarded = "miss"
             if cached is not None:
-                if cached.is_good_for(max_age_s):
+                if cached.is_good_for(max_age_s, since_ns):
                     return cached
                 is_usable = cached.may_be_revalidated_later(max_age_s)
                 if is_usable and not await self._is_revoked(cached, caller):
@@ -119,9 +121,9 @@ class Source:
                 return msgspec.structs.replace(older, fwd=fwd, is_stale=True, failure=exc)
             how: How = "collapsed" if is_joined else "miss"
             served = self._served(snapshot, "hit" if snapshot.origin == "shared" else how, fwd)
-            # The request that started the flight may have accepted an older snapshot, either from
-            # another process or from before a change.
-            is_enough = snapshot.origin == "upstream" or served.is_good_for(max_age_s)
+            # The request that started the flight may have accepted an older snapshot, from another
+            # process, from before a change, or from a call that began too early for this one.
+            is_enough = snapshot.origin == "upstream" or served.is_good_for(max_age_s, since_ns)
             if not is_joined or (is_enough and snapshot.requested_ns >= epoch_ns):
                 return served
             await asyncio.sleep(0)  # a flight that has just landed could still be joined
@@ -129,7 +131,12 @@ class Source:
     def peek(self, key: str, *, max_age_s: float | None = None) -> Served | None:
         """Return the snapshot of a key if it is fresh and in memory, without waiting."""
         cached = self._hit(self.cache.peek(key)) if self.windows.ttl_s else None
-        return cached if cached is not None and cached.is_good_for(max_age_s) else None
+        since_ns = self._since_ns(max_age_s)
+        return cached if cached is not None and cached.is_good_for(max_age_s, since_ns) else None
+
+    def _since_ns(self, max_age_s: float | None) -> float:
+        """Return when the call for a snapshot that is young enough now must have begun."""
+        return -math.inf if max_age_s is None else self.clock_ns() - max_age_s * 1e9
 
     def invalidate(self, since_ns: int) -> None:
         """Treat snapshots that were requested before a change as out of date."""
@@ -176,7 +183,12 @@ class Source:
         return None if await self._is_revoked(older, caller) else older
 
     async def _fly(
-        self, key: str, caller: Caller, trace: Sequence[Header], max_age_s: float | None
+        self,
+        key: str,
+        caller: Caller,
+        trace: Sequence[Header],
+        max_age_s: float | None,
+        since_ns: float,
     ) -> Snapshot:
         """Fetch a new snapshot, and cache it."""
         try:
@@ -184,7 +196,9 @@ class Source:
                 _, snapshot = await self._call(caller, trace)
             else:
                 shared_key = self._shared_key(key, caller)
-                snapshot = await self._fetch_once(self.shared, shared_key, caller, trace, max_age_s)
+                snapshot = await self._fetch_once(
+                    self.shared, shared_key, caller, trace, max_age_s, since_ns
+                )
         except UpstreamRejectionError:
             await self.cache.delete(key)
             if self.windows.while_revalidate_s or self.windows.if_error_s:
@@ -208,13 +222,14 @@ class Source:
         caller: Caller,
         trace: Sequence[Header],
         max_age_s: float | None,
+        since_ns: float,
     ) -> Snapshot:
         """Call SuperOffice and share the answer, or use the answer to another process."""
         started = time.perf_counter()
 
         def usable(found: Found) -> Stored | None:
             stored = self._stored(found)
-            is_fresh = found.age_s < ttl_s and stored.requested_ns >= self.epoch_ns
+            is_fresh = found.age_s < ttl_s and stored.requested_ns >= max(self.epoch_ns, since_ns)
             return stored if is_fresh else None
 
         since_change_s, ttl_s = (self.clock_ns() - self.epoch_ns) / 1e9, self.windows.ttl_s

@@ -175,6 +175,19 @@ async def test_a_collapsed_request_may_need_a_younger_answer() -> None:
     assert (any_age, young) == ("Basic kari 1", "Basic kari 2")
 
 
+async def test_a_call_of_another_process_can_have_begun_too_early() -> None:
+    """A request for a younger answer waits for the call of another process, and calls REST."""
+    machines = Machines()
+    before = asyncio.create_task(text(machines.source()))
+    while not machines.rest.calls:  # noqa: ASYNC110  waits a few steps only
+        await asyncio.sleep(0)
+    machines.clock.advance(3)
+
+    later = text(machines.source(), max_age_s=1)
+
+    assert [*await asyncio.gather(later, before)] == ["Basic kari 2", "Basic kari 1"]
+
+
 async def test_a_401_deletes_the_shared_entry() -> None:
     """A 401 deletes the caller's shared entry."""
     machines = Machines()

@@ -527,6 +527,52 @@ async def test_a_call_from_before_a_change_does_not_serve_later_requests() -> No
     assert await bench.ask() == "Basic kari 2"
 
 
+async def begun(bench: Bench, call: asyncio.Task[object], took_s: float) -> None:
+    """Wait until a call is made, and let this much time pass."""
+    while not bench.rest.calls:  # noqa: ASYNC110  waits a few steps only
+        await asyncio.sleep(0)
+    assert not call.done()
+    bench.clock.advance(took_s)
+
+
+async def test_a_call_that_began_too_early_does_not_serve_who_wants_a_younger_answer() -> None:
+    """The answer to a slow call has the data of its beginning, however young it is."""
+    bench = Bench()
+    before = asyncio.create_task(bench.ask())
+    await begun(bench, before, took_s=3)
+
+    anyone = asyncio.create_task(bench.ask())
+    later = await asyncio.gather(*(bench.source.serve(KARI, max_age_s=1) for _ in range(3)))
+
+    assert [await before, await anyone] == ["Basic kari 1"] * 2
+    assert [served.snapshot.sessions[0].text for served in later] == ["Basic kari 2"] * 3
+    assert len(bench.rest.calls) == 2
+
+
+async def test_a_call_that_began_soon_enough_is_shared() -> None:
+    """One second is accepted in any case, so that a page's requests share a call."""
+    bench = Bench()
+    before = asyncio.create_task(bench.ask())
+    await begun(bench, before, took_s=0.9)
+
+    served = await bench.source.serve(KARI, max_age_s=0)
+
+    assert (served.how, await before) == ("collapsed", "Basic kari 1")
+
+
+async def test_a_cached_answer_is_as_old_as_the_beginning_of_its_call() -> None:
+    """An answer that took three seconds is too old for `max-age=1` when it arrives."""
+    bench = Bench()
+    before = asyncio.create_task(bench.ask())
+    await begun(bench, before, took_s=3)
+    await before
+    key = bench.source.key_of(KARI)
+
+    assert bench.source.peek(key, max_age_s=1) is None
+    assert bench.source.peek(key, max_age_s=3) is not None
+    assert (await bench.source.serve(KARI, max_age_s=1)).how == "miss"
+
+
 async def test_a_known_key_is_not_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request whose key is known needs no further HMAC."""
     bench = Bench()
