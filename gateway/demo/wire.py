@@ -19,7 +19,7 @@ ListText = tuple[str, str, str]
 
 LANGUAGES = ("NO", "US", "GE")
 UNSET = "0001-01-01T00:00:00"
-FOREVER = "9999-12-31T23:59:59.9999999"
+_FOREVER = "9999-12-31T23:59:59.9999999"
 
 _LANGUAGE_TAGS = {"no": 0, "nb": 0, "nn": 0, "us": 1, "en": 1, "uk": 1, "ge": 2, "de": 2}
 _ENGLISH = 1
@@ -109,6 +109,10 @@ class Wire:
             ticks: of 100 ns, 0 to 9,999,999; written without trailing zeros.
         """
         return UNSET if seconds is None else self._date(seconds, ticks, _zone(self.zone))
+
+    def forever(self) -> str:
+        """Write .NET's latest time, which means that a publication never ends."""
+        return f"{_FOREVER}+0000" if self.has_offset else _FOREVER
 
     def utc(self, seconds: int, ticks: int = 0) -> str:
         """Write a created or updated stamp, which is in UTC whatever zone was requested."""

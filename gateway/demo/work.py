@@ -8,7 +8,7 @@ from gateway.demo.companies import Company
 from gateway.demo.dice import dice
 from gateway.demo.people import Agent, buyer
 from gateway.demo.rights import field_properties, table_right
-from gateway.demo.wire import FOREVER, UNSET, ListText, Record, Wire
+from gateway.demo.wire import UNSET, ListText, Record, Wire
 
 _DAY_S = 86_400
 _NEW_YEAR_2026 = 1_767_225_600
@@ -78,7 +78,7 @@ def project_record(seed: int, company: Company, owner: Agent, wire: Wire) -> orj
         "StatusId": number % 3 + 1,
         "Status": wire.text(_PROJECT_STATUSES[number % 3]),
         "TextId": 0,
-        "PublishTo": FOREVER if is_published else UNSET,
+        "PublishTo": wire.forever() if is_published else UNSET,
         "PublishFrom": wire.date(start if is_published else None),
         "IsPublished": is_published,
         "URLName": None,

@@ -137,8 +137,8 @@ class Settings(LoadedSettings):
     """
 
     caller_rate: int | None = _superoffice(None, "20", ge=1, le=1_000_000)
-    """Requests per second and caller, per process, without those that the response cache answers;
-    unset = any number.
+    """Requests per second and caller, per process, without subscriptions and those that the
+    response cache answers; unset = any number.
     """
 
     max_upstream_bytes: Size = _superoffice("16MiB", ge=1)

@@ -89,6 +89,15 @@ async def test_a_published_project_never_expires() -> None:
     assert ends == {True: "9999-12-31T23:59:59.9999999", False: UNSET}
 
 
+async def test_every_set_date_has_the_offset() -> None:
+    """Clients that read times with an offset alone can read the whole demo."""
+    answer = await sessions_of(KARI, sessions=50, so_timezone="UTC, includeTZOffset")
+    dates = re.findall(r"\d{4}-\d\d-\d\dT[^'\"]*", str(answer))
+
+    assert "9999-12-31T23:59:59.9999999+0000" in dates
+    assert {date[-5:] for date in dates if date != UNSET} == {"+0000"}
+
+
 async def test_the_dates_of_a_session_follow_the_zone_header() -> None:
     """All five dates have the requested offset, or are unset."""
     answer = await sessions_of(KARI, so_timezone="UTC, includeTZOffset")

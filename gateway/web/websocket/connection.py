@@ -5,6 +5,7 @@ Source of the rules: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCO
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, aclosing, suppress
@@ -115,7 +116,7 @@ class Connection:
             try:
                 message = from_json(text, "The message")
             except BadRequestError as exc:
-                raise _CloseError(4400, "WebSocket message must be valid JSON") from exc
+                message = _with_error_as_payload(text, exc)
             await self._handle(message)
             await asyncio.sleep(0)  # yield to others, however many messages came at once
 
@@ -233,6 +234,8 @@ class Connection:
         id_ = running.id
         running.context.work_for_caller()
         try:
+            if isinstance(payload, BadRequestError):
+                raise payload
             operation = await self._graphql.reader.operation(payload)
             running.name, running.record.deprecated = operation.name, operation.document.deprecated
             async with aclosing(self._graphql.engine.stream(operation, running.context)) as answers:
@@ -283,3 +286,17 @@ class Connection:
         cut = reason.encode()[:_LONGEST_REASON].decode(errors="ignore")
         with suppress(WebSocketDisconnect, RuntimeError):
             await self._socket.close(code, cut)
+
+
+def _with_error_as_payload(text: str, error: BadRequestError) -> dict[str, object]:
+    """Return a message that orjson refuses and `json` reads, with the error as its payload.
+
+    Half an emoji that a client has cut off is such a message: it ends one operation, not all.
+    """
+    try:
+        message = json.loads(text)
+        kind, id_ = message["type"], message["id"]
+        orjson.dumps(id_)
+    except (ValueError, RecursionError, LookupError, TypeError) as exc:
+        raise _CloseError(4400, "WebSocket message must be valid JSON") from exc
+    return {"type": kind, "id": id_, "payload": error}

@@ -275,6 +275,7 @@ MALFORMED_MESSAGES = {
     "payload missing": '{"type": "subscribe", "id": "1"}',
     "id missing": '{"type": "subscribe", "payload": {"query": "{ __typename }"}}',
     "id a list": '{"type": "subscribe", "id": [], "payload": {"query": "{ __typename }"}}',
+    "id half an emoji": '{"type": "subscribe", "id": "\\ud83d", "payload": {}}',
     "complete without id": '{"type": "complete"}',
     "complete an object": '{"type": "complete", "id": {}}',
 }
@@ -303,6 +304,8 @@ MALFORMED_OPERATIONS: dict[str, Any] = {
     "query a number": {"query": 42},
     "variables a list": {"query": "{ a }", "variables": []},
     "variables too large": {"query": "{ a }", "variables": {"a": "x" * 70_000}},
+    "half an emoji": {"query": "{ a }", "variables": {"a": "\ud83d"}},
+    "a number without an end": {"query": "{ a }", "variables": {"a": float("inf")}},
     "name a number": {"query": "{ a }", "operationName": 42},
     "name unknown and long": {"query": "{ __typename }", "operationName": LONG},
     "no such document": {"documentId": "nope"},
