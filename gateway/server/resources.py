@@ -21,7 +21,7 @@ from gateway.settings.parse import UNIX
 logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
-_BACKLOG = 2048
+BACKLOG = 2048
 _OTHER_FILES = 200
 
 
@@ -63,7 +63,7 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         is_dual = host == "::" and socket.has_dualstack_ipv6()
         return socket.create_server(
-            (host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=is_dual
+            (host, port), family=family, backlog=BACKLOG, dualstack_ipv6=is_dual
         )
     except (OSError, UnicodeError) as exc:
         raise cannot_listen(host, port, exc, "port") from exc
@@ -114,7 +114,7 @@ def _listen_on_path(path: str) -> socket.socket:
             raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
         listener.bind(path)
         Path(path).chmod(0o666)
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except BaseException:
         listener.close()
         raise

@@ -1,6 +1,7 @@
 """uvicorn's server, with a drain before it stops and one line when it cannot start."""
 
 import asyncio
+import contextlib
 import logging
 import math
 import signal
@@ -18,6 +19,7 @@ from gateway.errors import SettingsError
 from gateway.observe.logs import set_level
 from gateway.server import signals
 from gateway.server.protocol import GatewayProtocol
+from gateway.server.resources import BACKLOG
 from gateway.server.websocket import SocketProtocol
 
 _TICK_S = 0.1
@@ -113,6 +115,27 @@ class GatewayServer(uvicorn.Server):
         while self._signals:
             self._handle(self._signals.pop(0))
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the port, and shut down; connections that wait in its backlog are accepted first.
+
+        Their clients may have sent a request already, and the kernel would reset them.
+        """
+        waiting = [listener.dup() for listener in sockets or ()]
+        for server in self.servers:
+            server.close()  # the event loop must not accept them at the same time
+        for listener in waiting:
+            listener.setblocking(False)
+            with listener, contextlib.suppress(BlockingIOError):
+                for _ in range(BACKLOG):
+                    accepted, _ = listener.accept()
+                    loop = asyncio.get_running_loop()
+                    await loop.connect_accepted_socket(self._connection, accepted)
+        await super().shutdown(sockets)
+
+    def _connection(self) -> GatewayProtocol:
+        """Return a new connection, as uvicorn makes it."""
+        return GatewayProtocol(self.config, self.server_state, self.lifespan.state)
 
     def _handle(self, number: int) -> None:
         """Handle a signal that does not stop the server by itself."""

@@ -30,6 +30,7 @@ asyncio and httptools callbacks of the protocol, such as `on_body`, are public.
 `Server`:
     `startup`, `started`: an application that does not start ends the process with one line.
     `main_loop`, `on_tick`, `handle_exit`, `should_exit`, `force_exit`, `server_state`: the drain.
+    `shutdown`, `servers`, `lifespan`: connections in the backlog are accepted.
 `Config.loaded_app`: the application while it starts, and its state.
 """
 
@@ -52,7 +53,7 @@ _HOOKS: dict[type | ModuleType, str] = {
     "read_paused writable close_sent close_timeout disconnected handshake_initiated "
     "send_keepalive_ping",
     uvicorn.Server: "startup started main_loop on_tick handle_exit should_exit force_exit "
-    "server_state",
+    "server_state shutdown servers lifespan",
     uvicorn.Config: "loaded_app",
     Protocol: "current_size reader events",
     http11: "MAX_LINE_LENGTH MAX_NUM_HEADERS",

@@ -1,5 +1,6 @@
 """uvicorn's configuration, which differs from its defaults for long-lived clients and proxies."""
 
+import asyncio
 import contextlib
 import gc
 import socket
@@ -13,6 +14,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from gateway import Settings, create_app
+from gateway.server import limits
 from gateway.server.protocol import GatewayProtocol
 from gateway.server.servers import GatewayServer, config_of
 from gateway.server.websocket import SocketProtocol
@@ -41,6 +43,47 @@ def serving(**settings: Any) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class BusyServer(GatewayServer):
+    """A server whose clients connect in the very moment before its port closes."""
+
+    async def main_loop(self) -> None:
+        """Connect, and do not let the event loop run before the shutdown."""
+        self.should_exit = True
+        await super().main_loop()
+        address = self.servers[0].sockets[0].getsockname()
+        self.clients = [socket.create_connection(address, timeout=5) for _ in range(21)]
+        _, late, *others = self.clients
+        for client in others:
+            client.sendall(REQUEST)
+        asyncio.get_running_loop().call_later(0.1, late.sendall, REQUEST)
+
+
+def test_connections_in_the_backlog_are_answered_before_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The kernel has accepted them: a proxy would get a reset, and not repeat a POST."""
+    monkeypatch.setattr(limits, "_LAST_HEAD_TIMEOUT_S", 1)
+    server = BusyServer(config_of(create_app(Settings(upstream_url=UPSTREAM_URL))))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server.run(sockets=[listener])
+    silent, *others = ["".join(text_of(client)) for client in server.clients]
+
+    assert silent == ""
+    for answer in others:
+        assert answer.startswith("HTTP/1.1 200 OK")
+        assert "\r\nconnection: close\r\n" in answer
+
+
+def text_of(client: socket.socket) -> Iterator[str]:
+    """Read what a client receives until its connection is closed."""
+    with client:
+        while received := client.recv(65_536):
+            yield received.decode()
 
 
 def test_sockets_have_no_compression() -> None:
