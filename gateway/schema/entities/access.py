@@ -51,6 +51,10 @@ _UNINITIALIZED = 128
 """On a table: SuperOffice has not determined the rights, so the other bits mean nothing."""
 
 
+_MOST_WORDS = 100
+"""Of a mask; what follows is one unknown word."""
+
+
 def has_right(
     mask: str | Malformed | None, bit: int, names: Mapping[str, int]
 ) -> bool | Malformed | None:
@@ -61,7 +65,7 @@ def has_right(
     if mask is None or isinstance(mask, Malformed):
         return mask
     granted, is_known = 0, True
-    for word in (word.strip() for word in mask.split(",")):
+    for word in (word.strip() for word in mask.split(",", _MOST_WORDS)):
         is_number = word.isascii() and word.isdigit() and len(word) < 11
         value = int(word) if is_number else names.get(word)
         is_known = is_known and value is not None

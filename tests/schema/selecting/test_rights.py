@@ -202,3 +202,11 @@ async def test_a_missing_right_is_null(right: object) -> None:
 def test_a_number_too_large_for_python_is_an_unknown_name() -> None:
     """Python refuses to parse so many digits."""
     assert has_right("9" * 5000, 1, TABLE_RIGHTS) is None
+
+
+def test_a_mask_of_many_words_is_read_in_part() -> None:
+    """A right among the first hundred words is granted, any other is unknown."""
+    mask = "Select," * 1_000 + "Update"
+
+    assert has_right(mask, TABLE_RIGHTS["Select"], TABLE_RIGHTS) is True
+    assert has_right(mask, TABLE_RIGHTS["Update"], TABLE_RIGHTS) is None
