@@ -147,7 +147,8 @@ def read_caller(
         SettingsError: one is invalid; the message quotes no header, as it may be a credential.
     """
     settings = Settings.load(**flags)
-    headers = [_header(line) for text in texts for line in text_or_file(text).splitlines()]
+    lines = (line for text in texts for line in text_or_file(text).splitlines())
+    headers = [_header(line) for line in lines if line.strip()]
     value = os.environ.get(AUTHORIZATION, "").strip()
     if value and all(name != b"authorization" for name, _ in headers):
         headers.append(_authorization(value))

@@ -89,7 +89,7 @@ def test_the_query_may_come_on_stdin_or_in_a_file(query: Any, tmp_path: Path) ->
     texts = {
         "query": "query One($n: Int) { chatSessions(limit: $n) { chatSessionId } }",
         "variables": '{"n": 1}',
-        "headers": f"{KARI}\nSO-Language: nb\n",
+        "headers": f"{KARI}\n\nSO-Language: nb\n \n",  # blank lines are skipped
     }
     for name, text in texts.items():
         (tmp_path / name).write_text(text, "utf-8-sig")  # with the mark that Windows writes
