@@ -8,8 +8,11 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
@@ -242,6 +245,49 @@ def test_a_trusted_proxy_need_not_pass_on_the_host(
         started["nginx"].socket("") as opened,
     ):
         assert total_on(opened) == 12
+
+
+class Ready(BaseHTTPRequestHandler):
+    """Answers that an instance is ready."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+
+@contextlib.contextmanager
+def listening(instance: HTTPServer) -> Iterator[None]:
+    """Let a bound instance accept connections until the end of the block."""
+    instance.server_activate()
+    thread = threading.Thread(target=instance.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield
+    finally:
+        instance.shutdown()
+        instance.server_close()
+        thread.join()
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
+def test_nginx_uses_an_instance_soon_after_its_restart(folder: Path) -> None:
+    """Otherwise the next instance of a rolling restart closes its port while none is in use."""
+    one, other = (HTTPServer(("127.0.0.1", 0), Ready, bind_and_activate=False) for _ in range(2))
+    addresses = []
+    for instance in (one, other):
+        instance.server_bind()
+        addresses.append("{}:{}".format(*instance.server_address))
+    [line] = re.findall(rf"  server {GATEWAY}.*\n", QUOTED["nginx"])
+    changes = {line: "".join(line.replace(GATEWAY, address) for address in addresses)}
+    with contextlib.ExitStack() as stack:
+        with listening(one):  # the other one refuses connections
+            port = stack.enter_context(front("nginx", folder, changes))
+            until_soon(partial(is_open, port))
+            site = Site(folder, port)
+            assert {site.answer("/healthz").status for _ in range(4)} == {"200"}
+        with listening(other):
+            time.sleep(2.1)  # nginx counts whole seconds
+            assert site.answer("/healthz").status == "200"
 
 
 @pytest.mark.parametrize("name", QUOTED)
