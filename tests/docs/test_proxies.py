@@ -239,12 +239,20 @@ def test_a_trusted_proxy_need_not_pass_on_the_host(
     folder: Path, gateway_process: tuple[Command, str]
 ) -> None:
     """With `proxy_pass` alone, nginx sends the name of its upstream as `Host`."""
-    changes = {"  proxy_set_header Host $http_host;\n": ""}
+    changes = {"  proxy_set_header Host $client_host;\n": ""}
     with (
         sites(folder, gateway_process[1], {"nginx": changes}) as started,
         started["nginx"].socket("") as opened,
     ):
         assert total_on(opened) == 12
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="needs nginx")
+def test_a_request_without_a_host_passes(all_sites: dict[str, Site]) -> None:
+    """A request over HTTP/3 has no such header, as one over HTTP/1.0 need not have it."""
+    answer = all_sites["nginx"].answer("/graphql", "--http1.0", "-H", "Host:", post=QUERY)
+
+    assert answer[:2] == ("1.1", "200")
 
 
 class Ready(BaseHTTPRequestHandler):
