@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
@@ -29,7 +29,8 @@ def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
     """Return a client; no connection is opened yet.
 
     Raises:
-        SettingsError: the URL has an option that is unknown, or would turn bytes into text.
+        SettingsError: the URL has an option that is unknown, or would turn bytes into text, or
+            names a file of certificates that cannot be used.
     """
     try:
         client = Redis.from_url(
@@ -40,12 +41,19 @@ def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
         pool: Any = client.connection_pool  # redis-py leaves it untyped
+        if issubclass(pool.connection_class, SSLConnection):
+            # Without a password, OpenSSL would ask for one on the terminal.
+            pool.connection_kwargs.setdefault("ssl_password", "")
+            pool.make_connection().ssl_context.get()  # reads the files
         encoder = pool.make_connection().encoder
         encoder.encode("")
         if encoder.decode_responses:
             raise ValueError
-    except Exception:  # noqa: BLE001  redis-py raises any kind; its text may contain a password
-        message = "GATEWAY_CACHE_URL: it has an option behind the ? that cannot be used"
+    except Exception as exc:  # noqa: BLE001  redis-py raises any kind; its text may have a password
+        why = getattr(exc, "strerror", "unknown, or an invalid value")
+        if isinstance(exc, ssl.SSLError):
+            why = "no valid PEM, another key or password, or an unknown cipher"
+        message = f"GATEWAY_CACHE_URL: an option behind the ? cannot be used: {why}"
         raise SettingsError(message) from None
     # With a timeout redis-py sends through `asyncio.wait_for`, which in Python 3.11 can swallow a
     # cancellation: the gateway would not stop. It also takes a task per command.
@@ -178,8 +186,7 @@ async def try_out(url: str) -> tuple[float, list[str]]:
 
     Raises:
         PermissionError: Redis does not accept the user or the password.
-        ssl.SSLCertVerificationError: its certificate is not trusted.
-        OSError: there is no Redis, or it fails; the message is the kind of error.
+        OSError: there is no Redis, or it fails: ssl.SSLError, TimeoutError, or a ConnectionError.
     """
     client: Any = client_for(url, connect_timeout_s=_TRIAL_S)  # redis-py leaves it untyped
     missing: dict[str, None] = {}
@@ -207,7 +214,7 @@ async def try_out(url: str) -> tuple[float, list[str]]:
     except _FAILURES as exc:
         cause: BaseException | None = exc
         while cause is not None:
-            if isinstance(cause, ssl.SSLCertVerificationError):
+            if isinstance(cause, ssl.SSLError | ConnectionError | TimeoutError):
                 raise cause from None
             cause = cause.__cause__ or cause.__context__
         raise ConnectionError(type(exc).__name__) from exc

@@ -16,10 +16,23 @@ from gateway.store.redis import Channel, client_for, try_out
 )
 def test_an_invalid_option_is_a_settings_error(option: str) -> None:
     """The error is one line without the password, and no connection is opened."""
-    with pytest.raises(SettingsError, match="it has an option behind the") as caught:
+    with pytest.raises(SettingsError, match="cannot be used: unknown") as caught:
         client_for(f"redis://:hunter2@redis.invalid?{option}")
 
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [("/none.pem", "No such file or directory"), (__file__, "no valid PEM")],
+)
+def test_an_unusable_file_is_a_settings_error(file: str, why: str) -> None:
+    """The gateway does not start without the file, or with one that is not PEM."""
+    for option in ("ssl_ca_certs", "ssl_certfile"):
+        with pytest.raises(SettingsError, match=f"cannot be used: {why}") as caught:
+            client_for(f"rediss://:hunter2@redis.invalid?{option}={file}")
+
+        assert "hunter2" not in str(caught.value)
 
 
 @contextlib.asynccontextmanager
