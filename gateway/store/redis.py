@@ -186,7 +186,7 @@ async def try_out(url: str) -> tuple[float, list[str]]:
 
     Raises:
         PermissionError: Redis does not accept the user or the password.
-        OSError: there is no Redis, or it fails: ssl.SSLError, TimeoutError, or a ConnectionError.
+        OSError: there is no Redis, or it fails; otherwise the message is the kind of error.
     """
     client: Any = client_for(url, connect_timeout_s=_TRIAL_S)  # redis-py leaves it untyped
     missing: dict[str, None] = {}
@@ -214,7 +214,7 @@ async def try_out(url: str) -> tuple[float, list[str]]:
     except _FAILURES as exc:
         cause: BaseException | None = exc
         while cause is not None:
-            if isinstance(cause, ssl.SSLError | ConnectionError | TimeoutError):
+            if isinstance(cause, OSError) and not isinstance(cause, PermissionError):
                 raise cause from None
             cause = cause.__cause__ or cause.__context__
         raise ConnectionError(type(exc).__name__) from exc

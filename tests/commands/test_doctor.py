@@ -405,7 +405,7 @@ async def test_a_redis_is_examined(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "fail",
         "fail",
     ]
-    assert paused.found == "cannot be used: TimeoutError"
+    assert paused.found == f"{server.url} does not answer"
     assert foreign.found == "the credentials are not accepted"
     assert "hunter2" not in f"{well}{slow}{paused}{foreign}"
 
@@ -494,7 +494,7 @@ async def test_the_findings_can_be_json(doctor: Doctor, tmp_path: Path) -> None:
 
     assert code == 0
     assert report["settings"]["cache_url"] == {
-        "value": f"redis://127.0.0.1:{server.port}",
+        "value": f"redis://127.0.0.1:{server.port}/0",
         "source": "flag",
     }
     assert {finding["check"] for finding in report["findings"]} > {"port", "Redis", "REST API"}

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,12 +11,15 @@ import pytest
 import redis
 
 from gateway.commands.doctor import machine
+from gateway.store import redis as store
 from gateway.store.commands import NAMESPACE
 from tests.ports import free_port
 from tests.store.redis_server import RedisServer, redis_server, wait_for_redis
 from tests.upstream.faulty import DATA, ask, faulty_rest, gateway_to
-from tests.upstream.test_unreachable import needs_openssl, openssl
+from tests.upstream.test_unreachable import THIS_HOST, Certify, certify, expired, needs_openssl
 from tests.waiting import until
+
+__all__ = ["certify", "expired"]
 
 pytestmark = pytest.mark.socket
 
@@ -117,25 +121,68 @@ def enable_tls(client: "redis.Redis") -> int:
             return port
 
 
-@needs_openssl
-async def test_an_untrusted_certificate_is_reported(tmp_path: Path) -> None:
-    """An untrusted certificate is reported unless its authority is set."""
-    openssl(
-        tmp_path,
-        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout redis.key "
-        "-out redis.pem -days 2 -subj /CN=redis -addext subjectAltName=IP:127.0.0.1",
-    )
-    pem, key = str(tmp_path / "redis.pem"), str(tmp_path / "redis.key")
+@contextlib.contextmanager
+def redis_with_tls(folder: Path) -> Iterator[tuple["redis.Redis", str]]:
+    """Run a Redis with the certificate in `rest.pem`; yield a client without TLS, and its URL."""
+    pem, key = str(folder / "rest.pem"), str(folder / "rest.key")
     options = ["--tls-port", "0", "--tls-cert-file", pem, "--tls-key-file", key]
     options += ["--tls-ca-cert-file", pem, "--tls-auth-clients", "no", "--unixsocket", "redis.sock"]
-    with redis_server(tmp_path, *options) as server:
-        with redis.Redis(port=server.port) as client:
-            tls_port = enable_tls(client)
-        secure = f"rediss://127.0.0.1:{tls_port}"
+    with redis_server(folder, *options) as server, redis.Redis(port=server.port) as client:
+        yield client, f"rediss://:hunter2@127.0.0.1:{enable_tls(client)}?"
+
+
+@needs_openssl
+async def test_an_untrusted_certificate_is_reported(tmp_path: Path, certify: Certify) -> None:
+    """An untrusted certificate is reported unless its authority is set."""
+    certify(THIS_HOST)
+    with redis_with_tls(tmp_path) as (_, url):
+        secure = url.replace(":hunter2@", "")
         untrusted = await asyncio.create_task(machine.shared_cache(secure))
-        trusted = await machine.shared_cache(f"{secure}?ssl_ca_certs={pem}")
+        trusted = await machine.shared_cache(f"{secure}ssl_ca_certs={tmp_path}/rest.pem")
         local = await machine.shared_cache(f"unix://{tmp_path}/redis.sock")
 
     assert untrusted.found == "the certificate is not trusted: self-signed certificate"
-    assert "ssl_ca_certs" in (untrusted.advice or "")
+    assert "set ?ssl_ca_certs= of GATEWAY_CACHE_URL" in (untrusted.advice or "")
     assert (trusted.level, local.level) == ("ok", "ok")
+
+
+async def problem_of(url: str) -> str:
+    """Return what doctor says about a Redis that does not work."""
+    finding = await asyncio.create_task(machine.shared_cache(url))
+    assert finding.level == "fail"
+    assert "hunter2" not in f"{finding}"
+    return f"{finding.found} → {finding.advice}"
+
+
+@needs_openssl
+async def test_an_expired_certificate_is_reported(tmp_path: Path, expired: ssl.SSLContext) -> None:
+    """The authority is trusted, so advice about it would mislead."""
+    with redis_with_tls(tmp_path) as (_, url):
+        problem = await problem_of(f"{url}ssl_ca_certs={tmp_path}/rest.pem")
+
+    assert problem.startswith("the certificate has expired → renew it")
+
+
+@needs_openssl
+async def test_each_problem_has_its_own_words(
+    tmp_path: Path, certify: Certify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those about TLS are the same as for SuperOffice, with the settings of Redis."""
+    certify("DNS:elsewhere.example")
+    with redis_with_tls(tmp_path) as (client, url):
+        url += f"ssl_ca_certs={tmp_path}/rest.pem"
+        other_name = await problem_of(url)
+        client.config_set("tls-auth-clients", "yes")
+        client.config_set("tls-protocols", "TLSv1.2")  # otherwise the alert can be lost
+        url += "&ssl_check_hostname=false"
+        no_certificate = await problem_of(url)
+        plain_port = client.connection_pool.connection_kwargs["port"]
+        monkeypatch.setattr(store, "_TRIAL_S", 0.1)
+        no_tls = await problem_of(f"rediss://127.0.0.1:{plain_port}")
+    no_listener = await problem_of(f"unix://{tmp_path}/redis.sock")
+
+    assert other_name.startswith("the certificate is for another host: ip address mismatch")
+    assert "refuses the TLS connection: sslv3 alert handshake failure" in no_certificate
+    assert no_certificate.endswith("set ?ssl_certfile= of GATEWAY_CACHE_URL")
+    assert no_tls.startswith(f"rediss://127.0.0.1:{plain_port} does not answer → check the port")
+    assert no_listener.startswith(f"nothing listens at unix://{tmp_path}/redis.sock → check the")

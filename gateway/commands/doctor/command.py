@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from urllib.parse import urlsplit
 
 import orjson
 from pydantic import SecretStr
@@ -58,6 +57,8 @@ def _run(
 
 def _effective(settings: Settings, flags: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Return each setting as it was written, masked if it is a secret, and where it comes from."""
+    from gateway.commands.doctor.machine import public_part
+
     shown = {}
     for name, default in Settings.shown_defaults().items():
         variables = variable(name), f"{variable(name)}_FILE"
@@ -70,20 +71,9 @@ def _effective(settings: Settings, flags: Mapping[str, str]) -> dict[str, dict[s
         )
         value = getattr(settings, name)
         if isinstance(value, SecretStr) and source != "default":
-            text = _masked(value.get_secret_value())
+            text = public_part(value.get_secret_value()) if name == "cache_url" else _MASK
         shown[name] = {"value": text or "", "source": source}
     return shown
-
-
-def _masked(secret: str) -> str:
-    """Return the mask of a secret, or the URL of a Redis without its credentials."""
-    try:
-        url = urlsplit(secret)
-    except ValueError:
-        return _MASK
-    if url.scheme in {"redis", "rediss"} and url.hostname:
-        return f"{url.scheme}://{url.hostname}:{url.port or 6379}"
-    return f"unix://{url.path}" if url.scheme == "unix" else _MASK
 
 
 def _settings_text(shown: dict[str, dict[str, str]], *, shows_all: bool) -> str:

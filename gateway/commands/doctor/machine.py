@@ -1,10 +1,10 @@
 """Checks of the resources that the gateway needs: ports, open files and Redis."""
 
 import errno
-import ssl
 from contextlib import AbstractContextManager, ExitStack
+from urllib.parse import urlsplit
 
-from gateway.commands.doctor.finding import Failures, Finding, failure
+from gateway.commands.doctor.finding import Failures, Finding, connection_failures, failure
 from gateway.errors import SettingsError
 from gateway.server import resources
 from gateway.settings import Settings
@@ -13,11 +13,7 @@ _URL = "GATEWAY_CACHE_URL"
 _REDIS_SLOW_MS = 50
 _REDIS_FAILURES: Failures = (
     (PermissionError, f"the credentials are not accepted → check user and password in {_URL}"),
-    (
-        ssl.SSLCertVerificationError,
-        "the certificate is not trusted: {reason} → if your own authority has issued it, add "
-        f"?ssl_ca_certs=FILE to {_URL}",
-    ),
+    *connection_failures("redis", f"?ssl_ca_certs= of {_URL}", f"?ssl_certfile= of {_URL}"),
     (Exception, f"cannot be used: {{kind}} → check {_URL}; until then, each process caches alone"),
 )
 
@@ -61,6 +57,12 @@ def open_files(settings: Settings) -> Finding:
     return Finding("open files", "ok", f"{needed} may be needed, which the limit allows")
 
 
+def public_part(url: str) -> str:
+    """Return the URL of a Redis without its login and options."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
 async def shared_cache(url: str) -> Finding:
     """Check that Redis is fast, and allows every command that the gateway uses."""
     from gateway.store.redis import try_out
@@ -68,7 +70,7 @@ async def shared_cache(url: str) -> Finding:
     try:
         took_s, missing = await try_out(url)
     except OSError as exc:
-        return failure("Redis", exc, _REDIS_FAILURES, kind=str(exc) or type(exc).__name__)
+        return failure("Redis", exc, _REDIS_FAILURES, where=public_part(url), kind=str(exc))
     if missing:
         advice = f"give the user of GATEWAY_CACHE_URL these rights: {' '.join(missing)}"
         return Finding("Redis", "fail", "the user lacks rights that the gateway needs", advice)

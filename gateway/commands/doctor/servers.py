@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from gateway.commands.doctor.finding import Failures, Finding, Level, failure
+from gateway.commands.doctor.finding import Failures, Finding, Level, connection_failures, failure
 from gateway.errors import GatewayError
 from gateway.headers import Header
 from gateway.records.dates import has_zone
@@ -29,49 +29,30 @@ _WRONG_PATH = "GATEWAY_UPSTREAM_URL must have everything that comes before /api/
 _MOVED = "the tenants of SuperOffice Online move: use GATEWAY_ENVIRONMENT"
 _UNEXPECTED = "expected 401: check proxies in between; is a client certificate missing?"
 _FOLLOWS_NONE = "the gateway follows no redirects: use that address"
-_OWN_AUTHORITY = "if your own authority has issued it, set GATEWAY_UPSTREAM_CA_FILE to its file"
-_CLIENT_CERTIFICATE = "if it requires a client certificate, set GATEWAY_UPSTREAM_CLIENT_CERT"
-_CHECK_OURS = "check the dates and the authority of GATEWAY_UPSTREAM_CLIENT_CERT"
 _LOGIN = "write http://user:password@host:port into GATEWAY_UPSTREAM_PROXY or HTTPS_PROXY"
 _CLOCKS_APART_S = 30
 _DAY_S = 86_400
 _SOON_DAYS = 14
 
-_NOT_TLS = "^(wrong version number|unexpected message|record layer failure)$"
-_REFUSES_US = "certificate required|handshake failure"
-_REFUSES_OURS = "alert (bad|unsupported|unknown ca|certificate|access|decrypt)"
+_CERTIFICATE = "GATEWAY_UPSTREAM_CLIENT_CERT"
+_ANY_CONNECTION = connection_failures("http", "GATEWAY_UPSTREAM_CA_FILE", _CERTIFICATE)
 _NAME_FAILURES: Failures = (
     (TimeoutError, "DNS does not answer about {host} → check this machine's DNS servers"),
     (Exception, "{host} is unknown → check its spelling, and that this machine's DNS knows it"),
-)
-_TLS_FAILURES: Failures = (
-    (_REFUSES_US, f"{{where}} refuses the TLS connection: {{reason}} → {_CLIENT_CERTIFICATE}"),
-    (_REFUSES_OURS, f"{{where}} rejects the client certificate: {{reason}} → {_CHECK_OURS}"),
-    (ssl.SSLError, "{where} breaks the TLS connection: {reason} → check the server's TLS settings"),
 )
 _CONNECTION_FAILURES: Failures = (
     ("^proxy answers 40[17]", f"the {{reason}}: it requires a login that it accepts → {_LOGIN}"),
     ("^proxy answers 403", "the {reason}: it must not connect to {where} → ask its operator"),
     ("^proxy answers", "the {reason}: it cannot connect to {where} → ask its operator"),
     (ProxyError, "the {reason} → check GATEWAY_UPSTREAM_PROXY, HTTPS_PROXY and NO_PROXY"),
-    ("expired", "the {reason} → renew it, or check this machine's clock"),
-    ("mismatch", "the certificate is for another host: {reason} → use a name that it has"),
-    (
-        ssl.SSLCertVerificationError,
-        f"the certificate is not trusted: {{reason}} → {_OWN_AUTHORITY}",
-    ),
-    (_NOT_TLS, "{where} does not speak TLS → use http:// or another port"),
-    *_TLS_FAILURES,
-    (TimeoutError, "{where} does not answer → check for a firewall in between"),
-    (ConnectionRefusedError, "nothing listens at {where} → check the port, or start the server"),
-    (ConnectionResetError, "{where} closes the connection → check the port, and http(s)://"),
+    *_ANY_CONNECTION,
     (Exception, "{where} cannot be reached → check the address and the network"),
 )
 _ANSWER_FAILURES: Failures = (
     (TimeoutError, "no answer within {timeout_s:g} seconds → try the address in a browser"),
-    *_TLS_FAILURES,  # after the handshake, httpx does not wrap them
+    *_ANY_CONNECTION,  # after the handshake, httpx does not wrap them
     (httpx.ProtocolError, "the answer is not valid HTTP → check the port"),
-    (Exception, f"the connection breaks: {{kind}} → check the port; {_CLIENT_CERTIFICATE}"),
+    (Exception, f"the connection breaks: {{kind}} → check the port; must {_CERTIFICATE} be set?"),
 )
 
 
