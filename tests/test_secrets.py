@@ -10,12 +10,13 @@ import contextlib
 import gc
 import hashlib
 import json
+import mmap
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import orjson
@@ -303,6 +304,19 @@ async def record_state(gateway: Running) -> None:
     out.add("Redis's memory", "\n".join(marked_memory_of(gateway.server.process.pid)))
 
 
+def readable_bytes(memory: IO[bytes], start: int, end: int) -> bytes:
+    """Return a mapping without its guard pages: since glibc 2.42, each thread's stack has one."""
+    content = b""
+    while start < end:
+        memory.seek(start)
+        read = b""
+        with contextlib.suppress(OSError):
+            read = memory.read(end - start)
+        content += read
+        start += len(read) or mmap.PAGESIZE
+    return content
+
+
 def marked_memory_of(pid: int) -> Iterator[str]:
     """Yield the marked texts in the memory of a process."""
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
@@ -310,8 +324,7 @@ def marked_memory_of(pid: int) -> Iterator[str]:
             addresses, access, *_ = line.split()
             if access.startswith("rw"):
                 start, end = (int(address, 16) for address in addresses.split("-"))
-                memory.seek(start)
-                content = memory.read(end - start)
+                content = readable_bytes(memory, start, end)
                 # One by one: searching for one plain text is many times as fast.
                 marks = (re.finditer(mark, content) for mark in (b"hunter2", b"sesame"))
                 for match in chain.from_iterable(marks):
