@@ -20,7 +20,7 @@ Background = Callable[[], Coroutine[object, object, None]]
 
 
 def shared(settings: Settings) -> tuple[SharedCache | None, Bus, list[Background]]:
-    """Return the cache and the bus that processes share; in the background, Redis is tried out."""
+    """Return what processes share, the cache and the bus, and what runs in the background."""
     url = settings.redis_url
     if url is None:
         return None, Bus(receives_all=settings.workers == 1), []
@@ -33,7 +33,7 @@ def shared(settings: Settings) -> tuple[SharedCache | None, Bus, list[Background
         lease_wait_s=settings.upstream_timeout,
     )
     bus = RedisBus(Channel(url, timeout_s=_REDIS_TIMEOUT_S))
-    return cache, bus, [partial(report_missing_rights, url)]
+    return cache, bus, [partial(report_missing_rights, url), cache.end_outages]
 
 
 def webhooks(

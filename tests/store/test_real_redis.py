@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from gateway.demo.webhooks import signature as signed
+from gateway.store import shared
 from tests.store.redis_server import RedisServer, redis_server, wait_for_redis
 from tests.support import CREDENTIALS, Gateway
 from tests.upstream.faulty import (
@@ -212,6 +213,28 @@ async def test_after_a_restart_the_gateways_share_again(
 
     assert rest.calls == 1
     assert "The shared cache works again" in caplog.text
+
+
+@pytest.mark.usefixtures("long_timeouts")
+async def test_an_idle_gateway_uses_redis_again(
+    rest: FaultyRest,
+    server: RedisServer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After an outage the metric is right again, although nobody sends a request."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(shared, "_RETRIED_AFTER_S", 0.1)
+    async with gateways(1, rest, server) as (one,):
+        server.kill()
+        await ask(one)
+        in_the_outage = (await one.http.get("/metrics")).text
+        server.start()
+        await until(lambda: "The shared cache works again" in caplog.text)
+        after_it = (await one.http.get("/metrics")).text
+
+    assert "\ngateway_redis_up 0.0\n" in in_the_outage
+    assert "\ngateway_redis_up 1.0\n" in after_it
 
 
 async def entry_in(client: redis.Redis) -> str:

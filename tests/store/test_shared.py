@@ -467,6 +467,34 @@ async def test_the_cache_is_used_again_after_an_outage(remote: Remote) -> None:
     assert not shared.outages.is_known
 
 
+async def test_an_idle_process_notices_the_end_of_an_outage(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tries to write, as a full cache refuses writes alone; without an outage it does not."""
+    monkeypatch.setattr(shared_module, "_RETRIED_AFTER_S", 0)
+    shared = process_over(remote)
+    task = asyncio.create_task(shared.end_outages())
+
+    async def calls_in_a_hundred_seconds() -> int:
+        before = remote.calls
+        for _ in range(100):
+            remote.clock.advance(1)
+            await asyncio.sleep(0)
+        return remote.calls - before
+
+    assert await calls_in_a_hundred_seconds() == 0
+    remote.failure = TimeoutError()
+    await shared.put(KEY, b"sessions", ttl_s=5)
+    assert 0 < await calls_in_a_hundred_seconds() < 20
+    remote.failure, remote.is_full = None, True
+    assert 0 < await calls_in_a_hundred_seconds() < 20
+    assert shared.outages.is_known
+    remote.is_full = False
+    assert await calls_in_a_hundred_seconds() == 1
+    assert not shared.outages.is_known
+    task.cancel()
+
+
 async def test_a_full_cache_can_still_be_read(remote: Remote) -> None:
     """A full cache can be read, which does not end its outage."""
     shared = process_over(remote)
