@@ -56,7 +56,7 @@ def serve(
         settings: how the gateway behaves.
         make_app: builds the app of a process from the settings and `metrics_directory`, by
             default `create_app`; workers get it pickled.
-        when_ready: called with the address of the GraphQL endpoint once the port is open.
+        when_ready: called with the address of the GraphQL endpoint once all processes serve.
 
     Raises:
         SettingsError: the gateway cannot start.
@@ -69,11 +69,14 @@ def serve(
             with _without_gc():
                 app = build() if settings.workers == 1 else None
             url = url_of(settings.host, listener)
-            logger.info("serving %s over %s", url, settings.address)
-            for warning in settings.warnings:
-                logger.warning(warning)
-            if when_ready:
-                when_ready(url)
+
+            def announce() -> None:
+                logger.info("serving %s over %s", url, settings.address)
+                for warning in settings.warnings:
+                    logger.warning(warning)
+                if when_ready:
+                    when_ready(url)
+
             # Requests in progress need the time of a REST call, and a moment to answer.
             finish_s, delay_s = math.ceil(settings.upstream_timeout) + 2, settings.shutdown_delay
             options = {
@@ -87,11 +90,13 @@ def serve(
                     listener,
                     count=settings.workers,
                     timeout_s=delay_s + finish_s + _WORKERS_TIMEOUT_S,
+                    when_ready=announce,
                 ).run()
             else:
                 from gateway.server.servers import GatewayServer, config_of
 
-                GatewayServer(config_of(app, **options), delay_s).run(sockets=[listener])
+                server = GatewayServer(config_of(app, **options), delay_s, announce)
+                server.run(sockets=[listener])
 
 
 def serve_app(app: "Starlette", port: int, name: str) -> None:

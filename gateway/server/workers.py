@@ -50,6 +50,9 @@ class Workers:
     listener: socket.socket
     count: int
     timeout_s: float
+    when_ready: Callable[[], None] = lambda: None
+    """Called once all serve."""
+
     _reports: dict[SpawnProcess, "Connection[str, str]"] = field(default_factory=dict)
     _reported: dict[SpawnProcess, str] = field(default_factory=dict)
     _is_ready: bool = False
@@ -126,6 +129,7 @@ class Workers:
                     self._reported[process] = reports.recv()
         if not self._is_ready and [*self._reported.values()] == [""] * self.count:
             self._is_ready = True
+            self.when_ready()
             notify_systemd("READY=1")
 
     def _pass_on(self, number: signal.Signals) -> None:

@@ -176,7 +176,6 @@ def test_after_a_process_was_killed_the_screen_shows_the_current_state(
     port = str(free_port())
     with command(*serve, port) as process:
         address = process.waits_for(f"serving {ADDRESS}/graphql")
-        process.waits_for("Application startup complete")
         to = {"url": f"{address}/graphql", "authorization": AUTHORIZATION, "query": CHANGES}
         before = [fast_client("begin", name=name, **to) for name in RECONNECTING]
         process.ends(signal.SIGKILL)
@@ -191,7 +190,6 @@ def test_urql_over_fetch_does_not_reconnect(client: Script, demo: Demo) -> None:
     """After a restart of the gateway its subscription has ended without an error."""
     with command("serve", "--upstream-url", demo.url, "--port", str(free_port())) as process:
         address = process.waits_for(f"serving {ADDRESS}/graphql")
-        process.waits_for("Application startup complete")
         to = {"url": f"{address}/graphql", "authorization": AUTHORIZATION, "query": CHANGES}
         client("urqlBegin", **to)
         process.ends(signal.SIGTERM)

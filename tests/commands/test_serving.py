@@ -122,7 +122,6 @@ def demo() -> Iterator[tuple[str, str]]:
     with running("demo", "--port", "0", "--sessions", "3") as command:
         url = command.waits_for(rf"GraphQL\s+{ADDRESS}/graphql") + "/graphql"
         command.waits_for("Ctrl")
-        command.waits_for("Application startup complete")
         yield url, "".join(command.printed)
 
 
@@ -164,7 +163,6 @@ def test_the_demo_can_be_superoffice_online() -> None:
     with running("demo", "--tenants", "--port", "0", "--sessions", "3") as command:
         first = command.waits_for(rf"GraphQL\s+({ADDRESS[1:-1]}/graphql/\w+)")
         suspended = command.waits_for(r"(http\S+)   suspended")
-        command.waits_for("Application startup complete")
 
         assert len(ask(first)["data"]["chatSessions"]) == 3
         assert ask(suspended)["errors"][0]["extensions"]["tenantState"] == "Suspended"

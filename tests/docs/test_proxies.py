@@ -138,7 +138,6 @@ def gateway_process() -> Iterator[tuple[Command, str]]:
         flags = ("--upstream-url", demo, "--trusted-proxies", "127.0.0.1", "--port", "0")
         with running("serve", *flags) as command:
             address = command.waits_for(ADDRESS).removeprefix("http://")
-            command.waits_for("Application startup complete")
             yield command, address
 
 

@@ -48,12 +48,14 @@ def test_an_invalid_setting_of_a_library_is_printed_once(
     assert code == 2
 
 
-def test_a_setting_that_fails_in_workers_is_named() -> None:
-    """A setting that fails in the workers is named as it is with one process."""
-    with running(*SERVE, "--workers", "2", "--hidden-fields", "ChatSession.nope") as command:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_setting_that_fails_in_workers_is_named(workers: str) -> None:
+    """The one line is the same for any number of processes, and none says that it serves."""
+    with running(*SERVE, "--workers", workers, "--hidden-fields", "ChatSession.nope") as command:
         command.waits_for(r"^gateway: .*--hidden-fields ChatSession\.nope.*$")
 
         assert command.process.wait(PATIENCE_S) == 2
+        assert len(command.printed) == 1
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,6 @@ def gateway(rest: str, *options: str) -> Iterator[tuple[Command, str]]:
     """Run a gateway over a REST API and yield its process and address."""
     with running("serve", "--port", "0", "--upstream-url", rest, *options) as command:
         url = command.waits_for(f"serving {ADDRESS}/graphql")
-        for _ in range(int(dict(itertools.pairwise(options)).get("--workers", "1"))):
-            command.waits_for("Application startup complete")
         assert httpx.get(f"{url}/readyz").status_code == 200
         yield command, url
 
@@ -280,7 +278,7 @@ def test_a_rolling_restart_fails_no_request(rest: str) -> None:
 
     def start(port: int) -> Command:
         command = stack.enter_context(running("serve", "--port", str(port), *options))
-        command.waits_for("Application startup complete")
+        command.waits_for("serving")
         return command
 
     with contextlib.ExitStack() as stack, ThreadPoolExecutor() as threads:
