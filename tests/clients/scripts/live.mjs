@@ -1,11 +1,13 @@
 // Subscriptions, in each client as apps use it. Argument: how much faster than real time timers run.
+import { once } from "node:events";
+import { mock } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 
 import { ApolloClient, ApolloLink, HttpLink, InMemoryCache, gql as apolloGql } from "@apollo/client";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { Client, fetchExchange, gql as urqlGql, subscriptionExchange } from "@urql/core";
 import { createClient as createSseClient } from "graphql-sse";
-import WebSocket from "ws";
+import WebSocket, { WebSocketServer } from "ws";
 
 import { answer } from "./answer.mjs";
 import { retryLink } from "./manual/apolloRetry.mjs";
@@ -139,6 +141,48 @@ await answer({
     globalThis.setTimeout = before;
     stop();
     return waits.slice(0, count);
+  },
+  // On a slow line, large events arrive every 25 seconds, and the answer to a ping after them. Returns
+  // whether the connection is open after each, and 30 and 40 seconds later. `script` is live.js of the
+  // wallboard, instead of the manual's client.
+  async slowLine({ script }) {
+    const server = new WebSocketServer({ port: 0 });
+    const url = `ws://127.0.0.1:${server.address().port}`;
+    const query = "subscription { event }";
+    mock.timers.enable({ apis: ["setTimeout"] });
+    let isOpen = true;
+    const closed = () => (isOpen = false);
+    if (script) {
+      globalThis.addEventListener ??= () => {}; // as browsers have it
+      const { connect } = await import(`data:text/javascript,${encodeURIComponent(script)}`);
+      connect(url, {}, { event: { query } }, (state) => state === "waiting" && closed());
+    } else {
+      const client = liveClient(url, () => "");
+      client.on("closed", closed);
+      client.subscribe({ query }, {});
+    }
+    const [socket] = await once(server, "connection");
+    const found = [];
+    const pass = (seconds) => {
+      for (; seconds && isOpen; seconds -= 1) mock.timers.tick(1_000);
+      found.push(isOpen);
+    };
+    const send = async (message) => {
+      socket.send(JSON.stringify({ id: "event", payload: {}, ...message }));
+      socket.ping(); // answered by WebSocket, after the message
+      if (isOpen) await once(socket, "pong");
+    };
+    await send({ type: "connection_ack" });
+    pass(10);
+    for (const type of ["next", "next", "next", "next", "pong"]) {
+      pass(25);
+      await send({ type });
+    }
+    pass(30);
+    pass(10);
+    mock.timers.reset();
+    server.close();
+    return found;
   },
   apolloOverWs: (to) => apollo(to, new GraphQLWsLink(overWs(to))),
   apolloByItself({ url, authorization, ...to }) {

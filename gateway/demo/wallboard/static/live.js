@@ -14,8 +14,8 @@ const PING_MS = 10_000;
 
 export function connect(url, credentials, subscriptions, tell) {
   let socket, timer;
-  let isClosed = false, isAlive = true;
-  let failures = 0, problem = "Disconnected.";
+  let isClosed = false;
+  let failures = 0, unanswered = 0, problem = "Disconnected.";
 
   function open() {
     tell("connecting", "Connecting …");
@@ -23,7 +23,7 @@ export function connect(url, credentials, subscriptions, tell) {
     socket.onopen = () => send({ type: "connection_init", payload: credentials });
     socket.onmessage = ({ data }) => receive(JSON.parse(data));
     socket.onclose = ({ code, reason }) => (FINAL.has(code) ? stop(reason) : retry());
-    isAlive = true;
+    unanswered = 0;
     clearTimeout(timer);
     timer = setTimeout(check, PING_MS);
   }
@@ -31,7 +31,7 @@ export function connect(url, credentials, subscriptions, tell) {
   const send = (message) => socket.send(JSON.stringify(message));
 
   function receive({ type, id, payload }) {
-    isAlive = true;
+    unanswered = 0;
     if (type === "connection_ack") {
       for (const [id, { query }] of Object.entries(subscriptions))
         send({ id, type: "subscribe", payload: { query } });
@@ -61,8 +61,7 @@ export function connect(url, credentials, subscriptions, tell) {
 
   // A connection can be lost without an event: it is dead if a ping gets no answer.
   function check() {
-    if (!isAlive) return abandon();
-    isAlive = false;
+    if (unanswered++ === 3) return abandon();
     if (socket.readyState === WebSocket.OPEN) send({ type: "ping" });
     timer = setTimeout(check, PING_MS);
   }
