@@ -132,6 +132,11 @@ def test_an_alarm_lights_up_after_two_minutes(visit: Visit) -> None:
     assert visit.found["late"] == ["Support"]
 
 
+def test_setting_the_computers_clock_changes_no_wait(visit: Visit) -> None:
+    """A computer without a battery sets its clock after it has opened the page."""
+    assert re.fullmatch(r"2:\d\d", visit.found["longestWait"])
+
+
 def test_it_reports_a_disconnect_and_reconnects(visit: Visit) -> None:
     """After a restart of the gateway the page reconnects by itself."""
     assert visit.found["waiting"].startswith("Disconnected. Next try in ")

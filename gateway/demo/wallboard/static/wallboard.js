@@ -26,17 +26,16 @@ const $ = (id) => document.getElementById(id);
 let numbers, queue = [], connection;
 
 // --- The clock -------------------------------------------------------------------------------
-// This computer's clock may be wrong, so waits are counted by the gateway's clock. `fetchedAt` is
-// never in the future: the largest difference so far is the most exact.
-let behindMs; // how far this computer's clock is behind; unknown until the first event
+// This computer's clock may be wrong, and be set at any time, so waits are counted by the gateway's
+// clock. `fetchedAt` is never in the future: the latest of the last ten origins is the most exact.
+let origins = []; // of `performance.now()`, by the gateway's clock
 function setClock(fetchedAt) {
-  const ms = Date.parse(fetchedAt) - Date.now();
-  behindMs = Math.max(behindMs ?? ms, ms);
+  origins = [Date.parse(fetchedAt) - performance.now(), ...origins.slice(0, 9)];
 }
 
 function secondsSince(time) {
-  const ms = Date.now() + (behindMs ?? 0) - Date.parse(time);
-  return Math.max(0, Math.floor(ms / 1000));
+  const origin = origins.length ? Math.max(...origins) : performance.timeOrigin;
+  return Math.max(0, Math.floor((origin + performance.now() - Date.parse(time)) / 1000));
 }
 
 function clock(seconds) {
@@ -156,7 +155,7 @@ function tick() {
 // --- Logging in ------------------------------------------------------------------------------
 function logIn(authorization) {
   connection?.close();
-  [numbers, queue, behindMs] = [undefined, [], undefined];
+  [numbers, queue] = [undefined, []];
   // Nothing of the last user stays, even if the gateway does not answer.
   for (const id of ["totals", "channels", "queue", "agents"]) $(id).replaceChildren();
   const url = new URL(endpoint, location.href.replace(/^http/, "ws"));
