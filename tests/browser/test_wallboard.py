@@ -137,6 +137,11 @@ def test_setting_the_computers_clock_changes_no_wait(visit: Visit) -> None:
     assert re.fullmatch(r"2:\d\d", visit.found["longestWait"])
 
 
+def test_a_long_queue_pushes_no_channel_off_the_wall(visit: Visit) -> None:
+    """With thirty customers and four channels, all channels are in the window."""
+    assert visit.found["channelsBelow"] == [0] * 4
+
+
 def test_it_reports_a_disconnect_and_reconnects(visit: Visit) -> None:
     """After a restart of the gateway the page reconnects by itself."""
     assert visit.found["waiting"].startswith("Disconnected. Next try in ")

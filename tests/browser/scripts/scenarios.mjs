@@ -401,6 +401,7 @@ export async function wallboard(page, shot) {
   found.longestWait = await page.locator("#totals .since").innerText();
   found.axe = {};
   found.overflow = [];
+  found.channelsBelow = [];
   await page.evaluate(AXE);
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme });
@@ -412,6 +413,18 @@ export async function wallboard(page, shot) {
         await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth),
       );
       await shot(`${colorScheme}-${width}`);
+      if (width === 390) continue;
+      // A busy day, until the next event.
+      const below = await page.evaluate(() => {
+        const fill = (list, count) => {
+          while (list.children.length < count) list.append(list.lastElementChild.cloneNode(true));
+        };
+        fill(document.getElementById("queue"), 30);
+        fill(document.getElementById("channels"), 4);
+        const tiles = [...document.querySelectorAll(".tile")];
+        return tiles.filter((tile) => tile.getBoundingClientRect().bottom > window.innerHeight).length;
+      });
+      found.channelsBelow.push(below);
     }
   }
 
