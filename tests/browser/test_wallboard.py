@@ -43,6 +43,7 @@ class Desk:
         sessions: list[dict[str, Any]] = [
             {"TopicId": 10, "Status": "InQueue", "CustomerName": "Ada", "Away": 2, "Wait": 110},
             {"TopicId": 10, "Status": "InQueue", "CustomerName": MARKUP, "Away": 50, "Wait": 60},
+            {"TopicId": None, "Status": "InQueue", "CustomerName": "Odd", "Away": 2, "Wait": 10},
             {"TopicId": 30, "Status": "CustomerLast", "User": kari, "Away": 2, "Wait": 300},
             {"TopicId": 30, "Status": "Closed", "User": kari, "Away": 90, "Wait": 400, "Rating": 4},
         ]
@@ -105,20 +106,20 @@ def visit(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def test_it_shows_waiting_customers_and_agents(visit: Visit) -> None:
     """Numbers are per channel, agent and in total; text typed by customers is never markup."""
-    sales, support = visit.found["channels"]
+    *_, sales, support = visit.found["channels"]
 
     assert sales == ["Sales", "0 waiting", "Longest wait", "\u2013", "Live", "1", "Unanswered", "1"]
     assert support[:3] == ["Support", "2 waiting", "Longest wait"]
-    assert [customer[0] for customer in visit.found["queue"]] == ["Ada", MARKUP]
+    assert [customer[0] for customer in visit.found["queue"]] == ["Ada", MARKUP, "Odd"]
     assert "Support, place 2" in visit.found["queue"][1]
     assert visit.found["agents"] == [["Kari Nordmann", "1 live", "1 unanswered"]]
-    assert ["Waiting", "2"] in visit.found["totals"]
+    assert ["Waiting", "3"] in visit.found["totals"]
     assert ["Average of 1 rating", "4.0 ★"] in visit.found["totals"]
 
 
 def test_it_shows_customers_who_have_left(visit: Visit) -> None:
     """A customer has left if their browser has stopped polling."""
-    first, second = visit.found["queue"]
+    first, second, _ = visit.found["queue"]
 
     assert not any(part.startswith("left ") for part in first)
     assert any(re.fullmatch(r"left \d:\d\d ago", part) for part in second)
@@ -130,6 +131,12 @@ def test_an_alarm_lights_up_after_two_minutes(visit: Visit) -> None:
     assert visit.found["isCalm"]
     assert visit.found["alarm"].endswith("1 customer has waited for over two minutes")
     assert visit.found["late"] == ["Support"]
+
+
+def test_an_invalid_value_leaves_it_live(visit: Visit) -> None:
+    """A chat without a channel has an error, and all other data is valid."""
+    assert visit.found["warning"] == "SuperOffice's TopicId is missing."
+    assert visit.found["told"][-1] == "Live"
 
 
 def test_setting_the_computers_clock_changes_no_wait(visit: Visit) -> None:

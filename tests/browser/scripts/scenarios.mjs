@@ -438,12 +438,15 @@ export async function wallboard(page, shot) {
       subtree: true,
     });
   });
+  const warning = page.waitForEvent("console", (message) => message.type() === "warning");
   await page.request.get(new URL("/restart", page.url()).href);
   const waiting = await page.waitForFunction(() =>
     window.told.find((text) => text.startsWith("Disconnected. Next try in ")),
   );
   found.waiting = await waiting.jsonValue();
   await state("live");
+  found.warning = (await warning).text();
+  found.told = await page.evaluate(() => window.told);
 
   await page.getByLabel("Log in as").selectOption({ label: "Nobody" });
   await state("stopped");

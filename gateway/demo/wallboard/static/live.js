@@ -42,7 +42,8 @@ export function connect(url, credentials, subscriptions, tell) {
       const [error] = payload.errors ?? [];
       const hasData = payload.data && Object.values(payload.data).every((value) => value !== null);
       if (hasData) subscriptions[id].show(payload.data);
-      if (error) return fail(error);
+      else if (error) return fail(error);
+      if (error) console.warn(error.message);
       [failures, problem] = [0, "Disconnected."];
       tell("live", "Live");
     } else if (type === "error") {
@@ -59,7 +60,8 @@ export function connect(url, credentials, subscriptions, tell) {
     tell("waiting", problem);
   }
 
-  // A connection can be lost without an event: it is dead if a ping gets no answer.
+  // A connection can be lost without an event: it is dead if nothing arrives after three pings. On a
+  // slow line, a large event takes longer than one.
   function check() {
     if (unanswered++ === 3) return abandon();
     if (socket.readyState === WebSocket.OPEN) send({ type: "ping" });
