@@ -58,6 +58,11 @@ def test_the_demo_states_that_a_user_is_logged_in(windows: Visit) -> None:
     assert windows.found["comment"] == "# Logged in as the user chosen at the top."
 
 
+def test_a_real_gateway_at_the_demos_address_has_tabs_of_its_own(windows: Visit) -> None:
+    """The demo's tabs and variables do not work there."""
+    assert windows.found["commentWithoutUsers"].startswith("# Log in at the top")
+
+
 def test_the_page_fits_on_a_phone(windows: Visit) -> None:
     """Users have their own line, tabs scroll, and the editor is above the answer."""
     narrow = windows.found["narrow"]
@@ -196,7 +201,8 @@ def test_the_page_needs_no_other_host(name: str, request: pytest.FixtureRequest)
 def test_no_credential_stays_in_the_browser(visit: Visit) -> None:
     """Headers editor, tabs and history store no credentials."""
     assert secrets_in(visit.found["kept"]) == []
-    assert {"gateway:graphiql:queries", "gateway:graphiql:tabState"} <= visit.found["kept"].keys()
+    kept = visit.found["kept"].keys()
+    assert {"gateway-demo:graphiql:queries", "gateway-demo:graphiql:tabState"} <= kept
 
 
 def test_headers_are_stored_on_request(keeping: Visit) -> None:

@@ -223,6 +223,18 @@ export async function narrowAndWide(page, shot) {
   await page.locator(".graphiql-doc-explorer-content >> text=Query").first().waitFor();
   found.docs = await boxOf(".graphiql-plugin");
   await shot("narrow-docs");
+
+  // A real gateway, at the same address later.
+  await kept(page);
+  const withoutUsers = async (route) => {
+    const response = await route.fetch();
+    const body = (await response.text()).replace(/data-users="[^"]*"/, 'data-users="[]"');
+    await route.fulfill({ response, body });
+  };
+  await page.route("**/graphql", withoutUsers, { times: 1 });
+  await page.reload();
+  await page.locator(QUERY).waitFor();
+  found.commentWithoutUsers = (await textOf(page, QUERY)).split("\n")[1];
   return found;
 }
 

@@ -3,7 +3,10 @@
 // GraphiQL writes headers in four places, and its history does so even when told not to keep them.
 // Here they last as long as the page, unless "Persist headers" in GraphiQL's settings is on.
 
-const PREFIX = "gateway:";
+import { users } from "./login.js";
+
+// The demo's tabs are not for a real gateway at the same address: there, nobody is logged in.
+const PREFIX = users.length ? "gateway-demo:" : "gateway:";
 const IS_ASKED_FOR = "graphiql:shouldPersistHeaders";
 const HEADERS = "graphiql:headers";
 const WITH_HEADERS = new Set(["graphiql:tabState", "graphiql:queries", "graphiql:favorites"]);
