@@ -114,6 +114,12 @@ def test_a_subscription_may_be_run_as_soon_as_it_is_pasted(visit: Visit) -> None
     assert visit.found["pasted"] == {"data": {"chatSessionSummary": {"total": 12}}}
 
 
+@pytest.mark.parametrize("name", ["twoKeys", "twoFilters"])
+def test_a_query_with_a_list_may_be_run_as_soon_as_it_is_pasted(visit: Visit, name: str) -> None:
+    """The objects in a list of arguments are not operations."""
+    assert visit.found[name]["data"][name]
+
+
 def test_a_typed_query_is_answered_with_typed_headers(visit: Visit) -> None:
     """A query and headers typed by hand are enough for an answer."""
     assert visit.found["answer"] == {"status": 200, "data": {"chatSessionSummary": {"total": 12}}}

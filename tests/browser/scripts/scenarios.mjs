@@ -85,13 +85,16 @@ const chooseTheme = async (page, name) => {
   return container.evaluate((element) => getComputedStyle(element).backgroundColor);
 };
 
-const choose = async (page, name) => {
-  await page.getByRole("tab").filter({ hasText: name }).click();
-  // GraphiQL takes a moment to see which operation this is.
-  await page.waitForFunction(
+// GraphiQL takes a moment to see which operation this is.
+const detected = (page, name) =>
+  page.waitForFunction(
     ([selector, name]) => document.querySelector(selector).CodeMirror.operationName === name,
     [QUERY, name],
   );
+
+const choose = async (page, name) => {
+  await page.getByRole("tab").filter({ hasText: name }).click();
+  await detected(page, name);
 };
 
 // What localStorage holds once GraphiQL has written its tabs, which it does after half a second.
@@ -137,6 +140,19 @@ export async function graphiql(page, shot, { authorization }) {
   await page.keyboard.press("ControlOrMeta+Enter");
   found.pasted = await nextAnswer(page, "");
   await page.getByRole("button", { name: "Stop query" }).click();
+
+  // Queries that are pasted over others with a name, and run at once.
+  for (const [name, list] of [
+    ["noList", "limit: 2"],
+    ["twoKeys", "orderBy: [{ status: ASC }, { whenRequested: ASC }]"],
+    ["twoFilters", "filter: { or: [{ assigned: true }, { assigned: false }] }"],
+  ]) {
+    const shown = await textOf(page, ANSWER);
+    await write(page, QUERY, `query ${name} { ${name}: chatSessions(${list}) { id } }`);
+    await page.keyboard.press("ControlOrMeta+Enter");
+    found[name] = await nextAnswer(page, shown);
+    await detected(page, name);
+  }
 
   // A query of one's own, with completion.
   await page.getByRole("button", { name: "New tab" }).click();

@@ -17,6 +17,7 @@ const fetcher = GraphiQL.createFetcher({
 });
 
 const TEXTS_AND_COMMENTS = /"""(?:\\"""|[^])*?"""|"(?:\\.|[^"\\\n])*"|#.*/g;
+const ARGUMENTS = /\([^()]*\)/g;
 const OPERATIONS = /(?:^|\})[\s,]*(query\b|subscription\b|\{)\s*(\w*)/g;
 
 // GraphiQL detects the name and the kind of a typed operation with a delay. If it is run sooner, GraphiQL
@@ -24,8 +25,9 @@ const OPERATIONS = /(?:^|\})[\s,]*(query\b|subscription\b|\{)\s*(\w*)/g;
 function send(request, { headers, ...more } = {}) {
   const params = withMe(request);
   const options = { ...more, headers: withLogin(headers) };
-  const operations = [...params.query.replace(TEXTS_AND_COMMENTS, "").matchAll(OPERATIONS)].map(
-    ([, kind, name]) => (kind === "{" ? { kind: "query", name: "" } : { kind, name }),
+  const bare = params.query.replace(TEXTS_AND_COMMENTS, "").replace(ARGUMENTS, "");
+  const operations = [...bare.matchAll(OPERATIONS)].map(([, kind, name]) =>
+    kind === "{" ? { kind: "query", name: "" } : { kind, name },
   );
   const chosen = operations.find(({ name }) => name === params.operationName);
   const only = operations.length === 1 ? operations[0] : undefined;
