@@ -45,6 +45,12 @@ def test_a_typed_query_is_answered_with_typed_headers(visit: Visit) -> None:
     assert visit.found["answer"] == {"status": 200, "data": {"chatSessionSummary": {"total": 12}}}
 
 
+def test_a_link_runs_its_operation(visit: Visit) -> None:
+    """Of several operations, the one in the link is run, until another query is chosen."""
+    assert [answer["status"] for answer in visit.found["linked"]] == [200, 200]
+    assert visit.found["linked"][0]["data"] == {"chatSessionSummary": {"total": 12}}
+
+
 def test_another_user_can_be_chosen(visit: Visit) -> None:
     """Choosing another user replaces Authorization and leaves the other headers."""
     assert visit.found["headers"].splitlines() == [

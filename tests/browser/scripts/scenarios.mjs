@@ -400,6 +400,12 @@ export async function queryPage(page, shot, { authorization }) {
   await page.emulateMedia({ colorScheme: "dark" });
   await shot("dark");
   found.kept = await kept(page);
+
+  const query = "query A { __typename } query B { chatSessionSummary { total } }";
+  await page.goto(`${page.url()}?${new URLSearchParams({ query, operationName: "B" })}`);
+  found.linked = [await run()];
+  await page.getByLabel("Example").selectOption("Summary");
+  found.linked.push(await run());
   return found;
 }
 

@@ -89,6 +89,7 @@ async function run() {
       },
       body: JSON.stringify({
         query: byId("query").value,
+        operationName: byId("query").value === linked ? asked.get("operationName") : null,
         variables: variablesFrom(byId("variables").value),
       }),
       signal: running.signal,
@@ -117,6 +118,7 @@ if (asked.get("query")) {
   byId("query").value = asked.get("query");
   byId("variables").value = asked.get("variables") ?? "";
 }
+const linked = byId("query").value;
 if (users.size) {
   byId("users").hidden = false;
   fill(byId("user"), [...users.keys()], logIn);
