@@ -9,6 +9,7 @@ from gateway import Settings, create_app
 from gateway.demo.app import create_demo_app
 from gateway.demo.network import DemoNetwork
 from gateway.demo.users import DEMO_USERS
+from tests.browser.restarting import Restarting
 from tests.browser.visit import CHROMIUM, HOW_TO_INSTALL, Browser, Visit, fetch_graphiql
 from tests.clock import fast_clock
 from tests.support import served
@@ -63,7 +64,7 @@ def visiting(browser: Browser, demo: str, tmp_path_factory: pytest.TempPathFacto
             upstream_transport=None if tenant is None else DemoNetwork(demo),
             demo_users=users if has_users else (),
         )
-        with served(app) as url:
+        with served(Restarting(app)) as url:
             return browser.visit(
                 (f"{url}/graphql/{tenant}" if tenant else f"{url}/graphql") + query,
                 scenario,

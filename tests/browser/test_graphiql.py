@@ -63,6 +63,13 @@ def test_a_real_gateway_at_the_demos_address_has_tabs_of_its_own(windows: Visit)
     assert windows.found["commentWithoutUsers"].startswith("# Log in at the top")
 
 
+def test_a_lost_connection_is_explained(visiting: Visiting, graphiql: None) -> None:
+    """The gateway restarts during a subscription: the user has to run it again."""
+    [error] = visiting("losing").found["answer"]["errors"]
+
+    assert error == {"message": "No connection to the gateway. Press ▶ again."}
+
+
 def test_the_page_fits_on_a_phone(windows: Visit) -> None:
     """Users have their own line, tabs scroll, and the editor is above the answer."""
     narrow = windows.found["narrow"]

@@ -1,6 +1,5 @@
 """The demo's wallboard in Chromium: numbers, an alarm, a restart, and refused credentials."""
 
-import asyncio
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,10 +9,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import Settings, create_app
 from gateway.demo.wallboard.page import wallboard_routes
+from tests.browser.restarting import Restarting
 from tests.browser.visit import Browser, Visit
 from tests.support import served
 
@@ -57,34 +56,6 @@ class Desk:
             for number, session in enumerate(sessions, 1)
         ]
         return httpx.Response(200, json=answer)
-
-
-class Restarting:
-    """Ends all WebSockets as a restart does, when `/restart` is opened."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._ends: set[asyncio.Event] = set()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass other requests on."""
-        if scope.get("path") == "/restart":
-            for end in self._ends:
-                end.set()
-        if scope["type"] != "websocket":
-            await self._app(scope, receive, send)
-            return
-        end = asyncio.Event()
-        self._ends.add(end)
-        serving = asyncio.ensure_future(self._app(scope, receive, send))
-        ending = asyncio.ensure_future(end.wait())
-        await asyncio.wait({serving, ending}, return_when=asyncio.FIRST_COMPLETED)
-        self._ends.discard(end)
-        if end.is_set():
-            await send({"type": "websocket.close", "code": 1012})
-        ending.cancel()
-        serving.cancel()
-        await asyncio.gather(serving, ending, return_exceptions=True)
 
 
 @pytest.fixture(scope="module")

@@ -292,6 +292,19 @@ export async function loggingIn(page, shot, { authorization }) {
   return found;
 }
 
+// Someone with a subscription, while the gateway goes away.
+export async function losing(page) {
+  await opened(page);
+  await choose(page, "Live");
+  await page.getByRole("button", { name: "Execute query" }).click();
+  await nextAnswer(page, "");
+  await page.request.get(new URL("/stop", page.url()).href);
+  const isError = ([selector]) =>
+    document.querySelector(selector).CodeMirror.getValue().includes('"errors"');
+  await page.waitForFunction(isError, [ANSWER], SOON);
+  return { answer: JSON.parse(await textOf(page, ANSWER)) };
+}
+
 // Follows a link to a query.
 export async function linked(page) {
   await page.locator(QUERY).waitFor();

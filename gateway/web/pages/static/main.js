@@ -35,10 +35,22 @@ function send(request, { headers, ...more } = {}) {
   const { kind, name } = chosen ?? only;
   const operation = { kind: "OperationDefinition", operation: kind };
   if (name) operation.name = { kind: "Name", value: name };
-  return fetcher(
+  const answer = fetcher(
     { ...params, operationName: name || undefined },
     { ...options, documentAST: { kind: "Document", definitions: [operation] } },
   );
+  return kind === "subscription" ? explained(answer) : answer;
+}
+
+// Without a connection, a subscription ends with an `Event`, which has no message.
+async function explained(answer) {
+  const events = await answer;
+  const next = events.next.bind(events);
+  const fail = (error) => {
+    throw error instanceof Event ? { message: "No connection to the gateway. Press ▶ again." } : error;
+  };
+  events.next = () => next().catch(fail);
+  return events;
 }
 
 const login = users.length
