@@ -33,7 +33,7 @@ Info: TypeAlias = GraphQLResolveInfo[Any]
 
 _STEPS_OF_AN_UNPLANNED_ITEM = 100
 _STEPS_OF_AN_ERROR = 500
-_STEPS_OF_A_ROOT_FIELD = STEPS_PER_TURN // 3  # its arguments can have 2,000 values
+_STEPS_OF_A_ROOT_FIELD = 3_000  # its arguments can have 2,000 values
 
 
 def executor_over(projections: Projections) -> "type[ProjectingExecutor]":

@@ -5,6 +5,7 @@ import base64
 import cProfile
 import json
 import string
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -12,10 +13,11 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Executor
 
-from gateway.executor import turns
+from gateway.executor import prepared, turns
+from gateway.schema.build import Schema
 from gateway.web.read import request
-from gateway.web.read.request import from_json
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.asking import post_body
 
@@ -172,60 +174,51 @@ async def test_wrong_variables_do_not_block_the_event_loop(
     assert max(counter.calls) <= MOST_CALLS
 
 
-PARTS_IN_VARIABLE = {"or": [{"topicId": {"in": 1}}] * 80}
-ROOTS = query_of(20, "chatSessions(filter: $f) { id }")
-SMALLEST = {"query": "{ __typename }"}
-AT_ONCE: dict[str, Any] = {
-    "variables of twenty fields": {
-        "query": f"query ($f: ChatSessionFilter) {ROOTS}",
-        "variables": {"f": PARTS_IN_VARIABLE},
-    },
-    "introspection": {"query": "{ __schema { types { fields { args { name type { name } } } } } }"},
-}
+TWENTY = f"query ($f: ChatSessionFilter) {query_of(20, 'chatSessions(filter: $f) { id }')}"
+LONG_VARIABLES = {"query": TWENTY, "variables": {"f": {"or": [{"topicId": {"in": 1}}] * 80}}}
+INTROSPECTION = {"query": "{ __schema { types { fields { args { name } } } } }"}
 
 
-@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
-@pytest.mark.parametrize("body", AT_ONCE.values(), ids=AT_ONCE)
-async def test_equal_requests_at_once_take_turns(large: Gateway, body: Any, accept: str) -> None:
-    """Thirty connections without credentials hold the loop hardly longer than one."""
-    small, one, thirty = CallCounter(), CallCounter(), CallCounter()
-
-    async def post(json_body: Any, times: int = 1) -> None:
-        content = json.dumps(json_body).encode()
-        posts = (post_body(large, content, accept=accept) for _ in range(times))
-        turns.REQUESTS.steps = 0  # of other tests
-        await asyncio.gather(*posts)
-
-    for seen in (body, SMALLEST):
-        await post(seen)  # its document is cached from now on
-    await small.run(post(SMALLEST, times=30))
-    await one.run(post(body))
-    await thirty.run(post(body, times=30))
-
-    assert max(one.calls) <= MOST_CALLS
-    assert max(thirty.calls) <= max(one.calls) + 1.2 * max(small.calls)
-
-
-@pytest.mark.parametrize("lists", [15_000, 100_000])
-async def test_large_bodies_are_parsed_one_per_turn(
-    large: Gateway, lists: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("body", "headers", "owner", "name", "most"),
+    [
+        (INTROSPECTION, {}, Schema, "execute", 1),
+        (INTROSPECTION, {"accept": "text/event-stream"}, Schema, "stream", 1),
+        (LONG_VARIABLES, {}, prepared, "get_variable_values", 2),
+        (LONG_VARIABLES, {}, Executor, "execute_field", 3),
+        ([[]] * 15_000, CREDENTIALS, request, "from_json", 1),
+        ([[]] * 100_000, {}, request, "from_json", 1),
+    ],
+    ids=["queries", "streams", "variables", "root fields", "bodies", "bodies in parts"],
+)
+async def test_equal_requests_at_once_take_turns(
+    large: Gateway,
+    monkeypatch: pytest.MonkeyPatch,
+    body: Any,
+    headers: dict[str, str],
+    owner: Any,
+    name: str,
+    most: int,
 ) -> None:
-    """Thirty bodies whose last bytes arrive together are not parsed together."""
-    counter, parsed = CallCounter(), list[int]()
+    """However many connections send the same at once, little of it is done in one iteration."""
+    content, function = json.dumps(body).encode(), getattr(owner, name)
+    counter, iterations = CallCounter(), Counter[int]()
 
-    def parse(*arguments: Any) -> object:
-        parsed.append(len(counter.calls))
-        return from_json(*arguments)
+    def count(*args: Any, **more: Any) -> Any:
+        iterations[len(counter.calls)] += 1
+        return function(*args, **more)
 
-    monkeypatch.setattr(request, "from_json", parse)
-    body = json.dumps([[]] * lists).encode()
+    async def post(times: int) -> None:
+        await asyncio.gather(*(post_body(large, content, **headers) for _ in range(times)))
 
-    async def post_thirty() -> None:
-        await asyncio.gather(*(post_body(large, body) for _ in range(30)))
+    await post(1)  # the document is cached from now on
+    monkeypatch.setattr(owner, name, count)
+    monkeypatch.setattr(turns.REQUESTS, "steps", 0)
 
-    await counter.run(post_thirty())
+    await counter.run(post(10))
 
-    assert len(set(parsed)) == len(parsed) == 30
+    assert iterations.total() in {10, 10 * 20}
+    assert max(iterations.values()) <= most
 
 
 async def test_line_ends_do_not_make_errors_slow(large: Gateway) -> None:
