@@ -8,9 +8,9 @@ All of it is forwarded byte for byte; settings can add a token, a language and a
 callers that send none. Negotiate and NTLM are refused: they authenticate a TCP connection, and
 callers share the gateway's connections.
 
-Three texts stand for a caller. Its *key* is the digest of the whole: the cache has a snapshot for
-each. Its *owner* is a digest of the login alone. Its *share*, of whatever is limited, is named by
-the owner once SuperOffice has accepted the credentials; until then it is that of `STRANGERS`.
+A caller's *key* is the digest of the whole: the cache has a snapshot for each. Its *owner* is a
+digest of the login alone. Its *share*, of what a client can use up, is named by the owner once
+SuperOffice has accepted the credentials; until then, it has part in the share of `STRANGERS`.
 """
 
 import hashlib

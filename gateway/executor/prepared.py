@@ -34,7 +34,7 @@ from gateway.executor.internals import DEFINITION, graphql_schema
 from gateway.executor.plan import Planner
 from gateway.executor.project import Known
 from gateway.executor.projections import Projection, Projections, variables_in
-from gateway.executor.turns import STEPS_PER_TURN, Turns
+from gateway.executor.turns import STEPS_PER_TURN, Turns, next_turn
 from gateway.sessions.freshness import Served
 from gateway.sessions.snapshot import Snapshot, compact
 
@@ -123,10 +123,14 @@ class Prepared:
         with suppress(Exception):  # graphql-core then reports the error
             for root in self._roots:
                 await turns.spend(0)
-                found = self._projections.find(planner, root.kind, root.details, turns)
+                # Before a projection is made: for a client without credentials, it raises.
+                value = await self._resolved(root, context, planner.variables)
+                key = self._projections.key(planner, root.kind, root.details)
+                if key not in self._projections:
+                    await next_turn()
+                found = self._projections.find(key, planner, root.kind, root.details, turns)
                 if found is None:
                     return None
-                value = await self._resolved(root, context, planner.variables)
                 if value is not None and root.is_list:
                     snapshot = context.served.snapshot if context.served else None
                     value = await _rows(found, value, snapshot, turns)

@@ -5,8 +5,9 @@ the variables inside it, since `@skip`, `@include` and arguments depend on those
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import msgspec
 from cachetools import LRUCache
@@ -25,8 +26,8 @@ from gateway.executor.turns import STEPS_PER_TURN, Turns
 from gateway.records.record import Record
 
 _MOST_SELECTIONS = 256
-_MOST_PER_SELECTION = 8
-
+_MOST_STEPS = 10_000
+"""The sum over all cached projections; one takes some 2 kB per step."""
 
 _STEPS_TO_PLAN = 4_000
 _CELLS_IN_A_STEP = 4  # all 264 properties of a session: 60 µs, in 330 steps
@@ -60,13 +61,16 @@ class Projection:
         return bool(self.lists) and sum(lengths) * self.steps > STEPS_PER_TURN - turns.steps
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Selection:
     nodes: tuple[FieldNode, ...]
     """Referenced, so that no other nodes can get their ids."""
 
     variables: tuple[str, ...]
-    projections: dict[str, Projection | None] = field(default_factory=dict)
+
+
+Key: TypeAlias = tuple[_Selection, str]
+"""A selection, and the values of the variables inside it."""
 
 
 class Projections:
@@ -74,29 +78,40 @@ class Projections:
 
     def __init__(self) -> None:
         self._selections: LRUCache[tuple[object, ...], _Selection] = LRUCache(_MOST_SELECTIONS)
+        self._made: LRUCache[Key, Projection | None] = LRUCache(
+            _MOST_STEPS, getsizeof=lambda made: made.steps if made else 1
+        )
+
+    def key(self, planner: Planner, kind: GraphQLObjectType, details: FieldDetailsList) -> Key:
+        """Return the key of what some nodes select on a type."""
+        selection = self._selection(planner, kind, tuple(detail.node for detail in details))
+        coerced = planner.variables.coerced
+        return selection, repr([coerced.get(name) for name in selection.variables])
+
+    def __contains__(self, key: Key) -> bool:
+        """Return whether the projection is made."""
+        return key in self._made
 
     def find(
         self,
+        key: Key,
         planner: Planner,
         kind: GraphQLObjectType,
         details: FieldDetailsList,
         turns: Turns,
     ) -> Projection | None:
-        """Return the projection of what some nodes select on a type; None if there is no plan.
+        """Return the projection with this key; None if there is no plan.
 
         `turns` counts the steps of making it.
         """
-        selection = self._selection(planner, kind, tuple(detail.node for detail in details))
-        coerced = planner.variables.coerced
-        values = repr([coerced.get(name) for name in selection.variables])
-        known = selection.projections
-        if values not in known:
-            if len(known) == _MOST_PER_SELECTION:
-                known.clear()
-            turns.steps += _STEPS_TO_PLAN
-            plan = planner.plan(kind, details)
-            known[values] = _projection(plan) if plan else None
-        return known[values]
+        if key in self._made:
+            return self._made[key]
+        turns.steps += _STEPS_TO_PLAN
+        plan = planner.plan(kind, details)
+        made = _projection(plan) if plan else None
+        with suppress(ValueError):  # larger than the cache
+            self._made[key] = made
+        return made
 
     def _selection(
         self, planner: Planner, kind: GraphQLObjectType, nodes: tuple[FieldNode, ...]

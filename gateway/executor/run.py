@@ -160,4 +160,5 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         has_middlewares = self.middleware_manager and self.middleware_manager.middlewares
         if has_middlewares or not is_planned(kind):
             return None
-        return self.projections.find(self._planner, kind, field_details_list, self.turns)
+        key = self.projections.key(self._planner, kind, field_details_list)
+        return self.projections.find(key, self._planner, kind, field_details_list, self.turns)

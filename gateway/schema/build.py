@@ -124,8 +124,10 @@ class Schema(strawberry.Schema):
 
         Strawberry's own method logs a traceback for each error, even for a mistyped field.
         """
-        query = execution_context.query if execution_context else None
-        is_valid = query is not None and not self.documents.find(query).errors
+        is_valid = False
+        if execution_context is not None and execution_context.query is not None:
+            known = getattr(execution_context.context, "document", None)
+            is_valid = not self.documents.find(execution_context.query, known).errors
         error_codes.give_codes(errors, is_valid=is_valid)
 
     @cached_property

@@ -10,6 +10,7 @@ from gateway.errors import GatewayError, RequestError
 from gateway.executor.turns import accept, work_for
 from gateway.headers import Header
 from gateway.live.watcher import Watcher, Watchers
+from gateway.schema.guard.documents import Document
 from gateway.schema.guard.work import Work
 from gateway.schema.selecting.columns import Columns
 from gateway.sessions.freshness import Served
@@ -43,6 +44,9 @@ class Context:
     trace: Sequence[Header] = ()
     max_age_s: float | None = None
     """The maximum age of the snapshot; None = any that is fresh."""
+
+    document: Document | None = None
+    """The document that is executed; the cache may lose it while the operation waits for a turn."""
 
     is_watching: bool = False
     """Whether a subscription has started."""

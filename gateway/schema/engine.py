@@ -114,6 +114,7 @@ class Engine:
         self, operation: Operation, context: Context, *, is_read_only: bool
     ) -> Answer:
         await next_turn()  # otherwise many equal queries would begin in one iteration
+        context.document = operation.document
         try:
             result = await self._schema.execute(
                 operation.document.text,
@@ -174,6 +175,7 @@ class Engine:
 
     async def _each(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
         await next_turn()
+        context.document = operation.document
         results = await self._schema.stream(
             operation.document.text,
             operation.variables,

@@ -35,9 +35,6 @@ _MAX_PIPELINE_BYTES = 256 * 2**10
 _PIECE_COST_BYTES = 256
 _MAX_DEBT_BYTES = 4 * 2**20
 _HEAD_TIMEOUT_S = 10
-_LAST_HEAD_TIMEOUT_S = 0.1
-"""For the first request of a connection that was accepted just before the port closes."""
-
 _READER_TIMEOUT_S = 30
 _PIECE_BYTES = 16 * 2**10
 
@@ -234,23 +231,13 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         if cycle is not None and not cycle.response_started:
             cycle.keep_alive = False
 
-    def shutdown(self) -> None:
-        """Close once the request in progress is answered; a new connection may still send one."""
-        self.drain()
-        cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None and not self.transport.is_closing():
-            self._start_head_timer(_LAST_HEAD_TIMEOUT_S)
-        else:
-            super().shutdown()
-
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_head_timer()
         super().connection_lost(exc)
 
-    def _start_head_timer(self, timeout_s: float | None = None) -> None:
-        self._stop_head_timer()
-        self._head_timer = self.loop.call_later(timeout_s or _HEAD_TIMEOUT_S, self._close)
+    def _start_head_timer(self) -> None:
+        self._head_timer = self.loop.call_later(_HEAD_TIMEOUT_S, self._close)
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:

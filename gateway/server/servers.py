@@ -23,6 +23,9 @@ from gateway.server.resources import BACKLOG
 from gateway.server.websocket import SocketProtocol
 
 _TICK_S = 0.1
+_LAST_REQUESTS_S = 0.1
+"""For the first requests of connections that were accepted just before the port closed."""
+
 _VERBOSE_S = 300
 
 logger = logging.getLogger(__name__)
@@ -121,16 +124,17 @@ class GatewayServer(uvicorn.Server):
 
         Their clients may have sent a request already, and the kernel would reset them.
         """
-        waiting = [listener.dup() for listener in sockets or ()]
-        for server in self.servers:
-            server.close()  # the event loop must not accept them at the same time
-        for listener in waiting:
-            listener.setblocking(False)
-            with listener, contextlib.suppress(BlockingIOError):
-                for _ in range(BACKLOG):
-                    accepted, _ = listener.accept()
-                    loop = asyncio.get_running_loop()
-                    await loop.connect_accepted_socket(self._connection, accepted)
+        loop = asyncio.get_running_loop()
+        with contextlib.ExitStack() as waiting, contextlib.suppress(OSError):  # none is left
+            listeners = [waiting.enter_context(listener.dup()) for listener in sockets or ()]
+            for server in self.servers:
+                server.close()  # the event loop must not accept them at the same time
+            for listener in listeners:
+                with contextlib.suppress(BlockingIOError):
+                    for _ in range(BACKLOG):
+                        accepted, _ = listener.accept()
+                        await loop.connect_accepted_socket(self._connection, accepted)
+        await asyncio.sleep(_LAST_REQUESTS_S)
         await super().shutdown(sockets)
 
     def _connection(self) -> GatewayProtocol:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from gateway.caller import STRANGERS
 from gateway.executor.turns import share_of
 from gateway.web.edge import Edge
 from gateway.web.inbound import find_inbound
@@ -40,7 +41,7 @@ class SlowReaderProtocol(asyncio.Protocol):
         """Count the unsent bytes in the share of the caller."""
         if self.edge is not None:
             inbound = find_inbound(self.scope or {})
-            self.edge.unsent_limit.add(self, share_of(inbound.owner) if inbound else "")
+            self.edge.unsent_limit.add(self, share_of(inbound.owner) if inbound else STRANGERS)
 
     def resume_writing(self) -> None:
         """Count the unsent bytes no longer."""

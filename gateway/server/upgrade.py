@@ -45,7 +45,7 @@ class UpgradeProtocol(HttpToolsProtocol):
         A pipelined one does not: the connection cannot change before earlier requests are answered.
         """
         last = dict(self.headers)
-        tokens = {token.strip().lower() for token in last.get(b"connection", b"").split(b",")}
+        tokens = _tokens(last.get(b"connection", b""))
         cycle: RequestResponseCycle | None = self.cycle  # None at first
         is_pipelined = cycle is not None and not cycle.response_complete
         is_asked = b"upgrade" in tokens and last.get(b"upgrade", b"").lower() == b"websocket"
@@ -93,13 +93,17 @@ class _Parser(HttpRequestParser):
                 protocol.parser = parser = _Parser(protocol)
 
 
+def _tokens(value: bytes) -> list[bytes]:
+    return [token.strip().lower() for token in value[:LONGEST].split(b",")]
+
+
 def _plain_head(parser: HttpRequestParser, protocol: UpgradeProtocol) -> bytes:
     """Write a head without the headers that ask for another protocol."""
     version = parser.get_http_version().encode()
     head = [b"%s %s HTTP/%s\r\n" % (parser.get_method(), protocol.url, version)]
     for name, value in protocol.headers:
         if name == b"connection":
-            value = b",".join(v for v in value.split(b",") if v.strip().lower() == b"close")
+            value = b",".join(token for token in _tokens(value) if token == b"close")
         if name not in {b"upgrade", b"http2-settings"}:
             head.append(b"%s: %s\r\n" % (name, value))
     return b"".join((*head, b"\r\n"))

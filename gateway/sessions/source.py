@@ -30,7 +30,7 @@ from gateway.upstream.budget import IS_POLL
 logger = logging.getLogger(__name__)
 
 _SHORTEST_AGE_S = 1.0
-"""A lower bound for `Cache-Control`: without it, `no-cache` costs a REST call per request."""
+"""A lower bound for `Cache-Control`, so that requests with `no-cache` can share a REST call."""
 
 Fetch = Callable[[Caller, Sequence[Header]], Awaitable[bytes]]
 """Calls SuperOffice for a caller, within a trace; returns the body of a 200, decompressed."""

@@ -32,9 +32,10 @@ class LoadedSettings(BaseSettings):
             SettingsError: a setting is missing, unknown or wrong; the message is one line.
         """
         names = {*cls.model_fields, *(f"{name}_file" for name in cls.secrets())}
-        prefixed = [k for k in os.environ if k[:8].upper() == PREFIX]
+        environment = {k.removeprefix(PREFIX).lower(): k for k in os.environ if k[:8] == PREFIX}
         # pydantic would also take a name in another case; here it is unknown.
-        environment = {k[8:].lower() if k.isupper() else k: k for k in prefixed}
+        known = {messages.variable(name) for name in names}
+        environment |= {k: k for k in os.environ if k.upper() in known and not k.isupper()}
         for field in sorted(environment.keys() - names):
             raise SettingsError(messages.unknown_setting(environment[field], cls.model_fields))
         variables = {field: value for field, k in environment.items() if (value := os.environ[k])}

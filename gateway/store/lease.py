@@ -22,7 +22,7 @@ _NO_ENTRY_S = -1.0
 
 
 class Lease(Generic[T]):
-    """The entry `found` under a key; if it is None, fetch it, and `store` it."""
+    """The right to fetch the entry of a key: if none was `found`, fetch and `store` it."""
 
     def __init__(self, shared: SharedCache, key: SharedKey) -> None:
         self.found: T | None = None
@@ -51,7 +51,8 @@ class Lease(Generic[T]):
             if result.found is not None or result.is_invalid:
                 if age_s == _NO_ENTRY_S:  # the peer is not Redis
                     return has_waited
-                age_s = _NO_ENTRY_S  # take the lease as if there were no entry
+                # Take the lease as if there were no entry: its fetch has all of the time.
+                age_s, has_waited = _NO_ENTRY_S, False
                 continue
             if shared.clock() - began_s >= shared.lease_wait_s:
                 raise TimeoutError
@@ -92,7 +93,7 @@ async def leased(
     usable: Callable[[Found], T | None],
     oldest_s: float = math.inf,
 ) -> AsyncIterator[Lease[T]]:
-    """Wait for this process's turn to fetch something, or for another process to store it.
+    """Wait until this process has the lease for a fetch, or another one has stored the entry.
 
     `usable` converts an entry that is no older than `oldest_s`; None: it cannot be used.
 

@@ -133,11 +133,12 @@ async def test_a_missing_required_value_is_an_error(street: Any) -> None:
     assert len(answer["errors"]) == 1
 
 
+@pytest.mark.parametrize("most", [1, 25, 10_000])
 async def test_a_selection_has_a_projection_for_each_set_of_variables(
-    monkeypatch: pytest.MonkeyPatch,
+    most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A selection has a projection for each of the latest variables' values."""
-    monkeypatch.setattr(projections_module, "_MOST_PER_SELECTION", 1)
+    monkeypatch.setattr(projections_module, "_MOST_STEPS", most)
     query = (
         "query ($with: Boolean!) { streets { ...S } } fragment S on Street { lengthM ...T } "
         "fragment T on Street { shops @include(if: $with) { shopId } }"

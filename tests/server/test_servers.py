@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import gc
 import socket
 import threading
@@ -14,7 +15,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from gateway import Settings, create_app
-from gateway.server import limits
+from gateway.server import servers
 from gateway.server.protocol import GatewayProtocol
 from gateway.server.servers import GatewayServer, config_of
 from gateway.server.websocket import SocketProtocol
@@ -45,6 +46,12 @@ def serving(**settings: Any) -> Iterator[str]:
         thread.join()
 
 
+SUBSCRIPTION = b'{"query": "subscription { chatSessions { chatSessionId } }"}'
+STREAM = (
+    b"POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    b"Accept: text/event-stream\r\nAuthorization: %b\r\nContent-Length: %d\r\n\r\n%b"
+    % (CREDENTIALS["Authorization"].encode(), len(SUBSCRIPTION), SUBSCRIPTION)
+)
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -57,7 +64,8 @@ class BusyServer(GatewayServer):
         await super().main_loop()
         address = self.servers[0].sockets[0].getsockname()
         self.clients = [socket.create_connection(address, timeout=5) for _ in range(21)]
-        _, late, *others = self.clients
+        _, late, stream, *others = self.clients
+        stream.sendall(STREAM)
         for client in others:
             client.sendall(REQUEST)
         asyncio.get_running_loop().call_later(0.1, late.sendall, REQUEST)
@@ -67,16 +75,36 @@ def test_connections_in_the_backlog_are_answered_before_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The kernel has accepted them: a proxy would get a reset, and not repeat a POST."""
-    monkeypatch.setattr(limits, "_LAST_HEAD_TIMEOUT_S", 1)
-    server = BusyServer(config_of(create_app(Settings(upstream_url=UPSTREAM_URL))))
+    monkeypatch.setattr(servers, "_LAST_REQUESTS_S", 1)
+    transport = httpx.MockTransport(RestSide())
+    app = create_app(Settings(upstream_url=UPSTREAM_URL), upstream_transport=transport)
+    server = BusyServer(config_of(app))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server.run(sockets=[listener])
-    silent, *others = ["".join(text_of(client)) for client in server.clients]
+    silent, late, stream, *others = ["".join(text_of(client)) for client in server.clients]
 
     assert silent == ""
-    for answer in others:
+    assert "chatSessionId" in stream
+    assert stream.endswith("\r\n0\r\n\r\n")  # it was told to end
+    for answer in (late, *others):
         assert answer.startswith("HTTP/1.1 200 OK")
         assert "\r\nconnection: close\r\n" in answer
+
+
+def test_a_server_without_a_free_file_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections in the backlog are lost then, and nothing else."""
+
+    def fail(listener: socket.socket) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    server = BusyServer(config_of(create_app(Settings(upstream_url=UPSTREAM_URL))))
+    monkeypatch.setattr(socket.socket, "dup", fail)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server.run(sockets=[listener])
+    for client in server.clients:
+        client.close()
+
+    assert server.lifespan.shutdown_event.is_set()
 
 
 def text_of(client: socket.socket) -> Iterator[str]:

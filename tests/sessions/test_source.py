@@ -535,7 +535,7 @@ async def begun(bench: Bench, call: asyncio.Task[object], took_s: float) -> None
     bench.clock.advance(took_s)
 
 
-async def test_a_call_that_began_too_early_does_not_serve_who_wants_a_younger_answer() -> None:
+async def test_a_call_that_began_too_early_does_not_serve_a_request_for_a_younger_answer() -> None:
     """The answer to a slow call has the data of its beginning, however young it is."""
     bench = Bench()
     before = asyncio.create_task(bench.ask())
@@ -550,7 +550,7 @@ async def test_a_call_that_began_too_early_does_not_serve_who_wants_a_younger_an
 
 
 async def test_a_call_that_began_soon_enough_is_shared() -> None:
-    """One second is accepted in any case, so that a page's requests share a call."""
+    """A call of the last second is accepted in any case, so that a page's requests share one."""
     bench = Bench()
     before = asyncio.create_task(bench.ask())
     await begun(bench, before, took_s=0.9)

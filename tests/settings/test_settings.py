@@ -569,7 +569,8 @@ def test_an_unknown_name_stops_the_start(load: Any, name: str, hint: str) -> Non
 def test_a_name_in_another_case_stops_the_start(
     name: str, load: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would be a second value of the same setting."""
+    """It would be a second value of the same setting; another program's name is ignored."""
+    monkeypatch.setenv("gateway_ip", "192.0.2.1")
     monkeypatch.setenv(name, "8001")
 
     assert message(load, {}) == f"{name}: there is no such setting; did you mean GATEWAY_PORT?"

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Executor
 
 from gateway.executor import prepared, turns
+from gateway.executor.plan import Planner
 from gateway.schema.build import Schema
 from gateway.web.read import request
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
@@ -221,15 +222,36 @@ async def test_equal_requests_at_once_take_turns(
     assert max(iterations.values()) <= most
 
 
+@pytest.mark.parametrize("headers", [{}, CREDENTIALS], ids=["no credentials", "credentials"])
+async def test_a_selection_is_planned_for_an_authenticated_client_alone(
+    large: Gateway, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan takes time and memory: strangers cannot have any made."""
+    planned = Counter[str]()
+
+    def plan(planner: Planner, kind: Any, nodes: Any) -> Any:
+        planned[kind.name] += 1
+        return make_plan(planner, kind, nodes)
+
+    make_plan = Planner.plan
+    monkeypatch.setattr(Planner, "plan", plan)
+    query = "query ($n: [String!]) { chatSessions { user { customFields(names: $n) { name } } } }"
+
+    for name in ("a", "b"):
+        await large.post(query, {"n": [name]}, headers)
+
+    assert planned == (Counter(ChatSession=2) if headers else {})
+
+
 async def test_line_ends_do_not_make_errors_slow(large: Gateway) -> None:
     """The place of each error is found without a search for every line end before it."""
-    body = json.dumps({"query": "\n" * 90_000 + query_of(20, "chatSessions { id }")}).encode()
+    body = json.dumps({"query": "\n" * 9_000 + query_of(20, "chatSessions { id }")}).encode()
     counter = CallCounter()
 
     answer = await counter.run(post_body(large, body))
 
-    assert answer.json()["errors"][0]["locations"] == [{"line": 90_001, "column": 2}]
-    assert sum(counter.calls) < 90_000
+    assert answer.json()["errors"][0]["locations"] == [{"line": 9_001, "column": 2}]
+    assert sum(counter.calls) < 60_000
 
 
 async def test_the_languages_of_a_user_take_turns_as_one(large: Gateway) -> None:

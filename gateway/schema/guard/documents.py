@@ -37,7 +37,13 @@ from gateway.errors import BadRequestError
 from gateway.executor.internals import RULES
 from gateway.executor.turns import is_known, next_turn
 from gateway.schema.error_codes import MOST_REQUEST_ERRORS
-from gateway.schema.guard.limits import Limits, excess, fragments_of, too_complex
+from gateway.schema.guard.limits import (
+    Limits,
+    excess,
+    fragments_of,
+    nested_variables,
+    too_complex,
+)
 
 T = TypeVar("T")
 
@@ -107,6 +113,11 @@ class Document:
         return validate(self.schema, self.parsed, self.rules, max_errors=MOST_REQUEST_ERRORS)
 
     @cached_property
+    def places(self) -> int:
+        """See `nested_variables`."""
+        return nested_variables(self.parsed) if isinstance(self.parsed, DocumentNode) else 0
+
+    @cached_property
     def deprecated(self) -> tuple[str, ...]:
         """Find the coordinates of the deprecated parts of the schema in a valid document."""
         if self.errors or isinstance(self.parsed, GraphQLError):
@@ -121,7 +132,7 @@ class Document:
         A batch, or many sockets, can bring many new texts at once.
         """
         if not self.is_validated:
-            for name in ("parsed", "errors", "deprecated"):
+            for name in ("parsed", "errors", "places", "deprecated"):
                 await next_turn()
                 getattr(self, name)
             await next_turn()
@@ -172,11 +183,11 @@ class DocumentCache:
         self._make = partial(Document, schema=schema, limits=limits, rules=rules)
         self._cached = protected_cache(self._make)
 
-    def find(self, text: str) -> Document:
+    def find(self, text: str, known: Document | None = None) -> Document:
         """Return the document of a text; a refused text gives a document with only the error."""
         refusal = self._refusal(text)
         if refusal is None:
-            return self._cached(text)
+            return known or self._cached(text)
         refused = self._make(text)
         refused.parsed, refused.is_validated = refusal, True
         return refused
@@ -198,6 +209,8 @@ class DocumentCache:
                 f"The query has {len(query)} characters; at most {self._limits.characters} are "
                 "allowed."
             )
+        if query.count("\n") + query.count("\r") > self._limits.lines:
+            return too_complex(f"The query has more than {self._limits.lines} lines.")
         return None
 
 
@@ -216,7 +229,8 @@ class CachedDocuments(SchemaExtension):
         """
         context: ExecutionContext = self.execution_context
         chosen = context.operation_name  # the client's own, until the document is set
-        found = self._cache.find(context.query or "")
+        known = getattr(context.context, "document", None)
+        found = self._cache.find(context.query or "", known)
         context.pre_execution_errors = [*found.errors]
         document = found.parsed
         if not isinstance(document, DocumentNode):

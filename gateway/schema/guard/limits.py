@@ -20,12 +20,14 @@ from graphql import (
     IntValueNode,
     ListValueNode,
     Node,
+    ObjectFieldNode,
     ObjectValueNode,
     OperationDefinitionNode,
     SchemaMetaFieldDef,
     SelectionSetNode,
     TypeMetaFieldDef,
     ValueNode,
+    VariableNode,
     get_named_type,
     get_nullable_type,
     is_list_type,
@@ -73,6 +75,9 @@ class Limits:
     cost: int = 500_000
     tokens: int = 2_000
     characters: int = 100_000
+    lines: int = 10_000
+    """graphql-core searches for all line ends for each error that has several places."""
+
     work: int = 2_000_000
     """Parts of filters, keys of orders and counts, times the sessions that they are applied to."""
 
@@ -87,7 +92,7 @@ class Size:
     introspections: int = 0
     cost: int = 0
     default_values: int = 0
-    """Those of an operation's variables, which each field that takes one reads."""
+    """Those of an operation's variables, times the places of `nested_variables`."""
 
     root_fields: int = 0
     """The number of fields at its own level."""
@@ -120,7 +125,7 @@ _WORDS = {
     "aliases": "has {value} aliases",
     "root_fields": "has {value} root fields",
     "directives": "has {value} directives",
-    "default_values": "has {value} values in defaults of variables, an object counting as ten",
+    "default_values": "has {value} values in defaults of variables",
     "comparisons": "takes {value} comparisons of fields to validate",
     "introspections": "asks for the schema {value} times",
     "cost": "would cost {value} points",
@@ -157,7 +162,7 @@ def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
     An unused fragment is an error, but validation compares all its fields with each other first. A
     fragment by itself has no root fields.
     """
-    measuring = _Measuring(schema, document)
+    measuring, places = _Measuring(schema, document), nested_variables(document)
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
             size = measuring.of(
@@ -165,11 +170,27 @@ def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
             )
             size.directives += len(definition.directives or ())
             variables = definition.variable_definitions or ()
-            size.default_values = sum(_weight(variable.default_value) for variable in variables)
+            weight = sum(_weight(variable.default_value) for variable in variables)
+            size.default_values = max(1, places) * weight
             yield size
         elif isinstance(definition, FragmentDefinitionNode):
             size = measuring.of(definition.selection_set, measuring.type_of(definition, None))
             yield replace(size, root_fields=0)
+
+
+def nested_variables(document: DocumentNode) -> int:
+    """Count variables within lists and objects: at each place all values are copied."""
+    places, left = 0, list[object](document.definitions)
+    while left:
+        node = left.pop()
+        if isinstance(node, ListValueNode | ObjectFieldNode):
+            values = node.values if isinstance(node, ListValueNode) else (node.value,)
+            places += sum(isinstance(value, VariableNode) for value in values)
+        if isinstance(node, Node):
+            left += [getattr(node, key) for key in node.keys]
+        elif isinstance(node, tuple):
+            left += node
+    return places
 
 
 class _TooManyStepsError(Exception):

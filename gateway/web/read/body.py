@@ -19,7 +19,7 @@ TOO_MANY_BYTES = "The gateway has too many bytes of incomplete requests; retry l
 _SMALL_BYTES = 16 * 2**10
 """Up to this size all are accepted, so that large requests do not keep small ones out."""
 
-_BYTES_PER_STEP = 7
+BYTES_PER_STEP = 7
 """Of JSON to parse, such as thousands of empty lists."""
 
 
@@ -52,7 +52,7 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     if whole is not None:
         if len(whole) > max_bytes:
             raise _too_large(max_bytes, f"{len(whole)}")
-        await REQUESTS.spend(len(whole) // _BYTES_PER_STEP)
+        await REQUESTS.spend(len(whole) // BYTES_PER_STEP)
         return whole
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > max_bytes:
@@ -66,7 +66,7 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
                     raise _too_large(max_bytes, f"more than {max_bytes}")
                 if not incomplete.hold(len(body)):
                     raise UpstreamUnavailableError(TOO_MANY_BYTES, retry_after_s=1)
-        await REQUESTS.spend(len(body) // _BYTES_PER_STEP)  # still counted as incomplete
+        await REQUESTS.spend(len(body) // BYTES_PER_STEP)  # still counted as incomplete
     except TimeoutError as exc:
         raise BodyTooSlowError(
             f"The request's body did not arrive within {_TIMEOUT_S} seconds."

@@ -15,6 +15,7 @@ from starlette.types import Scope
 _HOST = re.compile(rb"[\w.-]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?", re.ASCII)
 _SCHEMES = {"http": "http", "websocket": "ws"}
 _MOST_PEERS = 1_000
+_MOST_PROXIES = 20
 
 
 class TrustedProxies:
@@ -47,7 +48,7 @@ class TrustedProxies:
     def _client(self, lines: list[bytes], peer: str) -> str:
         """Return the last address that is not a trusted proxy's; those before it may be forged."""
         found = peer
-        for text in reversed(b",".join(lines).decode("latin-1").split(",")):
+        for text in reversed(b",".join(lines).decode("latin-1").split(",")[-_MOST_PROXIES:]):
             address = _address(text.strip())
             if address is None:
                 break

@@ -34,9 +34,13 @@ _CREDENTIAL = re.compile(
 
 # Each field that takes a variable reads all its values, and of an object every possible field.
 _MOST_WEIGHT = 2_000
+_MOST_NESTED_WEIGHT = 20 * _MOST_WEIGHT
 _WEIGHT_OF_OBJECT = 10
 _STEPS_OF_WEIGHT = 3
 _DEEPEST_VARIABLES = 20
+
+_MOST_VALUES = 100_000
+"""In JSON, by its commas and brackets: a megabyte of empty lists takes 26 in memory."""
 
 _MOST_PARAMETERS = 100
 """In a URL."""
@@ -90,11 +94,18 @@ class Reader:
         variables = _typed(data, "variables", dict)
         name = _typed(data, "operationName", str)
         extensions = _typed(data, "extensions", dict)
-        await REQUESTS.spend(_STEPS_OF_WEIGHT * self._weight(variables or {}))
+        weight = self._weight(variables or {})
+        await REQUESTS.spend(_STEPS_OF_WEIGHT * weight)
         query, store = await self.documents.find(query or None, data, extensions or {})
         if not query:
             raise BadRequestError("The request has no `query`.")
-        return Operation(await self.validated(query), variables, name or None, store)
+        document = await self.validated(query)
+        if weight * document.places > _MOST_NESTED_WEIGHT:
+            raise BadRequestError(
+                f"The variables have too many values for a query that has variables in lists and "
+                f"objects in {document.places} places."
+            )
+        return Operation(document, variables, name or None, store)
 
     async def _batch(self, parsed: list[object]) -> list[Found]:
         most = self.settings.max_batch
@@ -138,9 +149,11 @@ def from_json(text: str | bytes, what: str) -> object:
     """Parse JSON; a byte order mark before it is skipped (RFC 8259, section 8.1).
 
     Raises:
-        BadRequestError: it is not valid JSON.
+        BadRequestError: it is not valid JSON, or has too many values.
     """
     raw = text.encode() if isinstance(text, str) else text
+    if sum(map(raw.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise BadRequestError(f"{what} has too many values: at most {_MOST_VALUES} are accepted.")
     try:
         return orjson.loads(raw.removeprefix(BOM_UTF8))
     except orjson.JSONDecodeError as exc:

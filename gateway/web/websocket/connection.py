@@ -22,6 +22,7 @@ from gateway.errors import (
     UnauthenticatedError,
     UpstreamRejectionError,
 )
+from gateway.executor.turns import REQUESTS
 from gateway.observe.clients import client_of
 from gateway.schema.context import Access, Context
 from gateway.schema.engine import Answer, refusal
@@ -31,10 +32,12 @@ from gateway.web.access_record import AccessRecord
 from gateway.web.edge import Edge
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import inbound_of
+from gateway.web.read.body import BYTES_PER_STEP
 from gateway.web.read.request import from_json
 
 PROTOCOL = "graphql-transport-ws"
 
+_LONGEST_REREAD = 2**16
 _LONGEST_REASON = 123  # bytes; RFC 6455, section 5.5
 _MOST_OPERATIONS = 50
 _STRANGER_S = 10.0
@@ -113,11 +116,13 @@ class Connection:
             text = received.get("text")
             if text is None:
                 raise _CloseError(4400, "WebSocket message type must be text")
+            await REQUESTS.spend(len(text) // BYTES_PER_STEP)
             try:
                 message = from_json(text, "The message")
             except BadRequestError as exc:
                 message = _with_error_as_payload(text, exc)
             await self._handle(message)
+            del received, text, message  # the next one may take minutes
             await asyncio.sleep(0)  # yield to others, however many messages came at once
 
     async def _handle(self, message: object) -> None:
@@ -294,7 +299,7 @@ def _with_error_as_payload(text: str, error: BadRequestError) -> dict[str, objec
     Half an emoji that a client has cut off is such a message: it ends one operation, not all.
     """
     try:
-        message = json.loads(text)
+        message = json.loads(text) if len(text) <= _LONGEST_REREAD else {}
         kind, id_ = message["type"], message["id"]
         orjson.dumps(id_)
     except (ValueError, RecursionError, LookupError, TypeError) as exc:

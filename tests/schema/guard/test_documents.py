@@ -194,14 +194,32 @@ def test_an_error_has_the_place_that_graphql_core_finds(text: str, end: str) -> 
     assert error.formatted["locations"] == expected.value.formatted["locations"]
 
 
-async def test_a_document_that_is_no_longer_trusted_is_not_run() -> None:
-    """`SIGHUP` loads another list, which applies to cached documents too."""
+def served_context() -> Any:
+    """Return the context of an operation."""
 
     class Context(RestAnswered):
         served, is_watching = None, False
 
-    schema = build_schema()
-    context: Any = Context(b"[]")
+    return Context(b"[]")
+
+
+async def test_a_document_that_the_cache_has_lost_is_run_as_it_is(validated: list[str]) -> None:
+    """While an operation waits for its turn, other texts may evict its document."""
+    schema, context = build_schema(), served_context()
+    operation = Operation(schema.documents.find("{ __typename }"))
+    assert not operation.document.errors
+    for number in range(200):
+        schema.documents.find(f"{{ a{number} }}")
+
+    answer = await Engine(schema).execute(operation, context)
+
+    assert answer.body == {"data": {"__typename": "Query"}}
+    assert len(validated) == 1
+
+
+async def test_a_document_that_is_no_longer_trusted_is_not_run() -> None:
+    """`SIGHUP` loads another list, which applies to cached documents too."""
+    schema, context = build_schema(), served_context()
 
     async def body() -> Any:
         operation = Operation(schema.documents.find("{ chatSessions { id } }"))

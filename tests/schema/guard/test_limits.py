@@ -110,7 +110,16 @@ async def errors_of(query: str, **limits: int) -> list[tuple[str, str]]:
             "{ chatSessions(filter: $f, limit: $l) { id } }",
             "query ($f: ChatSessionFilter = {topicId: {in: [1]}}, $l: Int = 9) "
             "{ chatSessions(filter: $f, limit: $l) { id } }",
-            "has 23 values in defaults of variables, an object counting as ten",
+            "has 23 values in defaults of variables",
+        ),
+        (
+            "default_values",
+            33,
+            "query ($f: ChatSessionFilter = {not: null}) "
+            "{ chatSessions(filter: {or: [$f, $f, {not: $f}]}) { id } }",
+            "query ($f: ChatSessionFilter = {not: null}) "
+            "{ chatSessions(filter: {or: [$f, $f, $f, {not: $f}]}) { id } }",
+            "has 44 values in defaults of variables",
         ),
         (
             "comparisons",
@@ -182,6 +191,15 @@ async def test_characters_are_limited() -> None:
     assert await errors_of("{ __typename }" + " " * 86, characters=100) == []
     assert await errors_of("#" * 101, characters=100) == [
         ("QUERY_TOO_COMPLEX", "The query has 101 characters; at most 100 are allowed.")
+    ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r"])
+async def test_lines_are_limited(end: str) -> None:
+    """graphql-core counts them anew for some errors."""
+    assert await errors_of(end * 10 + "{ __typename }", lines=10) == []
+    assert await errors_of(end * 11 + "{ __typename }", lines=10) == [
+        ("QUERY_TOO_COMPLEX", "The query has more than 10 lines.")
     ]
 
 

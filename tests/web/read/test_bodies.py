@@ -19,6 +19,7 @@ from tests.web.asking import TYPENAME, first_error, get, post_body, post_json
 
 QUERY = b'{"query": "{ __typename }"}'
 NO_JSON = "The request's body is not valid JSON."
+TOO_MANY = "The request's body has too many values: at most 100000 are accepted."
 NO_OBJECT = "A GraphQL request has to be a JSON object."
 NO_QUERY = "The request has no `query`."
 
@@ -228,6 +229,8 @@ async def test_a_client_that_disconnects_is_a_client_error() -> None:
         (b'{"query": "{ __typename }"} {}', NO_JSON),
         (b"{'query': '{ __typename }'}", NO_JSON),
         (b"[" * 100_000, NO_JSON),
+        (b"[" * 100_001, TOO_MANY),
+        (b'{"query": "{ __typename }", "x": [' + b"[]," * 60_000 + b"1]}", TOO_MANY),
         (b'{"a":' * 100_000, NO_JSON),
         (b"9" * 5_000, NO_JSON),
         (b"{}", NO_QUERY),
@@ -388,6 +391,19 @@ async def test_variables_with_too_many_values_are_refused(
         "The variables have too many values: at most 2000 are accepted, and an object counts as "
         "10.",
     )
+
+
+@pytest.mark.parametrize(("places", "is_refused"), [(20, False), (21, True), (900, True)])
+async def test_values_are_counted_at_each_place_in_a_list(
+    gateway: Gateway, places: int, is_refused: bool
+) -> None:
+    """At each place of a variable in a list or an object, all of its values are copied."""
+    query = "query ($f: ChatSessionFilter!) { chatSessions(filter: {or: [%s]}) { id } }"
+    variables: Any = {"f": {"or": [{}] * 197}}  # 1,991, with the two objects and the list around
+    answer = await post_json(gateway, {"query": query % ("$f " * places), "variables": variables})
+
+    assert (answer.status_code == 400) is is_refused
+    assert (f"in lists and objects in {places} places." in answer.text) is is_refused
 
 
 CREDENTIALS_IN_URL = [

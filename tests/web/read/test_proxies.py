@@ -52,6 +52,14 @@ def test_a_trusted_proxy_sets_host_and_scheme(
     assert scope["scheme"] == {"http": "http", "websocket": "ws"}[kind] + "s" * is_believed
 
 
+def test_twenty_proxies_are_followed() -> None:
+    """A client can send any number of addresses; those before are not read."""
+    chain = ", ".join(f"127.0.0.{number}" for number in range(1, 101))
+    scope = scope_after_proxies("127.0.0.200", "127.0.0.0/8", {"x-forwarded-for": chain})
+
+    assert scope["client"][0] == "127.0.0.81"
+
+
 @pytest.mark.parametrize("host", ["", "a b", "a/b", "a:b", "chat.example\x00", "[::1"])
 def test_an_invalid_host_or_scheme_is_ignored(host: str) -> None:
     """An invalid host or an unknown scheme from a proxy is ignored."""

@@ -276,6 +276,8 @@ MALFORMED_MESSAGES = {
     "id missing": '{"type": "subscribe", "payload": {"query": "{ __typename }"}}',
     "id a list": '{"type": "subscribe", "id": [], "payload": {"query": "{ __typename }"}}',
     "id half an emoji": '{"type": "subscribe", "id": "\\ud83d", "payload": {}}',
+    "half an emoji without id": '{"type": "ping", "payload": "\\ud83d"}',
+    "too many values": json.dumps({"type": "ping", "payload": [[]] * 60_000}),
     "complete without id": '{"type": "complete"}',
     "complete an object": '{"type": "complete", "id": {}}',
 }
