@@ -123,9 +123,11 @@ class Prepared:
         with suppress(Exception):  # graphql-core then reports the error
             for root in self._roots:
                 await turns.spend(0)
+                key = self._projections.key(planner, root.kind, root.details)
+                if self._projections.is_impossible(key):
+                    return None
                 # Before a projection is made: for a client without credentials, it raises.
                 value = await self._resolved(root, context, planner.variables)
-                key = self._projections.key(planner, root.kind, root.details)
                 if key not in self._projections:
                     await next_turn()
                 found = self._projections.find(key, planner, root.kind, root.details, turns)

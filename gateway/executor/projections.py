@@ -26,8 +26,11 @@ from gateway.executor.turns import STEPS_PER_TURN, Turns
 from gateway.records.record import Record
 
 _MOST_SELECTIONS = 256
-_MOST_STEPS = 10_000
-"""The sum over all cached projections; one takes some 2 kB per step."""
+_MOST_STEPS = 30_000
+"""The sum over all cached projections; one takes 0.4 to 2 kB per step."""
+
+_LONGEST_VALUES = 2_000
+"""The characters of the values in the key of a cached projection, which contains them too."""
 
 _STEPS_TO_PLAN = 4_000
 _CELLS_IN_A_STEP = 4  # all 264 properties of a session: 60 µs, in 330 steps
@@ -92,6 +95,10 @@ class Projections:
         """Return whether the projection is made."""
         return key in self._made
 
+    def is_impossible(self, key: Key) -> bool:
+        """Return whether there is no plan, as far as is known."""
+        return key in self._made and self._made[key] is None
+
     def find(
         self,
         key: Key,
@@ -109,8 +116,9 @@ class Projections:
         turns.steps += _STEPS_TO_PLAN
         plan = planner.plan(kind, details)
         made = _projection(plan) if plan else None
-        with suppress(ValueError):  # larger than the cache
-            self._made[key] = made
+        if len(key[1]) <= _LONGEST_VALUES:
+            with suppress(ValueError):  # larger than the cache
+                self._made[key] = made
         return made
 
     def _selection(

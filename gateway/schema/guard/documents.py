@@ -5,7 +5,7 @@ over a WebSocket ends the operation without a response.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import TypeVar
@@ -113,9 +113,9 @@ class Document:
         return validate(self.schema, self.parsed, self.rules, max_errors=MOST_REQUEST_ERRORS)
 
     @cached_property
-    def places(self) -> int:
+    def places(self) -> Mapping[str, int]:
         """See `nested_variables`."""
-        return nested_variables(self.parsed) if isinstance(self.parsed, DocumentNode) else 0
+        return nested_variables(self.parsed) if isinstance(self.parsed, DocumentNode) else {}
 
     @cached_property
     def deprecated(self) -> tuple[str, ...]:
@@ -132,7 +132,7 @@ class Document:
         A batch, or many sockets, can bring many new texts at once.
         """
         if not self.is_validated:
-            for name in ("parsed", "errors", "places", "deprecated"):
+            for name in ("parsed", "errors", "deprecated"):
                 await next_turn()
                 getattr(self, name)
             await next_turn()
@@ -209,7 +209,7 @@ class DocumentCache:
                 f"The query has {len(query)} characters; at most {self._limits.characters} are "
                 "allowed."
             )
-        if query.count("\n") + query.count("\r") > self._limits.lines:
+        if sum(map(query.count, ("\n", "\r"))) - query.count("\r\n") > self._limits.lines:
             return too_complex(f"The query has more than {self._limits.lines} lines.")
         return None
 

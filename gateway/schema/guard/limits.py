@@ -69,7 +69,7 @@ class Limits:
     aliases: int = 50
     root_fields: int = 20
     directives: int = 50
-    default_values: int = 500
+    default_values: int = 2_000
     comparisons: int = 40_000
     introspections: int = 2
     cost: int = 500_000
@@ -92,7 +92,7 @@ class Size:
     introspections: int = 0
     cost: int = 0
     default_values: int = 0
-    """Those of an operation's variables, times the places of `nested_variables`."""
+    """Those of an operation's variables, at each of their places in lists and objects."""
 
     root_fields: int = 0
     """The number of fields at its own level."""
@@ -162,7 +162,7 @@ def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
     An unused fragment is an error, but validation compares all its fields with each other first. A
     fragment by itself has no root fields.
     """
-    measuring, places = _Measuring(schema, document), nested_variables(document)
+    measuring = _Measuring(schema, document)
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
             size = measuring.of(
@@ -170,22 +170,26 @@ def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
             )
             size.directives += len(definition.directives or ())
             variables = definition.variable_definitions or ()
-            weight = sum(_weight(variable.default_value) for variable in variables)
-            size.default_values = max(1, places) * weight
+            weights = {v.variable.name.value: _weight(v.default_value) for v in variables}
+            if any(weights.values()):
+                places = nested_variables(document)
+                size.default_values = sum(
+                    weight * max(1, places[name]) for name, weight in weights.items()
+                )
             yield size
         elif isinstance(definition, FragmentDefinitionNode):
             size = measuring.of(definition.selection_set, measuring.type_of(definition, None))
             yield replace(size, root_fields=0)
 
 
-def nested_variables(document: DocumentNode) -> int:
-    """Count variables within lists and objects: at each place all values are copied."""
-    places, left = 0, list[object](document.definitions)
+def nested_variables(document: DocumentNode) -> Counter[str]:
+    """Count each variable's places in lists and objects: its values are copied at each."""
+    places, left = Counter[str](), list[object](document.definitions)
     while left:
         node = left.pop()
         if isinstance(node, ListValueNode | ObjectFieldNode):
             values = node.values if isinstance(node, ListValueNode) else (node.value,)
-            places += sum(isinstance(value, VariableNode) for value in values)
+            places.update(value.name.value for value in values if isinstance(value, VariableNode))
         if isinstance(node, Node):
             left += [getattr(node, key) for key in node.keys]
         elif isinstance(node, tuple):

@@ -34,7 +34,7 @@ _CREDENTIAL = re.compile(
 
 # Each field that takes a variable reads all its values, and of an object every possible field.
 _MOST_WEIGHT = 2_000
-_MOST_NESTED_WEIGHT = 20 * _MOST_WEIGHT
+_MOST_COPIED_WEIGHT = 20 * _MOST_WEIGHT
 _WEIGHT_OF_OBJECT = 10
 _STEPS_OF_WEIGHT = 3
 _DEEPEST_VARIABLES = 20
@@ -100,11 +100,8 @@ class Reader:
         if not query:
             raise BadRequestError("The request has no `query`.")
         document = await self.validated(query)
-        if weight * document.places > _MOST_NESTED_WEIGHT:
-            raise BadRequestError(
-                f"The variables have too many values for a query that has variables in lists and "
-                f"objects in {document.places} places."
-            )
+        if variables and weight * self.settings.max_tokens > _MOST_COPIED_WEIGHT:
+            _check_copies(document.places, variables)
         return Operation(document, variables, name or None, store)
 
     async def _batch(self, parsed: list[object]) -> list[Found]:
@@ -176,6 +173,15 @@ def refuse_credentials_in_url(request: HTTPConnection) -> None:
                 f"`{name}` must not be in the URL: URLs are logged and remembered. Send "
                 "credentials as headers, or in the payload of connection_init."
             )
+
+
+def _check_copies(places: Mapping[str, int], variables: Mapping[str, object]) -> None:
+    weights = ((_depth_and_weight(variables.get(name))[1], n) for name, n in places.items())
+    if sum(weight * times for weight, times in weights) > _MOST_COPIED_WEIGHT:
+        raise BadRequestError(
+            "The variables have too many values for a query that uses them in "
+            f"{sum(places.values())} places in lists and objects."
+        )
 
 
 def _from_query(request: Request) -> dict[str, object]:

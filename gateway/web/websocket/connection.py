@@ -37,7 +37,7 @@ from gateway.web.read.request import from_json
 
 PROTOCOL = "graphql-transport-ws"
 
-_LONGEST_REREAD = 2**16
+_LONGEST_REREAD = 2**18
 _LONGEST_REASON = 123  # bytes; RFC 6455, section 5.5
 _MOST_OPERATIONS = 50
 _STRANGER_S = 10.0
@@ -303,5 +303,5 @@ def _with_error_as_payload(text: str, error: BadRequestError) -> dict[str, objec
         kind, id_ = message["type"], message["id"]
         orjson.dumps(id_)
     except (ValueError, RecursionError, LookupError, TypeError) as exc:
-        raise _CloseError(4400, "WebSocket message must be valid JSON") from exc
+        raise _CloseError(4400, str(error)) from exc
     return {"type": kind, "id": id_, "payload": error}

@@ -194,7 +194,19 @@ async def test_characters_are_limited() -> None:
     ]
 
 
-@pytest.mark.parametrize("end", ["\n", "\r"])
+async def test_a_form_of_many_optional_variables_is_within_the_limits() -> None:
+    """A variable counts at its own places, not at those of others."""
+    names = [f"s{number}" for number in range(45)]
+    query = (
+        f"query ({', '.join(f'${name}: String = null' for name in names)}) {{ chatSessions"
+        f"(filter: {{or: [{' '.join(f'{{search: ${n}}}' for n in names)}]}}) {{ id }} }}"
+    )
+
+    assert await errors_of(query, default_values=45) == []
+    assert len(await errors_of(query, default_values=44)) == 1
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
 async def test_lines_are_limited(end: str) -> None:
     """graphql-core counts them anew for some errors."""
     assert await errors_of(end * 10 + "{ __typename }", lines=10) == []

@@ -399,11 +399,26 @@ async def test_values_are_counted_at_each_place_in_a_list(
 ) -> None:
     """At each place of a variable in a list or an object, all of its values are copied."""
     query = "query ($f: ChatSessionFilter!) { chatSessions(filter: {or: [%s]}) { id } }"
-    variables: Any = {"f": {"or": [{}] * 197}}  # 1,991, with the two objects and the list around
+    variables: Any = {"f": {"or": [{}] * 197}}  # 1,981, with the object and the list around
     answer = await post_json(gateway, {"query": query % ("$f " * places), "variables": variables})
 
     assert (answer.status_code == 400) is is_refused
-    assert (f"in lists and objects in {places} places." in answer.text) is is_refused
+    assert (f"uses them in {places} places in lists" in answer.text) is is_refused
+
+
+async def test_only_the_values_that_are_copied_count(gateway: Gateway) -> None:
+    """A page may have a long list in one place, and many short variables in filters."""
+    names = [f"s{number}" for number in range(40)]
+    query = (
+        f"query ($ids: [ID!]!, {', '.join(f'${name}: String' for name in names)}) "
+        f"{{ a: chatSessions(filter: {{or: [{' '.join(f'{{search: ${n}}}' for n in names)}]}}) "
+        "{ id } nodes(ids: $ids) { id } }"
+    )
+    variables: Any = {"ids": ["x"] * 1_900, **dict.fromkeys(names, "x")}
+    answer = await post_json(gateway, {"query": query, "variables": variables})
+
+    assert answer.status_code == 200
+    assert answer.json()["data"]["a"] is not None
 
 
 CREDENTIALS_IN_URL = [
