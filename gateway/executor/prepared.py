@@ -34,11 +34,12 @@ from gateway.executor.internals import DEFINITION, graphql_schema
 from gateway.executor.plan import Planner
 from gateway.executor.project import Known
 from gateway.executor.projections import Projection, Projections, variables_in
-from gateway.executor.turns import STEPS_PER_TURN, Turns, next_turn
+from gateway.executor.turns import REQUESTS, STEPS_PER_TURN, Turns, next_turn
 from gateway.sessions.freshness import Served
 from gateway.sessions.snapshot import Snapshot, compact
 
 _NO_VARIABLES = VariableValues({}, {})
+_STEPS_PER_CHARACTER = 10
 _SEEN_BYTES = 300
 _ROW_BYTES = 200
 """The memory of one more entry."""
@@ -70,6 +71,9 @@ class _Root:
     is_list: bool
     constant: dict[str, object] | None
     """Its arguments, if they contain no variable."""
+
+    steps: int
+    """The cost of converting arguments that do."""
 
 
 class NotPreparedError(Exception):
@@ -126,6 +130,7 @@ class Prepared:
                 key = self._projections.key(planner, root.kind, root.details)
                 if self._projections.is_impossible(key):
                     return None
+                await REQUESTS.spend(root.steps)
                 # Before a projection is made: for a client without credentials, it raises.
                 value = await self._resolved(root, context, planner.variables)
                 if key not in self._projections:
@@ -218,7 +223,9 @@ class Prepared:
         arguments = None
         if not variables_in(node.arguments or (), {}):
             arguments = self._arguments(field, declared, details, _NO_VARIABLES)
-        return _Root(name, field, declared, details, kind, is_list, arguments)
+        written = sum(a.loc.end - a.loc.start for a in node.arguments or () if a.loc)
+        steps = _STEPS_PER_CHARACTER * written if arguments is None else 0
+        return _Root(name, field, declared, details, kind, is_list, arguments, steps)
 
 
 async def _rows(

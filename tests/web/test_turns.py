@@ -177,6 +177,11 @@ async def test_wrong_variables_do_not_block_the_event_loop(
 
 TWENTY = f"query ($f: ChatSessionFilter) {query_of(20, 'chatSessions(filter: $f) { id }')}"
 LONG_VARIABLES = {"query": TWENTY, "variables": {"f": {"or": [{"topicId": {"in": 1}}] * 80}}}
+FILTER = f"{{or: [{'{} ' * 900} {{topicId: {{in: $t}}}}]}}"
+LONG_LITERAL = {
+    "query": f"query ($t: [Int!]) {{ chatSessions(filter: {FILTER}) {{ id }} }}",
+    "variables": {"t": [1]},
+}
 INTROSPECTION = {"query": "{ __schema { types { fields { args { name } } } } }"}
 
 
@@ -187,10 +192,11 @@ INTROSPECTION = {"query": "{ __schema { types { fields { args { name } } } } }"}
         (INTROSPECTION, {"accept": "text/event-stream"}, Schema, "stream", 1),
         (LONG_VARIABLES, {}, prepared, "get_variable_values", 2),
         (LONG_VARIABLES, {}, Executor, "execute_field", 3),
+        (LONG_LITERAL, {}, prepared, "get_argument_values", 1),
         ([[]] * 15_000, CREDENTIALS, request, "from_json", 1),
         ([[]] * 100_000, {}, request, "from_json", 1),
     ],
-    ids=["queries", "streams", "variables", "root fields", "bodies", "bodies in parts"],
+    ids=["queries", "streams", "variables", "root fields", "literals", "bodies", "bodies in parts"],
 )
 async def test_equal_requests_at_once_take_turns(
     large: Gateway,

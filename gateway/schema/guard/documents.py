@@ -4,8 +4,10 @@ Strawberry's parser and validation caches have no limits, and with its parser ca
 over a WebSocket ends the operation without a response.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import TypeVar
@@ -182,6 +184,7 @@ class DocumentCache:
         rules = (*specified_rules, *RULES, *rules)
         self._make = partial(Document, schema=schema, limits=limits, rules=rules)
         self._cached = protected_cache(self._make)
+        self._strangers = asyncio.Semaphore(_STRANGERS_DOCUMENTS)
 
     def find(self, text: str, known: Document | None = None) -> Document:
         """Return the document of a text; a refused text gives a document with only the error."""
@@ -195,7 +198,10 @@ class DocumentCache:
     async def validated(self, text: str) -> Document:
         """Return the document of a text, parsed and validated: see `Document.validate`."""
         document = self.find(text)
-        await document.validate()
+        # A syntax tree is much larger than its text: not all strangers' texts get one at once.
+        if not document.is_validated:
+            async with nullcontext() if is_known() else self._strangers:
+                await document.validate()
         return document
 
     def _refusal(self, query: str) -> GraphQLError | None:

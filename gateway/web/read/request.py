@@ -34,7 +34,7 @@ _CREDENTIAL = re.compile(
 
 # Each field that takes a variable reads all its values, and of an object every possible field.
 _MOST_WEIGHT = 2_000
-_MOST_COPIED_WEIGHT = 20 * _MOST_WEIGHT
+_MOST_COPIED_WEIGHT = 5 * _MOST_WEIGHT
 _WEIGHT_OF_OBJECT = 10
 _STEPS_OF_WEIGHT = 3
 _DEEPEST_VARIABLES = 20
@@ -42,6 +42,7 @@ _DEEPEST_VARIABLES = 20
 _MOST_VALUES = 100_000
 """In JSON, by its commas and brackets: a megabyte of empty lists takes 26 in memory."""
 
+_KEYS = ("query", "variables", "operationName", "extensions", "documentId", "doc_id", "id")
 _MOST_PARAMETERS = 100
 """In a URL."""
 
@@ -72,7 +73,8 @@ class Reader:
             return await self._found(_from_query(request))
         _check_content_type(request)
         body = await read_body(request, max_bytes=self.settings.max_body_bytes)
-        parsed = from_json(body, "The request's body")
+        parsed = needed(from_json(body, "The request's body"))
+        del body  # it may take long
         return await (self._batch(parsed) if isinstance(parsed, list) else self._found(parsed))
 
     async def _found(self, data: object) -> Found:
@@ -155,6 +157,18 @@ def from_json(text: str | bytes, what: str) -> object:
         return orjson.loads(raw.removeprefix(BOM_UTF8))
     except orjson.JSONDecodeError as exc:
         raise BadRequestError(f"{what} is not valid JSON.") from exc
+
+
+def needed(parsed: object) -> object:
+    """Return what is read of an operation, or of a batch; the rest would be held while it waits."""
+    if isinstance(parsed, list):
+        return [needed(item) if isinstance(item, dict) else None for item in parsed]
+    if not isinstance(parsed, dict):
+        return parsed
+    kept = {key: parsed[key] for key in _KEYS if key in parsed}
+    if isinstance(extensions := kept.get("extensions"), dict):
+        kept["extensions"] = {k: v for k, v in extensions.items() if k == "persistedQuery"}
+    return kept
 
 
 def refuse_credentials_in_url(request: HTTPConnection) -> None:

@@ -33,7 +33,7 @@ from gateway.web.edge import Edge
 from gateway.web.graphql import GraphQL
 from gateway.web.inbound import inbound_of
 from gateway.web.read.body import BYTES_PER_STEP
-from gateway.web.read.request import from_json
+from gateway.web.read.request import from_json, needed
 
 PROTOCOL = "graphql-transport-ws"
 
@@ -214,7 +214,7 @@ class Connection:
             )
             await self._answer(running, refusal(error))
             return
-        self._operations[id_] = asyncio.create_task(self._run(running, payload))
+        self._operations[id_] = asyncio.create_task(self._run(running, needed(payload)))
         self._limit_idle_time()
 
     def _context(self) -> Context:

@@ -182,6 +182,26 @@ async def test_validating_many_texts_yields_to_other_requests(validated: list[st
     at_once(documents[0].validate())  # a known text does not yield
 
 
+async def test_strangers_texts_are_parsed_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other texts wait without a syntax tree, which takes hundreds of times their memory."""
+    cache, made = new_document_cache(), list[Document]()
+    make = cache._cached
+
+    def record(text: str) -> Document:
+        made.append(make(text))
+        return made[-1]
+
+    monkeypatch.setattr(cache, "_cached", record)
+    validating = asyncio.gather(*(cache.validated(f"{{ a{number} }}") for number in range(100)))
+    at_work = []
+    while not validating.done():
+        await asyncio.sleep(0)
+        at_work.append(sum("parsed" in vars(d) and not d.is_validated for d in made))
+
+    assert len(made) == 100
+    assert max(at_work) == 32
+
+
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\n\r", "\r\r\n", ""])
 @pytest.mark.parametrize("text", ["{{ø{0}", "{0}{0}{{ø", "{{a{0}b{0}ø}}", "{0}ø{0}"])
 def test_an_error_has_the_place_that_graphql_core_finds(text: str, end: str) -> None:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from gateway.schema.guard.documents import Document, DocumentCache
+from gateway.web.read.request import needed
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.page import post
 
@@ -125,6 +126,19 @@ async def test_any_unicode_text_is_preserved(rest: RestSide) -> None:
         data = await gateway.ask(QUERY)
 
     assert data["chatSessions"][0]["customerName"] == "Ødegård 田中 🙂 \u2028"
+
+
+def test_only_what_is_read_is_kept_of_an_operation() -> None:
+    """A request may wait for its turn, with any other JSON beside its operation."""
+    operation: Any = {"query": "{ a }", "variables": {"a": [1]}, "id": "x"}
+    persisted: Any = {"persistedQuery": {"version": 1}}
+    sent = {**operation, "x": [[]], "extensions": {**persisted, "y": [[]]}}
+    kept = {**operation, "extensions": persisted}
+
+    assert needed(sent) == kept
+    assert needed([sent, [[]], 1]) == [kept, None, None]
+    assert needed({"extensions": 1}) == {"extensions": 1}
+    assert needed("x") == "x"
 
 
 MALFORMED_BODIES = {
