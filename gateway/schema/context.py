@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -110,6 +109,6 @@ class Context:
 
     def _access_or_raise(self) -> Access:
         if isinstance(self.access, RequestError):
-            # The request lives longer than the frames of this traceback.
-            raise copy(self.access)
+            # Other operations of the connection raise it too: its traceback must not grow.
+            raise self.access.with_traceback(None)
         return self.access
