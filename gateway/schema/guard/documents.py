@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 from graphql import (
     ASTValidationRule,
@@ -50,6 +51,9 @@ from gateway.schema.guard.limits import (
 T = TypeVar("T")
 
 _MOST_DOCUMENTS, _STRANGERS_DOCUMENTS = 128, 32
+_AT_WORK: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+"""Of each event loop, the places of strangers' documents that are being validated."""
+
 _COORDINATE = re.compile(r"[@\w.]+\(\w+:\)|\w+\.\w+")
 """The coordinate of a field, argument, input field or enum value in graphql-core's message."""
 
@@ -184,7 +188,6 @@ class DocumentCache:
         rules = (*specified_rules, *RULES, *rules)
         self._make = partial(Document, schema=schema, limits=limits, rules=rules)
         self._cached = protected_cache(self._make)
-        self._strangers = asyncio.Semaphore(_STRANGERS_DOCUMENTS)
 
     def find(self, text: str, known: Document | None = None) -> Document:
         """Return the document of a text; a refused text gives a document with only the error."""
@@ -200,7 +203,10 @@ class DocumentCache:
         document = self.find(text)
         # A syntax tree is much larger than its text: not all strangers' texts get one at once.
         if not document.is_validated:
-            async with nullcontext() if is_known() else self._strangers:
+            loop = asyncio.get_running_loop()
+            if loop not in _AT_WORK:
+                _AT_WORK[loop] = asyncio.Semaphore(_STRANGERS_DOCUMENTS)
+            async with nullcontext() if is_known() else _AT_WORK[loop]:
                 await document.validate()
         return document
 
