@@ -143,7 +143,7 @@ await answer({
     return waits.slice(0, count);
   },
   // On a slow line, large events arrive every 25 seconds, and the answer to a ping after them. Returns
-  // whether the connection is open after each, and 30 and 40 seconds later. `script` is live.js of the
+  // whether the connection is open after each, and 30 and 50 seconds later. `script` is live.js of the
   // wallboard, instead of the manual's client.
   async slowLine({ script }) {
     const server = new WebSocketServer({ port: 0 });
@@ -179,7 +179,7 @@ await answer({
       await send({ type });
     }
     pass(30);
-    pass(10);
+    pass(20);
     mock.timers.reset();
     server.close();
     return found;
