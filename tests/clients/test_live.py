@@ -2,7 +2,6 @@
 
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from gql import Client, gql
 from gql.transport.websockets import WebsocketsTransport
 
 from gateway import Settings, create_app
-from gateway.demo import wallboard
 from gateway.demo.app import create_demo_app
 from gateway.server.servers import config_of
 from tests.clients.network import Network
@@ -37,7 +35,6 @@ CLIENTS = [
     "urqlOverSse",
     "urqlByItself",
 ]
-LIVE_JS = Path(wallboard.__path__[0], "static", "live.js")
 RECONNECTING = ["graphqlWs", "graphqlSse", "apolloOverHttp"]
 """The clients that reconnect, with the manual's code."""
 
@@ -158,15 +155,6 @@ def test_a_client_notices_a_connection_that_is_lost_without_a_close(
     second = fast_client("end", name="graphqlWs", isAnew=True)["chatSessionChanges"]
 
     assert first["isInitial"] is second["isInitial"] is True
-
-
-@pytest.mark.parametrize("script", [None, LIVE_JS.read_text("utf-8")], ids=["manual", "wallboard"])
-def test_a_slow_line_is_not_a_lost_connection(client: Script, script: str | None) -> None:
-    """Events show that it is open while the answer to a ping is behind them; silence is a loss."""
-    *with_events, after_silence = client("slowLine", script=script)
-
-    assert with_events == [True] * 7
-    assert not after_silence
 
 
 def test_a_client_waits_up_to_thirty_seconds_and_by_chance(client: Script) -> None:

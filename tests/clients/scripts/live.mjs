@@ -142,48 +142,6 @@ await answer({
     stop();
     return waits.slice(0, count);
   },
-  // On a slow line, large events arrive every 25 seconds, and the answer to a ping after them. Returns
-  // whether the connection is open after each, and 30 and 50 seconds later. `script` is live.js of the
-  // wallboard, instead of the manual's client.
-  async slowLine({ script }) {
-    const server = new WebSocketServer({ port: 0 });
-    const url = `ws://127.0.0.1:${server.address().port}`;
-    const query = "subscription { event }";
-    mock.timers.enable({ apis: ["setTimeout"] });
-    let isOpen = true;
-    const closed = () => (isOpen = false);
-    if (script) {
-      globalThis.addEventListener ??= () => {}; // as browsers have it
-      const { connect } = await import(`data:text/javascript,${encodeURIComponent(script)}`);
-      connect(url, {}, { event: { query } }, (state) => state === "waiting" && closed());
-    } else {
-      const client = liveClient(url, () => "");
-      client.on("closed", closed);
-      client.subscribe({ query }, {});
-    }
-    const [socket] = await once(server, "connection");
-    const found = [];
-    const pass = (seconds) => {
-      for (; seconds && isOpen; seconds -= 1) mock.timers.tick(1_000);
-      found.push(isOpen);
-    };
-    const send = async (message) => {
-      socket.send(JSON.stringify({ id: "event", payload: {}, ...message }));
-      socket.ping(); // answered by WebSocket, after the message
-      if (isOpen) await once(socket, "pong");
-    };
-    await send({ type: "connection_ack" });
-    pass(10);
-    for (const type of ["next", "next", "next", "next", "pong"]) {
-      pass(25);
-      await send({ type });
-    }
-    pass(30);
-    pass(20);
-    mock.timers.reset();
-    server.close();
-    return found;
-  },
   apolloOverWs: (to) => apollo(to, new GraphQLWsLink(overWs(to))),
   apolloByItself({ url, authorization, ...to }) {
     return apollo(to, new HttpLink({ uri: url, headers: { authorization } }));
