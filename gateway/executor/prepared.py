@@ -128,15 +128,16 @@ class Prepared:
             for root in self._roots:
                 await turns.spend(0)
                 key = self._projections.key(planner, root.kind, root.details)
-                if self._projections.is_impossible(key):
+                found = self._projections.get(key)
+                if found is False:
                     return None
                 await REQUESTS.spend(root.steps)
                 # Before a projection is made: for a client without credentials, it raises.
                 value = await self._resolved(root, context, planner.variables)
-                if key not in self._projections:
-                    await next_turn()
-                found = self._projections.find(key, planner, root.kind, root.details, turns)
                 if found is None:
+                    await next_turn()
+                    found = self._projections.make(key, planner, root.kind, root.details, turns)
+                if not found:
                     return None
                 if value is not None and root.is_list:
                     snapshot = context.served.snapshot if context.served else None

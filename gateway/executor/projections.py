@@ -7,7 +7,7 @@ the variables inside it, since `@skip`, `@include` and arguments depend on those
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from cachetools import LRUCache
@@ -72,6 +72,9 @@ class _Selection:
     variables: tuple[str, ...]
 
 
+NoPlan: TypeAlias = Literal[False]
+"""In place of a projection: the selection cannot be planned."""
+
 Key: TypeAlias = tuple[_Selection, str]
 """A selection, and the values of the variables inside it."""
 
@@ -81,7 +84,7 @@ class Projections:
 
     def __init__(self) -> None:
         self._selections: LRUCache[tuple[object, ...], _Selection] = LRUCache(_MOST_SELECTIONS)
-        self._made: LRUCache[Key, Projection | None] = LRUCache(
+        self._made: LRUCache[Key, Projection | NoPlan] = LRUCache(
             _MOST_STEPS, getsizeof=lambda made: made.steps if made else 1
         )
 
@@ -91,31 +94,22 @@ class Projections:
         coerced = planner.variables.coerced
         return selection, repr([coerced.get(name) for name in selection.variables])
 
-    def __contains__(self, key: Key) -> bool:
-        """Return whether the projection is made."""
-        return key in self._made
+    def get(self, key: Key) -> Projection | NoPlan | None:
+        """Return the projection with this key; None if it is not made yet."""
+        return self._made.get(key)
 
-    def is_impossible(self, key: Key) -> bool:
-        """Return whether there is no plan, as far as is known."""
-        return key in self._made and self._made[key] is None
-
-    def find(
+    def make(
         self,
         key: Key,
         planner: Planner,
         kind: GraphQLObjectType,
         details: FieldDetailsList,
         turns: Turns,
-    ) -> Projection | None:
-        """Return the projection with this key; None if there is no plan.
-
-        `turns` counts the steps of making it.
-        """
-        if key in self._made:
-            return self._made[key]
+    ) -> Projection | NoPlan:
+        """Make and cache the projection with this key; `turns` counts the steps."""
         turns.steps += _STEPS_TO_PLAN
         plan = planner.plan(kind, details)
-        made = _projection(plan) if plan else None
+        made: Projection | NoPlan = _projection(plan) if plan else False
         if len(key[1]) <= _LONGEST_VALUES:
             with suppress(ValueError):  # larger than the cache
                 self._made[key] = made

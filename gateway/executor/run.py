@@ -161,4 +161,8 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         if has_middlewares or not is_planned(kind):
             return None
         key = self.projections.key(self._planner, kind, field_details_list)
-        return self.projections.find(key, self._planner, kind, field_details_list, self.turns)
+        found = self.projections.get(key)
+        if found is None:
+            details = field_details_list
+            found = self.projections.make(key, self._planner, kind, details, self.turns)
+        return found or None

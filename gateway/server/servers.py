@@ -125,7 +125,7 @@ class GatewayServer(uvicorn.Server):
         Their clients may have sent a request already, and the kernel would reset them.
         """
         loop = asyncio.get_running_loop()
-        with contextlib.ExitStack() as waiting, contextlib.suppress(OSError):  # none is left
+        with contextlib.ExitStack() as waiting, contextlib.suppress(OSError):  # too many files
             listeners = [waiting.enter_context(listener.dup()) for listener in sockets or ()]
             for server in self.servers:
                 server.close()  # the event loop must not accept them at the same time

@@ -98,6 +98,7 @@ FAN = (
     + " ".join(TEXTS[:200])
     + "}"
 )
+DEFAULTS = " ".join(f"query a{n}($b:Int=1){{c}}" for n in range(150))
 MERGED = "{" + ("chatSessions{" + ("user{" + "id " * 19 + "}") * 19 + "}") * 2 + "}"
 
 
@@ -142,6 +143,7 @@ def bodies(draw: st.DrawFn) -> bytes:
 @given(body=bodies(), has_credentials=st.sampled_from([True, True, True, False]))
 @example(body=json.dumps({"query": FAN}).encode(), has_credentials=False)
 @example(body=json.dumps({"query": MERGED}).encode(), has_credentials=False)
+@example(body=json.dumps({"query": DEFAULTS}).encode(), has_credentials=False)
 async def test_no_request_of_4_kb_blocks_the_event_loop(
     large: Gateway, body: bytes, has_credentials: bool
 ) -> None:

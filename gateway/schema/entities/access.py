@@ -50,7 +50,6 @@ FIELD_RIGHTS: Mapping[str, int] = {
 _UNINITIALIZED = 128
 """On a table: SuperOffice has not determined the rights, so the other bits mean nothing."""
 
-
 _MOST_WORDS = 100
 """Of a mask; what follows is one unknown word."""
 

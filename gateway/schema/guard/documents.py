@@ -203,10 +203,8 @@ class DocumentCache:
         document = self.find(text)
         # A syntax tree is much larger than its text: not all strangers' texts get one at once.
         if not document.is_validated:
-            loop = asyncio.get_running_loop()
-            if loop not in _AT_WORK:
-                _AT_WORK[loop] = asyncio.Semaphore(_STRANGERS_DOCUMENTS)
-            async with nullcontext() if is_known() else _AT_WORK[loop]:
+            loop, places = asyncio.get_running_loop(), asyncio.Semaphore(_STRANGERS_DOCUMENTS)
+            async with nullcontext() if is_known() else _AT_WORK.setdefault(loop, places):
                 await document.validate()
         return document
 

@@ -8,6 +8,7 @@ fields.
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from graphql import (
     DocumentNode,
@@ -172,9 +173,8 @@ def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
             variables = definition.variable_definitions or ()
             weights = {v.variable.name.value: _weight(v.default_value) for v in variables}
             if any(weights.values()):
-                places = nested_variables(document)
                 size.default_values = sum(
-                    weight * max(1, places[name]) for name, weight in weights.items()
+                    weight * max(1, measuring.places[name]) for name, weight in weights.items()
                 )
             yield size
         elif isinstance(definition, FragmentDefinitionNode):
@@ -204,9 +204,15 @@ class _TooManyStepsError(Exception):
 class _Measuring:
     def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
         self._schema = schema
+        self._document = document
         self._fragments = fragments_of(document)
         self._measured: dict[tuple[str, int], Size] = {}
         self._steps_left = MOST_STEPS
+
+    @cached_property
+    def places(self) -> Counter[str]:
+        """See `nested_variables`."""
+        return nested_variables(self._document)
 
     def of(
         self, selections: SelectionSetNode | None, parent: _Parent, page: int | None = None

@@ -96,13 +96,12 @@ class Reader:
         variables = _typed(data, "variables", dict)
         name = _typed(data, "operationName", str)
         extensions = _typed(data, "extensions", dict)
-        weight = self._weight(variables or {})
-        await REQUESTS.spend(_STEPS_OF_WEIGHT * weight)
+        await REQUESTS.spend(_STEPS_OF_WEIGHT * self._weight(variables or {}))
         query, store = await self.documents.find(query or None, data, extensions or {})
         if not query:
             raise BadRequestError("The request has no `query`.")
         document = await self.validated(query)
-        if variables and weight * self.settings.max_tokens > _MOST_COPIED_WEIGHT:
+        if variables:
             _check_copies(document.places, variables)
         return Operation(document, variables, name or None, store)
 
