@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from gql import Client, gql
 from gql.transport.websockets import WebsocketsTransport
 
 from gateway import Settings, create_app
+from gateway.demo import wallboard
 from gateway.demo.app import create_demo_app
 from gateway.server.servers import config_of
 from tests.clients.network import Network
@@ -26,6 +28,7 @@ LIST = "subscription { chatSessions(limit: 60) { id status lastMessage } }"
 CHANGES = """
 subscription { chatSessionChanges { isInitial changes { kind changedFields session { id } } } }
 """
+LIVE_JS = Path(wallboard.__path__[0], "static", "live.js")
 CLIENTS = [
     "graphqlWs",
     "graphqlSse",
@@ -155,6 +158,11 @@ def test_a_client_notices_a_connection_that_is_lost_without_a_close(
     second = fast_client("end", name="graphqlWs", isAnew=True)["chatSessionChanges"]
 
     assert first["isInitial"] is second["isInitial"] is True
+
+
+def test_a_slow_line_is_not_a_lost_connection(fast_client: Script) -> None:
+    """Events show the manual's client and the wallboard that it is open; silence is a loss."""
+    assert fast_client("slowLine", wallboard=LIVE_JS.read_text("utf-8")) == [3, 3]
 
 
 def test_a_client_waits_up_to_thirty_seconds_and_by_chance(client: Script) -> None:

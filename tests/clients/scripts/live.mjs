@@ -1,6 +1,5 @@
 // Subscriptions, in each client as apps use it. Argument: how much faster than real time timers run.
 import { once } from "node:events";
-import { mock } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 
 import { ApolloClient, ApolloLink, HttpLink, InMemoryCache, gql as apolloGql } from "@apollo/client";
@@ -141,6 +140,42 @@ await answer({
     globalThis.setTimeout = before;
     stop();
     return waits.slice(0, count);
+  },
+  // On a slow line, large events arrive every 20 seconds, and no answer to a ping. Returns how many
+  // events each client got before it gave the connection up, in the silence after the third one.
+  async slowLine({ wallboard }) {
+    globalThis.addEventListener ??= globalThis.removeEventListener ??= () => {}; // browsers'
+    const { connect } = await import(`data:text/javascript,${encodeURIComponent(wallboard)}`);
+    const subscription = { query: "subscription { event }" };
+    const eventsUntilLoss = async (begin) => {
+      const server = new WebSocketServer({ port: 0 });
+      let end, events = 0;
+      const isLost = new Promise((give) => {
+        end = begin(`ws://127.0.0.1:${server.address().port}`, () => give(true));
+      });
+      const [socket] = await once(server, "connection");
+      socket.send(JSON.stringify({ type: "connection_ack" }));
+      while (events < 3 && !(await Promise.race([isLost, wait(20_000 / SPEED)]))) {
+        socket.send(JSON.stringify({ type: "next", id: "event", payload: {} }));
+        events += 1;
+      }
+      await isLost;
+      end();
+      server.close();
+      return events;
+    };
+    return Promise.all([
+      eventsUntilLoss((url, give) => {
+        const client = liveClient(url, () => "");
+        client.on("closed", give);
+        client.subscribe(subscription, { next() {}, error() {}, complete() {} });
+        return () => client.dispose();
+      }),
+      eventsUntilLoss((url, give) => {
+        const tell = (state) => state === "waiting" && give();
+        return connect(url, {}, { event: subscription }, tell).close;
+      }),
+    ]);
   },
   apolloOverWs: (to) => apollo(to, new GraphQLWsLink(overWs(to))),
   apolloByItself({ url, authorization, ...to }) {
