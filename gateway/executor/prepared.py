@@ -126,7 +126,7 @@ class Prepared:
         data, turns = dict[str, object](), Turns()
         with suppress(Exception):  # graphql-core then reports the error
             for root in self._roots:
-                await turns.spend(0)
+                await turns.spend(root.steps)
                 key = self._projections.key(planner, root.kind, root.details)
                 found = self._projections.get(key)
                 if found is False:

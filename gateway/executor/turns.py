@@ -61,24 +61,30 @@ def accept(owner: str) -> None:
 
 
 class Turns:
-    """Counts the steps of one request: those since it last yielded, and those in long lists."""
+    """Counts the steps of one request: those since it last yielded, and those in long lists.
 
-    __slots__ = ("in_lists", "steps")
+    Work of fewer than `least` steps is not counted, and does not wait.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("in_lists", "least", "steps")
+
+    def __init__(self, least: int = 0) -> None:
+        self.least = least
         self.steps = self.in_lists = 0
 
     async def spend(self, steps: int) -> None:
         """Count steps that were taken; after enough of them, yield and wait for the next turn."""
+        if steps < self.least:
+            return
         self.steps += steps
         if self.steps >= STEPS_PER_TURN:
             await next_turn()
             self.steps = 0
 
 
-EVENTS, REQUESTS = Turns(), Turns()
+EVENTS, REQUESTS = Turns(), Turns(least=200)
 """The steps of all subscriptions, and those of reading all requests: one event or request takes
-few, but there may be thousands at once."""
+few, but there may be thousands at once. 200 steps are a tenth of what any request takes."""
 
 
 async def in_turns(
