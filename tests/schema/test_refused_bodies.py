@@ -1,5 +1,7 @@
 """REST answers that are not a JSON array of objects are refused as a whole."""
 
+import json
+
 import pytest
 
 from gateway.errors import UpstreamBadResponseError
@@ -124,3 +126,11 @@ def test_too_many_objects_are_refused() -> None:
     """A record takes memory even if it has no values."""
     with pytest.raises(UpstreamBadResponseError, match="more than 500000 objects"):
         decode(b"[" + b"{}," * 500_000 + b"{}]")
+
+
+@pytest.mark.parametrize("text", ["{" * 1_000, '{"' * 500, "{\\" * 500 + '"{}'])
+def test_braces_in_texts_are_no_objects(text: str) -> None:
+    """Customers can fill their messages with braces."""
+    body = json.dumps([{"ChatSessionId": n, "CustomerName": text} for n in range(1, 2_001)])
+
+    assert decode(body.encode())[-1].customer_name == text

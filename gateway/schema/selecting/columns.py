@@ -30,6 +30,9 @@ _SEARCH_BLOCK, _SEARCH_STEPS = 10, 400
 # No folded text has an upper-case letter, so no search matches across two fields.
 _BETWEEN_TEXTS = "A"
 
+# A cursor contains the text, encrypted, and proxies accept URLs of 8 kB.
+_LONGEST_ORDERED = 255
+
 
 @cache
 def reader(name: str) -> Read:
@@ -81,7 +84,7 @@ _READERS: dict[str, Read] = {
     ),
     "user.order": lambda session: _folded_text(session.user, "full_name"),
     "contact.order": lambda session: _folded_text(session.contact, "name"),
-    "customer_name.order": lambda session: (name := valid(session.customer_name)) and fold(name),
+    "customer_name.order": lambda session: _folded_text(session, "customer_name"),
     "wait_seconds.waiting": lambda session: (
         session.wait_seconds if session.status_group is StatusGroup.WAITING else None
     ),
@@ -137,7 +140,7 @@ class Columns:
 
 def _folded_text(linked: object, field: str) -> str | None:
     text = valid(getattr(linked, field)) if isinstance(linked, Record) else None
-    return None if text is None else fold(text)
+    return None if text is None else fold(text)[:_LONGEST_ORDERED]
 
 
 def _key_of(linked: object) -> object:

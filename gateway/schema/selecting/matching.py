@@ -126,18 +126,18 @@ class Filter:
         least, most = start[1] if start else _NO_LEAST, end[1] if end else _NO_MOST
         has_zone = self._zone is not None  # not `self` in `during`: it would be a reference cycle
         if not has_zone:
-            self.reads.add(f"{name}.zoned")
+            self.reads |= {f"{name}.zoned", "when_requested.zoned"}
 
         def during(lists: Lists, rows: Rows) -> Rows:
             times = lists[name]
             known = [row for row in rows if times[row] is not None]
             if not has_zone:
+                # Each session has a `whenRequested`; one odd time says nothing about the others.
+                usual = {lists["when_requested.zoned"][row] for row in rows} - {None}
+                if usual and not kinds <= usual:
+                    raise BadUserInputError(_NO_OFFSET if True in usual else _NO_ZONE)
                 zoned = lists[f"{name}.zoned"]
-                comparable = [row for row in known if kinds <= {zoned[row]}]
-                if known and not comparable:
-                    is_zoned = zoned[known[0]]
-                    raise BadUserInputError(_NO_OFFSET if is_zoned else _NO_ZONE)
-                known = comparable
+                known = [row for row in known if kinds <= {zoned[row]}]
             return [row for row in known if least <= times[row] < most]
 
         return during

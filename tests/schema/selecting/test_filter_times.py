@@ -139,6 +139,17 @@ def test_an_odd_time_matches_no_bound(bound: str, found: int) -> None:
     assert matching(desk, when_requested=range_of(bound)) == [found]
 
 
+def test_an_odd_time_of_one_session_does_not_refuse_the_others() -> None:
+    """Whether times have a zone is seen by `WhenRequested`, which all sessions have."""
+    now = {"WhenRequested": "2026-11-23T12:00:00Z"}
+    desk = records(now, now | {"WhenEnded": "2026-11-23T12:00:00"})
+    plain = records({"WhenRequested": "2026-11-23T12:00:00"})
+
+    assert matching(desk, when_ended=range_of("2026-11-23T11:00:00Z")) == []
+    with pytest.raises(BadUserInputError, match=ZONE):
+        matching(plain, when_ended=range_of("2026-11-23T11:00:00Z"))
+
+
 def test_the_ends_of_a_range_are_compared_as_instants() -> None:
     """12:00 in Oslo is earlier than 11:30 in London."""
     desk = records({"WhenRequested": "2026-11-23T11:15:00Z"})

@@ -132,6 +132,17 @@ def test_a_page_has_its_first_and_last_cursor() -> None:
     assert result.page_info.end_cursor == result.edges[2].cursor
 
 
+def test_a_cursor_fits_into_a_url() -> None:
+    """Proxies refuse long URLs, and eighteen letters are compared in the place of this one."""
+    sessions = records({"CustomerName": "\ufdfa" * 255}, {"CustomerName": "b"})
+    by_name = order_of([ChatSessionOrder(customer_name=Direction.DESC)])
+
+    cursor = cursor_of(1, by_name, sessions)
+
+    assert len(cursor) < 2_000
+    assert nodes(page(sessions, by_name, after=cursor)) == [2]
+
+
 @pytest.mark.parametrize("sessions", [(), FIVE], ids=["no sessions", "none of five"])
 def test_an_empty_page_has_no_cursors(sessions: Any) -> None:
     """Without edges `startCursor` and `endCursor` are null."""
