@@ -9,7 +9,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -138,7 +138,9 @@ class SpanQueue(BatchSpanProcessor):
     """Sends spans in batches; counts those dropped from a full queue, and those not accepted."""
 
     def __init__(self, exporter: SpanExporter) -> None:
-        self._most = int(os.environ.get("OTEL_BSP_MAX_QUEUE_SIZE", _MOST_SPANS))
+        self._most = _MOST_SPANS
+        with suppress(KeyError, ValueError):
+            self._most = int(os.environ["OTEL_BSP_MAX_QUEUE_SIZE"])
         self.sent = self._added = self._lost = self._failed = 0
         export = exporter.export
 

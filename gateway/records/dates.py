@@ -23,6 +23,9 @@ _MISSING_SECONDS = re.compile(r"(?<=T\d\d:\d\d)(?=Z|[+-]|\Z)", re.ASCII)
 UTC = dt.UTC
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _SECOND = dt.timedelta(seconds=1)
+_HOUR_NS = 3_600_000_000_000
+_AHEAD_NS = 60_000_000_000
+"""How much SuperOffice's clock may be ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,17 @@ class AsOf:
         """Convert a checked date to an instant; None without a date or a known zone."""
         if text is None or (self.zone is None and not has_zone(text)):
             return None
-        return nanoseconds(text, self.zone or UTC)
+        return self.nanoseconds(text)
+
+    def nanoseconds(self, text: str) -> int:
+        """Return a checked date's nanoseconds since 1970; in UTC if no zone is known.
+
+        A wall time that occurs twice when summer time ends is the second one if that is within the
+        last hour, otherwise the first: what happens now would seem to have happened an hour ago.
+        """
+        first = nanoseconds(text, self.zone or UTC)
+        second = nanoseconds(text, self.zone, fold=1) if self.zone else first
+        return second if -_AHEAD_NS < self.fetched_ns - second < _HOUR_NS else first
 
     def fetched_at(self) -> str:
         """Print the time of the snapshot, to the millisecond, in UTC."""
@@ -95,14 +108,14 @@ def has_zone(text: str) -> bool:
 
 
 @lru_cache(MOST_DATES)
-def nanoseconds(text: str, zone: dt.tzinfo) -> int:
+def nanoseconds(text: str, zone: dt.tzinfo, fold: int = 0) -> int:
     """Return a checked date's nanoseconds since 1970, in `zone` unless the text has its own.
 
-    A wall time that occurs twice when summer time ends is the first of the two.
+    `fold` is 1 for the second of two equal wall times when summer time ends (PEP 495).
     """
     match = _parts(text)
     moment = dt.datetime.fromisoformat(f"{match['second']}{match['zone'] or ''}")
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone)
+        moment = moment.replace(tzinfo=zone, fold=fold)
     seconds = (moment - _EPOCH) // _SECOND
     return seconds * 1_000_000_000 + int((match["fraction"] or "").ljust(9, "0"))

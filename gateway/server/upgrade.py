@@ -53,7 +53,11 @@ class UpgradeProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Go on with the request, unless its head is read again."""
-        self._is_read_again = self.parser.should_upgrade() and not self.is_handshake()
+        is_asked = self.parser.should_upgrade()
+        lists = [value for name, value in self.headers if name == b"connection"] if is_asked else []
+        if len(lists) > 1:  # one list in several lines (RFC 9110, section 5.3)
+            self.headers.append((b"connection", b",".join(lists)))  # uvicorn reads the last one
+        self._is_read_again = is_asked and not self.is_handshake()
         if not self._is_read_again:
             super().on_headers_complete()
 

@@ -143,7 +143,8 @@ class EventStream(AnswerStream):
 
 def _framed(content: Mapping[str, object]) -> bytes:
     # The next boundary follows at once: clients handle a part only when they have read that.
-    return b"\r\nContent-Type: application/json\r\n\r\n%b\r\n--graphql" % _ascii(content)
+    # Lower case, as in Apollo's router: Apollo iOS before 1.16 knows no other.
+    return b"\r\ncontent-type: application/json\r\n\r\n%b\r\n--graphql" % _ascii(content)
 
 
 class MultipartStream(AnswerStream):

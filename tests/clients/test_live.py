@@ -2,9 +2,11 @@
 
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from gql import Client, gql
 from gql.transport.websockets import WebsocketsTransport
@@ -21,6 +23,7 @@ from tests.commands.test_serving import ADDRESS
 from tests.commands.test_serving import running as command
 from tests.ports import free_port
 from tests.support import served
+from tests.waiting import until_soon
 
 pytestmark = pytest.mark.socket
 
@@ -146,6 +149,23 @@ def test_a_client_reconnects_after_failed_attempts(
     second = fast_client("end", name=name, isAnew=True)["chatSessionChanges"]
 
     assert first["isInitial"] is second["isInitial"] is True
+
+
+@pytest.mark.parametrize("name", ["graphqlSse", "apolloOverHttp"])
+def test_a_client_waits_for_a_place(fast_client: Script, busy: Running, name: str) -> None:
+    """A subscription beyond a limit is refused, and tried again until there is a place."""
+    ask: Any = {"json": {"query": CHANGES}, "headers": {"Authorization": AUTHORIZATION}}
+    ask["headers"]["Accept"] = "text/event-stream"
+    with (
+        running(busy.demo, live_interval=0.5, max_sockets_per_caller=1) as gateway,
+        ThreadPoolExecutor() as pool,
+    ):
+        to = {"url": gateway.url, "authorization": AUTHORIZATION, "query": CHANGES}
+        with httpx.stream("POST", gateway.url, **ask):
+            begun = pool.submit(fast_client, "begin", name=name, **to)
+            until_soon(lambda: len(gateway.requests) >= 3)
+        assert begun.result()["chatSessionChanges"]["isInitial"]
+        fast_client("end", name=name)
 
 
 def test_a_client_notices_a_connection_that_is_lost_without_a_close(

@@ -1,6 +1,7 @@
 """The credentials that the demo accepts."""
 
 import base64
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,7 @@ async def test_the_scheme_is_case_insensitive() -> None:
         {"Authorization": ""},
         {"Authorization": "Basic"},
         {"Authorization": "Basic !!!"},
+        {"Authorization": "Basic \u201cabc\u201d".encode()},
         {"Authorization": "Basic " + base64.b64encode(b"\xff\xfe:").decode()},
         {"Authorization": "Basic " + base64.b64encode(b"kari:demo-jonas").decode()},
         {"Authorization": "SoTicket 7T:demo-ticket-nobody"},
@@ -60,7 +62,7 @@ async def test_the_scheme_is_case_insensitive() -> None:
     ],
     ids=str,
 )
-async def test_other_credentials_get_401_with_the_documented_body(headers: dict[str, str]) -> None:
+async def test_other_credentials_get_401_with_the_documented_body(headers: dict[str, Any]) -> None:
     """Missing, malformed, foreign and mixed credentials are refused."""
     answer = await ask(create_demo_app(), headers)
 

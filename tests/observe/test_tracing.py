@@ -365,6 +365,14 @@ def test_dropped_spans_are_counted(
     assert queue.dropped == dropped
 
 
+@pytest.mark.parametrize("value", ["", "many"])
+def test_an_unreadable_queue_size_is_ignored(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """The SDK uses its default, and logs an unreadable value."""
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", value)
+
+    assert tracing.SpanQueue(InMemorySpanExporter()).dropped == 0
+
+
 def test_traces_need_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message has the command to install them."""
     monkeypatch.setitem(sys.modules, "gateway.observe.tracing", None)

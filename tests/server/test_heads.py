@@ -172,6 +172,20 @@ def test_pipelined_requests_for_another_protocol_are_answered(
     assert answers.endswith(b'{"status":"alive"}')
 
 
+@pytest.mark.parametrize("lines", [(b"Upgrade", b"keep-alive"), (b"keep-alive", b"Upgrade")])
+def test_a_handshake_may_list_its_options_in_two_lines(
+    connection: socket.socket, lines: tuple[bytes, bytes]
+) -> None:
+    """Lines of one name are one list (RFC 9110, section 5.3)."""
+    connection.sendall(
+        b"GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: %b\r\nUpgrade: websocket\r\n"
+        b"Connection: %b\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n" % lines
+    )
+
+    assert connection.recv(65_536).startswith(b"HTTP/1.1 101 ")
+
+
 @pytest.mark.parametrize("body", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
 def test_a_handshake_with_a_body_is_refused(connection: socket.socket, body: bytes) -> None:
     """A handshake with a body, which the WebSocket protocol cannot read, gets 400."""

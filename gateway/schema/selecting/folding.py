@@ -5,7 +5,7 @@ from functools import cache
 from itertools import filterfalse
 
 # Letters that Unicode does not decompose, but that users expect to match these.
-_LETTERS = {"ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "ł": "l", "þ": "th"}
+_LETTERS = {"ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "ł": "l", "þ": "th", "\u0131": "i"}
 
 
 def fold(text: str) -> str:

@@ -37,7 +37,7 @@ class TrustedProxies:
                 sent.setdefault(name, []).append(value)
         if addresses := sent.get(b"x-forwarded-for"):
             scope["client"] = (self._client(addresses, client[0] if client else ""), 0)
-        proto = _last(sent.get(b"x-forwarded-proto"))
+        proto = _last(sent.get(b"x-forwarded-proto")).replace(b"ws", b"http")  # Traefik: wss
         if proto in {b"http", b"https"}:
             scope["scheme"] = proto.decode().replace("http", _SCHEMES[scope["type"]])
         host = _last(sent.get(b"x-forwarded-host"))

@@ -12,6 +12,7 @@ from gateway.records.dates import AsOf, nanoseconds, normalise
 from gateway.schema.entities.chat_computed import StatusGroup
 from gateway.schema.entities.chat_decoder import complete, decode
 from gateway.schema.entities.enums import ChatSessionStatus
+from gateway.schema.selecting.columns import reader
 from tests.schema.selecting.desk import NOON_NS, OSLO, Desk, Json, record
 from tests.support import CREDENTIALS, RestSide, gateway_over
 
@@ -401,6 +402,23 @@ def test_a_repeated_hour_counts_as_the_first_one() -> None:
     )
 
     assert times(session)[:2] == (3600, 7200)
+
+
+def test_in_the_repeated_hour_a_customer_has_just_come() -> None:
+    """A time is the later one of two while that has just been, the earlier one if it is to come."""
+    session = record(
+        zone=OSLO,
+        fetched_ns=nanoseconds("2026-10-25T01:20:00Z", dt.UTC),  # 02:20 for the second time
+        Status="InQueue",
+        WhenRequested="2026-10-25T02:50:00",
+        WhenIdle="2026-10-25T02:19:00",
+        WhenFetched="2026-10-25T02:20:05",  # by a clock that is ahead
+    )
+
+    assert session.wait_seconds == 1_800
+    assert session.idle_seconds == 60
+    assert session.customer_away_seconds == 0
+    assert reader("when_idle")(session) == nanoseconds("2026-10-25T01:19:00Z", dt.UTC)
 
 
 def test_the_missing_hour_of_spring_is_not_counted() -> None:

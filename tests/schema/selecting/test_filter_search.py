@@ -60,6 +60,7 @@ def test_other_fields_are_not_searched(text: str) -> None:
         ("Þór Guðmundsson", "thor gudmundsson"),
         ("Łukasz Đorđević", "lukasz dordevic"),
         ("İstanbul", "istanbul"),
+        ("I\u015f\u0131k", "I\u015eIK"),
         ("Ρόδος", "ΡΟΔΟΣ"),
         ("ﬁne", "FINE"),
         ("e\u0301t\u00e9", "été"),

@@ -362,6 +362,11 @@ def test_sec_fetch_site_decides_before_the_origin() -> None:
         ("http://chat.example", "chat.example:443", "http", True),
         ("http://chat.example", "chat.example", "https", True),
         ("https://chat.example", "chat.example", "wss", False),
+        ("wss://chat.example", "chat.example:443", "wss", False),  # as apps do
+        ("https://Chat.example:443", "chat.example", "wss", False),
+        ("ws://chat.example:8000", "chat.example:8000", "ws", False),
+        ("ws://chat.example", "chat.example", "wss", True),
+        ("wss://evil.example", "chat.example", "wss", True),
     ],
 )
 def test_an_own_origin_is_recognized_behind_a_proxy(

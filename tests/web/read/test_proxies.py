@@ -52,6 +52,13 @@ def test_a_trusted_proxy_sets_host_and_scheme(
     assert scope["scheme"] == {"http": "http", "websocket": "ws"}[kind] + "s" * is_believed
 
 
+def test_a_proxy_may_name_the_scheme_of_a_websocket() -> None:
+    """Traefik does."""
+    scope = scope_after_proxies("127.0.0.1", "127.0.0.1", {"x-forwarded-proto": "wss"}, "websocket")
+
+    assert scope["scheme"] == "wss"
+
+
 def test_twenty_proxies_are_followed() -> None:
     """A client can send any number of addresses; those before are not read."""
     chain = ", ".join(f"127.0.0.{number}" for number in range(1, 101))

@@ -29,7 +29,7 @@ def parts(response: httpx.Response) -> Iterator[Any]:
         for message in messages:
             head, _, body = message.partition("\r\n\r\n")
             if body:
-                assert head.strip() == "Content-Type: application/json"
+                assert head.strip() == "content-type: application/json"
                 yield json.loads(body)
     assert buffer == "--\r\n"
 

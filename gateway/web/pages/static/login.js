@@ -80,6 +80,7 @@ function Field({ label, hint, type = "text", onText, onBlur }) {
 
 function DemoUsers() {
   const [chosen, choose] = React.useState(users[0][0]);
+  const { stop } = GraphiQL.React.useExecutionContext({ nonNull: true });
   return h(
     "div",
     { className: "demo-users", role: "group", "aria-label": "Demo users" },
@@ -93,6 +94,7 @@ function DemoUsers() {
           title: user[0],
           "aria-pressed": chosen === user[0],
           onClick() {
+            stop(); // a live query would go on as the last user
             [authorization, me] = user.slice(1);
             choose(user[0]);
           },

@@ -3,6 +3,7 @@
 import { examples } from "./examples.js";
 
 const byId = (id) => document.getElementById(id);
+let running; // what stops the query
 const users = new Map(JSON.parse(document.body.dataset.users).map(([name, ...rest]) => [name, rest]));
 const queries = examples(
   users.size
@@ -25,6 +26,7 @@ function showExample() {
 const me = () => users.get(byId("user").value)?.[1] ?? 101;
 
 function logIn() {
+  running?.abort(); // a live query would go on as the last user
   const lines = byId("headers").value.split("\n");
   const others = lines.filter((line) => line.trim() && !/^\s*authorization\s*:/i.test(line));
   const authorization = `Authorization: ${users.get(byId("user").value)[0]}`;
@@ -69,8 +71,6 @@ async function* answers(response) {
   if (isStream) yield* events(response.body);
   else yield await response.text();
 }
-
-let running; // what stops it
 
 async function run() {
   const answer = byId("answer");
