@@ -6,7 +6,6 @@ Hypothesis draws the same examples in every run, so that only a change can make 
 
 import functools
 import gc
-import logging
 import os
 import shutil
 import ssl
@@ -25,6 +24,9 @@ from gateway.web.pages import ops
 from gateway.wiring import gateway as wiring
 from gateway.wiring.schema import schema_options
 from tests import npm
+from tests.clock import FakeClock
+from tests.observe.logged import own_logging
+from tests.store.redis_server import RedisServer, redis_server
 from tests.support import Gateway, RestSide, gateway_over
 
 _ON_ANY_MACHINE = settings(
@@ -140,13 +142,14 @@ def one_schema(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
     """Undo the logging configuration of a command: its handlers write to a closed stream."""
-    root, before = logging.getLogger(), logging.getLogger().handlers[:]
-    levels = {logger: logger.level for logger in map(logging.getLogger, ("", "gateway", "uvicorn"))}
-    yield
-    root.handlers = before
-    for logger, level in levels.items():
-        if logger.level != level:
-            logger.setLevel(level)
+    with own_logging():
+        yield
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Return a clock that stands still until the test advances it."""
+    return FakeClock()
 
 
 @pytest.fixture
@@ -159,6 +162,13 @@ def rest() -> RestSide:
 async def gateway(rest: RestSide) -> AsyncIterator[Gateway]:
     """Return a gateway with default settings over `rest`, in process."""
     async with gateway_over(rest) as running:
+        yield running
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    """Run a Redis."""
+    with redis_server(tmp_path) as running:
         yield running
 
 

@@ -92,6 +92,17 @@ def _loaded(environment: tuple[tuple[str, str], ...], **values: Any) -> Settings
 
 
 @contextlib.asynccontextmanager
+async def running(app: Starlette) -> AsyncIterator[Gateway]:
+    """Run a gateway in process."""
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://gateway.invalid") as http,
+    ):
+        yield Gateway(http, app)
+
+
+@contextlib.asynccontextmanager
 async def gateway_over(
     rest: httpx.AsyncBaseTransport | Answer, **settings: Any
 ) -> AsyncIterator[Gateway]:
@@ -100,21 +111,22 @@ async def gateway_over(
     app = create_app(
         loaded({"upstream_url": UPSTREAM_URL, **settings}), upstream_transport=transport
     )
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://gateway.invalid"
-        ) as http,
-    ):
-        yield Gateway(http, app)
+    async with running(app) as gateway:
+        yield gateway
 
 
 @contextlib.contextmanager
 def served(app: Any, **options: Any) -> Iterator[str]:
     """Serve an ASGI app on a free loopback port, in a thread; yields its address."""
-    listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_config=None, access_log=False, **options)
-    server = uvicorn.Server(config)
+    with served_by(uvicorn.Server(config)) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def served_by(server: uvicorn.Server) -> Iterator[str]:
+    """Run a server on a free loopback port, in a thread; yields its address."""
+    listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:

@@ -16,6 +16,12 @@ async def until(holds: Callable[[], object]) -> None:
     raise AssertionError("the condition never held")  # pragma: no cover - only when it is broken
 
 
+async def settle() -> None:
+    """Let every task run until it waits."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
 def until_soon(holds: Callable[[], object], patience_s: int = PATIENCE_S) -> None:
     """Return as soon as a condition holds, outside an event loop."""
     for _ in range(patience_s * 100):

@@ -16,7 +16,6 @@ import orjson
 import strawberry
 from graphql import (
     DocumentNode,
-    FragmentDefinitionNode,
     GraphQLField,
     GraphQLList,
     GraphQLNonNull,
@@ -33,7 +32,7 @@ from strawberry.types.field import StrawberryField
 from gateway.executor.internals import DEFINITION, graphql_schema
 from gateway.executor.plan import Planner
 from gateway.executor.project import Known
-from gateway.executor.projections import Projection, Projections, variables_in
+from gateway.executor.projections import Projection, Projections, fragments_of, variables_in
 from gateway.executor.turns import REQUESTS, STEPS_PER_TURN, Turns, next_turn
 from gateway.sessions.freshness import Served
 from gateway.sessions.snapshot import Snapshot, compact
@@ -98,9 +97,7 @@ class Prepared:
         node = get_operation_ast(document, operation_name)
         if node is None or node.operation is not OperationType.QUERY:
             raise NotPreparedError
-        self._fragments = {
-            d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
-        }
+        self._fragments = fragments_of(document)
         fragments = {name: FragmentDetails(d) for name, d in self._fragments.items()}
         self._schema = schema
         self._projections = projections

@@ -12,7 +12,9 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from cachetools import LRUCache
 from graphql import (
+    DocumentNode,
     FieldNode,
+    FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLObjectType,
     Node,
@@ -143,6 +145,11 @@ def _cells(plan: Plan) -> int:
             cells += _CELLS_OF_A_LIST if cell.inner.lists else _CELLS_OF_A_LINK
             cells += _cells(cell.inner)
     return cells
+
+
+def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
+    """Return the fragments of a document by name."""
+    return {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
 
 
 def variables_in(nodes: Iterable[Node], fragments: Mapping[str, FragmentDetails]) -> set[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 from strawberry.schema.exceptions import CannotGetOperationTypeError
-from strawberry.types.execution import ExecutionResult, PreExecutionError
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from gateway.errors import GatewayError
@@ -104,8 +104,8 @@ class Engine:
         if not operation.document.errors:
             prepared = self._schema.prepared(operation.document, operation.operation_name)
         data = await prepared.execute(context, operation.variables) if prepared else None
-        answer = Answer({"data": data}) if data is not None else None
-        if answer is None:
+        answer = Answer({"data": data})
+        if data is None:
             answer = await self._execute(operation, context, is_read_only=is_read_only)
         await operation.answered(answer, context)
         return answer
@@ -204,6 +204,4 @@ def _answer(result: Any) -> Answer:  # a member of Strawberry's union of results
         body["data"] = result.data
     if errors:
         body["errors"] = [error.formatted for error in errors]
-    if isinstance(result, ExecutionResult) and result.extensions:
-        body["extensions"] = result.extensions
     return Answer(body, is_refusal=isinstance(result, PreExecutionError))

@@ -75,10 +75,10 @@ def topic_names(text: str) -> dict[int, str]:
         pairs = json.loads(text).items() if is_json else [n.split("=", 1) for n in names(text)]
         # JSON can hold half a surrogate pair, which no answer could contain.
         topics = {int(number): name.strip().encode().decode() for number, name in pairs}
-        topics = topics if len(topics) == len(pairs) else {0: ""}
+        is_valid = len(topics) == len(pairs) and all(topics.values())
     except (ValueError, AttributeError):
-        topics = {0: ""}
-    if not all(topics.values()):
+        is_valid = False
+    if not is_valid:
         raise ValueError("it must be ids and names, each id once, or a JSON object of them")
     return topics
 

@@ -23,8 +23,6 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
     is looked up.
     """
 
-    NAME = "memory"
-
     def __init__(self, *, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(serializer=NullSerializer(), timeout=None)
         # Copies for the metrics, which are read on another thread: the cache's own size and length

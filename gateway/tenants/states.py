@@ -117,7 +117,6 @@ class TenantStates:
             return last
         now = self.clock()
         valid_s = min(max(outcome.valid_until_s - now, _SHORTEST_S), _LONGEST_S)
-        self._refused.pop(tenant, None)
         cached = self._running[tenant] = _Cached(
             outcome, now, now + valid_s * _REFRESHED_AT, now + valid_s, now + valid_s + _STALE_S
         )

@@ -23,7 +23,6 @@ from gateway.demo.users import DEMO_USERS
 from gateway.demo.webhooks import Hook
 from gateway.schema.build import sdl
 from gateway.server import run as serving
-from tests.observe.logged import own_logging
 
 URL = "https://crm.example.com"
 ROOT = Path(__file__).parents[2]
@@ -175,10 +174,9 @@ def test_output_that_cannot_be_written_is_one_line_and_exit_code_1(
     is_open: bool,
 ) -> None:
     """A full disk, or a closed stdout, ends no command with a traceback, now or at its exit."""
-    with own_logging():
-        monkeypatch.setattr(sys, "stdout", Path("/dev/full").open("w") if is_open else None)  # noqa: SIM115
-        assert main(command) == 1
-        sys.stdout.close()
+    monkeypatch.setattr(sys, "stdout", Path("/dev/full").open("w") if is_open else None)  # noqa: SIM115
+    assert main(command) == 1
+    sys.stdout.close()
 
     assert capsys.readouterr().err.splitlines()[-1] == f"gateway: stdout: {reason}"
 
@@ -188,11 +186,10 @@ def test_output_is_utf8_in_every_locale(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """JSON and schemas are UTF-8, and Windows has no letters for some of our text."""
-    with own_logging():
-        expected = main(command), capsys.readouterr().out
-        out = io.TextIOWrapper(io.BytesIO(), "cp1252")
-        monkeypatch.setattr(sys, "stdout", out)
-        code = main(command)
+    expected = main(command), capsys.readouterr().out
+    out = io.TextIOWrapper(io.BytesIO(), "cp1252")
+    monkeypatch.setattr(sys, "stdout", out)
+    code = main(command)
 
     shown = out.buffer.getvalue().decode()
     assert code == expected[0]

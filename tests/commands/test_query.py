@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,6 @@ from gateway.commands import query as command
 from gateway.commands.arguments import AUTHORIZATION
 from gateway.commands.cli import main
 from gateway.schema.engine import Engine
-from tests.observe.logged import own_logging
 from tests.support import SESSION, RestSide
 
 KARI = "Authorization: Basic a2FyaTpkZW1v"
@@ -40,14 +39,12 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture(autouse=True)
-def in_process(rest: RestSide, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Play the REST API in this process, and undo the command's logging configuration."""
+def in_process(rest: RestSide, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Play the REST API in this process."""
     monkeypatch.setenv("GATEWAY_UPSTREAM_URL", "http://rest.invalid")
     monkeypatch.delenv(AUTHORIZATION, raising=False)
     app = partial(create_app, upstream_transport=httpx.MockTransport(rest))
     monkeypatch.setattr("gateway.app.create_app", app)
-    with own_logging():
-        yield
 
 
 @pytest.fixture

@@ -10,10 +10,17 @@ import pytest
 
 from gateway.demo.app import create_demo_app
 from tests.demo.asking import EMMA, JONAS, KARI, NOON, Json, ask, sessions_of
-from tests.demo.properties import NESTED, PROPERTIES
+from tests.schema.contract import CONTRACT
 
 LINKS = ["User", "Person", "Contact", "Project", "Sale", "Ticket", "TransferTo"]
 MAPS = {"FieldProperties"}
+NESTED = {
+    name: kind.strip("[]!")
+    for kinds in CONTRACT.values()
+    for name, kind in kinds.items()
+    if kind.strip("[]!") in CONTRACT
+}
+"""The properties with nested records, and the types of these."""
 
 
 def records(value: object, kind: str) -> Iterator[tuple[str, Json]]:
@@ -79,20 +86,19 @@ async def test_a_user_sees_only_sessions_of_own_topics() -> None:
 async def test_an_answer_has_exactly_the_properties_of_the_contract() -> None:
     """One answer has all 264 properties of 13 types."""
     properties: defaultdict[str, set[str]] = defaultdict(set)
-    for kind, record in records(await sessions_of(KARI, sessions=100), "ChatSessionEntity"):
+    for kind, record in records(await sessions_of(KARI, sessions=100), "ChatSession"):
         properties[kind] |= record.keys()
 
-    assert properties == PROPERTIES
-    assert sum(map(len, PROPERTIES.values())) == 264
+    assert properties == {kind: set(names) for kind, names in CONTRACT.items()}
 
 
 async def test_a_small_answer_has_every_property_too() -> None:
     """The default number of sessions is enough to see every property."""
     properties: defaultdict[str, set[str]] = defaultdict(set)
-    for kind, record in records(await sessions_of(KARI), "ChatSessionEntity"):
+    for kind, record in records(await sessions_of(KARI), "ChatSession"):
         properties[kind] |= record.keys()
 
-    assert properties == PROPERTIES
+    assert properties == {kind: set(names) for kind, names in CONTRACT.items()}
 
 
 @pytest.mark.parametrize("name", LINKS)
@@ -110,7 +116,7 @@ async def test_a_nested_record_is_there_on_some_sessions_and_null_on_others(name
 async def test_rights_and_addresses_are_sometimes_null(name: str) -> None:
     """Clients cannot rely on rights or addresses either."""
     answer = await sessions_of(KARI, sessions=100)
-    values = [r[name] for _, r in records(answer, "ChatSessionEntity") if name in r]
+    values = [r[name] for _, r in records(answer, "ChatSession") if name in r]
 
     assert None in values
     assert any(values)
@@ -134,7 +140,7 @@ async def test_a_record_is_the_same_wherever_it_is_linked() -> None:
     """Two sessions with the same company, person or agent have equal records of it."""
     answer = await sessions_of(KARI, sessions=200)
     first_records: dict[tuple[str, int], Json] = {}
-    for kind, record in records(answer, "ChatSessionEntity"):
+    for kind, record in records(answer, "ChatSession"):
         key = record.get(f"{kind}Id")
         if key is not None:
             assert first_records.setdefault((kind, key), record) == record
@@ -170,7 +176,7 @@ async def test_rights_come_before_the_properties() -> None:
 async def test_masks_are_words_and_combinations_of_words() -> None:
     """A mask is not one of a fixed set of members."""
     answer = await sessions_of(KARI, sessions=100)
-    masks = {r["Mask"] for _, r in records(answer, "ChatSessionEntity") if "Mask" in r}
+    masks = {r["Mask"] for _, r in records(answer, "ChatSession") if "Mask" in r}
 
     assert masks >= {"FULL", "URI", "RI, RestrictedUpdate", "Update, UIHintMandatory", "Read"}
 

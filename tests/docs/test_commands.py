@@ -15,7 +15,6 @@ from gateway.demo.app import create_demo_app
 from gateway.demo.users import DEMO_USERS
 from gateway.server.servers import GatewayServer
 from tests.docs.pages import ROOT, TEXTS, blocks
-from tests.observe.logged import own_logging
 from tests.support import served
 
 pytestmark = pytest.mark.socket
@@ -85,8 +84,7 @@ def test_a_server_starts(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(GatewayServer, "main_loop", end_at_once)
 
-    with own_logging():
-        assert main([*arguments, "--port", "0"]) == 0
+    assert main([*arguments, "--port", "0"]) == 0
     assert ready == [1]
 
 

@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Iterator
 
 import pytest
 from pydantic import SecretStr
@@ -13,7 +12,6 @@ from gateway import Settings, create_app
 from gateway.commands.demo import demo_upstream
 from gateway.demo.users import DEMO_USERS
 from gateway.demo.webhooks import Hook
-from tests.observe.logged import own_logging
 from tests.support import served
 
 pytestmark = pytest.mark.socket
@@ -23,13 +21,6 @@ subscription {
   chatSessionChanges { isInitial changes { kind changedFields session { chatSessionId } } }
 }
 """
-
-
-@pytest.fixture(autouse=True)
-def own_logs() -> Iterator[None]:
-    """Restore the logging configuration after each test."""
-    with own_logging():
-        yield
 
 
 def test_webhooks_update_the_screens_of_all_users() -> None:

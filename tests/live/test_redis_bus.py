@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
 import redis
@@ -14,19 +13,12 @@ from gateway.live.bus import News, RedisBus
 from gateway.store import redis as pubsub
 from gateway.store.redis import Channel
 from tests.observe.logged import logged
-from tests.store.redis_server import RedisServer, redis_server
+from tests.store.redis_server import RedisServer
 from tests.waiting import until
 
 pytestmark = pytest.mark.socket
 
 SECOND = 10**9
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """Run a Redis."""
-    with redis_server(tmp_path) as running:
-        yield running
 
 
 class Process:

@@ -22,7 +22,7 @@ from gateway.observe import tracing
 from gateway.observe.operations import OperationNames
 from tests.observe.logged import logged
 from tests.observe.traces import traces_in_memory
-from tests.support import CREDENTIALS, UPSTREAM_URL, Gateway, RestSide, served
+from tests.support import CREDENTIALS, UPSTREAM_URL, Gateway, RestSide, gateway_over, served
 from tests.waiting import until_soon
 from tests.web.asking import post_json
 
@@ -58,17 +58,9 @@ def finished_spans(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
 async def traced_over(rest: RestSide, **settings: Any) -> AsyncIterator[Traced]:
     """Run a gateway over a fake REST API, with its traces in memory."""
     with traces_in_memory() as exporter:
-        app = create_app(
-            Settings(upstream_url=f"{UPSTREAM_URL}:8443/crm", tracing=True, **settings),
-            upstream_transport=httpx.MockTransport(rest),
-        )
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(
-                transport=httpx.ASGITransport(app), base_url="http://gateway.invalid"
-            ) as http,
-        ):
-            yield Traced(Gateway(http, app), exporter)
+        options = {"upstream_url": f"{UPSTREAM_URL}:8443/crm", "tracing": True, **settings}
+        async with gateway_over(rest, **options) as gateway:
+            yield Traced(gateway, exporter)
 
 
 @pytest.fixture
@@ -325,12 +317,8 @@ async def test_the_environment_configures_the_export(
     for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
     monkeypatch.setattr(tracing, "OTLPSpanExporter", Exporter)
-    app = create_app(Settings(upstream_url=UPSTREAM_URL, tracing=True))
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://a.invalid") as http,
-    ):
-        await http.post("/graphql", json={"query": "{ __typename }"})
+    async with gateway_over(RestSide(), tracing=True) as gateway:
+        await gateway.post("{ __typename }")
 
     assert {span.name for span in sent} == {"POST /graphql", "query"}
     assert {span.resource.attributes["service.name"] for span in sent} == {name}

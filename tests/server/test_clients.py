@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,8 @@ from gateway.server.servers import GatewayServer
 from gateway.web import response_cache
 from gateway.web.read import body
 from tests.observe.logged import logged
-from tests.support import UPSTREAM_URL, RestSide
+from tests.support import UPSTREAM_URL, RestSide, served_by
+from tests.waiting import until_soon
 
 pytestmark = pytest.mark.socket
 
@@ -87,24 +88,8 @@ def serving(rest: RestSide, keep_alive_s: int = 30, **settings: Any) -> Iterator
         timeout_graceful_shutdown=1,
     )
     server = GatewayServer(config)
-    listener = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    until(lambda: server.started)
-    try:
-        yield ServedGateway(listener.getsockname()[1], server)
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-def until(is_true: Callable[[], bool]) -> None:
-    """Wait until a condition holds."""
-    for _ in range(LONG_S * 100):
-        if is_true():
-            return
-        time.sleep(0.01)
-    pytest.fail("it did not happen")  # pragma: no cover - only when it is broken
+    with served_by(server) as url:
+        yield ServedGateway(int(url.rpartition(":")[2]), server)
 
 
 @pytest.fixture
@@ -166,7 +151,7 @@ def test_a_client_that_sends_byte_by_byte_is_disconnected(
         with pytest.raises(OSError):
             drip(client, dripped)
 
-    until(lambda: not gateway.open_count)
+    until_soon(lambda: not gateway.open_count)
 
 
 @pytest.mark.usefixtures("short_timeouts")
@@ -180,7 +165,7 @@ def test_a_client_that_stops_sending_is_disconnected(sent: bytes) -> None:
     with serving(RestSide(), keep_alive_s=1) as gateway, contextlib.ExitStack() as clients:
         for _ in range(100):
             clients.enter_context(gateway.client()).sendall(sent)
-        until(lambda: not gateway.open_count)
+        until_soon(lambda: not gateway.open_count)
 
 
 def test_a_head_of_more_than_64_kib_is_refused(gateway: ServedGateway) -> None:
@@ -198,7 +183,7 @@ def test_an_endless_head_is_not_read_to_its_end(gateway: ServedGateway) -> None:
     with gateway.client() as client, pytest.raises(OSError):
         client.sendall(ALIVE + b"X: " + b"x" * 20_000_000)
 
-    until(lambda: not gateway.open_count)
+    until_soon(lambda: not gateway.open_count)
 
 
 def test_a_large_body_does_not_count_as_head(gateway: ServedGateway) -> None:
@@ -228,8 +213,8 @@ def test_a_client_that_does_not_read_is_disconnected(
     """A client that reads nothing is disconnected, which frees the rest of its answer."""
     with serving(large) as gateway, gateway.client(receive_buffer=4096) as client:
         client.sendall(post(QUERY, more) * count)
-        until(lambda: large.calls == 1)
-        until(lambda: not gateway.open_count)
+        until_soon(lambda: large.calls == 1)
+        until_soon(lambda: not gateway.open_count)
 
 
 def test_a_client_that_reads_slowly_gets_the_whole_answer(
@@ -292,10 +277,10 @@ def test_a_vanished_client_leaves_nothing(slow: SlowRest) -> None:
         clients = [stack.enter_context(gateway.client()) for _ in range(20)]
         for client in clients:
             client.sendall(post(QUERY))
-        until(lambda: len(gateway.server.server_state.tasks) == 20)
+        until_soon(lambda: len(gateway.server.server_state.tasks) == 20)
         for client in clients:
             reset(client)
-        until(lambda: not gateway.open_count)
+        until_soon(lambda: not gateway.open_count)
 
         with gateway.client() as client:
             client.sendall(post(QUERY))
@@ -309,10 +294,10 @@ def test_a_vanished_client_with_two_requests_leaves_nothing(slow: SlowRest) -> N
     with serving(slow) as gateway:
         with gateway.client() as client:
             client.sendall(post(QUERY) * 2)
-            until(lambda: slow.calls == 1)
+            until_soon(lambda: slow.calls == 1)
             reset(client)
         slow.may_answer.set()  # reading is paused: a write detects the reset
-        until(lambda: not gateway.open_count)
+        until_soon(lambda: not gateway.open_count)
 
 
 def test_a_cancelled_batch_is_logged_as_a_batch(slow: SlowRest) -> None:
@@ -320,9 +305,9 @@ def test_a_cancelled_batch_is_logged_as_a_batch(slow: SlowRest) -> None:
     with logged() as log, serving(slow) as gateway:
         with gateway.client() as client:
             client.sendall(post(b"[%b, %b]" % (QUERY, QUERY)))
-            until(lambda: slow.calls == 1)
+            until_soon(lambda: slow.calls == 1)
             reset(client)
-        until(lambda: not gateway.open_count)
+        until_soon(lambda: not gateway.open_count)
         slow.may_answer.set()
 
     (event,) = [event for event in log.events if event["event"] == "request"]
@@ -335,7 +320,7 @@ def test_a_request_that_outlasts_the_shutdown_is_answered_with_503(
     """A request that outlasts the shutdown gets 503 with Retry-After, and no traceback."""
     with serving(slow) as gateway, gateway.client() as client:
         client.sendall(post(QUERY))
-        until(lambda: slow.calls == 1)
+        until_soon(lambda: slow.calls == 1)
         gateway.server.should_exit = True
         answer = client.recv(65_536)
         slow.may_answer.set()
@@ -365,13 +350,13 @@ def test_a_long_pipeline_closes_the_connection(slow: SlowRest) -> None:
     """A connection with thousands of requests behind a slow one is closed."""
     with serving(slow) as gateway, gateway.client() as client:
         client.sendall(post(QUERY))
-        until(lambda: slow.calls == 1)
+        until_soon(lambda: slow.calls == 1)
         with contextlib.suppress(OSError):
             client.sendall((ALIVE + b"\r\n") * 5_000)
-        until(lambda: not gateway.server.server_state.connections)
+        until_soon(lambda: not gateway.server.server_state.connections)
 
         slow.may_answer.set()
-        until(lambda: not gateway.open_count)
+        until_soon(lambda: not gateway.open_count)
 
 
 def test_a_websocket_outlives_the_timeout_of_a_head(
@@ -403,7 +388,7 @@ def test_a_connection_without_a_request_makes_room(slow: SlowRest) -> None:
         contextlib.ExitStack() as stack,
     ):
         busy.sendall(post(QUERY))
-        until(lambda: slow.calls == 1)
+        until_soon(lambda: slow.calls == 1)
         idle = [stack.enter_context(gateway.client()) for _ in range(2)]
         for _ in range(5):
             with gateway.client() as client:
@@ -427,7 +412,7 @@ def test_a_connection_past_the_limit_is_closed_if_all_others_have_requests(slow:
     ):
         for client in (first, second):
             client.sendall(post(QUERY))
-        until(lambda: slow.calls == 1)
+        until_soon(lambda: slow.calls == 1)
         with gateway.client() as refused, contextlib.suppress(ConnectionError):
             assert refused.recv(1) == b""
         slow.may_answer.set()
@@ -449,7 +434,7 @@ def test_a_request_past_the_limit_is_shed_before_its_body_arrives(
         gateway.client() as second,
     ):
         first.sendall(post(QUERY))
-        until(lambda: slow.calls == 1)
+        until_soon(lambda: slow.calls == 1)
         second.sendall(POST + LOGIN + more + b"Content-Length: 1000000\r\n\r\n")
         refused = second.recv(65_536)
         slow.may_answer.set()

@@ -15,7 +15,7 @@ from gateway.errors import SettingsError
 from gateway.server.run import serve
 from gateway.server.servers import GatewayServer, config_of
 from tests.commands.test_serving import PATIENCE_S, running
-from tests.observe.logged import logged, own_logging
+from tests.observe.logged import logged
 
 pytestmark = pytest.mark.socket
 
@@ -67,14 +67,14 @@ def test_a_missing_temporary_directory_is_an_error(
     """Without a directory for metrics, the error names the variable that sets another one."""
     monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
 
-    with own_logging(), pytest.raises(SettingsError, match=r"writable one in TMPDIR: No such file"):
+    with pytest.raises(SettingsError, match=r"writable one in TMPDIR: No such file"):
         serve(Settings(upstream_url=REST, port=0, **options))
 
 
 @pytest.mark.parametrize("host", ["a..b", "203.0.113.1"])
 def test_an_invalid_host_of_metrics_is_an_error(host: str) -> None:
     """The error names the flag of the metrics' host, and not that of the gateway's."""
-    with own_logging(), pytest.raises(SettingsError, match=r"; give another --metrics-host$"):
+    with pytest.raises(SettingsError, match=r"; give another --metrics-host$"):
         serve(Settings(upstream_url=REST, port=0, metrics_host=host, metrics_port=0))
 
 

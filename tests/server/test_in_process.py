@@ -24,19 +24,12 @@ from gateway.server import run as serving
 from gateway.server.run import serve
 from gateway.server.servers import GatewayServer, WorkerServer
 from gateway.upstream.client import PATH
-from tests.observe.logged import logged, own_logging
+from tests.observe.logged import logged
 from tests.ports import free_port
 
 pytestmark = pytest.mark.socket
 
 KARI = {"Authorization": DEMO_USERS[0].authorization_basic}
-
-
-@pytest.fixture(autouse=True)
-def own_logs() -> Iterator[None]:
-    """Restore the logging configuration after each test."""
-    with own_logging():
-        yield
 
 
 def stop_after(url: str, action: Callable[[], None]) -> threading.Thread:

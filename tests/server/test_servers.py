@@ -5,7 +5,6 @@ import contextlib
 import errno
 import gc
 import socket
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,8 +20,8 @@ from gateway.server.servers import GatewayServer, config_of
 from gateway.server.websocket import SocketProtocol
 from gateway.web.inbound import Inbound
 from gateway.web.websocket.connection import Connection
-from tests.server.test_clients import until
-from tests.support import CREDENTIALS, UPSTREAM_URL, RestSide
+from tests.support import CREDENTIALS, UPSTREAM_URL, RestSide, served_by
+from tests.waiting import until_soon
 
 pytestmark = pytest.mark.socket
 
@@ -34,16 +33,8 @@ def serving(**settings: Any) -> Iterator[str]:
         Settings(upstream_url=UPSTREAM_URL, **settings),
         upstream_transport=httpx.MockTransport(RestSide()),
     )
-    server = GatewayServer(config_of(app))
-    listener = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    until(lambda: server.started)
-    try:
-        yield f"127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
+    with served_by(GatewayServer(config_of(app))) as url:
+        yield url.removeprefix("http://")
 
 
 SUBSCRIPTION = b'{"query": "subscription { chatSessions { chatSessionId } }"}'
@@ -157,9 +148,9 @@ def test_a_closed_socket_is_freed_without_the_garbage_collector(
                 ) as opened:
                     opened.send('{"type": "connection_init"}')
                     opened.recv(10)
-                    until(lambda: GatewayProtocol not in live_kinds())
+                    until_soon(lambda: GatewayProtocol not in live_kinds())
                     assert opened.ping().wait(10), "it is still open"
-            until(lambda: not live_kinds())
+            until_soon(lambda: not live_kinds())
         finally:
             gc.enable()
 

@@ -17,14 +17,14 @@ class Renamed:
 
 def test_existing_hooks_are_accepted() -> None:
     """Methods, and attributes that a method sets, count as hooks."""
-    check_hooks(Renamed, "run_loop is_stopping")
+    check_hooks(Renamed, ["run_loop is_stopping"])
 
 
 @pytest.mark.parametrize("name", ["main_loop", "should_exit"])
 def test_a_missing_hook_is_an_import_error(name: str) -> None:
     """The error names the missing hook and the versions of uvicorn that have it."""
     with pytest.raises(ImportError) as caught:
-        check_hooks(Renamed, f"run_loop {name}")
+        check_hooks(Renamed, [f"run_loop {name}"])
 
     assert str(caught.value) == (
         f"uvicorn {uvicorn.__version__} has no Renamed.{name}, which the gateway needs: "

@@ -21,12 +21,7 @@ from gateway.errors import (
 )
 from gateway.sessions.freshness import Windows
 from tests.sessions.test_source import JONAS, KARI, Bench
-
-
-async def settle() -> None:
-    """Let background calls end."""
-    for _ in range(10):
-        await asyncio.sleep(0)
+from tests.waiting import settle
 
 
 async def test_a_stale_snapshot_is_served_while_rest_is_called() -> None:

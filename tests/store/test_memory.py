@@ -15,12 +15,6 @@ from tests.store.fakes import Thing
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    """Return a clock that stands still."""
-    return FakeClock()
-
-
-@pytest.fixture
 def cache(clock: FakeClock) -> BoundedMemoryCache:
     """Return a cache of a hundred bytes."""
     return BoundedMemoryCache(max_bytes=100, clock=clock)

@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ import redis
 
 from gateway.demo.webhooks import signature as signed
 from gateway.store import shared
-from tests.store.redis_server import RedisServer, redis_server, wait_for_redis
+from gateway.store.commands import LEASE_S
+from tests.store.redis_server import RedisServer, wait_for_redis
 from tests.support import CREDENTIALS, Gateway
 from tests.upstream.faulty import (
     BODY,
@@ -33,13 +34,6 @@ pytestmark = pytest.mark.socket
 
 SECRET = "s" * 32
 _CHANNEL = "superoffice-chat-gateway:changed"
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """Run a Redis."""
-    with redis_server(tmp_path) as running:
-        yield running
 
 
 @pytest.fixture
@@ -71,6 +65,25 @@ async def test_three_gateways_share_one_rest_call(rest: FaultyRest, server: Redi
     """Any number of requests at three gateways cost one REST call."""
     async with gateways(3, rest, server) as all_gateways:
         answers = await asyncio.gather(*(ask(gateway) for gateway in all_gateways * 20))
+
+    assert all(answer.json()["data"] == DATA for answer in answers)
+    assert rest.calls == 1
+
+
+@pytest.mark.usefixtures("long_timeouts")
+async def test_a_call_that_takes_longer_than_a_lease_is_made_once(
+    rest: FaultyRest, server: RedisServer
+) -> None:
+    """The lease is renewed for as long as SuperOffice takes."""
+
+    async def slow(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(1.5 * LEASE_S)
+        writer.write(answer())
+        await writer.drain()
+
+    rest.play(slow)
+    async with gateways(2, rest, server) as all_gateways:
+        answers = await asyncio.gather(*(ask(gateway) for gateway in all_gateways))
 
     assert all(answer.json()["data"] == DATA for answer in answers)
     assert rest.calls == 1

@@ -45,13 +45,6 @@ def long_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_REDIS_SLOW_MS", 60_000)
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """Run a Redis."""
-    with redis_server(tmp_path) as running:
-        yield running
-
-
 def user_url(server: RedisServer, rules: list[str]) -> str:
     """Create a user with exactly these rights, and return its URL."""
     with redis.Redis(port=server.port) as client:

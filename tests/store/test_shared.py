@@ -20,12 +20,6 @@ KEY = SharedKey("kari", bytes(32))
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    """Return the clock of the cache and all processes."""
-    return FakeClock()
-
-
-@pytest.fixture
 def remote(clock: FakeClock) -> Remote:
     """Return the shared cache."""
     return Remote(clock)

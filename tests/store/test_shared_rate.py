@@ -36,6 +36,8 @@ async def test_without_redis_each_worker_has_a_part_of_the_rate() -> None:
     rate = SharedRate("a tenant", 4, workers=2, clock=FakeClock())
 
     assert await waits(rate, times=4) == [0, 0, 1, 1]
+    low = SharedRate("a tenant", 1, workers=2, clock=FakeClock())
+    assert await waits(low, times=3) == [0, 1, 2]
 
 
 async def test_invalid_reservations_are_ignored(tmp_path: Path) -> None:

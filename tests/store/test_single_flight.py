@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from gateway.store.single_flight import Flights
+from tests.waiting import settle
 
 
 @dataclass
@@ -29,12 +30,6 @@ class Call:
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
-
-
-async def settle() -> None:
-    """Let every task run until it waits."""
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 def join(flights: Flights[str], call: Call, *keys: str) -> list["asyncio.Task[str]"]:

@@ -19,6 +19,7 @@ from gateway.tenants.calls import Client, TenantCalls
 from gateway.tenants.states import TenantStates
 from tests.clock import FakeClock
 from tests.tenants.fakes import START_S, TENANT, FakeClient, FakeService, error_of, running
+from tests.waiting import settle
 
 CALLER = Caller(((b"authorization", b"Bearer a"),))
 FIRST, SECOND = (str(running(host).url) for host in ("online1", "online2"))
@@ -63,12 +64,6 @@ class Bench:
 def bench() -> Bench:
     """Return calls over stand-ins."""
     return Bench()
-
-
-async def settle() -> None:
-    """Let started tasks run until they wait."""
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 async def test_calls_of_a_tenant_go_through_one_client(bench: Bench) -> None:

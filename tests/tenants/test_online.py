@@ -12,7 +12,6 @@ import httpx
 import orjson
 import pytest
 
-from gateway import Settings, create_app
 from gateway.demo.webhooks import signature
 from gateway.tenants import states
 from gateway.upstream.client import PATH
@@ -20,7 +19,7 @@ from gateway.web.pages import query_page
 from tests.observe.logged import logged
 from tests.support import CREDENTIALS, Gateway, gateway_over
 from tests.waiting import until
-from tests.web.asking import GRAPHQL_JSON, PROTOCOL, Socket, first_error
+from tests.web.asking import GRAPHQL_JSON, Socket, connected_to, first_error
 
 QUERY = "{ chatSessions { customerName } }"
 ONE, OTHER = "Cust1", "Cust2"
@@ -514,27 +513,9 @@ async def connected(
     online: Online, path: str = "/graphql", headers: Mapping[str, str] | None = None
 ) -> AsyncIterator[Socket]:
     """Open a WebSocket to a gateway over SuperOffice Online."""
-    app = create_app(
-        Settings(upstream_url=None, environment="sod"),
-        upstream_transport=httpx.MockTransport(online),
-    )
-    sent = {"host": "gateway.invalid", **CREDENTIALS, **(headers or {})}
-    scope = {
-        "type": "websocket",
-        "path": path,
-        "query_string": b"",
-        "headers": [(name.lower().encode(), value.encode()) for name, value in sent.items()],
-        "subprotocols": [PROTOCOL],
-        "extensions": {"websocket.http.response": {}},
-    }
-    socket = Socket()
-    async with app.router.lifespan_context(app):
-        running = asyncio.create_task(app(scope, socket.receive, socket.send))
-        try:
-            yield socket
-        finally:
-            socket.disconnect()
-            await running
+    sent = {**CREDENTIALS, **(headers or {})}
+    async with over(online) as gateway, connected_to(gateway.app, sent, path=path) as socket:
+        yield socket
 
 
 async def answer_on(socket: Socket, payload: Mapping[str, str]) -> Any:

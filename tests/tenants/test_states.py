@@ -18,6 +18,7 @@ from gateway.tenants.states import TenantStates
 from tests.clock import FakeClock
 from tests.observe.logged import logged
 from tests.tenants.fakes import START_S, TENANT, FakeService, error_of, running
+from tests.waiting import settle
 
 SUSPENDED = TenantNotRunningError(TENANT, "Suspended")
 FAILURES = [
@@ -43,12 +44,6 @@ def service() -> FakeService:
 def states(service: FakeService, clock: FakeClock) -> TenantStates:
     """Return an empty cache of states."""
     return TenantStates(service, clock=clock)
-
-
-async def settle() -> None:
-    """Let background tasks run."""
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 async def find(states: TenantStates, tenant: str = TENANT) -> TenantState:

@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
-from gateway import Settings, create_app
-from tests.support import CREDENTIALS, SESSION, Gateway, loaded
+from gateway import create_app
+from tests.support import CREDENTIALS, SESSION, Gateway, loaded, running
 
 QUERY = "{ chatSessions { chatSessionId customerName } }"
 DATA = {"chatSessions": [{"chatSessionId": 1, "customerName": "Ada"}]}
@@ -198,30 +198,14 @@ async def faulty_rest(
 async def gateway_to(url: str, **settings: Any) -> AsyncIterator[Gateway]:
     """Run a gateway in process that calls REST over the network."""
     defaults = {"upstream_url": url, "upstream_timeout": 5, "max_upstream_bytes": 2**20}
-    async with gateway_with(loaded({**defaults, **settings})) as gateway:
+    async with running(create_app(loaded({**defaults, **settings}))) as gateway:
         yield gateway
-
-
-@contextlib.asynccontextmanager
-async def gateway_with(settings: Settings) -> AsyncIterator[Gateway]:
-    """Run a gateway with these settings."""
-    app = create_app(settings)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://gateway.invalid"
-        ) as http,
-    ):
-        yield Gateway(http, app)
 
 
 async def ask(gateway: Gateway, accept: str = "application/json", user: str = "") -> httpx.Response:
     """Send the query as this user; different users share nothing in the cache."""
     authorization = f"Bearer {user}" if user else CREDENTIALS["Authorization"]
-    request = gateway.post(QUERY, headers={"Authorization": authorization, "Accept": accept})
-    # In a task: Python 3.11 stops tracing, and coverage counting, every coroutine that an exception
-    # was thrown through, even if an inner one catches it.
-    return await asyncio.create_task(request)
+    return await gateway.post(QUERY, headers={"Authorization": authorization, "Accept": accept})
 
 
 GRAPHQL_JSON = "application/graphql-response+json"

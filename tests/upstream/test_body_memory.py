@@ -11,15 +11,10 @@ from gateway.upstream.body import read_body
 from gateway.upstream.body_memory import BodyMemory, make_room
 from tests.upstream.test_body import Chunks, raw_deflate
 from tests.upstream.test_client import Script, client_of, failed
+from tests.waiting import settle
 
 KIBIBYTE = 2**10
 CHUNK = bytes(64 * KIBIBYTE)
-
-
-async def settle() -> None:
-    """Let tasks run until they wait."""
-    for _ in range(50):
-        await asyncio.sleep(0)
 
 
 async def test_bodies_past_the_limit_are_read_one_at_a_time() -> None:

@@ -27,12 +27,6 @@ NAMES = itertools.count()
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    """Return a clock that stands still."""
-    return FakeClock()
-
-
-@pytest.fixture
 def breaker(clock: FakeClock) -> Breaker:
     """Return a closed breaker that three failures open for five seconds."""
     return Breaker(failures=FAILURES, cooldown_s=COOLDOWN_S, clock=clock)

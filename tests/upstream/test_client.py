@@ -28,6 +28,7 @@ from gateway.upstream.budget import Budget
 from gateway.upstream.client import PATH, UpstreamClient
 from tests.clock import FakeClock
 from tests.support import loaded
+from tests.waiting import settle
 
 HOST = "rest.invalid:8443"
 SECRET = "/home/rest/private"
@@ -115,12 +116,6 @@ async def failed(client: UpstreamClient, caller: Caller = CALLER) -> UpstreamErr
     with pytest.raises(UpstreamError) as caught:
         call.result()
     return caught.value
-
-
-async def settle() -> None:
-    """Let every task run until it waits."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 async def test_the_body_of_a_200_is_returned() -> None:

@@ -8,6 +8,7 @@ import pytest
 from gateway.caller import STRANGERS
 from gateway.errors import UpstreamNotCalledError
 from gateway.upstream.gate import Gate
+from tests.waiting import settle
 
 
 class Calls:
@@ -39,12 +40,6 @@ class Calls:
                 await self._may_end[name].wait()
             finally:
                 self.running.remove(name)
-
-
-async def settle() -> None:
-    """Let every task run until it waits."""
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -242,3 +237,25 @@ async def test_among_unauthenticated_callers_the_newest_goes_first() -> None:
 
     assert order == [4, 3, 2]
     assert [isinstance(one, UpstreamNotCalledError) for one in ended] == [1, 1, 0, 0, 0]
+
+
+async def test_a_refused_call_that_is_cancelled_at_once_gives_back_no_slot() -> None:
+    """A call that lost its place in the queue never held a slot."""
+    gate = Gate(slots=1, queue=2)
+
+    async def call(share: str) -> None:
+        async with gate.slot(share):
+            await asyncio.Event().wait()
+
+    tasks = [asyncio.create_task(call(share)) for share in "abb"]
+    await settle()
+    tasks.append(asyncio.create_task(call("c")))
+    await asyncio.sleep(0)  # it has taken the place of the third call, which does not know yet
+    tasks[2].cancel()
+    await settle()
+
+    assert (gate.busy, gate.waiting) == (1, 2)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert (gate.busy, gate.waiting) == (0, 0)

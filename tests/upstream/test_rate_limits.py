@@ -13,12 +13,6 @@ BOB = Caller(((b"authorization", b"Basic Ym9iOmJvYg=="), (b"accept-language", b"
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    """Return a clock that stands still."""
-    return FakeClock()
-
-
-@pytest.fixture
 def limits(clock: FakeClock) -> RateLimits:
     """Return rate limits without any held caller."""
     return RateLimits(clock=clock)

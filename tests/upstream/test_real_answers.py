@@ -17,6 +17,7 @@ from tests.upstream.faulty import (
     gateway_to,
     head,
 )
+from tests.upstream.test_body import raw_deflate
 
 pytestmark = pytest.mark.socket
 
@@ -29,12 +30,6 @@ def chunks(body: bytes) -> bytes:
     pieces = [body[at : at + 7] for at in range(0, len(body), 7)]
     encoded = b"".join(b"%x;ext=1\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
     return encoded + b"0\r\nX-Trailer: 1\r\n\r\n"
-
-
-def raw_deflate(data: bytes) -> bytes:
-    """Compress without header and checksum, as IIS implements `deflate`."""
-    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    return packer.compress(data) + packer.flush()
 
 
 FORMS = {

@@ -20,12 +20,6 @@ OUT_OF_SERVICE = UpstreamUnavailableError("Out of service.")
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    """Return a clock that stands still."""
-    return FakeClock()
-
-
-@pytest.fixture
 def retries(clock: FakeClock) -> Retries:
     """Return a full budget of retries."""
     return Retries(clock=clock)

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway import Settings
+from gateway import Settings, create_app
 from gateway.errors import SettingsError
 from gateway.upstream.route import Proxy, Route
 from tests.observe.logged import logged
-from tests.support import CREDENTIALS
+from tests.support import CREDENTIALS, running
 from tests.upstream.faulty import (
     DATA,
     QUERY,
@@ -21,7 +21,6 @@ from tests.upstream.faulty import (
     ask,
     faulty_rest,
     gateway_to,
-    gateway_with,
     leaks_in,
 )
 from tests.upstream.test_reach import problem_of
@@ -255,7 +254,7 @@ async def test_certificates_and_proxy_are_reloaded(certificates: Path) -> None:
             settings = Settings.load(
                 upstream_url=rest.url, upstream_proxy_file=login, **file_settings
             )
-            async with gateway_with(settings) as gateway:
+            async with running(create_app(settings)) as gateway:
                 responses = [await ask(gateway)]
                 login.write_text(f"http://{proxy}")
                 gateway.app.state.reload()

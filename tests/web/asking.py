@@ -11,7 +11,6 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from gateway import Settings, create_app
 from gateway.caller import CallerPolicy
 from gateway.errors import TenantMissingError
 from gateway.headers import Header
@@ -19,7 +18,7 @@ from gateway.observe.metrics import RequestMeter
 from gateway.sessions.source import Source
 from gateway.web.inbound import Door
 from gateway.web.middleware.request_log import AccessLog, RequestLog
-from tests.support import CREDENTIALS, UPSTREAM_URL, Gateway, RestSide
+from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 
 GRAPHQL_JSON = "application/graphql-response+json"
 PROTOCOL = "graphql-transport-ws"
@@ -73,6 +72,12 @@ class Socket:
     def send_json(self, message: Json) -> None:
         self._incoming.put_nowait({"type": "websocket.receive", "text": json.dumps(message)})
 
+    async def log_in(self) -> None:
+        """Receive the handshake and log in."""
+        assert (await self.sent.get())["type"] == "websocket.accept"
+        self.send_json({"type": "connection_init"})
+        assert await self.next_message() == {"type": "connection_ack"}
+
     def disconnect(self) -> None:
         self._incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
 
@@ -99,26 +104,25 @@ async def connected(
     **settings: Any,
 ) -> AsyncIterator[Socket]:
     """Open a WebSocket to a new gateway; the first answer is in `sent`."""
-    app = create_app(
-        Settings(**{"upstream_url": UPSTREAM_URL, **settings}),
-        upstream_transport=httpx.MockTransport(rest),
-    )
     async with (
-        app.router.lifespan_context(app),
-        connected_to(app, headers, query_string) as socket,
+        gateway_over(rest, **settings) as gateway,
+        connected_to(gateway.app, headers, query_string) as socket,
     ):
         yield socket
 
 
 @contextlib.asynccontextmanager
 async def connected_to(
-    app: Starlette, headers: Mapping[str, str] | None = None, query_string: str = ""
+    app: Starlette,
+    headers: Mapping[str, str] | None = None,
+    query_string: str = "",
+    path: str = "/graphql",
 ) -> AsyncIterator[Socket]:
     """Open a WebSocket to a running application."""
     all_headers = {"host": "gateway.invalid", **(headers or {})}
     scope = {
         "type": "websocket",
-        "path": "/graphql",
+        "path": path,
         "query_string": query_string.encode(),
         "headers": [(name.lower().encode(), value.encode()) for name, value in all_headers.items()],
         "subprotocols": [PROTOCOL],

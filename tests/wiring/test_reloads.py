@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import httpx
 import pytest
 
+from gateway import create_app
 from gateway.errors import SettingsError
 from gateway.settings import Settings
 from gateway.wiring.reloads import Reloads
 from tests.observe.logged import logged
+from tests.support import RestSide, running
 
 URL = "http://rest.invalid"
 
@@ -80,3 +83,19 @@ def test_an_invalid_file_prevents_the_reload(tmp_path: Path, content: str | None
 
     assert level == "error"
     assert line.startswith("Nothing was reloaded: GATEWAY_WEBHOOK_SECRET_FILE: ")
+
+
+async def test_a_new_app_token_is_sent_after_a_reload(tmp_path: Path, rest: RestSide) -> None:
+    """The file is read again, for the next REST call."""
+    file = tmp_path / "token"
+    file.write_text("old")
+    settings = Settings.load(upstream_url=URL, app_token_file=str(file), cache_ttl=0)
+    async with running(
+        create_app(settings, upstream_transport=httpx.MockTransport(rest))
+    ) as gateway:
+        await gateway.post("{ chatSessions { chatSessionId } }")
+        file.write_text("new")
+        gateway.app.state.reload()
+        await gateway.post("{ chatSessions { chatSessionId } }")
+
+    assert [request.headers["so-apptoken"] for request in rest.requests] == ["old", "new"]

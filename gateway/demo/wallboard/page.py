@@ -14,11 +14,9 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from gateway.web.pages.query_page import page_headers
+
 _HERE = Path(__file__).parent
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-)
 
 
 def wallboard_routes(
@@ -37,10 +35,9 @@ def wallboard_routes(
         manual="docs/wallboard" if has_manual else "",
         users=html.escape(json.dumps(users)),
     )
-    headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
 
     async def page(_: Request) -> Response:
-        return HTMLResponse(text, headers=headers)
+        return HTMLResponse(text, headers=page_headers())
 
     return [
         Route("/wallboard", page),

@@ -38,12 +38,12 @@ from strawberry.types.execution import ExecutionContext
 
 from gateway.errors import BadRequestError
 from gateway.executor.internals import RULES
+from gateway.executor.projections import fragments_of
 from gateway.executor.turns import is_known, next_turn
 from gateway.schema.error_codes import MOST_REQUEST_ERRORS
 from gateway.schema.guard.limits import (
     Limits,
     excess,
-    fragments_of,
     nested_variables,
     too_complex,
 )

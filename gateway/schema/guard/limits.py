@@ -35,6 +35,7 @@ from graphql import (
 )
 
 from gateway.errors import QueryTooComplexError
+from gateway.executor.projections import fragments_of
 
 _Parent = GraphQLNamedType | None
 _ASSUMED_SESSIONS = 100
@@ -145,11 +146,6 @@ def excess(schema: GraphQLSchema, document: DocumentNode, limits: Limits) -> Gra
     except _TooManyStepsError:
         return too_complex("The query is too complex to be measured.")
     return None
-
-
-def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
-    """Return the fragments of a document by name."""
-    return {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
 
 
 def too_complex(message: str) -> GraphQLError:

@@ -9,7 +9,6 @@ import pytest
 from gateway.web.access_record import AccessRecord
 from tests.observe.logged import Log, logged
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
-from tests.web.page import post
 
 QUERY = "{ chatSessions { chatSessionId } }"
 
@@ -236,7 +235,7 @@ async def test_a_line_has_a_digest_of_the_caller(
         for headers in (CREDENTIALS, CREDENTIALS, others):
             await gateway.post(QUERY, headers=headers)
         rest.answer = lambda request: httpx.Response(500)
-        await post(gateway, QUERY, {**others, "Cache-Control": "no-cache"})
+        await gateway.post(QUERY, headers={**others, "Cache-Control": "no-cache"})
 
     callers = [event["caller"] for event in log.events if event["event"] == "request"]
     assert callers[0] == callers[1] != callers[2] == callers[3]
@@ -249,7 +248,7 @@ async def test_a_line_has_the_code_of_the_first_error(
     """The outcome of a failed operation is the code of its first error."""
     rest.answer = lambda request: httpx.Response(429)
 
-    await post(gateway, QUERY, CREDENTIALS)
+    await gateway.post(QUERY, headers=CREDENTIALS)
 
     assert log.events[-1]["outcome"] == "RATE_LIMITED"
     assert "cache" not in log.events[-1]
@@ -286,7 +285,7 @@ async def test_a_line_contains_neither_query_nor_credentials(
     await gateway.http.get("/graphql", params=parameters, headers=headers)
     await gateway.post("{ hunter2 }", headers=headers)
     rest.answer = lambda request: httpx.Response(500, text="hunter2")
-    await post(gateway, QUERY, {**headers, "SO-Language": "hunter2"})
+    await gateway.post(QUERY, headers={**headers, "SO-Language": "hunter2"})
 
     assert len(log.events) == 4  # one of them about the failure of REST
     assert "hunter2" not in log.getvalue()
@@ -302,7 +301,7 @@ async def test_events_during_a_request_have_its_id(
 
     rest.answer = fail
 
-    response = await post(gateway, QUERY, {**CREDENTIALS, "X-Request-ID": "mine"})
+    response = await gateway.post(QUERY, headers={**CREDENTIALS, "X-Request-ID": "mine"})
 
     error_id = response.json()["errors"][0]["extensions"]["errorId"]
     bug, request = log.events

@@ -10,7 +10,6 @@ import pytest
 from gateway.schema.guard.documents import Document, DocumentCache
 from gateway.web.read.request import needed
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
-from tests.web.page import post
 
 QUERY = "{ chatSessions { chatSessionId customerName } }"
 ANSWER = {"data": {"chatSessions": [{"chatSessionId": 1, "customerName": "Ada"}]}}
@@ -355,7 +354,7 @@ async def test_a_bug_is_masked(gateway: Gateway, rest: RestSide) -> None:
 
     rest.answer = fail
 
-    response = await post(gateway, QUERY, {**CREDENTIALS, "Accept": GRAPHQL_JSON})
+    response = await gateway.post(QUERY, headers={**CREDENTIALS, "Accept": GRAPHQL_JSON})
 
     (error,) = response.json()["errors"]
     assert response.status_code == 500

@@ -7,7 +7,6 @@ import pytest
 
 from gateway.web.respond.errors import headers_and_status
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
-from tests.web.page import post
 
 QUERY = "{ chatSessions { chatSessionId } }"
 TWO = "{ one: chatSessions { chatSessionId } two: chatSession(chatSessionId: 1) { topicId } }"
@@ -78,7 +77,7 @@ async def test_with_graphql_response_json_the_status_is_the_error(
 ) -> None:
     """If every root field failed for one reason, the HTTP status shows it."""
     async with gateway_over(answering(rest, outcome), cache_ttl=0) as gateway:
-        response = await post(gateway, query, {**CREDENTIALS, **GRAPHQL_JSON})
+        response = await gateway.post(query, headers={**CREDENTIALS, **GRAPHQL_JSON})
 
     codes = {error["extensions"]["code"] for error in response.json()["errors"]}
     assert (codes, response.status_code, status_headers(response)) == ({code}, status, headers)
@@ -98,7 +97,7 @@ async def test_with_json_the_status_is_200(
 ) -> None:
     """With JSON the status is 200, as older clients expect; the code is the same."""
     async with gateway_over(answering(rest, outcome)) as gateway:
-        response = await post(gateway, QUERY, {**CREDENTIALS, **JSON})
+        response = await gateway.post(QUERY, headers={**CREDENTIALS, **JSON})
 
     (error,) = response.json()["errors"]
     assert (error["extensions"]["code"], response.status_code) == (code, 200)

@@ -4,21 +4,16 @@ import asyncio
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from gateway.schema.engine import Answer, Engine
+from gateway.sessions import source
 from gateway.web.websocket import connection
 from tests.support import CREDENTIALS, RestSide
 from tests.web.asking import Socket, connected
 
 WATCH = "subscription { chatSessions { chatSessionId } }"
-
-
-async def log_in(socket: Socket) -> None:
-    """Receive the handshake and log in."""
-    await socket.sent.get()
-    socket.send_json({"type": "connection_init"})
-    await socket.next_message()
 
 
 def subscribe(socket: Socket, id_: str, query: str = WATCH) -> None:
@@ -32,7 +27,7 @@ async def test_the_operations_past_the_limit_are_refused(
     """Operations past the limit get an error, however fast they arrive."""
     monkeypatch.setattr(connection, "_MOST_OPERATIONS", 3)
     async with connected(rest, CREDENTIALS) as socket:
-        await log_in(socket)
+        await socket.log_in()
         for number in range(5):
             subscribe(socket, str(number))
         messages = [await socket.next_message() for _ in range(5)]
@@ -57,7 +52,7 @@ async def test_other_tasks_run_after_each_message(rest: RestSide, message: Any) 
             await asyncio.sleep(0)
 
     async with connected(rest, CREDENTIALS) as socket:
-        await log_in(socket)
+        await socket.log_in()
         for _ in range(100):
             socket.send_json(message)
         socket.send_json({"type": "unknown"})
@@ -88,7 +83,7 @@ async def test_a_cancelled_operation_does_not_end_the_next_one_with_its_id(
 
     monkeypatch.setattr(Engine, "stream", failing)
     async with connected(rest, CREDENTIALS) as socket:
-        await log_in(socket)
+        await socket.log_in()
         subscribe(socket, "1")
         assert (await socket.next_message())["type"] == "next"
         socket.send_json({"type": "complete", "id": "1"})
@@ -110,7 +105,7 @@ async def test_a_bug_ends_its_operation_with_a_masked_error(
 
     monkeypatch.setattr(Engine, "stream", broken)
     async with connected(rest, CREDENTIALS) as socket:
-        await log_in(socket)
+        await socket.log_in()
         subscribe(socket, "1")
         messages = [await socket.next_message() for _ in range(2)]
 
@@ -122,7 +117,40 @@ async def test_a_bug_ends_its_operation_with_a_masked_error(
 async def test_a_pong_gets_no_answer(rest: RestSide) -> None:
     """An unsolicited pong, a client's keep-alive, gets no answer."""
     async with connected(rest, CREDENTIALS) as socket:
-        await log_in(socket)
+        await socket.log_in()
         socket.send_json({"type": "pong"})
         socket.send_json({"type": "ping"})
         assert await socket.next_message() == {"type": "pong"}
+
+
+async def test_no_cache_of_a_handshake_does_not_hold_for_the_operations(
+    rest: RestSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Browsers send `no-cache` with every handshake; operations are answered from the cache."""
+    monkeypatch.setattr(source, "_SHORTEST_AGE_S", 0)
+    query = "{ chatSessions { chatSessionId } }"
+    async with connected(rest, {**CREDENTIALS, "Cache-Control": "no-cache"}) as socket:
+        await socket.log_in()
+        for id_ in "ab":
+            subscribe(socket, id_, query)
+            await socket.until("complete")
+
+    assert rest.calls == 1
+
+
+async def test_a_passing_401_of_one_operation_leaves_the_others(
+    rest: RestSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 401 closes the socket only when no other operation runs on it."""
+    monkeypatch.setattr(connection, "_STRANGER_S", 0.05)
+    async with connected(rest, CREDENTIALS, cache_ttl=0) as socket:
+        await socket.log_in()
+        subscribe(socket, "watch")
+        await socket.until("next")
+        rest.answer = lambda _: httpx.Response(401)
+        subscribe(socket, "query", "{ chatSessions { chatSessionId } }")
+        assert (await socket.until("next", "error"))["id"] == "query"
+        await asyncio.sleep(0.1)
+        socket.send_json({"type": "ping"})
+
+        assert (await socket.until("pong", "websocket.close"))["type"] == "pong"

@@ -33,17 +33,10 @@ def operation_lines(log: Log) -> list[dict[str, Any]]:
     return [{name: event[name] for name in names if name in event} for event in events]
 
 
-async def log_in(socket: Socket) -> None:
-    """Receive the handshake and log in."""
-    await socket.sent.get()
-    socket.send_json({"type": "connection_init"})
-    assert (await socket.next_message())["type"] == "connection_ack"
-
-
 async def test_each_operation_on_a_socket_has_a_line(rest: RestSide, log: Log) -> None:
     """Each operation is logged with its name, outcome, cache status and caller."""
     async with connected(rest, {**CREDENTIALS, "X-Request-ID": "mine"}, cache_ttl=0) as socket:
-        await log_in(socket)
+        await socket.log_in()
         for number, query in enumerate([QUERY, QUERY, "query Queue { nope }", "{ __typename }"]):
             await ask(socket, number, query)
 
@@ -68,7 +61,7 @@ async def test_an_operation_past_the_limit_is_logged(
     """An operation past the limit of a socket is logged."""
     monkeypatch.setattr("gateway.web.websocket.connection._MOST_OPERATIONS", 0)
     async with connected(rest, CREDENTIALS) as socket:
-        await log_in(socket)
+        await socket.log_in()
         await ask(socket, 1, QUERY)
 
     assert operation_lines(log) == [{"operation": "", "outcome": "RATE_LIMITED"}]
@@ -77,7 +70,7 @@ async def test_an_operation_past_the_limit_is_logged(
 async def test_a_cancelled_operation_is_not_logged(rest: RestSide, log: Log) -> None:
     """An operation that is cancelled before its answer is not logged."""
     async with connected(rest, CREDENTIALS) as socket:
-        await log_in(socket)
+        await socket.log_in()
         payload = {"query": f"{QUERY} # a new text, which takes some turns to prepare"}
         socket.send_json({"type": "subscribe", "id": "1", "payload": payload})
         socket.send_json({"type": "complete", "id": "1"})
@@ -89,7 +82,7 @@ async def test_a_cancelled_operation_is_not_logged(rest: RestSide, log: Log) -> 
 async def test_a_subscription_is_logged_with_its_first_answer(rest: RestSide, log: Log) -> None:
     """A subscription, which may last for hours, is logged with its first answer."""
     async with connected(rest, CREDENTIALS) as socket:
-        await log_in(socket)
+        await socket.log_in()
         query = "subscription Live { chatSessions { chatSessionId } }"
         socket.send_json({"type": "subscribe", "id": "1", "payload": {"query": query}})
         assert (await socket.next_message())["type"] == "next"

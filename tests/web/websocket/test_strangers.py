@@ -7,19 +7,11 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from gateway import Settings, create_app
 from gateway.web.websocket import connection
-from tests.support import CREDENTIALS, UPSTREAM_URL, RestSide
+from tests.support import CREDENTIALS, RestSide, gateway_over
 from tests.web.asking import Socket, connected, connected_to
 
 QUERY = {"query": "{ chatSessions { chatSessionId } }"}
-
-
-async def log_in(socket: Socket) -> None:
-    """Receive the handshake and log in."""
-    assert (await socket.sent.get())["type"] == "websocket.accept"
-    socket.send_json({"type": "connection_init"})
-    assert await socket.next_message() == {"type": "connection_ack"}
 
 
 async def close_code(socket: Socket) -> int:
@@ -69,15 +61,14 @@ async def test_an_unauthenticated_socket_is_closed(
 
 async def test_a_socket_is_authenticated_at_its_login(rest: RestSide) -> None:
     """The login authenticates a socket, with one REST call for all sockets of a caller."""
-    app = create_app(Settings(upstream_url=UPSTREAM_URL), upstream_transport=_mock(rest))
     async with (
-        app.router.lifespan_context(app),
-        connected_to(app, CREDENTIALS) as socket,
-        connected_to(app, CREDENTIALS) as other,
+        gateway_over(rest) as gateway,
+        connected_to(gateway.app, CREDENTIALS) as socket,
+        connected_to(gateway.app, CREDENTIALS) as other,
     ):
         for one in (socket, other):
-            await log_in(one)
-        assert strangers(app) == 0
+            await one.log_in()
+        assert strangers(gateway.app) == 0
 
     assert rest.calls == 1
 
@@ -85,21 +76,20 @@ async def test_a_socket_is_authenticated_at_its_login(rest: RestSide) -> None:
 async def test_a_later_answer_authenticates_a_socket(rest: RestSide) -> None:
     """After an outage at the login, the first successful answer authenticates a socket."""
     rest.answer = lambda _: httpx.Response(500)
-    app = create_app(Settings(upstream_url=UPSTREAM_URL), upstream_transport=_mock(rest))
-    async with app.router.lifespan_context(app), connected_to(app, CREDENTIALS) as socket:
-        await log_in(socket)
-        assert strangers(app) == 1
+    async with gateway_over(rest) as gateway, connected_to(gateway.app, CREDENTIALS) as socket:
+        await socket.log_in()
+        assert strangers(gateway.app) == 1
         rest.answer = None
         socket.send_json({"type": "subscribe", "id": "1", "payload": QUERY})
         assert (await socket.next_message())["payload"]["data"]["chatSessions"]
-        assert strangers(app) == 0
+        assert strangers(gateway.app) == 0
 
 
 async def test_an_operation_with_rejected_credentials_gets_an_error(rest: RestSide) -> None:
     """An operation with rejected credentials gets the error that it gets over HTTP."""
     rest.answer = lambda _: httpx.Response(401)
     async with connected(rest, CREDENTIALS) as socket:
-        await log_in(socket)
+        await socket.log_in()
         socket.send_json({"type": "subscribe", "id": "1", "payload": QUERY})
         [error] = (await socket.next_message())["payload"]["errors"]
 
@@ -110,7 +100,7 @@ async def test_an_operation_with_rejected_credentials_gets_an_error(rest: RestSi
 async def test_a_socket_whose_credentials_have_expired_is_closed(rest: RestSide) -> None:
     """Its credentials never change, so its client has to connect again, with new ones."""
     async with connected(rest, CREDENTIALS, cache_ttl=0) as socket:
-        await log_in(socket)
+        await socket.log_in()
         rest.answer = lambda _: httpx.Response(401)
         socket.send_json({"type": "subscribe", "id": "1", "payload": QUERY})
         [error] = (await socket.until("next"))["payload"]["errors"]
@@ -121,20 +111,10 @@ async def test_a_socket_whose_credentials_have_expired_is_closed(rest: RestSide)
 
 async def test_an_unauthenticated_socket_makes_room_for_a_client(rest: RestSide) -> None:
     """An unauthenticated socket is closed at once if a client with credentials needs its place."""
-    app = create_app(
-        Settings(upstream_url=UPSTREAM_URL, max_sockets=10), upstream_transport=_mock(rest)
-    )
-    async with (
-        app.router.lifespan_context(app),
-        connected_to(app) as stranger,
-    ):
+    async with gateway_over(rest, max_sockets=10) as gateway, connected_to(gateway.app) as stranger:
         assert (await stranger.sent.get())["type"] == "websocket.accept"
-        async with connected_to(app, CREDENTIALS) as client:
-            await log_in(client)
+        async with connected_to(gateway.app, CREDENTIALS) as client:
+            await client.log_in()
             assert await close_code(stranger) == 1013
             client.send_json({"type": "ping"})
             assert await client.next_message() == {"type": "pong"}
-
-
-def _mock(rest: RestSide) -> httpx.MockTransport:
-    return httpx.MockTransport(rest)
