@@ -9,10 +9,11 @@ from gateway.caller import STRANGERS
 from gateway.errors import UpstreamNotCalledError
 
 _RESERVED = 8
+_REFUSAL = "Too many calls wait for SuperOffice in this gateway."
 
 
 class Gate:
-    """Admits `slots` calls at a time; `queue` more may wait.
+    """Admits `slots` calls at a time; `queue` more may wait, the next is refused.
 
     Each caller has a share of the slots and of the places in the queue. A free slot goes to the
     share that holds the fewest; equals take turns, and a share's oldest call goes first. If the
@@ -23,10 +24,11 @@ class Gate:
     oldest call loses its place, so that a flood does not keep a newcomer waiting.
     """
 
-    def __init__(self, *, slots: int, queue: int) -> None:
+    def __init__(self, *, slots: int, queue: int, refusal: str = _REFUSAL) -> None:
         self._slots = slots
         self._reserved = slots // _RESERVED
         self._max_waiting = queue
+        self._refusal = refusal
         self._held: Counter[str] = Counter()
         self._queues: dict[str, deque[asyncio.Future[None]]] = {}
         self.busy = 0
@@ -86,9 +88,7 @@ class Gate:
 
     def _make_room(self, share: str) -> None:
         longest = max(self._queues, key=lambda name: len(self._queues[name]), default=share)
-        error = UpstreamNotCalledError(
-            "Too many calls wait for SuperOffice in this gateway.", retry_after_s=1
-        )
+        error = UpstreamNotCalledError(self._refusal, retry_after_s=1)
         are_strangers = longest == STRANGERS
         mine, most = (len(self._queues.get(name, ())) for name in (share, longest))
         if most <= mine + 1 and not (are_strangers and share == longest and mine):

@@ -4,15 +4,13 @@ Strawberry's parser and validation caches have no limits, and with its parser ca
 over a WebSocket ends the operation without a response.
 """
 
-import asyncio
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from typing import TypeVar
-from weakref import WeakKeyDictionary
 
+from cachetools import LRUCache
 from graphql import (
     ASTValidationRule,
     DocumentNode,
@@ -36,6 +34,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types.execution import ExecutionContext
 
+from gateway.caller import STRANGERS
 from gateway.errors import BadRequestError
 from gateway.executor.internals import RULES
 from gateway.executor.projections import fragments_of
@@ -47,13 +46,12 @@ from gateway.schema.guard.limits import (
     nested_variables,
     too_complex,
 )
+from gateway.store.single_flight import Flights
+from gateway.upstream.gate import Gate
 
 T = TypeVar("T")
 
 _MOST_DOCUMENTS, _STRANGERS_DOCUMENTS = 128, 32
-_AT_WORK: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
-"""Of each event loop, the places of strangers' documents that are being validated."""
-
 _COORDINATE = re.compile(r"[@\w.]+\(\w+:\)|\w+\.\w+")
 """The coordinate of a field, argument, input field or enum value in graphql-core's message."""
 
@@ -83,9 +81,20 @@ class _Source(Source):
 
 def protected_cache(make: Callable[..., T]) -> Callable[..., T]:
     """Cache the latest results; unauthenticated clients cannot evict those of known callers."""
-    strangers = lru_cache(_STRANGERS_DOCUMENTS)(make)
-    known = lru_cache(_MOST_DOCUMENTS)(strangers)
-    return lambda *key: (known if is_known() else strangers)(*key)
+    known: LRUCache[tuple[object, ...], T] = LRUCache(_MOST_DOCUMENTS)
+    strangers: LRUCache[tuple[object, ...], T] = LRUCache(_STRANGERS_DOCUMENTS)
+
+    def find(*key: object) -> T:
+        if key in known:
+            return known[key]
+        if key not in strangers:
+            strangers[key] = make(*key)
+        made = strangers[key]
+        if is_known():
+            known[key] = made
+        return made
+
+    return find
 
 
 @dataclass(eq=False, repr=False)
@@ -188,6 +197,9 @@ class DocumentCache:
         rules = (*specified_rules, *RULES, *rules)
         self._make = partial(Document, schema=schema, limits=limits, rules=rules)
         self._cached = protected_cache(self._make)
+        self._flights: Flights[Document] = Flights()
+        # A syntax tree is much larger than its text: strangers' texts wait for it.
+        self._gate = Gate(slots=2, queue=64, refusal="The gateway is overloaded; retry later.")
 
     def find(self, text: str, known: Document | None = None) -> Document:
         """Return the document of a text; a refused text gives a document with only the error."""
@@ -199,13 +211,21 @@ class DocumentCache:
         return refused
 
     async def validated(self, text: str) -> Document:
-        """Return the document of a text, parsed and validated: see `Document.validate`."""
+        """Return the document of a text, parsed and validated: see `Document.validate`.
+
+        Raises:
+            UpstreamNotCalledError: too many texts of unauthenticated clients wait.
+        """
         document = self.find(text)
-        # A syntax tree is much larger than its text: not all strangers' texts get one at once.
-        if not document.is_validated:
-            loop, places = asyncio.get_running_loop(), asyncio.Semaphore(_STRANGERS_DOCUMENTS)
-            async with nullcontext() if is_known() else _AT_WORK.setdefault(loop, places):
-                await document.validate()
+        if not document.is_validated and is_known():
+            await document.validate()
+        elif not document.is_validated:
+            document = await self._flights.join(text, lambda: self._validate_in_queue(document))
+        return document
+
+    async def _validate_in_queue(self, document: Document) -> Document:
+        async with self._gate.slot(STRANGERS):
+            await document.validate()
         return document
 
     def _refusal(self, query: str) -> GraphQLError | None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from graphql import DocumentNode, GraphQLError, parse
 
+from gateway.errors import UpstreamNotCalledError
 from gateway.executor.turns import accept, work_for
 from gateway.schema.build import SchemaOptions, build_schema
 from gateway.schema.engine import Engine, Operation
@@ -162,6 +163,7 @@ async def test_an_unauthenticated_client_does_not_evict_documents_of_a_known_cal
     first = validates("kari", "{ a }"), cache.find("{ a }").parsed
     assert sum(validates("unauthenticated", f"{{ a{number} }}") for number in range(200)) == 200
     assert validates("unauthenticated", "{ a0 }") == 1
+    assert validates("unauthenticated", "{ a }") == 0  # a new caller's first request
 
     assert (first[0], validates("kari", "{ a }")) == (1, 0)
     assert cache.find("{ a }").parsed is first[1]
@@ -182,8 +184,8 @@ async def test_validating_many_texts_yields_to_other_requests(validated: list[st
     at_once(documents[0].validate())  # a known text does not yield
 
 
-async def test_strangers_texts_are_parsed_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other texts wait without a syntax tree, which takes hundreds of times their memory."""
+async def test_strangers_texts_wait_for_their_syntax_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tree takes hundreds of times the memory of its text; newer texts do not wait for older."""
     cache, made = new_document_cache(), list[Document]()
     make = cache._cached
 
@@ -192,14 +194,27 @@ async def test_strangers_texts_are_parsed_some_at_a_time(monkeypatch: pytest.Mon
         return made[-1]
 
     monkeypatch.setattr(cache, "_cached", record)
-    validating = asyncio.gather(*(cache.validated(f"{{ a{number} }}") for number in range(100)))
-    at_work = []
+    texts = [f"{{ a{number} }}" for number in range(100)]
+    validating = asyncio.gather(*map(cache.validated, texts), return_exceptions=True)
+    at_work, done = list[int](), list[Document]()
     while not validating.done():
         await asyncio.sleep(0)
         at_work.append(sum("parsed" in vars(d) and not d.is_validated for d in made))
+        done += [d for d in made if d.is_validated and d not in done]
 
-    assert len(made) == 100
-    assert max(at_work) == 32
+    assert max(at_work) == 2
+    assert [d.text for d in done] == [*texts[:2], *reversed(texts[-64:])]
+    refused = [error for error in await validating if isinstance(error, UpstreamNotCalledError)]
+    assert len(refused) == 34
+
+
+async def test_equal_texts_of_strangers_are_validated_once(validated: list[str]) -> None:
+    """After a restart all callers are strangers, and they send the same few texts."""
+    cache = new_document_cache()
+
+    documents = await asyncio.gather(*(cache.validated("{ a }") for _ in range(500)))
+
+    assert len(set(documents)) == len(validated) == 1
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\n\r", "\r\r\n", ""])
