@@ -99,6 +99,7 @@ class FastLaneProtocol(LimitedProtocol):
             if edge is not None:
                 scope = scope_of(cycle)
                 inbound = edge.door.enter(scope, bytes(cycle.body), self._last_head)
+                cycle.body = bytearray()  # the whole body is held once
                 self._last_head = inbound.head
                 found = self._find(edge, scope, inbound)
             if edge and found:

@@ -27,6 +27,7 @@ from gateway.web.middleware.request_log import UNKNOWN
 from gateway.web.respond.errors import error_response
 
 MAX_HEADERS = 200
+_TOO_MANY = f"The request has more than {MAX_HEADERS} headers.", 431
 _MAX_HEAD_BYTES = 64 * 2**10  # also of what follows a body, such as trailers
 _MAX_PIPELINE = 32
 _MAX_PIPELINE_BYTES = 256 * 2**10
@@ -36,7 +37,9 @@ _PIECE_COST_BYTES = 256
 _MAX_DEBT_BYTES = 4 * 2**20
 _HEAD_TIMEOUT_S = 10
 _READER_TIMEOUT_S = 30
-_PIECE_BYTES = 16 * 2**10
+_PIECE_BYTES = 4 * 2**10
+_HEADER_COST_BYTES = 150
+"""What a header takes in memory beside its bytes."""
 
 
 class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
@@ -88,7 +91,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse received data; large data in pieces, so that a limit stops it early."""
-        if len(data) <= _MAX_HEAD_BYTES:
+        if len(data) <= _PIECE_BYTES:
             self._parse(data)
         else:
             for start in range(0, len(data), _PIECE_BYTES):
@@ -103,10 +106,14 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         """Parse a piece; count its bytes in a head, and if the request makes no progress."""
         self._has_progress = False
         super().data_received(piece)
+        refusal = _TOO_MANY if len(self.headers or ()) > MAX_HEADERS else None  # or trailers
         if self._is_in_head or not self._has_progress:
             self._head_bytes += len(piece)
-            if self._head_bytes > _MAX_HEAD_BYTES and not self.transport.is_closing():
-                self.send_400_response(*self._too_large())
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                refusal = self._too_large()
+        if refusal and not self.transport.is_closing():
+            self.headers = []
+            self.send_400_response(*refusal)
 
     def on_message_begin(self) -> None:
         """Count the bytes of the head that begins."""
@@ -122,7 +129,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
             ValueError: there are too many headers, or they are too long; or `Host` is missing.
         """
         if len(self.headers) > MAX_HEADERS:
-            self._reject(f"The request has more than {MAX_HEADERS} headers.", 431)
+            self._reject(*_TOO_MANY)
         # The head is short enough if it came in one piece.
         if self._head_bytes and len(self.url) + _size(self.headers) > _MAX_HEAD_BYTES:
             self._reject(*self._too_large())
@@ -140,7 +147,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         if self.is_draining and self.cycle is not None:  # None if a handshake is the first request
             self.cycle.keep_alive = False
         if self.pipeline:
-            self._pipeline_bytes += _size(self.cycle.scope["headers"])
+            self._pipeline_bytes += _held(self.cycle)
             self._limit_pipeline()
 
     def _too_large(self) -> tuple[str, int]:
@@ -216,7 +223,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         super().on_response_complete()
         if self._pipeline_bytes:
             waiting = (cycle for cycle, _ in self.pipeline)
-            self._pipeline_bytes = sum(len(c.body) + _size(c.scope["headers"]) for c in waiting)
+            self._pipeline_bytes = sum(map(_held, waiting))
 
     def _limit_pipeline(self) -> None:
         """Close the connection when too many requests wait, or too large ones."""
@@ -251,6 +258,12 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
 
 def _size(headers: Iterable[Header]) -> int:
     return sum(len(name) + len(value) for name, value in headers)
+
+
+def _held(cycle: RequestResponseCycle) -> int:
+    """Return the memory of a waiting request, about."""
+    headers = list(cycle.scope["headers"])
+    return len(cycle.body) + _size(headers) + _HEADER_COST_BYTES * len(headers)
 
 
 def _limit_time_to_read(transport: asyncio.Transport) -> None:

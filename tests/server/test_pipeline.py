@@ -94,7 +94,9 @@ async def test_small_pieces_of_earlier_requests_do_not_count(
     assert connection.transport.written.count(b"HTTP/1.1 204") == 5
 
 
-HEADER, URI = (431, "head"), (414, "URI")
+TOO_LARGE = "The {} of the request is too large: the head may have 64 KiB."
+HEADER, URI = (431, TOO_LARGE.format("head")), (414, TOO_LARGE.format("URI"))
+TOO_MANY = (431, "The request has more than 200 headers.")
 
 
 @pytest.mark.parametrize("first", [1, 60_000, 65_536, 89_999])
@@ -102,7 +104,7 @@ HEADER, URI = (431, "head"), (414, "URI")
     ("head", "expected"),
     [
         (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 90_000 + b"\r\n\r\n", HEADER),
-        (b"GET / HTTP/1.1\r\n" + b"Name: value\r\n" * 9_000, HEADER),
+        (b"GET / HTTP/1.1\r\n" + b"Name: value\r\n" * 9_000, TOO_MANY),
         (b"GET /" + b"x" * 90_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", URI),
         (b"GET /" + b"x" * 90_000, URI),
         (b"\r\n" * 50_000, HEADER),
@@ -117,14 +119,31 @@ async def test_a_long_head_is_refused_in_whatever_pieces_it_comes(
         if not connection.transport.is_closed:
             connection.protocol.data_received(piece)
 
-    status, part = expected
+    status, message = expected
     start, _, body = connection.transport.written.partition(b"\r\n\r\n")
     assert start.startswith(b"HTTP/1.1 %d " % status)
     assert start.endswith(b"\r\nconnection: close")
-    message = f"The {part} of the request is too large: the head may have 64 KiB."
     error = {"message": message, "extensions": {"code": "BAD_REQUEST"}}
     assert json.loads(body) == {"errors": [error]}
     assert connection.transport.is_closed
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+    ],
+    ids=["headers", "trailers"],
+)
+async def test_tiny_headers_are_not_held_until_their_end(
+    connection: Connection, begin: bytes
+) -> None:
+    """In memory, each takes forty times its bytes."""
+    connection.protocol.data_received(begin + b"a:\r\n" * 15_000)
+
+    assert connection.transport.is_closed
+    assert connection.protocol.headers == []
 
 
 @pytest.mark.parametrize(

@@ -269,4 +269,5 @@ def test_the_manual_has_the_limits() -> None:
     assert f"| {limits._HEAD_TIMEOUT_S} s and {limits._MAX_HEAD_BYTES // 1024} KiB; " in page
     assert f"disconnected after {limits._READER_TIMEOUT_S} s" in page
     pipeline_kib = limits._MAX_PIPELINE_BYTES // 1024
-    assert f"| {limits._MAX_PIPELINE} requests and {pipeline_kib} KiB; " in page
+    header = f"{limits._HEADER_COST_BYTES} bytes more for each header"
+    assert f"| {limits._MAX_PIPELINE} requests and {pipeline_kib} KiB, with {header}; " in page

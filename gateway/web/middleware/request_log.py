@@ -113,7 +113,8 @@ class RequestLog:
         finally:
             if status == 404 or isinstance(inbound.head.access, TenantNotFoundError):
                 inbound.record.is_known_path = False
-            inbound.snapshot = None  # the scope lives until the next request of the connection
+            # The scope lives until the next request of the connection.
+            inbound.snapshot = inbound.body = None
             status = status or inbound.refused
             self.access_log.request(scope, inbound, status, started, inbound.record)
 

@@ -70,7 +70,7 @@ class Reader:
             BadRequestError: the request is not GraphQL over HTTP, or exceeds a limit.
         """
         if request.method == "GET":
-            return await self._found(_from_query(request))
+            return await self._found(needed(_from_query(request)))
         _check_content_type(request)
         body = await read_body(request, max_bytes=self.settings.max_body_bytes)
         parsed = needed(from_json(body, "The request's body"))

@@ -121,8 +121,9 @@ class Connection:
                 message = from_json(text, "The message")
             except BadRequestError as exc:
                 message = _with_error_as_payload(text, exc)
+            del received, text
             await self._handle(message)
-            del received, text, message  # the next one may take minutes
+            del message  # the next one may take minutes
             await asyncio.sleep(0)  # yield to others, however many messages came at once
 
     async def _handle(self, message: object) -> None:
@@ -154,6 +155,7 @@ class Connection:
         if self._access is not None:
             raise _CloseError(4429, "Too many initialisation requests")
         self._access = self._access_from(payload)
+        (payload or {}).clear()  # it would be held while SuperOffice is asked
         if isinstance(self._access, Access):
             try:
                 self._held.enter_context(self._graphql.sockets.count_for(self._access.owner))

@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from gateway.schema.guard.documents import Document, DocumentCache
-from gateway.web.read.request import needed
+from gateway.web.read.request import Reader, needed
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
+from tests.web.asking import get, post_body
 
 QUERY = "{ chatSessions { chatSessionId customerName } }"
 ANSWER = {"data": {"chatSessions": [{"chatSessionId": 1, "customerName": "Ada"}]}}
@@ -138,6 +139,26 @@ def test_only_what_is_read_is_kept_of_an_operation() -> None:
     assert needed([sent, [[]], 1]) == [kept, None, None]
     assert needed({"extensions": 1}) == {"extensions": 1}
     assert needed("x") == "x"
+
+
+async def test_only_that_is_kept_of_either_method(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A URL can hold as much other JSON as a body."""
+    read, kept = Reader.operation, list[Any]()
+
+    async def operation(reader: Reader, data: Any) -> Any:
+        kept.append(data)
+        return await read(reader, data)
+
+    monkeypatch.setattr(Reader, "operation", operation)
+    await get(gateway, "{ __typename }", extensions='{"x": [[]]}', y="z")
+    await post_body(gateway, b'{"query": "{ __typename }", "extensions": {"x": [[]]}, "y": "z"}')
+
+    assert kept == [
+        {"query": "{ __typename }", "variables": None, "extensions": {}},
+        {"query": "{ __typename }", "extensions": {}},
+    ]
 
 
 MALFORMED_BODIES = {

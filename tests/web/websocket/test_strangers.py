@@ -7,6 +7,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from gateway.caller import headers_from_payload
 from gateway.web.websocket import connection
 from tests.support import CREDENTIALS, RestSide, gateway_over
 from tests.web.asking import Socket, connected, connected_to
@@ -44,6 +45,30 @@ UNACCEPTED: dict[str, tuple[Any, dict[str, str], int]] = {
     "500": (500, CREDENTIALS, 1013),
     "no answer": (hang, CREDENTIALS, 1013),
 }
+
+
+async def test_a_payload_is_not_held_while_superoffice_is_asked(
+    rest: RestSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the headers in it are read, and anybody can send a large one."""
+    payloads, held = list[Any](), list[Any]()
+
+    def read(payload: Any, **more: Any) -> Any:
+        payloads.append(payload)
+        return headers_from_payload(payload, **more)
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        held.extend(map(dict, payloads))
+        return httpx.Response(200, json=[])
+
+    monkeypatch.setattr(connection, "headers_from_payload", read)
+    rest.answer = answer
+    async with connected(rest, {}) as socket:
+        await socket.sent.get()
+        socket.send_json({"type": "connection_init", "payload": {**CREDENTIALS, "x": [[]]}})
+        await socket.until("connection_ack")
+
+    assert held == [{}]
 
 
 @pytest.mark.usefixtures("short_timeout")
