@@ -6,6 +6,7 @@ open until the last of them has ended, so that clients connect and are never acc
 
 import contextlib
 import logging
+import math
 import multiprocessing
 import os
 import signal
@@ -155,6 +156,7 @@ class Workers:
             if time.monotonic() > ends_at:
                 logger.error("workers that do not end are killed")
                 self._send(signal.SIGKILL)
+                ends_at = math.inf
 
     def _send(self, number: signal.Signals) -> None:
         for process in self._reports:

@@ -182,6 +182,8 @@ def redis_url(value: SecretStr | None) -> SecretStr | None:
     try:
         url = urlsplit(text)
         has_host = url.scheme in {"redis", "rediss"} and url.hostname and _has_valid_server(url)
+        if "@" in url.path + url.fragment:  # a part of the password, after a `/` or `#`
+            raise ValueError
         is_redis = has_host or (url.scheme == "unix" and url.path.strip("/"))
     except ValueError:
         is_redis = False

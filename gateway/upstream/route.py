@@ -34,8 +34,10 @@ class Proxy:
 
     def __init__(self, url: str) -> None:
         parsed = httpx.Proxy(url if "://" in url else f"http://{url}")
-        if parsed.url.scheme != "http" or not parsed.url.host:
+        has_more = parsed.url.path != "/" or parsed.url.fragment  # of a password with `/` or `#`
+        if parsed.url.scheme != "http" or not parsed.url.host or has_more:
             raise ValueError
+        parsed.url.host.encode("idna")
         self.url = parsed.url
         """Without user and password."""
         login = b64encode(b":".join(parsed.raw_auth or ())).decode()

@@ -217,7 +217,8 @@ def test_workers_that_do_not_end_are_killed() -> None:
         thread.join()
     signal.signal(signal.SIGTERM, before)
 
-    assert log.events[-1]["event"] == "workers that do not end are killed"
+    killed = [one for one in log.events if one["event"] == "workers that do not end are killed"]
+    assert killed == log.events[-1:]
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
 

@@ -108,7 +108,11 @@ def test_a_setting_wins_over_the_environment(
     assert (chosen and str(chosen.url)) == proxy
 
 
-@pytest.mark.parametrize("url", ["socks5://u:hunter2@p", "http://u:hunter2@:1", "//u:hunter2@[p"])
+INVALID = ["socks5://u:hunter2@p", "http://u:hunter2@:1", "//u:hunter2@[p", "http://p..example:1"]
+INVALID += ["http://u:1/hunter2@p", "http://u:1#hunter2@p", f"http://{'p' * 64}.example"]
+
+
+@pytest.mark.parametrize("url", INVALID)
 def test_an_invalid_proxy_is_a_settings_error(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names the setting or the variable, and not the password."""
     with pytest.raises(SettingsError, match=r"^GATEWAY_UPSTREAM_PROXY: it must be http") as failed:
