@@ -45,6 +45,9 @@ class Context:
     max_age_s: float | None = None
     """The maximum age of the snapshot; None = any that is fresh."""
 
+    asks: Callable[[bool], object] = bool
+    """Called with whether SuperOffice is asked: before, and again if there is no answer."""
+
     document: Document | None = None
     """The document that is executed; the cache may lose it while the operation waits for a turn."""
 
@@ -83,12 +86,14 @@ class Context:
         access = self._access_or_raise()
         if self.failure is not None:
             raise self.failure
+        self.asks(True)
         try:
             served = await access.source.serve(
                 access.caller, self.trace, key=access.key, max_age_s=self.max_age_s
             )
         except GatewayError as exc:
             self.failure = exc
+            self.asks(False)
             raise
         # Root fields run concurrently: all of them use the first answer.
         if self.served is None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gateway.caller import STRANGERS
 from gateway.errors import UpstreamUnavailableError
 from gateway.observe.operations import ANONYMOUS
 from gateway.web.access_record import AccessRecord
@@ -52,28 +53,73 @@ def _refusal() -> CachedAnswer:
     return CachedAnswer(response.status_code, tuple(response.raw_headers), body, record)
 
 
+@dataclass(slots=True, eq=False)
+class Place:
+    """The place of a request in progress."""
+
+    share: str
+    cancel: Callable[[Exception], object]
+    """Ends the request with an error."""
+
+    _of: "Admission"
+
+    def asks(self, is_asking: bool) -> None:
+        """Note whether the request waits for SuperOffice: then it keeps its place."""
+        if is_asking:
+            self._of.evictable.pop(self, None)
+        elif self.share == STRANGERS:
+            self._of.evictable[self] = None
+
+    def evict(self) -> None:
+        """End the request for a newer one."""
+        self.give_back()
+        self._of.shed += 1
+        self.cancel(_overloaded())
+
+    def give_back(self) -> None:
+        """Give the place back, unless that was done already."""
+        if self in self._of.places:
+            self.asks(True)
+            self._of.places.remove(self)
+            self._of.of_callers[self.share] -= 1
+            if not self._of.of_callers[self.share]:
+                del self._of.of_callers[self.share]
+
+
 @dataclass(slots=True)
 class Admission(_Limit):
     """Counts the requests in progress, and refuses those past the limit.
 
-    A caller may have half of the places; all unauthenticated clients are one caller.
+    A caller may have half of the places; all unauthenticated clients are one caller. Past their
+    half, the oldest of their requests that does not wait for SuperOffice is ended: otherwise a few
+    that take long would keep new callers out.
     """
 
-    in_work: int = 0
+    places: set[Place] = field(default_factory=set)
+    of_callers: Counter[str] = field(default_factory=Counter)
+    evictable: dict[Place, None] = field(default_factory=dict)
+    """The places of unauthenticated clients that may be evicted, the oldest first."""
+
     refusal: CachedAnswer = field(default_factory=_refusal)
     """The 503 that our own server sends itself."""
 
-    _of_callers: Counter[str] = field(default_factory=Counter)
+    @property
+    def in_work(self) -> int:
+        """The number of requests in progress."""
+        return len(self.places)
 
     def refuses_next(self, share: str) -> bool:
         """Return whether a caller's next request is refused; logged once per burst."""
         if self.in_work >= self.most:
             self._log("%d requests in work: more get 503")
-        elif self._of_callers.get(share, 0) >= max(1, self.most // 2):
+        elif self._has_half(share) and not (share == STRANGERS and self.evictable):
             self._log("one caller has half of the places for %d requests: its next ones get 503")
         else:
             return False
         return True
+
+    def _has_half(self, share: str) -> bool:
+        return self.of_callers[share] >= max(1, self.most // 2)
 
     def check(self, share: str) -> None:
         """Refuse a caller's next request, if it is past the limit.
@@ -86,22 +132,24 @@ class Admission(_Limit):
             raise _overloaded()
 
     @contextmanager
-    def slot(self, share: str) -> Iterator[None]:
-        """Count a caller's request while it is in progress.
+    def place(self, share: str, cancel: Callable[[Exception], object]) -> Iterator[Place]:
+        """Count a caller's request while it is in progress; `cancel` ends it with an error.
 
         Raises:
             UpstreamUnavailableError: it is past the limit.
         """
         self.check(share)
-        self.in_work += 1
-        self._of_callers[share] += 1
+        if self._has_half(share):
+            self._log("strangers have half of the places for %d requests: their oldest get 503")
+            next(iter(self.evictable)).evict()
+        place = Place(share, cancel, self)
+        self.places.add(place)
+        self.of_callers[share] += 1
+        place.asks(False)
         try:
-            yield
+            yield place
         finally:
-            self.in_work -= 1
-            self._of_callers[share] -= 1
-            if not self._of_callers[share]:
-                del self._of_callers[share]
+            place.give_back()
 
 
 @dataclass(slots=True)

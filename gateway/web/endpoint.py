@@ -29,7 +29,7 @@ from gateway.observe.operations import BATCH
 from gateway.schema.context import Access
 from gateway.schema.engine import Answer, Operation, refusal
 from gateway.schema.error_codes import masked
-from gateway.web.admission import Admission
+from gateway.web.admission import Admission, Place
 from gateway.web.answer_stream import EventStream, MultipartStream
 from gateway.web.disconnect import WhileWanted
 from gateway.web.graphql import GraphQL
@@ -70,12 +70,12 @@ class Endpoint:
         """Answer a request; a refusal at any step becomes a GraphQL error."""
         exchange = _Exchange(Request(scope, receive), self.graphql, self.page)
         share = share_of(exchange.inbound.owner)
-        with ExitStack() as slot:
+        with ExitStack() as held:
             try:
                 self.admission.check(share)
-                with WhileWanted(exchange.inbound, self.timeout_s):
+                with WhileWanted(exchange.inbound, self.timeout_s) as cancel:
                     response = await exchange.answer(
-                        lambda: slot.enter_context(self.admission.slot(share))
+                        lambda: held.enter_context(self.admission.place(share, cancel))
                     )
             except ClientDisconnect:
                 return
@@ -92,7 +92,7 @@ class Endpoint:
 
             async def send_part(message: Message) -> None:
                 if message.get("more_body"):
-                    slot.close()  # a stream may last for hours
+                    held.close()  # a stream may last for hours
                 await send(message)
 
             await response(scope, receive, send_part)
@@ -112,7 +112,7 @@ class _Exchange:
         # An answer in one piece has one of these even if only streams are accepted.
         self._media_type = GRAPHQL_JSON if self._accepts_only_streams else json or JSON
 
-    async def answer(self, admit: Callable[[], object]) -> Response:
+    async def answer(self, admit: Callable[[], Place]) -> Response:
         """Take the request through all of its steps; `admit` counts it from then on."""
         request, graphql = self._request, self._graphql
         if self._accepts_none and not wants_page(request):
@@ -129,7 +129,16 @@ class _Exchange:
         self._context = graphql.context(self.inbound)
         self._context.work_for_caller()
         read = await graphql.reader.request(request)
-        admit()  # not before: a body may take ten seconds to come
+        place = admit()  # not before: a body may take ten seconds to come
+        self._context.asks = place.asks
+        try:
+            return await self._answer(read)
+        finally:
+            self._context.asks = bool
+            place.asks(True)  # it is answered, or a stream, which has a place among the sockets
+
+    async def _answer(self, read: Found | list[Found]) -> Response:
+        """Execute what was read."""
         started = time.perf_counter()
         if isinstance(read, list):
             try:
@@ -143,7 +152,7 @@ class _Exchange:
             return self._stream(_only(refusal(read)), "")
         self._begin(read)
         if self._is_streamed(read):
-            return self._stream(graphql.engine.stream(read, self._context), read.name)
+            return self._stream(self._graphql.engine.stream(read, self._context), read.name)
         answer = await self._execute(read)
         return self._respond(answer.body, read.name, started, self._media_type)
 

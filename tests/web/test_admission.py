@@ -8,11 +8,14 @@ import httpx
 import orjson
 import pytest
 
+from gateway.caller import STRANGERS
 from gateway.errors import UpstreamUnavailableError
+from gateway.schema.build import Schema
 from gateway.web.admission import Admission, ConnectionLimit
 from tests.clock import FakeClock
 from tests.observe.logged import logged
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
+from tests.waiting import until
 
 QUERY = "{ chatSessions { chatSessionId } }"
 NONE: Any = {"data": {"chatSessions": []}}
@@ -123,7 +126,7 @@ def test_a_failed_request_frees_its_place() -> None:
     """A request that raises an exception frees its place."""
     admission = Admission(1)
 
-    with pytest.raises(LookupError), admission.slot("a"):
+    with pytest.raises(LookupError), admission.place("a", print):
         raise LookupError
 
     assert admission.in_work == 0
@@ -152,14 +155,49 @@ async def test_one_caller_leaves_places_to_others(slow: SlowRest) -> None:
         assert [one.status_code for one in await asyncio.gather(*held, last)] == [200] * 8
 
 
-def test_a_slot_past_the_limit_is_refused() -> None:
-    """A slot past the limit raises an error and leaves the slots in use alone."""
+def test_a_place_past_the_limit_is_refused() -> None:
+    """A place past the limit raises an error and leaves the places in use alone."""
     admission = Admission(1)
 
-    with admission.slot("a"), pytest.raises(UpstreamUnavailableError), admission.slot("a"):
-        pass  # pragma: no cover - the second slot is refused
+    with admission.place("a", print), pytest.raises(UpstreamUnavailableError):
+        admission.place("a", print).__enter__()
 
     assert admission.in_work == 0
+
+
+async def test_requests_of_strangers_keep_no_new_caller_out(
+    slow: SlowRest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest that does not wait for SuperOffice loses its place; one that does keeps it."""
+    has_ended = asyncio.Event()
+
+    async def long(*_: Any, **__: Any) -> Any:
+        await has_ended.wait()
+        raise UpstreamUnavailableError("x")
+
+    monkeypatch.setattr(Schema, "execute", long)
+    async with gateway_over(slow, max_requests=6) as gateway:
+        admission = gateway.app.state.edge.admission
+        asking = asyncio.create_task(gateway.post(QUERY, headers={"Authorization": "Bearer first"}))
+        await slow.wait_for_calls(1)
+        anonymous = [
+            asyncio.create_task(gateway.post("{ __schema { description } }", headers={}))
+            for _ in range(4)
+        ]
+        await until(lambda: admission.shed == 2)
+        new = asyncio.create_task(gateway.post(QUERY, headers={"Authorization": "Bearer new"}))
+        await slow.wait_for_calls(1)
+        places = admission.in_work
+        slow.may_answer.set()
+
+        assert [(await one).json() for one in (asking, new)] == [NONE, NONE]
+        ended = [one.result() for one in anonymous if one.done()]
+        assert [answer.status_code for answer in ended] == [503] * 3
+        assert places == 3
+        assert not admission.of_callers.keys() - {STRANGERS}
+        has_ended.set()
+        await asyncio.gather(*anonymous)
+    assert (admission.in_work, admission.evictable) == (0, {})
 
 
 async def test_an_event_stream_counts_until_its_first_event(rest: RestSide) -> None:
