@@ -149,10 +149,10 @@ class _Exchange:
         if isinstance(read, GatewayError):
             if read.http_status != 200 or not self._accepts_only_streams:
                 raise read
-            return self._stream(_only(refusal(read)), "")
+            return self._stream(_only(refusal(read)))
         self._begin(read)
         if self._is_streamed(read):
-            return self._stream(self._graphql.engine.stream(read, self._context), read.name)
+            return self._stream(self._graphql.engine.stream(read, self._context), read)
         answer = await self._execute(read)
         return self._respond(answer.body, read.name, started, self._media_type)
 
@@ -215,8 +215,11 @@ class _Exchange:
             self.inbound.snapshot = served.snapshot
         return Response(orjson.dumps(body), status, headers, media_type)
 
-    def _stream(self, answers: AsyncGenerator[Answer, None], name: str) -> Response:
+    def _stream(
+        self, answers: AsyncGenerator[Answer, None], operation: Operation | None = None
+    ) -> Response:
         """Make an answer that is a stream, within the limits on open streams."""
+        name = operation.name if operation else ""
         record, context, started = self._record, self._context, time.perf_counter()
         sockets, inbound = self._graphql.sockets, self.inbound
 
@@ -230,6 +233,9 @@ class _Exchange:
             place = slots.enter_context(sockets.count(lambda: inbound.end_stream()))
             if isinstance(context.access, Access):
                 slots.enter_context(sockets.count_for(context.access.owner))
+                if operation:
+                    text = operation.document.text
+                    slots.enter_context(sockets.count_text(context.access.owner, text))
             stream = MultipartStream if self._stream_type == MULTIPART else EventStream
             return stream(answers, note=note, inbound=inbound, slots=slots.pop_all())
 

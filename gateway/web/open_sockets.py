@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from gateway.errors import GatewayFullError, TooManyOpenError
 
 _STRANGERS_PART = 10
+_LONGEST_TEXTS = 100_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +48,8 @@ class OpenSockets:
         self._most_strangers = max(1, most // _STRANGERS_PART)
         self._most_per_caller = most_per_caller
         self._of_callers: Counter[str] = Counter()
+        self._texts: dict[str, Counter[str]] = {}
+        """The texts of each caller's running operations."""
 
     @contextmanager
     def count(self, evict: Callable[[], object]) -> Iterator[Place]:
@@ -94,3 +97,28 @@ class OpenSockets:
             self._of_callers[caller] -= 1
             if not self._of_callers[caller]:
                 del self._of_callers[caller]
+
+    @contextmanager
+    def count_text(self, caller: str, text: str) -> Iterator[None]:
+        """Count the text of a caller's operation while it runs: it holds the syntax tree.
+
+        Equal texts have the same tree, of 180 bytes per character.
+
+        Raises:
+            TooManyOpenError: the caller's different texts are too long together.
+        """
+        texts = self._texts.setdefault(caller, Counter())
+        if texts and sum(map(len, {*texts, text})) > _LONGEST_TEXTS:
+            raise TooManyOpenError(
+                f"The different queries that run on one user's sockets may have {_LONGEST_TEXTS} "
+                "characters together."
+            )
+        texts[text] += 1
+        try:
+            yield
+        finally:
+            texts[text] -= 1
+            if not texts[text]:
+                del texts[text]
+            if not texts:
+                del self._texts[caller]

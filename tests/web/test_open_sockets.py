@@ -6,6 +6,9 @@ import pytest
 
 from gateway.errors import GatewayFullError, TooManyOpenError
 from gateway.web.open_sockets import OpenSockets, Place
+from gateway.web.read.accept import EVENT_STREAM
+from tests.support import CREDENTIALS, RestSide, gateway_over
+from tests.web.asking import connected_to
 
 
 class Room:
@@ -84,10 +87,40 @@ def test_each_caller_has_its_own_limit() -> None:
         stack.enter_context(sockets.count_for("kari"))
 
 
+def test_the_different_texts_of_a_caller_are_limited() -> None:
+    """A running operation holds its syntax tree; equal ones share it."""
+    sockets, long = OpenSockets(most=9, most_per_caller=2), "x" * 90_000
+    with ExitStack() as stack:
+        for caller, text in (("kari", long), ("kari", long), ("kari", "short"), ("jonas", long)):
+            stack.enter_context(sockets.count_text(caller, text))
+
+        with pytest.raises(TooManyOpenError, match="may have 100000 characters"):
+            stack.enter_context(sockets.count_text("kari", "y" * 10_000))
+    with sockets.count_text("kari", 2 * long):  # another limit is that of a single text
+        pass
+
+
+async def test_the_texts_of_running_subscriptions_count_on_every_transport(rest: RestSide) -> None:
+    """The next one is refused, and those that run go on."""
+    texts = [f"subscription {{ chatSessions {{ id }} }}#{n}{'x' * 40_000}" for n in range(3)]
+    async with gateway_over(rest) as gateway, connected_to(gateway.app, CREDENTIALS) as socket:
+        await socket.log_in()
+        for number, text in enumerate(texts):
+            socket.send_json({"type": "subscribe", "id": f"{number}", "payload": {"query": text}})
+            message = await socket.until("next", "error")
+            assert message["type"] == ("next" if number < 2 else "error")
+        stream = await gateway.post(texts[2], headers={**CREDENTIALS, "Accept": EVENT_STREAM})
+
+    assert message["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
+    assert stream.status_code == 429
+
+
 def test_a_closed_socket_is_forgotten() -> None:
     """A closed socket leaves nothing in memory."""
     sockets = OpenSockets(most=9, most_per_caller=2)
     with sockets.count_for("kari"), sockets.count(list), sockets.count(list) as other:
         other.claim()
+        with sockets.count_text("kari", "{ a }"):
+            pass
 
-    assert not (sockets._of_callers or sockets.strangers or sockets.claimants)
+    assert not (sockets._of_callers or sockets.strangers or sockets.claimants or sockets._texts)

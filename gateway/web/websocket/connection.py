@@ -245,12 +245,15 @@ class Connection:
                 raise payload
             operation = await self._graphql.reader.operation(payload)
             running.name, running.record.deprecated = operation.name, operation.document.deprecated
-            async with aclosing(self._graphql.engine.stream(operation, running.context)) as answers:
-                async for answer in answers:
-                    await self._answer(running, answer)
-                    if answer.is_refusal:
-                        return
-                    del answer  # it is large, and the next one may take long
+            answers = self._graphql.engine.stream(operation, running.context)
+            caller = self._access.owner if isinstance(self._access, Access) else ""
+            with self._graphql.sockets.count_text(caller, operation.document.text):
+                async with aclosing(answers):
+                    async for answer in answers:
+                        await self._answer(running, answer)
+                        if answer.is_refusal:
+                            return
+                        del answer  # it is large, and the next one may take long
             self._end(id_)
             await self._send({"id": id_, "type": "complete"})
         except Exception as exc:  # noqa: BLE001  whatever it is, it ends this operation alone
