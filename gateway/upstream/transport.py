@@ -19,6 +19,14 @@ from gateway.settings import Settings
 from gateway.upstream.failures import in_httpx
 from gateway.upstream.route import Route
 
+_PRIVATE = {"_factory": aiohttp.BaseConnector, "_payload": ResponseHandler}
+"""Attributes of aiohttp that have no public form; a release without one fails here, by name."""
+
+if missing := [
+    name for name in _PRIVATE if name not in vars(_PRIVATE[name])["__init__"].__code__.co_names
+]:
+    raise ImportError(f"aiohttp has changed: {', '.join(missing)}")
+
 _CONNECTION_S = 60
 _READ_AHEAD = 2**18
 _LONGEST_HEADER = 64 * 2**10  # as much as clients may send; proxies write long challenges
