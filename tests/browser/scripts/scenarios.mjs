@@ -131,7 +131,10 @@ export async function graphiql(page, shot, { authorization }) {
   await choose(page, "Live");
   await page.getByRole("button", { name: "Execute query" }).click();
   found.live = [await nextAnswer(page, ""), await nextAnswer(page)];
-  await page.getByRole("button", { name: "Stop query" }).click();
+  const users = page.getByRole("group", { name: "Demo users" }).getByRole("button");
+  await users.nth(1).click(); // ends it
+  await page.getByRole("button", { name: "Execute query" }).waitFor();
+  await users.nth(0).click();
   await shot("light");
 
   // A subscription that is pasted, and run at once.
@@ -398,6 +401,10 @@ export async function queryPage(page, shot, { authorization }) {
   await page.getByRole("button", { name: "Run" }).click();
   const first = await other(before);
   found.live = [first, await other(first)].map((text) => JSON.parse(text));
+  await page.getByLabel("Demo user").selectOption({ index: 1 }); // ends it
+  await page.locator("#run >> text=Run").waitFor();
+  await page.getByLabel("Demo user").selectOption({ index: 0 });
+  await page.getByRole("button", { name: "Run" }).click();
   await page.getByRole("button", { name: "Stop" }).click();
   await page.locator("#run >> text=Run").waitFor();
   await shot("light");
