@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 1 (it failed), 2 (wrong usage) or 130 (Ctrl+C)."""
     _open_streams()
     # uvloop abandons no lookup, not even at the end: one dead name server would take 5 s each time.
-    os.environ.setdefault("RES_OPTIONS", "timeout:1")  # resolv.conf(5)
+    os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:3")  # resolv.conf(5)
     try:
         try:
             return _run(sys.argv[1:] if argv is None else argv)

@@ -46,17 +46,21 @@ class AsOf:
         """Convert a checked date to an instant; None without a date or a known zone."""
         if text is None or (self.zone is None and not has_zone(text)):
             return None
-        return self.nanoseconds(text)
+        return nanoseconds(text, self.zone or UTC)
 
-    def nanoseconds(self, text: str) -> int:
-        """Return a checked date's nanoseconds since 1970; in UTC if no zone is known.
+    def recent(self, text: str | None) -> int | None:
+        """Convert the date of what has just been, from which the time to now is measured.
 
-        A wall time that occurs twice when summer time ends is the second one if that is within the
-        last hour, otherwise the first: what happens now would seem to have happened an hour ago.
+        A wall time that occurs twice when summer time ends is the second one here, unless that is
+        still to come: otherwise all customers would seem to have waited an hour.
         """
-        first = nanoseconds(text, self.zone or UTC)
-        second = nanoseconds(text, self.zone, fold=1) if self.zone else first
-        return second if -_AHEAD_NS < self.fetched_ns - second < _HOUR_NS else first
+        first = self.instant(text)
+        if text is None or first is None or self.zone is None:
+            return first
+        if not 0 <= self.fetched_ns - first < 2 * _HOUR_NS:
+            return first
+        second = nanoseconds(text, self.zone, fold=1)
+        return second if second < self.fetched_ns + _AHEAD_NS else first
 
     def fetched_at(self) -> str:
         """Print the time of the snapshot, to the millisecond, in UTC."""
@@ -111,7 +115,8 @@ def has_zone(text: str) -> bool:
 def nanoseconds(text: str, zone: dt.tzinfo, fold: int = 0) -> int:
     """Return a checked date's nanoseconds since 1970, in `zone` unless the text has its own.
 
-    `fold` is 1 for the second of two equal wall times when summer time ends (PEP 495).
+    A wall time that occurs twice when summer time ends is the first of the two, or with a `fold`
+    of 1 the second (PEP 495).
     """
     match = _parts(text)
     moment = dt.datetime.fromisoformat(f"{match['second']}{match['zone'] or ''}")

@@ -33,6 +33,10 @@ class Access:
         return self.source.owner_of(self.caller)
 
 
+def ignore(_: object) -> None:
+    """Do nothing; the default of `Context.asks`."""
+
+
 @dataclass(slots=True, repr=False, kw_only=True)
 class Context:
     """The context of one HTTP request, or of one operation on a WebSocket."""
@@ -45,7 +49,7 @@ class Context:
     max_age_s: float | None = None
     """The maximum age of the snapshot; None = any that is fresh."""
 
-    asks: Callable[[bool], object] = bool
+    asks: Callable[[bool], object] = ignore
     """Called with whether SuperOffice is asked: before, and again if there is no answer."""
 
     document: Document | None = None

@@ -51,6 +51,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
     _head_bytes = 0
     """Bytes since the last complete head, or since the last piece of a body."""
 
+    _headers_in_head = 0
     _is_in_head = True
     _debt_bytes = 0
     """The cost of the body's pieces so far, less their bytes; never below 0."""
@@ -106,7 +107,8 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         """Parse a piece; count its bytes in a head, and if the request makes no progress."""
         self._has_progress = False
         super().data_received(piece)
-        refusal = _TOO_MANY if len(self.headers or ()) > MAX_HEADERS else None  # or trailers
+        headers = len(self.headers or ()) - self._headers_in_head  # or trailers
+        refusal = _TOO_MANY if headers > MAX_HEADERS else None
         if self._is_in_head or not self._has_progress:
             self._head_bytes += len(piece)
             if self._head_bytes > _MAX_HEAD_BYTES:
@@ -120,7 +122,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         super().on_message_begin()
         self.requests_begun += 1
         self._is_in_head = True
-        self._head_bytes = self._debt_bytes = 0
+        self._head_bytes = self._debt_bytes = self._headers_in_head = 0
 
     def on_headers_complete(self) -> None:
         """Stop the timer: the body has limits of its own.
@@ -144,6 +146,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
             self._reject("The request must have one Host header.")  # RFC 9112, section 3.2
         # httptools appends trailers to this list: they are no headers (RFC 9110, section 6.5.1).
         self.headers = self.headers.copy()
+        self._headers_in_head = len(self.headers)
         if self.is_draining and self.cycle is not None:  # None if a handshake is the first request
             self.cycle.keep_alive = False
         if self.pipeline:

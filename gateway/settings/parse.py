@@ -182,7 +182,7 @@ def redis_url(value: SecretStr | None) -> SecretStr | None:
     try:
         url = urlsplit(text)
         has_host = url.scheme in {"redis", "rediss"} and url.hostname and _has_valid_server(url)
-        if "@" in url.path + url.fragment:  # a part of the password, after a `/` or `#`
+        if has_host and "@" in url.path + url.fragment:  # a password with `/` or `#`
             raise ValueError
         is_redis = has_host or (url.scheme == "unix" and url.path.strip("/"))
     except ValueError:

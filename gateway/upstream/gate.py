@@ -13,7 +13,7 @@ _REFUSAL = "Too many calls wait for SuperOffice in this gateway."
 
 
 class Gate:
-    """Admits `slots` calls at a time; `queue` more may wait, the next is refused.
+    """Admits `slots` calls at a time; `queue` more may wait.
 
     Each caller has a share of the slots and of the places in the queue. A free slot goes to the
     share that holds the fewest; equals take turns, and a share's oldest call goes first. If the

@@ -34,8 +34,8 @@ class Proxy:
 
     def __init__(self, url: str) -> None:
         parsed = httpx.Proxy(url if "://" in url else f"http://{url}")
-        has_more = parsed.url.path != "/" or parsed.url.fragment  # of a password with `/` or `#`
-        if parsed.url.scheme != "http" or not parsed.url.host or has_more:
+        is_cut = "@" in parsed.url.path + parsed.url.fragment  # a password with `/` or `#`
+        if parsed.url.scheme != "http" or not parsed.url.host or is_cut:
             raise ValueError
         parsed.url.host.encode("idna")
         self.url = parsed.url

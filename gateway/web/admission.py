@@ -54,33 +54,33 @@ def _refusal() -> CachedAnswer:
 
 
 @dataclass(slots=True, eq=False)
-class Place:
-    """The place of a request in progress."""
+class Admitted:
+    """A request in progress."""
 
     share: str
     cancel: Callable[[Exception], object]
-    """Ends the request with an error."""
+    """Ends it with an error."""
 
     _of: "Admission"
 
     def asks(self, is_asking: bool) -> None:
-        """Note whether the request waits for SuperOffice: then it keeps its place."""
+        """Note whether it waits for SuperOffice: then it is not evicted."""
         if is_asking:
             self._of.evictable.pop(self, None)
         elif self.share == STRANGERS:
             self._of.evictable[self] = None
 
     def evict(self) -> None:
-        """End the request for a newer one."""
-        self.give_back()
+        """End it for a newer one."""
+        self.leave()
         self._of.shed += 1
         self.cancel(_overloaded())
 
-    def give_back(self) -> None:
-        """Give the place back, unless that was done already."""
-        if self in self._of.places:
+    def leave(self) -> None:
+        """Stop counting the request, unless that was done already."""
+        if self in self._of.admitted:
             self.asks(True)
-            self._of.places.remove(self)
+            self._of.admitted.remove(self)
             self._of.of_callers[self.share] -= 1
             if not self._of.of_callers[self.share]:
                 del self._of.of_callers[self.share]
@@ -95,10 +95,10 @@ class Admission(_Limit):
     that take long would keep new callers out.
     """
 
-    places: set[Place] = field(default_factory=set)
+    admitted: set[Admitted] = field(default_factory=set)
     of_callers: Counter[str] = field(default_factory=Counter)
-    evictable: dict[Place, None] = field(default_factory=dict)
-    """The places of unauthenticated clients that may be evicted, the oldest first."""
+    evictable: dict[Admitted, None] = field(default_factory=dict)
+    """Those of unauthenticated clients that do not wait for SuperOffice, the oldest first."""
 
     refusal: CachedAnswer = field(default_factory=_refusal)
     """The 503 that our own server sends itself."""
@@ -106,7 +106,7 @@ class Admission(_Limit):
     @property
     def in_work(self) -> int:
         """The number of requests in progress."""
-        return len(self.places)
+        return len(self.admitted)
 
     def refuses_next(self, share: str) -> bool:
         """Return whether a caller's next request is refused; logged once per burst."""
@@ -132,7 +132,7 @@ class Admission(_Limit):
             raise _overloaded()
 
     @contextmanager
-    def place(self, share: str, cancel: Callable[[Exception], object]) -> Iterator[Place]:
+    def admit(self, share: str, cancel: Callable[[Exception], object]) -> Iterator[Admitted]:
         """Count a caller's request while it is in progress; `cancel` ends it with an error.
 
         Raises:
@@ -142,14 +142,14 @@ class Admission(_Limit):
         if self._has_half(share):
             self._log("strangers have half of the places for %d requests: their oldest get 503")
             next(iter(self.evictable)).evict()
-        place = Place(share, cancel, self)
-        self.places.add(place)
+        request = Admitted(share, cancel, self)
+        self.admitted.add(request)
         self.of_callers[share] += 1
-        place.asks(False)
+        request.asks(False)
         try:
-            yield place
+            yield request
         finally:
-            place.give_back()
+            request.leave()
 
 
 @dataclass(slots=True)

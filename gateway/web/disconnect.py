@@ -13,7 +13,7 @@ class WhileWanted:
     """Cancels the body of a `with` when the client disconnects, or after `timeout_s` seconds.
 
     A REST call continues if other requests wait for it. Works like `asyncio.timeout`, for several
-    reasons at once. `with` gives the function that cancels for another one.
+    reasons at once. `with` gives a function that cancels the body with another exception.
 
     Raises:
         ClientDisconnect: the client has disconnected.

@@ -26,10 +26,10 @@ from gateway.errors import (
 from gateway.executor.turns import share_of
 from gateway.observe.metrics import CANCELLED
 from gateway.observe.operations import BATCH
-from gateway.schema.context import Access
+from gateway.schema.context import Access, ignore
 from gateway.schema.engine import Answer, Operation, refusal
 from gateway.schema.error_codes import masked
-from gateway.web.admission import Admission, Place
+from gateway.web.admission import Admission, Admitted
 from gateway.web.answer_stream import EventStream, MultipartStream
 from gateway.web.disconnect import WhileWanted
 from gateway.web.graphql import GraphQL
@@ -75,7 +75,7 @@ class Endpoint:
                 self.admission.check(share)
                 with WhileWanted(exchange.inbound, self.timeout_s) as cancel:
                     response = await exchange.answer(
-                        lambda: held.enter_context(self.admission.place(share, cancel))
+                        lambda: held.enter_context(self.admission.admit(share, cancel))
                     )
             except ClientDisconnect:
                 return
@@ -112,7 +112,7 @@ class _Exchange:
         # An answer in one piece has one of these even if only streams are accepted.
         self._media_type = GRAPHQL_JSON if self._accepts_only_streams else json or JSON
 
-    async def answer(self, admit: Callable[[], Place]) -> Response:
+    async def answer(self, admit: Callable[[], Admitted]) -> Response:
         """Take the request through all of its steps; `admit` counts it from then on."""
         request, graphql = self._request, self._graphql
         if self._accepts_none and not wants_page(request):
@@ -129,13 +129,13 @@ class _Exchange:
         self._context = graphql.context(self.inbound)
         self._context.work_for_caller()
         read = await graphql.reader.request(request)
-        place = admit()  # not before: a body may take ten seconds to come
-        self._context.asks = place.asks
+        admitted = admit()  # not before: a body may take ten seconds to come
+        self._context.asks = admitted.asks
         try:
             return await self._answer(read)
         finally:
-            self._context.asks = bool
-            place.asks(True)  # it is answered, or a stream, which has a place among the sockets
+            self._context.asks = ignore
+            admitted.asks(True)  # it is answered, or a stream, which has a place among the sockets
 
     async def _answer(self, read: Found | list[Found]) -> Response:
         """Execute what was read."""
@@ -234,8 +234,8 @@ class _Exchange:
             if isinstance(context.access, Access):
                 slots.enter_context(sockets.count_for(context.access.owner))
                 if operation:
-                    text = operation.document.text
-                    slots.enter_context(sockets.count_text(context.access.owner, text))
+                    document = operation.document
+                    slots.enter_context(sockets.count_document(context.access.owner, document))
             stream = MultipartStream if self._stream_type == MULTIPART else EventStream
             return stream(answers, note=note, inbound=inbound, slots=slots.pop_all())
 

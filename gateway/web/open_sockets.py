@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gateway.errors import GatewayFullError, TooManyOpenError
+from gateway.schema.guard.documents import Document
 
 _STRANGERS_PART = 10
 _LONGEST_TEXTS = 100_000
@@ -48,8 +49,8 @@ class OpenSockets:
         self._most_strangers = max(1, most // _STRANGERS_PART)
         self._most_per_caller = most_per_caller
         self._of_callers: Counter[str] = Counter()
-        self._texts: dict[str, Counter[str]] = {}
-        """The texts of each caller's running operations."""
+        self._documents: dict[str, Counter[Document]] = {}
+        """The documents of each caller's running operations."""
 
     @contextmanager
     def count(self, evict: Callable[[], object]) -> Iterator[Place]:
@@ -99,26 +100,28 @@ class OpenSockets:
                 del self._of_callers[caller]
 
     @contextmanager
-    def count_text(self, caller: str, text: str) -> Iterator[None]:
-        """Count the text of a caller's operation while it runs: it holds the syntax tree.
+    def count_document(self, caller: str, document: Document) -> Iterator[None]:
+        """Count the document of a caller's operation on a socket or stream while it runs.
 
-        Equal texts have the same tree, of 180 bytes per character.
+        Its syntax tree takes 180 bytes per character of the text. While a text is cached, all of
+        its operations have the same document.
 
         Raises:
-            TooManyOpenError: the caller's different texts are too long together.
+            TooManyOpenError: the caller's documents are too long together.
         """
-        texts = self._texts.setdefault(caller, Counter())
-        if texts and sum(map(len, {*texts, text})) > _LONGEST_TEXTS:
+        documents = self._documents.setdefault(caller, Counter())
+        texts = [one.text for one in {*documents, document}]
+        if documents and sum(map(len, texts)) > _LONGEST_TEXTS:
             raise TooManyOpenError(
-                f"The different queries that run on one user's sockets may have {_LONGEST_TEXTS} "
-                "characters together."
+                "The different queries that run on one user's sockets and streams may have "
+                f"{_LONGEST_TEXTS} characters together."
             )
-        texts[text] += 1
+        documents[document] += 1
         try:
             yield
         finally:
-            texts[text] -= 1
-            if not texts[text]:
-                del texts[text]
-            if not texts:
-                del self._texts[caller]
+            documents[document] -= 1
+            if not documents[document]:
+                del documents[document]
+            if not documents:
+                del self._documents[caller]

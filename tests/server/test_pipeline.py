@@ -128,6 +128,18 @@ async def test_a_long_head_is_refused_in_whatever_pieces_it_comes(
     assert connection.transport.is_closed
 
 
+async def test_headers_and_trailers_are_counted_apart(connection: Connection) -> None:
+    """A request with many of both is answered."""
+    connection.may_answer.release()
+    connection.protocol.data_received(
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n" + b"a: b\r\n" * 150
+    )
+    connection.protocol.data_received(b"\r\n1\r\nx\r\n0\r\n" + b"a: b\r\n" * 100 + b"\r\n")
+    await run_loop(5)
+
+    assert connection.transport.written.startswith(b"HTTP/1.1 204")
+
+
 @pytest.mark.parametrize(
     "begin",
     [

@@ -126,7 +126,7 @@ def test_a_failed_request_frees_its_place() -> None:
     """A request that raises an exception frees its place."""
     admission = Admission(1)
 
-    with pytest.raises(LookupError), admission.place("a", print):
+    with pytest.raises(LookupError), admission.admit("a", print):
         raise LookupError
 
     assert admission.in_work == 0
@@ -159,8 +159,8 @@ def test_a_place_past_the_limit_is_refused() -> None:
     """A place past the limit raises an error and leaves the places in use alone."""
     admission = Admission(1)
 
-    with admission.place("a", print), pytest.raises(UpstreamUnavailableError):
-        admission.place("a", print).__enter__()
+    with admission.admit("a", print), pytest.raises(UpstreamUnavailableError):
+        admission.admit("a", print).__enter__()
 
     assert admission.in_work == 0
 

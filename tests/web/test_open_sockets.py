@@ -3,8 +3,11 @@
 from contextlib import ExitStack
 
 import pytest
+from graphql import GraphQLSchema
 
 from gateway.errors import GatewayFullError, TooManyOpenError
+from gateway.schema.guard.documents import Document
+from gateway.schema.guard.limits import Limits
 from gateway.web.open_sockets import OpenSockets, Place
 from gateway.web.read.accept import EVENT_STREAM
 from tests.support import CREDENTIALS, RestSide, gateway_over
@@ -22,6 +25,11 @@ class Room:
     def open(self, name: str) -> Place:
         """Open a socket until the end of the test."""
         return self._stack.enter_context(self.sockets.count(lambda: self.evicted.append(name)))
+
+
+def document(characters: int) -> Document:
+    """Return a document with a text of this length, which is never parsed."""
+    return Document("#" * characters, GraphQLSchema(), Limits(), ())
 
 
 def test_a_socket_past_the_limit_is_refused_until_another_closes() -> None:
@@ -89,14 +97,15 @@ def test_each_caller_has_its_own_limit() -> None:
 
 def test_the_different_texts_of_a_caller_are_limited() -> None:
     """A running operation holds its syntax tree; equal ones share it."""
-    sockets, long = OpenSockets(most=9, most_per_caller=2), "x" * 90_000
+    sockets = OpenSockets(most=9, most_per_caller=2)
+    long, short, other, longest = map(document, (90_000, 1, 10_000, 200_000))
     with ExitStack() as stack:
-        for caller, text in (("kari", long), ("kari", long), ("kari", "short"), ("jonas", long)):
-            stack.enter_context(sockets.count_text(caller, text))
+        for caller, one in (("kari", long), ("kari", long), ("kari", short), ("jonas", long)):
+            stack.enter_context(sockets.count_document(caller, one))
 
         with pytest.raises(TooManyOpenError, match="may have 100000 characters"):
-            stack.enter_context(sockets.count_text("kari", "y" * 10_000))
-    with sockets.count_text("kari", 2 * long):  # another limit is that of a single text
+            stack.enter_context(sockets.count_document("kari", other))
+    with sockets.count_document("kari", longest):  # another limit is that of a single text
         pass
 
 
@@ -120,7 +129,7 @@ def test_a_closed_socket_is_forgotten() -> None:
     sockets = OpenSockets(most=9, most_per_caller=2)
     with sockets.count_for("kari"), sockets.count(list), sockets.count(list) as other:
         other.claim()
-        with sockets.count_text("kari", "{ a }"):
+        with sockets.count_document("kari", document(1)):
             pass
 
-    assert not (sockets._of_callers or sockets.strangers or sockets.claimants or sockets._texts)
+    assert not (sockets._of_callers or sockets.strangers or sockets.claimants or sockets._documents)

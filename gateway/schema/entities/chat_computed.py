@@ -66,28 +66,33 @@ def fetched_at(session: "ChatSession") -> str:
 
 def wait_seconds(session: "ChatSession") -> int | None:
     """Measure from the request to the agent's acceptance; without one, to the end or to now."""
-    started = _accepted(session)
-    until = _end_or_now(session) if started is None else _instant(session, started)
-    return _between(_instant(session, session.when_requested), until)
+    accepted = _accepted(session)
+    if accepted is None and _goes_on(session):
+        return _until_now(session, session.when_requested)
+    until = session.when_ended if accepted is None else accepted
+    return _between(_instant(session, session.when_requested), _instant(session, until))
 
 
 def duration_seconds(session: "ChatSession") -> int | None:
     """Measure from the agent's acceptance to the end, or to now."""
-    return _between(_instant(session, _accepted(session)), _end_or_now(session))
+    if _goes_on(session):
+        return _until_now(session, _accepted(session))
+    return _between(_instant(session, _accepted(session)), _instant(session, session.when_ended))
 
 
 def idle_seconds(session: "ChatSession") -> int | None:
     """Measure from the last message to now, while the session is open."""
-    return _while_open(session, session.when_idle)
+    return _until_now(session, session.when_idle) if _goes_on(session) else None
 
 
 def customer_away_seconds(session: "ChatSession") -> int | None:
     """Measure from the last request of the customer's browser to now, while the session is open."""
-    return _while_open(session, session.when_fetched)
+    return _until_now(session, session.when_fetched) if _goes_on(session) else None
 
 
-def _while_open(session: "ChatSession", since: object) -> int | None:
-    return _between(_instant(session, since), session.as_of.now_ns) if _goes_on(session) else None
+def _until_now(session: "ChatSession", since: object) -> int | None:
+    start = session.as_of.recent(since) if isinstance(since, str) else None
+    return _between(start, session.as_of.now_ns)
 
 
 def _accepted(session: "ChatSession") -> object:
@@ -101,10 +106,6 @@ def _accepted(session: "ChatSession") -> object:
 def _instant(session: "ChatSession", date: object) -> int | None:
     """Convert one of the session's dates to an instant; None if it is missing or malformed."""
     return session.as_of.instant(date) if isinstance(date, str) else None
-
-
-def _end_or_now(session: "ChatSession") -> int | None:
-    return session.as_of.now_ns if _goes_on(session) else _instant(session, session.when_ended)
 
 
 def _goes_on(session: "ChatSession") -> bool:

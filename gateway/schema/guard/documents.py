@@ -199,7 +199,7 @@ class DocumentCache:
         self._cached = protected_cache(self._make)
         self._flights: Flights[Document] = Flights()
         # A syntax tree is much larger than its text: strangers' texts wait for it.
-        self._gate = Gate(slots=2, queue=64, refusal="The gateway is overloaded; retry later.")
+        self._gate = Gate(slots=2, queue=256, refusal="The gateway is overloaded; retry later.")
 
     def find(self, text: str, known: Document | None = None) -> Document:
         """Return the document of a text; a refused text gives a document with only the error."""

@@ -63,7 +63,8 @@ def reader(name: str) -> Read:
     if field.startswith("when_"):
         # Times in an unknown zone can still be compared with each other.
         return lambda session: (
-            (text := valid(getattr(session, field))) and session.as_of.nanoseconds(text)
+            (text := valid(getattr(session, field)))
+            and dates.nanoseconds(text, session.as_of.zone or dates.UTC)
         )
     return lambda session: valid(getattr(session, field))
 

@@ -133,10 +133,10 @@ class Filter:
             known = [row for row in rows if times[row] is not None]
             if not has_zone:
                 # Each session has a `whenRequested`; one odd time says nothing about the others.
-                usual = {lists["when_requested.zoned"][row] for row in rows} - {None}
+                zoned, requested = lists[f"{name}.zoned"], lists["when_requested.zoned"]
+                usual = {requested[row] for row in rows} - {None} or {zoned[row] for row in known}
                 if usual and not kinds <= usual:
                     raise BadUserInputError(_NO_OFFSET if True in usual else _NO_ZONE)
-                zoned = lists[f"{name}.zoned"]
                 known = [row for row in known if kinds <= {zoned[row]}]
             return [row for row in known if least <= times[row] < most]
 

@@ -247,7 +247,7 @@ class Connection:
             running.name, running.record.deprecated = operation.name, operation.document.deprecated
             answers = self._graphql.engine.stream(operation, running.context)
             caller = self._access.owner if isinstance(self._access, Access) else ""
-            with self._graphql.sockets.count_text(caller, operation.document.text):
+            with self._graphql.sockets.count_document(caller, operation.document):
                 async with aclosing(answers):
                     async for answer in answers:
                         await self._answer(running, answer)

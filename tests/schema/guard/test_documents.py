@@ -194,7 +194,7 @@ async def test_strangers_texts_wait_for_their_syntax_trees(monkeypatch: pytest.M
         return made[-1]
 
     monkeypatch.setattr(cache, "_cached", record)
-    texts = [f"{{ a{number} }}" for number in range(100)]
+    texts = [f"{{ a{number} }}" for number in range(300)]
     validating = asyncio.gather(*map(cache.validated, texts), return_exceptions=True)
     at_work, done = list[int](), list[Document]()
     while not validating.done():
@@ -203,9 +203,9 @@ async def test_strangers_texts_wait_for_their_syntax_trees(monkeypatch: pytest.M
         done += [d for d in made if d.is_validated and d not in done]
 
     assert max(at_work) == 2
-    assert [d.text for d in done] == [*texts[:2], *reversed(texts[-64:])]
+    assert [d.text for d in done] == [*texts[:2], *reversed(texts[-256:])]
     refused = [error for error in await validating if isinstance(error, UpstreamNotCalledError)]
-    assert len(refused) == 34
+    assert len(refused) == 42
 
 
 async def test_equal_texts_of_strangers_are_validated_once(validated: list[str]) -> None:

@@ -12,7 +12,6 @@ from gateway.records.dates import AsOf, nanoseconds, normalise
 from gateway.schema.entities.chat_computed import StatusGroup
 from gateway.schema.entities.chat_decoder import complete, decode
 from gateway.schema.entities.enums import ChatSessionStatus
-from gateway.schema.selecting.columns import reader
 from tests.schema.selecting.desk import NOON_NS, OSLO, Desk, Json, record
 from tests.support import CREDENTIALS, RestSide, gateway_over
 
@@ -418,7 +417,14 @@ def test_in_the_repeated_hour_a_customer_has_just_come() -> None:
     assert session.wait_seconds == 1_800
     assert session.idle_seconds == 60
     assert session.customer_away_seconds == 0
-    assert reader("when_idle")(session) == nanoseconds("2026-10-25T01:19:00Z", dt.UTC)
+    ended = {"Status": "Closed", "WhenStarted": "2026-10-25T02:10:00"}
+    over = record(
+        zone=OSLO,
+        fetched_ns=nanoseconds("2026-10-25T01:40:00Z", dt.UTC),
+        **ended,
+        WhenEnded="2026-10-25T02:30:00",
+    )
+    assert over.duration_seconds == 1_200
 
 
 def test_the_missing_hour_of_spring_is_not_counted() -> None:
