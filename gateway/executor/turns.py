@@ -30,6 +30,9 @@ _MOST_KNOWN = 10_000
 _SHARE = ContextVar("share", default=STRANGERS)
 """The share that this task's long work counts in."""
 
+_CLAIMED = ContextVar("claimed", default="")
+"""The caller whose credentials this task has, accepted or not."""
+
 _KNOWN: LRUCache[str, bool] = LRUCache(_MOST_KNOWN)
 
 _Waiting = dict[str, deque["asyncio.Future[None]"]]
@@ -46,6 +49,12 @@ def share_of(owner: str) -> str:
 def work_for(owner: str) -> None:
     """Count this task's long work in the share of a caller."""
     _SHARE.set(share_of(owner))
+    _CLAIMED.set(owner)
+
+
+def claimed() -> str:
+    """Return the caller whose credentials this task has, accepted or not; "" if it has none."""
+    return _CLAIMED.get()
 
 
 def is_known() -> bool:

@@ -61,6 +61,9 @@ class Admitted:
     cancel: Callable[[Exception], object]
     """Ends it with an error."""
 
+    has_login: bool
+    """Whether it has credentials, accepted or not."""
+
     _of: "Admission"
 
     def asks(self, is_asking: bool) -> None:
@@ -91,8 +94,8 @@ class Admission(_Limit):
     """Counts the requests in progress, and refuses those past the limit.
 
     A caller may have half of the places; all unauthenticated clients are one caller. Past their
-    half, the oldest of their requests that does not wait for SuperOffice is ended: otherwise a few
-    that take long would keep new callers out.
+    half, one of their requests that does not wait for SuperOffice is ended, the oldest, first those
+    without a login: otherwise a few that take long would keep new callers out.
     """
 
     admitted: set[Admitted] = field(default_factory=set)
@@ -132,7 +135,9 @@ class Admission(_Limit):
             raise _overloaded()
 
     @contextmanager
-    def admit(self, share: str, cancel: Callable[[Exception], object]) -> Iterator[Admitted]:
+    def admit(
+        self, share: str, cancel: Callable[[Exception], object], *, has_login: bool = False
+    ) -> Iterator[Admitted]:
         """Count a caller's request while it is in progress; `cancel` ends it with an error.
 
         Raises:
@@ -141,8 +146,8 @@ class Admission(_Limit):
         self.check(share)
         if self._has_half(share):
             self._log("strangers have half of the places for %d requests: their oldest get 503")
-            next(iter(self.evictable)).evict()
-        request = Admitted(share, cancel, self)
+            min(self.evictable, key=lambda request: request.has_login).evict()
+        request = Admitted(share, cancel, has_login, self)
         self.admitted.add(request)
         self.of_callers[share] += 1
         request.asks(False)

@@ -69,13 +69,16 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; a refusal at any step becomes a GraphQL error."""
         exchange = _Exchange(Request(scope, receive), self.graphql, self.page)
-        share = share_of(exchange.inbound.owner)
+        owner = exchange.inbound.owner
+        share = share_of(owner)
         with ExitStack() as held:
             try:
                 self.admission.check(share)
                 with WhileWanted(exchange.inbound, self.timeout_s) as cancel:
                     response = await exchange.answer(
-                        lambda: held.enter_context(self.admission.admit(share, cancel))
+                        lambda: held.enter_context(
+                            self.admission.admit(share, cancel, has_login=bool(owner))
+                        )
                     )
             except ClientDisconnect:
                 return

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -198,6 +199,20 @@ async def test_requests_of_strangers_keep_no_new_caller_out(
         has_ended.set()
         await asyncio.gather(*anonymous)
     assert (admission.in_work, admission.evictable) == (0, {})
+
+
+def test_requests_without_a_login_are_ended_first() -> None:
+    """Anybody can send those; of each kind the oldest is first."""
+    admission, ended = Admission(8), list[int]()
+    with ExitStack() as stack:
+        for number in range(8):
+
+            def end(_: Exception, number: int = number) -> None:
+                ended.append(number)
+
+            stack.enter_context(admission.admit(STRANGERS, end, has_login=number % 2 == 0))
+
+    assert ended == [1, 3, 5, 0]
 
 
 async def test_an_event_stream_counts_until_its_first_event(rest: RestSide) -> None:

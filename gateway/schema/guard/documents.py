@@ -34,11 +34,10 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types.execution import ExecutionContext
 
-from gateway.caller import STRANGERS
 from gateway.errors import BadRequestError
 from gateway.executor.internals import RULES
 from gateway.executor.projections import fragments_of
-from gateway.executor.turns import is_known, next_turn
+from gateway.executor.turns import claimed, is_known, next_turn
 from gateway.schema.error_codes import MOST_REQUEST_ERRORS
 from gateway.schema.guard.limits import (
     Limits,
@@ -198,8 +197,9 @@ class DocumentCache:
         self._make = partial(Document, schema=schema, limits=limits, rules=rules)
         self._cached = protected_cache(self._make)
         self._flights: Flights[Document] = Flights()
-        # A syntax tree is much larger than its text: strangers' texts wait for it.
-        self._gate = Gate(slots=2, queue=256, refusal="The gateway is overloaded; retry later.")
+        # A syntax tree is much larger than its text: strangers' texts wait for it. Those that claim
+        # a login have a share each, and all others one: a flood of these delays no new caller.
+        self._gate = Gate(slots=2, queue=300, refusal="The gateway is overloaded; retry later.")
 
     def find(self, text: str, known: Document | None = None) -> Document:
         """Return the document of a text; a refused text gives a document with only the error."""
@@ -220,11 +220,13 @@ class DocumentCache:
         if not document.is_validated and is_known():
             await document.validate()
         elif not document.is_validated:
-            document = await self._flights.join(text, lambda: self._validate_in_queue(document))
+            # Callers do not wait for an equal text in the queue of those without a login.
+            key = f"{bool(claimed())} {text}"
+            document = await self._flights.join(key, lambda: self._validate_in_queue(document))
         return document
 
     async def _validate_in_queue(self, document: Document) -> Document:
-        async with self._gate.slot(STRANGERS):
+        async with self._gate.slot(claimed() or "no login"):
             await document.validate()
         return document
 
