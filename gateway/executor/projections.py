@@ -4,7 +4,7 @@ The key of a selection is its nodes, which live as long as the cached document, 
 the variables inside it, since `@skip`, `@include` and arguments depend on those.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -152,17 +152,23 @@ def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
     return {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
 
 
-def variables_in(nodes: Iterable[Node], fragments: Mapping[str, FragmentDetails]) -> set[str]:
-    """Return the names of the variables in some nodes and in the fragments spread there."""
-    names, left, unvisited = set[str](), list[object](nodes), dict(fragments)
+def nodes_in(left: list[object]) -> Iterator[Node]:
+    """Yield all nodes in some nodes; the caller may append more meanwhile."""
     while left:
         part = left.pop()
-        if isinstance(part, FragmentSpreadNode) and part.name.value in unvisited:
-            left.append(unvisited.pop(part.name.value).definition)
-        if isinstance(part, VariableNode):
-            names.add(part.name.value)
-        elif isinstance(part, Node):
+        if isinstance(part, Node):
+            yield part
             left += [getattr(part, key) for key in part.keys]
         elif isinstance(part, tuple):
             left += part
+
+
+def variables_in(nodes: Iterable[Node], fragments: Mapping[str, FragmentDetails]) -> set[str]:
+    """Return the names of the variables in some nodes and in the fragments spread there."""
+    names, left, unvisited = set[str](), list[object](nodes), dict(fragments)
+    for node in nodes_in(left):
+        if isinstance(node, FragmentSpreadNode) and node.name.value in unvisited:
+            left.append(unvisited.pop(node.name.value).definition)
+        if isinstance(node, VariableNode):
+            names.add(node.name.value)
     return names

@@ -27,11 +27,8 @@ _MOST_STEPS_AS_LISTS = 100_000
 
 _MOST_KNOWN = 10_000
 
-_SHARE = ContextVar("share", default=STRANGERS)
-"""The share that this task's long work counts in."""
-
-_CLAIMED = ContextVar("claimed", default="")
-"""The caller whose credentials this task has, accepted or not."""
+_OWNER = ContextVar("owner", default="")
+"""The owner of the credentials that this task works with, accepted or not."""
 
 _KNOWN: LRUCache[str, bool] = LRUCache(_MOST_KNOWN)
 
@@ -48,18 +45,17 @@ def share_of(owner: str) -> str:
 
 def work_for(owner: str) -> None:
     """Count this task's long work in the share of a caller."""
-    _SHARE.set(share_of(owner))
-    _CLAIMED.set(owner)
+    _OWNER.set(owner)
 
 
 def claimed() -> str:
-    """Return the caller whose credentials this task has, accepted or not; "" if it has none."""
-    return _CLAIMED.get()
+    """Return the owner of this task's credentials, accepted or not; "" if it has none."""
+    return _OWNER.get()
 
 
 def is_known() -> bool:
     """Return whether this task works for a caller that SuperOffice has accepted."""
-    return _SHARE.get() != STRANGERS
+    return _OWNER.get() in _KNOWN
 
 
 def accept(owner: str) -> None:
@@ -127,7 +123,7 @@ async def next_turn() -> None:
     turn = loop.create_future()
     if not waiting:
         loop.call_soon(_resume_one, loop, waiting, _TURNS_FOR_OTHERS)
-    share = _SHARE.get()
+    share = share_of(_OWNER.get())
     turns = waiting.setdefault(share, deque())
     if share == STRANGERS:
         turns.append(turn)

@@ -48,16 +48,14 @@ class AsOf:
             return None
         return nanoseconds(text, self.zone or UTC)
 
-    def recent(self, text: str | None) -> int | None:
+    def recent(self, text: str) -> int | None:
         """Convert the date of what has just been, from which the time to now is measured.
 
         A wall time that occurs twice when summer time ends is the second one here, unless that is
         still to come: otherwise all customers would seem to have waited an hour.
         """
         first = self.instant(text)
-        if text is None or first is None or self.zone is None:
-            return first
-        if not 0 <= self.fetched_ns - first < 2 * _HOUR_NS:
+        if first is None or self.zone is None or not 0 <= self.fetched_ns - first < 2 * _HOUR_NS:
             return first
         second = nanoseconds(text, self.zone, fold=1)
         return second if second < self.fetched_ns + _AHEAD_NS else first

@@ -145,7 +145,9 @@ class Admission(_Limit):
         """
         self.check(share)
         if self._has_half(share):
-            self._log("strangers have half of the places for %d requests: their oldest get 503")
+            self._log(
+                "unauthenticated clients have half of %d places: their oldest requests get 503"
+            )
             min(self.evictable, key=lambda request: request.has_login).evict()
         request = Admitted(share, cancel, has_login, self)
         self.admitted.add(request)

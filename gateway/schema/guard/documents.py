@@ -39,12 +39,7 @@ from gateway.executor.internals import RULES
 from gateway.executor.projections import fragments_of
 from gateway.executor.turns import claimed, is_known, next_turn
 from gateway.schema.error_codes import MOST_REQUEST_ERRORS
-from gateway.schema.guard.limits import (
-    Limits,
-    excess,
-    nested_variables,
-    too_complex,
-)
+from gateway.schema.guard.limits import Limits, excess, nested_variables, too_complex
 from gateway.store.single_flight import Flights
 from gateway.upstream.gate import Gate
 

@@ -35,7 +35,7 @@ from graphql import (
 )
 
 from gateway.errors import QueryTooComplexError
-from gateway.executor.projections import fragments_of
+from gateway.executor.projections import fragments_of, nodes_in
 
 _Parent = GraphQLNamedType | None
 _ASSUMED_SESSIONS = 100
@@ -180,16 +180,11 @@ def measure(schema: GraphQLSchema, document: DocumentNode) -> Iterator[Size]:
 
 def nested_variables(document: DocumentNode) -> Counter[str]:
     """Count each variable's places in lists and objects: its values are copied at each."""
-    places, left = Counter[str](), list[object](document.definitions)
-    while left:
-        node = left.pop()
+    places = Counter[str]()
+    for node in nodes_in([*document.definitions]):
         if isinstance(node, ListValueNode | ObjectFieldNode):
             values = node.values if isinstance(node, ListValueNode) else (node.value,)
             places.update(value.name.value for value in values if isinstance(value, VariableNode))
-        if isinstance(node, Node):
-            left += [getattr(node, key) for key in node.keys]
-        elif isinstance(node, tuple):
-            left += node
     return places
 
 
