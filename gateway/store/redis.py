@@ -178,7 +178,8 @@ class Channel:
 _TRIAL_S = 2.0
 _KEY = f"{NAMESPACE}:{{doctor}}"
 _ON_A_KEY = ("SET {} tried PX 1000", "GET {}", "PTTL {}", "DEL {}")
-_TRIED = (*_ON_A_KEY, "TIME", "EVAL return 0", f"PUBLISH {CHANNEL} tried")
+_ON_EACH_NODE = [f"GET {NAMESPACE}:doctor{number}" for number in range(32)]  # of a cluster
+_TRIED = (*_ON_A_KEY, *_ON_EACH_NODE, "TIME", "EVAL return 0", f"PUBLISH {CHANNEL} tried")
 
 
 async def try_out(url: str) -> tuple[float, list[str]]:

@@ -76,6 +76,17 @@ async def test_a_peer_that_is_not_redis_is_an_outage(reply: bytes) -> None:
         await channel.aclose()
 
 
+async def test_a_node_of_a_cluster_is_refused() -> None:
+    """It has some of the keys, perhaps those that are tried first."""
+
+    def reply(commands: bytes) -> bytes:
+        return b"-MOVED 9 127.0.0.1:1\r\n" if b":doctor7\r\n" in commands else b"+PONG\r\n"
+
+    async with peer(reply) as url:
+        with pytest.raises(OSError, match="MovedError"):
+            await try_out(url)
+
+
 async def test_a_peer_that_is_not_redis_receives_no_news() -> None:
     """Publishing to it fails as to Redis."""
     async with peer(lambda commands: b"*x\r\n") as url:
