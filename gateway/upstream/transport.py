@@ -157,4 +157,6 @@ async def _raise_httpx(
     try:
         return await handler(request)
     except aiohttp.ClientError as exc:
+        if request.proxy and isinstance(exc, aiohttp.ClientConnectorDNSError):
+            raise httpx.ProxyError(type(exc).__name__) from exc  # only its name is looked up
         raise in_httpx(exc) from exc

@@ -188,13 +188,16 @@ async def test_rest_is_called_through_a_proxy_with_certificates(
             )
         async with gateway_to(rest.url, **route_settings) as gateway:
             stopped = await ask(gateway)
+        route_settings["upstream_proxy"] = "http://proxy.invalid:3128"
+        async with gateway_to(rest.url, **route_settings) as gateway:
+            unknown = await ask(gateway)
 
     assert [one.json() for one in responses] == [{"data": DATA}] * 2
     assert connections == 1
     assert not any(b"roxy" in request for request in rest.requests)
     assert problem is None
     assert problem_with_wrong_login == "the proxy on the way cannot be reached, or does not connect"
-    for answered in (refused, stopped):
+    for answered in (refused, stopped, unknown):
         [error] = answered.json()["errors"]
         assert error["message"] == "The proxy on the way to SuperOffice does not connect."
         assert error["extensions"] == {"code": "UPSTREAM_UNAVAILABLE"}
