@@ -100,7 +100,9 @@ def _unrecognized(arguments: Sequence[str], help_text: str) -> str:
     known = re.findall(r"--[a-z-]+", help_text)
     near = get_close_matches(arguments[0].partition("=")[0], known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return f"unrecognized arguments: {' '.join(arguments)}{hint}"
+    # Values are not quoted: one may be the credentials after a misspelt flag.
+    flags = [text.partition("=")[0] for text in arguments if text.startswith("-")]
+    return f"unrecognized arguments: {' '.join(flags) or 'more values than flags'}{hint}"
 
 
 def _print_error(text: str, flags: Collection[str]) -> None:

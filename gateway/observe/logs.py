@@ -23,6 +23,10 @@ _DROPPED = re.compile(
     r"|ASGI callable returned without completing handshake"
 )
 
+# Their messages quote a client's `tracestate`, and variables that hold keys of the collector.
+_QUOTING = {"opentelemetry.trace.span", "opentelemetry.util.re"}
+_QUERY_STRING = re.compile(r"\?\S+")  # of the collector's address
+
 
 @functools.lru_cache(1)
 def _second(seconds: int) -> str:
@@ -56,7 +60,10 @@ class EventHandler(logging.StreamHandler[TextIO]):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line for a record of the standard library."""
-        event = {"event": record.getMessage(), "logger": record.name, "exc_info": record.exc_info}
+        message = record.msg if record.name in _QUOTING else record.getMessage()
+        if record.name.startswith("opentelemetry."):
+            message = _QUERY_STRING.sub("?…", message)
+        event = {"event": message, "logger": record.name, "exc_info": record.exc_info}
         return self.line(record.levelno, event)
 
     def line(self, level: int, event: EventDict) -> str:

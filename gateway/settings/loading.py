@@ -94,7 +94,8 @@ def _secret(name: str, path: str) -> SecretStr:
             text = file.read(_LARGEST_SECRET).rstrip("\r\n")
         problem = "" if text else f"{path} is empty"
     except OSError as exc:
-        problem = f"cannot read {path}: {exc.strerror}"
+        shown = path if Path(path).is_absolute() else "its file"  # it may be the secret itself
+        problem = f"cannot read {shown}: {exc.strerror}"
     except UnicodeDecodeError:
         problem = f"cannot read {path}: not UTF-8"
     if problem:

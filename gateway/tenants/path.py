@@ -36,6 +36,8 @@ class TenantSources:
         named = [value.decode("latin-1").strip() for name, value in headers if name == TENANT]
         if path.startswith(_TENANT_PREFIX):
             named.append(path.removeprefix(_TENANT_PREFIX))
+            if canonical_tenant(named[-1]) is None:  # with this error, the path is not logged
+                raise TenantNotFoundError
         tenants = {canonical_tenant(name) for name in named}
         if not tenants:
             raise TenantMissingError

@@ -179,7 +179,7 @@ def _own_tls(settings: Settings) -> ssl.SSLContext | None:
             tls.load_verify_locations(ca)
         if cert:
             files = f"GATEWAY_UPSTREAM_CLIENT_CERT={cert}"
-            files += f", GATEWAY_UPSTREAM_CLIENT_KEY={key}" if key else ""
+            files += ", GATEWAY_UPSTREAM_CLIENT_KEY" if key else ""  # perhaps the key itself
             wrong += ", no key beside it, or the key is of another one or has a password"
             # Without a password, OpenSSL would ask for one on the terminal.
             tls.load_cert_chain(cert, key, password="")

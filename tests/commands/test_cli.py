@@ -539,15 +539,18 @@ def test_the_help_has_groups_and_kinds_of_values(capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (["--cache-tll", "3"], "unrecognized arguments: --cache-tll 3; did you mean --cache-ttl?"),
-        (["--cache-tll=3"], "unrecognized arguments: --cache-tll=3; did you mean --cache-ttl?"),
+        (["--cache-tll", "3"], "unrecognized arguments: --cache-tll; did you mean --cache-ttl?"),
+        (["--cache-tll=3"], "unrecognized arguments: --cache-tll; did you mean --cache-ttl?"),
         (["--something-else"], "unrecognized arguments: --something-else\n"),
+        (["--app-tokens=hunter2"], "unrecognized arguments: --app-tokens; did you mean"),
+        (["-H", "Authorization: hunter2"], "unrecognized arguments: -H\n"),
+        (["hunter2"], "unrecognized arguments: more values than flags\n"),
     ],
 )
 def test_a_mistyped_flag_is_explained(
     arguments: list[str], hint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The error suggests the most similar flag, and does not print the whole help."""
+    """The error suggests the most similar flag, without the whole help, or a value."""
     with pytest.raises(SystemExit) as caught:
         main(["serve", *arguments])
 
@@ -555,6 +558,7 @@ def test_a_mistyped_flag_is_explained(
     shown = capsys.readouterr().err
     assert hint in shown
     assert len(shown.splitlines()) == 2
+    assert "hunter2" not in shown
 
 
 @pytest.mark.parametrize(
@@ -579,7 +583,7 @@ def test_a_flag_cannot_be_abbreviated(capsys: pytest.CaptureFixture[str]) -> Non
         main(["serve", "--upstream-url", URL, "--cache-t", "3"])
 
     assert caught.value.code == 2
-    assert "unrecognized arguments: --cache-t 3" in capsys.readouterr().err
+    assert "unrecognized arguments: --cache-t;" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flag", ["--sessions", "--delay"])

@@ -145,6 +145,18 @@ async def test_a_trace_starts_if_the_client_has_none(traced: Traced, rest: RestS
     assert rest.requests[0].headers["traceparent"].split("-")[1] == f"{trace_id:032x}"
 
 
+@pytest.mark.parametrize("state", ["Authorization: hunter2", "vendor=hunter2=b", "hunter2"])
+async def test_an_invalid_trace_state_is_logged_without_its_text(
+    traced: Traced, state: str
+) -> None:
+    """OpenTelemetry would quote it, and any client can send it."""
+    with logged() as log:
+        await traced.post(QUERY, {**CREDENTIALS, **TRACEPARENT, "tracestate": state})
+
+    assert "w3c identifiers" in str(log.events)
+    assert "hunter2" not in str(log.events)
+
+
 async def test_log_lines_name_their_trace(traced: Traced) -> None:
     """A trace id in the log leads from one to the other."""
     with logged() as log:

@@ -113,6 +113,14 @@ def test_a_file_without_a_valid_secret_is_refused(
     assert line == f"GATEWAY_CACHE_SECRET_FILE: {reason.format(file)}"
 
 
+def test_a_secret_in_the_place_of_its_file_is_not_shown() -> None:
+    """Whoever forgets the file reads why, without the secret."""
+    line = problem(cache_secret_file="hunter2")
+
+    reason = "cannot read its file: No such file or directory"
+    assert line == f"GATEWAY_CACHE_SECRET_FILE: {reason}"
+
+
 def test_a_pipe_is_refused(tmp_path: Path) -> None:
     """A pipe can be read once: a reload would wait for its next writer."""
     pipe = tmp_path / "secret"

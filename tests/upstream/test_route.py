@@ -156,12 +156,14 @@ def test_unusable_files_are_settings_errors(certificates: Path) -> None:
         }
         cases.append((case, reason))
 
+    cases.append(({"upstream_client_cert": cert, "upstream_client_key": "hunter2"}, "No such"))
     for settings, reason in cases:
         with pytest.raises(SettingsError, match=reason) as failed:
             Route(Settings(upstream_url=REST, **settings))
         [*_, last] = settings
         assert f"GATEWAY_{last.upper()}" in str(failed.value)
         assert "\n" not in str(failed.value)
+        assert "hunter2" not in str(failed.value)
 
 
 @needs_openssl

@@ -15,6 +15,8 @@ from gateway.errors import TenantNotFoundError
 from gateway.observe.clients import NO_CLIENT, Client
 from gateway.observe.logs import log_event
 from gateway.observe.metrics import RequestMeter
+from gateway.settings.tenant_names import canonical_tenant
+from gateway.tenants.path import GRAPHQL_PATH
 from gateway.web.access_record import AccessRecord
 from gateway.web.inbound import REQUEST_ID, Door, Inbound
 
@@ -111,12 +113,20 @@ class RequestLog:
         try:
             await self.app(scope, receive, send_with_id)
         finally:
-            if status == 404 or isinstance(inbound.head.access, TenantNotFoundError):
-                inbound.record.is_known_path = False
+            inbound.record.is_known_path = _is_known_path(scope, status, inbound)
             # The scope lives until the next request of the connection.
             inbound.snapshot = inbound.body = None
             status = status or inbound.refused
             self.access_log.request(scope, inbound, status, started, inbound.record)
+
+
+def _is_known_path(scope: Scope, status: int, inbound: Inbound) -> bool:
+    """Return whether a path leads somewhere; another one may contain a token."""
+    if isinstance(inbound.head.access, TenantNotFoundError):
+        return False
+    tenant = scope["path"].removeprefix(GRAPHQL_PATH).removeprefix("/")
+    is_routed = status not in {404, 405} and scope.get("method") != "OPTIONS"
+    return is_routed or not tenant or canonical_tenant(tenant) is not None
 
 
 def _with_client(fields: dict[str, object], client: Client) -> dict[str, object]:

@@ -90,7 +90,9 @@ class DocumentsById:
             raise PersistedQueryNotSupportedError("PersistedQueryNotSupported")
         if query is not None and hashlib.sha256(query.encode()).hexdigest() != sha256.lower():
             raise BadRequestError("`sha256Hash` is not the SHA-256 of the query beside it.")
-        key = SharedKey(f"persisted-query:{sha256.lower()}", self._secret)
+        # Not the hash itself: others can read names in Redis, and hash a text that they suspect.
+        name = hmac.digest(self._secret, sha256.lower().encode(), "sha256").hex()
+        key = SharedKey(f"persisted-query:{name}", self._secret)
         if (text := self._texts.get(key.name)) is not None:
             return text, None
         if query is not None:

@@ -72,7 +72,7 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
     if (text.count(":") == 1 or "]" in text) and not text.endswith("]"):
         text = text.rpartition(":")[0]
     try:
-        address = ip_address(text.strip("[]"))
+        address = ip_address(text.strip("[]").partition("%")[0])  # a zone can be any text
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None

@@ -151,18 +151,34 @@ async def test_an_unknown_path_is_logged_without_its_text(
 ) -> None:
     """An unknown path, which may contain a token, is logged as `(unknown)`."""
     await gateway.http.get(path)
+    await gateway.http.post(f"/docs{path}")
     await gateway.http.get("/schema.graphql")
 
-    assert [event["path"] for event in log.events] == ["(unknown)", "/schema.graphql"]
+    assert [event["path"] for event in log.events] == ["(unknown)"] * 2 + ["/schema.graphql"]
+
+
+@pytest.mark.parametrize("origin", ["https://app.example.com", "https://other.example.com"])
+async def test_a_preflight_is_logged_without_an_unknown_path(
+    rest: RestSide, log: Log, origin: str
+) -> None:
+    """A preflight is answered for any path."""
+    headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    async with gateway_over(rest, cors_origins="https://app.example.com") as gateway:
+        await gateway.http.options("/hunter2", headers=headers)
+        await gateway.http.options("/graphql/hunter2", headers=headers)
+        await gateway.http.options("/graphql", headers=headers)
+
+    assert [event["path"] for event in log.events] == ["(unknown)"] * 2 + ["/graphql"]
 
 
 async def test_an_invalid_tenant_is_not_logged(rest: RestSide, log: Log) -> None:
     """A path with an invalid tenant is logged as `(unknown)`."""
     async with gateway_over(rest, upstream_url=None, environment="sod") as gateway:
         await gateway.http.put("/graphql/hunter2")
+        await gateway.http.put("/graphql/hunter2", headers={"X-Tenant": "Cust1"})
         await gateway.http.put("/graphql/Cust1")
 
-    assert [event["path"] for event in log.events] == ["(unknown)", "/graphql/Cust1"]
+    assert [event["path"] for event in log.events] == ["(unknown)"] * 2 + ["/graphql/Cust1"]
 
 
 async def test_a_line_that_is_not_logged_is_not_made(

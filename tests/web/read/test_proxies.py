@@ -67,6 +67,14 @@ def test_twenty_proxies_are_followed() -> None:
     assert scope["client"][0] == "127.0.0.81"
 
 
+def test_the_zone_of_an_address_is_dropped() -> None:
+    """It can be any text, and the log shows the address."""
+    forwarded = {"x-forwarded-for": "fe80::1%hunter2"}
+    scope = scope_after_proxies("127.0.0.1", "127.0.0.1", forwarded)
+
+    assert scope["client"][0] == "fe80::1"
+
+
 @pytest.mark.parametrize("host", ["", "a b", "a/b", "a:b", "chat.example\x00", "[::1"])
 def test_an_invalid_host_or_scheme_is_ignored(host: str) -> None:
     """An invalid host or an unknown scheme from a proxy is ignored."""
