@@ -12,6 +12,7 @@ import math
 import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
@@ -28,6 +29,8 @@ _DISPLAY_TEXT = ":DisplayText"
 _MOST_OBJECTS = 500_000
 _FEWEST_BYTES_OF_AN_OBJECT = 50
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_TEXT_OR_NO_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*+"|NaN|-?Infinity', re.DOTALL)
 
 
 def decoder(record: type[Record]) -> Decode:
@@ -141,11 +144,11 @@ def _loaded_tolerantly(p: Property, json_text: bytes) -> object:
 def _tolerant(record: type[Record], body: bytes) -> Sequence[Record]:
     body.decode()  # the json module would accept UTF-16 too
     try:
-        elements: object = _ELEMENTS.decode(body)
+        elements = _ELEMENTS.decode(body)
+    except msgspec.ValidationError:
+        raise UpstreamBadResponseError("SuperOffice's answer is not a JSON array.") from None
     except msgspec.DecodeError:
-        elements = json.loads(body)
-    if not isinstance(elements, list):
-        raise UpstreamBadResponseError("SuperOffice's answer is not a JSON array.")
+        elements = _ELEMENTS.decode(_TEXT_OR_NO_NUMBER.sub(_repaired, body))
     strict = msgspec.json.Decoder(record)
     read = (_read_record(record, strict, element) for element in elements)
     records = [one for one in read if one is not None]
@@ -154,15 +157,29 @@ def _tolerant(record: type[Record], body: bytes) -> Sequence[Record]:
     return records
 
 
+def _repaired(found: re.Match[bytes]) -> bytes:
+    r"""Replace unpaired surrogates (`"\ud83d"`), which UTF-8 has not, and NaN, which JSON has not.
+
+    A number that is too large stands for the latter: it is malformed, too.
+    """
+    token = found[0]
+    if not token.startswith(b'"'):
+        return b"1e999"
+    if rb"\u" not in token:
+        return token
+    text: str = json.loads(token)
+    return json.dumps(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")).encode()
+
+
 def _read_record(
-    record: type[Record], strict: "msgspec.json.Decoder[Record]", element: object
+    record: type[Record], strict: "msgspec.json.Decoder[Record]", element: msgspec.Raw
 ) -> Record | None:
-    if isinstance(element, msgspec.Raw):
-        try:
-            return strict.decode(element)
-        except msgspec.DecodeError:  # only such elements are read value by value
-            element = json.loads(bytes(element))
-    return _read_object(record, element) if isinstance(element, dict) else None
+    try:
+        return strict.decode(element)
+    except msgspec.DecodeError:  # only such elements are read value by value
+        with suppress(msgspec.ValidationError):  # no object
+            return _read_object(record, _MEMBERS.decode(element))
+    return None
 
 
 def _read_object(record: type[Record], parsed: Mapping[str, object]) -> Record:
@@ -176,6 +193,10 @@ def _read_object(record: type[Record], parsed: Mapping[str, object]) -> Record:
 
 
 def _read_property(p: Property, value: object) -> object:
+    if isinstance(value, msgspec.Raw):
+        if p.load is not None:
+            return value  # as the strict decoder does: neighbours of a malformed value are the same
+        value = json.loads(bytes(value))
     if value is None:
         return None
     if p.shape == "value":
@@ -190,12 +211,10 @@ def _read_property(p: Property, value: object) -> object:
 
 
 def _read_value(p: Property, value: object) -> object:
-    if isinstance(value, str):
-        value = _without_surrogates(value)
-    elif isinstance(value, float):
+    if isinstance(value, float):
         if not math.isfinite(value):  # NaN, or 1e400, which overflows a double
             return p.malformed()
-        if p.wire_type is Int32 and value.is_integer():
+        if p.wire_type in (Int32, str | Int32) and value.is_integer():
             value = int(value)  # 3.0 and 3 are the same JSON number
     try:
         return msgspec.convert(value, p.wire_type)
@@ -206,13 +225,7 @@ def _read_value(p: Property, value: object) -> object:
 def _read_map(p: Property, value: Mapping[str, object]) -> list[Record]:
     text = Property(p.rest_name, p.slot, str | None, "an object of strings")
     read = partial(_read_value, text) if _is_of_texts(p) else partial(_read_element, p)
-    return _entries(
-        p,
-        {
-            _without_surrogates(name): None if entry is None else read(entry)
-            for name, entry in value.items()
-        },
-    )
+    return _entries(p, {k: None if entry is None else read(entry) for k, entry in value.items()})
 
 
 def _read_element(p: Property, value: object) -> Record:
@@ -253,8 +266,3 @@ def _of_texts(entry: type[Record], values: Mapping[str, object]) -> Iterator[Rec
             is_flawed = Malformed in {value.__class__, shown.__class__}
             make: Callable[..., Record] = flawed(entry) if is_flawed else entry
             yield make(name=name, value=value, display_text=shown)
-
-
-def _without_surrogates(text: str) -> str:
-    r"""Replace unpaired surrogates (`"\ud83d"`): JSON can contain them, UTF-8 cannot."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -122,7 +122,7 @@ _RIGHTS = frozenset({"_table_right", "_field_properties"})
 _NO_VALUES = _RIGHTS | {"name"}
 """Slots of an object without a key that are no values: its rights, and the name of an entry."""
 
-_UNSET_WORDS = frozenset({"", "Unknown"})
+_UNSET_WORDS = frozenset({"", "0", "Unknown"})  # the last two: of an enum
 
 
 def _is_blank(value: object) -> bool:

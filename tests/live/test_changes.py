@@ -82,11 +82,27 @@ def test_the_order_of_an_objects_properties_is_no_change() -> None:
     assert changed_fields(one, other) == []
 
 
-def test_json_that_cannot_be_compared_counts_as_changed() -> None:
-    """JSON with a number that no double can hold counts as changed if its text differs."""
-    text = '{"ChatSessionId": 1, "Contact": {"ContactId": 1, "New": 1e400%s}}'
+@pytest.mark.parametrize("odd", [{"Rank": "odd"}, {"Rating": float("nan")}], ids=str)
+def test_a_malformed_value_changes_its_own_field_alone(odd: Json) -> None:
+    """Links and maps of its session, and of all others, are read in another way beside it."""
+    record = {**full_record(), "Rank": 1, "Rating": 1}
+    other = {**full_record(), "ChatSessionId": 2}
+    [name] = odd
 
-    assert changed_fields(text % "", text % " ") == ["contact"]
+    for before, after in ((record, {**record, **odd}), ({**record, **odd}, record)):
+        [update] = changes([before, other], [after, other]).updated
+        assert update.fields == (name.lower(),)
+
+
+def test_the_order_of_a_map_beside_a_malformed_value_is_no_change() -> None:
+    """The names of a map are compared, wherever they stand."""
+    one, other = ({name: {"FieldLength": 1} for name in names} for names in ("ab", "ba"))
+    before = session(1, Rank="odd", FieldProperties=one)
+
+    assert changed_fields(before, session(1, Rank="odd", FieldProperties=other)) == []
+    changed = {**one, "a": {"FieldLength": 2}}
+    after = session(1, Rank="odd", FieldProperties=changed)
+    assert changed_fields(before, after) == ["fieldProperties"]
 
 
 def test_values_of_the_wrong_type_are_compared() -> None:

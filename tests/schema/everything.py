@@ -107,6 +107,6 @@ def _is_none(type_name: str, record: Json) -> bool:
     if type_name not in KEYS:
         return all(value is None for value in record.values())
     rights = {"TableRight", "FieldProperties"}
-    blank: list[object] = [None, 0, "", "Unknown", "0001-01-01T00:00:00", {}]
+    blank: list[object] = [None, 0, "", "0", "Unknown", "0001-01-01T00:00:00", {}]
     # The key is one of these values: it has to be 0, or missing.
     return all(value in blank for name, value in record.items() if name not in rights)

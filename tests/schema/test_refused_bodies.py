@@ -50,6 +50,7 @@ BODIES = {
     "invalid UTF-8": b'[{"CustomerName": "\xff"}]',
     "Latin-1": '[{"CustomerName": "é"}]'.encode("latin-1"),
     "UTF-16": '[{"CustomerName": "é"}]'.encode("utf-16"),
+    "UTF-16 without its mark": '[{"CustomerName": "e"}]'.encode("utf-16-be"),
     "arrays without end": b"[" * DEEP,
     "arrays too deep": b"[" * DEEP + b"]" * DEEP,
     "an unknown property too deep": b'[{"Mood": ' + b"[" * DEEP + b"]" * DEEP + b"}]",

@@ -54,9 +54,10 @@ async def test_a_value_that_is_no_finite_number_is_null_with_an_error(value: str
 @pytest.mark.parametrize("value", ["3", "3.0", "3e0", "30e-1", "0.3E1"])
 async def test_an_integer_may_have_any_json_spelling(value: str) -> None:
     """JSON does not distinguish 3.0 from 3."""
-    session, answer = await read("topicId", f'{{"TopicId": {value}}}')
+    properties = f'{{"TopicId": {value}, "Status": {value}}}'
+    session, answer = await read("topicId statusRaw", properties)
 
-    assert (session["topicId"], answer.errors) == (3, [])
+    assert (session["topicId"], session["statusRaw"], answer.errors) == (3, "3", [])
 
 
 @pytest.mark.parametrize("value", [2**31 - 1, -(2**31), 0, -1])
