@@ -122,12 +122,14 @@ async def answers(
 
 
 def _print(answer: Answer, *, is_watched: bool) -> None:
-    is_terminal, data = sys.stdout.isatty(), answer.get("data")
-    if is_terminal and is_watched and "errors" not in answer and isinstance(data, Mapping):
-        text = _CLEAR + table(data)
-    else:
-        text = orjson.dumps(answer, option=orjson.OPT_INDENT_2 if is_terminal else 0).decode()
-        if is_terminal:
+    text = orjson.dumps(answer).decode()
+    if sys.stdout.isatty():
+        answer = orjson.loads(text)  # parts of it can be JSON already
+        data = answer.get("data")
+        if is_watched and "errors" not in answer and isinstance(data, Mapping):
+            text = _CLEAR + table(data)
+        else:
+            text = orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode()
             text = _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     print(text, flush=True)  # noqa: T201
     codes = [error["extensions"]["code"] for error in answer.get("errors", ())]

@@ -10,7 +10,6 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext, vali
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
-from strawberry.types.execution import ExecutionContext
 
 DEFINITION = GraphQLCoreConverter.DEFINITION_BACKREF
 """The key of Strawberry's own definition among the extensions of a graphql-core type or field."""
@@ -42,7 +41,6 @@ def _check() -> None:
         *(name for name in (*_OVERRIDDEN, *_CALLED) if not hasattr(Executor, name)),
         *({"_schema"} - {*strawberry.Schema.__init__.__code__.co_names}),
         *({"async_helpers"} - {*Executor.__init__.__code__.co_names}),
-        *({"_provided_operation_name"} - {*ExecutionContext.__post_init__.__code__.co_names}),
         *(
             {rule.__name__ for rule in RULES}
             ^ {*validate_document.__code__.co_names} - {"validate"}

@@ -156,9 +156,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
     def _projection(
         self, kind: GraphQLObjectType, field_details_list: FieldDetailsList
     ) -> Projection | None:
-        # A middleware runs when a field is resolved: with one, every field has to be resolved.
-        has_middlewares = self.middleware_manager and self.middleware_manager.middlewares
-        if has_middlewares or not is_planned(kind):
+        if not is_planned(kind):
             return None
         key = self.projections.key(self._planner, kind, field_details_list)
         found = self.projections.get(key)

@@ -8,14 +8,14 @@ https://opentelemetry.io/docs/specs/semconv/.
 import asyncio
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import structlog
-from graphql import OperationType, get_operation_ast
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -25,17 +25,14 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from strawberry.extensions import SchemaExtension
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.types.execution import ExecutionContext
 
-from gateway.errors import GatewayError, OperationResolutionError
 from gateway.headers import TRACE, Header
 from gateway.observe.metrics import outcome_of
 from gateway.observe.operations import OperationNames
 
 if TYPE_CHECKING:
     from gateway.caller import Caller
+    from gateway.schema.engine import Answer
     from gateway.sessions.source import Fetch
     from gateway.store.memory import BoundedMemoryCache
 
@@ -87,9 +84,27 @@ class Tracing:
         """Return the middleware that traces the requests for a path."""
         return Middleware(_TracedRequests, start_span=self._start_span, path=path)
 
-    def operations(self) -> SchemaExtension:
-        """Return the extension that traces an operation."""
-        return _TracedOperation(self._start_span, self._names)
+    @contextmanager
+    def operation(self, kind: str, name: str) -> "Iterator[Callable[[Answer], None]]":
+        """Wrap an operation in a span, without its text and variables; its last answer counts."""
+        answers = deque["Answer"](maxlen=1)
+        with self._start_span("GraphQL") as span:
+            try:
+                yield answers.append
+                errors: Any = answers[0].body.get("errors") if answers else None
+                if errors:
+                    _fail(span, errors[0]["extensions"]["code"])
+            except BaseException as exc:
+                # A subscription normally ends when its client disconnects.
+                if kind != "subscription" or isinstance(exc, Exception):
+                    _fail(span, outcome_of(exc))
+                raise
+            finally:
+                if kind:
+                    label = self._names.label(name)  # now: its first answer can make it known
+                    span.update_name(f"{kind} {label}".strip())
+                    span.set_attribute("graphql.operation.type", kind)
+                    span.set_attribute("graphql.operation.name", label)
 
     def trace_lookups(self, cache: "BoundedMemoryCache") -> None:
         """Wrap each lookup in a cache in a span."""
@@ -211,49 +226,6 @@ class _TracedRequests:
                 await send(message)
 
             await self.app(scope, receive, send_traced)
-
-
-class _TracedOperation(SchemaExtension):
-    """Wraps a GraphQL operation in a span, without its text and variables."""
-
-    def __init__(self, start_span: _Spans, names: OperationNames) -> None:
-        self._start_span = start_span
-        self._names = names
-
-    def on_operation(self) -> Iterator[None]:
-        """Start the span, and complete it when there is a result."""
-        context: ExecutionContext = self.execution_context
-        with self._start_span("GraphQL") as span:
-            try:
-                yield
-            except (CannotGetOperationTypeError, InvalidOperationTypeError):
-                _fail(span, OperationResolutionError.code)
-                raise
-            except BaseException as exc:
-                # A subscription normally ends when its client disconnects.
-                is_subscription = self._name(span, context) == OperationType.SUBSCRIPTION
-                if not is_subscription or isinstance(exc, Exception):
-                    _fail(span, outcome_of(exc))
-                raise
-            self._name(span, context)
-            errors = context.pre_execution_errors or getattr(context.result, "errors", None)
-            if errors:
-                _fail(span, (errors[0].extensions or {}).get("code", GatewayError.code))
-
-    def _name(self, span: Span, context: ExecutionContext) -> OperationType | None:
-        """Name the span after the operation, and return the kind of the operation."""
-        document = context.graphql_document
-        chosen = context._provided_operation_name
-        # For a text that cannot be parsed, the document is that of another text.
-        is_own = document and document.loc and document.loc.source.body == context.query
-        operation = get_operation_ast(document, chosen) if document and is_own else None
-        if operation is None:
-            return None
-        kind = operation.operation.value
-        name = self._names.label(operation.name.value if operation.name else "")
-        span.update_name(f"{kind} {name}".strip())
-        span.set_attributes({"graphql.operation.type": kind, "graphql.operation.name": name})
-        return operation.operation
 
 
 def _fail(span: Span, error_type: str) -> None:

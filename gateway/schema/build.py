@@ -3,7 +3,7 @@
 import copy
 import difflib
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -14,15 +14,12 @@ import strawberry
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from graphql import (
     DocumentNode,
-    GraphQLError,
     GraphQLInputObjectType,
     GraphQLObjectType,
     NoSchemaIntrospectionCustomRule,
     lexicographic_sort_schema,
 )
-from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionContext
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
@@ -33,13 +30,12 @@ from gateway.executor.prepared import NotPreparedError, Prepared
 from gateway.executor.projections import Projections
 from gateway.executor.run import executor_over
 from gateway.records.record import Property, read
-from gateway.schema import error_codes
 from gateway.schema.declare import semantic_non_null
 from gateway.schema.declare.entity import record_of
 from gateway.schema.declare.nodes import LINKS
 from gateway.schema.declare.scalars import SCALARS
 from gateway.schema.entities.chat import ChatSession
-from gateway.schema.guard.documents import CachedDocuments, Document, DocumentCache, protected_cache
+from gateway.schema.guard.documents import Document, DocumentCache, protected_cache
 from gateway.schema.guard.limits import Limits
 from gateway.schema.roots import Query
 from gateway.schema.selecting.matching import SEARCHED
@@ -63,9 +59,6 @@ class SchemaOptions:
     """Whether errors suggest the names of fields."""
 
     limits: Limits = field(default_factory=Limits)
-    extensions: tuple[Callable[[], SchemaExtension], ...] = ()
-    """Additional Strawberry extensions."""
-
     secret: bytes = field(default=b"", repr=False)
     """Encrypts customers' names in cursors."""
 
@@ -83,22 +76,16 @@ class Schema(strawberry.Schema):
         super().__init__(
             query=Query,
             subscription=Subscription,
-            config=StrawberryConfig(
-                default_resolver=read,
-                scalar_map=SCALARS,
-                disable_field_suggestions=not options.suggestions,
-            ),
+            config=StrawberryConfig(default_resolver=read, scalar_map=SCALARS),
             execution_context_class=executor_over(self._projections),
-            extensions=[
-                lambda: CachedDocuments(self.documents),
-                *options.extensions,
-            ],
         )
         core = graphql_schema(self)
         introspection: Any = core.type_map["__Type"]
         introspection.fields["isOneOf"].resolve = _is_one_of
         rules = () if options.introspection else (NoSchemaIntrospectionCustomRule,)
-        self.documents = DocumentCache(core, options.limits, options.trusted, rules)
+        self.documents = DocumentCache(
+            core, options.limits, options.trusted, rules, suggestions=options.suggestions
+        )
         core.description = DESCRIPTION
         directives = (*core.directives, *filter(None, [semantic_non_null.DEFINITION]))
         # Ours replaces Strawberry's of the same name, which has no argument.
@@ -108,27 +95,11 @@ class Schema(strawberry.Schema):
 
     def _prepare(self, document: Document, operation_name: str | None) -> Prepared | None:
         """Return the prepared query; None if graphql-core has to execute the operation."""
-        if self.options.extensions or not isinstance(document.parsed, DocumentNode):
+        if not isinstance(document.parsed, DocumentNode):
             return None
         with suppress(NotPreparedError):
             return Prepared(self, self._projections, document.parsed, operation_name)
         return None
-
-    # Strawberry's own method removes only suggestions of fields.
-    remove_field_suggestion = staticmethod(error_codes.remove_suggestion)
-
-    def process_errors(
-        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
-    ) -> None:
-        """Replace the errors of an operation by errors with codes, for every transport.
-
-        Strawberry's own method logs a traceback for each error, even for a mistyped field.
-        """
-        is_valid = False
-        if execution_context is not None and execution_context.query is not None:
-            known = getattr(execution_context.context, "document", None)
-            is_valid = not self.documents.find(execution_context.query, known).errors
-        error_codes.give_codes(errors, is_valid=is_valid)
 
     @cached_property
     def searched(self) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from gateway.errors import GatewayError, RequestError
 from gateway.executor.turns import accept, work_for
 from gateway.headers import Header
 from gateway.live.watcher import Watcher, Watchers
-from gateway.schema.guard.documents import Document
 from gateway.schema.guard.work import Work
 from gateway.schema.selecting.columns import Columns
 from gateway.sessions.freshness import Served
@@ -51,9 +50,6 @@ class Context:
 
     asks: Callable[[bool], object] = ignore
     """Called with whether SuperOffice is asked: before, and again if there is no answer."""
-
-    document: Document | None = None
-    """The document that is executed; the cache may lose it while the operation waits for a turn."""
 
     is_watching: bool = False
     """Whether a subscription has started."""

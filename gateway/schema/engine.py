@@ -2,22 +2,22 @@
 
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from inspect import isawaitable
+from typing import Any, TypeAlias
 
 import orjson
-from strawberry.schema.exceptions import CannotGetOperationTypeError
-from strawberry.types.execution import PreExecutionError
-from strawberry.types.graphql import OperationType
+from graphql import ExecutionResult, GraphQLError, execute, subscribe
 
 from gateway.errors import GatewayError
+from gateway.executor.internals import graphql_schema
 from gateway.executor.turns import EVENTS, Turns, next_turn
 from gateway.live.shared_streams import SharedStreams
 from gateway.schema.build import Schema
-from gateway.schema.context import Access, Context
-from gateway.schema.error_codes import unresolved
+from gateway.schema.context import Access, Context, ignore
+from gateway.schema.error_codes import give_codes
 from gateway.schema.guard.documents import Document
 from gateway.schema.subscriptions import CHANGES
 from gateway.sessions.snapshot import compact
@@ -26,7 +26,8 @@ _DIGEST_BLOCK, _BYTES_PER_STEP = 2**17, 200
 _STEPS_PER_ANSWER, _BYTES_PER_SENT_STEP = 300, 70
 """The cost of sending an answer, in steps of `Turns`."""
 
-_READING = frozenset({OperationType.QUERY, OperationType.SUBSCRIPTION})
+Trace: TypeAlias = Callable[[str, str], AbstractContextManager[Callable[["Answer"], object]]]
+"""Traces an operation of this kind and name; the context's value takes its answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,12 @@ class Operation:
     operation_name: str | None = None
     when_answered: Callable[[], Awaitable[None]] | None = field(default=None, compare=False)
     """Called if the first answer is made from SuperOffice's sessions and has no errors."""
+
+    @property
+    def kind(self) -> str:
+        """`query`, `mutation` or `subscription`; "" if it is missing or ambiguous."""
+        node = self.document.operation(self.operation_name)
+        return node.operation.value if node else ""
 
     @property
     def name(self) -> str:
@@ -89,43 +96,42 @@ def refusal(error: GatewayError) -> Answer:
 class Engine:
     """Executes the operations of one schema."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, trace: Trace | None = None) -> None:
         self._schema = schema
+        self._trace: Trace = trace or (lambda _kind, _name: nullcontext(ignore))
+        self._is_traced = trace is not None
 
-    async def execute(
-        self, operation: Operation, context: Context, *, is_read_only: bool = False
-    ) -> Answer:
-        """Execute a query.
-
-        Raises:
-            InvalidOperationTypeError: it is a mutation, and `is_read_only`.
-        """
-        prepared = None
-        if not operation.document.errors:
-            prepared = self._schema.prepared(operation.document, operation.operation_name)
-        data = await prepared.execute(context, operation.variables) if prepared else None
-        answer = Answer({"data": data})
-        if data is None:
-            answer = await self._execute(operation, context, is_read_only=is_read_only)
+    async def execute(self, operation: Operation, context: Context) -> Answer:
+        """Execute a query."""
+        with self._trace(operation.kind, operation.name) as traced:
+            answer = await self._executed(operation, context)
+            traced(answer)
         await operation.answered(answer, context)
         return answer
 
-    async def _execute(
-        self, operation: Operation, context: Context, *, is_read_only: bool
-    ) -> Answer:
+    async def _executed(self, operation: Operation, context: Context) -> Answer:
+        document, name = operation.document, operation.operation_name
+        if errors := document.refusals(name):
+            return Answer({"errors": [error.formatted for error in errors]}, is_refusal=True)
+        prepared = self._schema.prepared(document, name)
+        data = await prepared.execute(context, operation.variables) if prepared else None
+        if data is not None:
+            return Answer({"data": data})
+        return _answer(await self.run(execute, operation, context))
+
+    async def run(self, run: Callable[..., Any], operation: Operation, context: object) -> Any:
+        """Return what graphql-core's `execute` or `subscribe` makes of a valid operation."""
         await next_turn()  # otherwise many equal queries would begin in one iteration
-        context.document = operation.document
-        try:
-            result = await self._schema.execute(
-                operation.document.text,
-                operation.variables,
-                context_value=context,
-                operation_name=operation.operation_name,
-                allowed_operation_types=_READING if is_read_only else None,
-            )
-        except CannotGetOperationTypeError as exc:
-            return refusal(unresolved(exc))
-        return _answer(result)
+        made = run(
+            graphql_schema(self._schema),
+            operation.document.parsed,
+            context_value=context,
+            variable_values=operation.variables,
+            operation_name=operation.operation_name,
+            executor_class=self._schema.execution_context_class,
+            hide_suggestions=not self._schema.options.suggestions,
+        )
+        return await made if isawaitable(made) else made
 
     async def stream(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
         """Execute any operation: a query has one answer, a subscription one for each change.
@@ -153,7 +159,7 @@ class Engine:
         if operation.subscription in {None, CHANGES}:
             return self._each(operation, context)
         distinct = partial(self._distinct, operation, context)
-        if self._schema.options.extensions or not isinstance(context.access, Access):
+        if self._is_traced or not isinstance(context.access, Access):
             return distinct()  # a trace belongs to one request
         streams: SharedStreams[Answer] = context.watchers_of(context.access.source).streams
         declared = operation.document.variables(operation.operation_name)
@@ -174,18 +180,30 @@ class Engine:
                 del answer
 
     async def _each(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
-        await next_turn()
-        context.document = operation.document
-        results = await self._schema.stream(
-            operation.document.text,
-            operation.variables,
-            context_value=context,
-            operation_name=operation.operation_name,
-        )
-        async with aclosing(results):
-            async for result in results:
-                yield _answer(result)
-                del result
+        with self._trace(operation.kind, operation.name) as traced:
+            async with aclosing(self._untraced(operation, context)) as answers:
+                async for answer in answers:
+                    traced(answer)
+                    yield answer
+                    del answer
+
+    async def _untraced(
+        self, operation: Operation, context: Context
+    ) -> AsyncGenerator[Answer, None]:
+        if operation.subscription is None:
+            yield await self._executed(operation, context)
+            return
+        results = await self.run(subscribe, operation, context)
+        if isinstance(results, ExecutionResult):
+            yield _answer(results, is_refusal=True)
+            return
+        try:
+            async with aclosing(results):
+                async for result in results:
+                    yield _answer(result)
+                    del result
+        except Exception as exc:  # noqa: BLE001  graphql-core catches only those of fields
+            yield _answer(ExecutionResult(None, [GraphQLError(str(exc), original_error=exc)]))
 
 
 async def _encoded(answer: Answer, state: int) -> Answer:
@@ -197,11 +215,12 @@ async def _encoded(answer: Answer, state: int) -> Answer:
     return replace(answer, json=json, digest=digest.digest(), state=state)
 
 
-def _answer(result: Any) -> Answer:  # a member of Strawberry's union of results
+def _answer(result: ExecutionResult, *, is_refusal: bool = False) -> Answer:
     errors = result.errors or []
     body: dict[str, object] = {}
     if result.data is not None or any(error.path is not None for error in errors):
         body["data"] = result.data
     if errors:
+        give_codes(errors, is_valid=True)
         body["errors"] = [error.formatted for error in errors]
-    return Answer(body, is_refusal=isinstance(result, PreExecutionError))
+    return Answer(body, is_refusal=is_refusal)

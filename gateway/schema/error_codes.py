@@ -6,12 +6,10 @@ import secrets
 from collections.abc import Mapping
 
 from graphql import GraphQLError, GraphQLSyntaxError
-from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from gateway.errors import (
     BadUserInputError,
     GatewayError,
-    OperationResolutionError,
     QueryTooComplexError,
 )
 
@@ -19,15 +17,9 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_MESSAGE = 500
 MOST_REQUEST_ERRORS = 5
-_SUGGESTION = re.compile(r" Did you mean [^?]*\?")
 _TOO_MANY_TOKENS = re.compile(r"more than \d+ tokens|nested too deeply")
 _INVALID = "GRAPHQL_VALIDATION_FAILED"
 _ABORTED = "Validation aborted."  # by graphql-core, when it takes too long
-
-
-def remove_suggestion(error: GraphQLError) -> None:
-    """Remove suggestions from the message: they reveal names of the schema."""
-    error.message = _SUGGESTION.sub("", error.message)
 
 
 def give_codes(errors: list[GraphQLError], *, is_valid: bool) -> None:
@@ -65,9 +57,6 @@ def _public(error: GraphQLError, *, is_valid: bool) -> tuple[str, Mapping[str, o
         is_too_complex = _TOO_MANY_TOKENS.search(error.message)
         code = QueryTooComplexError.code if is_too_complex else "GRAPHQL_PARSE_FAILED"
         return error.message, {"code": code}
-    if isinstance(cause, CannotGetOperationTypeError):
-        refusal = unresolved(cause)
-        return str(refusal), refusal.extensions
     if error.message == _ABORTED:
         return "The query is too complex to be validated.", {"code": QueryTooComplexError.code}
     if cause is None or isinstance(cause, GraphQLError):
@@ -80,17 +69,6 @@ def _public(error: GraphQLError, *, is_valid: bool) -> tuple[str, Mapping[str, o
         return message, {"code": _INVALID}
     mask = masked(cause)
     return str(mask), mask.extensions
-
-
-def unresolved(cause: CannotGetOperationTypeError) -> OperationResolutionError:
-    """Make the error for a document whose operation is ambiguous or missing."""
-    if cause.operation_name:
-        return OperationResolutionError(
-            f"The document has no operation named {cause.operation_name[:100]!r}."
-        )
-    return OperationResolutionError(
-        "The document has to have one operation, or `operationName` has to name one of several."
-    )
 
 
 def masked(exc: Exception) -> GatewayError:

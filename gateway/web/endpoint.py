@@ -14,7 +14,6 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
-from strawberry.schema.exceptions import InvalidOperationTypeError
 
 from gateway.errors import (
     GatewayError,
@@ -190,12 +189,9 @@ class _Exchange:
             return refusal(exc).body
 
     async def _execute(self, operation: Operation) -> Answer:
-        is_get = self._request.method == "GET"
-        try:
-            return await self._graphql.engine.execute(operation, self._context, is_read_only=is_get)
-        except InvalidOperationTypeError as exc:
-            message = "Only queries are answered over GET."
-            raise MethodNotAllowedError(message, allow="POST") from exc
+        if self._request.method == "GET" and operation.kind == "mutation":
+            raise MethodNotAllowedError("Only queries are answered over GET.", allow="POST")
+        return await self._graphql.engine.execute(operation, self._context)
 
     def _respond(
         self,

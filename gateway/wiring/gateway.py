@@ -80,8 +80,7 @@ class Gateway:
             settings, self._source(), self._observed, transport, self.shared
         )
         self.edge = self._edge()
-        extensions = (self.tracing.operations,) if self.tracing else ()
-        self.schema = build_schema(schema_options(settings, manifest, extensions))
+        self.schema = build_schema(schema_options(settings, manifest))
         interval_s = settings.live_interval or settings.cache_ttl or _INTERVAL_WITHOUT_CACHE_S
         compare = Comparison(self.schema.watched)
 
@@ -92,7 +91,7 @@ class Gateway:
         self.watchers_of = KeyedCache[Source, Watchers](watchers, most=MOST_TENANTS)
         documents = DocumentsById(settings, manifest, self.shared)
         self.graphql = GraphQL(
-            engine=Engine(self.schema),
+            engine=Engine(self.schema, self.tracing.operation if self.tracing else None),
             reader=Reader(documents, self.schema.documents.validated, settings),
             names=names,
             sockets=OpenSockets(settings.max_sockets, settings.max_sockets_per_caller),

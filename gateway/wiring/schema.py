@@ -1,9 +1,7 @@
 """The options of the schema, the tracing and the trusted documents, from the settings."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
-
-from strawberry.extensions import SchemaExtension
 
 from gateway.errors import SettingsError
 from gateway.observe.operations import OperationNames
@@ -48,14 +46,9 @@ def trusted_documents(settings: Settings) -> dict[str, str]:
     return {}
 
 
-def schema_options(
-    settings: Settings,
-    manifest: Mapping[str, str],
-    extensions: tuple[Callable[[], SchemaExtension], ...] = (),
-) -> SchemaOptions:
+def schema_options(settings: Settings, manifest: Mapping[str, str]) -> SchemaOptions:
     """Return the options of the schema."""
     return SchemaOptions(
-        extensions=extensions,
         hidden=settings.hidden_fields,
         introspection=settings.introspection,
         suggestions=settings.suggestions,

@@ -10,6 +10,7 @@ from gateway.schema.build import SchemaOptions, build_schema
 from gateway.schema.engine import Operation
 from gateway.schema.guard.limits import Limits
 from tests.live.desk import Desk, session
+from tests.schema.asking import execute
 from tests.waiting import until
 
 CHANGES = """
@@ -255,7 +256,7 @@ async def test_an_invalid_variable_has_the_code_of_a_query(value: object) -> Non
     variables = {"limit": value}
     async with desk.screen(query % "subscription", variables=variables) as screen:
         await until(lambda: screen.is_over)
-    result: Any = await desk.schema.execute(query % "query", variables)
+    result = await execute(desk.schema, query % "query", variables)
 
     assert result.errors
     assert result.errors[0].extensions == {"code": "BAD_USER_INPUT"}

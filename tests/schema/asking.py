@@ -5,15 +5,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import graphql
+
 from gateway.records.dates import AsOf
-from gateway.schema.build import build_schema
+from gateway.schema.build import Schema, build_schema
+from gateway.schema.engine import Engine, Operation
 from gateway.schema.entities.chat_decoder import decode
+from gateway.schema.error_codes import give_codes
 from gateway.schema.guard.work import Work
 from gateway.schema.selecting.columns import Columns
 from gateway.sessions.snapshot import Snapshot
 from tests.sessions import snapshots
 
-__all__ = ["SCHEMA", "Answer", "Json", "ask", "decode", "read", "snapshot_of"]
+__all__ = ["SCHEMA", "Answer", "Json", "ask", "decode", "execute", "read", "snapshot_of"]
 
 Json = dict[str, Any]
 
@@ -60,6 +64,24 @@ class RestAnswered:
         return snapshot_of(decode(self.body))
 
 
+async def execute(
+    schema: Schema,
+    query: str,
+    variables: Mapping[str, Any] | None = None,
+    context: object = None,
+    operation_name: str | None = None,
+) -> graphql.ExecutionResult:
+    """Run a query as an engine does, but never by a prepared query; return all of its result."""
+    document = schema.documents.find(query)
+    if errors := document.refusals(operation_name):
+        return graphql.ExecutionResult(None, [*errors])
+    operation = Operation(document, dict(variables or {}), operation_name)
+    result = await Engine(schema).run(graphql.execute, operation, context)
+    give_codes(result.errors or [], is_valid=True)
+    assert isinstance(result, graphql.ExecutionResult)
+    return result
+
+
 async def ask(
     query: str,
     body: bytes | Sequence[object] = b"[]",
@@ -68,11 +90,7 @@ async def ask(
 ) -> Answer:
     """Run a query over a body of the REST API, or with the test's own context."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    result = await SCHEMA.execute(
-        query,
-        variable_values=dict(variables or {}),
-        context_value=context or RestAnswered(raw),
-    )
+    result = await execute(SCHEMA, query, variables, context or RestAnswered(raw))
     return Answer(result.data, [dict(error.formatted) for error in result.errors or ()])
 
 

@@ -1,7 +1,7 @@
 """The root fields, and the schema as a whole."""
 
 from gateway.schema.build import SchemaOptions, build_schema, sdl
-from tests.schema.asking import SCHEMA, RestAnswered, ask
+from tests.schema.asking import SCHEMA, RestAnswered, ask, execute
 
 
 async def test_one_session_is_found_by_its_key() -> None:
@@ -33,7 +33,7 @@ async def test_introspection_can_be_turned_off() -> None:
     """The fields of introspection are then refused like unknown ones."""
     schema = build_schema(SchemaOptions(introspection=False))
 
-    result = await schema.execute("{ __schema { queryType { name } } }")
+    result = await execute(schema, "{ __schema { queryType { name } } }")
 
     assert result.data is None
     assert result.errors is not None
@@ -53,6 +53,6 @@ async def test_a_schema_that_was_printed_can_still_be_executed() -> None:
     query = "{ chatSessions(filter: { status: { in: [IN_QUEUE] } }) { status } }"
     context = RestAnswered(b'[{"Status": "InQueue"}, {"Status": "Closed"}]')
 
-    result = await schema.execute(query, context_value=context)
+    result = await execute(schema, query, context=context)
 
     assert result.data == {"chatSessions": [{"status": "IN_QUEUE"}]}

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.caller import STRANGERS
 from gateway.errors import UpstreamUnavailableError
-from gateway.schema.build import Schema
+from gateway.schema.engine import Engine
 from gateway.web.admission import Admission, ConnectionLimit
 from tests.clock import FakeClock
 from tests.observe.logged import logged
@@ -176,7 +176,7 @@ async def test_requests_of_strangers_keep_no_new_caller_out(
         await has_ended.wait()
         raise UpstreamUnavailableError("x")
 
-    monkeypatch.setattr(Schema, "execute", long)
+    monkeypatch.setattr(Engine, "run", long)
     async with gateway_over(slow, max_requests=6) as gateway:
         admission = gateway.app.state.edge.admission
         asking = asyncio.create_task(gateway.post(QUERY, headers={"Authorization": "Bearer first"}))

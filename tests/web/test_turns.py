@@ -17,7 +17,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext as Ex
 
 from gateway.executor import prepared, turns
 from gateway.executor.plan import Planner
-from gateway.schema.build import Schema
+from gateway.schema import engine
 from gateway.web.read import request
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
 from tests.web.asking import post_body
@@ -190,8 +190,8 @@ INTROSPECTION = {"query": "{ __schema { types { fields { args { name } } } } }"}
 @pytest.mark.parametrize(
     ("body", "headers", "owner", "name", "most"),
     [
-        (INTROSPECTION, {}, Schema, "execute", 1),
-        (INTROSPECTION, {"accept": "text/event-stream"}, Schema, "stream", 1),
+        (INTROSPECTION, {}, engine, "execute", 1),
+        (INTROSPECTION, {"accept": "text/event-stream"}, engine, "execute", 1),
         (LONG_VARIABLES, {}, prepared, "get_variable_values", 2),
         (LONG_VARIABLES, {}, Executor, "execute_field", 3),
         (LONG_LITERAL, {}, prepared, "get_argument_values", 1),

@@ -1,11 +1,7 @@
-"""Parse and validate queries, and cache the documents by their text.
-
-Strawberry's parser and validation caches have no limits, and with its parser cache, a syntax error
-over a WebSocket ends the operation without a response.
-"""
+"""Parse and validate queries, and cache the documents by their text."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TypeVar
@@ -30,15 +26,12 @@ from graphql import (
     specified_rules,
     validate,
 )
-from strawberry.extensions import SchemaExtension
-from strawberry.schema.exceptions import CannotGetOperationTypeError
-from strawberry.types.execution import ExecutionContext
 
-from gateway.errors import BadRequestError
+from gateway.errors import BadRequestError, OperationResolutionError
 from gateway.executor.internals import RULES
 from gateway.executor.projections import fragments_of
 from gateway.executor.turns import claimed, is_known, next_turn
-from gateway.schema.error_codes import MOST_REQUEST_ERRORS
+from gateway.schema.error_codes import MOST_REQUEST_ERRORS, give_codes
 from gateway.schema.guard.limits import Limits, excess, nested_variables, too_complex
 from gateway.store.single_flight import Flights
 from gateway.upstream.gate import Gate
@@ -48,9 +41,6 @@ T = TypeVar("T")
 _MOST_DOCUMENTS, _STRANGERS_DOCUMENTS = 128, 32
 _COORDINATE = re.compile(r"[@\w.]+\(\w+:\)|\w+\.\w+")
 """The coordinate of a field, argument, input field or enum value in graphql-core's message."""
-
-_NOTHING = parse("{ __typename }")
-"""Takes the place of a document that is not executed."""
 
 
 def _unchained(document: DocumentNode) -> DocumentNode:
@@ -102,6 +92,7 @@ class Document:
     schema: GraphQLSchema
     limits: Limits
     rules: Sequence[type[ASTValidationRule]]
+    suggestions: bool = True
     is_validated: bool = False
 
     @cached_property
@@ -116,10 +107,31 @@ class Document:
     def errors(self) -> Sequence[GraphQLError]:
         """Measure and validate."""
         if isinstance(self.parsed, GraphQLError):
-            return [self.parsed]
-        if too_much := excess(self.schema, self.parsed, self.limits):
-            return [too_much]
-        return validate(self.schema, self.parsed, self.rules, max_errors=MOST_REQUEST_ERRORS)
+            errors = [self.parsed]
+        elif too_much := excess(self.schema, self.parsed, self.limits):
+            errors = [too_much]
+        else:
+            errors = validate(
+                self.schema,
+                self.parsed,
+                self.rules,
+                max_errors=MOST_REQUEST_ERRORS,
+                hide_suggestions=not self.suggestions,
+            )
+        give_codes(errors, is_valid=False)
+        return errors
+
+    def refusals(self, chosen: str | None) -> Sequence[GraphQLError]:
+        """Return the errors for which an operation is not executed."""
+        if isinstance(self.parsed, GraphQLError) or self.operation(chosen):
+            return self.errors
+        refusal = OperationResolutionError(
+            f"The document has no operation named {chosen[:100]!r}."
+            if chosen
+            else "The document has to have one operation, or `operationName` has to name one of "
+            "several."
+        )
+        return [GraphQLError(str(refusal), extensions=refusal.extensions)]
 
     @cached_property
     def places(self) -> Mapping[str, int]:
@@ -185,22 +197,26 @@ class DocumentCache:
         limits: Limits,
         trusted: Collection[str] | None = None,
         rules: Sequence[type[ASTValidationRule]] = (),
+        *,
+        suggestions: bool = True,
     ) -> None:
         self.trusted = trusted
         self._limits = limits
         rules = (*specified_rules, *RULES, *rules)
-        self._make = partial(Document, schema=schema, limits=limits, rules=rules)
+        self._make = partial(
+            Document, schema=schema, limits=limits, rules=rules, suggestions=suggestions
+        )
         self._cached = protected_cache(self._make)
         self._flights: Flights[Document] = Flights()
         # A syntax tree is much larger than its text: strangers' texts wait for it. Those that claim
         # a login have a share each, and all others one: a flood of these delays no new caller.
         self._gate = Gate(slots=2, queue=300, refusal="The gateway is overloaded; retry later.")
 
-    def find(self, text: str, known: Document | None = None) -> Document:
+    def find(self, text: str) -> Document:
         """Return the document of a text; a refused text gives a document with only the error."""
         refusal = self._refusal(text)
         if refusal is None:
-            return known or self._cached(text)
+            return self._cached(text)
         refused = self._make(text)
         refused.parsed, refused.is_validated = refusal, True
         return refused
@@ -239,35 +255,6 @@ class DocumentCache:
         if sum(map(query.count, ("\n", "\r"))) - query.count("\r\n") > self._limits.lines:
             return too_complex(f"The query has more than {self._limits.lines} lines.")
         return None
-
-
-class CachedDocuments(SchemaExtension):
-    """Provides Strawberry with the cached document and the cached errors of an operation."""
-
-    def __init__(self, cache: DocumentCache) -> None:
-        self._cache = cache
-
-    def on_parse(self) -> Iterator[None]:
-        """Parse and validate, unless the text is rejected; the errors are returned later.
-
-        Raises:
-            CannotGetOperationTypeError: there are several operations and none is named (GraphQL
-                spec, section 6.1).
-        """
-        context: ExecutionContext = self.execution_context
-        chosen = context.operation_name  # the client's own, until the document is set
-        known = getattr(context.context, "document", None)
-        found = self._cache.find(context.query or "", known)
-        context.pre_execution_errors = [*found.errors]
-        document = found.parsed
-        if not isinstance(document, DocumentNode):
-            # Strawberry would look for the client's operation in the other document.
-            document, context._provided_operation_name = _NOTHING, None
-        context.graphql_document = document
-        yield
-        operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
-        if len(operations) > 1 and not chosen:
-            raise CannotGetOperationTypeError(None)
 
 
 def _root_field(document: DocumentNode, operation: OperationDefinitionNode) -> str:

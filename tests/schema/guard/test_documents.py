@@ -14,7 +14,7 @@ from gateway.schema.build import SchemaOptions, build_schema
 from gateway.schema.engine import Engine, Operation
 from gateway.schema.guard.documents import Document, DocumentCache
 from gateway.schema.guard.limits import Limits
-from tests.schema.asking import RestAnswered
+from tests.schema.asking import RestAnswered, execute
 from tests.schema.guard.asking import errors_in
 from tests.schema.selecting.desk import at_once
 
@@ -31,8 +31,8 @@ SUGGESTIVE = [
     ("{ __typename @skp(if: true) }", "Unknown directive '@skp'."),
     (
         "{ chatSessions(filter: { statuss: null }) { id } }",
-        "Expected value of type 'ChatSessionFilter' not to include unknown field 'statuss'. "
-        "Found: { statuss: null }.",
+        "Expected value of type 'ChatSessionFilter' not to include unknown field 'statuss', "
+        "found: { statuss: null }.",
     ),
     (
         "{ chatSessions(filter: { status: { in: [IN_QUEU] } }) { id } }",
@@ -60,11 +60,11 @@ async def test_a_variables_error_has_no_suggestions_either() -> None:
     """The value of a variable is checked like a literal."""
     schema = build_schema(SchemaOptions(suggestions=False))
     query = "query ($f: ChatSessionFilter) { chatSessions(filter: $f) { id } }"
-    result = await schema.execute(query, variable_values={"f": {"topic": 1}})
+    result = await execute(schema, query, {"f": {"topic": 1}})
 
     (error,) = result.errors or []
     assert "Did you mean" not in error.message
-    assert error.message.endswith("unknown field 'topic'. Found: {'topic': 1}.")
+    assert error.message.endswith("unknown field 'topic', found: {'topic': 1}.")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from graphql import get_introspection_query, parse
 
 from gateway.schema.build import SchemaOptions, build_schema
 from gateway.schema.guard.limits import MOST_STEPS, Limits, Size, excess, measure
-from tests.schema.asking import SCHEMA
+from tests.schema.asking import SCHEMA, execute
 from tests.schema.everything import QUERY as EVERY_FIELD
 from tests.schema.guard.asking import errors_in
 
@@ -220,7 +220,7 @@ async def test_the_limits_apply_to_operations_that_are_not_run() -> None:
     schema = build_schema(SchemaOptions(limits=Limits(aliases=0)))
     query = "query A { __typename } query B { b: __typename }"
 
-    result = await schema.execute(query, operation_name="A")
+    result = await execute(schema, query, operation_name="A")
 
     (error,) = result.errors or []
     assert error.message == "The query has 1 aliases; at most 0 are allowed."

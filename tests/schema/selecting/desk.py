@@ -29,6 +29,7 @@ from gateway.schema.selecting.select import matching_rows
 from gateway.sessions.freshness import Windows
 from gateway.sessions.source import Source
 from gateway.store.memory import BoundedMemoryCache
+from tests.schema.asking import execute
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -144,7 +145,7 @@ class Desk:
                 source, rhythm=Rhythm(interval_s=5, slowest_s=60), compare=Comparison(())
             ),
         )
-        return await self.schema.execute(query, dict(variables or {}), context_value=context)
+        return await execute(self.schema, query, variables, context)
 
     async def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> Any:
         """Run a query, require that it succeeds, and return its data."""
