@@ -9,7 +9,7 @@ executes the query from the start.
 from contextlib import suppress
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import orjson
@@ -34,7 +34,6 @@ from gateway.executor.plan import Planner
 from gateway.executor.project import Known
 from gateway.executor.projections import Projection, Projections, fragments_of, variables_in
 from gateway.executor.turns import REQUESTS, STEPS_PER_TURN, Turns, next_turn
-from gateway.sessions.freshness import Served
 from gateway.sessions.snapshot import Snapshot, compact
 
 _NO_VARIABLES = VariableValues({}, {})
@@ -42,14 +41,6 @@ _STEPS_PER_CHARACTER = 10
 _SEEN_BYTES = 300
 _ROW_BYTES = 200
 """The memory of one more entry."""
-
-
-class Context(Protocol):
-    """The context of resolvers, as far as this package uses it."""
-
-    @property
-    def served(self) -> Served | None:
-        """The caller's sessions, once a resolver has needed them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +96,12 @@ class Prepared:
         self._roots = self._collected()
 
     async def execute(
-        self, context: Context, variables: dict[str, object] | None
+        self, context: Any, variables: dict[str, object] | None
     ) -> dict[str, object] | None:
-        """Return the data, for orjson; None if graphql-core has to execute the query."""
+        """Return the data, for orjson; None if graphql-core has to execute the query.
+
+        `context` is that of the resolvers; they set its `served` to the caller's sessions.
+        """
         planner = self._planner
         if planner.node.variable_definitions:
             values = get_variable_values(
@@ -148,7 +142,7 @@ class Prepared:
             return data
         return None
 
-    async def _resolved(self, root: _Root, context: Context, variables: VariableValues) -> Any:
+    async def _resolved(self, root: _Root, context: object, variables: VariableValues) -> Any:
         declared: StrawberryField = root.field.extensions[DEFINITION]
         raw_info: Any = SimpleNamespace(
             context=context,

@@ -4,23 +4,16 @@ graphql-core takes some microseconds for each field of each object. Here a selec
 function that projects an object in a single call. Objects that it cannot project are left to
 graphql-core: errors, their paths and their order are always its own.
 
-`Any` is used where graphql-core's signatures use it.
+The overridden methods pass their `arguments` on as they are; `Any` stands for their types.
 """
 
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
-from graphql import (
-    GraphQLList,
-    GraphQLNonNull,
-    GraphQLObjectType,
-    GraphQLOutputType,
-    GraphQLResolveInfo,
-)
+from graphql import GraphQLNonNull, GraphQLObjectType
 from graphql.execution.collect_fields import FieldDetailsList
-from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.executor import internals
@@ -28,8 +21,6 @@ from gateway.executor.plan import Planner, is_planned
 from gateway.executor.project import Known
 from gateway.executor.projections import Projection, Projections
 from gateway.executor.turns import STEPS_PER_TURN, Turns, in_turns
-
-Info: TypeAlias = GraphQLResolveInfo[Any]
 
 _STEPS_OF_AN_UNPLANNED_ITEM = 100
 _STEPS_OF_AN_ERROR = 500
@@ -60,36 +51,21 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         internals.release(self)
         return super().build_response(data)
 
-    def execute_field(
-        self,
-        parent_type: GraphQLObjectType,
-        source: object,
-        field_details_list: FieldDetailsList,
-        path: Path,
-        position_context: Any,
-    ) -> Any:
+    def execute_field(self, *arguments: Any) -> Any:
         """Execute a field; a root field waits for its turn if others came before."""
-        arguments = (parent_type, source, field_details_list, path, position_context)
+        _, _, _, path, _ = arguments
         if path.prev is None:
             if self.turns.steps >= STEPS_PER_TURN:
                 return self._later(self.execute_field, *arguments)
             self.turns.steps += _STEPS_OF_A_ROOT_FIELD
         return super().execute_field(*arguments)
 
-    def complete_object_value(
-        self,
-        return_type: GraphQLObjectType,
-        field_details_list: FieldDetailsList,
-        info: Info,
-        path: Path,
-        result: object,
-        position_context: Any,
-    ) -> Any:
+    def complete_object_value(self, *arguments: Any) -> Any:
         """Complete an object."""
-        arguments = (return_type, field_details_list, info, path, result, position_context)
+        return_type, details, _, _, result, _ = arguments
         if self.turns.steps >= STEPS_PER_TURN:
             return self._later(self.complete_object_value, *arguments)
-        found = self._projection(return_type, field_details_list)
+        found = self._projection(return_type, details)
         if found and not found.is_long(result, self.turns):
             self.turns.steps += found.steps
             with suppress(Exception):  # graphql-core then reports the error
@@ -97,17 +73,9 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
             self.turns.steps += _STEPS_OF_AN_ERROR
         return super().complete_object_value(*arguments)
 
-    def complete_list_value(
-        self,
-        return_type: GraphQLList[GraphQLOutputType],
-        field_details_list: FieldDetailsList,
-        info: Info,
-        path: Path,
-        result: Any,
-        position_context: Any,
-    ) -> Any:
+    def complete_list_value(self, *arguments: Any) -> Any:
         """Complete a list."""
-        arguments = (return_type, field_details_list, info, path, result, position_context)
+        return_type, details, info, path, result, position = arguments
         if result.__class__ is not list:
             return super().complete_list_value(*arguments)
         if self.turns.steps >= STEPS_PER_TURN:
@@ -116,7 +84,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         kind = item_type.of_type if isinstance(item_type, GraphQLNonNull) else item_type
         found = None
         if isinstance(kind, GraphQLObjectType):
-            found = self._projection(kind, field_details_list)
+            found = self._projection(kind, details)
         steps = found.steps if found else _STEPS_OF_AN_UNPLANNED_ITEM
 
         known: Known = {}
@@ -127,15 +95,9 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
                     return [found.data(item, known) for item in result[start:end]]
             completed: list[Any] = []
             for index, item in enumerate(result[start:end], start):
-                item_path = path.add_key(index, None)
+                place = path.add_key(index, None)
                 if self.complete_list_item_value(
-                    item,
-                    completed,
-                    item_type,
-                    field_details_list,
-                    info,
-                    item_path,
-                    position_context,
+                    item, completed, item_type, details, info, place, position
                 ):
                     completed[-1] = await completed[-1]
             return completed
@@ -153,14 +115,11 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         completed = complete(*arguments)
         return await completed if self.is_awaitable(completed) else completed
 
-    def _projection(
-        self, kind: GraphQLObjectType, field_details_list: FieldDetailsList
-    ) -> Projection | None:
+    def _projection(self, kind: GraphQLObjectType, details: FieldDetailsList) -> Projection | None:
         if not is_planned(kind):
             return None
-        key = self.projections.key(self._planner, kind, field_details_list)
+        key = self.projections.key(self._planner, kind, details)
         found = self.projections.get(key)
         if found is None:
-            details = field_details_list
             found = self.projections.make(key, self._planner, kind, details, self.turns)
         return found or None
