@@ -13,7 +13,6 @@ from typing import Any
 import strawberry
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from graphql import (
-    DocumentNode,
     GraphQLInputObjectType,
     GraphQLObjectType,
     NoSchemaIntrospectionCustomRule,
@@ -95,8 +94,6 @@ class Schema(strawberry.Schema):
 
     def _prepare(self, document: Document, operation_name: str | None) -> Prepared | None:
         """Return the prepared query; None if graphql-core has to execute the operation."""
-        if not isinstance(document.parsed, DocumentNode):
-            return None
         with suppress(NotPreparedError):
             return Prepared(self, self._projections, document.parsed, operation_name)
         return None

@@ -94,26 +94,29 @@ class Document:
     rules: Sequence[type[ASTValidationRule]]
     suggestions: bool = True
     is_validated: bool = False
+    failure: GraphQLError | None = None
+    """Why there is nothing to execute: the text is refused, or not GraphQL."""
 
     @cached_property
-    def parsed(self) -> DocumentNode | GraphQLError:
-        """Parse; an error is cached like a document, as clients repeat invalid queries."""
-        try:
-            return _unchained(parse(_Source(self.text), max_tokens=self.limits.tokens))
-        except GraphQLError as exc:
-            return exc.with_traceback(None)
+    def parsed(self) -> DocumentNode:
+        """Parse; after a `failure`, return an empty document."""
+        if self.failure is None:
+            try:
+                return _unchained(parse(_Source(self.text), max_tokens=self.limits.tokens))
+            except GraphQLError as exc:
+                self.failure = exc.with_traceback(None)
+        return DocumentNode(definitions=())
 
     @cached_property
     def errors(self) -> Sequence[GraphQLError]:
         """Measure and validate."""
-        if isinstance(self.parsed, GraphQLError):
-            errors = [self.parsed]
-        elif too_much := excess(self.schema, self.parsed, self.limits):
-            errors = [too_much]
+        document = self.parsed
+        if error := self.failure or excess(self.schema, document, self.limits):
+            errors = [error]
         else:
             errors = validate(
                 self.schema,
-                self.parsed,
+                document,
                 self.rules,
                 max_errors=MOST_REQUEST_ERRORS,
                 hide_suggestions=not self.suggestions,
@@ -123,7 +126,7 @@ class Document:
 
     def refusals(self, chosen: str | None) -> Sequence[GraphQLError]:
         """Return the errors for which an operation is not executed."""
-        if isinstance(self.parsed, GraphQLError) or self.operation(chosen):
+        if self.operation(chosen) or self.failure:
             return self.errors
         refusal = OperationResolutionError(
             f"The document has no operation named {chosen[:100]!r}."
@@ -136,12 +139,12 @@ class Document:
     @cached_property
     def places(self) -> Mapping[str, int]:
         """See `nested_variables`."""
-        return nested_variables(self.parsed) if isinstance(self.parsed, DocumentNode) else {}
+        return nested_variables(self.parsed)
 
     @cached_property
     def deprecated(self) -> tuple[str, ...]:
         """Find the coordinates of the deprecated parts of the schema in a valid document."""
-        if self.errors or isinstance(self.parsed, GraphQLError):
+        if self.errors:
             return ()
         errors = validate(self.schema, self.parsed, (NoDeprecatedCustomRule,))
         found = (_COORDINATE.search(error.message) for error in errors)
@@ -161,8 +164,7 @@ class Document:
 
     def operation(self, chosen: str | None) -> OperationDefinitionNode | None:
         """Return the operation that is executed; None if it is missing or ambiguous."""
-        document = self.parsed
-        return get_operation_ast(document, chosen) if isinstance(document, DocumentNode) else None
+        return get_operation_ast(self.parsed, chosen)
 
     def operation_name(self, chosen: str | None) -> str:
         """Return the name of the operation that is executed; "" if it has none."""
@@ -180,7 +182,6 @@ class Document:
         operation = self.operation(chosen)
         if not operation or operation.operation is not OperationType.SUBSCRIPTION or self.errors:
             return None
-        assert isinstance(self.parsed, DocumentNode)  # noqa: S101  for mypy
         return _root_field(self.parsed, operation)
 
 
@@ -217,9 +218,7 @@ class DocumentCache:
         refusal = self._refusal(text)
         if refusal is None:
             return self._cached(text)
-        refused = self._make(text)
-        refused.parsed, refused.is_validated = refusal, True
-        return refused
+        return self._make(text, failure=refusal, is_validated=True)
 
     async def validated(self, text: str) -> Document:
         """Return the document of a text, parsed and validated: see `Document.validate`.
