@@ -44,7 +44,7 @@ class ChatSessionOrder:
 
 
 _MOST_KEYS = 15
-_TEXTS = frozenset({"customer_name", "user", "contact"})
+_TEXTS = frozenset({"customer_name", "user", "contact", "id"})
 _RUN = 1_000
 _STEPS_TO_SORT = 2
 
@@ -56,22 +56,22 @@ Sortable: TypeAlias = tuple[tuple[int, object], ...]
 
 
 class Order:
-    """A total order of sessions: the keys of the request, then `chatSessionId`."""
+    """A total order of sessions: the keys of the request, then `chatSessionId`, then `id`."""
 
     def __init__(self, keys: Sequence[tuple[str, Direction]] = ()) -> None:
-        self._keys = (*keys, ("chat_session_id", Direction.ASC))
-        self._lists = [*(_list_of(name) for name, _ in self._keys), "id.order"]
+        self._keys = (*keys, ("chat_session_id", Direction.ASC), ("id", Direction.ASC))
+        self._lists = [_list_of(name) for name, _ in self._keys]
         self._reads = [reader(name) for name in self._lists]
 
     @property
     def parts(self) -> int:
-        """The number of its keys."""
-        return len(self._keys)
+        """The number of its keys, without `id`, which is null but for broken sessions."""
+        return len(self._keys) - 1
 
     @property
     def signature(self) -> str:
         """Return the text that identifies this order in a cursor."""
-        return ",".join(f"{name} {direction.value}" for name, direction in self._keys)
+        return ",".join(f"{name} {direction.value}" for name, direction in self._keys[:-1])
 
     def keys(self, session: ChatSession) -> Keys:
         """Return a session's place in the order."""
@@ -83,10 +83,9 @@ class Order:
 
     def sortable(self, keys: Keys) -> Sortable:
         """Make keys comparable: null last, and descending keys reversed."""
-        pairs = zip(keys, (*self._keys, ("id", Direction.ASC)), strict=True)
         return tuple(
             (1, 0) if key is None else (0, key if direction is Direction.ASC else _reversed(key))
-            for key, (_, direction) in pairs
+            for key, (_, direction) in zip(keys, self._keys, strict=True)
         )
 
     def concealed(self, keys: Keys, cipher: AESSIV) -> list[Key]:
@@ -105,7 +104,7 @@ class Order:
             decrypt(bytes.fromhex(k), None).decode() if k and isinstance(k, str) else k
             for k in keys
         ]
-        kinds = [str if name in _TEXTS else int for name, _ in self._keys] + [str]
+        kinds = [str if name in _TEXTS else int for name, _ in self._keys]
         if not all(k is None or type(k) is kind for k, kind in zip(texts, kinds, strict=True)):
             raise ValueError("A key has another type than those of this order.")
         return self.sortable(tuple(texts))
@@ -113,9 +112,8 @@ class Order:
     async def sort(self, columns: Columns, rows: Iterable[int]) -> list[int]:
         """Return the rows in this order: sorted by each key, the most significant last."""
         lists = await columns.load(self._lists)
-        directions = (*(direction for _, direction in self._keys), Direction.ASC)
         ordered = [*rows]
-        for name, direction in zip(reversed(self._lists), reversed(directions), strict=True):
+        for name, (_, direction) in zip(self._lists[::-1], self._keys[::-1], strict=True):
             values = lists[name]
             known = [row for row in ordered if values[row] is not None]
             unknown = [row for row in ordered if values[row] is None]
