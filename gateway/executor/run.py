@@ -12,6 +12,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar
 
+import orjson
 from graphql import GraphQLNonNull, GraphQLObjectType
 from graphql.execution.collect_fields import FieldDetailsList
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -20,7 +21,7 @@ from gateway.executor import internals
 from gateway.executor.plan import Planner, is_planned
 from gateway.executor.project import Known
 from gateway.executor.projections import Projection, Projections
-from gateway.executor.turns import STEPS_PER_TURN, Turns, in_turns
+from gateway.executor.turns import STEPS_PER_TURN, Turns
 
 _STEPS_OF_AN_UNPLANNED_ITEM = 100
 _STEPS_OF_AN_ERROR = 500
@@ -75,7 +76,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def complete_list_value(self, *arguments: Any) -> Any:
         """Complete a list."""
-        return_type, details, info, path, result, position = arguments
+        return_type, details, _, _, result, _ = arguments
         if result.__class__ is not list:
             return super().complete_list_value(*arguments)
         if self.turns.steps >= STEPS_PER_TURN:
@@ -86,29 +87,37 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         if isinstance(kind, GraphQLObjectType):
             found = self._projection(kind, details)
         steps = found.steps if found else _STEPS_OF_AN_UNPLANNED_ITEM
-
-        known: Known = {}
-
-        async def complete(start: int, end: int) -> list[object]:
-            if found:
-                with suppress(Exception):  # graphql-core then reports the error
-                    return [found.data(item, known) for item in result[start:end]]
-            completed: list[Any] = []
-            for index, item in enumerate(result[start:end], start):
-                place = path.add_key(index, None)
-                if self.complete_list_item_value(
-                    item, completed, item_type, details, info, place, position
-                ):
-                    completed[-1] = await completed[-1]
-            return completed
-
         if self.turns.steps + steps * len(result) > STEPS_PER_TURN:
-            return in_turns(complete, len(result), steps, self.turns)
+            return self._long_list(found, steps, *arguments)
         self.turns.steps += steps * len(result)
         if found:
-            with suppress(Exception):
+            known: Known = {}
+            with suppress(Exception):  # graphql-core then reports the error
                 return [found.data(item, known) for item in result]
         return super().complete_list_value(*arguments)
+
+    async def _long_list(
+        self, found: Projection | None, steps: int, *arguments: Any
+    ) -> list[orjson.Fragment]:
+        """Complete a list in turns, each item as JSON: encoding all at once would take too long."""
+        return_type, details, info, path, result, position = arguments
+        known: Known = {}
+        rows = []
+        for index, item in enumerate(result):
+            row = None
+            if found:
+                with suppress(Exception):  # graphql-core then reports the error
+                    row = found.json(item, known)
+            if row is None:
+                place, made = path.add_key(index, None), list[Any]()
+                if self.complete_list_item_value(
+                    item, made, return_type.of_type, details, info, place, position
+                ):
+                    made[0] = await made[0]
+                row = orjson.dumps(made[0])
+            rows.append(orjson.Fragment(row))
+            await self.turns.spend(steps)
+        return rows
 
     async def _later(self, complete: Callable[..., Any], *arguments: Any) -> Any:
         await self.turns.spend(0)

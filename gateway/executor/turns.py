@@ -8,11 +8,9 @@ SuperOffice has not accepted yet. All strangers count as one caller, whose reque
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from weakref import WeakKeyDictionary
 
-import orjson
 from cachetools import LRUCache
 
 from gateway.caller import STRANGERS
@@ -22,8 +20,6 @@ STEPS_PER_TURN = 8_000
 
 _TURNS_FOR_OTHERS = 8
 """Iterations between two parts, about as many as an ordinary request takes, some µs each."""
-
-_MOST_STEPS_AS_LISTS = 100_000
 
 _MOST_KNOWN = 10_000
 
@@ -66,16 +62,16 @@ def accept(owner: str) -> None:
 
 
 class Turns:
-    """Counts the steps of one request: those since it last yielded, and those in long lists.
+    """Counts the steps of one request since it last yielded.
 
     Work of fewer than `least` steps is not counted, and does not wait.
     """
 
-    __slots__ = ("in_lists", "least", "steps")
+    __slots__ = ("least", "steps")
 
     def __init__(self, least: int = 0) -> None:
         self.least = least
-        self.steps = self.in_lists = 0
+        self.steps = 0
 
     async def spend(self, steps: int) -> None:
         """Count steps that were taken; after enough of them, yield and wait for the next turn."""
@@ -90,30 +86,6 @@ class Turns:
 EVENTS, REQUESTS = Turns(), Turns(least=200)
 """The steps of all subscriptions, and those of reading all requests: one event or request takes
 few, but there may be thousands at once. 200 steps are a tenth of what any request takes."""
-
-
-async def in_turns(
-    make: Callable[[int, int], Awaitable[list[object]]], length: int, steps: int, turns: Turns
-) -> list[object] | orjson.Fragment:
-    """Make a long list in parts; `make` gets the bounds of one, and an item takes `steps`.
-
-    Past 100,000 steps of an operation, it is returned as JSON, encoded in parts too: to encode the
-    whole answer at once would block the event loop.
-    """
-    size = max(1, STEPS_PER_TURN // 2 // steps)
-    turns.in_lists += length * steps
-    is_encoded = turns.in_lists > _MOST_STEPS_AS_LISTS
-    items: list[object] = []
-    texts: list[bytes | memoryview] = []
-    for start in range(0, length, size):
-        await turns.spend(0)  # other fields of the operation may have used this turn
-        part = await make(start, start + size)
-        turns.steps += len(part) * steps
-        if is_encoded:
-            texts += [b"," if texts else b"[", memoryview(orjson.dumps(part))[1:-1]]
-        else:
-            items += part
-    return orjson.Fragment(b"".join([*texts, b"]"])) if is_encoded else items
 
 
 async def next_turn() -> None:

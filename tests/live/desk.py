@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from gateway.caller import Caller
 from gateway.headers import Header
 from gateway.live.changes import Comparison
@@ -51,7 +53,8 @@ class Screen:
     async def read(self, results: AsyncIterator[Any]) -> None:
         """Read answers until the end of the subscription."""
         async for result in results:
-            (answer,) = (result.body.get("data") or {"": None}).values()
+            data = orjson.loads(orjson.dumps(result.body.get("data")))  # lists can be JSON already
+            (answer,) = (data or {"": None}).values()
             self.answers.append(answer)
             self.errors += result.body.get("errors", ())
             del result

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import graphql
+import orjson
 
 from gateway.records.dates import AsOf
 from gateway.schema.build import Schema, build_schema
@@ -78,8 +79,8 @@ async def execute(
     operation = Operation(document, dict(variables or {}), operation_name)
     result = await Engine(schema).run(graphql.execute, operation, context)
     give_codes(result.errors or [], is_valid=True)
-    assert isinstance(result, graphql.ExecutionResult)
-    return result
+    data = orjson.loads(orjson.dumps(result.data))  # the items of long lists are JSON already
+    return graphql.ExecutionResult(data, result.errors)
 
 
 async def ask(
