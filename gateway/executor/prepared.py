@@ -43,7 +43,7 @@ _ROW_BYTES = 200
 """The memory of one more entry."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Root:
     """A root field that returns an object of one type, or a list of them; either may be null."""
 
@@ -59,10 +59,10 @@ class _Root:
     details: FieldDetailsList
     kind: GraphQLObjectType
     is_list: bool
-    constant: dict[str, object] | None
+    constant: dict[str, object] | None = None
     """Its arguments, if they contain no variable."""
 
-    steps: int
+    steps: int = 0
     """The cost of converting arguments that do."""
 
 
@@ -154,35 +154,24 @@ class Prepared:
         info = self._schema.config.info_class(_raw_info=raw_info, _field=declared)
         arguments = root.constant
         if arguments is None:
-            arguments = self._arguments(root.field, root.declared, root.details, variables)
+            arguments = self._arguments(root, variables)
         assert declared.base_resolver  # noqa: S101  checked when it was prepared
         return await declared.base_resolver(info=info, **arguments)
 
-    def _arguments(
-        self,
-        field: GraphQLField,
-        declared: list[StrawberryArgument],
-        details: FieldDetailsList,
-        variables: VariableValues,
-    ) -> dict[str, object]:
+    def _arguments(self, root: _Root, variables: VariableValues) -> dict[str, object]:
         return convert_arguments(
-            get_argument_values(field, details[0].node, variables),
-            declared,
+            get_argument_values(root.field, root.details[0].node, variables),
+            root.declared,
             self._schema.schema_converter.scalar_registry,
             self._schema.config,
         )
 
     def _collected(self) -> list[_Root]:
-        planner = self._planner
-        query_type = planner.schema.query_type
+        schema, fragments, node = self._planner.schema, self._planner.fragments, self._planner.node
+        query_type = schema.query_type
         assert query_type  # noqa: S101  there is one
         collected = collect_fields(
-            planner.schema,
-            planner.fragments,
-            _NO_VARIABLES,
-            query_type,
-            planner.node,
-            forbid_skip_and_include=True,
+            schema, fragments, _NO_VARIABLES, query_type, node, forbid_skip_and_include=True
         )
         if collected.forbidden_directive_instances:
             raise NotPreparedError
@@ -212,12 +201,13 @@ class Prepared:
         field = GraphQLField(**{**field.to_kwargs(), "args": used})
         name_of = self._schema.config.name_converter.from_argument
         declared = [one for one in field.extensions[DEFINITION].arguments if name_of(one) in used]
-        arguments = None
-        if not variables_in(node.arguments or (), {}):
-            arguments = self._arguments(field, declared, details, _NO_VARIABLES)
-        written = sum(a.loc.end - a.loc.start for a in node.arguments or () if a.loc)
-        steps = _STEPS_PER_CHARACTER * written if arguments is None else 0
-        return _Root(name, field, declared, details, kind, is_list, arguments, steps)
+        root = _Root(name, field, declared, details, kind, is_list)
+        if variables_in(node.arguments or (), {}):
+            written = sum(a.loc.end - a.loc.start for a in node.arguments or () if a.loc)
+            root.steps = _STEPS_PER_CHARACTER * written
+        else:
+            root.constant = self._arguments(root, _NO_VARIABLES)
+        return root
 
 
 async def _rows(
