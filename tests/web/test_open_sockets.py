@@ -29,7 +29,7 @@ class Room:
 
 def document(characters: int) -> Document:
     """Return a document with a text of this length, which is never parsed."""
-    return Document("#" * characters, GraphQLSchema(), Limits(), ())
+    return Document("#" * characters, GraphQLSchema(), Limits(), lambda _: [])
 
 
 def test_a_socket_past_the_limit_is_refused_until_another_closes() -> None:

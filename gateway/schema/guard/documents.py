@@ -91,8 +91,7 @@ class Document:
     text: str
     schema: GraphQLSchema
     limits: Limits
-    rules: Sequence[type[ASTValidationRule]]
-    suggestions: bool = True
+    check: Callable[[DocumentNode], list[GraphQLError]]
     is_validated: bool = False
     failure: GraphQLError | None = None
     """Why there is nothing to execute: the text is refused, or not GraphQL."""
@@ -111,16 +110,8 @@ class Document:
     def errors(self) -> Sequence[GraphQLError]:
         """Measure and validate."""
         document = self.parsed
-        if error := self.failure or excess(self.schema, document, self.limits):
-            errors = [error]
-        else:
-            errors = validate(
-                self.schema,
-                document,
-                self.rules,
-                max_errors=MOST_REQUEST_ERRORS,
-                hide_suggestions=not self.suggestions,
-            )
+        error = self.failure or excess(self.schema, document, self.limits)
+        errors = [error] if error else self.check(document)
         give_codes(errors, is_valid=False)
         return errors
 
@@ -203,10 +194,14 @@ class DocumentCache:
     ) -> None:
         self.trusted = trusted
         self._limits = limits
-        rules = (*specified_rules, *RULES, *rules)
-        self._make = partial(
-            Document, schema=schema, limits=limits, rules=rules, suggestions=suggestions
+        check = partial(
+            validate,
+            schema,
+            rules=(*specified_rules, *RULES, *rules),
+            max_errors=MOST_REQUEST_ERRORS,
+            hide_suggestions=not suggestions,
         )
+        self._make = partial(Document, schema=schema, limits=limits, check=check)
         self._cached = protected_cache(self._make)
         self._flights: Flights[Document] = Flights()
         # A syntax tree is much larger than its text: strangers' texts wait for it. Those that claim
