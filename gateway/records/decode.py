@@ -129,8 +129,8 @@ def excerpt_decoder(
 
 def _strictly(p: Property) -> Any:  # a type made at run time
     if p.shape == "record":
-        return _nested(p)
-    value: Any = str if _is_of_texts(p) else _nested(p)
+        return p.nested
+    value: Any = str if _is_of_texts(p) else p.nested
     return dict[str, value | None]
 
 
@@ -202,7 +202,7 @@ def _read_property(p: Property, value: object) -> object:
     if p.shape == "value":
         return _read_value(p, value)
     if p.shape == "record":
-        return _read_object(_nested(p), value) if isinstance(value, dict) else p.malformed()
+        return _read_object(p.nested, value) if isinstance(value, dict) else p.malformed()
     if p.shape == "map":
         return _read_map(p, value) if isinstance(value, dict) else p.malformed()
     if isinstance(value, list) and all(isinstance(line, list) for line in value):
@@ -230,27 +230,21 @@ def _read_map(p: Property, value: Mapping[str, object]) -> list[Record]:
 
 def _read_element(p: Property, value: object) -> Record:
     """Read an object in a list or map; any other value gives a record of malformed fields."""
-    nested = _nested(p)
     if isinstance(value, dict):
-        return _read_object(nested, value)
-    malformed = {inner.slot: p.malformed() for inner in nested.properties}
-    return flawed(nested)(**malformed)
-
-
-def _nested(p: Property) -> type[Record]:
-    assert p.nested is not None  # noqa: S101  all shapes but "value" have a record type
-    return p.nested
+        return _read_object(p.nested, value)
+    malformed = {inner.slot: p.malformed() for inner in p.nested.properties}
+    return flawed(p.nested)(**malformed)
 
 
 def _is_of_texts(p: Property) -> bool:
     """Return whether the values of a map are texts, not objects."""
-    return p.nested is not None and not p.nested.properties
+    return not p.nested.properties
 
 
 def _entries(p: Property, values: Mapping[str, object]) -> list[Record]:
     """Make the entries of a map of decoded values: records or texts."""
     if _is_of_texts(p):
-        return list(_of_texts(_nested(p), values))
+        return list(_of_texts(p.nested, values))
     entries = {name: entry for name, entry in values.items() if isinstance(entry, Record)}
     for name, entry in entries.items():
         setattr(entry, "name", name)  # noqa: B010  every entry type has this slot

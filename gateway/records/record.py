@@ -46,7 +46,9 @@ class Property:
     wire_type: object
     expected: str
     shape: Literal["value", "record", "lines", "map"] = "value"
-    nested: "type[Record] | None" = None
+    nested: Any = None
+    """The record type of the objects in it."""
+
     decode: Callable[[msgspec.Raw], object] | None = None
     """Decodes the same JSON as `load`, but strictly: it raises if that breaks the contract.
 

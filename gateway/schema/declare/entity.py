@@ -26,7 +26,7 @@ Computed fields use `derived(...)`. A type with a key can be a `Node`.
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from enum import Enum
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
@@ -184,19 +184,16 @@ class _Derivation:
         elif nested is not None:
             self._add_nested(name, Property(rest, slot, nested, "an object", "record", nested))
         elif isinstance(base, type) and issubclass(base, Enum):
-            self._add_property(Property(rest, slot, str | Int32, "the name of an enum member"))
-            self._add_column(f"{name}_raw", as_text)
-            self._add_column(name, reader_of(base))
+            p = Property(rest, slot, str | Int32, "the name of an enum member")
+            self._add_columns(p, {f"{name}_raw": as_text, name: reader_of(base)})
             self.annotations[f"{name}_raw"] = str | None
             raw = f"`{to_camel_case(name)}` as SuperOffice sent it, unknown values included."
             self.fields[f"{name}_raw"] = described(raw)
             self._require(rest, name, f"{name}_raw")
         elif kind == "name or number":
-            self._add_property(Property(rest, slot, str | Int32, "a string"))
-            self._add_column(name, as_text)
+            self._add_columns(Property(rest, slot, str | Int32, "a string"), {name: as_text})
         elif base is DateTime:
-            self._add_property(Property(rest, slot, str, "a date-time"))
-            self._add_column(name, self.dates)
+            self._add_columns(Property(rest, slot, str, "a date-time"), {name: self.dates})
         else:
             self._add_property(Property(rest, name, *_WIRE[base]))
             if base is not str:
@@ -240,11 +237,12 @@ class _Derivation:
     def _add_nested(self, name: str, p: Property) -> None:
         self.namespace[name] = decoded(self._add_property(p))
 
-    def _add_column(self, name: str, convert: Convert) -> None:
-        """Add a field that is computed from the property added last."""
-        p = self.properties[-1]
-        self.columns[name] = Column(p.slot, convert)
-        self.namespace[name] = converted(p, convert)
+    def _add_columns(self, p: Property, converts: Mapping[str, Convert]) -> None:
+        """Add a property, and the fields that are computed from it."""
+        self._add_property(p)
+        for name, convert in converts.items():
+            self.columns[name] = Column(p.slot, convert)
+            self.namespace[name] = converted(p, convert)
 
 
 def _without_none(annotation: Any) -> object:
