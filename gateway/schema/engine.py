@@ -1,18 +1,31 @@
 """Execute GraphQL operations for every transport: HTTP, WebSocket and the command line."""
 
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from inspect import isawaitable
 from typing import Any, TypeAlias
 
 import orjson
-from graphql import ExecutionResult, GraphQLError, execute, subscribe
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    execute,
+    get_operation_ast,
+    subscribe,
+)
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, OperationResolutionError
 from gateway.executor.internals import graphql_schema
+from gateway.executor.projections import fragments_of
 from gateway.executor.turns import EVENTS, Turns, next_turn
 from gateway.live.shared_streams import SharedStreams
 from gateway.schema.build import Schema
@@ -30,7 +43,7 @@ Trace: TypeAlias = Callable[[str, str], AbstractContextManager[Callable[["Answer
 """Traces an operation of this kind and name; the context's value takes its answers."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Operation:
     """A request to execute one operation of a document (GraphQL spec, section 6.1)."""
 
@@ -40,21 +53,40 @@ class Operation:
     when_answered: Callable[[], Awaitable[None]] | None = field(default=None, compare=False)
     """Called if the first answer is made from SuperOffice's sessions and has no errors."""
 
+    @cached_property
+    def node(self) -> OperationDefinitionNode | None:
+        """Its place in the document; None if it is missing or ambiguous."""
+        return get_operation_ast(self.document.parsed, self.operation_name)
+
     @property
     def kind(self) -> str:
         """`query`, `mutation` or `subscription`; "" if it is missing or ambiguous."""
-        node = self.document.operation(self.operation_name)
-        return node.operation.value if node else ""
+        return self.node.operation.value if self.node else ""
 
     @property
     def name(self) -> str:
         """Its name in the document; "" if it has none."""
-        return self.document.operation_name(self.operation_name)
+        return self.node.name.value if self.node and self.node.name else ""
 
     @property
     def subscription(self) -> str | None:
         """The root field of a valid subscription; None for anything else."""
-        return self.document.subscription(self.operation_name)
+        if self.node is None or self.kind != "subscription" or self.document.errors:
+            return None
+        return _root_field(self.document.parsed, self.node)
+
+    @property
+    def errors(self) -> Sequence[GraphQLError]:
+        """The errors for which it is not executed."""
+        if self.node or self.document.failure:
+            return self.document.errors
+        refusal = OperationResolutionError(
+            f"The document has no operation named {self.operation_name[:100]!r}."
+            if self.operation_name
+            else "The document has to have one operation, or `operationName` has to name one of "
+            "several."
+        )
+        return [GraphQLError(str(refusal), extensions=refusal.extensions)]
 
     async def answered(self, answer: "Answer", context: Context) -> None:
         """Call `when_answered`, unless the answer has errors or is not SuperOffice's."""
@@ -110,10 +142,9 @@ class Engine:
         return answer
 
     async def _executed(self, operation: Operation, context: Context) -> Answer:
-        document, name = operation.document, operation.operation_name
-        if errors := document.refusals(name):
+        if errors := operation.errors:
             return Answer({"errors": [error.formatted for error in errors]}, is_refusal=True)
-        prepared = self._schema.prepared(document, name)
+        prepared = self._schema.prepared(operation.document, operation.operation_name)
         data = await prepared.execute(context, operation.variables) if prepared else None
         if data is not None:
             return Answer({"data": data})
@@ -162,10 +193,10 @@ class Engine:
         if self._is_traced or not isinstance(context.access, Access):
             return distinct()  # a trace belongs to one request
         streams: SharedStreams[Answer] = context.watchers_of(context.access.source).streams
-        declared = operation.document.variables(operation.operation_name)
-        used = {
-            name: value for name, value in (operation.variables or {}).items() if name in declared
-        }
+        declared = operation.node.variable_definitions if operation.node else None
+        names = {definition.variable.name.value for definition in declared or ()}
+        sent = (operation.variables or {}).items()
+        used = {name: value for name, value in sent if name in names}
         variables = compact(orjson.dumps(used, option=orjson.OPT_SORT_KEYS))
         key = context.access.key, operation.document.text, operation.operation_name, variables
         return streams.read(key, distinct)
@@ -224,3 +255,14 @@ def _answer(result: ExecutionResult, *, is_refusal: bool = False) -> Answer:
         give_codes(errors, is_valid=True)
         body["errors"] = [error.formatted for error in errors]
     return Answer(body, is_refusal=is_refusal)
+
+
+def _root_field(document: DocumentNode, operation: OperationDefinitionNode) -> str:
+    """Return the name of a valid subscription's only root field."""
+    fragments = fragments_of(document)
+    nodes = [*operation.selection_set.selections]
+    while not isinstance(node := nodes.pop(), FieldNode):  # a fragment can be empty
+        inner = fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
+        assert isinstance(inner, InlineFragmentNode | FragmentDefinitionNode)  # noqa: S101  for mypy
+        nodes += inner.selection_set.selections
+    return node.name.value

@@ -73,10 +73,9 @@ async def execute(
     operation_name: str | None = None,
 ) -> graphql.ExecutionResult:
     """Run a query as an engine does, but never by a prepared query; return all of its result."""
-    document = schema.documents.find(query)
-    if errors := document.refusals(operation_name):
-        return graphql.ExecutionResult(None, [*errors])
-    operation = Operation(document, dict(variables or {}), operation_name)
+    operation = Operation(schema.documents.find(query), dict(variables or {}), operation_name)
+    if operation.errors:
+        return graphql.ExecutionResult(None, [*operation.errors])
     result = await Engine(schema).run(graphql.execute, operation, context)
     give_codes(result.errors or [], is_valid=True)
     data = orjson.loads(orjson.dumps(result.data))  # the items of long lists are JSON already

@@ -10,26 +10,18 @@ from cachetools import LRUCache
 from graphql import (
     ASTValidationRule,
     DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
-    InlineFragmentNode,
     NoDeprecatedCustomRule,
-    OperationDefinitionNode,
-    OperationType,
     Source,
     SourceLocation,
-    get_operation_ast,
     parse,
     specified_rules,
     validate,
 )
 
-from gateway.errors import BadRequestError, OperationResolutionError
+from gateway.errors import BadRequestError
 from gateway.executor.internals import RULES
-from gateway.executor.projections import fragments_of
 from gateway.executor.turns import claimed, is_known, next_turn
 from gateway.schema.error_codes import MOST_REQUEST_ERRORS, give_codes
 from gateway.schema.guard.limits import Limits, excess, nested_variables, too_complex
@@ -115,18 +107,6 @@ class Document:
         give_codes(errors, is_valid=False)
         return errors
 
-    def refusals(self, chosen: str | None) -> Sequence[GraphQLError]:
-        """Return the errors for which an operation is not executed."""
-        if self.operation(chosen) or self.failure:
-            return self.errors
-        refusal = OperationResolutionError(
-            f"The document has no operation named {chosen[:100]!r}."
-            if chosen
-            else "The document has to have one operation, or `operationName` has to name one of "
-            "several."
-        )
-        return [GraphQLError(str(refusal), extensions=refusal.extensions)]
-
     @cached_property
     def places(self) -> Mapping[str, int]:
         """See `nested_variables`."""
@@ -152,28 +132,6 @@ class Document:
                 getattr(self, name)
             await next_turn()
             self.is_validated = True
-
-    def operation(self, chosen: str | None) -> OperationDefinitionNode | None:
-        """Return the operation that is executed; None if it is missing or ambiguous."""
-        return get_operation_ast(self.parsed, chosen)
-
-    def operation_name(self, chosen: str | None) -> str:
-        """Return the name of the operation that is executed; "" if it has none."""
-        operation = self.operation(chosen)
-        return operation.name.value if operation and operation.name else ""
-
-    def variables(self, chosen: str | None) -> Collection[str]:
-        """Return the names of the variables that an operation declares."""
-        operation = self.operation(chosen)
-        declared = operation.variable_definitions if operation else None
-        return {definition.variable.name.value for definition in declared or ()}
-
-    def subscription(self, chosen: str | None) -> str | None:
-        """Return the root field of a valid subscription, otherwise None."""
-        operation = self.operation(chosen)
-        if not operation or operation.operation is not OperationType.SUBSCRIPTION or self.errors:
-            return None
-        return _root_field(self.parsed, operation)
 
 
 class DocumentCache:
@@ -249,14 +207,3 @@ class DocumentCache:
         if sum(map(query.count, ("\n", "\r"))) - query.count("\r\n") > self._limits.lines:
             return too_complex(f"The query has more than {self._limits.lines} lines.")
         return None
-
-
-def _root_field(document: DocumentNode, operation: OperationDefinitionNode) -> str:
-    """Return the name of a valid subscription's only root field."""
-    fragments = fragments_of(document)
-    nodes = [*operation.selection_set.selections]
-    while not isinstance(node := nodes.pop(), FieldNode):  # a fragment can be empty
-        inner = fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
-        assert isinstance(inner, InlineFragmentNode | FragmentDefinitionNode)  # noqa: S101  for mypy
-        nodes += inner.selection_set.selections
-    return node.name.value
