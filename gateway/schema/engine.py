@@ -22,6 +22,7 @@ from graphql import (
     get_operation_ast,
     subscribe,
 )
+from strawberry.execution import optimized_is_awaitable
 
 from gateway.errors import GatewayError, OperationResolutionError
 from gateway.executor.internals import graphql_schema
@@ -160,6 +161,7 @@ class Engine:
             variable_values=operation.variables,
             operation_name=operation.operation_name,
             executor_class=self._schema.execution_context_class,
+            is_awaitable=optimized_is_awaitable,
             hide_suggestions=not self._schema.options.suggestions,
         )
         return await made if isawaitable(made) else made
