@@ -154,17 +154,20 @@ class Engine:
     async def run(self, run: Callable[..., Any], operation: Operation, context: object) -> Any:
         """Return what graphql-core's `execute` or `subscribe` makes of a valid operation."""
         await next_turn()  # otherwise many equal queries would begin in one iteration
-        made = run(
-            graphql_schema(self._schema),
-            operation.document.parsed,
-            context_value=context,
-            variable_values=operation.variables,
-            operation_name=operation.operation_name,
-            executor_class=self._schema.execution_context_class,
-            is_awaitable=optimized_is_awaitable,
-            hide_suggestions=not self._schema.options.suggestions,
-        )
-        return await made if isawaitable(made) else made
+        try:
+            made = run(
+                graphql_schema(self._schema),
+                operation.document.parsed,
+                context_value=context,
+                variable_values=operation.variables,
+                operation_name=operation.operation_name,
+                executor_class=self._schema.execution_context_class,
+                is_awaitable=optimized_is_awaitable,
+                hide_suggestions=not self._schema.options.suggestions,
+            )
+            return await made if isawaitable(made) else made
+        except Exception as exc:  # noqa: BLE001  other operations of a batch have their answers
+            return _failed(exc)
 
     async def stream(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
         """Execute any operation: a query has one answer, a subscription one for each change.
@@ -236,7 +239,7 @@ class Engine:
                     yield _answer(result)
                     del result
         except Exception as exc:  # noqa: BLE001  graphql-core catches only those of fields
-            yield _answer(ExecutionResult(None, [GraphQLError(str(exc), original_error=exc)]))
+            yield _answer(_failed(exc))
 
 
 async def _encoded(answer: Answer, state: int) -> Answer:
@@ -246,6 +249,10 @@ async def _encoded(answer: Answer, state: int) -> Answer:
         digest.update(memoryview(json)[start : start + _DIGEST_BLOCK])
         await turns.spend(_DIGEST_BLOCK // _BYTES_PER_STEP)
     return replace(answer, json=json, digest=digest.digest(), state=state)
+
+
+def _failed(exc: Exception) -> ExecutionResult:
+    return ExecutionResult(None, [GraphQLError(str(exc), original_error=exc)])
 
 
 def _answer(result: ExecutionResult, *, is_refusal: bool = False) -> Answer:

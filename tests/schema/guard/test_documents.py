@@ -4,12 +4,14 @@ import asyncio
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from graphql import DocumentNode, GraphQLError, parse
 
 from gateway.errors import UpstreamNotCalledError
 from gateway.executor.turns import accept, work_for
+from gateway.schema import engine
 from gateway.schema.build import SchemaOptions, build_schema
 from gateway.schema.engine import Engine, Operation
 from gateway.schema.guard.documents import Document, DocumentCache
@@ -255,6 +257,21 @@ async def test_a_document_that_the_cache_has_lost_is_run_as_it_is(validated: lis
 
     assert answer.body == {"data": {"__typename": "Query"}}
     assert len(validated) == 1
+
+
+async def test_a_fault_outside_of_fields_is_the_answer_to_its_operation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other operations of a batch have their own answers."""
+    monkeypatch.setattr(engine, "execute", Mock(side_effect=RuntimeError("a secret")))
+    schema = build_schema()
+    operation = Operation(schema.documents.find("{ __typename }"))
+
+    answer = await Engine(schema).execute(operation, served_context())
+
+    errors: Any = answer.body["errors"]
+    assert [error["extensions"]["code"] for error in errors] == ["INTERNAL_SERVER_ERROR"]
+    assert "secret" not in errors[0]["message"]
 
 
 async def test_a_document_that_is_no_longer_trusted_is_not_run() -> None:
