@@ -1,4 +1,4 @@
-"""Publish and subscribe: processes that share a Redis or Valkey notify each other of changes."""
+"""The way of news from a webhook to the watchers of its tenant, in all processes."""
 
 import asyncio
 import logging
@@ -7,9 +7,14 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from gateway.live.watcher import Watchers
+from gateway.sessions.source import Source
+from gateway.store.keyed_cache import KeyedCache
 
 if TYPE_CHECKING:
     from gateway.store.redis import Channel
@@ -32,61 +37,43 @@ class News(msgspec.Struct, frozen=True):
     """The process that publishes it to the others."""
 
 
-Listener = Callable[[News | None], None]
-"""Called with news, or with None when some may have been lost."""
-
-
+@dataclass(slots=True, eq=False)
 class Bus:
-    """Carries news inside this process; losses do little harm, since watchers also poll.
+    """Delivers news at once in this process, and to the others through a channel, if there is one.
 
-    `receives_all` says whether this process receives all news, also those of other processes.
+    A message holds the tenant and the time; one that cannot be published is lost. That does little
+    harm, since watchers also poll. Close the bus with `aclose`.
     """
 
-    def __init__(self, *, receives_all: bool = True) -> None:
-        self.receives_all = receives_all
-        self.listener: Listener = lambda news: None
+    source_of: Callable[[str], Source | None]
+    watchers_of: KeyedCache[Source, Watchers]
+    _: KW_ONLY
+    receives_all: bool
+    """Whether this process receives all news, also those of other processes."""
+
+    channel: "Channel | None" = None
+    clock_ns: Callable[[], int] = time.time_ns
+    _name: str = field(default_factory=lambda: secrets.token_hex(8))
 
     async def publish(self, news: News) -> None:
-        """Notify every process, this one included."""
-        self.listener(news)
-
-    async def listen(self, listener: Listener) -> None:
-        """Call `listener` with all news from now on."""
-        self.listener = listener
-
-    async def aclose(self) -> None:
-        """Close its connections, if it has any."""
-
-
-class RedisBus(Bus):
-    """Delivers news in this process at once, and to the other processes through a channel.
-
-    A message holds the tenant and the time; one that cannot be published is lost. Close the bus
-    with `aclose`.
-    """
-
-    def __init__(self, channel: "Channel", *, clock_ns: Callable[[], int] = time.time_ns) -> None:
-        super().__init__(receives_all=False)
-        self._name = secrets.token_hex(8)
-        self._clock_ns = clock_ns
-        self._channel = channel
-
-    async def publish(self, news: News) -> None:
-        """Deliver news to every process."""
-        await super().publish(news)
+        """Deliver news to every process, this one included."""
+        self.deliver(news)
+        if self.channel is None:
+            return
         message = msgspec.json.encode(News(news.tenant, news.received_ns, self._name))
         try:
-            await self._channel.publish(message)
+            await self.channel.publish(message)
         except OSError as exc:
             logger.debug("A webhook could not be passed on: %s", exc)
 
-    async def listen(self, listener: Listener) -> None:
-        """Call `listener` with all news until cancelled; with None when some may have been lost."""
-        self.listener = listener
+    async def listen(self) -> None:
+        """Deliver the news of other processes until cancelled."""
+        if self.channel is None:
+            return
         is_reported = False
         while True:
             try:
-                async with aclosing(self._channel.messages()) as messages:
+                async with aclosing(self.channel.messages()) as messages:
                     async for message in messages:
                         self._take(message)
                         is_reported = False
@@ -98,18 +85,28 @@ class RedisBus(Bus):
                     is_reported = True
                 if self.receives_all:
                     self.receives_all = False
-                    listener(None)
+                    self.deliver(None)
             # The processes must not all reconnect at the same time.
             await asyncio.sleep(random.uniform(0.5, 1.0))  # noqa: S311
 
+    def deliver(self, news: News | None) -> None:
+        """Have the tenant's watchers poll; None: some news may have been lost, so all of them."""
+        if news is None:
+            for watchers in self.watchers_of.all():
+                watchers.poll()
+        elif (source := self.source_of(news.tenant)) is not None:
+            self.watchers_of(source).refresh(news.received_ns, is_all=self.receives_all)
+
     async def aclose(self) -> None:
-        """Close the connections."""
-        await self._channel.aclose()
+        """Stop all watchers, and close the connections."""
+        await asyncio.gather(*(watchers.close() for watchers in self.watchers_of.all()))
+        if self.channel is not None:
+            await self.channel.aclose()
 
     def _take(self, data: bytes | None) -> None:
         if data is None:
             self.receives_all = True
-            self.listener(None)
+            self.deliver(None)
             logger.info("Webhooks from other processes arrive here")
             return
         try:
@@ -118,6 +115,6 @@ class RedisBus(Bus):
             return  # no message of a gateway: other programs can publish on the channel
         if news.sender not in {"", self._name}:  # a gateway always names the sender
             # The sender's clock may be wrong: its time is limited to the last second.
-            now_ns = self._clock_ns()
+            now_ns = self.clock_ns()
             received_ns = min(max(news.received_ns, now_ns - _CLOCKS_APART_NS), now_ns)
-            self.listener(News(news.tenant, received_ns))
+            self.deliver(News(news.tenant, received_ns))

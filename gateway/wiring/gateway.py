@@ -12,7 +12,6 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from gateway.live.changes import Comparison
-from gateway.live.dispatch import Dispatch
 from gateway.live.pace import Rhythm
 from gateway.live.watcher import Watchers
 from gateway.observe.logs import set_level
@@ -71,7 +70,7 @@ class Gateway:
             settings.tenants if len(settings.tenants or ()) <= MOST_NAMES else None
         )
         self.requests, self.calls = RequestMeter(tenants), UpstreamMeter(tenants)
-        self.shared, bus, self._background = live.shared(settings)
+        self.shared, self._background = live.shared_cache(settings)
         self.flights, self.lookups = Flights[Snapshot](), Lookups()
         self.cache = BoundedMemoryCache(max_bytes=settings.cache_max_bytes)
         if self.tracing:
@@ -98,9 +97,10 @@ class Gateway:
             watchers_of=self.watchers_of,
             allowed_origins=settings.cors_origins,
         )
-        self.webhooks = live.webhooks(settings, bus, self.upstreams.source_of, self.shared)
-        self._dispatch = Dispatch(bus, self.upstreams.source_of, self.watchers_of)
-        self._background.append(self._dispatch.run)
+        source_of = self.upstreams.source_of
+        self._bus = live.bus(settings, source_of, self.watchers_of)
+        self._background.append(self._bus.listen)
+        self.webhooks = live.webhooks(settings, self._bus, source_of, self.shared)
         self.reloads = self._reloads(names)
         self.checks: dict[str, Check] = {}
         if settings.ready_check:
@@ -196,7 +196,7 @@ class Gateway:
             yield
         finally:
             await cancel_all(tasks)
-            await self._dispatch.aclose()
+            await self._bus.aclose()
             await self.flights.cancel()
             await self.upstreams.aclose()
             if self.shared is not None:

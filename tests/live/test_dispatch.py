@@ -1,4 +1,4 @@
-"""The dispatch of news to the watchers of a tenant."""
+"""The delivery of news to the watchers of a tenant."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,6 @@ from gateway.caller import Caller
 from gateway.headers import Header
 from gateway.live.bus import Bus, News
 from gateway.live.changes import Comparison
-from gateway.live.dispatch import Dispatch
 from gateway.live.pace import Rhythm
 from gateway.live.watcher import Watchers
 from gateway.sessions.freshness import Windows
@@ -22,15 +21,14 @@ LONG_S = 3600.0
 
 
 class Online:
-    """Two tenants, the REST calls to each, and a dispatch for their watchers."""
+    """Two tenants, the REST calls to each, and a bus for their watchers."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.sources = {name: self.source(name) for name in ("Cust1", "Cust2")}
         self.rhythms: dict[Source, Rhythm] = {}
         self.watchers_of = KeyedCache(self.watchers, most=1)
-        self.bus = Bus()
-        self.dispatch = Dispatch(self.bus, self.sources.get, self.watchers_of)
+        self.bus = Bus(self.sources.get, self.watchers_of, receives_all=True)
 
     def source(self, name: str) -> Source:
         """Make the source of a tenant."""
@@ -58,22 +56,19 @@ class Online:
 
 
 @contextlib.asynccontextmanager
-async def dispatching(online: Online) -> AsyncIterator[None]:
-    """Run the dispatch, with a watcher of one caller at each tenant."""
+async def watching(online: Online) -> AsyncIterator[None]:
+    """Have a watcher of one caller at each tenant."""
     async with contextlib.AsyncExitStack() as stack:
-        listening = asyncio.create_task(online.dispatch.run())
         for source in online.sources.values():
             await stack.enter_async_context(online.watchers_of(source).watching(KARI))
         await until(lambda: len(online.calls) == len(online.sources))
         yield
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
 
 
 async def test_news_concerns_one_tenant_only() -> None:
     """News polls the watchers of its own tenant only, also if they are no longer cached."""
     online = Online()
-    async with dispatching(online):
+    async with watching(online):
         await online.publish("Cust1")
         await until(lambda: online.calls.count("Cust1") == 2)
 
@@ -87,7 +82,7 @@ async def test_news_concerns_one_tenant_only() -> None:
 async def test_news_of_an_unknown_tenant_is_ignored() -> None:
     """News of an unknown tenant, where the app may be installed as well, is ignored."""
     online = Online()
-    async with dispatching(online):
+    async with watching(online):
         await online.publish("Cust3")
         await asyncio.sleep(0.01)
 
@@ -97,10 +92,10 @@ async def test_news_of_an_unknown_tenant_is_ignored() -> None:
 async def test_after_a_gap_all_tenants_are_polled() -> None:
     """If news may be lost, all tenants are polled, at short intervals until the next news."""
     online = Online()
-    async with dispatching(online):
+    async with watching(online):
         await online.publish("Cust1")
         await until(lambda: online.calls.count("Cust1") == 2)
-        online.bus.listener(None)
+        online.bus.deliver(None)
         await until(lambda: len(online.calls) == 5)
 
     assert not any(rhythm.is_notified for rhythm in online.rhythms.values())
@@ -110,7 +105,7 @@ async def test_intervals_stay_short_without_a_complete_bus() -> None:
     """Intervals stay short if the next webhook may reach another process."""
     online = Online()
     online.bus.receives_all = False
-    async with dispatching(online):
+    async with watching(online):
         await online.publish("Cust1")
         await until(lambda: online.calls.count("Cust1") == 2)
 
@@ -120,8 +115,8 @@ async def test_intervals_stay_short_without_a_complete_bus() -> None:
 async def test_closing_stops_all_watchers() -> None:
     """Closing stops all watchers, also of tenants that are no longer cached."""
     online = Online()
-    async with dispatching(online):
-        await online.dispatch.aclose()
+    async with watching(online):
+        await online.bus.aclose()
         await online.publish("Cust1")
         await asyncio.sleep(0.01)
 

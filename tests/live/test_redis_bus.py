@@ -9,8 +9,11 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import pytest
 import redis
 
-from gateway.live.bus import News, RedisBus
+from gateway.live.bus import Bus, News
+from gateway.live.watcher import Watchers
+from gateway.sessions.source import Source
 from gateway.store import redis as pubsub
+from gateway.store.keyed_cache import KeyedCache
 from gateway.store.redis import Channel
 from tests.observe.logged import logged
 from tests.store.redis_server import RedisServer
@@ -21,15 +24,32 @@ pytestmark = pytest.mark.socket
 SECOND = 10**9
 
 
+class RecordingBus(Bus):
+    """A bus that records the news that it would deliver."""
+
+    def __init__(self, channel: Channel, *, ahead_s: int = 0) -> None:
+        nobody = KeyedCache[Source, Watchers](lambda _: pytest.fail("not used"), most=1)
+        super().__init__(
+            lambda _: None,
+            nobody,
+            receives_all=False,
+            channel=channel,
+            clock_ns=lambda: time.time_ns() + ahead_s * SECOND,
+        )
+        self.received: list[News | None] = []
+
+    def deliver(self, news: News | None) -> None:
+        """Record the news."""
+        self.received.append(news)
+
+
 class Process:
     """A process on the bus, and the news that it has received."""
 
     def __init__(self, server: RedisServer, *, ahead_s: int = 0, timeout_s: float = 5) -> None:
-        self.received: list[News | None] = []
-        self.bus = RedisBus(
-            Channel(server.url, timeout_s=timeout_s),
-            clock_ns=lambda: time.time_ns() + ahead_s * SECOND,
-        )
+        channel = Channel(server.url, timeout_s=timeout_s)
+        self.bus = RecordingBus(channel, ahead_s=ahead_s)
+        self.received = self.bus.received
 
     @property
     def tenants(self) -> list[str]:
@@ -40,7 +60,7 @@ class Process:
 @contextlib.asynccontextmanager
 async def listening(*processes: Process) -> AsyncIterator[None]:
     """Listen in these processes, and wait until all are connected."""
-    tasks = [asyncio.create_task(p.bus.listen(p.received.append)) for p in processes]
+    tasks = [asyncio.create_task(p.bus.listen()) for p in processes]
     await until(lambda: all(p.bus.receives_all for p in processes))
     try:
         yield
@@ -116,8 +136,8 @@ async def test_other_tasks_run_between_messages() -> None:
                 yield b"garbage"
             await asyncio.Event().wait()
 
-    bus = RedisBus(Flooded("redis://127.0.0.1", timeout_s=1))
-    listening = asyncio.create_task(bus.listen(lambda news: None))
+    bus = RecordingBus(Flooded("redis://127.0.0.1", timeout_s=1))
+    listening = asyncio.create_task(bus.listen())
     counts = set()
     while len(yielded) < 100:
         await asyncio.sleep(0)
@@ -158,7 +178,7 @@ async def test_listening_can_be_cancelled_at_any_step(server: RedisServer) -> No
     """A cancellation ends the listener while it connects, subscribes or listens."""
     for steps in range(60):
         bus = Process(server).bus
-        listening = asyncio.create_task(bus.listen(lambda _: None))
+        listening = asyncio.create_task(bus.listen())
         for _ in range(steps):
             await asyncio.sleep(0)
         listening.cancel()
