@@ -134,7 +134,7 @@ class Call:
 
     breaker: Breaker
     share: str = ""
-    """The name under which its caller's failures are counted: see `RateLimits.share_of`."""
+    """The name under which its caller's failures are counted: see `RateLimits.call`."""
 
     had_time: bool = True
     has_begun: bool = False

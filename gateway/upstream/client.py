@@ -13,9 +13,7 @@ from gateway.caller import Caller
 from gateway.errors import (
     UpstreamHeldOffError,
     UpstreamNotCalledError,
-    UpstreamRateLimitedError,
     UpstreamTimeoutError,
-    UpstreamUnauthenticatedError,
     UpstreamUnavailableError,
 )
 from gateway.headers import Header
@@ -100,29 +98,17 @@ class UpstreamClient:
                 unreadable body, or too late; or the call was not made, because calls keep failing
                 or this caller is rate-limited.
         """
-        name = self._rate_limits.name(caller)
-        self._rate_limits.check(name)
-        share = self._rate_limits.share_of(name, caller)
         ends_at = asyncio.get_running_loop().time() + self._timeout_s
-        with Call(self.breaker, share) as call:
+        with self._rate_limits.call(caller) as share, Call(self.breaker, share) as call:
             try:
                 async with asyncio.timeout_at(ends_at):
                     self._retries.note_call()
-                    body = await self._attempt_twice(call, (*caller.headers, *trace), ends_at)
-            except UpstreamUnauthenticatedError:
-                self._rate_limits.refused(name)
-                raise
+                    return await self._attempt_twice(call, (*caller.headers, *trace), ends_at)
             except TimeoutError as exc:
                 why = "SuperOffice did not answer" if call.has_begun else "No connection was free"
                 error = UpstreamTimeoutError(f"{why} within {self._timeout_s:g} seconds.")
                 error.call_was_made = call.has_begun
                 raise error from exc
-            except UpstreamRateLimitedError as exc:
-                if exc.retry_after_s and exc.call_was_made:
-                    self._rate_limits.add(name, exc.retry_after_s)
-                raise
-        self._rate_limits.accepted(name)
-        return body
 
     async def _attempt_twice(self, call: Call, headers: Sequence[Header], ends_at: float) -> bytes:
         try:

@@ -4,12 +4,17 @@ import hashlib
 import math
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from cachetools import LRUCache, TLRUCache
 
 from gateway.caller import STRANGERS, Caller
-from gateway.errors import UpstreamHeldOffError, UpstreamUnauthenticatedError
+from gateway.errors import (
+    UpstreamHeldOffError,
+    UpstreamRateLimitedError,
+    UpstreamUnauthenticatedError,
+)
 
 # A mistake of SuperOffice, or of a proxy before it, must not lock a caller out for a day.
 _LONGEST_S = 60
@@ -34,13 +39,20 @@ class RateLimits:
     def _times(self) -> "TLRUCache[str, float]":
         return TLRUCache(_MOST, ttu=lambda _, until, __: until, timer=self._clock)
 
-    def check(self, name: str) -> None:
-        """Reject a call, if its caller is rate-limited or was refused.
+    @contextmanager
+    def call(self, caller: Caller) -> Iterator[str]:
+        """Make a call in the block, whose outcome counts; yield its caller's share.
+
+        The share names the caller's slots and failures. Unauthenticated clients have one together,
+        as forged credentials cost nothing; but until the first caller is accepted, each has its
+        own.
 
         Raises:
             UpstreamHeldOffError: it is rate-limited; the error says for how many more seconds.
             UpstreamUnauthenticatedError: SuperOffice has just refused the same credentials.
         """
+        credentials = repr(caller.credentials().headers).encode()
+        name = hashlib.blake2b(credentials, key=self._key, digest_size=16).hexdigest()
         if (until := self._until.get(name)) is not None:
             message = "SuperOffice has asked this user to slow down."
             retry_after_s = max(1, math.ceil(until - self._clock()))
@@ -50,30 +62,15 @@ class RateLimits:
             error = UpstreamUnauthenticatedError(message, upstream_status=401)
             error.call_was_made = False
             raise error
-
-    def share_of(self, name: str, caller: Caller) -> str:
-        """Return the name under which a caller's slots and failures are counted.
-
-        Unauthenticated clients share one, as forged credentials cost nothing; but until the first
-        caller is accepted, each caller has its own.
-        """
         is_known = not self._accepted or name in self._accepted
-        return caller.owner() if is_known else STRANGERS
-
-    def add(self, name: str, seconds: float) -> None:
-        """Limit a caller, for a minute at most."""
-        self._until[name] = self._clock() + min(seconds, _LONGEST_S)
-
-    def accepted(self, name: str) -> None:
-        """Record that SuperOffice has accepted the caller's credentials."""
+        try:
+            yield caller.owner() if is_known else STRANGERS
+        except UpstreamUnauthenticatedError:
+            self._accepted.pop(name, None)
+            self._refused[name] = self._clock() + _REFUSED_S
+            raise
+        except UpstreamRateLimitedError as exc:
+            if exc.retry_after_s and exc.call_was_made:
+                self._until[name] = self._clock() + min(exc.retry_after_s, _LONGEST_S)
+            raise
         self._accepted[name] = True
-
-    def refused(self, name: str) -> None:
-        """Record that SuperOffice has refused the caller's credentials (401)."""
-        self._accepted.pop(name, None)
-        self._refused[name] = self._clock() + _REFUSED_S
-
-    def name(self, caller: Caller) -> str:
-        """Return the name of the caller in this process."""
-        credentials = repr(caller.credentials().headers).encode()
-        return hashlib.blake2b(credentials, key=self._key, digest_size=16).hexdigest()

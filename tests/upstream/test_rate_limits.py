@@ -1,9 +1,16 @@
 """Callers that REST asks to slow down are held off one by one, for a limited time."""
 
+import contextlib
+
 import pytest
 
 from gateway.caller import STRANGERS, Caller
-from gateway.errors import UpstreamRateLimitedError, UpstreamUnauthenticatedError
+from gateway.errors import (
+    UpstreamError,
+    UpstreamRateLimitedError,
+    UpstreamTimeoutError,
+    UpstreamUnauthenticatedError,
+)
 from gateway.upstream import rate_limits as module
 from gateway.upstream.rate_limits import RateLimits
 from tests.clock import FakeClock
@@ -18,10 +25,33 @@ def limits(clock: FakeClock) -> RateLimits:
     return RateLimits(clock=clock)
 
 
+def call(limits: RateLimits, caller: Caller, failure: UpstreamError | None = None) -> str:
+    """Make a call that succeeds, or fails; return the caller's share."""
+    try:
+        with limits.call(caller) as share:
+            if failure:
+                raise failure
+    except UpstreamError as exc:
+        if exc is not failure:
+            raise
+    return share
+
+
+def hold(limits: RateLimits, caller: Caller, seconds: int) -> None:
+    """Make a call to which REST answers that the caller must wait."""
+    call(limits, caller, UpstreamRateLimitedError("", retry_after_s=seconds))
+
+
+def refuse(limits: RateLimits, caller: Caller) -> str:
+    """Make a call whose credentials REST refuses; return the caller's share."""
+    return call(limits, caller, UpstreamUnauthenticatedError(""))
+
+
 def seconds_left(limits: RateLimits, caller: Caller) -> int | None:
     """Return the seconds that a caller must wait, or None."""
     try:
-        limits.check(limits.name(caller))
+        with limits.call(caller):
+            pass
     except UpstreamRateLimitedError as exc:
         return exc.retry_after_s
     return None
@@ -29,7 +59,7 @@ def seconds_left(limits: RateLimits, caller: Caller) -> int | None:
 
 def test_a_caller_is_held_until_its_time_is_over(limits: RateLimits, clock: FakeClock) -> None:
     """A held caller gets the remaining seconds, rounded up."""
-    limits.add(limits.name(ADA), 7)
+    hold(limits, ADA, 7)
     assert seconds_left(limits, ADA) == 7
 
     clock.advance(5.5)
@@ -41,7 +71,7 @@ def test_a_caller_is_held_until_its_time_is_over(limits: RateLimits, clock: Fake
 
 def test_other_callers_are_not_held(limits: RateLimits) -> None:
     """Only the caller that was too fast is held."""
-    limits.add(limits.name(ADA), 7)
+    hold(limits, ADA, 7)
 
     assert seconds_left(limits, BOB) is None
 
@@ -58,7 +88,7 @@ def test_other_callers_are_not_held(limits: RateLimits) -> None:
 )
 def test_a_caller_is_recognized_in_any_language(limits: RateLimits, other: Caller) -> None:
     """A caller is held in all languages and time zones, as REST counts users."""
-    limits.add(limits.name(ADA), 7)
+    hold(limits, ADA, 7)
 
     assert seconds_left(limits, other) == 7
 
@@ -67,7 +97,7 @@ def test_a_caller_is_recognized_in_any_language(limits: RateLimits, other: Calle
 def test_every_credential_distinguishes_callers(limits: RateLimits, name: bytes) -> None:
     """Each header with a credential distinguishes users or applications."""
     one, two = Caller(((name, b"1"),)), Caller(((name, b"2"),))
-    limits.add(limits.name(one), 7)
+    hold(limits, one, 7)
 
     assert seconds_left(limits, one) == 7
     assert seconds_left(limits, two) is None
@@ -75,32 +105,33 @@ def test_every_credential_distinguishes_callers(limits: RateLimits, name: bytes)
 
 def test_no_caller_is_held_longer_than_a_minute(limits: RateLimits) -> None:
     """A mistake of REST does not lock a caller out for a day."""
-    limits.add(limits.name(ADA), 86_400)
+    hold(limits, ADA, 86_400)
 
     assert seconds_left(limits, ADA) == 60
 
 
 def test_the_latest_retry_after_counts(limits: RateLimits) -> None:
     """The latest Retry-After counts, also if it is shorter."""
-    limits.add(limits.name(ADA), 30)
-    limits.add(limits.name(ADA), 3)
+    with contextlib.suppress(UpstreamRateLimitedError), limits.call(ADA):
+        hold(limits, ADA, 30)  # by another call at the same time
+        raise UpstreamRateLimitedError("", retry_after_s=3)
 
     assert seconds_left(limits, ADA) == 3
 
 
 def test_an_expired_hold_is_forgotten(limits: RateLimits, clock: FakeClock) -> None:
     """The next check drops an expired hold."""
-    limits.add(limits.name(ADA), 3)
+    hold(limits, ADA, 3)
     clock.advance(3)
-    limits.check("")
+    call(limits, BOB)
 
     assert not limits._until
 
 
 def test_a_short_hold_behind_a_long_one_ends_in_time(limits: RateLimits, clock: FakeClock) -> None:
     """A short hold ends in time, although a longer one is stored before it."""
-    limits.add(limits.name(BOB), 60)
-    limits.add(limits.name(ADA), 3)
+    hold(limits, BOB, 60)
+    hold(limits, ADA, 3)
     clock.advance(3)
 
     assert seconds_left(limits, ADA) is None
@@ -113,7 +144,7 @@ def test_the_number_of_holds_is_limited(clock: FakeClock, monkeypatch: pytest.Mo
     limits = RateLimits(clock=clock)
     callers = [Caller(((b"authorization", b"%d" % number),)) for number in range(3)]
     for caller in callers:
-        limits.add(limits.name(caller), 60)
+        hold(limits, caller, 60)
 
     assert [seconds_left(limits, caller) for caller in callers] == [None, 60, 60]
 
@@ -122,37 +153,38 @@ def test_rejected_credentials_are_remembered_for_five_seconds(
     limits: RateLimits, clock: FakeClock
 ) -> None:
     """Rejected credentials are refused for five seconds, without an effect on other callers."""
-    limits.refused(limits.name(ADA))
-    limits.check(limits.name(BOB))
+    refuse(limits, ADA)
+    call(limits, BOB)
     with pytest.raises(UpstreamUnauthenticatedError) as caught:
-        limits.check(limits.name(ADA.credentials()))  # in any language
+        call(limits, ADA.credentials())  # in any language
     clock.advance(5)
 
-    limits.check(limits.name(ADA))
+    call(limits, ADA)
     assert not caught.value.call_was_made
 
 
-def test_unauthenticated_callers_share_one_share(limits: RateLimits) -> None:
+def test_unauthenticated_callers_share_one_share(limits: RateLimits, clock: FakeClock) -> None:
     """Once a caller was accepted, all unauthenticated callers share one share."""
-    ada, bob = limits.name(ADA), limits.name(BOB)
-    own = [ADA.owner(), BOB.owner()]
+    slow = UpstreamTimeoutError("")  # proves nothing about the credentials
 
     def shares() -> list[str]:
-        return [limits.share_of(ada, ADA), limits.share_of(bob, BOB)]
+        return [call(limits, ADA, slow), call(limits, BOB, slow)]
 
+    own = [ADA.owner(), BOB.owner()]
     assert shares() == own
-    limits.accepted(ada)
+    call(limits, ADA)
     assert shares() == [own[0], STRANGERS]
-    limits.accepted(bob)
-    limits.refused(ada)
+    call(limits, BOB)
+    refuse(limits, ADA)
+    clock.advance(5)
     assert shares() == [STRANGERS, own[1]]
 
 
 def test_no_credential_is_stored(limits: RateLimits) -> None:
     """Only a digest with a key of its own is stored, which matches no other store or log."""
-    limits.add(limits.name(ADA), 7)
+    hold(limits, ADA, 7)
     other = RateLimits()
-    other.add(other.name(ADA), 7)
+    hold(other, ADA, 7)
 
     assert "ZGVtbzpkZW1v" not in repr(vars(limits))
     assert set(limits._until).isdisjoint(other._until)
