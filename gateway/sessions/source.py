@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from typing import NamedTuple
 
 import msgspec
 
@@ -34,6 +35,17 @@ _SHORTEST_AGE_S = 1.0
 
 Fetch = Callable[[Caller, Sequence[Header]], Awaitable[bytes]]
 """Calls SuperOffice for a caller, within a trace; returns the body of a 200, decompressed."""
+
+
+class _Request(NamedTuple):
+    """A request for a caller's snapshot, of an age that it accepts."""
+
+    caller: Caller
+    key: str
+    trace: Sequence[Header]
+    max_age_s: float | None
+    since_ns: float
+    """When the call for a snapshot that is young enough must have begun."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False, weakref_slot=True)
@@ -93,11 +105,12 @@ class Source:
             self.caller_rate.check(self.owner_of(caller))
         max_age_s = max_age_s if is_poll or max_age_s is None else max(max_age_s, _SHORTEST_AGE_S)
         since_ns = self._since_ns(None if is_poll else max_age_s)
+        request = _Request(caller, key, trace, max_age_s, since_ns)
 
         async def call() -> Snapshot:
             IS_POLL.set(is_poll)  # in the context of the flight's task
             with self.bodies.hold():
-                return await self._fly(key, caller, trace, max_age_s, since_ns)
+                return await self._fly(request)
 
         while True:
             epoch_ns = max(self.epoch_ns, since_ns)
@@ -115,7 +128,7 @@ class Source:
             try:
                 snapshot = await self.flights.join(key, call)
             except UpstreamError as exc:
-                older = await self._stale(key, caller, exc, max_age_s)
+                older = await self._stale(request, exc)
                 if older is None:
                     raise
                 return msgspec.structs.replace(older, fwd=fwd, is_stale=True, failure=exc)
@@ -166,43 +179,31 @@ class Source:
     def _served(self, snapshot: Snapshot, how: How, fwd: Forwarded) -> Served:
         return Served(snapshot, how, fwd, self.windows, self.clock_ns, self.epoch_ns)
 
-    async def _stale(
-        self, key: str, caller: Caller, failure: UpstreamError, max_age_s: float | None
-    ) -> Served | None:
+    async def _stale(self, request: _Request, failure: UpstreamError) -> Served | None:
         """Return a stale snapshot to serve instead of the failure, if there is one."""
         if not self.windows.if_error_s:
             return None
-        latest = await self.cache.get(key)
+        caller, latest = request.caller, await self.cache.get(request.key)
         if latest is None and self.shared is not None:
-            found = await self.shared.get(self._shared_key(key, caller))
+            found = await self.shared.get(self._shared_key(request.key, caller))
             if found is not None:
                 latest = await self._assemble(caller, self._stored(found), "shared", 0)
         older = self._hit(latest)
-        if older is None or not older.may_stand_in(failure, max_age_s):
+        if older is None or not older.may_stand_in(failure, request.max_age_s):
             return None
         return None if await self._is_revoked(older, caller) else older
 
-    async def _fly(
-        self,
-        key: str,
-        caller: Caller,
-        trace: Sequence[Header],
-        max_age_s: float | None,
-        since_ns: float,
-    ) -> Snapshot:
+    async def _fly(self, request: _Request) -> Snapshot:
         """Fetch a new snapshot, and cache it."""
         try:
             if self.shared is None or not self.windows.ttl_s:
-                _, snapshot = await self._call(caller, trace)
+                _, snapshot = await self._call(request)
             else:
-                shared_key = self._shared_key(key, caller)
-                snapshot = await self._fetch_once(
-                    self.shared, shared_key, caller, trace, max_age_s, since_ns
-                )
+                snapshot = await self._fetch_once(self.shared, request)
         except UpstreamRejectionError:
-            await self.cache.delete(key)
+            await self.cache.delete(request.key)
             if self.windows.while_revalidate_s or self.windows.if_error_s:
-                revocation, cached_s = self._revocation(caller), self.windows.cached_s
+                revocation, cached_s = self._revocation(request.caller), self.windows.cached_s
                 await self.revocations.add(revocation, self.clock_ns(), cached_s=cached_s)
             raise
         except UpstreamError as exc:
@@ -211,36 +212,29 @@ class Source:
             logger.log(level, "A REST call failed: %s", described(exc))
             raise
         if self.windows.ttl_s:
-            owner = self.owner_of(caller)
-            await self.cache.set(key, snapshot, ttl=self.windows.cached_s, owner=owner)
+            owner = self.owner_of(request.caller)
+            await self.cache.set(request.key, snapshot, ttl=self.windows.cached_s, owner=owner)
         return snapshot
 
-    async def _fetch_once(
-        self,
-        shared: SharedCache,
-        shared_key: SharedKey,
-        caller: Caller,
-        trace: Sequence[Header],
-        max_age_s: float | None,
-        since_ns: float,
-    ) -> Snapshot:
+    async def _fetch_once(self, shared: SharedCache, request: _Request) -> Snapshot:
         """Call SuperOffice and share the answer, or use the answer to another process."""
-        started = time.perf_counter()
+        started, shared_key = time.perf_counter(), self._shared_key(request.key, request.caller)
 
         def usable(found: Found) -> Stored | None:
             stored = self._stored(found)
-            is_fresh = found.age_s < ttl_s and stored.requested_ns >= max(self.epoch_ns, since_ns)
-            return stored if is_fresh else None
+            is_recent = stored.requested_ns >= max(self.epoch_ns, request.since_ns)
+            return stored if is_recent and found.age_s < ttl_s else None
 
         since_change_s, ttl_s = (self.clock_ns() - self.epoch_ns) / 1e9, self.windows.ttl_s
-        oldest_s = min(ttl_s, since_change_s, ttl_s if max_age_s is None else max_age_s)
+        max_age_s = ttl_s if request.max_age_s is None else request.max_age_s
+        oldest_s = min(ttl_s, since_change_s, max_age_s)
         try:
             async with leased(shared, shared_key, usable=usable, oldest_s=oldest_s) as mine:
                 if mine.found is not None:
                     took_s = time.perf_counter() - started
-                    return await self._assemble(caller, mine.found, "shared", took_s)
+                    return await self._assemble(request.caller, mine.found, "shared", took_s)
                 try:
-                    stored, snapshot = await self._call(caller, trace)
+                    stored, snapshot = await self._call(request)
                 except UpstreamRejectionError:
                     await shared.forget(shared_key)
                     raise
@@ -254,13 +248,13 @@ class Source:
     def _stored(self, found: Found) -> Stored:
         return Stored.from_bytes(found.content, self.clock_ns() - round(found.age_s * 1e9))
 
-    async def _call(self, caller: Caller, trace: Sequence[Header]) -> tuple[Stored, Snapshot]:
+    async def _call(self, request: _Request) -> tuple[Stored, Snapshot]:
         started, requested_ns = time.perf_counter(), self.clock_ns()
         self.epoch_ns = min(self.epoch_ns, requested_ns)  # the clock may have been set back
-        body = await self.fetch(caller, trace)
+        body = await self.fetch(request.caller, request.trace)
         stored = Stored(body, requested_ns, self.clock_ns())
         took_s = time.perf_counter() - started
-        return stored, await self._assemble(caller, stored, "upstream", took_s)
+        return stored, await self._assemble(request.caller, stored, "upstream", took_s)
 
     def _assemble(
         self, caller: Caller, stored: Stored, origin: Origin, fetch_s: float
