@@ -20,10 +20,11 @@ import httpx
 import pytest
 
 from gateway.commands.cli import main
-from gateway.commands.doctor import command, examination, machine, servers
+from gateway.commands.doctor import command, machine, servers
 from gateway.commands.doctor.finding import Finding
 from gateway.settings import Settings
 from gateway.store import redis
+from gateway.upstream import transport
 from gateway.upstream.client import PATH
 from gateway.upstream.route import Route
 from gateway.upstream.transport import PooledTransport
@@ -600,7 +601,7 @@ async def online(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any
     async def answer(_: Route, url: str, **__: Any) -> list[Finding]:
         return [Finding("REST API", "ok", f"{url} asks for credentials")]
 
-    monkeypatch.setattr(examination, "PooledTransport", lambda *_: Service())
+    monkeypatch.setattr(transport, "PooledTransport", lambda *_: Service())
     monkeypatch.setattr(servers, "reach", reach)
     monkeypatch.setattr(servers, "answer", answer)
     yield state

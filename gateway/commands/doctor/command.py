@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from gateway.commands import arguments
 from gateway.commands.doctor.finding import Finding
 from gateway.commands.table import aligned
+from gateway.headers import Header
 from gateway.settings import Settings
 from gateway.settings.messages import variable
 
@@ -39,11 +40,10 @@ def _run(
         SettingsError: the gateway would not start.
     """
     from gateway.app import create_app
-    from gateway.commands.doctor.examination import examine
 
     settings, sent = arguments.read_caller(headers, tenant, flags)
     create_app(settings)  # if the gateway cannot start, no check is made
-    findings = asyncio.run(examine(settings, sent, tenant or None))
+    findings = asyncio.run(_examine(settings, sent, tenant or None))
     shown = _effective(settings, flags)
     if is_json:
         report = {"settings": shown, "findings": [asdict(finding) for finding in findings]}
@@ -53,6 +53,21 @@ def _run(
         text += f"\n\n{_settings_text(shown, shows_all=shows_all)}"
     print(text)  # noqa: T201
     return int(any(finding.level == "fail" for finding in findings))
+
+
+async def _examine(
+    settings: Settings, headers: Sequence[Header], tenant: str | None
+) -> list[Finding]:
+    """Check the settings, this machine, Redis, the network and SuperOffice."""
+    from gateway.commands.doctor import machine, servers  # slow to import
+    from gateway.upstream.transport import PooledTransport
+
+    findings = [Finding("settings", "warn", text) for text in settings.warnings]
+    findings += [*machine.ports(settings), machine.open_files(settings)]
+    if settings.redis_url is not None:
+        findings.append(await machine.shared_cache(settings.redis_url))
+    async with PooledTransport(settings) as connections:
+        return findings + await servers.superoffice(connections, settings, headers, tenant)
 
 
 def _effective(settings: Settings, flags: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Checks of servers: name, connection, TLS, and REST answers with and without credentials."""
+"""Checks of servers: tenant, name, connection, TLS, and REST answers with or without a login."""
 
 import asyncio
 import socket
@@ -18,6 +18,8 @@ from gateway.records.record import valid
 from gateway.schema.entities.chat_decoder import decode
 from gateway.settings import Settings
 from gateway.settings.settings import WITH_OFFSETS
+from gateway.settings.tenant_names import canonical_tenant
+from gateway.tenants.state_service import StateService
 from gateway.upstream.client import PATH, UpstreamClient
 from gateway.upstream.failures import http_date_s
 from gateway.upstream.route import ProxyError, Route, host_and_port, server_of
@@ -54,6 +56,46 @@ _ANSWER_FAILURES: Failures = (
     (httpx.ProtocolError, "the answer is not valid HTTP → check the port"),
     (Exception, f"the connection breaks: {{kind}} → check the port; must {_CERTIFICATE} be set?"),
 )
+
+
+async def superoffice(
+    network: PooledTransport, settings: Settings, headers: Sequence[Header], tenant: str | None
+) -> list[Finding]:
+    """Check the way to SuperOffice and its answer; with `headers`, make one real call."""
+    url, timeout_s = settings.address, settings.upstream_connect_timeout
+    findings = await reach(network.route, url, timeout_s=timeout_s)
+    if settings.environment is not None:
+        if tenant is None or findings[-1].level == "fail":
+            return findings
+        tenant_url, finding = await _tenant(network, settings, tenant)
+        findings.append(finding)
+        if tenant_url is None:
+            return findings
+        url = tenant_url
+        findings += await reach(network.route, url, timeout_s=timeout_s)
+    if findings[-1].level == "fail":
+        return findings
+    findings += await answer(network, url, timeout_s=settings.upstream_timeout)
+    if headers:
+        findings += await call(network, settings, url, headers)
+    return findings
+
+
+async def _tenant(
+    network: PooledTransport, settings: Settings, tenant: str
+) -> tuple[str | None, Finding]:
+    name = canonical_tenant(tenant)
+    if name is None:
+        found, advice = f"{tenant} is not a tenant's name", "write it like Cust12345"
+        return None, Finding("tenant", "fail", found, advice)
+    if settings.tenants is not None and name not in settings.tenants:
+        return None, Finding("tenant", "fail", f"{name} is not served", "add it to GATEWAY_TENANTS")
+    try:
+        state = await StateService(settings, network).read(name)
+    except GatewayError as exc:
+        return None, Finding("tenant", "fail", str(exc))
+    host = urlsplit(state.url).hostname
+    return state.url, Finding("tenant", "ok", f"{name} is {state.name}, at {host}")
 
 
 async def reach(route: Route, address: str, *, timeout_s: float) -> list[Finding]:
