@@ -28,36 +28,8 @@ class Lease(Generic[T]):
         self.found: T | None = None
         self._shared = shared
         self._key = key
-        self._token = secrets.token_bytes(16)
+        self.token = secrets.token_bytes(16)
         self._renewing: asyncio.TimerHandle | None = None
-
-    async def wait(
-        self, usable: Callable[[Found], T | None], oldest_s: float, began_s: float
-    ) -> bool:
-        """Wait for the entry or the lease, or until the cache fails; return whether it waited.
-
-        Raises:
-            TimeoutError: `lease_wait_s` has passed.
-        """
-        shared, has_waited, poll_s = self._shared, False, _FIRST_POLL_S
-        age_s = oldest_s
-        while True:
-            result = await shared.look_up(self._key, token=self._token, oldest_s=age_s)
-            self.found = usable(result.found) if result.found else None
-            if result.has_lease:
-                self._renew_later()
-            if self.found is not None or result.has_lease or shared.outages.is_paused:
-                return has_waited
-            if result.found is not None or result.is_invalid:
-                if age_s == _NO_ENTRY_S:  # the peer is not Redis
-                    return has_waited
-                # Take the lease as if there were no entry: its fetch has all of the time.
-                age_s, has_waited = _NO_ENTRY_S, False
-                continue
-            if shared.clock() - began_s >= shared.lease_wait_s:
-                raise TimeoutError
-            await asyncio.sleep(poll_s)
-            age_s, has_waited, poll_s = oldest_s, True, min(2 * poll_s, _LATER_POLLS_S)
 
     async def store(self, content: bytes, *, ttl_s: float, age_s: float) -> None:
         """Store what was fetched and release the lease, without waiting for Redis."""
@@ -68,13 +40,14 @@ class Lease(Generic[T]):
         """Release the lease, if it is held."""
         self._shared.release(self._key, self._end())
 
-    def _renew_later(self) -> None:
+    def renew_later(self) -> None:
+        """Renew the lease until its end."""
         loop = asyncio.get_running_loop()
         self._renewing = loop.call_later(_RENEWED_AFTER_S, self._renew)
 
     def _renew(self) -> None:
-        self._shared.extend(self._key, self._token)
-        self._renew_later()
+        self._shared.extend(self._key, self.token)
+        self.renew_later()
 
     def _end(self) -> bytes:
         """Stop renewing, and return the token of the lease."""
@@ -82,7 +55,7 @@ class Lease(Generic[T]):
             return b""
         self._renewing.cancel()
         self._renewing = None
-        return self._token
+        return self.token
 
 
 @asynccontextmanager
@@ -101,8 +74,25 @@ async def leased(
         TimeoutError: `lease_wait_s` has passed, after waiting for another process.
     """
     began_s, mine = shared.clock(), Lease[T](shared, key)
+    age_s, poll_s, has_waited = oldest_s, _FIRST_POLL_S, False
     try:
-        has_waited = await mine.wait(usable, oldest_s, began_s)
+        while True:
+            result = await shared.look_up(key, token=mine.token, oldest_s=age_s)
+            mine.found = usable(result.found) if result.found else None
+            if result.has_lease:
+                mine.renew_later()
+            if mine.found is not None or result.has_lease or shared.outages.is_paused:
+                break
+            if result.found is not None or result.is_invalid:
+                if age_s == _NO_ENTRY_S:  # the peer is not Redis
+                    break
+                # Take the lease as if there were no entry: its fetch has all of the time.
+                age_s, has_waited = _NO_ENTRY_S, False
+                continue
+            if shared.clock() - began_s >= shared.lease_wait_s:
+                raise TimeoutError
+            await asyncio.sleep(poll_s)
+            age_s, has_waited, poll_s = oldest_s, True, min(2 * poll_s, _LATER_POLLS_S)
         left_s = shared.lease_wait_s - (shared.clock() - began_s) if has_waited else None
         async with asyncio.timeout(None if mine.found else left_s):
             yield mine
