@@ -126,9 +126,14 @@ class Watcher:
             UpstreamError: SuperOffice rejects the caller's credentials.
         """
         seen: State | UpstreamError | None = None
-        cached, state = self.source.peek(self.key), self._state
-        if cached and state and cached.snapshot.as_of.fetched_ns > state.snapshot.as_of.fetched_ns:
-            await self._take(cached.snapshot)  # of a query: its client must not see older data now
+        state, cached = self._state, self.source.latest(self.key)
+        if cached and (not state or cached.as_of.fetched_ns > state.snapshot.as_of.fetched_ns):
+            await self._take(cached)  # of a query: its client must not see older data now
+        elif state and self.source.rejected_ns(self.caller) >= state.snapshot.requested_ns:
+            self._state = None  # until the poll, there is nothing to show
+            self.wake()
+        elif self._error is not None:
+            self.wake()  # SuperOffice may answer again
         while True:
             if self.failure is not None:
                 raise self.failure

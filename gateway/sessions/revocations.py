@@ -21,11 +21,15 @@ class Revocations:
         self._shared = shared
         self._times_ns: LRUCache[str, int] = LRUCache(_MOST)
 
-    async def add(self, key: SharedKey, now_ns: int, *, cached_s: float) -> None:
-        """Record a rejection, for as long as older snapshots may be cached."""
+    async def add(self, key: SharedKey, now_ns: int, *, shared_s: float) -> None:
+        """Record a rejection; for other processes, for as long as older snapshots may be cached."""
         self._times_ns[key.name] = now_ns
-        if self._shared is not None:
+        if self._shared is not None and shared_s:
             await self._shared.put(key, _REVOKED, ttl_s=cached_s, is_owed=True)
+
+    def known_ns(self, key: SharedKey) -> int:
+        """Return when this process last saw the credentials rejected; 0 for never."""
+        return self._times_ns.get(key.name, 0)
 
     async def is_revoked(self, key: SharedKey, requested_ns: int, now_ns: int) -> bool:
         """Return whether a process saw the credentials rejected after `requested_ns`."""

@@ -147,6 +147,15 @@ class Source:
         since_ns = self._since_ns(max_age_s)
         return cached if cached is not None and cached.is_good_for(max_age_s, since_ns) else None
 
+    def rejected_ns(self, caller: Caller) -> int:
+        """Return when this process last saw the caller's credentials rejected; 0 for never."""
+        return self.revocations.known_ns(self._revocation(caller))
+
+    def latest(self, key: str) -> Snapshot | None:
+        """Return the latest snapshot of a key in memory, fresh or not."""
+        snapshot: Snapshot | None = self.cache.peek(key)
+        return snapshot
+
     def _since_ns(self, max_age_s: float | None) -> float:
         """Return when the call for a snapshot that is young enough now must have begun."""
         return -math.inf if max_age_s is None else self.clock_ns() - max_age_s * 1e9
@@ -202,9 +211,10 @@ class Source:
                 snapshot = await self._fetch_once(self.shared, request)
         except UpstreamRejectionError:
             await self.cache.delete(request.key)
-            if self.windows.while_revalidate_s or self.windows.if_error_s:
-                revocation, cached_s = self._revocation(request.caller), self.windows.cached_s
-                await self.revocations.add(revocation, self.clock_ns(), cached_s=cached_s)
+            has_stale = self.windows.while_revalidate_s or self.windows.if_error_s
+            shared_s = self.windows.cached_s if has_stale else 0
+            revocation = self._revocation(request.caller)
+            await self.revocations.add(revocation, self.clock_ns(), shared_s=shared_s)
             raise
         except UpstreamError as exc:
             # Calls that were not made are frequent, and the log has the reason already.
@@ -219,10 +229,13 @@ class Source:
     async def _fetch_once(self, shared: SharedCache, request: _Request) -> Snapshot:
         """Call SuperOffice and share the answer, or use the answer to another process."""
         started, shared_key = time.perf_counter(), self._shared_key(request.key, request.caller)
+        # A rejection during an outage of Redis has not deleted the entry.
+        rejected_ns = self.rejected_ns(request.caller)
+        oldest_ns = max(self.epoch_ns, request.since_ns, rejected_ns + 1)
 
         def usable(found: Found) -> Stored | None:
             stored = self._stored(found)
-            is_recent = stored.requested_ns >= max(self.epoch_ns, request.since_ns)
+            is_recent = stored.requested_ns >= oldest_ns
             return stored if is_recent and found.age_s < ttl_s else None
 
         since_change_s, ttl_s = (self.clock_ns() - self.epoch_ns) / 1e9, self.windows.ttl_s
@@ -236,7 +249,7 @@ class Source:
                 try:
                     stored, snapshot = await self._call(request)
                 except UpstreamRejectionError:
-                    await shared.forget(shared_key)
+                    await shared.forget(shared_key, self.windows.cached_s)
                     raise
                 age_s = (self.clock_ns() - stored.fetched_ns) / 1e9
                 await mine.store(stored.to_bytes(), ttl_s=self.windows.cached_s, age_s=age_s)

@@ -185,7 +185,7 @@ class SharedCache:
             lambda: unseal(sealed, key=key.secret, name=name, max_bytes=self.max_bytes),
         )
         age_s = max(0.0, now_s - made_s)
-        if opened is None or age_s >= ttl_s:  # not ours: Redis would have deleted it
+        if not opened or age_s >= ttl_s:  # not ours: Redis would have deleted it
             return LookupResult(is_invalid=True)
         return LookupResult(Found(opened, age_s))
 
@@ -227,9 +227,10 @@ class SharedCache:
         wait_ms = await self._batches.add(Reserve(name, per_second, longest_s))
         return wait_ms / 1000 if isinstance(wait_ms, int) else None
 
-    async def forget(self, key: SharedKey) -> None:
-        """Delete the entry."""
-        await self._batches.add(Forget(key.name))
+    async def forget(self, key: SharedKey, ttl_s: float = 0) -> None:
+        """Delete the entry; after an outage, replace one of up to `ttl_s` by an empty one."""
+        if await self._batches.add(Forget(key.name)) is None:
+            self._owe(_Entry(key, b"", ttl_s, self.clock(), is_owed=True))
 
     async def _write(self, entry: _Entry, token: bytes = b"") -> "asyncio.Future[Reply] | None":
         """Seal an entry and begin to write it; None if it has expired or may not be written now."""

@@ -136,6 +136,9 @@ class Call:
     share: str = ""
     """The name under which its caller's failures are counted: see `RateLimits.call`."""
 
+    check: Callable[[], object] = bool
+    """Raises if the call must not be made now."""
+
     had_time: bool = True
     has_begun: bool = False
     """Whether it was made, once at least."""
@@ -146,6 +149,7 @@ class Call:
 
     def begin(self, *, had_time: bool = True) -> None:
         """Begin the call; unless it `had_time`, half of its deadline, a timeout is our fault."""
+        self.check()
         self.breaker.begin(self)
         if not self.has_begun:  # a retry has less time because of SuperOffice
             self.has_begun, self.had_time = True, had_time

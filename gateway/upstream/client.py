@@ -99,7 +99,8 @@ class UpstreamClient:
                 or this caller is rate-limited.
         """
         ends_at = asyncio.get_running_loop().time() + self._timeout_s
-        with self._rate_limits.call(caller) as share, Call(self.breaker, share) as call:
+        limits = self._rate_limits.call(caller)
+        with limits as (share, check), Call(self.breaker, share, check) as call:
             try:
                 async with asyncio.timeout_at(ends_at):
                     self._retries.note_call()

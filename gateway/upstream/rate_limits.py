@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from cachetools import LRUCache, TLRUCache
 
@@ -40,12 +41,12 @@ class RateLimits:
         return TLRUCache(_MOST, ttu=lambda _, until, __: until, timer=self._clock)
 
     @contextmanager
-    def call(self, caller: Caller) -> Iterator[str]:
-        """Make a call in the block, whose outcome counts; yield its caller's share.
+    def call(self, caller: Caller) -> Iterator[tuple[str, Callable[[], None]]]:
+        """Make a call in the block, whose outcome counts; yield its caller's share, and a check.
 
         The share names the caller's slots and failures. Unauthenticated clients have one together,
         as forged credentials cost nothing; but until the first caller is accepted, each has its
-        own.
+        own. The check raises as this does: another call may be refused while this one waits.
 
         Raises:
             UpstreamHeldOffError: it is rate-limited; the error says for how many more seconds.
@@ -53,6 +54,22 @@ class RateLimits:
         """
         credentials = repr(caller.credentials().headers).encode()
         name = hashlib.blake2b(credentials, key=self._key, digest_size=16).hexdigest()
+        self._check(name)
+        is_known = not self._accepted or name in self._accepted
+        try:
+            yield caller.owner() if is_known else STRANGERS, partial(self._check, name)
+        except UpstreamUnauthenticatedError as exc:
+            if exc.call_was_made:
+                self._accepted.pop(name, None)
+                self._refused[name] = self._clock() + _REFUSED_S
+            raise
+        except UpstreamRateLimitedError as exc:
+            if exc.retry_after_s and exc.call_was_made:
+                self._until[name] = self._clock() + min(exc.retry_after_s, _LONGEST_S)
+            raise
+        self._accepted[name] = True
+
+    def _check(self, name: str) -> None:
         if (until := self._until.get(name)) is not None:
             message = "SuperOffice has asked this user to slow down."
             retry_after_s = max(1, math.ceil(until - self._clock()))
@@ -62,15 +79,3 @@ class RateLimits:
             error = UpstreamUnauthenticatedError(message, upstream_status=401)
             error.call_was_made = False
             raise error
-        is_known = not self._accepted or name in self._accepted
-        try:
-            yield caller.owner() if is_known else STRANGERS
-        except UpstreamUnauthenticatedError:
-            self._accepted.pop(name, None)
-            self._refused[name] = self._clock() + _REFUSED_S
-            raise
-        except UpstreamRateLimitedError as exc:
-            if exc.retry_after_s and exc.call_was_made:
-                self._until[name] = self._clock() + min(exc.retry_after_s, _LONGEST_S)
-            raise
-        self._accepted[name] = True

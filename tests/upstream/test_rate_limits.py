@@ -28,7 +28,7 @@ def limits(clock: FakeClock) -> RateLimits:
 def call(limits: RateLimits, caller: Caller, failure: UpstreamError | None = None) -> str:
     """Make a call that succeeds, or fails; return the caller's share."""
     try:
-        with limits.call(caller) as share:
+        with limits.call(caller) as (share, _):
             if failure:
                 raise failure
     except UpstreamError as exc:
