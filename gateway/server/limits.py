@@ -52,7 +52,6 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
     """Bytes since the last complete head, or since the last piece of a body."""
 
     _headers_in_head = 0
-    _is_in_head = True
     _debt_bytes = 0
     """The cost of the body's pieces so far, less their bytes; never below 0."""
 
@@ -84,11 +83,16 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         _limit_time_to_read(transport)
         self._start_head_timer()
 
+    @property
+    def is_between_requests(self) -> bool:
+        """Whether all requests with a complete head are answered."""
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        return cycle is None or cycle.response_complete
+
     def has_no_request(self) -> bool:
         """Return whether it may be closed for another connection: no request is in progress."""
-        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         is_http = self.transport.get_protocol() is self and not self.transport.is_closing()
-        return is_http and (cycle is None or cycle.response_complete)
+        return is_http and self.is_between_requests
 
     def data_received(self, data: bytes) -> None:
         """Parse received data; large data in pieces, so that a limit stops it early."""
@@ -104,12 +108,12 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
             self._start_head_timer()  # a request was answered, and line ends came after it
 
     def _parse(self, piece: bytes) -> None:
-        """Parse a piece; count its bytes in a head, and if the request makes no progress."""
+        """Parse a piece; count its bytes if the request makes no progress."""
         self._has_progress = False
         super().data_received(piece)
         headers = len(self.headers or ()) - self._headers_in_head  # or trailers
         refusal = _TOO_MANY if headers > MAX_HEADERS else None
-        if self._is_in_head or not self._has_progress:
+        if not self._has_progress:
             self._head_bytes += len(piece)
             if self._head_bytes > _MAX_HEAD_BYTES:
                 refusal = self._too_large()
@@ -121,7 +125,6 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         """Count the bytes of the head that begins."""
         super().on_message_begin()
         self.requests_begun += 1
-        self._is_in_head = True
         self._head_bytes = self._debt_bytes = self._headers_in_head = 0
 
     def on_headers_complete(self) -> None:
@@ -135,7 +138,6 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         # The head is short enough if it came in one piece.
         if self._head_bytes and len(self.url) + _size(self.headers) > _MAX_HEAD_BYTES:
             self._reject(*self._too_large())
-        self._is_in_head = False
         self._has_progress = True
         self._stop_head_timer()
         if self.expect_100_continue and self.parser.get_http_version() == "1.0":
@@ -203,7 +205,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         if cycle is not None and cycle.scope is self.scope:
             return cycle.more_body and not (self.pipeline or cycle.response_started)
-        return cycle is None or cycle.response_complete  # the head of the last one is incomplete
+        return self.is_between_requests  # the head of the last one is incomplete
 
     def on_body(self, body: bytes) -> None:
         """Add a piece to the body.

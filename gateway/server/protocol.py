@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.server import uvicorn_hooks  # noqa: F401  fails on a uvicorn that lacks a hook
-from gateway.server.fast_lane import Application, FastLaneProtocol
+from gateway.server.fast_lane import Application
 from gateway.server.upgrade import UpgradeProtocol
 
 
@@ -53,7 +53,7 @@ class OneWrite:
         return getattr(self._transport, name)
 
 
-class GatewayProtocol(UpgradeProtocol, FastLaneProtocol):
+class GatewayProtocol(UpgradeProtocol):
     """One connection to a client."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

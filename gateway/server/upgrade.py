@@ -8,8 +8,8 @@ read their body. So the head is parsed again, without the headers that ask for i
 import asyncio
 
 from httptools import HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from gateway.server.fast_lane import FastLaneProtocol
 from gateway.web.read.accept import LONGEST
 
 _LISTS = frozenset({b"connection", b"sec-websocket-extensions", b"sec-websocket-protocol"})
@@ -18,7 +18,7 @@ _LISTS = frozenset({b"connection", b"sec-websocket-extensions", b"sec-websocket-
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
 
-class UpgradeProtocol(HttpToolsProtocol):
+class UpgradeProtocol(FastLaneProtocol):
     """Hands WebSockets over, and answers requests for any other protocol in HTTP/1.1."""
 
     _is_read_again = False
@@ -39,25 +39,21 @@ class UpgradeProtocol(HttpToolsProtocol):
             super().handle_websocket_upgrade()
             self.parser = None  # type: ignore[assignment]  # it would keep this object alive
 
-    def is_handshake(self) -> bool:
-        """Return whether a head asks for a WebSocket, by uvicorn's rule: the last header counts.
+    def _should_upgrade(self) -> bool:
+        """Return whether a head asks for a WebSocket.
 
         A pipelined one does not: the connection cannot change before earlier requests are answered.
         """
-        last = dict(self.headers)
-        tokens = _tokens(last.get(b"connection", b""))
-        cycle: RequestResponseCycle | None = self.cycle  # None at first
-        is_pipelined = cycle is not None and not cycle.response_complete
-        is_asked = b"upgrade" in tokens and last.get(b"upgrade", b"").lower() == b"websocket"
-        return is_asked and not is_pipelined
+        return self.is_between_requests and super()._should_upgrade()
 
     def on_headers_complete(self) -> None:
         """Go on with the request, unless its head is read again."""
         is_asked = self.parser.should_upgrade()
-        lists = [value for name, value in self.headers if name == b"connection"] if is_asked else []
-        if len(lists) > 1:  # one list in several lines (RFC 9110, section 5.3)
-            self.headers.append((b"connection", b",".join(lists)))  # uvicorn reads the last one
-        self._is_read_again = is_asked and not self.is_handshake()
+        if is_asked:  # one list in several lines (RFC 9110, section 5.3): uvicorn reads the last
+            values = [value for name, value in self.headers if name == b"connection"]
+            self.headers[:] = [header for header in self.headers if header[0] != b"connection"]
+            self.headers.append((b"connection", b",".join(values)[: LONGEST + 1]))
+        self._is_read_again = is_asked and not self._should_upgrade()
         if not self._is_read_again:
             super().on_headers_complete()
 
@@ -87,7 +83,7 @@ class _Parser(HttpRequestParser):
                 HttpRequestParser.feed_data(parser, data)
                 return
             except HttpParserUpgrade as exc:
-                if protocol.is_handshake():
+                if protocol._should_upgrade():
                     raise
                 if parser.get_method() == b"CONNECT":  # it needs no Upgrade header
                     protocol.send_400_response("CONNECT is not supported.")
@@ -97,17 +93,14 @@ class _Parser(HttpRequestParser):
                 protocol.parser = parser = _Parser(protocol)
 
 
-def _tokens(value: bytes) -> list[bytes]:
-    return [token.strip().lower() for token in value[:LONGEST].split(b",")]
-
-
 def _plain_head(parser: HttpRequestParser, protocol: UpgradeProtocol) -> bytes:
     """Write a head without the headers that ask for another protocol."""
     version = parser.get_http_version().encode()
     head = [b"%s %s HTTP/%s\r\n" % (parser.get_method(), protocol.url, version)]
     for name, value in protocol.headers:
         if name == b"connection":
-            value = b",".join(token for token in _tokens(value) if token == b"close")
+            tokens = [token.strip().lower() for token in value.split(b",")]
+            value = b"close" if b"close" in tokens else b""
         if name not in {b"upgrade", b"http2-settings"}:
             head.append(b"%s: %s\r\n" % (name, value))
     return b"".join((*head, b"\r\n"))

@@ -21,7 +21,7 @@ _HOOKS: dict[type | ModuleType, dict[str, str]] = {
         "handle_websocket_upgrade": "handshakes with a body are refused",
         "send_400_response": "requests past a limit, and invalid HTTP, get our error body",
         "expect_100_continue": "HTTP/1.0 gets no 100",
-        "headers parser url": "heads that ask for another protocol are read again",
+        "headers parser url _should_upgrade": "heads that ask for another protocol are read again",
         "pipeline timeout_keep_alive_task connections loop": "limits, and the timer of a head",
         "app cycle flow server_state transport": "cached answers use them like all others",
         "scope": "the request that is being parsed, to which a refusal belongs",
