@@ -4,9 +4,9 @@ Such an answer is sent as soon as its request is complete: no task, no middlewar
 """
 
 import time
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
-from starlette.types import Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.headers import Header
@@ -16,15 +16,13 @@ from gateway.web.edge import Edge
 from gateway.web.inbound import REQUEST_ID, Inbound, RequestHead, find_inbound, inbound_of
 from gateway.web.response_cache import CachedAnswer, CacheHit
 
-Application: TypeAlias = Any  # the types of uvicorn and Starlette differ
-
 
 class FastLaneProtocol(LimitedProtocol):
     """Answers from the cache if it can; cancels a request when its client disconnects."""
 
     _is_reading = False
-    _held: tuple[RequestResponseCycle, Application] | None = None
-    """A request and the application to call with it, until all received data is parsed."""
+    _held: RequestResponseCycle | None = None
+    """A request, until all received data is parsed: then the application is called with it."""
 
     _running: RequestResponseCycle | None = None
     """The request that the application was called with last; later ones wait in the pipeline."""
@@ -57,7 +55,7 @@ class FastLaneProtocol(LimitedProtocol):
         super().data_received(data)
         self._is_reading = False
         if self._held is not None:
-            self._release(*self._held)
+            self._release(self._held)
         elif was_between and self.requests_begun == self._begun_when_complete == begun + 1:
             cycle: RequestResponseCycle | None = self.cycle  # None after a handshake
             self._last_request = data if cycle is not None and cycle.response_complete else b""
@@ -79,36 +77,38 @@ class FastLaneProtocol(LimitedProtocol):
         can_send = edge.has_fast_lane and not self.flow.write_paused
         return response_cache.find(scope, inbound) if can_send else None
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Application) -> None:
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self._is_reading:
-            self._held = (cycle, app)
+            self._held = cycle
         else:
-            self._call(cycle, app)
+            self._call(cycle)
 
-    def _call(self, cycle: RequestResponseCycle, app: Application) -> None:
+    def _call(self, cycle: RequestResponseCycle) -> None:
         self._running = cycle
+        app: Any = self.app  # the types of uvicorn and Starlette differ
+        if cycle.scope["http_version"] == "1.0":
+            app = _without_chunks(app, cycle)
         super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
         """Answer from the cache, or call the application."""
         super().on_message_complete()
         self._begun_when_complete = self.requests_begun
-        if self._held is not None:
-            cycle, app = self._held
-            found, edge = None, self.edge
-            if edge is not None:
-                scope = scope_of(cycle)
-                inbound = edge.door.enter(scope, bytes(cycle.body), self._last_head)
-                cycle.body = bytearray()  # the whole body is held once
-                self._last_head = inbound.head
-                found = self._find(edge, scope, inbound)
-            if edge and found:
+        if (cycle := self._held) is None:
+            return
+        edge = self.edge
+        if edge is not None:
+            scope = scope_of(cycle)
+            inbound = edge.door.enter(scope, bytes(cycle.body), self._last_head)
+            cycle.body = bytearray()  # the whole body is held once
+            self._last_head = inbound.head
+            if found := self._find(edge, scope, inbound):
                 self._held = None
                 self._send(edge, cycle, *found)
-            else:
-                self._release(cycle, app)
+                return
+        self._release(cycle)
 
-    def _release(self, cycle: RequestResponseCycle, app: Application) -> None:
+    def _release(self, cycle: RequestResponseCycle) -> None:
         """Call the application with the held request, or answer 503 under load.
 
         Do neither if the connection is closing, as after a 400 for a part of the body.
@@ -120,7 +120,7 @@ class FastLaneProtocol(LimitedProtocol):
         if edge and edge.sheds(scope_of(cycle)):
             self._send(edge, cycle, edge.admission.refusal, [])
         else:
-            self._call(cycle, app)
+            self._call(cycle)
 
     def _send(
         self, edge: Edge, cycle: RequestResponseCycle, answer: CachedAnswer, aging: list[Header]
@@ -156,3 +156,21 @@ class FastLaneProtocol(LimitedProtocol):
 def scope_of(cycle: RequestResponseCycle) -> Scope:
     """Return the scope of a request, as Starlette types it."""
     return cast("Scope", cycle.scope)
+
+
+def _without_chunks(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
+    """Return the app with answers that end when their connection closes.
+
+    HTTP/1.0 clients do not know chunks (RFC 9112, section 6.1). uvicorn compares each piece with
+    the remaining length, so that is set to the piece's own.
+    """
+
+    async def unchunked(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_unchunked(message: Message) -> None:
+            cycle.chunked_encoding = False
+            cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, send_unchunked)
+
+    return unchunked
