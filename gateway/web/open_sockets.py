@@ -17,21 +17,17 @@ _STRANGERS_PART = 10
 _LONGEST_TEXTS = 100_000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Place:
     """The place of one open socket."""
 
-    sockets: "OpenSockets"
-
-    def claim(self) -> None:
-        """Its credentials are being checked: evict sockets without credentials before it."""
-        if evict := self.sockets.strangers.pop(self, None):
-            self.sockets.claimants[self] = evict
+    strangers: dict["Place", Callable[[], object]]
+    has_login: bool = False
+    """Whether its credentials are being checked: sockets without any are evicted before it."""
 
     def accept(self) -> None:
         """Exempt it from eviction."""
-        self.sockets.strangers.pop(self, None)
-        self.sockets.claimants.pop(self, None)
+        self.strangers.pop(self, None)
 
 
 class OpenSockets:
@@ -42,14 +38,11 @@ class OpenSockets:
         self.strangers: dict[Place, Callable[[], object]] = {}
         """The callbacks that close unauthenticated sockets, the oldest first."""
 
-        self.claimants: dict[Place, Callable[[], object]] = {}
-        """The same for sockets whose credentials are being checked."""
-
         self.most = most
         self._most_strangers = max(1, most // _STRANGERS_PART)
         self._most_per_caller = most_per_caller
         self._of_callers: Counter[str] = Counter()
-        self._documents: dict[str, Counter[Document]] = {}
+        self._documents: dict[str, list[Document]] = {}
         """The documents of each caller's running operations."""
 
     @contextmanager
@@ -62,9 +55,9 @@ class OpenSockets:
         if self.open >= self.most and not self._evict():
             self.shed += 1
             raise GatewayFullError("Too many sockets are open.")
-        if len(self.strangers) + len(self.claimants) >= self._most_strangers:
+        if len(self.strangers) >= self._most_strangers:
             self._evict()
-        place = Place(self)
+        place = Place(self.strangers)
         self.strangers[place] = evict
         self.open += 1
         try:
@@ -74,10 +67,10 @@ class OpenSockets:
             self.open -= 1
 
     def _evict(self) -> bool:
-        evictable = self.strangers or self.claimants
-        if not evictable:
+        place = min(self.strangers, key=lambda place: place.has_login, default=None)
+        if place is None:
             return False
-        evictable.pop(next(iter(evictable)))()
+        self.strangers.pop(place)()
         return True
 
     @contextmanager
@@ -109,19 +102,17 @@ class OpenSockets:
         Raises:
             TooManyOpenError: the caller's documents are too long together.
         """
-        documents = self._documents.setdefault(caller, Counter())
+        documents = self._documents.setdefault(caller, [])
         texts = [one.text for one in {*documents, document}]
         if documents and sum(map(len, texts)) > _LONGEST_TEXTS:
             raise TooManyOpenError(
                 "The different queries that run on one user's sockets and streams may have "
                 f"{_LONGEST_TEXTS} characters together."
             )
-        documents[document] += 1
+        documents.append(document)
         try:
             yield
         finally:
-            documents[document] -= 1
-            if not documents[document]:
-                del documents[document]
+            documents.remove(document)
             if not documents:
                 del self._documents[caller]

@@ -60,13 +60,13 @@ def test_the_oldest_unauthenticated_socket_is_evicted() -> None:
 def test_a_socket_with_credentials_is_evicted_last() -> None:
     """Any number of handshakes does not evict a socket whose credentials are being checked."""
     room = Room(most=30)
-    room.open("kari").claim()
+    room.open("kari").has_login = True
     for number in range(5_000):
         room.open(f"{number}")
     assert "kari" not in room.evicted
 
     for name in ("x", "y", "z"):
-        room.open(name).claim()
+        room.open(name).has_login = True
     assert room.evicted[-1] == "kari"
 
 
@@ -128,8 +128,8 @@ def test_a_closed_socket_is_forgotten() -> None:
     """A closed socket leaves nothing in memory."""
     sockets = OpenSockets(most=9, most_per_caller=2)
     with sockets.count_for("kari"), sockets.count(list), sockets.count(list) as other:
-        other.claim()
+        other.has_login = True
         with sockets.count_document("kari", document(1)):
             assert sockets._documents
 
-    assert not (sockets._of_callers or sockets.strangers or sockets.claimants or sockets._documents)
+    assert not (sockets._of_callers or sockets.strangers or sockets._documents)

@@ -161,7 +161,7 @@ class Connection:
                 self._held.enter_context(self._graphql.sockets.count_for(self._access.owner))
             except TooManyOpenError as exc:
                 raise _CloseError(_TRY_AGAIN_LATER, str(exc)) from exc
-            self._place.claim()
+            self._place.has_login = True
         await self._check()
         await self._send({"type": "connection_ack"})
 

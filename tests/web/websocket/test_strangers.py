@@ -22,8 +22,7 @@ async def close_code(socket: Socket) -> int:
 
 def strangers(app: Starlette) -> int:
     """Return the number of unauthenticated sockets."""
-    sockets = app.state.graphql.sockets
-    return len(sockets.strangers) + len(sockets.claimants)
+    return len(app.state.graphql.sockets.strangers)
 
 
 @pytest.fixture
