@@ -113,9 +113,7 @@ class CallerPolicy:
         if b"*" in languages and not languages.strip(_ANY) and _LANGUAGE in dict(self.defaults):
             del sent[_LANGUAGE]
         forwarded = self._credentials(sent)
-        for name in _AS_SENT:
-            if name in sent:
-                forwarded += [(name, value) for value in sent[name]]
+        forwarded += [(name, value) for name in _AS_SENT for value in sent.get(name, ())]
         forwarded += [
             (name, value)
             for name, value in self.defaults

@@ -1,6 +1,6 @@
 """Content negotiation: which media type the client wants (RFC 9110, section 12.5.1)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 JSON = "application/json"
@@ -31,15 +31,14 @@ def _preferred(accept: str, offered: tuple[str, ...]) -> str | None:
     best: dict[str, tuple[float, int]] = {}
     for place, (name, weight) in enumerate(ranges(accept)):
         best[name] = max(best.get(name, _UNWANTED), (weight, -place))
-    ranked = [(_rank(media_type, best), media_type) for media_type in offered]
-    (weight, _), media_type = max(ranked, key=lambda entry: entry[0])
-    return media_type if weight > 0 else None
 
+    def rank(media_type: str) -> tuple[float, int]:
+        """Return the weight and the negative position of the most specific range that matches."""
+        matching = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
+        return next((best[name] for name in matching if name in best), _UNWANTED)
 
-def _rank(media_type: str, best: Mapping[str, tuple[float, int]]) -> tuple[float, int]:
-    """Return the weight and the negative position of the most specific range that matches."""
-    matching = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
-    return next((best[name] for name in matching if name in best), _UNWANTED)
+    chosen = max(offered, key=rank)
+    return chosen if rank(chosen) > _UNWANTED else None
 
 
 def ranges(accept: str) -> Sequence[tuple[str, float]]:
