@@ -80,7 +80,6 @@ class GatewayServer(uvicorn.Server):
         self.when_started = when_started
         self.is_hurried = False
         self._signals: list[int] = []
-        self._had_terminal = signals.has_terminal()
         self._level_timer: asyncio.TimerHandle | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -147,8 +146,8 @@ class GatewayServer(uvicorn.Server):
             set_level("debug")
             self._reset_level_later(_VERBOSE_S)
             logger.info("The log has the level debug for %d s", _VERBOSE_S)
-        elif number == signals.HUP and self._had_terminal and not signals.has_terminal():
-            self.handle_exit(signal.SIGTERM, None)  # the terminal has been closed
+        elif signals.is_hangup(number):
+            self.handle_exit(signal.SIGTERM, None)
         elif number == signals.HUP:
             self.notify(signals.reloading())
             self._reset_level_later(0)

@@ -29,13 +29,20 @@ def handle_early_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def has_terminal() -> bool:
-    """Return whether the process has a terminal, which sends HUP when it closes."""
+def _has_terminal() -> bool:
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:
         return False
     return True
+
+
+_had_terminal = _has_terminal()
+
+
+def is_hangup(number: int) -> bool:
+    """Return whether a signal is the HUP of a terminal that has closed: it stops the server."""
+    return number == HUP and _had_terminal and not _has_terminal()
 
 
 def reloading() -> str:

@@ -62,7 +62,6 @@ class Workers:
 
     _signals: list[int] = field(default_factory=list)
     _to_pass_on: list[signal.Signals] = field(default_factory=list)
-    _had_terminal: bool = field(default_factory=signals.has_terminal)
 
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM, and until all workers have ended.
@@ -91,8 +90,7 @@ class Workers:
                 signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        is_hangup = number == signals.HUP and self._had_terminal and not signals.has_terminal()
-        if number in _SIGNALS or is_hangup:
+        if number in _SIGNALS or signals.is_hangup(number):
             self._signals.append(number)
         elif number != signals.USR2:
             self._to_pass_on.append(signal.Signals(number))
