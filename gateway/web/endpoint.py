@@ -67,10 +67,10 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; a refusal at any step becomes a GraphQL error."""
-        exchange = _Exchange(Request(scope, receive), self.graphql, self.page)
-        owner = exchange.inbound.owner
+        owner = inbound_of(scope).owner
         share = share_of(owner)
-        with ExitStack() as held:
+        with ExitStack() as held, ExitStack() as slots:
+            exchange = _Exchange(Request(scope, receive), self.graphql, self.page, slots)
             try:
                 self.admission.check(share)
                 with WhileWanted(exchange.inbound, self.timeout_s) as cancel:
@@ -101,10 +101,12 @@ class Endpoint:
 
 
 class _Exchange:
-    """Makes the answer to one HTTP request."""
+    """Makes the answer to one HTTP request; `slots` hold the places of a stream."""
 
-    def __init__(self, request: Request, graphql: GraphQL, page: QueryPage | None) -> None:
-        self._request, self._graphql, self._page = request, graphql, page
+    def __init__(
+        self, request: Request, graphql: GraphQL, page: QueryPage | None, slots: ExitStack
+    ) -> None:
+        self._request, self._graphql, self._page, self._slots = request, graphql, page, slots
         self.inbound = inbound_of(request.scope)
         self._record = self.inbound.record
         accept = request.headers.get("accept", "")
@@ -228,15 +230,14 @@ class _Exchange:
                 place.accept()
             record.first_answer_s = record.first_answer_s or time.perf_counter() - started
 
-        with ExitStack() as slots:
-            place = slots.enter_context(sockets.count(lambda: inbound.end_stream()))
-            if isinstance(context.access, Access):
-                slots.enter_context(sockets.count_for(context.access.owner))
-                if operation:
-                    document = operation.document
-                    slots.enter_context(sockets.count_document(context.access.owner, document))
-            stream = MultipartStream if self._stream_type == MULTIPART else EventStream
-            return stream(answers, note=note, inbound=inbound, slots=slots.pop_all())
+        place = self._slots.enter_context(sockets.count(lambda: inbound.end_stream()))
+        if isinstance(context.access, Access):
+            owner = context.access.owner
+            self._slots.enter_context(sockets.count_for(owner))
+            if operation:
+                self._slots.enter_context(sockets.count_document(owner, operation.document))
+        stream = MultipartStream if self._stream_type == MULTIPART else EventStream
+        return stream(answers, note=note, inbound=inbound)
 
 
 async def _only(answer: Answer) -> AsyncGenerator[Answer, None]:
