@@ -31,25 +31,22 @@ class TrustedProxies:
         client = scope.get("client")
         if not (self._trusts(client[0]) if client else self._trusts_unix):
             return
-        sent: dict[bytes, list[bytes]] = {}
-        for name, value in scope["headers"]:
-            if name.startswith(b"x-forwarded-"):
-                sent.setdefault(name, []).append(value)
-        if addresses := sent.get(b"x-forwarded-for"):
+        addresses = _elements(scope, b"x-forwarded-for")
+        if addresses[-1]:
             scope["client"] = (self._client(addresses, client[0] if client else ""), 0)
-        proto = _last(sent.get(b"x-forwarded-proto")).replace(b"ws", b"http")  # Traefik: wss
+        proto = _elements(scope, b"x-forwarded-proto")[-1].replace(b"ws", b"http")  # Traefik: wss
         if proto in {b"http", b"https"}:
             scope["scheme"] = proto.decode().replace("http", _SCHEMES[scope["type"]])
-        host = _last(sent.get(b"x-forwarded-host"))
+        host = _elements(scope, b"x-forwarded-host")[-1]
         if _HOST.fullmatch(host):
             others = [header for header in scope["headers"] if header[0] != b"host"]
             scope["headers"] = [*others, (b"host", host)]
 
-    def _client(self, lines: list[bytes], peer: str) -> str:
+    def _client(self, addresses: list[bytes], peer: str) -> str:
         """Return the last address that is not a trusted proxy's; those before it may be forged."""
         found = peer
-        for text in reversed(b",".join(lines).decode("latin-1").split(",")[-_MOST_PROXIES:]):
-            address = _address(text.strip())
+        for text in reversed(addresses):
+            address = _address(text.decode("latin-1"))
             if address is None:
                 break
             found = str(address)
@@ -62,9 +59,10 @@ class TrustedProxies:
         return address is not None and any(address in network for network in self._networks)
 
 
-def _last(lines: list[bytes] | None) -> bytes:
-    """Return the last value: the nearest proxy's."""
-    return lines[-1].rpartition(b",")[2].strip() if lines else b""
+def _elements(scope: Scope, name: bytes) -> list[bytes]:
+    """Return the last elements of a list, the nearest proxy's last; empty ones without a header."""
+    value = b",".join([value for sent, value in scope["headers"] if sent == name])
+    return [element.strip() for element in value.split(b",")[-_MOST_PROXIES:]]
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
