@@ -49,14 +49,12 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
         UpstreamUnavailableError: all incomplete bodies together have too many bytes.
     """
     whole = inbound_of(request.scope).body
-    if whole is not None:
-        if len(whole) > max_bytes:
-            raise _too_large(max_bytes, f"{len(whole)}")
-        await REQUESTS.spend(len(whole) // BYTES_PER_STEP)
-        return whole
-    declared = request.headers.get("content-length", "")
+    declared = request.headers.get("content-length", "") if whole is None else f"{len(whole)}"
     if declared.isdecimal() and int(declared[:20]) > max_bytes:
         raise _too_large(max_bytes, declared[:20])
+    if whole is not None:
+        await REQUESTS.spend(len(whole) // BYTES_PER_STEP)
+        return whole
     body, incomplete = bytearray(), IncompleteBytes()
     try:
         async with asyncio.timeout(_TIMEOUT_S):
