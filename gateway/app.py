@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -28,7 +29,7 @@ from gateway.web.pages.ops import healthz, metrics, readyz
 from gateway.web.pages.query_page import QueryPage, static_files
 from gateway.web.read.accept import EVENT_STREAM, GRAPHQL_JSON
 from gateway.web.response_cache import ResponseCache
-from gateway.web.websocket.handshake import SocketEndpoint
+from gateway.web.websocket.handshake import serve_socket
 from gateway.wiring.gateway import Gateway
 
 _WEBHOOKS = "/webhooks/superoffice"
@@ -99,7 +100,7 @@ def create_app(
 def _routes(
     settings: Settings, gateway: Gateway, endpoint: Endpoint, collector: Collector
 ) -> list[BaseRoute]:
-    sockets = SocketEndpoint(gateway.graphql, gateway.edge)
+    sockets = partial(serve_socket, gateway.graphql, gateway.edge)
     paths = [GRAPHQL_PATH, *([f"{GRAPHQL_PATH}/{{tenant}}"] if settings.environment else [])]
     webhooks = gateway.webhooks
 

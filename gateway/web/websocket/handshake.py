@@ -2,9 +2,7 @@
 
 import logging
 from contextlib import ExitStack
-from dataclasses import dataclass
 
-from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from gateway.errors import BadRequestError, GatewayError, OriginRefusedError
@@ -19,47 +17,41 @@ from gateway.web.websocket.connection import PROTOCOL, Connection
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class SocketEndpoint:
-    """Accepts WebSockets and serves each until it closes."""
+async def serve_socket(graphql: GraphQL, edge: Edge, socket: WebSocket) -> None:
+    """Serve a WebSocket until it closes, or refuse its handshake with an HTTP error."""
+    inbound = inbound_of(socket.scope)
+    with ExitStack() as held:
+        try:
+            _check(socket, graphql.allowed_origins)
+            check_tenant(inbound.head, may_be_missing=True)
+            connection = Connection(socket, graphql, edge, held)
+        except GatewayError as exc:
+            await socket.send_denial_response(refuse(inbound, exc))
+            return
+        await socket.accept(subprotocol=PROTOCOL)
+        await connection.serve()
 
-    graphql: GraphQL
-    edge: Edge
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a WebSocket, or refuse its handshake with an HTTP error."""
-        socket, inbound = WebSocket(scope, receive, send), inbound_of(scope)
-        with ExitStack() as held:
-            try:
-                self._check(socket)
-                check_tenant(inbound.head, may_be_missing=True)
-                connection = Connection(socket, self.graphql, self.edge, held)
-            except GatewayError as exc:
-                await socket.send_denial_response(refuse(inbound, exc))
-                return
-            await socket.accept(subprotocol=PROTOCOL)
-            await connection.serve()
+def _check(socket: WebSocket, allowed_origins: frozenset[str]) -> None:
+    """Check origin, URL and subprotocol of the handshake.
 
-    def _check(self, socket: WebSocket) -> None:
-        """Check origin, URL and subprotocol of the handshake.
-
-        Raises:
-            OriginRefusedError: it comes from a page of another site that is not allowed.
-            BadRequestError: there are credentials in the URL, or the subprotocol is another one.
-        """
-        if is_foreign(socket, self.graphql.allowed_origins):
-            logger.warning(
-                "A WebSocket was refused: its Origin is neither this host nor in "
-                "GATEWAY_CORS_ORIGINS; a proxy has to pass Host on, or X-Forwarded-Host from an "
-                "address in GATEWAY_TRUSTED_PROXIES"
-            )
-            raise OriginRefusedError(
-                "Pages of this site may not open a WebSocket here: its origin is not in "
-                "GATEWAY_CORS_ORIGINS."
-            )
-        refuse_credentials_in_url(socket)
-        if PROTOCOL not in socket.scope["subprotocols"]:
-            raise BadRequestError(
-                f"The subprotocol of the WebSocket has to be {PROTOCOL}: send it in "
-                "Sec-WebSocket-Protocol."
-            )
+    Raises:
+        OriginRefusedError: it comes from a page of another site that is not allowed.
+        BadRequestError: there are credentials in the URL, or the subprotocol is another one.
+    """
+    if is_foreign(socket, allowed_origins):
+        logger.warning(
+            "A WebSocket was refused: its Origin is neither this host nor in "
+            "GATEWAY_CORS_ORIGINS; a proxy has to pass Host on, or X-Forwarded-Host from an "
+            "address in GATEWAY_TRUSTED_PROXIES"
+        )
+        raise OriginRefusedError(
+            "Pages of this site may not open a WebSocket here: its origin is not in "
+            "GATEWAY_CORS_ORIGINS."
+        )
+    refuse_credentials_in_url(socket)
+    if PROTOCOL not in socket.scope["subprotocols"]:
+        raise BadRequestError(
+            f"The subprotocol of the WebSocket has to be {PROTOCOL}: send it in "
+            "Sec-WebSocket-Protocol."
+        )
