@@ -25,7 +25,7 @@ class Revocations:
         """Record a rejection; for other processes, for as long as older snapshots may be cached."""
         self._times_ns[key.name] = now_ns
         if self._shared is not None and shared_s:
-            await self._shared.put(key, _REVOKED, ttl_s=cached_s, is_owed=True)
+            await self._shared.put(key, _REVOKED, ttl_s=shared_s, is_owed=True)
 
     def known_ns(self, key: SharedKey) -> int:
         """Return when this process last saw the credentials rejected; 0 for never."""

@@ -15,7 +15,7 @@ def key(name: str) -> SharedKey:
 async def test_a_later_answer_is_not_revoked() -> None:
     """Answers from before the rejection are revoked; REST may accept later calls."""
     known = Revocations()
-    await known.add(key("kari"), 100, cached_s=5)
+    await known.add(key("kari"), 100, shared_s=5)
 
     covered = [await known.is_revoked(key("kari"), time_ns, 200) for time_ns in (99, 100, 101)]
 
@@ -28,7 +28,7 @@ async def test_past_the_limit_the_oldest_is_forgotten(monkeypatch: pytest.Monkey
     monkeypatch.setattr(revocations, "_MOST", 2)
     known = Revocations()
     for name in ("kari", "jonas", "kari", "emma"):
-        await known.add(key(name), 100, cached_s=5)
+        await known.add(key(name), 100, shared_s=5)
 
     covered = [await known.is_revoked(key(name), 99, 200) for name in ("kari", "jonas", "emma")]
 
