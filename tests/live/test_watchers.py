@@ -75,7 +75,8 @@ async def test_the_first_event_comes_from_the_cache() -> None:
     assert desk.calls == ["kari"]
 
 
-async def test_a_new_screen_is_not_behind_a_query() -> None:
+@pytest.mark.parametrize("age_s", [0, 7], ids=["fresh", "past its TTL"])
+async def test_a_new_screen_is_not_behind_a_query(age_s: float) -> None:
     """What a query has read since the last poll is shown to the new screen, and to all others."""
     desk = Desk(interval_s=LONG_S, slowest_s=LONG_S)
     async with desk.screen(STATUS) as screen:
@@ -83,6 +84,7 @@ async def test_a_new_screen_is_not_behind_a_query() -> None:
         desk.sessions = [session(1, "UserLast")]
         desk.ahead_s = 2
         await desk.source.serve(caller(), max_age_s=1)
+        desk.ahead_s += age_s
         async with desk.screen(STATUS) as other:
             assert await other.shows(1) == TAKEN
         assert await screen.shows(2) == TAKEN
@@ -149,7 +151,7 @@ async def test_changes_are_computed_once_for_all_readers(
     assert len({id(one) for one in changes}) == 1
 
 
-@pytest.mark.parametrize(
+REJECTIONS = pytest.mark.parametrize(
     ("failure", "code"),
     [
         (UpstreamUnauthenticatedError("no"), "UNAUTHENTICATED"),
@@ -157,6 +159,9 @@ async def test_changes_are_computed_once_for_all_readers(
     ],
     ids=["401", "403"],
 )
+
+
+@REJECTIONS
 async def test_rejected_credentials_end_a_subscription(failure: UpstreamError, code: str) -> None:
     """A subscription ends with an error when SuperOffice rejects its credentials."""
     desk = Desk()
@@ -168,6 +173,23 @@ async def test_rejected_credentials_end_a_subscription(failure: UpstreamError, c
     assert screen.answers == other.answers == [QUEUE, None]
     assert screen.codes == other.codes == [code]
     assert screen.errors[0]["path"] == ["chatSessions"]
+
+
+@REJECTIONS
+async def test_a_rejection_of_a_query_ends_subscriptions(failure: UpstreamError, code: str) -> None:
+    """A new subscription gets no sessions from before the rejection, and ends the older one."""
+    desk = Desk(interval_s=LONG_S, slowest_s=LONG_S)
+    async with desk.screen(STATUS) as screen:
+        await screen.shows(1)
+        desk.failure = failure
+        with pytest.raises(type(failure)):
+            await desk.source.serve(caller(), max_age_s=0)
+        async with desk.screen(STATUS) as other:
+            assert await other.shows(1) is None
+            await until(lambda: screen.is_over and other.is_over)
+
+    assert (screen.answers, other.answers) == ([QUEUE, None], [None])
+    assert screen.codes == other.codes == [code]
 
 
 async def test_a_new_subscription_after_a_rejection_calls_rest() -> None:
@@ -212,6 +234,23 @@ async def test_a_screen_that_starts_in_an_outage_gets_an_error(query: str) -> No
     assert screen.codes == ["UPSTREAM_TIMEOUT"]
     assert screen.answers[0] is None
     assert first in (QUEUE, {"isInitial": True})
+
+
+@pytest.mark.parametrize("has_query", [False, True])
+async def test_a_screen_that_starts_after_an_outage(has_query: bool) -> None:
+    """It gets what a query has read since; otherwise the error, and the sessions by a new poll."""
+    desk = Desk(failure=UpstreamTimeoutError("late"), interval_s=LONG_S, slowest_s=LONG_S)
+    async with desk.screen(STATUS) as screen:
+        await screen.shows(1)
+        desk.failure = None
+        if has_query:
+            await desk.source.serve(caller())
+        async with desk.screen(STATUS) as other:
+            assert await other.shows(1 if has_query else 2) == QUEUE
+            assert await screen.shows(2) == QUEUE
+
+    assert other.codes == ([] if has_query else ["UPSTREAM_TIMEOUT"])
+    assert len(desk.calls) == 2
 
 
 @pytest.mark.parametrize(("age_s", "is_shown"), [(0, True), (3_600, False)])

@@ -4,7 +4,9 @@ import pytest
 
 from gateway.sessions import revocations
 from gateway.sessions.revocations import Revocations
-from gateway.store.shared import SharedKey
+from gateway.store.shared import SharedCache, SharedKey
+from tests.clock import FakeClock
+from tests.store.remote import Remote
 
 
 def key(name: str) -> SharedKey:
@@ -33,3 +35,15 @@ async def test_past_the_limit_the_oldest_is_forgotten(monkeypatch: pytest.Monkey
     covered = [await known.is_revoked(key(name), 99, 200) for name in ("kari", "jonas", "emma")]
 
     assert covered == [True, False, True]
+
+
+async def test_without_stale_answers_only_this_process_knows_a_rejection(clock: FakeClock) -> None:
+    """Without stale answers a rejection costs no round trip to the shared cache."""
+    remote = Remote(clock)
+    shared = SharedCache(remote, max_bytes=1_000, answer_s=0.25, lease_wait_s=10, clock=clock)
+    known = Revocations(shared)
+
+    await known.add(key("kari"), 100, shared_s=0)
+
+    assert [known.known_ns(key(name)) for name in ("kari", "jonas")] == [100, 0]
+    assert remote.calls == 0

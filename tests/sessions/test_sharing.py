@@ -224,6 +224,14 @@ async def reject_caller(machines: Machines, source: Source, **more: Any) -> None
     machines.rest.failure = UpstreamTimeoutError("late")
 
 
+async def reject_in_outage(machines: Machines, source: Source, **more: Any) -> None:
+    """Let REST reject the caller at this gateway during an outage of the shared cache."""
+    machines.remote.failure = TimeoutError()
+    await reject_caller(machines, source, **more)
+    machines.remote.failure = None
+    machines.clock.advance(1)
+
+
 async def failure_of(source: Source, **more: Any) -> type:
     """Return the type of the error that the caller gets at this gateway."""
     # Gathered for coverage: see `Gateway.post`.
@@ -259,10 +267,7 @@ async def test_a_401_is_shared_after_an_outage_of_the_cache() -> None:
     await text(one)
     await text(other)
     machines.clock.advance(6)
-    machines.remote.failure = TimeoutError()
-    await reject_caller(machines, one)
-    machines.remote.failure = None
-    machines.clock.advance(1)
+    await reject_in_outage(machines, one)
     assert await failure_of(one) is UpstreamTimeoutError
 
     machines.rest.failure = None
@@ -270,6 +275,31 @@ async def test_a_401_is_shared_after_an_outage_of_the_cache() -> None:
     machines.rest.failure = UpstreamTimeoutError("late")
 
     assert await failure_of(other) is UpstreamTimeoutError
+
+
+async def test_after_an_outage_an_answer_from_before_a_401_is_not_used() -> None:
+    """A 401 in an outage leaves the shared entry; the gateway that saw it calls REST again."""
+    machines = Machines(Windows(30))
+    source = machines.source()
+    await text(source)
+    machines.clock.advance(2)
+    await reject_in_outage(machines, source, max_age_s=1)
+
+    assert await failure_of(source) is UpstreamTimeoutError
+
+
+async def test_after_an_outage_a_401_deletes_the_shared_entry() -> None:
+    """After an outage the gateway that saw the 401 makes the entry useless for all gateways."""
+    machines = Machines(Windows(30))
+    source = machines.source()
+    await text(source)
+    machines.clock.advance(2)
+    await reject_in_outage(machines, source, max_age_s=1)
+    machines.rest.failure = None
+    await text(source, JONAS)
+    machines.rest.failure = UpstreamTimeoutError("late")
+
+    assert await failure_of(machines.source()) is UpstreamTimeoutError
 
 
 @pytest.mark.parametrize(("waited_s", "calls"), [(9.99, 1), (10, 0)])

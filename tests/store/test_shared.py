@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 from gateway.store import lease
 from gateway.store import shared as shared_module
 from gateway.store.lease import leased
-from gateway.store.shared import TIMES, Found, SharedCache, SharedKey
+from gateway.store.shared import TIMES, Found, LookupResult, SharedCache, SharedKey
 from tests.clock import FakeClock
 from tests.store.remote import Remote
 
@@ -149,6 +149,26 @@ async def test_a_forgotten_entry_is_gone_for_all_processes(remote: Remote) -> No
     await shared.forget(KEY)
 
     assert await found_by(process_over(remote)) is None
+
+
+async def test_an_entry_forgotten_in_an_outage_is_emptied_after_it(remote: Remote) -> None:
+    """After an outage it is empty, and so invalid, for as long as it could have been there."""
+    shared = process_over(remote)
+    await shared.put(KEY, b"sessions", ttl_s=5)
+    remote.failure = TimeoutError()
+    await shared.forget(KEY, ttl_s=5)
+    remote.failure = None
+    remote.clock.advance(1)
+    before = await found_by(process_over(remote))
+
+    await shared.put(SharedKey("jonas", bytes(32)), b"sessions", ttl_s=5)
+    await shared.aclose()
+
+    _, until = remote.entries["kari"]
+    assert (before, until - remote.clock()) == (b"sessions", 4)
+    assert await process_over(remote).look_up(KEY) == LookupResult(is_invalid=True)
+    async with leased(process_over(remote), KEY, usable=content) as own:
+        assert own.found is None
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from gateway.errors import (
     UpstreamBadResponseError,
     UpstreamError,
+    UpstreamHeldOffError,
     UpstreamNotCalledError,
     UpstreamRateLimitedError,
     UpstreamTimeoutError,
@@ -48,6 +49,11 @@ def opened(breaker: Breaker) -> Breaker:
     for _ in range(FAILURES):
         make_call(breaker, DOWN)
     return breaker
+
+
+def held_off() -> None:
+    """Refuse a call whose caller must wait."""
+    raise UpstreamHeldOffError("held")
 
 
 def started_call(breaker: Breaker) -> Call:
@@ -172,6 +178,21 @@ def test_a_queued_call_is_refused_when_it_opens(breaker: Breaker) -> None:
     with pytest.raises(UpstreamNotCalledError), Call(breaker) as waiting:
         opened(breaker)
         waiting.begin()
+
+
+def test_a_queued_call_that_its_check_refuses_is_no_probe(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    """A call that must not be made is no probe: the next call is."""
+    opened(breaker)
+    clock.advance(COOLDOWN_S)
+    with pytest.raises(UpstreamHeldOffError), Call(breaker, check=held_off) as waiting:
+        waiting.begin()
+
+    make_call(breaker)
+
+    assert not waiting.has_begun
+    assert breaker.state == "closed"
 
 
 def test_after_the_cooldown_one_probe_is_made(breaker: Breaker, clock: FakeClock) -> None:

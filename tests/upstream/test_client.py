@@ -595,6 +595,36 @@ async def test_refused_calls_do_not_prolong_the_hold() -> None:
         assert await client.fetch(CALLER) == b"[]"
 
 
+@pytest.mark.parametrize("failure", [failing(401), failing(429, Retry_After="30")], ids=repr)
+@pytest.mark.parametrize("is_for_rate", [False, True], ids=["connection", "rate"])
+async def test_a_waiting_call_is_not_made_after_a_refusal(
+    is_for_rate: bool, failure: httpx.Response
+) -> None:
+    """Calls of a caller that wait for a connection or the rate are not made after its refusal."""
+    script, go_on = Script(failure, ok()), asyncio.Event()
+
+    async def rest(request: httpx.Request) -> httpx.Response:
+        await go_on.wait()
+        return script(request)
+
+    async with client_of(rest, connections=2) as client:
+        client.budget = Budget(SharedRate("", 100), queue=5)
+        queue = client.budget.turns if is_for_rate else client.gate
+        first = asyncio.create_task(failed(client))
+        await settle()
+        async with queue.slot("another"):
+            waiting = asyncio.create_task(failed(client))
+            await settle()
+            assert queue.waiting == 1
+            go_on.set()
+            errors = [await first]
+        errors.append(await waiting)
+
+    assert script.calls == 1
+    assert [error.call_was_made for error in errors] == [True, False]
+    assert len({error.extensions["code"] for error in errors}) == 1
+
+
 @pytest.mark.parametrize("headers", [{}, {"Retry_After": "0"}, {"Retry_After": "soon"}], ids=repr)
 async def test_a_429_without_retry_after_holds_no_caller_off(headers: dict[str, str]) -> None:
     """A 429 without a valid Retry-After is passed on and holds no caller off."""

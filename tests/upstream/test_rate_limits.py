@@ -163,6 +163,26 @@ def test_rejected_credentials_are_remembered_for_five_seconds(
     assert not caught.value.call_was_made
 
 
+@pytest.mark.parametrize(
+    "failure",
+    [UpstreamUnauthenticatedError(""), UpstreamRateLimitedError("", retry_after_s=5)],
+    ids=["refused", "held"],
+)
+def test_a_waiting_call_is_refused_after_another_one(
+    limits: RateLimits, clock: FakeClock, failure: UpstreamError
+) -> None:
+    """A call whose caller is refused or held while it waits is not made, and prolongs neither."""
+    with pytest.raises(type(failure)) as caught, limits.call(ADA) as (_, check):
+        check()
+        call(limits, ADA, failure)
+        clock.advance(2.5)
+        check()
+    clock.advance(2.5)
+
+    call(limits, ADA)
+    assert not caught.value.call_was_made
+
+
 def test_unauthenticated_callers_share_one_share(limits: RateLimits, clock: FakeClock) -> None:
     """Once a caller was accepted, all unauthenticated callers share one share."""
     slow = UpstreamTimeoutError("")  # proves nothing about the credentials
