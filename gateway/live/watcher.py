@@ -126,10 +126,14 @@ class Watcher:
             UpstreamError: SuperOffice rejects the caller's credentials.
         """
         seen: State | UpstreamError | None = None
-        state, cached = self._state, self.source.latest(self.key)
-        if cached and (not state or cached.as_of.fetched_ns > state.snapshot.as_of.fetched_ns):
+        state, rejected_ns = self._state, self.source.rejected_ns(self.caller)
+        # Past its TTL a snapshot replaces an older state only: otherwise a better one will come.
+        fresh, can_be_old = self.source.peek(self.key), state and self._error is None
+        cached = self.source.cache.peek(self.key) if can_be_old else fresh and fresh.snapshot
+        since_ns = state.snapshot.as_of.fetched_ns if state else 0
+        if cached and cached.as_of.fetched_ns > since_ns and cached.requested_ns > rejected_ns:
             await self._take(cached)  # of a query: its client must not see older data now
-        elif state and self.source.rejected_ns(self.caller) >= state.snapshot.requested_ns:
+        elif state and state.snapshot.requested_ns <= rejected_ns:
             self._state = None  # until the poll, there is nothing to show
             self.wake()
         elif self._error is not None:

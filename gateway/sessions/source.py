@@ -151,11 +151,6 @@ class Source:
         """Return when this process last saw the caller's credentials rejected; 0 for never."""
         return self.revocations.known_ns(self._revocation(caller))
 
-    def latest(self, key: str) -> Snapshot | None:
-        """Return the latest snapshot of a key in memory, fresh or not."""
-        snapshot: Snapshot | None = self.cache.peek(key)
-        return snapshot
-
     def _since_ns(self, max_age_s: float | None) -> float:
         """Return when the call for a snapshot that is young enough now must have begun."""
         return -math.inf if max_age_s is None else self.clock_ns() - max_age_s * 1e9

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.caller import Caller
 from gateway.errors import (
     UpstreamError,
     UpstreamForbiddenError,
@@ -64,15 +65,18 @@ async def test_screens_of_many_callers_cost_one_call_for_each_caller_and_interva
     assert {desk.calls.count(f"user {n}") for n in range(10)} == {2}
 
 
-async def test_the_first_event_comes_from_the_cache() -> None:
-    """The first event uses a cached snapshot, without a REST call."""
+@pytest.mark.parametrize("is_fresh", [True, False])
+async def test_the_first_event_comes_from_the_cache(is_fresh: bool) -> None:
+    """The first event uses a fresh cached snapshot, without a REST call, and no older one."""
     desk = Desk(interval_s=LONG_S)
     await desk.source.serve(caller())
+    desk.sessions = [session(1, "UserLast")]
+    desk.ahead_s = 0 if is_fresh else 7
 
     async with desk.screen(STATUS) as screen:
-        assert await screen.shows(1) == QUEUE
+        assert await screen.shows(1) == (QUEUE if is_fresh else TAKEN)
 
-    assert desk.calls == ["kari"]
+    assert len(desk.calls) == (1 if is_fresh else 2)
 
 
 @pytest.mark.parametrize("age_s", [0, 7], ids=["fresh", "past its TTL"])
@@ -192,6 +196,20 @@ async def test_a_rejection_of_a_query_ends_subscriptions(failure: UpstreamError,
     assert screen.codes == other.codes == [code]
 
 
+async def test_a_rejection_in_another_language_counts() -> None:
+    """A new subscription gets nothing that a query read before the rejection, past its TTL."""
+    desk = Desk(interval_s=LONG_S, slowest_s=LONG_S)
+    async with desk.screen(STATUS) as screen:
+        await screen.shows(1)
+        await desk.source.serve(caller(), max_age_s=0)
+        desk.ahead_s = 7
+        desk.failure = UpstreamUnauthenticatedError("no")
+        with pytest.raises(UpstreamUnauthenticatedError):
+            await desk.source.serve(Caller((*caller().headers, (b"accept-language", b"nb"))))
+        async with desk.screen(STATUS) as other:
+            assert await other.shows(1) is None
+
+
 async def test_a_new_subscription_after_a_rejection_calls_rest() -> None:
     """A new subscription calls REST again, even while rejected ones have not left yet."""
     desk = Desk(failure=UpstreamUnauthenticatedError("no"))
@@ -259,9 +277,10 @@ async def test_a_screen_that_joins_others_in_an_outage(age_s: float, is_shown: b
     desk = Desk(slowest_s=10, interval_s=5)
     async with desk.screen(STATUS) as screen:
         await screen.shows(1)
+        await desk.source.serve(caller(), max_age_s=0)
         desk.failure = UpstreamTimeoutError("late")
         desk.watchers.poll()
-        await until(lambda: len(desk.calls) == 2)
+        await until(lambda: len(desk.calls) == 3)
         for _ in range(50):
             await asyncio.sleep(0)  # by then the failure is stored
         desk.ahead_s = age_s
