@@ -235,6 +235,7 @@ class SharedCache:
     async def _write(self, entry: _Entry, token: bytes = b"") -> "asyncio.Future[Reply] | None":
         """Seal an entry and begin to write it; None if it has expired or may not be written now."""
         key, left_s = entry.key, entry.left_s(self.clock())
+        self._owed.pop(key.name, None)  # it is older
         if left_s <= 0 or self.outages.is_paused or self._ahead_s is None:
             self._owe(entry)
             return None

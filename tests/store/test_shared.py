@@ -171,6 +171,22 @@ async def test_an_entry_forgotten_in_an_outage_is_emptied_after_it(remote: Remot
         assert own.found is None
 
 
+async def test_an_entry_stored_again_after_an_outage_is_kept(remote: Remote) -> None:
+    """The caller has been accepted again: nothing is owed any more."""
+    shared = process_over(remote)
+    remote.failure = TimeoutError()
+    await shared.forget(KEY, ttl_s=5)
+    remote.failure = None
+    remote.clock.advance(1)
+
+    await shared.get(KEY)
+    await shared.put(KEY, b"sessions", ttl_s=5)
+    await shared.put(SharedKey("jonas", bytes(32)), b"sessions", ttl_s=5)
+    await shared.aclose()
+
+    assert await found_by(process_over(remote)) == b"sessions"
+
+
 @pytest.mark.parametrize(
     "garbage",
     [b"", b"{}", bytes(100), TIMES.pack(1000, 500) + bytes(100), bytes(10**6)],
