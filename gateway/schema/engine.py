@@ -131,7 +131,8 @@ class Engine:
 
     def __init__(self, schema: Schema, trace: Trace | None = None) -> None:
         self._schema = schema
-        self._trace: Trace = trace or (lambda _kind, _name: nullcontext(ignore))
+        untraced = nullcontext(ignore)
+        self._trace: Trace = trace or (lambda _kind, _name: untraced)
         self._is_traced = trace is not None
 
     async def execute(self, operation: Operation, context: Context) -> Answer:

@@ -124,9 +124,10 @@ def _is_known_path(scope: Scope, status: int, inbound: Inbound) -> bool:
     """Return whether a path leads somewhere; another one may contain a token."""
     if isinstance(inbound.head.access, TenantNotFoundError):
         return False
+    if status not in {404, 405} and scope.get("method") != "OPTIONS":
+        return True
     tenant = scope["path"].removeprefix(GRAPHQL_PATH).removeprefix("/")
-    is_routed = status not in {404, 405} and scope.get("method") != "OPTIONS"
-    return is_routed or not tenant or canonical_tenant(tenant) is not None
+    return not tenant or canonical_tenant(tenant) is not None
 
 
 def _with_client(fields: dict[str, object], client: Client) -> dict[str, object]:
