@@ -8,7 +8,7 @@ import asyncio
 import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 
 import orjson
 from starlette.responses import StreamingResponse
@@ -42,7 +42,7 @@ class AnswerStream(StreamingResponse, ABC):
     """Streams until the answers end, the client disconnects, or the server stops.
 
     In the last case the final frame is not sent, so that clients reconnect. `note` is called with
-    each answer before it is written. Each format is a subclass.
+    each answer before it is written; `slots` are released at the end. Each format is a subclass.
     """
 
     content_type: str
@@ -56,11 +56,13 @@ class AnswerStream(StreamingResponse, ABC):
         *,
         note: Callable[[Answer], None],
         inbound: Inbound,
+        slots: ExitStack,
     ) -> None:
         self._parts = self._written(answers, note)
         super().__init__(self._parts, headers={"Content-Type": self.content_type, **_HEADERS})
         self._inbound = inbound
         self._sending = asyncio.Lock()
+        self._slots = slots
 
     @abstractmethod
     def part(self, answer: Answer) -> bytes:
@@ -69,19 +71,20 @@ class AnswerStream(StreamingResponse, ABC):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answers."""
         head = {"status": self.status_code, "headers": self.raw_headers}
-        await send({"type": "http.response.start", **head})
-        work = (
-            self.stream_response(send),
-            self._send_heartbeats(send),
-            self.listen_for_disconnect(receive),
-        )
-        streaming, *_ = tasks = [asyncio.create_task(one) for one in work]
-        self._inbound.end_stream = streaming.cancel
-        try:
-            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            await cancel_all(tasks)
-            await self._parts.aclose()
+        with self._slots:
+            await send({"type": "http.response.start", **head})
+            work = (
+                self.stream_response(send),
+                self._send_heartbeats(send),
+                self.listen_for_disconnect(receive),
+            )
+            streaming, *_ = tasks = [asyncio.create_task(one) for one in work]
+            self._inbound.end_stream = streaming.cancel
+            try:
+                ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await cancel_all(tasks)
+                await self._parts.aclose()
         if not streaming.cancelled():
             streaming.result()  # raises what it raised
         elif streaming in ended:

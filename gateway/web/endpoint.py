@@ -67,10 +67,10 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; a refusal at any step becomes a GraphQL error."""
-        owner = inbound_of(scope).owner
+        exchange = _Exchange(Request(scope, receive), self.graphql, self.page)
+        owner = exchange.inbound.owner
         share = share_of(owner)
-        with ExitStack() as held, ExitStack() as slots:
-            exchange = _Exchange(Request(scope, receive), self.graphql, self.page, slots)
+        with ExitStack() as held:
             try:
                 self.admission.check(share)
                 with WhileWanted(exchange.inbound, self.timeout_s) as cancel:
@@ -101,12 +101,10 @@ class Endpoint:
 
 
 class _Exchange:
-    """Makes the answer to one HTTP request; `slots` hold the places of a stream."""
+    """Makes the answer to one HTTP request."""
 
-    def __init__(
-        self, request: Request, graphql: GraphQL, page: QueryPage | None, slots: ExitStack
-    ) -> None:
-        self._request, self._graphql, self._page, self._slots = request, graphql, page, slots
+    def __init__(self, request: Request, graphql: GraphQL, page: QueryPage | None) -> None:
+        self._request, self._graphql, self._page = request, graphql, page
         self.inbound = inbound_of(request.scope)
         self._record = self.inbound.record
         accept = request.headers.get("accept", "")
@@ -230,14 +228,15 @@ class _Exchange:
                 place.accept()
             record.first_answer_s = record.first_answer_s or time.perf_counter() - started
 
-        place = self._slots.enter_context(sockets.count(lambda: inbound.end_stream()))
-        if isinstance(context.access, Access):
-            owner = context.access.owner
-            self._slots.enter_context(sockets.count_for(owner))
-            if operation:
-                self._slots.enter_context(sockets.count_document(owner, operation.document))
-        stream = MultipartStream if self._stream_type == MULTIPART else EventStream
-        return stream(answers, note=note, inbound=inbound)
+        with ExitStack() as slots:
+            place = slots.enter_context(sockets.count(lambda: inbound.end_stream()))
+            if isinstance(context.access, Access):
+                slots.enter_context(sockets.count_for(context.access.owner))
+                if operation:
+                    document = operation.document
+                    slots.enter_context(sockets.count_document(context.access.owner, document))
+            stream = MultipartStream if self._stream_type == MULTIPART else EventStream
+            return stream(answers, note=note, inbound=inbound, slots=slots.pop_all())
 
 
 async def _only(answer: Answer) -> AsyncGenerator[Answer, None]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import ExitStack
 
 import pytest
 from starlette.types import Message
@@ -34,7 +35,7 @@ async def test_a_client_that_disconnects_during_a_send_ends_the_operation() -> N
             await asyncio.Event().wait()
 
     inbound = Inbound(RequestHead(BadRequestError("")), b"id")
-    stream = EventStream(answers(), note=lambda _: None, inbound=inbound)
+    stream = EventStream(answers(), note=lambda _: None, inbound=inbound, slots=ExitStack())
     await stream({"type": "http"}, receive, send)
 
     assert has_ended.is_set()
@@ -72,7 +73,7 @@ async def test_an_event_that_was_sent_is_not_held() -> None:
         assert bool(held) == bool(message.get("body"))
 
     inbound = Inbound(RequestHead(BadRequestError("")), b"id")
-    stream = Stream(answers(), note=lambda _: None, inbound=inbound)
+    stream = Stream(answers(), note=lambda _: None, inbound=inbound, slots=ExitStack())
     await stream({"type": "http"}, receive, send)
 
 
@@ -98,7 +99,7 @@ async def test_no_heartbeat_comes_within_an_event(monkeypatch: pytest.MonkeyPatc
             has_beaten.set()
 
     inbound = Inbound(RequestHead(BadRequestError("")), b"id")
-    stream = EventStream(answers(), note=lambda _: None, inbound=inbound)
+    stream = EventStream(answers(), note=lambda _: None, inbound=inbound, slots=ExitStack())
     await stream({"type": "http"}, receive, send)
 
     assert sent == b'event: next\ndata: {"data":"%b"}\n\n: ping\n\n' % (b"x" * 100)
