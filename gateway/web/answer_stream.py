@@ -16,7 +16,6 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.schema.engine import Answer, refusal
 from gateway.schema.error_codes import masked
-from gateway.store.single_flight import cancel_all
 from gateway.web.inbound import Inbound
 from gateway.web.respond.caching import VARY
 
@@ -70,28 +69,32 @@ class AnswerStream(StreamingResponse, ABC):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answers."""
-        head = {"status": self.status_code, "headers": self.raw_headers}
+        is_ending = asyncio.Event()
+        self._inbound.end_stream = is_ending.set
+        streaming = asyncio.ensure_future(self.stream_response(send))
+        tasks = [
+            streaming,
+            asyncio.ensure_future(self._send_heartbeats(send)),
+            asyncio.ensure_future(self.listen_for_disconnect(receive)),
+            asyncio.ensure_future(is_ending.wait()),
+        ]
         with self._slots:
-            await send({"type": "http.response.start", **head})
-            work = (
-                self.stream_response(send),
-                self._send_heartbeats(send),
-                self.listen_for_disconnect(receive),
-            )
-            streaming, *_ = tasks = [asyncio.create_task(one) for one in work]
-            self._inbound.end_stream = streaming.cancel
             try:
-                ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                await cancel_all(tasks)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
                 await self._parts.aclose()
         if not streaming.cancelled():
             streaming.result()  # raises what it raised
-        elif streaming in ended:
+        if is_ending.is_set():
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def stream_response(self, send: Send) -> None:
-        """Send all parts."""
+        """Send the head and all parts."""
+        head = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **head})
         async for part in self._parts:
             await self._send(send, part)
             del part  # it is large, and thousands of streams wait for the next one
