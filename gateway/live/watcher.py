@@ -114,6 +114,9 @@ class Watcher:
     _error: UpstreamError | None = None
     """The error of the latest poll, if it failed."""
 
+    _retry_ns: float = 0
+    """From when on a new subscriber has it polled again, if it failed."""
+
     _is_news: asyncio.Event = field(default_factory=asyncio.Event)
     _is_woken: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -126,23 +129,13 @@ class Watcher:
             UpstreamError: SuperOffice rejects the caller's credentials.
         """
         seen: State | UpstreamError | None = None
-        state, rejected_ns = self._state, self.source.rejected_ns(self.caller)
-        # Past its TTL a snapshot replaces an older state only: otherwise a better one will come.
-        fresh, can_be_old = self.source.peek(self.key), state and self._error is None
-        cached = self.source.cache.peek(self.key) if can_be_old else fresh and fresh.snapshot
-        since_ns = state.snapshot.as_of.fetched_ns if state else 0
-        if cached and cached.as_of.fetched_ns > since_ns and cached.requested_ns > rejected_ns:
-            await self._take(cached)  # of a query: its client must not see older data now
-        elif state and state.snapshot.requested_ns <= rejected_ns:
-            self._state = None  # until the poll, there is nothing to show
-            self.wake()
-        elif self._error is not None:
-            self.wake()  # SuperOffice may answer again
+        await self._join()
         while True:
             if self.failure is not None:
                 raise self.failure
             latest = self._first() if seen is None else self._state
-            wait_s = None if alarm.due_ns is None else (alarm.due_ns - self.now_ns()) / SECOND_NS
+            due_ns = None if latest is None else alarm.due_ns
+            wait_s = None if due_ns is None else (due_ns - self.now_ns()) / SECOND_NS
             if latest is not None and (latest is not seen or (wait_s is not None and wait_s <= 0)):
                 # After an error, only newer states are yielded.
                 seen = latest if isinstance(latest, State) else self._state or latest
@@ -152,6 +145,21 @@ class Watcher:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
                         await self._is_news.wait()
+
+    async def _join(self) -> None:
+        """Prepare the first state for a new subscriber, who may have queried just now."""
+        state, rejected_ns = self._state, self.source.rejected_ns(self.caller)
+        # Past its TTL a snapshot replaces an older state only: otherwise a better one will come.
+        fresh, can_be_old = self.source.peek(self.key), state and self._error is None
+        cached = self.source.cache.peek(self.key) if can_be_old else fresh and fresh.snapshot
+        since_ns = state.snapshot.as_of.fetched_ns if state else 0
+        if cached and cached.as_of.fetched_ns > since_ns and cached.requested_ns > rejected_ns:
+            await self._take(cached)
+        elif state and state.snapshot.requested_ns <= rejected_ns:
+            self._state = None  # until the poll, there is nothing to show
+            self.wake()
+        elif self._error and self.now_ns() > self._retry_ns:
+            self.wake()  # SuperOffice may answer again
 
     def now_ns(self) -> int:
         """Return the time, in nanoseconds since 1970."""
@@ -196,6 +204,7 @@ class Watcher:
         except UpstreamError as exc:
             # It has been logged. Subscribers keep the latest state until a poll succeeds.
             self._error = exc
+            self._retry_ns = self.now_ns() + self.pace.rhythm.interval_s * SECOND_NS
             self._notify()
             asked_s = min(exc.retry_after_s or 0, LONGEST_AFTER_FAILURE_S)
             await asyncio.sleep(asked_s)

@@ -30,7 +30,9 @@ _MOST_OBJECTS = 500_000
 _FEWEST_BYTES_OF_AN_OBJECT = 50
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_TEXT_OR_NO_NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*+"|NaN|-?Infinity', re.DOTALL)
+_TEXT_OR_NO_NUMBER = re.compile(
+    rb'"(?:[^"\\]|\\.)*+"|(?<![\w.+-])(?:NaN|-?Infinity)(?![\w.])', re.DOTALL
+)
 
 
 def decoder(record: type[Record]) -> Decode:
@@ -136,7 +138,7 @@ def _strictly(p: Property) -> Any:  # a type made at run time
 
 def _loaded_tolerantly(p: Property, json_text: bytes) -> object:
     try:
-        return _read_property(p, json.loads(json_text))
+        return _read_property(p, json.loads(json_text.decode()))
     except (ValueError, RecursionError):
         return p.malformed()
 
@@ -165,7 +167,7 @@ def _repaired(found: re.Match[bytes]) -> bytes:
     token = found[0]
     if not token.startswith(b'"'):
         return b"1e999"
-    if rb"\u" not in token:
+    if rb"\ud" not in token.lower():
         return token
     text: str = json.loads(token)
     return json.dumps(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")).encode()

@@ -228,6 +228,7 @@ class Engine:
         self, operation: Operation, context: Context
     ) -> AsyncGenerator[Answer, None]:
         if operation.subscription is None:
+            await next_turn()  # a socket can send many at once
             yield await self._executed(operation, context)
             return
         results = await self.run(subscribe, operation, context)

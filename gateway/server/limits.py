@@ -24,7 +24,7 @@ from gateway.executor.turns import share_of
 from gateway.headers import Header
 from gateway.web.edge import Edge
 from gateway.web.inbound import REQUEST_ID, find_inbound
-from gateway.web.middleware.request_log import UNKNOWN
+from gateway.web.middleware.request_log import UNKNOWN, is_route
 from gateway.web.respond.errors import error_response
 
 MAX_HEADERS = 200
@@ -237,8 +237,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         inbound = edge.door.enter(scope)
         inbound.refused = status
         if not is_running:
-            paths = {getattr(route, "path", None) for route in self.app.routes}
-            inbound.record.is_known_path = scope["path"] in paths
+            inbound.record.is_known_path = is_route(self.app, scope["path"])
             edge.access_log.request(scope, inbound, status, time.perf_counter(), inbound.record)
         return inbound.request_id
 

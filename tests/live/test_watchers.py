@@ -263,12 +263,53 @@ async def test_a_screen_that_starts_after_an_outage(has_query: bool) -> None:
         desk.failure = None
         if has_query:
             await desk.source.serve(caller())
+        else:
+            desk.ahead_s = 2 * LONG_S
         async with desk.screen(STATUS) as other:
             assert await other.shows(1 if has_query else 2) == QUEUE
             assert await screen.shows(2) == QUEUE
 
     assert other.codes == ([] if has_query else ["UPSTREAM_TIMEOUT"])
     assert len(desk.calls) == 2
+
+
+async def test_screens_that_start_in_an_outage_share_a_poll_for_each_interval() -> None:
+    """All clients subscribe again when a proxy restarts."""
+    desk = Desk(failure=UpstreamTimeoutError("late"), interval_s=LONG_S, slowest_s=LONG_S)
+    async with AsyncExitStack() as screens:
+        for _ in range(5):
+            screen = await screens.enter_async_context(desk.screen(STATUS))
+            await screen.shows(1)
+    assert len(desk.calls) == 1
+
+
+async def test_an_alarm_waits_while_there_is_no_state() -> None:
+    """After a rejection there is nothing to show until the next poll, whatever the clock says."""
+    desk = Desk(interval_s=LONG_S, slowest_s=LONG_S)
+    german = Caller((*caller().headers, (b"accept-language", b"de")))
+    async with desk.watchers.watching(caller()) as watcher:
+        alarm, later = Alarm(), Alarm()
+        async with aclosing(watcher.states(alarm)) as states:
+            await anext(states)
+            alarm.due_ns, desk.ahead_s = 1, 7
+            desk.failure = UpstreamUnauthenticatedError("no")
+            with pytest.raises(UpstreamUnauthenticatedError):
+                await desk.source.serve(german)
+            desk.failure = UpstreamTimeoutError("late")
+            assert await anext(watcher.states(later)) is desk.failure
+            reading, times = desk.source.clock_ns, 0
+
+            def count() -> int:
+                nonlocal times
+                times += 1
+                return reading()
+
+            desk.source.clock_ns = count
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await anext(states)
+
+    assert times < 10
 
 
 @pytest.mark.parametrize(("age_s", "is_shown"), [(0, True), (3_600, False)])

@@ -37,6 +37,8 @@ BODIES = {
     "a zero byte after the end": b"[" + SESSION + b"]\x00",
     "two documents": b"[" + SESSION + b"][" + SESSION + b"]",
     "two documents, line by line": b"[" + SESSION + b"]\n[" + SESSION + b"]",
+    "a negative NaN": b'[{"TopicId": -NaN}]',
+    "infinity beside a digit": b'[{"TopicId": 5Infinity}]',
     "a comma too many": b"[" + SESSION + b",]",
     "a comma too many in an object": b'[{"ChatSessionId": 1,}]',
     "single quotes": b"[{'ChatSessionId': 1}]",
@@ -92,11 +94,12 @@ async def test_a_linked_object_that_is_no_json_affects_only_itself() -> None:
     )
 
 
-async def test_invalid_utf8_in_a_map_affects_only_the_map() -> None:
+@pytest.mark.parametrize("invalid", [b"\xff", b"\xed\xa0\xbd"], ids=["a byte", "a surrogate"])
+async def test_invalid_utf8_in_a_map_affects_only_the_map(invalid: bytes) -> None:
     """A map is read once it is selected, and only its field is an error."""
     answer = await ask(
         "{ chatSessions { topicId fieldProperties { name } } }",
-        b'[{"TopicId": 4, "FieldProperties": {"a": {"FieldType": "\xff"}}}]',
+        b'[{"TopicId": 4, "FieldProperties": {"a": {"FieldType": "%b"}}}]' % invalid,
     )
 
     assert answer.data == {"chatSessions": [{"topicId": 4, "fieldProperties": None}]}

@@ -24,6 +24,7 @@ from tests.web.asking import post_body
 
 T = TypeVar("T")
 
+STREAM = {**CREDENTIALS, "accept": "text/event-stream"}
 SESSIONS = 10_000
 MOST_CALLS = 250_000
 """Function calls between two turns: validating 2,000 tokens in one piece takes the most."""
@@ -197,8 +198,10 @@ INTROSPECTION = {"query": "{ __schema { types { fields { args { name } } } } }"}
         (LONG_LITERAL, {}, prepared, "get_argument_values", 1),
         ([[]] * 15_000, CREDENTIALS, request, "from_json", 1),
         ([[]] * 100_000, {}, request, "from_json", 1),
+        ({"query": "{ chatSessions(limit: 9) { id } }"}, STREAM, prepared, "_rows", 1),
     ],
-    ids=["queries", "streams", "variables", "root fields", "literals", "bodies", "bodies in parts"],
+    ids=["queries", "streams", "variables", "root fields", "literals", "bodies", "bodies in parts"]
+    + ["queries as streams"],
 )
 async def test_equal_requests_at_once_take_turns(
     large: Gateway,

@@ -6,6 +6,7 @@ Neither the query string nor any header or body is logged: they hold customers' 
 import logging
 import time
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 import structlog
@@ -126,8 +127,13 @@ def _is_known_path(scope: Scope, status: int, inbound: Inbound) -> bool:
         return False
     if status not in {404, 405} and scope.get("method") != "OPTIONS":
         return True
-    tenant = scope["path"].removeprefix(GRAPHQL_PATH).removeprefix("/")
-    return not tenant or canonical_tenant(tenant) is not None
+    tenant = scope["path"].removeprefix(f"{GRAPHQL_PATH}/")
+    return is_route(scope["app"], scope["path"]) or canonical_tenant(tenant) is not None
+
+
+def is_route(app: Any, path: str) -> bool:  # an application of Starlette, or another one
+    """Return whether an application has exactly this path."""
+    return path in {getattr(route, "path", None) for route in app.routes}
 
 
 def _with_client(fields: dict[str, object], client: Client) -> dict[str, object]:
