@@ -31,7 +31,7 @@ from gateway.executor.turns import EVENTS, Turns, next_turn
 from gateway.live.shared_streams import SharedStreams
 from gateway.schema.build import Schema
 from gateway.schema.context import Access, Context, ignore
-from gateway.schema.error_codes import give_codes
+from gateway.schema.error_codes import MOST_REQUEST_ERRORS, give_code
 from gateway.schema.guard.documents import Document
 from gateway.schema.subscriptions import CHANGES
 from gateway.sessions.snapshot import compact
@@ -39,6 +39,8 @@ from gateway.sessions.snapshot import compact
 _DIGEST_BLOCK, _BYTES_PER_STEP = 2**17, 200
 _STEPS_PER_ANSWER, _BYTES_PER_SENT_STEP = 300, 70
 """The cost of sending an answer, in steps of `Turns`."""
+
+_STEPS_PER_ERROR = 50
 
 Trace: TypeAlias = Callable[[str, str], AbstractContextManager[Callable[["Answer"], object]]]
 """Traces an operation of this kind and name; the context's value takes its answers."""
@@ -150,7 +152,7 @@ class Engine:
         data = await prepared.execute(context, operation.variables) if prepared else None
         if data is not None:
             return Answer({"data": data})
-        return _answer(await self.run(execute, operation, context))
+        return await answer_of(await self.run(execute, operation, context))
 
     async def run(self, run: Callable[..., Any], operation: Operation, context: object) -> Any:
         """Return what graphql-core's `execute` or `subscribe` makes of a valid operation."""
@@ -233,15 +235,15 @@ class Engine:
             return
         results = await self.run(subscribe, operation, context)
         if isinstance(results, ExecutionResult):
-            yield _answer(results, is_refusal=True)
+            yield await answer_of(results, is_refusal=True)
             return
         try:
             async with aclosing(results):
                 async for result in results:
-                    yield _answer(result)
+                    yield await answer_of(result)
                     del result
         except Exception as exc:  # noqa: BLE001  graphql-core catches only those of fields
-            yield _answer(_failed(exc))
+            yield await answer_of(_failed(exc))
 
 
 async def _encoded(answer: Answer, state: int) -> Answer:
@@ -257,13 +259,17 @@ def _failed(exc: Exception) -> ExecutionResult:
     return ExecutionResult(None, [GraphQLError(str(exc), original_error=exc)])
 
 
-def _answer(result: ExecutionResult, *, is_refusal: bool = False) -> Answer:
-    errors = result.errors or []
-    body: dict[str, object] = {}
+async def answer_of(result: ExecutionResult, *, is_refusal: bool = False) -> Answer:
+    """Return the response with graphql-core's result, whose errors get their codes."""
+    errors, body, turns = result.errors or [], dict[str, object](), Turns()
     if result.data is not None or any(error.path is not None for error in errors):
         body["data"] = result.data
+    else:  # variables can have ten thousand errors: the first few are enough
+        del errors[MOST_REQUEST_ERRORS:]
+    for error in errors:
+        give_code(error, is_valid=True)
+        await turns.spend(_STEPS_PER_ERROR)
     if errors:
-        give_codes(errors, is_valid=True)
         body["errors"] = [error.formatted for error in errors]
     return Answer(body, is_refusal=is_refusal)
 

@@ -7,11 +7,7 @@ from collections.abc import Mapping
 
 from graphql import GraphQLError, GraphQLSyntaxError
 
-from gateway.errors import (
-    BadUserInputError,
-    GatewayError,
-    QueryTooComplexError,
-)
+from gateway.errors import BadUserInputError, GatewayError, QueryTooComplexError
 
 logger = logging.getLogger(__name__)
 
@@ -22,18 +18,14 @@ _INVALID = "GRAPHQL_VALIDATION_FAILED"
 _ABORTED = "Validation aborted."  # by graphql-core, when it takes too long
 
 
-def give_codes(errors: list[GraphQLError], *, is_valid: bool) -> None:
-    """Give errors a code and a message for clients; `is_valid` is about the document."""
-    if all(error.path is None for error in errors):
-        # A document or its variables can have ten thousand errors: the first few are enough.
-        del errors[MOST_REQUEST_ERRORS:]
-    for error in errors:
-        message, extensions = _public(error, is_valid=is_valid)
-        _forget_frames(error)
-        if len(message) > _LONGEST_MESSAGE:
-            # graphql-core quotes the client's text in full, which may be a megabyte.
-            message = f"{message[:_LONGEST_MESSAGE]}…"
-        error.message, error.extensions = message, dict(extensions)
+def give_code(error: GraphQLError, *, is_valid: bool) -> None:
+    """Give an error a code and a message for clients; `is_valid` is about the document."""
+    message, extensions = _public(error, is_valid=is_valid)
+    _forget_frames(error)
+    if len(message) > _LONGEST_MESSAGE:
+        # graphql-core quotes the client's text in full, which may be a megabyte.
+        message = f"{message[:_LONGEST_MESSAGE]}…"
+    error.message, error.extensions = message, dict(extensions)
 
 
 def _forget_frames(error: GraphQLError) -> None:
@@ -51,8 +43,6 @@ def _forget_frames(error: GraphQLError) -> None:
 def _public(error: GraphQLError, *, is_valid: bool) -> tuple[str, Mapping[str, object]]:
     """Return the message and the extensions that the client gets."""
     cause = error.original_error
-    if error.extensions and "code" in error.extensions:
-        return error.message, error.extensions
     if isinstance(error, GraphQLSyntaxError):
         is_too_complex = _TOO_MANY_TOKENS.search(error.message)
         code = QueryTooComplexError.code if is_too_complex else "GRAPHQL_PARSE_FAILED"

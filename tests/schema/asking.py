@@ -10,9 +10,8 @@ import orjson
 
 from gateway.records.dates import AsOf
 from gateway.schema.build import Schema, build_schema
-from gateway.schema.engine import Engine, Operation
+from gateway.schema.engine import Engine, Operation, answer_of
 from gateway.schema.entities.chat_decoder import decode
-from gateway.schema.error_codes import give_codes
 from gateway.schema.guard.work import Work
 from gateway.schema.selecting.columns import Columns
 from gateway.sessions.snapshot import Snapshot
@@ -77,7 +76,7 @@ async def execute(
     if operation.errors:
         return graphql.ExecutionResult(None, [*operation.errors])
     result = await Engine(schema).run(graphql.execute, operation, context)
-    give_codes(result.errors or [], is_valid=True)
+    await answer_of(result)  # gives the errors their codes
     data = orjson.loads(orjson.dumps(result.data))  # the items of long lists are JSON already
     return graphql.ExecutionResult(data, result.errors)
 

@@ -7,7 +7,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from gateway.schema.declare.scalars import SCALARS, DateTime
-from gateway.schema.error_codes import give_codes
+from gateway.schema.error_codes import give_code
 
 
 @strawberry.type
@@ -21,7 +21,8 @@ class Schema(strawberry.Schema):
     """A minimal schema that has our error codes."""
 
     def process_errors(self, errors: list[Any], execution_context: Any = None) -> None:
-        give_codes(errors, is_valid=execution_context.result is not None)
+        for error in errors:
+            give_code(error, is_valid=execution_context.result is not None)
 
 
 SCHEMA = Schema(query=Echo, config=StrawberryConfig(scalar_map=SCALARS))

@@ -200,8 +200,16 @@ INTROSPECTION = {"query": "{ __schema { types { fields { args { name } } } } }"}
         ([[]] * 100_000, {}, request, "from_json", 1),
         ({"query": "{ chatSessions(limit: 9) { id } }"}, STREAM, prepared, "_rows", 1),
     ],
-    ids=["queries", "streams", "variables", "root fields", "literals", "bodies", "bodies in parts"]
-    + ["queries as streams"],
+    ids=[
+        "introspections",
+        "streams",
+        "variables",
+        "root fields",
+        "literals",
+        "bodies",
+        "bodies in parts",
+        "queries as streams",
+    ],
 )
 async def test_equal_requests_at_once_take_turns(
     large: Gateway,
@@ -304,6 +312,21 @@ async def test_a_wallboard_over_10_000_sessions_lets_other_requests_run(
     assert len(data["found"]) == 1_100
     assert max(counter.calls) <= MOST_CALLS
     assert len(counter.calls) > 100
+
+
+async def test_thirty_thousand_errors_let_other_requests_run() -> None:
+    """Each field error of a long answer gets its code in a turn."""
+    session = {"Rank": "odd", "TopicId": "odd", "AlertLevel": "odd"}
+    sessions = [{"ChatSessionId": n, **session} for n in range(1, SESSIONS + 1)]
+    async with gateway_over(RestSide(json.dumps(sessions).encode())) as gateway:
+        query = {"query": "{ chatSessions { rank topicId alertLevel } }"}
+        await gateway.http.post("/graphql", json=query, headers=CREDENTIALS)
+        counter = CallCounter()
+
+        answer = await counter.run(gateway.http.post("/graphql", json=query, headers=CREDENTIALS))
+
+    assert len(answer.json()["errors"]) == 3 * SESSIONS
+    assert max(counter.calls) <= MOST_CALLS
 
 
 async def test_a_deadline_stops_a_long_query(large: Gateway) -> None:

@@ -23,7 +23,7 @@ from graphql import (
 from gateway.errors import BadRequestError
 from gateway.executor.internals import RULES
 from gateway.executor.turns import claimed, is_known, next_turn
-from gateway.schema.error_codes import MOST_REQUEST_ERRORS, give_codes
+from gateway.schema.error_codes import MOST_REQUEST_ERRORS, give_code
 from gateway.schema.guard.limits import Limits, excess, nested_variables, too_complex
 from gateway.store.single_flight import Flights
 from gateway.upstream.gate import Gate
@@ -103,8 +103,9 @@ class Document:
         """Measure and validate."""
         document = self.parsed
         error = self.failure or excess(self.schema, document, self.limits)
-        errors = [error] if error else self.check(document)
-        give_codes(errors, is_valid=False)
+        errors = [error] if error else self.check(document)[:MOST_REQUEST_ERRORS]
+        for one in errors:
+            give_code(one, is_valid=False)
         return errors
 
     @cached_property
