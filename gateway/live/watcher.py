@@ -191,10 +191,10 @@ class Watcher:
 
     async def _poll(self) -> float:
         """Read the sessions, and return how long to wait afterwards."""
-        is_by_clock = self._state is not None and not self._is_woken.is_set()
+        is_first, is_woken = self._state is None, self._is_woken.is_set()
         self._is_woken.clear()
         # A query may have read the sessions just now; its snapshot is recent enough.
-        max_age_s = None if self._state is None else self.pace.rhythm.interval_s / 2
+        max_age_s = None if is_first else self.pace.rhythm.interval_s / 2
         try:
             served = await self.source.serve(
                 self.caller, key=self.key, max_age_s=max_age_s, is_poll=True
@@ -208,9 +208,9 @@ class Watcher:
             self._notify()
             asked_s = min(exc.retry_after_s or 0, LONGEST_AFTER_FAILURE_S)
             await asyncio.sleep(asked_s)
-            return self.pace.after_failure(asked_s)
+            return self.pace.after_failure(asked_s, is_repeated=not is_woken)
         has_changed = await self._take(served.snapshot)
-        if has_changed and is_by_clock and not self._is_woken.is_set():
+        if has_changed and not (is_first or is_woken or self._is_woken.is_set()):
             self.pace.rhythm.is_notified = False  # nobody announced it: webhooks may have stopped
         wait_s = self.pace.after_success(has_changed=has_changed)
         return max(0.0, wait_s - served.age_s())

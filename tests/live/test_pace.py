@@ -54,6 +54,14 @@ def test_after_failures_the_wait_doubles() -> None:
     assert [pace.after_failure() for _ in range(6)] == [2.5, 5, 10, 20, 30, 30]
 
 
+def test_polls_of_new_subscribers_do_not_lengthen_the_wait() -> None:
+    """Those who have waited learn no later that SuperOffice answers again."""
+    pace = Pace(rhythm())
+
+    assert [pace.after_failure(is_repeated=False) for _ in range(3)] == [2.5, 2.5, 2.5]
+    assert [pace.after_failure() for _ in range(3)] == [2.5, 5, 10]
+
+
 @pytest.mark.parametrize(
     ("asked_s", "waits"),
     [(10, [2.5, 5, 10, 20, 25, 25]), (58, [2.5, 2.5]), (60, [2.5, 2.5])],
