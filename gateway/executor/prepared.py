@@ -131,7 +131,6 @@ class Prepared:
                 if not found:
                     return None
                 if value is not None and root.is_list:
-                    await REQUESTS.spend(found.steps * len(value))
                     snapshot = context.served.snapshot if context.served else None
                     value = await _rows(found, value, snapshot, turns)
                 elif value is not None:
