@@ -7,6 +7,7 @@ second, without a poll.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import Context
@@ -193,6 +194,7 @@ class Watcher:
         """Read the sessions, and return how long to wait afterwards."""
         is_first, is_woken = self._state is None, self._is_woken.is_set()
         self._is_woken.clear()
+        self._retry_ns = math.inf  # this poll is for those who subscribe meanwhile, too
         # A query may have read the sessions just now; its snapshot is recent enough.
         max_age_s = None if is_first else self.pace.rhythm.interval_s / 2
         try:
@@ -204,10 +206,10 @@ class Watcher:
         except UpstreamError as exc:
             # It has been logged. Subscribers keep the latest state until a poll succeeds.
             self._error = exc
-            self._retry_ns = self.now_ns() + self.pace.rhythm.interval_s * SECOND_NS
             self._notify()
             asked_s = min(exc.retry_after_s or 0, LONGEST_AFTER_FAILURE_S)
             await asyncio.sleep(asked_s)
+            self._retry_ns = self.now_ns() + self.pace.rhythm.interval_s * SECOND_NS
             return self.pace.after_failure(asked_s, is_repeated=not is_woken)
         has_changed = await self._take(served.snapshot)
         if has_changed and not (is_first or is_woken or self._is_woken.is_set()):

@@ -58,7 +58,8 @@ def _public(error: GraphQLError, *, is_valid: bool) -> tuple[str, Mapping[str, o
         message = "A number in the query has too many digits."
         return message, {"code": _INVALID}
     mask = masked(cause)
-    return str(mask), mask.extensions
+    # graphql-core's message has more: the type, and the value.
+    return error.message if mask is cause else str(mask), mask.extensions
 
 
 def masked(exc: Exception) -> GatewayError:

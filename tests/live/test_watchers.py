@@ -283,6 +283,23 @@ async def test_screens_that_start_in_an_outage_share_a_poll_for_each_interval() 
     assert len(desk.calls) == 1
 
 
+async def test_a_screen_that_starts_during_a_failing_poll_shares_it() -> None:
+    """Otherwise polls would follow one another while clients subscribe again."""
+    desk = Desk(failure=UpstreamTimeoutError("late"), interval_s=LONG_S, slowest_s=LONG_S)
+    async with desk.screen(STATUS) as screen:
+        await screen.shows(1)
+        desk.ahead_s = 2 * LONG_S
+        desk.is_answering.clear()
+        async with desk.screen(STATUS), desk.screen(STATUS):
+            await until(lambda: len(desk.calls) == 2)
+            async with desk.screen(STATUS) as last:
+                await last.shows(1)
+                desk.is_answering.set()
+                await asyncio.sleep(0.05)
+
+    assert len(desk.calls) == 2
+
+
 async def test_an_alarm_waits_while_there_is_no_state() -> None:
     """After a rejection there is nothing to show until the next poll, whatever the clock says."""
     desk = Desk(interval_s=LONG_S, slowest_s=LONG_S)

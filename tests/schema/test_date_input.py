@@ -73,4 +73,6 @@ async def test_a_literal_that_is_no_date_is_refused() -> None:
     (error,) = result.errors
     assert result.data is None
     assert error.extensions["code"] in {"BAD_USER_INPUT", "GRAPHQL_VALIDATION_FAILED"}
+    assert "type 'DateTime'" in error.message
+    assert '"tomorrow"' in error.message
     assert "2026-01-31T16:46:13Z" in error.message
