@@ -16,7 +16,8 @@ from websockets.http11 import Request
 from websockets.protocol import OPEN
 
 from gateway.server import uvicorn_hooks  # noqa: F401  fails on a release without a hook
-from gateway.server.limits import MAX_HEADERS, SlowReaderProtocol
+from gateway.server.limits import MAX_HEADERS
+from gateway.server.slow_readers import SlowReaderProtocol
 from gateway.web.read.body import TOO_MANY_BYTES, IncompleteBytes
 
 # As much as any head may have: a Cookie can be longer than the 8 KiB of the library.
