@@ -12,7 +12,8 @@ from strawberry.utils.str_converters import to_camel_case
 from gateway.errors import GatewayError
 from gateway.executor.turns import EVENTS
 from gateway.live.changes import SIGNS_OF_LIFE, Changes, key_of
-from gateway.live.watcher import Alarm, State, Watcher
+from gateway.live.state import Alarm, State
+from gateway.live.watcher import Watcher
 from gateway.schema.declare.rest_enum import member
 from gateway.schema.declare.scalars import DateTime, Declared, described
 from gateway.schema.declare.semantic_non_null import SemanticNonNull

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.live.watcher import Alarm, Watcher
+from gateway.live.state import Alarm
+from gateway.live.watcher import Watcher
 from tests.live.desk import Desk, Json, Screen
 from tests.schema.selecting.desk import NOON_NS
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import UpstreamTimeoutError
-from gateway.live.watcher import SECOND_NS, Alarm, LaterSessions, State
+from gateway.live.state import SECOND_NS, Alarm, LaterSessions, State
 from gateway.records.dates import AsOf
 from gateway.schema.guard.work import Work
 from gateway.schema.selecting import columns as columns_module

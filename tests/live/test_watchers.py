@@ -16,9 +16,10 @@ from gateway.errors import (
     UpstreamUnauthenticatedError,
     UpstreamUnavailableError,
 )
+from gateway.live import state as state_module
 from gateway.live import watcher as watcher_module
 from gateway.live.changes import Changes
-from gateway.live.watcher import Alarm, State
+from gateway.live.state import Alarm, State
 from tests.live.clock import Clock
 from tests.live.desk import Desk, caller, session
 from tests.waiting import until
@@ -133,7 +134,7 @@ async def test_changes_are_computed_once_for_all_readers(
     many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Readers at the same time share one comparison, also if a thread makes it."""
-    monkeypatch.setattr(watcher_module, "_MANY", many)
+    monkeypatch.setattr(state_module, "_MANY", many)
     desk = Desk()
     async with (
         desk.watchers.watching(caller()) as watcher,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from gateway.live.watcher import SECOND_NS, later
+from gateway.live.state import SECOND_NS, later
 from gateway.schema.declare.entity import record_of
 from gateway.schema.declare.nodes import type_name
 from gateway.schema.entities.chat import ChatSession
