@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -46,6 +47,8 @@ class _Request(NamedTuple):
     max_age_s: float | None
     since_ns: float
     """When the call for a snapshot that is young enough must have begun."""
+
+    is_poll: bool
 
 
 @dataclass(slots=True, kw_only=True, eq=False, weakref_slot=True)
@@ -105,13 +108,8 @@ class Source:
             self.caller_rate.check(self.owner_of(caller))
         max_age_s = max_age_s if is_poll or max_age_s is None else max(max_age_s, _SHORTEST_AGE_S)
         since_ns = self._since_ns(None if is_poll else max_age_s)
-        request = _Request(caller, key, trace, max_age_s, since_ns)
-
-        async def call() -> Snapshot:
-            IS_POLL.set(is_poll)  # in the context of the flight's task
-            with self.bodies.hold():
-                return await self._fly(request)
-
+        request = _Request(caller, key, trace, max_age_s, since_ns, is_poll)
+        call = partial(self._fly, request)
         while True:
             epoch_ns = max(self.epoch_ns, since_ns)
             cached = self._hit(await self.cache.get(key)) if self.windows.ttl_s else None
@@ -198,7 +196,12 @@ class Source:
         return None if await self._is_revoked(older, caller) else older
 
     async def _fly(self, request: _Request) -> Snapshot:
-        """Fetch a new snapshot, and cache it."""
+        """Fetch a new snapshot, in the task of a flight."""
+        IS_POLL.set(request.is_poll)
+        with self.bodies.hold():
+            return await self._fetch_and_cache(request)
+
+    async def _fetch_and_cache(self, request: _Request) -> Snapshot:
         try:
             if self.shared is None or not self.windows.ttl_s:
                 _, snapshot = await self._call(request)
