@@ -32,7 +32,7 @@ from gateway.observe.operations import OperationNames
 
 if TYPE_CHECKING:
     from gateway.caller import Caller
-    from gateway.schema.engine import Answer
+    from gateway.schema.engine import Answer, Operation
     from gateway.sessions.source import Fetch
     from gateway.store.memory import BoundedMemoryCache
 
@@ -85,9 +85,9 @@ class Tracing:
         return Middleware(_TracedRequests, start_span=self._start_span, path=path)
 
     @contextmanager
-    def operation(self, kind: str, name: str) -> "Iterator[Callable[[Answer], None]]":
+    def operation(self, operation: "Operation") -> "Iterator[Callable[[Answer], None]]":
         """Wrap an operation in a span, without its text and variables; its last answer counts."""
-        answers = deque["Answer"](maxlen=1)
+        kind, answers = operation.kind, deque["Answer"](maxlen=1)
         with self._start_span("GraphQL") as span:
             try:
                 yield answers.append
@@ -101,7 +101,8 @@ class Tracing:
                 raise
             finally:
                 if kind:
-                    label = self._names.label(name)  # now: its first answer can make it known
+                    # Only now: its first answer can make it known.
+                    label = self._names.label(operation.name)
                     span.update_name(f"{kind} {label}".strip())
                     span.set_attribute("graphql.operation.type", kind)
                     span.set_attribute("graphql.operation.name", label)

@@ -42,8 +42,8 @@ _STEPS_PER_ANSWER, _BYTES_PER_SENT_STEP = 300, 70
 
 _STEPS_PER_ERROR = 50
 
-Trace: TypeAlias = Callable[[str, str], AbstractContextManager[Callable[["Answer"], object]]]
-"""Traces an operation of this kind and name; the context's value takes its answers."""
+Trace: TypeAlias = Callable[["Operation"], AbstractContextManager[Callable[["Answer"], object]]]
+"""Traces an operation; the context's value takes its answers."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +134,12 @@ class Engine:
     def __init__(self, schema: Schema, trace: Trace | None = None) -> None:
         self._schema = schema
         untraced = nullcontext(ignore)
-        self._trace: Trace = trace or (lambda _kind, _name: untraced)
+        self._trace: Trace = trace or (lambda _: untraced)
         self._is_traced = trace is not None
 
     async def execute(self, operation: Operation, context: Context) -> Answer:
         """Execute a query."""
-        with self._trace(operation.kind, operation.name) as traced:
+        with self._trace(operation) as traced:
             answer = await self._executed(operation, context)
             traced(answer)
         await operation.answered(answer, context)
@@ -219,7 +219,7 @@ class Engine:
                 del answer
 
     async def _each(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
-        with self._trace(operation.kind, operation.name) as traced:
+        with self._trace(operation) as traced:
             async with aclosing(self._untraced(operation, context)) as answers:
                 async for answer in answers:
                     traced(answer)
