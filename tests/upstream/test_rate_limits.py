@@ -50,8 +50,7 @@ def refuse(limits: RateLimits, caller: Caller) -> str:
 def seconds_left(limits: RateLimits, caller: Caller) -> int | None:
     """Return the seconds that a caller must wait, or None."""
     try:
-        with limits.call(caller):
-            pass
+        call(limits, caller)
     except UpstreamRateLimitedError as exc:
         return exc.retry_after_s
     return None
