@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import re
 import sys
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -15,9 +15,6 @@ from gateway.commands.table import table
 from gateway.errors import GatewayError, SettingsError
 from gateway.headers import Header
 from gateway.settings import Settings
-
-Answer = Mapping[str, Any]
-"""The JSON of a response."""
 
 _CLEAR = "\x1b[H\x1b[2J"
 # Control characters that JSON does not escape: customers' text must not control a terminal.
@@ -64,11 +61,12 @@ def _run(
     configure_logs("error", settings.log_format)
     path = f"/graphql/{tenant}" if tenant else "/graphql"
     try:
-        stream = answers(settings, path, sent, request)
-        timeout_s = None if is_watched else settings.request_timeout
-        return asyncio.run(_print_all(stream, timeout_s=timeout_s, is_watched=is_watched))
+        return asyncio.run(_print_all(settings, path, sent, request, is_watched=is_watched))
     except KeyboardInterrupt:
         return 0 if is_watched else 130
+    except TimeoutError:
+        text = f"no answer within {settings.request_timeout:g} s (GATEWAY_REQUEST_TIMEOUT)"
+        raise SettingsError(text) from None
 
 
 def _variables(text: str) -> dict[str, object]:
@@ -82,25 +80,14 @@ def _variables(text: str) -> dict[str, object]:
 
 
 async def _print_all(
-    answers: AsyncGenerator[Answer, None], *, timeout_s: float | None, is_watched: bool
+    settings: Settings,
+    path: str,
+    headers: Sequence[Header],
+    request: Mapping[str, object],
+    *,
+    is_watched: bool,
 ) -> int:
-    has_errors = False
-    try:
-        async with asyncio.timeout(timeout_s), aclosing(answers):
-            async for answer in answers:
-                has_errors |= "errors" in answer
-                _print(answer, is_watched=is_watched)
-                if not is_watched:
-                    break
-    except TimeoutError:
-        raise SettingsError(f"no answer within {timeout_s:g} s (GATEWAY_REQUEST_TIMEOUT)") from None
-    return int(has_errors)
-
-
-async def answers(
-    settings: Settings, path: str, headers: Sequence[Header], request: Mapping[str, object]
-) -> AsyncGenerator[Answer, None]:
-    """Execute an operation as the gateway does; a subscription yields an answer per change."""
+    """Execute an operation as the gateway does; a subscription has an answer per change."""
     from gateway.app import create_app
     from gateway.schema.engine import refusal
     from gateway.web.inbound import Inbound, check_tenant
@@ -108,7 +95,9 @@ async def answers(
 
     app = create_app(settings)
     graphql, head = app.state.graphql, app.state.edge.door.read(path, headers)
-    async with app.router.lifespan_context(app):
+    timeout_s = None if is_watched else settings.request_timeout
+    has_errors = False
+    async with asyncio.timeout(timeout_s), app.router.lifespan_context(app):
         try:
             check_tenant(head)
             operation = await graphql.reader.operation(request)
@@ -116,12 +105,16 @@ async def answers(
             async with aclosing(graphql.engine.stream(operation, context)) as stream:
                 async for answer in stream:
                     mark_stale([answer.body], context.served)
-                    yield answer.body
+                    has_errors |= _print(answer.body, is_watched=is_watched)
+                    if not is_watched:
+                        break
         except GatewayError as exc:
-            yield refusal(exc).body
+            has_errors = _print(refusal(exc).body, is_watched=is_watched)
+    return int(has_errors)
 
 
-def _print(answer: Answer, *, is_watched: bool) -> None:
+def _print(answer: Mapping[str, Any], *, is_watched: bool) -> bool:
+    """Print the JSON of a response; return whether it has errors."""
     text = orjson.dumps(answer).decode()
     if sys.stdout.isatty():
         answer = orjson.loads(text)  # parts of it can be JSON already
@@ -135,3 +128,4 @@ def _print(answer: Answer, *, is_watched: bool) -> None:
     codes = [error["extensions"]["code"] for error in answer.get("errors", ())]
     if any(code.startswith("UPSTREAM_") for code in codes):
         print("To find out why, run: gateway doctor", file=sys.stderr)  # noqa: T201
+    return "errors" in answer
