@@ -1,17 +1,17 @@
 """Logs: one format for the gateway, uvicorn and every library, without secrets."""
 
-import functools
 import logging
 import os
 import re
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Literal, TextIO, cast
 
 import orjson
 import structlog
-from structlog.typing import EventDict, Processor
 
 from gateway.observe.log_writer import LogWriter
 
@@ -28,18 +28,11 @@ _QUOTING = {"opentelemetry.trace.span", "opentelemetry.util.re"}
 _QUERY_STRING = re.compile(r"\?\S+")  # of the collector's address
 
 
-@functools.lru_cache(1)
-def _second(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+fields_of_task: ContextVar[Mapping[str, str]] = ContextVar("log", default=MappingProxyType({}))
+"""Fields of each line that the current task logs, such as the id of its request."""
 
-
-def _stamped(_: object, __: str, event: EventDict) -> EventDict:
-    """Add the time in UTC, as structlog does, but format each second only once."""
-    seconds, left_ns = divmod(time.time_ns(), 10**9)
-    event["timestamp"] = f"{_second(seconds)}.{left_ns // 1000:06}Z"
-    return event
-
-
+_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
+_tracebacks = logging.Formatter()  # without local variables, which may hold credentials
 _as_logfmt = structlog.processors.LogfmtRenderer()
 _gateway = logging.getLogger("gateway")
 _configured_level = "info"
@@ -47,32 +40,32 @@ _writer: LogWriter | None = None
 
 
 class EventHandler(logging.StreamHandler[TextIO]):
-    """Writes log events, one per line, as JSON or as text."""
+    """Writes log events, one per line, as `render` returns them."""
 
-    def __init__(self, stream: TextIO, renderers: Sequence[Processor]) -> None:
+    def __init__(self, stream: TextIO, render: Callable[[dict[str, Any]], str]) -> None:
         super().__init__(stream)
-        self._processors = (
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            _stamped,
-            *renderers,
-        )
+        self._render = render
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line for a record of the standard library."""
         message = record.msg if record.name in _QUOTING else record.getMessage()
         if record.name.startswith("opentelemetry."):
             message = _QUERY_STRING.sub("?…", message)
-        event = {"event": message, "logger": record.name, "exc_info": record.exc_info}
+        event = {"event": message, "logger": record.name}
+        if record.exc_info:
+            event["exception"] = _tracebacks.formatException(record.exc_info)
         return self.line(record.levelno, event)
 
-    def line(self, level: int, event: EventDict) -> str:
-        """Return the line for an event, with the time and the bound context variables."""
-        line: Any = event
-        level_name = logging.getLevelName(level).lower()
-        for process in self._processors:
-            line = process(None, level_name, line)
-        return str(line)
+    def line(self, level: int, event: Mapping[str, object]) -> str:
+        """Return the line for an event, with the fields of the task, the level, and the time."""
+        return self._render(
+            {
+                **event,
+                **fields_of_task.get(),
+                "level": logging.getLevelName(level).lower(),
+                "timestamp": datetime.now(UTC),
+            }
+        )
 
 
 def log_event(logger: logging.Logger, level: int, event: str, fields: Mapping[str, object]) -> None:
@@ -93,15 +86,16 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
     global _configured_level
     is_terminal = sys.stderr is not None and sys.stderr.isatty()  # None: it is closed
     as_text = is_terminal if log_format == "auto" else log_format == "text"
-    renderers: list[Processor] = [
-        structlog.processors.format_exc_info,
-        structlog.processors.JSONRenderer(lambda *a, **more: orjson.dumps(*a, **more).decode()),
-    ]
-    if as_text:
-        # The default tracebacks print local variables, which may hold credentials.
-        plain = structlog.dev.plain_traceback
-        renderers = [structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=plain)]
-    handler = EventHandler(_stream(), renderers)
+    plain = structlog.dev.plain_traceback
+    console = structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=plain)
+
+    def text_of(event: dict[str, Any]) -> str:
+        return console(None, "", {**event, "timestamp": f"{event['timestamp']:{_TIME}}"})
+
+    def json_of(event: dict[str, Any]) -> str:
+        return orjson.dumps(event, option=orjson.OPT_UTC_Z).decode()
+
+    handler = EventHandler(_stream(), text_of if as_text else json_of)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     _configured_level = level
     set_level()

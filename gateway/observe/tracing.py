@@ -15,7 +15,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import structlog
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -27,6 +26,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.headers import TRACE, Header
+from gateway.observe.logs import fields_of_task
 from gateway.observe.metrics import outcome_of
 from gateway.observe.operations import OperationNames
 
@@ -217,7 +217,7 @@ class _TracedRequests:
             name, context=context, kind=SpanKind.SERVER, attributes=attributes
         ) as span:
             trace_id = f"{span.get_span_context().trace_id:032x}"
-            structlog.contextvars.bind_contextvars(trace_id=trace_id)
+            fields_of_task.set({**fields_of_task.get(), "trace_id": trace_id})
 
             async def send_traced(message: Message) -> None:
                 if message["type"] == "http.response.start":

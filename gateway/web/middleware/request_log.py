@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import TenantNotFoundError
 from gateway.observe.clients import NO_CLIENT, Client
-from gateway.observe.logs import log_event
+from gateway.observe.logs import fields_of_task, log_event
 from gateway.observe.metrics import RequestMeter
 from gateway.settings.tenant_names import canonical_tenant
 from gateway.tenants.path import GRAPHQL_PATH
@@ -109,8 +108,8 @@ class RequestLog:
             await send(message)
 
         started = time.perf_counter()
-        # Never unbound: the context is that of the request's own task, and ends with it.
-        structlog.contextvars.bind_contextvars(request_id=request_id.decode())
+        # Never reset: the context is that of the request's own task, and ends with it.
+        fields_of_task.set({"request_id": request_id.decode()})
         try:
             await self.app(scope, receive, send_with_id)
         finally:
