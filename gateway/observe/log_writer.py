@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
-_MOST_LINES = 10_000
 _MOST_BYTES = 4 * 2**20
 _LARGEST_BATCH = 64 * 2**10
 _PIPE_BUF = 4_096
@@ -24,9 +23,9 @@ _EXIT_S = 1.0
 class LogWriter:
     """A text stream over a file descriptor; it never blocks and never raises.
 
-    Lines wait in a queue that is bounded in lines and bytes; those that do not fit or cannot be
-    written are dropped and counted. At exit the queue is written for a second at most. The thread
-    calls `on_loss` with the number of lines lost since its last call.
+    Lines wait in a queue that is bounded; those that do not fit or cannot be written are dropped
+    and counted. At exit the queue is written for a second at most. The thread calls `on_loss` with
+    the number of lines lost since its last call.
     """
 
     def __init__(self, fd: int, on_loss: Callable[[int], object]) -> None:
@@ -34,7 +33,7 @@ class LogWriter:
         self._on_loss = on_loss
         self._queue: SimpleQueue[bytes] = SimpleQueue()  # reentrant, as signal handlers log too
         self._lock = threading.RLock()
-        self._lines = self._bytes = 0
+        self._bytes = 0  # of the lines that are queued or being written
         self._is_mid_line = False  # whether the last write stopped within a line
         self.dropped = 0
         threading.Thread(target=self._run, name="log", daemon=True).start()
@@ -44,32 +43,28 @@ class LogWriter:
         """Queue whole lines, or drop them."""
         data = text.encode(errors="backslashreplace")
         with self._lock:
-            if self._lines >= _MOST_LINES or self._bytes + len(data) > _MOST_BYTES:
+            if self._bytes + len(data) > _MOST_BYTES:
                 self.dropped += 1
                 return
-            self._lines += 1
             self._bytes += len(data)
         self._queue.put(data)
 
     def wait(self) -> None:
         """Return when all lines are written, or after a second."""
         ends_at = time.monotonic() + _EXIT_S
-        while self._lines and time.monotonic() < ends_at:
+        while self._bytes and time.monotonic() < ends_at:
             time.sleep(_BATCH_S / 4)
 
     def _run(self) -> None:
         reported = 0
         while True:
-            lines = [self._queue.get()]
+            data = bytearray(self._queue.get())
             time.sleep(_BATCH_S)  # one write for many lines, and few thread switches
-            size = len(lines[0])
-            while size < _LARGEST_BATCH and not self._queue.empty():
-                lines.append(self._queue.get())
-                size += len(lines[-1])
-            is_written = self._write_all(b"".join(lines))
+            while len(data) < _LARGEST_BATCH and not self._queue.empty():
+                data += self._queue.get()
+            is_written = self._write_all(bytes(data))
             with self._lock:
-                self._lines -= len(lines)
-                self._bytes -= size
+                self._bytes -= len(data)
                 lost = self.dropped - reported
             if lost and is_written:  # otherwise the report itself would be lost and counted
                 reported += lost
