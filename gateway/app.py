@@ -81,7 +81,6 @@ def create_app(
         admission=gateway.edge.admission,
         page=page if settings.graphiql else None,
         timeout_s=settings.request_timeout,
-        is_running=lambda: app.state.is_ready,
     )
     app = Starlette(
         routes=_routes(settings, gateway, endpoint, gateway.collector(metrics_directory, draining)),

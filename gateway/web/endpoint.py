@@ -62,9 +62,6 @@ class Endpoint:
     timeout_s: float
     """Seconds until an answer in one piece is made, or a stream begins."""
 
-    is_running: Callable[[], bool]
-    """Whether the application is not shutting down."""
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; a refusal at any step becomes a GraphQL error."""
         exchange = _Exchange(Request(scope, receive), self.graphql, self.page)
@@ -82,7 +79,7 @@ class Endpoint:
             except ClientDisconnect:
                 return
             except asyncio.CancelledError:
-                if self.is_running():
+                if scope["app"].state.is_ready:
                     raise
                 message = "The gateway stops, and SuperOffice has not answered yet; retry."
                 response = exchange.refused(UpstreamUnavailableError(message, retry_after_s=1))
