@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any, Literal, TextIO, cast
 
 import orjson
-import structlog
 
 from gateway.observe.log_writer import LogWriter
 
@@ -31,9 +30,11 @@ _QUERY_STRING = re.compile(r"\?\S+")  # of the collector's address
 fields_of_task: ContextVar[Mapping[str, str]] = ContextVar("log", default=MappingProxyType({}))
 """Fields of each line that the current task logs, such as the id of its request."""
 
+Render = Callable[[dict[str, Any]], str]
+"""Makes the line of an event."""
+
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 _tracebacks = logging.Formatter()  # without local variables, which may hold credentials
-_as_logfmt = structlog.processors.LogfmtRenderer()
 _gateway = logging.getLogger("gateway")
 _configured_level = "info"
 _writer: LogWriter | None = None
@@ -42,7 +43,7 @@ _writer: LogWriter | None = None
 class EventHandler(logging.StreamHandler[TextIO]):
     """Writes log events, one per line, as `render` returns them."""
 
-    def __init__(self, stream: TextIO, render: Callable[[dict[str, Any]], str]) -> None:
+    def __init__(self, stream: TextIO, render: Render) -> None:
         super().__init__(stream)
         self._render = render
 
@@ -78,7 +79,9 @@ def log_event(logger: logging.Logger, level: int, event: str, fields: Mapping[st
             line = handler.line(level, {**fields, "event": event, "logger": logger.name})
             handler.stream.write(f"{line}\n")
             return
-    logger.log(level, "%s %s", event, _as_logfmt(logger, "", {**fields}))
+    from structlog.processors import LogfmtRenderer
+
+    logger.log(level, "%s %s", event, LogfmtRenderer()(logger, "", {**fields}))
 
 
 def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> None:
@@ -86,20 +89,24 @@ def configure_logs(level: str, log_format: Literal["auto", "json", "text"]) -> N
     global _configured_level
     is_terminal = sys.stderr is not None and sys.stderr.isatty()  # None: it is closed
     as_text = is_terminal if log_format == "auto" else log_format == "text"
-    plain = structlog.dev.plain_traceback
-    console = structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=plain)
-
-    def text_of(event: dict[str, Any]) -> str:
-        return console(None, "", {**event, "timestamp": f"{event['timestamp']:{_TIME}}"})
-
-    def json_of(event: dict[str, Any]) -> str:
-        return orjson.dumps(event, option=orjson.OPT_UTC_Z).decode()
-
-    handler = EventHandler(_stream(), text_of if as_text else json_of)
+    render = _text_renderer(is_coloured=is_terminal) if as_text else _json_of
+    handler = EventHandler(_stream(), render)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     _configured_level = level
     set_level()
     logging.getLogger("uvicorn.error").addFilter(_is_news)
+
+
+def _json_of(event: Mapping[str, object]) -> str:
+    return orjson.dumps(event, option=orjson.OPT_UTC_Z).decode()
+
+
+def _text_renderer(*, is_coloured: bool) -> Render:
+    from structlog.dev import ConsoleRenderer, plain_traceback  # imports much
+
+    # A traceback is text already: of that, any other formatter warns.
+    console = ConsoleRenderer(colors=is_coloured, exception_formatter=plain_traceback)
+    return lambda event: console(None, "", {**event, "timestamp": f"{event['timestamp']:{_TIME}}"})
 
 
 def set_level(level: str = "") -> None:
