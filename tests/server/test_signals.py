@@ -154,7 +154,7 @@ def test_a_blocked_log_does_not_block_the_gateway(
             assert client.get("/readyz").status_code == 200
             request = client.build_request("POST", "/graphql", json=QUERY, headers=KARI)
             pipeline.connect(str(path))
-            for _ in range(400):  # more lines than a pipe and the queue of 10,000 hold
+            for _ in range(600):  # more lines than a pipe and the queue of 4 MiB hold
                 assert statuses_of(pipeline, request, count=30) == {b"200"}
             until_soon(lambda: metric(client, "gateway_log_lines_dropped_total"), PATIENCE_S)
         process.send_signal(signal.SIGTERM)
