@@ -225,7 +225,7 @@ def test_headers_are_stored_on_request(keeping: Visit) -> None:
 
 
 def test_stored_headers_are_removed_on_request(keeping: Visit) -> None:
-    """Headers are removed from every place that stored them."""
+    """Headers are removed from every place, and no other open tab stores its copy again."""
     assert secrets_in(keeping.found["keptNoLonger"]) == []
     assert keeping.found["headersInTheEnd"] == ""
 

@@ -162,7 +162,8 @@ def test_requests_pass_over_http2(site: Site, prefix: str) -> None:
     assert answer[:2] == ("2", "200")
     assert answer.encoding == "gzip"
     assert len(json.loads(gzip.decompress(answer.body))["data"]["chatSessions"]) > 5
-    assert site.answer(f"{prefix}/metrics").status == "404"
+    for path in (f"{prefix}/metrics", f"/x{prefix}/metrics", f"/{prefix}/metrics"):
+        assert site.answer(path).status == "404"
     assert site.answer(f"{prefix}/healthz").status == "200"
 
 
@@ -212,9 +213,10 @@ def test_the_log_has_the_address_of_the_client(
     site: Site, gateway_process: tuple[Command, str]
 ) -> None:
     """The log has the address that the proxy sees, whatever X-Forwarded-For the client sends."""
-    site.answer("/graphql", "-H", "X-Forwarded-For: 203.0.113.9", post=QUERY)
+    sent = ("-H", "X-Forwarded-For: 203.0.113.9", "-H", f"X-Request-ID: {id(site)}")
+    site.answer("/graphql", *sent, post=QUERY)
 
-    line = json.loads(gateway_process[0].waits_for(r'^.*"client".*$'))
+    line = json.loads(gateway_process[0].waits_for(rf'^.*"request_id":"{id(site)}".*$'))
     assert (line["client"], line["status"]) == (CLIENT, 200)
 
 

@@ -24,6 +24,10 @@ async def serve_socket(graphql: GraphQL, edge: Edge, socket: WebSocket) -> None:
         try:
             _check(socket, graphql.allowed_origins)
             check_tenant(inbound.head, may_be_missing=True)
+            if "*" in graphql.allowed_origins and is_foreign(socket, frozenset()):
+                # CORS lets these pages have no cookies, but knows no WebSockets.
+                sent = socket.scope["headers"]
+                socket.scope["headers"] = [header for header in sent if header[0] != b"cookie"]
             connection = Connection(socket, graphql, edge, held)
         except GatewayError as exc:
             await socket.send_denial_response(refuse(inbound, exc))

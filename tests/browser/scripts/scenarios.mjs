@@ -268,8 +268,14 @@ export async function keepingHeaders(page, shot, { authorization }) {
   await page.reload();
   await opened(page);
   found.headersAfterReload = await textOf(page, HEADERS);
+  const other = await page.context().newPage(); // another tab, with its own copy of the headers
+  await other.goto(page.url());
+  await opened(other);
   await chooseSetting(page, "#disable-persist-headers");
   await keeps(page, authorization, false);
+  await write(other, QUERY, "{ __typename }");
+  await keeps(other, "{ __typename }");
+  await other.close();
   found.keptNoLonger = await kept(page);
   await page.reload();
   await opened(page);

@@ -50,9 +50,9 @@ def rest(the_rest: RestSide) -> RestSide:
     return the_rest
 
 
-def gateway_app(rest: RestSide) -> Starlette:
+def gateway_app(rest: RestSide, **options: Any) -> Starlette:
     """Build a gateway over a fake REST API."""
-    settings = Settings(upstream_url=UPSTREAM_URL, cache_ttl=0)
+    settings = Settings(upstream_url=UPSTREAM_URL, cache_ttl=0, **options)
     return create_app(settings, upstream_transport=httpx.MockTransport(rest))
 
 
@@ -390,6 +390,20 @@ def test_a_page_of_another_site_cannot_open_a_socket(address: str, rest: RestSid
 
     assert refused.value.response.status_code == 403
     assert rest.calls == 0
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_with_all_origins_allowed_other_sites_have_no_cookies(rest: RestSide, is_own: bool) -> None:
+    """Any page may open a socket, but only one of this site with the browser's cookies."""
+    with served(gateway_app(rest, cors_origins="*"), **OURS) as url:
+        origin = url if is_own else "https://evil.example"
+        address = f"{url.replace('http', 'ws')}/graphql"
+        with opened(address, {"Cookie": "id=abc"}, origin=origin) as socket:
+            initiate(socket, **{"X-XSRF-TOKEN": "token"})
+
+            assert (ask(socket) == DATA) is is_own
+
+    assert bool(rest.calls) is is_own
 
 
 def test_a_page_of_this_site_can_open_a_socket(address: str) -> None:

@@ -31,7 +31,7 @@ class PageStorage {
   }
 
   get keepsHeaders() {
-    return this.getItem(IS_ASKED_FOR) === "true";
+    return this.#disk.getItem(PREFIX + IS_ASKED_FOR) === "true"; // another tab may have changed it
   }
 
   get length() {
@@ -44,6 +44,7 @@ class PageStorage {
 
   setItem(key, value) {
     this.#values.set(key, value);
+    if (key === IS_ASKED_FOR) this.#disk.setItem(PREFIX + key, value);
     if (key === IS_ASKED_FOR) this.#values.forEach((value, key) => this.#keep(key, value));
     else this.#keep(key, value);
   }
