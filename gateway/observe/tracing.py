@@ -91,15 +91,17 @@ class Tracing:
         with self._start_span("GraphQL") as span:
             try:
                 yield answers.append
-                errors: Any = answers[0].body.get("errors") if answers else None
-                if errors:
-                    _fail(span, errors[0]["extensions"]["code"])
+            except GeneratorExit:  # its reader needs no more answers
+                raise
             except BaseException as exc:
                 # A subscription normally ends when its client disconnects.
                 if kind != "subscription" or isinstance(exc, Exception):
                     _fail(span, outcome_of(exc))
                 raise
             finally:
+                errors: Any = answers[0].body.get("errors") if answers else None
+                if errors:
+                    _fail(span, errors[0]["extensions"]["code"])
                 if kind:
                     # Only now: its first answer can make it known.
                     label = self._names.label(operation.name)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import sys
 import threading
 import time
@@ -14,6 +15,8 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
+from websockets import Subprotocol
+from websockets.sync.client import connect
 
 from gateway import Settings, create_app
 from gateway.caller import Caller
@@ -214,6 +217,23 @@ async def test_an_operation_that_is_not_run_has_a_span(
     await traced.post(query)
 
     assert attributes(traced.spans[name])["error.type"] == code
+
+
+def test_an_operation_that_is_not_run_over_a_socket_has_the_same_span(rest: RestSide) -> None:
+    """The socket reads no further than the refusal."""
+    settings = Settings(upstream_url=UPSTREAM_URL, tracing=True)
+    app = create_app(settings, upstream_transport=httpx.MockTransport(rest))
+    payload = {"query": "subscription A { nope }"}
+    with traces_in_memory() as exporter, served(app, ws="websockets-sansio") as url:
+        address = f"{url.replace('http', 'ws')}/graphql"
+        with connect(address, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:
+            socket.send(json.dumps({"type": "connection_init", "payload": CREDENTIALS}))
+            socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
+            socket.recv(10)
+            assert json.loads(socket.recv(10))["type"] == "error"
+
+    span = finished_spans(exporter)["subscription other"]
+    assert attributes(span)["error.type"] == "GRAPHQL_VALIDATION_FAILED"
 
 
 async def test_an_operation_that_takes_too_long_has_a_span(rest: RestSide) -> None:
