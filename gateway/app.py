@@ -13,7 +13,6 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette_compress import add_compress_type, remove_compress_type
 
 from gateway.schema.build import sdl
 from gateway.settings import Settings
@@ -27,18 +26,11 @@ from gateway.web.pages import docs
 from gateway.web.pages.not_found import not_found, socket_not_found
 from gateway.web.pages.ops import healthz, metrics, readyz
 from gateway.web.pages.query_page import QueryPage, static_files
-from gateway.web.read.accept import EVENT_STREAM, GRAPHQL_JSON
 from gateway.web.response_cache import ResponseCache
 from gateway.web.websocket.handshake import serve_socket
 from gateway.wiring.gateway import Gateway
 
 _WEBHOOKS = "/webhooks/superoffice"
-
-# The library's own list has application/json, but not this type.
-add_compress_type(GRAPHQL_JSON)
-# Each stream would hold a compressor, which takes a megabyte or more, for hours.
-remove_compress_type(EVENT_STREAM)
-remove_compress_type("multipart/mixed")
 
 
 def create_app(

@@ -10,10 +10,10 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
-from starlette_compress import CompressMiddleware
 
 from gateway import Settings, create_app
 from gateway.server.protocol import GatewayProtocol
@@ -89,7 +89,7 @@ def test_an_answer_without_a_length_ends_with_its_connection(method: str, body: 
     """An answer without a length, such as a large compressed file, ends with the connection."""
     app = Starlette(
         routes=[Route("/", page)],
-        middleware=[Middleware(CompressMiddleware, minimum_size=1)],
+        middleware=[Middleware(GZipMiddleware, minimum_size=1)],
     )
     with (
         served(app, http=GatewayProtocol) as url,

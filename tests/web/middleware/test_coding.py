@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import random
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 import httpx
 import pytest
 import zstandard
