@@ -21,7 +21,6 @@ from gateway.web.endpoint import Endpoint
 from gateway.web.middleware.cors import cross_origin
 from gateway.web.middleware.representation import Representation
 from gateway.web.middleware.request_log import RequestLog
-from gateway.web.middleware.response_headers import ResponseHeaders
 from gateway.web.pages import docs
 from gateway.web.pages.not_found import not_found, socket_not_found
 from gateway.web.pages.ops import healthz, metrics, readyz
@@ -118,7 +117,6 @@ def _middleware(settings: Settings, gateway: Gateway) -> list[Middleware]:
         Middleware(RequestLog, door=gateway.edge.door, access_log=gateway.edge.access_log),
         *([gateway.tracing.requests(GRAPHQL_PATH)] if gateway.tracing else []),
         *([Middleware(ResponseCache)] if settings.cache_ttl else []),
-        Middleware(ResponseHeaders, also=b"X-Tenant" if settings.environment else b""),
+        Middleware(Representation, also=b"X-Tenant" if settings.environment else b""),
         *cross_origin(settings),
-        Middleware(Representation),
     ]

@@ -207,7 +207,7 @@ class _Exchange:
             served, has_errors=has_errors, execute_s=time.perf_counter() - started
         )
         self._graphql.complete(self._record, name, self._context, answers)
-        if served is not None and not has_errors and not served.is_stale:
+        if served is not None and served.windows.ttl_s and not (has_errors or served.is_stale):
             self.inbound.snapshot = served.snapshot
         return Response(orjson.dumps(body), status, headers, media_type)
 

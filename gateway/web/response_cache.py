@@ -19,7 +19,7 @@ from gateway.headers import AGING, Header
 from gateway.schema.context import Access
 from gateway.sessions.snapshot import compact
 from gateway.web.access_record import AccessRecord
-from gateway.web.inbound import Inbound, inbound_of
+from gateway.web.inbound import Inbound, find_inbound, inbound_of
 from gateway.web.respond.caching import aging_headers
 
 _LARGEST_BODY = 64 * 2**10
@@ -67,8 +67,24 @@ def find(scope: Scope, inbound: Inbound) -> CacheHit | None:
     return answer, aging_headers(served, time.perf_counter() - started)
 
 
+def store(scope: Scope, start: Message, body: bytes) -> None:
+    """Store an answer on the snapshot that it was made from, if it may be sent again."""
+    inbound = find_inbound(scope)
+    if inbound is None or inbound.snapshot is None or not _is_cacheable(scope, inbound):
+        return
+    key, body = _key(scope, inbound), compact(body)
+    headers = tuple(h for h in start["headers"] if h[0] not in AGING)
+    record = inbound.record.for_cache_hit(len(body))
+    # A client can make the key larger than the answer.
+    size_bytes = len(body) + _PER_ANSWER + sum(map(len, key))
+    answer = CachedAnswer(start["status"], headers, body, record)
+    inbound.snapshot.attachments.add(key, answer, size_bytes)
+    if isinstance(access := inbound.head.access, Access):
+        access.source.cache.peek(access.key)  # measures the snapshot again: it has grown
+
+
 class ResponseCache:
-    """Sends the cached answer, or stores the one that `app` makes."""
+    """Sends the cached answer, if there is one."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -91,9 +107,8 @@ class ResponseCache:
             await send({"type": "http.response.body", "body": answer.body})
             return
         access = inbound.head.access
-        if not isinstance(access, RequestError) and _is_cacheable(scope, inbound):
+        if isinstance(access, Access) and _is_cacheable(scope, inbound):
             inbound.record.key = access.key
-            send = _storing(scope, inbound, access, send)
         await self.app(scope, receive, send)
 
 
@@ -133,28 +148,3 @@ async def _with_body(scope: Scope, inbound: Inbound, receive: Receive) -> Receiv
         return messages.pop(0) if messages else await receive()
 
     return receive_again
-
-
-def _storing(scope: Scope, inbound: Inbound, access: Access, send: Send) -> Send:
-    """Return a `send` that also stores an answer on the snapshot it was made from."""
-    start: Message = {}
-    is_whole = True
-
-    async def send_and_store(message: Message) -> None:
-        nonlocal is_whole
-        if message["type"] == "http.response.start":
-            start.update(message)
-        elif message.get("more_body"):
-            is_whole = False
-        elif is_whole and inbound.snapshot is not None:
-            key, body = _key(scope, inbound), compact(message.get("body", b""))
-            headers = tuple(h for h in start["headers"] if h[0] not in AGING)
-            record = inbound.record.for_cache_hit(len(body))
-            answer = CachedAnswer(start["status"], headers, body, record)
-            # A client can make the key larger than the answer.
-            size_bytes = len(body) + _PER_ANSWER + sum(map(len, key))
-            inbound.snapshot.attachments.add(key, answer, size_bytes)
-            access.source.cache.peek(access.key)  # measures the snapshot again: it has grown
-        await send(message)
-
-    return send_and_store

@@ -10,6 +10,7 @@ import pytest
 from gateway.sessions.snapshot import Snapshot
 from gateway.web import response_cache
 from gateway.web.inbound import Door, inbound_of
+from gateway.web.middleware.representation import Representation
 from gateway.web.response_cache import ResponseCache
 from tests.sessions.snapshots import snapshot_of
 from tests.support import CREDENTIALS, Gateway, RestSide, gateway_over
@@ -219,7 +220,7 @@ async def test_the_size_of_a_cached_answer_includes_its_request(door: Door) -> N
     sizes = []
     for query, accept in ((b"x", b"a"), (b"x" * 10_001, b"a"), (b"x", b"a" * 20_001)):
         scope, snapshot = scope_and_snapshot(door, query, accept)
-        await ResponseCache(answers_with(b"a"))(scope, receive_nothing, ignore)
+        await ResponseCache(Representation(answers_with(b"a")))(scope, receive_nothing, ignore)
         sizes.append(snapshot.attachments.size_bytes)
 
     assert [size - sizes[0] for size in sizes] == [0, 10_000, 20_000]
@@ -229,7 +230,7 @@ async def test_an_answer_in_parts_is_not_cached(door: Door) -> None:
     """An answer that is sent in parts is not cached."""
     scope, snapshot = scope_and_snapshot(door)
 
-    await ResponseCache(answers_with(b"a", b"b"))(scope, receive_nothing, ignore)
+    await ResponseCache(Representation(answers_with(b"a", b"b")))(scope, receive_nothing, ignore)
 
     assert snapshot.attachments.size_bytes == 0
 
@@ -274,9 +275,10 @@ async def test_the_application_waits_for_a_missing_body(
 
 def answers_with(*parts: bytes) -> Any:
     """Make an application that answers with these parts."""
+    headers = [(b"content-length", b"%d" % len(parts[0]))] if len(parts) == 1 else []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         for number, part in enumerate(parts, 1):
             more = {"more_body": True} if number < len(parts) else {}
             await send({"type": "http.response.body", "body": part, **more})

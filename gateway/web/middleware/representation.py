@@ -1,4 +1,4 @@
-"""The Content-Encoding, Content-Length and ETag of answers.
+"""The last step of every answer: its headers, its coding, its ETag, and its place in the cache.
 
 Source: RFC 9110, sections 12.5.3 (Accept-Encoding), 8.8.3 (ETag) and 13.1.2 (If-None-Match).
 """
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from zstandard import ZstdCompressor
 
 from gateway.web.read.accept import LONGEST, ranges
+from gateway.web.response_cache import store
 
 _CODINGS = ("br", "zstd", "gzip")
 """Preferred first. zstd comes after br: some clients offer it and cannot read it."""
@@ -25,6 +26,15 @@ _COMPRESSED = re.compile(
 _SMALLEST_COMPRESSED = 1_000
 _PIECE_BYTES = 128 * 2**10
 """Compressed at once before yielding to other requests: gzip takes 2 ms for it."""
+
+_ACCEPT_ENCODING = b"Accept-Encoding"
+_DEFAULTS = (
+    (b"vary", _ACCEPT_ENCODING),  # also of answers that are not compressed (RFC 9110, 12.5.5)
+    # Browsers must not guess types, show pages in frames, or send referrers.
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+)
 
 # Headers of a 200 that its 304 does not have: they describe the body.
 _OF_THE_BODY = ("content-length", "content-type", "content-encoding")
@@ -38,53 +48,77 @@ def _chosen(accept_encoding: bytes) -> str | None:
     return name if weight > 0 and weight >= weights.get("identity", 0.0) else None
 
 
-class Representation:
-    """Compresses answers; tags cacheable ones to GET, and answers 304 if the client has them."""
+@lru_cache(256)
+def _once(names: bytes) -> bytes:
+    return b", ".join(dict.fromkeys(name.strip() for name in names.split(b",")))
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class Representation:
+    """Adds missing headers, and compresses, tags and caches answers.
+
+    Every `Vary` gets the names in `also`. Cacheable answers to GET are tagged; if the client has
+    the tag, the answer is a 304.
+    """
+
+    def __init__(self, app: ASGIApp, *, also: bytes = b"") -> None:
         self.app = app
+        self._also = b", " + _ACCEPT_ENCODING + (b", " + also if also else b"")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
-        await self.app(scope, receive, _whole(scope, send) if scope["type"] == "http" else send)
+        await self.app(
+            scope, receive, self._whole(scope, send) if scope["type"] == "http" else send
+        )
+
+    def _whole(self, scope: Scope, send: Send) -> Send:
+        """Return a `send` that joins the pieces of an answer, and completes it.
+
+        Streams, which have no Content-Length, are sent as they are: each would also hold a
+        compressor, which takes a megabyte or more, for hours.
+        """
+        start: Message | None = None
+        body = b""
+
+        async def send_whole(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start":
+                if b"content-length" in self._complete(message):  # not a stream
+                    start = message
+                    return
+            elif start is not None:
+                body += message.get("body", b"")
+                if message.get("more_body"):
+                    return
+                message["body"] = await _represented(scope, start, body)
+                store(scope, start, message["body"])
+                await send(start)
+            await send(message)
+
+        return send_whole
+
+    def _complete(self, start: Message) -> set[bytes]:
+        """Add the missing headers, and each name to `Vary` once; return the names sent by `app`."""
+        headers = start["headers"]
+        names = {name for name, _ in headers}
+        start["headers"] = [
+            (name, _once(value + self._also) if name == b"vary" else value)
+            for name, value in headers
+        ] + [default for default in _DEFAULTS if default[0] not in names]
+        return names
 
 
-def _whole(scope: Scope, send: Send) -> Send:
-    """Return a `send` that joins the pieces of an answer, and compresses and tags it.
-
-    Streams, which have no Content-Length, are sent as they are: each would also hold a compressor,
-    which takes a megabyte or more, for hours.
-    """
-    sent = dict(scope["headers"])
+async def _represented(scope: Scope, start: Message, body: bytes) -> bytes:
+    """Return the body as the client wants it, and set its headers in `start`."""
+    sent, is_tagged = dict(scope["headers"]), scope["method"] in {"GET", "HEAD"}
     coding = _chosen(sent.get(b"accept-encoding", b"")[:LONGEST])
-    is_tagged = scope["method"] in {"GET", "HEAD"}
     if coding is None and not is_tagged:
-        return send
-    start: Message | None = None
-    pieces: list[bytes] = []
-
-    async def send_whole(message: Message) -> None:
-        nonlocal start
-        if message["type"] == "http.response.start":
-            if "content-length" in MutableHeaders(raw=message["headers"]):  # not a stream
-                start = message
-                return
-        elif start is not None:
-            pieces.append(message.get("body", b""))
-            if message.get("more_body"):
-                return
-            body, headers = b"".join(pieces), MutableHeaders(raw=start["headers"])
-            if coding and _is_compressed(headers, body):
-                body = await _compress(body, coding)
-                headers.update({"Content-Encoding": coding, "Content-Length": str(len(body))})
-            known = sent.get(b"if-none-match", b"").decode("latin-1")
-            if is_tagged and _tag_or_make_304(start, headers, body, known):
-                body = b""
-            await send(start)
-            message = {"type": "http.response.body", "body": body}
-        await send(message)
-
-    return send_whole
+        return body
+    headers = MutableHeaders(raw=start["headers"])
+    if coding and _is_compressed(headers, body):
+        body = await _compress(body, coding)
+        headers.update({"Content-Encoding": coding, "Content-Length": str(len(body))})
+    known = sent.get(b"if-none-match", b"").decode("latin-1")
+    return b"" if is_tagged and _tag_or_make_304(start, headers, body, known) else body
 
 
 def _is_compressed(headers: MutableHeaders, body: bytes) -> bool:
