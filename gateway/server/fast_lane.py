@@ -6,18 +6,18 @@ Such an answer is sent as soon as its request is complete: no task, no middlewar
 import time
 from typing import Any, cast
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.headers import Header
-from gateway.server.limits import LimitedProtocol
+from gateway.server.one_write import OneWriteProtocol
 from gateway.web import response_cache
 from gateway.web.edge import Edge
 from gateway.web.inbound import REQUEST_ID, Inbound, RequestHead, find_inbound, inbound_of
 from gateway.web.response_cache import CachedAnswer, CacheHit
 
 
-class FastLaneProtocol(LimitedProtocol):
+class FastLaneProtocol(OneWriteProtocol):
     """Answers from the cache if it can; cancels a request when its client disconnects."""
 
     _is_reading = False
@@ -85,10 +85,7 @@ class FastLaneProtocol(LimitedProtocol):
 
     def _call(self, cycle: RequestResponseCycle) -> None:
         self._running = cycle
-        app: Any = self.app  # the types of uvicorn and Starlette differ
-        if cycle.scope["http_version"] == "1.0":
-            app = _without_chunks(app, cycle)
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, self.app)
 
     def on_message_complete(self) -> None:
         """Answer from the cache, or call the application."""
@@ -128,13 +125,7 @@ class FastLaneProtocol(LimitedProtocol):
         scope, started = scope_of(cycle), time.perf_counter()
         inbound = inbound_of(scope)
         headers = [*aging, (REQUEST_ID, inbound.request_id)]
-        if not cycle.keep_alive:
-            headers.append((b"connection", b"close"))
-        self.write_answer(answer.status, headers, answer.body, answer.lines)
-        cycle.response_started = cycle.response_complete = True
-        if not cycle.keep_alive:
-            self.transport.close()
-        cycle.on_response()
+        self.send_whole(cycle, (answer.status, headers, answer.body, answer.lines))
         edge.access_log.request(scope, inbound, answer.status, started, answer.record)
 
     def shutdown(self) -> None:
@@ -156,21 +147,3 @@ class FastLaneProtocol(LimitedProtocol):
 def scope_of(cycle: RequestResponseCycle) -> Scope:
     """Return the scope of a request, as Starlette types it."""
     return cast("Scope", cycle.scope)
-
-
-def _without_chunks(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
-    """Return the app with answers that end when their connection closes.
-
-    HTTP/1.0 clients do not know chunks (RFC 9112, section 6.1). uvicorn compares each piece with
-    the remaining length, so that is set to the piece's own.
-    """
-
-    async def unchunked(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_unchunked(message: Message) -> None:
-            cycle.chunked_encoding = False
-            cycle.expected_content_length = len(message.get("body", b""))
-            await send(message)
-
-        await app(scope, receive, send_unchunked)
-
-    return unchunked

@@ -174,10 +174,10 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         if self._is_next_to_answer():
             message, status = self._refusal or (msg, status)
             response = error_response(BadRequestError(message), status=status)
-            headers = [*response.raw_headers, (b"connection", b"close")]
+            headers = response.raw_headers
             if self.edge is not None:
                 headers.append((REQUEST_ID, self._log_refusal(self.edge, status)))
-            self.write_answer(status, headers, bytes(response.body))
+            self.write_answer(status, headers, bytes(response.body), b"", is_last=True)
         self._close()
 
     def _log_refusal(self, edge: Edge, status: int) -> bytes:
@@ -192,12 +192,15 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         return inbound.request_id
 
     def write_answer(
-        self, status: int, headers: Iterable[Header], body: bytes, lines: bytes = b""
+        self, status: int, headers: Iterable[Header], body: bytes, lines: bytes, *, is_last: bool
     ) -> None:
         """Write a whole answer; `lines` are more headers, as HTTP/1.1 has them."""
         own = [b"%b: %b\r\n" % header for header in (*self.server_state.default_headers, *headers)]
-        head = b"".join((STATUS_LINE[status], lines, *own, b"\r\n"))
+        close = b"connection: close\r\n" * is_last
+        head = b"".join((STATUS_LINE[status], lines, *own, close, b"\r\n"))
         self.transport.writelines((head, body))  # without a copy of the body
+        if is_last:
+            self.transport.close()
 
     def _is_next_to_answer(self) -> bool:
         """Return whether the client expects the answer to the last request next."""

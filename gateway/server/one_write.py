@@ -1,43 +1,72 @@
-"""The head and the body of an answer go out in one write."""
+"""The head and the body of an answer go out in one write.
 
-import asyncio
-from dataclasses import dataclass
-from typing import Any
+uvicorn writes them separately, and uvloop makes each write a system call, which also wakes the
+client twice. It also checks each header on its own.
+"""
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias, cast
+
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HEADER_VALUE_RE, RequestResponseCycle
+
+from gateway.headers import Header
+from gateway.server.limits import LimitedProtocol
+
+WholeAnswer: TypeAlias = tuple[int, Iterable[Header], bytes, bytes]
+"""Status, headers and body, and more headers as HTTP/1.1 has them."""
 
 
-@dataclass(slots=True, eq=False)
-class OneWrite:
-    """A transport that delays a head until its body follows, or the event loop's next iteration.
+class OneWriteProtocol(LimitedProtocol):
+    """Sends answers in one piece; all others, and invalid ones, are sent by uvicorn."""
 
-    uvicorn writes them separately, and uvloop makes each write a system call, which also wakes the
-    client twice. Saves 20 to 30 µs an answer.
-    """
+    def send_whole(self, cycle: RequestResponseCycle, answer: WholeAnswer) -> None:
+        """Send an answer, and go on with the next request, or close."""
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.message_event.set()
+        self.write_answer(*answer, is_last=not cycle.keep_alive)
+        cycle.on_response()
 
-    _transport: asyncio.Transport
-    _loop: asyncio.AbstractEventLoop
-    _head: bytes = b""
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Call the app with a `send` that holds the head of an answer until its body follows."""
+        held: Message | None = None
+        scope, send_on = cycle.scope, cast("Send", cycle.send)
 
-    def write(self, data: bytes) -> None:
-        """Send bytes, after a delayed head; after the connection is lost, do nothing."""
-        if self._transport.is_closing():
-            return
-        if self._head:
-            head, self._head = self._head, b""
-            self._transport.writelines((head, data))
-        elif data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n"):
-            self._head = data
-            self._loop.call_soon(self._flush)
-        else:
-            self._transport.write(data)
+        async def send(message: Message) -> None:
+            nonlocal held
+            start, held = held, None
+            body, headers = message.get("body", b""), dict(message.get("headers", ()))
+            if start is not None:
+                if self._is_whole(start, message):
+                    self.send_whole(cycle, (start["status"], start["headers"], body, b""))
+                    return
+                await send_on(start)
+            elif b"content-length" in headers and scope["method"] != "HEAD":
+                held = message
+                return
+            elif scope["http_version"] == "1.0":
+                # Its clients do not know chunks (RFC 9112, section 6.1): the answer ends with the
+                # connection. uvicorn compares each piece with the remaining length.
+                cycle.chunked_encoding = False
+                cycle.expected_content_length = len(body)
+            await send_on(message)
 
-    def close(self) -> None:
-        """Send a delayed head, and close the connection."""
-        self._flush()
-        self._transport.close()
+        async def app_in_one_write(scope: Scope, receive: Receive, _: Send) -> None:
+            await app(scope, receive, send)
+            if held is not None:
+                await send_on(held)
 
-    def _flush(self) -> None:
-        if self._head:
-            self.write(b"")
+        super()._start_asgi_task(cycle, app_in_one_write)  # type: ignore[arg-type]
 
-    def __getattr__(self, name: str) -> Any:  # all other attributes of a transport
-        return getattr(self._transport, name)
+    def _is_whole(self, start: Message, message: Message) -> bool:
+        """Return whether a message has the whole body, and the answer can be written now."""
+        fields, length = dict(start["headers"]), b"%d" % len(message.get("body", b""))
+        return not (
+            message.get("more_body")
+            or self.flow.write_paused
+            or self.transport.is_closing()
+            or fields[b"content-length"] != length
+            or b"connection" in fields
+            or HEADER_VALUE_RE.search(b"".join([value for _, value in start["headers"]]))
+        )

@@ -7,13 +7,11 @@ read their body. So the head is parsed again, without the headers that ask for i
 """
 
 import asyncio
-from typing import cast
 
 from httptools import HttpParserUpgrade, HttpRequestParser
 
 from gateway.server import uvicorn_hooks  # noqa: F401  fails on a uvicorn that lacks a hook
 from gateway.server.fast_lane import FastLaneProtocol
-from gateway.server.one_write import OneWrite
 from gateway.web.read.accept import LONGEST
 
 _LISTS = frozenset({b"connection", b"sec-websocket-extensions", b"sec-websocket-protocol"})
@@ -29,8 +27,8 @@ class GatewayProtocol(FastLaneProtocol):
     """Whether the request asks for a protocol that is not supported."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Write through `OneWrite`; read heads with a parser that ignores other protocols."""
-        super().connection_made(cast("asyncio.Transport", OneWrite(transport, self.loop)))
+        """Read heads with a parser that ignores other protocols."""
+        super().connection_made(transport)
         self.parser = _Parser(self)
 
     def handle_websocket_upgrade(self) -> None:
