@@ -49,17 +49,11 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
     """Of the last request; uvicorn sets it when the first one begins."""
 
     _head_bytes = 0
-    """Bytes since the last complete head, or since the last piece of a body."""
+    """In the reads since the one with the begin or the end of a head, or a part of a body."""
 
     _headers_in_head = 0
     _debt_bytes = 0
     """The cost of the body's pieces so far, less their bytes; never below 0."""
-
-    _pipeline_bytes = 0
-    """The size of the waiting requests."""
-
-    _has_progress = False
-    """Whether the piece that is being parsed completes a head, or contains a part of a body."""
 
     _refusal: tuple[str, int] | None = None
     """The message and the status of the answer to an exceeded limit."""
@@ -108,15 +102,15 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
             self._start_head_timer()  # a request was answered, and line ends came after it
 
     def _parse(self, piece: bytes) -> None:
-        """Parse a piece; count its bytes if the request makes no progress."""
-        self._has_progress = False
+        """Parse a piece; its bytes count if the request makes no progress."""
+        self._head_bytes += len(piece)
         super().data_received(piece)
         headers = len(self.headers or ()) - self._headers_in_head  # or trailers
         refusal = _TOO_MANY if headers > MAX_HEADERS else None
-        if not self._has_progress:
-            self._head_bytes += len(piece)
-            if self._head_bytes > _MAX_HEAD_BYTES:
-                refusal = self._too_large()
+        if self._head_bytes > _MAX_HEAD_BYTES:
+            refusal = self._too_large()
+        if self.pipeline:
+            self._limit_pipeline()
         if refusal and not self.transport.is_closing():
             self.headers = []
             self.send_400_response(*refusal)
@@ -138,7 +132,7 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         # The head is short enough if it came in one piece.
         if self._head_bytes and len(self.url) + _size(self.headers) > _MAX_HEAD_BYTES:
             self._reject(*self._too_large())
-        self._has_progress = True
+        self._head_bytes = 0
         self._stop_head_timer()
         if self.expect_100_continue and self.parser.get_http_version() == "1.0":
             self.expect_100_continue = False  # its client cannot read a 100
@@ -151,9 +145,6 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         self._headers_in_head = len(self.headers)
         if self.is_draining and self.cycle is not None:  # None if a handshake is the first request
             self.cycle.keep_alive = False
-        if self.pipeline:
-            self._pipeline_bytes += _held(self.cycle)
-            self._limit_pipeline()
 
     def _too_large(self) -> tuple[str, int]:
         part, status = ("URI", 414) if len(self.url) > _MAX_HEAD_BYTES // 2 else ("head", 431)
@@ -215,26 +206,16 @@ class LimitedProtocol(SlowReaderProtocol, HttpToolsProtocol):
         Raises:
             ValueError: it came in too many pieces.
         """
-        self._has_progress = True
         self._head_bytes = 0
         self._debt_bytes = max(0, self._debt_bytes + _PIECE_COST_BYTES - len(body))
         if self._debt_bytes > _MAX_DEBT_BYTES:
             self._reject("The body of the request came in too many pieces.")
         super().on_body(body)
-        if self.pipeline:
-            self._pipeline_bytes += len(body)
-            self._limit_pipeline()
-
-    def on_response_complete(self) -> None:
-        """Begin the next request, and count those that wait behind it."""
-        super().on_response_complete()
-        if self._pipeline_bytes:
-            waiting = (cycle for cycle, _ in self.pipeline)
-            self._pipeline_bytes = sum(map(_held, waiting))
 
     def _limit_pipeline(self) -> None:
         """Close the connection when too many requests wait, or too large ones."""
-        if len(self.pipeline) > _MAX_PIPELINE or self._pipeline_bytes > _MAX_PIPELINE_BYTES:
+        waiting = [cycle for cycle, _ in self.pipeline]
+        if len(waiting) > _MAX_PIPELINE or sum(map(_held, waiting)) > _MAX_PIPELINE_BYTES:
             self.pipeline.clear()
             self._close()
 

@@ -74,7 +74,7 @@ async def test_answered_requests_do_not_count(connection: Connection) -> None:
 
     assert connection.transport.written.count(b"HTTP/1.1 204") == 50
     assert not connection.transport.is_closed
-    assert connection.protocol._pipeline_bytes < 6 * len(REQUEST)
+    assert connection.waiting_bytes < 6 * BODY
 
 
 async def test_small_pieces_of_earlier_requests_do_not_count(
