@@ -57,9 +57,8 @@ class AnswerStream(StreamingResponse, ABC):
         inbound: Inbound,
         slots: ExitStack,
     ) -> None:
-        self._parts = self._written(answers, note)
-        super().__init__(self._parts, headers={"Content-Type": self.content_type, **_HEADERS})
-        self._inbound = inbound
+        super().__init__((), headers={"Content-Type": self.content_type, **_HEADERS})
+        self._answers, self._note, self._inbound = answers, note, inbound
         self._sending = asyncio.Lock()
         self._slots = slots
 
@@ -85,7 +84,6 @@ class AnswerStream(StreamingResponse, ABC):
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-                await self._parts.aclose()
         if not streaming.cancelled():
             streaming.result()  # raises what it raised
         if is_ending.is_set():
@@ -95,10 +93,23 @@ class AnswerStream(StreamingResponse, ABC):
         """Send the head and all parts."""
         head = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start", **head})
-        async for part in self._parts:
-            await self._send(send, part)
-            del part  # it is large, and thousands of streams wait for the next one
+        if self.start:
+            await self._send(send, self.start)
+        try:
+            async with aclosing(self._answers):
+                async for answer in self._answers:
+                    part = self._noted(answer)
+                    del answer
+                    await self._send(send, part)
+                    del part  # it is large, and thousands of streams wait for the next one
+        except Exception as exc:  # noqa: BLE001  the last handler: anything else is our bug
+            await self._send(send, self._noted(refusal(masked(exc))))
+        await self._send(send, self.end)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _noted(self, answer: Answer) -> bytes:
+        self._note(answer)
+        return self.part(answer)
 
     async def _send_heartbeats(self, send: Send) -> None:
         while True:
@@ -108,25 +119,6 @@ class AnswerStream(StreamingResponse, ABC):
     async def _send(self, send: Send, part: bytes) -> None:
         async with self._sending:  # a long part is sent in pieces: no heartbeat between them
             await send({"type": "http.response.body", "body": part, "more_body": True})
-
-    async def _written(
-        self, answers: AsyncGenerator[Answer, None], note: Callable[[Answer], None]
-    ) -> AsyncGenerator[bytes, None]:
-        if self.start:
-            yield self.start
-        try:
-            async with aclosing(answers):
-                async for answer in answers:
-                    note(answer)
-                    part = self.part(answer)
-                    del answer
-                    yield part
-                    del part
-        except Exception as exc:  # noqa: BLE001  the last handler: anything else is our bug
-            answer = refusal(masked(exc))
-            note(answer)
-            yield self.part(answer)
-        yield self.end
 
 
 class EventStream(AnswerStream):
