@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.schema.engine import Answer, refusal
 from gateway.schema.error_codes import masked
+from gateway.store.single_flight import cancel_all
 from gateway.web.inbound import Inbound
 from gateway.web.respond.caching import VARY
 
@@ -81,9 +82,7 @@ class AnswerStream(StreamingResponse, ABC):
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await cancel_all(tasks)
         if not streaming.cancelled():
             streaming.result()  # raises what it raised
         if is_ending.is_set():
