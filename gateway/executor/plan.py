@@ -50,8 +50,8 @@ class Plan:
     is_link: bool = False
     """Whether they are linked records: of these, a blank object can stand for a missing one."""
 
-    decode: Convert | None = None
-    """Decodes the value of the attribute if it is still JSON."""
+    load: Convert | None = None
+    """Reads the value of the attribute if it is still JSON."""
 
     is_map: bool = False
     """Whether they are the values of a JSON map; each then gets its name there."""
@@ -151,11 +151,11 @@ class Planner:
             return Cell(name, column.slot, write, is_required=is_required)
         p = next((p for p in record.properties if p.slot in {attribute, f"_{attribute}"}), None)
         if p is not None and p.shape == "record":
-            return self._read(name, p.slot, field.type, nodes, is_link=True, decode=p.decode)
+            return self._read(name, p.slot, field.type, nodes, is_link=True, load=p.load)
         if attribute in record.__struct_fields__:
             return Cell(name, attribute, is_required=is_required)
         if p is not None and p.shape == "map":
-            more = {"names": self._names(field, nodes), "decode": p.decode, "is_map": True}
+            more = {"names": self._names(field, nodes), "load": p.load, "is_map": True}
             return self._read(name, p.slot, field.type, nodes, **more)
         return self._read(name, attribute, field.type, nodes)
 

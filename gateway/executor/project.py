@@ -37,8 +37,8 @@ def projection(plan: Plan) -> Project:
     if plan.is_map:
         return _of_map(plan)
     project = _of_objects(plan)
-    if plan.decode is not None:
-        project = _of_json(plan, plan.decode, project)
+    if plan.load is not None:
+        project = _of_json(plan, plan.load, project)
     for may_be_null in reversed(plan.lists):
         project = _of_lists(project, _absent(may_be_null=may_be_null))
     return project
@@ -49,7 +49,7 @@ def _of_objects(plan: Plan) -> Project:
     return source.function(f"    return {source.expression(plan, 'o')}\n")
 
 
-def _of_json(plan: Plan, decode_whole: Convert, project: Project) -> Project:
+def _of_json(plan: Plan, load: Convert, project: Project) -> Project:
     """Make the function for linked objects in JSON: it decodes only what the plan reads.
 
     An object without a key may be blank: then all of it is decoded.
@@ -58,7 +58,7 @@ def _of_json(plan: Plan, decode_whole: Convert, project: Project) -> Project:
     assert issubclass(kind, Record)  # noqa: S101  only records are decoded lazily
 
     def project_whole(o: object, known: Known) -> object:
-        return project(decode_whole(o) if o.__class__ is msgspec.Raw else o, known)
+        return project(load(o) if o.__class__ is msgspec.Raw else o, known)
 
     decode = excerpt_decoder(kind, frozenset(cell.attribute for cell in plan.cells))
     if decode is None:
@@ -107,7 +107,7 @@ class _Source:
             value = f"(v if (v := {value}) is not None else {odd}(None))"
         if cell.inner is None:
             return value if cell.write is None else f"{self.name('write', cell.write)}({value})"
-        if cell.inner.is_map or cell.inner.lists or cell.inner.decode is not None:
+        if cell.inner.is_map or cell.inner.lists or cell.inner.load is not None:
             return f"{self.name('project', projection(cell.inner))}({value}, known)"
         return self.expression(cell.inner, value)
 
@@ -150,42 +150,25 @@ def _of_lists(project: Project, absent: Convert) -> Project:
 
 
 def _of_map(plan: Plan) -> Project:
-    """Make the function for a map: still JSON, a dict of objects, or a list of entries."""
-    names, may_be_null = plan.names, plan.lists[0]
-    project = _of_objects(plan)
-    project_list = _of_lists(project, _absent(may_be_null=may_be_null))
-
-    def project_entries(items: object, known: Known) -> object:
-        if names is not None and type(items) is list:
-            items = [entry for entry in items if entry.name in names]
-        return project_list(items, known)
-
-    source = _Source(Raw=msgspec.Raw, decode=plan.decode, names=names, entries=project_entries)
-    is_wanted = "entry is not None" if names is None else "entry is not None and name in names"
-    project_any = source.function(
-        "    if o.__class__ is Raw:\n"
-        "        o = decode(o)\n"
-        "    if o.__class__ is not dict:\n"
-        "        return entries(o, known)\n"
-        "    made = []\n"
-        "    for name, entry in o.items():\n"
-        f"        if {is_wanted}:\n"
-        "            entry.name = name\n"
-        f"            made.append({source.expression(plan, 'entry')})\n"
-        "    return made\n"
+    """Make the function for a map of objects or texts, which is JSON; equal ones are read once."""
+    source = _Source(load=plan.load, names=plan.names, absent=_absent(may_be_null=True))
+    is_wanted = "" if plan.names is None else " if entry.name in names"
+    project_json = source.function(
+        "    o = load(o)\n"
+        "    if o.__class__ is not list:\n"
+        "        return absent(o)\n"
+        f"    return [{source.expression(plan, 'entry')} for entry in o{is_wanted}]\n"
     )
 
-    def project_map(o: object, known: Known) -> object:
-        if o is None and may_be_null:  # as most maps are, so without the calls below
+    def project_map(o: msgspec.Raw | None, known: Known) -> object:
+        if o is None:  # as most maps are
             return None
-        if o.__class__ is not msgspec.Raw:
-            return project_any(o, known)
-        key = (project_any, bytes(o))
+        key = (project_json, bytes(o))
         made = known.get(key)
         if made is None:
             if len(known) == _MOST_KNOWN:
                 known.clear()
-            made = known[key] = project_any(o, known)
+            made = known[key] = project_json(o, known)
         return made
 
     return project_map

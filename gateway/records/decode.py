@@ -8,7 +8,6 @@ A `Sequence[Any]` holds records of the decoder's type.
 """
 
 import json
-import math
 import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +29,8 @@ _MOST_OBJECTS = 500_000
 _FEWEST_BYTES_OF_AN_OBJECT = 50
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LINES = msgspec.json.Decoder(list[list[msgspec.Raw]])
+_NULL = msgspec.Raw(b"null")
 _TEXT_OR_NO_NUMBER = re.compile(
     rb'"(?:[^"\\]|\\.)*+"|(?<![\w.+-])(?:NaN|-?Infinity)(?![\w.])', re.DOTALL
 )
@@ -94,17 +95,18 @@ def _check_objects(body: bytes, before: int = 0) -> int:
 
 def in_json(p: Property) -> Property:
     """Let the slot of a property hold JSON, which is decoded at each read."""
-    decode = msgspec.json.Decoder(_strictly(p) | None).decode
+    decode = msgspec.json.Decoder(p.wire_type | None).decode  # type: ignore[operator]
 
     def load(json_text: msgspec.Raw) -> object:
         try:
             value = decode(json_text)
+        except UnicodeDecodeError:
+            return p.malformed()
         except ValueError:
-            return _loaded_tolerantly(p, bytes(json_text))
+            return _read_property(p, json_text)
         return _entries(p, value) if value.__class__ is dict else value
 
-    is_of_objects = p.shape == "record" or not _is_of_texts(p)
-    return replace(p, load=load, decode=decode if is_of_objects else load)
+    return replace(p, load=load)
 
 
 @lru_cache(256)
@@ -129,22 +131,8 @@ def excerpt_decoder(
     return msgspec.json.Decoder(excerpt | None).decode
 
 
-def _strictly(p: Property) -> Any:  # a type made at run time
-    if p.shape == "record":
-        return p.nested
-    value: Any = str if _is_of_texts(p) else p.nested
-    return dict[str, value | None]
-
-
-def _loaded_tolerantly(p: Property, json_text: bytes) -> object:
-    try:
-        return _read_property(p, json.loads(json_text.decode()))
-    except (ValueError, RecursionError):
-        return p.malformed()
-
-
 def _tolerant(record: type[Record], body: bytes) -> Sequence[Record]:
-    body.decode()  # the json module would accept UTF-16 too
+    body.decode()  # where the strict decoder skips a value, it may be invalid UTF-8
     try:
         elements = _ELEMENTS.decode(body)
     except msgspec.ValidationError:
@@ -184,73 +172,62 @@ def _read_record(
     return None
 
 
-def _read_object(record: type[Record], parsed: Mapping[str, object]) -> Record:
+def _read_object(record: type[Record], members: Mapping[str, msgspec.Raw]) -> Record:
+    # Slots of JSON keep it, as with the strict decoder: the neighbours of a malformed value stay.
     values = {
-        p.slot: _read_property(p, parsed[p.rest_name])
+        p.slot: members[p.rest_name] if p.load else _read_property(p, members[p.rest_name])
         for p in record.properties
-        if p.rest_name in parsed
+        if p.rest_name in members
     }
     is_flawed = any(value.__class__ is Malformed for value in values.values())
     return (flawed(record) if is_flawed else record)(**values)
 
 
-def _read_property(p: Property, value: object) -> object:
-    if isinstance(value, msgspec.Raw):
-        if p.load is not None:
-            return value  # as the strict decoder does: neighbours of a malformed value are the same
-        value = json.loads(bytes(value))
-    if value is None:
+def _read_property(p: Property, json_text: msgspec.Raw) -> object:
+    if json_text == _NULL:
         return None
-    if p.shape == "value":
-        return _read_value(p, value)
-    if p.shape == "record":
-        return _read_object(p.nested, value) if isinstance(value, dict) else p.malformed()
-    if p.shape == "map":
-        return _read_map(p, value) if isinstance(value, dict) else p.malformed()
-    if isinstance(value, list) and all(isinstance(line, list) for line in value):
-        return [[_read_element(p, x) for x in line if x is not None] for line in value]
-    return p.malformed()
-
-
-def _read_value(p: Property, value: object) -> object:
-    if isinstance(value, float):
-        if not math.isfinite(value):  # NaN, or 1e400, which overflows a double
-            return p.malformed()
-        if p.wire_type in (Int32, str | Int32) and value.is_integer():
-            value = int(value)  # 3.0 and 3 are the same JSON number
     try:
-        return msgspec.convert(value, p.wire_type)
-    except (msgspec.ValidationError, OverflowError):
+        if p.shape == "value":
+            return _read_value(p, json_text)
+        if p.shape == "lines":
+            lines = [[_read_element(p, x) for x in line] for line in _LINES.decode(json_text)]
+            return [[element for element in line if element is not None] for line in lines]
+        members = _MEMBERS.decode(json_text)
+        if p.shape == "record":
+            return _read_object(p.nested, members)
+        text = Property(p.rest_name, p.slot, str, "an object of strings")
+        read = partial(_read_element, p) if p.nested.properties else partial(_read_property, text)
+        return _entries(p, {name: read(entry) for name, entry in members.items()})
+    except (ValueError, OverflowError, RecursionError):
         return p.malformed()
 
 
-def _read_map(p: Property, value: Mapping[str, object]) -> list[Record]:
-    text = Property(p.rest_name, p.slot, str | None, "an object of strings")
-    read = partial(_read_value, text) if _is_of_texts(p) else partial(_read_element, p)
-    return _entries(p, {k: None if entry is None else read(entry) for k, entry in value.items()})
+def _read_value(p: Property, json_text: msgspec.Raw) -> object:
+    value = msgspec.json.decode(json_text)
+    if isinstance(value, float) and p.wire_type in (Int32, str | Int32) and value.is_integer():
+        value = int(value)  # 3.0 and 3 are the same JSON number
+    return msgspec.convert(value, p.wire_type)
 
 
-def _read_element(p: Property, value: object) -> Record:
+def _read_element(p: Property, json_text: msgspec.Raw) -> Record | None:
     """Read an object in a list or map; any other value gives a record of malformed fields."""
-    if isinstance(value, dict):
-        return _read_object(p.nested, value)
-    malformed = {inner.slot: p.malformed() for inner in p.nested.properties}
-    return flawed(p.nested)(**malformed)
+    if json_text == _NULL:
+        return None
+    try:
+        return _read_object(p.nested, _MEMBERS.decode(json_text))
+    except ValueError:
+        malformed = {inner.slot: p.malformed() for inner in p.nested.properties}
+        return flawed(p.nested)(**malformed)
 
 
-def _is_of_texts(p: Property) -> bool:
-    """Return whether the values of a map are texts, not objects."""
-    return not p.nested.properties
-
-
-def _entries(p: Property, values: Mapping[str, object]) -> list[Record]:
+def _entries(p: Property, values: Mapping[str, Any]) -> list[Record]:
     """Make the entries of a map of decoded values: records or texts."""
-    if _is_of_texts(p):
+    if not p.nested.properties:
         return list(_of_texts(p.nested, values))
-    entries = {name: entry for name, entry in values.items() if isinstance(entry, Record)}
-    for name, entry in entries.items():
-        setattr(entry, "name", name)  # noqa: B010  every entry type has this slot
-    return list(entries.values())
+    for name, entry in values.items():
+        if entry is not None:
+            entry.name = name
+    return [entry for entry in values.values() if entry is not None]
 
 
 def _of_texts(entry: type[Record], values: Mapping[str, object]) -> Iterator[Record]:

@@ -49,14 +49,10 @@ class Property:
     nested: Any = None
     """The record type of the objects in it."""
 
-    decode: Callable[[msgspec.Raw], object] | None = None
-    """Decodes the same JSON as `load`, but strictly: it raises if that breaks the contract.
-
-    It returns a map of objects as a dict.
-    """
-
     load: Callable[[msgspec.Raw], object] | None = None
-    """Reads the value from the JSON in its slot; None if the slot holds the value itself.
+    """Reads the value, or the list of a map's entries, from the JSON in its slot.
+
+    It is None if the slot holds the value itself.
 
     Most of a response is linked objects and maps, and few queries select all of them. They are
     decoded again at each read, so a snapshot needs little more memory than the response itself.

@@ -169,8 +169,10 @@ class _Derivation:
         nested = find_record(base)
         if kind == "entries":
             entry = typing.get_args(base)[0]
-            p = Property(rest, slot, msgspec.Raw, "an object", "map", record_of(entry))
-            self._add_nested(name, p)
+            nested = record_of(entry)
+            value: Any = nested if nested.properties else str
+            wire_type = dict[str, value | None]
+            self._add_nested(name, Property(rest, slot, wire_type, "an object", "map", nested))
             self.fields[name] = strawberry.field(
                 resolver=_entries_resolver(name, entry),
                 description=field.description,
