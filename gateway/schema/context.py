@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from gateway.caller import Caller
@@ -10,8 +10,7 @@ from gateway.errors import GatewayError, RequestError
 from gateway.executor.turns import accept, work_for
 from gateway.headers import Header
 from gateway.live.watcher import Watcher, Watchers
-from gateway.schema.guard.work import Work
-from gateway.schema.selecting.columns import Columns
+from gateway.schema.selecting.select import Selecting
 from gateway.sessions.freshness import Served
 from gateway.sessions.snapshot import Snapshot
 from gateway.sessions.source import Source
@@ -63,11 +62,8 @@ class Context:
     served: Served | None = None
     """The snapshot, and where it came from; None until a resolver needs it."""
 
-    work: Work = field(default_factory=Work)
-    """The work on sessions so far."""
-
-    columns: Columns | None = None
-    """The values read from the sessions so far."""
+    selecting: Selecting | None = None
+    """Selects from the snapshot; None until a resolver needs it."""
 
     def work_for_caller(self) -> None:
         """Count this task's long work as the caller's."""

@@ -9,6 +9,7 @@ from strawberry.types.nodes import SelectedField, Selection
 from strawberry.utils.str_converters import to_camel_case
 
 from gateway.errors import BadUserInputError
+from gateway.executor.turns import Turns
 from gateway.schema.context import Context
 from gateway.schema.declare.nodes import Node
 from gateway.schema.declare.semantic_non_null import semantic_non_null
@@ -51,7 +52,7 @@ async def list_chat_sessions(
     if not filter and not order_by:
         return [*cut(snapshot.sessions, _or_none(limit), _or_none(offset))]
     selecting = selecting_from(info, snapshot)
-    async with selecting.work.lock:
+    async with selecting.lock:
         rows, _ = await selecting.rows(filter or None, order_by or None)
         return listed(selecting, rows, limit, offset)
 
@@ -67,8 +68,8 @@ async def connect_chat_sessions(
 ) -> ChatSessionConnection:
     """Return a page of the sessions that match, as a connection."""
     selecting = selecting_from(info, await info.context.snapshot())
-    async with selecting.work.lock:
-        rows, order = await selecting.rows(filter or None, order_by or None, is_ordered=True)
+    async with selecting.lock:
+        rows, order = await selecting.rows(filter or None, order_by or ())
         return await connect(
             selecting.columns,
             rows,
@@ -87,7 +88,7 @@ async def find_chat_session(
 ) -> ChatSession | None:
     """Return one session of the caller, or None."""
     selecting = selecting_from(info, await info.context.snapshot())
-    async with selecting.work.lock:
+    async with selecting.lock:
         return await selecting.session(chat_session_id)
 
 
@@ -97,7 +98,7 @@ async def count_chat_sessions(
 ) -> ChatSessionSummary:
     """Count the sessions that match."""
     selecting = selecting_from(info, await info.context.snapshot())
-    async with selecting.work.lock:
+    async with selecting.lock:
         return await selecting.summary(filter or None, selected_groups(info))
 
 
@@ -118,7 +119,7 @@ async def find_nodes(
     if len(ids) > _MOST_IDS:
         raise BadUserInputError(f"`ids` may have {_MOST_IDS} entries at most, not {len(ids)}.")
     selecting = selecting_from(info, await info.context.snapshot())
-    async with selecting.work.lock:
+    async with selecting.lock:
         return await selecting.nodes(ids, cast("Schema", info.schema).links)
 
 
@@ -156,13 +157,12 @@ def listed(
 
 
 def selecting_from(info: Info, snapshot: Snapshot) -> Selecting:
-    """Make the `Selecting` for a snapshot; the context keeps its columns."""
+    """Return the `Selecting` of the request, which selects from this snapshot."""
     context, schema = info.context, cast("Schema", info.schema)
-    columns, turns = context.columns, context.work.turns
-    if columns is None or columns.sessions is not snapshot.sessions:
-        store = snapshot.attachments
-        context.columns = columns = Columns(snapshot.sessions, schema.searched, turns, store)
-    return Selecting(snapshot, columns, context.work, schema.options.limits.work)
+    if context.selecting is None:
+        columns = Columns(snapshot.sessions, schema.searched, Turns(), snapshot.attachments)
+        context.selecting = Selecting(snapshot, columns, schema.options.limits.work)
+    return context.selecting
 
 
 @strawberry.type(description="Queries. All fields of a request read the same snapshot.")

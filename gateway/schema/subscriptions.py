@@ -19,7 +19,6 @@ from gateway.schema.declare.scalars import DateTime, Declared, described
 from gateway.schema.declare.semantic_non_null import SemanticNonNull
 from gateway.schema.entities.chat import ChatSession
 from gateway.schema.entities.summary import ChatSessionSummary
-from gateway.schema.guard.work import Work
 from gateway.schema.roots import (
     Filter,
     Info,
@@ -133,7 +132,7 @@ def watch_changes(
                 kind, fields = ChangeKind.ADDED if key in matched else ChangeKind.REMOVED, []
             if kind is not None and (key in matched or key in was):
                 found.append(ChatSessionChange(kind=kind, changed_fields=fields, session=session))
-            await selecting.work.turns.spend(_STEPS_PER_CHANGE)
+            await selecting.columns.turns.spend(_STEPS_PER_CHANGE)
         if before is not None and not found:
             return None
         return ChatSessionChanges(
@@ -178,7 +177,7 @@ async def _watch(
                         yield made
                         # graphql-core holds the last result while thousands wait for the next.
                         (made if isinstance(made, list) else vars(made)).clear()
-                    info.context.columns, info.context.work = None, Work()
+                    info.context.selecting = None
                 else:
                     yield state
     except GatewayError as exc:

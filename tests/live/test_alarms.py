@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from gateway.errors import UpstreamTimeoutError
 from gateway.live.state import SECOND_NS, Alarm, LaterSessions, State
 from gateway.records.dates import AsOf
-from gateway.schema.guard.work import Work
 from gateway.schema.selecting import columns as columns_module
 from gateway.schema.selecting import select
 from gateway.schema.selecting.filters import ChatSessionFilter, IntRange
@@ -313,8 +312,8 @@ def test_an_alarm_is_due_at_the_first_changed_poll(
         return matching(records(*sessions, fetched_ns=moment_ns), **vars(filter_))
 
     held = snapshot_of(records(*sessions, fetched_ns=now_ns), AsOf(now_ns))
-    selecting = Selecting(held, columns_of(held.sessions), Work(), 10**6)
-    rows, _ = at_once(selecting.rows(filter_))
+    selecting = Selecting(held, columns_of(held.sessions), 10**6)
+    rows, _ = at_once(selecting.rows(filter_, None))
 
     due_ns = at_once(selecting.next_change(filter_, rows))
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import graphql
@@ -12,8 +12,7 @@ from gateway.records.dates import AsOf
 from gateway.schema.build import Schema, build_schema
 from gateway.schema.engine import Engine, Operation, answer_of
 from gateway.schema.entities.chat_decoder import decode
-from gateway.schema.guard.work import Work
-from gateway.schema.selecting.columns import Columns
+from gateway.schema.selecting.select import Selecting
 from gateway.sessions.snapshot import Snapshot
 from tests.sessions import snapshots
 
@@ -57,8 +56,7 @@ class RestAnswered:
     """The context of a request for which SuperOffice has sent a body."""
 
     body: bytes
-    work: Work = field(default_factory=Work)
-    columns: Columns | None = None
+    selecting: Selecting | None = None
 
     async def snapshot(self) -> Snapshot:
         return snapshot_of(decode(self.body))

@@ -5,7 +5,6 @@ import logging
 import pytest
 
 from gateway.errors import UpstreamError, UpstreamRateLimitedError, UpstreamTimeoutError
-from gateway.schema.guard.work import Work
 from tests.schema.asking import ask
 
 SESSIONS = "{ chatSessions { topicId } }"
@@ -18,8 +17,7 @@ class Broken:
 
     def __init__(self, error: Exception) -> None:
         self.error = error
-        self.work = Work()
-        self.columns = None
+        self.selecting = None
 
     async def snapshot(self) -> object:
         raise self.error

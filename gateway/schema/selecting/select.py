@@ -1,11 +1,16 @@
-"""Select from a snapshot for root fields: matching rows, in order, and records by their id."""
+"""Select from a snapshot for root fields: matching rows, in order, and records by their id.
 
+Work on sessions is limited, and charged before it is done. It counts the sessions that are read; a
+query's cost (`guard/limits.py`) counts the values in its answer.
+"""
+
+import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
+from gateway.errors import QueryTooComplexError
 from gateway.live.state import SECOND_NS, later
 from gateway.schema.declare.entity import record_of
 from gateway.schema.declare.nodes import type_name
@@ -16,12 +21,13 @@ from gateway.schema.entities.summary import (
     ChatSessionSummary,
     summarise,
 )
-from gateway.schema.guard.work import Work
 from gateway.schema.selecting.columns import Columns
 from gateway.schema.selecting.filters import ChatSessionFilter
 from gateway.schema.selecting.matching import CLOCKS, Filter
 from gateway.schema.selecting.ordering import ChatSessionOrder, Order, order_of
 from gateway.sessions.snapshot import Snapshot
+
+Method = TypeVar("Method", bound=Callable[..., Awaitable[Any]])
 
 _STEPS_PER_BLOCK = 4_000
 _KEYS_PER_STEP = 10
@@ -30,39 +36,54 @@ _STEPS_PER_CROSSING = 4
 _OWN = "node"
 
 
-@dataclass(frozen=True, slots=True)
+def _once(make: Method) -> Method:
+    """Make a method's result once for equal arguments."""
+
+    async def found(self: "Selecting", *arguments: object) -> object:
+        key = make, arguments
+        for known, result in self.results:
+            if known == key:
+                return result
+        result = await make(self, *arguments)
+        self.results.append((key, result))
+        return result
+
+    return cast("Method", found)
+
+
+@dataclass(slots=True, eq=False, repr=False)
 class Selecting:
-    """Selects from the sessions of one snapshot, within the limit of work.
+    """Selects from the sessions of one snapshot, for one request or one event of a subscription.
 
     Its methods raise `BadUserInputError` for invalid arguments, and `QueryTooComplexError`.
     """
 
     snapshot: Snapshot
     columns: Columns
-    work: Work
     most_work: int
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by one root field at a time: the others can then use its results."""
 
+    results: list[tuple[object, object]] = field(default_factory=list)
+    """Of the methods so far: see `_once`."""
+
+    spent: int = 0
+    """The work so far."""
+
+    @_once
     async def rows(
-        self,
-        wanted: ChatSessionFilter | None,
-        order_by: Sequence[ChatSessionOrder] | None = None,
-        *,
-        is_ordered: bool = False,
+        self, wanted: ChatSessionFilter | None, order_by: Sequence[ChatSessionOrder] | None
     ) -> tuple[list[int], Order]:
         """Return the rows that match, and their order.
 
-        Without `order_by` they come in SuperOffice's order, or by key where `is_ordered`.
+        Without `order_by` they come in SuperOffice's order, and by key if it is empty.
         """
-
-        async def make() -> tuple[list[int], Order]:
-            selects = Filter(wanted, self.snapshot.as_of)
-            order = order_of(order_by or ())
-            has_order = bool(order_by) or is_ordered
-            self._charge(selects.parts + order.parts * has_order)
-            rows = await matching_rows(self.columns, selects)
-            return (await order.sort(self.columns, rows) if has_order else rows), order
-
-        return await self.work.once((wanted, order_by or is_ordered), make)
+        selects = Filter(wanted, self.snapshot.as_of)
+        order = order_of(order_by or ())
+        has_order = order_by is not None
+        self._charge(selects.parts + order.parts * has_order)
+        rows = await matching_rows(self.columns, selects)
+        return (await order.sort(self.columns, rows) if has_order else rows), order
 
     async def next_change(
         self, wanted: ChatSessionFilter | None, rows: Collection[int]
@@ -100,28 +121,28 @@ class Selecting:
         self, wanted: ChatSessionFilter | None, groups: Collection[str]
     ) -> ChatSessionSummary:
         """Return the numbers of the sessions that match, with these of the `GROUPS`."""
-        rows, _ = await self.rows(wanted)
-
-        async def make() -> ChatSessionSummary:
-            self._charge(PARTS)
-            return await summarise(self.columns, rows, self.snapshot.as_of.fetched_at())
-
-        summary = await self.work.once((wanted, "summary"), make)
+        summary = await self._counts(wanted)
         for name in groups:
-            make_group = partial(GROUPS[name], summary)
-            setattr(summary, name, await self.work.once((wanted, name), make_group))
+            setattr(summary, name, await self._group(wanted, name))
         return summary
 
+    @_once
+    async def _counts(self, wanted: ChatSessionFilter | None) -> ChatSessionSummary:
+        rows, _ = await self.rows(wanted, None)
+        self._charge(PARTS)
+        return await summarise(self.columns, rows, self.snapshot.as_of.fetched_at())
+
+    @_once
+    async def _group(self, wanted: ChatSessionFilter | None, name: str) -> object:
+        return await GROUPS[name](await self._counts(wanted))
+
+    @_once
     async def session(self, key: int) -> ChatSession | None:
         """Return the session with this key, or None."""
-
-        async def make() -> ChatSession | None:
-            self._charge(1)
-            keys = (await self.columns.load(["chat_session_id"]))["chat_session_id"]
-            await self.columns.turns.spend(len(keys) // _KEYS_PER_STEP)
-            return self.columns.sessions[keys.index(key)] if key in keys else None
-
-        return await self.work.once(("session", key), make)
+        self._charge(1)
+        keys = (await self.columns.load(["chat_session_id"]))["chat_session_id"]
+        await self.columns.turns.spend(len(keys) // _KEYS_PER_STEP)
+        return self.columns.sessions[keys.index(key)] if key in keys else None
 
     async def nodes(self, ids: Sequence[str], links: Collection[str]) -> list[Any]:
         """Return sessions, and records linked to one by `links`; an invalid id finds nothing."""
@@ -142,18 +163,24 @@ class Selecting:
 
         return [find(node_id) for node_id in ids]
 
+    @_once
     async def _first_rows(self, name: str) -> dict[str, int]:
         """Return the first row that has each id."""
-
-        async def make() -> dict[str, int]:
-            self._charge(1)
-            ids = await self.columns.values(name, range(len(self.columns.sessions)))
-            return dict(zip(reversed(ids), range(len(ids) - 1, -1, -1), strict=True))
-
-        return await self.work.once(name, make)
+        self._charge(1)
+        ids = await self.columns.values(name, range(len(self.columns.sessions)))
+        return dict(zip(reversed(ids), range(len(ids) - 1, -1, -1), strict=True))
 
     def _charge(self, parts: int) -> None:
-        self.work.charge(len(self.columns.sessions), parts, self.most_work)
+        sessions = len(self.columns.sessions)
+        if self.spent + sessions * parts > self.most_work:
+            raise QueryTooComplexError(
+                f"The request's filters, orders and counts are too much work for {sessions} "
+                f"sessions: this field takes {sessions * parts} points (the sessions times the "
+                f"parts of its filter, keys of its order and counts), those before it took "
+                f"{self.spent}, and {self.most_work} are allowed. Use fewer parts, keys or root "
+                "fields, or send several requests."
+            )
+        self.spent += sessions * parts
 
 
 async def matching_rows(columns: Columns, wanted: Filter) -> list[int]:

@@ -22,7 +22,6 @@ from gateway.schema.entities.summary import (
     count_customers_away,
     summarise,
 )
-from gateway.schema.guard.work import Work
 from gateway.schema.selecting.filters import ChatSessionFilter, IntRange
 from gateway.schema.selecting.select import Selecting
 from tests.demo.asking import NOON
@@ -167,10 +166,10 @@ def test_the_next_change_of_a_time_filter_is_known(
         return [n for n, s in enumerate(sessions) if (count(s, second) or 0) >= least_s]
 
     snapshot = snapshot_of(decoded(sessions, now), AsOf(now * 10**9))
-    selecting = Selecting(snapshot, columns_of(snapshot.sessions), Work(), 10**6)
+    selecting = Selecting(snapshot, columns_of(snapshot.sessions), 10**6)
     condition = ChatSessionFilter(**{name: IntRange(min=least_s)})  # type: ignore[arg-type]
 
-    rows, _ = at_once(selecting.rows(condition))
+    rows, _ = at_once(selecting.rows(condition, None))
     due_ns = at_once(selecting.next_change(condition, rows))
 
     assert rows == late(now)
