@@ -179,6 +179,10 @@ class Engine:
         dropped, unless it is an event. Only a digest is stored: answers are large, and there are
         thousands of subscriptions.
         """
+        if operation.subscription is None:
+            await next_turn()  # a socket can send many at once
+            yield await self.execute(operation, context)
+            return
         is_first, digest, state = True, b"", 0
         async with aclosing(self._answers(operation, context)) as answers:
             async for answer in answers:
@@ -195,11 +199,11 @@ class Engine:
                 del answer  # it is large, and thousands of subscriptions wait for the next one
 
     def _answers(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
-        if operation.subscription in {None, CHANGES}:
-            return self._each(operation, context)
-        distinct = partial(self._distinct, operation, context)
-        if self._is_traced or not isinstance(context.access, Access):
-            return distinct()  # a trace belongs to one request
+        each = partial(self._each, operation, context)
+        # Events follow from those that a client has had before. A trace belongs to one request.
+        is_alone = operation.subscription == CHANGES or self._is_traced
+        if is_alone or not isinstance(context.access, Access):
+            return each()
         streams: SharedStreams[Answer] = context.watchers_of(context.access.source).streams
         declared = operation.node.variable_definitions if operation.node else None
         names = {definition.variable.name.value for definition in declared or ()}
@@ -207,43 +211,25 @@ class Engine:
         used = {name: value for name, value in sent if name in names}
         variables = compact(orjson.dumps(used, option=orjson.OPT_SORT_KEYS))
         key = context.access.key, operation.document.text, operation.operation_name, variables
-        return streams.read(key, distinct)
-
-    async def _distinct(
-        self, operation: Operation, context: Context
-    ) -> AsyncGenerator[Answer, None]:
-        context.work_for_caller()  # `SharedStreams` may run this in another task
-        async with aclosing(self._each(operation, context)) as answers:
-            async for answer in answers:
-                yield await _encoded(answer, context.state)
-                del answer
+        return streams.read(key, each)
 
     async def _each(self, operation: Operation, context: Context) -> AsyncGenerator[Answer, None]:
+        context.work_for_caller()  # `SharedStreams` may run this in another task
         with self._trace(operation) as traced:
-            async with aclosing(self._untraced(operation, context)) as answers:
-                async for answer in answers:
-                    traced(answer)
-                    yield answer
-                    del answer
-
-    async def _untraced(
-        self, operation: Operation, context: Context
-    ) -> AsyncGenerator[Answer, None]:
-        if operation.subscription is None:
-            await next_turn()  # a socket can send many at once
-            yield await self._executed(operation, context)
-            return
-        results = await self.run(subscribe, operation, context)
-        if isinstance(results, ExecutionResult):
-            yield await answer_of(results, is_refusal=True)
-            return
-        try:
+            results = await self.run(subscribe, operation, context)
+            if isinstance(results, ExecutionResult):
+                answer = await answer_of(results, is_refusal=True)
+                traced(answer)
+                yield answer
+                return
             async with aclosing(results):
                 async for result in results:
-                    yield await answer_of(result)
-                    del result
-        except Exception as exc:  # noqa: BLE001  graphql-core catches only those of fields
-            yield await answer_of(_failed(exc))
+                    answer = await answer_of(result)
+                    traced(answer)
+                    if operation.subscription != CHANGES:
+                        answer = await _encoded(answer, context.state)
+                    yield answer
+                    del result, answer
 
 
 async def _encoded(answer: Answer, state: int) -> Answer:

@@ -9,7 +9,6 @@ import strawberry
 from strawberry import UNSET
 from strawberry.utils.str_converters import to_camel_case
 
-from gateway.errors import GatewayError
 from gateway.executor.turns import EVENTS
 from gateway.live.changes import SIGNS_OF_LIFE, Changes, key_of
 from gateway.live.state import Alarm, State
@@ -152,7 +151,7 @@ async def _watch(
 ) -> Results:
     """Yield the result of each state, unless it is None, and each error that replaces a state.
 
-    A `GatewayError` that is raised is yielded too, and ends the subscription.
+    An error that is raised is yielded too, and ends the subscription.
     """
     alarm = Alarm()
 
@@ -180,7 +179,7 @@ async def _watch(
                     info.context.selecting = None
                 else:
                     yield state
-    except GatewayError as exc:
+    except Exception as exc:  # noqa: BLE001  a bug, too
         # graphql-core raises it at the field, so that the error has a path.
         yield exc
 

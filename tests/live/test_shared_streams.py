@@ -225,7 +225,7 @@ async def test_the_error_that_ends_a_stream_is_never_dropped(
         errors = [{"extensions": {"code": "FORBIDDEN"}}]
         yield Answer({"data": {"": None}, "errors": errors}, json=b"-", digest=b"-", state=5)
 
-    monkeypatch.setattr(Engine, "_distinct", answers)
+    monkeypatch.setattr(Engine, "_each", answers)
     desk = Desk()
     async with desk.screen(LIST) as one:
         await until(lambda: started == 1)
