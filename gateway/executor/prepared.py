@@ -17,11 +17,10 @@ import strawberry
 from graphql import (
     DocumentNode,
     GraphQLField,
-    GraphQLList,
-    GraphQLNonNull,
     GraphQLObjectType,
     OperationType,
     Undefined,
+    get_named_type,
     get_operation_ast,
 )
 from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails, collect_fields
@@ -32,7 +31,13 @@ from strawberry.types.field import StrawberryField
 from gateway.executor.internals import DEFINITION, graphql_schema
 from gateway.executor.plan import Planner
 from gateway.executor.project import Known
-from gateway.executor.projections import Projection, Projections, fragments_of, variables_in
+from gateway.executor.projections import (
+    Projection,
+    Projections,
+    Selection,
+    fragments_of,
+    variables_in,
+)
 from gateway.executor.turns import REQUESTS, STEPS_PER_TURN, Turns, next_turn
 from gateway.sessions.snapshot import Snapshot, compact
 
@@ -57,8 +62,7 @@ class _Root:
     """The same arguments."""
 
     details: FieldDetailsList
-    kind: GraphQLObjectType
-    is_list: bool
+    selection: Selection
     constant: dict[str, object] | None = None
     """Its arguments, if they contain no variable."""
 
@@ -118,7 +122,7 @@ class Prepared:
         with suppress(Exception):  # graphql-core then reports the error
             for root in self._roots:
                 await turns.spend(root.steps)
-                key = self._projections.key(planner, root.kind, root.details)
+                key = root.selection.key(planner.variables)
                 found = self._projections.get(key)
                 if found is False:
                     return None
@@ -127,10 +131,10 @@ class Prepared:
                 value = await self._resolved(root, context, planner.variables)
                 if found is None:
                     await next_turn()
-                    found = self._projections.make(key, planner, root.kind, root.details, turns)
+                    found = self._projections.make(key, planner, root.details, turns)
                 if not found:
                     return None
-                if value is not None and root.is_list:
+                if isinstance(value, list):
                     snapshot = context.served.snapshot if context.served else None
                     value = await _rows(found, value, snapshot, turns)
                 elif value is not None:
@@ -191,17 +195,14 @@ class Prepared:
             for name, argument in field.args.items()
             if name in sent or argument.default_value is not Undefined
         }
-        kind = field.type
-        is_list = isinstance(kind, GraphQLList)
-        if is_list:
-            kind = kind.of_type
-            kind = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
+        kind = get_named_type(field.type)
         if not isinstance(kind, GraphQLObjectType):
             raise NotPreparedError
         field = GraphQLField(**{**field.to_kwargs(), "args": used})
         name_of = self._schema.config.name_converter.from_argument
         declared = [one for one in field.extensions[DEFINITION].arguments if name_of(one) in used]
-        root = _Root(name, field, declared, details, kind, is_list)
+        selection = self._projections.selection(self._planner, kind, details)
+        root = _Root(name, field, declared, details, selection)
         if variables_in(node.arguments or (), {}):
             written = sum(a.loc.end - a.loc.start for a in node.arguments or () if a.loc)
             root.steps = _STEPS_PER_CHARACTER * written

@@ -21,6 +21,7 @@ from graphql import (
     VariableNode,
 )
 from graphql.execution.collect_fields import FieldDetailsList, FragmentDetails
+from graphql.execution.values import VariableValues
 
 from gateway.executor.plan import Plan, Planner
 from gateway.executor.project import Known, Project, projection
@@ -67,17 +68,25 @@ class Projection:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Selection:
+class Selection:
+    """What some nodes select on a type."""
+
+    kind: GraphQLObjectType
     nodes: tuple[FieldNode, ...]
     """Referenced, so that no other nodes can get their ids."""
 
     variables: tuple[str, ...]
+    """The variables inside it."""
+
+    def key(self, variables: VariableValues) -> "Key":
+        """Return its key for these values of the variables."""
+        return self, repr([variables.coerced.get(name) for name in self.variables])
 
 
 NoPlan: TypeAlias = Literal[False]
 """In place of a projection: the selection cannot be planned."""
 
-Key: TypeAlias = tuple[_Selection, str]
+Key: TypeAlias = tuple[Selection, str]
 """A selection, and the values of the variables inside it."""
 
 
@@ -85,48 +94,39 @@ class Projections:
     """Finds or makes the projection of a selection."""
 
     def __init__(self) -> None:
-        self._selections: LRUCache[tuple[object, ...], _Selection] = LRUCache(_MOST_SELECTIONS)
+        self._selections: LRUCache[tuple[object, ...], Selection] = LRUCache(_MOST_SELECTIONS)
         self._made: LRUCache[Key, Projection | NoPlan] = LRUCache(
             _MOST_STEPS, getsizeof=lambda made: made.steps if made else 1
         )
 
-    def key(self, planner: Planner, kind: GraphQLObjectType, details: FieldDetailsList) -> Key:
-        """Return the key of what some nodes select on a type."""
-        selection = self._selection(planner, kind, tuple(detail.node for detail in details))
-        coerced = planner.variables.coerced
-        return selection, repr([coerced.get(name) for name in selection.variables])
+    def selection(
+        self, planner: Planner, kind: GraphQLObjectType, details: FieldDetailsList
+    ) -> Selection:
+        """Return what some nodes select on a type."""
+        nodes = tuple([detail.node for detail in details])
+        key = (kind.name, *map(id, nodes))
+        selection = self._selections.get(key)
+        if selection is None:
+            selections = [node.selection_set for node in nodes if node.selection_set]
+            variables = variables_in(selections, planner.fragments)
+            selection = self._selections[key] = Selection(kind, nodes, tuple(sorted(variables)))
+        return selection
 
     def get(self, key: Key) -> Projection | NoPlan | None:
         """Return the projection with this key; None if it is not made yet."""
         return self._made.get(key)
 
     def make(
-        self,
-        key: Key,
-        planner: Planner,
-        kind: GraphQLObjectType,
-        details: FieldDetailsList,
-        turns: Turns,
+        self, key: Key, planner: Planner, details: FieldDetailsList, turns: Turns
     ) -> Projection | NoPlan:
         """Make and cache the projection with this key; `turns` counts the steps."""
         turns.steps += _STEPS_TO_PLAN
-        plan = planner.plan(kind, details)
+        plan = planner.plan(key[0].kind, details)
         made: Projection | NoPlan = _projection(plan) if plan else False
         if len(key[1]) <= _LONGEST_VALUES:
             with suppress(ValueError):  # larger than the cache
                 self._made[key] = made
         return made
-
-    def _selection(
-        self, planner: Planner, kind: GraphQLObjectType, nodes: tuple[FieldNode, ...]
-    ) -> _Selection:
-        key = (kind.name, *map(id, nodes))
-        selection = self._selections.get(key)
-        if selection is None:
-            selections = [node.selection_set for node in nodes if node.selection_set]
-            variables = variables_in(selections, planner.fragments)
-            selection = self._selections[key] = _Selection(nodes, tuple(sorted(variables)))
-        return selection
 
 
 def _projection(plan: Plan) -> Projection:

@@ -127,8 +127,9 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
     def _projection(self, kind: GraphQLObjectType, details: FieldDetailsList) -> Projection | None:
         if not is_planned(kind):
             return None
-        key = self.projections.key(self._planner, kind, details)
+        selection = self.projections.selection(self._planner, kind, details)
+        key = selection.key(self.variable_values)
         found = self.projections.get(key)
         if found is None:
-            found = self.projections.make(key, self._planner, kind, details, self.turns)
+            found = self.projections.make(key, self._planner, details, self.turns)
         return found or None
