@@ -43,9 +43,8 @@ def cut(rows: Sequence[T], limit: int | None, offset: int | None) -> Sequence[T]
     Raises:
         BadUserInputError: a number is negative or too large.
     """
-    _check("limit", limit, _LARGEST_PAGE)
-    _check("offset", offset, _LARGEST_OFFSET)
-    start = offset or 0
+    limit = _checked("limit", limit, _LARGEST_PAGE)
+    start = _checked("offset", offset, _LARGEST_OFFSET) or 0
     return rows[start:] if limit is None else rows[start : start + limit]
 
 
@@ -69,8 +68,8 @@ async def connect(
         BadUserInputError: a number is negative or too large, a cursor is invalid or of another
             order, or `first` and `last` are both given.
     """
-    _check("first", first, _LARGEST_PAGE)
-    _check("last", last, _LARGEST_PAGE)
+    first = _checked("first", first, _LARGEST_PAGE)
+    last = _checked("last", last, _LARGEST_PAGE)
     if first is not None and last is not None:
         raise BadUserInputError("Give `first` or `last`, not both: they are different ends.")
     sessions = columns.sessions
@@ -105,9 +104,12 @@ async def connect(
     )
 
 
-def _check(name: str, number: int | None, largest: int) -> None:
-    if number is not None and not 0 <= number <= largest:
+def _checked(name: str, number: int | None, largest: int) -> int | None:
+    if number is None or number is strawberry.UNSET:
+        return None
+    if not 0 <= number <= largest:
         raise BadUserInputError(f"`{name}` has to be from 0 to {largest}, not {number}.")
+    return number
 
 
 def _cursor(session: ChatSession, order: Order, cipher: AESSIV) -> str:
