@@ -31,7 +31,7 @@ from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
 from gateway.executor.internals import DEFINITION
-from gateway.records.record import Convert, Record, find_record
+from gateway.records.record import Convert, Record, Shape, find_record
 
 _WORDS_OF_AN_ENUM = 256
 
@@ -47,14 +47,11 @@ class Plan:
     kind: type
     cells: "tuple[Cell, ...]"
     may_be_null: bool = False
-    is_link: bool = False
-    """Whether they are linked records: of these, a blank object can stand for a missing one."""
+    shape: Shape = "value"
+    """How SuperOffice sends them: of linked records, a blank object can stand for a missing one."""
 
     load: Convert | None = None
     """Reads the value of the attribute if it is still JSON."""
-
-    is_map: bool = False
-    """Whether they are the values of a JSON map; each then gets its name there."""
 
     lists: "tuple[bool, ...]" = ()
     """For each list around the objects, outermost first: whether it may be null."""
@@ -150,13 +147,11 @@ class Planner:
             write = _converted(column.convert, field.type, is_required=is_required)
             return Cell(name, column.slot, write, is_required=is_required)
         p = next((p for p in record.properties if p.slot in {attribute, f"_{attribute}"}), None)
-        if p is not None and p.shape == "record":
-            return self._read(name, p.slot, field.type, nodes, is_link=True, load=p.load)
+        if p is not None and p.shape in {"record", "map"}:
+            more = {"shape": p.shape, "load": p.load, "names": self._names(field, nodes)}
+            return self._read(name, p.slot, field.type, nodes, **more)
         if attribute in record.__struct_fields__:
             return Cell(name, attribute, is_required=is_required)
-        if p is not None and p.shape == "map":
-            more = {"names": self._names(field, nodes), "load": p.load, "is_map": True}
-            return self._read(name, p.slot, field.type, nodes, **more)
         return self._read(name, attribute, field.type, nodes)
 
     def _names(self, field: GraphQLField, nodes: FieldDetailsList) -> frozenset[str] | None:

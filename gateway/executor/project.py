@@ -34,7 +34,7 @@ Project: TypeAlias = Callable[[Any, Known], Any]
 
 def projection(plan: Plan) -> Project:
     """Make the function that executes a plan."""
-    if plan.is_map:
+    if plan.shape == "map":
         return _of_map(plan)
     project = _of_objects(plan)
     if plan.load is not None:
@@ -91,7 +91,7 @@ class _Source:
             o = self.name("o", None)
             got = f"({o} := {value})"
         absent = self.name("absent", _absent(may_be_null=plan.may_be_null))
-        blank = f"{absent}(None) if {_is_blank(plan, o)} else " if plan.is_link else ""
+        blank = f"{absent}(None) if {_is_blank(plan, o)} else " if plan.shape == "record" else ""
         kind = self.name("kind", plan.kind)
         return f"({absent}({o}) if {got}.__class__ is not {kind} else {blank}{self.cells(plan, o)})"
 
@@ -107,7 +107,7 @@ class _Source:
             value = f"(v if (v := {value}) is not None else {odd}(None))"
         if cell.inner is None:
             return value if cell.write is None else f"{self.name('write', cell.write)}({value})"
-        if cell.inner.is_map or cell.inner.lists or cell.inner.load is not None:
+        if cell.inner.lists or cell.inner.load is not None:
             return f"{self.name('project', projection(cell.inner))}({value}, known)"
         return self.expression(cell.inner, value)
 

@@ -24,6 +24,9 @@ Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 Convert: TypeAlias = Callable[[Any], Any]
 """Converts the value of a slot to that of a field."""
 
+Shape: TypeAlias = Literal["value", "record", "lines", "map"]
+"""The form of a property: `lines` are lists of lists of records, a `map` an object of entries."""
+
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
@@ -45,7 +48,7 @@ class Property:
     slot: str
     wire_type: object
     expected: str
-    shape: Literal["value", "record", "lines", "map"] = "value"
+    shape: Shape = "value"
     nested: Any = None
     """The record type of the objects in it."""
 
