@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-import msgspec
 import orjson
 import strawberry
 from graphql import (
@@ -242,12 +241,10 @@ async def _projected(
     found: Projection, items: list[object], turns: Turns
 ) -> list[orjson.Fragment] | orjson.Fragment:
     """Project a list; yield to other requests if it is long."""
-    known: Known = {}
     if turns.steps + found.steps * len(items) <= STEPS_PER_TURN:
         turns.steps += found.steps * len(items)
-        rows = [found.project(item, known) for item in items]
-        return orjson.Fragment(msgspec.json.encode(rows))
-    made = []
+        return found.list_json(items)
+    made, known = list[orjson.Fragment](), Known()
     for item in items:
         made.append(orjson.Fragment(found.json(item, known)))
         await turns.spend(found.steps)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import msgspec
+import orjson
 from cachetools import LRUCache
 from graphql import (
     DocumentNode,
@@ -57,9 +58,11 @@ class Projection:
         """Return an object's part as JSON."""
         return msgspec.json.encode(self.project(o, known))
 
-    def data(self, o: object, known: Known) -> Any:  # as graphql-core
-        """Return an object's part as graphql-core would, in dicts."""
-        return msgspec.to_builtins(self.project(o, known))
+    def list_json(self, items: list[Any]) -> orjson.Fragment:
+        """Return the parts of a list's objects as JSON, encoded at once."""
+        known: Known = {}
+        rows = [self.project(item, known) for item in items]
+        return orjson.Fragment(msgspec.json.encode(rows))
 
     def is_long(self, result: object, turns: Turns) -> bool:
         """Return whether an object has lists so long that they have to be completed in turns."""

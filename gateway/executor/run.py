@@ -70,7 +70,7 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
         if found and not found.is_long(result, self.turns):
             self.turns.steps += found.steps
             with suppress(Exception):  # graphql-core then reports the error
-                return found.data(result, {})
+                return orjson.Fragment(found.json(result, {}))
             self.turns.steps += _STEPS_OF_AN_ERROR
         return super().complete_object_value(*arguments)
 
@@ -91,9 +91,8 @@ class ProjectingExecutor(StrawberryGraphQLCoreExecutionContext):
             return self._long_list(found, steps, *arguments)
         self.turns.steps += steps * len(result)
         if found:
-            known: Known = {}
             with suppress(Exception):  # graphql-core then reports the error
-                return [found.data(item, known) for item in result]
+                return found.list_json(result)
         return super().complete_list_value(*arguments)
 
     async def _long_list(

@@ -36,7 +36,8 @@ async def answer_text(schema: Any, operation: Operation, context: Any) -> str:
         OURS.documents.find(operation.document), operation.variables, operation.name
     )
     answer = await engine.Engine(schema).execute(executed, context)
-    return orjson.dumps(answer.body, option=orjson.OPT_INDENT_2).decode()
+    body = orjson.loads(orjson.dumps(answer.body))  # parts of it are JSON already
+    return orjson.dumps(body, option=orjson.OPT_INDENT_2).decode()
 
 
 in_order = partial(json.loads, object_pairs_hook=list)

@@ -7,7 +7,7 @@ import pytest
 from gateway.schema.build import SchemaOptions, build_schema
 from gateway.schema.guard.limits import Limits
 from gateway.schema.selecting import columns, matching
-from tests.schema.asking import RestAnswered
+from tests.schema.asking import RestAnswered, execute
 from tests.schema.selecting.desk import Desk, records
 from tests.sessions.snapshots import snapshot_of
 
@@ -97,7 +97,7 @@ async def test_a_value_is_read_once_per_snapshot(monkeypatch: pytest.MonkeyPatch
                 return snapshot
 
         query = f"{{ chatSessions(filter: {{topicId: {{in: [{number}]}}}}) {{ topicId }} }}"
-        result = await build_schema().execute(query, context_value=Context(b""))
+        result = await execute(build_schema(), query, context=Context(b""))
         assert result.data == {"chatSessions": [{"topicId": number}]}
 
     assert names_read == ["topic_id"]
