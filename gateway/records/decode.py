@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import UpstreamBadResponseError
-from gateway.records.record import Int32, Malformed, Property, Record, flawed
+from gateway.records.record import Malformed, Property, Record, flawed
 
 Decode = Callable[[bytes], Sequence[Any]]
 
@@ -100,10 +100,10 @@ def in_json(p: Property) -> Property:
     def load(json_text: msgspec.Raw) -> object:
         try:
             value = decode(json_text)
-        except UnicodeDecodeError:
-            return p.malformed()
         except ValueError:
-            return _read_property(p, json_text)
+            with suppress(ValueError, RecursionError):
+                return _read_property(p, json_text)
+            return p.malformed()
         return _entries(p, value) if value.__class__ is dict else value
 
     return replace(p, load=load)
@@ -132,7 +132,7 @@ def excerpt_decoder(
 
 
 def _tolerant(record: type[Record], body: bytes) -> Sequence[Record]:
-    body.decode()  # where the strict decoder skips a value, it may be invalid UTF-8
+    body.decode()  # values that the decoders skip have to be valid UTF-8 here
     try:
         elements = _ELEMENTS.decode(body)
     except msgspec.ValidationError:
@@ -198,15 +198,18 @@ def _read_property(p: Property, json_text: msgspec.Raw) -> object:
         text = Property(p.rest_name, p.slot, str, "an object of strings")
         read = partial(_read_element, p) if p.nested.properties else partial(_read_property, text)
         return _entries(p, {name: read(entry) for name, entry in members.items()})
-    except (ValueError, OverflowError, RecursionError):
+    except (msgspec.DecodeError, OverflowError):
         return p.malformed()
 
 
 def _read_value(p: Property, json_text: msgspec.Raw) -> object:
-    value = msgspec.json.decode(json_text)
-    if isinstance(value, float) and p.wire_type in (Int32, str | Int32) and value.is_integer():
-        value = int(value)  # 3.0 and 3 are the same JSON number
-    return msgspec.convert(value, p.wire_type)
+    try:
+        return msgspec.json.decode(json_text, type=p.wire_type)
+    except msgspec.DecodeError:
+        value = json.loads(bytes(json_text).decode())  # ValueError: a number of thousands of digits
+        if not isinstance(value, float) or not value.is_integer():
+            raise
+        return msgspec.convert(int(value), p.wire_type)  # 3.0 and 3 are the same JSON number
 
 
 def _read_element(p: Property, json_text: msgspec.Raw) -> Record | None:
@@ -215,7 +218,7 @@ def _read_element(p: Property, json_text: msgspec.Raw) -> Record | None:
         return None
     try:
         return _read_object(p.nested, _MEMBERS.decode(json_text))
-    except ValueError:
+    except msgspec.ValidationError:
         malformed = {inner.slot: p.malformed() for inner in p.nested.properties}
         return flawed(p.nested)(**malformed)
 

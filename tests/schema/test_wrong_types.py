@@ -8,7 +8,7 @@ NOT_JSON = ["NaN", "Infinity", "-Infinity"]
 BAD = {
     "topicId": [
         *("true", '"4"', "[]", "{}", "[4]", "1.5", "1e10", "1e300", "1e400", "-1e400"),
-        *("2147483648", "-2147483649", "99999999999999999999", "9" * 5_000, *NOT_JSON),
+        *("2147483648", "-2147483649", "99999999999999999999", *NOT_JSON),
     ],
     "customerConsented": ["0", "1", '"true"', "[]", "{}", *NOT_JSON],
     "customerName": ["4", "4.5", "true", "[]", "{}", '["x"]', *NOT_JSON],
@@ -38,7 +38,7 @@ async def test_a_value_of_the_wrong_type_is_null_with_an_error(selection: str, v
 
 
 @pytest.mark.parametrize(
-    "value", ['"1"', "true", "[]", "{}", "1e400", "-1e400", "1" + 400 * "0", "9" * 5_000, *NOT_JSON]
+    "value", ['"1"', "true", "[]", "{}", "1e400", "-1e400", "1" + 400 * "0", *NOT_JSON]
 )
 async def test_a_value_that_is_no_finite_number_is_null_with_an_error(value: str) -> None:
     """A Float accepts only numbers that fit in a double."""
