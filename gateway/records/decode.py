@@ -230,7 +230,7 @@ def _entries(p: Property, values: Mapping[str, Any]) -> list[Record]:
     for name, entry in values.items():
         if entry is not None:
             entry.name = name
-    return [entry for entry in values.values() if entry is not None]
+    return [*filter(None, values.values())]
 
 
 def _of_texts(entry: type[Record], values: Mapping[str, object]) -> Iterator[Record]:
