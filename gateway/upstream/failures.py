@@ -67,6 +67,25 @@ def upstream_error(exc: httpx.TransportError | ssl.SSLError) -> UpstreamError:
     return failure.kind(failure.message)
 
 
+class ProxyError(OSError):
+    """The proxy cannot be reached, or does not connect to SuperOffice."""
+
+    reason = property(str)
+    """The problem, such as `proxy answers 407`."""
+
+
+def connection_error(exc: aiohttp.ClientError, *, is_proxied: bool) -> OSError:
+    """Return the error of the socket, of TLS or of the proxy, with which connecting failed."""
+    match exc:
+        case aiohttp.ClientHttpProxyError(status=status):
+            return ProxyError(f"proxy answers {status}")
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientConnectorDNSError() if is_proxied:
+            return ProxyError("proxy cannot be reached")
+        case aiohttp.ClientConnectorError(os_error=os_error):
+            return os_error
+    return ProxyError("proxy does not speak HTTP")
+
+
 _LONGEST_RETRY_AFTER_S = 86_400
 
 _MEANING: dict[int, tuple[type[UpstreamError], str]] = {

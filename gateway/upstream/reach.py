@@ -10,7 +10,9 @@ import ssl
 import httpx
 
 from gateway.settings import Settings
-from gateway.upstream.route import ProxyError, Route
+from gateway.upstream.failures import ProxyError
+from gateway.upstream.route import Route
+from gateway.upstream.transport import PooledTransport
 
 
 class Reachability:
@@ -28,10 +30,11 @@ class Reachability:
             await asyncio.sleep(self._settings.ready_check)
 
     async def _check(self) -> str | None:
-        timeout_s = self._settings.upstream_connect_timeout
+        settings, timeout_s = self._settings, self._settings.upstream_connect_timeout
         try:
-            async with asyncio.timeout(timeout_s):
-                writer = await self._route.connect(httpx.URL(self._settings.address))
+            async with PooledTransport(settings, self._route) as network:
+                async with asyncio.timeout(timeout_s):
+                    await network.connect(httpx.URL(settings.address))
         except ssl.SSLError:
             return "its certificate is not accepted, or it does not speak TLS"
         except TimeoutError:
@@ -40,5 +43,4 @@ class Reachability:
             return "the proxy on the way cannot be reached, or does not connect"
         except (OSError, UnicodeError):  # the latter for an invalid name
             return "it cannot be reached"
-        writer.transport.abort()
         return None

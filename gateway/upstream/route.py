@@ -1,28 +1,17 @@
 """The way to SuperOffice: the proxy in between, and the certificates of TLS."""
 
-import asyncio
 import os
-import socket
 import ssl
 from base64 import b64encode
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
-from aiohappyeyeballs import start_connection
 
 from gateway.errors import SettingsError
 from gateway.settings import Settings
 
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _CA_FILE = "SSL_CERT_FILE"  # of OpenSSL, which ignores one that it cannot read
-_NEXT_ADDRESS_S = 0.25  # as aiohttp
-
-
-class ProxyError(OSError):
-    """The proxy cannot be reached, or does not connect to SuperOffice."""
-
-    reason = property(str)
-    """The problem, such as `proxy answers 407`."""
 
 
 class Proxy:
@@ -46,7 +35,7 @@ class Proxy:
 
 
 class Route:
-    """Connects to SuperOffice through the proxy of the settings or of `HTTPS_PROXY`, if any.
+    """Has the certificates, and the proxy of the settings or of `HTTPS_PROXY`, if any.
 
     Raises:
         SettingsError: a file of certificates, or the environment's proxy, cannot be used.
@@ -80,56 +69,6 @@ class Route:
         is_bypassed = self._proxy and not self._is_set and proxy_bypass(server_of(url))
         return None if is_bypassed else self._proxy
 
-    async def connect(self, url: httpx.URL) -> asyncio.StreamWriter:
-        """Connect to SuperOffice, with TLS for https, and send no request; the caller aborts it.
-
-        For http, connect to the proxy alone, if there is one.
-
-        Raises:
-            OSError: ProxyError, ssl.SSLError and others.
-            UnicodeError: the name of the host is invalid.
-        """
-        tls = self.tls() if url.scheme == "https" else None
-        proxy = self.proxy_for(url)
-        if proxy is None:
-            return (await _opened(url, tls))[1]
-        try:
-            reader, writer = await _opened(proxy.url)
-        except OSError as exc:
-            raise ProxyError("proxy cannot be reached") from exc
-        try:
-            if tls:
-                writer.write(_connect_request(url, proxy))
-                answer = await reader.readuntil(b"\r\n\r\n")
-                if not answer[9:].startswith(b"200"):  # HTTP/1.1 200
-                    status = answer[9:12].decode(errors="replace")
-                    raise ProxyError(f"proxy answers {status}")
-                await writer.start_tls(tls, server_hostname=_server_name(url))
-        except BaseException as exc:
-            writer.transport.abort()
-            if isinstance(exc, EOFError | asyncio.LimitOverrunError):
-                raise ProxyError("proxy does not speak HTTP") from exc
-            raise
-        return writer
-
-
-async def _opened(
-    url: httpx.URL, tls: ssl.SSLContext | None = None
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect as REST calls do: an address that does not answer does not delay the others."""
-    host, port = host_and_port(url)
-    loop = asyncio.get_running_loop()
-    addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    sock = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_S)
-    return await asyncio.open_connection(
-        sock=sock, ssl=tls, server_hostname=tls and _server_name(url)
-    )
-
-
-def _server_name(url: httpx.URL) -> str:
-    """Return the name for TLS, without a final dot (RFC 6066, section 3)."""
-    return host_and_port(url)[0].rstrip(".")
-
 
 def host_and_port(url: httpx.URL) -> tuple[str, int]:
     """Return the host, as DNS has it, and the port to connect to."""
@@ -139,12 +78,6 @@ def host_and_port(url: httpx.URL) -> tuple[str, int]:
 def server_of(url: httpx.URL) -> str:
     """Return host and port as text."""
     return "{}:{}".format(*host_and_port(url))
-
-
-def _connect_request(url: httpx.URL, proxy: Proxy) -> bytes:
-    host = f"{url.copy_with(port=None).netloc.decode()}:{host_and_port(url)[1]}"
-    fields = "".join(f"{name}: {value}\r\n" for name, value in proxy.headers.items())
-    return f"CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n".encode()
 
 
 def _proxy(settings: Settings) -> Proxy | None:

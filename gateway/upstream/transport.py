@@ -6,9 +6,10 @@ closes such a connection, and takes a fraction of the CPU time.
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
-from functools import partial
-from typing import Any, cast
+from functools import cached_property, partial
+from typing import Any, NoReturn, cast
 
 import aiohttp
 import httpx
@@ -16,7 +17,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.settings import Settings
-from gateway.upstream.failures import in_httpx
+from gateway.upstream.failures import connection_error, in_httpx
 from gateway.upstream.route import Route
 
 _PRIVATE = {"_factory": aiohttp.BaseConnector, "_payload": ResponseHandler}
@@ -33,6 +34,10 @@ _LONGEST_HEADER = 64 * 2**10  # as much as clients may send; proxies write long 
 _MOST_HEADERS = 1_000
 
 
+class _NotSentError(Exception):
+    """Ends a request which has its connection."""
+
+
 class PooledTransport(httpx.AsyncBaseTransport):
     """Sends requests over `upstream_connections` connections at most; close it with `aclose`.
 
@@ -43,7 +48,6 @@ class PooledTransport(httpx.AsyncBaseTransport):
     def __init__(self, settings: Settings, route: Route | None = None) -> None:
         self._settings = settings
         self.route = route or Route(settings)
-        self._session: aiohttp.ClientSession | None = None
         self.broke_s = float("-inf")  # when a connection last broke before an answer
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -52,8 +56,6 @@ class PooledTransport(httpx.AsyncBaseTransport):
         Raises:
             httpx.TransportError: connecting failed, the connection broke, or this is not HTTP.
         """
-        if self._session is None:
-            self._session = self._opened()
         headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]
         is_tls, proxy = request.url.scheme == "https", self.route.proxy_for(request.url)
         if proxy and not is_tls:  # otherwise they are for its CONNECT
@@ -68,10 +70,10 @@ class PooledTransport(httpx.AsyncBaseTransport):
                 ssl=self.route.tls() if is_tls else True,
                 proxy=str(proxy.url) if proxy else None,
                 proxy_headers=proxy.headers if proxy else None,
+                middlewares=request.extensions.get("middlewares"),  # of `connect`
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError):
-            if isinstance(self._session.connector, aiohttp.TCPConnector):
-                self._session.connector.clear_dns_cache()  # the name may have moved
+            self._connector.clear_dns_cache()  # the name may have moved
             raise
         except httpx.ReadError:
             self.broke_s = asyncio.get_running_loop().time()
@@ -79,20 +81,55 @@ class PooledTransport(httpx.AsyncBaseTransport):
         stream = _Stream(response)
         return httpx.Response(response.status, headers=response.raw_headers, stream=stream)
 
+    async def connect(self, url: httpx.URL) -> ssl.SSLObject | None:
+        """Connect as for a request, send none, and disconnect; return the state of TLS, if any.
+
+        For http, connect to the proxy alone, if there is one.
+
+        Raises:
+            OSError: ProxyError, ssl.SSLError and others.
+            UnicodeError: the name of the host is invalid.
+        """
+        tls: ssl.SSLObject | None = None
+
+        async def only_connect(request: aiohttp.ClientRequest, _: object) -> NoReturn:
+            nonlocal tls
+            # Without a timeout of its own: the caller has one.
+            connection = await self._connector.connect(request, [], aiohttp.ClientTimeout())
+            if connection.transport is not None:
+                tls = connection.transport.get_extra_info("ssl_object")
+            connection.close()
+            raise _NotSentError
+
+        extensions = {"middlewares": (only_connect,)}
+        try:
+            await self.handle_async_request(httpx.Request("GET", url, extensions=extensions))
+        except _NotSentError:
+            pass
+        except aiohttp.ClientError as exc:
+            is_proxied = self.route.proxy_for(url) is not None
+            raise connection_error(exc, is_proxied=is_proxied) from exc
+        return tls
+
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._session is not None:
+        if "_session" in vars(self):
             await self._session.close()
 
-    def _opened(self) -> aiohttp.ClientSession:
+    @cached_property
+    def _connector(self) -> aiohttp.TCPConnector:
         connector = aiohttp.TCPConnector(limit=self._settings.upstream_connections)
-        # For the whole of connecting: DNS, TCP and TLS.
-        connect_timeout_s = self._settings.upstream_connect_timeout
         connector._factory = cast(
             "partial[ResponseHandler]", partial(_Protocol, asyncio.get_running_loop(), self)
         )
+        return connector
+
+    @cached_property
+    def _session(self) -> aiohttp.ClientSession:
+        # For the whole of connecting: DNS, TCP and TLS.
+        connect_timeout_s = self._settings.upstream_connect_timeout
         return aiohttp.ClientSession(
-            connector=connector,
+            connector=self._connector,
             # A cookie set for one caller must not be sent with the next caller's request.
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,

@@ -26,7 +26,6 @@ from gateway.settings import Settings
 from gateway.store import redis
 from gateway.upstream import transport
 from gateway.upstream.client import PATH
-from gateway.upstream.route import Route
 from gateway.upstream.transport import PooledTransport
 from tests.ports import free_port
 from tests.store.redis_server import redis_server
@@ -116,15 +115,21 @@ async def test_an_invalid_date_is_not_compared(date: str) -> None:
     assert len(await examined(answer(b"", f"Date: {date}", status="401 Unauthorized"))) == 1
 
 
+async def reach(url: str, timeout_s: float = 10) -> list[Finding]:
+    """Return the findings about an address."""
+    async with PooledTransport(DIRECT) as network:
+        return await servers.reach(network, url, timeout_s=timeout_s)
+
+
 async def last_finding(url: str, timeout_s: float = 10) -> Finding:
     """Return the last finding about an address."""
-    return (await asyncio.create_task(servers.reach(Route(DIRECT), url, timeout_s=timeout_s)))[-1]
+    return (await asyncio.create_task(reach(url, timeout_s)))[-1]
 
 
 async def test_a_server_that_listens_is_reached() -> None:
     """Doctor connects to it and sends nothing."""
     async with faulty_rest() as side:
-        findings = await servers.reach(Route(DIRECT), side.url, timeout_s=10)
+        findings = await reach(side.url)
         assert side.calls == 0
 
     assert [(finding.check, finding.level) for finding in findings] == [
@@ -138,7 +143,7 @@ async def test_a_name_is_looked_up() -> None:
     """The finding lists all addresses of the name."""
     async with faulty_rest() as side:
         url = side.url.replace("127.0.0.1", "localhost")
-        findings = await servers.reach(Route(DIRECT), url, timeout_s=10)
+        findings = await reach(url)
 
     assert "127.0.0.1" in findings[0].found
     assert findings[0].found.startswith("localhost is at ")
@@ -182,7 +187,7 @@ async def test_an_unreachable_address_is_a_finding(
     async def fails(*_: Any, **__: Any) -> None:
         raise failure
 
-    monkeypatch.setattr(Route, "connect", fails)
+    monkeypatch.setattr(PooledTransport, "connect", fails)
 
     assert words in (await last_finding("http://127.0.0.1:1")).found
 
@@ -595,10 +600,10 @@ async def online(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any
             known = request.url.path == "/api/state/Cust1"
             return httpx.Response(200 if known else 404, json=state)
 
-    async def reach(_: Route, url: str, **__: Any) -> list[Finding]:
+    async def reach(_: PooledTransport, url: str, **__: Any) -> list[Finding]:
         return [Finding("name", "ok", f"{httpx.URL(url).host} is here")]
 
-    async def answer(_: Route, url: str, **__: Any) -> list[Finding]:
+    async def answer(_: PooledTransport, url: str, **__: Any) -> list[Finding]:
         return [Finding("REST API", "ok", f"{url} asks for credentials")]
 
     monkeypatch.setattr(transport, "PooledTransport", lambda *_: Service())

@@ -55,7 +55,7 @@ def test_websockets_accepts_heads_as_large_as_the_server_does() -> None:
 async def test_a_limit_of_aiohttp_is_chosen(name: str, chosen: object) -> None:
     """Each limit of aiohttp is large enough for SuperOffice's answers, such as long challenges."""
     transport = PooledTransport(Settings(upstream_url="http://127.0.0.1", upstream_connections=5))
-    transport._session = session = transport._opened()
+    session = transport._session
     assert getattr(session, name) == chosen
     assert session.connector is not None
     assert session.connector.limit == 5

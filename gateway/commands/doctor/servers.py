@@ -21,8 +21,8 @@ from gateway.settings.settings import WITH_OFFSETS
 from gateway.settings.tenant_names import canonical_tenant
 from gateway.tenants.state_service import StateService
 from gateway.upstream.client import PATH, UpstreamClient
-from gateway.upstream.failures import http_date_s
-from gateway.upstream.route import ProxyError, Route, host_and_port, server_of
+from gateway.upstream.failures import ProxyError, http_date_s
+from gateway.upstream.route import host_and_port, server_of
 from gateway.upstream.transport import PooledTransport
 from gateway.wiring.upstreams import caller_policy
 
@@ -63,7 +63,7 @@ async def superoffice(
 ) -> list[Finding]:
     """Check the way to SuperOffice and its answer; with `headers`, make one real call."""
     url, timeout_s = settings.address, settings.upstream_connect_timeout
-    findings = await reach(network.route, url, timeout_s=timeout_s)
+    findings = await reach(network, url, timeout_s=timeout_s)
     if settings.environment is not None:
         if tenant is None or findings[-1].level == "fail":
             return findings
@@ -72,7 +72,7 @@ async def superoffice(
         if tenant_url is None:
             return findings
         url = tenant_url
-        findings += await reach(network.route, url, timeout_s=timeout_s)
+        findings += await reach(network, url, timeout_s=timeout_s)
     if findings[-1].level == "fail":
         return findings
     findings += await answer(network, url, timeout_s=settings.upstream_timeout)
@@ -98,15 +98,15 @@ async def _tenant(
     return state.url, Finding("tenant", "ok", f"{name} is {state.name}, at {host}")
 
 
-async def reach(route: Route, address: str, *, timeout_s: float) -> list[Finding]:
+async def reach(network: PooledTransport, address: str, *, timeout_s: float) -> list[Finding]:
     """Look up the server's name, or its proxy's, and connect; only the last finding can fail."""
     url = httpx.URL(address)
-    proxy = route.proxy_for(url)
+    proxy = network.route.proxy_for(url)
     host, port = host_and_port(proxy.url if proxy else url)
     findings = [Finding("route", "ok", f"through the proxy {host}:{port}")] if proxy else []
     findings.append(await _name(host, port, timeout_s))
     if findings[-1].level != "fail":
-        findings.append(await _connection(route, url, timeout_s))
+        findings.append(await _connection(network, url, timeout_s))
     return findings
 
 
@@ -122,18 +122,15 @@ async def _name(host: str, port: int, timeout_s: float) -> Finding:
     return Finding("name", "ok", f"{host} {where}")
 
 
-async def _connection(route: Route, url: httpx.URL, timeout_s: float) -> Finding:
-    is_tls, where = url.scheme == "https", server_of(url)
-    check = "TLS" if is_tls else "connection"
+async def _connection(network: PooledTransport, url: httpx.URL, timeout_s: float) -> Finding:
+    check, where = "TLS" if url.scheme == "https" else "connection", server_of(url)
     try:
         async with asyncio.timeout(timeout_s):
-            writer = await route.connect(url)
+            peer = await network.connect(url)
     except (OSError, ValueError) as exc:
         check = "proxy" if isinstance(exc, ProxyError) else check
         return failure(check, exc, _CONNECTION_FAILURES, where=where)
-    peer = writer.get_extra_info("ssl_object")
-    writer.transport.abort()
-    return _certificate(peer) if is_tls else Finding(check, "ok", "is open, without TLS")
+    return _certificate(peer) if peer else Finding(check, "ok", "is open, without TLS")
 
 
 def _certificate(peer: ssl.SSLObject) -> Finding:
