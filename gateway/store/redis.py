@@ -16,7 +16,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from gateway.errors import SettingsError
-from gateway.store.commands import NAMESPACE, Command, Lookup, Reply, packed
+from gateway.store.commands import NAMESPACE, Command, Reply
 from gateway.store.loop_timeout import loop_timeout
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def client_for(url: str, *, connect_timeout_s: float | None = None) -> Redis:
 
 
 def _read(reply: Reply) -> Reply:
-    """Return the reply to a `Lookup`.
+    """Return the reply to a lookup.
 
     Raises:
         ValueError, TypeError: the peer is not Redis.
@@ -95,7 +95,7 @@ class RedisCache:
         pool: Any = self.client.connection_pool  # redis-py leaves it untyped
         connection = await pool.get_connection()
         try:
-            sent = connection.pack_commands([packed(command) for command in commands])
+            sent = connection.pack_commands([command.packed() for command in commands])
             await connection.send_packed_command(sent)
             for _ in commands:
                 try:
@@ -106,7 +106,7 @@ class RedisCache:
         finally:
             await pool.release(connection)
         return [
-            _read(reply) if isinstance(command, Lookup) else reply
+            _read(reply) if command.script == "lookup" else reply
             for command, reply in zip(commands, replies, strict=True)
         ]
 

@@ -11,7 +11,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from gateway.store.batches import Batches
-from gateway.store.commands import Command, Extend, Forget, Lookup, Reply, Reserve, Write
+from gateway.store.commands import LEASE_MS, Command, Reply
 from gateway.store.loop_timeout import loop_timeout
 from gateway.store.sealing import seal, unseal
 
@@ -153,7 +153,7 @@ class SharedCache:
         while True:
             await asyncio.sleep(_RETRIED_AFTER_S)
             if self.outages.is_known:
-                await self._batches.add(Write("outage", b"", b"over", 1))
+                await self._batches.add(Command("store", "outage", (b"", b"over", 1_000)))
 
     async def aclose(self) -> None:
         """Write the waiting entries, and close the connections."""
@@ -170,8 +170,8 @@ class SharedCache:
         self, key: SharedKey, *, token: bytes = b"", oldest_s: float = math.inf
     ) -> LookupResult:
         """Read the entry; with a `token`, take the lease if no entry is young enough."""
-        lookup = Lookup(key.name, token, oldest_s, self._largest_entry)
-        read = await self._batches.add(lookup)
+        arguments = (token, LEASE_MS, oldest_s, self._largest_entry)
+        read = await self._batches.add(Command("lookup", key.name, arguments))
         if read is None:
             return LookupResult()
         now_s, entry, is_mine = read
@@ -216,20 +216,21 @@ class SharedCache:
     def release(self, key: SharedKey, token: bytes) -> None:
         """Release the lease, if the token holds it."""
         if token:
-            self._batches.add(Write(key.name, token, b"", 0))
+            self._batches.add(Command("store", key.name, (token, b"", 0)))
 
     def extend(self, key: SharedKey, token: bytes) -> None:
         """Renew the lease."""
-        self._batches.add(Extend(key.name, token))
+        self._batches.add(Command("extend", key.name, (token, LEASE_MS)))
 
     async def reserve(self, name: str, per_second: int, longest_s: float) -> float | None:
         """Reserve the time of a call; return the seconds to wait, None while the cache fails."""
-        wait_ms = await self._batches.add(Reserve(name, per_second, longest_s))
+        arguments = (per_second, int(longest_s * 1000))
+        wait_ms = await self._batches.add(Command("reserve", name, arguments))
         return wait_ms / 1000 if isinstance(wait_ms, int) else None
 
     async def forget(self, key: SharedKey, ttl_s: float = 0) -> None:
         """Delete the entry; after an outage, replace one of up to `ttl_s` by an empty one."""
-        if await self._batches.add(Forget(key.name)) is None:
+        if await self._batches.add(Command("forget", key.name)) is None:
             self._owe(_Entry(key, b"", ttl_s, self.clock(), is_owed=True))
 
     async def _write(self, entry: _Entry, token: bytes = b"") -> "asyncio.Future[Reply] | None":
@@ -255,7 +256,8 @@ class SharedCache:
                 self._owe(entry)
 
         self._waiting_bytes += len(sealed)
-        writing = self._batches.add(Write(key.name, token, sealed, left_s))
+        arguments = (token, sealed, round(left_s * 1000))
+        writing = self._batches.add(Command("store", key.name, arguments))
         writing.add_done_callback(written)
         return writing
 
@@ -285,7 +287,7 @@ class SharedCache:
 
     async def _write_owed(self, commands: Sequence[Command]) -> None:
         """Write some owed entries after a written one; after these the next, until none is left."""
-        if any(isinstance(command, Write) and command.entry for command in commands):
+        if any(command.script == "store" and command.arguments[1] for command in commands):
             self.outages.worked()
             for name in [*self._owed][:_OWED_AT_ONCE]:
                 await self._write(self._owed.pop(name))

@@ -7,11 +7,12 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from gateway.store.commands import LEASE_S, Command, Extend, Forget, Lookup, Write
+from gateway.store.commands import LEASE_MS, Command
 from gateway.store.redis import RedisCache
 from gateway.store.shared import TIMES
 from tests.clock import FakeClock
 
+_LEASE_S = LEASE_MS / 1000
 FULL = ResponseError("OOM command not allowed when used memory > 'maxmemory'.")
 
 
@@ -52,24 +53,24 @@ class Remote(RedisCache):
     def _reply(self, command: Command) -> Any:
         lease = f"{command.name}:lease"
         match command:
-            case Lookup(name, token, oldest_s, max_bytes):
+            case Command("lookup", name, (bytes(token), _, oldest_s, int(max_bytes))):
                 entry = self._value(name)
                 if len(entry) > TIMES.size and len(entry) <= max_bytes:
                     made_s, _ = TIMES.unpack_from(entry)
                     if -1 < self.clock() - made_s <= oldest_s:
                         return self.clock(), entry, False
-                is_mine = bool(token) and not 0 < self._left_s(lease) <= LEASE_S
-                if is_mine and not self._set(lease, token, LEASE_S):
+                is_mine = bool(token) and not 0 < self._left_s(lease) <= _LEASE_S
+                if is_mine and not self._set(lease, token, _LEASE_S):
                     return FULL
                 return self.clock(), None, is_mine
-            case Write(name, token, entry, left_s):
-                is_stored = not entry or self._set(name, entry, left_s)
+            case Command("store", name, (bytes(token), bytes(entry), int(left_ms))):
+                is_stored = not entry or self._set(name, entry, left_ms / 1000)
                 if token and self._value(lease) == token:
                     del self.entries[lease]
                 return b"OK" if is_stored else FULL
-            case Extend(name, token):
-                return self._value(lease) == token and self._set(lease, token, LEASE_S)
-            case Forget(name):
+            case Command("extend", _, (bytes(token), _)):
+                return self._value(lease) == token and self._set(lease, token, _LEASE_S)
+            case Command("forget", name):
                 return int(self.entries.pop(name, None) is not None)
 
     def _set(self, key: str, value: bytes, ttl_s: float) -> bool:

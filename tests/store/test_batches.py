@@ -5,7 +5,7 @@ import contextvars
 from collections.abc import Sequence
 
 from gateway.store.batches import Batches
-from gateway.store.commands import Command, Forget
+from gateway.store.commands import Command
 
 
 async def test_commands_during_a_round_trip_share_the_next_one() -> None:
@@ -19,9 +19,9 @@ async def test_commands_during_a_round_trip_share_the_next_one() -> None:
         return [f"reply to {name}" for name in names]
 
     batches = Batches(send, most=3)
-    replies = [batches.add(Forget("0"))]
+    replies = [batches.add(Command("forget", "0"))]
     await asyncio.sleep(0)
-    replies += [batches.add(Forget(name)) for name in "12345"]
+    replies += [batches.add(Command("forget", name)) for name in "12345"]
     replies[2].cancel()
     await batches.finish()
 
@@ -41,6 +41,6 @@ async def test_commands_are_sent_in_no_ones_context() -> None:
         return [None] * len(commands)
 
     request_id.set("a request's")
-    await Batches(send, most=3).add(Forget("0"))
+    await Batches(send, most=3).add(Command("forget", "0"))
 
     assert seen == ["none"]

@@ -15,7 +15,7 @@ import redis
 
 from gateway.demo.webhooks import signature as signed
 from gateway.store import shared
-from gateway.store.commands import LEASE_S
+from gateway.store.commands import LEASE_MS
 from tests.store.redis_server import RedisServer, wait_for_redis
 from tests.support import CREDENTIALS, Gateway
 from tests.upstream.faulty import (
@@ -77,7 +77,7 @@ async def test_a_call_that_takes_longer_than_a_lease_is_made_once(
     """The lease is renewed for as long as SuperOffice takes."""
 
     async def slow(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(1.5 * LEASE_S)
+        await asyncio.sleep(1.5 * LEASE_MS / 1000)
         writer.write(answer())
         await writer.drain()
 
