@@ -6,14 +6,30 @@ their use.
 """
 
 import time
+from collections import Counter, OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from aiocache.base import BaseCache
 from aiocache.serializers import NullSerializer
 
-from gateway.store.fair_lru import Entry, FairLRU, Sized
+
+class Sized(Protocol):
+    """An object that knows its memory."""
+
+    @property
+    def size_bytes(self) -> int:
+        """The approximate memory."""
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    value: Sized
+    owner: str
+    expires_at: float
+    size_bytes: int = 0
+    """Its size when it was measured last."""
 
 
 class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no types
@@ -21,15 +37,29 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
 
     An object larger than the bound is not stored. Objects may grow: each is measured again when it
     is looked up.
+
+    If it is full, the owner with the most bytes loses its least recently used entry, if it has more
+    than an equal share, and never its last one for this reason. Otherwise the least recently used
+    entry of all is evicted.
     """
 
     def __init__(self, *, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(serializer=NullSerializer(), timeout=None)
-        # Copies for the metrics, which are read on another thread: the cache's own size and length
-        # drop expired entries first.
-        self.size_bytes = self.count = 0
+        self.size_bytes = 0
+        self._max_bytes = max_bytes
         self._clock = clock
-        self._entries = FairLRU(max_bytes, clock)
+        # In the order in which they were stored and so expire: a gateway has one TTL.
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        # Least recently used first: the keys of all owners, and of each one.
+        self._used: OrderedDict[str, None] = OrderedDict()
+        self._keys: dict[str, OrderedDict[str, None]] = {}
+        self._bytes: Counter[str] = Counter()
+        self._with_several: set[str] = set()
+
+    @property
+    def count(self) -> int:
+        """The number of entries."""
+        return len(self._entries)
 
     async def get(self, key: str) -> Any:  # of the type that was set
         """Return the value, or None, without the layers of aiocache's own `get`: they are slow."""
@@ -37,30 +67,63 @@ class BoundedMemoryCache(BaseCache):  # type: ignore[misc]  # aiocache ships no 
 
     def peek(self, key: str) -> Any:  # of the type that was set
         """Return the value, or None; it counts as a use."""
-        try:
-            entry = self._entries[key]
-        except KeyError:
-            self._measure()
+        entry = self._entries.get(key)
+        if entry is None or entry.expires_at <= self._clock():
+            self._expire()
             return None
-        if entry.owner in self._entries.with_several:
-            self._entries.note_use(key, entry.owner)
+        self._used.move_to_end(key)
+        self._keys[entry.owner].move_to_end(key)
         if entry.value.size_bytes != entry.size_bytes:
-            self._put(key, entry.value, entry.expires_at, entry.owner)
+            self._measure(key, entry)
         return entry.value
 
     async def set(self, key: str, value: Sized, ttl: float, *, owner: str = "") -> None:
         """Store a value for `ttl` seconds; it counts against the share of its owner."""
-        self._put(key, value, self._clock() + ttl, owner)
+        self._expire()
+        self._remove(key)
+        if ttl > 0:
+            entry = self._entries[key] = _Entry(value, owner, self._clock() + ttl)
+            keys = self._keys.setdefault(owner, OrderedDict())
+            self._used[key] = keys[key] = None
+            if len(keys) > 1:
+                self._with_several.add(owner)
+            self._measure(key, entry)
 
     async def _delete(self, key: str, **_: object) -> int:
-        is_found = self._entries.pop(key, None) is not None
-        self._measure()
-        return int(is_found)
+        return int(self._remove(key))
 
-    def _put(self, key: str, value: Sized, expires_at: float, owner: str) -> None:
-        with suppress(ValueError):  # larger than the bound; an older value is removed
-            self._entries[key] = Entry(value, expires_at, value.size_bytes, owner)
-        self._measure()
+    def _measure(self, key: str, entry: _Entry) -> None:
+        """Count the size of the entry that was used last, and evict others for it."""
+        grown_bytes = entry.value.size_bytes - entry.size_bytes
+        entry.size_bytes += grown_bytes
+        self.size_bytes += grown_bytes
+        self._bytes[entry.owner] += grown_bytes
+        if entry.size_bytes > self._max_bytes:
+            self._remove(key)
+        while self.size_bytes > self._max_bytes:
+            self._remove(self._next_evicted())
 
-    def _measure(self) -> None:
-        self.size_bytes, self.count = int(self._entries.currsize), len(self._entries)
+    def _next_evicted(self) -> str:
+        largest = max(self._with_several, key=self._bytes.__getitem__, default=None)
+        if largest is None or self._bytes[largest] * len(self._keys) <= self._max_bytes:
+            return next(iter(self._used))
+        return next(iter(self._keys[largest]))
+
+    def _expire(self) -> None:
+        now = self._clock()
+        while self._entries and self._entries[key := next(iter(self._entries))].expires_at <= now:
+            self._remove(key)
+
+    def _remove(self, key: str) -> bool:
+        """Remove an entry; return whether there was one."""
+        if (entry := self._entries.pop(key, None)) is None:
+            return False
+        keys = self._keys[entry.owner]
+        del self._used[key], keys[key]
+        self.size_bytes -= entry.size_bytes
+        self._bytes[entry.owner] -= entry.size_bytes
+        if len(keys) < 2:
+            self._with_several.discard(entry.owner)
+        if not keys:
+            del self._keys[entry.owner], self._bytes[entry.owner]
+        return True

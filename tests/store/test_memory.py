@@ -285,8 +285,8 @@ async def test_owners_without_entries_are_forgotten(cache: BoundedMemoryCache) -
         await cache.set(key, Thing(10), ttl=5, owner=key)
         await cache.delete(key)
 
-    assert not cache._entries._keys
-    assert not cache._entries._bytes
+    assert not cache._keys
+    assert not cache._bytes
 
 
 async def test_entries_may_expire_at_any_step() -> None:
