@@ -1,57 +1,115 @@
 """REST calls for many tenants: to each one's current address, over connections of its own."""
 
+import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
 
 from cachetools import LRUCache
 
 from gateway.caller import Caller
-from gateway.errors import UpstreamMisdirectedError, UpstreamTimeoutError, UpstreamUnavailableError
+from gateway.errors import (
+    GatewayError,
+    TenantNotFoundError,
+    TenantNotRunningError,
+    UpstreamError,
+    UpstreamMisdirectedError,
+    UpstreamTimeoutError,
+    UpstreamUnavailableError,
+)
 from gateway.headers import Header
 from gateway.sessions.source import Fetch
-from gateway.tenants.states import MOST_TENANTS, TenantStates
+from gateway.store.single_flight import Flights
+from gateway.tenants.state_service import StateService, TenantState
+
+logger = logging.getLogger(__name__)
+
+MOST_TENANTS = 1_000
+
+_SHORTEST_S = 60
+_LONGEST_S = 3_600
+_REFRESHED_AT = 0.8  # of the time that a state is valid
+_STALE_S = 3_600  # how much longer it is used while the state service fails
+_PAUSE_S = 10  # between two requests to a state service that fails
+_LEAST_APART_S = 1  # between any two requests about one tenant
+_UNKNOWN = TenantNotFoundError(), 0.0  # needs a request
+
+
+class Client(NamedTuple):
+    """Makes REST calls to one address; close it with `aclose`."""
+
+    fetch: Fetch
+    aclose: Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True, eq=False)
-class Client:
-    """Makes REST calls to one address, and counts those in progress."""
+class Tenant:
+    """A running tenant at one address, with its client."""
 
-    url: str
-    fetch: Fetch
-    aclose: Callable[[], Awaitable[None]]
+    state: TenantState
+    client: Client
+    read_at: float = 0
+    refresh_at: float = 0
+    valid_until: float = 0
+    stale_until: float = 0
     calls: int = 0
-    is_retired: bool = False
+    """How many are in progress."""
+
+    is_gone: bool = False
+
+    def renew(self, state: TenantState, now: float) -> None:
+        """Note a state that was read now."""
+        valid_s = min(max(state.valid_until_s - now, _SHORTEST_S), _LONGEST_S)
+        self.state, self.read_at = state, now
+        self.refresh_at, self.valid_until = now + valid_s * _REFRESHED_AT, now + valid_s
+        self.stale_until = self.valid_until + _STALE_S
 
     async def call(self, caller: Caller, trace: Sequence[Header]) -> bytes:
         """Make a call."""
         self.calls += 1
         try:
-            return await self.fetch(caller, trace)
+            return await self.client.fetch(caller, trace)
         finally:
             self.calls -= 1
             await self._close_if_idle()
 
-    async def retire(self) -> None:
+    async def leave(self) -> None:
         """Close the connections, now or after the last call in progress."""
-        self.is_retired = True
+        self.is_gone = True
         await self._close_if_idle()
 
     async def _close_if_idle(self) -> None:
-        if self.is_retired and not self.calls:
-            await self.aclose()
+        if self.is_gone and not self.calls:
+            await self.client.aclose()
 
 
 @dataclass(slots=True, repr=False)
 class TenantCalls:
-    """Keeps one client per tenant, so that a slow tenant delays no other; close with `aclose`.
+    """Keeps the state and a client of `MOST_TENANTS` tenants, the most recently used ones.
 
-    A client is closed when its tenant has moved, or when `MOST_TENANTS` others were used since;
-    its calls in progress are finished first.
+    A state is valid until its `ValidUntil`, but for a minute at least and for an hour at most. In
+    the last fifth of that time it is refreshed in the background, so that a tenant in use waits for
+    the state service once. While the service fails, the last state is used for another hour.
+
+    Tenants that do not exist, or do not run, are cached for a minute, in a cache of their own:
+    guessed names neither reach the service twice nor evict a tenant in use.
+
+    Each tenant has its own client, so that a slow one delays no other. It is closed when its tenant
+    has moved or is dropped; its calls in progress are finished first. Close all with `aclose`.
     """
 
-    states: TenantStates
+    service: StateService
     client_for: Callable[[str], Client]
-    _clients: LRUCache[str, Client] = field(default_factory=lambda: LRUCache(MOST_TENANTS))
+    clock: Callable[[], float] = time.time
+    _running: LRUCache[str, Tenant] = field(default_factory=lambda: LRUCache(MOST_TENANTS))
+    _refused: LRUCache[str, tuple[GatewayError, float]] = field(
+        default_factory=lambda: LRUCache(MOST_TENANTS)
+    )
+    """The errors for tenants, and until when they hold."""
+
+    _flights: Flights[Tenant | GatewayError] = field(default_factory=Flights)
 
     async def fetch(self, tenant: str, caller: Caller, trace: Sequence[Header]) -> bytes:
         """Make a tenant's call; if the tenant has moved, once more at its new address.
@@ -60,33 +118,79 @@ class TenantCalls:
             TenantNotFoundError: there is no such tenant.
             UpstreamError: the tenant is not running, its address is unknown, or the call failed.
         """
-        state = await self.states.find(tenant)
+        known = await self.find(tenant)
         try:
-            return await self._call(tenant, state.url, caller, trace)
+            return await known.call(caller, trace)
         except UpstreamMisdirectedError:
-            moved = await self.states.find_moved(tenant, state)
-            if moved.url == state.url:
+            moved = await self.find_moved(tenant, known)
+            if moved is known:
                 raise
         except (UpstreamUnavailableError, UpstreamTimeoutError):
-            self.states.refresh_soon(tenant)
+            # The tenant may have moved.
+            known.refresh_at = min(known.refresh_at, known.read_at + _PAUSE_S)
             raise
-        return await self._call(tenant, moved.url, caller, trace)
+        return await moved.call(caller, trace)
+
+    async def find(self, tenant: str) -> Tenant:
+        """Return a running tenant.
+
+        Raises:
+            TenantNotFoundError: there is no such tenant.
+            TenantNotRunningError: it does not run.
+            UpstreamError: the state service failed, and no earlier state is cached.
+        """
+        known, now = self._running.get(tenant), self.clock()
+        if known is None or now >= known.valid_until:
+            return await self._refreshed(tenant)
+        if now >= known.refresh_at:
+            self._flights.start(tenant, partial(self._read, tenant))
+        return known
+
+    async def find_moved(self, tenant: str, old: Tenant) -> Tenant:
+        """Read again the state of a tenant that is no longer at its old address; raise as above."""
+        if self._running.get(tenant) is not old:
+            return await self.find(tenant)
+        is_due = self.clock() - old.read_at >= _LEAST_APART_S
+        return await self._refreshed(tenant) if is_due else old
 
     async def aclose(self) -> None:
-        """Close all connections."""
-        for client in self._clients.values():
-            await client.retire()
-        await self.states.aclose()
+        """Cancel the requests in progress, and close all connections."""
+        await self._flights.cancel()
+        for known in self._running.values():
+            await known.leave()
+        await self.service.aclose()
 
-    async def _call(self, tenant: str, url: str, caller: Caller, trace: Sequence[Header]) -> bytes:
-        client, retired = self._clients.get(tenant), None
-        if client is None or client.url != url:
-            retired = client
-            if client is None and len(self._clients) >= self._clients.maxsize:
-                _, retired = self._clients.popitem()
-            client = self._clients[tenant] = self.client_for(url)
+    async def _refreshed(self, tenant: str) -> Tenant:
+        outcome: Tenant | GatewayError
+        outcome, until = self._refused.get(tenant, _UNKNOWN)
+        if self.clock() >= until:
+            outcome = await self._flights.join(tenant, partial(self._read, tenant))
+        if isinstance(outcome, GatewayError):
+            raise outcome.with_traceback(None)
+        return outcome
+
+    async def _read(self, tenant: str) -> Tenant | GatewayError:
         try:
-            return await client.call(caller, trace)
-        finally:
-            if retired is not None:
-                await retired.retire()
+            state = await self.service.read(tenant)
+        except (TenantNotFoundError, UpstreamError) as exc:
+            last, now = self._running.get(tenant), self.clock()
+            is_final = isinstance(exc, TenantNotFoundError | TenantNotRunningError)
+            if last is not None and now < last.stale_until and not is_final:
+                logger.warning("The last known state of a tenant is used: %s", exc)
+                last.read_at, last.refresh_at = now, now + _PAUSE_S
+                last.valid_until = last.stale_until
+                return last
+            self._refused[tenant] = exc, now + (_SHORTEST_S if is_final else _LEAST_APART_S)
+            if last is not None:
+                del self._running[tenant]
+                await last.leave()
+            return exc
+        known = replaced = self._running.get(tenant)
+        if known is None or known.state.url != state.url:
+            if known is None and len(self._running) >= self._running.maxsize:
+                _, replaced = self._running.popitem()
+            known = self._running[tenant] = Tenant(state, self.client_for(state.url))
+        known.renew(state, self.clock())
+        if replaced not in {None, known}:
+            await replaced.leave()
+        return known

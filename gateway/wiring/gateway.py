@@ -30,7 +30,7 @@ from gateway.settings import Settings
 from gateway.store.keyed_cache import KeyedCache
 from gateway.store.memory import BoundedMemoryCache
 from gateway.store.single_flight import Flights, cancel_all
-from gateway.tenants.states import MOST_TENANTS
+from gateway.tenants.calls import MOST_TENANTS
 from gateway.upstream.body_memory import BodyMemory
 from gateway.upstream.reach import Reachability
 from gateway.web.admission import Admission, ConnectionLimit

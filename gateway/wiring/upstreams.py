@@ -12,10 +12,9 @@ from gateway.sessions.source import Fetch, Source
 from gateway.settings import Settings
 from gateway.store.keyed_cache import KeyedCache
 from gateway.store.shared import SharedCache
-from gateway.tenants.calls import Client, TenantCalls
+from gateway.tenants.calls import MOST_TENANTS, Client, TenantCalls
 from gateway.tenants.path import FindSource, SourceOf, TenantSources
 from gateway.tenants.state_service import StateService
-from gateway.tenants.states import MOST_TENANTS, TenantStates
 from gateway.upstream.client import UpstreamClient
 from gateway.upstream.route import Route
 from gateway.upstream.transport import PooledTransport
@@ -56,8 +55,8 @@ class Upstreams:
             self.source_of = lambda tenant: the_source
             self.aclose = client.aclose
             return
-        states = TenantStates(StateService(settings, self._network()))
-        calls = TenantCalls(states, lambda url: self._client(url, url.rpartition("/")[2]))
+        service = StateService(settings, self._network())
+        calls = TenantCalls(service, lambda url: self._client(url, url.rpartition("/")[2]))
 
         def source_for(tenant: str) -> Source:
             # The URL is for cache keys only: it stays when the tenant moves, and no calls go to it.
@@ -80,7 +79,7 @@ class Upstreams:
         self.clients[client] = None
         # All tenants and the state service share a replaced network: the service closes it.
         aclose = _leave_open if self.transport and tenant else client.aclose
-        return Client(url, self.observed(client.fetch, url, tenant), aclose)
+        return Client(self.observed(client.fetch, url, tenant), aclose)
 
 
 async def _leave_open() -> None: ...

@@ -16,7 +16,6 @@ from gateway.errors import (
 )
 from gateway.tenants import calls as calls_module
 from gateway.tenants.calls import Client, TenantCalls
-from gateway.tenants.states import TenantStates
 from tests.clock import FakeClock
 from tests.tenants.fakes import START_S, TENANT, FakeClient, FakeService, error_of, running
 from tests.waiting import settle
@@ -36,11 +35,11 @@ class Bench:
         self.is_open = asyncio.Event()
         self.is_open.set()
         self.clients: list[FakeClient] = []
-        self.calls = TenantCalls(TenantStates(self.service, clock=self.clock), self._client_for)
+        self.calls = TenantCalls(self.service, self._client_for, clock=self.clock)
 
     def _client_for(self, url: str) -> Client:
         self.clients.append(FakeClient(url, self.errors, self.is_open))
-        return Client(url, self.clients[-1].fetch, self.clients[-1].aclose)
+        return Client(self.clients[-1].fetch, self.clients[-1].aclose)
 
     async def fetch(self, tenant: str = TENANT) -> bytes:
         """Make a call in a task of its own, as each shared call has."""

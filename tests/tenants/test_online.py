@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from gateway.demo.webhooks import signature
-from gateway.tenants import states
+from gateway.tenants import calls
 from gateway.upstream.client import PATH
 from gateway.web.pages import query_page
 from tests.observe.logged import logged
@@ -267,7 +267,7 @@ async def test_a_tenant_that_moves_is_followed(
     online: Online, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The call is repeated at the new host, and the old host is not called again."""
-    monkeypatch.setattr(states, "_LEAST_APART_S", 0)
+    monkeypatch.setattr(calls, "_LEAST_APART_S", 0)
     async with over(online, cache_ttl=0) as gateway:
         await ask(gateway)
         online.hosts[ONE] = "sod3"

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from gateway.caller import Caller
 from gateway.errors import (
     GatewayError,
     TenantNotFoundError,
@@ -12,20 +13,27 @@ from gateway.errors import (
     UpstreamTimeoutError,
     UpstreamUnavailableError,
 )
-from gateway.tenants import states as states_module
+from gateway.tenants import calls as calls_module
+from gateway.tenants.calls import Client, TenantCalls
 from gateway.tenants.state_service import TenantState
-from gateway.tenants.states import TenantStates
 from tests.clock import FakeClock
 from tests.observe.logged import logged
-from tests.tenants.fakes import START_S, TENANT, FakeService, error_of, running
+from tests.tenants.fakes import START_S, TENANT, FakeClient, FakeService, error_of, running
 from tests.waiting import settle
 
+CALLER = Caller(((b"authorization", b"Bearer a"),))
 SUSPENDED = TenantNotRunningError(TENANT, "Suspended")
 FAILURES = [
     UpstreamUnavailableError("down"),
     UpstreamTimeoutError("slow"),
     UpstreamBadResponseError("lies"),
 ]
+
+
+def tenants(service: FakeService, clock: FakeClock) -> TenantCalls:
+    """Return an empty cache of states, of tenants whose hosts do not answer."""
+    client = FakeClient("host", {"host": UpstreamUnavailableError("gone")}, service.is_open)
+    return TenantCalls(service, lambda _: Client(client.fetch, settle), clock=clock)
 
 
 @pytest.fixture
@@ -41,24 +49,24 @@ def service() -> FakeService:
 
 
 @pytest.fixture
-def states(service: FakeService, clock: FakeClock) -> TenantStates:
+def states(service: FakeService, clock: FakeClock) -> TenantCalls:
     """Return an empty cache of states."""
-    return TenantStates(service, clock=clock)
+    return tenants(service, clock)
 
 
-async def find(states: TenantStates, tenant: str = TENANT) -> TenantState:
+async def find(states: TenantCalls, tenant: str = TENANT) -> TenantState:
     """Find a state, in a task of its own, as each request has."""
-    return await asyncio.create_task(states.find(tenant))
+    return (await asyncio.create_task(states.find(tenant))).state
 
 
-async def refusal(states: TenantStates, tenant: str = TENANT) -> GatewayError:
+async def refusal(states: TenantCalls, tenant: str = TENANT) -> GatewayError:
     """Return the error of a lookup that fails."""
     error = await error_of(states.find(tenant))
     assert isinstance(error, GatewayError)
     return error
 
 
-async def test_a_state_is_requested_once(states: TenantStates, service: FakeService) -> None:
+async def test_a_state_is_requested_once(states: TenantCalls, service: FakeService) -> None:
     """A state is cached until it expires."""
     results = [await find(states) for _ in range(3)]
 
@@ -67,7 +75,7 @@ async def test_a_state_is_requested_once(states: TenantStates, service: FakeServ
 
 
 async def test_concurrent_lookups_share_one_request(
-    states: TenantStates, service: FakeService
+    states: TenantCalls, service: FakeService
 ) -> None:
     """The first requests for a tenant may come at once."""
     results = await asyncio.gather(*(find(states) for _ in range(20)))
@@ -77,7 +85,7 @@ async def test_concurrent_lookups_share_one_request(
 
 
 async def test_a_cancelled_lookup_does_not_cancel_the_request(
-    states: TenantStates, service: FakeService
+    states: TenantCalls, service: FakeService
 ) -> None:
     """Other lookups wait for the answer, or will need it."""
     service.is_open.clear()
@@ -96,7 +104,7 @@ async def test_a_cancelled_lookup_does_not_cancel_the_request(
     [(600, 600), (-1e6, 60), (0, 60), (59, 60), (3_601, 3_600), (1e11, 3_600)],
 )
 async def test_a_state_is_cached_for_its_validity_within_limits(
-    states: TenantStates,
+    states: TenantCalls,
     service: FakeService,
     clock: FakeClock,
     good_for_s: float,
@@ -119,7 +127,7 @@ async def test_a_state_is_cached_for_its_validity_within_limits(
 
 
 async def test_a_state_is_refreshed_before_it_expires(
-    states: TenantStates, service: FakeService, clock: FakeClock
+    states: TenantCalls, service: FakeService, clock: FakeClock
 ) -> None:
     """One request runs in the background, and lookups use the old state meanwhile."""
     await find(states)
@@ -138,7 +146,7 @@ async def test_a_state_is_refreshed_before_it_expires(
 
 
 async def test_a_state_is_not_refreshed_early(
-    states: TenantStates, service: FakeService, clock: FakeClock
+    states: TenantCalls, service: FakeService, clock: FakeClock
 ) -> None:
     """A lookup in the first four fifths of its lifetime causes no request."""
     await find(states)
@@ -151,7 +159,7 @@ async def test_a_state_is_not_refreshed_early(
 
 @pytest.mark.parametrize("failure", FAILURES, ids=str)
 async def test_the_last_state_is_used_while_the_service_fails(
-    states: TenantStates, service: FakeService, clock: FakeClock, failure: GatewayError
+    states: TenantCalls, service: FakeService, clock: FakeClock, failure: GatewayError
 ) -> None:
     """The last state serves an hour more; the service is retried every ten seconds."""
     await find(states)
@@ -176,7 +184,7 @@ async def test_the_last_state_is_used_while_the_service_fails(
 
 
 async def test_a_failed_refresh_keeps_the_state(
-    states: TenantStates, service: FakeService, clock: FakeClock
+    states: TenantCalls, service: FakeService, clock: FakeClock
 ) -> None:
     """The next refresh, ten seconds later, may succeed."""
     await find(states)
@@ -198,7 +206,7 @@ async def test_a_failed_refresh_keeps_the_state(
 
 
 async def test_a_tenant_that_no_longer_exists_is_dropped(
-    states: TenantStates, service: FakeService, clock: FakeClock
+    states: TenantCalls, service: FakeService, clock: FakeClock
 ) -> None:
     """The last state replaces a failed request, but not the answer that there is no such tenant."""
     await find(states)
@@ -216,7 +224,7 @@ async def test_a_tenant_that_no_longer_exists_is_dropped(
     ids=["not found", "suspended", "failed"],
 )
 async def test_a_refusal_is_cached_for_a_while(
-    states: TenantStates,
+    states: TenantCalls,
     service: FakeService,
     clock: FakeClock,
     answer: TenantState | GatewayError,
@@ -236,7 +244,7 @@ async def test_a_refusal_is_cached_for_a_while(
 
 
 async def test_a_tenant_that_does_not_run_has_its_state_in_the_error(
-    states: TenantStates, service: FakeService
+    states: TenantCalls, service: FakeService
 ) -> None:
     """The state is in the error's extensions."""
     service.answer = SUSPENDED
@@ -249,7 +257,7 @@ async def test_a_tenant_that_does_not_run_has_its_state_in_the_error(
 
 
 async def test_an_error_that_is_raised_again_does_not_grow(
-    states: TenantStates, service: FakeService
+    states: TenantCalls, service: FakeService
 ) -> None:
     """A growing traceback would keep every earlier request in memory."""
     service.answer = TenantNotFoundError()
@@ -268,8 +276,8 @@ async def test_the_least_recently_used_state_is_dropped_first(
     clock: FakeClock, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The number of cached states is bounded."""
-    monkeypatch.setattr(states_module, "MOST_TENANTS", 2)
-    states = TenantStates(service, clock=clock)
+    monkeypatch.setattr(calls_module, "MOST_TENANTS", 2)
+    states = tenants(service, clock)
     for tenant in ("Cust1", "Cust2", "Cust1", "Cust3"):
         await find(states, tenant)
 
@@ -283,8 +291,8 @@ async def test_unknown_names_do_not_evict_tenants_in_use(
     clock: FakeClock, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Unknown names have a separate cache, which is bounded too."""
-    monkeypatch.setattr(states_module, "MOST_TENANTS", 2)
-    states = TenantStates(service, clock=clock)
+    monkeypatch.setattr(calls_module, "MOST_TENANTS", 2)
+    states = tenants(service, clock)
     await find(states)
     service.answer = TenantNotFoundError()
     for number in range(5):
@@ -299,48 +307,49 @@ async def test_unknown_names_do_not_evict_tenants_in_use(
 
 
 async def test_the_state_of_a_moved_tenant_is_read_again(
-    states: TenantStates, service: FakeService, clock: FakeClock
+    states: TenantCalls, service: FakeService, clock: FakeClock
 ) -> None:
     """A 421 from the REST API makes the cached state invalid."""
-    old = await find(states)
+    old = await states.find(TENANT)
     service.answer = running("online2")
     clock.now += 1
 
-    moved = [await states.find_moved(TENANT, old) for _ in range(3)]
+    moved = [(await states.find_moved(TENANT, old)).state for _ in range(3)]
 
     assert moved == [running("online2")] * 3
     assert len(service.tenants_read) == 2
 
 
 async def test_a_moved_tenants_state_is_read_once_a_second_at_most(
-    states: TenantStates, service: FakeService, clock: FakeClock
+    states: TenantCalls, service: FakeService, clock: FakeClock
 ) -> None:
     """The REST API and the service may keep disagreeing."""
     for _ in range(10):
-        old = await find(states)
-        assert await states.find_moved(TENANT, old) == old
+        old = await states.find(TENANT)
+        assert await states.find_moved(TENANT, old) is old
         clock.now += 0.25
 
     assert len(service.tenants_read) == 3
 
 
 async def test_a_moved_tenant_may_have_been_evicted(
-    states: TenantStates, service: FakeService
+    states: TenantCalls, service: FakeService, clock: FakeClock
 ) -> None:
     """A tenant may have left the cache during the REST call."""
-    await states.find_moved(TENANT, running("online9"))
+    old = await tenants(FakeService(), clock).find(TENANT)
+
+    await states.find_moved(TENANT, old)
 
     assert service.tenants_read == [TENANT]
 
 
 async def test_a_doubtful_state_is_refreshed_soon(
-    states: TenantStates, service: FakeService, clock: FakeClock
+    states: TenantCalls, service: FakeService, clock: FakeClock
 ) -> None:
     """If a host does not answer, the tenant may have moved."""
     await find(states)
     clock.now += 10
-    states.refresh_soon(TENANT)
-    states.refresh_soon("Cust404")
+    await error_of(states.fetch(TENANT, CALLER, ()))
     await find(states)
     await settle()
 
@@ -348,19 +357,19 @@ async def test_a_doubtful_state_is_refreshed_soon(
 
 
 async def test_doubtful_states_do_not_flood_the_service(
-    states: TenantStates, service: FakeService, clock: FakeClock
+    states: TenantCalls, service: FakeService, clock: FakeClock
 ) -> None:
     """Requests are at least ten seconds apart."""
     for _ in range(20):
         await find(states)
-        states.refresh_soon(TENANT)
+        await error_of(states.fetch(TENANT, CALLER, ()))
         await settle()
         clock.now += 1
 
     assert len(service.tenants_read) == 2
 
 
-async def test_closing_cancels_running_requests(states: TenantStates, service: FakeService) -> None:
+async def test_closing_cancels_running_requests(states: TenantCalls, service: FakeService) -> None:
     """The service's connections are closed too."""
     service.is_open.clear()
     waiting = asyncio.create_task(states.find(TENANT))
