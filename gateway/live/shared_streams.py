@@ -12,17 +12,14 @@ Start = Callable[[], AsyncGenerator[T, None]]
 
 
 @dataclass(slots=True, eq=False)
-class _Reader(Generic[T]):
-    """Holds the latest item for a reader; items that a slow reader misses are not queued."""
-
-    latest: T | None = None
-    is_news: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@dataclass(slots=True, eq=False)
 class _Stream(Generic[T]):
     task: asyncio.Task[None] = field(init=False)
-    readers: set[_Reader[T]] = field(default_factory=set)
+    unread: dict[object, T | None] = field(default_factory=dict)
+    """The latest item for each reader; items that a slow reader misses are not queued."""
+
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set at the next item or the end, and then replaced."""
+
     failure: Exception | None = None
     is_over: bool = False
 
@@ -31,16 +28,18 @@ class _Stream(Generic[T]):
         try:
             async with aclosing(start()) as items:
                 async for item in items:
-                    for reader in self.readers:
-                        reader.latest = item
-                        reader.is_news.set()
+                    self.unread = dict.fromkeys(self.unread, item)
+                    self._notify()
                     del item
         except Exception as exc:  # noqa: BLE001  every reader has to get it
             self.failure = exc
         finally:
             self.is_over = True
-            for reader in self.readers:
-                reader.is_news.set()
+            self._notify()
+
+    def _notify(self) -> None:
+        was, self.news = self.news, asyncio.Event()
+        was.set()
 
 
 class SharedStreams(Generic[T]):
@@ -52,7 +51,7 @@ class SharedStreams(Generic[T]):
     @property
     def joined(self) -> int:
         """The number of readers that joined an existing stream."""
-        return sum(len(stream.readers) - 1 for stream in list(self._streams.values()))
+        return sum(len(stream.unread) - 1 for stream in list(self._streams.values()))
 
     async def read(self, key: Hashable, start: Start[T]) -> AsyncGenerator[T, None]:
         """Yield the items of `start`, from one stream for all readers of the key.
@@ -60,32 +59,29 @@ class SharedStreams(Generic[T]):
         A reader that joins later first gets the first item of a new stream, since a first item
         depends on the time. The shared items that follow may be older.
         """
-        stream, reader = self._streams.get(key), _Reader[T]()
+        stream, reader = self._streams.get(key), object()
         is_first = stream is None or stream.is_over
         if stream is None or is_first:
             self._streams[key] = stream = _Stream()
             # A context of its own: it outlives the request that started it.
             stream.task = asyncio.create_task(stream.run(start), context=Context())
-        stream.readers.add(reader)
+        stream.unread[reader] = item = None
         try:
             if not is_first:
                 async with aclosing(start()) as own:
-                    first = await anext(own, None)
-                if first is not None:
-                    yield first
-                del first  # items are large, and thousands of readers wait for the next one
-            while reader.latest is not None or not stream.is_over:
-                await reader.is_news.wait()
-                reader.is_news.clear()
-                item, reader.latest = reader.latest, None
+                    item = await anext(own, None)
+            while item is not None or not stream.is_over:
                 if item is not None:
                     yield item
-                del item
+                else:
+                    await stream.news.wait()
+                # No item is kept: they are large, and thousands of readers wait for the next one.
+                item, stream.unread[reader] = stream.unread[reader], None
             if stream.failure is not None:
                 raise stream.failure.with_traceback(None)
         finally:
-            stream.readers.discard(reader)
-            if not stream.readers:
+            del stream.unread[reader]
+            if not stream.unread:
                 stream.task.cancel()
                 if self._streams.get(key) is stream:
                     del self._streams[key]

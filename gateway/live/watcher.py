@@ -36,6 +36,7 @@ class Watcher:
     key: str
     pace: Pace
     compare: Comparison
+    task: asyncio.Task[None] = field(init=False)
     subscribers: int = 0
     failure: Exception | None = None
     _state: State | None = None
@@ -165,7 +166,6 @@ class Watchers:
         """The streams of answers that equal subscriptions of a caller share."""
 
         self._watchers: dict[str, Watcher] = {}
-        self._tasks: dict[Watcher, asyncio.Task[None]] = {}
         self._refreshed_s, self._received_ns = float("-inf"), 0
         self._planned: asyncio.TimerHandle | None = None
 
@@ -190,14 +190,14 @@ class Watchers:
             watcher = Watcher(self._source, caller, key, Pace(self._rhythm), self._compare)
             self._watchers[key] = watcher
             # A context of its own: it outlives the request that started it.
-            self._tasks[watcher] = asyncio.create_task(watcher.run(), context=Context())
+            watcher.task = asyncio.create_task(watcher.run(), context=Context())
         watcher.subscribers += 1
         try:
             yield watcher
         finally:
             watcher.subscribers -= 1
             if not watcher.subscribers:
-                self._tasks.pop(watcher).cancel()
+                watcher.task.cancel()
                 if self._watchers.get(key) is watcher:
                     del self._watchers[key]
 
@@ -233,4 +233,4 @@ class Watchers:
         """Stop all watchers."""
         if self._planned is not None:
             self._planned.cancel()
-        await cancel_all(self._tasks.values())
+        await cancel_all(watcher.task for watcher in self._watchers.values())

@@ -110,7 +110,6 @@ async def test_polls_stop_after_the_last_screen() -> None:
 
     assert len(desk.calls) <= calls + 1  # a call that has started may end
     assert not desk.watchers._watchers
-    assert not desk.watchers._tasks
 
 
 async def test_a_slow_screen_gets_the_latest_state_only() -> None:
