@@ -108,15 +108,15 @@ class Source:
             self.caller_rate.check(self.owner_of(caller))
         max_age_s = max_age_s if is_poll or max_age_s is None else max(max_age_s, _SHORTEST_AGE_S)
         since_ns = self._since_ns(None if is_poll else max_age_s)
-        request = _Request(caller, key, trace, max_age_s, since_ns, is_poll)
-        call = partial(self._fly, request)
         while True:
-            epoch_ns = max(self.epoch_ns, since_ns)
             cached = self._hit(await self.cache.get(key)) if self.windows.ttl_s else None
+            if cached is not None and cached.is_good_for(max_age_s, since_ns):
+                return cached
+            request = _Request(caller, key, trace, max_age_s, since_ns, is_poll)
+            call = partial(self._fly, request)
+            epoch_ns = max(self.epoch_ns, since_ns)
             fwd: Forwarded = "miss"
             if cached is not None:
-                if cached.is_good_for(max_age_s, since_ns):
-                    return cached
                 is_usable = cached.may_be_revalidated_later(max_age_s)
                 if is_usable and not await self._is_revoked(cached, caller):
                     self.flights.start(key, call)
