@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 
-from gateway.store.commands import Command, Reply
+from gateway.store.commands import Argument, Command, Reply, Script
 
 Sender = Callable[[Sequence[Command]], Awaitable[Sequence[Reply]]]
 
@@ -23,10 +23,10 @@ class Batches:
         self._waiting: deque[tuple[Command, asyncio.Future[Reply]]] = deque()
         self._sending: asyncio.Task[None] | None = None
 
-    def add(self, command: Command) -> "asyncio.Future[Reply]":
+    def add(self, script: Script, name: str, *arguments: Argument) -> "asyncio.Future[Reply]":
         """Send a command soon; its reply need not be awaited."""
         reply = asyncio.get_running_loop().create_future()
-        self._waiting.append((command, reply))
+        self._waiting.append((Command(script, name, arguments), reply))
         if self._sending is None:
             # A context of its own: it also sends the commands of other requests.
             self._sending = asyncio.create_task(self._send_all(), context=Context())

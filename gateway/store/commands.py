@@ -13,6 +13,7 @@ LEASE_MS = 2_000
 """How long a lease lasts unless it is renewed."""
 
 Script = Literal["extend", "forget", "lookup", "reserve", "store"]
+Argument: TypeAlias = str | bytes | int | float
 _FOLDER = Path(__file__).with_name("scripts")
 _TEXTS = {name: (_FOLDER / f"{name}.lua").read_text() for name in get_args(Script)}
 
@@ -25,9 +26,9 @@ class Command(NamedTuple):
 
     script: Script
     name: str
-    arguments: tuple[bytes | int | float, ...] = ()
+    arguments: tuple[Argument, ...]
 
-    def packed(self) -> tuple[str | bytes | int | float, ...]:
+    def packed(self) -> tuple[Argument, ...]:
         """Return it in Redis' form."""
         key = f"{NAMESPACE}:{{{self.name}}}"  # in a cluster, an entry and its lease are on one node
         return ("EVAL", _TEXTS[self.script], 2, key, f"{key}:lease", *self.arguments)

@@ -145,7 +145,7 @@ class SharedCache:
 
     def __post_init__(self) -> None:
         self.outages = Outages(clock=self.clock)
-        self._largest_entry = self.max_bytes + self.max_bytes // 128 + 1024  # random data grow
+        self._largest = self.max_bytes + self.max_bytes // 128 + 1024  # random data grow
         self._batches = Batches(self._send, most=_MOST_AT_ONCE)
 
     async def end_outages(self) -> None:
@@ -153,7 +153,7 @@ class SharedCache:
         while True:
             await asyncio.sleep(_RETRIED_AFTER_S)
             if self.outages.is_known:
-                await self._batches.add(Command("store", "outage", (b"", b"over", 1_000)))
+                await self._batches.add("store", "outage", b"", b"over", 1_000)
 
     async def aclose(self) -> None:
         """Write the waiting entries, and close the connections."""
@@ -170,8 +170,7 @@ class SharedCache:
         self, key: SharedKey, *, token: bytes = b"", oldest_s: float = math.inf
     ) -> LookupResult:
         """Read the entry; with a `token`, take the lease if no entry is young enough."""
-        arguments = (token, LEASE_MS, oldest_s, self._largest_entry)
-        read = await self._batches.add(Command("lookup", key.name, arguments))
+        read = await self._batches.add("lookup", key.name, token, LEASE_MS, oldest_s, self._largest)
         if read is None:
             return LookupResult()
         now_s, entry, is_mine = read
@@ -216,21 +215,21 @@ class SharedCache:
     def release(self, key: SharedKey, token: bytes) -> None:
         """Release the lease, if the token holds it."""
         if token:
-            self._batches.add(Command("store", key.name, (token, b"", 0)))
+            self._batches.add("store", key.name, token, b"", 0)
 
     def extend(self, key: SharedKey, token: bytes) -> None:
         """Renew the lease."""
-        self._batches.add(Command("extend", key.name, (token, LEASE_MS)))
+        self._batches.add("extend", key.name, token, LEASE_MS)
 
     async def reserve(self, name: str, per_second: int, longest_s: float) -> float | None:
         """Reserve the time of a call; return the seconds to wait, None while the cache fails."""
-        arguments = (per_second, int(longest_s * 1000))
-        wait_ms = await self._batches.add(Command("reserve", name, arguments))
+        longest_ms = int(longest_s * 1000)
+        wait_ms = await self._batches.add("reserve", name, per_second, longest_ms)
         return wait_ms / 1000 if isinstance(wait_ms, int) else None
 
     async def forget(self, key: SharedKey, ttl_s: float = 0) -> None:
         """Delete the entry; after an outage, replace one of up to `ttl_s` by an empty one."""
-        if await self._batches.add(Command("forget", key.name)) is None:
+        if await self._batches.add("forget", key.name) is None:
             self._owe(_Entry(key, b"", ttl_s, self.clock(), is_owed=True))
 
     async def _write(self, entry: _Entry, token: bytes = b"") -> "asyncio.Future[Reply] | None":
@@ -256,8 +255,7 @@ class SharedCache:
                 self._owe(entry)
 
         self._waiting_bytes += len(sealed)
-        arguments = (token, sealed, round(left_s * 1000))
-        writing = self._batches.add(Command("store", key.name, arguments))
+        writing = self._batches.add("store", key.name, token, sealed, round(left_s * 1000))
         writing.add_done_callback(written)
         return writing
 

@@ -19,9 +19,9 @@ async def test_commands_during_a_round_trip_share_the_next_one() -> None:
         return [f"reply to {name}" for name in names]
 
     batches = Batches(send, most=3)
-    replies = [batches.add(Command("forget", "0"))]
+    replies = [batches.add("forget", "0")]
     await asyncio.sleep(0)
-    replies += [batches.add(Command("forget", name)) for name in "12345"]
+    replies += [batches.add("forget", name) for name in "12345"]
     replies[2].cancel()
     await batches.finish()
 
@@ -41,6 +41,6 @@ async def test_commands_are_sent_in_no_ones_context() -> None:
         return [None] * len(commands)
 
     request_id.set("a request's")
-    await Batches(send, most=3).add(Command("forget", "0"))
+    await Batches(send, most=3).add("forget", "0")
 
     assert seen == ["none"]
