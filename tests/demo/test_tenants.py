@@ -11,7 +11,7 @@ from gateway.demo.app import PATH, create_demo_app
 from gateway.demo.network import DemoNetwork
 from gateway.demo.tenants import DEMO_TENANTS
 from gateway.settings import Settings
-from gateway.tenants import states
+from gateway.tenants import calls
 from gateway.tenants.state_service import StateService
 from tests.demo.asking import KARI, NOON, ask
 from tests.support import Gateway, gateway_over, served
@@ -40,7 +40,7 @@ def clock() -> Clock:
 @pytest.fixture
 async def gateway(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
     """Return a gateway over the demo's SuperOffice Online that caches no snapshots."""
-    monkeypatch.setattr(states, "_LEAST_APART_S", 0)
+    monkeypatch.setattr(calls, "_LEAST_APART_S", 0)
     app = create_demo_app(sessions=2, clock=clock)
     settings = {"upstream_url": None, "environment": "online", "cache_ttl": 0}
     async with gateway_over(httpx.ASGITransport(app), **settings) as running:
