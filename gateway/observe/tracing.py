@@ -91,8 +91,6 @@ class Tracing:
         with self._start_span("GraphQL") as span:
             try:
                 yield answers.append
-            except GeneratorExit:  # its reader needs no more answers
-                raise
             except BaseException as exc:
                 # A subscription normally ends when its client disconnects.
                 if kind != "subscription" or isinstance(exc, Exception):
