@@ -69,14 +69,13 @@ class AnswerStream(StreamingResponse, ABC):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answers."""
-        is_ending = asyncio.Event()
-        self._inbound.end_stream = is_ending.set
+        ending = self._inbound.ending
         streaming = asyncio.ensure_future(self.stream_response(send))
         tasks = [
             streaming,
             asyncio.ensure_future(self._send_heartbeats(send)),
             asyncio.ensure_future(self.listen_for_disconnect(receive)),
-            asyncio.ensure_future(is_ending.wait()),
+            asyncio.ensure_future(ending.wait()),
         ]
         with self._slots:
             try:
@@ -85,7 +84,7 @@ class AnswerStream(StreamingResponse, ABC):
                 await cancel_all(tasks)
         if not streaming.cancelled():
             streaming.result()  # raises what it raised
-        if is_ending.is_set():
+        if ending.is_set():
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def stream_response(self, send: Send) -> None:

@@ -4,6 +4,7 @@ Our own server makes it for a request that arrives as a whole; otherwise the out
 does. It is the only key that we add to an ASGI scope.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -83,8 +84,8 @@ class Inbound:
     on_disconnect: Callable[[], object] = do_nothing
     """Cancels the work on the request, while there is any."""
 
-    end_stream: Callable[[], object] = do_nothing
-    """Ends an answer that is a stream."""
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set to end an answer that is a stream, even before it begins."""
 
     on_accepted: Callable[[], object] = do_nothing
     """Lifts our own server's limits on a WebSocket whose credentials SuperOffice has accepted."""

@@ -363,6 +363,27 @@ def test_a_shutdown_ends_streams_without_complete(rest: RestSide) -> None:
     assert took_s < 5
 
 
+def test_a_stream_that_begins_in_a_shutdown_ends_at_once(rest: RestSide) -> None:
+    """The rest of its request comes after the streams have been ended."""
+    body = json.dumps({"query": WATCH})
+    head = "".join(f"{name}: {value}\r\n" for name, value in CREDENTIALS.items())
+    head += f"Accept: {STREAM}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    with ExitStack() as client:
+        with gateway_over(rest) as url:
+            address = "127.0.0.1", urlsplit(url).port
+            connection = client.enter_context(socket.create_connection(address, 10))
+            connection.sendall(f"POST /graphql HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n{{".encode())
+            time.sleep(0.1)
+            threading.Timer(0.5, connection.sendall, [body[1:].encode()]).start()
+            started = time.perf_counter()
+        took_s = time.perf_counter() - started
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+
+    assert answer.endswith(b"\r\n0\r\n\r\n")
+    assert b"complete" not in answer
+    assert took_s < 5
+
+
 def test_a_client_that_does_not_read_is_disconnected(
     rest: RestSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
