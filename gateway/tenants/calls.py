@@ -61,7 +61,7 @@ class Tenant:
 
     def renew(self, state: TenantState, now: float) -> None:
         """Note a state that was read now."""
-        valid_s = min(max(state.valid_until_s - now, _SHORTEST_S), _LONGEST_S)
+        valid_s = min(max(state.valid_s, _SHORTEST_S), _LONGEST_S)
         self.state, self.read_at = state, now
         self.refresh_at, self.valid_until = now + valid_s * _REFRESHED_AT, now + valid_s
         self.stale_until = self.valid_until + _STALE_S
@@ -102,7 +102,7 @@ class TenantCalls:
 
     service: StateService
     client_for: Callable[[str], Client]
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float] = time.monotonic
     _running: LRUCache[str, Tenant] = field(default_factory=lambda: LRUCache(MOST_TENANTS))
     _refused: LRUCache[str, tuple[GatewayError, float]] = field(
         default_factory=lambda: LRUCache(MOST_TENANTS)

@@ -12,6 +12,8 @@ Source: SuperOffice's developer portal, "Tenant status".
 import asyncio
 import re
 import ssl
+import time
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -64,8 +66,8 @@ class TenantState:
     url: str
     """The part of its addresses before `/api/v1`."""
 
-    valid_until_s: float
-    """When it expires, in seconds since 1970."""
+    valid_s: float
+    """For how many seconds from now; negative if it has expired."""
 
 
 class _Answer(msgspec.Struct, rename="pascal"):
@@ -87,6 +89,7 @@ class StateService:
 
     settings: Settings
     transport: httpx.AsyncBaseTransport
+    clock: Callable[[], float] = time.time
     _turns: Gate = field(default_factory=lambda: Gate(slots=_SLOTS, queue=256))
     """Anybody can name tenants, so all callers are strangers, whose newest call goes first."""
 
@@ -108,7 +111,7 @@ class StateService:
             async with asyncio.timeout(timeout_s), self._turns.slot(STRANGERS):
                 body = await self._get(tenant, address)
             answer = _DECODER.decode(body)
-            valid_until_s = nanoseconds(answer.valid_until or _EXPIRED, UTC) / 1e9
+            valid_s = nanoseconds(answer.valid_until or _EXPIRED, UTC) / 1e9 - self.clock()
             if canonical_tenant(answer.context_identifier) != tenant:
                 raise ValueError("this is another tenant")
         except TimeoutError as exc:
@@ -121,9 +124,7 @@ class StateService:
         name = answer.state if answer.state in _STATES.split() else "Unknown"
         if not answer.is_running:
             raise TenantNotRunningError(tenant, name)
-        return TenantState(
-            name, self._trusted(tenant, answer.api or answer.endpoint), valid_until_s
-        )
+        return TenantState(name, self._trusted(tenant, answer.api or answer.endpoint), valid_s)
 
     async def _get(self, tenant: str, address: str) -> bytes:
         url = f"{self.settings.address}/api/state/{tenant}"

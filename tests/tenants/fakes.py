@@ -14,9 +14,9 @@ TENANT = "Cust12345"
 START_S = 1_700_000_000.0
 
 
-def running(host: str = "online1", *, good_for_s: float = 600, now: float = START_S) -> TenantState:
+def running(host: str = "online1", *, good_for_s: float = 600) -> TenantState:
     """Make the state of a running tenant."""
-    return TenantState("Running", f"https://{host}.superoffice.com/{TENANT}", now + good_for_s)
+    return TenantState("Running", f"https://{host}.superoffice.com/{TENANT}", good_for_s)
 
 
 async def error_of(call: Coroutine[Any, Any, object]) -> BaseException | None:
