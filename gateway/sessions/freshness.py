@@ -96,10 +96,10 @@ class Served(msgspec.Struct, frozen=True):
     def left_s(self) -> float:
         """Return the seconds for which it is still fresh; negative after that."""
         age_s = (self.clock_ns() - self.snapshot.as_of.fetched_ns) / 1e9
+        if age_s < 0:  # the clock was set back, and the age is unknown: it may be too old for all
+            return -self.windows.cached_s
         left_s = self.windows.ttl_s - age_s
-        # A time in the future means that the clock was set back: the age is unknown.
-        is_outdated = age_s < 0 or self.snapshot.requested_ns < self.epoch_ns
-        return min(left_s, 0.0) if is_outdated else left_s
+        return min(left_s, 0.0) if self.snapshot.requested_ns < self.epoch_ns else left_s
 
     def is_good_for(self, max_age_s: float | None, since_ns: float) -> bool:
         """Return whether it is fresh, and young enough: its call began at `since_ns` or later."""

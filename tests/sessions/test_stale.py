@@ -52,6 +52,18 @@ async def test_a_fresh_snapshot_does_not_become_stale_later() -> None:
     assert not served.is_stale
 
 
+@pytest.mark.parametrize(
+    "windows", [Windows(5, while_revalidate_s=10, if_error_s=60), Windows(5, 60, 10)]
+)
+async def test_a_snapshot_from_the_future_is_not_served(windows: Windows) -> None:
+    """After the clock was set back, its age is unknown: it may be past each window."""
+    bench = Bench(windows=windows)
+    await bench.ask()
+    bench.source.clock_ns = lambda: round(bench.clock() * 1e9) - 3_600 * 10**9
+
+    assert await bench.ask() == "Basic kari 2"
+
+
 @pytest.mark.parametrize(("age_s", "answer"), [(14.9, "Basic kari 1"), (15, "Basic kari 2")])
 async def test_past_the_window_a_request_waits_for_rest(age_s: float, answer: str) -> None:
     """Past the window of stale-while-revalidate, a request waits for REST."""
