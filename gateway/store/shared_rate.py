@@ -24,13 +24,13 @@ class SharedRate:
     name: InitVar[str]
     per_second: int
     _: KW_ONLY
-    workers: InitVar[int] = 1
+    workers: int = 1
     shared: SharedCache | None = None
     clock: Callable[[], float] = time.monotonic
 
-    def __post_init__(self, name: str, workers: int) -> None:
+    def __post_init__(self, name: str) -> None:
         self._key = f"rate:{hashlib.sha256(name.encode()).hexdigest()}"
-        self._times: deque[float] = deque(maxlen=max(1, self.per_second // workers))
+        self._times: deque[float] = deque(maxlen=max(1, self.per_second // self.workers))
 
     async def reserve(self, longest_s: float) -> float:
         """Return the seconds until the call may be made; past `longest_s` nothing is reserved."""

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from contextvars import ContextVar
+from dataclasses import replace
 
 from gateway.caller import STRANGERS
 from gateway.errors import UpstreamHeldOffError, UpstreamNotCalledError
@@ -17,10 +18,16 @@ _LONGEST_S = 60  # the script in Redis ignores reservations further ahead
 
 
 class Budget:
-    """Limits the rate at which calls begin; waiting callers take turns, as in `Gate`."""
+    """Limits the rate at which calls begin; waiting callers take turns, as in `Gate`.
+
+    A call takes its time from the budget, and then waits for a connection. While SuperOffice stands
+    still, many wait: `spread` keeps them from beginning at once when it answers again.
+    """
 
     def __init__(self, rate: SharedRate, *, queue: int) -> None:
         self.rate = rate
+        alone = 1 if rate.shared else rate.workers
+        self._begun = replace(rate, name="", workers=alone, shared=None)
         self.turns = Gate(slots=1, queue=queue)
         self.granted = self.refused = 0
         self._is_known_paused = False
@@ -56,6 +63,14 @@ class Budget:
         except (TimeoutError, UpstreamNotCalledError) as exc:
             raise self._refusal(self.turns.waiting / self.rate.per_second) from exc
         self.granted += 1
+
+    async def spread(self, *, longest_s: float) -> None:
+        """Wait until a call that has its connection may begin; raise as `take`."""
+        wait_s = await self._begun.reserve(longest_s)
+        if wait_s > longest_s:
+            raise self._refusal(wait_s)
+        if wait_s:
+            await asyncio.sleep(wait_s)
 
     def _refusal(self, wait_s: float) -> UpstreamHeldOffError:
         self.refused += 1

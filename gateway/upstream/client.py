@@ -131,6 +131,8 @@ class UpstreamClient:
             longest_s = min(_left_s(ends_at), _LONGEST_TURN * self._timeout_s)
             await self.budget.take(call.share, longest_s=longest_s)
         async with self.gate.slot(call.share):
+            if self.budget is not None:
+                await self.budget.spread(longest_s=_left_s(ends_at))
             call.begin(had_time=_left_s(ends_at) > self._timeout_s / 2)
             # Given a stream, httpx does not search for headers to add.
             request = httpx.Request(

@@ -11,6 +11,7 @@ from gateway.store.shared_rate import SharedRate
 from gateway.upstream.budget import IS_POLL, Budget
 from tests.clock import FakeClock
 from tests.upstream.test_client import CALLER, Script, client_of, failed
+from tests.waiting import settle
 
 
 def budget_of(per_second: int, clock: FakeClock) -> Budget:
@@ -46,6 +47,31 @@ async def test_a_call_waits_for_its_turn_within_its_deadline() -> None:
     await budget.take("ada", longest_s=5)
 
     assert (budget.granted, budget.refused) == (2, 0)
+
+
+async def test_calls_that_waited_for_a_connection_do_not_begin_at_once() -> None:
+    """While SuperOffice stands still, the budget of each second goes to a call that waits."""
+    clock, answers = FakeClock(), asyncio.Event()
+    calls = 0
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal calls
+        calls += 1
+        await answers.wait()
+        return httpx.Response(200, content=b"[]")
+
+    async with client_of(answer, timeout=0.5, connections=1) as client:
+        client.budget = budget_of(1, clock)
+        fetched = []
+        for _ in range(3):
+            fetched.append(asyncio.create_task(client.fetch(CALLER)))
+            await settle()
+            clock.advance(1)
+        answers.set()
+        *_, last = await asyncio.gather(*fetched, return_exceptions=True)
+
+    assert calls == 2
+    assert isinstance(last, UpstreamHeldOffError)
 
 
 @pytest.mark.parametrize("others", [["bob"], [STRANGERS, "bob"]])
