@@ -132,6 +132,20 @@ async def test_a_decision_of_rest_is_not_replaced_by_a_stale_snapshot(
         await bench.ask()
 
 
+@pytest.mark.parametrize("windows", [Windows(5, if_error_s=2), Windows(5, if_error_s=20)])
+async def test_past_the_window_an_error_is_reported(windows: Windows) -> None:
+    """A snapshot is cached for two TTLs at least, which can be longer than the window."""
+    bench = Bench(windows=windows)
+    await bench.ask()
+    bench.rest.failure = UpstreamTimeoutError("late")
+    bench.clock.advance(5 + windows.if_error_s - 0.1)
+    assert await bench.ask() == "Basic kari 1"
+
+    bench.clock.advance(0.1)
+    with pytest.raises(UpstreamTimeoutError):
+        await bench.ask()
+
+
 async def test_a_401_in_the_background_ends_the_window() -> None:
     """After a 401 in the background, the next request gets the error."""
     bench = Bench(windows=Windows(5, while_revalidate_s=60, if_error_s=60))
