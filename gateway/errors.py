@@ -20,11 +20,9 @@
       - UpstreamUnauthenticatedError  UNAUTHENTICATED, 401
       - UpstreamForbiddenError    FORBIDDEN, 403
     - UpstreamRateLimitedError    RATE_LIMITED, 429
-      - UpstreamHeldOffError      the call was not made
     - UpstreamTimeoutError        UPSTREAM_TIMEOUT, 504
     - UpstreamUnavailableError    UPSTREAM_UNAVAILABLE, 503
       - UpstreamInterruptedError  the connection broke within an answer
-      - UpstreamNotCalledError    the call was not made
       - TenantNotRunningError
     - UpstreamBadResponseError    UPSTREAM_BAD_RESPONSE, 502
 
@@ -171,15 +169,18 @@ class UpstreamError(GatewayError, code="UPSTREAM_ERROR", status=502):
     is known (RFC 9110, section 10.2.3).
     """
 
-    call_was_made = True
-    """Whether SuperOffice was called."""
-
     def __init__(
-        self, message: str, *, upstream_status: int | None = None, retry_after_s: int | None = None
+        self,
+        message: str,
+        *,
+        upstream_status: int | None = None,
+        retry_after_s: int | None = None,
+        call_was_made: bool = True,
     ) -> None:
         known = {"upstreamStatus": upstream_status, "retryAfter": retry_after_s}
         super().__init__(message, **{k: v for k, v in known.items() if v is not None})
         self.retry_after_s = retry_after_s
+        self.call_was_made = call_was_made
 
     @property
     def is_temporary(self) -> bool:
@@ -205,13 +206,7 @@ class UpstreamForbiddenError(UpstreamRejectionError, code="FORBIDDEN", status=40
 
 
 class UpstreamRateLimitedError(UpstreamError, code="RATE_LIMITED", status=429):
-    """SuperOffice asks to slow down (429)."""
-
-
-class UpstreamHeldOffError(UpstreamRateLimitedError):
-    """The call was not made: this caller, or the whole tenant, is rate-limited."""
-
-    call_was_made = False
+    """SuperOffice asks to slow down (429); or the caller, or the whole tenant, is rate-limited."""
 
 
 class UpstreamTimeoutError(UpstreamError, code="UPSTREAM_TIMEOUT", status=504):
@@ -219,17 +214,14 @@ class UpstreamTimeoutError(UpstreamError, code="UPSTREAM_TIMEOUT", status=504):
 
 
 class UpstreamUnavailableError(UpstreamError, code="UPSTREAM_UNAVAILABLE", status=503):
-    """SuperOffice cannot be reached, or answers that it is out of service."""
+    """SuperOffice cannot be reached, or answers that it is out of service.
+
+    Or it is not called: the circuit breaker is open, or too many calls wait.
+    """
 
 
 class UpstreamInterruptedError(UpstreamUnavailableError):
     """The connection broke within the body of an answer."""
-
-
-class UpstreamNotCalledError(UpstreamUnavailableError):
-    """The call was not made: the circuit breaker is open, or too many calls wait."""
-
-    call_was_made = False
 
 
 class TenantNotRunningError(UpstreamUnavailableError):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from cachetools import TLRUCache
 
-from gateway.errors import UpstreamHeldOffError
+from gateway.errors import UpstreamRateLimitedError
 
 _MOST = 10_000
 
@@ -28,11 +28,12 @@ class CallerRate:
         """Count a request of a caller.
 
         Raises:
-            UpstreamHeldOffError: the caller exceeds its rate.
+            UpstreamRateLimitedError: the caller exceeds its rate.
         """
         now = self._clock()
         until = self._used_until.get(name, now) + self._interval_s
         if until - now > 1 + 1e-6:
             message = "This user sends too many requests; slow down."
-            raise UpstreamHeldOffError(message, retry_after_s=math.ceil(until - now - 1))
+            wait_s = math.ceil(until - now - 1)
+            raise UpstreamRateLimitedError(message, retry_after_s=wait_s, call_was_made=False)
         self._used_until[name] = until

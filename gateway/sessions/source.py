@@ -100,7 +100,7 @@ class Source:
             is_poll: whether it is for a live subscription, which yields to requests.
 
         Raises:
-            UpstreamHeldOffError: the caller sends too many requests.
+            UpstreamRateLimitedError: the caller sends too many requests.
             UpstreamError: SuperOffice sent no usable answer, and there is no stale one to serve.
         """
         key = key or self.key_of(caller)

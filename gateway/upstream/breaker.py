@@ -15,12 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Self, get_args
 
-from gateway.errors import (
-    UpstreamError,
-    UpstreamNotCalledError,
-    UpstreamTimeoutError,
-    UpstreamUnavailableError,
-)
+from gateway.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -61,20 +56,21 @@ class Breaker:
         """Reject a call, if the circuit does.
 
         Raises:
-            UpstreamNotCalledError: the circuit is open, or its probe is in progress.
+            UpstreamUnavailableError: the circuit is open, or its probe is in progress.
         """
         if self._open_until is None:
             return
         left_s = self._open_until - self.clock()
         if left_s > 0 or self._probe is not None:
             message = "SuperOffice keeps failing, and is not called for a moment."
-            raise UpstreamNotCalledError(message, retry_after_s=max(1, math.ceil(left_s)))
+            wait_s = max(1, math.ceil(left_s))
+            raise UpstreamUnavailableError(message, retry_after_s=wait_s, call_was_made=False)
 
     def begin(self, call: "Call") -> None:
         """Begin a call; if the circuit is open, it is the probe.
 
         Raises:
-            UpstreamNotCalledError: calls are rejected.
+            UpstreamUnavailableError: calls are rejected.
         """
         self.check()
         if self._open_until is not None:

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 
 from gateway.caller import STRANGERS
-from gateway.errors import UpstreamHeldOffError, UpstreamNotCalledError
+from gateway.errors import UpstreamRateLimitedError, UpstreamUnavailableError
 from gateway.store.shared_rate import SharedRate
 from gateway.upstream.gate import Gate
 
@@ -40,7 +40,7 @@ class Budget:
         unauthenticated clients.
 
         Raises:
-            UpstreamHeldOffError: it may not begin within `longest_s`.
+            UpstreamRateLimitedError: it may not begin within `longest_s`.
         """
         if IS_POLL.get():
             if self._is_known_paused or self.turns.has_known_waiting:
@@ -60,7 +60,7 @@ class Budget:
                         await asyncio.sleep(wait_s)
                     finally:
                         self._is_known_paused = False
-        except (TimeoutError, UpstreamNotCalledError) as exc:
+        except (TimeoutError, UpstreamUnavailableError) as exc:
             raise self._refusal(self.turns.waiting / self.rate.per_second) from exc
         self.granted += 1
 
@@ -72,7 +72,8 @@ class Budget:
         if wait_s:
             await asyncio.sleep(wait_s)
 
-    def _refusal(self, wait_s: float) -> UpstreamHeldOffError:
+    def _refusal(self, wait_s: float) -> UpstreamRateLimitedError:
         self.refused += 1
         message = "The gateway's budget of calls to SuperOffice is used up for the moment."
-        return UpstreamHeldOffError(message, retry_after_s=max(1, math.ceil(wait_s)))
+        retry_after_s = max(1, math.ceil(wait_s))
+        return UpstreamRateLimitedError(message, retry_after_s=retry_after_s, call_was_made=False)

@@ -11,8 +11,7 @@ import httpx
 
 from gateway.caller import Caller
 from gateway.errors import (
-    UpstreamHeldOffError,
-    UpstreamNotCalledError,
+    UpstreamRateLimitedError,
     UpstreamTimeoutError,
     UpstreamUnavailableError,
 )
@@ -107,9 +106,8 @@ class UpstreamClient:
                     return await self._attempt_twice(call, (*caller.headers, *trace), ends_at)
             except TimeoutError as exc:
                 why = "SuperOffice did not answer" if call.has_begun else "No connection was free"
-                error = UpstreamTimeoutError(f"{why} within {self._timeout_s:g} seconds.")
-                error.call_was_made = call.has_begun
-                raise error from exc
+                message = f"{why} within {self._timeout_s:g} seconds."
+                raise UpstreamTimeoutError(message, call_was_made=call.has_begun) from exc
 
     async def _attempt_twice(self, call: Call, headers: Sequence[Header], ends_at: float) -> bytes:
         try:
@@ -123,7 +121,9 @@ class UpstreamClient:
             await asyncio.sleep(pause_s)
             try:
                 return await self._attempt(call, headers, ends_at)
-            except (UpstreamHeldOffError, UpstreamNotCalledError):
+            except (UpstreamRateLimitedError, UpstreamUnavailableError) as again:
+                if again.call_was_made:
+                    raise
                 raise exc from exc.__cause__  # there was no retry
 
     async def _attempt(self, call: Call, headers: Sequence[Header], ends_at: float) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from gateway.caller import STRANGERS
-from gateway.errors import UpstreamNotCalledError
+from gateway.errors import UpstreamUnavailableError
 
 _RESERVED = 8
 _REFUSAL = "Too many calls wait for SuperOffice in this gateway."
@@ -39,7 +39,7 @@ class Gate:
         """Hold a slot in the block; wait for one first if none is free.
 
         Raises:
-            UpstreamNotCalledError: the queue is full.
+            UpstreamUnavailableError: the queue is full.
         """
         # A slot that is free while calls wait is reserved, and not for them: none is overtaken.
         if self._may_have(share):
@@ -88,7 +88,7 @@ class Gate:
 
     def _make_room(self, share: str) -> None:
         longest = max(self._queues, key=lambda name: len(self._queues[name]), default=share)
-        error = UpstreamNotCalledError(self._refusal, retry_after_s=1)
+        error = UpstreamUnavailableError(self._refusal, retry_after_s=1, call_was_made=False)
         are_strangers = longest == STRANGERS
         mine, most = (len(self._queues.get(name, ())) for name in (share, longest))
         if most <= mine + 1 and not (are_strangers and share == longest and mine):

@@ -11,11 +11,7 @@ from functools import partial
 from cachetools import LRUCache, TLRUCache
 
 from gateway.caller import STRANGERS, Caller
-from gateway.errors import (
-    UpstreamHeldOffError,
-    UpstreamRateLimitedError,
-    UpstreamUnauthenticatedError,
-)
+from gateway.errors import UpstreamRateLimitedError, UpstreamUnauthenticatedError
 
 # A mistake of SuperOffice, or of a proxy before it, must not lock a caller out for a day.
 _LONGEST_S = 60
@@ -49,7 +45,7 @@ class RateLimits:
         own. The check raises as this does: another call may be refused while this one waits.
 
         Raises:
-            UpstreamHeldOffError: it is rate-limited; the error says for how many more seconds.
+            UpstreamRateLimitedError: it is rate-limited; the error says for how many more seconds.
             UpstreamUnauthenticatedError: SuperOffice has just refused the same credentials.
         """
         credentials = repr(caller.credentials().headers).encode()
@@ -72,10 +68,8 @@ class RateLimits:
     def _check(self, name: str) -> None:
         if (until := self._until.get(name)) is not None:
             message = "SuperOffice has asked this user to slow down."
-            retry_after_s = max(1, math.ceil(until - self._clock()))
-            raise UpstreamHeldOffError(message, retry_after_s=retry_after_s)
+            wait_s = max(1, math.ceil(until - self._clock()))
+            raise UpstreamRateLimitedError(message, retry_after_s=wait_s, call_was_made=False)
         if name in self._refused:
             message = "SuperOffice does not accept these credentials; they may have expired."
-            error = UpstreamUnauthenticatedError(message, upstream_status=401)
-            error.call_was_made = False
-            raise error
+            raise UpstreamUnauthenticatedError(message, upstream_status=401, call_was_made=False)

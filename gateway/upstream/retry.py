@@ -43,9 +43,9 @@ class Retries:
             failure: of the first attempt.
             left_s: the time until the deadline of the call.
         """
-        # Not after its subclasses: an interrupted answer has cost SuperOffice the work, and a call
-        # that was not made must not be made now.
-        if type(failure) is not UpstreamUnavailableError:
+        # Not after its subclasses: an interrupted answer has cost SuperOffice the work. A call that
+        # was not made must not be made now.
+        if type(failure) is not UpstreamUnavailableError or not failure.call_was_made:
             return None
         jitter_s = random.uniform(_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S)  # noqa: S311  no secret
         pause_s = (failure.retry_after_s or 0) + jitter_s

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.errors import UpstreamHeldOffError
+from gateway.errors import UpstreamRateLimitedError
 from gateway.sessions.caller_rate import CallerRate
 from tests.clock import FakeClock
 from tests.sessions.test_source import KARI, Bench
@@ -14,7 +14,7 @@ def test_each_caller_has_its_own_rate() -> None:
     rate = CallerRate(4, clock=clock)
     for _ in range(4):
         rate.check("ada")
-    with pytest.raises(UpstreamHeldOffError) as caught:
+    with pytest.raises(UpstreamRateLimitedError) as caught:
         rate.check("ada")
     rate.check("bob")
     clock.advance(0.25)
@@ -31,5 +31,5 @@ async def test_live_polls_are_not_counted() -> None:
     await bench.source.serve(KARI)
     await bench.source.serve(KARI, is_poll=True)
 
-    with pytest.raises(UpstreamHeldOffError):
+    with pytest.raises(UpstreamRateLimitedError):
         await bench.source.serve(KARI)

@@ -11,8 +11,6 @@ import pytest
 from gateway.errors import (
     UpstreamBadResponseError,
     UpstreamError,
-    UpstreamHeldOffError,
-    UpstreamNotCalledError,
     UpstreamRateLimitedError,
     UpstreamTimeoutError,
     UpstreamUnauthenticatedError,
@@ -53,7 +51,7 @@ def opened(breaker: Breaker) -> Breaker:
 
 def held_off() -> None:
     """Refuse a call whose caller must wait."""
-    raise UpstreamHeldOffError("held")
+    raise UpstreamRateLimitedError("held", call_was_made=False)
 
 
 def started_call(breaker: Breaker) -> Call:
@@ -71,8 +69,9 @@ def end_call(call: Call, outcome: BaseException | None = None) -> None:
 
 def retry_after(breaker: Breaker) -> int | None:
     """Return the Retry-After of a refused call."""
-    with pytest.raises(UpstreamNotCalledError) as caught:
+    with pytest.raises(UpstreamUnavailableError) as caught:
         make_call(breaker)
+    assert not caught.value.call_was_made
     return caught.value.retry_after_s
 
 
@@ -175,7 +174,7 @@ def test_while_it_is_open_calls_are_refused(breaker: Breaker, clock: FakeClock) 
 
 def test_a_queued_call_is_refused_when_it_opens(breaker: Breaker) -> None:
     """A call that waited in the queue while the breaker opened is refused."""
-    with pytest.raises(UpstreamNotCalledError), Call(breaker) as waiting:
+    with pytest.raises(UpstreamUnavailableError), Call(breaker) as waiting:
         opened(breaker)
         waiting.begin()
 
@@ -186,7 +185,7 @@ def test_a_queued_call_that_its_check_refuses_is_no_probe(
     """A call that must not be made is no probe: the next call is."""
     opened(breaker)
     clock.advance(COOLDOWN_S)
-    with pytest.raises(UpstreamHeldOffError), Call(breaker, check=held_off) as waiting:
+    with pytest.raises(UpstreamRateLimitedError), Call(breaker, check=held_off) as waiting:
         waiting.begin()
 
     make_call(breaker)

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from gateway.caller import STRANGERS
-from gateway.errors import UpstreamHeldOffError
+from gateway.errors import UpstreamRateLimitedError
 from gateway.store.shared_rate import SharedRate
 from gateway.upstream.budget import IS_POLL, Budget
 from tests.clock import FakeClock
@@ -31,7 +31,7 @@ async def test_calls_past_the_budget_are_refused_with_the_time_to_wait() -> None
         clock.advance(1)
         await client.fetch(CALLER)
 
-    assert isinstance(error, UpstreamHeldOffError)
+    assert isinstance(error, UpstreamRateLimitedError) and not error.call_was_made
     assert error.extensions == {"code": "RATE_LIMITED", "retryAfter": 1}
     assert client.budget is not None
     assert (client.budget.granted, client.budget.refused) == (3, 1)
@@ -71,7 +71,7 @@ async def test_calls_that_waited_for_a_connection_do_not_begin_at_once() -> None
         *_, last = await asyncio.gather(*fetched, return_exceptions=True)
 
     assert calls == 2
-    assert isinstance(last, UpstreamHeldOffError)
+    assert isinstance(last, UpstreamRateLimitedError)
 
 
 @pytest.mark.parametrize("others", [["bob"], [STRANGERS, "bob"]])
@@ -83,7 +83,7 @@ async def test_a_live_poll_does_not_wait_for_requests(others: list[str]) -> None
     await asyncio.sleep(0)
     IS_POLL.set(True)
 
-    with pytest.raises(UpstreamHeldOffError):
+    with pytest.raises(UpstreamRateLimitedError):
         await budget.take("eve", longest_s=5)
     for one in waiting:
         one.cancel()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.caller import STRANGERS
-from gateway.errors import UpstreamNotCalledError
+from gateway.errors import UpstreamUnavailableError
 from gateway.upstream.gate import Gate
 from tests.waiting import settle
 
@@ -96,8 +96,9 @@ async def test_a_call_past_the_queue_is_refused(calls: Calls) -> None:
     """A call past the end of the queue is refused with a Retry-After."""
     await calls.start("a", "b", "c", "d", "e", "f")
 
-    with pytest.raises(UpstreamNotCalledError, match="Too many calls wait") as caught:
+    with pytest.raises(UpstreamUnavailableError, match="Too many calls wait") as caught:
         await calls.tasks["f"]
+    assert not caught.value.call_was_made
     assert caught.value.extensions == {"code": "UPSTREAM_UNAVAILABLE", "retryAfter": 1}
 
 
@@ -107,7 +108,7 @@ async def test_without_a_queue_calls_are_refused() -> None:
     await calls.start("a", "b")
     await calls.end("a")
 
-    with pytest.raises(UpstreamNotCalledError):
+    with pytest.raises(UpstreamUnavailableError):
         await calls.tasks["b"]
 
 
@@ -198,7 +199,7 @@ async def test_in_a_full_queue_the_caller_with_the_most_places_loses_one() -> No
         await settle()
     ended = await asyncio.gather(*tasks, return_exceptions=True)
 
-    assert [isinstance(one, UpstreamNotCalledError) for one in ended] == [0, 0, 1, 1, 0]
+    assert [isinstance(one, UpstreamUnavailableError) for one in ended] == [0, 0, 1, 1, 0]
 
 
 async def test_an_eighth_of_the_slots_is_for_callers_that_hold_none() -> None:
@@ -236,7 +237,7 @@ async def test_among_unauthenticated_callers_the_newest_goes_first() -> None:
     ended = await asyncio.gather(*tasks, return_exceptions=True)
 
     assert order == [4, 3, 2]
-    assert [isinstance(one, UpstreamNotCalledError) for one in ended] == [1, 1, 0, 0, 0]
+    assert [isinstance(one, UpstreamUnavailableError) for one in ended] == [1, 1, 0, 0, 0]
 
 
 async def test_a_refused_call_that_is_cancelled_at_once_gives_back_no_slot() -> None:

@@ -8,7 +8,6 @@ from gateway.errors import (
     UpstreamBadResponseError,
     UpstreamError,
     UpstreamInterruptedError,
-    UpstreamNotCalledError,
     UpstreamRateLimitedError,
     UpstreamTimeoutError,
     UpstreamUnavailableError,
@@ -57,7 +56,7 @@ def test_pauses_are_random(retries: Retries) -> None:
         UpstreamRateLimitedError("Too fast."),
         UpstreamBadResponseError("No JSON."),
         UpstreamInterruptedError("Half an answer."),
-        UpstreamNotCalledError("Too many wait."),
+        UpstreamUnavailableError("Too many wait.", call_was_made=False),
     ],
     ids=repr,
 )

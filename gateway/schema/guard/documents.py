@@ -178,7 +178,7 @@ class DocumentCache:
         """Return the document of a text, parsed and validated: see `Document.validate`.
 
         Raises:
-            UpstreamNotCalledError: too many texts of unauthenticated clients wait.
+            UpstreamUnavailableError: too many texts of unauthenticated clients wait.
         """
         document = self.find(text)
         if not document.is_validated and is_known():

@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import pytest
 from graphql import DocumentNode, GraphQLError, parse
 
-from gateway.errors import UpstreamNotCalledError
+from gateway.errors import UpstreamUnavailableError
 from gateway.executor.turns import accept, work_for
 from gateway.schema import engine
 from gateway.schema.build import SchemaOptions, build_schema
@@ -211,7 +211,7 @@ async def test_strangers_texts_wait_for_their_syntax_trees(monkeypatch: pytest.M
 
     assert max(at_work) == 2
     assert [d.text for d in done[:4]] == [texts[0], texts[1], texts[200], texts[2]]
-    refused = [error for error in await validating if isinstance(error, UpstreamNotCalledError)]
+    refused = [one for one in await validating if isinstance(one, UpstreamUnavailableError)]
     assert len(refused) == 9
 
 
